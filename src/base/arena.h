@@ -1,0 +1,33 @@
+/* Memory with one lifetime: many small allocations, one release.  And the
+ * checked arithmetic that every size from a file goes through. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct arena { struct arena_block *blocks; } arena;     /* zero is an empty arena */
+
+void *arena_alloc(arena *a, size_t bytes);                      /* zeroed, 16-byte aligned; NULL when memory is out */
+char *arena_strdup(arena *a, const char *text);
+void  arena_free(arena *a);
+
+/* Zeroed, 64-byte aligned, backed by huge pages where the system has them.
+ * Release with big_free and the same size. */
+void *big_alloc(size_t bytes);
+void  big_free(void *p, size_t bytes);
+
+/* false on overflow */
+static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
+
+/* How many heap allocations this thread's library code has made through
+ * arena_alloc, big_alloc and xalloc since it started: a step after planning
+ * must not move it. */
+size_t allocation_count(void);
+
+/* calloc and realloc that are counted; NULL when memory is out. */
+void *xalloc(size_t count, size_t size);
+void *xrealloc(void *p, size_t count, size_t size);
+
+#endif

@@ -1,0 +1,50 @@
+/* Files.  Reading maps; writing goes to a temporary name, is fsynced, renamed,
+ * and its directory fsynced: a reader sees the old file or the new one. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/error.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct { const uint8_t *data; size_t size; } mapping;   /* an empty file maps to data != NULL, size 0 */
+
+/* Maps a regular file for reading; directories and devices are refused. */
+int  file_map(mapping *m, const char *path, lithe_error *err);
+void file_unmap(mapping *m);
+
+/* Whole file, NUL added behind the end (size excludes it), refused above
+ * limit bytes.  Free with free(). */
+char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err);
+
+typedef struct { FILE *stream; char *path, *temporary; } writer;
+
+/* writer_open(&w, path) ... fwrite(w.stream) ... writer_commit(&w).  On any
+ * failure, or writer_abandon, the temporary file is removed and path is as it
+ * was.  writer_commit reports write errors that happened at any time before. */
+int  writer_open(writer *w, const char *path, lithe_error *err);
+int  writer_commit(writer *w, lithe_error *err);
+void writer_abandon(writer *w);
+int  file_write(const char *path, const void *data, size_t size, lithe_error *err);     /* all three at once */
+
+bool path_exists(const char *path);
+bool path_is_dir(const char *path);
+bool dir_is_empty(const char *path);                        /* true also when it does not exist */
+int  dir_make(const char *path, lithe_error *err);          /* with parents; an existing directory is fine */
+int  dir_sync(const char *path, lithe_error *err);          /* fsync of the directory itself */
+int  dir_rename(const char *from, const char *to, lithe_error *err);     /* and fsync of the parent */
+int  dir_remove(const char *path, lithe_error *err);        /* with contents, does not follow links */
+
+/* "dir/name" in memory to be freed; name may hold '/'.  path_base points into path. */
+char *path_join(const char *dir, const char *name);
+char *path_parent(const char *path);
+const char *path_base(const char *path);
+
+/* 64-bit content hash (XXH3), 128 bits for a whole file as 32 hex digits. */
+uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
+void     hash_hex(const void *data, size_t size, char hex[33]);
+uint32_t crc32c(uint32_t crc, const void *data, size_t size);   /* Castagnoli; "123456789" gives e3069283 */
+
+#endif

@@ -1,0 +1,17 @@
+/* JSON by jansson, with the limits a hostile file calls for: duplicate keys
+ * are refused, depth and size are bounded.  And the few lookups everyone needs. */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include "base/error.h"
+#include <jansson.h>
+
+/* what names the source in messages.  depth: deepest nesting allowed.  The
+ * caller owns the result (json_decref). */
+json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err);
+json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err);
+
+/* Indented, keys in insertion order, newline at the end, written atomically. */
+int json_write(const json_t *value, const char *path, lithe_error *err);
+
+#endif

@@ -1,0 +1,60 @@
+/* A file of named tensors, whatever its format: what safetensors, PyTorch
+ * pickles and llama2.c files have in common.  Data stay where they lie in the
+ * mapped file; nothing is converted here. */
+#ifndef MODEL_TENSOR_FILE_H
+#define MODEL_TENSOR_FILE_H
+
+#include "base/arena.h"
+#include "base/file.h"
+#include <jansson.h>
+
+typedef enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_U16, DT_I32, DT_U32, DT_I64, DT_U64,
+               DT_F16, DT_BF16, DT_F32, DT_F64, DT_OTHER, DT_COUNT } dtype;
+
+const char *dtype_name(dtype t);               /* safetensors' spelling: "F32" */
+size_t      dtype_bytes(dtype t);              /* 0 for DT_OTHER (listable only) */
+
+#define MAX_RANK 8
+typedef struct {
+    const char *name;
+    dtype type;
+    const char *type_name;                     /* as the file spells it */
+    int rank;
+    int64_t dims[MAX_RANK];                    /* row-major, last contiguous */
+    size_t count, bytes;                       /* elements; bytes in the file */
+    const void *data;                          /* little-endian, may be unaligned */
+    bool transposed;                           /* a rank-2 view stored column-major (pickles with strides) */
+} file_tensor;
+
+typedef struct tensor_file {
+    const char *path;
+    const char *format;                        /* "safetensors", "pytorch", "llama2.c" */
+    int count;
+    file_tensor *tensors;                      /* in file order */
+    json_t *metadata;                          /* string -> string, or NULL */
+    json_t *config;                            /* what the file itself says of its architecture, or NULL */
+    mapping maps[64]; int map_count;           /* the mapped shards */
+    arena memory;
+} tensor_file;
+
+/* Opens by content: safetensors (or an index.json naming shards), a PyTorch
+ * zip pickle, a llama2.c version 0 .bin.  Hostile input ends in one line. */
+tensor_file *tensor_file_open(const char *path, lithe_error *err);
+void         tensor_file_close(tensor_file *f);
+const file_tensor *tensor_file_find(const tensor_file *f, const char *name);
+
+/* Elements first..first+n-1 (row-major order of dims) converted to float; F64 is rounded, integers are
+ * converted; DT_OTHER and DT_BOOL are refused by returning false. */
+bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out);
+
+/* Writing safetensors: tensors sorted by descending dtype alignment then name. */
+typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK]; const void *data; } out_tensor;
+/* metadata: NULL for {"format":"pt"}.  Float sources are given in their file type already. */
+int safetensors_write(const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err);
+
+uint16_t bf16_from_float(float x);             /* round to nearest even, NaN stays NaN */
+uint16_t f16_from_float(float x);
+float    float_from_bf16(uint16_t x);
+float    float_from_f16(uint16_t x);
+
+#endif
