@@ -1,0 +1,141 @@
+/* The list of lists, and the runner:  build/tests [FILTER]  (a part of a name) */
+#include "test.h"
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LISTS(X) X(tests_base) X(tests_text) X(tests_tensor_file) X(tests_kernels) X(tests_graph) X(tests_ops) \
+                 X(tests_arch) X(tests_model) X(tests_grow) X(tests_data) X(tests_train) X(tests_infer) X(tests_cli) X(tests_rooms)
+
+#define X(list) extern const test list[] __attribute__((weak));
+LISTS(X)
+#undef X
+
+enum { FAILED = 1, SKIPPED = 77 };
+static int failures;
+static char dir[256], root[4096];
+
+void test_fail(const char *file, int line, const char *what)
+{
+    failures++;
+    printf("    %s:%d: %s\n", file, line, what);
+}
+
+void test_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    printf("        ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+}
+
+static void remove_dir(void)
+{
+    if (!dir[0]) return;
+    char command[300];
+    snprintf(command, sizeof command, "chmod -R u+w '%s' 2>/dev/null; rm -rf '%s'", dir, dir);
+    if (system(command)) perror("rm");
+}
+
+void test_skip(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    printf("    skipped: ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+    remove_dir();
+    fflush(stdout);
+    _exit(SKIPPED);
+}
+
+const char *test_file(const char *name)
+{
+    static char path[8192];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    return path;
+}
+
+const char *test_data(const char *name)
+{
+    static char path[8192];
+    const char *shared = getenv("LITHE_SHARED");
+    if (shared) snprintf(path, sizeof path, "%s/data/%s", shared, name);
+    else        snprintf(path, sizeof path, "%s/../shared/data/%s", root, name);
+    if (access(path, R_OK)) test_skip("no shared data: %s", name);
+    return path;
+}
+
+const char *test_dir(void)
+{
+    if (dir[0]) return dir;
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%s/lithe-test-XXXXXX", tmp ? tmp : "/tmp");
+    if (!mkdtemp(dir)) { perror("mkdtemp"); exit(FAILED); }
+    return dir;
+}
+
+double relative_error(const float *a, const float *b, size_t n)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)a[i] - (double)b[i];
+        difference += d * d;
+        norm += (double)b[i] * (double)b[i];
+    }
+    return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+}
+
+double max_difference(const float *a, const float *b, size_t n)
+{
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)a[i] - (double)b[i]);
+        if (!(d <= worst)) worst = d;
+    }
+    return worst;
+}
+
+int main(int argc, char **argv)
+{
+    const char *filter = argc > 1 ? argv[1] : "";
+    int passed = 0, failed = 0, skipped = 0;
+    if (!realpath(argv[0], root)) return FAILED;
+    for (int up = 0; up < 2; up++) *strrchr(root, '/') = 0;             /* ROOT/build/tests */
+#define X(list) list,
+    const test *lists[] = { LISTS(X) };
+#undef X
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (const test *t = lists[i]; t && t->name; t++) {
+            if (!strstr(t->name, filter)) continue;
+            struct timespec before, after;
+            clock_gettime(CLOCK_MONOTONIC, &before);
+            fflush(stdout);
+            pid_t child = fork();
+            if (child == 0) {
+                t->run();
+                remove_dir();
+                fflush(stdout);
+                _exit(failures ? FAILED : 0);
+            }
+            int status = 0;
+            while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
+            clock_gettime(CLOCK_MONOTONIC, &after);
+            double seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+            const char *verdict = "ok";
+            if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) { skipped++; verdict = "skipped"; }
+            else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) passed++;
+            else { failed++; verdict = "FAILED"; if (WIFSIGNALED(status)) printf("    killed by signal %d\n", WTERMSIG(status)); }
+            printf("%-8s %-56s %6.2f s\n", verdict, t->name, seconds);
+        }
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0;
+}
