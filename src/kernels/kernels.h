@@ -1,0 +1,173 @@
+/* One machine's arithmetic: pure functions on raw pointers and sizes, forward
+ * beside backward.  Every slot has a plain C version in ref/, which defines
+ * what it means and stays naive for ever; a faster level replaces the pointer.
+ * Kernels know no tensors, make no allocation and have no errors; parallelism is
+ * one visible parallel_for inside a kernel and nowhere above.
+ *
+ * All matrices are row-major.  `add` says that the result joins what is already
+ * there; without it the destination is overwritten, whatever it held (NaN too).
+ * Outputs never overlap inputs unless a slot says so.
+ *
+ * The law of order: each output element is reduced in ascending index order
+ * with constant block sizes, never chosen from the number of rows, threads or an
+ * address.  So a row's result does not depend on its neighbours in the batch,
+ * nor on the number of threads, and zeros appended at the end of a reduction
+ * change nothing. */
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The element of an activation, and of what is always kept exact (statistics,
+ * log-sum-exp, recurrent states, losses).  The double build is the test build
+ * that checks gradients; it has the ref level only. */
+#ifdef LITHE_DOUBLE
+typedef double real;
+typedef double exact;
+#else
+typedef float real;
+typedef float exact;
+#endif
+
+typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_COUNT } activation;
+typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
+
+/* C (M,N) = A (M,K) . B (K,N), then in this order: the bias, the value before
+ * the activation to `pre`, the activation, the residual, and with `add` what C
+ * held.  residual may be c itself. */
+typedef struct {
+    int M, N, K;
+    const real *a; size_t lda; bool ta;         /* ta: A is stored (K,M) */
+    const real *b; size_t ldb; bool tb;         /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight */
+    real *c;       size_t ldc; bool add;
+    compute_type type;                          /* COMPUTE_BF16: a and b rounded to bf16 (to nearest even), products summed in fp32 */
+    const void *packed;                         /* B as gemm_pack wrote it (b is then not read), or NULL */
+    const real *bias;                           /* (N) or NULL */
+    activation act;
+    real *pre;                                  /* (M,N), stride ldc, or NULL */
+    const real *residual; size_t ldr;           /* (M,N) or NULL */
+} gemm_args;
+
+/* Attention over ragged batches: o = softmax(scale * q k^T) v, query head h with
+ * key/value head h / (heads / kv_heads).  T x T is never stored: keys are read
+ * in blocks of constant size with a running maximum (Dao et al. 2022, Rabe &
+ * Staats 2021), and only the log-sum-exp is kept for backward.
+ * The queries of sequence s are rows start[s] .. start[s+1]-1 of q and o; its
+ * keys are rows kv_start[s] + j of k and v, j = 0 .. past[s] + (number of its
+ * queries) - 1.  Causal: query i sees keys j <= past[s] + i.  Else: all. */
+typedef struct {
+    int seqs, heads, kv_heads, head_dim;
+    const int *start;                           /* (seqs+1) */
+    const int *kv_start;                        /* (seqs) */
+    const int *past;                            /* (seqs) */
+    bool causal;
+    real scale;
+    const real *q, *k, *v; size_t q_stride, k_stride, v_stride;      /* between rows; head h begins at column h*head_dim */
+    real *o; size_t o_stride;
+    exact *lse;                                 /* (rows, heads): natural log-sum-exp of the scaled scores; NULL when not wanted */
+    real dropout;                               /* of the probabilities; 0 for none */
+    const uint64_t *row_key; uint64_t layer_key; /* keep (query row r, head h, key j) iff
+                                                   unit(key_of(key_of(row_key[r], layer_key), h), j) >= dropout; kept values are scaled by 1/(1-dropout) */
+    /* backward reads q, k, v, o, lse and: */
+    const real *d_o;                            /* stride o_stride */
+    real *dq, *dk, *dv;                         /* strides of q, k, v; always past 0, kv_start == start */
+    bool add_dq, add_dk, add_dv;
+    exact *delta;                               /* (rows, heads) workspace: sum over head_dim of o * d_o */
+} attention_args;
+
+/* Pattention's normalisation of the raw scores (TokenFormer, eq. 5 and appendix; see ops/pattention.c). */
+typedef enum { THETA_L2_GELU, THETA_GELU_L2, THETA_SOFTMAX } theta_kind;
+
+typedef struct {                                /* AdamW with decoupled decay (Loshchilov & Hutter 2019) */
+    real lr, beta1, beta2, eps, weight_decay;   /* w -= lr * (mhat / (sqrt(vhat) + eps) + weight_decay * w) */
+    real correction1, correction2;              /* 1 - beta1^t, 1 - beta2^t */
+    real scale;                                 /* multiplies the gradient first (clipping) */
+} adamw_args;
+
+typedef struct kernels {
+    const char *name;                           /* the highest level in it: "ref", "avx2", "avx512", "amx" */
+
+    /* ---- matrix products ---- */
+    void   (*gemm)(const gemm_args *);
+    /* Bytes of B (K,N) packed for `type`, 0 when this level has no use for a packed form. */
+    size_t (*gemm_pack_bytes)(compute_type type, int K, int N);
+    void   (*gemm_pack)(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N);
+    /* y (width) = or += sum over rows of x (rows, width): a bias's gradient. */
+    void   (*column_sum)(real *y, bool add, const real *x, size_t ldx, int rows, int width);
+
+    /* ---- rows ---- */
+    /* y[r] = table[index[r]], r < rows.  0 <= index[r]: checked above. */
+    void   (*gather)(real *y, bool add, const real *table, const int *index, int rows, int width);
+    /* dtable[index[r]] += dy[r], rows ascending; without add the table (table_rows) is zeroed first. */
+    void   (*scatter)(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
+    /* dst[index[r]] = src[r]: storing new keys and values in a session's cache. */
+    void   (*put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
+
+    /* ---- elementwise; n is a count of elements ---- */
+    void   (*copy)(real *y, bool add, const real *x, size_t n);
+    void   (*sum)(real *y, const real *a, const real *b, size_t n);                         /* y = a + b; y may be a */
+    void   (*act)(real *y, const real *x, activation act, size_t n);
+    void   (*act_backward)(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);   /* dx may be dy */
+    /* y = act(gate) * up (Shazeer 2020) */
+    void   (*glu)(real *y, const real *gate, const real *up, activation act, size_t n);
+    void   (*glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
+                           const real *gate, const real *up, activation act, size_t n);
+    /* y[r,c] = x[r,c] / (1-p) where unit(key_of(row_key[r], layer_key), c) >= p, else 0.  Its own backward. */
+    void   (*dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
+
+    /* ---- norms over the last dimension; w and b may be NULL (non-affine) ---- */
+    void   (*layer_norm)(real *y, exact *mean, exact *rstd, const real *x, const real *w, const real *b, real eps, int rows, int width);
+    void   (*layer_norm_backward)(real *dx, bool add, real *dw, real *db, bool add_param, const real *dy, const real *x,
+                                  const real *w, const exact *mean, const exact *rstd, int rows, int width);
+    void   (*rms_norm)(real *y, exact *rstd, const real *x, const real *w, real eps, int rows, int width);
+    void   (*rms_norm_backward)(real *dx, bool add, real *dw, bool add_param, const real *dy, const real *x,
+                                const real *w, const exact *rstd, int rows, int width);
+
+    /* ---- positions ---- */
+    /* Rotary embedding (Su et al. 2021), half-split pairs (i, i + rotary/2) of the first `rotary` channels of each head:
+     * (u,w) -> (u cos - w sin, w cos + u sin); the other channels are copied.  table (positions, rotary): cos then sin.
+     * inverse: the transposed rotation, which is its backward.  y may be x (without add). */
+    void   (*rope)(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
+                   int rows, int heads, int head_dim, int rotary);
+
+    /* ---- attention ---- */
+    void   (*attention)(const attention_args *);
+    void   (*attention_backward)(const attention_args *);
+
+    /* ---- Pattention ---- */
+    /* s (rows,n) = Theta(a) row-wise; stat (rows): L2 of a, L2 of gelu(a), or log-sum-exp of a.  tau2 is the squared scale
+     * (the number of slots, unless a grown model keeps its old one); softmax multiplies by tau2 (the paper's n).
+     * A row whose L2 norm is 0 gives s = 0 and no gradient.  s may be a. */
+    void   (*theta)(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
+    /* da from ds, the raw scores a and stat; da may be ds. */
+    void   (*theta_backward)(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
+
+    /* ---- loss ---- */
+    /* Row r of logits (rows, vocab): loss[r] = weight[r] * (lse - logits[target[r]]).  With backward the logits are replaced
+     * by dloss/dlogits = scale * weight[r] * (softmax - onehot). 
+     * weight NULL: ones. */
+    void   (*cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale, int rows, int vocab);
+
+    /* ---- parameters ---- */
+    void   (*adamw)(real *w, real *m, real *v, const real *g, size_t n, const adamw_args *);
+    double (*sum_of_squares)(const real *x, size_t n);          /* in double, blocks of constant size; NaN or Inf shows in the result */
+} kernels;
+
+void kernels_ref(kernels *k);
+void kernels_avx2(kernels *k);
+void kernels_avx512(kernels *k);
+void kernels_amx(kernels *k);
+
+/* The table of this machine: what the CPU and the operating system allow, up to
+ * the level named by LITHE_CPU (ref, avx2, avx512, amx; unset: all). */
+const kernels *kernels_default(void);
+/* The table up to exactly this level, NULL when the machine lacks it. */
+const kernels *kernels_level(const char *name);
+
+/* Elementary functions shared by the plain kernels. */
+real act_value(activation act, real x);
+real act_slope(activation act, real x);
+
+#endif
