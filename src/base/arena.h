@@ -21,9 +21,8 @@ void  big_free(void *p, size_t bytes);
 static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 static inline bool size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
 
-/* How many heap allocations this thread's library code has made through
- * arena_alloc, big_alloc and xalloc since it started: a step after planning
- * must not move it. */
+/* How many allocations the whole process has made through arena_alloc,
+ * big_alloc, xalloc and xrealloc: a step after planning must not move it. */
 size_t allocation_count(void);
 
 /* calloc and realloc that are counted; NULL when memory is out. */

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* fail() with the meaning of errno: "path: cannot DOING, why"; a full disk is LITHE_ENOMEM. */
+int fail_errno(lithe_error *err, const char *path, const char *doing);
+
 typedef struct { const uint8_t *data; size_t size; } mapping;   /* an empty file maps to data != NULL, size 0 */
 
 /* Maps a regular file for reading; directories and devices are refused. */
@@ -23,7 +26,8 @@ typedef struct { FILE *stream; char *path, *temporary; } writer;
 
 /* writer_open(&w, path) ... fwrite(w.stream) ... writer_commit(&w).  On any
  * failure, or writer_abandon, the temporary file is removed and path is as it
- * was.  writer_commit reports write errors that happened at any time before. */
+ * was.  writer_commit reports write errors that happened at any time before.
+ * A path that names a device or a pipe is refused; a link is written through. */
 int  writer_open(writer *w, const char *path, lithe_error *err);
 int  writer_commit(writer *w, lithe_error *err);
 void writer_abandon(writer *w);

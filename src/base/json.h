@@ -1,5 +1,6 @@
 /* JSON by jansson, with the limits a hostile file calls for: duplicate keys
- * are refused, depth and size are bounded.  And the few lookups everyone needs. */
+ * are refused, depth and size are bounded, the text is UTF-8.  A string value
+ * may hold NUL, so its length is json_string_length; a key may not. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -11,7 +12,8 @@
 json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err);
 json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err);
 
-/* Indented, keys in insertion order, newline at the end, written atomically. */
+/* Indented, keys in insertion order, the shortest numbers that read back the
+ * same, newline at the end, written atomically. */
 int json_write(const json_t *value, const char *path, lithe_error *err);
 
 #endif

@@ -13,12 +13,15 @@
  * runs the tasks itself. */
 void parallel_for(int tasks, void (*body)(void *context, int task), void *context);
 
-/* This thread's scratch, 64-byte aligned, huge-page backed, contents undefined.
- * Kernels that pack or tile fit in it.  Nested users: it is one buffer. */
+/* This thread's scratch, 64-byte aligned, huge-page backed, contents undefined,
+ * allocated once.  Kernels that pack or tile fit in it.  Nested users: it is one
+ * buffer.  It cannot fail: a process that cannot map 8 MiB ends by abort(). */
 #define THREAD_SCRATCH_BYTES ((size_t)8 << 20)
 void *thread_scratch(void);
 
-int  threads_count(void);          /* the number in use, caller included */
+/* The number in use, caller included.  threads_set takes effect with the next
+ * parallel_for; a forked child starts workers of its own when it needs them. */
+int  threads_count(void);
 void threads_set(int n);           /* 0: default from the environment, affinity mask, cgroup quota */
 
 #endif

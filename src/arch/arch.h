@@ -1,0 +1,62 @@
+/* An architecture: its configuration and its equations.  Adding one is one
+ * file and one line in registry.c. */
+#ifndef ARCH_H
+#define ARCH_H
+
+#include "graph/graph.h"
+#include <jansson.h>
+
+/* One key of config.json and the member of the configuration struct it fills. */
+typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE } field_kind;
+typedef struct {
+    const char *key;
+    field_kind kind;
+    size_t offset;
+    double value;                    /* default; NAN: the key must be there */
+    double least, most;              /* inclusive bounds; both 0: none */
+    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; a value outside is refused by name */
+} field;
+
+/* The head of a causal language model: logits = hidden . weight' (+ bias). */
+typedef struct { tensor *hidden, *weight, *bias; } head;
+
+/* The sizes one dial sets, for `--params N`: width-to-depth rule of the arch. */
+typedef struct arch {
+    const char *name;                /* config.json's model_type */
+    const char *summary;             /* one line and its paper, for --arch help */
+    const char *class_name;          /* config.json's architectures[0] */
+    size_t config_size;
+    const field *fields;             /* ends with a NULL key */
+    /* Foreign or newer spellings to ours, before fields are read; may be NULL. */
+    int  (*normalize)(json_t *config, lithe_error *err);
+    /* Whole-configuration rules (heads divide width, ...): one line on failure. */
+    int  (*check)(const void *config, lithe_error *err);
+    head (*build)(graph *g, const void *config);
+    int  (*context)(const void *config);
+    int  (*vocab)(const void *config);
+    /* config.json keys for a model of this width and depth, vocabulary and context; heads of 32..64 channels. */
+    json_t *(*sized)(int width, int layers, int vocab, int context);
+    /* Tensor names of published files that are no parameters (buffers), as a NULL-terminated list of suffixes. */
+    const char *const *ignored;
+    /* Prefixes published files may carry in front of our names, e.g. "transformer."; the first is what we write. */
+    const char *const *prefixes;
+    /* Name of the embedding that a tied head reads (lm_head.weight in a file must equal it), and of an own head. */
+    const char *tied_head, *tied_to;
+} arch;
+
+extern const arch *const architectures[];                 /* ends with NULL */
+const arch *arch_find(const char *name);                  /* NULL when there is none */
+
+/* Reads config into a zeroed struct of arch->config_size: defaults, bounds, check.  what: the file, for messages. */
+int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err);
+
+/* Declares every parameter of the configuration in p (open). */
+int arch_declare(const arch *a, const void *config, params *p, lithe_error *err);
+
+/* What a graph computes.  loss: (head rows) per target, mean-weighted sum in graph_loss.  logits: (head rows, vocab). */
+typedef struct { tensor *loss, *logits, *hidden; } results;
+typedef enum { WANT_LOSS, WANT_LOGITS } want;
+/* Builds a's equations and the tail the mode asks for into g.  Not yet planned. */
+results arch_build(const arch *a, const void *config, graph *g, want w);
+
+#endif

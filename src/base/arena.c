@@ -1,0 +1,125 @@
+/* Arenas are lists of blocks, each holding what was asked for one after the
+ * other.  Big blocks come straight from the system in whole huge pages: the
+ * TLB, not the cache, bounds a GEMM over a large weight on 4 KiB pages.
+ * Invariant: memory handed out is zero. */
+#include "base/arena.h"
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { ALIGN = 16, BLOCK_BYTES = 64 << 10 };
+#define HUGE_PAGE ((size_t)2 << 20)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, capacity;
+    _Alignas(ALIGN) unsigned char bytes[];
+};
+
+static atomic_size_t allocations;
+
+static void count(void) { atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed); }
+
+size_t allocation_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }
+
+static struct arena_block *new_block(size_t capacity)
+{
+    size_t total;
+    if (!size_add(capacity, sizeof(struct arena_block), &total)) return NULL;
+    struct arena_block *b = calloc(1, total);
+    if (b) b->capacity = capacity;
+    return b;
+}
+
+void *arena_alloc(arena *a, size_t bytes)
+{
+    count();
+    if (!size_add(bytes, ALIGN - 1, &bytes)) return NULL;
+    bytes &= ~(size_t)(ALIGN - 1);
+    struct arena_block *b = a->blocks;
+    if (!b || b->capacity - b->used < bytes) {
+        b = new_block(bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES);
+        if (!b) return NULL;
+        if (a->blocks && bytes > BLOCK_BYTES) {        /* keep filling the block in use */
+            b->next = a->blocks->next;
+            a->blocks->next = b;
+        } else {
+            b->next = a->blocks;
+            a->blocks = b;
+        }
+    }
+    void *p = b->bytes + b->used;
+    b->used += bytes;
+    return p;
+}
+
+char *arena_strdup(arena *a, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = arena_alloc(a, size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+void arena_free(arena *a)
+{
+    while (a->blocks) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->next;
+        free(b);
+    }
+}
+
+/* Over-maps by one page and gives back what lies outside the aligned part. */
+static void *map_aligned(size_t bytes)
+{
+    size_t reserve;
+    if (!size_add(bytes, HUGE_PAGE, &reserve)) return NULL;
+    unsigned char *p = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    size_t head = (HUGE_PAGE - ((uintptr_t)p & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
+    if (head) munmap(p, head);
+    if (HUGE_PAGE - head) munmap(p + head + bytes, HUGE_PAGE - head);
+    madvise(p + head, bytes, MADV_HUGEPAGE);
+    return p + head;
+}
+
+static bool round_up(size_t bytes, size_t unit, size_t *out)
+{
+    if (!size_add(bytes, unit - 1, out)) return false;
+    *out &= ~(unit - 1);
+    return true;
+}
+
+void *big_alloc(size_t bytes)
+{
+    size_t rounded;
+    count();
+    if (bytes >= HUGE_PAGE) return round_up(bytes, HUGE_PAGE, &rounded) ? map_aligned(rounded) : NULL;
+    round_up(bytes ? bytes : 1, 64, &rounded);
+    void *p = aligned_alloc(64, rounded);
+    return p ? memset(p, 0, rounded) : NULL;
+}
+
+void big_free(void *p, size_t bytes)
+{
+    size_t rounded;
+    if (!p) return;
+    if (bytes < HUGE_PAGE) free(p);
+    else if (round_up(bytes, HUGE_PAGE, &rounded)) munmap(p, rounded);
+}
+
+void *xalloc(size_t n, size_t size)
+{
+    count();
+    return calloc(n ? n : 1, size ? size : 1);
+}
+
+void *xrealloc(void *p, size_t n, size_t size)
+{
+    size_t bytes;
+    count();
+    if (!size_mul(n, size, &bytes)) return NULL;
+    return realloc(p, bytes ? bytes : 1);
+}

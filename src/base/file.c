@@ -1,0 +1,369 @@
+#include "base/file.h"
+#include "base/arena.h"
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+int fail_errno(lithe_error *err, const char *path, const char *doing)
+{
+    int e = errno;
+    char text[128];
+    switch (e) {
+    case ENOSPC: case EDQUOT: return fail(err, LITHE_ENOMEM, "%s: disk is full: cannot %s", path, doing);
+    case ENOMEM:              return fail(err, LITHE_ENOMEM, "%s: cannot %s, out of memory", path, doing);
+    case ENOENT:              return fail(err, LITHE_EIO, "%s: cannot %s, no such file or directory", path, doing);
+    case EACCES: case EPERM:  return fail(err, LITHE_EIO, "%s: cannot %s, permission denied", path, doing);
+    default:                  return fail(err, LITHE_EIO, "%s: cannot %s, %s", path, doing, strerror_r(e, text, sizeof text));
+    }
+}
+
+/* ---- reading -------------------------------------------------------------------- */
+
+/* A descriptor of a regular file, its size in *size, or -1. */
+static int open_regular(const char *path, size_t *size, lithe_error *err)
+{
+    struct stat s;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);         /* a fifo must not hold us */
+    if (fd < 0) { fail_errno(err, path, "open"); return -1; }
+    if (fstat(fd, &s)) fail_errno(err, path, "look at");
+    else if (S_ISDIR(s.st_mode)) fail(err, LITHE_EINVAL, "%s: is a directory, expected a file", path);
+    else if (!S_ISREG(s.st_mode)) fail(err, LITHE_EINVAL, "%s: is not a regular file", path);
+    else { *size = (size_t)s.st_size; return fd; }
+    close(fd);
+    return -1;
+}
+
+int file_map(mapping *m, const char *path, lithe_error *err)
+{
+    *m = (mapping){ 0 };
+    if (failed(err)) return err->status;
+    size_t size = 0;
+    int fd = open_regular(path, &size, err), status = LITHE_OK;
+    if (fd < 0) return err ? (int)err->status : LITHE_EIO;
+    if (!size) *m = (mapping){ (const uint8_t *)"", 0 };
+    else {
+        void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) status = fail_errno(err, path, "map");
+        else *m = (mapping){ p, size };
+    }
+    close(fd);
+    return status;
+}
+
+void file_unmap(mapping *m)
+{
+    if (m->size) munmap((void *)(uintptr_t)m->data, m->size);
+    *m = (mapping){ 0 };
+}
+
+/* Reads until size bytes or the end, whichever is first; the count, or -1. */
+static ssize_t read_fully(int fd, char *to, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = read(fd, to + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        if (n == 0) break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    size_t bytes = 0;
+    int fd = open_regular(path, &bytes, err);
+    if (fd < 0) return NULL;
+    char *text = NULL;
+    ssize_t n = -1;
+    if (bytes > limit) {
+        fail(err, LITHE_EFORMAT, "%s: is %zu bytes, at most %zu are accepted here", path, bytes, limit);
+        goto out;
+    }
+    text = xalloc(bytes + 1, 1);
+    if (!text) fail(err, LITHE_ENOMEM, "%s: cannot read %zu bytes, out of memory", path, bytes);
+    else if ((n = read_fully(fd, text, bytes)) < 0) fail_errno(err, path, "read");
+out:
+    close(fd);
+    if (n < 0) { free(text); return NULL; }
+    text[n] = 0;
+    if (size) *size = (size_t)n;
+    return text;
+}
+
+/* ---- writing -------------------------------------------------------------------- */
+
+static char *temporary_beside(const char *path)
+{
+    static atomic_uint serial;
+    char name[64], *dir = path_parent(path);
+    snprintf(name, sizeof name, ".lithe-%ld-%u.tmp", (long)getpid(), atomic_fetch_add(&serial, 1));
+    char *temporary = dir ? path_join(dir, name) : NULL;
+    free(dir);
+    return temporary;
+}
+
+/* Where the bytes go: through links to what they name, so that a link stays one. */
+static char *resolve(const char *path, lithe_error *err)
+{
+    struct stat s;
+    if (!lstat(path, &s) && S_ISLNK(s.st_mode) && !stat(path, &s)) {
+        char *real = realpath(path, NULL);
+        if (!real) fail_errno(err, path, "follow");
+        return real;
+    }
+    char *copy = strdup(path);
+    if (!copy) fail(err, LITHE_ENOMEM, "%s: cannot write, out of memory", path);
+    return copy;
+}
+
+int writer_open(writer *w, const char *path, lithe_error *err)
+{
+    struct stat s;
+    int fd = -1, status = LITHE_OK;
+    *w = (writer){ 0 };
+    if (failed(err)) return err->status;
+    if (!stat(path, &s) && !S_ISREG(s.st_mode))             /* renaming over a device would remove it */
+        return fail(err, LITHE_EINVAL, "%s: is not a regular file, cannot be written as one", path);
+    w->path = resolve(path, err);
+    w->temporary = w->path ? temporary_beside(w->path) : NULL;
+    if (!w->temporary) { status = fail(err, LITHE_ENOMEM, "%s: cannot write, out of memory", path); goto out; }
+    fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        status = fail_errno(err, path, "write");
+        free(w->temporary);                                  /* not ours: never to be removed */
+        w->temporary = NULL;
+        goto out;
+    }
+    w->stream = fdopen(fd, "wb");
+    if (!w->stream) { status = fail_errno(err, path, "write"); close(fd); }
+out:
+    if (status) writer_abandon(w);
+    return status;
+}
+
+void writer_abandon(writer *w)
+{
+    if (w->stream) fclose(w->stream);
+    if (w->temporary) unlink(w->temporary);
+    free(w->temporary);
+    free(w->path);
+    *w = (writer){ 0 };
+}
+
+static int sync_parent(const char *path, lithe_error *err)
+{
+    char *dir = path_parent(path);
+    if (!dir) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    int status = dir_sync(dir, err);
+    free(dir);
+    return status;
+}
+
+int writer_commit(writer *w, lithe_error *err)
+{
+    int status = LITHE_OK;
+    if (failed(err) || !w->stream) {
+        writer_abandon(w);
+        return failed(err) ? (int)err->status : LITHE_EIO;
+    }
+    errno = EIO;                                            /* for an error that ferror remembers and errno lost */
+    if (ferror(w->stream) || fflush(w->stream) || fsync(fileno(w->stream))) {
+        status = fail_errno(err, w->path, "write");
+        goto out;
+    }
+    int closed = fclose(w->stream);
+    w->stream = NULL;
+    if (closed || rename(w->temporary, w->path)) { status = fail_errno(err, w->path, "write"); goto out; }
+    free(w->temporary);
+    w->temporary = NULL;
+    status = sync_parent(w->path, err);
+out:
+    writer_abandon(w);
+    return status;
+}
+
+int file_write(const char *path, const void *data, size_t size, lithe_error *err)
+{
+    writer w;
+    int status = writer_open(&w, path, err);
+    if (status) return status;
+    if (size && fwrite(data, 1, size, w.stream) != size) {
+        status = fail_errno(err, path, "write");
+        writer_abandon(&w);
+        return status;
+    }
+    return writer_commit(&w, err);
+}
+
+/* ---- directories ------------------------------------------------------------------ */
+
+bool path_exists(const char *path)
+{
+    struct stat s;
+    return !stat(path, &s);
+}
+
+bool path_is_dir(const char *path)
+{
+    struct stat s;
+    return !stat(path, &s) && S_ISDIR(s.st_mode);
+}
+
+static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
+
+bool dir_is_empty(const char *path)
+{
+    DIR *d = opendir(path);
+    if (!d) return errno == ENOENT;
+    bool empty = true;
+    for (struct dirent *e; empty && (e = readdir(d));) empty = is_dot(e->d_name);
+    closedir(d);
+    return empty;
+}
+
+int dir_make(const char *path, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    if (path_is_dir(path)) return LITHE_OK;
+    char *parent = path_parent(path);
+    if (!parent) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    int status = strcmp(parent, path) ? dir_make(parent, err) : LITHE_OK;
+    free(parent);
+    if (status) return status;
+    if (mkdir(path, 0777) && !(errno == EEXIST && path_is_dir(path))) return fail_errno(err, path, "make directory");
+    return LITHE_OK;
+}
+
+int dir_sync(const char *path, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    int status = LITHE_OK, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno == EACCES ? LITHE_OK : fail_errno(err, path, "open");      /* writable, not readable: no way to sync */
+    if (fsync(fd) && errno != EINVAL && errno != EROFS) status = fail_errno(err, path, "sync");
+    close(fd);
+    return status;
+}
+
+int dir_rename(const char *from, const char *to, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    if (rename(from, to)) return fail_errno(err, from, "rename");
+    int status = sync_parent(to, err);
+    return status ? status : sync_parent(from, err);
+}
+
+enum { DIR_DEPTH = 128 };
+
+static int remove_at(int parent, const char *name, const char *path, int depth, lithe_error *err)
+{
+    if (!unlinkat(parent, name, 0) || errno == ENOENT) return LITHE_OK;
+    int e = errno, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        errno = e;                                           /* no directory: why it was not removed */
+        return fail_errno(err, path, "remove");
+    }
+    if (depth == DIR_DEPTH) { close(fd); return fail(err, LITHE_EIO, "%s: nested more than %d deep, not removed", path, DIR_DEPTH); }
+    DIR *d = fdopendir(fd);
+    if (!d) { close(fd); return fail_errno(err, path, "remove"); }
+    int status = LITHE_OK;
+    for (struct dirent *entry; !status && (entry = readdir(d));)
+        if (!is_dot(entry->d_name)) status = remove_at(fd, entry->d_name, path, depth + 1, err);
+    closedir(d);
+    if (!status && unlinkat(parent, name, AT_REMOVEDIR)) status = fail_errno(err, path, "remove");
+    return status;
+}
+
+int dir_remove(const char *path, lithe_error *err)
+{
+    return failed(err) ? (int)err->status : remove_at(AT_FDCWD, path, path, 0, err);
+}
+
+/* ---- names ------------------------------------------------------------------------ */
+
+char *path_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir), m = strlen(name);
+    char *path = xalloc(n + m + 2, 1);
+    if (!path) return NULL;
+    memcpy(path, dir, n);
+    if (n && dir[n - 1] != '/') path[n++] = '/';
+    memcpy(path + n, name, m + 1);
+    return path;
+}
+
+/* "a/b" -> "a", "a" -> ".", "/a" -> "/", "a/b/" -> "a" */
+char *path_parent(const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    while (n && path[n - 1] != '/') n--;
+    while (n > 1 && path[n - 1] == '/') n--;
+    return n ? strndup(path, n) : strdup(".");
+}
+
+const char *path_base(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+/* ---- content ---------------------------------------------------------------------- */
+
+uint64_t hash_bytes(const void *data, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(data, size, seed); }
+
+void hash_hex(const void *data, size_t size, char hex[33])
+{
+    XXH128_hash_t h = XXH3_128bits(data, size);
+    snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
+static uint32_t crc32c_by_table(uint32_t crc, const uint8_t *p, size_t size)
+{
+    static uint32_t table[256];
+    static atomic_bool filled;
+    if (!atomic_load_explicit(&filled, memory_order_acquire)) {
+        uint32_t fresh[256];
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t r = i;
+            for (int bit = 0; bit < 8; bit++) r = r >> 1 ^ (r & 1 ? 0x82f63b78u : 0);
+            fresh[i] = r;
+        }
+        memcpy(table, fresh, sizeof table);
+        atomic_store_explicit(&filled, true, memory_order_release);
+    }
+    for (size_t i = 0; i < size; i++) crc = crc >> 8 ^ table[(crc ^ p[i]) & 255];
+    return crc;
+}
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t crc32c_by_instruction(uint32_t crc, const uint8_t *p, size_t size)
+{
+    uint64_t c = crc, word;
+    for (; size >= 8; size -= 8, p += 8) {
+        memcpy(&word, p, 8);
+        c = __builtin_ia32_crc32di(c, word);
+    }
+    for (; size; size--) c = __builtin_ia32_crc32qi((uint32_t)c, *p++);
+    return (uint32_t)c;
+}
+#endif
+
+uint32_t crc32c(uint32_t crc, const void *data, size_t size)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("sse4.2")) return ~crc32c_by_instruction(~crc, data, size);
+#endif
+    return ~crc32c_by_table(~crc, data, size);
+}

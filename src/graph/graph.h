@@ -1,0 +1,175 @@
+/* Coarse operations on a static list, which is the tape.
+ *
+ * A build function appends nodes in running order: forward is the list,
+ * backward is the list reversed.  An op is one value (struct op): name,
+ * forward, backward, and what backward reads.  Builders are the shape rules:
+ * `require` records the first failure and later builders do nothing, so
+ * architecture files carry no error checks; graph_plan reports it.
+ *
+ *   graph_new -> builders -> graph_plan -> graph_run, graph_run, ... -> graph_close
+ *
+ * After graph_plan a run allocates nothing. */
+#ifndef GRAPH_H
+#define GRAPH_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "graph/param.h"
+#include "kernels/kernels.h"
+
+typedef struct graph graph;
+typedef struct node node;
+typedef struct tensor tensor;
+
+/* ---- rows ---------------------------------------------------------------- */
+
+/* Batches are ragged: all tokens end to end.  A tensor's rows belong to a row
+ * space with a planned capacity and a count of live rows that each run sets;
+ * results never depend on the capacity. */
+typedef enum { ROWS_TOKENS, ROWS_SEQS, ROWS_SELECTED, ROW_SPACES, ROWS_FIXED = ROW_SPACES } row_space;
+
+/* What one run reads; borrowed until it returns. */
+typedef struct {
+    int rows, seqs, selected;
+    const int *ids;                 /* (rows) token ids */
+    const int *pos;                 /* (rows) position of each token in its sequence */
+    const int *start;               /* (seqs+1) first row of each sequence */
+    const int *slot;                /* (seqs) state slot of each sequence; decoding only */
+    const int *select;              /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
+    const int *target;              /* (rows the head sees) what is predicted there */
+    const real *weight;             /* (rows the head sees) of the targets; NULL: ones */
+    const uint64_t *row_key;        /* (rows) key_of(step key, sample, position) for dropout; NULL when there is none */
+    real scale;                     /* 1 / total target weight of the whole step */
+    bool accumulate;                /* parameter gradients join what is there (micro-batches after the first) */
+} batch;
+
+/* ---- tensors and nodes ---------------------------------------------------- */
+
+typedef enum { TENSOR_VALUE, TENSOR_EXACT, TENSOR_PARAM, TENSOR_STATE } tensor_kind;
+
+struct tensor {
+    const char *name;               /* full name of a parameter or state, else the op's */
+    tensor_kind kind;
+    row_space space;
+    int rows;                       /* of ROWS_FIXED */
+    int width;
+    real *data, *grad;              /* set by graph_plan; grad NULL where none is wanted */
+    node *from;                     /* NULL for parameters and states */
+    param *param;
+    bool wants_grad, keep;          /* keep: alive to the end of the run (results) */
+    int buffer, grad_buffer;        /* of the plan, -1 when outside the arena */
+    int consumers;
+};
+
+enum { MAX_IN = 8, MAX_OUT = 8, MAX_SAVE = 4 };
+
+#define IN(i)   (1u << (i))
+#define OUT(i)  (1u << (8 + (i)))
+#define SAVE(i) (1u << (16 + (i)))
+
+typedef struct op {
+    const char *name;
+    void (*forward)(const node *n, const kernels *k);
+    void (*backward)(const node *n, const kernels *k);       /* NULL: refused when a training graph is built */
+    unsigned reads;                 /* the IN | OUT | SAVE values that backward reads */
+    bool in_place;                  /* out 0 may take in 0's buffer, and d(in 0) d(out 0)'s: forward and backward work element by element or row by row */
+    bool forward_backward;          /* `forward` of a training graph writes the gradients too (the loss) */
+    double (*flops)(const node *n); /* of one forward at capacity; NULL: counts as none */
+} op;
+
+struct node {
+    const op *op;
+    graph *graph;
+    int index, segment;             /* place in the list; the scope it was made in */
+    tensor *in[MAX_IN], *out[MAX_OUT], *save[MAX_SAVE];      /* absent: NULL */
+    tensor *work;                   /* scratch alive during this node's own steps only, or NULL */
+    int i[12];                      /* the op's integers, numbers, and constant data */
+    real f[4];
+    const void *data;
+    uint64_t key;                   /* from the scope and the count in it: names dropout's stream */
+    unsigned first_writer;          /* bit i: backward of this node is the first to write in[i]'s gradient */
+    bool in_place;                  /* the plan granted it */
+};
+
+/* ---- building ------------------------------------------------------------- */
+
+typedef enum { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE } graph_mode;
+
+typedef struct {
+    graph_mode mode;
+    int capacity[ROW_SPACES];       /* tokens, sequences, selected rows (0: the head sees all rows) */
+    int slots, context;             /* decoding: state slots and positions each can hold */
+    compute_type compute;
+    bool recompute;                 /* run each layer's forward again before its backward instead of keeping it */
+    bool poison;                    /* fill every dead buffer with NaN: a wrong read mask or lifetime shows at once */
+    real *const *states;            /* decoding: storage of the states in order of declaration, NULL: the graph owns it */
+} graph_options;
+
+graph *graph_new(const kernels *k, params *p, const graph_options *o);
+void   graph_close(graph *g);
+const graph_options *graph_settings(const graph *g);
+
+/* Names of parameters and states made from here on begin with this; nodes
+ * belong to a new segment (the unit of recomputation). */
+void scope(graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A parameter by scope + name; the same name again is the same parameter.  An
+ * open params set learns it here, a closed one must hold it with these dims. */
+tensor *parameter(graph *g, const char *name, param_rule rule);
+
+/* Per-sequence storage of a time mixer: `rows` rows of `width` for each slot,
+ * owned by the session.  NULL in graphs that carry no state. */
+tensor *state(graph *g, const char *name, int rows, int width);
+
+/* For op builders only. */
+bool    require(graph *g, bool condition, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool    graph_ok(const graph *g);                /* false: the builder returns NULL at once */
+node   *append(graph *g, const op *op, tensor *const *in, int inputs);
+tensor *output(node *n, int i, row_space space, int rows, int width);
+tensor *save(node *n, int i, row_space space, int width);
+void    workspace(node *n, int rows, int width);
+void   *graph_constant(graph *g, size_t bytes);   /* memory of the graph's own, for tables */
+bool    training(const graph *g);
+
+/* ---- inside an op's forward and backward ----------------------------------- */
+
+const batch *run_batch(const node *n);
+int          live_rows(const tensor *t);
+int          capacity_rows(const tensor *t);
+const real  *in_data(const node *n, int i);      /* NULL for an absent input; backward: asserts the op's own mask */
+real        *out_data(const node *n, int i);
+exact       *save_data(const node *n, int i);    /* NULL when there is none (scoring) */
+real        *work_data(const node *n);
+real        *grad_out(const node *n, int i);     /* may be overwritten: it dies with this node's backward, unless in place */
+real        *grad_in(const node *n, int i, bool *add);       /* NULL when in[i] wants none; else add says whether to join */
+const void  *packed_weight(const node *n, int i, bool transposed);   /* in[i], a parameter packed for this run, or NULL */
+
+/* ---- planning and running --------------------------------------------------- */
+
+typedef enum { STEP_PACK, STEP_FORWARD, STEP_FORWARD_BACKWARD, STEP_RECOMPUTE, STEP_BACKWARD } step_kind;
+typedef struct { node *node; step_kind kind; } step;
+
+/* First failure of the builders, or the memory plan; allocates the arena. */
+int graph_plan(graph *g, lithe_error *err);
+/* The same up to sizes: nothing is allocated.  For `lithe plan`. */
+int graph_plan_only(graph *g, lithe_error *err);
+
+void graph_run(graph *g, const batch *b);
+
+/* What the plan says. */
+typedef struct {
+    size_t arena_bytes;             /* activations and their gradients */
+    size_t largest_live;            /* most bytes alive at one step: a lower bound of the arena */
+    size_t state_bytes, packed_bytes;
+    int nodes, steps, buffers;
+} plan_summary;
+plan_summary graph_summary(const graph *g);
+int          graph_steps(const graph *g, const step **steps);
+
+/* A buffer of the plan and when it is alive: in steps first[k]..last[k]. */
+enum { MAX_LIVES = 3 };
+typedef struct { size_t bytes, offset; int lives, first[MAX_LIVES], last[MAX_LIVES]; const char *name; } buffer;
+int          graph_buffers(const graph *g, const buffer **buffers);
+int          graph_states(const graph *g, tensor *const **states);
+
+#endif

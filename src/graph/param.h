@@ -1,0 +1,67 @@
+/* Named parameters.  A parameter is declared where it is used, by the name of
+ * its published checkpoints, with its initial-value rule, its optimizer group,
+ * its stored layout and what its axes mean.  Identity, seed and file order come
+ * from the name, never from the order of creation. */
+#ifndef GRAPH_PARAM_H
+#define GRAPH_PARAM_H
+
+#include "base/error.h"
+#include "kernels/kernels.h"
+
+/* What one axis of a parameter runs over.  Growing works on these meanings. */
+typedef enum { AXIS_NONE, AXIS_VOCAB, AXIS_POSITION, AXIS_RESIDUAL, AXIS_HEAD, AXIS_KV_HEAD, AXIS_INNER, AXIS_SLOT, AXIS_COUNT } axis_kind;
+
+typedef struct {
+    axis_kind kind;
+    bool read;           /* the parameter sums over this axis (duplicated entries must be divided); else it writes or scales it */
+    int parts;           /* how many equal blocks lie side by side (GPT-2's fused q, k, v: 3); 0 means 1 */
+} axis;
+
+typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL } init_kind;
+
+enum { PARAM_RANK = 3 };
+
+typedef struct {
+    int rank, dims[PARAM_RANK];
+    axis axes[PARAM_RANK];
+    init_kind init;
+    double std;          /* of INIT_NORMAL */
+    bool decay;          /* weight decay applies */
+    double lr_factor;    /* of the learning rate; 0 means 1 */
+    bool shared_read;    /* a tied head reads it too: as a head it sums over its residual axis */
+} param_rule;
+
+typedef struct param {
+    char *name;
+    param_rule rule;
+    size_t count;                    /* elements */
+    int layer;                       /* the first number in its name, -1 when there is none */
+    real *data, *grad;               /* owned by the params set; grad NULL until params_gradients */
+    bool frozen;                     /* no gradient is computed */
+    uint64_t version;                /* whoever changes data adds one */
+    struct { void *memory; size_t bytes; uint64_t version; compute_type type; } packed[2];   /* as B for y = x W', and for dx = dy W */
+} param;
+
+typedef struct params {
+    param **items;                   /* sorted by name once closed */
+    int count, capacity;
+    bool closed;
+    real *data, *grad;               /* two arenas, parameters in name order, each 64-byte aligned */
+    size_t arena_count;              /* elements in each, padding included (zeros) */
+} params;
+
+params *params_new(void);
+void    params_free(params *p);
+param  *params_find(const params *p, const char *name);
+/* The declared parameter, added to an open set; NULL when a closed one lacks it. */
+param  *params_declare(params *p, const char *name, const param_rule *rule);
+/* Sorts, allocates data; nothing can be declared afterwards. */
+int     params_close(params *p, lithe_error *err);
+int     params_gradients(params *p, lithe_error *err);      /* allocates them */
+size_t  params_total(const params *p);                      /* stored elements, without padding */
+
+/* Fresh values: each depends on seed and its name only. */
+void    params_initialize(params *p, uint64_t seed);
+void    param_initialize(const param *p, uint64_t seed, real *out);
+
+#endif
