@@ -1,0 +1,119 @@
+/* Attention, one query after another (equations in kernels.h).
+ *
+ *     p_j = exp(scale q.k_j - lse),  o = sum_j m_j p_j v_j
+ *
+ * m is dropout's mask, 1 without it.  Backward, with delta = o . do:
+ *
+ *     ds_j = p_j (m_j do.v_j - delta)
+ *     dq = scale sum_j ds_j k_j,  dk_j += scale ds_j q,  dv_j += m_j p_j do
+ *
+ * Scores are computed anew in each pass, so nothing grows with the number of keys. */
+#include "base/random.h"
+#include "base/threads.h"
+#include "kernels/ref/ref.h"
+#include <math.h>
+
+/* One query row under one head, and the keys it sees. */
+typedef struct {
+    const attention_args *a;
+    int row, head, keys;
+    size_t q, o, kv;            /* element offsets: of the query, of its output; column of its keys' head */
+    int kv_row;                 /* row of key 0 */
+} query;
+
+static double dot(const real *a, const real *b, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+static size_t key_at(const query *t, int j)   { return (size_t)(t->kv_row + j) * t->a->k_stride + t->kv; }
+static size_t value_at(const query *t, int j) { return (size_t)(t->kv_row + j) * t->a->v_stride + t->kv; }
+
+static double score(const query *t, int j)
+{
+    const attention_args *a = t->a;
+    return (double)a->scale * dot(a->q + t->q, a->k + key_at(t, j), a->head_dim);
+}
+
+static double mask(const query *t, int j)
+{
+    const attention_args *a = t->a;
+    if (!(a->dropout > 0)) return 1;
+    uint64_t key = key_of(key_of(a->row_key[t->row], a->layer_key), (uint64_t)t->head);
+    return random_unit(key, (uint64_t)j) >= (double)a->dropout ? 1 / (1 - (double)a->dropout) : 0;
+}
+
+static void each_query(const attention_args *a, void (*body)(const query *))
+{
+    for (int s = 0; s < a->seqs; s++)
+        for (int h = 0; h < a->heads; h++)
+            for (int r = a->start[s]; r < a->start[s + 1]; r++) {
+                query t = { .a = a, .row = r, .head = h, .kv_row = a->kv_start[s] };
+                t.keys = a->past[s] + (a->causal ? r - a->start[s] + 1 : a->start[s + 1] - a->start[s]);
+                t.q = (size_t)r * a->q_stride + (size_t)h * (size_t)a->head_dim;
+                t.o = (size_t)r * a->o_stride + (size_t)h * (size_t)a->head_dim;
+                t.kv = (size_t)(h / (a->heads / a->kv_heads)) * (size_t)a->head_dim;
+                body(&t);
+            }
+}
+
+static void forward(const query *t)
+{
+    const attention_args *a = t->a;
+    double *o = thread_scratch(), max = -INFINITY, sum = 0;
+    for (int c = 0; c < a->head_dim; c++) o[c] = 0;
+    for (int j = 0; j < t->keys; j++) max = fmax(max, score(t, j));
+    for (int j = 0; j < t->keys; j++) {
+        double e = exp(score(t, j) - max), kept = e * mask(t, j);
+        sum += e;
+        for (int c = 0; c < a->head_dim; c++) o[c] += kept * (double)a->v[value_at(t, j) + (size_t)c];
+    }
+    for (int c = 0; c < a->head_dim; c++) a->o[t->o + (size_t)c] = (real)(o[c] / sum);
+    if (a->lse) a->lse[(size_t)t->row * (size_t)a->heads + (size_t)t->head] = (exact)(max + log(sum));
+}
+
+void ref_attention(const attention_args *a) { each_query(a, forward); }
+
+static void backward(const query *t)
+{
+    const attention_args *a = t->a;
+    const real *q = a->q + t->q, *d_o = a->d_o + t->o;
+    size_t stat = (size_t)t->row * (size_t)a->heads + (size_t)t->head;
+    double delta = dot(a->o + t->o, d_o, a->head_dim), *dq = thread_scratch();
+    a->delta[stat] = (exact)delta;
+    for (int c = 0; c < a->head_dim; c++) dq[c] = 0;
+    for (int j = 0; j < t->keys; j++) {
+        const real *k = a->k + key_at(t, j), *v = a->v + value_at(t, j);
+        real *dk = a->dk + key_at(t, j), *dv = a->dv + value_at(t, j);
+        double p = exp(score(t, j) - (double)a->lse[stat]), m = mask(t, j);
+        double ds = (double)a->scale * p * (m * dot(d_o, v, a->head_dim) - delta);
+        for (int c = 0; c < a->head_dim; c++) {
+            dq[c] += ds * (double)k[c];
+            dk[c] += (real)(ds * (double)q[c]);
+            dv[c] += (real)(m * p * (double)d_o[c]);
+        }
+    }
+    for (int c = 0; c < a->head_dim; c++) {
+        real *out = a->dq + t->q + c;
+        *out = a->add_dq ? *out + (real)dq[c] : (real)dq[c];
+    }
+}
+
+static void clear(real *x, size_t stride, int rows, int width)
+{
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < width; c++) x[(size_t)r * stride + (size_t)c] = 0;
+}
+
+void ref_attention_backward(const attention_args *a)
+{
+    int width = a->kv_heads * a->head_dim;
+    for (int s = 0; s < a->seqs; s++) {
+        int rows = a->start[s + 1] - a->start[s];
+        if (!a->add_dk) clear(a->dk + (size_t)a->kv_start[s] * a->k_stride, a->k_stride, rows, width);
+        if (!a->add_dv) clear(a->dv + (size_t)a->kv_start[s] * a->v_stride, a->v_stride, rows, width);
+    }
+    each_query(a, backward);
+}

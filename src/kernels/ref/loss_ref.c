@@ -1,0 +1,25 @@
+/* Cross-entropy of integer targets, forward and backward in one visit: the
+ * gradient takes the place of the logits.  A row of weight 0 is not looked at,
+ * so its target may be anything. */
+#include "kernels/ref/ref.h"
+#include <math.h>
+
+static double log_sum_exp(const real *x, int n)
+{
+    double max = -INFINITY, sum = 0;
+    for (int i = 0; i < n; i++) max = fmax(max, (double)x[i]);
+    for (int i = 0; i < n; i++) sum += exp((double)x[i] - max);
+    return max + log(sum);
+}
+
+void ref_cross_entropy(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
+                       int rows, int vocab)
+{
+    for (int r = 0; r < rows; r++, logits += vocab) {
+        double w = weight ? (double)weight[r] : 1, lse = w != 0 ? log_sum_exp(logits, vocab) : 0;
+        loss[r] = w != 0 ? (exact)(w * (lse - (double)logits[target[r]])) : 0;
+        if (!backward) continue;
+        for (int i = 0; i < vocab; i++)
+            logits[i] = w != 0 ? (real)((double)scale * w * (exp((double)logits[i] - lse) - (i == target[r]))) : 0;
+    }
+}

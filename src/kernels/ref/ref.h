@@ -1,0 +1,46 @@
+/* The plain kernels, by name: each slot's meaning in C.  A faster level may
+ * call one where it has nothing better. */
+#ifndef KERNELS_REF_H
+#define KERNELS_REF_H
+
+#include "kernels/kernels.h"
+
+void   ref_gemm(const gemm_args *g);
+size_t ref_gemm_pack_bytes(compute_type type, int K, int N);
+void   ref_gemm_pack(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N);
+void   ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, int width);
+
+void ref_gather(real *y, bool add, const real *table, const int *index, int rows, int width);
+void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
+void ref_put_rows(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
+
+void ref_copy(real *y, bool add, const real *x, size_t n);
+void ref_sum(real *y, const real *a, const real *b, size_t n);
+void ref_act(real *y, const real *x, activation act, size_t n);
+void ref_act_backward(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);
+void ref_glu(real *y, const real *gate, const real *up, activation act, size_t n);
+void ref_glu_backward(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
+                      const real *gate, const real *up, activation act, size_t n);
+void ref_dropout(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
+
+void ref_layer_norm(real *y, exact *mean, exact *rstd, const real *x, const real *w, const real *b, real eps, int rows, int width);
+void ref_layer_norm_backward(real *dx, bool add, real *dw, real *db, bool add_param, const real *dy, const real *x,
+                             const real *w, const exact *mean, const exact *rstd, int rows, int width);
+void ref_rms_norm(real *y, exact *rstd, const real *x, const real *w, real eps, int rows, int width);
+void ref_rms_norm_backward(real *dx, bool add, real *dw, bool add_param, const real *dy, const real *x,
+                           const real *w, const exact *rstd, int rows, int width);
+
+void ref_rope(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
+              int rows, int heads, int head_dim, int rotary);
+void ref_attention(const attention_args *a);
+void ref_attention_backward(const attention_args *a);
+
+void ref_theta(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
+void ref_theta_backward(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
+void ref_cross_entropy(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
+                       int rows, int vocab);
+
+void   ref_adamw(real *w, real *m, real *v, const real *g, size_t n, const adamw_args *a);
+double ref_sum_of_squares(const real *x, size_t n);
+
+#endif
