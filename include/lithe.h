@@ -84,6 +84,201 @@ int32_t lithe_tokenizer_eos(const lithe_tokenizer *t);          /* end of text, 
 size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int special, int32_t *ids, size_t cap);
 size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap);
 
+/* ---- models -------------------------------------------------------------- */
+
+/* Names and one-line descriptions (with the paper) of the architectures; NULL
+ * past the last. */
+const char *lithe_arch_name(int i);
+const char *lithe_arch_summary(int i);
+
+/* Fresh parameters.  config_json: the keys of config.json, NULL for defaults.
+ * The value of each parameter depends on seed and its name only. */
+lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t seed, lithe_error *err);
+
+/* config.json text (malloc'd, free it) of a model of `arch` with `params`
+ * stored parameters within 5 %, for a vocabulary and a context. */
+char        *lithe_model_size(const char *arch, double params, int vocab, int context, lithe_error *err);
+
+/* path: a MODEL directory (config.json + model.safetensors, sharded, or
+ * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a
+ * lone file that says enough about itself (llama2.c .bin).  config: a
+ * config.json for a lone file that does not, else NULL. */
+lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err);
+
+/* Writes a MODEL directory: config.json, model.safetensors, and the tokenizer
+ * when one is given.  dtype: "f32", "bf16", "f16"; NULL: f32.  A directory that
+ * is not empty is refused. */
+int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
+void         lithe_model_close(lithe_model *m);
+
+const char  *lithe_model_arch(const lithe_model *m);
+char        *lithe_model_config(const lithe_model *m);          /* config.json text, malloc'd */
+size_t       lithe_model_params(const lithe_model *m);          /* stored parameters */
+int          lithe_model_vocab(const lithe_model *m);
+int          lithe_model_context(const lithe_model *m);
+/* Where its tokenizer lies (inside or beside the model), NULL when there is none; borrowed. */
+const char  *lithe_model_tokenizer(const lithe_model *m);
+
+/* The tensors of any model file or directory, known architecture or not. */
+typedef struct { const char *name, *dtype; int rank; int64_t dims[8]; size_t bytes; const char *file; } lithe_tensor_info;
+typedef struct lithe_listing lithe_listing;
+lithe_listing           *lithe_listing_open(const char *path, lithe_error *err);
+size_t                   lithe_listing_count(const lithe_listing *l);
+const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i);      /* borrowed; NULL past the end */
+const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "llama2.c" */
+const char              *lithe_listing_arch(const lithe_listing *l);                  /* NULL when not known */
+/* NaN or infinite values in tensor i; negative when its type cannot be read as numbers. */
+long long                lithe_listing_bad_values(const lithe_listing *l, size_t i);
+void                     lithe_listing_close(lithe_listing *l);
+
+/* ---- growing ------------------------------------------------------------- */
+
+/* A larger model that starts from what m has learned. */
+typedef struct {
+    double params;             /* wanted stored parameters; or 0 with: */
+    double factor;             /* times the present ones; or 0 with: */
+    const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
+    const char *method;        /* TokenFormer "A".."F" (NULL: A); others "duplicate" (NULL) or "corner" */
+    int   portable;            /* choose a method whose result any plain sqrt(n) reader opens */
+    float noise;               /* relative noise on copied incoming weights; 0: none */
+    uint64_t seed;
+    int   freeze_old;          /* old slots keep their values in later training */
+    float old_lr;              /* learning-rate factor of old slots; 0 means 1 */
+} lithe_grow_options;
+
+typedef struct {
+    char method[32];
+    int  preserves;            /* 1: outputs preserved exactly (up to rounding); 0: not, `says` tells why */
+    char says[256];            /* when and what is preserved */
+    char moves[512];           /* what was changed: "ffn_slot_num 256 -> 512; ..." */
+    size_t params_before, params_after;
+    double max_logit, max_difference;          /* filled by lithe_compare */
+} lithe_growth;
+
+lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
+
+/* Largest |logit| of a and largest |logit difference| between a and b over ids. */
+int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
+
+/* ---- data ---------------------------------------------------------------- */
+
+/* Documents from files (.txt, .jsonl with a `text` field; .gz, .zst),
+ * directories and "-" (stdin), as token shards under dir. */
+typedef struct {
+    const char *valid;         /* a file or directory held out for validation; NULL: a split of the documents */
+    double valid_share;        /* of the split; 0.05 */
+    uint64_t seed;
+    int reset_attention;       /* documents packed in one window do not see each other */
+} lithe_data_options;
+
+lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
+                                  const lithe_data_options *o, lithe_error *err);
+void           lithe_dataset_close(lithe_dataset *d);
+size_t         lithe_dataset_tokens(const lithe_dataset *d, int valid);
+size_t         lithe_dataset_bytes(const lithe_dataset *d, int valid);     /* of the original text */
+
+/* ---- training ------------------------------------------------------------ */
+
+typedef struct {
+    int    ctx;                /* tokens in a window; the model's context, at most 1024 */
+    int    batch;              /* windows in a step, over all accumulated parts; 8 */
+    int    accumulate;         /* parts a step is split into; 1 */
+    double lr, min_lr;         /* 1e-3; lr/10 */
+    const char *schedule;      /* "cosine", "constant", "linear", "wsd", "inverse-sqrt"; cosine */
+    int    warmup;             /* steps; 2 % */
+    double weight_decay, beta1, beta2, eps, clip;      /* 0.1, 0.9, 0.95, 1e-8, 1.0 (negative: off) */
+    int    steps;              /* or 0 with: */
+    double tokens, seconds;    /* budgets; all 0: one epoch */
+    const char *dtype;         /* "f32", "bf16"; f32 */
+    int    eval_every, save_every;     /* steps; a tenth of the run */
+    int    eval_windows;       /* of the validation split at each evaluation; 64 */
+    uint64_t seed;
+    int    recompute;          /* keep no layer's activations, run them again */
+    const char *sample;        /* prompt of the text written at each evaluation; NULL: none */
+    const char *grow_at;       /* "STEP:PARAMS[,STEP:PARAMS]": grow inside the run, PARAMS as a number or "2x" */
+    const char *grow_method;
+    const char *moments;       /* from another run's checkpoint: "reset" or "carry"; reset */
+    const char *from;          /* that checkpoint's directory, for carry */
+    const char *command;       /* written to command.txt */
+} lithe_train_options;
+
+typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;
+
+/* What lithe_trainer_next did. */
+typedef struct {
+    lithe_event_kind kind;
+    int    step, steps;
+    double loss, grad_norm, lr;             /* of the step */
+    double valid_loss, bits_per_byte;       /* of the latest evaluation, NaN before the first */
+    double tokens, seconds;                 /* of this step */
+    double total_tokens, flops;             /* so far in this run; of this step */
+    const char *text;                       /* sample, path of the checkpoint, reason; borrowed until the next call */
+    lithe_growth growth;                    /* of LITHE_GREW */
+} lithe_event;
+
+/* A new run in the directory `run`, which must not exist or be empty; it
+ * appears complete, by rename.  The trainer borrows m and d, and t when samples
+ * or a tokenizer in the checkpoints are wanted. */
+lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *t,
+                                  const lithe_train_options *o, const char *run, lithe_error *err);
+/* The same run, continued: owns its model, data and tokenizer.  Of o only
+ * steps (larger), save_every may differ from what the run was started with (0: as it was). */
+lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *o, lithe_error *err);
+/* Does the next thing and says what: 1 while there is more, 0 after LITHE_FINISHED. */
+int            lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err);
+int            lithe_trainer_save(lithe_trainer *t, lithe_error *err);        /* a checkpoint now */
+const char    *lithe_trainer_model_dir(const lithe_trainer *t);               /* RUN */
+lithe_model   *lithe_trainer_model(lithe_trainer *t);                         /* borrowed; a growth inside the run replaces it */
+void           lithe_trainer_close(lithe_trainer *t);
+
+/* ---- inference ----------------------------------------------------------- */
+
+/* One pass over n ids (n <= context): n rows of vocab logits. */
+int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err);
+
+/* Writes `logits` [n, vocab] (F32) as a safetensors file. */
+int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *path, lithe_error *err);
+
+/* Negative log-likelihood in nats of ids[1..n-1] given what stands before them
+ * within windows of `ctx` tokens (0: the model's context) that advance by
+ * `stride` (0: ctx); each token is scored once, with the most context its
+ * window gives.  nll: (n-1) values, or NULL.  Returns the sum in *total. */
+int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
+
+lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);     /* 0: the model's */
+void           lithe_session_close(lithe_session *s);
+
+/* Make the session stand after exactly these ids.  The longest prefix it
+ * already holds is kept; the rest is computed.  LITHE_EFULL names both lengths. */
+int            lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);
+int            lithe_session_push(lithe_session *s, int32_t id, lithe_error *err);    /* one more, O(1) */
+size_t         lithe_session_length(const lithe_session *s);
+const float   *lithe_session_logits(const lithe_session *s);      /* (vocab), borrowed until the next sync or push */
+
+typedef struct { float temperature, top_p, min_p, repetition; int top_k; uint64_t seed; } lithe_sampling;   /* temperature 0: greedy; repetition 0 or 1: off */
+int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o);
+
+/* Text that streams: give(context, bytes, n) gets whole UTF-8 sequences only,
+ * and never a part of a stop string.  Ends at max_tokens, a stop string, eos,
+ * or a non-zero return of give.  The session is left after the text.  *reason:
+ * "length", "stop", "eos", "full" or "told". */
+typedef struct { lithe_sampling sampling; int max_tokens; const char *const *stop; int stops; int ignore_eos; } lithe_generation;
+int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
+                   int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
+
+/* ---- plans and machines -------------------------------------------------- */
+
+/* Text (malloc'd): the plan of a configuration, one line an op (step, op,
+ * shape, offset, bytes, flops) when ops is non-zero, and the memory that
+ * training, scoring and decoding need.  config: a config.json or MODEL. */
+char *lithe_plan(const char *config, int batch, int ctx, int recompute, const char *dtype, int ops, int json, lithe_error *err);
+
+/* Text (malloc'd): CPU, levels of kernels, threads, memory, libraries, what is optional and absent. */
+char *lithe_doctor(int json);
+
+/* Measured fp32 (or bf16) matrix-product rate of this machine in FLOP/s, all threads; about 0.1 s the first time. */
+double lithe_peak(const char *dtype);
+
 #ifdef __cplusplus
 }
 #endif

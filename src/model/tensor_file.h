@@ -14,7 +14,7 @@ typedef enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_U16, DT_I32, DT_U32, DT_I64, DT
 const char *dtype_name(dtype t);               /* safetensors' spelling: "F32" */
 size_t      dtype_bytes(dtype t);              /* 0 for DT_OTHER (listable only) */
 
-#define MAX_RANK 8
+enum { MAX_RANK = 8, MAX_SHARDS = 64 };
 typedef struct {
     const char *name;
     dtype type;
@@ -31,9 +31,10 @@ typedef struct tensor_file {
     const char *format;                        /* "safetensors", "pytorch", "llama2.c" */
     int count;
     file_tensor *tensors;                      /* in file order */
+    const file_tensor **by_name;               /* the same, sorted by name: no name twice */
     json_t *metadata;                          /* string -> string, or NULL */
     json_t *config;                            /* what the file itself says of its architecture, or NULL */
-    mapping maps[64]; int map_count;           /* the mapped shards */
+    mapping maps[MAX_SHARDS]; int map_count;   /* the mapped shards */
     arena memory;
 } tensor_file;
 
@@ -43,8 +44,12 @@ tensor_file *tensor_file_open(const char *path, lithe_error *err);
 void         tensor_file_close(tensor_file *f);
 const file_tensor *tensor_file_find(const tensor_file *f, const char *name);
 
+/* The same from memory, which stays the caller's and outlives the result.
+ * name stands for the path in messages; an index, which names other files, is refused. */
+tensor_file *tensor_file_parse(const void *data, size_t size, const char *name, lithe_error *err);
+
 /* Elements first..first+n-1 (row-major order of dims) converted to float; F64 is rounded, integers are
- * converted; DT_OTHER and DT_BOOL are refused by returning false. */
+ * converted; DT_OTHER and DT_BOOL are refused by returning false, and so is a range outside the tensor. */
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out);
 
 /* Writing safetensors: tensors sorted by descending dtype alignment then name. */

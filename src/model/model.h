@@ -1,0 +1,44 @@
+/* A named set of values with an architecture: on disk and in memory. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "arch/arch.h"
+#include "model/tensor_file.h"
+
+struct lithe_model {
+    const arch *arch;
+    void *config;                  /* arch->config_size bytes */
+    json_t *json;                  /* config.json, unknown keys kept and written back */
+    params *params;
+    char *path;                    /* where it was opened, NULL for a fresh one */
+    char *tokenizer;               /* path of its tokenizer, NULL when there is none */
+};
+
+/* config is borrowed.  Parameters allocated, zero: model_initialize or loading fills them. */
+lithe_model *model_create(const arch *a, const json_t *config, const char *what, lithe_error *err);
+
+/* A MODEL directory as it will stand: writes into dir, which exists.  Used by save and by checkpoints. */
+int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);
+
+/* Fills m's parameters from f: prefixes, ignored buffers, tied heads, dtypes, transposed views.  A missing,
+ * left-over or misshapen tensor is an error with its name and both shapes. */
+int model_load(lithe_model *m, const tensor_file *f, lithe_error *err);
+
+/* Where RUN keeps its newest complete checkpoint (malloc'd), NULL when path is no RUN. */
+char *run_checkpoint(const char *path, lithe_error *err);
+
+/* A change of sizes on the meaning of axes: how every parameter of a larger
+ * model comes from the smaller one's.  Moments go through the same map. */
+typedef struct growth growth;
+growth      *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
+lithe_model *growth_apply(const growth *g, lithe_error *err);          /* the larger model with its values */
+/* AdamW's moments of the larger model, arrays laid out like large->params->data, from the smaller one's:
+ * old entries carried (first moments mapped linearly as gradients are, second by the squares), new ones zero. */
+void         growth_moments(const growth *g, const lithe_model *large, const real *m, const real *v, real *large_m, real *large_v);
+void         growth_free(growth *g);
+
+/* A parameter's rows first .. first+rows-1 that train by rules of their own; kept in config.json's "lithe_segments". */
+typedef struct { const param *param; int first, rows; int born; double lr_factor; bool frozen; } segment;
+int model_segments(const lithe_model *m, segment **out, lithe_error *err);      /* count, or negative; free(*out) */
+
+#endif

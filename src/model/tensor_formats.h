@@ -1,0 +1,34 @@
+/* Between tensor_file.c and the files that know one format each.  A parser
+ * appends the tensors of one shard to f; data must outlive f, and what names
+ * the shard in messages.  Names that pass here are UTF-8 without control bytes. */
+#ifndef MODEL_TENSOR_FORMATS_H
+#define MODEL_TENSOR_FORMATS_H
+
+#include "model/tensor_file.h"
+#include <string.h>
+
+enum { MAX_TENSORS = 1000000, MAX_NAME_BYTES = 4096 };
+
+bool is_pytorch(const uint8_t *data, size_t size);
+bool is_llama2c(const uint8_t *data, size_t size);
+int  safetensors_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
+int  pytorch_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
+int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
+
+/* n zeroed tensors behind the present ones; NULL when memory is out or there are too many. */
+file_tensor *append_tensors(tensor_file *f, const char *what, size_t n, lithe_error *err);
+
+bool utf8_valid(const char *text, size_t size);
+int  check_tensor_name(const char *what, const char *name, size_t length, lithe_error *err);
+
+/* Elements of a shape; false on a negative size or overflow. */
+bool shape_count(const int64_t *dims, int rank, size_t *count);
+
+/* Little-endian fields of a file, at any address. */
+static inline uint16_t read_u16(const uint8_t *p) { uint16_t x; memcpy(&x, p, sizeof x); return x; }
+static inline uint32_t read_u32(const uint8_t *p) { uint32_t x; memcpy(&x, p, sizeof x); return x; }
+static inline uint64_t read_u64(const uint8_t *p) { uint64_t x; memcpy(&x, p, sizeof x); return x; }
+static inline int32_t  read_i32(const uint8_t *p) { int32_t  x; memcpy(&x, p, sizeof x); return x; }
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are read where they lie, in little-endian order");
+
+#endif
