@@ -1,10 +1,10 @@
+/* Reading, writing, directories, names, content hashes. */
 #include "base/file.h"
 #include "base/arena.h"
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,7 +179,7 @@ int writer_commit(writer *w, lithe_error *err)
         return failed(err) ? (int)err->status : LITHE_EIO;
     }
     errno = EIO;                                            /* for an error that ferror remembers and errno lost */
-    if (ferror(w->stream) || fflush(w->stream) || fsync(fileno(w->stream))) {
+    if (fflush(w->stream) || ferror(w->stream) || fsync(fileno(w->stream))) {
         status = fail_errno(err, w->path, "write");
         goto out;
     }
@@ -329,21 +329,22 @@ void hash_hex(const void *data, size_t size, char hex[33])
     snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
 }
 
+static uint32_t crc_table[256];
+
+static void fill_crc_table(void)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t r = i;
+        for (int bit = 0; bit < 8; bit++) r = r >> 1 ^ (r & 1 ? 0x82f63b78u : 0);
+        crc_table[i] = r;
+    }
+}
+
 static uint32_t crc32c_by_table(uint32_t crc, const uint8_t *p, size_t size)
 {
-    static uint32_t table[256];
-    static atomic_bool filled;
-    if (!atomic_load_explicit(&filled, memory_order_acquire)) {
-        uint32_t fresh[256];
-        for (uint32_t i = 0; i < 256; i++) {
-            uint32_t r = i;
-            for (int bit = 0; bit < 8; bit++) r = r >> 1 ^ (r & 1 ? 0x82f63b78u : 0);
-            fresh[i] = r;
-        }
-        memcpy(table, fresh, sizeof table);
-        atomic_store_explicit(&filled, true, memory_order_release);
-    }
-    for (size_t i = 0; i < size; i++) crc = crc >> 8 ^ table[(crc ^ p[i]) & 255];
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_crc_table);
+    for (size_t i = 0; i < size; i++) crc = crc >> 8 ^ crc_table[(crc ^ p[i]) & 255];
     return crc;
 }
 

@@ -1,3 +1,4 @@
+/* The parser is jansson's; nesting is measured before it runs, because it recurses. */
 #include "base/json.h"
 #include "base/file.h"
 #include <math.h>
@@ -5,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Deepest nesting of brackets outside strings; the parser recurses this far. */
+/* Deepest nesting of brackets outside strings. */
 static int nesting(const char *text, size_t size)
 {
     int depth = 0, deepest = 0;
@@ -51,7 +52,7 @@ json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err)
 }
 
 /* The fewest digits from which every number in value is read back exactly:
- * configurations say 1e-05 and not 1.0000000000000001e-05. */
+ * configurations say 1e-5 and not 1.0000000000000001e-05. */
 static int digits_of(const json_t *value)
 {
     int digits = 1;
@@ -80,7 +81,7 @@ static int digits_of(const json_t *value)
 int json_write(const json_t *value, const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(digits_of(value));
+    size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION((size_t)digits_of(value));
     char *text = json_dumps(value, flags);
     if (!text) return fail(err, LITHE_ENOMEM, "%s: cannot write as JSON, out of memory or not UTF-8", path);
     size_t size = strlen(text);

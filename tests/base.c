@@ -1,0 +1,467 @@
+/* The lowest room: threads, random numbers, files, JSON. */
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include "test.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
+
+/* ---- memory ------------------------------------------------------------------- */
+
+static bool all_zero(const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) if (p[i]) return false;
+    return true;
+}
+
+static void arenas(void)
+{
+    arena a = { 0 };
+    const size_t sizes[] = { 0, 1, 15, 16, 17, 4096, 65536, 65537, 1 << 20, 3 };
+    size_t before = allocation_count();
+    for (int round = 0; round < 20; round++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            unsigned char *p = arena_alloc(&a, sizes[i]);
+            CHECK(p && (size_t)p % 16 == 0 && all_zero(p, sizes[i]));
+            if (p) memset(p, 0xff, sizes[i]);
+        }
+    CHECK(allocation_count() == before + 200);
+    char *text = arena_strdup(&a, "h.0.attn");
+    CHECK(text && !strcmp(text, "h.0.attn"));
+    CHECK(!arena_alloc(&a, SIZE_MAX));
+    CHECK(!arena_alloc(&a, SIZE_MAX - 64));
+    arena_free(&a);
+    CHECK(!a.blocks);
+}
+
+static void big_blocks(void)
+{
+    const size_t sizes[] = { 0, 1, 63, 4097, ((size_t)2 << 20) - 1, (size_t)2 << 20, ((size_t)5 << 20) + 3 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        unsigned char *p = big_alloc(sizes[i]);
+        CHECK(p && (size_t)p % 64 == 0 && all_zero(p, sizes[i]));
+        if (p) memset(p, 0xff, sizes[i]);
+        big_free(p, sizes[i]);
+    }
+    CHECK(!big_alloc(SIZE_MAX));
+    CHECK(!xalloc(SIZE_MAX, 2));
+    CHECK(!xrealloc(NULL, SIZE_MAX / 2, 4));
+}
+
+/* ---- threads ------------------------------------------------------------------ */
+
+enum { TASKS = 1000 };
+typedef struct { int ran[TASKS]; unsigned mxcsr_without; int inner[TASKS]; } work_log;
+
+static void inner_task(void *context, int task) { ((int *)context)[task]++; }
+
+static void log_task(void *context, int task)
+{
+    work_log *log = context;
+    log->ran[task]++;
+    memset(thread_scratch(), task, 4096);
+#ifdef __SSE__
+    if ((_mm_getcsr() & 0x8040) != 0x8040) log->mxcsr_without = 1;
+#endif
+    if (task % 100 == 0) {
+        int nested[7] = { 0 };
+        parallel_for(7, inner_task, nested);
+        for (int i = 0; i < 7; i++) log->inner[task] += nested[i];
+    }
+}
+
+static void check_jobs(int rounds)
+{
+    static _Thread_local work_log log;
+    for (int round = 0; round < rounds; round++) {
+        int tasks = round % 3 == 0 ? TASKS : round % 17;
+        memset(&log, 0, sizeof log);
+        parallel_for(tasks, log_task, &log);
+        int wrong = 0;
+        for (int i = 0; i < TASKS; i++) {
+            wrong += log.ran[i] != (i < tasks);
+            wrong += log.inner[i] != (i < tasks && i % 100 == 0 ? 7 : 0);
+        }
+        CHECK_MSG(wrong == 0, "round %d, %d tasks: %d wrong", round, tasks, wrong);
+        CHECK(!log.mxcsr_without);
+    }
+}
+
+static void every_task_runs_once(void)
+{
+    for (int threads = 1; threads <= 4; threads++) {
+        threads_set(threads);
+        CHECK(threads_count() == threads);
+        check_jobs(300);
+    }
+    threads_set(2);
+    check_jobs(50);
+    threads_set(0);
+    CHECK(threads_count() >= 1);
+}
+
+static void sleeping_workers_wake(void)
+{
+    threads_set(3);
+    for (int i = 0; i < 20; i++) {
+        check_jobs(2);
+        usleep(2000);
+    }
+}
+
+static void *use_pool(void *unused)
+{
+    check_jobs(200);
+    return unused;
+}
+
+static void two_callers_share_the_pool(void)
+{
+    pthread_t other[2];
+    threads_set(3);
+    for (int i = 0; i < 2; i++) CHECK(!pthread_create(&other[i], NULL, use_pool, NULL));
+    check_jobs(200);
+    for (int i = 0; i < 2; i++) pthread_join(other[i], NULL);
+}
+
+static void caller_keeps_its_floating_point_modes(void)
+{
+#ifdef __SSE__
+    int counts[40] = { 0 };
+    for (int threads = 1; threads <= 3; threads++) {
+        threads_set(threads);
+        unsigned before = _mm_getcsr();
+        parallel_for(40, inner_task, counts);
+        CHECK(_mm_getcsr() == before);
+        volatile float tiny = 1e-38f;
+        tiny *= 0.01f;
+        CHECK(tiny > 0);
+    }
+#else
+    test_skip("no MXCSR on this machine");
+#endif
+}
+
+static void a_forked_child_has_workers(void)
+{
+    threads_set(3);
+    check_jobs(4);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        check_jobs(30);
+        _exit(0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    check_jobs(4);
+}
+
+static void threads_from_the_environment(void)
+{
+    setenv("OMP_NUM_THREADS", "3,2", 1);
+    unsetenv("LITHE_NUM_THREADS");
+    threads_set(0);
+    CHECK(threads_count() == 3);
+    setenv("LITHE_NUM_THREADS", "2", 1);
+    threads_set(0);
+    CHECK(threads_count() == 2);
+    setenv("LITHE_NUM_THREADS", "many", 1);
+    threads_set(0);
+    CHECK(threads_count() == 3);
+    setenv("LITHE_NUM_THREADS", "-7", 1);
+    unsetenv("OMP_NUM_THREADS");
+    threads_set(0);
+    CHECK(threads_count() >= 1);
+}
+
+/* ---- random numbers ------------------------------------------------------------ */
+
+static void random_values_are_fixed(void)
+{
+    CHECK(mix64(0) == 0xe220a8397b1dcdafu);                 /* the first value of splitmix64 from seed 0 */
+    CHECK(mix64(0x9e3779b97f4a7c15u) == 0x6e789e6aa1b965f4u);
+    CHECK(key_of_name(1, "h.0.mlp") == key_of_name(1, "h.0.mlp"));
+    CHECK(key_of_name(1, "h.0.mlp") != key_of_name(1, "h.1.mlp"));
+    CHECK(key_of_name(1, "h.0.mlp") != key_of_name(2, "h.0.mlp"));
+    CHECK(key_of(1, 2) != key_of(2, 1));
+}
+
+static void random_moments(void)
+{
+    const int n = 200000;
+    double u1 = 0, u2 = 0, z1 = 0, z2 = 0, z4 = 0;
+    for (int i = 0; i < n; i++) {
+        double u = random_unit(7, (uint64_t)i) - 0.5, z = random_normal(7, (uint64_t)i);
+        CHECK(u >= -0.5 && u < 0.5 && isfinite(z));
+        u1 += u / n; u2 += u * u / n; z1 += z / n; z2 += z * z / n; z4 += z * z * z * z / n;
+    }
+    CHECK_MSG(fabs(u1) < 0.003 && fabs(u2 - 1.0 / 12) < 0.001, "uniform: %g %g", u1, u2);
+    CHECK_MSG(fabs(z1) < 0.01 && fabs(z2 - 1) < 0.02 && fabs(z4 - 3) < 0.15, "normal: %g %g %g", z1, z2, z4);
+}
+
+static void permutation_is_one(void)
+{
+    static unsigned char seen[70000];
+    for (uint64_t n = 1; n < 70000; n = n < 300 ? n + 1 : n * 3 / 2) {
+        memset(seen, 0, sizeof seen);
+        uint64_t twice = 0, fixed = 0;
+        for (uint64_t i = 0; i < n; i++) {
+            uint64_t x = permuted(i, n, n * 31 + 5);
+            CHECK(x < n);
+            if (x < n) twice += seen[x]++;
+            fixed += x == i;
+        }
+        CHECK_MSG(twice == 0, "n = %llu: %llu elements met twice", (unsigned long long)n, (unsigned long long)twice);
+        CHECK_MSG(n < 50 || fixed < 16, "n = %llu: %llu elements stay", (unsigned long long)n, (unsigned long long)fixed);
+    }
+    uint64_t huge = UINT64_MAX;
+    CHECK(permuted(12345, huge, 1) < huge);
+    CHECK(permuted(3, 1000, 1) != permuted(3, 1000, 2) || permuted(4, 1000, 1) != permuted(4, 1000, 2));
+}
+
+/* Where each of 8 elements goes, over many keys: chi-squared with 49 degrees of freedom. */
+static void permutation_is_even(void)
+{
+    enum { N = 8, KEYS = 8000 };
+    int count[N][N] = { { 0 } };
+    for (uint64_t key = 0; key < KEYS; key++)
+        for (int i = 0; i < N; i++) count[i][permuted((uint64_t)i, N, mix64(key))]++;
+    double chi = 0, expected = (double)KEYS / N;
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) chi += (count[i][j] - expected) * (count[i][j] - expected) / expected;
+    CHECK_MSG(chi < 95, "chi-squared %g", chi);
+}
+
+/* ---- files --------------------------------------------------------------------- */
+
+static const char *in_dir(const char *name)
+{
+    static char path[2][600];
+    static int turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", test_dir(), name);
+    return path[turn];
+}
+
+static void check_content(const char *path, const char *expected)
+{
+    size_t size = 0;
+    lithe_error err = { 0 };
+    char *text = file_read(path, 1000, &size, &err);
+    CHECK_MSG(text && size == strlen(expected) && !strcmp(text, expected), "%s", err.text);
+    free(text);
+}
+
+static int entries(void)
+{
+    char command[700];
+    int n = 0;
+    snprintf(command, sizeof command, "ls -A '%s' | wc -l", test_dir());
+    FILE *f = popen(command, "r");
+    if (!f || fscanf(f, "%d", &n) != 1) n = -1;
+    if (f) pclose(f);
+    return n;
+}
+
+static void writing_is_atomic(void)
+{
+    writer w;
+    lithe_error err = { 0 };
+    const char *path = in_dir("a.txt");
+    CHECK(file_write(path, "old", 3, &err) == LITHE_OK);
+    CHECK(writer_open(&w, path, &err) == LITHE_OK);
+    fputs("new and longer", w.stream);
+    check_content(path, "old");
+    writer_abandon(&w);
+    check_content(path, "old");
+    CHECK(writer_open(&w, path, &err) == LITHE_OK);
+    fputs("new", w.stream);
+    CHECK(writer_commit(&w, &err) == LITHE_OK);
+    check_content(path, "new");
+    CHECK(entries() == 1);
+
+    lithe_error sticky = { LITHE_EIO, "before" };
+    CHECK(file_write(path, "x", 1, &sticky) == LITHE_EIO);
+    check_content(path, "new");
+    CHECK(entries() == 1);
+}
+
+static void writing_keeps_links_and_refuses_devices(void)
+{
+    lithe_error err = { 0 };
+    CHECK(file_write(in_dir("real"), "old", 3, &err) == LITHE_OK);
+    CHECK(!symlink("real", in_dir("link")));
+    CHECK(file_write(in_dir("link"), "new", 3, &err) == LITHE_OK);
+    check_content(in_dir("real"), "new");
+    struct stat s;
+    CHECK(!lstat(in_dir("link"), &s) && S_ISLNK(s.st_mode));
+    CHECK(!mkfifo(in_dir("pipe"), 0600));
+    CHECK(file_write(in_dir("pipe"), "x", 1, &err) == LITHE_EINVAL);
+    err = (lithe_error){ 0 };
+    CHECK(file_write(test_dir(), "x", 1, &err) == LITHE_EINVAL);
+    err = (lithe_error){ 0 };
+    CHECK(file_write(in_dir("no/such"), "x", 1, &err) == LITHE_EIO);
+    CHECK(strstr(err.text, "no such") != NULL);
+}
+
+static void a_full_disk_is_named(void)
+{
+    lithe_error err = { 0 };
+    writer w = { .stream = fopen("/dev/full", "w"), .path = strdup("out.bin"), .temporary = NULL };
+    if (!w.stream) test_skip("no /dev/full");
+    fputs("x", w.stream);
+    CHECK(writer_commit(&w, &err) == LITHE_ENOMEM);
+    CHECK_MSG(strstr(err.text, "disk is full"), "%s", err.text);
+}
+
+static void reading_refuses(void)
+{
+    mapping m;
+    lithe_error err = { 0 };
+    CHECK(file_map(&m, test_dir(), &err) == LITHE_EINVAL);
+    err = (lithe_error){ 0 };
+    CHECK(file_map(&m, in_dir("absent"), &err) == LITHE_EIO);
+    CHECK(!mkfifo(in_dir("pipe"), 0600));
+    err = (lithe_error){ 0 };
+    CHECK(file_map(&m, in_dir("pipe"), &err) == LITHE_EINVAL);
+    err = (lithe_error){ 0 };
+    CHECK(file_write(in_dir("empty"), NULL, 0, &err) == LITHE_OK);
+    CHECK(file_map(&m, in_dir("empty"), &err) == LITHE_OK && m.data && m.size == 0);
+    file_unmap(&m);
+    CHECK(file_write(in_dir("ten"), "0123456789", 10, &err) == LITHE_OK);
+    CHECK(file_map(&m, in_dir("ten"), &err) == LITHE_OK && m.size == 10 && m.data[9] == '9');
+    file_unmap(&m);
+    CHECK(!file_read(in_dir("ten"), 9, NULL, &err) && err.status == LITHE_EFORMAT);
+}
+
+static void directories(void)
+{
+    lithe_error err = { 0 };
+    CHECK(dir_is_empty(in_dir("run")));
+    CHECK(dir_make(in_dir("run/a/b/"), &err) == LITHE_OK);
+    CHECK(dir_make(in_dir("run/a"), &err) == LITHE_OK);
+    CHECK(path_is_dir(in_dir("run/a/b")) && !dir_is_empty(in_dir("run")) && dir_is_empty(in_dir("run/a/b")));
+    CHECK(file_write(in_dir("kept"), "k", 1, &err) == LITHE_OK);
+    CHECK(file_write(in_dir("run/a/b/f"), "k", 1, &err) == LITHE_OK);
+    CHECK(!symlink("../../..", in_dir("run/a/up")));
+    CHECK(!symlink("../kept", in_dir("run/link")));
+    CHECK(dir_make(in_dir("kept/x"), &err) != LITHE_OK);
+    err = (lithe_error){ 0 };
+    CHECK(dir_rename(in_dir("run"), in_dir("moved"), &err) == LITHE_OK);
+    CHECK(path_exists(in_dir("moved/a/b/f")) && !path_exists(in_dir("run")));
+    CHECK(dir_remove(in_dir("moved"), &err) == LITHE_OK);
+    CHECK(!path_exists(in_dir("moved")));
+    check_content(in_dir("kept"), "k");
+    CHECK(dir_remove(in_dir("moved"), &err) == LITHE_OK);
+    CHECK(!symlink(test_dir(), in_dir("self")));
+    CHECK(dir_remove(in_dir("self"), &err) == LITHE_OK);
+    check_content(in_dir("kept"), "k");
+}
+
+static void check_name(char *made, const char *expected)
+{
+    CHECK_MSG(made && !strcmp(made, expected), "%s, expected %s", made, expected);
+    free(made);
+}
+
+static void names(void)
+{
+    check_name(path_join("a", "b/c"), "a/b/c");
+    check_name(path_join("a/", "b"), "a/b");
+    check_name(path_join("", "b"), "b");
+    check_name(path_join("/", "b"), "/b");
+    check_name(path_parent("a/b"), "a");
+    check_name(path_parent("a"), ".");
+    check_name(path_parent("/a"), "/");
+    check_name(path_parent("a/b/"), "a");
+    check_name(path_parent("a//b"), "a");
+    CHECK(!strcmp(path_base("a/b.txt"), "b.txt") && !strcmp(path_base("b"), "b"));
+}
+
+static void content_hashes(void)
+{
+    char hex[33];
+    CHECK(crc32c(0, "123456789", 9) == 0xe3069283u);
+    CHECK(crc32c(crc32c(0, "1234", 4), "56789", 5) == 0xe3069283u);
+    CHECK(crc32c(0, "", 0) == 0);
+    hash_hex("", 0, hex);
+    CHECK_MSG(!strcmp(hex, "99aa06d3014798d86001c324468d497f"), "%s", hex);
+    CHECK(hash_bytes("abc", 3, 0) != hash_bytes("abd", 3, 0));
+    CHECK(hash_bytes("abc", 3, 0) != hash_bytes("abc", 3, 1));
+}
+
+/* ---- JSON ---------------------------------------------------------------------- */
+
+static void json_refuses(void)
+{
+    const struct { const char *text, *why; } bad[] = {
+        { "{\"a\": 1, \"a\": 2}", "line 1, column" }, { "{\"a\": 1,\n \"b\": }", "line 2" }, { "", "x.json" }, { "7", "x.json" },
+        { "{} {}", "x.json" }, { "[[[[[]]]]]", "nested 5 deep, at most 4" }, { "{\"\xff\": 1}", "byte 0xff" }, { "[1e999]", "x.json" },
+        { "[123456789012345678901234567890]", "x.json" }, { "[\"\\ud800\"]", "x.json" }, { "{\"a\": NaN}", "x.json" }, { "[\"", "x.json" },
+        { "[\"\\", "x.json" },
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lithe_error err = { 0 };
+        json_t *value = json_parse(bad[i].text, strlen(bad[i].text), 4, "x.json", &err);
+        CHECK_MSG(!value, "%s was accepted", bad[i].text);
+        CHECK_MSG(err.status == LITHE_EFORMAT && strstr(err.text, bad[i].why), "%s: %s", bad[i].text, err.text);
+        json_decref(value);
+    }
+    lithe_error err = { 0 };
+    const char good[] = "[\"[[[[[[\", {\"]\\\"[\": \"a\\u0000b\"}]";
+    json_t *value = json_parse(good, sizeof good - 1, 2, "x.json", &err);
+    CHECK_MSG(value, "%s", err.text);
+    json_decref(value);
+}
+
+static void json_is_written_short(void)
+{
+    lithe_error err = { 0 };
+    json_t *value = json_pack("{s:f, s:i, s:[f, f]}", "eps", 1e-5, "n", 3, "list", 0.1, 1.0);
+    CHECK(json_write(value, in_dir("c.json"), &err) == LITHE_OK);
+    check_content(in_dir("c.json"), "{\n  \"eps\": 1e-5,\n  \"n\": 3,\n  \"list\": [\n    0.1,\n    1.0\n  ]\n}\n");
+    json_decref(value);
+    value = json_pack("[f]", 0.1 + 0.2);
+    CHECK(json_write(value, in_dir("c.json"), &err) == LITHE_OK);
+    json_t *back = json_read(in_dir("c.json"), 1000, 3, &err);
+    CHECK(back && json_equal(value, back));
+    json_decref(back);
+    json_decref(value);
+    CHECK(!json_read(in_dir("c.json"), 3, 3, &err) && err.status == LITHE_EFORMAT);
+}
+
+const test tests_base[] = {
+    { "base: arenas", arenas },
+    { "base: big blocks", big_blocks },
+    { "base: every task runs once, for 1 to 4 threads", every_task_runs_once },
+    { "base: sleeping workers wake", sleeping_workers_wake },
+    { "base: two callers share the pool", two_callers_share_the_pool },
+    { "base: the caller keeps its floating-point modes", caller_keeps_its_floating_point_modes },
+    { "base: a forked child has workers", a_forked_child_has_workers },
+    { "base: threads from the environment", threads_from_the_environment },
+    { "base: random values are fixed", random_values_are_fixed },
+    { "base: random moments", random_moments },
+    { "base: permutation is one", permutation_is_one },
+    { "base: permutation is even", permutation_is_even },
+    { "base: writing is atomic", writing_is_atomic },
+    { "base: writing keeps links, refuses devices", writing_keeps_links_and_refuses_devices },
+    { "base: a full disk is named", a_full_disk_is_named },
+    { "base: reading refuses", reading_refuses },
+    { "base: directories", directories },
+    { "base: names", names },
+    { "base: content hashes", content_hashes },
+    { "base: JSON refusals", json_refuses },
+    { "base: JSON is written short", json_is_written_short },
+    { 0 }
+};
