@@ -6,6 +6,10 @@
 Forward, backward and AdamW on random tokens, the model written the plain way (separate score matrix, tied head,
 vocabulary padded to 50304, no dropout). Weights are N(0, 0.02): larger ones change the speed through denormals.
 bf16 is autocast with float32 master weights. One step warms up and is not counted. Only the last line is data.
+
+The line ends with the rate of a 1024-cubed float32 product: a torch without a good BLAS shows there, and its fp32
+times say nothing. Debian's python3-torch takes whatever libblas.so.3 is: use libopenblas0-pthread, and set
+OPENBLAS_CORETYPE=SkylakeX where OpenBLAS does not know an AVX-512 machine.
 """
 import argparse, os, statistics, sys, time
 
@@ -61,6 +65,15 @@ class GPT2(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
 
+def sgemm_rate(n=1024):
+    a, b, best = torch.randn(n, n), torch.randn(n, n), float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2e-9 * n ** 3 / best
+
+
 torch.manual_seed(0)
 torch.set_num_threads(args.threads)
 model = GPT2()
@@ -83,4 +96,4 @@ for step in range(args.steps + 1):
         seconds.append(sum(parts))
 middle = statistics.median(seconds)
 print(f"torch {torch.__version__} {args.dtype} threads {args.threads} batch {args.batch} ctx {args.ctx}: "
-      f"median {middle:.3f} s/step of {len(seconds)} (min {min(seconds):.3f}), {args.batch * args.ctx / middle:.1f} tokens/s")
+      f"median {middle:.3f} s/step of {len(seconds)} (min {min(seconds):.3f}), {args.batch * args.ctx / middle:.1f} tokens/s, sgemm {sgemm_rate():.0f} GF/s")
