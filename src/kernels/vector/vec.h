@@ -1,0 +1,146 @@
+/* A register of VW floats, at the width this file is compiled for: AVX2 with FMA
+ * (8) or AVX-512 F, BW, DQ, VL (16).  Every file of this folder is compiled once for
+ * each, and LEVEL(name) gives its functions the level's name: gemm_avx2,
+ * gemm_avx512.
+ *
+ * The tail of a row is done with masked loads and stores and otherwise the same
+ * instructions, so an element's value never depends on where its row ends.
+ * Nothing here may become scalar code, which would round differently. */
+#ifndef VECTOR_VEC_H
+#define VECTOR_VEC_H
+
+#include "kernels/kernels.h"
+#include <immintrin.h>
+
+#define PASTE_(a, b) a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+#define LEVEL(name) PASTE(name, LEVEL_SUFFIX)
+#define INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(__AVX512F__)
+
+#define LEVEL_SUFFIX avx512
+#define VW 16
+typedef __m512 vec;
+typedef __mmask16 vmask;
+
+INLINE vec vzero(void) { return _mm512_setzero_ps(); }
+INLINE vec vset1(float x) { return _mm512_set1_ps(x); }
+INLINE vec vload(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void vstore(float *p, vec v) { _mm512_storeu_ps(p, v); }
+
+/* The first n lanes, 0 <= n; all of them from VW on. */
+INLINE vmask vtail(int n) { return n >= VW ? (vmask)0xffff : (vmask)((1u << n) - 1); }
+INLINE vec vload_mask(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }   /* other lanes 0, their memory not touched */
+INLINE void vstore_mask(float *p, vmask m, vec v) { _mm512_mask_storeu_ps(p, m, v); }
+
+INLINE vec vadd(vec a, vec b) { return _mm512_add_ps(a, b); }
+INLINE vec vsub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+INLINE vec vmul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+INLINE vec vdiv(vec a, vec b) { return _mm512_div_ps(a, b); }
+INLINE vec vsqrt(vec a) { return _mm512_sqrt_ps(a); }
+INLINE vec vfma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }       /* a b + c */
+INLINE vec vfnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }     /* c - a b */
+INLINE vec vmin(vec a, vec b) { return _mm512_min_ps(a, b); }                   /* of a NaN and b, b: put the value that may be NaN second */
+INLINE vec vmax(vec a, vec b) { return _mm512_max_ps(a, b); }
+INLINE vec vneg(vec a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+INLINE vec vabs(vec a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+INLINE vec vround(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+
+INLINE vmask vless(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+INLINE vmask vequal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+INLINE vec vselect(vmask m, vec yes, vec no) { return _mm512_mask_blend_ps(m, no, yes); }
+
+INLINE vec vscale2(vec a, vec n) { return _mm512_scalef_ps(a, n); }             /* a 2^n, n whole, |n| < 250 */
+
+/* a rounded to bfloat16, nearest even; a NaN stays one. */
+INLINE vec vround_bf16(vec a)
+{
+    __m512i u = _mm512_castps_si512(a);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    __m512i r = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+    r = _mm512_and_si512(r, _mm512_set1_epi32((int)0xffff0000));
+    return _mm512_mask_mov_ps(_mm512_castsi512_ps(r), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
+
+INLINE __m256 vhalf_low(vec a) { return _mm512_castps512_ps256(a); }
+INLINE __m256 vhalf_high(vec a) { return _mm512_extractf32x8_ps(a, 1); }
+INLINE __m256 vfold_add(vec a) { return _mm256_add_ps(vhalf_low(a), vhalf_high(a)); }
+INLINE __m256 vfold_max(vec a) { return _mm256_max_ps(vhalf_low(a), vhalf_high(a)); }
+
+#elif defined(__AVX2__) && defined(__FMA__)
+
+#define LEVEL_SUFFIX avx2
+#define VW 8
+typedef __m256 vec;
+typedef __m256i vmask;
+
+INLINE vec vzero(void) { return _mm256_setzero_ps(); }
+INLINE vec vset1(float x) { return _mm256_set1_ps(x); }
+INLINE vec vload(const float *p) { return _mm256_loadu_ps(p); }
+INLINE void vstore(float *p, vec v) { _mm256_storeu_ps(p, v); }
+
+/* The first n lanes, 0 <= n; all of them from VW on. */
+INLINE vmask vtail(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+INLINE vec vload_mask(const float *p, vmask m) { return _mm256_maskload_ps(p, m); }      /* other lanes 0, their memory not touched */
+INLINE void vstore_mask(float *p, vmask m, vec v) { _mm256_maskstore_ps(p, m, v); }
+
+INLINE vec vadd(vec a, vec b) { return _mm256_add_ps(a, b); }
+INLINE vec vsub(vec a, vec b) { return _mm256_sub_ps(a, b); }
+INLINE vec vmul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+INLINE vec vdiv(vec a, vec b) { return _mm256_div_ps(a, b); }
+INLINE vec vsqrt(vec a) { return _mm256_sqrt_ps(a); }
+INLINE vec vfma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }       /* a b + c */
+INLINE vec vfnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }     /* c - a b */
+INLINE vec vmin(vec a, vec b) { return _mm256_min_ps(a, b); }                   /* of a NaN and b, b: put the value that may be NaN second */
+INLINE vec vmax(vec a, vec b) { return _mm256_max_ps(a, b); }
+INLINE vec vneg(vec a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+INLINE vec vabs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+INLINE vec vround(vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+
+INLINE vmask vless(vec a, vec b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
+INLINE vmask vequal(vec a, vec b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)); }
+INLINE vec vselect(vmask m, vec yes, vec no) { return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m)); }
+
+INLINE vec vpower2(__m256i n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23)); }
+INLINE vec vscale2(vec a, vec n)                /* a 2^n, n whole, |n| < 250: in two steps, since 2^n alone may overflow */
+{
+    __m256i all = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(all, 1);
+    return vmul(vmul(a, vpower2(half)), vpower2(_mm256_sub_epi32(all, half)));
+}
+
+/* a rounded to bfloat16, nearest even; a NaN stays one. */
+INLINE vec vround_bf16(vec a)
+{
+    __m256i u = _mm256_castps_si256(a);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    __m256i r = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    r = _mm256_and_si256(r, _mm256_set1_epi32((int)0xffff0000));
+    return _mm256_blendv_ps(_mm256_castsi256_ps(r), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+
+INLINE __m256 vfold_add(vec a) { return a; }
+INLINE __m256 vfold_max(vec a) { return a; }
+
+#else
+#error "this folder is compiled for AVX2 with FMA, or for AVX-512"
+#endif
+
+/* Sum and maximum of the lanes, by halves: always the same tree. */
+INLINE float vsum(vec a)
+{
+    __m256 e = vfold_add(a);
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+}
+
+INLINE float vmaximum(vec a)
+{
+    __m256 e = vfold_max(a);
+    __m128 q = _mm_max_ps(_mm256_castps256_ps128(e), _mm256_extractf128_ps(e, 1));
+    q = _mm_max_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
+}
+
+#endif

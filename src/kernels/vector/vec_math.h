@@ -1,0 +1,70 @@
+/* Elementary functions on registers, good to about 1e-7 relative.  The
+ * polynomials are minimax fits in relative error.  An activation is computed
+ * here and nowhere else at these levels, so that a matrix product's epilogue and
+ * the elementwise kernel give the same bytes. */
+#ifndef VECTOR_VEC_MATH_H
+#define VECTOR_VEC_MATH_H
+
+#include "kernels/vector/vec.h"
+
+/* 2^n e^r with |r| <= ln(2)/2, e^r = 1 + r + r^2 q(r) to 3e-9.  0 below -104,
+ * infinity above 88.8, NaN for NaN. */
+INLINE vec vexp(vec x)
+{
+    x = vmin(vset1(105.0f), vmax(vset1(-105.0f), x));
+    vec n = vround(vmul(x, vset1(1.44269504f)));
+    vec r = vfnma(n, vset1(0.693145752f), x);               /* ln(2) in two parts, the first exact times n */
+    r = vfnma(n, vset1(1.42860677e-6f), r);
+    vec q = vset1(0.001381459878757596f);
+    q = vfma(q, r, vset1(0.008368716575205326f));
+    q = vfma(q, r, vset1(0.04166838899254799f));
+    q = vfma(q, r, vset1(0.1666652113199234f));
+    q = vfma(q, r, vset1(0.4999999403953552f));
+    return vscale2(vadd(vfma(q, vmul(r, r), r), vset1(1.0f)), n);
+}
+
+INLINE vec vsigmoid(vec x)
+{
+    return vdiv(vset1(1.0f), vadd(vset1(1.0f), vexp(vmin(vset1(88.0f), vneg(x)))));
+}
+
+INLINE vec vnormal_density(vec x) { return vmul(vset1(0.398942280f), vexp(vmul(vset1(-0.5f), vmul(x, x)))); }
+
+/* Phi(x) = (1 + erf(x / sqrt 2)) / 2.  For x <= 0 it is exp(-x^2/2) w P(w) with
+ * w = 1 / (1 + 0.3 |x|), P fitted to 3.5e-9; relative accuracy holds in the lower tail. */
+INLINE vec vnormal_cdf(vec x)
+{
+    vec w = vdiv(vset1(1.0f), vfma(vset1(0.3f), vabs(x), vset1(1.0f)));
+    vec p = vset1(-0.020612824159882654f);
+    p = vfma(p, w, vset1(0.1123757482817785f));
+    p = vfma(p, w, vset1(-0.22806743874569774f));
+    p = vfma(p, w, vset1(0.19158158866325017f));
+    p = vfma(p, w, vset1(-0.07924724678151307f));
+    p = vfma(p, w, vset1(0.09605777690092457f));
+    p = vfma(p, w, vset1(0.0784255986198346f));
+    p = vfma(p, w, vset1(0.11022731969505911f));
+    p = vfma(p, w, vset1(0.11957284173982427f));
+    p = vfma(p, w, vset1(0.119686634062666f));
+    vec q = vmul(vmul(p, w), vexp(vmul(vset1(-0.5f), vmul(x, x))));
+    return vselect(vless(x, vzero()), q, vsub(vset1(1.0f), q));
+}
+
+/* The tanh form of GELU is x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3). */
+INLINE vec vgelu_tanh_gate(vec x)
+{
+    vec x2 = vmul(x, x);
+    return vsigmoid(vmul(x, vfma(x2, vset1(0.0713548162726f), vset1(1.59576912161f))));
+}
+
+INLINE vec vact(activation act, vec x)
+{
+    switch (act) {
+    case ACT_GELU_TANH: return vmul(x, vgelu_tanh_gate(x));
+    case ACT_GELU_ERF:  return vmul(x, vnormal_cdf(x));
+    case ACT_SILU:      return vmul(x, vsigmoid(x));
+    case ACT_RELU:      return vmax(vzero(), x);
+    default:            return x;
+    }
+}
+
+#endif
