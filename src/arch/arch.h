@@ -6,13 +6,15 @@
 #include "graph/graph.h"
 #include <jansson.h>
 
-/* One key of config.json and the member of the configuration struct it fills. */
+/* One key of config.json and the member of the configuration struct it fills:
+ * an int, a double, a bool, an int.  A null in config.json is an absent key. */
 typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE } field_kind;
 typedef struct {
     const char *key;
     field_kind kind;
     size_t offset;
-    double value;                    /* default; NAN: the key must be there */
+    double value;                    /* default; NAN: the key must be there.  A default outside the bounds means "absent",
+                                        is not checked against them and not written back */
     double least, most;              /* inclusive bounds; both 0: none */
     const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; a value outside is refused by name */
 } field;
@@ -29,6 +31,9 @@ typedef struct arch {
     const field *fields;             /* ends with a NULL key */
     /* Foreign or newer spellings to ours, before fields are read; may be NULL. */
     int  (*normalize)(json_t *config, lithe_error *err);
+    /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's n_ctx), takes
+     * out keys that normalize made; may be NULL.  Negative when memory is out. */
+    int  (*publish)(json_t *config);
     /* Whole-configuration rules (heads divide width, ...): one line on failure. */
     int  (*check)(const void *config, lithe_error *err);
     head (*build)(graph *g, const void *config);
@@ -42,10 +47,14 @@ typedef struct arch {
     const char *const *prefixes;
     /* Name of the embedding that a tied head reads (lm_head.weight in a file must equal it), and of an own head. */
     const char *tied_head, *tied_to;
+    /* Other model_types whose files mean the same (NULL-terminated), or NULL: normalize refuses what differs. */
+    const char *const *aliases;
+    /* Integer keys of `sized` that set inner sizes alone ("n_inner"; NULL-terminated), or NULL: --params scales them together. */
+    const char *const *inner_keys;
 } arch;
 
 extern const arch *const architectures[];                 /* ends with NULL */
-const arch *arch_find(const char *name);                  /* NULL when there is none */
+const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
 
 /* Reads config into a zeroed struct of arch->config_size: defaults, bounds, check.  what: the file, for messages. */
 int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err);
