@@ -15,6 +15,13 @@
 #include <xmmintrin.h>
 #endif
 
+/* What these tests need of a sanitizer: a size no machine has gives NULL, and a child may start threads. */
+#define EXPORTED __attribute__((visibility("default")))
+EXPORTED const char *__asan_default_options(void);
+EXPORTED const char *__tsan_default_options(void);
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+const char *__tsan_default_options(void) { return "allocator_may_return_null=1:die_after_fork=0"; }
+
 /* ---- memory ------------------------------------------------------------------- */
 
 static bool all_zero(const unsigned char *p, size_t n)
