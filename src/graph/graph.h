@@ -51,7 +51,7 @@ struct tensor {
     const char *name;               /* full name of a parameter or state, else the op's */
     tensor_kind kind;
     row_space space;
-    int rows;                       /* of ROWS_FIXED */
+    int rows;                       /* capacity */
     int width;
     real *data, *grad;              /* set by graph_plan; grad NULL where none is wanted */
     node *from;                     /* NULL for parameters and states */
@@ -130,6 +130,8 @@ tensor *save(node *n, int i, row_space space, int width);
 void    workspace(node *n, int rows, int width);
 void   *graph_constant(graph *g, size_t bytes);   /* memory of the graph's own, for tables */
 bool    training(const graph *g);
+/* Parameter w will be multiplied as B (K,N), stored (N,K) when tb: planned as a packing step where the machine gains by it. */
+void    pack(node *n, const tensor *w, bool tb, int K, int N);
 
 /* ---- inside an op's forward and backward ----------------------------------- */
 
@@ -142,12 +144,17 @@ exact       *save_data(const node *n, int i);    /* NULL when there is none (sco
 real        *work_data(const node *n);
 real        *grad_out(const node *n, int i);     /* may be overwritten: it dies with this node's backward, unless in place */
 real        *grad_in(const node *n, int i, bool *add);       /* NULL when in[i] wants none; else add says whether to join */
-const void  *packed_weight(const node *n, int i, bool transposed);   /* in[i], a parameter packed for this run, or NULL */
+const void  *packed_weight(const node *n, const tensor *w, bool tb);   /* as `pack` asked, up to date; or NULL */
+compute_type compute(const node *n);
+/* Where this run's keys and values stand: rows of the batch, or of the sessions' storage when the node has a state. */
+const int   *key_start(const node *n, bool has_state);       /* (seqs) */
+const int   *keys_before(const node *n, bool has_state);     /* (seqs) */
+const int   *state_rows(const node *n);                      /* (rows) slot * context + pos */
 
 /* ---- planning and running --------------------------------------------------- */
 
 typedef enum { STEP_PACK, STEP_FORWARD, STEP_FORWARD_BACKWARD, STEP_RECOMPUTE, STEP_BACKWARD } step_kind;
-typedef struct { node *node; step_kind kind; } step;
+typedef struct { node *node; step_kind kind; int pack; } step;          /* pack: which request of STEP_PACK */
 
 /* First failure of the builders, or the memory plan; allocates the arena. */
 int graph_plan(graph *g, lithe_error *err);

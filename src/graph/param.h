@@ -39,7 +39,7 @@ typedef struct param {
     real *data, *grad;               /* owned by the params set; grad NULL until params_gradients */
     bool frozen;                     /* no gradient is computed */
     uint64_t version;                /* whoever changes data adds one */
-    struct { void *memory; size_t bytes; uint64_t version; compute_type type; } packed[2];   /* as B for y = x W', and for dx = dy W */
+    struct { void *memory; size_t bytes; uint64_t version; compute_type type; } packed[2];   /* as B stored (K,N), and as B stored (N,K) */
 } param;
 
 typedef struct params {

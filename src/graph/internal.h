@@ -1,0 +1,38 @@
+/* What graph.c, plan.c and run.c share and nobody else sees. */
+#ifndef GRAPH_INTERNAL_H
+#define GRAPH_INTERNAL_H
+
+#include "graph/graph.h"
+
+typedef struct { param *param; bool tb; int K, N; node *first; } pack_request;
+
+struct graph {
+    const kernels *kernels;
+    params *params;
+    graph_options options;
+    lithe_error error;               /* the builders' first failure */
+    arena memory;                    /* nodes, tensors, tables */
+    char prefix[128];
+    int segment, ordinal;            /* of the scope; nodes made in it so far */
+
+    node **nodes;       int count, node_capacity;
+    tensor **states;    int state_count;
+    pack_request *packs; int pack_count;
+
+    step *steps;        int step_count;
+    buffer *buffers;    int buffer_count;
+    int *deaths, *death_start;       /* buffers whose life ends with step s: deaths[death_start[s] .. death_start[s+1]-1] */
+    char *arena;        size_t arena_bytes, largest_live;
+    real *state_memory; size_t state_count_total;
+
+    const batch *batch;              /* during a run */
+    step_kind phase;
+    int *key_start, *keys_before, *state_rows, *zeros;       /* of decoding */
+};
+
+/* One buffer that a step reads or writes; define: its former contents are not read. */
+typedef struct { int buffer; bool define; } access;
+enum { MAX_ACCESS = 2 * (MAX_IN + MAX_OUT) + MAX_SAVE + 1 };
+int  step_accesses(const graph *g, const step *s, access *out);
+
+#endif

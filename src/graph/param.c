@@ -1,0 +1,139 @@
+#include "graph/param.h"
+#include "base/arena.h"
+#include "base/random.h"
+#include "base/threads.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+params *params_new(void) { return xalloc(1, sizeof(params)); }
+
+void params_free(params *p)
+{
+    if (!p) return;
+    for (int i = 0; i < p->count; i++) {
+        for (int side = 0; side < 2; side++) big_free(p->items[i]->packed[side].memory, p->items[i]->packed[side].bytes);
+        free(p->items[i]->name);
+        free(p->items[i]);
+    }
+    free(p->items);
+    big_free(p->data, p->arena_count * sizeof(real));
+    big_free(p->grad, p->arena_count * sizeof(real));
+    free(p);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(param *const *)a)->name, (*(param *const *)b)->name);
+}
+
+param *params_find(const params *p, const char *name)
+{
+    if (p->closed) {
+        int low = 0, high = p->count - 1;
+        while (low <= high) {
+            int middle = (low + high) / 2, order = strcmp(name, p->items[middle]->name);
+            if (order == 0) return p->items[middle];
+            if (order < 0) high = middle - 1; else low = middle + 1;
+        }
+        return NULL;
+    }
+    for (int i = p->count; i-- > 0; )
+        if (!strcmp(p->items[i]->name, name)) return p->items[i];
+    return NULL;
+}
+
+static int first_number(const char *name)
+{
+    while (*name && !isdigit((unsigned char)*name)) name++;
+    return *name ? atoi(name) : -1;
+}
+
+param *params_declare(params *p, const char *name, const param_rule *rule)
+{
+    param *known = params_find(p, name);
+    if (known || p->closed) return known;
+    if (p->count == p->capacity) {
+        int capacity = p->capacity ? 2 * p->capacity : 64;
+        param **items = xrealloc(p->items, (size_t)capacity, sizeof *items);
+        if (!items) return NULL;
+        p->items = items;
+        p->capacity = capacity;
+    }
+    param *q = xalloc(1, sizeof *q);
+    if (!q || !(q->name = strdup(name))) { free(q); return NULL; }
+    q->rule = *rule;
+    if (q->rule.lr_factor == 0) q->rule.lr_factor = 1;
+    q->layer = first_number(name);
+    q->version = 1;
+    q->count = 1;
+    for (int i = 0; i < rule->rank; i++)
+        if (rule->dims[i] <= 0 || !size_mul(q->count, (size_t)rule->dims[i], &q->count)) q->count = SIZE_MAX / 64;
+    return p->items[p->count++] = q;
+}
+
+static size_t padded(size_t count) { return (count + 15) / 16 * 16; }
+
+int params_close(params *p, lithe_error *err)
+{
+    if (p->closed) return 0;
+    if (p->count) qsort(p->items, (size_t)p->count, sizeof *p->items, by_name);
+    p->closed = true;
+    size_t bytes;
+    for (int i = 0; i < p->count; i++)
+        if (!size_add(p->arena_count, padded(p->items[i]->count), &p->arena_count) || p->arena_count > SIZE_MAX / 64)
+            return fail(err, LITHE_ENOMEM, "the parameters do not fit in an address space");
+    if (!size_mul(p->arena_count, sizeof(real), &bytes) || !(p->data = big_alloc(bytes)))
+        return fail(err, LITHE_ENOMEM, "%.1f GB for the parameters are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
+    size_t offset = 0;
+    for (int i = 0; i < p->count; i++) {
+        p->items[i]->data = p->data + offset;
+        offset += padded(p->items[i]->count);
+    }
+    return 0;
+}
+
+int params_gradients(params *p, lithe_error *err)
+{
+    if (p->grad) return 0;
+    p->grad = big_alloc(p->arena_count * sizeof(real));
+    if (!p->grad) return fail(err, LITHE_ENOMEM, "%.1f GB for the gradients are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
+    for (int i = 0; i < p->count; i++) p->items[i]->grad = p->grad + (p->items[i]->data - p->data);
+    return 0;
+}
+
+size_t params_total(const params *p)
+{
+    size_t total = 0;
+    for (int i = 0; i < p->count; i++) total += p->items[i]->count;
+    return total;
+}
+
+/* ---- initial values -------------------------------------------------------- */
+
+enum { CHUNK = 1 << 14 };
+
+typedef struct { const param *p; uint64_t key; real *out; } initialization;
+
+static void initialize_chunk(void *context, int task)
+{
+    const initialization *it = context;
+    size_t first = (size_t)task * CHUNK, last = first + CHUNK < it->p->count ? first + CHUNK : it->p->count;
+    for (size_t i = first; i < last; i++)
+        it->out[i] = it->p->rule.init == INIT_NORMAL ? (real)(it->p->rule.std * random_normal(it->key, i))
+                                                     : it->p->rule.init == INIT_ONE ? (real)1 : (real)0;
+}
+
+void param_initialize(const param *p, uint64_t seed, real *out)
+{
+    initialization it = { p, key_of_name(seed, p->name), out };
+    parallel_for((int)((p->count + CHUNK - 1) / CHUNK), initialize_chunk, &it);
+}
+
+void params_initialize(params *p, uint64_t seed)
+{
+    for (int i = 0; i < p->count; i++) {
+        param_initialize(p->items[i], seed, p->items[i]->data);
+        p->items[i]->version++;
+    }
+}

@@ -1,0 +1,114 @@
+/* Running a planned graph, and what an op may ask while it runs. */
+#include "graph/internal.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- the executor --------------------------------------------------------------- */
+
+static void poison(real *data, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof(real); i++) data[i] = (real)NAN;
+}
+
+static void prepare(graph *g, const batch *b)
+{
+    assert(b->rows <= g->options.capacity[ROWS_TOKENS] && b->seqs <= g->options.capacity[ROWS_SEQS]);
+    assert(!b->select || b->selected <= g->options.capacity[ROWS_SELECTED]);
+    if (g->options.mode != GRAPH_DECODE) return;
+    for (int s = 0; s < b->seqs; s++) {
+        int base = b->slot[s] * g->options.context;
+        g->key_start[s] = base;
+        g->keys_before[s] = b->start[s] < b->start[s + 1] ? b->pos[b->start[s]] : 0;
+        for (int r = b->start[s]; r < b->start[s + 1]; r++) g->state_rows[r] = base + b->pos[r];
+    }
+}
+
+static void run_pack(graph *g, const pack_request *r)
+{
+    param *p = r->param;
+    if (p->packed[r->tb].version == p->version) return;
+    g->kernels->gemm_pack(p->packed[r->tb].memory, g->options.compute, p->data, (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
+    p->packed[r->tb].version = p->version;
+}
+
+void graph_run(graph *g, const batch *b)
+{
+    prepare(g, b);
+    g->batch = b;
+    if (g->options.poison) poison((real *)(void *)g->arena, g->arena_bytes);
+    for (int i = 0; i < g->count; i++)                       /* gradients may have been allocated since the plan */
+        for (int j = 0; j < MAX_IN; j++)
+            if (g->nodes[i]->in[j] && g->nodes[i]->in[j]->param) g->nodes[i]->in[j]->grad = g->nodes[i]->in[j]->param->grad;
+    for (int s = 0; s < g->step_count; s++) {
+        const step *t = &g->steps[s];
+        g->phase = t->kind;
+        if (t->kind == STEP_PACK) run_pack(g, &g->packs[t->pack]);
+        else if (t->kind == STEP_BACKWARD) t->node->op->backward(t->node, g->kernels);
+        else t->node->op->forward(t->node, g->kernels);
+        if (g->options.poison)
+            for (int d = g->death_start[s]; d < g->death_start[s + 1]; d++)
+                poison((real *)(void *)(g->arena + g->buffers[g->deaths[d]].offset), g->buffers[g->deaths[d]].bytes);
+    }
+    g->batch = NULL;
+}
+
+/* ---- what an op sees --------------------------------------------------------------- */
+
+const batch *run_batch(const node *n) { return n->graph->batch; }
+compute_type compute(const node *n) { return n->graph->options.compute; }
+
+int live_rows(const tensor *t)
+{
+    if (t->space == ROWS_FIXED) return t->rows;
+    const batch *b = t->from->graph->batch;
+    switch (t->space) {
+    case ROWS_TOKENS:   return b->rows;
+    case ROWS_SEQS:     return b->seqs;
+    default:            return b->select ? b->selected : b->rows;
+    }
+}
+
+static bool backward_phase(const node *n) { return n->graph->phase == STEP_BACKWARD; }
+
+const real *in_data(const node *n, int i)
+{
+    if (!n->in[i]) return NULL;
+    assert(!backward_phase(n) || n->in[i]->param || (n->op->reads & IN(i)));
+    return n->in[i]->data;
+}
+
+real *out_data(const node *n, int i)
+{
+    assert(!backward_phase(n) || (n->op->reads & OUT(i)));
+    return n->out[i] ? n->out[i]->data : NULL;
+}
+
+exact *save_data(const node *n, int i)
+{
+    assert(!backward_phase(n) || (n->op->reads & SAVE(i)));
+    return n->save[i] ? n->save[i]->data : NULL;
+}
+
+real *work_data(const node *n) { return n->work ? n->work->data : NULL; }
+real *grad_out(const node *n, int i) { return n->out[i] ? n->out[i]->grad : NULL; }
+
+real *grad_in(const node *n, int i, bool *add)
+{
+    const tensor *t = n->in[i];
+    *add = !(n->first_writer >> i & 1);
+    if (!t || !t->wants_grad) return NULL;
+    if (t->param && n->graph->batch->accumulate) *add = true;
+    return t->grad;
+}
+
+const void *packed_weight(const node *n, const tensor *w, bool tb)
+{
+    const param *p = w->param;
+    return p && p->packed[tb].memory && p->packed[tb].version == p->version && p->packed[tb].type == n->graph->options.compute
+         ? p->packed[tb].memory : NULL;
+}
+
+const int *key_start(const node *n, bool has_state) { return has_state ? n->graph->key_start : n->graph->batch->start; }
+const int *keys_before(const node *n, bool has_state) { return has_state ? n->graph->keys_before : n->graph->zeros; }
+const int *state_rows(const node *n) { return n->graph->state_rows; }
