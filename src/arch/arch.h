@@ -56,8 +56,15 @@ typedef struct arch {
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
 
-/* Reads config into a zeroed struct of arch->config_size: defaults, bounds, check.  what: the file, for messages. */
+/* Reads config into a zeroed struct of arch->config_size: a copy is normalized, then defaults, bounds, check.
+ * what: the file, for messages. */
 int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err);
+/* The two halves of it, for who keeps the JSON. */
+int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error *err);
+int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err);
+/* The way back: every field's value, model_type, architectures and other readers' spellings into json, whose other keys
+ * stay as they are.  Negative when memory is out. */
+int arch_publish(const arch *a, const void *config, json_t *json);
 
 /* Declares every parameter of the configuration in p (open). */
 int arch_declare(const arch *a, const void *config, params *p, lithe_error *err);

@@ -14,8 +14,19 @@ struct lithe_model {
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };
 
-/* config is borrowed.  Parameters allocated, zero: model_initialize or loading fills them. */
+/* config is borrowed.  Parameters allocated, zero: params_initialize or loading fills them. */
 lithe_model *model_create(const arch *a, const json_t *config, const char *what, lithe_error *err);
+/* The same with the parameters declared only, nothing allocated (params_close does that): for counting and checking. */
+lithe_model *model_declare(const arch *a, const json_t *config, const char *what, lithe_error *err);
+
+/* The architecture a config.json asks for: model_type, else architectures[0]. */
+const arch *config_arch(const json_t *config, const char *what, lithe_error *err);
+/* The architecture whose embedding f holds, a guess for messages; NULL when there is none. */
+const arch *tensors_arch(const tensor_file *f);
+json_t     *config_read(const char *path, lithe_error *err);            /* a config.json, with the limits of one */
+/* config.json as it is written (a new reference): m->json with every field's present value. */
+json_t     *model_config(const lithe_model *m, lithe_error *err);
+char       *json_text(const json_t *value);                             /* as json_write writes it; malloc'd, NULL when memory is out */
 
 /* A MODEL directory as it will stand: writes into dir, which exists.  Used by save and by checkpoints. */
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);
@@ -23,9 +34,20 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
 /* Fills m's parameters from f: prefixes, ignored buffers, tied heads, dtypes, transposed views.  A missing,
  * left-over or misshapen tensor is an error with its name and both shapes. */
 int model_load(lithe_model *m, const tensor_file *f, lithe_error *err);
+int model_fits(const lithe_model *m, const tensor_file *f, lithe_error *err);      /* the checks alone, also before params_close */
 
-/* Where RUN keeps its newest complete checkpoint (malloc'd), NULL when path is no RUN. */
+/* What a path that names a MODEL, a RUN or a lone file stands for.  weights and config are NULL when there are none. */
+typedef struct { char *dir, *weights, *config; } place;
+int  place_find(place *p, const char *path, lithe_error *err);
+void place_free(place *p);
+
+/* Where RUN keeps its newest complete checkpoint (malloc'd); NULL when path is no RUN, or, with an error, when none is complete. */
 char *run_checkpoint(const char *path, lithe_error *err);
+
+/* manifest.json of a checkpoint: {"files": {NAME: {"bytes": N, "xxh128": HEX}, ...}} of every other file in dir, written last.
+ * manifest_check compares sizes, and with contents the hashes too; a dir without one fails. */
+int manifest_write(const char *dir, lithe_error *err);
+int manifest_check(const char *dir, bool contents, lithe_error *err);
 
 /* A change of sizes on the meaning of axes: how every parameter of a larger
  * model comes from the smaller one's.  Moments go through the same map. */

@@ -1,0 +1,193 @@
+/* config.json to an architecture's configuration struct and back, by its table
+ * of fields.
+ * Invariant: a struct that arch_read filled has every value within its bounds,
+ * and arch_publish followed by arch_configure gives the same struct. */
+#include "arch/arch.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool listed(const char *const *names, const char *name)
+{
+    for (; names && *names; names++)
+        if (!strcmp(*names, name)) return true;
+    return false;
+}
+
+const arch *arch_find(const char *name)
+{
+    for (int i = 0; name && architectures[i]; i++) {
+        const arch *a = architectures[i];
+        if (!strcmp(a->name, name) || !strcmp(a->class_name, name) || listed(a->aliases, name)) return a;
+    }
+    return NULL;
+}
+
+/* A value of config.json as it may stand in a message: short, one line. */
+typedef struct { char text[80]; } shown;
+static shown show(const json_t *value)
+{
+    shown s;
+    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(7));
+    bool whole = text && strlen(text) < sizeof s.text;
+    snprintf(s.text, sizeof s.text, whole ? "%s" : "%.60s...", text ? text : "?");
+    free(text);
+    return s;
+}
+
+/* ---- values ------------------------------------------------------------------ */
+
+static bool bounded(const field *f) { return f->least < 0 || f->least > 0 || f->most < 0 || f->most > 0; }
+static bool within(const field *f, double x) { return !bounded(f) || (x >= f->least && x <= f->most); }
+/* A default that no file may state: it stands for the key's absence. */
+static bool means_absent(const field *f) { return f->kind != FIELD_CHOICE && !isnan(f->value) && !within(f, f->value); }
+
+static int choice_index(const char *choices, const char *name)
+{
+    size_t length = strlen(name);
+    for (int i = 0; ; i++) {
+        size_t n = strcspn(choices, "|");
+        if (n == length && !memcmp(choices, name, n)) return i;
+        if (!choices[n]) return -1;
+        choices += n + 1;
+    }
+}
+
+static json_t *choice_value(const char *choices, int index)
+{
+    while (index-- > 0) choices += strcspn(choices, "|") + 1;
+    return json_stringn(choices, strcspn(choices, "|"));
+}
+
+static int refuse(const field *f, const json_t *value, const char *what, const char *expected, lithe_error *err)
+{
+    return fail(err, LITHE_ECONFIG, "%s: %s is %s, expected %s", what, f->key, show(value).text, expected);
+}
+
+static int read_number(const field *f, const json_t *value, double *x, const char *what, lithe_error *err)
+{
+    if (!json_is_number(value)) return refuse(f, value, what, f->kind == FIELD_INT ? "an integer" : "a number", err);
+    *x = json_number_value(value);
+    if (f->kind == FIELD_INT && floor(*x) < *x) return refuse(f, value, what, "an integer", err);
+    if (!within(f, *x))
+        return fail(err, LITHE_ECONFIG, "%s: %s is %s, expected %.10g to %.10g", what, f->key, show(value).text, f->least, f->most);
+    if (f->kind == FIELD_INT && fabs(*x) > (double)INT32_MAX) return refuse(f, value, what, "at most 2147483647", err);
+    return LITHE_OK;
+}
+
+/* value NULL or null: the default. */
+static int read_field(const field *f, const json_t *value, void *out, const char *what, lithe_error *err)
+{
+    void *member = (char *)out + f->offset;
+    double x = f->value;
+    if (value && !json_is_null(value)) {
+        int status = LITHE_OK;
+        switch (f->kind) {
+        case FIELD_INT: case FIELD_REAL:
+            status = read_number(f, value, &x, what, err);
+            break;
+        case FIELD_BOOL:
+            if (!json_is_boolean(value)) status = refuse(f, value, what, "true or false", err);
+            x = json_is_true(value);
+            break;
+        case FIELD_CHOICE:
+            if (!json_is_string(value)) { status = refuse(f, value, what, f->choices, err); break; }
+            x = choice_index(f->choices, json_string_value(value));
+            if (x < 0) status = refuse(f, value, what, f->choices, err);
+            break;
+        }
+        if (status) return status;
+    } else if (isnan(x)) return fail(err, LITHE_ECONFIG, "%s: %s is missing", what, f->key);
+    switch (f->kind) {
+    case FIELD_INT: case FIELD_CHOICE: *(int *)member = (int)x; break;
+    case FIELD_REAL:                   *(double *)member = x; break;
+    case FIELD_BOOL:                   *(bool *)member = x > 0; break;
+    }
+    return LITHE_OK;
+}
+
+static double member_value(const field *f, const void *config)
+{
+    const void *member = (const char *)config + f->offset;
+    switch (f->kind) {
+    case FIELD_REAL: return *(const double *)member;
+    case FIELD_BOOL: return *(const bool *)member;
+    default:         return *(const int *)member;
+    }
+}
+
+static bool same(double a, double b) { return !(a < b) && !(a > b); }
+
+/* ---- reading ------------------------------------------------------------------- */
+
+/* A hook's line, which does not know the file, with the file in front. */
+static int relay(const char *what, const lithe_error *hook, lithe_error *err)
+{
+    return fail(err, hook->status ? hook->status : LITHE_ECONFIG, "%s: %s", what, hook->text);
+}
+
+int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error *err)
+{
+    lithe_error hook = { 0 };
+    if (failed(err)) return err->status;
+    if (!json_is_object(config)) return fail(err, LITHE_ECONFIG, "%s: is not a JSON object with the keys of a model", what);
+    if (a->normalize && (a->normalize(config, &hook) < 0 || hook.status)) return relay(what, &hook, err);
+    return LITHE_OK;
+}
+
+int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err)
+{
+    lithe_error hook = { 0 };
+    if (failed(err)) return err->status;
+    for (const field *f = a->fields; f->key; f++) {
+        int status = read_field(f, json_object_get(normalized, f->key), out, what, err);
+        if (status) return status;
+    }
+    if (a->check && (a->check(out, &hook) < 0 || hook.status)) return relay(what, &hook, err);
+    return LITHE_OK;
+}
+
+int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    json_t *copy = json_deep_copy(config);
+    if (!copy) return fail(err, LITHE_ENOMEM, "%s: not enough memory to read it", what);
+    int status = arch_normalize(a, copy, what, err);
+    if (!status) status = arch_read(a, copy, out, what, err);
+    json_decref(copy);
+    return status;
+}
+
+/* ---- writing ------------------------------------------------------------------- */
+
+static json_t *value_of(const field *f, double x)
+{
+    switch (f->kind) {
+    case FIELD_INT:  return json_integer((json_int_t)x);
+    case FIELD_BOOL: return json_boolean(x > 0);
+    case FIELD_REAL: return json_real(x);
+    default:         return choice_value(f->choices, (int)x);
+    }
+}
+
+/* A key that already says this value, in whatever form (1, 1.0, null), stays. */
+static int publish_field(const field *f, const void *config, json_t *json)
+{
+    double x = member_value(f, config);
+    const json_t *present = json_object_get(json, f->key);
+    if (same(x, f->value) && (json_is_null(present) || means_absent(f))) return 0;
+    if (json_is_number(present) && f->kind != FIELD_BOOL && f->kind != FIELD_CHOICE && same(json_number_value(present), x)) return 0;
+    return json_object_set_new(json, f->key, value_of(f, x));
+}
+
+int arch_publish(const arch *a, const void *config, json_t *json)
+{
+    const char *type = json_string_value(json_object_get(json, "model_type"));
+    if (!type || !listed(a->aliases, type)) {
+        if (json_object_set_new(json, "model_type", json_string(a->name))) return LITHE_ENOMEM;
+        if (json_object_set_new(json, "architectures", json_pack("[s]", a->class_name))) return LITHE_ENOMEM;
+    }
+    for (const field *f = a->fields; f->key; f++)
+        if (publish_field(f, config, json)) return LITHE_ENOMEM;
+    return a->publish && a->publish(json) < 0 ? LITHE_ENOMEM : LITHE_OK;
+}

@@ -1,0 +1,203 @@
+/* A model in memory: its architecture, its configuration as a struct and as
+ * the JSON it came from, its named parameters. */
+#include "model/model.h"
+#include "base/json.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONFIG_BYTES = 4 << 20, CONFIG_DEPTH = 32 };
+
+const char *lithe_arch_name(int i)
+{
+    for (int j = 0; architectures[j]; j++)
+        if (j == i) return architectures[j]->name;
+    return NULL;
+}
+
+const char *lithe_arch_summary(int i)
+{
+    const arch *a = arch_find(lithe_arch_name(i));
+    return a ? a->summary : NULL;
+}
+
+/* ---- config.json -------------------------------------------------------------- */
+
+json_t *config_read(const char *path, lithe_error *err) { return json_read(path, CONFIG_BYTES, CONFIG_DEPTH, err); }
+
+/* A name from a file as it may stand in a message. */
+static const char *printable(const char *name, char text[64])
+{
+    size_t i = 0;
+    for (; name[i] && i < 63; i++) text[i] = name[i] < ' ' || name[i] > '~' ? '?' : name[i];
+    text[i] = 0;
+    return text;
+}
+
+/* "gpt2, llama, tokenformer" */
+static const char *known_archs(char *text, size_t size)
+{
+    size_t n = 0;
+    text[0] = 0;
+    for (int i = 0; architectures[i] && n < size; i++)
+        n += (size_t)snprintf(text + n, size - n, "%s%s", i ? ", " : "", architectures[i]->name);
+    return text;
+}
+
+const arch *config_arch(const json_t *config, const char *what, lithe_error *err)
+{
+    char text[64], known[200];
+    if (failed(err)) return NULL;
+    const char *type = json_string_value(json_object_get(config, "model_type")), *key = "model_type";
+    if (!type) {
+        type = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+        key = "architectures";
+    }
+    const arch *a = type ? arch_find(type) : NULL;
+    if (a) return a;
+    if (!json_is_object(config)) fail(err, LITHE_ECONFIG, "%s: is not a JSON object with the keys of a model", what);
+    else if (!type) fail(err, LITHE_ECONFIG, "%s: has neither model_type nor architectures; known: %s", what, known_archs(known, sizeof known));
+    else fail(err, LITHE_ECONFIG, "%s: %s says %s, which is not known here; known: %s", what, key, printable(type, text),
+              known_archs(known, sizeof known));
+    return NULL;
+}
+
+const arch *tensors_arch(const tensor_file *f)
+{
+    char name[256];
+    for (int i = 0; architectures[i]; i++) {
+        const arch *a = architectures[i];
+        if (!a->tied_to) continue;
+        if (tensor_file_find(f, a->tied_to)) return a;
+        for (const char *const *p = a->prefixes; p && *p; p++) {
+            snprintf(name, sizeof name, "%s%s", *p, a->tied_to);
+            if (tensor_file_find(f, name)) return a;
+        }
+    }
+    return NULL;
+}
+
+/* The fewest digits from which every number in value is read back exactly. */
+static int digits_of(const json_t *value)
+{
+    int digits = 1;
+    const char *key;
+    json_t *item;
+    size_t i;
+    json_t *open = (json_t *)(uintptr_t)value;              /* jansson's iterators are not const */
+    if (json_is_real(value)) {
+        char text[40];
+        double x = json_real_value(value);
+        for (; digits < 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, x);
+            if (fabs(strtod(text, NULL) - x) <= 0) break;
+        }
+    }
+    json_array_foreach(open, i, item)
+        if (digits_of(item) > digits) digits = digits_of(item);
+    json_object_foreach(open, key, item)
+        if (digits_of(item) > digits) digits = digits_of(item);
+    return digits;
+}
+
+char *json_text(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_of(value)));
+    if (!text) return NULL;
+    size_t size = strlen(text);
+    char *line = realloc(text, size + 2);
+    if (!line) { free(text); return NULL; }
+    memcpy(line + size, "\n", 2);
+    return line;
+}
+
+json_t *model_config(const lithe_model *m, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    json_t *json = json_deep_copy(m->json);
+    if (json && !arch_publish(m->arch, m->config, json)) return json;
+    json_decref(json);
+    fail(err, LITHE_ENOMEM, "not enough memory for config.json");
+    return NULL;
+}
+
+/* ---- making ------------------------------------------------------------------- */
+
+lithe_model *model_declare(const arch *a, const json_t *config, const char *what, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    int status = LITHE_OK;
+    lithe_model *m = xalloc(1, sizeof *m);
+    if (!m) { fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what); return NULL; }
+    m->arch = a;
+    m->json = config ? json_deep_copy(config) : json_object();
+    m->config = xalloc(1, a->config_size);
+    m->params = params_new();
+    if (!m->json || !m->config || !m->params) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what);
+    if (!status) status = arch_normalize(a, m->json, what, err);
+    if (!status) status = arch_read(a, m->json, m->config, what, err);
+    if (!status) {
+        lithe_error inner = { 0 };
+        status = arch_declare(a, m->config, m->params, &inner);
+        if (status < 0 || inner.status) status = fail(err, inner.status ? inner.status : LITHE_ECONFIG, "%s: %s", what, inner.text);
+    }
+    if (!status) return m;
+    lithe_model_close(m);
+    return NULL;
+}
+
+lithe_model *model_create(const arch *a, const json_t *config, const char *what, lithe_error *err)
+{
+    lithe_model *m = model_declare(a, config, what, err);
+    if (m && !params_close(m->params, err)) return m;
+    lithe_model_close(m);
+    return NULL;
+}
+
+lithe_model *lithe_model_new(const char *name, const char *config_json, uint64_t seed, lithe_error *err)
+{
+    static const char what[] = "config.json";
+    char text[64], known[200];
+    lithe_model *m = NULL;
+    json_t *config = NULL;
+    if (failed(err)) return NULL;
+    if (config_json && !(config = json_parse(config_json, strlen(config_json), CONFIG_DEPTH, what, err))) return NULL;
+    const arch *a = arch_find(name), *said = a;
+    if (!name) a = said = config_arch(config, what, err);
+    else if (!a) fail(err, LITHE_EINVAL, "%s is not a known architecture; known: %s", printable(name, text), known_archs(known, sizeof known));
+    else if (json_object_get(config, "model_type")) said = config_arch(config, what, err);
+    if (!a || !said) goto out;
+    if (a != said) { fail(err, LITHE_ECONFIG, "%s: model_type says %s, %s was asked for", what, said->name, a->name); goto out; }
+    m = model_create(a, config, what, err);
+    if (m) params_initialize(m->params, seed);
+out:
+    json_decref(config);
+    return m;
+}
+
+void lithe_model_close(lithe_model *m)
+{
+    if (!m) return;
+    params_free(m->params);
+    json_decref(m->json);
+    free(m->config);
+    free(m->path);
+    free(m->tokenizer);
+    free(m);
+}
+
+/* ---- looking ------------------------------------------------------------------ */
+
+const char *lithe_model_arch(const lithe_model *m)      { return m ? m->arch->name : NULL; }
+size_t      lithe_model_params(const lithe_model *m)    { return m ? params_total(m->params) : 0; }
+int         lithe_model_vocab(const lithe_model *m)     { return m ? m->arch->vocab(m->config) : 0; }
+int         lithe_model_context(const lithe_model *m)   { return m ? m->arch->context(m->config) : 0; }
+const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
+
+char *lithe_model_config(const lithe_model *m)
+{
+    json_t *json = m ? model_config(m, NULL) : NULL;
+    char *text = json ? json_text(json) : NULL;
+    json_decref(json);
+    return text;
+}
