@@ -15,9 +15,10 @@ static const struct {
     bool (*recognise)(const uint8_t *data, size_t size);        /* NULL: whatever is left */
     int  (*parse)(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 } FORMATS[] = {
-    { "pytorch",     is_pytorch, pytorch_parse     },
-    { "llama2.c",    is_llama2c, llama2c_parse     },
-    { "safetensors", NULL,       safetensors_parse },
+    { "safetensors", is_safetensors, safetensors_parse },       /* first: its length may look like another's magic */
+    { "pytorch",     is_pytorch,     pytorch_parse     },
+    { "llama2.c",    is_llama2c,     llama2c_parse     },
+    { "safetensors", NULL,           safetensors_parse },
 };
 
 static const struct { const char *magic; size_t length; const char *is; } STRANGERS[] = {
@@ -25,14 +26,14 @@ static const struct { const char *magic; size_t length; const char *is; } STRANG
       "PyTorch's format before 1.6, which is not a zip: torch.load it and torch.save it again with a newer PyTorch, or save it as safetensors" },
     { "\x80\x02}", 3,       "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x02" "c", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
-    { "\x80\x03", 2,        "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
+    { "\x80\x03}", 3,       "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x04\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x05\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "GGUF", 4,            "GGUF, whose tensors are read by the GGUF reader only" },
     { "fmgg", 4,            "rwkv.cpp, whose tensors are read by the rwkv.cpp reader only" },
     { "24ka", 4,            "llama2.c version 1 or 2: export it with --version 0" },
     { "\x89HDF\r\n\x1a\n", 8, "HDF5: convert it to safetensors with the library that wrote it" },
-    { "\x1f\x8b", 2,        "gzip: unpack it first" },
+    { "\x1f\x8b\x08", 3,    "gzip: unpack it first" },
     { "\x28\xb5\x2f\xfd", 4, "zstd: unpack it first" },
 };
 
@@ -136,14 +137,21 @@ const file_tensor *tensor_file_find(const tensor_file *f, const char *name)
 
 /* ---- one file ---------------------------------------------------------------- */
 
-static int parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err)
+static int refuse_stranger(const char *what, const uint8_t *data, size_t size, lithe_error *err)
 {
     for (size_t i = 0; i < sizeof STRANGERS / sizeof *STRANGERS; i++)
         if (size >= STRANGERS[i].length && !memcmp(data, STRANGERS[i].magic, STRANGERS[i].length))
             return fail(err, LITHE_EFORMAT, "%s: is %s", what, STRANGERS[i].is);
+    return LITHE_OK;
+}
+
+static int parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err)
+{
     size_t i = 0;
     while (FORMATS[i].recognise && !FORMATS[i].recognise(data, size)) i++;
-    if (f->format && f->format != FORMATS[i].format)
+    int status = i ? refuse_stranger(what, data, size, err) : LITHE_OK;
+    if (status) return status;
+    if (f->format && strcmp(f->format, FORMATS[i].format))
         return fail(err, LITHE_EFORMAT, "%s: is %s, while the shards before it are %s", what, FORMATS[i].format, f->format);
     f->format = FORMATS[i].format;
     return FORMATS[i].parse(f, what, data, size, err);

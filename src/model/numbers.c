@@ -1,0 +1,88 @@
+/* Stored numbers to float and back: the 16-bit types of checkpoints, exact
+ * where float can hold the value, rounded to nearest even where it cannot.
+ * The conversions are branch-free selections, so that the loops over a tensor
+ * become vector code; they do not depend on FTZ or DAZ, since no intermediate
+ * value they need is a float32 denormal. */
+#include "model/tensor_formats.h"
+
+static inline uint32_t bits_of(float x)         { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
+static inline float    float_of(uint32_t u)     { float x; memcpy(&x, &u, sizeof x); return x; }
+
+float float_from_bf16(uint16_t x) { return float_of((uint32_t)x << 16); }
+
+uint16_t bf16_from_float(float x)
+{
+    uint32_t u = bits_of(x);
+    uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, quiet = (u >> 16) | 0x40;
+    return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
+}
+
+/* binary16 has 5 bits of exponent biased by 15, and 10 of fraction. */
+float float_from_f16(uint16_t x)
+{
+    uint32_t sign = (uint32_t)(x & 0x8000) << 16, magnitude = (uint32_t)(x & 0x7fff) << 13;
+    uint32_t normal = magnitude + ((127 - 15) << 23);
+    uint32_t special = magnitude + ((255 - 31) << 23);                                /* infinity, NaN */
+    uint32_t small = bits_of(float_of(magnitude + (113 << 23)) - 0x1p-14f);           /* fraction * 2^-24 */
+    small = magnitude & 0x0f800000 ? normal : small;
+    return float_of(sign | (magnitude >= 0x0f800000 ? special : small));
+}
+
+uint16_t f16_from_float(float x)
+{
+    uint32_t u = bits_of(x), sign = (u >> 16) & 0x8000, magnitude = u & 0x7fffffff;
+    uint32_t normal = (magnitude - ((127 - 15) << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+    uint32_t small = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);             /* the ulp of 0.5 is 2^-24 */
+    uint32_t special = magnitude > 0x7f800000 ? 0x7e00 | ((magnitude >> 13) & 0x3ff) : 0x7c00;
+    uint32_t finite = magnitude < 0x38800000 ? small : normal;                        /* below 2^-14 */
+    return (uint16_t)(sign | (magnitude >= 0x47800000 ? special : finite));           /* from 2^16 on; 65520.. round up to 0x7c00 */
+}
+
+/* ---- a run of elements, stride elements apart ---------------------------------- */
+
+#define RUN(name, type, convert)                                                                              \
+    static void run_##name(const uint8_t *restrict p, size_t stride, size_t n, float *restrict out)           \
+    {                                                                                                         \
+        if (stride == 1)                                                                                      \
+            for (size_t i = 0; i < n; i++) { type x; memcpy(&x, p + i * sizeof x, sizeof x); out[i] = convert(x); } \
+        else                                                                                                  \
+            for (size_t i = 0; i < n; i++) { type x; memcpy(&x, p + i * stride * sizeof x, sizeof x); out[i] = convert(x); } \
+    }
+
+RUN(u8, uint8_t, (float))
+RUN(i8, int8_t, (float))
+RUN(i16, int16_t, (float))
+RUN(u16, uint16_t, (float))
+RUN(i32, int32_t, (float))
+RUN(u32, uint32_t, (float))
+RUN(i64, int64_t, (float))
+RUN(u64, uint64_t, (float))
+RUN(f16, uint16_t, float_from_f16)
+RUN(bf16, uint16_t, float_from_bf16)
+RUN(f32, float, )
+RUN(f64, double, (float))
+
+static void (*const RUNS[DT_COUNT])(const uint8_t *, size_t, size_t, float *) = {
+    [DT_U8] = run_u8, [DT_I8] = run_i8, [DT_I16] = run_i16, [DT_U16] = run_u16, [DT_I32] = run_i32, [DT_U32] = run_u32,
+    [DT_I64] = run_i64, [DT_U64] = run_u64, [DT_F16] = run_f16, [DT_BF16] = run_bf16, [DT_F32] = run_f32, [DT_F64] = run_f64,
+};
+
+bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out)
+{
+    if (!RUNS[t->type] || first > t->count || n > t->count - first) return false;
+    const uint8_t *data = t->data;
+    size_t bytes = dtype_bytes(t->type);
+    if (!t->transposed) {
+        if (n) RUNS[t->type](data + first * bytes, 1, n, out);
+        return true;
+    }
+    size_t rows = (size_t)t->dims[0], columns = (size_t)t->dims[1];
+    while (n) {                                             /* element (r, c) lies at c * rows + r */
+        size_t r = first / columns, c = first % columns, run = columns - c < n ? columns - c : n;
+        RUNS[t->type](data + (c * rows + r) * bytes, rows, run, out);
+        first += run;
+        out += run;
+        n -= run;
+    }
+    return true;
+}

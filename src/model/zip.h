@@ -1,0 +1,22 @@
+/* Zip archives whose members are stored, not compressed: what torch.save
+ * writes.  Members point into the caller's bytes. */
+#ifndef MODEL_ZIP_H
+#define MODEL_ZIP_H
+
+#include "base/error.h"
+#include <stddef.h>
+
+typedef struct {
+    const char *name; size_t length;            /* not NUL-terminated */
+    const uint8_t *data; size_t size;
+    size_t offset;                              /* of its local header */
+} zip_member;
+
+typedef struct { zip_member *members; size_t count; } zip;     /* sorted by name */
+
+/* what names the archive in messages.  z is to be closed on success only. */
+int  zip_open(zip *z, const char *what, const uint8_t *data, size_t size, lithe_error *err);
+void zip_close(zip *z);
+const zip_member *zip_find(const zip *z, const char *name, size_t length);
+
+#endif
