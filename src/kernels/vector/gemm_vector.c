@@ -1,0 +1,225 @@
+/* fp32 matrix products after Goto & van de Geijn 2008: C is cut into tiles, one
+ * task each; a task packs KC columns of its rows of A, then takes B by panels of NR
+ * columns, packs one into the first-level cache and runs down A with a block of MR x NR
+ * sums in registers.  Sums wait in scratch between blocks of K.
+ *
+ * Each element of C is one chain of fused multiply-adds, k ascending from zero,
+ * whatever the tile, the panel or the number of rows beside it. */
+#include "base/threads.h"
+#include "kernels/vector/gemm_finish.h"
+#include "kernels/vector/vec_transpose.h"
+#include "kernels/vector/vector.h"
+
+#if VW == 16
+#define MR 14                                   /* 28 registers of sums, 2 of B, 1 of A */
+#else
+#define MR 6                                    /* 12, 2, 1 of 16 */
+#endif
+#define NR (2 * VW)
+enum { KC = 256,                                /* a panel of B is 32 or 16 KiB */
+       TILE_ROWS = 40 * 14, TILE_COLUMNS = 512, /* most of a task: A's block and the sums stay in the second-level cache */
+       SMALL_COLUMNS = 64 };
+
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef struct { const gemm_args *g; int tiles_m, tiles_n; } grid;
+
+/* ---- packing: dst[k][width], lanes of k side by side -------------------------------- */
+
+INLINE vec rounded(bool bf16, vec x) { return bf16 ? vround_bf16(x) : x; }
+
+/* From rows of k: row r of the source becomes lane r.  Lanes behind the last row
+ * repeat it, and nobody looks at them; each store may spill over into the next k, which
+ * is written later. */
+INLINE void pack_across(const bool bf16, float *dst, int width, const float *src, size_t ld, int rows, int kc)
+{
+    const float *row[VW];
+    _Alignas(64) float last[VW][VW];
+    vec x[VW];
+    int k = 0;
+    for (int r = 0; r < VW; r++) row[r] = src + (size_t)(r < rows ? r : rows - 1) * ld;
+    for (; k + VW <= kc; k += VW) {
+        vtranspose(x, row, k);
+        UNROLL for (int i = 0; i < VW; i++) vstore(dst + (size_t)(k + i) * (size_t)width, rounded(bf16, x[i]));
+    }
+    if (k == kc) return;
+    for (int r = 0; r < VW; r++) {
+        vstore(last[r], vload_mask(row[r] + k, vtail(kc - k)));
+        row[r] = last[r];
+    }
+    vtranspose(x, row, 0);
+    for (int i = 0; k + i < kc; i++) vstore(dst + (size_t)(k + i) * (size_t)width, rounded(bf16, x[i]));
+}
+
+/* From columns of k: `lanes` elements lie side by side already. */
+INLINE void pack_along(const bool bf16, float *dst, int width, const float *src, size_t ld, int lanes, int kc)
+{
+    vmask mask = vtail(lanes);
+    for (int k = 0; k < kc; k++)
+        vstore(dst + (size_t)k * (size_t)width, rounded(bf16, vload_mask(src + (size_t)k * ld, mask)));
+}
+
+INLINE void pack(const bool bf16, float *dst, int width, const float *src, size_t ld, bool across, int lanes, int kc)
+{
+    if (across) pack_across(bf16, dst, width, src, ld, lanes, kc);
+    else pack_along(bf16, dst, width, src, ld, lanes, kc);
+}
+
+static int smaller(int a, int b) { return a < b ? a : b; }
+
+/* Rows m .. m+rows-1 of A, columns k .. k+kc-1, in panels of MR rows. */
+static void pack_a(const gemm_args *g, float *dst, int m, int rows, int k, int kc)
+{
+    for (int i = 0; i < rows; i += MR, dst += (size_t)MR * (size_t)kc) {
+        const float *src = g->ta ? g->a + (size_t)k * g->lda + (size_t)(m + i) : g->a + (size_t)(m + i) * g->lda + (size_t)k;
+        int lanes = smaller(MR, rows - i);
+        if (g->type == COMPUTE_BF16) pack(true, dst, MR, src, g->lda, !g->ta, lanes, kc);
+        else pack(false, dst, MR, src, g->lda, !g->ta, lanes, kc);
+    }
+}
+
+/* Columns n .. n+columns-1 of B (at most NR), rows k .. k+kc-1, as one panel. */
+static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, int kc)
+{
+    for (int j = 0; j < columns; j += VW) {
+        const float *src = g->tb ? g->b + (size_t)(n + j) * g->ldb + (size_t)k : g->b + (size_t)k * g->ldb + (size_t)(n + j);
+        int lanes = smaller(VW, columns - j);
+        if (g->type == COMPUTE_BF16) pack(true, dst + j, NR, src, g->ldb, g->tb, lanes, kc);
+        else pack(false, dst + j, NR, src, g->ldb, g->tb, lanes, kc);
+    }
+}
+
+/* ---- the product of two panels ----------------------------------------------------- */
+
+INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, float *sums, bool first)
+{
+    vec c[MR][2];
+    UNROLL for (int r = 0; r < rows; r++) {
+        c[r][0] = first ? vzero() : vload(sums + r * NR);
+        c[r][1] = first ? vzero() : vload(sums + r * NR + VW);
+    }
+    for (int k = 0; k < kc; k++, a += MR, b += NR) {
+        vec b0 = vload(b), b1 = vload(b + VW);
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec x = vset1(a[r]);
+            c[r][0] = vfma(x, b0, c[r][0]);
+            c[r][1] = vfma(x, b1, c[r][1]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        vstore(sums + r * NR, c[r][0]);
+        vstore(sums + r * NR + VW, c[r][1]);
+    }
+}
+
+static void multiply(int rows, int kc, const float *a, const float *b, float *sums, bool first)
+{
+    switch (rows) {
+    case 1: multiply_rows(1, kc, a, b, sums, first); break;
+    case 2: multiply_rows(2, kc, a, b, sums, first); break;
+    case 3: multiply_rows(3, kc, a, b, sums, first); break;
+    case 4: multiply_rows(4, kc, a, b, sums, first); break;
+    case 5: multiply_rows(5, kc, a, b, sums, first); break;
+#if MR > 6
+    case 6: multiply_rows(6, kc, a, b, sums, first); break;
+    case 7: multiply_rows(7, kc, a, b, sums, first); break;
+    case 8: multiply_rows(8, kc, a, b, sums, first); break;
+    case 9: multiply_rows(9, kc, a, b, sums, first); break;
+    case 10: multiply_rows(10, kc, a, b, sums, first); break;
+    case 11: multiply_rows(11, kc, a, b, sums, first); break;
+    case 12: multiply_rows(12, kc, a, b, sums, first); break;
+    case 13: multiply_rows(13, kc, a, b, sums, first); break;
+#endif
+    default: multiply_rows(MR, kc, a, b, sums, first); break;
+    }
+}
+
+/* ---- tiles --------------------------------------------------------------------------- */
+
+/* The part-th of `parts` nearly equal runs of whole panels. */
+static void share(int size, int panel, int parts, int part, int *begin, int *length)
+{
+    long long panels = (size + panel - 1) / panel;
+    int end = smaller(size, (int)(panels * (part + 1) / parts) * panel);
+    *begin = (int)(panels * part / parts) * panel;
+    *length = end - *begin;
+}
+
+static void gemm_tile(void *context, int task)
+{
+    const grid *t = context;
+    const gemm_args *g = t->g;
+    float *b = thread_scratch(), *a = b + NR * KC, *sums = a + (TILE_ROWS + MR) * KC + VW;
+    int m, rows, n, columns;
+    share(g->M, MR, t->tiles_m, task % t->tiles_m, &m, &rows);
+    share(g->N, NR, t->tiles_n, task / t->tiles_m, &n, &columns);
+    for (int k = 0; k == 0 || k < g->K; k += KC) {
+        int kc = smaller(KC, g->K - k);
+        pack_a(g, a, m, rows, k, kc);
+        float *block = sums;
+        for (int j = 0; j < columns; j += NR) {
+            int width = smaller(NR, columns - j);
+            pack_b(g, b, n + j, width, k, kc);
+            for (int i = 0; i < rows; i += MR, block += MR * NR) {
+                int height = smaller(MR, rows - i);
+                multiply(height, kc, a + (size_t)i * (size_t)kc, b, block, k == 0);
+                if (k + kc >= g->K) finish_block(g, block, NR, m + i, n + j, height, width);
+            }
+        }
+    }
+}
+
+static int cuts(int size, int most) { return (size + most - 1) / most; }
+
+/* Tiles differ in size by a panel at most, and when they are few, each thread gets as many. */
+static grid cut(const gemm_args *g)
+{
+    int threads = threads_count(), widest = g->M < TILE_COLUMNS ? g->M : TILE_COLUMNS;
+    if (widest < SMALL_COLUMNS) widest = SMALL_COLUMNS;
+    grid t = { g, cuts(g->M, TILE_ROWS), cuts(g->N, widest) };
+    while (t.tiles_m * t.tiles_n % threads && t.tiles_m * t.tiles_n < 8 * threads && t.tiles_n < cuts(g->N, NR)) t.tiles_n++;
+    return t;
+}
+
+void LEVEL(gemm)(const gemm_args *g)
+{
+    if (g->M < 1 || g->N < 1) return;
+    grid t = cut(g);
+    parallel_for(t.tiles_m * t.tiles_n, gemm_tile, &t);
+}
+
+/* ---- sums of columns ------------------------------------------------------------------ */
+
+enum { SUM_VECTORS = 4, SUM_WIDTH = SUM_VECTORS * VW };
+
+typedef struct { float *y; bool add; const float *x; size_t ldx; int rows, width; } column_args;
+
+static void column_part(void *context, int task)
+{
+    const column_args *s = context;
+    int first = task * SUM_WIDTH;
+    vec sum[SUM_VECTORS];
+    vmask mask[SUM_VECTORS];
+    UNROLL for (int j = 0; j < SUM_VECTORS; j++) {
+        int left = s->width - first - j * VW;
+        sum[j] = vzero(), mask[j] = vtail(left > 0 ? left : 0);
+    }
+    for (int r = 0; r < s->rows; r++) {
+        const float *x = s->x + (size_t)r * s->ldx + (size_t)first;
+        UNROLL for (int j = 0; j < SUM_VECTORS; j++) sum[j] = vadd(sum[j], vload_mask(x + j * VW, mask[j]));
+    }
+    for (int j = 0; j < SUM_VECTORS; j++) {
+        float *y = s->y + first + j * VW;
+        vstore_mask(y, mask[j], s->add ? vadd(vload_mask(y, mask[j]), sum[j]) : sum[j]);
+    }
+}
+
+void LEVEL(column_sum)(real *y, bool add, const real *x, size_t ldx, int rows, int width)
+{
+    column_args s = { y, add, x, ldx, rows, width };
+    parallel_for(cuts(width, SUM_WIDTH), column_part, &s);
+}
