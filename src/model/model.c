@@ -80,7 +80,7 @@ const arch *tensors_arch(const tensor_file *f)
 /* The fewest digits from which every number in value is read back exactly. */
 static int digits_of(const json_t *value)
 {
-    int digits = 1;
+    int digits = 1, d;
     const char *key;
     json_t *item;
     size_t i;
@@ -94,9 +94,9 @@ static int digits_of(const json_t *value)
         }
     }
     json_array_foreach(open, i, item)
-        if (digits_of(item) > digits) digits = digits_of(item);
+        if ((d = digits_of(item)) > digits) digits = d;
     json_object_foreach(open, key, item)
-        if (digits_of(item) > digits) digits = digits_of(item);
+        if ((d = digits_of(item)) > digits) digits = d;
     return digits;
 }
 

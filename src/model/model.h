@@ -10,7 +10,7 @@ struct lithe_model {
     void *config;                  /* arch->config_size bytes */
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;
-    char *path;                    /* where it was opened, NULL for a fresh one */
+    char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };
 
@@ -40,6 +40,7 @@ int model_fits(const lithe_model *m, const tensor_file *f, lithe_error *err);   
 typedef struct { char *dir, *weights, *config; } place;
 int  place_find(place *p, const char *path, lithe_error *err);
 void place_free(place *p);
+char *place_tokenizer(const place *p, int vocab);       /* a standard name beside it (malloc'd), NULL when there is none */
 
 /* Where RUN keeps its newest complete checkpoint (malloc'd); NULL when path is no RUN, or, with an error, when none is complete. */
 char *run_checkpoint(const char *path, lithe_error *err);

@@ -1,0 +1,124 @@
+/* The tensors of any model file or directory, whether or not its architecture
+ * is known: names, types, shapes, and how many values are no finite numbers. */
+#include "model/model.h"
+#include "base/json.h"
+#include "base/threads.h"
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDEX_BYTES = 100000000, INDEX_DEPTH = 4 };
+static const size_t CHUNK = (size_t)1 << 18;                 /* elements looked at by one task */
+
+struct lithe_listing {
+    tensor_file *file;
+    lithe_tensor_info *tensors;
+    const char *arch;
+    arena memory;
+};
+
+/* weight_map of an index of shards (a new reference to the index in *index), or NULL. */
+static const json_t *shard_names(const char *path, json_t **index)
+{
+    size_t n = strlen(path);
+    bool named = n > 5 && !strcmp(path + n - 5, ".json");
+    *index = named ? json_read(path, INDEX_BYTES, INDEX_DEPTH, NULL) : NULL;
+    return json_object_get(*index, "weight_map");
+}
+
+static int fill(lithe_listing *l, lithe_error *err)
+{
+    const tensor_file *f = l->file;
+    json_t *index;
+    const json_t *shards = shard_names(f->path, &index);
+    const char *alone = path_base(f->path);
+    int status = LITHE_OK;
+    l->tensors = arena_alloc(&l->memory, ((size_t)f->count + 1) * sizeof *l->tensors);
+    if (!l->tensors) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to list %d tensors", f->path, f->count);
+    for (int i = 0; i < f->count && !status; i++) {
+        const file_tensor *t = &f->tensors[i];
+        const char *shard = json_string_value(json_object_get(shards, t->name));
+        l->tensors[i] = (lithe_tensor_info){ .name = t->name, .dtype = t->type_name ? t->type_name : dtype_name(t->type), .rank = t->rank,
+                                             .bytes = t->bytes, .file = shard ? arena_strdup(&l->memory, shard) : alone };
+        memcpy(l->tensors[i].dims, t->dims, sizeof t->dims);
+        if (!l->tensors[i].file) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to list %d tensors", f->path, f->count);
+    }
+    json_decref(index);
+    return status;
+}
+
+static const char *arch_name(const place *p, const tensor_file *f)
+{
+    json_t *config = f->config ? json_incref(f->config) : p->config ? config_read(p->config, NULL) : NULL;
+    lithe_error ignored = { 0 };
+    const arch *a = config ? config_arch(config, "config.json", &ignored) : tensors_arch(f);
+    json_decref(config);
+    return a ? a->name : NULL;
+}
+
+lithe_listing *lithe_listing_open(const char *path, lithe_error *err)
+{
+    place p;
+    int status = place_find(&p, path, err);
+    lithe_listing *l = status ? NULL : xalloc(1, sizeof *l);
+    if (!status && !l) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to list it", path);
+    if (!status && !p.weights) status = fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p.dir);
+    if (!status && !(l->file = tensor_file_open(p.weights, err))) status = LITHE_EFORMAT;
+    if (!status) status = fill(l, err);
+    if (!status) l->arch = arch_name(&p, l->file);
+    place_free(&p);
+    if (!status) return l;
+    lithe_listing_close(l);
+    return NULL;
+}
+
+void lithe_listing_close(lithe_listing *l)
+{
+    if (!l) return;
+    tensor_file_close(l->file);
+    arena_free(&l->memory);
+    free(l);
+}
+
+size_t      lithe_listing_count(const lithe_listing *l)  { return l ? (size_t)l->file->count : 0; }
+const char *lithe_listing_format(const lithe_listing *l) { return l ? l->file->format : NULL; }
+const char *lithe_listing_arch(const lithe_listing *l)   { return l ? l->arch : NULL; }
+
+const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i)
+{
+    return i < lithe_listing_count(l) ? &l->tensors[i] : NULL;
+}
+
+/* ---- values -------------------------------------------------------------------- */
+
+typedef struct {
+    const file_tensor *tensor;
+    atomic_llong bad;
+    atomic_bool unreadable;
+} inspection;
+
+static void inspect_chunk(void *context, int task)
+{
+    enum { N = 4096 };
+    float x[N];
+    inspection *c = context;
+    size_t first = (size_t)task * CHUNK, last = c->tensor->count - first < CHUNK ? c->tensor->count : first + CHUNK;
+    long long bad = 0;
+    for (size_t i = first; i < last; i += N) {
+        size_t n = last - i < N ? last - i : N;
+        if (!file_tensor_floats(c->tensor, i, n, x)) { atomic_store(&c->unreadable, true); return; }
+        for (size_t j = 0; j < n; j++) bad += !isfinite(x[j]);
+    }
+    atomic_fetch_add(&c->bad, bad);
+}
+
+long long lithe_listing_bad_values(const lithe_listing *l, size_t i)
+{
+    if (i >= lithe_listing_count(l)) return -1;
+    inspection c = { .tensor = &l->file->tensors[i] };
+    float probe;
+    if (!file_tensor_floats(c.tensor, 0, c.tensor->count ? 1 : 0, &probe)) return -1;
+    parallel_for((int)((c.tensor->count + CHUNK - 1) / CHUNK), inspect_chunk, &c);
+    return atomic_load(&c.unreadable) ? -1 : atomic_load(&c.bad);
+}

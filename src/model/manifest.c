@@ -1,0 +1,155 @@
+/* Complete or invisible: a checkpoint directory counts when its manifest.json,
+ * written last, agrees with the files beside it; and a RUN stands for its
+ * newest checkpoint that counts.  A name in a manifest is a plain file name, so
+ * nothing outside the directory is ever looked at. */
+#include "model/model.h"
+#include "base/json.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MANIFEST "manifest.json"
+enum { MANIFEST_BYTES = 4 << 20, MANIFEST_DEPTH = 4 };
+
+static bool is_plain_name(const char *name)
+{
+    return *name && strcmp(name, ".") && strcmp(name, "..") && !strchr(name, '/');
+}
+
+/* ---- writing ------------------------------------------------------------------ */
+
+static int describe(const char *dir, const char *name, json_t *files, lithe_error *err)
+{
+    struct stat s;
+    mapping map;
+    char hex[33];
+    int status = LITHE_OK;
+    char *path = path_join(dir, name);
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
+    if (stat(path, &s)) status = fail_errno(err, path, "look at");
+    else if (S_ISREG(s.st_mode) && !(status = file_map(&map, path, err))) {
+        hash_hex(map.data, map.size, hex);
+        if (json_object_set_new(files, name, json_pack("{s:I, s:s}", "bytes", (json_int_t)map.size, "xxh128", hex)))
+            status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
+        file_unmap(&map);
+    }
+    free(path);
+    return status;
+}
+
+static int plain_entry(const struct dirent *e) { return e->d_name[0] != '.' && strcmp(e->d_name, MANIFEST); }
+
+int manifest_write(const char *dir, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    struct dirent **entries = NULL;
+    int status = LITHE_OK, count = scandir(dir, &entries, plain_entry, alphasort);
+    if (count < 0) return fail_errno(err, dir, "list");
+    json_t *files = json_object(), *manifest = json_pack("{s:O?}", "files", files);
+    char *path = path_join(dir, MANIFEST);
+    if (!files || !manifest || !path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
+    for (int i = 0; i < count; i++) {
+        if (!status) status = describe(dir, entries[i]->d_name, files, err);
+        free(entries[i]);
+    }
+    if (!status) status = json_write(manifest, path, err);
+    json_decref(files);
+    json_decref(manifest);
+    free(entries);
+    free(path);
+    return status;
+}
+
+/* ---- checking ----------------------------------------------------------------- */
+
+static int check_contents(const char *path, const json_t *entry, lithe_error *err)
+{
+    mapping map;
+    char hex[33];
+    const char *expected = json_string_value(json_object_get(entry, "xxh128"));
+    int status = file_map(&map, path, err);
+    if (status) return status;
+    hash_hex(map.data, map.size, hex);
+    file_unmap(&map);
+    if (expected && !strcmp(hex, expected)) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: its contents are not what " MANIFEST " says, the file is damaged", path);
+}
+
+static int check_file(const char *dir, const char *name, const json_t *entry, bool contents, lithe_error *err)
+{
+    struct stat s;
+    const json_t *bytes = json_object_get(entry, "bytes");
+    if (!is_plain_name(name) || !json_is_integer(bytes))
+        return fail(err, LITHE_EFORMAT, "%s/" MANIFEST ": has an entry that is no plain file name with its size", dir);
+    int status = LITHE_OK;
+    char *path = path_join(dir, name);
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to check it", dir);
+    if (stat(path, &s)) status = fail_errno(err, path, "look at");
+    else if (s.st_size != json_integer_value(bytes))
+        status = fail(err, LITHE_EFORMAT, "%s: has %lld bytes, " MANIFEST " says %lld", path, (long long)s.st_size, (long long)json_integer_value(bytes));
+    else if (contents) status = check_contents(path, entry, err);
+    free(path);
+    return status;
+}
+
+int manifest_check(const char *dir, bool contents, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    const char *name;
+    json_t *entry;
+    lithe_error reading = { 0 };
+    char *path = path_join(dir, MANIFEST);
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to check it", dir);
+    json_t *manifest = json_read(path, MANIFEST_BYTES, MANIFEST_DEPTH, &reading), *files = json_object_get(manifest, "files");
+    int status = manifest ? LITHE_OK : fail(err, reading.status, "%s", reading.text);
+    if (!status && !json_is_object(files)) status = fail(err, LITHE_EFORMAT, "%s: lists no files", path);
+    json_object_foreach(files, name, entry)
+        if (!status) status = check_file(dir, name, entry, contents, err);
+    json_decref(manifest);
+    free(path);
+    return status;
+}
+
+/* ---- runs --------------------------------------------------------------------- */
+
+/* The step of "ckpt-STEP", or -1. */
+static long long checkpoint_step(const char *name)
+{
+    if (strncmp(name, "ckpt-", 5) || !isdigit((unsigned char)name[5])) return -1;
+    char *end;
+    errno = 0;
+    long long step = strtoll(name + 5, &end, 10);
+    return *end || errno ? -1 : step;
+}
+
+static int checkpoint_entry(const struct dirent *e) { return checkpoint_step(e->d_name) >= 0; }
+
+static int newest_first(const struct dirent **a, const struct dirent **b)
+{
+    long long x = checkpoint_step((*a)->d_name), y = checkpoint_step((*b)->d_name);
+    return (x < y) - (x > y);
+}
+
+char *run_checkpoint(const char *path, lithe_error *err)
+{
+    if (failed(err) || !path_is_dir(path)) return NULL;
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, checkpoint_entry, newest_first);
+    if (count < 0) { fail_errno(err, path, "list"); return NULL; }
+    char *found = NULL;
+    lithe_error newest = { 0 };
+    for (int i = 0; i < count; i++) {
+        lithe_error each = { 0 };
+        char *dir = found ? NULL : path_join(path, entries[i]->d_name);
+        if (dir && !manifest_check(dir, false, &each)) found = dir;
+        else free(dir);
+        if (!newest.status) newest = each;
+        free(entries[i]);
+    }
+    free(entries);
+    if (count && !found) fail(err, newest.status ? newest.status : LITHE_ENOMEM, "%s: no checkpoint is complete: %s", path, newest.text);
+    return found;
+}

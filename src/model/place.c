@@ -1,0 +1,85 @@
+/* What a path that names a model stands for: which file holds the tensors,
+ * which the configuration, where a tokenizer may lie.  A directory with
+ * checkpoints is a RUN and stands for its newest complete one. */
+#include "model/model.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* In the order Hugging Face's loader prefers. */
+static const char *const WEIGHTS[] = {
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", NULL
+};
+
+/* The first of names that is in dir, as a path, or NULL. */
+static char *first_of(const char *dir, const char *const *names)
+{
+    for (; *names; names++) {
+        char *path = path_join(dir, *names);
+        if (path && path_exists(path) && !path_is_dir(path)) return path;
+        free(path);
+    }
+    return NULL;
+}
+
+static char *config_in(const char *dir)
+{
+    static const char *const names[] = { "config.json", NULL };
+    return first_of(dir, names);
+}
+
+static int find_in_directory(place *p, const char *path, lithe_error *err)
+{
+    lithe_error run = { 0 };
+    char *checkpoint = run_checkpoint(path, &run);
+    p->dir = checkpoint ? checkpoint : strdup(path);
+    if (!p->dir) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
+    p->weights = first_of(p->dir, WEIGHTS);
+    p->config = config_in(p->dir);
+    if (run.status && !p->weights) return fail(err, run.status, "%s", run.text);
+    if (checkpoint || run.status) return LITHE_OK;           /* checked, or what the run left beside its checkpoints */
+    char *manifest = path_join(p->dir, "manifest.json");     /* one checkpoint, named by itself */
+    int status = manifest && path_exists(manifest) && p->weights ? manifest_check(p->dir, false, err) : LITHE_OK;
+    free(manifest);
+    return status;
+}
+
+int place_find(place *p, const char *path, lithe_error *err)
+{
+    *p = (place){ 0 };
+    if (failed(err)) return err->status;
+    if (!path || !*path) return fail(err, LITHE_EINVAL, "no model was named");
+    if (path_is_dir(path)) return find_in_directory(p, path, err);
+    p->dir = path_parent(path);
+    p->weights = strdup(path);
+    if (!p->dir || !p->weights) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
+    p->config = config_in(p->dir);
+    return LITHE_OK;
+}
+
+void place_free(place *p)
+{
+    free(p->dir);
+    free(p->weights);
+    free(p->config);
+    *p = (place){ 0 };
+}
+
+static char *pair_in(const char *dir, const char *first, const char *second)
+{
+    char *a = first_of(dir, (const char *const[]){ first, NULL }), *b = first_of(dir, (const char *const[]){ second, NULL });
+    char *found = a && b ? strdup(dir) : NULL;
+    free(a);
+    free(b);
+    return found;
+}
+
+char *place_tokenizer(const place *p, int vocab)
+{
+    char trained[32];                                        /* llama2.c's name for a vocabulary of its own */
+    snprintf(trained, sizeof trained, "tok%d.bin", vocab);
+    char *found = first_of(p->dir, (const char *const[]){ "tokenizer.json", NULL });
+    if (!found) found = pair_in(p->dir, "vocab.json", "merges.txt");
+    if (!found) found = pair_in(p->dir, "encoder.json", "vocab.bpe");
+    if (!found) found = first_of(p->dir, (const char *const[]){ trained, "tokenizer.bin", NULL });
+    return found;
+}

@@ -1,0 +1,202 @@
+/* A model to disk, in the Hugging Face layout: model.safetensors, config.json,
+ * generation_config.json and tokenizer.json, under the names of the published
+ * checkpoints.  In f32 the values read back bitwise the same.
+ * Invariant: lithe_model_save's directory appears complete, by rename. */
+#include "model/model.h"
+#include "base/threads.h"
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const size_t CHUNK = (size_t)1 << 18;                 /* elements converted by one task */
+
+/* ---- values ------------------------------------------------------------------- */
+
+typedef struct {
+    const real *data;
+    size_t count;
+    dtype type;
+    void *out;
+    atomic_bool overflow;
+} narrowing;
+
+static void narrow_chunk(void *context, int task)
+{
+    narrowing *c = context;
+    size_t first = (size_t)task * CHUNK, last = c->count - first < CHUNK ? c->count : first + CHUNK;
+    for (size_t i = first; i < last; i++) {
+        float x = (float)c->data[i];
+        if (c->type == DT_F32) ((float *)c->out)[i] = x;
+        else if (c->type == DT_BF16) ((uint16_t *)c->out)[i] = bf16_from_float(x);
+        else {
+            uint16_t h = ((uint16_t *)c->out)[i] = f16_from_float(x);
+            if (isfinite(x) && (h & 0x7fff) == 0x7c00) atomic_store(&c->overflow, true);
+        }
+    }
+}
+
+static int narrow(const param *p, dtype type, void *out, const char *dir, lithe_error *err)
+{
+    narrowing c = { .data = p->data, .count = p->count, .type = type, .out = out };
+    parallel_for((int)((p->count + CHUNK - 1) / CHUNK), narrow_chunk, &c);
+    if (!atomic_load(&c.overflow)) return LITHE_OK;
+    return fail(err, LITHE_EINVAL, "%s: %s holds values beyond f16's largest, 65504; save it as bf16 or f32", dir, p->name);
+}
+
+/* ---- tensors ------------------------------------------------------------------ */
+
+static char *published_name(const lithe_model *m, const param *p, arena *memory)
+{
+    const arch *a = m->arch;
+    const char *prefix = a->prefixes && a->prefixes[0] && !(a->tied_head && !strcmp(p->name, a->tied_head)) ? a->prefixes[0] : "";
+    size_t n = strlen(prefix), length = strlen(p->name);
+    char *name = arena_alloc(memory, n + length + 1);
+    if (name) {
+        memcpy(name, prefix, n);
+        memcpy(name + n, p->name, length + 1);
+    }
+    return name;
+}
+
+static bool written_as_is(dtype type) { return type == DT_F32 && sizeof(real) == sizeof(float); }
+
+/* bytes: room for every parameter in `type`, or NULL when they are written from where they are. */
+static int describe(const lithe_model *m, dtype type, char *bytes, out_tensor *out, arena *names, const char *dir, lithe_error *err)
+{
+    for (int i = 0; i < m->params->count; i++) {
+        const param *p = m->params->items[i];
+        out[i] = (out_tensor){ .name = published_name(m, p, names), .type = type, .rank = p->rule.rank, .data = bytes ? bytes : (const void *)p->data };
+        if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
+        for (int d = 0; d < p->rule.rank; d++) out[i].dims[d] = p->rule.dims[d];
+        if (!bytes) continue;
+        int status = narrow(p, type, bytes, dir, err);
+        if (status) return status;
+        bytes += p->count * dtype_bytes(type);
+    }
+    return LITHE_OK;
+}
+
+static int write_tensors(const lithe_model *m, const char *dir, dtype type, lithe_error *err)
+{
+    size_t size = written_as_is(type) ? 0 : params_total(m->params) * dtype_bytes(type);
+    arena names = { 0 };
+    char *path = path_join(dir, "model.safetensors"), *bytes = size ? big_alloc(size) : NULL;
+    out_tensor *out = xalloc((size_t)m->params->count + 1, sizeof *out);
+    int status = LITHE_OK;
+    if (!path || !out || (size && !bytes)) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
+    if (!status) status = describe(m, type, bytes, out, &names, dir, err);
+    if (!status) status = safetensors_write(path, out, m->params->count, NULL, err);
+    if (bytes) big_free(bytes, size);
+    arena_free(&names);
+    free(out);
+    free(path);
+    return status;
+}
+
+/* ---- configuration ------------------------------------------------------------- */
+
+static int write_json(json_t *json, const char *dir, const char *name, lithe_error *err)
+{
+    char *path = path_join(dir, name), *text = json ? json_text(json) : NULL;
+    int status = path && text ? file_write(path, text, strlen(text), err) : fail(err, LITHE_ENOMEM, "%s: not enough memory for %s", dir, name);
+    free(text);
+    free(path);
+    return status;
+}
+
+static int set_id(json_t *json, const char *key, int32_t id)
+{
+    const json_t *present = json_object_get(json, key);
+    return id < 0 || (present && !json_is_null(present)) ? 0 : json_object_set_new(json, key, json_integer(id));
+}
+
+/* What readers look for beside the fields: the stored type, in both spellings, and the tokenizer's ids. */
+static int write_config(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
+{
+    const char *name = type == DT_F32 ? "float32" : type == DT_BF16 ? "bfloat16" : "float16";
+    json_t *json = model_config(m, err), *generation = json_object();
+    int bad = !generation;
+    if (json) {
+        bad |= json_object_set_new(json, "torch_dtype", json_string(name)) || json_object_set_new(json, "dtype", json_string(name));
+        if (t) bad |= set_id(json, "bos_token_id", lithe_tokenizer_bos(t)) || set_id(json, "eos_token_id", lithe_tokenizer_eos(t));
+        bad |= json_object_set_new(generation, "_from_model_config", json_true()) != 0;
+        static const char *const ids[] = { "bos_token_id", "eos_token_id", "pad_token_id" };
+        for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+            json_t *id = json_object_get(json, ids[i]);
+            if (id && !json_is_null(id)) bad |= json_object_set(generation, ids[i], id) != 0;
+        }
+    }
+    int status = json && !bad ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", dir);
+    if (!status) status = write_json(json, dir, "config.json", err);
+    if (!status) status = write_json(generation, dir, "generation_config.json", err);
+    json_decref(json);
+    json_decref(generation);
+    return status;
+}
+
+static int write_tokenizer(const lithe_tokenizer *t, const char *dir, lithe_error *err)
+{
+    char *path = path_join(dir, "tokenizer.json");
+    int status = path ? lithe_tokenizer_save(t, path, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory for tokenizer.json", dir);
+    free(path);
+    return status;
+}
+
+int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    if (t && lithe_tokenizer_vocab(t) > lithe_model_vocab(m))
+        return fail(err, LITHE_EINVAL, "%s: the tokenizer has %d ids, the model a vocabulary of %d", dir, lithe_tokenizer_vocab(t), lithe_model_vocab(m));
+    int status = write_tensors(m, dir, type, err);
+    if (!status) status = write_config(m, dir, type, t, err);
+    if (!status && t) status = write_tokenizer(t, dir, err);
+    return status;
+}
+
+/* ---- the directory ------------------------------------------------------------- */
+
+static bool parse_type(const char *name, dtype *type)
+{
+    static const struct { const char *name; dtype type; } known[] = { { "f32", DT_F32 }, { "bf16", DT_BF16 }, { "f16", DT_F16 } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name ? name : "f32", known[i].name)) { *type = known[i].type; return true; }
+    return false;
+}
+
+static char *temporary_beside(const char *target)
+{
+    static atomic_uint serial;
+    char name[64];
+    snprintf(name, sizeof name, ".lithe-model-%ld-%u.tmp", (long)getpid(), atomic_fetch_add(&serial, 1));
+    char *parent = path_parent(target), *path = parent ? path_join(parent, name) : NULL;
+    free(parent);
+    return path;
+}
+
+int lithe_model_save(const lithe_model *m, const char *dir, const char *type_name, const lithe_tokenizer *t, lithe_error *err)
+{
+    dtype type;
+    if (failed(err)) return err->status;
+    if (!m || !dir || !*dir) return fail(err, LITHE_EINVAL, "saving needs a model and a directory");
+    if (!parse_type(type_name, &type)) return fail(err, LITHE_EINVAL, "%s is no type to save a model in; known: f32, bf16, f16", type_name);
+    if (path_exists(dir) && !path_is_dir(dir)) return fail(err, LITHE_EINVAL, "%s: is a file, expected a new or empty directory", dir);
+    if (!dir_is_empty(dir)) return fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
+    bool ours = !path_exists(dir);
+    int status = dir_make(dir, err);
+    char *target = status ? NULL : realpath(dir, NULL), *temporary = target ? temporary_beside(target) : NULL;
+    if (!status && !temporary) status = fail_errno(err, dir, "write into");
+    if (!status) {
+        dir_remove(temporary, NULL);                         /* of a dead process that had this one's number */
+        status = dir_make(temporary, err);
+        if (!status) status = model_write(m, temporary, type, t, err);
+        if (!status) status = dir_sync(temporary, err);
+        if (!status) status = dir_rename(temporary, target, err);
+        if (status) dir_remove(temporary, NULL);
+    }
+    if (status && ours) rmdir(dir);
+    free(temporary);
+    free(target);
+    return status;
+}
