@@ -1,0 +1,394 @@
+/* Files to documents.  A plain file is mapped and looked at in place; a packed
+ * one passes through a buffer that holds a line (.jsonl) or all of it (.txt).
+ * Invariant: two readings of unchanged files give the same documents. */
+#include "data/corpus.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "text/utf8.h"
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIRECTORY_DEPTH = 64, JSON_DEPTH = 32, PIECE_BYTES = 1 << 20 };
+#define BUFFER_LIMIT ((size_t)2 << 30)              /* of one packed document, or one line of packed .jsonl */
+
+typedef enum { TEXT, JSONL, UNSEEN } form;          /* UNSEEN: standard input tells by its first bytes */
+
+typedef struct { source known; form form; packing packing; } input;
+
+struct corpus {
+    input *inputs;
+    size_t count, capacity, current;
+    bool any_bytes;
+    mapping map;                                    /* of the current file; data NULL: none is open */
+    form form;
+    packing packing;
+    unpacker *unpacker;                             /* NULL for a plain file */
+    char *buffer;
+    size_t buffer_capacity;
+    const char *view;                               /* the mapping or the buffer; at .. end is unread */
+    size_t at, end, line, skipped;                  /* skipped: bytes of a byte order mark */
+    bool ended;                                     /* nothing follows behind end */
+    json_t *value;                                  /* owns the text of the last .jsonl document */
+};
+
+/* Eight ASCII bytes at a time, else one character. */
+size_t utf8_valid(const char *text, size_t size)
+{
+    size_t i = 0;
+    while (i < size) {
+        uint64_t word;
+        int32_t c;
+        if (size - i >= 8 && (memcpy(&word, text + i, 8), !(word & 0x8080808080808080u))) { i += 8; continue; }
+        int length = utf8_next(text + i, size - i, &c);
+        if (c < 0) return i;
+        i += (size_t)length;
+    }
+    return size;
+}
+
+/* ---- which files ---------------------------------------------------------------- */
+
+static bool ends_with(const char *name, size_t size, const char *ending)
+{
+    size_t n = strlen(ending);
+    return size > n && !strncasecmp(name + size - n, ending, n);
+}
+
+/* false for a name that is neither text nor lines of JSON, as far as names tell. */
+static bool form_of_name(const char *path, form *f, packing *p)
+{
+    const char *name = path_base(path);
+    size_t size = strlen(name);
+    *p = ends_with(name, size, ".gz") ? GZIP : ends_with(name, size, ".zst") ? ZSTD : PLAIN;
+    if (*p != PLAIN) size -= *p == GZIP ? 3 : 4;
+    *f = ends_with(name, size, ".jsonl") ? JSONL : TEXT;
+    return *f == JSONL || ends_with(name, size, ".txt");
+}
+
+static int add_file(corpus *c, const char *path, form f, packing p, lithe_error *err)
+{
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity ? 2 * c->capacity : 16;
+        input *grown = xrealloc(c->inputs, capacity, sizeof *grown);
+        if (!grown) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+        c->inputs = grown;
+        c->capacity = capacity;
+    }
+    char *copy = strdup(path);
+    if (!copy) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    c->inputs[c->count++] = (input){ .known = { .path = copy }, .form = f, .packing = p };
+    return LITHE_OK;
+}
+
+static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+
+static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+/* Links to directories are not followed: they may lead in a circle. */
+static int add_directory(corpus *c, const char *path, int depth, lithe_error *err)
+{
+    struct dirent **entries = NULL;
+    int status = LITHE_OK, n = scandir(path, &entries, visible, by_bytes);
+    if (n < 0) return fail_errno(err, path, "read directory");
+    if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", path, DIRECTORY_DEPTH);
+    for (int i = 0; i < n; i++) {
+        form f;
+        packing p;
+        struct stat s;
+        char *name = status ? NULL : path_join(path, entries[i]->d_name);
+        if (name && !lstat(name, &s)) {
+            if (S_ISDIR(s.st_mode)) status = add_directory(c, name, depth + 1, err);
+            else if (form_of_name(name, &f, &p)) status = add_file(c, name, f, p, err);
+        }
+        free(name);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+static int add_path(corpus *c, const char *path, lithe_error *err)
+{
+    form f;
+    packing p;
+    if (!strcmp(path, "-")) return add_file(c, path, UNSEEN, PLAIN, err);
+    if (!path_exists(path)) return fail_errno(err, path, "open");
+    if (path_is_dir(path)) {
+        size_t before = c->count;
+        int status = add_directory(c, path, 0, err);
+        if (!status && c->count == before)
+            status = fail(err, LITHE_EINVAL, "%s: no .txt or .jsonl files in this directory (.gz and .zst of them count too)", path);
+        return status;
+    }
+    if (!form_of_name(path, &f, &p) && ends_with(path, strlen(path), ".json"))
+        return fail(err, LITHE_EINVAL, "%s: give .jsonl, one object with a `text` field on each line", path);
+    return add_file(c, path, f, p, err);
+}
+
+corpus *corpus_open(const char *const *paths, int n, bool any_bytes, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    corpus *c = xalloc(1, sizeof *c);
+    if (!c) { fail(err, LITHE_ENOMEM, "out of memory"); return NULL; }
+    *c = (corpus){ .any_bytes = any_bytes };
+    int status = n > 0 ? LITHE_OK : fail(err, LITHE_EINVAL, "no data given: name a .txt or .jsonl file, a directory, or - for standard input");
+    for (int i = 0; i < n && !status; i++) status = add_path(c, paths[i], err);
+    if (!status) return c;
+    corpus_close(c);
+    return NULL;
+}
+
+size_t corpus_sources(const corpus *c) { return c->count; }
+const source *corpus_source(const corpus *c, size_t i) { return &c->inputs[i].known; }
+
+/* ---- one file ------------------------------------------------------------------- */
+
+/* Standard input can be read once, and is needed twice: all of it goes to a
+ * file without a name, which is mapped as often as asked for. */
+static int map_stdin(mapping *m, lithe_error *err)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static FILE *spool;
+    char block[1 << 16], path[64];
+    int status = LITHE_OK;
+    pthread_mutex_lock(&mutex);
+    if (!spool) {
+        FILE *f = tmpfile();
+        ssize_t n = 0;
+        if (!f) status = fail_errno(err, "standard input", "keep in a temporary file");
+        while (f && !status && (n = read(STDIN_FILENO, block, sizeof block)) != 0) {
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) status = fail_errno(err, "standard input", "read");
+            else if (fwrite(block, 1, (size_t)n, f) != (size_t)n) status = fail_errno(err, "standard input", "keep in a temporary file");
+        }
+        if (f && !status && fflush(f)) status = fail_errno(err, "standard input", "keep in a temporary file");
+        if (status && f) fclose(f);
+        else spool = f;
+    }
+    if (!status) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(spool));
+        status = file_map(m, path, err);
+    }
+    pthread_mutex_unlock(&mutex);
+    return status;
+}
+
+static void close_current(corpus *c)
+{
+    unpack_close(c->unpacker);
+    if (c->map.data) file_unmap(&c->map);
+    c->map = (mapping){ 0 };
+    c->unpacker = NULL;
+}
+
+/* Makes room behind end and reads more; sets ended when there is no more. */
+static int read_more(corpus *c, lithe_error *err)
+{
+    const char *name = c->inputs[c->current].known.path;
+    size_t got;
+    if (c->at) {
+        memmove(c->buffer, c->buffer + c->at, c->end - c->at);
+        c->end -= c->at;
+        c->at = 0;
+    }
+    if (c->buffer_capacity - c->end < PIECE_BYTES) {
+        size_t capacity = c->buffer_capacity ? 2 * c->buffer_capacity : 2 * PIECE_BYTES;
+        if (capacity > BUFFER_LIMIT)
+            return fail(err, LITHE_EFORMAT, "%s: %s longer than %zu bytes when unpacked: unpack the file first", name,
+                        c->form == JSONL ? "a line" : "a document", BUFFER_LIMIT);
+        char *grown = xrealloc(c->buffer, capacity, 1);
+        if (!grown) return fail(err, LITHE_ENOMEM, "%s: out of memory with %zu bytes unpacked", name, c->end);
+        c->buffer = grown;
+        c->buffer_capacity = capacity;
+    }
+    c->view = c->buffer;
+    int status = unpack_read(c->unpacker, c->buffer + c->end, c->buffer_capacity - c->end, &got, err);
+    if (status) return status;
+    c->end += got;
+    c->ended = got == 0;
+    return LITHE_OK;
+}
+
+static packing packing_of_bytes(const mapping *m)
+{
+    if (m->size > 2 && m->data[0] == 0x1f && m->data[1] == 0x8b) return GZIP;
+    if (m->size > 3 && !memcmp(m->data, "\x28\xb5\x2f\xfd", 4)) return ZSTD;
+    return PLAIN;
+}
+
+/* Lines of JSON when the first line is an object with a `text`. */
+static form form_of_bytes(const char *text, size_t size)
+{
+    const char *newline = memchr(text, '\n', size);
+    size_t n = newline ? (size_t)(newline - text) : size;
+    if (!n || text[strspn(text, " \t")] != '{') return TEXT;
+    json_t *value = json_parse(text, n, JSON_DEPTH, "-", NULL);
+    form f = json_is_string(json_object_get(value, "text")) ? JSONL : TEXT;
+    json_decref(value);
+    return f;
+}
+
+static int open_current(corpus *c, lithe_error *err)
+{
+    input *in = &c->inputs[c->current];
+    int status = in->form == UNSEEN ? map_stdin(&c->map, err) : file_map(&c->map, in->known.path, err);
+    if (status) return status;
+    in->known.bytes = c->map.size;
+    hash_hex(c->map.data, c->map.size, in->known.hash);
+    c->form = in->form;
+    c->packing = in->form == UNSEEN ? packing_of_bytes(&c->map) : in->packing;
+    c->at = c->end = c->line = c->skipped = 0;
+    if (c->packing == PLAIN) {
+        c->view = (const char *)c->map.data;
+        c->end = c->map.size;
+        c->ended = true;
+    } else {
+        c->ended = false;
+        c->unpacker = unpack_open(&c->map, c->packing, in->known.path, err);
+        status = c->unpacker ? read_more(c, err) : LITHE_EFORMAT;
+    }
+    if (!status && c->end >= 3 && !memcmp(c->view, "\xef\xbb\xbf", 3)) c->at = c->skipped = 3;
+    if (!status && c->form == UNSEEN) c->form = form_of_bytes(c->view + c->at, c->end - c->at);
+    return status;
+}
+
+/* ---- documents ------------------------------------------------------------------ */
+
+static int check_text(const corpus *c, const char *text, size_t size, lithe_error *err)
+{
+    const char *name = c->inputs[c->current].known.path;
+    size_t nuls = 0, good;
+    if (size > 1 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+        return fail(err, LITHE_EFORMAT, "%s: is UTF-16, expected UTF-8", name);
+    for (const char *p = text; (p = memchr(p, 0, size - (size_t)(p - text))); p++)
+        if (++nuls * 100 > size)
+            return fail(err, LITHE_EFORMAT, "%s: a binary file or UTF-16, not text: more than 1 %% of its %zu bytes are NUL", name, size);
+    if (c->any_bytes || (good = utf8_valid(text, size)) == size) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: byte 0x%02x at offset %zu is not UTF-8 text", name, (unsigned char)text[good], good + c->skipped);
+}
+
+static int next_text(corpus *c, document *d, lithe_error *err)
+{
+    while (!c->ended) {
+        int status = read_more(c, err);
+        if (status) return status;
+    }
+    if (c->at == c->end) return 0;
+    *d = (document){ c->view + c->at, c->end - c->at };
+    c->at = c->end;
+    int status = check_text(c, d->text, d->size, err);
+    return status ? status : 1;
+}
+
+/* 1 and a line without its newline, or 0 at the end. */
+static int next_line(corpus *c, document *d, lithe_error *err)
+{
+    size_t looked = 0;                          /* bytes behind at that hold no newline */
+    for (;;) {
+        const char *from = c->view + c->at, *newline = memchr(from + looked, '\n', c->end - c->at - looked);
+        if (newline || (c->ended && c->at < c->end)) {
+            *d = (document){ from, newline ? (size_t)(newline - from) : c->end - c->at };
+            c->at += d->size + (newline != NULL);
+            c->line++;
+            return 1;
+        }
+        if (c->ended) return 0;
+        looked = c->end - c->at;
+        int status = read_more(c, err);
+        if (status) return status;
+    }
+}
+
+static bool is_blank(const document *d)
+{
+    for (size_t i = 0; i < d->size; i++) if (!strchr(" \t\r", d->text[i]) || !d->text[i]) return false;
+    return true;
+}
+
+static int next_object(corpus *c, document *d, lithe_error *err)
+{
+    int status;
+    do status = next_line(c, d, err);
+    while (status == 1 && is_blank(d));
+    if (status != 1) return status;
+    char what[300];
+    const char *name = c->inputs[c->current].known.path;
+    snprintf(what, sizeof what, "%.250s, object %zu", name, c->line);
+    json_decref(c->value);
+    c->value = json_parse(d->text, d->size, JSON_DEPTH, what, err);
+    if (!c->value) return LITHE_EFORMAT;
+    const json_t *text = json_object_get(c->value, "text");
+    if (!json_is_string(text))
+        return fail(err, LITHE_EFORMAT, "%s: line %zu: %s", name, c->line, !json_is_object(c->value) ? "not a JSON object"
+                    : text ? "its `text` is not a string" : "the object has no `text`");
+    *d = (document){ json_string_value(text), json_string_length(text) };
+    return 1;
+}
+
+int corpus_next(corpus *c, document *d, lithe_error *err)
+{
+    *d = (document){ 0 };
+    if (failed(err)) return err->status;
+    for (; c->current < c->count; c->current++) {
+        int status = c->map.data ? LITHE_OK : open_current(c, err);
+        if (status) { close_current(c); return status; }
+        do status = c->form == JSONL ? next_object(c, d, err) : next_text(c, d, err);
+        while (status == 1 && !d->size);
+        if (status) return status;
+        close_current(c);
+    }
+    return 0;
+}
+
+void corpus_rewind(corpus *c)
+{
+    close_current(c);
+    c->current = 0;
+}
+
+void corpus_close(corpus *c)
+{
+    if (!c) return;
+    close_current(c);
+    json_decref(c->value);
+    for (size_t i = 0; i < c->count; i++) free(c->inputs[i].known.path);
+    free(c->inputs);
+    free(c->buffer);
+    free(c);
+}
+
+char *corpus_text(const char *const *paths, int n, size_t limit, size_t *size, lithe_error *err)
+{
+    document d;
+    size_t used = 0;
+    char *text = NULL;
+    lithe_error unheard = { 0 };
+    if (!err) err = &unheard;
+    corpus *c = corpus_open(paths, n, true, err);
+    if (!c) return NULL;
+    while (used < limit && corpus_next(c, &d, err) == 1) {
+        size_t take = d.size < limit - used ? d.size : limit - used;
+        if (take < d.size) {
+            const char *newline = memrchr(d.text, '\n', take);
+            if (newline) take = (size_t)(newline - d.text) + 1;
+        }
+        char *grown = xrealloc(text, used + take + 3, 1);
+        if (!grown) { fail(err, LITHE_ENOMEM, "out of memory with %zu bytes of text", used); break; }
+        text = grown;
+        memcpy(text + used, d.text, take);
+        memcpy(text + used + take, "\n\n", 3);
+        used += take + 2;
+        if (take < d.size) break;
+    }
+    corpus_close(c);
+    if (!failed(err) && !used) fail(err, LITHE_EINVAL, "%s: holds no text", paths[0]);
+    if (failed(err)) { free(text); return NULL; }
+    *size = used;
+    return text;
+}

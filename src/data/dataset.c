@@ -1,0 +1,184 @@
+/* The public handle, and a dataset found again in a run's directory. */
+#include "base/arena.h"
+#include "base/json.h"
+#include "data/data.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const files[] = { TRAIN_SHARD, VALID_SHARD, DATA_JSON };
+enum { FILES = 3, JSON_DEPTH = 8 };
+#define JSON_BYTES ((size_t)256 << 20)
+
+/* ---- has anything changed? --------------------------------------------------------- */
+
+static int check_source(const json_t *source, lithe_error *err)
+{
+    const char *path = json_string_value(json_object_get(source, "path")), *hash = json_string_value(json_object_get(source, "hash"));
+    json_int_t bytes = json_integer_value(json_object_get(source, "bytes"));
+    mapping m;
+    char now[33];
+    int status = LITHE_OK;
+    if (!path || !hash || !path_exists(path)) return LITHE_OK;          /* the shards hold what it said */
+    if (file_map(&m, path, err)) return err ? (int)err->status : LITHE_EIO;
+    if ((uint64_t)m.size != (uint64_t)bytes)
+        status = fail(err, LITHE_EMISMATCH, "%s: has changed since these shards were made: %lld bytes then, %zu now", path, (long long)bytes, m.size);
+    else {
+        hash_hex(m.data, m.size, now);
+        if (strcmp(now, hash)) status = fail(err, LITHE_EMISMATCH, "%s: has changed since these shards were made: hash %s then, %s now", path, hash, now);
+    }
+    file_unmap(&m);
+    return status;
+}
+
+static int check_sources(const json_t *list, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (size_t i = 0; !status && i < json_array_size(list); i++) status = check_source(json_array_get(list, i), err);
+    return status;
+}
+
+static int check_shard(const shard *s, const json_t *known, const char *dir, const char *name, lithe_error *err)
+{
+    char hex[33];
+    const char *hash = json_string_value(json_object_get(known, "hash"));
+    json_int_t bytes = json_integer_value(json_object_get(known, "bytes"));
+    shard_identity(s, hex);
+    if (hash && !strcmp(hash, hex) && (uint64_t)bytes == s->map.size) return LITHE_OK;
+    return fail(err, LITHE_EMISMATCH, "%s/%s: is %zu bytes, hash %s; %s speaks of %lld bytes, hash %s", dir, name, s->map.size, hex, DATA_JSON,
+                (long long)bytes, hash ? hash : "none");
+}
+
+static int check_tokenizer(const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err)
+{
+    uint8_t hash[16];
+    if (!t) return LITHE_OK;
+    tokenizer_identity(t, hash);
+    if (!memcmp(hash, d->train.header.tokenizer, 16)) return LITHE_OK;
+    return fail(err, LITHE_EMISMATCH, "%s/%s: was made with another tokenizer, of %d tokens; this one has %d", d->dir, TRAIN_SHARD,
+                d->train.header.vocab, lithe_tokenizer_vocab(t));
+}
+
+/* ---- opening ----------------------------------------------------------------------- */
+
+static int open_shard(shard *s, const char *dir, const char *name, lithe_error *err)
+{
+    char *path = path_join(dir, name);
+    int status = path ? shard_open(s, path, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    free(path);
+    return status;
+}
+
+static int read_dataset(lithe_dataset *d, const lithe_tokenizer *t, bool sources, lithe_error *err)
+{
+    char *path = path_join(d->dir, DATA_JSON);
+    json_t *json = path ? json_read(path, JSON_BYTES, JSON_DEPTH, err) : NULL;
+    int status = json ? LITHE_OK : failed(err) ? (int)err->status : LITHE_EFORMAT;
+    if (!status) status = open_shard(&d->train, d->dir, TRAIN_SHARD, err);
+    if (!status) status = open_shard(&d->valid, d->dir, VALID_SHARD, err);
+    if (!status) status = check_shard(&d->train, json_object_get(json, "train"), d->dir, TRAIN_SHARD, err);
+    if (!status) status = check_shard(&d->valid, json_object_get(json, "valid"), d->dir, VALID_SHARD, err);
+    if (!status && memcmp(d->train.header.tokenizer, d->valid.header.tokenizer, 16))
+        status = fail(err, LITHE_EMISMATCH, "%s: %s and %s were made with different tokenizers", d->dir, TRAIN_SHARD, VALID_SHARD);
+    if (!status) status = check_tokenizer(d, t, err);
+    if (!status && sources) status = check_sources(json_object_get(json, "sources"), err);
+    if (!status && sources) status = check_sources(json_object_get(json, "valid_sources"), err);
+    d->reset_attention = json_is_true(json_object_get(json, "reset_attention"));
+    json_decref(json);
+    free(path);
+    return status;
+}
+
+lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    lithe_dataset *d = xalloc(1, sizeof *d);
+    if (d) *d = (lithe_dataset){ .dir = strdup(dir) };
+    if (!d || !d->dir) fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    else if (read_dataset(d, t, sources, err) == LITHE_OK) return d;
+    lithe_dataset_close(d);
+    return NULL;
+}
+
+/* A directory of our own, where the caller names none. */
+static char *temporary_dir(lithe_error *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *dir = path_join(tmp && *tmp ? tmp : "/tmp", "lithe-data-XXXXXX");
+    if (dir && mkdtemp(dir)) return dir;
+    fail_errno(err, tmp && *tmp ? tmp : "/tmp", "make a temporary directory");
+    free(dir);
+    return NULL;
+}
+
+static int check_valid(const lithe_dataset *d, lithe_error *err)
+{
+    uint64_t tokens = d->valid.header.tokens;
+    if (tokens >= 2) return LITHE_OK;
+    return fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
+                d->dir, VALID_SHARD, (unsigned long long)tokens);
+}
+
+lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
+                                  const lithe_data_options *o, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    char *own = dir ? NULL : temporary_dir(err);
+    lithe_dataset *d = NULL;
+    if (!dir && !own) return NULL;
+    if (dataset_prepare(paths, n, dir ? dir : own, t, o, err) == LITHE_OK) d = dataset_reopen(dir ? dir : own, NULL, false, err);
+    if (d) d->temporary = own != NULL;
+    else if (own) dir_remove(own, NULL);
+    free(own);
+    if (!d || check_valid(d, err) == LITHE_OK) return d;
+    lithe_dataset_close(d);
+    return NULL;
+}
+
+void lithe_dataset_close(lithe_dataset *d)
+{
+    if (!d) return;
+    shard_close(&d->train);
+    shard_close(&d->valid);
+    if (d->temporary) dir_remove(d->dir, NULL);
+    free(d->dir);
+    free(d);
+}
+
+size_t lithe_dataset_tokens(const lithe_dataset *d, int valid) { return d ? (valid ? d->valid : d->train).header.tokens : 0; }
+size_t lithe_dataset_bytes(const lithe_dataset *d, int valid) { return d ? (valid ? d->valid : d->train).header.text_bytes : 0; }
+
+/* ---- moving, naming ----------------------------------------------------------------- */
+
+static int copy_file(const char *from, const char *to, lithe_error *err)
+{
+    mapping m;
+    int status = file_map(&m, from, err);
+    if (status) return status;
+    status = file_write(to, m.data, m.size, err);
+    file_unmap(&m);
+    return status;
+}
+
+int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
+{
+    int status = dir_make(dir, err);
+    for (int i = 0; i < FILES && !status; i++) {
+        char *from = path_join(d->dir, files[i]), *to = path_join(dir, files[i]);
+        if (!from || !to) status = fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+        else if (link(from, to) && errno == EEXIST) status = fail_errno(err, to, "make");
+        else if (!path_exists(to)) status = copy_file(from, to, err);
+        free(from);
+        free(to);
+    }
+    return status ? status : dir_sync(dir, err);
+}
+
+void dataset_identity(const lithe_dataset *d, char *text, size_t cap)
+{
+    char train[33], valid[33];
+    shard_identity(&d->train, train);
+    shard_identity(&d->valid, valid);
+    snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_SHARD, d->train.map.size, train, VALID_SHARD, d->valid.map.size, valid);
+}

@@ -1,0 +1,327 @@
+/* Text to shards, in two readings: the first counts the bytes of each document
+ * and checks them, the split is chosen, the second writes ids.  Invariant: what
+ * is held out is chosen by bytes of text, whatever the tokenizer makes of them,
+ * so byte counts are exact and bits per byte compare between tokenizers. */
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "data/corpus.h"
+#include "data/data.h"
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define CHUNK ((size_t)1 << 20)                 /* bytes given to the tokenizer at once, where a cut changes nothing */
+enum { CUT_TRIES = 16, CUT_REACH = 400 };
+
+/* ---- tokenizers ------------------------------------------------------------------- */
+
+static const char trial[] =
+    "The quick brown fox doesn't jump over 13 lazy dogs; \"Why not?\" she'd ask, twice -- 3.14159 times.\n\n\tint main(void) { return 0; }\n"
+    "  Caf\xc3\xa9 na\xc3\xafve \xd0\x9c\xd0\xbe\xd1\x81\xd0\xba\xd0\xb2\xd0\xb0 \xe6\x9d\xb1\xe4\xba\xac \xf0\x9f\x98\x80.";
+
+void tokenizer_identity(const lithe_tokenizer *t, uint8_t hash[16])
+{
+    char piece[256];
+    int32_t ids[sizeof trial + 64], head[3] = { lithe_tokenizer_vocab(t), lithe_tokenizer_bos(t), lithe_tokenizer_eos(t) };
+    size_t n = lithe_encode(t, trial, sizeof trial - 1, 0, ids, sizeof ids / sizeof *ids);
+    uint64_t h[2] = { hash_bytes(head, sizeof head, 1), hash_bytes(head, sizeof head, 2) };
+    for (int i = 0; i < 2; i++) h[i] = hash_bytes(ids, (n < sizeof ids / sizeof *ids ? n : sizeof ids / sizeof *ids) * sizeof *ids, h[i]);
+    for (int32_t id = 0; id < head[0]; id++) {
+        size_t length = lithe_decode(t, &id, 1, piece, sizeof piece), kept = length < sizeof piece ? length : sizeof piece;
+        for (int i = 0; i < 2; i++) h[i] = key_of(hash_bytes(piece, kept, h[i]), length);
+    }
+    memcpy(hash, h, 16);
+}
+
+bool tokenizer_takes_bytes(const lithe_tokenizer *t)
+{
+    const char odd[] = "\x80\xff";
+    int32_t ids[16];
+    char back[16];
+    size_t n = lithe_encode(t, odd, 2, 0, ids, 16);
+    return n <= 16 && lithe_decode(t, ids, n, back, sizeof back) == 2 && !memcmp(back, odd, 2);
+}
+
+typedef struct { const lithe_tokenizer *t; int32_t *ids; size_t capacity; bool whole; } encoder;     /* whole: no cut has ever held */
+
+static int encode(encoder *e, const char *text, size_t size, size_t *n, lithe_error *err)
+{
+    for (size_t wanted = size + 16;; wanted = *n) {
+        if (e->capacity < wanted) {
+            int32_t *grown = xrealloc(e->ids, wanted, sizeof *grown);
+            if (!grown) return fail(err, LITHE_ENOMEM, "out of memory for %zu tokens", wanted);
+            e->ids = grown;
+            e->capacity = wanted;
+        }
+        *n = lithe_encode(e->t, text, size, 0, e->ids, e->capacity);
+        if (*n <= e->capacity) return LITHE_OK;
+    }
+}
+
+/* Whether text falls into the same tokens when cut at `at`, judged from CUT_REACH bytes either side. */
+static bool cut_holds(const lithe_tokenizer *t, const char *text, size_t at, size_t size)
+{
+    enum { CAP = 4 * CUT_REACH };
+    int32_t both[CAP], parts[CAP];
+    size_t from = at - CUT_REACH, to = size - at < CUT_REACH ? size : at + CUT_REACH;
+    while (from < at && ((unsigned char)text[from] & 0xc0) == 0x80) from++;
+    while (to > at && to < size && ((unsigned char)text[to] & 0xc0) == 0x80) to--;
+    size_t n = lithe_encode(t, text + from, to - from, 0, both, CAP);
+    size_t left = lithe_encode(t, text + from, at - from, 0, parts, CAP);
+    if (n > CAP || left > n) return false;
+    size_t right = lithe_encode(t, text + at, to - at, 0, parts + left, CAP - left);
+    return left + right == n && !memcmp(both, parts, n * sizeof *both);
+}
+
+static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+/* The first place after CHUNK bytes, behind a lone line break, where a cut holds; 0: none. */
+static size_t find_cut(const lithe_tokenizer *t, const char *text, size_t size)
+{
+    size_t at = CHUNK;
+    for (int tries = 0; tries < CUT_TRIES; at++) {
+        const char *newline = at < size ? memchr(text + at, '\n', size - at) : NULL;
+        if (!newline) return 0;
+        at = (size_t)(newline - text);
+        if (at + 1 == size || is_space(text[at - 1]) || is_space(text[at + 1])) continue;
+        if (cut_holds(t, text, at + 1, size)) return at + 1;
+        tries++;
+    }
+    return 0;
+}
+
+static int put_document(encoder *e, shard_writer *w, const char *text, size_t size, lithe_error *err)
+{
+    for (;;) {
+        size_t n, cut = size > 2 * CHUNK && !e->whole ? find_cut(e->t, text, size) : 0, take = cut ? cut : size;
+        if (!cut && size > 2 * CHUNK) e->whole = true;
+        int status = encode(e, text, take, &n, err);
+        if (!status) status = shard_put(w, e->ids, n, take, take == size, err);
+        if (status || take == size) return status;
+        text += take;
+        size -= take;
+    }
+}
+
+/* ---- the split -------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t *sizes, documents, capacity, bytes;    /* of each document; of all */
+    uint8_t *held;                                  /* per document: whole in the validation split */
+    uint64_t cut_document, cut_at;                  /* or this one from that byte on; UINT64_MAX: none */
+    uint64_t documents_held;
+} split;
+
+static int survey(split *s, corpus *c, const char *what, lithe_error *err)
+{
+    document d;
+    int status;
+    *s = (split){ .cut_document = UINT64_MAX };
+    while ((status = corpus_next(c, &d, err)) == 1) {
+        if (s->documents == s->capacity) {
+            s->capacity = s->capacity ? 2 * s->capacity : 64;
+            uint64_t *grown = xrealloc(s->sizes, s->capacity, sizeof *grown);
+            if (!grown) return fail(err, LITHE_ENOMEM, "%s: out of memory for %llu documents", what, (unsigned long long)s->capacity);
+            s->sizes = grown;
+        }
+        s->sizes[s->documents++] = d.size;
+        s->bytes += d.size;
+    }
+    if (!status && !s->documents) status = fail(err, LITHE_EINVAL, "%s: is empty, nothing to learn from", what);
+    corpus_rewind(c);
+    return status;
+}
+
+static void split_free(split *s)
+{
+    free(s->sizes);
+    free(s->held);
+    *s = (split){ 0 };
+}
+
+typedef struct { uint64_t key, document; } draw;
+
+static int by_key(const void *a, const void *b)
+{
+    const draw *x = a, *y = b;
+    return x->key != y->key ? (x->key > y->key) - (x->key < y->key) : (x->document > y->document) - (x->document < y->document);
+}
+
+/* Documents in an order drawn by (seed, number), until they hold the share.  One
+ * that alone holds twice the share stays: three books are no reason to lose one. */
+static int hold_documents(split *s, double share, uint64_t seed, lithe_error *err)
+{
+    double wanted = share * (double)s->bytes;
+    uint64_t bytes = 0, key = key_of_name(seed, "held-out documents");
+    draw *order = xalloc(s->documents, sizeof *order);
+    s->held = xalloc(s->documents, 1);
+    if (!order || !s->held) { free(order); return fail(err, LITHE_ENOMEM, "out of memory for %llu documents", (unsigned long long)s->documents); }
+    for (uint64_t i = 0; i < s->documents; i++) order[i] = (draw){ random_u64(key, i), i };
+    qsort(order, s->documents, sizeof *order, by_key);
+    for (uint64_t i = 0; i < s->documents && (double)bytes < wanted; i++) {
+        uint64_t k = order[i].document;
+        if ((double)s->sizes[k] > 2 * wanted || s->documents_held + 1 == s->documents) continue;
+        s->held[k] = 1;
+        s->documents_held++;
+        bytes += s->sizes[k];
+    }
+    free(order);
+    return LITHE_OK;
+}
+
+/* No document is small enough: the end of the longest one. */
+static void cut_longest(split *s, double share)
+{
+    uint64_t longest = 0;
+    for (uint64_t k = 1; k < s->documents; k++) if (s->sizes[k] > s->sizes[longest]) longest = k;
+    double keep = (double)s->sizes[longest] - share * (double)s->bytes, half = (double)s->sizes[longest] / 2;
+    s->cut_document = longest;
+    s->cut_at = (uint64_t)(keep > half ? keep : half);
+    s->documents_held = 1;
+}
+
+/* Behind the next line break, else behind the one before, else at a character. */
+static size_t cut_near(const char *text, size_t size, size_t at)
+{
+    const char *newline = memchr(text + at, '\n', size - at);
+    if (newline && newline + 1 < text + size) return (size_t)(newline - text) + 1;
+    newline = memrchr(text, '\n', at);
+    if (newline) return (size_t)(newline - text) + 1;
+    while (at > 1 && ((unsigned char)text[at] & 0xc0) == 0x80) at--;
+    return at;
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+static shard_header header_for(const lithe_tokenizer *t, uint64_t documents)
+{
+    int32_t bos = lithe_tokenizer_bos(t), eos = lithe_tokenizer_eos(t);
+    bool two = bos >= 0 && eos >= 0 && bos != eos;
+    shard_header h = { .documents = documents, .vocab = lithe_tokenizer_vocab(t), .open_id = bos >= 0 ? bos : eos, .close_id = two ? eos : -1 };
+    tokenizer_identity(t, h.tokenizer);
+    return h;
+}
+
+/* Second reading: documents to train, or to valid where the split says so. */
+static int write_split(const split *s, corpus *c, encoder *e, shard_writer *train, shard_writer *valid, lithe_error *err)
+{
+    document d;
+    int status = LITHE_OK;
+    for (uint64_t k = 0; k < s->documents && !status; k++) {
+        status = corpus_next(c, &d, err);
+        if (status < 0) return status;
+        if (status == 0 || d.size != s->sizes[k]) return fail(err, LITHE_EIO, "the text changed while it was read, at document %llu", (unsigned long long)k + 1);
+        if (k == s->cut_document) {
+            size_t at = cut_near(d.text, d.size, (size_t)s->cut_at);
+            status = put_document(e, train, d.text, at, err);
+            if (!status) status = put_document(e, valid, d.text + at, d.size - at, err);
+        } else {
+            status = put_document(e, s->held && s->held[k] ? valid : train, d.text, d.size, err);
+        }
+    }
+    return status;
+}
+
+static json_t *describe_sources(const corpus *c)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; c && i < corpus_sources(c); i++) {
+        const source *f = corpus_source(c, i);
+        char *real = strcmp(f->path, "-") ? realpath(f->path, NULL) : NULL;
+        json_array_append_new(list, json_pack("{s:s?, s:I, s:s}", "path", real && utf8_valid(real, strlen(real)) == strlen(real) ? real : NULL,
+                                              "bytes", (json_int_t)f->bytes, "hash", f->hash));
+        free(real);
+    }
+    return list;
+}
+
+static json_t *describe_shard(const char *dir, const char *name, lithe_error *err)
+{
+    shard s;
+    char hex[33], *path = path_join(dir, name);
+    json_t *value = NULL;
+    if (path && !shard_open(&s, path, err)) {
+        shard_identity(&s, hex);
+        value = json_pack("{s:I, s:s, s:I, s:I, s:I}", "bytes", (json_int_t)s.map.size, "hash", hex, "tokens", (json_int_t)s.header.tokens,
+                          "documents", (json_int_t)s.header.documents, "text_bytes", (json_int_t)s.header.text_bytes);
+        shard_close(&s);
+    }
+    free(path);
+    return value;
+}
+
+static int write_description(const char *dir, const lithe_data_options *o, const corpus *c, const corpus *held, lithe_error *err)
+{
+    char seed[24], *path = path_join(dir, DATA_JSON);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    json_t *value = json_pack("{s:i, s:s, s:f, s:b, s:o?, s:o?, s:o?, s:o?}", "version", SHARD_VERSION, "seed", seed, "valid_share", o->valid_share,
+                              "reset_attention", o->reset_attention, "train", describe_shard(dir, TRAIN_SHARD, err),
+                              "valid", describe_shard(dir, VALID_SHARD, err), "sources", describe_sources(c), "valid_sources", describe_sources(held));
+    int status = failed(err) ? (int)err->status : value && path ? json_write(value, path, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    json_decref(value);
+    free(path);
+    return status;
+}
+
+static int create(shard_writer *w, const char *dir, const char *name, const shard_header *h, lithe_error *err)
+{
+    char *path = path_join(dir, name);
+    int status = path ? shard_create(w, path, h, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    free(path);
+    return status;
+}
+
+static int write_shards(const char *dir, const lithe_tokenizer *t, const split *s, corpus *c, const split *hs, corpus *held, lithe_error *err)
+{
+    shard_writer train = { 0 }, valid = { 0 };
+    encoder e = { .t = t };
+    bool cut = s->cut_document != UINT64_MAX;
+    shard_header h = header_for(t, s->documents - s->documents_held + cut);
+    int status = create(&train, dir, TRAIN_SHARD, &h, err);
+    h.documents = held ? hs->documents : s->documents_held;
+    if (!status) status = create(&valid, dir, VALID_SHARD, &h, err);
+    if (!status) status = write_split(s, c, &e, &train, &valid, err);
+    if (!status && held) status = write_split(hs, held, &e, &valid, NULL, err);
+    if (!status) status = shard_commit(&train, err);
+    if (!status) status = shard_commit(&valid, err);
+    shard_abandon(&train);
+    shard_abandon(&valid);
+    free(e.ids);
+    return status;
+}
+
+static int choose_split(split *s, const lithe_data_options *o, const char *what, lithe_error *err)
+{
+    if (s->bytes < 2) return fail(err, LITHE_EINVAL, "%s: holds one byte of text, nothing to learn from", what);
+    int status = s->documents > 1 ? hold_documents(s, o->valid_share, o->seed, err) : LITHE_OK;
+    if (!status && !s->documents_held) cut_longest(s, o->valid_share);
+    return status;
+}
+
+int dataset_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err)
+{
+    lithe_data_options options = o ? *o : (lithe_data_options){ 0 };
+    split s = { 0 }, hs = { 0 };
+    corpus *c = NULL, *held = NULL;
+    if (failed(err)) return err->status;
+    if (!t) return fail(err, LITHE_EINVAL, "data: no tokenizer");
+    if (options.valid_share <= 0 && !(options.valid_share < 0)) options.valid_share = 0.05;
+    if (!(options.valid_share > 0 && options.valid_share <= 0.5))
+        return fail(err, LITHE_EINVAL, "validation share %g, expected more than 0 and at most 0.5", options.valid_share);
+    bool any = tokenizer_takes_bytes(t);
+    int status = LITHE_EINVAL;
+    c = corpus_open(paths, n, any, err);
+    if (!c || (options.valid && !(held = corpus_open(&options.valid, 1, any, err)))) { status = err ? (int)err->status : LITHE_EINVAL; goto out; }
+    status = survey(&s, c, paths[0], err);
+    if (!status) status = held ? survey(&hs, held, options.valid, err) : choose_split(&s, &options, paths[0], err);
+    if (!status) status = dir_make(dir, err);
+    if (!status) status = write_shards(dir, t, &s, c, &hs, held, err);
+    if (!status) status = write_description(dir, &options, c, held, err);
+out:
+    corpus_close(c);
+    corpus_close(held);
+    split_free(&s);
+    split_free(&hs);
+    return status;
+}
