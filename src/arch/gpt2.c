@@ -1,0 +1,94 @@
+/* GPT-2.  Radford et al. 2019, "Language Models are Unsupervised Multitask
+ * Learners".  Pre-norm Transformer decoder with learned positions and a tied
+ * head; names, layouts (in,out) and keys are those of the published checkpoints. */
+#include "arch/layers.h"
+#include <math.h>
+#include <stddef.h>
+
+typedef struct {
+    int vocab_size, n_positions, n_embd, n_layer, n_head, n_inner, activation_function;
+    double resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, initializer_range;
+    int scale_attn_weights, scale_attn_by_inverse_layer_idx, tie_word_embeddings;
+} gpt2;
+
+#define AT(member) offsetof(gpt2, member)
+static const field fields[] = {
+    { .key = "vocab_size",          .kind = FIELD_INT,  .offset = AT(vocab_size),  .value = 50257, .least = 1, .most = 1 << 24 },
+    { .key = "n_positions",         .kind = FIELD_INT,  .offset = AT(n_positions), .value = 1024,  .least = 1, .most = 1 << 20 },
+    { .key = "n_embd",              .kind = FIELD_INT,  .offset = AT(n_embd),      .value = 768,   .least = 1, .most = 1 << 16 },
+    { .key = "n_layer",             .kind = FIELD_INT,  .offset = AT(n_layer),     .value = 12,    .least = 1, .most = 1024 },
+    { .key = "n_head",              .kind = FIELD_INT,  .offset = AT(n_head),      .value = 12,    .least = 1, .most = 1 << 14 },
+    { .key = "n_inner",             .kind = FIELD_INT,  .offset = AT(n_inner),     .value = 0,     .least = 0, .most = 1 << 20 },
+    { .key = "activation_function", .kind = FIELD_CHOICE, .offset = AT(activation_function), .value = 0, .choices = "gelu_new|gelu|relu|silu|gelu_pytorch_tanh|swish" },
+    { .key = "resid_pdrop",         .kind = FIELD_REAL, .offset = AT(resid_pdrop), .value = 0.1,   .least = 0, .most = 0.99 },
+    { .key = "embd_pdrop",          .kind = FIELD_REAL, .offset = AT(embd_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
+    { .key = "attn_pdrop",          .kind = FIELD_REAL, .offset = AT(attn_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
+    { .key = "layer_norm_epsilon",  .kind = FIELD_REAL, .offset = AT(layer_norm_epsilon), .value = 1e-5, .least = 0, .most = 1 },
+    { .key = "initializer_range",   .kind = FIELD_REAL, .offset = AT(initializer_range),  .value = 0.02, .least = 0, .most = 10 },
+    { .key = "scale_attn_weights",  .kind = FIELD_BOOL, .offset = AT(scale_attn_weights), .value = 1 },
+    { .key = "scale_attn_by_inverse_layer_idx", .kind = FIELD_BOOL, .offset = AT(scale_attn_by_inverse_layer_idx), .value = 0 },
+    { .key = "tie_word_embeddings", .kind = FIELD_BOOL, .offset = AT(tie_word_embeddings), .value = 1 },
+    { 0 }
+};
+
+static const activation activations[] = { ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_SILU, ACT_GELU_TANH, ACT_SILU };
+
+static int check(const void *config, lithe_error *err)
+{
+    const gpt2 *c = config;
+    if (c->n_embd % c->n_head) return fail(err, LITHE_ECONFIG, "n_head is %d, which does not divide n_embd %d", c->n_head, c->n_embd);
+    return 0;
+}
+
+static head build(graph *g, const void *config)
+{
+    const gpt2 *c = config;
+    const int C = c->n_embd, inner = c->n_inner ? c->n_inner : 4 * C, hd = C / c->n_head;
+    const double eps = c->layer_norm_epsilon, std = c->initializer_range, std_out = std / sqrt(2.0 * c->n_layer);
+    const bool tied = c->tie_word_embeddings;
+
+    scope(g, "%s", "");
+    tensor *wte = embedding_table(g, "wte.weight", c->vocab_size, C, AXIS_VOCAB, std, tied);
+    tensor *wpe = embedding_table(g, "wpe.weight", c->n_positions, C, AXIS_POSITION, std, false);
+    tensor *x = dropout(g, add_positions(g, embedding(g, wte), wpe), c->embd_pdrop);
+
+    for (int l = 0; l < c->n_layer; l++) {
+        scope(g, "h.%d.", l);
+        double scale = (c->scale_attn_weights ? 1 / sqrt(hd) : 1) / (c->scale_attn_by_inverse_layer_idx ? l + 1 : 1);
+        tensor *a = layer_norm_affine(g, x, "ln_1", eps, false);
+        a = dense(g, a, "attn.c_attn", 3 * C, (dense_options){ IN_OUT, true, RESIDUAL_READ, { AXIS_HEAD, false, 3 }, std, ACT_NONE, NULL });
+        a = attention(g, a, NULL, NULL, (attention_options){ c->n_head, c->n_head, hd, .causal = true, .scale = scale, .dropout = c->attn_pdrop });
+        dense_options out = { IN_OUT, true, HEAD_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
+        a = dense(g, a, "attn.c_proj", C, out);
+        x = out.residual ? a : add(g, x, dropout(g, a, c->resid_pdrop));
+
+        tensor *m = layer_norm_affine(g, x, "ln_2", eps, false);
+        m = dense(g, m, "mlp.c_fc", inner, (dense_options){ IN_OUT, true, RESIDUAL_READ, INNER_WRITE, std, activations[c->activation_function], NULL });
+        out = (dense_options){ IN_OUT, true, INNER_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
+        m = dense(g, m, "mlp.c_proj", C, out);
+        x = out.residual ? m : add(g, x, dropout(g, m, c->resid_pdrop));
+    }
+    scope(g, "%s", "");
+    tensor *w = tied ? wte : parameter(g, "lm_head.weight", (param_rule){ .rank = 2, .dims = { c->vocab_size, C },
+                                       .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ }, .init = INIT_NORMAL, .std = std, .decay = true });
+    return (head){ layer_norm_affine(g, x, "ln_f", eps, tied), w, NULL };
+}
+
+static int context(const void *config) { return ((const gpt2 *)config)->n_positions; }
+static int vocab(const void *config) { return ((const gpt2 *)config)->vocab_size; }
+
+static json_t *sized(int width, int layers, int vocab_size, int positions)
+{
+    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f}", "vocab_size", vocab_size, "n_positions", positions, "n_embd", width,
+                     "n_layer", layers, "n_head", width % 64 ? width / 32 : width / 64, "n_inner", 4 * width,
+                     "resid_pdrop", 0.0, "embd_pdrop", 0.0, "attn_pdrop", 0.0);
+}
+
+const arch arch_gpt2 = {
+    .name = "gpt2", .class_name = "GPT2LMHeadModel",
+    .summary = "GPT-2: pre-norm Transformer with learned positions (Radford et al. 2019)",
+    .config_size = sizeof(gpt2), .fields = fields, .check = check, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .ignored = (const char *const[]){ ".attn.bias", ".attn.masked_bias", NULL },
+    .prefixes = (const char *const[]){ "", "transformer.", NULL },
+    .tied_head = "lm_head.weight", .tied_to = "wte.weight",
+};

@@ -1,0 +1,51 @@
+#include "arch/layers.h"
+#include <stdio.h>
+
+static const char *suffixed(char text[96], const char *name, const char *suffix)
+{
+    snprintf(text, 96, "%s.%s", name, suffix);
+    return text;
+}
+
+tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o)
+{
+    if (!graph_ok(g)) return NULL;
+    char text[96];
+    int in = x->width;
+    param_rule weight = { .rank = 2, .init = INIT_NORMAL, .std = o.std, .decay = true };
+    bool out_in = o.layout == OUT_IN;
+    weight.dims[0] = out_in ? out : in;
+    weight.dims[1] = out_in ? in : out;
+    weight.axes[0] = out_in ? o.out : o.in;
+    weight.axes[1] = out_in ? o.in : o.out;
+    tensor *w = parameter(g, suffixed(text, name, "weight"), weight);
+    tensor *b = o.bias ? parameter(g, suffixed(text, name, "bias"), (param_rule){ .rank = 1, .dims = { out }, .axes = { o.out } }) : NULL;
+    return linear(g, x, w, b, (linear_options){ .layout = o.layout, .act = o.act, .residual = o.residual });
+}
+
+tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied)
+{
+    return parameter(g, name, (param_rule){ .rank = 2, .dims = { rows, width }, .axes = { { meaning, false, 1 }, RESIDUAL_WRITE },
+                                            .init = INIT_NORMAL, .std = std, .decay = true, .shared_read = tied });
+}
+
+static tensor *norm_parameter(graph *g, const char *name, const char *suffix, int width, init_kind init, bool before_tied_head)
+{
+    char text[96];
+    return parameter(g, suffixed(text, name, suffix),
+                     (param_rule){ .rank = 1, .dims = { width }, .axes = { { AXIS_RESIDUAL, before_tied_head, 1 } }, .init = init });
+}
+
+tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)
+{
+    if (!graph_ok(g)) return NULL;
+    tensor *w = norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head);
+    tensor *b = norm_parameter(g, name, "bias", x->width, INIT_ZERO, before_tied_head);
+    return layer_norm(g, x, w, b, eps);
+}
+
+tensor *rms_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)
+{
+    if (!graph_ok(g)) return NULL;
+    return rms_norm(g, x, norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head), eps);
+}

@@ -1,0 +1,36 @@
+/* What several architectures share: layers that declare their parameters. */
+#ifndef ARCH_LAYERS_H
+#define ARCH_LAYERS_H
+
+#include "arch/arch.h"
+#include "ops/ops.h"
+
+#define RESIDUAL_WRITE ((axis){ AXIS_RESIDUAL, false, 1 })
+#define RESIDUAL_READ  ((axis){ AXIS_RESIDUAL, true, 1 })
+#define HEAD_WRITE     ((axis){ AXIS_HEAD, false, 1 })
+#define HEAD_READ      ((axis){ AXIS_HEAD, true, 1 })
+#define KV_HEAD_WRITE  ((axis){ AXIS_KV_HEAD, false, 1 })
+#define INNER_WRITE    ((axis){ AXIS_INNER, false, 1 })
+#define INNER_READ     ((axis){ AXIS_INNER, true, 1 })
+
+typedef struct {
+    layout layout;
+    bool bias;
+    axis in, out;
+    double std;
+    activation act;
+    tensor *residual;
+} dense_options;
+
+/* linear() with parameters NAME.weight and NAME.bias. */
+tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o);
+
+/* A table (rows, width) of embeddings, N(0, std^2). */
+tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied);
+
+/* layer_norm with NAME.weight and NAME.bias; rms_norm with NAME.weight.  before_tied_head: a tied head reads the result
+ * through the embedding, so a duplicated residual width is divided here. */
+tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);
+tensor *rms_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);
+
+#endif

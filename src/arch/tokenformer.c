@@ -1,0 +1,152 @@
+/* TokenFormer.  Wang et al. 2024, "TokenFormer: Rethinking Transformer Scaling
+ * with Tokenized Model Parameters" (arXiv 2410.23168).  Every projection and the
+ * whole feed-forward are Pattention: attention from tokens to parameter tokens,
+ * so a trained model grows by appending slots.
+ *   h = LN0(x);  q, k, v = Patt(h);  x += Patt_proj(Attn(rope(q), rope(k), v));  x += Patt_ffn(LN0(x))
+ * LN0 is non-affine; rotary turns the first rotary_pct of each head; the final
+ * norm is affine and the head tied.  Names are those of the released
+ * pytorch_model.bin (layer l is sequential.{2+l}). */
+#include "arch/layers.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    int vocab_size, num_layers, hidden_size, num_attention_heads, qkv_slot_num, proj_slot_num, ffn_slot_num, max_position_embeddings;
+    int norm_activation_type, no_weight_tying;
+    double rotary_pct, rotary_emb_base, layernorm_epsilon, init_method_std, hidden_dropout, attention_dropout;
+    double qkv_tau2, proj_tau2, ffn_tau2;          /* the squared scale a grown model keeps; 0: the number of slots */
+} tokenformer;
+
+#define AT(member) offsetof(tokenformer, member)
+static const field fields[] = {
+    { .key = "vocab_size",              .kind = FIELD_INT,  .offset = AT(vocab_size),              .value = 50304, .least = 1, .most = 1 << 24 },
+    { .key = "num_layers",              .kind = FIELD_INT,  .offset = AT(num_layers),              .value = 12,    .least = 1, .most = 1024 },
+    { .key = "hidden_size",             .kind = FIELD_INT,  .offset = AT(hidden_size),             .value = 768,   .least = 1, .most = 1 << 16 },
+    { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = AT(num_attention_heads),     .value = 12,    .least = 1, .most = 1 << 14 },
+    { .key = "qkv_slot_num",            .kind = FIELD_INT,  .offset = AT(qkv_slot_num),            .value = 768,   .least = 1, .most = 1 << 20 },
+    { .key = "proj_slot_num",           .kind = FIELD_INT,  .offset = AT(proj_slot_num),           .value = 768,   .least = 1, .most = 1 << 20 },
+    { .key = "ffn_slot_num",            .kind = FIELD_INT,  .offset = AT(ffn_slot_num),            .value = 3072,  .least = 1, .most = 1 << 20 },
+    { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 2048,  .least = 1, .most = 1 << 24 },
+    { .key = "norm_activation_type",    .kind = FIELD_CHOICE, .offset = AT(norm_activation_type),  .value = 0,     .choices = "l2_norm_gelu|gelu_l2_norm|softmax" },
+    { .key = "rotary_pct",              .kind = FIELD_REAL, .offset = AT(rotary_pct),              .value = 0.25,  .least = 0, .most = 1 },
+    { .key = "rotary_emb_base",         .kind = FIELD_REAL, .offset = AT(rotary_emb_base),         .value = 10000, .least = 1, .most = 1e12 },
+    { .key = "layernorm_epsilon",       .kind = FIELD_REAL, .offset = AT(layernorm_epsilon),       .value = 1e-5,  .least = 0, .most = 1 },
+    { .key = "init_method_std",         .kind = FIELD_REAL, .offset = AT(init_method_std),         .value = 0.02,  .least = 0, .most = 10 },
+    { .key = "hidden_dropout",          .kind = FIELD_REAL, .offset = AT(hidden_dropout),          .value = 0,     .least = 0, .most = 0.99 },
+    { .key = "attention_dropout",       .kind = FIELD_REAL, .offset = AT(attention_dropout),       .value = 0,     .least = 0, .most = 0.99 },
+    { .key = "no_weight_tying",         .kind = FIELD_BOOL, .offset = AT(no_weight_tying),         .value = 0 },
+    { .key = "qkv_tau2",                .kind = FIELD_REAL, .offset = AT(qkv_tau2),                .value = 0,     .least = 0, .most = 1 << 24 },
+    { .key = "proj_tau2",               .kind = FIELD_REAL, .offset = AT(proj_tau2),               .value = 0,     .least = 0, .most = 1 << 24 },
+    { .key = "ffn_tau2",                .kind = FIELD_REAL, .offset = AT(ffn_tau2),                .value = 0,     .least = 0, .most = 1 << 24 },
+    { 0 }
+};
+
+/* Keys whose value decides the equations: another value than ours is another model. */
+static const struct { const char *key, *only; } fixed[] = {
+    { "norm", "layernorm_nonparam" }, { "final_norm", "layernorm" }, { "pos_emb", "rotary" },
+    { "init_method", "normal" }, { "output_layer_init_method", "wang_init" },
+};
+
+static int normalize(json_t *config, lithe_error *err)
+{
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        const char *value = json_string_value(json_object_get(config, fixed[i].key));
+        if (value && strcmp(value, fixed[i].only))
+            return fail(err, LITHE_ECONFIG, "%s is \"%s\"; only \"%s\" is supported", fixed[i].key, value, fixed[i].only);
+    }
+    if (json_is_true(json_object_get(config, "gpt_j_residual")))
+        return fail(err, LITHE_ECONFIG, "gpt_j_residual is true; only false is supported");
+    if (!json_object_get(config, "max_position_embeddings") && json_is_integer(json_object_get(config, "seq_length")))
+        json_object_set(config, "max_position_embeddings", json_object_get(config, "seq_length"));
+    if (!json_object_get(config, "no_weight_tying") && json_is_boolean(json_object_get(config, "tie_word_embeddings")))
+        json_object_set_new(config, "no_weight_tying", json_boolean(!json_is_true(json_object_get(config, "tie_word_embeddings"))));
+    return 0;
+}
+
+static int rotary(const tokenformer *c) { return (int)(c->hidden_size / c->num_attention_heads * c->rotary_pct); }
+
+static int check(const void *config, lithe_error *err)
+{
+    const tokenformer *c = config;
+    if (c->hidden_size % c->num_attention_heads)
+        return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
+    if (rotary(c) % 2)
+        return fail(err, LITHE_ECONFIG, "rotary_pct %g of %d channels is %d, which is odd", c->rotary_pct, c->hidden_size / c->num_attention_heads, rotary(c));
+    return 0;
+}
+
+typedef struct { int slots; double tau2; axis in, out; int width; tensor *residual; } patt;
+
+static tensor *patt_layer(graph *g, const tokenformer *c, tensor *x, const char *name, patt p)
+{
+    if (!graph_ok(g)) return NULL;
+    char text[64];
+    double std_values = 2.0 / (c->num_layers * sqrt(c->hidden_size));          /* "wang_init" */
+    const axis slot_out = { AXIS_SLOT, false, 1 }, slot_in = { AXIS_SLOT, true, 1 };
+    snprintf(text, sizeof text, "%s.key_param_tokens", name);
+    tensor *keys = parameter(g, text, (param_rule){ .rank = 2, .dims = { p.slots, x->width }, .axes = { slot_out, p.in },
+                                                    .init = INIT_NORMAL, .std = c->init_method_std, .decay = true });
+    snprintf(text, sizeof text, "%s.value_param_tokens", name);
+    tensor *values = parameter(g, text, (param_rule){ .rank = 2, .dims = { p.slots, p.width }, .axes = { slot_in, p.out },
+                                                      .init = INIT_NORMAL, .std = std_values, .decay = true });
+    return pattention(g, x, keys, values, (pattention_options){ (theta_kind)c->norm_activation_type, p.tau2, p.residual });
+}
+
+static head build(graph *g, const void *config)
+{
+    const tokenformer *c = config;
+    const int C = c->hidden_size, H = c->num_attention_heads, r = rotary(c);
+    const double eps = c->layernorm_epsilon;
+    const bool tied = !c->no_weight_tying, drop = c->hidden_dropout > 0;
+
+    scope(g, "%s", "");
+    const exact *table = r ? rope_table(g, (rope_options){ .dims = r, .base = c->rotary_emb_base }) : NULL;
+    tensor *embed = embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, C, AXIS_VOCAB, c->init_method_std, tied);
+    tensor *x = dropout(g, embedding(g, embed), c->hidden_dropout);
+
+    for (int l = 0; l < c->num_layers; l++) {
+        scope(g, "sequential.%d.", 2 + l);
+        const patt project = { c->qkv_slot_num, c->qkv_tau2, RESIDUAL_READ, HEAD_WRITE, C, NULL };
+        tensor *h = layer_norm(g, x, NULL, NULL, eps);
+        tensor *q = patt_layer(g, c, h, "attention.query", project);
+        tensor *k = patt_layer(g, c, h, "attention.key", project);
+        tensor *v = patt_layer(g, c, h, "attention.value", project);
+        if (r) q = rope(g, q, table, r, H);
+        if (r) k = rope(g, k, table, r, H);
+        tensor *a = attention(g, q, k, v, (attention_options){ H, H, C / H, .causal = true, .dropout = c->attention_dropout });
+        a = patt_layer(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, C, drop ? NULL : x });
+        x = drop ? add(g, x, dropout(g, a, c->hidden_dropout)) : a;
+
+        h = layer_norm(g, x, NULL, NULL, eps);
+        tensor *m = patt_layer(g, c, h, "mlp", (patt){ c->ffn_slot_num, c->ffn_tau2, RESIDUAL_READ, RESIDUAL_WRITE, C, drop ? NULL : x });
+        x = drop ? add(g, x, dropout(g, m, c->hidden_dropout)) : m;
+    }
+    scope(g, "sequential.%d.", c->num_layers + 3);
+    x = layer_norm_affine(g, x, "norm", eps, tied);
+    scope(g, "sequential.%d.", c->num_layers + 4);
+    tensor *w = tied ? embed : parameter(g, "final_linear.weight", (param_rule){ .rank = 2, .dims = { c->vocab_size, C },
+                                         .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ }, .init = INIT_NORMAL, .std = c->init_method_std, .decay = true });
+    return (head){ x, w, NULL };
+}
+
+static int context(const void *config) { return ((const tokenformer *)config)->max_position_embeddings; }
+static int vocab(const void *config) { return ((const tokenformer *)config)->vocab_size; }
+
+/* Slots n = 0.75 d and 3 d: exactly a GPT layer's 12 d^2 weights and products. */
+static json_t *sized(int width, int layers, int vocab_size, int positions)
+{
+    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_layers", layers, "num_attention_heads", width % 64 ? width / 32 : width / 64,
+                     "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
+}
+
+const arch arch_tokenformer = {
+    .name = "tokenformer", .class_name = "TokenFormerForCausalLM",
+    .summary = "TokenFormer: parameters as tokens, grows by appending them (Wang et al. 2024)",
+    .config_size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .check = check, .build = build,
+    .context = context, .vocab = vocab, .sized = sized,
+    .ignored = (const char *const[]){ NULL },
+    .prefixes = (const char *const[]){ "", NULL },
+};

@@ -1,0 +1,93 @@
+/* Attention.  Vaswani et al. 2017, with grouped key/value heads (Ainslie et al.
+ * 2023).  Scores are never stored: forward keeps the log-sum-exp of each query
+ * and head, backward makes the probabilities again (Dao et al. 2022). */
+#include "ops/ops.h"
+#include <math.h>
+
+enum { Q, K, V, K_STATE, V_STATE };
+enum { HEADS, KV_HEADS, HEAD_DIM, CAUSAL };
+enum { SCALE, DROPOUT };
+
+static bool fused(const node *n) { return !n->in[K]; }
+
+/* Where operand i (Q, K or V) begins in its tensor's row. */
+static size_t column(const node *n, int i)
+{
+    size_t q = (size_t)n->i[HEADS] * (size_t)n->i[HEAD_DIM], kv = (size_t)n->i[KV_HEADS] * (size_t)n->i[HEAD_DIM];
+    return !fused(n) || i == Q ? 0 : i == K ? q : q + kv;
+}
+
+static int holder(const node *n, int i) { return fused(n) ? Q : i; }
+static const real *operand(const node *n, int i) { return in_data(n, holder(n, i)) + column(n, i); }
+static size_t stride(const node *n, int i) { return (size_t)n->in[holder(n, i)]->width; }
+
+static attention_args arguments(const node *n)
+{
+    const batch *b = run_batch(n);
+    bool cached = n->in[K_STATE] != NULL;
+    return (attention_args){
+        .seqs = b->seqs, .heads = n->i[HEADS], .kv_heads = n->i[KV_HEADS], .head_dim = n->i[HEAD_DIM],
+        .start = b->start, .kv_start = key_start(n, cached), .past = keys_before(n, cached),
+        .causal = n->i[CAUSAL], .scale = n->f[SCALE],
+        .q = operand(n, Q), .q_stride = stride(n, Q),
+        .k = cached ? in_data(n, K_STATE) : operand(n, K), .k_stride = cached ? (size_t)n->in[K_STATE]->width : stride(n, K),
+        .v = cached ? in_data(n, V_STATE) : operand(n, V), .v_stride = cached ? (size_t)n->in[V_STATE]->width : stride(n, V),
+        .o = out_data(n, 0), .o_stride = (size_t)n->out[0]->width, .lse = save_data(n, 0),
+        .dropout = b->row_key && training(n->graph) ? n->f[DROPOUT] : 0, .row_key = b->row_key, .layer_key = n->key };
+}
+
+static void forward(const node *n, const kernels *k)
+{
+    int rows = live_rows(n->out[0]), kv = n->i[KV_HEADS] * n->i[HEAD_DIM];
+    if (n->in[K_STATE]) {
+        k->put_rows(n->in[K_STATE]->data, (size_t)kv, state_rows(n), operand(n, K), stride(n, K), rows, kv);
+        k->put_rows(n->in[V_STATE]->data, (size_t)kv, state_rows(n), operand(n, V), stride(n, V), rows, kv);
+    }
+    attention_args a = arguments(n);
+    k->attention(&a);
+}
+
+static void backward(const node *n, const kernels *k)
+{
+    attention_args a = arguments(n);
+    a.d_o = grad_out(n, 0);
+    a.delta = work_data(n);
+    real **d[3] = { &a.dq, &a.dk, &a.dv };
+    bool *join[3] = { &a.add_dq, &a.add_dk, &a.add_dv };
+    for (int i = Q; i <= V; i++) {
+        real *whole = grad_in(n, holder(n, i), join[i]);
+        *d[i] = whole ? whole + column(n, i) : NULL;
+    }
+    if (a.dq || a.dk || a.dv) k->attention_backward(&a);
+}
+
+static double flops(const node *n)              /* of the causal half, at one sequence of all rows: an upper bound */
+{
+    double rows = capacity_rows(n->out[0]), seqs = graph_settings(n->graph)->capacity[ROWS_SEQS];
+    return 4.0 * rows * (rows / (seqs > 0 ? seqs : 1)) * n->out[0]->width * (n->i[CAUSAL] ? 0.5 : 1);
+}
+
+static const op op_attention = { .name = "attention", .forward = forward, .backward = backward,
+                                 .reads = IN(Q) | IN(K) | IN(V) | OUT(0) | SAVE(0), .flops = flops };
+
+tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o)
+{
+    if (!graph_ok(g)) return NULL;
+    int width = o.heads * o.head_dim, kv = o.kv_heads * o.head_dim;
+    require(g, o.kv_heads > 0 && o.heads % o.kv_heads == 0, "attention: %d key/value heads do not divide %d heads", o.kv_heads, o.heads);
+    require(g, q->width == (k ? width : width + 2 * kv), "attention: queries of %d heads of %d in a width of %d", o.heads, o.head_dim, q->width);
+    require(g, !k || (k->width == kv && v && v->width == kv), "attention: keys of %d heads of %d in a width of %d", o.kv_heads, o.head_dim, k ? k->width : 0);
+    int context = graph_settings(g)->context;
+    tensor *ks = o.causal ? state(g, "k", context, kv) : NULL, *vs = o.causal ? state(g, "v", context, kv) : NULL;
+    node *n = append(g, &op_attention, (tensor *[]){ q, k, v, ks, vs }, 5);
+    if (!n) return NULL;
+    n->i[HEADS] = o.heads;
+    n->i[KV_HEADS] = o.kv_heads;
+    n->i[HEAD_DIM] = o.head_dim;
+    n->i[CAUSAL] = o.causal;
+    n->f[SCALE] = (real)(o.scale ? o.scale : 1 / sqrt(o.head_dim));
+    n->f[DROPOUT] = (real)o.dropout;
+    save(n, 0, ROWS_TOKENS, o.heads);
+    if (training(g)) workspace(n, q->rows, o.heads);
+    return output(n, 0, q->space, q->rows, width);
+}

@@ -1,0 +1,54 @@
+/* Head and cross-entropy.  loss[r] = -weight[r] log softmax(hidden[r] W' + bias)[target[r]].
+ * While training, the gradients of hidden, W and bias are made in the same
+ * pass: a tile of logits is computed once, turned into its own gradient in
+ * place, and used up, so logits never exist for a whole batch. */
+#include "ops/ops.h"
+
+enum { HIDDEN, W, BIAS };
+enum { TILE = 256 };                                        /* rows of logits at a time: constant, so sums have one order */
+
+static void forward(const node *n, const kernels *k)
+{
+    const batch *b = run_batch(n);
+    const tensor *w = n->in[W];
+    int rows = live_rows(n->out[0]), width = n->in[HIDDEN]->width, vocab = w->rows;
+    bool train = training(n->graph), join_hidden = false, join_w = false, join_bias = false;
+    real *dhidden = train ? grad_in(n, HIDDEN, &join_hidden) : NULL, *dw = train ? grad_in(n, W, &join_w) : NULL;
+    real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
+
+    for (int r = 0; r < rows; r += TILE) {
+        int m = rows - r < TILE ? rows - r : TILE;
+        const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;
+        k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
+                              .b = in_data(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
+                              .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
+        k->cross_entropy(logits, loss + r, b->target + r, b->weight ? b->weight + r : NULL, train, b->scale, m, vocab);
+        if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
+                                           .b = in_data(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
+                                           .c = dhidden + (size_t)r * (size_t)width, .ldc = (size_t)width });
+        if (dw) k->gemm(&(gemm_args){ .M = vocab, .N = width, .K = m, .type = compute(n), .add = join_w || r, .a = logits, .lda = (size_t)vocab, .ta = true,
+                                      .b = h, .ldb = (size_t)width, .c = dw, .ldc = (size_t)width });
+        if (dbias) k->column_sum(dbias, join_bias || r, logits, (size_t)vocab, m, vocab);
+    }
+}
+
+static double flops(const node *n)
+{
+    return (training(n->graph) ? 6.0 : 2.0) * capacity_rows(n->out[0]) * n->in[HIDDEN]->width * n->in[W]->rows;
+}
+
+static const op op_cross_entropy = { .name = "cross_entropy", .forward = forward, .forward_backward = true, .flops = flops };
+
+tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, hidden->width == w->width, "head: the weight takes %d inputs, hidden states have %d", w->width, hidden->width);
+    node *n = append(g, &op_cross_entropy, (tensor *[]){ hidden, w, bias }, 3);
+    if (!n) return NULL;
+    pack(n, w, true, w->width, w->rows);
+    if (training(g)) pack(n, w, false, w->rows, w->width);
+    workspace(n, TILE < hidden->rows ? TILE : hidden->rows, w->rows);
+    tensor *loss = output(n, 0, hidden->space, hidden->rows, 1);
+    if (loss) loss->keep = true;
+    return loss;
+}

@@ -1,0 +1,72 @@
+/* Sums and activations: y = a + b; y = act(x); y = act(gate) * up (Shazeer 2020). */
+#include "ops/ops.h"
+
+static size_t elements(const tensor *t) { return (size_t)live_rows(t) * (size_t)t->width; }
+
+static void add_forward(const node *n, const kernels *k)
+{
+    k->sum(out_data(n, 0), in_data(n, 0), in_data(n, 1), elements(n->out[0]));
+}
+
+static void add_backward(const node *n, const kernels *k)
+{
+    for (int i = 0; i < 2; i++) {
+        bool join;
+        real *d = grad_in(n, i, &join);
+        if (d) k->copy(d, join, grad_out(n, 0), elements(n->out[0]));
+    }
+}
+
+static const op op_add = { .name = "add", .forward = add_forward, .backward = add_backward };
+
+tensor *add(graph *g, tensor *a, tensor *b)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, a->width == b->width && a->space == b->space, "add: %d and %d wide", a->width, b->width);
+    return output(append(g, &op_add, (tensor *[]){ a, b }, 2), 0, a->space, a->rows, a->width);
+}
+
+static void act_forward(const node *n, const kernels *k)
+{
+    k->act(out_data(n, 0), in_data(n, 0), (activation)n->i[0], elements(n->out[0]));
+}
+
+static void act_backward(const node *n, const kernels *k)
+{
+    bool join;
+    real *dx = grad_in(n, 0, &join);
+    if (dx) k->act_backward(dx, join, grad_out(n, 0), in_data(n, 0), (activation)n->i[0], elements(n->out[0]));
+}
+
+static const op op_act = { .name = "activate", .forward = act_forward, .backward = act_backward, .reads = IN(0) };
+
+tensor *activate(graph *g, tensor *x, activation act)
+{
+    if (!graph_ok(g)) return NULL;
+    node *n = append(g, &op_act, (tensor *[]){ x }, 1);
+    if (n) n->i[0] = act;
+    return output(n, 0, x->space, x->rows, x->width);
+}
+
+static void glu_forward(const node *n, const kernels *k)
+{
+    k->glu(out_data(n, 0), in_data(n, 0), in_data(n, 1), (activation)n->i[0], elements(n->out[0]));
+}
+
+static void glu_backward(const node *n, const kernels *k)
+{
+    bool join_gate, join_up;
+    real *dgate = grad_in(n, 0, &join_gate), *dup = grad_in(n, 1, &join_up);
+    k->glu_backward(dgate, join_gate, dup, join_up, grad_out(n, 0), in_data(n, 0), in_data(n, 1), (activation)n->i[0], elements(n->out[0]));
+}
+
+static const op op_glu = { .name = "glu", .forward = glu_forward, .backward = glu_backward, .reads = IN(0) | IN(1) };
+
+tensor *glu(graph *g, tensor *gate, tensor *up, activation act)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, gate->width == up->width && gate->space == up->space, "glu: the gate is %d wide, its partner %d", gate->width, up->width);
+    node *n = append(g, &op_glu, (tensor *[]){ gate, up }, 2);
+    if (n) n->i[0] = act;
+    return output(n, 0, gate->space, gate->rows, gate->width);
+}

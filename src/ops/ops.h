@@ -1,0 +1,66 @@
+/* The differentiable operations: one file each, builder here.  Every builder
+ * returns NULL once a build has failed, and takes NULL tensors then. */
+#ifndef OPS_H
+#define OPS_H
+
+#include "graph/graph.h"
+
+/* (tokens, width) = the rows of table (vocab, width) named by the batch's ids. */
+tensor *embedding(graph *g, tensor *table);
+/* x + the rows of table (positions, width) named by the batch's positions. */
+tensor *add_positions(graph *g, tensor *x, tensor *table);
+
+typedef enum { OUT_IN, IN_OUT } layout;         /* how a weight is stored: (out,in) as PyTorch's Linear, (in,out) as GPT-2's Conv1D */
+typedef struct {
+    layout layout;
+    activation act;
+    tensor *residual;                           /* joined last; NULL for none */
+} linear_options;
+/* act(x w + bias) + residual.  bias (1,out) or NULL. */
+tensor *linear(graph *g, tensor *x, tensor *w, tensor *bias, linear_options o);
+
+/* (x - mean) / sqrt(var + eps) * w + b over the width, population variance; w and b NULL: non-affine.  Ba et al. 2016. */
+tensor *layer_norm(graph *g, tensor *x, tensor *w, tensor *b, double eps);
+/* x / sqrt(mean(x^2) + eps) * w.  Zhang & Sennrich 2019. */
+tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps);
+
+tensor *add(graph *g, tensor *a, tensor *b);
+tensor *activate(graph *g, tensor *x, activation act);
+tensor *glu(graph *g, tensor *gate, tensor *up, activation act);     /* act(gate) * up */
+/* Zeroes elements with probability p while training, scales the others by 1/(1-p); x itself when p is 0 or nothing trains. */
+tensor *dropout(graph *g, tensor *x, double p);
+
+/* Rotary positions (Su et al. 2021): angle of pair i at position t is t * frequency_i, frequency_i = base^(-2i/dims). */
+typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3 } rope_scaling;
+typedef struct {
+    int dims;                                   /* rotated channels of each head, even */
+    double base;
+    rope_scaling scaling;
+    double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3: all four */
+} rope_options;
+const exact *rope_table(graph *g, rope_options o);                   /* cos and sin of every position this graph can hold */
+tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads);
+
+/* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by side (k, v NULL).
+ * In decoding graphs the keys and values join the session's state, made here under the scope's name "kv". */
+typedef struct {
+    int heads, kv_heads, head_dim;
+    bool causal;
+    double scale;                               /* 0: 1/sqrt(head_dim) */
+    double dropout;                             /* of the probabilities */
+} attention_options;
+tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
+
+/* Theta(x keys') values: attention from tokens to parameter tokens (TokenFormer).  keys (slots, in), values (slots, out).
+ * tau2: the squared scale, 0 for the number of slots. */
+typedef struct { theta_kind theta; double tau2; tensor *residual; } pattention_options;
+tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention_options o);
+
+/* The rows that the batch selects: (selected, width).  x itself where the head sees all rows. */
+tensor *select_rows(graph *g, tensor *x);
+
+/* Head and loss in one, tile by tile, so logits never exist for a whole batch: (head rows, 1) of
+ * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width). */
+tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
+
+#endif

@@ -1,0 +1,69 @@
+/* Rotary position embedding.  Su et al. 2021, "RoFormer", section 3.2; pairs
+ * (i, i + dims/2) of each head as GPT-NeoX and Hugging Face store them.  The
+ * rotation is orthogonal: its backward is the inverse rotation. */
+#include "ops/ops.h"
+#include <math.h>
+
+enum { DIMS, HEADS };
+
+static const double PI = 3.14159265358979323846;
+
+/* Llama 3's smooth mix of stretched and unstretched frequencies (reference configuration's low/high_freq_factor). */
+static double scaled(double frequency, const rope_options *o)
+{
+    if (o->scaling == ROPE_PLAIN) return frequency;
+    if (o->scaling == ROPE_LINEAR) return frequency / o->factor;
+    double wavelength = 2 * PI / frequency;
+    if (wavelength < o->original / o->high) return frequency;
+    if (wavelength > o->original / o->low) return frequency / o->factor;
+    double s = (o->original / wavelength - o->low) / (o->high - o->low);
+    return (1 - s) * frequency / o->factor + s * frequency;
+}
+
+const exact *rope_table(graph *g, rope_options o)
+{
+    if (!graph_ok(g)) return NULL;
+    const graph_options *settings = graph_settings(g);
+    int positions = settings->mode == GRAPH_DECODE ? settings->context : settings->capacity[ROWS_TOKENS], half = o.dims / 2;
+    if (!require(g, o.dims > 0 && o.dims % 2 == 0, "rope: %d channels of a head are no pairs", o.dims)) return NULL;
+    exact *table = graph_constant(g, (size_t)positions * (size_t)o.dims * sizeof *table);
+    if (!table) return NULL;
+    for (int i = 0; i < half; i++) {
+        double frequency = scaled(pow(o.base, -2.0 * i / o.dims), &o);
+        for (int t = 0; t < positions; t++) {
+            table[(size_t)t * (size_t)o.dims + (size_t)i] = (exact)cos(t * frequency);
+            table[(size_t)t * (size_t)o.dims + (size_t)(half + i)] = (exact)sin(t * frequency);
+        }
+    }
+    return table;
+}
+
+static void forward(const node *n, const kernels *k)
+{
+    const tensor *y = n->out[0];
+    k->rope(out_data(n, 0), false, in_data(n, 0), n->data, run_batch(n)->pos, false,
+            live_rows(y), n->i[HEADS], y->width / n->i[HEADS], n->i[DIMS]);
+}
+
+static void backward(const node *n, const kernels *k)
+{
+    const tensor *y = n->out[0];
+    bool join;
+    real *dx = grad_in(n, 0, &join);
+    if (dx) k->rope(dx, join && dx != grad_out(n, 0), grad_out(n, 0), n->data, run_batch(n)->pos, true,
+                    live_rows(y), n->i[HEADS], y->width / n->i[HEADS], n->i[DIMS]);
+}
+
+static const op op_rope = { .name = "rope", .forward = forward, .backward = backward, .in_place = true };
+
+tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, heads > 0 && x->width % heads == 0 && dims <= x->width / heads, "rope: %d channels of %d heads in a width of %d", dims, heads, x->width);
+    node *n = append(g, &op_rope, (tensor *[]){ x }, 1);
+    if (!n) return NULL;
+    n->data = table;
+    n->i[DIMS] = dims;
+    n->i[HEADS] = heads;
+    return output(n, 0, x->space, x->rows, x->width);
+}
