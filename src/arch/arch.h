@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 /* One key of config.json and the member of the configuration struct it fills:
- * an int, a double, a bool, an int.  A null in config.json is an absent key. */
+ * an int, a double, an int (0 or 1), an int.  A null in config.json is an absent key. */
 typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE } field_kind;
 typedef struct {
     const char *key;

@@ -98,22 +98,15 @@ static int read_field(const field *f, const json_t *value, void *out, const char
         }
         if (status) return status;
     } else if (isnan(x)) return fail(err, LITHE_ECONFIG, "%s: %s is missing", what, f->key);
-    switch (f->kind) {
-    case FIELD_INT: case FIELD_CHOICE: *(int *)member = (int)x; break;
-    case FIELD_REAL:                   *(double *)member = x; break;
-    case FIELD_BOOL:                   *(bool *)member = x > 0; break;
-    }
+    if (f->kind == FIELD_REAL) *(double *)member = x;
+    else *(int *)member = (int)x;
     return LITHE_OK;
 }
 
 static double member_value(const field *f, const void *config)
 {
     const void *member = (const char *)config + f->offset;
-    switch (f->kind) {
-    case FIELD_REAL: return *(const double *)member;
-    case FIELD_BOOL: return *(const bool *)member;
-    default:         return *(const int *)member;
-    }
+    return f->kind == FIELD_REAL ? *(const double *)member : *(const int *)member;
 }
 
 static bool same(double a, double b) { return !(a < b) && !(a > b); }

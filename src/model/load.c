@@ -58,7 +58,7 @@ static const char *shape_text(char text[SHAPE_BYTES], const int64_t *dims, int r
 
 static const char *rule_text(char text[SHAPE_BYTES], const param_rule *rule)
 {
-    int64_t dims[PARAM_RANK];
+    int64_t dims[PARAM_RANK] = { 0 };
     for (int i = 0; i < rule->rank; i++) dims[i] = rule->dims[i];
     return shape_text(text, dims, rule->rank);
 }
@@ -116,9 +116,9 @@ static void match_parameter(matching *x, int i)
     const file_tensor *t = x->source[i] = find_source(x, p->name);
     rule_text(expected, &p->rule);
     if (!t) {
-        bool head = a->tied_head && !strcmp(p->name, a->tied_head);
+        bool is_head = a->tied_head && !strcmp(p->name, a->tied_head);
         complain(x, LITHE_EFORMAT, "%s %s is missing%s", p->name, expected,
-                 head ? "; set tie_word_embeddings to true if the embedding is the head" : "");
+                 is_head ? "; set tie_word_embeddings to true if the embedding is the head" : "");
         return;
     }
     x->used[t - x->f->tensors] = 1;
@@ -143,12 +143,12 @@ static void match_tied_head(matching *x)
 {
     const arch *a = x->m->arch;
     if (!head_is_tied(x)) return;
-    const file_tensor *head = find_named(a, x->f, a->tied_head), *embedding = find_named(a, x->f, a->tied_to);
-    if (!head || !embedding || head == embedding) return;
-    x->used[head - x->f->tensors] = 1;
-    if (!same_values(head, embedding))
+    const file_tensor *written = find_named(a, x->f, a->tied_head), *embedding = find_named(a, x->f, a->tied_to);
+    if (!written || !embedding || written == embedding) return;
+    x->used[written - x->f->tensors] = 1;
+    if (!same_values(written, embedding))
         complain(x, LITHE_EFORMAT, "%s differs from %s, which the configuration makes the head too; "
-                 "set tie_word_embeddings to false if the head is its own", head->name, embedding->name);
+                 "set tie_word_embeddings to false if the head is its own", written->name, embedding->name);
 }
 
 static void match_rest(matching *x)

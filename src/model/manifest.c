@@ -121,8 +121,8 @@ static long long checkpoint_step(const char *name)
     if (strncmp(name, "ckpt-", 5) || !isdigit((unsigned char)name[5])) return -1;
     char *end;
     errno = 0;
-    long long step = strtoll(name + 5, &end, 10);
-    return *end || errno ? -1 : step;
+    long long number = strtoll(name + 5, &end, 10);
+    return *end || errno ? -1 : number;
 }
 
 static int checkpoint_entry(const struct dirent *e) { return checkpoint_step(e->d_name) >= 0; }

@@ -17,8 +17,9 @@ const char *lithe_arch_name(int i)
 
 const char *lithe_arch_summary(int i)
 {
-    const arch *a = arch_find(lithe_arch_name(i));
-    return a ? a->summary : NULL;
+    for (int j = 0; architectures[j]; j++)
+        if (j == i) return architectures[j]->summary;
+    return NULL;
 }
 
 /* ---- config.json -------------------------------------------------------------- */
@@ -53,7 +54,7 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
         type = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
         key = "architectures";
     }
-    const arch *a = type ? arch_find(type) : NULL;
+    const arch *a = arch_find(type);
     if (a) return a;
     if (!json_is_object(config)) fail(err, LITHE_ECONFIG, "%s: is not a JSON object with the keys of a model", what);
     else if (!type) fail(err, LITHE_ECONFIG, "%s: has neither model_type nor architectures; known: %s", what, known_archs(known, sizeof known));

@@ -1,0 +1,199 @@
+/* `lithe doctor`: what this machine and this build can do, as a table or as
+ * JSON of the same facts; and the measured rate of the matrix product, which
+ * shares of peak are told against. */
+#include "model/model.h"
+#include "base/threads.h"
+#include <ctype.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <utf8proc.h>
+#include <xxhash.h>
+
+/* ---- facts ------------------------------------------------------------------------ */
+
+static void trim(char *text)
+{
+    size_t n = strlen(text);
+    while (n && isspace((unsigned char)text[n - 1])) text[--n] = 0;
+}
+
+/* The value of the first "key : value" line of a file of /proc; "" when there is none. */
+static void proc_value(const char *path, const char *key, char *out, size_t size)
+{
+    char line[512];
+    FILE *f = fopen(path, "re");
+    out[0] = 0;
+    while (f && !out[0] && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (strncmp(line, key, strlen(key)) || !colon) continue;
+        colon += 1 + strspn(colon + 1, " \t");
+        trim(colon);
+        snprintf(out, size, "%s", colon);
+    }
+    if (f) fclose(f);
+}
+
+/* "[madvise]" of "always [madvise] never". */
+static void huge_pages(char *out, size_t size)
+{
+    char line[128] = "";
+    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
+    if (f) fclose(f);
+    char *from = strchr(line, '['), *to = from ? strchr(from, ']') : NULL;
+    if (to) *to = 0;
+    snprintf(out, size, "%s", to ? from + 1 : "unknown");
+}
+
+/* Bytes this process may use: what is installed, or less where a group limits it. */
+static double memory_limit(void)
+{
+    struct sysinfo s;
+    double bytes = sysinfo(&s) ? 0 : (double)s.totalram * s.mem_unit, limit;
+    static const char *const files[] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        FILE *f = fopen(files[i], "re");
+        if (f && fscanf(f, "%lf", &limit) == 1 && limit > 0 && limit < bytes) bytes = limit;
+        if (f) fclose(f);
+    }
+    return bytes;
+}
+
+static json_t *level_list(void)
+{
+    static const char *const names[] = { "ref", "avx2", "avx512", "amx" };
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (kernels_level(names[i])) json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
+static json_t *library_versions(void)
+{
+    char pcre[64] = "", xxhash[32];
+    unsigned x = XXH_versionNumber();
+    pcre2_config(PCRE2_CONFIG_VERSION, pcre);
+    pcre[strcspn(pcre, " ")] = 0;
+    snprintf(xxhash, sizeof xxhash, "%u.%u.%u", x / 10000, x / 100 % 100, x % 100);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(), "pcre2", pcre, "utf8proc", utf8proc_version(),
+                     "zstd", ZSTD_versionString(), "zlib", zlibVersion(), "xxhash", xxhash);
+}
+
+static json_t *facts(void)
+{
+    char cpu[128], available[64], pages[32];
+    proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
+    proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
+    huge_pages(pages, sizeof pages);
+    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b}}",
+                     "version", lithe_version(), "cpu", cpu[0] ? cpu : "unknown", "cpus_online", (int)sysconf(_SC_NPROCESSORS_ONLN),
+                     "level", kernels_default()->name, "levels", level_list(), "threads", threads_count(),
+                     "memory_bytes", memory_limit(), "memory_available_bytes", strtod(available, NULL) * 1024,
+                     "transparent_huge_pages", pages, "libraries", library_versions(),
+                     "optional", "cuda", 0, "mpi", 0, "images", 0);
+}
+
+/* ---- text ------------------------------------------------------------------------- */
+
+static const char *fact(const json_t *all, const char *key) { return json_string_value(json_object_get(all, key)); }
+
+static void print_levels(FILE *out, const json_t *all)
+{
+    const json_t *levels = json_object_get(all, "levels");
+    fprintf(out, "%-20s", "kernels");
+    for (size_t i = 0; i < json_array_size(levels); i++) fprintf(out, "%s%s", i ? ", " : "", json_string_value(json_array_get(levels, i)));
+    fprintf(out, "; in use: %s%s\n", fact(all, "level"), getenv("LITHE_CPU") ? " (LITHE_CPU)" : "");
+}
+
+static char *as_text(const json_t *all)
+{
+    const char *name;
+    json_t *value;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return NULL;
+    fprintf(out, "%-20s%s\n", "lithe", fact(all, "version"));
+    fprintf(out, "%-20s%s, %lld online\n", "cpu", fact(all, "cpu"), (long long)json_integer_value(json_object_get(all, "cpus_online")));
+    print_levels(out, all);
+    fprintf(out, "%-20s%lld\n", "threads", (long long)json_integer_value(json_object_get(all, "threads")));
+    fprintf(out, "%-20s%.1f GB, %.1f GB available\n", "memory", json_real_value(json_object_get(all, "memory_bytes")) / 1e9,
+            json_real_value(json_object_get(all, "memory_available_bytes")) / 1e9);
+    fprintf(out, "%-20s%s\n", "huge pages", fact(all, "transparent_huge_pages"));
+    json_object_foreach(json_object_get(all, "libraries"), name, value) fprintf(out, "%-20s%s\n", name, json_string_value(value));
+    json_object_foreach(json_object_get(all, "optional"), name, value)
+        fprintf(out, "%-20s%s\n", name, json_is_true(value) ? "present" : "absent (optional)");
+    if (!fclose(out)) return text;
+    free(text);
+    return NULL;
+}
+
+char *lithe_doctor(int json)
+{
+    json_t *all = facts();
+    char *text = !all ? NULL : json ? json_text(all) : as_text(all);
+    json_decref(all);
+    return text;
+}
+
+/* ---- the peak --------------------------------------------------------------------- */
+
+enum { SIDE = 1024 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The best of several products within about a tenth of a second. */
+static double measure(compute_type type)
+{
+    const kernels *k = kernels_default();
+    size_t bytes = (size_t)SIDE * SIDE * sizeof(real), packed_bytes = k->gemm_pack_bytes ? k->gemm_pack_bytes(type, SIDE, SIDE) : 0;
+    real *a = big_alloc(bytes), *b = big_alloc(bytes), *c = big_alloc(bytes);
+    void *packed = packed_bytes ? big_alloc(packed_bytes) : NULL;
+    double best = 0;
+    if (a && b && c && (packed || !packed_bytes)) {
+        for (size_t i = 0; i < (size_t)SIDE * SIDE; i++) a[i] = b[i] = (real)(i % 17) / 17;
+        if (packed) k->gemm_pack(packed, type, b, SIDE, false, SIDE, SIDE);
+        gemm_args g = { .M = SIDE, .N = SIDE, .K = SIDE, .a = a, .lda = SIDE, .b = b, .ldb = SIDE, .c = c, .ldc = SIDE, .type = type, .packed = packed };
+        double start = now(), last = start;
+        while (last - start < 0.08 || best <= 0) {
+            k->gemm(&g);
+            double end = now(), rate = 2.0 * SIDE * SIDE * SIDE / (end - last);
+            if (rate > best) best = rate;
+            last = end;
+        }
+    }
+    big_free(a, bytes);
+    big_free(b, bytes);
+    big_free(c, bytes);
+    if (packed) big_free(packed, packed_bytes);
+    return best;
+}
+
+double lithe_peak(const char *type)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct { double rate; int threads; const kernels *level; } known[2];
+    int i = type && !strcmp(type, "bf16");
+    pthread_mutex_lock(&lock);
+    if (known[i].threads != threads_count() || known[i].level != kernels_default()) {
+        known[i].rate = measure(i ? COMPUTE_BF16 : COMPUTE_F32);
+        known[i].threads = threads_count();
+        known[i].level = kernels_default();
+    }
+    double rate = known[i].rate;
+    pthread_mutex_unlock(&lock);
+    return rate;
+}

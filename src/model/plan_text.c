@@ -1,0 +1,271 @@
+/* `lithe plan`: what a configuration will need, said before anything is
+ * allocated.  Three plans of the same equations (training, scoring, decoding)
+ * and, when asked, the steps of the first with their buffers and operations.
+ * A multiply-add counts as two operations; backward of an op as twice forward. */
+#include "model/model.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLANS = 3, DEFAULT_WINDOWS = 8, MOST_CONTEXT = 1024, WIDE = 1 << 24 };
+static const char *const PLAN_NAMES[PLANS] = { "training", "scoring", "decoding" };
+static const graph_mode MODES[PLANS] = { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE };
+static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward", "recompute", "backward" };
+
+typedef struct {
+    lithe_model *model;
+    int windows, ctx;
+    bool recompute;
+    compute_type compute;
+    graph *graphs[PLANS];
+} planned;
+
+/* ---- making the plans ----------------------------------------------------------- */
+
+static lithe_model *declare(const char *path, lithe_error *err)
+{
+    place p = { 0 };
+    lithe_model *m = NULL;
+    json_t *config = NULL;
+    size_t n = path ? strlen(path) : 0;
+    bool lone = n > 5 && !strcmp(path + n - 5, ".json") && !path_is_dir(path) && !strstr(path_base(path), ".index.");
+    if (!lone && place_find(&p, path, err)) goto out;
+    if (lone || p.config) config = config_read(lone ? path : p.config, err);
+    else {
+        tensor_file *f = p.weights ? tensor_file_open(p.weights, err) : NULL;
+        if (f && f->config) config = json_incref(f->config);
+        else fail(err, LITHE_ECONFIG, "%s: holds no config.json", path);
+        tensor_file_close(f);
+    }
+    const arch *a = config ? config_arch(config, path, err) : NULL;
+    m = a ? model_declare(a, config, path, err) : NULL;
+out:
+    json_decref(config);
+    place_free(&p);
+    return m;
+}
+
+static graph *make(const planned *x, int i, lithe_error *err)
+{
+    const lithe_model *m = x->model;
+    graph_options o = { .mode = MODES[i], .compute = x->compute, .recompute = x->recompute && MODES[i] == GRAPH_TRAIN };
+    bool decoding = MODES[i] == GRAPH_DECODE;
+    o.capacity[ROWS_TOKENS] = decoding ? 1 : x->windows * x->ctx;
+    o.capacity[ROWS_SEQS] = decoding ? 1 : x->windows;
+    o.slots = 1;
+    o.context = x->ctx;
+    graph *g = graph_new(kernels_default(), m->params, &o);
+    if (!g) { fail(err, LITHE_ENOMEM, "not enough memory for a plan"); return NULL; }
+    arch_build(m->arch, m->config, g, decoding ? WANT_LOGITS : WANT_LOSS);
+    if (!graph_plan_only(g, err)) return g;
+    graph_close(g);
+    return NULL;
+}
+
+static int make_all(planned *x, int windows, int ctx, lithe_error *err)
+{
+    int context = x->model->arch->context(x->model->config);
+    x->windows = windows ? windows : DEFAULT_WINDOWS;
+    x->ctx = ctx ? ctx : context < MOST_CONTEXT ? context : MOST_CONTEXT;
+    if (x->windows < 1 || x->ctx < 1 || x->ctx > context)
+        return fail(err, LITHE_EINVAL, "a plan needs a batch of at least 1 and a context of 1 to %d, the model's; got %d and %d", context, x->windows, x->ctx);
+    if (x->windows > WIDE / x->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens in a step", x->windows, x->ctx, WIDE);
+    for (int i = 0; i < PLANS; i++)
+        if (!(x->graphs[i] = make(x, i, err))) return LITHE_ECONFIG;
+    return LITHE_OK;
+}
+
+/* ---- numbers --------------------------------------------------------------------- */
+
+static double step_flops(const step *s)
+{
+    double forward = s->kind == STEP_PACK || !s->node->op->flops ? 0 : s->node->op->flops(s->node);
+    return s->kind == STEP_BACKWARD ? 2 * forward : s->kind == STEP_FORWARD_BACKWARD ? 3 * forward : forward;
+}
+
+static double total_flops(const graph *g)
+{
+    const step *steps;
+    int n = graph_steps(g, &steps);
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += step_flops(&steps[i]);
+    return sum;
+}
+
+static size_t parameter_bytes(const planned *x) { return params_total(x->model->params) * sizeof(real); }
+
+/* Values, gradients and AdamW's two moments in training; values alone otherwise. */
+static size_t total_bytes(const planned *x, int i)
+{
+    plan_summary s = graph_summary(x->graphs[i]);
+    return parameter_bytes(x) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
+}
+
+/* What a step writes: the result, or backward the first gradient it gives. */
+static const tensor *step_result(const step *s, int *buffer_index)
+{
+    const node *n = s->node;
+    *buffer_index = -1;
+    if (s->kind == STEP_PACK) return NULL;
+    if (s->kind != STEP_BACKWARD) {
+        if (n->out[0]) *buffer_index = n->out[0]->buffer;
+        return n->out[0];
+    }
+    for (int i = 0; i < MAX_IN; i++)
+        if (n->in[i] && n->in[i]->grad_buffer >= 0) {
+            *buffer_index = n->in[i]->grad_buffer;
+            return n->in[i];
+        }
+    return n->out[0];
+}
+
+/* The parameter a node works with, for the reader's orientation. */
+static const char *step_parameter(const step *s)
+{
+    for (int i = 0; i < MAX_IN; i++)
+        if (s->node->in[i] && s->node->in[i]->param) return s->node->in[i]->name;
+    return "";
+}
+
+/* ---- as text ---------------------------------------------------------------------- */
+
+static const char *size_text(double bytes, char text[16])
+{
+    snprintf(text, 16, bytes < 1e3 ? "%.0f B" : bytes < 1e6 ? "%.1f kB" : bytes < 1e9 ? "%.1f MB" : "%.2f GB",
+             bytes < 1e3 ? bytes : bytes < 1e6 ? bytes / 1e3 : bytes < 1e9 ? bytes / 1e6 : bytes / 1e9);
+    return text;
+}
+
+static void print_line(FILE *out, const char *name, size_t bytes)
+{
+    char text[16];
+    fprintf(out, "    %-28s %10s\n", name, size_text((double)bytes, text));
+}
+
+static void print_steps(FILE *out, const graph *g)
+{
+    const step *steps;
+    const buffer *buffers;
+    int n = graph_steps(g, &steps), at;
+    graph_buffers(g, &buffers);
+    fprintf(out, "%6s  %-16s %-16s %-20s %14s %12s %10s  %s\n", "step", "pass", "op", "shape", "offset", "bytes", "flops", "parameter");
+    for (int i = 0; i < n; i++) {
+        char shape[32] = "", offset[24] = "", bytes[24] = "";
+        const tensor *t = step_result(&steps[i], &at);
+        if (t) snprintf(shape, sizeof shape, "%d x %d", capacity_rows(t), t->width);
+        if (at >= 0) {
+            snprintf(offset, sizeof offset, "%zu", buffers[at].offset);
+            snprintf(bytes, sizeof bytes, "%zu", buffers[at].bytes);
+        }
+        fprintf(out, "%6d  %-16s %-16s %-20s %14s %12s %10.3g  %s\n", i, STEP_NAMES[steps[i].kind], steps[i].node->op->name, shape, offset, bytes,
+                step_flops(&steps[i]), step_parameter(&steps[i]));
+    }
+    fprintf(out, "\n");
+}
+
+static void print_plan(FILE *out, const planned *x, int i)
+{
+    plan_summary s = graph_summary(x->graphs[i]);
+    double tokens = MODES[i] == GRAPH_DECODE ? 1 : (double)x->windows * x->ctx;
+    if (MODES[i] == GRAPH_DECODE) fprintf(out, "%s, one token at a time, context %d\n", PLAN_NAMES[i], x->ctx);
+    else fprintf(out, "%s, %d x %d tokens a step%s\n", PLAN_NAMES[i], x->windows, x->ctx, MODES[i] == GRAPH_TRAIN && x->recompute ? ", layers run again for backward" : "");
+    print_line(out, "parameters", parameter_bytes(x));
+    if (MODES[i] == GRAPH_TRAIN) {
+        print_line(out, "gradients", parameter_bytes(x));
+        print_line(out, "AdamW's two moments", 2 * parameter_bytes(x));
+        print_line(out, "activations and gradients", s.arena_bytes);
+    } else print_line(out, "activations", s.arena_bytes);
+    if (s.state_bytes) print_line(out, "keys and values", s.state_bytes);
+    if (s.packed_bytes) print_line(out, "packed weights", s.packed_bytes);
+    print_line(out, "together", total_bytes(x, i));
+    fprintf(out, "    %-28s %10.4g  (%.4g a token)\n", "operations", total_flops(x->graphs[i]), total_flops(x->graphs[i]) / tokens);
+    fprintf(out, "    %-28s %10d  in %d buffers, %d steps\n", "ops", s.nodes, s.buffers, s.steps);
+}
+
+static char *as_text(const planned *x, bool ops)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out) return NULL;
+    if (ops) print_steps(out, x->graphs[0]);
+    fprintf(out, "%s, %zu parameters, vocabulary %d, context %d, %s\n", x->model->arch->name, params_total(x->model->params),
+            lithe_model_vocab(x->model), lithe_model_context(x->model), x->compute == COMPUTE_BF16 ? "bf16" : "f32");
+    for (int i = 0; i < PLANS; i++) print_plan(out, x, i);
+    if (!fclose(out)) return text;
+    free(text);
+    return NULL;
+}
+
+/* ---- as JSON ---------------------------------------------------------------------- */
+
+static json_t *step_json(int index, const step *s, const buffer *buffers)
+{
+    int at;
+    const tensor *t = step_result(s, &at);
+    json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:f}", "step", index, "pass", STEP_NAMES[s->kind], "op", s->node->op->name,
+                             "parameter", step_parameter(s), "flops", step_flops(s));
+    if (line && t) json_object_set_new(line, "shape", json_pack("[i,i]", capacity_rows(t), t->width));
+    if (line && at >= 0) {
+        json_object_set_new(line, "offset", json_integer((json_int_t)buffers[at].offset));
+        json_object_set_new(line, "bytes", json_integer((json_int_t)buffers[at].bytes));
+    }
+    return line;
+}
+
+static json_t *steps_json(const graph *g)
+{
+    const step *steps;
+    const buffer *buffers;
+    json_t *lines = json_array();
+    int n = graph_steps(g, &steps);
+    graph_buffers(g, &buffers);
+    for (int i = 0; i < n; i++)
+        if (json_array_append_new(lines, step_json(i, &steps[i], buffers))) { json_decref(lines); return NULL; }
+    return lines;
+}
+
+static json_t *plan_json(const planned *x, int i)
+{
+    plan_summary s = graph_summary(x->graphs[i]);
+    size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x) : 0;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
+                     "parameter_bytes", (json_int_t)parameter_bytes(x), "gradient_bytes", (json_int_t)training_only,
+                     "optimizer_bytes", (json_int_t)(2 * training_only), "activation_bytes", (json_int_t)s.arena_bytes,
+                     "largest_live_bytes", (json_int_t)s.largest_live, "state_bytes", (json_int_t)s.state_bytes,
+                     "packed_bytes", (json_int_t)s.packed_bytes, "total_bytes", (json_int_t)total_bytes(x, i),
+                     "flops", total_flops(x->graphs[i]), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
+}
+
+static char *as_json(const planned *x, bool ops)
+{
+    json_t *all = json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:b, s:s}", "arch", x->model->arch->name,
+                            "parameters", (json_int_t)params_total(x->model->params), "vocab", lithe_model_vocab(x->model),
+                            "context", lithe_model_context(x->model), "batch", x->windows, "ctx", x->ctx, "recompute", (int)x->recompute,
+                            "dtype", x->compute == COMPUTE_BF16 ? "bf16" : "f32");
+    bool bad = !all;
+    for (int i = 0; i < PLANS; i++) bad = bad || json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i));
+    if (ops) bad = bad || json_object_set_new(all, "steps", steps_json(x->graphs[0]));
+    char *text = bad ? NULL : json_text(all);
+    json_decref(all);
+    return text;
+}
+
+char *lithe_plan(const char *config, int windows, int ctx, int recompute, const char *type, int ops, int json, lithe_error *err)
+{
+    planned x = { .recompute = recompute != 0 };
+    char *text = NULL;
+    if (failed(err)) return NULL;
+    if (type && strcmp(type, "f32") && strcmp(type, "bf16")) {
+        fail(err, LITHE_EINVAL, "%.20s is no type to compute in; known: f32, bf16", type);
+        return NULL;
+    }
+    x.compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32;
+    x.model = declare(config, err);
+    if (x.model && !make_all(&x, windows, ctx, err)) {
+        text = json ? as_json(&x, ops) : as_text(&x, ops);
+        if (!text) fail(err, LITHE_ENOMEM, "not enough memory for the text of a plan");
+    }
+    for (int i = 0; i < PLANS; i++) graph_close(x.graphs[i]);
+    lithe_model_close(x.model);
+    return text;
+}

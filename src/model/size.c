@@ -1,0 +1,175 @@
+/* A configuration of a wished size.  Stored parameters are
+ *
+ *   N(width, layers, s) = a(width) + layers * (b(width) + (s - 1) * c(width))
+ *
+ * where s scales the inner sizes (MLP width, slots), so three declared models of
+ * one or two layers say what every depth of a width holds.  Shapes whose N lies
+ * near the wish are ranked by how usual they look, and the first whose exact count
+ * is within 5 % is taken.
+ * Invariant: what is returned was declared and counted, never estimated. */
+#include "model/model.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH_STEP = 32, WIDTHS = 512, LAYERS = 160, KEPT = 64, INNER_STEP = 8 };
+static const double TOLERANCE = 0.05, USUAL_RATIO = 64, LEAST_RATIO = 8, MOST_RATIO = 512, LEAST_SCALE = 0.5, MOST_SCALE = 2;
+
+typedef struct { int width, layers; double scale, count, cost; } shape;
+
+typedef struct {
+    const arch *arch;
+    int vocab, context;
+    double wish;
+    shape best[KEPT];                /* by cost */
+    int kept;
+    double below, above;             /* nearest sizes that can be had without scaling, 0: none */
+} search;
+
+/* ---- configurations -------------------------------------------------------------- */
+
+/* Multiplies the architecture's inner sizes; false when it has none and they would have to change. */
+static bool scale_inner(const arch *a, json_t *config, double scale)
+{
+    bool scaled = fabs(scale - 1) < 1e-12;
+    for (const char *const *key = a->inner_keys; key && *key && fabs(scale - 1) >= 1e-12; key++) {
+        json_t *value = json_object_get(config, *key);
+        if (!json_is_integer(value)) continue;
+        long long size = llround((double)json_integer_value(value) * scale / INNER_STEP) * INNER_STEP;
+        json_integer_set(value, size < INNER_STEP ? INNER_STEP : size);
+        scaled = true;
+    }
+    return scaled;
+}
+
+static json_t *shape_config(const search *s, int width, int layers, double scale)
+{
+    json_t *config = s->arch->sized(width, layers, s->vocab, s->context);
+    if (config && scale_inner(s->arch, config, scale)) return config;
+    json_decref(config);
+    return NULL;
+}
+
+/* Stored parameters, or a negative number where there is no such model. */
+static double count(const search *s, int width, int layers, double scale)
+{
+    lithe_error ignored = { 0 };
+    json_t *config = shape_config(s, width, layers, scale);
+    lithe_model *m = config ? model_declare(s->arch, config, "config.json", &ignored) : NULL;
+    double total = m ? (double)params_total(m->params) : -1;
+    lithe_model_close(m);
+    json_decref(config);
+    return total;
+}
+
+/* ---- the search ------------------------------------------------------------------- */
+
+/* How unusual a shape looks: far from 64 channels a layer, not a multiple of 64, scaled, off the wish. */
+static double cost_of(const search *s, const shape *x)
+{
+    double ratio = (double)x->width / x->layers;
+    double scaled = fabs(log(x->scale));
+    return fabs(log(ratio / USUAL_RATIO)) + (scaled > 0 ? 0.2 + 3 * scaled : 0) + 4 * fabs(log(x->count / s->wish)) + (x->width % 64 ? 0.1 : 0);
+}
+
+static void keep(search *s, shape x)
+{
+    x.cost = cost_of(s, &x);
+    int i = s->kept;
+    while (i > 0 && s->best[i - 1].cost > x.cost) i--;
+    if (i == KEPT) return;
+    int last = s->kept < KEPT ? s->kept++ : KEPT - 1;
+    memmove(&s->best[i + 1], &s->best[i], (size_t)(last - i) * sizeof x);
+    s->best[i] = x;
+}
+
+static void note_nearest(search *s, double n)
+{
+    if (n <= s->wish && n > s->below) s->below = n;
+    if (n >= s->wish && (s->above <= 0 || n < s->above)) s->above = n;
+}
+
+/* All depths of one width; false when even one layer is far beyond the wish. */
+static bool try_width(search *s, int width)
+{
+    double one = count(s, width, 1, 1);
+    if (one < 0) return true;
+    double layer = count(s, width, 2, 1) - one, inner = count(s, width, 1, 2) - one;
+    for (int layers = 1; layers <= LAYERS && layer > 0; layers++) {
+        double ratio = (double)width / layers, n = one + (layers - 1) * layer;
+        note_nearest(s, n);
+        if (ratio < LEAST_RATIO || ratio > MOST_RATIO) continue;
+        shape x = { .width = width, .layers = layers, .scale = 1, .count = n };
+        if (fabs(n / s->wish - 1) <= TOLERANCE) keep(s, x);
+        if (inner <= 0) continue;
+        x.scale = 1 + (s->wish - n) / (layers * inner);
+        x.count = s->wish;
+        if (x.scale >= LEAST_SCALE && x.scale <= MOST_SCALE) keep(s, x);
+    }
+    return one * LEAST_SCALE <= s->wish * (1 + TOLERANCE);
+}
+
+static json_t *first_exact(const search *s)
+{
+    for (int i = 0; i < s->kept; i++) {
+        const shape *x = &s->best[i];
+        if (fabs(count(s, x->width, x->layers, x->scale) / s->wish - 1) <= TOLERANCE) return shape_config(s, x->width, x->layers, x->scale);
+    }
+    return NULL;
+}
+
+/* ---- the answer ------------------------------------------------------------------- */
+
+/* "3.2M" */
+static const char *short_number(double n, char text[16])
+{
+    snprintf(text, 16, n < 1e4 ? "%.0f" : n < 1e6 ? "%.3gk" : n < 1e9 ? "%.3gM" : "%.3gG", n < 1e4 ? n : n < 1e6 ? n / 1e3 : n < 1e9 ? n / 1e6 : n / 1e9);
+    return text;
+}
+
+static int refuse(const search *s, lithe_error *err)
+{
+    char wish[16], below[16], above[16];
+    short_number(s->wish, wish);
+    short_number(s->below, below);
+    short_number(s->above, above);
+    if (s->below <= 0 && s->above <= 0)
+        return fail(err, LITHE_ECONFIG, "no %s has a vocabulary of %d and a context of %d", s->arch->name, s->vocab, s->context);
+    if (s->below <= 0)
+        return fail(err, LITHE_ECONFIG, "%s parameters are too few for a %s: with a vocabulary of %d the smallest has %s; take more, or a smaller vocabulary",
+                    wish, s->arch->name, s->vocab, above);
+    if (s->above <= 0)
+        return fail(err, LITHE_ECONFIG, "%s parameters are more than the largest %s that is sized here, %s", wish, s->arch->name, below);
+    return fail(err, LITHE_ECONFIG, "no %s comes within 5 %% of %s parameters with a vocabulary of %d; the nearest have %s and %s",
+                s->arch->name, wish, s->vocab, below, above);
+}
+
+/* Names the architecture, so that the text is a config.json by itself. */
+static char *finish(const search *s, json_t *config, lithe_error *err)
+{
+    char *text = NULL;
+    lithe_model *m = model_declare(s->arch, config, "config.json", err);
+    json_t *full = m ? model_config(m, err) : NULL;
+    if (full && !(text = json_text(full))) fail(err, LITHE_ENOMEM, "not enough memory for config.json");
+    json_decref(full);
+    lithe_model_close(m);
+    return text;
+}
+
+char *lithe_model_size(const char *name, double wish, int vocab, int context, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    search s = { .arch = arch_find(name), .vocab = vocab, .context = context, .wish = wish };
+    if (!s.arch) { fail(err, LITHE_EINVAL, "%.60s is not a known architecture", name ? name : "(none)"); return NULL; }
+    if (!s.arch->sized) { fail(err, LITHE_EINVAL, "%s cannot be sized by a number of parameters; give a configuration", s.arch->name); return NULL; }
+    if (!(wish >= 1 && wish <= 1e12) || vocab < 1 || context < 1) {
+        fail(err, LITHE_EINVAL, "a size needs 1 to 1e12 parameters, a vocabulary and a context; got %g, %d and %d", wish, vocab, context);
+        return NULL;
+    }
+    for (int i = 1; i <= WIDTHS && try_width(&s, i * WIDTH_STEP); i++) { }
+    json_t *config = first_exact(&s);
+    char *text = config ? finish(&s, config, err) : NULL;
+    if (!config) refuse(&s, err);
+    json_decref(config);
+    return text;
+}
