@@ -18,7 +18,7 @@ static const field fields[] = {
     { .key = "n_embd",              .kind = FIELD_INT,  .offset = AT(n_embd),      .value = 768,   .least = 1, .most = 1 << 16 },
     { .key = "n_layer",             .kind = FIELD_INT,  .offset = AT(n_layer),     .value = 12,    .least = 1, .most = 1024 },
     { .key = "n_head",              .kind = FIELD_INT,  .offset = AT(n_head),      .value = 12,    .least = 1, .most = 1 << 14 },
-    { .key = "n_inner",             .kind = FIELD_INT,  .offset = AT(n_inner),     .value = 0,     .least = 0, .most = 1 << 20 },
+    { .key = "n_inner",             .kind = FIELD_INT,  .offset = AT(n_inner),     .value = 0,     .least = 1, .most = 1 << 20 },
     { .key = "activation_function", .kind = FIELD_CHOICE, .offset = AT(activation_function), .value = 0, .choices = "gelu_new|gelu|relu|silu|gelu_pytorch_tanh|swish" },
     { .key = "resid_pdrop",         .kind = FIELD_REAL, .offset = AT(resid_pdrop), .value = 0.1,   .least = 0, .most = 0.99 },
     { .key = "embd_pdrop",          .kind = FIELD_REAL, .offset = AT(embd_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
@@ -84,11 +84,24 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
                      "resid_pdrop", 0.0, "embd_pdrop", 0.0, "attn_pdrop", 0.0);
 }
 
+/* llama.cpp's converter reads n_ctx, which newer files have dropped. */
+static int publish(json_t *config) { return json_object_set(config, "n_ctx", json_object_get(config, "n_positions")); }
+
+/* Files older than n_positions say n_ctx alone. */
+static int normalize(json_t *config, lithe_error *err)
+{
+    (void)err;
+    json_t *n_ctx = json_object_get(config, "n_ctx");
+    if (n_ctx && !json_object_get(config, "n_positions")) json_object_set(config, "n_positions", n_ctx);
+    return 0;
+}
+
 const arch arch_gpt2 = {
     .name = "gpt2", .class_name = "GPT2LMHeadModel",
     .summary = "GPT-2: pre-norm Transformer with learned positions (Radford et al. 2019)",
-    .config_size = sizeof(gpt2), .fields = fields, .check = check, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(gpt2), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ ".attn.bias", ".attn.masked_bias", NULL },
     .prefixes = (const char *const[]){ "", "transformer.", NULL },
     .tied_head = "lm_head.weight", .tied_to = "wte.weight",
+    .inner_keys = (const char *const[]){ "n_inner", NULL },
 };

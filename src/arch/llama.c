@@ -21,8 +21,8 @@ static const field fields[] = {
     { .key = "intermediate_size",       .kind = FIELD_INT,  .offset = AT(intermediate_size),   .value = 11008, .least = 1, .most = 1 << 20 },
     { .key = "num_hidden_layers",       .kind = FIELD_INT,  .offset = AT(num_hidden_layers),   .value = 32,    .least = 1, .most = 1024 },
     { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = AT(num_attention_heads), .value = 32,    .least = 1, .most = 1 << 14 },
-    { .key = "num_key_value_heads",     .kind = FIELD_INT,  .offset = AT(num_key_value_heads), .value = 0,     .least = 0, .most = 1 << 14 },
-    { .key = "head_dim",                .kind = FIELD_INT,  .offset = AT(head_dim),            .value = 0,     .least = 0, .most = 1 << 12 },
+    { .key = "num_key_value_heads",     .kind = FIELD_INT,  .offset = AT(num_key_value_heads), .value = 0,     .least = 1, .most = 1 << 14 },
+    { .key = "head_dim",                .kind = FIELD_INT,  .offset = AT(head_dim),            .value = 0,     .least = 1, .most = 1 << 12 },
     { .key = "hidden_act",              .kind = FIELD_CHOICE, .offset = AT(hidden_act),        .value = 0,     .choices = "silu|swish|gelu|gelu_pytorch_tanh" },
     { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 2048, .least = 1, .most = 1 << 24 },
     { .key = "rms_norm_eps",            .kind = FIELD_REAL, .offset = AT(rms_norm_eps),        .value = 1e-6,  .least = 0, .most = 1 },
@@ -73,6 +73,35 @@ static int normalize(json_t *config, lithe_error *err)
             return fail(err, LITHE_ECONFIG, "use_sliding_window is not supported: only files where it is false open");
         json_object_set_new(config, "lithe_qkv_bias", json_true());
     }
+    return 0;
+}
+
+static const char *const rope_types[] = { "default", "linear", "llama3" };
+static const char *const made_here[] = { "lithe_rope_type", "lithe_rope_factor", "lithe_rope_low", "lithe_rope_high", "lithe_rope_original", "lithe_qkv_bias" };
+
+/* Both spellings of the rotary options; Qwen2's name when only q, k, v carry biases. */
+static int publish(json_t *config)
+{
+    const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
+    json_t *base = json_object_get(config, "rope_theta");
+    json_t *newer = json_pack("{s:s,s:O}", "rope_type", type ? type : rope_types[ROPE_PLAIN], "rope_theta", base);
+    if (!newer) return LITHE_ENOMEM;
+    if (type && strcmp(type, rope_types[ROPE_PLAIN])) {
+        json_t *older = json_pack("{s:s,s:O}", "rope_type", type, "factor", json_object_get(config, "lithe_rope_factor"));
+        if (!strcmp(type, rope_types[ROPE_LLAMA3])) {
+            bring(older, "low_freq_factor", config, "lithe_rope_low");
+            bring(older, "high_freq_factor", config, "lithe_rope_high");
+            bring(older, "original_max_position_embeddings", config, "lithe_rope_original");
+        }
+        json_object_update(newer, older);
+        json_object_set_new(config, "rope_scaling", older);
+    }
+    json_object_set_new(config, "rope_parameters", newer);
+    if (json_is_true(json_object_get(config, "lithe_qkv_bias"))) {
+        json_object_set_new(config, "model_type", json_string("qwen2"));
+        json_object_set_new(config, "architectures", json_pack("[s]", "Qwen2ForCausalLM"));
+    }
+    for (size_t i = 0; i < sizeof made_here / sizeof *made_here; i++) json_object_del(config, made_here[i]);
     return 0;
 }
 
@@ -139,9 +168,11 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_llama = {
     .name = "llama", .class_name = "LlamaForCausalLM",
     .summary = "LLaMA: RMSNorm, rotary positions, SwiGLU, grouped key/value heads (Touvron et al. 2023)",
-    .config_size = sizeof(llama), .fields = fields, .normalize = normalize, .check = check, .build = build,
+    .config_size = sizeof(llama), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build,
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ ".rotary_emb.inv_freq", NULL },
     .prefixes = (const char *const[]){ "", NULL },
     .tied_head = "lm_head.weight", .tied_to = "model.embed_tokens.weight",
+    .aliases = (const char *const[]){ "mistral", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM", NULL },
+    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
 };

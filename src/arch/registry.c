@@ -1,17 +1,9 @@
 /* The architectures, and what is the same for all of them: adding one is a file and a line here. */
 #include "arch/layers.h"
-#include <string.h>
 
 extern const arch arch_gpt2, arch_llama, arch_tokenformer;
 
 const arch *const architectures[] = { &arch_gpt2, &arch_llama, &arch_tokenformer, NULL };
-
-const arch *arch_find(const char *name)
-{
-    for (const arch *const *a = architectures; *a; a++)
-        if (!strcmp((*a)->name, name)) return *a;
-    return NULL;
-}
 
 results arch_build(const arch *a, const void *config, graph *g, want w)
 {

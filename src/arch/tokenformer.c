@@ -37,9 +37,9 @@ static const field fields[] = {
     { .key = "hidden_dropout",          .kind = FIELD_REAL, .offset = AT(hidden_dropout),          .value = 0,     .least = 0, .most = 0.99 },
     { .key = "attention_dropout",       .kind = FIELD_REAL, .offset = AT(attention_dropout),       .value = 0,     .least = 0, .most = 0.99 },
     { .key = "no_weight_tying",         .kind = FIELD_BOOL, .offset = AT(no_weight_tying),         .value = 0 },
-    { .key = "qkv_tau2",                .kind = FIELD_REAL, .offset = AT(qkv_tau2),                .value = 0,     .least = 0, .most = 1 << 24 },
-    { .key = "proj_tau2",               .kind = FIELD_REAL, .offset = AT(proj_tau2),               .value = 0,     .least = 0, .most = 1 << 24 },
-    { .key = "ffn_tau2",                .kind = FIELD_REAL, .offset = AT(ffn_tau2),                .value = 0,     .least = 0, .most = 1 << 24 },
+    { .key = "qkv_tau2",                .kind = FIELD_REAL, .offset = AT(qkv_tau2),                .value = 0,     .least = 1, .most = 1 << 24 },
+    { .key = "proj_tau2",               .kind = FIELD_REAL, .offset = AT(proj_tau2),               .value = 0,     .least = 1, .most = 1 << 24 },
+    { .key = "ffn_tau2",                .kind = FIELD_REAL, .offset = AT(ffn_tau2),                .value = 0,     .least = 1, .most = 1 << 24 },
     { 0 }
 };
 
@@ -75,6 +75,14 @@ static int check(const void *config, lithe_error *err)
     if (rotary(c) % 2)
         return fail(err, LITHE_ECONFIG, "rotary_pct %g of %d channels is %d, which is odd", c->rotary_pct, c->hidden_size / c->num_attention_heads, rotary(c));
     return 0;
+}
+
+/* Readers of the released files look for seq_length and these keys. */
+static int publish(json_t *config)
+{
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (json_object_set_new(config, fixed[i].key, json_string(fixed[i].only))) return LITHE_ENOMEM;
+    return json_object_set(config, "seq_length", json_object_get(config, "max_position_embeddings"));
 }
 
 typedef struct { int slots; double tau2; axis in, out; int width; tensor *residual; } patt;
@@ -145,8 +153,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_tokenformer = {
     .name = "tokenformer", .class_name = "TokenFormerForCausalLM",
     .summary = "TokenFormer: parameters as tokens, grows by appending them (Wang et al. 2024)",
-    .config_size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .check = check, .build = build,
+    .config_size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build,
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
+    .inner_keys = (const char *const[]){ "qkv_slot_num", "proj_slot_num", "ffn_slot_num", NULL },
 };

@@ -1,0 +1,120 @@
+/* Whole tiny models against central differences of their own loss, with every
+ * dead buffer poisoned: in double (ref kernels) each parameter tensor to 1e-6,
+ * in float, at every level, the whole gradient to 1e-3. */
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+#ifdef LITHE_DOUBLE
+static const double STEP = 1e-5, TOLERANCE = 1e-6;
+#else
+static const double STEP = 3e-3, TOLERANCE = 1e-3;
+#endif
+
+static const struct { const char *name, *arch, *config; } cases[] = {
+    { "gpt2", "gpt2", SMALL_GPT2 },
+    { "gpt2 with dropout, own head", "gpt2", SMALL_GPT2_DROPOUT },
+    { "llama", "llama", SMALL_LLAMA },
+    { "llama tied, scaled", "llama", SMALL_LLAMA_TIED },
+    { "tokenformer", "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },
+    { "tokenformer gelu first", "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") },
+    { "tokenformer softmax", "tokenformer", SMALL_TOKENFORMER("softmax") },
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* The loss along a direction: central difference of step h. */
+static double slope(small_model *m, graph *g, const results *r, const small_batch *b, const double *direction, const real *at, double h)
+{
+    double loss[2];
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < m->p->arena_count; i++) m->p->data[i] = (real)((double)at[i] + (side ? -h : h) * direction[i]);
+        loss[side] = small_loss(g, r, b);
+    }
+    for (size_t i = 0; i < m->p->arena_count; i++) m->p->data[i] = at[i];
+    return (loss[0] - loss[1]) / (2 * h);
+}
+
+static void check_tensors(small_model *m, graph *g, const results *r, const small_batch *b, const real *at, const real *grad, const char *name)
+{
+    size_t n = m->p->arena_count;
+    double *direction = malloc(n * sizeof *direction), norm = 0;
+    for (size_t i = 0; i < n; i++) norm += (double)grad[i] * (double)grad[i];
+    norm = sqrt(norm);
+    for (int t = 0; t < m->p->count; t++) {
+        const param *p = m->p->items[t];
+        size_t offset = (size_t)(p->data - m->p->data);
+        double expected = 0, length = 0;
+        for (size_t i = 0; i < n; i++) direction[i] = 0;
+        for (size_t i = 0; i < p->count; i++) {
+            direction[offset + i] = random_normal(77, i) / sqrt((double)p->count);
+            expected += direction[offset + i] * (double)grad[offset + i];
+            length += (double)grad[offset + i] * (double)grad[offset + i];
+        }
+        length = fmax(sqrt(length / (double)p->count), 1e-3 * norm / sqrt((double)p->count));
+        double found = slope(m, g, r, b, direction, at, STEP);
+        CHECK_MSG(fabs(found - expected) <= TOLERANCE * length, "%s: %s: %.12g by differences, %.12g by backward", name, p->name, found, expected);
+    }
+    free(direction);
+}
+
+static void check_whole(small_model *m, graph *g, const results *r, const small_batch *b, const real *at, const real *grad, const char *name)
+{
+    size_t n = m->p->arena_count;
+    double *direction = malloc(n * sizeof *direction), norm = 0;
+    for (size_t i = 0; i < n; i++) norm += (double)grad[i] * (double)grad[i];
+    norm = sqrt(norm);
+    for (size_t i = 0; i < n; i++) direction[i] = (double)grad[i] / norm;
+    double found = slope(m, g, r, b, direction, at, STEP);
+    CHECK_MSG(fabs(found - norm) <= TOLERANCE * norm, "%s: %.9g by differences, %.9g by backward", name, found, norm);
+    free(direction);
+}
+
+static void one_case(int c, const char *level, bool recompute)
+{
+    small_model m = small_new(cases[c].arch, cases[c].config, 5);
+    small_batch b;
+    results r;
+    small_fill(&b, 23, 11);
+    graph *g = small_graph(&m, GRAPH_TRAIN, recompute, level, &r);
+    size_t n = m.p->arena_count;
+    real *at = malloc(n * sizeof *at), *grad = malloc(n * sizeof *grad);
+    memcpy(at, m.p->data, n * sizeof *at);
+    CHECK(isfinite(small_loss(g, &r, &b)));
+    memcpy(grad, m.p->grad, n * sizeof *grad);
+    if (sizeof(real) == sizeof(double)) check_tensors(&m, g, &r, &b, at, grad, cases[c].name);
+    else check_whole(&m, g, &r, &b, at, grad, cases[c].name);
+    graph_close(g);
+    free(at);
+    free(grad);
+    small_free(&m);
+}
+
+static void every_case(const char *level)
+{
+    if (!kernels_level(level)) test_skip("this machine has no %s", level);
+    for (int c = 0; c < CASES; c++)
+        for (int recompute = 0; recompute < 2; recompute++) one_case(c, level, recompute);
+}
+
+static void at_ref(void) { every_case("ref"); }
+#ifndef LITHE_DOUBLE
+static void at_avx2(void) { every_case("avx2"); }
+static void at_avx512(void) { every_case("avx512"); }
+static void in_double(void)
+{
+    char command[8300];
+    snprintf(command, sizeof command, "%s gradients", test_file("build/tests-double"));
+    CHECK(system(command) == 0);
+}
+#endif
+
+const test tests_gradients[] = {
+    { "gradients.ref", at_ref },
+#ifndef LITHE_DOUBLE
+    { "gradients.avx2", at_avx2 },
+    { "gradients.avx512", at_avx512 },
+    { "gradients.in double, every tensor", in_double },
+#endif
+    { 0 }
+};

@@ -1,0 +1,66 @@
+#include "small.h"
+#include "test.h"
+#include <stdlib.h>
+
+static void must(const lithe_error *err) { if (err->status) { test_fail(__FILE__, __LINE__, err->text); fflush(stdout); _Exit(1); } }
+
+small_model small_new(const char *name, const char *config, uint64_t seed)
+{
+    lithe_error err = { 0 };
+    small_model m = { .a = arch_find(name), .p = params_new() };
+    json_t *json = json_loads(config, 0, NULL);
+    m.config = calloc(1, m.a->config_size);
+    arch_configure(m.a, json, m.config, "test", &err);
+    must(&err);
+    arch_declare(m.a, m.config, m.p, &err);
+    params_close(m.p, &err);
+    params_gradients(m.p, &err);
+    must(&err);
+    params_initialize(m.p, seed);
+    for (int i = 0; i < m.p->count; i++)                 /* biases and norms too, or their gradients prove little */
+        if (m.p->items[i]->rule.rank == 1)
+            for (size_t j = 0; j < m.p->items[i]->count; j++) m.p->items[i]->data[j] += (real)(0.3 * random_normal(key_of_name(seed, m.p->items[i]->name), j));
+    json_decref(json);
+    return m;
+}
+
+void small_free(small_model *m)
+{
+    params_free(m->p);
+    free(m->config);
+}
+
+void small_fill(small_batch *b, int vocab, uint64_t seed)
+{
+    static const int start[SMALL_SEQS + 1] = { 0, 9, 10, SMALL_ROWS };
+    for (int s = 0; s <= SMALL_SEQS; s++) b->start[s] = start[s];
+    for (int s = 0; s < SMALL_SEQS; s++)
+        for (int r = start[s]; r < start[s + 1]; r++) {
+            b->pos[r] = r - start[s];
+            b->ids[r] = (int)(random_u64(seed, (uint64_t)r) % (uint64_t)vocab);
+            b->target[r] = (int)(random_u64(seed + 1, (uint64_t)r) % (uint64_t)vocab);
+            b->row_key[r] = key_of(key_of(seed, (uint64_t)s), (uint64_t)b->pos[r]);
+            b->weight[r] = (real)(0.5 + random_unit(seed + 2, (uint64_t)r));
+        }
+    b->b = (batch){ .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
+                    .weight = b->weight, .row_key = b->row_key, .scale = (real)(1.0 / SMALL_ROWS) };
+}
+
+graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const char *level, results *r)
+{
+    lithe_error err = { 0 };
+    graph_options o = { .mode = mode, .capacity = { SMALL_ROWS + 5, SMALL_SEQS + 2, 0 }, .recompute = recompute, .poison = true };
+    graph *g = graph_new(kernels_level(level), m->p, &o);
+    *r = arch_build(m->a, m->config, g, WANT_LOSS);
+    graph_plan(g, &err);
+    must(&err);
+    return g;
+}
+
+double small_loss(graph *g, const results *r, const small_batch *b)
+{
+    graph_run(g, &b->b);
+    double sum = 0;
+    for (int i = 0; i < b->b.rows; i++) sum += (double)r->loss->data[i];
+    return sum * (double)b->b.scale;
+}
