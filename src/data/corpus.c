@@ -319,13 +319,13 @@ static int next_object(corpus *c, document *d, lithe_error *err)
     if (status != 1) return status;
     char what[300];
     const char *name = c->inputs[c->current].known.path;
-    snprintf(what, sizeof what, "%.250s, object %zu", name, c->line);
+    snprintf(what, sizeof what, "%.250s:%zu", name, c->line);
     json_decref(c->value);
     c->value = json_parse(d->text, d->size, JSON_DEPTH, what, err);
     if (!c->value) return LITHE_EFORMAT;
     const json_t *text = json_object_get(c->value, "text");
     if (!json_is_string(text))
-        return fail(err, LITHE_EFORMAT, "%s: line %zu: %s", name, c->line, !json_is_object(c->value) ? "not a JSON object"
+        return fail(err, LITHE_EFORMAT, "%s:%zu: %s", name, c->line, !json_is_object(c->value) ? "not a JSON object"
                     : text ? "its `text` is not a string" : "the object has no `text`");
     *d = (document){ json_string_value(text), json_string_length(text) };
     return 1;

@@ -94,7 +94,7 @@ static size_t find_cut(const lithe_tokenizer *t, const char *text, size_t size)
 static int put_document(encoder *e, shard_writer *w, const char *text, size_t size, lithe_error *err)
 {
     for (;;) {
-        size_t n, cut = size > 2 * CHUNK && !e->whole ? find_cut(e->t, text, size) : 0, take = cut ? cut : size;
+        size_t n = 0, cut = size > 2 * CHUNK && !e->whole ? find_cut(e->t, text, size) : 0, take = cut ? cut : size;
         if (!cut && size > 2 * CHUNK) e->whole = true;
         int status = encode(e, text, take, &n, err);
         if (!status) status = shard_put(w, e->ids, n, take, take == size, err);
@@ -170,21 +170,23 @@ static int hold_documents(split *s, double share, uint64_t seed, lithe_error *er
     return LITHE_OK;
 }
 
-/* No document is small enough: the end of the longest one. */
+/* No document is small enough: the end of the longest one, or of nothing but
+ * single bytes, the last. */
 static void cut_longest(split *s, double share)
 {
     uint64_t longest = 0;
     for (uint64_t k = 1; k < s->documents; k++) if (s->sizes[k] > s->sizes[longest]) longest = k;
+    s->documents_held = 1;
+    if (s->sizes[longest] < 2) { s->held[s->documents - 1] = 1; return; }
     double keep = (double)s->sizes[longest] - share * (double)s->bytes, half = (double)s->sizes[longest] / 2;
     s->cut_document = longest;
     s->cut_at = (uint64_t)(keep > half ? keep : half);
-    s->documents_held = 1;
 }
 
 /* Behind the next line break, else behind the one before, else at a character. */
 static size_t cut_near(const char *text, size_t size, size_t at)
 {
-    const char *newline = memchr(text + at, '\n', size - at);
+    const char *newline = memchr(text + at - 1, '\n', size - at + 1);
     if (newline && newline + 1 < text + size) return (size_t)(newline - text) + 1;
     newline = memrchr(text, '\n', at);
     if (newline) return (size_t)(newline - text) + 1;
