@@ -39,7 +39,7 @@ void test_say(const char *format, ...)
 static void remove_dir(void)
 {
     if (!dir[0]) return;
-    char command[300];
+    char command[600];
     snprintf(command, sizeof command, "chmod -R u+w '%s' 2>/dev/null; rm -rf '%s'", dir, dir);
     if (system(command)) perror("rm");
 }

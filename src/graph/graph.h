@@ -173,7 +173,7 @@ typedef struct {
 plan_summary graph_summary(const graph *g);
 int          graph_steps(const graph *g, const step **steps);
 
-/* A buffer of the plan and when it is alive: in steps first[k]..last[k]. */
+/* A buffer of the plan and when it is alive: in steps first[k]..last[k]; a result that is kept outlives the last step. */
 enum { MAX_LIVES = 3 };
 typedef struct { size_t bytes, offset; int lives, first[MAX_LIVES], last[MAX_LIVES]; const char *name; } buffer;
 int          graph_buffers(const graph *g, const buffer **buffers);

@@ -207,7 +207,7 @@ static void plan_lives(graph *g)
     for (int i = 0; i < g->count; i++)
         for (int o = 0; o < MAX_OUT; o++) {
             const tensor *t = g->nodes[i]->out[o];
-            if (t && t->keep) { buffer *b = &g->buffers[t->buffer]; b->last[b->lives - 1] = g->step_count - 1; }
+            if (t && t->keep) { buffer *b = &g->buffers[t->buffer]; b->last[b->lives - 1] = g->step_count; }
         }
 }
 
@@ -271,10 +271,10 @@ static void plan_deaths(graph *g)
             alive[g->buffers[i].first[l]] += g->buffers[i].bytes;
             alive[g->buffers[i].last[l] + 1] -= g->buffers[i].bytes;       /* wraps, and the running sum comes out right */
         }
-    for (int s = 0; s < g->step_count; s++) g->death_start[s + 1] += g->death_start[s];
-    int *next = xalloc((size_t)g->step_count + 1, sizeof *next);
+    for (int s = 0; s <= g->step_count; s++) g->death_start[s + 1] += g->death_start[s];
+    int *next = xalloc((size_t)g->step_count + 2, sizeof *next);
     if (next) {
-        memcpy(next, g->death_start, (size_t)g->step_count * sizeof *next);
+        memcpy(next, g->death_start, ((size_t)g->step_count + 1) * sizeof *next);
         for (int i = 0; i < g->buffer_count; i++)
             for (int l = 0; l < g->buffers[i].lives; l++) g->deaths[next[g->buffers[i].last[l]]++] = i;
     } else fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan");

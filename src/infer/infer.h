@@ -1,0 +1,26 @@
+/* A model reading one sequence: forward passes that keep nothing (score.c),
+ * sessions that keep a state (session.c), choosing the next token (sampler.c),
+ * text that streams (generate.c). */
+#ifndef INFER_H
+#define INFER_H
+
+#include "model/model.h"
+
+/* A planned forward graph of m and the results it was built for. */
+typedef struct { graph *g; results r; } pass;
+int  pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err);
+void pass_close(pass *p);
+
+/* One line naming the first id that is not in the vocabulary. */
+int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err);
+
+/* The next id from logits (vocab); the ids before it weigh in through the
+ * repetition penalty (Keskar et al. 2019), n also numbers the draw: the same
+ * seed at the same place of a sequence draws alike. */
+int32_t sample(const float *logits, int vocab, const int32_t *ids, size_t n, const lithe_sampling *o, float *scratch);
+
+/* Bytes of text that may be shown now: no unfinished UTF-8 sequence at the end,
+ * no suffix that a stop string begins with.  *stopped: where a whole stop string begins, or SIZE_MAX. */
+size_t showable(const char *text, size_t n, const char *const *stop, int stops, size_t *stopped);
+
+#endif

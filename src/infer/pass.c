@@ -1,0 +1,26 @@
+#include "infer/infer.h"
+
+int pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err)
+{
+    *p = (pass){ .g = graph_new(kernels_default(), m->params, o) };
+    if (!p->g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
+    p->r = arch_build(m->arch, m->config, p->g, w);
+    int status = graph_plan(p->g, err);
+    if (status) pass_close(p);
+    return status;
+}
+
+void pass_close(pass *p)
+{
+    graph_close(p->g);
+    p->g = NULL;
+}
+
+int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err)
+{
+    int vocab = m->arch->vocab(m->config);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return fail(err, LITHE_EINVAL, "token %d at place %zu is not in the model's vocabulary of %d: is this its tokenizer?", (int)ids[i], i, vocab);
+    return 0;
+}

@@ -1,0 +1,151 @@
+/* Passes that keep nothing: logits of a sequence, and the negative
+ * log-likelihood of a text in windows. */
+#include "infer/infer.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS_AT_ONCE = 2048 };
+
+int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err)
+{
+    if (!m) return LITHE_EINVAL;
+    if (failed(err)) return err->status;
+    int longest = m->arch->context(m->config), vocab = m->arch->vocab(m->config);
+    if (!n || n > (size_t)longest) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, longest);
+    if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
+    pass p;
+    graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)n, 1, 0 } };
+    int status = pass_open(&p, m, &o, WANT_LOGITS, err);
+    if (status) return status;
+    int *pos = xalloc(n, sizeof *pos), start[2] = { 0, (int)n };
+    if (pos) {
+        for (size_t i = 0; i < n; i++) pos[i] = (int)i;
+        graph_run(p.g, &(batch){ .rows = (int)n, .seqs = 1, .ids = ids, .pos = pos, .start = start });
+        for (size_t i = 0; i < n * (size_t)vocab; i++) out[i] = (float)p.r.logits->data[i];
+    } else status = fail(err, LITHE_ENOMEM, "not enough memory for %zu ids", n);
+    free(pos);
+    pass_close(&p);
+    return status;
+}
+
+int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *path, lithe_error *err)
+{
+    if (!m) return LITHE_EINVAL;
+    size_t vocab = (size_t)m->arch->vocab(m->config), count;
+    float *logits = size_mul(n, vocab, &count) && n <= (size_t)m->arch->context(m->config) ? malloc((count + 1) * sizeof *logits) : NULL;
+    if (!logits) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, m->arch->context(m->config));
+    int status = lithe_logits(m, ids, n, logits, err);
+    out_tensor t = { .name = "logits", .type = DT_F32, .rank = 2, .dims = { (int64_t)n, (int64_t)vocab }, .data = logits };
+    if (!status) status = safetensors_write(path, &t, 1, NULL, err);
+    free(logits);
+    return status;
+}
+
+/* ---- windows ------------------------------------------------------------------ */
+
+/* Window w reads ids[w*stride ..] and scores the targets no earlier window scored. */
+typedef struct { size_t n; int ctx, stride; } windows;
+
+static size_t window_count(const windows *w)
+{
+    size_t inputs = w->n - 1;
+    return inputs <= (size_t)w->ctx ? 1 : 1 + (inputs - (size_t)w->ctx + (size_t)w->stride - 1) / (size_t)w->stride;
+}
+
+static int window_rows(const windows *w, size_t k)
+{
+    size_t rest = w->n - 1 - k * (size_t)w->stride;
+    return rest < (size_t)w->ctx ? (int)rest : w->ctx;
+}
+
+typedef struct { int *pos, *start; } arrays;
+
+/* Runs windows first .. first+count-1 as one batch, adds what they score. */
+static void run_windows(const pass *p, const windows *w, size_t first, int count, const int32_t *ids, int32_t *in, int32_t *target, arrays a, float *nll, double *total)
+{
+    int rows = 0;
+    for (int k = 0; k < count; k++) {
+        size_t begin = (first + (size_t)k) * (size_t)w->stride;
+        int length = window_rows(w, first + (size_t)k);
+        a.start[k] = rows;
+        memcpy(in + rows, ids + begin, (size_t)length * sizeof *in);
+        memcpy(target + rows, ids + begin + 1, (size_t)length * sizeof *target);
+        for (int i = 0; i < length; i++) a.pos[rows + i] = i;
+        rows += length;
+    }
+    a.start[count] = rows;
+    graph_run(p->g, &(batch){ .rows = rows, .seqs = count, .ids = in, .pos = a.pos, .start = a.start, .target = target, .scale = 1 });
+    for (int k = 0; k < count; k++) {
+        size_t window = first + (size_t)k, begin = window * (size_t)w->stride;
+        int length = a.start[k + 1] - a.start[k], known = window ? w->ctx - w->stride : 0;
+        for (int i = known; i < length; i++) {
+            double loss = (double)p->r.loss->data[a.start[k] + i];
+            if (nll) nll[begin + (size_t)i] = (float)loss;
+            *total += loss;
+        }
+    }
+}
+
+int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err)
+{
+    if (!m) return LITHE_EINVAL;
+    if (failed(err)) return err->status;
+    int longest = m->arch->context(m->config);
+    if (ctx < 0 || ctx > longest) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, longest);
+    if (stride < 0 || stride > (ctx ? ctx : longest)) return fail(err, LITHE_EINVAL, "a stride of %d is more than the window of %d", stride, ctx ? ctx : longest);
+    if (n < 2) return fail(err, LITHE_EINVAL, "%zu tokens: at least two are needed to score one", n);
+    if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
+    windows w = { n, ctx ? ctx : longest, 0 };
+    if ((size_t)w.ctx > n - 1) w.ctx = (int)(n - 1);
+    w.stride = stride && stride < w.ctx ? stride : w.ctx;
+    size_t count = window_count(&w);
+    int at_once = ROWS_AT_ONCE / w.ctx > 0 ? ROWS_AT_ONCE / w.ctx : 1;
+    if ((size_t)at_once > count) at_once = (int)count;
+    size_t rows = (size_t)at_once * (size_t)w.ctx;
+
+    double unused;
+    if (!total) total = &unused;
+    *total = 0;
+    pass p = { 0 };
+    graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)rows, at_once, 0 } };
+    int32_t *in = xalloc(rows, sizeof *in), *target = xalloc(rows, sizeof *target);
+    arrays a = { xalloc(rows, sizeof(int)), xalloc((size_t)at_once + 1, sizeof(int)) };
+    int status = in && target && a.pos && a.start ? pass_open(&p, m, &o, WANT_LOSS, err) : fail(err, LITHE_ENOMEM, "not enough memory to score %zu tokens", n);
+    for (size_t k = 0; !status && k < count; k += (size_t)at_once)
+        run_windows(&p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, ids, in, target, a, nll, total);
+    pass_close(&p);
+    free(in);
+    free(target);
+    free(a.pos);
+    free(a.start);
+    return status;
+}
+
+/* ---- two models ----------------------------------------------------------------- */
+
+int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
+{
+    if (!a || !b) return LITHE_EINVAL;
+    if (failed(err)) return err->status;
+    size_t vocab = (size_t)lithe_model_vocab(a), longest = (size_t)lithe_model_context(a);
+    if ((size_t)lithe_model_context(b) < longest) longest = (size_t)lithe_model_context(b);
+    if (longest > 512) longest = 512;
+    if (vocab != (size_t)lithe_model_vocab(b)) return fail(err, LITHE_EINVAL, "vocabularies of %zu and %d cannot be compared", vocab, lithe_model_vocab(b));
+    if (!n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
+    float *x = malloc(longest * vocab * sizeof *x), *y = malloc(longest * vocab * sizeof *y);
+    int status = x && y ? 0 : fail(err, LITHE_ENOMEM, "not enough memory for the logits of %zu tokens", longest);
+    report->max_logit = report->max_difference = 0;
+    for (size_t first = 0; !status && first < n; first += longest) {
+        size_t rows = n - first < longest ? n - first : longest;
+        if (!(status = lithe_logits(a, ids + first, rows, x, err))) status = lithe_logits(b, ids + first, rows, y, err);
+        for (size_t i = 0; !status && i < rows * vocab; i++) {
+            double difference = fabs((double)x[i] - (double)y[i]), size = fabs((double)x[i]);
+            if (!(difference <= report->max_difference)) report->max_difference = difference;
+            if (!(size <= report->max_logit)) report->max_logit = size;
+        }
+    }
+    free(x);
+    free(y);
+    return status;
+}
