@@ -1,0 +1,121 @@
+/* A sorted array is a trie: each byte of the text narrows the range of tokens
+ * that still agree.  A token's stripped white space may hold the next match; that
+ * match then counts as well, as it does in Hugging Face's code. */
+#include "text/added_tokens.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+static int by_text(const void *x, const void *y)
+{
+    const added_token *a = x, *b = y;
+    int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
+    return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+void added_tokens_init(added_tokens *a, added_token *tokens, size_t n)
+{
+    if (n) qsort(tokens, n, sizeof *tokens, by_text);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i].len && (!kept || by_text(&tokens[kept - 1], &tokens[i]))) tokens[kept++] = tokens[i];
+    *a = (added_tokens){ .tokens = tokens, .n = kept };
+    for (size_t i = 0, c = 0; c < 257; c++) {
+        while (i < kept && (unsigned char)tokens[i].text[0] < c) i++;
+        a->first[c] = i;
+    }
+}
+
+/* In tokens [lo, hi), which agree on `depth` bytes, the first whose next byte is
+ * at least c; a token that ends there is below all. */
+static size_t lower(const added_tokens *a, size_t lo, size_t hi, size_t depth, int c)
+{
+    while (lo < hi) {
+        size_t middle = lo + (hi - lo) / 2;
+        const added_token *t = &a->tokens[middle];
+        if (t->len <= depth || (unsigned char)t->text[depth] < c) lo = middle + 1;
+        else hi = middle;
+    }
+    return lo;
+}
+
+/* The longest token that text begins with, or NULL. */
+static const added_token *longest(const added_tokens *a, const char *text, size_t len)
+{
+    unsigned char c = (unsigned char)text[0];
+    size_t lo = a->first[c], hi = a->first[c + 1];
+    const added_token *found = NULL;
+    for (size_t depth = 1; lo < hi; depth++) {
+        if (a->tokens[lo].len == depth) found = &a->tokens[lo++];
+        if (depth == len) break;
+        c = (unsigned char)text[depth];
+        lo = lower(a, lo, hi, depth, c);
+        hi = lower(a, lo, hi, depth, c + 1);
+    }
+    return found;
+}
+
+static bool is_word(int32_t c)
+{
+    if (c < 0) return false;
+    if (c == 0x200c || c == 0x200d) return true;
+    switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC: return true;
+    default: return utf8_class(c) == CLASS_LETTER;
+    }
+}
+
+/* The character that ends at text[i] (i > 0); its length in *k. */
+static int32_t character_before(const char *text, size_t i, size_t *k)
+{
+    int32_t c = -1;
+    for (*k = 1; *k < 4 && *k < i && utf8_tail((unsigned char)text[i - *k]); ) ++*k;
+    if ((size_t)utf8_next(text + i - *k, *k, &c) == *k) return c;
+    *k = 1;
+    return -1;
+}
+
+static bool within_word(const char *text, size_t len, size_t start, size_t end)
+{
+    size_t k;
+    int32_t c;
+    if (start > 0 && is_word(character_before(text, start, &k))) return true;
+    if (end == len) return false;
+    utf8_next(text + end, len - end, &c);
+    return is_word(c);
+}
+
+static size_t spaces_before(const char *text, size_t start, size_t floor)
+{
+    for (size_t k; start > floor && utf8_is_space(character_before(text, start, &k)); ) start -= k;
+    return start < floor ? floor : start;
+}
+
+static size_t spaces_behind(const char *text, size_t end, size_t len)
+{
+    for (int32_t c; end < len; ) {
+        size_t k = (size_t)utf8_next(text + end, len - end, &c);
+        if (!utf8_is_space(c)) break;
+        end += k;
+    }
+    return end;
+}
+
+void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added_piece piece, void *context)
+{
+    size_t done = 0, stripped = 0;         /* behind `stripped` lies no white space that was looked at */
+    for (size_t i = 0; a->n && i < len; ) {
+        const added_token *t = longest(a, text + i, len - i);
+        if (!t) { i++; continue; }
+        size_t start = i, end = i + t->len;
+        i = end;
+        if (t->single_word && within_word(text, len, start, end)) continue;
+        if (t->lstrip) start = spaces_before(text, start, done < start ? done : start);
+        if (t->rstrip) end = stripped = stripped > end ? stripped : spaces_behind(text, end, len);
+        if (start > done) piece(context, text + done, start - done, -1);
+        piece(context, text + start, end - start, t->id);
+        done = end;
+    }
+    if (len > done) piece(context, text + done, len - done, -1);
+}

@@ -1,0 +1,127 @@
+/* utf8proc does the work on the stretches that need it: a character of ASCII
+ * never joins what is before it, so a stretch is one of them and the others
+ * behind it.  Canonical ordering takes time quadratic in a run of combining
+ * marks, so a run is cut after 1024 (UAX #15 itself proposes 30). */
+#include "text/normal_form.h"
+#include "base/arena.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { char *bytes; size_t n, room; bool failed; } buffer;
+
+static void put(buffer *b, const char *text, size_t len)
+{
+    if (b->failed || !len) return;
+    if (len > b->room - b->n) {
+        size_t room = b->room ? b->room : 64;
+        while (room - b->n < len) room *= 2;
+        char *bytes = xrealloc(b->bytes, room, 1);
+        if (!bytes) { b->failed = true; return; }
+        b->bytes = bytes;
+        b->room = room;
+    }
+    memcpy(b->bytes + b->n, text, len);
+    b->n += len;
+}
+
+#define MARKS 1024
+
+/* No normal form changes c, whatever stands beside it. */
+static bool is_inert(int32_t c)
+{
+    if (c < 128) return true;              /* joins what is behind it only if that is not inert */
+    if ((c >= 0x1100 && c < 0x1200) || (c >= 0xac00 && c < 0xd7a4)) return false;       /* Hangul is composed by rule */
+    const utf8proc_property_t *p = utf8proc_get_property(c);
+    return p->combining_class == 0 && p->decomp_seqindex == UINT16_MAX && p->comb_index == UINT16_MAX;
+}
+
+/* Where the stretch of valid UTF-8 that starts at text[from] ends; whether any form changes it. */
+static size_t stretch_end(const char *text, size_t from, size_t len, bool *inert)
+{
+    size_t i = from, k;
+    *inert = true;
+    for (int marks = 0; i < len; i += k) {
+        int32_t c;
+        k = (size_t)utf8_next(text + i, len - i, &c);
+        if (c < 0 || (c < 128 && i > from)) break;
+        marks = utf8proc_get_property(c)->combining_class ? marks + 1 : 0;
+        if (marks > MARKS) break;
+        *inert = *inert && is_inert(c);
+    }
+    return i;
+}
+
+static const int options[] = {
+    [NORMAL_NFC]  = UTF8PROC_STABLE | UTF8PROC_COMPOSE,
+    [NORMAL_NFD]  = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE,
+    [NORMAL_NFKC] = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT,
+    [NORMAL_NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
+};
+
+static void put_form(buffer *b, normal_kind kind, const char *text, size_t len)
+{
+    utf8proc_uint8_t *form = NULL;
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &form,
+                                      (utf8proc_option_t)options[kind]);
+    if (n < 0) b->failed = true;
+    else put(b, (const char *)form, (size_t)n);
+    free(form);
+}
+
+static void normal_form(buffer *b, normal_kind kind, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len && !b->failed; ) {
+        size_t plain = i;
+        while (plain < len && (unsigned char)text[plain] < 128 && (plain + 1 == len || (unsigned char)text[plain + 1] < 128)) plain++;
+        put(b, text + i, plain - i);
+        if (plain == len) break;
+        i = plain;
+        bool inert;
+        size_t end = stretch_end(text, i, len, &inert);
+        if (end == i) end++;                                /* no UTF-8 */
+        if (inert) put(b, text + i, end - i);
+        else put_form(b, kind, text + i, end - i);
+        i = end;
+    }
+}
+
+static void replace(buffer *b, const char *from, const char *to, const char *text, size_t len)
+{
+    size_t f = strlen(from), t = strlen(to);
+    for (const char *end = text + len, *p; text < end; text = p + f) {
+        p = memmem(text, (size_t)(end - text), from, f);
+        if (!p) {
+            put(b, text, (size_t)(end - text));
+            break;
+        }
+        put(b, text, (size_t)(p - text));
+        put(b, to, t);
+    }
+}
+
+static bool is_ascii(const char *text, size_t len)
+{
+    unsigned char any = 0;
+    for (size_t i = 0; i < len; i++) any |= (unsigned char)text[i];
+    return any < 128;
+}
+
+char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out)
+{
+    char *now = (char *)(uintptr_t)text;
+    *out = len;
+    for (int i = 0; i < n && *out; i++) {
+        const normal_step *s = &steps[i];
+        buffer b = { 0 };
+        if (s->kind == NORMAL_PREPEND) { put(&b, s->to, strlen(s->to)); put(&b, now, *out); }
+        else if (s->kind == NORMAL_REPLACE) replace(&b, s->from, s->to, now, *out);
+        else if (is_ascii(now, *out)) continue;
+        else normal_form(&b, s->kind, now, *out);
+        if (b.failed) { free(b.bytes); continue; }
+        if (now != text) free(now);
+        now = b.bytes;
+        *out = b.n;
+    }
+    return now;
+}

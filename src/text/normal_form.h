@@ -1,0 +1,20 @@
+/* Changes to text before it is cut into words: Unicode normal forms (UAX #15),
+ * and literal replacements.  Bytes that are not UTF-8 stay as they are. */
+#ifndef TEXT_NORMAL_FORM_H
+#define TEXT_NORMAL_FORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum { NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD, NORMAL_PREPEND, NORMAL_REPLACE } normal_kind;
+
+typedef struct {
+    normal_kind kind;
+    const char *from, *to;     /* REPLACE: from -> to; PREPEND: to; borrowed */
+} normal_step;
+
+/* All steps, in order.  The result is text itself when nothing changed, else
+ * memory to be freed.  When memory is out the text stays as it is. */
+char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out);
+
+#endif

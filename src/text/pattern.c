@@ -1,0 +1,148 @@
+/* PCRE2: UTF with Unicode properties, ^ and $ at lines as in Oniguruma's Ruby
+ * syntax, compiled to machine code where the library can. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "text/pattern.h"
+#include "base/arena.h"
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATTERN_LIMIT 16384                /* bytes */
+#define STEP_LIMIT 10000000                /* of one search; a run of 1 MiB that is matched and given back costs 1 Mi */
+
+struct pattern {
+    pcre2_code *code;
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+    pcre2_jit_stack *stack;
+};
+
+void pattern_free(pattern *p)
+{
+    if (!p) return;
+    pcre2_code_free(p->code);
+    pcre2_match_data_free(p->data);
+    pcre2_match_context_free(p->context);
+    pcre2_jit_stack_free(p->stack);
+    free(p);
+}
+
+typedef struct { char *out; size_t n; } builder;
+
+static void put(builder *b, const char *text, size_t len)
+{
+    memcpy(b->out + b->n, text, len);
+    b->n += len;
+}
+
+/* What Oniguruma's \s and \w hold; PCRE2's \s has U+180E too, its \w no marks. */
+#define SPACE "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
+#define WORD "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}"
+
+/* One escape, \x at text[0]; `inside` a class. */
+static int translate_escape(builder *b, const char *text, bool inside, const char *what, lithe_error *err)
+{
+    const char *to = NULL;
+    switch (text[1]) {
+    case 's': to = inside ? SPACE : "[" SPACE "]"; break;
+    case 'S': to = inside ? "\\S" : "[^" SPACE "]"; break;
+    case 'w': to = inside ? WORD : "[" WORD "]"; break;
+    case 'W': to = "[^" WORD "]";
+              if (inside) return fail(err, LITHE_EFORMAT, "%s: \\W inside brackets is not supported in a pattern", what);
+              break;
+    case 'h': case 'H': case 'X': case 'C': case 'Q': case 'E':
+              return fail(err, LITHE_EFORMAT, "%s: \\%c is not supported in a pattern", what, text[1]);
+    }
+    if (to) put(b, to, strlen(to));
+    else put(b, text, 2);
+    return LITHE_OK;
+}
+
+/* Oniguruma's text as PCRE2's; b has room for it. */
+static int translate(builder *b, const char *text, size_t len, const char *what, lithe_error *err)
+{
+    bool inside = false;
+    size_t opened = 0;                     /* first place in a class where ] is its end */
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '\\' && i + 1 < len) {
+            if (translate_escape(b, text + i, inside, what, err)) return err->status;
+            i++;
+            continue;
+        }
+        if (inside && (c == '[' || (c == '&' && i + 1 < len && text[i + 1] == '&')))
+            return fail(err, LITHE_EFORMAT, "%s: a pattern with %s inside brackets is not supported", what, c == '[' ? "[" : "&&");
+        if (inside && c == ']' && i >= opened) inside = false;
+        else if (!inside && c == '[') {
+            inside = true;
+            opened = i + (i + 1 < len && text[i + 1] == '^' ? 3 : 2);
+        }
+        put(b, &c, 1);
+    }
+    return LITHE_OK;
+}
+
+static pcre2_code *compile(const char *text, size_t len, bool literal, const char *what, lithe_error *err)
+{
+    uint32_t options = PCRE2_UTF | PCRE2_NO_UTF_CHECK;
+    if (literal) options |= PCRE2_LITERAL;
+    else options |= PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context) { fail(err, LITHE_ENOMEM, "%s: out of memory", what); return NULL; }
+    pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+    pcre2_set_parens_nest_limit(context, 100);
+    int error;
+    PCRE2_SIZE at;
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text, len, options, &error, &at, context);
+    pcre2_compile_context_free(context);
+    if (!code) {
+        char reason[200] = "";
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, sizeof reason);
+        fail(err, LITHE_EFORMAT, "%s: pattern is not a regular expression, at its byte %zu: %s", what, (size_t)at, reason);
+    }
+    return code;
+}
+
+static bool prepare(pattern *p)
+{
+    p->data = pcre2_match_data_create(1, NULL);
+    p->context = pcre2_match_context_create(NULL);
+    if (!p->data || !p->context) return false;
+    pcre2_set_match_limit(p->context, STEP_LIMIT);
+    pcre2_set_heap_limit(p->context, 1 << 16);              /* KiB */
+    if (pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE) == 0) {
+        p->stack = pcre2_jit_stack_create(32 << 10, 4 << 20, NULL);
+        if (p->stack) pcre2_jit_stack_assign(p->context, NULL, p->stack);
+    }
+    return true;
+}
+
+pattern *pattern_new(const char *text, size_t len, bool literal, const char *what, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    if (!len || len > PATTERN_LIMIT) {
+        fail(err, LITHE_EFORMAT, "%s: a pattern of %zu bytes, expected 1 to %d", what, len, PATTERN_LIMIT);
+        return NULL;
+    }
+    builder b = { xrealloc(NULL, len, sizeof SPACE), 0 };   /* no escape grows by more */
+    pattern *p = xalloc(1, sizeof *p);
+    if (!b.out || !p) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    else if (literal) put(&b, text, len);
+    else translate(&b, text, len, what, err);
+    if (!failed(err)) p->code = compile(b.out, b.n, literal, what, err);
+    if (!failed(err) && !prepare(p)) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    free(b.out);
+    if (!failed(err)) return p;
+    pattern_free(p);
+    return NULL;
+}
+
+bool pattern_find(pattern *p, const char *text, size_t len, size_t from, size_t *start, size_t *end)
+{
+    int n = pcre2_match(p->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, p->data, p->context);
+    if (n < 0) return false;
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(p->data);
+    *start = at[0];
+    *end = at[1];
+    return from <= at[0] && at[0] <= at[1] && at[1] <= len;
+}

@@ -1,0 +1,162 @@
+/* Steps run one inside the other, so no list of pieces is kept. */
+#include "text/split.h"
+#include "base/arena.h"
+#include "text/pattern.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { const split_step *steps; int n; split_word word; void *context; } job;
+
+static void run(const job *j, int i, const char *text, size_t len);
+
+/* ---- matches and gaps become pieces ------------------------------------------------- */
+
+typedef struct {
+    const job *job;
+    int step;
+    const char *text;
+    size_t start, end;         /* the piece that is held back */
+    bool match;                /* it is a match, or ends with one */
+} cutter;
+
+static void cutter_flush(cutter *c)
+{
+    if (c->end > c->start) run(c->job, c->step + 1, c->text + c->start, c->end - c->start);
+    c->start = c->end;
+}
+
+/* The next match or gap, in order; together they cover the text. */
+static void cut(cutter *c, size_t start, size_t end, bool match)
+{
+    const split_step *s = &c->job->steps[c->step];
+    match ^= s->invert;
+    bool held = c->end > c->start, join = false;
+    switch (s->behavior) {
+    case SPLIT_ISOLATED:      break;
+    case SPLIT_REMOVED:       break;
+    case SPLIT_WITH_PREVIOUS: join = held && match && !c->match; break;
+    case SPLIT_WITH_NEXT:     join = held && c->match && !match; break;
+    case SPLIT_CONTIGUOUS:    join = held && c->match == match; break;
+    }
+    if (!join) {
+        cutter_flush(c);
+        c->start = start;
+    }
+    c->end = end;
+    c->match = match;
+    if (s->behavior == SPLIT_REMOVED && match) c->start = end;
+}
+
+/* Matches of a pattern in text[from .. to), which is valid UTF-8; empty matches only cut. */
+static void cut_pattern(cutter *c, pattern *p, size_t from, size_t to)
+{
+    const char *text = c->text + from;
+    size_t len = to - from, at = 0, done = 0, start, end, last = SIZE_MAX;
+    while (at <= len && pattern_find(p, text, len, at, &start, &end)) {
+        if (start == end && end == last) {                  /* an empty match right behind a match */
+            if (at >= len) break;
+            int32_t ch;
+            at += (size_t)utf8_next(text + at, len - at, &ch);
+            last = SIZE_MAX;
+            continue;
+        }
+        if (start > done) cut(c, from + done, from + start, false);
+        cut(c, from + start, from + end, true);
+        at = done = last = end;
+    }
+    if (len > done) cut(c, from + done, to, false);
+}
+
+/* The valid stretches one by one; a byte that is no UTF-8 never matches. */
+static void split_pattern(cutter *c, pattern *p, size_t len)
+{
+    size_t from = 0, i = 0, gap = SIZE_MAX;
+    while (i < len) {
+        int32_t ch;
+        size_t k = (size_t)utf8_next(c->text + i, len - i, &ch);
+        if (ch < 0 && gap == SIZE_MAX) {
+            if (i > from) cut_pattern(c, p, from, i);
+            gap = i;
+        } else if (ch >= 0 && gap != SIZE_MAX) {
+            cut(c, gap, i, false);
+            from = i;
+            gap = SIZE_MAX;
+        }
+        i += k;
+    }
+    if (gap != SIZE_MAX) cut(c, gap, len, false);
+    else if (len > from) cut_pattern(c, p, from, len);
+}
+
+static void split_digits(cutter *c, size_t len)
+{
+    size_t done = 0, k;
+    for (size_t i = 0; i < len; i += k) {
+        int32_t ch;
+        k = (size_t)utf8_next(c->text + i, len - i, &ch);
+        if (utf8_class(ch) != CLASS_NUMBER) continue;
+        if (i > done) cut(c, done, i, false);
+        cut(c, i, i + k, true);
+        done = i + k;
+    }
+    if (len > done) cut(c, done, len, false);
+}
+
+/* ---- the other steps ------------------------------------------------------------------ */
+
+static void prefix_space(const job *j, int i, const char *text, size_t len)
+{
+    char *with = text[0] == ' ' ? NULL : xrealloc(NULL, len + 1, 1);
+    if (!with) {                           /* also when memory is out */
+        run(j, i + 1, text, len);
+        return;
+    }
+    with[0] = ' ';
+    memcpy(with + 1, text, len);
+    run(j, i + 1, with, len + 1);
+    free(with);
+}
+
+static void split_marks(const job *j, int i, const char *text, size_t len)
+{
+    const char *mark = j->steps[i].mark;
+    size_t m = strlen(mark), start = 0, at = 0;
+    bool in_run = true;
+    while (at < len) {
+        bool here = at + m <= len && !memcmp(text + at, mark, m);
+        if (here && !in_run) {
+            run(j, i + 1, text + start, at - start);
+            start = at;
+        }
+        in_run = here;
+        at += here ? m : 1;
+    }
+    run(j, i + 1, text + start, len - start);
+}
+
+static void run(const job *j, int i, const char *text, size_t len)
+{
+    if (!len) return;
+    if (i == j->n) {
+        j->word(j->context, text, len);
+        return;
+    }
+    cutter c = { j, i, text, 0, 0, false };
+    switch (j->steps[i].kind) {
+    case SPLIT_PREFIX_SPACE: prefix_space(j, i, text, len); return;
+    case SPLIT_MARKS:        split_marks(j, i, text, len); return;
+    case SPLIT_GPT2:
+        for (size_t at = 0, k; at < len; at += k) run(j, i + 1, text + at, k = split_gpt2(text + at, len - at));
+        return;
+    case SPLIT_PATTERN:      split_pattern(&c, j->steps[i].pattern, len); break;
+    case SPLIT_DIGITS:       split_digits(&c, len); break;
+    }
+    cutter_flush(&c);
+}
+
+void split_text(const split_step *steps, int n, const char *text, size_t len, split_word word, void *context)
+{
+    job j = { steps, n, word, context };
+    run(&j, 0, text, len);
+}

@@ -1,0 +1,67 @@
+/* GPT-2's pattern by hand (Radford et al. 2019).  Its alternatives differ in
+ * their first one or two characters, so one look decides; only white space needs
+ * thought: a run before other text gives its last character back, and that one,
+ * when it is U+0020, begins the next word. */
+#include "text/split.h"
+#include "text/utf8.h"
+#include <string.h>
+
+static const uint8_t ascii[128] = {
+    [9] = CLASS_SPACE, [10] = CLASS_SPACE, [11] = CLASS_SPACE, [12] = CLASS_SPACE, [13] = CLASS_SPACE, [' '] = CLASS_SPACE,
+    ['0'] = CLASS_NUMBER, ['1'] = CLASS_NUMBER, ['2'] = CLASS_NUMBER, ['3'] = CLASS_NUMBER, ['4'] = CLASS_NUMBER,
+    ['5'] = CLASS_NUMBER, ['6'] = CLASS_NUMBER, ['7'] = CLASS_NUMBER, ['8'] = CLASS_NUMBER, ['9'] = CLASS_NUMBER,
+    ['A'] = CLASS_LETTER, ['B'] = CLASS_LETTER, ['C'] = CLASS_LETTER, ['D'] = CLASS_LETTER, ['E'] = CLASS_LETTER,
+    ['F'] = CLASS_LETTER, ['G'] = CLASS_LETTER, ['H'] = CLASS_LETTER, ['I'] = CLASS_LETTER, ['J'] = CLASS_LETTER,
+    ['K'] = CLASS_LETTER, ['L'] = CLASS_LETTER, ['M'] = CLASS_LETTER, ['N'] = CLASS_LETTER, ['O'] = CLASS_LETTER,
+    ['P'] = CLASS_LETTER, ['Q'] = CLASS_LETTER, ['R'] = CLASS_LETTER, ['S'] = CLASS_LETTER, ['T'] = CLASS_LETTER,
+    ['U'] = CLASS_LETTER, ['V'] = CLASS_LETTER, ['W'] = CLASS_LETTER, ['X'] = CLASS_LETTER, ['Y'] = CLASS_LETTER,
+    ['Z'] = CLASS_LETTER,
+    ['a'] = CLASS_LETTER, ['b'] = CLASS_LETTER, ['c'] = CLASS_LETTER, ['d'] = CLASS_LETTER, ['e'] = CLASS_LETTER,
+    ['f'] = CLASS_LETTER, ['g'] = CLASS_LETTER, ['h'] = CLASS_LETTER, ['i'] = CLASS_LETTER, ['j'] = CLASS_LETTER,
+    ['k'] = CLASS_LETTER, ['l'] = CLASS_LETTER, ['m'] = CLASS_LETTER, ['n'] = CLASS_LETTER, ['o'] = CLASS_LETTER,
+    ['p'] = CLASS_LETTER, ['q'] = CLASS_LETTER, ['r'] = CLASS_LETTER, ['s'] = CLASS_LETTER, ['t'] = CLASS_LETTER,
+    ['u'] = CLASS_LETTER, ['v'] = CLASS_LETTER, ['w'] = CLASS_LETTER, ['x'] = CLASS_LETTER, ['y'] = CLASS_LETTER,
+    ['z'] = CLASS_LETTER,
+};
+
+/* Class of the character at text[i], its length in *k. */
+static inline int class_at(const char *text, size_t i, size_t len, size_t *k)
+{
+    unsigned char first = (unsigned char)text[i];
+    *k = 1;
+    if (first < 128) return ascii[first];
+    int32_t c;
+    *k = (size_t)utf8_next(text + i, len - i, &c);
+    return utf8_class(c);
+}
+
+/* Length of the contraction that text, starting with an apostrophe, begins with; 0: none. */
+static size_t contraction(const char *text, size_t len)
+{
+    if (len > 1 && strchr("stmd", text[1]) && text[1]) return 2;
+    if (len > 2 && (!memcmp(text + 1, "re", 2) || !memcmp(text + 1, "ve", 2) || !memcmp(text + 1, "ll", 2))) return 3;
+    return 0;
+}
+
+/* Where the run of class `class` that covers text[0 .. i) ends. */
+static size_t run_end(const char *text, size_t i, size_t len, int class)
+{
+    for (size_t k; i < len && class_at(text, i, len, &k) == class; ) i += k;
+    return i;
+}
+
+size_t split_gpt2(const char *text, size_t len)
+{
+    size_t k, n = text[0] == '\'' ? contraction(text, len) : 0;
+    if (n) return n;
+    int class = class_at(text, 0, len, &k);
+    if (class != CLASS_SPACE) return run_end(text, k, len, class);
+
+    size_t last = 0, end = k;              /* the run of spaces: start of its last character, end */
+    while (end < len && class_at(text, end, len, &k) == CLASS_SPACE) { last = end; end += k; }
+    if (end == len) return end;
+    if (last) return last;
+    if (text[0] != ' ') return end;
+    class = class_at(text, 1, len, &k);
+    return run_end(text, 1 + k, len, class);
+}

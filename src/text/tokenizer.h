@@ -1,0 +1,83 @@
+/* A tokenizer in memory, and how each file format fills it.
+ *
+ *   text --added tokens--> pieces --normalize--> --split--> words --bpe--> ids
+ *
+ * In a byte-level vocabulary a token is bytes, and decoding concatenates them:
+ * decode(a b) = decode(a) decode(b).  In a vocabulary of characters (llama2.c,
+ * SentencePiece) a token is text, begin and end tokens decode to nothing, and one
+ * space is taken away right behind a begin token.
+ *
+ * Encoding changes only caches: a handle belongs to one thread at a time. */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include "text/added_tokens.h"
+#include "text/bpe.h"
+#include "text/normal_form.h"
+#include "text/split.h"
+#include "base/arena.h"
+#include "base/json.h"
+
+#define TOKENIZER_STEPS 16                 /* of each kind, nested sequences flattened */
+
+/* What a file says of an added token. */
+typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
+
+struct lithe_tokenizer {
+    arena memory;                          /* strings and small arrays */
+    pieces vocabulary;                     /* without the added tokens that it does not name */
+    bpe bpe;
+
+    added_entry *entries;                  /* [n_entries], as the file has them; heap */
+    size_t n_entries, entries_room;
+    added_tokens plain, normalized;        /* found before and after normalizing */
+    pieces added;                          /* id -> text of the entries */
+
+    normal_step normal[TOKENIZER_STEPS];
+    split_step split[TOKENIZER_STEPS];
+    int n_normal, n_split;
+
+    int32_t *before, *behind;              /* what `special` adds around the text */
+    size_t n_before, n_behind;
+    int32_t bos, eos;                      /* -1: none */
+
+    const char *mark;                      /* in tokens: a space; NULL: a space is a space */
+    bool strip;                            /* decoding takes one space away behind bos */
+
+    char *source;                          /* the tokenizer.json it was read from, for saving */
+    size_t source_bytes;
+    int32_t (*pairs)[2];                   /* merges in order, where there is no source; heap */
+    size_t n_pairs;
+};
+
+/* From memory.  what names the source in messages; NULL and err set on failure.
+ * _json: a tokenizer.json.  _files: vocab.json and merges.txt; prefix_space as in
+ * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c. */
+lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
+lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
+                                      bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
+lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
+lithe_tokenizer *tokenizer_bytes(lithe_error *err);
+
+/* ---- shared by the readers ------------------------------------------------------------ */
+
+lithe_tokenizer *tokenizer_new(lithe_error *err);
+
+/* A token in GPT-2's byte alphabet becomes its bytes; one that is not in it keeps
+ * its text and is found nowhere. */
+int tokenizer_add_bytes(lithe_tokenizer *t, int64_t id, const char *name, size_t len, const char *what, lithe_error *err);
+/* pieces_add with its complaint. */
+int tokenizer_add(pieces *p, int64_t id, const char *text, size_t len, bool findable, const char *what, lithe_error *err);
+
+/* Reads the byte tokens from the vocabulary: single bytes, or <0x00> .. <0xFF>. */
+void tokenizer_find_bytes(lithe_tokenizer *t);
+/* Once entries is complete: the two matchers, ids checked against the vocabulary. */
+int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);
+/* bos and eos by the names in use, among the added tokens and the vocabulary. */
+void tokenizer_name_ends(lithe_tokenizer *t);
+int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
+
+/* One more entry; its text is copied. */
+int tokenizer_add_entry(lithe_tokenizer *t, added_entry e, const char *what, lithe_error *err);
+
+#endif

@@ -1,0 +1,169 @@
+/* tokenizer.json of Hugging Face tokenizers: the model (BPE) and the added
+ * tokens.  Both forms of merges are read, "a b" and ["a", "b"].  What is not
+ * understood is refused by name: an approximate tokenizer is a wrong one. */
+#include "text/tokenizer.h"
+#include "text/tokenizer_parts.h"
+#include "base/file.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define JSON_DEPTH 64
+
+/* ---- vocabulary --------------------------------------------------------------------------- */
+
+/* Every token into t->vocabulary, and under its written name into names. */
+static int read_vocabulary(lithe_tokenizer *t, pieces *names, json_t *vocab, const char *what, lithe_error *err)
+{
+    const char *name;
+    json_t *id;
+    if (!json_is_object(vocab)) return fail(err, LITHE_EFORMAT, "%s: model.vocab is not an object of tokens and ids", what);
+    json_object_foreach(vocab, name, id) {
+        size_t len = strlen(name);
+        if (!json_is_integer(id))
+            return fail(err, LITHE_EFORMAT, "%s: id of token \"%.60s\" is not a whole number", what, name);
+        if (tokenizer_add(names, json_integer_value(id), name, len, true, what, err)) return err->status;
+        if (t->bpe.characters ? tokenizer_add(&t->vocabulary, json_integer_value(id), name, len, true, what, err)
+                              : tokenizer_add_bytes(t, json_integer_value(id), name, len, what, err)) return err->status;
+    }
+    tokenizer_find_bytes(t);
+    return LITHE_OK;
+}
+
+/* ---- merges --------------------------------------------------------------------------------- */
+
+int tokenizer_add_pair(lithe_tokenizer *t, const pieces *names, size_t rank, const char *left, size_t left_len,
+                       const char *right, size_t right_len, const char *what, lithe_error *err)
+{
+    char small[512], *both = left_len + right_len <= sizeof small ? small : xrealloc(NULL, left_len + right_len, 1);
+    if (!both) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    memcpy(both, left, left_len);
+    memcpy(both + left_len, right, right_len);
+    int32_t a = pieces_find(names, left, left_len), b = pieces_find(names, right, right_len);
+    int32_t id = pieces_find(names, both, left_len + right_len);
+    int shown = (int)(left_len + right_len < 60 ? left_len + right_len : 60);
+    if (a < 0 || b < 0 || id < 0)
+        fail(err, LITHE_EFORMAT, "%s: merge %zu, giving \"%.*s\", names a token that is not in the vocabulary", what, rank, shown, both);
+    else if (!bpe_add_merge(&t->bpe, a, b, (int32_t)rank, id)) fail(err, LITHE_ENOMEM, "%s: merges do not fit in memory", what);
+    else if (t->pairs) { t->pairs[rank][0] = a; t->pairs[rank][1] = b; }
+    if (both != small) free(both);
+    return err->status;
+}
+
+static int read_merge(lithe_tokenizer *t, const pieces *names, size_t rank, const json_t *m, const char *what, lithe_error *err)
+{
+    if (json_is_array(m) && json_array_size(m) == 2 && json_is_string(json_array_get(m, 0)) && json_is_string(json_array_get(m, 1))) {
+        const json_t *a = json_array_get(m, 0), *b = json_array_get(m, 1);
+        return tokenizer_add_pair(t, names, rank, json_string_value(a), json_string_length(a), json_string_value(b),
+                                  json_string_length(b), what, err);
+    }
+    const char *text = json_string_value(m), *space = text ? strchr(text, ' ') : NULL;
+    if (!space || strchr(space + 1, ' ') || strlen(text) != json_string_length(m))
+        return fail(err, LITHE_EFORMAT, "%s: merge %zu is neither \"a b\" nor [\"a\", \"b\"]", what, rank);
+    return tokenizer_add_pair(t, names, rank, text, (size_t)(space - text), space + 1, strlen(space + 1), what, err);
+}
+
+static int read_merges(lithe_tokenizer *t, const pieces *names, const json_t *merges, const char *what, lithe_error *err)
+{
+    if (!json_is_array(merges)) return fail(err, LITHE_EFORMAT, "%s: model.merges is not an array", what);
+    for (size_t i = 0; i < json_array_size(merges); i++)
+        if (read_merge(t, names, i, json_array_get(merges, i), what, err)) return err->status;
+    return LITHE_OK;
+}
+
+/* ---- model ------------------------------------------------------------------------------------- */
+
+static int refuse_settings(const json_t *model, const char *what, lithe_error *err)
+{
+    static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
+    const char *type = json_string_value(json_object_get(model, "type"));
+    if (!json_is_object(model)) return fail(err, LITHE_EFORMAT, "%s: has no model; expected a tokenizer.json", what);
+    if (type && strcmp(type, "BPE"))
+        return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE is", what, type);
+    for (int i = 0; i < 2; i++) {
+        const json_t *v = json_object_get(model, affixes[i]);
+        if (v && !json_is_null(v) && !(json_is_string(v) && !json_string_length(v)))
+            return fail(err, LITHE_EFORMAT, "%s: model.%s is not supported", what, affixes[i]);
+    }
+    const json_t *dropout = json_object_get(model, "dropout");
+    if (dropout && !json_is_null(dropout) && !(json_number_value(dropout) <= 0))
+        return fail(err, LITHE_EFORMAT, "%s: model.dropout is not supported", what);
+    return LITHE_OK;
+}
+
+static int read_unknown(lithe_tokenizer *t, const pieces *names, const json_t *model, const char *what, lithe_error *err)
+{
+    const json_t *unknown = json_object_get(model, "unk_token");
+    if (!unknown || json_is_null(unknown)) return LITHE_OK;
+    if (!json_is_string(unknown)) return fail(err, LITHE_EFORMAT, "%s: model.unk_token is not a string", what);
+    t->bpe.unknown = pieces_find(names, json_string_value(unknown), json_string_length(unknown));
+    if (t->bpe.unknown < 0)
+        return fail(err, LITHE_EFORMAT, "%s: unk_token \"%.60s\" is not in the vocabulary", what, json_string_value(unknown));
+    return LITHE_OK;
+}
+
+static int read_model(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+{
+    pieces names = { 0 };
+    if (refuse_settings(model, what, err)) return err->status;
+    bool fallback = json_flag(model, "byte_fallback", false);
+    t->bpe.fuse_unknown = json_flag(model, "fuse_unk", false);
+    t->bpe.whole_words = json_flag(model, "ignore_merges", false);
+    read_vocabulary(t, &names, json_object_get(model, "vocab"), what, err);
+    if (!failed(err)) read_merges(t, &names, json_object_get(model, "merges"), what, err);
+    if (!failed(err)) read_unknown(t, &names, model, what, err);
+    pieces_free(&names);
+    for (int i = 0; i < 256; i++) {
+        if (t->bpe.characters && !fallback) t->bpe.byte_id[i] = -1;
+        else if (!t->bpe.characters && fallback && t->bpe.byte_id[i] < 0)
+            fail(err, LITHE_EFORMAT, "%s: byte_fallback together with ByteLevel, and no token for byte %d, is not supported", what, i);
+    }
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
+/* ---- added tokens --------------------------------------------------------------------------------- */
+
+static int read_added(lithe_tokenizer *t, const json_t *added, const char *what, lithe_error *err)
+{
+    if (added && !json_is_null(added) && !json_is_array(added)) return fail(err, LITHE_EFORMAT, "%s: added_tokens is not an array", what);
+    for (size_t i = 0; i < json_array_size(added); i++) {
+        const json_t *a = json_array_get(added, i), *id = json_object_get(a, "id"), *content = json_object_get(a, "content");
+        if (!json_is_integer(id) || !json_is_string(content))
+            return fail(err, LITHE_EFORMAT, "%s: added_tokens[%zu] has no whole id or no content", what, i);
+        if (json_integer_value(id) < 0 || json_integer_value(id) >= PIECES_ID_LIMIT)
+            return fail(err, LITHE_EFORMAT, "%s: added_tokens[%zu] has id %lld, expected 0 to %d", what, i,
+                        (long long)json_integer_value(id), PIECES_ID_LIMIT - 1);
+        bool special = json_flag(a, "special", false);
+        added_entry e = { .text = json_string_value(content), .len = json_string_length(content), .id = (int32_t)json_integer_value(id),
+                          .special = special, .normalized = json_flag(a, "normalized", !special),
+                          .single_word = json_flag(a, "single_word", false), .lstrip = json_flag(a, "lstrip", false),
+                          .rstrip = json_flag(a, "rstrip", false) };
+        if (tokenizer_add_entry(t, e, what, err)) return err->status;
+    }
+    return LITHE_OK;
+}
+
+static int keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err)
+{
+    t->source = xrealloc(NULL, len + 1, 1);
+    if (!t->source) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    memcpy(t->source, text, len);
+    t->source_bytes = len;
+    return LITHE_OK;
+}
+
+lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err)
+{
+    json_t *root = json_parse(text, len, JSON_DEPTH, what, err);
+    lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
+    if (t && !json_is_object(root)) fail(err, LITHE_EFORMAT, "%s: is not an object; expected a tokenizer.json", what);
+    if (t && !failed(err)) tokenizer_read_steps(t, root, what, err);
+    if (t && !failed(err)) read_model(t, json_object_get(root, "model"), what, err);
+    if (t && !failed(err)) read_added(t, json_object_get(root, "added_tokens"), what, err);
+    if (t && !failed(err)) tokenizer_finish(t, what, err);
+    if (t && !failed(err)) tokenizer_read_template(t, json_object_get(root, "post_processor"), what, err);
+    if (t && !failed(err)) keep_source(t, text, len, what, err);
+    json_decref(root);
+    if (t && !failed(err)) return t;
+    lithe_tokenizer_close(t);
+    return NULL;
+}

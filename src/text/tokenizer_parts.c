@@ -1,0 +1,220 @@
+/* One function per component of a tokenizer.json; a Sequence is its members. */
+#include "text/tokenizer_parts.h"
+#include "text/pattern.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SEQUENCE_DEPTH 8
+
+static bool is_type(const json_t *part, const char *type)
+{
+    const json_t *name = json_object_get(part, "type");
+    return json_is_string(name) && !strcmp(json_string_value(name), type);
+}
+
+/* Calls read for part, or for each member of it when it is a Sequence. */
+typedef int (*part_reader)(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err);
+static int each(lithe_tokenizer *t, const json_t *part, const char *list, part_reader read, int depth, const char *what, lithe_error *err)
+{
+    if (!part || json_is_null(part)) return LITHE_OK;
+    if (!is_type(part, "Sequence")) return read(t, part, what, err);
+    const json_t *members = json_object_get(part, list);
+    if (depth == 0 || !json_is_array(members))
+        return fail(err, LITHE_EFORMAT, "%s: a Sequence without %s, or nested more than %d deep", what, list, SEQUENCE_DEPTH);
+    for (size_t i = 0; i < json_array_size(members); i++)
+        if (each(t, json_array_get(members, i), list, read, depth - 1, what, err)) return err->status;
+    return LITHE_OK;
+}
+
+static int refuse(const json_t *part, const char *kind, const char *supported, const char *what, lithe_error *err)
+{
+    const char *type = json_string_value(json_object_get(part, "type"));
+    return fail(err, LITHE_EFORMAT, "%s: %s \"%.60s\" is not supported; supported are %s", what, kind, type ? type : "without type", supported);
+}
+
+static bool has_nul(const json_t *s) { return strlen(json_string_value(s)) != json_string_length(s); }
+
+/* A string of the part that may be borrowed, or NULL with a complaint. */
+static const char *text_of(lithe_tokenizer *t, const json_t *v, const char *name, const char *what, lithe_error *err)
+{
+    const char *kept = json_is_string(v) && !has_nul(v) ? arena_strdup(&t->memory, json_string_value(v)) : NULL;
+    if (!kept) fail(err, LITHE_EFORMAT, "%s: %s is not a string that can be used", what, name);
+    return kept;
+}
+
+/* ---- normalizer ------------------------------------------------------------------------------- */
+
+static int add_normal(lithe_tokenizer *t, normal_step step, const char *what, lithe_error *err)
+{
+    if (t->n_normal == TOKENIZER_STEPS) return fail(err, LITHE_EFORMAT, "%s: more than %d normalizers", what, TOKENIZER_STEPS);
+    t->normal[t->n_normal++] = step;
+    return LITHE_OK;
+}
+
+static int read_normalizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    static const struct { const char *type; normal_kind kind; } forms[] = {
+        { "NFC", NORMAL_NFC }, { "NFD", NORMAL_NFD }, { "NFKC", NORMAL_NFKC }, { "NFKD", NORMAL_NFKD } };
+    for (size_t i = 0; i < 4; i++)
+        if (is_type(part, forms[i].type)) return add_normal(t, (normal_step){ .kind = forms[i].kind }, what, err);
+    normal_step step = { .kind = NORMAL_PREPEND };
+    if (is_type(part, "Prepend")) {
+        step.to = text_of(t, json_object_get(part, "prepend"), "what Prepend prepends", what, err);
+    } else if (is_type(part, "Replace")) {
+        step.kind = NORMAL_REPLACE;
+        step.from = text_of(t, json_object_get(json_object_get(part, "pattern"), "String"), "the String pattern of Replace", what, err);
+        step.to = text_of(t, json_object_get(part, "content"), "the content of Replace", what, err);
+        if (!failed(err) && !step.from[0]) return fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
+    } else return refuse(part, "normalizer", "NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence", what, err);
+    return failed(err) ? (int)err->status : add_normal(t, step, what, err);
+}
+
+/* ---- pre_tokenizer ------------------------------------------------------------------------------ */
+
+static int add_split(lithe_tokenizer *t, split_step step, const char *what, lithe_error *err)
+{
+    if (t->n_split == TOKENIZER_STEPS) {
+        pattern_free(step.pattern);
+        return fail(err, LITHE_EFORMAT, "%s: more than %d pre_tokenizer steps", what, TOKENIZER_STEPS);
+    }
+    t->split[t->n_split++] = step;
+    return LITHE_OK;
+}
+
+static int read_byte_level(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    t->bpe.characters = false;
+    if (json_flag(part, "add_prefix_space", true) && add_split(t, (split_step){ .kind = SPLIT_PREFIX_SPACE }, what, err)) return err->status;
+    return json_flag(part, "use_regex", true) ? add_split(t, (split_step){ .kind = SPLIT_GPT2 }, what, err) : LITHE_OK;
+}
+
+static int read_split(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    static const char *const names[] = { "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous", NULL };
+    const json_t *spec = json_object_get(part, "pattern"), *regex = json_object_get(spec, "Regex");
+    const json_t *text = regex ? regex : json_is_string(spec) ? spec : json_object_get(spec, "String");
+    const char *behavior = json_string_value(json_object_get(part, "behavior"));
+    int b = 0;
+    while (names[b] && !(behavior && !strcmp(behavior, names[b]))) b++;
+    if (!json_is_string(text) || !names[b])
+        return fail(err, LITHE_EFORMAT, "%s: Split without a pattern, or with the behavior \"%.60s\"", what, behavior ? behavior : "");
+    split_step step = { .kind = SPLIT_PATTERN, .behavior = (split_behavior)b, .invert = json_flag(part, "invert", false) };
+    bool whole = (b == SPLIT_ISOLATED && !step.invert) || (b == SPLIT_REMOVED && step.invert);
+    if (regex && whole && !strcmp(json_string_value(regex), SPLIT_GPT2_PATTERN)) step = (split_step){ .kind = SPLIT_GPT2 };
+    else step.pattern = pattern_new(json_string_value(text), json_string_length(text), !regex, what, err);
+    return failed(err) ? (int)err->status : add_split(t, step, what, err);
+}
+
+static int read_pre_tokenizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    if (!t->bpe.characters) return fail(err, LITHE_EFORMAT, "%s: a pre_tokenizer behind ByteLevel is not supported", what);
+    if (is_type(part, "ByteLevel")) return read_byte_level(t, part, what, err);
+    if (is_type(part, "Split")) return read_split(t, part, what, err);
+    if (!is_type(part, "Digits")) return refuse(part, "pre_tokenizer", "ByteLevel, Split, Digits, Sequence", what, err);
+    split_behavior b = json_flag(part, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS;
+    return add_split(t, (split_step){ .kind = SPLIT_DIGITS, .behavior = b }, what, err);
+}
+
+/* ---- decoder --------------------------------------------------------------------------------------- */
+
+static int read_byte_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    (void)t;
+    return is_type(part, "ByteLevel") ? LITHE_OK : refuse(part, "decoder behind ByteLevel", "ByteLevel", what, err);
+}
+
+static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    if (is_type(part, "ByteFallback") || is_type(part, "Fuse")) return LITHE_OK;
+    if (is_type(part, "Strip")) {
+        const char *content = json_string_value(json_object_get(part, "content"));
+        if (!content || strcmp(content, " ") || json_integer_value(json_object_get(part, "start")) != 1 ||
+            json_integer_value(json_object_get(part, "stop")) != 0)
+            return fail(err, LITHE_EFORMAT, "%s: decoder Strip of anything but one leading space is not supported", what);
+        t->strip = true;
+        return LITHE_OK;
+    }
+    const char *to = json_string_value(json_object_get(part, "content"));
+    if (!is_type(part, "Replace") || !to || strcmp(to, " "))
+        return refuse(part, "decoder", "ByteLevel; Replace by a space, ByteFallback, Fuse, Strip, Sequence", what, err);
+    t->mark = text_of(t, json_object_get(json_object_get(part, "pattern"), "String"), "the String pattern of Replace", what, err);
+    if (!failed(err) && !t->mark[0]) return fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
+int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *what, lithe_error *err)
+{
+    t->bpe.characters = true;              /* until a ByteLevel says otherwise */
+    if (each(t, json_object_get(root, "pre_tokenizer"), "pretokenizers", read_pre_tokenizer, SEQUENCE_DEPTH, what, err) ||
+        each(t, json_object_get(root, "normalizer"), "normalizers", read_normalizer, SEQUENCE_DEPTH, what, err))
+        return err->status;
+    const json_t *decoder = json_object_get(root, "decoder");
+    if (t->bpe.characters && (!decoder || json_is_null(decoder)))
+        return fail(err, LITHE_EFORMAT, "%s: has neither a ByteLevel pre_tokenizer nor a decoder", what);
+    return each(t, decoder, "decoders", t->bpe.characters ? read_decoder : read_byte_decoder, SEQUENCE_DEPTH, what, err);
+}
+
+/* ---- post_processor ----------------------------------------------------------------------------------- */
+
+/* Appends id to one of the two lists. */
+static int add_special(lithe_tokenizer *t, bool behind, json_int_t id, const char *what, lithe_error *err)
+{
+    size_t *n = behind ? &t->n_behind : &t->n_before;
+    int32_t **list = behind ? &t->behind : &t->before;
+    if (!pieces_has(&t->vocabulary, id) && !pieces_has(&t->added, id))
+        return fail(err, LITHE_EFORMAT, "%s: post_processor adds id %lld, which no token has", what, (long long)id);
+    if (!*list && !(*list = arena_alloc(&t->memory, TOKENIZER_STEPS * sizeof **list))) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    if (*n == TOKENIZER_STEPS) return fail(err, LITHE_EFORMAT, "%s: post_processor adds more than %d tokens", what, TOKENIZER_STEPS);
+    (*list)[(*n)++] = (int32_t)id;
+    return LITHE_OK;
+}
+
+static int read_template_item(lithe_tokenizer *t, const json_t *tokens, const json_t *item, bool behind, const char *what, lithe_error *err)
+{
+    const json_t *name = json_object_get(json_object_get(item, "SpecialToken"), "id");
+    const json_t *ids = json_is_string(name) ? json_object_get(json_object_get(tokens, json_string_value(name)), "ids") : NULL;
+    if (!json_is_array(ids)) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing names a special token without ids", what);
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        if (!json_is_integer(json_array_get(ids, i))) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has an id that is no whole number", what);
+        if (add_special(t, behind, json_integer_value(json_array_get(ids, i)), what, err)) return err->status;
+    }
+    return LITHE_OK;
+}
+
+static int read_template(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    const json_t *single = json_object_get(part, "single"), *tokens = json_object_get(part, "special_tokens");
+    int sequences = 0;
+    for (size_t i = 0; i < json_array_size(single); i++) {
+        const json_t *item = json_array_get(single, i);
+        if (json_object_get(item, "Sequence")) sequences++;
+        else if (read_template_item(t, tokens, item, sequences > 0, what, err)) return err->status;
+    }
+    if (sequences != 1) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has the text %d times, expected once", what, sequences);
+    return LITHE_OK;
+}
+
+/* cls and sep are pairs of name and id. */
+static int read_cls_sep(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    for (int behind = 0; behind < 2; behind++) {
+        const json_t *id = json_array_get(json_object_get(part, behind ? "sep" : "cls"), 1);
+        if (!json_is_integer(id)) return fail(err, LITHE_EFORMAT, "%s: post_processor without the id of cls or sep", what);
+        if (add_special(t, behind, json_integer_value(id), what, err)) return err->status;
+    }
+    return LITHE_OK;
+}
+
+static int read_post_processor(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    if (is_type(part, "ByteLevel")) return LITHE_OK;        /* changes offsets only */
+    if (t->n_before || t->n_behind) return fail(err, LITHE_EFORMAT, "%s: more than one post_processor that adds tokens", what);
+    if (is_type(part, "TemplateProcessing")) return read_template(t, part, what, err);
+    if (is_type(part, "RobertaProcessing") || is_type(part, "BertProcessing")) return read_cls_sep(t, part, what, err);
+    return refuse(part, "post_processor", "ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing, Sequence", what, err);
+}
+
+int tokenizer_read_template(lithe_tokenizer *t, const json_t *post, const char *what, lithe_error *err)
+{
+    return each(t, post, "processors", read_post_processor, SEQUENCE_DEPTH, what, err);
+}
