@@ -176,7 +176,9 @@ int safetensors_parse(tensor_file *f, const char *what, const uint8_t *data, siz
         return fail(err, LITHE_EFORMAT, "%s: a header of %llu bytes does not fit in the file's %zu", what, (unsigned long long)length, size);
     const char *text = (const char *)data + 8;
     if (!utf8_valid(text, length)) return fail(err, LITHE_EFORMAT, "%s: the header of %llu bytes is not UTF-8", what, (unsigned long long)length);
-    json_t *header = json_parse(text, length, HEADER_DEPTH, what, err);
+    char source[256];
+    snprintf(source, sizeof source, "%.200s: safetensors header", what);
+    json_t *header = json_parse(text, length, HEADER_DEPTH, source, err);
     if (!header) return failed(err) ? err->status : LITHE_EFORMAT;
     int status = parse_header(f, header, what, data, size, length, err);
     json_decref(header);
