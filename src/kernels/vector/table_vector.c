@@ -6,4 +6,26 @@ void LEVEL(kernels)(kernels *k)
     k->name = VW == 16 ? "avx512" : "avx2";
     k->gemm = LEVEL(gemm);
     k->column_sum = LEVEL(column_sum);
+    k->gather = LEVEL(gather);
+    k->scatter = LEVEL(scatter);
+    k->put_rows = LEVEL(put_rows);
+    k->copy = LEVEL(copy);
+    k->sum = LEVEL(sum);
+    k->act = LEVEL(act);
+    k->act_backward = LEVEL(act_backward);
+    k->glu = LEVEL(glu);
+    k->glu_backward = LEVEL(glu_backward);
+    k->dropout = LEVEL(dropout);
+    k->layer_norm = LEVEL(layer_norm);
+    k->layer_norm_backward = LEVEL(layer_norm_backward);
+    k->rms_norm = LEVEL(rms_norm);
+    k->rms_norm_backward = LEVEL(rms_norm_backward);
+    k->rope = LEVEL(rope);
+    k->attention = LEVEL(attention);
+    k->attention_backward = LEVEL(attention_backward);
+    k->theta = LEVEL(theta);
+    k->theta_backward = LEVEL(theta_backward);
+    k->cross_entropy = LEVEL(cross_entropy);
+    k->adamw = LEVEL(adamw);
+    k->sum_of_squares = LEVEL(sum_of_squares);
 }

@@ -30,9 +30,9 @@ INLINE vec vsigmoid(vec x)
 
 INLINE vec vnormal_density(vec x) { return vmul(vset1(0.398942280f), vexp(vmul(vset1(-0.5f), vmul(x, x)))); }
 
-/* Phi(x) = (1 + erf(x / sqrt 2)) / 2.  For x <= 0 it is exp(-x^2/2) w P(w) with
- * w = 1 / (1 + 0.3 |x|), P fitted to 3.5e-9; relative accuracy holds in the lower tail. */
-INLINE vec vnormal_cdf(vec x)
+/* The upper tail 1 - Phi(|x|), Phi(x) = (1 + erf(x / sqrt 2)) / 2.  It is exp(-x^2/2) w P(w)
+ * with w = 1 / (1 + 0.3 |x|), P fitted to 3.5e-9, so that it is good relative to itself. */
+INLINE vec vnormal_tail(vec x)
 {
     vec w = vdiv(vset1(1.0f), vfma(vset1(0.3f), vabs(x), vset1(1.0f)));
     vec p = vset1(-0.020612824159882654f);
@@ -45,8 +45,13 @@ INLINE vec vnormal_cdf(vec x)
     p = vfma(p, w, vset1(0.11022731969505911f));
     p = vfma(p, w, vset1(0.11957284173982427f));
     p = vfma(p, w, vset1(0.119686634062666f));
-    vec q = vmul(vmul(p, w), vexp(vmul(vset1(-0.5f), vmul(x, x))));
-    return vselect(vless(x, vzero()), q, vsub(vset1(1.0f), q));
+    return vmul(vmul(p, w), vexp(vmul(vset1(-0.5f), vmul(x, x))));
+}
+
+INLINE vec vnormal_cdf(vec x)
+{
+    vec tail = vnormal_tail(x);
+    return vselect(vless(x, vzero()), tail, vsub(vset1(1.0f), tail));
 }
 
 /* The tanh form of GELU is x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3). */
@@ -60,10 +65,38 @@ INLINE vec vact(activation act, vec x)
 {
     switch (act) {
     case ACT_GELU_TANH: return vmul(x, vgelu_tanh_gate(x));
-    case ACT_GELU_ERF:  return vmul(x, vnormal_cdf(x));
+    case ACT_GELU_ERF:  return vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x));   /* x Phi(x), rounded once where x > 0 */
     case ACT_SILU:      return vmul(x, vsigmoid(x));
     case ACT_RELU:      return vmax(vzero(), x);
     default:            return x;
+    }
+}
+
+/* The slope of a sigmoid, s (1 - s), without the cancellation in 1 - s. */
+INLINE vec vsigmoid_slope(vec x)
+{
+    vec e = vexp(vneg(vabs(x))), d = vdiv(vset1(1.0f), vadd(vset1(1.0f), e));
+    return vmul(vmul(e, d), d);
+}
+
+INLINE vec vgelu_tanh_slope(vec x)
+{
+    x = vmin(vset1(20.0f), vmax(vset1(-20.0f), x));         /* beyond, the slope is 0 or 1, and x^2 may overflow */
+    vec x2 = vmul(x, x);
+    vec u = vmul(x, vfma(x2, vset1(0.0713548162726f), vset1(1.59576912161f)));
+    vec du = vfma(x2, vset1(0.2140644488178f), vset1(1.59576912161f));
+    return vfma(vmul(x, du), vsigmoid_slope(u), vsigmoid(u));
+}
+
+/* dact/dx at x. */
+INLINE vec vact_slope(activation act, vec x)
+{
+    switch (act) {
+    case ACT_GELU_TANH: return vgelu_tanh_slope(x);
+    case ACT_GELU_ERF:  return vfma(x, vnormal_density(x), vnormal_cdf(x));
+    case ACT_SILU:      return vfma(x, vsigmoid_slope(x), vsigmoid(x));
+    case ACT_RELU:      return vselect(vless(vzero(), x), vset1(1.0f), vzero());
+    default:            return vset1(1.0f);
     }
 }
 

@@ -8,4 +8,36 @@
 void LEVEL(gemm)(const gemm_args *g);
 void LEVEL(column_sum)(real *y, bool add, const real *x, size_t ldx, int rows, int width);
 
+void LEVEL(gather)(real *y, bool add, const real *table, const int *index, int rows, int width);
+void LEVEL(scatter)(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
+void LEVEL(put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
+
+void LEVEL(copy)(real *y, bool add, const real *x, size_t n);
+void LEVEL(sum)(real *y, const real *a, const real *b, size_t n);
+void LEVEL(act)(real *y, const real *x, activation act, size_t n);
+void LEVEL(act_backward)(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);
+void LEVEL(glu)(real *y, const real *gate, const real *up, activation act, size_t n);
+void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
+                         const real *gate, const real *up, activation act, size_t n);
+void LEVEL(dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
+
+void LEVEL(layer_norm)(real *y, exact *mean, exact *rstd, const real *x, const real *w, const real *b, real eps, int rows, int width);
+void LEVEL(layer_norm_backward)(real *dx, bool add, real *dw, real *db, bool add_param, const real *dy, const real *x,
+                                const real *w, const exact *mean, const exact *rstd, int rows, int width);
+void LEVEL(rms_norm)(real *y, exact *rstd, const real *x, const real *w, real eps, int rows, int width);
+void LEVEL(rms_norm_backward)(real *dx, bool add, real *dw, bool add_param, const real *dy, const real *x,
+                              const real *w, const exact *rstd, int rows, int width);
+void LEVEL(rope)(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
+                 int rows, int heads, int head_dim, int rotary);
+
+void LEVEL(attention)(const attention_args *a);
+void LEVEL(attention_backward)(const attention_args *a);
+void LEVEL(theta)(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
+void LEVEL(theta_backward)(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
+void LEVEL(cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
+                          int rows, int vocab);
+
+void   LEVEL(adamw)(real *w, real *m, real *v, const real *g, size_t n, const adamw_args *a);
+double LEVEL(sum_of_squares)(const real *x, size_t n);
+
 #endif

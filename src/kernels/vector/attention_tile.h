@@ -1,0 +1,108 @@
+/* What attention does inside one tile: small matrix products in registers,
+ * transposes, and dropout's mask.
+ *
+ * Every element of a product is one chain of multiply-adds over k ascending, in
+ * whatever tile it is computed: so a query decoded alone gives the same bytes as
+ * the same query among others. */
+#ifndef VECTOR_ATTENTION_TILE_H
+#define VECTOR_ATTENTION_TILE_H
+
+#include "kernels/vector/vec_math.h"
+#include "kernels/vector/vec_random.h"
+#include "kernels/vector/vec_row.h"
+#include "kernels/vector/vec_transpose.h"
+
+#ifdef __clang__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+enum { TILE = 64 };                             /* keys in a block, from key 0 on; queries in a tile */
+enum { STRIP_ROWS = 6, STRIP_VECS = VW == 16 ? 4 : 2 };     /* of C, held in registers */
+
+typedef enum { FRESH, JOIN } tile_mode;         /* C = A B, C = factor C + A B */
+
+typedef struct {
+    int M, N, K;
+    const float *a; size_t a_row, a_col;        /* A(m,k) = a[m a_row + k a_col] */
+    const float *b; size_t ldb;
+    float *c; size_t ldc;
+    tile_mode mode;
+    const float *factor;                        /* (M), for JOIN; NULL: ones */
+} tile_product;
+
+/* rows rows of C from row m on, vecs registers wide from column n on.  Rows behind
+ * the last are computed as copies of it and not stored. */
+INLINE void product_strip(const tile_product *t, int m, int n, int rows, int vecs)
+{
+    const float *a[STRIP_ROWS], *b = t->b + n;
+    vmask last = vtail(t->N - n - (vecs - 1) * VW);
+    vec c[STRIP_ROWS][STRIP_VECS];
+    UNROLL for (int r = 0; r < rows; r++) {
+        size_t row = (size_t)lesser(m + r, t->M - 1);
+        a[r] = t->a + row * t->a_row;
+        const float *from = t->c + row * t->ldc + n;
+        UNROLL for (int v = 0; v < vecs; v++) {
+            c[r][v] = t->mode == FRESH ? vzero() : v < vecs - 1 ? vload(from + v * VW) : vload_mask(from + v * VW, last);
+            if (t->mode == JOIN && t->factor) c[r][v] = vmul(c[r][v], vset1(t->factor[row]));
+        }
+    }
+    for (int k = 0; k < t->K; k++, b += t->ldb) {
+        vec x[STRIP_VECS];
+        UNROLL for (int v = 0; v < vecs; v++) x[v] = v < vecs - 1 ? vload(b + v * VW) : vload_mask(b + v * VW, last);
+        UNROLL for (int r = 0; r < rows; r++) {
+            vec y = vset1(a[r][(size_t)k * t->a_col]);
+            UNROLL for (int v = 0; v < vecs; v++) c[r][v] = vfma(y, x[v], c[r][v]);
+        }
+    }
+    UNROLL for (int r = 0; r < rows; r++) {
+        if (m + r >= t->M) return;
+        float *to = t->c + (size_t)(m + r) * t->ldc + n;
+        UNROLL for (int v = 0; v < vecs - 1; v++) vstore(to + v * VW, c[r][v]);
+        vstore_mask(to + (vecs - 1) * VW, last, c[r][vecs - 1]);
+    }
+}
+
+INLINE void product_columns(const tile_product *t, int n, int vecs)
+{
+    if (t->M == 1) product_strip(t, 0, n, 1, vecs);
+    else for (int m = 0; m < t->M; m += STRIP_ROWS) product_strip(t, m, n, STRIP_ROWS, vecs);
+}
+
+static void product(tile_product t)
+{
+    for (int n = 0; n < t.N; n += STRIP_VECS * VW)
+        switch (lesser(pieces((size_t)(t.N - n), VW), STRIP_VECS)) {
+        case 1: product_columns(&t, n, 1); break;
+        case 2: product_columns(&t, n, 2); break;
+#if VW == 16
+        case 3: product_columns(&t, n, 3); break;
+        case 4: product_columns(&t, n, 4); break;
+#endif
+        }
+}
+
+/* to (width, TILE) = the transpose of rows row[0] .. row[n-1]; up to whole registers
+ * columns behind n repeat the last row. */
+static void transpose_tile(float *to, const float *const row[TILE], int n, int width)
+{
+    for (int r = 0; r < n; r += VW) {
+        const float *from[VW];
+        for (int i = 0; i < VW; i++) from[i] = row[lesser(r + i, n - 1)];
+        int k = 0;
+        for (vec quad[4]; k + 4 <= width; k += 4) {
+            vtranspose_quad(quad, from, k);
+            for (int i = 0; i < 4; i++) vstore(to + (k + i) * TILE + r, quad[i]);
+        }
+        for (; k < width; k++)
+            for (int i = 0; i < VW; i++) to[k * TILE + r + i] = from[i][k];
+    }
+}
+
+INLINE uint64_t attention_key(const attention_args *a, int row, int head)
+{
+    return key_of(key_of(a->row_key[row], a->layer_key), (uint64_t)head);
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* Moving rows: embeddings, cache writes, dropout. */
+#include "base/threads.h"
+#include "kernels/vector/vec_random.h"
+#include "kernels/vector/vec_row.h"
+#include "kernels/vector/vector.h"
+
+typedef struct {
+    float *to; const float *from;
+    size_t to_stride, from_stride;
+    const int *to_index, *from_index;           /* NULL: row r itself */
+    bool add;
+    int rows, width;
+} move;
+
+static void move_rows(void *context, int task)
+{
+    const move *c = context;
+    int block = rows_in_piece(c->width), first = task * block, end = lesser(c->rows, first + block);
+    for (int r = first; r < end; r++) {
+        float *to = c->to + (size_t)(c->to_index ? c->to_index[r] : r) * c->to_stride;
+        const float *from = c->from + (size_t)(c->from_index ? c->from_index[r] : r) * c->from_stride;
+        for (int i = 0; i < c->width; i += VW) vstore_add(to + i, c->width - i, c->add, vload_n(from + i, c->width - i));
+    }
+}
+
+static void move_all(move c)
+{
+    parallel_for(pieces((size_t)c.rows, (size_t)rows_in_piece(c.width)), move_rows, &c);
+}
+
+void LEVEL(gather)(real *y, bool add, const real *table, const int *index, int rows, int width)
+{
+    move_all((move){ .to = y, .from = table, .to_stride = (size_t)width, .from_stride = (size_t)width,
+                     .from_index = index, .add = add, .rows = rows, .width = width });
+}
+
+void LEVEL(put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width)
+{
+    move_all((move){ .to = dst, .from = src, .to_stride = dst_stride, .from_stride = src_stride,
+                     .to_index = index, .rows = rows, .width = width });
+}
+
+/* ---- scatter: a task owns a slice of the columns, so rows may meet in one row of the table ---- */
+
+enum { SLICE = 64 };
+
+typedef struct { float *table; const float *dy; const int *index; int rows, width; size_t size; } scattering;
+
+static void clear_piece(void *context, int task)
+{
+    const scattering *c = context;
+    span s = span_of(c->size, task);
+    for (int i = 0; i < s.n; i += VW) vstore_n(c->table + s.first + i, s.n - i, vzero());
+}
+
+static void scatter_slice(void *context, int task)
+{
+    const scattering *c = context;
+    int first = task * SLICE, n = lesser(c->width - first, SLICE);
+    for (int r = 0; r < c->rows; r++) {
+        float *to = c->table + (size_t)c->index[r] * (size_t)c->width + first;
+        const float *from = c->dy + (size_t)r * (size_t)c->width + first;
+        for (int i = 0; i < n; i += VW) vstore_add(to + i, n - i, true, vload_n(from + i, n - i));
+    }
+}
+
+void LEVEL(scatter)(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows)
+{
+    scattering c = { .table = dtable, .dy = dy, .index = index, .rows = rows, .width = width,
+                     .size = (size_t)table_rows * (size_t)width };
+    if (!add) parallel_for(pieces(c.size, PIECE), clear_piece, &c);
+    parallel_for(pieces((size_t)width, SLICE), scatter_slice, &c);
+}
+
+/* ---- dropout ---- */
+
+typedef struct { float *y; bool add; const float *x; float p; const uint64_t *row_key; uint64_t layer_key; int rows, width; } dropping;
+
+static void drop_rows(void *context, int task)
+{
+    const dropping *c = context;
+    int block = rows_in_piece(c->width), first = task * block, end = lesser(c->rows, first + block);
+    uint64_t from = keep_from(c->p);
+    vec divisor = vset1(1 - c->p);
+    for (int r = first; r < end; r++) {
+        uint64_t key = key_of(c->row_key[r], c->layer_key);
+        size_t row = (size_t)r * (size_t)c->width;
+        for (int i = 0; i < c->width; i += VW) {
+            int n = c->width - i;
+            vec kept = vselect(keep_run(key, (uint64_t)i, from), vdiv(vload_n(c->x + row + i, n), divisor), vzero());
+            vstore_add(c->y + row + i, n, c->add, kept);
+        }
+    }
+}
+
+void LEVEL(dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width)
+{
+    dropping c = { y, add, x, p, row_key, layer_key, rows, width };
+    parallel_for(pieces((size_t)rows, (size_t)rows_in_piece(width)), drop_rows, &c);
+}

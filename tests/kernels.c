@@ -1,0 +1,467 @@
+/* Every kernel at every level this machine has: against sums in double written
+ * here, with random shapes, canaries around every buffer, NaN where a result must
+ * overwrite; and the bytes for any number of threads. */
+#include "kernels_check.h"
+#include <math.h>
+#include <stdlib.h>
+
+static const double slope_tolerance = sizeof(real) == 8 ? 1e-10 : 1e-5;      /* finite differences of plain_slope */
+
+/* ---- rows -------------------------------------------------------------------------------- */
+
+static void gather(const kernels *k)
+{
+    EACH_FLAG(add) {
+        int rows = size_up_to(300), width = size_up_to(200), table = size_up_to(50);
+        size_t n = (size_t)rows * (size_t)width;
+        real *x = filled((size_t)table * (size_t)width, 1), *y = target(n, add);
+        int *index = indices((size_t)rows, table);
+        double *want = prior(y, n, add);
+        for (size_t i = 0; i < n; i++) want[i] += (double)x[(size_t)index[i / (size_t)width] * (size_t)width + i % (size_t)width];
+        k->gather(y, add, x, index, rows, width);
+        expect("gather", y, want, n, TOLERANCE);
+    }
+}
+
+static void scatter(const kernels *k)
+{
+    EACH_FLAG(add) {
+        int rows = size_up_to(300), width = size_up_to(200), table = size_up_to(50);
+        size_t n = (size_t)table * (size_t)width;
+        real *dy = filled((size_t)rows * (size_t)width, 1), *dtable = target(n, add);
+        int *index = indices((size_t)rows, table);
+        double *want = prior(dtable, n, add);
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < width; c++) want[index[r] * width + c] += (double)dy[r * width + c];
+        k->scatter(dtable, add, dy, index, rows, width, table);
+        expect("scatter", dtable, want, n, TOLERANCE);
+    }
+}
+
+static void put_rows(const kernels *k)
+{
+    int rows = size_up_to(40), width = size_up_to(200), table = rows + below(20), stride = width + below(9), from_stride = width + below(9);
+    size_t n = (size_t)table * (size_t)stride;
+    real *dst = filled(n, 1), *src = filled((size_t)rows * (size_t)from_stride, 1);
+    int *index = indices((size_t)rows, 1), first = below(table - rows + 1);
+    double *want = doubles(dst, n);
+    for (int r = 0; r < rows; r++) {
+        index[r] = first + rows - 1 - r;
+        for (int c = 0; c < width; c++) want[index[r] * stride + c] = (double)src[r * from_stride + c];
+    }
+    k->put_rows(dst, (size_t)stride, index, src, (size_t)from_stride, rows, width);
+    expect("put_rows", dst, want, n, 0);
+}
+
+static void dropout(const kernels *k)
+{
+    static const double rates[] = { 0, 0.1, 0.5, 0.9 };
+    EACH_FLAG(add) {
+        int rows = size_up_to(60), width = size_up_to(300);
+        size_t n = (size_t)rows * (size_t)width;
+        real *x = filled(n, 1), *y = target(n, add), p = (real)rates[below(4)];
+        uint64_t *row_key = keys((size_t)rows), layer = 17;
+        double *want = prior(y, n, add);
+        for (size_t i = 0; i < n; i++)
+            if (random_unit(key_of(row_key[i / (size_t)width], layer), i % (size_t)width) >= (double)p) want[i] += (double)x[i] / (1 - (double)p);
+        k->dropout(y, add, x, p, row_key, layer, rows, width);
+        expect("dropout", y, want, n, TOLERANCE);
+    }
+}
+
+/* ---- elementwise ------------------------------------------------------------------------- */
+
+static void copy_and_sum(const kernels *k)
+{
+    EACH_FLAG(add) {
+        size_t n = (size_t)size_up_to(50000);
+        real *a = filled(n, 1), *b = filled(n, 1), *y = target(n, add), *z = blank(n);
+        double *want = prior(y, n, add), *total = doubles(a, n);
+        for (size_t i = 0; i < n; i++) want[i] += (double)a[i], total[i] += (double)b[i];
+        k->copy(y, add, a, n);
+        k->sum(z, a, b, n);
+        expect("copy", y, want, n, TOLERANCE);
+        expect("sum", z, total, n, TOLERANCE);
+        k->sum(a, a, b, n);
+        expect_same("sum in place", a, z, n);
+    }
+}
+
+static void activations(const kernels *k)
+{
+    EACH_ACT(act) EACH_FLAG(add) {
+        size_t n = (size_t)size_up_to(40000);
+        real *x = filled(n, 7), *dy = filled(n, 1), *y = blank(n), *dx = target(n, add);
+        double *value = doubles(NULL, n), *gradient = prior(dx, n, add);
+        for (size_t i = 0; i < n; i++) {
+            value[i] = plain_act(act, (double)x[i]);
+            gradient[i] += (double)dy[i] * plain_slope(act, (double)x[i]);
+        }
+        k->act(y, x, act, n);
+        k->act_backward(dx, add, dy, x, act, n);
+        expect("act", y, value, n, TOLERANCE);
+        expect("act_backward", dx, gradient, n, slope_tolerance);
+        if (!add) k->act_backward(dy, false, dy, x, act, n), expect_same("act_backward in place", dy, dx, n);
+    }
+}
+
+static void gated(const kernels *k)
+{
+    EACH_ACT(act) EACH_FLAG(add) {
+        size_t n = (size_t)size_up_to(40000);
+        bool add_up = below(2);
+        real *gate = filled(n, 7), *up = filled(n, 1), *dy = filled(n, 1), *y = blank(n), *dgate = target(n, add), *dup = target(n, add_up);
+        double *value = doubles(NULL, n), *want_gate = prior(dgate, n, add), *want_up = prior(dup, n, add_up);
+        for (size_t i = 0; i < n; i++) {
+            value[i] = plain_act(act, (double)gate[i]) * (double)up[i];
+            want_gate[i] += (double)dy[i] * (double)up[i] * plain_slope(act, (double)gate[i]);
+            want_up[i] += (double)dy[i] * plain_act(act, (double)gate[i]);
+        }
+        k->glu(y, gate, up, act, n);
+        k->glu_backward(dgate, add, dup, add_up, dy, gate, up, act, n);
+        expect("glu", y, value, n, TOLERANCE);
+        expect("glu_backward, gate", dgate, want_gate, n, slope_tolerance);
+        expect("glu_backward, up", dup, want_up, n, TOLERANCE);
+    }
+}
+
+/* Far out, at NaN, and within 2e-7 of the exact GELU. */
+static void activation_limits(const kernels *k)
+{
+    enum { N = 20001 };
+    real *x = blank(N), *y = blank(N), *dx = blank(N), *one = filled(N, 1);
+    for (int i = 0; i < N; i++) x[i] = (real)((i - N / 2) * 6.0 / (N / 2)), one[i] = 1;
+    k->act(y, x, ACT_GELU_ERF, N);
+    double worst = 0;
+    for (int i = 0; i < N; i++) worst = fmax(worst, fabs((double)y[i] - plain_act(ACT_GELU_ERF, (double)x[i])) - (fabs((double)x[i]) > 4 ? 6e-8 * fabs((double)x[i]) : 0));
+    CHECK_MSG(worst <= 2e-7, "GELU at %s is off by %.3g", k->name, worst);
+    static const double far[] = { 1e4, -1e4, 1e15, -1e15, 90, -90, 0, NAN };
+    EACH_ACT(act) {
+        for (int i = 0; i < 8; i++) x[i] = (real)far[i];
+        k->act(y, x, act, 8);
+        k->act_backward(dx, false, one, x, act, 8);
+        for (int i = 0; i < 6; i += 2) CHECK_MSG(y[i] == x[i] && dx[i] == 1, "act %d at %s: %g %g", act, k->name, (double)y[i], (double)dx[i]);
+        for (int i = 1; act && i < 6; i += 2) CHECK_MSG(fabs((double)y[i]) < 1e-30 && fabs((double)dx[i]) < 1e-30, "act %d at %s: %g %g", act, k->name, (double)y[i], (double)dx[i]);
+        CHECK(y[6] == 0 && isnan(y[7]));
+    }
+}
+
+/* ---- norms ------------------------------------------------------------------------------- */
+
+/* One row, forward and backward, from the definition: xhat's derivative is
+ * rstd (I - 1/width - xhat xhat^T / width), without the first part for RMSNorm. */
+static void plain_norm(double *y, double *dx, double *xhat, double *statistic, const double *x, const double *dy,
+                       const double *w, const double *b, double eps, bool centred, int width)
+{
+    double mean = 0, square = 0, g_mean = 0, g_dot = 0;
+    for (int c = 0; centred && c < width; c++) mean += x[c] / width;
+    for (int c = 0; c < width; c++) square += pow(x[c] - mean, 2) / width;
+    double rstd = 1 / sqrt(square + eps);
+    for (int c = 0; c < width; c++) {
+        xhat[c] = (x[c] - mean) * rstd;
+        y[c] = xhat[c] * w[c] + b[c];
+        g_mean += dy[c] * w[c] / width;
+        g_dot += dy[c] * w[c] * xhat[c] / width;
+    }
+    for (int c = 0; c < width; c++) dx[c] += rstd * (dy[c] * w[c] - (centred ? g_mean : 0) - xhat[c] * g_dot);
+    statistic[0] = mean;
+    statistic[1] = rstd;
+}
+
+static void one_norm(const kernels *k, bool centred, bool affine, bool bias, bool add, bool add_param)
+{
+    int rows = size_up_to(150), width = 1 + size_up_to(400);
+    size_t n = (size_t)rows * (size_t)width, wide = (size_t)width;
+    real *x = filled(n, 3), *w = affine ? filled(wide, 1) : NULL, *b = bias ? filled(wide, 1) : NULL, *dy = filled(n, 1), eps = (real)1e-5;
+    for (size_t i = 0; i < n; i++) x[i] += (real)(i / wide % 3);
+    real *y = blank(n), *dx = target(n, add), *dw = target(wide, add_param), *db = target(wide, add_param);
+    exact *mean = blank((size_t)rows), *rstd = blank((size_t)rows);
+    double *want_y = doubles(NULL, n), *want_dx = prior(dx, n, add), *want_dw = prior(dw, wide, add_param), *want_db = prior(db, wide, add_param);
+    double *dx64 = doubles(x, n), *dy64 = doubles(dy, n), *w64 = doubles(w, wide), *b64 = doubles(b, wide), *xhat = doubles(NULL, wide);
+    double *want_mean = doubles(NULL, (size_t)rows), *want_rstd = doubles(NULL, (size_t)rows);
+    for (size_t c = 0; !affine && c < wide; c++) w64[c] = 1;
+    for (int r = 0; r < rows; r++) {
+        size_t i = (size_t)r * wide;
+        double statistic[2];
+        plain_norm(want_y + i, want_dx + i, xhat, statistic, dx64 + i, dy64 + i, w64, b64, (double)eps, centred, width);
+        want_mean[r] = statistic[0];
+        want_rstd[r] = statistic[1];
+        for (size_t c = 0; c < wide; c++) want_dw[c] += dy64[i + c] * xhat[c], want_db[c] += dy64[i + c];
+    }
+    if (centred) {
+        k->layer_norm(y, mean, rstd, x, w, b, eps, rows, width);
+        k->layer_norm_backward(dx, add, affine ? dw : NULL, bias ? db : NULL, add_param, dy, x, w, mean, rstd, rows, width);
+        expect("mean", mean, want_mean, (size_t)rows, TOLERANCE);
+    } else {
+        k->rms_norm(y, rstd, x, w, eps, rows, width);
+        k->rms_norm_backward(dx, add, affine ? dw : NULL, add_param, dy, x, w, rstd, rows, width);
+    }
+    expect("norm", y, want_y, n, TOLERANCE);
+    expect("rstd", rstd, want_rstd, (size_t)rows, TOLERANCE);
+    expect("norm_backward", dx, want_dx, n, TOLERANCE);
+    if (affine) expect("norm_backward, dw", dw, want_dw, wide, TOLERANCE);
+    if (bias) expect("norm_backward, db", db, want_db, wide, TOLERANCE);
+}
+
+static void norms(const kernels *k)
+{
+    EACH_FLAG(centred) EACH_FLAG(affine) EACH_FLAG(add) for (int i = 0; i < 3; i++)
+        one_norm(k, centred, affine, centred && affine && i, add, i == 1);
+}
+
+/* ---- positions --------------------------------------------------------------------------- */
+
+static void rope(const kernels *k)
+{
+    EACH_FLAG(add) EACH_FLAG(inverse) {
+        int rows = size_up_to(60), heads = size_up_to(5), half = size_up_to(40), D = 2 * half + size_up_to(20) - 1, length = 50;
+        size_t n = (size_t)rows * (size_t)heads * (size_t)D;
+        real *x = filled(n, 1), *y = target(n, add);
+        exact *table = blank((size_t)(length * 2 * half));
+        int *pos = indices((size_t)rows, length);
+        double *want = prior(y, n, add), sign = inverse ? -1 : 1;
+        for (int p = 0; p < length; p++)
+            for (int i = 0; i < half; i++) {
+                double angle = p * pow(10000, -(double)i / half);
+                table[p * 2 * half + i] = (exact)cos(angle);
+                table[p * 2 * half + half + i] = (exact)sin(angle);
+            }
+        for (size_t at = 0; at < n; at += (size_t)D)
+            for (int i = 0; i < D; i++) {
+                const exact *angle = table + pos[at / (size_t)(heads * D)] * 2 * half;
+                const real *v = x + at;
+                if (i < half)          want[at + (size_t)i] += (double)v[i] * (double)angle[i] - sign * (double)v[i + half] * (double)angle[half + i];
+                else if (i < 2 * half) want[at + (size_t)i] += (double)v[i] * (double)angle[i - half] + sign * (double)v[i - half] * (double)angle[i];
+                else                   want[at + (size_t)i] += (double)v[i];
+            }
+        k->rope(y, add, x, table, pos, inverse, rows, heads, D, 2 * half);
+        expect("rope", y, want, n, TOLERANCE);
+        if (!add) k->rope(x, false, x, table, pos, inverse, rows, heads, D, 2 * half), expect_same("rope in place", x, y, n);
+    }
+}
+
+/* ---- Pattention -------------------------------------------------------------------------- */
+
+/* s, stat and da of one row from the definitions. */
+static void plain_theta(double *s, double *stat, double *da, const double *a, const double *ds, theta_kind kind, double tau2, int n)
+{
+    double max = -INFINITY, sum = 0, square = 0, dot = 0, tau = sqrt(tau2);
+    for (int i = 0; i < n; i++) {
+        max = fmax(max, a[i]);
+        square += pow(kind == THETA_GELU_L2 ? plain_act(ACT_GELU_ERF, a[i]) : a[i], 2);
+    }
+    for (int i = 0; i < n; i++) sum += exp(a[i] - max);
+    double rho = sqrt(square), f = rho > 0 ? tau / rho : 0;
+    *stat = kind == THETA_SOFTMAX ? max + log(sum) : rho;
+    for (int i = 0; i < n; i++) {
+        if (kind == THETA_SOFTMAX)      s[i] = tau2 * exp(a[i] - max) / sum, dot += ds[i] * s[i] / tau2;
+        else if (kind == THETA_L2_GELU) s[i] = plain_act(ACT_GELU_ERF, a[i] * f), dot += ds[i] * plain_slope(ACT_GELU_ERF, a[i] * f) * a[i];
+        else                            s[i] = plain_act(ACT_GELU_ERF, a[i]) * f, dot += ds[i] * plain_act(ACT_GELU_ERF, a[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        if (kind == THETA_SOFTMAX)      da[i] = s[i] * (ds[i] - dot);
+        else if (kind == THETA_L2_GELU) da[i] = rho > 0 ? f * (ds[i] * plain_slope(ACT_GELU_ERF, a[i] * f) - a[i] * dot / square) : 0;
+        else da[i] = rho > 0 ? f * (ds[i] - plain_act(ACT_GELU_ERF, a[i]) * dot / square) * plain_slope(ACT_GELU_ERF, a[i]) : 0;
+    }
+}
+
+static void one_theta(const kernels *k, theta_kind kind, int rows, int n, double deviation)
+{
+    size_t size = (size_t)rows * (size_t)n;
+    real *a = filled(size, deviation * sqrt(3)), *ds = filled(size, 1), *s = blank(size), *da = blank(size), tau2 = (real)(kind == THETA_GELU_L2 ? n + 3 : n);
+    exact *stat = blank((size_t)rows);
+    for (int i = 0; rows > 2 && i < n; i++) a[n + i] = 0;
+    double *a64 = doubles(a, size), *ds64 = doubles(ds, size), *want_s = doubles(NULL, size), *want_da = doubles(NULL, size), *want_stat = doubles(NULL, (size_t)rows);
+    for (int r = 0; r < rows; r++) {
+        size_t i = (size_t)r * (size_t)n;
+        plain_theta(want_s + i, want_stat + r, want_da + i, a64 + i, ds64 + i, kind, (double)tau2, n);
+    }
+    k->theta(s, stat, a, kind, tau2, rows, n);
+    k->theta_backward(da, ds, a, stat, kind, tau2, rows, n);
+    expect("theta", s, want_s, size, TOLERANCE);
+    expect("theta, stat", stat, want_stat, (size_t)rows, TOLERANCE);
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < size; i++) worst = fmax(worst, fabs((double)s[i] - want_s[i])), largest = fmax(largest, fabs(want_s[i]));
+    CHECK_MSG(worst <= 2e-6 * largest, "theta %d of %d at %s, deviation %g: off by %.3g of %.3g", kind, n, k->name, deviation, worst, largest);
+    if (n > 1 && deviation < 100) expect("theta_backward", da, want_da, size, 10 * slope_tolerance);
+    k->theta_backward(ds, ds, a, stat, kind, tau2, rows, n);
+    expect_same("theta_backward in place", ds, da, size);
+    k->theta(a, stat, a, kind, tau2, rows, n);
+    expect_same("theta in place", a, s, size);
+}
+
+static void theta(const kernels *k)
+{
+    static const int widths[] = { 1, 7, 64, 768, 8620 };
+    static const double deviations[] = { 1e-6, 1, 1e3 };
+    for (theta_kind kind = THETA_L2_GELU; kind <= THETA_SOFTMAX; kind++)
+        for (int w = 0; w < 5; w++)
+            for (int d = 0; d < 3; d++) one_theta(k, kind, 4, widths[w], deviations[d]);
+    for (int i = 0; i < 6; i++) one_theta(k, (theta_kind)(i % 3), size_up_to(70), size_up_to(900), 1);
+}
+
+/* Scaling the scores leaves L2-then-GELU as it is; its gradient is orthogonal to the
+ * scores; a row of zeros gives zeros; large scores stay finite under softmax. */
+static void theta_identities(const kernels *k)
+{
+    enum { ROWS = 5, N = 333 };
+    real *a = filled(ROWS * N, 2), *b = twin(a, ROWS * N), *ds = filled(ROWS * N, 1), *s = blank(ROWS * N), *t = blank(ROWS * N), *da = blank(ROWS * N);
+    exact *stat = blank(ROWS);
+    for (int i = 0; i < ROWS * N; i++) b[i] *= 8;
+    k->theta(s, stat, a, THETA_L2_GELU, N, ROWS, N);
+    k->theta_backward(da, ds, a, stat, THETA_L2_GELU, N, ROWS, N);
+    k->theta(t, stat, b, THETA_L2_GELU, N, ROWS, N);
+    expect_same("theta of scaled scores", s, t, ROWS * N);
+    double dot = 0, norm_a = 0, norm_da = 0;
+    for (int i = 0; i < N; i++) dot += (double)a[i] * (double)da[i], norm_a += pow((double)a[i], 2), norm_da += pow((double)da[i], 2);
+    CHECK_MSG(fabs(dot) <= 1e-6 * sqrt(norm_a * norm_da), "<a, da> at %s: %.3g", k->name, dot / sqrt(norm_a * norm_da));
+    for (theta_kind kind = THETA_L2_GELU; kind <= THETA_GELU_L2; kind++) {
+        for (int i = 0; i < N; i++) a[i] = 0;
+        k->theta(s, stat, a, kind, N, 1, N);
+        k->theta_backward(da, ds, a, stat, kind, N, 1, N);
+        for (int i = 0; i < N; i++) CHECK(s[i] == 0 && da[i] == 0);
+    }
+    for (int i = 0; i < N; i++) a[i] = (real)(i % 2 ? 1e4 : -1e4);
+    k->theta(s, stat, a, THETA_SOFTMAX, N, 1, N);
+    k->theta_backward(da, ds, a, stat, THETA_SOFTMAX, N, 1, N);
+    for (int i = 0; i < N; i++) CHECK(isfinite(s[i]) && isfinite(da[i]));
+}
+
+/* ---- loss -------------------------------------------------------------------------------- */
+
+static void cross_entropy(const kernels *k)
+{
+    static const int vocabs[] = { 1, 2, 77, 1000, 50257 };
+    for (int v = 0; v < 5; v++) EACH_FLAG(weighted) {
+        int rows = v == 4 ? 3 : size_up_to(70), vocab = vocabs[v], *wanted = indices((size_t)rows, vocab);
+        size_t n = (size_t)rows * (size_t)vocab;
+        real *x = filled(n, 10), *weight = weighted ? filled((size_t)rows, 1) : NULL, scale = (real)0.37;
+        if (weighted) weight[0] = 0, wanted[0] = -100;
+        exact *loss = blank((size_t)rows), *again = blank((size_t)rows);
+        double *want_loss = doubles(NULL, (size_t)rows), *want = doubles(NULL, n);
+        for (int r = 0; r < rows; r++) {
+            double max = -INFINITY, sum = 0, w = weighted ? (double)weight[r] : 1;
+            const real *row = x + (size_t)r * (size_t)vocab;
+            for (int i = 0; i < vocab; i++) max = fmax(max, (double)row[i]);
+            for (int i = 0; i < vocab; i++) sum += exp((double)row[i] - max);
+            if (w != 0) want_loss[r] = w * (max + log(sum) - (double)row[wanted[r]]);
+            for (int i = 0; i < vocab; i++)
+                want[(size_t)r * (size_t)vocab + (size_t)i] = (double)scale * w * (exp((double)row[i] - max) / sum - (i == wanted[r]));
+        }
+        real *before = twin(x, n);
+        k->cross_entropy(x, again, wanted, weight, false, scale, rows, vocab);
+        expect_same("logits only read", x, before, n);
+        k->cross_entropy(x, loss, wanted, weight, true, scale, rows, vocab);
+        expect_same("loss with and without backward", loss, again, (size_t)rows);
+        if (vocab > 1) expect("cross_entropy", loss, want_loss, (size_t)rows, TOLERANCE);
+        if (vocab > 1) expect("cross_entropy, gradient", x, want, n, TOLERANCE);
+    }
+}
+
+/* ---- parameters -------------------------------------------------------------------------- */
+
+static void adamw(const kernels *k)
+{
+    for (int step = 1; step < 4; step++) {
+        size_t n = (size_t)size_up_to(40000);
+        real *w = filled(n, 1), *m = filled(n, 0.1), *v = filled(n, 0.1), *g = filled(n, 1), *start = twin(w, n);
+        adamw_args a = { .lr = (real)1e-2, .beta1 = (real)0.9, .beta2 = (real)0.95, .eps = (real)1e-8, .weight_decay = (real)0.1, .scale = (real)0.5 };
+        a.correction1 = (real)(1 - pow((double)a.beta1, step));
+        a.correction2 = (real)(1 - pow((double)a.beta2, step));
+        for (size_t i = 0; i < n; i++) v[i] *= v[i];
+        double *want_w = doubles(w, n), *want_m = doubles(m, n), *want_v = doubles(v, n);
+        for (size_t i = 0; i < n; i++) {
+            double d = (double)g[i] * (double)a.scale;
+            want_m[i] += (1 - (double)a.beta1) * (d - want_m[i]);
+            want_v[i] += (1 - (double)a.beta2) * (d * d - want_v[i]);
+            double u = want_m[i] / (double)a.correction1 / (sqrt(want_v[i] / (double)a.correction2) + (double)a.eps);
+            want_w[i] = -(double)a.lr * (u + (double)a.weight_decay * want_w[i]);
+        }
+        k->adamw(w, m, v, g, n, &a);
+        for (size_t i = 0; i < n; i++) want_w[i] += (double)start[i];
+        expect("adamw", w, want_w, n, TOLERANCE / 10);
+        expect("adamw, m", m, want_m, n, TOLERANCE);
+        expect("adamw, v", v, want_v, n, TOLERANCE);
+    }
+}
+
+static void sum_of_squares(const kernels *k)
+{
+    for (int i = 0; i < 6; i++) {
+        size_t n = i ? (size_t)size_up_to(200000) : 5000000;
+        real *x = filled(n, 1), *y = blank(n + 100);
+        double want = 0;
+        for (size_t j = 0; j < n; j++) want += (double)x[j] * (double)x[j];
+        double got = k->sum_of_squares(x, n);
+        real rounded = (real)got;
+        expect("sum_of_squares", &rounded, &want, 1, sizeof(real) == 8 ? 1e-12 : 1e-7);
+        for (size_t j = 0; j < n + 100; j++) y[j] = j < n ? x[j] : 0;
+        CHECK_MSG(k->sum_of_squares(y, n + 100) == got, "zeros behind change the sum of %zu squares at %s", n, k->name);
+        x[n - 1] = (real)NAN;
+        CHECK(isnan(k->sum_of_squares(x, n)));
+        x[n - 1] = (real)INFINITY;
+        CHECK(isinf(k->sum_of_squares(x, n)));
+    }
+}
+
+/* ---- all of them, at every level --------------------------------------------------------- */
+
+typedef void (*subject)(const kernels *k);
+static const char *const levels[] = { "ref", "avx2", "avx512" };
+
+static void at_every_level(subject body)
+{
+    for (int i = 0; i < 3; i++) {
+        const kernels *k = kernels_level(levels[i]);
+        if (!k) continue;
+        check_begin(k);
+        body(k);
+        check_end();
+    }
+}
+
+#define AT_EVERY_LEVEL(body) static void test_##body(void) { at_every_level(body); }
+AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY_LEVEL(dropout) AT_EVERY_LEVEL(copy_and_sum)
+AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limits) AT_EVERY_LEVEL(norms) AT_EVERY_LEVEL(rope)
+AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
+AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
+
+static void same_bytes_for_any_threads(const kernels *k)
+{
+    static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, norms, rope, theta, cross_entropy,
+                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        uint64_t first = 0;
+        for (int threads = 1; threads <= 4; threads++) {
+            threads_set(threads);
+            check_begin(k);
+            all[i](k);
+            uint64_t digest = check_end();
+            if (threads == 1) first = digest;
+            CHECK_MSG(digest == first, "kernel test %zu at %s gives other bytes with %d threads", i, k->name, threads);
+        }
+    }
+    threads_set(0);
+    check_begin(k);
+}
+AT_EVERY_LEVEL(same_bytes_for_any_threads)
+
+#ifdef LITHE_DOUBLE
+void gradients(void);
+#endif
+
+const test tests_kernels[] = {
+    { "kernels: gather", test_gather }, { "kernels: scatter", test_scatter }, { "kernels: put_rows", test_put_rows },
+    { "kernels: dropout", test_dropout }, { "kernels: copy and sum", test_copy_and_sum }, { "kernels: activations", test_activations },
+    { "kernels: gated linear units", test_gated }, { "kernels: activations far out", test_activation_limits },
+    { "kernels: norms", test_norms }, { "kernels: rope", test_rope }, { "kernels: theta", test_theta },
+    { "kernels: theta's identities", test_theta_identities }, { "kernels: cross-entropy", test_cross_entropy },
+    { "kernels: adamw", test_adamw }, { "kernels: sum of squares", test_sum_of_squares },
+    { "kernels: attention", test_attention_forward }, { "kernels: attention's gradient", test_attention_gradient },
+    { "kernels: decoding equals the full pass", test_attention_decoding }, { "kernels: attention with dropout", test_attention_dropout },
+    { "kernels: same bytes for any number of threads", test_same_bytes_for_any_threads },
+#ifdef LITHE_DOUBLE
+    { "kernels: gradients by central differences", gradients },
+#endif
+    { 0 }
+};

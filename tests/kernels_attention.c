@@ -1,0 +1,225 @@
+/* Attention against whole score matrices in double: ragged batches, grouped heads,
+ * cached keys, strides with gaps, dropout; and the bytes of decoding. */
+#include "kernels_check.h"
+#include <math.h>
+#include <stdlib.h>
+
+/* A batch of sequences; gaps between rows keep what they held. */
+typedef struct { attention_args a; int rows, kv_rows, widths[4]; int start[6], kv_start[5], past[5]; } batch;
+
+enum { Q, K, V, O };
+
+static size_t stride_of(const batch *b, int which)
+{
+    const attention_args *a = &b->a;
+    return which == Q ? a->q_stride : which == K ? a->k_stride : which == V ? a->v_stride : a->o_stride;
+}
+
+static size_t size_of(const batch *b, int which)
+{
+    return (size_t)(which == Q || which == O ? b->rows : b->kv_rows) * stride_of(b, which);
+}
+
+/* A result: NaN inside its columns without add, small values in its gaps. */
+static real *result(const batch *b, int which, bool add)
+{
+    real *p = filled(size_of(b, which), 1e-3);
+    for (size_t i = 0; i < size_of(b, which); i++)
+        if (i % stride_of(b, which) < (size_t)b->widths[which]) p[i] = add ? (real)uniform(-1, 1) : (real)NAN;
+    return p;
+}
+
+static double *expected(const batch *b, int which, const real *y, bool add)
+{
+    double *p = doubles(y, size_of(b, which));
+    for (size_t i = 0; !add && i < size_of(b, which); i++)
+        if (i % stride_of(b, which) < (size_t)b->widths[which]) p[i] = 0;
+    return p;
+}
+
+static void make_batch(batch *b, bool causal, bool cached, int longest, int head_dim)
+{
+    attention_args *a = &b->a;
+    *b = (batch){0};
+    a->seqs = 1 + below(4);
+    a->kv_heads = 1 + below(2);
+    a->heads = a->kv_heads * (1 + below(3));
+    a->head_dim = head_dim;
+    a->causal = causal;
+    a->scale = (real)(1 / sqrt(head_dim));
+    a->start = b->start, a->kv_start = b->kv_start, a->past = b->past;
+    for (int s = 0; s < a->seqs; s++) {
+        int queries = s == 1 && below(3) == 0 ? 0 : size_up_to(longest);
+        b->past[s] = cached ? below(longest) : 0;
+        b->kv_start[s] = cached ? b->kv_rows + below(5) : b->rows;
+        b->kv_rows = b->kv_start[s] + b->past[s] + queries;
+        b->start[s + 1] = b->rows += queries;
+    }
+    b->widths[Q] = b->widths[O] = a->heads * head_dim;
+    b->widths[K] = b->widths[V] = a->kv_heads * head_dim;
+    a->q_stride = (size_t)(b->widths[Q] + below(3)), a->k_stride = (size_t)(b->widths[K] + below(3));
+    a->v_stride = (size_t)(b->widths[V] + below(3)), a->o_stride = (size_t)(b->widths[O] + below(3));
+    a->q = filled(size_of(b, Q), 2), a->k = filled(size_of(b, K), 2), a->v = filled(size_of(b, V), 1);
+    a->o = result(b, O, false);
+    a->lse = blank((size_t)(b->rows * a->heads));
+}
+
+static void add_dropout(batch *b, double rate)
+{
+    b->a.dropout = (real)rate;
+    b->a.row_key = keys((size_t)b->rows);
+    b->a.layer_key = 5;
+}
+
+/* ---- the definition ---------------------------------------------------------------------- */
+
+typedef struct { double *o, *lse, *dq, *dk, *dv; } results;        /* dq, dk, dv: NULL for forward only */
+
+static double dot(const real *x, const real *y, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
+    return sum;
+}
+
+static void plain_query(const batch *b, const results *y, int s, int r, int h)
+{
+    const attention_args *a = &b->a;
+    int D = a->head_dim, queries = b->start[s + 1] - b->start[s], kv = h / (a->heads / a->kv_heads);
+    int sees = b->past[s] + (a->causal ? r - b->start[s] + 1 : queries);
+    size_t q = (size_t)r * a->q_stride + (size_t)(h * D), o = (size_t)r * a->o_stride + (size_t)(h * D);
+    double *p = calloc((size_t)sees * 3, sizeof *p), *m = p + sees, *dp = m + sees, max = -INFINITY, sum = 0, delta = 0;
+    uint64_t key = a->dropout > 0 ? key_of(key_of(a->row_key[r], a->layer_key), (uint64_t)h) : 0;
+    for (int j = 0; j < sees; j++) {
+        p[j] = (double)a->scale * dot(a->q + q, a->k + (size_t)(b->kv_start[s] + j) * a->k_stride + kv * D, D);
+        m[j] = !(a->dropout > 0) ? 1 : random_unit(key, (uint64_t)j) >= (double)a->dropout ? 1 / (1 - (double)a->dropout) : 0;
+        max = fmax(max, p[j]);
+    }
+    for (int j = 0; j < sees; j++) sum += exp(p[j] - max);
+    y->lse[r * a->heads + h] = max + log(sum);
+    for (int j = 0; j < sees; j++) {
+        size_t v = (size_t)(b->kv_start[s] + j) * a->v_stride + (size_t)(kv * D);
+        p[j] = exp(p[j] - max) / sum;
+        for (int c = 0; c < D; c++) y->o[o + (size_t)c] += m[j] * p[j] * (double)a->v[v + (size_t)c];
+        if (y->dq) delta += p[j] * (dp[j] = m[j] * dot(a->d_o + o, a->v + v, D));
+    }
+    for (int j = 0; y->dq && j < sees; j++) {
+        size_t at_k = (size_t)(b->kv_start[s] + j) * a->k_stride + (size_t)(kv * D), at_v = (size_t)(b->kv_start[s] + j) * a->v_stride + (size_t)(kv * D);
+        double ds = (double)a->scale * p[j] * (dp[j] - delta);
+        for (size_t c = 0; c < (size_t)D; c++) {
+            y->dq[q + c] += ds * (double)a->k[at_k + c];
+            y->dk[at_k + c] += ds * (double)a->q[q + c];
+            y->dv[at_v + c] += m[j] * p[j] * (double)a->d_o[o + c];
+        }
+    }
+    free(p);
+}
+
+static void plain_attention(const batch *b, const results *y)
+{
+    for (int s = 0; s < b->a.seqs; s++)
+        for (int r = b->start[s]; r < b->start[s + 1]; r++)
+            for (int h = 0; h < b->a.heads; h++) plain_query(b, y, s, r, h);
+}
+
+/* ---- the tests --------------------------------------------------------------------------- */
+
+static const int head_dims[] = { 64, 1, 7, 16, 20, 33, 80, 128, 256 };
+
+static void check_forward(const kernels *k, batch *b)
+{
+    results want = { .o = expected(b, O, b->a.o, false), .lse = doubles(NULL, (size_t)(b->rows * b->a.heads)) };
+    plain_attention(b, &want);
+    k->attention(&b->a);
+    expect("attention", b->a.o, want.o, size_of(b, O), TOLERANCE);
+    expect("attention, lse", b->a.lse, want.lse, (size_t)(b->rows * b->a.heads), TOLERANCE);
+    real *o = b->a.o;
+    b->a.o = result(b, O, false);
+    b->a.lse = NULL;
+    real *again = b->a.o;
+    memcpy(again, o, size_of(b, O) * sizeof *o);
+    k->attention(&b->a);
+    expect_same("attention without lse", again, o, size_of(b, O));
+}
+
+void attention_forward(const kernels *k)
+{
+    EACH_FLAG(causal) EACH_FLAG(cached) for (int i = 0; i < 9; i++) {
+        batch b;
+        make_batch(&b, causal, cached, i < 5 ? 150 : 70, head_dims[i]);
+        check_forward(k, &b);
+    }
+}
+
+static void check_gradient(const kernels *k, batch *b, bool add_dq, bool add_dk, bool add_dv)
+{
+    attention_args *a = &b->a;
+    k->attention(a);
+    a->d_o = filled(size_of(b, O), 1);
+    a->delta = blank((size_t)(b->rows * a->heads));
+    a->add_dq = add_dq, a->add_dk = add_dk, a->add_dv = add_dv;
+    a->dq = result(b, Q, add_dq), a->dk = result(b, K, add_dk), a->dv = result(b, V, add_dv);
+    results want = { .o = expected(b, O, a->o, false), .lse = doubles(NULL, (size_t)(b->rows * a->heads)),
+                     .dq = expected(b, Q, a->dq, add_dq), .dk = expected(b, K, a->dk, add_dk), .dv = expected(b, V, a->dv, add_dv) };
+    plain_attention(b, &want);
+    k->attention_backward(a);
+    expect("attention_backward, dq", a->dq, want.dq, size_of(b, Q), TOLERANCE);
+    expect("attention_backward, dk", a->dk, want.dk, size_of(b, K), TOLERANCE);
+    expect("attention_backward, dv", a->dv, want.dv, size_of(b, V), TOLERANCE);
+}
+
+void attention_gradient(const kernels *k)
+{
+    EACH_FLAG(causal) for (int i = 0; i < 9; i++) {
+        batch b;
+        make_batch(&b, causal, false, i < 5 ? 150 : 70, head_dims[i]);
+        check_gradient(k, &b, i & 1, i & 2, i & 4);
+    }
+}
+
+void attention_dropout(const kernels *k)
+{
+    for (int i = 0; i < 4; i++) {
+        batch b;
+        make_batch(&b, i & 1, false, 100, head_dims[i]);
+        add_dropout(&b, i < 2 ? 0.1 : 0.6);
+        check_forward(k, &b);
+        b.a.lse = blank((size_t)(b.rows * b.a.heads));
+        check_gradient(k, &b, false, false, false);
+    }
+}
+
+/* The last queries of a sequence, alone or a few at a time behind their cache,
+ * have the bytes of the full pass: whatever the group, the length, the company. */
+void attention_decoding(const kernels *k)
+{
+    static const int lengths[] = { 200, 64, 65, 1, 129, 40 };
+    for (int i = 0; i < 6; i++) {
+        batch b;
+        make_batch(&b, true, false, 1, head_dims[i]);
+        attention_args *a = &b.a;
+        int length = lengths[i], seqs = 2;
+        a->seqs = seqs;
+        for (int s = 0; s <= seqs; s++) b.start[s] = s * length;
+        for (int s = 0; s < seqs; s++) b.kv_start[s] = s * length, b.past[s] = 0;
+        b.rows = b.kv_rows = seqs * length;
+        a->q = filled(size_of(&b, Q), 2), a->k = filled(size_of(&b, K), 2), a->v = filled(size_of(&b, V), 1);
+        real *full = a->o = result(&b, O, false), *lse = a->lse = blank((size_t)(b.rows * a->heads));
+        k->attention(a);
+        for (int at = 0, step; at < length; at += step) {
+            batch d = b;
+            attention_args *one = &d.a;
+            step = at % 5 == 4 && at + 3 <= length ? 3 : 1;
+            one->seqs = 1;
+            one->start = d.start, one->past = d.past, one->kv_start = d.kv_start;
+            d.start[0] = 0, d.start[1] = d.rows = step, d.past[0] = at, d.kv_start[0] = length;
+            one->q += (size_t)(length + at) * one->q_stride;
+            one->o = result(&d, O, false);
+            one->lse = blank((size_t)(step * one->heads));
+            k->attention(one);
+            for (int r = 0; r < step; r++)
+                expect_same("a decoded query", one->o + (size_t)r * one->o_stride, full + (size_t)(length + at + r) * a->o_stride, (size_t)b.widths[O]);
+            expect_same("a decoded query, lse", one->lse, lse + (size_t)((length + at) * a->heads), (size_t)(step * a->heads));
+        }
+    }
+}
