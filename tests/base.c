@@ -140,6 +140,18 @@ static void two_callers_share_the_pool(void)
     for (int i = 0; i < 2; i++) pthread_join(other[i], NULL);
 }
 
+static void the_pool_is_resized_while_in_use(void)
+{
+    pthread_t other;
+    threads_set(2);
+    CHECK(!pthread_create(&other, NULL, use_pool, NULL));
+    for (int i = 0; i < 60; i++) {
+        threads_set(1 + i % 4);
+        check_jobs(3);
+    }
+    pthread_join(other, NULL);
+}
+
 static void caller_keeps_its_floating_point_modes(void)
 {
 #ifdef __SSE__
@@ -454,6 +466,7 @@ const test tests_base[] = {
     { "base: every task runs once, for 1 to 4 threads", every_task_runs_once },
     { "base: sleeping workers wake", sleeping_workers_wake },
     { "base: two callers share the pool", two_callers_share_the_pool },
+    { "base: the pool is resized while in use", the_pool_is_resized_while_in_use },
     { "base: the caller keeps its floating-point modes", caller_keeps_its_floating_point_modes },
     { "base: a forked child has workers", a_forked_child_has_workers },
     { "base: threads from the environment", threads_from_the_environment },

@@ -15,7 +15,7 @@
 typedef enum { PLAIN, GZIP, ZSTD } packing;
 typedef struct unpacker unpacker;
 
-/* Reads m, which must outlive it.  name stands in messages. */
+/* Reads m (GZIP or ZSTD), which must outlive it.  name stands in messages. */
 unpacker *unpack_open(const mapping *m, packing kind, const char *name, lithe_error *err);
 /* Up to cap bytes; *got is 0 at the end.  A damaged or cut stream, and one that
  * grows more than 64 MiB + 200 times its packed size, is refused. */

@@ -31,7 +31,7 @@ unpacker *unpack_open(const mapping *m, packing kind, const char *name, lithe_er
         u->started = true;
     }
     if (kind == ZSTD && !(u->zstd = ZSTD_createDStream())) goto memory;
-    if (kind != PLAIN && !m->size) {
+    if (!m->size) {
         fail(err, LITHE_EFORMAT, "%s: is empty, expected %s data", name, kind == GZIP ? "gzip" : "zstd");
         unpack_close(u);
         return NULL;
@@ -84,15 +84,6 @@ static int zstd_some(unpacker *u, char *out, size_t cap, size_t *got, lithe_erro
     return LITHE_OK;
 }
 
-static int copy_some(unpacker *u, char *out, size_t cap, size_t *got)
-{
-    size_t left = u->in->size - u->at;
-    *got = left < cap ? left : cap;
-    for (size_t i = 0; i < *got; i++) out[i] = (char)u->in->data[u->at + i];
-    u->at += *got;
-    return LITHE_OK;
-}
-
 int unpack_read(unpacker *u, char *out, size_t cap, size_t *got, lithe_error *err)
 {
     *got = 0;
@@ -100,14 +91,13 @@ int unpack_read(unpacker *u, char *out, size_t cap, size_t *got, lithe_error *er
     while (!*got && (u->at < u->in->size || u->inside)) {
         size_t at = u->at;
         bool inside = u->inside;
-        int status = u->kind == GZIP ? inflate_some(u, out, cap, got, err)
-                   : u->kind == ZSTD ? zstd_some(u, out, cap, got, err) : copy_some(u, out, cap, got);
+        int status = u->kind == GZIP ? inflate_some(u, out, cap, got, err) : zstd_some(u, out, cap, got, err);
         if (status) return status;
         if (!*got && u->inside && inside && u->at == at)            /* nothing in, nothing out: the rest is missing */
             return fail(err, LITHE_EFORMAT, "%s: ends after %zu bytes in the middle of its packed data", u->name, u->in->size);
     }
     u->out += *got;
-    if (u->kind != PLAIN && u->out > ALLOWANCE && (u->out - ALLOWANCE) / RATIO > u->at)
+    if (u->out > ALLOWANCE && (u->out - ALLOWANCE) / RATIO > u->at)
         return fail(err, LITHE_EFORMAT, "%s: %zu packed bytes have grown to more than %zu: refused, unpack it yourself if you trust it",
                     u->name, u->at, u->out);
     return LITHE_OK;
