@@ -182,7 +182,7 @@ int lithe_model_save(const lithe_model *m, const char *dir, const char *type_nam
     if (!m || !dir || !*dir) return fail(err, LITHE_EINVAL, "saving needs a model and a directory");
     if (!parse_type(type_name, &type)) return fail(err, LITHE_EINVAL, "%s is no type to save a model in; known: f32, bf16, f16", type_name);
     if (path_exists(dir) && !path_is_dir(dir)) return fail(err, LITHE_EINVAL, "%s: is a file, expected a new or empty directory", dir);
-    if (!dir_is_empty(dir)) return fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
+    if (path_exists(dir) && !dir_is_empty(dir)) return fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
     bool ours = !path_exists(dir);
     int status = dir_make(dir, err);
     char *target = status ? NULL : realpath(dir, NULL), *temporary = target ? temporary_beside(target) : NULL;

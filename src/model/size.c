@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { WIDTH_STEP = 32, WIDTHS = 512, LAYERS = 160, KEPT = 64, INNER_STEP = 8 };
-static const double TOLERANCE = 0.05, USUAL_RATIO = 64, LEAST_RATIO = 8, MOST_RATIO = 512, LEAST_SCALE = 0.5, MOST_SCALE = 2;
+static const double TOLERANCE = 0.05, USUAL_RATIO = 64, LEAST_SCALE = 0.5, MOST_SCALE = 2;
 
 typedef struct { int width, layers; double scale, count, cost; } shape;
 
@@ -96,9 +96,8 @@ static bool try_width(search *s, int width)
     if (one < 0) return true;
     double layer = count(s, width, 2, 1) - one, inner = count(s, width, 1, 2) - one;
     for (int layers = 1; layers <= LAYERS && layer > 0; layers++) {
-        double ratio = (double)width / layers, n = one + (layers - 1) * layer;
+        double n = one + (layers - 1) * layer;
         note_nearest(s, n);
-        if (ratio < LEAST_RATIO || ratio > MOST_RATIO) continue;
         shape x = { .width = width, .layers = layers, .scale = 1, .count = n };
         if (fabs(n / s->wish - 1) <= TOLERANCE) keep(s, x);
         if (inner <= 0) continue;
@@ -123,7 +122,10 @@ static json_t *first_exact(const search *s)
 /* "3.2M" */
 static const char *short_number(double n, char text[16])
 {
-    snprintf(text, 16, n < 1e4 ? "%.0f" : n < 1e6 ? "%.3gk" : n < 1e9 ? "%.3gM" : "%.3gG", n < 1e4 ? n : n < 1e6 ? n / 1e3 : n < 1e9 ? n / 1e6 : n / 1e9);
+    static const char *const units[] = { "", "k", "M", "G", "T" };
+    size_t i = 0;
+    for (; n >= 999.5 && i + 1 < sizeof units / sizeof *units; i++) n /= 1000;
+    snprintf(text, 16, "%.3g%s", n, units[i]);
     return text;
 }
 

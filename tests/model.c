@@ -1,0 +1,363 @@
+/* Configurations: published counts, what is refused, what is kept; sizes, plans. */
+#include "model.h"
+#include "base/file.h"
+#include "base/json.h"
+#include <math.h>
+
+const char *const SMALL[SMALL_COUNT] = {
+    "{\"model_type\":\"gpt2\",\"vocab_size\":97,\"n_positions\":24,\"n_embd\":32,\"n_layer\":3,\"n_head\":2}",
+    "{\"model_type\":\"llama\",\"vocab_size\":97,\"max_position_embeddings\":24,\"hidden_size\":32,\"intermediate_size\":88,"
+    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2}",
+    "{\"model_type\":\"tokenformer\",\"vocab_size\":97,\"max_position_embeddings\":24,\"hidden_size\":32,\"num_layers\":2,"
+    "\"num_attention_heads\":2,\"qkv_slot_num\":24,\"proj_slot_num\":20,\"ffn_slot_num\":96}",
+};
+
+const char *own_path(const char *name)
+{
+    static char paths[8][600];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
+    return path;
+}
+
+void put_text(const char *path, const char *text)
+{
+    lithe_error e = { 0 };
+    CHECK_MSG(!file_write(path, text, strlen(text), &e), "%s", e.text);
+}
+
+json_t *get_json(const char *path)
+{
+    lithe_error e = { 0 };
+    json_t *json = json_read(path, 1 << 20, 8, &e);
+    CHECK_MSG(json, "%s", e.text);
+    return json;
+}
+
+static json_t *parse(const char *text) { return json_parse(text, strlen(text), 8, "config.json", NULL); }
+
+/* ---- counts ---------------------------------------------------------------------- */
+
+static void check_count(const char *name, const char *config, size_t expected)
+{
+    lithe_error e = { 0 };
+    json_t *json = parse(config);
+    lithe_model *m = model_declare(arch_find(name), json, "config.json", &e);
+    CHECK_MSG(m && lithe_model_params(m) == expected, "%s: %zu parameters, expected %zu (%s)", config, lithe_model_params(m), expected, e.text);
+    lithe_model_close(m);
+    json_decref(json);
+}
+
+static void test_counts(void)
+{
+    static const struct { int layers, width, heads, slots, ffn; size_t count; } zoo[] = {
+        { 12, 768, 12, 768, 3072, 151881216 },   { 24, 1024, 16, 1024, 4096, 454166528 },  { 32, 1280, 16, 1280, 5120, 903252480 },
+        { 40, 1536, 16, 1536, 6144, 1587219456 }, { 12, 768, 12, 576, 2304, 123569664 },   { 12, 768, 12, 2140, 8560, 354190848 },
+        { 12, 768, 12, 4850, 19400, 753796608 }, { 12, 768, 12, 8620, 34480, 1309705728 }, { 24, 1024, 16, 768, 3072, 353503232 },
+        { 24, 1024, 16, 1792, 7168, 756156416 },
+    };
+    char text[400];
+    for (size_t i = 0; i < sizeof zoo / sizeof *zoo; i++) {
+        snprintf(text, sizeof text, "{\"num_layers\":%d,\"hidden_size\":%d,\"num_attention_heads\":%d,\"qkv_slot_num\":%d,\"proj_slot_num\":%d,\"ffn_slot_num\":%d}",
+                 zoo[i].layers, zoo[i].width, zoo[i].heads, zoo[i].slots, zoo[i].slots, zoo[i].ffn);
+        check_count("tokenformer", text, zoo[i].count);
+    }
+    check_count("gpt2", "{}", 124439808);
+    check_count("gpt2", "{\"n_embd\":1024,\"n_layer\":24,\"n_head\":16}", 354823168);
+    check_count("gpt2", "{\"n_embd\":1280,\"n_layer\":36,\"n_head\":20}", 774030080);
+    check_count("gpt2", "{\"n_embd\":1600,\"n_layer\":48,\"n_head\":25}", 1557611200);
+    check_count("llama", "{}", 6738415616);
+    check_count("llama", "{\"hidden_size\":2048,\"intermediate_size\":5632,\"num_hidden_layers\":22,\"num_attention_heads\":32,\"num_key_value_heads\":4}", 1100048384);
+    check_count("llama", "{\"hidden_size\":4096,\"intermediate_size\":14336,\"num_key_value_heads\":8,\"vocab_size\":128256}", 8030261248);
+}
+
+/* ---- refusals -------------------------------------------------------------------- */
+
+static void test_refused_configs(void)
+{
+    static const struct { const char *arch, *config; lithe_status status; const char *part; } cases[] = {
+        { "gpt2", "{\"n_head\":7}", LITHE_ECONFIG, "config.json: n_head is 7, which does not divide n_embd 768" },
+        { "gpt2", "{\"n_layer\":0}", LITHE_ECONFIG, "config.json: n_layer is 0, expected 1 to" },
+        { "gpt2", "{\"n_layer\":-3}", LITHE_ECONFIG, "n_layer is -3" },
+        { "gpt2", "{\"n_layer\":1000000000}", LITHE_ECONFIG, "n_layer is 1000000000" },
+        { "gpt2", "{\"n_layer\":9223372036854775807}", LITHE_ECONFIG, "n_layer is 9223372036854775807" },
+        { "gpt2", "{\"n_layer\":2.5}", LITHE_ECONFIG, "n_layer is 2.5, expected an integer" },
+        { "gpt2", "{\"n_layer\":\"12\"}", LITHE_ECONFIG, "n_layer is \"12\", expected an integer" },
+        { "gpt2", "{\"n_layer\":[12]}", LITHE_ECONFIG, "n_layer is [12], expected an integer" },
+        { "gpt2", "{\"n_layer\":true}", LITHE_ECONFIG, "n_layer is true, expected an integer" },
+        { "gpt2", "{\"layer_norm_epsilon\":\"1e-5\"}", LITHE_ECONFIG, "layer_norm_epsilon is \"1e-5\", expected a number" },
+        { "gpt2", "{\"activation_function\":\"sin\\n\"}", LITHE_ECONFIG, "activation_function is \"sin\\n\", expected gelu_new|gelu" },
+        { "gpt2", "{\"activation_function\":3}", LITHE_ECONFIG, "activation_function is 3" },
+        { "gpt2", "{\"scale_attn_weights\":1}", LITHE_ECONFIG, "scale_attn_weights is 1, expected true or false" },
+        { "gpt2", "{\"n_layer\":", LITHE_EFORMAT, "config.json: line 1" },
+        { "gpt2", "{\"n_layer\":1,\"n_layer\":2}", LITHE_EFORMAT, "duplicate" },
+        { "gpt2", "[]", LITHE_ECONFIG, "is not a JSON object" },
+        { "gpt2", "{\"model_type\":\"llama\"}", LITHE_ECONFIG, "model_type says llama, gpt2 was asked for" },
+        { "perceptron", "{}", LITHE_EINVAL, "perceptron is not a known architecture; known: gpt2, " },
+        { NULL, "{}", LITHE_ECONFIG, "neither model_type nor architectures" },
+        { NULL, "{\"model_type\":\"a\\u001b[31mb\"}", LITHE_ECONFIG, "model_type says a?[31mb, which is not known here" },
+        { NULL, "{\"architectures\":[\"XForCausalLM\"]}", LITHE_ECONFIG, "architectures says XForCausalLM" },
+        { "llama", "{\"num_key_value_heads\":5}", LITHE_ECONFIG, "num_key_value_heads is 5, which does not divide num_attention_heads 32" },
+        { "llama", "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2.0}}", LITHE_ECONFIG, "yarn" },
+        { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":4096}", LITHE_ECONFIG, "sliding_window" },
+        { "tokenformer", "{\"norm\":\"rmsnorm\"}", LITHE_ECONFIG, "norm is \"rmsnorm\"" },
+        { "tokenformer", "{\"qkv_slot_num\":0}", LITHE_ECONFIG, "qkv_slot_num is 0" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error e = { 0 };
+        lithe_model *m = lithe_model_new(cases[i].arch, cases[i].config, 1, &e);
+        CHECK_MSG(!m, "%s", cases[i].config);
+        check_failure(&e, cases[i].status, cases[i].part);
+        lithe_model_close(m);
+    }
+}
+
+/* Sizes that no machine has end in one line, and at once. */
+static void test_absurd_sizes(void)
+{
+    static const struct { const char *arch, *config; } cases[] = {
+        { "gpt2", "{\"n_embd\":65536,\"n_layer\":1024,\"n_head\":1024,\"vocab_size\":16777216,\"n_positions\":1048576,\"n_inner\":1048576}" },
+        { "llama", "{\"hidden_size\":65536,\"num_hidden_layers\":1024,\"num_attention_heads\":1024,\"head_dim\":4096,\"vocab_size\":16777216,\"intermediate_size\":1048576}" },
+        { "tokenformer", "{\"hidden_size\":65536,\"num_layers\":1024,\"num_attention_heads\":1024,\"qkv_slot_num\":1048576,\"proj_slot_num\":1048576,\"ffn_slot_num\":1048576}" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error e = { 0 };
+        lithe_model *m = lithe_model_new(cases[i].arch, cases[i].config, 1, &e);
+        CHECK_MSG(!m && (e.status == LITHE_ENOMEM || e.status == LITHE_ECONFIG), "%d %s", e.status, e.text);
+        lithe_model_close(m);
+    }
+}
+
+/* ---- what is kept ------------------------------------------------------------------ */
+
+static bool says(json_t *config, const char *key, const char *value)
+{
+    json_t *expected = json_loads(value, JSON_DECODE_ANY, NULL);
+    bool same = json_equal(json_object_get(config, key), expected);
+    if (!same) {
+        char *text = json_dumps(json_object_get(config, key), JSON_ENCODE_ANY);
+        test_say("%s is %s, expected %s", key, text ? text : "absent", value);
+        free(text);
+    }
+    json_decref(expected);
+    return same;
+}
+
+static json_t *config_of(const char *arch_name, const char *config)
+{
+    lithe_error e = { 0 };
+    lithe_model *m = lithe_model_new(arch_name, config, 1, &e);
+    CHECK_MSG(m, "%s", e.text);
+    char *text = lithe_model_config(m);
+    json_t *json = text ? parse(text) : NULL;
+    CHECK(json);
+    free(text);
+    lithe_model_close(m);
+    return json;
+}
+
+static void test_kept_keys(void)
+{
+    json_t *c = config_of("gpt2", "{\"vocab_size\":11,\"n_embd\":8,\"n_head\":2,\"n_layer\":1,\"n_positions\":8,\"n_inner\":null,\"layer_norm_epsilon\":1e-5,"
+                          "\"summary_type\":\"cls_index\",\"task_specific_params\":{\"x\":[1,null,2.5]},\"eos_token_id\":10}");
+    CHECK(says(c, "summary_type", "\"cls_index\"") && says(c, "task_specific_params", "{\"x\":[1,null,2.5]}") && says(c, "eos_token_id", "10"));
+    CHECK(says(c, "model_type", "\"gpt2\"") && says(c, "architectures", "[\"GPT2LMHeadModel\"]"));
+    CHECK(says(c, "n_ctx", "8") && says(c, "n_inner", "null") && says(c, "layer_norm_epsilon", "1e-5") && says(c, "activation_function", "\"gelu_new\""));
+    json_decref(c);
+
+    c = config_of("gpt2", "{\"vocab_size\":11,\"n_embd\":8,\"n_head\":2,\"n_layer\":1,\"n_ctx\":16}");
+    CHECK(says(c, "n_positions", "16") && says(c, "n_ctx", "16") && !json_object_get(c, "n_inner"));
+    json_decref(c);
+
+    c = config_of("tokenformer", SMALL[2]);
+    CHECK(says(c, "pos_emb", "\"rotary\"") && says(c, "norm_activation_type", "\"l2_norm_gelu\"") && says(c, "seq_length", "24"));
+    CHECK(!json_object_get(c, "qkv_tau2"));
+    json_decref(c);
+}
+
+static void test_rope_spellings(void)
+{
+    static const char *const keys = "\"vocab_size\":11,\"hidden_size\":16,\"intermediate_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2";
+    char text[600];
+    snprintf(text, sizeof text, "{%s,\"rope_theta\":500000.0}", keys);
+    json_t *c = config_of("llama", text);
+    CHECK(says(c, "rope_theta", "500000.0") && says(c, "rope_parameters", "{\"rope_type\":\"default\",\"rope_theta\":500000.0}"));
+    CHECK(!json_object_get(c, "lithe_rope_type") && !json_object_get(c, "lithe_qkv_bias"));
+    json_decref(c);
+
+    snprintf(text, sizeof text, "{%s,\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4.0,\"rope_theta\":20000.0}}", keys);
+    c = config_of("llama", text);
+    CHECK(says(c, "rope_theta", "20000.0") && says(c, "rope_scaling", "{\"rope_type\":\"linear\",\"factor\":4.0}"));
+    json_decref(c);
+
+    snprintf(text, sizeof text, "{%s,\"model_type\":\"qwen2\",\"architectures\":[\"Qwen2ForCausalLM\"]}", keys);
+    c = config_of(NULL, text);
+    CHECK(says(c, "model_type", "\"qwen2\"") && says(c, "architectures", "[\"Qwen2ForCausalLM\"]"));
+    json_decref(c);
+}
+
+/* What is written reads back as the same configuration, whatever the spelling it came in. */
+static void test_publish_round_trip(void)
+{
+    static const char *const more[] = {
+        "{\"model_type\":\"gpt2\",\"n_inner\":100,\"activation_function\":\"relu\",\"scale_attn_weights\":false,\"tie_word_embeddings\":false,\"attn_pdrop\":0}",
+        "{\"model_type\":\"mistral\",\"sliding_window\":null,\"num_key_value_heads\":8,\"head_dim\":64}",
+        "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"hidden_act\":\"gelu\"}",
+        "{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}",
+        "{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":128}}",
+        "{\"architectures\":[\"TokenFormerForCausalLM\"],\"norm_activation_type\":\"softmax\",\"qkv_tau2\":300.5,\"seq_length\":77,\"torch_dtype\":\"float16\"}",
+    };
+    for (size_t i = 0; i < SMALL_COUNT + sizeof more / sizeof *more; i++) {
+        lithe_error e = { 0 };
+        json_t *json = parse(i < SMALL_COUNT ? SMALL[i] : more[i - SMALL_COUNT]);
+        const arch *a = config_arch(json, "config.json", &e);
+        CHECK_MSG(a, "%s", e.text);
+        lithe_model *one = model_declare(a, json, "config.json", &e);
+        json_t *written = one ? model_config(one, &e) : NULL;
+        lithe_model *two = written ? model_declare(config_arch(written, "config.json", &e), written, "config.json", &e) : NULL;
+        CHECK_MSG(two && two->arch == a && !memcmp(one->config, two->config, a->config_size), "%zu: %s", i, e.text);
+        lithe_model_close(one);
+        lithe_model_close(two);
+        json_decref(written);
+        json_decref(json);
+    }
+}
+
+/* ---- sizes ------------------------------------------------------------------------- */
+
+static void check_size(const char *name, double wish, int vocab, int context)
+{
+    lithe_error e = { 0 };
+    char *text = lithe_model_size(name, wish, vocab, context, &e);
+    json_t *json = text ? parse(text) : NULL;
+    lithe_model *m = json ? model_declare(arch_find(name), json, "config.json", &e) : NULL;
+    double n = (double)lithe_model_params(m);
+    CHECK_MSG(m && fabs(n / wish - 1) <= 0.05 && lithe_model_vocab(m) == vocab && lithe_model_context(m) == context,
+              "%s %g: %g parameters, vocabulary %d, context %d: %s", name, wish, n, lithe_model_vocab(m), lithe_model_context(m), e.text);
+    lithe_model_close(m);
+    json_decref(json);
+    free(text);
+}
+
+static void test_sizes(void)
+{
+    static const double wishes[] = { 3e5, 1e6, 3e6, 1e7, 3e7, 1.24e8, 1.5e9 };
+    for (int i = 0; lithe_arch_name(i); i++)
+        for (size_t j = 0; j < sizeof wishes / sizeof *wishes; j++) {
+            check_size(lithe_arch_name(i), wishes[j], 257, 128);
+            if (wishes[j] >= 3e6) check_size(lithe_arch_name(i), wishes[j], 4096, 1024);
+            if (wishes[j] >= 1e7) check_size(lithe_arch_name(i), wishes[j], 50257, 1024);
+        }
+}
+
+static void test_impossible_sizes(void)
+{
+    static const struct { const char *arch; double wish; int vocab, context; lithe_status status; const char *part; } cases[] = {
+        { "gpt2", 1e5, 50257, 128, LITHE_ECONFIG, "100k parameters are too few for a gpt2: with a vocabulary of 50257 the smallest has" },
+        { "gpt2", 0, 256, 128, LITHE_EINVAL, "parameters" },
+        { "gpt2", NAN, 256, 128, LITHE_EINVAL, "parameters" },
+        { "gpt2", 1e6, 0, 128, LITHE_EINVAL, "vocabulary" },
+        { "gpt2", 1e6, 256, -1, LITHE_EINVAL, "context" },
+        { "gpt2", 1e6, 256, 2000000000, LITHE_ECONFIG, "context of 2000000000" },
+        { "nothing", 1e6, 256, 128, LITHE_EINVAL, "nothing is not a known architecture" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error e = { 0 };
+        CHECK(!lithe_model_size(cases[i].arch, cases[i].wish, cases[i].vocab, cases[i].context, &e));
+        check_failure(&e, cases[i].status, cases[i].part);
+    }
+}
+
+/* ---- the rest ----------------------------------------------------------------------- */
+
+static void test_fresh_values(void)
+{
+    for (int i = 0; i < SMALL_COUNT; i++) {
+        lithe_error e = { 0 };
+        lithe_model *a = lithe_model_new(NULL, SMALL[i], 7, &e), *b = lithe_model_new(NULL, SMALL[i], 7, &e), *c = lithe_model_new(NULL, SMALL[i], 8, &e);
+        CHECK_MSG(a && b && c, "%s", e.text);
+        CHECK(same_parameters(a, b) && !same_parameters(a, c));
+        CHECK(lithe_model_vocab(a) == 97 && lithe_model_context(a) == 24 && !lithe_model_tokenizer(a));
+        lithe_model_close(a);
+        lithe_model_close(b);
+        lithe_model_close(c);
+    }
+}
+
+static void test_nothing(void)
+{
+    lithe_error e = { .status = LITHE_EIO, .text = "before" };
+    CHECK(!lithe_model_new("gpt2", NULL, 1, &e) && !lithe_model_open("x", NULL, &e) && !lithe_listing_open("x", &e));
+    CHECK(!lithe_model_size("gpt2", 1e6, 256, 64, &e) && !lithe_plan("x", 1, 1, 0, NULL, 0, 0, &e) && lithe_model_save(NULL, "x", NULL, NULL, &e) == LITHE_EIO);
+    CHECK(e.status == LITHE_EIO && !strcmp(e.text, "before"));
+    CHECK(!lithe_model_arch(NULL) && !lithe_model_config(NULL) && !lithe_model_params(NULL) && !lithe_listing_count(NULL) && !lithe_listing_tensor(NULL, 0));
+    CHECK(!lithe_model_open(NULL, NULL, NULL) && !lithe_model_open("/nowhere/at/all", NULL, NULL) && !lithe_listing_open("/nowhere", NULL));
+    CHECK(lithe_model_save(NULL, "x", NULL, NULL, NULL) == LITHE_EINVAL);
+    lithe_model_close(NULL);
+    lithe_listing_close(NULL);
+    CHECK(strcmp(lithe_version(), "0.0.0") > 0);
+}
+
+static void test_plan(void)
+{
+    for (int i = 0; i < SMALL_COUNT; i++) {
+        lithe_error e = { 0 };
+        put_text(own_path("config.json"), SMALL[i]);
+        char *text = lithe_plan(own_path("config.json"), 4, 16, i == 1, i == 2 ? "bf16" : NULL, 1, 0, &e);
+        CHECK_MSG(text && strstr(text, "training, 4 x 16 tokens a step") && strstr(text, "decoding") && strstr(text, "backward"), "%s %s", e.text, text ? text : "");
+        free(text);
+        text = lithe_plan(test_dir(), 4, 16, 0, NULL, 1, 1, &e);
+        json_t *json = text ? json_parse(text, strlen(text), 8, "plan", &e) : NULL, *training = json_object_get(json, "training");
+        CHECK_MSG(json, "%s", e.text);
+        json_int_t parameters = json_integer_value(json_object_get(json, "parameters"));
+        CHECK(json_integer_value(json_object_get(training, "optimizer_bytes")) == 8 * parameters);
+        CHECK(json_real_value(json_object_get(training, "flops")) > 2.0 * 64 * (double)parameters / 2);
+        CHECK((json_int_t)json_array_size(json_object_get(json, "steps")) == json_integer_value(json_object_get(training, "steps")));
+        json_decref(json);
+        free(text);
+        CHECK(!lithe_plan(test_dir(), 4, 25, 0, NULL, 0, 0, &e));
+        check_failure(&e, LITHE_EINVAL, "a context of 1 to 24");
+    }
+}
+
+static void test_doctor(void)
+{
+    char *text = lithe_doctor(0), *json_text_ = lithe_doctor(1);
+    json_t *json = json_text_ ? json_parse(json_text_, strlen(json_text_), 4, "doctor", NULL) : NULL;
+    CHECK(text && strstr(text, "kernels") && strstr(text, "absent"));
+    CHECK(json && json_array_size(json_object_get(json, "levels")) >= 1);
+    free(text);
+    free(json_text_);
+    json_decref(json);
+    double peak = lithe_peak("f32");
+    CHECK_MSG(peak > 1e7 && lithe_peak("f32") >= peak && lithe_peak("f32") <= peak, "%g", peak);
+}
+
+const test tests_model[] = {
+    { "model/parameter counts of the published sizes", test_counts },
+    { "model/configurations that are refused", test_refused_configs },
+    { "model/absurd sizes end in one line", test_absurd_sizes },
+    { "model/unknown keys and other readers' spellings are kept", test_kept_keys },
+    { "model/rotary options in both spellings", test_rope_spellings },
+    { "model/a written configuration reads back the same", test_publish_round_trip },
+    { "model/sizes are met within 5 %", test_sizes },
+    { "model/impossible sizes", test_impossible_sizes },
+    { "model/values depend on seed and name", test_fresh_values },
+    { "model/nothing and stuck errors", test_nothing },
+    { "model/plans", test_plan },
+    { "model/doctor and peak", test_doctor },
+    { "model/golden directories open", test_golden },
+    { "model/saving and opening is bitwise equal", test_round_trip },
+    { "model/bf16 and f16", test_narrow },
+    { "model/tensors that do not fit", test_misfits },
+    { "model/tied heads", test_tied_head },
+    { "model/prefixes and buffers", test_prefixes },
+    { "model/places", test_places },
+    { "model/llama2.c file", test_llama2c },
+    { "model/run stands for its newest complete checkpoint", test_runs },
+    { "model/manifest", test_manifest },
+    { "model/refused targets leave nothing behind", test_save_refusals },
+    { "model/listing", test_listing },
+    { 0 }
+};
