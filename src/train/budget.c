@@ -1,0 +1,62 @@
+/* A budget of seconds becomes a number of steps before the run begins: steps are
+ * timed whose gradients are thrown away, evaluations and checkpoints are taken
+ * off, and what is left is divided.  The number is part of the settings from
+ * step 0 on, so a run that is resumed, elsewhere too, is the same run. */
+#include "train/train.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { TIMED_MOST = 10, TIMED_LEAST = 2, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
+static const double TIMED_SHARE = 0.03, USED_SHARE = 0.95;      /* of the budget: for timing; in all, the rest being for surprises */
+static const double DISK_BYTES_PER_SECOND = 200e6, DISK_SECONDS = 0.05;
+
+static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+
+static double time_step(lithe_trainer *t)
+{
+    double began = seconds_now(), before_norm;
+    for (int i = 0; i < t->model->params->count; i++) t->model->params->items[i]->version++;    /* packed anew, as after an update */
+    trainer_step_loss(t, 1);
+    before_norm = seconds_now();
+    optimizer_norm(&t->optimizer, t->kernels);
+    return seconds_now() - began + WEIGHTS_PASSES * (seconds_now() - before_norm);
+}
+
+static double median_step(lithe_trainer *t, double budget)
+{
+    double times[TIMED_MOST], began = seconds_now();
+    int n = 0;
+    time_step(t);                                           /* the first one meets cold memory */
+    do times[n++] = time_step(t);
+    while (n < TIMED_MOST && (n < TIMED_LEAST || seconds_now() - began < TIMED_SHARE * budget));
+    qsort(times, (size_t)n, sizeof *times, by_size);
+    return times[n / 2];
+}
+
+static double time_evaluation(lithe_trainer *t)
+{
+    uint64_t targets;
+    double began = seconds_now();
+    if (t->valid.graph) trainer_validate(t, &targets);
+    return seconds_now() - began;
+}
+
+/* Evaluations or checkpoints, of which each takes `seconds`: their part of a step, and the whole of those that come
+ * anyway when every is 0 (ten, and the first). */
+static void spread(double seconds, int every, double *per_step, double *fixed)
+{
+    if (every) *per_step += seconds / every;
+    *fixed += seconds * (every ? 1 : 11);
+}
+
+int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
+{
+    double began = seconds_now(), evaluation = time_evaluation(t), per_step = median_step(t, o->seconds), fixed = 0;
+    double save = DISK_SECONDS + 3 * sizeof(real) * (double)params_total(t->model->params) / DISK_BYTES_PER_SECOND;
+    spread(evaluation, o->eval_every, &per_step, &fixed);
+    spread(save, o->save_every, &per_step, &fixed);
+    double left = USED_SHARE * o->seconds - fixed - (seconds_now() - began), steps = floor(left / per_step);
+    if (steps > 1 << 30) return fail(err, LITHE_EINVAL, "%.0f seconds hold more steps than a run may have", o->seconds);
+    settings_length(&t->settings, o, steps > 1 ? (int)steps : 1);
+    return LITHE_OK;
+}

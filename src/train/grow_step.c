@@ -1,0 +1,66 @@
+/* Growing inside a run: weights and moments go through the same map, the plan is
+ * made anew, and the larger model trains on with the steps counted on.  New rows
+ * are born at the present number of updates, from which their bias correction
+ * counts.  Invariant: the checkpoint that follows is complete by itself. */
+#include "base/random.h"
+#include "train/train.h"
+#include <stdlib.h>
+
+void segments_begin(lithe_model *m, int updates, bool reset)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(json_object_get(m->json, "lithe_segments"), i, entry) {
+        const json_t *born = json_object_get(entry, "born");
+        if (reset || (json_is_integer(born) && json_integer_value(born) < 0))
+            json_object_set_new(entry, "born", json_integer(reset ? 0 : updates));
+    }
+}
+
+/* The largest difference between both models' logits over one window. */
+static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, lithe_error *err)
+{
+    feed *f = t->valid.graph ? &t->valid : &t->train;
+    feed_clear(f);
+    if (t->valid.graph) feed_valid(f, t->data, 0);
+    else feed_train(f, t->data, t->settings.seed, 1, 0);
+    return lithe_compare(t->model, large, f->ids, (size_t)f->batch.rows, report, err);
+}
+
+/* The trainer on the larger model, whose moments come from the old ones by the map. */
+static int move_over(lithe_trainer *t, const growth *map, lithe_model *large, lithe_error *err)
+{
+    optimizer *o = &t->optimizer;
+    size_t bytes = o->params->arena_count * sizeof(real);
+    real *m = o->m, *v = o->v;
+    o->m = o->v = NULL;
+    lithe_model *small = t->own_model;                      /* NULL while it is the caller's */
+    segments_begin(large, o->updates, false);
+    t->model = t->own_model = large;
+    int status = trainer_prepare(t, err);
+    if (!status) growth_moments(map, large, m, v, o->m, o->v);
+    big_free(m, bytes);
+    big_free(v, bytes);
+    lithe_model_close(small);
+    return status;
+}
+
+int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
+{
+    progress *p = &t->progress;
+    const planned_growth *g = &t->settings.growths[p->grown];
+    const lithe_grow_options o = { .params = g->params, .factor = g->factor, .method = t->settings.grow_method,
+                                   .seed = key_of(t->settings.seed, (uint64_t)p->step) };
+    growth *map = growth_new(t->model, &o, report, err);
+    lithe_model *large = map ? growth_apply(map, err) : NULL;
+    int status = large ? compare(t, large, report, err) : err ? (int)err->status : LITHE_EINVAL;
+    if (!status) {
+        status = move_over(t, map, large, err);
+        p->grown++;
+        p->grown_at = p->step;
+        p->evaluated = false;
+        p->good_step = -1;                                  /* earlier checkpoints have other shapes */
+    } else lithe_model_close(large);
+    growth_free(map);
+    return status;
+}

@@ -1,0 +1,135 @@
+/* RUN/log.jsonl: one JSON object a line, in the order things happened; `step`
+ * comes first.  Invariant: a line reaches the file by one write, and a line cut
+ * short by a crash is not read but cut away. */
+#include "base/json.h"
+#include "train/run.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { LINE_DEPTH = 8 };
+
+int log_open(run_log *l, const char *run, lithe_error *err)
+{
+    l->fd = -1;
+    l->used = 0;
+    l->path = NULL;
+    if (failed(err)) return err->status;
+    if (!(l->path = path_join(run, "log.jsonl"))) return fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (l->fd < 0) return fail_errno(err, l->path, "write");
+    if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)        /* other failures: a file system without locks */
+        return fail(err, LITHE_EINVAL, "%s: another process is training this run", run);
+    return LITHE_OK;
+}
+
+void log_close(run_log *l)
+{
+    if (l->path && l->fd >= 0) close(l->fd);
+    free(l->path);
+    l->path = NULL;
+    l->fd = -1;
+}
+
+int write_record(int fd, const char *path, const void *data, size_t size, lithe_error *err)
+{
+    ssize_t written;
+    if (failed(err)) return err->status;
+    do written = write(fd, data, size); while (written < 0 && errno == EINTR);
+    if (written >= 0 && (size_t)written < size) errno = ENOSPC;
+    return written >= 0 && (size_t)written == size ? LITHE_OK : fail_errno(err, path, "write");
+}
+
+/* ---- lines ------------------------------------------------------------------------ */
+
+/* Text that does not fit whole is left out with its key: the line stays JSON. */
+static bool append_text(run_log *l, const char *text, size_t n)
+{
+    if (n > sizeof l->text - 2 - l->used) return false;                 /* two bytes for the end of the line */
+    memcpy(l->text + l->used, text, n);
+    l->used += n;
+    return true;
+}
+
+void line_begin(run_log *l, int step)
+{
+    char text[32];
+    l->used = 0;
+    append_text(l, text, (size_t)snprintf(text, sizeof text, "{\"step\": %d", step));
+}
+
+void line_number(run_log *l, const char *key, double value)
+{
+    char text[128];
+    int n = isfinite(value) ? snprintf(text, sizeof text, ", \"%s\": %.9g", key, value) : snprintf(text, sizeof text, ", \"%s\": null", key);
+    append_text(l, text, (size_t)n);
+}
+
+/* What JSON asks for: quotes, backslashes, controls.  Bytes of UTF-8 pass; others never come here. */
+static bool append_escaped(run_log *l, const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        char escape[8];
+        int n = *c == '"' || *c == '\\' ? snprintf(escape, sizeof escape, "\\%c", *c)
+              : *c < 32 || *c == 127    ? snprintf(escape, sizeof escape, "\\u%04x", *c)
+                                        : snprintf(escape, sizeof escape, "%c", *c);
+        if (!append_text(l, escape, (size_t)n)) return false;
+    }
+    return true;
+}
+
+void line_text(run_log *l, const char *key, const char *value)
+{
+    size_t before = l->used;
+    char text[64];
+    int n = snprintf(text, sizeof text, ", \"%s\": \"", key);
+    if (!append_text(l, text, (size_t)n) || !append_escaped(l, value) || !append_text(l, "\"", 1)) l->used = before;
+}
+
+int log_write(run_log *l, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    memcpy(l->text + l->used, "}\n", 2);
+    size_t size = l->used + 2;
+    l->used = 0;
+    return write_record(l->fd, l->path, l->text, size, err);
+}
+
+int log_sync(run_log *l, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    return fsync(l->fd) && errno != EINVAL ? fail_errno(err, l->path, "write") : LITHE_OK;
+}
+
+/* ---- cutting ------------------------------------------------------------------------- */
+
+/* The step a line speaks of, or -1 when it is no line of ours. */
+static int step_of(const char *line, size_t size)
+{
+    json_t *value = json_parse(line, size, LINE_DEPTH, "log.jsonl", NULL);
+    json_t *step = json_object_get(value, "step");
+    json_int_t n = json_is_integer(step) ? json_integer_value(step) : -1;
+    json_decref(value);
+    return n >= 0 && n <= INT32_MAX ? (int)n : -1;
+}
+
+int log_cut(run_log *l, int step, int lines, lithe_error *err)
+{
+    mapping m;
+    int status = file_map(&m, l->path, err), at_step = 0;
+    if (status) return status;
+    const char *text = (const char *)m.data, *end;
+    size_t keep = 0;
+    while (keep < m.size && (end = memchr(text + keep, '\n', m.size - keep))) {
+        int s = step_of(text + keep, (size_t)(end - text) - keep);
+        if (s < 0 || s > step || (s == step && ++at_step > lines)) break;
+        keep = (size_t)(end - text) + 1;
+    }
+    bool cut = keep < m.size;
+    file_unmap(&m);
+    return cut && ftruncate(l->fd, (off_t)keep) ? fail_errno(err, l->path, "shorten") : LITHE_OK;
+}

@@ -1,0 +1,218 @@
+/* AdamW with decoupled decay (Loshchilov & Hutter 2019) over every parameter in
+ * name order, after clipping the gradient to a global norm (Pascanu et al. 2013):
+ *   g <- g min(1, clip / |g|)
+ *   m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  t = updates - born
+ *   w <- w - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay w)
+ * The arena is cut into spans: a parameter, or a segment of its rows with a
+ * birth, a learning-rate factor or a freeze of its own.  What is frozen has no
+ * span: no update, no decay, no share of the norm.
+ * Invariant: padding between parameters is never touched. */
+#include "train/train.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef LITHE_DOUBLE
+#define DT_REAL DT_F64
+#else
+#define DT_REAL DT_F32
+#endif
+
+/* ---- spans ------------------------------------------------------------------------ */
+
+static int by_place(const void *a, const void *b)
+{
+    const segment *x = a, *y = b;
+    if (x->param != y->param) return x->param->data < y->param->data ? -1 : 1;
+    return (x->first > y->first) - (x->first < y->first);
+}
+
+static void add_span(optimizer *o, const param *p, int first, int rows, const segment *s)
+{
+    size_t width = p->count / (size_t)p->rule.dims[0];
+    if (rows <= 0 || p->frozen || (s && s->frozen)) return;
+    o->spans[o->count++] = (span){
+        .first = (size_t)(p->data - o->params->data) + (size_t)first * width,
+        .count = (size_t)rows * width,
+        .born = s ? s->born : 0,
+        .lr_factor = (p->rule.lr_factor > 0 ? p->rule.lr_factor : 1) * (s && s->lr_factor > 0 ? s->lr_factor : 1),
+        .weight_decay = p->rule.decay ? o->settings.weight_decay : 0,
+    };
+}
+
+/* segments are sorted by place; rows between them train by the parameter's own rule. */
+static int make_spans(optimizer *o, const segment *segments, int count, lithe_error *err)
+{
+    o->spans = xalloc((size_t)o->params->count + 2 * (size_t)count, sizeof *o->spans);
+    if (!o->spans) return fail(err, LITHE_ENOMEM, "out of memory for %d parameters", o->params->count);
+    for (int i = 0, k = 0; i < o->params->count; i++) {
+        const param *p = o->params->items[i];
+        int row = 0;
+        for (; k < count && segments[k].param == p; k++) {
+            const segment *s = &segments[k];
+            if (s->first < row || s->rows < 0 || s->rows > p->rule.dims[0] - s->first)
+                return fail(err, LITHE_ECONFIG, "%s: lithe_segments names rows %d to %d of %d, or names rows twice",
+                            p->name, s->first, s->first + s->rows - 1, p->rule.dims[0]);
+            add_span(o, p, row, s->first - row, NULL);
+            add_span(o, p, s->first, s->rows, s);
+            row = s->first + s->rows;
+        }
+        add_span(o, p, row, p->rule.dims[0] - row, NULL);
+    }
+    return LITHE_OK;
+}
+
+int optimizer_segments(optimizer *o, const lithe_model *m, lithe_error *err)
+{
+    segment *segments = NULL;
+    int count = failed(err) ? (int)err->status : model_segments(m, &segments, err);
+    if (count < 0) return count;
+    if (count) qsort(segments, (size_t)count, sizeof *segments, by_place);
+    free(o->spans);
+    o->count = 0;
+    int status = make_spans(o, segments, count, err);
+    free(segments);
+    return status;
+}
+
+int optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, lithe_error *err)
+{
+    *o = (optimizer){ .params = m->params, .settings = *s };
+    int status = failed(err) ? (int)err->status : params_gradients(m->params, err);
+    if (status) return status;
+    size_t bytes = m->params->arena_count * sizeof(real);
+    o->m = big_alloc(bytes);
+    o->v = big_alloc(bytes);
+    if (!o->m || !o->v) status = fail(err, LITHE_ENOMEM, "the optimizer needs %.1f MB more memory than there is", 2e-6 * (double)bytes);
+    if (!status) status = optimizer_segments(o, m, err);
+    if (status) optimizer_close(o);
+    return status;
+}
+
+void optimizer_close(optimizer *o)
+{
+    size_t bytes = o->params ? o->params->arena_count * sizeof(real) : 0;
+    big_free(o->m, bytes);
+    big_free(o->v, bytes);
+    free(o->spans);
+    *o = (optimizer){ 0 };
+}
+
+/* ---- the step ------------------------------------------------------------------------ */
+
+double optimizer_norm(const optimizer *o, const kernels *k)
+{
+    double sum = 0;
+    for (int i = 0; i < o->count; i++) sum += k->sum_of_squares(o->params->grad + o->spans[i].first, o->spans[i].count);
+    return sqrt(sum);
+}
+
+void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
+{
+    const adamw_settings *s = &o->settings;
+    double scale = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
+    o->updates++;
+    for (int i = 0; i < o->count; i++) {
+        const span *it = &o->spans[i];
+        double age = o->updates - it->born;
+        adamw_args a = {
+            .lr = (real)(lr * it->lr_factor), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
+            .weight_decay = (real)it->weight_decay, .scale = (real)scale,
+            .correction1 = (real)(1 - pow(s->beta1, age)), .correction2 = (real)(1 - pow(s->beta2, age)),
+        };
+        k->adamw(o->params->data + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
+    }
+    for (int i = 0; i < o->params->count; i++) o->params->items[i]->version++;
+}
+
+/* ---- on disk --------------------------------------------------------------------------- */
+
+static const char *const suffixes[2] = { ".exp_avg", ".exp_avg_sq" };       /* PyTorch's names of m and v */
+
+static char *moment_name(const param *p, int which, arena *memory)
+{
+    size_t n = strlen(p->name), m = strlen(suffixes[which]);
+    char *name = arena_alloc(memory, n + m + 1);
+    if (!name) return NULL;
+    memcpy(name, p->name, n);
+    memcpy(name + n, suffixes[which], m + 1);
+    return name;
+}
+
+int optimizer_write(const char *dir, const params *p, const real *m, const real *v, int updates, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    arena memory = { 0 };
+    char number[16];
+    snprintf(number, sizeof number, "%d", updates);
+    int status = LITHE_OK, count = 0;
+    char *path = path_join(dir, "optimizer.safetensors");
+    json_t *metadata = json_pack("{ss ss}", "format", "pt", "updates", number);
+    out_tensor *tensors = arena_alloc(&memory, (2 * (size_t)p->count + 1) * sizeof *tensors);
+    bool memory_left = path && metadata && tensors;
+    for (int i = 0; i < 2 * p->count && memory_left; i++) {
+        const param *q = p->items[i / 2];
+        out_tensor *t = &tensors[count++];
+        *t = (out_tensor){ .name = moment_name(q, i % 2, &memory), .type = DT_REAL, .rank = q->rule.rank };
+        t->data = (i % 2 ? v : m) + (q->data - p->data);
+        for (int d = 0; d < q->rule.rank; d++) t->dims[d] = q->rule.dims[d];
+        memory_left = t->name != NULL;
+    }
+    if (!memory_left) status = fail(err, LITHE_ENOMEM, "%s: out of memory for the names of the moments", dir);
+    else status = safetensors_write(path, tensors, count, metadata, err);
+    json_decref(metadata);
+    free(path);
+    arena_free(&memory);
+    return status;
+}
+
+static int read_moment(const tensor_file *f, const param *q, int which, real *out, lithe_error *err)
+{
+    enum { CHUNK = 4096 };
+    float chunk[CHUNK];
+    arena memory = { 0 };
+    const char *name = moment_name(q, which, &memory);
+    const file_tensor *t = name ? tensor_file_find(f, name) : NULL;
+    int status = LITHE_OK;
+    bool same = t && t->rank == q->rule.rank;
+    for (int d = 0; same && d < t->rank; d++) same = t->dims[d] == q->rule.dims[d];
+    if (!name) status = fail(err, LITHE_ENOMEM, "%s: out of memory", f->path);
+    else if (!t) status = fail(err, LITHE_EFORMAT, "%s: has no %s: these are moments of another model", f->path, name);
+    else if (!same) status = fail(err, LITHE_EFORMAT, "%s: %s holds %zu values of another shape, the model's parameter %zu",
+                                  f->path, name, t->count, q->count);
+    for (size_t i = 0; !status && i < q->count; i += CHUNK) {
+        size_t n = q->count - i < CHUNK ? q->count - i : CHUNK;
+        if (!file_tensor_floats(t, i, n, chunk)) status = fail(err, LITHE_EFORMAT, "%s: %s does not hold numbers", f->path, name);
+        for (size_t j = 0; !status && j < n; j++) out[i + j] = (real)chunk[j];
+    }
+    arena_free(&memory);
+    return status;
+}
+
+static int read_updates(const tensor_file *f, int *updates, lithe_error *err)
+{
+    const char *text = json_string_value(json_object_get(f->metadata, "updates"));
+    char *end = NULL;
+    long n = text ? strtol(text, &end, 10) : -1;
+    if (n < 0 || n > INT32_MAX || !end || *end) return fail(err, LITHE_EFORMAT, "%s: does not say after how many updates it was written", f->path);
+    *updates = (int)n;
+    return LITHE_OK;
+}
+
+int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err)
+{
+    char *path = path_join(dir, "optimizer.safetensors");
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    tensor_file *f = tensor_file_open(path, err);
+    free(path);
+    if (!f) return err ? (int)err->status : LITHE_EIO;
+    int status = read_updates(f, updates, err);
+    if (!status && f->count != 2 * p->count)
+        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, this model has %d moments", f->path, f->count, 2 * p->count);
+    for (int i = 0; !status && i < 2 * p->count; i++) {
+        const param *q = p->items[i / 2];
+        status = read_moment(f, q, i % 2, (i % 2 ? v : m) + (q->data - p->data), err);
+    }
+    tensor_file_close(f);
+    return status;
+}

@@ -1,0 +1,245 @@
+/* The RUN directory (docs/run-directory.md).  Invariant: whatever is killed and
+ * whenever, a run is absent or complete, and so is each checkpoint in it: things
+ * are built under a name that begins with a dot and then renamed. */
+#include "base/arena.h"
+#include "train/run.h"
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int no_memory(const char *path, lithe_error *err) { return fail(err, LITHE_ENOMEM, "%s: out of memory", path); }
+
+/* ---- scratch ------------------------------------------------------------------------ */
+
+/* An empty directory of this path, whatever was there. */
+static int make_afresh(const char *path, lithe_error *err)
+{
+    int status = dir_remove(path, err);
+    return status ? status : dir_make(path, err);
+}
+
+char *run_scratch(const char *run, const char *name, lithe_error *err)
+{
+    char hidden[64];
+    snprintf(hidden, sizeof hidden, ".%s", name);
+    char *path = failed(err) ? NULL : path_join(run, hidden);
+    if (!path) { no_memory(run, err); return NULL; }
+    if (!make_afresh(path, err)) return path;
+    free(path);
+    return NULL;
+}
+
+int run_sweep(const char *run, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    DIR *d = opendir(run);
+    if (!d) return fail_errno(err, run, "list");
+    int status = LITHE_OK;
+    for (struct dirent *e; !status && (e = readdir(d));) {
+        bool ours = !strncmp(e->d_name, ".ckpt-", 6) || !strncmp(e->d_name, ".lithe-", 7) || !strncmp(e->d_name, ".link-", 6);
+        char *path = ours ? path_join(run, e->d_name) : NULL;
+        if (path) status = dir_remove(path, err);
+        free(path);
+    }
+    closedir(d);
+    return status;
+}
+
+/* ---- checkpoints ----------------------------------------------------------------------- */
+
+void checkpoint_name(char name[CHECKPOINT_NAME], int step) { snprintf(name, CHECKPOINT_NAME, "ckpt-%d", step); }
+
+char *checkpoint_path(const char *run, int step)
+{
+    char name[CHECKPOINT_NAME];
+    checkpoint_name(name, step);
+    return path_join(run, name);
+}
+
+/* The step of a name that checkpoint_name makes, or -1. */
+static int step_of_name(const char *name)
+{
+    char again[CHECKPOINT_NAME];
+    if (strncmp(name, "ckpt-", 5)) return -1;
+    long step = strtol(name + 5, NULL, 10);
+    if (step < 0 || step > INT32_MAX) return -1;
+    checkpoint_name(again, (int)step);
+    return strcmp(name, again) ? -1 : (int)step;
+}
+
+static int newest_first(const void *a, const void *b) { return (*(const int *)a < *(const int *)b) - (*(const int *)a > *(const int *)b); }
+
+int checkpoint_list(const char *run, int **steps, lithe_error *err)
+{
+    *steps = NULL;
+    if (failed(err)) return err->status;
+    DIR *d = opendir(run);
+    if (!d) return fail_errno(err, run, "list");
+    int count = 0, capacity = 0, step;
+    for (struct dirent *e; (e = readdir(d));) {
+        if ((step = step_of_name(e->d_name)) < 0) continue;
+        if (count == capacity) {
+            capacity = capacity ? 2 * capacity : 8;
+            int *more = xrealloc(*steps, (size_t)capacity, sizeof **steps);
+            if (!more) { count = no_memory(run, err); break; }
+            *steps = more;
+        }
+        (*steps)[count++] = step;
+    }
+    closedir(d);
+    if (count > 0) qsort(*steps, (size_t)count, sizeof **steps, newest_first);
+    return count;
+}
+
+int checkpoint_remove(const char *run, int step, lithe_error *err)
+{
+    char name[CHECKPOINT_NAME], hidden[CHECKPOINT_NAME + 8];
+    checkpoint_name(name, step);
+    snprintf(hidden, sizeof hidden, ".%s.gone", name);
+    char *path = path_join(run, name), *gone = path_join(run, hidden);
+    int status = path && gone ? dir_remove(gone, err) : no_memory(run, err);
+    if (!status && path_exists(path)) status = dir_rename(path, gone, err);
+    if (!status) status = dir_remove(gone, err);
+    free(path);
+    free(gone);
+    return status;
+}
+
+int checkpoint_publish(const char *temporary, const char *run, int step, lithe_error *err)
+{
+    char *path = checkpoint_path(run, step);
+    if (!path) return no_memory(run, err);
+    int status = failed(err) ? (int)err->status : checkpoint_remove(run, step, err);
+    if (!status) status = dir_sync(temporary, err);
+    if (!status) status = dir_rename(temporary, path, err);
+    free(path);
+    return status;
+}
+
+/* ---- a run's birth ------------------------------------------------------------------------ */
+
+/* "parent/.name.lithe-PID" beside run. */
+static char *sibling(const char *run, long pid)
+{
+    char *parent = path_parent(run), *path = NULL;
+    size_t room = strlen(path_base(run)) + 32;
+    char *name = parent ? xalloc(room, 1) : NULL;
+    if (name) {
+        snprintf(name, room, ".%s.lithe-%ld", path_base(run), pid);
+        path = path_join(parent, name);
+    }
+    free(parent);
+    free(name);
+    return path;
+}
+
+/* Removes the siblings whose writers are no more. */
+static int sweep_siblings(const char *run, lithe_error *err)
+{
+    char *parent = path_parent(run);
+    DIR *d = parent ? opendir(parent) : NULL;
+    size_t n = strlen(path_base(run));
+    int status = LITHE_OK;
+    for (struct dirent *e; d && !status && (e = readdir(d));) {
+        if (e->d_name[0] != '.' || strncmp(e->d_name + 1, path_base(run), n) || strncmp(e->d_name + 1 + n, ".lithe-", 7)) continue;
+        long pid = strtol(e->d_name + 1 + n + 7, NULL, 10);
+        if (pid <= 0 || !kill((pid_t)pid, 0) || errno != ESRCH) continue;
+        char *path = path_join(parent, e->d_name);
+        status = path ? dir_remove(path, err) : no_memory(run, err);
+        free(path);
+    }
+    if (d) closedir(d);
+    free(parent);
+    return status;
+}
+
+char *run_begin(const char *run, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    if (path_exists(run) && !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is a file, a run is a directory", run); return NULL; }
+    if (!dir_is_empty(run)) {
+        fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", run);
+        return NULL;
+    }
+    char *parent = path_parent(run), *path = sibling(run, (long)getpid());
+    int status = parent && path ? dir_make(parent, err) : no_memory(run, err);
+    if (!status) status = sweep_siblings(run, err);
+    if (!status) status = make_afresh(path, err);
+    free(parent);
+    if (!status) return path;
+    free(path);
+    return NULL;
+}
+
+int run_appear(const char *temporary, const char *run, lithe_error *err)
+{
+    int status = dir_sync(temporary, err);
+    if (status) return status;
+    if (!rename(temporary, run)) {
+        char *parent = path_parent(run);
+        status = parent ? dir_sync(parent, err) : no_memory(run, err);
+        free(parent);
+        return status;
+    }
+    if (errno == ENOTEMPTY || errno == EEXIST) return fail(err, LITHE_EINVAL, "%s: exists and is not empty", run);
+    return fail_errno(err, run, "make");
+}
+
+/* ---- linking --------------------------------------------------------------------------------- */
+
+static int copy_file(const char *from, const char *to, lithe_error *err)
+{
+    mapping m;
+    int status = file_map(&m, from, err);
+    if (status) return status;
+    status = file_write(to, m.data, m.size, err);
+    file_unmap(&m);
+    return status;
+}
+
+/* to becomes another name of from by one rename; of two names of one file rename keeps both. */
+static int link_file(const char *from, const char *to, lithe_error *err)
+{
+    char *parent = path_parent(to), *temporary = NULL;
+    if (parent) temporary = path_join(parent, ".link-new");
+    int status = temporary ? LITHE_OK : no_memory(to, err);
+    if (status) goto out;
+    unlink(temporary);
+    if (link(from, temporary)) status = copy_file(from, to, err);
+    else if (rename(temporary, to)) status = fail_errno(err, to, "write");
+    unlink(temporary);
+out:
+    free(parent);
+    free(temporary);
+    return status;
+}
+
+static bool listed(const char *name, const char *const *names)
+{
+    for (; names && *names; names++) if (!strcmp(name, *names)) return true;
+    return false;
+}
+
+int run_link(const char *dir, const char *run, const char *const *but, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    struct dirent **entries = NULL;
+    int status = LITHE_OK, count = scandir(dir, &entries, NULL, alphasort);
+    if (count < 0) return fail_errno(err, dir, "list");
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        struct stat s;
+        char *from = path_join(dir, name), *to = path_join(run, name);
+        if (!from || !to) status = no_memory(run, err);
+        else if (!status && name[0] != '.' && !listed(name, but) && !stat(from, &s) && S_ISREG(s.st_mode)) status = link_file(from, to, err);
+        free(from);
+        free(to);
+        free(entries[i]);
+    }
+    free(entries);
+    return status ? status : dir_sync(run, err);
+}

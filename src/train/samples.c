@@ -1,0 +1,65 @@
+/* RUN/samples/STEP.txt: how the model goes on from a prompt, at each evaluation.
+ * The text depends on the weights, the seed and the step only. */
+#include "base/random.h"
+#include "train/train.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLE_TOKENS = 96, PROMPT_TOKENS = 512 };
+
+typedef struct { char *data; size_t size, capacity; } text;
+
+static int join(void *context, const char *bytes, size_t n)
+{
+    text *s = context;
+    if (n > s->capacity - s->size - 1) {
+        size_t capacity = 2 * (s->capacity + n);
+        char *more = xrealloc(s->data, capacity, 1);
+        if (!more) return 1;                                /* the sample ends here */
+        s->data = more;
+        s->capacity = capacity;
+    }
+    memcpy(s->data + s->size, bytes, n);
+    s->size += n;
+    s->data[s->size] = 0;
+    return 0;
+}
+
+/* The prompt and what follows it, in t->sample. */
+static int write_sample(lithe_trainer *t, text *s, lithe_error *err)
+{
+    char name[48];
+    snprintf(name, sizeof name, "samples/%d.txt", t->progress.step);
+    char *path = path_join(t->run, name);
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    s->data[s->size] = '\n';                                /* in place of the NUL, for the file */
+    int status = file_write(path, s->data, s->size + 1, err);
+    s->data[s->size] = 0;
+    free(path);
+    free(t->sample);
+    t->sample = s->data;
+    return status;
+}
+
+int trainer_sample(lithe_trainer *t, lithe_error *err)
+{
+    const char *prompt = t->settings.sample, *reason;
+    int32_t ids[PROMPT_TOKENS];
+    size_t n = lithe_encode(t->tokenizer, prompt, strlen(prompt), 0, ids, PROMPT_TOKENS);
+    if (n > PROMPT_TOKENS) n = PROMPT_TOKENS;
+    if (!n && lithe_tokenizer_eos(t->tokenizer) >= 0) ids[n++] = lithe_tokenizer_eos(t->tokenizer);
+    if (!n) return LITHE_OK;
+    lithe_generation how = {
+        .sampling = { .temperature = 0.8f, .top_p = 0.95f, .seed = key_of(t->settings.seed, (uint64_t)t->progress.step) },
+        .max_tokens = SAMPLE_TOKENS,
+    };
+    text s = { .capacity = strlen(prompt) + 1024 };
+    if (!(s.data = xalloc(s.capacity, 1))) return fail(err, LITHE_ENOMEM, "%s: out of memory for a sample", t->run);
+    join(&s, prompt, strlen(prompt));
+    lithe_error inner = { 0 };                              /* a sample that fails stops no training: it says why */
+    lithe_session *session = lithe_session_open(t->model, 0, &inner);
+    lithe_generate(session, t->tokenizer, ids, n, &how, join, &s, &reason, &inner);
+    lithe_session_close(session);
+    if (inner.status) join(&s, inner.text, strlen(inner.text));
+    return write_sample(t, &s, err);
+}

@@ -1,0 +1,256 @@
+/* What the options come to, where a run stands, and trainer.json, which holds
+ * both.  Invariant: what is read is what was written, number for number, and
+ * nothing in it is a time, a path or a count of threads. */
+#include "base/json.h"
+#include "train/train.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = 1 << 30, JSON_BYTES = 1 << 20, JSON_DEPTH = 8 };
+
+const progress progress_start = {
+    .lr_scale = 1, .grown_at = -1, .valid_loss = NAN, .bits_per_byte = NAN, .best_loss = NAN, .best_step = -1, .good_step = -1,
+};
+
+/* ---- options ------------------------------------------------------------------------ */
+
+static int or_int(int given, int otherwise) { return given ? given : otherwise; }
+static double or_real(double given, double otherwise) { return given < 0 || given > 0 ? given : otherwise; }
+static double not_below_zero(double x) { return x > 0 ? x : 0; }
+
+static int check_options(const lithe_train_options *o, lithe_error *err)
+{
+    const struct { const char *name; double value, least, most; } bounds[] = {
+        { "ctx", o->ctx, 0, WINDOWS_MAX }, { "batch", o->batch, 0, WINDOWS_MAX }, { "accumulate", o->accumulate, 0, WINDOWS_MAX },
+        { "steps", o->steps, 0, STEPS_MAX }, { "tokens", o->tokens, 0, 1e18 }, { "seconds", o->seconds, 0, 1e9 },
+        { "lr", o->lr, 0, 1e6 }, { "min_lr", o->min_lr, -1e6, 1e6 }, { "warmup", o->warmup, -1, STEPS_MAX },
+        { "weight_decay", o->weight_decay, -1e6, 1e6 }, { "beta1", o->beta1, 0, 0.9999999 }, { "beta2", o->beta2, 0, 0.9999999 },
+        { "eps", o->eps, 0, 1 }, { "clip", o->clip, -1e18, 1e18 }, { "eval_every", o->eval_every, 0, STEPS_MAX },
+        { "save_every", o->save_every, 0, STEPS_MAX }, { "eval_windows", o->eval_windows, 0, STEPS_MAX },
+    };
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (!(bounds[i].value >= bounds[i].least && bounds[i].value <= bounds[i].most))
+            return fail(err, LITHE_EINVAL, "%s is %g, must be from %g to %g", bounds[i].name, bounds[i].value, bounds[i].least, bounds[i].most);
+    if ((o->steps > 0) + (o->tokens > 0) + (o->seconds > 0) > 1)
+        return fail(err, LITHE_EINVAL, "steps, tokens and seconds all say how long to train: give one of them");
+    return LITHE_OK;
+}
+
+static int parse_growth(const char **text, planned_growth *g, lithe_error *err)
+{
+    char *end;
+    long at = strtol(*text, &end, 10);
+    double size = *end == ':' ? strtod(end + 1, &end) : 0;
+    double unit = *end == 'k' || *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'B' || *end == 'G' ? 1e9 : 1;
+    bool factor = *end == 'x';
+    if (unit > 1 || factor) end++;
+    if (at < 1 || at > STEPS_MAX || !(size > 0 && size < 1e15) || (*end && *end != ','))
+        return fail(err, LITHE_EINVAL, "grow_at is \"%s\" here, expected STEP:PARAMS such as 500:2x or 500:3M", *text);
+    *g = (planned_growth){ .at = (int)at, .params = factor ? 0 : size * unit, .factor = factor ? size : 0 };
+    *text = *end ? end + 1 : end;
+    return LITHE_OK;
+}
+
+static int parse_growths(settings *s, lithe_error *err)
+{
+    const char *text = s->grow_at ? s->grow_at : "";
+    int status = LITHE_OK, n = 0;
+    for (; !status && *text; n++) {
+        if (n == MAX_GROWTHS) return fail(err, LITHE_EINVAL, "grow_at names more than %d growths", MAX_GROWTHS);
+        status = parse_growth(&text, &s->growths[n], err);
+        if (!status && n && s->growths[n].at <= s->growths[n - 1].at)
+            status = fail(err, LITHE_EINVAL, "grow_at: step %d stands behind step %d", s->growths[n].at, s->growths[n - 1].at);
+    }
+    s->growth_count = n;
+    return status;
+}
+
+static bool copy_text(char **to, const char *from) { return !from || (*to = strdup(from)); }
+
+/* The tokens of a window: as asked; else what the model takes, and no more than the data have. */
+static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
+{
+    int context = lithe_model_context(m);
+    if (o->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", o->ctx, context);
+    s->ctx = o->ctx ? o->ctx : context < 1024 ? context : 1024;
+    while (!o->ctx && s->ctx > 8 && !dataset_windows(d, s->ctx)) s->ctx /= 2;
+    return dataset_check(d, s->ctx, err);
+}
+
+static int names_to_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err)
+{
+    int kind = schedule_find(schedule_text);
+    if (kind < 0) return fail(err, LITHE_EINVAL, "schedule is \"%s\", expected cosine, constant, linear, wsd or inverse-sqrt", schedule_text);
+    if (strcmp(type, "f32") && strcmp(type, "bf16")) return fail(err, LITHE_EINVAL, "dtype is \"%s\", expected f32 or bf16", type);
+    s->schedule.kind = (schedule_kind)kind;
+    s->compute = strcmp(type, "bf16") ? COMPUTE_F32 : COMPUTE_BF16;
+    return LITHE_OK;
+}
+
+int settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
+{
+    *s = (settings){ .seed = o->seed, .recompute = o->recompute };
+    int status = failed(err) ? (int)err->status : check_options(o, err);
+    if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : "cosine", o->dtype ? o->dtype : "f32", err);
+    if (status) return status;
+    s->batch = or_int(o->batch, 8);
+    s->accumulate = or_int(o->accumulate, 1);
+    s->eval_windows = or_int(o->eval_windows, 64);
+    s->schedule.lr = or_real(o->lr, 1e-3);
+    s->schedule.min_lr = not_below_zero(or_real(o->min_lr, s->schedule.lr / 10));
+    s->adamw = (adamw_settings){
+        .beta1 = or_real(o->beta1, 0.9), .beta2 = or_real(o->beta2, 0.95), .eps = or_real(o->eps, 1e-8),
+        .weight_decay = not_below_zero(or_real(o->weight_decay, 0.1)), .clip = not_below_zero(or_real(o->clip, 1.0)),
+    };
+    if (s->accumulate > s->batch)
+        return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);
+    if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method))
+        return fail(err, LITHE_ENOMEM, "out of memory for the options");
+    if ((status = parse_growths(s, err)) || (status = choose_ctx(s, o, m, d, err))) return status;
+    double windows = (double)dataset_windows(d, s->ctx), step_tokens = (double)s->batch * s->ctx;
+    double steps = o->steps > 0 ? o->steps : o->tokens > 0 ? ceil(o->tokens / step_tokens) : ceil(windows / s->batch);
+    if (steps > STEPS_MAX) return fail(err, LITHE_EINVAL, "that is %.0f steps, more than %d", steps, STEPS_MAX);
+    settings_length(s, o, o->seconds > 0 ? 0 : (int)steps);
+    return LITHE_OK;
+}
+
+void settings_length(settings *s, const lithe_train_options *o, int steps)
+{
+    int tenth = steps / 10 > 1 ? steps / 10 : 1;
+    s->schedule.steps = steps;
+    s->schedule.warmup = o->warmup < 0 ? 0 : or_int(o->warmup, (steps + 49) / 50);
+    s->eval_every = or_int(o->eval_every, tenth);
+    s->save_every = or_int(o->save_every, tenth);
+}
+
+void settings_free(settings *s)
+{
+    free(s->sample);
+    free(s->grow_at);
+    free(s->grow_method);
+    *s = (settings){ 0 };
+}
+
+/* ---- trainer.json --------------------------------------------------------------------- */
+
+typedef enum { WHOLE, NUMBER, MAYBE, FLAG, TEXT } entry_kind;             /* MAYBE: null is NaN; TEXT: null is NULL */
+typedef struct { const char *key; entry_kind kind; size_t offset; double least, most; } entry;
+
+#define S(member) offsetof(settings, member)
+static const entry of_settings[] = {
+    { "ctx", WHOLE, S(ctx), 1, WINDOWS_MAX }, { "batch", WHOLE, S(batch), 1, WINDOWS_MAX }, { "accumulate", WHOLE, S(accumulate), 1, WINDOWS_MAX },
+    { "steps", WHOLE, S(schedule.steps), 0, STEPS_MAX }, { "warmup", WHOLE, S(schedule.warmup), 0, STEPS_MAX },
+    { "lr", NUMBER, S(schedule.lr), 0, 1e6 }, { "min_lr", NUMBER, S(schedule.min_lr), 0, 1e6 },
+    { "beta1", NUMBER, S(adamw.beta1), 0, 1 }, { "beta2", NUMBER, S(adamw.beta2), 0, 1 }, { "eps", NUMBER, S(adamw.eps), 0, 1 },
+    { "weight_decay", NUMBER, S(adamw.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(adamw.clip), 0, 1e18 },
+    { "eval_every", WHOLE, S(eval_every), 1, STEPS_MAX }, { "save_every", WHOLE, S(save_every), 1, STEPS_MAX },
+    { "eval_windows", WHOLE, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
+    { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 }, { 0 },
+};
+#define P(member) offsetof(progress, member)
+static const entry of_progress[] = {
+    { "step", WHOLE, P(step), 0, STEPS_MAX }, { "skipped", WHOLE, P(skipped), 0, STEPS_MAX }, { "skipped_in_a_row", WHOLE, P(in_a_row), 0, STEPS_MAX },
+    { "roll_backs", WHOLE, P(roll_backs), 0, MAX_ROLL_BACKS }, { "lr_scale", NUMBER, P(lr_scale), 0, 1 },
+    { "grown", WHOLE, P(grown), 0, MAX_GROWTHS }, { "grown_at", WHOLE, P(grown_at), -1, STEPS_MAX }, { "evaluated", FLAG, P(evaluated), 0, 1 },
+    { "valid_loss", MAYBE, P(valid_loss), 0, 0 }, { "bits_per_byte", MAYBE, P(bits_per_byte), 0, 0 },
+    { "best_loss", MAYBE, P(best_loss), 0, 0 }, { "best_step", WHOLE, P(best_step), -1, STEPS_MAX }, { "good_step", WHOLE, P(good_step), -1, STEPS_MAX },
+    { "tokens", NUMBER, P(tokens), 0, 1e18 }, { "log_lines", WHOLE, P(lines), 0, STEPS_MAX }, { 0 },
+};
+
+static json_t *entry_value(const entry *e, const void *from)
+{
+    const void *at = (const char *)from + e->offset;
+    double x;
+    switch (e->kind) {
+    case WHOLE: return json_integer(*(const int *)at);
+    case FLAG:  return json_boolean(*(const bool *)at);
+    case TEXT:  return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
+    default:    x = *(const double *)at; return isfinite(x) ? json_real(x) : json_null();
+    }
+}
+
+static json_t *entries_object(const entry *e, const void *from)
+{
+    json_t *object = json_object();
+    for (; e->key; e++)
+        if (json_object_set_new(object, e->key, entry_value(e, from))) { json_decref(object); return NULL; }
+    return object;
+}
+
+static bool entry_read(const entry *e, const json_t *value, void *to)
+{
+    void *at = (char *)to + e->offset;
+    double x = json_is_number(value) ? json_number_value(value) : NAN;
+    bool inside = x >= e->least && x <= e->most;
+    switch (e->kind) {
+    case WHOLE:  if (json_is_integer(value) && inside) *(int *)at = (int)x; return json_is_integer(value) && inside;
+    case NUMBER: *(double *)at = x; return inside;
+    case MAYBE:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
+    case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
+    default:     return json_is_null(value) || (json_is_string(value) && copy_text(at, json_string_value(value)));
+    }
+}
+
+static int entries_read(const entry *e, const json_t *object, void *to, const char *path, lithe_error *err)
+{
+    for (; e->key; e++)
+        if (!entry_read(e, json_object_get(object, e->key), to))
+            return fail(err, LITHE_EFORMAT, "%s: \"%s\" is missing or not what a trainer writes", path, e->key);
+    return LITHE_OK;
+}
+
+int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    char seed[24];
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
+    char *path = path_join(dir, "trainer.json");
+    json_t *of_s = entries_object(of_settings, s), *of_p = entries_object(of_progress, p);
+    json_t *root = json_pack("{s:i s:s s:o? s:o?}", "format", 1, "data", data, "settings", of_s, "progress", of_p);
+    int memory = !path || !root || !of_s || !of_p
+              || json_object_set_new(of_s, "schedule", json_string(schedule_name(s->schedule.kind)))
+              || json_object_set_new(of_s, "dtype", json_string(s->compute == COMPUTE_BF16 ? "bf16" : "f32"))
+              || json_object_set_new(of_s, "seed", json_string(seed));
+    int status = memory ? fail(err, LITHE_ENOMEM, "%s: cannot make trainer.json, out of memory or a sample that is not UTF-8", dir) : json_write(root, path, err);
+    json_decref(root);
+    free(path);
+    return status;
+}
+
+/* What one entry alone cannot say. */
+static int check_read(settings *s, const json_t *of_s, const char *path, lithe_error *err)
+{
+    const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));
+    const char *type = json_string_value(json_object_get(of_s, "dtype"));
+    if (!seed || !kind || !type || s->accumulate > s->batch)
+        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype or accumulate is not what a trainer writes", path);
+    s->seed = strtoull(seed, NULL, 10);
+    int status = names_to_kinds(s, kind, type, err);
+    return status ? status : parse_growths(s, err);
+}
+
+int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err)
+{
+    *s = (settings){ 0 };
+    *p = progress_start;
+    *data = NULL;
+    char *path = failed(err) ? NULL : path_join(dir, "trainer.json");
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    lithe_error inner = { 0 };
+    json_t *root = json_read(path, JSON_BYTES, JSON_DEPTH, &inner), *of_s = json_object_get(root, "settings");
+    const char *identity = json_string_value(json_object_get(root, "data"));
+    int status = root ? LITHE_OK : fail(err, inner.status, "%s", inner.text);
+    if (!status && json_integer_value(json_object_get(root, "format")) != 1)
+        status = fail(err, LITHE_EFORMAT, "%s: is of another version of this program", path);
+    if (!status && !identity) status = fail(err, LITHE_EFORMAT, "%s: \"data\" is missing", path);
+    if (!status) status = entries_read(of_settings, of_s, s, path, err);
+    if (!status) status = entries_read(of_progress, json_object_get(root, "progress"), p, path, err);
+    if (!status) status = check_read(s, of_s, path, err);
+    if (!status && !copy_text(data, identity)) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    json_decref(root);
+    free(path);
+    if (status) settings_free(s);
+    return status;
+}

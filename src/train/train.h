@@ -1,0 +1,141 @@
+/* What the files of this room share about models in training.
+ *
+ *   settings   what the options came to: constant over a run
+ *   progress   where the run stands: changes with each step
+ *   feed       a planned graph and the arrays its batches are made in
+ *   optimizer  moments, and which part of the parameters trains by which rule */
+#ifndef TRAIN_H
+#define TRAIN_H
+
+#include "data/data.h"
+#include "model/model.h"
+#include "train/run.h"
+
+/* ---- optimizer ------------------------------------------------------------------ */
+
+typedef struct { double beta1, beta2, eps, weight_decay, clip; } adamw_settings;    /* clip <= 0: off */
+
+/* A stretch of the parameter arena that trains by one rule. */
+typedef struct { size_t first, count; int born; double lr_factor, weight_decay; } span;
+
+typedef struct {
+    params *params;                  /* borrowed */
+    adamw_settings settings;
+    real *m, *v;                     /* first and second moments, laid out like params->data */
+    int updates;                     /* made since the moments were zero */
+    span *spans; int count;          /* in the order of the arena; what is frozen has none */
+} optimizer;
+
+/* Allocates gradients and moments, and reads the segments. */
+int    optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, lithe_error *err);
+int    optimizer_segments(optimizer *o, const lithe_model *m, lithe_error *err);     /* from the model's configuration, again */
+void   optimizer_close(optimizer *o);
+double optimizer_norm(const optimizer *o, const kernels *k);        /* of the gradient of all that trains; NaN and Inf show */
+void   optimizer_step(optimizer *o, const kernels *k, double lr, double norm);
+
+/* DIR/optimizer.safetensors: NAME.exp_avg and NAME.exp_avg_sq of every parameter.  m and v are laid out like p->data. */
+int optimizer_write(const char *dir, const params *p, const real *m, const real *v, int updates, lithe_error *err);
+int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err);
+
+/* ---- settings and progress --------------------------------------------------------------- */
+
+enum { MAX_GROWTHS = 16, SKIPS_IN_A_ROW = 3, MAX_ROLL_BACKS = 3 };
+
+typedef struct { int at; double params, factor; } planned_growth;   /* one of params and factor is 0 */
+
+typedef struct {
+    int ctx, batch, accumulate;
+    int eval_every, save_every, eval_windows;
+    schedule schedule;
+    adamw_settings adamw;
+    compute_type compute;
+    uint64_t seed;
+    bool recompute;
+    char *sample, *grow_at, *grow_method;       /* NULL: none */
+    planned_growth growths[MAX_GROWTHS]; int growth_count;
+} settings;
+
+/* Checks o and puts the model's and the data's defaults where it holds zero.  The length of the run is left to
+ * settings_length: steps stay 0 when o gives a budget of seconds. */
+int  settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err);
+void settings_length(settings *s, const lithe_train_options *o, int steps);     /* what hangs on it: warm-up, evaluations, checkpoints */
+void settings_free(settings *s);
+
+typedef struct {
+    int step;                        /* taken, those skipped among them: the place in the data */
+    int skipped, in_a_row;           /* steps without an update: all, and at the end */
+    int roll_backs;
+    double lr_scale;                 /* halved by each roll-back */
+    int grown, grown_at;             /* growths done; the step of the latest, -1 before */
+    bool evaluated;                  /* valid_loss is of the weights as they are */
+    double valid_loss, bits_per_byte;           /* of the latest evaluation, NaN before */
+    double best_loss; int best_step;            /* of the checkpoints; NaN and -1 before */
+    int good_step;                   /* newest checkpoint that a roll-back may take, -1: none */
+    double tokens;
+    int lines;                       /* of log.jsonl about this step */
+} progress;
+
+extern const progress progress_start;
+
+/* DIR/trainer.json: settings, progress and the identity of the data. */
+int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, lithe_error *err);
+/* data: what trainer_json_write was given, to be freed. */
+int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err);
+
+/* ---- feeds -------------------------------------------------------------------------------- */
+
+typedef struct {
+    graph *graph;
+    results results;
+    int windows, ctx;                /* capacity */
+    batch batch;
+    int *ids, *pos, *start, *target, *starts;   /* (rows) (rows) (seqs+1) (rows) (ctx) */
+    real *weight;                    /* (rows) */
+    uint64_t *row_key;               /* (rows) */
+    double flops;                    /* of one run at capacity, backward included */
+} feed;
+
+int  feed_open(feed *f, const lithe_model *m, const kernels *k, graph_mode mode, const settings *s, int windows, bool reset_attention, lithe_error *err);
+void feed_close(feed *f);
+void feed_clear(feed *f);
+void feed_train(feed *f, const lithe_dataset *d, uint64_t seed, int at, uint64_t sample);     /* adds a window; at: the step, for dropout */
+int  feed_valid(feed *f, const lithe_dataset *d, uint64_t window);                            /* the same; how many of its targets count */
+double feed_run(feed *f, double scale, bool accumulate);        /* the weighted sum of the losses */
+
+/* ---- the trainer ---------------------------------------------------------------------------- */
+
+struct lithe_trainer {
+    lithe_model *model, *own_model;             /* own: closed with the trainer */
+    lithe_dataset *data, *own_data;
+    const lithe_tokenizer *tokenizer; lithe_tokenizer *own_tokenizer;
+    const kernels *kernels;
+    char *run;
+    settings settings;
+    progress progress;
+    optimizer optimizer;
+    feed train, valid;
+    run_log log;
+    tensorboard events;
+    bool saved;                                 /* the newest checkpoint is of this very moment */
+    double train_loss;                          /* of the latest step */
+    char *sample;                               /* text of the latest evaluation */
+    char identity[256];                         /* of the data */
+    char text[640];                             /* of the event given */
+    bool notice;                                /* text waits to be told by the next event */
+};
+
+lithe_trainer *trainer_new(lithe_error *err);
+int  trainer_prepare(lithe_trainer *t, lithe_error *err);       /* optimizer and feeds for t->model as it is */
+double trainer_step_loss(lithe_trainer *t, int at);             /* loss and gradients of step `at` */
+double trainer_validate(lithe_trainer *t, uint64_t *targets);   /* summed over them */
+int  trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);   /* the steps a budget of seconds holds */
+double seconds_now(void);                                       /* of a clock that only goes forward */
+
+int  trainer_save(lithe_trainer *t, lithe_error *err);
+int  trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);     /* weights and moments */
+int  trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
+int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* samples/STEP.txt and t->sample */
+/* Segments whose birth is -1, which growing leaves, are born now; with reset, all are as old as the moments. */
+void segments_begin(lithe_model *m, int updates, bool reset);
+
+#endif
