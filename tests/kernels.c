@@ -425,6 +425,7 @@ AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY
 AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limits) AT_EVERY_LEVEL(norms) AT_EVERY_LEVEL(rope)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
 AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
+AT_EVERY_LEVEL(gradients_by_differences)
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
@@ -446,10 +447,6 @@ static void same_bytes_for_any_threads(const kernels *k)
 }
 AT_EVERY_LEVEL(same_bytes_for_any_threads)
 
-#ifdef LITHE_DOUBLE
-void gradients(void);
-#endif
-
 const test tests_kernels[] = {
     { "kernels: gather", test_gather }, { "kernels: scatter", test_scatter }, { "kernels: put_rows", test_put_rows },
     { "kernels: dropout", test_dropout }, { "kernels: copy and sum", test_copy_and_sum }, { "kernels: activations", test_activations },
@@ -460,8 +457,6 @@ const test tests_kernels[] = {
     { "kernels: attention", test_attention_forward }, { "kernels: attention's gradient", test_attention_gradient },
     { "kernels: decoding equals the full pass", test_attention_decoding }, { "kernels: attention with dropout", test_attention_dropout },
     { "kernels: same bytes for any number of threads", test_same_bytes_for_any_threads },
-#ifdef LITHE_DOUBLE
-    { "kernels: gradients by central differences", gradients },
-#endif
+    { "kernels: gradients by central differences", test_gradients_by_differences },
     { 0 }
 };

@@ -44,5 +44,6 @@ void attention_forward(const kernels *k);
 void attention_gradient(const kernels *k);
 void attention_decoding(const kernels *k);
 void attention_dropout(const kernels *k);
+void gradients_by_differences(const kernels *k);
 
 #endif
