@@ -7,7 +7,7 @@
  * whatever the tile, the panel or the number of rows beside it. */
 #include "base/threads.h"
 #include "kernels/vector/gemm_finish.h"
-#include "kernels/vector/vec_transpose.h"
+#include "kernels/vector/gemm_pack.h"
 #include "kernels/vector/vector.h"
 
 #if VW == 16
@@ -17,90 +17,65 @@
 #endif
 #define NR (2 * VW)
 enum { KC = 256,                                /* a panel of B is 32 or 16 KiB */
-       TILE_ROWS = 40 * 14, TILE_COLUMNS = 512, /* most of a task: A's block and the sums stay in the second-level cache */
-       SMALL_COLUMNS = 64 };
+       TILE_ROWS = 40 * 14, TILE_COLUMNS = 768, /* most of a task: A's block and the sums stay in the second-level cache */
+       SMALL_COLUMNS = 64,
+       ALONG = 8 };
 
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 typedef struct { const gemm_args *g; int tiles_m, tiles_n; } grid;
 
-/* ---- packing: dst[k][width], lanes of k side by side -------------------------------- */
-
-INLINE vec rounded(bool bf16, vec x) { return bf16 ? vround_bf16(x) : x; }
-
-/* From rows of k: row r of the source becomes lane r.  Lanes behind the last row
- * repeat it, and nobody looks at them; each store may spill over into the next k, which
- * is written later. */
-INLINE void pack_across(const bool bf16, float *dst, int width, const float *src, size_t ld, int rows, int kc)
-{
-    const float *row[VW];
-    _Alignas(64) float last[VW][VW];
-    vec x[VW];
-    int k = 0;
-    for (int r = 0; r < VW; r++) row[r] = src + (size_t)(r < rows ? r : rows - 1) * ld;
-    for (; k + VW <= kc; k += VW) {
-        vtranspose(x, row, k);
-        UNROLL for (int i = 0; i < VW; i++) vstore(dst + (size_t)(k + i) * (size_t)width, rounded(bf16, x[i]));
-    }
-    if (k == kc) return;
-    for (int r = 0; r < VW; r++) {
-        vstore(last[r], vload_mask(row[r] + k, vtail(kc - k)));
-        row[r] = last[r];
-    }
-    vtranspose(x, row, 0);
-    for (int i = 0; k + i < kc; i++) vstore(dst + (size_t)(k + i) * (size_t)width, rounded(bf16, x[i]));
-}
-
-/* From columns of k: `lanes` elements lie side by side already. */
-INLINE void pack_along(const bool bf16, float *dst, int width, const float *src, size_t ld, int lanes, int kc)
-{
-    vmask mask = vtail(lanes);
-    for (int k = 0; k < kc; k++)
-        vstore(dst + (size_t)k * (size_t)width, rounded(bf16, vload_mask(src + (size_t)k * ld, mask)));
-}
-
-INLINE void pack(const bool bf16, float *dst, int width, const float *src, size_t ld, bool across, int lanes, int kc)
-{
-    if (across) pack_across(bf16, dst, width, src, ld, lanes, kc);
-    else pack_along(bf16, dst, width, src, ld, lanes, kc);
-}
-
 static int smaller(int a, int b) { return a < b ? a : b; }
 
+/* ---- packing ------------------------------------------------------------------------- */
+
 /* Rows m .. m+rows-1 of A, columns k .. k+kc-1, in panels of MR rows. */
-static void pack_a(const gemm_args *g, float *dst, int m, int rows, int k, int kc)
+INLINE void pack_rows(const bool bf16, const gemm_args *g, float *dst, int m, int rows, int k, int kc)
 {
-    for (int i = 0; i < rows; i += MR, dst += (size_t)MR * (size_t)kc) {
-        const float *src = g->ta ? g->a + (size_t)k * g->lda + (size_t)(m + i) : g->a + (size_t)(m + i) * g->lda + (size_t)k;
-        int lanes = smaller(MR, rows - i);
-        if (g->type == COMPUTE_BF16) pack(true, dst, MR, src, g->lda, !g->ta, lanes, kc);
-        else pack(false, dst, MR, src, g->lda, !g->ta, lanes, kc);
+    size_t panel = (size_t)MR * (size_t)kc;
+    if (!g->ta) {
+        for (int i = 0; i < rows; i += MR, dst += panel)
+            pack_across(bf16, dst, MR, g->a + (size_t)(m + i) * g->lda + (size_t)k, g->lda, smaller(MR, rows - i), kc);
+        return;
+    }
+    for (int p = 0; p < kc; p += ALONG) {              /* a few rows of the source at a time, all their panels */
+        float *out = dst + (size_t)p * MR;
+        for (int i = 0; i < rows; i += MR, out += panel)
+            pack_along(bf16, out, MR, g->a + (size_t)(k + p) * g->lda + (size_t)(m + i), g->lda, smaller(MR, rows - i), smaller(ALONG, kc - p));
     }
 }
 
 /* Columns n .. n+columns-1 of B (at most NR), rows k .. k+kc-1, as one panel. */
+INLINE void pack_columns(const bool bf16, const gemm_args *g, float *dst, int n, int columns, int k, int kc)
+{
+    if (g->tb) pack_across(bf16, dst, NR, g->b + (size_t)n * g->ldb + (size_t)k, g->ldb, columns, kc);
+    else pack_along(bf16, dst, NR, g->b + (size_t)k * g->ldb + (size_t)n, g->ldb, columns, kc);
+}
+
+static void pack_a(const gemm_args *g, float *dst, int m, int rows, int k, int kc)
+{
+    if (g->type == COMPUTE_BF16) pack_rows(true, g, dst, m, rows, k, kc);
+    else pack_rows(false, g, dst, m, rows, k, kc);
+}
+
 static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, int kc)
 {
-    for (int j = 0; j < columns; j += VW) {
-        const float *src = g->tb ? g->b + (size_t)(n + j) * g->ldb + (size_t)k : g->b + (size_t)k * g->ldb + (size_t)(n + j);
-        int lanes = smaller(VW, columns - j);
-        if (g->type == COMPUTE_BF16) pack(true, dst + j, NR, src, g->ldb, g->tb, lanes, kc);
-        else pack(false, dst + j, NR, src, g->ldb, g->tb, lanes, kc);
-    }
+    if (g->type == COMPUTE_BF16) pack_columns(true, g, dst, n, columns, k, kc);
+    else pack_columns(false, g, dst, n, columns, k, kc);
 }
 
 /* ---- the product of two panels ----------------------------------------------------- */
 
-INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, float *sums, bool first)
+INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, const float *from, float *sums)
 {
     vec c[MR][2];
     UNROLL for (int r = 0; r < rows; r++) {
-        c[r][0] = first ? vzero() : vload(sums + r * NR);
-        c[r][1] = first ? vzero() : vload(sums + r * NR + VW);
+        c[r][0] = vload(from + r * NR);
+        c[r][1] = vload(from + r * NR + VW);
     }
     for (int k = 0; k < kc; k++, a += MR, b += NR) {
         vec b0 = vload(b), b1 = vload(b + VW);
@@ -116,25 +91,26 @@ INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b
     }
 }
 
-static void multiply(int rows, int kc, const float *a, const float *b, float *sums, bool first)
+/* sums = from + a b; from is sums or zeros */
+static void multiply(int rows, int kc, const float *a, const float *b, const float *from, float *sums)
 {
     switch (rows) {
-    case 1: multiply_rows(1, kc, a, b, sums, first); break;
-    case 2: multiply_rows(2, kc, a, b, sums, first); break;
-    case 3: multiply_rows(3, kc, a, b, sums, first); break;
-    case 4: multiply_rows(4, kc, a, b, sums, first); break;
-    case 5: multiply_rows(5, kc, a, b, sums, first); break;
+    case 1: multiply_rows(1, kc, a, b, from, sums); break;
+    case 2: multiply_rows(2, kc, a, b, from, sums); break;
+    case 3: multiply_rows(3, kc, a, b, from, sums); break;
+    case 4: multiply_rows(4, kc, a, b, from, sums); break;
+    case 5: multiply_rows(5, kc, a, b, from, sums); break;
 #if MR > 6
-    case 6: multiply_rows(6, kc, a, b, sums, first); break;
-    case 7: multiply_rows(7, kc, a, b, sums, first); break;
-    case 8: multiply_rows(8, kc, a, b, sums, first); break;
-    case 9: multiply_rows(9, kc, a, b, sums, first); break;
-    case 10: multiply_rows(10, kc, a, b, sums, first); break;
-    case 11: multiply_rows(11, kc, a, b, sums, first); break;
-    case 12: multiply_rows(12, kc, a, b, sums, first); break;
-    case 13: multiply_rows(13, kc, a, b, sums, first); break;
+    case 6: multiply_rows(6, kc, a, b, from, sums); break;
+    case 7: multiply_rows(7, kc, a, b, from, sums); break;
+    case 8: multiply_rows(8, kc, a, b, from, sums); break;
+    case 9: multiply_rows(9, kc, a, b, from, sums); break;
+    case 10: multiply_rows(10, kc, a, b, from, sums); break;
+    case 11: multiply_rows(11, kc, a, b, from, sums); break;
+    case 12: multiply_rows(12, kc, a, b, from, sums); break;
+    case 13: multiply_rows(13, kc, a, b, from, sums); break;
 #endif
-    default: multiply_rows(MR, kc, a, b, sums, first); break;
+    default: multiply_rows(MR, kc, a, b, from, sums); break;
     }
 }
 
@@ -151,6 +127,7 @@ static void share(int size, int panel, int parts, int part, int *begin, int *len
 
 static void gemm_tile(void *context, int task)
 {
+    static const float zeros[MR * NR];
     const grid *t = context;
     const gemm_args *g = t->g;
     float *b = thread_scratch(), *a = b + NR * KC, *sums = a + (TILE_ROWS + MR) * KC + VW;
@@ -166,7 +143,8 @@ static void gemm_tile(void *context, int task)
             pack_b(g, b, n + j, width, k, kc);
             for (int i = 0; i < rows; i += MR, block += MR * NR) {
                 int height = smaller(MR, rows - i);
-                multiply(height, kc, a + (size_t)i * (size_t)kc, b, block, k == 0);
+                if (k + kc >= g->K) finish_soon(g, m + i, n + j, height, width);
+                multiply(height, kc, a + (size_t)i * (size_t)kc, b, k ? block : zeros, block);
                 if (k + kc >= g->K) finish_block(g, block, NR, m + i, n + j, height, width);
             }
         }
