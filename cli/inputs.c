@@ -1,0 +1,136 @@
+/* Reading what verbs are given. */
+#include "inputs.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int wrong(lithe_error *err, lithe_status status, const char *format, ...)
+{
+    if (err->status != LITHE_OK) return err->status;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    for (char *p = err->text; *p; p++) if ((unsigned char)*p < ' ') *p = '?';
+    err->status = status;
+    return status;
+}
+
+void *grab(size_t count, size_t size, lithe_error *err)
+{
+    size_t bytes;
+    void *p = __builtin_mul_overflow(count, size, &bytes) ? NULL : malloc(bytes ? bytes : 1);
+    if (!p) wrong(err, LITHE_ENOMEM, "cannot hold %zu values of %zu bytes, out of memory", count, size);
+    return p;
+}
+
+/* ---- text ------------------------------------------------------------------- */
+
+static char *read_stream(FILE *f, const char *name, size_t *size, lithe_error *err)
+{
+    size_t room = 1 << 16, used = 0;
+    char *text = grab(room + 1, 1, err);
+    while (text) {
+        used += fread(text + used, 1, room - used, f);
+        if (used < room) break;
+        char *larger = room > SIZE_MAX / 4 ? NULL : realloc(text, (room *= 2) + 1);
+        if (!larger) { wrong(err, LITHE_ENOMEM, "%s: more than %zu bytes, out of memory", name, used); free(text); return NULL; }
+        text = larger;
+    }
+    if (!text) return NULL;
+    if (ferror(f)) { wrong(err, LITHE_EIO, "%s: cannot read, %s", name, strerror(errno)); free(text); return NULL; }
+    text[used] = 0;
+    *size = used;
+    return text;
+}
+
+char *read_text(const char *path, size_t *size, lithe_error *err)
+{
+    if (err->status != LITHE_OK) return NULL;
+    if (!strcmp(path, "-")) return read_stream(stdin, "standard input", size, err);
+    struct stat s;
+    FILE *f = fopen(path, "rb");
+    if (!f) { wrong(err, LITHE_EIO, "%s: cannot open, %s", path, strerror(errno)); return NULL; }
+    char *text = NULL;
+    if (fstat(fileno(f), &s) == 0 && S_ISDIR(s.st_mode)) wrong(err, LITHE_EIO, "%s: is a directory, expected a file", path);
+    else text = read_stream(f, path, size, err);
+    fclose(f);
+    return text;
+}
+
+/* ---- ids -------------------------------------------------------------------- */
+
+int32_t *parse_ids(const char *text, size_t *n, lithe_error *err)
+{
+    static const char blanks[] = " \t\r\n,";
+    int32_t *ids = grab(strlen(text) / 2 + 1, sizeof *ids, err);
+    *n = 0;
+    for (const char *p = text + strspn(text, blanks); ids && *p; p += strspn(p, blanks)) {
+        int length = (int)strcspn(p, blanks);
+        char *end;
+        errno = 0;
+        long id = strtol(p, &end, 10);
+        if (end != p + length || errno || id < 0 || id > INT32_MAX || *p == '+') {
+            wrong(err, LITHE_EFORMAT, "'%.*s' is not a token id", length < 40 ? length : 40, p);
+            free(ids);
+            return NULL;
+        }
+        ids[(*n)++] = (int32_t)id;
+        p = end;
+    }
+    return ids;
+}
+
+int check_ids(const int32_t *ids, size_t n, int vocab, lithe_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= vocab) return wrong(err, LITHE_EFORMAT, "id %d at position %zu, the vocabulary has %d", ids[i], i, vocab);
+    return LITHE_OK;
+}
+
+/* ---- tokenizers ------------------------------------------------------------- */
+
+lithe_tokenizer *model_tokenizer(const lithe_model *m, const char *path, const char *given, lithe_error *err)
+{
+    if (err->status != LITHE_OK) return NULL;
+    const char *found = given ? given : lithe_model_tokenizer(m);
+    if (!found) {
+        wrong(err, LITHE_EINVAL, "%s: has no tokenizer; give --tokenizer PATH (a tokenizer.json, a folder, a llama2.c tokenizer file) "
+                                 "or --tokenizer bytes", path);
+        return NULL;
+    }
+    lithe_tokenizer *t = lithe_tokenizer_open(found, err);
+    if (!t || lithe_tokenizer_vocab(t) <= lithe_model_vocab(m)) return t;
+    wrong(err, LITHE_EFORMAT, "%s: has ids up to %d, the vocabulary of %s is %d; give another --tokenizer",
+          found, lithe_tokenizer_vocab(t) - 1, path, lithe_model_vocab(m));
+    lithe_tokenizer_close(t);
+    return NULL;
+}
+
+int32_t *encode_text(const lithe_tokenizer *t, const char *text, size_t size, bool special, size_t *n, lithe_error *err)
+{
+    if (err->status != LITHE_OK) return NULL;
+    size_t count = lithe_encode(t, text, size, special, NULL, 0);
+    int32_t *ids = grab(count + 1, sizeof *ids, err);
+    if (!ids) return NULL;
+    *n = lithe_encode(t, text, size, special, ids, count);
+    size_t plain = special ? lithe_encode(t, text, size, 0, NULL, 0) : *n;
+    int32_t eos = lithe_tokenizer_eos(t);
+    if (*n > plain && eos >= 0 && ids[*n - 1] == eos) --*n;
+    return ids;
+}
+
+char *decode_ids(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t *size, lithe_error *err)
+{
+    if (err->status != LITHE_OK) return NULL;
+    size_t bytes = lithe_decode(t, ids, n, NULL, 0);
+    char *text = grab(bytes + 1, 1, err);
+    if (!text) return NULL;
+    *size = lithe_decode(t, ids, n, text, bytes);
+    text[bytes] = 0;
+    return text;
+}

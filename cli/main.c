@@ -1,0 +1,107 @@
+/* lithe VERB [OPTIONS] [OPERANDS]: finds the verb, reads its options, runs it.
+ *
+ * The program sees include/lithe.h and nothing else of the library. */
+#include "lithe.h"
+#include "options.h"
+#include "output.h"
+#include "suggest.h"
+#include "verbs.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+const verb *const verbs[] = {
+    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_eval, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
+    &verb_inspect, &verb_convert, &verb_plan, &verb_doctor, &verb_completions, &verb_help, NULL
+};
+
+const verb *verb_find(const char *name)
+{
+    for (int i = 0; verbs[i]; i++) if (!strcmp(verbs[i]->name, name)) return verbs[i];
+    return NULL;
+}
+
+int unknown_verb(const char *name)
+{
+    suggestion s;
+    suggest_begin(&s, name);
+    for (int i = 0; verbs[i]; i++) suggest_offer(&s, verbs[i]->name);
+    suggest_also(&s, "generate", "sample,run,complete,infer");
+    suggest_also(&s, "eval", "evaluate,perplexity,score,test");
+    suggest_also(&s, "train", "finetune,pretrain,fit");
+    suggest_also(&s, "inspect", "info,show,dump");
+    suggest_also(&s, "tokenize", "encode");
+    suggest_also(&s, "detokenize", "decode");
+    if (s.best) return usage("unknown verb '%s'; did you mean %s?", name, s.best);
+    return usage("unknown verb '%s'; lithe --help lists them", name);
+}
+
+static int run(const verb *v, int argc, char **argv)
+{
+    common *settings = calloc(1, v->bytes);
+    arguments a;
+    if (!settings) { complain("out of memory"); return EXIT_RESOURCES; }
+    output_begin(v->name, false);
+    int code = arguments_read(&a, v, argc, argv, settings);
+    if (settings->help) {
+        help_verb(stdout, v);
+        code = EXIT_DONE;
+    } else if (code < 0) {
+        output_begin(v->name, settings->quiet);
+        lithe_threads(settings->threads);
+        code = v->run(&a);
+    }
+    arguments_free(&a);
+    free(settings);
+    return code;
+}
+
+/* ---- help ------------------------------------------------------------------- */
+
+typedef struct { common common; int man, markdown; } help_settings;
+
+static const option help_options[] = {
+    { "man", 0, FLAG(help_settings, man), .help = "as a manual page (man -l -), of the program without VERB" },
+    { "markdown", 0, FLAG(help_settings, markdown), .help = "all verbs as docs/commands.md" },
+    { 0 }
+};
+
+static int help(const arguments *a)
+{
+    const help_settings *s = a->settings;
+    const verb *v = a->count ? verb_find(a->operands[0]) : NULL;
+    if (a->count && !v) return unknown_verb(a->operands[0]);
+    if (s->markdown) manual_markdown(stdout);
+    else if (s->man) manual_page(stdout, v);
+    else if (v) help_verb(stdout, v);
+    else help_program(stdout);
+    return EXIT_DONE;
+}
+
+const verb verb_help = {
+    .name = "help", .operands = "[VERB]", .most = 1,
+    .summary = "explain a verb; manual pages",
+    .examples = "  lithe help train\n  lithe help --man train | man -l -\n",
+    .options = help_options, .bytes = sizeof(help_settings), .run = help,
+};
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);                       /* a reader that goes away ends writing, not training */
+    if (argc < 2) {
+        help_program(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+        printf("lithe %s\n", lithe_version());
+        return output_end(EXIT_DONE);
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+        help_program(stdout);
+        return output_end(EXIT_DONE);
+    }
+    if (*name == '-') return usage("unknown option %s; options stand behind the verb: lithe VERB %s", name, name);
+    const verb *v = verb_find(name);
+    return output_end(v ? run(v, argc - 1, argv + 1) : unknown_verb(name));
+}

@@ -1,0 +1,184 @@
+/* The option table as manual pages (man(7) macros) and as docs/commands.md. */
+#include "lithe.h"
+#include "verbs.h"
+#include <ctype.h>
+#include <string.h>
+
+static const struct { int code; const char *meaning; } exits[] = {
+    { 0, "done" },
+    { 1, "failed; also when output cannot be written" },
+    { 2, "usage: an unknown option, a value that is none, an option that is needed" },
+    { 3, "input invalid: cannot be read, damaged, of another kind, longer than the context" },
+    { 4, "resources: not enough memory or disk, no such device" },
+    { 5, "training diverged" },
+    { 6, "a comparison or verification did not hold" },
+    { 130, "interrupted by SIGINT (training has written a checkpoint)" },
+    { 143, "interrupted by SIGTERM (the same)" },
+};
+enum { EXITS = sizeof exits / sizeof *exits };
+
+/* ---- man -------------------------------------------------------------------- */
+
+/* Text as roff: every dash a real one, no line a request, a paragraph at each empty line. */
+static void roff(FILE *out, const char *text, const char *paragraph)
+{
+    bool begin = true;
+    for (const char *p = text; *p; p++) {
+        if (p[0] == '\n' && p[1] == '\n') {
+            fprintf(out, "\n%s\n", paragraph);
+            begin = true;
+            p++;
+            continue;
+        }
+        if (begin && (*p == '.' || *p == '\'')) fputs("\\&", out);
+        begin = *p == '\n';
+        if (*p == '\\') fputs("\\e", out);
+        else if (*p == '-') fputs("\\-", out);
+        else fputc(*p, out);
+    }
+}
+
+static void upper(FILE *out, const char *text)
+{
+    for (; *text; text++) fputc(toupper((unsigned char)*text), out);
+}
+
+static void roff_head(FILE *out, const char *name, const char *summary)
+{
+    fputs(".TH \"", out);
+    upper(out, name);
+    fprintf(out, "\" 1 \"\" \"lithe %s\" \"Lithe manual\"\n.SH NAME\n", lithe_version());
+    roff(out, name, "");
+    fputs(" \\- ", out);
+    roff(out, summary, "");
+    fputs("\n.SH SYNOPSIS\n", out);
+}
+
+static void roff_exits(FILE *out)
+{
+    fputs(".SH EXIT STATUS\n", out);
+    for (int i = 0; i < EXITS; i++) {
+        fprintf(out, ".TP\n.B %d\n", exits[i].code);
+        roff(out, exits[i].meaning, "");
+        fputc('\n', out);
+    }
+}
+
+static void roff_option(FILE *out, const option *o)
+{
+    char text[512];
+    fputs(".TP\n", out);
+    fputs(".B ", out);
+    option_head(text, sizeof text, o);
+    roff(out, text, "");
+    fputc('\n', out);
+    option_body(text, sizeof text, o);
+    roff(out, text, "");
+    fputc('\n', out);
+}
+
+static void roff_environment(FILE *out, const verb *v)
+{
+    fputs(".SH ENVIRONMENT\nA flag wins over a variable, a variable over the default.\n", out);
+    const option *o;
+    for (int i = 0; (o = option_at(v, i)); i++) {
+        char name[64];
+        if (!strcmp(o->name, "help")) continue;
+        option_variable(o, name, sizeof name);
+        fprintf(out, ".TP\n.B %s%s%s\n", name, o->variable ? ", " : "", o->variable ? o->variable : "");
+        fprintf(out, "\\-\\-");
+        roff(out, o->name, "");
+        fputc('\n', out);
+    }
+}
+
+static void manual_program(FILE *out)
+{
+    roff_head(out, "lithe", "train, grow, evaluate and run small language models");
+    fputs(".B lithe\n.I VERB\n[OPTIONS] [OPERANDS]\n.SH VERBS\n", out);
+    for (int i = 0; verbs[i]; i++) {
+        fprintf(out, ".TP\n.BR lithe\\-");
+        roff(out, verbs[i]->name, "");
+        fputs(" (1)\n", out);
+        roff(out, verbs[i]->summary, "");
+        fputc('\n', out);
+    }
+    roff_exits(out);
+}
+
+void manual_page(FILE *out, const verb *v)
+{
+    if (!v) { manual_program(out); return; }
+    char name[64];
+    snprintf(name, sizeof name, "lithe-%s", v->name);
+    roff_head(out, name, v->summary);
+    fputs(".B lithe ", out);
+    roff(out, v->name, "");
+    fputs("\n[OPTIONS] ", out);
+    roff(out, v->operands, "");
+    fputs("\n.SH DESCRIPTION\n", out);
+    roff(out, v->about ? v->about : v->summary, ".PP");
+    fputs("\n.SH OPTIONS\n", out);
+    const option *o;
+    for (int i = 0; (o = option_at(v, i)); i++) roff_option(out, o);
+    roff_environment(out, v);
+    roff_exits(out);
+    if (v->examples) {
+        fputs(".SH EXAMPLES\n.nf\n", out);
+        roff(out, v->examples, "");
+        fputs(".fi\n", out);
+    }
+    fputs(".SH SEE ALSO\n.BR lithe (1)\n", out);
+}
+
+/* ---- Markdown --------------------------------------------------------------- */
+
+/* A cell of a table: bars escaped. */
+static void cell(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|') fputc('\\', out);
+        fputc(*text, out);
+    }
+}
+
+static void markdown_option(FILE *out, const option *o)
+{
+    char text[512], name[64];
+    option_head(text, sizeof text, o);
+    fputs("| `", out);
+    cell(out, text);
+    fputs("` | ", out);
+    option_body(text, sizeof text, o);
+    cell(out, text);
+    option_variable(o, name, sizeof name);
+    if (!strcmp(o->name, "help")) fputs(" | |\n", out);
+    else fprintf(out, " | `%s`%s%s%s |\n", name, o->variable ? ", `" : "", o->variable ? o->variable : "", o->variable ? "`" : "");
+}
+
+static void markdown_verb(FILE *out, const verb *v)
+{
+    fprintf(out, "\n## lithe %s\n\n    lithe ", v->name);
+    verb_synopsis(out, v);
+    fprintf(out, "\n\n%s\n\n| option | meaning | variable |\n| --- | --- | --- |\n", v->about ? v->about : v->summary);
+    for (int i = 0; v->options && v->options[i].name; i++) markdown_option(out, &v->options[i]);
+    for (int i = 0; common_options[i].name; i++) markdown_option(out, &common_options[i]);
+    if (!v->examples) return;
+    fputc('\n', out);
+    for (const char *p = v->examples; *p; ) {
+        int n = (int)strcspn(p, "\n");
+        fprintf(out, "    %.*s\n", n, p + strspn(p, " ") > p + n ? p + n : p + strspn(p, " "));
+        p += n + (p[n] == '\n');
+    }
+}
+
+void manual_markdown(FILE *out)
+{
+    fputs("# Commands\n\nMade by `lithe help --markdown` from the program's option table.\n\n"
+          "Every verb reads flags, then the environment (`LITHE_` and the option's name), then its defaults. `--opt=value` and\n"
+          "`--opt value` are the same, `--no-opt` undoes one, `--` ends options, `-` is standard input. Sizes: 64k, 3M, 1.5G; shares:\n"
+          "10%; times: 90s, 3m, 2h30m. Data goes to standard output, everything else to standard error.\n\n"
+          "| exit code | meaning |\n| --: | --- |\n", out);
+    for (int i = 0; i < EXITS; i++) fprintf(out, "| %d | %s |\n", exits[i].code, exits[i].meaning);
+    for (int i = 0; verbs[i]; i++) markdown_verb(out, verbs[i]);
+}

@@ -1,0 +1,196 @@
+/* The bar is painted at most ten times a second, and a line is written at a
+ * twentieth of the run, at evaluations, and once in ten seconds at least. */
+#include "meter.h"
+#include "output.h"
+#include "quantity.h"
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+static const double paint_seconds = 0.1, line_seconds = 10;
+
+static double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+meter_kind meter_choose(bool json)
+{
+    if (json) return METER_JSON;
+    if (output_quiet()) return METER_NONE;
+    return terminal(stderr) ? METER_BAR : METER_LINES;
+}
+
+void meter_open(meter *m, meter_kind kind, const char *dtype)
+{
+    *m = (meter){ .kind = kind, .utf8 = terminal_utf8(), .coloured = coloured(stderr), .first = -1 };
+    if (kind == METER_BAR || kind == METER_LINES) m->peak = lithe_peak(dtype);
+    m->last_step = m->last_line = clock_seconds();
+}
+
+void meter_close(meter *m)
+{
+    if (m->painted) fputc('\n', stderr);
+    m->painted = false;
+}
+
+/* A line of its own; the bar below it is painted anew. */
+static void line(meter *m, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (m->painted) fputs("\r\033[K", stderr);
+    m->painted = false;
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    m->last_line = clock_seconds();
+    m->last_paint = 0;
+}
+
+/* ---- rates ------------------------------------------------------------------ */
+
+static void blend(double *mean, double x) { *mean = *mean > 0 ? 0.95 * *mean + 0.05 * x : x; }
+
+static void measure(meter *m, const lithe_event *e)
+{
+    double now = clock_seconds();
+    if (m->first < 0) m->first = e->step - 1;
+    blend(&m->step_seconds, now - m->last_step);
+    m->last_step = now;
+    if (!(e->seconds > 0)) return;
+    blend(&m->tokens_rate, e->tokens / e->seconds);
+    blend(&m->flops_rate, e->flops / e->seconds);
+}
+
+/* "31.2k tok/s  64% of peak  0:22 left" */
+static void rates(const meter *m, const lithe_event *e, char *text, size_t cap, bool peak)
+{
+    char rate[16], left[24], share[32] = "";
+    if (peak && m->peak > 0) snprintf(share, sizeof share, "  %.0f%% of peak", 100 * m->flops_rate / m->peak);
+    snprintf(text, cap, "%s tok/s%s  %s left", size_text(m->tokens_rate, rate), share,
+             time_text(m->step_seconds * (e->steps - e->step), left));
+}
+
+/* ---- the bar ---------------------------------------------------------------- */
+
+static void paint(meter *m, const lithe_event *e)
+{
+    double now = clock_seconds();
+    if (m->painted && now - m->last_paint < paint_seconds && e->step < e->steps) return;
+    int width = terminal_width(stderr) - 1;
+    char head[48], loss[96], rate[96];
+    bool wide = width >= 100;
+    snprintf(head, sizeof head, "%d/%d", e->step, e->steps);
+    int n = snprintf(loss, sizeof loss, "loss %.4f", e->loss);
+    if (isfinite(e->valid_loss) && width >= 70)
+        snprintf(loss + n, sizeof loss - (size_t)n, "  val %.4f  %.3f bpb", e->valid_loss, e->bits_per_byte);
+    rates(m, e, rate, sizeof rate, wide);
+    int cells = width - (int)strlen(head) - (int)strlen(loss) - (int)strlen(rate) - 6;
+    if (cells > 40) cells = 40;
+    int full = cells > 0 ? (int)((double)cells * e->step / (e->steps > 0 ? e->steps : 1)) : 0;
+    fputs("\r\033[K", stderr);
+    if (cells < 5) fprintf(stderr, "%.*s", width, loss);
+    else {
+        fprintf(stderr, "%s %s", head, m->coloured ? "\033[36m" : "");
+        for (int i = 0; i < cells; i++) fputs(i < full ? (m->utf8 ? "█" : "#") : (m->utf8 ? "░" : "."), stderr);
+        fprintf(stderr, "%s %s  %s", m->coloured ? "\033[0m" : "", loss, rate);
+    }
+    fflush(stderr);
+    m->painted = true;
+    m->last_paint = now;
+}
+
+/* ---- lines ------------------------------------------------------------------ */
+
+static void step_line(meter *m, const lithe_event *e)
+{
+    int every = e->steps / 20 > 1 ? e->steps / 20 : 1;
+    bool due = e->step == m->first + 1 || e->step % every == 0 || e->step == e->steps || clock_seconds() - m->last_line > line_seconds;
+    char rate[96];
+    if (!due) return;
+    rates(m, e, rate, sizeof rate, true);
+    line(m, "step %d/%d  loss %.4f  lr %.2e  %s", e->step, e->steps, e->loss, e->lr, rate);
+}
+
+/* The beginning of a text on one line, whatever it holds. */
+static void print_sample(meter *m, const char *text)
+{
+    char shown[97];
+    size_t n = 0;
+    for (; text[n] && n < sizeof shown - 1; n++) shown[n] = (unsigned char)text[n] < ' ' || text[n] == 127 ? ' ' : text[n];
+    while (n && text[n] && ((unsigned char)text[n] & 0xc0) == 0x80) n--;        /* no half of a character */
+    shown[n] = 0;
+    line(m, "  sample  %s%s", shown + strspn(shown, " "), text[n] ? " ..." : "");
+}
+
+static void event_lines(meter *m, const lithe_event *e)
+{
+    switch (e->kind) {
+    case LITHE_STEPPED:
+        if (m->kind == METER_BAR) paint(m, e);
+        else step_line(m, e);
+        break;
+    case LITHE_EVALUATED:
+        line(m, "step %d/%d  validation loss %.4f  %.4f bits per byte", e->step, e->steps, e->valid_loss, e->bits_per_byte);
+        if (e->text && *e->text) print_sample(m, e->text);
+        break;
+    case LITHE_SKIPPED:
+    case LITHE_ROLLED_BACK:
+        line(m, "step %d/%d  %s", e->step, e->steps, e->text ? e->text : "");
+        break;
+    case LITHE_GREW:
+        line(m, "step %d/%d  grown by method %s: %zu -> %zu parameters, %s; outputs %s, largest logit difference %.3g", e->step, e->steps,
+             e->growth.method, e->growth.params_before, e->growth.params_after, e->growth.moves,
+             e->growth.preserves ? "preserved" : "not preserved", e->growth.max_difference);
+        break;
+    case LITHE_SAVED:
+    case LITHE_FINISHED:
+        break;
+    }
+}
+
+/* ---- JSON ------------------------------------------------------------------- */
+
+static void event_json(const lithe_event *e)
+{
+    static const char *const kinds[] = { "step", "evaluation", "checkpoint", "skipped", "rolled_back", "grew", "finished" };
+    emitter j = emit_begin(stdout, "train");
+    emit_text(&j, "event", kinds[e->kind]);
+    emit_count(&j, "step", e->step);
+    emit_count(&j, "steps", e->steps);
+    if (e->kind == LITHE_STEPPED || e->kind == LITHE_SKIPPED) {
+        emit_number(&j, "loss", e->loss);
+        emit_number(&j, "grad_norm", e->grad_norm);
+        emit_number(&j, "lr", e->lr);
+        emit_number(&j, "tokens", e->tokens);
+        emit_number(&j, "seconds", e->seconds);
+        emit_number(&j, "flops", e->flops);
+    }
+    if (e->kind == LITHE_EVALUATED || e->kind == LITHE_FINISHED) {
+        emit_number(&j, "loss", e->loss);
+        emit_number(&j, "valid_loss", e->valid_loss);
+        emit_number(&j, "bits_per_byte", e->bits_per_byte);
+    }
+    if (e->kind == LITHE_GREW) {
+        emit_text(&j, "method", e->growth.method);
+        emit_bool(&j, "preserves", e->growth.preserves != 0);
+        emit_count(&j, "params_before", (long long)e->growth.params_before);
+        emit_count(&j, "params_after", (long long)e->growth.params_after);
+        emit_number(&j, "max_logit", e->growth.max_logit);
+        emit_number(&j, "max_difference", e->growth.max_difference);
+    }
+    emit_number(&j, "total_tokens", e->total_tokens);
+    if (e->text && *e->text) emit_text(&j, e->kind == LITHE_EVALUATED ? "sample" : e->kind == LITHE_SAVED || e->kind == LITHE_FINISHED ? "path" : "text", e->text);
+    emit_end(&j);
+}
+
+void meter_event(meter *m, const lithe_event *e)
+{
+    if (e->kind == LITHE_STEPPED) measure(m, e);
+    if (m->kind == METER_JSON) event_json(e);
+    else if (m->kind != METER_NONE) event_lines(m, e);
+}

@@ -1,0 +1,27 @@
+/* How training shows itself: a bar on a terminal, lines elsewhere, JSON lines
+ * for machines, nothing when quiet. */
+#ifndef CLI_METER_H
+#define CLI_METER_H
+
+#include "lithe.h"
+#include <stdbool.h>
+
+typedef enum { METER_NONE, METER_LINES, METER_BAR, METER_JSON } meter_kind;
+
+typedef struct {
+    meter_kind kind;
+    bool utf8, coloured, painted;
+    double peak;                            /* FLOP/s of this machine, 0: not measured */
+    double last_step, last_paint, last_line, last_saved;        /* seconds of the clock */
+    double step_seconds;                    /* between two steps, all in: running mean */
+    double tokens_rate, flops_rate;         /* running means */
+    int first;                              /* the step this process began behind, -1: none yet */
+} meter;
+
+meter_kind meter_choose(bool json);
+void meter_open(meter *m, meter_kind kind, const char *dtype);
+void meter_event(meter *m, const lithe_event *e);
+/* Ends the bar's line, so that other text may follow. */
+void meter_close(meter *m);
+
+#endif

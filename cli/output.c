@@ -1,0 +1,233 @@
+/* Messages, exit codes, the terminal, JSON. */
+#include "output.h"
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const char *verb_name;
+static bool quiet;
+
+void output_begin(const char *verb, bool be_quiet)
+{
+    verb_name = verb;
+    quiet = be_quiet;
+}
+
+bool output_quiet(void) { return quiet; }
+
+void say(const char *format, ...)
+{
+    if (quiet) return;
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+static void vcomplain(const char *format, va_list args)
+{
+    fprintf(stderr, verb_name ? "lithe %s: " : "lithe: ", verb_name);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void complain(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vcomplain(format, args);
+    va_end(args);
+}
+
+int usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vcomplain(format, args);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+/* ---- exit codes ------------------------------------------------------------- */
+
+static int exit_of(const lithe_error *err, int unreadable)
+{
+    if (err->text[0]) complain("%s", err->text);
+    else complain("failed without saying why (status %d)", err->status);
+    switch (err->status) {
+    case LITHE_EINVAL:    return EXIT_USAGE;
+    case LITHE_EIO:       return unreadable;
+    case LITHE_EFORMAT:
+    case LITHE_ECONFIG:
+    case LITHE_EFULL:     return EXIT_INPUT;
+    case LITHE_ENOMEM:
+    case LITHE_EDEVICE:   return EXIT_RESOURCES;
+    case LITHE_EDIVERGED: return EXIT_DIVERGED;
+    case LITHE_EMISMATCH: return EXIT_MISMATCH;
+    case LITHE_OK:        break;
+    }
+    return EXIT_FAILED;
+}
+
+int failed_input(const lithe_error *err) { return exit_of(err, EXIT_INPUT); }
+int failed_output(const lithe_error *err) { return exit_of(err, EXIT_FAILED); }
+
+int output_end(int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    if (errno == EPIPE) return code;
+    complain("cannot write standard output, %s", errno ? strerror(errno) : "an earlier write failed");
+    if (code != EXIT_DONE) return code;
+    return errno == ENOSPC || errno == EDQUOT ? EXIT_RESOURCES : EXIT_FAILED;
+}
+
+/* ---- terminals -------------------------------------------------------------- */
+
+static bool environment_says(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value;
+}
+
+bool terminal(FILE *f)
+{
+    const char *term = getenv("TERM");
+    return isatty(fileno(f)) && term && *term && strcmp(term, "dumb");
+}
+
+bool coloured(FILE *f)
+{
+    if (environment_says("NO_COLOR")) return false;
+    const char *force = getenv("CLICOLOR_FORCE");
+    return (force && *force && strcmp(force, "0")) || terminal(f);
+}
+
+int terminal_width(FILE *f)
+{
+    struct winsize size;
+    if (ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    return 80;
+}
+
+bool terminal_utf8(void)
+{
+    static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (environment_says(names[i])) {
+            const char *value = getenv(names[i]);
+            return strstr(value, "UTF-8") || strstr(value, "utf8") || strstr(value, "utf-8");
+        }
+    return false;
+}
+
+/* ---- JSON ------------------------------------------------------------------- */
+
+/* Bytes of the UTF-8 sequence at s, 0 when it is none. */
+static int utf8_length(const unsigned char *s, size_t n)
+{
+    int length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    if (!length || (size_t)length > n) return 0;
+    for (int i = 1; i < length; i++) if ((s[i] & 0xc0) != 0x80) return 0;
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool surrogate = s[0] == 0xed && s[1] >= 0xa0, beyond = s[0] == 0xf4 && s[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+static void put_string(FILE *out, const char *text, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    fputc('"', out);
+    for (size_t i = 0; i < n; ) {
+        int length = utf8_length(s + i, n - i);
+        if (!length) { fputs("\\ufffd", out); i++; continue; }
+        if (length > 1) fwrite(s + i, 1, (size_t)length, out);
+        else if (s[i] == '"' || s[i] == '\\') fprintf(out, "\\%c", s[i]);
+        else if (s[i] == '\n') fputs("\\n", out);
+        else if (s[i] == '\t') fputs("\\t", out);
+        else if (s[i] < ' ' || s[i] == 127) fprintf(out, "\\u%04x", s[i]);
+        else fputc(s[i], out);
+        i += (size_t)length;
+    }
+    fputc('"', out);
+}
+
+static void put_key(emitter *e, const char *key)
+{
+    if (e->comma) fputc(',', e->out);
+    e->comma = true;
+    if (!key) return;
+    put_string(e->out, key, strlen(key));
+    fputc(':', e->out);
+}
+
+emitter emit_begin(FILE *out, const char *schema)
+{
+    emitter e = { out, false };
+    char name[64];
+    fputc('{', out);
+    snprintf(name, sizeof name, "lithe.%s.1", schema);
+    emit_text(&e, "schema", name);
+    return e;
+}
+
+void emit_bytes(emitter *e, const char *key, const char *text, size_t n)
+{
+    put_key(e, key);
+    put_string(e->out, text, n);
+}
+
+void emit_text(emitter *e, const char *key, const char *text)
+{
+    if (text) { emit_bytes(e, key, text, strlen(text)); return; }
+    put_key(e, key);
+    fputs("null", e->out);
+}
+
+void emit_number(emitter *e, const char *key, double x)
+{
+    char text[40];
+    put_key(e, key);
+    if (!isfinite(x)) { fputs("null", e->out); return; }
+    for (int digits = 6; digits <= 17; digits++) {              /* the fewest that read back the same */
+        snprintf(text, sizeof text, "%.*g", digits, x);
+        if (fabs(strtod(text, NULL) - x) <= 0) break;
+    }
+    fputs(text, e->out);
+}
+
+void emit_count(emitter *e, const char *key, long long n)
+{
+    put_key(e, key);
+    fprintf(e->out, "%lld", n);
+}
+
+void emit_bool(emitter *e, const char *key, bool b)
+{
+    put_key(e, key);
+    fputs(b ? "true" : "false", e->out);
+}
+
+void emit_open(emitter *e, const char *key, char bracket)
+{
+    put_key(e, key);
+    fputc(bracket, e->out);
+    e->comma = false;
+}
+
+void emit_close(emitter *e, char bracket)
+{
+    fputc(bracket, e->out);
+    e->comma = true;
+}
+
+void emit_end(emitter *e)
+{
+    fputs("}\n", e->out);
+    fflush(e->out);
+}

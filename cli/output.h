@@ -1,0 +1,52 @@
+/* What the program says: data on stdout, everything else on stderr, JSON for
+ * machines, and the exit code that goes with a failure. */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include "lithe.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_RESOURCES = 4, EXIT_DIVERGED = 5, EXIT_MISMATCH = 6 };
+
+/* stderr, unless quiet. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* stderr, always: "lithe VERB: ..." */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void output_begin(const char *verb, bool quiet);
+bool output_quiet(void);
+/* complain() and the code for a wrong command line. */
+int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says the error and returns the exit code for it.
+ *   invalid argument 2 . unreadable, damaged or unfit input, text longer than
+ *   the context 3 . out of memory or disk, device 4 . diverged 5 . mismatch 6
+ * LITHE_EIO is 3 in failed_input, where a file was read, and 1 in failed_output,
+ * where one was written (a full disk is LITHE_ENOMEM). */
+int failed_input(const lithe_error *err);
+int failed_output(const lithe_error *err);
+
+/* Flushes stdout; code, or why stdout could not take everything.  A reader that
+ * went away (`| head`) is no failure. */
+int output_end(int code);
+
+/* A terminal that understands \r and colours; NO_COLOR, CLICOLOR_FORCE, TERM=dumb. */
+bool terminal(FILE *f);
+bool coloured(FILE *f);
+int  terminal_width(FILE *f);
+bool terminal_utf8(void);
+
+/* One JSON document or line, written as it is said. */
+typedef struct { FILE *out; bool comma; } emitter;
+
+emitter emit_begin(FILE *out, const char *schema);              /* {"schema":"lithe.NAME.1" */
+void emit_text(emitter *e, const char *key, const char *text);  /* NULL is null; invalid UTF-8 becomes U+FFFD */
+void emit_bytes(emitter *e, const char *key, const char *text, size_t n);
+void emit_number(emitter *e, const char *key, double x);        /* null when not finite */
+void emit_count(emitter *e, const char *key, long long n);
+void emit_bool(emitter *e, const char *key, bool b);
+void emit_open(emitter *e, const char *key, char bracket);      /* '[' or '{'; key NULL inside an array */
+void emit_close(emitter *e, char bracket);
+void emit_end(emitter *e);                                      /* }\n and flush */
+
+#endif

@@ -1,0 +1,46 @@
+/* The loop around a trainer. */
+#include "training.h"
+#include "interrupt.h"
+#include "meter.h"
+#include "output.h"
+#include <math.h>
+
+static int leave_early(lithe_trainer *t, meter *m, const lithe_event *e, lithe_error *err)
+{
+    int code = interrupted();
+    meter_close(m);
+    if (lithe_trainer_save(t, err)) return failed_output(err);
+    say("interrupted at step %d of %d; it goes on with: lithe train --resume %s", e->step, e->steps, lithe_trainer_model_dir(t));
+    return code;
+}
+
+static void conclude(lithe_trainer *t, const lithe_event *e, bool json)
+{
+    const char *run = lithe_trainer_model_dir(t);
+    if (isfinite(e->valid_loss))
+        say("%s: %d steps, validation loss %.4f, %.4f bits per byte", run, e->step, e->valid_loss, e->bits_per_byte);
+    else say("%s: %d steps", run, e->step);
+    say("try: lithe generate %s", run);
+    if (!json) puts(run);
+}
+
+int train_to_the_end(lithe_trainer *t, const char *dtype, bool json)
+{
+    lithe_error err = { 0 };
+    lithe_event e = { 0 };
+    meter m;
+    int more = 1;
+    interrupt_catch(false);
+    meter_open(&m, meter_choose(json), dtype);
+    while (more > 0 && e.kind != LITHE_FINISHED) {
+        if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;
+        meter_event(&m, &e);
+        if (e.kind == LITHE_FINISHED) break;
+        if (interrupted()) return leave_early(t, &m, &e, &err);
+        if (checkpoint_wanted() && lithe_trainer_save(t, &err)) break;
+    }
+    meter_close(&m);
+    if (err.status || more < 0) return failed_output(&err);
+    conclude(t, &e, json);
+    return EXIT_DONE;
+}

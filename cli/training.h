@@ -1,0 +1,13 @@
+/* A run from its first event to its last, or to a signal. */
+#ifndef CLI_TRAINING_H
+#define CLI_TRAINING_H
+
+#include "lithe.h"
+#include <stdbool.h>
+
+/* Does every event of t and shows it.  SIGINT and SIGTERM end it behind the
+ * event they fall into, with a checkpoint; SIGUSR1 writes one and goes on.
+ * Returns the exit code; on success the run's directory is printed. */
+int train_to_the_end(lithe_trainer *t, const char *dtype, bool json);
+
+#endif

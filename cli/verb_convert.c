@@ -1,0 +1,118 @@
+/* lithe convert, plan, doctor: a model in another form, what a configuration
+ * needs, what this machine has. */
+#include "inputs.h"
+#include "output.h"
+#include "quantity.h"
+#include "verbs.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- convert ---------------------------------------------------------------- */
+
+typedef struct { common common; const char *dtype, *config, *tokenizer; int json; } convert_settings;
+
+static const option convert_options[] = {
+    { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16", .also = "type,precision" },
+    { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to put in; without it the model's own, if it has one" },
+    { "json", 0, FLAG(convert_settings, json), .help = "print {schema, architecture, parameters, dtype, path}" },
+    { 0 }
+};
+
+static int convert(const arguments *a)
+{
+    const convert_settings *s = a->settings;
+    lithe_error err = { 0 }, unwritten = { 0 };
+    const char *from = a->operands[0], *to = a->operands[1];
+    char text[16];
+    lithe_model *m = lithe_model_open(from, s->config, &err);
+    lithe_tokenizer *t = NULL;
+    if (m && (s->tokenizer || lithe_model_tokenizer(m))) t = model_tokenizer(m, from, s->tokenizer, &err);
+    if (!err.status && lithe_model_save(m, to, s->dtype, t, &unwritten) == LITHE_OK) {
+        say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",
+            t ? "with its tokenizer" : "without a tokenizer");
+        if (s->json) {
+            emitter e = emit_begin(stdout, "convert");
+            emit_text(&e, "architecture", lithe_model_arch(m));
+            emit_count(&e, "parameters", (long long)lithe_model_params(m));
+            emit_text(&e, "dtype", s->dtype ? s->dtype : "f32");
+            emit_text(&e, "path", to);
+            emit_end(&e);
+        }
+    }
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : unwritten.status ? failed_output(&unwritten) : EXIT_DONE;
+}
+
+const verb verb_convert = {
+    .name = "convert", .operands = "SRC DST", .least = 2, .most = 2,
+    .summary = "write a model as config.json and model.safetensors",
+    .about = "Opens SRC, any MODEL this program reads (safetensors, sharded or not, pytorch_model.bin, llama2.c .bin, a RUN), and writes it "
+             "to the new directory DST as config.json, model.safetensors and tokenizer.json.",
+    .examples = "  lithe convert stories260K.bin stories/ --tokenizer tok512.bin\n  lithe convert runs/tale-1 small/ --dtype bf16\n",
+    .options = convert_options, .bytes = sizeof(convert_settings), .run = convert,
+};
+
+/* ---- plan ------------------------------------------------------------------- */
+
+typedef struct { common common; int batch, ctx, recompute, ops, json; const char *dtype; } plan_settings;
+
+static const option plan_options[] = {
+    { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a part of a step", .least = 1, .most = 1 << 20, .also = "batch-size" },
+    { "ctx", 0, COUNT(plan_settings, ctx), "N", .help = "tokens in a window (the model's context, at most 1024)", .least = 1, .also = "context" },
+    { "recompute", 0, FLAG(plan_settings, recompute), .help = "keep no layer's activations, run them again" },
+    { "dtype", 0, CHOICE(plan_settings, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16" },
+    { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "a line for each operation: shape, offset, bytes, flops" },
+    { "json", 0, FLAG(plan_settings, json), .help = "the same as JSON" },
+    { 0 }
+};
+
+/* The library's text, freed, or its error. */
+static int print_text(char *text, const lithe_error *err)
+{
+    if (!text) return failed_input(err);
+    size_t n = strlen(text);
+    fwrite(text, 1, n, stdout);
+    if (n && text[n - 1] != '\n') putchar('\n');
+    free(text);
+    return EXIT_DONE;
+}
+
+static int plan(const arguments *a)
+{
+    const plan_settings *s = a->settings;
+    lithe_error err = { 0 };
+    return print_text(lithe_plan(a->operands[0], s->batch, s->ctx, s->recompute, s->dtype, s->ops, s->json, &err), &err);
+}
+
+const verb verb_plan = {
+    .name = "plan", .operands = "CONFIG", .least = 1, .most = 1,
+    .summary = "say what a configuration needs before anything runs",
+    .about = "Prints the operations of a config.json (or of a MODEL) with their places in memory and their cost, and what training, scoring "
+             "and generating need in all.",
+    .examples = "  lithe plan config.json --batch 16 --ctx 512 --no-ops\n",
+    .options = plan_options, .bytes = sizeof(plan_settings), .run = plan,
+};
+
+/* ---- doctor ----------------------------------------------------------------- */
+
+typedef struct { common common; int json; } doctor_settings;
+
+static const option doctor_options[] = {
+    { "json", 0, FLAG(doctor_settings, json), .help = "the same as JSON" },
+    { 0 }
+};
+
+static int doctor(const arguments *a)
+{
+    const doctor_settings *s = a->settings;
+    const lithe_error err = { LITHE_ENOMEM, "out of memory" };
+    return print_text(lithe_doctor(s->json), &err);
+}
+
+const verb verb_doctor = {
+    .name = "doctor", .operands = "", .most = 0,
+    .summary = "say what this machine has and which kernels run on it",
+    .options = doctor_options, .bytes = sizeof(doctor_settings), .run = doctor,
+};

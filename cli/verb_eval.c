@@ -1,0 +1,101 @@
+/* lithe eval: how well a model predicts a text.
+ *
+ *   loss = nll / tokens (nats),  perplexity = exp(loss),  bits per byte = nll / (ln 2 * bytes)
+ *
+ * nll is summed over every token of the text but an unscored first one; bytes
+ * are those of the scored tokens, so that figures of different tokenizers over
+ * one text compare. */
+#include "inputs.h"
+#include "output.h"
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+
+typedef struct { common common; const char *text, *tokenizer, *config; int ctx, stride, special, json; } eval_settings;
+
+static const option eval_options[] = {
+    { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "data,input,file" },
+    { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (the model's context)", .least = 2, .also = "context,window" },
+    { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens by which windows advance (the window: no overlap)", .least = 1 },
+    { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin token before the text, if the tokenizer has one for that" },
+    { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}" },
+    { 0 }
+};
+
+typedef struct { double nll; size_t tokens, bytes; } score;
+
+static score score_text(lithe_model *m, const lithe_tokenizer *t, const char *text, size_t size, const eval_settings *s, lithe_error *err)
+{
+    score out = { 0 };
+    size_t n = 0, plain = 0;
+    int32_t *ids = encode_text(t, text, size, s->special, &n, err);
+    if (!ids) return out;
+    plain = s->special ? lithe_encode(t, text, size, 0, NULL, 0) : n;
+    if (n < 2) wrong(err, LITHE_EFORMAT, "%s: %zu tokens; at least 2 are needed to predict one", s->text, n);
+    else if (lithe_score(m, ids, n, s->ctx, s->stride, NULL, &out.nll, err) == LITHE_OK) {
+        out.tokens = n - 1;
+        out.bytes = size - (n > plain ? 0 : lithe_decode(t, ids, 1, NULL, 0));
+    }
+    free(ids);
+    return out;
+}
+
+static void print_score(const score *r, const eval_settings *s, const lithe_model *m)
+{
+    double loss = r->nll / (double)r->tokens, bits = r->bytes ? r->nll / log(2) / (double)r->bytes : NAN;
+    int ctx = s->ctx ? s->ctx : lithe_model_context(m), stride = s->stride ? s->stride : ctx;
+    if (!s->json) {
+        printf("loss %.6f  perplexity %.4f  bits per byte %.6f  (%zu tokens, %zu bytes, ctx %d, stride %d)\n",
+               loss, exp(loss), bits, r->tokens, r->bytes, ctx, stride);
+        return;
+    }
+    emitter e = emit_begin(stdout, "eval");
+    emit_number(&e, "loss", loss);
+    emit_number(&e, "perplexity", exp(loss));
+    emit_number(&e, "bits_per_byte", bits);
+    emit_count(&e, "tokens", (long long)r->tokens);
+    emit_count(&e, "bytes", (long long)r->bytes);
+    emit_count(&e, "ctx", ctx);
+    emit_count(&e, "stride", stride);
+    emit_end(&e);
+}
+
+static int eval(const arguments *a)
+{
+    const eval_settings *s = a->settings;
+    lithe_error err = { 0 };
+    size_t size = 0;
+    const char *path = a->operands[0];
+    if (!s->text) return usage("which text? --text FILE is needed");
+    char *text = read_text(s->text, &size, &err);
+    lithe_model *m = lithe_model_open(path, s->config, &err);
+    if (m && s->ctx > lithe_model_context(m)) wrong(&err, LITHE_EINVAL, "--ctx %d: the model's context is %d", s->ctx, lithe_model_context(m));
+    int ctx = s->ctx || !m ? s->ctx : lithe_model_context(m);
+    if (m && s->stride > ctx) wrong(&err, LITHE_EINVAL, "--stride %d leaves tokens out: the window is %d", s->stride, ctx);
+    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t) {
+        score r = score_text(m, t, text, size, s, &err);
+        if (!err.status) print_score(&r, s, m);
+    }
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    free(text);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+const verb verb_eval = {
+    .name = "eval", .operands = "MODEL", .least = 1, .most = 1,
+    .summary = "loss, perplexity and bits per byte of a text",
+    .about = "Predicts every token of a text from what stands before it and prints the mean negative log-likelihood (nats a token), its "
+             "exponential, and bits per byte.\n\n"
+             "The text is read in windows of --ctx tokens that begin --stride tokens apart; each token is scored once, in the first window that "
+             "holds it, so with a stride below the window every token but those of the first window has at least ctx - stride tokens "
+             "before it. Small strides cost ctx / stride times as much.\n\n"
+             "The first token: when the tokenizer has a begin token for this purpose, that stands before the text and the first token is "
+             "scored too. Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
+             "Bytes are those of the text that the scored tokens stand for, as the file has them.",
+    .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n",
+    .options = eval_options, .bytes = sizeof(eval_settings), .run = eval,
+};

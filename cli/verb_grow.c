@@ -1,0 +1,201 @@
+/* lithe grow: a larger model that starts from what a smaller one has learned,
+ * and the proof: the largest difference of logits between the two on a text.
+ * A method that promises the same outputs and does not keep the promise writes
+ * nothing and exits 6. */
+#include "inputs.h"
+#include "output.h"
+#include "quantity.h"
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    common common;
+    amount params;
+    const char *set, *method, *text, *out, *tokenizer, *config, *dtype;
+    int portable, freeze_old, json;
+    double noise, old_lr;
+    uint64_t seed;
+} grow_settings;
+
+static const option grow_options[] = {
+    { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "parameters of the grown model, or how many times the present ones", .choices = "x",
+      .also = "size,parameters" },
+    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "instead of --params: new values of keys of config.json" },
+    { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "the directory to write the grown model to", .also = "output" },
+    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "how: for TokenFormer A to F (A), for others duplicate or corner (duplicate)" },
+    { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result every reader of the published layout opens" },
+    { "noise", 0, REAL(grow_settings, noise), "X", .help = "relative noise on copied weights, so that copies learn apart (none)", .most = 1 },
+    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "old slots keep their values in later training" },
+    { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of old slots in later training (1)", .most = 1000 },
+    { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "of new values and of noise" },
+    { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on this text" },
+    { "dtype", 0, CHOICE(grow_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16" },
+    { "tokenizer", 0, FILENAME(grow_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "config", 0, FILENAME(grow_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "json", 0, FLAG(grow_settings, json), .help = "print the report as JSON" },
+    { 0 }
+};
+
+/* ---- what the two models are compared on -------------------------------------- */
+
+enum { COMPARED = 256 };
+typedef struct { int32_t ids[COMPARED]; size_t n; char from[300]; } trial;
+
+static const char paragraph[] =
+    "It was a bright cold morning, and the road ran straight between the fields towards the sea. An old man with a lantern walked ahead of "
+    "the cart and said nothing until they reached the bridge. \"There are two ways from here,\" he said at last. \"One goes round the hill and "
+    "takes a day; the other goes through it, and nobody has counted the hours.\" The children looked at each other. They had 3 loaves, 12 "
+    "apples and a map that ended at the river, so they chose the shorter word and followed him into the dark.";
+
+static bool trial_text(trial *t, const lithe_tokenizer *tokenizer, const char *text, size_t size, size_t most)
+{
+    size_t n = lithe_encode(tokenizer, text, size < 16 * COMPARED ? size : 16 * COMPARED, 1, t->ids, most);
+    t->n = n < most ? n : most;
+    return t->n > 0;
+}
+
+/* The first ids of a run's validation shard (docs/shards.md): a header of 128
+ * bytes with the width of an id at 12 and the documents at 24, an end of eight
+ * bytes for each document, the ids. */
+static bool trial_shard(trial *t, const char *run, int vocab, size_t most)
+{
+    static const char *const places[] = { "data/valid.shard", "../data/valid.shard" };
+    char path[4096];
+    uint8_t head[128], id[4];
+    FILE *f = NULL;
+    for (int i = 0; i < 2 && !f; i++)
+        if (snprintf(path, sizeof path, "%s/%s", run, places[i]) < (int)sizeof path) f = fopen(path, "rb");
+    if (!f) return false;
+    bool good = fread(head, 1, sizeof head, f) == sizeof head && !memcmp(head, "LITHESHD", 8) && (head[12] == 2 || head[12] == 4);
+    uint64_t documents = 0;
+    for (int i = 8; i--;) documents = documents << 8 | head[24 + i];
+    good = good && documents < 1u << 30 && fseek(f, (long)(128 + 8 * documents), SEEK_SET) == 0;
+    for (t->n = 0; good && t->n < most && fread(id, 1, head[12], f) == head[12]; t->n++) {
+        uint32_t x = head[12] == 2 ? (uint32_t)(id[0] | id[1] << 8) : id[0] | (uint32_t)id[1] << 8 | (uint32_t)id[2] << 16 | (uint32_t)id[3] << 24;
+        if (x >= (uint32_t)vocab) good = false;
+        t->ids[t->n] = (int32_t)x;
+    }
+    fclose(f);
+    snprintf(t->from, sizeof t->from, "the validation text of %.200s", run);
+    return good && t->n > 1;
+}
+
+static void trial_random(trial *t, int vocab, size_t most)
+{
+    uint64_t x = 0x9e3779b97f4a7c15u;
+    for (t->n = 0; t->n < most; t->n++) {
+        x ^= x << 13; x ^= x >> 7; x ^= x << 17;                    /* xorshift (Marsaglia 2003) */
+        t->ids[t->n] = (int32_t)(x % (uint64_t)vocab);
+    }
+    snprintf(t->from, sizeof t->from, "random ids");
+}
+
+static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tokenizer, const char *path, const grow_settings *s, lithe_error *err)
+{
+    size_t most = lithe_model_context(m) < COMPARED ? (size_t)lithe_model_context(m) : COMPARED, size = 0;
+    *t = (trial){ 0 };
+    if (s->text) {
+        char *text = read_text(s->text, &size, err);
+        snprintf(t->from, sizeof t->from, "%.200s", s->text);
+        if (text && !tokenizer) wrong(err, LITHE_EINVAL, "%s: has no tokenizer for --text; give --tokenizer PATH", path);
+        else if (text && !trial_text(t, tokenizer, text, size, most)) wrong(err, LITHE_EFORMAT, "%s: holds no text", s->text);
+        free(text);
+    } else if (!trial_shard(t, path, lithe_model_vocab(m), most)) {
+        snprintf(t->from, sizeof t->from, "a built-in paragraph");
+        if (!tokenizer || !trial_text(t, tokenizer, paragraph, sizeof paragraph - 1, most)) trial_random(t, lithe_model_vocab(m), most);
+    }
+    return err->status;
+}
+
+/* ---- report ------------------------------------------------------------------- */
+
+/* Rounding in float32 across many layers, relative to the largest logit. */
+static bool promise_kept(const lithe_growth *g)
+{
+    double scale = g->max_logit > 1 ? g->max_logit : 1;
+    return !g->preserves || g->max_difference <= 1e-3 * scale;
+}
+
+static void print_report(const lithe_growth *g, const trial *t, const lithe_model *m, const grow_settings *s)
+{
+    if (s->json) {
+        emitter e = emit_begin(stdout, "grow");
+        emit_text(&e, "architecture", lithe_model_arch(m));
+        emit_text(&e, "method", g->method);
+        emit_bool(&e, "preserves", g->preserves != 0);
+        emit_text(&e, "says", g->says);
+        emit_text(&e, "moves", g->moves);
+        emit_count(&e, "params_before", (long long)g->params_before);
+        emit_count(&e, "params_after", (long long)g->params_after);
+        emit_number(&e, "max_logit", g->max_logit);
+        emit_number(&e, "max_difference", g->max_difference);
+        emit_text(&e, "compared_on", t->from);
+        emit_count(&e, "tokens", (long long)t->n);
+        emit_text(&e, "path", s->out);
+        emit_end(&e);
+        return;
+    }
+    char text[2][16];
+    printf("%s, method %s: %zu -> %zu parameters (%s -> %s, %.2fx)\n", lithe_model_arch(m), g->method, g->params_before, g->params_after,
+           size_text((double)g->params_before, text[0]), size_text((double)g->params_after, text[1]),
+           (double)g->params_after / (double)(g->params_before ? g->params_before : 1));
+    printf("moves    %s\n", g->moves);
+    printf("outputs  %s%s%s\n", g->preserves ? "preserved" : "not preserved", *g->says ? ": " : "", g->says);
+    printf("measured largest logit difference %.3g (largest logit %.3g) over %zu tokens of %s\n", g->max_difference, g->max_logit, t->n, t->from);
+}
+
+/* ---- the verb ----------------------------------------------------------------- */
+
+static lithe_model *grown(const lithe_model *m, const grow_settings *s, lithe_growth *g, lithe_error *err)
+{
+    lithe_grow_options o = {
+        .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .method = s->method,
+        .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr,
+    };
+    return lithe_model_grow(m, &o, g, err);
+}
+
+static int grow(const arguments *a)
+{
+    const grow_settings *s = a->settings;
+    const char *path = a->operands[0];
+    lithe_error err = { 0 }, unwritten = { 0 };
+    lithe_growth g = { 0 };
+    trial t;
+    if (!s->out) return usage("where to? --out DIR is needed");
+    if (!(s->params.value > 0) == !s->set) return usage("how large? give --params N, --params 2x or --set KEY=VALUE");
+    lithe_model *m = lithe_model_open(path, s->config, &err), *large = NULL;
+    lithe_tokenizer *tokenizer = NULL;
+    if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
+    if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = grown(m, s, &g, &err);
+    int code = EXIT_DONE;
+    if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
+        bool kept = promise_kept(&g);
+        if (kept && lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten)) code = failed_output(&unwritten);
+        else print_report(&g, &t, m, s);
+        if (!kept) {
+            complain("method %s promises the same outputs, yet a logit differs by %.3g; %s is not written", g.method, g.max_difference, s->out);
+            code = EXIT_MISMATCH;
+        }
+        else if (code == EXIT_DONE) say("%s written; train on with: lithe train DATA --from %s", s->out, s->out);
+    }
+    lithe_model_close(large);
+    lithe_tokenizer_close(tokenizer);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : code;
+}
+
+const verb verb_grow = {
+    .name = "grow", .operands = "MODEL", .least = 1, .most = 1,
+    .summary = "make a larger model from a trained one",
+    .about = "Builds a larger model whose parameters come from those of MODEL, says whether and when its outputs are preserved, and measures it: "
+             "the largest difference between the logits of both on --text, else on the validation text of a RUN, else on a built-in "
+             "paragraph (random ids when there is no tokenizer). When a method that promises the same outputs does not keep the promise, nothing "
+             "is written and the exit code is 6.\n\n"
+             "--params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
+    .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"
+                "  lithe grow tf/ --set qkv_slot_num=96,ffn_slot_num=384 --method C --out tf96/\n",
+    .options = grow_options, .bytes = sizeof(grow_settings), .run = grow,
+};

@@ -1,0 +1,137 @@
+/* lithe tokenize, detokenize, train-tokenizer: text and token ids. */
+#include "inputs.h"
+#include "output.h"
+#include "sources.h"
+#include "verbs.h"
+#include <stdlib.h>
+
+/* ---- tokenize --------------------------------------------------------------- */
+
+typedef struct { common common; int special, json; } tokenize_settings;
+
+static const option tokenize_options[] = {
+    { "special", 0, FLAG(tokenize_settings, special), .help = "add the tokens that the tokenizer puts around a text" },
+    { "json", 0, FLAG(tokenize_settings, json), .help = "print {schema, ids}" },
+    { 0 }
+};
+
+static void print_ids(const int32_t *ids, size_t n, bool json)
+{
+    if (json) {
+        emitter e = emit_begin(stdout, "tokenize");
+        emit_open(&e, "ids", '[');
+        for (size_t i = 0; i < n; i++) emit_count(&e, NULL, ids[i]);
+        emit_close(&e, ']');
+        emit_end(&e);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) printf("%s%d", i ? " " : "", ids[i]);
+    putchar('\n');
+}
+
+static int tokenize(const arguments *a)
+{
+    const tokenize_settings *s = a->settings;
+    lithe_error err = { 0 };
+    size_t size = 0, n = 0;
+    lithe_tokenizer *t = lithe_tokenizer_open(a->operands[0], &err);
+    char *text = read_text("-", &size, &err);
+    n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
+    int32_t *ids = text ? grab(n, sizeof *ids, &err) : NULL;
+    if (ids && t) {
+        lithe_encode(t, text, size, s->special, ids, n);
+        print_ids(ids, n, s->json);
+    }
+    free(ids);
+    free(text);
+    lithe_tokenizer_close(t);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+const verb verb_tokenize = {
+    .name = "tokenize", .operands = "TOKENIZER", .least = 1, .most = 1,
+    .summary = "turn standard input into token ids",
+    .about = "Reads all of standard input and prints its token ids on one line, separated by spaces. Nothing is added unless --special is given.\n\n"
+             "TOKENIZER is a tokenizer.json, a folder that holds one or vocab.json and merges.txt (a MODEL does), a llama2.c tokenizer "
+             "file, or the word bytes: the 256 bytes themselves.",
+    .examples = "  printf 'Once upon a time' | lithe tokenize runs/tale-1\n",
+    .options = tokenize_options, .bytes = sizeof(tokenize_settings), .run = tokenize,
+};
+
+/* ---- detokenize ------------------------------------------------------------- */
+
+static int detokenize(const arguments *a)
+{
+    lithe_error err = { 0 };
+    size_t size = 0, n = 0, bytes = 0;
+    lithe_tokenizer *t = lithe_tokenizer_open(a->operands[0], &err);
+    char *text = read_text("-", &size, &err), *out = NULL;
+    int32_t *ids = text ? parse_ids(text, &n, &err) : NULL;
+    if (ids && t && check_ids(ids, n, lithe_tokenizer_vocab(t), &err) == LITHE_OK) out = decode_ids(t, ids, n, &bytes, &err);
+    if (out) fwrite(out, 1, bytes, stdout);
+    free(out);
+    free(ids);
+    free(text);
+    lithe_tokenizer_close(t);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+const verb verb_detokenize = {
+    .name = "detokenize", .operands = "TOKENIZER", .least = 1, .most = 1,
+    .summary = "turn token ids on standard input into text",
+    .about = "Reads token ids from standard input, separated by blanks or commas, and prints their text, with nothing added to it: "
+             "`lithe tokenize bytes | lithe detokenize bytes` gives back every byte.",
+    .bytes = sizeof(common), .run = detokenize,
+};
+
+/* ---- train-tokenizer -------------------------------------------------------- */
+
+typedef struct { common common; int vocab; const char *out; double limit; } training_settings;
+
+static const option training_options[] = {
+    { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "tokens in the vocabulary: 256 bytes, merges, <|endoftext|>", .least = 257, .most = 1 << 24,
+      .also = "vocab-size,size" },
+    { "out", 'o', FILENAME(training_settings, out), "FILE", .help = "the tokenizer.json to write", .also = "output" },
+    { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "learn from at most this much text, of each file the same share", .least = 1 },
+    { 0 }
+};
+
+static char *training_text(const arguments *a, double limit, size_t *size, lithe_error *err)
+{
+    sources files;
+    char *text = NULL;
+    int status = sources_find(&files, a->operands, a->count, err);
+    if (!status && files.standard_input && a->count > 1) wrong(err, LITHE_EINVAL, "standard input and files together: name one or the other");
+    else if (!status && files.standard_input) text = read_text("-", size, err);
+    else if (!status && files.any_packed)
+        wrong(err, LITHE_EINVAL, "packed text cannot be sampled here; unpack it: zcat FILE.gz | lithe train-tokenizer - ...");
+    else if (!status) text = sources_text(&files, limit, size, err);
+    if (text && !*size) wrong(err, LITHE_EFORMAT, "%s: holds no text", a->operands[0]);
+    sources_free(&files);
+    return text;
+}
+
+static int train_tokenizer(const arguments *a)
+{
+    const training_settings *s = a->settings;
+    lithe_error err = { 0 }, unwritten = { 0 };
+    size_t size = 0;
+    if (!s->vocab) return usage("how many tokens? --vocab N is needed");
+    if (!s->out) return usage("where to? --out FILE is needed");
+    char *text = training_text(a, s->limit, &size, &err);
+    lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_train(text, size, s->vocab, &err);
+    if (t && lithe_tokenizer_save(t, s->out, &unwritten) == LITHE_OK)
+        say("%s: %d tokens learned from %zu bytes", s->out, lithe_tokenizer_vocab(t), size);
+    lithe_tokenizer_close(t);
+    free(text);
+    return err.status ? failed_input(&err) : unwritten.status ? failed_output(&unwritten) : EXIT_DONE;
+}
+
+const verb verb_train_tokenizer = {
+    .name = "train-tokenizer", .operands = "TEXT...", .least = 1, .most = -1,
+    .summary = "learn a byte-level BPE vocabulary from text",
+    .about = "Learns byte-level byte pair encoding from text files, directories of them or standard input (-), and writes a tokenizer.json. "
+             "The same text gives the same file.",
+    .examples = "  lithe train-tokenizer novels/ --vocab 4096 --out tokenizer.json\n",
+    .options = training_options, .bytes = sizeof(training_settings), .run = train_tokenizer,
+};

@@ -1,0 +1,363 @@
+/* lithe train: data, a tokenizer, a model and a trainer from what was asked for.
+ *
+ * What `lithe train FILE` chooses by itself, in the order it is needed:
+ *
+ *   tokenizer   below 2 MB of text the 256 bytes; from there on a BPE of 4096
+ *               tokens learned from at most 8 MB of it.  Packed text and standard
+ *               input cannot be sampled beforehand: bytes.
+ *   params      as many as there are bytes of text, from 100k to 3M
+ *   context     256
+ *   steps       as many as five minutes give at 30 % of the measured matrix-product
+ *               rate and 6 operations for a parameter and a token, but at most 20
+ *               passes over the data and 5000 steps, and at least 100; rounded
+ *               down to 1, 2 or 5 and zeros, so that two measurements agree
+ *
+ * Everything else is the library's default (lithe.h). */
+#include "inputs.h"
+#include "output.h"
+#include "quantity.h"
+#include "sources.h"
+#include "training.h"
+#include "verbs.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const double bytes_tokenizer_below = 2e6, sampled = 8e6, params_least = 100e3, params_most = 3e6;
+static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
+enum { BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30 };
+
+typedef struct {
+    common common;
+    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments;
+    double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time;
+    amount warmup, eval_every, save_every;
+    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, json;
+    uint64_t seed;
+} train_settings;
+typedef train_settings S;
+
+static const option train_options[] = {
+    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a fresh model (gpt2); help lists them", .also = "architecture,model" },
+    { "params", 'p', SIZE(S, params), "N", .help = "parameters of a fresh model, reached within 5 % (by the size of the text)", .least = 1, .also = "size,parameters" },
+    { "config", 'c', FILENAME(S, config), "FILE", .help = "instead of --params: the config.json of a fresh model" },
+    { "from", 0, FILENAME(S, from), "MODEL", .help = "a new run that begins with this model", .also = "init,base,model" },
+    { "moments", 0, CHOICE(S, moments), "HOW", .help = "of the optimizer of a RUN given as --from (reset)", .choices = "carry|reset" },
+    { "resume", 'r', FILENAME(S, resume), "RUN", .help = "the same run, continued; only --steps (more), --save-every and --threads may be given with it",
+      .also = "continue" },
+    { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (runs/NAME-N)", .also = "output,run" },
+    { "tokenizer", 0, TEXT(S, tokenizer), "PATH", .help = "a tokenizer.json, a folder with one, a llama2.c tokenizer file, or bytes" },
+    { "vocab", 0, COUNT(S, vocab), "N", .help = "learn a byte-level BPE of N tokens from the text first", .least = 257, .most = 1 << 24, .also = "vocab-size" },
+    { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "text held out for validation, or the share of the documents (5%)", .also = "validation,valid-share" },
+    { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a window, and the context of a fresh model (256)", .least = 2, .also = "context,block-size,seq-len" },
+    { "batch", 'b', COUNT(S, batch), "N", .help = "windows in a step (8)", .least = 1, .also = "batch-size" },
+    { "accumulate", 0, COUNT(S, accumulate), "N", .help = "parts a step is split into, to save memory (1)", .least = 1, .also = "grad-accum,gradient-accumulation" },
+    { "steps", 'n', COUNT(S, steps), "N", .help = "length of the run (about five minutes)", .least = 1, .also = "max-steps,iters,iterations" },
+    { "tokens", 0, SIZE(S, tokens), "N", .help = "instead of --steps: tokens to train on", .least = 1 },
+    { "time", 0, TIME(S, time), "2h30m", .help = "instead of --steps: the time to take", .least = 1e-3, .also = "seconds,minutes" },
+    { "lr", 0, REAL(S, lr), "X", .help = "highest learning rate (1e-3)", .also = "learning-rate" },
+    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end (a tenth of --lr)" },
+    { "schedule", 0, CHOICE(S, schedule), "NAME", "cosine", .help = "course of the learning rate", .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
+    { "warmup", 0, AMOUNT(S, warmup), "N|2%", .help = "steps in which the learning rate rises (2%)", .choices = "%", .also = "warmup-steps" },
+    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "of AdamW (0.1)" },
+    { "beta1", 0, REAL(S, beta1), "X", .help = "of AdamW (0.9)", .most = 0.9999999 },
+    { "beta2", 0, REAL(S, beta2), "X", .help = "of AdamW (0.95)", .most = 0.9999999 },
+    { "eps", 0, REAL(S, eps), "X", .help = "of AdamW (1e-8)", .most = 1 },
+    { "clip", 0, REAL(S, clip), "X", .help = "largest norm of the gradient (1); 0 or --no-clip: any", .also = "grad-clip,max-grad-norm" },
+    { "dtype", 0, CHOICE(S, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16", .also = "precision" },
+    { "recompute", 0, FLAG(S, recompute), .help = "keep no layer's activations, run them again: less memory, more time", .also = "checkpointing" },
+    { "reset-attention", 0, FLAG(S, reset_attention), .help = "documents packed in one window do not see each other" },
+    { "eval-every", 0, AMOUNT(S, eval_every), "N|10%", .help = "steps between evaluations (10%); 0: none", .choices = "%", .also = "eval-interval" },
+    { "eval-windows", 0, COUNT(S, eval_windows), "N", .help = "windows of the validation text at each evaluation (64)", .least = 1 },
+    { "save-every", 0, AMOUNT(S, save_every), "N|10%", .help = "steps between checkpoints (10%); 0: only the last", .choices = "%", .also = "checkpoint-every,save-interval" },
+    { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a little text from this prompt at each evaluation" },
+    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow inside the run: at step STEP to N parameters, or 2x" },
+    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "how it grows, as in lithe grow --method" },
+    { "seed", 's', SEED(S, seed), "N", "0", .help = "of the fresh model, of the split and of the order of the data" },
+    { "json", 0, FLAG(S, json), .help = "print each event as a line of JSON" },
+    { 0 }
+};
+
+/* What a run is made of, and what was chosen for it. */
+typedef struct {
+    const arguments *a;
+    const S *s;
+    sources files;
+    lithe_tokenizer *tokenizer;
+    lithe_dataset *data;
+    lithe_model *model;
+    char *command, out[4096], tokenizer_says[200], steps_says[120];
+    lithe_train_options options;
+    lithe_error err;                    /* of inputs */
+} making;
+
+/* ---- tokenizer, data, model ---------------------------------------------------- */
+
+static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
+{
+    size_t size = 0;
+    char *text = sources_text(&k->files, sampled, &size, &k->err);
+    lithe_tokenizer *t = text ? lithe_tokenizer_train(text, size, vocab, &k->err) : NULL;
+    free(text);
+    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "byte-level BPE of %d tokens, learned from %zu bytes", vocab, size);
+    return t;
+}
+
+static lithe_tokenizer *choose_tokenizer(making *k)
+{
+    const S *s = k->s;
+    bool sampling = !k->files.any_packed && !k->files.standard_input;
+    const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
+    if (s->vocab && !sampling) {
+        wrong(&k->err, LITHE_EINVAL, "--vocab learns from plain files only; make the tokenizer first: zcat FILE | lithe train-tokenizer - "
+                                     "--vocab %d --out tokenizer.json, and give --tokenizer tokenizer.json", s->vocab);
+        return NULL;
+    }
+    if (s->vocab) return learn_tokenizer(k, s->vocab);
+    if (k->model) {
+        snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
+        return model_tokenizer(k->model, s->from, s->tokenizer, &k->err);
+    }
+    if (!path && sampling && k->files.total >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
+    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "bytes");
+    return lithe_tokenizer_open(path ? path : "bytes", &k->err);
+}
+
+static lithe_dataset *open_data(making *k)
+{
+    lithe_data_options o = { .seed = k->s->seed, .reset_attention = k->s->reset_attention };
+    double share;
+    char unit = 0;
+    const char *valid = k->s->valid;
+    if (valid && !quantity_amount(valid, '%', &share, &unit) && unit) o.valid_share = share / 100;
+    else o.valid = valid;
+    if (unit && !(share > 0 && share < 100)) wrong(&k->err, LITHE_EINVAL, "--valid %s: a share lies between 0%% and 100%%", valid);
+    return lithe_dataset_open(k->a->operands, k->a->count, NULL, k->tokenizer, &o, &k->err);
+}
+
+static lithe_model *fresh_model(making *k)
+{
+    const S *s = k->s;
+    size_t size = 0;
+    double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, k->files.total));
+    char *config = s->config ? read_text(s->config, &size, &k->err)
+                 : lithe_model_size(s->arch ? s->arch : "gpt2", params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
+    lithe_model *m = config ? lithe_model_new(s->config ? s->arch : s->arch ? s->arch : "gpt2", config, s->seed, &k->err) : NULL;
+    free(config);
+    if (!m || lithe_tokenizer_vocab(k->tokenizer) <= lithe_model_vocab(m)) return m;
+    wrong(&k->err, LITHE_ECONFIG, "%s: a vocabulary of %d is too small for the tokenizer's %d tokens", s->config, lithe_model_vocab(m),
+          lithe_tokenizer_vocab(k->tokenizer));
+    lithe_model_close(m);
+    return NULL;
+}
+
+/* ---- how long ------------------------------------------------------------------ */
+
+static int round_number(double x)
+{
+    double power = pow(10, floor(log10(x))), lead = x / power;
+    return (int)((lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power + 0.5);
+}
+
+static int choose_steps(making *k, double step_tokens)
+{
+    double rate = reached_share * lithe_peak(k->s->dtype) / (6 * (double)lithe_model_params(k->model));
+    double by_time = run_seconds * rate / step_tokens, by_data = passes_most * (double)lithe_dataset_tokens(k->data, 0) / step_tokens;
+    double steps = fmin(STEPS_MOST, fmax(STEPS_LEAST, fmin(by_time, by_data)));
+    int n = round_number(steps);
+    char text[24];
+    snprintf(k->steps_says, sizeof k->steps_says, ", about %s on this machine", time_text(n * step_tokens / rate, text));
+    return n;
+}
+
+/* Steps that an amount means in a run of `steps`; 0: the default, -1: it cannot be known. */
+static int steps_of(const arguments *a, const char *name, amount x, double steps, int none)
+{
+    if (option_origin(a, name) == ORIGIN_DEFAULT) return 0;
+    if (!(x.value > 0)) return none;
+    if (x.unit && !(steps > 0)) return -1;
+    double n = x.unit ? ceil(steps * x.value / 100) : x.value;
+    return n < 1 ? 1 : n > NEVER ? NEVER : (int)n;
+}
+
+/* Zero is the library's default; asked for, it is said as a negative number. */
+static double or_off(const arguments *a, const char *name, double x)
+{
+    return option_origin(a, name) != ORIGIN_DEFAULT && !(x > 0) ? -1 : x;
+}
+
+static int fill_options(making *k)
+{
+    const S *s = k->s;
+    const arguments *a = k->a;
+    int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
+    double step_tokens = (double)(s->batch ? s->batch : BATCH) * ctx;
+    int steps = s->steps || s->tokens > 0 || s->time > 0 ? s->steps : choose_steps(k, step_tokens);
+    double known = steps ? steps : ceil(s->tokens / step_tokens);
+    k->options = (lithe_train_options){
+        .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr, .min_lr = or_off(a, "min-lr", s->min_lr),
+        .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
+        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .dtype = s->dtype,
+        .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
+        .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
+        .seed = s->seed, .recompute = s->recompute, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
+        .moments = s->moments, .from = s->from, .command = k->command,
+    };
+    if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
+        return wrong(&k->err, LITHE_EINVAL, "--time leaves the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
+    if (k->options.warmup == -2) k->options.warmup = -1;
+    return k->err.status;
+}
+
+/* ---- names ----------------------------------------------------------------------- */
+
+/* runs/NAME-N after the first file, N the first that is free. */
+static void choose_out(making *k)
+{
+    const char *path = k->a->operands[0], *base;
+    char name[64];
+    struct stat at;
+    if (k->s->out) { snprintf(k->out, sizeof k->out, "%s", k->s->out); return; }
+    size_t end = strlen(path), n = 0;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (base = path + end; base > path && base[-1] != '/'; base--) { }
+    for (; base < path + end && *base && *base != '.' && n < sizeof name - 1; base++)
+        name[n++] = strchr("/ \t\n\\'\"$`*?", *base) ? '_' : *base;
+    name[n] = 0;
+    for (int i = 1; i < 100000; i++) {
+        snprintf(k->out, sizeof k->out, "runs/%s-%d", !n || !strcmp(path, "-") ? "run" : name, i);
+        if (lstat(k->out, &at)) return;
+    }
+}
+
+/* The command as a shell would take it. */
+static char *command_text(const arguments *a)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f) return NULL;
+    fputs("lithe", f);
+    for (char **word = a->words; *word; word++) {
+        bool plain = **word && !strpbrk(*word, " \t\n\\'\"$`*?[](){}<>|&;#~!");
+        fputs(plain ? " " : " '", f);
+        for (const char *p = *word; *p; p++) {
+            if (!plain && *p == '\'') fputs("'\\''", f);
+            else fputc(*p, f);
+        }
+        if (!plain) fputc('\'', f);
+    }
+    fclose(f);
+    return text;
+}
+
+static void say_choices(const making *k)
+{
+    char text[3][16];
+    const lithe_train_options *o = &k->options;
+    int ctx = o->ctx ? o->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
+    say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
+        size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
+        size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
+    say("tokenizer  %s", k->tokenizer_says);
+    say("model      %s, %s parameters, context %d%s%s", lithe_model_arch(k->model), size_text((double)lithe_model_params(k->model), text[0]),
+        lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
+    char length[64], duration[24];
+    if (o->steps) snprintf(length, sizeof length, "%d steps", o->steps);
+    else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
+    else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
+    say("length     %s of %d x %d tokens%s", length, o->batch ? o->batch : BATCH, ctx, k->steps_says);
+    say("run        %s", k->out);
+}
+
+/* ---- the verb ---------------------------------------------------------------------- */
+
+static void making_close(making *k)
+{
+    lithe_dataset_close(k->data);
+    lithe_model_close(k->model);
+    lithe_tokenizer_close(k->tokenizer);
+    sources_free(&k->files);
+    free(k->command);
+}
+
+static int make_parts(making *k)
+{
+    const S *s = k->s;
+    if (sources_find(&k->files, k->a->operands, k->a->count, &k->err)) return k->err.status;
+    if (s->from) k->model = lithe_model_open(s->from, NULL, &k->err);
+    if (!k->err.status) k->tokenizer = choose_tokenizer(k);
+    if (!k->err.status) k->data = open_data(k);
+    if (!k->err.status && !k->model) k->model = fresh_model(k);
+    return k->err.status ? (int)k->err.status : fill_options(k);
+}
+
+static int train_new(const arguments *a)
+{
+    making k = { .a = a, .s = a->settings, .command = command_text(a) };
+    lithe_error err = { 0 };
+    int code = EXIT_DONE;
+    if (make_parts(&k)) code = failed_input(&k.err);
+    else {
+        choose_out(&k);
+        say_choices(&k);
+        lithe_trainer *t = lithe_trainer_open(k.model, k.data, k.tokenizer, &k.options, k.out, &err);
+        code = t ? train_to_the_end(t, k.s->dtype, k.s->json) : failed_output(&err);
+        lithe_trainer_close(t);
+    }
+    making_close(&k);
+    return code;
+}
+
+static int train_resumed(const arguments *a)
+{
+    static const char *const allowed[] = { "resume", "steps", "save-every", "json", "help", "quiet", "threads" };
+    const S *s = a->settings;
+    const option *o;
+    if (a->count) return usage("--resume knows its data: leave out '%s' (--from begins a new run from a model)", a->operands[0]);
+    for (int i = 0; (o = option_at(a->verb, i)); i++) {
+        bool may = a->origins[i] != ORIGIN_FLAG;
+        for (size_t j = 0; j < sizeof allowed / sizeof *allowed; j++) may |= !strcmp(o->name, allowed[j]);
+        if (!may) return usage("--resume continues the same run: --%s cannot be given (--from begins a new run from a model)", o->name);
+    }
+    lithe_error err = { 0 };
+    lithe_train_options options = { .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER) };
+    if (options.save_every < 0) return usage("--save-every %g%% needs --steps", s->save_every.value);
+    lithe_trainer *t = lithe_trainer_resume(s->resume, &options, &err);
+    int code = t ? train_to_the_end(t, NULL, s->json) : failed_input(&err);
+    lithe_trainer_close(t);
+    return code;
+}
+
+static int train(const arguments *a)
+{
+    const S *s = a->settings;
+    if (s->arch && !strcmp(s->arch, "help")) {
+        for (int i = 0; lithe_arch_name(i); i++) printf("%-14s %s\n", lithe_arch_name(i), lithe_arch_summary(i));
+        return EXIT_DONE;
+    }
+    if (s->resume && option_origin(a, "resume") >= option_origin(a, "from")) return train_resumed(a);
+    if (!a->count) return usage("train on what? lithe train DATA... (files, directories, or - for standard input)");
+    if (s->from && (s->arch || s->config || s->params > 0 || s->vocab))
+        return usage("--from takes the model as it is: leave out --arch, --config, --params and --vocab (lithe grow makes it larger)");
+    if (s->config && s->params > 0) return usage("--config and --params both size the model: give one of them");
+    if ((s->steps > 0) + (s->tokens > 0) + (s->time > 0) > 1) return usage("--steps, --tokens and --time all say how long to train: give one of them");
+    if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
+    return train_new(a);
+}
+
+const verb verb_train = {
+    .name = "train", .operands = "DATA...", .least = 0, .most = -1,
+    .summary = "train a model on text, or go on training one",
+    .about = "Trains a fresh model (--arch, --params or --config), goes on from a model (--from), or continues a run (--resume). DATA are text "
+             "files (.txt, .jsonl with a text field; .gz and .zst of them), directories of these, or - for standard input. With nothing else "
+             "said it chooses tokenizer, size and length from the text and the machine, and prints what it chose.\n\n"
+             "The run's directory holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
+             "itself. Ctrl-C finishes the step, writes a checkpoint and exits 130; --resume goes on from there, bit for bit.",
+    .examples = "  lithe train my.txt\n"
+                "  lithe train novels/ --arch tokenformer --params 3M --time 10m --out runs/novels\n"
+                "  lithe train --resume runs/novels --steps 20k\n"
+                "  lithe train letters.txt --from runs/novels --lr 1e-4\n",
+    .options = train_options, .bytes = sizeof(S), .run = train,
+};

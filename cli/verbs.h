@@ -1,0 +1,29 @@
+/* The verbs, one file each, and what is printed about them. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "options.h"
+#include <stdio.h>
+
+extern const verb verb_train, verb_grow, verb_generate, verb_chat, verb_eval, verb_logits, verb_tokenize, verb_detokenize,
+                  verb_train_tokenizer, verb_inspect, verb_convert, verb_plan, verb_doctor, verb_completions, verb_help;
+extern const verb *const verbs[];                       /* in the order of help; ends with NULL */
+const verb *verb_find(const char *name);
+/* "unknown verb x; did you mean y?" and the exit code. */
+int unknown_verb(const char *name);
+
+/* help.c: for people */
+void help_program(FILE *out);
+void help_verb(FILE *out, const verb *v);
+/* manual.c: lithe.1 (v NULL) or lithe-VERB.1, and all verbs as Markdown */
+void manual_page(FILE *out, const verb *v);
+void manual_markdown(FILE *out);
+
+/* "train [OPTIONS] DATA..." */
+void verb_synopsis(FILE *out, const verb *v);
+/* "--opt VALUE", "-o, --opt VALUE" */
+void option_head(char *text, size_t cap, const option *o);
+/* The help sentence with choices, default and bounds behind it. */
+void option_body(char *text, size_t cap, const option *o);
+
+#endif
