@@ -8,7 +8,8 @@
 static const char *tell_arch(const tensor_file *f, char text[128])
 {
     const arch *a = tensors_arch(f);
-    snprintf(text, 128, a ? "; its tensors are named like those of %s" : "", a ? a->name : "");
+    if (!a) return "";
+    snprintf(text, 128, "; its tensors are named like those of %s", a->name);
     return text;
 }
 
