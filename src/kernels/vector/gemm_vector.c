@@ -33,10 +33,13 @@ static int smaller(int a, int b) { return a < b ? a : b; }
 
 /* ---- packing ------------------------------------------------------------------------- */
 
+/* Floats from one panel of A to the next: stores of whole registers spill over its end. */
+static size_t panel_size(int kc) { return (size_t)MR * (size_t)kc + VW; }
+
 /* Rows m .. m+rows-1 of A, columns k .. k+kc-1, in panels of MR rows. */
 INLINE void pack_rows(const bool bf16, const gemm_args *g, float *dst, int m, int rows, int k, int kc)
 {
-    size_t panel = (size_t)MR * (size_t)kc;
+    size_t panel = panel_size(kc);
     if (!g->ta) {
         for (int i = 0; i < rows; i += MR, dst += panel)
             pack_across(bf16, dst, MR, g->a + (size_t)(m + i) * g->lda + (size_t)k, g->lda, smaller(MR, rows - i), kc);
@@ -130,7 +133,7 @@ static void gemm_tile(void *context, int task)
     static const float zeros[MR * NR];
     const grid *t = context;
     const gemm_args *g = t->g;
-    float *b = thread_scratch(), *a = b + NR * KC, *sums = a + (TILE_ROWS + MR) * KC + VW;
+    float *b = thread_scratch(), *a = b + NR * KC, *sums = a + (TILE_ROWS / MR + 1) * panel_size(KC);
     int m, rows, n, columns;
     share(g->M, MR, t->tiles_m, task % t->tiles_m, &m, &rows);
     share(g->N, NR, t->tiles_n, task / t->tiles_m, &n, &columns);
@@ -138,13 +141,15 @@ static void gemm_tile(void *context, int task)
         int kc = smaller(KC, g->K - k);
         pack_a(g, a, m, rows, k, kc);
         float *block = sums;
+        size_t panel = panel_size(kc);
         for (int j = 0; j < columns; j += NR) {
             int width = smaller(NR, columns - j);
             pack_b(g, b, n + j, width, k, kc);
-            for (int i = 0; i < rows; i += MR, block += MR * NR) {
+            const float *rows_of_a = a;
+            for (int i = 0; i < rows; i += MR, block += MR * NR, rows_of_a += panel) {
                 int height = smaller(MR, rows - i);
                 if (k + kc >= g->K) finish_soon(g, m + i, n + j, height, width);
-                multiply(height, kc, a + (size_t)i * (size_t)kc, b, k ? block : zeros, block);
+                multiply(height, kc, rows_of_a, b, k ? block : zeros, block);
                 if (k + kc >= g->K) finish_block(g, block, NR, m + i, n + j, height, width);
             }
         }
