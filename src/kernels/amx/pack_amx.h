@@ -1,0 +1,86 @@
+/* Operands of bf16 products in the layout of the tiles (Intel SDM, TDPBF16PS): a tile of A is
+ * 16 rows of 32 k; a tile of B is 16 pairs of k, each 16 columns of two neighbours.  Two tiles
+ * side by side make a panel of 32 rows or columns, 2 KiB for each 32 k, and K is filled up
+ * with zeros.
+ *
+ * A source lies `across` when its k are neighbours in memory, `along` when its rows or
+ * columns are.  A from rows and B from columns are plain copies; the other two turn a
+ * 16 x 16 block of pairs. */
+#ifndef AMX_PACK_AMX_H
+#define AMX_PACK_AMX_H
+
+#include "kernels/vector/vec.h"
+
+enum { PANEL = 32, STEP = 32, TILE = 512, STEP_SIZE = 2 * TILE };       /* the last two in bf16 elements */
+
+static inline int steps_of(int K) { return (K + STEP - 1) / STEP; }
+
+/* 32 floats as bf16, in order. */
+INLINE __m512i narrow(vec low, vec high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
+
+/* 16 floats of k and of k+1 as 16 pairs. */
+INLINE __m512i pairs(vec even, vec odd)
+{
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
+                                           23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(order, narrow(even, odd));
+}
+
+/* x[i], lane j becomes x[j], lane i. */
+INLINE void turn(__m512i x[16])
+{
+    __m512i y[16];
+    for (int i = 0; i < 16; i += 4) {
+        __m512i a = _mm512_unpacklo_epi32(x[i], x[i + 1]), b = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+        __m512i c = _mm512_unpacklo_epi32(x[i + 2], x[i + 3]), d = _mm512_unpackhi_epi32(x[i + 2], x[i + 3]);
+        y[i] = _mm512_unpacklo_epi64(a, c), y[i + 1] = _mm512_unpackhi_epi64(a, c);
+        y[i + 2] = _mm512_unpacklo_epi64(b, d), y[i + 3] = _mm512_unpackhi_epi64(b, d);
+    }
+    for (int i = 0; i < 4; i++) {
+        __m512i a = _mm512_shuffle_i32x4(y[i], y[i + 4], 0x88), b = _mm512_shuffle_i32x4(y[i], y[i + 4], 0xdd);
+        __m512i c = _mm512_shuffle_i32x4(y[i + 8], y[i + 12], 0x88), d = _mm512_shuffle_i32x4(y[i + 8], y[i + 12], 0xdd);
+        x[i] = _mm512_shuffle_i32x4(a, c, 0x88), x[i + 8] = _mm512_shuffle_i32x4(a, c, 0xdd);
+        x[i + 4] = _mm512_shuffle_i32x4(b, d, 0x88), x[i + 12] = _mm512_shuffle_i32x4(b, d, 0xdd);
+    }
+}
+
+/* One tile from a source across: rows r of src, k of them valid (at most 32), rows at most 16. */
+INLINE void tile_across(const bool turned, uint16_t *tile, const float *src, size_t ld, int rows, int k)
+{
+    __m512i x[16];
+    vmask low = vtail(k), high = vtail(k > 16 ? k - 16 : 0);
+    for (int r = 0; r < 16; r++)
+        x[r] = r < rows ? narrow(vload_mask(src + (size_t)r * ld, low), vload_mask(src + (size_t)r * ld + 16, high)) : _mm512_setzero_si512();
+    if (turned) turn(x);
+    for (int r = 0; r < 16; r++) _mm512_storeu_si512(tile + 32 * r, x[r]);
+}
+
+/* One tile from a source along: k rows of src (at most 32), `lanes` columns valid (at most 16). */
+INLINE void tile_along(const bool turned, uint16_t *tile, const float *src, size_t ld, int lanes, int k)
+{
+    __m512i x[16];
+    vmask mask = vtail(lanes);
+    for (int p = 0; p < 16; p++) {
+        vec even = 2 * p < k ? vload_mask(src + (size_t)(2 * p) * ld, mask) : vzero();
+        vec odd = 2 * p + 1 < k ? vload_mask(src + (size_t)(2 * p + 1) * ld, mask) : vzero();
+        x[p] = pairs(even, odd);
+    }
+    if (turned) turn(x);
+    for (int p = 0; p < 16; p++) _mm512_storeu_si512(tile + 32 * p, x[p]);
+}
+
+static inline int least(int a, int b) { return a < b ? a : b; }
+
+/* `width` rows of A or columns of B, k of K, as panels; panel_size elements from one panel to the next.
+ * is_a chooses the kind of tile. */
+INLINE void pack_panels(const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const float *src, size_t ld, int width, int k)
+{
+    for (int s = 0; s < k; s += STEP)
+        for (int w = 0; w < width; w += 16) {
+            uint16_t *tile = dst + (size_t)(w / PANEL) * panel_size + (size_t)(s / STEP) * STEP_SIZE + (w % PANEL ? TILE : 0);
+            if (across) tile_across(!is_a, tile, src + (size_t)w * ld + (size_t)s, ld, least(16, width - w), least(STEP, k - s));
+            else tile_along(is_a, tile, src + (size_t)s * ld + (size_t)w, ld, least(16, width - w), least(STEP, k - s));
+        }
+}
+
+#endif
