@@ -6,7 +6,8 @@ enum { X, W, B };
 static void forward(const node *n, const kernels *k)
 {
     const tensor *y = n->out[0];
-    k->layer_norm(out_data(n, 0), save_data(n, 0), save_data(n, 1), in_data(n, X), in_data(n, W), in_data(n, B), n->f[0], live_rows(y), y->width);
+    exact *mean = training(n->graph) ? save_data(n, 0) : work_data(n), *rstd = training(n->graph) ? save_data(n, 1) : mean + y->rows;
+    k->layer_norm(out_data(n, 0), mean, rstd, in_data(n, X), in_data(n, W), in_data(n, B), n->f[0], live_rows(y), y->width);
 }
 
 static void backward(const node *n, const kernels *k)
@@ -32,5 +33,6 @@ tensor *layer_norm(graph *g, tensor *x, tensor *w, tensor *b, double eps)
     n->f[0] = (real)eps;
     save(n, 0, x->space, 1);                                /* mean */
     save(n, 1, x->space, 1);                                /* 1 / standard deviation */
+    if (!training(g)) workspace(n, x->rows, 2);             /* both, for a moment */
     return output(n, 0, x->space, x->rows, x->width);
 }

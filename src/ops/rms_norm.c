@@ -6,7 +6,7 @@ enum { X, W };
 static void forward(const node *n, const kernels *k)
 {
     const tensor *y = n->out[0];
-    k->rms_norm(out_data(n, 0), save_data(n, 0), in_data(n, X), in_data(n, W), n->f[0], live_rows(y), y->width);
+    k->rms_norm(out_data(n, 0), training(n->graph) ? save_data(n, 0) : work_data(n), in_data(n, X), in_data(n, W), n->f[0], live_rows(y), y->width);
 }
 
 static void backward(const node *n, const kernels *k)
@@ -28,5 +28,6 @@ tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps)
     if (!n) return NULL;
     n->f[0] = (real)eps;
     save(n, 0, x->space, 1);                                /* 1 / root mean square */
+    if (!training(g)) workspace(n, x->rows, 1);
     return output(n, 0, x->space, x->rows, x->width);
 }
