@@ -35,19 +35,24 @@ LIBFLAGS = $(shell pkg-config --cflags $(LIBS))
 all: $(B)/lithe $(B)/lithe.pc
 
 $(B)/liblithe.so.$(VERSION): $(OBJ) src/lithe.map
-	$(CC) $(CFLAGS) -shared -Wl,-soname,liblithe.so.$(VERSION) -Wl,--version-script=src/lithe.map -o $@ $(OBJ) $(LDLIBS)
+	@echo "  ld $@"
+	@$(CC) $(CFLAGS) -shared -Wl,-soname,liblithe.so.$(VERSION) -Wl,--version-script=src/lithe.map -o $@ $(OBJ) $(LDLIBS)
 	@ln -sf liblithe.so.$(VERSION) $(B)/liblithe.so
 
 $(B)/lithe: $(CLI) $(B)/liblithe.so.$(VERSION)
-	$(CC) $(CFLAGS) -o $@ $(CLI) $(B)/liblithe.so.$(VERSION) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -lm -pthread
+	@echo "  ld $@"
+	@$(CC) $(CFLAGS) -o $@ $(CLI) $(B)/liblithe.so.$(VERSION) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -lm -pthread
 
 # Tests see the rooms' own headers, so they link the objects.
 $(B)/tests: $(TESTS) $(OBJ)
-	$(CC) $(CFLAGS) -o $@ $(TESTS) $(OBJ) $(LDLIBS)
+	@echo "  ld $@"
+	@$(CC) $(CFLAGS) -o $@ $(TESTS) $(OBJ) $(LDLIBS)
 $(B)/tests-double: $(DOUBLE)
-	$(CC) $(CFLAGS) -o $@ $(DOUBLE) $(LDLIBS)
+	@echo "  ld $@"
+	@$(CC) $(CFLAGS) -o $@ $(DOUBLE) $(LDLIBS)
 $(B)/bench-%: bench/%.c $(OBJ)
-	$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -Ibench -o $@ $< $(OBJ) $(LDLIBS)
+	@echo "  cc $<"
+	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -Ibench -o $@ $< $(OBJ) $(LDLIBS)
 
 COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -MMD -MP
 $(B)/avx2/%.o:   src/%.c ; $(COMPILE) $(AVX2) -c $< -o $@

@@ -51,7 +51,15 @@ typedef struct arch {
     const char *const *aliases;
     /* Integer keys of `sized` that set inner sizes alone ("n_inner"; NULL-terminated), or NULL: --params scales them together. */
     const char *const *inner_keys;
+    /* What growing turns: the keys of width, heads, inner size and depth, and how tensors name their layer
+     * ("h." then first_layer + l; numbers past the last layer move with the depth). */
+    struct { const char *width, *heads, *kv_heads, *inner, *layers, *layer_prefix; int first_layer; } keys;
+    const struct slot_group *slots;  /* of Pattentions, ends with a NULL key; or NULL */
 } arch;
+
+/* Pattentions that share a number of slots: its key, that of the squared scale a grown model keeps, and the beginnings
+ * of its layers' tensor names (within the layer). */
+typedef struct slot_group { const char *slots_key, *tau2_key; const char *const *names; } slot_group;
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */

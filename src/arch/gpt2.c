@@ -104,4 +104,5 @@ const arch arch_gpt2 = {
     .prefixes = (const char *const[]){ "", "transformer.", NULL },
     .tied_head = "lm_head.weight", .tied_to = "wte.weight",
     .inner_keys = (const char *const[]){ "n_inner", NULL },
+    .keys = { .width = "n_embd", .heads = "n_head", .inner = "n_inner", .layers = "n_layer", .layer_prefix = "h." },
 };

@@ -175,4 +175,6 @@ const arch arch_llama = {
     .tied_head = "lm_head.weight", .tied_to = "model.embed_tokens.weight",
     .aliases = (const char *const[]){ "mistral", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM", NULL },
     .inner_keys = (const char *const[]){ "intermediate_size", NULL },
+    .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
+              .layers = "num_hidden_layers", .layer_prefix = "model.layers." },
 };

@@ -158,4 +158,10 @@ const arch arch_tokenformer = {
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
     .inner_keys = (const char *const[]){ "qkv_slot_num", "proj_slot_num", "ffn_slot_num", NULL },
+    .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_layers", .layer_prefix = "sequential.", .first_layer = 2 },
+    .slots = (const slot_group[]){
+        { "qkv_slot_num",  "qkv_tau2",  (const char *const[]){ "attention.query.", "attention.key.", "attention.value.", NULL } },
+        { "proj_slot_num", "proj_tau2", (const char *const[]){ "attention.proj.", NULL } },
+        { "ffn_slot_num",  "ffn_tau2",  (const char *const[]){ "mlp.", NULL } },
+        { 0 } },
 };

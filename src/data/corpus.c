@@ -4,7 +4,7 @@
 #include "data/corpus.h"
 #include "base/arena.h"
 #include "base/json.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -36,21 +36,6 @@ struct corpus {
     bool ended;                                     /* nothing follows behind end */
     json_t *value;                                  /* owns the text of the last .jsonl document */
 };
-
-/* Eight ASCII bytes at a time, else one character. */
-size_t utf8_valid(const char *text, size_t size)
-{
-    size_t i = 0;
-    while (i < size) {
-        uint64_t word;
-        int32_t c;
-        if (size - i >= 8 && (memcpy(&word, text + i, 8), !(word & 0x8080808080808080u))) { i += 8; continue; }
-        int length = utf8_next(text + i, size - i, &c);
-        if (c < 0) return i;
-        i += (size_t)length;
-    }
-    return size;
-}
 
 /* ---- which files ---------------------------------------------------------------- */
 

@@ -40,9 +40,6 @@ size_t        corpus_sources(const corpus *c);
 const source *corpus_source(const corpus *c, size_t i);         /* hash: once that file has been read */
 void          corpus_close(corpus *c);
 
-/* Offset of the first byte that is not part of UTF-8 text, or size. */
-size_t utf8_valid(const char *text, size_t size);
-
 /* Whole documents, joined by an empty line, until they reach limit bytes (the
  * last one is cut at a line): what a tokenizer is learned from.  malloc'd. */
 char *corpus_text(const char *const *paths, int n, size_t limit, size_t *size, lithe_error *err);

@@ -2,6 +2,7 @@
  * and checks them, the split is chosen, the second writes ids.  Invariant: what
  * is held out is chosen by bytes of text, whatever the tokenizer makes of them,
  * so byte counts are exact and bits per byte compare between tokenizers. */
+#include "base/utf8.h"
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/random.h"

@@ -4,6 +4,7 @@
  * Invariant: nothing is believed before it is checked against the file's size,
  * and the tensors tile the data area exactly: no hole, no overlap, no tail. */
 #include "model/tensor_formats.h"
+#include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>
 
@@ -175,12 +176,14 @@ int safetensors_parse(tensor_file *f, const char *what, const uint8_t *data, siz
     if (length > size - 8)
         return fail(err, LITHE_EFORMAT, "%s: a header of %llu bytes does not fit in the file's %zu", what, (unsigned long long)length, size);
     const char *text = (const char *)data + 8;
-    if (!utf8_valid(text, length)) return fail(err, LITHE_EFORMAT, "%s: the header of %llu bytes is not UTF-8", what, (unsigned long long)length);
+    if (utf8_valid(text, length) != length) return fail(err, LITHE_EFORMAT, "%s: the header of %llu bytes is not UTF-8", what, (unsigned long long)length);
+    int status = check_json_size(what, text, length, err);
+    if (status) return status;
     char source[256];
     snprintf(source, sizeof source, "%.200s: safetensors header", what);
     json_t *header = json_parse(text, length, HEADER_DEPTH, source, err);
     if (!header) return failed(err) ? err->status : LITHE_EFORMAT;
-    int status = parse_header(f, header, what, data, size, length, err);
+    status = parse_header(f, header, what, data, size, length, err);
     json_decref(header);
     return status;
 }

@@ -4,6 +4,7 @@
  * Invariant: in a tensor_file that was returned, every tensor's data lies
  * inside a mapping or the arena, and no name occurs twice. */
 #include "model/tensor_formats.h"
+#include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -39,19 +40,6 @@ static const struct { const char *magic; size_t length; const char *is; } STRANG
 
 /* ---- what the formats share -------------------------------------------------- */
 
-bool utf8_valid(const char *text, size_t size)
-{
-    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
-    for (size_t i = 0; i < size;) {
-        if (p[i] < 0x80) { i++; continue; }
-        utf8proc_int32_t code;
-        utf8proc_ssize_t n = utf8proc_iterate(p + i, size - i < 4 ? (utf8proc_ssize_t)(size - i) : 4, &code);
-        if (n <= 0) return false;
-        i += (size_t)n;
-    }
-    return true;
-}
-
 int check_tensor_name(const char *what, const char *name, size_t length, lithe_error *err)
 {
     if (length > MAX_NAME_BYTES)
@@ -61,9 +49,24 @@ int check_tensor_name(const char *what, const char *name, size_t length, lithe_e
         if ((unsigned char)name[i] < ' ' || name[i] == 127)
             return fail(err, LITHE_EFORMAT, "%s: the tensor name %.*s holds the control byte 0x%02x at %zu",
                         what, (int)(length < 60 ? length : 60), name, (unsigned)(unsigned char)name[i], i);
-    if (!utf8_valid(name, length))
+    if (utf8_valid(name, length) != length)
         return fail(err, LITHE_EFORMAT, "%s: the tensor name %.*s is not UTF-8", what, (int)(length < 60 ? length : 60), name);
     return LITHE_OK;
+}
+
+/* A tensor has three brackets, and twelve commas when its rank is 8. */
+int check_json_size(const char *what, const char *text, size_t size, lithe_error *err)
+{
+    size_t brackets = 0, commas = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (quoted && c == '\\') i++;
+        else if (c == '"') quoted = !quoted;
+        else if (!quoted) { brackets += c == '[' || c == '{'; commas += c == ','; }
+    }
+    if (brackets <= 3 * (size_t)MAX_TENSORS + 2 && commas <= 12 * (size_t)MAX_TENSORS) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: JSON with %zu brackets and %zu commas describes more than %d tensors", what, brackets, commas, MAX_TENSORS);
 }
 
 bool shape_count(const int64_t *dims, int rank, size_t *count)
@@ -245,10 +248,11 @@ static int parse_index(tensor_file *f, const uint8_t *data, size_t size, lithe_e
     const char *shard[MAX_SHARDS];
     int end[MAX_SHARDS];
     if (size > INDEX_LIMIT) return fail(err, LITHE_EFORMAT, "%s: an index of %zu bytes, at most %d are accepted", f->path, size, INDEX_LIMIT);
-    json_t *index = json_parse((const char *)data, size, INDEX_DEPTH, f->path, err);
+    int status = check_json_size(f->path, (const char *)data, size, err);
+    json_t *index = status ? NULL : json_parse((const char *)data, size, INDEX_DEPTH, f->path, err);
     if (!index) return failed(err) ? err->status : LITHE_EFORMAT;
     json_t *weight_map = json_object_get(index, "weight_map");
-    int status = LITHE_OK, n = 0;
+    int n = 0;
     if (!json_is_object(weight_map)) status = fail(err, LITHE_EFORMAT, "%s: is JSON without a weight_map, so not an index of shards", f->path);
     else if ((n = list_shards(f->path, weight_map, shard, err)) < 0) status = n;
     for (int i = 0; i < n && !status; i++) {

@@ -19,8 +19,10 @@ int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t
 /* n zeroed tensors behind the present ones; NULL when memory is out or there are too many. */
 file_tensor *append_tensors(tensor_file *f, const char *what, size_t n, lithe_error *err);
 
-bool utf8_valid(const char *text, size_t size);
 int  check_tensor_name(const char *what, const char *name, size_t length, lithe_error *err);
+
+/* JSON of at most what MAX_TENSORS tensors need: a parsed value takes twenty times its text. */
+int check_json_size(const char *what, const char *text, size_t size, lithe_error *err);
 
 /* Elements of a shape; false on a negative size or overflow. */
 bool shape_count(const int64_t *dims, int rank, size_t *count);

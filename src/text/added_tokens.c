@@ -1,8 +1,9 @@
 /* A sorted array is a trie: each byte of the text narrows the range of tokens
- * that still agree.  A token's stripped white space may hold the next match; that
- * match then counts as well, as it does in Hugging Face's code. */
+ * that still agree.  White space that one token stripped may hold the next match;
+ * as in Hugging Face's code that match counts as well, unless it strips to its
+ * left itself and so begins where the other ended. */
 #include "text/added_tokens.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,7 @@ static bool within_word(const char *text, size_t len, size_t start, size_t end)
     return is_word(c);
 }
 
+/* Where the white space before `start` begins, or `floor`. */
 static size_t spaces_before(const char *text, size_t start, size_t floor)
 {
     for (size_t k; start > floor && utf8_is_space(character_before(text, start, &k)); ) start -= k;
@@ -111,8 +113,9 @@ void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added
         size_t start = i, end = i + t->len;
         i = end;
         if (t->single_word && within_word(text, len, start, end)) continue;
-        if (t->lstrip) start = spaces_before(text, start, done < start ? done : start);
+        if (t->lstrip) start = spaces_before(text, start, done);
         if (t->rstrip) end = stripped = stripped > end ? stripped : spaces_behind(text, end, len);
+        if (start >= end) continue;
         if (start > done) piece(context, text + done, start - done, -1);
         piece(context, text + start, end - start, t->id);
         done = end;

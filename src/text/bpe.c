@@ -5,7 +5,7 @@
 #include "text/bpe.h"
 #include "base/arena.h"
 #include "base/random.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

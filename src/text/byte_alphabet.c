@@ -1,6 +1,6 @@
 /* The 256 characters, from their rule. */
 #include "text/byte_alphabet.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 static bool stands_for_itself(int32_t c) { return (c >= 33 && c <= 126) || (c >= 161 && c <= 172) || (c >= 174 && c <= 255); }
 

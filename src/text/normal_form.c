@@ -1,10 +1,10 @@
 /* utf8proc does the work on the stretches that need it: a character of ASCII
  * never joins what is before it, so a stretch is one of them and the others
  * behind it.  Canonical ordering takes time quadratic in a run of combining
- * marks, so a run is cut after 1024 (UAX #15 itself proposes 30). */
+ * marks, so a run is cut after 256 (UAX #15 itself proposes 30). */
 #include "text/normal_form.h"
 #include "base/arena.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static void put(buffer *b, const char *text, size_t len)
     b->n += len;
 }
 
-#define MARKS 1024
+#define MARKS 256
 
 /* No normal form changes c, whatever stands beside it. */
 static bool is_inert(int32_t c)

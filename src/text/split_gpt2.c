@@ -3,7 +3,7 @@
  * thought: a run before other text gives its last character back, and that one,
  * when it is U+0020, begins the next word. */
 #include "text/split.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <string.h>
 
 static const uint8_t ascii[128] = {

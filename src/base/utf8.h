@@ -2,8 +2,8 @@
  * published patterns name: \p{L}, \p{N}, \s.  Bytes that are not UTF-8 (stray,
  * overlong, surrogate, cut off, above U+10FFFF) are characters of length 1 with
  * code point -1, so every text can be walked. */
-#ifndef TEXT_UTF8_H
-#define TEXT_UTF8_H
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,5 +57,8 @@ static inline int utf8_class(int32_t c)
     default: return CLASS_OTHER;
     }
 }
+
+/* Bytes before the first that is not valid UTF-8; size when all are. */
+size_t utf8_valid(const char *text, size_t size);
 
 #endif

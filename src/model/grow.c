@@ -1,0 +1,294 @@
+/* Growing: a larger model that starts from what a smaller one has learned.
+ * Build the larger configuration, map every parameter by the meaning of its axes
+ * under the chosen operator; optimizer moments go through the same map. */
+#include "model/grow.h"
+#include "base/random.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- methods ---------------------------------------------------------------------- */
+
+static const struct { const char *name, *says; } methods[] = {
+    [METHOD_DUPLICATE] = { "duplicate", "preserved up to rounding: repeated entries are divided where they are read, new blocks add zero" },
+    [METHOD_CORNER]    = { "corner", "not preserved: the old matrices in the corner of fresh ones" },
+    [METHOD_A] = { "A", "preserved exactly: new keys are zero and the old scale is kept in config.json" },
+    [METHOD_B] = { "B", "preserved up to rounding: sign-flipped copies of all keys, new values zero" },
+    [METHOD_C] = { "C", "preserved up to rounding: new keys with the old ones' Gram matrix, new values zero" },
+    [METHOD_D] = { "D", "preserved up to rounding: every slot copied, its value shared out" },
+    [METHOD_E] = { "E", "preserved up to rounding: new keys are zero, old values rescaled" },
+    [METHOD_F] = { "F", "not preserved: fresh slots, as the released code grows" },
+};
+
+static int choose_method(growth *g, lithe_error *err)
+{
+    const char *name = g->options.method, *theta = json_string_value(json_object_get(g->before, "norm_activation_type"));
+    if (!name) {
+        g->method = METHOD_DUPLICATE;
+        if (!g->arch->slots) return 0;
+        bool l2_gelu = !theta || !strcmp(theta, "l2_norm_gelu"), gelu_l2 = theta && !strcmp(theta, "gelu_l2_norm");
+        g->method = g->options.portable ? l2_gelu ? METHOD_C : gelu_l2 ? METHOD_E : METHOD_D : l2_gelu || gelu_l2 ? METHOD_A : METHOD_D;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (!strcasecmp(name, methods[i].name)) {
+            g->method = (method)i;
+            if (g->options.portable && g->method == METHOD_A)
+                return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: take B, C, D or E for a portable model");
+            bool of_slots = g->method >= METHOD_A;
+            if (of_slots && !g->arch->slots) return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, which a %s has none of; take duplicate or corner", name, g->arch->name);
+            return 0;
+        }
+    return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner", name);
+}
+
+/* ---- which old parameter a new one comes from ---------------------------------------- */
+
+/* The name the parameter had before layers were added behind the last; NULL for one of a new layer. */
+static const char *old_name(const growth *g, const char *name, char text[256])
+{
+    int before = config_int(g->before, g->arch->keys.layers, 0), after = config_int(g->config, g->arch->keys.layers, 0);
+    const char *prefix = g->arch->keys.layer_prefix;
+    size_t length = strlen(prefix);
+    if (after == before || strncmp(name, prefix, length)) return name;
+    char *end;
+    long number = strtol(name + length, &end, 10), layer = number - g->arch->keys.first_layer;
+    if (end == name + length || layer < before) return name;
+    if (layer < after) return NULL;
+    snprintf(text, 256, "%s%ld%s", prefix, number - (after - before), end);
+    return text;
+}
+
+/* A new block whose matrices write nothing to the residual stream is the identity (pre-norm). */
+static bool writes_residual(const param_rule *r)
+{
+    bool writes = false;
+    for (int a = 0; a < r->rank; a++) writes |= r->axes[a].kind == AXIS_RESIDUAL && !r->axes[a].read;
+    return r->rank >= 2 && writes;
+}
+
+/* Copies of hidden units move alike for ever unless their incoming weights differ. */
+static void add_noise(const growth *g, const param_rule *rule, param_map *map)
+{
+    for (int a = 0; a < rule->rank; a++) {
+        bool incoming = rule->rank == 2 && !rule->axes[a].read && (rule->axes[a].kind == AXIS_INNER || rule->axes[a].kind == AXIS_HEAD);
+        if (!incoming || map->axes[a].count == map->small->rule.dims[a]) continue;
+        double sum = 0;
+        for (size_t i = 0; i < map->small->count; i++) sum += (double)map->small->data[i] * (double)map->small->data[i];
+        map->noise = (double)g->options.noise * sqrt(sum / (double)map->small->count);
+        map->noise_axis = a;
+    }
+}
+
+static int map_param(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err)
+{
+    char text[256];
+    const char *name = old_name(g, large->name, text);
+    map->name = strdup(large->name);
+    map->small = name ? params_find(g->small->params, name) : NULL;
+    if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
+    if (name && !map->small) return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
+    int status = grow_axes(g, large, map, report, err);
+    if (!status) status = grow_slots(g, large, map, err);
+    if (!map->small) map->zero = writes_residual(&large->rule);
+    if (!status && map->small && g->method == METHOD_DUPLICATE && g->options.noise > 0) add_noise(g, &large->rule, map);
+    return status;
+}
+
+/* ---- segments: rows that train by rules of their own ----------------------------------- */
+
+static void add_segment(json_t *list, const char *name, int first, int rows, int born, double lr, bool frozen)
+{
+    if (rows > 0) json_array_append_new(list, json_pack("{s:s,s:i,s:i,s:i,s:f,s:b}", "param", name, "first", first, "rows", rows, "born", born, "lr_factor", lr, "frozen", frozen));
+}
+
+/* The old rows keep their births; freezing or another learning rate is laid over them.  New rows are born when training begins (-1). */
+static void segment_rows(const growth *g, json_t *list, const param_map *map, const segment *old, int count)
+{
+    int n = map->small ? map->small->rule.dims[0] : 0, N = map->axes[0].count, row = 0;
+    bool all_kept = !g->options.freeze_old && !(g->options.old_lr > 0);
+    double lr = g->options.old_lr > 0 ? (double)g->options.old_lr : 1;
+    for (int i = 0; i < count; i++) {
+        const segment *s = &old[i];
+        if (s->param != map->small) continue;
+        if (!all_kept) add_segment(list, map->name, row, s->first - row, 0, lr, g->options.freeze_old);
+        add_segment(list, map->name, s->first, s->rows, s->born, s->lr_factor * lr, s->frozen || g->options.freeze_old);
+        row = s->first + s->rows;
+    }
+    if (!all_kept) add_segment(list, map->name, row, n - row, 0, lr, g->options.freeze_old);
+    add_segment(list, map->name, n, N - n, -1, 1, false);
+}
+
+static int write_segments(growth *g, lithe_error *err)
+{
+    segment *old = NULL;
+    int count = model_segments(g->small, &old, err);
+    if (count < 0) return count;
+    json_t *list = json_array();
+    for (int i = 0; i < g->count; i++) {
+        const param_map *map = &g->maps[i];
+        bool slots = map->small && map->small->rule.axes[0].kind == AXIS_SLOT;
+        if (slots && map->axes[0].count > map->small->rule.dims[0]) segment_rows(g, list, map, old, count);
+        else if (!map->small) add_segment(list, map->name, 0, map->axes[0].count, -1, 1, false);
+        else
+            for (int s = 0; s < count; s++)
+                if (old[s].param == map->small) add_segment(list, map->name, old[s].first, old[s].rows, old[s].born, old[s].lr_factor, old[s].frozen);
+    }
+    if (json_array_size(list)) json_object_set(g->large->json, "lithe_segments", list);
+    json_decref(list);
+    free(old);
+    return 0;
+}
+
+int model_segments(const lithe_model *m, segment **out, lithe_error *err)
+{
+    const json_t *list = json_object_get(m->json, "lithe_segments");
+    size_t i, n = json_array_size(list);
+    json_t *entry;
+    *out = NULL;
+    if (!n) return list && !json_is_array(list) ? fail(err, LITHE_ECONFIG, "lithe_segments is not a list") : 0;
+    segment *s = xalloc(n, sizeof *s);
+    if (!s) return fail(err, LITHE_ENOMEM, "not enough memory for %zu segments", n);
+    json_array_foreach(list, i, entry) {
+        const char *name = json_string_value(json_object_get(entry, "param"));
+        s[i] = (segment){ name ? params_find(m->params, name) : NULL, config_int(entry, "first", -1), config_int(entry, "rows", -1), config_int(entry, "born", 0),
+                          config_real(entry, "lr_factor", 1), json_is_true(json_object_get(entry, "frozen")) };
+        if (!s[i].param || s[i].first < 0 || s[i].rows < 1 || s[i].rows > s[i].param->rule.dims[0] - s[i].first) {
+            free(s);
+            return fail(err, LITHE_ECONFIG, "lithe_segments: entry %zu names rows that %s does not have", i, name ? name : "no parameter");
+        }
+    }
+    *out = s;
+    return (int)n;
+}
+
+/* ---- the whole --------------------------------------------------------------------------- */
+
+void growth_free(growth *g)
+{
+    if (!g) return;
+    for (int i = 0; g->maps && i < g->count; i++) {
+        for (int a = 0; a < PARAM_RANK; a++) {
+            free(g->maps[i].axes[a].from);
+            free(g->maps[i].axes[a].scale);
+            free(g->maps[i].axes[a].moment);
+        }
+        free(g->maps[i].extra);
+        free(g->maps[i].name);
+    }
+    free(g->maps);
+    lithe_model_close(g->large);
+    json_decref(g->before);
+    json_decref(g->config);
+    free(g);
+}
+
+static int prepare(growth *g, lithe_growth *report, lithe_error *err)
+{
+    if (!(g->before = model_config(g->small, err)) || !(g->config = json_deep_copy(g->before))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
+    int status = choose_method(g, err);
+    if (status) return status;
+    snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
+    snprintf(report->says, sizeof report->says, "%s", methods[g->method].says);
+    report->preserves = g->method != METHOD_CORNER && g->method != METHOD_F;
+    json_object_del(g->config, "lithe_segments");
+    if ((status = grow_sizes(g, report, err)) || (status = grow_slot_scales(g, report, err))) return status;
+    if (g->options.noise > 0 && (g->method == METHOD_D || g->method == METHOD_DUPLICATE))
+        not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);
+    if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
+    g->count = g->large->params->count;
+    if (!(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
+    for (int i = 0; i < g->count; i++)
+        if ((status = map_param(g, g->large->params->items[i], &g->maps[i], report, err))) return status;
+    report->params_before = params_total(g->small->params);
+    report->params_after = params_total(g->large->params);
+    return write_segments(g, err);
+}
+
+growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
+{
+    if (!small || failed(err)) return NULL;
+    lithe_growth unused;
+    lithe_error first = { 0 };
+    if (!report) report = &unused;
+    *report = (lithe_growth){ 0 };
+    growth *g = xalloc(1, sizeof *g);
+    if (!g) { fail(err, LITHE_ENOMEM, "not enough memory to grow"); return NULL; }
+    g->small = small;
+    g->arch = small->arch;
+    g->options = *o;
+    if (!prepare(g, report, &first)) return g;
+    fail(err, first.status, "%s", first.text);
+    growth_free(g);
+    return NULL;
+}
+
+static void apply_values(const param_map *map, const param *large, uint64_t seed)
+{
+    if (map->zero) memset(large->data, 0, large->count * sizeof *large->data);
+    else param_initialize(large, seed, large->data);
+    if (!map->small) return;
+    const axis_map *a = map->axes;
+    size_t d1 = map->small->rule.rank > 1 ? (size_t)map->small->rule.dims[1] : 1, d2 = map->small->rule.rank > 2 ? (size_t)map->small->rule.dims[2] : 1;
+    uint64_t key = key_of(key_of_name(seed, large->name), 7);
+    size_t at = 0;
+    int news = 0, old = map->small->rule.dims[map->noise_axis];
+    for (int i = 0; i < a[0].count; i++) {
+        int from0 = a[0].from[i], extra = from0 < 0 ? news++ : -1;
+        for (int j = 0; j < a[1].count; j++)
+            for (int k = 0; k < a[2].count; k++, at++) {
+                int from1 = a[1].from[j], from2 = a[2].from[k], along[PARAM_RANK] = { i, j, k };
+                size_t rest = (size_t)from1 * d2 + (size_t)from2;
+                if (from1 < 0 || from2 < 0 || (from0 < 0 && !map->extra)) continue;
+                double value = from0 < 0 ? (double)map->extra[(size_t)extra * d1 * d2 + rest] : (double)map->small->data[(size_t)from0 * d1 * d2 + rest] * a[0].scale[i];
+                if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
+                large->data[at] = (real)(value * a[1].scale[j] * a[2].scale[k]);
+            }
+    }
+}
+
+lithe_model *growth_apply(const growth *g, lithe_error *err)
+{
+    if (!g || failed(err)) return NULL;
+    lithe_model *large = model_create(g->arch, g->large->json, "the grown config.json", err);
+    if (!large) return NULL;
+    for (int i = 0; i < g->count; i++) {
+        param *p = params_find(large->params, g->maps[i].name);
+        apply_values(&g->maps[i], p, g->options.seed);
+        p->version++;
+    }
+    if (g->small->tokenizer) large->tokenizer = strdup(g->small->tokenizer);
+    return large;
+}
+
+void growth_moments(const growth *g, const lithe_model *large, const real *m, const real *v, real *large_m, real *large_v)
+{
+    memset(large_m, 0, large->params->arena_count * sizeof *large_m);
+    memset(large_v, 0, large->params->arena_count * sizeof *large_v);
+    for (int q = 0; q < g->count; q++) {
+        const param_map *map = &g->maps[q];
+        const param *p = params_find(large->params, map->name);
+        if (!map->small) continue;
+        const axis_map *a = map->axes;
+        size_t to = (size_t)(p->data - large->params->data), from = (size_t)(map->small->data - g->small->params->data);
+        size_t d1 = map->small->rule.rank > 1 ? (size_t)map->small->rule.dims[1] : 1, d2 = map->small->rule.rank > 2 ? (size_t)map->small->rule.dims[2] : 1;
+        for (int i = 0; i < a[0].count; i++)
+            for (int j = 0; j < a[1].count; j++)
+                for (int k = 0; k < a[2].count; k++, to++) {
+                    if (a[0].from[i] < 0 || a[1].from[j] < 0 || a[2].from[k] < 0) continue;
+                    size_t source = from + ((size_t)a[0].from[i] * d1 + (size_t)a[1].from[j]) * d2 + (size_t)a[2].from[k];
+                    double factor = a[0].moment[i] * a[1].moment[j] * a[2].moment[k];
+                    large_m[to] = (real)(factor * (double)m[source]);
+                    large_v[to] = (real)(factor * factor * (double)v[source]);
+                }
+    }
+}
+
+lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
+{
+    growth *g = growth_new(m, o, report, err);
+    lithe_model *large = growth_apply(g, err);
+    growth_free(g);
+    return large;
+}

@@ -1,0 +1,118 @@
+/* What duplicating means for each kind of axis.  Chen, Goodfellow & Shlens
+ * 2015 (Net2Net) for inner widths; for the residual width through norms, and for
+ * heads, as worked out by Chen et al. 2021 (bert2BERT) and Samragh et al. 2024
+ * (HyperCloning): entries are repeated, and whoever sums over an axis divides by
+ * how often each entry stands there.  A gradient splits the other way round:
+ * copies that are written get their share of it, copies that are read all of it.
+ * "Corner" is the TokenFormer paper's baseline (eq. 13): the old matrix in the
+ * corner, the rest fresh. */
+#include "model/grow.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void not_preserved(lithe_growth *report, const char *format, ...)
+{
+    if (!report->preserves) return;
+    report->preserves = 0;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(report->says, sizeof report->says, format, args);
+    va_end(args);
+}
+
+typedef struct { int heads, kv_heads; } head_counts;
+
+static head_counts heads_of(const arch *a, const json_t *config)
+{
+    head_counts h = { config_int(config, a->keys.heads, 1), 0 };
+    h.kv_heads = config_int(config, a->keys.kv_heads, h.heads);
+    return h;
+}
+
+/* Which old head the new head j repeats; -1 where the numbers of heads allow no map that keeps each query with its keys. */
+static int old_head(head_counts old, head_counts new, bool kv, int j)
+{
+    if ((long long)old.heads * new.kv_heads == (long long)new.heads * old.kv_heads)          /* groups as large as before: whole groups repeat */
+        return j % (kv ? old.kv_heads : old.heads);
+    if (old.kv_heads == new.kv_heads) {                                                      /* larger groups of queries */
+        if (kv) return j;
+        int group = new.heads / new.kv_heads, old_group = old.heads / old.kv_heads;
+        return group % old_group ? -1 : j / group * old_group + j % group % old_group;
+    }
+    if (old.heads == new.heads && new.kv_heads % old.kv_heads == 0)                          /* smaller groups: keys repeat within */
+        return kv ? (int)((long long)j * old.kv_heads / new.kv_heads) : j;
+    return -1;
+}
+
+static bool allocate(axis_map *map, int count)
+{
+    map->count = count;
+    map->from = xalloc((size_t)count, sizeof *map->from);
+    map->scale = xalloc((size_t)count, sizeof *map->scale);
+    map->moment = xalloc((size_t)count, sizeof *map->moment);
+    return map->from && map->scale && map->moment;
+}
+
+/* Entry j of an axis of `new` entries in `parts` equal blocks, of which there were `old`. */
+static int source(const growth *g, axis kind, int old, int new, int j)
+{
+    int parts = kind.parts > 1 ? kind.parts : 1, o = old / parts, n = new / parts, part = j / n, i = j % n;
+    int at = i < o ? i : -1;
+    if (g->method != METHOD_CORNER) {
+        if (kind.kind == AXIS_RESIDUAL || kind.kind == AXIS_INNER) at = i % o;
+        if (kind.kind == AXIS_HEAD || kind.kind == AXIS_KV_HEAD) {
+            head_counts before = heads_of(g->arch, g->before), after = heads_of(g->arch, g->config);
+            bool kv = kind.kind == AXIS_KV_HEAD;
+            int hd = o / (kv ? before.kv_heads : before.heads), count = kv ? after.kv_heads : after.heads;
+            int repeated = n == count * hd ? old_head(before, after, kv, i / hd) : -1;
+            at = repeated < 0 ? -2 : repeated * hd + i % hd;
+        }
+    }
+    return at < 0 ? at : part * o + at;
+}
+
+static int fill_axis(const growth *g, const param *large, axis kind, int old, axis_map *map, lithe_growth *report, lithe_error *err)
+{
+    int new = map->count, *times = xalloc((size_t)old, sizeof *times);
+    if (!times) return fail(err, LITHE_ENOMEM, "not enough memory to grow %s", large->name);
+    int status = 0;
+    for (int j = 0; j < new; j++) {
+        map->from[j] = source(g, kind, old, new, j);
+        if (map->from[j] == -2 && !status)
+            status = fail(err, LITHE_EINVAL, "%s: these heads cannot be had by repeating heads of the same channels: multiply width, heads and key/value heads alike", large->name);
+        if (map->from[j] >= 0) times[map->from[j]]++;
+    }
+    for (int j = 0; j < new; j++) {
+        double repeats = map->from[j] >= 0 ? times[map->from[j]] : 1;
+        bool duplicated = g->method != METHOD_CORNER && kind.kind != AXIS_SLOT;
+        map->scale[j] = duplicated && kind.read ? 1 / repeats : 1;
+        map->moment[j] = duplicated && !kind.read ? 1 / repeats : 1;
+    }
+    if (kind.kind == AXIS_RESIDUAL && new % old && g->method != METHOD_CORNER)
+        not_preserved(report, "not preserved: a residual width of %d is no whole multiple of %d, so the norms see other means", new, old);
+    free(times);
+    return status;
+}
+
+static bool known(axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_HEAD || k == AXIS_KV_HEAD || k == AXIS_INNER || k == AXIS_SLOT; }
+
+int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err)
+{
+    const param_rule *rule = &large->rule;
+    for (int a = 0; a < PARAM_RANK; a++) {
+        int new = a < rule->rank ? rule->dims[a] : 1, old = !map->small ? 1 : a < map->small->rule.rank ? map->small->rule.dims[a] : 1;
+        axis kind = a < rule->rank ? rule->axes[a] : (axis){ 0 };
+        if (!allocate(&map->axes[a], new)) return fail(err, LITHE_ENOMEM, "not enough memory to grow %s", large->name);
+        if (!map->small) {
+            for (int j = 0; j < new; j++) map->axes[a].from[j] = -1;
+            continue;
+        }
+        if (new != old && !known(kind.kind)) return fail(err, LITHE_EINVAL, "%s cannot grow from %d to %d along axis %d", large->name, old, new, a);
+        int status = fill_axis(g, large, kind, old, &map->axes[a], report, err);
+        if (status) return status;
+    }
+    return 0;
+}

@@ -1,0 +1,208 @@
+/* Which sizes a larger model has.  `--set` says them; `--params N` chooses, in
+ * the order of what changes the model least: slots where there are parameter
+ * tokens; else inner width, zero blocks and whole-number duplication of the
+ * residual width, by how little they change the proportions.
+ * Invariant: the chosen sizes hold the wished number within 5 %, counted. */
+#include "model/grow.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double TOLERANCE = 0.05;
+
+int config_int(const json_t *config, const char *key, int absent)
+{
+    const json_t *value = key ? json_object_get(config, key) : NULL;
+    return json_is_integer(value) ? (int)json_integer_value(value) : absent;
+}
+
+double config_real(const json_t *config, const char *key, double absent)
+{
+    const json_t *value = key ? json_object_get(config, key) : NULL;
+    return json_is_number(value) ? json_number_value(value) : absent;
+}
+
+int inner_size(const lithe_model *m)
+{
+    for (int i = 0; i < m->params->count; i++)
+        for (int a = 0; a < m->params->items[i]->rule.rank; a++)
+            if (m->params->items[i]->rule.axes[a].kind == AXIS_INNER) return m->params->items[i]->rule.dims[a];
+    return 0;
+}
+
+static void set_int(json_t *config, const char *key, int value) { json_object_set_new(config, key, json_integer(value)); }
+
+/* Stored parameters of a configuration, negative when it makes no model. */
+static double count(const growth *g, const json_t *config)
+{
+    lithe_error ignored = { 0 };
+    lithe_model *m = model_declare(g->arch, config, "the grown config.json", &ignored);
+    double total = m ? (double)params_total(m->params) : -1;
+    lithe_model_close(m);
+    return total;
+}
+
+/* ---- parameter tokens ------------------------------------------------------------- */
+
+static void scale_slots(const growth *g, const json_t *from, json_t *to, double factor)
+{
+    for (const slot_group *s = g->arch->slots; s->slots_key; s++) set_int(to, s->slots_key, (int)llround(config_int(from, s->slots_key, 0) * factor));
+}
+
+static bool whole_multiples(method m) { return m == METHOD_B || m == METHOD_D; }
+
+static int choose_slots(growth *g, double wish, lithe_error *err)
+{
+    json_t *base = json_deep_copy(g->config);
+    scale_slots(g, base, g->config, 2);
+    double one = count(g, base), two = count(g, g->config), factor = 1 + (wish - one) / (two - one);
+    if (whole_multiples(g->method)) factor = round(factor) < 2 ? 2 : round(factor);
+    int status = 0;
+    scale_slots(g, base, g->config, factor);
+    double got = count(g, g->config);
+    json_decref(base);
+    if (wish <= one) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f", wish, one);
+    else if (got < 0) status = fail(err, LITHE_EINVAL, "%.0f parameters are more than slots can hold", wish);
+    else if (fabs(got - wish) > TOLERANCE * wish)
+        status = fail(err, LITHE_EINVAL, "slots grow by whole multiples under this method: %.0fx makes %.0f parameters, not %.0f; ask for that, or take method A or C",
+                      factor, got, wish);
+    return status;
+}
+
+/* ---- width, depth, inner width ------------------------------------------------------ */
+
+typedef struct { int width, layers, inner; double cost; } shape;
+
+static void set_shape(const growth *g, const json_t *from, json_t *to, const shape *s)
+{
+    int width = config_int(from, g->arch->keys.width, 1), heads = config_int(from, g->arch->keys.heads, 1), kv = config_int(from, g->arch->keys.kv_heads, 0);
+    set_int(to, g->arch->keys.width, s->width);
+    set_int(to, g->arch->keys.heads, (int)((long long)heads * s->width / width));
+    if (kv) set_int(to, g->arch->keys.kv_heads, (int)((long long)kv * s->width / width));
+    set_int(to, g->arch->keys.layers, s->layers);
+    set_int(to, g->arch->keys.inner, s->inner);
+}
+
+static double count_shape(const growth *g, const json_t *base, shape s)
+{
+    json_t *config = json_deep_copy(base);
+    set_shape(g, base, config, &s);
+    double total = count(g, config);
+    json_decref(config);
+    return total;
+}
+
+/* The inner width that makes a shape hold the wish; keeps the cheapest shape. */
+static void try_shape(const growth *g, const json_t *base, const shape *old, shape s, double wish, shape *best)
+{
+    s.inner = old->inner;
+    double least = count_shape(g, base, s), slope = (count_shape(g, base, (shape){ s.width, s.layers, s.inner + 64, 0 }) - least) / 64;
+    if (least < 0 || slope <= 0) return;
+    double inner = old->inner + (wish - least) / slope;
+    if (inner < old->inner - 0.5 || inner > 1e6) {
+        if (inner > 1e6 || least > wish * (1 + TOLERANCE)) return;
+        inner = old->inner;
+    }
+    s.inner = (int)llround(inner);
+    double got = count_shape(g, base, s);
+    if (fabs(got - wish) > TOLERANCE * wish) return;
+    double proportion = (double)s.inner / s.width * old->width / old->inner;
+    s.cost = fabs(log(proportion)) + 0.5 * log((double)s.layers / old->layers) + 0.4 * log((double)s.width / old->width);
+    if (best->cost < 0 || s.cost < best->cost - 1e-9) *best = s;
+}
+
+static int choose_shape(growth *g, double wish, lithe_error *err)
+{
+    json_t *base = json_deep_copy(g->config);
+    int heads = config_int(base, g->arch->keys.heads, 1), kv = config_int(base, g->arch->keys.kv_heads, 0);
+    shape old = { config_int(base, g->arch->keys.width, 0), config_int(base, g->arch->keys.layers, 0), inner_size(g->small), 0 }, best = { 0, 0, 0, -1 };
+    int hd = old.width / heads, status = 0;
+    if (!kv) kv = heads;
+    if (g->method == METHOD_CORNER) {                /* any whole number of key/value groups of heads, depth as it is */
+        int unit = hd * heads / kv;
+        for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, wish, &best);
+    } else
+        for (int c = 1; c <= 8; c++)
+            for (int layers = old.layers; layers <= 4 * old.layers; layers++) try_shape(g, base, &old, (shape){ c * old.width, layers, 0, 0 }, wish, &best);
+    if (best.cost >= 0) set_shape(g, base, g->config, &best);
+    else status = fail(err, LITHE_EINVAL, "no growth of this model holds %.0f parameters within 5 %%; it has %.0f now", wish, count(g, base));
+    json_decref(base);
+    return status;
+}
+
+/* ---- what the options say -------------------------------------------------------------- */
+
+static bool size_key(const arch *a, const char *key)
+{
+    const char *const known[] = { a->keys.width, a->keys.heads, a->keys.kv_heads, a->keys.inner, a->keys.layers, "head_dim" };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i] && !strcmp(known[i], key)) return true;
+    for (const slot_group *s = a->slots; s && s->slots_key; s++)
+        if (!strcmp(s->slots_key, key)) return true;
+    return false;
+}
+
+/* "key=value,key=value" */
+static int apply_set(growth *g, lithe_error *err)
+{
+    char text[512], *rest = text, *item;
+    bool heads_said = false;
+    if ((size_t)snprintf(text, sizeof text, "%s", g->options.set) >= sizeof text) return fail(err, LITHE_EINVAL, "the sizes to set are too long a text");
+    while ((item = strsep(&rest, ",")) != NULL) {
+        char *equals = strchr(item, '='), *end = NULL;
+        if (!*item) continue;
+        long value = equals ? strtol(equals + 1, &end, 10) : 0;
+        if (!equals || end == equals + 1 || *end || value < 1 || value > 1 << 24)
+            return fail(err, LITHE_EINVAL, "%s: a size is KEY=NUMBER, such as %s=%d", item, g->arch->keys.layers, config_int(g->config, g->arch->keys.layers, 1) + 1);
+        *equals = 0;
+        if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
+        set_int(g->config, item, (int)value);
+        heads_said |= !strcmp(item, g->arch->keys.heads) || (g->arch->keys.kv_heads && !strcmp(item, g->arch->keys.kv_heads));
+    }
+    int width = config_int(g->before, g->arch->keys.width, 1), times = config_int(g->config, g->arch->keys.width, 1) / width;
+    if (heads_said || times < 2 || times * width != config_int(g->config, g->arch->keys.width, 1)) return 0;
+    set_int(g->config, g->arch->keys.heads, times * config_int(g->before, g->arch->keys.heads, 1));       /* heads keep their channels */
+    if (config_int(g->before, g->arch->keys.kv_heads, 0)) set_int(g->config, g->arch->keys.kv_heads, times * config_int(g->before, g->arch->keys.kv_heads, 0));
+    return 0;
+}
+
+static void list_move(lithe_growth *report, const char *key, int before, int after)
+{
+    size_t used = strlen(report->moves);
+    if (before != after && used < sizeof report->moves)
+        snprintf(report->moves + used, sizeof report->moves - used, "%s%s %d -> %d", used ? "; " : "", key, before, after);
+}
+
+static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
+{
+    const char *const keys[] = { g->arch->keys.width, g->arch->keys.heads, g->arch->keys.kv_heads, g->arch->keys.inner, g->arch->keys.layers };
+    report->moves[0] = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!keys[i]) continue;
+        int absent = keys[i] == g->arch->keys.inner ? inner_size(g->small) : 0, old = config_int(g->before, keys[i], absent), new = config_int(g->config, keys[i], absent);
+        list_move(report, keys[i], old, new);
+        if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", keys[i], old, new);
+    }
+    for (const slot_group *s = g->arch->slots; s && s->slots_key; s++) {
+        int old = config_int(g->before, s->slots_key, 0), new = config_int(g->config, s->slots_key, 0);
+        list_move(report, s->slots_key, old, new);
+        if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", s->slots_key, old, new);
+    }
+    return report->moves[0] ? 0 : fail(err, LITHE_EINVAL, "nothing would grow: the sizes are those the model has");
+}
+
+int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
+{
+    const lithe_grow_options *o = &g->options;
+    double now = (double)params_total(g->small->params), wish = o->params > 0 ? o->params : o->factor > 0 ? o->factor * now : 0;
+    /* Written out, so that a default (four times the width) does not grow by itself. */
+    if (g->arch->keys.inner && inner_size(g->small)) set_int(g->config, g->arch->keys.inner, inner_size(g->small));
+    int status = 0;
+    if (o->set && wish > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
+    else if (o->set) status = apply_set(g, err);
+    else if (!(wish > now)) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f: growing only adds", wish, now);
+    else status = g->arch->slots ? choose_slots(g, wish, err) : choose_shape(g, wish, err);
+    if (!status) status = list_moves(g, report, err);
+    return status;
+}

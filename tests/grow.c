@@ -1,0 +1,278 @@
+/* Growing: what each operator preserves, and what is refused. */
+#include "model/model.h"
+#include "base/random.h"
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { IDS = 40 };
+
+static int32_t ids[IDS];
+
+static lithe_model *model(const char *arch, const char *config)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new(arch, config, 3, &err);
+    CHECK_MSG(m != NULL, "%s", err.text);
+    for (int i = 0; i < m->params->count; i++)               /* biases and norms away from 0 and 1 */
+        if (m->params->items[i]->rule.rank == 1)
+            for (size_t j = 0; j < m->params->items[i]->count; j++) m->params->items[i]->data[j] += (real)(0.2 * random_normal(key_of_name(9, m->params->items[i]->name), j));
+    for (int i = 0; i < IDS; i++) ids[i] = (int32_t)(random_u64(1, (uint64_t)i) % 23);
+    return m;
+}
+
+static lithe_model *grown(const lithe_model *m, lithe_grow_options o, lithe_growth *report)
+{
+    lithe_error err = { 0 };
+    lithe_model *large = lithe_model_grow(m, &o, report, &err);
+    CHECK_MSG(large != NULL, "%s", err.text);
+    if (large) lithe_compare((lithe_model *)m, large, ids, IDS, report, &err);
+    CHECK_MSG(!err.status, "%s", err.text);
+    return large;
+}
+
+/* Grows and checks that the logits agree to `tolerance` of the largest (0: to the bit). */
+static void preserves(const char *arch, const char *config, lithe_grow_options o, double tolerance)
+{
+    lithe_growth r;
+    lithe_model *m = model(arch, config), *large = grown(m, o, &r);
+    CHECK_MSG(r.preserves, "%s", r.says);
+    CHECK_MSG(r.max_difference <= tolerance * r.max_logit, "%s %s (%s): differs by %.3g of %.3g", arch, r.method, r.moves, r.max_difference, r.max_logit);
+    CHECK(r.params_after > r.params_before && r.params_after == lithe_model_params(large));
+    if (o.params > 0) CHECK(fabs((double)r.params_after - o.params) <= 0.05 * o.params);
+    if (o.factor > 0) CHECK(fabs((double)r.params_after - o.factor * (double)r.params_before) <= 0.05 * o.factor * (double)r.params_before);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+static void differs(const char *arch, const char *config, lithe_grow_options o, double least)
+{
+    lithe_growth r;
+    lithe_model *m = model(arch, config), *large = grown(m, o, &r);
+    CHECK(!r.preserves);
+    CHECK_MSG(r.max_difference >= least * r.max_logit, "%s %s: differs by only %.3g of %.3g", arch, r.method, r.max_difference, r.max_logit);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+static void refuses(const char *arch, const char *config, lithe_grow_options o, const char *because)
+{
+    lithe_error err = { 0 };
+    lithe_growth r;
+    lithe_model *m = model(arch, config), *large = lithe_model_grow(m, &o, &r, &err);
+    CHECK(!large);
+    CHECK_MSG(strstr(err.text, because), "said: %s", err.text);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+#define L2 SMALL_TOKENFORMER("l2_norm_gelu")
+#define GELU_FIRST SMALL_TOKENFORMER("gelu_l2_norm")
+#define SOFTMAX SMALL_TOKENFORMER("softmax")
+#define SLOTS "qkv_slot_num=30,proj_slot_num=31,ffn_slot_num=141"
+#define TWICE "qkv_slot_num=24,proj_slot_num=20,ffn_slot_num=140"
+
+static void slots(void)
+{
+    preserves("tokenformer", L2, (lithe_grow_options){ .factor = 2 }, 0);
+    preserves("tokenformer", L2, (lithe_grow_options){ .factor = 2.4, .method = "A" }, 0);
+    preserves("tokenformer", GELU_FIRST, (lithe_grow_options){ .set = SLOTS }, 1e-6);
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = TWICE, .method = "B" }, 1e-5);
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = "qkv_slot_num=36,proj_slot_num=40,ffn_slot_num=210", .method = "b" }, 1e-5);
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = SLOTS, .method = "C" }, 1e-5);
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = "ffn_slot_num=86", .method = "C" }, 1e-5);          /* 16 more: the rank of the keys */
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = TWICE, .method = "D" }, 1e-5);
+    preserves("tokenformer", GELU_FIRST, (lithe_grow_options){ .set = TWICE, .method = "D" }, 1e-5);
+    preserves("tokenformer", SOFTMAX, (lithe_grow_options){ .set = TWICE, .method = "D" }, 1e-5);
+    preserves("tokenformer", GELU_FIRST, (lithe_grow_options){ .set = SLOTS, .method = "E" }, 1e-5);
+    preserves("tokenformer", L2, (lithe_grow_options){ .factor = 2.5, .portable = 1 }, 1e-5);
+    preserves("tokenformer", SOFTMAX, (lithe_grow_options){ .set = TWICE }, 1e-5);
+    differs("tokenformer", L2, (lithe_grow_options){ .factor = 2, .method = "F" }, 1e-3);
+}
+
+static void slots_refused(void)
+{
+    refuses("tokenformer", SOFTMAX, (lithe_grow_options){ .factor = 2, .method = "A" }, "take method D");
+    refuses("tokenformer", GELU_FIRST, (lithe_grow_options){ .set = TWICE, .method = "B" }, "l2_norm_gelu");
+    refuses("tokenformer", L2, (lithe_grow_options){ .set = SLOTS, .method = "B" }, "whole multiples");
+    refuses("tokenformer", L2, (lithe_grow_options){ .set = SLOTS, .method = "D" }, "whole multiples");
+    refuses("tokenformer", L2, (lithe_grow_options){ .set = SLOTS, .method = "E" }, "gelu_l2_norm");
+    refuses("tokenformer", L2, (lithe_grow_options){ .set = "ffn_slot_num=80", .method = "C" }, "take method A");
+    refuses("tokenformer", L2, (lithe_grow_options){ .set = "ffn_slot_num=60" }, "only adds");
+    refuses("tokenformer", L2, (lithe_grow_options){ .params = 100 }, "only adds");
+    refuses("tokenformer", L2, (lithe_grow_options){ .factor = 2, .portable = 1, .method = "A" }, "portable");
+    refuses("tokenformer", L2, (lithe_grow_options){ .factor = 2, .method = "G" }, "no method");
+    refuses("tokenformer", L2, (lithe_grow_options){ .set = "vocab_size=40" }, "vocab_size");
+    refuses("gpt2", SMALL_GPT2, (lithe_grow_options){ .factor = 2, .method = "A" }, "parameter tokens");
+    refuses("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_embd=24,n_head=4" }, "heads");
+}
+
+/* n -> 2n -> 5n with the kept scale; the file records it. */
+static void twice(void)
+{
+    lithe_growth r;
+    lithe_model *a = model("tokenformer", L2), *b = grown(a, (lithe_grow_options){ .set = TWICE }, &r);
+    lithe_model *c = grown(b, (lithe_grow_options){ .set = "qkv_slot_num=60,proj_slot_num=50,ffn_slot_num=350" }, &r);
+    lithe_error err = { 0 };
+    lithe_compare(a, c, ids, IDS, &r, &err);
+    CHECK_MSG(r.max_difference == 0, "%g", r.max_difference);
+    const json_t *history = json_object_get(json_object_get(c->json, "slots_history"), "ffn_slot_num");
+    CHECK(json_array_size(history) == 3 && json_integer_value(json_array_get(history, 2)) == 350);
+    CHECK(json_number_value(json_object_get(c->json, "ffn_tau2")) == 70);
+    char dir[512];
+    snprintf(dir, sizeof dir, "%s/grown", test_dir());
+    CHECK_MSG(lithe_model_save(c, dir, NULL, NULL, &err) == 0, "%s", err.text);
+    lithe_model *d = lithe_model_open(dir, NULL, &err);
+    CHECK_MSG(d != NULL, "%s", err.text);
+    lithe_compare(a, d, ids, IDS, &r, &err);
+    CHECK(r.max_difference == 0);
+    /* After B the scale is sqrt(N) again, so a growth by B of a model grown by B is portable. */
+    lithe_model *e = grown(a, (lithe_grow_options){ .set = TWICE, .method = "B" }, &r);
+    CHECK(!json_object_get(e->json, "ffn_tau2"));
+    lithe_model_close(a);
+    lithe_model_close(b);
+    lithe_model_close(c);
+    lithe_model_close(d);
+    lithe_model_close(e);
+}
+
+static void depth_and_width(void)
+{
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = "num_layers=5" }, 0);
+    preserves("tokenformer", L2, (lithe_grow_options){ .set = "hidden_size=32" }, 1e-5);
+    preserves("tokenformer", SOFTMAX, (lithe_grow_options){ .set = "hidden_size=48" }, 1e-5);
+    preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_layer=5" }, 0);
+    preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_inner=71" }, 1e-5);
+    preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_embd=24" }, 1e-5);
+    preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_embd=36,n_inner=100,n_layer=4" }, 1e-5);
+    preserves("gpt2", SMALL_GPT2_DROPOUT, (lithe_grow_options){ .set = "n_embd=24" }, 1e-5);
+    preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .factor = 2 }, 1e-5);
+    preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .factor = 6 }, 1e-5);
+    preserves("llama", SMALL_LLAMA, (lithe_grow_options){ .set = "num_hidden_layers=3" }, 0);
+    preserves("llama", SMALL_LLAMA, (lithe_grow_options){ .set = "intermediate_size=50" }, 1e-5);
+    preserves("llama", SMALL_LLAMA, (lithe_grow_options){ .set = "hidden_size=32" }, 1e-5);
+    preserves("llama", SMALL_LLAMA, (lithe_grow_options){ .set = "num_key_value_heads=4" }, 1e-5);
+    preserves("llama", SMALL_LLAMA_TIED, (lithe_grow_options){ .set = "hidden_size=36,intermediate_size=61" }, 1e-5);
+    preserves("llama", SMALL_LLAMA_TIED, (lithe_grow_options){ .set = "num_attention_heads=4,num_key_value_heads=4" }, 1e-5);
+    preserves("llama", SMALL_LLAMA, (lithe_grow_options){ .factor = 3 }, 1e-5);
+}
+
+static void not_exact(void)
+{
+    differs("gpt2", SMALL_GPT2, (lithe_grow_options){ .factor = 2, .method = "corner" }, 1e-2);
+    differs("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_embd=16,n_head=4" }, 1e-3);
+    differs("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_inner=96", .noise = 0.05f }, 1e-5);
+}
+
+/* AdamW moments: old rows to the bit, new rows zero; copies that are written get their share of the gradient. */
+static void moments(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = model("tokenformer", L2);
+    size_t n = m->params->arena_count;
+    real *first = malloc(n * sizeof *first), *second = malloc(n * sizeof *second);
+    for (size_t i = 0; i < n; i++) { first[i] = (real)random_normal(1, i); second[i] = (real)random_unit(2, i); }
+    growth *g = growth_new(m, &(lithe_grow_options){ .set = SLOTS }, NULL, &err);
+    lithe_model *large = growth_apply(g, &err);
+    size_t N = large->params->arena_count;
+    real *lm = malloc(N * sizeof *lm), *lv = malloc(N * sizeof *lv);
+    growth_moments(g, large, first, second, lm, lv);
+    for (int i = 0; i < large->params->count; i++) {
+        const param *p = large->params->items[i], *q = params_find(m->params, p->name);
+        size_t to = (size_t)(p->data - large->params->data), from = (size_t)(q->data - m->params->data);
+        CHECK(!memcmp(lm + to, first + from, q->count * sizeof *lm) && !memcmp(lv + to, second + from, q->count * sizeof *lv));
+        for (size_t j = q->count; j < p->count; j++) CHECK(lm[to + j] == 0 && lv[to + j] == 0);
+    }
+    segment *s;
+    int count = model_segments(large, &s, &err);
+    CHECK(count == 20);                                      /* keys and values of five Pattentions in two layers */
+    for (int i = 0; i < count; i++) CHECK(s[i].born == -1 && s[i].first + s[i].rows == s[i].param->rule.dims[0]);
+    free(s);
+    growth_free(g);
+    lithe_model_close(large);
+    lithe_model_close(m);
+    free(first);
+    free(second);
+    free(lm);
+    free(lv);
+}
+
+/* The gradient of the larger model is the mapped gradient of the smaller one, so mapped moments are those it would have had. */
+static void moments_are_gradients(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = model("gpt2", SMALL_GPT2_DROPOUT);
+    growth *g = growth_new(m, &(lithe_grow_options){ .set = "n_embd=24,n_inner=96" }, NULL, &err);
+    lithe_model *large = growth_apply(g, &err), *both[2] = { m, large };
+    CHECK_MSG(large != NULL, "%s", err.text);
+    small_batch b;
+    small_fill(&b, 23, 4);
+    b.b.row_key = NULL;                                      /* no dropout in attention; the rest is keyed alike only at one width */
+    for (int i = 0; i < 2; i++) {
+        params_gradients(both[i]->params, &err);
+        small_model view = { both[i]->arch, both[i]->config, both[i]->params };
+        json_t *config = model_config(both[i], &err);
+        json_object_set_new(config, "resid_pdrop", json_real(0));
+        json_object_set_new(config, "embd_pdrop", json_real(0));
+        arch_configure(both[i]->arch, config, both[i]->config, "test", &err);
+        json_decref(config);
+        results r;
+        graph *graph = small_graph(&view, GRAPH_TRAIN, false, "ref", &r);
+        small_loss(graph, &r, &b);
+        graph_close(graph);
+    }
+    size_t N = large->params->arena_count;
+    real *lm = malloc(N * sizeof *lm), *lv = malloc(N * sizeof *lv);
+    growth_moments(g, large, m->params->grad, m->params->grad, lm, lv);
+    for (int i = 0; i < large->params->count; i++) {
+        const param *p = large->params->items[i];
+        double e = relative_error(lm + (p->grad - large->params->grad), p->grad, p->count);
+        CHECK_MSG(e < 1e-4 || strstr(p->name, "c_attn.bias"), "%s: %g", p->name, e);
+    }
+    free(lm);
+    free(lv);
+    growth_free(g);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+/* Right after growing: A: dV_new = 0, dK_new > 0; B and C: dV_new > 0. */
+static void first_gradients(void)
+{
+    static const char *const methods[] = { "A", "B", "C" };
+    for (int i = 0; i < 3; i++) {
+        lithe_error err = { 0 };
+        lithe_growth report;
+        lithe_model *m = model("tokenformer", L2), *large = lithe_model_grow(m, &(lithe_grow_options){ .set = TWICE, .method = methods[i] }, &report, &err);
+        CHECK_MSG(large != NULL, "%s", err.text);
+        params_gradients(large->params, &err);
+        small_model view = { large->arch, large->config, large->params };
+        small_batch b;
+        results r;
+        small_fill(&b, 23, 4);
+        graph *g = small_graph(&view, GRAPH_TRAIN, false, "ref", &r);
+        small_loss(g, &r, &b);
+        const param *keys = params_find(large->params, "sequential.2.mlp.key_param_tokens"), *values = params_find(large->params, "sequential.2.mlp.value_param_tokens");
+        double dk = 0, dv = 0;
+        for (size_t j = keys->count / 2; j < keys->count; j++) dk += fabs((double)keys->grad[j]);
+        for (size_t j = values->count / 2; j < values->count; j++) dv += fabs((double)values->grad[j]);
+        if (i == 0) CHECK_MSG(dv == 0 && dk > 0, "A: dK %g, dV %g", dk, dv);
+        else CHECK_MSG(dv > 0, "%s: dV %g", methods[i], dv);
+        graph_close(g);
+        lithe_model_close(large);
+        lithe_model_close(m);
+    }
+}
+
+const test tests_grow[] = {
+    { "grow.slots by A to F", slots },
+    { "grow.slots, what is refused", slots_refused },
+    { "grow.twice, with the kept scale", twice },
+    { "grow.depth, width, heads, inner width", depth_and_width },
+    { "grow.what is not exact says so", not_exact },
+    { "grow.moments of slots", moments },
+    { "grow.mapped moments are gradients", moments_are_gradients },
+    { "grow.first gradients of new slots", first_gradients },
+    { 0 }
+};
