@@ -8,7 +8,6 @@
 
 enum { TIMED_MOST = 10, TIMED_LEAST = 2, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
 static const double TIMED_SHARE = 0.03, USED_SHARE = 0.95;      /* of the budget: for timing; in all, the rest being for surprises */
-static const double DISK_BYTES_PER_SECOND = 200e6, DISK_SECONDS = 0.05;
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
@@ -49,10 +48,18 @@ static void spread(double seconds, int every, double *per_step, double *fixed)
     *fixed += seconds * (every ? 1 : 11);
 }
 
+static double time_checkpoint(lithe_trainer *t, lithe_error *err)
+{
+    double began = seconds_now();
+    trainer_save(t, err);
+    return seconds_now() - began;
+}
+
 int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
-    double began = seconds_now(), evaluation = time_evaluation(t), per_step = median_step(t, o->seconds), fixed = 0;
-    double save = DISK_SECONDS + 3 * sizeof(real) * (double)params_total(t->model->params) / DISK_BYTES_PER_SECOND;
+    double began = seconds_now(), save = time_checkpoint(t, err), evaluation = time_evaluation(t), per_step, fixed = 0;
+    if (failed(err)) return err->status;
+    per_step = median_step(t, o->seconds);
     spread(evaluation, o->eval_every, &per_step, &fixed);
     spread(save, o->save_every, &per_step, &fixed);
     double left = USED_SHARE * o->seconds - fixed - (seconds_now() - began), steps = floor(left / per_step);

@@ -128,7 +128,7 @@ lithe_trainer *trainer_new(lithe_error *err);
 int  trainer_prepare(lithe_trainer *t, lithe_error *err);       /* optimizer and feeds for t->model as it is */
 double trainer_step_loss(lithe_trainer *t, int at);             /* loss and gradients of step `at` */
 double trainer_validate(lithe_trainer *t, uint64_t *targets);   /* summed over them */
-int  trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);   /* the steps a budget of seconds holds */
+int  trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);   /* a budget's steps; leaves a checkpoint, for timing */
 double seconds_now(void);                                       /* of a clock that only goes forward */
 
 int  trainer_save(lithe_trainer *t, lithe_error *err);

@@ -366,6 +366,7 @@ static int give_birth(lithe_trainer *t, const lithe_train_options *o, const char
     }
     t->run = temporary;
     int status = furnish(t, o, err);
+    if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
     if (!status) status = log_start(t, err);
     if (!status) status = trainer_save(t, err);
     log_close(&t->log);
@@ -399,7 +400,6 @@ lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_
     if (!status) status = settings_resolve(&t->settings, o, m, d, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = begin_moments(t, o, err);
-    if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
     if (!status) status = give_birth(t, o, named, err);
     free(named);
     if (!status) return t;
