@@ -18,6 +18,13 @@ int mutate(const void *data, size_t size, int rounds, uint64_t seed);
 /* Parsed and, if it opens, read through. */
 bool opens(const void *data, size_t size, size_t shift);
 
+/* NAME in this test's directory; good for four calls. */
+const char *in_dir(const char *name);
+
+void writer_bytes(void);
+void writer_round_trips(void);
+void writer_refuses(void);
+void writer_header_limit(void);
 void llama_places(void);
 void llama_refused(void);
 void llama_published(void);
@@ -26,6 +33,7 @@ void float_to_sixteen_bits(void);
 void every_type_to_float(void);
 void transposed_floats(void);
 void pytorch_accepted(void);
+void pytorch_published(void);
 void pytorch_refused(void);
 void pytorch_zip_refused(void);
 void pytorch_views(void);

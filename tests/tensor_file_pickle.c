@@ -81,6 +81,18 @@ void pytorch_accepted(void)
     free(b.data);
 }
 
+/* PyTorch 1.13's own file of {"w": arange(6).reshape(2, 3)}. */
+void pytorch_published(void)
+{
+    lithe_error err = { 0 };
+    float x[6];
+    tensor_file *f = tensor_file_open(test_file("tests/fuzz/corpus/pickle/zip"), &err);
+    const file_tensor *t = f ? tensor_file_find(f, "w") : NULL;
+    CHECK_MSG(t && t->rank == 2 && t->dims[0] == 2 && t->dims[1] == 3 && f->count == 1, "%s", err.text);
+    CHECK(t && file_tensor_floats(t, 0, 6, x) && !memcmp(x, STORED, sizeof x));
+    tensor_file_close(f);
+}
+
 /* ---- refused ------------------------------------------------------------------------- */
 
 static const pickle_case REFUSED[] = {

@@ -7,7 +7,6 @@
 #include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>
-#include <utf8proc.h>
 
 enum { INDEX_LIMIT = 100000000, INDEX_DEPTH = 4 };
 
