@@ -8,7 +8,7 @@ PACKAGES := gcc make pkg-config libc6-dev libjansson-dev libpcre2-dev libutf8pro
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS  ?= -O2 -g
-FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fvisibility=hidden -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
+FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
 ROOMS   := base text graph ops arch model data train infer
