@@ -358,6 +358,7 @@ const test tests_model[] = {
     { "model/run stands for its newest complete checkpoint", test_runs },
     { "model/manifest", test_manifest },
     { "model/refused targets leave nothing behind", test_save_refusals },
+    { "model/a tokenizer is saved with its model", test_saved_tokenizer },
     { "model/listing", test_listing },
     { 0 }
 };

@@ -24,5 +24,6 @@ enum { SMALL_COUNT = 3 };
 
 void test_golden(void), test_round_trip(void), test_narrow(void), test_misfits(void), test_tied_head(void), test_prefixes(void);
 void test_places(void), test_llama2c(void), test_runs(void), test_manifest(void), test_save_refusals(void), test_listing(void);
+void test_saved_tokenizer(void);
 
 #endif

@@ -421,6 +421,31 @@ void test_save_refusals(void)
     lithe_model_close(m);
 }
 
+void test_saved_tokenizer(void)
+{
+    lithe_error e = { 0 };
+    lithe_tokenizer *t = lithe_tokenizer_train("the cat sat on the mat, the cat sat", 35, 260, &e);
+    lithe_model *small = fresh(0), *m = lithe_model_new("gpt2", "{\"vocab_size\":260,\"n_positions\":8,\"n_embd\":8,\"n_layer\":1,\"n_head\":1}", 1, &e);
+    CHECK_MSG(t && m, "%s", e.text);
+    CHECK(lithe_model_save(small, own_path("small"), NULL, t, &e) == LITHE_EINVAL);
+    check_failure(&e, LITHE_EINVAL, "the tokenizer has 260 ids, the model a vocabulary of 97");
+    e = (lithe_error){ 0 };
+    CHECK_MSG(!lithe_model_save(m, own_path("m"), NULL, t, &e), "%s", e.text);
+    lithe_model *back = must_open(own_path("m"), NULL);
+    lithe_tokenizer *again = back ? lithe_tokenizer_open(lithe_model_tokenizer(back), &e) : NULL;
+    CHECK_MSG(again && lithe_tokenizer_vocab(again) == 260 && lithe_tokenizer_eos(again) == lithe_tokenizer_eos(t), "%s", e.text);
+    json_t *config = get_json(own_path("m/config.json")), *generation = get_json(own_path("m/generation_config.json"));
+    CHECK(json_integer_value(json_object_get(config, "eos_token_id")) == lithe_tokenizer_eos(t));
+    CHECK(json_equal(json_object_get(config, "eos_token_id"), json_object_get(generation, "eos_token_id")));
+    json_decref(config);
+    json_decref(generation);
+    lithe_tokenizer_close(t);
+    lithe_tokenizer_close(again);
+    lithe_model_close(small);
+    lithe_model_close(m);
+    lithe_model_close(back);
+}
+
 void test_listing(void)
 {
     lithe_error e = { 0 };
