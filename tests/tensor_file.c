@@ -291,6 +291,8 @@ static const struct { const char *label, *index, *why; } INDEXES[] = {
     { "index as shard",  "{\"weight_map\":{\"a\":\"index.json\"}}", "index.json" },
     { "absent tensor",   "{\"weight_map\":{\"a\":\"1.safetensors\",\"x\":\"1.safetensors\"}}", "x is not in 1.safetensors, nor in any other shard" },
     { "other shard",     "{\"weight_map\":{\"a\":\"2.safetensors\",\"c\":\"1.safetensors\"}}", "in 1.safetensors, the index says 2.safetensors" },
+    { "of PyTorch",      "{\"weight_map\":{\"w\":\"p.bin\"}}", NULL },
+    { "of two kinds",    "{\"weight_map\":{\"a\":\"1.safetensors\",\"w\":\"p.bin\"}}", "p.bin: is pytorch, while the shards before it are safetensors" },
     { "in two shards",   "{\"weight_map\":{\"a\":\"1.safetensors\",\"c\":\"3.safetensors\"}}", "a is there twice, in 1.safetensors and in 3.safetensors" },
 };
 
@@ -300,6 +302,10 @@ static void shards(void)
     write_shard("2.safetensors", (const char *const[]){ "c" }, 1);
     write_shard("3.safetensors", (const char *const[]){ "c", "a" }, 2);
     CHECK(file_write(in_dir("bad.safetensors"), "\2\0\0\0\0\0\0\0xx", 10, NULL) == LITHE_OK);
+    mapping torch;
+    CHECK(file_map(&torch, test_file("tests/fuzz/corpus/pickle/zip"), NULL) == LITHE_OK);
+    CHECK(file_write(in_dir("p.bin"), torch.data, torch.size, NULL) == LITHE_OK);
+    file_unmap(&torch);
     for (size_t i = 0; i < sizeof INDEXES / sizeof *INDEXES; i++) {
         const char *path = in_dir("index.json");
         lithe_error err = { 0 };
