@@ -1,0 +1,263 @@
+/* Architectures against PyTorch, at every level of kernels: logits, loss, every
+ * gradient and three AdamW steps of tests/golden; and what holds for any of
+ * them: one batch is fitted, a saved model is the same model, bf16 is near. */
+#include "golden.h"
+#include "small.h"
+#include "test.h"
+#include "arch_tests.h"
+#include <math.h>
+#include <stdlib.h>
+
+static const struct { const char *name, *answers; } goldens[] = {
+    { "gpt2", NULL }, { "gpt2-sharded", "gpt2" }, { "llama", NULL }, { "llama-scaled", NULL }, { "llama-linear", NULL }, { "llama-new", NULL },
+    { "tokenformer", NULL }, { "tokenformer-bin", "tokenformer" }, { "tokenformer-gelu-l2", NULL }, { "tokenformer-softmax", NULL },
+};
+enum { GOLDENS = sizeof goldens / sizeof *goldens };
+
+/* ---- logits and loss -------------------------------------------------------------- */
+
+static void logits_and_loss(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        golden q;
+        results r;
+        size_t count = GOLDEN_ROWS * GOLDEN_VOCAB;
+        golden_open(&q, goldens[i].name, goldens[i].answers);
+        float *logits = golden_values(&q, NULL, "logits", count), *loss = golden_values(&q, NULL, "loss", 1);
+        graph *g = golden_graph(&q, k, GRAPH_SCORE, COMPUTE_F32, WANT_LOGITS, &r);
+        graph_run(g, &q.batch);
+        double worst = max_difference(r.logits->data, logits, count);
+        CHECK_MSG(worst <= 2e-5, "%s: logits differ by %.3g", q.name, worst);
+        graph_close(g);
+        g = golden_graph(&q, k, GRAPH_SCORE, COMPUTE_F32, WANT_LOSS, &r);
+        double found = run_loss(g, &r, &q.batch);
+        CHECK_MSG(fabs(found - (double)*loss) <= 1e-6 * (double)*loss, "%s: the loss is %.9g, not %.9g", q.name, found, (double)*loss);
+        graph_close(g);
+        free(logits);
+        free(loss);
+        golden_close(&q);
+    }
+}
+EACH_LEVEL(static, logits_and_loss)
+
+/* The public way to the same numbers: one sequence at a time, at the process's level. */
+static void public_logits(const kernels *k)
+{
+    (void)k;
+    for (int i = 0; i < GOLDENS; i++) {
+        golden q;
+        lithe_error err = { 0 };
+        golden_open(&q, goldens[i].name, goldens[i].answers);
+        float *logits = golden_values(&q, NULL, "logits", GOLDEN_ROWS * GOLDEN_VOCAB), found[GOLDEN_LENGTH * GOLDEN_VOCAB];
+        for (int s = 0; s < GOLDEN_SEQS; s++) {
+            CHECK_MSG(!lithe_logits(q.model, q.ids + s * GOLDEN_LENGTH, GOLDEN_LENGTH, found, &err), "%s: %s", q.name, err.text);
+            double worst = max_difference(found, logits + s * GOLDEN_LENGTH * GOLDEN_VOCAB, GOLDEN_LENGTH * GOLDEN_VOCAB);
+            CHECK_MSG(worst <= 2e-5, "%s: logits differ by %.3g", q.name, worst);
+        }
+        free(logits);
+        golden_close(&q);
+    }
+}
+EACH_LEVEL(static, public_logits)
+
+/* ---- gradients ---------------------------------------------------------------------- */
+
+static double norm(const float *x, size_t n) { double sum = 0; for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i]; return sqrt(sum); }
+
+static double distance(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return sqrt(sum);
+}
+
+/* ||a - b|| against max(||g|| of the tensor, 1e-3 ||g|| of the model): some gradients are mathematically zero. */
+static void check_gradients(const golden *q)
+{
+    const params *p = q->model->params;
+    double whole = 0;
+    for (int t = 0; t < p->count; t++) {
+        float *expected = golden_values(q, "grad", p->items[t]->name, p->items[t]->count);
+        CHECK_MSG(expected, "%s: no gradient of %s", q->name, p->items[t]->name);
+        whole = expected ? hypot(whole, norm(expected, p->items[t]->count)) : whole;
+        free(expected);
+    }
+    for (int t = 0; t < p->count; t++) {
+        const param *it = p->items[t];
+        float *expected = golden_values(q, "grad", it->name, it->count);
+        double error = expected ? distance(it->grad, expected, it->count) / fmax(norm(expected, it->count), 1e-3 * whole) : 1;
+        CHECK_MSG(error <= 1e-4, "%s: the gradient of %s is off by %.3g", q->name, it->name, error);
+        free(expected);
+    }
+}
+
+static void gradients(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        golden q;
+        lithe_error err = { 0 };
+        results r;
+        golden_open(&q, goldens[i].name, goldens[i].answers);
+        float *any = golden_values(&q, "grad", q.model->params->items[0]->name, q.model->params->items[0]->count);
+        if (any) {
+            params_gradients(q.model->params, &err);
+            graph *g = golden_graph(&q, k, GRAPH_TRAIN, COMPUTE_F32, WANT_LOSS, &r);
+            run_loss(g, &r, &q.batch);
+            check_gradients(&q);
+            graph_close(g);
+        }
+        free(any);
+        golden_close(&q);
+    }
+}
+EACH_LEVEL(static, gradients)
+
+/* ---- three steps of AdamW --------------------------------------------------------------- */
+
+typedef struct { real *m, *v; int step; } moments;
+
+static void adamw(params *p, moments *o, const kernels *k, double lr, double eps, double decay)
+{
+    o->step++;
+    adamw_args a = { .lr = (real)lr, .beta1 = (real)0.9, .beta2 = (real)0.95, .eps = (real)eps, .scale = 1,
+                     .correction1 = (real)(1 - pow(0.9, o->step)), .correction2 = (real)(1 - pow(0.95, o->step)) };
+    for (int t = 0; t < p->count; t++) {
+        param *it = p->items[t];
+        size_t at = (size_t)(it->data - p->data);
+        a.weight_decay = it->rule.decay ? (real)decay : 0;
+        k->adamw(it->data, o->m + at, o->v + at, it->grad, it->count, &a);
+        it->version++;
+    }
+}
+
+/* The key part of GPT-2's c_attn.bias adds the same number to all scores of a query, so its gradient is
+ * mathematically zero and Adam steps in the direction of rounding errors: only the query and value parts compare. */
+static double step_error(const param *it, const float *expected)
+{
+    const char *suffix = "attn.c_attn.bias";
+    size_t length = strlen(it->name), third = it->count / 3;
+    if (length < strlen(suffix) || strcmp(it->name + length - strlen(suffix), suffix)) return relative_error(it->data, expected, it->count);
+    return fmax(relative_error(it->data, expected, third), relative_error(it->data + 2 * third, expected + 2 * third, third));
+}
+
+static void three_steps(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        golden q;
+        lithe_error err = { 0 };
+        results r;
+        golden_open(&q, goldens[i].name, goldens[i].answers);
+        params *p = q.model->params;
+        float *any = golden_values(&q, "step3", p->items[0]->name, p->items[0]->count);
+        if (any) {
+            moments o = { calloc(p->arena_count, sizeof(real)), calloc(p->arena_count, sizeof(real)), 0 };
+            params_gradients(p, &err);
+            graph *g = golden_graph(&q, k, GRAPH_TRAIN, COMPUTE_F32, WANT_LOSS, &r);
+            for (int n = 0; n < 3; n++) {
+                run_loss(g, &r, &q.batch);
+                adamw(p, &o, k, 1e-2, 1e-6, 0.1);
+            }
+            for (int t = 0; t < p->count; t++) {
+                float *expected = golden_values(&q, "step3", p->items[t]->name, p->items[t]->count);
+                double error = expected ? step_error(p->items[t], expected) : 1;
+                CHECK_MSG(error <= 1e-5, "%s: %s after three steps is off by %.3g", q.name, p->items[t]->name, error);
+                free(expected);
+            }
+            graph_close(g);
+            free(o.m);
+            free(o.v);
+        }
+        free(any);
+        golden_close(&q);
+    }
+}
+EACH_LEVEL(static, three_steps)
+
+/* ---- of any architecture ------------------------------------------------------------------- */
+
+static const struct { const char *arch, *config; } smalls[] = {
+    { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },
+    { "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") }, { "tokenformer", SMALL_TOKENFORMER("softmax") },
+};
+
+static void one_batch_is_fitted(const kernels *k)
+{
+    for (size_t i = 0; i < sizeof smalls / sizeof *smalls; i++) {
+        small_model m = small_new(smalls[i].arch, smalls[i].config, 3);
+        small_batch b;
+        results r;
+        small_fill(&b, 23, 12);
+        graph *g = small_graph(&m, GRAPH_TRAIN, false, k->name, &r);
+        moments o = { calloc(m.p->arena_count, sizeof(real)), calloc(m.p->arena_count, sizeof(real)), 0 };
+        double loss = small_loss(g, &r, &b);
+        CHECK_MSG(loss > 2, "%s %zu: begins at %.3f", smalls[i].arch, i, loss);
+        for (int s = 0; s < 400 && loss >= 0.05; s++) {
+            adamw(m.p, &o, k, 1e-2, 1e-8, 0);
+            loss = small_loss(g, &r, &b);
+        }
+        CHECK_MSG(loss < 0.05, "%s %zu: one batch is fitted to %.3f only", smalls[i].arch, i, loss);
+        graph_close(g);
+        free(o.m);
+        free(o.v);
+        small_free(&m);
+    }
+}
+EACH_LEVEL(static, one_batch_is_fitted)
+
+static void bf16_is_near(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        golden q;
+        results r;
+        size_t count = GOLDEN_ROWS * GOLDEN_VOCAB;
+        golden_open(&q, goldens[i].name, goldens[i].answers);
+        float *logits = golden_values(&q, NULL, "logits", count);
+        graph *g = golden_graph(&q, k, GRAPH_SCORE, COMPUTE_BF16, WANT_LOGITS, &r);
+        graph_run(g, &q.batch);
+        double error = relative_error(r.logits->data, logits, count);
+        CHECK_MSG(error <= 0.02, "%s: bf16 logits are off by %.3g", q.name, error);
+        CHECK_MSG(error > 1e-6, "%s: bf16 logits are off by %.3g: not rounded?", q.name, error);
+        graph_close(g);
+        free(logits);
+        golden_close(&q);
+    }
+}
+EACH_LEVEL(static, bf16_is_near)
+
+static void saved_is_the_same(void)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        golden q;
+        lithe_error err = { 0 };
+        char dir[400];
+        golden_open(&q, goldens[i].name, goldens[i].answers);
+        snprintf(dir, sizeof dir, "%s/%s", test_dir(), q.name);
+        CHECK_MSG(!lithe_model_save(q.model, dir, NULL, NULL, &err), "%s: %s", q.name, err.text);
+        lithe_model *again = lithe_model_open(dir, NULL, &err);
+        CHECK_MSG(again, "%s: %s", q.name, err.text);
+        if (!again) { golden_close(&q); continue; }
+        const params *a = q.model->params, *b = again->params;
+        CHECK(a->arena_count == b->arena_count && !memcmp(a->data, b->data, a->arena_count * sizeof(real)));
+        float x[GOLDEN_LENGTH * GOLDEN_VOCAB], y[GOLDEN_LENGTH * GOLDEN_VOCAB];
+        CHECK(!lithe_logits(q.model, q.ids, GOLDEN_LENGTH, x, &err) && !lithe_logits(again, q.ids, GOLDEN_LENGTH, y, &err));
+        CHECK_MSG(!memcmp(x, y, sizeof x), "%s: other logits after saving and opening", q.name);
+        lithe_model_close(again);
+        golden_close(&q);
+    }
+}
+
+const test tests_arch[] = {
+    LEVELS("arch.logits and loss as PyTorch's", logits_and_loss),
+    LEVELS("arch.logits by lithe_logits", public_logits),
+    LEVELS("arch.every gradient as PyTorch's", gradients),
+    LEVELS("arch.three AdamW steps as PyTorch's", three_steps),
+    LEVELS("arch.one batch is fitted", one_batch_is_fitted),
+    LEVELS("arch.bf16 is near fp32", bf16_is_near),
+    { "arch.saved and opened is the same", saved_is_the_same },
+    LEVELS("arch.decoding is the full pass", decoding_is_the_full_pass),
+    LEVELS("arch.rows do not see capacity or neighbours", rows_do_not_see_neighbours),
+    LEVELS("arch.threads do not change a bit", threads_do_not_matter),
+    LEVELS("arch.parts of a step are the step", parts_are_the_step),
+    LEVELS("arch.published checkpoints", published_checkpoints),
+    { 0 }
+};
