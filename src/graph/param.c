@@ -12,7 +12,7 @@ void params_free(params *p)
 {
     if (!p) return;
     for (int i = 0; i < p->count; i++) {
-        for (int side = 0; side < 2; side++) big_free(p->items[i]->packed[side].memory, p->items[i]->packed[side].bytes);
+        for (int j = 0; j < 2 * COMPUTE_TYPES; j++) big_free(p->items[i]->packed[j / 2][j % 2].memory, p->items[i]->packed[j / 2][j % 2].bytes);
         free(p->items[i]->name);
         free(p->items[i]);
     }

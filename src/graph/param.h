@@ -19,7 +19,7 @@ typedef struct {
 
 typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL } init_kind;
 
-enum { PARAM_RANK = 3 };
+enum { PARAM_RANK = 3, COMPUTE_TYPES = COMPUTE_BF16 + 1 };
 
 typedef struct {
     int rank, dims[PARAM_RANK];
@@ -39,7 +39,7 @@ typedef struct param {
     real *data, *grad;               /* owned by the params set; grad NULL until params_gradients */
     bool frozen;                     /* no gradient is computed */
     uint64_t version;                /* whoever changes data adds one */
-    struct { void *memory; size_t bytes; uint64_t version; compute_type type; } packed[2];   /* as B stored (K,N), and as B stored (N,K) */
+    struct { void *memory; size_t bytes; uint64_t version; } packed[COMPUTE_TYPES][2];       /* of each type: as B stored (K,N), and as B stored (N,K) */
 } param;
 
 typedef struct params {

@@ -319,14 +319,13 @@ static int allocate_packs(graph *g, lithe_error *err)
     for (int i = 0; i < g->pack_count; i++) {
         param *p = g->packs[i].param;
         int side = g->packs[i].tb;
-        size_t bytes = g->kernels->gemm_pack_bytes(g->options.compute, g->packs[i].K, g->packs[i].N);
-        if (p->packed[side].memory && p->packed[side].type == g->options.compute) continue;
-        big_free(p->packed[side].memory, p->packed[side].bytes);
-        p->packed[side].memory = big_alloc(bytes);
-        p->packed[side].bytes = bytes;
-        p->packed[side].type = g->options.compute;
-        p->packed[side].version = 0;
-        if (!p->packed[side].memory) return fail(err, LITHE_ENOMEM, "not enough memory for the packed weights");
+        compute_type type = g->options.compute;
+        if (p->packed[type][side].memory) continue;
+        size_t bytes = g->kernels->gemm_pack_bytes(type, g->packs[i].K, g->packs[i].N);
+        p->packed[type][side].memory = big_alloc(bytes);
+        p->packed[type][side].bytes = bytes;
+        p->packed[type][side].version = 0;
+        if (!p->packed[type][side].memory) return fail(err, LITHE_ENOMEM, "not enough memory for the packed weights");
     }
     return 0;
 }

@@ -27,9 +27,10 @@ static void prepare(graph *g, const batch *b)
 static void run_pack(graph *g, const pack_request *r)
 {
     param *p = r->param;
-    if (p->packed[r->tb].version == p->version) return;
-    g->kernels->gemm_pack(p->packed[r->tb].memory, g->options.compute, p->data, (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
-    p->packed[r->tb].version = p->version;
+    compute_type type = g->options.compute;
+    if (p->packed[type][r->tb].version == p->version) return;
+    g->kernels->gemm_pack(p->packed[type][r->tb].memory, type, p->data, (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
+    p->packed[type][r->tb].version = p->version;
 }
 
 void graph_run(graph *g, const batch *b)
@@ -105,8 +106,8 @@ real *grad_in(const node *n, int i, bool *add)
 const void *packed_weight(const node *n, const tensor *w, bool tb)
 {
     const param *p = w->param;
-    return p && p->packed[tb].memory && p->packed[tb].version == p->version && p->packed[tb].type == n->graph->options.compute
-         ? p->packed[tb].memory : NULL;
+    compute_type type = n->graph->options.compute;
+    return p && p->packed[type][tb].version == p->version ? p->packed[type][tb].memory : NULL;
 }
 
 const int *key_start(const node *n, bool has_state) { return has_state ? n->graph->key_start : n->graph->batch->start; }
