@@ -85,7 +85,7 @@ int32_t *parse_ids(const char *text, size_t *n, lithe_error *err)
     return ids;
 }
 
-int check_ids(const int32_t *ids, size_t n, int vocab, lithe_error *err)
+int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err)
 {
     for (size_t i = 0; i < n; i++)
         if (ids[i] >= vocab) return wrong(err, LITHE_EFORMAT, "id %d at position %zu, the vocabulary has %d", ids[i], i, vocab);

@@ -11,7 +11,7 @@ char *read_text(const char *path, size_t *size, lithe_error *err);
 /* "1 2 3" or "1,2,3"; malloc'd.  An id must fit in 0 .. 2^31-1. */
 int32_t *parse_ids(const char *text, size_t *n, lithe_error *err);
 /* The same for ids that a model of this vocabulary takes. */
-int check_ids(const int32_t *ids, size_t n, int vocab, lithe_error *err);
+int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err);
 
 /* The tokenizer at `given`, else the one in or beside the model at `path`; it
  * must not have ids that the model lacks. */

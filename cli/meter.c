@@ -58,8 +58,8 @@ static void blend(double *mean, double x) { *mean = *mean > 0 ? 0.95 * *mean + 0
 static void measure(meter *m, const lithe_event *e)
 {
     double now = clock_seconds();
+    blend(&m->step_seconds, m->first < 0 ? e->seconds : now - m->last_step);
     if (m->first < 0) m->first = e->step - 1;
-    blend(&m->step_seconds, now - m->last_step);
     m->last_step = now;
     if (!(e->seconds > 0)) return;
     blend(&m->tokens_rate, e->tokens / e->seconds);
@@ -119,12 +119,18 @@ static void step_line(meter *m, const lithe_event *e)
 /* The beginning of a text on one line, whatever it holds. */
 static void print_sample(meter *m, const char *text)
 {
-    char shown[97];
-    size_t n = 0;
-    for (; text[n] && n < sizeof shown - 1; n++) shown[n] = (unsigned char)text[n] < ' ' || text[n] == 127 ? ' ' : text[n];
-    while (n && text[n] && ((unsigned char)text[n] & 0xc0) == 0x80) n--;        /* no half of a character */
+    char shown[100];
+    size_t n = 0, size = strlen(text), i = strspn(text, " \n\r\t");
+    while (i < size && n < sizeof shown - 4) {
+        int length = utf8_length(text + i, size - i);
+        bool printable = length > 1 || (length == 1 && (unsigned char)text[i] >= ' ' && text[i] != 127);
+        if (printable) memcpy(shown + n, text + i, (size_t)length);
+        else shown[n] = length ? ' ' : '?';
+        n += printable ? (size_t)length : 1;
+        i += length ? (size_t)length : 1;
+    }
     shown[n] = 0;
-    line(m, "  sample  %s%s", shown + strspn(shown, " "), text[n] ? " ..." : "");
+    line(m, "  sample  %s%s", shown, i < size ? " ..." : "");
 }
 
 static void event_lines(meter *m, const lithe_event *e)
@@ -136,7 +142,7 @@ static void event_lines(meter *m, const lithe_event *e)
         break;
     case LITHE_EVALUATED:
         line(m, "step %d/%d  validation loss %.4f  %.4f bits per byte", e->step, e->steps, e->valid_loss, e->bits_per_byte);
-        if (e->text && *e->text) print_sample(m, e->text);
+        if (e->text && *e->text && e->step) print_sample(m, e->text);
         break;
     case LITHE_SKIPPED:
     case LITHE_ROLLED_BACK:

@@ -128,9 +128,9 @@ bool terminal_utf8(void)
 
 /* ---- JSON ------------------------------------------------------------------- */
 
-/* Bytes of the UTF-8 sequence at s, 0 when it is none. */
-static int utf8_length(const unsigned char *s, size_t n)
+int utf8_length(const char *text, size_t n)
 {
+    const unsigned char *s = (const unsigned char *)text;
     int length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
     if (!length || (size_t)length > n) return 0;
     for (int i = 1; i < length; i++) if ((s[i] & 0xc0) != 0x80) return 0;
@@ -144,7 +144,7 @@ static void put_string(FILE *out, const char *text, size_t n)
     const unsigned char *s = (const unsigned char *)text;
     fputc('"', out);
     for (size_t i = 0; i < n; ) {
-        int length = utf8_length(s + i, n - i);
+        int length = utf8_length(text + i, n - i);
         if (!length) { fputs("\\ufffd", out); i++; continue; }
         if (length > 1) fwrite(s + i, 1, (size_t)length, out);
         else if (s[i] == '"' || s[i] == '\\') fprintf(out, "\\%c", s[i]);

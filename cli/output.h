@@ -35,6 +35,7 @@ bool terminal(FILE *f);
 bool coloured(FILE *f);
 int  terminal_width(FILE *f);
 bool terminal_utf8(void);
+int  utf8_length(const char *text, size_t n);                   /* bytes of the sequence at text, 0 when it is none */
 
 /* One JSON document or line, written as it is said. */
 typedef struct { FILE *out; bool comma; } emitter;

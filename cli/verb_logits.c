@@ -42,7 +42,7 @@ static int logits(const arguments *a)
     if (ids && !n) wrong(&err, LITHE_EINVAL, "no ids");
     if (ids && n > (size_t)lithe_model_context(m))
         wrong(&err, LITHE_EFULL, "%zu ids do not fit in the model's context of %d", n, lithe_model_context(m));
-    if (ids && check_ids(ids, n, lithe_model_vocab(m), &err) == LITHE_OK && lithe_logits_save(m, ids, n, s->out, &unwritten) == LITHE_OK)
+    if (ids && ids_fit(ids, n, lithe_model_vocab(m), &err) == LITHE_OK && lithe_logits_save(m, ids, n, s->out, &unwritten) == LITHE_OK)
         say("%s: logits [%zu, %d]", s->out, n, lithe_model_vocab(m));
     free(ids);
     lithe_model_close(m);

@@ -67,7 +67,7 @@ static int detokenize(const arguments *a)
     lithe_tokenizer *t = lithe_tokenizer_open(a->operands[0], &err);
     char *text = read_text("-", &size, &err), *out = NULL;
     int32_t *ids = text ? parse_ids(text, &n, &err) : NULL;
-    if (ids && t && check_ids(ids, n, lithe_tokenizer_vocab(t), &err) == LITHE_OK) out = decode_ids(t, ids, n, &bytes, &err);
+    if (ids && t && ids_fit(ids, n, lithe_tokenizer_vocab(t), &err) == LITHE_OK) out = decode_ids(t, ids, n, &bytes, &err);
     if (out) fwrite(out, 1, bytes, stdout);
     free(out);
     free(ids);

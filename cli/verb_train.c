@@ -19,6 +19,7 @@
 #include "sources.h"
 #include "training.h"
 #include "verbs.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static const option train_options[] = {
     { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a window, and the context of a fresh model (256)", .least = 2, .also = "context,block-size,seq-len" },
     { "batch", 'b', COUNT(S, batch), "N", .help = "windows in a step (8)", .least = 1, .also = "batch-size" },
     { "accumulate", 0, COUNT(S, accumulate), "N", .help = "parts a step is split into, to save memory (1)", .least = 1, .also = "grad-accum,gradient-accumulation" },
-    { "steps", 'n', COUNT(S, steps), "N", .help = "length of the run (about five minutes)", .least = 1, .also = "max-steps,iters,iterations" },
+    { "steps", 'n', COUNT(S, steps), "N", .help = "length of the run (what five minutes give, at most)", .least = 1, .also = "max-steps,iters,iterations" },
     { "tokens", 0, SIZE(S, tokens), "N", .help = "instead of --steps: tokens to train on", .least = 1 },
     { "time", 0, TIME(S, time), "2h30m", .help = "instead of --steps: the time to take", .least = 1e-3, .also = "seconds,minutes" },
     { "lr", 0, REAL(S, lr), "X", .help = "highest learning rate (1e-3)", .also = "learning-rate" },
@@ -324,6 +325,8 @@ static int train_resumed(const arguments *a)
     lithe_error err = { 0 };
     lithe_train_options options = { .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER) };
     if (options.save_every < 0) return usage("--save-every %g%% needs --steps", s->save_every.value);
+    struct stat at;
+    if (stat(s->resume, &at)) wrong(&err, LITHE_EIO, "%s: cannot open, %s", s->resume, strerror(errno));
     lithe_trainer *t = lithe_trainer_resume(s->resume, &options, &err);
     int code = t ? train_to_the_end(t, NULL, s->json) : failed_input(&err);
     lithe_trainer_close(t);

@@ -1,0 +1,382 @@
+/* The program, by transcripts: build/lithe is run as a shell would run it, in an
+ * empty directory, and its exit code, stdout and stderr are looked at. */
+#include "test.h"
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char out[1 << 20], err[1 << 16];
+
+static void read_back(const char *name, char *text, size_t cap)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(text, 1, cap - 1, f) : 0;
+    text[n] = 0;
+    if (f) fclose(f);
+}
+
+/* The options of whoever runs the tests are not ours; how the library is tested is. */
+static void forget_variables(void)
+{
+    char name[64];
+    for (char **e = environ; *e; ) {
+        size_t n = strcspn(*e, "=");
+        bool ours = !strncmp(*e, "LITHE_", 6) && strncmp(*e, "LITHE_CPU=", 10) && strncmp(*e, "LITHE_SHARED=", 13) && n < sizeof name;
+        if (!ours) { e++; continue; }
+        memcpy(name, *e, n);
+        name[n] = 0;
+        unsetenv(name);
+        e = environ;
+    }
+    unsetenv("NO_COLOR");
+    unsetenv("CLICOLOR_FORCE");
+}
+
+/* Runs a shell command in the test's directory with $L the program and $ROOT the
+ * repository; its exit code, output in out and err. */
+static int sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int sh(const char *format, ...)
+{
+    static bool ready;
+    char command[8192], line[12000];
+    va_list args;
+    if (!ready) {
+        forget_variables();
+        if (access(test_file("build/lithe"), X_OK)) test_skip("build/lithe is not built");
+        setenv("L", test_file("build/lithe"), 1);
+        setenv("ROOT", test_file(""), 1);
+        ready = true;
+    }
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    snprintf(line, sizeof line, "cd '%s' && { %s\n} > out 2> err < /dev/null", test_dir(), command);
+    fflush(stdout);
+    int status = system(line);
+    read_back("out", out, sizeof out);
+    read_back("err", err, sizeof err);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+typedef struct { const char *command; int code; const char *out, *err; } transcript;     /* what must be in them; NULL: nothing at all */
+
+static void check_transcripts(const transcript *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int code = sh("%s", t[i].command);
+        CHECK_MSG(code == t[i].code, "%s: exit code %d, expected %d; %.300s", t[i].command, code, t[i].code, err);
+        CHECK_MSG(t[i].out ? strstr(out, t[i].out) != NULL : !*out, "%s: stdout is \"%.300s\"", t[i].command, out);
+        CHECK_MSG(t[i].err ? strstr(err, t[i].err) != NULL : !*err, "%s: stderr is \"%.300s\"", t[i].command, err);
+    }
+}
+#define TRANSCRIPTS(...) do { const transcript list[] = { __VA_ARGS__ }; check_transcripts(list, sizeof list / sizeof *list); } while (0)
+
+/* stdout as one JSON document. */
+static json_t *json_out(const char *schema)
+{
+    json_error_t at;
+    json_t *value = json_loads(out, JSON_REJECT_DUPLICATES, &at);
+    CHECK_MSG(value, "%s: %.200s", at.text, out);
+    const char *said = json_string_value(json_object_get(value, "schema"));
+    CHECK_MSG(said && !strcmp(said, schema), "schema is %s, expected %s", said ? said : "absent", schema);
+    return value;
+}
+
+static double number(const json_t *value, const char *key) { return json_number_value(json_object_get(value, key)); }
+
+/* About 30 kB of text with some structure. */
+static const char make_text[] =
+    "i=0; while [ $i -lt 600 ]; do echo \"the $((i % 7)) ships of $((i % 11)) kings sail north, and number $i returns.\"; i=$((i+1)); done > tale.txt";
+static const char tiny[] = "--params 50k --ctx 32 --batch 4 --threads 1";
+
+/* ---- the command line ---------------------------------------------------------- */
+
+static void help_and_version(void)
+{
+    TRANSCRIPTS(
+        { "$L --version", 0, "lithe 0", NULL }, { "$L --help", 0, "usage: lithe VERB", NULL }, { "$L -h", 0, "train-tokenizer", NULL },
+        { "$L help", 0, "usage: lithe VERB", NULL }, { "$L", 2, NULL, "usage: lithe VERB" },
+        { "$L train --help", 0, "--weight-decay X", NULL }, { "$L help train", 0, "--weight-decay X", NULL },
+        { "$L eval -h", 0, "first token", NULL }, { "$L help nothing", 2, NULL, "unknown verb" },
+        { "$L train --arch help", 0, "gpt2", NULL }, { "$L train --schedule help", 0, "wsd\n", NULL },
+        { "$L doctor", 0, "cpu", NULL }, { "$L doctor --json", 0, "{", NULL });
+}
+
+static void slips_are_understood(void)
+{
+    TRANSCRIPTS(
+        { "$L trian x", 2, NULL, "did you mean train?" }, { "$L perplexity", 2, NULL, "did you mean eval?" },
+        { "$L wibblewobble", 2, NULL, "lithe --help" }, { "$L --json", 2, NULL, "lithe VERB --json" },
+        { "$L train x --lrr 1", 2, NULL, "unknown option --lrr; did you mean --lr?" },
+        { "$L train x --learning-rate=1", 2, NULL, "did you mean --lr?" }, { "$L train x --weight 1", 2, NULL, "did you mean --weight-decay?" },
+        { "$L train x --stpes 1", 2, NULL, "did you mean --steps?" }, { "$L train x --qqqqqq", 2, NULL, "lithe train --help" },
+        { "$L train x -Z", 2, NULL, "unknown option -Z" }, { "$L generate m --repetition-penalty 2", 2, NULL, "--repeat-penalty" });
+}
+
+static void values_are_checked(void)
+{
+    TRANSCRIPTS(
+        { "$L train x --lr", 2, NULL, "--lr needs a value" }, { "$L train x --lr --steps 3", 2, NULL, "--lr needs a value" },
+        { "$L train x --lr fast", 2, NULL, "'fast' is not a number" }, { "$L train x --lr 0x10", 2, NULL, "--lr" },
+        { "$L train x --lr nan", 2, NULL, "--lr" }, { "$L train x --lr 1,5", 2, NULL, "--lr" }, { "$L train x --steps 1.5", 2, NULL, "whole number" },
+        { "$L train x --steps 3Q", 2, NULL, "--steps" }, { "$L train x --steps 0", 2, NULL, "below the least" },
+        { "$L train x --params 3MM", 2, NULL, "--params" }, { "$L train x --time 2m1h", 2, NULL, "not a time" },
+        { "$L train x --warmup 3x", 2, NULL, "--warmup" }, { "$L train x --schedule cosin", 2, NULL, "cosine|constant" },
+        { "$L train x --seed -1", 2, NULL, "--seed" }, { "$L train x --json=1", 2, NULL, "takes no value" },
+        { "$L train x --steps 3 --tokens 3k", 2, NULL, "give one of them" }, { "$L train", 2, NULL, "lithe train DATA" },
+        { "$L generate", 2, NULL, "an operand is missing" }, { "$L generate a b c", 2, NULL, "'c' is one operand too many" },
+        { "$L logits m --out f", 2, NULL, "--ids" }, { "$L grow m --out d", 2, NULL, "how large" }, { "$L grow m --params 2y --out d", 2, NULL, "--params" },
+        { "$L eval m", 2, NULL, "--text FILE" }, { "$L train-tokenizer x --out y", 2, NULL, "--vocab" });
+}
+
+static void environment_is_read(void)
+{
+    TRANSCRIPTS(
+        { "printf ab | LITHE_JSON=yes $L tokenize bytes", 0, "\"ids\":[97,98]", NULL },
+        { "printf ab | LITHE_JSON=1 $L tokenize bytes --no-json", 0, "97 98\n", NULL },
+        { "printf ab | LITHE_JSON=maybe $L tokenize bytes", 2, NULL, "LITHE_JSON: 'maybe'" },
+        { "printf ab | LITHE_THREADS=0 $L tokenize bytes", 2, NULL, "LITHE_THREADS" },
+        { "printf ab | LITHE_NUM_THREADS=two $L tokenize bytes", 2, NULL, "LITHE_NUM_THREADS" },
+        { "printf ab | LITHE_THREADS=zero $L tokenize bytes --threads 1", 2, NULL, "LITHE_THREADS" },
+        { "printf ab | LITHE_NUM_THREADS=2 $L tokenize -qt1 bytes", 0, "97 98\n", NULL });
+}
+
+static void what_is_missing_is_named(void)
+{
+    TRANSCRIPTS(
+        { "$L generate nosuch hello", 3, NULL, "nosuch" }, { "$L inspect nosuch", 3, NULL, "nosuch" }, { "$L plan nosuch.json", 3, NULL, "nosuch" },
+        { "$L eval nosuch --text nosuch.txt", 3, NULL, "nosuch.txt" }, { "$L train nosuch.txt", 3, NULL, "nosuch.txt" },
+        { "$L train --resume nosuch", 3, NULL, "nosuch" }, { "$L tokenize nosuch", 3, NULL, "nosuch" },
+        { "$L logits nosuch --ids 1 --out f", 3, NULL, "nosuch" }, { "$L grow nosuch --params 2x --out d", 3, NULL, "nosuch" },
+        { "$L convert nosuch there", 3, NULL, "nosuch" }, { "$L train-tokenizer nosuch --vocab 300 --out t.json", 3, NULL, "nosuch" },
+        { "echo rubbish > r.safetensors; $L inspect r.safetensors", 3, NULL, "r.safetensors" },
+        { "mkdir empty; $L generate empty hi", 3, NULL, "empty" },
+        { "$L generate $ROOT/tests/golden/gpt2 hi", 2, NULL, "--tokenizer" });
+}
+
+/* ---- text ------------------------------------------------------------------------ */
+
+static void bytes_go_round(void)
+{
+    FILE *f = fopen("/dev/null", "w");
+    char path[512];
+    snprintf(path, sizeof path, "%s/all", test_dir());
+    if (f) fclose(f);
+    f = fopen(path, "wb");
+    for (int i = 0; f && i < 256; i++) fputc(i, f);
+    if (f) fclose(f);
+    CHECK(sh("$L tokenize bytes < all > ids && $L detokenize bytes < ids > back && cmp all back") == 0);
+    CHECK(sh("wc -w < ids") == 0 && atoi(out) == 256);
+    TRANSCRIPTS(
+        { "printf '' | $L tokenize bytes", 0, "\n", NULL }, { "printf 'hi' | $L tokenize bytes", 0, "104 105\n", NULL },
+        { "printf '104,105\\n' | $L detokenize bytes", 0, "hi", NULL }, { "echo 104 x | $L detokenize bytes", 3, NULL, "'x' is not a token id" },
+        { "echo 256 | $L detokenize bytes", 3, NULL, "id 256 at position 0" }, { "echo -1 | $L detokenize bytes", 3, NULL, "'-1'" },
+        { "echo 99999999999 | $L detokenize bytes", 3, NULL, "not a token id" }, { "printf hi | $L tokenize bytes > /dev/full", 4, NULL, "standard output" });
+    CHECK(sh("yes | head -c 3000000 > y; ($L tokenize bytes < y; echo $? > code) | head -c 1 > /dev/null; cat code") == 0);
+    CHECK_MSG(!strcmp(out, "0\n") && !*err, "a closed pipe: %s%s", out, err);
+}
+
+static void tokenizers_are_learned(void)
+{
+    CHECK(sh("%s", make_text) == 0);
+    CHECK_MSG(sh("$L train-tokenizer tale.txt --vocab 300 --out t.json") == 0, "%s", err);
+    CHECK(!*out && strstr(err, "300 tokens"));
+    CHECK(sh("$L train-tokenizer - --vocab 300 --out u.json -q < tale.txt && cmp t.json u.json") == 0 && !*err);
+    CHECK(sh("$L tokenize t.json < tale.txt > ids; $L detokenize t.json < ids | cmp - tale.txt; wc -w < ids; wc -c < tale.txt") == 0);
+    CHECK_MSG(atoi(out) > 0 && atoi(out) < 20000, "%s", out);
+    CHECK(sh("printf '{\"id\": {\"text\": 1}, \"text\": \"ab\\\\u0061\\\\nb\\\\ud83d\\\\ude00\"}\\n{\"text\": \"ababab\"}\\n' > d.jsonl;"
+             "printf 'aba\\nb\\360\\237\\230\\200\\n\\nababab\\n\\n' > d.txt;"
+             "$L train-tokenizer d.jsonl --vocab 258 --out a.json -q && $L train-tokenizer d.txt --vocab 258 --out b.json -q && cmp a.json b.json") == 0);
+    TRANSCRIPTS({ "gzip -k tale.txt; $L train-tokenizer tale.txt.gz --vocab 300 --out v.json", 2, NULL, "zcat" },
+                { "$L train-tokenizer tale.txt --vocab 256 --out v.json", 2, NULL, "least, 257" });
+}
+
+/* ---- models ------------------------------------------------------------------------ */
+
+static void models_are_inspected(void)
+{
+    CHECK_MSG(sh("$L inspect $ROOT/tests/golden/gpt2 --check-values --json") == 0, "%s", err);
+    json_t *value = json_out("lithe.inspect.1"), *tensors = json_object_get(value, "tensors"), *first = json_array_get(tensors, 0);
+    double total = 0;
+    for (size_t i = 0; i < json_array_size(tensors); i++) {
+        double n = 1;
+        json_t *shape = json_object_get(json_array_get(tensors, i), "shape");
+        for (size_t k = 0; k < json_array_size(shape); k++) n *= json_number_value(json_array_get(shape, k));
+        total += n;
+    }
+    CHECK(json_is_integer(json_object_get(value, "parameters")) && number(value, "parameters") > 0);
+    CHECK(total >= number(value, "parameters") && total <= number(value, "parameters"));
+    CHECK(json_is_string(json_object_get(first, "name")) && json_is_string(json_object_get(first, "dtype")));
+    CHECK(json_is_integer(json_object_get(first, "bad_values")));
+    json_decref(value);
+    CHECK(sh("$L inspect $ROOT/tests/golden/gpt2") == 0 && strstr(out, "gpt2") && strstr(out, "F32"));
+    TRANSCRIPTS({ "printf '\\100\\0\\0\\0\\0\\0\\0\\0%-64s\\0\\0\\300\\177\\0\\0\\200\\77' '{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}' > n.safetensors;"
+                  "$L inspect n.safetensors", 0, "F32", NULL },
+                { "$L inspect n.safetensors --check-values", 6, "1 bad", "1 values are NaN or infinite" });
+}
+
+static void logits_are_written(void)
+{
+    CHECK_MSG(sh("$L logits $ROOT/tests/golden/gpt2 --ids \"1 2 3\" --out f.safetensors -q && $L inspect f.safetensors --json") == 0, "%s", err);
+    json_t *value = json_out("lithe.inspect.1"), *tensor = json_array_get(json_object_get(value, "tensors"), 0);
+    json_t *shape = json_object_get(tensor, "shape");
+    CHECK(!strcmp(json_string_value(json_object_get(tensor, "name")), "logits") && json_array_size(shape) == 2);
+    CHECK(json_integer_value(json_array_get(shape, 0)) == 3);
+    json_decref(value);
+    TRANSCRIPTS({ "$L logits $ROOT/tests/golden/gpt2 --ids '1 99999999' --out g", 3, NULL, "id 99999999 at position 1" },
+                { "$L logits $ROOT/tests/golden/gpt2 --ids '' --out g", 2, NULL, "no ids" },
+                { "$L logits $ROOT/tests/golden/gpt2 --ids \"$(yes 1 | head -5000 | tr '\\n' ' ')\" --out g", 3, NULL, "context" },
+                { "$L logits $ROOT/tests/golden/gpt2 --ids 1 --out /nosuch/g", 1, NULL, "/nosuch" });
+}
+
+static void models_write_text(void)
+{
+    char model[9000];
+    snprintf(model, sizeof model, "M='%s'", test_data("checkpoints/stories260K/stories260K.bin"));
+    CHECK_MSG(sh("%s; $L generate $M 'Once upon a time' --temperature 0 -n 40", model) == 0, "%s", err);
+    CHECK_MSG(!strncmp(out, "Once upon a time, there was a little girl named Lily. She loved to play outside", 60), "%s", out);
+    CHECK(sh("%s; $L generate $M 'Once upon a time' --temperature 0 -n 40 --no-echo --stop Lily", model) == 0);
+    CHECK_MSG(!strcmp(out, ", there was a little girl named \n"), "%s", out);
+    CHECK(sh("%s; printf 'Once upon a time' | $L generate $M - --temperature 0 -n 8 --json", model) == 0);
+    json_t *value = json_out("lithe.generate.1");
+    CHECK(!strcmp(json_string_value(json_object_get(value, "prompt")), "Once upon a time") && number(value, "tokens") <= 8);
+    CHECK(!strcmp(json_string_value(json_object_get(value, "reason")), "length"));
+    json_decref(value);
+    CHECK(sh("%s; $L generate $M One --seed 5 -n 30 > a; $L generate $M One --seed 5 -n 30 > b; $L generate $M One --seed 6 -n 30 > c; cmp a b && ! cmp -s a c", model) == 0);
+    CHECK(sh("%s; yes word | head -2000 | $L generate $M -", model) == 3);
+    CHECK_MSG(strstr(err, "context") && !*out, "%s", err);
+    CHECK(sh("%s; $L generate $M Once --context 16 -n 100 --ignore-eos --temperature 0", model) == 0 && strstr(err, "full"));
+    CHECK(sh("%s; printf 'Once upon a time\\nThe end.\\n' | $L chat $M --temperature 0 -n 20", model) == 0);
+    CHECK_MSG(strlen(out) > 20 && !*err, "%s|%s", out, err);
+    CHECK(sh("%s; printf 'Once upon a time, there was a dog.' > t; $L eval $M --text t --json", model) == 0);
+    value = json_out("lithe.eval.1");
+    CHECK(number(value, "loss") > 0.1 && number(value, "loss") < 3 && number(value, "tokens") > 5 && number(value, "bytes") == 34);
+    CHECK(number(value, "perplexity") > 1 && number(value, "bits_per_byte") > 0);
+    json_decref(value);
+    CHECK(sh("%s; $L convert $M d -q && $L generate d Once --temperature 0 -n 9 > a && $L generate $M Once --temperature 0 -n 9 > b && cmp a b", model) == 0);
+    CHECK(sh("%s; $L convert $M d", model) != 0 && strstr(err, "d: "));
+    CHECK(sh("%s; $L plan $M --no-ops && $L plan d --json", model) == 0);
+}
+
+/* ---- training ---------------------------------------------------------------------- */
+
+static void a_life(void)
+{
+    CHECK(sh("%s", make_text) == 0);
+    CHECK_MSG(sh("$L train tale.txt %s --steps 20 --out r", tiny) == 0, "%s", err);
+    CHECK_MSG(!strcmp(out, "r\n"), "%s", out);
+    CHECK_MSG(strstr(err, "tokenizer  bytes") && strstr(err, "step 1/20  loss") && strstr(err, "bits per byte"), "%s", err);
+    CHECK(!strchr(err, '\r') && !strchr(err, '\033'));
+    CHECK(sh("test -e r/model.safetensors && grep -q -- '--params 50k' r/command.txt") == 0);
+    CHECK_MSG(sh("$L train --resume r") == 0, "a finished run: %s", err);
+    CHECK_MSG(sh("$L train --resume r --steps 30 --json") == 0, "%s", err);
+    CHECK(strstr(out, "\"event\":\"step\",\"step\":21,\"steps\":30") && strstr(out, "\"event\":\"finished\""));
+    CHECK_MSG(sh("$L eval r --text tale.txt --json") == 0, "%s", err);
+    json_t *value = json_out("lithe.eval.1");
+    CHECK(number(value, "loss") > 0 && number(value, "loss") < 6);
+    json_decref(value);
+    CHECK_MSG(sh("$L generate r 'the 3 ships' -n 20 --seed 1") == 0 && !strncmp(out, "the 3 ships", 11), "%s", err);
+    TRANSCRIPTS({ "$L train tale.txt --out r --steps 2", 2, NULL, "not empty" }, { "$L train --resume r --lr 1", 2, NULL, "--lr cannot be given" },
+                { "$L train --resume r tale.txt", 2, NULL, "tale.txt" }, { "$L train tale.txt --from r --arch gpt2", 2, NULL, "--arch" },
+                { "$L train tale.txt --from r --steps 3 --out f -q", 0, "f\n", NULL });
+    CHECK_MSG(sh("$L train tale.txt %s --steps 2 -q; $L train tale.txt %s --steps 2 --vocab 300 -q", tiny, tiny) == 0, "%s", err);
+    CHECK_MSG(!strcmp(out, "runs/tale-1\nruns/tale-2\n"), "%s", out);
+}
+
+static void a_model_grows(void)
+{
+    CHECK(sh("%s; $L train tale.txt %s --arch tokenformer --steps 10 --out r -q", make_text, tiny) == 0);
+    if (sh("$L grow r --params 2x --out big --json") == 2 && strstr(err, "not in this build")) test_skip("no growing in this build");
+    CHECK_MSG(*out, "%s", err);
+    json_t *value = json_out("lithe.grow.1");
+    double before = number(value, "params_before"), after = number(value, "params_after");
+    CHECK_MSG(after > 1.9 * before && after < 2.1 * before, "%g -> %g", before, after);
+    CHECK(json_is_true(json_object_get(value, "preserves")) && number(value, "max_difference") < 1e-3);
+    CHECK(strstr(json_string_value(json_object_get(value, "compared_on")), "validation text"));
+    json_decref(value);
+    CHECK_MSG(sh("$L train tale.txt --from big --steps 3 --out s -q && $L generate s king -n 5") == 0, "%s", err);
+    CHECK(sh("$L grow r --params 2x --out big") == 2 && strstr(err, "big"));
+    CHECK(sh("$L grow r --params 2x --method Z --out other") == 2 && strstr(err, "Z"));
+}
+
+static void signals_leave_a_checkpoint(void)
+{
+    CHECK(sh("%s", make_text) == 0);
+    for (int i = 0; i < 2; i++) {
+        int code = sh("$L train tale.txt %s --steps 1000000 --out s%d & p=$!; while ! [ -e s%d/log.jsonl ]; do sleep 0.05; done; sleep 0.3; kill -%s $p; wait $p",
+                      tiny, i, i, i ? "TERM" : "INT");
+        CHECK_MSG(code == (i ? 143 : 130), "exit code %d: %s", code, err);
+        CHECK_MSG(strstr(err, "lithe train --resume s"), "%s", err);
+        CHECK(sh("ls -d s%d/ckpt-* | wc -l", i) == 0 && atoi(out) > 0);
+        CHECK_MSG(sh("$L generate s%d the -n 3", i) == 0, "%s", err);
+    }
+}
+
+static void divergence_has_its_code(void)
+{
+    int code = sh("%s; $L train tale.txt %s --steps 50 --lr 1e6 --warmup 0 --no-clip --out r -q", make_text, tiny);
+    CHECK_MSG(code == 5 && strstr(err, "diverged"), "exit code %d: %s", code, err);
+}
+
+static void terminals_get_a_bar(void)
+{
+    if (sh("command -v script") != 0) test_skip("no script(1) to make a terminal");
+    CHECK(sh("%s", make_text) == 0);
+    CHECK(sh("TERM=xterm LC_ALL=C.UTF-8 script -qec \"stty cols 120; $L train tale.txt %s --steps 9 --out a\" /dev/null", tiny) == 0);
+    CHECK_MSG(strstr(out, "\r\033[K") && strstr(out, "9/9") && strstr(out, "█") && strstr(out, "\033[36m"), "%s", out);
+    CHECK(sh("NO_COLOR=1 TERM=xterm LC_ALL=C script -qec \"stty cols 120; $L train tale.txt %s --steps 9 --out b\" /dev/null", tiny) == 0);
+    CHECK_MSG(strstr(out, "9/9") && strstr(out, "###") && !strstr(out, "\033[36m"), "%s", out);
+    CHECK(sh("TERM=dumb script -qec \"$L train tale.txt %s --steps 9 --out c\" /dev/null", tiny) == 0);
+    CHECK_MSG(!strchr(out, '\033') && strstr(out, "step 9/9"), "%s", out);
+}
+
+/* ---- what the table makes ------------------------------------------------------------ */
+
+static void manual_pages_are_clean(void)
+{
+    if (sh("command -v man") != 0) test_skip("no man(1)");
+    CHECK(sh("for v in $($L --help | sed -n 's/^  \\([a-z-]*\\)  .*/\\1/p') ''; do $L help --man $v > m.1; LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l m.1 > page || echo $v; done") == 0);
+    CHECK_MSG(!*err && !*out, "%s%s", out, err);
+}
+
+static void completions_complete(void)
+{
+    CHECK(sh("$L completions bash > b && $L completions zsh > z && $L completions fish > f && bash -n b") == 0);
+    CHECK(sh("command -v zsh > /dev/null || exit 0; zsh -n z") == 0);
+    CHECK(sh("command -v fish > /dev/null || exit 0; fish -n f") == 0);
+    CHECK(sh("cat > t.sh <<'END'\n. ./b\ntry() { COMP_WORDS=(lithe \"$@\"); COMP_CWORD=$#; _lithe; echo \"${COMPREPLY[*]}\"; }\n"
+             "try gen\ntry train --sched\ntry train --schedule c\ntry train --schedule = w\nEND\nbash t.sh 2>/dev/null") == 0);
+    CHECK_MSG(!strcmp(out, "generate\n--schedule\ncosine constant\nwsd\n"), "%s", out);
+    CHECK(sh("$L completions tcsh") == 2);
+}
+
+static void the_page_is_current(void)
+{
+    CHECK_MSG(sh("$L help --markdown | diff - $ROOT/docs/commands.md") == 0, "write it anew with lithe help --markdown: %.400s", out);
+}
+
+const test tests_cli[] = {
+    { "cli: help and version", help_and_version },
+    { "cli: slips are understood", slips_are_understood },
+    { "cli: values are checked", values_are_checked },
+    { "cli: the environment is read", environment_is_read },
+    { "cli: what is missing is named", what_is_missing_is_named },
+    { "cli: bytes go round", bytes_go_round },
+    { "cli: tokenizers are learned", tokenizers_are_learned },
+    { "cli: models are inspected", models_are_inspected },
+    { "cli: logits are written", logits_are_written },
+    { "cli: models write text", models_write_text },
+    { "cli: train, resume, evaluate, generate", a_life },
+    { "cli: a model grows", a_model_grows },
+    { "cli: signals leave a checkpoint", signals_leave_a_checkpoint },
+    { "cli: divergence has its exit code", divergence_has_its_code },
+    { "cli: terminals get a bar", terminals_get_a_bar },
+    { "cli: manual pages are clean", manual_pages_are_clean },
+    { "cli: completions complete", completions_complete },
+    { "cli: docs/commands.md is current", the_page_is_current },
+    { 0 }
+};
