@@ -66,11 +66,12 @@ static void measure(meter *m, const lithe_event *e)
     blend(&m->flops_rate, e->flops / e->seconds);
 }
 
-/* "31.2k tok/s  64% of peak  0:22 left" */
+/* "31.2k tok/s  64% of peak  0:22 left".  A peak below what is reached was
+ * measured on a busy machine and says nothing. */
 static void rates(const meter *m, const lithe_event *e, char *text, size_t cap, bool peak)
 {
     char rate[16], left[24], share[32] = "";
-    if (peak && m->peak > 0) snprintf(share, sizeof share, "  %.0f%% of peak", 100 * m->flops_rate / m->peak);
+    if (peak && m->peak >= m->flops_rate) snprintf(share, sizeof share, "  %.0f%% of peak", 100 * m->flops_rate / m->peak);
     snprintf(text, cap, "%s tok/s%s  %s left", size_text(m->tokens_rate, rate), share,
              time_text(m->step_seconds * (e->steps - e->step), left));
 }

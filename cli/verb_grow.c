@@ -142,7 +142,9 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
            size_text((double)g->params_before, text[0]), size_text((double)g->params_after, text[1]),
            (double)g->params_after / (double)(g->params_before ? g->params_before : 1));
     printf("moves    %s\n", g->moves);
-    printf("outputs  %s%s%s\n", g->preserves ? "preserved" : "not preserved", *g->says ? ": " : "", g->says);
+    const char *verdict = g->preserves ? "preserved" : "not preserved";
+    bool said = !strncmp(g->says, verdict, strlen(verdict));
+    printf("outputs  %s%s%s\n", said ? "" : verdict, said || !*g->says ? "" : ": ", g->says);
     printf("measured largest logit difference %.3g (largest logit %.3g) over %zu tokens of %s\n", g->max_difference, g->max_logit, t->n, t->from);
 }
 
