@@ -264,6 +264,8 @@ int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *set
     *a = (arguments){ .verb = v, .settings = settings, .words = argv };
     a->operands = calloc((size_t)argc + 1, sizeof *a->operands);
     if (!a->operands) { complain("out of memory"); return EXIT_RESOURCES; }
+    for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)                 /* help helps whatever else is wrong */
+        if (!strcmp(argv[at], "--help")) { ((common *)settings)->help = 1; return -1; }
     int status = before_flags(a);
     bool only_operands = false;
     for (int at = 1; at < argc && status < 0; at++) {

@@ -14,6 +14,7 @@
  *
  * Everything else is the library's default (lithe.h). */
 #include "inputs.h"
+#include "interrupt.h"
 #include "output.h"
 #include "quantity.h"
 #include "sources.h"
@@ -299,7 +300,9 @@ static int train_new(const arguments *a)
     making k = { .a = a, .s = a->settings, .command = command_text(a) };
     lithe_error err = { 0 };
     int code = EXIT_DONE;
+    interrupt_catch(false);                             /* so that what is temporary goes away */
     if (make_parts(&k)) code = failed_input(&k.err);
+    else if (interrupted()) code = interrupted();
     else {
         choose_out(&k);
         say_choices(&k);

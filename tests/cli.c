@@ -140,6 +140,7 @@ static void environment_is_read(void)
         { "printf ab | LITHE_JSON=1 $L tokenize bytes --no-json", 0, "97 98\n", NULL },
         { "printf ab | LITHE_JSON=maybe $L tokenize bytes", 2, NULL, "LITHE_JSON: 'maybe'" },
         { "printf ab | LITHE_THREADS=0 $L tokenize bytes", 2, NULL, "LITHE_THREADS" },
+        { "LITHE_THREADS=0 $L tokenize --help", 0, "--threads N", NULL },
         { "printf ab | LITHE_NUM_THREADS=two $L tokenize bytes", 2, NULL, "LITHE_NUM_THREADS" },
         { "printf ab | LITHE_THREADS=zero $L tokenize bytes --threads 1", 2, NULL, "LITHE_THREADS" },
         { "printf ab | LITHE_NUM_THREADS=2 $L tokenize -qt1 bytes", 0, "97 98\n", NULL });
