@@ -157,6 +157,7 @@ const arch arch_tokenformer = {
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
+    .tied_to = "sequential.0.word_embeddings.weight",
     .inner_keys = (const char *const[]){ "qkv_slot_num", "proj_slot_num", "ffn_slot_num", NULL },
     .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_layers", .layer_prefix = "sequential.", .first_layer = 2 },
     .slots = (const slot_group[]){

@@ -22,7 +22,7 @@ static inline double   random_unit(uint64_t key, uint64_t counter)      /* [0, 1
 {
     return (double)(random_u64(key, counter) >> 11) * 0x1p-53;
 }
-double random_normal(uint64_t key, uint64_t counter);       /* Box-Muller of two draws */
+double random_normal(uint64_t key, uint64_t counter);       /* mean 0, deviation 1 */
 
 /* A seekable permutation of 0 .. n-1: position -> element, O(1) memory
  * (Feistel network with cycle walking). */

@@ -85,7 +85,7 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     n->i[KV_HEADS] = o.kv_heads;
     n->i[HEAD_DIM] = o.head_dim;
     n->i[CAUSAL] = o.causal;
-    n->f[SCALE] = (real)(o.scale ? o.scale : 1 / sqrt(o.head_dim));
+    n->f[SCALE] = (real)(o.scale > 0 ? o.scale : 1 / sqrt(o.head_dim));
     n->f[DROPOUT] = (real)o.dropout;
     save(n, 0, ROWS_TOKENS, o.heads);
     if (training(g)) workspace(n, q->rows, o.heads);

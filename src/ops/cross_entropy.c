@@ -34,7 +34,7 @@ static void forward(const node *n, const kernels *k)
 
 static double flops(const node *n)
 {
-    return (training(n->graph) ? 6.0 : 2.0) * capacity_rows(n->out[0]) * n->in[HIDDEN]->width * n->in[W]->rows;
+    return 2.0 * capacity_rows(n->out[0]) * n->in[HIDDEN]->width * n->in[W]->rows;
 }
 
 static const op op_cross_entropy = { .name = "cross_entropy", .forward = forward, .forward_backward = true, .flops = flops };

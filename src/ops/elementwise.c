@@ -44,7 +44,7 @@ tensor *activate(graph *g, tensor *x, activation act)
 {
     if (!graph_ok(g)) return NULL;
     node *n = append(g, &op_act, (tensor *[]){ x }, 1);
-    if (n) n->i[0] = act;
+    if (n) n->i[0] = (int)act;
     return output(n, 0, x->space, x->rows, x->width);
 }
 
@@ -67,6 +67,6 @@ tensor *glu(graph *g, tensor *gate, tensor *up, activation act)
     if (!graph_ok(g)) return NULL;
     require(g, gate->width == up->width && gate->space == up->space, "glu: the gate is %d wide, its partner %d", gate->width, up->width);
     node *n = append(g, &op_glu, (tensor *[]){ gate, up }, 2);
-    if (n) n->i[0] = act;
+    if (n) n->i[0] = (int)act;
     return output(n, 0, gate->space, gate->rows, gate->width);
 }

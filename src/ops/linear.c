@@ -65,8 +65,8 @@ tensor *linear(graph *g, tensor *x, tensor *w, tensor *bias, linear_options o)
             o.residual ? o.residual->width : 0, out);
     node *n = append(g, &op_linear, (tensor *[]){ x, w, bias, o.residual }, 4);
     if (!n) return NULL;
-    n->i[LAYOUT] = o.layout;
-    n->i[ACT] = o.act;
+    n->i[LAYOUT] = (int)o.layout;
+    n->i[ACT] = (int)o.act;
     pack(n, w, o.layout == OUT_IN, in, out);
     if (training(g)) pack(n, w, o.layout != OUT_IN, out, in);
     tensor *y = output(n, 0, x->space, x->rows, out);

@@ -98,7 +98,7 @@ tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention
             o.residual ? o.residual->width : 0, values->width);
     node *n = append(g, &op_pattention, (tensor *[]){ x, keys, values, o.residual }, 4);
     if (!n) return NULL;
-    n->i[THETA] = o.theta;
+    n->i[THETA] = (int)o.theta;
     n->f[0] = (real)(o.tau2 > 0 ? o.tau2 : slots);
     save(n, 0, x->space, 1);                                /* the row's norm (or log-sum-exp) */
     pack(n, keys, true, x->width, slots);
