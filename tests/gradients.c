@@ -9,7 +9,7 @@
 #ifdef LITHE_DOUBLE
 static const double STEP = 1e-5, TOLERANCE = 1e-6;
 #else
-static const double STEP = 3e-3, TOLERANCE = 1e-3;
+static const double STEP = 1e-3, TOLERANCE = 1e-3;
 #endif
 
 static const struct { const char *name, *arch, *config; } cases[] = {
