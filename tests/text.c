@@ -331,6 +331,16 @@ static void join(void *context, const char *text, size_t len)
     j->n += (size_t)snprintf(j->text + j->n, sizeof j->text - j->n, "%s%.*s", j->n ? "|" : "", (int)len, text);
 }
 
+typedef struct { char *text; size_t n; } joined_long;
+
+static void join_long(void *context, const char *text, size_t len)
+{
+    joined_long *j = context;
+    memcpy(j->text + j->n, text, len);
+    memcpy(j->text + j->n + len, "|", 2);
+    j->n += len + 1;
+}
+
 static void check_split(const char *pre_tokenizer, const char *text, const char *expected)
 {
     lithe_error err = { 0 };
@@ -384,6 +394,7 @@ static void gpt2_pattern(void)
             if (ch >= 0) { memcpy(text + len, raw + i, c); len += c; }
             else len += (size_t)sprintf(text + len, "%s", ends[(unsigned char)raw[i] % 9]);
         }
+        pattern_begin(p, len);
         for (size_t at = 0, start, end; at < len; at = end) {
             CHECK(pattern_find(p, text, len, at, &start, &end) && start == at);
             size_t ours = split_gpt2(text + at, len - at);
@@ -682,18 +693,51 @@ static void paths_that_hold_nothing(void)
     free(vocab);
 }
 
-/* A pattern that would run for ever ends, and the text is all there. */
-static void pattern_without_end(void)
+/* Patterns that would run for ever, or in quadratic time, end; the text is all there. */
+static void patterns_without_end(void)
+{
+    static const char *const patterns[] = {
+        SPLIT("Regex", "(a+)+$", "Isolated", "false"), SPLIT("Regex", "(?=[^x]*x).", "Isolated", "false"),
+        SPLIT("Regex", "a.*?x|a", "Isolated", "false"), SPLIT("Regex", "(a|aa)+c|(a|aa)+x|a", "Isolated", "false") };
+    size_t len = 200000;
+    char *text = malloc(len);
+    memset(text, 'a', len);
+    text[len - 1] = 'b';
+    for (int i = 0; i < 4; i++) {
+        lithe_error err = { 0 };
+        char both[300];
+        snprintf(both, sizeof both, "{\"type\":\"Sequence\",\"pretokenizers\":[%s," BYTE_LEVEL "]}", patterns[i]);
+        lithe_tokenizer *t = build(both, "", "[]", "", "", &err);
+        CHECK_MSG(t, "%s", err.text);
+        double start = seconds();
+        lithe_encode(t, text, len, 0, NULL, 0);
+        CHECK_MSG(seconds() - start < 10, "%s: %.1f s", patterns[i], seconds() - start);
+        CHECK(comes_back(t, text, 5000));
+        lithe_tokenizer_close(t);
+    }
+    free(text);
+}
+
+/* Matches longer than the window in which they are looked for first. */
+static void long_matches(void)
 {
     lithe_error err = { 0 };
-    lithe_tokenizer *t = build("{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "(a+)+$", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", &err);
+    lithe_tokenizer *t = build("{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "\\\\s+(?!\\\\S)|\\\\p{L}+(?=1)|1", "Isolated", "false") "," BYTE_LEVEL "]}",
+                               "", "[]", "", "", &err);
     CHECK_MSG(t, "%s", err.text);
-    char text[5000];
-    memset(text, 'a', sizeof text);
-    text[sizeof text - 1] = 'b';
-    double start = seconds();
-    CHECK(comes_back(t, text, sizeof text));
-    CHECK_MSG(seconds() - start < 10, "%.1f s", seconds() - start);
+    char text[20000];
+    for (size_t n = 200; n < 9000; n = n * 5 / 4) {
+        memset(text, '-', 700);
+        memset(text + 700, 'a', n);
+        memcpy(text + 700 + n, "1", 1);
+        memset(text + 701 + n, ' ', n);
+        text[701 + 2 * n] = 0;
+        char shown[20100] = "", expected[20100] = "";
+        joined_long j = { shown, 0 };
+        split_text(t->split, t->n_split, text, 701 + 2 * n, join_long, &j);
+        snprintf(expected, sizeof expected, "%.700s|%.*s|1|%.*s|", text, (int)n, text + 700, (int)n, text + 701 + n);
+        CHECK_MSG(!strcmp(shown, expected), "%zu", n);
+    }
     lithe_tokenizer_close(t);
 }
 
@@ -875,7 +919,8 @@ const test tests_text[] = {
     { "text: refused by name", refused_by_name },
     { "text: cut off and damaged files", cut_off_anywhere },
     { "text: paths that hold nothing", paths_that_hold_nothing },
-    { "text: a pattern without end", pattern_without_end },
+    { "text: patterns without end", patterns_without_end },
+    { "text: long matches of patterns", long_matches },
     { "text: training against its definition", training_is_the_definition },
     { "text: training repeats and is saved", training_repeats_and_is_saved },
     { "text: training says what is possible", training_says_what_is_possible },

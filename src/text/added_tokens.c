@@ -59,7 +59,7 @@ static const added_token *longest(const added_tokens *a, const char *text, size_
 static bool is_word(int32_t c)
 {
     if (c < 0) return false;
-    if (c == 0x200c || c == 0x200d) return true;
+    if (c == 0x200c || c == 0x200d || (c >= 0x24b6 && c <= 0x24e9)) return true;        /* joiners, circled letters */
     switch (utf8proc_category(c)) {
     case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
     case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC: return true;

@@ -1,5 +1,11 @@
 /* PCRE2: UTF with Unicode properties, ^ and $ at lines as in Oniguruma's Ruby
- * syntax, compiled to machine code where the library can. */
+ * syntax, compiled to machine code where the library can.
+ *
+ * A pattern such as a.*?x|a looks to the end of the text at every place, which is
+ * quadratic and below any limit on one match.  So a search sees a window of the
+ * text first.  PCRE2's hard partial matching tells when it touched the window's
+ * end; then, and only then, the window is doubled, and its size is charged to an
+ * allotment linear in the text.  Words shorter than the window are free. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pattern.h"
 #include "base/arena.h"
@@ -7,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATTERN_LIMIT 16384                /* bytes */
-#define STEP_LIMIT 10000000                /* of one search; a run of 1 MiB that is matched and given back costs 1 Mi */
+#define PATTERN_LIMIT 4096                 /* bytes */
+#define WINDOW 256                         /* bytes beyond the start, at first */
+#define STEPS 1000                         /* match limit, at first */
+#define STEPS_LIMIT 64000000
 
 struct pattern {
+    size_t allotment;                      /* bytes looked at, or steps */
     pcre2_code *code;
     pcre2_match_data *data;
     pcre2_match_context *context;
@@ -35,9 +44,9 @@ static void put(builder *b, const char *text, size_t len)
     b->n += len;
 }
 
-/* What Oniguruma's \s and \w hold; PCRE2's \s has U+180E too, its \w no marks. */
+/* What Oniguruma's \s and \w hold; PCRE2's \s has U+180E too, its \w no marks and no circled letters. */
 #define SPACE "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-#define WORD "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}"
+#define WORD "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24b6}-\\x{24e9}"
 
 /* One escape, \x at text[0]; `inside` a class. */
 static int translate_escape(builder *b, const char *text, bool inside, const char *what, lithe_error *err)
@@ -84,7 +93,7 @@ static int translate(builder *b, const char *text, size_t len, const char *what,
 
 static pcre2_code *compile(const char *text, size_t len, bool literal, const char *what, lithe_error *err)
 {
-    uint32_t options = PCRE2_UTF | PCRE2_NO_UTF_CHECK;
+    uint32_t options = PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_USE_OFFSET_LIMIT;
     if (literal) options |= PCRE2_LITERAL;
     else options |= PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
@@ -108,9 +117,8 @@ static bool prepare(pattern *p)
     p->data = pcre2_match_data_create(1, NULL);
     p->context = pcre2_match_context_create(NULL);
     if (!p->data || !p->context) return false;
-    pcre2_set_match_limit(p->context, STEP_LIMIT);
     pcre2_set_heap_limit(p->context, 1 << 16);              /* KiB */
-    if (pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE) == 0) {
+    if (pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0) {
         p->stack = pcre2_jit_stack_create(32 << 10, 4 << 20, NULL);
         if (p->stack) pcre2_jit_stack_assign(p->context, NULL, p->stack);
     }
@@ -137,12 +145,56 @@ pattern *pattern_new(const char *text, size_t len, bool literal, const char *wha
     return NULL;
 }
 
+void pattern_begin(pattern *p, size_t len) { p->allotment = len < SIZE_MAX / 2048 ? len * 256 + 65536 : SIZE_MAX; }
+
+static bool pay(pattern *p, size_t price)
+{
+    bool enough = price <= p->allotment;
+    p->allotment -= enough ? price : p->allotment;
+    return enough;
+}
+
+/* One look: matches that begin in text[from .. from + starts) and do not reach behind text[stop). */
+static int look(pattern *p, const char *text, size_t len, size_t from, size_t starts, size_t stop, uint32_t steps)
+{
+    pcre2_set_match_limit(p->context, steps);
+    pcre2_set_offset_limit(p->context, from + starts - 1);
+    return pcre2_match(p->code, (PCRE2_SPTR)text, stop, from, PCRE2_NO_UTF_CHECK | (stop < len ? PCRE2_PARTIAL_HARD : 0), p->data, p->context);
+}
+
+static size_t character_end(const char *text, size_t at, size_t len)
+{
+    while (at < len && ((unsigned char)text[at] & 0xc0) == 0x80) at++;
+    return at;
+}
+
 bool pattern_find(pattern *p, const char *text, size_t len, size_t from, size_t *start, size_t *end)
 {
-    int n = pcre2_match(p->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, p->data, p->context);
-    if (n < 0) return false;
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(p->data);
-    *start = at[0];
-    *end = at[1];
-    return from <= at[0] && at[0] <= at[1] && at[1] <= len;
+    size_t window = WINDOW;
+    uint32_t steps = STEPS;
+    while (from <= len) {
+        size_t stop = len - from <= window ? len : character_end(text, from + window, len);
+        size_t starts = window == WINDOW ? WINDOW : 1 + WINDOW * WINDOW / window, tried = starts;
+        int n = look(p, text, len, from, starts, stop, steps);
+        if (n >= 0 || n == PCRE2_ERROR_PARTIAL) tried = at[0] - from + 1;
+        if (window > WINDOW && !pay(p, tried * window)) return false;
+        if (n >= 0) {
+            *start = at[0];
+            *end = at[1];
+            return from <= at[0] && at[0] <= at[1] && at[1] <= len;
+        }
+        if (n == PCRE2_ERROR_PARTIAL) {                     /* nothing begins before it */
+            from = at[0];
+            window *= 2;
+        } else if (n == PCRE2_ERROR_NOMATCH) {
+            if (stop == len && from + starts > len) return false;
+            from = from + starts < stop ? character_end(text, from + starts, len) : stop;
+            window = WINDOW;
+        } else {                                            /* too many steps, mostly */
+            if (n != PCRE2_ERROR_MATCHLIMIT || steps > STEPS_LIMIT || !pay(p, steps)) return false;
+            steps *= 8;
+        }
+    }
+    return false;
 }

@@ -13,8 +13,10 @@ typedef struct pattern pattern;
 pattern *pattern_new(const char *text, size_t len, bool literal, const char *what, lithe_error *err);
 void     pattern_free(pattern *p);
 
-/* The first match in text[0 .. len) at or behind `from`, which must be valid
- * UTF-8; false when there is none or when looking for it costs too much. */
+/* For a text of len bytes, of valid UTF-8: pattern_begin, then pattern_find for
+ * the first match at or behind `from`.  false when there is none, or when the work
+ * exceeds what begin allotted: time is linear in len, whatever the pattern. */
+void pattern_begin(pattern *p, size_t len);
 bool pattern_find(pattern *p, const char *text, size_t len, size_t from, size_t *start, size_t *end);
 
 #endif

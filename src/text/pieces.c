@@ -49,7 +49,7 @@ static bool grow_ids(pieces *p, int n)
 
 static bool grow_bytes(pieces *p, size_t len)
 {
-    if (len <= p->room - p->used) return true;
+    if (p->bytes && len <= p->room - p->used) return true;
     size_t room = p->room ? p->room : 4096;
     while (room - p->used < len) room *= 2;
     char *bytes = xrealloc(p->bytes, room, 1);

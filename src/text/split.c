@@ -53,6 +53,7 @@ static void cut_pattern(cutter *c, pattern *p, size_t from, size_t to)
 {
     const char *text = c->text + from;
     size_t len = to - from, at = 0, done = 0, start, end, last = SIZE_MAX;
+    pattern_begin(p, len);
     while (at <= len && pattern_find(p, text, len, at, &start, &end)) {
         if (start == end && end == last) {                  /* an empty match right behind a match */
             if (at >= len) break;
