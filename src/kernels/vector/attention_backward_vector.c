@@ -17,6 +17,7 @@ typedef struct {
     float *kt, *vt, *p, *ds, *dk, *dv;          /* (head_dim, TILE) twice, (TILE queries, TILE keys) twice, (TILE, width) twice */
     int key, keys;                              /* the block */
     tile_mode mode;                             /* of dk and dv: FRESH for the first tile of a block */
+    int reach[TILE], seen_from[TILE];           /* on the diagonal: keys a query sees, first query that sees a key */
 } gradient;
 
 static void open_gradient(gradient *g, const attention_args *a, int task)
@@ -62,6 +63,7 @@ static void open_block(gradient *g, int key)
         k[j] = a->k + row * a->k_stride + column;
         v[j] = a->v + row * a->v_stride + column;
     }
+    for (int i = 0; i < TILE; i++) g->reach[i] = i + 1, g->seen_from[i] = i;       /* tiles of queries begin where blocks of keys do */
     transpose_tile(g->kt, k, g->keys, a->head_dim);
     transpose_tile(g->vt, v, g->keys, a->head_dim);
 }
@@ -76,7 +78,8 @@ static void score_row(const gradient *g, int r, int i, int head)
     int sees = a->causal ? lesser(g->keys, r - g->key + 1) : g->keys;
     for (int j = 0; j < g->keys; j += VW) {
         float *p_at = g->p + i * TILE + j, *ds_at = g->ds + i * TILE + j;
-        vec p = vselect(vtail(sees - j > 0 ? sees - j : 0), vexp(vfma(vload(p_at), scale, vneg(lse))), vzero());
+        vmask seen = vtail(sees > j ? sees - j : 0);
+        vec p = vselect(seen, vexp(vfma(vload(p_at), scale, vneg(lse))), vzero());
         vec d = vload(ds_at), mp = p;
         if (a->dropout > 0) {
             vec m = vselect(keep_run(key, (uint64_t)(g->key + j), from), kept, vzero());
@@ -84,7 +87,7 @@ static void score_row(const gradient *g, int r, int i, int head)
             d = vmul(d, m);
         }
         vstore(p_at, mp);
-        vstore(ds_at, vmul(vmul(scale, p), vsub(d, delta)));
+        vstore(ds_at, vselect(seen, vmul(vmul(scale, p), vsub(d, delta)), vzero()));
     }
 }
 
@@ -96,17 +99,19 @@ static void query_tile(gradient *g, int first, int head)
     size_t row = (size_t)(g->row0 + first), column = (size_t)head * (size_t)D;
     const float *q = a->q + row * a->q_stride + column, *d_o = a->d_o + row * a->o_stride + column;
     const float *k = a->k + (size_t)(g->row0 + g->key) * a->k_stride + (size_t)g->kv_head * (size_t)D;
-    product((tile_product){ .M = n, .N = g->keys, .K = D, .a = q, .a_row = a->q_stride, .a_col = 1,
-                            .b = g->kt, .ldb = TILE, .c = g->p, .ldc = TILE });
-    product((tile_product){ .M = n, .N = g->keys, .K = D, .a = d_o, .a_row = a->o_stride, .a_col = 1,
-                            .b = g->vt, .ldb = TILE, .c = g->ds, .ldc = TILE });
+    const int *reach = a->causal && first == g->key ? g->reach : NULL, *seen_from = reach ? g->seen_from : NULL;
+    product_part((tile_product){ .M = n, .N = g->keys, .K = D, .a = q, .a_row = a->q_stride, .a_col = 1,
+                                 .b = g->kt, .ldb = TILE, .c = g->p, .ldc = TILE }, COLUMNS_UNTIL, reach);
+    product_part((tile_product){ .M = n, .N = g->keys, .K = D, .a = d_o, .a_row = a->o_stride, .a_col = 1,
+                                 .b = g->vt, .ldb = TILE, .c = g->ds, .ldc = TILE }, COLUMNS_UNTIL, reach);
     for (int i = 0; i < n; i++) score_row(g, first + i, i, head);
-    product((tile_product){ .M = g->keys, .N = D, .K = n, .a = g->p, .a_row = 1, .a_col = TILE,
-                            .b = d_o, .ldb = a->o_stride, .c = g->dv, .ldc = g->width, .mode = g->mode });
-    product((tile_product){ .M = g->keys, .N = D, .K = n, .a = g->ds, .a_row = 1, .a_col = TILE,
-                            .b = q, .ldb = a->q_stride, .c = g->dk, .ldc = g->width, .mode = g->mode });
-    product((tile_product){ .M = n, .N = D, .K = g->keys, .a = g->ds, .a_row = TILE, .a_col = 1, .b = k, .ldb = a->k_stride,
-                            .c = a->dq + row * a->q_stride + column, .ldc = a->q_stride, .mode = g->key || a->add_dq ? JOIN : FRESH });
+    product_part((tile_product){ .M = g->keys, .N = D, .K = n, .a = g->p, .a_row = 1, .a_col = TILE,
+                                 .b = d_o, .ldb = a->o_stride, .c = g->dv, .ldc = g->width, .mode = g->mode }, TERMS_FROM, seen_from);
+    product_part((tile_product){ .M = g->keys, .N = D, .K = n, .a = g->ds, .a_row = 1, .a_col = TILE,
+                                 .b = q, .ldb = a->q_stride, .c = g->dk, .ldc = g->width, .mode = g->mode }, TERMS_FROM, seen_from);
+    product_part((tile_product){ .M = n, .N = D, .K = g->keys, .a = g->ds, .a_row = TILE, .a_col = 1, .b = k, .ldb = a->k_stride,
+                                 .c = a->dq + row * a->q_stride + column, .ldc = a->q_stride,
+                                 .mode = g->key || a->add_dq ? JOIN : FRESH }, TERMS_UNTIL, reach);
     g->mode = JOIN;
 }
 

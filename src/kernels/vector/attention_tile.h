@@ -83,6 +83,28 @@ static void product(tile_product t)
         }
 }
 
+/* On the diagonal of a causal mask a row of C needs only some of the terms or some
+ * of the columns, up to an edge or from it on; edges ascend with the rows. */
+typedef enum { TERMS_UNTIL, TERMS_FROM, COLUMNS_UNTIL, COLUMNS_FROM } extent;
+
+static void product_part(tile_product t, extent e, const int *edge)        /* (M); NULL: the whole product */
+{
+    enum { BAND = 2 * STRIP_ROWS };
+    for (int m = 0; m < t.M; m += edge ? BAND : t.M) {
+        tile_product part = t;
+        part.M = edge ? lesser(BAND, t.M - m) : t.M;
+        part.a += (size_t)m * t.a_row;
+        part.c += (size_t)m * t.ldc;
+        if (t.factor) part.factor += m;
+        int end = edge ? edge[m + part.M - 1] : 0, from = edge && edge[m] > 0 ? edge[m] : 0;
+        if (edge && e == TERMS_UNTIL) part.K = lesser(t.K, end);
+        if (edge && e == COLUMNS_UNTIL) part.N = lesser(t.N, end);
+        if (e == TERMS_FROM) part.a += (size_t)from * t.a_col, part.b += (size_t)from * t.ldb, part.K -= from;
+        if (e == COLUMNS_FROM) from = from / VW * VW, part.b += from, part.c += from, part.N -= from;
+        product(part);
+    }
+}
+
 /* to (width, TILE) = the transpose of rows row[0] .. row[n-1]; up to whole registers
  * columns behind n repeat the last row. */
 static void transpose_tile(float *to, const float *const row[TILE], int n, int width)

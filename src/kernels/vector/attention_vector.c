@@ -15,6 +15,7 @@ typedef struct {
     size_t width;                               /* of a row of out: head_dim in whole registers */
     float *q, *s, *out;                         /* (head_dim, TILE), (TILE keys, TILE lanes), (TILE lanes, width) */
     float max[TILE], sum[TILE], factor[TILE], limit[TILE];      /* limit: the last key a lane sees */
+    int reach[TILE], seen_from[TILE];           /* in a block that not all see: keys a lane sees, first lane that sees a key */
     uint64_t key[TILE];
 } tile;
 
@@ -70,11 +71,21 @@ static void open_tile(tile *t)
     transpose_tile(t->q, row, t->lanes, a->head_dim);
 }
 
+static bool find_edges(tile *t, int first, int n)
+{
+    if ((float)(first + n - 1) <= t->limit[0]) return false;
+    for (int i = 0; i < t->lanes; i++) t->reach[i] = (int)t->limit[i] - first + 1;
+    for (int j = 0, lane = 0; j < n; j++) {
+        while (t->reach[lane] <= j) lane++;
+        t->seen_from[j] = lane;
+    }
+    return true;
+}
+
 /* From S to P for the lanes i .. i+VW-1 and the keys first .. first+n-1. */
-static void softmax_lanes(tile *t, int i, int first, int n)
+static void softmax_lanes(tile *t, int i, int first, int n, bool masked)
 {
     vec scale = vset1(t->a->scale), before = vload(t->max + i), max = before, sum = vzero();
-    bool masked = (float)(first + n - 1) > t->limit[0];
     vec limit = vsub(vload(t->limit + i), vset1((float)first));
     for (int j = 0; j < n; j++) {
         float *s = t->s + j * TILE + i;
@@ -109,16 +120,19 @@ static void key_block(tile *t, int first)
 {
     const attention_args *a = t->a;
     int n = lesser(TILE, t->keys - first);
+    bool masked = find_edges(t, first, n);
     size_t row = (size_t)(a->kv_start[t->seq] + first), column = (size_t)t->kv_head * (size_t)a->head_dim;
-    product((tile_product){ .M = n, .N = t->lanes, .K = a->head_dim, .a = a->k + row * a->k_stride + column, .a_row = a->k_stride,
-                            .a_col = 1, .b = t->q, .ldb = TILE, .c = t->s, .ldc = TILE });
+    product_part((tile_product){ .M = n, .N = t->lanes, .K = a->head_dim, .a = a->k + row * a->k_stride + column, .a_row = a->k_stride,
+                                 .a_col = 1, .b = t->q, .ldb = TILE, .c = t->s, .ldc = TILE },
+                 COLUMNS_FROM, masked ? t->seen_from : NULL);
     for (int i = 0; i < t->lanes; i += VW) {
-        softmax_lanes(t, i, first, n);
+        softmax_lanes(t, i, first, n, masked);
         if (a->dropout > 0) drop_lanes(t, i, first, n);
     }
-    product((tile_product){ .M = t->lanes, .N = a->head_dim, .K = n, .a = t->s, .a_row = 1, .a_col = TILE,
-                            .b = a->v + row * a->v_stride + column, .ldb = a->v_stride, .c = t->out, .ldc = t->width,
-                            .mode = first ? JOIN : FRESH, .factor = t->factor });
+    product_part((tile_product){ .M = t->lanes, .N = a->head_dim, .K = n, .a = t->s, .a_row = 1, .a_col = TILE,
+                                 .b = a->v + row * a->v_stride + column, .ldb = a->v_stride, .c = t->out, .ldc = t->width,
+                                 .mode = first ? JOIN : FRESH, .factor = t->factor },
+                 TERMS_UNTIL, masked ? t->reach : NULL);
 }
 
 static void close_tile(const tile *t)

@@ -1,5 +1,6 @@
 /* Elementary functions on registers, good to about 1e-7 relative.  The
- * polynomials are minimax fits in relative error.  An activation is computed
+ * polynomials are minimax fits in relative error, summed in pairs (Estrin), since the
+ * length of a chain is what bounds their speed.  An activation is computed
  * here and nowhere else at these levels, so that a matrix product's epilogue and
  * the elementwise kernel give the same bytes. */
 #ifndef VECTOR_VEC_MATH_H
@@ -12,20 +13,28 @@
 INLINE vec vexp(vec x)
 {
     x = vmin(vset1(105.0f), vmax(vset1(-105.0f), x));
-    vec n = vround(vmul(x, vset1(1.44269504f)));
+    vec whole = vset1(12582912.0f);                         /* 1.5 2^23: adding it rounds to a whole number */
+    vec n = vsub(vfma(x, vset1(1.44269504f), whole), whole);
     vec r = vfnma(n, vset1(0.693145752f), x);               /* ln(2) in two parts, the first exact times n */
     r = vfnma(n, vset1(1.42860677e-6f), r);
-    vec q = vset1(0.001381459878757596f);
-    q = vfma(q, r, vset1(0.008368716575205326f));
-    q = vfma(q, r, vset1(0.04166838899254799f));
-    q = vfma(q, r, vset1(0.1666652113199234f));
-    q = vfma(q, r, vset1(0.4999999403953552f));
-    return vscale2(vadd(vfma(q, vmul(r, r), r), vset1(1.0f)), n);
+    vec r2 = vmul(r, r);
+    vec q = vfma(vset1(0.1666652113199234f), r, vset1(0.4999999403953552f));
+    vec high = vfma(vset1(0.001381459878757596f), r2, vfma(vset1(0.008368716575205326f), r, vset1(0.04166838899254799f)));
+    q = vfma(high, r2, q);
+    return vscale2(vadd(vfma(q, r2, r), vset1(1.0f)), n);
 }
 
+/* Both from e = exp(-|x|), which neither overflows nor cancels: s, and its slope s (1 - s). */
 INLINE vec vsigmoid(vec x)
 {
-    return vdiv(vset1(1.0f), vadd(vset1(1.0f), vexp(vmin(vset1(88.0f), vneg(x)))));
+    vec e = vexp(vneg(vabs(x))), d = vdiv(vset1(1.0f), vadd(vset1(1.0f), e));
+    return vmul(d, vselect(vless(x, vzero()), e, vset1(1.0f)));
+}
+
+INLINE vec vsigmoid_slope(vec x)
+{
+    vec e = vexp(vneg(vabs(x))), d = vdiv(vset1(1.0f), vadd(vset1(1.0f), e));
+    return vmul(vmul(e, d), d);
 }
 
 INLINE vec vnormal_density(vec x) { return vmul(vset1(0.398942280f), vexp(vmul(vset1(-0.5f), vmul(x, x)))); }
@@ -35,16 +44,11 @@ INLINE vec vnormal_density(vec x) { return vmul(vset1(0.398942280f), vexp(vmul(v
 INLINE vec vnormal_tail(vec x)
 {
     vec w = vdiv(vset1(1.0f), vfma(vset1(0.3f), vabs(x), vset1(1.0f)));
-    vec p = vset1(-0.020612824159882654f);
-    p = vfma(p, w, vset1(0.1123757482817785f));
-    p = vfma(p, w, vset1(-0.22806743874569774f));
-    p = vfma(p, w, vset1(0.19158158866325017f));
-    p = vfma(p, w, vset1(-0.07924724678151307f));
-    p = vfma(p, w, vset1(0.09605777690092457f));
-    p = vfma(p, w, vset1(0.0784255986198346f));
-    p = vfma(p, w, vset1(0.11022731969505911f));
-    p = vfma(p, w, vset1(0.11957284173982427f));
-    p = vfma(p, w, vset1(0.119686634062666f));
+    vec w2 = vmul(w, w), w4 = vmul(w2, w2);
+    vec low = vfma(vfma(vset1(0.0784255986198346f), w, vset1(0.11022731969505911f)), w2, vfma(vset1(0.11957284173982427f), w, vset1(0.119686634062666f)));
+    vec high = vfma(vfma(vset1(-0.22806743874569774f), w, vset1(0.19158158866325017f)), w2, vfma(vset1(-0.07924724678151307f), w, vset1(0.09605777690092457f)));
+    vec top = vfma(vset1(-0.020612824159882654f), w, vset1(0.1123757482817785f));
+    vec p = vfma(vfma(top, w4, high), w4, low);
     return vmul(vmul(p, w), vexp(vmul(vset1(-0.5f), vmul(x, x))));
 }
 
@@ -70,13 +74,6 @@ INLINE vec vact(activation act, vec x)
     case ACT_RELU:      return vmax(vzero(), x);
     default:            return x;
     }
-}
-
-/* The slope of a sigmoid, s (1 - s), without the cancellation in 1 - s. */
-INLINE vec vsigmoid_slope(vec x)
-{
-    vec e = vexp(vneg(vabs(x))), d = vdiv(vset1(1.0f), vadd(vset1(1.0f), e));
-    return vmul(vmul(e, d), d);
 }
 
 INLINE vec vgelu_tanh_slope(vec x)
