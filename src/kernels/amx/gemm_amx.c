@@ -1,24 +1,38 @@
 /* bf16 matrix products on Intel's tiles: sums of 32 x 32 in four of them, A and B in the layout of
- * pack_amx.h.  A task takes a run of rows, packs KC columns of A into its second-level cache, and goes
- * through B panel by panel.  B was packed by the caller (once per step), or is packed here, by all
- * threads into the calling thread's scratch before the products begin; one that does not fit is packed by
- * each task as it goes.
+ * pack_amx.h.  A task takes a run of rows, packs A into its second-level cache, and goes through B panel by
+ * panel, in blocks of KC that stay in the first-level cache.  B was packed by the caller (once per step), or is
+ * packed here, by all threads into the calling thread's scratch before the products begin; one that does not
+ * fit is packed by each task as it goes.
  *
- * Each element is one chain of TDPBF16PS, k ascending by pairs from zero: neither the tile nor KC nor who
- * packed changes a bit of it. */
+ * Each element is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor who packed
+ * changes a bit of it. */
 #include "base/threads.h"
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/gemm_finish.h"
 #include <string.h>
 
-enum { KC = 1024, ROWS = 256, COLUMNS = 1024,   /* most of a task when sums must wait between blocks of K */
-       WIDE = 4096,                             /* most columns of a task when they need not */
-       PACK_COLUMNS = 128 };                    /* of B, per task of packing */
+enum { ROWS = 256,                              /* most rows of a task */
+       KC = 256,                                /* a block of a panel of B is 16 KiB */
+       K_WHOLE = 2560, K_CHUNK = 1024,          /* A is packed whole up to the first; longer ones by the second */
+       WIDE = 4096,                             /* most columns of a task */
+       PACK_COLUMNS = 128, PACK_ROWS = STEP };  /* of B, per task of packing */
 
-/* Scratch: B for everyone in the calling thread's; behind it each thread's own block of A, panel of B and sums. */
+/* Scratch: B for everyone in the calling thread's; behind it each thread's own A, panel of B and sums. */
 #define SHARED_BYTES ((size_t)6 << 20)
-enum { A_SIZE = ROWS * KC, B_SIZE = PANEL * KC, SUMS = PANEL * PANEL };
-_Static_assert(SHARED_BYTES + 2 * (A_SIZE + B_SIZE) + 4 * ROWS * COLUMNS <= THREAD_SCRATCH_BYTES, "scratch");
+#define OWN_BYTES (THREAD_SCRATCH_BYTES - SHARED_BYTES)
+enum { SUMS = PANEL * PANEL };
+
+static int cuts(int size, int most) { return (size + most - 1) / most; }
+
+static int chunk_of(int K) { return K < 1 ? 1 : K <= K_WHOLE ? K : K_CHUNK; }
+
+/* Most columns of a task whose sums wait between chunks of K. */
+static int columns_between_chunks(void)
+{
+    size_t operands = (size_t)(ROWS + PANEL) * K_CHUNK * sizeof(uint16_t);
+    return (int)((OWN_BYTES - operands) / (ROWS * sizeof(float)) / PANEL * PANEL);
+}
+_Static_assert((ROWS + PANEL) * K_WHOLE * sizeof(uint16_t) + ROWS * PANEL * sizeof(float) <= OWN_BYTES, "scratch");
 
 typedef struct {
     const gemm_args *g;
@@ -41,10 +55,24 @@ static void tiles_on(void)
 /* The compilers' tile intrinsics do not say that they read and write memory. */
 #define MEMORY_BARRIER() __asm__ volatile("" : : : "memory")
 
+/* What will be needed soon, fetched a little with every step: a run of lines of the next panel of B, and the
+ * rows of C that are written next. */
+typedef struct { const uint16_t *b; int b_lines; const float *c; size_t ldc; int c_rows, c_row; } errand;
+
+INLINE void fetch(errand *e, int steps)
+{
+    for (int i = 0; i < e->b_lines; i++, e->b += 32) _mm_prefetch((const char *)e->b, _MM_HINT_T1);
+    for (int i = 0; i < PANEL && e->c_row < e->c_rows; i += steps, e->c_row++, e->c += e->ldc) {
+        __asm__ volatile("prefetchw %0" : : "m"(e->c[0]));
+        __asm__ volatile("prefetchw %0" : : "m"(e->c[16]));
+    }
+}
+
 /* out (32,32), `stride` floats from row to row, = from (32,32 contiguous; NULL is zero) + a b. */
-static void multiply(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride)
+static void multiply(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
 {
     size_t bytes = stride * sizeof *out;
+    errand local = *e;
     MEMORY_BARRIER();
     if (from) {
         _tile_loadd(0, from, 128);
@@ -64,6 +92,7 @@ static void multiply(int steps, const uint16_t *a, const uint16_t *b, const floa
         _tile_loadd(5, a + TILE, 64);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
+        fetch(&local, steps);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
@@ -72,12 +101,14 @@ static void multiply(int steps, const uint16_t *a, const uint16_t *b, const floa
     _tile_stored(2, out + 16 * stride, bytes);
     _tile_stored(3, out + 16 * stride + 16, bytes);
     MEMORY_BARRIER();
+    e->b = local.b;
 }
 
 /* The same for the upper 16 rows alone. */
-static void multiply_upper(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride)
+static void multiply_upper(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
 {
     size_t bytes = stride * sizeof *out;
+    errand local = *e;
     MEMORY_BARRIER();
     if (from) {
         _tile_loadd(0, from, 128);
@@ -92,16 +123,18 @@ static void multiply_upper(int steps, const uint16_t *a, const uint16_t *b, cons
         _tile_loadd(7, b + TILE, 64);
         _tile_dpbf16ps(0, 4, 6);
         _tile_dpbf16ps(1, 4, 7);
+        fetch(&local, steps);
     }
     _tile_stored(0, out, bytes);
     _tile_stored(1, out + 16, bytes);
     MEMORY_BARRIER();
+    e->b = local.b;
 }
 
-static void product(int rows, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride)
+static void product(int rows, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
 {
-    if (rows > 16) multiply(steps, a, b, from, out, stride);
-    else multiply_upper(steps, a, b, from, out, stride);
+    if (rows > 16) multiply(steps, a, b, from, out, stride, e);
+    else multiply_upper(steps, a, b, from, out, stride, e);
 }
 
 /* ---- packing ----------------------------------------------------------------------------- */
@@ -126,12 +159,14 @@ static void pack_b(uint16_t *dst, size_t panel, const float *b, size_t ldb, bool
 
 typedef struct { uint16_t *dst; const float *b; size_t ldb; bool tb; int K, N; } pack_args;
 
+/* A task reads long runs: a few whole rows of (N,K), or all columns of a few rows of (K,N). */
 static void pack_part(void *context, int task)
 {
     const pack_args *p = context;
     size_t panel = (size_t)steps_of(p->K) * STEP_SIZE;
-    int n = task * PACK_COLUMNS;
-    pack_b(p->dst + (size_t)(n / PANEL) * panel, panel, p->b, p->ldb, p->tb, n, least(PACK_COLUMNS, p->N - n), 0, p->K);
+    int n = task * PACK_COLUMNS, k = task * PACK_ROWS;
+    if (p->tb) pack_b(p->dst + (size_t)(n / PANEL) * panel, panel, p->b, p->ldb, true, n, least(PACK_COLUMNS, p->N - n), 0, p->K);
+    else pack_b(p->dst + (size_t)(k / STEP) * STEP_SIZE, panel, p->b, p->ldb, false, 0, p->N, k, least(PACK_ROWS, p->K - k));
 }
 
 static size_t packed_bytes(int K, int N)
@@ -147,7 +182,7 @@ static size_t gemm_pack_bytes_amx(compute_type type, int K, int N)
 static void gemm_pack_amx(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N)
 {
     pack_args p = { packed, b, ldb, tb, K, N };
-    if (type == COMPUTE_BF16) parallel_for((N + PACK_COLUMNS - 1) / PACK_COLUMNS, pack_part, &p);
+    if (type == COMPUTE_BF16) parallel_for(tb ? cuts(N, PACK_COLUMNS) : cuts(K, PACK_ROWS), pack_part, &p);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
@@ -161,22 +196,36 @@ static void share(int size, int parts, int part, int *begin, int *length)
     *length = end - *begin;
 }
 
-/* One panel of B against all rows of the task. */
-static void multiply_panel(const gemm_args *g, const uint16_t *a, const uint16_t *b, float *sums, int m, int rows, int n, int columns, int k, int kc)
+typedef struct { const uint16_t *a; size_t panel; float *sums; int m, rows; } block_of_rows;
+
+/* kc columns of A from a (panels apart as in r) times the block b, for all rows of the task. */
+static void multiply_block(const gemm_args *g, const block_of_rows *r, const uint16_t *a, const uint16_t *b, int n, int columns, int kc, bool first, bool last)
 {
-    float block[SUMS];
-    size_t panel = (size_t)steps_of(kc) * STEP_SIZE;
-    bool last = k + kc >= g->K, plain = last && columns == PANEL && finish_is_plain(g);
-    for (int i = 0; i < rows; i += PANEL, a += panel, sums += SUMS) {
-        int height = least(PANEL, rows - i);
-        if (last) finish_soon(g, m + i, n, height, columns);
-        float *out = !last ? sums : block;
+    float finished[SUMS], *sums = r->sums;
+    int steps = steps_of(kc), blocks = (r->rows + PANEL - 1) / PANEL;
+    bool plain = last && columns == PANEL && finish_is_plain(g);
+    errand e = { .b = b + (size_t)steps * STEP_SIZE, .b_lines = (PANEL + blocks - 1) / blocks, .ldc = g->ldc };
+    for (int i = 0; i < r->rows; i += PANEL, a += r->panel, sums += SUMS) {
+        int height = least(PANEL, r->rows - i);
+        float *c = g->c + (size_t)(r->m + i) * g->ldc + (size_t)n;
+        const float *from = first ? NULL : sums;
+        e.c_row = 0, e.c_rows = last && columns == PANEL ? least(PANEL, r->rows - i - PANEL) : 0;
+        e.c = c + PANEL * g->ldc;
         if (plain && (height == PANEL || height == 16)) {
-            product(height, steps_of(kc), a, b, k ? sums : NULL, g->c + (size_t)(m + i) * g->ldc + (size_t)n, g->ldc);
+            product(height, steps, a, b, from, c, g->ldc, &e);
             continue;
         }
-        product(height, steps_of(kc), a, b, k ? sums : NULL, out, PANEL);
-        if (last) finish_block(g, block, PANEL, m + i, n, height, columns);
+        product(height, steps, a, b, from, last ? finished : sums, PANEL, &e);
+        if (last) finish_block(g, finished, PANEL, r->m + i, n, height, columns);
+    }
+}
+
+/* Columns k .. k+kc-1 of A are packed; they meet one panel of B. */
+static void multiply_panel(const gemm_args *g, const block_of_rows *r, const uint16_t *b, int n, int columns, int k, int kc)
+{
+    for (int i = 0; i == 0 || i < kc; i += KC) {
+        size_t at = (size_t)(i / STEP) * STEP_SIZE;
+        multiply_block(g, r, r->a + at, b + at, n, columns, least(KC, kc - i), k + i == 0, k + i + KC >= g->K);
     }
 }
 
@@ -184,28 +233,29 @@ static void multiply_part(void *context, int task)
 {
     const job *j = context;
     const gemm_args *g = j->g;
-    uint16_t *a = (uint16_t *)((char *)thread_scratch() + SHARED_BYTES), *own_b = a + A_SIZE;
-    float *sums = (float *)(own_b + B_SIZE);
-    int m, rows, n, columns;
-    share(g->M, j->tiles_m, task % j->tiles_m, &m, &rows);
+    int chunk = chunk_of(g->K), n, columns;
+    size_t panel = (size_t)steps_of(chunk) * STEP_SIZE, whole = (size_t)steps_of(g->K) * STEP_SIZE;
+    uint16_t *a = (uint16_t *)((char *)thread_scratch() + SHARED_BYTES), *own_b = a + ROWS / PANEL * panel;
+    float *sums = (float *)(own_b + panel);
+    block_of_rows r = { .a = a, .sums = sums };
+    share(g->M, j->tiles_m, task % j->tiles_m, &r.m, &r.rows);
     share(g->N, j->tiles_n, task / j->tiles_m, &n, &columns);
-    size_t whole = (size_t)steps_of(g->K) * STEP_SIZE;
     tiles_on();
-    for (int k = 0; k == 0 || k < g->K; k += KC) {
-        int kc = least(KC, g->K - k);
-        pack_a(g, a, m, rows, k, kc);
+    for (int k = 0; k == 0 || k < g->K; k += chunk) {
+        int kc = least(chunk, g->K - k);
+        r.panel = (size_t)steps_of(kc) * STEP_SIZE;
+        pack_a(g, a, r.m, r.rows, k, kc);
         for (int i = 0; i < columns; i += PANEL) {
             int width = least(PANEL, columns - i);
             const uint16_t *b = own_b;
             if (j->b) b = j->b + (size_t)((n + i) / PANEL) * whole + (size_t)(k / STEP) * STEP_SIZE;
             else pack_b(own_b, 0, g->b, g->ldb, g->tb, n + i, width, k, kc);
-            multiply_panel(g, a, b, sums + (size_t)i * ROWS, m, rows, n + i, width, k, kc);
+            if (chunk < g->K) r.sums = sums + (size_t)i * ROWS;
+            multiply_panel(g, &r, b, n + i, width, k, kc);
         }
     }
     _tile_release();
 }
-
-static int cuts(int size, int most) { return (size + most - 1) / most; }
 
 static void gemm_bf16(const gemm_args *g)
 {
@@ -217,7 +267,7 @@ static void gemm_bf16(const gemm_args *g)
         j.b = shared;
     }
     j.tiles_m = cuts(g->M, ROWS);
-    j.tiles_n = cuts(g->N, g->K > KC ? COLUMNS : WIDE);
+    j.tiles_n = cuts(g->N, g->K > K_WHOLE ? columns_between_chunks() : WIDE);
     while (j.tiles_m * j.tiles_n % threads && j.tiles_m * j.tiles_n < 8 * threads && j.tiles_n < cuts(g->N, PANEL)) j.tiles_n++;
     parallel_for(j.tiles_m * j.tiles_n, multiply_part, &j);
 }

@@ -71,16 +71,24 @@ INLINE void tile_along(const bool turned, uint16_t *tile, const float *src, size
 
 static inline int least(int a, int b) { return a < b ? a : b; }
 
+static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int w, int s)
+{
+    return panels + (size_t)(w / PANEL) * panel_size + (size_t)(s / STEP) * STEP_SIZE + (w % PANEL ? TILE : 0);
+}
+
 /* `width` rows of A or columns of B, k of K, as panels; panel_size elements from one panel to the next.
- * is_a chooses the kind of tile. */
+ * is_a chooses the kind of tile.  Either way the source is read in long runs of few rows. */
 INLINE void pack_panels(const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const float *src, size_t ld, int width, int k)
 {
-    for (int s = 0; s < k; s += STEP)
-        for (int w = 0; w < width; w += 16) {
-            uint16_t *tile = dst + (size_t)(w / PANEL) * panel_size + (size_t)(s / STEP) * STEP_SIZE + (w % PANEL ? TILE : 0);
-            if (across) tile_across(!is_a, tile, src + (size_t)w * ld + (size_t)s, ld, least(16, width - w), least(STEP, k - s));
-            else tile_along(is_a, tile, src + (size_t)s * ld + (size_t)w, ld, least(16, width - w), least(STEP, k - s));
-        }
+    if (across) {
+        for (int w = 0; w < width; w += 16)
+            for (int s = 0; s < k; s += STEP)
+                tile_across(!is_a, tile_at(dst, panel_size, w, s), src + (size_t)w * ld + (size_t)s, ld, least(16, width - w), least(STEP, k - s));
+    } else {
+        for (int s = 0; s < k; s += STEP)
+            for (int w = 0; w < width; w += 16)
+                tile_along(is_a, tile_at(dst, panel_size, w, s), src + (size_t)s * ld + (size_t)w, ld, least(16, width - w), least(STEP, k - s));
+    }
 }
 
 #endif
