@@ -7,21 +7,8 @@
 #include <string.h>
 
 static const uint8_t ascii[128] = {
-    [9] = CLASS_SPACE, [10] = CLASS_SPACE, [11] = CLASS_SPACE, [12] = CLASS_SPACE, [13] = CLASS_SPACE, [' '] = CLASS_SPACE,
-    ['0'] = CLASS_NUMBER, ['1'] = CLASS_NUMBER, ['2'] = CLASS_NUMBER, ['3'] = CLASS_NUMBER, ['4'] = CLASS_NUMBER,
-    ['5'] = CLASS_NUMBER, ['6'] = CLASS_NUMBER, ['7'] = CLASS_NUMBER, ['8'] = CLASS_NUMBER, ['9'] = CLASS_NUMBER,
-    ['A'] = CLASS_LETTER, ['B'] = CLASS_LETTER, ['C'] = CLASS_LETTER, ['D'] = CLASS_LETTER, ['E'] = CLASS_LETTER,
-    ['F'] = CLASS_LETTER, ['G'] = CLASS_LETTER, ['H'] = CLASS_LETTER, ['I'] = CLASS_LETTER, ['J'] = CLASS_LETTER,
-    ['K'] = CLASS_LETTER, ['L'] = CLASS_LETTER, ['M'] = CLASS_LETTER, ['N'] = CLASS_LETTER, ['O'] = CLASS_LETTER,
-    ['P'] = CLASS_LETTER, ['Q'] = CLASS_LETTER, ['R'] = CLASS_LETTER, ['S'] = CLASS_LETTER, ['T'] = CLASS_LETTER,
-    ['U'] = CLASS_LETTER, ['V'] = CLASS_LETTER, ['W'] = CLASS_LETTER, ['X'] = CLASS_LETTER, ['Y'] = CLASS_LETTER,
-    ['Z'] = CLASS_LETTER,
-    ['a'] = CLASS_LETTER, ['b'] = CLASS_LETTER, ['c'] = CLASS_LETTER, ['d'] = CLASS_LETTER, ['e'] = CLASS_LETTER,
-    ['f'] = CLASS_LETTER, ['g'] = CLASS_LETTER, ['h'] = CLASS_LETTER, ['i'] = CLASS_LETTER, ['j'] = CLASS_LETTER,
-    ['k'] = CLASS_LETTER, ['l'] = CLASS_LETTER, ['m'] = CLASS_LETTER, ['n'] = CLASS_LETTER, ['o'] = CLASS_LETTER,
-    ['p'] = CLASS_LETTER, ['q'] = CLASS_LETTER, ['r'] = CLASS_LETTER, ['s'] = CLASS_LETTER, ['t'] = CLASS_LETTER,
-    ['u'] = CLASS_LETTER, ['v'] = CLASS_LETTER, ['w'] = CLASS_LETTER, ['x'] = CLASS_LETTER, ['y'] = CLASS_LETTER,
-    ['z'] = CLASS_LETTER,
+    ['\t' ... '\r'] = CLASS_SPACE, [' '] = CLASS_SPACE, ['0' ... '9'] = CLASS_NUMBER,
+    ['A' ... 'Z'] = CLASS_LETTER, ['a' ... 'z'] = CLASS_LETTER,
 };
 
 /* Class of the character at text[i], its length in *k. */

@@ -369,7 +369,7 @@ lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, 
     trainer t = { 0 };
     for (int i = 0; k && i < 256; i++) tokenizer_add(&k->vocabulary, i, &(char){ (char)i }, 1, true, "tokenizer", err);
     if (k && !failed(err)) {
-        collect_words(&words, text, len);
+        if (len) collect_words(&words, text, len);
         if (words.failed || !lay_out(&t, &words)) fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
         else if (!learn(k, &t, vocab, err)) finish(k, err);
     }

@@ -1,0 +1,154 @@
+/* Tokenizer files that are hostile, damaged or absent. */
+#include "text_tests.h"
+#include "base/random.h"
+#include <stdlib.h>
+
+/* ---- hostile files --------------------------------------------------------------------------------- */
+
+typedef struct { const char *pre_tokenizer, *vocab, *merges, *model, *rest, *complaint; } refusal;
+
+static const refusal refusals[] = {
+    { BYTE_LEVEL, ",\"ab\":255", "[]", "", "", "which another token has" },
+    { BYTE_LEVEL, ",\"a\":256", "[]", "", "", "duplicate" },
+    { BYTE_LEVEL, ",\"ab\":-1", "[]", "", "", "id -1" },
+    { BYTE_LEVEL, ",\"ab\":4194304", "[]", "", "", "id 4194304" },
+    { BYTE_LEVEL, ",\"ab\":99999999999999999999999", "[]", "", "", "too big integer" },
+    { BYTE_LEVEL, ",\"ab\":256.0", "[]", "", "", "not a whole number" },
+    { BYTE_LEVEL, ",\"ab\":\"256\"", "[]", "", "", "not a whole number" },
+    { BYTE_LEVEL, "", "[\"a b\"]", "", "", "merge 0, giving \"ab\", names a token that is not in the vocabulary" },
+    { BYTE_LEVEL, ",\"abc\":256", "[\"ab c\"]", "", "", "merge 0" },
+    { BYTE_LEVEL, "", "[\"ab\"]", "", "", "neither" },
+    { BYTE_LEVEL, "", "[\"a b c\"]", "", "", "neither" },
+    { BYTE_LEVEL, "", "[[\"a\"]]", "", "", "neither" },
+    { BYTE_LEVEL, "", "[[\"a\",1]]", "", "", "neither" },
+    { BYTE_LEVEL, "", "{}", "", "", "model.merges is not an array" },
+    { BYTE_LEVEL, "", "[]", ",\"dropout\":0.1", "", "dropout" },
+    { BYTE_LEVEL, "", "[]", ",\"unk_token\":\"nope\"", "", "nope" },
+    { BYTE_LEVEL, "", "[]", ",\"end_of_word_suffix\":\"</w>\"", "", "end_of_word_suffix" },
+    { "{\"type\":\"Metaspace\"}", "", "[]", "", "", "pre_tokenizer \"Metaspace\"" },
+    { "{}", "", "[]", "", "", "pre_tokenizer \"without type\"" },
+    { "null", "", "[]", "", "", "decoder" },
+    { "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}", "", "[]", "", "", "behind ByteLevel" },
+    { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "(", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "regular expression" },
+    { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "[a&&b]", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "&&" },
+    { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "a", "Sideways", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "Sideways" },
+    { BYTE_LEVEL, "", "[]", "", ",\"normalizer\":{\"type\":\"BertNormalizer\"}", "normalizer \"BertNormalizer\"" },
+    { BYTE_LEVEL, "", "[]", "", ",\"decoder\":{\"type\":\"WordPiece\"}", "\"WordPiece\"" },
+    { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"Odd\"}", "post_processor \"Odd\"" },
+    { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"x\",900],\"cls\":[\"x\",1]}", "id 900" },
+    { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}", "0 times" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(97, "<x>", "") "]", "another token of the vocabulary" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(300, "a", "") "]", "97 in the vocabulary" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(300, "<x>", "") "," ADDED(300, "<y>", "") "]", "another token has" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(300, "<x>", "") "," ADDED(301, "<x>", "") "]", "twice" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(-3, "<x>", "") "]", "id -3" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[{\"id\":300}]", "added_tokens[0]" },
+    { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":7", "added_tokens" },
+};
+
+void text_refused(void)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        const refusal *r = &refusals[i];
+        lithe_error err = { 0 };
+        lithe_tokenizer *t = text_build(r->pre_tokenizer, r->vocab, r->merges, r->model, r->rest, &err);
+        CHECK_MSG(!t && err.status == LITHE_EFORMAT && strstr(err.text, r->complaint) && strstr(err.text, "test.json"), "%s: %s", r->complaint, err.text);
+        lithe_tokenizer_close(t);
+    }
+    static const char *const whole[] = { "", "[]", "7", "{}", "{\"model\":{\"type\":\"WordPiece\"}}", "{\"model\":{}}", "{\"model\":[]}", "\xff" };
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        lithe_error err = { 0 };
+        CHECK(!tokenizer_from_json(whole[i], strlen(whole[i]), "test.json", &err) && err.status == LITHE_EFORMAT);
+    }
+    char deep[4000];
+    memset(deep, '[', sizeof deep);
+    lithe_error err = { 0 };
+    CHECK(!tokenizer_from_json(deep, sizeof deep, "test.json", &err) && strstr(err.text, "deep"));
+}
+
+/* Every prefix is refused or opens; none does harm. */
+void text_cut_off(void)
+{
+    const char *dir = test_dir();
+    char *path = path_join(dir, "tokenizer.json");
+    lithe_error err = { 0 };
+    size_t size;
+    lithe_tokenizer *bytes = text_open("bytes");
+    CHECK(!lithe_tokenizer_save(bytes, path, &err));
+    lithe_tokenizer_close(bytes);
+    char *json = file_read(path, 1 << 20, &size, &err);
+    for (size_t n = 0; n + 2 < size; n++) {
+        lithe_error e = { 0 };
+        CHECK(!tokenizer_from_json(json, n, "cut.json", &e) && e.status == LITHE_EFORMAT);
+    }
+    free(json);
+    char *binary = file_read(test_data("checkpoints/stories260K/tok512.bin"), 1 << 20, &size, &err);
+    int good = 0;
+    for (size_t n = 0; n <= size; n++) {
+        lithe_error e = { 0 };
+        lithe_tokenizer *t = tokenizer_from_llama2c(binary, n, "cut.bin", &e);
+        CHECK(t ? !e.status : e.status == LITHE_EFORMAT);
+        if (t) CHECK(lithe_encode(t, "Once upon", 9, 1, NULL, 0) > 1);
+        good += t != NULL;
+        lithe_tokenizer_close(t);
+    }
+    CHECK(good == 512 - 3);                                 /* it has no count: a cut between pieces is not seen */
+    for (uint64_t k = 0; k < 300; k++) {                    /* damage */
+        lithe_error e = { 0 };
+        char saved = binary[random_u64(9, k) % size];
+        binary[random_u64(9, k) % size] = (char)random_u64(10, k);
+        lithe_tokenizer *t = tokenizer_from_llama2c(binary, size, "damaged.bin", &e);
+        if (t) free(text_ids(t, "Once upon a time", 16, 1, &(size_t){ 0 }));
+        lithe_tokenizer_close(t);
+        binary[random_u64(9, k) % size] = saved;
+    }
+    free(binary);
+    lithe_error e = { 0 };                                  /* every piece empty */
+    char empty[44] = { 19 };
+    lithe_tokenizer *t = tokenizer_from_llama2c(empty, sizeof empty, "empty.bin", &e);
+    CHECK(t && text_same_ids(t, t, "a b", 3));
+    lithe_tokenizer_close(t);
+    free(path);
+}
+
+void text_empty_paths(void)
+{
+    lithe_error err = { 0 };
+    CHECK(!lithe_tokenizer_open(test_dir(), &err) && err.status == LITHE_EIO && strstr(err.text, "holds no tokenizer.json"));
+    err = (lithe_error){ 0 };
+    CHECK(!lithe_tokenizer_open("/nonexistent/tokenizer.json", &err) && err.status == LITHE_EIO);
+    err = (lithe_error){ 0 };
+    CHECK(!lithe_tokenizer_open(NULL, &err) && err.status == LITHE_EINVAL);
+    CHECK(!lithe_tokenizer_open("/nonexistent/tokenizer.json", NULL));
+    char *vocab = path_join(test_dir(), "vocab.json");
+    err = (lithe_error){ 0 };
+    CHECK(!file_write(vocab, "{\"a\": 0}", 8, &err));
+    CHECK(!lithe_tokenizer_open(test_dir(), &err) && strstr(err.text, "merges.txt"));
+    free(vocab);
+}
+
+/* Patterns that would run for ever, or in quadratic time, end; the text is all there. */
+void text_endless_patterns(void)
+{
+    static const char *const patterns[] = {
+        SPLIT("Regex", "(a+)+$", "Isolated", "false"), SPLIT("Regex", "(?=[^x]*x).", "Isolated", "false"),
+        SPLIT("Regex", "a.*?x|a", "Isolated", "false"), SPLIT("Regex", "(a|aa)+c|(a|aa)+x|a", "Isolated", "false") };
+    size_t len = 200000;
+    char *text = malloc(len);
+    memset(text, 'a', len);
+    text[len - 1] = 'b';
+    for (int i = 0; i < 4; i++) {
+        lithe_error err = { 0 };
+        char both[300];
+        snprintf(both, sizeof both, "{\"type\":\"Sequence\",\"pretokenizers\":[%s," BYTE_LEVEL "]}", patterns[i]);
+        lithe_tokenizer *t = text_build(both, "", "[]", "", "", &err);
+        CHECK_MSG(t, "%s", err.text);
+        double start = text_seconds();
+        lithe_encode(t, text, len, 0, NULL, 0);
+        CHECK_MSG(text_seconds() - start < 10, "%s: %.1f s", patterns[i], text_seconds() - start);
+        CHECK(text_comes_back(t, text, 5000));
+        lithe_tokenizer_close(t);
+    }
+    free(text);
+}
+

@@ -1,0 +1,37 @@
+/* What the tests of tokenizers share. */
+#ifndef TEXT_TESTS_H
+#define TEXT_TESTS_H
+
+#include "test.h"
+#include "lithe.h"
+#include "base/file.h"
+#include "text/tokenizer.h"
+
+double text_seconds(void);                                 /* of processor time */
+lithe_tokenizer *text_open(const char *path);
+
+/* malloc'd ids of text, and text of ids: measured first, nothing written behind the end. */
+int32_t *text_ids(const lithe_tokenizer *t, const char *text, size_t len, int special, size_t *n);
+char    *text_back(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t *len);
+bool     text_comes_back(const lithe_tokenizer *t, const char *text, size_t len);
+bool     text_same_ids(const lithe_tokenizer *a, const lithe_tokenizer *b, const char *text, size_t len);
+
+/* Bytes of every kind, at most len: mostly characters, of one to four bytes, some damage. */
+size_t text_random(char *out, size_t len, uint64_t key);
+
+/* A tokenizer.json whose first 256 ids are the bytes; the other arguments are
+ * pieces of JSON: more of the vocabulary, merges, more of the model, more of the file. */
+lithe_tokenizer *text_build(const char *pre_tokenizer, const char *vocab, const char *merges, const char *model, const char *rest, lithe_error *err);
+
+#define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":false}"
+#define SPLIT(kind, pattern, behavior, invert) \
+    "{\"type\":\"Split\",\"pattern\":{\"" kind "\":\"" pattern "\"},\"behavior\":\"" behavior "\",\"invert\":" invert "}"
+#define ADDED(id, text, flags) "{\"id\":" #id ",\"content\":\"" text "\"" flags "}"
+
+/* In text_parts.c, text_files.c, text_train.c. */
+void text_splits(void), text_gpt2_pattern(void), text_added_tokens(void), text_templates(void), text_merge_forms(void),
+     text_normal_forms(void), text_long_matches(void);
+void text_refused(void), text_cut_off(void), text_empty_paths(void), text_endless_patterns(void);
+void text_train_definition(void), text_train_saved(void), text_train_possible(void), text_train_odd(void);
+
+#endif
