@@ -115,7 +115,7 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
 static bool promise_kept(const lithe_growth *g)
 {
     double scale = g->max_logit > 1 ? g->max_logit : 1;
-    return !g->preserves || g->max_difference <= 1e-3 * scale;
+    return !g->preserves || g->max_difference <= 1e-4 * scale;
 }
 
 static void print_report(const lithe_growth *g, const trial *t, const lithe_model *m, const grow_settings *s)
@@ -150,13 +150,12 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
 
 /* ---- the verb ----------------------------------------------------------------- */
 
-static lithe_model *grown(const lithe_model *m, const grow_settings *s, lithe_growth *g, lithe_error *err)
+static lithe_grow_options wished(const grow_settings *s)
 {
-    lithe_grow_options o = {
+    return (lithe_grow_options){
         .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .method = s->method,
         .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr,
     };
-    return lithe_model_grow(m, &o, g, err);
 }
 
 static int grow(const arguments *a)
@@ -166,16 +165,17 @@ static int grow(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     lithe_growth g = { 0 };
     trial t;
+    const lithe_grow_options o = wished(s);
     if (!s->out) return usage("where to? --out DIR is needed");
     if (!(s->params.value > 0) == !s->set) return usage("how large? give --params N, --params 2x or --set KEY=VALUE");
     lithe_model *m = lithe_model_open(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
-    if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = grown(m, s, &g, &err);
+    if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = lithe_model_grow(m, &o, &g, &err);
     int code = EXIT_DONE;
     if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
         bool kept = promise_kept(&g);
-        if (kept && lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten)) code = failed_output(&unwritten);
+        if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || lithe_grow_moments(m, &o, s->out, &unwritten) < 0)) code = failed_output(&unwritten);
         else print_report(&g, &t, m, s);
         if (!kept) {
             complain("method %s promises the same outputs, yet a logit differs by %.3g; %s is not written", g.method, g.max_difference, s->out);

@@ -157,6 +157,12 @@ typedef struct {
 
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
 
+/* AdamW's moments beside m (a checkpoint of a run) through the map of
+ * lithe_model_grow(m, o): written to dir/optimizer.safetensors, where a run
+ * started with moments "carry" from dir finds them; entries of new slots and
+ * blocks are zero.  1 when written, 0 when there are none beside m. */
+int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
+
 /* Largest |logit| of a and largest |logit difference| between a and b over ids. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
 

@@ -10,10 +10,10 @@ enum { IDS = 40 };
 
 static int32_t ids[IDS];
 
-static lithe_model *model(const char *arch, const char *config)
+static lithe_model *model(const char *name, const char *config)
 {
     lithe_error err = { 0 };
-    lithe_model *m = lithe_model_new(arch, config, 3, &err);
+    lithe_model *m = lithe_model_new(name, config, 3, &err);
     CHECK_MSG(m != NULL, "%s", err.text);
     for (int i = 0; i < m->params->count; i++)               /* biases and norms away from 0 and 1 */
         if (m->params->items[i]->rule.rank == 1)
@@ -33,12 +33,12 @@ static lithe_model *grown(const lithe_model *m, lithe_grow_options o, lithe_grow
 }
 
 /* Grows and checks that the logits agree to `tolerance` of the largest (0: to the bit). */
-static void preserves(const char *arch, const char *config, lithe_grow_options o, double tolerance)
+static void preserves(const char *name, const char *config, lithe_grow_options o, double tolerance)
 {
     lithe_growth r;
-    lithe_model *m = model(arch, config), *large = grown(m, o, &r);
+    lithe_model *m = model(name, config), *large = grown(m, o, &r);
     CHECK_MSG(r.preserves, "%s", r.says);
-    CHECK_MSG(r.max_difference <= tolerance * r.max_logit, "%s %s (%s): differs by %.3g of %.3g", arch, r.method, r.moves, r.max_difference, r.max_logit);
+    CHECK_MSG(r.max_difference <= tolerance * r.max_logit, "%s %s (%s): differs by %.3g of %.3g", name, r.method, r.moves, r.max_difference, r.max_logit);
     CHECK(r.params_after > r.params_before && r.params_after == lithe_model_params(large));
     if (o.params > 0) CHECK(fabs((double)r.params_after - o.params) <= 0.05 * o.params);
     if (o.factor > 0) CHECK(fabs((double)r.params_after - o.factor * (double)r.params_before) <= 0.05 * o.factor * (double)r.params_before);
@@ -46,21 +46,21 @@ static void preserves(const char *arch, const char *config, lithe_grow_options o
     lithe_model_close(m);
 }
 
-static void differs(const char *arch, const char *config, lithe_grow_options o, double least)
+static void differs(const char *name, const char *config, lithe_grow_options o, double least)
 {
     lithe_growth r;
-    lithe_model *m = model(arch, config), *large = grown(m, o, &r);
+    lithe_model *m = model(name, config), *large = grown(m, o, &r);
     CHECK(!r.preserves);
-    CHECK_MSG(r.max_difference >= least * r.max_logit, "%s %s: differs by only %.3g of %.3g", arch, r.method, r.max_difference, r.max_logit);
+    CHECK_MSG(r.max_difference >= least * r.max_logit, "%s %s: differs by only %.3g of %.3g", name, r.method, r.max_difference, r.max_logit);
     lithe_model_close(large);
     lithe_model_close(m);
 }
 
-static void refuses(const char *arch, const char *config, lithe_grow_options o, const char *because)
+static void refuses(const char *name, const char *config, lithe_grow_options o, const char *because)
 {
     lithe_error err = { 0 };
     lithe_growth r;
-    lithe_model *m = model(arch, config), *large = lithe_model_grow(m, &o, &r, &err);
+    lithe_model *m = model(name, config), *large = lithe_model_grow(m, &o, &r, &err);
     CHECK(!large);
     CHECK_MSG(strstr(err.text, because), "said: %s", err.text);
     lithe_model_close(large);
@@ -218,9 +218,9 @@ static void moments_are_gradients(void)
         arch_configure(both[i]->arch, config, both[i]->config, "test", &err);
         json_decref(config);
         results r;
-        graph *graph = small_graph(&view, GRAPH_TRAIN, false, "ref", &r);
-        small_loss(graph, &r, &b);
-        graph_close(graph);
+        graph *built = small_graph(&view, GRAPH_TRAIN, false, "ref", &r);
+        small_loss(built, &r, &b);
+        graph_close(built);
     }
     size_t N = large->params->arena_count;
     real *lm = malloc(N * sizeof *lm), *lv = malloc(N * sizeof *lv);
