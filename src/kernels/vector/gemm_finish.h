@@ -38,12 +38,4 @@ static inline void finish_block(const gemm_args *g, const float *sums, size_t st
     }
 }
 
-/* The lines of C that finish_block will write, on their way while the last products are summed. */
-INLINE void finish_soon(const gemm_args *g, int m, int n, int rows, int columns)
-{
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < columns; j += 16)
-            __asm__ volatile("prefetchw %0" : : "m"(g->c[(size_t)(m + r) * g->ldc + (size_t)(n + j)]));
-}
-
 #endif

@@ -73,21 +73,42 @@ static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, in
 
 /* ---- the product of two panels ----------------------------------------------------- */
 
-INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, const float *from, float *sums)
+/* What will be needed soon, fetched a little at a time while products are summed, since a burst of misses would
+ * hold them up: lines of B's next panel, in pairs, and the rows that will be written. */
+typedef struct { const float *b; size_t b_stride; const float *c; size_t c_stride; } errand;
+enum { CHUNK = 16 };                            /* of k, between one line of each and the next */
+
+INLINE void fetch(const errand *e, int i)
+{
+    const float *c = e->c + (size_t)i * e->c_stride;
+    _mm_prefetch((const char *)(e->b + (size_t)(i / 2) * e->b_stride + (i & 1 ? 16 : 0)), _MM_HINT_T1);
+    __asm__ volatile("prefetchw %0" : : "m"(c[0]));
+    __asm__ volatile("prefetchw %0" : : "m"(c[NR - 1]));
+}
+
+INLINE void multiply_step(const int rows, vec c[MR][2], const float *a, const float *b)
+{
+    vec b0 = vload(b), b1 = vload(b + VW);
+    UNROLL for (int r = 0; r < rows; r++) {
+        vec x = vset1(a[r]);
+        c[r][0] = vfma(x, b0, c[r][0]);
+        c[r][1] = vfma(x, b1, c[r][1]);
+    }
+}
+
+INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, const float *from, float *sums, const errand *e)
 {
     vec c[MR][2];
+    int k = 0;
     UNROLL for (int r = 0; r < rows; r++) {
         c[r][0] = vload(from + r * NR);
         c[r][1] = vload(from + r * NR + VW);
     }
-    for (int k = 0; k < kc; k++, a += MR, b += NR) {
-        vec b0 = vload(b), b1 = vload(b + VW);
-        UNROLL for (int r = 0; r < rows; r++) {
-            vec x = vset1(a[r]);
-            c[r][0] = vfma(x, b0, c[r][0]);
-            c[r][1] = vfma(x, b1, c[r][1]);
-        }
+    for (; k + CHUNK <= kc; k += CHUNK) {
+        fetch(e, k / CHUNK);
+        for (int i = 0; i < CHUNK; i++, a += MR, b += NR) multiply_step(rows, c, a, b);
     }
+    for (; k < kc; k++, a += MR, b += NR) multiply_step(rows, c, a, b);
     UNROLL for (int r = 0; r < rows; r++) {
         vstore(sums + r * NR, c[r][0]);
         vstore(sums + r * NR + VW, c[r][1]);
@@ -95,25 +116,25 @@ INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b
 }
 
 /* sums = from + a b; from is sums or zeros */
-static void multiply(int rows, int kc, const float *a, const float *b, const float *from, float *sums)
+static void multiply(int rows, int kc, const float *a, const float *b, const float *from, float *sums, const errand *e)
 {
     switch (rows) {
-    case 1: multiply_rows(1, kc, a, b, from, sums); break;
-    case 2: multiply_rows(2, kc, a, b, from, sums); break;
-    case 3: multiply_rows(3, kc, a, b, from, sums); break;
-    case 4: multiply_rows(4, kc, a, b, from, sums); break;
-    case 5: multiply_rows(5, kc, a, b, from, sums); break;
+    case 1: multiply_rows(1, kc, a, b, from, sums, e); break;
+    case 2: multiply_rows(2, kc, a, b, from, sums, e); break;
+    case 3: multiply_rows(3, kc, a, b, from, sums, e); break;
+    case 4: multiply_rows(4, kc, a, b, from, sums, e); break;
+    case 5: multiply_rows(5, kc, a, b, from, sums, e); break;
 #if MR > 6
-    case 6: multiply_rows(6, kc, a, b, from, sums); break;
-    case 7: multiply_rows(7, kc, a, b, from, sums); break;
-    case 8: multiply_rows(8, kc, a, b, from, sums); break;
-    case 9: multiply_rows(9, kc, a, b, from, sums); break;
-    case 10: multiply_rows(10, kc, a, b, from, sums); break;
-    case 11: multiply_rows(11, kc, a, b, from, sums); break;
-    case 12: multiply_rows(12, kc, a, b, from, sums); break;
-    case 13: multiply_rows(13, kc, a, b, from, sums); break;
+    case 6: multiply_rows(6, kc, a, b, from, sums, e); break;
+    case 7: multiply_rows(7, kc, a, b, from, sums, e); break;
+    case 8: multiply_rows(8, kc, a, b, from, sums, e); break;
+    case 9: multiply_rows(9, kc, a, b, from, sums, e); break;
+    case 10: multiply_rows(10, kc, a, b, from, sums, e); break;
+    case 11: multiply_rows(11, kc, a, b, from, sums, e); break;
+    case 12: multiply_rows(12, kc, a, b, from, sums, e); break;
+    case 13: multiply_rows(13, kc, a, b, from, sums, e); break;
 #endif
-    default: multiply_rows(MR, kc, a, b, from, sums); break;
+    default: multiply_rows(MR, kc, a, b, from, sums, e); break;
     }
 }
 
@@ -128,30 +149,51 @@ static void share(int size, int panel, int parts, int part, int *begin, int *len
     *length = end - *begin;
 }
 
-static void gemm_tile(void *context, int task)
+/* While the i-th block of rows meets this panel: what of B's panel at column n, and of C or else the sums. */
+INLINE errand errand_at(const gemm_args *g, int i, int n, int end, int k, int kc, const float *c, size_t c_stride)
+{
+    errand e = { c, 0, c, c_stride };
+    int row = g->tb ? i : i * CHUNK / 2;
+    if (n >= end || row >= (g->tb ? smaller(NR, end - n) : kc)) return e;
+    e.b = g->tb ? g->b + (size_t)(n + row) * g->ldb + (size_t)k : g->b + (size_t)(k + row) * g->ldb + (size_t)n;
+    e.b_stride = g->tb ? 2 * CHUNK : g->ldb;
+    return e;
+}
+
+/* Where a task keeps its things: a panel of B, a block of A, and sums, block after block. */
+typedef struct { int m, rows, n, columns; float *a, *b, *sums; } tile;
+
+static void multiply_panel(const gemm_args *g, const tile *t, int j, int k, int kc)
 {
     static const float zeros[MR * NR];
-    const grid *t = context;
-    const gemm_args *g = t->g;
-    float *b = thread_scratch(), *a = b + NR * KC, *sums = a + (TILE_ROWS / MR + 1) * panel_size(KC);
-    int m, rows, n, columns;
-    share(g->M, MR, t->tiles_m, task % t->tiles_m, &m, &rows);
-    share(g->N, NR, t->tiles_n, task / t->tiles_m, &n, &columns);
+    const float *a = t->a;
+    bool last = k + kc >= g->K;
+    int width = smaller(NR, t->columns - j), n = t->n + j;
+    size_t blocks = (size_t)((t->rows + MR - 1) / MR);
+    float *sums = t->sums + (size_t)(j / NR) * blocks * (MR * NR);
+    for (int i = 0; i < t->rows; i += MR, sums += MR * NR, a += panel_size(kc)) {
+        int height = smaller(MR, t->rows - i), m = t->m + i;
+        errand e = last ? errand_at(g, i / MR, n + NR, t->n + t->columns, k, kc, g->c + (size_t)m * g->ldc + (size_t)n, g->ldc)
+                        : errand_at(g, i / MR, n + NR, t->n + t->columns, k, kc, sums, NR);
+        multiply(height, kc, a, t->b, k ? sums : zeros, sums, &e);
+        if (last) finish_block(g, sums, NR, m, n, height, width);
+    }
+}
+
+static void gemm_tile(void *context, int task)
+{
+    const grid *of = context;
+    const gemm_args *g = of->g;
+    tile t = { .b = thread_scratch() };
+    t.a = t.b + NR * KC, t.sums = t.a + (TILE_ROWS / MR + 1) * panel_size(KC);
+    share(g->M, MR, of->tiles_m, task % of->tiles_m, &t.m, &t.rows);
+    share(g->N, NR, of->tiles_n, task / of->tiles_m, &t.n, &t.columns);
     for (int k = 0; k == 0 || k < g->K; k += KC) {
         int kc = smaller(KC, g->K - k);
-        pack_a(g, a, m, rows, k, kc);
-        float *block = sums;
-        size_t panel = panel_size(kc);
-        for (int j = 0; j < columns; j += NR) {
-            int width = smaller(NR, columns - j);
-            pack_b(g, b, n + j, width, k, kc);
-            const float *rows_of_a = a;
-            for (int i = 0; i < rows; i += MR, block += MR * NR, rows_of_a += panel) {
-                int height = smaller(MR, rows - i);
-                if (k + kc >= g->K) finish_soon(g, m + i, n + j, height, width);
-                multiply(height, kc, rows_of_a, b, k ? block : zeros, block);
-                if (k + kc >= g->K) finish_block(g, block, NR, m + i, n + j, height, width);
-            }
+        pack_a(g, t.a, t.m, t.rows, k, kc);
+        for (int j = 0; j < t.columns; j += NR) {
+            pack_b(g, t.b, t.n + j, smaller(NR, t.columns - j), k, kc);
+            multiply_panel(g, &t, j, k, kc);
         }
     }
 }
