@@ -13,13 +13,13 @@
 #include "kernels/vector/vec_transpose.h"
 
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 enum { TILE = 64 };                             /* keys in a block, from key 0 on; queries in a tile */
-enum { STRIP_ROWS = 6, STRIP_VECS = VW == 16 ? 4 : 2 };     /* of C, held in registers */
+enum { STRIP_ROWS = 6, STRIP_VECS = VW == 16 ? 4 : 2 };     /* of C, held in registers; twice the rows of one register */
 
 typedef enum { FRESH, JOIN } tile_mode;         /* C = A B, C = factor C + A B */
 
@@ -32,13 +32,22 @@ typedef struct {
     const float *factor;                        /* (M), for JOIN; NULL: ones */
 } tile_product;
 
+/* A few queries pass over keys and values once, in short rows far apart, where the
+ * processor does not fetch ahead by itself. */
+enum { AHEAD = 12, LINE = 16 };                 /* rows; floats */
+INLINE void fetch_rows(const tile_product *t, int m, int rows)
+{
+    for (int r = m; r < lesser(m + rows, t->M); r++)
+        for (int k = 0; k < t->K; k += LINE) _mm_prefetch((const char *)(t->a + (size_t)r * t->a_row + k), _MM_HINT_T0);
+}
+
 /* rows rows of C from row m on, vecs registers wide from column n on.  Rows behind
  * the last are computed as copies of it and not stored. */
 INLINE void product_strip(const tile_product *t, int m, int n, int rows, int vecs)
 {
-    const float *a[STRIP_ROWS], *b = t->b + n;
+    const float *a[2 * STRIP_ROWS], *b = t->b + n;
     vmask last = vtail(t->N - n - (vecs - 1) * VW);
-    vec c[STRIP_ROWS][STRIP_VECS];
+    vec c[2 * STRIP_ROWS][STRIP_VECS];
     UNROLL for (int r = 0; r < rows; r++) {
         size_t row = (size_t)lesser(m + r, t->M - 1);
         a[r] = t->a + row * t->a_row;
@@ -48,8 +57,10 @@ INLINE void product_strip(const tile_product *t, int m, int n, int rows, int vec
             if (t->mode == JOIN && t->factor) c[r][v] = vmul(c[r][v], vset1(t->factor[row]));
         }
     }
+    if (vecs == 1) fetch_rows(t, m + rows, rows);
     for (int k = 0; k < t->K; k++, b += t->ldb) {
         vec x[STRIP_VECS];
+        if (rows == 1) UNROLL for (int v = 0; v < vecs; v++) _mm_prefetch((const char *)(b + AHEAD * t->ldb + v * VW), _MM_HINT_T0);
         UNROLL for (int v = 0; v < vecs; v++) x[v] = v < vecs - 1 ? vload(b + v * VW) : vload_mask(b + v * VW, last);
         UNROLL for (int r = 0; r < rows; r++) {
             vec y = vset1(a[r][(size_t)k * t->a_col]);
@@ -57,30 +68,37 @@ INLINE void product_strip(const tile_product *t, int m, int n, int rows, int vec
         }
     }
     UNROLL for (int r = 0; r < rows; r++) {
-        if (m + r >= t->M) return;
         float *to = t->c + (size_t)(m + r) * t->ldc + n;
-        UNROLL for (int v = 0; v < vecs - 1; v++) vstore(to + v * VW, c[r][v]);
-        vstore_mask(to + (vecs - 1) * VW, last, c[r][vecs - 1]);
+        if (m + r < t->M) {
+            UNROLL for (int v = 0; v < vecs - 1; v++) vstore(to + v * VW, c[r][v]);
+            vstore_mask(to + (vecs - 1) * VW, last, c[r][vecs - 1]);
+        }
     }
 }
 
 INLINE void product_columns(const tile_product *t, int n, int vecs)
 {
+    const int rows = vecs == 1 ? 2 * STRIP_ROWS : STRIP_ROWS;
     if (t->M == 1) product_strip(t, 0, n, 1, vecs);
-    else for (int m = 0; m < t->M; m += STRIP_ROWS) product_strip(t, m, n, STRIP_ROWS, vecs);
+    else for (int m = 0; m < t->M; m += rows) product_strip(t, m, n, rows, vecs);
 }
+
+static void product_columns_1(const tile_product *t, int n) { product_columns(t, n, 1); }
+static void product_columns_2(const tile_product *t, int n) { product_columns(t, n, 2); }
+#if VW == 16
+static void product_columns_3(const tile_product *t, int n) { product_columns(t, n, 3); }
+static void product_columns_4(const tile_product *t, int n) { product_columns(t, n, 4); }
+#endif
 
 static void product(tile_product t)
 {
-    for (int n = 0; n < t.N; n += STRIP_VECS * VW)
-        switch (lesser(pieces((size_t)(t.N - n), VW), STRIP_VECS)) {
-        case 1: product_columns(&t, n, 1); break;
-        case 2: product_columns(&t, n, 2); break;
+    static void (*const columns[STRIP_VECS])(const tile_product *, int) = {
+        product_columns_1, product_columns_2,
 #if VW == 16
-        case 3: product_columns(&t, n, 3); break;
-        case 4: product_columns(&t, n, 4); break;
+        product_columns_3, product_columns_4,
 #endif
-        }
+    };
+    for (int n = 0; n < t.N; n += STRIP_VECS * VW) columns[lesser(pieces((size_t)(t.N - n), VW), STRIP_VECS) - 1](&t, n);
 }
 
 /* On the diagonal of a causal mask a row of C needs only some of the terms or some
