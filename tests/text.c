@@ -193,6 +193,13 @@ static void config_beside(void)
     CHECK(n == 4 && ids[0] == 0 && ids[1] == 20920 && ids[2] == 50264 && ids[3] == 2);      /* "_Hello"; <mask> takes the space */
     CHECK(lithe_tokenizer_bos(t) == 1 && lithe_tokenizer_eos(t) == 50264);
     free(ids);
+    lithe_error err = { 0 };
+    char *dir = path_join(test_dir(), "saved"), *path = path_join(dir, "tokenizer.json");       /* they are kept */
+    CHECK(!dir_make(dir, &err) && !lithe_tokenizer_save(t, path, &err));
+    lithe_tokenizer *u = text_open(path);
+    CHECK(lithe_tokenizer_bos(u) == 1 && lithe_tokenizer_eos(u) == 50264 && text_same_ids(t, u, "Hello <mask>", 12));
+    lithe_tokenizer_close(u);
+    free(dir); free(path);
     lithe_tokenizer_close(t);
 }
 

@@ -288,8 +288,10 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, lithe_error
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else t = json ? open_json(path, err) : open_llama2c(path, err);
     if (t) {
-        t->bos = configured(t, config, "bos_token", t->bos);
-        t->eos = configured(t, config, "eos_token", t->eos);
+        int32_t bos = configured(t, config, "bos_token", t->bos), eos = configured(t, config, "eos_token", t->eos);
+        t->configured = bos != t->bos || eos != t->eos;
+        t->bos = bos;
+        t->eos = eos;
     }
     json_decref(config);
     return t;

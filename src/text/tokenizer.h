@@ -40,6 +40,7 @@ struct lithe_tokenizer {
     int32_t *before, *behind;              /* what `special` adds around the text */
     size_t n_before, n_behind;
     int32_t bos, eos;                      /* -1: none */
+    bool configured;                       /* they are what a tokenizer_config.json says, not what their names say */
 
     const char *mark;                      /* in tokens: a space; NULL: a space is a space */
     bool strip;                            /* decoding takes one space away behind bos */

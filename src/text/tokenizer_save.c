@@ -132,12 +132,43 @@ static json_t *as_json(const lithe_tokenizer *t, char *names[3])
                      "post_processor", post_processor(t, names[0], names[1]), "decoder", decoder, "model", model(t, names));
 }
 
+static json_t *name_as_json(const lithe_tokenizer *t, int32_t id, char *text)
+{
+    size_t len;
+    if (pieces_has(&t->added, id)) {
+        const char *bytes = pieces_bytes(&t->added, id, &len);
+        return json_stringn(bytes, len);
+    }
+    if (!pieces_has(&t->vocabulary, id)) return json_null();
+    len = name_of(t, id, text);
+    return json_stringn(text, len);
+}
+
+/* bos and eos, where their names alone would not tell, as tokenizer_config.json
+ * beside path, unless there is one. */
+static int save_ends(const lithe_tokenizer *t, const char *path, lithe_error *err)
+{
+    if (!t->configured) return LITHE_OK;
+    char *dir = path_parent(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL, *text = xalloc(longest_name(t) + 2, 1);
+    json_t *config = NULL;
+    if (!beside || !text) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    else if (!path_exists(beside)) {
+        config = json_pack("{s:o, s:o}", "bos_token", name_as_json(t, t->bos, text), "eos_token", name_as_json(t, t->eos, text));
+        if (!config) fail(err, LITHE_ENOMEM, "%s: out of memory", beside);
+        else json_write(config, beside, err);
+    }
+    json_decref(config);
+    free(dir); free(beside); free(text);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
 int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
     lithe_error local = { 0 };
     if (!err) err = &local;
     if (failed(err)) return err->status;
     if (!t || !path) return fail(err, LITHE_EINVAL, "tokenizer: nothing to save, or no path");
+    if (save_ends(t, path, err)) return err->status;
     if (t->source) return file_write(path, t->source, t->source_bytes, err);
     char *names[3];
     size_t room = longest_name(t) + 2;
