@@ -53,8 +53,8 @@ static void close_fixture(fixture *f)
     lithe_tokenizer_close(f->tokens);
 }
 
-/* A run of a small GPT-2 on the text, its data under `name`.data. */
-static fixture begin(const char *name, const char *config, const lithe_train_options *o)
+/* A run of a small model on the text, its data under `name`.data. */
+static fixture begin_as(const char *arch_name, const char *name, const char *config, const lithe_train_options *o)
 {
     fixture f = { 0 };
     char data[128];
@@ -62,11 +62,13 @@ static fixture begin(const char *name, const char *config, const lithe_train_opt
     snprintf(data, sizeof data, "%s.data", name);
     f.tokens = lithe_tokenizer_open("bytes", &f.err);
     f.data = lithe_dataset_open(&path, 1, in_dir(data), f.tokens, NULL, &f.err);
-    f.model = lithe_model_new("gpt2", config, 1, &f.err);
+    f.model = lithe_model_new(arch_name, config, 1, &f.err);
     f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, o, in_dir(name), &f.err);
     CHECK_MSG(!f.err.status, "%s", f.err.text);
     return f;
 }
+
+static fixture begin(const char *name, const char *config, const lithe_train_options *o) { return begin_as("gpt2", name, config, o); }
 
 /* Runs to the end; the training loss of the last step. */
 static double run_out(lithe_trainer *t, lithe_error *err)
@@ -117,6 +119,9 @@ static bool same_checkpoint(const char *run_a, const char *run_b, int at)
     free(b);
     return same;
 }
+
+static const char slots[] = "{\"num_layers\": 2, \"hidden_size\": 32, \"num_attention_heads\": 2, \"max_position_embeddings\": 32, "
+                            "\"qkv_slot_num\": 16, \"proj_slot_num\": 16, \"ffn_slot_num\": 32, \"vocab_size\": 256}";
 
 static lithe_error refused(const char *run, const lithe_train_options *o)
 {
@@ -311,7 +316,10 @@ static const lithe_train_options small_run = { .ctx = 16, .batch = 4, .steps = 2
 
 static void a_run(void)
 {
-    fixture f = begin("run", tiny, &small_run);
+    lithe_train_options o = small_run;
+    o.sample = "the cat";
+    o.command = "lithe train text.txt";
+    fixture f = begin("run", tiny, &o);
     lithe_event e;
     int counts[LITHE_FINISHED + 1] = { 0 }, more;
     double first = NAN, last = NAN;
@@ -324,6 +332,7 @@ static void a_run(void)
             last = e.loss;
         }
         if (e.kind == LITHE_EVALUATED && e.step == 0) first = e.valid_loss;
+        if (e.kind == LITHE_EVALUATED) CHECK_MSG(e.text && !strncmp(e.text, "the cat", 7) && strlen(e.text) > 7, "%s", e.text ? e.text : "none");
     } while (more > 0);
     CHECK(counts[LITHE_STEPPED] == 20 && counts[LITHE_EVALUATED] == 11 && counts[LITHE_SAVED] == 10 && counts[LITHE_FINISHED] == 1);
     CHECK_MSG(fabs(first - log(256)) < 0.3 && e.valid_loss < first - 0.5 && last < first, "valid %g, then %g", first, e.valid_loss);
@@ -333,8 +342,9 @@ static void a_run(void)
     int *list, count = checkpoint_list(run, &list, &f.err);
     CHECK_MSG(count >= 2 && count <= 3 && list[0] == 20 && list[1] == 18, "%d checkpoints", count);
     CHECK(same_file(run, steps, "model.safetensors") && same_file(run, steps, "config.json") && same_file(run, steps, "tokenizer.json"));
-    static const char *const files[] = { "command.txt", "config.json", "log.jsonl", "tokenizer.json", "best.json", "data/train.shard", "model.safetensors" };
-    for (size_t i = 1; i < sizeof files / sizeof *files; i++) {
+    static const char *const files[] = { "command.txt", "config.json", "log.jsonl", "tokenizer.json", "best.json", "data/train.shard",
+                                         "model.safetensors", "samples/0.txt", "samples/20.txt" };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         CHECK_MSG(path_exists(ids = path_join(run, files[i])), "%s", ids);
         free(ids);
     }
@@ -408,6 +418,58 @@ static void accumulation(void)
         lithe_model_close(b);
     }
     lithe_model_close(a);
+}
+
+/* Keeping activations or running them again is the same arithmetic. */
+static void recomputation(void)
+{
+    lithe_train_options o = small_run;
+    o.eval_every = o.save_every = 20;
+    whole_run("kept", tiny, &o);
+    o.recompute = 1;
+    whole_run("again", tiny, &o);
+    CHECK(same_file(in_dir("kept"), in_dir("again"), "model.safetensors"));
+}
+
+static void bf16(void)
+{
+    lithe_train_options o = small_run;
+    o.eval_every = o.save_every = 10;
+    double exact_loss = whole_run("f32", tiny, &o);
+    o.dtype = "bf16";
+    double loss = whole_run("bf16", tiny, &o);
+    CHECK_MSG(fabs(loss - exact_loss) < 0.02 * exact_loss && !same_file(in_dir("f32"), in_dir("bf16"), "model.safetensors"), "%g, in f32 %g", loss, exact_loss);
+    fixture f = begin("broken", tiny, &o);
+    lithe_event e = { 0 };
+    while (e.step < 14 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
+    close_fixture(&f);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("broken"), NULL, &f.err);
+    run_out(t, &f.err);
+    lithe_trainer_close(t);
+    CHECK(!f.err.status && same_checkpoint(in_dir("bf16"), in_dir("broken"), 20));
+}
+
+/* Documents that do not see each other: windows of many sequences, in training and in validation. */
+static void packed_documents(void)
+{
+    const char *path = in_dir("documents.jsonl");
+    FILE *file = fopen(path, "w");
+    for (uint64_t i = 0; file && i < 400; i++) {
+        fprintf(file, "{\"text\": \"%.*s\"}\n", (int)(1 + random_u64(3, i) % 20), "abcdefghijklmnopqrstuvwxyz");
+    }
+    if (file) fclose(file);
+    fixture f = { 0 };
+    f.tokens = lithe_tokenizer_open("bytes", &f.err);
+    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, &(lithe_data_options){ .reset_attention = 1, .valid_share = 0.1 }, &f.err);
+    f.model = lithe_model_new("gpt2", tiny, 1, &f.err);
+    lithe_train_options o = small_run;
+    o.accumulate = 2;
+    o.steps = 40;
+    o.lr = 1e-2;
+    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, &o, in_dir("run"), &f.err);
+    double loss = run_out(f.trainer, &f.err);
+    CHECK_MSG(!f.err.status && loss < 2.5, "loss %g; %s", loss, f.err.text);
+    close_fixture(&f);
 }
 
 static void overfits_one_batch(void)
@@ -529,7 +591,7 @@ static bool hidden_left(const char *run)
 static void killed_and_resumed(void)
 {
     lithe_train_options o = small_run;
-    o.steps = 40;
+    o.steps = 30;
     o.save_every = 3;
     text_file();
     whole_run("unbroken", tiny, &o);
@@ -540,7 +602,7 @@ static void killed_and_resumed(void)
         snprintf(name, sizeof name, "broken%d", round);
         while (!child_ends(name, &o, (unsigned)(5000 + random_u64(11, draw++) % 250000)) && kills < 200) kills++;
         CHECK_MSG(kills < 200, "never ended");
-        CHECK(same_checkpoint(in_dir("unbroken"), in_dir(name), 40));
+        CHECK(same_checkpoint(in_dir("unbroken"), in_dir(name), 30));
         CHECK(!hidden_left(in_dir(name)));
         CHECK(same_file(in_dir("unbroken"), in_dir(name), "model.safetensors") && same_file(in_dir("unbroken"), in_dir(name), "best.json"));
     }
@@ -755,6 +817,97 @@ static void carries_moments(void)
     close_fixture(&f);
 }
 
+/* ---- growing ---------------------------------------------------------------------------------------- */
+
+static void grows_inside(void)
+{
+    lithe_train_options o = small_run;
+    o.save_every = 4;
+    o.grow_at = "6:1.5x,13:2x";
+    fixture f = begin_as("tokenformer", "unbroken", slots, &o);
+    lithe_event e = { 0 };
+    int grew = 0, saved_at = 0, more;
+    double before = NAN;
+    while ((more = lithe_trainer_next(f.trainer, &e, &f.err)) > 0) {
+        if (e.kind == LITHE_EVALUATED) {
+            if (grew && e.step == saved_at) CHECK_MSG(fabs(e.valid_loss - before) < 1e-4, "%.9g, then %.9g", before, e.valid_loss);
+            before = e.valid_loss;
+        }
+        if (e.kind != LITHE_GREW) continue;
+        grew++;
+        saved_at = e.step;
+        CHECK(e.step == (grew == 1 ? 6 : 13) && e.growth.params_after > e.growth.params_before && e.text[0]);
+        CHECK_MSG(e.growth.preserves && e.growth.max_difference <= 1e-4 * e.growth.max_logit, "%s: %g of %g", e.growth.method,
+                  e.growth.max_difference, e.growth.max_logit);
+        CHECK(lithe_model_params(lithe_trainer_model(f.trainer)) == e.growth.params_after && lithe_trainer_model(f.trainer) != f.model);
+    }
+    CHECK_MSG(more == 0 && grew == 2, "%s", f.err.text);
+    segment *segments;
+    int count = model_segments(lithe_trainer_model(f.trainer), &segments, &f.err), born6 = 0, born13 = 0;
+    for (int i = 0; i < count; i++) {
+        born6 += segments[i].born == 6;
+        born13 += segments[i].born == 13;
+    }
+    CHECK_MSG(born6 > 0 && born13 > 0 && born6 + born13 == count, "%d and %d of %d", born6, born13, count);
+    free(segments);
+    close_fixture(&f);
+    for (int i = 0; i < 4; i++) {                           /* before, at and after a growth, with and without a checkpoint asked for */
+        static const int stops[] = { 5, 6, 8, 13 };
+        int stop = stops[i];
+        char name[24];
+        snprintf(name, sizeof name, "broken%d", stop);
+        f = begin_as("tokenformer", name, slots, &o);
+        while (e.step != stop && (more = lithe_trainer_next(f.trainer, &e, &f.err)) > 0) { }
+        if (stop % 2) CHECK(!lithe_trainer_save(f.trainer, &f.err));
+        close_fixture(&f);
+        lithe_trainer *t = lithe_trainer_resume(in_dir(name), NULL, &f.err);
+        CHECK_MSG(t, "%s", f.err.text);
+        run_out(t, &f.err);
+        lithe_trainer_close(t);
+        CHECK(!f.err.status && same_checkpoint(in_dir("unbroken"), in_dir(name), 20));
+    }
+}
+
+/* Frozen rows keep their values, neighbours and other parameters move. */
+static void frozen_rows(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *small = lithe_model_new("tokenformer", slots, 1, &err);
+    lithe_growth report;
+    lithe_model *m = lithe_model_grow(small, &(lithe_grow_options){ .factor = 1.5, .freeze_old = 1 }, &report, &err);
+    CHECK_MSG(m, "%s", err.text);
+    segment *segments;
+    int count = model_segments(m, &segments, &err), frozen = 0;
+    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1 };
+    optimizer o;
+    segments_begin(m, 0, true);
+    CHECK(!optimizer_open(&o, m, &s, &err));
+    size_t n = m->params->arena_count;
+    real *before = malloc(n * sizeof *before);
+    memcpy(before, m->params->data, n * sizeof *before);
+    for (int i = 0; i < m->params->count; i++)
+        for (size_t j = 0; j < m->params->items[i]->count; j++) m->params->items[i]->grad[j] = 1;
+    size_t still_rows = 0, moved = 0;
+    double norm = optimizer_norm(&o, kernels_default());
+    optimizer_step(&o, kernels_default(), 1e-3, norm);
+    for (size_t i = 0; i < n; i++) moved += before[i] < m->params->data[i] || before[i] > m->params->data[i];
+    for (int i = 0; i < count; i++) {
+        if (!segments[i].frozen) continue;
+        frozen++;
+        size_t width = segments[i].param->count / (size_t)segments[i].param->rule.dims[0];
+        size_t first = (size_t)(segments[i].param->data - m->params->data) + (size_t)segments[i].first * width;
+        CHECK(!memcmp(before + first, m->params->data + first, (size_t)segments[i].rows * width * sizeof(real)));
+        still_rows += (size_t)segments[i].rows * width;
+    }
+    CHECK_MSG(frozen > 0 && moved == params_total(m->params) - still_rows, "%d frozen, %zu moved", frozen, moved);
+    CHECK(fabs(norm * norm - (double)moved) < 1e-6 * (double)moved);
+    free(before);
+    free(segments);
+    optimizer_close(&o);
+    lithe_model_close(m);
+    lithe_model_close(small);
+}
+
 const test tests_train[] = {
     { "train: schedules", schedules },
     { "train: AdamW against double", adamw_against_double },
@@ -766,6 +919,9 @@ const test tests_train[] = {
     { "train: finished runs", finished_runs },
     { "train: threads do not show", threads_do_not_show },
     { "train: accumulation", accumulation },
+    { "train: recomputation", recomputation },
+    { "train: bf16", bf16 },
+    { "train: packed documents", packed_documents },
     { "train: overfits one batch", overfits_one_batch },
     { "train: steps allocate nothing", steps_allocate_nothing },
     { "train: budgets", budgets },
@@ -777,5 +933,7 @@ const test tests_train[] = {
     { "train: rolls back", rolls_back },
     { "train: diverges", diverges },
     { "train: carries moments", carries_moments },
+    { "train: grows inside", grows_inside },
+    { "train: frozen rows", frozen_rows },
     { 0 },
 };

@@ -46,6 +46,22 @@ static void judge(const lithe_trainer *t, progress *p)
     }
 }
 
+/* The configuration in memory becomes what one who opens the checkpoint reads, order of keys included: later
+ * checkpoints of this process and of one that resumes are then the same bytes. */
+static int adopt_config(lithe_trainer *t, const char *dir, lithe_error *err)
+{
+    char *path = path_join(dir, "config.json");
+    json_t *json = path ? config_read(path, err) : NULL;
+    int status = json ? arch_normalize(t->model->arch, json, path, err) : err ? (int)err->status : LITHE_ENOMEM;
+    if (!status) {
+        json_decref(t->model->json);
+        t->model->json = json_incref(json);
+    }
+    json_decref(json);
+    free(path);
+    return status;
+}
+
 int trainer_save(lithe_trainer *t, lithe_error *err)
 {
     if (failed(err)) return err->status;
@@ -58,6 +74,7 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     if (!scratch) return err ? (int)err->status : LITHE_EIO;
     const optimizer *o = &t->optimizer;
     int status = model_write(t->model, scratch, DT_F32, t->tokenizer, err);
+    if (!status && (p.step == 0 || p.grown_at == p.step)) status = adopt_config(t, scratch, err);
     if (!status) status = optimizer_write(scratch, t->model->params, o->m, o->v, o->updates, err);
     if (!status) status = trainer_json_write(scratch, &t->settings, &p, t->identity, err);
     if (!status) status = manifest_write(scratch, err);

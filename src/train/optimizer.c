@@ -114,7 +114,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
     o->updates++;
     for (int i = 0; i < o->count; i++) {
         const span *it = &o->spans[i];
-        double age = o->updates - it->born;
+        double age = it->born < o->updates ? o->updates - it->born : 1;
         adamw_args a = {
             .lr = (real)(lr * it->lr_factor), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
             .weight_decay = (real)it->weight_decay, .scale = (real)scale,

@@ -102,7 +102,7 @@ int checkpoint_remove(const char *run, int step, lithe_error *err)
     snprintf(hidden, sizeof hidden, ".%s.gone", name);
     char *path = path_join(run, name), *gone = path_join(run, hidden);
     int status = path && gone ? dir_remove(gone, err) : no_memory(run, err);
-    if (!status && path_exists(path)) status = dir_rename(path, gone, err);
+    if (!status && rename(path, gone) && errno != ENOENT) status = fail_errno(err, path, "remove");
     if (!status) status = dir_remove(gone, err);
     free(path);
     free(gone);
@@ -168,7 +168,8 @@ char *run_begin(const char *run, lithe_error *err)
     char *parent = path_parent(run), *path = sibling(run, (long)getpid());
     int status = parent && path ? dir_make(parent, err) : no_memory(run, err);
     if (!status) status = sweep_siblings(run, err);
-    if (!status) status = make_afresh(path, err);
+    if (!status) status = dir_remove(path, err);
+    if (!status && mkdir(path, 0777)) status = fail_errno(err, run, "make directory");
     free(parent);
     if (!status) return path;
     free(path);
