@@ -18,7 +18,8 @@
 #define NR (2 * VW)
 enum { KC = 256,                                /* a panel of B is 32 or 16 KiB */
        TILE_ROWS = 40 * 14, TILE_COLUMNS = 768, /* most of a task: A's block and the sums stay in the second-level cache */
-       SMALL_COLUMNS = 64,
+       SMALL_COLUMNS = 64, FEW_ROWS = 4 * MR,
+       A_PANELS = TILE_ROWS / MR + 1,           /* packed, of KC columns each */
        ALONG = 8 };
 
 #ifdef __clang__
@@ -30,6 +31,7 @@ enum { KC = 256,                                /* a panel of B is 32 or 16 KiB 
 typedef struct { const gemm_args *g; int tiles_m, tiles_n; } grid;
 
 static int smaller(int a, int b) { return a < b ? a : b; }
+static int cuts(int size, int most) { return (size + most - 1) / most; }
 
 /* ---- packing ------------------------------------------------------------------------- */
 
@@ -74,14 +76,19 @@ static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, in
 /* ---- the product of two panels ----------------------------------------------------- */
 
 /* What will be needed soon, fetched a little at a time while products are summed, since a burst of misses would
- * hold them up: lines of B's next panel, in pairs, and the rows that will be written. */
-typedef struct { const float *b; size_t b_stride; const float *c; size_t c_stride; } errand;
-enum { CHUNK = 16 };                            /* of k, between one line of each and the next */
+ * hold them up: for each of the first `turns` chunks, pairs of lines of `count` rows of B's next panel; for every
+ * chunk, a row that will be written. */
+typedef struct { const float *b; size_t b_turn, ldb; int count, turns; const float *c; size_t c_stride; } errand;
+enum { CHUNK = 16, PAIR = 32 };                 /* of k, between turns; floats in two lines */
 
-INLINE void fetch(const errand *e, int i)
+INLINE void fetch(const errand *e, int turn)
 {
-    const float *c = e->c + (size_t)i * e->c_stride;
-    _mm_prefetch((const char *)(e->b + (size_t)(i / 2) * e->b_stride + (i & 1 ? 16 : 0)), _MM_HINT_T1);
+    const float *b = e->b + (size_t)turn * e->b_turn, *c = e->c + (size_t)turn * e->c_stride;
+    if (turn < e->turns)
+        for (int i = 0; i < e->count; i++, b += e->ldb) {
+            _mm_prefetch((const char *)b, _MM_HINT_T1);
+            _mm_prefetch((const char *)(b + PAIR / 2), _MM_HINT_T1);
+        }
     __asm__ volatile("prefetchw %0" : : "m"(c[0]));
     __asm__ volatile("prefetchw %0" : : "m"(c[NR - 1]));
 }
@@ -96,7 +103,7 @@ INLINE void multiply_step(const int rows, vec c[MR][2], const float *a, const fl
     }
 }
 
-INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, const float *from, float *sums, const errand *e)
+INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, size_t stride, const float *from, float *sums, const errand *e)
 {
     vec c[MR][2];
     int k = 0;
@@ -106,9 +113,9 @@ INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b
     }
     for (; k + CHUNK <= kc; k += CHUNK) {
         fetch(e, k / CHUNK);
-        for (int i = 0; i < CHUNK; i++, a += MR, b += NR) multiply_step(rows, c, a, b);
+        for (int i = 0; i < CHUNK; i++, a += MR, b += stride) multiply_step(rows, c, a, b);
     }
-    for (; k < kc; k++, a += MR, b += NR) multiply_step(rows, c, a, b);
+    for (; k < kc; k++, a += MR, b += stride) multiply_step(rows, c, a, b);
     UNROLL for (int r = 0; r < rows; r++) {
         vstore(sums + r * NR, c[r][0]);
         vstore(sums + r * NR + VW, c[r][1]);
@@ -116,25 +123,25 @@ INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b
 }
 
 /* sums = from + a b; from is sums or zeros */
-static void multiply(int rows, int kc, const float *a, const float *b, const float *from, float *sums, const errand *e)
+static void multiply(int rows, int kc, const float *a, const float *b, size_t stride, const float *from, float *sums, const errand *e)
 {
     switch (rows) {
-    case 1: multiply_rows(1, kc, a, b, from, sums, e); break;
-    case 2: multiply_rows(2, kc, a, b, from, sums, e); break;
-    case 3: multiply_rows(3, kc, a, b, from, sums, e); break;
-    case 4: multiply_rows(4, kc, a, b, from, sums, e); break;
-    case 5: multiply_rows(5, kc, a, b, from, sums, e); break;
+    case 1: multiply_rows(1, kc, a, b, stride, from, sums, e); break;
+    case 2: multiply_rows(2, kc, a, b, stride, from, sums, e); break;
+    case 3: multiply_rows(3, kc, a, b, stride, from, sums, e); break;
+    case 4: multiply_rows(4, kc, a, b, stride, from, sums, e); break;
+    case 5: multiply_rows(5, kc, a, b, stride, from, sums, e); break;
 #if MR > 6
-    case 6: multiply_rows(6, kc, a, b, from, sums, e); break;
-    case 7: multiply_rows(7, kc, a, b, from, sums, e); break;
-    case 8: multiply_rows(8, kc, a, b, from, sums, e); break;
-    case 9: multiply_rows(9, kc, a, b, from, sums, e); break;
-    case 10: multiply_rows(10, kc, a, b, from, sums, e); break;
-    case 11: multiply_rows(11, kc, a, b, from, sums, e); break;
-    case 12: multiply_rows(12, kc, a, b, from, sums, e); break;
-    case 13: multiply_rows(13, kc, a, b, from, sums, e); break;
+    case 6: multiply_rows(6, kc, a, b, stride, from, sums, e); break;
+    case 7: multiply_rows(7, kc, a, b, stride, from, sums, e); break;
+    case 8: multiply_rows(8, kc, a, b, stride, from, sums, e); break;
+    case 9: multiply_rows(9, kc, a, b, stride, from, sums, e); break;
+    case 10: multiply_rows(10, kc, a, b, stride, from, sums, e); break;
+    case 11: multiply_rows(11, kc, a, b, stride, from, sums, e); break;
+    case 12: multiply_rows(12, kc, a, b, stride, from, sums, e); break;
+    case 13: multiply_rows(13, kc, a, b, stride, from, sums, e); break;
 #endif
-    default: multiply_rows(MR, kc, a, b, from, sums, e); break;
+    default: multiply_rows(MR, kc, a, b, stride, from, sums, e); break;
     }
 }
 
@@ -149,35 +156,87 @@ static void share(int size, int panel, int parts, int part, int *begin, int *len
     *length = end - *begin;
 }
 
-/* While the i-th block of rows meets this panel: what of B's panel at column n, and of C or else the sums. */
-INLINE errand errand_at(const gemm_args *g, int i, int n, int end, int k, int kc, const float *c, size_t c_stride)
+/* While the i-th of `blocks` of rows meets this panel: its part of B's panel at column n, if there is one. */
+INLINE void fetch_b(errand *e, const gemm_args *g, int i, int blocks, int n, int end, int k, int kc)
 {
-    errand e = { c, 0, c, c_stride };
-    int row = g->tb ? i : i * CHUNK / 2;
-    if (n >= end || row >= (g->tb ? smaller(NR, end - n) : kc)) return e;
-    e.b = g->tb ? g->b + (size_t)(n + row) * g->ldb + (size_t)k : g->b + (size_t)(k + row) * g->ldb + (size_t)n;
-    e.b_stride = g->tb ? 2 * CHUNK : g->ldb;
-    return e;
+    int width = smaller(NR, end - n), rows = g->tb ? width : kc;
+    int share_of_rows = (rows + blocks - 1) / blocks, row = i * share_of_rows, turns = kc / CHUNK;
+    e->turns = 0;
+    if (width <= 0 || row >= rows || turns < 1) return;
+    if (g->tb) {
+        e->b = g->b + (size_t)(n + row) * g->ldb + (size_t)k;
+        e->b_turn = PAIR, e->turns = (kc + PAIR - 1) / PAIR, e->count = smaller(share_of_rows, rows - row);
+    } else {
+        e->b = g->b + (size_t)(k + row) * g->ldb + (size_t)n;
+        e->count = (share_of_rows + turns - 1) / turns;
+        e->b_turn = (size_t)e->count * g->ldb, e->turns = turns;
+    }
+    e->ldb = g->ldb;
 }
 
-/* Where a task keeps its things: a panel of B, a block of A, and sums, block after block. */
+/* Where a task keeps its things: a panel of B, packed rows of A, and sums. */
 typedef struct { int m, rows, n, columns; float *a, *b, *sums; } tile;
 
-static void multiply_panel(const gemm_args *g, const tile *t, int j, int k, int kc)
+/* One meeting of a panel of B with the rows of a task, and the panel after it (columns n2 .., none when n2 is at
+ * the task's end). */
+typedef struct { int n, k, n2, k2; const float *a; float *sums; } meeting;
+
+static int block_of(const gemm_args *g, int k) { return smaller(KC, g->K - k); }
+
+/* The panel is b, `stride` floats from one k to the next. */
+static void multiply_panel(const gemm_args *g, const tile *t, const meeting *at, const float *b, size_t stride)
 {
     static const float zeros[MR * NR];
-    const float *a = t->a;
-    bool last = k + kc >= g->K;
-    int width = smaller(NR, t->columns - j), n = t->n + j;
-    size_t blocks = (size_t)((t->rows + MR - 1) / MR);
-    float *sums = t->sums + (size_t)(j / NR) * blocks * (MR * NR);
+    const float *a = at->a;
+    float *sums = at->sums;
+    int end = t->n + t->columns, width = smaller(NR, end - at->n), kc = block_of(g, at->k), blocks = cuts(t->rows, MR);
+    bool last = at->k + kc >= g->K;
     for (int i = 0; i < t->rows; i += MR, sums += MR * NR, a += panel_size(kc)) {
         int height = smaller(MR, t->rows - i), m = t->m + i;
-        errand e = last ? errand_at(g, i / MR, n + NR, t->n + t->columns, k, kc, g->c + (size_t)m * g->ldc + (size_t)n, g->ldc)
-                        : errand_at(g, i / MR, n + NR, t->n + t->columns, k, kc, sums, NR);
-        multiply(height, kc, a, t->b, k ? sums : zeros, sums, &e);
-        if (last) finish_block(g, sums, NR, m, n, height, width);
+        errand e = { .c = sums, .c_stride = NR };
+        if (last) e.c = g->c + (size_t)m * g->ldc + (size_t)at->n, e.c_stride = g->ldc;
+        fetch_b(&e, g, i / MR, blocks, at->n2, end, at->k2, block_of(g, at->k2));
+        multiply(height, kc, a, b, stride, at->k ? sums : zeros, sums, &e);
+        if (last) finish_block(g, sums, NR, m, at->n, height, width);
     }
+}
+
+static void meet(const gemm_args *g, const tile *t, const meeting *at)
+{
+    int width = smaller(NR, t->n + t->columns - at->n);
+    if (t->rows <= MR && width == NR && !g->tb && g->type == COMPUTE_F32) {      /* read once: no need to copy it first */
+        multiply_panel(g, t, at, g->b + (size_t)at->k * g->ldb + (size_t)at->n, g->ldb);
+        return;
+    }
+    pack_b(g, t->b, at->n, width, at->k, block_of(g, at->k));
+    multiply_panel(g, t, at, t->b, NR);
+}
+
+/* Many rows: a block of A at a time goes through all panels, and their sums wait. */
+static void by_blocks(const gemm_args *g, const tile *t)
+{
+    size_t strip = (size_t)(cuts(t->rows, MR)) * (MR * NR);
+    for (int k = 0; k == 0 || k < g->K; k += KC) {
+        meeting at = { .n = t->n, .k = k, .k2 = k, .a = t->a, .sums = t->sums };
+        pack_a(g, t->a, t->m, t->rows, k, block_of(g, k));
+        for (; at.n < t->n + t->columns; at.n += NR, at.sums += strip) {
+            at.n2 = at.n + NR;
+            meet(g, t, &at);
+        }
+    }
+}
+
+/* Few rows, whose whole A is packed: B is read in its own order, each panel from end to end. */
+static void by_panels(const gemm_args *g, const tile *t)
+{
+    size_t block = (size_t)(cuts(t->rows, MR)) * panel_size(KC);
+    for (int k = 0; k < g->K; k += KC) pack_a(g, t->a + (size_t)(k / KC) * block, t->m, t->rows, k, block_of(g, k));
+    for (int n = t->n; n < t->n + t->columns; n += NR)
+        for (int k = 0; k == 0 || k < g->K; k += KC) {
+            meeting at = { .n = n, .k = k, .n2 = n, .k2 = k + KC, .a = t->a + (size_t)(k / KC) * block, .sums = t->sums };
+            if (at.k2 >= g->K) at.n2 += NR, at.k2 = 0;
+            meet(g, t, &at);
+        }
 }
 
 static void gemm_tile(void *context, int task)
@@ -185,26 +244,19 @@ static void gemm_tile(void *context, int task)
     const grid *of = context;
     const gemm_args *g = of->g;
     tile t = { .b = thread_scratch() };
-    t.a = t.b + NR * KC, t.sums = t.a + (TILE_ROWS / MR + 1) * panel_size(KC);
+    t.a = t.b + NR * KC, t.sums = t.a + A_PANELS * panel_size(KC);
     share(g->M, MR, of->tiles_m, task % of->tiles_m, &t.m, &t.rows);
     share(g->N, NR, of->tiles_n, task / of->tiles_m, &t.n, &t.columns);
-    for (int k = 0; k == 0 || k < g->K; k += KC) {
-        int kc = smaller(KC, g->K - k);
-        pack_a(g, t.a, t.m, t.rows, k, kc);
-        for (int j = 0; j < t.columns; j += NR) {
-            pack_b(g, t.b, t.n + j, smaller(NR, t.columns - j), k, kc);
-            multiply_panel(g, &t, j, k, kc);
-        }
-    }
+    if ((long long)cuts(t.rows, MR) * cuts(g->K, KC) <= A_PANELS) by_panels(g, &t);
+    else by_blocks(g, &t);
 }
 
-static int cuts(int size, int most) { return (size + most - 1) / most; }
-
-/* Tiles differ in size by a panel at most, and when they are few, each thread gets as many. */
+/* Tiles differ in size by a panel at most, and when they are few, each thread gets as many.  With few rows there is
+ * little to pack twice, and narrow tiles spread the reading of B. */
 static grid cut(const gemm_args *g)
 {
-    int threads = threads_count(), widest = g->M < TILE_COLUMNS ? g->M : TILE_COLUMNS;
-    if (widest < SMALL_COLUMNS) widest = SMALL_COLUMNS;
+    int threads = threads_count(), widest = g->M <= FEW_ROWS ? g->N / (4 * threads) : g->M;
+    widest = widest > TILE_COLUMNS ? TILE_COLUMNS : widest < SMALL_COLUMNS ? SMALL_COLUMNS : widest;
     grid t = { g, cuts(g->M, TILE_ROWS), cuts(g->N, widest) };
     while (t.tiles_m * t.tiles_n % threads && t.tiles_m * t.tiles_n < 8 * threads && t.tiles_n < cuts(g->N, NR)) t.tiles_n++;
     return t;
