@@ -122,6 +122,7 @@ static bool may_be_in_place(const node *n)
 {
     const tensor *x = n->in[0], *y = n->out[0];
     if (!n->op->in_place || !x->from || x->consumers != 1 || x->keep || x->width != y->width || x->space != y->space) return false;
+    if (x->from->segment != n->segment) return false;                /* recomputation begins at n and reads x as it was */
     if (n->op->reads & IN(0)) return false;
     for (int o = 0; o < MAX_OUT; o++)
         if (x->from->out[o] == x && (x->from->op->reads & OUT(o))) return false;

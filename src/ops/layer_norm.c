@@ -13,11 +13,11 @@ static void forward(const node *n, const kernels *k)
 static void backward(const node *n, const kernels *k)
 {
     const tensor *y = n->out[0];
-    bool join, join_param = false;
+    bool join, join_w = false, join_b = false;
     real *dx = grad_in(n, X, &join);
-    real *dw = n->in[W] ? grad_in(n, W, &join_param) : NULL;
-    real *db = n->in[B] ? grad_in(n, B, &join_param) : NULL;
-    k->layer_norm_backward(dx, join, dw, db, join_param, grad_out(n, 0), in_data(n, X), in_data(n, W),
+    real *dw = n->in[W] ? grad_in(n, W, &join_w) : NULL;
+    real *db = n->in[B] ? grad_in(n, B, &join_b) : NULL;
+    k->layer_norm_backward(dx, join, dw, db, dw ? join_w : join_b, grad_out(n, 0), in_data(n, X), in_data(n, W),
                            save_data(n, 0), save_data(n, 1), live_rows(y), y->width);
 }
 

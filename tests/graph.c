@@ -1,0 +1,480 @@
+/* Graphs: what a builder refuses, what the executor catches, what a run leaves
+ * alone.  The plan has files of its own (graph_plans.c, graph_random.c). */
+#include "graph_tests.h"
+#include "model/model.h"
+#include "ops/ops.h"
+#include "test.h"
+#include <math.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- counting every malloc of the process ------------------------------------------ */
+
+#ifdef __has_feature
+#define SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer))
+#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZER 1
+#else
+#define SANITIZER 0
+#endif
+
+static atomic_size_t mallocs;
+
+#if defined __GLIBC__ && !SANITIZER
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t bytes);
+void *malloc(size_t bytes)               { atomic_fetch_add(&mallocs, 1); return __libc_malloc(bytes); }
+void *calloc(size_t count, size_t size)  { atomic_fetch_add(&mallocs, 1); return __libc_calloc(count, size); }
+void *realloc(void *p, size_t bytes)     { atomic_fetch_add(&mallocs, 1); return __libc_realloc(p, bytes); }
+#endif
+
+static size_t allocations(void) { return atomic_load(&mallocs) + allocation_count(); }
+
+static void a_run_allocates_nothing(void)
+{
+    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("softmax") } };
+    for (int i = 0; i < 3; i++)
+        for (int mode = GRAPH_TRAIN; mode <= GRAPH_SCORE; mode++) {
+            small_model m = small_new(configs[i][0], configs[i][1], 1);
+            small_batch b;
+            results r;
+            small_fill(&b, 23, 2);
+            graph *g = small_graph(&m, (graph_mode)mode, mode == GRAPH_TRAIN, kernels_default()->name, &r);
+            small_loss(g, &r, &b);                            /* the first run may start threads and their scratch */
+            size_t before = allocations();
+            for (int k = 0; k < 3; k++) small_loss(g, &r, &b);
+            CHECK_MSG(allocations() == before, "%s: %zu allocations in three runs", configs[i][0], allocations() - before);
+            graph_close(g);
+            small_free(&m);
+        }
+}
+
+static void a_push_allocates_nothing(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new("llama", SMALL_LLAMA, 1, &err);
+    lithe_session *s = lithe_session_open(m, 0, &err);
+    lithe_session_push(s, 1, &err);
+    size_t before = allocations();
+    for (int i = 0; i < 10; i++) CHECK(!lithe_session_push(s, i, &err));
+    CHECK_MSG(allocations() == before, "%zu allocations in ten pushes", allocations() - before);
+    lithe_session_close(s);
+    lithe_model_close(m);
+}
+
+/* ---- ops that say something wrong of themselves --------------------------------------- */
+
+static size_t elements(const node *n) { return (size_t)live_rows(n->out[0]) * (size_t)n->out[0]->width; }
+
+static void square(const node *n, const kernels *k)
+{
+    (void)k;
+    const real *x = in_data(n, 0);
+    for (size_t i = 0; i < elements(n); i++) out_data(n, 0)[i] = x[i] * x[i];
+}
+
+static void square_backward_from(const node *n, const real *x)
+{
+    bool join;
+    real *dx = grad_in(n, 0, &join);
+    for (size_t i = 0; dx && i < elements(n); i++) dx[i] = (join ? dx[i] : 0) + 2 * x[i] * grad_out(n, 0)[i];
+}
+
+static void square_backward(const node *n, const kernels *k) { (void)k; square_backward_from(n, in_data(n, 0)); }
+static void square_behind_the_back(const node *n, const kernels *k) { (void)k; square_backward_from(n, n->in[0]->data); }
+
+static const op honest = { .name = "square", .forward = square, .backward = square_backward, .reads = IN(0) };
+static const op unsaid = { .name = "square", .forward = square, .backward = square_backward };
+static const op sly    = { .name = "square", .forward = square, .backward = square_behind_the_back };
+static const op no_backward = { .name = "one_way", .forward = square };
+
+static tensor *squared(graph *g, const op *kind, tensor *x)
+{
+    if (!graph_ok(g)) return NULL;
+    return output(append(g, kind, (tensor *[]){ x }, 1), 0, x->space, x->rows, x->width);
+}
+
+static tensor *square_loss(graph *g, const op *kind)
+{
+    scope(g, "q.");
+    tensor *table = parameter(g, "table", (param_rule){ .rank = 2, .dims = { 23, 8 }, .init = INIT_NORMAL, .std = 0.5 });
+    tensor *w = parameter(g, "w", (param_rule){ .rank = 2, .dims = { 8, 8 }, .init = INIT_NORMAL, .std = 0.5 });
+    tensor *x = linear(g, embedding(g, table), w, NULL, (linear_options){ .layout = OUT_IN });
+    return cross_entropy(g, squared(g, kind, x), table, NULL);
+}
+
+static params *square_params(void)
+{
+    lithe_error err = { 0 };
+    params *p = params_new();
+    graph *g = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_SCORE, .capacity = { 1, 1, 0 } });
+    square_loss(g, &honest);
+    graph_close(g);
+    params_close(p, &err);
+    params_gradients(p, &err);
+    params_initialize(p, 3);
+    CHECK(!err.status);
+    return p;
+}
+
+static void run_square(params *p, const op *kind)
+{
+    lithe_error err = { 0 };
+    graph *g = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, 0 }, .poison = true });
+    results r = { .loss = square_loss(g, kind) };
+    small_batch b;
+    small_fill(&b, 23, 4);
+    CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
+    CHECK(isfinite(small_loss(g, &r, &b)));
+    graph_close(g);
+}
+
+static int signal_of(void (*body)(void))
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+        if (!freopen("/dev/null", "w", stderr)) _exit(1);
+        body();
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void run_honest(void) { run_square(square_params(), &honest); }
+static void run_unsaid(void) { run_square(square_params(), &unsaid); }
+
+static void a_wrong_mask_is_caught(void)
+{
+    CHECK(signal_of(run_honest) == 0);
+    CHECK(signal_of(run_unsaid) == SIGABRT);
+    params *p = square_params();
+    run_square(p, &honest);
+    for (size_t i = 0; i < params_find(p, "q.w")->count; i++) CHECK(isfinite(params_find(p, "q.w")->grad[i]));
+    run_square(p, &sly);
+    CHECK_MSG(isnan(params_find(p, "q.w")->grad[0]), "a gradient of %g from a dead buffer", (double)params_find(p, "q.w")->grad[0]);
+    params_free(p);
+}
+
+/* ---- what is refused when a graph is built --------------------------------------------------- */
+
+typedef struct { params *p; graph *g; lithe_error err; } trial;
+
+static trial begin(graph_mode mode, int rows)
+{
+    trial t = { .p = params_new() };
+    t.g = graph_new(kernels_level("ref"), t.p, &(graph_options){ .mode = mode, .capacity = { rows, 2, 0 } });
+    return t;
+}
+
+static void check_refused(trial *t, lithe_status status, const char *text)
+{
+    int given = graph_plan_only(t->g, &t->err);
+    CHECK_MSG(given == (int)status && t->err.status == status, "status %d, not %d: %s", given, (int)status, t->err.text);
+    CHECK_MSG(strstr(t->err.text, text) && !strchr(t->err.text, '\n'), "\"%s\" does not say \"%s\"", t->err.text, text);
+    graph_close(t->g);
+    params_free(t->p);
+}
+
+static tensor *matrix(graph *g, const char *name, int rows, int width)
+{
+    return parameter(g, name, (param_rule){ .rank = 2, .dims = { rows, width }, .init = INIT_NORMAL, .std = 1 });
+}
+
+static void builders_refuse(void)
+{
+    trial t = begin(GRAPH_TRAIN, 8);
+    square_loss(t.g, &no_backward);
+    check_refused(&t, LITHE_ECONFIG, "one_way cannot be trained");
+
+    t = begin(GRAPH_SCORE, 8);
+    square_loss(t.g, &no_backward);
+    CHECK_MSG(!graph_plan_only(t.g, &t.err), "%s", t.err.text);
+    graph_close(t.g);
+    params_free(t.p);
+
+    t = begin(GRAPH_TRAIN, 8);                               /* the first mistake is told, with its scope; later builders do nothing */
+    scope(t.g, "h.3.");
+    tensor *table = matrix(t.g, "table", 23, 8), *x = embedding(t.g, table);
+    x = linear(t.g, x, matrix(t.g, "w", 8, 9), NULL, (linear_options){ .layout = OUT_IN });
+    scope(t.g, "h.4.");
+    x = layer_norm(t.g, activate(t.g, x, ACT_SILU), NULL, NULL, 1e-5);
+    CHECK(!add(t.g, x, x) && !glu(t.g, x, x, ACT_SILU) && !rope(t.g, x, NULL, 2, 1) && !dropout(t.g, x, 0.5) && !rms_norm(t.g, x, NULL, 1e-5));
+    CHECK(!attention(t.g, x, NULL, NULL, (attention_options){ 1, 1, 2, .causal = true }) && !pattention(t.g, x, NULL, NULL, (pattention_options){ 0 }));
+    CHECK(!cross_entropy(t.g, x, table, NULL) && !select_rows(t.g, x) && !add_positions(t.g, x, table) && !matrix(t.g, "late", 2, 2));
+    check_refused(&t, LITHE_ECONFIG, "h.3.linear: the weight takes 9 inputs, its input has 8");
+
+    t = begin(GRAPH_TRAIN, 8);
+    matrix(t.g, "w", 3, 4);
+    matrix(t.g, "w", 4, 3);
+    check_refused(&t, LITHE_ECONFIG, "w: declared twice with different shapes");
+
+    t = begin(GRAPH_TRAIN, 8);
+    x = embedding(t.g, matrix(t.g, "table", 23, 6));
+    attention(t.g, x, NULL, NULL, (attention_options){ 4, 3, 1, .causal = true });
+    check_refused(&t, LITHE_ECONFIG, "3 key/value heads do not divide 4 heads");
+
+    t = begin(GRAPH_TRAIN, 8);                               /* backward writes each input's gradient on its own */
+    x = embedding(t.g, matrix(t.g, "table", 23, 6));
+    linear(t.g, x, matrix(t.g, "w", 6, 6), NULL, (linear_options){ .layout = OUT_IN, .residual = x });
+    check_refused(&t, LITHE_ECONFIG, "linear reads one tensor twice");
+
+    t = begin(GRAPH_TRAIN, 2000000000);
+    square_loss(t.g, &honest);
+    CHECK_MSG(!graph_plan_only(t.g, &t.err), "%s", t.err.text);
+    graph_close(t.g);
+    params_free(t.p);
+
+    t = begin(GRAPH_TRAIN, 8);
+    scope(t.g, "%0200d", 1);
+    check_refused(&t, LITHE_ECONFIG, "scope is too long");
+}
+
+static void a_closed_set_is_closed(void)
+{
+    lithe_error err = { 0 };
+    params *p = square_params();
+    graph *g = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { 4, 1, 0 } });
+    CHECK(!matrix(g, "another", 3, 3));
+    CHECK(graph_plan_only(g, &err) == LITHE_ECONFIG && strstr(err.text, "another: no such parameter"));
+    graph_close(g);
+    params_free(p);
+}
+
+/* ---- parameters ---------------------------------------------------------------------------------- */
+
+static params *declared(const char *const *names, int count, int stride, uint64_t seed)
+{
+    lithe_error err = { 0 };
+    params *p = params_new();
+    for (int i = 0; i < count; i++) {
+        param_rule rule = { .rank = 2, .dims = { 13, 7 }, .init = INIT_NORMAL, .std = 0.02 };
+        CHECK(params_declare(p, names[(i * stride) % count], &rule));
+        CHECK(params_declare(p, names[(i * stride) % count], &rule) == params_find(p, names[(i * stride) % count]));
+    }
+    CHECK(p->count == count && !params_close(p, &err));
+    params_initialize(p, seed);
+    return p;
+}
+
+static void names_are_the_identity(void)
+{
+    static const char *const names[] = { "h.0.w", "h.1.w", "h.10.w", "h.2.w", "ln", "wte" };
+    params *a = declared(names, 6, 1, 7), *b = declared(names, 6, 5, 7), *c = declared(names + 2, 3, 1, 7), *d = declared(names, 6, 1, 8);
+    CHECK(a->arena_count == b->arena_count && !memcmp(a->data, b->data, a->arena_count * sizeof(real)));
+    for (int i = 0; i < a->count; i++) {
+        CHECK(!strcmp(a->items[i]->name, names[i]) && !strcmp(b->items[i]->name, names[i]));
+        CHECK((uintptr_t)a->items[i]->data % 64 == 0);
+        CHECK(memcmp(a->items[i]->data, d->items[i]->data, 91 * sizeof(real)));
+        for (int j = 0; j < i; j++) CHECK(memcmp(a->items[i]->data, a->items[j]->data, 91 * sizeof(real)));
+        const param *other = params_find(c, names[i]);
+        CHECK(!other || !memcmp(a->items[i]->data, other->data, 91 * sizeof(real)));
+    }
+    CHECK(a->items[2]->layer == 10 && a->items[4]->layer == -1 && params_total(a) == 6 * 91);
+    params_free(a);
+    params_free(b);
+    params_free(c);
+    params_free(d);
+}
+
+static void initial_values(void)
+{
+    enum { N = 200000 };
+    lithe_error err = { 0 };
+    params *p = params_new();
+    params_declare(p, "normal", &(param_rule){ .rank = 2, .dims = { N / 100, 100 }, .init = INIT_NORMAL, .std = 0.5 });
+    params_declare(p, "one", &(param_rule){ .rank = 1, .dims = { 33 }, .init = INIT_ONE });
+    params_declare(p, "zero", &(param_rule){ .rank = 1, .dims = { 33 }, .init = INIT_ZERO });
+    params_close(p, &err);
+    params_initialize(p, 1);
+    double sum = 0, squares = 0, fourth = 0;
+    const real *x = params_find(p, "normal")->data;
+    for (int i = 0; i < N; i++) {
+        double v = (double)x[i] / 0.5;
+        sum += v, squares += v * v, fourth += v * v * v * v;
+    }
+    CHECK_MSG(fabs(sum / N) < 0.01 && fabs(squares / N - 1) < 0.02 && fabs(fourth / N - 3) < 0.1, "moments %.4f %.4f %.4f", sum / N, squares / N, fourth / N);
+    for (int i = 0; i < 33; i++) CHECK(params_find(p, "one")->data[i] == 1 && params_find(p, "zero")->data[i] == 0);
+    params_free(p);
+}
+
+static void frozen_parameters_rest(void)
+{
+    small_model m = small_new("gpt2", SMALL_GPT2, 1);
+    small_batch b;
+    results r;
+    size_t bytes = m.p->arena_count * sizeof(real);
+    real *grad = malloc(bytes);
+    small_fill(&b, 23, 2);
+    graph *g = small_graph(&m, GRAPH_TRAIN, false, "ref", &r);
+    small_loss(g, &r, &b);
+    graph_close(g);
+    memcpy(grad, m.p->grad, bytes);
+    for (int i = 0; i < m.p->count; i++) m.p->items[i]->frozen = i % 3 == 0 || !strcmp(m.p->items[i]->name, "wte.weight");
+    for (size_t i = 0; i < m.p->arena_count; i++) m.p->grad[i] = 77;
+    g = small_graph(&m, GRAPH_TRAIN, false, "ref", &r);
+    small_loss(g, &r, &b);
+    for (int i = 0; i < m.p->count; i++) {
+        const param *p = m.p->items[i];
+        bool same = !memcmp(p->grad, grad + (p->data - m.p->data), p->count * sizeof(real)), untouched = true;
+        for (size_t j = 0; j < p->count; j++) untouched &= p->grad[j] == 77;
+        CHECK_MSG(p->frozen ? untouched : same, "%s, %s", p->name, p->frozen ? "frozen, has a gradient" : "has another gradient when others are frozen");
+    }
+    graph_close(g);
+    free(grad);
+    small_free(&m);
+}
+
+/* ---- packed weights ------------------------------------------------------------------------------- */
+
+/* A machine that packs: the plain one with B copied to (K,N) behind two counts. */
+typedef struct { int K, N; real b[]; } fake_pack;
+static int packings, packed_products;
+
+static size_t fake_pack_bytes(compute_type type, int K, int N) { return sizeof(fake_pack) + (size_t)K * (size_t)N * sizeof(real) * (type == COMPUTE_F32 ? 2 : 1); }
+
+static void fake_gemm_pack(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N)
+{
+    fake_pack *p = packed;
+    (void)type;
+    packings++;
+    p->K = K, p->N = N;
+    for (int k = 0; k < K; k++)
+        for (int n = 0; n < N; n++) p->b[k * N + n] = tb ? b[(size_t)n * ldb + (size_t)k] : b[(size_t)k * ldb + (size_t)n];
+}
+
+static void fake_gemm(const gemm_args *a)
+{
+    gemm_args b = *a;
+    const fake_pack *p = a->packed;
+    if (p) {
+        packed_products++;
+        CHECK_MSG(p->K == a->K && p->N == a->N, "a pack of %d x %d for %d x %d", p->K, p->N, a->K, a->N);
+        b.b = p->b, b.ldb = (size_t)p->N, b.tb = false, b.packed = NULL;
+    }
+    kernels_level("ref")->gemm(&b);
+}
+
+static double loss_on(const kernels *k, small_model *m, const small_batch *b, compute_type compute, bool twice)
+{
+    lithe_error err = { 0 };
+    graph *g = graph_new(k, m->p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, 0 }, .compute = compute, .poison = true });
+    results r = arch_build(m->a, m->config, g, WANT_LOSS);
+    CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
+    double loss = small_loss(g, &r, b);
+    if (twice) loss = small_loss(g, &r, b);
+    graph_close(g);
+    return loss;
+}
+
+static void weights_are_packed_when_they_change(void)
+{
+    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "llama", SMALL_LLAMA_TIED }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") } };
+    kernels packing = *kernels_level("ref");
+    packing.gemm_pack_bytes = fake_pack_bytes;
+    packing.gemm_pack = fake_gemm_pack;
+    packing.gemm = fake_gemm;
+    for (int i = 0; i < 4; i++) {
+        small_model m = small_new(configs[i][0], configs[i][1], 6), plain = small_new(configs[i][0], configs[i][1], 6);
+        small_batch b;
+        small_fill(&b, 23, 2);
+        packings = packed_products = 0;
+        double loss = loss_on(&packing, &m, &b, COMPUTE_F32, true), expected = loss_on(kernels_level("ref"), &plain, &b, COMPUTE_F32, true);
+        int once = packings;
+        CHECK_MSG(once > 0 && packed_products > once, "%s: %d packings, %d products", configs[i][0], once, packed_products);
+        CHECK_MSG(!memcmp(&loss, &expected, sizeof loss) && !memcmp(m.p->grad, plain.p->grad, m.p->arena_count * sizeof(real)), "%s: packed weights change the result", configs[i][0]);
+        loss_on(&packing, &m, &b, COMPUTE_F32, true);
+        CHECK_MSG(packings == once, "%s: packed again though nothing changed", configs[i][0]);
+        loss_on(&packing, &m, &b, COMPUTE_BF16, false);              /* packs of another type, of their own */
+        CHECK_MSG(packings == 2 * once, "%s: %d packings of bf16", configs[i][0], packings - once);
+        for (int j = 0; j < m.p->count; j++)
+            for (int side = 0; side < 2; side++) {
+                small_model *x = side ? &m : &plain;
+                for (size_t e = 0; e < x->p->items[j]->count; e++) x->p->items[j]->data[e] *= (real)1.25;
+                x->p->items[j]->version++;
+            }
+        loss = loss_on(&packing, &m, &b, COMPUTE_F32, false), expected = loss_on(kernels_level("ref"), &plain, &b, COMPUTE_F32, false);
+        CHECK_MSG(packings == 3 * once, "%s: %d packings of changed weights", configs[i][0], packings - 2 * once);
+        CHECK_MSG(!memcmp(&loss, &expected, sizeof loss) && !memcmp(m.p->grad, plain.p->grad, m.p->arena_count * sizeof(real)), "%s: stale packs", configs[i][0]);
+        small_free(&m);
+        small_free(&plain);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------- */
+
+/* A head that sees some rows is the head that sees all with weight on those alone. */
+static void selected_rows_alone(void)
+{
+    static const int select[] = { 1, 4, 9, 16 };
+    small_model m = small_new("llama", SMALL_LLAMA, 1);
+    small_batch b;
+    results r;
+    lithe_error err = { 0 };
+    real weight[SMALL_ROWS] = { 0 };
+    int target[4];
+    small_fill(&b, 23, 2);
+    for (int i = 0; i < 4; i++) weight[select[i]] = 1, target[i] = b.target[select[i]];
+    b.b.weight = weight;
+    graph *g = small_graph(&m, GRAPH_TRAIN, false, "ref", &r);
+    double all = small_loss(g, &r, &b), some = 0;
+    graph_close(g);
+    real *grad = malloc(m.p->arena_count * sizeof *grad);
+    memcpy(grad, m.p->grad, m.p->arena_count * sizeof *grad);
+
+    g = graph_new(kernels_level("ref"), m.p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, 6 }, .poison = true });
+    r = arch_build(m.a, m.config, g, WANT_LOSS);
+    CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
+    b.b.select = select, b.b.selected = 4, b.b.target = target, b.b.weight = NULL;
+    graph_run(g, &b.b);
+    for (int i = 0; i < 4; i++) some += (double)r.loss->data[i];
+    some *= (double)b.b.scale;
+    CHECK_MSG(fabs(all - some) <= 1e-6 * all, "%.9g, of selected rows %.9g", all, some);
+    CHECK(relative_error(m.p->grad, grad, m.p->arena_count) <= 1e-6);
+    graph_close(g);
+    free(grad);
+    small_free(&m);
+}
+
+static void empty_sequences_are_nothing(void)
+{
+    small_model m = small_new("gpt2", SMALL_GPT2, 1);
+    small_batch b;
+    results r;
+    small_fill(&b, 23, 2);
+    graph *g = small_graph(&m, GRAPH_TRAIN, false, kernels_default()->name, &r);
+    double loss = small_loss(g, &r, &b);
+    size_t bytes = m.p->arena_count * sizeof(real);
+    real *grad = malloc(bytes);
+    memcpy(grad, m.p->grad, bytes);
+    int start[] = { 0, 9, 9, 10, SMALL_ROWS, SMALL_ROWS };
+    b.b.start = start, b.b.seqs = 5;
+    double again = small_loss(g, &r, &b);
+    CHECK(!memcmp(&loss, &again, sizeof loss) && !memcmp(grad, m.p->grad, bytes));
+    free(grad);
+    graph_close(g);
+    small_free(&m);
+}
+
+const test tests_graph[] = {
+    { "graph.a run allocates nothing", a_run_allocates_nothing },
+    { "graph.a push allocates nothing", a_push_allocates_nothing },
+    { "graph.a wrong mask is caught", a_wrong_mask_is_caught },
+    { "graph.builders refuse", builders_refuse },
+    { "graph.a closed set is closed", a_closed_set_is_closed },
+    { "graph.names are the identity", names_are_the_identity },
+    { "graph.initial values", initial_values },
+    { "graph.frozen parameters rest", frozen_parameters_rest },
+    { "graph.weights are packed when they change", weights_are_packed_when_they_change },
+    { "graph.selected rows alone", selected_rows_alone },
+    { "graph.empty sequences are nothing", empty_sequences_are_nothing },
+    { 0 }
+};
