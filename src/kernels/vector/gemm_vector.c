@@ -18,6 +18,7 @@
 #define NR (2 * VW)
 enum { KC = 256,                                /* a panel of B is 32 or 16 KiB */
        TILE_ROWS = 40 * 14, TILE_COLUMNS = 768, /* most of a task: A's block and the sums stay in the second-level cache */
+       KC_FEW = 64,
        SMALL_COLUMNS = 64, FEW_ROWS = 4 * MR,
        A_PANELS = TILE_ROWS / MR + 1,           /* packed, of KC columns each */
        ALONG = 8 };
@@ -175,13 +176,13 @@ INLINE void fetch_b(errand *e, const gemm_args *g, int i, int blocks, int n, int
 }
 
 /* Where a task keeps its things: a panel of B, packed rows of A, and sums. */
-typedef struct { int m, rows, n, columns; float *a, *b, *sums; } tile;
+typedef struct { int m, rows, n, columns, kc; float *a, *b, *sums; } tile;
+
+static int block_of(const gemm_args *g, const tile *t, int k) { return smaller(t->kc, g->K - k); }
 
 /* One meeting of a panel of B with the rows of a task, and the panel after it (columns n2 .., none when n2 is at
  * the task's end). */
 typedef struct { int n, k, n2, k2; const float *a; float *sums; } meeting;
-
-static int block_of(const gemm_args *g, int k) { return smaller(KC, g->K - k); }
 
 /* The panel is b, `stride` floats from one k to the next. */
 static void multiply_panel(const gemm_args *g, const tile *t, const meeting *at, const float *b, size_t stride)
@@ -189,13 +190,13 @@ static void multiply_panel(const gemm_args *g, const tile *t, const meeting *at,
     static const float zeros[MR * NR];
     const float *a = at->a;
     float *sums = at->sums;
-    int end = t->n + t->columns, width = smaller(NR, end - at->n), kc = block_of(g, at->k), blocks = cuts(t->rows, MR);
+    int end = t->n + t->columns, width = smaller(NR, end - at->n), kc = block_of(g, t, at->k), blocks = cuts(t->rows, MR);
     bool last = at->k + kc >= g->K;
     for (int i = 0; i < t->rows; i += MR, sums += MR * NR, a += panel_size(kc)) {
         int height = smaller(MR, t->rows - i), m = t->m + i;
         errand e = { .c = sums, .c_stride = NR };
         if (last) e.c = g->c + (size_t)m * g->ldc + (size_t)at->n, e.c_stride = g->ldc;
-        fetch_b(&e, g, i / MR, blocks, at->n2, end, at->k2, block_of(g, at->k2));
+        fetch_b(&e, g, i / MR, blocks, at->n2, end, at->k2, block_of(g, t, at->k2));
         multiply(height, kc, a, b, stride, at->k ? sums : zeros, sums, &e);
         if (last) finish_block(g, sums, NR, m, at->n, height, width);
     }
@@ -208,7 +209,7 @@ static void meet(const gemm_args *g, const tile *t, const meeting *at)
         multiply_panel(g, t, at, g->b + (size_t)at->k * g->ldb + (size_t)at->n, g->ldb);
         return;
     }
-    pack_b(g, t->b, at->n, width, at->k, block_of(g, at->k));
+    pack_b(g, t->b, at->n, width, at->k, block_of(g, t, at->k));
     multiply_panel(g, t, at, t->b, NR);
 }
 
@@ -216,9 +217,9 @@ static void meet(const gemm_args *g, const tile *t, const meeting *at)
 static void by_blocks(const gemm_args *g, const tile *t)
 {
     size_t strip = (size_t)(cuts(t->rows, MR)) * (MR * NR);
-    for (int k = 0; k == 0 || k < g->K; k += KC) {
+    for (int k = 0; k == 0 || k < g->K; k += t->kc) {
         meeting at = { .n = t->n, .k = k, .k2 = k, .a = t->a, .sums = t->sums };
-        pack_a(g, t->a, t->m, t->rows, k, block_of(g, k));
+        pack_a(g, t->a, t->m, t->rows, k, block_of(g, t, k));
         for (; at.n < t->n + t->columns; at.n += NR, at.sums += strip) {
             at.n2 = at.n + NR;
             meet(g, t, &at);
@@ -229,11 +230,11 @@ static void by_blocks(const gemm_args *g, const tile *t)
 /* Few rows, whose whole A is packed: B is read in its own order, each panel from end to end. */
 static void by_panels(const gemm_args *g, const tile *t)
 {
-    size_t block = (size_t)(cuts(t->rows, MR)) * panel_size(KC);
-    for (int k = 0; k < g->K; k += KC) pack_a(g, t->a + (size_t)(k / KC) * block, t->m, t->rows, k, block_of(g, k));
+    size_t block = (size_t)(cuts(t->rows, MR)) * panel_size(t->kc);
+    for (int k = 0; k < g->K; k += t->kc) pack_a(g, t->a + (size_t)(k / t->kc) * block, t->m, t->rows, k, block_of(g, t, k));
     for (int n = t->n; n < t->n + t->columns; n += NR)
-        for (int k = 0; k == 0 || k < g->K; k += KC) {
-            meeting at = { .n = n, .k = k, .n2 = n, .k2 = k + KC, .a = t->a + (size_t)(k / KC) * block, .sums = t->sums };
+        for (int k = 0; k == 0 || k < g->K; k += t->kc) {
+            meeting at = { .n = n, .k = k, .n2 = n, .k2 = k + t->kc, .a = t->a + (size_t)(k / t->kc) * block, .sums = t->sums };
             if (at.k2 >= g->K) at.n2 += NR, at.k2 = 0;
             meet(g, t, &at);
         }
@@ -247,15 +248,20 @@ static void gemm_tile(void *context, int task)
     t.a = t.b + NR * KC, t.sums = t.a + A_PANELS * panel_size(KC);
     share(g->M, MR, of->tiles_m, task % of->tiles_m, &t.m, &t.rows);
     share(g->N, NR, of->tiles_n, task / of->tiles_m, &t.n, &t.columns);
-    if ((long long)cuts(t.rows, MR) * cuts(g->K, KC) <= A_PANELS) by_panels(g, &t);
-    else by_blocks(g, &t);
+    t.kc = KC_FEW;
+    if (t.rows <= FEW_ROWS && (size_t)cuts(t.rows, MR) * (size_t)cuts(g->K, KC_FEW) * panel_size(KC_FEW) <= A_PANELS * panel_size(KC)) {
+        by_panels(g, &t);
+        return;
+    }
+    t.kc = KC;
+    by_blocks(g, &t);
 }
 
-/* Tiles differ in size by a panel at most, and when they are few, each thread gets as many.  With few rows there is
- * little to pack twice, and narrow tiles spread the reading of B. */
+/* Tiles differ in size by a panel at most, and when they are few, each thread gets as many.  Few rows of A may well
+ * be packed once per tile, but not for a tile that is narrower than they are many. */
 static grid cut(const gemm_args *g)
 {
-    int threads = threads_count(), widest = g->M <= FEW_ROWS ? g->N / (4 * threads) : g->M;
+    int threads = threads_count(), widest = g->N / (4 * threads) > g->M ? g->N / (4 * threads) : g->M;
     widest = widest > TILE_COLUMNS ? TILE_COLUMNS : widest < SMALL_COLUMNS ? SMALL_COLUMNS : widest;
     grid t = { g, cuts(g->M, TILE_ROWS), cuts(g->N, widest) };
     while (t.tiles_m * t.tiles_n % threads && t.tiles_m * t.tiles_n < 8 * threads && t.tiles_n < cuts(g->N, NR)) t.tiles_n++;
