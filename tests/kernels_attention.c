@@ -124,12 +124,16 @@ static void plain_attention(const batch *b, const results *y)
 
 /* ---- the tests --------------------------------------------------------------------------- */
 
+/* Scratch may hold anything, NaN too. */
+static void spoil_scratch(void) { memset(thread_scratch(), 0xff, THREAD_SCRATCH_BYTES / 8); }
+
 static const int head_dims[] = { 64, 1, 7, 16, 20, 33, 80, 128, 256 };
 
 static void check_forward(const kernels *k, batch *b)
 {
     results want = { .o = expected(b, O, b->a.o, false), .lse = doubles(NULL, (size_t)(b->rows * b->a.heads)) };
     plain_attention(b, &want);
+    spoil_scratch();
     k->attention(&b->a);
     expect("attention", b->a.o, want.o, size_of(b, O), TOLERANCE);
     expect("attention, lse", b->a.lse, want.lse, (size_t)(b->rows * b->a.heads), TOLERANCE);
@@ -162,6 +166,7 @@ static void check_gradient(const kernels *k, batch *b, bool add_dq, bool add_dk,
     results want = { .o = expected(b, O, a->o, false), .lse = doubles(NULL, (size_t)(b->rows * a->heads)),
                      .dq = expected(b, Q, a->dq, add_dq), .dk = expected(b, K, a->dk, add_dk), .dv = expected(b, V, a->dv, add_dv) };
     plain_attention(b, &want);
+    spoil_scratch();
     k->attention_backward(a);
     expect("attention_backward, dq", a->dq, want.dq, size_of(b, Q), TOLERANCE);
     expect("attention_backward, dk", a->dk, want.dk, size_of(b, K), TOLERANCE);
@@ -216,6 +221,7 @@ void attention_decoding(const kernels *k)
             one->q += (size_t)(length + at) * one->q_stride;
             one->o = result(&d, O, false);
             one->lse = blank((size_t)(step * one->heads));
+            spoil_scratch();
             k->attention(one);
             for (int r = 0; r < step; r++)
                 expect_same("a decoded query", one->o + (size_t)r * one->o_stride, full + (size_t)(length + at + r) * a->o_stride, (size_t)b.widths[O]);

@@ -40,6 +40,9 @@ double plain_slope(activation act, double x);
 #define EACH_ACT(act) for (activation act = ACT_NONE; act < ACT_COUNT; act++)
 #define EACH_FLAG(flag) for (int flag = 0; flag < 2; flag++)
 
+void norms(const kernels *k);
+void theta(const kernels *k);
+void theta_identities(const kernels *k);
 void attention_forward(const kernels *k);
 void attention_gradient(const kernels *k);
 void attention_decoding(const kernels *k);
