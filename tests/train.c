@@ -572,7 +572,7 @@ static bool child_ends(const char *name, const lithe_train_options *o, unsigned 
         fflush(stdout);
         _exit(err.status ? 1 : 0);
     }
-    struct timespec pause = { 0, 1000 * (long)microseconds };
+    struct timespec pause = { microseconds / 1000000, 1000 * (long)(microseconds % 1000000) };
     int status;
     nanosleep(&pause, NULL);
     kill(child, SIGKILL);
@@ -600,7 +600,7 @@ static void killed_and_resumed(void)
         char name[24];
         int kills = 0;
         snprintf(name, sizeof name, "broken%d", round);
-        while (!child_ends(name, &o, (unsigned)(5000 + random_u64(11, draw++) % 250000)) && kills < 200) kills++;
+        while (!child_ends(name, &o, (unsigned)(5000 + random_u64(11, draw++) % (250000 + 20000 * (uint64_t)kills))) && kills < 200) kills++;
         CHECK_MSG(kills < 200, "never ended");
         CHECK(same_checkpoint(in_dir("unbroken"), in_dir(name), 30));
         CHECK(!hidden_left(in_dir(name)));
