@@ -37,7 +37,6 @@ _Static_assert((ROWS + PANEL) * K_WHOLE * sizeof(uint16_t) + ROWS * PANEL * size
 typedef struct {
     const gemm_args *g;
     const uint16_t *b;                          /* packed panels, or NULL: each task packs */
-    uint16_t *shared;
     int tiles_m, tiles_n;
 } job;
 
@@ -257,18 +256,27 @@ static void multiply_part(void *context, int task)
     _tile_release();
 }
 
+/* Rows are shared out first, since a task packs its own; when they are few, columns. */
+static void cut(job *j)
+{
+    const gemm_args *g = j->g;
+    int threads = threads_count(), widest = g->K > K_WHOLE ? columns_between_chunks() : WIDE;
+    j->tiles_m = cuts(g->M, ROWS);
+    if (j->tiles_m < threads && g->M / threads >= 2 * PANEL) j->tiles_m = threads;
+    if (j->tiles_m < threads) widest = least(widest, cuts(g->N, g->M <= PANEL ? 4 * threads : threads));
+    j->tiles_n = cuts(g->N, widest < 2 * PANEL ? 2 * PANEL : widest);
+    while (j->tiles_m * j->tiles_n % threads && j->tiles_m * j->tiles_n < 8 * threads && j->tiles_n < cuts(g->N, PANEL)) j->tiles_n++;
+}
+
 static void gemm_bf16(const gemm_args *g)
 {
-    int threads = threads_count();
     job j = { .g = g, .b = g->packed };
     if (!j.b && packed_bytes(g->K, g->N) <= SHARED_BYTES) {
         uint16_t *shared = thread_scratch();
         gemm_pack_amx(shared, COMPUTE_BF16, g->b, g->ldb, g->tb, g->K, g->N);
         j.b = shared;
     }
-    j.tiles_m = cuts(g->M, ROWS);
-    j.tiles_n = cuts(g->N, g->K > K_WHOLE ? columns_between_chunks() : WIDE);
-    while (j.tiles_m * j.tiles_n % threads && j.tiles_m * j.tiles_n < 8 * threads && j.tiles_n < cuts(g->N, PANEL)) j.tiles_n++;
+    cut(&j);
     parallel_for(j.tiles_m * j.tiles_n, multiply_part, &j);
 }
 
