@@ -710,39 +710,52 @@ static void damage_is_noticed(void)
     CHECK_MSG(strstr(err.text, "none of its"), "%s", err.text);
 }
 
+/* What a file may grow to: the disk is full for whatever is larger. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit l;
+    getrlimit(RLIMIT_FSIZE, &l);
+    l.rlim_cur = bytes;
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(!setrlimit(RLIMIT_FSIZE, &l));
+}
+
+/* The log, the model, the moments do not fit: one line, and the last checkpoint goes on to the same end. */
 static void full_disk(void)
 {
+    static const struct { rlim_t bytes; const char *names; } limits[] = {
+        { 2500, "log.jsonl" }, { 50000, "ckpt-15/model.safetensors" }, { 250000, "ckpt-15/optimizer.safetensors" } };
     lithe_train_options o = small_run;
     o.save_every = 5;
-    fixture f = begin("run", tiny, &o);
-    lithe_event e = { 0 };
-    while (e.step < 12 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
-    struct rlimit before, small = { 0 };
-    getrlimit(RLIMIT_FSIZE, &before);
-    signal(SIGXFSZ, SIG_IGN);
-    small = (struct rlimit){ 50000, before.rlim_max };
-    setrlimit(RLIMIT_FSIZE, &small);
-    while (lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
-    setrlimit(RLIMIT_FSIZE, &before);
-    CHECK_MSG(f.err.status && strstr(f.err.text, "ckpt-15"), "%s", f.err.text);
-    CHECK(!path_exists(in_dir("run/ckpt-15")) && !hidden_left(in_dir("run")));
-    close_fixture(&f);
-    lithe_error err = { 0 };
-    lithe_trainer *t = lithe_trainer_resume(in_dir("run"), NULL, &err);
-    CHECK(t && lithe_trainer_next(t, &e, &err) == 1 && e.step == 11);
-    run_out(t, &err);
-    CHECK_MSG(!err.status, "%s", err.text);
-    lithe_trainer_close(t);
-    signal(SIGXFSZ, SIG_IGN);
-    setrlimit(RLIMIT_FSIZE, &small);
-    f = (fixture){ 0 };
+    whole_run("unbroken", tiny, &o);
+    for (int i = 0; i < 3; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "full%d", i);
+        fixture f = begin(name, tiny, &o);
+        lithe_event e = { 0 };
+        while (e.step < 12 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
+        limit_files(limits[i].bytes);
+        while (lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
+        limit_files(RLIM_INFINITY);
+        CHECK_MSG(f.err.status && strstr(f.err.text, limits[i].names) && !strchr(f.err.text, '\n'), "%s", f.err.text);
+        CHECK(!hidden_left(in_dir(name)));
+        close_fixture(&f);
+        lithe_error err = { 0 };
+        lithe_trainer *t = lithe_trainer_resume(in_dir(name), NULL, &err);
+        CHECK(t && lithe_trainer_next(t, &e, &err) == 1 && e.step == 11);
+        run_out(t, &err);
+        lithe_trainer_close(t);
+        CHECK_MSG(!err.status && same_checkpoint(in_dir("unbroken"), in_dir(name), 20), "%s", err.text);
+    }
     const char *path = text_file();
+    fixture f = { 0 };
     f.tokens = lithe_tokenizer_open("bytes", &f.err);
     f.data = lithe_dataset_open(&path, 1, in_dir("new.data"), f.tokens, NULL, &f.err);
     f.model = lithe_model_new("gpt2", tiny, 1, &f.err);
+    limit_files(50000);
     CHECK(!f.err.status && !lithe_trainer_open(f.model, f.data, f.tokens, &o, in_dir("new"), &f.err) && f.err.status);
-    setrlimit(RLIMIT_FSIZE, &before);
-    CHECK(!path_exists(in_dir("new")));
+    limit_files(RLIM_INFINITY);
+    CHECK(!path_exists(in_dir("new")) && !hidden_left(test_dir()));
     close_fixture(&f);
 }
 
