@@ -99,7 +99,7 @@ double max_difference(const float *a, const float *b, size_t n)
     double worst = 0;
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= worst)) worst = d;
+        if (!(d <= worst) && !isnan(worst)) worst = d;
     }
     return worst;
 }

@@ -124,7 +124,7 @@ tensor *state(graph *g, const char *name, int rows, int width);
 /* For op builders only. */
 bool    require(graph *g, bool condition, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool    graph_ok(const graph *g);                /* false: the builder returns NULL at once */
-node   *append(graph *g, const op *op, tensor *const *in, int inputs);
+node   *append(graph *g, const op *op, tensor *const *in, int inputs);       /* in training graphs no tensor twice: each input's gradient is written on its own */
 tensor *output(node *n, int i, row_space space, int rows, int width);
 tensor *save(node *n, int i, row_space space, int width);
 void    workspace(node *n, int rows, int width);

@@ -30,7 +30,34 @@ size_t showable(const char *text, size_t n, const char *const *stop, int stops, 
                 break;
             }
     }
-    return *stopped < safe ? *stopped : safe;
+    return *stopped != SIZE_MAX ? *stopped : safe;
+}
+
+/* Bytes of the well-formed UTF-8 sequence at the beginning of text (Unicode, table 3-7), 0 when there is none. */
+static size_t well_formed(const unsigned char *text, size_t n)
+{
+    unsigned char c = text[0], low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (length > n) return 0;
+    for (size_t i = 1; i < length; i++) {
+        if (text[i] < low || text[i] > high) return 0;
+        low = 0x80, high = 0xbf;
+    }
+    return length;
+}
+
+typedef int listener(void *context, const char *text, size_t n);
+
+/* Bytes that are no UTF-8, which a model of bytes may well choose, become U+FFFD. */
+static int hand_over(listener *give, void *context, const char *text, size_t n)
+{
+    for (size_t first = 0, at = 0; give && first < n; first = at) {
+        size_t length;
+        while (at < n && (length = well_formed((const unsigned char *)text + at, n - at))) at += length;
+        if (at > first && give(context, text + first, at - first)) return 1;
+        if (at < n && (at++, give(context, "\xef\xbf\xbd", 3))) return 1;
+    }
+    return 0;
 }
 
 typedef struct { char *text; size_t count, capacity; } held;
@@ -74,14 +101,14 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
         if ((status = add_piece(&h, t, before, id))) { fail(err, status, "not enough memory for the text"); break; }
         before = id;
         size_t stopped, show = showable(h.text, h.count, o->stop, o->stops, &stopped);
-        if (show && give && give(context, h.text, show)) { told = true; h.count = 0; *reason = "told"; break; }
+        if (hand_over(give, context, h.text, show)) { told = true; h.count = 0; *reason = "told"; break; }
         memmove(h.text, h.text + show, h.count - show);
         h.count -= show;
         if (stopped != SIZE_MAX) { *reason = "stop"; h.count = 0; break; }
         lithe_error full = { 0 };
         if (lithe_session_push(s, id, &full) == LITHE_EFULL) { *reason = "full"; ended = true; }
     }
-    if (!status && !told && h.count && give) give(context, h.text, h.count);         /* what was held back for a stop string that did not come */
+    if (!status && !told) hand_over(give, context, h.text, h.count);         /* what was held back for a stop string that did not come */
     free(h.text);
     return status;
 }

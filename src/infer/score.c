@@ -141,8 +141,8 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
         if (!(status = lithe_logits(a, ids + first, rows, x, err))) status = lithe_logits(b, ids + first, rows, y, err);
         for (size_t i = 0; !status && i < rows * vocab; i++) {
             double difference = fabs((double)x[i] - (double)y[i]), size = fabs((double)x[i]);
-            if (!(difference <= report->max_difference)) report->max_difference = difference;
-            if (!(size <= report->max_logit)) report->max_logit = size;
+            if (!(difference <= report->max_difference) && !isnan(report->max_difference)) report->max_difference = difference;
+            if (!(size <= report->max_logit) && !isnan(report->max_logit)) report->max_logit = size;
         }
     }
     free(x);

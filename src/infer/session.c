@@ -37,13 +37,15 @@ static int allocate_states(lithe_session *s, lithe_error *err)
     s->state_count = graph_states(g, &states);
     s->states = xalloc((size_t)s->state_count + 1, sizeof *s->states);
     s->state_bytes = xalloc((size_t)s->state_count + 1, sizeof *s->state_bytes);
-    for (int i = 0; s->states && s->state_bytes && i < s->state_count; i++) {
+    bool complete = s->states && s->state_bytes;
+    for (int i = 0; complete && i < s->state_count; i++) {
         size_t bytes;
-        if (!size_mul((size_t)states[i]->rows, (size_t)states[i]->width, &bytes) || !size_mul(bytes, sizeof(real), &bytes)) break;
+        complete = size_mul((size_t)states[i]->rows, (size_t)states[i]->width, &bytes) && size_mul(bytes, sizeof(real), &bytes);
+        if (!complete) break;
         s->states[i] = big_alloc(bytes);
         s->state_bytes[i] = bytes;
+        complete = s->states[i] != NULL;
     }
-    bool complete = s->states && s->state_bytes && (!s->state_count || s->states[s->state_count - 1]);
     graph_close(g);
     return complete ? 0 : fail(err, LITHE_ENOMEM, "not enough memory for a context of %d tokens: ask for a shorter one", s->context);
 }
@@ -116,7 +118,7 @@ int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_err
     while (common < n && common < s->length && s->ids[common] == ids[common]) common++;
     if (common == n && n && !(s->ready && s->length == n)) common--;       /* the logits after the last one are wanted */
     s->length = common;
-    s->ready = s->ready && common == n;
+    s->ready = s->ready && n && common == n;
     if (n > common) memcpy(s->ids + common, ids + common, (n - common) * sizeof *ids);
     while (s->length < n) advance(s, n - s->length < CHUNK ? (int)(n - s->length) : CHUNK);
     return 0;

@@ -1,0 +1,14 @@
+/* The parts of the list in infer.c that have a file of their own. */
+#ifndef TEST_INFER_TESTS_H
+#define TEST_INFER_TESTS_H
+
+void what_may_be_shown(void);               /* infer_text.c */
+void text_streams(void);
+void stop_strings(void);
+void ends_of_text(void);
+void scores_in_windows(void);               /* infer_score.c */
+void scoring_refuses(void);
+void two_models_compared(void);
+void logits_in_a_file(void);
+
+#endif

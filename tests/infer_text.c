@@ -1,0 +1,191 @@
+/* Text that streams, from models with a script: at position p the largest logit
+ * is that of the p-th token, whatever was read. */
+#include "infer/infer.h"
+#include "infer_tests.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { PLACES = 64 };
+
+/* GPT-2 with all parameters zero but the position table, which is one-hot, the final norm, and a head that
+ * maps place p to the p-th byte of the script. */
+static lithe_model *scripted(const int32_t *script, size_t n, int vocab)
+{
+    char config[400];
+    lithe_error err = { 0 };
+    snprintf(config, sizeof config, "{\"vocab_size\":%d,\"n_positions\":%d,\"n_embd\":%d,\"n_layer\":1,\"n_head\":1,\"tie_word_embeddings\":false}", vocab, PLACES, PLACES);
+    lithe_model *m = lithe_model_new("gpt2", config, 0, &err);
+    if (!m) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
+    memset(m->params->data, 0, m->params->arena_count * sizeof(real));
+    for (int i = 0; i < PLACES; i++) {
+        params_find(m->params, "ln_f.weight")->data[i] = 1;
+        params_find(m->params, "wpe.weight")->data[i * PLACES + i] = 1;
+    }
+    for (size_t p = 0; p < n; p++) params_find(m->params, "lm_head.weight")->data[(size_t)script[p] * PLACES + p] = 1;
+    return m;
+}
+
+typedef struct { char text[512]; size_t length; int gives, stop_after; bool whole; } heard;
+
+static bool is_utf8(const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; ) {
+        unsigned char c = (unsigned char)text[i];
+        size_t length = c < 0x80 ? 1 : (c & 0xe0) == 0xc0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : (c & 0xf8) == 0xf0 ? 4 : 0;
+        if (!length || i + length > n) return false;
+        for (size_t j = 1; j < length; j++)
+            if (((unsigned char)text[i + j] & 0xc0) != 0x80) return false;
+        i += length;
+    }
+    return true;
+}
+
+static int hear(void *context, const char *text, size_t n)
+{
+    heard *h = context;
+    h->whole &= n > 0 && is_utf8(text, n);
+    if (h->length + n < sizeof h->text) memcpy(h->text + h->length, text, n);
+    h->length += n;
+    return ++h->gives == h->stop_after;
+}
+
+/* Continues the first byte of `script` with the rest of it: what is heard, and why it ended. */
+static const char *continued(heard *h, const char *script, lithe_generation o)
+{
+    lithe_error err = { 0 };
+    int32_t ids[PLACES] = { 0 };
+    size_t n = strlen(script);
+    const char *reason = "";
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    for (size_t i = 0; i < n; i++) ids[i] = (unsigned char)script[i];
+    lithe_model *m = scripted(ids + 1, n - 1, 256);
+    lithe_session *s = lithe_session_open(m, 0, &err);
+    *h = (heard){ .whole = true, .stop_after = h->stop_after };
+    if (!o.max_tokens) o.max_tokens = (int)n - 1;
+    CHECK_MSG(!lithe_generate(s, t, ids, 1, &o, hear, h, &reason, &err), "%s", err.text);
+    CHECK_MSG(h->whole, "of \"%s\" a listener got less than whole characters", script);
+    lithe_session_close(s);
+    lithe_model_close(m);
+    lithe_tokenizer_close(t);
+    return reason;
+}
+
+static bool is(const heard *h, const char *text) { return h->length == strlen(text) && !memcmp(h->text, text, h->length); }
+
+static void check_heard(const char *script, lithe_generation o, const char *text, const char *reason)
+{
+    heard h = { 0 };
+    const char *found = continued(&h, script, o);
+    CHECK_MSG(is(&h, text), "\"%s\" is heard as \"%.*s\", not \"%s\"", script, (int)h.length, h.text, text);
+    CHECK_MSG(!strcmp(found, reason), "\"%s\" ends by %s, not %s", script, found, reason);
+}
+
+#define FFFD "\xef\xbf\xbd"
+
+void text_streams(void)
+{
+    heard h = { 0 };
+    const char *reason = continued(&h, "_a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z", (lithe_generation){ 0 });
+    CHECK(is(&h, "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z") && !strcmp(reason, "length"));
+    CHECK_MSG(h.gives == 5, "%d pieces of 5 characters", h.gives);
+    check_heard("_\xe2\x82\xac\xe2\x82\xac", (lithe_generation){ .max_tokens = 5 }, "\xe2\x82\xac" FFFD FFFD, "length");   /* cut off */
+    check_heard("_a\x80\xc3z\xff\xf4\x90\x80\x80!", (lithe_generation){ 0 }, "a" FFFD FFFD "z" FFFD FFFD FFFD FFFD FFFD "!", "length");
+    check_heard("_\xe0\x80\xaf\xed\xa0\x80\xc0\xaf.", (lithe_generation){ 0 }, FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD ".", "length");  /* overlong, surrogate */
+}
+
+void what_may_be_shown(void)
+{
+    static const struct { const char *text; const char *stop[2]; size_t show, stopped; } cases[] = {
+        { "abc", { NULL }, 3, SIZE_MAX }, { "", { NULL }, 0, SIZE_MAX }, { "ab", { "" }, 2, SIZE_MAX },
+        { "ab\xc3", { NULL }, 2, SIZE_MAX }, { "ab\xe2\x82", { NULL }, 2, SIZE_MAX }, { "ab\xf0\x9f\x98", { NULL }, 2, SIZE_MAX }, { "ab\xe2\x82\xac", { NULL }, 5, SIZE_MAX },
+        { "abEN", { "END" }, 2, SIZE_MAX }, { "abEND", { "END" }, 2, 2 }, { "abENDEN", { "END" }, 2, 2 }, { "ENEN", { "END" }, 2, SIZE_MAX },
+        { "aab", { "abc", "b" }, 2, 2 }, { "xaba", { "abab" }, 1, SIZE_MAX }, { "xab", { "bz", "abq" }, 1, SIZE_MAX }, { "END", { "END", "E" }, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t stopped, stops = 0;
+        while (stops < 2 && cases[i].stop[stops]) stops++;
+        size_t show = showable(cases[i].text, strlen(cases[i].text), cases[i].stop, (int)stops, &stopped);
+        CHECK_MSG(show == cases[i].show && stopped == cases[i].stopped, "\"%s\": %zd shown, stop at %zd", cases[i].text, show, stopped);
+    }
+}
+
+void stop_strings(void)
+{
+    const char *end[] = { "END" }, *two[] = { "abc", "b" }, *euro[] = { "\xe2\x82\xac" }, *empty[] = { "" };
+    check_heard("_hello END more", (lithe_generation){ .stop = end, .stops = 1 }, "hello ", "stop");
+    check_heard("_hEllo EN dEND more", (lithe_generation){ .stop = end, .stops = 1 }, "hEllo EN d", "stop");
+    check_heard("_hello EN", (lithe_generation){ .stop = end, .stops = 1 }, "hello EN", "length");        /* held back, then told */
+    check_heard("_ENENEND", (lithe_generation){ .stop = end, .stops = 1 }, "ENEN", "stop");
+    check_heard("_xabc", (lithe_generation){ .stop = two, .stops = 2 }, "xa", "stop");
+    check_heard("_5\xe2\x82\xac!", (lithe_generation){ .stop = euro, .stops = 1 }, "5", "stop");
+    check_heard("_5\xe2\x82\xa1!", (lithe_generation){ .stop = euro, .stops = 1 }, "5\xe2\x82\xa1!", "length");
+    check_heard("_abc", (lithe_generation){ .stop = empty, .stops = 1 }, "abc", "length");
+    check_heard("_END", (lithe_generation){ .stop = end, .stops = 1 }, "", "stop");
+}
+
+/* ---- how it ends ------------------------------------------------------------------------- */
+
+static void check_eos(void)
+{
+    const char *text = "aabbaabbaacc ddcc aabb";
+    lithe_error err = { 0 };
+    lithe_tokenizer *t = lithe_tokenizer_train(text, strlen(text), 260, &err);
+    CHECK_MSG(t, "%s", err.text);
+    int32_t eos = lithe_tokenizer_eos(t), ids[PLACES];
+    size_t n = lithe_encode(t, "xyz", 3, 0, ids, PLACES);
+    CHECK(n == 3 && eos >= 0);
+    int32_t script[] = { ids[0], ids[1], eos, ids[2], ids[2] };
+    lithe_model *m = scripted(script, 5, lithe_tokenizer_vocab(t));
+    for (int ignore = 0; ignore < 2; ignore++) {
+        lithe_session *s = lithe_session_open(m, 0, &err);
+        heard h = { .whole = true };
+        const char *reason = "";
+        lithe_generation o = { .max_tokens = 5, .ignore_eos = ignore };
+        CHECK_MSG(!lithe_generate(s, t, ids, 1, &o, hear, &h, &reason, &err), "%s", err.text);
+        CHECK_MSG(!strcmp(reason, ignore ? "length" : "eos"), "%s", reason);
+        CHECK_MSG(h.length >= 2 && !memcmp(h.text, "xy", 2) && (ignore ? h.length >= 4 && !memcmp(h.text + h.length - 2, "zz", 2) : h.length == 2), "%.*s", (int)h.length, h.text);
+        CHECK_MSG(lithe_session_length(s) == (ignore ? 6 : 3), "the session stands after %zu", lithe_session_length(s));
+        lithe_session_close(s);
+    }
+    lithe_model_close(m);
+    lithe_tokenizer_close(t);
+}
+
+static void check_full(void)
+{
+    lithe_error err = { 0 };
+    int32_t script[PLACES], prompt[PLACES + 1];
+    for (int i = 0; i < PLACES; i++) script[i] = prompt[i] = 'a' + i % 26;
+    prompt[PLACES] = 'a';
+    lithe_model *m = scripted(script, PLACES, 256);
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    lithe_session *s = lithe_session_open(m, 20, &err);
+    heard h = { .whole = true };
+    const char *reason = "";
+    CHECK(!lithe_generate(s, t, prompt, 5, &(lithe_generation){ 0 }, hear, &h, &reason, &err));      /* no limit but the context */
+    CHECK_MSG(!strcmp(reason, "full") && h.length == 16 && lithe_session_length(s) == 20, "%s after %zu", reason, h.length);
+    CHECK(!memcmp(h.text, "efghijklmnopqrst", 16));
+    CHECK(lithe_generate(s, t, prompt, 21, &(lithe_generation){ 0 }, hear, &h, &reason, &err) == LITHE_EFULL && strstr(err.text, "21") && strstr(err.text, "20"));
+    err = (lithe_error){ 0 };
+    CHECK(lithe_generate(s, t, prompt, 0, &(lithe_generation){ 0 }, hear, &h, &reason, &err) == LITHE_EINVAL && err.text[0]);
+    err = (lithe_error){ 0 };
+    CHECK(lithe_generate(NULL, t, prompt, 1, &(lithe_generation){ 0 }, hear, &h, NULL, &err) && lithe_generate(s, NULL, prompt, 1, &(lithe_generation){ 0 }, hear, &h, NULL, &err));
+    CHECK(!lithe_generate(s, t, prompt, 20, &(lithe_generation){ .max_tokens = 5 }, NULL, NULL, NULL, &err));
+    lithe_session_close(s);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
+void ends_of_text(void)
+{
+    check_eos();
+    check_full();
+    check_heard("_hello", (lithe_generation){ .max_tokens = 2 }, "he", "length");
+    heard h = { .stop_after = 3 };
+    const char *reason = continued(&h, "_hello", (lithe_generation){ 0 });
+    CHECK_MSG(is(&h, "hel") && !strcmp(reason, "told"), "\"%.*s\", %s", (int)h.length, h.text, reason);
+    h = (heard){ .stop_after = 2 };
+    reason = continued(&h, "_a\xff.", (lithe_generation){ 0 });
+    CHECK_MSG(is(&h, "a" FFFD) && !strcmp(reason, "told"), "\"%.*s\", %s", (int)h.length, h.text, reason);
+}
