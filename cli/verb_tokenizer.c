@@ -1,7 +1,6 @@
 /* lithe tokenize, detokenize, train-tokenizer: text and token ids. */
 #include "inputs.h"
 #include "output.h"
-#include "sources.h"
 #include "verbs.h"
 #include <stdlib.h>
 
@@ -92,24 +91,9 @@ static const option training_options[] = {
     { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "tokens in the vocabulary: 256 bytes, merges, <|endoftext|>", .least = 257, .most = 1 << 24,
       .also = "vocab-size,size" },
     { "out", 'o', FILENAME(training_settings, out), "FILE", .help = "the tokenizer.json to write", .also = "output" },
-    { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "learn from at most this much text, of each file the same share", .least = 1 },
+    { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "learn from at most this much text", .least = 1 },
     { 0 }
 };
-
-static char *training_text(const arguments *a, double limit, size_t *size, lithe_error *err)
-{
-    sources files;
-    char *text = NULL;
-    int status = sources_find(&files, a->operands, a->count, err);
-    if (!status && files.standard_input && a->count > 1) wrong(err, LITHE_EINVAL, "standard input and files together: name one or the other");
-    else if (!status && files.standard_input) text = read_text("-", size, err);
-    else if (!status && files.any_packed)
-        wrong(err, LITHE_EINVAL, "packed text cannot be sampled here; unpack it: zcat FILE.gz | lithe train-tokenizer - ...");
-    else if (!status) text = sources_text(&files, limit, size, err);
-    if (text && !*size) wrong(err, LITHE_EFORMAT, "%s: holds no text", a->operands[0]);
-    sources_free(&files);
-    return text;
-}
 
 static int train_tokenizer(const arguments *a)
 {
@@ -118,7 +102,7 @@ static int train_tokenizer(const arguments *a)
     size_t size = 0;
     if (!s->vocab) return usage("how many tokens? --vocab N is needed");
     if (!s->out) return usage("where to? --out FILE is needed");
-    char *text = training_text(a, s->limit, &size, &err);
+    char *text = lithe_text_read(a->operands, a->count, (size_t)s->limit, &size, &err);
     lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_train(text, size, s->vocab, &err);
     if (t && lithe_tokenizer_save(t, s->out, &unwritten) == LITHE_OK)
         say("%s: %d tokens learned from %zu bytes", s->out, lithe_tokenizer_vocab(t), size);

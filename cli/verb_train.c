@@ -3,8 +3,7 @@
  * What `lithe train FILE` chooses by itself, in the order it is needed:
  *
  *   tokenizer   below 2 MB of text the 256 bytes; from there on a BPE of 4096
- *               tokens learned from at most 8 MB of it.  Packed text and standard
- *               input cannot be sampled beforehand: bytes.
+ *               tokens learned from the first 8 MB
  *   params      as many as there are bytes of text, from 100k to 3M
  *   context     256
  *   steps       as many as five minutes give at 30 % of the measured matrix-product
@@ -17,7 +16,6 @@
 #include "interrupt.h"
 #include "output.h"
 #include "quantity.h"
-#include "sources.h"
 #include "training.h"
 #include "verbs.h"
 #include <errno.h>
@@ -26,9 +24,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const double bytes_tokenizer_below = 2e6, sampled = 8e6, params_least = 100e3, params_most = 3e6;
+static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6;
 static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
-enum { BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30 };
+enum { SAMPLED = 8000000, BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30 };
 
 typedef struct {
     common common;
@@ -85,7 +83,8 @@ static const option train_options[] = {
 typedef struct {
     const arguments *a;
     const S *s;
-    sources files;
+    char *text;                         /* the beginning of the data, SAMPLED bytes at most */
+    size_t text_size;
     lithe_tokenizer *tokenizer;
     lithe_dataset *data;
     lithe_model *model;
@@ -98,30 +97,20 @@ typedef struct {
 
 static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
 {
-    size_t size = 0;
-    char *text = sources_text(&k->files, sampled, &size, &k->err);
-    lithe_tokenizer *t = text ? lithe_tokenizer_train(text, size, vocab, &k->err) : NULL;
-    free(text);
-    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "byte-level BPE of %d tokens, learned from %zu bytes", vocab, size);
-    return t;
+    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "byte-level BPE of %d tokens, learned from %zu bytes", vocab, k->text_size);
+    return lithe_tokenizer_train(k->text, k->text_size, vocab, &k->err);
 }
 
 static lithe_tokenizer *choose_tokenizer(making *k)
 {
     const S *s = k->s;
-    bool sampling = !k->files.any_packed && !k->files.standard_input;
     const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
-    if (s->vocab && !sampling) {
-        wrong(&k->err, LITHE_EINVAL, "--vocab learns from plain files only; make the tokenizer first: zcat FILE | lithe train-tokenizer - "
-                                     "--vocab %d --out tokenizer.json, and give --tokenizer tokenizer.json", s->vocab);
-        return NULL;
-    }
     if (s->vocab) return learn_tokenizer(k, s->vocab);
     if (k->model) {
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
         return model_tokenizer(k->model, s->from, s->tokenizer, &k->err);
     }
-    if (!path && sampling && k->files.total >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
+    if (!path && (double)k->text_size >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "bytes");
     return lithe_tokenizer_open(path ? path : "bytes", &k->err);
 }
@@ -142,7 +131,7 @@ static lithe_model *fresh_model(making *k)
 {
     const S *s = k->s;
     size_t size = 0;
-    double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, k->files.total));
+    double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, (double)k->text_size));
     char *config = s->config ? read_text(s->config, &size, &k->err)
                  : lithe_model_size(s->arch ? s->arch : "gpt2", params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
     lithe_model *m = config ? lithe_model_new(s->config ? s->arch : s->arch ? s->arch : "gpt2", config, s->seed, &k->err) : NULL;
@@ -280,15 +269,15 @@ static void making_close(making *k)
     lithe_dataset_close(k->data);
     lithe_model_close(k->model);
     lithe_tokenizer_close(k->tokenizer);
-    sources_free(&k->files);
+    free(k->text);
     free(k->command);
 }
 
 static int make_parts(making *k)
 {
     const S *s = k->s;
-    if (sources_find(&k->files, k->a->operands, k->a->count, &k->err)) return k->err.status;
-    if (s->from) k->model = lithe_model_open(s->from, NULL, &k->err);
+    if (!s->from) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
+    if (s->from && !k->err.status) k->model = lithe_model_open(s->from, NULL, &k->err);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);

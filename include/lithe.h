@@ -183,6 +183,12 @@ void           lithe_dataset_close(lithe_dataset *d);
 size_t         lithe_dataset_tokens(const lithe_dataset *d, int valid);
 size_t         lithe_dataset_bytes(const lithe_dataset *d, int valid);     /* of the original text */
 
+/* The documents of the same sources joined by empty lines until they reach
+ * limit bytes, the last cut at a line: what a tokenizer is learned from.
+ * malloc'd, NUL behind it; standard input can be read again by
+ * lithe_dataset_open. */
+char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len, lithe_error *err);
+
 /* ---- training ------------------------------------------------------------ */
 
 typedef struct {

@@ -192,8 +192,8 @@ static void tokenizers_are_learned(void)
     CHECK(sh("printf '{\"id\": {\"text\": 1}, \"text\": \"ab\\\\u0061\\\\nb\\\\ud83d\\\\ude00\"}\\n{\"text\": \"ababab\"}\\n' > d.jsonl;"
              "printf 'aba\\nb\\360\\237\\230\\200\\n\\nababab\\n\\n' > d.txt;"
              "$L train-tokenizer d.jsonl --vocab 258 --out a.json -q && $L train-tokenizer d.txt --vocab 258 --out b.json -q && cmp a.json b.json") == 0);
-    TRANSCRIPTS({ "gzip -k tale.txt; $L train-tokenizer tale.txt.gz --vocab 300 --out v.json", 2, NULL, "zcat" },
-                { "$L train-tokenizer tale.txt --vocab 256 --out v.json", 2, NULL, "least, 257" });
+    CHECK(sh("gzip -k tale.txt && $L train-tokenizer tale.txt --vocab 300 --out a.json -q && $L train-tokenizer tale.txt.gz --vocab 300 --out b.json -q && cmp a.json b.json") == 0);
+    TRANSCRIPTS({ "$L train-tokenizer tale.txt --vocab 256 --out v.json", 2, NULL, "least, 257" });
 }
 
 /* ---- models ------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /* The public handle, and a dataset found again in a run's directory. */
 #include "base/arena.h"
 #include "base/json.h"
+#include "data/corpus.h"
 #include "data/data.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -13,10 +14,10 @@ enum { FILES = 3, JSON_DEPTH = 8 };
 
 /* ---- has anything changed? --------------------------------------------------------- */
 
-static int check_source(const json_t *source, lithe_error *err)
+static int check_source(const json_t *entry, lithe_error *err)
 {
-    const char *path = json_string_value(json_object_get(source, "path")), *hash = json_string_value(json_object_get(source, "hash"));
-    json_int_t bytes = json_integer_value(json_object_get(source, "bytes"));
+    const char *path = json_string_value(json_object_get(entry, "path")), *hash = json_string_value(json_object_get(entry, "hash"));
+    json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
     mapping m;
     char now[33];
     int status = LITHE_OK;
@@ -181,4 +182,9 @@ void dataset_identity(const lithe_dataset *d, char *text, size_t cap)
     shard_identity(&d->train, train);
     shard_identity(&d->valid, valid);
     snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_SHARD, d->train.map.size, train, VALID_SHARD, d->valid.map.size, valid);
+}
+
+char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len, lithe_error *err)
+{
+    return failed(err) ? NULL : corpus_text(paths, n, limit, len, err);
 }
