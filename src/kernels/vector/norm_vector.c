@@ -23,9 +23,7 @@ static void statistics(const norm *c, const float *x, double *mean, double *rstd
         vec d = vsub(vload_or(x + i, c->width - i, (float)*mean), m);
         vsum2_fma(&square, d, d);
     }
-    /* about the rounded mean: the part that rounding left out is taken off again */
-    double rest = *mean - (double)(float)*mean;
-    *rstd = 1 / sqrt(vsum2_total(square) / c->width - rest * rest + (double)c->eps);
+    *rstd = 1 / sqrt(vsum2_total(square) / c->width + (double)c->eps);
 }
 
 static void norm_rows(void *context, int task)
