@@ -235,6 +235,10 @@ int main(int argc, char **argv)
 {
     static const char *const levels[] = { "ref", "avx2", "avx512" };
     const char *level = argc > 1 ? argv[1] : "all", *word = argc > 3 ? argv[3] : "";
+    if (strcmp(level, "all") && !kernels_level(level)) {
+        fprintf(stderr, "bench-kernels: this machine has no %s; one of all, ref, avx2, avx512\n", level);
+        return 2;
+    }
     if (argc > 2) threads_set(atoi(argv[2]));
     printf("commit,cpu,level,threads,kernel,shape,us,GB/s,GFLOP/s,share\n");
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)

@@ -6,7 +6,6 @@
  *     dV += (m P)^T dO,  dK += dS^T Q,  dQ += dS K
  *
  * dK and dV of the block stay in scratch; dQ is added to block after block. */
-#include "base/threads.h"
 #include "kernels/vector/attention_tile.h"
 #include "kernels/vector/vector.h"
 
@@ -145,5 +144,6 @@ static void differentiate(void *context, int task)
 void LEVEL(attention_backward)(const attention_args *a)
 {
     attention_args copy = *a;
+    if (a->head_dim > HEAD_DIM_MAX) { ref_attention_backward(a); return; }
     parallel_for(a->seqs * a->kv_heads, differentiate, &copy);
 }

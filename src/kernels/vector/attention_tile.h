@@ -7,6 +7,8 @@
 #ifndef VECTOR_ATTENTION_TILE_H
 #define VECTOR_ATTENTION_TILE_H
 
+#include "base/threads.h"
+#include "kernels/ref/ref.h"
 #include "kernels/vector/vec_math.h"
 #include "kernels/vector/vec_random.h"
 #include "kernels/vector/vec_row.h"
@@ -19,7 +21,10 @@
 #endif
 
 enum { TILE = 64 };                             /* keys in a block, from key 0 on; queries in a tile */
+enum { HEAD_DIM_MAX = 4096 };                   /* whose tiles fit in a thread's scratch; wider heads are ref's */
 enum { STRIP_ROWS = 6, STRIP_VECS = VW == 16 ? 4 : 2 };     /* of C, held in registers; twice the rows of one register */
+
+_Static_assert((7 * HEAD_DIM_MAX + 2 * TILE) * TILE * sizeof(float) <= THREAD_SCRATCH_BYTES, "an attention tile fits in scratch");
 
 typedef enum { FRESH, JOIN } tile_mode;         /* C = A B, C = factor C + A B */
 

@@ -3,7 +3,6 @@
  * running maximum and sum need nothing from other lanes.  For each block of keys:
  *
  *     S (keys, lanes) = K Q^T;  P = exp(scale S - max);  O (lanes, head_dim) = O exp(old max - max) + P^T V */
-#include "base/threads.h"
 #include "kernels/vector/attention_tile.h"
 #include "kernels/vector/vector.h"
 
@@ -161,5 +160,6 @@ static void attend(void *context, int task)
 void LEVEL(attention)(const attention_args *a)
 {
     work w = { a, first_slot(a, a->seqs) };
+    if (a->head_dim > HEAD_DIM_MAX) { ref_attention(a); return; }
     parallel_for(w.slots * a->kv_heads, attend, &w);
 }
