@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { TIMED_MOST = 10, TIMED_LEAST = 2, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
-static const double TIMED_SHARE = 0.03, USED_SHARE = 0.95;      /* of the budget: for timing; in all, the rest being for surprises */
+enum { TIMED_MOST = 10, TIMED_LEAST = 2, TIMES_MOST = 10, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
+static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;   /* of the budget: timing; evaluations, checkpoints; all */
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
@@ -32,21 +32,27 @@ static double median_step(lithe_trainer *t, double budget)
     return times[n / 2];
 }
 
-static double time_evaluation(lithe_trainer *t)
+static double time_evaluation(lithe_trainer *t, lithe_error *err)
 {
     uint64_t targets;
     double began = seconds_now();
     if (t->valid.graph) trainer_validate(t, &targets);
+    if (t->settings.sample && t->tokenizer) trainer_sample(t, err);
     return seconds_now() - began;
 }
 
-/* Evaluations or checkpoints, of which each takes `seconds`: their part of a step, and the whole of those that come
- * anyway when every is 0 (ten, and the first). */
-static void spread(double seconds, int every, double *per_step, double *fixed)
+/* Evaluations or checkpoints, of which each takes `seconds`.  When nothing says how often: ten, or fewer where they would
+ * take more than their share, and one at the start. */
+static int spread(double seconds, double budget, int every, double *per_step, double *fixed)
 {
+    double count = floor(EXTRA_SHARE * budget / seconds);
+    int times = count > TIMES_MOST ? TIMES_MOST : count < 1 ? 1 : (int)count;
     if (every) *per_step += seconds / every;
-    *fixed += seconds * (every ? 1 : 11);
+    *fixed += seconds * (every ? 1 : times + 1);
+    return times;
 }
+
+static int in_parts(int steps, int times) { return steps / times > 1 ? steps / times : 1; }
 
 static double time_checkpoint(lithe_trainer *t, lithe_error *err)
 {
@@ -57,13 +63,16 @@ static double time_checkpoint(lithe_trainer *t, lithe_error *err)
 
 int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
-    double began = seconds_now(), save = time_checkpoint(t, err), evaluation = time_evaluation(t), per_step, fixed = 0;
+    double began = seconds_now(), save = time_checkpoint(t, err), evaluation = time_evaluation(t, err), per_step, fixed = 0;
     if (failed(err)) return err->status;
     per_step = median_step(t, o->seconds);
-    spread(evaluation, o->eval_every, &per_step, &fixed);
-    spread(save, o->save_every, &per_step, &fixed);
+    int evaluations = spread(evaluation, o->seconds, o->eval_every, &per_step, &fixed);
+    int checkpoints = spread(save, o->seconds, o->save_every, &per_step, &fixed);
     double left = USED_SHARE * o->seconds - fixed - (seconds_now() - began), steps = floor(left / per_step);
     if (steps > 1 << 30) return fail(err, LITHE_EINVAL, "%.0f seconds hold more steps than a run may have", o->seconds);
-    settings_length(&t->settings, o, steps > 1 ? (int)steps : 1);
+    settings *s = &t->settings;
+    settings_length(s, o, steps > 1 ? (int)steps : 1);
+    if (!o->eval_every) s->eval_every = in_parts(s->schedule.steps, evaluations);
+    if (!o->save_every) s->save_every = in_parts(s->schedule.steps, checkpoints);
     return LITHE_OK;
 }
