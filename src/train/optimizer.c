@@ -118,7 +118,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
         adamw_args a = {
             .lr = (real)(lr * it->lr_factor), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
             .weight_decay = (real)it->weight_decay, .scale = (real)scale,
-            .correction1 = (real)(1 - pow(s->beta1, age)), .correction2 = (real)(1 - pow(s->beta2, age)),
+            .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),     /* of the betas the kernel sees */
         };
         k->adamw(o->params->data + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
     }
