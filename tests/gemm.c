@@ -117,7 +117,7 @@ static void pack(problem *p, const kernels *k)
     p->g.b = NULL;
 }
 
-static void compare(problem *p, const kernels *k)
+static bool compare(problem *p, const kernels *k)
 {
     const gemm_args *g = &p->g;
     size_t n = (size_t)g->M * (size_t)g->N;
@@ -135,11 +135,13 @@ static void compare(problem *p, const kernels *k)
         got[i] = p->c[at], got_pre[i] = p->pre[at];
     }
     double error = relative_error(got, y, n), error_pre = g->pre ? relative_error(got_pre, pre, n) : 0;
-    CHECK_MSG(error <= 1e-5 && error_pre <= 1e-5, "%s %s M %d N %d K %d ta %d tb %d act %d bias %d residual %d add %d packed %d: %g, pre %g", k->name,
+    bool close = error <= 1e-5 && error_pre <= 1e-5;
+    CHECK_MSG(close, "%s %s M %d N %d K %d ta %d tb %d act %d bias %d residual %d add %d packed %d: %g, pre %g", k->name,
               g->type ? "bf16" : "f32", g->M, g->N, g->K, g->ta, g->tb, (int)g->act, !!g->bias, !!g->residual, g->add, !!g->packed, error, error_pre);
     CHECK(guarded(g, p->c, p->c_size));
     CHECK(guarded(g, p->pre, p->c_size));
     free(y);
+    return close;
 }
 
 static int random_size(void)
@@ -152,7 +154,8 @@ static void test_shapes(void)
 {
     for (int l = 0; l < LEVELS; l++) {
         const kernels *k = level(l);
-        for (int round = 0; k && round < 300; round++) {
+        bool fine = k;
+        for (int round = 0; fine && round < 300; round++) {
             int K = dice(6) ? random_size() : 200 + dice(1200);
             problem p = new_problem(random_size(), random_size(), K, dice(2), dice(2), dice(2) * dice(9));
             p.g.type = dice(2) ? COMPUTE_BF16 : COMPUTE_F32;
@@ -166,7 +169,7 @@ static void test_shapes(void)
             default: break;
             }
             if (dice(2)) pack(&p, k);
-            compare(&p, k);
+            fine = compare(&p, k);
             free_problem(&p);
         }
     }
@@ -198,7 +201,8 @@ static bool same(const float *x, size_t ldx, const float *y, size_t ldy, int row
     return true;
 }
 
-typedef void property(const kernels *k, const problem *p);
+typedef bool property(const kernels *k, const problem *p);          /* false: what says where */
+static char what[96];
 
 static void for_each_case(property *check)
 {
@@ -210,41 +214,49 @@ static void for_each_case(property *check)
             p.g.act = ACT_GELU_TANH;
             for (size_t j = 0; j < (size_t)(i & 1 ? p.g.K : 70) * p.g.lda; j++) p.a[j] *= 0.25f;              /* no activation becomes denormal */
             level(l)->gemm(&p.g);
-            check(level(l), &p);
+            bool held = check(level(l), &p);
+            CHECK_MSG(held, "%s, case %d: %s", level_names[l], i, what);
             free_problem(&p);
+            if (!held) return;
         }
 }
 
-static void rows_alone(const kernels *k, const problem *p)
+static bool rows_alone(const kernels *k, const problem *p)
 {
     float *c = values(p->c_size);
-    for (int M = 1; M <= 40; M += M < 17 ? 1 : 11)
-        for (int m = 0; m + M <= 70; m += 23) {
+    bool held = true;
+    for (int M = 1; held && M <= 40; M += M < 17 ? 1 : 11)
+        for (int m = 0; held && m + M <= 70; m += 23) {
             gemm_args g = p->g;
             g.M = M, g.c = c;
             g.a += (size_t)m * (g.ta ? 1 : g.lda);
             k->gemm(&g);
-            CHECK_MSG(same(c, g.ldc, p->c + (size_t)m * g.ldc, g.ldc, M, g.N), "%s M %d row %d", k->name, M, m);
+            held = same(c, g.ldc, p->c + (size_t)m * g.ldc, g.ldc, M, g.N);
+            snprintf(what, sizeof what, "%d rows from %d", M, m);
         }
     release(c);
+    return held;
 }
 
-static void any_threads(const kernels *k, const problem *p)
+static bool any_threads(const kernels *k, const problem *p)
 {
     float *c = values(p->c_size);
-    for (int threads = 1; threads <= 4; threads++) {
+    bool held = true;
+    for (int threads = 1; held && threads <= 4; threads++) {
         gemm_args g = p->g;
         g.c = c;
         threads_set(threads);
         k->gemm(&g);
-        CHECK_MSG(same(c, g.ldc, p->c, g.ldc, g.M, g.N), "%s %d threads", k->name, threads);
+        held = same(c, g.ldc, p->c, g.ldc, g.M, g.N);
+        snprintf(what, sizeof what, "%d threads", threads);
     }
     threads_set(0);
     release(c);
+    return held;
 }
 
 /* K and N grow: zeros behind the products, other columns beside ours. */
-static void grown(const kernels *k, const problem *p)
+static bool grown(const kernels *k, const problem *p)
 {
     const gemm_args *g = &p->g;
     problem wide = new_problem(g->M, g->N + 45, g->K + 64, g->ta, g->tb, 1);
@@ -259,39 +271,45 @@ static void grown(const kernels *k, const problem *p)
     memcpy(wide.bias, p->bias, (size_t)g->N * sizeof *wide.bias);
     wide.g.bias = wide.bias, wide.g.act = g->act, wide.g.type = g->type;
     k->gemm(&wide.g);
-    CHECK_MSG(same(wide.c, wide.g.ldc, p->c, g->ldc, g->M, g->N), "%s K %d", k->name, g->K);
+    bool held = same(wide.c, wide.g.ldc, p->c, g->ldc, g->M, g->N);
+    snprintf(what, sizeof what, "K %d", g->K);
     free_problem(&wide);
+    return held;
 }
 
-static void packed_before(const kernels *k, const problem *p)
+static bool packed_before(const kernels *k, const problem *p)
 {
     problem copy = *p;
     copy.packed = NULL;
     copy.g.c = values(p->c_size);
     pack(&copy, k);
     k->gemm(&copy.g);
-    CHECK_MSG(same(copy.g.c, copy.g.ldc, p->c, p->g.ldc, p->g.M, p->g.N), "%s %d", k->name, (int)p->g.type);
+    bool held = same(copy.g.c, copy.g.ldc, p->c, p->g.ldc, p->g.M, p->g.N);
+    snprintf(what, sizeof what, "type %d", (int)p->g.type);
     release(copy.g.c);
     free(copy.packed);
+    return held;
 }
 
-static void fused_act(const kernels *k, const problem *p)
+static bool fused_act(const kernels *k, const problem *p)
 {
     gemm_args g = p->g;
     g.c = values(p->c_size);
     g.act = ACT_NONE;
-    if (k->gemm != kernels_level("ref")->gemm && k->act == kernels_level("ref")->act) return;      /* not of one level */
-    for (activation act = ACT_NONE; act < ACT_COUNT; act++) {
+    bool held = true, one_level = (k->gemm == kernels_level("ref")->gemm) == (k->act == kernels_level("ref")->act);
+    for (activation act = ACT_NONE; one_level && held && act < ACT_COUNT; act++) {
         problem fused = *p;
         fused.g.c = values(p->c_size);
         fused.g.act = act;
         k->gemm(&fused.g);
         k->gemm(&g);
         for (int m = 0; m < g.M; m++) k->act(g.c + (size_t)m * g.ldc, g.c + (size_t)m * g.ldc, act, (size_t)g.N);
-        CHECK_MSG(same(fused.g.c, g.ldc, g.c, g.ldc, g.M, g.N), "%s act %d", k->name, (int)act);
+        held = same(fused.g.c, g.ldc, g.c, g.ldc, g.M, g.N);
+        snprintf(what, sizeof what, "activation %d", (int)act);
         release(fused.g.c);
     }
     release(g.c);
+    return held;
 }
 
 static void test_rows(void) { for_each_case(rows_alone); }

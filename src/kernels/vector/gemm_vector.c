@@ -84,12 +84,14 @@ enum { CHUNK = 16, PAIR = 32 };                 /* of k, between turns; floats i
 
 INLINE void fetch(const errand *e, int turn)
 {
-    const float *b = e->b + (size_t)turn * e->b_turn, *c = e->c + (size_t)turn * e->c_stride;
-    if (turn < e->turns)
+    const float *c = e->c + (size_t)turn * e->c_stride;
+    if (turn < e->turns) {
+        const float *b = e->b + (size_t)turn * e->b_turn;
         for (int i = 0; i < e->count; i++, b += e->ldb) {
             _mm_prefetch((const char *)b, _MM_HINT_T1);
             _mm_prefetch((const char *)(b + PAIR / 2), _MM_HINT_T1);
         }
+    }
     __asm__ volatile("prefetchw %0" : : "m"(c[0]));
     __asm__ volatile("prefetchw %0" : : "m"(c[NR - 1]));
 }

@@ -30,7 +30,7 @@ INLINE vec vload(const float *p) { return _mm512_loadu_ps(p); }
 INLINE void vstore(float *p, vec v) { _mm512_storeu_ps(p, v); }
 
 /* The first n lanes, 0 <= n; all of them from VW on. */
-INLINE vmask vtail(int n) { return n >= VW ? (vmask)0xffff : (vmask)((1u << n) - 1); }
+INLINE vmask vtail(int n) { return (vmask)(n >= VW ? 0xffffu : (1u << n) - 1); }
 INLINE vec vload_mask(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }   /* other lanes 0, their memory not touched */
 INLINE void vstore_mask(float *p, vmask m, vec v) { _mm512_mask_storeu_ps(p, m, v); }
 
