@@ -1,7 +1,7 @@
 /* Speed of the matrix products: one CSV row per level, number of threads, operand
- * type and shape.  Built with -DWITH_DNNL -ldnnl, oneDNN runs in the same sitting, call by
+ * type and shape.  Built with -DWITH_DNNL and -ldnnl, oneDNN runs in the same sitting, call by
  * call beside ours, since a machine's clock and its other work change by the minute
- * (OMP_WAIT_POLICY=passive keeps its idle threads off the cores).
+ * (OMP_NUM_THREADS is its number of threads; OMP_WAIT_POLICY=passive keeps them off the cores while idle).
  *
  *     bench-gemm [LEVEL [THREADS [WORD]]]        only rows that hold WORD, such as fwd, bf16 or 768x3072
  *
@@ -19,13 +19,12 @@
 #ifdef WITH_DNNL
 #include "kernels/bf16.h"
 #include <dnnl.h>
-#include <omp.h>
 #endif
 
 #ifndef COMMIT
 #define COMMIT "-"
 #endif
-enum { REPEATS = 7, THREADS_MAX = 64 };
+enum { REPEATS = 9 };
 
 static const struct { int rows, in, out; } layers[] = {
     { 1024, 768, 2304 }, { 1024, 768, 768 }, { 1024, 768, 3072 }, { 1024, 3072, 768 }, { 1024, 768, 50257 },
@@ -219,9 +218,6 @@ int main(int argc, char **argv)
     if (!k) { fprintf(stderr, "gemm: this machine has no %s; one of ref, avx2, avx512, amx\n", argv[1]); return 2; }
     if (argc > 2) threads_set(atoi(argv[2]));
     int threads = threads_count();
-#ifdef WITH_DNNL
-    omp_set_num_threads(threads);
-#endif
     printf("commit,cpu,level,threads,type,MxNxK,op,GFLOP/s,share\n");
     for (int layer = 0; layer < LAYERS; layer++)
         for (int op = 0; op < 3; op++)
