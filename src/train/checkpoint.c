@@ -150,7 +150,6 @@ static int take_up_newest(lithe_trainer *t, lithe_error *err)
     }
     free(steps);
     if (count < 0) return count;
-    if (!count) return fail(err, LITHE_EINVAL, "%s: holds no checkpoint, there is nothing to resume", t->run);
     if (taken < 0) return fail(err, first.status, "%s: none of its %d checkpoints can be used: %s", t->run, count, first.text);
     t->notice = first.status != LITHE_OK;
     if (t->notice) snprintf(t->text, sizeof t->text, "%s; continuing from ckpt-%d", first.text, taken);
@@ -197,18 +196,32 @@ static int apply_options(lithe_trainer *t, const lithe_train_options *o, lithe_e
     return LITHE_OK;
 }
 
+static int read_moments(lithe_trainer *t, lithe_error *err)
+{
+    optimizer *o = &t->optimizer;
+    char *dir = checkpoint_path(t->run, t->progress.step);
+    int status = dir ? optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    free(dir);
+    return status;
+}
+
+/* A directory without a checkpoint is no run, and gets no log either. */
+static int check_run(const char *run, lithe_error *err)
+{
+    int *steps, count = checkpoint_list(run, &steps, err);
+    free(steps);
+    return count ? (count < 0 ? count : LITHE_OK) : fail(err, LITHE_EINVAL, "%s: holds no checkpoint, there is nothing to resume", run);
+}
+
 lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *o, lithe_error *err)
 {
     lithe_error own = { 0 };                                /* a sticky failure even when the caller wants none told */
     if (failed(err)) return NULL;
     if (!err) err = &own;
     if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is no directory of a run", run ? run : "(none)"); return NULL; }
-    lithe_trainer *t = trainer_new(err);
+    lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(err);
     if (!t) return NULL;
     int status = (t->run = strdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-    int *steps = NULL;
-    if (!status && checkpoint_list(run, &steps, err) == 0) status = fail(err, LITHE_EINVAL, "%s: holds no checkpoint, there is nothing to resume", run);
-    free(steps);
     if (!status) status = log_open(&t->log, run, err);
     if (!status) status = run_sweep(run, err);
     if (!status) status = take_up_newest(t, err);
@@ -216,12 +229,7 @@ lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *
     if (!status) status = open_tokenizer(t, err);
     if (!status) status = open_data(t, err);
     if (!status) status = trainer_prepare(t, err);
-    if (!status) {
-        char *dir = checkpoint_path(run, t->progress.step);
-        optimizer *m = &t->optimizer;
-        status = dir ? optimizer_read(dir, t->model->params, m->m, m->v, &m->updates, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-        free(dir);
-    }
+    if (!status) status = read_moments(t, err);
     if (!status && t->progress.best_step >= 0) status = write_best(t, err);
     if (!status) status = log_cut(&t->log, t->progress.step, t->progress.lines, err);
     t->saved = true;
