@@ -81,14 +81,35 @@ test: deps
 	@$(MAKE) --no-print-directory all $(B)/tests $(B)/tests-double
 	@$(B)/tests $(FILTER)
 
+# The main job on real text: train, grow, train on, compare, write.
+run: deps
+	@$(MAKE) --no-print-directory all
+	@sh tools/run.sh $(B)/lithe
+
+# Kernels at each level, and the time of a training step; bench/README.md has the comparison with others.
+bench: $(BENCHES)
+	$(B)/bench-gemm
+	$(B)/bench-kernels
+	$(B)/bench-step
+
+docs: all
+	$(B)/lithe help --markdown > docs/commands.md
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
 	install -m 755 $(B)/lithe $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
 	install -m 644 $(B)/lithe.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 include/lithe.h $(DESTDIR)$(PREFIX)/include
+	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1
+	for verb in train grow generate chat eval; do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
+	$(B)/lithe completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lithe
+	$(B)/lithe completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lithe
+	$(B)/lithe completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lithe.fish
 
 clean: ; rm -rf $(B)
 
-.PHONY: all deps test install clean require-libraries run bench check-all
+-include tests/check.mk
+
+.PHONY: all deps test install clean require-libraries run bench docs check-all
