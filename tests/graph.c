@@ -465,16 +465,16 @@ static void empty_sequences_are_nothing(void)
 }
 
 const test tests_graph[] = {
-    { "graph.a run allocates nothing", a_run_allocates_nothing },
-    { "graph.a push allocates nothing", a_push_allocates_nothing },
-    { "graph.a wrong mask is caught", a_wrong_mask_is_caught },
-    { "graph.builders refuse", builders_refuse },
-    { "graph.a closed set is closed", a_closed_set_is_closed },
-    { "graph.names are the identity", names_are_the_identity },
-    { "graph.initial values", initial_values },
-    { "graph.frozen parameters rest", frozen_parameters_rest },
-    { "graph.weights are packed when they change", weights_are_packed_when_they_change },
-    { "graph.selected rows alone", selected_rows_alone },
-    { "graph.empty sequences are nothing", empty_sequences_are_nothing },
+    { "graph: a run allocates nothing", a_run_allocates_nothing },
+    { "graph: a push allocates nothing", a_push_allocates_nothing },
+    { "graph: a wrong mask is caught", a_wrong_mask_is_caught },
+    { "graph: builders refuse", builders_refuse },
+    { "graph: a closed set is closed", a_closed_set_is_closed },
+    { "graph: names are the identity", names_are_the_identity },
+    { "graph: initial values", initial_values },
+    { "graph: frozen parameters rest", frozen_parameters_rest },
+    { "graph: weights are packed when they change", weights_are_packed_when_they_change },
+    { "graph: selected rows alone", selected_rows_alone },
+    { "graph: empty sequences are nothing", empty_sequences_are_nothing },
     { 0 }
 };

@@ -322,9 +322,9 @@ static void gpt2_fits(void)
 
 /* Also of the double build, where every gradient is checked. */
 const test tests_plans[] = {
-    { "plans.architectures", plans_of_architectures },
-    { "plans.results and gradients of random graphs", plans_of_random_graphs },
-    { "plans.recomputation is the same", recomputation_is_the_same },
-    { "plans.GPT-2 124M fits", gpt2_fits },
+    { "plans: architectures", plans_of_architectures },
+    { "plans: results and gradients of random graphs", plans_of_random_graphs },
+    { "plans: recomputation is the same", recomputation_is_the_same },
+    { "plans: GPT-2 124M fits", gpt2_fits },
     { 0 }
 };

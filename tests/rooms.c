@@ -236,9 +236,9 @@ static void exports_are_declared(void)
 }
 
 const test tests_rooms[] = {
-    { "rooms.the rule itself", the_rule_itself },
-    { "rooms.includes point down", includes_point_down },
-    { "rooms.file names are unique", names_are_unique },
-    { "rooms.exports are what is declared", exports_are_declared },
+    { "rooms: the rule itself", the_rule_itself },
+    { "rooms: includes point down", includes_point_down },
+    { "rooms: file names are unique", names_are_unique },
+    { "rooms: exports are what is declared", exports_are_declared },
     { 0 }
 };

@@ -1,0 +1,46 @@
+# Slow proofs:  make check-all, or one of its parts.
+#
+#   check-asan   every test, with AddressSanitizer and UndefinedBehaviorSanitizer
+#   check-tsan   the thread pool, kernels and short training runs, with ThreadSanitizer
+#   check-fuzz   each tests/fuzz/NAME.c for FUZZ_SECONDS, beginning with tests/fuzz/corpus/NAME
+#
+# A sanitized build is a tree of its own in build/WHICH: its tests find the sources through links.
+FUZZ_SECONDS ?= 60
+ASAN_FILTER  ?=
+TSAN_FILTERS ?= base: graph: kernels: train:_a_run train:_threads train:_accumulation
+SHARED_DATA   = $(or $(LITHE_SHARED),$(CURDIR)/../shared)
+,            := ,
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+
+# Debuggable, and a finding ends the process.
+SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)'
+links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools; do ln -sfn ../../$$d build/$(1)/$$d; done
+
+check-all: test check-asan check-tsan check-fuzz
+
+check-asan: deps
+	@$(call links,asan)
+	@$(call sanitized,asan,address$(,)undefined) build/asan/build/lithe build/asan/build/tests build/asan/build/tests-double
+	LITHE_SHARED='$(SHARED_DATA)' ASAN_OPTIONS=allocator_may_return_null=1 build/asan/build/tests '$(ASAN_FILTER)'
+
+check-tsan: deps
+	@$(call links,tsan)
+	@$(call sanitized,tsan,thread) build/tsan/build/tests
+	@for filter in $(TSAN_FILTERS); do \
+	    LITHE_SHARED='$(SHARED_DATA)' TSAN_OPTIONS=halt_on_error=1 build/tsan/build/tests "$$(echo $$filter | tr _ ' ')" || exit 1; done
+
+# libFuzzer is clang's.  What is found is left in build/fuzz/NAME-*.
+check-fuzz: deps
+	@command -v clang >/dev/null || { echo "lithe: fuzzing needs clang:  apt-get install clang"; exit 1; }
+	@$(MAKE) --no-print-directory B=build/fuzz CC=clang CFLAGS='$(SANE) -fsanitize=fuzzer-no-link,address,undefined' $(FUZZERS:%=build/fuzz/fuzz-%)
+	@for name in $(FUZZERS); do \
+	    echo "  fuzz $$name, $(FUZZ_SECONDS) s"; mkdir -p build/fuzz/corpus/$$name; \
+	    ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=3000 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; done
+
+$(B)/fuzz-%: tests/fuzz/%.c $(OBJ)
+	@echo "  fuzzer $@"
+	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
+
+.PHONY: check-all check-asan check-tsan check-fuzz
