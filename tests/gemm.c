@@ -41,6 +41,9 @@ static double activated(activation act, double x)
     case ACT_GELU_ERF:  return 0.5 * x * erfc(-x / sqrt(2));
     case ACT_SILU:      return x / (1 + exp(-x));
     case ACT_RELU:      return x > 0 ? x : 0;
+    case ACT_RELU_SQUARED: return x > 0 ? x * x : 0;
+    case ACT_SIGMOID:   return 1 / (1 + exp(-x));
+    case ACT_TANH:      return tanh(x);
     default:            return x;
     }
 }

@@ -136,7 +136,7 @@ static void activation_limits(const kernels *k)
     for (int i = 0; i < N; i++) worst = fmax(worst, fabs((double)y[i] - plain_act(ACT_GELU_ERF, (double)x[i])) - (fabs((double)x[i]) > 4 ? 6e-8 * fabs((double)x[i]) : 0));
     CHECK_MSG(worst <= 2e-7, "GELU at %s is off by %.3g", k->name, worst);
     static const double far[] = { 1e4, -1e4, 1e15, -1e15, 90, -90, 0, NAN };
-    EACH_ACT(act) {
+    for (activation act = ACT_NONE; act <= ACT_RELU; act++) {
         for (int i = 0; i < 8; i++) x[i] = (real)far[i];
         k->act(y, x, act, 8);
         k->act_backward(dx, false, one, x, act, 8);
@@ -328,12 +328,13 @@ AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY
 AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limits) AT_EVERY_LEVEL(norms) AT_EVERY_LEVEL(rope)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
 AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
+AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on)
 AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_behind)
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
     static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, norms, rope, theta, cross_entropy,
-                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout };
+                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, shifts, averages };
     if (k == kernels_level("ref")) return;                  /* which has no threads */
     int step = k == kernels_level("avx512") ? 1 : 2;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -361,6 +362,7 @@ const test tests_kernels[] = {
     { "kernels: adamw", test_adamw }, { "kernels: sum of squares", test_sum_of_squares },
     { "kernels: attention", test_attention_forward }, { "kernels: attention's gradient", test_attention_gradient },
     { "kernels: decoding equals the full pass", test_attention_decoding }, { "kernels: attention with dropout", test_attention_dropout },
+    { "kernels: token shift", test_shifts }, { "kernels: wkv4", test_averages }, { "kernels: wkv4 goes on from a state", test_averages_go_on },
     { "kernels: a row alone", test_rows_alone }, { "kernels: zeros behind", test_zeros_behind },
     { "kernels: same bytes for any number of threads", test_same_bytes_for_any_threads },
     { "kernels: gradients by central differences", test_gradients_by_differences },

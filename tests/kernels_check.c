@@ -136,6 +136,9 @@ double plain_act(activation act, double x)
     case ACT_GELU_ERF:  return 0.5 * x * (1 + erf(x / sqrt(2)));
     case ACT_SILU:      return x / (1 + exp(-x));
     case ACT_RELU:      return fmax(x, 0);
+    case ACT_RELU_SQUARED: return fmax(x, 0) * fmax(x, 0);
+    case ACT_SIGMOID:   return 1 / (1 + exp(-x));
+    case ACT_TANH:      return tanh(x);
     default:            return x;
     }
 }
@@ -144,5 +147,6 @@ double plain_slope(activation act, double x)
 {
     double h = 1e-4;                                        /* fourth order; relu is exact away from 0 */
     if (act == ACT_RELU) return x > 0;
+    if (act == ACT_RELU_SQUARED) return 2 * fmax(x, 0);
     return (8 * (plain_act(act, x + h) - plain_act(act, x - h)) - (plain_act(act, x + 2 * h) - plain_act(act, x - 2 * h))) / (12 * h);
 }

@@ -4,6 +4,15 @@
 
 static void must(const lithe_error *err) { if (err->status) { test_fail(__FILE__, __LINE__, err->text); fflush(stdout); _Exit(1); } }
 
+void small_perturb(params *p, double deviation, uint64_t seed)
+{
+    for (int i = 0; i < p->count; i++) {
+        param *q = p->items[i];
+        for (size_t j = 0; q->rule.init != INIT_NORMAL && j < q->count; j++) q->data[j] += (real)(deviation * random_normal(key_of_name(seed, q->name), j));
+        q->version++;
+    }
+}
+
 small_model small_new(const char *name, const char *config, uint64_t seed)
 {
     lithe_error err = { 0 };
@@ -17,9 +26,7 @@ small_model small_new(const char *name, const char *config, uint64_t seed)
     params_gradients(m.p, &err);
     must(&err);
     params_initialize(m.p, seed);
-    for (int i = 0; i < m.p->count; i++)                 /* biases and norms too, or their gradients prove little */
-        if (m.p->items[i]->rule.rank == 1)
-            for (size_t j = 0; j < m.p->items[i]->count; j++) m.p->items[i]->data[j] += (real)(0.3 * random_normal(key_of_name(seed, m.p->items[i]->name), j));
+    small_perturb(m.p, 0.3, seed);
     json_decref(json);
     return m;
 }

@@ -11,12 +11,16 @@
 #define SMALL_LLAMA_TIED "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"head_dim\":8,\"intermediate_size\":20,\"initializer_range\":0.3,\"tie_word_embeddings\":true,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}"
 #define SMALL_TOKENFORMER(theta) "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":70,\"init_method_std\":0.3,\"norm_activation_type\":\"" theta "\"}"
 
+#define SMALL_RWKV4 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"num_hidden_layers\":3,\"intermediate_size\":20}"
+
 typedef struct {
     const arch *a;
     void *config;
     params *p;
 } small_model;
 
+/* Moves what does not begin with random numbers (biases, norms, zeros), or its gradients prove little. */
+void        small_perturb(params *p, double deviation, uint64_t seed);
 small_model small_new(const char *name, const char *config, uint64_t seed);
 void        small_free(small_model *m);
 

@@ -1,9 +1,9 @@
 /* The architectures, and what is the same for all of them: adding one is a file and a line here. */
 #include "arch/layers.h"
 
-extern const arch arch_gpt2, arch_llama, arch_tokenformer;
+extern const arch arch_gpt2, arch_llama, arch_tokenformer, arch_rwkv4;
 
-const arch *const architectures[] = { &arch_gpt2, &arch_llama, &arch_tokenformer, NULL };
+const arch *const architectures[] = { &arch_gpt2, &arch_llama, &arch_tokenformer, &arch_rwkv4, NULL };
 
 results arch_build(const arch *a, const void *config, graph *g, want w)
 {

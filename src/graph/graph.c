@@ -123,6 +123,20 @@ tensor *state(graph *g, const char *name, int rows, int width)
     return g->states[g->state_count++] = t;
 }
 
+tensor *carried(graph *g, const char *name, int width)
+{
+    tensor *t = state(g, name, 1, width);
+    if (t) t->recurrent = true;
+    return t;
+}
+
+bool graph_recurrent(const graph *g)
+{
+    for (int i = 0; i < g->state_count; i++)
+        if (g->states[i]->recurrent) return true;
+    return false;
+}
+
 node *append(graph *g, const op *kind, tensor *const *in, int inputs)
 {
     assert(inputs <= MAX_IN);

@@ -57,6 +57,7 @@ struct tensor {
     node *from;                     /* NULL for parameters and states */
     param *param;
     bool wants_grad, keep;          /* keep: alive to the end of the run (results) */
+    bool recurrent;                 /* of a state: one row for each slot, which each run replaces */
     int buffer, grad_buffer;        /* of the plan, -1 when outside the arena */
     int consumers;
 };
@@ -121,6 +122,11 @@ tensor *parameter(graph *g, const char *name, param_rule rule);
  * owned by the session.  NULL in graphs that carry no state. */
 tensor *state(graph *g, const char *name, int rows, int width);
 
+/* The same of a recurrence: one row for each slot, what is left of all tokens
+ * so far.  It can be extended or begun anew, not cut back. */
+tensor *carried(graph *g, const char *name, int width);
+bool    graph_recurrent(const graph *g);         /* holds such a state */
+
 /* For op builders only. */
 bool    require(graph *g, bool condition, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool    graph_ok(const graph *g);                /* false: the builder returns NULL at once */
@@ -150,6 +156,8 @@ compute_type compute(const node *n);
 const int   *key_start(const node *n, bool has_state);       /* (seqs) */
 const int   *keys_before(const node *n, bool has_state);     /* (seqs) */
 const int   *state_rows(const node *n);                      /* (rows) slot * context + pos */
+/* The row of a carried state that each sequence goes on from; negative where it begins, at position 0.  It ends in row slot[s]. */
+const int   *carried_from(const node *n);                    /* (seqs) */
 
 /* ---- planning and running --------------------------------------------------- */
 

@@ -27,7 +27,7 @@ struct graph {
 
     const batch *batch;              /* during a run */
     step_kind phase;
-    int *key_start, *keys_before, *state_rows, *zeros;       /* of decoding */
+    int *key_start, *keys_before, *state_rows, *carried_from, *zeros;        /* of decoding */
 };
 
 /* One buffer that a step reads or writes; define: its former contents are not read. */

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "base/threads.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,18 +116,68 @@ enum { CHUNK = 1 << 14 };
 
 typedef struct { const param *p; uint64_t key; real *out; } initialization;
 
+static double first_value(const param_rule *rule, uint64_t key, size_t i)
+{
+    switch (rule->init) {
+    case INIT_NORMAL:  return rule->std * random_normal(key, i);
+    case INIT_FORMULA: return rule->formula(rule->args, key, i);
+    case INIT_ONE:     return 1;
+    case INIT_ORTHOGONAL: return rule->std / sqrt(fmax(rule->dims[0], rule->dims[1])) * random_normal(key, i);       /* nearly: where memory is out */
+    default:           return 0;
+    }
+}
+
 static void initialize_chunk(void *context, int task)
 {
     const initialization *it = context;
     size_t first = (size_t)task * CHUNK, last = first + CHUNK < it->p->count ? first + CHUNK : it->p->count;
     for (size_t i = first; i < last; i++)
-        it->out[i] = it->p->rule.init == INIT_NORMAL ? (real)(it->p->rule.std * random_normal(it->key, i))
-                                                     : it->p->rule.init == INIT_ONE ? (real)1 : (real)0;
+        it->out[i] = (real)first_value(&it->p->rule, it->key, i);
+}
+
+/* Normal vectors made orthogonal one after the other (modified Gram-Schmidt): vector i, finished, is taken out of all later ones. */
+typedef struct { double *v; size_t length; int current; } basis;
+
+static double dot(const double *a, const double *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+static void subtract_projection(void *context, int task)
+{
+    const basis *b = context;
+    const double *v = b->v + (size_t)b->current * b->length;
+    double *w = b->v + (size_t)(b->current + 1 + task) * b->length, d = dot(v, w, b->length);
+    for (size_t i = 0; i < b->length; i++) w[i] -= d * v[i];
+}
+
+/* False when memory is out. */
+static bool initialize_orthogonal(const initialization *it)
+{
+    size_t rows = (size_t)it->p->rule.dims[0], columns = (size_t)it->p->rule.dims[1];
+    bool tall = rows > columns;                              /* fewer columns than rows: those are the vectors */
+    size_t count = tall ? columns : rows;
+    basis b = { .v = xalloc(it->p->count, sizeof *b.v), .length = tall ? rows : columns };
+    if (!b.v) return false;
+    for (size_t i = 0; i < it->p->count; i++) b.v[i] = random_normal(it->key, i);
+    for (b.current = 0; b.current < (int)count; b.current++) {
+        double *v = b.v + (size_t)b.current * b.length, length = sqrt(dot(v, v, b.length));
+        for (size_t i = 0; i < b.length; i++) v[i] /= length;
+        parallel_for((int)count - 1 - b.current, subtract_projection, &b);
+    }
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            it->out[i * columns + j] = (real)(it->p->rule.std * (tall ? b.v[j * rows + i] : b.v[i * columns + j]));
+    free(b.v);
+    return true;
 }
 
 void param_initialize(const param *p, uint64_t seed, real *out)
 {
     initialization it = { p, key_of_name(seed, p->name), out };
+    if (p->rule.init == INIT_ORTHOGONAL && initialize_orthogonal(&it)) return;
     parallel_for((int)((p->count + CHUNK - 1) / CHUNK), initialize_chunk, &it);
 }
 

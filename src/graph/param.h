@@ -17,7 +17,7 @@ typedef struct {
     int parts;           /* how many equal blocks lie side by side (GPT-2's fused q, k, v: 3); 0 means 1 */
 } axis;
 
-typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL } init_kind;
+typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_FORMULA, INIT_ORTHOGONAL } init_kind;
 
 enum { PARAM_RANK = 3, COMPUTE_TYPES = COMPUTE_BF16 + 1 };
 
@@ -25,7 +25,9 @@ typedef struct {
     int rank, dims[PARAM_RANK];
     axis axes[PARAM_RANK];
     init_kind init;
-    double std;          /* of INIT_NORMAL */
+    double std;          /* of INIT_NORMAL; of INIT_ORTHOGONAL (rank 2) the length of its orthogonal rows, or columns where there are fewer */
+    double (*formula)(const double *args, uint64_t key, size_t i);       /* of INIT_FORMULA: element i; key names its stream of random numbers */
+    double args[4];
     bool decay;          /* weight decay applies */
     double lr_factor;    /* of the learning rate; 0 means 1 */
     bool shared_read;    /* a tied head reads it too: as a head it sums over its residual axis */

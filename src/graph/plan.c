@@ -356,6 +356,7 @@ int graph_plan(graph *g, lithe_error *err)
     int seqs = g->options.capacity[ROWS_SEQS], rows = g->options.capacity[ROWS_TOKENS];
     g->key_start = graph_constant(g, (size_t)seqs * sizeof(int) + 1);
     g->keys_before = graph_constant(g, (size_t)seqs * sizeof(int) + 1);
+    g->carried_from = graph_constant(g, (size_t)seqs * sizeof(int) + 1);
     g->zeros = graph_constant(g, (size_t)seqs * sizeof(int) + 1);
     g->state_rows = graph_constant(g, (size_t)rows * sizeof(int) + 1);
     if (!graph_ok(g)) return fail(err, g->error.status, "%s", g->error.text);

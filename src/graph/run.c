@@ -20,6 +20,7 @@ static void prepare(graph *g, const batch *b)
         int base = b->slot[s] * g->options.context;
         g->key_start[s] = base;
         g->keys_before[s] = b->start[s] < b->start[s + 1] ? b->pos[b->start[s]] : 0;
+        g->carried_from[s] = g->keys_before[s] ? b->slot[s] : -1;
         for (int r = b->start[s]; r < b->start[s + 1]; r++) g->state_rows[r] = base + b->pos[r];
     }
 }
@@ -113,3 +114,4 @@ const void *packed_weight(const node *n, const tensor *w, bool tb)
 const int *key_start(const node *n, bool has_state) { return has_state ? n->graph->key_start : n->graph->batch->start; }
 const int *keys_before(const node *n, bool has_state) { return has_state ? n->graph->keys_before : n->graph->zeros; }
 const int *state_rows(const node *n) { return n->graph->state_rows; }
+const int *carried_from(const node *n) { return n->graph->carried_from; }

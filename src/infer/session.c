@@ -1,5 +1,6 @@
 /* A session stands after a sequence of ids.  What it has read lives in the
  * states its graphs share: keys and values of every position.
+ * A recurrent state holds what is left of them instead, and begins anew at position 0.
  * Invariant: states hold positions 0 .. length-1 of ids; logits are those after the last. */
 #include "infer/infer.h"
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct lithe_session {
     int *pos;
     float *logits, *scratch;
     bool ready;                          /* logits are those of ids */
+    bool recurrent;                      /* a state that cannot be cut back: what does not go on begins anew */
 };
 
 static graph_options decoding(int rows, int context, real *const *states)
@@ -35,6 +37,7 @@ static int allocate_states(lithe_session *s, lithe_error *err)
     arch_build(s->model->arch, s->model->config, g, WANT_LOGITS);
     tensor *const *states;
     s->state_count = graph_states(g, &states);
+    s->recurrent = graph_recurrent(g);
     s->states = xalloc((size_t)s->state_count + 1, sizeof *s->states);
     s->state_bytes = xalloc((size_t)s->state_count + 1, sizeof *s->state_bytes);
     bool complete = s->states && s->state_bytes;
@@ -117,6 +120,7 @@ int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_err
     size_t common = 0;
     while (common < n && common < s->length && s->ids[common] == ids[common]) common++;
     if (common == n && n && !(s->ready && s->length == n)) common--;       /* the logits after the last one are wanted */
+    if (s->recurrent && common < s->length) common = 0;
     s->length = common;
     s->ready = s->ready && n && common == n;
     if (n > common) memcpy(s->ids + common, ids + common, (n - common) * sizeof *ids);

@@ -31,7 +31,7 @@ typedef float real;
 typedef float exact;
 #endif
 
-typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_COUNT } activation;
+typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_RELU_SQUARED, ACT_SIGMOID, ACT_TANH, ACT_COUNT } activation;
 typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
 
 /* C (M,N) = A (M,K) . B (K,N), then in this order: the bias, the value before
@@ -79,6 +79,42 @@ typedef struct {
 
 /* Pattention's normalisation of the raw scores (TokenFormer, eq. 5 and appendix; see ops/pattention.c). */
 typedef enum { THETA_L2_GELU, THETA_GELU_L2, THETA_SOFTMAX } theta_kind;
+
+/* Token shift (RWKV, Peng et al. 2023): each row is mixed with the row before it
+ * in its sequence, p, several times over: y[m] = x * mix[m] + p * (1 - mix[m]),
+ * or x + (p - x) * mix[m] when mix weighs the past.  Before the first row of
+ * sequence s stands row from[s] of `before`, and zeros where from[s] < 0 or
+ * before is NULL. */
+enum { MAX_MIXES = 6 };
+typedef struct {
+    int seqs, width, mixes;
+    const int *start;                           /* (seqs+1) */
+    const exact *before; const int *from;       /* (slots, width), (seqs) */
+    bool past;                                  /* mix weighs p, not x */
+    const real *x, *mix[MAX_MIXES];             /* (rows, width), (width) */
+    real *y[MAX_MIXES];
+    /* backward, which never has a `before`, reads x, mix and: */
+    const real *dy[MAX_MIXES];                  /* NULL: zeros */
+    real *dx, *dmix[MAX_MIXES];                 /* NULL where not wanted */
+    bool add_dx, add_dmix[MAX_MIXES];
+} token_shift_args;
+
+/* The weighted average of RWKV-4 (Peng et al. 2023), channel by channel, with w = -exp(decay):
+ *   y_t = (sum over i<t of e^((t-1-i) w + k_i) v_i + e^(bonus+k_t) v_t) / (the same without v)
+ * as a recurrence on (a, b, m): numerator and denominator over e^m.  Nothing overflows at any k. */
+typedef struct {
+    int seqs, width;
+    const int *start;                           /* (seqs+1) */
+    exact *state;                               /* (slots, 3 width): a, b, m; NULL: every sequence begins empty and nothing is kept */
+    const int *from, *to;                       /* (seqs) rows of state to begin from (negative: empty) and to leave the end in */
+    const real *k, *v, *decay, *bonus;          /* (rows, width) twice, (width) twice */
+    real *y;
+    /* backward, which never has a state, reads these and y, and: */
+    const real *dy;
+    real *dk, *dv, *ddecay, *dbonus;            /* NULL where not wanted */
+    bool add_dk, add_dv, add_ddecay, add_dbonus;
+    exact *work;                                /* (2, rows, width) */
+} wkv4_args;
 
 typedef struct {                                /* AdamW with decoupled decay (Loshchilov & Hutter 2019) */
     real lr, beta1, beta2, eps, weight_decay;   /* w -= lr * (mhat / (sqrt(vhat) + eps) + weight_decay * w) */
@@ -143,6 +179,12 @@ typedef struct kernels {
     void   (*theta)(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
     /* da from ds, the raw scores a and stat; da may be ds. */
     void   (*theta_backward)(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
+
+    /* ---- RWKV ---- */
+    void   (*token_shift)(const token_shift_args *);
+    void   (*token_shift_backward)(const token_shift_args *);
+    void   (*wkv4)(const wkv4_args *);
+    void   (*wkv4_backward)(const wkv4_args *);
 
     /* ---- loss ---- */
     /* Row r of logits (rows, vocab): loss[r] = weight[r] * (lse - logits[target[r]]).  With backward the logits are replaced

@@ -51,6 +51,15 @@ typedef struct {
 } attention_options;
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
 
+/* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or with
+ * `past`, x + (before - x) * mix[m].  In decoding graphs the last row is the session's state `name`. */
+typedef struct { int mixes; bool past; } token_shift_options;
+void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o);
+
+/* RWKV-4's average of the values so far, e^key their weights, e^-e^decay what a step leaves of them, e^(bonus+key) the newest's.
+ * In decoding graphs the sums are the session's state `name`. */
+tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus);
+
 /* Theta(x keys') values: attention from tokens to parameter tokens (TokenFormer).  keys (slots, in), values (slots, out).
  * tau2: the squared scale, 0 for the number of slots. */
 typedef struct { theta_kind theta; double tau2; tensor *residual; } pattention_options;

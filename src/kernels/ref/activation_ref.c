@@ -1,5 +1,6 @@
 /* Activations and gated linear units.  Exact GELU is x Phi(x); the tanh form is
- * its approximation (Hendrycks & Gimpel 2016); SiLU is x sigmoid(x).  The slope
+ * its approximation (Hendrycks & Gimpel 2016); SiLU is x sigmoid(x); squared
+ * ReLU is max(x, 0)^2 (So et al. 2021).  The slope
  * is the derivative at x. */
 #include "kernels/ref/ref.h"
 #include <math.h>
@@ -16,6 +17,9 @@ static double value_of(activation act, double x)
     case ACT_GELU_ERF:  return 0.5 * x * erfc(-SQRT1_2 * x);
     case ACT_SILU:      return x / (1 + exp(-x));
     case ACT_RELU:      return x < 0 ? 0 : x;
+    case ACT_RELU_SQUARED: return x < 0 ? 0 : x * x;
+    case ACT_SIGMOID:   return 1 / (1 + exp(-x));
+    case ACT_TANH:      return tanh(x);
     default:            return x;
     }
 }
@@ -34,6 +38,15 @@ static double slope_of(activation act, double x)
         return s * (1 + x * (1 - s));
     }
     case ACT_RELU: return x > 0;
+    case ACT_RELU_SQUARED: return x > 0 ? 2 * x : 0;
+    case ACT_SIGMOID: {
+        double s = 1 / (1 + exp(-x));
+        return s * (1 - s);
+    }
+    case ACT_TANH: {
+        double t = tanh(x);
+        return 1 - t * t;
+    }
     default:       return 1;
     }
 }

@@ -37,6 +37,10 @@ void ref_attention_backward(const attention_args *a);
 
 void ref_theta(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
 void ref_theta_backward(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
+void ref_token_shift(const token_shift_args *a);
+void ref_token_shift_backward(const token_shift_args *a);
+void ref_wkv4(const wkv4_args *a);
+void ref_wkv4_backward(const wkv4_args *a);
 void ref_cross_entropy(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
                        int rows, int vocab);
 

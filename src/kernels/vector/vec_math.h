@@ -37,6 +37,15 @@ INLINE vec vsigmoid_slope(vec x)
     return vmul(vmul(e, d), d);
 }
 
+/* (1 - e) / (1 + e), e = exp(-2|x|), with the sign of x; near 0, where that cancels, x - x^3/3 + 2x^5/15 - 17x^7/315. */
+INLINE vec vtanh(vec x)
+{
+    vec e = vexp(vmul(vset1(-2.0f), vabs(x))), far = vdiv(vsub(vset1(1.0f), e), vadd(vset1(1.0f), e));
+    vec x2 = vmul(x, x), p = vfma(vset1(-0.053968254f), x2, vset1(0.13333333f));
+    vec near = vmul(x, vfma(vfma(p, x2, vset1(-0.33333333f)), x2, vset1(1.0f)));
+    return vselect(vless(vabs(x), vset1(0.125f)), near, vselect(vless(x, vzero()), vneg(far), far));
+}
+
 INLINE vec vnormal_density(vec x) { return vmul(vset1(0.398942280f), vexp(vmul(vset1(-0.5f), vmul(x, x)))); }
 
 /* The upper tail 1 - Phi(|x|), Phi(x) = (1 + erf(x / sqrt 2)) / 2.  It is exp(-x^2/2) w P(w)
@@ -72,6 +81,9 @@ INLINE vec vact(activation act, vec x)
     case ACT_GELU_ERF:  return vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x));   /* x Phi(x), rounded once where x > 0 */
     case ACT_SILU:      return vmul(x, vsigmoid(x));
     case ACT_RELU:      return vmax(vzero(), x);
+    case ACT_RELU_SQUARED: return vmul(vmax(vzero(), x), x);
+    case ACT_SIGMOID:   return vsigmoid(x);
+    case ACT_TANH:      return vtanh(x);
     default:            return x;
     }
 }
@@ -93,6 +105,9 @@ INLINE vec vact_slope(activation act, vec x)
     case ACT_GELU_ERF:  return vfma(x, vnormal_density(x), vnormal_cdf(x));
     case ACT_SILU:      return vfma(x, vsigmoid_slope(x), vsigmoid(x));
     case ACT_RELU:      return vselect(vless(vzero(), x), vset1(1.0f), vzero());
+    case ACT_RELU_SQUARED: return vadd(vmax(vzero(), x), vmax(vzero(), x));
+    case ACT_SIGMOID:   return vsigmoid_slope(x);
+    case ACT_TANH:      return vmul(vset1(4.0f), vsigmoid_slope(vadd(x, x)));
     default:            return vset1(1.0f);
     }
 }

@@ -1,0 +1,118 @@
+/* RWKV-4.  Peng et al. 2023, "RWKV: Reinventing RNNs for the Transformer Era".
+ * A recurrent network that trains like a Transformer: per layer a time mix (a
+ * decaying average of values) and a channel mix, each over its input and the
+ * row before it.
+ *   x += Wo (sigmoid(r) * wkv(k, v)),  k, v, r = linear of shifted LN1(x)
+ *   x += sigmoid(r) * (Wv relu(k)^2),  k, r = linear of shifted LN2(x)
+ * Names are those of the authors' .pth files, keys those of Hugging Face's
+ * "rwkv"; the state of a layer is five vectors, whatever has been read. */
+#include "arch/rwkv.h"
+#include <math.h>
+#include <stddef.h>
+
+typedef struct {
+    int vocab_size, context_length, hidden_size, num_hidden_layers, intermediate_size;
+    double layer_norm_epsilon;
+} rwkv4;
+
+#define AT(member) offsetof(rwkv4, member)
+static const field fields[] = {
+    { .key = "vocab_size",         .kind = FIELD_INT,  .offset = AT(vocab_size),         .value = 50277, .least = 1, .most = 1 << 24 },
+    { .key = "context_length",     .kind = FIELD_INT,  .offset = AT(context_length),     .value = 1024,  .least = 1, .most = 1 << 24 },
+    { .key = "hidden_size",        .kind = FIELD_INT,  .offset = AT(hidden_size),        .value = 768,   .least = 1, .most = 1 << 16 },
+    { .key = "num_hidden_layers",  .kind = FIELD_INT,  .offset = AT(num_hidden_layers),  .value = 12,    .least = 1, .most = 1024 },
+    { .key = "intermediate_size",  .kind = FIELD_INT,  .offset = AT(intermediate_size),  .value = 0,     .least = 1, .most = 1 << 20 },
+    { .key = "layer_norm_epsilon", .kind = FIELD_REAL, .offset = AT(layer_norm_epsilon), .value = 1e-5,  .least = 0, .most = 1 },
+    { 0 }
+};
+
+static int normalize(json_t *config, lithe_error *err)
+{
+    const json_t *attention = json_object_get(config, "attention_hidden_size"), *width = json_object_get(config, "hidden_size");
+    if (json_is_integer(attention) && json_is_integer(width) && json_integer_value(attention) != json_integer_value(width))
+        return fail(err, LITHE_ECONFIG, "attention_hidden_size is %lld; only hidden_size, %lld, is supported",
+                    (long long)json_integer_value(attention), (long long)json_integer_value(width));
+    if (json_is_true(json_object_get(config, "tie_word_embeddings")))
+        return fail(err, LITHE_ECONFIG, "tie_word_embeddings is true; RWKV's head is its own");
+    return 0;
+}
+
+/* ---- initial values: those of the authors' trainer ---- */
+
+static double decay(const double *p, uint64_t key, size_t i) { (void)key; return -5 + 8 * pow((double)i / p[0], p[1]); }
+static double bonus(const double *p, uint64_t key, size_t i) { (void)p, (void)key; return log(0.3) + 0.5 * ((int)((i + 1) % 3) - 1); }
+static double mix(const double *p, uint64_t key, size_t i) { (void)key; return pow((double)i / p[0], p[1]) + p[2]; }
+
+static tensor *mix_of(graph *g, const char *name, int C, double power, double more)
+{
+    return rwkv_channels(g, name, C, mix, (const double[]){ C, power, more }, 1);
+}
+
+/* ---- equations ---- */
+
+static tensor *time_mix(graph *g, tensor *x, double eps, double depth, double left)
+{
+    const int C = x->width;
+    tensor *y[3], *mixes[] = { mix_of(g, "att.time_mix_k", C, left, 0), mix_of(g, "att.time_mix_v", C, left, 0.3 * depth), mix_of(g, "att.time_mix_r", C, left / 2, 0) };
+    token_shift(g, layer_norm_affine(g, x, "ln1", eps, false), "att.shift", mixes, y, (token_shift_options){ .mixes = 3 });
+    tensor *k = rwkv_matrix(g, y[0], "att.key", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
+    tensor *v = rwkv_matrix(g, y[1], "att.value", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .gain = 1 });
+    tensor *r = rwkv_matrix(g, y[2], "att.receptance", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
+    tensor *w = parameter(g, "att.time_decay", (param_rule){ .rank = 1, .dims = { C }, .axes = { RESIDUAL_WRITE }, .init = INIT_FORMULA, .formula = decay,
+                                                             .args = { C > 1 ? C - 1 : 1, 0.7 + 1.3 * depth }, .lr_factor = 2 });
+    tensor *u = parameter(g, "att.time_first", (param_rule){ .rank = 1, .dims = { C }, .axes = { RESIDUAL_WRITE }, .init = INIT_FORMULA, .formula = bonus, .lr_factor = 3 });
+    tensor *a = wkv4(g, k, v, "att.wkv", w, u);
+    if (graph_ok(g)) a = glu(g, r, a, ACT_SIGMOID);
+    return rwkv_matrix(g, a, "att.output", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .residual = x });
+}
+
+static tensor *channel_mix(graph *g, tensor *x, int inner, double eps, double left)
+{
+    if (!graph_ok(g)) return NULL;
+    const int C = x->width;
+    tensor *y[2], *mixes[] = { mix_of(g, "ffn.time_mix_k", C, left, 0), mix_of(g, "ffn.time_mix_r", C, left, 0) };
+    token_shift(g, layer_norm_affine(g, x, "ln2", eps, false), "ffn.shift", mixes, y, (token_shift_options){ .mixes = 2 });
+    double gain = inner > C ? sqrt((double)inner / C) : 1;
+    tensor *k = rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = gain, .act = ACT_RELU_SQUARED });
+    tensor *v = rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE });
+    tensor *r = rwkv_matrix(g, y[1], "ffn.receptance", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
+    return graph_ok(g) ? add(g, x, glu(g, r, v, ACT_SIGMOID)) : NULL;
+}
+
+static head build(graph *g, const void *config)
+{
+    const rwkv4 *c = config;
+    const int C = c->hidden_size, L = c->num_hidden_layers, inner = c->intermediate_size ? c->intermediate_size : 4 * C;
+    const double eps = c->layer_norm_epsilon;
+    scope(g, "%s", "");
+    tensor *x = embedding(g, rwkv_embedding(g, c->vocab_size, C));
+    for (int l = 0; l < L && graph_ok(g); l++) {
+        scope(g, "blocks.%d.", l);
+        double depth = L > 1 ? (double)l / (L - 1) : 0, left = 1 - (double)l / L;
+        if (l == 0) x = layer_norm_affine(g, x, "ln0", eps, false);
+        x = time_mix(g, x, eps, depth, left);
+        x = channel_mix(g, x, inner, eps, left);
+    }
+    return rwkv_head(g, x, c->vocab_size, eps);
+}
+
+static int context(const void *config) { return ((const rwkv4 *)config)->context_length; }
+static int vocab(const void *config) { return ((const rwkv4 *)config)->vocab_size; }
+
+static json_t *sized(int width, int layers, int vocab_size, int positions)
+{
+    return json_pack("{s:i,s:i,s:i,s:i,s:i}", "vocab_size", vocab_size, "context_length", positions, "hidden_size", width,
+                     "num_hidden_layers", layers, "intermediate_size", 4 * width);
+}
+
+const arch arch_rwkv4 = {
+    .name = "rwkv4", .class_name = "RwkvForCausalLM",
+    .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
+    .config_size = sizeof(rwkv4), .fields = fields, .normalize = normalize, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .ignored = (const char *const[]){ NULL },
+    .prefixes = (const char *const[]){ "", NULL },
+    .tied_to = "emb.weight",
+    .aliases = (const char *const[]){ "rwkv", NULL },
+    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
+    .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+};

@@ -1,0 +1,61 @@
+/* Token shift: every row is mixed with the one before it in its sequence.  Peng
+ * et al. 2023, "RWKV: Reinventing RNNs for the Transformer Era", section 3.1.
+ * All mixtures of one input are one node, so that it is read once. */
+#include "ops/ops.h"
+
+enum { X, MIX, STATE = MIX + MAX_MIXES };
+enum { MIXES, PAST };
+
+static token_shift_args arguments(const node *n)
+{
+    const batch *b = run_batch(n);
+    token_shift_args a = { .seqs = b->seqs, .width = n->out[0]->width, .mixes = n->i[MIXES], .start = b->start, .past = n->i[PAST], .x = in_data(n, X) };
+    for (int m = 0; m < a.mixes; m++) a.mix[m] = in_data(n, MIX + m);
+    return a;
+}
+
+static void forward(const node *n, const kernels *k)
+{
+    token_shift_args a = arguments(n);
+    const batch *b = run_batch(n);
+    const tensor *state = n->in[STATE];
+    size_t width = (size_t)a.width;
+    a.before = in_data(n, STATE);
+    a.from = state ? carried_from(n) : NULL;
+    for (int m = 0; m < a.mixes; m++) a.y[m] = out_data(n, m);
+    k->token_shift(&a);
+    for (int s = 0; state && s < b->seqs; s++)               /* the last row stands before the next run's first */
+        if (b->start[s] < b->start[s + 1]) k->copy(state->data + (size_t)b->slot[s] * width, false, a.x + (size_t)(b->start[s + 1] - 1) * width, width);
+}
+
+static void backward(const node *n, const kernels *k)
+{
+    token_shift_args a = arguments(n);
+    a.dx = grad_in(n, X, &a.add_dx);
+    for (int m = 0; m < a.mixes; m++) {
+        a.dy[m] = grad_out(n, m);
+        a.dmix[m] = grad_in(n, MIX + m, &a.add_dmix[m]);
+    }
+    k->token_shift_backward(&a);
+}
+
+static const op op_token_shift = { .name = "token_shift", .forward = forward, .backward = backward, .reads = IN(X) };
+
+void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o)
+{
+    tensor *in[MAX_IN] = { x };
+    for (int m = 0; m < o.mixes; m++) y[m] = NULL;
+    if (!graph_ok(g)) return;
+    require(g, o.mixes > 0 && o.mixes <= MAX_MIXES, "token_shift: %d mixtures, at most %d are possible", o.mixes, MAX_MIXES);
+    require(g, x->space == ROWS_TOKENS, "token_shift: its input has no order");
+    for (int m = 0; m < o.mixes && graph_ok(g); m++) {
+        in[MIX + m] = mix[m];
+        require(g, mix[m]->width == x->width, "token_shift: a mix of %d channels, its input is %d wide", mix[m]->width, x->width);
+    }
+    in[STATE] = carried(g, name, x->width);
+    node *n = append(g, &op_token_shift, in, MAX_IN);
+    if (!n) return;
+    n->i[MIXES] = o.mixes;
+    n->i[PAST] = o.past;
+    for (int m = 0; m < o.mixes; m++) y[m] = output(n, m, x->space, x->rows, x->width);
+}

@@ -1,0 +1,51 @@
+/* RWKV-4's weighted average of the values so far.  Peng et al. 2023, section
+ * 3.1.3: a scan over the tokens with one numerator and denominator for each
+ * channel.  Backward scans again, so forward keeps its result alone. */
+#include "ops/ops.h"
+
+enum { K, V, DECAY, BONUS, STATE };
+
+static wkv4_args arguments(const node *n)
+{
+    const batch *b = run_batch(n);
+    return (wkv4_args){ .seqs = b->seqs, .width = n->out[0]->width, .start = b->start, .y = out_data(n, 0),
+                        .k = in_data(n, K), .v = in_data(n, V), .decay = in_data(n, DECAY), .bonus = in_data(n, BONUS) };
+}
+
+static void forward(const node *n, const kernels *k)
+{
+    wkv4_args a = arguments(n);
+    if (n->in[STATE]) {
+        a.state = n->in[STATE]->data;
+        a.from = carried_from(n);
+        a.to = run_batch(n)->slot;
+    }
+    k->wkv4(&a);
+}
+
+static void backward(const node *n, const kernels *k)
+{
+    wkv4_args a = arguments(n);
+    a.dy = grad_out(n, 0);
+    a.work = work_data(n);
+    a.dk = grad_in(n, K, &a.add_dk);
+    a.dv = grad_in(n, V, &a.add_dv);
+    a.ddecay = grad_in(n, DECAY, &a.add_ddecay);
+    a.dbonus = grad_in(n, BONUS, &a.add_dbonus);
+    k->wkv4_backward(&a);
+}
+
+static double flops(const node *n) { return 12.0 * capacity_rows(n->out[0]) * n->out[0]->width; }
+
+static const op op_wkv4 = { .name = "wkv4", .forward = forward, .backward = backward, .reads = IN(K) | IN(V) | OUT(0), .flops = flops };
+
+tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, k->space == ROWS_TOKENS && k->width == v->width, "wkv4: keys of %d channels, values of %d", k->width, v->width);
+    require(g, decay->width == k->width && bonus->width == k->width, "wkv4: %d decays and %d bonuses for %d channels", decay->width, bonus->width, k->width);
+    node *n = append(g, &op_wkv4, (tensor *[]){ k, v, decay, bonus, carried(g, name, 3 * k->width) }, 5);
+    if (!n) return NULL;
+    if (training(g)) workspace(n, 2 * k->rows, k->width);
+    return output(n, 0, k->space, k->rows, k->width);
+}
