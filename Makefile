@@ -3,6 +3,7 @@ CC      ?= gcc
 PREFIX  ?= /usr/local
 B       ?= build
 VERSION := 0
+JOBS    ?= $(shell nproc 2>/dev/null || echo 1)
 LIBS    := jansson libpcre2-8 libutf8proc libzstd zlib libxxhash
 PACKAGES := gcc make pkg-config libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libzstd-dev zlib1g-dev libxxhash-dev bible-kjv bible-kjv-text
 
@@ -78,12 +79,12 @@ $(B)/lithe.pc: Makefile
 	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: lithe\nDescription: trains, grows and runs small language models\nVersion: 0.1.0\nRequires.private: %s\nLibs: -L$${libdir} -llithe\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(LIBS)' > $@
 
 test: deps
-	@$(MAKE) --no-print-directory all $(B)/tests $(B)/tests-double
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/tests $(B)/tests-double
 	@$(B)/tests $(FILTER)
 
 # The main job on real text: train, grow, train on, compare, write.
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@sh tools/run.sh $(B)/lithe
 
 # Kernels at each level, and the time of a training step; bench/README.md has the comparison with others.
