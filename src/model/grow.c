@@ -187,6 +187,7 @@ void growth_free(growth *g)
 static int prepare(growth *g, lithe_growth *report, lithe_error *err)
 {
     if (!(g->before = model_config(g->small, err)) || !(g->config = json_deep_copy(g->before))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
+    if (!g->arch->keys.layers) return fail(err, LITHE_EINVAL, "a %s has no sizes that can grow", g->arch->name);
     int status = choose_method(g, err);
     if (status) return status;
     snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
