@@ -1,0 +1,174 @@
+#!/bin/sh
+# The main job, on real text: a TokenFormer learns, grows to twice its parameters
+# with its outputs preserved, learns on; a GPT-2 of the grown size gets the same
+# compute; both are measured and write.
+#
+#     run.sh [LITHE]            the program, build/lithe
+#
+# Each step leaves its result under runs/demo-N by rename, so what is there is
+# done: a run that was interrupted goes on, a finished one is left alone and the
+# next is N+1.  The lengths below are seconds on this machine; the GPT-2's is
+# compute: as many tokens as make the operations of both TokenFormers together.
+set -eu
+cd "$(dirname "$0")/.."
+lithe=${1:-build/lithe}
+small_time=30s large_time=36s
+vocab=2048 ctx=256 batch=4
+prompt='And the king said unto'
+text=runs/kjv/text.txt held_out=runs/kjv/held-out.txt tokenizer=runs/kjv/tokenizer.json
+began=$(date +%s) child='' stopped=''
+
+bold='' plain=''
+if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+
+say() { printf '%s\n' "$*" >&2; }
+title() { printf '\n%s[%s/5] %s%s\n' "$bold" "$1" "$2" "$plain" >&2; }
+leave() { say "$1"; exit "${2:-1}"; }
+
+# A background job ignores SIGINT until it asks for it, so it is told by SIGTERM as well.
+trap 'stopped=130; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :' INT
+trap 'stopped=143; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :' TERM HUP
+trap '[ -z "$stopped" ] || leave "stopped; make run goes on from here" "$stopped"' EXIT
+check() { [ -z "$stopped" ] || exit; }
+
+# Waits for a background job through signals that are trapped; its exit code in $code.
+await() {
+    while :; do
+        code=0; wait "$1" || code=$?
+        kill -0 "$1" 2>/dev/null || return 0
+    done
+}
+
+# Off a terminal, of what training says: all but each twentieth of the way.
+fewer_lines() {
+    trap '' INT TERM HUP
+    while IFS= read -r line; do
+        case $line in *' tok/s  '* | 'try: '*) ;; *) printf '%s\n' "$line" ;; esac
+    done
+}
+
+follow() {
+    if [ -t 2 ]; then
+        "$@" >/dev/null & child=$!
+        await "$child"
+    else
+        rm -f "$demo/lines"; mkfifo "$demo/lines"
+        fewer_lines <"$demo/lines" >&2 & reader=$!
+        "$@" >/dev/null 2>"$demo/lines" & child=$!
+        await "$child"; result=$code
+        await "$reader"; code=$result
+        rm -f "$demo/lines"
+    fi
+    child=''
+    check
+    [ "$code" = 0 ] || leave "make run goes on from here" "$code"
+}
+
+# RUN, and the arguments of a new one.
+train() {
+    run=$1; shift
+    if [ -e "$run/model.safetensors" ]; then say "$run is finished"
+    elif [ -d "$run" ]; then follow "$lithe" train --resume "$run"
+    else follow "$lithe" train "$text" --valid "$held_out" --ctx $ctx --batch $batch --dtype bf16 --no-sample --out "$run" "$@"
+    fi
+}
+
+# ---- figures ---------------------------------------------------------------------
+
+# Sums over the steps of runs: parameters tokens operations seconds bits-per-byte.
+sums() {
+    for run in "$@"; do cat "$run/log.jsonl"; done | awk '
+        function number(key) { return match($0, "\"" key "\": [-+.e0-9]+") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 4) + 0 : 0 }
+        /"flops"/ { tokens += number("tokens"); operations += number("flops"); seconds += number("seconds") }
+        /"bits_per_byte"/ { bits = number("bits_per_byte"); params = number("params") }
+        END { printf "%.0f %.0f %.0f %.3f %.4f\n", params, tokens, operations, seconds, bits }'
+}
+
+row() {
+    name=$1; shift
+    sums "$@" | awk -v name="$name" '
+        function size(x) { return x < 1e6 ? sprintf("%.0fk", x / 1e3) : sprintf("%.2fM", x / 1e6) }
+        { printf "%-24s %10s %8s %8.2f %8.1f %9s %14.4f\n", name, size($1), size($2), $3 / 1e12, $4, size($2 / ($4 > 0 ? $4 : 1)), $5 }'
+}
+
+write() {
+    printf '\n%s%s writes:%s\n' "$bold" "$1" "$plain"
+    "$lithe" generate "$2" "$prompt" --max-tokens 130 --temperature 0.7 --seed 1 --quiet | fold -s -w 76 | sed 's/^/    /; s/ *$//'
+    echo
+}
+
+# ---- the job -----------------------------------------------------------------------
+
+[ -x "$lithe" ] || leave "$lithe is not built: make"
+n=1
+while [ -e "runs/demo-$n/done" ]; do n=$((n + 1)); done
+demo=runs/demo-$n
+[ ! -d "$demo/small" ] || say "$demo goes on"
+mkdir -p "$demo"
+
+title 1 "text: the King James Bible, one verse a line; every twentieth chapter is held out"
+if [ ! -d runs/kjv ]; then
+    command -v bible >/dev/null || leave "the text is missing; as root: apt-get install bible-kjv bible-kjv-text"
+    rm -rf runs/kjv.part; mkdir runs/kjv.part
+    bible -f gen1:1-rev22:21 </dev/null | awk -v text=runs/kjv.part/text.txt -v held_out=runs/kjv.part/held-out.txt '
+        { chapter = $1; sub(/:.*/, "", chapter); sub(/^[^ ]* /, "") }
+        chapter != last { last = chapter; out = ++chapters % 20 ? text : held_out; if (seen[out]++) print "" >out }
+        { print >out; verses++ }
+        END { exit verses != 31102 }' || { check; leave "bible (of the package bible-kjv) did not print the 31102 verses"; }
+    "$lithe" train-tokenizer runs/kjv.part/text.txt --vocab $vocab --out runs/kjv.part/tokenizer.json --quiet
+    mv runs/kjv.part runs/kjv
+fi
+check
+say "$(wc -c <$text) bytes to learn from, $(wc -c <$held_out) held out; $vocab tokens, learned from the text"
+
+# Keys and the embedding start wider than the published 0.02, which is meant for a width of 768.
+cat >"$demo/tokenformer.json" <<EOF
+{ "model_type": "tokenformer", "vocab_size": $vocab, "max_position_embeddings": $ctx, "num_layers": 3, "hidden_size": 128,
+  "num_attention_heads": 4, "qkv_slot_num": 96, "proj_slot_num": 96, "ffn_slot_num": 384, "init_method_std": 0.06 }
+EOF
+cat >"$demo/gpt2.json" <<EOF
+{ "model_type": "gpt2", "vocab_size": $vocab, "n_positions": $ctx, "n_layer": 3, "n_embd": 192, "n_head": 6, "n_inner": 704,
+  "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0 }
+EOF
+
+title 2 "a TokenFormer learns"
+train "$demo/small" --config "$demo/tokenformer.json" --tokenizer $tokenizer --time $small_time --lr 3e-3 --min-lr 1e-3
+
+title 3 "it grows to twice its parameters"
+if [ ! -d "$demo/grown" ] || [ ! -s "$demo/growth.txt" ]; then
+    rm -rf "$demo/grown"
+    "$lithe" grow "$demo/small" --params 2x --out "$demo/grown" --quiet >"$demo/growth.txt"
+fi
+check
+cat "$demo/growth.txt" >&2
+say ''
+train "$demo/large" --from "$demo/grown" --time $large_time --lr 3e-3 --seed 1
+
+title 4 "a GPT-2 of that size, with the compute of both together"
+operations=$(sums "$demo/small" "$demo/large" | cut -d' ' -f3)
+a_step=$("$lithe" plan "$demo/gpt2.json" --batch $batch --ctx $ctx --no-ops --json | awk '/"flops"/ { sub(/.*: */, ""); print $0 + 0; exit }')
+tokens=$(awk -v all="$operations" -v step="$a_step" -v size=$((batch * ctx)) 'BEGIN { printf "%.0f", int(all / step + 0.5) * size }')
+train "$demo/gpt2" --config "$demo/gpt2.json" --tokenizer $tokenizer --tokens "$tokens" --lr 3e-3
+
+title 5 "side by side"
+sh tools/curves.sh "$demo" >"$demo/curves.svg"
+{
+    printf '%-24s %10s %8s %8s %8s %9s %14s\n' model parameters tokens TFLOP seconds tokens/s 'bits per byte'
+    row 'TokenFormer' "$demo/small"
+    row 'TokenFormer, grown' "$demo/small" "$demo/large"
+    row 'GPT-2' "$demo/gpt2"
+} | tee "$demo/table.txt"
+{
+    write 'TokenFormer, grown,' "$demo/large"
+    write 'GPT-2' "$demo/gpt2"
+} | tee "$demo/texts.txt"
+check
+: >"$demo/done"
+cat <<EOF
+
+curves in $demo/curves.svg; all of it took $(($(date +%s) - began)) s. Try next:
+
+    $lithe generate $demo/large "In the beginning"
+    $lithe train $text --from $demo/large --lr 1e-3 --time 5m
+    $lithe train my.txt
+EOF
