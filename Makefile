@@ -53,7 +53,7 @@ $(B)/tests-double: $(DOUBLE)
 	@$(CC) $(CFLAGS) -o $@ $(DOUBLE) $(LDLIBS)
 $(B)/bench-%: bench/%.c $(OBJ)
 	@echo "  cc $<"
-	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -Ibench -o $@ $< $(OBJ) $(LDLIBS)
+	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -DCOMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null || echo -)\" -Ibench -o $@ $< $(OBJ) $(LDLIBS)
 
 COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -MMD -MP
 $(B)/avx2/%.o:   src/%.c ; $(COMPILE) $(AVX2) -c $< -o $@

@@ -10,20 +10,12 @@
  * share: of the machine's fused multiply-adds per cycle at the clock measured beside it. */
 #include "base/arena.h"
 #include "base/random.h"
-#include "base/threads.h"
-#include "kernels/kernels.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "timing.h"
 #ifdef WITH_DNNL
 #include "kernels/bf16.h"
 #include <dnnl.h>
 #endif
 
-#ifndef COMMIT
-#define COMMIT "-"
-#endif
 enum { REPEATS = 9 };
 
 static const struct { int rows, in, out; } layers[] = {
@@ -31,56 +23,6 @@ static const struct { int rows, in, out; } layers[] = {
     { 1, 768, 2304 }, { 1, 768, 50257 }, { 8, 768, 3072 }, { 8, 768, 50257 }, { 64, 768, 2304 } };
 enum { LAYERS = sizeof layers / sizeof *layers };
 static const char *const ops[] = { "fwd", "dX", "dW" };
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static const char *cpu_name(void)
-{
-    static char name[128] = "unknown";
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "model name : %127[^\n]", name) == 1) break;
-    if (f) fclose(f);
-    for (char *p = name; *p; p++) if (*p == ',') *p = ' ';
-    return name;
-}
-
-/* A chain of multiplications, three cycles each on every x86 of the last decade. */
-static double hertz(void)
-{
-    uint64_t x = 3;
-    double start = seconds();
-    for (int i = 0; i < 1000000; i++) {
-        x *= x | 1;
-        __asm__ volatile("" : "+r"(x));
-    }
-    return 1e6 * 4 / (seconds() - start);               /* with the or: four */
-}
-
-static double flops_per_cycle(const char *level, compute_type type)
-{
-    if (!strcmp(level, "amx") && type == COMPUTE_BF16) return 1024;
-    if (!strcmp(level, "amx") || !strcmp(level, "avx512") || !strcmp(level, "dnnl")) return 64;
-    return !strcmp(level, "avx2") ? 32 : 4;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *t)
-{
-    qsort(t, REPEATS, sizeof *t, by_value);
-    return t[REPEATS / 2];
-}
 
 static float *filled(size_t n, uint64_t key)
 {
@@ -170,19 +112,19 @@ static void measure(const kernels *k, const gemm_args *g, int threads, const cha
     if (!g->packed) peer_open(&p);
     k->gemm(g);
     for (int r = 0; r < REPEATS; r++) {
-        clock[r] = hertz();
-        double start = seconds();
+        clock[r] = hertz(wall_seconds);
+        double start = wall_seconds();
         for (int i = 0; i < calls; i++) k->gemm(g);
-        ours[r] = (seconds() - start) / calls;
+        ours[r] = (wall_seconds() - start) / calls;
         if (!PEER || g->packed) continue;
         if (r == 0) peer_run(&p);
-        start = seconds();
+        start = wall_seconds();
         for (int i = 0; i < calls; i++) peer_run(&p);
-        theirs[r] = (seconds() - start) / calls;
+        theirs[r] = (wall_seconds() - start) / calls;
     }
-    double hz = median(clock);
-    print_row(k->name, threads, g, op, median(ours), hz);
-    if (PEER && !g->packed) print_row("dnnl", threads, g, op, median(theirs), hz);
+    double hz = median(clock, REPEATS);
+    print_row(k->name, threads, g, op, median(ours, REPEATS), hz);
+    if (PEER && !g->packed) print_row("dnnl", threads, g, op, median(theirs, REPEATS), hz);
 }
 
 static gemm_args operation(int layer, int op, compute_type type)

@@ -8,54 +8,18 @@
  * share: of the machine's fused multiply-adds at the clock measured beside it. */
 #include "base/arena.h"
 #include "base/random.h"
-#include "base/threads.h"
-#include "kernels/kernels.h"
+#include "timing.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-#ifndef COMMIT
-#define COMMIT "-"
-#endif
 enum { REPEATS = 7, BUFFERS = 10 };
 
 /* With one thread its own time, so that what else runs here does not count. */
 static double seconds(void)
 {
     struct timespec t;
-    clock_gettime(threads_count() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    if (threads_count() > 1) return wall_seconds();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static const char *cpu_name(void)
-{
-    static char name[128] = "unknown";
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "model name : %127[^\n]", name) == 1) break;
-    if (f) fclose(f);
-    for (char *p = name; *p; p++) if (*p == ',') *p = ' ';
-    return name;
-}
-
-/* A chain of multiplications, three cycles each and one for the or. */
-static double hertz(void)
-{
-    uint64_t x = 3;
-    double start = seconds();
-    for (int i = 0; i < 1000000; i++) {
-        x *= x | 1;
-        __asm__ volatile("" : "+r"(x));
-    }
-    return 4e6 / (seconds() - start);
-}
-
-static double flops_per_cycle(const char *level)
-{
-    return !strcmp(level, "ref") ? 4 : !strcmp(level, "avx2") ? 32 : 64;
 }
 
 /* ---- cases: a shape and a call ------------------------------------------------------------- */
@@ -220,13 +184,13 @@ static void measure(const kernels *k, const bench_case *c, int threads)
     if (!strncmp(c->name, "attention_b", 11)) run_attention(b);
     c->run(b);
     for (int r = 0; r < REPEATS; r++) {
-        clock = fmax(clock, hertz());
+        clock = fmax(clock, hertz(seconds));
         double start = seconds();
         c->run(b);
         best = fmin(best, seconds() - start);
     }
     printf("%s,%s,%s,%d,%s,%dx%d/%d,%.1f,%.1f,%.1f,%.3f\n", COMMIT, cpu_name(), k->name, threads, c->name, c->rows, c->width, c->extra,
-           best * 1e6, bytes_of(c) / best * 1e-9, flops_of(c) / best * 1e-9, flops_of(c) / best / (flops_per_cycle(k->name) * clock * threads));
+           best * 1e6, bytes_of(c) / best * 1e-9, flops_of(c) / best * 1e-9, flops_of(c) / best / (flops_per_cycle(k->name, COMPUTE_F32) * clock * threads));
     fflush(stdout);
     close_bench(b);
 }
