@@ -464,6 +464,38 @@ static void empty_sequences_are_nothing(void)
     small_free(&m);
 }
 
+/* No rows, or none that the head looks at: gradients are zero, not what they were. */
+static void nothing_gives_zeros(void)
+{
+    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "gpt2", SMALL_GPT2_DROPOUT } };
+    static const char *const levels[] = { "ref", "avx2", "avx512", "amx" };
+    for (int i = 0; i < 16; i++) {
+        const char *const *config = configs[i / 4];
+        lithe_error err = { 0 };
+        if (!kernels_level(levels[i % 4])) continue;
+        small_model m = small_new(config[0], config[1], 1);
+        small_batch b;
+        small_fill(&b, 23, 2);
+        for (int selecting = 0; selecting < 2; selecting++) {
+            graph *g = graph_new(kernels_level(levels[i % 4]), m.p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, selecting ? 4 : 0 }, .poison = true });
+            arch_build(m.a, m.config, g, WANT_LOSS);
+            CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
+            batch nothing = b.b;
+            if (selecting) nothing.select = b.target, nothing.selected = 0;
+            else nothing.rows = nothing.seqs = 0;
+            for (size_t j = 0; j < m.p->arena_count; j++) m.p->grad[j] = 77;
+            graph_run(g, &nothing);
+            for (int j = 0; j < m.p->count; j++) {
+                size_t zeros = 0;
+                for (size_t e = 0; e < m.p->items[j]->count; e++) zeros += m.p->items[j]->grad[e] == 0;
+                CHECK_MSG(zeros == m.p->items[j]->count, "%s, %s, no %s: %s has a gradient", config[0], levels[i % 4], selecting ? "selected rows" : "rows", m.p->items[j]->name);
+            }
+            graph_close(g);
+        }
+        small_free(&m);
+    }
+}
+
 const test tests_graph[] = {
     { "graph: a run allocates nothing", a_run_allocates_nothing },
     { "graph: a push allocates nothing", a_push_allocates_nothing },
@@ -476,5 +508,6 @@ const test tests_graph[] = {
     { "graph: weights are packed when they change", weights_are_packed_when_they_change },
     { "graph: selected rows alone", selected_rows_alone },
     { "graph: empty sequences are nothing", empty_sequences_are_nothing },
+    { "graph: nothing gives zeros", nothing_gives_zeros },
     { 0 }
 };

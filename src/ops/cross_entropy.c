@@ -16,7 +16,7 @@ static void forward(const node *n, const kernels *k)
     real *dhidden = train ? grad_in(n, HIDDEN, &join_hidden) : NULL, *dw = train ? grad_in(n, W, &join_w) : NULL;
     real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
 
-    for (int r = 0; r < rows; r += TILE) {
+    for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
         const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,

@@ -56,7 +56,7 @@ static void backward(const node *n, const kernels *k)
 
     size_t tile = (size_t)TILE * (size_t)z.slots;
     real *s = work_data(n), *ds = s + tile, *made = ds + tile;
-    for (int r = 0; r < z.rows; r += TILE) {
+    for (int r = 0; r == 0 || r < z.rows; r += TILE) {       /* once without rows too: gradients become zero */
         int m = z.rows - r < TILE ? z.rows - r : TILE;
         const real *x = in_data(n, X) + (size_t)r * (size_t)z.in, *d = d_o + (size_t)r * (size_t)z.out;
         const real *a = n->i[KEPT] ? out_data(n, 1) + (size_t)r * (size_t)z.slots : made;
