@@ -101,7 +101,7 @@ char        *lithe_model_size(const char *arch, double params, int vocab, int co
 
 /* path: a MODEL directory (config.json + model.safetensors, sharded, or
  * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a
- * lone file that says enough about itself (llama2.c .bin).  config: a
+ * lone file that says enough about itself (llama2.c and rwkv.cpp .bin).  config: a
  * config.json for a lone file that does not, else NULL. */
 lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err);
 
@@ -125,7 +125,7 @@ typedef struct lithe_listing lithe_listing;
 lithe_listing           *lithe_listing_open(const char *path, lithe_error *err);
 size_t                   lithe_listing_count(const lithe_listing *l);
 const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i);      /* borrowed; NULL past the end */
-const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "llama2.c" */
+const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "rwkv.cpp", "llama2.c" */
 const char              *lithe_listing_arch(const lithe_listing *l);                  /* NULL when not known */
 /* NaN or infinite values in tensor i; negative when its type cannot be read as numbers. */
 long long                lithe_listing_bad_values(const lithe_listing *l, size_t i);

@@ -260,5 +260,6 @@ const test tests_arch[] = {
     LEVELS("arch: threads do not change a bit", threads_do_not_matter),
     LEVELS("arch: parts of a step are the step", parts_are_the_step),
     LEVELS("arch: published checkpoints", published_checkpoints),
+    LEVELS("arch: published RWKV", published_rwkv),
     { 0 }
 };

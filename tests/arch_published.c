@@ -1,5 +1,6 @@
 /* Trained checkpoints in llama2.c's format, against float64 results of another
- * program: greedy text, likelihood of every prompt token, largest logits. */
+ * program: greedy text, likelihood of every prompt token, largest logits; and
+ * in rwkv.cpp's, against the logits its own tests expect. */
 #include "arch_tests.h"
 #include "base/json.h"
 #include "test.h"
@@ -123,3 +124,42 @@ static void published_checkpoints(const kernels *k)
     json_decref(all);
 }
 EACH_LEVEL(, published_checkpoints)
+
+/* ---- RWKV ------------------------------------------------------------------------------- */
+
+static const struct { const char *file, *logits; } rwkvs[] = {
+    { "checkpoints/rwkv/tiny-rwkv-4v0-660K-FP32.bin", "checkpoints/rwkv/expected-logits-4v0-660K.bin" },
+};
+
+/* The logits after the bytes "in (with the quote), read whole and one by one. */
+static void check_rwkv(lithe_model *m, const char *path, const char *name)
+{
+    static const int32_t ids[] = { 0x22, 0x69, 0x6e };
+    lithe_error err = { 0 };
+    mapping file = { 0 };
+    float whole[3 * 256], expected[256];
+    CHECK_MSG(!file_map(&file, path, &err) && file.size == sizeof expected, "%s: %s", path, err.text);
+    if (file.size != sizeof expected) return;
+    memcpy(expected, file.data, sizeof expected);
+    file_unmap(&file);
+    CHECK_MSG(lithe_model_vocab(m) == 256 && !lithe_logits(m, ids, 3, whole, &err), "%s: %s", name, err.text);
+    double worst = max_difference(whole + 2 * 256, expected, 256);
+    CHECK_MSG(worst <= 1e-4, "%s: the logits differ by %.3g", name, worst);
+    lithe_session *s = lithe_session_open(m, 0, &err);
+    for (int i = 0; i < 3; i++) CHECK_MSG(!lithe_session_push(s, ids[i], &err), "%s: %s", name, err.text);
+    CHECK_MSG(lithe_session_logits(s) && !memcmp(lithe_session_logits(s), whole + 2 * 256, sizeof expected), "%s: other logits token by token", name);
+    lithe_session_close(s);
+}
+
+static void published_rwkv(const kernels *k)
+{
+    (void)k;
+    for (size_t i = 0; i < sizeof rwkvs / sizeof *rwkvs; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = lithe_model_open(test_data(rwkvs[i].file), NULL, &err);
+        CHECK_MSG(m, "%s: %s", rwkvs[i].file, err.text);
+        if (m) check_rwkv(m, test_data(rwkvs[i].logits), rwkvs[i].file);
+        lithe_model_close(m);
+    }
+}
+EACH_LEVEL(, published_rwkv)

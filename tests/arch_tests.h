@@ -10,5 +10,6 @@ DECLARE_LEVELS(rows_do_not_see_neighbours)
 DECLARE_LEVELS(threads_do_not_matter)
 DECLARE_LEVELS(parts_are_the_step)
 DECLARE_LEVELS(published_checkpoints)                 /* arch_published.c */
+DECLARE_LEVELS(published_rwkv)
 
 #endif

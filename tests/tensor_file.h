@@ -28,6 +28,8 @@ void writer_header_limit(void);
 void llama_places(void);
 void llama_refused(void);
 void llama_published(void);
+void rwkvcpp_places(void);
+void rwkvcpp_refused(void);
 void sixteen_bits_to_float(void);
 void float_to_sixteen_bits(void);
 void every_type_to_float(void);

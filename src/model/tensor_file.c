@@ -17,6 +17,7 @@ static const struct {
 } FORMATS[] = {
     { "safetensors", is_safetensors, safetensors_parse },       /* first: its length may look like another's magic */
     { "pytorch",     is_pytorch,     pytorch_parse     },
+    { "rwkv.cpp",    is_rwkvcpp,     rwkvcpp_parse     },
     { "llama2.c",    is_llama2c,     llama2c_parse     },
     { "safetensors", NULL,           safetensors_parse },
 };
@@ -30,7 +31,6 @@ static const struct { const char *magic; size_t length; const char *is; } STRANG
     { "\x80\x04\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x05\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "GGUF", 4,            "GGUF, whose tensors are read by the GGUF reader only" },
-    { "fmgg", 4,            "rwkv.cpp, whose tensors are read by the rwkv.cpp reader only" },
     { "24ka", 4,            "llama2.c version 1 or 2: export it with --version 0" },
     { "\x89HDF\r\n\x1a\n", 8, "HDF5: convert it to safetensors with the library that wrote it" },
     { "\x1f\x8b\x08", 3,    "gzip: unpack it first" },

@@ -1,5 +1,5 @@
 /* A file of named tensors, whatever its format: what safetensors, PyTorch
- * pickles and llama2.c files have in common.  Data stay where they lie in the
+ * pickles, rwkv.cpp and llama2.c files have in common.  Data stay where they lie in the
  * mapped file; nothing is converted here. */
 #ifndef MODEL_TENSOR_FILE_H
 #define MODEL_TENSOR_FILE_H
@@ -28,7 +28,7 @@ typedef struct {
 
 typedef struct tensor_file {
     const char *path;
-    const char *format;                        /* "safetensors", "pytorch", "llama2.c" */
+    const char *format;                        /* "safetensors", "pytorch", "rwkv.cpp", "llama2.c" */
     int count;
     file_tensor *tensors;                      /* in file order */
     const file_tensor **by_name;               /* the same, sorted by name: no name twice */
@@ -39,7 +39,7 @@ typedef struct tensor_file {
 } tensor_file;
 
 /* Opens by content: safetensors (or an index.json naming shards), a PyTorch
- * zip pickle, a llama2.c version 0 .bin.  Hostile input ends in one line. */
+ * zip pickle, an rwkv.cpp or a llama2.c version 0 .bin.  Hostile input ends in one line. */
 tensor_file *tensor_file_open(const char *path, lithe_error *err);
 void         tensor_file_close(tensor_file *f);
 const file_tensor *tensor_file_find(const tensor_file *f, const char *name);

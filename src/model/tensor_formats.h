@@ -11,9 +11,11 @@ enum { MAX_TENSORS = 1000000, MAX_NAME_BYTES = 4096, MAX_HEADER = 100000000 };
 
 bool is_safetensors(const uint8_t *data, size_t size);
 bool is_pytorch(const uint8_t *data, size_t size);
+bool is_rwkvcpp(const uint8_t *data, size_t size);
 bool is_llama2c(const uint8_t *data, size_t size);
 int  safetensors_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 int  pytorch_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
+int  rwkvcpp_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 
 /* n zeroed tensors behind the present ones; NULL when memory is out or there are too many. */
