@@ -178,7 +178,7 @@ EACH_LEVEL(static, three_steps)
 static const struct { const char *arch, *config; } smalls[] = {
     { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },
     { "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") }, { "tokenformer", SMALL_TOKENFORMER("softmax") },
-    { "rwkv4", SMALL_RWKV4 },
+    { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 },
 };
 
 static void one_batch_is_fitted(const kernels *k)

@@ -16,6 +16,7 @@ static const struct { const char *arch, *config; } models[] = {
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1,\"norm_activation_type\":\"softmax\"}" },
     { "rwkv4", "{\"vocab_size\":67,\"context_length\":300,\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_size\":90}" },
+    { "rwkv7", "{" SIZES "\"num_hidden_layers\":2,\"head_dim\":16,\"intermediate_size\":90,\"decay_low_rank_dim\":10,\"a_low_rank_dim\":9,\"v_low_rank_dim\":7,\"gate_low_rank_dim\":12}" },
 };
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -211,7 +212,7 @@ EACH_LEVEL(, threads_do_not_matter)
 /* Micro-batches: sums of gradients in another order, so equal up to rounding; dropout draws by sample, so it is the same. */
 static void parts_are_the_step(const kernels *k)
 {
-    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 } };
+    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 } };
     for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
         small_model m = small_new(configs[c][0], configs[c][1], 4);
         small_batch b;

@@ -129,6 +129,7 @@ EACH_LEVEL(, published_checkpoints)
 
 static const struct { const char *file, *logits; } rwkvs[] = {
     { "checkpoints/rwkv/tiny-rwkv-4v0-660K-FP32.bin", "checkpoints/rwkv/expected-logits-4v0-660K.bin" },
+    { "checkpoints/rwkv/tiny-rwkv-7v0-834K-FP32.bin", "checkpoints/rwkv/expected-logits-7v0-834K.bin" },
 };
 
 /* The logits after the bytes "in (with the quote), read whole and one by one. */

@@ -20,6 +20,7 @@ static const struct { const char *name, *arch, *config; } cases[] = {
     { "tokenformer", "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },
     { "tokenformer gelu first", "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") },
     { "rwkv4", "rwkv4", SMALL_RWKV4 },
+    { "rwkv7", "rwkv7", SMALL_RWKV7 },
     { "tokenformer softmax", "tokenformer", SMALL_TOKENFORMER("softmax") },
 };
 enum { CASES = sizeof cases / sizeof *cases };

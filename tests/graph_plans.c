@@ -141,7 +141,7 @@ static void check_plan(const graph *g, const char *what)
 /* ---- architectures ------------------------------------------------------------------ */
 
 static const struct { const char *arch, *config; } smalls[] = {
-    { "gpt2", SMALL_GPT2 }, { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "llama", SMALL_LLAMA_TIED }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 },
+    { "gpt2", SMALL_GPT2 }, { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "llama", SMALL_LLAMA_TIED }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 },
 };
 
 static void plans_of_architectures(void)
@@ -266,6 +266,7 @@ static void recomputation_is_the_same(void)
         { "llama", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":24,\"num_hidden_layers\":8,\"num_attention_heads\":3,\"intermediate_size\":40,\"initializer_range\":0.1}" },
         { "tokenformer", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":24,\"num_layers\":8,\"num_attention_heads\":3,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":70,\"rotary_pct\":0.5,\"init_method_std\":0.1}" },
         { "rwkv4", "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":24,\"num_hidden_layers\":8,\"intermediate_size\":40}" },
+        { "rwkv7", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":24,\"head_dim\":4,\"num_hidden_layers\":8,\"intermediate_size\":40,\"decay_low_rank_dim\":3,\"a_low_rank_dim\":5,\"v_low_rank_dim\":2,\"gate_low_rank_dim\":6}" },
     };
     for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
         small_model m = small_new(deep[i].arch, deep[i].config, 2);

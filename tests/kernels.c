@@ -328,13 +328,13 @@ AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY
 AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limits) AT_EVERY_LEVEL(norms) AT_EVERY_LEVEL(rope)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
 AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
-AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on)
+AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on) AT_EVERY_LEVEL(scans) AT_EVERY_LEVEL(scans_go_on)
 AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_behind)
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
     static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, norms, rope, theta, cross_entropy,
-                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, shifts, averages };
+                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, shifts, averages, scans };
     if (k == kernels_level("ref")) return;                  /* which has no threads */
     int step = k == kernels_level("avx512") ? 1 : 2;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -363,6 +363,7 @@ const test tests_kernels[] = {
     { "kernels: attention", test_attention_forward }, { "kernels: attention's gradient", test_attention_gradient },
     { "kernels: decoding equals the full pass", test_attention_decoding }, { "kernels: attention with dropout", test_attention_dropout },
     { "kernels: token shift", test_shifts }, { "kernels: wkv4", test_averages }, { "kernels: wkv4 goes on from a state", test_averages_go_on },
+    { "kernels: wkv7", test_scans }, { "kernels: wkv7 goes on from a state", test_scans_go_on },
     { "kernels: a row alone", test_rows_alone }, { "kernels: zeros behind", test_zeros_behind },
     { "kernels: same bytes for any number of threads", test_same_bytes_for_any_threads },
     { "kernels: gradients by central differences", test_gradients_by_differences },

@@ -46,6 +46,8 @@ void theta_identities(const kernels *k);
 void shifts(const kernels *k);
 void averages(const kernels *k);
 void averages_go_on(const kernels *k);
+void scans(const kernels *k);
+void scans_go_on(const kernels *k);
 void attention_forward(const kernels *k);
 void attention_gradient(const kernels *k);
 void attention_decoding(const kernels *k);

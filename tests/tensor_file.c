@@ -390,6 +390,7 @@ const test tests_tensor_file[] = {
     { "tensor_file: llama2.c refused", llama_refused },
     { "tensor_file: llama2.c published", llama_published },
     { "tensor_file: rwkv.cpp places", rwkvcpp_places },
+    { "tensor_file: rwkv.cpp version 7", rwkvcpp_seven },
     { "tensor_file: rwkv.cpp refused", rwkvcpp_refused },
     { "tensor_file: pytorch accepted", pytorch_accepted },
     { "tensor_file: pytorch written by PyTorch", pytorch_published },

@@ -29,6 +29,7 @@ void llama_places(void);
 void llama_refused(void);
 void llama_published(void);
 void rwkvcpp_places(void);
+void rwkvcpp_seven(void);
 void rwkvcpp_refused(void);
 void sixteen_bits_to_float(void);
 void float_to_sixteen_bits(void);

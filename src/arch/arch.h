@@ -47,6 +47,8 @@ typedef struct arch {
     const char *const *prefixes;
     /* Name of the embedding that a tied head reads (lm_head.weight in a file must equal it), and of an own head. */
     const char *tied_head, *tied_to;
+    /* A tensor by which a file without a configuration is told, for messages; NULL: tied_to. */
+    const char *known_by;
     /* Other model_types whose files mean the same (NULL-terminated), or NULL: normalize refuses what differs. */
     const char *const *aliases;
     /* Integer keys of `sized` that set inner sizes alone ("n_inner"; NULL-terminated), or NULL: --params scales them together. */

@@ -1,9 +1,9 @@
 /* The architectures, and what is the same for all of them: adding one is a file and a line here. */
 #include "arch/layers.h"
 
-extern const arch arch_gpt2, arch_llama, arch_tokenformer, arch_rwkv4;
+extern const arch arch_gpt2, arch_llama, arch_tokenformer, arch_rwkv4, arch_rwkv7;
 
-const arch *const architectures[] = { &arch_gpt2, &arch_llama, &arch_tokenformer, &arch_rwkv4, NULL };
+const arch *const architectures[] = { &arch_gpt2, &arch_llama, &arch_tokenformer, &arch_rwkv4, &arch_rwkv7, NULL };
 
 results arch_build(const arch *a, const void *config, graph *g, want w)
 {

@@ -111,7 +111,7 @@ const arch arch_rwkv4 = {
     .config_size = sizeof(rwkv4), .fields = fields, .normalize = normalize, .build = build, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
-    .tied_to = "emb.weight",
+    .known_by = "blocks.0.att.time_mix_k",
     .aliases = (const char *const[]){ "rwkv", NULL },
     .inner_keys = (const char *const[]){ "intermediate_size", NULL },
     .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },

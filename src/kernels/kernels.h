@@ -116,6 +116,49 @@ typedef struct {
     exact *work;                                /* (2, rows, width) */
 } wkv4_args;
 
+/* RWKV-7's time mix (Peng et al. 2025) in three parts, heads of N channels side by side in `width`.
+ * Keys: from k and the rate a, with kappa = k * k_k over its length in each head,
+ *   key = k (1 + (a - 1) k_a),  removal = kappa,  written = kappa * a. */
+typedef struct {
+    int rows, width, N;
+    const real *k, *a, *k_k, *k_a;              /* (rows, width) twice, (width) twice */
+    real *key, *removal, *written;
+    /* backward: */
+    const real *dkey, *dremoval, *dwritten;
+    real *dk, *da, *dk_k, *dk_a;                /* NULL where not wanted */
+    bool add_dk, add_da, add_dk_k, add_dk_a;
+} wkv7_keys_args;
+
+/* The scan, a matrix S (value, key) for each head that forgets, unlearns and learns (the delta rule):
+ *   S_t = S_{t-1} (diag(w_t) - removal_t written_t') + v_t key_t',  y_t = S_t r_t,  w = exp(-e^(-1/2) sigmoid(decay)).
+ * Backward makes the S of 16 rows at a time again from one of every 16 that it keeps. */
+enum { WKV7_CHUNK = 16 };
+typedef struct {
+    int seqs, width, N;
+    const int *start;                           /* (seqs+1) */
+    exact *state;                               /* (slots, width N); NULL: every sequence begins empty and nothing is kept */
+    const int *from, *to;                       /* as in wkv4_args */
+    const real *r, *decay, *key, *v, *removal, *written;
+    real *y;
+    exact *work;                                /* (N, N); for backward (rows/WKV7_CHUNK + WKV7_CHUNK + 5, N, N) */
+    /* backward, which never has a state: */
+    const real *dy;
+    real *dr, *ddecay, *dkey, *dv, *dremoval, *dwritten;
+    bool add_dr, add_ddecay, add_dkey, add_dv, add_dremoval, add_dwritten;
+} wkv7_args;
+
+/* What is read out: each head of y normalised, w and b per channel, and (sum over the head of r key bonus) v on top. */
+typedef struct {
+    int rows, width, N;
+    real eps;
+    const real *y, *r, *key, *v, *w, *b, *bonus;
+    real *out;
+    /* backward: */
+    const real *dout;
+    real *dy, *dr, *dkey, *dv, *dw, *db, *dbonus;
+    bool add_dy, add_dr, add_dkey, add_dv, add_dw, add_db, add_dbonus;
+} wkv7_read_args;
+
 typedef struct {                                /* AdamW with decoupled decay (Loshchilov & Hutter 2019) */
     real lr, beta1, beta2, eps, weight_decay;   /* w -= lr * (mhat / (sqrt(vhat) + eps) + weight_decay * w) */
     real correction1, correction2;              /* 1 - beta1^t, 1 - beta2^t */
@@ -150,6 +193,10 @@ typedef struct kernels {
     void   (*glu)(real *y, const real *gate, const real *up, activation act, size_t n);
     void   (*glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
                            const real *gate, const real *up, activation act, size_t n);
+    /* y = a + (b - a) m */
+    void   (*lerp)(real *y, const real *a, const real *b, const real *m, size_t n);
+    void   (*lerp_backward)(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
+                            const real *a, const real *b, const real *m, size_t n);          /* da, db, dm NULL where not wanted */
     /* y[r,c] = x[r,c] / (1-p) where unit(key_of(row_key[r], layer_key), c) >= p, else 0.  Its own backward. */
     void   (*dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
 
@@ -185,6 +232,12 @@ typedef struct kernels {
     void   (*token_shift_backward)(const token_shift_args *);
     void   (*wkv4)(const wkv4_args *);
     void   (*wkv4_backward)(const wkv4_args *);
+    void   (*wkv7_keys)(const wkv7_keys_args *);
+    void   (*wkv7_keys_backward)(const wkv7_keys_args *);
+    void   (*wkv7)(const wkv7_args *);
+    void   (*wkv7_backward)(const wkv7_args *);
+    void   (*wkv7_read)(const wkv7_read_args *);
+    void   (*wkv7_read_backward)(const wkv7_read_args *);
 
     /* ---- loss ---- */
     /* Row r of logits (rows, vocab): loss[r] = weight[r] * (lse - logits[target[r]]).  With backward the logits are replaced

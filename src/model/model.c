@@ -68,10 +68,11 @@ const arch *tensors_arch(const tensor_file *f)
     char name[256];
     for (int i = 0; architectures[i]; i++) {
         const arch *a = architectures[i];
-        if (!a->tied_to) continue;
-        if (tensor_file_find(f, a->tied_to)) return a;
+        const char *mark = a->known_by ? a->known_by : a->tied_to;
+        if (!mark) continue;
+        if (tensor_file_find(f, mark)) return a;
         for (const char *const *p = a->prefixes; p && *p; p++) {
-            snprintf(name, sizeof name, "%s%s", *p, a->tied_to);
+            snprintf(name, sizeof name, "%s%s", *p, mark);
             if (tensor_file_find(f, name)) return a;
         }
     }

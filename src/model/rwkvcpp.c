@@ -2,15 +2,17 @@
  * layers, type), then tensors to the end of the file, each
  *   u32 rank, u32 length of the name, u32 type, u32 dims[rank], the name, data
  * with the contiguous dimension first.  Names are those of the authors' .pth,
- * and so are the tensors here: mixes get their two dimensions of one back, and
- * version 4's time_decay, which these files keep as -exp(raw), is raw again.
+ * and so are the tensors here.  Version 4: mixes get their two dimensions of one
+ * back, and time_decay, which these files keep as -exp(raw), is raw again.
+ * Version 7: x_rwkvag is six mixes, and the matrices of low rank, kept (out,in)
+ * here, are views of their transposes.
  * Invariant: no tensor reaches beyond the file; the header's sizes are only
  * what the configuration says, which is compared with the tensors' shapes. */
 #include "model/tensor_formats.h"
 #include <math.h>
 
 enum { HEADER_BYTES = 24, RECORD_BYTES = 12, MAX_FILE_RANK = 3 };
-enum { CONTEXT = 1024 };                                     /* which these files do not tell: that of the first published models */
+enum { CONTEXT_4 = 1024, CONTEXT_7 = 4096 };                 /* which these files do not tell: that of the first published models */
 
 typedef struct {
     const char *name;
@@ -68,21 +70,39 @@ static bool ends_with(const record *r, const char *suffix)
 
 static bool is_named(const record *r, const char *name) { return r->length == strlen(name) && ends_with(r, name); }
 
+/* x_rwkvag: [6,1,C], the mixes in this order */
+enum { MIXES = 6 };
+static const char MIX_NAMES[MIXES] = { 'r', 'w', 'k', 'v', 'a', 'g' };
+static bool is_mixes(const record *r) { return ends_with(r, ".att.x_rwkvag") && r->rank == 3 && r->dims[0] == MIXES && r->dims[1] == 1; }
+
+/* att.w1, att.w2, att.a1, ... */
+static bool is_low_rank(const record *r)
+{
+    if (r->rank != 2 || r->length < 7 || memcmp(r->name + r->length - 7, ".att.", 5)) return false;
+    char letter = r->name[r->length - 2], digit = r->name[r->length - 1];
+    return (letter == 'w' || letter == 'a' || letter == 'v' || letter == 'g') && (digit == '1' || digit == '2');
+}
+
 /* ---- what the file holds as a whole ---- */
 
 typedef struct {
     uint32_t vocab, width, layers;
     size_t tensors;
-    int64_t inner;                                           /* rows of the first channel mix */
+    bool seven;
+    int64_t inner, head, w, a, v, g;                         /* rows of the first channel mix; channels of a head, ranks: version 7 */
     const char *other;                                       /* a version of RWKV that is not read here */
 } contents;
 
 static void note(contents *c, const record *r)
 {
-    c->tensors++;
+    c->tensors += is_mixes(r) ? MIXES : 1;
     if (is_named(r, "blocks.0.ffn.key.weight")) c->inner = r->dims[0];
-    if (is_named(r, "blocks.0.att.r_k")) c->other = "7";
-    if (is_named(r, "blocks.0.att.ln_x.weight") && !c->other) c->other = "5";
+    if (is_named(r, "blocks.0.att.r_k")) c->seven = true, c->head = r->dims[1];
+    if (is_named(r, "blocks.0.att.w1")) c->w = r->dims[0];
+    if (is_named(r, "blocks.0.att.a1")) c->a = r->dims[0];
+    if (is_named(r, "blocks.1.att.v1")) c->v = r->dims[0];
+    if (is_named(r, "blocks.0.att.g1")) c->g = r->dims[0];
+    if (is_named(r, "blocks.0.att.time_faaaa") || is_named(r, "blocks.0.att.time_mix_g")) c->other = "5";
     if (is_named(r, "blocks.0.att.time_maa_x")) c->other = "6";
 }
 
@@ -98,7 +118,7 @@ static int survey(contents *c, const char *what, const uint8_t *data, size_t siz
         if (status) return status;
         note(c, &r);
     }
-    if (c->other) return fail(err, LITHE_EFORMAT, "%s: holds RWKV-%s; of rwkv.cpp's files those of RWKV-4 are read", what, c->other);
+    if (c->other) return fail(err, LITHE_EFORMAT, "%s: holds RWKV-%s; of rwkv.cpp's files those of RWKV-4 and RWKV-7 are read", what, c->other);
     return LITHE_OK;
 }
 
@@ -122,8 +142,23 @@ static int undo_decay(tensor_file *f, file_tensor *t, const char *what, lithe_er
     return LITHE_OK;
 }
 
+static int add_mixes(tensor_file *f, file_tensor *t, const record *r, const char *what, lithe_error *err)
+{
+    int stem = (int)(r->length - strlen("rwkvag"));
+    for (size_t m = 0; m < MIXES; m++) {
+        char *name = arena_alloc(&f->memory, (size_t)stem + 2);
+        if (!name) return fail(err, LITHE_ENOMEM, "%s: no memory for the names", what);
+        memcpy(name, r->name, (size_t)stem);
+        name[stem] = MIX_NAMES[m];
+        t[m] = (file_tensor){ .name = name, .type = r->type ? DT_F16 : DT_F32, .type_name = r->type ? "F16" : "F32", .rank = 3, .dims = { 1, 1, r->dims[2] },
+                              .count = r->count / MIXES, .bytes = r->bytes / MIXES, .data = r->data + m * (r->bytes / MIXES) };
+    }
+    return LITHE_OK;
+}
+
 static int add_tensor(tensor_file *f, file_tensor *t, const record *r, const char *what, lithe_error *err)
 {
+    if (is_mixes(r)) return add_mixes(f, t, r, what, err);
     char *name = arena_alloc(&f->memory, r->length + 1);
     if (!name) return fail(err, LITHE_ENOMEM, "%s: no memory for the names", what);
     memcpy(name, r->name, r->length);
@@ -134,7 +169,28 @@ static int add_tensor(tensor_file *f, file_tensor *t, const record *r, const cha
         t->dims[2] = t->dims[0];
         t->dims[0] = t->dims[1] = 1;
     }
+    if (is_low_rank(r)) {
+        t->dims[0] = r->dims[1];
+        t->dims[1] = r->dims[0];
+        t->transposed = true;
+    }
     return ends_with(r, ".att.time_decay") ? undo_decay(f, t, what, err) : LITHE_OK;
+}
+
+static json_t *make_config(const contents *c)
+{
+    json_t *config = json_pack("{s:I, s:I, s:I, s:I}", "vocab_size", (json_int_t)c->vocab, "hidden_size", (json_int_t)c->width,
+                               "num_hidden_layers", (json_int_t)c->layers, "intermediate_size", (json_int_t)c->inner);
+    json_t *own = c->seven
+        ? json_pack("{s:[s], s:s, s:i, s:I, s:I, s:I, s:I}", "architectures", "RWKV7ForCausalLM", "model_type", "rwkv7", "max_position_embeddings", CONTEXT_7,
+                    "head_dim", (json_int_t)c->head, "decay_low_rank_dim", (json_int_t)c->w, "a_low_rank_dim", (json_int_t)c->a, "gate_low_rank_dim", (json_int_t)c->g)
+        : json_pack("{s:[s], s:s, s:i}", "architectures", "RwkvForCausalLM", "model_type", "rwkv4", "context_length", CONTEXT_4);
+    bool whole = config && own && !json_object_update(config, own);
+    if (whole && c->seven && c->v) whole = !json_object_set_new(config, "v_low_rank_dim", json_integer(c->v));       /* none in a single layer */
+    json_decref(own);
+    if (whole) return config;
+    json_decref(config);
+    return NULL;
 }
 
 int rwkvcpp_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err)
@@ -145,13 +201,11 @@ int rwkvcpp_parse(tensor_file *f, const char *what, const uint8_t *data, size_t 
     file_tensor *t = append_tensors(f, what, c.tensors, err);
     if (!t) return failed(err) ? err->status : LITHE_EFORMAT;
     record r = { .next = data + HEADER_BYTES };
-    for (size_t i = 0; i < c.tensors && !status; i++) {
+    for (size_t i = 0; i < c.tensors && !status; i += is_mixes(&r) ? MIXES : 1) {
         status = read_record(&r, what, r.next, (size_t)(data + size - r.next), (size_t)(r.next - data), err);
         if (!status) status = add_tensor(f, &t[i], &r, what, err);
     }
     if (status || f->config) return status;
-    f->config = json_pack("{s:[s], s:s, s:I, s:I, s:I, s:I, s:i}", "architectures", "RwkvForCausalLM", "model_type", "rwkv4",
-                          "vocab_size", (json_int_t)c.vocab, "hidden_size", (json_int_t)c.width, "num_hidden_layers", (json_int_t)c.layers,
-                          "intermediate_size", (json_int_t)c.inner, "context_length", CONTEXT);
+    f->config = make_config(&c);
     return f->config ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: no memory for its configuration", what);
 }

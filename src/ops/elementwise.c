@@ -1,4 +1,5 @@
-/* Sums and activations: y = a + b; y = act(x); y = act(gate) * up (Shazeer 2020). */
+/* Sums and activations: y = a + b; y = act(x); y = act(gate) * up
+ * (Shazeer 2020); y = a + (b - a) m. */
 #include "ops/ops.h"
 
 static size_t elements(const tensor *t) { return (size_t)live_rows(t) * (size_t)t->width; }
@@ -69,4 +70,26 @@ tensor *glu(graph *g, tensor *gate, tensor *up, activation act)
     node *n = append(g, &op_glu, (tensor *[]){ gate, up }, 2);
     if (n) n->i[0] = (int)act;
     return output(n, 0, gate->space, gate->rows, gate->width);
+}
+
+static void lerp_forward(const node *n, const kernels *k)
+{
+    k->lerp(out_data(n, 0), in_data(n, 0), in_data(n, 1), in_data(n, 2), elements(n->out[0]));
+}
+
+static void lerp_backward(const node *n, const kernels *k)
+{
+    bool join[3];
+    real *d[3];
+    for (int i = 0; i < 3; i++) d[i] = grad_in(n, i, &join[i]);
+    k->lerp_backward(d[0], join[0], d[1], join[1], d[2], join[2], grad_out(n, 0), in_data(n, 0), in_data(n, 1), in_data(n, 2), elements(n->out[0]));
+}
+
+static const op op_lerp = { .name = "lerp", .forward = lerp_forward, .backward = lerp_backward, .reads = IN(0) | IN(1) | IN(2) };
+
+tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, a->width == b->width && a->width == m->width && a->space == b->space && a->space == m->space, "lerp: %d, %d and %d wide", a->width, b->width, m->width);
+    return output(append(g, &op_lerp, (tensor *[]){ a, b, m }, 3), 0, a->space, a->rows, a->width);
 }

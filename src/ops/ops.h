@@ -60,6 +60,18 @@ void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tens
  * In decoding graphs the sums are the session's state `name`. */
 tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus);
 
+/* RWKV-7's time mix, heads of N channels.  Keys: see wkv7_keys_args; key, removal and written come back in out. */
+void    wkv7_keys(graph *g, tensor *k, tensor *rate, tensor *k_k, tensor *k_a, int N, tensor *out[3]);
+/* The scan; in decoding graphs its matrices are the session's state `name`. */
+typedef struct { tensor *r, *decay, *key, *v, *removal, *written; int N; } wkv7_inputs;
+tensor *wkv7(graph *g, const char *name, wkv7_inputs in);
+/* Each head of y normalised, times w plus b, plus (sum of r key bonus over the head) v. */
+typedef struct { tensor *y, *r, *key, *v, *w, *b, *bonus; int N; double eps; } wkv7_read_inputs;
+tensor *wkv7_read(graph *g, wkv7_read_inputs in);
+
+/* a + (b - a) m, element by element. */
+tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m);
+
 /* Theta(x keys') values: attention from tokens to parameter tokens (TokenFormer).  keys (slots, in), values (slots, out).
  * tau2: the squared scale, 0 for the number of slots. */
 typedef struct { theta_kind theta; double tau2; tensor *residual; } pattention_options;

@@ -21,6 +21,9 @@ void ref_act_backward(real *dx, bool add, const real *dy, const real *x, activat
 void ref_glu(real *y, const real *gate, const real *up, activation act, size_t n);
 void ref_glu_backward(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
                       const real *gate, const real *up, activation act, size_t n);
+void ref_lerp(real *y, const real *a, const real *b, const real *m, size_t n);
+void ref_lerp_backward(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
+                       const real *a, const real *b, const real *m, size_t n);
 void ref_dropout(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
 
 void ref_layer_norm(real *y, exact *mean, exact *rstd, const real *x, const real *w, const real *b, real eps, int rows, int width);
@@ -41,6 +44,12 @@ void ref_token_shift(const token_shift_args *a);
 void ref_token_shift_backward(const token_shift_args *a);
 void ref_wkv4(const wkv4_args *a);
 void ref_wkv4_backward(const wkv4_args *a);
+void ref_wkv7_keys(const wkv7_keys_args *a);
+void ref_wkv7_keys_backward(const wkv7_keys_args *a);
+void ref_wkv7(const wkv7_args *a);
+void ref_wkv7_backward(const wkv7_args *a);
+void ref_wkv7_read(const wkv7_read_args *a);
+void ref_wkv7_read_backward(const wkv7_read_args *a);
 void ref_cross_entropy(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
                        int rows, int vocab);
 

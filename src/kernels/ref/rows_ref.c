@@ -33,6 +33,21 @@ void ref_sum(real *y, const real *a, const real *b, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
 
+void ref_lerp(real *y, const real *a, const real *b, const real *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = a[i] + (b[i] - a[i]) * m[i];
+}
+
+void ref_lerp_backward(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
+                       const real *a, const real *b, const real *m, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (da) put(&da[i], add_a, dy[i] * (1 - m[i]));
+        if (db) put(&db[i], add_b, dy[i] * m[i]);
+        if (dm) put(&dm[i], add_m, dy[i] * (b[i] - a[i]));
+    }
+}
+
 void ref_dropout(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width)
 {
     for (int r = 0; r < rows; r++) {

@@ -1,0 +1,169 @@
+/* RWKV-7.  Peng et al. 2025, "RWKV-7 Goose with Expressive Dynamic State
+ * Evolution".  Like version 4 a time mix and a channel mix a layer, each over its
+ * input and the row before it; the time mix keeps a matrix for each head, which
+ * forgets channel by channel, unlearns along one key and learns along another.
+ * Decay, rates, gate and the share of the first layer's values come from the
+ * token through products of low rank.
+ * Names are those of the authors' .pth files (low-rank matrices (in,out), layer
+ * 0 without v0, v1, v2), keys those of flash-linear-attention's "rwkv7". */
+#include "arch/rwkv.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+
+typedef struct {
+    int vocab_size, max_position_embeddings, hidden_size, num_hidden_layers, head_dim, intermediate_size;
+    int decay_low_rank_dim, a_low_rank_dim, v_low_rank_dim, gate_low_rank_dim;
+    double norm_eps;
+} rwkv7;
+
+#define AT(member) offsetof(rwkv7, member)
+static const field fields[] = {
+    { .key = "vocab_size",              .kind = FIELD_INT,  .offset = AT(vocab_size),              .value = 65536, .least = 1, .most = 1 << 24 },
+    { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 4096,  .least = 1, .most = 1 << 24 },
+    { .key = "hidden_size",             .kind = FIELD_INT,  .offset = AT(hidden_size),             .value = 768,   .least = 1, .most = 1 << 16 },
+    { .key = "num_hidden_layers",       .kind = FIELD_INT,  .offset = AT(num_hidden_layers),       .value = 12,    .least = 1, .most = 1024 },
+    { .key = "head_dim",                .kind = FIELD_INT,  .offset = AT(head_dim),                .value = 64,    .least = 1, .most = 4096 },
+    { .key = "intermediate_size",       .kind = FIELD_INT,  .offset = AT(intermediate_size),       .value = 0,     .least = 1, .most = 1 << 20 },
+    { .key = "decay_low_rank_dim",      .kind = FIELD_INT,  .offset = AT(decay_low_rank_dim),      .value = 64,    .least = 1, .most = 1 << 16 },
+    { .key = "a_low_rank_dim",          .kind = FIELD_INT,  .offset = AT(a_low_rank_dim),          .value = 64,    .least = 1, .most = 1 << 16 },
+    { .key = "v_low_rank_dim",          .kind = FIELD_INT,  .offset = AT(v_low_rank_dim),          .value = 32,    .least = 1, .most = 1 << 16 },
+    { .key = "gate_low_rank_dim",       .kind = FIELD_INT,  .offset = AT(gate_low_rank_dim),       .value = 128,   .least = 1, .most = 1 << 16 },
+    { .key = "norm_eps",                .kind = FIELD_REAL, .offset = AT(norm_eps),                .value = 1e-5,  .least = 0, .most = 1 },
+    { 0 }
+};
+
+static int check(const void *config, lithe_error *err)
+{
+    const rwkv7 *c = config;
+    if (c->hidden_size % c->head_dim) return fail(err, LITHE_ECONFIG, "head_dim is %d, which does not divide hidden_size %d", c->head_dim, c->hidden_size);
+    return 0;
+}
+
+/* ---- initial values: those of the authors' trainer ---- */
+
+static double mix(const double *p, uint64_t key, size_t i) { (void)key; return 1 - pow((double)i / p[0], p[1]); }
+static double slope(const double *p, uint64_t key, size_t i) { (void)key; return p[0] + p[1] * ((double)i / p[2] - 0.5); }
+static double constant(const double *p, uint64_t key, size_t i) { (void)key, (void)i; return p[0]; }
+
+/* -1 .. 1 over a head's channels, bent towards 0 */
+static double zigzag(size_t i, double N)
+{
+    double half = N > 1 ? (N - 1) / 2 : 1, z = (fmod((double)i, N) - (N - 1) / 2) / half;
+    return z * fabs(z);
+}
+
+/* p: last channel, exponent, channels of a head */
+static double decay(const double *p, uint64_t key, size_t i) { (void)key; return -5.5 + 6 * pow((double)i / p[0], p[1]) + 2.5 * zigzag(i, p[2]); }
+static double rate(const double *p, uint64_t key, size_t i) { (void)key; return -0.19 + 0.3 * zigzag(i, p[2]) + 0.4 * ((double)i / p[0] - 0.5); }
+
+static tensor *mix_of(graph *g, const char *name, int C, double power) { return rwkv_channels(g, name, C, mix, (const double[]){ C, power, 0 }, 1); }
+
+/* ---- equations ---- */
+
+/* act(inner(x NAME1) NAME2 + bias) */
+typedef struct { int rank, out; activation inner, act; tensor *bias; } low_rank;
+static tensor *low_rank_of(graph *g, tensor *x, const char *name, low_rank o)
+{
+    if (!graph_ok(g)) return NULL;
+    char text[32];
+    snprintf(text, sizeof text, "att.%s1", name);
+    tensor *down = parameter(g, text, (param_rule){ .rank = 2, .dims = { x->width, o.rank }, .axes = { RESIDUAL_READ, { 0 } } });
+    snprintf(text, sizeof text, "att.%s2", name);
+    double gain = 0.1 * (o.rank > o.out ? sqrt((double)o.rank / o.out) : 1);
+    tensor *up = parameter(g, text, (param_rule){ .rank = 2, .dims = { o.rank, o.out }, .axes = { { 0 }, RESIDUAL_WRITE }, .init = INIT_ORTHOGONAL, .std = gain });
+    tensor *h = linear(g, x, down, NULL, (linear_options){ .layout = IN_OUT, .act = o.inner });
+    return linear(g, h, up, o.bias, (linear_options){ .layout = IN_OUT, .act = o.act });
+}
+
+typedef struct { int layer; double depth, left; } place_of;             /* depth: 0 .. 1; left: 1 .. 1/L */
+
+enum { XR, XW, XK, XV, XA, XG };
+
+static tensor *time_mix(graph *g, const rwkv7 *c, tensor *x, place_of at, tensor **first_values)
+{
+    const int C = c->hidden_size, N = c->head_dim, H = C / N;
+    const double last = C > 1 ? C - 1 : 1, left = at.left;
+    const axis in = RESIDUAL_READ, out = RESIDUAL_WRITE;
+    tensor *y[6], *keys[3], *mixes[] = { mix_of(g, "att.x_r", C, 0.2 * left), mix_of(g, "att.x_w", C, 0.9 * left), mix_of(g, "att.x_k", C, 0.7 * left),
+                                         mix_of(g, "att.x_v", C, 0.7 * left), mix_of(g, "att.x_a", C, 0.9 * left), mix_of(g, "att.x_g", C, 0.2 * left) };
+    token_shift(g, layer_norm_affine(g, x, "ln1", c->norm_eps, false), "att.shift", mixes, y, (token_shift_options){ .mixes = 6, .past = true });
+    tensor *r = rwkv_matrix(g, y[XR], "att.receptance", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
+    tensor *k = rwkv_matrix(g, y[XK], "att.key", C, (rwkv_options){ .in = in, .out = out, .gain = 0.1 });
+    tensor *v = rwkv_matrix(g, y[XV], "att.value", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
+
+    tensor *w0 = rwkv_channels(g, "att.w0", C, decay, (const double[]){ last, 1 + pow(at.depth, 0.3), N }, 2);
+    tensor *a0 = rwkv_channels(g, "att.a0", C, rate, (const double[]){ last, 0, N }, 1);
+    tensor *w = low_rank_of(g, y[XW], "w", (low_rank){ c->decay_low_rank_dim, C, ACT_TANH, ACT_NONE, w0 });
+    tensor *a = low_rank_of(g, y[XA], "a", (low_rank){ c->a_low_rank_dim, C, ACT_NONE, ACT_SIGMOID, a0 });
+    tensor *gate = low_rank_of(g, y[XG], "g", (low_rank){ c->gate_low_rank_dim, C, ACT_SIGMOID, ACT_NONE, NULL });
+    if (at.layer == 0) *first_values = v;
+    else {
+        tensor *v0 = rwkv_channels(g, "att.v0", C, slope, (const double[]){ 0.73, -0.4, last }, 1);
+        v = lerp(g, v, *first_values, low_rank_of(g, y[XV], "v", (low_rank){ c->v_low_rank_dim, C, ACT_NONE, ACT_SIGMOID, v0 }));
+    }
+    tensor *k_k = rwkv_channels(g, "att.k_k", C, slope, (const double[]){ 0.71, -0.1, last }, 1);
+    tensor *k_a = rwkv_channels(g, "att.k_a", C, constant, (const double[]){ 1.02, 0, 0 }, 1);
+    wkv7_keys(g, k, a, k_k, k_a, N, keys);
+    tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ r, w, keys[0], v, keys[1], keys[2], N });
+
+    tensor *r_k = parameter(g, "att.r_k", (param_rule){ .rank = 2, .dims = { H, N }, .axes = { out, { 0 } }, .init = INIT_FORMULA, .formula = constant, .args = { -0.04 } });
+    tensor *n_w = parameter(g, "att.ln_x.weight", (param_rule){ .rank = 1, .dims = { C }, .axes = { out }, .init = INIT_FORMULA, .formula = constant,
+                                                                .args = { pow(1 - left + 1.0 / c->num_hidden_layers, 0.7) } });
+    tensor *n_b = parameter(g, "att.ln_x.bias", (param_rule){ .rank = 1, .dims = { C }, .axes = { out } });
+    s = wkv7_read(g, (wkv7_read_inputs){ s, r, keys[0], v, n_w, n_b, r_k, N, 64e-5 });
+    if (graph_ok(g)) s = glu(g, gate, s, ACT_NONE);
+    return rwkv_matrix(g, s, "att.output", C, (rwkv_options){ .in = in, .out = out, .residual = x });
+}
+
+static tensor *channel_mix(graph *g, const rwkv7 *c, tensor *x, double left)
+{
+    if (!graph_ok(g)) return NULL;
+    const int C = c->hidden_size, inner = c->intermediate_size ? c->intermediate_size : 4 * C;
+    tensor *y[1], *mixes[] = { mix_of(g, "ffn.x_k", C, pow(left, 4)) };
+    token_shift(g, layer_norm_affine(g, x, "ln2", c->norm_eps, false), "ffn.shift", mixes, y, (token_shift_options){ .mixes = 1, .past = true });
+    tensor *k = rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = 1, .act = ACT_RELU_SQUARED });
+    return rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE, .residual = x });
+}
+
+static head build(graph *g, const void *config)
+{
+    const rwkv7 *c = config;
+    const int L = c->num_hidden_layers;
+    scope(g, "%s", "");
+    tensor *x = embedding(g, rwkv_embedding(g, c->vocab_size, c->hidden_size)), *first_values = NULL;
+    for (int l = 0; l < L && graph_ok(g); l++) {
+        place_of at = { l, L > 1 ? (double)l / (L - 1) : 0, 1 - (double)l / L };
+        scope(g, "blocks.%d.", l);
+        if (l == 0) x = layer_norm_affine(g, x, "ln0", c->norm_eps, false);
+        x = time_mix(g, c, x, at, &first_values);
+        x = channel_mix(g, c, x, at.left);
+    }
+    return rwkv_head(g, x, c->vocab_size, c->norm_eps);
+}
+
+static int context(const void *config) { return ((const rwkv7 *)config)->max_position_embeddings; }
+static int vocab(const void *config) { return ((const rwkv7 *)config)->vocab_size; }
+
+/* Ranks as the authors' smaller models have them, in multiples of 32. */
+static int rank_of(double x) { return x < 48 ? 32 : (int)((x + 16) / 32) * 32; }
+
+static json_t *sized(int width, int layers, int vocab_size, int positions)
+{
+    double root = sqrt(width);
+    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_hidden_layers", layers, "head_dim", width % 64 ? 32 : 64, "intermediate_size", 4 * width,
+                     "decay_low_rank_dim", rank_of(1.8 * root), "a_low_rank_dim", rank_of(1.8 * root), "v_low_rank_dim", rank_of(1.3 * root),
+                     "gate_low_rank_dim", rank_of(0.6 * pow(width, 0.8)));
+}
+
+const arch arch_rwkv7 = {
+    .name = "rwkv7", .class_name = "RWKV7ForCausalLM",
+    .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
+    .config_size = sizeof(rwkv7), .fields = fields, .check = check, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .ignored = (const char *const[]){ "blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2", NULL },       /* in some files, without meaning */
+    .prefixes = (const char *const[]){ "", NULL },
+    .known_by = "blocks.0.att.r_k",
+    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
+    .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+};
