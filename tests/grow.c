@@ -15,9 +15,7 @@ static lithe_model *model(const char *name, const char *config)
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new(name, config, 3, &err);
     CHECK_MSG(m != NULL, "%s", err.text);
-    for (int i = 0; i < m->params->count; i++)               /* biases and norms away from 0 and 1 */
-        if (m->params->items[i]->rule.rank == 1)
-            for (size_t j = 0; j < m->params->items[i]->count; j++) m->params->items[i]->data[j] += (real)(0.2 * random_normal(key_of_name(9, m->params->items[i]->name), j));
+    small_perturb(m->params, 0.2, 9);
     for (int i = 0; i < IDS; i++) ids[i] = (int32_t)(random_u64(1, (uint64_t)i) % 23);
     return m;
 }
@@ -143,6 +141,11 @@ static void depth_and_width(void)
     preserves("tokenformer", L2, (lithe_grow_options){ .set = "hidden_size=32" }, 1e-5);
     preserves("tokenformer", SOFTMAX, (lithe_grow_options){ .set = "hidden_size=48" }, 1e-5);
     preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_layer=5" }, 0);
+    preserves("rwkv4", SMALL_RWKV4, (lithe_grow_options){ .set = "num_hidden_layers=5" }, 1e-6);
+    preserves("rwkv4", SMALL_RWKV4, (lithe_grow_options){ .set = "intermediate_size=31" }, 1e-5);
+    preserves("rwkv4", SMALL_RWKV4, (lithe_grow_options){ .set = "hidden_size=24" }, 1e-5);
+    preserves("rwkv7", SMALL_RWKV7, (lithe_grow_options){ .set = "num_hidden_layers=5" }, 1e-6);
+    preserves("rwkv7", SMALL_RWKV7, (lithe_grow_options){ .set = "hidden_size=36,intermediate_size=31" }, 1e-5);
     preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_inner=71" }, 1e-5);
     preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_embd=24" }, 1e-5);
     preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_embd=36,n_inner=100,n_layer=4" }, 1e-5);

@@ -31,7 +31,9 @@ int inner_size(const lithe_model *m)
     return 0;
 }
 
-static void set_int(json_t *config, const char *key, int value) { json_object_set_new(config, key, json_integer(value)); }
+/* A key that the architecture does not have is NULL, and nothing is set. */
+static void set_int(json_t *config, const char *key, int value) { if (key) json_object_set_new(config, key, json_integer(value)); }
+static bool is_key(const char *item, const char *key) { return key && !strcmp(item, key); }
 
 /* Stored parameters of a configuration, negative when it makes no model. */
 static double count(const growth *g, const json_t *config)
@@ -137,7 +139,7 @@ static bool size_key(const arch *a, const char *key)
 {
     const char *const known[] = { a->keys.width, a->keys.heads, a->keys.kv_heads, a->keys.inner, a->keys.layers, "head_dim" };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i] && !strcmp(known[i], key)) return true;
+        if (is_key(key, known[i])) return true;
     for (const slot_group *s = a->slots; s && s->slots_key; s++)
         if (!strcmp(s->slots_key, key)) return true;
     return false;
@@ -158,7 +160,7 @@ static int apply_set(growth *g, lithe_error *err)
         *equals = 0;
         if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
         set_int(g->config, item, (int)value);
-        heads_said |= !strcmp(item, g->arch->keys.heads) || (g->arch->keys.kv_heads && !strcmp(item, g->arch->keys.kv_heads));
+        heads_said |= is_key(item, g->arch->keys.heads) || is_key(item, g->arch->keys.kv_heads);
     }
     int width = config_int(g->before, g->arch->keys.width, 1), times = config_int(g->config, g->arch->keys.width, 1) / width;
     if (heads_said || times < 2 || times * width != config_int(g->config, g->arch->keys.width, 1)) return 0;
