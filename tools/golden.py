@@ -254,6 +254,114 @@ def tokenformer_bin(out):
     shutil.copy(os.path.join(whole, "config.json"), out)
 
 
+# ---------------------------------------------------------------- RWKV
+
+def before(x):
+    """The row before each, zeros before the first."""
+    return F.pad(x, (0, 0, 1, 0))[:, :-1]
+
+
+def wkv4(k, v, decay, bonus):
+    """The average as its definition says it: softmax over all tokens so far of k less the decay of what lies between."""
+    t = torch.arange(k.shape[1])
+    passed = (t[:, None] - 1 - t[None, :])[None, :, :, None]                       # [1, reader, writer, 1]
+    s = k[:, None] - passed * decay.exp()
+    s = torch.where(passed == -1, (k + bonus)[:, None], s).masked_fill(passed < -1, -math.inf)
+    return (s.softmax(2) * v[:, None]).sum(2)
+
+
+def rwkv_forward(p, c, ids, time_mix, channel_mix):
+    norm = lambda name, x: F.layer_norm(x, (c["hidden_size"],), p[name + ".weight"], p[name + ".bias"], 1e-5)
+    x = norm("blocks.0.ln0", p["emb.weight"][ids])
+    shared = {}
+    for l in range(c["num_hidden_layers"]):
+        room = lambda n, l=l: p[f"blocks.{l}." + n]
+        x = x + time_mix(room, c, norm(f"blocks.{l}.ln1", x), l, shared)
+        x = x + channel_mix(room, norm(f"blocks.{l}.ln2", x))
+    return norm("ln_out", x) @ p["head.weight"].T
+
+
+def rwkv4_time(p, c, x, l, shared):
+    mixed = lambda n: (x * p("att.time_mix_" + n) + before(x) * (1 - p("att.time_mix_" + n)))
+    k, v, r = (mixed(n[0]) @ p(f"att.{n}.weight").T for n in ("key", "value", "receptance"))
+    return (r.sigmoid() * wkv4(k, v, p("att.time_decay"), p("att.time_first"))) @ p("att.output.weight").T
+
+
+def rwkv4_channel(p, x):
+    mixed = lambda n: (x * p("ffn.time_mix_" + n) + before(x) * (1 - p("ffn.time_mix_" + n)))
+    return (mixed("r") @ p("ffn.receptance.weight").T).sigmoid() * ((mixed("k") @ p("ffn.key.weight").T).relu() ** 2 @ p("ffn.value.weight").T)
+
+
+def rwkv7_time(p, c, x, l, shared):
+    N = c["head_dim"]
+    heads = lambda y: y.unflatten(-1, (-1, N))
+    mixed = lambda n: x + (before(x) - x) * p("att.x_" + n)
+    r, k, v = (mixed(n[0]) @ p(f"att.{n}.weight").T for n in ("receptance", "key", "value"))
+    w = torch.exp(-math.exp(-0.5) * (p("att.w0") + (mixed("w") @ p("att.w1")).tanh() @ p("att.w2")).sigmoid())
+    a = (p("att.a0") + mixed("a") @ p("att.a1") @ p("att.a2")).sigmoid()
+    gate = (mixed("g") @ p("att.g1")).sigmoid() @ p("att.g2")
+    if l == 0:
+        shared["v"] = v
+    else:
+        v = v + (shared["v"] - v) * (p("att.v0") + mixed("v") @ p("att.v1") @ p("att.v2")).sigmoid()
+    kappa = F.normalize(heads(k * p("att.k_k")), dim=-1)
+    k = k * (1 + (a - 1) * p("att.k_a"))
+    r, w, k, v, a = map(heads, (r, w, k, v, a))
+    S, y = torch.zeros(*r.shape[:1], *r.shape[2:], N, dtype=x.dtype), []           # [B, H, value, key]
+    for t in range(x.shape[1]):
+        change = torch.diag_embed(w[:, t]) - kappa[:, t, :, :, None] * (kappa * a)[:, t, :, None, :]
+        S = S @ change + v[:, t, :, :, None] * k[:, t, :, None, :]
+        y.append((S @ r[:, t, :, :, None])[..., 0])
+    y = F.group_norm(torch.stack(y, 1).flatten(0, 1).flatten(1), r.shape[2], p("att.ln_x.weight"), p("att.ln_x.bias"), 64e-5).view(x.shape)
+    y = y + ((r * k * p("att.r_k")).sum(-1, keepdim=True) * v).flatten(-2)
+    return (y * gate) @ p("att.output.weight").T
+
+
+def rwkv7_channel(p, x):
+    return ((x + (before(x) - x) * p("ffn.x_k")) @ p("ffn.key.weight").T).relu() ** 2 @ p("ffn.value.weight").T
+
+
+def rwkv(out, name, config, layer_shapes, time_mix, channel_mix):
+    c = dict(config, vocab_size=V, hidden_size=16, num_hidden_layers=2, intermediate_size=24, torch_dtype="float32")
+    d = c["hidden_size"]
+    pair = lambda n: {n + ".weight": (d,), n + ".bias": (d,)}
+    shapes = {"emb.weight": (V, d), **pair("blocks.0.ln0")}
+    for l in range(c["num_hidden_layers"]):
+        shapes.update({**pair(f"blocks.{l}.ln1"), **pair(f"blocks.{l}.ln2")})
+        shapes.update({f"blocks.{l}." + n: s for n, s in layer_shapes(d, c["intermediate_size"], l).items()})
+    shapes.update({**pair("ln_out"), "head.weight": (V, d)})
+    g = source(name)
+    values = parameters(shapes, g)
+    write_json(os.path.join(out, "config.json"), c)
+    save(os.path.join(out, "model.safetensors"), values)
+    p = {n: v.double().requires_grad_() for n, v in values.items()}
+    got = measure(lambda ids: rwkv_forward(p, c, ids, time_mix, channel_mix), p, *batch(g))
+    save(os.path.join(out, "golden.safetensors"), {n: t for n, t in got.items() if not n.startswith("step3.")})
+
+
+def rwkv4(out):
+    def layer(d, inner, l):
+        mixes = ["att.time_mix_k", "att.time_mix_v", "att.time_mix_r", "ffn.time_mix_k", "ffn.time_mix_r"]
+        square = ["att.key", "att.value", "att.receptance", "att.output", "ffn.receptance"]
+        return {**{n: (1, 1, d) for n in mixes}, "att.time_decay": (d,), "att.time_first": (d,),
+                **{n + ".weight": (d, d) for n in square}, "ffn.key.weight": (inner, d), "ffn.value.weight": (d, inner)}
+    rwkv(out, "rwkv4", dict(architectures=["RwkvForCausalLM"], model_type="rwkv4", context_length=32), layer, rwkv4_time, rwkv4_channel)
+
+
+def rwkv7(out):
+    ranks = dict(w=3, a=5, v=2, g=6)
+    def layer(d, inner, l):
+        mixes = ["att.x_" + n for n in "rwkvag"] + ["att.w0", "att.a0", "att.k_k", "att.k_a", "ffn.x_k"] + (["att.v0"] if l else [])
+        low = {}
+        for n, rank in ranks.items():
+            if l or n != "v":
+                low.update({f"att.{n}1": (d, rank), f"att.{n}2": (rank, d)})
+        return {**{n: (1, 1, d) for n in mixes}, **low, **{f"att.{n}.weight": (d, d) for n in ("receptance", "key", "value", "output")},
+                "att.r_k": (d // 8, 8), "att.ln_x.weight": (d,), "att.ln_x.bias": (d,), "ffn.key.weight": (inner, d), "ffn.value.weight": (d, inner)}
+    rwkv(out, "rwkv7", dict(architectures=["RWKV7ForCausalLM"], model_type="rwkv7", max_position_embeddings=32, head_dim=8, decay_low_rank_dim=3,
+                            a_low_rank_dim=5, v_low_rank_dim=2, gate_low_rank_dim=6), layer, rwkv7_time, rwkv7_channel)
+
+
 # ---------------------------------------------------------------- single operations
 
 def back(y, dy, *inputs):
@@ -324,6 +432,7 @@ FIXTURES = {
     "tokenformer": tokenformer, "tokenformer-bin": tokenformer_bin,
     "tokenformer-gelu-l2": lambda out: tokenformer(out, "tokenformer-gelu-l2", "gelu_l2_norm"),
     "tokenformer-softmax": lambda out: tokenformer(out, "tokenformer-softmax", "softmax"),
+    "rwkv4": rwkv4, "rwkv7": rwkv7,
     "ops": ops,
 }
 
