@@ -62,7 +62,7 @@ void scans(const kernels *k)
     for (int t = 0; t < SCANNED; t++) wide[t] = doubles(in[t], SIZE), d[t] = target(SIZE, add);
     plain_scan(wide, want);
     wkv7_args a = { .seqs = SEQS, .width = W, .N = N, .start = START, .r = in[R], .decay = in[DECAY], .key = in[KEY], .v = in[V], .removal = in[REMOVAL],
-                    .written = in[WRITTEN], .y = y, .work = blank((ROWS / WKV7_CHUNK + WKV7_CHUNK + 5) * N * N), .dy = dy, .dr = d[R], .ddecay = d[DECAY],
+                    .written = in[WRITTEN], .y = y, .work = blank((ROWS / WKV7_CHUNK + WKV7_CHUNK + 6) * N * N), .dy = dy, .dr = d[R], .ddecay = d[DECAY],
                     .dkey = d[KEY], .dv = d[V], .dremoval = d[REMOVAL], .dwritten = d[WRITTEN], .add_dr = add, .add_ddecay = add, .add_dkey = add,
                     .add_dv = add, .add_dremoval = add, .add_dwritten = add };
     double *slope[SCANNED];
@@ -94,7 +94,7 @@ void scans_go_on(const kernels *k)
     real *in[SCANNED], *y = blank(LONG * W), *piece = blank(LONG * W), *state = blank(2 * W * N);
     scanned_inputs(k, in);
     wkv7_args a = { .seqs = 1, .width = W, .N = N, .start = whole, .r = in[R], .decay = in[DECAY], .key = in[KEY], .v = in[V], .removal = in[REMOVAL],
-                    .written = in[WRITTEN], .y = y, .work = blank(N * N) };
+                    .written = in[WRITTEN], .y = y, .work = blank(2 * N * N) };
     k->wkv7(&a);
     for (int at = 0, step = 1; at < LONG; at += step, step = 1 + step % 5) {
         int length = at + step < LONG ? step : LONG - at, start[] = { 0, length };

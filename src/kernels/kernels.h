@@ -140,7 +140,7 @@ typedef struct {
     const int *from, *to;                       /* as in wkv4_args */
     const real *r, *decay, *key, *v, *removal, *written;
     real *y;
-    exact *work;                                /* (N, N); for backward (rows/WKV7_CHUNK + WKV7_CHUNK + 5, N, N) */
+    exact *work;                                /* (2, N, N); for backward (rows/WKV7_CHUNK + WKV7_CHUNK + 6, N, N) */
     /* backward, which never has a state: */
     const real *dy;
     real *dr, *ddecay, *dkey, *dv, *dremoval, *dwritten;

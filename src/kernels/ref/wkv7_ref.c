@@ -82,14 +82,15 @@ static real dot(const real *a, const real *b, size_t n)
     return sum;
 }
 
-/* S after the row that begins at i, from S before it; next may be S. */
-static void advance(const wkv7_args *a, exact *next, const exact *S, size_t i)
+/* S after the row that begins at i, from S before it; next may be S.  w: room for the row's decays. */
+static void advance(const wkv7_args *a, exact *next, const exact *S, real *w, size_t i)
 {
     size_t N = (size_t)a->N;
+    for (size_t j = 0; j < N; j++) w[j] = decay_of(a->decay[i + j]);
     for (size_t x = 0; x < N; x++) {
         real forgotten = -dot(S + x * N, a->removal + i, N);
         for (size_t j = 0; j < N; j++)
-            next[x * N + j] = S[x * N + j] * decay_of(a->decay[i + j]) + forgotten * a->written[i + j] + a->v[i + x] * a->key[i + j];
+            next[x * N + j] = S[x * N + j] * w[j] + forgotten * a->written[i + j] + a->v[i + x] * a->key[i + j];
     }
 }
 
@@ -108,7 +109,7 @@ void ref_wkv7(const wkv7_args *a)
             copy(a->work, old, N * N);
             for (int r = a->start[s]; r < a->start[s + 1]; r++) {
                 size_t i = (size_t)r * W + c;
-                advance(a, a->work, a->work, i);
+                advance(a, a->work, a->work, a->work + N * N, i);
                 for (size_t x = 0; x < N; x++) a->y[i + x] = dot(a->work + x * N, a->r + i, N);
             }
             if (a->state) copy(a->state + ((size_t)a->to[s] * W + c) * N, a->work, N * N);
@@ -151,17 +152,17 @@ static void sequence_back(const wkv7_args *a, int s, size_t c)
 {
     size_t W = (size_t)a->width, N = (size_t)a->N, size = N * N;
     int first = a->start[s], end = a->start[s + 1], chunks = (end - first + WKV7_CHUNK - 1) / WKV7_CHUNK;
-    exact *kept = a->work, *S = kept + (size_t)chunks * size, *G = S + (WKV7_CHUNK + 1) * size;       /* S: of a chunk's rows, one more */
+    exact *kept = a->work, *S = kept + (size_t)chunks * size, *G = S + (WKV7_CHUNK + 1) * size, *w = G + size + 2 * N;      /* S: of a chunk's rows, one more */
     copy(S, NULL, size);
     for (int r = first; r < end; r++) {                      /* the S before every chunk */
         if ((r - first) % WKV7_CHUNK == 0) copy(kept + (size_t)((r - first) / WKV7_CHUNK) * size, S, size);
-        advance(a, S, S, (size_t)r * W + c);
+        advance(a, S, S, w, (size_t)r * W + c);
     }
     copy(G, NULL, size);
     for (int chunk = chunks; chunk-- > 0; ) {
         int low = first + chunk * WKV7_CHUNK, high = low + WKV7_CHUNK < end ? low + WKV7_CHUNK : end;
         copy(S, kept + (size_t)chunk * size, size);
-        for (int r = low; r < high; r++) advance(a, S + (size_t)(r - low + 1) * size, S + (size_t)(r - low) * size, (size_t)r * W + c);
+        for (int r = low; r < high; r++) advance(a, S + (size_t)(r - low + 1) * size, S + (size_t)(r - low) * size, w, (size_t)r * W + c);
         for (int r = high; r-- > low; )
             step_back(a, S + (size_t)(r - low) * size, S + (size_t)(r - low + 1) * size, G, G + size, G + size + N, (size_t)r * W + c);
     }
