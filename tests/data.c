@@ -1,4 +1,5 @@
 /* Text to documents to shards to windows. */
+#include "base/utf8.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "data/corpus.h"
