@@ -16,6 +16,9 @@
 LISTS(X)
 #undef X
 
+/* A build with LeakSanitizer looks at the end of each test for what nobody can reach any more. */
+extern void __lsan_do_leak_check(void) __attribute__((weak));
+
 enum { FAILED = 1, SKIPPED = 77 };
 static int failures;
 static char dir[256], root[4096];
@@ -124,6 +127,7 @@ int main(int argc, char **argv)
                 t->run();
                 remove_dir();
                 fflush(stdout);
+                if (__lsan_do_leak_check) __lsan_do_leak_check();
                 _exit(failures ? FAILED : 0);
             }
             int status = 0;
