@@ -39,7 +39,7 @@ await() {
     done
 }
 
-# Off a terminal, of what training says: all but each twentieth of the way.
+# What training says off a terminal, without its line for each twentieth of the way.
 fewer_lines() {
     trap '' INT TERM HUP
     while IFS= read -r line; do
@@ -94,7 +94,6 @@ row() {
 write() {
     printf '\n%s%s writes:%s\n' "$bold" "$1" "$plain"
     "$lithe" generate "$2" "$prompt" --max-tokens 130 --temperature 0.7 --seed 1 --quiet | fold -s -w 76 | sed 's/^/    /; s/ *$//'
-    echo
 }
 
 # ---- the job -----------------------------------------------------------------------
@@ -103,7 +102,8 @@ write() {
 n=1
 while [ -e "runs/demo-$n/done" ]; do n=$((n + 1)); done
 demo=runs/demo-$n
-[ ! -d "$demo/small" ] || say "$demo goes on"
+took='all of it took'
+[ ! -d "$demo/small" ] || { took='this sitting took'; say "$demo goes on"; }
 mkdir -p "$demo"
 
 title 1 "text: the King James Bible, one verse a line; every twentieth chapter is held out"
@@ -166,9 +166,9 @@ check
 : >"$demo/done"
 cat <<EOF
 
-curves in $demo/curves.svg; all of it took $(($(date +%s) - began)) s. Try next:
+curves in $demo/curves.svg; $took $(($(date +%s) - began)) s. Try next:
 
     $lithe generate $demo/large "In the beginning"
-    $lithe train $text --from $demo/large --lr 1e-3 --time 5m
+    $lithe train $text --valid $held_out --from $demo/large --lr 1e-3 --time 5m
     $lithe train my.txt
 EOF
