@@ -67,7 +67,7 @@ static int choose_slots(growth *g, double wish, lithe_error *err)
     if (wish <= one) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f", wish, one);
     else if (got < 0) status = fail(err, LITHE_EINVAL, "%.0f parameters are more than slots can hold", wish);
     else if (fabs(got - wish) > TOLERANCE * wish)
-        status = fail(err, LITHE_EINVAL, "slots grow by whole multiples under this method: %.0fx makes %.0f parameters, not %.0f; ask for that, or take method A or C",
+        status = fail(err, LITHE_EINVAL, "this method multiplies the slots by a whole number: times %.0f the model has %.0f parameters, not %.0f; ask for that, or take method A or C",
                       factor, got, wish);
     return status;
 }
