@@ -247,6 +247,35 @@ static void saved_is_the_same(void)
     }
 }
 
+/* Initial values as the papers have them; weight decay on matrices and tables, on nothing else. */
+static void initial_values_are_the_papers(void)
+{
+    static const struct { const char *arch, *config, *part; double std; } rules[] = {          /* the first part that a name holds */
+        { "gpt2", "{\"n_embd\":96,\"n_layer\":8,\"n_head\":2,\"vocab_size\":500,\"n_positions\":64}", "c_proj.weight", 0.005 },     /* 0.02 / sqrt(2 layers) */
+        { "gpt2", NULL, "weight", 0.02 },
+        { "llama", "{\"hidden_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":200,\"vocab_size\":500,\"initializer_range\":0.03}", "weight", 0.03 },
+        { "tokenformer", "{\"hidden_size\":64,\"num_layers\":4,\"num_attention_heads\":2,\"qkv_slot_num\":96,\"proj_slot_num\":96,\"ffn_slot_num\":200,\"vocab_size\":500}", "value_param_tokens", 0.0625 },     /* 2 / (layers sqrt(width)) */
+        { "tokenformer", NULL, "weight", 0.02 }, { "tokenformer", NULL, "key_param_tokens", 0.02 },
+    };
+    for (size_t first = 0; first < sizeof rules / sizeof *rules; first++) {
+        lithe_error err = { 0 };
+        if (!rules[first].config) continue;
+        lithe_model *m = lithe_model_new(rules[first].arch, rules[first].config, 3, &err);
+        CHECK_MSG(m, "%s", err.text);
+        for (int t = 0; m && t < m->params->count; t++) {
+            const param *p = m->params->items[t];
+            size_t rule = first;
+            double expected = 0, found = sqrt(norm(p->data, p->count) * norm(p->data, p->count) / (double)p->count);
+            while (rule < sizeof rules / sizeof *rules && !(strcmp(rules[rule].arch, rules[first].arch) == 0 && strstr(p->name, rules[rule].part))) rule++;
+            if (p->rule.rank == 1) expected = strstr(p->name, "weight") ? 1 : 0;
+            else if (rule < sizeof rules / sizeof *rules) expected = rules[rule].std;
+            CHECK_MSG(fabs(found - expected) <= 0.06 * expected, "%s: %s begins at %.4g, not %.4g", m->arch->name, p->name, found, expected);
+            CHECK_MSG(p->rule.decay == (p->rule.rank > 1), "%s: weight decay of %s", m->arch->name, p->name);
+        }
+        lithe_model_close(m);
+    }
+}
+
 const test tests_arch[] = {
     LEVELS("arch: logits and loss as PyTorch's", logits_and_loss),
     LEVELS("arch: logits by lithe_logits", public_logits),
@@ -254,6 +283,7 @@ const test tests_arch[] = {
     LEVELS("arch: three AdamW steps as PyTorch's", three_steps),
     LEVELS("arch: one batch is fitted", one_batch_is_fitted),
     LEVELS("arch: bf16 is near fp32", bf16_is_near),
+    { "arch: initial values are the papers'", initial_values_are_the_papers },
     { "arch: saved and opened is the same", saved_is_the_same },
     LEVELS("arch: decoding is the full pass", decoding_is_the_full_pass),
     LEVELS("arch: rows do not see capacity or neighbours", rows_do_not_see_neighbours),

@@ -92,6 +92,7 @@ static void square_behind_the_back(const node *n, const kernels *k) { (void)k; s
 static const op honest = { .name = "square", .forward = square, .backward = square_backward, .reads = IN(0) };
 static const op unsaid = { .name = "square", .forward = square, .backward = square_backward };
 static const op sly    = { .name = "square", .forward = square, .backward = square_behind_the_back };
+static const op greedy = { .name = "square", .forward = square, .backward = square_backward, .reads = IN(0), .in_place = true };
 static const op no_backward = { .name = "one_way", .forward = square };
 
 static tensor *squared(graph *g, const op *kind, tensor *x)
@@ -160,6 +161,12 @@ static void a_wrong_mask_is_caught(void)
     params *p = square_params();
     run_square(p, &honest);
     for (size_t i = 0; i < params_find(p, "q.w")->count; i++) CHECK(isfinite(params_find(p, "q.w")->grad[i]));
+    param *w = params_find(p, "q.w");
+    real *grad = malloc(w->count * sizeof *grad);
+    memcpy(grad, w->grad, w->count * sizeof *grad);
+    run_square(p, &greedy);                                  /* in place, yet it reads what stood there: not granted */
+    CHECK(!memcmp(grad, w->grad, w->count * sizeof *grad));
+    free(grad);
     run_square(p, &sly);
     CHECK_MSG(isnan(params_find(p, "q.w")->grad[0]), "a gradient of %g from a dead buffer", (double)params_find(p, "q.w")->grad[0]);
     params_free(p);

@@ -86,17 +86,18 @@ static void frequencies_follow_the_temperature(void)
 static void seeds_decide(void)
 {
     lithe_sampling o = { .temperature = 2, .seed = 7 }, other = { .temperature = 2, .seed = 8 };
-    int differ = 0, places = 0;
+    int differ = 0, places = 0, moves = 0;
     for (size_t i = 0; i < 100; i++) {
         differ += drawn(&o, 0) != drawn(&(lithe_sampling){ .temperature = 2, .seed = 8 + i }, 0);
     }
     float scratch[2 * VOCAB];
-    int32_t ids[100] = { 0 };
+    int32_t ids[101] = { 0 };
     for (size_t n = 0; n < 100; n++) {
         places += sample(LOGITS, VOCAB, ids, n, &o, scratch) != sample(LOGITS, VOCAB, ids, n, &other, scratch);
+        moves += sample(LOGITS, VOCAB, ids, n, &o, scratch) != sample(LOGITS, VOCAB, ids, n + 1, &o, scratch);
         CHECK(sample(LOGITS, VOCAB, ids, n, &o, scratch) == sample(LOGITS, VOCAB, ids, n, &o, scratch));
     }
-    CHECK(differ > 30 && places > 30);
+    CHECK(differ > 30 && places > 30 && moves > 30);
 }
 
 static void repetition_weighs(void)
