@@ -28,7 +28,7 @@ TESTS   := $(patsubst tests/%.c,$(B)/tests.d/%.o,$(wildcard tests/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 # The double build: ref kernels only, checks every gradient to 1e-6.
 DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
-DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(B)/double/tests/small.o $(B)/double/tests/main.o
+DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(patsubst %,$(B)/double/tests/%.o,small graph_plans graph_random main)
 
 LDLIBS   = $(shell pkg-config --libs $(LIBS)) -lm -pthread
 LIBFLAGS = $(shell pkg-config --cflags $(LIBS))

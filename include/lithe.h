@@ -272,7 +272,8 @@ int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o);
 
 /* Text that streams: give(context, bytes, n) gets whole UTF-8 sequences only,
  * and never a part of a stop string.  Ends at max_tokens, a stop string, eos,
- * or a non-zero return of give.  The session is left after the text.  *reason:
+ * or a non-zero return of give.  The session is left after the text; after a
+ * stop string, before the token that completed it.  *reason:
  * "length", "stop", "eos", "full" or "told". */
 typedef struct { lithe_sampling sampling; int max_tokens; const char *const *stop; int stops; int ignore_eos; } lithe_generation;
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
