@@ -121,7 +121,8 @@ fi
 check
 say "$(wc -c <$text) bytes to learn from, $(wc -c <$held_out) held out; $vocab tokens, learned from the text"
 
-# Weights start wider than the published 0.02, which is meant for a width of 768: for each model the best of 0.04, 0.05 and 0.06.
+# Weights start wider than the published 0.02, which is meant for a width of 768: a few runs
+# chose these for each model (GPT-2 of 0.02, 0.04, 0.06; TokenFormer of 0.02, 0.05, 0.06).  The learning rate is one.
 cat >"$demo/tokenformer.json" <<EOF
 { "model_type": "tokenformer", "vocab_size": $vocab, "max_position_embeddings": $ctx, "num_layers": 3, "hidden_size": 128,
   "num_attention_heads": 4, "qkv_slot_num": 96, "proj_slot_num": 96, "ffn_slot_num": 384, "init_method_std": 0.06 }
