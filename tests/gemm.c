@@ -44,6 +44,7 @@ static double activated(activation act, double x)
     case ACT_RELU_SQUARED: return x > 0 ? x * x : 0;
     case ACT_SIGMOID:   return 1 / (1 + exp(-x));
     case ACT_TANH:      return tanh(x);
+    case ACT_GELU_CENTRED: return 0.5 * x * (1 + erf(x / sqrt(2))) - 0.5 / sqrt(M_PI);
     default:            return x;
     }
 }

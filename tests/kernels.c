@@ -326,6 +326,7 @@ static void at_every_level(subject body)
 #define AT_EVERY_LEVEL(body) static void test_##body(void) { at_every_level(body); }
 AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY_LEVEL(dropout) AT_EVERY_LEVEL(copy_and_sum)
 AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limits) AT_EVERY_LEVEL(norms) AT_EVERY_LEVEL(rope)
+AT_EVERY_LEVEL(series_branches) AT_EVERY_LEVEL(series_is_the_activation) AT_EVERY_LEVEL(series_identities) AT_EVERY_LEVEL(multiples)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
 AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
 AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on) AT_EVERY_LEVEL(scans) AT_EVERY_LEVEL(scans_go_on)
@@ -333,7 +334,7 @@ AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEV
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
-    static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, norms, rope, theta, cross_entropy,
+    static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, series_branches, multiples, norms, rope, theta, cross_entropy,
                                    adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, shifts, averages, scans };
     if (k == kernels_level("ref")) return;                  /* which has no threads */
     int step = k == kernels_level("avx512") ? 1 : 2;
@@ -357,6 +358,8 @@ const test tests_kernels[] = {
     { "kernels: gather", test_gather }, { "kernels: scatter", test_scatter }, { "kernels: put_rows", test_put_rows },
     { "kernels: dropout", test_dropout }, { "kernels: copy and sum", test_copy_and_sum }, { "kernels: activations", test_activations },
     { "kernels: gated linear units", test_gated }, { "kernels: activations far out", test_activation_limits },
+    { "kernels: series", test_series_branches }, { "kernels: series and the plain activation", test_series_is_the_activation },
+    { "kernels: series' identities", test_series_identities }, { "kernels: multiples", test_multiples },
     { "kernels: norms", test_norms }, { "kernels: rope", test_rope }, { "kernels: theta", test_theta },
     { "kernels: theta's identities", test_theta_identities }, { "kernels: cross-entropy", test_cross_entropy },
     { "kernels: adamw", test_adamw }, { "kernels: sum of squares", test_sum_of_squares },

@@ -139,6 +139,7 @@ double plain_act(activation act, double x)
     case ACT_RELU_SQUARED: return fmax(x, 0) * fmax(x, 0);
     case ACT_SIGMOID:   return 1 / (1 + exp(-x));
     case ACT_TANH:      return tanh(x);
+    case ACT_GELU_CENTRED: return 0.5 * x * (1 + erf(x / sqrt(2))) - 0.5 / sqrt(M_PI);
     default:            return x;
     }
 }

@@ -31,7 +31,7 @@ typedef float real;
 typedef float exact;
 #endif
 
-typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_RELU_SQUARED, ACT_SIGMOID, ACT_TANH, ACT_COUNT } activation;
+typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_RELU_SQUARED, ACT_SIGMOID, ACT_TANH, ACT_GELU_CENTRED, ACT_COUNT } activation;
 typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
 
 /* C (M,N) = A (M,K) . B (K,N), then in this order: the bias, the value before
@@ -79,6 +79,21 @@ typedef struct {
 
 /* Pattention's normalisation of the raw scores (TokenFormer, eq. 5 and appendix; see ops/pattention.c). */
 typedef enum { THETA_L2_GELU, THETA_GELU_L2, THETA_SOFTMAX } theta_kind;
+
+/* The series activation (Wang et al. 2023, PanGu-pi; see ops/series.c): with z_i = scale[i,c] u[r,c] + bias[i,c],
+ *   y[r,c] = (sum over i of gain[i,c] act_i(z_i)) v[r,c],  i ascending. */
+enum { MAX_SERIES = 8 };
+typedef struct {
+    int rows, width, n;                         /* n branches */
+    activation act[MAX_SERIES];
+    const real *u, *v;                          /* (rows, width); v NULL: ones */
+    const real *scale, *bias, *gain;            /* (n, width); gain NULL: ones */
+    real *y;
+    /* backward, which does not read y: */
+    const real *dy;
+    real *du, *dv, *dscale, *dbias, *dgain;     /* NULL where not wanted */
+    bool add_du, add_dv, add_dscale, add_dbias, add_dgain;
+} series_args;
 
 /* Token shift (RWKV, Peng et al. 2023): each row is mixed with the row before it
  * in its sequence, p, several times over: y[m] = x * mix[m] + p * (1 - mix[m]),
@@ -193,6 +208,9 @@ typedef struct kernels {
     void   (*glu)(real *y, const real *gate, const real *up, activation act, size_t n);
     void   (*glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
                            const real *gate, const real *up, activation act, size_t n);
+    void   (*series)(const series_args *);
+    void   (*series_backward)(const series_args *);
+    void   (*scale)(real *y, bool add, const real *x, real factor, size_t n);               /* y = factor x */
     /* y = a + (b - a) m */
     void   (*lerp)(real *y, const real *a, const real *b, const real *m, size_t n);
     void   (*lerp_backward)(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,

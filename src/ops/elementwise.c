@@ -1,5 +1,5 @@
 /* Sums and activations: y = a + b; y = act(x); y = act(gate) * up
- * (Shazeer 2020); y = a + (b - a) m. */
+ * (Shazeer 2020); y = a + (b - a) m; y = factor x. */
 #include "ops/ops.h"
 
 static size_t elements(const tensor *t) { return (size_t)live_rows(t) * (size_t)t->width; }
@@ -92,4 +92,27 @@ tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m)
     if (!graph_ok(g)) return NULL;
     require(g, a->width == b->width && a->width == m->width && a->space == b->space && a->space == m->space, "lerp: %d, %d and %d wide", a->width, b->width, m->width);
     return output(append(g, &op_lerp, (tensor *[]){ a, b, m }, 3), 0, a->space, a->rows, a->width);
+}
+
+static void scale_forward(const node *n, const kernels *k)
+{
+    k->scale(out_data(n, 0), false, in_data(n, 0), n->f[0], elements(n->out[0]));
+}
+
+static void scale_backward(const node *n, const kernels *k)
+{
+    bool join;
+    real *dx = grad_in(n, 0, &join);
+    if (dx) k->scale(dx, join, grad_out(n, 0), n->f[0], elements(n->out[0]));
+}
+
+static const op op_scale = { .name = "scale", .forward = scale_forward, .backward = scale_backward };
+
+tensor *times(graph *g, tensor *x, double factor)
+{
+    if (!graph_ok(g)) return NULL;
+    if (!(factor < 1) && !(factor > 1)) return x;
+    node *n = append(g, &op_scale, (tensor *[]){ x }, 1);
+    if (n) n->f[0] = (real)factor;
+    return output(n, 0, x->space, x->rows, x->width);
 }

@@ -27,6 +27,11 @@ tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps);
 tensor *add(graph *g, tensor *a, tensor *b);
 tensor *activate(graph *g, tensor *x, activation act);
 tensor *glu(graph *g, tensor *gate, tensor *up, activation act);     /* act(gate) * up */
+/* sum over i of gain_i act_i(scale_i u + bias_i), times v where it gates (NULL: it does not).  Parameters (n, width), or (n)
+ * with `scalar`; gain NULL: ones. */
+typedef struct { int n; activation act[MAX_SERIES]; tensor *scale, *bias, *gain; bool scalar; } series_options;
+tensor *series(graph *g, tensor *u, tensor *v, series_options o);
+tensor *times(graph *g, tensor *x, double factor);                   /* factor x; x itself for 1 */
 /* Zeroes elements with probability p while training, scales the others by 1/(1-p); x itself when p is 0 or nothing trains. */
 tensor *dropout(graph *g, tensor *x, double p);
 

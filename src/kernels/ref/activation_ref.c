@@ -1,13 +1,14 @@
 /* Activations and gated linear units.  Exact GELU is x Phi(x); the tanh form is
- * its approximation (Hendrycks & Gimpel 2016); SiLU is x sigmoid(x); squared
- * ReLU is max(x, 0)^2 (So et al. 2021).  The slope
- * is the derivative at x. */
+ * its approximation (Hendrycks & Gimpel 2016); centred, it is less 1/(2 sqrt(pi)),
+ * its mean under a standard normal x; SiLU is x sigmoid(x); squared ReLU is
+ * max(x, 0)^2 (So et al. 2021).  The slope is the derivative at x. */
 #include "kernels/ref/ref.h"
 #include <math.h>
 
 #define SQRT1_2    0.70710678118654752440      /* 1 / sqrt(2) */
 #define SQRT2_PI   0.79788456080286535588      /* sqrt(2 / pi) */
 #define SQRT1_2PI  0.39894228040143267794      /* 1 / sqrt(2 pi) */
+#define GELU_MEAN  0.28209479177387814347      /* 1 / (2 sqrt(pi)) */
 #define TANH_CUBIC 0.044715
 
 static double value_of(activation act, double x)
@@ -20,6 +21,7 @@ static double value_of(activation act, double x)
     case ACT_RELU_SQUARED: return x < 0 ? 0 : x * x;
     case ACT_SIGMOID:   return 1 / (1 + exp(-x));
     case ACT_TANH:      return tanh(x);
+    case ACT_GELU_CENTRED: return 0.5 * x * erfc(-SQRT1_2 * x) - GELU_MEAN;
     default:            return x;
     }
 }
@@ -31,7 +33,7 @@ static double slope_of(activation act, double x)
         double t = tanh(SQRT2_PI * (x + TANH_CUBIC * x * x * x));
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * SQRT2_PI * (1 + 3 * TANH_CUBIC * x * x);
     }
-    case ACT_GELU_ERF:
+    case ACT_GELU_ERF: case ACT_GELU_CENTRED:
         return 0.5 * erfc(-SQRT1_2 * x) + x * SQRT1_2PI * exp(-0.5 * x * x);
     case ACT_SILU: {
         double s = 1 / (1 + exp(-x));

@@ -21,6 +21,9 @@ void ref_act_backward(real *dx, bool add, const real *dy, const real *x, activat
 void ref_glu(real *y, const real *gate, const real *up, activation act, size_t n);
 void ref_glu_backward(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
                       const real *gate, const real *up, activation act, size_t n);
+void ref_series(const series_args *a);
+void ref_series_backward(const series_args *a);
+void ref_scale(real *y, bool add, const real *x, real factor, size_t n);
 void ref_lerp(real *y, const real *a, const real *b, const real *m, size_t n);
 void ref_lerp_backward(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
                        const real *a, const real *b, const real *m, size_t n);

@@ -33,6 +33,11 @@ void ref_sum(real *y, const real *a, const real *b, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
 }
 
+void ref_scale(real *y, bool add, const real *x, real factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++) put(&y[i], add, factor * x[i]);
+}
+
 void ref_lerp(real *y, const real *a, const real *b, const real *m, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = a[i] + (b[i] - a[i]) * m[i];

@@ -36,6 +36,23 @@ void LEVEL(sum)(real *y, const real *a, const real *b, size_t n)
     parallel_for(pieces(n, PIECE), sum_piece, &e);
 }
 
+typedef struct { float *y; bool add; const float *x; float factor; size_t n; } scaling;
+
+static void scale_piece(void *context, int task)
+{
+    const scaling *e = context;
+    span s = span_of(e->n, task);
+    const float *x = e->x + s.first;
+    float *y = e->y + s.first;
+    for (int i = 0; i < s.n; i += VW) vstore_add(y + i, s.n - i, e->add, vmul(vset1(e->factor), vload_n(x + i, s.n - i)));
+}
+
+void LEVEL(scale)(real *y, bool add, const real *x, real factor, size_t n)
+{
+    scaling e = { y, add, x, factor, n };
+    parallel_for(pieces(n, PIECE), scale_piece, &e);
+}
+
 /* ---- activations ---- */
 
 static void act_piece(void *context, int task)

@@ -15,6 +15,9 @@ void LEVEL(kernels)(kernels *k)
     k->act_backward = LEVEL(act_backward);
     k->glu = LEVEL(glu);
     k->glu_backward = LEVEL(glu_backward);
+    k->series = LEVEL(series);
+    k->series_backward = LEVEL(series_backward);
+    k->scale = LEVEL(scale);
     k->dropout = LEVEL(dropout);
     k->layer_norm = LEVEL(layer_norm);
     k->layer_norm_backward = LEVEL(layer_norm_backward);

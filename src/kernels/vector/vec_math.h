@@ -84,6 +84,7 @@ INLINE vec vact(activation act, vec x)
     case ACT_RELU_SQUARED: return vmul(vmax(vzero(), x), x);
     case ACT_SIGMOID:   return vsigmoid(x);
     case ACT_TANH:      return vtanh(x);
+    case ACT_GELU_CENTRED: return vsub(vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x)), vset1(0.282094792f));      /* less its mean, 1/(2 sqrt(pi)) */
     default:            return x;
     }
 }
@@ -102,6 +103,7 @@ INLINE vec vact_slope(activation act, vec x)
 {
     switch (act) {
     case ACT_GELU_TANH: return vgelu_tanh_slope(x);
+    case ACT_GELU_CENTRED:
     case ACT_GELU_ERF:  return vfma(x, vnormal_density(x), vnormal_cdf(x));
     case ACT_SILU:      return vfma(x, vsigmoid_slope(x), vsigmoid(x));
     case ACT_RELU:      return vselect(vless(vzero(), x), vset1(1.0f), vzero());

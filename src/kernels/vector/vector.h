@@ -19,6 +19,9 @@ void LEVEL(act_backward)(real *dx, bool add, const real *dy, const real *x, acti
 void LEVEL(glu)(real *y, const real *gate, const real *up, activation act, size_t n);
 void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
                          const real *gate, const real *up, activation act, size_t n);
+void LEVEL(series)(const series_args *a);
+void LEVEL(series_backward)(const series_args *a);
+void LEVEL(scale)(real *y, bool add, const real *x, real factor, size_t n);
 void LEVEL(dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
 
 void LEVEL(layer_norm)(real *y, exact *mean, exact *rstd, const real *x, const real *w, const real *b, real eps, int rows, int width);
