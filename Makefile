@@ -7,13 +7,20 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 1)
 LIBS    := jansson libpcre2-8 libutf8proc libzstd zlib libxxhash
 PACKAGES := gcc make pkg-config libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libzstd-dev zlib1g-dev libxxhash-dev bible-kjv bible-kjv-text
 
+# Optional: pictures.  What is absent is left out, and doctor says so.
+PNG     := $(shell pkg-config --exists libpng 2>/dev/null && echo libpng)
+JPEG    := $(shell pkg-config --exists libjpeg 2>/dev/null && echo libjpeg)
+IMAGES  := $(PNG) $(JPEG)
+PACKAGES += libpng-dev libjpeg-dev
+
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS  ?= -O2 -g
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
 ROOMS   := base text graph ops arch model data train infer
-SRC     := $(wildcard $(ROOMS:%=src/%/*.c)) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
+LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c)
+SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o)
 ifeq ($(shell uname -m),x86_64)
 VECTOR  := $(wildcard src/kernels/vector/*.c)
@@ -30,8 +37,10 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
 DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(patsubst %,$(B)/double/tests/%.o,small graph_plans graph_random main)
 
-LDLIBS   = $(shell pkg-config --libs $(LIBS)) -lm -pthread
-LIBFLAGS = $(shell pkg-config --cflags $(LIBS))
+$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG)
+
+LDLIBS   = $(shell pkg-config --libs $(LIBS) $(IMAGES)) -lm -pthread
+LIBFLAGS = $(shell pkg-config --cflags $(LIBS) $(IMAGES))
 
 all: $(B)/lithe $(B)/lithe.pc
 
@@ -70,13 +79,15 @@ require-libraries:
 	@pkg-config --exists $(LIBS) 2>/dev/null || { echo "lithe: libraries are missing. Install them with:"; echo "  apt-get install $(PACKAGES)"; exit 1; }
 
 deps:
-	@if pkg-config --exists $(LIBS) 2>/dev/null && [ -e /usr/share/doc/bible-kjv-text ] && command -v $(CC) >/dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $(PACKAGES); \
+	@have() { pkg-config --exists "$$@" 2>/dev/null && [ -e /usr/share/doc/bible-kjv-text ] && command -v $(CC) >/dev/null; }; \
+	if have $(LIBS) libpng libjpeg; then :; \
+	elif [ "$$(id -u)" = 0 ] && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $(PACKAGES); then :; \
+	elif have $(LIBS); then :; \
 	else echo "lithe: run this as root:  apt-get install $(PACKAGES)"; exit 1; fi
 
 $(B)/lithe.pc: Makefile
 	@mkdir -p $(B)
-	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: lithe\nDescription: trains, grows and runs small language models\nVersion: 0.1.0\nRequires.private: %s\nLibs: -L$${libdir} -llithe\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(LIBS)' > $@
+	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: lithe\nDescription: trains, grows and runs small language models\nVersion: 0.1.0\nRequires.private: %s\nLibs: -L$${libdir} -llithe\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(LIBS) $(IMAGES)' > $@
 
 test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/tests $(B)/tests-double

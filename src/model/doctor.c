@@ -17,6 +17,17 @@
 #include <utf8proc.h>
 #include <xxhash.h>
 
+#ifdef LITHE_PNG
+#define HAS_PNG 1
+#else
+#define HAS_PNG 0
+#endif
+#ifdef LITHE_JPEG
+#define HAS_JPEG 1
+#else
+#define HAS_JPEG 0
+#endif
+
 void lithe_threads(int n) { threads_set(n); }
 
 /* ---- facts ------------------------------------------------------------------------ */
@@ -95,12 +106,12 @@ static json_t *facts(void)
     proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
     proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
     huge_pages(pages, sizeof pages);
-    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b}}",
+    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b, s:b}}",
                      "version", lithe_version(), "cpu", cpu[0] ? cpu : "unknown", "cpus_online", (int)sysconf(_SC_NPROCESSORS_ONLN),
                      "level", kernels_default()->name, "levels", level_list(), "threads", threads_count(),
                      "memory_bytes", memory_limit(), "memory_available_bytes", strtod(available, NULL) * 1024,
                      "transparent_huge_pages", pages, "libraries", library_versions(),
-                     "optional", "cuda", 0, "mpi", 0, "images", 0);
+                     "optional", "cuda", 0, "mpi", 0, "png", HAS_PNG, "jpeg", HAS_JPEG);
 }
 
 /* ---- text ------------------------------------------------------------------------- */
