@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     const kernels *k = kernels_default();
     graph *g = graph_new(k, m->params, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { windows * ctx, windows, 0 },
                                                          .compute = strcmp(type, "bf16") ? COMPUTE_F32 : COMPUTE_BF16 });
-    arch_build(m->arch, m->config, g, WANT_LOSS);
+    arch_build(m->arch, m->config, &m->task, g, WANT_LOSS);
     if (graph_plan(g, &err)) stop(&err);
     batch b = random_batch(windows, ctx, lithe_model_vocab(m));
 

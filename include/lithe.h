@@ -116,6 +116,12 @@ char        *lithe_model_config(const lithe_model *m);          /* config.json t
 size_t       lithe_model_params(const lithe_model *m);          /* stored parameters */
 int          lithe_model_vocab(const lithe_model *m);
 int          lithe_model_context(const lithe_model *m);
+/* What it predicts: "language" (next or masked tokens), "pretrain" (masked tokens and the next sentence), "classify",
+ * "regress" (each sequence), "tokens" (each token's class), "span" (question answering), "body" (hidden states alone). */
+const char  *lithe_model_task(const lithe_model *m);
+int          lithe_model_encoder(const lithe_model *m);         /* 1: looks both ways, predicts masked tokens */
+int          lithe_model_labels(const lithe_model *m);          /* classes of "classify" and "tokens", 1 of "regress", else 0 */
+const char  *lithe_model_label(const lithe_model *m, int i);    /* a class's name, NULL when it has none; borrowed */
 /* Where its tokenizer lies (inside or beside the model), NULL when there is none; borrowed. */
 const char  *lithe_model_tokenizer(const lithe_model *m);
 

@@ -118,7 +118,7 @@ static graph *planned(const lithe_model *m, const kernels *k, graph_mode mode, c
     lithe_error err = { 0 };
     graph_options o = { .mode = mode, .capacity = { rows, seqs, 0 }, .compute = compute, .poison = true };
     graph *g = graph_new(k, m->params, &o);
-    *r = arch_build(m->arch, m->config, g, w);
+    *r = arch_build(m->arch, m->config, &m->task, g, w);
     CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
     return g;
 }

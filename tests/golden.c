@@ -73,7 +73,7 @@ graph *golden_graph(const golden *q, const kernels *k, graph_mode mode, compute_
     lithe_error err = { 0 };
     graph_options o = { .mode = mode, .capacity = { GOLDEN_ROWS, GOLDEN_SEQS, 0 }, .compute = compute, .poison = true };
     graph *g = graph_new(k, q->model->params, &o);
-    *r = arch_build(q->model->arch, q->model->config, g, w);
+    *r = arch_build(q->model->arch, q->model->config, &q->model->task, g, w);
     if (graph_plan(g, &err)) give_up(&err);
     return g;
 }

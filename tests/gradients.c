@@ -15,6 +15,8 @@ static const double STEP = 1e-3, TOLERANCE = 1e-3;
 static const struct { const char *name, *arch, *config; } cases[] = {
     { "gpt2", "gpt2", SMALL_GPT2 },
     { "gpt2 with dropout, own head", "gpt2", SMALL_GPT2_DROPOUT },
+    { "gpt2, classes", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_CLASSIFY },
+    { "gpt2, a number", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_REGRESS },
     { "llama", "llama", SMALL_LLAMA },
     { "llama tied, scaled", "llama", SMALL_LLAMA_TIED },
     { "tokenformer", "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },

@@ -123,7 +123,7 @@ static double loss_on(const kernels *k, small_model *m, const small_batch *b, co
 {
     lithe_error err = { 0 };
     graph *g = graph_new(k, m->p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, 0 }, .compute = compute, .poison = true });
-    results r = arch_build(m->a, m->config, g, WANT_LOSS);
+    results r = arch_build(m->a, m->config, NULL, g, WANT_LOSS);
     CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
     double loss = small_loss(g, &r, b);
     if (twice) loss = small_loss(g, &r, b);
@@ -187,7 +187,7 @@ void selected_rows_alone(void)
     memcpy(grad, m.p->grad, m.p->arena_count * sizeof *grad);
 
     g = graph_new(kernels_level("ref"), m.p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, 6 }, .poison = true });
-    r = arch_build(m.a, m.config, g, WANT_LOSS);
+    r = arch_build(m.a, m.config, NULL, g, WANT_LOSS);
     CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
     b.b.select = select, b.b.selected = 4, b.b.target = target, b.b.weight = NULL;
     graph_run(g, &b.b);
@@ -234,7 +234,7 @@ void nothing_gives_zeros(void)
         small_fill(&b, 23, 2);
         for (int selecting = 0; selecting < 2; selecting++) {
             graph *g = graph_new(kernels_level(levels[i % 4]), m.p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, selecting ? 4 : 0 }, .poison = true });
-            arch_build(m.a, m.config, g, WANT_LOSS);
+            arch_build(m.a, m.config, NULL, g, WANT_LOSS);
             CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
             batch nothing = b.b;
             if (selecting) nothing.select = b.target, nothing.selected = 0;

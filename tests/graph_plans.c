@@ -155,7 +155,7 @@ static void plans_of_architectures(void)
                     char what[64];
                     graph_options o = { .mode = (graph_mode)mode, .capacity = { 21, 3, selected }, .slots = 3, .context = 24, .recompute = recompute };
                     graph *g = graph_new(kernels_level("ref"), m.p, &o);
-                    arch_build(m.a, m.config, g, mode == GRAPH_TRAIN ? WANT_LOSS : WANT_LOGITS);
+                    arch_build(m.a, m.config, &m.task, g, mode == GRAPH_TRAIN ? WANT_LOSS : WANT_LOGITS);
                     snprintf(what, sizeof what, "%s, mode %d, recompute %d, selected %d", smalls[i].arch, mode, recompute, selected);
                     CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
                     check_plan(g, what);
@@ -305,12 +305,12 @@ static void gpt2_fits(void)
     void *config = calloc(1, a->config_size);
     params *p = params_new();
     arch_configure(a, json, config, "test", &err);
-    arch_declare(a, config, p, &err);
+    arch_declare(a, config, NULL, p, &err);
     CHECK_MSG(params_total(p) == 124439808, "%zu parameters", params_total(p));
     size_t bytes[2];
     for (int recompute = 0; recompute < 2; recompute++) {
         graph *g = graph_new(kernels_default(), p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { 2048, 4, 0 }, .recompute = recompute });
-        arch_build(a, config, g, WANT_LOSS);
+        arch_build(a, config, NULL, g, WANT_LOSS);
         CHECK_MSG(!graph_plan_only(g, &err), "%s", err.text);
         bytes[recompute] = graph_summary(g).arena_bytes;
         graph_close(g);

@@ -21,7 +21,8 @@ small_model small_new(const char *name, const char *config, uint64_t seed)
     m.config = calloc(1, m.a->config_size);
     arch_configure(m.a, json, m.config, "test", &err);
     must(&err);
-    arch_declare(m.a, m.config, m.p, &err);
+    task_read(m.a, json, &m.task, "test", &err);
+    arch_declare(m.a, m.config, &m.task, m.p, &err);
     params_close(m.p, &err);
     params_gradients(m.p, &err);
     must(&err);
@@ -49,7 +50,11 @@ void small_fill(small_batch *b, int vocab, uint64_t seed)
             b->row_key[r] = key_of(key_of(seed, (uint64_t)s), (uint64_t)b->pos[r]);
             b->weight[r] = (real)(0.5 + random_unit(seed + 2, (uint64_t)r));
         }
-    b->b = (batch){ .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
+    for (int s = 0; s < SMALL_SEQS; s++) {
+        b->label[s] = (int)(random_u64(seed + 3, (uint64_t)s) % 2);
+        b->value[s] = (real)random_normal(seed + 4, (uint64_t)s);
+    }
+    b->b = (batch){ .label = b->label, .value = b->value, .seq_scale = (real)(1.0 / SMALL_SEQS), .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
                     .weight = b->weight, .row_key = b->row_key, .scale = (real)(1.0 / SMALL_ROWS) };
 }
 
@@ -58,7 +63,7 @@ graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const 
     lithe_error err = { 0 };
     graph_options o = { .mode = mode, .capacity = { SMALL_ROWS + 5, SMALL_SEQS + 2, 0 }, .recompute = recompute, .poison = true };
     graph *g = graph_new(kernels_level(level), m->p, &o);
-    *r = arch_build(m->a, m->config, g, WANT_LOSS);
+    *r = arch_build(m->a, m->config, &m->task, g, WANT_LOSS);
     graph_plan(g, &err);
     must(&err);
     return g;
@@ -67,7 +72,9 @@ graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const 
 double small_loss(graph *g, const results *r, const small_batch *b)
 {
     graph_run(g, &b->b);
-    double sum = 0;
-    for (int i = 0; i < b->b.rows; i++) sum += (double)r->loss->data[i];
-    return sum * (double)b->b.scale;
+    double sum = 0, seq_sum = 0;
+    const tensor *of_rows = r->loss && r->loss->space != ROWS_SEQS ? r->loss : NULL, *of_seqs = of_rows ? r->seq_loss : r->loss;
+    for (int i = 0; of_rows && i < b->b.rows; i++) sum += (double)of_rows->data[i];
+    for (int i = 0; of_seqs && i < b->b.seqs; i++) seq_sum += (double)of_seqs->data[i];
+    return sum * (double)b->b.scale + seq_sum * (double)b->b.seq_scale;
 }

@@ -7,6 +7,8 @@
 
 #define SMALL_GPT2 "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":3,\"n_head\":3,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0,\"initializer_range\":0.3}"
 #define SMALL_GPT2_DROPOUT "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3,\"activation_function\":\"gelu\",\"resid_pdrop\":0.2,\"embd_pdrop\":0.1,\"attn_pdrop\":0.3,\"initializer_range\":0.3,\"tie_word_embeddings\":false}"
+#define SMALL_CLASSIFY ",\"architectures\":[\"ForSequenceClassification\"],\"num_labels\":2}"
+#define SMALL_REGRESS ",\"architectures\":[\"ForSequenceClassification\"],\"num_labels\":1}"
 #define SMALL_LLAMA "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"attention_bias\":true,\"mlp_bias\":true}"
 #define SMALL_LLAMA_TIED "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"head_dim\":8,\"intermediate_size\":20,\"initializer_range\":0.3,\"tie_word_embeddings\":true,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}"
 #define SMALL_TOKENFORMER(theta) "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":70,\"init_method_std\":0.3,\"norm_activation_type\":\"" theta "\"}"
@@ -17,6 +19,7 @@
 typedef struct {
     const arch *a;
     void *config;
+    task task;
     params *p;
 } small_model;
 
@@ -27,12 +30,12 @@ void        small_free(small_model *m);
 
 /* A ragged batch of random ids over three sequences. */
 enum { SMALL_ROWS = 17, SMALL_SEQS = 3 };
-typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; batch b; } small_batch;
+typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS]; batch b; } small_batch;
 void small_fill(small_batch *b, int vocab, uint64_t seed);
 
 /* A planned training (or scoring) graph for that batch. */
 graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const char *level, results *r);
-/* Runs it: the loss, scaled. */
+/* Runs it: the loss, or losses, scaled. */
 double small_loss(graph *g, const results *r, const small_batch *b);
 
 #endif

@@ -19,14 +19,28 @@ typedef struct {
     const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; a value outside is refused by name */
 } field;
 
-/* The head of a causal language model: logits = hidden . weight' (+ bias). */
+/* A head: logits = hidden . weight' (+ bias). */
 typedef struct { tensor *hidden, *weight, *bias; } head;
+
+/* What is predicted above the last layer.  config.json tells it by the end of
+ * architectures[0], as Hugging Face's classes are named; labels by num_labels
+ * or id2label, regression by problem_type or a single label. */
+typedef enum {
+    TASK_LANGUAGE,                   /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
+    TASK_PRETRAIN,                   /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
+    TASK_SEQUENCE,                   /* a class or number for each sequence: ...ForSequenceClassification, ...ForImageClassification */
+    TASK_TOKENS,                     /* a class for each token: ...ForTokenClassification */
+    TASK_SPAN,                       /* where an answer begins and ends: ...ForQuestionAnswering */
+    TASK_BODY                        /* hidden states alone: an encoder's ...Model */
+} task_kind;
+typedef struct { task_kind kind; int labels; bool regression; } task;
 
 /* The sizes one dial sets, for `--params N`: width-to-depth rule of the arch. */
 typedef struct arch {
     const char *name;                /* config.json's model_type */
     const char *summary;             /* one line and its paper, for --arch help */
-    const char *class_name;          /* config.json's architectures[0] */
+    const char *class_name;          /* config.json's architectures[0] of a model of the arch's own task */
+    const char *stem;                /* that of the other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
     size_t config_size;
     const field *fields;             /* ends with a NULL key */
     /* Foreign or newer spellings to ours, before fields are read; may be NULL. */
@@ -36,7 +50,12 @@ typedef struct arch {
     int  (*publish)(json_t *config);
     /* Whole-configuration rules (heads divide width, ...): one line on failure. */
     int  (*check)(const void *config, lithe_error *err);
-    head (*build)(graph *g, const void *config);
+    tensor *(*build)(graph *g, const void *config);          /* (tokens, width): what the last layer gives */
+    head (*language)(graph *g, const void *config, tensor *rows);        /* the language model's head over the rows it looks at; NULL: it has none */
+    /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or over all
+     * tokens; NULL: score.weight (labels, width) alone. */
+    head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
+    bool (*encoder)(const void *config);                     /* attention looks both ways: masked tokens are predicted, a sequence's first row stands for it; NULL: causal */
     int  (*context)(const void *config);
     int  (*vocab)(const void *config);
     /* config.json keys for a model of this width and depth, vocabulary and context; heads of 32..64 channels. */
@@ -45,6 +64,8 @@ typedef struct arch {
     const char *const *ignored;
     /* Prefixes published files may carry in front of our names, e.g. "transformer."; the first is what we write. */
     const char *const *prefixes;
+    /* Beginnings of the tensors of heads (NULL-terminated, or NULL): they carry no prefix, and a file may hold those of tasks the model does not have. */
+    const char *const *heads;
     /* Name of the embedding that a tied head reads (lm_head.weight in a file must equal it), and of an own head. */
     const char *tied_head, *tied_to;
     /* A tensor by which a file without a configuration is told, for messages; NULL: tied_to. */
@@ -72,17 +93,28 @@ int arch_configure(const arch *a, const json_t *config, void *out, const char *w
 /* The two halves of it, for who keeps the JSON. */
 int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error *err);
 int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err);
-/* The way back: every field's value, model_type, architectures and other readers' spellings into json, whose other keys
- * stay as they are.  Negative when memory is out. */
+/* The way back: every field's value, model_type and other readers' spellings into json, whose other keys stay as they
+ * are.  Negative when memory is out. */
 int arch_publish(const arch *a, const void *config, json_t *json);
 
-/* Declares every parameter of the configuration in p (open). */
-int arch_declare(const arch *a, const void *config, params *p, lithe_error *err);
+bool arch_encoder(const arch *a, const void *config);
+task arch_task(const arch *a);                            /* its own: the language model's, or a class for each sequence */
+/* The task a config.json tells; one that a does not have is refused. */
+int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);
+/* The reverse: architectures, num_labels and problem_type into config.json.  Negative when memory is out. */
+int  task_publish(const arch *a, const task *t, json_t *config);
+bool arch_head_tensor(const arch *a, const char *name);   /* is it of a head, which carries no prefix */
+const char *task_name(const task *t);                     /* "language", "pretrain", "classify", "regress", "tokens", "span", "body" */
 
-/* What a graph computes.  loss: (head rows) per target, mean-weighted sum in graph_loss.  logits: (head rows, vocab). */
-typedef struct { tensor *loss, *logits, *hidden; } results;
-typedef enum { WANT_LOSS, WANT_LOGITS } want;
-/* Builds a's equations and the tail the mode asks for into g.  Not yet planned. */
-results arch_build(const arch *a, const void *config, graph *g, want w);
+/* Declares every parameter of the configuration in p (open).  t NULL: arch_task. */
+int arch_declare(const arch *a, const void *config, const task *t, params *p, lithe_error *err);
+
+/* What a graph computes: of language models loss (head rows, 1) and logits (head rows, vocab); of a class or number for
+ * each sequence loss (seqs, 1) and logits (seqs, labels), the second pair of TASK_PRETRAIN; of tokens and spans loss
+ * (tokens, 1) and logits (tokens, labels).  Losses are not yet scaled.  hidden (tokens, width): the last layer's. */
+typedef struct { tensor *loss, *logits, *seq_loss, *seq_logits, *hidden; } results;
+typedef enum { WANT_LOSS, WANT_LOGITS, WANT_HIDDEN } want;
+/* Builds a's equations and the head of the task into g.  Not yet planned.  t NULL: arch_task. */
+results arch_build(const arch *a, const void *config, const task *t, graph *g, want w);
 
 #endif

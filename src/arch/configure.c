@@ -178,7 +178,6 @@ int arch_publish(const arch *a, const void *config, json_t *json)
     const char *type = json_string_value(json_object_get(json, "model_type"));
     if (!type || !listed(a->aliases, type)) {
         if (json_object_set_new(json, "model_type", json_string(a->name))) return LITHE_ENOMEM;
-        if (json_object_set_new(json, "architectures", json_pack("[s]", a->class_name))) return LITHE_ENOMEM;
     }
     for (const field *f = a->fields; f->key; f++)
         if (publish_field(f, config, json)) return LITHE_ENOMEM;

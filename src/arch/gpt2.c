@@ -40,15 +40,19 @@ static int check(const void *config, lithe_error *err)
     return 0;
 }
 
-static head build(graph *g, const void *config)
+static tensor *table(graph *g, const gpt2 *c)
+{
+    scope(g, "%s", "");
+    return embedding_table(g, "wte.weight", c->vocab_size, c->n_embd, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
+}
+
+static tensor *build(graph *g, const void *config)
 {
     const gpt2 *c = config;
     const int C = c->n_embd, inner = c->n_inner ? c->n_inner : 4 * C, hd = C / c->n_head;
     const double eps = c->layer_norm_epsilon, std = c->initializer_range, std_out = std / sqrt(2.0 * c->n_layer);
-    const bool tied = c->tie_word_embeddings;
 
-    scope(g, "%s", "");
-    tensor *wte = embedding_table(g, "wte.weight", c->vocab_size, C, AXIS_VOCAB, std, tied);
+    tensor *wte = table(g, c);
     tensor *wpe = embedding_table(g, "wpe.weight", c->n_positions, C, AXIS_POSITION, std, false);
     tensor *x = dropout(g, add_positions(g, embedding(g, wte), wpe), c->embd_pdrop);
 
@@ -69,9 +73,13 @@ static head build(graph *g, const void *config)
         x = out.residual ? m : add(g, x, dropout(g, m, c->resid_pdrop));
     }
     scope(g, "%s", "");
-    tensor *w = tied ? wte : parameter(g, "lm_head.weight", (param_rule){ .rank = 2, .dims = { c->vocab_size, C },
-                                       .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ }, .init = INIT_NORMAL, .std = std, .decay = true });
-    return (head){ layer_norm_affine(g, x, "ln_f", eps, tied), w, NULL };
+    return layer_norm_affine(g, x, "ln_f", eps, c->tie_word_embeddings);
+}
+
+static head language(graph *g, const void *config, tensor *rows)
+{
+    const gpt2 *c = config;
+    return (head){ rows, c->tie_word_embeddings ? table(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->n_embd, c->initializer_range), NULL };
 }
 
 static int context(const void *config) { return ((const gpt2 *)config)->n_positions; }
@@ -97,9 +105,9 @@ static int normalize(json_t *config, lithe_error *err)
 }
 
 const arch arch_gpt2 = {
-    .name = "gpt2", .class_name = "GPT2LMHeadModel",
+    .name = "gpt2", .class_name = "GPT2LMHeadModel", .stem = "GPT2",
     .summary = "GPT-2: pre-norm Transformer with learned positions (Radford et al. 2019)",
-    .config_size = sizeof(gpt2), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(gpt2), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ ".attn.bias", ".attn.masked_bias", NULL },
     .prefixes = (const char *const[]){ "", "transformer.", NULL },
     .tied_head = "lm_head.weight", .tied_to = "wte.weight",

@@ -29,6 +29,12 @@ tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_ki
                                             .init = INIT_NORMAL, .std = std, .decay = true, .shared_read = tied });
 }
 
+tensor *head_weight(graph *g, const char *name, int outputs, int width, double std)
+{
+    return parameter(g, name, (param_rule){ .rank = 2, .dims = { outputs, width }, .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ },
+                                            .init = INIT_NORMAL, .std = std, .decay = true });
+}
+
 static tensor *norm_parameter(graph *g, const char *name, const char *suffix, int width, init_kind init, bool before_tied_head)
 {
     char text[96];

@@ -28,6 +28,9 @@ tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o);
 /* A table (rows, width) of embeddings, N(0, std^2). */
 tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied);
 
+/* The weight (outputs, width) of a head of its own. */
+tensor *head_weight(graph *g, const char *name, int outputs, int width, double std);
+
 /* layer_norm with NAME.weight and NAME.bias; rms_norm with NAME.weight.  before_tied_head: a tied head reads the result
  * through the embedding, so a duplicated residual width is divided here. */
 tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);

@@ -119,17 +119,22 @@ static int check(const void *config, lithe_error *err)
     return 0;
 }
 
-static head build(graph *g, const void *config)
+static tensor *table(graph *g, const llama *c)
+{
+    scope(g, "%s", "");
+    return embedding_table(g, "model.embed_tokens.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
+}
+
+static tensor *build(graph *g, const void *config)
 {
     const llama *c = config;
     const int C = c->hidden_size, H = c->num_attention_heads, G = kv_heads(c), hd = head_width(c), inner = c->intermediate_size;
     const double eps = c->rms_norm_eps, std = c->initializer_range;
-    const bool qkv_bias = c->attention_bias || c->qkv_bias, tied = c->tie_word_embeddings;
+    const bool qkv_bias = c->attention_bias || c->qkv_bias;
 
     scope(g, "%s", "");
-    const exact *table = rope_table(g, (rope_options){ hd, c->rope_theta, (rope_scaling)c->rope_type, c->rope_factor, c->rope_low, c->rope_high, c->rope_original });
-    tensor *embed = embedding_table(g, "model.embed_tokens.weight", c->vocab_size, C, AXIS_VOCAB, std, tied);
-    tensor *x = embedding(g, embed);
+    const exact *turns = rope_table(g, (rope_options){ hd, c->rope_theta, (rope_scaling)c->rope_type, c->rope_factor, c->rope_low, c->rope_high, c->rope_original });
+    tensor *x = embedding(g, table(g, c));
 
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
@@ -137,8 +142,8 @@ static head build(graph *g, const void *config)
         tensor *q = dense(g, h, "self_attn.q_proj", H * hd, (dense_options){ OUT_IN, qkv_bias, RESIDUAL_READ, HEAD_WRITE, std, ACT_NONE, NULL });
         tensor *k = dense(g, h, "self_attn.k_proj", G * hd, (dense_options){ OUT_IN, qkv_bias, RESIDUAL_READ, KV_HEAD_WRITE, std, ACT_NONE, NULL });
         tensor *v = dense(g, h, "self_attn.v_proj", G * hd, (dense_options){ OUT_IN, qkv_bias, RESIDUAL_READ, KV_HEAD_WRITE, std, ACT_NONE, NULL });
-        q = rope(g, q, table, hd, H);
-        k = rope(g, k, table, hd, G);
+        q = rope(g, q, turns, hd, H);
+        k = rope(g, k, turns, hd, G);
         tensor *a = attention(g, q, k, v, (attention_options){ H, G, hd, .causal = true });
         x = dense(g, a, "self_attn.o_proj", C, (dense_options){ OUT_IN, c->attention_bias, HEAD_READ, RESIDUAL_WRITE, std, ACT_NONE, x });
 
@@ -149,9 +154,13 @@ static head build(graph *g, const void *config)
         x = dense(g, m, "mlp.down_proj", C, (dense_options){ OUT_IN, c->mlp_bias, INNER_READ, RESIDUAL_WRITE, std, ACT_NONE, x });
     }
     scope(g, "%s", "");
-    tensor *w = tied ? embed : parameter(g, "lm_head.weight", (param_rule){ .rank = 2, .dims = { c->vocab_size, C },
-                                         .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ }, .init = INIT_NORMAL, .std = std, .decay = true });
-    return (head){ rms_norm_affine(g, x, "model.norm", eps, tied), w, NULL };
+    return rms_norm_affine(g, x, "model.norm", eps, c->tie_word_embeddings);
+}
+
+static head language(graph *g, const void *config, tensor *rows)
+{
+    const llama *c = config;
+    return (head){ rows, c->tie_word_embeddings ? table(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range), NULL };
 }
 
 static int context(const void *config) { return ((const llama *)config)->max_position_embeddings; }
@@ -166,9 +175,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 }
 
 const arch arch_llama = {
-    .name = "llama", .class_name = "LlamaForCausalLM",
+    .name = "llama", .class_name = "LlamaForCausalLM", .stem = "Llama",
     .summary = "LLaMA: RMSNorm, rotary positions, SwiGLU, grouped key/value heads (Touvron et al. 2023)",
-    .config_size = sizeof(llama), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build,
+    .config_size = sizeof(llama), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .language = language,
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ ".rotary_emb.inv_freq", NULL },
     .prefixes = (const char *const[]){ "", NULL },

@@ -30,13 +30,13 @@ tensor *rwkv_embedding(graph *g, int vocab, int C)
 
 /* The trainer's head is orthogonal, times half of sqrt(V/C) when that is more than one: here normal with its variance, since a
  * vocabulary of vectors takes minutes to make orthogonal and is nearly so by chance. */
-head rwkv_head(graph *g, tensor *x, int vocab, double eps)
+head rwkv_head(graph *g, tensor *rows, int vocab)
 {
     if (!graph_ok(g)) return (head){ 0 };
-    const int C = x->width;
+    const int C = rows->width;
     scope(g, "%s", "");
     double gain = vocab > C ? 0.5 * sqrt((double)vocab / C) : 0.5;
     tensor *w = parameter(g, "head.weight", (param_rule){ .rank = 2, .dims = { vocab, C }, .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ },
                                                           .init = INIT_NORMAL, .std = gain / sqrt(vocab > C ? vocab : C), .decay = true });
-    return (head){ layer_norm_affine(g, x, "ln_out", eps, false), w, NULL };
+    return (head){ rows, w, NULL };
 }

@@ -13,6 +13,6 @@ tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int out, rwkv_options
 tensor *rwkv_channels(graph *g, const char *name, int C, double (*formula)(const double *args, uint64_t key, size_t i), const double args[3], double lr_factor);
 
 tensor *rwkv_embedding(graph *g, int vocab, int C);
-head    rwkv_head(graph *g, tensor *x, int vocab, double eps);
+head    rwkv_head(graph *g, tensor *rows, int vocab);
 
 #endif

@@ -79,7 +79,7 @@ static tensor *channel_mix(graph *g, tensor *x, int inner, double eps, double le
     return graph_ok(g) ? add(g, x, glu(g, r, v, ACT_SIGMOID)) : NULL;
 }
 
-static head build(graph *g, const void *config)
+static tensor *build(graph *g, const void *config)
 {
     const rwkv4 *c = config;
     const int C = c->hidden_size, L = c->num_hidden_layers, inner = c->intermediate_size ? c->intermediate_size : 4 * C;
@@ -93,8 +93,11 @@ static head build(graph *g, const void *config)
         x = time_mix(g, x, eps, depth, left);
         x = channel_mix(g, x, inner, eps, left);
     }
-    return rwkv_head(g, x, c->vocab_size, eps);
+    scope(g, "%s", "");
+    return layer_norm_affine(g, x, "ln_out", eps, false);
 }
+
+static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv4 *)config)->vocab_size); }
 
 static int context(const void *config) { return ((const rwkv4 *)config)->context_length; }
 static int vocab(const void *config) { return ((const rwkv4 *)config)->vocab_size; }
@@ -106,9 +109,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 }
 
 const arch arch_rwkv4 = {
-    .name = "rwkv4", .class_name = "RwkvForCausalLM",
+    .name = "rwkv4", .class_name = "RwkvForCausalLM", .stem = "Rwkv",
     .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
-    .config_size = sizeof(rwkv4), .fields = fields, .normalize = normalize, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(rwkv4), .fields = fields, .normalize = normalize, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
     .known_by = "blocks.0.att.time_mix_k",

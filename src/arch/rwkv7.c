@@ -126,7 +126,7 @@ static tensor *channel_mix(graph *g, const rwkv7 *c, tensor *x, double left)
     return rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE, .residual = x });
 }
 
-static head build(graph *g, const void *config)
+static tensor *build(graph *g, const void *config)
 {
     const rwkv7 *c = config;
     const int L = c->num_hidden_layers;
@@ -139,8 +139,11 @@ static head build(graph *g, const void *config)
         x = time_mix(g, c, x, at, &first_values);
         x = channel_mix(g, c, x, at.left);
     }
-    return rwkv_head(g, x, c->vocab_size, c->norm_eps);
+    scope(g, "%s", "");
+    return layer_norm_affine(g, x, "ln_out", c->norm_eps, false);
 }
+
+static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv7 *)config)->vocab_size); }
 
 static int context(const void *config) { return ((const rwkv7 *)config)->max_position_embeddings; }
 static int vocab(const void *config) { return ((const rwkv7 *)config)->vocab_size; }
@@ -158,9 +161,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 }
 
 const arch arch_rwkv7 = {
-    .name = "rwkv7", .class_name = "RWKV7ForCausalLM",
+    .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .config_size = sizeof(rwkv7), .fields = fields, .check = check, .build = build, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(rwkv7), .fields = fields, .check = check, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ "blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2", NULL },       /* in some files, without meaning */
     .prefixes = (const char *const[]){ "", NULL },
     .known_by = "blocks.0.att.r_k",

@@ -102,17 +102,22 @@ static tensor *patt_layer(graph *g, const tokenformer *c, tensor *x, const char 
     return pattention(g, x, keys, values, (pattention_options){ (theta_kind)c->norm_activation_type, p.tau2, p.residual });
 }
 
-static head build(graph *g, const void *config)
+static tensor *table(graph *g, const tokenformer *c)
+{
+    scope(g, "%s", "");
+    return embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->init_method_std, !c->no_weight_tying);
+}
+
+static tensor *build(graph *g, const void *config)
 {
     const tokenformer *c = config;
     const int C = c->hidden_size, H = c->num_attention_heads, r = rotary(c);
     const double eps = c->layernorm_epsilon;
-    const bool tied = !c->no_weight_tying, drop = c->hidden_dropout > 0;
+    const bool drop = c->hidden_dropout > 0;
 
     scope(g, "%s", "");
-    const exact *table = r ? rope_table(g, (rope_options){ .dims = r, .base = c->rotary_emb_base }) : NULL;
-    tensor *embed = embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, C, AXIS_VOCAB, c->init_method_std, tied);
-    tensor *x = dropout(g, embedding(g, embed), c->hidden_dropout);
+    const exact *turns = r ? rope_table(g, (rope_options){ .dims = r, .base = c->rotary_emb_base }) : NULL;
+    tensor *x = dropout(g, embedding(g, table(g, c)), c->hidden_dropout);
 
     for (int l = 0; l < c->num_layers; l++) {
         scope(g, "sequential.%d.", 2 + l);
@@ -121,8 +126,8 @@ static head build(graph *g, const void *config)
         tensor *q = patt_layer(g, c, h, "attention.query", project);
         tensor *k = patt_layer(g, c, h, "attention.key", project);
         tensor *v = patt_layer(g, c, h, "attention.value", project);
-        if (r) q = rope(g, q, table, r, H);
-        if (r) k = rope(g, k, table, r, H);
+        if (r) q = rope(g, q, turns, r, H);
+        if (r) k = rope(g, k, turns, r, H);
         tensor *a = attention(g, q, k, v, (attention_options){ H, H, C / H, .causal = true, .dropout = c->attention_dropout });
         a = patt_layer(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, C, drop ? NULL : x });
         x = drop ? add(g, x, dropout(g, a, c->hidden_dropout)) : a;
@@ -132,11 +137,15 @@ static head build(graph *g, const void *config)
         x = drop ? add(g, x, dropout(g, m, c->hidden_dropout)) : m;
     }
     scope(g, "sequential.%d.", c->num_layers + 3);
-    x = layer_norm_affine(g, x, "norm", eps, tied);
+    return layer_norm_affine(g, x, "norm", eps, !c->no_weight_tying);
+}
+
+static head language(graph *g, const void *config, tensor *rows)
+{
+    const tokenformer *c = config;
+    if (!c->no_weight_tying) return (head){ rows, table(g, c), NULL };
     scope(g, "sequential.%d.", c->num_layers + 4);
-    tensor *w = tied ? embed : parameter(g, "final_linear.weight", (param_rule){ .rank = 2, .dims = { c->vocab_size, C },
-                                         .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ }, .init = INIT_NORMAL, .std = c->init_method_std, .decay = true });
-    return (head){ x, w, NULL };
+    return (head){ rows, head_weight(g, "final_linear.weight", c->vocab_size, c->hidden_size, c->init_method_std), NULL };
 }
 
 static int context(const void *config) { return ((const tokenformer *)config)->max_position_embeddings; }
@@ -153,9 +162,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 }
 
 const arch arch_tokenformer = {
-    .name = "tokenformer", .class_name = "TokenFormerForCausalLM",
+    .name = "tokenformer", .class_name = "TokenFormerForCausalLM", .stem = "TokenFormer",
     .summary = "TokenFormer: parameters as tokens, grows by appending them (Wang et al. 2024)",
-    .config_size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build,
+    .config_size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .language = language,
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },

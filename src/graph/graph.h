@@ -33,6 +33,8 @@ typedef struct {
     int rows, seqs, selected;
     const int *ids;                 /* (rows) token ids */
     const int *pos;                 /* (rows) position of each token in its sequence */
+    const int *type;                /* (rows) which of a pair's sentences a token is of; NULL: all of the first */
+    const real *patches;            /* (rows, patch width) of images; a sequence's first row is its class token's and not read */
     const int *start;               /* (seqs+1) first row of each sequence */
     const int *slot;                /* (seqs) state slot of each sequence; decoding only */
     const int *select;              /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
@@ -40,6 +42,9 @@ typedef struct {
     const real *weight;             /* (rows the head sees) of the targets; NULL: ones */
     const uint64_t *row_key;        /* (rows) key_of(step key, sample, position) for dropout; NULL when there is none */
     real scale;                     /* 1 / total target weight of the whole step */
+    const int *label;               /* (seqs) the class of each sequence */
+    const real *value;              /* (seqs) or its number */
+    real seq_scale;                 /* 1 / sequences of the whole step */
     bool accumulate;                /* parameter gradients join what is there (micro-batches after the first) */
 } batch;
 

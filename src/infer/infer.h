@@ -14,6 +14,10 @@ void pass_close(pass *p);
 /* One line naming the first id that is not in the vocabulary. */
 int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err);
 
+/* One line where m has no logits over its vocabulary, or looks both ways and so cannot continue a text. */
+int must_predict_tokens(const lithe_model *m, lithe_error *err);
+int must_continue_text(const lithe_model *m, lithe_error *err);
+
 /* The next id from logits (vocab); the ids before it weigh in through the
  * repetition penalty (Keskar et al. 2019), n also numbers the draw: the same
  * seed at the same place of a sequence draws alike. */

@@ -4,7 +4,7 @@ int pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, lit
 {
     *p = (pass){ .g = graph_new(kernels_default(), m->params, o) };
     if (!p->g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
-    p->r = arch_build(m->arch, m->config, p->g, w);
+    p->r = arch_build(m->arch, m->config, &m->task, p->g, w);
     int status = graph_plan(p->g, err);
     if (status) pass_close(p);
     return status;
@@ -23,4 +23,17 @@ int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *e
         if (ids[i] < 0 || ids[i] >= vocab)
             return fail(err, LITHE_EINVAL, "token %d at place %zu is not in the model's vocabulary of %d: is this its tokenizer?", (int)ids[i], i, vocab);
     return 0;
+}
+
+int must_predict_tokens(const lithe_model *m, lithe_error *err)
+{
+    if (m->task.kind == TASK_LANGUAGE || m->task.kind == TASK_PRETRAIN) return 0;
+    return fail(err, LITHE_EINVAL, "this %s has no head that predicts tokens: its task is \"%s\"", m->arch->name, task_name(&m->task));
+}
+
+int must_continue_text(const lithe_model *m, lithe_error *err)
+{
+    if (must_predict_tokens(m, err)) return LITHE_EINVAL;
+    if (!arch_encoder(m->arch, m->config)) return 0;
+    return fail(err, LITHE_EINVAL, "%s looks both ways: it fills in masked tokens (lithe fill), it cannot continue a text", m->arch->name);
 }

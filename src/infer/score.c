@@ -13,7 +13,7 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
     if (failed(err)) return err->status;
     int longest = m->arch->context(m->config), vocab = m->arch->vocab(m->config);
     if (!n || n > (size_t)longest) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, longest);
-    if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
+    if (check_ids(m, ids, n, err) || must_predict_tokens(m, err)) return LITHE_EINVAL;
     pass p;
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)n, 1, 0 } };
     int status = pass_open(&p, m, &o, WANT_LOGITS, err);
@@ -95,7 +95,7 @@ int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int strid
     if (ctx < 0 || ctx > longest) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, longest);
     if (stride < 0 || stride > (ctx ? ctx : longest)) return fail(err, LITHE_EINVAL, "a stride of %d is more than the window of %d", stride, ctx ? ctx : longest);
     if (n < 2) return fail(err, LITHE_EINVAL, "%zu tokens: at least two are needed to score one", n);
-    if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
+    if (check_ids(m, ids, n, err) || must_continue_text(m, err)) return LITHE_EINVAL;
     windows w = { n, ctx ? ctx : longest, 0 };
     if ((size_t)w.ctx > n - 1) w.ctx = (int)(n - 1);
     w.stride = stride && stride < w.ctx ? stride : w.ctx;

@@ -34,7 +34,7 @@ static int allocate_states(lithe_session *s, lithe_error *err)
     graph_options o = decoding(1, s->context, NULL);
     graph *g = graph_new(kernels_default(), s->model->params, &o);
     if (!g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
-    arch_build(s->model->arch, s->model->config, g, WANT_LOGITS);
+    arch_build(s->model->arch, s->model->config, &s->model->task, g, WANT_LOGITS);
     tensor *const *states;
     s->state_count = graph_states(g, &states);
     s->recurrent = graph_recurrent(g);
@@ -55,7 +55,7 @@ static int allocate_states(lithe_session *s, lithe_error *err)
 
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
 {
-    if (!m || failed(err)) return NULL;
+    if (!m || failed(err) || must_continue_text(m, err)) return NULL;
     int longest = m->arch->context(m->config);
     if (context < 0 || context > longest) {
         fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", context, longest);

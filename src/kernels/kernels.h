@@ -32,6 +32,7 @@ typedef float exact;
 #endif
 
 typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_RELU_SQUARED, ACT_SIGMOID, ACT_TANH, ACT_GELU_CENTRED, ACT_COUNT } activation;
+typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN } pooling;        /* which row stands for a sequence */
 typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
 
 /* C (M,N) = A (M,K) . B (K,N), then in this order: the bias, the value before
@@ -199,6 +200,10 @@ typedef struct kernels {
     /* dst[index[r]] = src[r]: storing new keys and values in a session's cache. */
     void   (*put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
 
+    /* y[s] = the first, last or mean row of x[start[s]] .. x[start[s+1]-1]; zeros of a sequence without rows. */
+    void   (*pool)(real *y, const real *x, const int *start, pooling how, int seqs, int width);
+    void   (*pool_backward)(real *dx, bool add, const real *dy, const int *start, pooling how, int seqs, int width);
+
     /* ---- elementwise; n is a count of elements ---- */
     void   (*copy)(real *y, bool add, const real *x, size_t n);
     void   (*sum)(real *y, const real *a, const real *b, size_t n);                         /* y = a + b; y may be a */
@@ -262,6 +267,8 @@ typedef struct kernels {
      * by dloss/dlogits = scale * weight[r] * (softmax - onehot). 
      * weight NULL: ones. */
     void   (*cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale, int rows, int vocab);
+    /* loss[r] = (x[r] - value[r])^2, and where wanted dx[r] = or += 2 scale (x[r] - value[r]). */
+    void   (*squared_error)(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows);
 
     /* ---- parameters ---- */
     void   (*adamw)(real *w, real *m, real *v, const real *g, size_t n, const adamw_args *);

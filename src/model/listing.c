@@ -98,12 +98,12 @@ typedef struct {
     atomic_bool unreadable;
 } inspection;
 
-static void inspect_chunk(void *context, int task)
+static void inspect_chunk(void *context, int chunk)
 {
     enum { N = 4096 };
     float x[N];
     inspection *c = context;
-    size_t first = (size_t)task * CHUNK, last = c->tensor->count - first < CHUNK ? c->tensor->count : first + CHUNK;
+    size_t first = (size_t)chunk * CHUNK, last = c->tensor->count - first < CHUNK ? c->tensor->count : first + CHUNK;
     long long bad = 0;
     for (size_t i = first; i < last; i += N) {
         size_t n = last - i < N ? last - i : N;

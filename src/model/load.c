@@ -142,7 +142,7 @@ static bool same_values(const file_tensor *a, const file_tensor *b)
 static void match_tied_head(matching *x)
 {
     const arch *a = x->m->arch;
-    if (!head_is_tied(x)) return;
+    if (!head_is_tied(x) || x->m->task.kind > TASK_PRETRAIN) return;
     const file_tensor *written = find_named(a, x->f, a->tied_head), *embedding = find_named(a, x->f, a->tied_to);
     if (!written || !embedding || written == embedding) return;
     x->used[written - x->f->tensors] = 1;
@@ -156,7 +156,7 @@ static void match_rest(matching *x)
     char shape[SHAPE_BYTES];
     for (int i = 0; i < x->f->count; i++) {
         const file_tensor *t = &x->f->tensors[i];
-        if (!x->used[i] && !is_ignored(x->m->arch, t->name))
+        if (!x->used[i] && !is_ignored(x->m->arch, t->name) && !arch_head_tensor(x->m->arch, t->name))
             complain(x, LITHE_EFORMAT, "%.160s %s is no part of the %s that the configuration describes", t->name,
                      shape_text(shape, t->dims, t->rank), x->m->arch->name);
     }
@@ -213,16 +213,16 @@ static bool convert(const file_tensor *t, size_t first, size_t n, real *out)
     return true;
 }
 
-static void convert_chunk(void *context, int task)
+static void convert_chunk(void *context, int chunk)
 {
     conversion *c = context;
-    int low = 0, high = c->params->count;                    /* the last parameter whose first task is not past this one */
+    int low = 0, high = c->params->count;                    /* the last parameter whose first chunk is not past this one */
     while (high - low > 1) {
         int middle = (low + high) / 2;
-        if (c->first_task[middle] <= task) low = middle; else high = middle;
+        if (c->first_task[middle] <= chunk) low = middle; else high = middle;
     }
     const param *p = c->params->items[low];
-    size_t first = (size_t)(task - c->first_task[low]) * CHUNK, n = p->count - first < CHUNK ? p->count - first : CHUNK;
+    size_t first = (size_t)(chunk - c->first_task[low]) * CHUNK, n = p->count - first < CHUNK ? p->count - first : CHUNK;
     if (!convert(c->source[low], first, n, p->data + first)) atomic_store(&c->failed, true);
 }
 

@@ -117,7 +117,7 @@ json_t *model_config(const lithe_model *m, lithe_error *err)
 {
     if (failed(err)) return NULL;
     json_t *json = json_deep_copy(m->json);
-    if (json && !arch_publish(m->arch, m->config, json)) return json;
+    if (json && !arch_publish(m->arch, m->config, json) && !task_publish(m->arch, &m->task, json)) return json;
     json_decref(json);
     fail(err, LITHE_ENOMEM, "not enough memory for config.json");
     return NULL;
@@ -138,9 +138,10 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
     if (!m->json || !m->config || !m->params) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what);
     if (!status) status = arch_normalize(a, m->json, what, err);
     if (!status) status = arch_read(a, m->json, m->config, what, err);
+    if (!status) status = task_read(a, m->json, &m->task, what, err);
     if (!status) {
         lithe_error inner = { 0 };
-        status = arch_declare(a, m->config, m->params, &inner);
+        status = arch_declare(a, m->config, &m->task, m->params, &inner);
         if (status < 0 || inner.status) status = fail(err, inner.status ? inner.status : LITHE_ECONFIG, "%s: %s", what, inner.text);
     }
     if (!status) return m;
@@ -195,6 +196,21 @@ size_t      lithe_model_params(const lithe_model *m)    { return m ? params_tota
 int         lithe_model_vocab(const lithe_model *m)     { return m ? m->arch->vocab(m->config) : 0; }
 int         lithe_model_context(const lithe_model *m)   { return m ? m->arch->context(m->config) : 0; }
 const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
+const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&m->task) : NULL; }
+int         lithe_model_encoder(const lithe_model *m)   { return m && arch_encoder(m->arch, m->config); }
+
+int lithe_model_labels(const lithe_model *m)
+{
+    return m && (m->task.kind == TASK_SEQUENCE || m->task.kind == TASK_TOKENS) ? m->task.labels : 0;
+}
+
+const char *lithe_model_label(const lithe_model *m, int i)
+{
+    char key[16];
+    if (!m || i < 0 || i >= lithe_model_labels(m)) return NULL;
+    snprintf(key, sizeof key, "%d", i);
+    return json_string_value(json_object_get(json_object_get(m->json, "id2label"), key));
+}
 
 char *lithe_model_config(const lithe_model *m)
 {

@@ -8,6 +8,7 @@
 struct lithe_model {
     const arch *arch;
     void *config;                  /* arch->config_size bytes */
+    task task;                     /* as the JSON tells it */
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;
     char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */

@@ -55,7 +55,7 @@ static graph *make(const planned *x, int i, lithe_error *err)
     o.context = x->ctx;
     graph *g = graph_new(kernels_default(), m->params, &o);
     if (!g) { fail(err, LITHE_ENOMEM, "not enough memory for a plan"); return NULL; }
-    arch_build(m->arch, m->config, g, decoding ? WANT_LOGITS : WANT_LOSS);
+    arch_build(m->arch, m->config, &m->task, g, decoding ? WANT_LOGITS : WANT_LOSS);
     if (!graph_plan_only(g, err)) return g;
     graph_close(g);
     return NULL;

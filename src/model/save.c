@@ -22,10 +22,10 @@ typedef struct {
     atomic_bool overflow;
 } narrowing;
 
-static void narrow_chunk(void *context, int task)
+static void narrow_chunk(void *context, int chunk)
 {
     narrowing *c = context;
-    size_t first = (size_t)task * CHUNK, last = c->count - first < CHUNK ? c->count : first + CHUNK;
+    size_t first = (size_t)chunk * CHUNK, last = c->count - first < CHUNK ? c->count : first + CHUNK;
     for (size_t i = first; i < last; i++) {
         float x = (float)c->data[i];
         if (c->type == DT_F32) ((float *)c->out)[i] = x;
@@ -50,7 +50,7 @@ static int narrow(const param *p, dtype type, void *out, const char *dir, lithe_
 static char *published_name(const lithe_model *m, const param *p, arena *memory)
 {
     const arch *a = m->arch;
-    const char *prefix = a->prefixes && a->prefixes[0] && !(a->tied_head && !strcmp(p->name, a->tied_head)) ? a->prefixes[0] : "";
+    const char *prefix = a->prefixes && a->prefixes[0] && !arch_head_tensor(a, p->name) ? a->prefixes[0] : "";
     size_t n = strlen(prefix), length = strlen(p->name);
     char *name = arena_alloc(memory, n + length + 1);
     if (name) {

@@ -1,4 +1,5 @@
-/* Head and cross-entropy.  loss[r] = -weight[r] log softmax(hidden[r] W' + bias)[target[r]].
+/* Head and cross-entropy.  loss[r] = -weight[r] log softmax(hidden[r] W' + bias)[target[r]];
+ * of one row for each sequence the target is its label and the weight 1.
  * While training, the gradients of hidden, W and bias are made in the same
  * pass: a tile of logits is computed once, turned into its own gradient in
  * place, and used up, so logits never exist for a whole batch. */
@@ -14,6 +15,10 @@ static void forward(const node *n, const kernels *k)
     int rows = live_rows(n->out[0]), width = n->in[HIDDEN]->width, vocab = w->rows;
     bool train = training(n->graph), join_hidden = false, join_w = false, join_bias = false;
     real *dhidden = train ? grad_in(n, HIDDEN, &join_hidden) : NULL, *dw = train ? grad_in(n, W, &join_w) : NULL;
+    bool labels = n->out[0]->space == ROWS_SEQS;
+    const int *target = labels ? b->label : b->target;
+    const real *weight = labels ? NULL : b->weight;
+    real scale = labels ? b->seq_scale : b->scale;
     real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
 
     for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
@@ -22,7 +27,7 @@ static void forward(const node *n, const kernels *k)
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
                               .b = in_data(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
-        k->cross_entropy(logits, loss + r, b->target + r, b->weight ? b->weight + r : NULL, train, b->scale, m, vocab);
+        k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
         if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
                                            .b = in_data(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
                                            .c = dhidden + (size_t)r * (size_t)width, .ldc = (size_t)width });

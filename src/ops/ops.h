@@ -85,8 +85,15 @@ tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention
 /* The rows that the batch selects: (selected, width).  x itself where the head sees all rows. */
 tensor *select_rows(graph *g, tensor *x);
 
+/* One row for each sequence: its first, its last, or the mean of all. */
+tensor *sequence_rows(graph *g, tensor *x, pooling how);
+
 /* Head and loss in one, tile by tile, so logits never exist for a whole batch: (head rows, 1) of
- * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width). */
+ * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width).  Of one row for each sequence
+ * the targets are the batch's labels, and the gradient is scaled by seq_scale. */
 tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
+
+/* (seqs, 1) of (x - value)^2, x (seqs, 1), value the batch's. */
+tensor *squared_error(graph *g, tensor *x);
 
 #endif

@@ -1,4 +1,5 @@
-/* The rows a head looks at: masked positions, last tokens, first tokens.  One gather. */
+/* The rows a head looks at: those the batch names (masked positions, the last
+ * token), or one for each sequence. */
 #include "ops/ops.h"
 
 static void forward(const node *n, const kernels *k)
@@ -26,4 +27,29 @@ tensor *select_rows(graph *g, tensor *x)
 {
     if (!graph_ok(g) || !graph_settings(g)->capacity[ROWS_SELECTED]) return x;
     return output(append(g, &op_select, (tensor *[]){ x }, 1), 0, ROWS_SELECTED, 0, x->width);
+}
+
+/* ---- one for each sequence ---------------------------------------------------- */
+
+static void pool_forward(const node *n, const kernels *k)
+{
+    k->pool(out_data(n, 0), in_data(n, 0), run_batch(n)->start, (pooling)n->i[0], live_rows(n->out[0]), n->out[0]->width);
+}
+
+static void pool_backward(const node *n, const kernels *k)
+{
+    bool join;
+    real *dx = grad_in(n, 0, &join);
+    if (dx) k->pool_backward(dx, join, grad_out(n, 0), run_batch(n)->start, (pooling)n->i[0], live_rows(n->out[0]), n->out[0]->width);
+}
+
+static const op op_sequence_rows = { .name = "sequence_rows", .forward = pool_forward, .backward = pool_backward };
+
+tensor *sequence_rows(graph *g, tensor *x, pooling how)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, x->space == ROWS_TOKENS, "sequence_rows: the rows are not those of all tokens");
+    node *n = append(g, &op_sequence_rows, (tensor *[]){ x }, 1);
+    if (n) n->i[0] = how;
+    return output(n, 0, ROWS_SEQS, 0, x->width);
 }

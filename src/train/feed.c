@@ -52,7 +52,7 @@ int feed_open(feed *f, const lithe_model *m, const kernels *k, graph_mode mode, 
     };
     if (!status && !(f->graph = graph_new(k, m->params, &options))) status = fail(err, LITHE_ENOMEM, "out of memory for the graph");
     if (!status) {
-        f->results = arch_build(m->arch, m->config, f->graph, WANT_LOSS);
+        f->results = arch_build(m->arch, m->config, &m->task, f->graph, WANT_LOSS);
         status = graph_plan(f->graph, err);
     }
     if (status) feed_close(f);

@@ -1,5 +1,5 @@
-/* Cross-entropy of integer targets, forward and backward in one visit: the
- * gradient takes the place of the logits.  A row of weight 0 is not looked at,
+/* Losses, forward and backward in one visit.  Cross-entropy of integer targets:
+ * the gradient takes the place of the logits.  A row of weight 0 is not looked at,
  * so its target may be anything. */
 #include "kernels/ref/ref.h"
 #include <math.h>
@@ -21,5 +21,14 @@ void ref_cross_entropy(real *logits, exact *loss, const int *target, const real 
         if (!backward) continue;
         for (int i = 0; i < vocab; i++)
             logits[i] = w != 0 ? (real)((double)scale * w * (exp((double)logits[i] - lse) - (i == target[r]))) : 0;
+    }
+}
+
+void ref_squared_error(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows)
+{
+    for (int r = 0; r < rows; r++) {
+        real error = x[r] - value[r], slope = 2 * scale * error;
+        loss[r] = error * error;
+        if (dx) dx[r] = add ? dx[r] + slope : slope;
     }
 }

@@ -11,6 +11,8 @@ void kernels_ref(kernels *k)
         .column_sum = ref_column_sum,
         .gather = ref_gather,
         .scatter = ref_scatter,
+        .pool = ref_pool,
+        .pool_backward = ref_pool_backward,
         .put_rows = ref_put_rows,
         .copy = ref_copy,
         .sum = ref_sum,
@@ -44,6 +46,7 @@ void kernels_ref(kernels *k)
         .wkv7_read = ref_wkv7_read,
         .wkv7_read_backward = ref_wkv7_read_backward,
         .cross_entropy = ref_cross_entropy,
+        .squared_error = ref_squared_error,
         .adamw = ref_adamw,
         .sum_of_squares = ref_sum_of_squares,
     };

@@ -1,0 +1,105 @@
+/* What a model predicts: read from and written to config.json as Hugging Face's
+ * classes say it (arch.h).
+ * Invariant: task_read of what task_publish wrote gives the same task. */
+#include "arch/arch.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_LABELS = 1 << 20 };
+
+/* The first ending of a task is the one written. */
+static const struct { const char *ending; task_kind kind; } endings[] = {
+    { "ForCausalLM", TASK_LANGUAGE }, { "LMHeadModel", TASK_LANGUAGE }, { "ForMaskedLM", TASK_LANGUAGE }, { "ForPreTraining", TASK_PRETRAIN },
+    { "ForSequenceClassification", TASK_SEQUENCE }, { "ForImageClassification", TASK_SEQUENCE }, { "ForTokenClassification", TASK_TOKENS },
+    { "ForQuestionAnswering", TASK_SPAN }, { "Model", TASK_BODY },
+};
+enum { ENDINGS = sizeof endings / sizeof *endings };
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t n = strlen(text), m = strlen(ending);
+    return n >= m && !strcmp(text + n - m, ending);
+}
+
+static int find_ending(const char *class_name)
+{
+    for (int i = 0; class_name && i < ENDINGS; i++)
+        if (ends_with(class_name, endings[i].ending)) return i;
+    return -1;
+}
+
+static const char *class_of(const json_t *config) { return json_string_value(json_array_get(json_object_get(config, "architectures"), 0)); }
+
+bool arch_encoder(const arch *a, const void *config) { return a->encoder && a->encoder(config); }
+
+task arch_task(const arch *a)
+{
+    int i = find_ending(a->class_name);
+    return (task){ .kind = i < 0 ? TASK_LANGUAGE : endings[i].kind, .labels = 2 };
+}
+
+bool arch_head_tensor(const arch *a, const char *name)
+{
+    if (!strcmp(name, "score.weight") || (a->tied_head && !strcmp(name, a->tied_head))) return true;
+    for (const char *const *h = a->heads; h && *h; h++)
+        if (!strncmp(name, *h, strlen(*h))) return true;
+    return false;
+}
+
+static int read_labels(const json_t *config, task *t, const char *what, lithe_error *err)
+{
+    const json_t *names = json_object_get(config, "id2label"), *number = json_object_get(config, "num_labels");
+    const char *problem = json_string_value(json_object_get(config, "problem_type"));
+    json_int_t n = json_is_object(names) ? (json_int_t)json_object_size(names) : json_is_integer(number) ? json_integer_value(number) : 2;
+    if (n < 1 || n > MOST_LABELS) return fail(err, LITHE_ECONFIG, "%s: %lld labels, must be from 1 to %d", what, (long long)n, MOST_LABELS);
+    t->labels = (int)n;
+    t->regression = t->kind == TASK_SEQUENCE && (problem ? !strcmp(problem, "regression") : n == 1);
+    if (problem && t->kind == TASK_SEQUENCE && strcmp(problem, "regression") && strcmp(problem, "single_label_classification"))
+        return fail(err, LITHE_ECONFIG, "%s: problem_type is \"%.60s\", expected single_label_classification or regression", what, problem);
+    if (t->regression && n != 1) return fail(err, LITHE_ECONFIG, "%s: a regression of %lld numbers, only one is supported", what, (long long)n);
+    return LITHE_OK;
+}
+
+int task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    const char *name = class_of(config);
+    int i = find_ending(name);
+    *out = arch_task(a);
+    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->encoder)) out->kind = endings[i].kind;        /* a bare causal model is the language model it was saved from */
+    if ((out->kind == TASK_LANGUAGE || out->kind == TASK_PRETRAIN) && !a->language)
+        return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s has no head of a language model", what, name ? name : "nothing", a->name);
+    if (out->kind == TASK_PRETRAIN && !a->classify)
+        return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s does not predict the next sentence", what, name ? name : "nothing", a->name);
+    return read_labels(config, out, what, err);
+}
+
+static int write_class(const arch *a, const task *t, json_t *config)
+{
+    const char *present = class_of(config), *stem = a->stem;
+    task own = arch_task(a);
+    int at = find_ending(present), i = 0;
+    char name[160];
+    if (at >= 0 && endings[at].kind == t->kind) return 0;
+    while (endings[i].kind != t->kind) i++;
+    if (t->kind == own.kind && at < 0) return json_object_set_new(config, "architectures", json_pack("[s]", a->class_name));
+    if (t->kind == own.kind) i = find_ending(a->class_name);
+    int n = at >= 0 ? (int)(strlen(present) - strlen(endings[at].ending)) : (int)strlen(stem);
+    snprintf(name, sizeof name, "%.*s%s", n > 100 ? 100 : n, at >= 0 ? present : stem, endings[i].ending);
+    return json_object_set_new(config, "architectures", json_pack("[s]", name));
+}
+
+int task_publish(const arch *a, const task *t, json_t *config)
+{
+    if (write_class(a, t, config)) return LITHE_ENOMEM;
+    if (t->kind != TASK_SEQUENCE && t->kind != TASK_TOKENS) return LITHE_OK;
+    if (!json_is_object(json_object_get(config, "id2label")) && json_object_set_new(config, "num_labels", json_integer(t->labels))) return LITHE_ENOMEM;
+    if (t->regression && json_object_set_new(config, "problem_type", json_string("regression"))) return LITHE_ENOMEM;
+    return LITHE_OK;
+}
+
+const char *task_name(const task *t)
+{
+    static const char *const names[] = { "language", "pretrain", "classify", "tokens", "span", "body" };
+    return t->regression ? "regress" : names[t->kind];
+}
