@@ -129,6 +129,19 @@ corpus *corpus_open(const char *const *paths, int n, bool any_bytes, lithe_error
     return NULL;
 }
 
+corpus *corpus_open_file(const char *path, bool any_bytes, lithe_error *err)
+{
+    form f;
+    packing p;
+    corpus *c = failed(err) ? NULL : xalloc(1, sizeof *c);
+    if (!c) { fail(err, LITHE_ENOMEM, "%s: out of memory", path); return NULL; }
+    *c = (corpus){ .any_bytes = any_bytes };
+    form_of_name(path, &f, &p);
+    if (!add_file(c, path, TEXT, p, err)) return c;
+    corpus_close(c);
+    return NULL;
+}
+
 size_t corpus_sources(const corpus *c) { return c->count; }
 const source *corpus_source(const corpus *c, size_t i) { return &c->inputs[i].known; }
 

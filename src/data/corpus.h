@@ -33,6 +33,8 @@ typedef struct corpus corpus;
 
 /* any_bytes: text need not be UTF-8. */
 corpus       *corpus_open(const char *const *paths, int n, bool any_bytes, lithe_error *err);
+/* One file, whatever its name, as one document: the whole of it, unpacked. */
+corpus       *corpus_open_file(const char *path, bool any_bytes, lithe_error *err);
 /* 1 and a document that is not empty, 0 at the end, or a negative status. */
 int           corpus_next(corpus *c, document *d, lithe_error *err);
 void          corpus_rewind(corpus *c);

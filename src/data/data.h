@@ -1,4 +1,5 @@
-/* What a trainer reads: windows of tokens out of two shards.
+/* What a trainer reads: windows of tokens out of two shards, or the examples of
+ * two tables (data/labelled.h).
  *
  * Training.  The documents stand end to end (data/shard.h) and are cut into
  * windows of ctx + 1 tokens, neighbours sharing one, so that every token is
@@ -12,6 +13,7 @@
 #define DATA_DATA_H
 
 #include "base/error.h"
+#include "data/labelled.h"
 #include "data/shard.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +21,8 @@
 
 struct lithe_dataset {
     shard train, valid;
-    char *dir;                                  /* where train.shard, valid.shard and data.json lie */
+    labelled *labels;                           /* instead of the shards; NULL: text */
+    char *dir;                                  /* where train.shard, valid.shard (or the tables) and data.json lie */
     bool temporary;                             /* dir is removed with the dataset */
     bool reset_attention;
 };
@@ -33,7 +36,7 @@ struct lithe_dataset {
 /* Reads the text and writes the three files into dir, which is made. */
 int dataset_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
 
-/* The files of dir as they were left.  t, unless NULL, must be the tokenizer they
+/* The files of dir as they were left.  t, unless NULL (shards only), must be the tokenizer they
  * were made with.  With sources, text files that are still there must not have
  * changed.  LITHE_EMISMATCH for either. */
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const files[] = { TRAIN_SHARD, VALID_SHARD, DATA_JSON };
+static const char *const shard_files[] = { TRAIN_SHARD, VALID_SHARD, DATA_JSON }, *const table_files[] = { TRAIN_TABLE, VALID_TABLE, DATA_JSON };
 enum { FILES = 3, JSON_DEPTH = 8 };
 #define JSON_BYTES ((size_t)256 << 20)
 
@@ -71,12 +71,9 @@ static int open_shard(shard *s, const char *dir, const char *name, lithe_error *
     return status;
 }
 
-static int read_dataset(lithe_dataset *d, const lithe_tokenizer *t, bool sources, lithe_error *err)
+static int read_shards(lithe_dataset *d, const json_t *json, const lithe_tokenizer *t, bool sources, lithe_error *err)
 {
-    char *path = path_join(d->dir, DATA_JSON);
-    json_t *json = path ? json_read(path, JSON_BYTES, JSON_DEPTH, err) : NULL;
-    int status = json ? LITHE_OK : failed(err) ? (int)err->status : LITHE_EFORMAT;
-    if (!status) status = open_shard(&d->train, d->dir, TRAIN_SHARD, err);
+    int status = open_shard(&d->train, d->dir, TRAIN_SHARD, err);
     if (!status) status = open_shard(&d->valid, d->dir, VALID_SHARD, err);
     if (!status) status = check_shard(&d->train, json_object_get(json, "train"), d->dir, TRAIN_SHARD, err);
     if (!status) status = check_shard(&d->valid, json_object_get(json, "valid"), d->dir, VALID_SHARD, err);
@@ -86,6 +83,16 @@ static int read_dataset(lithe_dataset *d, const lithe_tokenizer *t, bool sources
     if (!status && sources) status = check_sources(json_object_get(json, "sources"), err);
     if (!status && sources) status = check_sources(json_object_get(json, "valid_sources"), err);
     d->reset_attention = json_is_true(json_object_get(json, "reset_attention"));
+    return status;
+}
+
+static int read_dataset(lithe_dataset *d, const lithe_tokenizer *t, bool sources, lithe_error *err)
+{
+    char *path = path_join(d->dir, DATA_JSON);
+    json_t *json = path ? json_read(path, JSON_BYTES, JSON_DEPTH, err) : NULL;
+    int status = json ? LITHE_OK : failed(err) ? (int)err->status : LITHE_EFORMAT;
+    if (!status && !json_object_get(json, "task")) status = read_shards(d, json, t, sources, err);
+    else if (!status && !(d->labels = labelled_open(d->dir, t, err))) status = failed(err) ? (int)err->status : LITHE_EFORMAT;
     json_decref(json);
     free(path);
     return status;
@@ -116,7 +123,7 @@ static char *temporary_dir(lithe_error *err)
 static int check_valid(const lithe_dataset *d, lithe_error *err)
 {
     uint64_t tokens = d->valid.header.tokens;
-    if (tokens >= 2) return LITHE_OK;
+    if (tokens >= 2 || d->labels) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
                 d->dir, VALID_SHARD, (unsigned long long)tokens);
 }
@@ -125,10 +132,15 @@ lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *d
                                   const lithe_data_options *o, lithe_error *err)
 {
     if (failed(err)) return NULL;
+    if (o && o->task && strcmp(o->task, "classify") && strcmp(o->task, "regress")) {
+        fail(err, LITHE_EINVAL, "task is \"%s\", expected classify or regress", o->task);
+        return NULL;
+    }
     char *own = dir ? NULL : temporary_dir(err);
     lithe_dataset *d = NULL;
     if (!dir && !own) return NULL;
-    if (dataset_prepare(paths, n, dir ? dir : own, t, o, err) == LITHE_OK) d = dataset_reopen(dir ? dir : own, NULL, false, err);
+    int (*prepare)(const char *const *, int, const char *, const lithe_tokenizer *, const lithe_data_options *, lithe_error *) = o && o->task ? labelled_prepare : dataset_prepare;
+    if (prepare(paths, n, dir ? dir : own, t, o, err) == LITHE_OK) d = dataset_reopen(dir ? dir : own, o && o->task ? t : NULL, false, err);
     if (d) d->temporary = own != NULL;
     else if (own) dir_remove(own, NULL);
     free(own);
@@ -142,12 +154,36 @@ void lithe_dataset_close(lithe_dataset *d)
     if (!d) return;
     shard_close(&d->train);
     shard_close(&d->valid);
+    labelled_close(d->labels);
     if (d->temporary) dir_remove(d->dir, NULL);
     free(d->dir);
     free(d);
 }
 
-size_t lithe_dataset_tokens(const lithe_dataset *d, int valid) { return d ? (valid ? d->valid : d->train).header.tokens : 0; }
+static const examples *examples_of(const lithe_dataset *d, int valid) { return d && d->labels ? valid ? &d->labels->valid : &d->labels->train : NULL; }
+
+size_t lithe_dataset_tokens(const lithe_dataset *d, int valid)
+{
+    const examples *e = examples_of(d, valid);
+    return e ? e->start[2 * e->count] : d ? (valid ? d->valid : d->train).header.tokens : 0;
+}
+
+size_t lithe_dataset_examples(const lithe_dataset *d, int valid)
+{
+    const examples *e = examples_of(d, valid);
+    return e ? e->count : 0;
+}
+
+int lithe_dataset_labels(const lithe_dataset *d) { return d && d->labels ? d->labels->classes : 0; }
+int lithe_dataset_pairs(const lithe_dataset *d) { return d && d->labels && d->labels->pairs; }
+const char *lithe_dataset_label(const lithe_dataset *d, int i) { return i >= 0 && i < lithe_dataset_labels(d) ? d->labels->names[i] : NULL; }
+
+int lithe_dataset_longest(const lithe_dataset *d)
+{
+    const examples *a = examples_of(d, 0), *b = examples_of(d, 1);
+    return !a ? 0 : a->longest > b->longest ? a->longest : b->longest;
+}
+
 size_t lithe_dataset_bytes(const lithe_dataset *d, int valid) { return d ? (valid ? d->valid : d->train).header.text_bytes : 0; }
 
 /* ---- moving, naming ----------------------------------------------------------------- */
@@ -164,6 +200,7 @@ static int copy_file(const char *from, const char *to, lithe_error *err)
 
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
 {
+    const char *const *files = d->labels ? table_files : shard_files;
     int status = dir_make(dir, err);
     for (int i = 0; i < FILES && !status; i++) {
         char *from = path_join(d->dir, files[i]), *to = path_join(dir, files[i]);
@@ -179,6 +216,9 @@ int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
 void dataset_identity(const lithe_dataset *d, char *text, size_t cap)
 {
     char train[33], valid[33];
+    const labelled *l = d->labels;
+    if (l) snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_TABLE, l->train_bytes, l->train_hash, VALID_TABLE, l->valid_bytes, l->valid_hash);
+    if (l) return;
     shard_identity(&d->train, train);
     shard_identity(&d->valid, valid);
     snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_SHARD, d->train.map.size, train, VALID_SHARD, d->valid.map.size, valid);

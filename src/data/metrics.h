@@ -1,0 +1,23 @@
+/* How good predictions are.  Classes are 0 .. classes-1; where a quotient is 0/0
+ * (an empty class, values without spread) the figure is 0, as scikit-learn and
+ * the GLUE scripts have it. */
+#ifndef DATA_METRICS_H
+#define DATA_METRICS_H
+
+#include <stddef.h>
+
+typedef struct {
+    double accuracy;
+    double f1;              /* of class 1 when there are two classes, else the mean over the classes that occur */
+    double matthews;        /* correlation of predicted and true classes (Matthews 1975; Gorodkin 2004 for more than two) */
+} class_metrics;
+
+/* count[predicted * classes + label] examples of each kind. */
+class_metrics metrics_of_classes(const size_t *count, int classes);
+
+double metric_pearson(const double *x, const double *y, size_t n);
+/* Pearson's correlation of the ranks, ties sharing their mean rank.  NAN when memory is out. */
+double metric_spearman(const double *x, const double *y, size_t n);
+double metric_squared_error(const double *x, const double *y, size_t n);        /* mean */
+
+#endif

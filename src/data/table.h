@@ -1,0 +1,29 @@
+/* Tables of labelled text: a text, sometimes a second one, a label.
+ *
+ *   .csv             fields between commas, in quotes where they hold commas, quotes or line breaks (RFC 4180)
+ *   .jsonl           an object on each line; its keys are the columns
+ *   any other name   fields between tabs, quotes mean nothing (GLUE's files)
+ *
+ * packed (.gz, .zst) too.  The first row is a header when it holds the name of a
+ * column that was asked for, or, with none asked for, a usual name of a label.
+ * Which columns count: those that were named, else by usual names, else by what
+ * they hold: the text is the column of the longest fields, its pair the next
+ * longest when that is more than half as long, the label the column of numbers
+ * nearest to the text, or without numbers the one with the fewest different
+ * values. */
+#ifndef DATA_TABLE_H
+#define DATA_TABLE_H
+
+#include "base/arena.h"
+#include "base/error.h"
+
+typedef struct { const char *text, *pair, *label; } table_columns;      /* a name, or a number from 1; NULL: chosen; pair "": none */
+
+typedef struct { const char *text, *pair, *label; long line; } table_row;       /* pair NULL when there is none */
+typedef struct { table_row *rows; size_t count; arena memory; } table;
+
+/* need_label: rows without one are refused by their line; else label may be NULL. */
+int  table_read(table *t, const char *path, const table_columns *c, bool need_label, lithe_error *err);
+void table_free(table *t);
+
+#endif

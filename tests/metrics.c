@@ -1,0 +1,72 @@
+/* Figures of merit against values worked out by hand. */
+#include "data/metrics.h"
+#include "test.h"
+#include <math.h>
+
+#define NEAR(a, b) CHECK_MSG(fabs((a) - (b)) <= 1e-12, "%.17g, expected %.17g", (double)(a), (double)(b))
+
+/* count[predicted * 2 + label] */
+static void two_classes(void)
+{
+    const size_t count[4] = { 50, 10, 5, 35 };                      /* TN 50, FN 10, FP 5, TP 35 */
+    class_metrics m = metrics_of_classes(count, 2);
+    NEAR(m.accuracy, 0.85);
+    NEAR(m.f1, 70.0 / 85);                                          /* 2 35 / (2 35 + 5 + 10) */
+    NEAR(m.matthews, 1700 / sqrt(40.0 * 45 * 55 * 60));             /* (35 50 - 5 10) / sqrt(40 45 55 60) */
+    const size_t perfect[4] = { 3, 0, 0, 4 }, wrong[4] = { 0, 4, 3, 0 };
+    NEAR(metrics_of_classes(perfect, 2).matthews, 1);
+    NEAR(metrics_of_classes(perfect, 2).f1, 1);
+    NEAR(metrics_of_classes(wrong, 2).matthews, -1);
+    NEAR(metrics_of_classes(wrong, 2).accuracy, 0);
+}
+
+static void empty_classes(void)
+{
+    const size_t never_predicted[4] = { 6, 4, 0, 0 }, never_there[4] = { 6, 0, 4, 0 }, nothing[4] = { 0 };
+    NEAR(metrics_of_classes(never_predicted, 2).matthews, 0);
+    NEAR(metrics_of_classes(never_predicted, 2).f1, 0);
+    NEAR(metrics_of_classes(never_predicted, 2).accuracy, 0.6);
+    NEAR(metrics_of_classes(never_there, 2).matthews, 0);
+    NEAR(metrics_of_classes(nothing, 2).accuracy, 0);
+    NEAR(metrics_of_classes(nothing, 2).matthews, 0);
+}
+
+/* Predicted in rows: (3 1 0 / 0 2 1 / 1 0 4), a fourth class that never occurs.  c = 9, s = 12; predicted 4 3 5, labels 4 3 5. */
+static void several_classes(void)
+{
+    const size_t count[16] = { 3, 1, 0, 0, 0, 2, 1, 0, 1, 0, 4, 0, 0, 0, 0, 0 };
+    class_metrics m = metrics_of_classes(count, 4);
+    NEAR(m.accuracy, 0.75);
+    NEAR(m.matthews, (9.0 * 12 - 50) / (144 - 50));
+    NEAR(m.f1, (6.0 / 8 + 4.0 / 6 + 8.0 / 10) / 3);
+}
+
+static void correlations(void)
+{
+    const double x[5] = { 1, 2, 3, 4, 5 }, y[5] = { 2, 1, 4, 3, 5 }, up[5] = { 1, 10, 100, 1000, 10000 };
+    NEAR(metric_pearson(x, y, 5), 0.8);
+    NEAR(metric_spearman(x, y, 5), 0.8);                            /* 1 - 6 4 / (5 24) */
+    NEAR(metric_spearman(x, up, 5), 1);
+    NEAR(metric_pearson(x, x, 5), 1);
+    NEAR(metric_squared_error(x, y, 5), 0.8);
+}
+
+/* Ranks of x: 1.5 1.5 3 4; of y: 1 3 3 3.  Means 2.5; sums of products 2, of squares 4.5 and 3. */
+static void ties(void)
+{
+    const double x[4] = { 0.5, 0.5, 0.7, 9 }, y[4] = { -1, 2, 2, 2 }, flat[4] = { 0.1, 0.1, 0.1, 0.1 };
+    NEAR(metric_spearman(x, y, 4), 2 / sqrt(4.5 * 3));
+    NEAR(metric_spearman(x, flat, 4), 0);
+    NEAR(metric_pearson(flat, x, 4), 0);
+    NEAR(metric_pearson(x, y, 0), 0);
+    NEAR(metric_pearson(x, y, 1), 0);
+}
+
+const test tests_metrics[] = {
+    { "metrics: two classes", two_classes },
+    { "metrics: empty classes", empty_classes },
+    { "metrics: several classes", several_classes },
+    { "metrics: correlations", correlations },
+    { "metrics: ties and values without spread", ties },
+    { 0 }
+};
