@@ -10,7 +10,7 @@
 
 static const struct { const char *name, *answers; } goldens[] = {
     { "gpt2", NULL }, { "gpt2-sharded", "gpt2" }, { "llama", NULL }, { "llama-scaled", NULL }, { "llama-linear", NULL }, { "llama-new", NULL },
-    { "rwkv4", NULL }, { "rwkv7", NULL }, { "tokenformer", NULL }, { "tokenformer-bin", "tokenformer" }, { "tokenformer-gelu-l2", NULL }, { "tokenformer-softmax", NULL },
+    { "rwkv4", NULL }, { "rwkv4-hf", NULL }, { "rwkv7", NULL }, { "rwkv7-fla", "rwkv7" }, { "tokenformer", NULL }, { "tokenformer-bin", "tokenformer" }, { "tokenformer-gelu-l2", NULL }, { "tokenformer-softmax", NULL },
 };
 enum { GOLDENS = sizeof goldens / sizeof *goldens };
 

@@ -61,7 +61,7 @@ void test_golden(void)
     static const struct { const char *name, *arch; } dirs[] = {
         { "gpt2", "gpt2" }, { "gpt2-sharded", "gpt2" }, { "llama", "llama" }, { "llama-scaled", "llama" }, { "llama-linear", "llama" },
         { "llama-new", "llama" }, { "tokenformer", "tokenformer" }, { "tokenformer-gelu-l2", "tokenformer" },
-        { "tokenformer-softmax", "tokenformer" }, { "tokenformer-bin", "tokenformer" },
+        { "tokenformer-softmax", "tokenformer" }, { "tokenformer-bin", "tokenformer" }, { "rwkv4-hf", "rwkv4" }, { "rwkv7-fla", "rwkv7" },
     };
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
         lithe_error e = { 0 };

@@ -362,6 +362,75 @@ def rwkv7(out):
                             a_low_rank_dim=5, v_low_rank_dim=2, gate_low_rank_dim=6), layer, rwkv7_time, rwkv7_channel)
 
 
+def rwkv4_hf(out):
+    """Hugging Face's own model under its own names; config.json leaves widths open as the published ones do."""
+    from transformers import RwkvConfig, RwkvForCausalLM
+    g = source("rwkv4-hf")
+    with all_double():
+        model = RwkvForCausalLM(RwkvConfig(vocab_size=V, context_length=32, hidden_size=16, num_hidden_layers=2, bos_token_id=0, eos_token_id=0)).eval()
+    params = dict(model.named_parameters())
+    for n, v in parameters({n: p.shape for n, p in params.items()}, g).items():
+        params[n].data = v
+    model.save_pretrained(out)
+    os.remove(os.path.join(out, "generation_config.json"))
+    config = read_json(os.path.join(out, "config.json"))
+    write_json(os.path.join(out, "config.json"), {**config, "attention_hidden_size": None, "intermediate_size": None})
+    model.double()
+    ids, targets = batch(g)
+    with all_double(), torch.no_grad():
+        got = measure(lambda x: model(x, use_cache=False).logits, params, ids, targets, False)
+    save(os.path.join(out, "golden.safetensors"), got)
+
+
+def fla_name(name):
+    """flash-linear-attention's name for one of the authors', and whether its matrix is the other way round (its utils/convert_from_rwkv7.py)."""
+    top = {"emb.weight": "model.embeddings.weight", "ln_out.weight": "model.norm.weight", "ln_out.bias": "model.norm.bias", "head.weight": "lm_head.weight"}
+    if name in top:
+        return top[name], False
+    _, layer, part, *rest = name.split(".")
+    part = {"att": "attn", "ffn": "ffn", "ln0": "pre_norm", "ln1": "attn_norm", "ln2": "ffn_norm"}[part]
+    turned = False
+    if part == "attn" and len(rest[0]) == 2 and rest[0][0] in "wavg" and rest[0][1] in "012":
+        turned = rest[0][1] != "0"
+        rest = [rest[0][0] + "_lora", "lora", {"0": "2.bias", "1": "0.weight", "2": "2.weight"}[rest[0][1]]]
+    elif part == "attn":
+        rest[0] = {"receptance": "r_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj", "ln_x": "g_norm"}.get(rest[0], rest[0])
+    return ".".join(["model.layers", layer, part, *rest]), turned
+
+
+def rwkv7_fla(out):
+    """The model rwkv7 as flash-linear-attention keeps it, its ranks left to the tensors."""
+    whole = os.path.join(os.path.dirname(out), "rwkv7")
+    t = {}
+    for name, v in load_file(os.path.join(whole, "model.safetensors")).items():
+        fla, turned = fla_name(name)
+        t[fla] = (v.T if turned else v if ".x_" in fla and "attn" in fla else v.squeeze()).contiguous()
+    save_file(t, os.path.join(out, "model.safetensors"), {"format": "pt"})
+    c = read_json(os.path.join(whole, "config.json"))
+    for key in ("decay_low_rank_dim", "a_low_rank_dim", "v_low_rank_dim", "gate_low_rank_dim"):
+        c[key] = None
+    del c["head_dim"]
+    write_json(os.path.join(out, "config.json"), {**c, "num_heads": 2, "hidden_act": "sqrelu", "norm_first": True, "norm_bias": True, "attn": None})
+
+
+def rwkv_pth(out):
+    """The authors' files: a bfloat16 one as a trainer wraps it, without dimensions of one, and a float16 one with layer 0's meaningless v0, v1, v2."""
+    four = load_file(os.path.join(os.path.dirname(out), "rwkv4", "model.safetensors"))
+    torch.save(collections.OrderedDict(("_forward_module." + n, t.bfloat16().squeeze()) for n, t in four.items()), os.path.join(out, "rwkv4.pth"), pickle_protocol=2)
+    seven = {n: t.half() for n, t in load_file(os.path.join(os.path.dirname(out), "rwkv7", "model.safetensors")).items()}
+    for n in ("v0", "v1", "v2"):
+        seven["blocks.0.att." + n] = torch.full_like(seven["blocks.1.att." + n], 77.0)
+    torch.save(seven, os.path.join(out, "rwkv7.pth"), pickle_protocol=2)
+    torch.save({"emb.weight": torch.zeros(2, 2), "note": Attack()}, os.path.join(out, "attack.pth"), pickle_protocol=2)
+    torch.save({"emb.weight": torch.zeros(2, 2)}, os.path.join(out, "legacy.pth"), pickle_protocol=2, _use_new_zipfile_serialization=False)
+
+
+class Attack:
+    """Whoever unpickles it runs a command."""
+    def __reduce__(self):
+        return os.system, ("touch attacked",)
+
+
 # ---------------------------------------------------------------- single operations
 
 def back(y, dy, *inputs):
@@ -432,7 +501,7 @@ FIXTURES = {
     "tokenformer": tokenformer, "tokenformer-bin": tokenformer_bin,
     "tokenformer-gelu-l2": lambda out: tokenformer(out, "tokenformer-gelu-l2", "gelu_l2_norm"),
     "tokenformer-softmax": lambda out: tokenformer(out, "tokenformer-softmax", "softmax"),
-    "rwkv4": rwkv4, "rwkv7": rwkv7,
+    "rwkv4": rwkv4, "rwkv7": rwkv7, "rwkv4-hf": rwkv4_hf, "rwkv7-fla": rwkv7_fla, "rwkv-pth": rwkv_pth,
     "ops": ops,
 }
 

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct {
     int vocab_size, max_position_embeddings, hidden_size, num_hidden_layers, head_dim, intermediate_size;
@@ -32,6 +33,29 @@ static const field fields[] = {
     { .key = "norm_eps",                .kind = FIELD_REAL, .offset = AT(norm_eps),                .value = 1e-5,  .least = 0, .most = 1 },
     { 0 }
 };
+
+/* Older spellings, and what another program's keys leave to be worked out. */
+static int normalize(json_t *config, lithe_error *err)
+{
+    static const char *const older[][2] = { { "head_size", "head_dim" }, { "layer_norm_epsilon", "norm_eps" }, { "context_length", "max_position_embeddings" },
+        { "lora_rank_decay", "decay_low_rank_dim" }, { "lora_rank_iclr", "a_low_rank_dim" }, { "lora_rank_value_residual_mix", "v_low_rank_dim" },
+        { "lora_rank_gate", "gate_low_rank_dim" } };
+    for (size_t i = 0; i < sizeof older / sizeof *older; i++) {
+        const json_t *newer = json_object_get(config, older[i][1]);
+        json_t *value = json_object_get(config, older[i][0]);
+        if (value && (!newer || json_is_null(newer))) json_object_set(config, older[i][1], value);
+    }
+    const json_t *width = json_object_get(config, "hidden_size"), *heads = json_object_get(config, "num_heads"), *size = json_object_get(config, "head_dim");
+    if (json_integer_value(heads) > 0 && json_is_integer(width) && (!size || json_is_null(size)))
+        json_object_set_new(config, "head_dim", json_integer(json_integer_value(width) / json_integer_value(heads)));
+    const char *act = json_string_value(json_object_get(config, "hidden_act"));
+    if (act && strcmp(act, "sqrelu")) return fail(err, LITHE_ECONFIG, "hidden_act is \"%.40s\"; only \"sqrelu\" is supported", act);
+    if (json_is_false(json_object_get(config, "norm_first"))) return fail(err, LITHE_ECONFIG, "norm_first is false; only true is supported");
+    if (json_is_false(json_object_get(config, "norm_bias"))) return fail(err, LITHE_ECONFIG, "norm_bias is false; only true is supported");
+    if (json_is_true(json_object_get(config, "tie_word_embeddings"))) return fail(err, LITHE_ECONFIG, "tie_word_embeddings is true; RWKV's head is its own");
+    if (json_is_object(json_object_get(config, "attn"))) return fail(err, LITHE_ECONFIG, "attn makes layers of attention; only layers of RWKV-7 are supported");
+    return 0;
+}
 
 static int check(const void *config, lithe_error *err)
 {
@@ -163,7 +187,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv7 = {
     .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .config_size = sizeof(rwkv7), .fields = fields, .check = check, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(rwkv7), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ "blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2", NULL },       /* in some files, without meaning */
     .prefixes = (const char *const[]){ "", NULL },
     .known_by = "blocks.0.att.r_k",

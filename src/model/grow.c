@@ -260,6 +260,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
         p->version++;
     }
     if (g->small->tokenizer) large->tokenizer = strdup(g->small->tokenizer);
+    large->names = g->small->names;
     return large;
 }
 

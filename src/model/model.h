@@ -3,7 +3,7 @@
 #define MODEL_H
 
 #include "arch/arch.h"
-#include "model/tensor_file.h"
+#include "model/rwkv_files.h"
 
 struct lithe_model {
     const arch *arch;
@@ -11,6 +11,7 @@ struct lithe_model {
     task task;                     /* as the JSON tells it */
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;
+    const naming *names;           /* those of the file it was opened from, in which it is written again; NULL: ours */
     char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };
@@ -24,6 +25,10 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
 const arch *config_arch(const json_t *config, const char *what, lithe_error *err);
 /* The architecture whose embedding f holds, a guess for messages; NULL when there is none. */
 const arch *tensors_arch(const tensor_file *f);
+/* Opens a file of tensors as a model's: with the names of the architecture.  *names: those the file has; names may be NULL. */
+tensor_file *model_tensors(const char *path, const naming **names, lithe_error *err);
+/* What f says of its architecture, or its tensors tell (a new reference); NULL: nothing, or an error. */
+json_t     *tensors_config(const tensor_file *f, lithe_error *err);
 json_t     *config_read(const char *path, lithe_error *err);            /* a config.json, with the limits of one */
 /* config.json as it is written (a new reference): m->json with every field's present value. */
 json_t     *model_config(const lithe_model *m, lithe_error *err);

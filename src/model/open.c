@@ -13,23 +13,63 @@ static const char *tell_arch(const tensor_file *f, char text[128])
     return text;
 }
 
-/* A configuration that was named wins over the one beside the file, and that
- * over what the file says of itself.  A new reference; *what: where it stands. */
-static json_t *find_config(const place *p, const char *named, const tensor_file *f, const char **what, lithe_error *err)
+tensor_file *model_tensors(const char *path, const naming **names, lithe_error *err)
+{
+    tensor_file *f = tensor_file_open(path, err);
+    if (!f || !rwkv_rename(f, names, err)) return f;
+    tensor_file_close(f);
+    return NULL;
+}
+
+json_t *tensors_config(const tensor_file *f, lithe_error *err) { return f->config ? json_incref(f->config) : rwkv_config(f, err); }
+
+static json_t *read_named(const char *named, lithe_error *err)
+{
+    if (!path_is_dir(named)) return config_read(named, err);
+    char *path = path_join(named, "config.json");
+    json_t *config = path ? config_read(path, err) : NULL;
+    free(path);
+    return config;
+}
+
+/* A neighbour's config.json says nothing of a lone file that is of another architecture. */
+static bool speaks_of(const json_t *config, const json_t *own)
+{
+    const arch *a = config ? config_arch(config, "", NULL) : NULL;
+    return a && a == config_arch(own, "", NULL);
+}
+
+/* Sizes that a configuration leaves open are those of the tensors. */
+static int complete(json_t *config, const json_t *own)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)own, key, value) {
+        const json_t *present = json_object_get(config, key);
+        if ((!present || json_is_null(present)) && strcmp(key, "model_type") && strcmp(key, "architectures") && json_object_set(config, key, value)) return LITHE_ENOMEM;
+    }
+    return LITHE_OK;
+}
+
+/* A configuration that was named wins over what the file says of itself, that over the one beside it, and that over
+ * what its tensors tell.  A new reference; *what: where it stands. */
+static json_t *find_config(const place *p, bool lone, const char *named, const tensor_file *f, const char **what, lithe_error *err)
 {
     char text[128];
-    if (named && path_is_dir(named)) {
-        char *path = path_join(named, "config.json");
-        json_t *config = path ? config_read(path, err) : NULL;
-        free(path);
-        *what = named;
-        return config;
+    *what = named ? named : p->weights;
+    if (named) return read_named(named, err);
+    json_t *own = tensors_config(f, err);
+    if (f->config || failed(err)) return own;
+    json_t *beside = p->config ? config_read(p->config, lone && own ? NULL : err) : NULL;
+    if (beside && (!lone || !own || speaks_of(beside, own))) {
+        *what = p->config;
+        if (own && speaks_of(beside, own) && complete(beside, own)) fail(err, LITHE_ENOMEM, "%s: not enough memory to read it", p->config);
+        json_decref(own);
+        return beside;
     }
-    *what = named ? named : f->config ? p->weights : p->config;
-    if (!named && f->config) return json_incref(f->config);
-    if (*what) return config_read(*what, err);
-    fail(err, LITHE_ECONFIG, "%s: has no config.json beside it; name one with --config%s", p->weights, tell_arch(f, text));
-    return NULL;
+    json_decref(beside);
+    if (!own && !p->config) fail(err, LITHE_ECONFIG, "%s: has no config.json beside it; name one with --config%s", p->weights, tell_arch(f, text));
+    return own;
 }
 
 static lithe_model *fill(const place *p, const char *path, const json_t *config, const char *what, const tensor_file *f, lithe_error *err)
@@ -56,15 +96,17 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
     tensor_file *f = NULL;
     json_t *json = NULL;
     lithe_model *m = NULL;
+    const naming *names = NULL;
     const char *what = NULL;
     if (place_find(&p, path, err)) goto out;
     if (!p.weights) {
         fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p.dir);
         goto out;
     }
-    f = tensor_file_open(p.weights, err);
-    if (f) json = find_config(&p, config, f, &what, err);
-    if (json) m = fill(&p, path, json, what, f, err);
+    f = model_tensors(p.weights, &names, err);
+    if (f) json = find_config(&p, !path_is_dir(path), config, f, &what, err);
+    if (json && !failed(err)) m = fill(&p, path, json, what, f, err);
+    if (m) m->names = names;
 out:
     json_decref(json);
     tensor_file_close(f);

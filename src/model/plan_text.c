@@ -31,9 +31,9 @@ static lithe_model *declare(const char *path, lithe_error *err)
     if (!lone && place_find(&p, path, err)) goto out;
     if (lone || p.config) config = config_read(lone ? path : p.config, err);
     else {
-        tensor_file *f = p.weights ? tensor_file_open(p.weights, err) : NULL;
-        if (f && f->config) config = json_incref(f->config);
-        else fail(err, LITHE_ECONFIG, "%s: holds no config.json", path);
+        tensor_file *f = p.weights ? model_tensors(p.weights, NULL, err) : NULL;
+        config = f ? tensors_config(f, err) : NULL;
+        if (!config) fail(err, LITHE_ECONFIG, "%s: holds no config.json", path);
         tensor_file_close(f);
     }
     const arch *a = config ? config_arch(config, path, err) : NULL;

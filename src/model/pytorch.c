@@ -11,7 +11,7 @@
 #include "model/zip.h"
 #include <stdlib.h>
 
-enum { MAX_WRAPPING = 8 };
+enum { MAX_WRAPPING = 8, MAX_TEXT = 1000, MAX_TEXTS = 64 };
 
 typedef enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, STORAGE_CLASS } meaning;
 
@@ -283,6 +283,18 @@ static int take_tensor(reader *r, const pickle *p, int key, int tensor, file_ten
     return status;
 }
 
+/* Text beside the tensors says where a file comes from. */
+static int take_text(tensor_file *f, const pickle *p, int key, int text)
+{
+    if (!pickle_is(p, key, V_STRING) || !pickle_is(p, text, V_STRING)) return LITHE_OK;
+    const value *k = &p->values[key], *t = &p->values[text];
+    if (k->count > MAX_TEXT || t->count > MAX_TEXT || check_tensor_name(p->what, k->text, (size_t)k->count, NULL)) return LITHE_OK;
+    if (!f->metadata) f->metadata = json_object();
+    json_t *copy = json_stringn(t->text, (size_t)t->count);
+    if (!copy || json_object_size(f->metadata) >= MAX_TEXTS) { json_decref(copy); return LITHE_OK; }
+    return json_object_setn_new(f->metadata, k->text, (size_t)k->count, copy) ? fail(p->err, LITHE_ENOMEM, "%s: no memory for its metadata", p->what) : LITHE_OK;
+}
+
 static int take_dict(reader *r, const pickle *p, int dict)
 {
     size_t n = 0;
@@ -293,8 +305,8 @@ static int take_dict(reader *r, const pickle *p, int dict)
     if (!t) return failed(p->err) ? p->err->status : LITHE_EFORMAT;
     for (int c = p->values[dict].first, v; c >= 0; c = p->cells[v].next) {
         v = p->cells[c].next;
-        if (!pickle_is(p, p->cells[v].value, V_TENSOR)) continue;
-        int status = take_tensor(r, p, p->cells[c].value, p->cells[v].value, t++);
+        bool tensor = pickle_is(p, p->cells[v].value, V_TENSOR);
+        int status = tensor ? take_tensor(r, p, p->cells[c].value, p->cells[v].value, t++) : take_text(r->f, p, p->cells[c].value, p->cells[v].value);
         if (status) return status;
     }
     return LITHE_OK;

@@ -16,7 +16,7 @@ static const size_t CHUNK = (size_t)1 << 18;                 /* elements convert
 
 typedef struct {
     const real *data;
-    size_t count;
+    size_t count, rows, columns;     /* rows of a matrix that is written transposed, else 0 */
     dtype type;
     void *out;
     atomic_bool overflow;
@@ -27,7 +27,7 @@ static void narrow_chunk(void *context, int chunk)
     narrowing *c = context;
     size_t first = (size_t)chunk * CHUNK, last = c->count - first < CHUNK ? c->count : first + CHUNK;
     for (size_t i = first; i < last; i++) {
-        float x = (float)c->data[i];
+        float x = (float)c->data[c->rows ? i % c->rows * c->columns + i / c->rows : i];
         if (c->type == DT_F32) ((float *)c->out)[i] = x;
         else if (c->type == DT_BF16) ((uint16_t *)c->out)[i] = bf16_from_float(x);
         else {
@@ -37,9 +37,13 @@ static void narrow_chunk(void *context, int chunk)
     }
 }
 
-static int narrow(const param *p, dtype type, void *out, const char *dir, lithe_error *err)
+static int narrow(const param *p, bool turned, dtype type, void *out, const char *dir, lithe_error *err)
 {
     narrowing c = { .data = p->data, .count = p->count, .type = type, .out = out };
+    if (turned) {
+        c.rows = (size_t)p->rule.dims[0];
+        c.columns = (size_t)p->rule.dims[1];
+    }
     parallel_for((int)((p->count + CHUNK - 1) / CHUNK), narrow_chunk, &c);
     if (!atomic_load(&c.overflow)) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "%s: %s holds values beyond f16's largest, 65504; save it as bf16 or f32", dir, p->name);
@@ -47,31 +51,38 @@ static int narrow(const param *p, dtype type, void *out, const char *dir, lithe_
 
 /* ---- tensors ------------------------------------------------------------------ */
 
-static char *published_name(const lithe_model *m, const param *p, arena *memory)
+static const char *published_name(const lithe_model *m, const param *p, arena *memory)
 {
     const arch *a = m->arch;
-    const char *prefix = a->prefixes && a->prefixes[0] && !arch_head_tensor(a, p->name) ? a->prefixes[0] : "";
-    size_t n = strlen(prefix), length = strlen(p->name);
-    char *name = arena_alloc(memory, n + length + 1);
-    if (name) {
-        memcpy(name, prefix, n);
-        memcpy(name + n, p->name, length + 1);
-    }
-    return name;
+    char name[NAMING_BYTES];
+    bool bare = !a->prefixes || !a->prefixes[0] || arch_head_tensor(a, p->name);
+    snprintf(name, sizeof name, "%s%s", bare ? "" : a->prefixes[0], p->name);
+    return arena_strdup(memory, name);
 }
 
-static bool written_as_is(dtype type) { return type == DT_F32 && sizeof(real) == sizeof(float); }
+/* Name and shape as they will stand in the file; true: the matrix is written transposed. */
+static bool publish(const lithe_model *m, const param *p, out_tensor *out, arena *names)
+{
+    char name[NAMING_BYTES];
+    out->rank = p->rule.rank;
+    for (int d = 0; d < p->rule.rank; d++) out->dims[d] = p->rule.dims[d];
+    bool turned = m->names && naming_apply(m->names, p->name, name, out->dims, &out->rank);
+    out->name = m->names ? arena_strdup(names, name) : published_name(m, p, names);
+    return turned;
+}
+
+static bool written_as_is(const lithe_model *m, dtype type) { return type == DT_F32 && sizeof(real) == sizeof(float) && !m->names; }
 
 /* bytes: room for every parameter in `type`, or NULL when they are written from where they are. */
 static int describe(const lithe_model *m, dtype type, char *bytes, out_tensor *out, arena *names, const char *dir, lithe_error *err)
 {
     for (int i = 0; i < m->params->count; i++) {
         const param *p = m->params->items[i];
-        out[i] = (out_tensor){ .name = published_name(m, p, names), .type = type, .rank = p->rule.rank, .data = bytes ? bytes : (const void *)p->data };
+        out[i] = (out_tensor){ .type = type, .data = bytes ? bytes : (const void *)p->data };
+        bool turned = publish(m, p, &out[i], names);
         if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
-        for (int d = 0; d < p->rule.rank; d++) out[i].dims[d] = p->rule.dims[d];
         if (!bytes) continue;
-        int status = narrow(p, type, bytes, dir, err);
+        int status = narrow(p, turned, type, bytes, dir, err);
         if (status) return status;
         bytes += p->count * dtype_bytes(type);
     }
@@ -80,7 +91,7 @@ static int describe(const lithe_model *m, dtype type, char *bytes, out_tensor *o
 
 static int write_tensors(const lithe_model *m, const char *dir, dtype type, lithe_error *err)
 {
-    size_t size = written_as_is(type) ? 0 : params_total(m->params) * dtype_bytes(type);
+    size_t size = written_as_is(m, type) ? 0 : params_total(m->params) * dtype_bytes(type);
     arena names = { 0 };
     char *path = path_join(dir, "model.safetensors"), *bytes = size ? big_alloc(size) : NULL;
     out_tensor *out = xalloc((size_t)m->params->count + 1, sizeof *out);

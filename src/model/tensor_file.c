@@ -170,11 +170,12 @@ static tensor_file *tensor_file_new(const char *path, lithe_error *err)
     return NULL;
 }
 
+int tensor_file_sort(tensor_file *f, lithe_error *err) { return sort_names(f, (const char *const[]){ path_base(f->path) }, (const int[]){ f->count }, err); }
+
 static int parse_alone(tensor_file *f, const uint8_t *data, size_t size, lithe_error *err)
 {
     int status = parse(f, f->path, data, size, err);
-    if (status) return status;
-    return sort_names(f, (const char *const[]){ path_base(f->path) }, (const int[]){ f->count }, err);
+    return status ? status : tensor_file_sort(f, err);
 }
 
 /* ---- an index and its shards --------------------------------------------------- */

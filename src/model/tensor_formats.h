@@ -21,6 +21,9 @@ int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t
 /* n zeroed tensors behind the present ones; NULL when memory is out or there are too many. */
 file_tensor *append_tensors(tensor_file *f, const char *what, size_t n, lithe_error *err);
 
+/* by_name anew, after names were changed. */
+int  tensor_file_sort(tensor_file *f, lithe_error *err);
+
 int  check_tensor_name(const char *what, const char *name, size_t length, lithe_error *err);
 
 /* JSON of at most what MAX_TENSORS tensors need: a parsed value takes twenty times its text. */

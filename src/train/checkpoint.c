@@ -102,7 +102,7 @@ int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
 {
     char *dir = checkpoint_path(t->run, checkpoint), *path = dir ? path_join(dir, "model.safetensors") : NULL;
     int status = path ? manifest_check(dir, true, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
-    tensor_file *f = status ? NULL : tensor_file_open(path, err);
+    tensor_file *f = status ? NULL : model_tensors(path, NULL, err);
     if (!status && !f) status = err ? (int)err->status : LITHE_EIO;
     if (!status) status = model_load(t->model, f, err);
     optimizer *o = &t->optimizer;

@@ -1,0 +1,136 @@
+/* Which RWKV a file of tensors holds, and its configuration, both by the
+ * tensors alone: ranks, widths and heads come from shapes, never from formulas
+ * or file names.  The context, which no tensor tells, is left to its default.
+ * Invariant: a relative that computes something else (4a, 4b, 7a, 7b, 8, an
+ * attention replaced by a feed-forward, weights rescaled for one runtime) is
+ * refused by name, not read as what it resembles. */
+#include "model/rwkv_files.h"
+#include "model/tensor_formats.h"
+#include <stdlib.h>
+
+/* ---- versions ------------------------------------------------------------------------ */
+
+/* Names of a layer that only relatives have, the newest first: a file of 7b has the tables of 7a too. */
+static const struct { const char *in_layer, *is; } RELATIVES[] = {
+    { "rosa",      "an experiment of RWKV-8" }, { "ffn.enn",  "an experiment of RWKV-8" }, { "qkv.", "RWKV-7b" }, { "ffn.s_emb", "RWKV-7a" },
+    { "tiny_",     "RWKV-4a" }, { "att.qq", "RWKV-4b" }, { "att.kk", "RWKV-4b" }, { "att.vv", "RWKV-4b" }, { "att.oo", "RWKV-4b" },
+    { "ffnPre.",   "an RWKV whose first time mix is a feed-forward (ffnPre)" },
+    { "att.time_state", "an RWKV with initial states of its own (time_state)" },
+};
+enum { RELATIVE_COUNT = sizeof RELATIVES / sizeof *RELATIVES };
+
+/* What stands behind "blocks.N.", and N; NULL for other names. */
+static const char *in_layer(const char *name, long *layer)
+{
+    char *end;
+    if (strncmp(name, "blocks.", 7) || name[7] < '0' || name[7] > '9') return NULL;
+    *layer = strtol(name + 7, &end, 10);
+    return *end == '.' ? end + 1 : NULL;
+}
+
+static const file_tensor *find_relative(const tensor_file *f, const char *mark)
+{
+    long layer;
+    for (int i = 0; i < f->count; i++) {
+        const char *rest = in_layer(f->tensors[i].name, &layer);
+        if (rest && (!strncmp(rest, mark, strlen(mark)) || (!strcmp(mark, "rosa") && strstr(rest, mark)))) return &f->tensors[i];
+    }
+    return NULL;
+}
+
+static int refuse_relatives(const tensor_file *f, lithe_error *err)
+{
+    static const char known[] = "RWKV-4, 5, 6 and 7 are read";
+    for (int i = 0; i < RELATIVE_COUNT; i++) {
+        const file_tensor *t = find_relative(f, RELATIVES[i].in_layer);
+        if (t) return fail(err, LITHE_EFORMAT, "%s: holds %s, told by %.100s; %s", f->path, RELATIVES[i].is, t->name, known);
+    }
+    if (tensor_file_find(f, "head_q.weight") || tensor_file_find(f, "head_k.weight"))
+        return fail(err, LITHE_EFORMAT, "%s: holds an RWKV whose head copies tokens (head_q, head_k); %s", f->path, known);
+    if (json_object_get(f->metadata, "_strategy") || json_object_get(f->metadata, "_version"))
+        return fail(err, LITHE_EFORMAT, "%s: was converted for one strategy of ChatRWKV, its weights are transformed: take the .pth it was made from", f->path);
+    return LITHE_OK;
+}
+
+static const char *told_by_tensors(const tensor_file *f)
+{
+    const file_tensor *decay = tensor_file_find(f, "blocks.0.att.time_decay");
+    if (tensor_file_find(f, "blocks.0.att.r_k")) return "7";
+    if (tensor_file_find(f, "blocks.0.att.time_maa_x")) return "6";
+    if (!tensor_file_find(f, "blocks.0.att.ln_x.weight")) return tensor_file_find(f, "blocks.0.att.time_mix_k") ? "4" : NULL;
+    if (!tensor_file_find(f, "blocks.0.att.gate.weight")) return "5.0";
+    return decay && decay->rank > 1 && decay->dims[1] > 1 ? "5.2" : "5.1";
+}
+
+const char *rwkv_version(const tensor_file *f, lithe_error *err)
+{
+    if (failed(err) || !tensor_file_find(f, "emb.weight") || !tensor_file_find(f, "blocks.0.ln0.weight")) return NULL;
+    return refuse_relatives(f, err) ? NULL : told_by_tensors(f);
+}
+
+/* ---- configurations ------------------------------------------------------------------- */
+
+/* 0, which every key refuses, where there is no such dimension. */
+static json_int_t size_of(const tensor_file *f, const char *name, int dim)
+{
+    const file_tensor *t = tensor_file_find(f, name);
+    return t && dim < t->rank ? (json_int_t)t->dims[dim] : 0;
+}
+
+static json_int_t layers_of(const tensor_file *f)
+{
+    long most = -1, layer;
+    for (int i = 0; i < f->count; i++)
+        if (in_layer(f->tensors[i].name, &layer) && layer > most) most = layer;
+    return most < INT32_MAX ? (json_int_t)most + 1 : 0;
+}
+
+static json_t *sizes_of(const tensor_file *f)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "vocab_size", size_of(f, "emb.weight", 0), "hidden_size", size_of(f, "emb.weight", 1),
+                     "num_hidden_layers", layers_of(f), "intermediate_size", size_of(f, "blocks.0.ffn.key.weight", 0));
+}
+
+static json_t *four(const tensor_file *f)
+{
+    (void)f;
+    return json_pack("{s:s, s:[s]}", "model_type", "rwkv4", "architectures", "RwkvForCausalLM");
+}
+
+/* A single layer has no share of the first values, and so no rank of it. */
+static json_t *seven(const tensor_file *f)
+{
+    json_t *own = json_pack("{s:s, s:[s], s:I, s:I, s:I, s:I}", "model_type", "rwkv7", "architectures", "RWKV7ForCausalLM",
+                            "head_dim", size_of(f, "blocks.0.att.r_k", 1),
+                            "decay_low_rank_dim", size_of(f, "blocks.0.att.w1", 1), "a_low_rank_dim", size_of(f, "blocks.0.att.a1", 1),
+                            "gate_low_rank_dim", size_of(f, "blocks.0.att.g1", 1));
+    json_int_t share = size_of(f, "blocks.1.att.v1", 1);
+    if (own && share && json_object_set_new(own, "v_low_rank_dim", json_integer(share))) {
+        json_decref(own);
+        return NULL;
+    }
+    return own;
+}
+
+static const struct { const char *version; json_t *(*config)(const tensor_file *f); } VERSIONS[] = { { "4", four }, { "7", seven } };
+enum { VERSION_COUNT = sizeof VERSIONS / sizeof *VERSIONS };
+
+json_t *rwkv_config(const tensor_file *f, lithe_error *err)
+{
+    const char *version = rwkv_version(f, err);
+    if (!version) return NULL;
+    int i = 0;
+    while (i < VERSION_COUNT && strcmp(VERSIONS[i].version, version)) i++;
+    if (i == VERSION_COUNT) {
+        fail(err, LITHE_EFORMAT, "%s: holds RWKV-%s, which is not read", f->path, version);
+        return NULL;
+    }
+    json_t *config = sizes_of(f), *own = VERSIONS[i].config(f);
+    if (!config || !own || json_object_update(config, own)) {
+        fail(err, LITHE_ENOMEM, "%s: no memory for its configuration", f->path);
+        json_decref(config);
+        config = NULL;
+    }
+    json_decref(own);
+    return config;
+}

@@ -1,0 +1,236 @@
+/* RWKV in lone files: the version told by tensor names, the configuration by
+ * shapes, other programs' names read and written, relatives refused. */
+#include "model.h"
+#include "base/file.h"
+#include "base/json.h"
+
+/* ---- versions ------------------------------------------------------------------------ */
+
+/* Names (and a shape, "NAME[2,3]") that stand beside those every RWKV has. */
+#define FOUR   "blocks.0.att.time_decay[8] blocks.0.att.time_first[8] blocks.0.att.time_mix_k[1,1,8] "
+#define FIVE   "blocks.0.att.ln_x.weight[8] blocks.0.att.time_mix_k[1,1,8] "
+#define GATE   "blocks.0.att.gate.weight[8,8] "
+#define SIX    "blocks.0.att.time_maa_x[1,1,8] blocks.0.att.ln_x.weight[8] blocks.0.att.time_mix_k[1,1,8] " GATE
+#define SEVEN  "blocks.0.att.r_k[2,4] blocks.0.att.ln_x.weight[8] "
+
+static const struct { const char *label, *names, *version, *refused; } LISTS[] = {
+    { "4",               FOUR, "4", NULL },
+    { "5.0",             FIVE "blocks.0.att.time_decay[2] blocks.0.att.time_first[2] ", "5.0", NULL },
+    { "5.1",             FIVE GATE "blocks.0.att.time_decay[2] blocks.0.att.time_faaaa[2] ", "5.1", NULL },
+    { "5.1, [H,1]",      FIVE GATE "blocks.0.att.time_decay[2,1] ", "5.1", NULL },
+    { "5.2",             FIVE GATE "blocks.0.att.time_decay[2,4] blocks.0.att.time_faaaa[2,4] ", "5.2", NULL },
+    { "6",               SIX "blocks.0.att.time_decay[1,1,8] ", "6", NULL },
+    { "7",               SEVEN "blocks.0.att.k_k[1,1,8] blocks.1.att.v1[8,3] ", "7", NULL },
+    { "4a",              FOUR "blocks.1.tiny_ln.weight[8] blocks.1.tiny_q.weight[4,8] ", NULL, "RWKV-4a, told by blocks.1.tiny_ln.weight" },
+    { "4b",              FOUR "blocks.0.att.qq.weight[8,8] blocks.0.att.kk.weight[8,8] ", NULL, "RWKV-4b, told by blocks.0.att.qq.weight" },
+    { "4b, values",      FOUR "blocks.3.att.vv.weight[8,8] ", NULL, "RWKV-4b" },
+    { "4b, output",      FOUR "blocks.3.att.oo.weight[8,8] ", NULL, "RWKV-4b" },
+    { "ffnPre",          "blocks.1.att.time_mix_k[1,1,8] blocks.0.ffnPre.key.weight[8,8] ", NULL, "(ffnPre)" },
+    { "7a",              SEVEN "blocks.0.ffn.s_emb.weight[3,16] blocks.0.ffn.s_emb_x.weight[16,8] ", NULL, "RWKV-7a, told by blocks.0.ffn.s_emb" },
+    { "7b",              SEVEN "blocks.0.ffn.s_emb.weight[3,16] blocks.0.qkv.q.weight[8,8] ", NULL, "RWKV-7b, told by blocks.0.qkv" },
+    { "8, a table",      SEVEN "blocks.0.ffn.enn.weight[3,8] ", NULL, "RWKV-8, told by blocks.0.ffn.enn.weight" },
+    { "8, rosa",         "blocks.0.rosa_qkv.weight[8,8] ", NULL, "RWKV-8, told by blocks.0.rosa_qkv.weight" },
+    { "8, rosa in att",  SEVEN "blocks.2.att.rosa_q.weight[8,8] ", NULL, "RWKV-8" },
+    { "tuned states",    SEVEN "blocks.0.att.time_state[2,4,4] ", NULL, "time_state" },
+    { "copying head",    FOUR "head_q.weight[8,8] head_k.weight[8,8] ", NULL, "head_q" },
+    { "something else",  "blocks.0.attn.weight[8] ", NULL, NULL },
+};
+
+enum { MOST = 32 };
+typedef struct { out_tensor tensors[MOST]; char names[MOST][96]; int count; float zeros[8192]; } synthetic;
+
+static void add_name(synthetic *s, const char *prefix, const char *item, size_t length)
+{
+    out_tensor *t = &s->tensors[s->count];
+    size_t name = strcspn(item, "[");
+    snprintf(s->names[s->count], sizeof s->names[0], "%s%.*s", prefix, (int)name, item);
+    *t = (out_tensor){ .name = s->names[s->count++], .type = DT_F32, .data = s->zeros };
+    for (const char *p = item + name; p < item + length - 1; p += strcspn(p + 1, ",]") + 1) t->dims[t->rank++] = atoi(p + 1);
+}
+
+static void add_names(synthetic *s, const char *prefix, const char *names)
+{
+    for (const char *p = names; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+        add_name(s, prefix, p, n);
+        p += n;
+    }
+}
+
+#define COMMON "emb.weight[3,8] blocks.0.ln0.weight[8] blocks.1.ln1.weight[8] blocks.0.ffn.key.weight[24,8] head.weight[3,8] "
+
+static tensor_file *synthetic_file(const char *prefix, const char *names)
+{
+    static synthetic s;
+    lithe_error err = { 0 };
+    s.count = 0;
+    add_names(&s, prefix, COMMON);
+    add_names(&s, prefix, names);
+    CHECK_MSG(!safetensors_write(own_path("names"), s.tensors, s.count, NULL, &err), "%s", err.text);
+    tensor_file *f = model_tensors(own_path("names"), NULL, &err);
+    CHECK_MSG(f, "%s", err.text);
+    return f;
+}
+
+static void versions(void)
+{
+    static const char *const prefixes[] = { "", "model.", "module.", "_forward_module.", "rwkv.", "_forward_module.model." };
+    for (size_t i = 0; i < sizeof LISTS / sizeof *LISTS; i++)
+        for (size_t k = 0; k < sizeof prefixes / sizeof *prefixes; k++) {
+            lithe_error err = { 0 };
+            tensor_file *f = synthetic_file(prefixes[k], LISTS[i].names);
+            const char *version = f ? rwkv_version(f, &err) : NULL;
+            if (LISTS[i].refused) check_failure(&err, LITHE_EFORMAT, LISTS[i].refused);
+            else CHECK_MSG(!err.status, "%s: %s", LISTS[i].label, err.text);
+            CHECK_MSG(version ? LISTS[i].version && !strcmp(version, LISTS[i].version) : !LISTS[i].version, "%s%s: version %s", prefixes[k], LISTS[i].label, version ? version : "none");
+            tensor_file_close(f);
+        }
+}
+
+/* Sizes by shapes: a rank of 5, heads of 4, an inner width that no formula gives. */
+static void configurations(void)
+{
+    static const struct { const char *key; int value; } expected[] = {
+        { "vocab_size", 3 }, { "hidden_size", 8 }, { "num_hidden_layers", 2 }, { "intermediate_size", 24 }, { "head_dim", 4 },
+        { "decay_low_rank_dim", 5 }, { "a_low_rank_dim", 6 }, { "v_low_rank_dim", 3 }, { "gate_low_rank_dim", 7 } };
+    lithe_error err = { 0 };
+    tensor_file *f = synthetic_file("module.", SEVEN "blocks.0.att.w1[8,5] blocks.0.att.a1[8,6] blocks.1.att.v1[8,3] blocks.0.att.g1[8,7] blocks.0.att.v1[8,9] ");
+    json_t *config = f ? rwkv_config(f, &err) : NULL;
+    CHECK_MSG(config, "%s", err.text);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        CHECK_MSG(json_integer_value(json_object_get(config, expected[i].key)) == expected[i].value, "%s", expected[i].key);
+    json_decref(config);
+    tensor_file_close(f);
+}
+
+/* ---- dimensions of one -------------------------------------------------------------------- */
+
+static void check_shape(const tensor_file *f, const char *name, int rank, int64_t a, int64_t b, int64_t c)
+{
+    const file_tensor *t = tensor_file_find(f, name);
+    const int64_t dims[] = { a, b, c };
+    CHECK_MSG(t && t->rank == rank && !memcmp(t->dims, dims, (size_t)rank * sizeof *dims), "%s: rank %d, first %lld", name, t ? t->rank : -1, t ? (long long)t->dims[0] : 0);
+}
+
+static void shapes_are_settled(void)
+{
+    tensor_file *f = synthetic_file("", SEVEN "blocks.0.att.x_r[8] blocks.0.att.w0[1,8] blocks.0.att.k_k[8,1,1] blocks.1.att.r_k[1,2,4,1] blocks.0.ffn.x_k[8] blocks.0.att.x_g[4] ");
+    check_shape(f, "blocks.0.att.x_r", 3, 1, 1, 8);
+    check_shape(f, "blocks.0.att.w0", 3, 1, 1, 8);
+    check_shape(f, "blocks.0.att.k_k", 3, 1, 1, 8);
+    check_shape(f, "blocks.0.ffn.x_k", 3, 1, 1, 8);
+    check_shape(f, "blocks.1.att.r_k", 2, 2, 4, 0);
+    check_shape(f, "blocks.0.att.x_g", 1, 4, 0, 0);                      /* of another width: as it is, for the loader to refuse */
+    tensor_file_close(f);
+    f = synthetic_file("", "blocks.0.att.time_mix_k[8] blocks.0.att.time_decay[1,1,8] blocks.0.att.time_first[8] ");
+    check_shape(f, "blocks.0.att.time_mix_k", 3, 1, 1, 8);
+    check_shape(f, "blocks.0.att.time_decay", 1, 8, 0, 0);
+    tensor_file_close(f);
+    f = synthetic_file("", SIX "blocks.0.att.time_decay[2,4,1] blocks.0.att.time_faaaa[2,4,1] ");
+    check_shape(f, "blocks.0.att.time_decay", 3, 1, 1, 8);
+    check_shape(f, "blocks.0.att.time_faaaa", 2, 2, 4, 0);
+    tensor_file_close(f);
+}
+
+/* ---- models -------------------------------------------------------------------------------- */
+
+static const char *golden_path(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    return test_file(path);
+}
+
+static lithe_model *must_open(const char *path)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_open(path, NULL, &err);
+    CHECK_MSG(m, "%s", err.text);
+    return m;
+}
+
+static void round_to(lithe_model *m, bool brain)
+{
+    for (size_t i = 0; i < m->params->arena_count; i++) {
+        float x = (float)m->params->data[i];
+        m->params->data[i] = (real)(brain ? float_from_bf16(bf16_from_float(x)) : float_from_f16(f16_from_float(x)));
+    }
+}
+
+/* The authors' .pth alone: prefix, dimensions of one, half types, meaningless tensors. */
+static void lone_files(void)
+{
+    static const struct { const char *file, *model; bool brain; } CASES[] = { { "rwkv-pth/rwkv4.pth", "rwkv4", true }, { "rwkv-pth/rwkv7.pth", "rwkv7", false } };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_model *lone = must_open(golden_path(CASES[i].file)), *whole = must_open(golden_path(CASES[i].model));
+        if (!lone || !whole) continue;
+        round_to(whole, CASES[i].brain);
+        CHECK_MSG(!strcmp(lithe_model_arch(lone), CASES[i].model) && same_parameters(lone, whole), "%s", CASES[i].file);
+        CHECK(lithe_model_context(lone) == (i ? 4096 : 1024));
+        lithe_model_close(lone);
+        lithe_model_close(whole);
+    }
+}
+
+/* A neighbour's config.json is believed where it is of the same architecture, and not where it is not. */
+static void neighbours(void)
+{
+    lithe_error err = { 0 };
+    size_t size;
+    char *bytes = file_read(golden_path("rwkv-pth/rwkv7.pth"), 1 << 20, &size, &err);
+    CHECK_MSG(bytes && !file_write(own_path("seven.pth"), bytes, size, &err), "%s", err.text);
+    put_text(own_path("config.json"), "{\"model_type\":\"gpt2\"}");
+    lithe_model *m = must_open(own_path("seven.pth"));
+    CHECK(m && lithe_model_context(m) == 4096);
+    lithe_model_close(m);
+    put_text(own_path("config.json"), "{\"model_type\":\"rwkv7\",\"vocab_size\":61,\"hidden_size\":16,\"num_hidden_layers\":2,\"head_size\":8,\"lora_rank_gate\":6,\"context_length\":77}");
+    m = must_open(own_path("seven.pth"));
+    CHECK(m && lithe_model_context(m) == 77);
+    lithe_model_close(m);
+    put_text(own_path("config.json"), "not JSON");
+    m = must_open(own_path("seven.pth"));
+    CHECK(m && lithe_model_context(m) == 4096);
+    lithe_model_close(m);
+    m = lithe_model_open(test_dir(), NULL, &err);                         /* a folder is what its config.json says */
+    CHECK(!m && err.status);
+    free(bytes);
+}
+
+/* Other programs' names stand in what is written, with their shapes. */
+static void written_as_found(void)
+{
+    static const struct { const char *name, *config; } CASES[] = { { "rwkv4-hf", "rwkv" }, { "rwkv7-fla", "rwkv7" } };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_error err = { 0 };
+        char path[200];
+        lithe_model *m = must_open(golden_path(CASES[i].name));
+        CHECK_MSG(m && !lithe_model_save(m, own_path(CASES[i].name), NULL, NULL, &err), "%s", err.text);
+        snprintf(path, sizeof path, "tests/golden/%s/model.safetensors", CASES[i].name);
+        tensor_file *before = tensor_file_open(test_file(path), &err);
+        snprintf(path, sizeof path, "%s/model.safetensors", CASES[i].name);
+        tensor_file *after = tensor_file_open(own_path(path), &err);
+        CHECK_MSG(before && after && before->count == after->count, "%s", err.text);
+        for (int k = 0; before && after && k < before->count; k++) {
+            const file_tensor *x = &before->tensors[k], *y = tensor_file_find(after, x->name);
+            bool same = y && x->rank == y->rank && x->bytes == y->bytes && !memcmp(x->dims, y->dims, sizeof x->dims) && !memcmp(x->data, y->data, x->bytes);
+            CHECK_MSG(same, "%s: %s", CASES[i].name, x->name);
+        }
+        snprintf(path, sizeof path, "%s/config.json", CASES[i].name);
+        json_t *config = get_json(own_path(path));
+        CHECK(!strcmp(json_string_value(json_object_get(config, "model_type")), CASES[i].config));
+        json_decref(config);
+        tensor_file_close(before);
+        tensor_file_close(after);
+        lithe_model_close(m);
+    }
+}
+
+const test tests_rwkv_files[] = {
+    { "rwkv files: versions by tensor names", versions },
+    { "rwkv files: configurations by shapes", configurations },
+    { "rwkv files: dimensions of one", shapes_are_settled },
+    { "rwkv files: a .pth alone", lone_files },
+    { "rwkv files: a neighbour's configuration", neighbours },
+    { "rwkv files: written under the names they were read", written_as_found },
+    { 0 }
+};
