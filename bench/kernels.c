@@ -106,6 +106,19 @@ static void run_attention_drop(bench *b)
     b->attention.dropout = 0.1f, b->attention.row_key = b->row_key;
     b->k->attention(&b->attention);
 }
+/* An encoder's: all keys, with ALiBi's distances, or those at most 64 away. */
+static void see_all(bench *b, bool alibi, int window)
+{
+    static const float slopes[64];
+    attention_of(b, b->width / 64, b->extra, false);
+    b->attention.causal = false, b->attention.alibi = alibi ? slopes : NULL, b->attention.window = window;
+}
+static void run_full(bench *b)       { see_all(b, false, 0); b->k->attention(&b->attention); }
+static void run_alibi(bench *b)      { see_all(b, true, 0); b->k->attention(&b->attention); }
+static void run_window(bench *b)     { see_all(b, false, 64); b->k->attention(&b->attention); }
+static void run_full_back(bench *b)  { see_all(b, false, 0); b->k->attention_backward(&b->attention); }
+static void run_alibi_back(bench *b) { see_all(b, true, 0); b->k->attention_backward(&b->attention); }
+static void run_window_back(bench *b) { see_all(b, false, 64); b->k->attention_backward(&b->attention); }
 static void run_decoding(bench *b)
 {
     bench one = *b;
@@ -133,6 +146,9 @@ static const bench_case cases[] = {
     { "attention", run_attention, 1024, 768, 1024, 4 }, { "attention", run_attention, 1024, 768, 256, 4 },
     { "attention gqa4", run_attention_gqa, 1024, 1024, 1024, 4 }, { "attention dropout", run_attention_drop, 1024, 768, 1024, 4 },
     { "attention_backward", run_attention_back, 1024, 768, 1024, 8 }, { "attention_backward", run_attention_back, 1024, 768, 256, 8 },
+    { "attention full", run_full, 1024, 768, 512, 4 }, { "attention full alibi", run_alibi, 1024, 768, 512, 4 },
+    { "attention full window", run_window, 1024, 768, 512, 4 }, { "attention_backward full", run_full_back, 1024, 768, 512, 8 },
+    { "attention_backward full alibi", run_alibi_back, 1024, 768, 512, 8 }, { "attention_backward full window", run_window_back, 1024, 768, 512, 8 },
     { "attention decoding", run_decoding, 4096, 768, 1023, 0 },
 };
 
@@ -141,6 +157,8 @@ static const bench_case cases[] = {
 static double flops_of(const bench_case *c)
 {
     double products = strstr(c->name, "backward") ? 5 : 2, seen = (c->extra + 1) / 2.0;
+    if (strstr(c->name, "full")) seen = c->extra;
+    if (strstr(c->name, "window")) seen = 129;              /* fewer at the ends of a sequence */
     if (strncmp(c->name, "attention", 9)) return 0;
     if (strstr(c->name, "decoding")) return 4.0 * c->width * c->extra;
     return products * 2 * c->rows * c->width * seen;

@@ -35,6 +35,15 @@ static tensor *random_linear(maker *m, tensor *x)
     return linear(m->g, x, w, draw(m, 2) ? weight(m, 1, C, 0.3) : NULL, o);
 }
 
+static tensor *random_attention(maker *m, tensor *q, tensor *k, tensor *v)
+{
+    attention_options o = { HEADS, HEADS, C / HEADS, .causal = true };
+    o.dropout = draw(m, 2) ? 0.2 : 0;
+    o.alibi = draw(m, 2);
+    o.window = draw(m, 2) ? 3 : 0;
+    return attention(m->g, q, k, v, o);
+}
+
 static tensor *random_node(maker *m)
 {
     tensor *x = m->known[m->count - 1 - (draw(m, 3) || m->count < 3 ? 0 : draw(m, 3))], *y = pick(m, x, NULL), *z = pick(m, x, y);
@@ -45,7 +54,7 @@ static tensor *random_node(maker *m)
     case 3: return layer_norm(m->g, x, draw(m, 2) ? weight(m, 1, C, 1) : NULL, draw(m, 2) ? weight(m, 1, C, 1) : NULL, 1e-5);
     case 4: return rms_norm(m->g, x, draw(m, 2) ? weight(m, 1, C, 1) : NULL, 1e-5);
     case 5: return rope(m->g, x, m->table, 4, HEADS);
-    case 6: return y && z ? attention(m->g, x, y, z, (attention_options){ HEADS, HEADS, C / HEADS, .causal = true, .dropout = draw(m, 2) ? 0.2 : 0 }) : x;
+    case 6: return y && z ? random_attention(m, x, y, z) : x;
     case 7: return dropout(m->g, x, 0.1);
     case 8: {
         int slots = draw(m, 2) ? 9 : 4 * C + 3;

@@ -329,13 +329,15 @@ AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limi
 AT_EVERY_LEVEL(series_branches) AT_EVERY_LEVEL(series_is_the_activation) AT_EVERY_LEVEL(series_identities) AT_EVERY_LEVEL(multiples)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
 AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
+AT_EVERY_LEVEL(attention_near) AT_EVERY_LEVEL(attention_near_gradient) AT_EVERY_LEVEL(attention_company)
 AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on) AT_EVERY_LEVEL(scans) AT_EVERY_LEVEL(scans_go_on)
 AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_behind)
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
     static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, series_branches, multiples, norms, rope, theta, cross_entropy,
-                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, shifts, averages, scans };
+                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, attention_near, attention_near_gradient,
+                                   shifts, averages, scans };
     if (k == kernels_level("ref")) return;                  /* which has no threads */
     int step = k == kernels_level("avx512") ? 1 : 2;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -365,6 +367,8 @@ const test tests_kernels[] = {
     { "kernels: adamw", test_adamw }, { "kernels: sum of squares", test_sum_of_squares },
     { "kernels: attention", test_attention_forward }, { "kernels: attention's gradient", test_attention_gradient },
     { "kernels: decoding equals the full pass", test_attention_decoding }, { "kernels: attention with dropout", test_attention_dropout },
+    { "kernels: attention with ALiBi and windows", test_attention_near }, { "kernels: their gradient", test_attention_near_gradient },
+    { "kernels: attention's neighbours in a batch", test_attention_company },
     { "kernels: token shift", test_shifts }, { "kernels: wkv4", test_averages }, { "kernels: wkv4 goes on from a state", test_averages_go_on },
     { "kernels: wkv7", test_scans }, { "kernels: wkv7 goes on from a state", test_scans_go_on },
     { "kernels: a row alone", test_rows_alone }, { "kernels: zeros behind", test_zeros_behind },

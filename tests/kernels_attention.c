@@ -1,5 +1,5 @@
 /* Attention against whole score matrices in double: ragged batches, grouped heads,
- * cached keys, strides with gaps, dropout; and the bytes of decoding. */
+ * cached keys, strides with gaps, windows, ALiBi, dropout; and the bytes of decoding. */
 #include "kernels_check.h"
 #include <math.h>
 #include <stdlib.h>
@@ -71,6 +71,15 @@ static void add_dropout(batch *b, double rate)
     b->a.layer_key = 5;
 }
 
+/* Slopes of no order, and a window: narrower and wider than a tile, wider than the sequence. */
+static void add_bias(batch *b, bool alibi, int window)
+{
+    real *slopes = alibi ? blank((size_t)b->a.heads) : NULL;
+    for (int h = 0; alibi && h < b->a.heads; h++) slopes[h] = (real)uniform(0, 1);
+    b->a.alibi = slopes;
+    b->a.window = window;
+}
+
 /* ---- the definition ---------------------------------------------------------------------- */
 
 typedef struct { double *o, *lse, *dq, *dk, *dv; } results;        /* dq, dk, dv: NULL for forward only */
@@ -86,13 +95,15 @@ static void plain_query(const batch *b, const results *y, int s, int r, int h)
 {
     const attention_args *a = &b->a;
     int D = a->head_dim, queries = b->start[s + 1] - b->start[s], kv = h / (a->heads / a->kv_heads);
-    int sees = b->past[s] + (a->causal ? r - b->start[s] + 1 : queries);
+    int sees = b->past[s] + queries, at = b->past[s] + r - b->start[s];
     size_t q = (size_t)r * a->q_stride + (size_t)(h * D), o = (size_t)r * a->o_stride + (size_t)(h * D);
     double *p = calloc((size_t)sees * 3, sizeof *p), *m = p + sees, *dp = m + sees, max = -INFINITY, sum = 0, delta = 0;
     uint64_t key = a->dropout > 0 ? key_of(key_of(a->row_key[r], a->layer_key), (uint64_t)h) : 0;
     for (int j = 0; j < sees; j++) {
         p[j] = (double)a->scale * dot(a->q + q, a->k + (size_t)(b->kv_start[s] + j) * a->k_stride + kv * D, D);
         m[j] = !(a->dropout > 0) ? 1 : random_unit(key, (uint64_t)j) >= (double)a->dropout ? 1 / (1 - (double)a->dropout) : 0;
+        if (a->alibi) p[j] -= (double)a->alibi[h] * fabs((double)at - j);
+        if ((a->causal && j > at) || (a->window && abs(at - j) > a->window)) p[j] = -INFINITY;
         max = fmax(max, p[j]);
     }
     for (int j = 0; j < sees; j++) sum += exp(p[j] - max);
@@ -182,6 +193,39 @@ void attention_gradient(const kernels *k)
     }
 }
 
+static const int windows[] = { 5, 64, 1, 63, 65, 100, 4000 };
+
+/* Without keys the scores are the distances alone. */
+static void check_distances(const kernels *k, batch *b)
+{
+    b->a.q = filled(size_of(b, Q), 0);
+    b->a.o = result(b, O, false), b->a.lse = blank((size_t)(b->rows * b->a.heads));
+    check_forward(k, b);
+}
+
+void attention_near(const kernels *k)
+{
+    EACH_FLAG(causal) EACH_FLAG(cached) for (int i = 0; i < 7; i++) {
+        batch b;
+        make_batch(&b, causal, cached, cached ? 100 : 200, head_dims[1 + i % 4]);
+        add_bias(&b, i != 2, i % 3 == 1 ? 0 : windows[i]);
+        if (i == 6) add_dropout(&b, 0.3);
+        check_forward(k, &b);
+        if (b.a.alibi && i < 3) check_distances(k, &b);
+    }
+}
+
+void attention_near_gradient(const kernels *k)
+{
+    EACH_FLAG(causal) for (int i = 0; i < 7; i++) {
+        batch b;
+        make_batch(&b, causal, false, 200, head_dims[1 + i % 4]);
+        add_bias(&b, i != 2, i % 3 == 1 ? 0 : windows[i]);
+        if (i == 6) add_dropout(&b, 0.3);
+        check_gradient(k, &b, i & 1, i & 2, i & 4);
+    }
+}
+
 void attention_dropout(const kernels *k)
 {
     for (int i = 0; i < 4; i++) {
@@ -202,6 +246,7 @@ void attention_decoding(const kernels *k)
     for (int i = 0; i < 6; i++) {
         batch b;
         make_batch(&b, true, false, 1, head_dims[i]);
+        add_bias(&b, i & 1, i < 3 ? 0 : windows[i]);
         attention_args *a = &b.a;
         int length = lengths[i], seqs = 2;
         a->seqs = seqs;
@@ -226,6 +271,36 @@ void attention_decoding(const kernels *k)
             for (int r = 0; r < step; r++)
                 expect_same("a decoded query", one->o + (size_t)r * one->o_stride, full + (size_t)(length + at + r) * a->o_stride, (size_t)b.widths[O]);
             expect_same("a decoded query, lse", one->lse, lse + (size_t)((length + at) * a->heads), (size_t)(step * a->heads));
+        }
+    }
+}
+
+/* A sequence of a batch has the bytes of the same sequence alone, forward and backward, whatever it sees. */
+void attention_company(const kernels *k)
+{
+    for (int i = 0; i < 8; i++) {
+        batch b;
+        make_batch(&b, i & 1, false, 200, head_dims[1 + i % 4]);
+        add_bias(&b, i & 2, i < 4 ? 0 : windows[i - 3]);
+        attention_args *a = &b.a;
+        k->attention(a);
+        a->d_o = filled(size_of(&b, O), 1), a->delta = blank((size_t)(b.rows * a->heads));
+        a->dq = result(&b, Q, false), a->dk = result(&b, K, false), a->dv = result(&b, V, false);
+        k->attention_backward(a);
+        for (int s = 0; s < a->seqs; s++) {
+            attention_args one = *a;
+            one.seqs = 1, one.start += s, one.kv_start += s, one.past += s;
+            one.o = result(&b, O, false), one.lse = blank((size_t)(b.rows * a->heads));
+            one.dq = result(&b, Q, false), one.dk = result(&b, K, false), one.dv = result(&b, V, false);
+            k->attention(&one);
+            k->attention_backward(&one);
+            for (int r = b.start[s]; r < b.start[s + 1]; r++) {
+                size_t R = (size_t)r;
+                expect_same("o alone", one.o + R * a->o_stride, a->o + R * a->o_stride, (size_t)b.widths[O]);
+                expect_same("dq alone", one.dq + R * a->q_stride, a->dq + R * a->q_stride, (size_t)b.widths[Q]);
+                expect_same("dk alone", one.dk + R * a->k_stride, a->dk + R * a->k_stride, (size_t)b.widths[K]);
+                expect_same("dv alone", one.dv + R * a->v_stride, a->dv + R * a->v_stride, (size_t)b.widths[V]);
+            }
         }
     }
 }

@@ -56,6 +56,9 @@ void attention_forward(const kernels *k);
 void attention_gradient(const kernels *k);
 void attention_decoding(const kernels *k);
 void attention_dropout(const kernels *k);
+void attention_near(const kernels *k);
+void attention_near_gradient(const kernels *k);
+void attention_company(const kernels *k);
 void gradients_by_differences(const kernels *k);
 
 #endif

@@ -57,17 +57,21 @@ typedef struct {
  * Staats 2021), and only the log-sum-exp is kept for backward.
  * The queries of sequence s are rows start[s] .. start[s+1]-1 of q and o; its
  * keys are rows kv_start[s] + j of k and v, j = 0 .. past[s] + (number of its
- * queries) - 1.  Causal: query i sees keys j <= past[s] + i.  Else: all. */
+ * queries) - 1.  Query i stands at position p = past[s] + i.  Causal: it sees keys
+ * j <= p.  Else: all.  With a window, of these only |p - j| <= window.  ALiBi (Press
+ * et al. 2022) takes alibi[h] |p - j| off the scaled score, symmetric in p and j. */
 typedef struct {
     int seqs, heads, kv_heads, head_dim;
     const int *start;                           /* (seqs+1) */
     const int *kv_start;                        /* (seqs) */
     const int *past;                            /* (seqs) */
     bool causal;
+    int window;                                 /* 0: none */
+    const exact *alibi;                         /* (heads) slopes, or NULL */
     real scale;
     const real *q, *k, *v; size_t q_stride, k_stride, v_stride;      /* between rows; head h begins at column h*head_dim */
     real *o; size_t o_stride;
-    exact *lse;                                 /* (rows, heads): natural log-sum-exp of the scaled scores; NULL when not wanted */
+    exact *lse;                                 /* (rows, heads): natural log-sum-exp of the scores; NULL when not wanted */
     real dropout;                               /* of the probabilities; 0 for none */
     const uint64_t *row_key; uint64_t layer_key; /* keep (query row r, head h, key j) iff
                                                    unit(key_of(key_of(row_key[r], layer_key), h), j) >= dropout; kept values are scaled by 1/(1-dropout) */

@@ -1,11 +1,13 @@
 /* Attention.  Vaswani et al. 2017, with grouped key/value heads (Ainslie et al.
  * 2023).  Scores are never stored: forward keeps the log-sum-exp of each query
- * and head, backward makes the probabilities again (Dao et al. 2022). */
+ * and head, backward makes the probabilities again (Dao et al. 2022).  ALiBi (Press
+ * et al. 2022) is symmetric where attention looks both ways (Portes et al. 2023);
+ * its biases are made from positions where they are needed and have no gradient. */
 #include "ops/ops.h"
 #include <math.h>
 
 enum { Q, K, V, K_STATE, V_STATE };
-enum { HEADS, KV_HEADS, HEAD_DIM, CAUSAL };
+enum { HEADS, KV_HEADS, HEAD_DIM, CAUSAL, WINDOW };
 enum { SCALE, DROPOUT };
 
 static bool fused(const node *n) { return !n->in[K]; }
@@ -28,7 +30,7 @@ static attention_args arguments(const node *n)
     return (attention_args){
         .seqs = b->seqs, .heads = n->i[HEADS], .kv_heads = n->i[KV_HEADS], .head_dim = n->i[HEAD_DIM],
         .start = b->start, .kv_start = key_start(n, cached), .past = keys_before(n, cached),
-        .causal = n->i[CAUSAL], .scale = n->f[SCALE],
+        .causal = n->i[CAUSAL], .window = n->i[WINDOW], .alibi = n->data, .scale = n->f[SCALE],
         .q = operand(n, Q), .q_stride = stride(n, Q),
         .k = cached ? in_data(n, K_STATE) : operand(n, K), .k_stride = cached ? (size_t)n->in[K_STATE]->width : stride(n, K),
         .v = cached ? in_data(n, V_STATE) : operand(n, V), .v_stride = cached ? (size_t)n->in[V_STATE]->width : stride(n, V),
@@ -61,10 +63,25 @@ static void backward(const node *n, const kernels *k)
     if (a.dq || a.dk || a.dv) k->attention_backward(&a);
 }
 
-static double flops(const node *n)              /* of the causal half, at one sequence of all rows: an upper bound */
+static double flops(const node *n)              /* at sequences of equal length */
 {
     double rows = capacity_rows(n->out[0]), seqs = graph_settings(n->graph)->capacity[ROWS_SEQS];
-    return 4.0 * rows * (rows / (seqs > 0 ? seqs : 1)) * n->out[0]->width * (n->i[CAUSAL] ? 0.5 : 1);
+    double keys = rows / (seqs > 0 ? seqs : 1), sees = n->i[CAUSAL] ? keys / 2 : keys, near = n->i[WINDOW] * (n->i[CAUSAL] ? 1.0 : 2.0) + 1;
+    return 4.0 * rows * (n->i[WINDOW] ? fmin(sees, near) : sees) * n->out[0]->width;
+}
+
+double alibi_slope(int heads, int h)
+{
+    int power = 1;
+    while (2 * power <= heads) power *= 2;
+    return h < power ? exp2(-8.0 * (h + 1) / power) : exp2(-8.0 * (2 * (h - power) + 1) / (2 * power));
+}
+
+static const exact *slopes(graph *g, int heads)
+{
+    exact *m = graph_constant(g, (size_t)heads * sizeof *m);
+    for (int h = 0; m && h < heads; h++) m[h] = (exact)alibi_slope(heads, h);
+    return m;
 }
 
 static const op op_attention = { .name = "attention", .forward = forward, .backward = backward,
@@ -78,6 +95,7 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     require(g, q->width == (k ? width : width + 2 * kv), "attention: queries of %d heads of %d in a width of %d", o.heads, o.head_dim, q->width);
     require(g, !k || (k->width == kv && v && v->width == kv), "attention: keys of %d heads of %d in a width of %d", o.kv_heads, o.head_dim, k ? k->width : 0);
     int context = graph_settings(g)->context;
+    require(g, o.window >= 0, "attention: a window of %d", o.window);
     tensor *ks = o.causal ? state(g, "k", context, kv) : NULL, *vs = o.causal ? state(g, "v", context, kv) : NULL;
     node *n = append(g, &op_attention, (tensor *[]){ q, k, v, ks, vs }, 5);
     if (!n) return NULL;
@@ -85,6 +103,8 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     n->i[KV_HEADS] = o.kv_heads;
     n->i[HEAD_DIM] = o.head_dim;
     n->i[CAUSAL] = o.causal;
+    n->i[WINDOW] = o.window;
+    n->data = o.alibi ? slopes(g, o.heads) : NULL;
     n->f[SCALE] = (real)(o.scale > 0 ? o.scale : 1 / sqrt(o.head_dim));
     n->f[DROPOUT] = (real)o.dropout;
     save(n, 0, ROWS_TOKENS, o.heads);

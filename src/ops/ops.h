@@ -53,7 +53,12 @@ typedef struct {
     bool causal;
     double scale;                               /* 0: 1/sqrt(head_dim) */
     double dropout;                             /* of the probabilities */
+    bool alibi;                                 /* takes alibi_slope times the distance off each score */
+    int window;                                 /* a token sees those at most so far away; 0: all */
 } attention_options;
+/* Of head h: 2^(-8 (h+1) / heads) where heads is a power of two; else those of the largest power below come first, then
+ * every second one of twice that power.  Press et al. 2022. */
+double alibi_slope(int heads, int h);
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
 
 /* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or with

@@ -2,7 +2,7 @@
  *
  *     p_j = exp(scale q.k_j - lse),  o = sum_j m_j p_j v_j
  *
- * m is dropout's mask, 1 without it.  Backward, with delta = o . do:
+ * m is dropout's mask, 1 without it; ALiBi's distance joins the score.  Backward, with delta = o . do:
  *
  *     ds_j = p_j (m_j do.v_j - delta)
  *     dq = scale sum_j ds_j k_j,  dk_j += scale ds_j q,  dv_j += m_j p_j do
@@ -12,11 +12,13 @@
 #include "base/threads.h"
 #include "kernels/ref/ref.h"
 #include <math.h>
+#include <stdlib.h>
 
 /* One query row under one head, and the keys it sees. */
 typedef struct {
     const attention_args *a;
-    int row, head, keys;
+    int row, head, at;          /* at: its position among the keys */
+    int from, until;            /* the keys it sees */
     size_t q, o, kv;            /* element offsets: of the query, of its output; column of its keys' head */
     int kv_row;                 /* row of key 0 */
 } query;
@@ -34,7 +36,8 @@ static size_t value_at(const query *t, int j) { return (size_t)(t->kv_row + j) *
 static double score(const query *t, int j)
 {
     const attention_args *a = t->a;
-    return (double)a->scale * dot(a->q + t->q, a->k + key_at(t, j), a->head_dim);
+    double alibi = a->alibi ? (double)a->alibi[t->head] * abs(t->at - j) : 0;
+    return (double)a->scale * dot(a->q + t->q, a->k + key_at(t, j), a->head_dim) - alibi;
 }
 
 static double mask(const query *t, int j)
@@ -45,13 +48,23 @@ static double mask(const query *t, int j)
     return random_unit(key, (uint64_t)j) >= (double)a->dropout ? 1 / (1 - (double)a->dropout) : 0;
 }
 
+static void find_keys(query *t, int s)
+{
+    const attention_args *a = t->a;
+    int last = a->past[s] + a->start[s + 1] - a->start[s] - 1, w = a->window;
+    t->at = a->past[s] + t->row - a->start[s];
+    if (a->causal) last = t->at;
+    t->from = w > 0 && t->at > w ? t->at - w : 0;
+    t->until = (w > 0 && last - t->at > w ? t->at + w : last) + 1;
+}
+
 static void each_query(const attention_args *a, void (*body)(const query *))
 {
     for (int s = 0; s < a->seqs; s++)
         for (int h = 0; h < a->heads; h++)
             for (int r = a->start[s]; r < a->start[s + 1]; r++) {
                 query t = { .a = a, .row = r, .head = h, .kv_row = a->kv_start[s] };
-                t.keys = a->past[s] + (a->causal ? r - a->start[s] + 1 : a->start[s + 1] - a->start[s]);
+                find_keys(&t, s);
                 t.q = (size_t)r * a->q_stride + (size_t)h * (size_t)a->head_dim;
                 t.o = (size_t)r * a->o_stride + (size_t)h * (size_t)a->head_dim;
                 t.kv = (size_t)(h / (a->heads / a->kv_heads)) * (size_t)a->head_dim;
@@ -64,8 +77,8 @@ static void forward(const query *t)
     const attention_args *a = t->a;
     double *o = thread_scratch(), max = -INFINITY, sum = 0;
     for (int c = 0; c < a->head_dim; c++) o[c] = 0;
-    for (int j = 0; j < t->keys; j++) max = fmax(max, score(t, j));
-    for (int j = 0; j < t->keys; j++) {
+    for (int j = t->from; j < t->until; j++) max = fmax(max, score(t, j));
+    for (int j = t->from; j < t->until; j++) {
         double e = exp(score(t, j) - max), kept = e * mask(t, j);
         sum += e;
         for (int c = 0; c < a->head_dim; c++) o[c] += kept * (double)a->v[value_at(t, j) + (size_t)c];
@@ -84,7 +97,7 @@ static void backward(const query *t)
     double delta = dot(a->o + t->o, d_o, a->head_dim), *dq = thread_scratch();
     a->delta[stat] = (exact)delta;
     for (int c = 0; c < a->head_dim; c++) dq[c] = 0;
-    for (int j = 0; j < t->keys; j++) {
+    for (int j = t->from; j < t->until; j++) {
         const real *k = a->k + key_at(t, j), *v = a->v + value_at(t, j);
         real *dk = a->dk + key_at(t, j), *dv = a->dv + value_at(t, j);
         double p = exp(score(t, j) - (double)a->lse[stat]), m = mask(t, j);

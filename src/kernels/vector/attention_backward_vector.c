@@ -2,7 +2,7 @@
  * a sequence.  For each block of keys, with K^T and V^T laid out once, all tiles
  * of queries that see it, p anew from the stored log-sum-exp:
  *
- *     S = Q K^T,  P = exp(scale S - lse),  D = dO V^T,  dS = scale P (m D - delta)
+ *     S = Q K^T,  P = exp(scale S - slope |p - j| - lse),  D = dO V^T,  dS = scale P (m D - delta)
  *     dV += (m P)^T dO,  dK += dS^T Q,  dQ += dS K
  *
  * dK and dV of the block stay in scratch; dQ is added to block after block. */
@@ -16,8 +16,10 @@ typedef struct {
     float *kt, *vt, *p, *ds, *dk, *dv;          /* (head_dim, TILE) twice, (TILE queries, TILE keys) twice, (TILE, width) twice */
     int key, keys;                              /* the block */
     tile_mode mode;                             /* of dk and dv: FRESH for the first tile of a block */
-    int reach[TILE], seen_from[TILE];           /* on the diagonal: keys a query sees, first query that sees a key */
+    edges sees, seen;                           /* where a mask cuts a tile: keys of a query, queries of a key */
 } gradient;
+
+static const float ramp[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
 
 static void open_gradient(gradient *g, const attention_args *a, int task)
 {
@@ -62,10 +64,22 @@ static void open_block(gradient *g, int key)
         k[j] = a->k + row * a->k_stride + column;
         v[j] = a->v + row * a->v_stride + column;
     }
-    for (int i = 0; i < TILE; i++) g->reach[i] = i + 1, g->seen_from[i] = i;       /* tiles of queries begin where blocks of keys do */
     transpose_tile(g->kt, k, g->keys, a->head_dim);
     transpose_tile(g->vt, v, g->keys, a->head_dim);
 }
+
+static bool find_edges(gradient *g, int first, int n)
+{
+    for (int i = 0; i < n; i++) {
+        g->sees.from[i] = first_key(g->a, first + i) - g->key;
+        g->sees.until[i] = last_key(g->a, first + i, g->rows) - g->key + 1;
+    }
+    if (g->sees.from[n - 1] <= 0 && g->sees.until[0] >= g->keys) return false;
+    turn_edges(&g->seen, g->keys, &g->sees, n);
+    return true;
+}
+
+INLINE vec first_lanes(int n, vec yes, vec no) { return vselect(vtail(n > 0 ? n : 0), yes, no); }
 
 /* From S to m P (in p) and from D to dS, of one query: row r of the sequence, i of the tile. */
 static void score_row(const gradient *g, int r, int i, int head)
@@ -73,20 +87,23 @@ static void score_row(const gradient *g, int r, int i, int head)
     const attention_args *a = g->a;
     size_t stat = (size_t)(g->row0 + r) * (size_t)a->heads + (size_t)head;
     vec scale = vset1(a->scale), lse = vset1(a->lse[stat]), delta = vset1(a->delta[stat]), kept = vset1(1 / (1 - a->dropout));
-    uint64_t key = a->dropout > 0 ? attention_key(a, g->row0 + r, head) : 0, from = keep_from(a->dropout);
-    int sees = a->causal ? lesser(g->keys, r - g->key + 1) : g->keys;
+    uint64_t key = a->dropout > 0 ? attention_key(a, g->row0 + r, head) : 0, least = keep_from(a->dropout);
+    vec slope = vset1(a->alibi ? a->alibi[head] : 0), at = vsub(vset1((float)(r - g->key)), vload(ramp));
+    int from = first_key(a, r) - g->key, until = lesser(g->keys, last_key(a, r, g->rows) - g->key + 1);
     for (int j = 0; j < g->keys; j += VW) {
         float *p_at = g->p + i * TILE + j, *ds_at = g->ds + i * TILE + j;
-        vmask seen = vtail(sees > j ? sees - j : 0);
-        vec p = vselect(seen, vexp(vfma(vload(p_at), scale, vneg(lse))), vzero());
+        vec s = vfma(vload(p_at), scale, vneg(lse));
+        if (a->alibi) s = vfnma(slope, vabs(vsub(at, vset1((float)j))), s);
+        vec p = first_lanes(until - j, first_lanes(from - j, vzero(), vexp(s)), vzero());
         vec d = vload(ds_at), mp = p;
         if (a->dropout > 0) {
-            vec m = vselect(keep_run(key, (uint64_t)(g->key + j), from), kept, vzero());
+            vec m = vselect(keep_run(key, (uint64_t)(g->key + j), least), kept, vzero());
             mp = vmul(p, m);
             d = vmul(d, m);
         }
         vstore(p_at, mp);
-        vstore(ds_at, vselect(seen, vmul(vmul(scale, p), vsub(d, delta)), vzero()));
+        d = vmul(vmul(scale, p), vsub(d, delta));
+        vstore(ds_at, first_lanes(until - j, first_lanes(from - j, vzero(), d), vzero()));
     }
 }
 
@@ -98,19 +115,20 @@ static void query_tile(gradient *g, int first, int head)
     size_t row = (size_t)(g->row0 + first), column = (size_t)head * (size_t)D;
     const float *q = a->q + row * a->q_stride + column, *d_o = a->d_o + row * a->o_stride + column;
     const float *k = a->k + (size_t)(g->row0 + g->key) * a->k_stride + (size_t)g->kv_head * (size_t)D;
-    const int *reach = a->causal && first == g->key ? g->reach : NULL, *seen_from = reach ? g->seen_from : NULL;
+    bool masked = find_edges(g, first, n);
+    const edges *sees = masked ? &g->sees : NULL, *seen = masked ? &g->seen : NULL;
     product_part((tile_product){ .M = n, .N = g->keys, .K = D, .a = q, .a_row = a->q_stride, .a_col = 1,
-                                 .b = g->kt, .ldb = TILE, .c = g->p, .ldc = TILE }, COLUMNS_UNTIL, reach);
+                                 .b = g->kt, .ldb = TILE, .c = g->p, .ldc = TILE }, COLUMNS, sees);
     product_part((tile_product){ .M = n, .N = g->keys, .K = D, .a = d_o, .a_row = a->o_stride, .a_col = 1,
-                                 .b = g->vt, .ldb = TILE, .c = g->ds, .ldc = TILE }, COLUMNS_UNTIL, reach);
+                                 .b = g->vt, .ldb = TILE, .c = g->ds, .ldc = TILE }, COLUMNS, sees);
     for (int i = 0; i < n; i++) score_row(g, first + i, i, head);
     product_part((tile_product){ .M = g->keys, .N = D, .K = n, .a = g->p, .a_row = 1, .a_col = TILE,
-                                 .b = d_o, .ldb = a->o_stride, .c = g->dv, .ldc = g->width, .mode = g->mode }, TERMS_FROM, seen_from);
+                                 .b = d_o, .ldb = a->o_stride, .c = g->dv, .ldc = g->width, .mode = g->mode }, TERMS, seen);
     product_part((tile_product){ .M = g->keys, .N = D, .K = n, .a = g->ds, .a_row = 1, .a_col = TILE,
-                                 .b = q, .ldb = a->q_stride, .c = g->dk, .ldc = g->width, .mode = g->mode }, TERMS_FROM, seen_from);
+                                 .b = q, .ldb = a->q_stride, .c = g->dk, .ldc = g->width, .mode = g->mode }, TERMS, seen);
     product_part((tile_product){ .M = n, .N = D, .K = g->keys, .a = g->ds, .a_row = TILE, .a_col = 1, .b = k, .ldb = a->k_stride,
                                  .c = a->dq + row * a->q_stride + column, .ldc = a->q_stride,
-                                 .mode = g->key || a->add_dq ? JOIN : FRESH }, TERMS_UNTIL, reach);
+                                 .mode = g->key > first_key(a, first) / TILE * TILE || a->add_dq ? JOIN : FRESH }, TERMS, sees);
     g->mode = JOIN;
 }
 
@@ -126,6 +144,14 @@ static void close_block(const gradient *g)
     }
 }
 
+/* The tiles of queries that see something of the block; like blocks they begin at multiples of TILE. */
+static int first_tile(const gradient *g) { return g->a->causal ? g->key : first_key(g->a, g->key) / TILE * TILE; }
+static int last_query(const gradient *g)
+{
+    int last_of_block = g->key + g->keys - 1, w = g->a->window;
+    return w > 0 && g->rows - 1 - last_of_block > w ? last_of_block + w : g->rows - 1;
+}
+
 static void differentiate(void *context, int task)
 {
     const attention_args *a = context;
@@ -136,7 +162,7 @@ static void differentiate(void *context, int task)
     for (int key = 0; key < g.rows; key += TILE) {
         open_block(&g, key);
         for (int h = g.kv_head * group; h < (g.kv_head + 1) * group; h++)
-            for (int first = a->causal ? key : 0; first < g.rows; first += TILE) query_tile(&g, first, h);
+            for (int first = first_tile(&g); first <= last_query(&g); first += TILE) query_tile(&g, first, h);
         close_block(&g);
     }
 }

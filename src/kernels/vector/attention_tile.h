@@ -106,24 +106,46 @@ static void product(tile_product t)
     for (int n = 0; n < t.N; n += STRIP_VECS * VW) columns[lesser(pieces((size_t)(t.N - n), VW), STRIP_VECS) - 1](&t, n);
 }
 
-/* On the diagonal of a causal mask a row of C needs only some of the terms or some
- * of the columns, up to an edge or from it on; edges ascend with the rows. */
-typedef enum { TERMS_UNTIL, TERMS_FROM, COLUMNS_UNTIL, COLUMNS_FROM } extent;
+/* ---- masks ------------------------------------------------------------------------ */
 
-static void product_part(tile_product t, extent e, const int *edge)        /* (M); NULL: the whole product */
+/* The keys that the query at position p of a sequence of `keys` keys sees: first to last. */
+INLINE int first_key(const attention_args *a, int p) { return a->window > 0 && p > a->window ? p - a->window : 0; }
+INLINE int last_key(const attention_args *a, int p, int keys)
+{
+    int last = a->causal ? p : keys - 1;
+    return a->window > 0 && last - p > a->window ? p + a->window : last;
+}
+
+/* Where a mask cuts a tile, row m of it is seen from[m] .. until[m]-1; both ascend
+ * with the rows, and may lie outside of the tile. */
+typedef struct { int from[TILE], until[TILE]; } edges;
+
+static void turn_edges(edges *columns, int n, const edges *rows, int m)
+{
+    for (int j = 0, from = 0, until = 0; j < n; j++) {
+        while (from < m && rows->until[from] <= j) from++;
+        while (until < m && rows->from[until] <= j) until++;
+        columns->from[j] = from, columns->until[j] = until;
+    }
+}
+
+/* A product of which a row of C needs only some of the terms, or some of the columns. */
+typedef enum { TERMS, COLUMNS } extent;
+
+static void product_part(tile_product t, extent e, const edges *edge)      /* of M rows; NULL: the whole product */
 {
     enum { BAND = 2 * STRIP_ROWS };
-    for (int m = 0; m < t.M; m += edge ? BAND : t.M) {
+    if (!edge) { product(t); return; }
+    for (int m = 0; m < t.M; m += BAND) {
         tile_product part = t;
-        part.M = edge ? lesser(BAND, t.M - m) : t.M;
+        part.M = lesser(BAND, t.M - m);
         part.a += (size_t)m * t.a_row;
         part.c += (size_t)m * t.ldc;
         if (t.factor) part.factor += m;
-        int end = edge ? edge[m + part.M - 1] : 0, from = edge && edge[m] > 0 ? edge[m] : 0;
-        if (edge && e == TERMS_UNTIL) part.K = lesser(t.K, end);
-        if (edge && e == COLUMNS_UNTIL) part.N = lesser(t.N, end);
-        if (e == TERMS_FROM) part.a += (size_t)from * t.a_col, part.b += (size_t)from * t.ldb, part.K -= from;
-        if (e == COLUMNS_FROM) from = from / VW * VW, part.b += from, part.c += from, part.N -= from;
+        int size = e == TERMS ? t.K : t.N, until = lesser(size, edge->until[m + part.M - 1]);
+        int from = edge->from[m] > 0 ? lesser(size, edge->from[m]) : 0;
+        if (e == TERMS) part.a += (size_t)from * t.a_col, part.b += (size_t)from * t.ldb, part.K = until - from;
+        else            from = from / VW * VW, part.b += from, part.c += from, part.N = until - from;
         product(part);
     }
 }

@@ -2,19 +2,26 @@
  * (query row, head) pairs that share a key head; a lane is such a pair, so the
  * running maximum and sum need nothing from other lanes.  For each block of keys:
  *
- *     S (keys, lanes) = K Q^T;  P = exp(scale S - max);  O (lanes, head_dim) = O exp(old max - max) + P^T V */
+ *     S (keys, lanes) = K Q^T;  P = exp(scale S - slope |p - j| - max);  O (lanes, head_dim) = O exp(old max - max) + P^T V
+ *
+ * Blocks begin at multiples of TILE whatever the window, and one that a lane sees
+ * nothing of leaves its maximum, sum and O as they are: so a lane's bytes do not
+ * depend on the others of its tile. */
 #include "kernels/vector/attention_tile.h"
 #include "kernels/vector/vector.h"
+#include <float.h>
 
 typedef struct { const attention_args *a; int slots; } work;
 
 typedef struct {
     const attention_args *a;
-    int seq, kv_head, first, lanes, keys;       /* first: pair of lane 0; keys: what the last lane sees */
+    int seq, kv_head, first, lanes;             /* first: pair of lane 0 */
+    int from, until;                            /* the keys of all blocks */
     size_t width;                               /* of a row of out: head_dim in whole registers */
     float *q, *s, *out;                         /* (head_dim, TILE), (TILE keys, TILE lanes), (TILE lanes, width) */
-    float max[TILE], sum[TILE], factor[TILE], limit[TILE];      /* limit: the last key a lane sees */
-    int reach[TILE], seen_from[TILE];           /* in a block that not all see: keys a lane sees, first lane that sees a key */
+    float max[TILE], sum[TILE], factor[TILE];
+    float at[TILE], slope[TILE], least[TILE], limit[TILE];      /* position and slope of a lane, first and last key it sees */
+    edges sees, seen;                           /* in a block that not all see whole: keys of a lane, lanes of a key */
     uint64_t key[TILE];
 } tile;
 
@@ -52,16 +59,20 @@ static void open_tile(tile *t)
     int queries = a->start[t->seq + 1] - a->start[t->seq];
     for (int i = 0; i < t->lanes; i++) {
         int r = row_of(t, i), h = head_of(t, i);
-        int sees = a->past[t->seq] + (a->causal ? r - a->start[t->seq] + 1 : queries);
+        int p = a->past[t->seq] + r - a->start[t->seq], last = last_key(a, p, a->past[t->seq] + queries);
         row[i] = a->q + (size_t)r * a->q_stride + (size_t)h * (size_t)a->head_dim;
-        t->keys = sees;
-        t->limit[i] = (float)(sees - 1);
+        if (i == 0) t->from = first_key(a, p) / TILE * TILE;
+        t->until = last + 1;
+        t->at[i] = (float)p, t->slope[i] = a->alibi ? a->alibi[h] : 0;
+        t->least[i] = (float)first_key(a, p), t->limit[i] = (float)last;
         t->key[i] = a->dropout > 0 ? attention_key(a, r, h) : 0;
     }
     for (int i = 0; i < TILE; i++) {
-        t->max[i] = -INFINITY;
+        t->max[i] = -FLT_MAX;                   /* not infinite: see softmax_lanes */
         t->sum[i] = 0;
-        if (i >= t->lanes) t->limit[i] = t->limit[t->lanes - 1], t->key[i] = 0;
+        if (i < t->lanes) continue;
+        int last = t->lanes - 1;
+        t->at[i] = t->at[last], t->slope[i] = 0, t->least[i] = t->least[last], t->limit[i] = t->limit[last], t->key[i] = 0;
     }
     t->width = (size_t)pieces((size_t)a->head_dim, VW) * VW;
     t->q = thread_scratch();
@@ -72,27 +83,35 @@ static void open_tile(tile *t)
 
 static bool find_edges(tile *t, int first, int n)
 {
-    if ((float)(first + n - 1) <= t->limit[0]) return false;
-    for (int i = 0; i < t->lanes; i++) t->reach[i] = (int)t->limit[i] - first + 1;
-    for (int j = 0, lane = 0; j < n; j++) {
-        while (t->reach[lane] <= j) lane++;
-        t->seen_from[j] = lane;
-    }
+    if ((float)(first + n - 1) <= t->limit[0] && t->least[t->lanes - 1] <= (float)first) return false;
+    for (int i = 0; i < t->lanes; i++) t->sees.from[i] = (int)t->least[i] - first, t->sees.until[i] = (int)t->limit[i] - first + 1;
+    turn_edges(&t->seen, n, &t->sees, t->lanes);
     return true;
 }
 
-/* From S to P for the lanes i .. i+VW-1 and the keys first .. first+n-1. */
-static void softmax_lanes(tile *t, int i, int first, int n, bool masked)
+/* Scaled scores of the lanes i .. i+VW-1 and the keys first .. first+n-1, and their maximum.  The position of a
+ * distance is whole and exact, and fnma rounds once. */
+INLINE vec score_lanes(tile *t, int i, int first, int n, bool masked, bool alibi)
 {
-    vec scale = vset1(t->a->scale), before = vload(t->max + i), max = before, sum = vzero();
-    vec limit = vsub(vload(t->limit + i), vset1((float)first));
+    vec scale = vset1(t->a->scale), max = vload(t->max + i), from = vset1((float)first);
+    vec at = vsub(vload(t->at + i), from), slope = vload(t->slope + i);
+    vec least = vsub(vload(t->least + i), from), limit = vsub(vload(t->limit + i), from);
     for (int j = 0; j < n; j++) {
         float *s = t->s + j * TILE + i;
-        vec x = vmul(vload(s), scale);
-        if (masked) x = vselect(vless(limit, vset1((float)j)), vset1(-INFINITY), x);
+        vec x = vmul(vload(s), scale), key = vset1((float)j);
+        if (alibi) x = vfnma(slope, vabs(vsub(at, key)), x);
+        if (masked) x = vselect(vless(limit, key), vset1(-INFINITY), vselect(vless(key, least), vset1(-INFINITY), x));
         max = vmax(max, x);
         vstore(s, x);
     }
+    return max;
+}
+
+/* From S to P.  A lane that has seen no key yet has the least finite maximum, under which masked scores become 0 and not NaN. */
+static void softmax_lanes(tile *t, int i, int first, int n, bool masked)
+{
+    vec before = vload(t->max + i), sum = vzero();
+    vec max = t->a->alibi ? score_lanes(t, i, first, n, masked, true) : score_lanes(t, i, first, n, masked, false);
     for (int j = 0; j < n; j++) {
         float *s = t->s + j * TILE + i;
         vec p = vexp(vsub(vload(s), max));
@@ -118,20 +137,20 @@ static void drop_lanes(tile *t, int i, int first, int n)
 static void key_block(tile *t, int first)
 {
     const attention_args *a = t->a;
-    int n = lesser(TILE, t->keys - first);
+    int n = lesser(TILE, t->until - first);
     bool masked = find_edges(t, first, n);
     size_t row = (size_t)(a->kv_start[t->seq] + first), column = (size_t)t->kv_head * (size_t)a->head_dim;
     product_part((tile_product){ .M = n, .N = t->lanes, .K = a->head_dim, .a = a->k + row * a->k_stride + column, .a_row = a->k_stride,
                                  .a_col = 1, .b = t->q, .ldb = TILE, .c = t->s, .ldc = TILE },
-                 COLUMNS_FROM, masked ? t->seen_from : NULL);
+                 COLUMNS, masked ? &t->seen : NULL);
     for (int i = 0; i < t->lanes; i += VW) {
         softmax_lanes(t, i, first, n, masked);
         if (a->dropout > 0) drop_lanes(t, i, first, n);
     }
     product_part((tile_product){ .M = t->lanes, .N = a->head_dim, .K = n, .a = t->s, .a_row = 1, .a_col = TILE,
                                  .b = a->v + row * a->v_stride + column, .ldb = a->v_stride, .c = t->out, .ldc = t->width,
-                                 .mode = first ? JOIN : FRESH, .factor = t->factor },
-                 TERMS_UNTIL, masked ? t->reach : NULL);
+                                 .mode = first > t->from ? JOIN : FRESH, .factor = t->factor },
+                 TERMS, masked ? &t->sees : NULL);
 }
 
 static void close_tile(const tile *t)
@@ -153,7 +172,7 @@ static void attend(void *context, int task)
     tile t = { .a = w->a, .kv_head = task % w->a->kv_heads };
     if (!find_tile(&t, w->slots - 1 - task / w->a->kv_heads)) return;          /* the longest first */
     open_tile(&t);
-    for (int first = 0; first < t.keys; first += TILE) key_block(&t, first);
+    for (int first = t.from; first < t.until; first += TILE) key_block(&t, first);
     close_tile(&t);
 }
 
