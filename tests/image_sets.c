@@ -1,0 +1,241 @@
+/* Sets of labelled pictures: IDX, CIFAR records, class folders and archives,
+ * their parts and classes, and files that lie. */
+#include "data/image_set.h"
+#include "base/file.h"
+#include "test.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *in_dir(const char *name)
+{
+    static char path[4][600];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", test_dir(), name);
+    return path[next];
+}
+
+static void put(const char *name, const void *bytes, size_t size)
+{
+    lithe_error err = { 0 };
+    char *parent = path_parent(in_dir(name));
+    CHECK_MSG(!dir_make(parent, &err) && !file_write(in_dir(name), bytes, size, &err), "%s", err.text);
+    free(parent);
+}
+
+/* An IDX file of `count` pictures of 2 x 3 (rank 3), or of labels i mod 7 (rank 1). */
+static void put_idx(const char *name, int rank, int count)
+{
+    uint8_t bytes[1000] = { 0, 0, 8, (uint8_t)rank, 0, 0, 0, (uint8_t)count, 0, 0, 0, 2, 0, 0, 0, 3 };
+    size_t header = 4 + 4 * (size_t)rank, n = (size_t)count * (rank == 3 ? 6 : 1);
+    for (size_t i = 0; i < n; i++) bytes[header + i] = (uint8_t)(rank == 3 ? i : i % 7);
+    put(name, bytes, header + n);
+}
+
+static image_set *open_one(const char *path, lithe_error *err)
+{
+    *err = (lithe_error){ 0 };
+    return image_set_open(&path, 1, err);
+}
+
+static void refused(const char *path, lithe_status status, const char *part)
+{
+    lithe_error err;
+    image_set *s = open_one(path, &err);
+    CHECK_MSG(!s && err.status == status && strstr(err.text, part), "%s: %d %s", path, err.status, err.text);
+    image_set_close(s);
+}
+
+static void idx_files(void)
+{
+    lithe_error err;
+    image i;
+    put_idx("m/train-images-idx3-ubyte", 3, 20);
+    put_idx("m/train-labels-idx1-ubyte", 1, 20);
+    put_idx("m/t10k-images-idx3-ubyte", 3, 5);
+    put_idx("m/t10k-labels-idx1-ubyte", 1, 5);
+    image_set *s = open_one(in_dir("m"), &err);
+    CHECK_MSG(s, "%s", err.text);
+    if (!s) return;
+    CHECK(image_set_count(s) == 25 && image_set_classes(s) == 7 && !strcmp(image_set_class(s, 6), "6") && image_set_known(in_dir("m")));
+    CHECK(!image_set_keep(s, PART_VALID) && image_set_keep(s, PART_TRAIN) && image_set_count(s) == 20);
+    CHECK(image_set_item(s, 9)->label == 2);
+    CHECK(!image_item_read(image_set_item(s, 9), &i, &err) && i.width == 3 && i.height == 2 && i.channels == 1 && i.pixels[5] == 59);
+    image_free(&i);
+    image_set_close(s);
+    put_idx("few/train-images-idx3-ubyte", 3, 20);
+    refused(in_dir("few"), LITHE_EFORMAT, "no file of labels");
+    put_idx("few/train-labels-idx1-ubyte", 1, 19);
+    refused(in_dir("few"), LITHE_EFORMAT, "19 labels for the 20 pictures");
+    refused(in_dir("few/train-labels-idx1-ubyte"), LITHE_EINVAL, "holds labels");
+    put("bad/a-images-idx3-ubyte", "\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16);
+    refused(in_dir("bad"), LITHE_EFORMAT, "samples");
+    put("wide/a-images-idx3-ubyte", "\0\0\x08\x03\0\0\0\0\xff\xff\xff\xff\0\0\0\0", 16);
+    refused(in_dir("wide"), LITHE_EFORMAT, "pixels");
+    put("signed/a-images-idx3-ubyte", "\0\0\x09\x03", 4);
+    refused(in_dir("signed"), LITHE_EFORMAT, "does not begin");
+}
+
+static void cifar_records(void)
+{
+    lithe_error err;
+    image i;
+    static uint8_t ten[2 * 3073], hundred[3 * 3074];
+    ten[0] = 9;
+    ten[1] = 200;                       /* red of the first pixel; green and blue lie planes later */
+    ten[1 + 1024] = 100;
+    ten[1 + 2048] = 50;
+    put("data_batch_1.bin", ten, sizeof ten);
+    image_set *s = open_one(in_dir("data_batch_1.bin"), &err);
+    CHECK_MSG(s && image_set_count(s) == 2 && image_set_classes(s) == 2, "%s", err.text);
+    CHECK(s && !strcmp(image_set_item(s, 0)->class_name, "truck") && image_set_item(s, 0)->label == 1 && !strcmp(image_set_class(s, 0), "airplane"));
+    CHECK(s && !image_item_read(image_set_item(s, 0), &i, &err) && i.pixels[0] == 200 && i.pixels[1] == 100 && i.pixels[2] == 50 && !i.pixels[3]);
+    image_free(&i);
+    image_set_close(s);
+    for (int k = 0; k < 3; k++) { hundred[3074 * k] = 19; hundred[3074 * k + 1] = (uint8_t)(90 + k); }
+    put("h/train.bin", hundred, sizeof hundred);
+    s = open_one(in_dir("h"), &err);
+    CHECK_MSG(s && image_set_count(s) == 3 && image_set_classes(s) == 3 && !strcmp(image_set_class(s, 2), "92"), "%s", err.text);
+    image_set_close(s);
+    char names[2000] = "";
+    for (int k = 0; k < 100; k++) sprintf(names + strlen(names), "kind%02d\n", k);
+    put("h/fine_label_names.txt", names, strlen(names));
+    s = open_one(in_dir("h"), &err);
+    CHECK_MSG(s && !strcmp(image_set_class(s, 0), "kind90"), "%s", err.text);
+    image_set_close(s);
+    put("short.bin", ten, 3072);
+    refused(in_dir("short.bin"), LITHE_EFORMAT, "no records");
+    ten[0] = 10;
+    put("high.bin", ten, sizeof ten);
+    refused(in_dir("high.bin"), LITHE_EFORMAT, "no records");
+}
+
+/* f/train/{cat,dog}/N.png, f/test/dog/0.png, all the same picture. */
+static void put_folders(void)
+{
+    static const char *const names[] = { "f/train/dog/10.png", "f/train/dog/2.PNG", "f/train/cat/1.png", "f/test/dog/0.png" };
+    size_t size;
+    lithe_error err = { 0 };
+    char *bytes = file_read(test_file("tests/golden/images/grey.png"), 1 << 20, &size, &err);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) put(names[i], bytes, size);
+    put("f/train/dog/notes.txt", "x", 1);
+    free(bytes);
+}
+
+static void check_folders(const char *path)
+{
+    lithe_error err;
+    image_set *s = open_one(path, &err);
+    CHECK_MSG(s, "%s", err.text);
+    if (!s) return;
+    CHECK(image_set_known(path) && image_set_count(s) == 4 && image_set_classes(s) == 2 && !strcmp(image_set_class(s, 0), "cat"));
+    CHECK(image_set_keep(s, PART_TRAIN) && image_set_count(s) == 3);
+    int dogs = 0;
+    for (size_t k = 0; k < 3; k++) {
+        image i;
+        dogs += image_set_item(s, k)->label;
+        if (strstr(image_formats(), "PNG")) CHECK_MSG(!image_item_read(image_set_item(s, k), &i, &err) && i.width == 37, "%s", err.text);
+        image_free(&i);
+    }
+    CHECK(dogs == 2);
+    image_set_close(s);
+}
+
+static void class_folders(void)
+{
+    put_folders();
+    check_folders(in_dir("f"));
+    put("loose/1.png", "x", 1);
+    refused(in_dir("loose"), LITHE_EFORMAT, "folder named after its class");
+    put("none/readme.txt", "x", 1);
+    refused(in_dir("none"), LITHE_EINVAL, "holds no pictures");
+    refused(in_dir("nowhere"), LITHE_EIO, "nowhere");
+    put("text.csv", "a,b", 3);
+    refused(in_dir("text.csv"), LITHE_EINVAL, "no set");
+    put("two/a.bin", "x", 1);
+    put("two/b.tar", "x", 1);
+    refused(in_dir("two"), LITHE_EINVAL, "different kinds");
+}
+
+static void archives(void)
+{
+    char command[3000];
+    static const char *const options[] = { "--format=ustar -cf %s/u.tar", "--format=gnu -czf %s/g.tar.gz", "--format=posix -czf %s/p.tgz" };
+    static const char *const names[] = { "u.tar", "g.tar.gz", "p.tgz" };
+    put_folders();
+    for (int i = 0; i < 3; i++) {
+        int n = snprintf(command, sizeof command, "tar -C %s ", test_dir());
+        n += snprintf(command + n, sizeof command - (size_t)n, options[i], test_dir());
+        snprintf(command + n, sizeof command - (size_t)n, " f");
+        if (system(command)) test_skip("no tar on this machine");
+        check_folders(in_dir(names[i]));
+    }
+    char folder[150];                                            /* names that do not fit a header's 100 bytes */
+    memset(folder, 'n', sizeof folder - 1);
+    folder[sizeof folder - 1] = 0;
+    snprintf(command, sizeof command, "cd %s && mkdir -p long/%s/cat && cp f/train/cat/1.png long/%s/cat && tar --format=gnu -cf lg.tar long && tar --format=posix -cf lp.tar long",
+             test_dir(), folder, folder);
+    CHECK(!system(command));
+    for (int i = 0; i < 2; i++) {
+        lithe_error err;
+        image_set *s = open_one(in_dir(i ? "lg.tar" : "lp.tar"), &err);
+        CHECK_MSG(s && image_set_count(s) == 1 && !strcmp(image_set_class(s, 0), "cat") && strstr(image_set_item(s, 0)->name, folder), "%s", err.text);
+        image_set_close(s);
+    }
+    size_t size;
+    lithe_error err = { 0 };
+    char *bytes = file_read(in_dir("u.tar"), 1 << 20, &size, &err);
+    put("cut.tar", bytes, 2100);
+    put("begun.tar", bytes, 1700);
+    bytes[0] ^= 1;
+    put("sum.tar", bytes, size);
+    free(bytes);
+    refused(in_dir("cut.tar"), LITHE_EFORMAT, "middle of a file");
+    refused(in_dir("begun.tar"), LITHE_EFORMAT, "middle of a header");
+    refused(in_dir("sum.tar"), LITHE_EFORMAT, "sum of a header");
+}
+
+static void classes_by_name(void)
+{
+    lithe_error err;
+    char *const known[] = { "bird", "dog", "cat" }, *const fewer[] = { "bird", "dog" };
+    put_folders();
+    image_set *s = open_one(in_dir("f"), &err);
+    CHECK_MSG(s, "%s", err.text);
+    if (!s) return;
+    CHECK(image_set_relabel(s, fewer, 2, &err) == LITHE_EFORMAT && strstr(err.text, "\"cat\"") && strstr(err.text, "none of the 2"));
+    err = (lithe_error){ 0 };
+    CHECK_MSG(!image_set_relabel(s, known, 3, &err) && image_set_classes(s) == 3, "%s", err.text);
+    for (size_t i = 0; i < image_set_count(s); i++)
+        CHECK(image_set_item(s, i)->label == (strcmp(image_set_item(s, i)->class_name, "cat") ? 1 : 2));
+    image_set_close(s);
+}
+
+/* The published sets, as far as they lie here: counts, and the first records' labels. */
+static void published_sets(void)
+{
+    static const struct { const char *path; image_part part; size_t count; const char *first; } sets[] = {
+        { "images/mnist", PART_TRAIN, 60000, "5" }, { "images/mnist", PART_TEST, 10000, "7" },
+        { "images/cifar10/test-500.bin.gz", PART_NONE, 500, NULL }, { "images/cifar10/test-2000-jpg.tar.gz", PART_TEST, 2000, "airplane" },
+    };
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        lithe_error err;
+        image_set *s = open_one(test_data(sets[i].path), &err);
+        CHECK_MSG(s, "%s", err.text);
+        if (!s) continue;
+        if (sets[i].part) CHECK(image_set_keep(s, sets[i].part));
+        CHECK_MSG(image_set_count(s) == sets[i].count && image_set_classes(s) == 10, "%s: %zu", sets[i].path, image_set_count(s));
+        CHECK(!sets[i].first || !strcmp(image_set_item(s, 0)->class_name, sets[i].first));
+        image_set_close(s);
+    }
+}
+
+const test tests_image_sets[] = {
+    { "images: IDX files", idx_files },
+    { "images: CIFAR records", cifar_records },
+    { "images: class folders", class_folders },
+    { "images: archives", archives },
+    { "images: classes by name", classes_by_name },
+    { "images: published sets", published_sets },
+    { 0 }
+};
