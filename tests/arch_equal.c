@@ -10,24 +10,33 @@
 
 enum { VOCAB = 67, CONTEXT = 300 };
 #define SIZES "\"vocab_size\":67,\"hidden_size\":64,\"max_position_embeddings\":300,"
-static const struct { const char *arch, *config; } models[] = {
+static const struct { const char *arch, *config; } variants[] = {
     { "gpt2", "{\"vocab_size\":67,\"n_positions\":300,\"n_embd\":64,\"n_layer\":2,\"n_head\":2,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0,\"initializer_range\":0.1}" },
     { "llama", "{" SIZES "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":90,\"initializer_range\":0.1}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1,\"norm_activation_type\":\"softmax\"}" },
-    { "rwkv4", "{\"vocab_size\":67,\"context_length\":300,\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_size\":90}" },
     { "rwkv7", "{" SIZES "\"num_hidden_layers\":2,\"head_dim\":16,\"intermediate_size\":90,\"decay_low_rank_dim\":10,\"a_low_rank_dim\":9,\"v_low_rank_dim\":7,\"gate_low_rank_dim\":12}" },
 };
-enum { MODELS = sizeof models / sizeof *models };
+enum { VARIANTS = sizeof variants / sizeof *variants };
 
+/* Model i: a variant, or one of the registry at the size its `sized` gives; NULL past the last. */
 static lithe_model *fresh(int i)
 {
     lithe_error err = { 0 };
-    lithe_model *m = lithe_model_new(models[i].arch, models[i].config, 9, &err);
+    const arch *a = i < VARIANTS ? arch_find(variants[i].arch) : architectures[i - VARIANTS];
+    if (!a) return NULL;
+    json_t *sized = i < VARIANTS ? NULL : a->sized(64, 2, VOCAB, CONTEXT);
+    char *config = sized ? json_dumps(sized, 0) : strdup(variants[i].config);
+    lithe_model *m = lithe_model_new(a->name, config, 9, &err);
     if (!m) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
+    json_decref(sized);
+    free(config);
     small_perturb(m->params, 0.1, 3);
     return m;
 }
+
+static bool predicts_tokens(const lithe_model *m) { return m->task.kind == TASK_LANGUAGE; }
+static bool continues_text(const lithe_model *m) { return predicts_tokens(m) && !arch_encoder(m->arch, m->config); }
 
 static int32_t token(uint64_t i) { return (int32_t)(random_u64(31, i) % VOCAB); }
 
@@ -80,9 +89,9 @@ static void decoding_is_the_full_pass(const kernels *k)
     }
     int32_t ids[CONTEXT];
     for (int i = 0; i < CONTEXT; i++) ids[i] = token((uint64_t)i);
-    for (int i = 0; i < MODELS; i++) {
-        lithe_model *m = fresh(i);
-        check_decoding(m, ids, CONTEXT, plain(k) ? 1 : 8);
+    lithe_model *m;
+    for (int i = 0; (m = fresh(i)); i++) {
+        if (continues_text(m)) check_decoding(m, ids, CONTEXT, plain(k) ? 1 : 8);
         lithe_model_close(m);
     }
 }
@@ -151,10 +160,10 @@ static void check_neighbours(lithe_model *m, const kernels *k, compute_type comp
 
 static void rows_do_not_see_neighbours(const kernels *k)
 {
-    for (int i = 0; i < MODELS; i++) {
-        lithe_model *m = fresh(i);
-        check_neighbours(m, k, COMPUTE_F32);
-        if (!plain(k)) check_neighbours(m, k, COMPUTE_BF16);
+    lithe_model *m;
+    for (int i = 0; (m = fresh(i)); i++) {
+        if (predicts_tokens(m)) check_neighbours(m, k, COMPUTE_F32);
+        if (predicts_tokens(m) && !plain(k)) check_neighbours(m, k, COMPUTE_BF16);
         lithe_model_close(m);
     }
 }
@@ -199,10 +208,10 @@ static void threads_do_not_matter(const kernels *k)
 {
     ragged *all = malloc(sizeof *all);
     fill(all, 0, SEQS);
-    for (int i = 0; i < MODELS; i++) {
-        lithe_model *m = fresh(i);
-        check_threads(m, k, COMPUTE_F32, &all->b);
-        if (!plain(k)) check_threads(m, k, COMPUTE_BF16, &all->b);
+    lithe_model *m;
+    for (int i = 0; (m = fresh(i)); i++) {
+        if (predicts_tokens(m)) check_threads(m, k, COMPUTE_F32, &all->b);
+        if (predicts_tokens(m) && !plain(k)) check_threads(m, k, COMPUTE_BF16, &all->b);
         lithe_model_close(m);
     }
     free(all);
@@ -212,9 +221,11 @@ EACH_LEVEL(, threads_do_not_matter)
 /* Micro-batches: sums of gradients in another order, so equal up to rounding; dropout draws by sample, so it is the same. */
 static void parts_are_the_step(const kernels *k)
 {
-    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 } };
-    for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
-        small_model m = small_new(configs[c][0], configs[c][1], 4);
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int c = 0; c < count; c++) {
+        small_model m = small_new(cases[c].arch, cases[c].config, 4);
+        if (m.task.kind != TASK_LANGUAGE) { small_free(&m); continue; }
         small_batch b;
         results r;
         small_fill(&b, 23, 8);
@@ -229,9 +240,9 @@ static void parts_are_the_step(const kernels *k)
                            .weight = b.weight + first, .row_key = b.row_key + first, .scale = b.b.scale, .accumulate = s > 0 };
             parts += run_loss(g, &r, &part);
         }
-        CHECK_MSG(fabs(parts - whole) <= 1e-6 * whole, "%s: a loss of %.9g in parts, %.9g at once", configs[c][0], parts, whole);
+        CHECK_MSG(fabs(parts - whole) <= 1e-6 * whole, "%s: a loss of %.9g in parts, %.9g at once", cases[c].name, parts, whole);
         double error = relative_error(m.p->grad, grad, n);
-        CHECK_MSG(error <= 1e-6, "%s: gradients in parts are off by %.3g", configs[c][0], error);
+        CHECK_MSG(error <= 1e-6, "%s: gradients in parts are off by %.3g", cases[c].name, error);
         free(grad);
         graph_close(g);
         small_free(&m);

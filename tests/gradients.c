@@ -12,21 +12,6 @@ static const double STEP = 1e-5, TOLERANCE = 1e-6;
 static const double STEP = 1e-3, TOLERANCE = 1e-3;
 #endif
 
-static const struct { const char *name, *arch, *config; } cases[] = {
-    { "gpt2", "gpt2", SMALL_GPT2 },
-    { "gpt2 with dropout, own head", "gpt2", SMALL_GPT2_DROPOUT },
-    { "gpt2, classes", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_CLASSIFY },
-    { "gpt2, a number", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_REGRESS },
-    { "llama", "llama", SMALL_LLAMA },
-    { "llama tied, scaled", "llama", SMALL_LLAMA_TIED },
-    { "tokenformer", "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },
-    { "tokenformer gelu first", "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") },
-    { "rwkv4", "rwkv4", SMALL_RWKV4 },
-    { "rwkv7", "rwkv7", SMALL_RWKV7 },
-    { "tokenformer softmax", "tokenformer", SMALL_TOKENFORMER("softmax") },
-};
-enum { CASES = sizeof cases / sizeof *cases };
-
 /* The loss along a direction: central difference of step h. */
 static double slope(small_model *m, graph *g, const results *r, const small_batch *b, const double *direction, const real *at, double h)
 {
@@ -74,9 +59,9 @@ static void check_whole(small_model *m, graph *g, const results *r, const small_
     free(direction);
 }
 
-static void one_case(int c, const char *level, bool recompute)
+static void one_case(const small_case *c, const char *level, bool recompute)
 {
-    small_model m = small_new(cases[c].arch, cases[c].config, 5);
+    small_model m = small_new(c->arch, c->config, 5);
     small_batch b;
     results r;
     small_fill(&b, 23, 11);
@@ -86,8 +71,8 @@ static void one_case(int c, const char *level, bool recompute)
     memcpy(at, m.p->data, n * sizeof *at);
     CHECK(isfinite(small_loss(g, &r, &b)));
     memcpy(grad, m.p->grad, n * sizeof *grad);
-    if (sizeof(real) == sizeof(double)) check_tensors(&m, g, &r, &b, at, grad, cases[c].name);
-    else check_whole(&m, g, &r, &b, at, grad, cases[c].name);
+    if (sizeof(real) == sizeof(double)) check_tensors(&m, g, &r, &b, at, grad, c->name);
+    else check_whole(&m, g, &r, &b, at, grad, c->name);
     graph_close(g);
     free(at);
     free(grad);
@@ -97,8 +82,10 @@ static void one_case(int c, const char *level, bool recompute)
 static void every_case(const char *level)
 {
     if (!kernels_level(level)) test_skip("this machine has no %s", level);
-    for (int c = 0; c < CASES; c++)
-        for (int recompute = 0; recompute < 2; recompute++) one_case(c, level, recompute);
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int c = 0; c < count; c++)
+        for (int recompute = 0; recompute < 2; recompute++) one_case(&cases[c], level, recompute);
 }
 
 static void at_ref(void) { every_case("ref"); }

@@ -140,23 +140,22 @@ static void check_plan(const graph *g, const char *what)
 
 /* ---- architectures ------------------------------------------------------------------ */
 
-static const struct { const char *arch, *config; } smalls[] = {
-    { "gpt2", SMALL_GPT2 }, { "gpt2", SMALL_GPT2_DROPOUT }, { "llama", SMALL_LLAMA }, { "llama", SMALL_LLAMA_TIED }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 },
-};
-
 static void plans_of_architectures(void)
 {
-    for (size_t i = 0; i < sizeof smalls / sizeof *smalls; i++) {
-        small_model m = small_new(smalls[i].arch, smalls[i].config, 1);
-        for (int mode = GRAPH_TRAIN; mode <= GRAPH_DECODE; mode++)
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int i = 0; i < count; i++) {
+        small_model m = small_new(cases[i].arch, cases[i].config, 1);
+        bool continues_text = m.task.kind == TASK_LANGUAGE && !arch_encoder(m.a, m.config);
+        for (int mode = GRAPH_TRAIN; mode <= (continues_text ? GRAPH_DECODE : GRAPH_SCORE); mode++)
             for (int recompute = 0; recompute <= (mode == GRAPH_TRAIN); recompute++)
                 for (int selected = 0; selected <= 4; selected += 4) {
                     lithe_error err = { 0 };
-                    char what[64];
+                    char what[100];
                     graph_options o = { .mode = (graph_mode)mode, .capacity = { 21, 3, selected }, .slots = 3, .context = 24, .recompute = recompute };
                     graph *g = graph_new(kernels_level("ref"), m.p, &o);
                     arch_build(m.a, m.config, &m.task, g, mode == GRAPH_TRAIN ? WANT_LOSS : WANT_LOGITS);
-                    snprintf(what, sizeof what, "%s, mode %d, recompute %d, selected %d", smalls[i].arch, mode, recompute, selected);
+                    snprintf(what, sizeof what, "%s, mode %d, recompute %d, selected %d", cases[i].name, mode, recompute, selected);
                     CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
                     check_plan(g, what);
                     graph_close(g);

@@ -9,9 +9,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LISTS(X) X(tests_base) X(tests_text) X(tests_tensor_file) X(tests_kernels) X(tests_gemm) X(tests_graph) X(tests_plans) X(tests_ops) X(tests_series) X(tests_gradients) \
-                 X(tests_arch) X(tests_model) X(tests_grow) X(tests_data) X(tests_labelled) X(tests_objectives) X(tests_metrics) X(tests_train) X(tests_infer) X(tests_cli) X(tests_rooms) X(tests_rwkv_files) \
-                 X(tests_images) X(tests_image_sets)
+#define LISTS(X) \
+    X(tests_base) X(tests_text) X(tests_tensor_file) \
+    X(tests_kernels) X(tests_gemm) \
+    X(tests_graph) X(tests_plans) \
+    X(tests_ops) X(tests_series) \
+    X(tests_gradients) X(tests_arch) X(tests_suite) \
+    X(tests_model) X(tests_rwkv_files) \
+    X(tests_grow) \
+    X(tests_data) X(tests_labelled) X(tests_objectives) \
+    X(tests_images) X(tests_image_sets) \
+    X(tests_metrics) X(tests_train) \
+    X(tests_infer) \
+    X(tests_cli) X(tests_rooms)
 
 #define X(list) extern const test list[] __attribute__((weak));
 LISTS(X)

@@ -4,6 +4,48 @@
 
 static void must(const lithe_error *err) { if (err->status) { test_fail(__FILE__, __LINE__, err->text); fflush(stdout); _Exit(1); } }
 
+static const small_case variants[] = {
+    { "gpt2", "gpt2", SMALL_GPT2 },
+    { "gpt2 with dropout, own head", "gpt2", SMALL_GPT2_DROPOUT },
+    { "gpt2, classes", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_CLASSIFY },
+    { "gpt2, a number", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_REGRESS },
+    { "llama", "llama", SMALL_LLAMA },
+    { "llama tied, scaled", "llama", SMALL_LLAMA_TIED },
+    { "tokenformer", "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") },
+    { "tokenformer gelu first", "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") },
+    { "tokenformer softmax", "tokenformer", SMALL_TOKENFORMER("softmax") },
+    { "rwkv4", "rwkv4", SMALL_RWKV4 },
+    { "rwkv7", "rwkv7", SMALL_RWKV7 },
+};
+enum { VARIANTS = sizeof variants / sizeof *variants, MOST_CASES = 200, WIDTH = 32, LAYERS = 2, VOCAB = 23, POSITIONS = 24 };
+
+const small_case *small_cases(int *count)
+{
+    static small_case cases[MOST_CASES];
+    static int n;
+    for (int i = 0; !n && architectures[i]; i++) {
+        json_t *config = architectures[i]->sized(WIDTH, LAYERS, VOCAB, POSITIONS);
+        cases[i] = (small_case){ architectures[i]->name, architectures[i]->name, json_dumps(config, 0) };
+        json_decref(config);
+        if (architectures[i + 1]) continue;
+        n = i + 1;
+        for (int v = 0; v < VARIANTS; v++) cases[n++] = variants[v];
+    }
+    *count = n;
+    return cases;
+}
+
+/* Initial values of 0.02 make networks that are nearly linear: their gradients would prove little. */
+static void widen(params *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        param *q = p->items[i];
+        double factor = q->rule.init == INIT_NORMAL && q->rule.std > 0 && q->rule.std < 0.1 ? 0.1 / q->rule.std : 1;
+        for (size_t j = 0; j < q->count; j++) q->data[j] *= (real)factor;
+        q->version++;
+    }
+}
+
 void small_perturb(params *p, double deviation, uint64_t seed)
 {
     for (int i = 0; i < p->count; i++) {
@@ -27,6 +69,7 @@ small_model small_new(const char *name, const char *config, uint64_t seed)
     params_gradients(m.p, &err);
     must(&err);
     params_initialize(m.p, seed);
+    widen(m.p);
     small_perturb(m.p, 0.3, seed);
     json_decref(json);
     return m;

@@ -23,6 +23,11 @@ typedef struct {
     params *p;
 } small_model;
 
+/* Every architecture of the registry, as small as its `sized` makes it sensibly, then the variants listed in small.c: what
+ * joins the registry joins the tests that go through these. */
+typedef struct { const char *name, *arch, *config; } small_case;
+const small_case *small_cases(int *count);
+
 /* Moves what does not begin with random numbers (biases, norms, zeros), or its gradients prove little. */
 void        small_perturb(params *p, double deviation, uint64_t seed);
 small_model small_new(const char *name, const char *config, uint64_t seed);

@@ -1,0 +1,258 @@
+/* What holds for every architecture of the registry, and for the variants of
+ * small.c: listed with its paper, one batch is fitted, a saved model is the
+ * same model, decoding is the full pass, a larger model starts where the
+ * smaller one stood or says why not, a run that is interrupted goes on bit by
+ * bit.  Joining the registry is joining these tests (and gradients.c,
+ * graph_plans.c, which go through the same list). */
+#include "base/threads.h"
+#include "model/model.h"
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void listed_with_its_paper(void)
+{
+    for (int i = 0; lithe_arch_name(i); i++) {
+        const char *name = lithe_arch_name(i), *says = lithe_arch_summary(i), *year = strrchr(says, '(');
+        CHECK_MSG(arch_find(name) && !strcmp(arch_find(name)->name, name), "%s is not found by its name", name);
+        CHECK_MSG(strchr(says, ':') && !strchr(says, '\n'), "%s: \"%s\" is not one line that says what it is", name, says);
+        CHECK_MSG(year && strstr(year, " 20") && says[strlen(says) - 1] == ')', "%s: \"%s\" does not end with its paper", name, says);
+        for (int j = 0; j < i; j++) CHECK_MSG(strcmp(name, lithe_arch_name(j)), "%s is listed twice", name);
+    }
+}
+
+/* ---- one batch ------------------------------------------------------------------ */
+
+static void adamw_step(params *p, real *m, real *v, const kernels *k, int n)
+{
+    adamw_args a = { .lr = (real)1e-2, .beta1 = (real)0.9, .beta2 = (real)0.95, .eps = (real)1e-8, .scale = 1,
+                     .correction1 = (real)(1 - pow(0.9, n)), .correction2 = (real)(1 - pow(0.95, n)) };
+    k->adamw(p->data, m, v, p->grad, p->arena_count, &a);
+    for (int t = 0; t < p->count; t++) p->items[t]->version++;
+}
+
+static void fit(const small_case *c, const kernels *k)
+{
+    small_model m = small_new(c->arch, c->config, 3);
+    small_batch b;
+    results r;
+    small_fill(&b, 23, 12);
+    graph *g = small_graph(&m, GRAPH_TRAIN, false, k->name, &r);
+    real *moments[2] = { calloc(m.p->arena_count, sizeof(real)), calloc(m.p->arena_count, sizeof(real)) };
+    double first = small_loss(g, &r, &b), loss = first;
+    CHECK_MSG(first > 0.3, "%s: begins at %.3f", c->name, first);
+    for (int s = 1; s <= 400 && loss >= 0.05; s++) {
+        adamw_step(m.p, moments[0], moments[1], k, s);
+        loss = small_loss(g, &r, &b);
+    }
+    CHECK_MSG(loss < 0.05, "%s: one batch is fitted to %.3f only", c->name, loss);
+    graph_close(g);
+    free(moments[0]);
+    free(moments[1]);
+    small_free(&m);
+}
+
+static bool drops(const small_case *c) { return strstr(c->config, "drop") != NULL; }      /* its loss is drawn anew at every look */
+
+static void one_batch_is_fitted(const char *level)
+{
+    int count;
+    const small_case *cases = small_cases(&count);
+    if (!kernels_level(level)) test_skip("this machine has no %s", level);
+    for (int i = 0; i < count; i++)
+        if (!drops(&cases[i])) fit(&cases[i], kernels_level(level));
+}
+
+static void fitted_ref(void) { one_batch_is_fitted("ref"); }
+static void fitted_avx2(void) { one_batch_is_fitted("avx2"); }
+static void fitted_avx512(void) { one_batch_is_fitted("avx512"); }
+
+/* ---- files ------------------------------------------------------------------------ */
+
+static lithe_model *fresh(const small_case *c, uint64_t seed)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new(c->arch, c->config, seed, &err);
+    CHECK_MSG(m, "%s: %s", c->name, err.text);
+    if (m) small_perturb(m->params, 0.1, seed);
+    return m;
+}
+
+static void saved_is_the_same(void)
+{
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int i = 0; i < count; i++) {
+        lithe_error err = { 0 };
+        char dir[400];
+        snprintf(dir, sizeof dir, "%s/saved-%d", test_dir(), i);
+        lithe_model *m = fresh(&cases[i], 3);
+        if (!m) continue;
+        CHECK_MSG(!lithe_model_save(m, dir, NULL, NULL, &err), "%s: %s", cases[i].name, err.text);
+        lithe_model *again = lithe_model_open(dir, NULL, &err);
+        CHECK_MSG(again, "%s: %s", cases[i].name, err.text);
+        if (again) {
+            CHECK_MSG(again->arch == m->arch && !strcmp(lithe_model_task(m), lithe_model_task(again)), "%s: opened as another model", cases[i].name);
+            CHECK_MSG(again->params->arena_count == m->params->arena_count && !memcmp(again->params->data, m->params->data, m->params->arena_count * sizeof(real)),
+                      "%s: other values after saving and opening", cases[i].name);
+            CHECK_MSG(!memcmp(again->config, m->config, m->arch->config_size), "%s: another configuration after saving and opening", cases[i].name);
+        }
+        lithe_model_close(again);
+        lithe_model_close(m);
+    }
+}
+
+/* ---- decoding ----------------------------------------------------------------------- */
+
+enum { LENGTH = 23 };
+
+static bool continues_text(const lithe_model *m) { return m->task.kind == TASK_LANGUAGE && !arch_encoder(m->arch, m->config); }
+
+static void decode(const small_case *c)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = fresh(c, 5);
+    lithe_session *s = m && continues_text(m) ? lithe_session_open(m, 0, &err) : NULL;
+    int32_t ids[LENGTH];
+    float full[LENGTH * 23];
+    for (int i = 0; i < LENGTH; i++) ids[i] = (int32_t)(random_u64(31, (uint64_t)i) % 23);
+    if (s) CHECK_MSG(!lithe_logits(m, ids, LENGTH, full, &err), "%s: %s", c->name, err.text);
+    for (int i = 0; s && i < LENGTH; i++) {
+        CHECK_MSG(!lithe_session_push(s, ids[i], &err), "%s: %s", c->name, err.text);
+        CHECK_MSG(!memcmp(lithe_session_logits(s), full + i * 23, 23 * sizeof *full), "%s: other logits after token %d", c->name, i);
+    }
+    for (int cut = 1; s && cut < LENGTH; cut += 5) {                 /* in two pieces */
+        CHECK(!lithe_session_sync(s, NULL, 0, &err) && !lithe_session_sync(s, ids, (size_t)cut, &err) && !lithe_session_sync(s, ids, LENGTH, &err));
+        CHECK_MSG(!memcmp(lithe_session_logits(s), full + (LENGTH - 1) * 23, 23 * sizeof *full), "%s: other logits after a cut at %d", c->name, cut);
+    }
+    lithe_session_close(s);
+    if (m && !continues_text(m)) {
+        CHECK_MSG(!lithe_session_open(m, 0, &err) && err.status, "%s: a session of what cannot continue text", c->name);
+    } else CHECK_MSG(s, "%s: %s", c->name, err.text);
+    lithe_model_close(m);
+}
+
+static void decoding_is_the_full_pass(void)
+{
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int i = 0; i < count; i++) decode(&cases[i]);
+}
+
+/* ---- growing --------------------------------------------------------------------------- */
+
+static void grow_by(const small_case *c, double factor)
+{
+    lithe_error err = { 0 };
+    lithe_growth report;
+    lithe_model *m = fresh(c, 7), *large = m ? lithe_model_grow(m, &(lithe_grow_options){ .factor = factor }, &report, &err) : NULL;
+    int32_t ids[LENGTH];
+    for (int i = 0; i < LENGTH; i++) ids[i] = (int32_t)(random_u64(41, (uint64_t)i) % 23);
+    CHECK_MSG(large, "%s: %s", c->name, err.text);
+    if (large && !lithe_compare(m, large, ids, LENGTH, &report, &err)) {
+        CHECK_MSG(report.says[0] && report.moves[0], "%s: growing does not say what it did", c->name);
+        CHECK_MSG(report.params_after > report.params_before, "%s: is not larger", c->name);
+        CHECK_MSG(report.max_logit > 0, "%s: nothing was compared", c->name);
+        CHECK_MSG(!report.preserves || report.max_difference <= 1e-5 * report.max_logit, "%s grown %gx (%s): differs by %.3g of %.3g", c->name, factor,
+                  report.moves, report.max_difference, report.max_logit);
+    }
+    CHECK_MSG(!err.status, "%s: %s", c->name, err.text);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+static void grown_starts_where_it_stood(void)
+{
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int i = 0; i < count; i++) {
+        lithe_model *m = fresh(&cases[i], 7);
+        bool tokens = m && m->task.kind == TASK_LANGUAGE;
+        lithe_model_close(m);
+        if (!tokens) continue;
+        grow_by(&cases[i], 2);
+        grow_by(&cases[i], 3);
+    }
+}
+
+/* ---- runs --------------------------------------------------------------------------------- */
+
+static int run_until(lithe_trainer *t, int last, lithe_error *err)
+{
+    lithe_event e = { 0 };
+    while (lithe_trainer_next(t, &e, err) > 0)
+        if (e.kind == LITHE_STEPPED && e.step == last) return lithe_trainer_save(t, err);
+    return err->status;
+}
+
+/* Six steps at once against four, and two more by another trainer. */
+static void resume(const arch *a, const char *text)
+{
+    lithe_error err = { 0 };
+    char paths[3][400], *values[2] = { 0 };
+    static const char *const names[] = { "data", "whole", "parts" };
+    for (int i = 0; i < 3; i++) snprintf(paths[i], sizeof paths[i], "%s/%s-%s", test_dir(), a->name, names[i]);
+    json_t *config = a->sized(32, 2, 256, 32);
+    char *said = json_dumps(config, 0);
+    json_decref(config);
+    lithe_train_options o = { .ctx = 16, .batch = 2, .steps = 6, .seed = 2, .eval_every = 3, .save_every = 6 };
+    lithe_tokenizer *tokens = lithe_tokenizer_open("bytes", &err);
+    lithe_dataset *d = lithe_dataset_open(&text, 1, paths[0], tokens, NULL, &err);
+    for (int part = 0; part < 2; part++) {
+        lithe_model *m = lithe_model_new(a->name, said, 1, &err);
+        lithe_trainer *t = lithe_trainer_open(m, d, tokens, &o, paths[1 + part], &err);
+        if (t) run_until(t, part ? 4 : 7, &err);
+        lithe_trainer_close(t);
+        lithe_model_close(m);
+    }
+    lithe_trainer *t = lithe_trainer_resume(paths[2], NULL, &err);
+    if (t) run_until(t, 7, &err);
+    lithe_trainer_close(t);
+    for (int i = 0; i < 2; i++) {
+        lithe_model *m = lithe_model_open(paths[1 + i], NULL, &err);
+        if (m && (values[i] = malloc(m->params->arena_count * sizeof(real)))) memcpy(values[i], m->params->data, m->params->arena_count * sizeof(real));
+        if (m && i) CHECK_MSG(!memcmp(values[0], values[1], m->params->arena_count * sizeof(real)), "%s: another model after an interruption", a->name);
+        lithe_model_close(m);
+    }
+    CHECK_MSG(!err.status, "%s: %s", a->name, err.text);
+    lithe_dataset_close(d);
+    lithe_tokenizer_close(tokens);
+    free(said);
+    free(values[0]);
+    free(values[1]);
+}
+
+static void interrupted_goes_on(void)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/text.txt", test_dir());
+    FILE *f = fopen(path, "w");
+    for (uint64_t i = 0; f && i < 4000; i++) fputc("etaoin shrdlu.\n"[random_u64(7, i) % 15], f);
+    if (f) fclose(f);
+    for (int i = 0; architectures[i]; i++) {
+        small_model m = { 0 };
+        const arch *a = architectures[i];
+        json_t *config = a->sized(32, 2, 256, 32);
+        lithe_error err = { 0 };
+        m.config = calloc(1, a->config_size);
+        arch_configure(a, config, m.config, "test", &err);
+        bool text = a->language && !arch_encoder(a, m.config);
+        free(m.config);
+        json_decref(config);
+        if (text) resume(a, path);
+    }
+}
+
+const test tests_suite[] = {
+    { "suite: listed with its paper", listed_with_its_paper },
+    { "suite: one batch is fitted, ref", fitted_ref },
+    { "suite: one batch is fitted, avx2", fitted_avx2 },
+    { "suite: one batch is fitted, avx512", fitted_avx512 },
+    { "suite: saved and opened is the same", saved_is_the_same },
+    { "suite: decoding is the full pass", decoding_is_the_full_pass },
+    { "suite: grown starts where it stood", grown_starts_where_it_stood },
+    { "suite: a run that is interrupted goes on", interrupted_goes_on },
+    { 0 }
+};
