@@ -23,6 +23,17 @@ tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o)
     return linear(g, x, w, b, (linear_options){ .layout = o.layout, .act = o.act, .residual = o.residual });
 }
 
+tensor *pattention_layer(graph *g, tensor *x, const char *name, int out, pattention_layer_options o)
+{
+    if (!graph_ok(g)) return NULL;
+    char text[96];
+    tensor *keys = parameter(g, suffixed(text, name, "key_param_tokens"), (param_rule){ .rank = 2, .dims = { o.slots, x->width },
+                             .axes = { SLOT_WRITE, o.in }, .init = INIT_NORMAL, .std = o.std_keys, .decay = true });
+    tensor *values = parameter(g, suffixed(text, name, "value_param_tokens"), (param_rule){ .rank = 2, .dims = { o.slots, out },
+                               .axes = { SLOT_READ, o.out }, .init = INIT_NORMAL, .std = o.std_values, .decay = true });
+    return pattention(g, x, keys, values, (pattention_options){ o.theta, o.tau2, o.residual });
+}
+
 tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied)
 {
     return parameter(g, name, (param_rule){ .rank = 2, .dims = { rows, width }, .axes = { { meaning, false, 1 }, RESIDUAL_WRITE },

@@ -12,6 +12,8 @@
 #define KV_HEAD_WRITE  ((axis){ AXIS_KV_HEAD, false, 1 })
 #define INNER_WRITE    ((axis){ AXIS_INNER, false, 1 })
 #define INNER_READ     ((axis){ AXIS_INNER, true, 1 })
+#define SLOT_WRITE     ((axis){ AXIS_SLOT, false, 1 })
+#define SLOT_READ      ((axis){ AXIS_SLOT, true, 1 })
 
 typedef struct {
     layout layout;
@@ -24,6 +26,17 @@ typedef struct {
 
 /* linear() with parameters NAME.weight and NAME.bias. */
 tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o);
+
+/* pattention() with parameters NAME.key_param_tokens (slots, in) and NAME.value_param_tokens (slots, out). */
+typedef struct {
+    int slots;
+    theta_kind theta;
+    double tau2;                     /* the squared scale a grown model keeps; 0: the number of slots */
+    double std_keys, std_values;
+    axis in, out;
+    tensor *residual;
+} pattention_layer_options;
+tensor *pattention_layer(graph *g, tensor *x, const char *name, int out, pattention_layer_options o);
 
 /* A table (rows, width) of embeddings, N(0, std^2). */
 tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied);

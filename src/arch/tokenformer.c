@@ -85,21 +85,13 @@ static int publish(json_t *config)
     return json_object_set(config, "seq_length", json_object_get(config, "max_position_embeddings"));
 }
 
-typedef struct { int slots; double tau2; axis in, out; int width; tensor *residual; } patt;
+typedef struct { int slots; double tau2; axis in, out; tensor *residual; } patt;
 
 static tensor *patt_layer(graph *g, const tokenformer *c, tensor *x, const char *name, patt p)
 {
-    if (!graph_ok(g)) return NULL;
-    char text[64];
     double std_values = 2.0 / (c->num_layers * sqrt(c->hidden_size));          /* "wang_init" */
-    const axis slot_out = { AXIS_SLOT, false, 1 }, slot_in = { AXIS_SLOT, true, 1 };
-    snprintf(text, sizeof text, "%s.key_param_tokens", name);
-    tensor *keys = parameter(g, text, (param_rule){ .rank = 2, .dims = { p.slots, x->width }, .axes = { slot_out, p.in },
-                                                    .init = INIT_NORMAL, .std = c->init_method_std, .decay = true });
-    snprintf(text, sizeof text, "%s.value_param_tokens", name);
-    tensor *values = parameter(g, text, (param_rule){ .rank = 2, .dims = { p.slots, p.width }, .axes = { slot_in, p.out },
-                                                      .init = INIT_NORMAL, .std = std_values, .decay = true });
-    return pattention(g, x, keys, values, (pattention_options){ (theta_kind)c->norm_activation_type, p.tau2, p.residual });
+    return pattention_layer(g, x, name, c->hidden_size, (pattention_layer_options){ p.slots, (theta_kind)c->norm_activation_type, p.tau2,
+                            c->init_method_std, std_values, p.in, p.out, p.residual });
 }
 
 static tensor *table(graph *g, const tokenformer *c)
@@ -121,7 +113,7 @@ static tensor *build(graph *g, const void *config)
 
     for (int l = 0; l < c->num_layers; l++) {
         scope(g, "sequential.%d.", 2 + l);
-        const patt project = { c->qkv_slot_num, c->qkv_tau2, RESIDUAL_READ, HEAD_WRITE, C, NULL };
+        const patt project = { c->qkv_slot_num, c->qkv_tau2, RESIDUAL_READ, HEAD_WRITE, NULL };
         tensor *h = layer_norm(g, x, NULL, NULL, eps);
         tensor *q = patt_layer(g, c, h, "attention.query", project);
         tensor *k = patt_layer(g, c, h, "attention.key", project);
@@ -129,11 +121,11 @@ static tensor *build(graph *g, const void *config)
         if (r) q = rope(g, q, turns, r, H);
         if (r) k = rope(g, k, turns, r, H);
         tensor *a = attention(g, q, k, v, (attention_options){ H, H, C / H, .causal = true, .dropout = c->attention_dropout });
-        a = patt_layer(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, C, drop ? NULL : x });
+        a = patt_layer(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, drop ? NULL : x });
         x = drop ? add(g, x, dropout(g, a, c->hidden_dropout)) : a;
 
         h = layer_norm(g, x, NULL, NULL, eps);
-        tensor *m = patt_layer(g, c, h, "mlp", (patt){ c->ffn_slot_num, c->ffn_tau2, RESIDUAL_READ, RESIDUAL_WRITE, C, drop ? NULL : x });
+        tensor *m = patt_layer(g, c, h, "mlp", (patt){ c->ffn_slot_num, c->ffn_tau2, RESIDUAL_READ, RESIDUAL_WRITE, drop ? NULL : x });
         x = drop ? add(g, x, dropout(g, m, c->hidden_dropout)) : m;
     }
     scope(g, "sequential.%d.", c->num_layers + 3);
