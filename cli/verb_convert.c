@@ -19,6 +19,12 @@ static const option convert_options[] = {
     { 0 }
 };
 
+static bool one_file(const char *path)
+{
+    const char *end = strrchr(path, '.');
+    return end && end != path && (!strcmp(end, ".pth") || !strcmp(end, ".safetensors"));
+}
+
 static int convert(const arguments *a)
 {
     const convert_settings *s = a->settings;
@@ -28,9 +34,10 @@ static int convert(const arguments *a)
     lithe_model *m = lithe_model_open(from, s->config, &err);
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) t = model_tokenizer(m, from, s->tokenizer, &err);
-    if (!err.status && lithe_model_save(m, to, s->dtype, t, &unwritten) == LITHE_OK) {
+    int status = err.status ? err.status : one_file(to) ? lithe_model_export(m, to, s->dtype, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
+    if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",
-            t ? "with its tokenizer" : "without a tokenizer");
+            one_file(to) ? "weights alone" : t ? "with its tokenizer" : "without a tokenizer");
         if (s->json) {
             emitter e = emit_begin(stdout, "convert");
             emit_text(&e, "architecture", lithe_model_arch(m));
@@ -47,10 +54,13 @@ static int convert(const arguments *a)
 
 const verb verb_convert = {
     .name = "convert", .operands = "SRC DST", .least = 2, .most = 2,
-    .summary = "write a model as config.json and model.safetensors",
-    .about = "Opens SRC, any MODEL this program reads (safetensors, sharded or not, pytorch_model.bin, llama2.c .bin, a RUN), and writes it "
-             "to the new directory DST as config.json, model.safetensors and tokenizer.json.",
-    .examples = "  lithe convert stories260K.bin stories/ --tokenizer tok512.bin\n  lithe convert runs/tale-1 small/ --dtype bf16\n",
+    .summary = "write a model as config.json and model.safetensors, or its weights as one file",
+    .about = "Opens SRC, any MODEL this program reads (safetensors, sharded or not, pytorch_model.bin, RWKV .pth, llama2.c and rwkv.cpp .bin, a "
+             "RUN), and writes it to the new directory DST as config.json, model.safetensors and tokenizer.json.\n\n"
+             "A DST that ends with .pth or .safetensors is one new file of weights under the names of the architecture's authors; .pth is "
+             "what torch.load reads. RWKV opens from such a file by itself, other models with their config.json beside it.",
+    .examples = "  lithe convert stories260K.bin stories/ --tokenizer tok512.bin\n  lithe convert runs/tale-1 small/ --dtype bf16\n"
+                "  lithe convert runs/goose goose.pth --dtype bf16\n",
     .options = convert_options, .bytes = sizeof(convert_settings), .run = convert,
 };
 

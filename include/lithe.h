@@ -109,6 +109,10 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
  * when one is given.  dtype: "f32", "bf16", "f16"; NULL: f32.  A directory that
  * is not empty is refused. */
 int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
+
+/* Writes the parameters alone to one new file, under the authors' names: PATH.pth as
+ * torch.save does, PATH.safetensors otherwise.  RWKV opens from it again by itself. */
+int          lithe_model_export(const lithe_model *m, const char *path, const char *dtype, lithe_error *err);
 void         lithe_model_close(lithe_model *m);
 
 const char  *lithe_model_arch(const lithe_model *m);

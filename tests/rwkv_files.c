@@ -225,6 +225,55 @@ static void written_as_found(void)
     }
 }
 
+/* ---- one file --------------------------------------------------------------------------------- */
+
+/* What was written opens by itself with the same bits; the .pth has the bytes that torch.load was seen to read (tools/check_pth.py). */
+static void one_file_round_trips(void)
+{
+    static const struct { const char *model, *file, *type, *hash; } CASES[] = {
+        { "rwkv4", "a.pth", "f32", "4b075ad68422be3fcb107199750bb057" }, { "rwkv7", "b.pth", NULL, "e78f7462f55113a5df6fe46678025b28" },
+        { "rwkv7", "c.pth", "bf16", "2528a3207f9dd2f3d0234dc81c0f93d6" }, { "rwkv4", "d.pth", "f16", "b19a5e65133bbc9df0bc8c8efffea8c0" },
+        { "rwkv4-hf", "e.pth", "f32", NULL }, { "rwkv7-fla", "f.safetensors", "f32", NULL }, { "rwkv4", "g.safetensors", "bf16", NULL },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_error err = { 0 };
+        mapping map = { 0 };
+        char hash[33] = "";
+        lithe_model *m = must_open(golden_path(CASES[i].model));
+        CHECK_MSG(m && !lithe_model_export(m, own_path(CASES[i].file), CASES[i].type, &err), "%s", err.text);
+        lithe_model *again = must_open(own_path(CASES[i].file));
+        if (m && CASES[i].type && strcmp(CASES[i].type, "f32")) round_to(m, CASES[i].type[0] == 'b');
+        CHECK_MSG(m && again && same_parameters(m, again), "%s", CASES[i].file);
+        if (!file_map(&map, own_path(CASES[i].file), &err)) hash_hex(map.data, map.size, hash);
+        CHECK_MSG(!CASES[i].hash || !strcmp(hash, CASES[i].hash), "%s: %s", CASES[i].file, hash);
+        tensor_file *f = tensor_file_open(own_path(CASES[i].file), &err);
+        CHECK_MSG(f && tensor_file_find(f, "blocks.0.att.key.weight"), "%s: not under the authors' names", CASES[i].file);
+        tensor_file_close(f);
+        file_unmap(&map);
+        lithe_model_close(m);
+        lithe_model_close(again);
+    }
+}
+
+static void one_file_refuses(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = must_open(golden_path("rwkv4"));
+    CHECK(lithe_model_export(m, own_path("a.bin"), NULL, &err) == LITHE_EINVAL && strstr(err.text, ".pth or .safetensors"));
+    err = (lithe_error){ 0 };
+    CHECK(lithe_model_export(m, own_path("a.pth"), "q4", &err) == LITHE_EINVAL && strstr(err.text, "q4"));
+    err = (lithe_error){ 0 };
+    CHECK(!lithe_model_export(m, own_path("a.pth"), NULL, &err));
+    CHECK(lithe_model_export(m, own_path("a.pth"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "is there already"));
+    err = (lithe_error){ 0 };
+    CHECK(lithe_model_export(m, own_path("nowhere/a.pth"), NULL, &err) && !path_exists(own_path("nowhere")));
+    err = (lithe_error){ 0 };
+    params_find(m->params, "head.weight")->data[0] = (real)1e6;
+    CHECK(lithe_model_export(m, own_path("h.pth"), "f16", &err) == LITHE_EINVAL && !path_exists(own_path("h.pth")));
+    CHECK(lithe_model_export(NULL, "x.pth", NULL, NULL) == LITHE_EINVAL);
+    lithe_model_close(m);
+}
+
 const test tests_rwkv_files[] = {
     { "rwkv files: versions by tensor names", versions },
     { "rwkv files: configurations by shapes", configurations },
@@ -232,5 +281,7 @@ const test tests_rwkv_files[] = {
     { "rwkv files: a .pth alone", lone_files },
     { "rwkv files: a neighbour's configuration", neighbours },
     { "rwkv files: written under the names they were read", written_as_found },
+    { "rwkv files: one file there and back", one_file_round_trips },
+    { "rwkv files: what cannot be one file", one_file_refuses },
     { 0 }
 };

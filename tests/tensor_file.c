@@ -400,6 +400,7 @@ const test tests_tensor_file[] = {
     { "tensor_file: pytorch wrapped", pytorch_wrapped },
     { "tensor_file: pytorch bombs", pytorch_bombs },
     { "tensor_file: pytorch mutations", pytorch_mutations },
+    { "tensor_file: a zip beyond four GiB", zip_beyond_32_bits },
     { "tensor_file: 16 bits to float", sixteen_bits_to_float },
     { "tensor_file: float to 16 bits", float_to_sixteen_bits },
     { "tensor_file: every type to float", every_type_to_float },

@@ -43,5 +43,6 @@ void pytorch_views(void);
 void pytorch_wrapped(void);
 void pytorch_bombs(void);
 void pytorch_mutations(void);
+void zip_beyond_32_bits(void);
 
 #endif

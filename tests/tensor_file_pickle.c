@@ -2,6 +2,7 @@
  * wrapped dicts, and files that promise more than they hold. */
 #include "tensor_file.h"
 #include "stored_zip.h"
+#include "model/zip.h"
 
 /* ---- pickles by hand --------------------------------------------------------------- */
 
@@ -432,6 +433,27 @@ void pytorch_bombs(void)
     }
     put_bytes(&b, P("u."));
     check_bytes("many strided views", &b, "strided views hold more bytes than the file's");
+}
+
+/* Members behind the first four GiB of a sparse file: places are 64 bits wide, in both directions. */
+void zip_beyond_32_bits(void)
+{
+    const size_t far = (size_t)5 << 30;
+    lithe_error err = { 0 };
+    mapping map = { 0 };
+    zip z = { 0 };
+    zip_entry entries[2];
+    zip_writer w = { .out = fopen(in_dir("far.zip"), "wb"), .entries = entries, .capacity = 2, .at = far };
+    if (!w.out || fseeko(w.out, (off_t)far, SEEK_SET)) { CHECK(!"a sparse file"); return; }
+    zip_put(&w, "a/x", "hello", 5);
+    zip_put(&w, "a/y", STORED, sizeof STORED);
+    CHECK_MSG(!zip_finish(&w, "far.zip", &err), "%s", err.text);
+    if (fclose(w.out) || file_map(&map, in_dir("far.zip"), &err)) test_skip("no sparse file of 5 GiB here");
+    CHECK_MSG(!zip_open(&z, "far.zip", map.data, map.size, &err) && z.count == 2, "%s", err.text);
+    const zip_member *m = zip_find(&z, "a/y", 3);
+    CHECK(m && m->offset > far && m->size == sizeof STORED && !memcmp(m->data, STORED, sizeof STORED) && (size_t)(m->data - map.data) % 64 == 0);
+    zip_close(&z);
+    file_unmap(&map);
 }
 
 void pytorch_mutations(void)

@@ -60,48 +60,60 @@ static const char *published_name(const lithe_model *m, const param *p, arena *m
     return arena_strdup(memory, name);
 }
 
+/* A file of parameters: under which names (NULL: ours), in which type, and how it is written. */
+typedef struct { const naming *names; dtype type; int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err); } form;
+
+static int write_safetensors(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return safetensors_write(path, tensors, count, NULL, err); }
+
 /* Name and shape as they will stand in the file; true: the matrix is written transposed. */
-static bool publish(const lithe_model *m, const param *p, out_tensor *out, arena *names)
+static bool publish(const lithe_model *m, const naming *foreign, const param *p, out_tensor *out, arena *names)
 {
     char name[NAMING_BYTES];
     out->rank = p->rule.rank;
     for (int d = 0; d < p->rule.rank; d++) out->dims[d] = p->rule.dims[d];
-    bool turned = m->names && naming_apply(m->names, p->name, name, out->dims, &out->rank);
-    out->name = m->names ? arena_strdup(names, name) : published_name(m, p, names);
+    bool turned = foreign && naming_apply(foreign, p->name, name, out->dims, &out->rank);
+    out->name = foreign ? arena_strdup(names, name) : published_name(m, p, names);
     return turned;
 }
 
-static bool written_as_is(const lithe_model *m, dtype type) { return type == DT_F32 && sizeof(real) == sizeof(float) && !m->names; }
+static bool written_as_is(const form *f) { return f->type == DT_F32 && sizeof(real) == sizeof(float) && !f->names; }
 
-/* bytes: room for every parameter in `type`, or NULL when they are written from where they are. */
-static int describe(const lithe_model *m, dtype type, char *bytes, out_tensor *out, arena *names, const char *dir, lithe_error *err)
+/* bytes: room for every parameter in f->type, or NULL when they are written from where they are. */
+static int describe(const lithe_model *m, const form *f, char *bytes, out_tensor *out, arena *names, const char *where, lithe_error *err)
 {
     for (int i = 0; i < m->params->count; i++) {
         const param *p = m->params->items[i];
-        out[i] = (out_tensor){ .type = type, .data = bytes ? bytes : (const void *)p->data };
-        bool turned = publish(m, p, &out[i], names);
-        if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
+        out[i] = (out_tensor){ .type = f->type, .data = bytes ? bytes : (const void *)p->data };
+        bool turned = publish(m, f->names, p, &out[i], names);
+        if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", where);
         if (!bytes) continue;
-        int status = narrow(p, turned, type, bytes, dir, err);
+        int status = narrow(p, turned, f->type, bytes, where, err);
         if (status) return status;
-        bytes += p->count * dtype_bytes(type);
+        bytes += p->count * dtype_bytes(f->type);
     }
     return LITHE_OK;
 }
 
-static int write_tensors(const lithe_model *m, const char *dir, dtype type, lithe_error *err)
+static int write_tensors(const lithe_model *m, const char *path, form f, lithe_error *err)
 {
-    size_t size = written_as_is(m, type) ? 0 : params_total(m->params) * dtype_bytes(type);
+    size_t size = written_as_is(&f) ? 0 : params_total(m->params) * dtype_bytes(f.type);
     arena names = { 0 };
-    char *path = path_join(dir, "model.safetensors"), *bytes = size ? big_alloc(size) : NULL;
+    char *bytes = size ? big_alloc(size) : NULL;
     out_tensor *out = xalloc((size_t)m->params->count + 1, sizeof *out);
     int status = LITHE_OK;
-    if (!path || !out || (size && !bytes)) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
-    if (!status) status = describe(m, type, bytes, out, &names, dir, err);
-    if (!status) status = safetensors_write(path, out, m->params->count, NULL, err);
+    if (!out || (size && !bytes)) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", path);
+    if (!status) status = describe(m, &f, bytes, out, &names, path, err);
+    if (!status) status = f.write(path, out, m->params->count, err);
     if (bytes) big_free(bytes, size);
     arena_free(&names);
     free(out);
+    return status;
+}
+
+static int write_weights(const lithe_model *m, const char *dir, dtype type, lithe_error *err)
+{
+    char *path = path_join(dir, "model.safetensors");
+    int status = path ? write_tensors(m, path, (form){ m->names, type, write_safetensors }, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
     free(path);
     return status;
 }
@@ -160,7 +172,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
     if (failed(err)) return err->status;
     if (t && lithe_tokenizer_vocab(t) > lithe_model_vocab(m))
         return fail(err, LITHE_EINVAL, "%s: the tokenizer has %d ids, the model a vocabulary of %d", dir, lithe_tokenizer_vocab(t), lithe_model_vocab(m));
-    int status = write_tensors(m, dir, type, err);
+    int status = write_weights(m, dir, type, err);
     if (!status) status = write_config(m, dir, type, t, err);
     if (!status && t) status = write_tokenizer(t, dir, err);
     return status;
@@ -174,6 +186,29 @@ static bool parse_type(const char *name, dtype *type)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(name ? name : "f32", known[i].name)) { *type = known[i].type; return true; }
     return false;
+}
+
+static int read_type(const char *name, dtype *type, lithe_error *err)
+{
+    return parse_type(name, type) ? LITHE_OK : fail(err, LITHE_EINVAL, "%s is no type to save a model in; known: f32, bf16, f16", name);
+}
+
+static bool ends_with(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), k = strlen(suffix);
+    return n > k && !strcmp(path + n - k, suffix);
+}
+
+int lithe_model_export(const lithe_model *m, const char *path, const char *type_name, lithe_error *err)
+{
+    form f = { .write = write_safetensors };
+    if (failed(err)) return err->status;
+    if (!m || !path) return fail(err, LITHE_EINVAL, "saving needs a model and a file");
+    if (ends_with(path, ".pth")) f.write = pytorch_write;
+    else if (!ends_with(path, ".safetensors")) return fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .pth or .safetensors", path);
+    if (path_exists(path)) return fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
+    int status = read_type(type_name, &f.type, err);
+    return status ? status : write_tensors(m, path, f, err);
 }
 
 static char *temporary_beside(const char *target)
@@ -191,7 +226,7 @@ int lithe_model_save(const lithe_model *m, const char *dir, const char *type_nam
     dtype type;
     if (failed(err)) return err->status;
     if (!m || !dir || !*dir) return fail(err, LITHE_EINVAL, "saving needs a model and a directory");
-    if (!parse_type(type_name, &type)) return fail(err, LITHE_EINVAL, "%s is no type to save a model in; known: f32, bf16, f16", type_name);
+    if (read_type(type_name, &type, err)) return LITHE_EINVAL;
     if (path_exists(dir) && !path_is_dir(dir)) return fail(err, LITHE_EINVAL, "%s: is a file, expected a new or empty directory", dir);
     if (path_exists(dir) && !dir_is_empty(dir)) return fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
     bool ours = !path_exists(dir);

@@ -57,6 +57,9 @@ typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK];
 /* metadata: NULL for {"format":"pt"}.  Float sources are given in their file type already. */
 int safetensors_write(const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err);
 
+/* Writing what torch.load reads: an OrderedDict in the order given; F32, BF16 and F16. */
+int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
+
 uint16_t bf16_from_float(float x);             /* round to nearest even, NaN stays NaN */
 uint16_t f16_from_float(float x);
 float    float_from_bf16(uint16_t x);

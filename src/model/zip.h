@@ -1,10 +1,11 @@
 /* Zip archives whose members are stored, not compressed: what torch.save
- * writes.  Members point into the caller's bytes. */
+ * writes.  Members read point into the caller's bytes. */
 #ifndef MODEL_ZIP_H
 #define MODEL_ZIP_H
 
 #include "base/error.h"
 #include <stddef.h>
+#include <stdio.h>
 
 typedef struct {
     const char *name; size_t length;            /* not NUL-terminated */
@@ -18,5 +19,12 @@ typedef struct { zip_member *members; size_t count; } zip;     /* sorted by name
 int  zip_open(zip *z, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 void zip_close(zip *z);
 const zip_member *zip_find(const zip *z, const char *name, size_t length);
+
+/* Writing: entries has room for capacity of them; names are borrowed until zip_finish, which writes the directory.
+ * What the stream could not take is the stream's to tell. */
+typedef struct { const char *name; uint64_t size, offset; uint32_t checksum; } zip_entry;
+typedef struct { FILE *out; zip_entry *entries; size_t count, capacity; uint64_t at; bool failed; } zip_writer;
+void zip_put(zip_writer *z, const char *name, const void *data, size_t size);
+int  zip_finish(zip_writer *z, const char *what, lithe_error *err);
 
 #endif
