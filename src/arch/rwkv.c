@@ -13,6 +13,16 @@ tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int out, rwkv_options
     return linear(g, x, w, NULL, (linear_options){ .layout = OUT_IN, .act = o.act, .residual = o.residual });
 }
 
+rwkv_place rwkv_place_of(int layer, int layers)
+{
+    return (rwkv_place){ layer, layers, layers > 1 ? (double)layer / (layers - 1) : 0, 1 - (double)layer / layers };
+}
+
+tensor *rwkv_projected(const rwkv_projections *p, graph *g, tensor *x, const char *name, int out, rwkv_options o)
+{
+    return p && graph_ok(g) ? p->project(p->context, g, x, name, out, o) : rwkv_matrix(g, x, name, out, o);
+}
+
 tensor *rwkv_channels(graph *g, const char *name, int C, double (*formula)(const double *args, uint64_t key, size_t i), const double args[3], double lr_factor)
 {
     return parameter(g, name, (param_rule){ .rank = 3, .dims = { 1, 1, C }, .axes = { { 0 }, { 0 }, RESIDUAL_WRITE }, .init = INIT_FORMULA,

@@ -50,32 +50,40 @@ static tensor *mix_of(graph *g, const char *name, int C, double power, double mo
 
 /* ---- equations ---- */
 
-static tensor *time_mix(graph *g, tensor *x, double eps, double depth, double left)
-{
-    const int C = x->width;
-    tensor *y[3], *mixes[] = { mix_of(g, "att.time_mix_k", C, left, 0), mix_of(g, "att.time_mix_v", C, left, 0.3 * depth), mix_of(g, "att.time_mix_r", C, left / 2, 0) };
-    token_shift(g, layer_norm_affine(g, x, "ln1", eps, false), "att.shift", mixes, y, (token_shift_options){ .mixes = 3 });
-    tensor *k = rwkv_matrix(g, y[0], "att.key", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
-    tensor *v = rwkv_matrix(g, y[1], "att.value", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .gain = 1 });
-    tensor *r = rwkv_matrix(g, y[2], "att.receptance", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
-    tensor *w = parameter(g, "att.time_decay", (param_rule){ .rank = 1, .dims = { C }, .axes = { RESIDUAL_WRITE }, .init = INIT_FORMULA, .formula = decay,
-                                                             .args = { C > 1 ? C - 1 : 1, 0.7 + 1.3 * depth }, .lr_factor = 2 });
-    tensor *u = parameter(g, "att.time_first", (param_rule){ .rank = 1, .dims = { C }, .axes = { RESIDUAL_WRITE }, .init = INIT_FORMULA, .formula = bonus, .lr_factor = 3 });
-    tensor *a = wkv4(g, k, v, "att.wkv", w, u);
-    if (graph_ok(g)) a = glu(g, r, a, ACT_SIGMOID);
-    return rwkv_matrix(g, a, "att.output", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .residual = x });
-}
-
-static tensor *channel_mix(graph *g, tensor *x, int inner, double eps, double left)
+tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *residual, rwkv_place at, const rwkv_projections *p)
 {
     if (!graph_ok(g)) return NULL;
     const int C = x->width;
-    tensor *y[2], *mixes[] = { mix_of(g, "ffn.time_mix_k", C, left, 0), mix_of(g, "ffn.time_mix_r", C, left, 0) };
-    token_shift(g, layer_norm_affine(g, x, "ln2", eps, false), "ffn.shift", mixes, y, (token_shift_options){ .mixes = 2 });
+    const double left = at.left;
+    const rwkv_options plain = { .in = RESIDUAL_READ, .out = RESIDUAL_WRITE };
+    tensor *y[3], *mixes[] = { mix_of(g, "att.time_mix_k", C, left, 0), mix_of(g, "att.time_mix_v", C, left, 0.3 * at.depth), mix_of(g, "att.time_mix_r", C, left / 2, 0) };
+    token_shift(g, x, "att.shift", mixes, y, (token_shift_options){ .mixes = 3 });
+    tensor *k = rwkv_projected(p, g, y[0], "att.key", C, plain);
+    tensor *v = rwkv_projected(p, g, y[1], "att.value", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .gain = 1 });
+    tensor *r = rwkv_projected(p, g, y[2], "att.receptance", C, plain);
+    tensor *w = parameter(g, "att.time_decay", (param_rule){ .rank = 1, .dims = { C }, .axes = { RESIDUAL_WRITE }, .init = INIT_FORMULA, .formula = decay,
+                                                             .args = { C > 1 ? C - 1 : 1, 0.7 + 1.3 * at.depth }, .lr_factor = 2 });
+    tensor *u = parameter(g, "att.time_first", (param_rule){ .rank = 1, .dims = { C }, .axes = { RESIDUAL_WRITE }, .init = INIT_FORMULA, .formula = bonus, .lr_factor = 3 });
+    tensor *a = wkv4(g, k, v, "att.wkv", w, u);
+    if (graph_ok(g)) a = glu(g, r, a, ACT_SIGMOID);
+    return rwkv_projected(p, g, a, "att.output", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .residual = residual });
+}
+
+tensor *rwkv4_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act, tensor **receptance)
+{
+    if (!graph_ok(g)) return NULL;
+    const int C = x->width;
+    tensor *y[2], *mixes[] = { mix_of(g, "ffn.time_mix_k", C, at.left, 0), mix_of(g, "ffn.time_mix_r", C, at.left, 0) };
+    token_shift(g, x, "ffn.shift", mixes, y, (token_shift_options){ .mixes = 2 });
     double gain = inner > C ? sqrt((double)inner / C) : 1;
-    tensor *k = rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = gain, .act = ACT_RELU_SQUARED });
-    tensor *v = rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE });
-    tensor *r = rwkv_matrix(g, y[1], "ffn.receptance", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
+    *receptance = rwkv_matrix(g, y[1], "ffn.receptance", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
+    return rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = gain, .act = act });
+}
+
+static tensor *channel_mix(graph *g, tensor *x, int inner, double eps, rwkv_place at)
+{
+    tensor *r, *k = rwkv4_channel_key(g, layer_norm_affine(g, x, "ln2", eps, false), inner, at, ACT_RELU_SQUARED, &r);
+    tensor *v = rwkv_matrix(g, k, "ffn.value", x ? x->width : 0, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE });
     return graph_ok(g) ? add(g, x, glu(g, r, v, ACT_SIGMOID)) : NULL;
 }
 
@@ -88,10 +96,9 @@ static tensor *build(graph *g, const void *config)
     tensor *x = embedding(g, rwkv_embedding(g, c->vocab_size, C));
     for (int l = 0; l < L && graph_ok(g); l++) {
         scope(g, "blocks.%d.", l);
-        double depth = L > 1 ? (double)l / (L - 1) : 0, left = 1 - (double)l / L;
         if (l == 0) x = layer_norm_affine(g, x, "ln0", eps, false);
-        x = time_mix(g, x, eps, depth, left);
-        x = channel_mix(g, x, inner, eps, left);
+        x = rwkv4_time_mix(g, layer_norm_affine(g, x, "ln1", eps, false), x, rwkv_place_of(l, L), NULL);
+        x = channel_mix(g, x, inner, eps, rwkv_place_of(l, L));
     }
     scope(g, "%s", "");
     return layer_norm_affine(g, x, "ln_out", eps, false);

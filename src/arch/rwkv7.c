@@ -100,31 +100,30 @@ static tensor *low_rank_of(graph *g, tensor *x, const char *name, low_rank o)
     return linear(g, h, up, o.bias, (linear_options){ .layout = IN_OUT, .act = o.act });
 }
 
-typedef struct { int layer; double depth, left; } place_of;             /* depth: 0 .. 1; left: 1 .. 1/L */
-
 enum { XR, XW, XK, XV, XA, XG };
 
-static tensor *time_mix(graph *g, const rwkv7 *c, tensor *x, place_of at, tensor **first_values)
+tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *residual, rwkv7_sizes n, rwkv_place at, const rwkv_projections *p, tensor **first_values)
 {
-    const int C = c->hidden_size, N = c->head_dim, H = C / N;
+    if (!graph_ok(g)) return NULL;
+    const int C = x->width, N = n.head_dim, H = C / N;
     const double last = C > 1 ? C - 1 : 1, left = at.left;
     const axis in = RESIDUAL_READ, out = RESIDUAL_WRITE;
     tensor *y[6], *keys[3], *mixes[] = { mix_of(g, "att.x_r", C, 0.2 * left), mix_of(g, "att.x_w", C, 0.9 * left), mix_of(g, "att.x_k", C, 0.7 * left),
                                          mix_of(g, "att.x_v", C, 0.7 * left), mix_of(g, "att.x_a", C, 0.9 * left), mix_of(g, "att.x_g", C, 0.2 * left) };
-    token_shift(g, layer_norm_affine(g, x, "ln1", c->norm_eps, false), "att.shift", mixes, y, (token_shift_options){ .mixes = 6, .past = true });
-    tensor *r = rwkv_matrix(g, y[XR], "att.receptance", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
-    tensor *k = rwkv_matrix(g, y[XK], "att.key", C, (rwkv_options){ .in = in, .out = out, .gain = 0.1 });
-    tensor *v = rwkv_matrix(g, y[XV], "att.value", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
+    token_shift(g, x, "att.shift", mixes, y, (token_shift_options){ .mixes = 6, .past = true });
+    tensor *r = rwkv_projected(p, g, y[XR], "att.receptance", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
+    tensor *k = rwkv_projected(p, g, y[XK], "att.key", C, (rwkv_options){ .in = in, .out = out, .gain = 0.1 });
+    tensor *v = rwkv_projected(p, g, y[XV], "att.value", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
 
     tensor *w0 = rwkv_channels(g, "att.w0", C, decay, (const double[]){ last, 1 + pow(at.depth, 0.3), N }, 2);
     tensor *a0 = rwkv_channels(g, "att.a0", C, rate, (const double[]){ last, 0, N }, 1);
-    tensor *w = low_rank_of(g, y[XW], "w", (low_rank){ c->decay_low_rank_dim, C, ACT_TANH, ACT_NONE, w0 });
-    tensor *a = low_rank_of(g, y[XA], "a", (low_rank){ c->a_low_rank_dim, C, ACT_NONE, ACT_SIGMOID, a0 });
-    tensor *gate = low_rank_of(g, y[XG], "g", (low_rank){ c->gate_low_rank_dim, C, ACT_SIGMOID, ACT_NONE, NULL });
-    if (at.layer == 0) *first_values = v;
+    tensor *w = low_rank_of(g, y[XW], "w", (low_rank){ n.decay_rank, C, ACT_TANH, ACT_NONE, w0 });
+    tensor *a = low_rank_of(g, y[XA], "a", (low_rank){ n.a_rank, C, ACT_NONE, ACT_SIGMOID, a0 });
+    tensor *gate = low_rank_of(g, y[XG], "g", (low_rank){ n.gate_rank, C, ACT_SIGMOID, ACT_NONE, NULL });
+    if (!*first_values) *first_values = v;
     else {
         tensor *v0 = rwkv_channels(g, "att.v0", C, slope, (const double[]){ 0.73, -0.4, last }, 1);
-        v = lerp(g, v, *first_values, low_rank_of(g, y[XV], "v", (low_rank){ c->v_low_rank_dim, C, ACT_NONE, ACT_SIGMOID, v0 }));
+        v = lerp(g, v, *first_values, low_rank_of(g, y[XV], "v", (low_rank){ n.v_rank, C, ACT_NONE, ACT_SIGMOID, v0 }));
     }
     tensor *k_k = rwkv_channels(g, "att.k_k", C, slope, (const double[]){ 0.71, -0.1, last }, 1);
     tensor *k_a = rwkv_channels(g, "att.k_a", C, constant, (const double[]){ 1.02, 0, 0 }, 1);
@@ -133,20 +132,25 @@ static tensor *time_mix(graph *g, const rwkv7 *c, tensor *x, place_of at, tensor
 
     tensor *r_k = parameter(g, "att.r_k", (param_rule){ .rank = 2, .dims = { H, N }, .axes = { out, { 0 } }, .init = INIT_FORMULA, .formula = constant, .args = { -0.04 } });
     tensor *n_w = parameter(g, "att.ln_x.weight", (param_rule){ .rank = 1, .dims = { C }, .axes = { out }, .init = INIT_FORMULA, .formula = constant,
-                                                                .args = { pow(1 - left + 1.0 / c->num_hidden_layers, 0.7) } });
+                                                                .args = { pow(1 - left + 1.0 / at.layers, 0.7) } });
     tensor *n_b = parameter(g, "att.ln_x.bias", (param_rule){ .rank = 1, .dims = { C }, .axes = { out } });
     s = wkv7_read(g, (wkv7_read_inputs){ s, r, keys[0], v, n_w, n_b, r_k, N, 64e-5 });
     if (graph_ok(g)) s = glu(g, gate, s, ACT_NONE);
-    return rwkv_matrix(g, s, "att.output", C, (rwkv_options){ .in = in, .out = out, .residual = x });
+    return rwkv_projected(p, g, s, "att.output", C, (rwkv_options){ .in = in, .out = out, .residual = residual });
 }
 
-static tensor *channel_mix(graph *g, const rwkv7 *c, tensor *x, double left)
+tensor *rwkv7_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act)
 {
     if (!graph_ok(g)) return NULL;
+    tensor *y[1], *mixes[] = { mix_of(g, "ffn.x_k", x->width, pow(at.left, 4)) };
+    token_shift(g, x, "ffn.shift", mixes, y, (token_shift_options){ .mixes = 1, .past = true });
+    return rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = 1, .act = act });
+}
+
+static tensor *channel_mix(graph *g, const rwkv7 *c, tensor *x, rwkv_place at)
+{
     const int C = c->hidden_size, inner = c->intermediate_size ? c->intermediate_size : 4 * C;
-    tensor *y[1], *mixes[] = { mix_of(g, "ffn.x_k", C, pow(left, 4)) };
-    token_shift(g, layer_norm_affine(g, x, "ln2", c->norm_eps, false), "ffn.shift", mixes, y, (token_shift_options){ .mixes = 1, .past = true });
-    tensor *k = rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = 1, .act = ACT_RELU_SQUARED });
+    tensor *k = rwkv7_channel_key(g, layer_norm_affine(g, x, "ln2", c->norm_eps, false), inner, at, ACT_RELU_SQUARED);
     return rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE, .residual = x });
 }
 
@@ -154,14 +158,15 @@ static tensor *build(graph *g, const void *config)
 {
     const rwkv7 *c = config;
     const int L = c->num_hidden_layers;
+    const rwkv7_sizes sizes = { c->head_dim, c->decay_low_rank_dim, c->a_low_rank_dim, c->v_low_rank_dim, c->gate_low_rank_dim };
     scope(g, "%s", "");
     tensor *x = embedding(g, rwkv_embedding(g, c->vocab_size, c->hidden_size)), *first_values = NULL;
     for (int l = 0; l < L && graph_ok(g); l++) {
-        place_of at = { l, L > 1 ? (double)l / (L - 1) : 0, 1 - (double)l / L };
+        rwkv_place at = rwkv_place_of(l, L);
         scope(g, "blocks.%d.", l);
         if (l == 0) x = layer_norm_affine(g, x, "ln0", c->norm_eps, false);
-        x = time_mix(g, c, x, at, &first_values);
-        x = channel_mix(g, c, x, at.left);
+        x = rwkv7_time_mix(g, layer_norm_affine(g, x, "ln1", c->norm_eps, false), x, sizes, at, NULL, &first_values);
+        x = channel_mix(g, c, x, at);
     }
     scope(g, "%s", "");
     return layer_norm_affine(g, x, "ln_out", c->norm_eps, false);
@@ -172,16 +177,21 @@ static head language(graph *g, const void *config, tensor *rows) { return rwkv_h
 static int context(const void *config) { return ((const rwkv7 *)config)->max_position_embeddings; }
 static int vocab(const void *config) { return ((const rwkv7 *)config)->vocab_size; }
 
-/* Ranks as the authors' smaller models have them, in multiples of 32. */
 static int rank_of(double x) { return x < 48 ? 32 : (int)((x + 16) / 32) * 32; }
+
+rwkv7_sizes rwkv7_sizes_for(int width, int head_dim)
+{
+    double root = sqrt(width);
+    return (rwkv7_sizes){ head_dim, rank_of(1.8 * root), rank_of(1.8 * root), rank_of(1.3 * root), rank_of(0.6 * pow(width, 0.8)) };
+}
 
 static json_t *sized(int width, int layers, int vocab_size, int positions)
 {
-    double root = sqrt(width);
+    rwkv7_sizes n = rwkv7_sizes_for(width, width % 64 ? 32 : 64);
     return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_hidden_layers", layers, "head_dim", width % 64 ? 32 : 64, "intermediate_size", 4 * width,
-                     "decay_low_rank_dim", rank_of(1.8 * root), "a_low_rank_dim", rank_of(1.8 * root), "v_low_rank_dim", rank_of(1.3 * root),
-                     "gate_low_rank_dim", rank_of(0.6 * pow(width, 0.8)));
+                     "num_hidden_layers", layers, "head_dim", n.head_dim, "intermediate_size", 4 * width,
+                     "decay_low_rank_dim", n.decay_rank, "a_low_rank_dim", n.a_rank, "v_low_rank_dim", n.v_rank,
+                     "gate_low_rank_dim", n.gate_rank);
 }
 
 const arch arch_rwkv7 = {
