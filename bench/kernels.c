@@ -50,8 +50,8 @@ static void run_scatter(bench *b)    { b->k->scatter(b->x[1], true, b->x[0], b->
 static void run_put_rows(bench *b)   { b->k->put_rows(b->x[1], (size_t)b->width, b->index, b->x[0], (size_t)b->width, b->rows, b->width); }
 static void run_act(bench *b)        { b->k->act(b->x[1], b->x[0], (activation)b->extra, count_of(b)); }
 static void run_act_back(bench *b)   { b->k->act_backward(b->x[2], false, b->x[0], b->x[1], (activation)b->extra, count_of(b)); }
-static void run_glu(bench *b)        { b->k->glu(b->x[2], b->x[0], b->x[1], ACT_SILU, count_of(b)); }
-static void run_glu_back(bench *b)   { b->k->glu_backward(b->x[3], false, b->x[4], false, b->x[0], b->x[1], b->x[2], ACT_SILU, count_of(b)); }
+static void run_glu(bench *b)        { b->k->glu(b->x[2], b->x[0], b->x[1], (size_t)b->width, ACT_SILU, b->rows, b->width); }
+static void run_glu_back(bench *b)   { b->k->glu_backward(b->x[3], false, b->x[4], false, b->x[0], b->x[1], b->x[2], (size_t)b->width, ACT_SILU, b->rows, b->width); }
 static void run_dropout(bench *b)    { b->k->dropout(b->x[1], false, b->x[0], 0.1f, b->row_key, 1, b->rows, b->width); }
 static void run_layer_norm(bench *b) { b->k->layer_norm(b->x[1], b->stat, b->stat2, b->x[0], b->x[2], b->x[3], 1e-5f, b->rows, b->width); }
 static void run_rms_norm(bench *b)   { b->k->rms_norm(b->x[1], b->stat, b->x[0], b->x[2], 1e-5f, b->rows, b->width); }
@@ -65,7 +65,7 @@ static void run_rms_norm_back(bench *b)
 }
 static void run_rope(bench *b)
 {
-    b->k->rope(b->x[1], false, b->x[0], b->x[2], b->index, false, b->rows, b->width / 64, 64, b->extra);
+    b->k->rope(b->x[1], false, b->x[0], b->x[2], b->index, false, b->rows, b->width / 64, b->width / 64, 64, b->extra);
 }
 static void run_theta(bench *b)      { b->k->theta(b->x[1], b->stat, b->x[0], (theta_kind)b->extra, 768, b->rows, b->width); }
 static void run_theta_back(bench *b)

@@ -105,10 +105,28 @@ static void activations(const kernels *k)
     }
 }
 
+/* Halves of one row, and a gap behind them, give the bytes of two tensors. */
+static void side_by_side(const kernels *k, activation act, const real *gate, const real *up, const real *dy, int rows, int width)
+{
+    size_t W = (size_t)width, n = (size_t)rows * W, stride = 2 * W + (size_t)below(3);
+    real *x = filled((size_t)rows * stride, 1), *dx = filled((size_t)rows * stride, 1), *y = blank(n), *both = blank(n), *dgate = blank(n), *dup = blank(n);
+    for (size_t r = 0; r < (size_t)rows; r++) memcpy(x + r * stride, gate + r * W, W * sizeof *x), memcpy(x + r * stride + W, up + r * W, W * sizeof *x);
+    k->glu(both, x, x + W, stride, act, rows, width);
+    k->glu(y, gate, up, W, act, rows, width);
+    expect_same("glu side by side", both, y, n);
+    k->glu_backward(dx, false, dx + W, false, dy, x, x + W, stride, act, rows, width);
+    k->glu_backward(dgate, false, dup, false, dy, gate, up, W, act, rows, width);
+    for (size_t r = 0; r < (size_t)rows; r++) {
+        expect_same("glu_backward side by side, gate", dx + r * stride, dgate + r * W, W);
+        expect_same("glu_backward side by side, up", dx + r * stride + W, dup + r * W, W);
+    }
+}
+
 static void gated(const kernels *k)
 {
     EACH_ACT(act) EACH_FLAG(add) {
-        size_t n = (size_t)size_up_to(40000);
+        int width = size_up_to(3000), rows = size_up_to(20);
+        size_t n = (size_t)rows * (size_t)width;
         bool add_up = below(2);
         real *gate = filled(n, 7), *up = filled(n, 1), *dy = filled(n, 1), *y = blank(n), *dgate = target(n, add), *dup = target(n, add_up);
         double *value = doubles(NULL, n), *want_gate = prior(dgate, n, add), *want_up = prior(dup, n, add_up);
@@ -117,11 +135,12 @@ static void gated(const kernels *k)
             want_gate[i] += (double)dy[i] * (double)up[i] * plain_slope(act, (double)gate[i]);
             want_up[i] += (double)dy[i] * plain_act(act, (double)gate[i]);
         }
-        k->glu(y, gate, up, act, n);
-        k->glu_backward(dgate, add, dup, add_up, dy, gate, up, act, n);
+        k->glu(y, gate, up, (size_t)width, act, rows, width);
+        k->glu_backward(dgate, add, dup, add_up, dy, gate, up, (size_t)width, act, rows, width);
         expect("glu", y, value, n, TOLERANCE);
         expect("glu_backward, gate", dgate, want_gate, n, slope_tolerance);
         expect("glu_backward, up", dup, want_up, n, TOLERANCE);
+        side_by_side(k, act, gate, up, dy, rows, width);
     }
 }
 
@@ -151,7 +170,7 @@ static void activation_limits(const kernels *k)
 static void rope(const kernels *k)
 {
     EACH_FLAG(add) EACH_FLAG(inverse) {
-        int rows = size_up_to(60), heads = size_up_to(5), half = size_up_to(40), D = 2 * half + size_up_to(20) - 1, length = 50;
+        int rows = size_up_to(60), heads = size_up_to(5), turned = below(2) ? heads : below(heads), half = size_up_to(40), D = 2 * half + size_up_to(20) - 1, length = 50;
         size_t n = (size_t)rows * (size_t)heads * (size_t)D;
         real *x = filled(n, 1), *y = target(n, add);
         exact *table = blank((size_t)(length * 2 * half));
@@ -167,13 +186,14 @@ static void rope(const kernels *k)
             for (int i = 0; i < D; i++) {
                 const exact *angle = table + pos[at / (size_t)(heads * D)] * 2 * half;
                 const real *v = x + at;
-                if (i < half)          want[at + (size_t)i] += (double)v[i] * (double)angle[i] - sign * (double)v[i + half] * (double)angle[half + i];
+                if (at / (size_t)D % (size_t)heads >= (size_t)turned) want[at + (size_t)i] += (double)v[i];
+                else if (i < half)     want[at + (size_t)i] += (double)v[i] * (double)angle[i] - sign * (double)v[i + half] * (double)angle[half + i];
                 else if (i < 2 * half) want[at + (size_t)i] += (double)v[i] * (double)angle[i - half] + sign * (double)v[i - half] * (double)angle[i];
                 else                   want[at + (size_t)i] += (double)v[i];
             }
-        k->rope(y, add, x, table, pos, inverse, rows, heads, D, 2 * half);
+        k->rope(y, add, x, table, pos, inverse, rows, heads, turned, D, 2 * half);
         expect("rope", y, want, n, TOLERANCE);
-        if (!add) k->rope(x, false, x, table, pos, inverse, rows, heads, D, 2 * half), expect_same("rope in place", x, y, n);
+        if (!add) k->rope(x, false, x, table, pos, inverse, rows, heads, turned, D, 2 * half), expect_same("rope in place", x, y, n);
     }
 }
 

@@ -66,11 +66,11 @@ static void act_gradient(const kernels *k, const problem *p, const real *y, cons
     k->act_backward(dx[0], false, dy, p->x[0], p->act, p->outputs);
 }
 
-static void glu_forward(const kernels *k, const problem *p, real *y) { k->glu(y, p->x[0], p->x[1], p->act, p->outputs); }
+static void glu_forward(const kernels *k, const problem *p, real *y) { k->glu(y, p->x[0], p->x[1], p->outputs, p->act, 1, (int)p->outputs); }
 static void glu_gradient(const kernels *k, const problem *p, const real *y, const real *dy, real *dx[INPUTS])
 {
     (void)y;
-    k->glu_backward(dx[0], false, dx[1], false, dy, p->x[0], p->x[1], p->act, p->outputs);
+    k->glu_backward(dx[0], false, dx[1], false, dy, p->x[0], p->x[1], p->outputs, p->act, 1, (int)p->outputs);
 }
 
 static void layer_norm_forward(const kernels *k, const problem *p, real *y)

@@ -94,14 +94,14 @@ void series_is_the_activation(const kernels *k)
         real *u = filled(N, 8), *v = filled(N, 1), *plain = blank(N), *y = blank(N), *scale = blank(2 * W), *bias = blank(2 * W);
         for (size_t i = 0; i < 2 * W; i++) scale[i] = i < W, bias[i] = 0;
         series_args s = { .rows = rows, .width = width, .act = { smooth[act], smooth[act] }, .u = u, .v = v, .scale = scale, .bias = bias, .y = y };
-        k->glu(plain, u, v, smooth[act], N);
+        k->glu(plain, u, v, N, smooth[act], 1, (int)N);
         for (s.n = 1; s.n <= 2; s.n++) {
             k->series(&s);
             for (size_t i = 0; i < N; i++) CHECK_MSG(y[i] == plain[i], "%d branches of act %d at %s: %.9g, not %.9g", s.n, smooth[act], k->name, (double)y[i], (double)plain[i]);
         }
         real *dgate = blank(N), *dup = blank(N), *du = blank(N), *dv = blank(N);
         s = (series_args){ .rows = rows, .width = width, .n = 1, .act = { smooth[act] }, .u = u, .v = v, .scale = scale, .bias = bias, .dy = plain, .du = du, .dv = dv };
-        k->glu_backward(dgate, false, dup, false, plain, u, v, smooth[act], N);
+        k->glu_backward(dgate, false, dup, false, plain, u, v, N, smooth[act], 1, (int)N);
         k->series_backward(&s);
         expect_same("series du", du, dgate, N);
         expect_same("series dv", dv, dup, N);

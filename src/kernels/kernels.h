@@ -213,10 +213,11 @@ typedef struct kernels {
     void   (*sum)(real *y, const real *a, const real *b, size_t n);                         /* y = a + b; y may be a */
     void   (*act)(real *y, const real *x, activation act, size_t n);
     void   (*act_backward)(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);   /* dx may be dy */
-    /* y = act(gate) * up (Shazeer 2020) */
-    void   (*glu)(real *y, const real *gate, const real *up, activation act, size_t n);
+    /* y (rows, width) = act(gate) * up (Shazeer 2020); stride: between rows of gate, of up and of their gradients, which may
+     * lie side by side. */
+    void   (*glu)(real *y, const real *gate, const real *up, size_t stride, activation act, int rows, int width);
     void   (*glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
-                           const real *gate, const real *up, activation act, size_t n);
+                           const real *gate, const real *up, size_t stride, activation act, int rows, int width);
     void   (*series)(const series_args *);
     void   (*series_backward)(const series_args *);
     void   (*scale)(real *y, bool add, const real *x, real factor, size_t n);               /* y = factor x */
@@ -237,10 +238,10 @@ typedef struct kernels {
 
     /* ---- positions ---- */
     /* Rotary embedding (Su et al. 2021), half-split pairs (i, i + rotary/2) of the first `rotary` channels of each head:
-     * (u,w) -> (u cos - w sin, w cos + u sin); the other channels are copied.  table (positions, rotary): cos then sin.
+     * (u,w) -> (u cos - w sin, w cos + u sin); the other channels are copied, and so are the heads from `turned` on.  table (positions, rotary): cos then sin.
      * inverse: the transposed rotation, which is its backward.  y may be x (without add). */
     void   (*rope)(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-                   int rows, int heads, int head_dim, int rotary);
+                   int rows, int heads, int turned, int head_dim, int rotary);
 
     /* ---- attention ---- */
     void   (*attention)(const attention_args *);

@@ -51,14 +51,16 @@ tensor *activate(graph *g, tensor *x, activation act)
 
 static void glu_forward(const node *n, const kernels *k)
 {
-    k->glu(out_data(n, 0), in_data(n, 0), in_data(n, 1), (activation)n->i[0], elements(n->out[0]));
+    const tensor *y = n->out[0];
+    k->glu(out_data(n, 0), in_data(n, 0), in_data(n, 1), (size_t)y->width, (activation)n->i[0], live_rows(y), y->width);
 }
 
 static void glu_backward(const node *n, const kernels *k)
 {
     bool join_gate, join_up;
     real *dgate = grad_in(n, 0, &join_gate), *dup = grad_in(n, 1, &join_up);
-    k->glu_backward(dgate, join_gate, dup, join_up, grad_out(n, 0), in_data(n, 0), in_data(n, 1), (activation)n->i[0], elements(n->out[0]));
+    const tensor *y = n->out[0];
+    k->glu_backward(dgate, join_gate, dup, join_up, grad_out(n, 0), in_data(n, 0), in_data(n, 1), (size_t)y->width, (activation)n->i[0], live_rows(y), y->width);
 }
 
 static const op op_glu = { .name = "glu", .forward = glu_forward, .backward = glu_backward, .reads = IN(0) | IN(1) };
@@ -70,6 +72,34 @@ tensor *glu(graph *g, tensor *gate, tensor *up, activation act)
     node *n = append(g, &op_glu, (tensor *[]){ gate, up }, 2);
     if (n) n->i[0] = (int)act;
     return output(n, 0, gate->space, gate->rows, gate->width);
+}
+
+/* Gate and up side by side in one row. */
+static void halves_forward(const node *n, const kernels *k)
+{
+    const tensor *y = n->out[0];
+    const real *x = in_data(n, 0);
+    k->glu(out_data(n, 0), x, x + y->width, 2 * (size_t)y->width, (activation)n->i[0], live_rows(y), y->width);
+}
+
+static void halves_backward(const node *n, const kernels *k)
+{
+    const tensor *y = n->out[0];
+    const real *x = in_data(n, 0);
+    bool join;
+    real *dx = grad_in(n, 0, &join);
+    if (dx) k->glu_backward(dx, join, dx + y->width, join, grad_out(n, 0), x, x + y->width, 2 * (size_t)y->width, (activation)n->i[0], live_rows(y), y->width);
+}
+
+static const op op_glu_halves = { .name = "glu_halves", .forward = halves_forward, .backward = halves_backward, .reads = IN(0) };
+
+tensor *glu_halves(graph *g, tensor *x, activation act)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, x->width % 2 == 0, "glu: a width of %d has no two halves", x->width);
+    node *n = append(g, &op_glu_halves, (tensor *[]){ x }, 1);
+    if (n) n->i[0] = (int)act;
+    return output(n, 0, x->space, x->rows, x->width / 2);
 }
 
 static void lerp_forward(const node *n, const kernels *k)

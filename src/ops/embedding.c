@@ -1,5 +1,7 @@
-/* Token embedding: y[r] = table[ids[r]], and learned positions: y[r] = x[r] + table[pos[r]]. */
+/* Token embedding: y[r] = table[ids[r]], and what is added to it: learned positions,
+ * y[r] = x[r] + table[first + pos[r]], and token types, y[r] = x[r] + table[type[r]]. */
 #include "ops/ops.h"
+#include <string.h>
 
 static void embedding_forward(const node *n, const kernels *k)
 {
@@ -22,31 +24,64 @@ tensor *embedding(graph *g, tensor *table)
     return output(n, 0, ROWS_TOKENS, 0, table->width);
 }
 
-static void positions_forward(const node *n, const kernels *k)
+typedef struct { const int *index; int first; } rows_added;     /* of table: first + index[r] */
+
+static rows_added positions_of(const node *n) { return (rows_added){ run_batch(n)->pos, n->i[0] }; }
+
+/* A table of one row has no second sentence: RoBERTa's. */
+static rows_added types_of(const node *n)
 {
-    const tensor *y = n->out[0];
-    int rows = live_rows(y);
-    if (!n->in_place) k->copy(y->data, false, in_data(n, 0), (size_t)rows * (size_t)y->width);
-    k->gather(y->data, true, in_data(n, 1), run_batch(n)->pos, rows, y->width);
+    const int *type = run_batch(n)->type;
+    return (rows_added){ type && n->in[1]->rows > 1 ? type : n->data, 0 };
 }
 
-static void positions_backward(const node *n, const kernels *k)
+static void add_rows(const node *n, const kernels *k, rows_added rows)
+{
+    const tensor *y = n->out[0];
+    int live = live_rows(y);
+    if (!n->in_place) k->copy(y->data, false, in_data(n, 0), (size_t)live * (size_t)y->width);
+    k->gather(y->data, true, in_data(n, 1) + (size_t)rows.first * (size_t)y->width, rows.index, live, y->width);
+}
+
+static void add_rows_backward(const node *n, const kernels *k, rows_added rows)
 {
     const tensor *y = n->out[0];
     bool join;
-    int rows = live_rows(y);
+    int live = live_rows(y);
+    size_t before = (size_t)rows.first * (size_t)y->width;
     real *dtable = grad_in(n, 1, &join);
-    if (dtable) k->scatter(dtable, join, grad_out(n, 0), run_batch(n)->pos, rows, y->width, n->in[1]->rows);
+    if (dtable && !join) memset(dtable, 0, before * sizeof *dtable);
+    if (dtable) k->scatter(dtable + before, join, grad_out(n, 0), rows.index, live, y->width, n->in[1]->rows - rows.first);
     real *dx = grad_in(n, 0, &join);
-    if (dx && dx != grad_out(n, 0)) k->copy(dx, join, grad_out(n, 0), (size_t)rows * (size_t)y->width);
+    if (dx && dx != grad_out(n, 0)) k->copy(dx, join, grad_out(n, 0), (size_t)live * (size_t)y->width);
 }
 
-static const op op_positions = { .name = "add_positions", .forward = positions_forward, .backward = positions_backward, .in_place = true };
+static void positions_forward(const node *n, const kernels *k)  { add_rows(n, k, positions_of(n)); }
+static void positions_backward(const node *n, const kernels *k) { add_rows_backward(n, k, positions_of(n)); }
+static void types_forward(const node *n, const kernels *k)      { add_rows(n, k, types_of(n)); }
+static void types_backward(const node *n, const kernels *k)     { add_rows_backward(n, k, types_of(n)); }
 
-tensor *add_positions(graph *g, tensor *x, tensor *table)
+static const op op_positions = { .name = "add_positions", .forward = positions_forward, .backward = positions_backward, .in_place = true };
+static const op op_types = { .name = "add_types", .forward = types_forward, .backward = types_backward, .in_place = true };
+
+tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first)
 {
     if (!graph_ok(g)) return NULL;
     require(g, x->width == table->width, "positions are %d wide, the rows %d", table->width, x->width);
+    require(g, first >= 0 && first < table->rows, "positions begin at row %d of %d", first, table->rows);
     node *n = append(g, &op_positions, (tensor *[]){ x, table }, 2);
+    if (n) n->i[0] = first;
+    return output(n, 0, x->space, x->rows, x->width);
+}
+
+tensor *add_positions(graph *g, tensor *x, tensor *table) { return add_positions_from(g, x, table, 0); }
+
+tensor *add_types(graph *g, tensor *x, tensor *table)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, x->width == table->width, "token types are %d wide, the rows %d", table->width, x->width);
+    int *zeros = graph_constant(g, (size_t)graph_settings(g)->capacity[ROWS_TOKENS] * sizeof *zeros + 1);
+    node *n = append(g, &op_types, (tensor *[]){ x, table }, 2);
+    if (n) n->data = zeros;
     return output(n, 0, x->space, x->rows, x->width);
 }

@@ -9,6 +9,9 @@
 tensor *embedding(graph *g, tensor *table);
 /* x + the rows of table (positions, width) named by the batch's positions. */
 tensor *add_positions(graph *g, tensor *x, tensor *table);
+tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first);      /* position 0 is row `first` of the table */
+/* x + the rows of table (types, width) named by the batch's token types, which are 0 and 1; of a table of one row always that. */
+tensor *add_types(graph *g, tensor *x, tensor *table);
 
 typedef enum { OUT_IN, IN_OUT } layout;         /* how a weight is stored: (out,in) as PyTorch's Linear, (in,out) as GPT-2's Conv1D */
 typedef struct {
@@ -27,6 +30,7 @@ tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps);
 tensor *add(graph *g, tensor *a, tensor *b);
 tensor *activate(graph *g, tensor *x, activation act);
 tensor *glu(graph *g, tensor *gate, tensor *up, activation act);     /* act(gate) * up */
+tensor *glu_halves(graph *g, tensor *x, activation act);             /* the same of the first and second half of each row */
 /* sum over i of gain_i act_i(scale_i u + bias_i), times v where it gates (NULL: it does not).  Parameters (n, width), or (n)
  * with `scalar`; gain NULL: ones. */
 typedef struct { int n; activation act[MAX_SERIES]; tensor *scale, *bias, *gain; bool scalar; } series_options;
@@ -45,6 +49,7 @@ typedef struct {
 } rope_options;
 const exact *rope_table(graph *g, rope_options o);                   /* cos and sin of every position this graph can hold */
 tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads);
+tensor *rope_heads(graph *g, tensor *x, const exact *table, int dims, int heads, int turned);     /* of the first `turned` heads: of [q k v] */
 
 /* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by side (k, v NULL).
  * In decoding graphs the keys and values join the session's state, made here under the scope's name "kv". */

@@ -4,7 +4,7 @@
 #include "ops/ops.h"
 #include <math.h>
 
-enum { DIMS, HEADS };
+enum { DIMS, HEADS, TURNED };
 
 static const double PI = 3.14159265358979323846;
 
@@ -42,7 +42,7 @@ static void forward(const node *n, const kernels *k)
 {
     const tensor *y = n->out[0];
     k->rope(out_data(n, 0), false, in_data(n, 0), n->data, run_batch(n)->pos, false,
-            live_rows(y), n->i[HEADS], y->width / n->i[HEADS], n->i[DIMS]);
+            live_rows(y), n->i[HEADS], n->i[TURNED], y->width / n->i[HEADS], n->i[DIMS]);
 }
 
 static void backward(const node *n, const kernels *k)
@@ -51,12 +51,14 @@ static void backward(const node *n, const kernels *k)
     bool join;
     real *dx = grad_in(n, 0, &join);
     if (dx) k->rope(dx, join && dx != grad_out(n, 0), grad_out(n, 0), n->data, run_batch(n)->pos, true,
-                    live_rows(y), n->i[HEADS], y->width / n->i[HEADS], n->i[DIMS]);
+                    live_rows(y), n->i[HEADS], n->i[TURNED], y->width / n->i[HEADS], n->i[DIMS]);
 }
 
 static const op op_rope = { .name = "rope", .forward = forward, .backward = backward, .in_place = true };
 
-tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads)
+tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads) { return rope_heads(g, x, table, dims, heads, heads); }
+
+tensor *rope_heads(graph *g, tensor *x, const exact *table, int dims, int heads, int turned)
 {
     if (!graph_ok(g)) return NULL;
     require(g, heads > 0 && x->width % heads == 0 && dims <= x->width / heads, "rope: %d channels of %d heads in a width of %d", dims, heads, x->width);
@@ -65,5 +67,6 @@ tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads)
     n->data = table;
     n->i[DIMS] = dims;
     n->i[HEADS] = heads;
+    n->i[TURNED] = turned;
     return output(n, 0, x->space, x->rows, x->width);
 }

@@ -69,18 +69,20 @@ void ref_act_backward(real *dx, bool add, const real *dy, const real *x, activat
     }
 }
 
-void ref_glu(real *y, const real *gate, const real *up, activation act, size_t n)
+void ref_glu(real *y, const real *gate, const real *up, size_t stride, activation act, int rows, int width)
 {
-    for (size_t i = 0; i < n; i++) y[i] = act_value(act, gate[i]) * up[i];
+    for (int r = 0; r < rows; r++, y += width, gate += stride, up += stride)
+        for (int i = 0; i < width; i++) y[i] = act_value(act, gate[i]) * up[i];
 }
 
 void ref_glu_backward(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
-                      const real *gate, const real *up, activation act, size_t n)
+                      const real *gate, const real *up, size_t stride, activation act, int rows, int width)
 {
-    for (size_t i = 0; i < n; i++) {
-        real dg = dy[i] * up[i] * act_slope(act, gate[i]);
-        real du = dy[i] * act_value(act, gate[i]);
-        dgate[i] = add_gate ? dgate[i] + dg : dg;
-        dup[i]   = add_up   ? dup[i] + du : du;
-    }
+    for (int r = 0; r < rows; r++, dy += width, gate += stride, up += stride, dgate += stride, dup += stride)
+        for (int i = 0; i < width; i++) {
+            real dg = dy[i] * up[i] * act_slope(act, gate[i]);
+            real du = dy[i] * act_value(act, gate[i]);
+            dgate[i] = add_gate ? dgate[i] + dg : dg;
+            dup[i]   = add_up   ? dup[i] + du : du;
+        }
 }

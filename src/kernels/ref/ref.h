@@ -21,9 +21,9 @@ void ref_copy(real *y, bool add, const real *x, size_t n);
 void ref_sum(real *y, const real *a, const real *b, size_t n);
 void ref_act(real *y, const real *x, activation act, size_t n);
 void ref_act_backward(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);
-void ref_glu(real *y, const real *gate, const real *up, activation act, size_t n);
+void ref_glu(real *y, const real *gate, const real *up, size_t stride, activation act, int rows, int width);
 void ref_glu_backward(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
-                      const real *gate, const real *up, activation act, size_t n);
+                      const real *gate, const real *up, size_t stride, activation act, int rows, int width);
 void ref_series(const series_args *a);
 void ref_series_backward(const series_args *a);
 void ref_scale(real *y, bool add, const real *x, real factor, size_t n);
@@ -40,7 +40,7 @@ void ref_rms_norm_backward(real *dx, bool add, real *dw, bool add_param, const r
                            const real *w, const exact *rstd, int rows, int width);
 
 void ref_rope(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-              int rows, int heads, int head_dim, int rotary);
+              int rows, int heads, int turned, int head_dim, int rotary);
 void ref_attention(const attention_args *a);
 void ref_attention_backward(const attention_args *a);
 

@@ -14,13 +14,14 @@ static void rotate(real *y, bool add, const real *x, const exact *cosine, const 
 }
 
 void ref_rope(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-              int rows, int heads, int head_dim, int rotary)
+              int rows, int heads, int turned, int head_dim, int rotary)
 {
     for (int r = 0; r < rows; r++) {
         const exact *angle = table + (size_t)pos[r] * (size_t)rotary;
         for (int h = 0; h < heads; h++, x += head_dim, y += head_dim) {
-            rotate(y, add, x, angle, angle + rotary / 2, inverse ? -1 : 1, rotary / 2);
-            for (int i = rotary; i < head_dim; i++) put(&y[i], add, x[i]);
+            int copied = h < turned ? rotary : 0;
+            rotate(y, add, x, angle, angle + rotary / 2, inverse ? -1 : 1, copied / 2);
+            for (int i = copied; i < head_dim; i++) put(&y[i], add, x[i]);
         }
     }
 }

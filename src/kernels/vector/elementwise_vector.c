@@ -90,40 +90,51 @@ void LEVEL(act_backward)(real *dx, bool add, const real *dy, const real *x, acti
 
 /* ---- gated linear units ---- */
 
-static void glu_piece(void *context, int task)
+typedef struct {
+    float *y, *dgate, *dup; bool add_gate, add_up;
+    const float *dy, *gate, *up; size_t stride;
+    activation act; int rows, width;
+} gated;
+
+static void glu_row(const gated *g, float *y, const float *gate, const float *up)
 {
-    const elementwise *e = context;
-    span s = span_of(e->n, task);
-    const float *gate = e->a + s.first, *up = e->b + s.first;
-    float *y = e->y + s.first;
-    for (int i = 0; i < s.n; i += VW)
-        vstore_n(y + i, s.n - i, vmul(vact(e->act, vload_n(gate + i, s.n - i)), vload_n(up + i, s.n - i)));
+    for (int i = 0; i < g->width; i += VW) {
+        int n = g->width - i;
+        vstore_n(y + i, n, vmul(vact(g->act, vload_n(gate + i, n)), vload_n(up + i, n)));
+    }
 }
 
-void LEVEL(glu)(real *y, const real *gate, const real *up, activation act, size_t n)
+static void glu_backward_row(const gated *g, const float *d_y, size_t at)
 {
-    elementwise e = { .y = y, .a = gate, .b = up, .act = act, .n = n };
-    parallel_for(pieces(n, PIECE), glu_piece, &e);
-}
-
-typedef struct { float *dgate, *dup; bool add_gate, add_up; const float *dy, *gate, *up; activation act; size_t n; } glu_gradient;
-
-static void glu_backward_piece(void *context, int task)
-{
-    const glu_gradient *g = context;
-    span s = span_of(g->n, task);
-    for (int i = 0; i < s.n; i += VW) {
-        size_t at = s.first + (size_t)i;
-        int n = s.n - i;
-        vec dy = vload_n(g->dy + at, n), gate = vload_n(g->gate + at, n), up = vload_n(g->up + at, n);
+    for (int i = 0; i < g->width; i += VW, at += VW) {
+        int n = g->width - i;
+        vec dy = vload_n(d_y + i, n), gate = vload_n(g->gate + at, n), up = vload_n(g->up + at, n);
         vstore_add(g->dgate + at, n, g->add_gate, vmul(vmul(dy, up), vact_slope(g->act, gate)));
         vstore_add(g->dup + at, n, g->add_up, vmul(dy, vact(g->act, gate)));
     }
 }
 
-void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
-                         const real *gate, const real *up, activation act, size_t n)
+static void glu_rows(void *context, int task)
 {
-    glu_gradient g = { dgate, dup, add_gate, add_up, dy, gate, up, act, n };
-    parallel_for(pieces(n, PIECE), glu_backward_piece, &g);
+    const gated *g = context;
+    int block = rows_in_piece(g->width), end = lesser(g->rows, (task + 1) * block);
+    for (int r = task * block; r < end; r++) {
+        size_t row = (size_t)r * (size_t)g->width, at = (size_t)r * g->stride;
+        if (g->dy) glu_backward_row(g, g->dy + row, at);
+        else glu_row(g, g->y + row, g->gate + at, g->up + at);
+    }
+}
+
+static void each_glu_row(gated g) { parallel_for(pieces((size_t)g.rows, (size_t)rows_in_piece(g.width)), glu_rows, &g); }
+
+void LEVEL(glu)(real *y, const real *gate, const real *up, size_t stride, activation act, int rows, int width)
+{
+    each_glu_row((gated){ .y = y, .gate = gate, .up = up, .stride = stride, .act = act, .rows = rows, .width = width });
+}
+
+void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
+                         const real *gate, const real *up, size_t stride, activation act, int rows, int width)
+{
+    each_glu_row((gated){ .dgate = dgate, .dup = dup, .add_gate = add_gate, .add_up = add_up, .dy = dy, .gate = gate, .up = up, .stride = stride,
+                          .act = act, .rows = rows, .width = width });
 }

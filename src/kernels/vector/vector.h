@@ -16,9 +16,9 @@ void LEVEL(copy)(real *y, bool add, const real *x, size_t n);
 void LEVEL(sum)(real *y, const real *a, const real *b, size_t n);
 void LEVEL(act)(real *y, const real *x, activation act, size_t n);
 void LEVEL(act_backward)(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);
-void LEVEL(glu)(real *y, const real *gate, const real *up, activation act, size_t n);
+void LEVEL(glu)(real *y, const real *gate, const real *up, size_t stride, activation act, int rows, int width);
 void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
-                         const real *gate, const real *up, activation act, size_t n);
+                         const real *gate, const real *up, size_t stride, activation act, int rows, int width);
 void LEVEL(series)(const series_args *a);
 void LEVEL(series_backward)(const series_args *a);
 void LEVEL(scale)(real *y, bool add, const real *x, real factor, size_t n);
@@ -31,7 +31,7 @@ void LEVEL(rms_norm)(real *y, exact *rstd, const real *x, const real *w, real ep
 void LEVEL(rms_norm_backward)(real *dx, bool add, real *dw, bool add_param, const real *dy, const real *x,
                               const real *w, const exact *rstd, int rows, int width);
 void LEVEL(rope)(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-                 int rows, int heads, int head_dim, int rotary);
+                 int rows, int heads, int turned, int head_dim, int rotary);
 
 void LEVEL(attention)(const attention_args *a);
 void LEVEL(attention_backward)(const attention_args *a);
