@@ -196,23 +196,26 @@ static void reshape(file_tensor *t, int rank, int64_t a, int64_t b, int64_t c)
 }
 
 /* Dimensions of one come and go between runtimes; a tensor with another number of real ones stays for the loader to refuse. */
-static void settle_shape(file_tensor *t, bool six, int64_t width)
+typedef struct { bool heads, six; int64_t width; } kind_of_file;     /* heads: version 5 and later */
+
+static void settle_shape(file_tensor *t, kind_of_file k)
 {
     static const char *const channels[] = {
         ".time_mix_k", ".time_mix_v", ".time_mix_r", ".time_mix_g", ".time_maa_x", ".time_maa_w", ".time_maa_k", ".time_maa_v", ".time_maa_r", ".time_maa_g",
         ".x_r", ".x_w", ".x_k", ".x_v", ".x_a", ".x_g", ".att.w0", ".att.a0", ".att.v0", ".att.k_k", ".att.k_a", NULL };
-    static const char *const vectors[] = { ".time_decay", ".time_first", NULL }, *const heads[] = { ".r_k", ".time_faaaa", ".time_decay", ".time_first", NULL };
+    static const char *const heads[] = { ".r_k", ".time_faaaa", ".time_decay", ".time_first", NULL };
     int64_t real_dims[MAX_RANK] = { 1, 1 };
     int n = 0;
     if (t->transposed || !begins(t->name, "blocks.")) return;
     for (int i = 0; i < t->rank; i++)
         if (t->dims[i] != 1) real_dims[n++] = t->dims[i];
-    bool all = t->count == (size_t)width && n <= 1;
-    if (t->count == (size_t)width && six && ends_with(t->name, ".time_decay")) reshape(t, 3, 1, 1, width);
-    else if (all && one_of(t->name, channels)) reshape(t, 3, 1, 1, width);
-    else if (all && one_of(t->name, vectors)) reshape(t, 1, width, 0, 0);
-    else if (n == 2 && one_of(t->name, heads)) reshape(t, 2, real_dims[0], real_dims[1], 0);
-    else if (all && one_of(t->name, heads)) reshape(t, 2, 1, width, 0);
+    bool whole = t->count == (size_t)k.width;
+    if (whole && n < 2 && one_of(t->name, channels)) reshape(t, 3, 1, 1, k.width);
+    else if (whole && k.six && ends_with(t->name, ".time_decay")) reshape(t, 3, 1, 1, k.width);
+    else if (!one_of(t->name, heads) || n > 2) return;
+    else if (n == 2) reshape(t, 2, real_dims[0], real_dims[1], 0);
+    else if (whole && k.heads) reshape(t, 2, 1, k.width, 0);
+    else reshape(t, 1, real_dims[0], 0, 0);
 }
 
 int rwkv_rename(tensor_file *f, const naming **used, lithe_error *err)
@@ -230,7 +233,8 @@ int rwkv_rename(tensor_file *f, const naming **used, lithe_error *err)
     if (!norm) return status;
     status = strip(f, norm->name, length, err);
     const file_tensor *embedding = status ? NULL : tensor_file_find(f, "emb.weight");
-    bool six = !status && tensor_file_find(f, "blocks.0.att.time_maa_x");
-    for (int i = 0; embedding && embedding->rank == 2 && i < f->count; i++) settle_shape(&f->tensors[i], six, embedding->dims[1]);
+    if (!embedding || embedding->rank != 2) return status;
+    const kind_of_file k = { tensor_file_find(f, "blocks.0.att.ln_x.weight") || tensor_file_find(f, "blocks.0.att.r_k"), tensor_file_find(f, "blocks.0.att.time_maa_x"), embedding->dims[1] };
+    for (int i = 0; i < f->count; i++) settle_shape(&f->tensors[i], k);
     return status;
 }

@@ -4,6 +4,7 @@
  * Invariant: a relative that computes something else (4a, 4b, 7a, 7b, 8, an
  * attention replaced by a feed-forward, weights rescaled for one runtime) is
  * refused by name, not read as what it resembles. */
+#include "arch/arch.h"
 #include "model/rwkv_files.h"
 #include "model/tensor_formats.h"
 #include <stdlib.h>
@@ -97,6 +98,30 @@ static json_t *four(const tensor_file *f)
     return json_pack("{s:s, s:[s]}", "model_type", "rwkv4", "architectures", "RwkvForCausalLM");
 }
 
+/* Versions without a matrix of decays have one for each head. */
+static json_t *five_heads(const tensor_file *f, const char *version, json_int_t head_size)
+{
+    const char *bonus = tensor_file_find(f, "blocks.0.att.time_faaaa") ? "time_faaaa" : "time_first";
+    return json_pack("{s:s, s:[s], s:s, s:b, s:I}", "model_type", "rwkv5", "architectures", "Rwkv5ForCausalLM", "version", version,
+                     "time_faaaa", strcmp(version, "5.2") && !strcmp(bonus, "time_faaaa"), "head_size", head_size);
+}
+
+static json_int_t share_of_width(const tensor_file *f)
+{
+    json_int_t width = size_of(f, "emb.weight", 1), heads = size_of(f, "blocks.0.att.time_decay", 0);
+    return heads ? width / heads : 0;
+}
+
+static json_t *five_0(const tensor_file *f) { return five_heads(f, "5.0", share_of_width(f)); }
+static json_t *five_1(const tensor_file *f) { return five_heads(f, "5.1", share_of_width(f)); }
+static json_t *five_2(const tensor_file *f) { return five_heads(f, "5.2", size_of(f, "blocks.0.att.time_faaaa", 1)); }
+
+static json_t *six(const tensor_file *f)
+{
+    return json_pack("{s:s, s:[s], s:I, s:I, s:I}", "model_type", "rwkv6", "architectures", "Rwkv6ForCausalLM", "head_size", size_of(f, "blocks.0.att.time_faaaa", 1),
+                     "time_mix_extra_dim", size_of(f, "blocks.0.att.time_maa_w1", 1) / 5, "time_decay_extra_dim", size_of(f, "blocks.0.att.time_decay_w1", 1));
+}
+
 /* A single layer has no share of the first values, and so no rank of it. */
 static json_t *seven(const tensor_file *f)
 {
@@ -112,7 +137,9 @@ static json_t *seven(const tensor_file *f)
     return own;
 }
 
-static const struct { const char *version; json_t *(*config)(const tensor_file *f); } VERSIONS[] = { { "4", four }, { "7", seven } };
+static const struct { const char *version, *arch; json_t *(*config)(const tensor_file *f); } VERSIONS[] = {
+    { "4", "rwkv4", four }, { "5.0", "rwkv5", five_0 }, { "5.1", "rwkv5", five_1 }, { "5.2", "rwkv5", five_2 }, { "6", "rwkv6", six }, { "7", "rwkv7", seven },
+};
 enum { VERSION_COUNT = sizeof VERSIONS / sizeof *VERSIONS };
 
 json_t *rwkv_config(const tensor_file *f, lithe_error *err)
@@ -121,8 +148,8 @@ json_t *rwkv_config(const tensor_file *f, lithe_error *err)
     if (!version) return NULL;
     int i = 0;
     while (i < VERSION_COUNT && strcmp(VERSIONS[i].version, version)) i++;
-    if (i == VERSION_COUNT) {
-        fail(err, LITHE_EFORMAT, "%s: holds RWKV-%s, which is not read", f->path, version);
+    if (i == VERSION_COUNT || !arch_find(VERSIONS[i].arch)) {
+        fail(err, LITHE_EFORMAT, "%s: holds RWKV-%s, which this build does not read", f->path, version);
         return NULL;
     }
     json_t *config = sizes_of(f), *own = VERSIONS[i].config(f);
