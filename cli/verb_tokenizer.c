@@ -6,9 +6,10 @@
 
 /* ---- tokenize --------------------------------------------------------------- */
 
-typedef struct { common common; int special, json; } tokenize_settings;
+typedef struct { common common; int special, json, lowercase; } tokenize_settings;
 
 static const option tokenize_options[] = {
+    { "lowercase", 0, FLAG(tokenize_settings, lowercase), .help = "a vocab.txt is of lower-case letters without accents, whatever lies beside it" },
     { "special", 0, FLAG(tokenize_settings, special), .help = "add the tokens that the tokenizer puts around a text" },
     { "json", 0, FLAG(tokenize_settings, json), .help = "print {schema, ids}" },
     { 0 }
@@ -33,7 +34,7 @@ static int tokenize(const arguments *a)
     const tokenize_settings *s = a->settings;
     lithe_error err = { 0 };
     size_t size = 0, n = 0;
-    lithe_tokenizer *t = lithe_tokenizer_open(a->operands[0], &err);
+    lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &(lithe_tokenizer_options){ .lowercase = s->lowercase }, &err);
     char *text = read_text("-", &size, &err);
     n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
     int32_t *ids = text ? grab(n, sizeof *ids, &err) : NULL;
@@ -51,7 +52,7 @@ const verb verb_tokenize = {
     .name = "tokenize", .operands = "TOKENIZER", .least = 1, .most = 1,
     .summary = "turn standard input into token ids",
     .about = "Reads all of standard input and prints its token ids on one line, separated by spaces. Nothing is added unless --special is given.\n\n"
-             "TOKENIZER is a tokenizer.json, a folder that holds one or vocab.json and merges.txt (a MODEL does), a llama2.c tokenizer "
+             "TOKENIZER is a tokenizer.json, a vocab.txt of BERT, a folder that holds one or vocab.json and merges.txt (a MODEL does), a llama2.c tokenizer "
              "file, or the word bytes: the 256 bytes themselves.",
     .examples = "  printf 'Once upon a time' | lithe tokenize runs/tale-1\n",
     .options = tokenize_options, .bytes = sizeof(tokenize_settings), .run = tokenize,

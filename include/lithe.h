@@ -62,11 +62,16 @@ void lithe_threads(int n);
 
 /* ---- text ---------------------------------------------------------------- */
 
-/* path: a tokenizer.json; a folder holding one, or vocab.json + merges.txt
- * (also named encoder.json + vocab.bpe); a llama2.c tokenizer file; the word
- * "bytes" for the 256 bytes themselves. */
+/* path: a tokenizer.json; a vocab.txt of BERT; a llama2.c tokenizer file; a
+ * folder holding one of these, or vocab.json + merges.txt (also named
+ * encoder.json + vocab.bpe); the word "bytes" for the 256 bytes themselves. */
 lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err);
 void             lithe_tokenizer_close(lithe_tokenizer *t);
+
+typedef struct {
+    int lowercase;             /* of a vocab.txt: 1 lower case, without accents; -1 cased; 0 as the tokenizer_config.json beside it says, else cased */
+} lithe_tokenizer_options;
+lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
 
 /* A byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges,
  * <|endoftext|>) learned from text; the same bytes for the same text. */
@@ -77,12 +82,29 @@ int     lithe_tokenizer_vocab(const lithe_tokenizer *t);        /* largest id + 
 int32_t lithe_tokenizer_bos(const lithe_tokenizer *t);          /* -1 when there is none */
 int32_t lithe_tokenizer_eos(const lithe_tokenizer *t);          /* end of text, also between documents; -1 when there is none */
 
+/* The token of a role: "bos", "eos", "cls", "sep", "pad", "mask" or "unk"; -1 when
+ * there is none.  BERT's bos and eos are its cls and sep, RoBERTa's the reverse. */
+int32_t lithe_tokenizer_special(const lithe_tokenizer *t, const char *role);
+int     lithe_tokenizer_is_special(const lithe_tokenizer *t, int32_t id);      /* stands for no text of its own: never masked, never drawn */
+/* Whether id goes on with the word of the token before it: ## of WordPiece; else what does not begin with white space. */
+int     lithe_tokenizer_continues(const lithe_tokenizer *t, int32_t id);
+
 /* Both return the full length of the result, like snprintf, and write at most
  * cap of it: call with cap 0 to measure.  Invalid UTF-8 is legal where the
  * vocabulary holds bytes and becomes U+FFFD elsewhere.  With special, the
  * begin/end tokens of the tokenizer's post-processor are added. */
 size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int special, int32_t *ids, size_t cap);
 size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap);
+
+/* One text (b NULL) or two with what the tokenizer puts around them: [CLS] a [SEP]
+ * b [SEP].  types (or NULL): 0 for the ids of the first, 1 of the second where the
+ * tokenizer tells them apart.  Texts are cut at their ends to `limit` ids in all
+ * (0: none), the longer one first, as Hugging Face's "longest_first" does. */
+size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t limit,
+                         int32_t *ids, int32_t *types, size_t cap);
+/* The same around ids that are there already. */
+size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const int32_t *b, size_t b_n, size_t limit,
+                  int32_t *ids, int32_t *types, size_t cap);
 
 /* ---- models -------------------------------------------------------------- */
 

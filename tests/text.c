@@ -130,7 +130,7 @@ static void check_case(const lithe_tokenizer *t, const char *name, const json_t 
     }
 }
 
-static void check_cases(const char *name, const lithe_tokenizer *t)
+void text_check_cases(const char *name, const lithe_tokenizer *t)
 {
     lithe_error err = { 0 };
     size_t size, n = 0;
@@ -149,10 +149,10 @@ static void cases_gpt2(void)
 {
     lithe_tokenizer *t = text_open(test_data("tokenizers/gpt2"));
     CHECK(lithe_tokenizer_vocab(t) == 50257 && lithe_tokenizer_eos(t) == 50256 && lithe_tokenizer_bos(t) == 50256);
-    check_cases("gpt2", t);
+    text_check_cases("gpt2", t);
     lithe_tokenizer_close(t);
     t = text_open(test_data("tokenizers/gpt2/encoder.json"));
-    check_cases("gpt2", t);
+    text_check_cases("gpt2", t);
     lithe_tokenizer_close(t);
 }
 
@@ -160,7 +160,7 @@ static void cases_neox(void)
 {
     lithe_tokenizer *t = text_open(test_data("tokenizers/gpt-neox/20B_tokenizer.json"));
     CHECK(lithe_tokenizer_vocab(t) == 50277 && lithe_tokenizer_eos(t) == 0);
-    check_cases("gpt-neox", t);
+    text_check_cases("gpt-neox", t);
     lithe_tokenizer_close(t);
 }
 
@@ -181,7 +181,7 @@ static void cases_roberta(void)
 {
     lithe_tokenizer *t = text_open(roberta_dir(NULL));
     CHECK(lithe_tokenizer_vocab(t) == 50265 && lithe_tokenizer_bos(t) == 0 && lithe_tokenizer_eos(t) == 2);
-    check_cases("roberta-base", t);
+    text_check_cases("roberta-base", t);
     lithe_tokenizer_close(t);
 }
 
@@ -424,6 +424,15 @@ const test tests_text[] = {
     { "text: normal forms", text_normal_forms },
     { "text: merging against its definition", merging_is_the_definition },
     { "text: long texts without spaces", long_without_spaces },
+    { "text: published cases, WordPiece", text_wordpiece_cases },
+    { "text: WordPiece, ids of Hugging Face", text_wordpiece_table },
+    { "text: WordPiece as lines and as JSON", text_wordpiece_forms },
+    { "text: WordPiece, cased or not", text_wordpiece_config },
+    { "text: WordPiece files", text_wordpiece_files },
+    { "text: WordPiece in tokenizer.json", text_wordpiece_json },
+    { "text: longest piece against its definition", text_longest_piece },
+    { "text: two texts and what is around them", text_pairs },
+    { "text: what tokens are for", text_roles },
     { "text: refused by name", text_refused },
     { "text: cut off and damaged files", text_cut_off },
     { "text: paths that hold nothing", text_empty_paths },

@@ -32,7 +32,7 @@ static const refusal refusals[] = {
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "(", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "regular expression" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "[a&&b]", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "&&" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "a", "Sideways", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "Sideways" },
-    { BYTE_LEVEL, "", "[]", "", ",\"normalizer\":{\"type\":\"BertNormalizer\"}", "normalizer \"BertNormalizer\"" },
+    { BYTE_LEVEL, "", "[]", "", ",\"normalizer\":{\"type\":\"Nmt\"}", "normalizer \"Nmt\"" },
     { BYTE_LEVEL, "", "[]", "", ",\"decoder\":{\"type\":\"WordPiece\"}", "\"WordPiece\"" },
     { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"Odd\"}", "post_processor \"Odd\"" },
     { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"x\",900],\"cls\":[\"x\",1]}", "id 900" },

@@ -19,6 +19,9 @@ bool     text_same_ids(const lithe_tokenizer *a, const lithe_tokenizer *b, const
 /* Bytes of every kind, at most len: mostly characters, of one to four bytes, some damage. */
 size_t text_random(char *out, size_t len, uint64_t key);
 
+/* Each case of the shared cases.jsonl: ids with and without special tokens, and text. */
+void text_check_cases(const char *name, const lithe_tokenizer *t);
+
 /* A tokenizer.json whose first 256 ids are the bytes; the other arguments are
  * pieces of JSON: more of the vocabulary, merges, more of the model, more of the file. */
 lithe_tokenizer *text_build(const char *pre_tokenizer, const char *vocab, const char *merges, const char *model, const char *rest, lithe_error *err);
@@ -28,10 +31,12 @@ lithe_tokenizer *text_build(const char *pre_tokenizer, const char *vocab, const 
     "{\"type\":\"Split\",\"pattern\":{\"" kind "\":\"" pattern "\"},\"behavior\":\"" behavior "\",\"invert\":" invert "}"
 #define ADDED(id, text, flags) "{\"id\":" #id ",\"content\":\"" text "\"" flags "}"
 
-/* In text_parts.c, text_files.c, text_train.c. */
+/* In text_parts.c, text_files.c, text_train.c, text_wordpiece.c. */
 void text_splits(void), text_gpt2_pattern(void), text_added_tokens(void), text_templates(void), text_merge_forms(void),
      text_normal_forms(void), text_long_matches(void);
 void text_refused(void), text_cut_off(void), text_empty_paths(void), text_endless_patterns(void);
+void text_wordpiece_cases(void), text_wordpiece_table(void), text_wordpiece_forms(void), text_wordpiece_config(void), text_wordpiece_files(void),
+     text_wordpiece_json(void), text_longest_piece(void), text_pairs(void), text_roles(void);
 void text_train_definition(void), text_train_saved(void), text_train_possible(void), text_train_odd(void);
 
 #endif

@@ -16,22 +16,32 @@ static void add_ids(form_part *p, const int32_t *ids, size_t n, int type)
 
 static void add_id(form_part *p, int32_t id, int type) { if (id >= 0) add_ids(p, &id, 1, type); }
 
-/* BERT's vocabularies have [SEP] and two types of segments, RoBERTa's </s> twice and one type; any other has what ends a
- * text, or nothing, between two. */
+/* The parts before, between and behind the texts of a template. */
+static void add_parts(form_part *const part[3], const template *f)
+{
+    for (int i = 0, p = 0; i < f->n; i++) {
+        if (f->item[i].id < 0) p++;
+        else add_ids(part[p], &f->item[i].id, 1, f->item[i].type);
+    }
+}
+
+/* What the tokenizer's templates say; where they put nothing between two texts, what ends a text stands there. */
 int pair_form_open(pair_form *f, const lithe_tokenizer *t, lithe_error *err)
 {
     *f = (pair_form){ 0 };
     if (failed(err)) return err->status;
-    if (t->n_before + t->n_behind > FORM_MOST) return fail(err, LITHE_EINVAL, "the tokenizer puts %zu tokens around a text, at most %d are known here", t->n_before + t->n_behind, FORM_MOST);
-    int32_t sep = tokenizer_id(t, "[SEP]", 5), end = tokenizer_id(t, "</s>", 4), cls = tokenizer_id(t, "<s>", 3), mask = tokenizer_id(t, "<mask>", 6);
-    bool roberta = sep < 0 && end >= 0 && cls >= 0 && mask >= 0;
-    add_ids(&f->before, t->before, t->n_before, 0);
-    add_ids(&f->behind, t->behind, t->n_behind, 0);
+    int most = t->single.n > t->pair.n ? t->single.n : t->pair.n;
+    if (most > FORM_MOST) return fail(err, LITHE_EINVAL, "the tokenizer puts %d tokens around a text, at most %d are known here", most - 1, FORM_MOST);
+    add_parts((form_part *[]){ &f->before, &f->behind, &f->behind }, &t->single);
+    add_parts((form_part *[]){ &f->pair_before, &f->between, &f->pair_behind }, &t->pair);
+    if (f->between.n) {
+        for (int i = 0; i < t->pair.n; i++)
+            if (t->pair.item[i].id == TEXT_B) f->second_type = t->pair.item[i].type;
+        return LITHE_OK;
+    }
     f->pair_before = f->before;
-    f->second_type = sep >= 0;
-    add_id(&f->between, sep >= 0 ? sep : roberta ? end : lithe_tokenizer_eos(t), 0);
-    if (roberta) add_id(&f->between, end, 0);
-    add_ids(&f->pair_behind, t->behind, t->n_behind, f->second_type);
+    f->pair_behind = f->behind;
+    add_id(&f->between, lithe_tokenizer_eos(t), 0);
     return LITHE_OK;
 }
 

@@ -77,7 +77,7 @@ char *place_tokenizer(const place *p, int vocab)
 {
     char trained[32];                                        /* llama2.c's name for a vocabulary of its own */
     snprintf(trained, sizeof trained, "tok%d.bin", vocab);
-    char *found = first_of(p->dir, (const char *const[]){ "tokenizer.json", NULL });
+    char *found = first_of(p->dir, (const char *const[]){ "tokenizer.json", "vocab.txt", NULL });
     if (!found) found = pair_in(p->dir, "vocab.json", "merges.txt");
     if (!found) found = pair_in(p->dir, "encoder.json", "vocab.bpe");
     if (!found) found = first_of(p->dir, (const char *const[]){ trained, "tokenizer.bin", NULL });

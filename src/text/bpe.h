@@ -6,15 +6,6 @@
 
 #include "text/pieces.h"
 
-/* Where ids go: n counts them all, the first cap are written. */
-typedef struct { int32_t *ids; size_t n, cap; } id_sink;
-
-static inline void id_put(id_sink *s, int32_t id)
-{
-    if (s->n < s->cap) s->ids[s->n] = id;
-    s->n++;
-}
-
 typedef struct { uint64_t pair; int32_t rank, id; } merge;      /* pair: left << 32 | right; rank -1: empty slot */
 
 typedef struct bpe {

@@ -3,27 +3,9 @@
  * behind it.  Canonical ordering takes time quadratic in a run of combining
  * marks, so a run is cut after 256 (UAX #15 itself proposes 30). */
 #include "text/normal_form.h"
-#include "base/arena.h"
 #include "base/utf8.h"
+#include "text/bert_text.h"
 #include <stdlib.h>
-#include <string.h>
-
-typedef struct { char *bytes; size_t n, room; bool failed; } buffer;
-
-static void put(buffer *b, const char *text, size_t len)
-{
-    if (b->failed || !len) return;
-    if (len > b->room - b->n) {
-        size_t room = b->room ? b->room : 64;
-        while (room - b->n < len) room *= 2;
-        char *bytes = xrealloc(b->bytes, room, 1);
-        if (!bytes) { b->failed = true; return; }
-        b->bytes = bytes;
-        b->room = room;
-    }
-    memcpy(b->bytes + b->n, text, len);
-    b->n += len;
-}
 
 #define MARKS 256
 
@@ -59,44 +41,44 @@ static const int options[] = {
     [NORMAL_NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
 };
 
-static void put_form(buffer *b, normal_kind kind, const char *text, size_t len)
+static void put_form(text_buffer *b, normal_kind kind, const char *text, size_t len)
 {
     utf8proc_uint8_t *form = NULL;
     utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &form,
                                       (utf8proc_option_t)options[kind]);
     if (n < 0) b->failed = true;
-    else put(b, (const char *)form, (size_t)n);
+    else text_append(b, (const char *)form, (size_t)n);
     free(form);
 }
 
-static void normal_form(buffer *b, normal_kind kind, const char *text, size_t len)
+static void normal_form(text_buffer *b, normal_kind kind, const char *text, size_t len)
 {
     for (size_t i = 0; i < len && !b->failed; ) {
         size_t plain = i;
         while (plain < len && (unsigned char)text[plain] < 128 && (plain + 1 == len || (unsigned char)text[plain + 1] < 128)) plain++;
-        put(b, text + i, plain - i);
+        text_append(b, text + i, plain - i);
         if (plain == len) break;
         i = plain;
         bool inert;
         size_t end = stretch_end(text, i, len, &inert);
         if (end == i) end++;                                /* no UTF-8 */
-        if (inert) put(b, text + i, end - i);
+        if (inert) text_append(b, text + i, end - i);
         else put_form(b, kind, text + i, end - i);
         i = end;
     }
 }
 
-static void replace(buffer *b, const char *from, const char *to, const char *text, size_t len)
+static void replace(text_buffer *b, const char *from, const char *to, const char *text, size_t len)
 {
     size_t f = strlen(from), t = strlen(to);
     for (const char *end = text + len, *p; text < end; text = p + f) {
         p = memmem(text, (size_t)(end - text), from, f);
         if (!p) {
-            put(b, text, (size_t)(end - text));
+            text_append(b, text, (size_t)(end - text));
             break;
         }
-        put(b, text, (size_t)(p - text));
-        put(b, to, t);
+        text_append(b, text, (size_t)(p - text));
+        text_append(b, to, t);
     }
 }
 
@@ -107,17 +89,33 @@ static bool is_ascii(const char *text, size_t len)
     return any < 128;
 }
 
+/* For text of ASCII alone these change nothing. */
+static bool is_needless(normal_kind kind, const char *text, size_t len)
+{
+    return kind <= NORMAL_DROP_MARKS && is_ascii(text, len);
+}
+
+static void take_step(text_buffer *b, const normal_step *s, const char *text, size_t len)
+{
+    switch (s->kind) {
+    case NORMAL_NFC: case NORMAL_NFD: case NORMAL_NFKC: case NORMAL_NFKD: normal_form(b, s->kind, text, len); break;
+    case NORMAL_SPACED:     bert_spaced(b, text, len); break;
+    case NORMAL_DROP_MARKS: bert_drop_marks(b, text, len); break;
+    case NORMAL_CLEAN:      bert_clean(b, text, len); break;
+    case NORMAL_LOWER:      bert_lower(b, text, len); break;
+    case NORMAL_PREPEND:    text_append(b, s->to, strlen(s->to)); text_append(b, text, len); break;
+    case NORMAL_REPLACE:    replace(b, s->from, s->to, text, len); break;
+    }
+}
+
 char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out)
 {
     char *now = (char *)(uintptr_t)text;
     *out = len;
     for (int i = 0; i < n && *out; i++) {
-        const normal_step *s = &steps[i];
-        buffer b = { 0 };
-        if (s->kind == NORMAL_PREPEND) { put(&b, s->to, strlen(s->to)); put(&b, now, *out); }
-        else if (s->kind == NORMAL_REPLACE) replace(&b, s->from, s->to, now, *out);
-        else if (is_ascii(now, *out)) continue;
-        else normal_form(&b, s->kind, now, *out);
+        text_buffer b = { 0 };
+        if (is_needless(steps[i].kind, now, *out)) continue;
+        take_step(&b, &steps[i], now, *out);
         if (b.failed) { free(b.bytes); continue; }
         if (now != text) free(now);
         now = b.bytes;

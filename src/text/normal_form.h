@@ -1,12 +1,16 @@
 /* Changes to text before it is cut into words: Unicode normal forms (UAX #15),
- * and literal replacements.  Bytes that are not UTF-8 stay as they are. */
+ * BERT's steps (bert_text.h), and literal replacements.  To normal forms and
+ * replacements, bytes that are not UTF-8 stay as they are. */
 #ifndef TEXT_NORMAL_FORM_H
 #define TEXT_NORMAL_FORM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef enum { NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD, NORMAL_PREPEND, NORMAL_REPLACE } normal_kind;
+typedef enum {
+    NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD, NORMAL_SPACED, NORMAL_DROP_MARKS,      /* these change no ASCII */
+    NORMAL_CLEAN, NORMAL_LOWER, NORMAL_PREPEND, NORMAL_REPLACE
+} normal_kind;
 
 typedef struct {
     normal_kind kind;

@@ -1,4 +1,4 @@
-/* A vocabulary: token id -> bytes, and bytes -> token id. */
+/* A vocabulary: token id -> bytes, and bytes -> token id.  And where ids go. */
 #ifndef TEXT_PIECES_H
 #define TEXT_PIECES_H
 
@@ -32,6 +32,15 @@ static inline const char *pieces_bytes(const pieces *p, int32_t id, size_t *len)
 {
     *len = p->at[id].length;
     return p->bytes + p->at[id].start;
+}
+
+/* Where ids go: n counts them all, the first cap are written. */
+typedef struct { int32_t *ids; size_t n, cap; } id_sink;
+
+static inline void id_put(id_sink *s, int32_t id)
+{
+    if (s->n < s->cap) s->ids[s->n] = id;
+    s->n++;
 }
 
 #endif

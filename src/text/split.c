@@ -1,6 +1,7 @@
 /* Steps run one inside the other, so no list of pieces is kept. */
 #include "text/split.h"
 #include "base/arena.h"
+#include "text/bert_text.h"
 #include "text/pattern.h"
 #include "base/utf8.h"
 #include <stdlib.h>
@@ -136,6 +137,21 @@ static void split_marks(const job *j, int i, const char *text, size_t len)
     run(j, i + 1, text + start, len - start);
 }
 
+static void split_bert(const job *j, int i, const char *text, size_t len)
+{
+    size_t start = 0, k;
+    for (size_t at = 0; at < len; at += k) {
+        int32_t c;
+        k = (size_t)utf8_next(text + at, len - at, &c);
+        bool space = utf8_is_space(c), mark = !space && bert_is_punctuation(c);
+        if (!space && !mark) continue;
+        run(j, i + 1, text + start, at - start);
+        if (mark) run(j, i + 1, text + at, k);
+        start = at + k;
+    }
+    run(j, i + 1, text + start, len - start);
+}
+
 static void run(const job *j, int i, const char *text, size_t len)
 {
     if (!len) return;
@@ -147,6 +163,7 @@ static void run(const job *j, int i, const char *text, size_t len)
     switch (j->steps[i].kind) {
     case SPLIT_PREFIX_SPACE: prefix_space(j, i, text, len); return;
     case SPLIT_MARKS:        split_marks(j, i, text, len); return;
+    case SPLIT_BERT:         split_bert(j, i, text, len); return;
     case SPLIT_GPT2:
         for (size_t at = 0, k; at < len; at += k) run(j, i + 1, text + at, k = split_gpt2(text + at, len - at));
         return;

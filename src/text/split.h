@@ -11,6 +11,7 @@ typedef enum {
     SPLIT_GPT2,                /* GPT-2's pattern */
     SPLIT_PATTERN,             /* by the matches of a regular expression */
     SPLIT_DIGITS,              /* by characters that are numbers */
+    SPLIT_BERT,                /* at white space, which is taken out, and around each punctuation character */
     SPLIT_PREFIX_SPACE,        /* one piece, with a space before it unless it starts with one */
     SPLIT_MARKS                /* before each run of `mark`; only where merges cannot cross such a place anyway */
 } split_kind;

@@ -1,13 +1,9 @@
-/* The public calls: opening a path of any kind, encoding, decoding. */
+/* What every tokenizer goes through: its making, and text to ids. */
 #include "text/tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "text/pattern.h"
-#include "base/file.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define FILE_LIMIT ((size_t)256 << 20)     /* bytes of a tokenizer file */
-#define CONFIG_DEPTH 64
 
 /* ---- life ------------------------------------------------------------------------------ */
 
@@ -16,7 +12,7 @@ lithe_tokenizer *tokenizer_new(lithe_error *err)
     if (failed(err)) return NULL;
     lithe_tokenizer *t = xalloc(1, sizeof *t);
     if (t && bpe_init(&t->bpe, &t->vocabulary)) {
-        t->bos = t->eos = -1;
+        for (int i = 0; i < ROLES; i++) t->role[i] = -1;
         return t;
     }
     lithe_tokenizer_close(t);
@@ -29,6 +25,7 @@ void lithe_tokenizer_close(lithe_tokenizer *t)
     if (!t) return;
     for (int i = 0; i < t->n_split; i++) pattern_free(t->split[i].pattern);
     bpe_free(&t->bpe);
+    trie_free(&t->wordpiece.tree);
     pieces_free(&t->vocabulary);
     pieces_free(&t->added);
     arena_free(&t->memory);
@@ -83,25 +80,6 @@ int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len)
     if (id >= 0) return id;
     if (t->bpe.characters) return pieces_find(&t->vocabulary, name, len);
     return len <= sizeof bytes && alphabet_to_bytes(name, len, bytes, &n) ? pieces_find(&t->vocabulary, bytes, n) : -1;
-}
-
-static int32_t first_of(const lithe_tokenizer *t, const char *const *names)
-{
-    for (int special = 1; special >= 0; special--)
-        for (int i = 0; names[i]; i++) {
-            int32_t id = tokenizer_id(t, names[i], strlen(names[i]));
-            if (id >= 0 && special <= pieces_has(&t->added, id)) return id;
-        }
-    return -1;
-}
-
-void tokenizer_name_ends(lithe_tokenizer *t)
-{
-    static const char *const bos[] = { "<s>", "<|begin_of_text|>", "<bos>", "<|startoftext|>", "<|begin\u2581of\u2581sentence|>", NULL };
-    static const char *const eos[] = { "</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "<|end\u2581of\u2581sentence|>", NULL };
-    t->bos = first_of(t, bos);
-    t->eos = first_of(t, eos);
-    if (t->bos < 0) t->bos = tokenizer_id(t, "<|endoftext|>", 13);     /* GPT-2: it stands between texts */
 }
 
 int tokenizer_add_entry(lithe_tokenizer *t, added_entry e, const char *what, lithe_error *err)
@@ -186,6 +164,14 @@ static bool marks_divide(const lithe_tokenizer *t, const char *mark)
     return true;
 }
 
+static int make_tree(lithe_tokenizer *t, const char *what, lithe_error *err)
+{
+    wordpiece *w = &t->wordpiece;
+    if (!trie_build(&w->tree, &t->vocabulary)) return fail(err, LITHE_ENOMEM, "%s: vocabulary does not fit in memory", what);
+    w->inside = trie_walk(&w->tree, t->prefix, strlen(t->prefix));
+    return LITHE_OK;
+}
+
 int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
 {
     for (size_t i = 0; i < t->n_entries && !failed(err); i++) {
@@ -195,129 +181,12 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
     }
     if (failed(err) || make_matcher(t, false, &t->plain, err) || make_matcher(t, true, &t->normalized, err)) return err->status;
     const char *mark = t->mark ? t->mark : " ";
-    if (t->bpe.characters && !t->n_split && marks_divide(t, mark))
+    if (t->model == MODEL_WORDPIECE && make_tree(t, what, err)) return err->status;
+    if (t->model == MODEL_BPE && t->bpe.characters && !t->n_split && marks_divide(t, mark))
         t->split[t->n_split++] = (split_step){ .kind = SPLIT_MARKS, .mark = mark };
     if (!lithe_tokenizer_vocab(t)) return fail(err, LITHE_EFORMAT, "%s: vocabulary is empty", what);
-    tokenizer_name_ends(t);
-    return LITHE_OK;
-}
-
-/* ---- opening ------------------------------------------------------------------------------- */
-
-/* Any of the names in dir; NULL when there is none, or memory is out. */
-static char *one_beside(const char *dir, const char *const *names)
-{
-    for (int i = 0; names[i]; i++) {
-        char *path = path_join(dir, names[i]);
-        if (path && path_exists(path) && !path_is_dir(path)) return path;
-        free(path);
-    }
-    return NULL;
-}
-
-/* A name of a token in tokenizer_config.json: a string, or an object with `content`. */
-static int32_t configured(const lithe_tokenizer *t, const json_t *config, const char *key, int32_t otherwise)
-{
-    const json_t *v = json_object_get(config, key);
-    if (json_is_object(v)) v = json_object_get(v, "content");
-    int32_t id = json_is_string(v) ? tokenizer_id(t, json_string_value(v), json_string_length(v)) : -1;
-    return id >= 0 ? id : otherwise;
-}
-
-static json_t *config_beside(const char *dir, lithe_error *err)
-{
-    static const char *const names[] = { "tokenizer_config.json", NULL };
-    char *path = one_beside(dir, names);
-    json_t *config = path ? json_read(path, FILE_LIMIT, CONFIG_DEPTH, err) : NULL;
-    free(path);
-    return config;
-}
-
-static lithe_tokenizer *open_json(const char *path, lithe_error *err)
-{
-    size_t size;
-    char *text = file_read(path, FILE_LIMIT, &size, err);
-    lithe_tokenizer *t = text ? tokenizer_from_json(text, size, path, err) : NULL;
-    free(text);
-    return t;
-}
-
-static lithe_tokenizer *open_files(const char *vocab, const char *dir, const json_t *config, lithe_error *err)
-{
-    static const char *const merges_names[] = { "merges.txt", "vocab.bpe", NULL };
-    char *merges = one_beside(dir, merges_names);
-    size_t vocab_size = 0, merges_size = 0;
-    if (!merges) {
-        fail(err, LITHE_EIO, "%s: no merges.txt or vocab.bpe beside it", vocab);
-        return NULL;
-    }
-    char *vocab_text = file_read(vocab, FILE_LIMIT, &vocab_size, err);
-    char *merges_text = file_read(merges, FILE_LIMIT, &merges_size, err);
-    lithe_tokenizer *t = NULL;
-    if (vocab_text && merges_text)
-        t = tokenizer_from_files(vocab_text, vocab_size, merges_text, merges_size,
-                                 json_is_true(json_object_get(config, "add_prefix_space")), vocab, merges, err);
-    free(vocab_text);
-    free(merges_text);
-    free(merges);
-    return t;
-}
-
-static lithe_tokenizer *open_llama2c(const char *path, lithe_error *err)
-{
-    size_t size;
-    char *data = file_read(path, FILE_LIMIT, &size, err);
-    lithe_tokenizer *t = data ? tokenizer_from_llama2c(data, size, path, err) : NULL;
-    free(data);
-    return t;
-}
-
-static bool is_name(const char *path, const char *name) { return !strcmp(path_base(path), name); }
-
-/* A file by its name or its first byte; dir is where it lies. */
-static lithe_tokenizer *open_file(const char *path, const char *dir, lithe_error *err)
-{
-    json_t *config = config_beside(dir, err);
-    lithe_tokenizer *t = NULL;
-    mapping m;
-    if (failed(err) || file_map(&m, path, err)) { json_decref(config); return NULL; }
-    size_t i = 0;
-    while (i < m.size && i < 4096 && strchr(" \t\r\n", m.data[i]) && m.data[i]) i++;
-    bool json = i < m.size && m.data[i] == '{';
-    file_unmap(&m);
-    if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
-    else t = json ? open_json(path, err) : open_llama2c(path, err);
-    if (t) {
-        int32_t bos = configured(t, config, "bos_token", t->bos), eos = configured(t, config, "eos_token", t->eos);
-        t->configured = bos != t->bos || eos != t->eos;
-        t->bos = bos;
-        t->eos = eos;
-    }
-    json_decref(config);
-    return t;
-}
-
-lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err)
-{
-    static const char *const names[] = { "tokenizer.json", "vocab.json", "encoder.json", "tokenizer.bin", NULL };
-    lithe_error local = { 0 };
-    if (!err) err = &local;
-    if (failed(err)) return NULL;
-    if (!path) {
-        fail(err, LITHE_EINVAL, "tokenizer: no path");
-        return NULL;
-    }
-    if (!strcmp(path, "bytes")) return tokenizer_bytes(err);
-    bool is_dir = path_is_dir(path);
-    char *dir = is_dir ? NULL : path_parent(path), *file = is_dir ? one_beside(path, names) : NULL;
-    lithe_tokenizer *t = NULL;
-    if (is_dir && !file)
-        fail(err, LITHE_EIO, "%s: holds no tokenizer.json, no vocab.json with merges.txt and no tokenizer.bin", path);
-    else if (!is_dir && !dir) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    else t = open_file(is_dir ? file : path, is_dir ? path : dir, err);
-    free(dir);
-    free(file);
-    return t;
+    tokenizer_name_roles(t);
+    return tokenizer_flag(t, what, err);
 }
 
 /* ---- encoding -------------------------------------------------------------------------------- */
@@ -327,7 +196,8 @@ typedef struct { lithe_tokenizer *t; id_sink sink; } encoding;
 static void on_word(void *context, const char *text, size_t len)
 {
     encoding *e = context;
-    bpe_encode(&e->t->bpe, text, len, &e->sink);
+    if (e->t->model == MODEL_WORDPIECE) wordpiece_encode(&e->t->wordpiece, text, len, &e->sink);
+    else bpe_encode(&e->t->bpe, text, len, &e->sink);
 }
 
 static void on_normal_piece(void *context, const char *text, size_t len, int32_t id)
@@ -354,66 +224,11 @@ size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int 
 {
     if (!t) return 0;
     encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 } };
-    for (size_t i = 0; special && i < t->n_before; i++) id_put(&e.sink, t->before[i]);
+    int i = 0, n = special ? t->single.n : 0;
+    for (; i < n && t->single.item[i].id >= 0; i++) id_put(&e.sink, t->single.item[i].id);
     if (text && len) added_tokens_cut(&t->plain, text, len, on_plain_piece, &e);
-    for (size_t i = 0; special && i < t->n_behind; i++) id_put(&e.sink, t->behind[i]);
+    for (i++; i < n; i++) id_put(&e.sink, t->single.item[i].id);
     return e.sink.n;
-}
-
-/* ---- decoding -------------------------------------------------------------------------------- */
-
-typedef struct { char *text; size_t n, cap; } text_sink;
-
-static void text_put(text_sink *s, const char *bytes, size_t len)
-{
-    if (s->n < s->cap && len) memcpy(s->text + s->n, bytes, len < s->cap - s->n ? len : s->cap - s->n);
-    s->n += len;
-}
-
-/* The byte that a token <0xNN> stands for, or -1. */
-static int fallback_byte(const lithe_tokenizer *t, int32_t id, const char *bytes, size_t len)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    if (len != 6 || memcmp(bytes, "<0x", 3)) return -1;
-    const char *high = memchr(digits, bytes[3], 16), *low = memchr(digits, bytes[4], 16);
-    int byte = high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
-    return byte >= 0 && t->bpe.byte_id[byte] == id ? byte : -1;
-}
-
-static void decode_characters(const lithe_tokenizer *t, int32_t id, bool behind_bos, text_sink *out)
-{
-    size_t len, m = t->mark ? strlen(t->mark) : 0;
-    const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
-    int byte = fallback_byte(t, id, bytes, len);
-    if (byte >= 0) {
-        text_put(out, &(char){ (char)byte }, 1);
-        return;
-    }
-    for (size_t i = 0, k; i < len; i += k) {
-        bool mark = m && len - i >= m && !memcmp(bytes + i, t->mark, m);
-        k = mark ? m : 1;
-        if (!(behind_bos && i == 0 && (mark || bytes[0] == ' '))) text_put(out, mark ? " " : bytes + i, 1);
-    }
-}
-
-size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap)
-{
-    text_sink out = { text, 0, text ? cap : 0 };
-    for (size_t i = 0; t && i < n; i++) {
-        size_t len;
-        bool words = t->bpe.characters;
-        if (words && (ids[i] == t->bos || ids[i] == t->eos)) continue;
-        if (pieces_has(&t->added, ids[i])) {
-            const char *bytes = pieces_bytes(&t->added, ids[i], &len);
-            text_put(&out, bytes, len);
-        } else if (!pieces_has(&t->vocabulary, ids[i])) continue;
-        else if (words) decode_characters(t, ids[i], t->strip && i > 0 && ids[i - 1] == t->bos, &out);
-        else {
-            const char *bytes = pieces_bytes(&t->vocabulary, ids[i], &len);
-            text_put(&out, bytes, len);
-        }
-    }
-    return out.n;
 }
 
 int lithe_tokenizer_vocab(const lithe_tokenizer *t)
@@ -421,6 +236,3 @@ int lithe_tokenizer_vocab(const lithe_tokenizer *t)
     if (!t) return 0;
     return t->vocabulary.n > t->added.n ? t->vocabulary.n : t->added.n;
 }
-
-int32_t lithe_tokenizer_bos(const lithe_tokenizer *t) { return t ? t->bos : -1; }
-int32_t lithe_tokenizer_eos(const lithe_tokenizer *t) { return t ? t->eos : -1; }

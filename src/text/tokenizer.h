@@ -1,11 +1,12 @@
 /* A tokenizer in memory, and how each file format fills it.
  *
- *   text --added tokens--> pieces --normalize--> --split--> words --bpe--> ids
+ *   text --added tokens--> pieces --normalize--> --split--> words --model--> ids
  *
  * In a byte-level vocabulary a token is bytes, and decoding concatenates them:
  * decode(a b) = decode(a) decode(b).  In a vocabulary of characters (llama2.c,
  * SentencePiece) a token is text, begin and end tokens decode to nothing, and one
- * space is taken away right behind a begin token.
+ * space is taken away right behind a begin token.  In one of words (WordPiece)
+ * decoding puts spaces between tokens, but not before one that continues a word.
  *
  * Encoding changes only caches: a handle belongs to one thread at a time. */
 #ifndef TEXT_TOKENIZER_H
@@ -15,6 +16,7 @@
 #include "text/bpe.h"
 #include "text/normal_form.h"
 #include "text/split.h"
+#include "text/wordpiece.h"
 #include "base/arena.h"
 #include "base/json.h"
 
@@ -23,10 +25,23 @@
 /* What a file says of an added token. */
 typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
 
+typedef enum { MODEL_BPE, MODEL_WORDPIECE } model_kind;
+
+/* What stands around one text, or two. */
+typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text */
+typedef struct { template_item item[TOKENIZER_STEPS]; int n; } template;
+enum { TEXT_A = -1, TEXT_B = -2 };
+
+/* What a token is for.  Each role may be without one (-1). */
+typedef enum { ROLE_BOS, ROLE_EOS, ROLE_CLS, ROLE_SEP, ROLE_PAD, ROLE_MASK, ROLE_UNK, ROLES } role;
+enum { TOKEN_SPECIAL = 1, TOKEN_CONTINUES = 2 };
+
 struct lithe_tokenizer {
     arena memory;                          /* strings and small arrays */
     pieces vocabulary;                     /* without the added tokens that it does not name */
+    model_kind model;
     bpe bpe;
+    wordpiece wordpiece;
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
     size_t n_entries, entries_room;
@@ -37,13 +52,16 @@ struct lithe_tokenizer {
     split_step split[TOKENIZER_STEPS];
     int n_normal, n_split;
 
-    int32_t *before, *behind;              /* what `special` adds around the text */
-    size_t n_before, n_behind;
-    int32_t bos, eos;                      /* -1: none */
-    bool configured;                       /* they are what a tokenizer_config.json says, not what their names say */
+    template single, pair;
+    int32_t role[ROLES];
+    unsigned configured;                   /* 1 << role: it is what a tokenizer_config.json says, not what the names say */
+    uint8_t *flags;                        /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
     const char *mark;                      /* in tokens: a space; NULL: a space is a space */
     bool strip;                            /* decoding takes one space away behind bos */
+    const char *prefix;                    /* WordPiece: of tokens that continue a word */
+    const char *glue;                      /* WordPiece: of tokens that decoding puts no space before; NULL: none */
+    bool cleanup;                          /* WordPiece: decoding takes spaces before marks away */
 
     char *source;                          /* the tokenizer.json it was read from, for saving */
     size_t source_bytes;
@@ -53,11 +71,14 @@ struct lithe_tokenizer {
 
 /* From memory.  what names the source in messages; NULL and err set on failure.
  * _json: a tokenizer.json.  _files: vocab.json and merges.txt; prefix_space as in
- * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c. */
+ * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
+ * vocab.txt, with BERT's steps as `how` says. */
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
+typedef struct { bool lower, marks, spaced; } bert_options;         /* lower case; marks dropped; Chinese characters apart */
+lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
 /* ---- shared by the readers ------------------------------------------------------------ */
@@ -72,10 +93,18 @@ int tokenizer_add(pieces *p, int64_t id, const char *text, size_t len, bool find
 
 /* Reads the byte tokens from the vocabulary: single bytes, or <0x00> .. <0xFF>. */
 void tokenizer_find_bytes(lithe_tokenizer *t);
-/* Once entries is complete: the two matchers, ids checked against the vocabulary. */
+/* Once entries is complete: the two matchers, ids checked against the vocabulary, roles and flags. */
 int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);
-/* bos and eos by the names in use, among the added tokens and the vocabulary. */
-void tokenizer_name_ends(lithe_tokenizer *t);
+/* Roles by the names in use, among the added tokens and the vocabulary; then what
+ * is true of each id, to be called again when a role changes. */
+void tokenizer_name_roles(lithe_tokenizer *t);
+const char *tokenizer_role_key(int role);                          /* "bos_token" ... */
+int  tokenizer_flag(lithe_tokenizer *t, const char *what, lithe_error *err);
+/* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with `middle` times the SEP between; the
+ * second text has this type. */
+void tokenizer_around(lithe_tokenizer *t, int32_t cls, int32_t sep, int middle, int32_t type);
+/* BERT's normalizer and pre-tokenizer. */
+void tokenizer_bert_steps(lithe_tokenizer *t, bert_options how);
 int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
 
 /* One more entry; its text is copied. */

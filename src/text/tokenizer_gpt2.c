@@ -63,11 +63,7 @@ static int add_specials(lithe_tokenizer *t, const char *what, lithe_error *err)
         if (tokenizer_add_entry(t, e, what, err)) return err->status;
     }
     if (found == 5) {
-        t->before = arena_alloc(&t->memory, sizeof id[0]);
-        t->behind = arena_alloc(&t->memory, sizeof id[0]);
-        if (!t->before || !t->behind) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-        t->before[t->n_before++] = id[0];
-        t->behind[t->n_behind++] = id[2];
+        tokenizer_around(t, id[0], id[2], 2, 0);
         return LITHE_OK;
     }
     static const char end[] = "<|endoftext|>";

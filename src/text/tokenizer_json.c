@@ -1,9 +1,10 @@
-/* tokenizer.json of Hugging Face tokenizers: the model (BPE) and the added
- * tokens.  Both forms of merges are read, "a b" and ["a", "b"].  What is not
+/* tokenizer.json of Hugging Face tokenizers: the model (BPE, WordPiece) and the
+ * added tokens.  Both forms of merges are read, "a b" and ["a", "b"].  What is not
  * understood is refused by name: an approximate tokenizer is a wrong one. */
 #include "text/tokenizer.h"
 #include "text/tokenizer_parts.h"
 #include "base/file.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static int read_vocabulary(lithe_tokenizer *t, pieces *names, json_t *vocab, con
         if (t->bpe.characters ? tokenizer_add(&t->vocabulary, json_integer_value(id), name, len, true, what, err)
                               : tokenizer_add_bytes(t, json_integer_value(id), name, len, what, err)) return err->status;
     }
-    tokenizer_find_bytes(t);
+    if (t->model == MODEL_BPE) tokenizer_find_bytes(t);
     return LITHE_OK;
 }
 
@@ -72,13 +73,21 @@ static int read_merges(lithe_tokenizer *t, const pieces *names, const json_t *me
 
 /* ---- model ------------------------------------------------------------------------------------- */
 
+/* Old files do not name the type. */
+static int read_type(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+{
+    const char *type = json_string_value(json_object_get(model, "type"));
+    if (!json_is_object(model)) return fail(err, LITHE_EFORMAT, "%s: has no model; expected a tokenizer.json", what);
+    if (!type) type = json_object_get(model, "max_input_chars_per_word") && !json_object_get(model, "merges") ? "WordPiece" : "BPE";
+    if (strcmp(type, "BPE") && strcmp(type, "WordPiece"))
+        return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE and WordPiece are", what, type);
+    t->model = strcmp(type, "BPE") ? MODEL_WORDPIECE : MODEL_BPE;
+    return LITHE_OK;
+}
+
 static int refuse_settings(const json_t *model, const char *what, lithe_error *err)
 {
     static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
-    const char *type = json_string_value(json_object_get(model, "type"));
-    if (!json_is_object(model)) return fail(err, LITHE_EFORMAT, "%s: has no model; expected a tokenizer.json", what);
-    if (type && strcmp(type, "BPE"))
-        return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE is", what, type);
     for (int i = 0; i < 2; i++) {
         const json_t *v = json_object_get(model, affixes[i]);
         if (v && !json_is_null(v) && !(json_is_string(v) && !json_string_length(v)))
@@ -90,18 +99,19 @@ static int refuse_settings(const json_t *model, const char *what, lithe_error *e
     return LITHE_OK;
 }
 
-static int read_unknown(lithe_tokenizer *t, const pieces *names, const json_t *model, const char *what, lithe_error *err)
+/* otherwise: the token meant when the file names none; NULL: none. */
+static int read_unknown(int32_t *unknown, const pieces *names, const json_t *model, const char *otherwise, const char *what, lithe_error *err)
 {
-    const json_t *unknown = json_object_get(model, "unk_token");
-    if (!unknown || json_is_null(unknown)) return LITHE_OK;
-    if (!json_is_string(unknown)) return fail(err, LITHE_EFORMAT, "%s: model.unk_token is not a string", what);
-    t->bpe.unknown = pieces_find(names, json_string_value(unknown), json_string_length(unknown));
-    if (t->bpe.unknown < 0)
-        return fail(err, LITHE_EFORMAT, "%s: unk_token \"%.60s\" is not in the vocabulary", what, json_string_value(unknown));
+    const json_t *name = json_object_get(model, "unk_token");
+    if (name && !json_is_null(name) && !json_is_string(name)) return fail(err, LITHE_EFORMAT, "%s: model.unk_token is not a string", what);
+    const char *text = json_is_string(name) ? json_string_value(name) : otherwise;
+    if (!text) return LITHE_OK;
+    *unknown = pieces_find(names, text, strlen(text));
+    if (*unknown < 0) return fail(err, LITHE_EFORMAT, "%s: unk_token \"%.60s\" is not in the vocabulary", what, text);
     return LITHE_OK;
 }
 
-static int read_model(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+static int read_bpe(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
 {
     pieces names = { 0 };
     if (refuse_settings(model, what, err)) return err->status;
@@ -110,13 +120,28 @@ static int read_model(lithe_tokenizer *t, const json_t *model, const char *what,
     t->bpe.whole_words = json_flag(model, "ignore_merges", false);
     read_vocabulary(t, &names, json_object_get(model, "vocab"), what, err);
     if (!failed(err)) read_merges(t, &names, json_object_get(model, "merges"), what, err);
-    if (!failed(err)) read_unknown(t, &names, model, what, err);
+    if (!failed(err)) read_unknown(&t->bpe.unknown, &names, model, NULL, what, err);
     pieces_free(&names);
     for (int i = 0; i < 256; i++) {
         if (t->bpe.characters && !fallback) t->bpe.byte_id[i] = -1;
         else if (!t->bpe.characters && fallback && t->bpe.byte_id[i] < 0)
             fail(err, LITHE_EFORMAT, "%s: byte_fallback together with ByteLevel, and no token for byte %d, is not supported", what, i);
     }
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
+static int read_wordpiece(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+{
+    const json_t *prefix = json_object_get(model, "continuing_subword_prefix"), *longest = json_object_get(model, "max_input_chars_per_word");
+    pieces names = { 0 };
+    if ((prefix && !json_is_string(prefix)) || (longest && !(json_is_integer(longest) && json_integer_value(longest) >= 0)))
+        return fail(err, LITHE_EFORMAT, "%s: model.continuing_subword_prefix is no string, or max_input_chars_per_word no number", what);
+    t->prefix = prefix ? arena_strdup(&t->memory, json_string_value(prefix)) : "##";
+    t->wordpiece.longest = longest ? json_integer_value(longest) < INT_MAX ? (int)json_integer_value(longest) : INT_MAX : WORDPIECE_LONGEST;
+    if (!t->prefix) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    read_vocabulary(t, &names, json_object_get(model, "vocab"), what, err);
+    if (!failed(err)) read_unknown(&t->wordpiece.unknown, &names, model, "[UNK]", what, err);
+    pieces_free(&names);
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
@@ -156,8 +181,10 @@ lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *w
     json_t *root = json_parse(text, len, JSON_DEPTH, what, err);
     lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
     if (t && !json_is_object(root)) fail(err, LITHE_EFORMAT, "%s: is not an object; expected a tokenizer.json", what);
+    const json_t *model = json_object_get(root, "model");
+    if (t && !failed(err)) read_type(t, model, what, err);
     if (t && !failed(err)) tokenizer_read_steps(t, root, what, err);
-    if (t && !failed(err)) read_model(t, json_object_get(root, "model"), what, err);
+    if (t && !failed(err)) (t->model == MODEL_BPE ? read_bpe : read_wordpiece)(t, model, what, err);
     if (t && !failed(err)) read_added(t, json_object_get(root, "added_tokens"), what, err);
     if (t && !failed(err)) tokenizer_finish(t, what, err);
     if (t && !failed(err)) tokenizer_read_template(t, json_object_get(root, "post_processor"), what, err);

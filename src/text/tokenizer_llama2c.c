@@ -110,15 +110,15 @@ lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char
         t->bpe.unknown = 0;
         t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_PREPEND, .to = " " };
         tokenizer_find_bytes(t);
-        t->before = arena_alloc(&t->memory, sizeof *t->before);
-        if (!t->before) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-        else add_merges(t, scores, n, what, err);
+        t->single = (template){ { { 1, 0 }, { TEXT_A, 0 } }, 2 };
+        t->pair = (template){ { { 1, 0 }, { TEXT_A, 0 }, { TEXT_B, 1 } }, 3 };
+        add_merges(t, scores, n, what, err);
     }
     free(scores);
     if (t && !failed(err) && !tokenizer_finish(t, what, err)) {
-        t->bos = t->before[t->n_before++] = 1;
-        t->eos = 2;
-        return t;
+        t->role[ROLE_BOS] = t->role[ROLE_CLS] = 1;
+        t->role[ROLE_EOS] = t->role[ROLE_SEP] = 2;
+        if (!tokenizer_flag(t, what, err)) return t;
     }
     lithe_tokenizer_close(t);
     return NULL;

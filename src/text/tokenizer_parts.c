@@ -51,11 +51,23 @@ static int add_normal(lithe_tokenizer *t, normal_step step, const char *what, li
     return LITHE_OK;
 }
 
+/* strip_accents: null is as lowercase. */
+static int read_bert(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    bool lower = json_flag(part, "lowercase", true), marks = json_flag(part, "strip_accents", lower);
+    normal_kind steps[] = { NORMAL_CLEAN, NORMAL_SPACED, NORMAL_NFD, NORMAL_DROP_MARKS, NORMAL_LOWER };
+    bool taken[] = { json_flag(part, "clean_text", true), json_flag(part, "handle_chinese_chars", true), marks, marks, lower };
+    for (int i = 0; i < 5; i++)
+        if (taken[i] && add_normal(t, (normal_step){ .kind = steps[i] }, what, err)) return err->status;
+    return LITHE_OK;
+}
+
 static int read_normalizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     static const struct { const char *type; normal_kind kind; } forms[] = {
-        { "NFC", NORMAL_NFC }, { "NFD", NORMAL_NFD }, { "NFKC", NORMAL_NFKC }, { "NFKD", NORMAL_NFKD } };
-    for (size_t i = 0; i < 4; i++)
+        { "NFC", NORMAL_NFC }, { "NFD", NORMAL_NFD }, { "NFKC", NORMAL_NFKC }, { "NFKD", NORMAL_NFKD }, { "Lowercase", NORMAL_LOWER } };
+    if (is_type(part, "BertNormalizer")) return read_bert(t, part, what, err);
+    for (size_t i = 0; i < 5; i++)
         if (is_type(part, forms[i].type)) return add_normal(t, (normal_step){ .kind = forms[i].kind }, what, err);
     normal_step step = { .kind = NORMAL_PREPEND };
     if (is_type(part, "Prepend")) {
@@ -65,7 +77,7 @@ static int read_normalizer(lithe_tokenizer *t, const json_t *part, const char *w
         step.from = text_of(t, json_object_get(json_object_get(part, "pattern"), "String"), "the String pattern of Replace", what, err);
         step.to = text_of(t, json_object_get(part, "content"), "the content of Replace", what, err);
         if (!failed(err) && !step.from[0]) return fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
-    } else return refuse(part, "normalizer", "NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence", what, err);
+    } else return refuse(part, "normalizer", "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence", what, err);
     return failed(err) ? (int)err->status : add_normal(t, step, what, err);
 }
 
@@ -83,6 +95,7 @@ static int add_split(lithe_tokenizer *t, split_step step, const char *what, lith
 
 static int read_byte_level(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
+    if (t->model != MODEL_BPE) return fail(err, LITHE_EFORMAT, "%s: pre_tokenizer \"ByteLevel\" before a model that is not BPE is not supported", what);
     t->bpe.characters = false;
     if (json_flag(part, "add_prefix_space", true) && add_split(t, (split_step){ .kind = SPLIT_PREFIX_SPACE }, what, err)) return err->status;
     return json_flag(part, "use_regex", true) ? add_split(t, (split_step){ .kind = SPLIT_GPT2 }, what, err) : LITHE_OK;
@@ -105,12 +118,23 @@ static int read_split(lithe_tokenizer *t, const json_t *part, const char *what, 
     return failed(err) ? (int)err->status : add_split(t, step, what, err);
 }
 
+/* Words are the matches of a pattern. */
+static int read_words(lithe_tokenizer *t, const char *text, const char *what, lithe_error *err)
+{
+    split_step step = { .kind = SPLIT_PATTERN, .behavior = SPLIT_REMOVED, .invert = true, .pattern = pattern_new(text, strlen(text), false, what, err) };
+    return failed(err) ? (int)err->status : add_split(t, step, what, err);
+}
+
 static int read_pre_tokenizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     if (!t->bpe.characters) return fail(err, LITHE_EFORMAT, "%s: a pre_tokenizer behind ByteLevel is not supported", what);
     if (is_type(part, "ByteLevel")) return read_byte_level(t, part, what, err);
     if (is_type(part, "Split")) return read_split(t, part, what, err);
-    if (!is_type(part, "Digits")) return refuse(part, "pre_tokenizer", "ByteLevel, Split, Digits, Sequence", what, err);
+    if (is_type(part, "BertPreTokenizer")) return add_split(t, (split_step){ .kind = SPLIT_BERT }, what, err);
+    if (is_type(part, "Whitespace")) return read_words(t, "\\w+|[^\\w\\s]+", what, err);
+    if (is_type(part, "WhitespaceSplit")) return read_words(t, "\\S+", what, err);
+    if (!is_type(part, "Digits"))
+        return refuse(part, "pre_tokenizer", "BertPreTokenizer, ByteLevel, Split, Digits, Whitespace, WhitespaceSplit, Sequence", what, err);
     split_behavior b = json_flag(part, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS;
     return add_split(t, (split_step){ .kind = SPLIT_DIGITS, .behavior = b }, what, err);
 }
@@ -142,6 +166,15 @@ static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
+static int read_word_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    if (!is_type(part, "WordPiece")) return refuse(part, "decoder behind WordPiece", "WordPiece", what, err);
+    const json_t *prefix = json_object_get(part, "prefix");
+    t->cleanup = json_flag(part, "cleanup", true);
+    t->glue = prefix ? text_of(t, prefix, "the prefix of the decoder", what, err) : "##";
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
 int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *what, lithe_error *err)
 {
     t->bpe.characters = true;              /* until a ByteLevel says otherwise */
@@ -149,6 +182,7 @@ int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *wha
         each(t, json_object_get(root, "normalizer"), "normalizers", read_normalizer, SEQUENCE_DEPTH, what, err))
         return err->status;
     const json_t *decoder = json_object_get(root, "decoder");
+    if (t->model == MODEL_WORDPIECE) return each(t, decoder, "decoders", read_word_decoder, SEQUENCE_DEPTH, what, err);
     if (t->bpe.characters && (!decoder || json_is_null(decoder)))
         return fail(err, LITHE_EFORMAT, "%s: has neither a ByteLevel pre_tokenizer nor a decoder", what);
     return each(t, decoder, "decoders", t->bpe.characters ? read_decoder : read_byte_decoder, SEQUENCE_DEPTH, what, err);
@@ -156,61 +190,81 @@ int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *wha
 
 /* ---- post_processor ----------------------------------------------------------------------------------- */
 
-/* Appends id to one of the two lists. */
-static int add_special(lithe_tokenizer *t, bool behind, json_int_t id, const char *what, lithe_error *err)
+/* Appends an id or a text to a template. */
+static int add_item(lithe_tokenizer *t, template *f, json_int_t id, json_int_t type, const char *what, lithe_error *err)
 {
-    size_t *n = behind ? &t->n_behind : &t->n_before;
-    int32_t **list = behind ? &t->behind : &t->before;
-    if (!pieces_has(&t->vocabulary, id) && !pieces_has(&t->added, id))
+    if (id >= 0 && !pieces_has(&t->vocabulary, id) && !pieces_has(&t->added, id))
         return fail(err, LITHE_EFORMAT, "%s: post_processor adds id %lld, which no token has", what, (long long)id);
-    if (!*list && !(*list = arena_alloc(&t->memory, TOKENIZER_STEPS * sizeof **list))) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-    if (*n == TOKENIZER_STEPS) return fail(err, LITHE_EFORMAT, "%s: post_processor adds more than %d tokens", what, TOKENIZER_STEPS);
-    (*list)[(*n)++] = (int32_t)id;
+    if (type < 0 || type > INT16_MAX) return fail(err, LITHE_EFORMAT, "%s: post_processor has type_id %lld", what, (long long)type);
+    if (f->n == TOKENIZER_STEPS) return fail(err, LITHE_EFORMAT, "%s: post_processor adds more than %d tokens", what, TOKENIZER_STEPS);
+    f->item[f->n++] = (template_item){ (int32_t)id, (int32_t)type };
     return LITHE_OK;
 }
 
-static int read_template_item(lithe_tokenizer *t, const json_t *tokens, const json_t *item, bool behind, const char *what, lithe_error *err)
+static int add_special_token(lithe_tokenizer *t, template *f, const json_t *tokens, const json_t *special, const char *what, lithe_error *err)
 {
-    const json_t *name = json_object_get(json_object_get(item, "SpecialToken"), "id");
+    const json_t *name = json_object_get(special, "id");
     const json_t *ids = json_is_string(name) ? json_object_get(json_object_get(tokens, json_string_value(name)), "ids") : NULL;
     if (!json_is_array(ids)) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing names a special token without ids", what);
     for (size_t i = 0; i < json_array_size(ids); i++) {
-        if (!json_is_integer(json_array_get(ids, i))) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has an id that is no whole number", what);
-        if (add_special(t, behind, json_integer_value(json_array_get(ids, i)), what, err)) return err->status;
+        const json_t *id = json_array_get(ids, i);
+        if (!json_is_integer(id) || json_integer_value(id) < 0)
+            return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has an id that is no whole number", what);
+        if (add_item(t, f, json_integer_value(id), json_integer_value(json_object_get(special, "type_id")), what, err)) return err->status;
     }
     return LITHE_OK;
+}
+
+/* {"SpecialToken": ...} or {"Sequence": {"id": "A" or "B", "type_id": ...}} */
+static int read_item(lithe_tokenizer *t, template *f, const json_t *tokens, const json_t *item, const char *what, lithe_error *err)
+{
+    const json_t *text = json_object_get(item, "Sequence");
+    const char *name = json_string_value(json_object_get(text, "id"));
+    if (!text) return add_special_token(t, f, tokens, json_object_get(item, "SpecialToken"), what, err);
+    int id = name && !strcmp(name, "B") ? TEXT_B : TEXT_A;
+    return add_item(t, f, id, json_integer_value(json_object_get(text, "type_id")), what, err);
+}
+
+static int count_item(const template *f, int32_t id)
+{
+    int n = 0;
+    for (int i = 0; i < f->n; i++) n += f->item[i].id == id;
+    return n;
 }
 
 static int read_template(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
-    const json_t *single = json_object_get(part, "single"), *tokens = json_object_get(part, "special_tokens");
-    int sequences = 0;
-    for (size_t i = 0; i < json_array_size(single); i++) {
-        const json_t *item = json_array_get(single, i);
-        if (json_object_get(item, "Sequence")) sequences++;
-        else if (read_template_item(t, tokens, item, sequences > 0, what, err)) return err->status;
+    template *const form[2] = { &t->single, &t->pair };
+    for (int two = 0; two < 2; two++) {
+        const json_t *items = json_object_get(part, two ? "pair" : "single");
+        for (size_t i = 0; i < json_array_size(items); i++)
+            if (read_item(t, form[two], json_object_get(part, "special_tokens"), json_array_get(items, i), what, err)) return err->status;
+        int a = count_item(form[two], TEXT_A), b = count_item(form[two], TEXT_B);
+        if ((a != 1 || b != two) && !(two && !form[two]->n))
+            return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has the text %d times and a second %d times, expected once and %s", what, a, b,
+                        two ? "once" : "never");
     }
-    if (sequences != 1) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has the text %d times, expected once", what, sequences);
     return LITHE_OK;
 }
 
 /* cls and sep are pairs of name and id. */
-static int read_cls_sep(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+static int read_cls_sep(lithe_tokenizer *t, const json_t *part, bool roberta, const char *what, lithe_error *err)
 {
-    for (int behind = 0; behind < 2; behind++) {
-        const json_t *id = json_array_get(json_object_get(part, behind ? "sep" : "cls"), 1);
-        if (!json_is_integer(id)) return fail(err, LITHE_EFORMAT, "%s: post_processor without the id of cls or sep", what);
-        if (add_special(t, behind, json_integer_value(id), what, err)) return err->status;
-    }
+    const json_t *cls = json_array_get(json_object_get(part, "cls"), 1), *sep = json_array_get(json_object_get(part, "sep"), 1);
+    template check = { .n = 0 };
+    if (!json_is_integer(cls) || !json_is_integer(sep) || json_integer_value(cls) < 0 || json_integer_value(sep) < 0)
+        return fail(err, LITHE_EFORMAT, "%s: post_processor without the id of cls or sep", what);
+    if (add_item(t, &check, json_integer_value(cls), 0, what, err) || add_item(t, &check, json_integer_value(sep), 0, what, err)) return err->status;
+    tokenizer_around(t, check.item[0].id, check.item[1].id, roberta ? 2 : 1, !roberta);
     return LITHE_OK;
 }
 
 static int read_post_processor(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     if (is_type(part, "ByteLevel")) return LITHE_OK;        /* changes offsets only */
-    if (t->n_before || t->n_behind) return fail(err, LITHE_EFORMAT, "%s: more than one post_processor that adds tokens", what);
+    if (t->single.n) return fail(err, LITHE_EFORMAT, "%s: more than one post_processor that adds tokens", what);
     if (is_type(part, "TemplateProcessing")) return read_template(t, part, what, err);
-    if (is_type(part, "RobertaProcessing") || is_type(part, "BertProcessing")) return read_cls_sep(t, part, what, err);
+    if (is_type(part, "RobertaProcessing") || is_type(part, "BertProcessing")) return read_cls_sep(t, part, is_type(part, "RobertaProcessing"), what, err);
     return refuse(part, "post_processor", "ByteLevel, TemplateProcessing, RobertaProcessing, BertProcessing, Sequence", what, err);
 }
 

@@ -16,7 +16,7 @@ static size_t name_of(const lithe_tokenizer *t, int32_t id, char *text)
     size_t len;
     const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
     if (!t->bpe.characters && pieces_find(&t->vocabulary, bytes, len) == id) return alphabet_from_bytes(bytes, len, text);
-    if (t->bpe.characters && (id == t->bos || id == t->eos) && len > 2 && bytes[0] == '\n' && bytes[len - 1] == '\n') {
+    if (t->bpe.characters && (id == t->role[ROLE_BOS] || id == t->role[ROLE_EOS]) && len > 2 && bytes[0] == '\n' && bytes[len - 1] == '\n') {
         bytes++;
         len -= 2;
     }
@@ -40,6 +40,7 @@ static json_t *vocabulary(const lithe_tokenizer *t, char *name)
         if (!pieces_has(&t->vocabulary, id)) continue;
         size_t len = name_of(t, id, name);
         name[len] = 0;
+        if (t->model == MODEL_WORDPIECE && pieces_find(&t->vocabulary, name, len) != id) continue;       /* a line that is there again */
         if (strlen(name) == len && !json_object_get(o, name) && !json_object_set_new(o, name, json_integer(id))) continue;
         json_decref(o);
         o = NULL;
@@ -95,18 +96,70 @@ static json_t *byte_level(const lithe_tokenizer *t)
     return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", prefix, "trim_offsets", 1, "use_regex", regex);
 }
 
-/* RobertaProcessing for a begin and an end, a template for a begin alone. */
-static json_t *post_processor(const lithe_tokenizer *t, char *bos, char *eos)
+static json_t *name_as_json(const lithe_tokenizer *t, int32_t id, char *text)
 {
-    if (!t->n_before) return t->bpe.characters ? json_null() : byte_level(t);
-    size_t b = name_of(t, t->before[0], bos), e = t->n_behind ? name_of(t, t->behind[0], eos) : 0;
-    if (e) return json_pack("{s:s, s:[s%, i], s:[s%, i], s:b, s:b}", "type", "RobertaProcessing", "sep", eos, e, (int)t->behind[0],
-                            "cls", bos, b, (int)t->before[0], "trim_offsets", 1, "add_prefix_space", 0);
-    bos[b] = 0;
-    json_t *item = json_pack("{s:{s:s, s:i}}", "SpecialToken", "id", bos, "type_id", 0);
-    json_t *a = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "A", "type_id", 0), *second = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "B", "type_id", 1);
-    return json_pack("{s:s, s:[O, O], s:[o, o, o], s:{s:{s:s, s:[i], s:[s]}}}", "type", "TemplateProcessing", "single", item, a,
-                     "pair", item, a, second, "special_tokens", bos, "id", bos, "ids", (int)t->before[0], "tokens", bos);
+    size_t len;
+    if (pieces_has(&t->added, id)) {
+        const char *bytes = pieces_bytes(&t->added, id, &len);
+        return json_stringn(bytes, len);
+    }
+    if (!pieces_has(&t->vocabulary, id)) return json_null();
+    len = name_of(t, id, text);
+    return json_stringn(text, len);
+}
+
+/* Appends the items of one form, and its special tokens to `tokens`. */
+static json_t *template_items(const lithe_tokenizer *t, const template *f, json_t *tokens, char *text)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < f->n; i++) {
+        const template_item *item = &f->item[i];
+        json_t *name = item->id >= 0 ? name_as_json(t, item->id, text) : json_string(item->id == TEXT_A ? "A" : "B");
+        json_array_append_new(list, json_pack("{s:{s:O, s:i}}", item->id >= 0 ? "SpecialToken" : "Sequence", "id", name, "type_id", (int)item->type));
+        if (item->id >= 0)
+            json_object_set_new(tokens, json_string_value(name), json_pack("{s:O, s:[i], s:[O]}", "id", name, "ids", (int)item->id, "tokens", name));
+        json_decref(name);
+    }
+    return list;
+}
+
+/* RobertaProcessing where that is what it is, else TemplateProcessing. */
+static json_t *post_processor(const lithe_tokenizer *t, char *text)
+{
+    const template *f = &t->pair;
+    if (!t->single.n) return t->bpe.characters ? json_null() : byte_level(t);
+    bool roberta = !t->bpe.characters && f->n == 6 && f->item[2].id == f->item[3].id && !f->item[4].type;
+    if (roberta)
+        return json_pack("{s:s, s:[o, i], s:[o, i], s:b, s:b}", "type", "RobertaProcessing", "sep", name_as_json(t, f->item[2].id, text), (int)f->item[2].id,
+                         "cls", name_as_json(t, f->item[0].id, text), (int)f->item[0].id, "trim_offsets", 1, "add_prefix_space", 0);
+    json_t *tokens = json_object(), *single = template_items(t, &t->single, tokens, text), *pair = template_items(t, f, tokens, text);
+    return json_pack("{s:s, s:o, s:o, s:o}", "type", "TemplateProcessing", "single", single, "pair", pair, "special_tokens", tokens);
+}
+
+static json_t *wordpiece_model(const lithe_tokenizer *t, char *name)
+{
+    size_t len;
+    const char *unknown = pieces_bytes(&t->vocabulary, t->wordpiece.unknown, &len);
+    return json_pack("{s:s, s:s%, s:s, s:i, s:o}", "type", "WordPiece", "unk_token", unknown, len, "continuing_subword_prefix", t->prefix,
+                     "max_input_chars_per_word", t->wordpiece.longest, "vocab", vocabulary(t, name));
+}
+
+static bool takes(const lithe_tokenizer *t, normal_kind kind)
+{
+    for (int i = 0; i < t->n_normal; i++)
+        if (t->normal[i].kind == kind) return true;
+    return false;
+}
+
+/* Of a vocab.txt, or of a vocabulary learned here: BERT's steps. */
+static json_t *wordpiece_as_json(const lithe_tokenizer *t, char *name)
+{
+    json_t *normalizer = json_pack("{s:s, s:b, s:b, s:b, s:b}", "type", "BertNormalizer", "clean_text", takes(t, NORMAL_CLEAN), "handle_chinese_chars",
+                                   takes(t, NORMAL_SPACED), "strip_accents", takes(t, NORMAL_DROP_MARKS), "lowercase", takes(t, NORMAL_LOWER));
+    json_t *decoder = json_pack("{s:s, s:s, s:b}", "type", "WordPiece", "prefix", t->glue, "cleanup", t->cleanup);
+    return json_pack("{s:s, s:n, s:n, s:o, s:o, s:{s:s}, s:o, s:o, s:o}", "version", "1.0", "truncation", "padding", "added_tokens", added(t),
+                     "normalizer", normalizer, "pre_tokenizer", "type", "BertPreTokenizer", "post_processor", post_processor(t, name),
+                     "decoder", decoder, "model", wordpiece_model(t, name));
 }
 
 static json_t *model(const lithe_tokenizer *t, char *names[3])
@@ -123,40 +176,28 @@ static json_t *model(const lithe_tokenizer *t, char *names[3])
 
 static json_t *as_json(const lithe_tokenizer *t, char *names[3])
 {
+    if (t->model == MODEL_WORDPIECE) return wordpiece_as_json(t, names[0]);
     bool c = t->bpe.characters;
     json_t *normalizer = c ? json_pack("{s:s, s:s}", "type", "Prepend", "prepend", " ") : json_null();
     json_t *decoder = c ? json_pack("{s:s, s:[{s:s}, {s:s}, {s:s, s:s, s:i, s:i}]}", "type", "Sequence", "decoders", "type", "ByteFallback",
                                     "type", "Fuse", "type", "Strip", "content", " ", "start", 1, "stop", 0) : byte_level(t);
     return json_pack("{s:s, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o}", "version", "1.0", "truncation", "padding", "added_tokens", added(t),
                      "normalizer", normalizer, "pre_tokenizer", c ? json_null() : byte_level(t),
-                     "post_processor", post_processor(t, names[0], names[1]), "decoder", decoder, "model", model(t, names));
+                     "post_processor", post_processor(t, names[0]), "decoder", decoder, "model", model(t, names));
 }
 
-static json_t *name_as_json(const lithe_tokenizer *t, int32_t id, char *text)
-{
-    size_t len;
-    if (pieces_has(&t->added, id)) {
-        const char *bytes = pieces_bytes(&t->added, id, &len);
-        return json_stringn(bytes, len);
-    }
-    if (!pieces_has(&t->vocabulary, id)) return json_null();
-    len = name_of(t, id, text);
-    return json_stringn(text, len);
-}
-
-/* bos and eos, where their names alone would not tell, as tokenizer_config.json
- * beside path, unless there is one. */
-static int save_ends(const lithe_tokenizer *t, const char *path, lithe_error *err)
+/* Roles that their names alone would not tell, as tokenizer_config.json beside
+ * path, unless there is one. */
+static int save_roles(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
     if (!t->configured) return LITHE_OK;
     char *dir = path_parent(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL, *text = xalloc(longest_name(t) + 2, 1);
-    json_t *config = NULL;
-    if (!beside || !text) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    else if (!path_exists(beside)) {
-        config = json_pack("{s:o, s:o}", "bos_token", name_as_json(t, t->bos, text), "eos_token", name_as_json(t, t->eos, text));
-        if (!config) fail(err, LITHE_ENOMEM, "%s: out of memory", beside);
-        else json_write(config, beside, err);
-    }
+    json_t *config = beside && text ? json_object() : NULL;
+    int bad = !config;
+    for (int i = 0; i < ROLES && !bad; i++)
+        if (t->configured >> i & 1) bad = json_object_set_new(config, tokenizer_role_key(i), name_as_json(t, t->role[i], text));
+    if (bad) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    else if (!path_exists(beside)) json_write(config, beside, err);
     json_decref(config);
     free(dir); free(beside); free(text);
     return failed(err) ? (int)err->status : LITHE_OK;
@@ -168,7 +209,7 @@ int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error
     if (!err) err = &local;
     if (failed(err)) return err->status;
     if (!t || !path) return fail(err, LITHE_EINVAL, "tokenizer: nothing to save, or no path");
-    if (save_ends(t, path, err)) return err->status;
+    if (save_roles(t, path, err)) return err->status;
     if (t->source) return file_write(path, t->source, t->source_bytes, err);
     char *names[3];
     size_t room = longest_name(t) + 2;

@@ -1,0 +1,116 @@
+/* Ids to text: bytes side by side, characters with marks for spaces, or words. */
+#include "text/tokenizer.h"
+#include <stdlib.h>
+
+typedef struct { char *text; size_t n, cap; } text_sink;
+
+static void text_put(text_sink *s, const char *bytes, size_t len)
+{
+    if (s->n < s->cap && len) memcpy(s->text + s->n, bytes, len < s->cap - s->n ? len : s->cap - s->n);
+    s->n += len;
+}
+
+/* The byte that a token <0xNN> stands for, or -1. */
+static int fallback_byte(const lithe_tokenizer *t, int32_t id, const char *bytes, size_t len)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (len != 6 || memcmp(bytes, "<0x", 3)) return -1;
+    const char *high = memchr(digits, bytes[3], 16), *low = memchr(digits, bytes[4], 16);
+    int byte = high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
+    return byte >= 0 && t->bpe.byte_id[byte] == id ? byte : -1;
+}
+
+static void decode_characters(const lithe_tokenizer *t, int32_t id, bool behind_bos, text_sink *out)
+{
+    size_t len, m = t->mark ? strlen(t->mark) : 0;
+    const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
+    int byte = fallback_byte(t, id, bytes, len);
+    if (byte >= 0) {
+        text_put(out, &(char){ (char)byte }, 1);
+        return;
+    }
+    for (size_t i = 0, k; i < len; i += k) {
+        bool mark = m && len - i >= m && !memcmp(bytes + i, t->mark, m);
+        k = mark ? m : 1;
+        if (!(behind_bos && i == 0 && (mark || bytes[0] == ' '))) text_put(out, mark ? " " : bytes + i, 1);
+    }
+}
+
+static void decode_plain(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t len;
+        bool words = t->bpe.characters;
+        if (words && (ids[i] == t->role[ROLE_BOS] || ids[i] == t->role[ROLE_EOS])) continue;
+        if (pieces_has(&t->added, ids[i])) {
+            const char *bytes = pieces_bytes(&t->added, ids[i], &len);
+            text_put(out, bytes, len);
+        } else if (!pieces_has(&t->vocabulary, ids[i])) continue;
+        else if (words) decode_characters(t, ids[i], t->strip && i > 0 && ids[i - 1] == t->role[ROLE_BOS], out);
+        else {
+            const char *bytes = pieces_bytes(&t->vocabulary, ids[i], &len);
+            text_put(out, bytes, len);
+        }
+    }
+}
+
+/* ---- words ------------------------------------------------------------------------------ */
+
+static size_t replace_all(char *text, size_t n, const char *from, const char *to)
+{
+    size_t f = strlen(from), k = strlen(to), kept = 0;      /* k < f */
+    for (size_t i = 0; i < n; ) {
+        bool here = n - i >= f && !memcmp(text + i, from, f);
+        if (here) memcpy(text + kept, to, k);
+        else text[kept] = text[i];
+        kept += here ? k : 1;
+        i += here ? f : 1;
+    }
+    return kept;
+}
+
+/* As Hugging Face's WordPiece decoder cleans one token up. */
+static size_t clean_up(char *text, size_t n)
+{
+    static const char *const pairs[][2] = {
+        { " .", "." }, { " ?", "?" }, { " !", "!" }, { " ,", "," }, { " ' ", "'" }, { " n't", "n't" }, { " 'm", "'m" },
+        { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" } };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) n = replace_all(text, n, pairs[i][0], pairs[i][1]);
+    return n;
+}
+
+/* bytes with a space before them, cleaned up. */
+static void put_clean(const char *bytes, size_t len, bool space, text_sink *out)
+{
+    char small[256], *text = len < sizeof small ? small : xrealloc(NULL, len + 1, 1);
+    if (text) {
+        text[0] = ' ';
+        memcpy(text + space, bytes, len);
+        text_put(out, text, clean_up(text, len + space));
+    }
+    if (text != small) free(text);
+}
+
+static void decode_words(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    size_t p = t->glue ? strlen(t->glue) : 0;
+    for (size_t i = 0, seen = 0; i < n; i++) {
+        size_t len;
+        bool own = pieces_has(&t->added, ids[i]);
+        if (!own && !pieces_has(&t->vocabulary, ids[i])) continue;
+        const char *bytes = pieces_bytes(own ? &t->added : &t->vocabulary, ids[i], &len);
+        bool first = seen++ == 0, inside = !first && p && len >= p && !memcmp(bytes, t->glue, p), space = !first && !inside;
+        if (inside) { bytes += p; len -= p; }
+        if (t->cleanup) { put_clean(bytes, len, space, out); continue; }
+        if (space) text_put(out, " ", 1);
+        text_put(out, bytes, len);
+    }
+}
+
+size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap)
+{
+    text_sink out = { text, 0, text ? cap : 0 };
+    if (t && t->model == MODEL_WORDPIECE) decode_words(t, ids, n, &out);
+    else if (t) decode_plain(t, ids, n, &out);
+    return out.n;
+}

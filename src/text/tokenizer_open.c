@@ -1,0 +1,157 @@
+/* Opening: which file a path means, and of which format it is. */
+#include "text/tokenizer.h"
+#include "base/file.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_LIMIT ((size_t)256 << 20)     /* bytes of a tokenizer file */
+#define CONFIG_DEPTH 64
+
+/* Any of the names in dir; NULL when there is none, or memory is out. */
+static char *one_beside(const char *dir, const char *const *names)
+{
+    for (int i = 0; names[i]; i++) {
+        char *path = path_join(dir, names[i]);
+        if (path && path_exists(path) && !path_is_dir(path)) return path;
+        free(path);
+    }
+    return NULL;
+}
+
+/* The two files of settings in one object, the first's before the second's; NULL when neither is there. */
+static json_t *config_beside(const char *dir, lithe_error *err)
+{
+    static const char *const names[][2] = { { "tokenizer_config.json" }, { "special_tokens_map.json" } };
+    json_t *config = NULL;
+    for (int i = 0; i < 2 && !failed(err); i++) {
+        char *path = one_beside(dir, names[i]);
+        json_t *more = path ? json_read(path, FILE_LIMIT, CONFIG_DEPTH, err) : NULL;
+        free(path);
+        if (!config) { config = more; continue; }
+        if (more) json_object_update_missing(config, more);
+        json_decref(more);
+    }
+    return config;
+}
+
+/* Roles that the settings name: a string, or an object with `content`. */
+static void configure(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
+{
+    for (int i = 0; i < ROLES; i++) {
+        const json_t *v = json_object_get(config, tokenizer_role_key(i));
+        if (json_is_object(v)) v = json_object_get(v, "content");
+        int32_t id = json_is_string(v) ? tokenizer_id(t, json_string_value(v), json_string_length(v)) : -1;
+        if (id < 0 || id == t->role[i]) continue;
+        t->role[i] = id;
+        t->configured |= 1u << i;
+    }
+    tokenizer_flag(t, what, err);
+}
+
+static lithe_tokenizer *open_files(const char *vocab, const char *dir, const json_t *config, lithe_error *err)
+{
+    static const char *const merges_names[] = { "merges.txt", "vocab.bpe", NULL };
+    char *merges = one_beside(dir, merges_names);
+    size_t vocab_size = 0, merges_size = 0;
+    if (!merges) {
+        fail(err, LITHE_EIO, "%s: no merges.txt or vocab.bpe beside it", vocab);
+        return NULL;
+    }
+    char *vocab_text = file_read(vocab, FILE_LIMIT, &vocab_size, err);
+    char *merges_text = file_read(merges, FILE_LIMIT, &merges_size, err);
+    lithe_tokenizer *t = NULL;
+    if (vocab_text && merges_text)
+        t = tokenizer_from_files(vocab_text, vocab_size, merges_text, merges_size,
+                                 json_is_true(json_object_get(config, "add_prefix_space")), vocab, merges, err);
+    free(vocab_text);
+    free(merges_text);
+    free(merges);
+    return t;
+}
+
+/* A file of the other formats, which one file holds: read by `reader`. */
+typedef lithe_tokenizer *(*reader)(const char *data, size_t len, const char *what, lithe_error *err);
+static lithe_tokenizer *open_alone(const char *path, reader read, lithe_error *err)
+{
+    size_t size;
+    char *data = file_read(path, FILE_LIMIT, &size, err);
+    lithe_tokenizer *t = data ? read(data, size, path, err) : NULL;
+    free(data);
+    return t;
+}
+
+static bool setting(const json_t *config, const char *key, bool otherwise)
+{
+    const json_t *v = json_object_get(config, key);
+    return json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
+
+/* A vocab.txt: cased, unless the caller or the settings say otherwise. */
+static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int lowercase, lithe_error *err)
+{
+    bool lower = lowercase ? lowercase > 0 : setting(config, "do_lower_case", false);
+    bert_options how = { .lower = lower, .marks = setting(config, "strip_accents", lower), .spaced = setting(config, "tokenize_chinese_chars", true) };
+    size_t size;
+    char *text = file_read(path, FILE_LIMIT, &size, err);
+    lithe_tokenizer *t = text ? tokenizer_from_pieces(text, size, how, path, err) : NULL;
+    free(text);
+    return t;
+}
+
+typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_LLAMA2C } format;
+
+/* By the first bytes: JSON begins with {, binary has a NUL early on, the rest are lines. */
+static format format_of(const mapping *m)
+{
+    size_t i = 0, n = m->size < 4096 ? m->size : 4096;
+    while (i < n && strchr(" \t\r\n", m->data[i]) && m->data[i]) i++;
+    if (i < n && m->data[i] == '{') return FORMAT_JSON;
+    return n < 4 || memchr(m->data, 0, n) ? FORMAT_LLAMA2C : FORMAT_PIECES;
+}
+
+static bool is_name(const char *path, const char *name) { return !strcmp(path_base(path), name); }
+
+/* A file by its name or its first bytes; dir is where it lies. */
+static lithe_tokenizer *open_file(const char *path, const char *dir, int lowercase, lithe_error *err)
+{
+    json_t *config = config_beside(dir, err);
+    lithe_tokenizer *t = NULL;
+    mapping m;
+    if (failed(err) || file_map(&m, path, err)) { json_decref(config); return NULL; }
+    format f = format_of(&m);
+    file_unmap(&m);
+    if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
+    else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
+    else t = open_alone(path, f == FORMAT_JSON ? tokenizer_from_json : tokenizer_from_llama2c, err);
+    if (t) configure(t, config, path, err);
+    json_decref(config);
+    if (!failed(err)) return t;
+    lithe_tokenizer_close(t);
+    return NULL;
+}
+
+static const char *const WHAT_A_FOLDER_HOLDS = "no tokenizer.json, no vocab.txt, no vocab.json with merges.txt and no tokenizer.bin";
+
+lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err)
+{
+    static const char *const names[] = { "tokenizer.json", "vocab.txt", "vocab.json", "encoder.json", "tokenizer.bin", NULL };
+    lithe_error local = { 0 };
+    if (!err) err = &local;
+    if (failed(err)) return NULL;
+    if (!path) {
+        fail(err, LITHE_EINVAL, "tokenizer: no path");
+        return NULL;
+    }
+    if (!strcmp(path, "bytes")) return tokenizer_bytes(err);
+    bool is_dir = path_is_dir(path);
+    char *dir = is_dir ? NULL : path_parent(path), *file = is_dir ? one_beside(path, names) : NULL;
+    lithe_tokenizer *t = NULL;
+    if (is_dir && !file) fail(err, LITHE_EIO, "%s: holds %s", path, WHAT_A_FOLDER_HOLDS);
+    else if (!is_dir && !dir) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    else t = open_file(is_dir ? file : path, is_dir ? path : dir, o ? o->lowercase : 0, err);
+    free(dir);
+    free(file);
+    return t;
+}
+
+lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err) { return lithe_tokenizer_open_with(path, NULL, err); }
