@@ -97,7 +97,8 @@ void small_fill(small_batch *b, int vocab, uint64_t seed)
         b->label[s] = (int)(random_u64(seed + 3, (uint64_t)s) % 2);
         b->value[s] = (real)random_normal(seed + 4, (uint64_t)s);
     }
-    b->b = (batch){ .label = b->label, .value = b->value, .seq_scale = (real)(1.0 / SMALL_SEQS), .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
+    for (int i = 0; i < SMALL_ROWS * SMALL_PATCH; i++) b->patches[i] = b->pos[i / SMALL_PATCH] ? (real)random_normal(seed + 5, (uint64_t)i) : 0;
+    b->b = (batch){ .patches = b->patches, .label = b->label, .value = b->value, .seq_scale = (real)(1.0 / SMALL_SEQS), .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
                     .weight = b->weight, .row_key = b->row_key, .scale = (real)(1.0 / SMALL_ROWS) };
 }
 

@@ -33,9 +33,9 @@ void        small_perturb(params *p, double deviation, uint64_t seed);
 small_model small_new(const char *name, const char *config, uint64_t seed);
 void        small_free(small_model *m);
 
-/* A ragged batch of random ids over three sequences. */
-enum { SMALL_ROWS = 17, SMALL_SEQS = 3 };
-typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS]; batch b; } small_batch;
+/* A ragged batch of random ids, and patches of 4 x 4 coloured pixels, over three sequences. */
+enum { SMALL_ROWS = 17, SMALL_SEQS = 3, SMALL_PATCH = 3 * 4 * 4 };
+typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS], patches[SMALL_ROWS * SMALL_PATCH]; batch b; } small_batch;
 void small_fill(small_batch *b, int vocab, uint64_t seed);
 
 /* A planned training (or scoring) graph for that batch. */

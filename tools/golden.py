@@ -55,7 +55,7 @@ def all_double():
 
 def measure(forward, params, ids, targets, train=True):
     """Logits and loss; with train, also gradients and the parameters after three AdamW steps."""
-    loss_of = lambda logits: F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1))
+    loss_of = lambda logits: F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
     logits = forward(ids)
     assert logits.dtype == torch.float64
     loss = loss_of(logits)
@@ -252,6 +252,82 @@ def tokenformer_bin(out):
     order = sorted(t, key=lambda n: (int(n.split(".")[1]), n))
     torch.save(collections.OrderedDict((n, t[n].clone()) for n in order), os.path.join(out, "pytorch_model.bin"), pickle_protocol=2)
     shutil.copy(os.path.join(whole, "config.json"), out)
+
+
+# ---------------------------------------------------------------- pictures
+
+LABELS, SIDE = 5, 8                                 # classes; pixels on each side, in patches of 4
+
+
+def picture_parameters(shapes, g):
+    p = parameters(shapes, g)
+    for n in p:
+        if "projection.weight" in n:
+            p[n] *= 0.2                             # 48 inputs: the patches would drown what the layers add
+    return p
+
+
+def picture_measurements(forward, params, g, steps=True):
+    pixels = draw((3, 3, SIDE, SIDE), g)
+    got = measure(lambda x: forward(x.double()), params, pixels, torch.randint(0, LABELS, (3,), generator=g))
+    return {{"ids": "pixels", "targets": "labels"}.get(n, n): t for n, t in got.items() if steps or not n.startswith("step3")}
+
+
+def vit(out):
+    from transformers import ViTConfig, ViTForImageClassification
+    g = source("vit")
+    names = {i: n for i, n in enumerate(["bird", "cat", "dog", "frog", "ship"])}
+    config = ViTConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, image_size=SIDE, patch_size=4,
+                       num_channels=3, layer_norm_eps=1e-12, id2label=names, label2id={n: i for i, n in names.items()})
+    with all_double():
+        model = ViTForImageClassification._from_config(config, attn_implementation="eager").eval()
+    params = dict(model.named_parameters())
+    for n, v in picture_parameters({n: p.shape for n, p in params.items()}, g).items():
+        params[n].data = v
+    model.save_pretrained(out)
+    model.double()
+    with all_double():
+        got = picture_measurements(lambda x: model(x).logits, params, g)
+    save(os.path.join(out, "golden.safetensors"), got)
+
+
+def tokenformer_vit_forward(p, c, pixels):
+    """Section 4.3 of the paper: a ViT whose projections and feed-forward are Pattention, block norms without parameters."""
+    d, heads, kind, eps = c["hidden_size"], c["num_attention_heads"], c["norm_activation_type"], c["layer_norm_eps"]
+    w = p["embeddings.patch_embeddings.projection.weight"]
+    x = F.conv2d(pixels, w, p["embeddings.patch_embeddings.projection.bias"], stride=w.shape[-1]).flatten(2).transpose(1, 2)
+    x = torch.cat((p["embeddings.cls_token"].expand(len(x), 1, d), x), 1) + p["embeddings.position_embeddings"]
+    for l in range(c["num_hidden_layers"]):
+        room = f"encoder.layer.{l}."
+        patt = lambda part, h: pattention(h, p[room + part + ".key_param_tokens"], p[room + part + ".value_param_tokens"], kind)
+        h = F.layer_norm(x, (d,), eps=eps)
+        q, k, v = (patt("attention." + part, h).unflatten(-1, (heads, d // heads)).transpose(1, 2) for part in ("query", "key", "value"))
+        o = (q @ k.transpose(-1, -2) / math.sqrt(d // heads)).softmax(-1) @ v
+        x = x + patt("attention.proj", o.transpose(1, 2).flatten(-2))
+        x = x + patt("mlp", F.layer_norm(x, (d,), eps=eps))
+    x = F.layer_norm(x, (d,), p["layernorm.weight"], p["layernorm.bias"], eps)
+    return F.linear(x[:, 0], p["classifier.weight"], p["classifier.bias"])
+
+
+def tokenformer_vit(out, name="tokenformer_vit", kind="l2_norm_gelu"):
+    c = dict(architectures=["TokenFormerViTForImageClassification"], model_type="tokenformer_vit", hidden_size=16, num_hidden_layers=2,
+             num_attention_heads=2, qkv_slot_num=12, proj_slot_num=10, ffn_slot_num=40, norm_activation_type=kind, layer_norm_eps=1e-5,
+             image_size=SIDE, patch_size=4, num_channels=3, num_labels=LABELS)
+    d, room = c["hidden_size"], "embeddings."
+    shapes = {room + "cls_token": (1, 1, d), room + "position_embeddings": (1, (SIDE // 4) ** 2 + 1, d),
+              room + "patch_embeddings.projection.weight": (d, 3, 4, 4), room + "patch_embeddings.projection.bias": (d,),
+              "layernorm.weight": (d,), "layernorm.bias": (d,), "classifier.weight": (LABELS, d), "classifier.bias": (LABELS,)}
+    for l in range(c["num_hidden_layers"]):
+        for part, slots in (("attention.query", "qkv"), ("attention.key", "qkv"), ("attention.value", "qkv"),
+                            ("attention.proj", "proj"), ("mlp", "ffn")):
+            for half in ("key", "value"):
+                shapes[f"encoder.layer.{l}.{part}.{half}_param_tokens"] = (c[slots + "_slot_num"], d)
+    g = source(name)
+    values = picture_parameters(shapes, g)
+    write_json(os.path.join(out, "config.json"), c)
+    save(os.path.join(out, "model.safetensors"), values)
+    p = {n: v.double().requires_grad_() for n, v in values.items()}
+    save(os.path.join(out, "golden.safetensors"), picture_measurements(lambda x: tokenformer_vit_forward(p, c, x), p, g, kind == "l2_norm_gelu"))
 
 
 # ---------------------------------------------------------------- RWKV
@@ -502,6 +578,8 @@ FIXTURES = {
     "tokenformer-gelu-l2": lambda out: tokenformer(out, "tokenformer-gelu-l2", "gelu_l2_norm"),
     "tokenformer-softmax": lambda out: tokenformer(out, "tokenformer-softmax", "softmax"),
     "rwkv4": rwkv4, "rwkv7": rwkv7, "rwkv4-hf": rwkv4_hf, "rwkv7-fla": rwkv7_fla, "rwkv-pth": rwkv_pth,
+    "vit": vit, "tokenformer_vit": tokenformer_vit,
+    "tokenformer_vit-softmax": lambda out: tokenformer_vit(out, "tokenformer_vit-softmax", "softmax"),
     "ops": ops,
 }
 

@@ -35,6 +35,9 @@ typedef enum {
 } task_kind;
 typedef struct { task_kind kind; int labels; bool regression; } task;
 
+/* What a model of pictures reads: side x side pixels in square patches. */
+typedef struct { int side, patch, channels; } image_shape;
+
 /* The sizes one dial sets, for `--params N`: width-to-depth rule of the arch. */
 typedef struct arch {
     const char *name;                /* config.json's model_type */
@@ -57,8 +60,9 @@ typedef struct arch {
     head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
     bool (*encoder)(const void *config);                     /* attention looks both ways: masked tokens are predicted, a sequence's first row stands for it; NULL: causal */
     int  (*context)(const void *config);
-    int  (*vocab)(const void *config);
-    /* config.json keys for a model of this width and depth, vocabulary and context; heads of 32..64 channels. */
+    int  (*vocab)(const void *config);                       /* 0: no tokens */
+    image_shape (*image)(const void *config);                /* of a model that reads pictures; NULL: it reads tokens */
+    /* config.json keys for a model of this width and depth, vocabulary and context (of tokens); heads of 32..64 channels. */
     json_t *(*sized)(int width, int layers, int vocab, int context);
     /* Tensor names of published files that are no parameters (buffers), as a NULL-terminated list of suffixes. */
     const char *const *ignored;

@@ -34,7 +34,7 @@ typedef struct {
     const int *ids;                 /* (rows) token ids */
     const int *pos;                 /* (rows) position of each token in its sequence */
     const int *type;                /* (rows) which of a pair's sentences a token is of; NULL: all of the first */
-    const real *patches;            /* (rows, patch width) of images; a sequence's first row is its class token's and not read */
+    const real *patches;            /* (rows, patch width) of images; a sequence's first row stands for its class token and holds zeros */
     const int *start;               /* (seqs+1) first row of each sequence */
     const int *slot;                /* (seqs) state slot of each sequence; decoding only */
     const int *select;              /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */

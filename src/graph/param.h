@@ -19,7 +19,7 @@ typedef struct {
 
 typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_FORMULA, INIT_ORTHOGONAL } init_kind;
 
-enum { PARAM_RANK = 3, COMPUTE_TYPES = COMPUTE_BF16 + 1 };
+enum { PARAM_RANK = 4, COMPUTE_TYPES = COMPUTE_BF16 + 1 };
 
 typedef struct {
     int rank, dims[PARAM_RANK];

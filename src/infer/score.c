@@ -12,8 +12,9 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
     if (!m) return LITHE_EINVAL;
     if (failed(err)) return err->status;
     int longest = m->arch->context(m->config), vocab = m->arch->vocab(m->config);
+    if (must_predict_tokens(m, err)) return LITHE_EINVAL;
     if (!n || n > (size_t)longest) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, longest);
-    if (check_ids(m, ids, n, err) || must_predict_tokens(m, err)) return LITHE_EINVAL;
+    if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
     pass p;
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)n, 1, 0 } };
     int status = pass_open(&p, m, &o, WANT_LOGITS, err);

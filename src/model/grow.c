@@ -225,27 +225,44 @@ growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_
     return NULL;
 }
 
+/* Where entry `along` of the larger parameter comes from: its place in the smaller one, and whether axis 0, and any of the others, is new there. */
+typedef struct { size_t at; bool new_row, new_rest; } origin;
+
+static origin origin_of(const param_map *map, const int along[PARAM_RANK])
+{
+    origin o = { 0 };
+    for (int a = 0; a < PARAM_RANK; a++) {
+        int from = map->axes[a].from[along[a]];
+        if (from < 0 && a == 0) o.new_row = true;
+        else if (from < 0) o.new_rest = true;
+        o.at = o.at * (size_t)(a < map->small->rule.rank ? map->small->rule.dims[a] : 1) + (from < 0 ? 0 : (size_t)from);
+    }
+    return o;
+}
+
+/* The next entry, the last axis fastest. */
+static void advance(const param_map *map, int along[PARAM_RANK])
+{
+    for (int a = PARAM_RANK; a-- > 0; along[a] = 0)
+        if (++along[a] < map->axes[a].count) return;
+}
+
 static void apply_values(const param_map *map, const param *large, uint64_t seed)
 {
     if (map->zero) memset(large->data, 0, large->count * sizeof *large->data);
     else param_initialize(large, seed, large->data);
     if (!map->small) return;
-    const axis_map *a = map->axes;
-    size_t d1 = map->small->rule.rank > 1 ? (size_t)map->small->rule.dims[1] : 1, d2 = map->small->rule.rank > 2 ? (size_t)map->small->rule.dims[2] : 1;
+    size_t row = map->small->count / (size_t)map->small->rule.dims[0], large_row = large->count / (size_t)large->rule.dims[0];
     uint64_t key = key_of(key_of_name(seed, large->name), 7);
-    size_t at = 0;
-    int news = 0, old = map->small->rule.dims[map->noise_axis];
-    for (int i = 0; i < a[0].count; i++) {
-        int from0 = a[0].from[i], extra = from0 < 0 ? news++ : -1;
-        for (int j = 0; j < a[1].count; j++)
-            for (int k = 0; k < a[2].count; k++, at++) {
-                int from1 = a[1].from[j], from2 = a[2].from[k], along[PARAM_RANK] = { i, j, k };
-                size_t rest = (size_t)from1 * d2 + (size_t)from2;
-                if (from1 < 0 || from2 < 0 || (from0 < 0 && !map->extra)) continue;
-                double value = from0 < 0 ? (double)map->extra[(size_t)extra * d1 * d2 + rest] : (double)map->small->data[(size_t)from0 * d1 * d2 + rest] * a[0].scale[i];
-                if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
-                large->data[at] = (real)(value * a[1].scale[j] * a[2].scale[k]);
-            }
+    int news = -1, old = map->small->rule.dims[map->noise_axis], along[PARAM_RANK] = { 0 };
+    for (size_t at = 0; at < large->count; at++, advance(map, along)) {
+        origin o = origin_of(map, along);
+        if (o.new_row && at % large_row == 0) news++;
+        if (o.new_rest || (o.new_row && !map->extra)) continue;
+        double value = o.new_row ? (double)map->extra[(size_t)news * row + o.at] : (double)map->small->data[o.at] * map->axes[0].scale[along[0]];
+        if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
+        for (int a = 1; a < PARAM_RANK; a++) value *= map->axes[a].scale[along[a]];
+        large->data[at] = (real)value;
     }
 }
 
@@ -272,18 +289,16 @@ void growth_moments(const growth *g, const lithe_model *large, const real *m, co
         const param_map *map = &g->maps[q];
         const param *p = params_find(large->params, map->name);
         if (!map->small) continue;
-        const axis_map *a = map->axes;
         size_t to = (size_t)(p->data - large->params->data), from = (size_t)(map->small->data - g->small->params->data);
-        size_t d1 = map->small->rule.rank > 1 ? (size_t)map->small->rule.dims[1] : 1, d2 = map->small->rule.rank > 2 ? (size_t)map->small->rule.dims[2] : 1;
-        for (int i = 0; i < a[0].count; i++)
-            for (int j = 0; j < a[1].count; j++)
-                for (int k = 0; k < a[2].count; k++, to++) {
-                    if (a[0].from[i] < 0 || a[1].from[j] < 0 || a[2].from[k] < 0) continue;
-                    size_t source = from + ((size_t)a[0].from[i] * d1 + (size_t)a[1].from[j]) * d2 + (size_t)a[2].from[k];
-                    double factor = a[0].moment[i] * a[1].moment[j] * a[2].moment[k];
-                    large_m[to] = (real)(factor * (double)m[source]);
-                    large_v[to] = (real)(factor * factor * (double)v[source]);
-                }
+        int along[PARAM_RANK] = { 0 };
+        for (size_t at = 0; at < p->count; at++, advance(map, along)) {
+            origin o = origin_of(map, along);
+            if (o.new_row || o.new_rest) continue;
+            double factor = 1;
+            for (int a = 0; a < PARAM_RANK; a++) factor *= map->axes[a].moment[along[a]];
+            large_m[to + at] = (real)(factor * (double)m[from + o.at]);
+            large_v[to + at] = (real)(factor * factor * (double)v[from + o.at]);
+        }
     }
 }
 

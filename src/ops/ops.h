@@ -13,6 +13,9 @@ tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first);      
 /* x + the rows of table (types, width) named by the batch's token types, which are 0 and 1; of a table of one row always that. */
 tensor *add_types(graph *g, tensor *x, tensor *table);
 
+/* (tokens, width): each sequence is a class token (1, width) and the batch's patches through w (width, channels, side, side) and bias. */
+tensor *patches(graph *g, tensor *w, tensor *bias, tensor *token);
+
 typedef enum { OUT_IN, IN_OUT } layout;         /* how a weight is stored: (out,in) as PyTorch's Linear, (in,out) as GPT-2's Conv1D */
 typedef struct {
     layout layout;

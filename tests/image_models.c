@@ -1,0 +1,289 @@
+/* Architectures that read pictures against PyTorch: Hugging Face's ViT and the
+ * equations of TokenFormer's, at every level of kernels: logits, loss, every
+ * gradient and three AdamW steps; growing keeps what they say. */
+#include "golden.h"
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { PICTURES = 3, SIDE = 8, PATCH = 4, CHANNELS = 3, LABELS = 5, ACROSS = SIDE / PATCH, TOKENS = ACROSS * ACROSS + 1, ROWS = PICTURES * TOKENS,
+       WIDTH = CHANNELS * PATCH * PATCH };
+
+static const char *const goldens[] = { "vit", "tokenformer_vit", "tokenformer_vit-softmax" };
+enum { GOLDENS = sizeof goldens / sizeof *goldens };
+
+typedef struct { golden q; int pos[ROWS], start[PICTURES + 1], label[PICTURES]; real patches[ROWS * WIDTH]; batch b; } case_;
+
+/* (picture, channel, y, x) to rows of patches, a class token's before them. */
+static void cut(const float *pixels, real *patches)
+{
+    for (int n = 0; n < PICTURES; n++)
+        for (int c = 0; c < CHANNELS; c++)
+            for (int y = 0; y < SIDE; y++)
+                for (int x = 0; x < SIDE; x++) {
+                    int row = n * TOKENS + 1 + y / PATCH * ACROSS + x / PATCH, column = (c * PATCH + y % PATCH) * PATCH + x % PATCH;
+                    patches[row * WIDTH + column] = (real)pixels[((n * CHANNELS + c) * SIDE + y) * SIDE + x];
+                }
+}
+
+static void must(bool good, const lithe_error *err)
+{
+    if (good) return;
+    test_fail(__FILE__, __LINE__, err->text);
+    fflush(stdout);
+    _Exit(1);
+}
+
+static case_ *open_case(const char *name)
+{
+    case_ *c = calloc(1, sizeof *c);
+    lithe_error err = { 0 };
+    char path[200];
+    c->q.name = name;
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    must((c->q.model = lithe_model_open(test_file(path), NULL, &err)) != NULL, &err);
+    snprintf(path, sizeof path, "tests/golden/%s/golden.safetensors", name);
+    must((c->q.answers = tensor_file_open(test_file(path), &err)) != NULL, &err);
+    float *pixels = golden_values(&c->q, NULL, "pixels", PICTURES * CHANNELS * SIDE * SIDE), *labels = golden_values(&c->q, NULL, "labels", PICTURES);
+    cut(pixels, c->patches);
+    for (int r = 0; r < ROWS; r++) c->pos[r] = r % TOKENS;
+    for (int s = 0; s <= PICTURES; s++) c->start[s] = s * TOKENS;
+    for (int s = 0; s < PICTURES; s++) c->label[s] = (int)labels[s];
+    c->b = (batch){ .rows = ROWS, .seqs = PICTURES, .pos = c->pos, .start = c->start, .patches = c->patches, .label = c->label, .seq_scale = (real)1 / PICTURES };
+    free(pixels);
+    free(labels);
+    return c;
+}
+
+static void close_case(case_ *c)
+{
+    golden_close(&c->q);
+    free(c);
+}
+
+static graph *planned(const lithe_model *m, const kernels *k, graph_mode mode, want w, results *r)
+{
+    lithe_error err = { 0 };
+    graph_options o = { .mode = mode, .capacity = { ROWS + 3, PICTURES + 1, 0 }, .poison = true };
+    graph *g = graph_new(k, m->params, &o);
+    *r = arch_build(m->arch, m->config, &m->task, g, w);
+    must(!graph_plan(g, &err), &err);
+    return g;
+}
+
+static double loss_of(graph *g, const results *r, const batch *b)
+{
+    double sum = 0;
+    graph_run(g, b);
+    for (int s = 0; s < b->seqs; s++) sum += (double)r->loss->data[s];
+    return sum / b->seqs;
+}
+
+static void logits_and_loss(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        case_ *c = open_case(goldens[i]);
+        results r;
+        graph *g = planned(c->q.model, k, GRAPH_SCORE, WANT_LOGITS, &r);
+        float *logits = golden_values(&c->q, NULL, "logits", PICTURES * LABELS), *loss = golden_values(&c->q, NULL, "loss", 1);
+        graph_run(g, &c->b);
+        double worst = max_difference(r.logits->data, logits, PICTURES * LABELS);
+        CHECK_MSG(worst <= 2e-5, "%s: logits differ by %.3g", goldens[i], worst);
+        graph_close(g);
+        g = planned(c->q.model, k, GRAPH_SCORE, WANT_LOSS, &r);
+        double found = loss_of(g, &r, &c->b);
+        CHECK_MSG(fabs(found - (double)*loss) <= 1e-6 * (double)*loss, "%s: the loss is %.9g, not %.9g", goldens[i], found, (double)*loss);
+        graph_close(g);
+        free(logits);
+        free(loss);
+        close_case(c);
+    }
+}
+EACH_LEVEL(static, logits_and_loss)
+
+static double norm(const float *x, size_t n) { double sum = 0; for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i]; return sqrt(sum); }
+
+/* Against max(||g|| of the tensor, 1e-3 ||g|| of the model): some gradients are mathematically zero. */
+static void check_gradients(const golden *q)
+{
+    const params *p = q->model->params;
+    double whole = 0;
+    for (int pass = 0; pass < 2; pass++)
+        for (int t = 0; t < p->count; t++) {
+            const param *it = p->items[t];
+            float *expected = golden_values(q, "grad", it->name, it->count);
+            CHECK_MSG(expected, "%s: no gradient of %s", q->name, it->name);
+            if (expected && !pass) whole = hypot(whole, norm(expected, it->count));
+            if (expected && pass) {
+                double own = norm(expected, it->count), floor_ = fmax(own, 1e-3 * whole), sum = 0;
+                for (size_t j = 0; j < it->count; j++) sum += pow((double)it->grad[j] - (double)expected[j], 2);
+                CHECK_MSG(sqrt(sum) <= 1e-4 * floor_, "%s: the gradient of %s is off by %.3g", q->name, it->name, sqrt(sum) / floor_);
+            }
+            free(expected);
+        }
+}
+
+static void gradients(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        case_ *c = open_case(goldens[i]);
+        lithe_error err = { 0 };
+        results r;
+        must(!params_gradients(c->q.model->params, &err), &err);
+        graph *g = planned(c->q.model, k, GRAPH_TRAIN, WANT_LOSS, &r);
+        loss_of(g, &r, &c->b);
+        check_gradients(&c->q);
+        graph_close(g);
+        close_case(c);
+    }
+}
+EACH_LEVEL(static, gradients)
+
+/* Attention's key biases have gradients that are mathematically zero, which Adam turns into steps of noise: left out. */
+static bool is_noise(const char *name) { return strstr(name, "key.bias") != NULL; }
+
+static bool has_steps(const golden *q)
+{
+    const param *first = q->model->params->items[0];
+    float *any = golden_values(q, "step3", first->name, first->count);
+    free(any);
+    return any != NULL;
+}
+
+static void three_steps(const kernels *k)
+{
+    for (int i = 0; i < GOLDENS; i++) {
+        case_ *c = open_case(goldens[i]);
+        lithe_error err = { 0 };
+        results r;
+        params *p = c->q.model->params;
+        if (!has_steps(&c->q)) { close_case(c); continue; }
+        must(!params_gradients(p, &err), &err);
+        graph *g = planned(c->q.model, k, GRAPH_TRAIN, WANT_LOSS, &r);
+        real *m = calloc(p->arena_count, sizeof *m), *v = calloc(p->arena_count, sizeof *v);
+        for (int n = 1; n <= 3; n++) {
+            adamw_args a = { .lr = (real)1e-2, .beta1 = (real)0.9, .beta2 = (real)0.95, .eps = (real)1e-6, .scale = 1,
+                             .correction1 = (real)(1 - pow(0.9, n)), .correction2 = (real)(1 - pow(0.95, n)) };
+            loss_of(g, &r, &c->b);
+            for (int t = 0; t < p->count; t++) {
+                param *it = p->items[t];
+                a.weight_decay = it->rule.rank >= 2 ? (real)0.1 : 0;         /* as the fixture's: by rank, position table and class token included */
+                k->adamw(it->data, m + (it->data - p->data), v + (it->data - p->data), it->grad, it->count, &a);
+                it->version++;
+            }
+        }
+        for (int t = 0; t < p->count; t++) {
+            float *expected = golden_values(&c->q, "step3", p->items[t]->name, p->items[t]->count);
+            double error = expected ? relative_error(p->items[t]->data, expected, p->items[t]->count) : 1;
+            CHECK_MSG(is_noise(p->items[t]->name) || error <= 1e-5, "%s: %s after three steps is off by %.3g", goldens[i], p->items[t]->name, error);
+            free(expected);
+        }
+        graph_close(g);
+        free(m);
+        free(v);
+        close_case(c);
+    }
+}
+EACH_LEVEL(static, three_steps)
+
+/* ---- growing ------------------------------------------------------------------------ */
+
+static void logits_of(const lithe_model *m, const batch *b, float out[PICTURES * LABELS])
+{
+    results r;
+    graph *g = planned(m, kernels_default(), GRAPH_SCORE, WANT_LOGITS, &r);
+    graph_run(g, b);
+    memcpy(out, r.logits->data, PICTURES * LABELS * sizeof *out);
+    graph_close(g);
+}
+
+static void grow(const char *name, lithe_grow_options o, double tolerance)
+{
+    case_ *c = open_case(name);
+    lithe_error err = { 0 };
+    lithe_growth report;
+    float before[PICTURES * LABELS], after[PICTURES * LABELS];
+    lithe_model *large = lithe_model_grow(c->q.model, &o, &report, &err);
+    CHECK_MSG(large, "%s: %s", name, err.text);
+    if (large) {
+        logits_of(c->q.model, &c->b, before);
+        logits_of(large, &c->b, after);
+        double apart = max_difference(before, after, PICTURES * LABELS);
+        CHECK_MSG(report.preserves == (tolerance >= 0), "%s: %s", name, report.says);
+        if (tolerance >= 0) CHECK_MSG(apart <= tolerance, "%s %s (%s): differs by %.3g", name, report.method, report.moves, apart);
+        else CHECK_MSG(apart > 1e-3, "%s %s: differs by only %.3g", name, report.method, apart);
+        CHECK(lithe_model_params(large) > lithe_model_params(c->q.model));
+    }
+    lithe_model_close(large);
+    close_case(c);
+}
+
+static void growing(void)
+{
+    grow("tokenformer_vit", (lithe_grow_options){ .factor = 2 }, 0);
+    grow("tokenformer_vit", (lithe_grow_options){ .set = "qkv_slot_num=24,proj_slot_num=20,ffn_slot_num=120", .method = "B" }, 1e-5);
+    grow("tokenformer_vit", (lithe_grow_options){ .set = "ffn_slot_num=90", .method = "C" }, 1e-5);
+    grow("tokenformer_vit-softmax", (lithe_grow_options){ .set = "ffn_slot_num=80", .method = "D" }, 1e-5);
+    grow("tokenformer_vit", (lithe_grow_options){ .factor = 2, .method = "F" }, -1);
+    grow("tokenformer_vit", (lithe_grow_options){ .set = "num_hidden_layers=4" }, 0);
+    grow("tokenformer_vit", (lithe_grow_options){ .set = "hidden_size=32,num_attention_heads=4" }, 1e-5);
+    grow("vit", (lithe_grow_options){ .set = "num_hidden_layers=3" }, 0);
+    grow("vit", (lithe_grow_options){ .set = "intermediate_size=60" }, 1e-5);
+    grow("vit", (lithe_grow_options){ .set = "hidden_size=48,num_attention_heads=6" }, 1e-5);
+}
+
+static void growing_refused(void)
+{
+    static const struct { const char *name, *set, *says; } cases[] = {
+        { "vit", "image_size=16", "image_size" }, { "vit", "num_channels=1", "num_channels" }, { "tokenformer_vit", "patch_size=8", "patch_size" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        case_ *c = open_case(cases[i].name);
+        lithe_error err = { 0 };
+        lithe_model *large = lithe_model_grow(c->q.model, &(lithe_grow_options){ .set = cases[i].set }, NULL, &err);
+        CHECK_MSG(!large && strstr(err.text, cases[i].says), "%s", err.text);
+        lithe_model_close(large);
+        close_case(c);
+    }
+}
+
+static void configurations(void)
+{
+    static const struct { const char *config, *says; } wrong[] = {
+        { "{\"patch_size\":5}", "does not divide image_size" }, { "{\"num_channels\":2}", "num_channels is 2" }, { "{\"image_size\":0}", "image_size" },
+        { "{\"num_attention_heads\":7}", "does not divide hidden_size" }, { "{\"hidden_act\":\"mish\"}", "hidden_act" },
+        { "{\"architectures\":[\"ViTForMaskedLM\"]}", "no head of a language model" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = lithe_model_new("vit", wrong[i].config, 1, &err);
+        CHECK_MSG(!m && err.status == LITHE_ECONFIG && strstr(err.text, wrong[i].says), "%s", err.text);
+        lithe_model_close(m);
+    }
+}
+
+/* ViT-B/16 and the paper's Base of matched size, 12 (12 d^2 + ...) with 1000 classes. */
+static void published_sizes(void)
+{
+    static const struct { const char *arch; size_t params; } sizes[] = { { "vit", 86567656 }, { "tokenformer_vit", 86447848 } };
+    for (int i = 0; i < 2; i++) {
+        lithe_error err = { 0 };
+        json_t *config = json_pack("{s:i}", "num_labels", 1000);
+        lithe_model *m = model_declare(arch_find(sizes[i].arch), config, "config.json", &err);
+        CHECK_MSG(m && params_total(m->params) == sizes[i].params, "%s: %zu", sizes[i].arch, m ? params_total(m->params) : 0);
+        lithe_model_close(m);
+        json_decref(config);
+    }
+}
+
+const test tests_image_models[] = {
+    LEVELS("pictures: logits and loss as PyTorch's", logits_and_loss),
+    LEVELS("pictures: every gradient as PyTorch's", gradients),
+    LEVELS("pictures: three AdamW steps as PyTorch's", three_steps),
+    { "pictures: growing keeps what it says", growing },
+    { "pictures: growing refused", growing_refused },
+    { "pictures: configurations", configurations },
+    { "pictures: published sizes", published_sizes },
+    { 0 }
+};
