@@ -10,7 +10,8 @@
 
 static const struct { const char *name, *answers; } goldens[] = {
     { "gpt2", NULL }, { "gpt2-sharded", "gpt2" }, { "llama", NULL }, { "llama-scaled", NULL }, { "llama-linear", NULL }, { "llama-new", NULL },
-    { "rwkv4", NULL }, { "rwkv4-hf", NULL }, { "rwkv7", NULL }, { "rwkv7-fla", "rwkv7" }, { "tokenformer", NULL }, { "tokenformer-bin", "tokenformer" }, { "tokenformer-gelu-l2", NULL }, { "tokenformer-softmax", NULL },
+    { "rwkv4", NULL }, { "rwkv4-hf", NULL }, { "rwkv5", NULL }, { "rwkv5-0", NULL }, { "rwkv5-1", NULL }, { "rwkv6", NULL }, { "rwkv7", NULL }, { "rwkv7-fla", "rwkv7" },
+    { "tokenformer", NULL }, { "tokenformer-bin", "tokenformer" }, { "tokenformer-gelu-l2", NULL }, { "tokenformer-softmax", NULL },
 };
 enum { GOLDENS = sizeof goldens / sizeof *goldens };
 
@@ -125,6 +126,7 @@ static void adamw(params *p, moments *o, const kernels *k, double lr, double eps
         param *it = p->items[t];
         size_t at = (size_t)(it->data - p->data);
         a.weight_decay = it->rule.decay ? (real)decay : 0;
+        a.lr = (real)(lr * it->rule.lr_factor);
         k->adamw(it->data, o->m + at, o->v + at, it->grad, it->count, &a);
         it->version++;
     }
@@ -246,7 +248,25 @@ static void initial_values_are_the_papers(void)
     }
 }
 
+/* 5.0 and 5.1 are run; a graph that would train them says what it cannot. */
+static void old_versions_are_not_trained(void)
+{
+    static const char *const names[] = { "rwkv5-0", "rwkv5-1" };
+    for (int i = 0; i < 2; i++) {
+        golden q;
+        lithe_error err = { 0 };
+        golden_open(&q, names[i], NULL);
+        graph_options o = { .mode = GRAPH_TRAIN, .capacity = { GOLDEN_ROWS, GOLDEN_SEQS, 0 } };
+        graph *g = graph_new(kernels_level("ref"), q.model->params, &o);
+        arch_build(q.model->arch, q.model->config, NULL, g, WANT_LOSS);
+        CHECK_MSG(graph_plan(g, &err) == LITHE_ECONFIG && strstr(err.text, "RWKV-5.0, 5.1") && strstr(err.text, "cannot be trained"), "%s", err.text);
+        graph_close(g);
+        golden_close(&q);
+    }
+}
+
 const test tests_arch[] = {
+    { "arch: RWKV-5.0 and 5.1 are not trained", old_versions_are_not_trained },
     LEVELS("arch: logits and loss as PyTorch's", logits_and_loss),
     LEVELS("arch: logits by lithe_logits", public_logits),
     LEVELS("arch: every gradient as PyTorch's", gradients),

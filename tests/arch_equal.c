@@ -15,6 +15,8 @@ static const struct { const char *arch, *config; } variants[] = {
     { "llama", "{" SIZES "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":90,\"initializer_range\":0.1}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1,\"norm_activation_type\":\"softmax\"}" },
+    { "rwkv5", "{\"vocab_size\":67,\"context_length\":300,\"hidden_size\":64,\"head_size\":16,\"num_hidden_layers\":2,\"intermediate_size\":90}" },
+    { "rwkv6", "{\"vocab_size\":67,\"context_length\":300,\"hidden_size\":64,\"head_size\":16,\"num_hidden_layers\":2,\"intermediate_size\":90,\"time_mix_extra_dim\":7,\"time_decay_extra_dim\":9}" },
     { "rwkv7", "{" SIZES "\"num_hidden_layers\":2,\"head_dim\":16,\"intermediate_size\":90,\"decay_low_rank_dim\":10,\"a_low_rank_dim\":9,\"v_low_rank_dim\":7,\"gate_low_rank_dim\":12}" },
 };
 enum { VARIANTS = sizeof variants / sizeof *variants };

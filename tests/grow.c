@@ -144,6 +144,11 @@ static void depth_and_width(void)
     preserves("rwkv4", SMALL_RWKV4, (lithe_grow_options){ .set = "num_hidden_layers=5" }, 1e-6);
     preserves("rwkv4", SMALL_RWKV4, (lithe_grow_options){ .set = "intermediate_size=31" }, 1e-5);
     preserves("rwkv4", SMALL_RWKV4, (lithe_grow_options){ .set = "hidden_size=24" }, 1e-5);
+    preserves("rwkv5", SMALL_RWKV5, (lithe_grow_options){ .set = "num_hidden_layers=5" }, 1e-6);
+    preserves("rwkv5", SMALL_RWKV5, (lithe_grow_options){ .set = "hidden_size=24,intermediate_size=31" }, 1e-5);
+    preserves("rwkv6", SMALL_RWKV6, (lithe_grow_options){ .set = "num_hidden_layers=5" }, 1e-6);
+    preserves("rwkv6", SMALL_RWKV6, (lithe_grow_options){ .set = "intermediate_size=31" }, 1e-5);
+    preserves("rwkv6", SMALL_RWKV6, (lithe_grow_options){ .set = "hidden_size=36" }, 1e-5);
     preserves("rwkv7", SMALL_RWKV7, (lithe_grow_options){ .set = "num_hidden_layers=5" }, 1e-6);
     preserves("rwkv7", SMALL_RWKV7, (lithe_grow_options){ .set = "hidden_size=36,intermediate_size=31" }, 1e-5);
     preserves("gpt2", SMALL_GPT2, (lithe_grow_options){ .set = "n_inner=71" }, 1e-5);

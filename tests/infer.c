@@ -159,8 +159,8 @@ static bool stands_after(lithe_session *s, lithe_model *m, const int32_t *ids, s
 static void sync_and_push(void)
 {
     static const int32_t a[] = { 1, 2, 3, 4, 5, 6, 7, 8 }, b[] = { 1, 2, 3, 9, 9 }, c[] = { 7, 2, 3 };
-    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 } };
-    for (int i = 0; i < 5; i++) {
+    static const char *const configs[][2] = { { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv6", SMALL_RWKV6 }, { "rwkv7", SMALL_RWKV7 } };
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         lithe_error err = { 0 };
         lithe_model *m = small_model_of(configs[i][0], configs[i][1], 3);
         lithe_session *s = lithe_session_open(m, 0, &err);

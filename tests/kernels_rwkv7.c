@@ -62,7 +62,7 @@ void scans(const kernels *k)
     for (int t = 0; t < SCANNED; t++) wide[t] = doubles(in[t], SIZE), d[t] = target(SIZE, add);
     plain_scan(wide, want);
     wkv7_args a = { .seqs = SEQS, .width = W, .N = N, .start = START, .r = in[R], .decay = in[DECAY], .key = in[KEY], .v = in[V], .removal = in[REMOVAL],
-                    .written = in[WRITTEN], .y = y, .work = blank((ROWS / WKV7_CHUNK + WKV7_CHUNK + 6) * N * N), .dy = dy, .dr = d[R], .ddecay = d[DECAY],
+                    .written = in[WRITTEN], .y = y, .work = blank((size_t)(wkv_work_rows(ROWS, SEQS, W / N) * N * N)), .dy = dy, .dr = d[R], .ddecay = d[DECAY],
                     .dkey = d[KEY], .dv = d[V], .dremoval = d[REMOVAL], .dwritten = d[WRITTEN], .add_dr = add, .add_ddecay = add, .add_dkey = add,
                     .add_dv = add, .add_dremoval = add, .add_dwritten = add };
     double *slope[SCANNED];

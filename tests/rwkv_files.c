@@ -130,6 +130,38 @@ static void shapes_are_settled(void)
     check_shape(f, "blocks.0.att.time_decay", 3, 1, 1, 8);
     check_shape(f, "blocks.0.att.time_faaaa", 2, 2, 4, 0);
     tensor_file_close(f);
+    f = synthetic_file("", FIVE GATE "blocks.0.att.time_decay[8] blocks.0.att.time_faaaa[1,8] ");       /* a single head */
+    check_shape(f, "blocks.0.att.time_decay", 2, 1, 8, 0);
+    check_shape(f, "blocks.0.att.time_faaaa", 2, 1, 8, 0);
+    tensor_file_close(f);
+    f = synthetic_file("", FIVE GATE "blocks.0.att.time_decay[2,1] blocks.0.att.time_first[2,1,1] ");
+    check_shape(f, "blocks.0.att.time_decay", 1, 2, 0, 0);
+    check_shape(f, "blocks.0.att.time_first", 1, 2, 0, 0);
+    tensor_file_close(f);
+}
+
+/* Versions 5 and 6 by shapes. */
+static void configurations_of_heads(void)
+{
+    static const struct { const char *names, *type, *version; int head, mix, decay; } cases[] = {
+        { FIVE "blocks.0.att.time_decay[2] blocks.0.att.time_first[2] ", "rwkv5", "5.0", 4, 0, 0 },
+        { FIVE GATE "blocks.0.att.time_decay[2] blocks.0.att.time_faaaa[2] ", "rwkv5", "5.1", 4, 0, 0 },
+        { FIVE GATE "blocks.0.att.time_decay[4,2] blocks.0.att.time_faaaa[4,2] ", "rwkv5", "5.2", 2, 0, 0 },
+        { SIX "blocks.0.att.time_decay[1,1,8] blocks.0.att.time_faaaa[2,4] blocks.0.att.time_maa_w1[8,15] blocks.0.att.time_decay_w1[8,7] ", "rwkv6", NULL, 4, 3, 7 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        tensor_file *f = synthetic_file("", cases[i].names);
+        json_t *config = f ? rwkv_config(f, &err) : NULL;
+        const char *version = json_string_value(json_object_get(config, "version"));
+        CHECK_MSG(config, "%s", err.text);
+        CHECK(!strcmp(json_string_value(json_object_get(config, "model_type")), cases[i].type) && (!version || !strcmp(version, cases[i].version)));
+        CHECK(json_is_true(json_object_get(config, "time_faaaa")) == (i == 1));
+        CHECK(json_integer_value(json_object_get(config, "head_size")) == cases[i].head);
+        CHECK(json_integer_value(json_object_get(config, "time_mix_extra_dim")) == cases[i].mix && json_integer_value(json_object_get(config, "time_decay_extra_dim")) == cases[i].decay);
+        json_decref(config);
+        tensor_file_close(f);
+    }
 }
 
 /* ---- models -------------------------------------------------------------------------------- */
@@ -277,6 +309,7 @@ static void one_file_refuses(void)
 const test tests_rwkv_files[] = {
     { "rwkv files: versions by tensor names", versions },
     { "rwkv files: configurations by shapes", configurations },
+    { "rwkv files: configurations of heads by shapes", configurations_of_heads },
     { "rwkv files: dimensions of one", shapes_are_settled },
     { "rwkv files: a .pth alone", lone_files },
     { "rwkv files: a neighbour's configuration", neighbours },

@@ -15,6 +15,8 @@ static const small_case variants[] = {
     { "tokenformer gelu first", "tokenformer", SMALL_TOKENFORMER("gelu_l2_norm") },
     { "tokenformer softmax", "tokenformer", SMALL_TOKENFORMER("softmax") },
     { "rwkv4", "rwkv4", SMALL_RWKV4 },
+    { "rwkv5", "rwkv5", SMALL_RWKV5 },
+    { "rwkv6", "rwkv6", SMALL_RWKV6 },
     { "rwkv7", "rwkv7", SMALL_RWKV7 },
 };
 enum { VARIANTS = sizeof variants / sizeof *variants, MOST_CASES = 200, WIDTH = 32, LAYERS = 2, VOCAB = 23, POSITIONS = 24 };

@@ -14,6 +14,8 @@
 #define SMALL_TOKENFORMER(theta) "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":70,\"init_method_std\":0.3,\"norm_activation_type\":\"" theta "\"}"
 
 #define SMALL_RWKV4 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"num_hidden_layers\":3,\"intermediate_size\":20}"
+#define SMALL_RWKV5 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20}"
+#define SMALL_RWKV6 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"time_mix_extra_dim\":3,\"time_decay_extra_dim\":5}"
 #define SMALL_RWKV7 "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"head_dim\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"decay_low_rank_dim\":3,\"a_low_rank_dim\":5,\"v_low_rank_dim\":2,\"gate_low_rank_dim\":6}"
 
 typedef struct {

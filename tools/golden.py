@@ -330,183 +330,6 @@ def tokenformer_vit(out, name="tokenformer_vit", kind="l2_norm_gelu"):
     save(os.path.join(out, "golden.safetensors"), picture_measurements(lambda x: tokenformer_vit_forward(p, c, x), p, g, kind == "l2_norm_gelu"))
 
 
-# ---------------------------------------------------------------- RWKV
-
-def before(x):
-    """The row before each, zeros before the first."""
-    return F.pad(x, (0, 0, 1, 0))[:, :-1]
-
-
-def wkv4(k, v, decay, bonus):
-    """The average as its definition says it: softmax over all tokens so far of k less the decay of what lies between."""
-    t = torch.arange(k.shape[1])
-    passed = (t[:, None] - 1 - t[None, :])[None, :, :, None]                       # [1, reader, writer, 1]
-    s = k[:, None] - passed * decay.exp()
-    s = torch.where(passed == -1, (k + bonus)[:, None], s).masked_fill(passed < -1, -math.inf)
-    return (s.softmax(2) * v[:, None]).sum(2)
-
-
-def rwkv_forward(p, c, ids, time_mix, channel_mix):
-    norm = lambda name, x: F.layer_norm(x, (c["hidden_size"],), p[name + ".weight"], p[name + ".bias"], 1e-5)
-    x = norm("blocks.0.ln0", p["emb.weight"][ids])
-    shared = {}
-    for l in range(c["num_hidden_layers"]):
-        room = lambda n, l=l: p[f"blocks.{l}." + n]
-        x = x + time_mix(room, c, norm(f"blocks.{l}.ln1", x), l, shared)
-        x = x + channel_mix(room, norm(f"blocks.{l}.ln2", x))
-    return norm("ln_out", x) @ p["head.weight"].T
-
-
-def rwkv4_time(p, c, x, l, shared):
-    mixed = lambda n: (x * p("att.time_mix_" + n) + before(x) * (1 - p("att.time_mix_" + n)))
-    k, v, r = (mixed(n[0]) @ p(f"att.{n}.weight").T for n in ("key", "value", "receptance"))
-    return (r.sigmoid() * wkv4(k, v, p("att.time_decay"), p("att.time_first"))) @ p("att.output.weight").T
-
-
-def rwkv4_channel(p, x):
-    mixed = lambda n: (x * p("ffn.time_mix_" + n) + before(x) * (1 - p("ffn.time_mix_" + n)))
-    return (mixed("r") @ p("ffn.receptance.weight").T).sigmoid() * ((mixed("k") @ p("ffn.key.weight").T).relu() ** 2 @ p("ffn.value.weight").T)
-
-
-def rwkv7_time(p, c, x, l, shared):
-    N = c["head_dim"]
-    heads = lambda y: y.unflatten(-1, (-1, N))
-    mixed = lambda n: x + (before(x) - x) * p("att.x_" + n)
-    r, k, v = (mixed(n[0]) @ p(f"att.{n}.weight").T for n in ("receptance", "key", "value"))
-    w = torch.exp(-math.exp(-0.5) * (p("att.w0") + (mixed("w") @ p("att.w1")).tanh() @ p("att.w2")).sigmoid())
-    a = (p("att.a0") + mixed("a") @ p("att.a1") @ p("att.a2")).sigmoid()
-    gate = (mixed("g") @ p("att.g1")).sigmoid() @ p("att.g2")
-    if l == 0:
-        shared["v"] = v
-    else:
-        v = v + (shared["v"] - v) * (p("att.v0") + mixed("v") @ p("att.v1") @ p("att.v2")).sigmoid()
-    kappa = F.normalize(heads(k * p("att.k_k")), dim=-1)
-    k = k * (1 + (a - 1) * p("att.k_a"))
-    r, w, k, v, a = map(heads, (r, w, k, v, a))
-    S, y = torch.zeros(*r.shape[:1], *r.shape[2:], N, dtype=x.dtype), []           # [B, H, value, key]
-    for t in range(x.shape[1]):
-        change = torch.diag_embed(w[:, t]) - kappa[:, t, :, :, None] * (kappa * a)[:, t, :, None, :]
-        S = S @ change + v[:, t, :, :, None] * k[:, t, :, None, :]
-        y.append((S @ r[:, t, :, :, None])[..., 0])
-    y = F.group_norm(torch.stack(y, 1).flatten(0, 1).flatten(1), r.shape[2], p("att.ln_x.weight"), p("att.ln_x.bias"), 64e-5).view(x.shape)
-    y = y + ((r * k * p("att.r_k")).sum(-1, keepdim=True) * v).flatten(-2)
-    return (y * gate) @ p("att.output.weight").T
-
-
-def rwkv7_channel(p, x):
-    return ((x + (before(x) - x) * p("ffn.x_k")) @ p("ffn.key.weight").T).relu() ** 2 @ p("ffn.value.weight").T
-
-
-def rwkv(out, name, config, layer_shapes, time_mix, channel_mix):
-    c = dict(config, vocab_size=V, hidden_size=16, num_hidden_layers=2, intermediate_size=24, torch_dtype="float32")
-    d = c["hidden_size"]
-    pair = lambda n: {n + ".weight": (d,), n + ".bias": (d,)}
-    shapes = {"emb.weight": (V, d), **pair("blocks.0.ln0")}
-    for l in range(c["num_hidden_layers"]):
-        shapes.update({**pair(f"blocks.{l}.ln1"), **pair(f"blocks.{l}.ln2")})
-        shapes.update({f"blocks.{l}." + n: s for n, s in layer_shapes(d, c["intermediate_size"], l).items()})
-    shapes.update({**pair("ln_out"), "head.weight": (V, d)})
-    g = source(name)
-    values = parameters(shapes, g)
-    write_json(os.path.join(out, "config.json"), c)
-    save(os.path.join(out, "model.safetensors"), values)
-    p = {n: v.double().requires_grad_() for n, v in values.items()}
-    got = measure(lambda ids: rwkv_forward(p, c, ids, time_mix, channel_mix), p, *batch(g))
-    save(os.path.join(out, "golden.safetensors"), {n: t for n, t in got.items() if not n.startswith("step3.")})
-
-
-def rwkv4(out):
-    def layer(d, inner, l):
-        mixes = ["att.time_mix_k", "att.time_mix_v", "att.time_mix_r", "ffn.time_mix_k", "ffn.time_mix_r"]
-        square = ["att.key", "att.value", "att.receptance", "att.output", "ffn.receptance"]
-        return {**{n: (1, 1, d) for n in mixes}, "att.time_decay": (d,), "att.time_first": (d,),
-                **{n + ".weight": (d, d) for n in square}, "ffn.key.weight": (inner, d), "ffn.value.weight": (d, inner)}
-    rwkv(out, "rwkv4", dict(architectures=["RwkvForCausalLM"], model_type="rwkv4", context_length=32), layer, rwkv4_time, rwkv4_channel)
-
-
-def rwkv7(out):
-    ranks = dict(w=3, a=5, v=2, g=6)
-    def layer(d, inner, l):
-        mixes = ["att.x_" + n for n in "rwkvag"] + ["att.w0", "att.a0", "att.k_k", "att.k_a", "ffn.x_k"] + (["att.v0"] if l else [])
-        low = {}
-        for n, rank in ranks.items():
-            if l or n != "v":
-                low.update({f"att.{n}1": (d, rank), f"att.{n}2": (rank, d)})
-        return {**{n: (1, 1, d) for n in mixes}, **low, **{f"att.{n}.weight": (d, d) for n in ("receptance", "key", "value", "output")},
-                "att.r_k": (d // 8, 8), "att.ln_x.weight": (d,), "att.ln_x.bias": (d,), "ffn.key.weight": (inner, d), "ffn.value.weight": (d, inner)}
-    rwkv(out, "rwkv7", dict(architectures=["RWKV7ForCausalLM"], model_type="rwkv7", max_position_embeddings=32, head_dim=8, decay_low_rank_dim=3,
-                            a_low_rank_dim=5, v_low_rank_dim=2, gate_low_rank_dim=6), layer, rwkv7_time, rwkv7_channel)
-
-
-def rwkv4_hf(out):
-    """Hugging Face's own model under its own names; config.json leaves widths open as the published ones do."""
-    from transformers import RwkvConfig, RwkvForCausalLM
-    g = source("rwkv4-hf")
-    with all_double():
-        model = RwkvForCausalLM(RwkvConfig(vocab_size=V, context_length=32, hidden_size=16, num_hidden_layers=2, bos_token_id=0, eos_token_id=0)).eval()
-    params = dict(model.named_parameters())
-    for n, v in parameters({n: p.shape for n, p in params.items()}, g).items():
-        params[n].data = v
-    model.save_pretrained(out)
-    os.remove(os.path.join(out, "generation_config.json"))
-    config = read_json(os.path.join(out, "config.json"))
-    write_json(os.path.join(out, "config.json"), {**config, "attention_hidden_size": None, "intermediate_size": None})
-    model.double()
-    ids, targets = batch(g)
-    with all_double(), torch.no_grad():
-        got = measure(lambda x: model(x, use_cache=False).logits, params, ids, targets, False)
-    save(os.path.join(out, "golden.safetensors"), got)
-
-
-def fla_name(name):
-    """flash-linear-attention's name for one of the authors', and whether its matrix is the other way round (its utils/convert_from_rwkv7.py)."""
-    top = {"emb.weight": "model.embeddings.weight", "ln_out.weight": "model.norm.weight", "ln_out.bias": "model.norm.bias", "head.weight": "lm_head.weight"}
-    if name in top:
-        return top[name], False
-    _, layer, part, *rest = name.split(".")
-    part = {"att": "attn", "ffn": "ffn", "ln0": "pre_norm", "ln1": "attn_norm", "ln2": "ffn_norm"}[part]
-    turned = False
-    if part == "attn" and len(rest[0]) == 2 and rest[0][0] in "wavg" and rest[0][1] in "012":
-        turned = rest[0][1] != "0"
-        rest = [rest[0][0] + "_lora", "lora", {"0": "2.bias", "1": "0.weight", "2": "2.weight"}[rest[0][1]]]
-    elif part == "attn":
-        rest[0] = {"receptance": "r_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj", "ln_x": "g_norm"}.get(rest[0], rest[0])
-    return ".".join(["model.layers", layer, part, *rest]), turned
-
-
-def rwkv7_fla(out):
-    """The model rwkv7 as flash-linear-attention keeps it, its ranks left to the tensors."""
-    whole = os.path.join(os.path.dirname(out), "rwkv7")
-    t = {}
-    for name, v in load_file(os.path.join(whole, "model.safetensors")).items():
-        fla, turned = fla_name(name)
-        t[fla] = (v.T if turned else v if ".x_" in fla and "attn" in fla else v.squeeze()).contiguous()
-    save_file(t, os.path.join(out, "model.safetensors"), {"format": "pt"})
-    c = read_json(os.path.join(whole, "config.json"))
-    for key in ("decay_low_rank_dim", "a_low_rank_dim", "v_low_rank_dim", "gate_low_rank_dim"):
-        c[key] = None
-    del c["head_dim"]
-    write_json(os.path.join(out, "config.json"), {**c, "num_heads": 2, "hidden_act": "sqrelu", "norm_first": True, "norm_bias": True, "attn": None})
-
-
-def rwkv_pth(out):
-    """The authors' files: a bfloat16 one as a trainer wraps it, without dimensions of one, and a float16 one with layer 0's meaningless v0, v1, v2."""
-    four = load_file(os.path.join(os.path.dirname(out), "rwkv4", "model.safetensors"))
-    torch.save(collections.OrderedDict(("_forward_module." + n, t.bfloat16().squeeze()) for n, t in four.items()), os.path.join(out, "rwkv4.pth"), pickle_protocol=2)
-    seven = {n: t.half() for n, t in load_file(os.path.join(os.path.dirname(out), "rwkv7", "model.safetensors")).items()}
-    for n in ("v0", "v1", "v2"):
-        seven["blocks.0.att." + n] = torch.full_like(seven["blocks.1.att." + n], 77.0)
-    torch.save(seven, os.path.join(out, "rwkv7.pth"), pickle_protocol=2)
-    torch.save({"emb.weight": torch.zeros(2, 2), "note": Attack()}, os.path.join(out, "attack.pth"), pickle_protocol=2)
-    torch.save({"emb.weight": torch.zeros(2, 2)}, os.path.join(out, "legacy.pth"), pickle_protocol=2, _use_new_zipfile_serialization=False)
-
-
-class Attack:
-    """Whoever unpickles it runs a command."""
-    def __reduce__(self):
-        return os.system, ("touch attacked",)
-
-
 # ---------------------------------------------------------------- single operations
 
 def back(y, dy, *inputs):
@@ -577,20 +400,24 @@ FIXTURES = {
     "tokenformer": tokenformer, "tokenformer-bin": tokenformer_bin,
     "tokenformer-gelu-l2": lambda out: tokenformer(out, "tokenformer-gelu-l2", "gelu_l2_norm"),
     "tokenformer-softmax": lambda out: tokenformer(out, "tokenformer-softmax", "softmax"),
-    "rwkv4": rwkv4, "rwkv7": rwkv7, "rwkv4-hf": rwkv4_hf, "rwkv7-fla": rwkv7_fla, "rwkv-pth": rwkv_pth,
     "vit": vit, "tokenformer_vit": tokenformer_vit,
     "tokenformer_vit-softmax": lambda out: tokenformer_vit(out, "tokenformer_vit-softmax", "softmax"),
     "ops": ops,
 }
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def write(fixtures, text):
+    """The command line of a script that writes fixtures."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIXTURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(fixtures))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for name in args.names or FIXTURES:
+    for name in args.names or fixtures:
         folder = os.path.join(args.out, name)
         os.makedirs(folder, exist_ok=True)
-        FIXTURES[name](folder)
+        fixtures[name](folder)
         print(name, sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder)), "bytes")
+
+
+if __name__ == "__main__":
+    write(FIXTURES, __doc__)

@@ -26,27 +26,12 @@ static const field fields[] = {
     { 0 }
 };
 
-static int normalize(json_t *config, lithe_error *err)
-{
-    const json_t *attention = json_object_get(config, "attention_hidden_size"), *width = json_object_get(config, "hidden_size");
-    if (json_is_integer(attention) && json_is_integer(width) && json_integer_value(attention) != json_integer_value(width))
-        return fail(err, LITHE_ECONFIG, "attention_hidden_size is %lld; only hidden_size, %lld, is supported",
-                    (long long)json_integer_value(attention), (long long)json_integer_value(width));
-    if (json_is_true(json_object_get(config, "tie_word_embeddings")))
-        return fail(err, LITHE_ECONFIG, "tie_word_embeddings is true; RWKV's head is its own");
-    return 0;
-}
-
 /* ---- initial values: those of the authors' trainer ---- */
 
 static double decay(const double *p, uint64_t key, size_t i) { (void)key; return -5 + 8 * pow((double)i / p[0], p[1]); }
 static double bonus(const double *p, uint64_t key, size_t i) { (void)p, (void)key; return log(0.3) + 0.5 * ((int)((i + 1) % 3) - 1); }
-static double mix(const double *p, uint64_t key, size_t i) { (void)key; return pow((double)i / p[0], p[1]) + p[2]; }
 
-static tensor *mix_of(graph *g, const char *name, int C, double power, double more)
-{
-    return rwkv_channels(g, name, C, mix, (const double[]){ C, power, more }, 1);
-}
+static tensor *mix_of(graph *g, const char *name, int C, double power, double more) { return rwkv_mix(g, name, C, (rwkv_share){ power, more, false }); }
 
 /* ---- equations ---- */
 
@@ -69,22 +54,14 @@ tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *residual, rwkv_place at, con
     return rwkv_projected(p, g, a, "att.output", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE, .residual = residual });
 }
 
-tensor *rwkv4_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act, tensor **receptance)
+static rwkv_channel_options channel_options(int C, int inner, rwkv_place at, activation act)
 {
-    if (!graph_ok(g)) return NULL;
-    const int C = x->width;
-    tensor *y[2], *mixes[] = { mix_of(g, "ffn.time_mix_k", C, at.left, 0), mix_of(g, "ffn.time_mix_r", C, at.left, 0) };
-    token_shift(g, x, "ffn.shift", mixes, y, (token_shift_options){ .mixes = 2 });
-    double gain = inner > C ? sqrt((double)inner / C) : 1;
-    *receptance = rwkv_matrix(g, y[1], "ffn.receptance", C, (rwkv_options){ .in = RESIDUAL_READ, .out = RESIDUAL_WRITE });
-    return rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = gain, .act = act });
+    return (rwkv_channel_options){ "ffn.time_mix_k", "ffn.time_mix_r", { at.left, 0, false }, inner, inner > C ? sqrt((double)inner / C) : 1, act };
 }
 
-static tensor *channel_mix(graph *g, tensor *x, int inner, double eps, rwkv_place at)
+tensor *rwkv4_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act, tensor **receptance)
 {
-    tensor *r, *k = rwkv4_channel_key(g, layer_norm_affine(g, x, "ln2", eps, false), inner, at, ACT_RELU_SQUARED, &r);
-    tensor *v = rwkv_matrix(g, k, "ffn.value", x ? x->width : 0, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE });
-    return graph_ok(g) ? add(g, x, glu(g, r, v, ACT_SIGMOID)) : NULL;
+    return graph_ok(g) ? rwkv_channel_key(g, x, channel_options(x->width, inner, at, act), receptance) : NULL;
 }
 
 static tensor *build(graph *g, const void *config)
@@ -98,7 +75,7 @@ static tensor *build(graph *g, const void *config)
         scope(g, "blocks.%d.", l);
         if (l == 0) x = layer_norm_affine(g, x, "ln0", eps, false);
         x = rwkv4_time_mix(g, layer_norm_affine(g, x, "ln1", eps, false), x, rwkv_place_of(l, L), NULL);
-        x = channel_mix(g, x, inner, eps, rwkv_place_of(l, L));
+        x = rwkv_channel_mix(g, x, eps, channel_options(C, inner, rwkv_place_of(l, L), ACT_RELU_SQUARED));
     }
     scope(g, "%s", "");
     return layer_norm_affine(g, x, "ln_out", eps, false);
@@ -118,7 +95,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv4 = {
     .name = "rwkv4", .class_name = "RwkvForCausalLM", .stem = "Rwkv",
     .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
-    .config_size = sizeof(rwkv4), .fields = fields, .normalize = normalize, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(rwkv4), .fields = fields, .normalize = rwkv_normalize, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
     .known_by = "blocks.0.att.time_mix_k",

@@ -66,7 +66,6 @@ static int check(const void *config, lithe_error *err)
 
 /* ---- initial values: those of the authors' trainer ---- */
 
-static double mix(const double *p, uint64_t key, size_t i) { (void)key; return 1 - pow((double)i / p[0], p[1]); }
 static double slope(const double *p, uint64_t key, size_t i) { (void)key; return p[0] + p[1] * ((double)i / p[2] - 0.5); }
 static double constant(const double *p, uint64_t key, size_t i) { (void)key, (void)i; return p[0]; }
 
@@ -81,7 +80,7 @@ static double zigzag(size_t i, double N)
 static double decay(const double *p, uint64_t key, size_t i) { (void)key; return -5.5 + 6 * pow((double)i / p[0], p[1]) + 2.5 * zigzag(i, p[2]); }
 static double rate(const double *p, uint64_t key, size_t i) { (void)key; return -0.19 + 0.3 * zigzag(i, p[2]) + 0.4 * ((double)i / p[0] - 0.5); }
 
-static tensor *mix_of(graph *g, const char *name, int C, double power) { return rwkv_channels(g, name, C, mix, (const double[]){ C, power, 0 }, 1); }
+static tensor *mix_of(graph *g, const char *name, int C, double power) { return rwkv_mix(g, name, C, (rwkv_share){ power, 0, true }); }
 
 /* ---- equations ---- */
 
@@ -130,10 +129,8 @@ tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *residual, rwkv7_sizes n, rwk
     wkv7_keys(g, k, a, k_k, k_a, N, keys);
     tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ r, w, keys[0], v, keys[1], keys[2], N });
 
-    tensor *r_k = parameter(g, "att.r_k", (param_rule){ .rank = 2, .dims = { H, N }, .axes = { out, { 0 } }, .init = INIT_FORMULA, .formula = constant, .args = { -0.04 } });
-    tensor *n_w = parameter(g, "att.ln_x.weight", (param_rule){ .rank = 1, .dims = { C }, .axes = { out }, .init = INIT_FORMULA, .formula = constant,
-                                                                .args = { pow(1 - left + 1.0 / at.layers, 0.7) } });
-    tensor *n_b = parameter(g, "att.ln_x.bias", (param_rule){ .rank = 1, .dims = { C }, .axes = { out } });
+    tensor *n_w, *n_b, *r_k = rwkv_heads(g, "att.r_k", H, N, constant, (const double[]){ -0.04, 0, 0 }, 1);
+    rwkv_head_norm(g, C, at, &n_w, &n_b);
     s = wkv7_read(g, (wkv7_read_inputs){ s, r, keys[0], v, n_w, n_b, r_k, N, 64e-5 });
     if (graph_ok(g)) s = glu(g, gate, s, ACT_NONE);
     return rwkv_projected(p, g, s, "att.output", C, (rwkv_options){ .in = in, .out = out, .residual = residual });

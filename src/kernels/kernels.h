@@ -111,9 +111,12 @@ typedef struct {
     const int *start;                           /* (seqs+1) */
     const exact *before; const int *from;       /* (slots, width), (seqs) */
     bool past;                                  /* mix weighs p, not x */
+    bool per_row;                               /* mix and dmix are (rows, width) */
     const real *x, *mix[MAX_MIXES];             /* (rows, width), (width) */
     real *y[MAX_MIXES];
-    /* backward, which never has a `before`, reads x, mix and: */
+    /* backward, which does not look at `before`, reads x, mix and: */
+    const exact *begin;                         /* (seqs, width) that stood before the first rows; NULL: zeros */
+    const exact *d_end; exact *d_begin;         /* (seqs, width) gradients of the last row as the next run's `before` (NULL: zeros), and of begin (NULL: not wanted) */
     const real *dy[MAX_MIXES];                  /* NULL: zeros */
     real *dx, *dmix[MAX_MIXES];                 /* NULL where not wanted */
     bool add_dx, add_dmix[MAX_MIXES];
@@ -129,12 +132,37 @@ typedef struct {
     const int *from, *to;                       /* (seqs) rows of state to begin from (negative: empty) and to leave the end in */
     const real *k, *v, *decay, *bonus;          /* (rows, width) twice, (width) twice */
     real *y;
-    /* backward, which never has a state, reads these and y, and: */
+    /* backward, which does not look at `state`, reads these and y, and: */
+    const exact *begin, *d_end; exact *d_begin; /* (seqs, 3 width) as in wkv6_args; gradients of a and b with m held, nothing in m's place */
     const real *dy;
     real *dk, *dv, *ddecay, *dbonus;            /* NULL where not wanted */
     bool add_dk, add_dv, add_ddecay, add_dbonus;
     exact *work;                                /* (2, rows, width) */
 } wkv4_args;
+
+/* The scan of RWKV-5 and 6 (Peng et al. 2024), a matrix S (value, key) for each head of N channels side by side in `width`:
+ *   y_t = S_{t-1} r_t + (sum over keys of r_t bonus key_t) v_t,  S_t = S_{t-1} diag(w_t) + v_t key_t',  w = exp(-exp(decay))
+ * Backward makes the S of 16 rows at a time again from one of every 16 that it keeps. */
+enum { WKV_CHUNK = 16 };
+typedef struct {
+    int seqs, width, N;
+    const int *start;                           /* (seqs+1) */
+    exact *state;                               /* (slots, width N); NULL: every sequence begins empty and nothing is kept */
+    const int *from, *to;                       /* as in wkv4_args */
+    bool constant;                              /* decay and ddecay are (width): the same in every row */
+    const real *r, *decay, *key, *v, *bonus;    /* (rows, width); bonus (width) */
+    real *y;
+    exact *work;                                /* (2, N, N); for backward (wkv_work_rows, N, N) */
+    /* backward, which does not look at `state`: */
+    const exact *begin;                         /* (seqs, width N) that the sequences began with; NULL: empty */
+    const exact *d_end; exact *d_begin;         /* (seqs, width N) gradients of the states after the last row (NULL: zeros) and before the first (NULL: not wanted) */
+    const real *dy;
+    real *dr, *ddecay, *dkey, *dv, *dbonus;     /* NULL where not wanted */
+    bool add_dr, add_ddecay, add_dkey, add_dv, add_dbonus;
+} wkv6_args;
+
+/* Matrices (N,N) that the backward of a scan works in: one kept of every WKV_CHUNK rows of each head, and some of one chunk. */
+static inline int wkv_work_rows(int rows, int seqs, int heads) { return heads * (rows / WKV_CHUNK + seqs) + WKV_CHUNK + 6; }
 
 /* RWKV-7's time mix (Peng et al. 2025) in three parts, heads of N channels side by side in `width`.
  * Keys: from k and the rate a, with kappa = k * k_k over its length in each head,
@@ -152,7 +180,6 @@ typedef struct {
 /* The scan, a matrix S (value, key) for each head that forgets, unlearns and learns (the delta rule):
  *   S_t = S_{t-1} (diag(w_t) - removal_t written_t') + v_t key_t',  y_t = S_t r_t,  w = exp(-e^(-1/2) sigmoid(decay)).
  * Backward makes the S of 16 rows at a time again from one of every 16 that it keeps. */
-enum { WKV7_CHUNK = 16 };
 typedef struct {
     int seqs, width, N;
     const int *start;                           /* (seqs+1) */
@@ -160,14 +187,16 @@ typedef struct {
     const int *from, *to;                       /* as in wkv4_args */
     const real *r, *decay, *key, *v, *removal, *written;
     real *y;
-    exact *work;                                /* (2, N, N); for backward (rows/WKV7_CHUNK + WKV7_CHUNK + 6, N, N) */
-    /* backward, which never has a state: */
+    exact *work;                                /* as in wkv6_args */
+    /* backward: */
+    const exact *begin, *d_end; exact *d_begin; /* as in wkv6_args */
     const real *dy;
     real *dr, *ddecay, *dkey, *dv, *dremoval, *dwritten;
     bool add_dr, add_ddecay, add_dkey, add_dv, add_dremoval, add_dwritten;
 } wkv7_args;
 
-/* What is read out: each head of y normalised, w and b per channel, and (sum over the head of r key bonus) v on top. */
+/* What is read out: each head of y normalised, w and b per channel, and (sum over the head of r key bonus) v on top; of RWKV-5 and 6,
+ * where r, key, v and bonus are NULL, without that. */
 typedef struct {
     int rows, width, N;
     real eps;
@@ -260,6 +289,8 @@ typedef struct kernels {
     void   (*token_shift_backward)(const token_shift_args *);
     void   (*wkv4)(const wkv4_args *);
     void   (*wkv4_backward)(const wkv4_args *);
+    void   (*wkv6)(const wkv6_args *);
+    void   (*wkv6_backward)(const wkv6_args *);
     void   (*wkv7_keys)(const wkv7_keys_args *);
     void   (*wkv7_keys_backward)(const wkv7_keys_args *);
     void   (*wkv7)(const wkv7_args *);

@@ -70,13 +70,23 @@ double alibi_slope(int heads, int h);
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
 
 /* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or with
- * `past`, x + (before - x) * mix[m].  In decoding graphs the last row is the session's state `name`. */
-typedef struct { int mixes; bool past; } token_shift_options;
+ * `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In decoding graphs the last row is
+ * the session's state `name`; name NULL: that of `state`, made by carried(), which `peek` reads and leaves to another shift of
+ * the same x to renew. */
+typedef struct { int mixes; bool past, peek; tensor *state; } token_shift_options;
 void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o);
 
 /* RWKV-4's average of the values so far, e^key their weights, e^-e^decay what a step leaves of them, e^(bonus+key) the newest's.
  * In decoding graphs the sums are the session's state `name`. */
 tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus);
+
+/* The scan of RWKV-5 and 6, heads of N channels: a row reads the matrix of those before it, and its own value through the bonus.
+ * decay: what w = exp(-exp(decay)) comes from, a row for every row of r, or one for all; decay and bonus of as many numbers as r
+ * has channels.  In decoding graphs its matrices are the session's state `name`. */
+typedef struct { tensor *r, *decay, *key, *v, *bonus; int N; } wkv6_inputs;
+tensor *wkv6(graph *g, const char *name, wkv6_inputs in);
+/* (1, heads N): each number of x (1, heads), or e^ it, N times.  Cannot be trained. */
+tensor *head_constants(graph *g, tensor *x, int N, bool exponential);
 
 /* RWKV-7's time mix, heads of N channels.  Keys: see wkv7_keys_args; key, removal and written come back in out. */
 void    wkv7_keys(graph *g, tensor *k, tensor *rate, tensor *k_k, tensor *k_a, int N, tensor *out[3]);
@@ -86,6 +96,13 @@ tensor *wkv7(graph *g, const char *name, wkv7_inputs in);
 /* Each head of y normalised, times w plus b, plus (sum of r key bonus over the head) v. */
 typedef struct { tensor *y, *r, *key, *v, *w, *b, *bonus; int N; double eps; } wkv7_read_inputs;
 tensor *wkv7_read(graph *g, wkv7_read_inputs in);
+
+/* Each group of N channels less its mean, over its deviation, times w plus b (each of all channels).  Wu & He 2018. */
+tensor *group_norm(graph *g, tensor *x, tensor *w, tensor *b, int N, double eps);
+
+/* y[m] = x_m w[m] + bias[m], x_m the m-th of `groups` equal parts of x's columns; w (groups, part, out), bias (1, out). */
+enum { MAX_GROUPS = 6 };
+void linear_groups(graph *g, tensor *x, tensor *w, tensor *const *bias, int groups, tensor **y);
 
 /* a + (b - a) m, element by element. */
 tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m);

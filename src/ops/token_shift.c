@@ -4,12 +4,13 @@
 #include "ops/ops.h"
 
 enum { X, MIX, STATE = MIX + MAX_MIXES };
-enum { MIXES, PAST };
+enum { MIXES, PAST, PER_ROW, PEEK };
 
 static token_shift_args arguments(const node *n)
 {
     const batch *b = run_batch(n);
-    token_shift_args a = { .seqs = b->seqs, .width = n->out[0]->width, .mixes = n->i[MIXES], .start = b->start, .past = n->i[PAST], .x = in_data(n, X) };
+    token_shift_args a = { .seqs = b->seqs, .width = n->out[0]->width, .mixes = n->i[MIXES], .start = b->start, .past = n->i[PAST],
+                           .per_row = n->i[PER_ROW], .x = in_data(n, X) };
     for (int m = 0; m < a.mixes; m++) a.mix[m] = in_data(n, MIX + m);
     return a;
 }
@@ -24,7 +25,7 @@ static void forward(const node *n, const kernels *k)
     a.from = state ? carried_from(n) : NULL;
     for (int m = 0; m < a.mixes; m++) a.y[m] = out_data(n, m);
     k->token_shift(&a);
-    for (int s = 0; state && s < b->seqs; s++)               /* the last row stands before the next run's first */
+    for (int s = 0; state && !n->i[PEEK] && s < b->seqs; s++)               /* the last row stands before the next run's first */
         if (b->start[s] < b->start[s + 1]) k->copy(state->data + (size_t)b->slot[s] * width, false, a.x + (size_t)(b->start[s + 1] - 1) * width, width);
 }
 
@@ -40,22 +41,28 @@ static void backward(const node *n, const kernels *k)
 }
 
 static const op op_token_shift = { .name = "token_shift", .forward = forward, .backward = backward, .reads = IN(X) };
+static const op op_by_row = { .name = "token_shift", .forward = forward, .backward = backward,         /* mixes are values of this run */
+                              .reads = IN(X) | IN(MIX) | IN(MIX + 1) | IN(MIX + 2) | IN(MIX + 3) | IN(MIX + 4) | IN(MIX + 5) };
 
 void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o)
 {
     tensor *in[MAX_IN] = { x };
     for (int m = 0; m < o.mixes; m++) y[m] = NULL;
     if (!graph_ok(g)) return;
+    bool per_row = mix[0]->space == x->space;
     require(g, o.mixes > 0 && o.mixes <= MAX_MIXES, "token_shift: %d mixtures, at most %d are possible", o.mixes, MAX_MIXES);
     require(g, x->space == ROWS_TOKENS, "token_shift: its input has no order");
     for (int m = 0; m < o.mixes && graph_ok(g); m++) {
         in[MIX + m] = mix[m];
         require(g, mix[m]->width == x->width, "token_shift: a mix of %d channels, its input is %d wide", mix[m]->width, x->width);
+        require(g, (mix[m]->space == x->space) == per_row, "token_shift: mixes of channels and mixes of rows");
     }
-    in[STATE] = carried(g, name, x->width);
-    node *n = append(g, &op_token_shift, in, MAX_IN);
+    in[STATE] = name ? carried(g, name, x->width) : o.state;
+    node *n = append(g, per_row ? &op_by_row : &op_token_shift, in, MAX_IN);
     if (!n) return;
     n->i[MIXES] = o.mixes;
     n->i[PAST] = o.past;
+    n->i[PER_ROW] = per_row;
+    n->i[PEEK] = o.peek;
     for (int m = 0; m < o.mixes; m++) y[m] = output(n, m, x->space, x->rows, x->width);
 }

@@ -105,7 +105,7 @@ tensor *wkv7(graph *g, const char *name, wkv7_inputs in)
     node *n = append(g, &op_scan, (tensor *[]){ in.r, in.decay, in.key, in.v, in.removal, in.written, carried(g, name, size) }, 7);
     if (!n) return NULL;
     n->i[0] = N;
-    workspace(n, training(g) ? in.r->rows / WKV7_CHUNK + WKV7_CHUNK + 6 : 2, N * N);
+    workspace(n, training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2, N * N);
     return output(n, 0, in.r->space, in.r->rows, C);
 }
 

@@ -50,6 +50,8 @@ void ref_token_shift(const token_shift_args *a);
 void ref_token_shift_backward(const token_shift_args *a);
 void ref_wkv4(const wkv4_args *a);
 void ref_wkv4_backward(const wkv4_args *a);
+void ref_wkv6(const wkv6_args *a);
+void ref_wkv6_backward(const wkv6_args *a);
 void ref_wkv7_keys(const wkv7_keys_args *a);
 void ref_wkv7_keys_backward(const wkv7_keys_args *a);
 void ref_wkv7(const wkv7_args *a);

@@ -39,6 +39,8 @@ void kernels_ref(kernels *k)
         .token_shift_backward = ref_token_shift_backward,
         .wkv4 = ref_wkv4,
         .wkv4_backward = ref_wkv4_backward,
+        .wkv6 = ref_wkv6,
+        .wkv6_backward = ref_wkv6_backward,
         .wkv7_keys = ref_wkv7_keys,
         .wkv7_keys_backward = ref_wkv7_keys_backward,
         .wkv7 = ref_wkv7,

@@ -1,7 +1,7 @@
 /* RWKV-7's time mix (Peng et al. 2025, "RWKV-7 Goose with Expressive Dynamic
  * State Evolution"), head by head: keys, scan, read-out.  Backward of the scan
  * carries G = dL/dS from the last token to the first and needs the S before each
- * token; they are made again from one kept every WKV7_CHUNK rows, never by
+ * token; they are made again from one kept every WKV_CHUNK rows, never by
  * undoing a step, which would divide by the decay. */
 #include "kernels/ref/ref.h"
 #include <math.h>
@@ -151,21 +151,23 @@ static void step_back(const wkv7_args *a, const exact *before, const exact *afte
 static void sequence_back(const wkv7_args *a, int s, size_t c)
 {
     size_t W = (size_t)a->width, N = (size_t)a->N, size = N * N;
-    int first = a->start[s], end = a->start[s + 1], chunks = (end - first + WKV7_CHUNK - 1) / WKV7_CHUNK;
-    exact *kept = a->work, *S = kept + (size_t)chunks * size, *G = S + (WKV7_CHUNK + 1) * size, *w = G + size + 2 * N;      /* S: of a chunk's rows, one more */
-    copy(S, NULL, size);
+    int first = a->start[s], end = a->start[s + 1], chunks = (end - first + WKV_CHUNK - 1) / WKV_CHUNK;
+    exact *kept = a->work, *S = kept + (size_t)chunks * size, *G = S + (WKV_CHUNK + 1) * size, *w = G + size + 2 * N;      /* S: of a chunk's rows, one more */
+    size_t at = ((size_t)s * W + c) * N;                    /* of this head in the states of all sequences */
+    copy(S, a->begin ? a->begin + at : NULL, size);
     for (int r = first; r < end; r++) {                      /* the S before every chunk */
-        if ((r - first) % WKV7_CHUNK == 0) copy(kept + (size_t)((r - first) / WKV7_CHUNK) * size, S, size);
+        if ((r - first) % WKV_CHUNK == 0) copy(kept + (size_t)((r - first) / WKV_CHUNK) * size, S, size);
         advance(a, S, S, w, (size_t)r * W + c);
     }
-    copy(G, NULL, size);
+    copy(G, a->d_end ? a->d_end + at : NULL, size);
     for (int chunk = chunks; chunk-- > 0; ) {
-        int low = first + chunk * WKV7_CHUNK, high = low + WKV7_CHUNK < end ? low + WKV7_CHUNK : end;
+        int low = first + chunk * WKV_CHUNK, high = low + WKV_CHUNK < end ? low + WKV_CHUNK : end;
         copy(S, kept + (size_t)chunk * size, size);
         for (int r = low; r < high; r++) advance(a, S + (size_t)(r - low + 1) * size, S + (size_t)(r - low) * size, w, (size_t)r * W + c);
         for (int r = high; r-- > low; )
             step_back(a, S + (size_t)(r - low) * size, S + (size_t)(r - low + 1) * size, G, G + size, G + size + N, (size_t)r * W + c);
     }
+    if (a->d_begin) copy(a->d_begin + at, G, size);
 }
 
 void ref_wkv7_backward(const wkv7_args *a)
@@ -187,7 +189,7 @@ static head_sums sums_of(const wkv7_read_args *a, size_t i, size_t c)
     for (size_t j = 0; j < N; j++) {
         double d = (double)a->y[i + j] - h.mean;
         square += d * d / (double)N;
-        h.weight += (double)(a->r[i + j] * a->key[i + j] * a->bonus[c + j]);
+        if (a->bonus) h.weight += (double)(a->r[i + j] * a->key[i + j] * a->bonus[c + j]);
     }
     h.rstd = 1 / sqrt(square + (double)a->eps);
     return h;
@@ -200,7 +202,7 @@ void ref_wkv7_read(const wkv7_read_args *a)
         size_t c = i % W;
         head_sums h = sums_of(a, i, c);
         for (size_t j = 0; j < N; j++)
-            a->out[i + j] = (real)(((double)a->y[i + j] - h.mean) * h.rstd) * a->w[c + j] + a->b[c + j] + (real)h.weight * a->v[i + j];
+            a->out[i + j] = (real)(((double)a->y[i + j] - h.mean) * h.rstd) * a->w[c + j] + a->b[c + j] + (a->bonus ? (real)h.weight * a->v[i + j] : 0);
     }
 }
 
@@ -213,17 +215,18 @@ static void read_head_backward(const wkv7_read_args *a, size_t i, size_t c)
         double dn = (double)(a->dout[i + j] * a->w[c + j]), n = ((double)a->y[i + j] - h.mean) * h.rstd;
         sum += dn / (double)N;
         along += dn * n / (double)N;
-        dweight += (double)(a->dout[i + j] * a->v[i + j]);
+        if (a->bonus) dweight += (double)(a->dout[i + j] * a->v[i + j]);
     }
     for (size_t j = 0; j < N; j++) {
         double dn = (double)(a->dout[i + j] * a->w[c + j]), n = ((double)a->y[i + j] - h.mean) * h.rstd;
-        real r = a->r[i + j], key = a->key[i + j], bonus = a->bonus[c + j], dw = (real)dweight;
         if (a->dy) put(&a->dy[i + j], a->add_dy, (real)(h.rstd * (dn - sum - n * along)));
+        if (a->dw) a->dw[c + j] += a->dout[i + j] * (real)n;
+        if (a->db) a->db[c + j] += a->dout[i + j];
+        if (!a->bonus) continue;
+        real r = a->r[i + j], key = a->key[i + j], bonus = a->bonus[c + j], dw = (real)dweight;
         if (a->dr) put(&a->dr[i + j], a->add_dr, dw * key * bonus);
         if (a->dkey) put(&a->dkey[i + j], a->add_dkey, dw * r * bonus);
         if (a->dv) put(&a->dv[i + j], a->add_dv, (real)h.weight * a->dout[i + j]);
-        if (a->dw) a->dw[c + j] += a->dout[i + j] * (real)n;
-        if (a->db) a->db[c + j] += a->dout[i + j];
         if (a->dbonus) a->dbonus[c + j] += dw * r * key;
     }
 }

@@ -1,0 +1,42 @@
+/* Group normalisation of heads side by side.  Wu & He 2018.  The read-out of
+ * RWKV-7 without its bonus is the same arithmetic, and its kernel. */
+#include "ops/ops.h"
+
+enum { X, W, B };
+
+static wkv7_read_args arguments(const node *n)
+{
+    return (wkv7_read_args){ .rows = live_rows(n->out[0]), .width = n->out[0]->width, .N = n->i[0], .eps = n->f[0],
+                             .y = in_data(n, X), .w = in_data(n, W), .b = in_data(n, B) };
+}
+
+static void forward(const node *n, const kernels *k)
+{
+    wkv7_read_args a = arguments(n);
+    a.out = out_data(n, 0);
+    k->wkv7_read(&a);
+}
+
+static void backward(const node *n, const kernels *k)
+{
+    wkv7_read_args a = arguments(n);
+    a.dout = grad_out(n, 0);
+    a.dy = grad_in(n, X, &a.add_dy);
+    a.dw = grad_in(n, W, &a.add_dw);
+    a.db = grad_in(n, B, &a.add_db);
+    k->wkv7_read_backward(&a);
+}
+
+static const op op_group_norm = { .name = "group_norm", .forward = forward, .backward = backward, .reads = IN(X) };
+
+tensor *group_norm(graph *g, tensor *x, tensor *w, tensor *b, int N, double eps)
+{
+    if (!graph_ok(g)) return NULL;
+    require(g, N > 0 && x->width % N == 0, "group_norm: groups of %d do not divide %d channels", N, x->width);
+    require(g, w->width == x->width && b->width == x->width, "group_norm: %d channels, %d weights and %d biases", x->width, w->width, b->width);
+    node *n = append(g, &op_group_norm, (tensor *[]){ x, w, b }, 3);
+    if (!n) return NULL;
+    n->i[0] = N;
+    n->f[0] = (real)eps;
+    return output(n, 0, x->space, x->rows, x->width);
+}
