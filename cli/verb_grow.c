@@ -13,7 +13,7 @@
 typedef struct {
     common common;
     amount params;
-    const char *set, *method, *text, *out, *tokenizer, *config, *dtype;
+    const char *set, *to, *method, *text, *out, *tokenizer, *config, *dtype;
     int portable, freeze_old, json;
     double noise, old_lr;
     uint64_t seed;
@@ -23,6 +23,8 @@ static const option grow_options[] = {
     { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "parameters of the grown model, or how many times the present ones", .choices = "x",
       .also = "size,parameters" },
     { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "instead of --params: new values of keys of config.json" },
+    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "instead of --params: the same model as an architecture that adds to its own (pangu-pi to llama); --set then says what is added",
+      .also = "arch,architecture" },
     { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "the directory to write the grown model to", .also = "output" },
     { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "how: for TokenFormer A to F (A), for others duplicate or corner (duplicate)" },
     { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result every reader of the published layout opens" },
@@ -153,7 +155,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
 static lithe_grow_options wished(const grow_settings *s)
 {
     return (lithe_grow_options){
-        .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .method = s->method,
+        .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .to = s->to, .method = s->method,
         .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr,
     };
 }
@@ -167,7 +169,7 @@ static int grow(const arguments *a)
     trial t;
     const lithe_grow_options o = wished(s);
     if (!s->out) return usage("where to? --out DIR is needed");
-    if (!(s->params.value > 0) == !s->set) return usage("how large? give --params N, --params 2x or --set KEY=VALUE");
+    if ((s->params.value > 0) + (s->set || s->to) != 1) return usage("how large? give --params N, --params 2x, --set KEY=VALUE or --to ARCH");
     lithe_model *m = lithe_model_open(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
@@ -196,8 +198,10 @@ const verb verb_grow = {
              "the largest difference between the logits of both on --text, else on the validation text of a RUN, else on a built-in "
              "paragraph (random ids when there is no tokenizer). When a method that promises the same outputs does not keep the promise, nothing "
              "is written and the exit code is 6.\n\n"
-             "--params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
+             "--to pangu-pi gives a LLaMA the series activation and the augmented shortcuts of PanGu-pi, off at first and with gradients: the outputs "
+             "are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
     .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"
+                "  lithe grow llama/ --to pangu-pi --set siaf_n=2,aug_reduction=32 --out pi/\n"
                 "  lithe grow tf/ --set qkv_slot_num=96,ffn_slot_num=384 --method C --out tf96/\n",
     .options = grow_options, .bytes = sizeof(grow_settings), .run = grow,
 };

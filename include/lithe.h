@@ -170,6 +170,7 @@ typedef struct {
     double params;             /* wanted stored parameters; or 0 with: */
     double factor;             /* times the present ones; or 0 with: */
     const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
+    const char *to;            /* the same sizes as an architecture that adds to m's ("pangu_pi" to a llama); set: keys of what it adds */
     const char *method;        /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL) or "corner" */
     int   portable;            /* choose a method whose result any plain sqrt(n) reader opens */
     float noise;               /* relative noise on copied incoming weights; 0: none */

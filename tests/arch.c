@@ -10,6 +10,7 @@
 
 static const struct { const char *name, *answers; } goldens[] = {
     { "gpt2", NULL }, { "gpt2-sharded", "gpt2" }, { "llama", NULL }, { "llama-scaled", NULL }, { "llama-linear", NULL }, { "llama-new", NULL },
+    { "pangu-pi", NULL }, { "pangu-pi-all", NULL }, { "pangu-pi-after", NULL }, { "pangu-pi-dense", NULL },
     { "rwkv4", NULL }, { "rwkv4-hf", NULL }, { "rwkv5", NULL }, { "rwkv5-0", NULL }, { "rwkv5-1", NULL }, { "rwkv6", NULL }, { "rwkv7", NULL }, { "rwkv7-fla", "rwkv7" },
     { "tokenformer", NULL }, { "tokenformer-bin", "tokenformer" }, { "tokenformer-gelu-l2", NULL }, { "tokenformer-softmax", NULL },
 };

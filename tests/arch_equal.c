@@ -13,6 +13,7 @@ enum { VOCAB = 67, CONTEXT = 300 };
 static const struct { const char *arch, *config; } variants[] = {
     { "gpt2", "{\"vocab_size\":67,\"n_positions\":300,\"n_embd\":64,\"n_layer\":2,\"n_head\":2,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0,\"initializer_range\":0.1}" },
     { "llama", "{" SIZES "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":90,\"initializer_range\":0.1}" },
+    { "pangu_pi", "{" SIZES "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":90,\"initializer_range\":0.1,\"siaf_n\":3,\"siaf_gain\":true,\"aug_ffn\":true,\"aug_scale\":0.8}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1}" },
     { "tokenformer", "{" SIZES "\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":50,\"proj_slot_num\":48,\"ffn_slot_num\":270,\"init_method_std\":0.1,\"norm_activation_type\":\"softmax\"}" },
     { "rwkv5", "{\"vocab_size\":67,\"context_length\":300,\"hidden_size\":64,\"head_size\":16,\"num_hidden_layers\":2,\"intermediate_size\":90}" },
@@ -82,7 +83,7 @@ static void check_decoding(lithe_model *m, const int32_t *ids, size_t n, int way
 
 static void decoding_is_the_full_pass(const kernels *k)
 {
-    static const char *const goldens[] = { "gpt2", "llama", "llama-scaled", "llama-linear", "tokenformer", "tokenformer-gelu-l2", "tokenformer-softmax" };
+    static const char *const goldens[] = { "gpt2", "llama", "llama-scaled", "llama-linear", "pangu-pi", "pangu-pi-all", "pangu-pi-after", "tokenformer", "tokenformer-gelu-l2", "tokenformer-softmax" };
     for (size_t i = 0; i < sizeof goldens / sizeof *goldens; i++) {
         golden q;
         golden_open(&q, goldens[i], NULL);

@@ -166,6 +166,19 @@ static void depth_and_width(void)
     preserves("llama", SMALL_LLAMA, (lithe_grow_options){ .factor = 3 }, 1e-5);
 }
 
+static void pangu_pi(void)
+{
+    preserves("pangu_pi", SMALL_PANGU_PI, (lithe_grow_options){ .set = "num_hidden_layers=4" }, 0);
+    preserves("pangu_pi", SMALL_PANGU_PI, (lithe_grow_options){ .set = "intermediate_size=50" }, 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI, (lithe_grow_options){ .set = "aug_width=13" }, 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI, (lithe_grow_options){ .set = "hidden_size=48" }, 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI, (lithe_grow_options){ .factor = 3 }, 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI_ALL, (lithe_grow_options){ .set = "hidden_size=24,intermediate_size=31,aug_width=7" }, 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI_AFTER, (lithe_grow_options){ .set = "hidden_size=24,num_hidden_layers=3,aug_width=7" }, 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI_DENSE, (lithe_grow_options){ .set = "hidden_size=36,num_hidden_layers=3" }, 1e-5);
+    differs("pangu_pi", SMALL_PANGU_PI_ALL, (lithe_grow_options){ .set = "num_hidden_layers=3" }, 1e-6);        /* aug_scale, of which the last norm leaves its eps */
+}
+
 static void not_exact(void)
 {
     differs("gpt2", SMALL_GPT2, (lithe_grow_options){ .factor = 2, .method = "corner" }, 1e-2);
@@ -278,6 +291,7 @@ const test tests_grow[] = {
     { "grow.slots, what is refused", slots_refused },
     { "grow.twice, with the kept scale", twice },
     { "grow.depth, width, heads, inner width", depth_and_width },
+    { "grow.pangu-pi in width, depth, inner width, bottleneck", pangu_pi },
     { "grow.what is not exact says so", not_exact },
     { "grow.moments of slots", moments },
     { "grow.mapped moments are gradients", moments_are_gradients },

@@ -13,6 +13,12 @@
 #define SMALL_LLAMA_TIED "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"head_dim\":8,\"intermediate_size\":20,\"initializer_range\":0.3,\"tie_word_embeddings\":true,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}"
 #define SMALL_TOKENFORMER(theta) "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":70,\"init_method_std\":0.3,\"norm_activation_type\":\"" theta "\"}"
 
+/* Bottlenecks of no whole eights; and everything that can be said otherwise. */
+#define SMALL_PANGU_PI "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"aug_width\":5}"
+#define SMALL_PANGU_PI_ALL "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"tie_word_embeddings\":true,\"siaf_n\":3,\"siaf_gain\":true,\"siaf_act\":\"silu,tanh,gelu\",\"aug_branches\":2,\"aug_width\":3,\"aug_act\":\"gelu0\",\"aug_ffn\":true,\"aug_scale\":0.75}"
+#define SMALL_PANGU_PI_AFTER "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"siaf_param\":\"scalar\",\"siaf_gain\":true,\"aug_width\":6,\"aug_act\":\"tanh\",\"aug_act_pos\":\"after\",\"aug_input\":\"raw\",\"aug_init\":\"small\"}"
+#define SMALL_PANGU_PI_DENSE "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"aug_kind\":\"dense\",\"aug_ffn\":true,\"siaf_act\":\"gelu_pytorch_tanh,silu\"}"
+
 #define SMALL_RWKV4 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"num_hidden_layers\":3,\"intermediate_size\":20}"
 #define SMALL_RWKV5 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20}"
 #define SMALL_RWKV6 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"time_mix_extra_dim\":3,\"time_decay_extra_dim\":5}"

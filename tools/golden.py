@@ -53,7 +53,7 @@ def all_double():
         del torch.Tensor.float
 
 
-def measure(forward, params, ids, targets, train=True):
+def measure(forward, params, ids, targets, train=True, decays=lambda name, p: p.dim() >= 2):
     """Logits and loss; with train, also gradients and the parameters after three AdamW steps."""
     loss_of = lambda logits: F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
     logits = forward(ids)
@@ -63,8 +63,8 @@ def measure(forward, params, ids, targets, train=True):
     if train:
         loss.backward()
         out.update({"grad." + n: p.grad.clone() for n, p in params.items()})
-        groups = [{"params": [p for p in params.values() if p.dim() >= 2], "weight_decay": 0.1},
-                  {"params": [p for p in params.values() if p.dim() < 2], "weight_decay": 0.0}]
+        groups = [{"params": [p for n, p in params.items() if decays(n, p)], "weight_decay": 0.1},
+                  {"params": [p for n, p in params.items() if not decays(n, p)], "weight_decay": 0.0}]
         opt = torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95), eps=1e-6)
         for _ in range(3):
             opt.zero_grad()

@@ -7,8 +7,8 @@
 #include <jansson.h>
 
 /* One key of config.json and the member of the configuration struct it fills:
- * an int, a double, an int (0 or 1), an int.  A null in config.json is an absent key. */
-typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE } field_kind;
+ * an int, a double, an int (0 or 1), an int, ints.  A null in config.json is an absent key. */
+typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE, FIELD_CHOICES } field_kind;
 typedef struct {
     const char *key;
     field_kind kind;
@@ -16,7 +16,8 @@ typedef struct {
     double value;                    /* default; NAN: the key must be there.  A default outside the bounds means "absent",
                                         is not checked against them and not written back */
     double least, most;              /* inclusive bounds; both 0: none */
-    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; a value outside is refused by name */
+    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; a value outside is refused by name.  FIELD_CHOICES: up to `most`
+                                        of them ("a,c,a") as an array of so many ints, -1 behind the last; absent: none */
 } field;
 
 /* A head: logits = hidden . weight' (+ bias). */
@@ -78,9 +79,15 @@ typedef struct arch {
     const char *const *aliases;
     /* Integer keys of `sized` that set inner sizes alone ("n_inner"; NULL-terminated), or NULL: --params scales them together. */
     const char *const *inner_keys;
-    /* What growing turns: the keys of width, heads, inner size and depth, and how tensors name their layer
+    /* What growing turns: the keys of width, heads, inner size, narrow branches and depth, and how tensors name their layer
      * ("h." then first_layer + l; numbers past the last layer move with the depth). */
-    struct { const char *width, *heads, *kv_heads, *inner, *layers, *layer_prefix; int first_layer; } keys;
+    struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
+    /* Why a block whose matrices write nothing is not the identity (a norm behind the sum), or NULL: growing deeper is exact. */
+    const char *(*block_changes)(const void *config);
+    /* The architecture that this one is with its additions off, which `grow --to` starts from, or NULL; and why the additions
+     * at their initial values change its outputs, or NULL: they do not. */
+    const struct arch *over;
+    const char *(*additions_change)(const void *config);
     const struct slot_group *slots;  /* of Pattentions, ends with a NULL key; or NULL */
 } arch;
 

@@ -4,6 +4,7 @@
  * and arch_publish followed by arch_configure gives the same struct. */
 #include "arch/arch.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,13 @@ static json_t *choice_value(const char *choices, int index)
     return json_stringn(choices, strcspn(choices, "|"));
 }
 
+static int choice_here(const char *choices, const char *name, size_t length)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", length < sizeof text ? (int)length : (int)sizeof text - 1, name);
+    return choice_index(choices, text);
+}
+
 static int refuse(const field *f, const json_t *value, const char *what, const char *expected, lithe_error *err)
 {
     return fail(err, LITHE_ECONFIG, "%s: %s is %s, expected %s", what, f->key, show(value).text, expected);
@@ -75,11 +83,30 @@ static int read_number(const field *f, const json_t *value, double *x, const cha
     return LITHE_OK;
 }
 
+static int read_choices(const field *f, const json_t *value, int *out, const char *what, lithe_error *err)
+{
+    const char *at = json_string_value(value);
+    int count = (int)f->most, i = 0;
+    for (int j = 0; j < count; j++) out[j] = -1;
+    if (!value || json_is_null(value)) return LITHE_OK;
+    if (!at) return refuse(f, value, what, f->choices, err);
+    for (; ; at++) {
+        size_t length = strcspn(at, ",");
+        int choice = choice_here(f->choices, at, length);
+        if (choice < 0) return refuse(f, value, what, f->choices, err);
+        if (i == count) return fail(err, LITHE_ECONFIG, "%s: %s names more than %d", what, f->key, count);
+        out[i++] = choice;
+        at += length;
+        if (!*at) return LITHE_OK;
+    }
+}
+
 /* value NULL or null: the default. */
 static int read_field(const field *f, const json_t *value, void *out, const char *what, lithe_error *err)
 {
     void *member = (char *)out + f->offset;
     double x = f->value;
+    if (f->kind == FIELD_CHOICES) return read_choices(f, value, member, what, err);
     if (value && !json_is_null(value)) {
         int status = LITHE_OK;
         switch (f->kind) {
@@ -90,7 +117,7 @@ static int read_field(const field *f, const json_t *value, void *out, const char
             if (!json_is_boolean(value)) status = refuse(f, value, what, "true or false", err);
             x = json_is_true(value);
             break;
-        case FIELD_CHOICE:
+        default:
             if (!json_is_string(value)) { status = refuse(f, value, what, f->choices, err); break; }
             x = choice_index(f->choices, json_string_value(value));
             if (x < 0) status = refuse(f, value, what, f->choices, err);
@@ -163,9 +190,23 @@ static json_t *value_of(const field *f, double x)
     }
 }
 
+static int publish_choices(const field *f, const int *choice, json_t *json)
+{
+    char text[512];
+    size_t used = 0;
+    for (int i = 0; i < (int)f->most && choice[i] >= 0 && used < sizeof text; i++) {
+        json_t *name = choice_value(f->choices, choice[i]);
+        if (!name) return LITHE_ENOMEM;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", json_string_value(name));
+        json_decref(name);
+    }
+    return used ? json_object_set_new(json, f->key, json_string(text)) : 0;
+}
+
 /* A key that already says this value, in whatever form (1, 1.0, null), stays. */
 static int publish_field(const field *f, const void *config, json_t *json)
 {
+    if (f->kind == FIELD_CHOICES) return publish_choices(f, (const int *)(const void *)((const char *)config + f->offset), json);
     double x = member_value(f, config);
     const json_t *present = json_object_get(json, f->key);
     if (same(x, f->value) && (json_is_null(present) || means_absent(f))) return 0;

@@ -12,7 +12,7 @@ tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o)
     if (!graph_ok(g)) return NULL;
     char text[96];
     int in = x->width;
-    param_rule weight = { .rank = 2, .init = INIT_NORMAL, .std = o.std, .decay = true };
+    param_rule weight = { .rank = 2, .init = o.std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o.std, .decay = true };
     bool out_in = o.layout == OUT_IN;
     weight.dims[0] = out_in ? out : in;
     weight.dims[1] = out_in ? in : out;

@@ -1,11 +1,19 @@
 /* The architectures, and what is the same for all of them: adding one is a file and a line here. */
 #include "arch/layers.h"
 
-extern const arch arch_gpt2, arch_llama, arch_tokenformer, arch_rwkv4, arch_rwkv5, arch_rwkv6, arch_rwkv7;
+extern const arch arch_gpt2, arch_pangu_pi, arch_llama, arch_tokenformer;
+extern const arch arch_rwkv4, arch_rwkv5, arch_rwkv6, arch_rwkv7;
 extern const arch arch_vit, arch_tokenformer_vit;
 
-const arch *const architectures[] = { &arch_gpt2, &arch_llama, &arch_tokenformer, &arch_rwkv4, &arch_rwkv5, &arch_rwkv6, &arch_rwkv7,
-                                     &arch_vit, &arch_tokenformer_vit, NULL };
+/* PanGu-pi before LLaMA, whose tensors it has too. */
+const arch *const architectures[] = {
+    &arch_gpt2,
+    &arch_pangu_pi, &arch_llama,
+    &arch_tokenformer,
+    &arch_rwkv4, &arch_rwkv5, &arch_rwkv6, &arch_rwkv7,
+    &arch_vit, &arch_tokenformer_vit,
+    NULL
+};
 
 static tensor *logits_of(graph *g, head h)
 {

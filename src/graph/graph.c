@@ -25,6 +25,7 @@ void graph_close(graph *g)
     free(g->nodes);
     free(g->states);
     free(g->packs);
+    free(g->taps);
     free(g->steps);
     free(g->buffers);
     free(g->deaths);
@@ -137,6 +138,14 @@ bool graph_recurrent(const graph *g)
     return false;
 }
 
+tensor *tap(graph *g, tensor *x, const char *name, int layer)
+{
+    if (!graph_ok(g) || !g->options.taps || !room(g, (void **)&g->taps, g->tap_count, NULL, sizeof *g->taps)) return x;
+    x->keep = true;
+    g->taps[g->tap_count++] = (tapped){ name, layer, x };
+    return x;
+}
+
 node *append(graph *g, const op *kind, tensor *const *in, int inputs)
 {
     assert(inputs <= MAX_IN);
@@ -204,6 +213,7 @@ void pack(node *n, const tensor *w, bool tb, int K, int N)
 
 int capacity_rows(const tensor *t) { return t->rows; }
 
+int graph_taps(const graph *g, const tapped **taps) { *taps = g->taps; return g->tap_count; }
 int graph_states(const graph *g, tensor *const **states) { *states = g->states; return g->state_count; }
 int graph_steps(const graph *g, const step **steps) { *steps = g->steps; return g->step_count; }
 int graph_buffers(const graph *g, const buffer **buffers) { *buffers = g->buffers; return g->buffer_count; }

@@ -107,6 +107,7 @@ typedef struct {
     int slots, context;             /* decoding: state slots and positions each can hold */
     compute_type compute;
     bool recompute;                 /* run each layer's forward again before its backward instead of keeping it */
+    bool taps;                      /* keep the rows that `tap` names to the end of the run */
     bool poison;                    /* fill every dead buffer with NaN: a wrong read mask or lifetime shows at once */
     real *const *states;            /* decoding: storage of the states in order of declaration, NULL: the graph owns it */
 } graph_options;
@@ -131,6 +132,12 @@ tensor *state(graph *g, const char *name, int rows, int width);
  * so far.  It can be extended or begun anew, not cut back. */
 tensor *carried(graph *g, const char *name, int width);
 bool    graph_recurrent(const graph *g);         /* holds such a state */
+
+/* x under a name ("embed", "post_mix", "post_ffn", "final_norm") by which its rows can be looked at; layer -1 outside the
+ * layers.  Nothing happens in a graph without taps. */
+tensor *tap(graph *g, tensor *x, const char *name, int layer);
+typedef struct { const char *name; int layer; tensor *rows; } tapped;
+int     graph_taps(const graph *g, const tapped **taps);
 
 /* For op builders only. */
 bool    require(graph *g, bool condition, const char *format, ...) __attribute__((format(printf, 3, 4)));

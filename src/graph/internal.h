@@ -18,6 +18,7 @@ struct graph {
     node **nodes;       int count, node_capacity;
     tensor **states;    int state_count;
     pack_request *packs; int pack_count;
+    tapped *taps;       int tap_count;
 
     step *steps;        int step_count;
     buffer *buffers;    int buffer_count;

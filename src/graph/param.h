@@ -9,7 +9,7 @@
 #include "kernels/kernels.h"
 
 /* What one axis of a parameter runs over.  Growing works on these meanings. */
-typedef enum { AXIS_NONE, AXIS_VOCAB, AXIS_POSITION, AXIS_RESIDUAL, AXIS_HEAD, AXIS_KV_HEAD, AXIS_INNER, AXIS_SLOT, AXIS_COUNT } axis_kind;
+typedef enum { AXIS_NONE, AXIS_VOCAB, AXIS_POSITION, AXIS_RESIDUAL, AXIS_HEAD, AXIS_KV_HEAD, AXIS_INNER, AXIS_SLOT, AXIS_BOTTLENECK, AXIS_COUNT } axis_kind;
 
 typedef struct {
     axis_kind kind;

@@ -43,6 +43,21 @@ static int choose_method(growth *g, lithe_error *err)
     return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner", name);
 }
 
+/* "pangu-pi" is pangu_pi too. */
+static int choose_arch(growth *g, lithe_error *err)
+{
+    char name[64];
+    if (!g->options.to) return 0;
+    snprintf(name, sizeof name, "%s", g->options.to);
+    for (char *p = name; *p; p++) if (*p == '-') *p = '_';
+    const arch *a = arch_find(name);
+    if (!a) return fail(err, LITHE_EINVAL, "%.60s is not a known architecture", g->options.to);
+    if (a->over != g->small->arch)
+        return fail(err, LITHE_EINVAL, "a %s does not become a %s: %s", g->small->arch->name, a->name, a->over ? a->over->name : "nothing else");
+    g->arch = a;
+    return 0;
+}
+
 /* ---- which old parameter a new one comes from ---------------------------------------- */
 
 /* The name the parameter had before layers were added behind the last; NULL for one of a new layer. */
@@ -72,7 +87,7 @@ static bool writes_residual(const param_rule *r)
 static void add_noise(const growth *g, const param_rule *rule, param_map *map)
 {
     for (int a = 0; a < rule->rank; a++) {
-        bool incoming = rule->rank == 2 && !rule->axes[a].read && (rule->axes[a].kind == AXIS_INNER || rule->axes[a].kind == AXIS_HEAD);
+        bool incoming = rule->rank == 2 && !rule->axes[a].read && (rule->axes[a].kind == AXIS_INNER || rule->axes[a].kind == AXIS_HEAD || rule->axes[a].kind == AXIS_BOTTLENECK);
         if (!incoming || map->axes[a].count == map->small->rule.dims[a]) continue;
         double sum = 0;
         for (size_t i = 0; i < map->small->count; i++) sum += (double)map->small->data[i] * (double)map->small->data[i];
@@ -88,10 +103,11 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     map->name = strdup(large->name);
     map->small = name ? params_find(g->small->params, name) : NULL;
     if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    if (name && !map->small) return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
+    bool addition = name && !map->small && g->arch != g->small->arch;
+    if (name && !map->small && !addition) return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
     int status = grow_axes(g, large, map, report, err);
     if (!status) status = grow_slots(g, large, map, err);
-    if (!map->small) map->zero = writes_residual(&large->rule);
+    if (!map->small && !addition) map->zero = writes_residual(&large->rule);
     if (!status && map->small && g->method == METHOD_DUPLICATE && g->options.noise > 0) add_noise(g, &large->rule, map);
     return status;
 }
@@ -184,20 +200,45 @@ void growth_free(growth *g)
     free(g);
 }
 
+/* Sizes by sizes, or what another architecture adds. */
+static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
+{
+    if (g->options.to) return grow_additions(g, report, err);
+    int status = grow_sizes(g, report, err);
+    return status ? status : grow_slot_scales(g, report, err);
+}
+
+/* Blocks that are not the identity, additions that are not nothing; and the larger model's own name. */
+static void what_changes(growth *g, lithe_growth *report)
+{
+    const void *config = g->large->config;
+    const char *key = g->arch->keys.layers, *block = g->arch->block_changes ? g->arch->block_changes(config) : NULL;
+    const char *added = g->options.to && g->arch->additions_change ? g->arch->additions_change(config) : NULL;
+    if (block && config_int(g->config, key, 0) > config_int(g->before, key, 0)) not_preserved(report, "not preserved: a new block is not the identity: %s", block);
+    if (added) not_preserved(report, "not preserved: %s", added);
+    if (!g->options.to) return;
+    json_object_set_new(g->large->json, "model_type", json_string(g->arch->name));
+    json_object_del(g->large->json, "architectures");
+    task_publish(g->arch, &g->large->task, g->large->json);
+    if (report->preserves) snprintf(report->says, sizeof report->says, "preserved exactly: what is added begins with no effect, and with gradients");
+}
+
 static int prepare(growth *g, lithe_growth *report, lithe_error *err)
 {
     if (!(g->before = model_config(g->small, err)) || !(g->config = json_deep_copy(g->before))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
     if (!g->arch->keys.layers) return fail(err, LITHE_EINVAL, "a %s has no sizes that can grow", g->arch->name);
-    int status = choose_method(g, err);
+    int status = choose_arch(g, err);
+    if (!status) status = choose_method(g, err);
     if (status) return status;
     snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
     snprintf(report->says, sizeof report->says, "%s", methods[g->method].says);
     report->preserves = g->method != METHOD_CORNER && g->method != METHOD_F;
     json_object_del(g->config, "lithe_segments");
-    if ((status = grow_sizes(g, report, err)) || (status = grow_slot_scales(g, report, err))) return status;
+    if ((status = choose_config(g, report, err))) return status;
     if (g->options.noise > 0 && (g->method == METHOD_D || g->method == METHOD_DUPLICATE))
         not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);
     if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
+    what_changes(g, report);
     g->count = g->large->params->count;
     if (!(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
     for (int i = 0; i < g->count; i++)

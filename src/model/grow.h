@@ -25,7 +25,7 @@ typedef enum { METHOD_DUPLICATE, METHOD_CORNER, METHOD_A, METHOD_B, METHOD_C, ME
 
 struct growth {
     const lithe_model *small;
-    const arch *arch;
+    const arch *arch;                    /* of the larger one */
     lithe_grow_options options;
     method method;
     json_t *before, *config;             /* every key of the smaller model; of the larger */
@@ -40,6 +40,9 @@ double config_real(const json_t *config, const char *key, double absent);
 int    inner_size(const lithe_model *m);             /* of AXIS_INNER, 0 when there is none */
 /* Turns the options into sizes in g->config; moves lists what changed. */
 int    grow_sizes(growth *g, lithe_growth *report, lithe_error *err);
+
+/* The same for options.to: sizes stay, the additions' keys are said by options.set. */
+int    grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 
 /* ---- axes ---- */
 /* Fills map->axes for the parameter `large` (of the rule there) from map->small. */

@@ -62,7 +62,7 @@ static int source(const growth *g, axis kind, int old, int new, int j)
     int parts = kind.parts > 1 ? kind.parts : 1, o = old / parts, n = new / parts, part = j / n, i = j % n;
     int at = i < o ? i : -1;
     if (g->method != METHOD_CORNER) {
-        if (kind.kind == AXIS_RESIDUAL || kind.kind == AXIS_INNER) at = i % o;
+        if (kind.kind == AXIS_RESIDUAL || kind.kind == AXIS_INNER || kind.kind == AXIS_BOTTLENECK) at = i % o;
         if (kind.kind == AXIS_HEAD || kind.kind == AXIS_KV_HEAD) {
             head_counts before = heads_of(g->arch, g->before), after = heads_of(g->arch, g->config);
             bool kv = kind.kind == AXIS_KV_HEAD;
@@ -97,7 +97,7 @@ static int fill_axis(const growth *g, const param *large, axis kind, int old, ax
     return status;
 }
 
-static bool known(axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_HEAD || k == AXIS_KV_HEAD || k == AXIS_INNER || k == AXIS_SLOT; }
+static bool known(axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_HEAD || k == AXIS_KV_HEAD || k == AXIS_INNER || k == AXIS_SLOT || k == AXIS_BOTTLENECK; }
 
 int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err)
 {

@@ -23,13 +23,15 @@ double config_real(const json_t *config, const char *key, double absent)
     return json_is_number(value) ? json_number_value(value) : absent;
 }
 
-int inner_size(const lithe_model *m)
+static int axis_size(const lithe_model *m, axis_kind kind)
 {
     for (int i = 0; i < m->params->count; i++)
         for (int a = 0; a < m->params->items[i]->rule.rank; a++)
-            if (m->params->items[i]->rule.axes[a].kind == AXIS_INNER) return m->params->items[i]->rule.dims[a];
+            if (m->params->items[i]->rule.axes[a].kind == kind) return m->params->items[i]->rule.dims[a];
     return 0;
 }
+
+int inner_size(const lithe_model *m) { return axis_size(m, AXIS_INNER); }
 
 /* A key that the architecture does not have is NULL, and nothing is set. */
 static void set_int(json_t *config, const char *key, int value) { if (key) json_object_set_new(config, key, json_integer(value)); }
@@ -137,7 +139,7 @@ static int choose_shape(growth *g, double wish, lithe_error *err)
 
 static bool size_key(const arch *a, const char *key)
 {
-    const char *const known[] = { a->keys.width, a->keys.heads, a->keys.kv_heads, a->keys.inner, a->keys.layers, "head_dim" };
+    const char *const known[] = { a->keys.width, a->keys.heads, a->keys.kv_heads, a->keys.inner, a->keys.bottleneck, a->keys.layers, "head_dim" };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (is_key(key, known[i])) return true;
     for (const slot_group *s = a->slots; s && s->slots_key; s++)
@@ -178,11 +180,11 @@ static void list_move(lithe_growth *report, const char *key, int before, int aft
 
 static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
 {
-    const char *const keys[] = { g->arch->keys.width, g->arch->keys.heads, g->arch->keys.kv_heads, g->arch->keys.inner, g->arch->keys.layers };
+    const char *const keys[] = { g->arch->keys.width, g->arch->keys.heads, g->arch->keys.kv_heads, g->arch->keys.inner, g->arch->keys.bottleneck, g->arch->keys.layers };
     report->moves[0] = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (!keys[i]) continue;
-        int absent = keys[i] == g->arch->keys.inner ? inner_size(g->small) : 0, old = config_int(g->before, keys[i], absent), new = config_int(g->config, keys[i], absent);
+        int absent = keys[i] == g->arch->keys.inner ? inner_size(g->small) : keys[i] == g->arch->keys.bottleneck ? axis_size(g->small, AXIS_BOTTLENECK) : 0, old = config_int(g->before, keys[i], absent), new = config_int(g->config, keys[i], absent);
         list_move(report, keys[i], old, new);
         if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", keys[i], old, new);
     }
@@ -194,12 +196,60 @@ static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
     return report->moves[0] ? 0 : fail(err, LITHE_EINVAL, "nothing would grow: the sizes are those the model has");
 }
 
+/* ---- another architecture ------------------------------------------------------------------ */
+
+static const field *field_of(const arch *a, const char *key)
+{
+    for (const field *f = a->fields; f->key; f++)
+        if (!strcmp(f->key, key)) return f;
+    return NULL;
+}
+
+/* A value as config.json says it, else a text. */
+static json_t *said_value(const char *text)
+{
+    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    return json_is_number(value) || json_is_boolean(value) ? value : (json_decref(value), json_string(text));
+}
+
+/* "key=value,key=value"; what has no = belongs to the value before it ("siaf_act=silu,tanh"). */
+static int set_additions(growth *g, lithe_error *err)
+{
+    char text[512], *rest = text, *item;
+    if ((size_t)snprintf(text, sizeof text, "%s", g->options.set ? g->options.set : "") >= sizeof text) return fail(err, LITHE_EINVAL, "the keys to set are too long a text");
+    while ((item = strsep(&rest, ",")) != NULL) {
+        while (rest && strcspn(rest, "=") >= strcspn(rest, ",")) {
+            rest[-1] = ',';
+            strsep(&rest, ",");
+        }
+        char *equals = strchr(item, '=');
+        if (!*item) continue;
+        if (!equals) return fail(err, LITHE_EINVAL, "%s: an addition is KEY=VALUE", item);
+        *equals = 0;
+        if (!field_of(g->arch, item) || field_of(g->small->arch, item))
+            return fail(err, LITHE_EINVAL, "%s is no key of what a %s adds to a %s; sizes grow in a step of their own", item, g->arch->name, g->small->arch->name);
+        json_object_set_new(g->config, item, said_value(equals + 1));
+    }
+    return 0;
+}
+
+int grow_additions(growth *g, lithe_growth *report, lithe_error *err)
+{
+    const lithe_grow_options *o = &g->options;
+    if (o->params > 0 || o->factor > 0) return fail(err, LITHE_EINVAL, "becoming a %s keeps the sizes: give no number of parameters", g->arch->name);
+    if (o->method || o->noise > 0) return fail(err, LITHE_EINVAL, "becoming a %s repeats nothing: it takes no method and no noise", g->arch->name);
+    snprintf(report->method, sizeof report->method, "additions");
+    snprintf(report->moves, sizeof report->moves, "%s -> %s%s%s", g->small->arch->name, g->arch->name, o->set ? ": " : "", o->set ? o->set : "");
+    return set_additions(g, err);
+}
+
 int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
 {
     const lithe_grow_options *o = &g->options;
     double now = (double)params_total(g->small->params), wish = o->params > 0 ? o->params : o->factor > 0 ? o->factor * now : 0;
     /* Written out, so that a default (four times the width) does not grow by itself. */
     if (g->arch->keys.inner && inner_size(g->small)) set_int(g->config, g->arch->keys.inner, inner_size(g->small));
+    if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
     int status = 0;
     if (o->set && wish > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
     else if (o->set) status = apply_set(g, err);

@@ -1,0 +1,257 @@
+/* PanGu-pi.  Wang et al. 2023, "PanGu-pi: Enhancing Language Model Architectures
+ * via Nonlinearity Compensation": the LLaMA block, a series activation in its
+ * feed-forward (ops/series.c) and small non-linear branches beside attention, T
+ * of them (Tang et al. 2021, "Augmented Shortcuts for Vision Transformers"):
+ *   x += Attn(RMS(x)) + sum over t of T_t(RMS(x));  x += W_down(S(W_gate h) * W_up h),
+ *   T(h) = act(h D') U' through a bottleneck of k channels, or act(h Theta').
+ * The paper leaves open what a branch sees (here the normalised rows), how many
+ * there are (here one: T of width k are one of width T k) and how they begin.
+ * Invariant: at initial values all of it is off, so a fresh block is LLaMA's and any
+ * LLaMA grows into this, while what is new has gradients; the first of a series is
+ * the plain activation, the others have scale and bias 0 or, with gains, gain 0. */
+#include "arch/llama.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    llama llama;                     /* first: LLAMA_FIELDS fill it */
+    int siaf_n, siaf_param, siaf_gain, siaf_act[MAX_SERIES];
+    int aug_branches, aug_reduction, aug_width, aug_act, aug_act_pos, aug_kind, aug_input, aug_ffn, aug_init;
+    double aug_scale;
+} pangu_pi;
+
+enum { PARAM_CHANNEL, PARAM_SCALAR };
+enum { POS_BETWEEN, POS_AFTER };
+enum { KIND_BOTTLENECK, KIND_DENSE, KIND_NONE };
+enum { INPUT_NORM, INPUT_RAW };
+enum { BEGIN_ZERO, BEGIN_SMALL };
+
+#define AT(member) offsetof(pangu_pi, member)
+static const field fields[] = {
+    LLAMA_FIELDS
+    { .key = "siaf_n",        .kind = FIELD_INT,    .offset = AT(siaf_n),        .value = 2,  .least = 1, .most = MAX_SERIES },
+    { .key = "siaf_param",    .kind = FIELD_CHOICE, .offset = AT(siaf_param),    .value = 0,  .choices = "channel|scalar" },
+    { .key = "siaf_gain",     .kind = FIELD_BOOL,   .offset = AT(siaf_gain),     .value = 0 },
+    { .key = "siaf_act",      .kind = FIELD_CHOICES, .offset = AT(siaf_act),     .most = MAX_SERIES, .choices = "silu|swish|gelu|gelu_pytorch_tanh|tanh|relu|relu2" },
+    { .key = "aug_branches",  .kind = FIELD_INT,    .offset = AT(aug_branches),  .value = 1,  .least = 0, .most = 64 },
+    { .key = "aug_reduction", .kind = FIELD_INT,    .offset = AT(aug_reduction), .value = 32, .least = 1, .most = 1 << 16 },
+    { .key = "aug_width",     .kind = FIELD_INT,    .offset = AT(aug_width),     .value = 0,  .least = 1, .most = 1 << 16 },
+    { .key = "aug_act",       .kind = FIELD_CHOICE, .offset = AT(aug_act),       .value = 0,  .choices = "gelu|gelu_pytorch_tanh|tanh|gelu0|silu|relu" },
+    { .key = "aug_act_pos",   .kind = FIELD_CHOICE, .offset = AT(aug_act_pos),   .value = 0,  .choices = "between|after" },
+    { .key = "aug_kind",      .kind = FIELD_CHOICE, .offset = AT(aug_kind),      .value = 0,  .choices = "bottleneck|dense|none" },
+    { .key = "aug_input",     .kind = FIELD_CHOICE, .offset = AT(aug_input),     .value = 0,  .choices = "norm|raw" },
+    { .key = "aug_scale",     .kind = FIELD_REAL,   .offset = AT(aug_scale),     .value = 1,  .least = 1e-3, .most = 1e3 },
+    { .key = "aug_ffn",       .kind = FIELD_BOOL,   .offset = AT(aug_ffn),       .value = 0 },
+    { .key = "aug_init",      .kind = FIELD_CHOICE, .offset = AT(aug_init),      .value = 0,  .choices = "zero|small" },
+    { 0 }
+};
+
+static const activation series_acts[] = { ACT_SILU, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_TANH, ACT_RELU, ACT_RELU_SQUARED };
+static const activation shortcut_acts[] = { ACT_GELU_ERF, ACT_GELU_TANH, ACT_TANH, ACT_GELU_CENTRED, ACT_SILU, ACT_RELU };
+
+/* ---- configuration ------------------------------------------------------------------ */
+
+/* A key of this family that is not known would change the model without a word. */
+static int known_keys(const json_t *config, lithe_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
+        bool ours = !strncmp(key, "siaf_", 5) || !strncmp(key, "aug_", 4), off = json_is_null(value) || json_is_false(value) || json_equal(value, json_integer(0));
+        bool known = !strcmp(key, "siaf_window") && off;
+        for (const field *f = fields; f->key && !known; f++) known = !strcmp(f->key, key);
+        if (ours && !known) return fail(err, LITHE_ECONFIG, "%.60s is not supported", key);
+    }
+    return 0;
+}
+
+static int normalize(json_t *config, lithe_error *err)
+{
+    json_t *bias = json_object_get(config, "attn_bias"), *qkv_bias = json_object_get(config, "qkv_bias");
+    if (bias && !json_object_get(config, "attention_bias")) json_object_set(config, "attention_bias", bias);
+    if (qkv_bias) json_object_set(config, "lithe_qkv_bias", qkv_bias);
+    int status = known_keys(config, err);
+    return status ? status : llama_normalize(config, err);
+}
+
+/* What is off altogether is a LLaMA, and every reader of those opens it. */
+static void publish_plain(json_t *config)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(config, next, key, value)
+        if (!strncmp(key, "siaf_", 5) || !strncmp(key, "aug_", 4) || !strcmp(key, "attn_bias")) json_object_del(config, key);
+    json_object_set_new(config, "model_type", json_string("llama"));
+    json_object_set_new(config, "architectures", json_pack("[s]", "LlamaForCausalLM"));
+}
+
+static int publish(json_t *config)
+{
+    const json_t *n = json_object_get(config, "siaf_n"), *branches = json_object_get(config, "aug_branches"), *scale = json_object_get(config, "aug_scale");
+    const char *kind = json_string_value(json_object_get(config, "aug_kind"));
+    bool shortcuts = json_integer_value(branches) > 0 && !(kind && !strcmp(kind, "none"));
+    bool qkv_bias = json_is_true(json_object_get(config, "lithe_qkv_bias")), scaled = fabs(json_number_value(scale) - 1) > 0;
+    if (qkv_bias) json_object_set_new(config, "qkv_bias", json_true());
+    else json_object_del(config, "qkv_bias");
+    if (json_integer_value(n) == 1 && !shortcuts && !scaled && !qkv_bias) publish_plain(config);
+    return llama_publish(config);
+}
+
+static bool has_shortcuts(const pangu_pi *c) { return c->aug_branches > 0 && c->aug_kind != KIND_NONE; }
+
+/* siaf_act names one activation for all branches or one for each. */
+static activation series_act(const pangu_pi *c, int i)
+{
+    int said = c->siaf_act[1] < 0 ? c->siaf_act[0] : c->siaf_act[i];
+    return said < 0 ? llama_activation(&c->llama) : series_acts[said];
+}
+
+static int named_acts(const pangu_pi *c)
+{
+    int n = 0;
+    while (n < MAX_SERIES && c->siaf_act[n] >= 0) n++;
+    return n;
+}
+
+static bool flat_at_zero(activation a) { return a == ACT_RELU || a == ACT_RELU_SQUARED; }
+
+static int check(const void *config, lithe_error *err)
+{
+    const pangu_pi *c = config;
+    int status = llama_check(&c->llama, err);
+    if (status) return status;
+    if (c->siaf_n == 1 && named_acts(c)) return fail(err, LITHE_ECONFIG, "siaf_act is said for a single branch (siaf_n 1), which is the plain activation: hidden_act names that");
+    if (named_acts(c) > 1 && named_acts(c) != c->siaf_n)
+        return fail(err, LITHE_ECONFIG, "siaf_act names %d activations for %d branches (siaf_n)", named_acts(c), c->siaf_n);
+    for (int i = 1; i < c->siaf_n && !c->siaf_gain; i++) {
+        if (flat_at_zero(series_act(c, i)))
+            return fail(err, LITHE_ECONFIG, "branch %d of the series (siaf_n %d) is a rectifier, which has no slope where it begins: set siaf_gain", i + 1, c->siaf_n);
+        for (int j = 1; j < i; j++)
+            if (series_act(c, i) == series_act(c, j))
+                return fail(err, LITHE_ECONFIG, "branches %d and %d of the series (siaf_n %d) begin alike and would stay alike: set siaf_gain", j + 1, i + 1, c->siaf_n);
+    }
+    if (has_shortcuts(c) && shortcut_acts[c->aug_act] == ACT_GELU_CENTRED && (c->aug_act_pos == POS_AFTER || c->aug_kind == KIND_DENSE))
+        return fail(err, LITHE_ECONFIG, "aug_act gelu0 is not 0 at 0: it goes with aug_kind bottleneck and aug_act_pos between");
+    if (has_shortcuts(c) && shortcut_acts[c->aug_act] == ACT_RELU && (c->aug_act_pos == POS_AFTER || c->aug_kind == KIND_DENSE))
+        return fail(err, LITHE_ECONFIG, "aug_act relu has no slope where a branch begins: it goes with aug_kind bottleneck and aug_act_pos between");
+    return 0;
+}
+
+/* ---- the series ---------------------------------------------------------------------- */
+
+/* args: channels, and whether there are gains.  With gains branch i has scale 1, -1, 1, -1, ... and bias 0, 0, -1, -1, -2, ... */
+static int branch_of(const double *args, size_t i) { return (int)(i / (size_t)args[0]); }
+static double initial_scale(const double *args, uint64_t key, size_t i)
+{
+    (void)key;
+    int b = branch_of(args, i);
+    return args[1] > 0 ? (b % 2 ? -1 : 1) : b == 0;
+}
+static double initial_bias(const double *args, uint64_t key, size_t i) { (void)key; return args[1] > 0 ? -(branch_of(args, i) / 2) : 0; }
+static double initial_gain(const double *args, uint64_t key, size_t i) { (void)key; return branch_of(args, i) == 0; }
+
+static tensor *series_table(graph *g, const pangu_pi *c, const char *name, double (*formula)(const double *, uint64_t, size_t))
+{
+    bool scalar = c->siaf_param == PARAM_SCALAR;
+    int channels = scalar ? 1 : c->llama.intermediate_size;
+    param_rule rule = { .rank = scalar ? 1 : 2, .dims = { c->siaf_n, scalar ? 0 : channels }, .axes = { { 0 }, INNER_WRITE },
+                        .init = INIT_FORMULA, .formula = formula, .args = { channels, c->siaf_gain } };
+    return parameter(g, name, rule);
+}
+
+static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
+{
+    if (c->siaf_n == 1) return glu(g, s.gate, s.up, llama_activation(&c->llama));
+    series_options o = { .n = c->siaf_n, .scalar = c->siaf_param == PARAM_SCALAR };
+    for (int i = 0; i < c->siaf_n; i++) o.act[i] = series_act(c, i);
+    o.scale = series_table(g, c, "mlp.siaf.scale", initial_scale);
+    o.bias = series_table(g, c, "mlp.siaf.bias", initial_bias);
+    if (c->siaf_gain) o.gain = series_table(g, c, "mlp.siaf.gain", initial_gain);
+    return series(g, s.gate, s.up, o);
+}
+
+/* ---- the shortcuts --------------------------------------------------------------------- */
+
+static int bottleneck(const pangu_pi *c)
+{
+    int k = (c->llama.hidden_size / c->aug_reduction + 7) / 8 * 8;
+    return c->aug_width ? c->aug_width : k < 16 ? 16 : k;
+}
+
+/* x + T(h); what writes to x begins at zero, or small. */
+static tensor *shortcut(graph *g, const pangu_pi *c, const char *part, int t, tensor *h, tensor *x)
+{
+    const axis narrow_write = { AXIS_BOTTLENECK, false, 1 }, narrow_read = { AXIS_BOTTLENECK, true, 1 };
+    const activation act = shortcut_acts[c->aug_act];
+    const double std = c->llama.initializer_range, std_out = c->aug_init == BEGIN_SMALL ? std / sqrt(2.0 * c->llama.num_hidden_layers) : 0;
+    const bool after = c->aug_act_pos == POS_AFTER;
+    char name[64];
+    if (c->aug_kind == KIND_DENSE) {
+        snprintf(name, sizeof name, "%s.aug.%d", part, t);
+        return dense(g, h, name, c->llama.hidden_size, (dense_options){ OUT_IN, false, RESIDUAL_READ, RESIDUAL_WRITE, std_out, act, x });
+    }
+    snprintf(name, sizeof name, "%s.aug.%d.down", part, t);
+    h = dense(g, h, name, bottleneck(c), (dense_options){ OUT_IN, false, RESIDUAL_READ, narrow_write, std, after ? ACT_NONE : act, NULL });
+    snprintf(name, sizeof name, "%s.aug.%d.up", part, t);
+    return dense(g, h, name, c->llama.hidden_size, (dense_options){ OUT_IN, false, narrow_read, RESIDUAL_WRITE, std_out, after ? act : ACT_NONE, x });
+}
+
+/* The whole sum - identity, module, branches - is scaled. */
+static tensor *shortcuts(graph *g, const pangu_pi *c, const char *part, tensor *h, tensor *x)
+{
+    for (int t = 0; t < c->aug_branches && c->aug_kind != KIND_NONE; t++) x = shortcut(g, c, part, t, h, x);
+    return times(g, x, c->aug_scale);
+}
+
+static tensor *build(graph *g, const void *config)
+{
+    const pangu_pi *c = config;
+    const llama *base = &c->llama;
+    const bool raw = c->aug_input == INPUT_RAW;
+    const exact *turns = llama_turns(g, base);
+    tensor *x = tap(g, llama_embed(g, base), "embed", -1);
+    for (int l = 0; l < base->num_hidden_layers; l++) {
+        scope(g, "model.layers.%d.", l);
+        tensor *h = rms_norm_affine(g, x, "input_layernorm", base->rms_norm_eps, false);
+        tensor *sum = llama_attend(g, base, h, x, turns);
+        x = tap(g, shortcuts(g, c, "self_attn", raw ? x : h, sum), "post_mix", l);
+        h = rms_norm_affine(g, x, "post_attention_layernorm", base->rms_norm_eps, false);
+        sum = llama_gather(g, base, gated(g, c, llama_spread(g, base, h)), x);
+        x = tap(g, c->aug_ffn ? shortcuts(g, c, "mlp", raw ? x : h, sum) : sum, "post_ffn", l);
+    }
+    return llama_final(g, base, x);
+}
+
+/* ---- growing --------------------------------------------------------------------------- */
+
+static const char *block_changes(const void *config)
+{
+    const pangu_pi *c = config;
+    return fabs(c->aug_scale - 1) > 0 ? "aug_scale scales what passes a block" : NULL;
+}
+
+static const char *additions_change(const void *config)
+{
+    const pangu_pi *c = config;
+    if (has_shortcuts(c) && c->aug_init == BEGIN_SMALL) return "aug_init small gives the shortcuts a small output";
+    return block_changes(config);
+}
+
+extern const arch arch_llama;
+
+const arch arch_pangu_pi = {
+    .name = "pangu_pi", .class_name = "PanguPiForCausalLM", .stem = "PanguPi",
+    .summary = "PanGu-pi: LLaMA with a series activation and augmented shortcuts (Wang et al. 2023)",
+    .config_size = sizeof(pangu_pi), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .language = llama_language,
+    .context = llama_context, .vocab = llama_vocab, .sized = llama_sized,
+    .ignored = (const char *const[]){ ".rotary_emb.inv_freq", NULL },
+    .prefixes = (const char *const[]){ "", NULL },
+    .tied_head = "lm_head.weight", .tied_to = "model.embed_tokens.weight", .known_by = "model.layers.0.mlp.siaf.scale",
+    .aliases = (const char *const[]){ "pangu-pi", NULL },
+    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
+    .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
+              .bottleneck = "aug_width", .layers = "num_hidden_layers", .layer_prefix = "model.layers." },
+    .over = &arch_llama, .block_changes = block_changes, .additions_change = additions_change,
+};
