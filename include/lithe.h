@@ -62,8 +62,8 @@ void lithe_threads(int n);
 
 /* ---- text ---------------------------------------------------------------- */
 
-/* path: a tokenizer.json; a vocab.txt of BERT; a llama2.c tokenizer file; a
- * folder holding one of these, or vocab.json + merges.txt (also named
+/* path: a tokenizer.json; a vocab.txt of BERT; an RWKV vocabulary
+ * (rwkv_vocab_v20230424.txt); a llama2.c tokenizer file; a folder holding one of these, or vocab.json + merges.txt (also named
  * encoder.json + vocab.bpe); the word "bytes" for the 256 bytes themselves. */
 lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err);
 void             lithe_tokenizer_close(lithe_tokenizer *t);
@@ -76,7 +76,10 @@ lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokeniz
 /* A byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges,
  * <|endoftext|>) learned from text; the same bytes for the same text. */
 lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err);
-int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);  /* tokenizer.json */
+/* A tokenizer.json; of an RWKV vocabulary, that vocabulary. */
+int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);
+const char      *lithe_tokenizer_file(const lithe_tokenizer *t);                /* the name under which it is looked for in a folder */
+char            *lithe_tokenizer_find(const char *dir);                         /* path (malloc'd) of the tokenizer in a folder, NULL: none */
 
 int     lithe_tokenizer_vocab(const lithe_tokenizer *t);        /* largest id + 1 */
 int32_t lithe_tokenizer_bos(const lithe_tokenizer *t);          /* -1 when there is none */

@@ -165,7 +165,7 @@ static void cases_neox(void)
 }
 
 /* A folder with RoBERTa's vocabulary, GPT-2's merges and, if not NULL, a tokenizer_config.json. */
-static const char *roberta_dir(const char *config)
+const char *text_roberta_dir(const char *config)
 {
     const char *dir = test_dir();
     lithe_error err = { 0 };
@@ -179,7 +179,7 @@ static const char *roberta_dir(const char *config)
 
 static void cases_roberta(void)
 {
-    lithe_tokenizer *t = text_open(roberta_dir(NULL));
+    lithe_tokenizer *t = text_open(text_roberta_dir(NULL));
     CHECK(lithe_tokenizer_vocab(t) == 50265 && lithe_tokenizer_bos(t) == 0 && lithe_tokenizer_eos(t) == 2);
     text_check_cases("roberta-base", t);
     lithe_tokenizer_close(t);
@@ -187,7 +187,7 @@ static void cases_roberta(void)
 
 static void config_beside(void)
 {
-    lithe_tokenizer *t = text_open(roberta_dir("{\"add_prefix_space\": true, \"eos_token\": {\"content\": \"<mask>\"}, \"bos_token\": \"<pad>\"}"));
+    lithe_tokenizer *t = text_open(text_roberta_dir("{\"add_prefix_space\": true, \"eos_token\": {\"content\": \"<mask>\"}, \"bos_token\": \"<pad>\"}"));
     size_t n;
     int32_t *ids = text_ids(t, "Hello <mask>", 12, 1, &n);
     CHECK(n == 4 && ids[0] == 0 && ids[1] == 20920 && ids[2] == 50264 && ids[3] == 2);      /* "_Hello"; <mask> takes the space */
@@ -431,6 +431,12 @@ const test tests_text[] = {
     { "text: WordPiece files", text_wordpiece_files },
     { "text: WordPiece in tokenizer.json", text_wordpiece_json },
     { "text: longest piece against its definition", text_longest_piece },
+    { "text: published cases, World", text_world_cases },
+    { "text: World, every piece", text_world_pieces },
+    { "text: World, any bytes come back", text_world_round_trip },
+    { "text: World, literals", text_world_literals },
+    { "text: World, saved and found", text_world_saved },
+    { "text: RoBERTa's five and two texts", text_roberta },
     { "text: two texts and what is around them", text_pairs },
     { "text: what tokens are for", text_roles },
     { "text: refused by name", text_refused },

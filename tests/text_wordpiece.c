@@ -291,7 +291,7 @@ void text_longest_piece(void)
     for (uint64_t k = 0; k < 400; k++) {
         size_t len = text_random(text, sizeof text, k), found = 0;
         for (size_t at = 0; at < len; at++) {
-            int32_t best = -1, id = trie_longest(&t->wordpiece.tree, 0, text + at, len - at, &found);
+            int32_t best = -1, id = trie_longest(&t->tree, 0, text + at, len - at, &found);
             size_t longest = 0;
             for (size_t n = 1; n <= len - at && n < 30; n++)
                 if (pieces_find(&t->vocabulary, text + at, n) >= 0) { best = pieces_find(&t->vocabulary, text + at, n); longest = n; }

@@ -64,22 +64,13 @@ void place_free(place *p)
     *p = (place){ 0 };
 }
 
-static char *pair_in(const char *dir, const char *first, const char *second)
-{
-    char *a = first_of(dir, (const char *const[]){ first, NULL }), *b = first_of(dir, (const char *const[]){ second, NULL });
-    char *found = a && b ? strdup(dir) : NULL;
-    free(a);
-    free(b);
-    return found;
-}
-
 char *place_tokenizer(const place *p, int vocab)
 {
     char trained[32];                                        /* llama2.c's name for a vocabulary of its own */
     snprintf(trained, sizeof trained, "tok%d.bin", vocab);
-    char *found = first_of(p->dir, (const char *const[]){ "tokenizer.json", "vocab.txt", NULL });
-    if (!found) found = pair_in(p->dir, "vocab.json", "merges.txt");
-    if (!found) found = pair_in(p->dir, "encoder.json", "vocab.bpe");
-    if (!found) found = first_of(p->dir, (const char *const[]){ trained, "tokenizer.bin", NULL });
-    return found;
+    char *found = lithe_tokenizer_find(p->dir);
+    char *own = found && strcmp(path_base(found), "tokenizer.bin") ? NULL : first_of(p->dir, (const char *const[]){ trained, NULL });
+    if (!own) return found;
+    free(found);
+    return own;
 }

@@ -161,8 +161,8 @@ static int write_config(const lithe_model *m, const char *dir, dtype type, const
 
 static int write_tokenizer(const lithe_tokenizer *t, const char *dir, lithe_error *err)
 {
-    char *path = path_join(dir, "tokenizer.json");
-    int status = path ? lithe_tokenizer_save(t, path, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory for tokenizer.json", dir);
+    char *path = path_join(dir, lithe_tokenizer_file(t));
+    int status = path ? lithe_tokenizer_save(t, path, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory for its tokenizer", dir);
     free(path);
     return status;
 }

@@ -37,6 +37,10 @@ void tokenizer_name_roles(lithe_tokenizer *t)
         [ROLE_CLS] = { "[CLS]" }, [ROLE_SEP] = { "[SEP]" }, [ROLE_PAD] = { "[PAD]", "<pad>", "<|pad|>", "<|padding|>" },
         [ROLE_MASK] = { "[MASK]", "<mask>", "<|mask|>" }, [ROLE_UNK] = { "[UNK]", "<unk>" } };
     int32_t *r = t->role;
+    if (t->model == MODEL_LONGEST) {                                                /* RWKV: 0 stands between texts, and for none */
+        r[ROLE_BOS] = r[ROLE_EOS] = r[ROLE_CLS] = r[ROLE_SEP] = 0;
+        return;
+    }
     r[ROLE_BOS] = end_by_name(t, bos);
     r[ROLE_EOS] = end_by_name(t, eos);
     for (int i = ROLE_CLS; i < ROLES; i++) r[i] = by_name(t, other[i]);

@@ -25,7 +25,7 @@ void lithe_tokenizer_close(lithe_tokenizer *t)
     if (!t) return;
     for (int i = 0; i < t->n_split; i++) pattern_free(t->split[i].pattern);
     bpe_free(&t->bpe);
-    trie_free(&t->wordpiece.tree);
+    trie_free(&t->tree);
     pieces_free(&t->vocabulary);
     pieces_free(&t->added);
     arena_free(&t->memory);
@@ -164,11 +164,20 @@ static bool marks_divide(const lithe_tokenizer *t, const char *mark)
     return true;
 }
 
+int tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err)
+{
+    t->source = xrealloc(NULL, len + 1, 1);
+    if (!t->source) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    memcpy(t->source, text, len);
+    t->source_bytes = len;
+    return LITHE_OK;
+}
+
 static int make_tree(lithe_tokenizer *t, const char *what, lithe_error *err)
 {
-    wordpiece *w = &t->wordpiece;
-    if (!trie_build(&w->tree, &t->vocabulary)) return fail(err, LITHE_ENOMEM, "%s: vocabulary does not fit in memory", what);
-    w->inside = trie_walk(&w->tree, t->prefix, strlen(t->prefix));
+    if (!trie_build(&t->tree, &t->vocabulary)) return fail(err, LITHE_ENOMEM, "%s: vocabulary does not fit in memory", what);
+    t->wordpiece.tree = &t->tree;
+    if (t->prefix) t->wordpiece.inside = trie_walk(&t->tree, t->prefix, strlen(t->prefix));
     return LITHE_OK;
 }
 
@@ -181,7 +190,7 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
     }
     if (failed(err) || make_matcher(t, false, &t->plain, err) || make_matcher(t, true, &t->normalized, err)) return err->status;
     const char *mark = t->mark ? t->mark : " ";
-    if (t->model == MODEL_WORDPIECE && make_tree(t, what, err)) return err->status;
+    if (t->model != MODEL_BPE && make_tree(t, what, err)) return err->status;
     if (t->model == MODEL_BPE && t->bpe.characters && !t->n_split && marks_divide(t, mark))
         t->split[t->n_split++] = (split_step){ .kind = SPLIT_MARKS, .mark = mark };
     if (!lithe_tokenizer_vocab(t)) return fail(err, LITHE_EFORMAT, "%s: vocabulary is empty", what);
@@ -193,11 +202,23 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
 
 typedef struct { lithe_tokenizer *t; id_sink sink; } encoding;
 
+/* A vocabulary with all bytes: there is always a piece. */
+static void take_longest(const trie *tree, const char *text, size_t len, id_sink *out)
+{
+    for (size_t at = 0, k = 1; at < len; at += k) {
+        int32_t id = trie_longest(tree, 0, text + at, len - at, &k);
+        if (id >= 0) id_put(out, id);
+    }
+}
+
 static void on_word(void *context, const char *text, size_t len)
 {
     encoding *e = context;
-    if (e->t->model == MODEL_WORDPIECE) wordpiece_encode(&e->t->wordpiece, text, len, &e->sink);
-    else bpe_encode(&e->t->bpe, text, len, &e->sink);
+    switch (e->t->model) {
+    case MODEL_BPE:       bpe_encode(&e->t->bpe, text, len, &e->sink); break;
+    case MODEL_WORDPIECE: wordpiece_encode(&e->t->wordpiece, text, len, &e->sink); break;
+    case MODEL_LONGEST:   take_longest(&e->t->tree, text, len, &e->sink); break;
+    }
 }
 
 static void on_normal_piece(void *context, const char *text, size_t len, int32_t id)

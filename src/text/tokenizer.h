@@ -20,12 +20,13 @@
 #include "base/arena.h"
 #include "base/json.h"
 
+#define WORLD_FILE "rwkv_vocab_v20230424.txt"      /* as every RWKV model has it beside it */
 #define TOKENIZER_STEPS 16                 /* of each kind, nested sequences flattened */
 
 /* What a file says of an added token. */
 typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
 
-typedef enum { MODEL_BPE, MODEL_WORDPIECE } model_kind;
+typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece at each place, of bytes */
 
 /* What stands around one text, or two. */
 typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text */
@@ -42,6 +43,7 @@ struct lithe_tokenizer {
     model_kind model;
     bpe bpe;
     wordpiece wordpiece;
+    trie tree;                             /* of the vocabulary, but for BPE */
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
     size_t n_entries, entries_room;
@@ -63,7 +65,7 @@ struct lithe_tokenizer {
     const char *glue;                      /* WordPiece: of tokens that decoding puts no space before; NULL: none */
     bool cleanup;                          /* WordPiece: decoding takes spaces before marks away */
 
-    char *source;                          /* the tokenizer.json it was read from, for saving */
+    char *source;                          /* the tokenizer.json or RWKV vocabulary it was read from, for saving */
     size_t source_bytes;
     int32_t (*pairs)[2];                   /* merges in order, where there is no source; heap */
     size_t n_pairs;
@@ -72,13 +74,14 @@ struct lithe_tokenizer {
 /* From memory.  what names the source in messages; NULL and err set on failure.
  * _json: a tokenizer.json.  _files: vocab.json and merges.txt; prefix_space as in
  * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
- * vocab.txt, with BERT's steps as `how` says. */
+ * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary. */
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
 typedef struct { bool lower, marks, spaced; } bert_options;         /* lower case; marks dropped; Chinese characters apart */
 lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
+lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
 /* ---- shared by the readers ------------------------------------------------------------ */
@@ -93,6 +96,8 @@ int tokenizer_add(pieces *p, int64_t id, const char *text, size_t len, bool find
 
 /* Reads the byte tokens from the vocabulary: single bytes, or <0x00> .. <0xFF>. */
 void tokenizer_find_bytes(lithe_tokenizer *t);
+/* A copy of the file, for saving. */
+int  tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
 /* Once entries is complete: the two matchers, ids checked against the vocabulary, roles and flags. */
 int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);
 /* Roles by the names in use, among the added tokens and the vocabulary; then what

@@ -167,15 +167,6 @@ static int read_added(lithe_tokenizer *t, const json_t *added, const char *what,
     return LITHE_OK;
 }
 
-static int keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err)
-{
-    t->source = xrealloc(NULL, len + 1, 1);
-    if (!t->source) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-    memcpy(t->source, text, len);
-    t->source_bytes = len;
-    return LITHE_OK;
-}
-
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err)
 {
     json_t *root = json_parse(text, len, JSON_DEPTH, what, err);
@@ -188,7 +179,7 @@ lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *w
     if (t && !failed(err)) read_added(t, json_object_get(root, "added_tokens"), what, err);
     if (t && !failed(err)) tokenizer_finish(t, what, err);
     if (t && !failed(err)) tokenizer_read_template(t, json_object_get(root, "post_processor"), what, err);
-    if (t && !failed(err)) keep_source(t, text, len, what, err);
+    if (t && !failed(err)) tokenizer_keep_source(t, text, len, what, err);
     json_decref(root);
     if (t && !failed(err)) return t;
     lithe_tokenizer_close(t);

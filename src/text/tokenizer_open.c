@@ -98,15 +98,27 @@ static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int 
     return t;
 }
 
-typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_LLAMA2C } format;
+typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_WORLD, FORMAT_LLAMA2C } format;
+
+/* Whether the text begins as the line of an RWKV vocabulary does: 1 'x' 1 */
+static bool is_world(const char *text, size_t n)
+{
+    size_t i = 0;
+    while (i < n && text[i] >= '0' && text[i] <= '9') i++;
+    if (!i || i + 3 > n || text[i] != ' ') return false;
+    i += text[i + 1] == 'b' ? 2 : 1;
+    return text[i] == '\'' || text[i] == '"';
+}
 
 /* By the first bytes: JSON begins with {, binary has a NUL early on, the rest are lines. */
 static format format_of(const mapping *m)
 {
     size_t i = 0, n = m->size < 4096 ? m->size : 4096;
-    while (i < n && strchr(" \t\r\n", m->data[i]) && m->data[i]) i++;
-    if (i < n && m->data[i] == '{') return FORMAT_JSON;
-    return n < 4 || memchr(m->data, 0, n) ? FORMAT_LLAMA2C : FORMAT_PIECES;
+    const char *text = (const char *)m->data;
+    while (i < n && text[i] && strchr(" \t\r\n", text[i])) i++;
+    if (i < n && text[i] == '{') return FORMAT_JSON;
+    if (n < 4 || memchr(text, 0, n)) return FORMAT_LLAMA2C;
+    return is_world(text, n) ? FORMAT_WORLD : FORMAT_PIECES;
 }
 
 static bool is_name(const char *path, const char *name) { return !strcmp(path_base(path), name); }
@@ -122,19 +134,29 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     file_unmap(&m);
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
-    else t = open_alone(path, f == FORMAT_JSON ? tokenizer_from_json : tokenizer_from_llama2c, err);
-    if (t) configure(t, config, path, err);
+    else t = open_alone(path, f == FORMAT_JSON ? tokenizer_from_json : f == FORMAT_WORLD ? tokenizer_from_world : tokenizer_from_llama2c, err);
+    if (t && t->model != MODEL_LONGEST) configure(t, config, path, err);
     json_decref(config);
     if (!failed(err)) return t;
     lithe_tokenizer_close(t);
     return NULL;
 }
 
-static const char *const WHAT_A_FOLDER_HOLDS = "no tokenizer.json, no vocab.txt, no vocab.json with merges.txt and no tokenizer.bin";
+char *lithe_tokenizer_find(const char *dir)
+{
+    static const char *const alone[] = { "tokenizer.json", "vocab.txt", WORLD_FILE, NULL }, *const last[] = { "tokenizer.bin", NULL };
+    static const char *const pairs[][4] = { { "vocab.json", NULL, "merges.txt", NULL }, { "encoder.json", NULL, "vocab.bpe", NULL } };
+    char *found = dir ? one_beside(dir, alone) : NULL;
+    for (int i = 0; i < 2 && dir && !found; i++) {
+        char *merges = one_beside(dir, pairs[i] + 2);
+        found = merges ? one_beside(dir, pairs[i]) : NULL;
+        free(merges);
+    }
+    return found || !dir ? found : one_beside(dir, last);
+}
 
 lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err)
 {
-    static const char *const names[] = { "tokenizer.json", "vocab.txt", "vocab.json", "encoder.json", "tokenizer.bin", NULL };
     lithe_error local = { 0 };
     if (!err) err = &local;
     if (failed(err)) return NULL;
@@ -144,9 +166,10 @@ lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokeniz
     }
     if (!strcmp(path, "bytes")) return tokenizer_bytes(err);
     bool is_dir = path_is_dir(path);
-    char *dir = is_dir ? NULL : path_parent(path), *file = is_dir ? one_beside(path, names) : NULL;
+    char *dir = is_dir ? NULL : path_parent(path), *file = is_dir ? lithe_tokenizer_find(path) : NULL;
     lithe_tokenizer *t = NULL;
-    if (is_dir && !file) fail(err, LITHE_EIO, "%s: holds %s", path, WHAT_A_FOLDER_HOLDS);
+    if (is_dir && !file)
+        fail(err, LITHE_EIO, "%s: holds no tokenizer.json, vocab.txt, " WORLD_FILE ", vocab.json with merges.txt or tokenizer.bin", path);
     else if (!is_dir && !dir) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else t = open_file(is_dir ? file : path, is_dir ? path : dir, o ? o->lowercase : 0, err);
     free(dir);

@@ -1,5 +1,6 @@
 /* Writing a tokenizer.json that Hugging Face's tokenizers reads to the same ids.
- * What was read from a tokenizer.json is written back byte for byte; the others
+ * What was read from a tokenizer.json, or from an RWKV vocabulary, which has no
+ * form in JSON, is written back byte for byte; the others
  * are: the components above, the vocabulary in order of ids, merges in order of
  * rank, as strings "a b" while no token holds a space and as pairs otherwise. */
 #include "text/tokenizer.h"
@@ -202,6 +203,8 @@ static int save_roles(const lithe_tokenizer *t, const char *path, lithe_error *e
     free(dir); free(beside); free(text);
     return failed(err) ? (int)err->status : LITHE_OK;
 }
+
+const char *lithe_tokenizer_file(const lithe_tokenizer *t) { return t && t->model == MODEL_LONGEST ? WORLD_FILE : "tokenizer.json"; }
 
 int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {

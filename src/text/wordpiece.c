@@ -15,7 +15,7 @@ void wordpiece_encode(const wordpiece *w, const char *word, size_t len, id_sink 
     size_t before = out->n, k = 0;
     bool known = !too_long(w, word, len);
     for (size_t at = 0; at < len && known; at += k) {
-        int32_t id = trie_longest(&w->tree, at ? w->inside : 0, word + at, len - at, &k);
+        int32_t id = trie_longest(w->tree, at ? w->inside : 0, word + at, len - at, &k);
         known = id >= 0;
         if (known) id_put(out, id);
     }

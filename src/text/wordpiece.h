@@ -9,7 +9,7 @@
 #define WORDPIECE_LONGEST 100              /* characters of a word, unless a file says otherwise; Google's code has 200 */
 
 typedef struct {
-    trie tree;
+    const trie *tree;
     uint32_t inside;           /* its node behind the prefix; TRIE_NONE: no piece continues a word */
     int32_t unknown;
     int longest;               /* characters: a longer word is unknown without a look */

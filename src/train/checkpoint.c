@@ -158,10 +158,9 @@ static int take_up_newest(lithe_trainer *t, lithe_error *err)
 
 static int open_tokenizer(lithe_trainer *t, lithe_error *err)
 {
-    char *path = path_join(t->run, "tokenizer.json");
-    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    char *path = lithe_tokenizer_find(t->run);
     int status = LITHE_OK;
-    if (path_exists(path) && !(t->own_tokenizer = lithe_tokenizer_open(path, err))) status = err ? (int)err->status : LITHE_EIO;
+    if (path && !(t->own_tokenizer = lithe_tokenizer_open(path, err))) status = err ? (int)err->status : LITHE_EIO;
     t->tokenizer = t->own_tokenizer;
     free(path);
     return status;

@@ -323,7 +323,7 @@ static int write_text(const char *dir, const char *name, const char *text, lithe
 /* Everything that stands beside the checkpoints. */
 static int furnish(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
-    char *data = path_join(t->run, "data"), *samples = path_join(t->run, "samples"), *tokens = path_join(t->run, "tokenizer.json");
+    char *data = path_join(t->run, "data"), *samples = path_join(t->run, "samples"), *tokens = path_join(t->run, lithe_tokenizer_file(t->tokenizer));
     char *config = lithe_model_config(t->model);
     int status = data && samples && tokens && config ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     if (!status) status = dir_make(samples, err);
