@@ -124,6 +124,10 @@ lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t
  * stored parameters within 5 %, for a vocabulary and a context. */
 char        *lithe_model_size(const char *arch, double params, int vocab, int context, lithe_error *err);
 
+/* The same body under a fresh head for "classify" (labels classes, with these
+ * names) or "regress" (names NULL, labels 0); other heads are left out. */
+lithe_model *lithe_model_with_head(const lithe_model *m, const char *task, const char *const *names, int labels, uint64_t seed, lithe_error *err);
+
 /* path: a MODEL directory (config.json + model.safetensors, sharded, or
  * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a
  * lone file that says enough about itself (llama2.c and rwkv.cpp .bin).  config: a
@@ -238,9 +242,11 @@ char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len
 
 /* ---- training ------------------------------------------------------------ */
 
+/* Zeros mean what the architecture's paper did (schedule, lr, decay, betas,
+ * masks), for labelled data what fine-tuning is done with, else the values here. */
 typedef struct {
-    int    ctx;                /* tokens in a window; the model's context, at most 1024 */
-    int    batch;              /* windows in a step, over all accumulated parts; 8 */
+    int    ctx;                /* tokens in a window or example at most; the model's context, at most 1024 */
+    int    batch;              /* windows in a step, over all accumulated parts; 8, of labelled data 16 examples */
     int    accumulate;         /* parts a step is split into; 1 */
     double lr, min_lr;         /* 1e-3; lr/10 */
     const char *schedule;      /* "cosine", "constant", "linear", "wsd", "inverse-sqrt"; cosine */
@@ -248,9 +254,15 @@ typedef struct {
     double weight_decay, beta1, beta2, eps, clip;      /* 0.1, 0.9, 0.95, 1e-8, 1.0 (negative: off) */
     int    steps;              /* or 0 with: */
     double tokens, seconds;    /* budgets; all 0: one epoch */
+    double epochs;             /* of labelled data, 3 when no other budget is given; or of text */
+    const char *optimizer;     /* "adamw", "decoupled-adamw" (decay not times lr but its share of the highest, of all parameters) */
+    const char *mask;          /* masked tokens: "each" by itself, an exact "count", that count in whole "words" */
+    double mask_rate;          /* share that is predicted; evaluations always mask 15 % */
+    double mask_keep, mask_random;     /* of those, left as they are and replaced by a random token: 0.1 each; negative: none */
+    int    static_masking;     /* the same masks in every epoch */
     const char *dtype;         /* "f32", "bf16"; f32 */
     int    eval_every, save_every;     /* steps; a tenth of the run */
-    int    eval_windows;       /* of the validation split at each evaluation; 64 */
+    int    eval_windows;       /* of the validation split at each evaluation; 64, of labelled data all */
     uint64_t seed;
     int    recompute;          /* keep no layer's activations, run them again */
     const char *sample;        /* prompt of the text written at each evaluation; NULL: none */
@@ -263,12 +275,16 @@ typedef struct {
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;
 
+/* Figures of an evaluation; NaN where the task has none.  accuracy: of masked tokens or of classes. */
+typedef struct { double accuracy, f1, matthews, pearson, spearman, next_accuracy; } lithe_metrics;
+
 /* What lithe_trainer_next did. */
 typedef struct {
     lithe_event_kind kind;
     int    step, steps;
     double loss, grad_norm, lr;             /* of the step */
-    double valid_loss, bits_per_byte;       /* of the latest evaluation, NaN before the first */
+    double valid_loss, bits_per_byte;       /* of the latest evaluation, NaN before the first; bits of next tokens only */
+    lithe_metrics metrics;                  /* of the latest evaluation of this process */
     double tokens, seconds;                 /* of this step */
     double total_tokens, flops;             /* so far in this run; of this step */
     const char *text;                       /* sample, path of the checkpoint, reason; borrowed until the next call */

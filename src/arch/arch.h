@@ -122,8 +122,9 @@ int arch_declare(const arch *a, const void *config, const task *t, params *p, li
 
 /* What a graph computes: of language models loss (head rows, 1) and logits (head rows, vocab); of a class or number for
  * each sequence loss (seqs, 1) and logits (seqs, labels), the second pair of TASK_PRETRAIN; of tokens and spans loss
- * (tokens, 1) and logits (tokens, labels).  Losses are not yet scaled.  hidden (tokens, width): the last layer's. */
-typedef struct { tensor *loss, *logits, *seq_loss, *seq_logits, *hidden; } results;
+ * (tokens, 1) and logits (tokens, labels).  Losses are not yet scaled.  hits, beside the loss of a language model that is
+ * scored: 1 where the target was the likeliest.  hidden (tokens, width): the last layer's. */
+typedef struct { tensor *loss, *logits, *hits, *seq_loss, *seq_logits, *hidden; } results;
 typedef enum { WANT_LOSS, WANT_LOGITS, WANT_HIDDEN } want;
 /* Builds a's equations and the head of the task into g.  Not yet planned.  t NULL: arch_task. */
 results arch_build(const arch *a, const void *config, const task *t, graph *g, want w);

@@ -341,6 +341,7 @@ static int check_description(labelled *l, const json_t *json, const char *path, 
     tokenizer_hex(t, hex);
     if (!task || (strcmp(task, "classify") && strcmp(task, "regress"))) return fail(err, LITHE_EFORMAT, "%s: is not about labelled text", path);
     if (!hash || strcmp(hash, hex)) return fail(err, LITHE_EMISMATCH, "%s: was made with another tokenizer", path);
+    l->vocab = lithe_tokenizer_vocab(t);
     l->regression = !strcmp(task, "regress");
     l->pairs = json_is_true(json_object_get(json, "pairs"));
     return read_names(l, json_object_get(json, "labels"), path, err);

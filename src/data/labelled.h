@@ -46,6 +46,7 @@ typedef struct {
     char **names; int classes;      /* of the classes; 0 with regression */
     pair_form form;
     examples train, valid;
+    int vocab;                      /* of the tokenizer */
     char train_hash[33], valid_hash[33]; size_t train_bytes, valid_bytes;
 } labelled;
 

@@ -104,6 +104,24 @@ int mask_tokens(const mask_settings *s, const mask_vocab *v, uint64_t key, int n
 
 /* ---- vocabularies --------------------------------------------------------------------- */
 
+int mask_vocab_open(mask_vocab *v, const lithe_tokenizer *t, lithe_error *err)
+{
+    size_t n = (size_t)lithe_tokenizer_vocab(t);
+    *v = (mask_vocab){ .mask = lithe_tokenizer_special(t, "mask"), .vocab = (int)n };
+    if (failed(err)) return err->status;
+    if (v->mask < 0) return fail(err, LITHE_EINVAL, "the tokenizer has no mask token ([MASK] or <mask>): masked tokens cannot be learned with it");
+    v->special = xalloc(n, 1);
+    v->continues = xalloc(n, 1);
+    v->ordinary = xalloc(n, sizeof *v->ordinary);
+    if (!v->special || !v->continues || !v->ordinary) return fail(err, LITHE_ENOMEM, "out of memory for a vocabulary of %zu tokens", n);
+    for (int32_t id = 0; id < v->vocab; id++) {
+        v->special[id] = lithe_tokenizer_is_special(t, id) != 0;
+        v->continues[id] = lithe_tokenizer_continues(t, id) != 0;
+        if (!v->special[id]) v->ordinary[v->ordinary_count++] = id;
+    }
+    return LITHE_OK;
+}
+
 void mask_vocab_close(mask_vocab *v)
 {
     free(v->special);

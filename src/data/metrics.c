@@ -9,39 +9,58 @@ static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
 /* ---- classes ------------------------------------------------------------------------- */
 
-typedef struct { double right, all, predicted_squares, label_squares, products, f1_sum; int occurring; } sums;
+/* Of each class: predicted, labelled, both. */
+typedef struct { double predicted, labelled, right; } tally;
+typedef struct { double right, predicted_squares, label_squares, products, f1; int occurring; } sums;
 
-/* 2 TP / (2 TP + FP + FN) = 2 TP / (predicted + labelled). */
-static void add_class(sums *s, double right, double predicted, double labelled)
-{
-    s->right += right;
-    s->all += labelled;
-    s->predicted_squares += predicted * predicted;
-    s->label_squares += labelled * labelled;
-    s->products += predicted * labelled;
-    s->f1_sum += ratio(2 * right, predicted + labelled);
-    s->occurring += predicted + labelled > 0;
-}
+/* 2 TP / (2 TP + FP + FN) */
+static double f1_of(const tally *t) { return ratio(2 * t->right, t->predicted + t->labelled); }
 
-class_metrics metrics_of_classes(const size_t *count, int classes)
+static sums sum_up(const tally *t, int classes)
 {
     sums s = { 0 };
-    double f1_of_one = 0;
     for (int c = 0; c < classes; c++) {
-        double predicted = 0, labelled = 0, before = s.f1_sum;
-        for (int k = 0; k < classes; k++) {
-            predicted += (double)count[(size_t)c * (size_t)classes + (size_t)k];
-            labelled += (double)count[(size_t)k * (size_t)classes + (size_t)c];
-        }
-        add_class(&s, (double)count[(size_t)c * (size_t)classes + (size_t)c], predicted, labelled);
-        if (c == 1) f1_of_one = s.f1_sum - before;
+        s.right += t[c].right;
+        s.predicted_squares += t[c].predicted * t[c].predicted;
+        s.label_squares += t[c].labelled * t[c].labelled;
+        s.products += t[c].predicted * t[c].labelled;
+        s.f1 += f1_of(&t[c]);
+        s.occurring += t[c].predicted + t[c].labelled > 0;
     }
-    double n2 = s.all * s.all;
+    return s;
+}
+
+class_metrics metrics_of_classes(const int *predicted, const int *label, size_t n, int classes)
+{
+    tally *t = xalloc((size_t)classes + 1, sizeof *t);
+    if (!t) return (class_metrics){ NAN, NAN, NAN };
+    for (size_t i = 0; i < n; i++) {
+        t[predicted[i]].predicted++;
+        t[label[i]].labelled++;
+        if (predicted[i] == label[i]) t[label[i]].right++;
+    }
+    sums s = sum_up(t, classes);
+    double all = (double)n, f1 = classes == 2 ? f1_of(&t[1]) : ratio(s.f1, s.occurring);
+    free(t);
     return (class_metrics){
-        .accuracy = ratio(s.right, s.all),
-        .f1 = classes == 2 ? f1_of_one : ratio(s.f1_sum, s.occurring),
-        .matthews = ratio(s.right * s.all - s.products, sqrt((n2 - s.predicted_squares) * (n2 - s.label_squares))),
+        .accuracy = ratio(s.right, all),
+        .f1 = f1,
+        .matthews = ratio(s.right * all - s.products, sqrt((all * all - s.predicted_squares) * (all * all - s.label_squares))),
     };
+}
+
+int label_of(const float *logits, int classes)
+{
+    int best = 0;
+    for (int c = 1; c < classes; c++) if (logits[c] > logits[best]) best = c;
+    return best;
+}
+
+double label_loss(const float *logits, int classes, int label)
+{
+    double top = (double)logits[label_of(logits, classes)], sum = 0;
+    for (int c = 0; c < classes; c++) sum += exp((double)logits[c] - top);
+    return top + log(sum) - (double)logits[label];
 }
 
 /* ---- values ---------------------------------------------------------------------------- */

@@ -12,8 +12,12 @@ typedef struct {
     double matthews;        /* correlation of predicted and true classes (Matthews 1975; Gorodkin 2004 for more than two) */
 } class_metrics;
 
-/* count[predicted * classes + label] examples of each kind. */
-class_metrics metrics_of_classes(const size_t *count, int classes);
+/* All NAN when memory is out. */
+class_metrics metrics_of_classes(const int *predicted, const int *label, size_t n, int classes);
+
+/* The class of the largest logit, the first of equal ones; -log softmax(logits)[label]. */
+int    label_of(const float *logits, int classes);
+double label_loss(const float *logits, int classes, int label);
 
 double metric_pearson(const double *x, const double *y, size_t n);
 /* Pearson's correlation of the ranks, ties sharing their mean rank.  NAN when memory is out. */

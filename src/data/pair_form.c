@@ -6,43 +6,42 @@
 #include "text/tokenizer.h"
 #include <string.h>
 
-static void add_ids(form_part *p, const int32_t *ids, size_t n, int type)
+/* Items of a template up to and past the text `until` (0: to its end). */
+static bool take(form_part *p, const template *t, int *at, int32_t until, int *type)
 {
-    for (size_t i = 0; i < n && p->n < FORM_MOST; i++) {
-        p->ids[p->n] = ids[i];
-        p->types[p->n++] = type;
+    for (; *at < t->n; ++*at) {
+        const template_item *item = &t->item[*at];
+        if (item->id == until && until) { *type = item->type; ++*at; return true; }
+        if (item->id < 0 || p->n == FORM_MOST) return false;
+        p->ids[p->n] = item->id;
+        p->types[p->n++] = item->type;
     }
+    return !until;
 }
 
-static void add_id(form_part *p, int32_t id, int type) { if (id >= 0) add_ids(p, &id, 1, type); }
-
-/* The parts before, between and behind the texts of a template. */
-static void add_parts(form_part *const part[3], const template *f)
+/* A tokenizer without a template for two puts its end of text between them. */
+static bool two_without_template(pair_form *f, const lithe_tokenizer *t)
 {
-    for (int i = 0, p = 0; i < f->n; i++) {
-        if (f->item[i].id < 0) p++;
-        else add_ids(part[p], &f->item[i].id, 1, f->item[i].type);
-    }
-}
-
-/* What the tokenizer's templates say; where they put nothing between two texts, what ends a text stands there. */
-int pair_form_open(pair_form *f, const lithe_tokenizer *t, lithe_error *err)
-{
-    *f = (pair_form){ 0 };
-    if (failed(err)) return err->status;
-    int most = t->single.n > t->pair.n ? t->single.n : t->pair.n;
-    if (most > FORM_MOST) return fail(err, LITHE_EINVAL, "the tokenizer puts %d tokens around a text, at most %d are known here", most - 1, FORM_MOST);
-    add_parts((form_part *[]){ &f->before, &f->behind, &f->behind }, &t->single);
-    add_parts((form_part *[]){ &f->pair_before, &f->between, &f->pair_behind }, &t->pair);
-    if (f->between.n) {
-        for (int i = 0; i < t->pair.n; i++)
-            if (t->pair.item[i].id == TEXT_B) f->second_type = t->pair.item[i].type;
-        return LITHE_OK;
-    }
+    int32_t eos = lithe_tokenizer_eos(t);
     f->pair_before = f->before;
     f->pair_behind = f->behind;
-    add_id(&f->between, lithe_tokenizer_eos(t), 0);
-    return LITHE_OK;
+    if (eos >= 0) f->between = (form_part){ .ids = { eos }, .n = 1 };
+    return true;
+}
+
+int pair_form_open(pair_form *f, const lithe_tokenizer *t, lithe_error *err)
+{
+    static const template alone = { .item = { { TEXT_A, 0 } }, .n = 1 };
+    const template *one = t && t->single.n ? &t->single : &alone;
+    int at = 0, type = 0, pair_at = 0;
+    *f = (pair_form){ 0 };
+    if (failed(err)) return err->status;
+    if (!t) return fail(err, LITHE_EINVAL, "there is no tokenizer");
+    bool fits = take(&f->before, one, &at, TEXT_A, &type) && take(&f->behind, one, &at, 0, &type);
+    if (!t->pair.n) fits = fits && two_without_template(f, t);
+    else fits = fits && take(&f->pair_before, &t->pair, &pair_at, TEXT_A, &type) && take(&f->between, &t->pair, &pair_at, TEXT_B, &f->second_type)
+             && take(&f->pair_behind, &t->pair, &pair_at, 0, &type);
+    return fits ? LITHE_OK : fail(err, LITHE_EINVAL, "the tokenizer's template is not special tokens around a text, and around a text and a second one");
 }
 
 static int put_part(const form_part *p, int at, int32_t *ids, int *types)

@@ -2,7 +2,8 @@
  * of one row for each sequence the target is its label and the weight 1.
  * While training, the gradients of hidden, W and bias are made in the same
  * pass: a tile of logits is computed once, turned into its own gradient in
- * place, and used up, so logits never exist for a whole batch. */
+ * place, and used up, so logits never exist for a whole batch.  Otherwise whether
+ * each target was the likeliest is the second result. */
 #include "ops/ops.h"
 
 enum { HIDDEN, W, BIAS };
@@ -20,6 +21,7 @@ static void forward(const node *n, const kernels *k)
     const real *weight = labels ? NULL : b->weight;
     real scale = labels ? b->seq_scale : b->scale;
     real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
+    exact *hit = n->out[1] ? out_data(n, 1) : NULL;
 
     for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
@@ -27,6 +29,7 @@ static void forward(const node *n, const kernels *k)
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
                               .b = in_data(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
+        if (hit) k->hits(hit + r, logits, target + r, weight ? weight + r : NULL, m, vocab);
         k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
         if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
                                            .b = in_data(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
@@ -55,5 +58,9 @@ tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
     workspace(n, TILE < hidden->rows ? TILE : hidden->rows, w->rows);
     tensor *loss = output(n, 0, hidden->space, hidden->rows, 1);
     if (loss) loss->keep = true;
+    tensor *hit = training(g) ? NULL : output(n, 1, hidden->space, hidden->rows, 1);
+    if (hit) hit->keep = true;
     return loss;
 }
+
+tensor *hits(const tensor *loss) { return loss->from->out[1]; }

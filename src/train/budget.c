@@ -34,9 +34,9 @@ static double median_step(lithe_trainer *t, double budget)
 
 static double time_evaluation(lithe_trainer *t, lithe_error *err)
 {
-    uint64_t targets;
+    evaluation found;
     double began = seconds_now();
-    if (t->valid.graph) trainer_validate(t, &targets);
+    if (t->valid.graph) trainer_validate(t, &found, err);
     if (t->settings.sample && t->tokenizer) trainer_sample(t, err);
     return seconds_now() - began;
 }
@@ -63,10 +63,10 @@ static double time_checkpoint(lithe_trainer *t, lithe_error *err)
 
 int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
-    double began = seconds_now(), save = time_checkpoint(t, err), evaluation = time_evaluation(t, err), per_step, fixed = 0;
+    double began = seconds_now(), save = time_checkpoint(t, err), checks = time_evaluation(t, err), per_step, fixed = 0;
     if (failed(err)) return err->status;
     per_step = median_step(t, o->seconds);
-    int evaluations = spread(evaluation, o->seconds, o->eval_every, &per_step, &fixed);
+    int evaluations = spread(checks, o->seconds, o->eval_every, &per_step, &fixed);
     int checkpoints = spread(save, o->seconds, o->save_every, &per_step, &fixed);
     double left = USED_SHARE * o->seconds - fixed - (seconds_now() - began), steps = floor(left / per_step);
     if (steps > 1 << 30) return fail(err, LITHE_EINVAL, "%.0f seconds hold more steps than a run may have", o->seconds);

@@ -176,7 +176,6 @@ static int open_data(lithe_trainer *t, lithe_error *err)
     if (t->data) dataset_identity(t->data, identity, sizeof identity);
     if (t->data && strcmp(identity, t->identity))
         status = fail(err, LITHE_EMISMATCH, "%s: the data are not those the run was started with (%s, now %s)", dir, t->identity, identity);
-    if (!status) status = dataset_check(t->data, t->settings.ctx, err);
     free(dir);
     return status;
 }
@@ -227,6 +226,7 @@ lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *
     if (!status) status = apply_options(t, o, err);
     if (!status) status = open_tokenizer(t, err);
     if (!status) status = open_data(t, err);
+    if (!status) status = trainer_begin(t, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = read_moments(t, err);
     if (!status && t->progress.best_step >= 0) status = write_best(t, err);

@@ -21,10 +21,10 @@ void segments_begin(lithe_model *m, int updates, bool reset)
 static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, lithe_error *err)
 {
     feed *f = t->valid.graph ? &t->valid : &t->train;
-    feed_clear(f);
-    if (t->valid.graph) feed_valid(f, t->data, 0);
-    else feed_train(f, t->data, t->settings.seed, 1, 0);
-    return lithe_compare(t->model, large, f->ids, (size_t)f->batch.rows, report, err);
+    sheet_clear(&f->sheet);
+    if (t->valid.graph) objective_valid(&t->objective, &f->sheet, 0);
+    else objective_train(&t->objective, &f->sheet, 1, 0);
+    return lithe_compare(t->model, large, f->sheet.ids, (size_t)f->sheet.rows, report, err);
 }
 
 /* The trainer on the larger model, whose moments come from the old ones by the map. */

@@ -3,6 +3,7 @@
  *   g <- g min(1, clip / |g|)
  *   m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  t = updates - born
  *   w <- w - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay w)
+ * Decoupled from the learning rate (MosaicML's DecoupledAdamW): decay / peak takes decay's place, for all parameters.
  * The arena is cut into spans: a parameter, or a segment of its rows with a
  * birth, a learning-rate factor or a freeze of its own.  What is frozen has no
  * span: no update, no decay, no share of the norm.
@@ -27,6 +28,13 @@ static int by_place(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
+/* Decoupled: w <- w (1 - decay lr / peak). */
+static double decay_of(const adamw_settings *s, const param *p)
+{
+    if (s->decoupled) return s->peak > 0 ? s->weight_decay / s->peak : 0;
+    return p->rule.decay ? s->weight_decay : 0;
+}
+
 static void add_span(optimizer *o, const param *p, int first, int rows, const segment *s)
 {
     size_t width = p->count / (size_t)p->rule.dims[0];
@@ -36,7 +44,7 @@ static void add_span(optimizer *o, const param *p, int first, int rows, const se
         .count = (size_t)rows * width,
         .born = s ? s->born : 0,
         .lr_factor = (p->rule.lr_factor > 0 ? p->rule.lr_factor : 1) * (s && s->lr_factor > 0 ? s->lr_factor : 1),
-        .weight_decay = p->rule.decay ? o->settings.weight_decay : 0,
+        .weight_decay = decay_of(&o->settings, p),
     };
 }
 

@@ -28,13 +28,16 @@ static int check_options(const lithe_train_options *o, lithe_error *err)
         { "lr", o->lr, 0, 1e6 }, { "min_lr", o->min_lr, -1e6, 1e6 }, { "warmup", o->warmup, -1, STEPS_MAX },
         { "weight_decay", o->weight_decay, -1e6, 1e6 }, { "beta1", o->beta1, 0, 0.9999999 }, { "beta2", o->beta2, 0, 0.9999999 },
         { "eps", o->eps, 0, 1 }, { "clip", o->clip, -1e18, 1e18 }, { "eval_every", o->eval_every, 0, STEPS_MAX },
-        { "save_every", o->save_every, 0, STEPS_MAX }, { "eval_windows", o->eval_windows, 0, STEPS_MAX },
+        { "save_every", o->save_every, 0, STEPS_MAX }, { "eval_windows", o->eval_windows, 0, STEPS_MAX }, { "epochs", o->epochs, 0, 1e9 },
+        { "mask_rate", o->mask_rate, 0, 1 }, { "mask_keep", o->mask_keep, -1, 1 }, { "mask_random", o->mask_random, -1, 1 },
     };
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         if (!(bounds[i].value >= bounds[i].least && bounds[i].value <= bounds[i].most))
             return fail(err, LITHE_EINVAL, "%s is %g, must be from %g to %g", bounds[i].name, bounds[i].value, bounds[i].least, bounds[i].most);
-    if ((o->steps > 0) + (o->tokens > 0) + (o->seconds > 0) > 1)
-        return fail(err, LITHE_EINVAL, "steps, tokens and seconds all say how long to train: give one of them");
+    if ((o->steps > 0) + (o->tokens > 0) + (o->seconds > 0) + (o->epochs > 0) > 1)
+        return fail(err, LITHE_EINVAL, "steps, tokens, seconds and epochs all say how long to train: give one of them");
+    if (not_below_zero(o->mask_keep) + not_below_zero(o->mask_random) > 1)
+        return fail(err, LITHE_EINVAL, "mask_keep %g and mask_random %g are shares of the masked tokens, together at most 1", o->mask_keep, o->mask_random);
     return LITHE_OK;
 }
 
@@ -72,9 +75,11 @@ static bool copy_text(char **to, const char *from) { return !from || (*to = strd
 /* The tokens of a window: as asked; else what the model takes, and no more than the data have. */
 static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
-    int context = lithe_model_context(m);
+    int context = lithe_model_context(m), longest = lithe_dataset_longest(d);
     if (o->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", o->ctx, context);
     s->ctx = o->ctx ? o->ctx : context < 1024 ? context : 1024;
+    if (d->labels && longest < s->ctx) s->ctx = longest;
+    if (d->labels || arch_encoder(m->arch, m->config)) return LITHE_OK;
     while (!o->ctx && s->ctx > 8 && !dataset_windows(d, s->ctx)) s->ctx /= 2;
     return dataset_check(d, s->ctx, err);
 }
@@ -89,28 +94,59 @@ static int names_to_kinds(settings *s, const char *schedule_text, const char *ty
     return LITHE_OK;
 }
 
+static int choose_masks(settings *s, const lithe_train_options *o, const recipe *r, lithe_error *err)
+{
+    mask_settings *m = &s->objective.mask;
+    int kind = o->mask ? mask_find(o->mask) : (int)r->mask.kind;
+    if (kind < 0) return fail(err, LITHE_EINVAL, "mask is \"%s\", expected each, count or words", o->mask);
+    *m = (mask_settings){ .kind = (mask_kind)kind, .rate = or_real(o->mask_rate, r->mask.rate), .keep = not_below_zero(or_real(o->mask_keep, r->mask.keep)),
+                          .random = not_below_zero(or_real(o->mask_random, r->mask.random)), .fixed = o->static_masking };
+    s->objective.valid_rate = 0.15;
+    return LITHE_OK;
+}
+
+static int choose_optimizer(settings *s, const lithe_train_options *o, const recipe *r, lithe_error *err)
+{
+    const adamw_settings *a = &r->adamw;
+    if (o->optimizer && strcmp(o->optimizer, "adamw") && strcmp(o->optimizer, "decoupled-adamw"))
+        return fail(err, LITHE_EINVAL, "optimizer is \"%s\", expected adamw or decoupled-adamw", o->optimizer);
+    bool decoupled = o->optimizer ? !strcmp(o->optimizer, "decoupled-adamw") : a->decoupled;
+    double decay = decoupled == a->decoupled ? a->weight_decay : decoupled ? 1e-5 : 0.01;
+    s->schedule.lr = or_real(o->lr, r->lr);
+    s->schedule.min_lr = not_below_zero(or_real(o->min_lr, s->schedule.lr * r->floor));
+    s->adamw = (adamw_settings){
+        .beta1 = or_real(o->beta1, a->beta1), .beta2 = or_real(o->beta2, a->beta2), .eps = or_real(o->eps, a->eps),
+        .weight_decay = not_below_zero(or_real(o->weight_decay, decay)), .clip = not_below_zero(or_real(o->clip, a->clip)),
+        .decoupled = decoupled, .peak = s->schedule.lr,
+    };
+    return LITHE_OK;
+}
+
 int settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
-    *s = (settings){ .seed = o->seed, .recompute = o->recompute };
+    *s = (settings){ .seed = o->seed, .recompute = o->recompute, .labelled = d->labels != NULL };
+    const recipe *r = recipe_find(m->arch->name, d->labels);
     int status = failed(err) ? (int)err->status : check_options(o, err);
-    if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : "cosine", o->dtype ? o->dtype : "f32", err);
+    if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : schedule_name(r->schedule), o->dtype ? o->dtype : "f32", err);
+    if (!status) status = choose_optimizer(s, o, r, err);
+    if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;
-    s->batch = or_int(o->batch, 8);
+    s->batch = or_int(o->batch, d->labels ? 16 : 8);
     s->accumulate = or_int(o->accumulate, 1);
-    s->eval_windows = or_int(o->eval_windows, 64);
-    s->schedule.lr = or_real(o->lr, 1e-3);
-    s->schedule.min_lr = not_below_zero(or_real(o->min_lr, s->schedule.lr / 10));
-    s->adamw = (adamw_settings){
-        .beta1 = or_real(o->beta1, 0.9), .beta2 = or_real(o->beta2, 0.95), .eps = or_real(o->eps, 1e-8),
-        .weight_decay = not_below_zero(or_real(o->weight_decay, 0.1)), .clip = not_below_zero(or_real(o->clip, 1.0)),
-    };
+    s->eval_windows = or_int(o->eval_windows, d->labels ? STEPS_MAX : 64);
+    s->warmup_share = r->warmup;
     if (s->accumulate > s->batch)
         return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);
     if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method))
         return fail(err, LITHE_ENOMEM, "out of memory for the options");
-    if ((status = parse_growths(s, err)) || (status = choose_ctx(s, o, m, d, err))) return status;
-    double windows = (double)dataset_windows(d, s->ctx), step_tokens = (double)s->batch * s->ctx;
-    double steps = o->steps > 0 ? o->steps : o->tokens > 0 ? ceil(o->tokens / step_tokens) : ceil(windows / s->batch);
+    status = parse_growths(s, err);
+    return status ? status : choose_ctx(s, o, m, d, err);
+}
+
+int settings_samples(settings *s, const lithe_train_options *o, uint64_t samples, lithe_error *err)
+{
+    double step_tokens = (double)s->batch * s->ctx, epochs = o->epochs > 0 ? o->epochs : s->labelled ? 3 : 1;
+    double steps = o->steps > 0 ? o->steps : o->tokens > 0 ? ceil(o->tokens / step_tokens) : ceil(epochs * (double)samples / s->batch);
     if (steps > STEPS_MAX) return fail(err, LITHE_EINVAL, "that is %.0f steps, more than %d", steps, STEPS_MAX);
     settings_length(s, o, o->seconds > 0 ? 0 : (int)steps);
     return LITHE_OK;
@@ -120,7 +156,7 @@ void settings_length(settings *s, const lithe_train_options *o, int steps)
 {
     int tenth = steps / 10 > 1 ? steps / 10 : 1;
     s->schedule.steps = steps;
-    s->schedule.warmup = o->warmup < 0 ? 0 : or_int(o->warmup, (steps + 49) / 50);
+    s->schedule.warmup = o->warmup < 0 ? 0 : or_int(o->warmup, (int)ceil(steps * s->warmup_share - 1e-9));
     s->eval_every = or_int(o->eval_every, tenth);
     s->save_every = or_int(o->save_every, tenth);
 }
@@ -147,6 +183,9 @@ static const entry of_settings[] = {
     { "weight_decay", NUMBER, S(adamw.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(adamw.clip), 0, 1e18 },
     { "eval_every", WHOLE, S(eval_every), 1, STEPS_MAX }, { "save_every", WHOLE, S(save_every), 1, STEPS_MAX },
     { "eval_windows", WHOLE, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
+    { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
+    { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
+    { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
     { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 }, { 0 },
 };
 #define P(member) offsetof(progress, member)
@@ -211,6 +250,7 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
     json_t *root = json_pack("{s:i s:s s:o? s:o?}", "format", 1, "data", data, "settings", of_s, "progress", of_p);
     int memory = !path || !root || !of_s || !of_p
               || json_object_set_new(of_s, "schedule", json_string(schedule_name(s->schedule.kind)))
+              || json_object_set_new(of_s, "mask", json_string(mask_name(s->objective.mask.kind)))
               || json_object_set_new(of_s, "dtype", json_string(s->compute == COMPUTE_BF16 ? "bf16" : "f32"))
               || json_object_set_new(of_s, "seed", json_string(seed));
     int status = memory ? fail(err, LITHE_ENOMEM, "%s: cannot make trainer.json, out of memory or a sample that is not UTF-8", dir) : json_write(root, path, err);
@@ -223,10 +263,13 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
 static int check_read(settings *s, const json_t *of_s, const char *path, lithe_error *err)
 {
     const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));
-    const char *type = json_string_value(json_object_get(of_s, "dtype"));
-    if (!seed || !kind || !type || s->accumulate > s->batch)
-        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype or accumulate is not what a trainer writes", path);
+    const char *type = json_string_value(json_object_get(of_s, "dtype")), *mask = json_string_value(json_object_get(of_s, "mask"));
+    int mask_kind_read = mask ? mask_find(mask) : -1;
+    if (!seed || !kind || !type || mask_kind_read < 0 || s->accumulate > s->batch)
+        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask or accumulate is not what a trainer writes", path);
     s->seed = strtoull(seed, NULL, 10);
+    s->objective.mask.kind = (mask_kind)mask_kind_read;
+    s->adamw.peak = s->schedule.lr;
     int status = names_to_kinds(s, kind, type, err);
     return status ? status : parse_growths(s, err);
 }

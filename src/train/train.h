@@ -7,13 +7,14 @@
 #ifndef TRAIN_H
 #define TRAIN_H
 
-#include "data/data.h"
+#include "data/objective.h"
 #include "model/model.h"
 #include "train/run.h"
 
 /* ---- optimizer ------------------------------------------------------------------ */
 
-typedef struct { double beta1, beta2, eps, weight_decay, clip; } adamw_settings;    /* clip <= 0: off */
+/* clip <= 0: off.  decoupled: weight_decay is not multiplied by the learning rate but by its share of `peak`, and is of all parameters. */
+typedef struct { double beta1, beta2, eps, weight_decay, clip; bool decoupled; double peak; } adamw_settings;
 
 /* A stretch of the parameter arena that trains by one rule. */
 typedef struct { size_t first, count; int born; double lr_factor, weight_decay; } span;
@@ -51,13 +52,16 @@ typedef struct {
     compute_type compute;
     uint64_t seed;
     bool recompute;
+    objective_settings objective;
+    bool labelled; double warmup_share;         /* of the defaults: not kept */
     char *sample, *grow_at, *grow_method;       /* NULL: none */
     planned_growth growths[MAX_GROWTHS]; int growth_count;
 } settings;
 
-/* Checks o and puts the model's and the data's defaults where it holds zero.  The length of the run is left to
- * settings_length: steps stay 0 when o gives a budget of seconds. */
+/* Checks o and puts the model's and the data's defaults where it holds zero.  How long the run is hangs on the samples of
+ * an epoch: settings_samples. */
 int  settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err);
+int  settings_samples(settings *s, const lithe_train_options *o, uint64_t samples, lithe_error *err);   /* steps stay 0 when o gives a budget of seconds */
 void settings_length(settings *s, const lithe_train_options *o, int steps);     /* what hangs on it: warm-up, evaluations, checkpoints */
 void settings_free(settings *s);
 
@@ -87,20 +91,39 @@ int trainer_json_read(const char *dir, settings *s, progress *p, char **data, li
 typedef struct {
     graph *graph;
     results results;
-    int windows, ctx;                /* capacity */
+    int samples, rows;               /* capacity */
+    bool selects;
+    sheet sheet;                     /* the batch in the making */
     batch batch;
-    int *ids, *pos, *start, *target, *starts;   /* (rows) (rows) (seqs+1) (rows) (ctx) */
-    real *weight;                    /* (rows) */
-    uint64_t *row_key;               /* (rows) */
     double flops;                    /* of one run at capacity, backward included */
 } feed;
 
-int  feed_open(feed *f, const lithe_model *m, const kernels *k, graph_mode mode, const settings *s, int windows, bool reset_attention, lithe_error *err);
+/* GRAPH_TRAIN computes losses and gradients, GRAPH_SCORE losses, or of labels their logits. */
+int  feed_open(feed *f, const lithe_model *m, const kernels *k, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err);
 void feed_close(feed *f);
-void feed_clear(feed *f);
-void feed_train(feed *f, const lithe_dataset *d, uint64_t seed, int at, uint64_t sample);     /* adds a window; at: the step, for dropout */
-int  feed_valid(feed *f, const lithe_dataset *d, uint64_t window);                            /* the same; how many of its targets count */
-double feed_run(feed *f, double scale, bool accumulate);        /* the weighted sum of the losses */
+/* Runs what stands in the sheet.  scale, seq_scale: of the gradients of targets and of labels. */
+void feed_run(feed *f, double scale, double seq_scale, bool accumulate);
+/* Sums over the latest run, unscaled. */
+double feed_loss(const feed *f);
+double feed_seq_loss(const feed *f);
+double feed_hits(const feed *f);                                /* targets that were the likeliest; GRAPH_SCORE */
+double feed_flops(const feed *f);                               /* of the latest run */
+
+/* An objective for this model and these data, by what the model's task and the data are. */
+int  trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d, const lithe_tokenizer *t, const settings *s, lithe_error *err);
+
+/* The defaults of a run: the paper's where an architecture's recipe was published, for labelled data those of fine-tuning. */
+typedef struct {
+    const char *arch;                /* NULL: of all others */
+    double lr, floor, warmup;        /* floor: the last learning rate's share of lr; warmup: share of the steps */
+    schedule_kind schedule;
+    adamw_settings adamw;
+    mask_settings mask;
+} recipe;
+const recipe *recipe_find(const char *name, bool fine_tuning);
+
+/* What an evaluation found. */
+typedef struct { double loss, seq_loss, targets, labels; lithe_metrics metrics; } evaluation;
 
 /* ---- the trainer ---------------------------------------------------------------------------- */
 
@@ -113,7 +136,10 @@ struct lithe_trainer {
     settings settings;
     progress progress;
     optimizer optimizer;
+    objective objective;
     feed train, valid;
+    lithe_metrics metrics;                      /* of the latest evaluation in this process, else NAN */
+    double step_rows, step_flops;               /* of the latest step */
     run_log log;
     tensorboard events;
     bool saved;                                 /* the newest checkpoint is of this very moment */
@@ -125,9 +151,10 @@ struct lithe_trainer {
 };
 
 lithe_trainer *trainer_new(lithe_error *err);
+int  trainer_begin(lithe_trainer *t, lithe_error *err);         /* the objective, once settings and data are there */
 int  trainer_prepare(lithe_trainer *t, lithe_error *err);       /* optimizer and feeds for t->model as it is */
 double trainer_step_loss(lithe_trainer *t, int at);             /* loss and gradients of step `at` */
-double trainer_validate(lithe_trainer *t, uint64_t *targets);   /* summed over them */
+int    trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err);
 int  trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);   /* a budget's steps; leaves a checkpoint, for timing */
 double seconds_now(void);                                       /* of a clock that only goes forward */
 

@@ -51,35 +51,38 @@ static int write_scalars(lithe_trainer *t, const scalar *s, int count, lithe_err
 
 /* ---- computing --------------------------------------------------------------------------- */
 
-double trainer_step_loss(lithe_trainer *t, int at)
+static double share(double n) { return n > 0 ? 1 / n : 0; }
+
+/* The samples of one part of a step. */
+static void fill_part(lithe_trainer *t, int at, int part)
 {
     const settings *s = &t->settings;
-    double scale = 1 / ((double)s->batch * s->ctx), sum = 0;
     uint64_t first = (uint64_t)(at - 1) * (uint64_t)s->batch;
-    for (int part = 0, window = 0; part < s->accumulate; part++) {
-        int end = (int)((int64_t)(part + 1) * s->batch / s->accumulate);
-        feed_clear(&t->train);
-        for (; window < end; window++) feed_train(&t->train, t->data, s->seed, at, first + (uint64_t)window);
-        sum += feed_run(&t->train, scale, part > 0);
-    }
-    return sum * scale;
+    int64_t begin = (int64_t)part * s->batch / s->accumulate, end = (int64_t)(part + 1) * s->batch / s->accumulate;
+    sheet_clear(&t->train.sheet);
+    for (int64_t i = begin; i < end; i++) objective_train(&t->objective, &t->train.sheet, at, first + (uint64_t)i);
 }
 
-double trainer_validate(lithe_trainer *t, uint64_t *targets)
+double trainer_step_loss(lithe_trainer *t, int at)
 {
-    uint64_t windows = dataset_valid_windows(t->data, t->settings.ctx, 0), n = (uint64_t)t->settings.eval_windows;
-    double sum = 0;
-    *targets = 0;
-    if (n > windows) n = windows;
-    feed_clear(&t->valid);
-    for (uint64_t i = 0, held = 0; i < n; i++) {            /* spread evenly over the split: always the same ones */
-        *targets += (uint64_t)feed_valid(&t->valid, t->data, i * (windows / n) + i * (windows % n) / n);
-        if (++held < (uint64_t)t->valid.windows && i + 1 < n) continue;
-        sum += feed_run(&t->valid, 1, false);
-        feed_clear(&t->valid);
-        held = 0;
+    const int parts = t->settings.accumulate;
+    double targets = 0, labels = 0, sum = 0, seq_sum = 0;
+    for (int part = 0; part < parts && parts > 1; part++) {         /* what the step divides by is known before it begins */
+        fill_part(t, at, part);
+        targets += t->train.sheet.targets;
+        labels += t->train.sheet.labels;
     }
-    return sum;
+    t->step_rows = t->step_flops = 0;
+    for (int part = 0; part < parts; part++) {
+        fill_part(t, at, part);
+        if (parts == 1) { targets = t->train.sheet.targets; labels = t->train.sheet.labels; }
+        feed_run(&t->train, share(targets), share(labels), part > 0);
+        sum += feed_loss(&t->train);
+        seq_sum += feed_seq_loss(&t->train);
+        t->step_rows += t->train.sheet.rows;
+        t->step_flops += feed_flops(&t->train);
+    }
+    return sum * share(targets) + seq_sum * share(labels);
 }
 
 /* ---- the events -------------------------------------------------------------------------- */
@@ -122,9 +125,9 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     p->evaluated = t->saved = false;
     e->kind = LITHE_STEPPED;
     e->lr = schedule_lr(&s->schedule, p->step) * p->lr_scale;
-    e->tokens = (double)s->batch * s->ctx;
-    e->flops = t->train.flops * s->batch / t->train.windows;
     e->loss = t->train_loss = trainer_step_loss(t, p->step);
+    e->tokens = t->step_rows;
+    e->flops = t->step_flops;
     e->grad_norm = optimizer_norm(&t->optimizer, t->kernels);
     p->tokens += e->tokens;
     e->seconds = seconds_now() - began;
@@ -135,24 +138,44 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     return log_step(t, e, err);
 }
 
-static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
+/* Figures that the task does not have are left out. */
+static int log_evaluation(lithe_trainer *t, const lithe_event *e, lithe_error *err)
 {
-    progress *p = &t->progress;
-    uint64_t targets;
-    double began = seconds_now(), sum = trainer_validate(t, &targets);
-    e->kind = LITHE_EVALUATED;
-    p->valid_loss = sum / (double)targets;
-    p->bits_per_byte = sum / log(2) / dataset_valid_bytes(t->data, targets);
-    p->evaluated = true;
-    e->seconds = seconds_now() - began;
-    const scalar s[] = { { "valid/loss", p->valid_loss }, { "valid/bits_per_byte", p->bits_per_byte } };
+    const progress *p = &t->progress;
+    const lithe_metrics *m = &t->metrics;
+    const scalar all[] = { { "valid/loss", p->valid_loss }, { "valid/bits_per_byte", p->bits_per_byte }, { "valid/accuracy", m->accuracy }, { "valid/f1", m->f1 },
+                           { "valid/matthews", m->matthews }, { "valid/pearson", m->pearson }, { "valid/spearman", m->spearman },
+                           { "valid/next_accuracy", m->next_accuracy } };
+    scalar known[sizeof all / sizeof *all];
+    int n = 0;
     line_begin(&t->log, p->step);
     line_number(&t->log, "valid_loss", p->valid_loss);
     line_number(&t->log, "bits_per_byte", p->bits_per_byte);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (i > 1 && isfinite(all[i].value)) line_number(&t->log, all[i].tag + strlen("valid/"), all[i].value);
+        if (i == 0 || isfinite(all[i].value)) known[n++] = all[i];
+    }
     line_number(&t->log, "params", (double)params_total(t->model->params));
     line_number(&t->log, "seconds", e->seconds);
     int status = end_line(t, err);
-    if (!status) status = write_scalars(t, s, sizeof s / sizeof *s, err);
+    return status ? status : write_scalars(t, known, n, err);
+}
+
+static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
+{
+    progress *p = &t->progress;
+    evaluation v;
+    double began = seconds_now();
+    bool next = t->objective.kind == &predict_next;
+    int status = trainer_validate(t, &v, err);
+    if (status) return status;
+    e->kind = LITHE_EVALUATED;
+    p->valid_loss = v.loss * share(v.targets) + v.seq_loss * share(v.labels);
+    p->bits_per_byte = next ? v.loss / log(2) / dataset_valid_bytes(t->data, (uint64_t)v.targets) : NAN;
+    p->evaluated = true;
+    t->metrics = v.metrics;
+    e->seconds = seconds_now() - began;
+    status = log_evaluation(t, e, err);
     if (!status && t->settings.sample && t->tokenizer) status = trainer_sample(t, err);
     return status;
 }
@@ -253,6 +276,7 @@ int lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err)
     e->steps = t->settings.schedule.steps;
     e->valid_loss = t->progress.valid_loss;
     e->bits_per_byte = t->progress.bits_per_byte;
+    e->metrics = t->metrics;
     e->total_tokens = t->progress.tokens;
     e->text = e->kind == LITHE_EVALUATED ? t->sample : t->text;
     return status ? status : e->kind != LITHE_FINISHED;
@@ -268,27 +292,37 @@ lithe_trainer *trainer_new(lithe_error *err)
     t->progress = progress_start;
     t->log.fd = t->events.fd = -1;
     t->train_loss = NAN;
+    t->metrics = (lithe_metrics){ NAN, NAN, NAN, NAN, NAN, NAN };
     return t;
+}
+
+/* The vocabulary and the context of the data are the model's. */
+static int check_fit(const lithe_trainer *t, lithe_error *err)
+{
+    int vocab = t->data->labels ? t->data->labels->vocab : t->data->train.header.vocab, has = lithe_model_vocab(t->model);
+    if (vocab <= has) return LITHE_OK;
+    return fail(err, LITHE_EINVAL, "%s: was made for a vocabulary of %d, the model has %d", t->data->dir, vocab, has);
+}
+
+int trainer_begin(lithe_trainer *t, lithe_error *err)
+{
+    int status = check_fit(t, err);
+    return status ? status : trainer_objective(&t->objective, t->model, t->data, t->tokenizer, &t->settings, err);
 }
 
 int trainer_prepare(lithe_trainer *t, lithe_error *err)
 {
     const settings *s = &t->settings;
     int windows = s->batch / s->accumulate + (s->batch % s->accumulate > 0), updates = t->optimizer.updates;
-    uint64_t valid = dataset_valid_windows(t->data, s->ctx, 0), eval = (uint64_t)s->eval_windows;
-    if (t->data->train.header.vocab > lithe_model_vocab(t->model))
-        return fail(err, LITHE_EINVAL, "%s: was made for a vocabulary of %d, the model has %d", t->data->dir,
-                    t->data->train.header.vocab, lithe_model_vocab(t->model));
+    uint64_t valid = t->objective.valid_samples, eval = (uint64_t)s->eval_windows;
     if (eval > valid) eval = valid;
     optimizer_close(&t->optimizer);
     feed_close(&t->train);
     feed_close(&t->valid);
     int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
     t->optimizer.updates = updates;
-    if (!status) status = feed_open(&t->train, t->model, t->kernels, GRAPH_TRAIN, s, windows, t->data->reset_attention, err);
-    if (!status && eval)
-        status = feed_open(&t->valid, t->model, t->kernels, GRAPH_SCORE, s, eval < (uint64_t)windows ? (int)eval : windows,
-                           t->data->reset_attention, err);
+    if (!status) status = feed_open(&t->train, t->model, t->kernels, GRAPH_TRAIN, s, &t->objective, windows, err);
+    if (!status && eval) status = feed_open(&t->valid, t->model, t->kernels, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
     return status;
 }
 
@@ -398,6 +432,8 @@ lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_
         if (!dir_is_empty(named)) status = fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", named);
     }
     if (!status) status = settings_resolve(&t->settings, o, m, d, err);
+    if (!status) status = trainer_begin(t, err);
+    if (!status) status = settings_samples(&t->settings, o, t->objective.samples, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = begin_moments(t, o, err);
     if (!status) status = give_birth(t, o, named, err);
@@ -417,6 +453,7 @@ void lithe_trainer_close(lithe_trainer *t)
     if (!t) return;
     feed_close(&t->train);
     feed_close(&t->valid);
+    objective_close(&t->objective);
     optimizer_close(&t->optimizer);
     log_close(&t->log);
     tensorboard_close(&t->events);

@@ -24,6 +24,15 @@ void ref_cross_entropy(real *logits, exact *loss, const int *target, const real 
     }
 }
 
+void ref_hits(exact *hit, const real *logits, const int *target, const real *weight, int rows, int vocab)
+{
+    for (int r = 0; r < rows; r++, logits += vocab) {
+        bool counts = !weight || weight[r] != 0, above = false;
+        for (int i = 0; counts && i < vocab; i++) above |= logits[i] > logits[target[r]];
+        hit[r] = counts && !above;
+    }
+}
+
 void ref_squared_error(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows)
 {
     for (int r = 0; r < rows; r++) {

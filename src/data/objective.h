@@ -1,0 +1,83 @@
+/* Objectives: what is predicted.  An objective turns sample number s into rows
+ * of a batch: inputs, the rows a head looks at, targets, labels.
+ *
+ *   next      every token from those before it; windows of a text
+ *   masked    hidden tokens from all around; pieces of documents
+ *   labels    a class or a number for each example of a table
+ *
+ * The loss of a step is the sum over its targets divided by their weight, which
+ * is counted before the step, and likewise for labels.
+ * Invariant: what a row holds depends on (seed, step, sample, position) and
+ * never on its neighbours or on how a step is split into parts. */
+#ifndef DATA_OBJECTIVE_H
+#define DATA_OBJECTIVE_H
+
+#include "data/data.h"
+#include "data/mask.h"
+
+/* ---- a batch in the making ---- */
+
+typedef struct { int rows, seqs, selected; } extent;
+
+typedef struct {
+    int rows, seqs, selected;                   /* so far */
+    int32_t *ids, *pos, *type;                  /* (rows) */
+    int32_t *start;                             /* (seqs + 1) */
+    int32_t *select;                            /* (selected) rows with a target, where not all have one */
+    int32_t *target;                            /* (selected), or (rows) where all rows have one */
+    float *weight;                              /* of the targets */
+    uint64_t *row_key;                          /* (rows), for dropout */
+    int32_t *label; float *value;               /* (seqs) */
+    double targets, labels;                     /* weight of all targets; sequences with a label */
+    int32_t *scratch;                           /* (4 rows of one sample) */
+} sheet;
+
+int  sheet_open(sheet *s, extent all, extent sample, lithe_error *err);
+void sheet_close(sheet *s);
+void sheet_clear(sheet *s);
+/* Closes a sequence of the last n rows, whose ids and types are written: positions, keys, its end. */
+void sheet_end_sequence(sheet *s, int n, uint64_t key);
+
+/* ---- objectives ---- */
+
+typedef struct {
+    mask_settings mask;
+    double valid_rate;                          /* of masks at evaluations */
+} objective_settings;
+
+typedef struct objective objective;
+
+typedef struct {
+    const char *name;
+    bool selects;                               /* the head looks at sheet.select, not at all rows */
+    int  (*open)(objective *o, lithe_error *err);           /* fills samples, valid_samples, most */
+    void (*close)(objective *o);                            /* NULL: nothing to do */
+    void (*train)(objective *o, sheet *s, uint64_t sample, uint64_t key);       /* adds a sample; key: of its dropout */
+    void (*valid)(objective *o, sheet *s, uint64_t i);
+} objective_kind;
+
+extern const objective_kind predict_next, predict_masked, predict_labels;
+
+struct objective {
+    const objective_kind *kind;
+    const lithe_dataset *data;
+    const lithe_tokenizer *tokenizer;           /* NULL where it is not needed */
+    objective_settings settings;
+    int ctx;
+    uint64_t seed;
+    uint64_t samples, valid_samples;            /* in an epoch; in the validation split */
+    extent most;                                /* of one sample */
+    mask_vocab vocab;                           /* masked */
+    pair_form form;                             /* masked */
+    uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document */
+};
+
+/* data and tokenizer are borrowed. */
+int  objective_open(objective *o, const objective_kind *kind, const lithe_dataset *d, const lithe_tokenizer *t, const objective_settings *s,
+                    int ctx, uint64_t seed, lithe_error *err);
+void objective_close(objective *o);
+/* Adds a sample to s.  at: the step, for dropout. */
+void objective_train(objective *o, sheet *s, int at, uint64_t sample);
+void objective_valid(objective *o, sheet *s, uint64_t i);
+
+#endif

@@ -1,0 +1,126 @@
+/* Masked tokens.  A sample is a piece of one document with the special tokens
+ * around it: documents are cut into pieces of ctx tokens, the last one shorter,
+ * never padded and never joined.  The order of pieces is drawn anew for each
+ * epoch, and so are the masks unless they are fixed. */
+#include "base/arena.h"
+#include "base/random.h"
+#include "data/objective.h"
+#include <stdlib.h>
+
+/* ---- pieces --------------------------------------------------------------------------- */
+
+typedef struct { uint64_t first, end; } stretch;
+
+/* Document k without the tokens the shard put around it. */
+static stretch document_inside(const shard *s, uint64_t k)
+{
+    uint64_t first = k ? shard_document_end(s, k - 1) : 0, end = shard_document_end(s, k);
+    if (s->header.open_id >= 0 && first < end) first++;
+    if (s->header.close_id >= 0 && first < end) end--;
+    return (stretch){ first, end };
+}
+
+static int room(const objective *o) { return o->ctx - o->form.before.n - o->form.behind.n; }
+
+/* before[k]: pieces of the documents before k; before[documents]: all. */
+static int count_pieces(const objective *o, const shard *s, uint64_t **before, uint64_t *all, lithe_error *err)
+{
+    uint64_t n = s->header.documents, width = (uint64_t)room(o);
+    *before = xalloc(n + 1, sizeof **before);
+    if (!*before) return fail(err, LITHE_ENOMEM, "%s: out of memory for %llu documents", o->data->dir, (unsigned long long)n);
+    for (uint64_t k = 0; k < n; k++) {
+        stretch d = document_inside(s, k);
+        (*before)[k + 1] = (*before)[k] + (d.end - d.first + width - 1) / width;
+    }
+    *all = (*before)[n];
+    return LITHE_OK;
+}
+
+static stretch piece(const objective *o, const shard *s, const uint64_t *before, uint64_t i)
+{
+    uint64_t low = 0, high = s->header.documents, width = (uint64_t)room(o);
+    while (high - low > 1) {                                /* the last document with before[k] <= i that is not empty */
+        uint64_t middle = low + (high - low) / 2;
+        if (before[middle] <= i) low = middle; else high = middle;
+    }
+    stretch d = document_inside(s, low);
+    d.first += (i - before[low]) * width;
+    if (d.end - d.first > width) d.end = d.first + width;
+    return d;
+}
+
+/* ---- the objective ---------------------------------------------------------------------- */
+
+static void close_pieces(objective *o)
+{
+    mask_vocab_close(&o->vocab);
+    free(o->pieces);
+    free(o->valid_pieces);
+}
+
+static int selected_most(const objective *o)
+{
+    mask_settings at_evaluation = o->settings.mask;
+    at_evaluation.rate = o->settings.valid_rate;
+    int train = mask_most(&o->settings.mask, o->ctx), valid = mask_most(&at_evaluation, o->ctx);
+    return train > valid ? train : valid;
+}
+
+static int open_pieces(objective *o, lithe_error *err)
+{
+    if (!o->tokenizer) return fail(err, LITHE_EINVAL, "masked tokens cannot be predicted without a tokenizer, which says which token is the mask");
+    int status = mask_vocab_open(&o->vocab, o->tokenizer, err);
+    if (!status) status = pair_form_open(&o->form, o->tokenizer, err);
+    if (!status && room(o) < 1) status = fail(err, LITHE_EINVAL, "a context of %d leaves no room between the special tokens", o->ctx);
+    if (!status) status = count_pieces(o, &o->data->train, &o->pieces, &o->samples, err);
+    if (!status) status = count_pieces(o, &o->data->valid, &o->valid_pieces, &o->valid_samples, err);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, TRAIN_SHARD);
+    o->most = (extent){ .rows = o->ctx, .seqs = 1, .selected = selected_most(o) };
+    return status;
+}
+
+static void put_part(sheet *s, const form_part *p, int *n)
+{
+    for (int i = 0; i < p->n; i++) s->ids[s->rows + (*n)++] = p->ids[i];
+}
+
+/* Masks the last n rows and closes their sequence. */
+static void mask_sequence(const objective *o, sheet *s, const mask_settings *m, int n, uint64_t mask_key, uint64_t key)
+{
+    int k = mask_tokens(m, &o->vocab, mask_key, n, s->ids + s->rows, s->select + s->selected, s->target + s->selected, s->scratch);
+    for (int i = 0; i < k; i++) {
+        s->select[s->selected + i] += s->rows;
+        s->weight[s->selected + i] = 1;
+    }
+    s->selected += k;
+    s->targets += k;
+    sheet_end_sequence(s, n, key);
+}
+
+static void add_piece(const objective *o, sheet *s, const shard *from, stretch d, const mask_settings *m, uint64_t mask_key, uint64_t key)
+{
+    int n = 0, inside = (int)(d.end - d.first);
+    put_part(s, &o->form.before, &n);
+    shard_ids(from, d.first, (size_t)inside, s->ids + s->rows + n);
+    n += inside;
+    put_part(s, &o->form.behind, &n);
+    for (int i = 0; i < n; i++) s->type[s->rows + i] = 0;
+    mask_sequence(o, s, m, n, mask_key, key);
+}
+
+static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+{
+    const mask_settings *m = &o->settings.mask;
+    uint64_t epoch = sample / o->samples, i = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "piece order"), epoch));
+    uint64_t mask_key = key_of(key_of(key_of_name(o->seed, "mask"), m->fixed ? 0 : epoch), i);
+    add_piece(o, s, &o->data->train, piece(o, &o->data->train, o->pieces, i), m, mask_key, key);
+}
+
+static void valid(objective *o, sheet *s, uint64_t i)
+{
+    mask_settings m = o->settings.mask;
+    m.rate = o->settings.valid_rate;
+    add_piece(o, s, &o->data->valid, piece(o, &o->data->valid, o->valid_pieces, i), &m, key_of(key_of_name(o->seed, "mask at evaluations"), i), 0);
+}
+
+const objective_kind predict_masked = { .name = "masked", .selects = true, .open = open_pieces, .close = close_pieces, .train = train, .valid = valid };

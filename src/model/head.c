@@ -1,0 +1,73 @@
+/* The same body under another head: what fine-tuning begins with.  Parameters
+ * are found by name; those the old model lacks are fresh, those the new one lacks
+ * (other heads) are left out. */
+#include "model/model.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* id2label and label2id, as other readers look for them. */
+static int put_labels(json_t *config, const char *const *names, int n)
+{
+    json_t *by_id = json_object(), *by_name = json_object();
+    char key[16];
+    for (int i = 0; i < n; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        json_object_set_new(by_id, key, json_string(names[i]));
+        json_object_set_new(by_name, names[i], json_integer(i));
+    }
+    bool all = json_object_size(by_id) == (size_t)n;
+    int status = json_object_set_new(config, "id2label", by_id) | json_object_set_new(config, "label2id", by_name);
+    return status || !all ? LITHE_ENOMEM : LITHE_OK;
+}
+
+static json_t *headed_config(const lithe_model *m, const task *t, const char *const *names, lithe_error *err)
+{
+    static const char *const gone[] = { "id2label", "label2id", "num_labels", "problem_type" };
+    json_t *config = model_config(m, err);
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) json_object_del(config, gone[i]);
+    bool sequence = t->kind == TASK_SEQUENCE;
+    if (config && !(sequence && !t->regression && put_labels(config, names, t->labels)) && !task_publish(m->arch, t, config)) return config;
+    json_decref(config);
+    fail(err, LITHE_ENOMEM, "not enough memory for config.json");
+    return NULL;
+}
+
+static void copy_body(lithe_model *to, const lithe_model *from)
+{
+    for (int i = 0; i < to->params->count; i++) {
+        param *p = to->params->items[i];
+        const param *q = params_find(from->params, p->name);
+        bool same = q && q->rule.rank == p->rule.rank && !memcmp(q->rule.dims, p->rule.dims, (size_t)p->rule.rank * sizeof *p->rule.dims);
+        if (same) memcpy(p->data, q->data, p->count * sizeof *p->data);
+        p->version++;
+    }
+}
+
+/* The head of a task begins fresh also where the old model has one of the same shape. */
+static void renew_head(lithe_model *m, uint64_t seed)
+{
+    for (int i = 0; i < m->params->count; i++) {
+        const param *p = m->params->items[i];
+        if (arch_head_tensor(m->arch, p->name)) param_initialize(p, seed, p->data);
+    }
+}
+
+lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, const char *const *names, int labels, uint64_t seed, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    bool regress = task_text && !strcmp(task_text, "regress"), classify = task_text && !strcmp(task_text, "classify");
+    if (!m || (!regress && !classify)) { fail(err, LITHE_EINVAL, "task \"%s\", expected classify or regress", task_text ? task_text : "(none)"); return NULL; }
+    if (classify && labels < 2) { fail(err, LITHE_EINVAL, "%d classes, at least 2 are needed to tell apart", labels); return NULL; }
+    const task t = { .kind = TASK_SEQUENCE, .labels = regress ? 1 : labels, .regression = regress };
+    json_t *config = headed_config(m, &t, names, err);
+    lithe_model *out = config ? model_create(m->arch, config, "the model with a new head", err) : NULL;
+    json_decref(config);
+    if (!out) return NULL;
+    params_initialize(out->params, seed);
+    copy_body(out, m);
+    renew_head(out, seed);
+    if (!m->tokenizer || (out->tokenizer = strdup(m->tokenizer))) return out;
+    lithe_model_close(out);
+    fail(err, LITHE_ENOMEM, "not enough memory for a model");
+    return NULL;
+}
