@@ -47,6 +47,8 @@ typedef struct arch {
     const char *stem;                /* that of the other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
     size_t config_size;
     const field *fields;             /* ends with a NULL key */
+    /* Is this config.json, which names another model_type, one of this architecture; may be NULL. */
+    bool (*claims)(const json_t *config);
     /* Foreign or newer spellings to ours, before fields are read; may be NULL. */
     int  (*normalize)(json_t *config, lithe_error *err);
     /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's n_ctx), takes
@@ -60,6 +62,7 @@ typedef struct arch {
      * tokens; NULL: score.weight (labels, width) alone. */
     head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
     bool (*encoder)(const void *config);                     /* attention looks both ways: masked tokens are predicted, a sequence's first row stands for it; NULL: causal */
+    pooling (*pool)(const void *config);                     /* how the rows of a sequence become one for a class; NULL: an encoder's first, else the last */
     int  (*context)(const void *config);
     int  (*vocab)(const void *config);                       /* 0: no tokens */
     image_shape (*image)(const void *config);                /* of a model that reads pictures; NULL: it reads tokens */
@@ -69,6 +72,8 @@ typedef struct arch {
     const char *const *ignored;
     /* Prefixes published files may carry in front of our names, e.g. "transformer."; the first is what we write. */
     const char *const *prefixes;
+    /* Other endings that published files have in place of ours (ends with a NULL), or NULL. */
+    const struct spelling *spellings;
     /* Beginnings of the tensors of heads (NULL-terminated, or NULL): they carry no prefix, and a file may hold those of tasks the model does not have. */
     const char *const *heads;
     /* Name of the embedding that a tied head reads (lm_head.weight in a file must equal it), and of an own head. */
@@ -84,12 +89,16 @@ typedef struct arch {
     struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
     /* Why a block whose matrices write nothing is not the identity (a norm behind the sum), or NULL: growing deeper is exact. */
     const char *(*block_changes)(const void *config);
+    /* Why heads that are repeated are not what they were, or NULL. */
+    const char *(*heads_change)(const void *config);
     /* The architecture that this one is with its additions off, which `grow --to` starts from, or NULL; and why the additions
      * at their initial values change its outputs, or NULL: they do not. */
     const struct arch *over;
     const char *(*additions_change)(const void *config);
     const struct slot_group *slots;  /* of Pattentions, ends with a NULL key; or NULL */
 } arch;
+
+typedef struct spelling { const char *ours, *theirs; } spelling;
 
 /* Pattentions that share a number of slots: its key, that of the squared scale a grown model keeps, and the beginnings
  * of its layers' tensor names (within the layer). */

@@ -7,12 +7,14 @@ static const char *suffixed(char text[96], const char *name, const char *suffix)
     return text;
 }
 
-tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o)
+tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o) { return dense_cut(g, x, name, out, o, 0); }
+
+tensor *dense_cut(graph *g, tensor *x, const char *name, int out, dense_options o, double cut)
 {
     if (!graph_ok(g)) return NULL;
     char text[96];
     int in = x->width;
-    param_rule weight = { .rank = 2, .init = o.std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o.std, .decay = true };
+    param_rule weight = { .rank = 2, .init = o.std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o.std, .cut = cut, .decay = true };
     bool out_in = o.layout == OUT_IN;
     weight.dims[0] = out_in ? out : in;
     weight.dims[1] = out_in ? in : out;
@@ -59,6 +61,12 @@ tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, boo
     tensor *w = norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head);
     tensor *b = norm_parameter(g, name, "bias", x->width, INIT_ZERO, before_tied_head);
     return layer_norm(g, x, w, b, eps);
+}
+
+tensor *layer_norm_scaled(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)
+{
+    if (!graph_ok(g)) return NULL;
+    return layer_norm(g, x, norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head), NULL, eps);
 }
 
 tensor *rms_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)

@@ -26,6 +26,8 @@ typedef struct {
 
 /* linear() with parameters NAME.weight and NAME.bias. */
 tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o);
+/* The same, initial values no further out than `cut` standard deviations. */
+tensor *dense_cut(graph *g, tensor *x, const char *name, int out, dense_options o, double cut);
 
 /* pattention() with parameters NAME.key_param_tokens (slots, in) and NAME.value_param_tokens (slots, out). */
 typedef struct {
@@ -47,6 +49,7 @@ tensor *head_weight(graph *g, const char *name, int outputs, int width, double s
 /* layer_norm with NAME.weight and NAME.bias; rms_norm with NAME.weight.  before_tied_head: a tied head reads the result
  * through the embedding, so a duplicated residual width is divided here. */
 tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);
+tensor *layer_norm_scaled(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);       /* without a bias */
 tensor *rms_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);
 
 #endif

@@ -3,6 +3,7 @@
 
 extern const arch arch_gpt2, arch_pangu_pi, arch_llama, arch_tokenformer;
 extern const arch arch_rwkv4, arch_rwkv5, arch_rwkv6, arch_rwkv7;
+extern const arch arch_bert, arch_roberta, arch_mosaicbert, arch_modernbert;
 extern const arch arch_vit, arch_tokenformer_vit;
 
 /* PanGu-pi before LLaMA, whose tensors it has too. */
@@ -11,6 +12,7 @@ const arch *const architectures[] = {
     &arch_pangu_pi, &arch_llama,
     &arch_tokenformer,
     &arch_rwkv4, &arch_rwkv5, &arch_rwkv6, &arch_rwkv7,
+    &arch_bert, &arch_roberta, &arch_mosaicbert, &arch_modernbert,
     &arch_vit, &arch_tokenformer_vit,
     NULL
 };
@@ -41,7 +43,8 @@ static void add_language(const arch *a, const void *config, graph *g, want w, te
 /* A class or a number for each sequence. */
 static void add_sequence(const arch *a, const void *config, graph *g, want w, tensor *x, const task *t, tensor **loss, tensor **logits)
 {
-    head h = score_head(a, config, g, sequence_rows(g, x, arch_encoder(a, config) ? POOL_FIRST : POOL_LAST), t);
+    pooling how = a->pool ? a->pool(config) : arch_encoder(a, config) ? POOL_FIRST : POOL_LAST;
+    head h = score_head(a, config, g, sequence_rows(g, x, how), t);
     if (w != WANT_LOSS) *logits = logits_of(g, h);
     else if (t->regression) *loss = squared_error(g, linear(g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN }));
     else *loss = cross_entropy(g, h.hidden, h.weight, h.bias);

@@ -116,10 +116,17 @@ enum { CHUNK = 1 << 14 };
 
 typedef struct { const param *p; uint64_t key; real *out; } initialization;
 
+static double normal_within(double cut, uint64_t key, size_t i)
+{
+    double x = random_normal(key, i);
+    for (uint64_t again = 1; cut > 0 && fabs(x) > cut; again++) x = random_normal(key_of(key, again), i);
+    return x;
+}
+
 static double first_value(const param_rule *rule, uint64_t key, size_t i)
 {
     switch (rule->init) {
-    case INIT_NORMAL:  return rule->std * random_normal(key, i);
+    case INIT_NORMAL:  return rule->std * normal_within(rule->cut, key, i);
     case INIT_FORMULA: return rule->formula(rule->args, key, i);
     case INIT_ONE:     return 1;
     case INIT_ORTHOGONAL: return rule->std / sqrt(fmax(rule->dims[0], rule->dims[1])) * random_normal(key, i);       /* nearly: where memory is out */

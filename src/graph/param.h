@@ -26,6 +26,7 @@ typedef struct {
     axis axes[PARAM_RANK];
     init_kind init;
     double std;          /* of INIT_NORMAL; of INIT_ORTHOGONAL (rank 2) the length of its orthogonal rows, or columns where there are fewer */
+    double cut;          /* of INIT_NORMAL: drawn again when further out than so many standard deviations; 0: never */
     double (*formula)(const double *args, uint64_t key, size_t i);       /* of INIT_FORMULA: element i; key names its stream of random numbers */
     double args[4];
     bool decay;          /* weight decay applies */

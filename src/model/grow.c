@@ -214,6 +214,8 @@ static void what_changes(growth *g, lithe_growth *report)
     const void *config = g->large->config;
     const char *key = g->arch->keys.layers, *block = g->arch->block_changes ? g->arch->block_changes(config) : NULL;
     const char *added = g->options.to && g->arch->additions_change ? g->arch->additions_change(config) : NULL;
+    const char *heads = g->arch->heads_change ? g->arch->heads_change(config) : NULL, *number = g->arch->keys.heads;
+    if (heads && config_int(g->config, number, 0) > config_int(g->before, number, 0)) not_preserved(report, "not preserved: %s", heads);
     if (block && config_int(g->config, key, 0) > config_int(g->before, key, 0)) not_preserved(report, "not preserved: a new block is not the identity: %s", block);
     if (added) not_preserved(report, "not preserved: %s", added);
     if (!g->options.to) return;

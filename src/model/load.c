@@ -1,7 +1,8 @@
 /* Tensors of a file to the parameters of a model, by name.
  *
  * A parameter is looked for under its own name, with one of the architecture's
- * prefixes in front, and without one it begins with.  What the file holds
+ * prefixes in front, and without one it begins with, each with the other endings
+ * the architecture knows where ours is not there.  What the file holds
  * beyond that must be a buffer that the architecture ignores, or a written-out
  * tied head that equals its embedding.
  * Invariant: nothing is converted before every name, shape and type was found
@@ -24,7 +25,7 @@ static const file_tensor *find_joined(const tensor_file *f, const char *prefix, 
     return n < (int)sizeof full ? tensor_file_find(f, full) : NULL;
 }
 
-static const file_tensor *find_named(const arch *a, const tensor_file *f, const char *name)
+static const file_tensor *find_spelled(const arch *a, const tensor_file *f, const char *name)
 {
     const file_tensor *t = tensor_file_find(f, name);
     for (const char *const *p = a->prefixes; p && *p && !t; p++) {
@@ -33,6 +34,35 @@ static const file_tensor *find_named(const arch *a, const tensor_file *f, const 
         if (!t && n && !strncmp(name, *p, n)) t = tensor_file_find(f, name + n);
     }
     return t;
+}
+
+/* The name with one ending in place of another; NULL when it does not have it. */
+static const char *respell(char text[NAME_BYTES], const char *name, const spelling *s)
+{
+    size_t n = strlen(name), ending = strlen(s->ours);
+    if (ending > n || strcmp(name + n - ending, s->ours)) return NULL;
+    int length = snprintf(text, NAME_BYTES, "%.*s%s", (int)(n - ending), name, s->theirs);
+    return length < NAME_BYTES ? text : NULL;
+}
+
+/* other: the same under another spelling, when the file has both. */
+static const file_tensor *find_both(const arch *a, const tensor_file *f, const char *name, const file_tensor **other)
+{
+    char text[NAME_BYTES];
+    const file_tensor *t = find_spelled(a, f, name);
+    *other = NULL;
+    for (const spelling *s = a->spellings; s && s->ours; s++) {
+        const file_tensor *also = respell(text, name, s) ? find_spelled(a, f, text) : NULL;
+        if (t && also) *other = also;
+        else if (also) t = also;
+    }
+    return t;
+}
+
+static const file_tensor *find_named(const arch *a, const tensor_file *f, const char *name)
+{
+    const file_tensor *other;
+    return find_both(a, f, name, &other);
 }
 
 static bool is_ignored(const arch *a, const char *name)
@@ -108,6 +138,28 @@ static const file_tensor *find_source(const matching *x, const char *name)
     return t;
 }
 
+/* Equal as numbers read into float, element for element. */
+static bool same_values(const file_tensor *a, const file_tensor *b)
+{
+    enum { N = 4096 };
+    float x[N], y[N];
+    if (a->count != b->count || a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims)) return false;
+    for (size_t i = 0; i < a->count; i += N) {
+        size_t n = a->count - i < N ? a->count - i : N;
+        if (!file_tensor_floats(a, i, n, x) || !file_tensor_floats(b, i, n, y) || memcmp(x, y, n * sizeof *x)) return false;
+    }
+    return true;
+}
+
+/* Hugging Face writes a head's bias under two names: they must be one.  Where the body has two, the other is left over. */
+static void match_spelling(matching *x, const char *name)
+{
+    const file_tensor *other, *t = find_both(x->m->arch, x->f, name, &other);
+    if (!other || !arch_head_tensor(x->m->arch, name)) return;
+    x->used[other - x->f->tensors] = 1;
+    if (!same_values(t, other)) complain(x, LITHE_EFORMAT, "%s differs from %s, which is another name of it", other->name, t->name);
+}
+
 static void match_parameter(matching *x, int i)
 {
     const param *p = x->m->params->items[i];
@@ -122,21 +174,9 @@ static void match_parameter(matching *x, int i)
         return;
     }
     x->used[t - x->f->tensors] = 1;
+    match_spelling(x, p->name);
     if (!same_shape(t, &p->rule)) complain(x, LITHE_EFORMAT, "%s is %s, expected %s", t->name, shape_text(found, t->dims, t->rank), expected);
     else if (!is_float(t->type)) complain(x, LITHE_EFORMAT, "%s is of type %s, expected F32, BF16, F16 or F64", t->name, t->type_name);
-}
-
-/* Equal as numbers read into float, element for element. */
-static bool same_values(const file_tensor *a, const file_tensor *b)
-{
-    enum { N = 4096 };
-    float x[N], y[N];
-    if (a->count != b->count || a->rank != b->rank || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims)) return false;
-    for (size_t i = 0; i < a->count; i += N) {
-        size_t n = a->count - i < N ? a->count - i : N;
-        if (!file_tensor_floats(a, i, n, x) || !file_tensor_floats(b, i, n, y) || memcmp(x, y, n * sizeof *x)) return false;
-    }
-    return true;
 }
 
 static void match_tied_head(matching *x)

@@ -49,6 +49,8 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
 {
     char text[64], known[200];
     if (failed(err)) return NULL;
+    for (int i = 0; architectures[i]; i++)
+        if (architectures[i]->claims && architectures[i]->claims(config)) return architectures[i];
     const char *type = json_string_value(json_object_get(config, "model_type")), *key = "model_type";
     if (!type) {
         type = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
@@ -63,19 +65,24 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
     return NULL;
 }
 
-const arch *tensors_arch(const tensor_file *f)
+static bool holds(const tensor_file *f, const arch *a, const char *mark)
 {
     char name[256];
-    for (int i = 0; architectures[i]; i++) {
-        const arch *a = architectures[i];
-        const char *mark = a->known_by ? a->known_by : a->tied_to;
-        if (!mark) continue;
-        if (tensor_file_find(f, mark)) return a;
-        for (const char *const *p = a->prefixes; p && *p; p++) {
-            snprintf(name, sizeof name, "%s%s", *p, mark);
-            if (tensor_file_find(f, name)) return a;
-        }
+    if (tensor_file_find(f, mark)) return true;
+    for (const char *const *p = a->prefixes; p && *p; p++) {
+        snprintf(name, sizeof name, "%s%s", *p, mark);
+        if (tensor_file_find(f, name)) return true;
     }
+    return false;
+}
+
+/* Marks of their own first: several share the name of their embedding. */
+const arch *tensors_arch(const tensor_file *f)
+{
+    for (int i = 0; architectures[i]; i++)
+        if (architectures[i]->known_by && holds(f, architectures[i], architectures[i]->known_by)) return architectures[i];
+    for (int i = 0; architectures[i]; i++)
+        if (architectures[i]->tied_to && holds(f, architectures[i], architectures[i]->tied_to)) return architectures[i];
     return NULL;
 }
 

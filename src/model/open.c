@@ -72,9 +72,18 @@ static json_t *find_config(const place *p, bool lone, const char *named, const t
     return own;
 }
 
+/* Some files say the model_type of the architecture they came from: their tensors tell. */
+static const arch *known_better(const arch *a, const tensor_file *f)
+{
+    const arch *told = a ? tensors_arch(f) : NULL;
+    for (const char *const *alias = told && told->known_by ? told->aliases : NULL; alias && *alias; alias++)
+        if (!strcmp(*alias, a->name)) return told;
+    return a;
+}
+
 static lithe_model *fill(const place *p, const char *path, const json_t *config, const char *what, const tensor_file *f, lithe_error *err)
 {
-    const arch *a = config_arch(config, what, err);
+    const arch *a = known_better(config_arch(config, what, err), f);
     lithe_model *m = a ? model_declare(a, config, what, err) : NULL;
     if (!m) return NULL;
     int status = model_fits(m, f, err);
