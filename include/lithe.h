@@ -211,16 +211,20 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
 /* Documents from files (.txt, .jsonl with a `text` field; .gz, .zst),
  * directories and "-" (stdin), as token shards under dir.  With a task, one
  * table of labelled text instead: .csv, .jsonl, else fields between tabs (.gz,
- * .zst too); a column is a name or a number from 1, chosen where it is NULL. */
+ * .zst too); a column is a name or a number from 1, chosen where it is NULL.  With
+ * the task "images" labelled pictures: IDX files, CIFAR's .bin files, folders
+ * named after their classes, a .tar of these. */
 typedef struct {
     const char *valid;         /* a file or directory held out for validation; NULL: a split of the documents */
     double valid_share;        /* of the split; 0.05 */
     uint64_t seed;
     int reset_attention;       /* documents packed in one window do not see each other */
-    const char *task;          /* "classify", "regress"; NULL: text */
+    const char *task;          /* "classify", "regress", "images"; NULL: text */
     const char *text_column, *pair_column, *label_column;      /* pair_column "": none */
     const char *const *labels; /* names of the classes there are; NULL: those of the table */
     int label_count;
+    int image_side, image_channels;        /* what pictures are made to; the first ones' larger side (at most 224), colour if one has it */
+    const char *image_filter;              /* by which they are resized, as PIL names them; "bilinear" */
 } lithe_data_options;
 
 lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
@@ -232,6 +236,10 @@ size_t         lithe_dataset_examples(const lithe_dataset *d, int valid);  /* of
 int            lithe_dataset_labels(const lithe_dataset *d);               /* classes of a table; 0 of text and of numbers */
 const char    *lithe_dataset_label(const lithe_dataset *d, int i);         /* borrowed; NULL past the last */
 int            lithe_dataset_pairs(const lithe_dataset *d);                /* whether its examples have two texts */
+/* Side and channels of pictures; 0 where the data are none.  Either pointer may be NULL. */
+int            lithe_dataset_images(const lithe_dataset *d, int *side, int *channels);
+/* Whether a path looks like labelled pictures: by its name, or what the directory holds. */
+int            lithe_images_known(const char *path);
 int            lithe_dataset_longest(const lithe_dataset *d);              /* tokens of the longest example of a table, special ones too; 0 of text */
 
 /* The documents of the same sources joined by empty lines until they reach

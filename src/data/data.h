@@ -13,6 +13,7 @@
 #define DATA_DATA_H
 
 #include "base/error.h"
+#include "data/image_shard.h"
 #include "data/labelled.h"
 #include "data/shard.h"
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 struct lithe_dataset {
     shard train, valid;
     labelled *labels;                           /* instead of the shards; NULL: text */
+    images *images;                             /* or these */
     char *dir;                                  /* where train.shard, valid.shard (or the tables) and data.json lie */
     bool temporary;                             /* dir is removed with the dataset */
     bool reset_attention;

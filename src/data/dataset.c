@@ -3,12 +3,14 @@
 #include "base/json.h"
 #include "data/corpus.h"
 #include "data/data.h"
+#include "data/image_set.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *const shard_files[] = { TRAIN_SHARD, VALID_SHARD, DATA_JSON }, *const table_files[] = { TRAIN_TABLE, VALID_TABLE, DATA_JSON };
+static const char *const shard_files[] = { TRAIN_SHARD, VALID_SHARD, DATA_JSON }, *const table_files[] = { TRAIN_TABLE, VALID_TABLE, DATA_JSON },
+                  *const image_files[] = { TRAIN_IMAGES, VALID_IMAGES, DATA_JSON };
 enum { FILES = 3, JSON_DEPTH = 8 };
 #define JSON_BYTES ((size_t)256 << 20)
 
@@ -91,7 +93,9 @@ static int read_dataset(lithe_dataset *d, const lithe_tokenizer *t, bool sources
     char *path = path_join(d->dir, DATA_JSON);
     json_t *json = path ? json_read(path, JSON_BYTES, JSON_DEPTH, err) : NULL;
     int status = json ? LITHE_OK : failed(err) ? (int)err->status : LITHE_EFORMAT;
-    if (!status && !json_object_get(json, "task")) status = read_shards(d, json, t, sources, err);
+    const char *task = json_string_value(json_object_get(json, "task"));
+    if (!status && task && !strcmp(task, "images")) status = (d->images = images_open(d->dir, err)) ? LITHE_OK : LITHE_EFORMAT;
+    else if (!status && !task) status = read_shards(d, json, t, sources, err);
     else if (!status && !(d->labels = labelled_open(d->dir, t, err))) status = failed(err) ? (int)err->status : LITHE_EFORMAT;
     json_decref(json);
     free(path);
@@ -123,7 +127,7 @@ static char *temporary_dir(lithe_error *err)
 static int check_valid(const lithe_dataset *d, lithe_error *err)
 {
     uint64_t tokens = d->valid.header.tokens;
-    if (tokens >= 2 || d->labels) return LITHE_OK;
+    if (tokens >= 2 || d->labels || d->images) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
                 d->dir, VALID_SHARD, (unsigned long long)tokens);
 }
@@ -132,15 +136,18 @@ lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *d
                                   const lithe_data_options *o, lithe_error *err)
 {
     if (failed(err)) return NULL;
-    if (o && o->task && strcmp(o->task, "classify") && strcmp(o->task, "regress")) {
-        fail(err, LITHE_EINVAL, "task is \"%s\", expected classify or regress", o->task);
+    const bool pictures = o && o->task && !strcmp(o->task, "images");
+    if (o && o->task && !pictures && strcmp(o->task, "classify") && strcmp(o->task, "regress")) {
+        fail(err, LITHE_EINVAL, "task is \"%s\", expected classify, regress or images", o->task);
         return NULL;
     }
     char *own = dir ? NULL : temporary_dir(err);
     lithe_dataset *d = NULL;
     if (!dir && !own) return NULL;
-    int (*prepare)(const char *const *, int, const char *, const lithe_tokenizer *, const lithe_data_options *, lithe_error *) = o && o->task ? labelled_prepare : dataset_prepare;
-    if (prepare(paths, n, dir ? dir : own, t, o, err) == LITHE_OK) d = dataset_reopen(dir ? dir : own, o && o->task ? t : NULL, false, err);
+    const bool tables = o && o->task && !pictures;
+    int status = pictures ? images_prepare(paths, n, dir ? dir : own, o, err) : tables ? labelled_prepare(paths, n, dir ? dir : own, t, o, err)
+               : dataset_prepare(paths, n, dir ? dir : own, t, o, err);
+    if (status == LITHE_OK) d = dataset_reopen(dir ? dir : own, tables ? t : NULL, false, err);
     if (d) d->temporary = own != NULL;
     else if (own) dir_remove(own, NULL);
     free(own);
@@ -155,6 +162,7 @@ void lithe_dataset_close(lithe_dataset *d)
     shard_close(&d->train);
     shard_close(&d->valid);
     labelled_close(d->labels);
+    images_close(d->images);
     if (d->temporary) dir_remove(d->dir, NULL);
     free(d->dir);
     free(d);
@@ -171,12 +179,28 @@ size_t lithe_dataset_tokens(const lithe_dataset *d, int valid)
 size_t lithe_dataset_examples(const lithe_dataset *d, int valid)
 {
     const examples *e = examples_of(d, valid);
+    if (d && d->images) return valid ? d->images->valid.count : d->images->train.count;
     return e ? e->count : 0;
 }
 
-int lithe_dataset_labels(const lithe_dataset *d) { return d && d->labels ? d->labels->classes : 0; }
+int lithe_dataset_labels(const lithe_dataset *d) { return d && d->labels ? d->labels->classes : d && d->images ? d->images->train.classes : 0; }
 int lithe_dataset_pairs(const lithe_dataset *d) { return d && d->labels && d->labels->pairs; }
-const char *lithe_dataset_label(const lithe_dataset *d, int i) { return i >= 0 && i < lithe_dataset_labels(d) ? d->labels->names[i] : NULL; }
+
+const char *lithe_dataset_label(const lithe_dataset *d, int i)
+{
+    if (i < 0 || i >= lithe_dataset_labels(d)) return NULL;
+    return d->labels ? d->labels->names[i] : d->images->names[i];
+}
+
+int lithe_dataset_images(const lithe_dataset *d, int *side, int *channels)
+{
+    const image_shard *s = d && d->images ? &d->images->train : NULL;
+    if (side) *side = s ? s->side : 0;
+    if (channels) *channels = s ? s->channels : 0;
+    return s != NULL;
+}
+
+int lithe_images_known(const char *path) { return path && image_set_known(path); }
 
 int lithe_dataset_longest(const lithe_dataset *d)
 {
@@ -200,7 +224,7 @@ static int copy_file(const char *from, const char *to, lithe_error *err)
 
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
 {
-    const char *const *files = d->labels ? table_files : shard_files;
+    const char *const *files = d->labels ? table_files : d->images ? image_files : shard_files;
     int status = dir_make(dir, err);
     for (int i = 0; i < FILES && !status; i++) {
         char *from = path_join(d->dir, files[i]), *to = path_join(dir, files[i]);
@@ -218,7 +242,9 @@ void dataset_identity(const lithe_dataset *d, char *text, size_t cap)
     char train[33], valid[33];
     const labelled *l = d->labels;
     if (l) snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_TABLE, l->train_bytes, l->train_hash, VALID_TABLE, l->valid_bytes, l->valid_hash);
-    if (l) return;
+    const image_shard *a = d->images ? &d->images->train : NULL, *b = d->images ? &d->images->valid : NULL;
+    if (a) snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_IMAGES, a->map.size, a->hash, VALID_IMAGES, b->map.size, b->hash);
+    if (l || a) return;
     shard_identity(&d->train, train);
     shard_identity(&d->valid, valid);
     snprintf(text, cap, "%s %zu %s, %s %zu %s", TRAIN_SHARD, d->train.map.size, train, VALID_SHARD, d->valid.map.size, valid);

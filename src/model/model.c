@@ -139,6 +139,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
     lithe_model *m = xalloc(1, sizeof *m);
     if (!m) { fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what); return NULL; }
     m->arch = a;
+    m->pictures = preprocessor_default();
     m->json = config ? json_deep_copy(config) : json_object();
     m->config = xalloc(1, a->config_size);
     m->params = params_new();

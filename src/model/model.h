@@ -5,6 +5,10 @@
 #include "arch/arch.h"
 #include "model/rwkv_files.h"
 
+/* What is done to a picture before a model reads it: resized with PIL's filter of this number, then
+ * (sample * factor - mean) / deviation by channel.  known: read from a file, or taken from data; else usual values. */
+typedef struct { bool known; int filter; double factor, mean[3], deviation[3]; } preprocessor;
+
 struct lithe_model {
     const arch *arch;
     void *config;                  /* arch->config_size bytes */
@@ -12,6 +16,7 @@ struct lithe_model {
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;
     const naming *names;           /* those of the file it was opened from, in which it is written again; NULL: ours */
+    preprocessor pictures;         /* of a model that reads pictures */
     char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };
@@ -55,6 +60,11 @@ char *run_checkpoint(const char *path, lithe_error *err);
  * manifest_check compares sizes, and with contents the hashes too; a dir without one fails. */
 int manifest_write(const char *dir, lithe_error *err);
 int manifest_check(const char *dir, bool contents, lithe_error *err);
+
+/* preprocessor_config.json in dir; usual values where there is none. */
+preprocessor preprocessor_default(void);
+int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
+int preprocessor_write(const preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
 
 /* A change of sizes on the meaning of axes: how every parameter of a larger
  * model comes from the smaller one's.  Moments go through the same map. */

@@ -89,6 +89,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     int status = model_fits(m, f, err);
     if (!status) status = params_close(m->params, err);
     if (!status) status = model_load(m, f, err);
+    if (!status && a->image) status = preprocessor_read(&m->pictures, p->dir, a->image(m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);
         m->tokenizer = place_tokenizer(p, a->vocab(m->config));
