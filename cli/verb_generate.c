@@ -25,7 +25,7 @@ typedef struct {
     { "repeat-penalty", 0, REAL(S, manner.repeat_penalty), "X", .help = "make tokens that occurred less likely by this factor (1: off)", .most = 100, \
       .also = "repetition-penalty" }, \
     { "seed", 's', SEED(S, manner.seed), "N", "0", .help = "the same seed writes the same text" }, \
-    { "context", 0, COUNT(S, manner.context), "N", .help = "tokens the session holds (the model's context)", .least = 2, .also = "ctx" }, \
+    { "context", 0, COUNT(S, manner.context), "N", .help = "tokens the session holds (the model's context; of a recurrent model any number)", .least = 2, .also = "ctx" }, \
     { "ignore-eos", 0, FLAG(S, manner.ignore_eos), .help = "write on behind an end of text" }, \
     { "tokenizer", 0, FILENAME(S, manner.tokenizer), "PATH", .help = "another tokenizer than the model's own" }, \
     { "config", 0, FILENAME(S, manner.config), "FILE", .help = "config.json for a lone file of weights" }
@@ -39,7 +39,7 @@ static lithe_generation generation(const manner *s)
     };
 }
 
-/* A model that can read and write text. */
+/* A model that can read and write text.  context: tokens it holds, 0: any number. */
 typedef struct { lithe_model *model; lithe_tokenizer *tokenizer; lithe_session *session; int context; } speaker;
 
 static int speaker_open(speaker *s, const char *path, const manner *how, lithe_error *err)
@@ -47,7 +47,7 @@ static int speaker_open(speaker *s, const char *path, const manner *how, lithe_e
     *s = (speaker){ .model = lithe_model_open(path, how->config, err) };
     if (s->model) s->tokenizer = model_tokenizer(s->model, path, how->tokenizer, err);
     if (s->tokenizer) s->session = lithe_session_open(s->model, how->context, err);
-    if (s->session) s->context = how->context ? how->context : lithe_model_context(s->model);
+    s->context = lithe_session_context(s->session);
     return err->status;
 }
 
@@ -74,7 +74,7 @@ static int32_t *prompt_ids(const speaker *s, const char *text, size_t size, size
 
 /* ---- what is written -------------------------------------------------------- */
 
-typedef struct { char *text; size_t size, room; bool show, failed; } page;
+typedef struct { char *text; size_t size, room; bool show, passing, failed; } page;         /* passing: only the end is kept */
 
 static bool page_add(page *p, const char *text, size_t n)
 {
@@ -95,6 +95,7 @@ static bool page_add(page *p, const char *text, size_t n)
 static int write_piece(void *context, const char *text, size_t n)
 {
     page *p = context;
+    if (p->passing) p->size = 0;
     if (!page_add(p, text, n)) return 1;
     if (p->show) {
         fwrite(text, 1, n, stdout);
@@ -111,12 +112,15 @@ static void end_line(const page *p)
 
 /* ---- generate --------------------------------------------------------------- */
 
-typedef struct { common common; manner manner; int echo, json; } generate_settings;
+typedef struct { common common; manner manner; int echo, json; const char *load_state, *save_state; } generate_settings;
 
 static const option generate_options[] = {
     MANNER_OPTIONS(generate_settings, "256"),
     { "stop", 0, LIST(generate_settings, manner.stop), "TEXT", .help = "end before this text; may be given several times", .also = "until" },
     { "echo", 0, FLAG(generate_settings, echo), NULL, "1", .help = "print the prompt before its continuation" },
+    { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "go on from where --save-state left this model; PROMPT, if any, follows what was read",
+      .also = "prompt-cache,state" },
+    { "save-state", 0, FILENAME(generate_settings, save_state), "FILE", .help = "write where the text ends, for --load-state" },
     { "json", 0, FLAG(generate_settings, json), .help = "print {schema, prompt, text, reason, tokens} at the end" },
     { 0 }
 };
@@ -131,43 +135,58 @@ static void print_generated(const char *prompt, size_t size, const page *p, cons
     emit_end(&e);
 }
 
-static int write_on(speaker *who, const char *prompt, size_t size, const generate_settings *s, lithe_error *err)
+/* What follows a loaded state is read as it is: nothing begins there. */
+static int32_t *first_ids(const speaker *who, const char *prompt, size_t size, const generate_settings *s, size_t *n, lithe_error *err)
 {
-    page p = { .show = !s->json };
-    size_t n = 0;
+    return s->load_state ? encode_text(who->tokenizer, prompt, size, false, n, err) : prompt_ids(who, prompt, size, n, err);
+}
+
+static void write_text(speaker *who, const char *prompt, size_t size, const int32_t *ids, size_t n, const generate_settings *s, lithe_error *err)
+{
+    page p = { .show = !s->json, .passing = !s->json };
     const char *reason = NULL;
     lithe_generation how = generation(&s->manner);
-    int32_t *ids = prompt_ids(who, prompt, size, &n, err);
-    if (ids && n > (size_t)who->context)
-        wrong(err, LITHE_EFULL, "the prompt is %zu tokens, the context holds %d; shorten it", n, who->context);
-    if (ids && !err->status) {
-        if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
-        lithe_generate(who->session, who->tokenizer, ids, n, &how, write_piece, &p, &reason, err);
-        size_t length = lithe_session_length(who->session), tokens = length > n ? length - n : 0;
-        if (p.failed) wrong(err, LITHE_ENOMEM, "out of memory for the text");
-        if (p.show) end_line(&p);
-        else if (!err->status) print_generated(prompt, size, &p, reason, tokens);
-        if (!err->status && reason && !strcmp(reason, "full")) say("the context of %d tokens is full: stopped after %zu", who->context, tokens);
-    }
-    free(ids);
+    how.go_on = s->load_state != NULL;
+    size_t before = how.go_on ? lithe_session_length(who->session) : 0;
+    if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
+    lithe_generate(who->session, who->tokenizer, ids, n, &how, write_piece, &p, &reason, err);
+    size_t length = lithe_session_length(who->session), tokens = length > before + n ? length - before - n : 0;
+    if (p.failed) wrong(err, LITHE_ENOMEM, "out of memory for the text");
+    if (p.show) end_line(&p);
+    else if (!err->status) print_generated(prompt, size, &p, reason, tokens);
+    if (!err->status && reason && !strcmp(reason, "full")) say("the context of %d tokens is full: stopped after %zu", who->context, tokens);
     free(p.text);
+}
+
+static int write_on(speaker *who, const char *prompt, size_t size, const generate_settings *s, lithe_error *err)
+{
+    size_t n = 0;
+    if (s->load_state) lithe_session_load(who->session, who->tokenizer, s->load_state, err);
+    int32_t *ids = first_ids(who, prompt, size, s, &n, err);
+    if (ids && who->context && n > (size_t)who->context)
+        wrong(err, LITHE_EFULL, "the prompt is %zu tokens, the context holds %d; shorten it", n, who->context);
+    if (ids && !err->status) write_text(who, prompt, size, ids, n, s, err);
+    free(ids);
     return err->status;
 }
 
 static int generate(const arguments *a)
 {
     const generate_settings *s = a->settings;
-    lithe_error err = { 0 };
+    lithe_error err = { 0 }, unsaved = { 0 };
     speaker who;
     const char *prompt = a->count > 1 ? a->operands[1] : "";
     size_t size = strlen(prompt);
     char *typed = a->count > 1 && !strcmp(prompt, "-") ? read_text("-", &size, &err) : NULL;
     if (typed) prompt = typed;
     interrupt_catch(false);
-    if (speaker_open(&who, a->operands[0], &s->manner, &err) == LITHE_OK) write_on(&who, prompt, size, s, &err);
+    int status = speaker_open(&who, a->operands[0], &s->manner, &err);
+    if (!status) status = write_on(&who, prompt, size, s, &err);
+    if (!status && s->save_state) lithe_session_save(who.session, who.tokenizer, s->save_state, &unsaved);
     speaker_close(&who);
     free(typed);
     if (err.status) return failed_input(&err);
+    if (unsaved.status) return failed_output(&unsaved);
     return interrupted() ? interrupted() : EXIT_DONE;
 }
 
@@ -176,7 +195,7 @@ const verb verb_generate = {
     .summary = "write text that goes on from a prompt",
     .about = "Writes what the model makes of PROMPT, token by token, to standard output. PROMPT - is read from standard input; without one "
              "the model begins by itself. A prompt longer than the context is refused, never cut; text that fills the context stops there, "
-             "and standard error says so.",
+             "and standard error says so. A recurrent model (RWKV) has no such end: it reads and writes any length in constant memory.",
     .examples = "  lithe generate runs/tale-1 \"Once upon a time\"\n"
                 "  lithe generate model/ - --temperature 0 --max-tokens 50 --no-echo < prompt.txt\n",
     .options = generate_options, .bytes = sizeof(generate_settings), .run = generate,
@@ -197,7 +216,7 @@ static const option chat_options[] = {
 /* Where the oldest turn ends, so that what follows, with room for a reply, fits the context. */
 static int32_t *fitting_ids(const speaker *who, page *story, int reply, size_t *n, lithe_error *err)
 {
-    size_t forgotten = 0, room = (size_t)(who->context > reply ? who->context - reply : who->context / 2);
+    size_t forgotten = 0, room = !who->context ? SIZE_MAX : (size_t)(who->context > reply ? who->context - reply : who->context / 2);
     int32_t *ids = prompt_ids(who, story->text, story->size, n, err);
     while (ids && *n > room) {
         size_t cut = story->size / 8 + 1;

@@ -328,25 +328,42 @@ int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *
  * window gives.  nll: (n-1) values, or NULL.  Returns the sum in *total. */
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
 
-lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);     /* 0: the model's */
+/* context: ids the session can hold, at most the model's; 0: as many as the
+ * model's, and of a recurrent model (RWKV) any number, in constant memory. */
+lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);
 void           lithe_session_close(lithe_session *s);
+int            lithe_session_context(const lithe_session *s);                         /* 0: any number */
 
 /* Make the session stand after exactly these ids.  The longest prefix it
  * already holds is kept; the rest is computed.  LITHE_EFULL names both lengths. */
 int            lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);
 int            lithe_session_push(lithe_session *s, int32_t id, lithe_error *err);    /* one more, O(1) */
+int            lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);         /* n more */
 size_t         lithe_session_length(const lithe_session *s);
 const float   *lithe_session_logits(const lithe_session *s);      /* (vocab), borrowed until the next sync or push */
 
 typedef struct { float temperature, top_p, min_p, repetition; int top_k; uint64_t seed; } lithe_sampling;   /* temperature 0: greedy; repetition 0 or 1: off */
 int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o);
 
+/* Where a session stands, as a file (docs/state-file.md), and back into a session
+ * of the same model: what follows is bit for bit what would have followed.  t may
+ * be NULL; given both times, it must be the same tokenizer.  A file that does
+ * not fit is refused, and the session stays as it was. */
+int            lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
+int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
+
 /* Text that streams: give(context, bytes, n) gets whole UTF-8 sequences only,
  * and never a part of a stop string.  Ends at max_tokens, a stop string, eos,
  * or a non-zero return of give.  The session is left after the text; after a
  * stop string, before the token that completed it.  *reason:
  * "length", "stop", "eos", "full" or "told". */
-typedef struct { lithe_sampling sampling; int max_tokens; const char *const *stop; int stops; int ignore_eos; } lithe_generation;
+typedef struct {
+    lithe_sampling sampling;
+    int max_tokens;
+    const char *const *stop; int stops;
+    int ignore_eos;
+    int go_on;                 /* prompt (which may be empty) goes on from where the session stands; 0: it is all that stands before */
+} lithe_generation;
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
 

@@ -236,6 +236,26 @@ static void logits_are_written(void)
                 { "$L logits $ROOT/tests/golden/gpt2 --ids 1 --out /nosuch/g", 1, NULL, "/nosuch" });
 }
 
+/* One process, and two with a state between them: the same text, and in the end the same state. */
+static void states_go_on(void)
+{
+    char models[2][9000];
+    snprintf(models[0], sizeof models[0], "M='%s'; T=", test_data("checkpoints/stories260K/stories260K.bin"));
+    snprintf(models[1], sizeof models[1], "M='%s'; T='--tokenizer bytes'", test_data("checkpoints/rwkv/tiny-rwkv-7v0-834K-FP32.bin"));
+    for (int i = 0; i < 2; i++) {
+        CHECK_MSG(sh("%s; $L generate $M 'Once upon' $T --seed 3 -n 40 --save-state s%d > whole && $L generate $M 'Once upon' $T --seed 3 -n 15 --save-state half > first && "
+                     "$L generate $M $T --seed 3 -n 25 --load-state half --save-state half > second", models[i], i) == 0, "%s", err);
+        CHECK_MSG(sh("cmp s%d half", i) == 0, "%s", out);
+    }
+    CHECK_MSG(sh("%s; $L generate $M 'Once upon a time' -n 9 --temperature 0 --save-state a > whole && $L generate $M 'Once upon' -n 1 --temperature 0 --save-state b -q > first && "
+                 "$L generate $M ' there' -n 1 --load-state b --temperature 0 --json", models[0]) == 0, "%s", err);
+    json_decref(json_out("lithe.generate.1"));
+    CHECK(sh("%s; $L generate $M -n 3 --load-state s0 $T", models[1]) == 3);
+    CHECK_MSG(strstr(err, "s0: is a session of the llama model ") && strstr(err, "this is the rwkv7 model "), "%s", err);
+    CHECK(sh("%s; $L generate $M -n 3 --load-state nosuch", models[0]) == 3 && strstr(err, "nosuch"));
+    CHECK(sh("%s; $L generate $M One -n 3 --save-state /nosuch/s", models[0]) == 1 && strstr(err, "/nosuch"));
+}
+
 static void models_write_text(void)
 {
     char model[9000];
@@ -372,6 +392,7 @@ const test tests_cli[] = {
     { "cli: models are inspected", models_are_inspected },
     { "cli: logits are written", logits_are_written },
     { "cli: models write text", models_write_text },
+    { "cli: states go on", states_go_on },
     { "cli: train, resume, evaluate, generate", a_life },
     { "cli: a model grows", a_model_grows },
     { "cli: signals leave a checkpoint", signals_leave_a_checkpoint },

@@ -15,7 +15,7 @@ static int32_t drawn(const lithe_sampling *o, size_t n)
 {
     float scratch[2 * VOCAB];
     int32_t ids[1] = { 0 };
-    return sample(LOGITS, VOCAB, ids, n, o, scratch);
+    return sample(LOGITS, VOCAB, ids, n, n, o, scratch);
 }
 
 /* Which ids come up in many draws, as bits, and how often. */
@@ -27,7 +27,7 @@ static unsigned seen(const lithe_sampling *o, int draws, int *counts)
     lithe_sampling each = *o;
     for (int i = 0; i < draws; i++) {
         each.seed = o->seed + (uint64_t)i;
-        int32_t id = sample(LOGITS, VOCAB, ids, 0, &each, scratch);
+        int32_t id = sample(LOGITS, VOCAB, ids, 0, 0, &each, scratch);
         CHECK(id >= 0 && id < VOCAB);
         bits |= 1u << id;
         if (counts) counts[id]++;
@@ -93,9 +93,9 @@ static void seeds_decide(void)
     float scratch[2 * VOCAB];
     int32_t ids[101] = { 0 };
     for (size_t n = 0; n < 100; n++) {
-        places += sample(LOGITS, VOCAB, ids, n, &o, scratch) != sample(LOGITS, VOCAB, ids, n, &other, scratch);
-        moves += sample(LOGITS, VOCAB, ids, n, &o, scratch) != sample(LOGITS, VOCAB, ids, n + 1, &o, scratch);
-        CHECK(sample(LOGITS, VOCAB, ids, n, &o, scratch) == sample(LOGITS, VOCAB, ids, n, &o, scratch));
+        places += sample(LOGITS, VOCAB, ids, n, n, &o, scratch) != sample(LOGITS, VOCAB, ids, n, n, &other, scratch);
+        moves += sample(LOGITS, VOCAB, ids, n, n, &o, scratch) != sample(LOGITS, VOCAB, ids, n + 1, n + 1, &o, scratch);
+        CHECK(sample(LOGITS, VOCAB, ids, n, n, &o, scratch) == sample(LOGITS, VOCAB, ids, n, n, &o, scratch));
     }
     CHECK(differ > 30 && places > 30 && moves > 30);
 }
@@ -105,16 +105,16 @@ static void repetition_weighs(void)
     float scratch[2 * VOCAB];
     const int32_t some[] = { 1, 4, 1, 1 }, all[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
     lithe_sampling o = { .repetition = 1.25f };
-    CHECK(sample(LOGITS, VOCAB, some, 0, &o, scratch) == 1);
-    CHECK(sample(LOGITS, VOCAB, some, 1, &o, scratch) == 4);
-    CHECK(sample(LOGITS, VOCAB, some, 4, &o, scratch) == 1);              /* 2 / 1.25 = 1.6, however often it stood there, before 1.5 */
+    CHECK(sample(LOGITS, VOCAB, some, 0, 0, &o, scratch) == 1);
+    CHECK(sample(LOGITS, VOCAB, some, 1, 1, &o, scratch) == 4);
+    CHECK(sample(LOGITS, VOCAB, some, 4, 4, &o, scratch) == 1);              /* 2 / 1.25 = 1.6, however often it stood there, before 1.5 */
     o.repetition = 1.5f;
-    CHECK(sample(LOGITS, VOCAB, some, 4, &o, scratch) == 7);
+    CHECK(sample(LOGITS, VOCAB, some, 4, 4, &o, scratch) == 7);
     const float below[VOCAB] = { -5, -1, -5, -1.4f, -5, -5, -5, -5 };     /* a negative logit moves away from zero */
-    CHECK(sample(below, VOCAB, some, 1, &o, scratch) == 3);
-    CHECK(sample(LOGITS, VOCAB, all, 8, &o, scratch) == 1);
+    CHECK(sample(below, VOCAB, some, 1, 1, &o, scratch) == 3);
+    CHECK(sample(LOGITS, VOCAB, all, 8, 8, &o, scratch) == 1);
     o.repetition = 1;
-    CHECK(sample(LOGITS, VOCAB, some, 4, &o, scratch) == 1);
+    CHECK(sample(LOGITS, VOCAB, some, 4, 4, &o, scratch) == 1);
 }
 
 static void odd_logits(void)
@@ -124,14 +124,14 @@ static void odd_logits(void)
     for (int i = 0; i < VOCAB; i++) minus[i] = i == 5 || i == 6 ? 80.0f * (float)i : -INFINITY, nan[i] = NAN;
     for (int t = 0; t < 100; t++) {
         lithe_sampling o = { .temperature = 1.5f, .seed = (uint64_t)t };
-        CHECK(sample(minus, VOCAB, ids, 0, &o, scratch) == 6);
+        CHECK(sample(minus, VOCAB, ids, 0, 0, &o, scratch) == 6);
         o.temperature = 100;
-        int32_t id = sample(minus, VOCAB, ids, 0, &o, scratch);
+        int32_t id = sample(minus, VOCAB, ids, 0, 0, &o, scratch);
         CHECK(id == 5 || id == 6);
-        id = sample(nan, VOCAB, ids, 0, &o, scratch);
+        id = sample(nan, VOCAB, ids, 0, 0, &o, scratch);
         CHECK(id >= 0 && id < VOCAB);
     }
-    CHECK(sample(LOGITS, 1, ids, 0, &(lithe_sampling){ .temperature = 1 }, scratch) == 0);
+    CHECK(sample(LOGITS, 1, ids, 0, 0, &(lithe_sampling){ .temperature = 1 }, scratch) == 0);
 }
 
 /* ---- sessions ------------------------------------------------------------------------ */
@@ -245,6 +245,12 @@ const test tests_infer[] = {
     { "infer: sync and push", sync_and_push },
     { "infer: a known prefix is kept", a_known_prefix_is_kept },
     { "infer: sessions refuse", sessions_refuse },
+    { "infer: sessions without end", sessions_without_end },
+    { "infer: endless prefixes are kept", endless_prefixes_are_kept },
+    { "infer: states on disk", states_on_disk },
+    { "infer: states of other models", states_of_others },
+    { "infer: states that lie", states_that_lie },
+    { "infer: states damaged", states_damaged },
     { "infer: what may be shown", what_may_be_shown },
     { "infer: text streams in whole characters", text_streams },
     { "infer: stop strings", stop_strings },

@@ -6,6 +6,12 @@ void what_may_be_shown(void);               /* infer_text.c */
 void text_streams(void);
 void stop_strings(void);
 void ends_of_text(void);
+void sessions_without_end(void);            /* infer_state.c */
+void endless_prefixes_are_kept(void);
+void states_on_disk(void);
+void states_of_others(void);
+void states_that_lie(void);
+void states_damaged(void);
 void scores_in_windows(void);               /* infer_score.c */
 void scoring_refuses(void);
 void two_models_compared(void);

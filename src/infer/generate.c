@@ -1,6 +1,6 @@
 /* Text that streams.  A listener gets whole UTF-8 sequences only, and never the
  * beginning of what may become a stop string. */
-#include "infer/infer.h"
+#include "infer/session.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,11 +89,11 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     if (!reason) reason = &unused;
     *reason = "length";
     if (!s || !t) return LITHE_EINVAL;
-    if (!n) return fail(err, LITHE_EINVAL, "nothing to continue: give at least one token of text");
-    int status = lithe_session_sync(s, prompt, n, err);
+    if (!n && !(o->go_on && s->ready)) return fail(err, LITHE_EINVAL, "nothing to continue: give at least one token of text");
+    int status = o->go_on ? lithe_session_extend(s, prompt, n, err) : lithe_session_sync(s, prompt, n, err);
     if (status) return status;
     held h = { 0 };
-    int32_t before = prompt[n - 1], eos = lithe_tokenizer_eos(t), bos = lithe_tokenizer_bos(t);
+    int32_t before = session_last(s), eos = lithe_tokenizer_eos(t), bos = lithe_tokenizer_bos(t);
     bool told = false, ended = false;
     for (int i = 0; (o->max_tokens <= 0 || i < o->max_tokens) && !ended; i++) {
         int32_t id = lithe_session_sample(s, &o->sampling);

@@ -18,10 +18,10 @@ int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *e
 int must_predict_tokens(const lithe_model *m, lithe_error *err);
 int must_continue_text(const lithe_model *m, lithe_error *err);
 
-/* The next id from logits (vocab); the ids before it weigh in through the
- * repetition penalty (Keskar et al. 2019), n also numbers the draw: the same
- * seed at the same place of a sequence draws alike. */
-int32_t sample(const float *logits, int vocab, const int32_t *ids, size_t n, const lithe_sampling *o, float *scratch);
+/* The next id from logits (vocab); the n ids that stand before it, however
+ * often, weigh in through the repetition penalty (Keskar et al. 2019); number
+ * counts the draw: the same seed at the same place of a sequence draws alike. */
+int32_t sample(const float *logits, int vocab, const int32_t *ids, size_t n, size_t number, const lithe_sampling *o, float *scratch);
 
 /* Bytes of text that may be shown now: no unfinished UTF-8 sequence at the end,
  * no suffix that a stop string begins with.  *stopped: where a whole stop string begins, or SIZE_MAX. */

@@ -34,7 +34,7 @@ static int32_t largest(const float *logits, int vocab)
     return best;
 }
 
-int32_t sample(const float *given, int vocab, const int32_t *ids, size_t n, const lithe_sampling *o, float *scratch)
+int32_t sample(const float *given, int vocab, const int32_t *ids, size_t n, size_t number, const lithe_sampling *o, float *scratch)
 {
     const float *logits = given;
     candidate *c = (candidate *)(void *)scratch;          /* (vocab) of two floats each */
@@ -64,7 +64,7 @@ int32_t sample(const float *given, int vocab, const int32_t *ids, size_t n, cons
     while (o->min_p > 0 && kept > 1 && c[kept - 1].value < o->min_p * c[0].value) kept--;
     total = 0;
     for (int i = 0; i < kept; i++) total += (double)c[i].value;
-    double draw = random_unit(key_of(o->seed, 0x5a11ce), n) * total;
+    double draw = random_unit(key_of(o->seed, 0x5a11ce), number) * total;
     int chosen = 0;
     while (chosen + 1 < kept && (draw -= (double)c[chosen].value) >= 0) chosen++;
     answer = c[chosen].id;

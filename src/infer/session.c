@@ -1,84 +1,93 @@
 /* A session stands after a sequence of ids.  What it has read lives in the
- * states its graphs share: keys and values of every position.
- * A recurrent state holds what is left of them instead, and begins anew at position 0.
- * Invariant: states hold positions 0 .. length-1 of ids; logits are those after the last. */
-#include "infer/infer.h"
+ * states its graphs share: keys and values of every position, up to a context;
+ * or, for recurrent models, what is left of all of them, without end: there not
+ * even the ids are kept, only a digest that tells whether a text goes on.
+ * Invariant: states hold positions 0 .. length-1; logits are those after the last. */
+#include "infer/session.h"
+#include "base/random.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { CHUNK = 128 };                    /* rows of a prefill pass; results do not depend on it */
-
-struct lithe_session {
-    lithe_model *model;
-    int context, vocab;
-    int32_t *ids;
-    size_t length;
-    real **states;
-    size_t *state_bytes;
-    int state_count;
-    pass one, chunk;                     /* a single token, up to CHUNK of them */
-    int *pos;
-    float *logits, *scratch;
-    bool ready;                          /* logits are those of ids */
-    bool recurrent;                      /* a state that cannot be cut back: what does not go on begins anew */
-};
 
 static graph_options decoding(int rows, int context, real *const *states)
 {
     return (graph_options){ .mode = GRAPH_DECODE, .capacity = { rows, 1, 1 }, .slots = 1, .context = context, .states = states };
 }
 
-/* Asks a graph that is never planned how large the states are. */
-static int allocate_states(lithe_session *s, lithe_error *err)
+/* ---- opening ------------------------------------------------------------------------ */
+
+static bool allocate_state(session_state *x, const tensor *t)
 {
-    graph_options o = decoding(1, s->context, NULL);
+    size_t bytes;
+    if (!size_mul((size_t)t->rows, (size_t)t->width, &bytes) || !size_mul(bytes, sizeof(real), &bytes)) return false;
+    *x = (session_state){ .name = strdup(t->name), .data = big_alloc(bytes), .bytes = bytes, .width = t->width, .recurrent = t->recurrent };
+    return x->name && x->data;
+}
+
+/* Asks a graph that is never planned how large the states are; true: they are recurrent, all of them. */
+static bool allocate_states(lithe_session *s, int context, lithe_error *err)
+{
+    graph_options o = decoding(1, context, NULL);
     graph *g = graph_new(kernels_default(), s->model->params, &o);
-    if (!g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
+    if (!g) { fail(err, LITHE_ENOMEM, "not enough memory for the graph"); return false; }
     arch_build(s->model->arch, s->model->config, &s->model->task, g, WANT_LOGITS);
     tensor *const *states;
     s->state_count = graph_states(g, &states);
     s->recurrent = graph_recurrent(g);
     s->states = xalloc((size_t)s->state_count + 1, sizeof *s->states);
-    s->state_bytes = xalloc((size_t)s->state_count + 1, sizeof *s->state_bytes);
-    bool complete = s->states && s->state_bytes;
+    s->storage = xalloc((size_t)s->state_count + 1, sizeof *s->storage);
+    bool complete = s->states && s->storage, endless = s->state_count > 0;
     for (int i = 0; complete && i < s->state_count; i++) {
-        size_t bytes;
-        complete = size_mul((size_t)states[i]->rows, (size_t)states[i]->width, &bytes) && size_mul(bytes, sizeof(real), &bytes);
-        if (!complete) break;
-        s->states[i] = big_alloc(bytes);
-        s->state_bytes[i] = bytes;
-        complete = s->states[i] != NULL;
+        complete = allocate_state(&s->states[i], states[i]);
+        s->storage[i] = s->states[i].data;
+        endless = endless && states[i]->recurrent;
     }
     graph_close(g);
-    return complete ? 0 : fail(err, LITHE_ENOMEM, "not enough memory for a context of %d tokens: ask for a shorter one", s->context);
+    if (!complete) fail(err, LITHE_ENOMEM, "not enough memory for a context of %d tokens: ask for a shorter one", context);
+    return endless;
+}
+
+static int allocate_rest(lithe_session *s, lithe_error *err)
+{
+    size_t vocab = (size_t)s->vocab;
+    s->pos = xalloc(CHUNK, sizeof *s->pos);
+    s->logits = xalloc(vocab, sizeof *s->logits);
+    s->scratch = xalloc(vocab * 2, sizeof *s->scratch);
+    if (s->context) s->ids = xalloc((size_t)s->context, sizeof *s->ids);
+    else {
+        s->seen = xalloc(vocab, sizeof *s->seen);
+        s->is_seen = xalloc(vocab, sizeof *s->is_seen);
+    }
+    bool complete = s->pos && s->logits && s->scratch && (s->context ? s->ids != NULL : s->seen && s->is_seen);
+    return complete ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for a session");
+}
+
+static int fill(lithe_session *s, int context, lithe_error *err)
+{
+    int longest = s->model->arch->context(s->model->config), held = context && context < longest ? context : longest;
+    bool endless = allocate_states(s, held, err);
+    if (failed(err)) return err->status;
+    if (!endless && context > longest) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", context, longest);
+    s->context = endless ? context : held;
+    int status = allocate_rest(s, err);
+    graph_options one = decoding(1, held, s->storage), chunk = decoding(CHUNK, held, s->storage);
+    if (!status) status = pass_open(&s->one, s->model, &one, WANT_LOGITS, err);
+    return status ? status : pass_open(&s->chunk, s->model, &chunk, WANT_LOGITS, err);
 }
 
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
 {
     if (!m || failed(err) || must_continue_text(m, err)) return NULL;
-    int longest = m->arch->context(m->config);
-    if (context < 0 || context > longest) {
-        fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", context, longest);
-        return NULL;
-    }
     lithe_session *s = xalloc(1, sizeof *s);
+    lithe_error first = { 0 };
     if (!s) { fail(err, LITHE_ENOMEM, "not enough memory for a session"); return NULL; }
     s->model = m;
-    s->context = context ? context : longest;
     s->vocab = m->arch->vocab(m->config);
-    s->ids = xalloc((size_t)s->context, sizeof *s->ids);
-    s->pos = xalloc(CHUNK, sizeof *s->pos);
-    s->logits = xalloc((size_t)s->vocab, sizeof *s->logits);
-    s->scratch = xalloc((size_t)s->vocab * 2, sizeof *s->scratch);
-    lithe_error first = { 0 };
-    if (!s->ids || !s->pos || !s->logits || !s->scratch) fail(&first, LITHE_ENOMEM, "not enough memory for a session of %d tokens", s->context);
-    if (!first.status) allocate_states(s, &first);
-    if (!first.status) {
-        graph_options one = decoding(1, s->context, s->states), chunk = decoding(CHUNK, s->context, s->states);
-        pass_open(&s->one, m, &one, WANT_LOGITS, &first);
-        if (!first.status) pass_open(&s->chunk, m, &chunk, WANT_LOGITS, &first);
-    }
-    if (!first.status) return s;
+    if (context < 0) fail(&first, LITHE_EINVAL, "a context of %d: the model has %d positions", context, m->arch->context(m->config));
+    if (!first.status) fill(s, context, &first);
+    if (!first.status) { session_clear(s); return s; }
     fail(err, first.status, "%s", first.text);
     lithe_session_close(s);
     return NULL;
@@ -89,42 +98,117 @@ void lithe_session_close(lithe_session *s)
     if (!s) return;
     pass_close(&s->one);
     pass_close(&s->chunk);
-    for (int i = 0; s->states && i < s->state_count; i++) big_free(s->states[i], s->state_bytes[i]);
+    for (int i = 0; s->states && i < s->state_count; i++) {
+        big_free(s->states[i].data, s->states[i].bytes);
+        free((char *)(uintptr_t)s->states[i].name);
+    }
     free(s->states);
-    free(s->state_bytes);
+    free(s->storage);
     free(s->ids);
+    free(s->seen);
+    free(s->is_seen);
     free(s->pos);
     free(s->logits);
     free(s->scratch);
     free(s);
 }
 
-/* Reads ids[length .. length+n-1], which stand in s->ids already. */
-static void advance(lithe_session *s, int n)
+/* ---- what was read -------------------------------------------------------------------- */
+
+chain chain_add(chain c, int32_t id)
+{
+    c.a = mix64(c.a ^ (uint64_t)(uint32_t)id);
+    c.b = mix64(c.b + ((uint64_t)(uint32_t)id + 1) * 0x9e3779b97f4a7c15u);
+    return c;
+}
+
+void session_clear(lithe_session *s)
+{
+    s->length = 0;
+    s->ready = false;
+    s->digest = (chain){ 0 };
+    s->last = -1;
+    for (size_t i = 0; i < s->seen_count; i++) s->is_seen[s->seen[i]] = 0;
+    s->seen_count = 0;
+}
+
+void session_note(lithe_session *s, const int32_t *ids, size_t n)
+{
+    if (s->ids) memcpy(s->ids + s->length, ids, n * sizeof *ids);
+    for (size_t i = 0; !s->ids && i < n; i++) {
+        s->digest = chain_add(s->digest, ids[i]);
+        if (s->is_seen[ids[i]]) continue;
+        s->is_seen[ids[i]] = 1;
+        s->seen[s->seen_count++] = ids[i];
+    }
+    if (n) s->last = ids[n - 1];
+    s->length += n;
+}
+
+int32_t session_last(const lithe_session *s) { return s->length ? s->ids ? s->ids[s->length - 1] : s->last : -1; }
+
+/* How many of ids the session stands after and need not read again. */
+static size_t known(const lithe_session *s, const int32_t *ids, size_t n)
+{
+    size_t common = 0;
+    if (s->ids)
+        while (common < n && common < s->length && s->ids[common] == ids[common]) common++;
+    else if (n >= s->length) {
+        chain c = { 0 };
+        for (size_t i = 0; i < s->length; i++) c = chain_add(c, ids[i]);
+        if (c.a == s->digest.a && c.b == s->digest.b) common = s->length;
+    }
+    if (common == n && n && !(s->ready && s->length == n)) common--;       /* the logits after the last one are wanted */
+    return s->recurrent && common < s->length ? 0 : common;
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* Positions tell where keys lie, and for a recurrent state only what is first. */
+static int position(size_t at) { return at < INT_MAX ? (int)at : INT_MAX; }
+
+static void advance(lithe_session *s, const int32_t *ids, int n)
 {
     const pass *p = n == 1 ? &s->one : &s->chunk;
     int start[2] = { 0, n }, slot = 0, last = n - 1;
-    for (int i = 0; i < n; i++) s->pos[i] = (int)s->length + i;
-    graph_run(p->g, &(batch){ .rows = n, .seqs = 1, .selected = 1, .ids = s->ids + s->length, .pos = s->pos, .start = start, .slot = &slot, .select = &last });
-    s->length += (size_t)n;
+    for (int i = 0; i < n; i++) s->pos[i] = position(s->length + (size_t)i);
+    graph_run(p->g, &(batch){ .rows = n, .seqs = 1, .selected = 1, .ids = ids, .pos = s->pos, .start = start, .slot = &slot, .select = &last });
+    session_note(s, ids, (size_t)n);
     for (int i = 0; i < s->vocab; i++) s->logits[i] = (float)p->r.logits->data[i];
     s->ready = true;
+}
+
+static void read_on(lithe_session *s, const int32_t *ids, size_t n)
+{
+    for (size_t at = 0, rows; at < n; at += rows) {
+        rows = n - at < CHUNK ? n - at : CHUNK;
+        advance(s, ids + at, (int)rows);
+    }
 }
 
 int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
 {
     if (!s) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    if (n > (size_t)s->context) return fail(err, LITHE_EFULL, "the text is %zu tokens long, the context holds %d", n, s->context);
+    if (s->context && n > (size_t)s->context) return fail(err, LITHE_EFULL, "the text is %zu tokens long, the context holds %d", n, s->context);
     if (check_ids(s->model, ids, n, err)) return LITHE_EINVAL;
-    size_t common = 0;
-    while (common < n && common < s->length && s->ids[common] == ids[common]) common++;
-    if (common == n && n && !(s->ready && s->length == n)) common--;       /* the logits after the last one are wanted */
-    if (s->recurrent && common < s->length) common = 0;
+    size_t common = known(s, ids, n);
+    if (common == s->length && common == n) return 0;
+    if (!common) session_clear(s);
     s->length = common;
-    s->ready = s->ready && n && common == n;
-    if (n > common) memcpy(s->ids + common, ids + common, (n - common) * sizeof *ids);
-    while (s->length < n) advance(s, n - s->length < CHUNK ? (int)(n - s->length) : CHUNK);
+    s->ready = false;
+    read_on(s, ids + common, n - common);
+    return 0;
+}
+
+int lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
+{
+    if (!s) return LITHE_EINVAL;
+    if (failed(err)) return err->status;
+    if (s->context && n > (size_t)s->context - s->length)
+        return fail(err, LITHE_EFULL, "%zu more tokens: the context of %d tokens holds %zu already", n, s->context, s->length);
+    if (check_ids(s->model, ids, n, err)) return LITHE_EINVAL;
+    read_on(s, ids, n);
     return 0;
 }
 
@@ -132,17 +216,19 @@ int lithe_session_push(lithe_session *s, int32_t id, lithe_error *err)
 {
     if (!s) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    if (s->length >= (size_t)s->context) return fail(err, LITHE_EFULL, "the context of %d tokens is full", s->context);
+    if (s->context && s->length >= (size_t)s->context) return fail(err, LITHE_EFULL, "the context of %d tokens is full", s->context);
     if (check_ids(s->model, &id, 1, err)) return LITHE_EINVAL;
-    s->ids[s->length] = id;
-    advance(s, 1);
+    advance(s, &id, 1);
     return 0;
 }
 
-size_t lithe_session_length(const lithe_session *s) { return s ? s->length : 0; }
+size_t lithe_session_length(const lithe_session *s)  { return s ? s->length : 0; }
+int    lithe_session_context(const lithe_session *s) { return s ? s->context : 0; }
 const float *lithe_session_logits(const lithe_session *s) { return s && s->ready ? s->logits : NULL; }
 
 int32_t lithe_session_sample(lithe_session *s, const lithe_sampling *o)
 {
-    return s && s->ready ? sample(s->logits, s->vocab, s->ids, s->length, o, s->scratch) : -1;
+    if (!s || !s->ready) return -1;
+    if (s->ids) return sample(s->logits, s->vocab, s->ids, s->length, s->length, o, s->scratch);
+    return sample(s->logits, s->vocab, s->seen, s->seen_count, s->length, o, s->scratch);
 }

@@ -1,0 +1,284 @@
+/* Sessions without end, and sessions on disk: what follows is bit for bit what
+ * would have followed; files that do not fit, or lie, change nothing. */
+#include "base/random.h"
+#include "infer/session.h"
+#include "infer_tests.h"
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { VOCAB = 23 };
+
+static const char *const CONFIGS[][2] = {
+    { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "rwkv4", SMALL_RWKV4 }, { "rwkv7", SMALL_RWKV7 } };
+enum { CONFIG_COUNT = sizeof CONFIGS / sizeof *CONFIGS };
+
+static lithe_model *model_of(int i, uint64_t seed)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new(CONFIGS[i][0], CONFIGS[i][1], seed, &err);
+    if (!m) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
+    small_perturb(m->params, 0.3, seed);
+    return m;
+}
+
+static const char *in_own(const char *name)
+{
+    static char path[4][512];
+    static unsigned turn;
+    char *p = path[turn++ % 4];
+    snprintf(p, 512, "%s/%s", test_dir(), name);
+    return p;
+}
+
+/* Both stand alike, and go on alike. */
+static void check_alike(lithe_session *a, lithe_session *b, const char *label)
+{
+    lithe_error err = { 0 };
+    const lithe_sampling o = { .temperature = 0.9f, .repetition = 1.3f, .seed = 5 };
+    for (int i = 0; i < 7; i++) {
+        const float *x = lithe_session_logits(a), *y = lithe_session_logits(b);
+        CHECK_MSG(x && y && !memcmp(x, y, VOCAB * sizeof *x) && lithe_session_length(a) == lithe_session_length(b), "%s: differ after %d more", label, i);
+        int32_t id = lithe_session_sample(a, &o);
+        CHECK_MSG(id == lithe_session_sample(b, &o), "%s: draw %d", label, i);
+        CHECK_MSG(!lithe_session_push(a, id, &err) && !lithe_session_push(b, id, &err), "%s: %s", label, err.text);
+    }
+}
+
+/* ---- without end ----------------------------------------------------------------------------- */
+
+static void fill_ids(int32_t *ids, size_t n) { for (size_t i = 0; i < n; i++) ids[i] = (int32_t)(random_u64(77, i) % VOCAB); }
+
+void sessions_without_end(void)
+{
+    int32_t ids[400];
+    fill_ids(ids, 400);
+    for (int i = 3; i < CONFIG_COUNT; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = model_of(i, 3);
+        lithe_session *a = lithe_session_open(m, 0, &err), *b = lithe_session_open(m, 0, &err);
+        CHECK(lithe_model_context(m) == 24 && lithe_session_context(a) == 0);
+        CHECK_MSG(!lithe_session_sync(a, ids, 300, &err) && lithe_session_length(a) == 300, "%s", err.text);
+        for (int k = 0; k < 300; k++) CHECK(!lithe_session_push(b, ids[k], &err));
+        check_alike(a, b, CONFIGS[i][0]);
+        CHECK(!lithe_session_sync(a, ids, 40, &err) && !lithe_session_sync(b, ids, 20, &err) && !lithe_session_extend(b, ids + 20, 20, &err));
+        check_alike(a, b, CONFIGS[i][0]);
+        CHECK(!lithe_session_sync(a, ids, 400, &err) && !lithe_session_sync(b, ids + 1, 5, &err) && !lithe_session_sync(b, ids, 400, &err));
+        check_alike(a, b, CONFIGS[i][0]);
+        lithe_session_close(b);
+        b = lithe_session_open(m, 30, &err);                                   /* a limit that was asked for, beyond the trained one */
+        CHECK(b && lithe_session_context(b) == 30 && lithe_session_sync(b, ids, 31, &err) == LITHE_EFULL);
+        err = (lithe_error){ 0 };
+        CHECK(!lithe_session_sync(b, ids, 30, &err) && lithe_session_push(b, 1, &err) == LITHE_EFULL && lithe_session_length(b) == 30);
+        lithe_session_close(a);
+        lithe_session_close(b);
+        lithe_model_close(m);
+    }
+}
+
+/* What was read is not read again: changed parameters show only in what follows. */
+void endless_prefixes_are_kept(void)
+{
+    int32_t ids[60];
+    fill_ids(ids, 60);
+    lithe_error err = { 0 };
+    lithe_model *m = model_of(4, 3);
+    lithe_session *kept = lithe_session_open(m, 0, &err), *pushed = lithe_session_open(m, 0, &err), *fresh = lithe_session_open(m, 0, &err);
+    CHECK(!lithe_session_sync(kept, ids, 50, &err) && !lithe_session_sync(pushed, ids, 50, &err));
+    for (size_t i = 0; i < m->params->arena_count; i++) m->params->data[i] *= (real)1.1;
+    for (int i = 0; i < m->params->count; i++) m->params->items[i]->version++;
+    CHECK(!lithe_session_sync(kept, ids, 51, &err) && !lithe_session_push(pushed, ids[50], &err) && !lithe_session_sync(fresh, ids, 51, &err));
+    CHECK(!memcmp(lithe_session_logits(kept), lithe_session_logits(pushed), VOCAB * sizeof(float)));
+    CHECK(max_difference(lithe_session_logits(kept), lithe_session_logits(fresh), VOCAB) > 1e-3);
+    ids[10]++;
+    ids[10] %= VOCAB;
+    CHECK(!lithe_session_sync(kept, ids, 52, &err) && !lithe_session_sync(fresh, ids, 52, &err));
+    CHECK(!memcmp(lithe_session_logits(kept), lithe_session_logits(fresh), VOCAB * sizeof(float)));
+    lithe_session_close(kept);
+    lithe_session_close(pushed);
+    lithe_session_close(fresh);
+    lithe_model_close(m);
+}
+
+/* ---- on disk ------------------------------------------------------------------------------------ */
+
+void states_on_disk(void)
+{
+    int32_t ids[12];
+    fill_ids(ids, 12);
+    for (int i = 0; i < CONFIG_COUNT; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = model_of(i, 3), *same = model_of(i, 3);
+        lithe_session *a = lithe_session_open(m, 0, &err), *b = lithe_session_open(same, i < 3 ? 21 : 0, &err);
+        CHECK(!lithe_session_sync(a, ids, 12, &err) && !lithe_session_sync(b, ids + 3, 9, &err));
+        CHECK_MSG(!lithe_session_save(a, NULL, in_own("state"), &err) && !lithe_session_load(b, NULL, in_own("state"), &err), "%s: %s", CONFIGS[i][0], err.text);
+        CHECK(!lithe_session_save(b, NULL, in_own("again"), &err));
+        mapping x = { 0 }, y = { 0 };
+        CHECK(!file_map(&x, in_own("state"), &err) && !file_map(&y, in_own("again"), &err) && x.size == y.size && !memcmp(x.data, y.data, x.size));
+        file_unmap(&x);
+        file_unmap(&y);
+        check_alike(a, b, CONFIGS[i][0]);
+        CHECK(!lithe_session_load(b, NULL, in_own("state"), &err) && !lithe_session_sync(b, ids, 5, &err) && !lithe_session_sync(a, ids, 5, &err));
+        check_alike(a, b, CONFIGS[i][0]);                                       /* prefixes are known behind a loaded state as well */
+        CHECK(!lithe_session_sync(a, NULL, 0, &err) && !lithe_session_save(a, NULL, in_own("empty"), &err) && !lithe_session_load(b, NULL, in_own("empty"), &err));
+        CHECK_MSG(!lithe_session_length(b) && !lithe_session_logits(b), "%s: %s", CONFIGS[i][0], err.text);
+        CHECK(!lithe_session_sync(a, ids, 3, &err) && !lithe_session_sync(b, ids, 3, &err));
+        check_alike(a, b, CONFIGS[i][0]);
+        lithe_session_close(a);
+        lithe_session_close(b);
+        lithe_model_close(m);
+        lithe_model_close(same);
+    }
+}
+
+static void check_refused(lithe_session *s, const lithe_tokenizer *t, const char *path, const char *label, const char *why)
+{
+    lithe_error err = { 0 };
+    int status = lithe_session_load(s, t, path, &err);
+    CHECK_MSG(status && status == (int)err.status && strstr(err.text, why) && !strchr(err.text, '\n'), "%s: %d \"%s\", expected ... %s ...", label, status, err.text, why);
+}
+
+/* Another model, of the same architecture or not, another tokenizer, a text that is too long. */
+void states_of_others(void)
+{
+    int32_t ids[12];
+    fill_ids(ids, 12);
+    lithe_error err = { 0 };
+    lithe_model *m = model_of(3, 3), *other = model_of(3, 4), *seven = model_of(4, 3), *gpt2 = model_of(0, 3);
+    lithe_session *s = lithe_session_open(m, 0, &err), *o = lithe_session_open(other, 0, &err), *n = lithe_session_open(seven, 0, &err), *limited = lithe_session_open(gpt2, 8, &err);
+    lithe_session *long_one = lithe_session_open(gpt2, 0, &err);
+    lithe_tokenizer *bytes = lithe_tokenizer_open("bytes", &err), *learned = lithe_tokenizer_train("a rose is a rose", 16, 260, &err);
+    CHECK_MSG(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_sync(n, ids, 4, &err) && !lithe_session_sync(long_one, ids, 12, &err), "%s", err.text);
+    CHECK(!lithe_session_save(s, bytes, in_own("state"), &err) && !lithe_session_save(long_one, NULL, in_own("long"), &err));
+    check_refused(o, bytes, in_own("state"), "other parameters", "is a session of the rwkv4 model ");
+    check_refused(n, bytes, in_own("state"), "other architecture", "this is the rwkv7 model ");
+    check_refused(s, learned, in_own("state"), "other tokenizer", "was saved with the tokenizer ");
+    check_refused(limited, NULL, in_own("long"), "too long", "12 tokens long, the context holds 8");
+    CHECK(lithe_session_length(n) == 4 && !lithe_session_length(o) && lithe_session_length(s) == 12);
+    CHECK_MSG(!lithe_session_load(s, NULL, in_own("state"), &err), "%s", err.text);                    /* nobody asks */
+    check_refused(s, NULL, in_own("nothing"), "no file", "nothing");
+    check_refused(s, NULL, test_file("tests/golden/rwkv4/model.safetensors"), "a model", "is no saved session");
+    m->params->data[0] += 1;
+    check_refused(s, NULL, in_own("state"), "one number", "is a session of the rwkv4 model ");
+    CHECK(lithe_session_save(s, NULL, in_own("no/where"), &err) && lithe_session_load(NULL, NULL, "x", NULL) && lithe_session_save(NULL, NULL, "x", NULL));
+    lithe_session *const sessions[] = { s, o, n, limited, long_one };
+    lithe_model *const models[] = { m, other, seven, gpt2 };
+    for (int i = 0; i < 5; i++) lithe_session_close(sessions[i]);
+    for (int i = 0; i < 4; i++) lithe_model_close(models[i]);
+    lithe_tokenizer_close(bytes);
+    lithe_tokenizer_close(learned);
+}
+
+/* ---- files that lie --------------------------------------------------------------------------------- */
+
+/* The saved file with one thing changed: a metadata key, or a tensor. */
+typedef struct { const char *label, *key, *value, *tensor; dtype type; int64_t size; double first; const char *why; } lie;
+
+static void tell(const char *from, const char *to, const lie *l)
+{
+    lithe_error err = { 0 };
+    tensor_file *f = tensor_file_open(from, &err);
+    out_tensor out[64];
+    static int32_t numbers[64];
+    static float reals[4096];
+    int n = 0;
+    bool replaced = false;
+    for (int i = 0; i < 4096; i++) reals[i] = (float)l->first;
+    for (int i = 0; i < 64; i++) numbers[i] = (int32_t)l->first;
+    for (int i = 0; f && i < f->count; i++) {
+        const file_tensor *t = &f->tensors[i];
+        out[n] = (out_tensor){ .name = t->name, .type = t->type, .rank = t->rank, .dims = { t->dims[0], t->dims[1] }, .data = t->data };
+        if (l->tensor && !strcmp(t->name, l->tensor)) {
+            replaced = true;
+            if (!l->size) continue;
+            out[n].rank = 1, out[n].type = l->type, out[n].dims[0] = l->size, out[n].data = l->type == DT_I32 ? (void *)numbers : (void *)reals;
+        }
+        n++;
+    }
+    if (l->tensor && !replaced) out[n++] = (out_tensor){ .name = l->tensor, .type = l->type, .rank = 1, .dims = { l->size }, .data = reals };
+    json_t *meta = json_deep_copy(f->metadata);
+    if (l->key) { if (l->value) json_object_set_new(meta, l->key, json_string(l->value)); else json_object_del(meta, l->key); }
+    CHECK_MSG(!safetensors_write(to, out, n, meta, &err), "%s: %s", l->label, err.text);
+    json_decref(meta);
+    tensor_file_close(f);
+}
+
+static void check_lies(int config, const lie *lies, size_t n)
+{
+    int32_t ids[12];
+    fill_ids(ids, 12);
+    lithe_error err = { 0 };
+    lithe_model *m = model_of(config, 3);
+    lithe_session *s = lithe_session_open(m, 0, &err), *other = lithe_session_open(m, 0, &err);
+    CHECK(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_save(s, NULL, in_own("state"), &err) && !lithe_session_sync(s, ids, 9, &err) && !lithe_session_sync(other, ids, 9, &err));
+    for (size_t i = 0; i < n; i++) {
+        tell(in_own("state"), in_own("lie"), &lies[i]);
+        check_refused(s, NULL, in_own("lie"), lies[i].label, lies[i].why);
+    }
+    check_alike(s, other, "after all that was refused");
+    lithe_session_close(s);
+    lithe_session_close(other);
+    lithe_model_close(m);
+}
+
+void states_that_lie(void)
+{
+    static const lie ENDLESS[] = {
+        { .label = "no format", .key = "format", .why = "no saved session" }, { .label = "version", .key = "version", .value = "2", .why = "version \"2\"; version 1" },
+        { .label = "no tokens", .key = "tokens", .why = "number of tokens is \"\"" }, { .label = "negative", .key = "tokens", .value = "-1", .why = "number of tokens" },
+        { .label = "huge", .key = "tokens", .value = "99999999999999999999", .why = "number of tokens" }, { .label = "fewer", .key = "tokens", .value = "2", .why = "seen is I32" },
+        { .label = "none", .key = "tokens", .value = "0", .why = "seen is I32" },
+        { .label = "last", .key = "last", .value = "23", .why = "last token is damaged" }, { .label = "no last", .key = "last", .why = "damaged" },
+        { .label = "digest", .key = "digest", .value = "12", .why = "digest" }, { .label = "digest of letters", .key = "digest", .value = "zz345678901234567890123456789012", .why = "digest" },
+        { .label = "no seen", .tensor = "seen", .why = "holds no seen" }, { .label = "seen twice", .tensor = "seen", .type = DT_I32, .size = 2, .first = 3, .why = "seen holds 3 twice" },
+        { .label = "not in the vocabulary", .tensor = "seen", .type = DT_I32, .size = 1, .first = 23, .why = "not in the vocabulary of 23" },
+        { .label = "negative id", .tensor = "seen", .type = DT_I32, .size = 1, .first = -1, .why = "not in the vocabulary" },
+        { .label = "seen as floats", .tensor = "seen", .type = DT_F32, .size = 1, .why = "expected I32" },
+        { .label = "no state", .tensor = "state.blocks.0.att.wkv", .why = "holds no state.blocks.0.att.wkv" },
+        { .label = "short state", .tensor = "state.blocks.0.att.wkv", .type = DT_F32, .size = 35, .why = "is F32 of 35 numbers, expected F32 of 36" },
+        { .label = "not finite", .tensor = "state.blocks.1.att.wkv", .type = DT_F32, .size = 36, .first = NAN, .why = "no finite number" },
+        { .label = "long logits", .tensor = "logits", .type = DT_F32, .size = 24, .why = "logits is F32 of 24" },
+        { .label = "logits not finite", .tensor = "logits", .type = DT_F32, .size = 23, .first = INFINITY, .why = "no finite number" },
+        { .label = "one too many", .tensor = "state.blocks.9.att.wkv", .type = DT_F32, .size = 4, .why = "tensors, a session of this model has" },
+    };
+    static const lie KEYS[] = {
+        { .label = "more", .key = "tokens", .value = "13", .why = "ids is I32 of 12 numbers, expected I32 of 13" }, { .label = "too many", .key = "tokens", .value = "25", .why = "25 tokens long, the context holds 24" },
+        { .label = "no ids", .tensor = "ids", .why = "holds no ids" }, { .label = "bad ids", .tensor = "ids", .type = DT_I32, .size = 12, .first = 40, .why = "ids[0] is 40" },
+        { .label = "flat keys", .tensor = "state.h.0.k", .type = DT_F32, .size = 144, .why = "state.h.0.k is F32 of 144 numbers" },
+    };
+    check_lies(3, ENDLESS, sizeof ENDLESS / sizeof *ENDLESS);
+    check_lies(0, KEYS, sizeof KEYS / sizeof *KEYS);
+}
+
+/* Thousands of damaged files: each is refused, or loads into a session that goes on. */
+void states_damaged(void)
+{
+    int32_t ids[12];
+    fill_ids(ids, 12);
+    for (int i = 3; i >= 0; i -= 3) {
+        lithe_error err = { 0 };
+        size_t size;
+        int loaded = 0;
+        lithe_model *m = model_of(i, 3);
+        lithe_session *s = lithe_session_open(m, 0, &err);
+        CHECK(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_save(s, NULL, in_own("state"), &err));
+        char *bytes = file_read(in_own("state"), 1 << 20, &size, &err);
+        for (uint64_t k = 0; bytes && k < 1500; k++) {
+            size_t at = random_u64(9, k) % (k % 2 ? size : 900), cut = k % 5 ? size : at;
+            char old = bytes[at];
+            lithe_error refusal = { 0 };
+            bytes[at] = (char)random_u64(10, k);
+            CHECK(!file_write(in_own("damaged"), bytes, cut, &err));
+            int status = lithe_session_load(s, NULL, in_own("damaged"), &refusal);
+            loaded += !status;
+            CHECK(!status == !refusal.status && !strchr(refusal.text, '\n'));
+            if (!status && lithe_session_length(s) < 20) CHECK(!lithe_session_push(s, 1, &refusal));
+            bytes[at] = old;
+        }
+        CHECK_MSG(loaded > 50 && loaded < 1200, "%d of 1500 loaded", loaded);
+        free(bytes);
+        lithe_session_close(s);
+        lithe_model_close(m);
+    }
+}
