@@ -1,14 +1,28 @@
-/* lithe inspect: what a model file holds, known architecture or not. */
+/* lithe inspect: what a model file holds, known architecture or not; and how
+ * different the features of tokens are from layer to layer. */
+#include "inputs.h"
 #include "output.h"
 #include "quantity.h"
 #include "verbs.h"
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct { common common; int check_values, json; } inspect_settings;
+typedef struct {
+    common common;
+    int check_values, json, diversity, ctx;
+    double tokens;
+    const char *text, *tokenizer, *config;
+} inspect_settings;
 
 static const option inspect_options[] = {
     { "check-values", 0, FLAG(inspect_settings, check_values), .help = "count NaN and infinite values; exit 6 when there are any", .also = "nan,verify" },
-    { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, tensors}" },
+    { "diversity", 0, FLAG(inspect_settings, diversity), .help = "instead: how different the features of the tokens of --text are at each layer", .also = "collapse,rank,features" },
+    { "text", 0, FILENAME(inspect_settings, text), "FILE", .help = "the text whose features are measured, - for standard input" },
+    { "ctx", 'c', COUNT(inspect_settings, ctx), "N", .help = "tokens of a sequence (the model's context, at most 256)", .also = "context" },
+    { "tokens", 0, SIZE(inspect_settings, tokens), "N", "16k", .help = "read at most so many", .least = 2, .most = 1e9 },
+    { "tokenizer", 0, FILENAME(inspect_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "config", 0, FILENAME(inspect_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, tensors}, or {schema, architecture, sequences, tokens, places}" },
     { 0 }
 };
 
@@ -75,9 +89,95 @@ static void totals(const lithe_listing *l, double *parameters, double *bytes, in
     }
 }
 
+/* ---- diversity ---------------------------------------------------------------- */
+
+static void emit_measure(emitter *e, const char *key, lithe_measure m)
+{
+    emit_open(e, key, '{');
+    emit_number(e, "mean", m.mean);
+    emit_number(e, "deviation", m.deviation);
+    emit_close(e, '}');
+}
+
+static void emit_place(emitter *e, const lithe_diversity_row *r)
+{
+    emit_open(e, NULL, '{');
+    emit_text(e, "place", r->place);
+    if (r->layer >= 0) emit_count(e, "layer", r->layer);
+    else emit_text(e, "layer", NULL);
+    emit_count(e, "width", r->width);
+    emit_measure(e, "dm", r->dm);
+    emit_measure(e, "rel", r->rel);
+    emit_measure(e, "rel_comp", r->rel_comp);
+    emit_measure(e, "rank1", r->rank1);
+    emit_measure(e, "cos", r->cos);
+    emit_measure(e, "stable_rank", r->stable_rank);
+    emit_number(e, "deff80", r->deff80);
+    emit_number(e, "deff90", r->deff90);
+    emit_number(e, "pr", r->pr);
+    emit_number(e, "erank", r->erank);
+    emit_number(e, "pc3", r->pc3);
+    emit_close(e, '}');
+}
+
+static void emit_diversity(const lithe_diversity *d, const lithe_model *m)
+{
+    const lithe_diversity_row *first = lithe_diversity_at(d, 0);
+    emitter e = emit_begin(stdout, "diversity");
+    emit_text(&e, "architecture", lithe_model_arch(m));
+    emit_count(&e, "sequences", first->sequences);
+    emit_count(&e, "tokens", first->tokens);
+    emit_bool(&e, "few_tokens", first->few_tokens != 0);
+    emit_open(&e, "places", '[');
+    for (size_t i = 0; i < lithe_diversity_count(d); i++) emit_place(&e, lithe_diversity_at(d, i));
+    emit_close(&e, ']');
+    emit_end(&e);
+}
+
+static void print_diversity(const lithe_diversity *d, const lithe_model *m)
+{
+    const lithe_diversity_row *first = lithe_diversity_at(d, 0);
+    printf("%s: features of %d tokens in %d sequences, width %d\n\n", lithe_model_arch(m), first->tokens, first->sequences, first->width);
+    printf("layer place       %9s %7s %8s %7s %7s %7s %7s %7s %7s %7s %7s\n", "dm", "rel", "rel_comp", "rank1", "cos", "stable", "deff80", "deff90", "pr", "erank", "pc3");
+    for (size_t i = 0; i < lithe_diversity_count(d); i++) {
+        const lithe_diversity_row *r = lithe_diversity_at(d, i);
+        char layer[12] = "-";
+        if (r->layer >= 0) snprintf(layer, sizeof layer, "%d", r->layer);
+        printf("%5s %-11s %9.4g %7.4f %8.4f %7.4f %7.4f %7.2f %7.0f %7.0f %7.1f %7.1f %7.4f\n", layer, r->place, r->dm.mean, r->rel.mean, r->rel_comp.mean, r->rank1.mean,
+               r->cos.mean, r->stable_rank.mean, r->deff80, r->deff90, r->pr, r->erank, r->pc3);
+    }
+    if (first->few_tokens) say("fewer than five tokens for each channel: deff80 to pc3 are lower than they would be over more text");
+}
+
+static int inspect_features(const arguments *a)
+{
+    const inspect_settings *s = a->settings;
+    const char *path = a->operands[0];
+    lithe_error err = { 0 };
+    size_t size = 0, n = 0;
+    if (!s->text) return usage("--diversity measures the features of a text: give --text FILE");
+    lithe_model *m = lithe_model_open(path, s->config, &err);
+    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    char *text = t ? read_text(s->text, &size, &err) : NULL;
+    int32_t *ids = text ? encode_text(t, text, size, false, &n, &err) : NULL;
+    lithe_diversity *d = ids ? lithe_diversity_open(m, ids, n, &(lithe_diversity_options){ .ctx = s->ctx, .tokens = (size_t)s->tokens }, &err) : NULL;
+    if (d && s->json) emit_diversity(d, m);
+    else if (d) print_diversity(d, m);
+    lithe_diversity_close(d);
+    free(ids);
+    free(text);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+/* ---- the verb ----------------------------------------------------------------- */
+
 static int inspect(const arguments *a)
 {
     const inspect_settings *s = a->settings;
+    if (s->diversity) return inspect_features(a);
+    if (s->text) return usage("--text goes with --diversity");
     lithe_error err = { 0 };
     lithe_listing *l = lithe_listing_open(a->operands[0], &err);
     if (!l) return failed_input(&err);
@@ -114,7 +214,13 @@ const verb verb_inspect = {
     .name = "inspect", .operands = "FILE", .least = 1, .most = 1,
     .summary = "list the tensors of a model file or directory",
     .about = "Lists name, type and shape of every tensor of a safetensors file, a pytorch_model.bin, a llama2.c .bin, or of a directory "
-             "that holds a model; the architecture need not be known. Pickles are read without running them.",
-    .examples = "  lithe inspect runs/tale-1 --check-values\n  lithe inspect model.safetensors --json | jq .parameters\n",
+             "that holds a model; the architecture need not be known. Pickles are read without running them.\n\n"
+             "--diversity runs the model over a text and shows, after the embedding, each layer's mixing and feed-forward, and the last norm, how different "
+             "the features of tokens are. Of each sequence, less its first four tokens: dm, the distance of a token from the mean (raw: it grows with the "
+             "residual stream); rel, that over the whole length, 0 when all tokens are alike; rel_comp, the same in another norm; rank1, what one direction "
+             "leaves; cos, the mean cosine of two tokens; stable, the stable rank. Of all tokens: deff80 and deff90, the principal components that hold that "
+             "share of the variance; pr and erank, other counts of them; pc3, the share of the first three.",
+    .examples = "  lithe inspect runs/tale-1 --check-values\n  lithe inspect model.safetensors --json | jq .parameters\n"
+                "  lithe inspect runs/tale-1 --diversity --text tale.txt\n",
     .options = inspect_options, .bytes = sizeof(inspect_settings), .run = inspect,
 };

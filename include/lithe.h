@@ -328,6 +328,34 @@ int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *
  * window gives.  nll: (n-1) values, or NULL.  Returns the sum in *total. */
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
 
+/* How different the features of tokens are, at each place of m that its
+ * architecture names, over sequences of `ctx` tokens cut from ids end to end
+ * (what is left over is not read).  Means over the sequences, with their
+ * standard deviation; the last five over all tokens together. */
+typedef struct {
+    int ctx;                   /* 0: the model's context, at most 256 */
+    int skip;                  /* first tokens of a sequence left out, which often stand far from all others; 0: 4, negative: none */
+    size_t tokens;             /* read at most so many; 0: 16384 */
+} lithe_diversity_options;
+typedef struct { double mean, deviation; } lithe_measure;
+typedef struct {
+    const char *place;         /* "embed", "post_mix", "post_ffn", "final_norm" */
+    int layer;                 /* -1 outside the layers */
+    int width, sequences, tokens;
+    int few_tokens;            /* fewer than five for each channel: the last five values are too small */
+    /* H: a sequence's features, R: less their mean.  dm: |R| / sqrt(tokens), raw; rel: |R| / |H|, which growing features
+     * do not raise; rel_comp: the same in sqrt(|.|_1 |.|_inf); rank1: sqrt(1 - s1^2 / |H|^2), s1 the largest singular
+     * value; cos: mean cosine of two tokens; stable_rank: |H|^2 / s1^2. */
+    lithe_measure dm, rel, rel_comp, rank1, cos, stable_rank;
+    double deff80, deff90;     /* principal components that hold 0.8, 0.9 of the variance */
+    double pr, erank, pc3;     /* participation ratio; exp of the spectrum's entropy; share of the first three */
+} lithe_diversity_row;
+typedef struct lithe_diversity lithe_diversity;
+lithe_diversity           *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t n, const lithe_diversity_options *o, lithe_error *err);
+size_t                     lithe_diversity_count(const lithe_diversity *d);
+const lithe_diversity_row *lithe_diversity_at(const lithe_diversity *d, size_t i);     /* borrowed; in running order */
+void                       lithe_diversity_close(lithe_diversity *d);
+
 /* context: ids the session can hold, at most the model's; 0: as many as the
  * model's, and of a recurrent model (RWKV) any number, in constant memory. */
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);

@@ -222,6 +222,26 @@ static void models_are_inspected(void)
                 { "$L inspect n.safetensors --check-values", 6, "1 bad", "1 values are NaN or infinite" });
 }
 
+static void features_are_measured(void)
+{
+    CHECK(sh("%s; $L train tale.txt %s --arch llama --steps 2 --out r -q", make_text, tiny) == 0);
+    CHECK_MSG(sh("$L inspect r --diversity --text tale.txt --ctx 16 --json") == 0, "%s", err);
+    json_t *value = json_out("lithe.diversity.1"), *places = json_object_get(value, "places"), *last = json_array_get(places, json_array_size(places) - 1);
+    CHECK(json_array_size(places) >= 4 && json_array_size(places) % 2 == 0 && number(value, "tokens") > 100);
+    CHECK(json_is_null(json_object_get(last, "layer")) && number(json_object_get(last, "rel"), "mean") > 0 && number(last, "deff80") >= 1);
+    json_decref(value);
+    CHECK_MSG(sh("$L inspect r --diversity --text - --tokens 500 < tale.txt") == 0 && strstr(out, "post_mix") && strstr(out, "rank1"), "%s", err);
+    TRANSCRIPTS({ "$L inspect r --diversity", 2, NULL, "--text FILE" }, { "$L inspect r --text tale.txt", 2, NULL, "--diversity" },
+                { "$L inspect r --diversity --text nowhere.txt", 3, NULL, "nowhere.txt" }, { "echo | $L inspect r --diversity --text -", 2, NULL, "at least two" });
+    CHECK_MSG(sh("$L grow r --to pangu-pi --out pi --json") == 0, "%s", err);
+    value = json_out("lithe.grow.1");
+    CHECK(json_is_true(json_object_get(value, "preserves")) && number(value, "max_difference") <= 0 && number(value, "max_logit") > 0);
+    json_decref(value);
+    CHECK_MSG(sh("$L train tale.txt --from pi --moments carry --steps 3 --out s -q && $L generate s king -n 5") == 0, "%s", err);
+    TRANSCRIPTS({ "$L grow r --to pangu-pi --params 2x --out no", 2, NULL, "how large" }, { "$L grow r --to gpt2 --out no", 2, NULL, "does not become" },
+                { "$L grow r --to pangu-pi --set aug_scale=0.5 --out scaled", 0, "not preserved: aug_scale", "scaled written" });
+}
+
 static void logits_are_written(void)
 {
     CHECK_MSG(sh("$L logits $ROOT/tests/golden/gpt2 --ids \"1 2 3\" --out f.safetensors -q && $L inspect f.safetensors --json") == 0, "%s", err);
@@ -390,6 +410,7 @@ const test tests_cli[] = {
     { "cli: bytes go round", bytes_go_round },
     { "cli: tokenizers are learned", tokenizers_are_learned },
     { "cli: models are inspected", models_are_inspected },
+    { "cli: features are measured, a LLaMA becomes a PanGu-pi", features_are_measured },
     { "cli: logits are written", logits_are_written },
     { "cli: models write text", models_write_text },
     { "cli: states go on", states_go_on },

@@ -78,16 +78,16 @@ static tensor *words(graph *g, const bert *c)
     return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
 }
 
-static tensor *layer(graph *g, const bert *c, tensor *x)
+static tensor *layer(graph *g, const bert *c, tensor *x, int l)
 {
     const encoder e = shape(c);
     const int d = c->hidden_size, H = c->num_attention_heads;
     dense_options in = { OUT_IN, true, RESIDUAL_READ, HEAD_WRITE, e.std, ACT_NONE, NULL };
     tensor *q = dense(g, x, "attention.self.query", d, in), *k = dense(g, x, "attention.self.key", d, in), *v = dense(g, x, "attention.self.value", d, in);
     tensor *a = attention(g, q, k, v, (attention_options){ H, H, d / H, .dropout = c->attention_probs_dropout_prob });
-    x = post_norm(g, &e, x, a, "attention.output.dense", "attention.output.LayerNorm", HEAD_READ);
+    x = tap(g, post_norm(g, &e, x, a, "attention.output.dense", "attention.output.LayerNorm", HEAD_READ), "post_mix", l);
     tensor *h = dense(g, x, "intermediate.dense", c->intermediate_size, (dense_options){ OUT_IN, true, RESIDUAL_READ, INNER_WRITE, e.std, e.act, NULL });
-    return post_norm(g, &e, x, h, "output.dense", "output.LayerNorm", INNER_READ);
+    return tap(g, post_norm(g, &e, x, h, "output.dense", "output.LayerNorm", INNER_READ), "post_ffn", l);
 }
 
 /* first: the row of position 0. */
@@ -98,9 +98,10 @@ static tensor *body(graph *g, const bert *c, int first)
     x = add_positions_from(g, x, embedding_table(g, "embeddings.position_embeddings.weight", c->max_position_embeddings, d, AXIS_POSITION, c->initializer_range, false), first);
     x = add_types(g, x, embedding_table(g, "embeddings.token_type_embeddings.weight", c->type_vocab_size, d, AXIS_NONE, c->initializer_range, false));
     x = dropout(g, layer_norm_affine(g, x, "embeddings.LayerNorm", c->layer_norm_eps, false), c->hidden_dropout_prob);
+    tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);
-        x = layer(g, c, x);
+        x = layer(g, c, x, l);
     }
     return x;
 }

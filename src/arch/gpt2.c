@@ -55,6 +55,7 @@ static tensor *build(graph *g, const void *config)
     tensor *wte = table(g, c);
     tensor *wpe = embedding_table(g, "wpe.weight", c->n_positions, C, AXIS_POSITION, std, false);
     tensor *x = dropout(g, add_positions(g, embedding(g, wte), wpe), c->embd_pdrop);
+    tap(g, x, "embed", -1);
 
     for (int l = 0; l < c->n_layer; l++) {
         scope(g, "h.%d.", l);
@@ -64,16 +65,16 @@ static tensor *build(graph *g, const void *config)
         a = attention(g, a, NULL, NULL, (attention_options){ c->n_head, c->n_head, hd, .causal = true, .scale = scale, .dropout = c->attn_pdrop });
         dense_options out = { IN_OUT, true, HEAD_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
         a = dense(g, a, "attn.c_proj", C, out);
-        x = out.residual ? a : add(g, x, dropout(g, a, c->resid_pdrop));
+        x = tap(g, out.residual ? a : add(g, x, dropout(g, a, c->resid_pdrop)), "post_mix", l);
 
         tensor *m = layer_norm_affine(g, x, "ln_2", eps, false);
         m = dense(g, m, "mlp.c_fc", inner, (dense_options){ IN_OUT, true, RESIDUAL_READ, INNER_WRITE, std, activations[c->activation_function], NULL });
         out = (dense_options){ IN_OUT, true, INNER_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
         m = dense(g, m, "mlp.c_proj", C, out);
-        x = out.residual ? m : add(g, x, dropout(g, m, c->resid_pdrop));
+        x = tap(g, out.residual ? m : add(g, x, dropout(g, m, c->resid_pdrop)), "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "ln_f", eps, c->tie_word_embeddings);
+    return tap(g, layer_norm_affine(g, x, "ln_f", eps, c->tie_word_embeddings), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows)

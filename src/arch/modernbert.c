@@ -158,10 +158,10 @@ static tensor *layer(graph *g, const modernbert *c, tensor *x, int l, const exac
     a = from_stream(g, c, a, "attn.Wqkv", 3 * d, c->attention_bias, (axis){ AXIS_HEAD, false, 3 });
     a = rope_heads(g, a, table, d / H, 3 * H, 2 * H);
     a = attention(g, a, NULL, NULL, (attention_options){ H, H, d / H, .dropout = c->attention_dropout, .window = window });
-    x = to_stream(g, c, x, a, "attn.Wo", c->attention_bias, HEAD_READ, c->attention_dropout);
+    x = tap(g, to_stream(g, c, x, a, "attn.Wo", c->attention_bias, HEAD_READ, c->attention_dropout), "post_mix", l);
     tensor *h = from_stream(g, c, norm(g, c, x, "mlp_norm", false), "mlp.Wi", 2 * c->intermediate_size, c->mlp_bias, (axis){ AXIS_INNER, false, 2 });
     h = dropout(g, glu_halves(g, h, encoder_act(c->hidden_activation)), c->mlp_dropout);
-    return to_stream(g, c, x, h, "mlp.Wo", c->mlp_bias, INNER_READ, 0);
+    return tap(g, to_stream(g, c, x, h, "mlp.Wo", c->mlp_bias, INNER_READ, 0), "post_ffn", l);
 }
 
 static tensor *build(graph *g, const void *config)
@@ -170,12 +170,13 @@ static tensor *build(graph *g, const void *config)
     const int hd = c->hidden_size / c->num_attention_heads;
     const exact *far = rope_table(g, (rope_options){ .dims = hd, .base = c->global_rope_theta }), *near = rope_table(g, (rope_options){ .dims = hd, .base = c->local_rope_theta });
     tensor *x = dropout(g, norm(g, c, embedding(g, words(g, c)), "embeddings.norm", false), c->embedding_dropout);
+    tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "layers.%d.", l);
         x = layer(g, c, x, l, l % c->global_attn_every_n_layers ? near : far);
     }
     scope(g, "%s", "");
-    return norm(g, c, x, "final_norm", false);
+    return tap(g, norm(g, c, x, "final_norm", false), "final_norm", -1);
 }
 
 /* ---- the heads ------------------------------------------------------------------------------ */

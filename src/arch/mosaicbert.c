@@ -65,7 +65,7 @@ static tensor *words(graph *g, const mosaicbert *c)
 }
 
 /* The dropout of the feed-forward stands before its second matrix, none behind it. */
-static tensor *layer(graph *g, const mosaicbert *c, tensor *x)
+static tensor *layer(graph *g, const mosaicbert *c, tensor *x, int l)
 {
     const encoder e = shape(c);
     encoder undropped = e;
@@ -73,10 +73,10 @@ static tensor *layer(graph *g, const mosaicbert *c, tensor *x)
     undropped.dropout = 0;
     tensor *a = dense(g, x, "attention.self.Wqkv", 3 * d, (dense_options){ OUT_IN, true, RESIDUAL_READ, { AXIS_HEAD, false, 3 }, e.std, ACT_NONE, NULL });
     a = attention(g, a, NULL, NULL, (attention_options){ H, H, d / H, .alibi = true, .dropout = c->attention_probs_dropout_prob });
-    x = post_norm(g, &e, x, a, "attention.output.dense", "attention.output.LayerNorm", HEAD_READ);
+    x = tap(g, post_norm(g, &e, x, a, "attention.output.dense", "attention.output.LayerNorm", HEAD_READ), "post_mix", l);
     dense_options gates = { OUT_IN, false, RESIDUAL_READ, { AXIS_INNER, false, 2 }, e.std, ACT_NONE, NULL };
     tensor *h = glu_halves(g, dense(g, x, "mlp.gated_layers", 2 * c->intermediate_size, gates), e.act);
-    return post_norm(g, &undropped, x, dropout(g, h, e.dropout), "mlp.wo", "mlp.layernorm", INNER_READ);
+    return tap(g, post_norm(g, &undropped, x, dropout(g, h, e.dropout), "mlp.wo", "mlp.layernorm", INNER_READ), "post_ffn", l);
 }
 
 static tensor *build(graph *g, const void *config)
@@ -85,9 +85,10 @@ static tensor *build(graph *g, const void *config)
     tensor *x = embedding(g, words(g, c));
     x = add_types(g, x, embedding_table(g, "embeddings.token_type_embeddings.weight", c->type_vocab_size, c->hidden_size, AXIS_NONE, c->initializer_range, false));
     x = dropout(g, layer_norm_affine(g, x, "embeddings.LayerNorm", c->layer_norm_eps, false), c->hidden_dropout_prob);
+    tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);
-        x = layer(g, c, x);
+        x = layer(g, c, x, l);
     }
     return x;
 }

@@ -73,12 +73,14 @@ static tensor *build(graph *g, const void *config)
     tensor *x = embedding(g, rwkv_embedding(g, c->vocab_size, C));
     for (int l = 0; l < L && graph_ok(g); l++) {
         scope(g, "blocks.%d.", l);
-        if (l == 0) x = layer_norm_affine(g, x, "ln0", eps, false);
+        if (l == 0) x = tap(g, layer_norm_affine(g, x, "ln0", eps, false), "embed", -1);
         x = rwkv4_time_mix(g, layer_norm_affine(g, x, "ln1", eps, false), x, rwkv_place_of(l, L), NULL);
+        tap(g, x, "post_mix", l);
         x = rwkv_channel_mix(g, x, eps, channel_options(C, inner, rwkv_place_of(l, L), ACT_RELU_SQUARED));
+        tap(g, x, "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "ln_out", eps, false);
+    return tap(g, layer_norm_affine(g, x, "ln_out", eps, false), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv4 *)config)->vocab_size); }

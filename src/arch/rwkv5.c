@@ -103,12 +103,14 @@ static tensor *build(graph *g, const void *config)
     for (int l = 0; l < L && graph_ok(g); l++) {
         rwkv_place at = rwkv_place_of(l, L);
         scope(g, "blocks.%d.", l);
-        if (l == 0) x = layer_norm_affine(g, x, "ln0", c->layer_norm_epsilon, false);
+        if (l == 0) x = tap(g, layer_norm_affine(g, x, "ln0", c->layer_norm_epsilon, false), "embed", -1);
         x = time_mix(g, c, x, at);
+        tap(g, x, "post_mix", l);
         x = rwkv_channel_mix(g, x, c->layer_norm_epsilon, (rwkv_channel_options){ "ffn.time_mix_k", "ffn.time_mix_r", { at.left, 0, false }, inner, 1, ACT_RELU_SQUARED });
+        tap(g, x, "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "ln_out", c->layer_norm_epsilon, false);
+    return tap(g, layer_norm_affine(g, x, "ln_out", c->layer_norm_epsilon, false), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv5 *)config)->vocab_size); }

@@ -99,12 +99,14 @@ static tensor *build(graph *g, const void *config)
     for (int l = 0; l < L && graph_ok(g); l++) {
         rwkv_place at = rwkv_place_of(l, L);
         scope(g, "blocks.%d.", l);
-        if (l == 0) x = layer_norm_affine(g, x, "ln0", eps, false);
+        if (l == 0) x = tap(g, layer_norm_affine(g, x, "ln0", eps, false), "embed", -1);
         x = rwkv6_time_mix(g, layer_norm_affine(g, x, "ln1", eps, false), x, n, at, NULL);
+        tap(g, x, "post_mix", l);
         x = rwkv_channel_mix(g, x, eps, (rwkv_channel_options){ "ffn.time_maa_k", "ffn.time_maa_r", { pow(at.left, 3), 0, true }, inner, 1, ACT_RELU_SQUARED });
+        tap(g, x, "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "ln_out", eps, false);
+    return tap(g, layer_norm_affine(g, x, "ln_out", eps, false), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv6 *)config)->vocab_size); }

@@ -161,12 +161,14 @@ static tensor *build(graph *g, const void *config)
     for (int l = 0; l < L && graph_ok(g); l++) {
         rwkv_place at = rwkv_place_of(l, L);
         scope(g, "blocks.%d.", l);
-        if (l == 0) x = layer_norm_affine(g, x, "ln0", c->norm_eps, false);
+        if (l == 0) x = tap(g, layer_norm_affine(g, x, "ln0", c->norm_eps, false), "embed", -1);
         x = rwkv7_time_mix(g, layer_norm_affine(g, x, "ln1", c->norm_eps, false), x, sizes, at, NULL, &first_values);
+        tap(g, x, "post_mix", l);
         x = channel_mix(g, c, x, at);
+        tap(g, x, "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "ln_out", c->norm_eps, false);
+    return tap(g, layer_norm_affine(g, x, "ln_out", c->norm_eps, false), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv7 *)config)->vocab_size); }

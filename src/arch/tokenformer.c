@@ -109,7 +109,7 @@ static tensor *build(graph *g, const void *config)
 
     scope(g, "%s", "");
     const exact *turns = r ? rope_table(g, (rope_options){ .dims = r, .base = c->rotary_emb_base }) : NULL;
-    tensor *x = dropout(g, embedding(g, table(g, c)), c->hidden_dropout);
+    tensor *x = tap(g, dropout(g, embedding(g, table(g, c)), c->hidden_dropout), "embed", -1);
 
     for (int l = 0; l < c->num_layers; l++) {
         scope(g, "sequential.%d.", 2 + l);
@@ -122,14 +122,14 @@ static tensor *build(graph *g, const void *config)
         if (r) k = rope(g, k, turns, r, H);
         tensor *a = attention(g, q, k, v, (attention_options){ H, H, C / H, .causal = true, .dropout = c->attention_dropout });
         a = patt_layer(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, drop ? NULL : x });
-        x = drop ? add(g, x, dropout(g, a, c->hidden_dropout)) : a;
+        x = tap(g, drop ? add(g, x, dropout(g, a, c->hidden_dropout)) : a, "post_mix", l);
 
         h = layer_norm(g, x, NULL, NULL, eps);
         tensor *m = patt_layer(g, c, h, "mlp", (patt){ c->ffn_slot_num, c->ffn_tau2, RESIDUAL_READ, RESIDUAL_WRITE, drop ? NULL : x });
-        x = drop ? add(g, x, dropout(g, m, c->hidden_dropout)) : m;
+        x = tap(g, drop ? add(g, x, dropout(g, m, c->hidden_dropout)) : m, "post_ffn", l);
     }
     scope(g, "sequential.%d.", c->num_layers + 3);
-    return layer_norm_affine(g, x, "norm", eps, !c->no_weight_tying);
+    return tap(g, layer_norm_affine(g, x, "norm", eps, !c->no_weight_tying), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows)

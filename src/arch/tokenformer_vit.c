@@ -74,15 +74,18 @@ static tensor *build(graph *g, const void *config)
 {
     const tokenformer_vit *c = config;
     tensor *x = dropout(g, pictures_embedding(g, &c->pictures, c->hidden_size, c->initializer_range), c->hidden_dropout_prob);
+    tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers && graph_ok(g); l++) {
         scope(g, "encoder.layer.%d.", l);
         tensor *a = attend(g, c, layer_norm(g, x, NULL, NULL, c->layer_norm_eps));
         x = back(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, NULL }, x);
+        tap(g, x, "post_mix", l);
         tensor *h = layer_norm(g, x, NULL, NULL, c->layer_norm_eps);
         x = back(g, c, h, "mlp", (patt){ c->ffn_slot_num, c->ffn_tau2, RESIDUAL_READ, RESIDUAL_WRITE, NULL }, x);
+        tap(g, x, "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "layernorm", c->layer_norm_eps, false);
+    return tap(g, layer_norm_affine(g, x, "layernorm", c->layer_norm_eps, false), "final_norm", -1);
 }
 
 static head classify(graph *g, const void *config, tensor *rows, const task *t) { return pictures_head(g, rows, t, ((const tokenformer_vit *)config)->initializer_range); }

@@ -61,16 +61,18 @@ static tensor *build(graph *g, const void *config)
 {
     const vit *c = config;
     tensor *x = dropout(g, pictures_embedding(g, &c->pictures, c->hidden_size, c->initializer_range), c->hidden_dropout_prob);
+    tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);
         x = back(g, c, attend(g, c, layer_norm_affine(g, x, "layernorm_before", c->layer_norm_eps, false)), "attention.output.dense", HEAD_READ, x);
+        tap(g, x, "post_mix", l);
         tensor *h = layer_norm_affine(g, x, "layernorm_after", c->layer_norm_eps, false);
         h = dense(g, h, "intermediate.dense", c->intermediate_size, (dense_options){ .bias = true, .in = RESIDUAL_READ, .out = INNER_WRITE,
                                                                                      .std = c->initializer_range, .act = activations[c->hidden_act] });
-        x = back(g, c, h, "output.dense", INNER_READ, x);
+        x = tap(g, back(g, c, h, "output.dense", INNER_READ, x), "post_ffn", l);
     }
     scope(g, "%s", "");
-    return layer_norm_affine(g, x, "layernorm", c->layer_norm_eps, false);
+    return tap(g, layer_norm_affine(g, x, "layernorm", c->layer_norm_eps, false), "final_norm", -1);
 }
 
 static head classify(graph *g, const void *config, tensor *rows, const task *t) { return pictures_head(g, rows, t, ((const vit *)config)->initializer_range); }
