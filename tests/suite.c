@@ -245,6 +245,33 @@ static void interrupted_goes_on(void)
     }
 }
 
+/* ---- combinations ------------------------------------------------------------------------- */
+
+/* Combinations that make no sense, and the reason that is given. */
+static void senseless_is_refused(void)
+{
+    static const struct { const char *keys, *because; } cases[] = {
+        { "\"encoder\":true,\"mixer\":\"rwkv7\"", "left to right" },
+        { "\"encoder\":true,\"position\":\"none\"", "order of its tokens" },
+        { "\"mixer\":\"rwkv4\",\"position\":\"rotary\"", "no layer's mixer is attention" },
+        { "\"mixer\":\"rwkv7\",\"position\":\"alibi\"", "no layer's mixer is attention" },
+        { "\"feed_forward\":\"mlp,pattention\",\"series\":\"on\"", "layer 1: series is on" },
+        { "\"mixer\":\"rwkv7\",\"rwkv_head_dim\":5", "rwkv_head_dim is 5" },
+        { "\"mixer\":\"rwkv7,mamba\"", "mixer is" },
+        { "\"num_attention_heads\":5", "num_attention_heads is 5" },
+        { "\"num_attention_heads\":4,\"num_key_value_heads\":3", "num_key_value_heads is 3" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char config[400];
+        lithe_error err = { 0 };
+        snprintf(config, sizeof config, "{\"vocab_size\":23,\"hidden_size\":16,\"num_hidden_layers\":2%s%s,%s}", strstr(cases[i].keys, "attention_heads") ? "" : ",\"num_attention_heads\":2",
+                 strstr(cases[i].keys, "head_dim") ? "" : ",\"rwkv_head_dim\":8", cases[i].keys);
+        lithe_model *m = lithe_model_new("hybrid", config, 1, &err);
+        CHECK_MSG(!m && err.status == LITHE_ECONFIG && strstr(err.text, cases[i].because), "%s: %s", cases[i].keys, m ? "taken" : err.text);
+        lithe_model_close(m);
+    }
+}
+
 const test tests_suite[] = {
     { "suite: listed with its paper", listed_with_its_paper },
     { "suite: one batch is fitted, ref", fitted_ref },
@@ -253,6 +280,7 @@ const test tests_suite[] = {
     { "suite: saved and opened is the same", saved_is_the_same },
     { "suite: decoding is the full pass", decoding_is_the_full_pass },
     { "suite: grown starts where it stood", grown_starts_where_it_stood },
+    { "suite: senseless combinations are refused", senseless_is_refused },
     { "suite: a run that is interrupted goes on", interrupted_goes_on },
     { 0 }
 };

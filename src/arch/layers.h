@@ -40,6 +40,16 @@ typedef struct {
 } pattention_layer_options;
 tensor *pattention_layer(graph *g, tensor *x, const char *name, int out, pattention_layer_options o);
 
+/* series() with parameters NAME.scale, NAME.bias and, with gains, NAME.gain of n branches (n, width), or (n) with scalar.
+ * It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain 0. */
+typedef struct { int n; activation act[MAX_SERIES]; bool gains, scalar; } series_layer_options;
+tensor *series_layer(graph *g, tensor *u, tensor *v, const char *name, series_layer_options o);
+
+/* x + outer(inner(h NAME.down') NAME.up'), a narrow branch beside a mixer.  std_out 0: it begins as nothing. */
+typedef struct { int width; activation inner, outer; double std, std_out; } bottleneck_options;
+tensor *bottleneck_shortcut(graph *g, tensor *h, tensor *x, const char *name, bottleneck_options o);
+int     bottleneck_width(int C, int reduction);             /* C/reduction in whole eights, 16 at least */
+
 /* A table (rows, width) of embeddings, N(0, std^2). */
 tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied);
 

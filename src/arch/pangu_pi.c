@@ -141,61 +141,27 @@ static int check(const void *config, lithe_error *err)
 
 /* ---- the series ---------------------------------------------------------------------- */
 
-/* args: channels, and whether there are gains.  With gains branch i has scale 1, -1, 1, -1, ... and bias 0, 0, -1, -1, -2, ... */
-static int branch_of(const double *args, size_t i) { return (int)(i / (size_t)args[0]); }
-static double initial_scale(const double *args, uint64_t key, size_t i)
-{
-    (void)key;
-    int b = branch_of(args, i);
-    return args[1] > 0 ? (b % 2 ? -1 : 1) : b == 0;
-}
-static double initial_bias(const double *args, uint64_t key, size_t i) { (void)key; return args[1] > 0 ? -(branch_of(args, i) / 2) : 0; }
-static double initial_gain(const double *args, uint64_t key, size_t i) { (void)key; return branch_of(args, i) == 0; }
-
-static tensor *series_table(graph *g, const pangu_pi *c, const char *name, double (*formula)(const double *, uint64_t, size_t))
-{
-    bool scalar = c->siaf_param == PARAM_SCALAR;
-    int channels = scalar ? 1 : c->llama.intermediate_size;
-    param_rule rule = { .rank = scalar ? 1 : 2, .dims = { c->siaf_n, scalar ? 0 : channels }, .axes = { { 0 }, INNER_WRITE },
-                        .init = INIT_FORMULA, .formula = formula, .args = { channels, c->siaf_gain } };
-    return parameter(g, name, rule);
-}
-
 static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 {
     if (c->siaf_n == 1) return glu(g, s.gate, s.up, llama_activation(&c->llama));
-    series_options o = { .n = c->siaf_n, .scalar = c->siaf_param == PARAM_SCALAR };
+    series_layer_options o = { .n = c->siaf_n, .scalar = c->siaf_param == PARAM_SCALAR, .gains = c->siaf_gain };
     for (int i = 0; i < c->siaf_n; i++) o.act[i] = series_act(c, i);
-    o.scale = series_table(g, c, "mlp.siaf.scale", initial_scale);
-    o.bias = series_table(g, c, "mlp.siaf.bias", initial_bias);
-    if (c->siaf_gain) o.gain = series_table(g, c, "mlp.siaf.gain", initial_gain);
-    return series(g, s.gate, s.up, o);
+    return series_layer(g, s.gate, s.up, "mlp.siaf", o);
 }
 
 /* ---- the shortcuts --------------------------------------------------------------------- */
 
-static int bottleneck(const pangu_pi *c)
-{
-    int k = (c->llama.hidden_size / c->aug_reduction + 7) / 8 * 8;
-    return c->aug_width ? c->aug_width : k < 16 ? 16 : k;
-}
-
 /* x + T(h); what writes to x begins at zero, or small. */
 static tensor *shortcut(graph *g, const pangu_pi *c, const char *part, int t, tensor *h, tensor *x)
 {
-    const axis narrow_write = { AXIS_BOTTLENECK, false, 1 }, narrow_read = { AXIS_BOTTLENECK, true, 1 };
     const activation act = shortcut_acts[c->aug_act];
     const double std = c->llama.initializer_range, std_out = c->aug_init == BEGIN_SMALL ? std / sqrt(2.0 * c->llama.num_hidden_layers) : 0;
+    const int C = c->llama.hidden_size, width = c->aug_width ? c->aug_width : bottleneck_width(C, c->aug_reduction);
     const bool after = c->aug_act_pos == POS_AFTER;
     char name[64];
-    if (c->aug_kind == KIND_DENSE) {
-        snprintf(name, sizeof name, "%s.aug.%d", part, t);
-        return dense(g, h, name, c->llama.hidden_size, (dense_options){ OUT_IN, false, RESIDUAL_READ, RESIDUAL_WRITE, std_out, act, x });
-    }
-    snprintf(name, sizeof name, "%s.aug.%d.down", part, t);
-    h = dense(g, h, name, bottleneck(c), (dense_options){ OUT_IN, false, RESIDUAL_READ, narrow_write, std, after ? ACT_NONE : act, NULL });
-    snprintf(name, sizeof name, "%s.aug.%d.up", part, t);
-    return dense(g, h, name, c->llama.hidden_size, (dense_options){ OUT_IN, false, narrow_read, RESIDUAL_WRITE, std_out, after ? act : ACT_NONE, x });
+    snprintf(name, sizeof name, "%s.aug.%d", part, t);
+    if (c->aug_kind == KIND_DENSE) return dense(g, h, name, C, (dense_options){ OUT_IN, false, RESIDUAL_READ, RESIDUAL_WRITE, std_out, act, x });
+    return bottleneck_shortcut(g, h, x, name, (bottleneck_options){ width, after ? ACT_NONE : act, after ? act : ACT_NONE, std, std_out });
 }
 
 /* The whole sum - identity, module, branches - is scaled. */

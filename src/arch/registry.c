@@ -5,6 +5,7 @@ extern const arch arch_gpt2, arch_pangu_pi, arch_llama, arch_tokenformer;
 extern const arch arch_rwkv4, arch_rwkv5, arch_rwkv6, arch_rwkv7;
 extern const arch arch_bert, arch_roberta, arch_mosaicbert, arch_modernbert;
 extern const arch arch_vit, arch_tokenformer_vit;
+extern const arch arch_hybrid;
 
 /* PanGu-pi before LLaMA, whose tensors it has too. */
 const arch *const architectures[] = {
@@ -14,6 +15,7 @@ const arch *const architectures[] = {
     &arch_rwkv4, &arch_rwkv5, &arch_rwkv6, &arch_rwkv7,
     &arch_bert, &arch_roberta, &arch_mosaicbert, &arch_modernbert,
     &arch_vit, &arch_tokenformer_vit,
+    &arch_hybrid,
     NULL
 };
 

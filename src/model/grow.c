@@ -26,7 +26,7 @@ static int choose_method(growth *g, lithe_error *err)
     const char *name = g->options.method, *theta = json_string_value(json_object_get(g->before, "norm_activation_type"));
     if (!name) {
         g->method = METHOD_DUPLICATE;
-        if (!g->arch->slots) return 0;
+        if (!has_slots(g)) return 0;
         bool l2_gelu = !theta || !strcmp(theta, "l2_norm_gelu"), gelu_l2 = theta && !strcmp(theta, "gelu_l2_norm");
         g->method = g->options.portable ? l2_gelu ? METHOD_C : gelu_l2 ? METHOD_E : METHOD_D : l2_gelu || gelu_l2 ? METHOD_A : METHOD_D;
         return 0;
@@ -37,7 +37,7 @@ static int choose_method(growth *g, lithe_error *err)
             if (g->options.portable && g->method == METHOD_A)
                 return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: take B, C, D or E for a portable model");
             bool of_slots = g->method >= METHOD_A;
-            if (of_slots && !g->arch->slots) return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, which a %s has none of; take duplicate or corner", name, g->arch->name);
+            if (of_slots && !has_slots(g)) return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, which a %s has none of; take duplicate or corner", name, g->arch->name);
             return 0;
         }
     return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner", name);

@@ -49,7 +49,9 @@ int    grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 int    grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err);
 
 /* ---- slots ---- */
-const slot_group *slot_group_of(const arch *a, const char *name);
+const slot_group *slot_group_of(const arch *a, const param *p);     /* NULL when it holds no parameter tokens */
+bool slots_used(const growth *g, const slot_group *s);       /* has the model such parameter tokens */
+bool has_slots(const growth *g);                             /* or any */
 /* Checks the method's conditions for every group and writes the squared scales and slots_history to g->config. */
 int    grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
 /* New slots of keys and values under the method; scales of the old ones. */

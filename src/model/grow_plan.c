@@ -51,7 +51,8 @@ static double count(const growth *g, const json_t *config)
 
 static void scale_slots(const growth *g, const json_t *from, json_t *to, double factor)
 {
-    for (const slot_group *s = g->arch->slots; s->slots_key; s++) set_int(to, s->slots_key, (int)llround(config_int(from, s->slots_key, 0) * factor));
+    for (const slot_group *s = g->arch->slots; s->slots_key; s++)
+        if (slots_used(g, s)) set_int(to, s->slots_key, (int)llround(config_int(from, s->slots_key, 0) * factor));
 }
 
 static bool whole_multiples(method m) { return m == METHOD_B || m == METHOD_D; }
@@ -254,7 +255,7 @@ int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
     if (o->set && wish > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
     else if (o->set) status = apply_set(g, err);
     else if (!(wish > now)) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f: growing only adds", wish, now);
-    else status = g->arch->slots ? choose_slots(g, wish, err) : choose_shape(g, wish, err);
+    else status = has_slots(g) ? choose_slots(g, wish, err) : choose_shape(g, wish, err);
     if (!status) status = list_moves(g, report, err);
     return status;
 }

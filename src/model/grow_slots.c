@@ -16,15 +16,30 @@
 
 static const double FIRST_SHARE = 1.3;       /* D: shares of opposite sign, or Adam moves both copies alike */
 
-const slot_group *slot_group_of(const arch *a, const char *name)
+const slot_group *slot_group_of(const arch *a, const param *p)
 {
+    const char *name = p->name;
     size_t prefix = a->keys.layer_prefix ? strlen(a->keys.layer_prefix) : 0;
-    if (!a->slots || strncmp(name, a->keys.layer_prefix, prefix)) return NULL;
+    if (!a->slots || p->rule.axes[0].kind != AXIS_SLOT || strncmp(name, a->keys.layer_prefix, prefix)) return NULL;
     const char *within = strchr(name + prefix, '.');
     for (const slot_group *s = a->slots; within && s->slots_key; s++)
         for (const char *const *n = s->names; *n; n++)
             if (!strncmp(within + 1, *n, strlen(*n))) return s;
     return NULL;
+}
+
+bool slots_used(const growth *g, const slot_group *s)
+{
+    for (int i = 0; i < g->small->params->count; i++)
+        if (slot_group_of(g->arch, g->small->params->items[i]) == s) return true;
+    return false;
+}
+
+bool has_slots(const growth *g)
+{
+    for (const slot_group *s = g->arch->slots; s && s->slots_key; s++)
+        if (slots_used(g, s)) return true;
+    return false;
 }
 
 static const char *theta_of(const growth *g)
@@ -59,7 +74,7 @@ int grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err)
 {
     for (const slot_group *s = g->arch->slots; s && s->slots_key; s++) {
         int n = config_int(g->before, s->slots_key, 0), N = config_int(g->config, s->slots_key, 0);
-        if (n == N || n < 1) continue;
+        if (n == N || n < 1 || !slots_used(g, s)) continue;
         if (g->method == METHOD_DUPLICATE || g->method == METHOD_CORNER) return fail(err, LITHE_EINVAL, "slots grow by method A, B, C, D, E or F");
         int status = check_method(g, s, n, N, report, err);
         if (status) return status;
@@ -151,7 +166,7 @@ static double root_mean_square(const param *p)
 
 int grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err)
 {
-    const slot_group *s = slot_group_of(g->arch, large->name);
+    const slot_group *s = slot_group_of(g->arch, large);
     if (!s || !map->small || large->rule.rank != 2 || large->rule.axes[0].kind != AXIS_SLOT) return 0;
     const param *small = map->small;
     bool keys = !large->rule.axes[0].read;
