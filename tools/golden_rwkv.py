@@ -6,7 +6,7 @@
 No recurrence where a definition has none: versions 4 to 6 are sums over all earlier tokens, version 7 is a
 product of transition matrices. AdamW trains in the authors' groups: see groups().
 """
-import collections, math, os
+import collections, math, os, struct
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
@@ -309,6 +309,36 @@ def rwkv_pth(out):
     torch.save({"emb.weight": torch.zeros(2, 2)}, os.path.join(out, "legacy.pth"), pickle_protocol=2, _use_new_zipfile_serialization=False)
 
 
+def rwkv_cpp(out):
+    """Files as rwkv.cpp's python/convert_pytorch_to_ggml.py makes them of the authors' tensors, versions 5.2, 5.0 and 6."""
+    for version in ("rwkv5", "rwkv5-0", "rwkv6"):
+        t = load_file(os.path.join(os.path.dirname(out), version, "model.safetensors"))
+        with open(os.path.join(out, version + ".bin"), "wb") as f:
+            f.write(struct.pack("=6I", 0x67676D66, 101, V, t["emb.weight"].shape[1], 2, 0))
+            for name, x in t.items():
+                if ".time_" in name:
+                    x = x.squeeze()
+                if version == "rwkv6":
+                    if ".time_faaaa" in name:
+                        x = x.unsqueeze(-1)
+                    if ".time_maa_w1" in name or ".time_decay_w" in name:
+                        x = x.T
+                    if ".time_maa_w2" in name:
+                        x = x.transpose(1, 2)
+                    if name.endswith(".time_decay"):
+                        x = x.reshape(t["blocks.0.att.time_faaaa"].shape[0], -1, 1)
+                else:
+                    if ".time_decay" in name:
+                        x = (-x.exp()).exp()
+                        x = x.reshape(-1, 1, 1) if version == "rwkv5-0" else x.unsqueeze(-1)
+                    if ".time_first" in name:
+                        x = x.exp().reshape(-1, 1, 1)
+                    if ".time_faaaa" in name:
+                        x = x.unsqueeze(-1)
+                f.write(struct.pack("=3I", x.dim(), len(name), 0) + struct.pack(f"={x.dim()}I", *reversed(x.shape)) + name.encode())
+                f.write(x.contiguous().numpy().tobytes())
+
+
 class Attack:
     """Whoever unpickles it runs a command."""
     def __reduce__(self):
@@ -316,7 +346,7 @@ class Attack:
 
 
 FIXTURES = {
-    "rwkv4": rwkv4, "rwkv4-hf": rwkv4_hf, "rwkv5": rwkv5, "rwkv6": rwkv6, "rwkv7": rwkv7, "rwkv7-fla": rwkv7_fla, "rwkv-pth": rwkv_pth,
+    "rwkv4": rwkv4, "rwkv4-hf": rwkv4_hf, "rwkv5": rwkv5, "rwkv6": rwkv6, "rwkv7": rwkv7, "rwkv7-fla": rwkv7_fla, "rwkv-pth": rwkv_pth, "rwkv-cpp": rwkv_cpp,
     "rwkv5-0": lambda out: rwkv5(out, "rwkv5-0", "5.0", time5_old, 4, train=False),
     "rwkv5-1": lambda out: rwkv5(out, "rwkv5-1", "5.1", time5_old, 8, train=False),
 }
