@@ -2,6 +2,7 @@
 #
 #   check-asan   every test, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   check-tsan   the thread pool, kernels and short training runs, with ThreadSanitizer
+#   check-long   a million tokens from small recurrent models: constant memory, constant time for a token
 #   check-fuzz   each tests/fuzz/NAME.c for FUZZ_SECONDS, beginning with tests/fuzz/corpus/NAME
 #
 # A sanitized build is a tree of its own in build/WHICH: its tests find the sources through links.
@@ -17,7 +18,7 @@ SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)'
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools; do ln -sfn ../../$$d build/$(1)/$$d; done
 
-check-all: test check-asan check-tsan check-fuzz
+check-all: test check-asan check-tsan check-fuzz check-long
 
 check-asan: deps
 	@$(call links,asan)
@@ -29,6 +30,15 @@ check-tsan: deps
 	@$(call sanitized,tsan,thread) build/tsan/build/tests
 	@for filter in $(TSAN_FILTERS); do \
 	    LITHE_SHARED='$(SHARED_DATA)' TSAN_OPTIONS=halt_on_error=1 build/tsan/build/tests "$$(echo $$filter | tr _ ' ')" || exit 1; done
+
+LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
+check-long: deps
+	@$(MAKE) --no-print-directory $(B)/long-tokens
+	@for arch in $(LONG_ARCHS); do $(B)/long-tokens $$arch || exit 1; done
+
+$(B)/long-%: tests/long/%.c $(OBJ)
+	@echo "  ld $@"
+	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -o $@ $< $(OBJ) $(LDLIBS)
 
 # libFuzzer is clang's.  What is found is left in build/fuzz/NAME-*.
 check-fuzz: deps
@@ -48,4 +58,4 @@ $(B)/fuzz-%: tests/fuzz/%.c $(OBJ)
 	@echo "  fuzzer $@"
 	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
 
-.PHONY: check-all check-asan check-tsan check-fuzz
+.PHONY: check-all check-asan check-tsan check-fuzz check-long
