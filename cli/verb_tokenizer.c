@@ -3,6 +3,7 @@
 #include "output.h"
 #include "verbs.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- tokenize --------------------------------------------------------------- */
 
@@ -86,11 +87,13 @@ const verb verb_detokenize = {
 
 /* ---- train-tokenizer -------------------------------------------------------- */
 
-typedef struct { common common; int vocab; const char *out; double limit; } training_settings;
+typedef struct { common common; int vocab, lowercase; const char *kind, *out; double limit; } training_settings;
 
 static const option training_options[] = {
-    { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "tokens in the vocabulary: 256 bytes, merges, <|endoftext|>", .least = 257, .most = 1 << 24,
-      .also = "vocab-size,size" },
+    { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "tokens in the vocabulary, all told", .least = 6, .most = 1 << 24, .also = "vocab-size,size" },
+    { "kind", 0, CHOICE(training_settings, kind), "KIND", "bpe",
+      .help = "byte-level BPE with <|endoftext|>, the same with RoBERTa's five special tokens, or WordPiece with BERT's", .choices = "bpe|roberta|wordpiece" },
+    { "lowercase", 0, FLAG(training_settings, lowercase), .help = "WordPiece of lower-case letters without accents" },
     { "out", 'o', FILENAME(training_settings, out), "FILE", .help = "the tokenizer.json to write", .also = "output" },
     { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "learn from at most this much text", .least = 1 },
     { 0 }
@@ -103,8 +106,10 @@ static int train_tokenizer(const arguments *a)
     size_t size = 0;
     if (!s->vocab) return usage("how many tokens? --vocab N is needed");
     if (!s->out) return usage("where to? --out FILE is needed");
+    if (s->lowercase && strcmp(s->kind, "wordpiece")) return usage("--lowercase is for --kind wordpiece: the other kinds keep every byte");
     char *text = lithe_text_read(a->operands, a->count, (size_t)s->limit, &size, &err);
-    lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_train(text, size, s->vocab, &err);
+    lithe_tokenizer_options o = { .kind = s->kind, .lowercase = s->lowercase };
+    lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_learn(text, size, s->vocab, &o, &err);
     if (t && lithe_tokenizer_save(t, s->out, &unwritten) == LITHE_OK)
         say("%s: %d tokens learned from %zu bytes", s->out, lithe_tokenizer_vocab(t), size);
     lithe_tokenizer_close(t);
@@ -114,9 +119,10 @@ static int train_tokenizer(const arguments *a)
 
 const verb verb_train_tokenizer = {
     .name = "train-tokenizer", .operands = "TEXT...", .least = 1, .most = -1,
-    .summary = "learn a byte-level BPE vocabulary from text",
-    .about = "Learns byte-level byte pair encoding from text files, directories of them or standard input (-), and writes a tokenizer.json. "
-             "The same text gives the same file.",
-    .examples = "  lithe train-tokenizer novels/ --vocab 4096 --out tokenizer.json\n",
+    .summary = "learn a vocabulary from text",
+    .about = "Learns a vocabulary from text files, directories of them or standard input (-), and writes a tokenizer.json: byte-level byte pair "
+             "encoding, or WordPiece for BERT. The same text gives the same file.",
+    .examples = "  lithe train-tokenizer novels/ --vocab 4096 --out tokenizer.json\n"
+                "  lithe train-tokenizer novels/ --vocab 8192 --kind wordpiece --lowercase --out tokenizer.json\n",
     .options = training_options, .bytes = sizeof(training_settings), .run = train_tokenizer,
 };

@@ -70,12 +70,16 @@ void             lithe_tokenizer_close(lithe_tokenizer *t);
 
 typedef struct {
     int lowercase;             /* of a vocab.txt: 1 lower case, without accents; -1 cased; 0 as the tokenizer_config.json beside it says, else cased */
+    const char *kind;          /* of vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (lowercase 1: of lower-case text) */
 } lithe_tokenizer_options;
 lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
 
 /* A byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges,
  * <|endoftext|>) learned from text; the same bytes for the same text. */
 lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err);
+/* The same of another kind: byte-level BPE with RoBERTa's five special tokens
+ * first, or BERT's WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
+lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err);
 /* A tokenizer.json; of an RWKV vocabulary, that vocabulary. */
 int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);
 const char      *lithe_tokenizer_file(const lithe_tokenizer *t);                /* the name under which it is looked for in a folder */

@@ -194,8 +194,14 @@ static void tokenizers_are_learned(void)
     CHECK(sh("printf '{\"id\": {\"text\": 1}, \"text\": \"ab\\\\u0061\\\\nb\\\\ud83d\\\\ude00\"}\\n{\"text\": \"ababab\"}\\n' > d.jsonl;"
              "printf 'aba\\nb\\360\\237\\230\\200\\n\\nababab\\n\\n' > d.txt;"
              "$L train-tokenizer d.jsonl --vocab 258 --out a.json -q && $L train-tokenizer d.txt --vocab 258 --out b.json -q && cmp a.json b.json") == 0);
+    CHECK_MSG(sh("$L train-tokenizer tale.txt --vocab 90 --kind wordpiece --lowercase --out w.json -q && printf 'The The' | $L tokenize w.json --special") == 0, "%s", err);
+    CHECK_MSG(!strncmp(out, "2 ", 2) && strstr(out, " 3\n"), "%s", out);
+    CHECK(sh("$L train-tokenizer tale.txt --vocab 300 --kind roberta --out r.json -q && printf 'a<mask>' | $L tokenize r.json --special") == 0);
+    CHECK_MSG(!strcmp(out, "0 102 4 2\n"), "%s", out);
     CHECK(sh("gzip -k tale.txt && $L train-tokenizer tale.txt --vocab 300 --out a.json -q && $L train-tokenizer tale.txt.gz --vocab 300 --out b.json -q && cmp a.json b.json") == 0);
-    TRANSCRIPTS({ "$L train-tokenizer tale.txt --vocab 256 --out v.json", 2, NULL, "least, 257" });
+    TRANSCRIPTS({ "$L train-tokenizer tale.txt --vocab 256 --out v.json", 2, NULL, "expected 257" },
+        { "$L train-tokenizer tale.txt --vocab 5 --kind wordpiece --out v.json", 2, NULL, "least, 6" },
+        { "$L train-tokenizer tale.txt --vocab 300 --kind roberta --lowercase --out v.json", 2, NULL, "--kind wordpiece" });
 }
 
 /* ---- models ------------------------------------------------------------------------ */

@@ -448,6 +448,9 @@ const test tests_text[] = {
     { "text: training repeats and is saved", text_train_saved },
     { "text: training says what is possible", text_train_possible },
     { "text: training on odd texts", text_train_odd },
+    { "text: training WordPiece against its definition", text_train_wordpiece },
+    { "text: training WordPiece on text of all kinds", text_train_wordpiece_text },
+    { "text: training, three kinds", text_train_kinds },
     { "text: speed", speed },
     { 0 }
 };

@@ -41,6 +41,7 @@ void text_refused(void), text_cut_off(void), text_empty_paths(void), text_endles
 void text_wordpiece_cases(void), text_wordpiece_table(void), text_wordpiece_forms(void), text_wordpiece_config(void), text_wordpiece_files(void),
      text_wordpiece_json(void), text_longest_piece(void), text_pairs(void), text_roles(void);
 void text_world_cases(void), text_world_pieces(void), text_world_round_trip(void), text_world_literals(void), text_world_saved(void), text_roberta(void);
-void text_train_definition(void), text_train_saved(void), text_train_possible(void), text_train_odd(void);
+void text_train_definition(void), text_train_saved(void), text_train_possible(void), text_train_odd(void), text_train_wordpiece(void), text_train_wordpiece_text(void),
+     text_train_kinds(void);
 
 #endif

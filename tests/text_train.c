@@ -116,6 +116,158 @@ void text_train_possible(void)
     CHECK(!lithe_tokenizer_train("abc", 3, 256, &err) && err.status == LITHE_EINVAL);
 }
 
+/* ---- WordPiece ------------------------------------------------------------------------------------------ */
+
+static char *piece_of(const lithe_tokenizer *t, int32_t id, size_t *n)
+{
+    static char text[300];
+    const char *bytes = pieces_bytes(&t->vocabulary, id, n);
+    memcpy(text, bytes, *n);
+    text[*n] = 0;
+    return text;
+}
+
+/* The definition, by strings: characters, ## before all but the first of a word, then the most frequent pair, of equals the
+ * one of lower ids, everything counted again each time. */
+static int naive_wordpiece(const char *text, size_t len, int vocab, char (*names)[32])
+{
+    typedef struct { int32_t left, right; int64_t count; } tally;
+    int32_t *ids = malloc((2 * len + 2) * sizeof *ids);
+    size_t n = 0, at = 0;
+    int known = 0;
+    bool first[128] = { 0 }, inside[128] = { 0 };
+    static const char *const specials[] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" };
+    for (; known < 5; known++) strcpy(names[known], specials[known]);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == ' ') continue;
+        bool begins = !i || text[i - 1] == ' ' || text[i] == ',' || text[i - 1] == ',';
+        first[(int)text[i]] = true;
+        inside[(int)text[i]] |= !begins;
+    }
+    int id_of[2][128];
+    for (int k = 0; k < 2; k++)
+        for (int c = 0; c < 128; c++)
+            if (k ? inside[c] : first[c]) { snprintf(names[known], 32, k ? "##%c" : "%c", c); id_of[k][c] = known++; }
+    for (; at < len; at++) {
+        bool begins = !at || text[at - 1] == ' ' || text[at] == ',' || text[at - 1] == ',';
+        if (begins || text[at] == ' ') ids[n++] = -1;
+        if (text[at] != ' ') ids[n++] = id_of[!begins][(int)text[at]];
+    }
+    tally *table = calloc(1 << 16, sizeof *table);
+    while (known < vocab) {
+        tally best = { 0 };
+        char joined[40];
+        memset(table, 0, sizeof *table << 16);
+        for (size_t i = 0; i + 1 < n; i++) {
+            if (ids[i] < 0 || ids[i + 1] < 0) continue;
+            size_t s = (size_t)ids[i] * 31 + (size_t)ids[i + 1] * 769;
+            for (s &= 65535; table[s].count && (table[s].left != ids[i] || table[s].right != ids[i + 1]); ) s = (s + 1) & 65535;
+            table[s] = (tally){ ids[i], ids[i + 1], table[s].count + 1 };
+        }
+        for (size_t s = 0; s < 65536; s++) {
+            const tally *x = &table[s];
+            if (x->count > best.count || (x->count == best.count && x->count &&
+                (x->left != best.left ? x->left < best.left : x->right < best.right))) best = *x;
+        }
+        snprintf(joined, sizeof joined, "%s%s", names[best.left], names[best.right] + 2);
+        int id = 5;
+        while (id < known && strcmp(names[id], joined)) id++;
+        if (id == known) snprintf(names[known++], 32, "%.31s", joined);
+        size_t used = 0;
+        for (size_t i = 0; i < n; i++) {
+            bool here = i + 1 < n && ids[i] == best.left && ids[i + 1] == best.right;
+            ids[used++] = here ? id : ids[i];
+            i += here;
+        }
+        n = used;
+    }
+    free(table);
+    free(ids);
+    return known;
+}
+
+static char *ascii_text(size_t *len)
+{
+    char *text = malloc(20000);
+    static const char *const syllables[] = { "the", "in", "to", "ra", "qu", "e", "s", "on", "ing", "ab", "aba", "er" };
+    *len = 0;
+    for (uint64_t i = 0; *len + 20 < 20000; i++) {
+        uint64_t r = random_u64(4, i);
+        *len += (size_t)sprintf(text + *len, "%s%s", syllables[r % 12 * (r >> 8) % 12], r >> 20 & 1 ? "" : r >> 24 & 7 ? " " : ",");
+    }
+    return text;
+}
+
+void text_train_wordpiece(void)
+{
+    lithe_error err = { 0 };
+    size_t len, n;
+    char *text = ascii_text(&len), (*names)[32] = malloc(400 * sizeof *names);
+    int known = naive_wordpiece(text, len, 150, names);
+    lithe_tokenizer *t = lithe_tokenizer_learn(text, len, 150, &(lithe_tokenizer_options){ .kind = "wordpiece" }, &err);
+    CHECK_MSG(t, "%s", err.text);
+    CHECK(known == 150 && lithe_tokenizer_vocab(t) == 150);
+    for (int32_t id = 0; t && id < known; id++) CHECK_MSG(!strcmp(piece_of(t, id, &n), names[id]), "%d: %s, expected %s", (int)id, piece_of(t, id, &n), names[id]);
+    CHECK(lithe_tokenizer_special(t, "cls") == 2 && lithe_tokenizer_special(t, "mask") == 4 && lithe_tokenizer_special(t, "pad") == 0);
+    int32_t ids[9];
+    CHECK(lithe_encode(t, "[MASK]the", 9, 1, ids, 9) == 4 && ids[0] == 2 && ids[1] == 4 && ids[3] == 3);
+    lithe_tokenizer_close(t);
+    free(names);
+    free(text);
+}
+
+/* Lower case, accents, characters there is no room for, special tokens in the text; saved, it is the same. */
+void text_train_wordpiece_text(void)
+{
+    lithe_error err = { 0 };
+    static const char text[] = "\u00c9t\u00e9 \u00e9T\u00c9 ete [MASK]\u4e2d\u6587\u4e2d z\xff[SEP] ete ete x";
+    char *path = path_join(test_dir(), "tokenizer.json");
+    lithe_tokenizer *t[2] = { lithe_tokenizer_learn(text, sizeof text - 1, 14, &(lithe_tokenizer_options){ .kind = "wordpiece", .lowercase = 1 }, &err), NULL };
+    CHECK_MSG(t[0] && !lithe_tokenizer_save(t[0], path, &err), "%s", err.text);
+    t[1] = text_open(path);
+    static const char *const pieces_known[] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "e", "t", "x", "z", "\u4e2d", "\u6587", "##e", "##t", "et" };
+    for (int k = 0; k < 2; k++) {
+        size_t n;
+        for (int32_t id = 0; id < 14; id++) CHECK_MSG(!strcmp(piece_of(t[k], id, &n), pieces_known[id]), "%d: %s", (int)id, piece_of(t[k], id, &n));
+        int32_t ids[6];
+        CHECK(lithe_encode(t[k], "\u00c9T\u00c9 y", 8, 0, ids, 6) == 3 && ids[0] == 13 && ids[1] == 11 && ids[2] == 1);
+        lithe_tokenizer_close(t[k]);
+    }
+    lithe_tokenizer *few = lithe_tokenizer_learn(text, sizeof text - 1, 9, &(lithe_tokenizer_options){ .kind = "wordpiece", .lowercase = 1 }, &err);
+    size_t n;
+    CHECK_MSG(few && !strcmp(piece_of(few, 5, &n), "e") && !strcmp(piece_of(few, 6, &n), "t"), "%s", err.text);       /* the most frequent */
+    lithe_tokenizer_close(few);
+    free(path);
+}
+
+void text_train_kinds(void)
+{
+    lithe_error err = { 0 };
+    size_t len;
+    char *text = some_text(&len);
+    lithe_tokenizer *plain = lithe_tokenizer_train(text, len, 400, &err), *t = lithe_tokenizer_learn(text, len, 404, &(lithe_tokenizer_options){ .kind = "roberta" }, &err);
+    CHECK_MSG(t, "%s", err.text);
+    CHECK(t->n_pairs == plain->n_pairs && text_comes_back(t, text, len));             /* the same merges, five ids higher */
+    for (size_t i = 0; i < t->n_pairs; i++) CHECK(t->pairs[i][0] == plain->pairs[i][0] + 5 && t->pairs[i][1] == plain->pairs[i][1] + 5);
+    static const char *const roles[] = { "bos", "pad", "eos", "unk", "mask" };
+    for (int32_t i = 0; i < 5; i++) CHECK_MSG(lithe_tokenizer_special(t, roles[i]) == i && lithe_tokenizer_is_special(t, i), "%s", roles[i]);
+    int32_t ids[9];
+    CHECK(lithe_encode_pair(t, "z", 1, "y <mask>", 8, 0, ids, NULL, 9) == 7 && ids[2] == 2 && ids[3] == 2 && ids[5] == 4 && ids[6] == 2);
+    char *path = path_join(test_dir(), "tokenizer.json");
+    CHECK(!lithe_tokenizer_save(t, path, &err));
+    lithe_tokenizer *u = text_open(path);
+    CHECK(text_same_ids(t, u, text, len) && text_same_ids(t, u, "a <mask> b</s>", 14));
+    static const char *const kinds[] = { "bpe", "roberta", "wordpiece", "unigram" };
+    for (int i = 0; i < 4; i++) {
+        err = (lithe_error){ 0 };
+        CHECK(!lithe_tokenizer_learn(text, len, i == 2 ? 5 : 256, &(lithe_tokenizer_options){ .kind = kinds[i] }, &err) && err.status == LITHE_EINVAL);
+    }
+    err = (lithe_error){ 0 };
+    CHECK(!lithe_tokenizer_learn("a b", 3, 9, &(lithe_tokenizer_options){ .kind = "wordpiece" }, &err) && strstr(err.text, "at most 7"));
+    lithe_tokenizer_close(plain); lithe_tokenizer_close(t); lithe_tokenizer_close(u);
+    free(text); free(path);
+}
+
 /* Texts that make places of pairs overlap, and one word that is all of the text. */
 void text_train_odd(void)
 {

@@ -108,8 +108,13 @@ int  tokenizer_flag(lithe_tokenizer *t, const char *what, lithe_error *err);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with `middle` times the SEP between; the
  * second text has this type. */
 void tokenizer_around(lithe_tokenizer *t, int32_t cls, int32_t sep, int middle, int32_t type);
-/* BERT's normalizer and pre-tokenizer. */
-void tokenizer_bert_steps(lithe_tokenizer *t, bert_options how);
+/* WordPiece with BERT's normalizer, pre-tokenizer and decoder; once there is a
+ * vocabulary, its special tokens and what stands around texts: [UNK], and those of
+ * [PAD], [CLS], [SEP], [MASK] that are there.  And of byte-level vocabularies
+ * RoBERTa's five when all are there, else <|endoftext|>. */
+void tokenizer_bert_shape(lithe_tokenizer *t, bert_options how);
+int  tokenizer_add_bert_specials(lithe_tokenizer *t, const char *what, lithe_error *err);
+int  tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error *err);
 int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
 
 /* One more entry; its text is copied. */

@@ -50,8 +50,7 @@ static int room_for_pairs(lithe_tokenizer *t, const char *text, size_t len, cons
     return t->pairs ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: merges do not fit in memory", what);
 }
 
-/* RoBERTa's five when all are in the vocabulary, else GPT-2's one. */
-static int add_specials(lithe_tokenizer *t, const char *what, lithe_error *err)
+int tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error *err)
 {
     static const char *const roberta[] = { "<s>", "<pad>", "</s>", "<unk>", "<mask>" };
     int32_t id[5];
@@ -82,7 +81,7 @@ lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const
     if (t) read_vocab(t, &names, root, what, err);
     if (t && !failed(err)) room_for_pairs(t, merges, merges_len, what_merges, err);
     if (t && !failed(err)) read_merge_lines(t, &names, merges, merges_len, what_merges, err);
-    if (t && !failed(err)) add_specials(t, what, err);
+    if (t && !failed(err)) tokenizer_add_bpe_specials(t, what, err);
     if (t && !failed(err)) tokenizer_finish(t, what, err);
     pieces_free(&names);
     json_decref(root);

@@ -1,327 +1,156 @@
-/* Learning a byte-level BPE vocabulary.  The text is cut by GPT-2's pattern; each
- * distinct word is kept once, with its count, in one long array of symbols.  Then,
- * again and again, the adjacent pair with the highest count becomes a symbol; of
- * equal counts the pair with the lower left id, then the lower right id.  Counts
- * and places of pairs are kept up to date, so a merge costs its own occurrences.
+/* Learning a vocabulary of one of three kinds.
  *
- * Ids: 0..255 the bytes, then the merges in order, last <|endoftext|>, whose
- * occurrences in the text are borders.  A merge whose text is a token already (by
- * another way to cut it) maps to that token and takes no id. */
+ *   bpe        ids 0..255 the bytes, then merges, last <|endoftext|>
+ *   roberta    <s> <pad> </s> <unk> <mask>, the bytes, merges
+ *   wordpiece  [PAD] [UNK] [CLS] [SEP] [MASK], characters, characters that
+ *              continue a word (##), then what merges make of them, which is
+ *              how Hugging Face's trainer learns WordPiece
+ *
+ * Special tokens in the text are borders and not learned from.  A merge whose
+ * text is a token already (by another way to cut it) maps to that token and takes
+ * no id.  The same text gives the same vocabulary. */
+#include "text/alphabet_choice.h"
+#include "text/pair_learner.h"
 #include "text/tokenizer.h"
-#include "base/file.h"
-#include "base/random.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define END_OF_TEXT "<|endoftext|>"
-#define LEAST 2                            /* a pair seen once is not worth a token */
 #define LONGEST_TOKEN 256                  /* bytes */
 
-/* ---- distinct words ------------------------------------------------------------------------ */
+typedef struct {
+    const char *name;
+    const char *specials[6];               /* the vocabulary's first ids; or, where `last`, its last */
+    bool last, words;                      /* words: WordPiece, else bytes */
+    int least;                             /* smallest vocabulary */
+} kind;
 
-typedef struct { const char *text; size_t len; int64_t count; } word;
-typedef struct { word *words; uint32_t *slots, mask; size_t n, room; size_t bytes; bool failed; } word_list;
-
-static uint32_t word_slot(const word_list *w, const char *text, size_t len)
-{
-    uint32_t s = (uint32_t)hash_bytes(text, len, 0) & w->mask;
-    for (; w->slots[s]; s = (s + 1) & w->mask) {
-        const word *x = &w->words[w->slots[s] - 1];
-        if (x->len == len && !memcmp(x->text, text, len)) break;
-    }
-    return s;
-}
-
-static bool words_grow(word_list *w)
-{
-    size_t room = w->room ? w->room * 2 : 4096;
-    word *words = xrealloc(w->words, room, sizeof *words);
-    if (words) w->words = words;
-    free(w->slots);
-    w->slots = xalloc(room * 2, sizeof *w->slots);
-    if (!words || !w->slots || room > UINT32_MAX / 4) return false;
-    w->room = room;
-    w->mask = (uint32_t)(room * 2 - 1);
-    for (size_t i = 0; i < w->n; i++) w->slots[word_slot(w, w->words[i].text, w->words[i].len)] = (uint32_t)i + 1;
-    return true;
-}
-
-static void on_word(void *context, const char *text, size_t len)
-{
-    word_list *w = context;
-    if (w->failed || (w->n == w->room && !words_grow(w))) { w->failed = true; return; }
-    uint32_t s = word_slot(w, text, len);
-    if (w->slots[s]) { w->words[w->slots[s] - 1].count++; return; }
-    w->words[w->n++] = (word){ text, len, 1 };
-    w->slots[s] = (uint32_t)w->n;
-    w->bytes += len;
-}
-
-static void collect_words(word_list *w, const char *text, size_t len)
-{
-    const split_step gpt2 = { .kind = SPLIT_GPT2 };
-    size_t border = sizeof END_OF_TEXT - 1;
-    for (const char *end = text + len, *p; text < end; text = p + border) {
-        p = memmem(text, (size_t)(end - text), END_OF_TEXT, border);
-        split_text(&gpt2, 1, text, (size_t)((p ? p : end) - text), on_word, w);
-        if (!p) break;
-    }
-}
-
-/* ---- pairs ------------------------------------------------------------------------------------ */
+static const kind kinds[] = {
+    { "bpe", { "<|endoftext|>" }, .last = true, .least = 257 },
+    { "roberta", { "<s>", "<pad>", "</s>", "<unk>", "<mask>" }, .least = 261 },
+    { "wordpiece", { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" }, .words = true, .least = 6 },
+};
 
 typedef struct {
-    int32_t left, right;
-    int64_t count;                         /* occurrences, each times the count of its word */
-    uint32_t *places;                      /* [n]; some may hold another pair by now */
-    uint32_t n, room;
-    bool unsorted, changed;                /* changed: among the trainer's changed ones */
-} pair;
+    const kind *kind;
+    lithe_tokenizer *tokenizer;
+    int vocab, first;                      /* wanted; the id of the first byte */
+    char **forms;                          /* pieces of the text that normalizing changed: words point into them */
+    size_t n_forms, forms_room;
+    word_counts words;
+    alphabet_choice alphabet;
+    pair_learner learner;
+} learning;
 
-typedef struct { int64_t count; uint32_t pair; } turn;          /* the pair's count when it was queued */
+/* ---- words -------------------------------------------------------------------------- */
 
-typedef struct {
-    int32_t *symbols;                      /* [length]; END between words, GONE where merged into what is before */
-    uint32_t *previous, *next;             /* over what is GONE; words are apart by END */
-    uint32_t *word_of;                     /* [length] */
-    uint32_t length;
-    const word *words;
-    pair *pairs;
-    size_t n_pairs, pairs_room;
-    uint32_t *slots, mask;                 /* pair -> index + 1 */
-    turn *queue;                           /* heap */
-    size_t n_queue, queue_room;
-    uint32_t *changed;                     /* pairs with new places since the last merge */
-    size_t n_changed, changed_room;
-    bool failed;                           /* out of memory */
-} trainer;
-
-enum { END = -1, GONE = -2 };
-
-/* array with room for one more than `used`; NULL when memory is out, the array still the caller's. */
-static void *grown(void *array, size_t *room, size_t used, size_t size)
+/* What the words of a piece of text are counted in: the piece, or its normal form, which is kept.  NULL: out of memory. */
+static const char *keep_form(learning *l, const char *text, size_t *len)
 {
-    if (used < *room) return array;
-    size_t wanted = *room ? *room * 2 : 1024;
-    void *p = xrealloc(array, wanted, size);
-    if (p) *room = wanted;
-    return p;
+    char *form = normalize(l->tokenizer->normal, l->tokenizer->n_normal, text, *len, len);
+    if (form == text) return text;
+    char **forms = grown(l->forms, &l->forms_room, l->n_forms, sizeof *forms);
+    if (forms) l->forms = forms;
+    else { free(form); return NULL; }
+    return l->forms[l->n_forms++] = form;
 }
 
-static uint32_t pair_slot(const trainer *t, int32_t left, int32_t right)
+static void on_text(void *context, const char *text, size_t len, int32_t id)
 {
-    uint32_t s = (uint32_t)mix64((uint64_t)(uint32_t)left << 32 | (uint32_t)right) & t->mask;
-    for (; t->slots[s]; s = (s + 1) & t->mask) {
-        const pair *p = &t->pairs[t->slots[s] - 1];
-        if (p->left == left && p->right == right) break;
-    }
-    return s;
+    learning *l = context;
+    if (id >= 0) return;
+    const char *form = keep_form(l, text, &len);
+    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, count_word, &l->words);
+    l->words.failed |= len && !form;
 }
 
-static bool grow_slots(trainer *t)
+static int count_words(learning *l, const char *text, size_t len, lithe_error *err)
 {
-    size_t size = t->slots ? ((size_t)t->mask + 1) * 2 : 1 << 16;
-    free(t->slots);
-    t->slots = xalloc(size, sizeof *t->slots);
-    if (!t->slots || size > UINT32_MAX / 2) return false;
-    t->mask = (uint32_t)(size - 1);
-    for (size_t i = 0; i < t->n_pairs; i++) t->slots[pair_slot(t, t->pairs[i].left, t->pairs[i].right)] = (uint32_t)i + 1;
-    return true;
+    added_token tokens[6];
+    added_tokens borders;
+    size_t n = 0;
+    for (; l->kind->specials[n]; n++) tokens[n] = (added_token){ .text = l->kind->specials[n], .len = strlen(l->kind->specials[n]) };
+    added_tokens_init(&borders, tokens, n);
+    if (len) added_tokens_cut(&borders, text, len, on_text, l);
+    return l->words.failed ? fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory") : LITHE_OK;
 }
 
-/* Index of the pair, new if need be; UINT32_MAX when memory is out. */
-static uint32_t pair_index(trainer *t, int32_t left, int32_t right)
+/* ---- symbols -------------------------------------------------------------------------- */
+
+static size_t bytes_of(void *context, const counted_word *w, int32_t *symbols)
 {
-    if ((!t->slots || t->n_pairs * 2 > t->mask) && !grow_slots(t)) { t->failed = true; return UINT32_MAX; }
-    uint32_t s = pair_slot(t, left, right);
-    if (t->slots[s]) return t->slots[s] - 1;
-    pair *pairs = grown(t->pairs, &t->pairs_room, t->n_pairs, sizeof *pairs);
-    if (!pairs) { t->failed = true; return UINT32_MAX; }
-    t->pairs = pairs;
-    t->pairs[t->n_pairs] = (pair){ .left = left, .right = right };
-    t->slots[s] = (uint32_t)++t->n_pairs;
-    return t->slots[s] - 1;
+    const learning *l = context;
+    for (size_t i = 0; i < w->len; i++) symbols[i] = l->first + (unsigned char)w->text[i];
+    return w->len;
 }
 
-/* The pair that begins at `at` came into being. */
-static void pair_appears(trainer *t, uint32_t at)
+static size_t characters_of(void *context, const counted_word *w, int32_t *symbols)
 {
-    int32_t right = t->symbols[t->next[at]];
-    uint32_t i = t->failed || t->symbols[at] < 0 || right < 0 ? UINT32_MAX : pair_index(t, t->symbols[at], right);
-    if (i == UINT32_MAX) return;
-    pair *p = &t->pairs[i];
-    if (p->n == p->room) {
-        uint32_t room = p->room ? p->room * 2 : 4;
-        uint32_t *places = xrealloc(p->places, room, sizeof *places);
-        if (!places) { t->failed = true; return; }
-        p->places = places;
-        p->room = room;
-    }
-    if (p->n && p->places[p->n - 1] > at) p->unsorted = true;
-    p->places[p->n++] = at;
-    p->count += t->words[t->word_of[at]].count;
-    if (p->changed) return;
-    p->changed = true;
-    uint32_t *changed = grown(t->changed, &t->changed_room, t->n_changed, sizeof *changed);
-    if (!changed) { t->failed = true; return; }
-    t->changed = changed;
-    t->changed[t->n_changed++] = i;
+    const learning *l = context;
+    return alphabet_symbols(&l->alphabet, w->text, w->len, symbols);
 }
 
-static void pair_vanishes(trainer *t, uint32_t at)
+static int add_token(learning *l, const char *text, size_t len, lithe_error *err)
 {
-    int32_t right = t->symbols[t->next[at]];
-    if (t->failed || t->symbols[at] < 0 || right < 0) return;
-    uint32_t i = pair_index(t, t->symbols[at], right);
-    if (i != UINT32_MAX) t->pairs[i].count -= t->words[t->word_of[at]].count;
+    pieces *v = &l->tokenizer->vocabulary;
+    return tokenizer_add(v, v->n, text, len, true, "tokenizer", err);
 }
 
-/* ---- whose turn it is ------------------------------------------------------------------------------ */
-
-static bool sooner(const trainer *t, const turn *a, const turn *b)
+static int add_special_tokens(learning *l, lithe_error *err)
 {
-    const pair *p = &t->pairs[a->pair], *q = &t->pairs[b->pair];
-    if (a->count != b->count) return a->count > b->count;
-    return p->left != q->left ? p->left < q->left : p->right < q->right;
+    for (const char *const *s = l->kind->specials; *s; s++)
+        if (add_token(l, *s, strlen(*s), err)) return err->status;
+    return LITHE_OK;
 }
 
-static void queue_push(trainer *t, uint32_t i)
+static int add_bytes(learning *l, lithe_error *err)
 {
-    turn x = { t->pairs[i].count, i };
-    if (x.count < LEAST) return;
-    turn *queue = grown(t->queue, &t->queue_room, t->n_queue, sizeof *queue);
-    if (!queue) { t->failed = true; return; }
-    t->queue = queue;
-    size_t at = t->n_queue++;
-    for (; at > 0 && sooner(t, &x, &t->queue[(at - 1) / 2]); at = (at - 1) / 2) t->queue[at] = t->queue[(at - 1) / 2];
-    t->queue[at] = x;
+    l->first = l->tokenizer->vocabulary.n;
+    for (int i = 0; i < 256; i++)
+        if (add_token(l, &(char){ (char)i }, 1, err)) return err->status;
+    return LITHE_OK;
 }
 
-static turn queue_pop(trainer *t)
+/* The characters in order, then those inside words. */
+static int add_characters(learning *l, lithe_error *err)
 {
-    turn top = t->queue[0], last = t->queue[--t->n_queue];
-    size_t at = 0;
-    for (size_t child; (child = 2 * at + 1) < t->n_queue; at = child) {
-        if (child + 1 < t->n_queue && sooner(t, &t->queue[child + 1], &t->queue[child])) child++;
-        if (!sooner(t, &t->queue[child], &last)) break;
-        t->queue[at] = t->queue[child];
-    }
-    t->queue[at] = last;
-    return top;
-}
-
-static void queue_changed(trainer *t)
-{
-    for (size_t i = 0; i < t->n_changed; i++) {
-        t->pairs[t->changed[i]].changed = false;
-        queue_push(t, t->changed[i]);
-    }
-    t->n_changed = 0;
-}
-
-/* The most frequent pair, or UINT32_MAX.  A queued count that is no longer true
- * was too high: the pair goes back with its own; or another turn has the truth. */
-static uint32_t best_pair(trainer *t)
-{
-    while (t->n_queue && !t->failed) {
-        turn x = queue_pop(t);
-        if (t->pairs[x.pair].count == x.count) return x.pair;
-        if (t->pairs[x.pair].count < x.count) queue_push(t, x.pair);
-    }
-    return UINT32_MAX;
-}
-
-/* ---- merging ------------------------------------------------------------------------------------------ */
-
-static int by_place(const void *x, const void *y)
-{
-    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
-    return (a > b) - (a < b);
-}
-
-static void merge_at(trainer *t, uint32_t at, int32_t id)
-{
-    uint32_t right = t->next[at], before = t->previous[at], behind = t->next[right];
-    pair_vanishes(t, before);
-    pair_vanishes(t, right);
-    t->symbols[at] = id;
-    t->symbols[right] = GONE;
-    t->next[at] = behind;
-    t->previous[behind] = at;
-    pair_appears(t, before);
-    pair_appears(t, at);
-}
-
-static void merge_pair(trainer *t, uint32_t i, int32_t id)
-{
-    pair p = t->pairs[i];
-    t->pairs[i] = (pair){ .left = p.left, .right = p.right };           /* merging may find new ones: x x x */
-    if (p.unsorted) qsort(p.places, p.n, sizeof *p.places, by_place);
-    for (uint32_t k = 0; k < p.n && !t->failed; k++) {
-        uint32_t at = p.places[k];
-        if (t->symbols[at] == p.left && t->symbols[t->next[at]] == p.right) merge_at(t, at, id);
-    }
-    t->pairs[i].count = 0;
-    free(p.places);
-    queue_changed(t);
-}
-
-/* Symbols END word END word ... END. */
-static bool lay_out(trainer *t, const word_list *w)
-{
-    size_t length = w->bytes + w->n + 1;
-    if (length >= UINT32_MAX) return false;
-    t->symbols = xrealloc(NULL, length, sizeof *t->symbols);
-    t->previous = xrealloc(NULL, length, sizeof *t->previous);
-    t->next = xrealloc(NULL, length, sizeof *t->next);
-    t->word_of = xrealloc(NULL, length, sizeof *t->word_of);
-    if (!t->symbols || !t->previous || !t->next || !t->word_of) return false;
-    t->words = w->words;
-    t->length = (uint32_t)length;
-    uint32_t at = 0;
-    t->symbols[at++] = END;
-    for (size_t i = 0; i < w->n; i++) {
-        for (size_t k = 0; k < w->words[i].len; k++) {
-            t->word_of[at] = (uint32_t)i;
-            t->symbols[at++] = (unsigned char)w->words[i].text[k];
+    alphabet_choice *a = &l->alphabet;
+    const char *prefix = l->tokenizer->prefix;
+    size_t p = strlen(prefix);
+    if (!alphabet_choose(a, &l->words, l->vocab - l->tokenizer->vocabulary.n))
+        return fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
+    for (int inside = 0; inside < 2; inside++)
+        for (int i = 0; i < a->n; i++) {
+            char text[8];
+            memcpy(text, prefix, p);
+            size_t k = alphabet_text(a, i, text + p);
+            if (inside && !alphabet_inside(a, i)) continue;
+            *(inside ? alphabet_inside_id(a, i) : alphabet_id(a, i)) = l->tokenizer->vocabulary.n;
+            if (add_token(l, inside ? text : text + p, inside ? p + k : k, err)) return err->status;
         }
-        t->symbols[at++] = END;
-    }
-    for (uint32_t i = 0; i < t->length; i++) {
-        t->previous[i] = i ? i - 1 : 0;
-        t->next[i] = i + 1 < t->length ? i + 1 : i;
-    }
-    for (uint32_t i = 0; i < t->length; i++) pair_appears(t, i);
-    queue_changed(t);
-    return !t->failed;
+    return LITHE_OK;
 }
 
-static void trainer_free(trainer *t)
-{
-    for (size_t i = 0; i < t->n_pairs; i++) free(t->pairs[i].places);
-    free(t->pairs); free(t->slots); free(t->queue); free(t->changed);
-    free(t->symbols); free(t->previous); free(t->next); free(t->word_of);
-}
-
-/* ---- the vocabulary -------------------------------------------------------------------------------------- */
+/* ---- merges ------------------------------------------------------------------------------ */
 
 /* The token for a merge, new or an old one of the same text; -1: too long, -2: memory. */
-static int32_t token_for(lithe_tokenizer *k, const pair *p)
+static int32_t token_for(const learning *l, const symbol_pair *p)
 {
+    lithe_tokenizer *k = l->tokenizer;
     char both[LONGEST_TOKEN];
-    size_t l, r;
-    const char *left = pieces_bytes(&k->vocabulary, p->left, &l);
-    const char *right = pieces_bytes(&k->vocabulary, p->right, &r);
-    if (l + r > sizeof both) return -1;
-    memcpy(both, left, l);
-    memcpy(both + l, right, r);
-    int32_t id = pieces_find(&k->vocabulary, both, l + r);
+    size_t left_len, right_len, drop = l->kind->words ? strlen(k->prefix) : 0;      /* the right one is inside a word */
+    const char *left = pieces_bytes(&k->vocabulary, p->left, &left_len);
+    const char *right = pieces_bytes(&k->vocabulary, p->right, &right_len) + drop;
+    right_len -= drop;
+    if (left_len + right_len > sizeof both) return -1;
+    memcpy(both, left, left_len);
+    memcpy(both + left_len, right, right_len);
+    int32_t id = pieces_find(&k->vocabulary, both, left_len + right_len);
     if (id >= 0) return id;
-    return pieces_add(&k->vocabulary, k->vocabulary.n, both, l + r, true) ? -2 : k->vocabulary.n - 1;
+    return pieces_add(&k->vocabulary, k->vocabulary.n, both, left_len + right_len, true) ? -2 : k->vocabulary.n - 1;
 }
 
 /* A pair that comes up again keeps the rank it has. */
-static bool remember(lithe_tokenizer *k, size_t *room, const pair *p, int32_t id)
+static bool remember(lithe_tokenizer *k, size_t *room, const symbol_pair *p, int32_t id)
 {
     if (bpe_find_merge(&k->bpe, p->left, p->right)) return true;
     int32_t (*pairs)[2] = grown(k->pairs, room, k->n_pairs, sizeof *pairs);
@@ -332,51 +161,79 @@ static bool remember(lithe_tokenizer *k, size_t *room, const pair *p, int32_t id
     return bpe_add_merge(&k->bpe, p->left, p->right, (int32_t)k->n_pairs++, id);
 }
 
-static int learn(lithe_tokenizer *k, trainer *t, int vocab, lithe_error *err)
+static int learn(learning *l, lithe_error *err)
 {
     size_t room = 0;
-    for (uint32_t i; k->vocabulary.n < vocab - 1 && (i = best_pair(t)) != UINT32_MAX; ) {
-        int32_t id = token_for(k, &t->pairs[i]);
-        if (id == -1) { t->pairs[i].count = 0; continue; }
-        if (id == -2 || !remember(k, &room, &t->pairs[i], id)) { t->failed = true; break; }
-        merge_pair(t, i, id);
+    lithe_tokenizer *k = l->tokenizer;
+    int wanted = l->vocab - l->kind->last;
+    for (uint32_t i; k->vocabulary.n < wanted && (i = pair_learner_best(&l->learner)) != NO_PAIR; ) {
+        int32_t id = token_for(l, &l->learner.pairs[i]);
+        if (id == -1) { pair_learner_refuse(&l->learner, i); continue; }
+        if (id == -2 || (!l->kind->words && !remember(k, &room, &l->learner.pairs[i], id))) { l->learner.failed = true; break; }
+        pair_learner_merge(&l->learner, i, id);
     }
-    if (t->failed) return fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
-    if (k->vocabulary.n < vocab - 1)
-        return fail(err, LITHE_EINVAL, "tokenizer: the text has pairs for %d tokens, not for %d: ask for at most %d, or give more text",
-                    k->vocabulary.n + 1, vocab, k->vocabulary.n + 1);
+    if (l->learner.failed) return fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
+    int possible = k->vocabulary.n + l->kind->last;
+    if (possible < l->vocab)
+        return fail(err, LITHE_EINVAL, "tokenizer: the text has pairs for %d tokens, not for %d: ask for at most %d, or give more text", possible, l->vocab, possible);
     return LITHE_OK;
 }
 
-static int finish(lithe_tokenizer *k, lithe_error *err)
+/* ---- the tokenizer ------------------------------------------------------------------------- */
+
+/* How text becomes words, before there is a vocabulary. */
+static void shape(learning *l, bool lower)
 {
-    added_entry end = { .text = END_OF_TEXT, .len = sizeof END_OF_TEXT - 1, .id = k->vocabulary.n, .special = true };
-    k->split[k->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
-    tokenizer_find_bytes(k);
-    if (tokenizer_add(&k->vocabulary, end.id, end.text, end.len, true, "tokenizer", err)) return err->status;
-    if (tokenizer_add_entry(k, end, "tokenizer", err)) return err->status;
-    return tokenizer_finish(k, "tokenizer", err);
+    lithe_tokenizer *t = l->tokenizer;
+    if (l->kind->words) tokenizer_bert_shape(t, (bert_options){ .lower = lower, .marks = lower, .spaced = true });
+    else t->split[t->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
 }
 
-lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err)
+static int finish(learning *l, lithe_error *err)
+{
+    lithe_tokenizer *t = l->tokenizer;
+    if (l->kind->last && add_special_tokens(l, err)) return err->status;
+    if (!l->kind->words) tokenizer_find_bytes(t);
+    if ((l->kind->words ? tokenizer_add_bert_specials : tokenizer_add_bpe_specials)(t, "tokenizer", err)) return err->status;
+    return tokenizer_finish(t, "tokenizer", err);
+}
+
+static int learn_all(learning *l, const char *text, size_t len, bool lower, lithe_error *err)
+{
+    shape(l, lower);
+    if (count_words(l, text, len, err) || (!l->kind->last && add_special_tokens(l, err))) return err->status;
+    if (l->kind->words ? add_characters(l, err) : add_bytes(l, err)) return err->status;
+    if (!pair_learner_begin(&l->learner, &l->words, l->kind->words ? characters_of : bytes_of, l))
+        return fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
+    return learn(l, err) ? (int)err->status : finish(l, err);
+}
+
+static const kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].name, name)) return &kinds[i];
+    return NULL;
+}
+
+lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err)
 {
     lithe_error local = { 0 };
     if (!err) err = &local;
-    if (!failed(err) && (vocab < 257 || vocab > PIECES_ID_LIMIT || (!text && len)))
-        fail(err, LITHE_EINVAL, "tokenizer: a vocabulary of %d, expected 257 (bytes and " END_OF_TEXT ") to %d", vocab, PIECES_ID_LIMIT);
-    lithe_tokenizer *k = tokenizer_new(err);
-    word_list words = { 0 };
-    trainer t = { 0 };
-    for (int i = 0; k && i < 256; i++) tokenizer_add(&k->vocabulary, i, &(char){ (char)i }, 1, true, "tokenizer", err);
-    if (k && !failed(err)) {
-        if (len) collect_words(&words, text, len);
-        if (words.failed || !lay_out(&t, &words)) fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
-        else if (!learn(k, &t, vocab, err)) finish(k, err);
-    }
-    trainer_free(&t);
-    free(words.words);
-    free(words.slots);
-    if (k && !failed(err)) return k;
-    lithe_tokenizer_close(k);
+    const char *name = o && o->kind ? o->kind : "bpe";
+    learning l = { .kind = find_kind(name), .vocab = vocab };
+    if (!l.kind) fail(err, LITHE_EINVAL, "tokenizer: \"%.60s\" is no kind of vocabulary; known: bpe, roberta, wordpiece", name);
+    else if (vocab < l.kind->least || vocab > PIECES_ID_LIMIT || (!text && len))
+        fail(err, LITHE_EINVAL, "tokenizer: a vocabulary of %d, expected %d (what every %s has) to %d", vocab, l.kind->least, name, PIECES_ID_LIMIT);
+    l.tokenizer = tokenizer_new(err);
+    if (l.tokenizer) learn_all(&l, text, len, o && o->lowercase > 0, err);
+    pair_learner_free(&l.learner);
+    word_counts_free(&l.words);
+    alphabet_free(&l.alphabet);
+    for (size_t i = 0; i < l.n_forms; i++) free(l.forms[i]);
+    free(l.forms);
+    if (l.tokenizer && !failed(err)) return l.tokenizer;
+    lithe_tokenizer_close(l.tokenizer);
     return NULL;
 }
+
+lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err) { return lithe_tokenizer_learn(text, len, vocab, NULL, err); }

@@ -19,8 +19,12 @@ void tokenizer_around(lithe_tokenizer *t, int32_t cls, int32_t sep, int middle, 
     }
 }
 
-void tokenizer_bert_steps(lithe_tokenizer *t, bert_options how)
+void tokenizer_bert_shape(lithe_tokenizer *t, bert_options how)
 {
+    t->model = MODEL_WORDPIECE;
+    t->bpe.characters = t->cleanup = true;
+    t->prefix = t->glue = "##";
+    t->wordpiece.longest = WORDPIECE_LONGEST;
     normal_kind steps[] = { NORMAL_CLEAN, NORMAL_SPACED, NORMAL_NFD, NORMAL_DROP_MARKS, NORMAL_LOWER };
     bool taken[] = { true, how.spaced, how.marks, how.marks, how.lower };
     for (int i = 0; i < 5; i++)
@@ -61,8 +65,7 @@ static int read_lines(lithe_tokenizer *t, const char *text, size_t len, const ch
     return LITHE_OK;
 }
 
-/* [UNK], and those of the other four that are there. */
-static int add_specials(lithe_tokenizer *t, const char *what, lithe_error *err)
+int tokenizer_add_bert_specials(lithe_tokenizer *t, const char *what, lithe_error *err)
 {
     static const char *const names[] = { "[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]" };
     int32_t id[5];
@@ -81,12 +84,8 @@ lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_option
 {
     lithe_tokenizer *t = tokenizer_new(err);
     if (!t) return NULL;
-    t->model = MODEL_WORDPIECE;
-    t->bpe.characters = t->cleanup = true;
-    t->prefix = t->glue = "##";
-    t->wordpiece.longest = WORDPIECE_LONGEST;
-    tokenizer_bert_steps(t, how);
-    if (!read_lines(t, text, len, what, err) && !add_specials(t, what, err) && !tokenizer_finish(t, what, err)) return t;
+    tokenizer_bert_shape(t, how);
+    if (!read_lines(t, text, len, what, err) && !tokenizer_add_bert_specials(t, what, err) && !tokenizer_finish(t, what, err)) return t;
     lithe_tokenizer_close(t);
     return NULL;
 }
