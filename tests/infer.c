@@ -251,6 +251,7 @@ const test tests_infer[] = {
     { "infer: states of other models", states_of_others },
     { "infer: states that lie", states_that_lie },
     { "infer: states damaged", states_damaged },
+    { "infer: slots do not meet", slots_do_not_meet },
     { "infer: what may be shown", what_may_be_shown },
     { "infer: text streams in whole characters", text_streams },
     { "infer: stop strings", stop_strings },

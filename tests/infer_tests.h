@@ -12,6 +12,7 @@ void states_on_disk(void);
 void states_of_others(void);
 void states_that_lie(void);
 void states_damaged(void);
+void slots_do_not_meet(void);               /* infer_slots.c */
 void scores_in_windows(void);               /* infer_score.c */
 void scoring_refuses(void);
 void two_models_compared(void);

@@ -32,6 +32,8 @@ static const struct { const char *label, *names, *version, *refused; } LISTS[] =
     { "8, rosa",         "blocks.0.rosa_qkv.weight[8,8] ", NULL, "RWKV-8, told by blocks.0.rosa_qkv.weight" },
     { "8, rosa in att",  SEVEN "blocks.2.att.rosa_q.weight[8,8] ", NULL, "RWKV-8" },
     { "tuned states",    SEVEN "blocks.0.att.time_state[2,4,4] ", NULL, "time_state" },
+    { "7, a candidate",  "blocks.0.att.ln_x.weight[8] blocks.0.att.time_maa_r[1,1,8] blocks.0.att.time_aaaaa[1,1,8] ", NULL, "a release candidate of RWKV-7" },
+    { "6, a variant",    SIX "blocks.0.att.time_maa_rkvw_w1[8,12] ", NULL, "a variant of RWKV-6" },
     { "copying head",    FOUR "head_q.weight[8,8] head_k.weight[8,8] ", NULL, "head_q" },
     { "something else",  "blocks.0.attn.weight[8] ", NULL, NULL },
 };
@@ -240,6 +242,38 @@ static void neighbours(void)
     free(bytes);
 }
 
+/* Whoever converted a file for one strategy transformed its weights and left a note. */
+static void converted_files(void)
+{
+    lithe_error err = { 0 };
+    CHECK(!lithe_model_open(golden_path("rwkv-pth/converted.pth"), NULL, &err));
+    check_failure(&err, LITHE_EFORMAT, "was converted for one strategy of ChatRWKV");
+}
+
+/* Keys of other programs' version 7 that mean another model, and spellings that mean the same. */
+static void configurations_of_others(void)
+{
+    static const struct { const char *config, *refused; } CASES[] = {
+        { "{\"hidden_act\":\"relu\"}", "hidden_act is \"relu\"" }, { "{\"norm_first\":false}", "norm_first is false" }, { "{\"norm_bias\":false}", "norm_bias is false" },
+        { "{\"tie_word_embeddings\":true}", "tie_word_embeddings is true" }, { "{\"attn\":{\"layers\":[1]}}", "attn makes layers of attention" },
+        { "{\"head_size\":7,\"hidden_size\":64}", "head_dim is 7" }, { "{\"num_heads\":4,\"hidden_size\":64,\"lora_rank_decay\":9,\"layer_norm_epsilon\":1e-3}", NULL },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_error err = { 0 };
+        json_t *config = json_loads(CASES[i].config, 0, NULL);
+        lithe_model *m = model_declare(arch_find("rwkv7"), config, "config.json", &err);
+        if (CASES[i].refused) check_failure(&err, LITHE_ECONFIG, CASES[i].refused);
+        else {
+            json_t *written = m ? model_config(m, &err) : NULL;
+            CHECK_MSG(json_integer_value(json_object_get(written, "head_dim")) == 16 && json_integer_value(json_object_get(written, "decay_low_rank_dim")) == 9
+                      && json_real_value(json_object_get(written, "norm_eps")) == 1e-3, "%s", err.text);
+            json_decref(written);
+        }
+        lithe_model_close(m);
+        json_decref(config);
+    }
+}
+
 /* Other programs' names stand in what is written, with their shapes. */
 static void written_as_found(void)
 {
@@ -379,6 +413,8 @@ const test tests_rwkv_files[] = {
     { "rwkv files: dimensions of one", shapes_are_settled },
     { "rwkv files: a .pth alone", lone_files },
     { "rwkv files: a neighbour's configuration", neighbours },
+    { "rwkv files: converted for ChatRWKV", converted_files },
+    { "rwkv files: configurations of other programs", configurations_of_others },
     { "rwkv files: written under the names they were read", written_as_found },
     { "rwkv files: later versions renamed", later_versions_renamed },
     { "rwkv files: rwkv.cpp's versions 5 and 6", runtime_files },

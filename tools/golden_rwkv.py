@@ -305,6 +305,8 @@ def rwkv_pth(out):
     for n in ("v0", "v1", "v2"):
         seven["blocks.0.att." + n] = torch.full_like(seven["blocks.1.att." + n], 77.0)
     torch.save(seven, os.path.join(out, "rwkv7.pth"), pickle_protocol=2)
+    torch.save({"emb.weight": torch.zeros(2, 2), "blocks.0.ln0.weight": torch.ones(2), "_strategy": "cpu fp32", "_version": "0.7", "_rescale_layer": 6},
+               os.path.join(out, "converted.pth"), pickle_protocol=2)
     torch.save({"emb.weight": torch.zeros(2, 2), "note": Attack()}, os.path.join(out, "attack.pth"), pickle_protocol=2)
     torch.save({"emb.weight": torch.zeros(2, 2)}, os.path.join(out, "legacy.pth"), pickle_protocol=2, _use_new_zipfile_serialization=False)
 

@@ -15,6 +15,7 @@
 static const struct { const char *in_layer, *is; } RELATIVES[] = {
     { "rosa",      "an experiment of RWKV-8" }, { "ffn.enn",  "an experiment of RWKV-8" }, { "qkv.", "RWKV-7b" }, { "ffn.s_emb", "RWKV-7a" },
     { "tiny_",     "RWKV-4a" }, { "att.qq", "RWKV-4b" }, { "att.kk", "RWKV-4b" }, { "att.vv", "RWKV-4b" }, { "att.oo", "RWKV-4b" },
+    { "att.time_aaaaa", "a release candidate of RWKV-7" }, { "att.time_maa_rkvw", "a variant of RWKV-6" }, { "att.time_maa_rkv_", "a variant of RWKV-6" },
     { "ffnPre.",   "an RWKV whose first time mix is a feed-forward (ffnPre)" },
     { "att.time_state", "an RWKV with initial states of its own (time_state)" },
 };
