@@ -87,8 +87,10 @@ static void paint(meter *m, const lithe_event *e)
     bool wide = width >= 100;
     snprintf(head, sizeof head, "%d/%d", e->step, e->steps);
     int n = snprintf(loss, sizeof loss, "loss %.4f", e->loss);
-    if (isfinite(e->valid_loss) && width >= 70)
-        snprintf(loss + n, sizeof loss - (size_t)n, "  val %.4f  %.3f bpb", e->valid_loss, e->bits_per_byte);
+    if (isfinite(e->valid_loss) && width >= 70) {
+        n += snprintf(loss + n, sizeof loss - (size_t)n, "  val %.4f", e->valid_loss);
+        if (isfinite(e->bits_per_byte)) snprintf(loss + n, sizeof loss - (size_t)n, "  %.3f bpb", e->bits_per_byte);
+    }
     rates(m, e, rate, sizeof rate, wide);
     int cells = width - (int)strlen(head) - (int)strlen(loss) - (int)strlen(rate) - 6;
     if (cells > 40) cells = 40;
@@ -136,13 +138,14 @@ static void print_sample(meter *m, const char *text)
 
 static void event_lines(meter *m, const lithe_event *e)
 {
+    char figures[160];
     switch (e->kind) {
     case LITHE_STEPPED:
         if (m->kind == METER_BAR) paint(m, e);
         else step_line(m, e);
         break;
     case LITHE_EVALUATED:
-        line(m, "step %d/%d  validation loss %.4f  %.4f bits per byte", e->step, e->steps, e->valid_loss, e->bits_per_byte);
+        line(m, "step %d/%d  validation loss %.4f%s", e->step, e->steps, e->valid_loss, figures_text(e, figures, sizeof figures));
         if (e->text && *e->text && e->step) print_sample(m, e->text);
         break;
     case LITHE_SKIPPED:
@@ -181,6 +184,7 @@ static void event_json(const lithe_event *e)
         emit_number(&j, "loss", e->loss);
         emit_number(&j, "valid_loss", e->valid_loss);
         emit_number(&j, "bits_per_byte", e->bits_per_byte);
+        emit_metrics(&j, &e->metrics);
     }
     if (e->kind == LITHE_GREW) {
         emit_text(&j, "method", e->growth.method);

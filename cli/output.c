@@ -126,6 +126,46 @@ bool terminal_utf8(void)
     return false;
 }
 
+/* ---- figures ---------------------------------------------------------------- */
+
+typedef struct { const char *key, *name; double value; } figure;
+enum { FIGURES = 6 };
+
+static void list_figures(const lithe_metrics *m, figure f[FIGURES])
+{
+    f[0] = (figure){ "accuracy", "accuracy", m->accuracy };
+    f[1] = (figure){ "f1", "F1", m->f1 };
+    f[2] = (figure){ "matthews", "Matthews", m->matthews };
+    f[3] = (figure){ "pearson", "Pearson", m->pearson };
+    f[4] = (figure){ "spearman", "Spearman", m->spearman };
+    f[5] = (figure){ "next_accuracy", "next-sentence accuracy", m->next_accuracy };
+}
+
+const char *metrics_text(const lithe_metrics *m, char *text, size_t cap)
+{
+    figure f[FIGURES];
+    size_t n = 0;
+    list_figures(m, f);
+    text[0] = 0;
+    for (int i = 0; i < FIGURES && n < cap; i++)
+        if (isfinite(f[i].value)) n += (size_t)snprintf(text + n, cap - n, "  %.4f %s", f[i].value, f[i].name);
+    return text;
+}
+
+const char *figures_text(const lithe_event *e, char *text, size_t cap)
+{
+    int n = isfinite(e->bits_per_byte) ? snprintf(text, cap, "  %.4f bits per byte", e->bits_per_byte) : 0;
+    metrics_text(&e->metrics, text + n, cap - (size_t)n);
+    return text;
+}
+
+void emit_metrics(emitter *e, const lithe_metrics *m)
+{
+    figure f[FIGURES];
+    list_figures(m, f);
+    for (int i = 0; i < FIGURES; i++) if (isfinite(f[i].value)) emit_number(e, f[i].key, f[i].value);
+}
+
 /* ---- JSON ------------------------------------------------------------------- */
 
 int utf8_length(const char *text, size_t n)

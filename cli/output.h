@@ -30,6 +30,10 @@ int failed_output(const lithe_error *err);
  * went away (`| head`) is no failure. */
 int output_end(int code);
 
+/* "  0.8732 accuracy  0.8701 F1" of an evaluation: the figures its task has. */
+const char *metrics_text(const lithe_metrics *m, char *text, size_t cap);
+const char *figures_text(const lithe_event *e, char *text, size_t cap);     /* bits per byte too */
+
 /* A terminal that understands \r and colours; NO_COLOR, CLICOLOR_FORCE, TERM=dumb. */
 bool terminal(FILE *f);
 bool coloured(FILE *f);
@@ -46,6 +50,7 @@ void emit_bytes(emitter *e, const char *key, const char *text, size_t n);
 void emit_number(emitter *e, const char *key, double x);        /* null when not finite */
 void emit_count(emitter *e, const char *key, long long n);
 void emit_bool(emitter *e, const char *key, bool b);
+void emit_metrics(emitter *e, const lithe_metrics *m);          /* those that are numbers */
 void emit_open(emitter *e, const char *key, char bracket);      /* '[' or '{'; key NULL inside an array */
 void emit_close(emitter *e, char bracket);
 void emit_end(emitter *e);                                      /* }\n and flush */

@@ -4,6 +4,7 @@
 #include "meter.h"
 #include "output.h"
 #include <math.h>
+#include <string.h>
 
 static int leave_early(lithe_trainer *t, meter *m, const lithe_event *e, lithe_error *err)
 {
@@ -17,10 +18,14 @@ static int leave_early(lithe_trainer *t, meter *m, const lithe_event *e, lithe_e
 static void conclude(lithe_trainer *t, const lithe_event *e, bool json)
 {
     const char *run = lithe_trainer_model_dir(t);
-    if (isfinite(e->valid_loss))
-        say("%s: %d steps, validation loss %.4f, %.4f bits per byte", run, e->step, e->valid_loss, e->bits_per_byte);
+    const lithe_model *m = lithe_trainer_model(t);
+    const char *task = lithe_model_task(m);
+    char figures[160];
+    bool labels = task && (!strcmp(task, "classify") || !strcmp(task, "regress"));
+    if (isfinite(e->valid_loss)) say("%s: %d steps, validation loss %.4f%s", run, e->step, e->valid_loss, figures_text(e, figures, sizeof figures));
     else say("%s: %d steps", run, e->step);
-    say("try: lithe generate %s", run);
+    say("try: lithe %s %s%s", labels ? "classify" : lithe_model_encoder(m) ? "fill" : "generate", run,
+        labels ? " TEXT" : lithe_model_encoder(m) ? " \"a text with a [MASK] in it\"" : "");
     if (!json) puts(run);
 }
 

@@ -1,4 +1,4 @@
-/* lithe eval: how well a model predicts a text.
+/* lithe eval: how well a model predicts a text, or the labels of a table.
  *
  *   loss = nll / tokens (nats),  perplexity = exp(loss),  bits per byte = nll / (ln 2 * bytes)
  *
@@ -11,16 +11,24 @@
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct { common common; const char *text, *tokenizer, *config; int ctx, stride, special, json; } eval_settings;
+typedef struct {
+    common common;
+    const char *text, *task, *text_column, *pair_column, *label_column, *tokenizer, *config;
+    int ctx, stride, special, json;
+} eval_settings;
 
 static const option eval_options[] = {
     { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "data,input,file" },
+    { "task", 0, FILENAME(eval_settings, task), "FILE", .help = "instead: a table of labelled text, as of lithe train --task" },
+    { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "of --task: the column of the text (chosen by its name or its content)" },
+    { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "of --task: the column of a second text; --no-pair-column: there is none" },
+    { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "of --task: the column of the label" },
     { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (the model's context)", .least = 2, .also = "context,window" },
     { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens by which windows advance (the window: no overlap)", .least = 1 },
     { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin token before the text, if the tokenizer has one for that" },
     { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
     { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json for a lone file of weights" },
-    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}, of --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}" },
     { 0 }
 };
 
@@ -62,13 +70,47 @@ static void print_score(const score *r, const eval_settings *s, const lithe_mode
     emit_end(&e);
 }
 
+static void print_figures(const lithe_evaluation *v, bool json)
+{
+    char text[160];
+    if (!json) {
+        printf("loss %.6f%s  (%zu examples)\n", v->loss, metrics_text(&v->metrics, text, sizeof text), v->examples);
+        return;
+    }
+    emitter e = emit_begin(stdout, "eval");
+    emit_number(&e, "loss", v->loss);
+    emit_count(&e, "examples", (long long)v->examples);
+    emit_metrics(&e, &v->metrics);
+    emit_end(&e);
+}
+
+static int eval_task(const arguments *a)
+{
+    const eval_settings *s = a->settings;
+    lithe_error err = { 0 };
+    lithe_evaluation v;
+    const char *path = a->operands[0], *pair = s->pair_column ? s->pair_column : option_origin(a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
+    const lithe_data_options columns = { .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
+    lithe_model *m = lithe_model_open(path, s->config, &err);
+    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
+        print_figures(&v, s->json);
+        if (v.cut) say("%zu of %zu texts are longer than the model's context of %d tokens: their ends were left out", v.cut, v.examples, lithe_model_context(m));
+    }
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
 static int eval(const arguments *a)
 {
     const eval_settings *s = a->settings;
     lithe_error err = { 0 };
     size_t size = 0;
     const char *path = a->operands[0];
-    if (!s->text) return usage("which text? --text FILE is needed");
+    if (!s->text && !s->task) return usage("which text? --text FILE or --task FILE is needed");
+    if (s->text && s->task) return usage("--text and --task are two evaluations: give one of them");
+    if (s->task) return eval_task(a);
     char *text = read_text(s->text, &size, &err);
     lithe_model *m = lithe_model_open(path, s->config, &err);
     if (m && s->ctx > lithe_model_context(m)) wrong(&err, LITHE_EINVAL, "--ctx %d: the model's context is %d", s->ctx, lithe_model_context(m));
@@ -87,7 +129,7 @@ static int eval(const arguments *a)
 
 const verb verb_eval = {
     .name = "eval", .operands = "MODEL", .least = 1, .most = 1,
-    .summary = "loss, perplexity and bits per byte of a text",
+    .summary = "loss, perplexity and bits per byte of a text; accuracy on a table",
     .about = "Predicts every token of a text from what stands before it and prints the mean negative log-likelihood (nats a token), its "
              "exponential, and bits per byte.\n\n"
              "The text is read in windows of --ctx tokens that begin --stride tokens apart; each token is scored once, in the first window that "
@@ -95,7 +137,9 @@ const verb verb_eval = {
              "before it. Small strides cost ctx / stride times as much.\n\n"
              "The first token: when the tokenizer has a begin token for this purpose, that stands before the text and the first token is "
              "scored too. Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
+             "With --task the model is one that classifies, and FILE a table: accuracy, F1 (of class 1 of two, else the mean of all) and "
+             "Matthews' correlation, or Pearson's and Spearman's correlations of numbers.\n\n"
              "Bytes are those of the text that the scored tokens stand for, as the file has them.",
-    .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n",
+    .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n  lithe eval runs/reviews-1 --task test.csv\n",
     .options = eval_options, .bytes = sizeof(eval_settings), .run = eval,
 };

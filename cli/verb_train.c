@@ -26,14 +26,15 @@
 
 static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6;
 static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
-enum { SAMPLED = 8000000, BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30 };
+enum { SAMPLED = 8000000, BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
 
 typedef struct {
     common common;
     const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments;
-    double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time;
+    const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask;
+    double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, json;
+    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, json;
     uint64_t seed;
 } train_settings;
 typedef train_settings S;
@@ -44,6 +45,10 @@ static const option train_options[] = {
     { "config", 'c', FILENAME(S, config), "FILE", .help = "instead of --params: the config.json of a fresh model" },
     { "from", 0, FILENAME(S, from), "MODEL", .help = "a new run that begins with this model", .also = "init,base,model" },
     { "moments", 0, CHOICE(S, moments), "HOW", .help = "of the optimizer of a RUN given as --from (reset)", .choices = "carry|reset" },
+    { "task", 0, CHOICE(S, task), "TASK", .help = "DATA is a table of labelled text: learn its classes or numbers under a fresh head", .choices = "classify|regress" },
+    { "text-column", 0, TEXT(S, text_column), "NAME|N", .help = "of --task: the column of the text (chosen by its name or its content)" },
+    { "pair-column", 0, TEXT(S, pair_column), "NAME|N", .help = "of --task: the column of a second text; --no-pair-column: there is none" },
+    { "label-column", 0, TEXT(S, label_column), "NAME|N", .help = "of --task: the column of the label" },
     { "resume", 'r', FILENAME(S, resume), "RUN", .help = "the same run, continued; only --steps (more), --save-every and --threads may be given with it",
       .also = "continue" },
     { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (runs/NAME-N)", .also = "output,run" },
@@ -55,16 +60,25 @@ static const option train_options[] = {
     { "accumulate", 0, COUNT(S, accumulate), "N", .help = "parts a step is split into, to save memory (1)", .least = 1, .also = "grad-accum,gradient-accumulation" },
     { "steps", 'n', COUNT(S, steps), "N", .help = "length of the run (what five minutes give, at most)", .least = 1, .also = "max-steps,iters,iterations" },
     { "tokens", 0, SIZE(S, tokens), "N", .help = "instead of --steps: tokens to train on", .least = 1 },
+    { "epochs", 0, REAL(S, epochs), "X", .help = "instead of --steps: passes over the data (3 of labelled data)" },
     { "time", 0, TIME(S, time), "2h30m", .help = "instead of --steps: the time to take", .least = 1e-3, .also = "seconds,minutes" },
-    { "lr", 0, REAL(S, lr), "X", .help = "highest learning rate (1e-3)", .also = "learning-rate" },
-    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end (a tenth of --lr)" },
-    { "schedule", 0, CHOICE(S, schedule), "NAME", "cosine", .help = "course of the learning rate", .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
+    { "lr", 0, REAL(S, lr), "X", .help = "highest learning rate (1e-3; 5e-4 of mosaicbert, 5e-5 of labelled data)", .also = "learning-rate" },
+    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end (a tenth of --lr; 0 of encoders and of labelled data, 2% of mosaicbert)" },
+    { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "course of the learning rate (cosine; linear of encoders and of labelled data)", .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
     { "warmup", 0, AMOUNT(S, warmup), "N|2%", .help = "steps in which the learning rate rises (2%)", .choices = "%", .also = "warmup-steps" },
-    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "of AdamW (0.1)" },
+    { "optimizer", 0, CHOICE(S, optimizer), "NAME", .help = "decoupled-adamw decays apart from the learning rate (adamw; decoupled-adamw of mosaicbert)",
+      .choices = "adamw|decoupled-adamw" },
+    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "of AdamW (0.1; 0.01 of bert, roberta and labelled data; 1e-5 of mosaicbert)" },
     { "beta1", 0, REAL(S, beta1), "X", .help = "of AdamW (0.9)", .most = 0.9999999 },
-    { "beta2", 0, REAL(S, beta2), "X", .help = "of AdamW (0.95)", .most = 0.9999999 },
-    { "eps", 0, REAL(S, eps), "X", .help = "of AdamW (1e-8)", .most = 1 },
+    { "beta2", 0, REAL(S, beta2), "X", .help = "of AdamW (0.95; 0.999 of bert, 0.98 of other encoders and labelled data)", .most = 0.9999999 },
+    { "eps", 0, REAL(S, eps), "X", .help = "of AdamW (1e-8; 1e-6 of encoders and labelled data)", .most = 1 },
     { "clip", 0, REAL(S, clip), "X", .help = "largest norm of the gradient (1); 0 or --no-clip: any", .also = "grad-clip,max-grad-norm" },
+    { "mask", 0, CHOICE(S, mask), "HOW", .help = "masked tokens of encoders: each by itself, an exact count, that count in whole words (count of bert, else each)",
+      .choices = "each|count|words" },
+    { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted (0.15; 0.3 of mosaicbert and modernbert); evaluations mask 0.15", .most = 0.999 },
+    { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of those that stays as it is (0.1)", .most = 1 },
+    { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of those that becomes a random token (0.1); the rest becomes the mask", .most = 1 },
+    { "static-masking", 0, FLAG(S, static_masking), .help = "the same masks in every epoch" },
     { "dtype", 0, CHOICE(S, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16", .also = "precision" },
     { "recompute", 0, FLAG(S, recompute), .help = "keep no layer's activations, run them again: less memory, more time", .also = "checkpointing" },
     { "reset-attention", 0, FLAG(S, reset_attention), .help = "documents packed in one window do not see each other" },
@@ -115,12 +129,25 @@ static lithe_tokenizer *choose_tokenizer(making *k)
     return lithe_tokenizer_open(path ? path : "bytes", &k->err);
 }
 
+/* "classify" or "regress" where the model does one of them. */
+static const char *labelled_task(const lithe_model *m)
+{
+    const char *task = lithe_model_task(m);
+    return task && (!strcmp(task, "classify") || !strcmp(task, "regress")) ? task : NULL;
+}
+
 static lithe_dataset *open_data(making *k)
 {
-    lithe_data_options o = { .seed = k->s->seed, .reset_attention = k->s->reset_attention };
+    const char *pair = k->s->pair_column ? k->s->pair_column : option_origin(k->a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
+    lithe_data_options o = { .seed = k->s->seed, .reset_attention = k->s->reset_attention, .task = k->s->task,
+                             .text_column = k->s->text_column, .pair_column = pair, .label_column = k->s->label_column };
     double share;
     char unit = 0;
-    const char *valid = k->s->valid;
+    const char *valid = k->s->valid, *names[LABELS_MOST];
+    if (k->s->from && !k->s->task && (o.task = labelled_task(k->model)) && !strcmp(o.task, "classify")) {
+        while (o.label_count < LABELS_MOST && lithe_model_label(k->model, o.label_count)) { names[o.label_count] = lithe_model_label(k->model, o.label_count); o.label_count++; }
+        o.labels = names;
+    }
     if (valid && !quantity_amount(valid, '%', &share, &unit) && unit) o.valid_share = share / 100;
     else o.valid = valid;
     if (unit && !(share > 0 && share < 100)) wrong(&k->err, LITHE_EINVAL, "--valid %s: a share lies between 0%% and 100%%", valid);
@@ -141,6 +168,18 @@ static lithe_model *fresh_model(making *k)
           lithe_tokenizer_vocab(k->tokenizer));
     lithe_model_close(m);
     return NULL;
+}
+
+/* The model with a head for the labels of the data. */
+static lithe_model *under_head(making *k, lithe_model *body)
+{
+    const char *names[LABELS_MOST];
+    int n = lithe_dataset_labels(k->data);
+    if (n > LABELS_MOST) wrong(&k->err, LITHE_EFORMAT, "%s: %d classes, at most %d", k->a->operands[0], n, LABELS_MOST);
+    for (int i = 0; i < n && i < LABELS_MOST; i++) names[i] = lithe_dataset_label(k->data, i);
+    lithe_model *m = lithe_model_with_head(body, k->s->task, names, n, k->s->seed, &k->err);
+    lithe_model_close(body);
+    return m;
 }
 
 /* ---- how long ------------------------------------------------------------------ */
@@ -184,19 +223,23 @@ static int fill_options(making *k)
     const arguments *a = k->a;
     int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
     double step_tokens = (double)(s->batch ? s->batch : BATCH) * ctx;
-    int steps = s->steps || s->tokens > 0 || s->time > 0 ? s->steps : choose_steps(k, step_tokens);
-    double known = steps ? steps : ceil(s->tokens / step_tokens);
+    size_t examples = lithe_dataset_examples(k->data, 0);
+    bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || examples;
+    int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
+    double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : 3) * (double)examples / (s->batch ? s->batch : 16));
     k->options = (lithe_train_options){
-        .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr, .min_lr = or_off(a, "min-lr", s->min_lr),
+        .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .dtype = s->dtype,
+        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .optimizer = s->optimizer, .mask = s->mask,
+        .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
+        .static_masking = s->static_masking,
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
         .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
         .seed = s->seed, .recompute = s->recompute, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
         .moments = s->moments, .from = s->from, .command = k->command,
     };
     if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
-        return wrong(&k->err, LITHE_EINVAL, "--time leaves the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
+        return wrong(&k->err, LITHE_EINVAL, "--time and --epochs leave the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
     if (k->options.warmup == -2) k->options.warmup = -1;
     return k->err.status;
 }
@@ -243,12 +286,23 @@ static char *command_text(const arguments *a)
     return text;
 }
 
+static const char *classes_text(const making *k, char *text, size_t cap)
+{
+    int n = lithe_dataset_labels(k->data);
+    if (n) snprintf(text, cap, ", %d classes", n);
+    else snprintf(text, cap, ", numbers");
+    return text;
+}
+
 static void say_choices(const making *k)
 {
-    char text[3][16];
+    char text[3][32];
     const lithe_train_options *o = &k->options;
     int ctx = o->ctx ? o->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
+    size_t examples = lithe_dataset_examples(k->data, 0);
+    if (examples) say("data       %s: %zu examples%s to learn from, %zu to validate%s", k->a->operands[0], examples, lithe_dataset_pairs(k->data) ? " of two texts" : "",
+                      lithe_dataset_examples(k->data, 1), classes_text(k, text[2], sizeof text[2]));
+    else say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
         size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
         size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
     say("tokenizer  %s", k->tokenizer_says);
@@ -256,9 +310,11 @@ static void say_choices(const making *k)
         lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
     char length[64], duration[24];
     if (o->steps) snprintf(length, sizeof length, "%d steps", o->steps);
+    else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : 3);
     else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
     else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
-    say("length     %s of %d x %d tokens%s", length, o->batch ? o->batch : BATCH, ctx, k->steps_says);
+    if (examples) say("length     %s of %d examples", length, o->batch ? o->batch : 16);
+    else say("length     %s of %d x %d tokens%s", length, o->batch ? o->batch : BATCH, ctx, k->steps_says);
     say("run        %s", k->out);
 }
 
@@ -281,6 +337,7 @@ static int make_parts(making *k)
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);
+    if (!k->err.status && s->task) k->model = under_head(k, k->model);
     return k->err.status ? (int)k->err.status : fill_options(k);
 }
 
@@ -337,7 +394,8 @@ static int train(const arguments *a)
     if (s->from && (s->arch || s->config || s->params > 0 || s->vocab))
         return usage("--from takes the model as it is: leave out --arch, --config, --params and --vocab (lithe grow makes it larger)");
     if (s->config && s->params > 0) return usage("--config and --params both size the model: give one of them");
-    if ((s->steps > 0) + (s->tokens > 0) + (s->time > 0) > 1) return usage("--steps, --tokens and --time all say how long to train: give one of them");
+    if ((s->steps > 0) + (s->tokens > 0) + (s->time > 0) + (s->epochs > 0) > 1) return usage("--steps, --tokens, --time and --epochs all say how long to train: give one of them");
+    if (s->task && a->count != 1) return usage("--task %s takes one table; --valid names another one", s->task);
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
     return train_new(a);
 }
@@ -348,11 +406,14 @@ const verb verb_train = {
     .about = "Trains a fresh model (--arch, --params or --config), goes on from a model (--from), or continues a run (--resume). DATA are text "
              "files (.txt, .jsonl with a text field; .gz and .zst of them), directories of these, or - for standard input. With nothing else "
              "said it chooses tokenizer, size and length from the text and the machine, and prints what it chose.\n\n"
+             "Encoders (bert, roberta, mosaicbert, modernbert) learn to predict masked tokens. With --task, DATA is one table of labelled text "
+             "(.csv, .jsonl, else fields between tabs; packed too), and a fresh head above the model learns its classes or numbers.\n\n"
              "The run's directory holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
              "itself. Ctrl-C finishes the step, writes a checkpoint and exits 130; --resume goes on from there, bit for bit.",
     .examples = "  lithe train my.txt\n"
                 "  lithe train novels/ --arch tokenformer --params 3M --time 10m --out runs/novels\n"
                 "  lithe train --resume runs/novels --steps 20k\n"
-                "  lithe train letters.txt --from runs/novels --lr 1e-4\n",
+                "  lithe train letters.txt --from runs/novels --lr 1e-4\n"
+                "  lithe train reviews.csv --task classify --from runs/encoder --valid held-out.csv --epochs 3\n",
     .options = train_options, .bytes = sizeof(S), .run = train,
 };

@@ -399,6 +399,36 @@ typedef struct {
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
 
+/* ---- what encoders and classifiers give ----------------------------------- */
+
+/* Texts longer than the model's context lose their ends; *cut (or NULL) counts them. */
+
+/* (n, labels) probabilities of "classify", or (n) numbers of "regress", of n texts,
+ * or pairs of texts where pairs and its entry are not NULL.  Returns how many for a text. */
+int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
+                   float *out, size_t *cut, lithe_error *err);
+
+/* How good such a model is on a labelled table (lithe_data_options: its columns). */
+typedef struct { double loss; lithe_metrics metrics; size_t examples, cut; } lithe_evaluation;
+int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
+
+/* (n, width) vectors of n texts; returns the width, which out NULL asks for. */
+typedef struct {
+    const char *pooling;       /* of the last layer's rows: "mean", "cls" (the first), "last" */
+    int normalize;             /* to length 1 */
+    int max_length;            /* tokens; 0: the model's context */
+} lithe_embedding;
+int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
+                float *out, size_t *cut, lithe_error *err);
+/* What the files of sentence-transformers beside m say, else the mean, of a causal model the last row; what o NULL means. */
+int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *err);
+
+/* The `top` likeliest tokens at each mask token of the text, likeliest first:
+ * (masks, top), id -1 past the vocabulary.  Returns how many masks there are,
+ * which out NULL asks for. */
+typedef struct { int32_t id; float probability; } lithe_candidate;
+int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
+
 /* ---- plans and machines -------------------------------------------------- */
 
 /* Text (malloc'd): the plan of a configuration, one line an op (step, op,

@@ -191,7 +191,7 @@ static void labels_refused(void)
     HOLDS(refused(train, &(lithe_data_options){ .task = "classify", .valid = other }), "o.tsv:3: label \"sideways\" is none of the 2");
     HOLDS(refused(numbers, &(lithe_data_options){ .task = "classify", .valid = more }), "m.tsv:3: label 3, there are 3 classes, 0 to 2");
     HOLDS(refused(train, &(lithe_data_options){ .task = "regress" }), "t.tsv:2: label \"up\" is not a number");
-    HOLDS(refused(train, &(lithe_data_options){ .task = "rank" }), "expected classify or regress");
+    HOLDS(refused(train, &(lithe_data_options){ .task = "rank" }), "expected classify, regress or images");
     HOLDS(refused(write_file("one.tsv", "text\tlabel\na\tx\nb\tx\n"), &(lithe_data_options){ .task = "classify" }), "one class alone");
     const char *const names[] = { "no", "yes" };
     HOLDS(refused(train, &(lithe_data_options){ .task = "classify", .labels = names, .label_count = 2 }), "t.tsv:2: label \"up\" is none of the 2 there are (\"no\" ...)");

@@ -18,9 +18,16 @@
     X(tests_model) X(tests_rwkv_files) \
     X(tests_grow) X(tests_pangu) \
     X(tests_data) X(tests_labelled) X(tests_objectives) \
-    X(tests_images) X(tests_image_sets) X(tests_image_models) X(tests_image_data) \
-    X(tests_metrics) X(tests_train) X(tests_train_labels) \
-    X(tests_infer) X(tests_diversity) \
+    X(tests_images) \
+    X(tests_image_sets) \
+    X(tests_image_models) \
+    X(tests_image_data) \
+    X(tests_metrics) \
+    X(tests_train) \
+    X(tests_train_labels) \
+    X(tests_infer) \
+    X(tests_diversity) \
+    X(tests_train_masked) \
     X(tests_cli) X(tests_rooms)
 
 #define X(list) extern const test list[] __attribute__((weak));

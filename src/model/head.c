@@ -43,10 +43,10 @@ static void copy_body(lithe_model *to, const lithe_model *from)
     }
 }
 
-/* The head of a task begins fresh also where the old model has one of the same shape. */
-static void renew_head(lithe_model *m, uint64_t seed)
+/* A classifier's head begins fresh also where the new one has its shape; what a language head shares with it stays. */
+static void renew_head(lithe_model *m, const lithe_model *from, uint64_t seed)
 {
-    for (int i = 0; i < m->params->count; i++) {
+    for (int i = 0; i < m->params->count && from->task.kind == TASK_SEQUENCE; i++) {
         const param *p = m->params->items[i];
         if (arch_head_tensor(m->arch, p->name)) param_initialize(p, seed, p->data);
     }
@@ -65,7 +65,7 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, 
     if (!out) return NULL;
     params_initialize(out->params, seed);
     copy_body(out, m);
-    renew_head(out, seed);
+    renew_head(out, m, seed);
     if (!m->tokenizer || (out->tokenizer = strdup(m->tokenizer))) return out;
     lithe_model_close(out);
     fail(err, LITHE_ENOMEM, "not enough memory for a model");

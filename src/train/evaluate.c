@@ -15,12 +15,12 @@ int trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d
     bool sequences = has->kind == TASK_SEQUENCE, encoder = arch_encoder(m->arch, m->config);
     *o = (objective){ 0 };
     if (failed(err)) return err->status;
-    if (d->labels && !sequences) return fail(err, LITHE_EINVAL, "the data are labelled, the model's task is \"%s\": give it a head for them", task_name(has));
+    if (d->labels && !sequences) return fail(err, LITHE_ECONFIG, "the data are labelled, the model's task is \"%s\": give it a head for them", task_name(has));
     if (d->labels && has->regression != d->labels->regression)
-        return fail(err, LITHE_EINVAL, "the model's task is \"%s\", the labels are %s", task_name(has), d->labels->regression ? "numbers" : "classes");
+        return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the labels are %s", task_name(has), d->labels->regression ? "numbers" : "classes");
     if (d->labels && !has->regression && d->labels->classes > has->labels)
-        return fail(err, LITHE_EINVAL, "the data have %d classes, the model %d", d->labels->classes, has->labels);
-    if (!d->labels && has->kind != TASK_LANGUAGE) return fail(err, LITHE_EINVAL, "the model's task is \"%s\", the data are text without labels", task_name(has));
+        return fail(err, LITHE_ECONFIG, "the data have %d classes, the model %d", d->labels->classes, has->labels);
+    if (!d->labels && has->kind != TASK_LANGUAGE) return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are text without labels", task_name(has));
     const objective_kind *kind = d->labels ? &predict_labels : encoder ? &predict_masked : &predict_next;
     return objective_open(o, kind, d, t, &s->objective, s->ctx, s->seed, err);
 }

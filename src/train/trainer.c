@@ -176,7 +176,7 @@ static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
     t->metrics = v.metrics;
     e->seconds = seconds_now() - began;
     status = log_evaluation(t, e, err);
-    if (!status && t->settings.sample && t->tokenizer) status = trainer_sample(t, err);
+    if (!status && next && t->settings.sample && t->tokenizer) status = trainer_sample(t, err);
     return status;
 }
 

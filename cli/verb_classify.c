@@ -1,0 +1,119 @@
+/* lithe classify: the class, or the number, that a model gives a text. */
+#include "lines.h"
+#include "output.h"
+#include "verbs.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct { common common; const char *text, *tokenizer, *pair; int top, json; } classify_settings;
+typedef classify_settings S;
+
+static const option classify_options[] = {
+    { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, for one TEXT", .also = "second,text-pair" },
+    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line; a tab divides the two texts of a pair; - is standard input", .also = "file,input" },
+    { "top", 'k', COUNT(S, top), "N", "1", .help = "show the N likeliest classes", .least = 1, .also = "top-k" },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },
+    { 0 }
+};
+
+static const char *label_name(const lithe_model *m, int i, char *text, size_t cap)
+{
+    const char *name = lithe_model_label(m, i);
+    if (name) return name;
+    snprintf(text, cap, "LABEL_%d", i);
+    return text;
+}
+
+/* The likeliest class that is not in `taken`. */
+static int next_best(const float *p, int n, const int *taken, int count)
+{
+    int best = -1;
+    for (int c = 0; c < n; c++) {
+        bool used = false;
+        for (int i = 0; i < count; i++) used |= taken[i] == c;
+        if (!used && (best < 0 || p[c] > p[best])) best = c;
+    }
+    return best;
+}
+
+enum { TOP_MOST = 100 };
+
+static void print_classes(const lithe_model *m, const float *p, int n, const S *s)
+{
+    int taken[TOP_MOST], top = s->top < n ? s->top : n;
+    char text[24];
+    for (int i = 0; i < top && i < TOP_MOST; i++) {
+        taken[i] = next_best(p, n, taken, i);
+        printf("%s%s\t%.4f", i ? "\t" : "", label_name(m, taken[i], text, sizeof text), (double)p[taken[i]]);
+    }
+    putchar('\n');
+}
+
+static void emit_classes(emitter *e, const lithe_model *m, const float *p, int n, const S *s)
+{
+    int taken[TOP_MOST], top = s->top < n ? s->top : n;
+    char text[24];
+    taken[0] = next_best(p, n, taken, 0);
+    emit_text(e, "label", label_name(m, taken[0], text, sizeof text));
+    emit_number(e, "probability", (double)p[taken[0]]);
+    emit_open(e, "labels", '[');
+    for (int i = 0; i < top && i < TOP_MOST; i++) {
+        taken[i] = next_best(p, n, taken, i);
+        emit_open(e, NULL, '{');
+        emit_text(e, "label", label_name(m, taken[i], text, sizeof text));
+        emit_number(e, "probability", (double)p[taken[i]]);
+        emit_close(e, '}');
+    }
+    emit_close(e, ']');
+}
+
+static void print_text(const lithe_model *m, const lines *l, size_t i, const float *p, int n, const S *s)
+{
+    bool number = !strcmp(lithe_model_task(m), "regress");
+    if (!s->json && number) printf("%.6g\n", (double)p[0]);
+    else if (!s->json) print_classes(m, p, n, s);
+    if (!s->json) return;
+    emitter e = emit_begin(stdout, "classify");
+    emit_text(&e, "text", l->texts[i]);
+    if (l->pairs[i]) emit_text(&e, "pair", l->pairs[i]);
+    if (number) emit_number(&e, "value", (double)p[0]);
+    else emit_classes(&e, m, p, n, s);
+    emit_end(&e);
+}
+
+static int classify(const arguments *a)
+{
+    const S *s = a->settings;
+    lithe_error err = { 0 };
+    lines l = { 0 };
+    const char *path = a->operands[0];
+    size_t cut = 0;
+    if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., or --text FILE");
+    if (s->pair && (a->count != 2 || s->text)) return usage("--pair is the second text of one TEXT");
+    lithe_model *m = lithe_model_open(path, NULL, &err);
+    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
+    if (s->pair && l.count) l.pairs[0] = s->pair;
+    int labels = lithe_model_labels(m);
+    float *out = err.status ? NULL : grab((size_t)(labels > 0 ? labels : 1) * (l.count + 1), sizeof *out, &err);
+    if (out) labels = lithe_classify(m, t, l.texts, l.pairs, l.count, out, &cut, &err);
+    for (size_t i = 0; i < l.count && out && labels > 0; i++) print_text(m, &l, i, out + i * (size_t)labels, labels, s);
+    if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens: their ends were left out", cut, l.count, lithe_model_context(m));
+    free(out);
+    lines_close(&l);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+const verb verb_classify = {
+    .name = "classify", .operands = "MODEL [TEXT...]", .least = 1, .most = -1,
+    .summary = "the class or the number a model gives a text",
+    .about = "Prints the likeliest class and its probability, or the number, of each text, a line each. The model is one that was trained with "
+             "lithe train --task, or any with a head that classifies sequences.",
+    .examples = "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
+                "  lithe classify runs/intents-1 --text questions.txt --top 3 --json\n"
+                "  lithe classify runs/similar-1 \"A cat sits.\" --pair \"A cat is sitting.\"\n",
+    .options = classify_options, .bytes = sizeof(S), .run = classify,
+};

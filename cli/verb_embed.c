@@ -1,0 +1,79 @@
+/* lithe embed: a vector for each text. */
+#include "lines.h"
+#include "output.h"
+#include "verbs.h"
+#include <stdlib.h>
+
+typedef struct { common common; const char *text, *tokenizer, *pooling; int normalize, max_length, json; } embed_settings;
+typedef embed_settings S;
+
+static const option embed_options[] = {
+    { "text", 0, FILENAME(S, text), "FILE", .help = "embed each line; - is standard input", .also = "file,input" },
+    { "pooling", 0, CHOICE(S, pooling), "HOW", .help = "which of the last layer's rows: their mean, the first, the last (what is beside the model, else mean; last of causal models)",
+      .choices = "mean|cls|last" },
+    { "normalize", 0, FLAG(S, normalize), .help = "to length 1 (what is beside the model, else not)", .also = "normalise" },
+    { "max-length", 0, COUNT(S, max_length), "N", .help = "cut texts to N tokens (what is beside the model, else its context)", .least = 1 },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, embedding}" },
+    { 0 }
+};
+
+static void print_vector(const float *x, int n, const char *text, bool json)
+{
+    if (!json) {
+        for (int i = 0; i < n; i++) printf("%s%.9g", i ? " " : "", (double)x[i]);
+        putchar('\n');
+        return;
+    }
+    emitter e = emit_begin(stdout, "embed");
+    emit_text(&e, "text", text);
+    emit_open(&e, "embedding", '[');
+    for (int i = 0; i < n; i++) emit_number(&e, NULL, (double)x[i]);
+    emit_close(&e, ']');
+    emit_end(&e);
+}
+
+static int how_to_embed(const lithe_model *m, const arguments *a, lithe_embedding *how, lithe_error *err)
+{
+    const S *s = a->settings;
+    int status = lithe_embedding_read(m, how, err);
+    if (s->pooling) how->pooling = s->pooling;
+    if (option_origin(a, "normalize") != ORIGIN_DEFAULT) how->normalize = s->normalize;
+    if (s->max_length) how->max_length = s->max_length;
+    if (how->max_length > lithe_model_context(m)) wrong(err, LITHE_EINVAL, "--max-length %d: the model's context is %d", how->max_length, lithe_model_context(m));
+    return status;
+}
+
+static int embed(const arguments *a)
+{
+    const S *s = a->settings;
+    lithe_error err = { 0 };
+    lithe_embedding how = { 0 };
+    lines l = { 0 };
+    const char *path = a->operands[0];
+    size_t cut = 0;
+    if (a->count < 2 && !s->text) return usage("embed what? lithe embed MODEL TEXT..., or --text FILE");
+    lithe_model *m = lithe_model_open(path, NULL, &err);
+    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t) how_to_embed(m, a, &how, &err);
+    if (t) lines_open(&l, a->operands + 1, a->count - 1, s->text, false, &err);
+    int width = err.status ? 0 : lithe_embed(m, t, NULL, 0, &how, NULL, NULL, &err);
+    float *out = width > 0 ? grab((size_t)width * l.count, sizeof *out, &err) : NULL;
+    if (out && lithe_embed(m, t, l.texts, l.count, &how, out, &cut, &err) > 0)
+        for (size_t i = 0; i < l.count; i++) print_vector(out + i * (size_t)width, width, l.texts[i], s->json);
+    if (cut) say("%zu of %zu texts are longer than %d tokens: their ends were left out", cut, l.count, how.max_length ? how.max_length : lithe_model_context(m));
+    free(out);
+    lines_close(&l);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+const verb verb_embed = {
+    .name = "embed", .operands = "MODEL [TEXT...]", .least = 1, .most = -1,
+    .summary = "a vector for each text",
+    .about = "Prints the last layer's rows of each text pooled into one vector, a line of numbers each. Where sentence-transformers' modules.json "
+             "and its pooling configuration lie beside the model, they say how; options given here come first.",
+    .examples = "  lithe embed runs/encoder-1 \"a first text\" \"a second one\"\n  lithe embed model/ --text sentences.txt --pooling cls --normalize --json\n",
+    .options = embed_options, .bytes = sizeof(S), .run = embed,
+};

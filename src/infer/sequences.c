@@ -1,0 +1,114 @@
+/* Texts to sequences, sequences to batches (infer/sequences.h). */
+#include "infer/sequences.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS_AT_ONCE = 2048 };
+
+/* ---- texts --------------------------------------------------------------------------- */
+
+static bool make_room(sequences *x, size_t wanted)
+{
+    if (wanted <= x->capacity) return true;
+    size_t capacity = wanted + wanted / 2;
+    int32_t *ids = xrealloc(x->ids, capacity, sizeof *ids);
+    if (ids) x->ids = ids;
+    int32_t *types = ids ? xrealloc(x->types, capacity, sizeof *types) : NULL;
+    if (types) x->types = types;
+    if (ids && types) x->capacity = capacity;
+    return ids && types;
+}
+
+static int add_text(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *a, const char *b, size_t limit, lithe_error *err)
+{
+    size_t used = x->start[x->n], b_size = b ? strlen(b) : 0;
+    size_t whole = lithe_encode_pair(t, a, strlen(a), b, b_size, 0, NULL, NULL, 0), length = whole < limit ? whole : limit;
+    if (!length) return fail(err, LITHE_EFORMAT, "text %zu is empty", x->n + 1);
+    if (!make_room(x, used + length)) return fail(err, LITHE_ENOMEM, "not enough memory for %zu tokens", used + length);
+    length = lithe_encode_pair(t, a, strlen(a), b, b_size, limit, x->ids + used, x->types + used, length);
+    if (length > limit) return fail(err, LITHE_EFORMAT, "%zu tokens leave no room between the special ones", limit);
+    x->cut += whole > limit;
+    x->start[++x->n] = used + length;
+    return check_ids(m, x->ids + used, length, err) ? LITHE_EINVAL : LITHE_OK;
+}
+
+int sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
+                     int limit, lithe_error *err)
+{
+    *x = (sequences){ 0 };
+    if (failed(err)) return err->status;
+    if (!m || !t) return fail(err, LITHE_EINVAL, "a model and a tokenizer are needed");
+    int context = m->arch->context(m->config);
+    if (limit < 1 || limit > context) limit = context;
+    x->start = xalloc(n + 1, sizeof *x->start);
+    int status = x->start ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for %zu texts", n);
+    for (size_t i = 0; i < n && !status; i++) status = add_text(x, m, t, texts[i], pairs ? pairs[i] : NULL, (size_t)limit, err);
+    if (status) sequences_close(x);
+    return status;
+}
+
+void sequences_close(sequences *x)
+{
+    free(x->ids);
+    free(x->types);
+    free(x->start);
+    *x = (sequences){ 0 };
+}
+
+/* ---- batches --------------------------------------------------------------------------- */
+
+/* How many sequences from `first` on go into one batch: one at least. */
+static size_t batch_of(const sequences *x, size_t first)
+{
+    size_t n = 1;
+    while (first + n < x->n && x->start[first + n + 1] - x->start[first] <= ROWS_AT_ONCE) n++;
+    return n;
+}
+
+static void largest_batch(const sequences *x, int *rows, int *seqs)
+{
+    *rows = *seqs = 0;
+    for (size_t first = 0, n; first < x->n; first += n) {
+        n = batch_of(x, first);
+        size_t length = x->start[first + n] - x->start[first];
+        if ((int)length > *rows) *rows = (int)length;
+        if ((int)n > *seqs) *seqs = (int)n;
+    }
+}
+
+static batch make_batch(const sequences *x, size_t first, int *pos, int *start)
+{
+    int n = (int)batch_of(x, first), rows = 0;
+    for (int s = 0; s < n; s++) {
+        int length = (int)(x->start[first + (size_t)s + 1] - x->start[first + (size_t)s]);
+        start[s] = rows;
+        for (int i = 0; i < length; i++) pos[rows++] = i;
+    }
+    start[n] = rows;
+    return (batch){ .rows = rows, .seqs = n, .selected = x->selected, .ids = x->ids + x->start[first], .type = x->types + x->start[first],
+                    .pos = pos, .start = start, .select = x->select };
+}
+
+int sequences_run(const sequences *x, const lithe_model *m, want w, sequences_take *take, void *context, lithe_error *err)
+{
+    int rows, seqs;
+    pass p;
+    if (failed(err)) return err->status;
+    if (!x->n) return LITHE_OK;
+    largest_batch(x, &rows, &seqs);
+    graph_options o = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = rows, [ROWS_SEQS] = seqs, [ROWS_SELECTED] = x->selected } };
+    int status = pass_open(&p, m, &o, w, err);
+    if (status) return status;
+    int *pos = xalloc((size_t)rows, sizeof *pos), *start = xalloc((size_t)seqs + 1, sizeof *start);
+    if (!pos || !start) status = fail(err, LITHE_ENOMEM, "not enough memory for %d tokens", rows);
+    for (size_t first = 0; first < x->n && !status;) {
+        batch b = make_batch(x, first, pos, start);
+        graph_run(p.g, &b);
+        take(context, &p.r, &b, first);
+        first += (size_t)b.seqs;
+    }
+    free(pos);
+    free(start);
+    pass_close(&p);
+    return status;
+}

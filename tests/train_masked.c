@@ -1,0 +1,346 @@
+/* Encoders in training: masked tokens are learned, runs are the same runs, the
+ * head that looks at masked places only is the head that looks at all of them. */
+#include "arch/arch.h"
+#include "base/random.h"
+#include "infer/sequences.h"
+#include "test.h"
+#include "train/train.h"
+#include <math.h>
+#include <stdlib.h>
+
+static const char tiny[] = "{\"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 64, \"max_position_embeddings\": 40, "
+                           "\"vocab_size\": 64, \"hidden_dropout_prob\": 0.1, \"attention_probs_dropout_prob\": 0, \"initializer_range\": 0.05}";
+
+static const char sharp[] = "{\"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"intermediate_size\": 64, \"max_position_embeddings\": 40, "
+                            "\"vocab_size\": 64, \"hidden_dropout_prob\": 0, \"attention_probs_dropout_prob\": 0, \"initializer_range\": 0.1}";
+
+static const char *in_dir(const char *name)
+{
+    static char paths[8][512];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
+    return path;
+}
+
+static const char *const words[] = { "the", "cat", "sat", "on", "mat", "dog", "ran", "far", "away", "##s", "##ly", "." };
+enum { WORDS = sizeof words / sizeof *words };
+
+static const char *vocabulary_file(void)
+{
+    const char *path = in_dir("vocab.txt");
+    FILE *f = fopen(path, "w");
+    fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", f);
+    for (int i = 0; i < WORDS; i++) fprintf(f, "%s\n", words[i]);
+    fclose(f);
+    return path;
+}
+
+/* Documents of two sentences that repeat, of different lengths. */
+static const char *text_file(void)
+{
+    const char *path = in_dir("text.jsonl");
+    FILE *f = fopen(path, "w");
+    for (uint64_t i = 0; i < 200; i++) {
+        fputs("{\"text\": \"", f);
+        for (uint64_t k = 0; k < 1 + random_u64(8, i) % 12; k++) fputs(random_u64(9, 20 * i + k) % 2 ? "the cats sat on the mat . " : "the dog ran far away . ", f);
+        fputs("\"}\n", f);
+    }
+    fclose(f);
+    return path;
+}
+
+typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; lithe_model *model; lithe_trainer *trainer; lithe_error err; } fixture;
+
+static fixture begin_as(const char *arch_name, const char *config, const char *run, const lithe_train_options *o)
+{
+    fixture f = { 0 };
+    const char *path = text_file();
+    f.tokens = lithe_tokenizer_open(vocabulary_file(), &f.err);
+    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, NULL, &f.err);
+    f.model = lithe_model_new(arch_name, config, 1, &f.err);
+    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, o, in_dir(run), &f.err);
+    CHECK_MSG(!f.err.status, "%s", f.err.text);
+    return f;
+}
+
+static fixture begin(const char *run, const lithe_train_options *o) { return begin_as("bert", tiny, run, o); }
+
+static void end(fixture *f)
+{
+    lithe_trainer_close(f->trainer);
+    lithe_dataset_close(f->data);
+    lithe_model_close(f->model);
+    lithe_tokenizer_close(f->tokens);
+}
+
+static lithe_event run_out(lithe_trainer *t, lithe_error *err)
+{
+    lithe_event e = { 0 }, last = { 0 };
+    while (lithe_trainer_next(t, &e, err) > 0) if (e.kind == LITHE_EVALUATED) last = e;
+    CHECK_MSG(!err->status, "%s", err->text);
+    return last;
+}
+
+static void same_weights(const char *a, const char *b)
+{
+    lithe_error err = { 0 };
+    mapping x, y;
+    char *p = path_join(a, "model.safetensors"), *q = path_join(b, "model.safetensors");
+    bool same = !file_map(&x, p, &err) && !file_map(&y, q, &err);
+    CHECK_MSG(same && x.size == y.size && !memcmp(x.data, y.data, x.size), "%s and %s", a, b);
+    free(p);
+    free(q);
+}
+
+/* ---- pieces -------------------------------------------------------------------------------- */
+
+static void fill_sheet(lithe_trainer *t, sheet *s, uint64_t first, int n)
+{
+    sheet_clear(s);
+    for (int i = 0; i < n; i++) objective_train(&t->objective, s, 1, first + (uint64_t)i);
+}
+
+/* Each piece stands in an epoch once, between [CLS] and [SEP], within one document; masks differ from epoch to epoch. */
+static void pieces(void)
+{
+    fixture f = begin("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3 });
+    objective *o = &f.trainer->objective;
+    sheet s, again;
+    extent all = { 16, 1, o->most.selected };
+    CHECK(!sheet_open(&s, all, o->most, &f.err) && !sheet_open(&again, all, o->most, &f.err));
+    uint64_t tokens = 0, different = 0, whole = 0, n = o->samples;
+    for (uint64_t i = 0; i < n; i++) {
+        fill_sheet(f.trainer, &s, i, 1);
+        CHECK(s.seqs == 1 && s.rows <= 16 && s.rows > 2 && s.ids[0] == 2 && s.ids[s.rows - 1] == 3 && s.start[1] == s.rows);
+        CHECK(s.selected == mask_most(&o->settings.mask, s.rows) && s.targets == s.selected);
+        tokens += (uint64_t)s.rows - 2;
+        whole += s.rows == 16;
+        fill_sheet(f.trainer, &again, i, 1);
+        CHECK(again.rows == s.rows && !memcmp(again.ids, s.ids, (size_t)s.rows * sizeof *s.ids) && !memcmp(again.select, s.select, (size_t)s.selected * sizeof *s.select));
+        for (int k = 0; k < s.selected; k++) s.ids[s.select[k]] = s.target[k];
+        for (int r = 1; r < s.rows - 1; r++) CHECK(s.ids[r] > 4);
+    }
+    uint64_t inside = f.data->train.header.tokens - 2 * f.data->train.header.documents;
+    CHECK_MSG(tokens == inside, "%llu of %llu tokens", (unsigned long long)tokens, (unsigned long long)inside);
+    CHECK(whole > n / 4 && whole < n);
+    /* the same piece in the next epoch: found by what it holds */
+    fill_sheet(f.trainer, &s, 0, 1);
+    for (uint64_t epoch = 1; epoch < 6; epoch++) {
+        fill_sheet(f.trainer, &again, epoch * n, 1);
+        different += again.rows != s.rows || memcmp(again.ids, s.ids, (size_t)s.rows * sizeof *s.ids);
+    }
+    CHECK(different > 0);
+    sheet_close(&s);
+    sheet_close(&again);
+    end(&f);
+}
+
+/* With static masks each piece is masked alike in every epoch. */
+static void static_masks(void)
+{
+    fixture f = begin("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3, .static_masking = 1 });
+    objective *o = &f.trainer->objective;
+    sheet s;
+    uint64_t sums[2] = { 0 };
+    CHECK(!sheet_open(&s, (extent){ 16, 1, o->most.selected }, o->most, &f.err));
+    for (uint64_t epoch = 0; epoch < 2; epoch++)
+        for (uint64_t i = 0; i < o->samples; i++) {
+            fill_sheet(f.trainer, &s, epoch * o->samples + i, 1);
+            uint64_t h = hash_bytes(s.ids, (size_t)s.rows * sizeof *s.ids, 1);
+            sums[epoch] += key_of(h, hash_bytes(s.select, (size_t)s.selected * sizeof *s.select, 2));       /* in any order */
+        }
+    CHECK(sums[0] == sums[1]);
+    sheet_close(&s);
+    end(&f);
+}
+
+/* ---- the head -------------------------------------------------------------------------------- */
+
+typedef struct { double loss; float *grad; } outcome;
+
+static outcome run_graph(lithe_model *m, const sheet *s, bool selects, lithe_error *err)
+{
+    graph_options o = { .mode = GRAPH_TRAIN, .capacity = { [ROWS_TOKENS] = s->rows, [ROWS_SEQS] = s->seqs, [ROWS_SELECTED] = selects ? s->rows : 0 } };
+    graph *g = graph_new(kernels_default(), m->params, &o);
+    results r = arch_build(m->arch, m->config, &m->task, g, WANT_LOSS);
+    int *target = calloc((size_t)s->rows, sizeof *target);
+    float *weight = calloc((size_t)s->rows, sizeof *weight);
+    outcome out = { 0, calloc(m->params->arena_count, sizeof(float)) };
+    for (int k = 0; k < s->selected; k++) {
+        target[selects ? k : s->select[k]] = s->target[k];
+        weight[selects ? k : s->select[k]] = 1;
+    }
+    CHECK_MSG(!graph_plan(g, err), "%s", err->text);
+    graph_run(g, &(batch){ .rows = s->rows, .seqs = s->seqs, .selected = selects ? s->selected : 0, .ids = s->ids, .pos = s->pos, .type = s->type, .start = s->start,
+                           .select = selects ? s->select : NULL, .target = target, .weight = weight, .row_key = s->row_key, .scale = 1 / (float)(s->selected + !s->selected) });
+    for (int i = 0; i < (selects ? s->selected : s->rows); i++) out.loss += (double)r.loss->data[i];
+    memcpy(out.grad, m->params->grad, m->params->arena_count * sizeof(float));
+    graph_close(g);
+    free(target);
+    free(weight);
+    return out;
+}
+
+static void masked_head_is_the_full_head(void)
+{
+    fixture f = begin("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 1, .seed = 3 });
+    objective *o = &f.trainer->objective;
+    sheet s;
+    CHECK(!sheet_open(&s, (extent){ 8 * 24, 8, 8 * o->most.selected }, o->most, &f.err));
+    fill_sheet(f.trainer, &s, 0, 8);
+    outcome few = run_graph(f.model, &s, true, &f.err), all = run_graph(f.model, &s, false, &f.err);
+    CHECK_MSG(s.selected > 8 && fabs(few.loss - all.loss) <= 1e-6 * all.loss, "%.9g, %.9g", few.loss, all.loss);
+    double norm = 0;
+    for (size_t i = 0; i < f.model->params->arena_count; i++) norm += pow((double)all.grad[i], 2);
+    for (int i = 0; i < f.model->params->count; i++) {
+        const param *p = f.model->params->items[i];
+        size_t at = (size_t)(p->data - f.model->params->data);
+        double difference = 0, own = 0;
+        for (size_t j = at; j < at + p->count; j++) { difference += pow((double)few.grad[j] - (double)all.grad[j], 2); own += pow((double)all.grad[j], 2); }
+        double scale = fmax(sqrt(own), 1e-3 * sqrt(norm));
+        CHECK_MSG(sqrt(difference) <= 1e-6 * scale, "%s: %.3g", p->name, sqrt(difference) / scale);
+    }
+    s.selected = 0;                                                 /* nothing to predict: no loss, no gradient, no NaN */
+    outcome none = run_graph(f.model, &s, true, &f.err);
+    CHECK(none.loss == 0);
+    for (size_t i = 0; i < f.model->params->arena_count; i++) CHECK(none.grad[i] == 0);
+    free(few.grad);
+    free(all.grad);
+    free(none.grad);
+    sheet_close(&s);
+    end(&f);
+}
+
+/* ---- runs -------------------------------------------------------------------------------------- */
+
+static void masked_tokens_are_learned(void)
+{
+    static const char *const archs[] = { "bert", "mosaicbert", "modernbert" };
+    for (int i = 0; i < 3; i++) {
+        fixture f = begin_as(archs[i], sharp, archs[i], &(lithe_train_options){ .ctx = 32, .batch = 16, .steps = 300, .lr = 6e-3, .warmup = 10, .eval_every = 300,
+                                                                                 .save_every = 300, .seed = 3, .mask_rate = 0.15 });
+        lithe_event e = run_out(f.trainer, &f.err);
+        CHECK_MSG(e.metrics.accuracy > 0.65, "%s: accuracy %.3f, loss %.3f", archs[i], e.metrics.accuracy, e.valid_loss);
+        CHECK(isnan(e.bits_per_byte) && isnan(e.metrics.f1));
+        lithe_candidate c[2];
+        CHECK(lithe_fill(f.model, f.tokens, "the cats sat on the [MASK] . the dog ran far away .", 2, c, &f.err) == 1);
+        CHECK_MSG(!f.err.status && c[0].id == 5 + 4 && c[0].probability > 0.5f, "%s: %d with %.3f", archs[i], c[0].id, (double)c[0].probability);
+        end(&f);
+    }
+}
+
+static void threads_and_resume(void)
+{
+    lithe_train_options o = { .ctx = 24, .batch = 6, .steps = 12, .save_every = 4, .lr = 3e-3, .seed = 5, .mask = "words" };
+    lithe_threads(1);
+    fixture a = begin("a", &o);
+    double one = run_out(a.trainer, &a.err).valid_loss;
+    end(&a);
+    lithe_threads(3);
+    fixture b = begin("b", &o);
+    lithe_event e = { 0 };
+    while (e.step < 6 && lithe_trainer_next(b.trainer, &e, &b.err) > 0) { }
+    end(&b);
+    lithe_error err = { 0 };
+    lithe_trainer *t = lithe_trainer_resume(in_dir("b"), NULL, &err);
+    CHECK_MSG(t, "%s", err.text);
+    if (t) run_out(t, &err);
+    lithe_trainer_close(t);
+    same_weights(in_dir("a"), in_dir("b"));
+    o.accumulate = 4;                                               /* parts hold different numbers of targets */
+    fixture c = begin("c", &o);
+    double parts = run_out(c.trainer, &c.err).valid_loss;
+    end(&c);
+    CHECK_MSG(fabs(one - parts) < 1e-4 * one, "%.7f in one part, %.7f in four", one, parts);
+}
+
+static void refusals(void)
+{
+    fixture f = begin("run", &(lithe_train_options){ .steps = 1 });
+    lithe_error err = { 0 };
+    CHECK(!lithe_trainer_open(f.model, f.data, NULL, NULL, in_dir("x"), &err) && strstr(err.text, "without a tokenizer"));
+    const lithe_train_options bad[] = { { .mask = "all" }, { .mask_rate = 1.5 }, { .mask_keep = 0.7, .mask_random = 0.7 }, { .optimizer = "sgd" }, { .steps = 1, .epochs = 1 } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err = (lithe_error){ 0 };
+        CHECK(!lithe_trainer_open(f.model, f.data, f.tokens, &bad[i], in_dir("x"), &err) && err.status == LITHE_EINVAL);
+    }
+    err = (lithe_error){ 0 };
+    CHECK(lithe_fill(f.model, f.tokens, "no mask here", 1, NULL, &err) == 0 && !err.status);
+    CHECK(lithe_classify(f.model, f.tokens, (const char *const[]){ "x" }, NULL, 1, NULL, NULL, &err) == LITHE_ECONFIG);
+    end(&f);
+}
+
+/* ---- vectors ------------------------------------------------------------------------------------ */
+
+/* A text's vector is the mean, first or last of its rows, whatever stands beside it. */
+static void vectors(void)
+{
+    static const char *const texts[] = { "the cat sat .", "the dog ran far away on the mat .", "far" };
+    fixture f = begin("run", &(lithe_train_options){ .steps = 1 });
+    float three[3][32], one[32], unit[3][32], first[3][32];
+    size_t cut = 9;
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, NULL, three[0], &cut, &f.err) == 32 && cut == 0);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "mean", 1, 0 }, unit[0], NULL, &f.err) == 32);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "cls", 0, 4 }, first[0], &cut, &f.err) == 32 && cut == 2);
+    for (int i = 0; i < 3; i++) {
+        double square = 0, dot = 0, length = 0;
+        CHECK(lithe_embed(f.model, f.tokens, &texts[i], 1, NULL, one, NULL, &f.err) == 32 && !memcmp(one, three[i], sizeof one));
+        for (int c = 0; c < 32; c++) {
+            square += pow((double)unit[i][c], 2);
+            dot += (double)unit[i][c] * (double)one[c];
+            length += pow((double)one[c], 2);
+        }
+        CHECK(fabs(square - 1) < 1e-6 && fabs(dot - sqrt(length)) < 1e-5 * sqrt(length));
+    }
+    CHECK_MSG(!f.err.status, "%s", f.err.text);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "max", 0, 0 }, three[0], NULL, &f.err) < 0);
+    end(&f);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    lithe_error err = { 0 };
+    char *path = path_join(dir, name);
+    CHECK(!file_write(path, text, strlen(text), &err));
+    free(path);
+}
+
+/* What sentence-transformers wrote beside a model is followed, or refused by name. */
+static void modules(void)
+{
+    fixture f = begin("run", &(lithe_train_options){ .steps = 1 });
+    const char *dir = in_dir("model"), *pooling_dir = in_dir("model/1_Pooling");
+    CHECK(!lithe_model_save(f.model, dir, NULL, f.tokens, &f.err) && !dir_make(pooling_dir, &f.err));
+    lithe_embedding how;
+    lithe_model *m = lithe_model_open(dir, NULL, &f.err);
+    CHECK(!lithe_embedding_read(m, &how, &f.err) && !strcmp(how.pooling, "mean") && !how.normalize && !how.max_length);
+    put(dir, "modules.json", "[{\"idx\":0,\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"},{\"idx\":1,\"path\":\"1_Pooling\","
+                             "\"type\":\"sentence_transformers.models.Pooling\"},{\"idx\":2,\"path\":\"2_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}]");
+    put(pooling_dir, "config.json", "{\"word_embedding_dimension\": 32, \"pooling_mode_cls_token\": true, \"pooling_mode_mean_tokens\": false}");
+    put(dir, "sentence_bert_config.json", "{\"max_seq_length\": 20, \"do_lower_case\": false}");
+    CHECK(!lithe_embedding_read(m, &how, &f.err) && !strcmp(how.pooling, "cls") && how.normalize && how.max_length == 20);
+    put(pooling_dir, "config.json", "{\"pooling_mode_max_tokens\": true}");
+    lithe_error err = { 0 };
+    CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "pooling_mode_max_tokens"));
+    put(dir, "modules.json", "[{\"path\":\"../x\",\"type\":\"a.Pooling\"}]");
+    err = (lithe_error){ 0 };
+    CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG);
+    put(dir, "modules.json", "[{\"path\":\"2_Dense\",\"type\":\"sentence_transformers.models.Dense\"}]");
+    err = (lithe_error){ 0 };
+    CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "Dense"));
+    lithe_model_close(m);
+    end(&f);
+}
+
+const test tests_train_masked[] = {
+    { "masked: pieces of documents", pieces },
+    { "masked: static masks", static_masks },
+    { "masked: the head of masked places is the full head", masked_head_is_the_full_head },
+    { "masked: tokens are learned", masked_tokens_are_learned },
+    { "masked: threads, resuming and parts do not show", threads_and_resume },
+    { "masked: refusals", refusals },
+    { "masked: vectors of texts", vectors },
+    { "masked: the files of sentence-transformers", modules },
+    { 0 }
+};
