@@ -102,6 +102,7 @@ run: deps
 bench: $(BENCHES)
 	$(B)/bench-gemm
 	$(B)/bench-kernels
+	$(B)/bench-rwkv
 	$(B)/bench-step
 
 docs: all

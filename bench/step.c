@@ -3,7 +3,7 @@
  *
  *     bench-step [ARCH [DTYPE [BATCH [CTX [STEPS [THREADS]]]]]]          gpt2 f32 4 256 5 0
  *
- * The sizes are those of GPT-2 small, for tokenformer its slots at three quarters
+ * The sizes are those of GPT-2 small (-1m: of a million parameters), for tokenformer its slots at three quarters
  * (12 d^2 weights in a layer, as GPT-2), vocabulary 50257, no dropout.  The median of
  * STEPS after one that is not counted; parts: graph, norm of the gradient, AdamW. */
 #include "base/random.h"
@@ -16,6 +16,9 @@ static const struct { const char *arch, *config; } models[] = {
     { "llama", "{\"vocab_size\":50257,\"hidden_size\":768,\"intermediate_size\":2048,\"num_hidden_layers\":12,\"num_attention_heads\":12,"
                "\"max_position_embeddings\":1024,\"tie_word_embeddings\":true}" },
     { "tokenformer", "{\"vocab_size\":50257,\"qkv_slot_num\":576,\"proj_slot_num\":576,\"ffn_slot_num\":2304,\"max_position_embeddings\":1024}" },
+    { "rwkv4", "{\"vocab_size\":50257}" }, { "rwkv5", "{\"vocab_size\":50257}" }, { "rwkv6", "{\"vocab_size\":50257}" }, { "rwkv7", "{\"vocab_size\":50257}" },
+    { "gpt2-1m", "{\"vocab_size\":512,\"n_embd\":128,\"n_layer\":4,\"n_head\":2,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0}" },
+    { "rwkv7-1m", "{\"vocab_size\":512,\"hidden_size\":128,\"num_hidden_layers\":4,\"decay_low_rank_dim\":32,\"a_low_rank_dim\":32,\"gate_low_rank_dim\":32}" },
 };
 
 static void stop(const lithe_error *err)
@@ -27,8 +30,12 @@ static void stop(const lithe_error *err)
 static lithe_model *fresh(const char *name, lithe_error *err)
 {
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-        if (!strcmp(models[i].arch, name)) return lithe_model_new(name, models[i].config, 1, err);
-    fail(err, LITHE_EINVAL, "%s is not timed here: gpt2, llama, tokenformer", name);
+        if (!strcmp(models[i].arch, name)) {
+            char kind[32];
+            snprintf(kind, sizeof kind, "%.*s", (int)strcspn(name, "-"), name);
+            return lithe_model_new(kind, models[i].config, 1, err);
+        }
+    fail(err, LITHE_EINVAL, "%s is not timed here: gpt2, llama, tokenformer, rwkv4 to rwkv7, gpt2-1m, rwkv7-1m", name);
     return NULL;
 }
 

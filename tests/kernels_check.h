@@ -55,6 +55,8 @@ void scans_go_on(const kernels *k);
 void scans_by_differences(const kernels *k);
 void scans_of_shapes(const kernels *k);
 void windows_are_the_whole(const kernels *k);
+void heads_of_shapes(const kernels *k);
+void mixtures_of_shapes(const kernels *k);
 void attention_forward(const kernels *k);
 void attention_gradient(const kernels *k);
 void attention_decoding(const kernels *k);

@@ -138,3 +138,46 @@ void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, con
     each_glu_row((gated){ .dgate = dgate, .dup = dup, .add_gate = add_gate, .add_up = add_up, .dy = dy, .gate = gate, .up = up, .stride = stride,
                           .act = act, .rows = rows, .width = width });
 }
+
+/* ---- y = a + (b - a) m ---- */
+
+typedef struct { float *y, *da, *db, *dm; bool add_a, add_b, add_m; const float *dy, *a, *b, *m; size_t n; } mixture;
+
+static void lerp_piece(void *context, int task)
+{
+    const mixture *g = context;
+    span s = span_of(g->n, task);
+    for (int i = 0; i < s.n; i += VW) {
+        size_t at = s.first + (size_t)i;
+        int n = s.n - i;
+        vec a = vload_n(g->a + at, n);
+        vstore_n(g->y + at, n, vfma(vsub(vload_n(g->b + at, n), a), vload_n(g->m + at, n), a));
+    }
+}
+
+void LEVEL(lerp)(real *y, const real *a, const real *b, const real *m, size_t n)
+{
+    mixture g = { .y = y, .a = a, .b = b, .m = m, .n = n };
+    parallel_for(pieces(n, PIECE), lerp_piece, &g);
+}
+
+static void lerp_backward_piece(void *context, int task)
+{
+    const mixture *g = context;
+    span s = span_of(g->n, task);
+    for (int i = 0; i < s.n; i += VW) {
+        size_t at = s.first + (size_t)i;
+        int n = s.n - i;
+        vec dy = vload_n(g->dy + at, n), db = vmul(dy, vload_n(g->m + at, n)), dm = vmul(dy, vsub(vload_n(g->b + at, n), vload_n(g->a + at, n)));
+        if (g->da) vstore_add(g->da + at, n, g->add_a, vsub(dy, db));
+        if (g->db) vstore_add(g->db + at, n, g->add_b, db);
+        if (g->dm) vstore_add(g->dm + at, n, g->add_m, dm);
+    }
+}
+
+void LEVEL(lerp_backward)(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
+                          const real *a, const real *b, const real *m, size_t n)
+{
+    mixture g = { .da = da, .db = db, .dm = dm, .add_a = add_a, .add_b = add_b, .add_m = add_m, .dy = dy, .a = a, .b = b, .m = m, .n = n };
+    parallel_for(pieces(n, PIECE), lerp_backward_piece, &g);
+}

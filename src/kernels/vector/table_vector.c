@@ -18,6 +18,8 @@ void LEVEL(kernels)(kernels *k)
     k->series = LEVEL(series);
     k->series_backward = LEVEL(series_backward);
     k->scale = LEVEL(scale);
+    k->lerp = LEVEL(lerp);
+    k->lerp_backward = LEVEL(lerp_backward);
     k->dropout = LEVEL(dropout);
     k->layer_norm = LEVEL(layer_norm);
     k->layer_norm_backward = LEVEL(layer_norm_backward);
@@ -28,6 +30,18 @@ void LEVEL(kernels)(kernels *k)
     k->attention_backward = LEVEL(attention_backward);
     k->theta = LEVEL(theta);
     k->theta_backward = LEVEL(theta_backward);
+    k->token_shift = LEVEL(token_shift);
+    k->token_shift_backward = LEVEL(token_shift_backward);
+    k->wkv4 = LEVEL(wkv4);
+    k->wkv4_backward = LEVEL(wkv4_backward);
+    k->wkv6 = LEVEL(wkv6);
+    k->wkv6_backward = LEVEL(wkv6_backward);
+    k->wkv7_keys = LEVEL(wkv7_keys);
+    k->wkv7_keys_backward = LEVEL(wkv7_keys_backward);
+    k->wkv7 = LEVEL(wkv7);
+    k->wkv7_backward = LEVEL(wkv7_backward);
+    k->wkv7_read = LEVEL(wkv7_read);
+    k->wkv7_read_backward = LEVEL(wkv7_read_backward);
     k->cross_entropy = LEVEL(cross_entropy);
     k->adamw = LEVEL(adamw);
     k->sum_of_squares = LEVEL(sum_of_squares);

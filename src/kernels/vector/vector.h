@@ -22,6 +22,9 @@ void LEVEL(glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, con
 void LEVEL(series)(const series_args *a);
 void LEVEL(series_backward)(const series_args *a);
 void LEVEL(scale)(real *y, bool add, const real *x, real factor, size_t n);
+void LEVEL(lerp)(real *y, const real *a, const real *b, const real *m, size_t n);
+void LEVEL(lerp_backward)(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
+                          const real *a, const real *b, const real *m, size_t n);
 void LEVEL(dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
 
 void LEVEL(layer_norm)(real *y, exact *mean, exact *rstd, const real *x, const real *w, const real *b, real eps, int rows, int width);
@@ -37,6 +40,18 @@ void LEVEL(attention)(const attention_args *a);
 void LEVEL(attention_backward)(const attention_args *a);
 void LEVEL(theta)(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
 void LEVEL(theta_backward)(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
+void LEVEL(token_shift)(const token_shift_args *a);
+void LEVEL(token_shift_backward)(const token_shift_args *a);
+void LEVEL(wkv4)(const wkv4_args *a);
+void LEVEL(wkv4_backward)(const wkv4_args *a);
+void LEVEL(wkv6)(const wkv6_args *a);
+void LEVEL(wkv6_backward)(const wkv6_args *a);
+void LEVEL(wkv7_keys)(const wkv7_keys_args *a);
+void LEVEL(wkv7_keys_backward)(const wkv7_keys_args *a);
+void LEVEL(wkv7)(const wkv7_args *a);
+void LEVEL(wkv7_backward)(const wkv7_args *a);
+void LEVEL(wkv7_read)(const wkv7_read_args *a);
+void LEVEL(wkv7_read_backward)(const wkv7_read_args *a);
 void LEVEL(cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
                           int rows, int vocab);
 
