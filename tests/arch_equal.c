@@ -139,19 +139,20 @@ static void check_neighbours(lithe_model *m, const kernels *k, compute_type comp
 {
     static const int rows[] = { ROWS, ROWS + 1, 1000 };
     ragged *all = malloc(sizeof *all), *alone = malloc(sizeof *alone);
-    float *logits = malloc(sizeof(float) * ROWS * VOCAB);
+    size_t row_bytes = (size_t)lithe_model_vocab(m) * sizeof(float);         /* a padded vocabulary is wider than VOCAB */
+    char *logits = malloc(ROWS * row_bytes);
     const char *type = compute == COMPUTE_BF16 ? "bf16" : "fp32";
     results r;
     fill(all, 0, SEQS);
     for (int c = 0; c < (plain(k) ? 2 : 3); c++) {
         graph *g = planned(m, k, GRAPH_SCORE, compute, rows[c], SEQS + 3 * c, WANT_LOGITS, &r);
         graph_run(g, &all->b);
-        if (c == 0) memcpy(logits, r.logits->data, sizeof(float) * ROWS * VOCAB);
-        else CHECK_MSG(!memcmp(logits, r.logits->data, sizeof(float) * ROWS * VOCAB), "%s, %s: a capacity of %d rows changes the logits", m->arch->name, type, rows[c]);
+        if (c == 0) memcpy(logits, r.logits->data, ROWS * row_bytes);
+        else CHECK_MSG(!memcmp(logits, r.logits->data, ROWS * row_bytes), "%s, %s: a capacity of %d rows changes the logits", m->arch->name, type, rows[c]);
         for (int s = 0, row = 0; s < SEQS; row += lengths[s], s++) {
             fill(alone, s, 1);
             graph_run(g, &alone->b);
-            CHECK_MSG(!memcmp(logits + row * VOCAB, r.logits->data, sizeof(float) * (size_t)lengths[s] * VOCAB),
+            CHECK_MSG(!memcmp(logits + (size_t)row * row_bytes, r.logits->data, (size_t)lengths[s] * row_bytes),
                       "%s, %s: a sequence of %d has other logits alone", m->arch->name, type, lengths[s]);
         }
         graph_close(g);
