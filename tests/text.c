@@ -427,6 +427,8 @@ const test tests_text[] = {
     { "text: published cases, WordPiece", text_wordpiece_cases },
     { "text: WordPiece, ids of Hugging Face", text_wordpiece_table },
     { "text: WordPiece as lines and as JSON", text_wordpiece_forms },
+    { "text: every character, against Hugging Face", text_every_character },
+    { "text: ten thousand strings, against Hugging Face", text_made_strings },
     { "text: WordPiece, cased or not", text_wordpiece_config },
     { "text: WordPiece files", text_wordpiece_files },
     { "text: WordPiece in tokenizer.json", text_wordpiece_json },
