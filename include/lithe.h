@@ -207,7 +207,8 @@ lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o,
  * blocks are zero.  1 when written, 0 when there are none beside m. */
 int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
 
-/* Largest |logit| of a and largest |logit difference| between a and b over ids. */
+/* Largest |logit| of a and largest |logit difference| between a and b over ids; of
+ * models that read pictures over noise, ids NULL. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
 
 /* ---- data ---------------------------------------------------------------- */
@@ -272,6 +273,7 @@ typedef struct {
     double mask_rate;          /* share that is predicted; evaluations always mask 15 % */
     double mask_keep, mask_random;     /* of those, left as they are and replaced by a random token: 0.1 each; negative: none */
     int    static_masking;     /* the same masks in every epoch */
+    const char *augment;       /* how pictures are varied: "none", "photos", "digits"; by their kind */
     const char *dtype;         /* "f32", "bf16"; f32 */
     int    eval_every, save_every;     /* steps; a tenth of the run */
     int    eval_windows;       /* of the validation split at each evaluation; 64, of labelled data all */

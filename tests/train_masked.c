@@ -107,7 +107,7 @@ static void pieces(void)
     fixture f = begin("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3 });
     objective *o = &f.trainer->objective;
     sheet s, again;
-    extent all = { 16, 1, o->most.selected };
+    extent all = { .rows = 16, .seqs = 1, .selected = o->most.selected };
     CHECK(!sheet_open(&s, all, o->most, &f.err) && !sheet_open(&again, all, o->most, &f.err));
     uint64_t tokens = 0, different = 0, whole = 0, n = o->samples;
     for (uint64_t i = 0; i < n; i++) {
@@ -143,7 +143,7 @@ static void static_masks(void)
     objective *o = &f.trainer->objective;
     sheet s;
     uint64_t sums[2] = { 0 };
-    CHECK(!sheet_open(&s, (extent){ 16, 1, o->most.selected }, o->most, &f.err));
+    CHECK(!sheet_open(&s, (extent){ .rows = 16, .seqs = 1, .selected = o->most.selected }, o->most, &f.err));
     for (uint64_t epoch = 0; epoch < 2; epoch++)
         for (uint64_t i = 0; i < o->samples; i++) {
             fill_sheet(f.trainer, &s, epoch * o->samples + i, 1);
@@ -187,7 +187,7 @@ static void masked_head_is_the_full_head(void)
     fixture f = begin("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 1, .seed = 3 });
     objective *o = &f.trainer->objective;
     sheet s;
-    CHECK(!sheet_open(&s, (extent){ 8 * 24, 8, 8 * o->most.selected }, o->most, &f.err));
+    CHECK(!sheet_open(&s, (extent){ .rows = 8 * 24, .seqs = 8, .selected = 8 * o->most.selected }, o->most, &f.err));
     fill_sheet(f.trainer, &s, 0, 8);
     outcome few = run_graph(f.model, &s, true, &f.err), all = run_graph(f.model, &s, false, &f.err);
     CHECK_MSG(s.selected > 8 && fabs(few.loss - all.loss) <= 1e-6 * all.loss, "%.9g, %.9g", few.loss, all.loss);

@@ -24,7 +24,8 @@ int sheet_open(sheet *s, extent all, extent sample, lithe_error *err)
     s->target = xalloc(heads, sizeof *s->target);
     s->weight = xalloc(heads, sizeof *s->weight);
     s->scratch = xalloc(4 * (size_t)sample.rows, sizeof *s->scratch);
-    if (s->ids && s->pos && s->type && s->row_key && s->start && s->label && s->value && s->select && s->target && s->weight && s->scratch) return LITHE_OK;
+    s->patches = all.patch_width ? xalloc(rows * (size_t)all.patch_width, sizeof *s->patches) : NULL;
+    if ((s->patches || !all.patch_width) && s->ids && s->pos && s->type && s->row_key && s->start && s->label && s->value && s->select && s->target && s->weight && s->scratch) return LITHE_OK;
     sheet_close(s);
     return fail(err, LITHE_ENOMEM, "out of memory for batches of %d tokens", all.rows);
 }
@@ -42,6 +43,7 @@ void sheet_close(sheet *s)
     free(s->target);
     free(s->weight);
     free(s->scratch);
+    free(s->patches);
     *s = (sheet){ 0 };
 }
 

@@ -4,6 +4,7 @@
  *   next      every token from those before it; windows of a text
  *   masked    hidden tokens from all around; pieces of documents
  *   labels    a class or a number for each example of a table
+ *   images    a class for each picture
  *
  * The loss of a step is the sum over its targets divided by their weight, which
  * is counted before the step, and likewise for labels.
@@ -13,11 +14,12 @@
 #define DATA_OBJECTIVE_H
 
 #include "data/data.h"
+#include "data/image_augment.h"
 #include "data/mask.h"
 
 /* ---- a batch in the making ---- */
 
-typedef struct { int rows, seqs, selected; } extent;
+typedef struct { int rows, seqs, selected, patch_width; } extent;      /* patch_width: samples of a picture's patch; 0: no pictures */
 
 typedef struct {
     int rows, seqs, selected;                   /* so far */
@@ -28,6 +30,7 @@ typedef struct {
     float *weight;                              /* of the targets */
     uint64_t *row_key;                          /* (rows), for dropout */
     int32_t *label; float *value;               /* (seqs) */
+    float *patches;                             /* (rows, patch_width), zeros at class tokens; NULL: no pictures */
     double targets, labels;                     /* weight of all targets; sequences with a label */
     int32_t *scratch;                           /* (4 rows of one sample) */
 } sheet;
@@ -40,9 +43,13 @@ void sheet_end_sequence(sheet *s, int n, uint64_t key);
 
 /* ---- objectives ---- */
 
+/* How a model cuts pictures, what it does to samples, and how they are varied while training. */
+typedef struct { int patch; normalization normal; const augmentation *way; } picture_settings;
+
 typedef struct {
     mask_settings mask;
     double valid_rate;                          /* of masks at evaluations */
+    picture_settings pictures;
 } objective_settings;
 
 typedef struct objective objective;
@@ -56,7 +63,7 @@ typedef struct {
     void (*valid)(objective *o, sheet *s, uint64_t i);
 } objective_kind;
 
-extern const objective_kind predict_next, predict_masked, predict_labels;
+extern const objective_kind predict_next, predict_masked, predict_labels, predict_images;
 
 struct objective {
     const objective_kind *kind;
@@ -69,6 +76,7 @@ struct objective {
     extent most;                                /* of one sample */
     mask_vocab vocab;                           /* masked */
     pair_form form;                             /* masked */
+    float *pixels;                              /* images: one picture, varied */
     uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document */
 };
 

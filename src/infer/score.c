@@ -129,6 +129,7 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
 {
     if (!a || !b) return LITHE_EINVAL;
     if (failed(err)) return err->status;
+    if (a->arch->image) return image_compare(a, b, report, err);
     size_t vocab = (size_t)lithe_model_vocab(a), longest = (size_t)lithe_model_context(a);
     if ((size_t)lithe_model_context(b) < longest) longest = (size_t)lithe_model_context(b);
     if (longest > 512) longest = 512;

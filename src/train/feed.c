@@ -36,6 +36,7 @@ int feed_open(feed *f, const lithe_model *m, const kernels *k, graph_mode mode, 
         return fail(err, LITHE_EINVAL, "%d windows of %d tokens are too many at once: split the step with accumulate", samples, o->most.rows);
     all.seqs = samples * o->most.seqs;
     all.selected = samples * o->most.selected;
+    all.patch_width = o->most.patch_width;
     f->rows = all.rows;
     graph_options options = {
         .mode = mode, .capacity = { [ROWS_TOKENS] = all.rows, [ROWS_SEQS] = all.seqs, [ROWS_SELECTED] = all.selected }, .compute = s->compute,
@@ -63,7 +64,7 @@ void feed_run(feed *f, double scale, double seq_scale, bool accumulate)
     f->batch = (batch){
         .rows = s->rows, .seqs = s->seqs, .selected = s->selected, .ids = s->ids, .pos = s->pos, .type = s->type, .start = s->start,
         .select = f->selects ? s->select : NULL, .target = s->target, .weight = s->weight, .row_key = s->row_key,
-        .label = s->label, .value = s->value, .scale = (real)scale, .seq_scale = (real)seq_scale, .accumulate = accumulate,
+        .label = s->label, .value = s->value, .patches = s->patches, .scale = (real)scale, .seq_scale = (real)seq_scale, .accumulate = accumulate,
     };
     graph_run(f->graph, &f->batch);
 }

@@ -79,7 +79,8 @@ static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_mod
     if (o->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", o->ctx, context);
     s->ctx = o->ctx ? o->ctx : context < 1024 ? context : 1024;
     if (d->labels && longest < s->ctx) s->ctx = longest;
-    if (d->labels || arch_encoder(m->arch, m->config)) return LITHE_OK;
+    if (d->images) s->ctx = context;
+    if (d->labels || d->images || arch_encoder(m->arch, m->config)) return LITHE_OK;
     while (!o->ctx && s->ctx > 8 && !dataset_windows(d, s->ctx)) s->ctx /= 2;
     return dataset_check(d, s->ctx, err);
 }
@@ -122,30 +123,39 @@ static int choose_optimizer(settings *s, const lithe_train_options *o, const rec
     return LITHE_OK;
 }
 
+static int choose_augmentation(settings *s, const lithe_train_options *o, const lithe_dataset *d, lithe_error *err)
+{
+    if (!d->images) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are no pictures", o->augment) : LITHE_OK;
+    const char *name = o->augment ? o->augment : augmentation_usual(d->images->train.side, d->images->train.channels);
+    if (!augmentation_find(name)) return fail(err, LITHE_EINVAL, "augment is \"%s\", expected none, photos or digits", name);
+    return copy_text(&s->augment, name) ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for the options");
+}
+
 int settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
-    *s = (settings){ .seed = o->seed, .recompute = o->recompute, .labelled = d->labels != NULL };
+    *s = (settings){ .seed = o->seed, .recompute = o->recompute, .usual_epochs = d->images ? 20 : d->labels ? 3 : 1 };
     const recipe *r = recipe_find(m->arch->name, d->labels);
     int status = failed(err) ? (int)err->status : check_options(o, err);
     if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : schedule_name(r->schedule), o->dtype ? o->dtype : "f32", err);
     if (!status) status = choose_optimizer(s, o, r, err);
     if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;
-    s->batch = or_int(o->batch, d->labels ? 16 : 8);
+    s->batch = or_int(o->batch, d->images ? 64 : d->labels ? 16 : 8);
     s->accumulate = or_int(o->accumulate, 1);
-    s->eval_windows = or_int(o->eval_windows, d->labels ? STEPS_MAX : 64);
+    s->eval_windows = or_int(o->eval_windows, d->labels || d->images ? STEPS_MAX : 64);
     s->warmup_share = r->warmup;
     if (s->accumulate > s->batch)
         return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);
     if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method))
         return fail(err, LITHE_ENOMEM, "out of memory for the options");
     status = parse_growths(s, err);
+    if (!status) status = choose_augmentation(s, o, d, err);
     return status ? status : choose_ctx(s, o, m, d, err);
 }
 
 int settings_samples(settings *s, const lithe_train_options *o, uint64_t samples, lithe_error *err)
 {
-    double step_tokens = (double)s->batch * s->ctx, epochs = o->epochs > 0 ? o->epochs : s->labelled ? 3 : 1;
+    double step_tokens = (double)s->batch * s->ctx, epochs = o->epochs > 0 ? o->epochs : s->usual_epochs;
     double steps = o->steps > 0 ? o->steps : o->tokens > 0 ? ceil(o->tokens / step_tokens) : ceil(epochs * (double)samples / s->batch);
     if (steps > STEPS_MAX) return fail(err, LITHE_EINVAL, "that is %.0f steps, more than %d", steps, STEPS_MAX);
     settings_length(s, o, o->seconds > 0 ? 0 : (int)steps);
@@ -166,6 +176,7 @@ void settings_free(settings *s)
     free(s->sample);
     free(s->grow_at);
     free(s->grow_method);
+    free(s->augment);
     *s = (settings){ 0 };
 }
 
@@ -186,7 +197,8 @@ static const entry of_settings[] = {
     { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
     { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
     { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
-    { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 }, { 0 },
+    { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 },
+    { "augment", TEXT, S(augment), 0, 0 }, { 0 },
 };
 #define P(member) offsetof(progress, member)
 static const entry of_progress[] = {
@@ -271,6 +283,7 @@ static int check_read(settings *s, const json_t *of_s, const char *path, lithe_e
     s->objective.mask.kind = (mask_kind)mask_kind_read;
     s->adamw.peak = s->schedule.lr;
     int status = names_to_kinds(s, kind, type, err);
+    if (!status && s->augment && !augmentation_find(s->augment)) status = fail(err, LITHE_EFORMAT, "%s: augment is not what a trainer writes", path);
     return status ? status : parse_growths(s, err);
 }
 

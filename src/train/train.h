@@ -53,8 +53,9 @@ typedef struct {
     uint64_t seed;
     bool recompute;
     objective_settings objective;
-    bool labelled; double warmup_share;         /* of the defaults: not kept */
+    double usual_epochs, warmup_share;          /* of the defaults: not kept */
     char *sample, *grow_at, *grow_method;       /* NULL: none */
+    char *augment;                              /* of pictures; NULL: none */
     planned_growth growths[MAX_GROWTHS]; int growth_count;
 } settings;
 
