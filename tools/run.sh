@@ -1,18 +1,18 @@
 #!/bin/sh
 # The main job, on real text: a TokenFormer learns, grows to twice its parameters
-# with its outputs preserved, learns on; a GPT-2 of the grown size gets the same
-# compute; both are measured and write.
+# with its outputs preserved, learns on; a GPT-2 and an RWKV-7 of the grown size
+# get the same compute; all are measured and write.
 #
 #     run.sh [LITHE]            the program, build/lithe
 #
 # Each step leaves its result under runs/demo-N by rename, so what is there is
 # done: a run that was interrupted goes on, a finished one is left alone and the
-# next is N+1.  The lengths below are seconds on this machine; the GPT-2's is
-# compute: as many tokens as make the operations of both TokenFormers together.
+# next is N+1.  The lengths below are seconds on this machine; those of GPT-2 and
+# RWKV-7 are compute: as many tokens as make the operations of both TokenFormers.
 set -eu
 cd "$(dirname "$0")/.."
 lithe=${1:-build/lithe}
-small_time=30s large_time=36s
+small_time=20s large_time=24s
 vocab=2048 ctx=256 batch=4
 prompt='And the king said unto'
 text=runs/kjv/text.txt held_out=runs/kjv/held-out.txt tokenizer=runs/kjv/tokenizer.json
@@ -22,7 +22,7 @@ bold='' plain=''
 if [ -t 2 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
 
 say() { printf '%s\n' "$*" >&2; }
-title() { printf '\n%s[%s/5] %s%s\n' "$bold" "$1" "$2" "$plain" >&2; }
+title() { printf '\n%s[%s/6] %s%s\n' "$bold" "$1" "$2" "$plain" >&2; }
 leave() { say "$1"; exit "${2:-1}"; }
 
 # A background job ignores SIGINT until it asks for it, so it is told by SIGTERM as well.
@@ -127,6 +127,10 @@ cat >"$demo/tokenformer.json" <<EOF
 { "model_type": "tokenformer", "vocab_size": $vocab, "max_position_embeddings": $ctx, "num_layers": 3, "hidden_size": 128,
   "num_attention_heads": 4, "qkv_slot_num": 96, "proj_slot_num": 96, "ffn_slot_num": 384, "init_method_std": 0.06 }
 EOF
+cat >"$demo/rwkv7.json" <<EOF
+{ "model_type": "rwkv7", "vocab_size": $vocab, "max_position_embeddings": $ctx, "num_hidden_layers": 5, "hidden_size": 128, "head_dim": 64,
+  "decay_low_rank_dim": 32, "a_low_rank_dim": 32, "v_low_rank_dim": 32, "gate_low_rank_dim": 32 }
+EOF
 cat >"$demo/gpt2.json" <<EOF
 { "model_type": "gpt2", "vocab_size": $vocab, "n_positions": $ctx, "n_layer": 3, "n_embd": 192, "n_head": 6, "n_inner": 704, "initializer_range": 0.04,
   "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0 }
@@ -145,23 +149,33 @@ cat "$demo/growth.txt" >&2
 say ''
 train "$demo/large" --from "$demo/grown" --time $large_time --lr 3e-3 --seed 1
 
-title 4 "a GPT-2 of that size, with the compute of both together"
 operations=$(sums "$demo/small" "$demo/large" | cut -d' ' -f3)
-a_step=$("$lithe" plan "$demo/gpt2.json" --batch $batch --ctx $ctx --no-ops --json | awk '/"flops"/ { sub(/.*: */, ""); print $0 + 0; exit }')
-tokens=$(awk -v all="$operations" -v step="$a_step" -v size=$((batch * ctx)) 'BEGIN { printf "%.0f", int(all / step + 0.5) * size }')
-train "$demo/gpt2" --config "$demo/gpt2.json" --tokenizer $tokenizer --tokens "$tokens" --lr 3e-3
 
-title 5 "side by side"
+# How many tokens of a configuration make as many operations.
+tokens_of() {
+    a_step=$("$lithe" plan "$1" --batch $batch --ctx $ctx --no-ops --json | awk '/"flops"/ { sub(/.*: */, ""); print $0 + 0; exit }')
+    awk -v all="$operations" -v step="$a_step" -v size=$((batch * ctx)) 'BEGIN { printf "%.0f", int(all / step + 0.5) * size }'
+}
+
+title 4 "a GPT-2 of that size, with the compute of both together"
+train "$demo/gpt2" --config "$demo/gpt2.json" --tokenizer $tokenizer --tokens "$(tokens_of "$demo/gpt2.json")" --lr 3e-3
+
+title 5 "an RWKV-7 of that size, with the same compute"
+train "$demo/rwkv7" --config "$demo/rwkv7.json" --tokenizer $tokenizer --tokens "$(tokens_of "$demo/rwkv7.json")" --lr 3e-3
+
+title 6 "side by side"
 sh tools/curves.sh "$demo" >"$demo/curves.svg"
 {
     printf '%-24s %10s %8s %8s %8s %9s %14s\n' model parameters tokens TFLOP seconds tokens/s 'bits per byte'
     row 'TokenFormer' "$demo/small"
     row 'TokenFormer, grown' "$demo/small" "$demo/large"
     row 'GPT-2' "$demo/gpt2"
+    row 'RWKV-7' "$demo/rwkv7"
 } | tee "$demo/table.txt"
 {
     write 'TokenFormer, grown,' "$demo/large"
     write 'GPT-2' "$demo/gpt2"
+    write 'RWKV-7' "$demo/rwkv7"
 } | tee "$demo/texts.txt"
 check
 : >"$demo/done"
