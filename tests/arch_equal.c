@@ -240,7 +240,7 @@ static void parts_are_the_step(const kernels *k)
         memcpy(grad, m.p->grad, n * sizeof *grad);
         for (int s = 0; s < SMALL_SEQS; s++) {
             int first = b.start[s], start[2] = { 0, b.start[s + 1] - first };
-            batch part = { .rows = start[1], .seqs = 1, .ids = b.ids + first, .pos = b.pos + first, .start = start, .target = b.target + first,
+            batch part = { .rows = start[1], .seqs = 1, .ids = b.ids + first, .pos = b.pos + first, .type = b.type + first, .start = start, .target = b.target + first,
                            .weight = b.weight + first, .row_key = b.row_key + first, .scale = b.b.scale, .accumulate = s > 0 };
             parts += run_loss(g, &r, &part);
         }

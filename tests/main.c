@@ -14,7 +14,7 @@
     X(tests_kernels) X(tests_gemm) \
     X(tests_graph) X(tests_plans) \
     X(tests_ops) X(tests_series) \
-    X(tests_gradients) X(tests_arch) X(tests_suite) \
+    X(tests_gradients) X(tests_arch) X(tests_encoders) X(tests_suite) \
     X(tests_model) X(tests_rwkv_files) \
     X(tests_grow) X(tests_pangu) \
     X(tests_data) X(tests_labelled) X(tests_objectives) \

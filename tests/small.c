@@ -9,6 +9,15 @@ static const small_case variants[] = {
     { "gpt2 with dropout, own head", "gpt2", SMALL_GPT2_DROPOUT },
     { "gpt2, classes", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_CLASSIFY },
     { "gpt2, a number", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_REGRESS },
+    { "bert with pairs", "bert", SMALL_ENCODER "\"type_vocab_size\":2,\"architectures\":[\"BertForPreTraining\"],\"initializer_range\":0.3}" },
+    { "bert with dropout, classes", "bert", SMALL_ENCODER "\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.1,\"classifier_dropout\":0.3" SMALL_CLASSIFY },
+    { "bert with dropout, own head", "bert", SMALL_ENCODER "\"hidden_dropout_prob\":0.2,\"hidden_act\":\"gelu_new\",\"tie_word_embeddings\":false}" },
+    { "roberta, classes", "roberta", SMALL_ENCODER "\"type_vocab_size\":1,\"hidden_dropout_prob\":0" SMALL_CLASSIFY },
+    { "mosaicbert of three heads", "mosaicbert", SMALL_ENCODER "\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.1,\"initializer_range\":0.15}" },
+    { "mosaicbert, a number", "mosaicbert", SMALL_ENCODER "\"hidden_dropout_prob\":0" SMALL_REGRESS },
+    { "modernbert of near layers", "modernbert", SMALL_ENCODER "\"local_attention\":4,\"global_attn_every_n_layers\":2,\"initializer_range\":0.3}" },
+    { "modernbert with biases and dropout, mean of classes", "modernbert", SMALL_ENCODER "\"local_attention\":6,\"norm_bias\":true,\"attention_bias\":true,"
+      "\"mlp_bias\":true,\"classifier_bias\":true,\"embedding_dropout\":0.1,\"attention_dropout\":0.2,\"mlp_dropout\":0.1,\"classifier_pooling\":\"mean\"" SMALL_CLASSIFY },
     { "llama", "llama", SMALL_LLAMA },
     { "llama tied, scaled", "llama", SMALL_LLAMA_TIED },
     { "pangu-pi", "pangu_pi", SMALL_PANGU_PI },
@@ -99,6 +108,7 @@ void small_fill(small_batch *b, int vocab, uint64_t seed)
     for (int s = 0; s < SMALL_SEQS; s++)
         for (int r = start[s]; r < start[s + 1]; r++) {
             b->pos[r] = r - start[s];
+            b->type[r] = (int)(random_u64(seed + 5, (uint64_t)r) % 2);
             b->ids[r] = (int)(random_u64(seed, (uint64_t)r) % (uint64_t)vocab);
             b->target[r] = (int)(random_u64(seed + 1, (uint64_t)r) % (uint64_t)vocab);
             b->row_key[r] = key_of(key_of(seed, (uint64_t)s), (uint64_t)b->pos[r]);
@@ -109,7 +119,7 @@ void small_fill(small_batch *b, int vocab, uint64_t seed)
         b->value[s] = (real)random_normal(seed + 4, (uint64_t)s);
     }
     for (int i = 0; i < SMALL_ROWS * SMALL_PATCH; i++) b->patches[i] = b->pos[i / SMALL_PATCH] ? (real)random_normal(seed + 5, (uint64_t)i) : 0;
-    b->b = (batch){ .patches = b->patches, .label = b->label, .value = b->value, .seq_scale = (real)(1.0 / SMALL_SEQS), .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
+    b->b = (batch){ .type = b->type, .patches = b->patches, .label = b->label, .value = b->value, .seq_scale = (real)(1.0 / SMALL_SEQS), .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
                     .weight = b->weight, .row_key = b->row_key, .scale = (real)(1.0 / SMALL_ROWS) };
 }
 

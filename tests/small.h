@@ -7,6 +7,7 @@
 
 #define SMALL_GPT2 "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":3,\"n_head\":3,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0,\"initializer_range\":0.3}"
 #define SMALL_GPT2_DROPOUT "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3,\"activation_function\":\"gelu\",\"resid_pdrop\":0.2,\"embd_pdrop\":0.1,\"attn_pdrop\":0.3,\"initializer_range\":0.3,\"tie_word_embeddings\":false}"
+#define SMALL_ENCODER "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3,\"intermediate_size\":20,"
 #define SMALL_CLASSIFY ",\"architectures\":[\"ForSequenceClassification\"],\"num_labels\":2}"
 #define SMALL_REGRESS ",\"architectures\":[\"ForSequenceClassification\"],\"num_labels\":1}"
 #define SMALL_LLAMA "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"attention_bias\":true,\"mlp_bias\":true}"
@@ -45,7 +46,7 @@ void        small_free(small_model *m);
 
 /* A ragged batch of random ids, and patches of 4 x 4 coloured pixels, over three sequences. */
 enum { SMALL_ROWS = 17, SMALL_SEQS = 3, SMALL_PATCH = 3 * 4 * 4 };
-typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS], patches[SMALL_ROWS * SMALL_PATCH]; batch b; } small_batch;
+typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS], type[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS], patches[SMALL_ROWS * SMALL_PATCH]; batch b; } small_batch;
 void small_fill(small_batch *b, int vocab, uint64_t seed);
 
 /* A planned training (or scoring) graph for that batch. */

@@ -75,6 +75,15 @@ static bool is_ignored(const arch *a, const char *name)
     return false;
 }
 
+/* A head's own name, or one behind a prefix that a trainer put before all. */
+static bool is_of_head(const arch *a, const char *name)
+{
+    bool found = arch_head_tensor(a, name);
+    for (const char *const *p = a->prefixes; p && *p && !found; p++)
+        if (!strncmp(name, *p, strlen(*p))) found = arch_head_tensor(a, name + strlen(*p));
+    return found;
+}
+
 static bool is_float(dtype t) { return t == DT_F32 || t == DT_F16 || t == DT_BF16 || t == DT_F64; }
 
 /* "[768,2304]" */
@@ -196,7 +205,7 @@ static void match_rest(matching *x)
     char shape[SHAPE_BYTES];
     for (int i = 0; i < x->f->count; i++) {
         const file_tensor *t = &x->f->tensors[i];
-        if (!x->used[i] && !is_ignored(x->m->arch, t->name) && !arch_head_tensor(x->m->arch, t->name))
+        if (!x->used[i] && !is_ignored(x->m->arch, t->name) && !is_of_head(x->m->arch, t->name))
             complain(x, LITHE_EFORMAT, "%.160s %s is no part of the %s that the configuration describes", t->name,
                      shape_text(shape, t->dims, t->rank), x->m->arch->name);
     }

@@ -1,0 +1,226 @@
+/* The encoders' files: parameters to the unit, tensors under every published
+ * name, configurations old and new, and what no reader should guess. */
+#include "encoders.h"
+#include "golden.h"
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+static json_t *parse(const char *text) { return json_loads(text, 0, NULL); }
+
+/* ---- sizes ------------------------------------------------------------------------------- */
+
+void encoders_published_sizes(void)
+{
+    static const struct { const char *arch, *config; size_t count; } known[] = {
+        { "bert", "{\"architectures\":[\"BertForPreTraining\"]}", 110106428 },
+        { "bert", "{\"architectures\":[\"BertForPreTraining\"],\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,\"intermediate_size\":4096}", 336226108 },
+        { "roberta", "{\"max_position_embeddings\":514,\"type_vocab_size\":1,\"layer_norm_eps\":1e-5}", 124697433 },
+        { "roberta", "{\"max_position_embeddings\":514,\"type_vocab_size\":1,\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,\"intermediate_size\":4096}", 355412057 },
+        { "mosaicbert", "{\"alibi_starting_size\":512}", 137400384 },
+        { "mosaicbert", "{\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,\"intermediate_size\":4096}", 435221312 },
+        { "modernbert", "{}", 149655232 },
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        lithe_error err = { 0 };
+        json_t *json = parse(known[i].config);
+        lithe_model *m = model_declare(arch_find(known[i].arch), json, "config.json", &err);
+        CHECK_MSG(m && params_total(m->params) == known[i].count, "%s: %zu parameters, not %zu: %s", known[i].arch, m ? params_total(m->params) : 0, known[i].count, err.text);
+        lithe_model_close(m);
+        json_decref(json);
+    }
+}
+
+/* ---- files made from the golden ones -------------------------------------------------------- */
+
+typedef struct { const char *from, *to; } renaming;
+enum { MOST = 80, NAME = 160 };
+
+/* Writes the golden model under other names (each first match of `from` becomes `to`) with an extra tensor, or none. */
+static char *variant(const char *golden_name, const char *weights, const renaming *renamings, const out_tensor *extra, json_t *config)
+{
+    static char dir[400];
+    static int number;
+    char path[500], source[100], names[MOST][NAME];
+    lithe_error err = { 0 };
+    out_tensor out[MOST];
+    snprintf(source, sizeof source, "tests/golden/%s/%s", golden_name, weights);
+    tensor_file *f = tensor_file_open(test_file(source), &err);
+    CHECK_MSG(f && f->count + 1 < MOST, "%s", err.text);
+    for (int i = 0; f && i < f->count; i++) {
+        const file_tensor *t = &f->tensors[i];
+        snprintf(names[i], NAME, "%s", t->name);
+        for (const renaming *r = renamings; r && r->from; r++) {
+            const char *at = strstr(t->name, r->from);
+            if (at && (*r->from || at == t->name)) { snprintf(names[i], NAME, "%.*s%s%s", (int)(at - t->name), t->name, r->to, at + strlen(r->from)); break; }
+        }
+        out[i] = (out_tensor){ .name = names[i], .type = t->type, .rank = t->rank, .data = t->data };
+        memcpy(out[i].dims, t->dims, sizeof t->dims);
+    }
+    int count = f ? f->count : 0;
+    if (extra) out[count++] = *extra;
+    snprintf(dir, sizeof dir, "%s/variant-%d", test_dir(), number++);
+    CHECK(!dir_make(dir, &err));
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    CHECK_MSG(!safetensors_write(path, out, count, NULL, &err), "%s", err.text);
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    CHECK(!json_dump_file(config, path, 0));
+    json_decref(config);
+    tensor_file_close(f);
+    return dir;
+}
+
+static json_t *config_of(const char *name)
+{
+    char path[100];
+    snprintf(path, sizeof path, "tests/golden/%s/config.json", name);
+    return json_load_file(test_file(path), 0, NULL);
+}
+
+static json_t *without(json_t *config, const char *key)
+{
+    json_object_del(config, key);
+    return config;
+}
+
+static lithe_model *opened(const char *dir, const char *what)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_open(dir, NULL, &err);
+    CHECK_MSG(m, "%s: %s", what, err.text);
+    return m;
+}
+
+static bool same_parameters(const lithe_model *a, const lithe_model *b)
+{
+    return a && b && a->arch == b->arch && a->params->arena_count == b->params->arena_count &&
+           !memcmp(a->params->data, b->params->data, a->params->arena_count * sizeof(real));
+}
+
+static void check_variant(const char *name, const char *weights, const char *what, const renaming *renamings, json_t *config)
+{
+    char path[100];
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    lithe_model *whole = opened(test_file(path), what), *m = opened(variant(name, weights, renamings, NULL, config), what);
+    CHECK_MSG(same_parameters(whole, m), "%s, %s: another model", name, what);
+    lithe_model_close(m);
+    lithe_model_close(whole);
+}
+
+/* What is saved has the names it is published under, of its own task's tensors alone. */
+static void check_saved(const char *name, const char *weights)
+{
+    char path[100], dir[400], file[500];
+    lithe_error err = { 0 };
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    lithe_model *m = opened(test_file(path), name);
+    snprintf(dir, sizeof dir, "%s/saved-%s", test_dir(), name);
+    CHECK(m && !lithe_model_save(m, dir, NULL, NULL, &err));
+    snprintf(file, sizeof file, "%s/model.safetensors", dir);
+    tensor_file *saved = tensor_file_open(file, &err);
+    snprintf(file, sizeof file, "tests/golden/%s/%s", name, weights);
+    tensor_file *published = tensor_file_open(test_file(file), &err);
+    CHECK_MSG(saved && published && m && saved->count == m->params->count, "%s: %s", name, err.text);
+    for (int i = 0; saved && published && i < saved->count; i++)
+        CHECK_MSG(tensor_file_find(published, saved->tensors[i].name), "%s: saved as %s, which is no published name", name, saved->tensors[i].name);
+    tensor_file_close(saved);
+    tensor_file_close(published);
+    lithe_model_close(m);
+}
+
+void encoders_names(void)
+{
+    static const char sf[] = "model.safetensors", bin[] = "pytorch_model.bin";
+    check_variant("bert", sf, "without prefix", (const renaming[]){ { "bert.", "" }, { 0 } }, config_of("bert"));
+    check_variant("bert", sf, "of Composer", (const renaming[]){ { "", "model." }, { 0 } }, config_of("bert"));
+    check_variant("bert", sf, "gamma and beta", (const renaming[]){ { "LayerNorm.weight", "LayerNorm.gamma" }, { "LayerNorm.bias", "LayerNorm.beta" }, { 0 } }, config_of("bert"));
+    check_variant("bert", sf, "the decoder's bias", (const renaming[]){ { "cls.predictions.bias", "cls.predictions.decoder.bias" }, { 0 } }, config_of("bert"));
+    check_variant("roberta", sf, "the decoder's bias", (const renaming[]){ { "lm_head.bias", "lm_head.decoder.bias" }, { 0 } }, config_of("roberta"));
+    check_variant("mosaicbert", bin, "the head's bias", (const renaming[]){ { "decoder.bias", "bias" }, { 0 } }, config_of("mosaicbert"));
+    check_variant("mosaicbert", bin, "of Composer, told by its tensors", (const renaming[]){ { "", "model." }, { 0 } }, without(config_of("mosaicbert"), "alibi_starting_size"));
+    check_variant("modernbert", sf, "without prefix", (const renaming[]){ { "model.", "" }, { 0 } }, config_of("modernbert"));
+    check_saved("bert", sf), check_saved("roberta", sf), check_saved("mosaicbert", bin), check_saved("modernbert", sf);
+
+    json_t *newer = without(without(without(config_of("modernbert"), "global_attn_every_n_layers"), "global_rope_theta"), "local_rope_theta");
+    json_object_set_new(newer, "layer_types", parse("[\"full_attention\",\"sliding_attention\",\"sliding_attention\",\"full_attention\"]"));
+    json_object_set_new(newer, "rope_parameters", parse("{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":160.0},\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":10.0}}"));
+    lithe_model *old = opened(test_file("tests/golden/modernbert"), "modernbert"), *m = opened(variant("modernbert", sf, NULL, NULL, newer), "the newer config.json");
+    CHECK(same_parameters(old, m) && m && !memcmp(old->config, m->config, m->arch->config_size));
+    lithe_model_close(m);
+    lithe_model_close(old);
+}
+
+/* ---- refusals ----------------------------------------------------------------------------------- */
+
+static void refused(const char *dir, const char *says)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_open(dir, NULL, &err);
+    CHECK_MSG(!m && err.status && strstr(err.text, says), "\"%s\" does not say %s", err.text, says);
+    lithe_model_close(m);
+}
+
+static json_t *with(const char *name, const char *key, const char *value)
+{
+    json_t *config = config_of(name);
+    json_object_set_new(config, key, json_loads(value, JSON_DECODE_ANY, NULL));
+    return config;
+}
+
+void encoders_refused(void)
+{
+    static const char sf[] = "model.safetensors";
+    static const float zeros[61];
+    const out_tensor gamma = { .name = "bert.encoder.layer.0.output.LayerNorm.gamma", .type = DT_F32, .rank = 1, .dims = { 16 }, .data = zeros };
+    const out_tensor head_gamma = { .name = "cls.predictions.transform.LayerNorm.gamma", .type = DT_F32, .rank = 1, .dims = { 16 }, .data = zeros };
+    const out_tensor bias = { .name = "cls.predictions.decoder.bias", .type = DT_F32, .rank = 1, .dims = { 61 }, .data = zeros };
+    const out_tensor stranger = { .name = "bert.encoder.layer.7.output.dense.bias", .type = DT_F32, .rank = 1, .dims = { 16 }, .data = zeros };
+    refused(variant("bert", sf, NULL, &gamma, config_of("bert")), "LayerNorm.gamma");
+    refused(variant("bert", sf, NULL, &head_gamma, config_of("bert")), "another name of it");
+    refused(variant("bert", sf, NULL, &bias, config_of("bert")), "another name of it");
+    refused(variant("bert", sf, NULL, &stranger, config_of("bert")), "layer.7.output.dense.bias");
+    refused(variant("bert", sf, (const renaming[]){ { "layer.1.output.dense.bias", "layer.1.output.dense.shift" }, { 0 } }, NULL, config_of("bert")), "layer.1.output.dense.bias");
+    refused(variant("bert", sf, NULL, NULL, with("bert", "position_embedding_type", "\"relative_key\"")), "relative_key");
+    refused(variant("bert", sf, NULL, NULL, with("bert", "is_decoder", "true")), "is_decoder");
+    refused(variant("bert", sf, NULL, NULL, with("bert", "num_attention_heads", "3")), "does not divide hidden_size");
+    refused(variant("bert", sf, NULL, NULL, with("bert", "tie_word_embeddings", "false")), "cls.predictions.decoder.weight");
+    refused(variant("roberta", sf, NULL, NULL, with("roberta", "pad_token_id", "25")), "positions begin behind");
+    refused(variant("roberta", sf, NULL, NULL, with("roberta", "architectures", "[\"RobertaForPreTraining\"]")), "next sentence");
+    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "layer_types", "[\"full_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]")), "layer_types");
+    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "rope_parameters", "{\"full_attention\":{\"rope_type\":\"yarn\"}}")), "yarn");
+    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "classifier_pooling", "\"max\"")), "classifier_pooling");
+    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "num_attention_heads", "16")), "rotate");
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_open(test_file("tests/golden/roberta"), NULL, &err);
+    int32_t ids[25] = { 0 };
+    static float logits[25 * 61];
+    CHECK(m && lithe_model_context(m) == 24 && lithe_logits(m, ids, 24, logits, &err) == 0);      /* 26 rows, of which two stand before position 0 */
+    CHECK(lithe_logits(m, ids, 25, logits, &err) < 0 && strstr(err.text, "1 to 24"));
+    lithe_model_close(m);
+}
+
+/* ---- initial values --------------------------------------------------------------------------------- */
+
+/* Deviation of a normal distribution cut at two of its deviations: 0.87962566. */
+void encoders_initial_values(void)
+{
+    static const struct { const char *part; double std; } rules[] = {
+        { "tok_embeddings", 0.02 }, { "Wqkv", 0.02 }, { "Wi", 0.02 }, { "attn.Wo", 0.02 / sqrt(8) }, { "mlp.Wo", 0.02 / sqrt(8) }, { "head.dense", 0.02 / sqrt(8) }, { "classifier.weight", 0.125 },
+    };
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new("modernbert", "{\"hidden_size\":64,\"num_hidden_layers\":4,\"num_attention_heads\":2,\"intermediate_size\":96,\"vocab_size\":500,"
+                                     "\"architectures\":[\"ModernBertForSequenceClassification\"],\"num_labels\":40}", 3, &err);
+    CHECK_MSG(m, "%s", err.text);
+    for (int t = 0; m && t < m->params->count; t++) {
+        const param *p = m->params->items[t];
+        double std = 0, sum = 0, furthest = 0;
+        for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+            if (p->rule.rank == 2 && strstr(p->name, rules[i].part)) std = rules[i].std;
+        for (size_t i = 0; i < p->count; i++) sum += (double)p->data[i] * (double)p->data[i], furthest = fmax(furthest, fabs((double)p->data[i]));
+        if (p->rule.rank < 2) continue;
+        CHECK_MSG(furthest <= 2 * std * (1 + 1e-6) && furthest > 1.9 * std, "%s: as far out as %.4g, cut at %.4g", p->name, furthest, 2 * std);
+        CHECK_MSG(fabs(sqrt(sum / (double)p->count) / (0.87962566 * std) - 1) < 0.04, "%s: a deviation of %.4g", p->name, sqrt(sum / (double)p->count));
+    }
+    lithe_model_close(m);
+}
