@@ -292,7 +292,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 
 const arch arch_hybrid = {
     .name = "hybrid", .class_name = "HybridForCausalLM", .stem = "Hybrid",
-    .summary = "Hybrid: mixers, projections, feed-forwards, activations, shortcuts and norms combined layer by layer (Lithe 2026)",
+    .summary = "Hybrid: the parts of the others, combined layer by layer (Vaswani et al. 2017 to Peng et al. 2025)",
     .config_size = sizeof(hybrid), .fields = fields, .check = check, .build = build, .language = language, .encoder = encoder, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
