@@ -96,14 +96,19 @@ int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err)
 
 lithe_tokenizer *model_tokenizer(const lithe_model *m, const char *path, const char *given, lithe_error *err)
 {
+    return model_tokenizer_with(m, path, given, NULL, err);
+}
+
+lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, const char *given, const lithe_tokenizer_options *o, lithe_error *err)
+{
     if (err->status != LITHE_OK) return NULL;
     const char *found = given ? given : lithe_model_tokenizer(m);
     if (!found) {
-        wrong(err, LITHE_EINVAL, "%s: has no tokenizer; give --tokenizer PATH (a tokenizer.json, a folder, a llama2.c tokenizer file) "
+        wrong(err, LITHE_EINVAL, "%s: has no tokenizer; give --tokenizer PATH (a tokenizer.json, a vocab.txt, a folder, a llama2.c tokenizer file) "
                                  "or --tokenizer bytes", path);
         return NULL;
     }
-    lithe_tokenizer *t = lithe_tokenizer_open(found, err);
+    lithe_tokenizer *t = lithe_tokenizer_open_with(found, o, err);
     if (!t || lithe_tokenizer_vocab(t) <= lithe_model_vocab(m)) return t;
     wrong(err, LITHE_EFORMAT, "%s: has ids up to %d, the vocabulary of %s is %d; give another --tokenizer",
           found, lithe_tokenizer_vocab(t) - 1, path, lithe_model_vocab(m));

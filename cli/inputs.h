@@ -16,6 +16,7 @@ int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err);
 /* The tokenizer at `given`, else the one in or beside the model at `path`; it
  * must not have ids that the model lacks. */
 lithe_tokenizer *model_tokenizer(const lithe_model *m, const char *path, const char *given, lithe_error *err);
+lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, const char *given, const lithe_tokenizer_options *o, lithe_error *err);
 
 /* malloc'd ids of a text.  special: with the tokens the tokenizer puts before it
  * (a begin token), never with those behind it, since what follows is a continuation. */

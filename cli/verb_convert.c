@@ -9,12 +9,13 @@
 
 /* ---- convert ---------------------------------------------------------------- */
 
-typedef struct { common common; const char *dtype, *config, *tokenizer; int json; } convert_settings;
+typedef struct { common common; const char *dtype, *config, *tokenizer; int lowercase, json; } convert_settings;
 
 static const option convert_options[] = {
     { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16", .also = "type,precision" },
     { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json for a lone file of weights" },
     { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to put in; without it the model's own, if it has one" },
+    { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "its vocab.txt is of lower-case letters without accents; what is written says so" },
     { "json", 0, FLAG(convert_settings, json), .help = "print {schema, architecture, parameters, dtype, path}" },
     { 0 }
 };
@@ -33,7 +34,8 @@ static int convert(const arguments *a)
     char text[16];
     lithe_model *m = lithe_model_open(from, s->config, &err);
     lithe_tokenizer *t = NULL;
-    if (m && (s->tokenizer || lithe_model_tokenizer(m))) t = model_tokenizer(m, from, s->tokenizer, &err);
+    if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
+        t = model_tokenizer_with(m, from, s->tokenizer, &(lithe_tokenizer_options){ .lowercase = s->lowercase }, &err);
     int status = err.status ? err.status : one_file(to) ? lithe_model_export(m, to, s->dtype, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
     if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",
