@@ -26,7 +26,7 @@ static const option grow_options[] = {
     { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "instead of --params: the same model as an architecture that adds to its own (pangu-pi to llama); --set then says what is added",
       .also = "arch,architecture" },
     { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "the directory to write the grown model to", .also = "output" },
-    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "how: for TokenFormer A to F (A), for others duplicate or corner (duplicate)" },
+    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "how: for slots A to F (A), for other sizes duplicate, corner, stack, interpolate or aki (duplicate)" },
     { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result every reader of the published layout opens" },
     { "noise", 0, REAL(grow_settings, noise), "X", .help = "relative noise on copied weights, so that copies learn apart (none)", .most = 1 },
     { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "old slots keep their values in later training" },
@@ -98,6 +98,10 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
 {
     size_t most = lithe_model_context(m) < COMPARED ? (size_t)lithe_model_context(m) : COMPARED, size = 0;
     *t = (trial){ 0 };
+    if (!lithe_model_vocab(m)) {
+        snprintf(t->from, sizeof t->from, "pictures of noise");
+        return s->text ? wrong(err, LITHE_EINVAL, "%s: reads pictures, there is no text to compare on", path) : err->status;
+    }
     if (s->text) {
         char *text = read_text(s->text, &size, err);
         snprintf(t->from, sizeof t->from, "%.200s", s->text);
@@ -133,6 +137,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
         emit_count(&e, "params_after", (long long)g->params_after);
         emit_number(&e, "max_logit", g->max_logit);
         emit_number(&e, "max_difference", g->max_difference);
+        emit_number(&e, "divergence", g->divergence);
         emit_text(&e, "compared_on", t->from);
         emit_count(&e, "tokens", (long long)t->n);
         emit_text(&e, "path", s->out);
@@ -147,7 +152,12 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
     const char *verdict = g->preserves ? "preserved" : "not preserved";
     bool said = !strncmp(g->says, verdict, strlen(verdict));
     printf("outputs  %s%s%s\n", said ? "" : verdict, said || !*g->says ? "" : ": ", g->says);
-    printf("measured largest logit difference %.3g (largest logit %.3g) over %zu tokens of %s\n", g->max_difference, g->max_logit, t->n, t->from);
+    const char *task = lithe_model_task(m), *what = !strcmp(task, "body") ? "feature" : !strcmp(task, "regress") ? "number" : "logit";
+    printf("measured largest %s difference %.3g (largest %s %.3g) over ", what, g->max_difference, what, g->max_logit);
+    if (t->n) printf("%zu tokens of ", t->n);
+    printf("%s", t->from);
+    if (g->max_difference > 0 && !isnan(g->divergence)) printf("; divergence %.3g nats", g->divergence);
+    putchar('\n');
 }
 
 /* ---- the verb ----------------------------------------------------------------- */
@@ -197,7 +207,11 @@ const verb verb_grow = {
     .about = "Builds a larger model whose parameters come from those of MODEL, says whether and when its outputs are preserved, and measures it: "
              "the largest difference between the logits of both on --text, else on the validation text of a RUN, else on a built-in "
              "paragraph (random ids when there is no tokenizer). When a method that promises the same outputs does not keep the promise, nothing "
-             "is written and the exit code is 6.\n\n"
+             "is written and the exit code is 6. Classifiers are compared by their classes' logits, models without a head by their features, models of "
+             "pictures on noise; the divergence is of the larger model's probabilities from the smaller one's (Kullback-Leibler), per token.\n\n"
+             "duplicate repeats units and divides where they are read (Net2Net), and adds blocks that write nothing: exact where the residual width is "
+             "multiplied by a whole number and norms stand before the blocks. corner puts the old matrices in the corner of fresh ones; stack repeats the "
+             "stack of layers, interpolate each layer; aki takes repeated heads and units from the layer above. These change the outputs.\n\n"
              "--to pangu-pi gives a LLaMA the series activation and the augmented shortcuts of PanGu-pi, off at first and with gradients: the outputs "
              "are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
     .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"

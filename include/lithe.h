@@ -182,7 +182,7 @@ typedef struct {
     double factor;             /* times the present ones; or 0 with: */
     const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
     const char *to;            /* the same sizes as an architecture that adds to m's ("pangu_pi" to a llama); set: keys of what it adds */
-    const char *method;        /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL) or "corner" */
+    const char *method;        /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL), "corner", "stack", "interpolate", "aki" */
     int   portable;            /* choose a method whose result any plain sqrt(n) reader opens */
     float noise;               /* relative noise on copied incoming weights; 0: none */
     uint64_t seed;
@@ -196,7 +196,7 @@ typedef struct {
     char says[256];            /* when and what is preserved */
     char moves[512];           /* what was changed: "ffn_slot_num 256 -> 512; ..." */
     size_t params_before, params_after;
-    double max_logit, max_difference;          /* filled by lithe_compare */
+    double max_logit, max_difference, divergence;      /* filled by lithe_compare */
 } lithe_growth;
 
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
@@ -207,8 +207,11 @@ lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o,
  * blocks are zero.  1 when written, 0 when there are none beside m. */
 int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
 
-/* Largest |logit| of a and largest |logit difference| between a and b over ids; of
- * models that read pictures over noise, ids NULL. */
+/* Largest |logit| of a and largest |logit difference| between a and b over ids,
+ * and the mean over the rows of the divergence of b's probabilities from a's
+ * (Kullback-Leibler, in nats; NaN where there are none).  The logits are those of
+ * the task: tokens, classes, spans, a number; without a head, hidden states.
+ * Models of pictures are compared on noise, and ids may be NULL. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
 
 /* ---- data ---------------------------------------------------------------- */

@@ -107,7 +107,7 @@ void two_models_compared(void)
     lithe_error err = { 0 };
     lithe_growth report = { .preserves = 7 };
     int32_t *ids = some_ids(N);
-    double largest = 0, difference = 0;
+    double largest = 0, difference = 0, divergence = 0;
     for (size_t first = 0; first < N; first += LONGEST) {
         float x[LONGEST * VOCAB], y[LONGEST * VOCAB];
         size_t rows = N - first < LONGEST ? N - first : LONGEST;
@@ -116,11 +116,20 @@ void two_models_compared(void)
             largest = fmax(largest, fabs((double)x[i]));
             difference = fmax(difference, fabs((double)x[i] - (double)y[i]));
         }
+        for (size_t r = 0; r < rows; r++) {
+            double sum[2] = { 0 };
+            for (size_t c = 0; c < VOCAB; c++) sum[0] += exp((double)x[r * VOCAB + c]), sum[1] += exp((double)y[r * VOCAB + c]);
+            for (size_t c = 0; c < VOCAB; c++) {
+                double p = exp((double)x[r * VOCAB + c]) / sum[0], q = exp((double)y[r * VOCAB + c]) / sum[1];
+                divergence += p * log(p / q) / N;
+            }
+        }
     }
     CHECK(!lithe_compare(a, b, ids, N, &report, &err) && report.preserves == 7);
     CHECK_MSG(fabs(report.max_logit - largest) < 1e-6 && fabs(report.max_difference - difference) < 1e-6, "%g %g, not %g %g",
               report.max_logit, report.max_difference, largest, difference);
-    CHECK(!lithe_compare(a, a, ids, N, &report, &err) && report.max_difference == 0);
+    CHECK_MSG(divergence > 0.1 && fabs(report.divergence - divergence) < 1e-6 * divergence, "a divergence of %.9g, not %.9g", report.divergence, divergence);
+    CHECK(!lithe_compare(a, a, ids, N, &report, &err) && report.max_difference == 0 && fabs(report.divergence) < 1e-12);
     for (int i = 0; i < N; i++) ids[i] %= VOCAB - 1;                /* a token that stands in the first pass only and breaks it */
     ids[3] = VOCAB - 1;
     param *embedding = params_find(b->params, "model.embed_tokens.weight");

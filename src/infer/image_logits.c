@@ -1,10 +1,6 @@
 /* Pictures through a model that keeps nothing: logits of each. */
 #include "infer/infer.h"
-#include "base/random.h"
-#include <math.h>
 #include <stdlib.h>
-
-enum { COMPARED = 8 };
 
 int must_read_images(const lithe_model *m, lithe_error *err)
 {
@@ -48,29 +44,4 @@ const real *image_pass_run(image_pass *p, int pictures)
 {
     graph_run(p->pass.g, &(batch){ .rows = p->tokens * pictures, .seqs = pictures, .pos = p->pos, .start = p->start, .patches = p->patches });
     return p->pass.r.logits->data;
-}
-
-/* Noise stands in for pictures: what agrees on it agrees on them. */
-int image_compare(lithe_model *a, lithe_model *b, lithe_growth *report, lithe_error *err)
-{
-    image_pass x, y = { 0 };
-    int status = image_pass_open(&x, a, COMPARED, err);
-    if (!status) status = image_pass_open(&y, b, COMPARED, err);
-    if (!status && (x.tokens != y.tokens || x.patch_width != y.patch_width || x.labels != y.labels))
-        status = fail(err, LITHE_EMISMATCH, "the models read pictures of other sizes or have other classes");
-    if (!status) {
-        size_t patches = (size_t)(x.tokens - 1) * (size_t)x.patch_width, logits = (size_t)COMPARED * (size_t)x.labels;
-        for (int n = 0; n < COMPARED; n++)
-            for (size_t i = 0; i < patches; i++) image_pass_patches(&x, n)[i] = image_pass_patches(&y, n)[i] = (real)random_normal(key_of(17, (uint64_t)n), i);
-        const real *p = image_pass_run(&x, COMPARED), *q = image_pass_run(&y, COMPARED);
-        report->max_logit = report->max_difference = 0;
-        for (size_t i = 0; i < logits; i++) {
-            double difference = fabs((double)p[i] - (double)q[i]), size = fabs((double)p[i]);
-            if (!(difference <= report->max_difference) && !isnan(report->max_difference)) report->max_difference = difference;
-            if (!(size <= report->max_logit) && !isnan(report->max_logit)) report->max_logit = size;
-        }
-    }
-    image_pass_close(&x);
-    image_pass_close(&y);
-    return status;
 }

@@ -31,7 +31,6 @@ int         image_pass_open(image_pass *p, const lithe_model *m, int pictures, l
 void        image_pass_close(image_pass *p);
 real       *image_pass_patches(const image_pass *p, int picture);
 const real *image_pass_run(image_pass *p, int pictures);
-int         image_compare(lithe_model *a, lithe_model *b, lithe_growth *report, lithe_error *err);
 
 /* Bytes of text that may be shown now: no unfinished UTF-8 sequence at the end,
  * no suffix that a stop string begins with.  *stopped: where a whole stop string begins, or SIZE_MAX. */

@@ -122,32 +122,3 @@ int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int strid
     free(a.start);
     return status;
 }
-
-/* ---- two models ----------------------------------------------------------------- */
-
-int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
-{
-    if (!a || !b) return LITHE_EINVAL;
-    if (failed(err)) return err->status;
-    if (a->arch->image) return image_compare(a, b, report, err);
-    size_t vocab = (size_t)lithe_model_vocab(a), longest = (size_t)lithe_model_context(a);
-    if ((size_t)lithe_model_context(b) < longest) longest = (size_t)lithe_model_context(b);
-    if (longest > 512) longest = 512;
-    if (vocab != (size_t)lithe_model_vocab(b)) return fail(err, LITHE_EINVAL, "vocabularies of %zu and %d cannot be compared", vocab, lithe_model_vocab(b));
-    if (!n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
-    float *x = malloc(longest * vocab * sizeof *x), *y = malloc(longest * vocab * sizeof *y);
-    int status = x && y ? 0 : fail(err, LITHE_ENOMEM, "not enough memory for the logits of %zu tokens", longest);
-    report->max_logit = report->max_difference = 0;
-    for (size_t first = 0; !status && first < n; first += longest) {
-        size_t rows = n - first < longest ? n - first : longest;
-        if (!(status = lithe_logits(a, ids + first, rows, x, err))) status = lithe_logits(b, ids + first, rows, y, err);
-        for (size_t i = 0; !status && i < rows * vocab; i++) {
-            double difference = fabs((double)x[i] - (double)y[i]), size = fabs((double)x[i]);
-            if (!(difference <= report->max_difference) && !isnan(report->max_difference)) report->max_difference = difference;
-            if (!(size <= report->max_logit) && !isnan(report->max_logit)) report->max_logit = size;
-        }
-    }
-    free(x);
-    free(y);
-    return status;
-}

@@ -13,6 +13,9 @@
 static const struct { const char *name, *says; } methods[] = {
     [METHOD_DUPLICATE] = { "duplicate", "preserved up to rounding: repeated entries are divided where they are read, new blocks add zero" },
     [METHOD_CORNER]    = { "corner", "not preserved: the old matrices in the corner of fresh ones" },
+    [METHOD_STACK]     = { "stack", "not preserved: the stack of layers stands on top of itself; width as under duplicate" },
+    [METHOD_INTERPOLATE] = { "interpolate", "not preserved: each layer is followed by copies of itself; width as under duplicate" },
+    [METHOD_AKI]       = { "aki", "not preserved: repeated heads and inner units come from the layer above; the rest as under duplicate" },
     [METHOD_A] = { "A", "preserved exactly: new keys are zero and the old scale is kept in config.json" },
     [METHOD_B] = { "B", "preserved up to rounding: sign-flipped copies of all keys, new values zero" },
     [METHOD_C] = { "C", "preserved up to rounding: new keys with the old ones' Gram matrix, new values zero" },
@@ -37,10 +40,10 @@ static int choose_method(growth *g, lithe_error *err)
             if (g->options.portable && g->method == METHOD_A)
                 return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: take B, C, D or E for a portable model");
             bool of_slots = g->method >= METHOD_A;
-            if (of_slots && !has_slots(g)) return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, which a %s has none of; take duplicate or corner", name, g->arch->name);
+            if (of_slots && !has_slots(g)) return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, which a %s has none of; take duplicate, corner, stack, interpolate or aki", name, g->arch->name);
             return 0;
         }
-    return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner", name);
+    return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner, stack, interpolate, aki", name);
 }
 
 /* "pangu-pi" is pangu_pi too. */
@@ -60,18 +63,37 @@ static int choose_arch(growth *g, lithe_error *err)
 
 /* ---- which old parameter a new one comes from ---------------------------------------- */
 
-/* The name the parameter had before layers were added behind the last; NULL for one of a new layer. */
-static const char *old_name(const growth *g, const char *name, char text[256])
+/* Where a layer of the larger model comes from; -1: it is new. */
+static long source_layer(const growth *g, long layer, int before, int after)
+{
+    if (g->method == METHOD_STACK) return layer % before;
+    if (g->method == METHOD_INTERPOLATE) return layer * before / after;
+    return layer < before ? layer : -1;
+}
+
+/* The number of the layer in a parameter's name, from 0; -1 when it is of none, and what stands behind the number. */
+static long layer_of(const arch *a, const char *name, const char **rest)
+{
+    const char *prefix = a->keys.layer_prefix;
+    size_t length = strlen(prefix);
+    char *end;
+    if (strncmp(name, prefix, length)) return -1;
+    long number = strtol(name + length, &end, 10);
+    *rest = end;
+    return end == name + length ? -1 : number - a->keys.first_layer;
+}
+
+/* The name in the smaller model of what the parameter comes from, `above` layers higher; NULL for one of a new layer.
+ * Numbers behind the last layer move with the depth. */
+static const char *old_name(const growth *g, const char *name, int above, char text[256])
 {
     int before = config_int(g->before, g->arch->keys.layers, 0), after = config_int(g->config, g->arch->keys.layers, 0);
-    const char *prefix = g->arch->keys.layer_prefix;
-    size_t length = strlen(prefix);
-    if (after == before || strncmp(name, prefix, length)) return name;
-    char *end;
-    long number = strtol(name + length, &end, 10), layer = number - g->arch->keys.first_layer;
-    if (end == name + length || layer < before) return name;
-    if (layer < after) return NULL;
-    snprintf(text, 256, "%s%ld%s", prefix, number - (after - before), end);
+    const char *rest;
+    long layer = layer_of(g->arch, name, &rest);
+    if (layer < 0) return above ? NULL : name;
+    long from = layer >= after ? layer - (after - before) : source_layer(g, layer, before, after);
+    if (from < 0 || (above && (layer >= after || from + above >= before))) return NULL;
+    snprintf(text, 256, "%s%ld%s", g->arch->keys.layer_prefix, from + above + g->arch->keys.first_layer, rest);
     return text;
 }
 
@@ -99,11 +121,15 @@ static void add_noise(const growth *g, const param_rule *rule, param_map *map)
 static int map_param(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err)
 {
     char text[256];
-    const char *name = old_name(g, large->name, text);
+    const char *name = old_name(g, large->name, 0, text);
     map->name = strdup(large->name);
     map->small = name ? params_find(g->small->params, name) : NULL;
     if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    bool addition = name && !map->small && g->arch != g->small->arch;
+    bool copied = name && strcmp(name, large->name);                         /* its layer may lack what this one has */
+    bool addition = name && !map->small && (g->arch != g->small->arch || copied);
+    const char *above = g->method == METHOD_AKI && map->small ? old_name(g, large->name, 1, text) : NULL;
+    map->next = above ? params_find(g->small->params, above) : NULL;
+    if (map->next && map->next->count != map->small->count) map->next = NULL;
     if (name && !map->small && !addition) return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
     int status = grow_axes(g, large, map, report, err);
     if (!status) status = grow_slots(g, large, map, err);
@@ -234,7 +260,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     if (status) return status;
     snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
     snprintf(report->says, sizeof report->says, "%s", methods[g->method].says);
-    report->preserves = g->method != METHOD_CORNER && g->method != METHOD_F;
+    report->preserves = g->method == METHOD_DUPLICATE || (g->method >= METHOD_A && g->method != METHOD_F);
     json_object_del(g->config, "lithe_segments");
     if ((status = choose_config(g, report, err))) return status;
     if (g->options.noise > 0 && (g->method == METHOD_D || g->method == METHOD_DUPLICATE))
@@ -290,6 +316,18 @@ static void advance(const param_map *map, int along[PARAM_RANK])
         if (++along[a] < map->axes[a].count) return;
 }
 
+/* AKI (Chen et al. 2021, bert2BERT): heads and inner units behind the old ones are those of the layer above. */
+static bool from_above(const param_map *map, const param_rule *rule, const int along[PARAM_RANK])
+{
+    for (int a = 0; map->next && a < rule->rank; a++) {
+        axis kind = rule->axes[a];
+        int parts = kind.parts > 1 ? kind.parts : 1;
+        bool units = kind.kind == AXIS_INNER || kind.kind == AXIS_HEAD || kind.kind == AXIS_KV_HEAD;
+        if (units && !kind.read && along[a] % (rule->dims[a] / parts) >= map->small->rule.dims[a] / parts) return true;
+    }
+    return false;
+}
+
 static void apply_values(const param_map *map, const param *large, uint64_t seed)
 {
     if (map->zero) memset(large->data, 0, large->count * sizeof *large->data);
@@ -302,7 +340,7 @@ static void apply_values(const param_map *map, const param *large, uint64_t seed
         origin o = origin_of(map, along);
         if (o.new_row && at % large_row == 0) news++;
         if (o.new_rest || (o.new_row && !map->extra)) continue;
-        double value = o.new_row ? (double)map->extra[(size_t)news * row + o.at] : (double)map->small->data[o.at] * map->axes[0].scale[along[0]];
+        double value = o.new_row ? (double)map->extra[(size_t)news * row + o.at] : (double)(from_above(map, &large->rule, along) ? map->next : map->small)->data[o.at] * map->axes[0].scale[along[0]];
         if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
         for (int a = 1; a < PARAM_RANK; a++) value *= map->axes[a].scale[along[a]];
         large->data[at] = (real)value;

@@ -15,13 +15,14 @@ typedef struct {
 typedef struct {
     char *name;
     const param *small;                  /* NULL: of a new layer */
+    const param *next;                   /* the same one a layer above, which gives repeated units under AKI; or NULL */
     axis_map axes[PARAM_RANK];           /* missing axes: one entry */
     bool zero;                           /* new entries are 0, else the initial values of the name */
     float *extra;                        /* new entries of axis 0, in order, over the smaller one's other axis; or NULL */
     double noise; int noise_axis;        /* standard deviation added to the entries that repeat along that axis */
 } param_map;
 
-typedef enum { METHOD_DUPLICATE, METHOD_CORNER, METHOD_A, METHOD_B, METHOD_C, METHOD_D, METHOD_E, METHOD_F } method;
+typedef enum { METHOD_DUPLICATE, METHOD_CORNER, METHOD_STACK, METHOD_INTERPOLATE, METHOD_AKI, METHOD_A, METHOD_B, METHOD_C, METHOD_D, METHOD_E, METHOD_F } method;
 
 struct growth {
     const lithe_model *small;

@@ -74,6 +74,13 @@ static int source(const growth *g, axis kind, int old, int new, int j)
     return at < 0 ? at : part * o + at;
 }
 
+/* A norm before a tied head takes over the head's division; under another task nothing reads it through the embedding. */
+static bool divided(const growth *g, const param *large, axis kind)
+{
+    bool tokens = g->small->task.kind == TASK_LANGUAGE || g->small->task.kind == TASK_PRETRAIN;
+    return kind.read && (tokens || large->rule.rank > 1 || kind.kind != AXIS_RESIDUAL);
+}
+
 static int fill_axis(const growth *g, const param *large, axis kind, int old, axis_map *map, lithe_growth *report, lithe_error *err)
 {
     int new = map->count, *times = xalloc((size_t)old, sizeof *times);
@@ -85,11 +92,12 @@ static int fill_axis(const growth *g, const param *large, axis kind, int old, ax
             status = fail(err, LITHE_EINVAL, "%s: these heads cannot be had by repeating heads of the same channels: multiply width, heads and key/value heads alike", large->name);
         if (map->from[j] >= 0) times[map->from[j]]++;
     }
+    bool read = divided(g, large, kind);
     for (int j = 0; j < new; j++) {
         double repeats = map->from[j] >= 0 ? times[map->from[j]] : 1;
         bool duplicated = g->method != METHOD_CORNER && kind.kind != AXIS_SLOT;
-        map->scale[j] = duplicated && kind.read ? 1 / repeats : 1;
-        map->moment[j] = duplicated && !kind.read ? 1 / repeats : 1;
+        map->scale[j] = duplicated && read ? 1 / repeats : 1;
+        map->moment[j] = duplicated && !read ? 1 / repeats : 1;
     }
     if (kind.kind == AXIS_RESIDUAL && new % old && g->method != METHOD_CORNER)
         not_preserved(report, "not preserved: a residual width of %d is no whole multiple of %d, so the norms see other means", new, old);

@@ -25,9 +25,11 @@ double config_real(const json_t *config, const char *key, double absent)
 
 static int axis_size(const lithe_model *m, axis_kind kind)
 {
-    for (int i = 0; i < m->params->count; i++)
-        for (int a = 0; a < m->params->items[i]->rule.rank; a++)
-            if (m->params->items[i]->rule.axes[a].kind == kind) return m->params->items[i]->rule.dims[a];
+    for (int i = 0; i < m->params->count; i++) {
+        const param_rule *r = &m->params->items[i]->rule;
+        for (int a = 0; a < r->rank; a++)
+            if (r->axes[a].kind == kind) return r->dims[a] / (r->axes[a].parts > 1 ? r->axes[a].parts : 1);
+    }
     return 0;
 }
 
@@ -98,6 +100,9 @@ static double count_shape(const growth *g, const json_t *base, shape s)
     return total;
 }
 
+/* Layers are what these methods are about. */
+static bool in_depth(const growth *g) { return g->method == METHOD_STACK || g->method == METHOD_INTERPOLATE; }
+
 /* The inner width that makes a shape hold the wish; keeps the cheapest shape. */
 static void try_shape(const growth *g, const json_t *base, const shape *old, shape s, double wish, shape *best)
 {
@@ -113,7 +118,7 @@ static void try_shape(const growth *g, const json_t *base, const shape *old, sha
     double got = count_shape(g, base, s);
     if (fabs(got - wish) > TOLERANCE * wish) return;
     double proportion = (double)s.inner / s.width * old->width / old->inner;
-    s.cost = fabs(log(proportion)) + 0.5 * log((double)s.layers / old->layers) + 0.4 * log((double)s.width / old->width);
+    s.cost = (in_depth(g) ? 10 : 1) * fabs(log(proportion)) + 0.5 * log((double)s.layers / old->layers) + 0.4 * log((double)s.width / old->width);
     if (best->cost < 0 || s.cost < best->cost - 1e-9) *best = s;
 }
 

@@ -75,7 +75,7 @@ int grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err)
     for (const slot_group *s = g->arch->slots; s && s->slots_key; s++) {
         int n = config_int(g->before, s->slots_key, 0), N = config_int(g->config, s->slots_key, 0);
         if (n == N || n < 1 || !slots_used(g, s)) continue;
-        if (g->method == METHOD_DUPLICATE || g->method == METHOD_CORNER) return fail(err, LITHE_EINVAL, "slots grow by method A, B, C, D, E or F");
+        if (g->method < METHOD_A) return fail(err, LITHE_EINVAL, "slots grow by method A, B, C, D, E or F");
         int status = check_method(g, s, n, N, report, err);
         if (status) return status;
         double tau2 = old_tau2(g, s);

@@ -1,0 +1,170 @@
+/* Growing of every kind of Transformer and task: encoders with norms behind or
+ * before their sums, heads of classes, tokens, spans, pairs, none; and the methods
+ * that change the outputs do what they say. */
+#include "model/model.h"
+#include "base/random.h"
+#include "small.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum { IDS = 40 };
+
+/* What all four encoders read; {"architectures": [CLASS], ...}. */
+#define ENCODER(model_type, class_name) "{" ENCODER_KEYS(model_type, class_name)
+#define ENCODER_KEYS(model_type, class_name) "\"model_type\":\"" model_type "\",\"architectures\":[\"" class_name "\"],\"vocab_size\":64,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":2," \
+    "\"intermediate_size\":24,\"max_position_embeddings\":26,\"type_vocab_size\":2,\"hidden_dropout_prob\":0,\"attention_probs_dropout_prob\":0," \
+    "\"initializer_range\":0.3,\"num_labels\":3,\"pad_token_id\":0,\"global_attn_every_n_layers\":2,\"local_attention\":6}"
+
+static lithe_model *model(const char *name, const char *config)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new(name, config, 3, &err);
+    if (!m) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
+    small_perturb(m->params, 0.2, 9);
+    return m;
+}
+
+typedef struct { lithe_model *small, *large; lithe_growth report; } pair;
+
+static pair grown(const char *name, const char *config, const char *set, const char *method)
+{
+    lithe_error err = { 0 };
+    pair p = { .small = model(name, config) };
+    int32_t ids[IDS];
+    for (int i = 0; i < IDS; i++) ids[i] = (int32_t)(random_u64(1, (uint64_t)i) % 23);
+    p.large = lithe_model_grow(p.small, &(lithe_grow_options){ .set = set, .method = method }, &p.report, &err);
+    if (p.large) lithe_compare(p.small, p.large, ids, IDS, &p.report, &err);
+    if (err.status) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
+    CHECK_MSG(p.report.max_logit > 0.05, "%s: nothing was compared", p.small->arch->name);
+    return p;
+}
+
+static void release(pair *p)
+{
+    lithe_model_close(p->large);
+    lithe_model_close(p->small);
+}
+
+static void preserves(const char *name, const char *config, const char *set, double tolerance)
+{
+    pair p = grown(name, config, set, NULL);
+    CHECK_MSG(p.report.preserves && p.report.max_difference <= tolerance * p.report.max_logit, "%s %s, %s: %s; differs by %.3g of %.3g", p.small->arch->name, task_name(&p.small->task),
+              p.report.moves, p.report.says, p.report.max_difference, p.report.max_logit);
+    release(&p);
+}
+
+/* Says why not, and by how much. */
+static void changes(const char *name, const char *config, const char *set, const char *method, const char *because)
+{
+    pair p = grown(name, config, set, method);
+    CHECK_MSG(!p.report.preserves && strstr(p.report.says, because), "%s: %s", p.report.moves, p.report.says);
+    CHECK_MSG(p.report.max_difference > 1e-4 * p.report.max_logit && p.report.divergence > 0, "%s: differs by %.3g of %.3g, divergence %.3g", p.report.moves, p.report.max_difference,
+              p.report.max_logit, p.report.divergence);
+    release(&p);
+}
+
+static void encoders(void)
+{
+    static const struct { const char *type, *config; } post[] = { { "bert", ENCODER("bert", "BertForMaskedLM") }, { "roberta", ENCODER("roberta", "RobertaForMaskedLM") } };
+    for (int i = 0; i < 2; i++) {
+        preserves(post[i].type, post[i].config, "hidden_size=32", 1e-5);
+        preserves(post[i].type, post[i].config, "hidden_size=48,intermediate_size=50", 1e-5);
+        preserves(post[i].type, post[i].config, "intermediate_size=31", 1e-5);
+        changes(post[i].type, post[i].config, "num_hidden_layers=3", NULL, "a norm stands behind each sum");
+        changes(post[i].type, post[i].config, "hidden_size=24,num_attention_heads=3", NULL, "no whole multiple");
+    }
+    static const char mosaic[] = "{\"alibi_starting_size\":26," ENCODER_KEYS("bert", "BertForMaskedLM"), modern[] = ENCODER("modernbert", "ModernBertForMaskedLM");
+    preserves("mosaicbert", mosaic, "intermediate_size=31", 1e-5);
+    changes("mosaicbert", mosaic, "hidden_size=32", NULL, "slopes");
+    changes("mosaicbert", mosaic, "num_hidden_layers=4", NULL, "a norm stands behind each sum");
+    preserves("modernbert", modern, "num_hidden_layers=5", 0);
+    preserves("modernbert", modern, "hidden_size=32", 1e-5);
+    preserves("modernbert", modern, "hidden_size=32,intermediate_size=31,num_hidden_layers=3", 1e-5);
+    changes("modernbert", modern, "num_hidden_layers=4", "interpolate", "copies of itself");
+}
+
+static void tasks(void)
+{
+    static const char *const classes[] = { "BertForSequenceClassification", "BertForTokenClassification", "BertForQuestionAnswering", "BertForPreTraining", "BertModel" };
+    static const char *const configs[] = { ENCODER("bert", "BertForSequenceClassification"), ENCODER("bert", "BertForTokenClassification"), ENCODER("bert", "BertForQuestionAnswering"),
+                                           ENCODER("bert", "BertForPreTraining"), ENCODER("bert", "BertModel") };
+    for (int i = 0; i < 5; i++) {
+        preserves("bert", configs[i], "hidden_size=32,intermediate_size=50", 1e-5);
+        pair p = grown("bert", configs[i], "num_hidden_layers=3", NULL);
+        CHECK_MSG(!p.report.preserves && p.report.max_difference > 1e-3, "%s: %g", classes[i], p.report.max_difference);
+        CHECK((i == 4) == isnan(p.report.divergence));
+        CHECK(p.large->task.kind == p.small->task.kind && p.large->task.labels == p.small->task.labels);
+        release(&p);
+    }
+    preserves("gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_CLASSIFY, "n_embd=24,n_layer=3", 1e-5);
+    preserves("gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_REGRESS, "n_embd=24", 1e-5);
+}
+
+/* ---- depth by copies ----------------------------------------------------------------- */
+
+static const param *of_layer(const lithe_model *m, int layer, const char *rest)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s%d%s", m->arch->keys.layer_prefix, layer + m->arch->keys.first_layer, rest);
+    return params_find(m->params, name);
+}
+
+static void check_layers(const char *method, const int *from, int layers, const char *rest)
+{
+    pair p = grown("gpt2", SMALL_GPT2, layers == 6 ? "n_layer=6" : "n_layer=4", method);
+    CHECK(!p.report.preserves && p.report.max_difference > 1e-3);
+    for (int l = 0; l < layers; l++) {
+        const param *x = of_layer(p.large, l, rest), *y = of_layer(p.small, from[l], rest);
+        CHECK_MSG(x && y && x->count == y->count && !memcmp(x->data, y->data, x->count * sizeof(real)), "%s: layer %d is not layer %d", method, l, from[l]);
+    }
+    release(&p);
+}
+
+static void stacked_layers(void)
+{
+    check_layers("stack", (const int[]){ 0, 1, 2, 0, 1, 2 }, 6, ".mlp.c_proj.weight");
+    check_layers("stack", (const int[]){ 0, 1, 2, 0 }, 4, ".ln_1.bias");
+    check_layers("interpolate", (const int[]){ 0, 0, 1, 1, 2, 2 }, 6, ".attn.c_attn.weight");
+    check_layers("interpolate", (const int[]){ 0, 0, 1, 2 }, 4, ".ln_2.weight");
+    /* Layers that lack what the others have, in files that number what stands behind the layers too. */
+    static const struct { const char *name, *config, *set; } others[] = {
+        { "rwkv7", SMALL_RWKV7, "num_hidden_layers=6" }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu"), "num_layers=5" }, { "modernbert", ENCODER("modernbert", "ModernBertForMaskedLM"), "num_hidden_layers=5" },
+        { "pangu_pi", SMALL_PANGU_PI_ALL, "num_hidden_layers=4" },
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        changes(others[i].name, others[i].config, others[i].set, "stack", "on top of itself");
+        changes(others[i].name, others[i].config, others[i].set, "interpolate", "copies of itself");
+    }
+    lithe_error err = { 0 };
+    lithe_growth r;
+    lithe_model *m = model("gpt2", SMALL_GPT2), *large = lithe_model_grow(m, &(lithe_grow_options){ .factor = 1.9, .method = "stack" }, &r, &err);
+    CHECK_MSG(large && !strncmp(r.moves, "n_layer 3 -> 6", 14), "%s %s", r.moves, err.text);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+/* ---- width from the layer above -------------------------------------------------------- */
+
+static void units_from_above(void)
+{
+    pair p = grown("gpt2", SMALL_GPT2, "n_inner=72", "aki");
+    CHECK(!p.report.preserves && strstr(p.report.says, "layer above") && p.report.max_difference > 1e-3);
+    for (int l = 0; l < 3; l++) {                            /* c_fc (in,out): outputs 48 .. 71 repeat 0 .. 23, of the layer above where there is one */
+        const param *wide = of_layer(p.large, l, ".mlp.c_fc.weight"), *own = of_layer(p.small, l, ".mlp.c_fc.weight"), *above = of_layer(p.small, l < 2 ? l + 1 : l, ".mlp.c_fc.weight");
+        for (int i = 0; i < 12; i++)
+            for (int j = 0; j < 72; j++) CHECK(wide->data[i * 72 + j] == (j < 48 ? own->data[i * 48 + j] : above->data[i * 48 + j - 48]));
+        const param *out = of_layer(p.large, l, ".mlp.c_proj.weight"), *small = of_layer(p.small, l, ".mlp.c_proj.weight");
+        for (int j = 0; j < 72 * 12; j++) CHECK(fabs((double)out->data[j] - (double)small->data[j % (48 * 12)] / (j / 12 % 48 < 24 ? 2 : 1)) < 1e-7);
+    }
+    release(&p);
+    changes("llama", SMALL_LLAMA, "hidden_size=32", "aki", "layer above");
+}
+
+const test tests_grow_kinds[] = {
+    { "grow.encoders: width exact, depth said and measured", encoders },
+    { "grow.heads of every task", tasks },
+    { "grow.depth by stacking and interpolation", stacked_layers },
+    { "grow.repeated units from the layer above", units_from_above },
+    { 0 }
+};
