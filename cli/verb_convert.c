@@ -23,7 +23,7 @@ static const option convert_options[] = {
 static bool one_file(const char *path)
 {
     const char *end = strrchr(path, '.');
-    return end && end != path && (!strcmp(end, ".pth") || !strcmp(end, ".safetensors"));
+    return end && end != path && (!strcmp(end, ".pth") || !strcmp(end, ".safetensors") || !strcmp(end, ".bin"));
 }
 
 static int convert(const arguments *a)
@@ -60,7 +60,8 @@ const verb verb_convert = {
     .about = "Opens SRC, any MODEL this program reads (safetensors, sharded or not, pytorch_model.bin, RWKV .pth, llama2.c and rwkv.cpp .bin, a "
              "RUN), and writes it to the new directory DST as config.json, model.safetensors and tokenizer.json.\n\n"
              "A DST that ends with .pth or .safetensors is one new file of weights under the names of the architecture's authors; .pth is "
-             "what torch.load reads. RWKV opens from such a file by itself, other models with their config.json beside it.",
+             "what torch.load reads. RWKV opens from such a file by itself, other models with their config.json beside it. A DST that ends with "
+             ".bin is a file for rwkv.cpp, of RWKV alone.",
     .examples = "  lithe convert stories260K.bin stories/ --tokenizer tok512.bin\n  lithe convert runs/tale-1 small/ --dtype bf16\n"
                 "  lithe convert runs/goose goose.pth --dtype bf16\n",
     .options = convert_options, .bytes = sizeof(convert_settings), .run = convert,

@@ -144,7 +144,7 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
 int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
 
 /* Writes the parameters alone to one new file, under the authors' names: PATH.pth as
- * torch.save does, PATH.safetensors otherwise.  RWKV opens from it again by itself. */
+ * torch.save does, PATH.safetensors, or, RWKV alone, PATH.bin for rwkv.cpp.  RWKV opens from each by itself. */
 int          lithe_model_export(const lithe_model *m, const char *path, const char *dtype, lithe_error *err);
 void         lithe_model_close(lithe_model *m);
 

@@ -343,7 +343,7 @@ int graph_plan(graph *g, lithe_error *err)
     real *next = g->state_memory;
     for (int i = 0; i < g->state_count; i++) {
         g->states[i]->data = g->options.states ? g->options.states[i] : next;
-        next += g->options.states ? 0 : (size_t)g->states[i]->rows * (size_t)g->states[i]->width;
+        if (next) next += (size_t)g->states[i]->rows * (size_t)g->states[i]->width;
     }
     for (int i = 0; i < g->count; i++) {
         node *n = g->nodes[i];

@@ -63,6 +63,8 @@ static const char *published_name(const lithe_model *m, const param *p, arena *m
 /* A file of parameters: under which names (NULL: ours), in which type, and how it is written. */
 typedef struct { const naming *names; dtype type; int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err); } form;
 
+static int write_runtime_f32(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return rwkvcpp_write(path, tensors, count, DT_F32, err); }
+static int write_runtime_f16(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return rwkvcpp_write(path, tensors, count, DT_F16, err); }
 static int write_safetensors(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return safetensors_write(path, tensors, count, NULL, err); }
 
 /* Name and shape as they will stand in the file; true: the matrix is written transposed. */
@@ -200,15 +202,25 @@ static bool ends_with(const char *path, const char *suffix)
     return n > k && !strcmp(path + n - k, suffix);
 }
 
+/* rwkv.cpp's files turn to 16 bits by themselves, and not all of their tensors. */
+static int choose_form(form *f, const char *path, lithe_error *err)
+{
+    *f = (form){ .type = f->type, .write = ends_with(path, ".pth") ? pytorch_write : write_safetensors };
+    if (ends_with(path, ".pth") || ends_with(path, ".safetensors")) return LITHE_OK;
+    if (!ends_with(path, ".bin")) return fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .pth, .safetensors or, for rwkv.cpp, .bin", path);
+    if (f->type == DT_BF16) return fail(err, LITHE_EINVAL, "%s: rwkv.cpp has f32 and f16, not bf16", path);
+    *f = (form){ .type = DT_F32, .write = f->type == DT_F16 ? write_runtime_f16 : write_runtime_f32 };
+    return LITHE_OK;
+}
+
 int lithe_model_export(const lithe_model *m, const char *path, const char *type_name, lithe_error *err)
 {
-    form f = { .write = write_safetensors };
+    form f = { 0 };
     if (failed(err)) return err->status;
     if (!m || !path) return fail(err, LITHE_EINVAL, "saving needs a model and a file");
-    if (ends_with(path, ".pth")) f.write = pytorch_write;
-    else if (!ends_with(path, ".safetensors")) return fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .pth or .safetensors", path);
-    if (path_exists(path)) return fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
     int status = read_type(type_name, &f.type, err);
+    if (!status) status = choose_form(&f, path, err);
+    if (!status && path_exists(path)) status = fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
     return status ? status : write_tensors(m, path, f, err);
 }
 

@@ -60,6 +60,9 @@ int safetensors_write(const char *path, const out_tensor *tensors, int count, co
 /* Writing what torch.load reads: an OrderedDict in the order given; F32, BF16 and F16. */
 int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 
+/* Writing RWKV, given in F32 under the authors' names, for rwkv.cpp, in F32 or F16. */
+int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, dtype type, lithe_error *err);
+
 uint16_t bf16_from_float(float x);             /* round to nearest even, NaN stays NaN */
 uint16_t f16_from_float(float x);
 float    float_from_bf16(uint16_t x);

@@ -50,6 +50,6 @@ tensor *sequence_rows(graph *g, tensor *x, pooling how)
     if (!graph_ok(g)) return NULL;
     require(g, x->space == ROWS_TOKENS, "sequence_rows: the rows are not those of all tokens");
     node *n = append(g, &op_sequence_rows, (tensor *[]){ x }, 1);
-    if (n) n->i[0] = how;
+    if (n) n->i[0] = (int)how;
     return output(n, 0, ROWS_SEQS, 0, x->width);
 }
