@@ -1,4 +1,4 @@
-/* lithe classify: the class, or the number, that a model gives a text. */
+/* lithe classify: the class, or the number, that a model gives a text or a picture. */
 #include "lines.h"
 #include "output.h"
 #include "verbs.h"
@@ -92,12 +92,15 @@ static int classify(const arguments *a)
     if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., or --text FILE");
     if (s->pair && (a->count != 2 || s->text)) return usage("--pair is the second text of one TEXT");
     lithe_model *m = lithe_model_open(path, NULL, &err);
-    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    if (t) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
+    bool pictures = lithe_model_images(m, NULL, NULL, NULL);
+    if (pictures && s->pair) wrong(&err, LITHE_EINVAL, "--pair is a second text, the model reads pictures");
+    lithe_tokenizer *t = m && !pictures ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t || pictures) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
     if (s->pair && l.count) l.pairs[0] = s->pair;
     int labels = lithe_model_labels(m);
     float *out = err.status ? NULL : grab((size_t)(labels > 0 ? labels : 1) * (l.count + 1), sizeof *out, &err);
-    if (out) labels = lithe_classify(m, t, l.texts, l.pairs, l.count, out, &cut, &err);
+    if (out && pictures) labels = lithe_classify_images(m, l.texts, l.count, out, &err);
+    else if (out) labels = lithe_classify(m, t, l.texts, l.pairs, l.count, out, &cut, &err);
     for (size_t i = 0; i < l.count && out && labels > 0; i++) print_text(m, &l, i, out + i * (size_t)labels, labels, s);
     if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens: their ends were left out", cut, l.count, lithe_model_context(m));
     free(out);
@@ -108,11 +111,13 @@ static int classify(const arguments *a)
 }
 
 const verb verb_classify = {
-    .name = "classify", .operands = "MODEL [TEXT...]", .least = 1, .most = -1,
-    .summary = "the class or the number a model gives a text",
+    .name = "classify", .operands = "MODEL [TEXT|PICTURE...]", .least = 1, .most = -1,
+    .summary = "the class or the number a model gives a text, or a picture",
     .about = "Prints the likeliest class and its probability, or the number, of each text, a line each. The model is one that was trained with "
-             "lithe train --task, or any with a head that classifies sequences.",
-    .examples = "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
+             "lithe train --task, or any with a head that classifies sequences. A model of pictures takes PNG and JPEG files, or a --text file "
+             "with a path on each line.",
+    .examples = "  lithe classify runs/mnist-1 digit.png\n"
+                "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
                 "  lithe classify runs/intents-1 --text questions.txt --top 3 --json\n"
                 "  lithe classify runs/similar-1 \"A cat sits.\" --pair \"A cat is sitting.\"\n",
     .options = classify_options, .bytes = sizeof(S), .run = classify,

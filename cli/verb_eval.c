@@ -19,7 +19,7 @@ typedef struct {
 
 static const option eval_options[] = {
     { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "data,input,file" },
-    { "task", 0, FILENAME(eval_settings, task), "FILE", .help = "instead: a table of labelled text, as of lithe train --task" },
+    { "task", 0, FILENAME(eval_settings, task), "FILE", .help = "instead: a table of labelled text, as of lithe train --task, or a set of pictures" },
     { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "of --task: the column of the text (chosen by its name or its content)" },
     { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "of --task: the column of a second text; --no-pair-column: there is none" },
     { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "of --task: the column of the label" },
@@ -92,8 +92,9 @@ static int eval_task(const arguments *a)
     const char *path = a->operands[0], *pair = s->pair_column ? s->pair_column : option_origin(a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
     const lithe_data_options columns = { .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
     lithe_model *m = lithe_model_open(path, s->config, &err);
-    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    if (t && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
+    bool pictures = lithe_model_images(m, NULL, NULL, NULL);
+    lithe_tokenizer *t = m && !pictures ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if ((t || pictures) && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
         print_figures(&v, s->json);
         if (v.cut) say("%zu of %zu texts are longer than the model's context of %d tokens: their ends were left out", v.cut, v.examples, lithe_model_context(m));
     }
@@ -139,6 +140,7 @@ const verb verb_eval = {
              "scored too. Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
              "With --task the model is one that classifies, and FILE a table: accuracy, F1 (of class 1 of two, else the mean of all) and "
              "Matthews' correlation, or Pearson's and Spearman's correlations of numbers.\n\n"
+             "Of a model of pictures FILE is a set of them, as of lithe train; its test part is looked at, else its valid part, else all.\n\n"
              "Bytes are those of the text that the scored tokens stand for, as the file has them.",
     .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n  lithe eval runs/reviews-1 --task test.csv\n",
     .options = eval_options, .bytes = sizeof(eval_settings), .run = eval,

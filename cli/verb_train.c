@@ -24,17 +24,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6;
+static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_pictures = 400e3;
 static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
 enum { SAMPLED = 8000000, BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
 
 typedef struct {
     common common;
     const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments;
-    const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask;
+    const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, json;
+    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, patch, json;
     uint64_t seed;
 } train_settings;
 typedef train_settings S;
@@ -79,6 +79,8 @@ static const option train_options[] = {
     { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of those that stays as it is (0.1)", .most = 1 },
     { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of those that becomes a random token (0.1); the rest becomes the mask", .most = 1 },
     { "static-masking", 0, FLAG(S, static_masking), .help = "the same masks in every epoch" },
+    { "augment", 0, CHOICE(S, augment), "HOW", .help = "how pictures are varied (digits of small grey ones, else photos)", .choices = "none|photos|digits", .also = "augmentation" },
+    { "patch", 0, COUNT(S, patch), "N", .help = "pixels of a patch on each side, of a fresh model of pictures (about an eighth of theirs)", .least = 1, .also = "patch-size" },
     { "dtype", 0, CHOICE(S, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16", .also = "precision" },
     { "recompute", 0, FLAG(S, recompute), .help = "keep no layer's activations, run them again: less memory, more time", .also = "checkpointing" },
     { "reset-attention", 0, FLAG(S, reset_attention), .help = "documents packed in one window do not see each other" },
@@ -103,6 +105,7 @@ typedef struct {
     lithe_dataset *data;
     lithe_model *model;
     char *command, out[4096], tokenizer_says[200], steps_says[120];
+    bool pictures;                      /* the data are pictures, not text */
     lithe_train_options options;
     lithe_error err;                    /* of inputs */
 } making;
@@ -136,6 +139,16 @@ static const char *labelled_task(const lithe_model *m)
     return task && (!strcmp(task, "classify") || !strcmp(task, "regress")) ? task : NULL;
 }
 
+/* The classes the data must keep to, those of the model they are for. */
+static void keep_labels(const lithe_model *m, const char **names, lithe_data_options *o)
+{
+    while (o->label_count < LABELS_MOST && lithe_model_label(m, o->label_count)) {
+        names[o->label_count] = lithe_model_label(m, o->label_count);
+        o->label_count++;
+    }
+    if (o->label_count) o->labels = names;
+}
+
 static lithe_dataset *open_data(making *k)
 {
     const char *pair = k->s->pair_column ? k->s->pair_column : option_origin(k->a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
@@ -144,9 +157,11 @@ static lithe_dataset *open_data(making *k)
     double share;
     char unit = 0;
     const char *valid = k->s->valid, *names[LABELS_MOST];
-    if (k->s->from && !k->s->task && (o.task = labelled_task(k->model)) && !strcmp(o.task, "classify")) {
-        while (o.label_count < LABELS_MOST && lithe_model_label(k->model, o.label_count)) { names[o.label_count] = lithe_model_label(k->model, o.label_count); o.label_count++; }
-        o.labels = names;
+    if (k->s->from && !k->s->task && (o.task = labelled_task(k->model)) && !strcmp(o.task, "classify")) keep_labels(k->model, names, &o);
+    if (k->pictures) {
+        o.task = "images";
+        o.image_filter = lithe_model_image_filter(k->model);
+        lithe_model_images(k->model, &o.image_side, NULL, &o.image_channels);
     }
     if (valid && !quantity_amount(valid, '%', &share, &unit) && unit) o.valid_share = share / 100;
     else o.valid = valid;
@@ -170,6 +185,25 @@ static lithe_model *fresh_model(making *k)
     return NULL;
 }
 
+/* A configuration says what pictures are made to, pictures what a configuration is made for. */
+static lithe_model *configured_model(making *k)
+{
+    size_t size = 0;
+    char *config = read_text(k->s->config, &size, &k->err);
+    lithe_model *m = config ? lithe_model_new(k->s->arch, config, k->s->seed, &k->err) : NULL;
+    free(config);
+    return m;
+}
+
+static lithe_model *fresh_model_of_pictures(making *k)
+{
+    const char *arch = k->s->arch ? k->s->arch : "vit";
+    char *config = lithe_model_size_images(arch, k->s->params > 0 ? k->s->params : params_pictures, k->data, k->s->patch, &k->err);
+    lithe_model *m = config ? lithe_model_new(arch, config, k->s->seed, &k->err) : NULL;
+    free(config);
+    return m;
+}
+
 /* The model with a head for the labels of the data. */
 static lithe_model *under_head(making *k, lithe_model *body)
 {
@@ -190,10 +224,13 @@ static int round_number(double x)
     return (int)((lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power + 0.5);
 }
 
+static int usual_batch(const making *k) { return k->pictures ? 64 : lithe_dataset_examples(k->data, 0) ? 16 : BATCH; }
+
 static int choose_steps(making *k, double step_tokens)
 {
+    double tokens = k->pictures ? (double)lithe_dataset_examples(k->data, 0) * lithe_model_context(k->model) : (double)lithe_dataset_tokens(k->data, 0);
     double rate = reached_share * lithe_peak(k->s->dtype) / (6 * (double)lithe_model_params(k->model));
-    double by_time = run_seconds * rate / step_tokens, by_data = passes_most * (double)lithe_dataset_tokens(k->data, 0) / step_tokens;
+    double by_time = run_seconds * rate / step_tokens, by_data = passes_most * tokens / step_tokens;
     double steps = fmin(STEPS_MOST, fmax(STEPS_LEAST, fmin(by_time, by_data)));
     int n = round_number(steps);
     char text[24];
@@ -222,15 +259,15 @@ static int fill_options(making *k)
     const S *s = k->s;
     const arguments *a = k->a;
     int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    double step_tokens = (double)(s->batch ? s->batch : BATCH) * ctx;
+    double step_tokens = (double)(s->batch ? s->batch : k->pictures ? usual_batch(k) : BATCH) * ctx;
     size_t examples = lithe_dataset_examples(k->data, 0);
-    bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || examples;
+    bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->pictures);
     int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
-    double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : 3) * (double)examples / (s->batch ? s->batch : 16));
+    double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : 3) * (double)examples / (s->batch ? s->batch : usual_batch(k)));
     k->options = (lithe_train_options){
         .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .optimizer = s->optimizer, .mask = s->mask,
+        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
         .static_masking = s->static_masking,
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
@@ -305,7 +342,9 @@ static void say_choices(const making *k)
     else say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
         size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
         size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
-    say("tokenizer  %s", k->tokenizer_says);
+    int side = 0, patch = 0, channels = 0;
+    if (lithe_model_images(k->model, &side, &patch, &channels)) say("pictures   %d x %d, %s, in patches of %d", side, side, channels == 1 ? "grey" : "colour", patch);
+    else say("tokenizer  %s", k->tokenizer_says);
     say("model      %s, %s parameters, context %d%s%s", lithe_model_arch(k->model), size_text((double)lithe_model_params(k->model), text[0]),
         lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
     char length[64], duration[24];
@@ -313,7 +352,7 @@ static void say_choices(const making *k)
     else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : 3);
     else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
     else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
-    if (examples) say("length     %s of %d examples", length, o->batch ? o->batch : 16);
+    if (examples) say("length     %s of %d examples", length, o->batch ? o->batch : usual_batch(k));
     else say("length     %s of %d x %d tokens%s", length, o->batch ? o->batch : BATCH, ctx, k->steps_says);
     say("run        %s", k->out);
 }
@@ -329,11 +368,23 @@ static void making_close(making *k)
     free(k->command);
 }
 
+static int make_parts_of_pictures(making *k)
+{
+    const S *s = k->s;
+    if (!k->model && s->config && !k->err.status) k->model = configured_model(k);
+    if (!k->err.status) k->data = open_data(k);
+    if (!k->err.status && !k->model) k->model = fresh_model_of_pictures(k);
+    if (!k->err.status && s->task) k->model = under_head(k, k->model);
+    return k->err.status ? (int)k->err.status : fill_options(k);
+}
+
 static int make_parts(making *k)
 {
     const S *s = k->s;
-    if (!s->from) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
     if (s->from && !k->err.status) k->model = lithe_model_open(s->from, NULL, &k->err);
+    k->pictures = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
+    if (k->pictures) return make_parts_of_pictures(k);
+    if (!s->from) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);
@@ -402,18 +453,21 @@ static int train(const arguments *a)
 
 const verb verb_train = {
     .name = "train", .operands = "DATA...", .least = 0, .most = -1,
-    .summary = "train a model on text, or go on training one",
+    .summary = "train a model on text or pictures, or go on training one",
     .about = "Trains a fresh model (--arch, --params or --config), goes on from a model (--from), or continues a run (--resume). DATA are text "
              "files (.txt, .jsonl with a text field; .gz and .zst of them), directories of these, or - for standard input. With nothing else "
              "said it chooses tokenizer, size and length from the text and the machine, and prints what it chose.\n\n"
              "Encoders (bert, roberta, mosaicbert, modernbert) learn to predict masked tokens. With --task, DATA is one table of labelled text "
              "(.csv, .jsonl, else fields between tabs; packed too), and a fresh head above the model learns its classes or numbers.\n\n"
+             "Pictures train a vit or tokenformer_vit to tell their classes: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "
+             "their classes, a .tar of these, or a directory of one kind, of which the train part is read (docs/image-shards.md).\n\n"
              "The run's directory holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
              "itself. Ctrl-C finishes the step, writes a checkpoint and exits 130; --resume goes on from there, bit for bit.",
     .examples = "  lithe train my.txt\n"
                 "  lithe train novels/ --arch tokenformer --params 3M --time 10m --out runs/novels\n"
                 "  lithe train --resume runs/novels --steps 20k\n"
                 "  lithe train letters.txt --from runs/novels --lr 1e-4\n"
-                "  lithe train reviews.csv --task classify --from runs/encoder --valid held-out.csv --epochs 3\n",
+                "  lithe train reviews.csv --task classify --from runs/encoder --valid held-out.csv --epochs 3\n"
+                "  lithe train mnist/ --arch tokenformer_vit --epochs 5\n",
     .options = train_options, .bytes = sizeof(S), .run = train,
 };

@@ -119,6 +119,7 @@ size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const 
  * past the last. */
 const char *lithe_arch_name(int i);
 const char *lithe_arch_summary(int i);
+int         lithe_arch_images(const char *name);                /* 1: it reads pictures, not text */
 
 /* Fresh parameters.  config_json: the keys of config.json, NULL for defaults.
  * The value of each parameter depends on seed and its name only. */
@@ -127,6 +128,10 @@ lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t
 /* config.json text (malloc'd, free it) of a model of `arch` with `params`
  * stored parameters within 5 %, for a vocabulary and a context. */
 char        *lithe_model_size(const char *arch, double params, int vocab, int context, lithe_error *err);
+
+/* The same of an architecture that reads pictures, for those of d: their size,
+ * channels and classes.  patch: pixels; 0: by the size. */
+char        *lithe_model_size_images(const char *arch, double params, const lithe_dataset *d, int patch, lithe_error *err);
 
 /* The same body under a fresh head for "classify" (labels classes, with these
  * names) or "regress" (names NULL, labels 0); other heads are left out. */
@@ -159,6 +164,9 @@ const char  *lithe_model_task(const lithe_model *m);
 int          lithe_model_encoder(const lithe_model *m);         /* 1: looks both ways, predicts masked tokens */
 int          lithe_model_labels(const lithe_model *m);          /* classes of "classify" and "tokens", 1 of "regress", else 0 */
 const char  *lithe_model_label(const lithe_model *m, int i);    /* a class's name, NULL when it has none; borrowed */
+/* What a model of pictures reads; 0 of one that reads text.  Pointers may be NULL. */
+int          lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels);
+const char  *lithe_model_image_filter(const lithe_model *m);    /* by which it has pictures resized; NULL of text */
 /* Where its tokenizer lies (inside or beside the model), NULL when there is none; borrowed. */
 const char  *lithe_model_tokenizer(const lithe_model *m);
 
@@ -413,7 +421,11 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
 int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                    float *out, size_t *cut, lithe_error *err);
 
-/* How good such a model is on a labelled table (lithe_data_options: its columns). */
+/* (n, labels) probabilities of pictures in PNG or JPEG files.  Returns how many for a picture. */
+int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
+
+/* How good such a model is on a labelled table (lithe_data_options: its columns);
+ * of a model that reads pictures, t NULL, on a set of them (its test part, else its valid part, else all). */
 typedef struct { double loss; lithe_metrics metrics; size_t examples, cut; } lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
 

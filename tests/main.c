@@ -27,7 +27,7 @@
     X(tests_train_labels) \
     X(tests_infer) \
     X(tests_diversity) \
-    X(tests_train_masked) X(tests_image_train) \
+    X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
     X(tests_cli) X(tests_rooms)
 
 #define X(list) extern const test list[] __attribute__((weak));

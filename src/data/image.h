@@ -34,6 +34,9 @@ int  image_channels(image *i, int channels, const char *name, lithe_error *err);
 typedef enum { RESIZE_NEAREST, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_BICUBIC, RESIZE_BOX, RESIZE_HAMMING, RESIZE_FILTERS } resize_filter;   /* PIL's numbers */
 int  image_resize(image *i, int width, int height, resize_filter filter, const char *name, lithe_error *err);
 
+/* Both at once: channels, then a square. */
+int  image_fit(image *i, int side, int channels, resize_filter filter, const char *name, lithe_error *err);
+
 /* ---- one format each; absent where the library was when this was built ---- */
 
 int png_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);

@@ -96,12 +96,6 @@ static int choose_shape(shape *x, const selection *train, const lithe_data_optio
     return status;
 }
 
-int image_fit(image *p, int side, int channels, resize_filter filter, const char *name, lithe_error *err)
-{
-    int status = image_channels(p, channels, name, err);
-    return status ? status : image_resize(p, side, side, filter, name, err);
-}
-
 /* ---- writing -------------------------------------------------------------------------- */
 
 static void count_samples(statistics *s, const image *p)

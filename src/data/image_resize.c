@@ -147,3 +147,9 @@ int image_resize(image *i, int width, int height, resize_filter f, const char *n
     int status = pass(i, width, i->height, f, name, err);
     return status ? status : pass(i, width, height, f, name, err);
 }
+
+int image_fit(image *i, int side, int channels, resize_filter filter, const char *name, lithe_error *err)
+{
+    int status = image_channels(i, channels, name, err);
+    return status ? status : image_resize(i, side, side, filter, name, err);
+}

@@ -1,6 +1,7 @@
 /* Classes and numbers of texts, and how good they are on a labelled table. */
 #include "data/labelled.h"
 #include "data/metrics.h"
+#include "eval/image_classification.h"
 #include "infer/sequences.h"
 #include <math.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, c
     judging j = { .e = &e };
     *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
     if (failed(err)) return err->status;
+    if (m && path && m->arch->image) return evaluate_images(m, path, out, err);
     if (!m || !t || !path) return fail(err, LITHE_EINVAL, "an evaluation needs a model, a tokenizer and a table");
     int status = must_label(m, err);
     if (!status) status = pair_form_open(&f, t, err);

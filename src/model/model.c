@@ -205,6 +205,28 @@ int         lithe_model_vocab(const lithe_model *m)     { return m ? m->arch->vo
 int         lithe_model_context(const lithe_model *m)   { return m ? m->arch->context(m->config) : 0; }
 const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
 const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&m->task) : NULL; }
+
+int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels)
+{
+    image_shape z = m && m->arch->image ? m->arch->image(m->config) : (image_shape){ 0 };
+    if (side) *side = z.side;
+    if (patch) *patch = z.patch;
+    if (channels) *channels = z.channels;
+    return z.side > 0;
+}
+
+const char *lithe_model_image_filter(const lithe_model *m)
+{
+    static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers */
+    return m && m->arch->image ? names[m->pictures.filter] : NULL;
+}
+
+int lithe_arch_images(const char *name)
+{
+    const arch *a = arch_find(name);
+    return a && a->image;
+}
+
 int         lithe_model_encoder(const lithe_model *m)   { return m && arch_encoder(m->arch, m->config); }
 
 int lithe_model_labels(const lithe_model *m)

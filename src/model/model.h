@@ -61,6 +61,9 @@ char *run_checkpoint(const char *path, lithe_error *err);
 int manifest_write(const char *dir, lithe_error *err);
 int manifest_check(const char *dir, bool contents, lithe_error *err);
 
+/* lithe_model_size with keys that every configuration gets; keys may be NULL. */
+char *model_size(const arch *a, double wish, int vocab, int context, const json_t *keys, lithe_error *err);
+
 /* preprocessor_config.json in dir; usual values where there is none. */
 preprocessor preprocessor_default(void);
 int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err);

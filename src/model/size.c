@@ -21,6 +21,7 @@ typedef struct {
     const arch *arch;
     int vocab, context;
     double wish;
+    const json_t *keys;              /* laid over every configuration; or NULL */
     shape best[KEPT];                /* by cost */
     int kept;
     double below, above;             /* nearest sizes that can be had without scaling, 0: none */
@@ -45,6 +46,7 @@ static bool scale_inner(const arch *a, json_t *config, double scale)
 static json_t *shape_config(const search *s, int width, int layers, double scale)
 {
     json_t *config = s->arch->sized(width, layers, s->vocab, s->context);
+    if (s->keys) json_object_update(config, (json_t *)(uintptr_t)s->keys);
     if (config && scale_inner(s->arch, config, scale)) return config;
     json_decref(config);
     return NULL;
@@ -161,8 +163,15 @@ static char *finish(const search *s, json_t *config, lithe_error *err)
 char *lithe_model_size(const char *name, double wish, int vocab, int context, lithe_error *err)
 {
     if (failed(err)) return NULL;
-    search s = { .arch = arch_find(name), .vocab = vocab, .context = context, .wish = wish };
-    if (!s.arch) { fail(err, LITHE_EINVAL, "%.60s is not a known architecture", name ? name : "(none)"); return NULL; }
+    const arch *a = arch_find(name);
+    if (!a) { fail(err, LITHE_EINVAL, "%.60s is not a known architecture", name ? name : "(none)"); return NULL; }
+    if (a->image) { fail(err, LITHE_EINVAL, "a %s reads pictures: its size hangs on theirs", a->name); return NULL; }
+    return model_size(a, wish, vocab, context, NULL, err);
+}
+
+char *model_size(const arch *a, double wish, int vocab, int context, const json_t *keys, lithe_error *err)
+{
+    search s = { .arch = a, .vocab = vocab, .context = context, .wish = wish, .keys = keys };
     if (!s.arch->sized) { fail(err, LITHE_EINVAL, "%s cannot be sized by a number of parameters; give a configuration", s.arch->name); return NULL; }
     if (!(wish >= 1 && wish <= 1e12) || vocab < 1 || context < 1) {
         fail(err, LITHE_EINVAL, "a size needs 1 to 1e12 parameters, a vocabulary and a context; got %g, %d and %d", wish, vocab, context);
