@@ -15,6 +15,16 @@ static const option fill_options[] = {
     { 0 }
 };
 
+/* Without the spaces in front, on one line. */
+static void print_token(const char *text)
+{
+    for (text += strspn(text, " "); *text; text++) {
+        if (*text == '\n') fputs("\\n", stdout);
+        else putchar(*text);
+    }
+    putchar('\n');
+}
+
 static void print_candidates(const lithe_tokenizer *t, const lithe_candidate *c, int masks, int top)
 {
     lithe_error err = { 0 };
@@ -23,7 +33,8 @@ static void print_candidates(const lithe_tokenizer *t, const lithe_candidate *c,
         for (int i = 0; i < top && c[k * top + i].id >= 0; i++) {
             size_t size = 0;
             char *text = decode_ids(t, &c[k * top + i].id, 1, &size, &err);
-            printf("%.4f\t%s\n", (double)c[k * top + i].probability, text ? text + strspn(text, " ") : "");
+            printf("%.4f\t", (double)c[k * top + i].probability);
+            print_token(text ? text : "");
             free(text);
         }
     }

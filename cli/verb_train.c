@@ -3,7 +3,8 @@
  * What `lithe train FILE` chooses by itself, in the order it is needed:
  *
  *   tokenizer   below 2 MB of text the 256 bytes; from there on a BPE of 4096
- *               tokens learned from the first 8 MB
+ *               tokens learned from the first 8 MB.  Encoders need a mask token:
+ *               WordPiece, or RoBERTa's BPE, of 4096 tokens, below 2 MB of at most 1024
  *   params      as many as there are bytes of text, from 100k to 3M
  *   context     256
  *   steps       as many as five minutes give at 30 % of the measured matrix-product
@@ -26,15 +27,15 @@
 
 static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_pictures = 400e3;
 static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
-enum { SAMPLED = 8000000, BPE_VOCAB = 4096, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
+enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
 
 typedef struct {
     common common;
-    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments;
+    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments;
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, patch, json;
+    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, json;
     uint64_t seed;
 } train_settings;
 typedef train_settings S;
@@ -78,6 +79,9 @@ static const option train_options[] = {
     { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted (0.15; 0.3 of mosaicbert and modernbert); evaluations mask 0.15", .most = 0.999 },
     { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of those that stays as it is (0.1)", .most = 1 },
     { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of those that becomes a random token (0.1); the rest becomes the mask", .most = 1 },
+    { "packing", 0, CHOICE(S, packing), "HOW", .help = "what encoders read: pieces of documents, or blocks of whole sentences across them (pieces; sentences of roberta)",
+      .choices = "pieces|sentences" },
+    { "next-sentence", 0, FLAG(S, next_sentence), .help = "encoders learn too whether a second stretch of sentences follows the first, as BERT" },
     { "static-masking", 0, FLAG(S, static_masking), .help = "the same masks in every epoch" },
     { "augment", 0, CHOICE(S, augment), "HOW", .help = "how pictures are varied (digits of small grey ones, else photos)", .choices = "none|photos|digits", .also = "augmentation" },
     { "patch", 0, COUNT(S, patch), "N", .help = "pixels of a patch on each side, of a fresh model of pictures (about an eighth of theirs)", .least = 1, .also = "patch-size" },
@@ -114,8 +118,21 @@ typedef struct {
 
 static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
 {
-    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "byte-level BPE of %d tokens, learned from %zu bytes", vocab, k->text_size);
-    return lithe_tokenizer_train(k->text, k->text_size, vocab, &k->err);
+    const char *kind = lithe_arch_vocabulary(k->s->arch ? k->s->arch : "gpt2");
+    bool wordpiece = !strcmp(kind, "wordpiece");
+    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%s of %d tokens, learned from %zu bytes", wordpiece ? "WordPiece, lower case," : "byte-level BPE", vocab, k->text_size);
+    return lithe_tokenizer_learn(k->text, k->text_size, vocab, &(lithe_tokenizer_options){ .kind = kind, .lowercase = wordpiece }, &k->err);
+}
+
+/* As many tokens as a small text has pairs for. */
+static lithe_tokenizer *learn_what_there_is(making *k)
+{
+    lithe_tokenizer *t = NULL;
+    for (int vocab = SMALL_VOCAB; !t && vocab > VOCAB_LEAST; vocab -= vocab / 4) {
+        k->err = (lithe_error){ 0 };
+        t = learn_tokenizer(k, vocab);
+    }
+    return t;
 }
 
 static lithe_tokenizer *choose_tokenizer(making *k)
@@ -127,6 +144,8 @@ static lithe_tokenizer *choose_tokenizer(making *k)
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
         return model_tokenizer(k->model, s->from, s->tokenizer, &k->err);
     }
+    bool masks = s->arch && strcmp(lithe_arch_vocabulary(s->arch), "bpe");
+    if (!path && masks && (double)k->text_size < bytes_tokenizer_below) return learn_what_there_is(k);
     if (!path && (double)k->text_size >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "bytes");
     return lithe_tokenizer_open(path ? path : "bytes", &k->err);
@@ -216,6 +235,16 @@ static lithe_model *under_head(making *k, lithe_model *body)
     return m;
 }
 
+/* The model with a head that tells whether one text follows another. */
+static lithe_model *with_pairs(making *k, lithe_model *body)
+{
+    const char *task = lithe_model_task(body);
+    if (task && !strcmp(task, "pretrain")) return body;
+    lithe_model *m = lithe_model_with_head(body, "pretrain", NULL, 0, k->s->seed, &k->err);
+    lithe_model_close(body);
+    return m;
+}
+
 /* ---- how long ------------------------------------------------------------------ */
 
 static int round_number(double x)
@@ -269,7 +298,7 @@ static int fill_options(making *k)
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
         .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
-        .static_masking = s->static_masking,
+        .static_masking = s->static_masking, .packing = s->packing,
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
         .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
         .seed = s->seed, .recompute = s->recompute, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
@@ -389,6 +418,7 @@ static int make_parts(making *k)
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);
     if (!k->err.status && s->task) k->model = under_head(k, k->model);
+    else if (!k->err.status && s->next_sentence) k->model = with_pairs(k, k->model);
     return k->err.status ? (int)k->err.status : fill_options(k);
 }
 
@@ -447,6 +477,7 @@ static int train(const arguments *a)
     if (s->config && s->params > 0) return usage("--config and --params both size the model: give one of them");
     if ((s->steps > 0) + (s->tokens > 0) + (s->time > 0) + (s->epochs > 0) > 1) return usage("--steps, --tokens, --time and --epochs all say how long to train: give one of them");
     if (s->task && a->count != 1) return usage("--task %s takes one table; --valid names another one", s->task);
+    if (s->task && s->next_sentence) return usage("--next-sentence is learned from text, --task from a table: give one of them");
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
     return train_new(a);
 }

@@ -120,6 +120,8 @@ size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const 
 const char *lithe_arch_name(int i);
 const char *lithe_arch_summary(int i);
 int         lithe_arch_images(const char *name);                /* 1: it reads pictures, not text */
+/* The kind of vocabulary to learn for it (lithe_tokenizer_learn): "wordpiece" or "roberta" of encoders, else "bpe". */
+const char *lithe_arch_vocabulary(const char *name);
 
 /* Fresh parameters.  config_json: the keys of config.json, NULL for defaults.
  * The value of each parameter depends on seed and its name only. */
@@ -134,7 +136,8 @@ char        *lithe_model_size(const char *arch, double params, int vocab, int co
 char        *lithe_model_size_images(const char *arch, double params, const lithe_dataset *d, int patch, lithe_error *err);
 
 /* The same body under a fresh head for "classify" (labels classes, with these
- * names) or "regress" (names NULL, labels 0); other heads are left out. */
+ * names), "regress" or, of an encoder, "pretrain": masked tokens, whose head it
+ * keeps, and the next sentence (names NULL, labels 0).  Other heads are left out. */
 lithe_model *lithe_model_with_head(const lithe_model *m, const char *task, const char *const *names, int labels, uint64_t seed, lithe_error *err);
 
 /* path: a MODEL directory (config.json + model.safetensors, sharded, or
@@ -285,6 +288,7 @@ typedef struct {
     double mask_keep, mask_random;     /* of those, left as they are and replaced by a random token: 0.1 each; negative: none */
     int    static_masking;     /* the same masks in every epoch */
     const char *augment;       /* how pictures are varied: "none", "photos", "digits"; by their kind */
+    const char *packing;       /* of masked tokens: "pieces" of documents, blocks of whole "sentences" (RoBERTa's) */
     const char *dtype;         /* "f32", "bf16"; f32 */
     int    eval_every, save_every;     /* steps; a tenth of the run */
     int    eval_windows;       /* of the validation split at each evaluation; 64, of labelled data all */

@@ -410,6 +410,46 @@ static void the_page_is_current(void)
     CHECK_MSG(sh("$L help --markdown | diff - $ROOT/docs/commands.md") == 0, "write it anew with lithe help --markdown: %.400s", out);
 }
 
+/* ---- labelled text and masked tokens ----------------------------------------------- */
+
+static void labelled_text(void)
+{
+    sh("printf 'text\\tlabel\\n' > t.tsv; i=0; while [ $i -lt 60 ]; do printf 'good and fine %%d\\tup\\nbad and poor %%d\\tdown\\n' $i $i >> t.tsv; i=$((i+1)); done; "
+       "sed 's/up/1.5/; s/down/-0.5/; s/label/score/' t.tsv > n.tsv; sed 's/poor 7.down/poor 7\tside/' t.tsv > wrong.tsv; sed 's/down$/left/' t.tsv > other.tsv");
+    int code = sh("$L train t.tsv --task classify --params 30k --tokenizer bytes --ctx 32 --steps 40 --lr 3e-3 --threads 1 --out m");
+    CHECK_MSG(code == 0, "%s", err);
+    CHECK_MSG(strstr(err, "114 examples to learn from, 6 to validate, 2 classes") && strstr(err, "accuracy") && strstr(err, "lithe classify m TEXT"), "%s", err);
+    CHECK(sh("$L train n.tsv --task regress --from m --steps 30 --lr 3e-3 --threads 1 --out r") == 0);
+    TRANSCRIPTS(
+        { "$L classify m 'good and fine 3'", 0, "up\t0.", NULL }, { "$L classify m 'bad and poor 3' --top 2", 0, "\tup\t", NULL },
+        { "printf 'good and fine 9\\nbad and poor 9\\tand more\\n' | $L classify m --text - --json", 0, "\"pair\":\"and more\",\"label\":\"", NULL },
+        { "$L classify r 'good and fine 3'", 0, ".", NULL }, { "$L classify r x --json", 0, "\"value\":", NULL },
+        { "$L eval m --task t.tsv", 0, "Matthews  (120 examples)", NULL }, { "$L eval r --task n.tsv --json", 0, "\"spearman\":", NULL },
+        { "$L eval m --task other.tsv", 3, NULL, "other.tsv:3: label \"left\" is none of the 2" }, { "$L eval m --task n.tsv", 3, NULL, "n.tsv:2: label \"1.5\"" },
+        { "$L train t.tsv --task classify --from m --valid wrong.tsv --steps 1 --out x", 3, NULL, "wrong.tsv:17: label \"side\" is none of the 2" },
+        { "$L train t.tsv --task regress --from m --steps 1 --out x", 3, NULL, "t.tsv:2: label \"up\" is not a number" },
+        { "$L train t.tsv --task classify --from m --text-column nothing --steps 1 --out x", 2, NULL, "no column called" },
+        { "$L train --task classify t.tsv n.tsv", 2, NULL, "takes one table" }, { "$L eval m --task t.tsv --text t.tsv", 2, NULL, "two evaluations" },
+        { "$L classify m", 2, NULL, "classify what?" }, { "$L fill m 'a [MASK]'", 3, NULL, "its task is \"classify\"" },
+        { "$L embed m x --pooling mean --json", 0, "\"embedding\":[", NULL }, { "$L embed m", 2, NULL, "embed what?" });
+    CHECK(sh("$L train t.tsv --from m --steps 3 --threads 1 --out again") == 0);      /* goes on with the head it has */
+    CHECK_MSG(strstr(err, "2 classes"), "%s", err);
+}
+
+static void masked_tokens(void)
+{
+    sh("%s", make_text);
+    int code = sh("$L train tale.txt --arch bert %s --steps 30 --lr 3e-3 --next-sentence --out b && $L train tale.txt --arch roberta %s --steps 5 --out r", tiny, tiny);
+    CHECK_MSG(code == 0 && strstr(err, "next-sentence accuracy"), "%s", err);
+    TRANSCRIPTS(
+        { "$L fill b 'the 3 [MASK] of 5 kings sail'", 0, "\n", NULL }, { "$L fill b 'the [MASK] of [MASK]' --top 2 --json", 0, "\"masks\":[[{\"token\":", NULL },
+        { "$L fill r 'the <mask> of kings' --top 1", 0, "\n", NULL }, { "$L fill r 'the [MASK] of kings'", 3, NULL, "no mask token in it" },
+        { "$L embed b 'one text' 'another' --normalize", 0, " ", NULL }, { "$L embed b x --max-length 3000", 2, NULL, "--max-length 3000" },
+        { "$L classify b x", 3, NULL, "no head that classifies" }, { "$L train tale.txt --arch bert --mask-rate 2", 2, NULL, "--mask-rate" },
+        { "$L train tale.txt --arch bert --tokenizer bytes --steps 1 --out x", 2, NULL, "no mask token" });
+    CHECK(sh("$L train --resume b --steps 32 --threads 2") == 0);
+}
+
 const test tests_cli[] = {
     { "cli: help and version", help_and_version },
     { "cli: slips are understood", slips_are_understood },
@@ -431,5 +471,7 @@ const test tests_cli[] = {
     { "cli: manual pages are clean", manual_pages_are_clean },
     { "cli: completions complete", completions_complete },
     { "cli: docs/commands.md is current", the_page_is_current },
+    { "cli: labelled text", labelled_text },
+    { "cli: masked tokens", masked_tokens },
     { 0 }
 };

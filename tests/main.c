@@ -16,8 +16,13 @@
     X(tests_ops) X(tests_series) \
     X(tests_gradients) X(tests_arch) X(tests_encoders) X(tests_suite) \
     X(tests_model) X(tests_rwkv_files) \
-    X(tests_grow) X(tests_grow_kinds) X(tests_pangu) \
-    X(tests_data) X(tests_labelled) X(tests_objectives) \
+    X(tests_grow) \
+    X(tests_grow_kinds) \
+    X(tests_pangu) \
+    X(tests_data) \
+    X(tests_labelled) \
+    X(tests_objectives) \
+    X(tests_objectives_text) \
     X(tests_images) \
     X(tests_image_sets) \
     X(tests_image_models) \

@@ -3,6 +3,8 @@
  *
  *   next      every token from those before it; windows of a text
  *   masked    hidden tokens from all around; pieces of documents
+ *   sentences the same; blocks of whole sentences
+ *   pairs     the same, and whether a second stretch of sentences follows the first
  *   labels    a class or a number for each example of a table
  *   images    a class for each picture
  *
@@ -16,6 +18,7 @@
 #include "data/data.h"
 #include "data/image_augment.h"
 #include "data/mask.h"
+#include "data/sentences.h"
 
 /* ---- a batch in the making ---- */
 
@@ -50,6 +53,7 @@ typedef struct {
     mask_settings mask;
     double valid_rate;                          /* of masks at evaluations */
     picture_settings pictures;
+    bool sentences;                             /* masked tokens: in blocks of whole sentences */
 } objective_settings;
 
 typedef struct objective objective;
@@ -63,7 +67,10 @@ typedef struct {
     void (*valid)(objective *o, sheet *s, uint64_t i);
 } objective_kind;
 
-extern const objective_kind predict_next, predict_masked, predict_labels, predict_images;
+extern const objective_kind predict_next, predict_masked, predict_sentences, predict_pairs, predict_labels, predict_images;
+
+/* Sentences a_first .. a_end-1 and b_first .. b_end-1; random: b does not follow a. */
+typedef struct { uint64_t a_first, a_end, b_first, b_end; int random; } objective_pair;
 
 struct objective {
     const objective_kind *kind;
@@ -77,8 +84,21 @@ struct objective {
     mask_vocab vocab;                           /* masked */
     pair_form form;                             /* masked */
     float *pixels;                              /* images: one picture, varied */
-    uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document */
+    uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document; sentences: [blocks + 1] the first of each block */
+    int32_t separator;                          /* masked */
+    sentences sentences, valid_sentences;
+    objective_pair *pairs, *valid_pairs; int room;      /* pairs; tokens of both */
 };
+
+/* What the objectives with masks share (predict_masked.c): vocabulary, template and extent; special tokens behind the
+ * rows that are there; the last n rows masked and closed as a sequence. */
+int           masked_open(objective *o, lithe_error *err);
+void          masked_close(objective *o);
+void          masked_put(sheet *s, const form_part *p, int *n);
+void          masked_end(const objective *o, sheet *s, const mask_settings *m, int n, uint64_t mask_key, uint64_t key);
+uint64_t      masked_key(const objective *o, uint64_t epoch, uint64_t i);
+uint64_t      masked_valid_key(const objective *o, uint64_t i);
+mask_settings masked_at_evaluation(const objective *o);
 
 /* data and tokenizer are borrowed. */
 int  objective_open(objective *o, const objective_kind *kind, const lithe_dataset *d, const lithe_tokenizer *t, const objective_settings *s,

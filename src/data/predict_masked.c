@@ -9,17 +9,6 @@
 
 /* ---- pieces --------------------------------------------------------------------------- */
 
-typedef struct { uint64_t first, end; } stretch;
-
-/* Document k without the tokens the shard put around it. */
-static stretch document_inside(const shard *s, uint64_t k)
-{
-    uint64_t first = k ? shard_document_end(s, k - 1) : 0, end = shard_document_end(s, k);
-    if (s->header.open_id >= 0 && first < end) first++;
-    if (s->header.close_id >= 0 && first < end) end--;
-    return (stretch){ first, end };
-}
-
 static int room(const objective *o) { return o->ctx - o->form.before.n - o->form.behind.n; }
 
 /* before[k]: pieces of the documents before k; before[documents]: all. */
@@ -29,7 +18,7 @@ static int count_pieces(const objective *o, const shard *s, uint64_t **before, u
     *before = xalloc(n + 1, sizeof **before);
     if (!*before) return fail(err, LITHE_ENOMEM, "%s: out of memory for %llu documents", o->data->dir, (unsigned long long)n);
     for (uint64_t k = 0; k < n; k++) {
-        stretch d = document_inside(s, k);
+        stretch d = shard_document(s, k);
         (*before)[k + 1] = (*before)[k] + (d.end - d.first + width - 1) / width;
     }
     *all = (*before)[n];
@@ -43,7 +32,7 @@ static stretch piece(const objective *o, const shard *s, const uint64_t *before,
         uint64_t middle = low + (high - low) / 2;
         if (before[middle] <= i) low = middle; else high = middle;
     }
-    stretch d = document_inside(s, low);
+    stretch d = shard_document(s, low);
     d.first += (i - before[low]) * width;
     if (d.end - d.first > width) d.end = d.first + width;
     return d;
@@ -51,7 +40,7 @@ static stretch piece(const objective *o, const shard *s, const uint64_t *before,
 
 /* ---- the objective ---------------------------------------------------------------------- */
 
-static void close_pieces(objective *o)
+void masked_close(objective *o)
 {
     mask_vocab_close(&o->vocab);
     free(o->pieces);
@@ -60,32 +49,52 @@ static void close_pieces(objective *o)
 
 static int selected_most(const objective *o)
 {
-    mask_settings at_evaluation = o->settings.mask;
-    at_evaluation.rate = o->settings.valid_rate;
+    mask_settings at_evaluation = masked_at_evaluation(o);
     int train = mask_most(&o->settings.mask, o->ctx), valid = mask_most(&at_evaluation, o->ctx);
     return train > valid ? train : valid;
 }
 
-static int open_pieces(objective *o, lithe_error *err)
+int masked_open(objective *o, lithe_error *err)
 {
     if (!o->tokenizer) return fail(err, LITHE_EINVAL, "masked tokens cannot be predicted without a tokenizer, which says which token is the mask");
     int status = mask_vocab_open(&o->vocab, o->tokenizer, err);
     if (!status) status = pair_form_open(&o->form, o->tokenizer, err);
     if (!status && room(o) < 1) status = fail(err, LITHE_EINVAL, "a context of %d leaves no room between the special tokens", o->ctx);
-    if (!status) status = count_pieces(o, &o->data->train, &o->pieces, &o->samples, err);
-    if (!status) status = count_pieces(o, &o->data->valid, &o->valid_pieces, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, TRAIN_SHARD);
+    o->separator = lithe_tokenizer_special(o->tokenizer, "sep");
+    if (o->separator < 0) o->separator = o->vocab.mask;
     o->most = (extent){ .rows = o->ctx, .seqs = 1, .selected = selected_most(o) };
     return status;
 }
 
-static void put_part(sheet *s, const form_part *p, int *n)
+static int open_pieces(objective *o, lithe_error *err)
+{
+    int status = masked_open(o, err);
+    if (!status) status = count_pieces(o, &o->data->train, &o->pieces, &o->samples, err);
+    if (!status) status = count_pieces(o, &o->data->valid, &o->valid_pieces, &o->valid_samples, err);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, TRAIN_SHARD);
+    return status;
+}
+
+uint64_t masked_key(const objective *o, uint64_t epoch, uint64_t i)
+{
+    return key_of(key_of(key_of_name(o->seed, "mask"), o->settings.mask.fixed ? 0 : epoch), i);
+}
+
+uint64_t masked_valid_key(const objective *o, uint64_t i) { return key_of(key_of_name(o->seed, "mask at evaluations"), i); }
+
+mask_settings masked_at_evaluation(const objective *o)
+{
+    mask_settings m = o->settings.mask;
+    m.rate = o->settings.valid_rate;
+    return m;
+}
+
+void masked_put(sheet *s, const form_part *p, int *n)
 {
     for (int i = 0; i < p->n; i++) s->ids[s->rows + (*n)++] = p->ids[i];
 }
 
-/* Masks the last n rows and closes their sequence. */
-static void mask_sequence(const objective *o, sheet *s, const mask_settings *m, int n, uint64_t mask_key, uint64_t key)
+void masked_end(const objective *o, sheet *s, const mask_settings *m, int n, uint64_t mask_key, uint64_t key)
 {
     int k = mask_tokens(m, &o->vocab, mask_key, n, s->ids + s->rows, s->select + s->selected, s->target + s->selected, s->scratch);
     for (int i = 0; i < k; i++) {
@@ -100,27 +109,24 @@ static void mask_sequence(const objective *o, sheet *s, const mask_settings *m, 
 static void add_piece(const objective *o, sheet *s, const shard *from, stretch d, const mask_settings *m, uint64_t mask_key, uint64_t key)
 {
     int n = 0, inside = (int)(d.end - d.first);
-    put_part(s, &o->form.before, &n);
+    masked_put(s, &o->form.before, &n);
     shard_ids(from, d.first, (size_t)inside, s->ids + s->rows + n);
     n += inside;
-    put_part(s, &o->form.behind, &n);
+    masked_put(s, &o->form.behind, &n);
     for (int i = 0; i < n; i++) s->type[s->rows + i] = 0;
-    mask_sequence(o, s, m, n, mask_key, key);
+    masked_end(o, s, m, n, mask_key, key);
 }
 
 static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
 {
-    const mask_settings *m = &o->settings.mask;
     uint64_t epoch = sample / o->samples, i = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "piece order"), epoch));
-    uint64_t mask_key = key_of(key_of(key_of_name(o->seed, "mask"), m->fixed ? 0 : epoch), i);
-    add_piece(o, s, &o->data->train, piece(o, &o->data->train, o->pieces, i), m, mask_key, key);
+    add_piece(o, s, &o->data->train, piece(o, &o->data->train, o->pieces, i), &o->settings.mask, masked_key(o, epoch, i), key);
 }
 
 static void valid(objective *o, sheet *s, uint64_t i)
 {
-    mask_settings m = o->settings.mask;
-    m.rate = o->settings.valid_rate;
-    add_piece(o, s, &o->data->valid, piece(o, &o->data->valid, o->valid_pieces, i), &m, key_of(key_of_name(o->seed, "mask at evaluations"), i), 0);
+    mask_settings m = masked_at_evaluation(o);
+    add_piece(o, s, &o->data->valid, piece(o, &o->data->valid, o->valid_pieces, i), &m, masked_valid_key(o, i), 0);
 }
 
-const objective_kind predict_masked = { .name = "masked", .selects = true, .open = open_pieces, .close = close_pieces, .train = train, .valid = valid };
+const objective_kind predict_masked = { .name = "masked", .selects = true, .open = open_pieces, .close = masked_close, .train = train, .valid = valid };

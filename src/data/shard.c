@@ -94,6 +94,14 @@ static void header_write(const shard_header *h, uint8_t bytes[SHARD_HEADER_BYTES
 
 uint64_t shard_document_end(const shard *s, uint64_t k) { return load(s->ends + 8 * k, 8); }
 
+stretch shard_document(const shard *s, uint64_t k)
+{
+    uint64_t first = k ? shard_document_end(s, k - 1) : 0, end = shard_document_end(s, k);
+    if (s->header.open_id >= 0 && first < end) first++;
+    if (s->header.close_id >= 0 && first < end) end--;
+    return (stretch){ first, end };
+}
+
 void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids)
 {
     const uint8_t *p = s->ids + first * (uint64_t)s->header.width;

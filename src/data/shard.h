@@ -38,6 +38,9 @@ void shard_close(shard *s);
 void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids);
 /* Where document k ends, its close_id included: the next begins there. */
 uint64_t shard_document_end(const shard *s, uint64_t k);
+/* The tokens first .. end-1 of document k, without what stands around it. */
+typedef struct { uint64_t first, end; } stretch;
+stretch shard_document(const shard *s, uint64_t k);
 /* How many documents end at or before token i. */
 uint64_t shard_documents_before(const shard *s, uint64_t i);
 void shard_identity(const shard *s, char hex[33]);              /* the hash of its ids */

@@ -55,10 +55,10 @@ static void renew_head(lithe_model *m, const lithe_model *from, uint64_t seed)
 lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, const char *const *names, int labels, uint64_t seed, lithe_error *err)
 {
     if (failed(err)) return NULL;
-    bool regress = task_text && !strcmp(task_text, "regress"), classify = task_text && !strcmp(task_text, "classify");
-    if (!m || (!regress && !classify)) { fail(err, LITHE_EINVAL, "task \"%s\", expected classify or regress", task_text ? task_text : "(none)"); return NULL; }
+    bool regress = task_text && !strcmp(task_text, "regress"), classify = task_text && !strcmp(task_text, "classify"), pretrain = task_text && !strcmp(task_text, "pretrain");
+    if (!m || (!regress && !classify && !pretrain)) { fail(err, LITHE_EINVAL, "task \"%s\", expected classify, regress or pretrain", task_text ? task_text : "(none)"); return NULL; }
     if (classify && labels < 2) { fail(err, LITHE_EINVAL, "%d classes, at least 2 are needed to tell apart", labels); return NULL; }
-    const task t = { .kind = TASK_SEQUENCE, .labels = regress ? 1 : labels, .regression = regress };
+    const task t = pretrain ? (task){ .kind = TASK_PRETRAIN, .labels = 2 } : (task){ .kind = TASK_SEQUENCE, .labels = regress ? 1 : labels, .regression = regress };
     json_t *config = headed_config(m, &t, names, err);
     lithe_model *out = config ? model_create(m->arch, config, "the model with a new head", err) : NULL;
     json_decref(config);

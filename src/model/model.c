@@ -8,6 +8,14 @@
 
 enum { CONFIG_BYTES = 4 << 20, CONFIG_DEPTH = 32 };
 
+const char *lithe_arch_vocabulary(const char *name)
+{
+    static const char *const kinds[][2] = { { "bert", "wordpiece" }, { "mosaicbert", "wordpiece" }, { "roberta", "roberta" }, { "modernbert", "roberta" } };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (name && !strcmp(name, kinds[i][0])) return kinds[i][1];
+    return "bpe";
+}
+
 const char *lithe_arch_name(int i)
 {
     for (int j = 0; architectures[j]; j++)

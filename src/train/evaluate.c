@@ -48,8 +48,9 @@ int trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d
         return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the labels are %s", task_name(has), d->labels->regression ? "numbers" : "classes");
     if (d->labels && !has->regression && d->labels->classes > has->labels)
         return fail(err, LITHE_ECONFIG, "the data have %d classes, the model %d", d->labels->classes, has->labels);
-    if (!d->labels && has->kind != TASK_LANGUAGE) return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are text without labels", task_name(has));
-    const objective_kind *kind = d->labels ? &predict_labels : encoder ? &predict_masked : &predict_next;
+    if (!d->labels && has->kind != TASK_LANGUAGE && has->kind != TASK_PRETRAIN) return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are text without labels", task_name(has));
+    const objective_kind *kind = d->labels ? &predict_labels : has->kind == TASK_PRETRAIN ? &predict_pairs : !encoder ? &predict_next
+                               : s->objective.sentences ? &predict_sentences : &predict_masked;
     return objective_open(o, kind, d, t, &s->objective, s->ctx, s->seed, err);
 }
 
@@ -104,7 +105,7 @@ static lithe_metrics figures(const outcomes *x, const task *t)
 
 /* ---- the split -------------------------------------------------------------------------- */
 
-typedef struct { double hits; outcomes labels; } totals;
+typedef struct { double hits, pairs_right; outcomes labels; } totals;
 
 static void take_run(lithe_trainer *t, evaluation *e, totals *all)
 {
@@ -116,6 +117,8 @@ static void take_run(lithe_trainer *t, evaluation *e, totals *all)
     all->hits += feed_hits(f);
     if (t->model->task.kind == TASK_SEQUENCE) e->seq_loss += take_outcomes(&all->labels, f, t->model->task.regression);
     else e->seq_loss += feed_seq_loss(f);
+    const tensor *pairs = f->results.seq_loss;                      /* of two classes: right below log 2 */
+    for (int s = 0; pairs && s < f->sheet.seqs; s++) all->pairs_right += (double)pairs->data[s] < log(2);
 }
 
 int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
@@ -136,6 +139,7 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
     }
     if (!status && has->kind == TASK_SEQUENCE) e->metrics = figures(&all.labels, has);
     else if (t->objective.kind->selects && e->targets > 0) e->metrics.accuracy = all.hits / e->targets;
+    if (!status && has->kind == TASK_PRETRAIN && e->labels > 0) e->metrics.next_accuracy = all.pairs_right / e->labels;
     outcomes_close(&all.labels);
     return status;
 }

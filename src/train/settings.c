@@ -103,6 +103,9 @@ static int choose_masks(settings *s, const lithe_train_options *o, const recipe 
     *m = (mask_settings){ .kind = (mask_kind)kind, .rate = or_real(o->mask_rate, r->mask.rate), .keep = not_below_zero(or_real(o->mask_keep, r->mask.keep)),
                           .random = not_below_zero(or_real(o->mask_random, r->mask.random)), .fixed = o->static_masking };
     s->objective.valid_rate = 0.15;
+    if (o->packing && strcmp(o->packing, "pieces") && strcmp(o->packing, "sentences"))
+        return fail(err, LITHE_EINVAL, "packing is \"%s\", expected pieces or sentences", o->packing);
+    s->objective.sentences = o->packing ? !strcmp(o->packing, "sentences") : r->sentences;
     return LITHE_OK;
 }
 
@@ -196,7 +199,7 @@ static const entry of_settings[] = {
     { "eval_windows", WHOLE, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
     { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
     { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
-    { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
+    { "whole_sentences", FLAG, S(objective.sentences), 0, 1 }, { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
     { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 },
     { "augment", TEXT, S(augment), 0, 0 }, { 0 },
 };

@@ -120,6 +120,7 @@ typedef struct {
     schedule_kind schedule;
     adamw_settings adamw;
     mask_settings mask;
+    bool sentences;                  /* packed */
 } recipe;
 const recipe *recipe_find(const char *name, bool fine_tuning);
 

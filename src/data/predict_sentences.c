@@ -1,0 +1,96 @@
+/* Masked tokens of blocks of whole sentences: RoBERTa's FULL-SENTENCES (Liu et al.
+ * 2019; fairseq's "complete").  A block takes sentences in order while they fit
+ * into ctx tokens, across documents too, with a separator where one ends.  The
+ * blocks stay, their order and their masks are drawn anew for each epoch. */
+#include "base/arena.h"
+#include "base/random.h"
+#include "data/objective.h"
+#include <stdlib.h>
+
+/* The document of sentence i, looking on from document k. */
+static uint64_t document_of(const sentences *s, uint64_t i, uint64_t k)
+{
+    while (s->before[k + 1] <= i) k++;
+    return k;
+}
+
+/* first[b]: the first sentence of block b; first[blocks]: all. */
+static int plan_blocks(const objective *o, const sentences *s, uint64_t **first, uint64_t *blocks, lithe_error *err)
+{
+    uint64_t room = (uint64_t)(o->ctx - o->form.before.n - o->form.behind.n), used = 0, document = 0, n = 0;
+    *first = xalloc(s->count + 1, sizeof **first);
+    if (!*first) return fail(err, LITHE_ENOMEM, "%s: out of memory for %llu sentences", o->data->dir, (unsigned long long)s->count);
+    for (uint64_t i = 0; i < s->count; i++) {
+        uint64_t own = document_of(s, i, document), length = s->end[i] - s->first[i] + (own != document && used);
+        if (!used || used + length > room) {
+            (*first)[n++] = i;
+            used = 0;
+            length = s->end[i] - s->first[i];
+        }
+        used += length;
+        document = own;
+    }
+    (*first)[n] = s->count;
+    *blocks = n;
+    return LITHE_OK;
+}
+
+static void close_blocks(objective *o)
+{
+    masked_close(o);
+    sentences_free(&o->sentences);
+    sentences_free(&o->valid_sentences);
+}
+
+static int open_blocks(objective *o, lithe_error *err)
+{
+    int status = masked_open(o, err), room = o->ctx - o->form.before.n - o->form.behind.n;
+    if (!status) status = sentences_find(&o->sentences, &o->data->train, o->tokenizer, room, err);
+    if (!status) status = sentences_find(&o->valid_sentences, &o->data->valid, o->tokenizer, room, err);
+    if (!status) status = plan_blocks(o, &o->sentences, &o->pieces, &o->samples, err);
+    if (!status) status = plan_blocks(o, &o->valid_sentences, &o->valid_pieces, &o->valid_samples, err);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, TRAIN_SHARD);
+    return status;
+}
+
+/* The document of a block's first sentence, by halving. */
+static uint64_t find_document(const sentences *s, uint64_t i)
+{
+    uint64_t low = 0, high = s->documents;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        if (s->before[middle] <= i) low = middle; else high = middle;
+    }
+    return document_of(s, i, low);
+}
+
+static void add_block(const objective *o, sheet *s, const sentences *from, const uint64_t *first, uint64_t b, const mask_settings *m, uint64_t mask_key, uint64_t key)
+{
+    int n = 0;
+    uint64_t document = find_document(from, first[b]);
+    masked_put(s, &o->form.before, &n);
+    for (uint64_t i = first[b]; i < first[b + 1]; i++) {
+        uint64_t own = document_of(from, i, document);
+        if (own != document) s->ids[s->rows + n++] = o->separator;
+        document = own;
+        shard_ids(from->shard, from->first[i], (size_t)(from->end[i] - from->first[i]), s->ids + s->rows + n);
+        n += (int)(from->end[i] - from->first[i]);
+    }
+    masked_put(s, &o->form.behind, &n);
+    for (int i = 0; i < n; i++) s->type[s->rows + i] = 0;
+    masked_end(o, s, m, n, mask_key, key);
+}
+
+static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+{
+    uint64_t epoch = sample / o->samples, b = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "block order"), epoch));
+    add_block(o, s, &o->sentences, o->pieces, b, &o->settings.mask, masked_key(o, epoch, b), key);
+}
+
+static void valid(objective *o, sheet *s, uint64_t b)
+{
+    mask_settings m = masked_at_evaluation(o);
+    add_block(o, s, &o->valid_sentences, o->valid_pieces, b, &m, masked_valid_key(o, b), 0);
+}
+
+const objective_kind predict_sentences = { .name = "sentences", .selects = true, .open = open_blocks, .close = close_blocks, .train = train, .valid = valid };

@@ -1,0 +1,23 @@
+/* Sentences of a shard, found in its tokens: what packs whole sentences and what
+ * asks whether one follows another need to know where they end.
+ *
+ * A sentence ends behind . ! or ? (of Chinese too) and the quotes and brackets
+ * that close there, behind an empty line, and with its document; not behind a
+ * full stop between digits or after a single letter. */
+#ifndef DATA_SENTENCES_H
+#define DATA_SENTENCES_H
+
+#include "data/shard.h"
+
+typedef struct {
+    const shard *shard;
+    uint64_t count, documents;
+    uint64_t *first, *end;          /* (count) tokens of each, without what the shard puts around documents */
+    uint64_t *before;               /* (documents + 1) sentences of the documents before each */
+} sentences;
+
+/* No sentence is longer than `most`: longer ones are cut. */
+int  sentences_find(sentences *s, const shard *from, const lithe_tokenizer *t, int most, lithe_error *err);
+void sentences_free(sentences *s);
+
+#endif
