@@ -20,10 +20,10 @@
 #define SMALL_PANGU_PI_AFTER "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"siaf_param\":\"scalar\",\"siaf_gain\":true,\"aug_width\":6,\"aug_act\":\"tanh\",\"aug_act_pos\":\"after\",\"aug_input\":\"raw\",\"aug_init\":\"small\"}"
 #define SMALL_PANGU_PI_DENSE "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"aug_kind\":\"dense\",\"aug_ffn\":true,\"siaf_act\":\"gelu_pytorch_tanh,silu\"}"
 
-#define SMALL_RWKV4 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"num_hidden_layers\":3,\"intermediate_size\":20}"
-#define SMALL_RWKV5 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20}"
-#define SMALL_RWKV6 "{\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"time_mix_extra_dim\":3,\"time_decay_extra_dim\":5}"
-#define SMALL_RWKV7 "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"head_dim\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"decay_low_rank_dim\":3,\"a_low_rank_dim\":5,\"v_low_rank_dim\":2,\"gate_low_rank_dim\":6}"
+#define SMALL_RWKV4 "{\"l2_wrap\":0,\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"num_hidden_layers\":3,\"intermediate_size\":20}"
+#define SMALL_RWKV5 "{\"l2_wrap\":0,\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20}"
+#define SMALL_RWKV6 "{\"l2_wrap\":0,\"vocab_size\":23,\"context_length\":24,\"hidden_size\":12,\"head_size\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"time_mix_extra_dim\":3,\"time_decay_extra_dim\":5}"
+#define SMALL_RWKV7 "{\"l2_wrap\":0,\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"head_dim\":4,\"num_hidden_layers\":3,\"intermediate_size\":20,\"decay_low_rank_dim\":3,\"a_low_rank_dim\":5,\"v_low_rank_dim\":2,\"gate_low_rank_dim\":6}"
 
 typedef struct {
     const arch *a;

@@ -172,7 +172,7 @@ def measure(logits_of, params, ids, targets, train):
 
 
 def rwkv(out, name, config, layer_shapes, time_mix, channel_mix, train=True):
-    c = dict(config, vocab_size=V, hidden_size=16, num_hidden_layers=2, intermediate_size=24, torch_dtype="float32")
+    c = dict(config, vocab_size=V, hidden_size=16, num_hidden_layers=2, intermediate_size=24, l2_wrap=0.0, torch_dtype="float32")
     d = c["hidden_size"]
     pair = lambda n: {n + ".weight": (d,), n + ".bias": (d,)}
     shapes = {"emb.weight": (V, d), **pair("blocks.0.ln0")}

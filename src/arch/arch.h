@@ -58,6 +58,7 @@ typedef struct arch {
     int  (*check)(const void *config, lithe_error *err);
     tensor *(*build)(graph *g, const void *config);          /* (tokens, width): what the last layer gives */
     head (*language)(graph *g, const void *config, tensor *rows);        /* the language model's head over the rows it looks at; NULL: it has none */
+    double (*l2_wrap)(const void *config);                   /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
     /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or over all
      * tokens; NULL: score.weight (labels, width) alone. */
     head (*classify)(graph *g, const void *config, tensor *rows, const task *t);

@@ -39,6 +39,7 @@ static void add_language(const arch *a, const void *config, graph *g, want w, te
     head h = a->language(g, config, select_rows(g, x));
     if (w == WANT_LOSS) r->loss = cross_entropy(g, h.hidden, h.weight, h.bias);
     else r->logits = logits_of(g, h);
+    if (r->loss && a->l2_wrap) l2_wrap(r->loss, a->l2_wrap(config));
     if (r->loss && !training(g)) r->hits = hits(r->loss);
 }
 

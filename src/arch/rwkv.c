@@ -104,8 +104,7 @@ tensor *rwkv_embedding(graph *g, int vocab, int C)
                                                     .init = INIT_FORMULA, .formula = tiny, .args = { 1e-4 }, .decay = true });
 }
 
-/* The trainer's head is orthogonal, times half of sqrt(V/C) when that is more than one: here normal with its variance, since a
- * vocabulary of vectors takes minutes to make orthogonal and is nearly so by chance. */
+/* Orthogonal, times half of sqrt(V/C) when that is more than one. */
 head rwkv_head(graph *g, tensor *rows, int vocab)
 {
     if (!graph_ok(g)) return (head){ 0 };
@@ -113,6 +112,6 @@ head rwkv_head(graph *g, tensor *rows, int vocab)
     scope(g, "%s", "");
     double gain = vocab > C ? 0.5 * sqrt((double)vocab / C) : 0.5;
     tensor *w = parameter(g, "head.weight", (param_rule){ .rank = 2, .dims = { vocab, C }, .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ },
-                                                          .init = INIT_NORMAL, .std = gain / sqrt(vocab > C ? vocab : C), .decay = true });
+                                                          .init = INIT_ORTHOGONAL, .std = gain, .decay = true });
     return (head){ rows, w, NULL };
 }

@@ -12,7 +12,7 @@
 
 typedef struct {
     int vocab_size, context_length, hidden_size, num_hidden_layers, intermediate_size;
-    double layer_norm_epsilon;
+    double layer_norm_epsilon, l2_wrap;
 } rwkv4;
 
 #define AT(member) offsetof(rwkv4, member)
@@ -23,6 +23,7 @@ static const field fields[] = {
     { .key = "num_hidden_layers",  .kind = FIELD_INT,  .offset = AT(num_hidden_layers),  .value = 12,    .least = 1, .most = 1024 },
     { .key = "intermediate_size",  .kind = FIELD_INT,  .offset = AT(intermediate_size),  .value = 0,     .least = 1, .most = 1 << 20 },
     { .key = "layer_norm_epsilon", .kind = FIELD_REAL, .offset = AT(layer_norm_epsilon), .value = 1e-5,  .least = 0, .most = 1 },
+    { .key = "l2_wrap",            .kind = FIELD_REAL, .offset = AT(l2_wrap),            .value = 1e-4,  .least = 0, .most = 1 },
     { 0 }
 };
 
@@ -84,6 +85,7 @@ static tensor *build(graph *g, const void *config)
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv4 *)config)->vocab_size); }
+static double wrap(const void *config) { return ((const rwkv4 *)config)->l2_wrap; }
 
 static int context(const void *config) { return ((const rwkv4 *)config)->context_length; }
 static int vocab(const void *config) { return ((const rwkv4 *)config)->vocab_size; }
@@ -97,7 +99,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv4 = {
     .name = "rwkv4", .class_name = "RwkvForCausalLM", .stem = "Rwkv",
     .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
-    .config_size = sizeof(rwkv4), .fields = fields, .normalize = rwkv_normalize, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(rwkv4), .fields = fields, .normalize = rwkv_normalize, .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },
     .known_by = "blocks.0.att.time_mix_k",

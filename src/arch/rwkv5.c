@@ -16,7 +16,7 @@ enum { V52, V51, V50 };
 
 typedef struct {
     int vocab_size, context_length, hidden_size, num_hidden_layers, head_size, intermediate_size, version, time_faaaa;
-    double layer_norm_epsilon, group_norm_epsilon;
+    double layer_norm_epsilon, group_norm_epsilon, l2_wrap;
 } rwkv5;
 
 #define AT(member) offsetof(rwkv5, member)
@@ -31,6 +31,7 @@ static const field fields[] = {
     { .key = "time_faaaa",         .kind = FIELD_BOOL,   .offset = AT(time_faaaa),         .value = 0 },     /* of 5.1, 5.0: the bonus is stored as it is, not its logarithm */
     { .key = "layer_norm_epsilon", .kind = FIELD_REAL,   .offset = AT(layer_norm_epsilon), .value = 1e-5,  .least = 0, .most = 1 },
     { .key = "group_norm_epsilon", .kind = FIELD_REAL,   .offset = AT(group_norm_epsilon), .value = 64e-5, .least = 0, .most = 1 },
+    { .key = "l2_wrap",            .kind = FIELD_REAL,   .offset = AT(l2_wrap),            .value = 1e-4,  .least = 0, .most = 1 },
     { 0 }
 };
 
@@ -114,6 +115,7 @@ static tensor *build(graph *g, const void *config)
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv5 *)config)->vocab_size); }
+static double wrap(const void *config) { return ((const rwkv5 *)config)->l2_wrap; }
 
 static int context(const void *config) { return ((const rwkv5 *)config)->context_length; }
 static int vocab(const void *config) { return ((const rwkv5 *)config)->vocab_size; }
@@ -127,7 +129,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv5 = {
     .name = "rwkv5", .class_name = "Rwkv5ForCausalLM", .stem = "Rwkv5",
     .summary = "RWKV-5: a recurrent network with a fading matrix for each head, constant memory (Peng et al. 2024)",
-    .config_size = sizeof(rwkv5), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language,
+    .config_size = sizeof(rwkv5), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language, .l2_wrap = wrap,
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },

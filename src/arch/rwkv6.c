@@ -12,7 +12,7 @@
 
 typedef struct {
     int vocab_size, context_length, hidden_size, num_hidden_layers, head_size, intermediate_size, time_mix_extra_dim, time_decay_extra_dim;
-    double layer_norm_epsilon, group_norm_epsilon;
+    double layer_norm_epsilon, group_norm_epsilon, l2_wrap;
 } rwkv6;
 
 #define AT(member) offsetof(rwkv6, member)
@@ -27,6 +27,7 @@ static const field fields[] = {
     { .key = "time_decay_extra_dim", .kind = FIELD_INT,  .offset = AT(time_decay_extra_dim), .value = 64,    .least = 1, .most = 1 << 16 },
     { .key = "layer_norm_epsilon",   .kind = FIELD_REAL, .offset = AT(layer_norm_epsilon),   .value = 1e-5,  .least = 0, .most = 1 },
     { .key = "group_norm_epsilon",   .kind = FIELD_REAL, .offset = AT(group_norm_epsilon),   .value = 64e-5, .least = 0, .most = 1 },
+    { .key = "l2_wrap",              .kind = FIELD_REAL, .offset = AT(l2_wrap),              .value = 1e-4,  .least = 0, .most = 1 },
     { 0 }
 };
 
@@ -110,6 +111,7 @@ static tensor *build(graph *g, const void *config)
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv6 *)config)->vocab_size); }
+static double wrap(const void *config) { return ((const rwkv6 *)config)->l2_wrap; }
 
 static int context(const void *config) { return ((const rwkv6 *)config)->context_length; }
 static int vocab(const void *config) { return ((const rwkv6 *)config)->vocab_size; }
@@ -124,7 +126,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv6 = {
     .name = "rwkv6", .class_name = "Rwkv6ForCausalLM", .stem = "Rwkv6",
     .summary = "RWKV-6: RWKV-5 whose mixing and fading come from the token, constant memory (Peng et al. 2024)",
-    .config_size = sizeof(rwkv6), .fields = fields, .normalize = rwkv_normalize, .check = check, .build = build, .language = language,
+    .config_size = sizeof(rwkv6), .fields = fields, .normalize = rwkv_normalize, .check = check, .build = build, .language = language, .l2_wrap = wrap,
     .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ NULL },
     .prefixes = (const char *const[]){ "", NULL },

@@ -15,7 +15,7 @@
 typedef struct {
     int vocab_size, max_position_embeddings, hidden_size, num_hidden_layers, head_dim, intermediate_size;
     int decay_low_rank_dim, a_low_rank_dim, v_low_rank_dim, gate_low_rank_dim;
-    double norm_eps;
+    double norm_eps, l2_wrap;
 } rwkv7;
 
 #define AT(member) offsetof(rwkv7, member)
@@ -31,6 +31,7 @@ static const field fields[] = {
     { .key = "v_low_rank_dim",          .kind = FIELD_INT,  .offset = AT(v_low_rank_dim),          .value = 32,    .least = 1, .most = 1 << 16 },
     { .key = "gate_low_rank_dim",       .kind = FIELD_INT,  .offset = AT(gate_low_rank_dim),       .value = 128,   .least = 1, .most = 1 << 16 },
     { .key = "norm_eps",                .kind = FIELD_REAL, .offset = AT(norm_eps),                .value = 1e-5,  .least = 0, .most = 1 },
+    { .key = "l2_wrap",                 .kind = FIELD_REAL, .offset = AT(l2_wrap),                 .value = 1e-4,  .least = 0, .most = 1 },
     { 0 }
 };
 
@@ -172,6 +173,7 @@ static tensor *build(graph *g, const void *config)
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv7 *)config)->vocab_size); }
+static double wrap(const void *config) { return ((const rwkv7 *)config)->l2_wrap; }
 
 static int context(const void *config) { return ((const rwkv7 *)config)->max_position_embeddings; }
 static int vocab(const void *config) { return ((const rwkv7 *)config)->vocab_size; }
@@ -196,7 +198,7 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv7 = {
     .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .config_size = sizeof(rwkv7), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
+    .config_size = sizeof(rwkv7), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab, .sized = sized,
     .ignored = (const char *const[]){ "blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2", NULL },       /* in some files, without meaning */
     .prefixes = (const char *const[]){ "", NULL },
     .known_by = "blocks.0.att.r_k",

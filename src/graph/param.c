@@ -1,3 +1,4 @@
+#include "graph/orthogonal.h"
 #include "graph/param.h"
 #include "base/arena.h"
 #include "base/random.h"
@@ -160,9 +161,29 @@ static void subtract_projection(void *context, int task)
     for (size_t i = 0; i < b->length; i++) w[i] -= d * v[i];
 }
 
+static void draw_chunk(void *context, int task)
+{
+    const initialization *it = context;
+    size_t first = (size_t)task * CHUNK, last = first + CHUNK < it->p->count ? first + CHUNK : it->p->count;
+    for (size_t i = first; i < last; i++) it->out[i] = (real)random_normal(it->key, i);
+}
+
+/* Much longer than wide, as a head is. */
+static bool initialize_long(const initialization *it)
+{
+    const param_rule *rule = &it->p->rule;
+    parallel_for((int)((it->p->count + CHUNK - 1) / CHUNK), draw_chunk, (void *)(uintptr_t)it);
+    if (!orthogonalize_long(it->out, rule->dims[0], rule->dims[1])) return false;
+    for (size_t i = 0; i < it->p->count; i++) it->out[i] *= (real)rule->std;
+    return true;
+}
+
 /* False when memory is out. */
 static bool initialize_orthogonal(const initialization *it)
 {
+    int most = it->p->rule.dims[0], least = it->p->rule.dims[1];
+    if (most < least) most = it->p->rule.dims[1], least = it->p->rule.dims[0];
+    if (most / 2 >= least) return initialize_long(it);
     size_t rows = (size_t)it->p->rule.dims[0], columns = (size_t)it->p->rule.dims[1];
     bool tall = rows > columns;                              /* fewer columns than rows: those are the vectors */
     size_t count = tall ? columns : rows;

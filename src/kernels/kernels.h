@@ -305,6 +305,8 @@ typedef struct kernels {
     void   (*cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale, int rows, int vocab);
     /* hit[r] = 1 where no logit is above the target's and the weight is not 0, else 0. */
     void   (*hits)(exact *hit, const real *logits, const int *target, const real *weight, int rows, int vocab);
+    /* The largest of each row, and where it first stands. */
+    void   (*largest)(exact *value, int *index, const real *x, int rows, int width);
     /* loss[r] = (x[r] - value[r])^2, and where wanted dx[r] = or += 2 scale (x[r] - value[r]). */
     void   (*squared_error)(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows);
 

@@ -2,12 +2,22 @@
  * of one row for each sequence the target is its label and the weight 1.
  * While training, the gradients of hidden, W and bias are made in the same
  * pass: a tile of logits is computed once, turned into its own gradient in
- * place, and used up, so logits never exist for a whole batch.  Otherwise whether
+ * place, and used up, so logits never exist for a whole batch.  l2_wrap joins it
+ * there: half its factor times the square of each row's largest logit is
+ * differentiated too, and not in the loss.  Otherwise whether
  * each target was the likeliest is the second result. */
 #include "ops/ops.h"
 
 enum { HIDDEN, W, BIAS };
 enum { TILE = 256 };                                        /* rows of logits at a time: constant, so sums have one order */
+
+/* The largest logits of a tile, and what their gradients get more. */
+typedef struct { exact value[TILE]; int index[TILE]; } peaks;
+
+static void add_peaks(real *dlogits, const peaks *p, const real *weight, real factor, int rows, int vocab)
+{
+    for (int r = 0; r < rows; r++) dlogits[(size_t)r * (size_t)vocab + (size_t)p->index[r]] += factor * (weight ? weight[r] : 1) * p->value[r];
+}
 
 static void forward(const node *n, const kernels *k)
 {
@@ -22,6 +32,8 @@ static void forward(const node *n, const kernels *k)
     real scale = labels ? b->seq_scale : b->scale;
     real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
     exact *hit = n->out[1] ? out_data(n, 1) : NULL;
+    real wrap = train ? n->f[0] : 0;
+    peaks most;
 
     for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
@@ -30,7 +42,9 @@ static void forward(const node *n, const kernels *k)
                               .b = in_data(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
         if (hit) k->hits(hit + r, logits, target + r, weight ? weight + r : NULL, m, vocab);
+        if (wrap > 0) k->largest(most.value, most.index, logits, m, vocab);
         k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
+        if (wrap > 0) add_peaks(logits, &most, weight ? weight + r : NULL, wrap * scale, m, vocab);
         if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
                                            .b = in_data(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
                                            .c = dhidden + (size_t)r * (size_t)width, .ldc = (size_t)width });
@@ -62,5 +76,7 @@ tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
     if (hit) hit->keep = true;
     return loss;
 }
+
+void l2_wrap(tensor *loss, double factor) { if (loss) loss->from->f[0] = (real)factor; }
 
 tensor *hits(const tensor *loss) { return loss->from->out[1]; }

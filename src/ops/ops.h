@@ -122,6 +122,8 @@ tensor *sequence_rows(graph *g, tensor *x, pooling how);
  * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width).  Of one row for each sequence
  * the targets are the batch's labels, and the gradient is scaled by seq_scale. */
 tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
+/* Its gradient draws the largest logit of each row towards 0 besides, by factor/2 times its square (RWKV's L2Wrap); the loss stays. */
+void    l2_wrap(tensor *loss, double factor);
 /* Of such a loss in a graph that does not train: 1 where the target is the likeliest, else 0. */
 tensor *hits(const tensor *loss);
 

@@ -41,3 +41,14 @@ void ref_squared_error(exact *loss, real *dx, bool add, const real *x, const rea
         if (dx) dx[r] = add ? dx[r] + slope : slope;
     }
 }
+
+void ref_largest(exact *value, int *index, const real *x, int rows, int width)
+{
+    for (int r = 0; r < rows; r++, x += width) {
+        int at = 0;
+        for (int i = 1; i < width; i++)
+            if (x[i] > x[at]) at = i;
+        index[r] = at;
+        value[r] = x[at];
+    }
+}

@@ -13,6 +13,7 @@ void   ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, in
 void ref_gather(real *y, bool add, const real *table, const int *index, int rows, int width);
 void ref_pool(real *y, const real *x, const int *start, pooling how, int seqs, int width);
 void ref_pool_backward(real *dx, bool add, const real *dy, const int *start, pooling how, int seqs, int width);
+void ref_largest(exact *value, int *index, const real *x, int rows, int width);
 void ref_hits(exact *hit, const real *logits, const int *target, const real *weight, int rows, int vocab);
 void ref_squared_error(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows);
 void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);

@@ -48,3 +48,31 @@ void LEVEL(cross_entropy)(real *logits, exact *loss, const int *target, const re
     scoring c = { logits, loss, target, weight, backward, scale, rows, vocab };
     parallel_for(pieces((size_t)rows, (size_t)rows_in_piece(vocab)), score_rows, &c);
 }
+
+/* ---- the largest of each row ---- */
+
+typedef struct { exact *value; int *index; const float *x; int rows, width; } search;
+
+static int place_of(const float *x, int n, float value)
+{
+    for (int i = 0; i < n; i++)
+        if (x[i] == value) return i;
+    return 0;                                               /* not a number */
+}
+
+static void search_rows(void *context, int task)
+{
+    const search *c = context;
+    int block = rows_in_piece(c->width), end = lesser(c->rows, (task + 1) * block);
+    for (int r = task * block; r < end; r++) {
+        const float *x = c->x + (size_t)r * (size_t)c->width;
+        c->index[r] = place_of(x, c->width, row_maximum(x, c->width));
+        c->value[r] = x[c->index[r]];
+    }
+}
+
+void LEVEL(largest)(exact *value, int *index, const real *x, int rows, int width)
+{
+    search c = { value, index, x, rows, width };
+    parallel_for(pieces((size_t)rows, (size_t)rows_in_piece(width)), search_rows, &c);
+}

@@ -43,6 +43,7 @@ void LEVEL(kernels)(kernels *k)
     k->wkv7_read = LEVEL(wkv7_read);
     k->wkv7_read_backward = LEVEL(wkv7_read_backward);
     k->cross_entropy = LEVEL(cross_entropy);
+    k->largest = LEVEL(largest);
     k->adamw = LEVEL(adamw);
     k->sum_of_squares = LEVEL(sum_of_squares);
 }

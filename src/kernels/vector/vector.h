@@ -52,6 +52,7 @@ void LEVEL(wkv7)(const wkv7_args *a);
 void LEVEL(wkv7_backward)(const wkv7_args *a);
 void LEVEL(wkv7_read)(const wkv7_read_args *a);
 void LEVEL(wkv7_read_backward)(const wkv7_read_args *a);
+void LEVEL(largest)(exact *value, int *index, const real *x, int rows, int width);
 void LEVEL(cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale,
                           int rows, int vocab);
 
