@@ -2,7 +2,8 @@
 #
 #   check-asan   every test, with AddressSanitizer and UndefinedBehaviorSanitizer
 #   check-tsan   the thread pool, kernels and short training runs, with ThreadSanitizer
-#   check-long   a million tokens from small recurrent models: constant memory, constant time for a token
+#   check-long   a million tokens from small recurrent models: constant memory, constant time for a token;
+#                ALiBi at four times the length it was trained at
 #   check-fuzz   each tests/fuzz/NAME.c for FUZZ_SECONDS, beginning with tests/fuzz/corpus/NAME
 #
 # A sanitized build is a tree of its own in build/WHICH: its tests find the sources through links.
@@ -33,8 +34,9 @@ check-tsan: deps
 
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
 check-long: deps
-	@$(MAKE) --no-print-directory $(B)/long-tokens
+	@$(MAKE) --no-print-directory $(B)/long-tokens $(B)/long-extrapolation
 	@for arch in $(LONG_ARCHS); do $(B)/long-tokens $$arch || exit 1; done
+	@$(B)/long-extrapolation README.md docs/*.md
 
 $(B)/long-%: tests/long/%.c $(OBJ)
 	@echo "  ld $@"
