@@ -1,6 +1,7 @@
 /* Architectures that read pictures against PyTorch: Hugging Face's ViT and the
  * equations of TokenFormer's, at every level of kernels: logits, loss, every
  * gradient and three AdamW steps; growing keeps what they say. */
+#include "data/image.h"
 #include "golden.h"
 #include "small.h"
 #include "test.h"
@@ -187,6 +188,35 @@ static void three_steps(const kernels *k)
 }
 EACH_LEVEL(static, three_steps)
 
+/* ---- files ------------------------------------------------------------------------- */
+
+/* From a PNG file through resizing and normalization to probabilities, as Hugging Face's processor and model. */
+static void files_as_hugging_face(void)
+{
+    static const char *const names[] = { "rgb.png", "grey.png" };
+    lithe_error err = { 0 };
+    if (!strstr(image_formats(), "PNG")) test_skip("this build reads no PNG");
+    lithe_model *m = lithe_model_open(test_file("tests/golden/vit"), NULL, &err);
+    must(m && m->pictures.known && m->pictures.filter == 3, &err);
+    tensor_file *f = tensor_file_open(test_file("tests/golden/images/classified.safetensors"), &err);
+    must(f != NULL, &err);
+    for (int i = 0; i < 2; i++) {
+        char path[600], key[80];
+        float z[LABELS], found[LABELS];
+        double sum = 0;
+        snprintf(path, sizeof path, "%s/%s", test_file("tests/golden/images"), names[i]);
+        snprintf(key, sizeof key, "%s.logits", names[i]);
+        const file_tensor *t = tensor_file_find(f, key);
+        CHECK(t && file_tensor_floats(t, 0, LABELS, z));
+        CHECK_MSG(lithe_classify_images(m, &(const char *){ path }, 1, found, &err) == LABELS, "%s", err.text);
+        for (int c = 0; c < LABELS; c++) sum += exp((double)z[c]);
+        for (int c = 0; c < LABELS; c++)
+            CHECK_MSG(fabs((double)found[c] - exp((double)z[c]) / sum) <= 1e-5, "%s, class %d: %.7f, not %.7f", names[i], c, (double)found[c], exp((double)z[c]) / sum);
+    }
+    tensor_file_close(f);
+    lithe_model_close(m);
+}
+
 /* ---- growing ------------------------------------------------------------------------ */
 
 static void logits_of(const lithe_model *m, const batch *b, float out[PICTURES * LABELS])
@@ -281,6 +311,7 @@ const test tests_image_models[] = {
     LEVELS("pictures: logits and loss as PyTorch's", logits_and_loss),
     LEVELS("pictures: every gradient as PyTorch's", gradients),
     LEVELS("pictures: three AdamW steps as PyTorch's", three_steps),
+    { "pictures: files as Hugging Face classifies them", files_as_hugging_face },
     { "pictures: growing keeps what it says", growing },
     { "pictures: growing refused", growing_refused },
     { "pictures: configurations", configurations },

@@ -6,7 +6,8 @@
 
 Never needed to build or to test. `NAME.pixels` of pixels.safetensors are the samples PIL reads out of the
 file NAME (converted to "L" or "RGB", which is what Hugging Face's image processors start from), and
-`FILTER.WxH` those of PIL's resize of rgb.png. alpha.png, wide.png and interlaced.png hold the samples of rgb.png.
+`FILTER.WxH` those of PIL's resize of rgb.png. With torch and transformers there, also tests/golden/vit/preprocessor_config.json and
+in classified.safetensors what Hugging Face's processor and model make of rgb.png and grey.png (`NAME.logits`). alpha.png, wide.png and interlaced.png hold the samples of rgb.png.
 """
 import argparse, io, os, struct, zlib
 import numpy as np
@@ -68,6 +69,22 @@ def files():
     }
 
 
+def classified(out):
+    """The golden ViT behind a processor of its own, from files to logits."""
+    import torch
+    from transformers import ViTForImageClassification, ViTImageProcessor
+    folder = os.path.join(out, "..", "vit")
+    processor = ViTImageProcessor(size={"height": 8, "width": 8}, resample=3, image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.25, 0.3])
+    processor.save_pretrained(folder)
+    model = ViTForImageClassification.from_pretrained(folder, attn_implementation="eager").double().eval()
+    logits = {}
+    for name in ("rgb.png", "grey.png"):
+        pixels = processor(Image.open(os.path.join(out, name)).convert("RGB"), return_tensors="pt")["pixel_values"]
+        with torch.no_grad():
+            logits[name + ".logits"] = model(pixels.double()).logits[0].float().numpy()
+    save_file(logits, os.path.join(out, "classified.safetensors"))
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--out", default="tests/golden/images")
@@ -89,6 +106,12 @@ def main():
     for name, number in filters.items():
         for size in [(16, 16), (9, 23), (50, 12)]:
             tensors[f"{name}.{size[0]}x{size[1]}"] = np.asarray(whole.resize(size, number))
+    try:
+        import transformers
+    except ImportError:
+        transformers = None
+    if transformers:
+        classified(out)
     save_file({n: np.ascontiguousarray(t) for n, t in tensors.items()}, os.path.join(out, "pixels.safetensors"))
 
 
