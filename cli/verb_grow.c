@@ -13,7 +13,7 @@
 typedef struct {
     common common;
     amount params;
-    const char *set, *to, *method, *text, *out, *tokenizer, *config, *dtype;
+    const char *set, *to, *vocabulary, *method, *text, *out, *tokenizer, *config, *dtype;
     int portable, freeze_old, json;
     double noise, old_lr;
     uint64_t seed;
@@ -25,6 +25,8 @@ static const option grow_options[] = {
     { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "instead of --params: new values of keys of config.json" },
     { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "instead of --params: the same model as an architecture that adds to its own (pangu-pi to llama); --set then says what is added",
       .also = "arch,architecture" },
+    { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "instead of --params: the same model with the tokens of a tokenizer that begins with its own",
+      .also = "vocab,extend" },
     { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "the directory to write the grown model to", .also = "output" },
     { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "how: for slots A to F (A), for other sizes duplicate, corner, stack, interpolate or aki (duplicate)" },
     { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result every reader of the published layout opens" },
@@ -170,6 +172,19 @@ static lithe_grow_options wished(const grow_settings *s)
     };
 }
 
+/* The larger model; a larger vocabulary brings its tokenizer along. */
+static lithe_model *larger(const lithe_model *m, const grow_settings *s, lithe_tokenizer **tokenizer, lithe_growth *g, lithe_error *err)
+{
+    const lithe_grow_options o = wished(s);
+    if (!s->vocabulary) return lithe_model_grow(m, &o, g, err);
+    lithe_tokenizer *to = lithe_tokenizer_open(s->vocabulary, err);
+    if (to && !*tokenizer) wrong(err, LITHE_EINVAL, "--vocabulary needs the model's own tokenizer too; give --tokenizer PATH");
+    lithe_model *large = lithe_model_extend(m, *tokenizer, to, g, err);
+    if (to) lithe_tokenizer_close(*tokenizer);
+    if (to) *tokenizer = to;
+    return large;
+}
+
 static int grow(const arguments *a)
 {
     const grow_settings *s = a->settings;
@@ -179,15 +194,16 @@ static int grow(const arguments *a)
     trial t;
     const lithe_grow_options o = wished(s);
     if (!s->out) return usage("where to? --out DIR is needed");
-    if ((s->params.value > 0) + (s->set || s->to) != 1) return usage("how large? give --params N, --params 2x, --set KEY=VALUE or --to ARCH");
+    if ((s->params.value > 0) + (s->set || s->to) + (s->vocabulary != NULL) != 1)
+        return usage("how large? give --params N, --params 2x, --set KEY=VALUE, --to ARCH or --vocabulary TOKENIZER");
     lithe_model *m = lithe_model_open(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
-    if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = lithe_model_grow(m, &o, &g, &err);
+    if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = larger(m, s, &tokenizer, &g, &err);
     int code = EXIT_DONE;
     if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
         bool kept = promise_kept(&g);
-        if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || lithe_grow_moments(m, &o, s->out, &unwritten) < 0)) code = failed_output(&unwritten);
+        if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || (!s->vocabulary && lithe_grow_moments(m, &o, s->out, &unwritten) < 0))) code = failed_output(&unwritten);
         else print_report(&g, &t, m, s);
         if (!kept) {
             complain("method %s promises the same outputs, yet a logit differs by %.3g; %s is not written", g.method, g.max_difference, s->out);
@@ -212,6 +228,7 @@ const verb verb_grow = {
              "duplicate repeats units and divides where they are read (Net2Net), and adds blocks that write nothing: exact where the residual width is "
              "multiplied by a whole number and norms stand before the blocks. corner puts the old matrices in the corner of fresh ones; stack repeats the "
              "stack of layers, interpolate each layer; aki takes repeated heads and units from the layer above. These change the outputs.\n\n"
+             "--vocabulary gives new tokens the mean of the pieces they were before, in the embedding and in the head; the logits of old tokens stay.\n\n"
              "--to pangu-pi gives a LLaMA the series activation and the augmented shortcuts of PanGu-pi, off at first and with gradients: the outputs "
              "are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
     .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"

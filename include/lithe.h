@@ -218,11 +218,17 @@ lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o,
  * blocks are zero.  1 when written, 0 when there are none beside m. */
 int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
 
+/* m with the vocabulary of `to`, whose first ids are those of `from`, m's
+ * tokenizer: a new token begins as the mean of the pieces that `from` cuts its
+ * text into, in the embedding and in the head.  Logits of old ids stay. */
+lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err);
+
 /* Largest |logit| of a and largest |logit difference| between a and b over ids,
  * and the mean over the rows of the divergence of b's probabilities from a's
  * (Kullback-Leibler, in nats; NaN where there are none).  The logits are those of
  * the task: tokens, classes, spans, a number; without a head, hidden states.
- * Models of pictures are compared on noise, and ids may be NULL. */
+ * Models of pictures are compared on noise, and ids may be NULL.  Where b has
+ * more tokens, those of a are compared. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
 
 /* ---- data ---------------------------------------------------------------- */

@@ -247,6 +247,8 @@ static void features_are_measured(void)
     CHECK(json_is_true(json_object_get(value, "preserves")) && number(value, "max_difference") <= 0 && number(value, "max_logit") > 0);
     json_decref(value);
     CHECK_MSG(sh("$L train tale.txt --from pi --moments carry --steps 3 --out s -q && $L generate s king -n 5") == 0, "%s", err);
+    CHECK(sh("$L train tale.txt -a llama --tokenizer bytes --params 20k --steps 2 --out b -q && $L train-tokenizer tale.txt --vocab 290 --out more.json -q") == 0);
+    CHECK_MSG(sh("$L grow b --vocabulary more.json --out w && $L train tale.txt --from w --steps 2 --out x -q && $L generate x king -n 5") == 0, "%s", err);
     TRANSCRIPTS({ "$L grow r --to pangu-pi --params 2x --out no", 2, NULL, "how large" }, { "$L grow r --to gpt2 --out no", 2, NULL, "does not become" },
                 { "$L grow r --to pangu-pi --set aug_scale=0.5 --out scaled", 0, "not preserved: aug_scale", "scaled written" });
 }

@@ -139,7 +139,7 @@ void two_models_compared(void)
 
     check_refused(lithe_compare(a, b, ids, 0, &report, &err), &err, "no tokens");
     lithe_model *other = lithe_model_new("gpt2", "{\"vocab_size\":31,\"n_positions\":8,\"n_embd\":8,\"n_layer\":1,\"n_head\":1}", 1, &err);
-    check_refused(lithe_compare(a, other, ids, 5, &report, &err), &err, "23 and 31");
+    check_refused(lithe_compare(other, a, ids, 5, &report, &err), &err, "31 and 23");
     CHECK(lithe_compare(NULL, a, ids, 5, &report, &err) && lithe_compare(a, NULL, ids, 5, &report, &err));
     lithe_model_close(other);
     lithe_model_close(a);

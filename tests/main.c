@@ -17,7 +17,7 @@
     X(tests_gradients) X(tests_arch) X(tests_encoders) X(tests_suite) \
     X(tests_model) X(tests_rwkv_files) X(tests_rwkv) \
     X(tests_grow) \
-    X(tests_grow_kinds) \
+    X(tests_grow_kinds) X(tests_extend) \
     X(tests_pangu) \
     X(tests_data) \
     X(tests_labelled) \
