@@ -44,6 +44,20 @@ out:
     return m;
 }
 
+/* Only what has a loss is trained, only what reads from left to right decoded. */
+static bool has_mode(const lithe_model *m, graph_mode mode)
+{
+    bool encoder = arch_encoder(m->arch, m->config), loss = m->task.kind != TASK_BODY && m->task.kind != TASK_SPAN;
+    return mode == GRAPH_SCORE || (mode == GRAPH_TRAIN && loss) || (mode == GRAPH_DECODE && m->task.kind == TASK_LANGUAGE && !encoder);
+}
+
+/* Texts are scored without the logits of a whole batch. */
+static want wanted(task_kind kind, graph_mode mode)
+{
+    if (kind == TASK_BODY) return WANT_HIDDEN;
+    return mode == GRAPH_TRAIN || (mode == GRAPH_SCORE && kind == TASK_LANGUAGE) ? WANT_LOSS : WANT_LOGITS;
+}
+
 static graph *make(const planned *x, int i, lithe_error *err)
 {
     const lithe_model *m = x->model;
@@ -55,7 +69,7 @@ static graph *make(const planned *x, int i, lithe_error *err)
     o.context = x->ctx;
     graph *g = graph_new(kernels_default(), m->params, &o);
     if (!g) { fail(err, LITHE_ENOMEM, "not enough memory for a plan"); return NULL; }
-    arch_build(m->arch, m->config, &m->task, g, decoding ? WANT_LOGITS : WANT_LOSS);
+    arch_build(m->arch, m->config, &m->task, g, wanted(m->task.kind, MODES[i]));
     if (!graph_plan_only(g, err)) return g;
     graph_close(g);
     return NULL;
@@ -70,9 +84,11 @@ static int make_all(planned *x, int windows, int ctx, lithe_error *err)
         return fail(err, LITHE_EINVAL, "a plan needs a batch of at least 1 and a context of 1 to %d, the model's; got %d and %d", context, x->windows, x->ctx);
     if (x->windows > WIDE / x->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens in a step", x->windows, x->ctx, WIDE);
     for (int i = 0; i < PLANS; i++)
-        if (!(x->graphs[i] = make(x, i, err))) return LITHE_ECONFIG;
+        if (has_mode(x->model, MODES[i]) && !(x->graphs[i] = make(x, i, err))) return LITHE_ECONFIG;
     return LITHE_OK;
 }
+
+static const graph *first_graph(const planned *x) { return x->graphs[0] ? x->graphs[0] : x->graphs[1]; }
 
 /* ---- numbers --------------------------------------------------------------------- */
 
@@ -187,10 +203,11 @@ static char *as_text(const planned *x, bool ops)
     size_t size;
     FILE *out = open_memstream(&text, &size);
     if (!out) return NULL;
-    if (ops) print_steps(out, x->graphs[0]);
+    if (ops) print_steps(out, first_graph(x));
     fprintf(out, "%s, %zu parameters, vocabulary %d, context %d, %s\n", x->model->arch->name, params_total(x->model->params),
             lithe_model_vocab(x->model), lithe_model_context(x->model), x->compute == COMPUTE_BF16 ? "bf16" : "f32");
-    for (int i = 0; i < PLANS; i++) print_plan(out, x, i);
+    for (int i = 0; i < PLANS; i++)
+        if (x->graphs[i]) print_plan(out, x, i);
     if (!fclose(out)) return text;
     free(text);
     return NULL;
@@ -243,8 +260,8 @@ static char *as_json(const planned *x, bool ops)
                             "context", lithe_model_context(x->model), "batch", x->windows, "ctx", x->ctx, "recompute", (int)x->recompute,
                             "dtype", x->compute == COMPUTE_BF16 ? "bf16" : "f32");
     bool bad = !all;
-    for (int i = 0; i < PLANS; i++) bad = bad || json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i));
-    if (ops) bad = bad || json_object_set_new(all, "steps", steps_json(x->graphs[0]));
+    for (int i = 0; i < PLANS; i++) bad = bad || (x->graphs[i] && json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i)));
+    if (ops) bad = bad || json_object_set_new(all, "steps", steps_json(first_graph(x)));
     char *text = bad ? NULL : json_text(all);
     json_decref(all);
     return text;
