@@ -53,8 +53,8 @@ const verb verb_tokenize = {
     .name = "tokenize", .operands = "TOKENIZER", .least = 1, .most = 1,
     .summary = "turn standard input into token ids",
     .about = "Reads all of standard input and prints its token ids on one line, separated by spaces. Nothing is added unless --special is given.\n\n"
-             "TOKENIZER is a tokenizer.json, a vocab.txt of BERT, a folder that holds one or vocab.json and merges.txt (a MODEL does), a llama2.c tokenizer "
-             "file, or the word bytes: the 256 bytes themselves.",
+             "TOKENIZER is a tokenizer.json, a SentencePiece .model, a vocab.txt of BERT, an RWKV vocabulary, a folder that holds "
+             "one or vocab.json and merges.txt (a MODEL does), a llama2.c tokenizer file, or the word bytes: the 256 bytes themselves.",
     .examples = "  printf 'Once upon a time' | lithe tokenize runs/tale-1\n",
     .options = tokenize_options, .bytes = sizeof(tokenize_settings), .run = tokenize,
 };

@@ -62,9 +62,10 @@ void lithe_threads(int n);
 
 /* ---- text ---------------------------------------------------------------- */
 
-/* path: a tokenizer.json; a vocab.txt of BERT; an RWKV vocabulary
- * (rwkv_vocab_v20230424.txt); a llama2.c tokenizer file; a folder holding one of these, or vocab.json + merges.txt (also named
- * encoder.json + vocab.bpe); the word "bytes" for the 256 bytes themselves. */
+/* path: a tokenizer.json; a SentencePiece .model; a vocab.txt of BERT; an RWKV
+ * vocabulary (rwkv_vocab_v20230424.txt); a llama2.c tokenizer file; a folder
+ * holding one of these, or vocab.json + merges.txt (also named encoder.json +
+ * vocab.bpe); the word "bytes" for the 256 bytes themselves. */
 lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err);
 void             lithe_tokenizer_close(lithe_tokenizer *t);
 
@@ -80,7 +81,7 @@ lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, 
 /* The same of another kind: byte-level BPE with RoBERTa's five special tokens
  * first, or BERT's WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
 lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err);
-/* A tokenizer.json; of an RWKV vocabulary, that vocabulary. */
+/* A tokenizer.json; of an RWKV vocabulary or a .model, that file. */
 int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);
 const char      *lithe_tokenizer_file(const lithe_tokenizer *t);                /* the name under which it is looked for in a folder */
 char            *lithe_tokenizer_find(const char *dir);                         /* path (malloc'd) of the tokenizer in a folder, NULL: none */

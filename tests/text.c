@@ -116,6 +116,7 @@ static void check_case(const lithe_tokenizer *t, const char *name, const json_t 
     const json_t *special = json_object_get(json_object_get(c, "ids_special"), name);
     const json_t *decoded = json_object_get(json_object_get(c, "decoded"), name);
     for (int s = 0; s < 2; s++) {
+        if (s && !special && t->single.n) break;            /* the cases do not say what it adds */
         size_t n;
         int32_t *ours = text_ids(t, json_string_value(text), json_string_length(text), s, &n);
         CHECK_MSG(ids_equal(s && special ? special : ids, ours, n), "%s: ids of %s, special %d", name, id, s);
@@ -439,6 +440,13 @@ const test tests_text[] = {
     { "text: World, literals", text_world_literals },
     { "text: World, saved and found", text_world_saved },
     { "text: RoBERTa's five and two texts", text_roberta },
+    { "text: published cases, SentencePiece", text_sentencepiece_cases },
+    { "text: Unigram against its definition", text_unigram_definition },
+    { "text: SentencePiece, long texts without spaces", text_sentencepiece_long },
+    { "text: SentencePiece, saved and found", text_sentencepiece_saved },
+    { "text: SentencePiece, damaged files", text_sentencepiece_damaged },
+    { "text: SentencePiece, refused by name", text_sentencepiece_refused },
+    { "text: SentencePiece, map of characters", text_charsmap },
     { "text: two texts and what is around them", text_pairs },
     { "text: what tokens are for", text_roles },
     { "text: refused by name", text_refused },

@@ -107,10 +107,44 @@ static void decode_words(const lithe_tokenizer *t, const int32_t *ids, size_t n,
     }
 }
 
+/* ---- SentencePiece ----------------------------------------------------------------------- */
+
+static void put_unmarked(const char *bytes, size_t len, const char *mark, text_sink *out)
+{
+    size_t m = strlen(mark);
+    for (const char *end = bytes + len, *p; bytes < end; bytes = p + m) {
+        p = memmem(bytes, (size_t)(end - bytes), mark, m);
+        text_put(out, bytes, (size_t)((p ? p : end) - bytes));
+        if (!p) break;
+        text_put(out, " ", 1);
+    }
+}
+
+/* The space before the first word is no text: one in all, or one of each piece where spaces at the ends are none. */
+static void decode_sentencepiece(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    const charsmap *map = &t->charsmap;
+    bool taken = false;
+    for (size_t i = 0; i < n; i++) {
+        size_t len, m = strlen(t->mark);
+        if (!pieces_has(&t->vocabulary, ids[i])) continue;
+        const char *bytes = pieces_bytes(&t->vocabulary, ids[i], &len);
+        int byte = fallback_byte(t, ids[i], bytes, len);
+        if (byte >= 0) { text_put(out, &(char){ (char)byte }, 1); continue; }
+        if (ids[i] == t->role[ROLE_UNK]) { text_put(out, t->unknown_text, strlen(t->unknown_text)); continue; }
+        if (pieces_find(&t->vocabulary, bytes, len) != ids[i]) continue;            /* control */
+        bool first = !taken && !out->n && (map->dummy || map->trim) && len >= m && !memcmp(bytes, t->mark, m);
+        taken = taken || (first && !map->trim);
+        if (first) { bytes += m; len -= m; }
+        put_unmarked(bytes, len, t->mark, out);
+    }
+}
+
 size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap)
 {
     text_sink out = { text, 0, text ? cap : 0 };
     if (t && t->model == MODEL_WORDPIECE) decode_words(t, ids, n, &out);
+    else if (t && t->sentencepiece) decode_sentencepiece(t, ids, n, &out);
     else if (t) decode_plain(t, ids, n, &out);
     return out.n;
 }

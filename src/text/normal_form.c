@@ -5,6 +5,7 @@
 #include "text/normal_form.h"
 #include "base/utf8.h"
 #include "text/bert_text.h"
+#include "text/charsmap.h"
 #include <stdlib.h>
 
 #define MARKS 256
@@ -104,6 +105,7 @@ static void take_step(text_buffer *b, const normal_step *s, const char *text, si
     case NORMAL_CLEAN:      bert_clean(b, text, len); break;
     case NORMAL_LOWER:      bert_lower(b, text, len); break;
     case NORMAL_PREPEND:    text_append(b, s->to, strlen(s->to)); text_append(b, text, len); break;
+    case NORMAL_CHARSMAP:   charsmap_apply(s->map, b, text, len); break;
     case NORMAL_REPLACE:    replace(b, s->from, s->to, text, len); break;
     }
 }

@@ -9,12 +9,13 @@
 
 typedef enum {
     NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD, NORMAL_SPACED, NORMAL_DROP_MARKS,      /* these change no ASCII */
-    NORMAL_CLEAN, NORMAL_LOWER, NORMAL_PREPEND, NORMAL_REPLACE
+    NORMAL_CLEAN, NORMAL_LOWER, NORMAL_PREPEND, NORMAL_REPLACE, NORMAL_CHARSMAP
 } normal_kind;
 
 typedef struct {
     normal_kind kind;
     const char *from, *to;     /* REPLACE: from -> to; PREPEND: to; borrowed */
+    const struct charsmap *map;            /* CHARSMAP; borrowed */
 } normal_step;
 
 /* All steps, in order.  The result is text itself when nothing changed, else

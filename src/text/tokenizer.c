@@ -26,6 +26,8 @@ void lithe_tokenizer_close(lithe_tokenizer *t)
     for (int i = 0; i < t->n_split; i++) pattern_free(t->split[i].pattern);
     bpe_free(&t->bpe);
     trie_free(&t->tree);
+    free(t->unigram.scores);
+    charsmap_close(&t->charsmap);
     pieces_free(&t->vocabulary);
     pieces_free(&t->added);
     arena_free(&t->memory);
@@ -173,6 +175,20 @@ int tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, cons
     return LITHE_OK;
 }
 
+/* The mark is a piece, and no piece has one behind anything else. */
+static bool pieces_divide(const pieces *p, const char *mark)
+{
+    size_t m = strlen(mark), len;
+    if (pieces_find(p, mark, m) < 0) return false;
+    for (int32_t id = 0; id < p->n; id++) {
+        const char *bytes = pieces_has(p, id) ? pieces_bytes(p, id, &len) : NULL;
+        if (!bytes || pieces_find(p, bytes, len) != id) continue;
+        while (len >= m && !memcmp(bytes, mark, m)) { bytes += m; len -= m; }
+        if (memmem(bytes, len, mark, m)) return false;
+    }
+    return true;
+}
+
 static int make_tree(lithe_tokenizer *t, const char *what, lithe_error *err)
 {
     if (!trie_build(&t->tree, &t->vocabulary)) return fail(err, LITHE_ENOMEM, "%s: vocabulary does not fit in memory", what);
@@ -191,7 +207,8 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
     if (failed(err) || make_matcher(t, false, &t->plain, err) || make_matcher(t, true, &t->normalized, err)) return err->status;
     const char *mark = t->mark ? t->mark : " ";
     if (t->model != MODEL_BPE && make_tree(t, what, err)) return err->status;
-    if (t->model == MODEL_BPE && t->bpe.characters && !t->n_split && marks_divide(t, mark))
+    bool apart = t->model == MODEL_UNIGRAM ? pieces_divide(&t->vocabulary, mark) : t->model == MODEL_BPE && t->bpe.characters && marks_divide(t, mark);
+    if (apart && !t->n_split)
         t->split[t->n_split++] = (split_step){ .kind = SPLIT_MARKS, .mark = mark };
     if (!lithe_tokenizer_vocab(t)) return fail(err, LITHE_EFORMAT, "%s: vocabulary is empty", what);
     tokenizer_name_roles(t);
@@ -217,6 +234,7 @@ static void on_word(void *context, const char *text, size_t len)
     switch (e->t->model) {
     case MODEL_BPE:       bpe_encode(&e->t->bpe, text, len, &e->sink); break;
     case MODEL_WORDPIECE: wordpiece_encode(&e->t->wordpiece, text, len, &e->sink); break;
+    case MODEL_UNIGRAM:   unigram_encode(&e->t->unigram, text, len, &e->sink); break;
     case MODEL_LONGEST:   take_longest(&e->t->tree, text, len, &e->sink); break;
     }
 }

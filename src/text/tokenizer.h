@@ -14,19 +14,22 @@
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/charsmap.h"
 #include "text/normal_form.h"
 #include "text/split.h"
+#include "text/unigram.h"
 #include "text/wordpiece.h"
 #include "base/arena.h"
 #include "base/json.h"
 
 #define WORLD_FILE "rwkv_vocab_v20230424.txt"      /* as every RWKV model has it beside it */
+#define SENTENCEPIECE_FILE "tokenizer.model"
 #define TOKENIZER_STEPS 16                 /* of each kind, nested sequences flattened */
 
 /* What a file says of an added token. */
 typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
 
-typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece at each place, of bytes */
+typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece at each place, of bytes */
 
 /* What stands around one text, or two. */
 typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text */
@@ -43,6 +46,7 @@ struct lithe_tokenizer {
     model_kind model;
     bpe bpe;
     wordpiece wordpiece;
+    unigram unigram;                       /* its scores are the tokenizer's */
     trie tree;                             /* of the vocabulary, but for BPE */
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
@@ -59,13 +63,16 @@ struct lithe_tokenizer {
     unsigned configured;                   /* 1 << role: it is what a tokenizer_config.json says, not what the names say */
     uint8_t *flags;                        /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
+    charsmap charsmap;
+    bool sentencepiece;                    /* decoding takes a space away at the start, and writes unknown_text for what is unknown */
+    const char *unknown_text;
     const char *mark;                      /* in tokens: a space; NULL: a space is a space */
     bool strip;                            /* decoding takes one space away behind bos */
     const char *prefix;                    /* WordPiece: of tokens that continue a word */
     const char *glue;                      /* WordPiece: of tokens that decoding puts no space before; NULL: none */
     bool cleanup;                          /* WordPiece: decoding takes spaces before marks away */
 
-    char *source;                          /* the tokenizer.json or RWKV vocabulary it was read from, for saving */
+    char *source;                          /* the tokenizer.json, RWKV vocabulary or .model it was read from, for saving */
     size_t source_bytes;
     int32_t (*pairs)[2];                   /* merges in order, where there is no source; heap */
     size_t n_pairs;
@@ -74,7 +81,8 @@ struct lithe_tokenizer {
 /* From memory.  what names the source in messages; NULL and err set on failure.
  * _json: a tokenizer.json.  _files: vocab.json and merges.txt; prefix_space as in
  * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
- * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary. */
+ * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary.
+ * _sentencepiece: a .model. */
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
@@ -82,6 +90,7 @@ lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char
 typedef struct { bool lower, marks, spaced; } bert_options;         /* lower case; marks dropped; Chinese characters apart */
 lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err);
+lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
 /* ---- shared by the readers ------------------------------------------------------------ */
@@ -96,6 +105,8 @@ int tokenizer_add(pieces *p, int64_t id, const char *text, size_t len, bool find
 
 /* Reads the byte tokens from the vocabulary: single bytes, or <0x00> .. <0xFF>. */
 void tokenizer_find_bytes(lithe_tokenizer *t);
+/* BPE's merges from the scores [n] of pieces whose bytes are known. */
+int  tokenizer_score_merges(lithe_tokenizer *t, const float *scores, size_t n, const char *what, lithe_error *err);
 /* A copy of the file, for saving. */
 int  tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
 /* Once entries is complete: the two matchers, ids checked against the vocabulary, roles and flags. */

@@ -98,7 +98,7 @@ static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int 
     return t;
 }
 
-typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_WORLD, FORMAT_LLAMA2C } format;
+typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_WORLD, FORMAT_SENTENCEPIECE, FORMAT_LLAMA2C } format;
 
 /* Whether the text begins as the line of an RWKV vocabulary does: 1 'x' 1 */
 static bool is_world(const char *text, size_t n)
@@ -110,6 +110,14 @@ static bool is_world(const char *text, size_t n)
     return text[i] == '\'' || text[i] == '"';
 }
 
+/* Whether it begins with a protocol buffer's field 1 in a field 1: a piece. */
+static bool is_sentencepiece(const unsigned char *data, size_t n)
+{
+    size_t i = 1;
+    while (i < n && i < 5 && data[i] >= 128) i++;
+    return i + 1 < n && data[0] == 10 && data[1] && data[i + 1] == 10;
+}
+
 /* By the first bytes: JSON begins with {, binary has a NUL early on, the rest are lines. */
 static format format_of(const mapping *m)
 {
@@ -117,6 +125,7 @@ static format format_of(const mapping *m)
     const char *text = (const char *)m->data;
     while (i < n && text[i] && strchr(" \t\r\n", text[i])) i++;
     if (i < n && text[i] == '{') return FORMAT_JSON;
+    if (is_sentencepiece(m->data, n)) return FORMAT_SENTENCEPIECE;
     if (n < 4 || memchr(text, 0, n)) return FORMAT_LLAMA2C;
     return is_world(text, n) ? FORMAT_WORLD : FORMAT_PIECES;
 }
@@ -126,6 +135,8 @@ static bool is_name(const char *path, const char *name) { return !strcmp(path_ba
 /* A file by its name or its first bytes; dir is where it lies. */
 static lithe_tokenizer *open_file(const char *path, const char *dir, int lowercase, lithe_error *err)
 {
+    static const reader alone[] = { [FORMAT_JSON] = tokenizer_from_json, [FORMAT_WORLD] = tokenizer_from_world,
+                                    [FORMAT_SENTENCEPIECE] = tokenizer_from_sentencepiece, [FORMAT_LLAMA2C] = tokenizer_from_llama2c };
     json_t *config = config_beside(dir, err);
     lithe_tokenizer *t = NULL;
     mapping m;
@@ -134,7 +145,7 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     file_unmap(&m);
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
-    else t = open_alone(path, f == FORMAT_JSON ? tokenizer_from_json : f == FORMAT_WORLD ? tokenizer_from_world : tokenizer_from_llama2c, err);
+    else t = open_alone(path, alone[f], err);
     if (t && t->model != MODEL_LONGEST) configure(t, config, path, err);
     json_decref(config);
     if (!failed(err)) return t;
@@ -144,7 +155,7 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
 
 char *lithe_tokenizer_find(const char *dir)
 {
-    static const char *const alone[] = { "tokenizer.json", "vocab.txt", WORLD_FILE, NULL }, *const last[] = { "tokenizer.bin", NULL };
+    static const char *const alone[] = { "tokenizer.json", SENTENCEPIECE_FILE, "spiece.model", "vocab.txt", WORLD_FILE, NULL }, *const last[] = { "tokenizer.bin", NULL };
     static const char *const pairs[][4] = { { "vocab.json", NULL, "merges.txt", NULL }, { "encoder.json", NULL, "vocab.bpe", NULL } };
     char *found = dir ? one_beside(dir, alone) : NULL;
     for (int i = 0; i < 2 && dir && !found; i++) {
@@ -169,7 +180,7 @@ lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokeniz
     char *dir = is_dir ? NULL : path_parent(path), *file = is_dir ? lithe_tokenizer_find(path) : NULL;
     lithe_tokenizer *t = NULL;
     if (is_dir && !file)
-        fail(err, LITHE_EIO, "%s: holds no tokenizer.json, vocab.txt, " WORLD_FILE ", vocab.json with merges.txt or tokenizer.bin", path);
+        fail(err, LITHE_EIO, "%s: holds no tokenizer.json, " SENTENCEPIECE_FILE ", vocab.txt, " WORLD_FILE ", vocab.json with merges.txt or tokenizer.bin", path);
     else if (!is_dir && !dir) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else t = open_file(is_dir ? file : path, is_dir ? path : dir, o ? o->lowercase : 0, err);
     free(dir);

@@ -204,7 +204,10 @@ static int save_roles(const lithe_tokenizer *t, const char *path, lithe_error *e
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
-const char *lithe_tokenizer_file(const lithe_tokenizer *t) { return t && t->model == MODEL_LONGEST ? WORLD_FILE : "tokenizer.json"; }
+const char *lithe_tokenizer_file(const lithe_tokenizer *t)
+{
+    return t && t->model == MODEL_LONGEST ? WORLD_FILE : t && t->sentencepiece ? SENTENCEPIECE_FILE : "tokenizer.json";
+}
 
 int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {

@@ -1,0 +1,102 @@
+/* A unit of the tree: label in bits 0..7 and 31, whether a value hangs on it in
+ * bit 8, where its children lie in the bits above; the unit of a value has it in
+ * its low 31 bits. */
+#include "text/charsmap.h"
+#include "base/utf8.h"
+#include <stdlib.h>
+
+static uint32_t u32_at(const char *data)
+{
+    const unsigned char *d = (const unsigned char *)data;
+    return (uint32_t)d[0] | (uint32_t)d[1] << 8 | (uint32_t)d[2] << 16 | (uint32_t)d[3] << 24;
+}
+
+int charsmap_open(charsmap *m, const char *blob, size_t len, const char *what, lithe_error *err)
+{
+    if (!len) return LITHE_OK;
+    size_t bytes = len >= 4 ? u32_at(blob) : 0;
+    if (len < 4 || !bytes || bytes % 4 || bytes > len - 4)
+        return fail(err, LITHE_EFORMAT, "%s: its map of characters says %zu bytes of tree, %zu are there", what, bytes, len < 4 ? len : len - 4);
+    m->n = bytes / 4;
+    m->bytes = len - 4 - bytes;
+    m->units = xrealloc(NULL, m->n, sizeof *m->units);
+    m->strings = xalloc(m->bytes + 1, 1);
+    if (!m->units || !m->strings) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    for (size_t i = 0; i < m->n; i++) m->units[i] = u32_at(blob + 4 + 4 * i);
+    memcpy(m->strings, blob + 4 + bytes, m->bytes);
+    return LITHE_OK;
+}
+
+void charsmap_close(charsmap *m)
+{
+    free(m->units);
+    free(m->strings);
+    *m = (charsmap){ 0 };
+}
+
+static size_t children(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 512) >> 6); }
+
+/* The replacement of the longest entry that text begins with, and that one's length; NULL: none. */
+static const char *longest(const charsmap *m, const char *text, size_t len, size_t *k)
+{
+    const char *found = NULL;
+    size_t at = m->n ? children(m->units[0]) : 0;
+    for (size_t i = 0; i < len && m->n; ) {
+        unsigned char c = (unsigned char)text[i++];
+        at ^= c;
+        if (at >= m->n || (m->units[at] & 0x800000ff) != c) break;
+        uint32_t unit = m->units[at];
+        at ^= children(unit);
+        if (!(unit & 256)) continue;
+        size_t value = at < m->n ? m->units[at] & 0x7fffffff : SIZE_MAX;
+        if (value > m->bytes) break;
+        found = m->strings + value;
+        *k = i;
+    }
+    return found;
+}
+
+/* What the text begins with becomes [form, form + n); returns how much of the text that is. */
+static size_t next(const charsmap *m, const char *text, size_t len, const char **form, size_t *n)
+{
+    size_t k = 0;
+    int32_t c;
+    if ((*form = longest(m, text, len, &k))) {
+        *n = strlen(*form);
+        return k;
+    }
+    k = (size_t)utf8_next(text, len, &c);
+    *form = c < 0 ? "\uFFFD" : text;
+    *n = c < 0 ? 3 : k;
+    return k;
+}
+
+static void put_marked(text_buffer *out, const char *form, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (form[i] == ' ') text_append(out, SPACE_MARK, 3);
+        else text_append(out, form + i, 1);
+    }
+}
+
+static void drop_spaces(text_buffer *out)
+{
+    while (out->n >= 3 && !memcmp(out->bytes + out->n - 3, SPACE_MARK, 3)) out->n -= 3;
+}
+
+void charsmap_apply(const charsmap *m, text_buffer *out, const char *text, size_t len)
+{
+    const char *form;
+    size_t at = 0, n, k;
+    while (m->trim && at < len && (k = next(m, text + at, len - at, &form, &n), n == 1 && form[0] == ' ')) at += k;
+    if (at == len) return;
+    if (m->dummy) text_append(out, SPACE_MARK, 3);
+    for (bool space = m->trim; at < len; at += k) {
+        k = next(m, text + at, len - at, &form, &n);
+        while (space && n && form[0] == ' ') { form++; n--; }
+        if (!n) continue;
+        put_marked(out, form, n);
+        space = m->trim && form[n - 1] == ' ';
+    }
+    if (m->trim) drop_spaces(out);
+}

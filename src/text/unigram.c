@@ -1,0 +1,79 @@
+/* Viterbi, forward: the best way to each place, from the places before it.  As in
+ * SentencePiece's code a sum is compared in double and kept in float, and of equal
+ * ones the first found stays: which of many equal ways is taken hangs on that. */
+#include "text/unigram.h"
+#include "base/arena.h"
+#include "base/utf8.h"
+#include <stdlib.h>
+
+#define SHORT 128                          /* bytes */
+#define UNKNOWN_PENALTY 10
+
+typedef struct { int32_t id; uint32_t start; float score; } step;       /* the last piece on the best way; id -2: no way yet */
+enum { NO_WAY = -2, NO_PIECE = -1 };
+
+static void offer(step *to, int32_t id, uint32_t start, double score)
+{
+    if (to->id == NO_WAY || score > (double)to->score) *to = (step){ id, start, (float)score };
+}
+
+/* best[len + 1]; a piece ends with a character, so places within one are never left. */
+static void find_best(const unigram *u, const char *text, size_t len, step *best)
+{
+    for (size_t i = 0; i <= len; i++) best[i].id = NO_WAY;
+    best[0] = (step){ NO_PIECE, 0, 0 };
+    for (size_t at = 0, k; at < len; at += k) {
+        int32_t c;
+        bool single = false;
+        uint32_t node = 0;
+        k = (size_t)utf8_next(text + at, len - at, &c);
+        for (size_t i = at; i < len && (node = trie_step(u->tree, node, (unsigned char)text[i])) != TRIE_NONE; i++) {
+            int32_t id = u->tree->id[node];
+            if (id < 0) continue;
+            offer(&best[i + 1], id, (uint32_t)at, (double)best[at].score + (double)u->scores[id]);
+            single |= i + 1 == at + k;
+        }
+        if (!single) offer(&best[at + k], NO_PIECE, (uint32_t)at, (double)(best[at].score + (u->lowest - UNKNOWN_PENALTY)));
+    }
+}
+
+static void put_unknown(const unigram *u, const char *text, size_t len, bool again, id_sink *out)
+{
+    for (size_t i = 0; i < len && u->byte_id; i++) id_put(out, u->byte_id[(unsigned char)text[i]]);
+    if (!u->byte_id && !again) id_put(out, u->unknown);
+}
+
+/* The way back turned round in place: best[at] becomes the piece that begins at `at`, and where that ends. */
+static void turn_round(step *best, size_t len)
+{
+    step last = best[len];
+    for (size_t end = len; end > 0; ) {
+        step before = best[last.start];
+        best[last.start].id = last.id;
+        best[last.start].start = (uint32_t)end;
+        end = last.start;
+        last = before;
+    }
+}
+
+static void put_way(const unigram *u, const char *text, size_t len, const step *best, id_sink *out)
+{
+    bool again = false;
+    for (size_t at = 0, end; at < len; at = end) {
+        end = best[at].start;
+        if (best[at].id >= 0) id_put(out, best[at].id);
+        else put_unknown(u, text + at, end - at, again, out);
+        again = best[at].id < 0;
+    }
+}
+
+void unigram_encode(const unigram *u, const char *text, size_t len, id_sink *out)
+{
+    step few[SHORT + 1], *best = len <= SHORT ? few : len < UINT32_MAX ? xrealloc(NULL, len + 1, sizeof *best) : NULL;
+    if (best) {
+        find_best(u, text, len, best);
+        turn_round(best, len);
+        put_way(u, text, len, best, out);
+    } else put_unknown(u, text, len, false, out);
+    if (best != few) free(best);
+}

@@ -1,0 +1,198 @@
+/* SentencePiece models: published ids and texts, Viterbi against its definition,
+ * the map of characters, hostile files. */
+#include "text_tests.h"
+#include "base/random.h"
+#include "base/utf8.h"
+#include <math.h>
+#include <stdlib.h>
+
+static const struct { const char *name, *path; int vocab; int32_t bos, eos, pad, unknown; } models[] = {
+    { "t5", "tokenizers/t5/spiece.model", 32000, -1, 1, 0, 2 },
+    { "mistral", "tokenizers/mistral/tokenizer.model", 32000, 1, 2, -1, 0 },
+    { "unigram1000", "tokenizers/sentencepiece-test/unigram1000.model", 1000, 1, 2, -1, 0 },
+    { "tok105", "checkpoints/babyllama-tok105/tok105.model", 105, 1, 2, -1, 0 },
+};
+enum { MODELS = sizeof models / sizeof *models };
+
+void text_sentencepiece_cases(void)
+{
+    for (int i = 0; i < MODELS; i++) {
+        lithe_tokenizer *t = text_open(test_data(models[i].path));
+        CHECK(lithe_tokenizer_vocab(t) == models[i].vocab && lithe_tokenizer_bos(t) == models[i].bos && lithe_tokenizer_eos(t) == models[i].eos);
+        CHECK(lithe_tokenizer_special(t, "pad") == models[i].pad && lithe_tokenizer_special(t, "unk") == models[i].unknown);
+        text_check_cases(models[i].name, t);
+        lithe_tokenizer_close(t);
+    }
+}
+
+/* ---- the best way, by its definition ------------------------------------------------------ */
+
+/* The best sum of scores over all ways to cut text into pieces and single unknown characters, in double. */
+static double best_sum(const lithe_tokenizer *t, const char *text, size_t len)
+{
+    double *best = malloc((len + 1) * sizeof *best);
+    best[0] = 0;
+    for (size_t end = 1; end <= len; end++) best[end] = -INFINITY;
+    for (size_t at = 0; at < len; at++)
+        for (size_t n = 1; n <= len - at; n++) {
+            int32_t id = pieces_find(&t->vocabulary, text + at, n), c;
+            bool one = (size_t)utf8_next(text + at, len - at, &c) == n;
+            double score = id >= 0 ? (double)t->unigram.scores[id] : one ? (double)t->unigram.lowest - 10 : -INFINITY;
+            if (best[at] + score > best[at + n]) best[at + n] = best[at] + score;
+        }
+    double sum = best[len];
+    free(best);
+    return sum;
+}
+
+/* What the ids of a text of known pieces sum up to. */
+static double sum_of(const lithe_tokenizer *t, const int32_t *ids, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)t->unigram.scores[ids[i]];
+    return sum;
+}
+
+void text_unigram_definition(void)
+{
+    lithe_tokenizer *t = text_open(test_data("tokenizers/sentencepiece-test/unigram1000.model"));
+    for (uint64_t k = 0; k < 300; k++) {
+        char text[160];
+        size_t len = 1 + random_u64(k, 0) % 150, n;
+        for (size_t i = 0; i < len; i++) text[i] = "abcdeghilmnorstuy    ,."[random_u64(k, i + 1) % 23];
+        int32_t *ids = text_ids(t, text, len, 0, &n);
+        char *form = normalize(t->normal, t->n_normal, text, len, &len);
+        double ours = sum_of(t, ids, n), best = best_sum(t, form, len);
+        CHECK_MSG(fabs(ours - best) <= 1e-5 * fabs(best), "text %d: %.9g, the best is %.9g", (int)k, ours, best);
+        if (form != text) free(form);
+        free(ids);
+    }
+    lithe_tokenizer_close(t);
+}
+
+/* A text without spaces is one word; quadratic work would take minutes. */
+void text_sentencepiece_long(void)
+{
+    size_t len = (size_t)1 << 17, n;
+    char *text = malloc(len);
+    for (int i = 0; i < 3; i++) {
+        lithe_tokenizer *t = text_open(test_data(models[i].path));
+        for (int kind = 0; kind < 3; kind++) {
+            for (size_t k = 0; k < len; k++) text[k] = kind == 0 ? 'x' : kind == 1 ? (char)('a' + random_u64(7, k) % 26) : (char)random_u64(8, k);
+            double start = text_seconds();
+            free(text_ids(t, text, len, 0, &n));            /* twice through it */
+            CHECK_MSG(n > 0 && text_seconds() - start < 10, "%.1f s", text_seconds() - start);
+            if (kind == 1) CHECK(text_comes_back(t, text, len));
+        }
+        lithe_tokenizer_close(t);
+    }
+    free(text);
+}
+
+/* ---- files -------------------------------------------------------------------------------------- */
+
+void text_sentencepiece_saved(void)
+{
+    for (int i = 0; i < 2; i++) {
+        lithe_error err = { 0 };
+        lithe_tokenizer *t = text_open(test_data(models[i].path));
+        char *path = path_join(test_dir(), lithe_tokenizer_file(t)), *found, text[2000];
+        CHECK_MSG(!lithe_tokenizer_save(t, path, &err), "%s", err.text);
+        CHECK((found = lithe_tokenizer_find(test_dir())) && !strcmp(found, path) && !strcmp(path_base(path), "tokenizer.model"));
+        lithe_tokenizer *u = text_open(test_dir());
+        for (uint64_t k = 0; k < 30; k++) CHECK(text_same_ids(t, u, text, text_random(text, sizeof text, k)));
+        CHECK(lithe_encode(t, "one", 3, 1, NULL, 0) == lithe_encode(t, "one", 3, 0, NULL, 0) + 1);       /* T5's end, Llama's begin */
+        CHECK(lithe_tokenizer_is_special(t, t->role[ROLE_EOS]) && lithe_tokenizer_is_special(t, t->role[ROLE_UNK]));
+        lithe_tokenizer_close(t);
+        lithe_tokenizer_close(u);
+        free(path); free(found);
+    }
+}
+
+/* Cut off anywhere, and with damage: refused, or opens and encodes. */
+void text_sentencepiece_damaged(void)
+{
+    lithe_error err = { 0 };
+    size_t size, n;
+    char *file = file_read(test_data(models[2].path), 1 << 20, &size, &err);
+    for (uint64_t k = 0; k < 400; k++) {
+        lithe_error e = { 0 };
+        bool cut = k % 2;
+        size_t at = random_u64(3, k) % (k % 4 < 2 ? size : 14000), len = cut ? at : size;
+        char saved = file[at];
+        if (!cut) file[at] = (char)random_u64(4, k);
+        lithe_tokenizer *t = tokenizer_from_sentencepiece(file, len, "damaged.model", &e);
+        CHECK_MSG(t ? !e.status : e.status == LITHE_EFORMAT && strstr(e.text, "damaged.model"), "%s", e.text);
+        if (t) free(text_ids(t, "It\u2019s \uff21 na\u00efve \u2460 text\t\xff", 26, 1, &n));
+        lithe_tokenizer_close(t);
+        file[at] = saved;
+    }
+    free(file);
+}
+
+/* field 1 { 1: text, 2: score, 3: type } */
+static size_t put_piece(char *out, const char *text, float score, int type)
+{
+    size_t len = strlen(text);
+    out[0] = 10;
+    out[1] = (char)(len + 9);
+    out[2] = 10;
+    out[3] = (char)len;
+    memcpy(out + 4, text, len);
+    out[4 + len] = 21;
+    memcpy(out + 5 + len, &score, 4);
+    out[9 + len] = 24;
+    out[10 + len] = (char)type;
+    return len + 11;
+}
+
+void text_sentencepiece_refused(void)
+{
+    static const struct { const char *rest, *complaint; int type; size_t len; float score; } bad[] = {
+        { "", "user-defined", 4, 0, 0 }, { "", "damaged", 7, 0, 0 }, { "", "damaged", 1, 0, INFINITY }, { "", "damaged", 6, 0, 0 },
+        { "\x12\x02\x18\x03", "type 3", 1, 4, 0 }, { "\x12\x03\xc0\x02\x09", "special id 9", 1, 5, 0 }, { "\x12\x03\xc0\x01\x01", "suffix", 1, 5, 0 },
+        { "\x12\x03\x98\x02\x01", "no piece for byte 0", 1, 5, 0 }, { "\x1a\x02\x28\x00", "escaped", 1, 4, 0 }, { "\x1a\x05\x12\x03xyz", "map of characters", 1, 7, 0 },
+        { "\x1a\x09\x12\x07\x08\x00\x00\x00xyz", "map of characters", 1, 11, 0 }, { "\x0a", "damaged", 1, 1, 0 }, { "\x12\x7f\x18", "damaged", 1, 3, 0 } };
+    for (size_t i = 0; i <= sizeof bad / sizeof *bad; i++) {
+        char file[200];
+        lithe_error err = { 0 };
+        size_t n = put_piece(file, "<unk>", 0, 2);
+        n += put_piece(file + n, "<s>", 0, 3);
+        n += put_piece(file + n, "</s>", 0, 3);
+        bool good = i == sizeof bad / sizeof *bad;
+        n += put_piece(file + n, "ab", good ? 0 : bad[i].score, good ? 1 : bad[i].type);
+        if (!good) { memcpy(file + n, bad[i].rest, bad[i].len); n += bad[i].len; }
+        lithe_tokenizer *t = tokenizer_from_sentencepiece(file, n, "test.model", &err);
+        if (good) CHECK_MSG(t && lithe_encode(t, "ab", 2, 0, NULL, 0) == 2, "%s", err.text);
+        else CHECK_MSG(!t && err.status == LITHE_EFORMAT && strstr(err.text, bad[i].complaint), "%s: %s", bad[i].complaint, err.text);
+        lithe_tokenizer_close(t);
+    }
+}
+
+/* Entries that overlap, what has none, spaces; and offsets that lead nowhere. */
+void text_charsmap(void)
+{
+    lithe_tokenizer *t = text_open(test_data("tokenizers/t5/spiece.model"));
+    static const struct { const char *text, *form; } forms[] = {
+        { "\uff21\u00a0 b\u3000", "\u2581A\u2581b" }, { "  a  b ", "\u2581a\u2581b" }, { "e\u0301\u2460\ufb01", "\u2581\u00e91fi" }, { "\x01x\u200by", "\u2581x\u2581y" },
+        { " \t ", "" }, { "", "" }, { "a\xff" "b", "\u2581a\uFFFD" "b" } };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        text_buffer b = { 0 };
+        charsmap_apply(&t->charsmap, &b, forms[i].text, strlen(forms[i].text));
+        CHECK_MSG(b.n == strlen(forms[i].form) && !memcmp(b.bytes ? b.bytes : "", forms[i].form, b.n), "%s becomes %.*s", forms[i].text, (int)b.n, b.bytes ? b.bytes : "");
+        free(b.bytes);
+    }
+    lithe_tokenizer_close(t);
+    for (uint64_t k = 0; k < 200; k++) {
+        char blob[300] = { 0 }, text[64];
+        lithe_error err = { 0 };
+        charsmap m = { .trim = k & 1, .dummy = k & 2 };
+        text_buffer b = { 0 };
+        blob[0] = (char)(256 & 255); blob[1] = 1;
+        for (size_t i = 4; i < sizeof blob; i++) blob[i] = (char)random_u64(k, i);
+        CHECK(!charsmap_open(&m, blob, sizeof blob, "test", &err));
+        charsmap_apply(&m, &b, text, text_random(text, sizeof text, k));
+        free(b.bytes);
+        charsmap_close(&m);
+    }
+}
