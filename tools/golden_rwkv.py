@@ -349,7 +349,7 @@ class Attack:
 
 FIXTURES = {
     "rwkv4": rwkv4, "rwkv4-hf": rwkv4_hf, "rwkv5": rwkv5, "rwkv6": rwkv6, "rwkv7": rwkv7, "rwkv7-fla": rwkv7_fla, "rwkv-pth": rwkv_pth, "rwkv-cpp": rwkv_cpp,
-    "rwkv5-0": lambda out: rwkv5(out, "rwkv5-0", "5.0", time5_old, 4, train=False),
+    "rwkv5-0": lambda out: rwkv5(out, "rwkv5-0", "5.0", time5_old, 8, train=False),
     "rwkv5-1": lambda out: rwkv5(out, "rwkv5-1", "5.1", time5_old, 8, train=False),
 }
 
