@@ -382,6 +382,8 @@ static void masked_rows_alone(const kernels *k)
         params_gradients(p, &err);
         graph *g = planned(s.model, k, GRAPH_TRAIN, 0, WANT_LOSS, &r);
         b.b.weight = weight, b.b.scale = (real)1 / CHOSEN;
+        for (int t = 0; t < p->count; t++)                              /* rows that no token names begin anew too */
+            for (size_t j = 0; j < p->items[t]->count; j++) p->items[t]->grad[j] = (real)NAN;
         double all = run_loss(g, &r, &b.b), alone = 0;
         real *grad = malloc(p->arena_count * sizeof *grad);
         memcpy(grad, p->grad, p->arena_count * sizeof *grad);
