@@ -78,6 +78,13 @@ static json_t *config_of(const char *name)
     return json_load_file(test_file(path), 0, NULL);
 }
 
+static json_t *with(const char *name, const char *key, const char *value)
+{
+    json_t *config = config_of(name);
+    json_object_set_new(config, key, json_loads(value, JSON_DECODE_ANY, NULL));
+    return config;
+}
+
 static json_t *without(json_t *config, const char *key)
 {
     json_object_del(config, key);
@@ -140,6 +147,7 @@ void encoders_names(void)
     check_variant("mosaicbert", bin, "the head's bias", (const renaming[]){ { "decoder.bias", "bias" }, { 0 } }, config_of("mosaicbert"));
     check_variant("mosaicbert", bin, "of Composer, told by its tensors", (const renaming[]){ { "", "model." }, { 0 } }, without(config_of("mosaicbert"), "alibi_starting_size"));
     check_variant("modernbert", sf, "without prefix", (const renaming[]){ { "model.", "" }, { 0 } }, config_of("modernbert"));
+    check_variant("roberta", sf, "of many languages", NULL, with("roberta", "model_type", "\"xlm-roberta\""));
     check_saved("bert", sf), check_saved("roberta", sf), check_saved("mosaicbert", bin), check_saved("modernbert", sf);
 
     json_t *newer = without(without(without(config_of("modernbert"), "global_attn_every_n_layers"), "global_rope_theta"), "local_rope_theta");
@@ -159,13 +167,6 @@ static void refused(const char *dir, const char *says)
     lithe_model *m = lithe_model_open(dir, NULL, &err);
     CHECK_MSG(!m && err.status && strstr(err.text, says), "\"%s\" does not say %s", err.text, says);
     lithe_model_close(m);
-}
-
-static json_t *with(const char *name, const char *key, const char *value)
-{
-    json_t *config = config_of(name);
-    json_object_set_new(config, key, json_loads(value, JSON_DECODE_ANY, NULL));
-    return config;
 }
 
 void encoders_refused(void)
