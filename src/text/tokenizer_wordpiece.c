@@ -67,15 +67,15 @@ static int read_lines(lithe_tokenizer *t, const char *text, size_t len, const ch
 
 int tokenizer_add_bert_specials(lithe_tokenizer *t, const char *what, lithe_error *err)
 {
-    static const char *const names[] = { "[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]" };
+    static const char *const names[] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" };
     int32_t id[5];
     for (int i = 0; i < 5; i++) {
         id[i] = pieces_find(&t->vocabulary, names[i], strlen(names[i]));
         added_entry e = { .text = names[i], .len = strlen(names[i]), .id = id[i], .special = true };
         if (id[i] >= 0 && tokenizer_add_entry(t, e, what, err)) return err->status;
     }
-    if (id[0] < 0) return fail(err, LITHE_EFORMAT, "%s: has no line [UNK]; expected a vocab.txt of BERT", what);
-    t->wordpiece.unknown = id[0];
+    if (id[1] < 0) return fail(err, LITHE_EFORMAT, "%s: has no line [UNK]; expected a vocab.txt of BERT", what);
+    t->wordpiece.unknown = id[1];
     if (id[2] >= 0 && id[3] >= 0) tokenizer_around(t, id[2], id[3], 1, 1);
     return LITHE_OK;
 }
