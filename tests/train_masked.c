@@ -230,6 +230,37 @@ static void masked_tokens_are_learned(void)
     }
 }
 
+/* The figures of an evaluation are those of whole passes over its pieces, worked out here. */
+static void figures_are_true(void)
+{
+    fixture f = begin("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .eval_windows = 10, .seed = 3 });
+    lithe_event e = run_out(f.trainer, &f.err);
+    objective *o = &f.trainer->objective;
+    sheet s;
+    float logits[24 * 64];
+    double right = 0, loss = 0, n = 0;
+    uint64_t pieces_held = o->valid_samples, taken = pieces_held < 10 ? pieces_held : 10;
+    CHECK(!sheet_open(&s, (extent){ .rows = 24, .seqs = 1, .selected = o->most.selected }, o->most, &f.err));
+    for (uint64_t i = 0; i < taken; i++) {
+        sheet_clear(&s);
+        objective_valid(o, &s, i * (pieces_held / taken) + i * (pieces_held % taken) / taken);
+        CHECK(!lithe_logits(f.model, s.ids, (size_t)s.rows, logits, &f.err));
+        for (int k = 0; k < s.selected; k++) {
+            const float *z = logits + 64 * s.select[k];
+            double sum = 0;
+            int best = 0;
+            for (int c = 0; c < 64; c++) { sum += exp((double)z[c]); if (z[c] > z[best]) best = c; }
+            right += best == s.target[k];
+            loss += log(sum) - (double)z[s.target[k]];
+            n++;
+        }
+    }
+    CHECK_MSG(n > 10 && fabs(e.metrics.accuracy - right / n) < 1e-12 && fabs(e.valid_loss - loss / n) < 1e-5 * loss / n, "%g %g, expected %g %g", e.metrics.accuracy,
+              e.valid_loss, right / n, loss / n);
+    sheet_close(&s);
+    end(&f);
+}
+
 static void threads_and_resume(void)
 {
     lithe_train_options o = { .ctx = 24, .batch = 6, .steps = 12, .save_every = 4, .lr = 3e-3, .seed = 5, .mask = "words" };
@@ -338,6 +369,7 @@ const test tests_train_masked[] = {
     { "masked: static masks", static_masks },
     { "masked: the head of masked places is the full head", masked_head_is_the_full_head },
     { "masked: tokens are learned", masked_tokens_are_learned },
+    { "masked: figures are true", figures_are_true },
     { "masked: threads, resuming and parts do not show", threads_and_resume },
     { "masked: refusals", refusals },
     { "masked: vectors of texts", vectors },
