@@ -17,6 +17,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "quantity.h"
+#include "run_name.h"
 #include "training.h"
 #include "verbs.h"
 #include <errno.h>
@@ -310,47 +311,7 @@ static int fill_options(making *k)
     return k->err.status;
 }
 
-/* ---- names ----------------------------------------------------------------------- */
-
-/* runs/NAME-N after the first file, N the first that is free. */
-static void choose_out(making *k)
-{
-    const char *path = k->a->operands[0], *base;
-    char name[64];
-    struct stat at;
-    if (k->s->out) { snprintf(k->out, sizeof k->out, "%s", k->s->out); return; }
-    size_t end = strlen(path), n = 0;
-    while (end > 1 && path[end - 1] == '/') end--;
-    for (base = path + end; base > path && base[-1] != '/'; base--) { }
-    for (; base < path + end && *base && *base != '.' && n < sizeof name - 1; base++)
-        name[n++] = strchr("/ \t\n\\'\"$`*?", *base) ? '_' : *base;
-    name[n] = 0;
-    for (int i = 1; i < 100000; i++) {
-        snprintf(k->out, sizeof k->out, "runs/%s-%d", !n || !strcmp(path, "-") ? "run" : name, i);
-        if (lstat(k->out, &at)) return;
-    }
-}
-
-/* The command as a shell would take it. */
-static char *command_text(const arguments *a)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = open_memstream(&text, &size);
-    if (!f) return NULL;
-    fputs("lithe", f);
-    for (char **word = a->words; *word; word++) {
-        bool plain = **word && !strpbrk(*word, " \t\n\\'\"$`*?[](){}<>|&;#~!");
-        fputs(plain ? " " : " '", f);
-        for (const char *p = *word; *p; p++) {
-            if (!plain && *p == '\'') fputs("'\\''", f);
-            else fputc(*p, f);
-        }
-        if (!plain) fputc('\'', f);
-    }
-    fclose(f);
-    return text;
-}
+/* ---- what is said ------------------------------------------------------------------ */
 
 static const char *classes_text(const making *k, char *text, size_t cap)
 {
@@ -424,14 +385,14 @@ static int make_parts(making *k)
 
 static int train_new(const arguments *a)
 {
-    making k = { .a = a, .s = a->settings, .command = command_text(a) };
+    making k = { .a = a, .s = a->settings, .command = command_text(a->words) };
     lithe_error err = { 0 };
     int code = EXIT_DONE;
     interrupt_catch(false);                             /* so that what is temporary goes away */
     if (make_parts(&k)) code = failed_input(&k.err);
     else if (interrupted()) code = interrupted();
     else {
-        choose_out(&k);
+        choose_run(k.s->out, a->operands[0], k.out, sizeof k.out);
         say_choices(&k);
         lithe_trainer *t = lithe_trainer_open(k.model, k.data, k.tokenizer, &k.options, k.out, &err);
         code = t ? train_to_the_end(t, k.s->dtype, k.s->json) : failed_output(&err);

@@ -155,7 +155,7 @@ static int write_config(const lithe_model *m, const char *dir, dtype type, const
     }
     int status = json && !bad ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", dir);
     if (!status) status = write_json(json, dir, "config.json", err);
-    if (!status) status = write_json(generation, dir, "generation_config.json", err);
+    if (!status && !m->arch->image) status = write_json(generation, dir, "generation_config.json", err);
     json_decref(json);
     json_decref(generation);
     return status;
