@@ -369,6 +369,7 @@ void pytorch_wrapped(void)
         { "model",         P(DICT(STR("\5", "model") "}" W PLAIN "s" STR("\5", "epoch") "K\1")), NULL },
         { "state_dict",    P(DICT(STR("\12", "state_dict") OD W PLAIN "s")), NULL },
         { "both",          P(DICT(STR("\12", "state_dict") "}" STR("\6", "module") "}" W PLAIN "ss" STR("\4", "step") PLAIN)), NULL },
+        { "Composer's",    P(DICT(STR("\5", "state") "}" STR("\5", "model") "}" W PLAIN "ss" STR("\3", "rng") "]")), NULL },
         { "named model",   P(DICT(STR("\5", "model") PLAIN W PLAIN)), NULL },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
@@ -376,7 +377,7 @@ void pytorch_wrapped(void)
         lithe_error err = { 0 };
         void *keep;
         tensor_file *f = parse_copy(b.data, b.size, 0, &keep, &err);
-        CHECK_MSG(f && f->count == (i == 4 ? 2 : 1) && tensor_file_find(f, "w"), "%s: %s", CASES[i].label, err.text);
+        CHECK_MSG(f && f->count == (i == 5 ? 2 : 1) && tensor_file_find(f, "w"), "%s: %s", CASES[i].label, err.text);
         tensor_file_close(f);
         free(keep);
         free(b.data);

@@ -33,7 +33,7 @@ static const struct { const char *module, *name; meaning is; dtype type; } GLOBA
 enum { GLOBAL_COUNT = sizeof GLOBALS / sizeof *GLOBALS };
 
 /* Keys under which checkpoints keep the dict of tensors. */
-static const char *const WRAPPERS[] = { "state_dict", "model_state_dict", "model", "module" };
+static const char *const WRAPPERS[] = { "state_dict", "model_state_dict", "model", "module", "state" };
 
 typedef struct { int global; const uint8_t *data; size_t count; } storage;
 typedef struct { file_tensor tensor; int64_t stride[MAX_RANK]; bool scattered; } view;      /* scattered: to be copied in order */
