@@ -452,5 +452,6 @@ const test tests_encoders[] = {
     { "encoders: published names and spellings", encoders_names },
     { "encoders: what is refused", encoders_refused },
     { "encoders: initial values are cut", encoders_initial_values },
+    { "encoders: growing keeps what it can", encoders_grow },
     { 0 }
 };

@@ -11,5 +11,6 @@ void encoders_published_sizes(void);
 void encoders_names(void);
 void encoders_refused(void);
 void encoders_initial_values(void);
+void encoders_grow(void);
 
 #endif

@@ -225,3 +225,33 @@ void encoders_initial_values(void)
     }
     lithe_model_close(m);
 }
+
+/* ---- growing -------------------------------------------------------------------------------------------- */
+
+static void check_growth(const char *name, lithe_grow_options o, const char *says)
+{
+    lithe_error err = { 0 };
+    lithe_growth report = { 0 };
+    char path[100];
+    int32_t ids[20];
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    lithe_model *m = opened(test_file(path), name), *large = lithe_model_grow(m, &o, &report, &err);
+    for (int i = 0; i < 20; i++) ids[i] = i * 3;
+    CHECK_MSG(large && !lithe_compare(m, large, ids, 20, &report, &err), "%s: %s", name, err.text);
+    CHECK_MSG(report.preserves == !says && (!says || strstr(report.says, says)), "%s: %s: %s", name, report.moves, report.says);
+    CHECK_MSG(says || report.max_difference <= 1e-5 * report.max_logit, "%s: %s: differs by %.3g of %.3g", name, report.moves, report.max_difference, report.max_logit);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+/* A number of parameters takes what is preserved; sizes that are asked for say what they change. */
+void encoders_grow(void)
+{
+    static const char *const names[] = { "bert", "roberta", "mosaicbert", "modernbert" };
+    for (int i = 0; i < 4; i++)
+        for (int factor = 2; factor <= 3; factor++) check_growth(names[i], (lithe_grow_options){ .factor = factor }, NULL);
+    check_growth("bert", (lithe_grow_options){ .set = "hidden_size=32" }, NULL);
+    check_growth("bert", (lithe_grow_options){ .set = "num_hidden_layers=4" }, "a norm stands behind each sum");
+    check_growth("mosaicbert", (lithe_grow_options){ .set = "hidden_size=36" }, "slopes");
+    check_growth("modernbert", (lithe_grow_options){ .set = "num_hidden_layers=7,hidden_size=32" }, NULL);
+}

@@ -122,6 +122,14 @@ static void try_shape(const growth *g, const json_t *base, const shape *old, sha
     if (best->cost < 0 || s.cost < best->cost - 1e-9) *best = s;
 }
 
+/* What would not begin as the same function is left for a wish that nothing else meets. */
+enum { MOST_TIMES = 8, MOST_DEPTHS = 4 };
+static void try_shapes(const growth *g, const json_t *base, const shape *old, double wish, int times, int depths, shape *best)
+{
+    for (int c = 1; c <= times; c++)
+        for (int layers = old->layers; layers <= depths * old->layers; layers++) try_shape(g, base, old, (shape){ c * old->width, layers, 0, 0 }, wish, best);
+}
+
 static int choose_shape(growth *g, double wish, lithe_error *err)
 {
     json_t *base = json_deep_copy(g->config);
@@ -132,9 +140,12 @@ static int choose_shape(growth *g, double wish, lithe_error *err)
     if (g->method == METHOD_CORNER) {                /* any whole number of key/value groups of heads, depth as it is */
         int unit = hd * heads / kv;
         for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, wish, &best);
-    } else
-        for (int c = 1; c <= 8; c++)
-            for (int layers = old.layers; layers <= 4 * old.layers; layers++) try_shape(g, base, &old, (shape){ c * old.width, layers, 0, 0 }, wish, &best);
+    } else {
+        bool deeper = in_depth(g) || !g->arch->block_changes || !g->arch->block_changes(g->small->config);
+        bool wider = !g->arch->heads_change || !g->arch->heads_change(g->small->config);
+        try_shapes(g, base, &old, wish, wider ? MOST_TIMES : 1, deeper ? MOST_DEPTHS : 1, &best);
+        if (best.cost < 0) try_shapes(g, base, &old, wish, MOST_TIMES, MOST_DEPTHS, &best);
+    }
     if (best.cost >= 0) set_shape(g, base, g->config, &best);
     else status = fail(err, LITHE_EINVAL, "no growth of this model holds %.0f parameters within 5 %%; it has %.0f now", wish, count(g, base));
     json_decref(base);
