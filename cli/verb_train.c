@@ -36,7 +36,7 @@ typedef struct {
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, json;
+    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, json;
     uint64_t seed;
 } train_settings;
 typedef train_settings S;
@@ -54,8 +54,9 @@ static const option train_options[] = {
     { "resume", 'r', FILENAME(S, resume), "RUN", .help = "the same run, continued; only --steps (more), --save-every and --threads may be given with it",
       .also = "continue" },
     { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (runs/NAME-N)", .also = "output,run" },
-    { "tokenizer", 0, TEXT(S, tokenizer), "PATH", .help = "a tokenizer.json, a folder with one, a llama2.c tokenizer file, or bytes" },
-    { "vocab", 0, COUNT(S, vocab), "N", .help = "learn a byte-level BPE of N tokens from the text first", .least = 257, .most = 1 << 24, .also = "vocab-size" },
+    { "tokenizer", 0, TEXT(S, tokenizer), "PATH", .help = "a tokenizer.json, .model, vocab.txt, RWKV or llama2.c vocabulary, a folder with one, or bytes" },
+    { "lowercase", 0, FLAG(S, lowercase), .help = "the vocab.txt given as --tokenizer is of lower-case letters without accents" },
+    { "vocab", 0, COUNT(S, vocab), "N", .help = "learn N tokens from the text first: byte-level BPE, or what the architecture was published with", .least = 257, .most = 1 << 24, .also = "vocab-size" },
     { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "text held out for validation, or the share of the documents (5%)", .also = "validation,valid-share" },
     { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a window, and the context of a fresh model (256)", .least = 2, .also = "context,block-size,seq-len" },
     { "batch", 'b', COUNT(S, batch), "N", .help = "windows in a step (8)", .least = 1, .also = "batch-size" },
@@ -140,16 +141,17 @@ static lithe_tokenizer *choose_tokenizer(making *k)
 {
     const S *s = k->s;
     const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
+    const lithe_tokenizer_options o = { .lowercase = s->lowercase };
     if (s->vocab) return learn_tokenizer(k, s->vocab);
     if (k->model) {
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
-        return model_tokenizer(k->model, s->from, s->tokenizer, &k->err);
+        return model_tokenizer_with(k->model, s->from, s->tokenizer, &o, &k->err);
     }
     bool masks = s->arch && strcmp(lithe_arch_vocabulary(s->arch), "bpe");
     if (!path && masks && (double)k->text_size < bytes_tokenizer_below) return learn_what_there_is(k);
     if (!path && (double)k->text_size >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "bytes");
-    return lithe_tokenizer_open(path ? path : "bytes", &k->err);
+    return lithe_tokenizer_open_with(path ? path : "bytes", &o, &k->err);
 }
 
 /* "classify" or "regress" where the model does one of them. */
