@@ -133,3 +133,56 @@ void text_made_strings(void)
     free(points);
     json_decref(golden);
 }
+
+static int by_bytes(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
+
+/* The tokens as the tokenizer.json names them, in order of their bytes. */
+static uint64_t hash_tokens(const json_t *vocab)
+{
+    char **names = malloc(json_object_size(vocab) * sizeof *names);
+    size_t n = 0;
+    const char *name;
+    json_t *id;
+    uint64_t h = FNV_START;
+    json_object_foreach((json_t *)(uintptr_t)vocab, name, id) names[n++] = strdup(name);
+    qsort(names, n, sizeof *names, by_bytes);
+    for (size_t i = 0; i < n; i++) {
+        h = fnv(h, names[i], strlen(names[i]) + 1);
+        free(names[i]);
+    }
+    free(names);
+    return h;
+}
+
+static bool among(const json_t *hashes, uint64_t h)
+{
+    char shown[17];
+    bool found = false;
+    snprintf(shown, sizeof shown, "%016llx", (unsigned long long)h);
+    for (size_t i = 0; i < json_array_size(hashes); i++) found |= !strcmp(shown, json_string_value(json_array_get(hashes, i)));
+    return found;
+}
+
+/* What is learned from Shakespeare is what Hugging Face's trainers learn from it, in one of the ways in which they break ties. */
+void text_learned_vocabularies(void)
+{
+    static const char *const kinds[] = { "wordpiece", "roberta" };
+    json_t *golden = golden_text();
+    if (!golden) return;
+    lithe_error err = { 0 };
+    size_t len;
+    char *text = file_read(test_data("lm/tinyshakespeare/input.txt"), (size_t)1 << 24, &len, &err), *path = path_join(test_dir(), "tokenizer.json");
+    for (int k = 0; k < 2; k++) {
+        lithe_tokenizer *t = lithe_tokenizer_learn(text, len, 3000, &(lithe_tokenizer_options){ .kind = kinds[k], .lowercase = !k }, &err);
+        CHECK_MSG(t && !lithe_tokenizer_save(t, path, &err), "%s", err.text);
+        json_t *file = json_read(path, (size_t)1 << 24, 16, &err);
+        const json_t *vocab = json_object_get(json_object_get(file, "model"), "vocab");
+        CHECK(json_object_size(vocab) == 3000 && among(json_object_get(json_object_get(golden, "learned"), kinds[k]), hash_tokens(vocab)));
+        CHECK(json_object_get(vocab, k ? "\u0120the" : "the"));
+        json_decref(file);
+        lithe_tokenizer_close(t);
+    }
+    free(text);
+    free(path);
+    json_decref(golden);
+}

@@ -40,11 +40,11 @@ void text_splits(void), text_gpt2_pattern(void), text_added_tokens(void), text_t
 void text_refused(void), text_cut_off(void), text_empty_paths(void), text_endless_patterns(void);
 void text_wordpiece_cases(void), text_wordpiece_table(void), text_wordpiece_forms(void), text_wordpiece_config(void), text_wordpiece_files(void),
      text_wordpiece_json(void), text_longest_piece(void), text_pairs(void), text_roles(void);
-void text_every_character(void), text_made_strings(void);
+void text_every_character(void), text_made_strings(void), text_learned_vocabularies(void);
 void text_sentencepiece_cases(void), text_unigram_definition(void), text_sentencepiece_long(void), text_sentencepiece_saved(void),
      text_sentencepiece_damaged(void), text_sentencepiece_refused(void), text_charsmap(void);
 void text_world_cases(void), text_world_pieces(void), text_world_round_trip(void), text_world_literals(void), text_world_saved(void), text_roberta(void);
 void text_train_definition(void), text_train_saved(void), text_train_possible(void), text_train_odd(void), text_train_wordpiece(void), text_train_wordpiece_text(void),
-     text_train_kinds(void);
+     text_train_kinds(void), text_train_counts(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* Learning a vocabulary: against its definition, again, saved, on odd texts. */
 #include "text_tests.h"
 #include "base/random.h"
+#include "text/pair_learner.h"
 #include <stdlib.h>
 
 /* ---- training ---------------------------------------------------------------------------------------- */
@@ -238,6 +239,32 @@ void text_train_wordpiece_text(void)
     CHECK_MSG(few && !strcmp(piece_of(few, 5, &n), "e") && !strcmp(piece_of(few, 6, &n), "t"), "%s", err.text);       /* the most frequent */
     lithe_tokenizer_close(few);
     free(path);
+}
+
+static size_t letters_of(void *context, const counted_word *w, int32_t *symbols)
+{
+    (void)context;
+    for (size_t i = 0; i < w->len; i++) symbols[i] = w->text[i];
+    return w->len;
+}
+
+/* Counts beyond 32 bits. */
+void text_train_counts(void)
+{
+    counted_word words[] = { { "ef", 2, 5 }, { "ab", 2, (int64_t)3 << 32 }, { "cd", 2, ((int64_t)3 << 32) + 1 }, { "xab", 3, (int64_t)1 << 33 } };
+    word_counts w = { .words = words, .n = 4, .bytes = 9 };
+    pair_learner l = { 0 };
+    CHECK(pair_learner_begin(&l, &w, letters_of, NULL));
+    static const char *const order[] = { "ab", "cd", "x?", "ef" };
+    for (int i = 0; i < 4; i++) {
+        uint32_t best = pair_learner_best(&l);
+        CHECK(best != NO_PAIR);
+        if (best == NO_PAIR) break;
+        CHECK_MSG(l.pairs[best].left == order[i][0] && (i == 2 || l.pairs[best].right == order[i][1]), "%d: %c", i, (char)l.pairs[best].left);
+        pair_learner_merge(&l, best, 200 + i);
+    }
+    CHECK(pair_learner_best(&l) == NO_PAIR);
+    pair_learner_free(&l);
 }
 
 void text_train_kinds(void)

@@ -3,16 +3,18 @@
 
     ENV/bin/python tools/golden_text.py UnicodeData.txt DATA > tests/golden/text/bert.json
 
-UnicodeData.txt is that of Unicode 8.0, DATA the folder with bert-base-uncased, bert-base-chinese, gpt2
-and roberta-base. Made with tokenizers 0.20; never needed to build or to test. Only hashes are kept (FNV-1a, 64 bits):
+UnicodeData.txt is that of Unicode 8.0, DATA the folder with tokenizers/bert-base-uncased, bert-base-chinese,
+gpt2 and roberta-base and with lm/tinyshakespeare. Made with tokenizers 0.20; never needed to build or to test. Only hashes are kept (FNV-1a, 64 bits):
 
 assigned    code points of Unicode 8.0 without surrogates, as runs: how many are left out, how many follow
 characters  per 4096 of them in order: the words of a?b, each ended by a zero byte, by BERT's normalizer
             (uncased, then cased) and pre-tokenizer
 strings     per 500 made strings: the ids, as 4 bytes each, little-endian, and -1 behind each string
+learned     of 3000 tokens learned from Shakespeare: the tokens in order of their bytes, each ended by a zero byte.
+            Their WordPiece trainer breaks ties by the order of a hash table: every outcome of twelve runs is kept
 """
 import json, sys
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, BertWordPieceTokenizer, ByteLevelBPETokenizer, Tokenizer, models, normalizers, pre_tokenizers
 
 MASK = (1 << 64) - 1
 BLOCK, STRINGS, PART = 4096, 10000, 500
@@ -91,6 +93,18 @@ def tokenizers(data):
             "bert-base-chinese": chinese, "roberta-base": roberta}
 
 
+def learned(text):
+    kinds = {"wordpiece": (lambda: BertWordPieceTokenizer(lowercase=True), ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]),
+             "roberta": (ByteLevelBPETokenizer, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])}
+    outcomes = {name: set() for name in kinds}
+    for name, (make, special) in kinds.items():
+        for _ in range(12):
+            t = make()
+            t.train([text], vocab_size=3000, min_frequency=2, show_progress=False, special_tokens=special)
+            outcomes[name].add("%016x" % fnv(b"".join(token + b"\0" for token in sorted(k.encode() for k in t.get_vocab()))))
+    return {name: sorted(found) for name, found in outcomes.items()}
+
+
 def main():
     points = assigned(sys.argv[1])
     cut = pre_tokenizers.BertPreTokenizer()
@@ -102,7 +116,7 @@ def main():
             hashes.append("%016x" % fnv(b"".join(w.encode() + b"\0" for w in words)))
         characters[name] = hashes
     strings = {}
-    for name, t in tokenizers(sys.argv[2]).items():
+    for name, t in tokenizers(sys.argv[2] + "/tokenizers").items():
         hashes = []
         for at in range(0, STRINGS, PART):
             h = fnv(b"")
@@ -111,7 +125,8 @@ def main():
                     h = fnv((i & 0xffffffff).to_bytes(4, "little"), h)
             hashes.append("%016x" % h)
         strings[name] = hashes
-    out = json.dumps({"assigned": runs(points), "characters": characters, "strings": strings}, indent=0, separators=(",", ":"))
+    out = json.dumps({"assigned": runs(points), "characters": characters, "strings": strings,
+                      "learned": learned(sys.argv[2] + "/lm/tinyshakespeare/input.txt")}, indent=0, separators=(",", ":"))
     print(out.replace(",\n", ",").replace("[\n", "[").replace("\n]", "]").replace("{\n", "{").replace("\n}", "}"))
 
 
