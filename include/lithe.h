@@ -404,7 +404,9 @@ int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o);
 /* Where a session stands, as a file (docs/state-file.md), and back into a session
  * of the same model: what follows is bit for bit what would have followed.  t may
  * be NULL; given both times, it must be the same tokenizer.  A file that does
- * not fit is refused, and the session stays as it was. */
+ * not fit is refused, and the session stays as it was.  Loading takes files of
+ * states too that RWKV was tuned to begin from (blocks.N.att.time_state): the
+ * session then stands after nothing, and begins there whenever it begins. */
 int            lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
 int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
 

@@ -249,6 +249,8 @@ const test tests_infer[] = {
     { "infer: endless prefixes are kept", endless_prefixes_are_kept },
     { "infer: states on disk", states_on_disk },
     { "infer: states of other models", states_of_others },
+    { "infer: states to begin from", states_to_begin_from },
+    { "infer: states to begin from, refused", states_to_begin_from_refused },
     { "infer: states that lie", states_that_lie },
     { "infer: states damaged", states_damaged },
     { "infer: slots do not meet", slots_do_not_meet },

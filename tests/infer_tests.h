@@ -10,6 +10,8 @@ void sessions_without_end(void);            /* infer_state.c */
 void endless_prefixes_are_kept(void);
 void states_on_disk(void);
 void states_of_others(void);
+void states_to_begin_from(void);
+void states_to_begin_from_refused(void);
 void states_that_lie(void);
 void states_damaged(void);
 void slots_do_not_meet(void);               /* infer_slots.c */

@@ -103,6 +103,7 @@ void lithe_session_close(lithe_session *s)
         free((char *)(uintptr_t)s->states[i].name);
     }
     free(s->states);
+    free(s->initial);
     free(s->storage);
     free(s->ids);
     free(s->seen);
@@ -130,6 +131,8 @@ void session_clear(lithe_session *s)
     s->last = -1;
     for (size_t i = 0; i < s->seen_count; i++) s->is_seen[s->seen[i]] = 0;
     s->seen_count = 0;
+    const char *initial = (const char *)s->initial;
+    for (int i = 0; initial && i < s->state_count; initial += s->states[i++].bytes) memcpy(s->states[i].data, initial, s->states[i].bytes);
 }
 
 void session_note(lithe_session *s, const int32_t *ids, size_t n)
@@ -164,14 +167,18 @@ static size_t known(const lithe_session *s, const int32_t *ids, size_t n)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-/* Positions tell where keys lie, and for a recurrent state only what is first. */
-static int position(size_t at) { return at < INT_MAX ? (int)at : INT_MAX; }
+/* Positions tell where keys lie, and for a recurrent state only what is first: behind an initial state nothing is. */
+static int position(const lithe_session *s, size_t at)
+{
+    at += s->initial != NULL;
+    return at < INT_MAX ? (int)at : INT_MAX;
+}
 
 static void advance(lithe_session *s, const int32_t *ids, int n)
 {
     const pass *p = n == 1 ? &s->one : &s->chunk;
     int start[2] = { 0, n }, slot = 0, last = n - 1;
-    for (int i = 0; i < n; i++) s->pos[i] = position(s->length + (size_t)i);
+    for (int i = 0; i < n; i++) s->pos[i] = position(s, s->length + (size_t)i);
     graph_run(p->g, &(batch){ .rows = n, .seqs = 1, .selected = 1, .ids = ids, .pos = s->pos, .start = start, .slot = &slot, .select = &last });
     session_note(s, ids, (size_t)n);
     for (int i = 0; i < s->vocab; i++) s->logits[i] = (float)p->r.logits->data[i];

@@ -23,6 +23,7 @@ struct lithe_session {
     session_state *states;               /* in order of declaration */
     real **storage;                      /* their data, as graphs take it */
     int state_count;
+    real *initial;                       /* what they begin with, one behind the other; NULL: zeros */
     bool recurrent;                      /* a state that cannot be cut back: what does not go on begins anew */
     pass one, chunk;                     /* a single token, up to CHUNK of them */
     int *pos;
@@ -36,5 +37,9 @@ void session_clear(lithe_session *s);
 void session_note(lithe_session *s, const int32_t *ids, size_t n);
 /* The id before the next, -1 when there is none. */
 int32_t session_last(const lithe_session *s);
+
+/* A file of states to begin from (tuned_state.c). */
+bool is_tuned_state(const tensor_file *f);
+int  load_tuned_state(lithe_session *s, const tensor_file *f, lithe_error *err);
 
 #endif

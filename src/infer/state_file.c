@@ -238,21 +238,27 @@ static void take(lithe_session *s, const saved *x)
     if (s->ready) memcpy(s->logits, x->logits->data, (size_t)s->vocab * sizeof *s->logits);
 }
 
+static int load_saved(lithe_session *s, const lithe_tokenizer *t, const tensor_file *f, lithe_error *err)
+{
+    saved x = { .states = xalloc((size_t)s->state_count + 1, sizeof *x.states) };
+    int status = x.states ? check_origin(f, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
+    if (!status) status = check_reading(&x, f, s, err);
+    if (!status) status = check_states(&x, f, s, err);
+    if (!status && f->count != s->state_count + 1 + (x.logits != NULL))
+        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", f->path, f->count, s->state_count + 1 + (x.logits != NULL));
+    if (!status) take(s, &x);
+    free(x.states);
+    return status;
+}
+
 int lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
     if (!s || !path) return LITHE_EINVAL;
     if (failed(err)) return err->status;
     lithe_error first = { 0 };
     tensor_file *f = tensor_file_open(path, &first);
-    saved x = { .states = xalloc((size_t)s->state_count + 1, sizeof *x.states) };
-    if (f && !x.states) fail(&first, LITHE_ENOMEM, "%s: not enough memory to load a session", path);
-    if (!first.status) check_origin(f, s, t, &first);
-    if (!first.status) check_reading(&x, f, s, &first);
-    if (!first.status) check_states(&x, f, s, &first);
-    if (!first.status && f->count != s->state_count + 1 + (x.logits != NULL))
-        fail(&first, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", path, f->count, s->state_count + 1 + (x.logits != NULL));
-    if (!first.status) take(s, &x);
-    free(x.states);
+    if (f && is_tuned_state(f)) load_tuned_state(s, f, &first);
+    else if (f) load_saved(s, t, f, &first);
     tensor_file_close(f);
     return first.status ? fail(err, first.status, "%s", first.text) : LITHE_OK;
 }

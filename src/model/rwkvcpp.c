@@ -117,7 +117,7 @@ static int survey(contents *c, const char *what, const uint8_t *data, size_t siz
 
 /* ---- tensors ---- */
 
-/* The tensor's numbers as floats of its own, in the order of the file. */
+/* The tensor's numbers as floats of its own, in the order of the file; its bytes stay those it has there. */
 static float *own_floats(tensor_file *f, file_tensor *t, const record *r, const char *what, lithe_error *err)
 {
     float *x = arena_alloc(&f->memory, (t->count + 1) * sizeof *x);
@@ -125,7 +125,6 @@ static float *own_floats(tensor_file *f, file_tensor *t, const record *r, const 
     if (r->blocks) blocks_unpack(r->blocks, r->data, t->count, x);
     else if (!file_tensor_floats(t, 0, t->count, x)) { fail(err, LITHE_EFORMAT, "%s: %s cannot be read as numbers", what, t->name); return NULL; }
     t->type = DT_F32;
-    t->bytes = t->count * sizeof *x;
     t->data = x;
     return x;
 }
