@@ -4,11 +4,11 @@
 # and trains each from scratch with the same configuration, vocabulary, data and steps.  Prints one CSV row a run.
 #   sh tools/transfer.sh LITHE DATA OUT [STEPS]     DATA: the folder with lm/ and cls/; OUT: made anew
 set -eu
-lithe=$1 data=$2 out=$3 steps=${4:-6000}
+lithe=$1 data=$2 out=$3 steps=${4:-1500}
 mkdir "$out"
 cd "$out"
 
-gzip -dc "$data/lm/novels/train.txt.gz" | head -c 12000000 > novels.txt
+gzip -dc "$data/lm/novels/train.txt.gz" | head -c 6000000 > novels.txt
 "$lithe" train novels.txt "$data/lm/wikitext-2/valid.txt" --arch modernbert --params 400k --vocab 2048 --ctx 64 --batch 32 --steps "$steps" \
     --lr 3e-3 --threads 2 --save-every 0 --out encoder 2> encoder.log
 grep -v ' lr ' encoder.log >&2
