@@ -58,7 +58,7 @@ static int known_keys(const json_t *config, lithe_error *err)
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)config, key, value) {
-        bool ours = !strncmp(key, "siaf_", 5) || !strncmp(key, "aug_", 4), off = json_is_null(value) || json_is_false(value) || json_equal(value, json_integer(0));
+        bool ours = !strncmp(key, "siaf_", 5) || !strncmp(key, "aug_", 4), off = json_is_null(value) || json_is_false(value) || (json_is_integer(value) && !json_integer_value(value));
         bool known = !strcmp(key, "siaf_window") && off;
         for (const field *f = fields; f->key && !known; f++) known = !strcmp(f->key, key);
         if (ours && !known) return fail(err, LITHE_ECONFIG, "%.60s is not supported", key);
