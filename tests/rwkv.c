@@ -320,7 +320,74 @@ static void l2_wrap_is_the_gradient_of_the_peaks(const kernels *k)
 }
 EACH_LEVEL(static, l2_wrap_is_the_gradient_of_the_peaks)
 
+/* ---- truncated back-propagation through time ------------------------------------------------ */
+
+enum { LONG = 21, CUT = 9, WINDOWS = 2 };
+typedef struct { int ids[WINDOWS * LONG], pos[WINDOWS * LONG], target[WINDOWS * LONG], start[3], slot[2]; } windowed;
+
+/* Rows first .. end-1 of two sequences side by side. */
+static batch window_of(windowed *x, int first, int end, bool accumulate)
+{
+    int n = end - first;
+    for (int s = 0; s < 2; s++)
+        for (int i = 0; i < n; i++) {
+            int at = s * n + i;
+            uint64_t key = (uint64_t)(s * LONG + first + i);
+            x->ids[at] = (int)(random_u64(1, key) % 23), x->target[at] = (int)(random_u64(2, key) % 23), x->pos[at] = first + i;
+        }
+    for (int s = 0; s < 3; s++) x->start[s] = s * n;
+    x->slot[0] = 1, x->slot[1] = 0;
+    return (batch){ .rows = 2 * n, .seqs = 2, .ids = x->ids, .pos = x->pos, .start = x->start, .slot = x->slot, .target = x->target, .scale = (real)1 / (2 * LONG), .accumulate = accumulate };
+}
+
+static void run_window(graph *g, int first, int end, bool accumulate)
+{
+    windowed x;
+    batch b = window_of(&x, first, end, accumulate);
+    graph_run(g, &b);
+}
+
+/* Two windows with the state's gradient passed back are the whole; without it they are not. */
+static void windows_of(const kernels *k, const char *name, const char *config)
+{
+    lithe_error err = { 0 };
+    small_model m = small_new(name, config, 3);
+    size_t n = m.p->arena_count;
+    real *whole = zeros(n);
+    graph_options o = { .mode = GRAPH_TRAIN, .capacity = { 2 * LONG, 2, 0 }, .slots = 2, .windows = true, .poison = true };
+    graph *g = graph_new(k, m.p, &o);
+    arch_build(m.a, m.config, NULL, g, WANT_LOSS);
+    CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
+    run_window(g, 0, LONG, false);
+    memcpy(whole, m.p->grad, n * sizeof *whole);
+    for (int passed = 1; passed >= 0; passed--) {
+        run_window(g, 0, CUT, false);                        /* leaves the states between the windows */
+        graph_clear_state_gradients(g);
+        run_window(g, CUT, LONG, false);
+        if (!passed) graph_clear_state_gradients(g);
+        run_window(g, 0, CUT, true);
+        double off = relative_error(m.p->grad, whole, n);
+        if (passed) CHECK_MSG(off <= 1e-5, "%s: windows are off by %.3g", name, off);
+        else CHECK_MSG(off > 1e-3, "%s: the state's gradient is nothing, %.3g", name, off);
+    }
+    graph_close(g);
+    o.recompute = true;
+    g = graph_new(k, m.p, &o);
+    arch_build(m.a, m.config, NULL, g, WANT_LOSS);
+    CHECK(graph_plan(g, &err) == LITHE_ECONFIG && strstr(err.text, "passed on between windows"));
+    graph_close(g);
+    free(whole);
+    small_free(&m);
+}
+
+static void windows_are_the_whole(const kernels *k)
+{
+    windows_of(k, "rwkv4", SMALL_RWKV4), windows_of(k, "rwkv5", SMALL_RWKV5), windows_of(k, "rwkv6", SMALL_RWKV6), windows_of(k, "rwkv7", SMALL_RWKV7);
+}
+EACH_LEVEL(static, windows_are_the_whole)
+
 const test tests_rwkv[] = {
+    LEVELS("rwkv: windows that pass gradients are the whole", windows_are_the_whole),
     LEVELS("rwkv: keys are relative", keys_are_relative),
     LEVELS("rwkv: version 7 without rates has version 6's states", without_rates_it_is_six),
     LEVELS("rwkv: version 7 recalls the last value", the_last_value_is_recalled),

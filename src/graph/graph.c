@@ -21,6 +21,7 @@ void graph_close(graph *g)
     if (!g) return;
     big_free(g->arena, g->arena_bytes);
     if (!g->options.states) big_free(g->state_memory, g->state_count_total * sizeof(real));
+    big_free(g->state_gradients, g->state_count_total * sizeof(real));
     arena_free(&g->memory);
     free(g->nodes);
     free(g->states);
@@ -113,9 +114,8 @@ tensor *parameter(graph *g, const char *name, param_rule rule)
     return t;
 }
 
-tensor *state(graph *g, const char *name, int rows, int width)
+static tensor *state_new(graph *g, const char *name, int rows, int width)
 {
-    if (!graph_ok(g) || g->options.mode != GRAPH_DECODE) return NULL;
     const char *full = full_name(g, name);
     int total;
     if (!full || !require(g, !__builtin_mul_overflow(rows, g->options.slots, &total), "%s: too many rows", name)) return NULL;
@@ -124,9 +124,17 @@ tensor *state(graph *g, const char *name, int rows, int width)
     return g->states[g->state_count++] = t;
 }
 
+tensor *state(graph *g, const char *name, int rows, int width)
+{
+    return graph_ok(g) && g->options.mode == GRAPH_DECODE ? state_new(g, name, rows, width) : NULL;
+}
+
 tensor *carried(graph *g, const char *name, int width)
 {
-    tensor *t = state(g, name, 1, width);
+    bool trained = training(g) && g->options.windows;
+    if (!graph_ok(g) || (g->options.mode != GRAPH_DECODE && !trained)) return NULL;
+    if (!require(g, !trained || !g->options.recompute, "%s is passed on between windows: its forward cannot be run again", name)) return NULL;
+    tensor *t = state_new(g, name, 1, width);
     if (t) t->recurrent = true;
     return t;
 }

@@ -36,7 +36,7 @@ typedef struct {
     const int *type;                /* (rows) which of a pair's sentences a token is of; NULL: all of the first */
     const real *patches;            /* (rows, patch width) of images; a sequence's first row stands for its class token and holds zeros */
     const int *start;               /* (seqs+1) first row of each sequence */
-    const int *slot;                /* (seqs) state slot of each sequence; decoding only */
+    const int *slot;                /* (seqs) state slot of each sequence; of graphs with states */
     const int *select;              /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
     const int *target;              /* (rows the head sees) what is predicted there */
     const real *weight;             /* (rows the head sees) of the targets; NULL: ones */
@@ -105,6 +105,7 @@ typedef struct {
     graph_mode mode;
     int capacity[ROW_SPACES];       /* tokens, sequences, selected rows (0: the head sees all rows) */
     int slots, context;             /* decoding: state slots and positions each can hold */
+    bool windows;                   /* training: recurrent states of `slots` are passed on from run to run (see carried) */
     compute_type compute;
     bool recompute;                 /* run each layer's forward again before its backward instead of keeping it */
     bool taps;                      /* keep the rows that `tap` names to the end of the run */
@@ -131,6 +132,12 @@ tensor *state(graph *g, const char *name, int rows, int width);
 /* The same of a recurrence: one row for each slot, what is left of all tokens
  * so far.  It can be extended or begun anew, not cut back. */
 tensor *carried(graph *g, const char *name, int width);
+/* Training by windows: a run goes on from the states of its slots where a sequence does not begin at position 0, and leaves
+ * them the states after it; and it takes the gradient that stands in the slots as that of the states it ends with, and leaves
+ * there the gradient of those it began with.  So windows of a sequence run from the first to the last give the states, and run
+ * again from the last to the first, each from its own states, with the gradients cleared before, give the gradient of the whole.
+ * Recomputation is refused. */
+void    graph_clear_state_gradients(graph *g);
 bool    graph_recurrent(const graph *g);         /* holds such a state */
 
 /* x under a name ("embed", "post_mix", "post_ffn", "final_norm") by which its rows can be looked at; layer -1 outside the

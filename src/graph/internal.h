@@ -24,7 +24,7 @@ struct graph {
     buffer *buffers;    int buffer_count;
     int *deaths, *death_start;       /* buffers whose life ends with step s: deaths[death_start[s] .. death_start[s+1]-1] */
     char *arena;        size_t arena_bytes, largest_live;
-    real *state_memory; size_t state_count_total;
+    real *state_memory, *state_gradients; size_t state_count_total;
 
     const batch *batch;              /* during a run */
     step_kind phase;

@@ -338,10 +338,14 @@ int graph_plan(graph *g, lithe_error *err)
     if (!g->arena && g->arena_bytes)
         return fail(err, LITHE_ENOMEM, "this run needs %.2f GB for activations and gradients, more than there is: reduce the batch, the context, or recompute",
                     (double)g->arena_bytes / 1e9);
+    if (g->state_count_total && training(g) && !(g->state_gradients = big_alloc(g->state_count_total * sizeof(real))))
+        return fail(err, LITHE_ENOMEM, "the gradients of the states need %.2f GB, more than there is", (double)g->state_count_total * sizeof(real) / 1e9);
     if (!g->options.states && g->state_count_total && !(g->state_memory = big_alloc(g->state_count_total * sizeof(real))))
         return fail(err, LITHE_ENOMEM, "the state needs %.2f GB, more than there is: reduce the context", (double)g->state_count_total * sizeof(real) / 1e9);
-    real *next = g->state_memory;
+    real *next = g->state_memory, *gradient = g->state_gradients;
     for (int i = 0; i < g->state_count; i++) {
+        g->states[i]->grad = gradient;
+        if (gradient) gradient += (size_t)g->states[i]->rows * (size_t)g->states[i]->width;
         g->states[i]->data = g->options.states ? g->options.states[i] : next;
         if (next) next += (size_t)g->states[i]->rows * (size_t)g->states[i]->width;
     }

@@ -15,7 +15,7 @@ static void prepare(graph *g, const batch *b)
 {
     assert(b->rows <= g->options.capacity[ROWS_TOKENS] && b->seqs <= g->options.capacity[ROWS_SEQS]);
     assert(!b->select || b->selected <= g->options.capacity[ROWS_SELECTED]);
-    if (g->options.mode != GRAPH_DECODE) return;
+    if (g->options.mode != GRAPH_DECODE && !g->state_count) return;
     for (int s = 0; s < b->seqs; s++) {
         int base = b->slot[s] * g->options.context;
         g->key_start[s] = base;
@@ -23,6 +23,11 @@ static void prepare(graph *g, const batch *b)
         g->carried_from[s] = g->keys_before[s] ? b->slot[s] : -1;
         for (int r = b->start[s]; r < b->start[s + 1]; r++) g->state_rows[r] = base + b->pos[r];
     }
+}
+
+void graph_clear_state_gradients(graph *g)
+{
+    if (g->state_gradients) memset(g->state_gradients, 0, g->state_count_total * sizeof(real));
 }
 
 static void run_pack(graph *g, const pack_request *r)

@@ -1,6 +1,7 @@
 /* Token shift: every row is mixed with the one before it in its sequence.  Peng
  * et al. 2023, "RWKV: Reinventing RNNs for the Transformer Era", section 3.1.
  * All mixtures of one input are one node, so that it is read once. */
+#include "ops/carry.h"
 #include "ops/ops.h"
 
 enum { X, MIX, STATE = MIX + MAX_MIXES };
@@ -23,6 +24,7 @@ static void forward(const node *n, const kernels *k)
     size_t width = (size_t)a.width;
     a.before = in_data(n, STATE);
     a.from = state ? carried_from(n) : NULL;
+    carry_begin(n, k, state);
     for (int m = 0; m < a.mixes; m++) a.y[m] = out_data(n, m);
     k->token_shift(&a);
     for (int s = 0; state && !n->i[PEEK] && s < b->seqs; s++)               /* the last row stands before the next run's first */
@@ -37,12 +39,16 @@ static void backward(const node *n, const kernels *k)
         a.dy[m] = grad_out(n, m);
         a.dmix[m] = grad_in(n, MIX + m, &a.add_dmix[m]);
     }
+    a.begin = save_data(n, CARRY_BEGIN);
+    a.d_end = n->i[PEEK] ? NULL : carry_end(n, k, n->in[STATE]);
+    a.d_begin = carry_first(n);
     k->token_shift_backward(&a);
+    carry_out(n, k, n->in[STATE], n->i[PEEK]);               /* who renews the state comes first on the way back */
 }
 
-static const op op_token_shift = { .name = "token_shift", .forward = forward, .backward = backward, .reads = IN(X) };
+static const op op_token_shift = { .name = "token_shift", .forward = forward, .backward = backward, .reads = IN(X) | CARRY_READS };
 static const op op_by_row = { .name = "token_shift", .forward = forward, .backward = backward,         /* mixes are values of this run */
-                              .reads = IN(X) | IN(MIX) | IN(MIX + 1) | IN(MIX + 2) | IN(MIX + 3) | IN(MIX + 4) | IN(MIX + 5) };
+                              .reads = IN(X) | CARRY_READS | IN(MIX) | IN(MIX + 1) | IN(MIX + 2) | IN(MIX + 3) | IN(MIX + 4) | IN(MIX + 5) };
 
 void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o)
 {
@@ -64,5 +70,6 @@ void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tens
     n->i[PAST] = o.past;
     n->i[PER_ROW] = per_row;
     n->i[PEEK] = o.peek;
+    carry_saves(n, in[STATE]);
     for (int m = 0; m < o.mixes; m++) y[m] = output(n, m, x->space, x->rows, x->width);
 }

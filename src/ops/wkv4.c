@@ -1,6 +1,7 @@
 /* RWKV-4's weighted average of the values so far.  Peng et al. 2023, section
  * 3.1.3: a scan over the tokens with one numerator and denominator for each
  * channel.  Backward scans again, so forward keeps its result alone. */
+#include "ops/carry.h"
 #include "ops/ops.h"
 
 enum { K, V, DECAY, BONUS, STATE };
@@ -12,9 +13,20 @@ static wkv4_args arguments(const node *n)
                         .k = in_data(n, K), .v = in_data(n, V), .decay = in_data(n, DECAY), .bonus = in_data(n, BONUS) };
 }
 
+/* A sequence that begins has no weights yet: their maximum is below every key. */
+static void begin_averages(const node *n, const kernels *k)
+{
+    exact *begin = carry_begin(n, k, n->in[STATE]);
+    const int *from = carried_from(n);
+    const size_t width = (size_t)n->out[0]->width;
+    for (int s = 0; begin && s < run_batch(n)->seqs; s++)
+        for (size_t c = 0; from[s] < 0 && c < width; c++) begin[((size_t)s * 3 + 2) * width + c] = (exact)-1e38;
+}
+
 static void forward(const node *n, const kernels *k)
 {
     wkv4_args a = arguments(n);
+    begin_averages(n, k);
     if (n->in[STATE]) {
         a.state = n->in[STATE]->data;
         a.from = carried_from(n);
@@ -32,12 +44,16 @@ static void backward(const node *n, const kernels *k)
     a.dv = grad_in(n, V, &a.add_dv);
     a.ddecay = grad_in(n, DECAY, &a.add_ddecay);
     a.dbonus = grad_in(n, BONUS, &a.add_dbonus);
+    a.begin = save_data(n, CARRY_BEGIN);
+    a.d_end = carry_end(n, k, n->in[STATE]);
+    a.d_begin = carry_first(n);
     k->wkv4_backward(&a);
+    carry_out(n, k, n->in[STATE], false);
 }
 
 static double flops(const node *n) { return 12.0 * capacity_rows(n->out[0]) * n->out[0]->width; }
 
-static const op op_wkv4 = { .name = "wkv4", .forward = forward, .backward = backward, .reads = IN(K) | IN(V) | OUT(0), .flops = flops };
+static const op op_wkv4 = { .name = "wkv4", .forward = forward, .backward = backward, .reads = IN(K) | IN(V) | OUT(0) | CARRY_READS, .flops = flops };
 
 tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus)
 {
@@ -47,5 +63,6 @@ tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, te
     node *n = append(g, &op_wkv4, (tensor *[]){ k, v, decay, bonus, carried(g, name, 3 * k->width) }, 5);
     if (!n) return NULL;
     if (training(g)) workspace(n, 2 * k->rows, k->width);
+    carry_saves(n, n->in[STATE]);
     return output(n, 0, k->space, k->rows, k->width);
 }

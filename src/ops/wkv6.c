@@ -1,6 +1,7 @@
 /* The scan of RWKV-5 and 6.  Peng et al. 2024, "Eagle and Finch: RWKV with
  * Matrix-Valued States and Dynamic Recurrence".  Backward makes the states again
  * from the inputs. */
+#include "ops/carry.h"
 #include "ops/ops.h"
 #include <math.h>
 
@@ -18,6 +19,7 @@ static void forward(const node *n, const kernels *k)
 {
     wkv6_args a = arguments(n);
     a.y = out_data(n, 0);
+    carry_begin(n, k, n->in[STATE]);
     if (n->in[STATE]) {
         a.state = n->in[STATE]->data;
         a.from = carried_from(n);
@@ -35,13 +37,17 @@ static void backward(const node *n, const kernels *k)
     a.dkey = grad_in(n, KEY, &a.add_dkey);
     a.dv = grad_in(n, V, &a.add_dv);
     a.dbonus = grad_in(n, BONUS, &a.add_dbonus);
+    a.begin = save_data(n, CARRY_BEGIN);
+    a.d_end = carry_end(n, k, n->in[STATE]);
+    a.d_begin = carry_first(n);
     k->wkv6_backward(&a);
+    carry_out(n, k, n->in[STATE], false);
 }
 
 static double flops(const node *n) { return 7.0 * capacity_rows(n->out[0]) * n->out[0]->width * n->i[HEAD]; }
 
 static const op op_wkv6 = { .name = "wkv6", .forward = forward, .backward = backward, .flops = flops,
-                            .reads = IN(R) | IN(DECAY) | IN(KEY) | IN(V) | IN(BONUS) };
+                            .reads = IN(R) | IN(DECAY) | IN(KEY) | IN(V) | IN(BONUS) | CARRY_READS };
 
 tensor *wkv6(graph *g, const char *name, wkv6_inputs in)
 {
@@ -58,6 +64,7 @@ tensor *wkv6(graph *g, const char *name, wkv6_inputs in)
     if (!n) return NULL;
     n->i[HEAD] = N;
     n->i[CONSTANT] = constant;
+    carry_saves(n, n->in[STATE]);
     workspace(n, training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2, N * N);
     return output(n, 0, in.r->space, in.r->rows, C);
 }

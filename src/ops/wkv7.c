@@ -2,6 +2,7 @@
  * State Evolution": keys from the projections, a scan with a matrix for each
  * head under the delta rule, and the read-out.  Backward makes everything again
  * from the inputs. */
+#include "ops/carry.h"
 #include "ops/ops.h"
 
 /* ---- keys ---- */
@@ -67,6 +68,7 @@ static void scan_forward(const node *n, const kernels *k)
 {
     wkv7_args a = scan_arguments(n);
     a.y = out_data(n, 0);
+    carry_begin(n, k, n->in[STATE]);
     if (n->in[STATE]) {
         a.state = n->in[STATE]->data;
         a.from = carried_from(n);
@@ -85,13 +87,17 @@ static void scan_backward(const node *n, const kernels *k)
     a.dv = grad_in(n, V, &a.add_dv);
     a.dremoval = grad_in(n, SCAN_REMOVAL, &a.add_dremoval);
     a.dwritten = grad_in(n, SCAN_WRITTEN, &a.add_dwritten);
+    a.begin = save_data(n, CARRY_BEGIN);
+    a.d_end = carry_end(n, k, n->in[STATE]);
+    a.d_begin = carry_first(n);
     k->wkv7_backward(&a);
+    carry_out(n, k, n->in[STATE], false);
 }
 
 static double scan_flops(const node *n) { return 9.0 * capacity_rows(n->out[0]) * n->out[0]->width * n->i[0]; }
 
 static const op op_scan = { .name = "wkv7", .forward = scan_forward, .backward = scan_backward, .flops = scan_flops,
-                            .reads = IN(R) | IN(DECAY) | IN(SCAN_KEY) | IN(V) | IN(SCAN_REMOVAL) | IN(SCAN_WRITTEN) };
+                            .reads = IN(R) | IN(DECAY) | IN(SCAN_KEY) | IN(V) | IN(SCAN_REMOVAL) | IN(SCAN_WRITTEN) | CARRY_READS };
 
 tensor *wkv7(graph *g, const char *name, wkv7_inputs in)
 {
@@ -105,6 +111,7 @@ tensor *wkv7(graph *g, const char *name, wkv7_inputs in)
     node *n = append(g, &op_scan, (tensor *[]){ in.r, in.decay, in.key, in.v, in.removal, in.written, carried(g, name, size) }, 7);
     if (!n) return NULL;
     n->i[0] = N;
+    carry_saves(n, n->in[STATE]);
     workspace(n, training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2, N * N);
     return output(n, 0, in.r->space, in.r->rows, C);
 }
