@@ -189,7 +189,7 @@ void encoders_refused(void)
     refused(variant("roberta", sf, NULL, NULL, with("roberta", "pad_token_id", "25")), "positions begin behind");
     refused(variant("roberta", sf, NULL, NULL, with("roberta", "architectures", "[\"RobertaForPreTraining\"]")), "next sentence");
     refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "layer_types", "[\"full_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]")), "layer_types");
-    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "rope_parameters", "{\"full_attention\":{\"rope_type\":\"yarn\"}}")), "yarn");
+    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "rope_parameters", "{\"full_attention\":{\"rope_type\":\"yarn\"}}")), "rope_type");
     refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "classifier_pooling", "\"max\"")), "classifier_pooling");
     refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "num_attention_heads", "16")), "rotate");
     lithe_error err = { 0 };

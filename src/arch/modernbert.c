@@ -77,7 +77,7 @@ static int read_layer_types(json_t *config, const json_t *types, lithe_error *er
     for (size_t l = 0; l < n; l++) {
         const char *type = json_string_value(json_array_get(types, l)), *expected = kinds[l % period == 0];
         if (!type || strcmp(type, expected))
-            return fail(err, LITHE_ECONFIG, "layer_types: layer %zu is %.40s, expected %s where every layer %zu is global", l, type ? type : "no name", expected, period);
+            return fail(err, LITHE_ECONFIG, "layer_types: layer %zu is not %s, as it is where of every %zu layers the first is global", l, expected, period);
     }
     return n && json_object_set_new(config, "global_attn_every_n_layers", json_integer((json_int_t)period)) ? LITHE_ENOMEM : 0;
 }
@@ -86,7 +86,7 @@ static int read_theta(json_t *config, const char *key, const json_t *rope_keys, 
 {
     json_t *theta = json_object_get(rope_keys, "rope_theta");
     const char *type = json_string_value(json_object_get(rope_keys, "rope_type"));
-    if (type && strcmp(type, "default")) return fail(err, LITHE_ECONFIG, "rope_parameters: rope_type is %.40s, expected default", type);
+    if (type && strcmp(type, "default")) return fail(err, LITHE_ECONFIG, "rope_parameters: only rope_type \"default\" is known here");
     return theta && json_object_set(config, key, theta) ? LITHE_ENOMEM : 0;
 }
 
