@@ -80,6 +80,8 @@ static void from_pictures_to_classes(void)
         { "grep -q ViTImageProcessor big/preprocessor_config.json && grep -q '\"3\": \"3\"' big/config.json", 0, NULL, NULL },
         { "$L train set --steps 2 --params 20k --patch 4 --out vit && $L inspect vit", 0, "vit.embeddings.patch_embeddings.projection.weight", "in patches of 4" },
         { "$L plan vit", 0, NULL, NULL },
+        { "sed '/id2label/,/}/d; /label2id/,/}/d' vit/config.json > c.json; grep -q '\"num_labels\"' c.json || sed -i '1a \\  \"num_labels\": 4,' c.json; "
+          "$L train set --config c.json --steps 2 --out named && grep -q id2label named/config.json", 0, NULL, NULL },
     };
     put_strokes("train", 120);
     put_strokes("t10k", 40);

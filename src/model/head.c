@@ -20,6 +20,12 @@ static int put_labels(json_t *config, const char *const *names, int n)
     return status || !all ? LITHE_ENOMEM : LITHE_OK;
 }
 
+int model_name_labels(lithe_model *m, const char *const *names, int n, lithe_error *err)
+{
+    if (json_is_object(json_object_get(m->json, "id2label")) || n != m->task.labels) return LITHE_OK;
+    return put_labels(m->json, names, n) ? fail(err, LITHE_ENOMEM, "not enough memory for %d labels", n) : LITHE_OK;
+}
+
 static json_t *headed_config(const lithe_model *m, const task *t, const char *const *names, lithe_error *err)
 {
     static const char *const gone[] = { "id2label", "label2id", "num_labels", "problem_type" };

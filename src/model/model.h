@@ -64,6 +64,9 @@ int manifest_check(const char *dir, bool contents, lithe_error *err);
 /* lithe_model_size with keys that every configuration gets; keys may be NULL. */
 char *model_size(const arch *a, double wish, int vocab, int context, const json_t *keys, lithe_error *err);
 
+/* Gives the classes of m names, where it has none and as many of them. */
+int model_name_labels(lithe_model *m, const char *const *names, int n, lithe_error *err);
+
 /* preprocessor_config.json in dir; usual values where there is none. */
 preprocessor preprocessor_default(void);
 int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err);

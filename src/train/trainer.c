@@ -304,21 +304,23 @@ static int check_fit(const lithe_trainer *t, lithe_error *err)
     return fail(err, LITHE_EINVAL, "%s: was made for a vocabulary of %d, the model has %d", t->data->dir, vocab, has);
 }
 
-/* A fresh model takes mean and deviation from its training pictures. */
-static void adopt_statistics(lithe_model *m, const images *p)
+/* A fresh model takes mean and deviation from its training pictures, and the names of its classes where it has none. */
+static int adopt_pictures(lithe_model *m, const images *p, lithe_error *err)
 {
-    if (m->pictures.known) return;
+    int status = model_name_labels(m, (const char *const *)p->names, p->train.classes, err);
+    if (status || m->pictures.known) return status;
     m->pictures.known = true;
     for (int c = 0; c < p->train.channels; c++) {
         m->pictures.mean[c] = p->mean[c];
         m->pictures.deviation[c] = p->deviation[c];
     }
+    return LITHE_OK;
 }
 
 int trainer_begin(lithe_trainer *t, lithe_error *err)
 {
     int status = check_fit(t, err);
-    if (!status && t->data->images && t->model->arch->image) adopt_statistics(t->model, t->data->images);
+    if (!status && t->data->images && t->model->arch->image) status = adopt_pictures(t->model, t->data->images, err);
     return status ? status : trainer_objective(&t->objective, t->model, t->data, t->tokenizer, &t->settings, err);
 }
 

@@ -2,6 +2,7 @@
  * file.  What is found has a class, and bytes inside the file. */
 #include "data/image_set.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
