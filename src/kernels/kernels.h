@@ -162,7 +162,7 @@ typedef struct {
 } wkv6_args;
 
 /* Matrices (N,N) that the backward of a scan works in: one kept of every WKV_CHUNK rows of each head, and some of one chunk. */
-static inline int wkv_work_rows(int rows, int seqs, int heads) { return heads * (rows / WKV_CHUNK + seqs) + WKV_CHUNK + 6; }
+static inline int64_t wkv_work_rows(int rows, int seqs, int heads) { return (int64_t)heads * (rows / WKV_CHUNK + seqs) + WKV_CHUNK + 6; }
 
 /* RWKV-7's time mix (Peng et al. 2025) in three parts, heads of N channels side by side in `width`.
  * Keys: from k and the rate a, with kappa = k * k_k over its length in each head,

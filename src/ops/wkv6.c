@@ -60,12 +60,14 @@ tensor *wkv6(graph *g, const char *name, wkv6_inputs in)
     require(g, in.key->width == C && in.v->width == C && decays == C, "wkv6: not all inputs are %d wide", C);
     require(g, in.bonus->rows * in.bonus->width == C, "wkv6: %d bonuses for %d channels", in.bonus->rows * in.bonus->width, C);
     if (!require(g, !__builtin_mul_overflow(C, N, &size), "wkv6: a state of %d x %d is too large", C, N)) return NULL;
+    int64_t work = training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2;
+    if (!require(g, work <= INT32_MAX, "wkv6: %d heads over %d rows are too many to train at once", C / N, in.r->rows)) return NULL;
     node *n = append(g, &op_wkv6, (tensor *[]){ in.r, in.decay, in.key, in.v, in.bonus, carried(g, name, size) }, 6);
     if (!n) return NULL;
     n->i[HEAD] = N;
     n->i[CONSTANT] = constant;
     carry_saves(n, n->in[STATE]);
-    workspace(n, training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2, N * N);
+    workspace(n, (int)work, N * N);
     return output(n, 0, in.r->space, in.r->rows, C);
 }
 
