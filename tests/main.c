@@ -19,7 +19,7 @@
     X(tests_grow) \
     X(tests_grow_kinds) X(tests_extend) \
     X(tests_pangu) \
-    X(tests_data) \
+    X(tests_data) X(tests_data_sets) \
     X(tests_labelled) \
     X(tests_objectives) \
     X(tests_objectives_text) \
