@@ -91,7 +91,7 @@ small_model small_new(const char *name, const char *config, uint64_t seed)
     must(&err);
     params_initialize(m.p, seed);
     widen(m.p);
-    small_perturb(m.p, 0.3, seed);
+    small_perturb(m.p, 0.2, seed);
     json_decref(json);
     return m;
 }
