@@ -1,16 +1,16 @@
 #!/bin/sh
 # Does pre-training on text help to tell labels apart?  Trains a small encoder on masked tokens of some novels and Wikipedia
-# text, then puts heads on it for SST-2 and BANKING77 (their first examples) at each of two learning rates, CoLA and STS-B;
+# text, then puts heads on it for SST-2 and BANKING77 (their first examples) at each of three learning rates, CoLA and STS-B;
 # and trains each from scratch with the same configuration, vocabulary, data and steps.  Prints one CSV row a run.
 #   sh tools/transfer.sh LITHE DATA OUT [STEPS]     DATA: the folder with lm/ and cls/; OUT: made anew
 set -eu
-lithe=$1 data=$2 out=$3 steps=${4:-1500}
+lithe=$1 data=$2 out=$3 steps=${4:-5000}
 mkdir "$out"
 cd "$out"
 
-gzip -dc "$data/lm/novels/train.txt.gz" | head -c 6000000 > novels.txt
-"$lithe" train novels.txt "$data/lm/wikitext-2/valid.txt" --arch modernbert --params 400k --vocab 2048 --ctx 64 --batch 32 --steps "$steps" \
-    --lr 3e-3 --threads 2 --save-every 0 --out encoder 2> encoder.log
+gzip -dc "$data/lm/novels/train.txt.gz" > novels.txt
+"$lithe" train novels.txt "$data/lm/wikitext-2/valid.txt" --arch modernbert --params 1200k --vocab 4096 --ctx 64 --batch 64 --steps "$steps" \
+    --lr 2e-3 --dtype bf16 --threads 2 --save-every 0 --out encoder 2> encoder.log
 grep -v ' lr ' encoder.log >&2
 
 gzip -dc "$data/cls/sst2/train.tsv.gz" | head -n 3001 > sst2.tsv
@@ -27,7 +27,7 @@ fine_tune() {
 }
 
 echo task,start,lr,figures
-for lr in 1e-3 3e-3; do
+for lr in 3e-4 1e-3 3e-3; do
     fine_tune sst2 sst2.tsv "$data/cls/sst2/dev.tsv" classify 3 $lr
     fine_tune banking77 banking77.csv "$data/cls/banking77/test.csv" classify 6 $lr
 done
