@@ -96,6 +96,36 @@ static void every_case(const char *level)
         for (int recompute = 0; recompute < 2; recompute++) one_case(&cases[c], level, recompute);
 }
 
+/* Under L2-then-GELU the length of all keys of a Pattention together does not count: <K, dL/dK> = 0. */
+static void keys_feel_no_scale(void)
+{
+    static const char *const models[][2] = { { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "hybrid", SMALL_HYBRID ",\"mixer\":\"rwkv7\",\"projection\":\"pattention\",\"feed_forward\":\"pattention\"}" } };
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        small_model m = small_new(models[i][0], models[i][1], 5);
+        small_batch b;
+        results r;
+        int found = 0;
+        small_fill(&b, 23, 11);
+        graph *g = small_graph(&m, GRAPH_TRAIN, false, "ref", &r);
+        small_loss(g, &r, &b);
+        for (int t = 0; t < m.p->count; t++) {
+            const param *p = m.p->items[t];
+            double dot = 0, keys = 0, gradient = 0;
+            if (!strstr(p->name, "key_param_tokens")) continue;
+            for (size_t j = 0; j < p->count; j++) {
+                dot += (double)p->data[j] * (double)p->grad[j];
+                keys += (double)p->data[j] * (double)p->data[j];
+                gradient += (double)p->grad[j] * (double)p->grad[j];
+            }
+            found++;
+            CHECK_MSG(gradient > 0 && fabs(dot) <= (sizeof(real) == sizeof(double) ? 1e-12 : 1e-5) * sqrt(keys * gradient), "%s: %s: %g of %g", models[i][0], p->name, dot, sqrt(keys * gradient));
+        }
+        CHECK(found == 10);                                  /* five Pattentions in two layers */
+        graph_close(g);
+        small_free(&m);
+    }
+}
+
 static void at_ref(void) { every_case("ref"); }
 #ifndef LITHE_DOUBLE
 static void at_avx2(void) { every_case("avx2"); }
@@ -110,6 +140,7 @@ static void in_double(void)
 
 const test tests_gradients[] = {
     { "gradients.ref", at_ref },
+    { "gradients.keys feel no scale", keys_feel_no_scale },
 #ifndef LITHE_DOUBLE
     { "gradients.avx2", at_avx2 },
     { "gradients.avx512", at_avx512 },

@@ -4,13 +4,14 @@
  * smaller one stood or says why not, a run that is interrupted goes on bit by
  * bit.  Joining the registry is joining these tests (and gradients.c,
  * graph_plans.c, which go through the same list). */
-#include "base/threads.h"
+#include "base/file.h"
 #include "model/model.h"
 #include "small.h"
 #include "test.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void listed_with_its_paper(void)
 {
@@ -183,22 +184,68 @@ static int run_until(lithe_trainer *t, int last, lithe_error *err)
     return err->status;
 }
 
+/* What an architecture learns from: text by its own kind of vocabulary, or pictures. */
+typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; char *config; } material;
+
+static material text_for(const arch *a, const char *dir, lithe_error *err)
+{
+    enum { LETTERS = 4000 };
+    static char text[LETTERS + 1];
+    char path[400];
+    const char *const paths[] = { path }, *kind = lithe_arch_vocabulary(a->name);
+    material m = { 0 };
+    for (uint64_t i = 0; i < LETTERS; i++) text[i] = "etaoin shrdlu.\n"[random_u64(7, i) % 15];
+    snprintf(path, sizeof path, "%s/text.txt", test_dir());
+    CHECK(!file_write(path, text, LETTERS, err));
+    m.tokens = strcmp(kind, "bpe") ? lithe_tokenizer_learn(text, LETTERS, 280, &(lithe_tokenizer_options){ .kind = kind }, err) : lithe_tokenizer_open("bytes", err);
+    m.data = lithe_dataset_open(paths, 1, dir, m.tokens, NULL, err);
+    json_t *config = a->sized(32, 2, lithe_tokenizer_vocab(m.tokens), 32);
+    m.config = json_dumps(config, 0);
+    json_decref(config);
+    return m;
+}
+
+/* IDX files of grey noise, 8 x 8, in four classes. */
+static void put_pictures(const char *dir, const char *part, int count, lithe_error *err)
+{
+    char path[500];
+    size_t size = (size_t)count * 64;
+    uint8_t *bytes = calloc(16 + size, 1);
+    memcpy(bytes, (uint8_t[]){ 0, 0, 8, 3, 0, 0, 0, (uint8_t)count, 0, 0, 0, 8, 0, 0, 0, 8 }, 16);
+    for (size_t i = 0; i < size; i++) bytes[16 + i] = (uint8_t)random_u64(5, i);
+    snprintf(path, sizeof path, "%s/%s-images-idx3-ubyte", dir, part);
+    CHECK(!file_write(path, bytes, 16 + size, err));
+    bytes[3] = 1;
+    for (int i = 0; i < count; i++) bytes[8 + i] = (uint8_t)(i % 4);
+    snprintf(path, sizeof path, "%s/%s-labels-idx1-ubyte", dir, part);
+    CHECK(!file_write(path, bytes, 8 + (size_t)count, err));
+    free(bytes);
+}
+
+static material pictures_for(const arch *a, const char *dir, lithe_error *err)
+{
+    const char *const paths[] = { dir };
+    material m = { 0 };
+    CHECK(!mkdir(dir, 0777));
+    put_pictures(dir, "train", 40, err);
+    put_pictures(dir, "test", 12, err);
+    m.data = lithe_dataset_open(paths, 1, NULL, NULL, &(lithe_data_options){ .task = "images", .valid = dir }, err);
+    m.config = lithe_model_size_images(a->name, 4e4, m.data, 4, err);
+    return m;
+}
+
 /* Six steps at once against four, and two more by another trainer. */
-static void resume(const arch *a, const char *text)
+static void resume(const arch *a)
 {
     lithe_error err = { 0 };
     char paths[3][400], *values[2] = { 0 };
     static const char *const names[] = { "data", "whole", "parts" };
     for (int i = 0; i < 3; i++) snprintf(paths[i], sizeof paths[i], "%s/%s-%s", test_dir(), a->name, names[i]);
-    json_t *config = a->sized(32, 2, 256, 32);
-    char *said = json_dumps(config, 0);
-    json_decref(config);
-    lithe_train_options o = { .ctx = 16, .batch = 2, .steps = 6, .seed = 2, .eval_every = 3, .save_every = 6 };
-    lithe_tokenizer *tokens = lithe_tokenizer_open("bytes", &err);
-    lithe_dataset *d = lithe_dataset_open(&text, 1, paths[0], tokens, NULL, &err);
+    material s = lithe_arch_images(a->name) ? pictures_for(a, paths[0], &err) : text_for(a, paths[0], &err);
+    lithe_train_options o = { .ctx = lithe_arch_images(a->name) ? 0 : 16, .batch = 2, .steps = 6, .seed = 2, .eval_every = 3, .save_every = 6 };
     for (int part = 0; part < 2; part++) {
-        lithe_model *m = lithe_model_new(a->name, said, 1, &err);
-        lithe_trainer *t = lithe_trainer_open(m, d, tokens, &o, paths[1 + part], &err);
+        lithe_model *m = lithe_model_new(a->name, s.config, 1, &err);
+        lithe_trainer *t = lithe_trainer_open(m, s.data, s.tokens, &o, paths[1 + part], &err);
         if (t) run_until(t, part ? 4 : 7, &err);
         lithe_trainer_close(t);
         lithe_model_close(m);
@@ -212,33 +259,17 @@ static void resume(const arch *a, const char *text)
         if (m && i) CHECK_MSG(!memcmp(values[0], values[1], m->params->arena_count * sizeof(real)), "%s: another model after an interruption", a->name);
         lithe_model_close(m);
     }
-    CHECK_MSG(!err.status, "%s: %s", a->name, err.text);
-    lithe_dataset_close(d);
-    lithe_tokenizer_close(tokens);
-    free(said);
+    CHECK_MSG(!err.status && values[0] && values[1], "%s: %s", a->name, err.text);
+    lithe_dataset_close(s.data);
+    lithe_tokenizer_close(s.tokens);
+    free(s.config);
     free(values[0]);
     free(values[1]);
 }
 
 static void interrupted_goes_on(void)
 {
-    char path[300];
-    snprintf(path, sizeof path, "%s/text.txt", test_dir());
-    FILE *f = fopen(path, "w");
-    for (uint64_t i = 0; f && i < 4000; i++) fputc("etaoin shrdlu.\n"[random_u64(7, i) % 15], f);
-    if (f) fclose(f);
-    for (int i = 0; architectures[i]; i++) {
-        small_model m = { 0 };
-        const arch *a = architectures[i];
-        json_t *config = a->sized(32, 2, 256, 32);
-        lithe_error err = { 0 };
-        m.config = calloc(1, a->config_size);
-        arch_configure(a, config, m.config, "test", &err);
-        bool text = a->language && !arch_encoder(a, m.config);
-        free(m.config);
-        json_decref(config);
-        if (text) resume(a, path);
-    }
+    for (int i = 0; architectures[i]; i++) resume(architectures[i]);
 }
 
 /* ---- combinations ------------------------------------------------------------------------- */
