@@ -247,7 +247,7 @@ void states_to_begin_from(void)
 
 void states_to_begin_from_refused(void)
 {
-    static const float one[36] = { 1 }, bad[36] = { NAN };
+    static const float one[48] = { 1 }, bad[36] = { NAN };
     const out_tensor extra = { .name = "blocks.7.att.time_state", .type = DT_F32, .rank = 3, .dims = { 1, 6, 6 }, .data = one };
     const out_tensor flat = { .name = "blocks.0.att.time_state", .type = DT_F32, .rank = 2, .dims = { 12, 4 }, .data = one }, first = { .name = "blocks.0.att.time_state", .type = DT_F32, .rank = 3, .dims = { 1, 6, 6 }, .data = bad };
     lithe_error err = { 0 };
