@@ -42,3 +42,24 @@ void carry_out(const node *n, const kernels *k, const tensor *state, bool join)
         else for (int i = 0; i < state->width; i++) slot[i] = 0;
     }
 }
+
+tensor *matrix_scan(graph *g, const op *what, const char *name, tensor *const in[], int inputs, int N)
+{
+    if (!graph_ok(g)) return NULL;
+    const tensor *x = in[0];
+    int size;
+    require(g, x->space == ROWS_TOKENS, "%s: its input has no order", what->name);
+    if (!require(g, N > 0 && x->width % N == 0, "%s: heads of %d do not divide %d channels", what->name, N, x->width)) return NULL;
+    if (!require(g, !__builtin_mul_overflow(x->width, N, &size), "%s: a state of %d x %d is too large", what->name, x->width, N)) return NULL;
+    int64_t work = training(g) ? wkv_work_rows(x->rows, graph_settings(g)->capacity[ROWS_SEQS], x->width / N) : 2;
+    if (!require(g, work <= INT32_MAX, "%s: %d heads over %d rows are too many to train at once", what->name, x->width / N, x->rows)) return NULL;
+    tensor *all[MAX_IN];
+    for (int i = 0; i < inputs; i++) all[i] = in[i];
+    all[inputs] = carried(g, name, size);
+    node *n = append(g, what, all, inputs + 1);
+    if (!n) return NULL;
+    n->i[0] = N;
+    carry_saves(n, n->in[inputs]);
+    workspace(n, (int)work, N * N);
+    return output(n, 0, ROWS_TOKENS, x->rows, x->width);
+}

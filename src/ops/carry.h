@@ -20,4 +20,8 @@ const exact *carry_end(const node *n, const kernels *k, const tensor *state);
 exact *carry_first(const node *n);
 void   carry_out(const node *n, const kernels *k, const tensor *state, bool join);
 
+/* A scan along the tokens with a state of N x N for each head of N channels: its inputs, the first (tokens, width), and after them
+ * the state, carried as `name`; i[0] is N, the workspace what wkv6_args says.  Its output, NULL when a build has failed. */
+tensor *matrix_scan(graph *g, const op *what, const char *name, tensor *const in[], int inputs, int N);
+
 #endif

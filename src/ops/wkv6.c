@@ -6,12 +6,11 @@
 #include <math.h>
 
 enum { R, DECAY, KEY, V, BONUS, STATE };
-enum { HEAD, CONSTANT };
 
 static wkv6_args arguments(const node *n)
 {
     const batch *b = run_batch(n);
-    return (wkv6_args){ .seqs = b->seqs, .width = n->out[0]->width, .N = n->i[HEAD], .start = b->start, .constant = n->i[CONSTANT], .r = in_data(n, R),
+    return (wkv6_args){ .seqs = b->seqs, .width = n->out[0]->width, .N = n->i[0], .start = b->start, .constant = n->in[DECAY]->space == ROWS_FIXED, .r = in_data(n, R),
                         .decay = in_data(n, DECAY), .key = in_data(n, KEY), .v = in_data(n, V), .bonus = in_data(n, BONUS), .work = work_data(n) };
 }
 
@@ -44,7 +43,7 @@ static void backward(const node *n, const kernels *k)
     carry_out(n, k, n->in[STATE], false);
 }
 
-static double flops(const node *n) { return 7.0 * capacity_rows(n->out[0]) * n->out[0]->width * n->i[HEAD]; }
+static double flops(const node *n) { return 7.0 * capacity_rows(n->out[0]) * n->out[0]->width * n->i[0]; }
 
 static const op op_wkv6 = { .name = "wkv6", .forward = forward, .backward = backward, .flops = flops,
                             .reads = IN(R) | IN(DECAY) | IN(KEY) | IN(V) | IN(BONUS) | CARRY_READS };
@@ -52,23 +51,10 @@ static const op op_wkv6 = { .name = "wkv6", .forward = forward, .backward = back
 tensor *wkv6(graph *g, const char *name, wkv6_inputs in)
 {
     if (!graph_ok(g)) return NULL;
-    const int C = in.r->width, N = in.N;
-    bool constant = in.decay->space == ROWS_FIXED;
-    int size, decays = constant ? in.decay->rows * in.decay->width : in.decay->width;
-    require(g, N > 0 && C % N == 0, "wkv6: heads of %d do not divide %d channels", N, C);
-    require(g, in.r->space == ROWS_TOKENS, "wkv6: its input has no order");
+    const int C = in.r->width, decays = in.decay->space == ROWS_FIXED ? in.decay->rows * in.decay->width : in.decay->width;
     require(g, in.key->width == C && in.v->width == C && decays == C, "wkv6: not all inputs are %d wide", C);
     require(g, in.bonus->rows * in.bonus->width == C, "wkv6: %d bonuses for %d channels", in.bonus->rows * in.bonus->width, C);
-    if (!require(g, !__builtin_mul_overflow(C, N, &size), "wkv6: a state of %d x %d is too large", C, N)) return NULL;
-    int64_t work = training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2;
-    if (!require(g, work <= INT32_MAX, "wkv6: %d heads over %d rows are too many to train at once", C / N, in.r->rows)) return NULL;
-    node *n = append(g, &op_wkv6, (tensor *[]){ in.r, in.decay, in.key, in.v, in.bonus, carried(g, name, size) }, 6);
-    if (!n) return NULL;
-    n->i[HEAD] = N;
-    n->i[CONSTANT] = constant;
-    carry_saves(n, n->in[STATE]);
-    workspace(n, (int)work, N * N);
-    return output(n, 0, in.r->space, in.r->rows, C);
+    return matrix_scan(g, &op_wkv6, name, (tensor *[]){ in.r, in.decay, in.key, in.v, in.bonus }, STATE, in.N);
 }
 
 /* ---- RWKV-5.0 and 5.1: one decay and one bonus for a head ---- */

@@ -102,20 +102,9 @@ static const op op_scan = { .name = "wkv7", .forward = scan_forward, .backward =
 tensor *wkv7(graph *g, const char *name, wkv7_inputs in)
 {
     if (!graph_ok(g)) return NULL;
-    const int C = in.r->width, N = in.N;
-    require(g, N > 0 && C % N == 0, "wkv7: heads of %d do not divide %d channels", N, C);
+    const int C = in.r->width;
     require(g, in.decay->width == C && in.key->width == C && in.v->width == C && in.removal->width == C && in.written->width == C, "wkv7: not all inputs are %d wide", C);
-    require(g, in.r->space == ROWS_TOKENS, "wkv7: its input has no order");
-    int size;
-    if (!require(g, !__builtin_mul_overflow(C, N, &size), "wkv7: a state of %d x %d is too large", C, N)) return NULL;
-    int64_t work = training(g) ? wkv_work_rows(in.r->rows, graph_settings(g)->capacity[ROWS_SEQS], C / N) : 2;
-    if (!require(g, work <= INT32_MAX, "wkv7: %d heads over %d rows are too many to train at once", C / N, in.r->rows)) return NULL;
-    node *n = append(g, &op_scan, (tensor *[]){ in.r, in.decay, in.key, in.v, in.removal, in.written, carried(g, name, size) }, 7);
-    if (!n) return NULL;
-    n->i[0] = N;
-    carry_saves(n, n->in[STATE]);
-    workspace(n, (int)work, N * N);
-    return output(n, 0, in.r->space, in.r->rows, C);
+    return matrix_scan(g, &op_scan, name, (tensor *[]){ in.r, in.decay, in.key, in.v, in.removal, in.written }, STATE, in.N);
 }
 
 /* ---- reading out ---- */
