@@ -264,15 +264,6 @@ static void permutation_is_even(void)
 
 /* ---- files --------------------------------------------------------------------- */
 
-static const char *in_dir(const char *name)
-{
-    static char path[2][600];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_dir(), name);
-    return path[turn];
-}
-
 static void check_content(const char *path, const char *expected)
 {
     size_t size = 0;

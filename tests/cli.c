@@ -1,79 +1,10 @@
 /* The program, by transcripts: build/lithe is run as a shell would run it, in an
  * empty directory, and its exit code, stdout and stderr are looked at. */
+#include "shell.h"
 #include "test.h"
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-static char out[1 << 20], err[1 << 16];
-
-static void read_back(const char *name, char *text, size_t cap)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", test_dir(), name);
-    FILE *f = fopen(path, "rb");
-    size_t n = f ? fread(text, 1, cap - 1, f) : 0;
-    text[n] = 0;
-    if (f) fclose(f);
-}
-
-/* The options of whoever runs the tests are not ours; how the library is tested is. */
-static void forget_variables(void)
-{
-    char name[64];
-    for (char **e = environ; *e; ) {
-        size_t n = strcspn(*e, "=");
-        bool ours = !strncmp(*e, "LITHE_", 6) && strncmp(*e, "LITHE_CPU=", 10) && strncmp(*e, "LITHE_SHARED=", 13) && n < sizeof name;
-        if (!ours) { e++; continue; }
-        memcpy(name, *e, n);
-        name[n] = 0;
-        unsetenv(name);
-        e = environ;
-    }
-    unsetenv("NO_COLOR");
-    unsetenv("CLICOLOR_FORCE");
-}
-
-/* Runs a shell command in the test's directory with $L the program and $ROOT the
- * repository; its exit code, output in out and err. */
-static int sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int sh(const char *format, ...)
-{
-    static bool ready;
-    char command[8192], line[12000];
-    va_list args;
-    if (!ready) {
-        forget_variables();
-        if (access(test_file("build/lithe"), X_OK)) test_skip("build/lithe is not built");
-        setenv("L", test_file("build/lithe"), 1);
-        setenv("ROOT", test_file(""), 1);
-        ready = true;
-    }
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    snprintf(line, sizeof line, "cd '%s' && { %s\n} > out 2> err < /dev/null", test_dir(), command);
-    fflush(stdout);
-    int status = system(line);
-    read_back("out", out, sizeof out);
-    read_back("err", err, sizeof err);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-typedef struct { const char *command; int code; const char *out, *err; } transcript;     /* what must be in them; NULL: nothing at all */
-
-static void check_transcripts(const transcript *t, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        int code = sh("%s", t[i].command);
-        CHECK_MSG(code == t[i].code, "%s: exit code %d, expected %d; %.300s", t[i].command, code, t[i].code, err);
-        CHECK_MSG(t[i].out ? strstr(out, t[i].out) != NULL : !*out, "%s: stdout is \"%.300s\"", t[i].command, out);
-        CHECK_MSG(t[i].err ? strstr(err, t[i].err) != NULL : !*err, "%s: stderr is \"%.300s\"", t[i].command, err);
-    }
-}
-#define TRANSCRIPTS(...) do { const transcript list[] = { __VA_ARGS__ }; check_transcripts(list, sizeof list / sizeof *list); } while (0)
 
 /* stdout as one JSON document. */
 static json_t *json_out(const char *schema)

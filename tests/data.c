@@ -50,14 +50,14 @@ static int read_all(const char *const *paths, int n, bool any_bytes, char *text,
 static void check_documents(const char *name, const char *expected)
 {
     char text[4096];
-    const char *path = in_data_dir(name);
+    const char *path = in_dir(name);
     CHECK_MSG(read_all(&path, 1, false, text, sizeof text) == LITHE_OK && !strcmp(text, expected), "%s: %s, expected %s", name, text, expected);
 }
 
 static void check_refused(const char *name, const char *why)
 {
     char text[4096];
-    const char *path = in_data_dir(name);
+    const char *path = in_dir(name);
     CHECK_MSG(read_all(&path, 1, false, text, sizeof text) < 0, "%s was accepted", name);
     CHECK_MSG(strstr(text, why) && strstr(text, path_base(name)), "%s: \"%s\" does not say \"%s\"", name, text, why);
 }
@@ -84,11 +84,11 @@ static void documents_of_files(void)
     put_text_file("d/.hidden.txt", "not read");
     put_text_file("d/empty.txt", "");
     put_text_file("e/notes.md", "read when named");
-    CHECK(!symlink("..", in_data_dir("d/a/up")));
+    CHECK(!symlink("..", in_dir("d/a/up")));
     check_documents("d", "one|tw\xc3\xb6\n|three|second|third\n|");
     check_documents("e/notes.md", "read when named|");
     check_documents("d/empty.txt", "");
-    const char *both[] = { in_data_dir("e/notes.md"), in_data_dir("d/b.txt") };
+    const char *both[] = { in_dir("e/notes.md"), in_dir("d/b.txt") };
     CHECK(read_all(both, 2, false, text, sizeof text) == LITHE_OK && !strcmp(text, "read when named|second|"));
     CHECK(read_all(both, 0, false, text, sizeof text) == LITHE_EINVAL);
 }
@@ -120,7 +120,7 @@ static void packed_documents(void)
     lithe_error err = { 0 };
     for (int i = 0; i < 5000; i++) used += (size_t)snprintf(lines + used, sizeof lines - used, "{\"text\": \"line %d\"}\n", i);
     put_file("l.jsonl.gz", packed, gzip(lines, used, packed, sizeof packed));
-    const char *path = in_data_dir("l.jsonl.gz");
+    const char *path = in_dir("l.jsonl.gz");
     corpus *c = corpus_open(&path, 1, false, &err);
     for (int round = 0; round < 2; round++, corpus_rewind(c)) {
         document d;
@@ -176,11 +176,11 @@ static void refusals(void)
     check_refused("absent.txt", "no such file");
     if (geteuid()) {
         put_text_file("locked.txt", "x");
-        CHECK(!chmod(in_data_dir("locked.txt"), 0));
+        CHECK(!chmod(in_dir("locked.txt"), 0));
         check_refused("locked.txt", "permission denied");
     }
     char text[200];
-    const char *path = in_data_dir("bad.txt");
+    const char *path = in_dir("bad.txt");
     CHECK(read_all(&path, 1, true, text, sizeof text) == LITHE_OK && !strcmp(text, "good\xff|"));
 }
 
@@ -220,12 +220,12 @@ static void text_for_a_tokenizer(void)
     size_t size = 0;
     put_text_file("t/a.txt", "one\ntwo\n");
     put_text_file("t/b.txt", "three\nfour\nfive");
-    const char *path = in_data_dir("t");
+    const char *path = in_dir("t");
     char *text = corpus_text(&path, 1, 18, &size, &err);
     CHECK_MSG(text && !strcmp(text, "one\ntwo\n\n\nthree\n\n\n") && size == strlen(text), "%s%s", text ? text : "", err.text);
     free(text);
     put_text_file("t2/a.txt", "");
-    path = in_data_dir("t2");
+    path = in_dir("t2");
     CHECK(!corpus_text(&path, 1, 18, &size, &err) && err.status == LITHE_EINVAL);
 }
 
@@ -237,7 +237,7 @@ static void write_shard(const char *name, const shard_header *h, uint64_t docume
     lithe_error err = { 0 };
     shard_header announced = *h;
     announced.documents = documents;
-    CHECK(shard_create(&w, in_data_dir(name), &announced, &err) == LITHE_OK);
+    CHECK(shard_create(&w, in_dir(name), &announced, &err) == LITHE_OK);
     for (uint64_t k = 0; k < documents; k++)
         for (int32_t part = 0; part < 2; part++) {
             int32_t ids[3] = { (int32_t)k, part, h->vocab - 1 };
@@ -261,7 +261,7 @@ static void shards_round_trip(void)
         int32_t ids[20] = { 0 };
         lithe_error err = { 0 };
         write_shard("x.shard", &kinds[i], 3);
-        CHECK_MSG(shard_open(&s, in_data_dir("x.shard"), &err) == LITHE_OK, "%s", err.text);
+        CHECK_MSG(shard_open(&s, in_dir("x.shard"), &err) == LITHE_OK, "%s", err.text);
         if (err.status) continue;
         CHECK(s.header.tokens == tokens[i] && s.header.documents == 3 && s.header.text_bytes == 30 && s.header.width == (i == 1 ? 4 : 2));
         shard_ids(&s, 0, (size_t)tokens[i], ids);
@@ -282,24 +282,24 @@ static void damaged_shards(void)
     shard s;
     lithe_error err = { 0 };
     write_shard("good", &(shard_header){ .vocab = 300, .open_id = 299, .close_id = -1 }, 3);
-    char *bytes = file_read(in_data_dir("good"), 10000, &size, &err);
+    char *bytes = file_read(in_dir("good"), 10000, &size, &err);
     for (size_t i = 0; i < size; i++) {
         err = (lithe_error){ 0 };
         bytes[i] ^= 0x10;
         put_file("bad", bytes, size);
-        CHECK_MSG(shard_open(&s, in_data_dir("bad"), &err) == LITHE_EFORMAT, "byte %zu changed: %s", i, err.text);
+        CHECK_MSG(shard_open(&s, in_dir("bad"), &err) == LITHE_EFORMAT, "byte %zu changed: %s", i, err.text);
         bytes[i] ^= 0x10;
         err = (lithe_error){ 0 };
         put_file("bad", bytes, i);
-        CHECK_MSG(shard_open(&s, in_data_dir("bad"), &err) == LITHE_EFORMAT, "cut at %zu: %s", i, err.text);
+        CHECK_MSG(shard_open(&s, in_dir("bad"), &err) == LITHE_EFORMAT, "cut at %zu: %s", i, err.text);
     }
     free(bytes);
     err = (lithe_error){ 0 };
     shard_writer w;
     int32_t wrong = 300;
-    CHECK(shard_create(&w, in_data_dir("new"), &(shard_header){ .vocab = 300, .open_id = -1, .close_id = -1, .documents = 1 }, &err) == LITHE_OK);
+    CHECK(shard_create(&w, in_dir("new"), &(shard_header){ .vocab = 300, .open_id = -1, .close_id = -1, .documents = 1 }, &err) == LITHE_OK);
     CHECK(shard_put(&w, &wrong, 1, 1, true, &err) == LITHE_EINVAL);
-    CHECK(shard_commit(&w, &err) == LITHE_EINVAL && !path_exists(in_data_dir("new")));
+    CHECK(shard_commit(&w, &err) == LITHE_EINVAL && !path_exists(in_dir("new")));
 }
 
 const test tests_data[] = {

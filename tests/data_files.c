@@ -4,20 +4,11 @@
 #include "test.h"
 #include <stdlib.h>
 
-const char *in_data_dir(const char *name)
-{
-    static char path[4][600];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_dir(), name);
-    return path[turn];
-}
-
 void put_file(const char *name, const void *data, size_t size)
 {
     lithe_error err = { 0 };
-    char *parent = path_parent(in_data_dir(name));
-    FILE *f = dir_make(parent, &err) == LITHE_OK ? fopen(in_data_dir(name), "wb") : NULL;
+    char *parent = path_parent(in_dir(name));
+    FILE *f = dir_make(parent, &err) == LITHE_OK ? fopen(in_dir(name), "wb") : NULL;
     CHECK(f && fwrite(data, 1, size, f) == size && !fclose(f));
     free(parent);
 }

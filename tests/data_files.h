@@ -4,7 +4,6 @@
 
 #include <stddef.h>
 
-const char *in_data_dir(const char *name);                      /* in the test's own directory; four at a time */
 void        put_file(const char *name, const void *data, size_t size);     /* there, with the folders on the way */
 void        put_text_file(const char *name, const char *text);
 

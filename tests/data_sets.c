@@ -37,8 +37,8 @@ static lithe_tokenizer *learned_tokenizer(void)
 static lithe_dataset *open_dataset(const char *name, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o)
 {
     lithe_error err = { 0 };
-    const char *path = in_data_dir(name);
-    lithe_dataset *d = lithe_dataset_open(&path, 1, in_data_dir(dir), t, o, &err);
+    const char *path = in_dir(name);
+    lithe_dataset *d = lithe_dataset_open(&path, 1, in_dir(dir), t, o, &err);
     CHECK_MSG(d, "%s", err.text);
     return d;
 }
@@ -142,7 +142,7 @@ static void a_named_validation_file(void)
     put_text_file("train.txt", "all of this is for training\n");
     put_text_file("held.txt", "and this for validation\n");
     char held[600];
-    snprintf(held, sizeof held, "%s", in_data_dir("held.txt"));
+    snprintf(held, sizeof held, "%s", in_dir("held.txt"));
     lithe_dataset *d = open_dataset("train.txt", "data", t, &(lithe_data_options){ .valid = held });
     if (d) {
         char *train = text_of(&d->train, t), *valid = text_of(&d->valid, t);
@@ -159,7 +159,7 @@ static void datasets_refuse(void)
     lithe_tokenizer *t = bytes_tokenizer();
     char name[600];
     const char *path = name;
-    snprintf(name, sizeof name, "%s", in_data_dir("x.txt"));
+    snprintf(name, sizeof name, "%s", in_dir("x.txt"));
     const struct { const char *text, *why; lithe_data_options o; } cases[] = {
         { "", "is empty, nothing to learn from", { 0 } }, { "a", "holds one byte", { 0 } }, { "ab", "at least 2 are needed", { 0 } },
         { "long enough text\n", "validation share 0.9", { .valid_share = 0.9 } }, { "long enough text\n", "absent: cannot open", { .valid = "/absent" } },
@@ -167,11 +167,11 @@ static void datasets_refuse(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lithe_error err = { 0 };
         put_text_file("x.txt", cases[i].text);
-        CHECK(!lithe_dataset_open(&path, 1, in_data_dir("data"), t, &cases[i].o, &err));
+        CHECK(!lithe_dataset_open(&path, 1, in_dir("data"), t, &cases[i].o, &err));
         CHECK_MSG(err.status < 0 && strstr(err.text, cases[i].why), "case %zu: %s", i, err.text);
     }
     lithe_error err = { 0 };
-    CHECK(!lithe_dataset_open(&path, 1, in_data_dir("data"), NULL, NULL, &err) && err.status == LITHE_EINVAL);
+    CHECK(!lithe_dataset_open(&path, 1, in_dir("data"), NULL, NULL, &err) && err.status == LITHE_EINVAL);
     lithe_tokenizer_close(t);
 }
 
@@ -184,33 +184,33 @@ static void found_again_unless_changed(void)
     lithe_dataset *d = open_dataset("text.txt", "data", t, &(lithe_data_options){ .reset_attention = 1 });
     if (!d) return;
     dataset_identity(d, before, sizeof before);
-    CHECK_MSG(dataset_place(d, in_data_dir("run/data"), &err) == LITHE_OK, "%s", err.text);
-    CHECK(dataset_place(d, in_data_dir("run/data"), &err) == LITHE_EIO);
+    CHECK_MSG(dataset_place(d, in_dir("run/data"), &err) == LITHE_OK, "%s", err.text);
+    CHECK(dataset_place(d, in_dir("run/data"), &err) == LITHE_EIO);
     lithe_dataset_close(d);
     err = (lithe_error){ 0 };
-    CHECK(dir_remove(in_data_dir("data"), &err) == LITHE_OK);
-    d = dataset_reopen(in_data_dir("run/data"), t, true, &err);
+    CHECK(dir_remove(in_dir("data"), &err) == LITHE_OK);
+    d = dataset_reopen(in_dir("run/data"), t, true, &err);
     CHECK_MSG(d, "%s", err.text);
     if (!d) return;
     dataset_identity(d, after, sizeof after);
     CHECK(!strcmp(before, after) && d->reset_attention);
     lithe_dataset_close(d);
 
-    CHECK(!dataset_reopen(in_data_dir("run/data"), other, true, &err) && err.status == LITHE_EMISMATCH);
+    CHECK(!dataset_reopen(in_dir("run/data"), other, true, &err) && err.status == LITHE_EMISMATCH);
     err = (lithe_error){ 0 };
     put_text_file("text.txt", "some lines\nof text\nto be read\nand kept\nfor a whale\n");
-    CHECK(!dataset_reopen(in_data_dir("run/data"), t, true, &err) && err.status == LITHE_EMISMATCH);
+    CHECK(!dataset_reopen(in_dir("run/data"), t, true, &err) && err.status == LITHE_EMISMATCH);
     CHECK_MSG(strstr(err.text, "text.txt: has changed"), "%s", err.text);
     err = (lithe_error){ 0 };
-    d = dataset_reopen(in_data_dir("run/data"), t, false, &err);
+    d = dataset_reopen(in_dir("run/data"), t, false, &err);
     CHECK(d);
     lithe_dataset_close(d);
-    CHECK(!unlink(in_data_dir("text.txt")));
-    d = dataset_reopen(in_data_dir("run/data"), t, true, &err);
+    CHECK(!unlink(in_dir("text.txt")));
+    d = dataset_reopen(in_dir("run/data"), t, true, &err);
     CHECK_MSG(d, "%s", err.text);
     lithe_dataset_close(d);
-    CHECK(!rename(in_data_dir("run/data/valid.shard"), in_data_dir("run/data/train.shard")));
-    CHECK(!dataset_reopen(in_data_dir("run/data"), t, true, &err));
+    CHECK(!rename(in_dir("run/data/valid.shard"), in_dir("run/data/train.shard")));
+    CHECK(!dataset_reopen(in_dir("run/data"), t, true, &err));
     lithe_tokenizer_close(t);
     lithe_tokenizer_close(other);
 }
@@ -220,16 +220,16 @@ static void a_temporary_dataset_leaves_nothing(void)
     lithe_error err = { 0 };
     lithe_tokenizer *t = bytes_tokenizer();
     put_text_file("text.txt", "some lines\nof text\nto be read\nand kept\nfor a while\n");
-    CHECK(!mkdir(in_data_dir("tmp"), 0700));
-    setenv("TMPDIR", in_data_dir("tmp"), 1);
+    CHECK(!mkdir(in_dir("tmp"), 0700));
+    setenv("TMPDIR", in_dir("tmp"), 1);
     char name[600];
     const char *path = name;
-    snprintf(name, sizeof name, "%s", in_data_dir("text.txt"));
+    snprintf(name, sizeof name, "%s", in_dir("text.txt"));
     lithe_dataset *d = lithe_dataset_open(&path, 1, NULL, t, NULL, &err);
-    CHECK_MSG(d && !dir_is_empty(in_data_dir("tmp")), "%s", err.text);
+    CHECK_MSG(d && !dir_is_empty(in_dir("tmp")), "%s", err.text);
     lithe_dataset_close(d);
-    CHECK(dir_is_empty(in_data_dir("tmp")));
-    CHECK(!lithe_dataset_open(&path, 1, NULL, t, &(lithe_data_options){ .valid_share = -1 }, &err) && dir_is_empty(in_data_dir("tmp")));
+    CHECK(dir_is_empty(in_dir("tmp")));
+    CHECK(!lithe_dataset_open(&path, 1, NULL, t, &(lithe_data_options){ .valid_share = -1 }, &err) && dir_is_empty(in_dir("tmp")));
     lithe_tokenizer_close(t);
 }
 
@@ -244,7 +244,7 @@ static void check_long_document(const lithe_tokenizer *t)
     put_file("long.txt", text, used);
     put_text_file("held.txt", "the rest\n");
     char held[600];
-    snprintf(held, sizeof held, "%s", in_data_dir("held.txt"));
+    snprintf(held, sizeof held, "%s", in_dir("held.txt"));
     lithe_dataset *d = open_dataset("long.txt", "long", t, &(lithe_data_options){ .valid = held });
     if (d) {
         size_t first = d->train.header.open_id >= 0, n = lithe_encode(t, text, used, 0, NULL, 0);

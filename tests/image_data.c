@@ -8,15 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *in_dir(const char *name)
-{
-    static char path[4][600];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", test_dir(), name);
-    return path[next];
-}
-
 static uint8_t pixel(int i, int k) { return (uint8_t)(random_u64(3, (uint64_t)(i * 1000 + k)) >> 8); }
 
 /* NAME-images-idx3-ubyte and its labels: `count` pictures of side x side, labels i mod 3 * 2. */

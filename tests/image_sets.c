@@ -6,15 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *in_dir(const char *name)
-{
-    static char path[4][600];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", test_dir(), name);
-    return path[next];
-}
-
 static void put(const char *name, const void *bytes, size_t size)
 {
     lithe_error err = { 0 };

@@ -12,15 +12,6 @@
 #define VIT "{\"image_size\":8,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":64,\"num_labels\":10,\"initializer_range\":0.1}"
 #define TOKENFORMER "{\"image_size\":8,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":24,\"proj_slot_num\":24,\"ffn_slot_num\":64,\"num_labels\":10,\"initializer_range\":0.1}"
 
-static const char *in_dir(const char *name)
-{
-    static char path[6][600];
-    static int next;
-    next = (next + 1) % 6;
-    snprintf(path[next], sizeof path[next], "%s/%s", test_dir(), name);
-    return path[next];
-}
-
 static void put_idx(const char *name, const uint8_t *pixels, const uint8_t *labels, int count)
 {
     char file[300];

@@ -23,15 +23,6 @@ static lithe_model *model_of(int i, uint64_t seed)
     return m;
 }
 
-static const char *in_own(const char *name)
-{
-    static char path[4][512];
-    static unsigned turn;
-    char *p = path[turn++ % 4];
-    snprintf(p, 512, "%s/%s", test_dir(), name);
-    return p;
-}
-
 /* Both stand alike, and go on alike. */
 static void check_alike(lithe_session *a, lithe_session *b, const char *label)
 {
@@ -108,15 +99,15 @@ static void check_saved(const char *name, lithe_session *a, lithe_session *b, co
 {
     lithe_error err = { 0 };
     mapping x = { 0 }, y = { 0 };
-    CHECK_MSG(!lithe_session_save(a, NULL, in_own("state"), &err) && !lithe_session_load(b, NULL, in_own("state"), &err), "%s: %s", name, err.text);
-    CHECK(!lithe_session_save(b, NULL, in_own("again"), &err));
-    CHECK(!file_map(&x, in_own("state"), &err) && !file_map(&y, in_own("again"), &err) && x.size == y.size && !memcmp(x.data, y.data, x.size));
+    CHECK_MSG(!lithe_session_save(a, NULL, in_dir("state"), &err) && !lithe_session_load(b, NULL, in_dir("state"), &err), "%s: %s", name, err.text);
+    CHECK(!lithe_session_save(b, NULL, in_dir("again"), &err));
+    CHECK(!file_map(&x, in_dir("state"), &err) && !file_map(&y, in_dir("again"), &err) && x.size == y.size && !memcmp(x.data, y.data, x.size));
     file_unmap(&x);
     file_unmap(&y);
     check_alike(a, b, name);
-    CHECK(!lithe_session_load(b, NULL, in_own("state"), &err) && !lithe_session_sync(b, ids, 5, &err) && !lithe_session_sync(a, ids, 5, &err));
+    CHECK(!lithe_session_load(b, NULL, in_dir("state"), &err) && !lithe_session_sync(b, ids, 5, &err) && !lithe_session_sync(a, ids, 5, &err));
     check_alike(a, b, name);                                                    /* prefixes are known behind a loaded state as well */
-    CHECK(!lithe_session_sync(a, NULL, 0, &err) && !lithe_session_save(a, NULL, in_own("empty"), &err) && !lithe_session_load(b, NULL, in_own("empty"), &err));
+    CHECK(!lithe_session_sync(a, NULL, 0, &err) && !lithe_session_save(a, NULL, in_dir("empty"), &err) && !lithe_session_load(b, NULL, in_dir("empty"), &err));
     CHECK_MSG(!lithe_session_length(b) && !lithe_session_logits(b), "%s: %s", name, err.text);
     CHECK(!lithe_session_sync(a, ids, 3, &err) && !lithe_session_sync(b, ids, 3, &err));
     check_alike(a, b, name);
@@ -165,18 +156,18 @@ void states_of_others(void)
     lithe_session *long_one = lithe_session_open(gpt2, 0, &err);
     lithe_tokenizer *bytes = lithe_tokenizer_open("bytes", &err), *learned = lithe_tokenizer_train("a rose is a rose", 16, 260, &err);
     CHECK_MSG(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_sync(n, ids, 4, &err) && !lithe_session_sync(long_one, ids, 12, &err), "%s", err.text);
-    CHECK(!lithe_session_save(s, bytes, in_own("state"), &err) && !lithe_session_save(long_one, NULL, in_own("long"), &err));
-    check_refused(o, bytes, in_own("state"), "other parameters", "is a session of the rwkv4 model ");
-    check_refused(n, bytes, in_own("state"), "other architecture", "this is the rwkv7 model ");
-    check_refused(s, learned, in_own("state"), "other tokenizer", "was saved with the tokenizer ");
-    check_refused(limited, NULL, in_own("long"), "too long", "12 tokens long, the context holds 8");
+    CHECK(!lithe_session_save(s, bytes, in_dir("state"), &err) && !lithe_session_save(long_one, NULL, in_dir("long"), &err));
+    check_refused(o, bytes, in_dir("state"), "other parameters", "is a session of the rwkv4 model ");
+    check_refused(n, bytes, in_dir("state"), "other architecture", "this is the rwkv7 model ");
+    check_refused(s, learned, in_dir("state"), "other tokenizer", "was saved with the tokenizer ");
+    check_refused(limited, NULL, in_dir("long"), "too long", "12 tokens long, the context holds 8");
     CHECK(lithe_session_length(n) == 4 && !lithe_session_length(o) && lithe_session_length(s) == 12);
-    CHECK_MSG(!lithe_session_load(s, NULL, in_own("state"), &err), "%s", err.text);                    /* nobody asks */
-    check_refused(s, NULL, in_own("nothing"), "no file", "nothing");
+    CHECK_MSG(!lithe_session_load(s, NULL, in_dir("state"), &err), "%s", err.text);                    /* nobody asks */
+    check_refused(s, NULL, in_dir("nothing"), "no file", "nothing");
     check_refused(s, NULL, test_file("tests/golden/rwkv4/model.safetensors"), "a model", "is no saved session");
     m->params->data[0] += 1;
-    check_refused(s, NULL, in_own("state"), "one number", "is a session of the rwkv4 model ");
-    CHECK(lithe_session_save(s, NULL, in_own("no/where"), &err) && lithe_session_load(NULL, NULL, "x", NULL) && lithe_session_save(NULL, NULL, "x", NULL));
+    check_refused(s, NULL, in_dir("state"), "one number", "is a session of the rwkv4 model ");
+    CHECK(lithe_session_save(s, NULL, in_dir("no/where"), &err) && lithe_session_load(NULL, NULL, "x", NULL) && lithe_session_save(NULL, NULL, "x", NULL));
     lithe_session *const sessions[] = { s, o, n, limited, long_one };
     lithe_model *const models[] = { m, other, seven, gpt2 };
     for (int i = 0; i < 5; i++) lithe_session_close(sessions[i]);
@@ -230,9 +221,9 @@ void states_to_begin_from(void)
         forget_rows(m);
         lithe_session *a = lithe_session_open(m, 0, &err), *b = lithe_session_open(m, 0, &err);
         CHECK(!lithe_session_sync(a, ids, 10, &err));
-        put_tuned(a, 3, 4, in_own("tuned.pth"), NULL);
+        put_tuned(a, 3, 4, in_dir("tuned.pth"), NULL);
         CHECK(!lithe_session_sync(b, ids + 2, 3, &err) && !lithe_session_extend(a, ids + 10, 6, &err));
-        CHECK_MSG(!lithe_session_load(b, NULL, in_own("tuned.pth"), &err) && !lithe_session_length(b) && !lithe_session_logits(b), "%s", err.text);
+        CHECK_MSG(!lithe_session_load(b, NULL, in_dir("tuned.pth"), &err) && !lithe_session_length(b) && !lithe_session_logits(b), "%s", err.text);
         for (int again = 0; again < 2; again++) {
             CHECK_MSG(!lithe_session_sync(b, ids + 10, 6, &err) && lithe_session_length(b) == 6, "%s", err.text);
             double worst = max_difference(lithe_session_logits(a), lithe_session_logits(b), VOCAB);
@@ -255,13 +246,13 @@ void states_to_begin_from_refused(void)
     lithe_session *s = lithe_session_open(m, 0, &err), *o = lithe_session_open(four, 0, &err), *g = lithe_session_open(gpt2, 0, &err);
     int32_t ids[3] = { 1, 2, 3 };
     CHECK(!lithe_session_sync(s, ids, 3, &err));
-    put_tuned(s, 3, 4, in_own("tuned.pth"), &extra);
-    check_refused(s, NULL, in_own("tuned.pth"), "one too many", "holds 4 tensors, 3 of them states of this model's 3 layers");
-    put_tuned(s, 12, 2, in_own("heads.pth"), NULL);
-    check_refused(g, NULL, in_own("heads.pth"), "attention", "which gpt2 models do not have");
-    CHECK(!pytorch_write(in_own("flat.pth"), &flat, 1, &err) && !pytorch_write(in_own("bad.pth"), &first, 1, &err));
-    check_refused(s, NULL, in_own("flat.pth"), "too few", "1 of them states of this model's 3 layers");
-    check_refused(o, NULL, in_own("bad.pth"), "another version", "holds 1 tensors");
+    put_tuned(s, 3, 4, in_dir("tuned.pth"), &extra);
+    check_refused(s, NULL, in_dir("tuned.pth"), "one too many", "holds 4 tensors, 3 of them states of this model's 3 layers");
+    put_tuned(s, 12, 2, in_dir("heads.pth"), NULL);
+    check_refused(g, NULL, in_dir("heads.pth"), "attention", "which gpt2 models do not have");
+    CHECK(!pytorch_write(in_dir("flat.pth"), &flat, 1, &err) && !pytorch_write(in_dir("bad.pth"), &first, 1, &err));
+    check_refused(s, NULL, in_dir("flat.pth"), "too few", "1 of them states of this model's 3 layers");
+    check_refused(o, NULL, in_dir("bad.pth"), "another version", "holds 1 tensors");
     lithe_session_close(s);
     lithe_session_close(o);
     lithe_session_close(g);
@@ -311,10 +302,10 @@ static void check_lies(int config, const lie *lies, size_t n)
     lithe_error err = { 0 };
     lithe_model *m = model_of(config, 3);
     lithe_session *s = lithe_session_open(m, 0, &err), *other = lithe_session_open(m, 0, &err);
-    CHECK(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_save(s, NULL, in_own("state"), &err) && !lithe_session_sync(s, ids, 9, &err) && !lithe_session_sync(other, ids, 9, &err));
+    CHECK(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_save(s, NULL, in_dir("state"), &err) && !lithe_session_sync(s, ids, 9, &err) && !lithe_session_sync(other, ids, 9, &err));
     for (size_t i = 0; i < n; i++) {
-        tell(in_own("state"), in_own("lie"), &lies[i]);
-        check_refused(s, NULL, in_own("lie"), lies[i].label, lies[i].why);
+        tell(in_dir("state"), in_dir("lie"), &lies[i]);
+        check_refused(s, NULL, in_dir("lie"), lies[i].label, lies[i].why);
     }
     check_alike(s, other, "after all that was refused");
     lithe_session_close(s);
@@ -370,15 +361,15 @@ void states_damaged(void)
         int loaded = 0;
         lithe_model *m = model_of(i, 3);
         lithe_session *s = lithe_session_open(m, 0, &err);
-        CHECK(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_save(s, NULL, in_own("state"), &err));
-        char *bytes = file_read(in_own("state"), 1 << 20, &size, &err);
+        CHECK(!lithe_session_sync(s, ids, 12, &err) && !lithe_session_save(s, NULL, in_dir("state"), &err));
+        char *bytes = file_read(in_dir("state"), 1 << 20, &size, &err);
         for (uint64_t k = 0; bytes && k < 600; k++) {
             size_t at = random_u64(9, k) % (k % 2 ? size : 900), cut = k % 5 ? size : at;
             char old = bytes[at];
             lithe_error refusal = { 0 };
             bytes[at] = (char)random_u64(10, k);
-            put_bytes(in_own("damaged"), bytes, cut);
-            int status = lithe_session_load(s, NULL, in_own("damaged"), &refusal);
+            put_bytes(in_dir("damaged"), bytes, cut);
+            int status = lithe_session_load(s, NULL, in_dir("damaged"), &refusal);
             loaded += !status;
             CHECK(!status == !refusal.status && !strchr(refusal.text, '\n'));
             if (!status && lithe_session_length(s) < 20) CHECK(!lithe_session_push(s, 1, &refusal));

@@ -6,13 +6,10 @@
 
 static const char *write_file(const char *name, const char *text)
 {
-    static char path[8][600];
-    static int turn;
-    turn = (turn + 1) % 8;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_dir(), name);
-    FILE *f = fopen(path[turn], "wb");
+    const char *path = in_dir(name);
+    FILE *f = fopen(path, "wb");
     CHECK(f && fputs(text, f) >= 0 && !fclose(f));
-    return path[turn];
+    return path;
 }
 
 /* "text|pair|label/" of each row, or the error. */

@@ -109,6 +109,15 @@ const char *test_dir(void)
     return dir;
 }
 
+const char *in_dir(const char *name)
+{
+    static char paths[8][600];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
+    return path;
+}
+
 double relative_error(const float *a, const float *b, size_t n)
 {
     double difference = 0, norm = 0;

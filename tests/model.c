@@ -12,15 +12,6 @@ const char *const SMALL[SMALL_COUNT] = {
     "\"num_attention_heads\":2,\"qkv_slot_num\":24,\"proj_slot_num\":20,\"ffn_slot_num\":96}",
 };
 
-const char *own_path(const char *name)
-{
-    static char paths[8][600];
-    static unsigned next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
-    return path;
-}
-
 void put_text(const char *path, const char *text)
 {
     lithe_error e = { 0 };
@@ -322,8 +313,8 @@ static void test_plan(void)
 {
     for (int i = 0; i < SMALL_COUNT; i++) {
         lithe_error e = { 0 };
-        put_text(own_path("config.json"), SMALL[i]);
-        char *text = lithe_plan(own_path("config.json"), 4, 16, i == 1, i == 2 ? "bf16" : NULL, 1, 0, &e);
+        put_text(in_dir("config.json"), SMALL[i]);
+        char *text = lithe_plan(in_dir("config.json"), 4, 16, i == 1, i == 2 ? "bf16" : NULL, 1, 0, &e);
         CHECK_MSG(text && strstr(text, "training, 4 x 16 tokens a step") && strstr(text, "decoding") && strstr(text, "backward"), "%s %s", e.text, text ? text : "");
         free(text);
         text = lithe_plan(test_dir(), 4, 16, 0, NULL, 1, 1, &e);

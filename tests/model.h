@@ -13,7 +13,6 @@ static inline void check_failure(const lithe_error *e, lithe_status status, cons
 }
 
 /* NAME in the test's own directory; several results stay valid at once. */
-const char *own_path(const char *name);
 void        put_text(const char *path, const char *text);
 json_t     *get_json(const char *path);
 bool        same_parameters(const lithe_model *a, const lithe_model *b);

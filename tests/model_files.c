@@ -68,8 +68,8 @@ void test_golden(void)
         lithe_model *m = must_open(golden(dirs[i].name), NULL);
         if (!m) continue;
         CHECK_MSG(!strcmp(lithe_model_arch(m), dirs[i].arch) && lithe_model_vocab(m) == 61, "%s", dirs[i].name);
-        must_save(m, own_path(dirs[i].name), NULL);
-        lithe_model *again = must_open(own_path(dirs[i].name), NULL);
+        must_save(m, in_dir(dirs[i].name), NULL);
+        lithe_model *again = must_open(in_dir(dirs[i].name), NULL);
         CHECK_MSG(same_parameters(m, again) && again && !memcmp(m->config, again->config, m->arch->config_size), "%s", dirs[i].name);
         json_t *before = model_config(m, &e), *after = again ? model_config(again, &e) : NULL;
         json_object_del(before, "torch_dtype"); json_object_del(before, "dtype");
@@ -96,12 +96,12 @@ void test_round_trip(void)
     for (int i = 0; i < SMALL_COUNT; i++) {
         lithe_model *m = fresh(i);
         if (!m) continue;
-        const char *dir = own_path(lithe_model_arch(m));
+        const char *dir = in_dir(lithe_model_arch(m));
         must_save(m, dir, i ? "f32" : NULL);
         lithe_model *again = must_open(dir, NULL);
         CHECK(same_parameters(m, again) && lithe_model_params(m) == lithe_model_params(again));
         CHECK(again && !strcmp(again->path, dir) && entries_of(dir) == 3);
-        json_t *config = get_json(own_path("gpt2/config.json"));
+        json_t *config = get_json(in_dir("gpt2/config.json"));
         CHECK(!strcmp(json_string_value(json_object_get(config, "torch_dtype")), "float32") && json_object_get(config, "dtype"));
         json_decref(config);
         lithe_model_close(m);
@@ -113,9 +113,9 @@ void test_round_trip(void)
 void test_narrow(void)
 {
     lithe_model *m = fresh(0);
-    must_save(m, own_path("bf16"), "bf16");
-    must_save(m, own_path("f16"), "f16");
-    lithe_model *b = must_open(own_path("bf16"), NULL), *h = must_open(own_path("f16"), NULL);
+    must_save(m, in_dir("bf16"), "bf16");
+    must_save(m, in_dir("f16"), "f16");
+    lithe_model *b = must_open(in_dir("bf16"), NULL), *h = must_open(in_dir("f16"), NULL);
     for (int i = 0; m && b && h && i < m->params->count; i++) {
         const param *p = m->params->items[i];
         for (size_t j = 0; j < p->count; j++) {
@@ -124,14 +124,14 @@ void test_narrow(void)
                 z < float_from_f16(f16_from_float(x))) { CHECK_MSG(false, "%s[%zu]: %g %g %g", p->name, j, x, y, z); break; }
         }
     }
-    json_t *config = get_json(own_path("bf16/config.json"));
+    json_t *config = get_json(in_dir("bf16/config.json"));
     CHECK(!strcmp(json_string_value(json_object_get(config, "torch_dtype")), "bfloat16") && !strcmp(json_string_value(json_object_get(config, "dtype")), "bfloat16"));
     json_decref(config);
     lithe_error e = { 0 };
     if (m) params_find(m->params, "wte.weight")->data[3] = 1e6f;
-    CHECK(lithe_model_save(m, own_path("big"), "f16", NULL, &e) == LITHE_EINVAL);
+    CHECK(lithe_model_save(m, in_dir("big"), "f16", NULL, &e) == LITHE_EINVAL);
     check_failure(&e, LITHE_EINVAL, "wte.weight holds values beyond f16's largest");
-    CHECK(!path_exists(own_path("big")));
+    CHECK(!path_exists(in_dir("big")));
     lithe_model_close(m);
     lithe_model_close(b);
     lithe_model_close(h);
@@ -171,12 +171,12 @@ static lithe_model *open_contents(const contents *c, const char *config, lithe_e
     char dir[64], path[96];
     *e = (lithe_error){ 0 };
     snprintf(dir, sizeof dir, "contents%d", serial++);
-    CHECK(!dir_make(own_path(dir), NULL));
+    CHECK(!dir_make(in_dir(dir), NULL));
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    CHECK_MSG(!safetensors_write(own_path(path), c->tensors, c->count, NULL, e), "%s", e->text);
+    CHECK_MSG(!safetensors_write(in_dir(path), c->tensors, c->count, NULL, e), "%s", e->text);
     snprintf(path, sizeof path, "%s/config.json", dir);
-    put_text(own_path(path), config);
-    return lithe_model_open(own_path(dir), NULL, e);
+    put_text(in_dir(path), config);
+    return lithe_model_open(in_dir(dir), NULL, e);
 }
 
 static void refuse_contents(const contents *c, const char *config, const char *part)
@@ -239,8 +239,8 @@ void test_tied_head(void)
     refuse_contents(&c, SMALL[0], "lm_head.weight differs from wte.weight");
     back = open_contents(&c, "{\"model_type\":\"gpt2\",\"vocab_size\":97,\"n_positions\":24,\"n_embd\":32,\"n_layer\":3,\"n_head\":2,\"tie_word_embeddings\":false}", &e);
     CHECK_MSG(back && params_find(back->params, "lm_head.weight")->data[wte->count - 1] >= other[wte->count - 1], "%s", e.text);
-    must_save(back, own_path("untied"), NULL);
-    lithe_model *again = must_open(own_path("untied"), NULL);
+    must_save(back, in_dir("untied"), NULL);
+    lithe_model *again = must_open(in_dir("untied"), NULL);
     CHECK(same_parameters(back, again));
     lithe_model_close(back);
     lithe_model_close(again);
@@ -292,39 +292,39 @@ static void refuse_open(const char *path, const char *config, lithe_status statu
 void test_places(void)
 {
     lithe_model *m = fresh(2), *back;
-    must_save(m, own_path("model"), NULL);
-    back = must_open(own_path("model/model.safetensors"), NULL);
+    must_save(m, in_dir("model"), NULL);
+    back = must_open(in_dir("model/model.safetensors"), NULL);
     CHECK(same_parameters(m, back) && back && !back->tokenizer);
     lithe_model_close(back);
-    CHECK(!rename(own_path("model/model.safetensors"), own_path("alone.safetensors")));
-    refuse_open(own_path("alone.safetensors"), NULL, LITHE_ECONFIG, "has no config.json beside it; name one with --config");
-    back = must_open(own_path("alone.safetensors"), own_path("model/config.json"));
+    CHECK(!rename(in_dir("model/model.safetensors"), in_dir("alone.safetensors")));
+    refuse_open(in_dir("alone.safetensors"), NULL, LITHE_ECONFIG, "has no config.json beside it; name one with --config");
+    back = must_open(in_dir("alone.safetensors"), in_dir("model/config.json"));
     CHECK(same_parameters(m, back));
     lithe_model_close(back);
-    back = must_open(own_path("alone.safetensors"), own_path("model"));
+    back = must_open(in_dir("alone.safetensors"), in_dir("model"));
     CHECK(same_parameters(m, back));
     lithe_model_close(back);
-    refuse_open(own_path("model"), NULL, LITHE_EIO, "holds no model.safetensors");
-    refuse_open(own_path("nowhere"), NULL, LITHE_EIO, "nowhere");
-    refuse_open(own_path("alone.safetensors"), own_path("nowhere.json"), LITHE_EIO, "nowhere.json");
-    put_text(own_path("model/model.safetensors"), "not tensors at all, whatever its name says");
-    refuse_open(own_path("model"), NULL, LITHE_EFORMAT, "model.safetensors");
-    CHECK(!rename(own_path("alone.safetensors"), own_path("model/model.safetensors")));
-    put_text(own_path("model/config.json"), "{\"model_type\": \"tokenformer\", ");
-    refuse_open(own_path("model"), NULL, LITHE_EFORMAT, "config.json: line");
+    refuse_open(in_dir("model"), NULL, LITHE_EIO, "holds no model.safetensors");
+    refuse_open(in_dir("nowhere"), NULL, LITHE_EIO, "nowhere");
+    refuse_open(in_dir("alone.safetensors"), in_dir("nowhere.json"), LITHE_EIO, "nowhere.json");
+    put_text(in_dir("model/model.safetensors"), "not tensors at all, whatever its name says");
+    refuse_open(in_dir("model"), NULL, LITHE_EFORMAT, "model.safetensors");
+    CHECK(!rename(in_dir("alone.safetensors"), in_dir("model/model.safetensors")));
+    put_text(in_dir("model/config.json"), "{\"model_type\": \"tokenformer\", ");
+    refuse_open(in_dir("model"), NULL, LITHE_EFORMAT, "config.json: line");
     /* As the released files say it: no model_type, no vocabulary of ours. */
-    put_text(own_path("model/config.json"), "{\"architectures\":[\"TokenFormerForCausalLM\"],\"torch_dtype\":\"float16\",\"num_layers\":2,\"hidden_size\":32,"
+    put_text(in_dir("model/config.json"), "{\"architectures\":[\"TokenFormerForCausalLM\"],\"torch_dtype\":\"float16\",\"num_layers\":2,\"hidden_size\":32,"
              "\"num_attention_heads\":2,\"qkv_slot_num\":24,\"proj_slot_num\":20,\"ffn_slot_num\":96,\"vocab_size\":97,\"seq_length\":24}");
-    put_text(own_path("model/tokenizer.json"), "{}");
-    back = must_open(own_path("model"), NULL);
+    put_text(in_dir("model/tokenizer.json"), "{}");
+    back = must_open(in_dir("model"), NULL);
     CHECK(same_parameters(m, back) && lithe_model_context(back) == 24);
     CHECK(back && back->tokenizer && !strcmp(path_base(back->tokenizer), "tokenizer.json"));
     lithe_model_close(back);
-    CHECK(!unlink(own_path("model/tokenizer.json")));
-    put_text(own_path("model/vocab.json"), "{}");
-    put_text(own_path("model/merges.txt"), "");
-    back = must_open(own_path("model"), NULL);
-    CHECK(back && back->tokenizer && !strcmp(back->tokenizer, own_path("model/vocab.json")));
+    CHECK(!unlink(in_dir("model/tokenizer.json")));
+    put_text(in_dir("model/vocab.json"), "{}");
+    put_text(in_dir("model/merges.txt"), "");
+    back = must_open(in_dir("model"), NULL);
+    CHECK(back && back->tokenizer && !strcmp(back->tokenizer, in_dir("model/vocab.json")));
     lithe_model_close(back);
     lithe_model_close(m);
 }
@@ -334,8 +334,8 @@ void test_llama2c(void)
     lithe_model *m = must_open(test_data("checkpoints/stories260K/stories260K.bin"), NULL);
     CHECK(m && lithe_model_vocab(m) == 512 && lithe_model_context(m) == 512 && !strcmp(lithe_model_arch(m), "llama"));
     CHECK(m && m->tokenizer && !strcmp(path_base(m->tokenizer), "tok512.bin"));
-    must_save(m, own_path("stories"), NULL);
-    lithe_model *back = must_open(own_path("stories"), NULL);
+    must_save(m, in_dir("stories"), NULL);
+    lithe_model *back = must_open(in_dir("stories"), NULL);
     CHECK(same_parameters(m, back));
     lithe_model_close(m);
     lithe_model_close(back);
@@ -345,27 +345,27 @@ void test_runs(void)
 {
     lithe_error e = { 0 };
     lithe_model *old = fresh(0), *new = lithe_model_new(NULL, SMALL[0], 6, &e), *back;
-    CHECK(!dir_make(own_path("run"), NULL));
-    put_text(own_path("run/config.json"), SMALL[0]);
-    must_save(old, own_path("run/ckpt-9"), NULL);
-    must_save(new, own_path("run/ckpt-10"), NULL);
-    refuse_open(own_path("run"), NULL, LITHE_EIO, "no checkpoint is complete");
-    CHECK_MSG(!manifest_write(own_path("run/ckpt-9"), &e), "%s", e.text);
-    back = must_open(own_path("run"), NULL);
-    CHECK(same_parameters(old, back) && back && !strcmp(back->path, own_path("run/ckpt-9")));
+    CHECK(!dir_make(in_dir("run"), NULL));
+    put_text(in_dir("run/config.json"), SMALL[0]);
+    must_save(old, in_dir("run/ckpt-9"), NULL);
+    must_save(new, in_dir("run/ckpt-10"), NULL);
+    refuse_open(in_dir("run"), NULL, LITHE_EIO, "no checkpoint is complete");
+    CHECK_MSG(!manifest_write(in_dir("run/ckpt-9"), &e), "%s", e.text);
+    back = must_open(in_dir("run"), NULL);
+    CHECK(same_parameters(old, back) && back && !strcmp(back->path, in_dir("run/ckpt-9")));
     lithe_model_close(back);
-    CHECK_MSG(!manifest_write(own_path("run/ckpt-10"), &e), "%s", e.text);
-    back = must_open(own_path("run"), NULL);
+    CHECK_MSG(!manifest_write(in_dir("run/ckpt-10"), &e), "%s", e.text);
+    back = must_open(in_dir("run"), NULL);
     CHECK(same_parameters(new, back));
     lithe_model_close(back);
-    CHECK(!truncate(own_path("run/ckpt-10/model.safetensors"), 1000));
-    back = must_open(own_path("run"), NULL);
+    CHECK(!truncate(in_dir("run/ckpt-10/model.safetensors"), 1000));
+    back = must_open(in_dir("run"), NULL);
     CHECK(same_parameters(old, back));
     lithe_model_close(back);
-    refuse_open(own_path("run/ckpt-10"), NULL, LITHE_EFORMAT, "model.safetensors: has 1000 bytes, manifest.json says");
-    CHECK(!unlink(own_path("run/ckpt-9/config.json")));
-    refuse_open(own_path("run"), NULL, LITHE_EFORMAT, "no checkpoint is complete");
-    CHECK(!run_checkpoint(own_path("nothing"), NULL) && !run_checkpoint(own_path("run/config.json"), NULL));
+    refuse_open(in_dir("run/ckpt-10"), NULL, LITHE_EFORMAT, "model.safetensors: has 1000 bytes, manifest.json says");
+    CHECK(!unlink(in_dir("run/ckpt-9/config.json")));
+    refuse_open(in_dir("run"), NULL, LITHE_EFORMAT, "no checkpoint is complete");
+    CHECK(!run_checkpoint(in_dir("nothing"), NULL) && !run_checkpoint(in_dir("run/config.json"), NULL));
     lithe_model_close(old);
     lithe_model_close(new);
 }
@@ -373,15 +373,15 @@ void test_runs(void)
 void test_manifest(void)
 {
     lithe_error e = { 0 };
-    CHECK(!dir_make(own_path("m"), NULL));
-    put_text(own_path("m/a"), "some bytes");
-    put_text(own_path("m/b"), "");
-    CHECK(manifest_check(own_path("m"), false, &e) == LITHE_EIO);
+    CHECK(!dir_make(in_dir("m"), NULL));
+    put_text(in_dir("m/a"), "some bytes");
+    put_text(in_dir("m/b"), "");
+    CHECK(manifest_check(in_dir("m"), false, &e) == LITHE_EIO);
     e = (lithe_error){ 0 };
-    CHECK_MSG(!manifest_write(own_path("m"), &e) && !manifest_check(own_path("m"), true, &e), "%s", e.text);
-    put_text(own_path("m/a"), "other byte");
-    CHECK_MSG(!manifest_check(own_path("m"), false, &e), "%s", e.text);
-    CHECK(manifest_check(own_path("m"), true, &e) == LITHE_EFORMAT);
+    CHECK_MSG(!manifest_write(in_dir("m"), &e) && !manifest_check(in_dir("m"), true, &e), "%s", e.text);
+    put_text(in_dir("m/a"), "other byte");
+    CHECK_MSG(!manifest_check(in_dir("m"), false, &e), "%s", e.text);
+    CHECK(manifest_check(in_dir("m"), true, &e) == LITHE_EFORMAT);
     check_failure(&e, LITHE_EFORMAT, "m/a: its contents are not what manifest.json says");
     static const char *const hostile[] = {
         "[]", "{}", "{\"files\":[]}", "{\"files\":{\"../x\":{\"bytes\":1}}}", "{\"files\":{\"a\":10}}", "{\"files\":{\"a\":{\"bytes\":\"10\"}}}",
@@ -389,8 +389,8 @@ void test_manifest(void)
     };
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
         e = (lithe_error){ 0 };
-        put_text(own_path("m/manifest.json"), hostile[i]);
-        CHECK_MSG(manifest_check(own_path("m"), true, &e) == LITHE_EFORMAT, "%s: %s", hostile[i], e.text);
+        put_text(in_dir("m/manifest.json"), hostile[i]);
+        CHECK_MSG(manifest_check(in_dir("m"), true, &e) == LITHE_EFORMAT, "%s: %s", hostile[i], e.text);
     }
 }
 
@@ -398,24 +398,24 @@ void test_save_refusals(void)
 {
     lithe_error e = { 0 };
     lithe_model *m = fresh(1);
-    CHECK(!dir_make(own_path("full"), NULL));
-    put_text(own_path("full/note"), "mine");
-    put_text(own_path("file"), "mine");
-    CHECK(lithe_model_save(m, own_path("full"), NULL, NULL, &e) == LITHE_EINVAL);
+    CHECK(!dir_make(in_dir("full"), NULL));
+    put_text(in_dir("full/note"), "mine");
+    put_text(in_dir("file"), "mine");
+    CHECK(lithe_model_save(m, in_dir("full"), NULL, NULL, &e) == LITHE_EINVAL);
     check_failure(&e, LITHE_EINVAL, "is not empty");
     e = (lithe_error){ 0 };
-    CHECK(lithe_model_save(m, own_path("file"), NULL, NULL, &e) == LITHE_EINVAL);
+    CHECK(lithe_model_save(m, in_dir("file"), NULL, NULL, &e) == LITHE_EINVAL);
     check_failure(&e, LITHE_EINVAL, "is a file");
     e = (lithe_error){ 0 };
-    CHECK(lithe_model_save(m, own_path("typed"), "f8", NULL, &e) == LITHE_EINVAL);
+    CHECK(lithe_model_save(m, in_dir("typed"), "f8", NULL, &e) == LITHE_EINVAL);
     check_failure(&e, LITHE_EINVAL, "f8 is no type");
     e = (lithe_error){ 0 };
-    CHECK(lithe_model_save(m, own_path("file/below"), NULL, NULL, &e) < 0 && e.status == LITHE_EIO);
-    CHECK(entries_of(test_dir()) == 2 && entries_of(own_path("full")) == 1);
-    CHECK(!dir_make(own_path("empty"), NULL));
-    must_save(m, own_path("empty"), NULL);
-    must_save(m, own_path("deep/er"), NULL);
-    lithe_model *back = must_open(own_path("empty"), NULL);
+    CHECK(lithe_model_save(m, in_dir("file/below"), NULL, NULL, &e) < 0 && e.status == LITHE_EIO);
+    CHECK(entries_of(test_dir()) == 2 && entries_of(in_dir("full")) == 1);
+    CHECK(!dir_make(in_dir("empty"), NULL));
+    must_save(m, in_dir("empty"), NULL);
+    must_save(m, in_dir("deep/er"), NULL);
+    lithe_model *back = must_open(in_dir("empty"), NULL);
     CHECK(same_parameters(m, back) && entries_of(test_dir()) == 4);
     lithe_model_close(back);
     lithe_model_close(m);
@@ -427,14 +427,14 @@ void test_saved_tokenizer(void)
     lithe_tokenizer *t = lithe_tokenizer_train("the cat sat on the mat, the cat sat", 35, 260, &e);
     lithe_model *small = fresh(0), *m = lithe_model_new("gpt2", "{\"vocab_size\":260,\"n_positions\":8,\"n_embd\":8,\"n_layer\":1,\"n_head\":1}", 1, &e);
     CHECK_MSG(t && m, "%s", e.text);
-    CHECK(lithe_model_save(small, own_path("small"), NULL, t, &e) == LITHE_EINVAL);
+    CHECK(lithe_model_save(small, in_dir("small"), NULL, t, &e) == LITHE_EINVAL);
     check_failure(&e, LITHE_EINVAL, "the tokenizer has 260 ids, the model a vocabulary of 97");
     e = (lithe_error){ 0 };
-    CHECK_MSG(!lithe_model_save(m, own_path("m"), NULL, t, &e), "%s", e.text);
-    lithe_model *back = must_open(own_path("m"), NULL);
+    CHECK_MSG(!lithe_model_save(m, in_dir("m"), NULL, t, &e), "%s", e.text);
+    lithe_model *back = must_open(in_dir("m"), NULL);
     lithe_tokenizer *again = back ? lithe_tokenizer_open(lithe_model_tokenizer(back), &e) : NULL;
     CHECK_MSG(again && lithe_tokenizer_vocab(again) == 260 && lithe_tokenizer_eos(again) == lithe_tokenizer_eos(t), "%s", e.text);
-    json_t *config = get_json(own_path("m/config.json")), *generation = get_json(own_path("m/generation_config.json"));
+    json_t *config = get_json(in_dir("m/config.json")), *generation = get_json(in_dir("m/generation_config.json"));
     CHECK(json_integer_value(json_object_get(config, "eos_token_id")) == lithe_tokenizer_eos(t));
     CHECK(json_equal(json_object_get(config, "eos_token_id"), json_object_get(generation, "eos_token_id")));
     json_decref(config);
@@ -466,8 +466,8 @@ void test_listing(void)
     const unsigned char flags[2] = { 0, 1 };
     const out_tensor tensors[] = { { "x", DT_F32, 2, { 2, 3 }, values }, { "y", DT_BOOL, 1, { 2 }, flags }, { "z", DT_U8, 1, { 2 }, flags },
                                    { "empty", DT_F32, 1, { 0 }, values } };
-    CHECK_MSG(!safetensors_write(own_path("strange.safetensors"), tensors, 4, NULL, &e), "%s", e.text);
-    l = lithe_listing_open(own_path("strange.safetensors"), &e);
+    CHECK_MSG(!safetensors_write(in_dir("strange.safetensors"), tensors, 4, NULL, &e), "%s", e.text);
+    l = lithe_listing_open(in_dir("strange.safetensors"), &e);
     CHECK_MSG(l && lithe_listing_count(l) == 4 && !lithe_listing_arch(l), "%s", e.text);
     for (size_t i = 0; i < lithe_listing_count(l); i++) {
         const char *name = lithe_listing_tensor(l, i)->name;
@@ -478,5 +478,5 @@ void test_listing(void)
     l = lithe_listing_open(golden("tokenformer-bin"), &e);
     CHECK_MSG(l && !strcmp(lithe_listing_format(l), "pytorch") && !strcmp(lithe_listing_arch(l), "tokenformer"), "%s", e.text);
     lithe_listing_close(l);
-    CHECK(!lithe_listing_open(own_path("nowhere"), &e) && e.status == LITHE_EIO);
+    CHECK(!lithe_listing_open(in_dir("nowhere"), &e) && e.status == LITHE_EIO);
 }

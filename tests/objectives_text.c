@@ -6,15 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *in_dir(const char *name)
-{
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
-    return path;
-}
-
 static const char *const words[] = { "the", "cat", "sat", "dog", "ran", ".", "!", "?", "\"", ")", "3", "14", "j", "##s", "far", "on" };
 enum { WORDS = sizeof words / sizeof *words, FIRST = 5, CLS = 2, SEP = 3, MASK = 4 };
 

@@ -69,8 +69,8 @@ static tensor_file *synthetic_file(const char *prefix, const char *names)
     s.count = 0;
     add_names(&s, prefix, COMMON);
     add_names(&s, prefix, names);
-    CHECK_MSG(!safetensors_write(own_path("names"), s.tensors, s.count, NULL, &err), "%s", err.text);
-    tensor_file *f = model_tensors(own_path("names"), NULL, &err);
+    CHECK_MSG(!safetensors_write(in_dir("names"), s.tensors, s.count, NULL, &err), "%s", err.text);
+    tensor_file *f = model_tensors(in_dir("names"), NULL, &err);
     CHECK_MSG(f, "%s", err.text);
     return f;
 }
@@ -224,17 +224,17 @@ static void neighbours(void)
     lithe_error err = { 0 };
     size_t size;
     char *bytes = file_read(golden_path("rwkv-pth/rwkv7.pth"), 1 << 20, &size, &err);
-    CHECK_MSG(bytes && !file_write(own_path("seven.pth"), bytes, size, &err), "%s", err.text);
-    put_text(own_path("config.json"), "{\"model_type\":\"gpt2\"}");
-    lithe_model *m = must_open_file(own_path("seven.pth"));
+    CHECK_MSG(bytes && !file_write(in_dir("seven.pth"), bytes, size, &err), "%s", err.text);
+    put_text(in_dir("config.json"), "{\"model_type\":\"gpt2\"}");
+    lithe_model *m = must_open_file(in_dir("seven.pth"));
     CHECK(m && lithe_model_context(m) == 4096);
     lithe_model_close(m);
-    put_text(own_path("config.json"), "{\"model_type\":\"rwkv7\",\"vocab_size\":61,\"hidden_size\":16,\"num_hidden_layers\":2,\"head_size\":8,\"lora_rank_gate\":6,\"context_length\":77}");
-    m = must_open_file(own_path("seven.pth"));
+    put_text(in_dir("config.json"), "{\"model_type\":\"rwkv7\",\"vocab_size\":61,\"hidden_size\":16,\"num_hidden_layers\":2,\"head_size\":8,\"lora_rank_gate\":6,\"context_length\":77}");
+    m = must_open_file(in_dir("seven.pth"));
     CHECK(m && lithe_model_context(m) == 77);
     lithe_model_close(m);
-    put_text(own_path("config.json"), "not JSON");
-    m = must_open_file(own_path("seven.pth"));
+    put_text(in_dir("config.json"), "not JSON");
+    m = must_open_file(in_dir("seven.pth"));
     CHECK(m && lithe_model_context(m) == 4096);
     lithe_model_close(m);
     m = lithe_model_open(test_dir(), NULL, &err);                         /* a folder is what its config.json says */
@@ -282,11 +282,11 @@ static void written_as_found(void)
         lithe_error err = { 0 };
         char path[200];
         lithe_model *m = must_open_file(golden_path(CASES[i].name));
-        CHECK_MSG(m && !lithe_model_save(m, own_path(CASES[i].name), NULL, NULL, &err), "%s", err.text);
+        CHECK_MSG(m && !lithe_model_save(m, in_dir(CASES[i].name), NULL, NULL, &err), "%s", err.text);
         snprintf(path, sizeof path, "tests/golden/%s/model.safetensors", CASES[i].name);
         tensor_file *before = tensor_file_open(test_file(path), &err);
         snprintf(path, sizeof path, "%s/model.safetensors", CASES[i].name);
-        tensor_file *after = tensor_file_open(own_path(path), &err);
+        tensor_file *after = tensor_file_open(in_dir(path), &err);
         CHECK_MSG(before && after && before->count == after->count, "%s", err.text);
         for (int k = 0; before && after && k < before->count; k++) {
             const file_tensor *x = &before->tensors[k], *y = tensor_file_find(after, x->name);
@@ -294,7 +294,7 @@ static void written_as_found(void)
             CHECK_MSG(same, "%s: %s", CASES[i].name, x->name);
         }
         snprintf(path, sizeof path, "%s/config.json", CASES[i].name);
-        json_t *config = get_json(own_path(path));
+        json_t *config = get_json(in_dir(path));
         CHECK(!strcmp(json_string_value(json_object_get(config, "model_type")), CASES[i].config));
         json_decref(config);
         tensor_file_close(before);
@@ -327,8 +327,8 @@ static void later_versions_renamed(void)
                 snprintf(at, (size_t)(names[k] + sizeof names[k] - at), "%s%s", words[w][1], rest);
             }
         }
-        CHECK_MSG(f && !safetensors_write(own_path("renamed.safetensors"), out, f->count, NULL, &err), "%s", err.text);
-        lithe_model *renamed = must_open_file(own_path("renamed.safetensors")), *whole = must_open_file(golden_path(models[i]));
+        CHECK_MSG(f && !safetensors_write(in_dir("renamed.safetensors"), out, f->count, NULL, &err), "%s", err.text);
+        lithe_model *renamed = must_open_file(in_dir("renamed.safetensors")), *whole = must_open_file(golden_path(models[i]));
         CHECK_MSG(renamed && whole && same_parameters(renamed, whole) && same_sizes(renamed, whole), "%s", models[i]);
         lithe_model_close(renamed);
         lithe_model_close(whole);
@@ -352,14 +352,14 @@ static void one_file_round_trips(void)
         mapping map = { 0 };
         char hash[33] = "";
         lithe_model *m = must_open_file(golden_path(CASES[i].model));
-        CHECK_MSG(m && !lithe_model_export(m, own_path(CASES[i].file), CASES[i].type, &err), "%s", err.text);
-        lithe_model *again = must_open_file(own_path(CASES[i].file));
+        CHECK_MSG(m && !lithe_model_export(m, in_dir(CASES[i].file), CASES[i].type, &err), "%s", err.text);
+        lithe_model *again = must_open_file(in_dir(CASES[i].file));
         if (m && CASES[i].type && strcmp(CASES[i].type, "f32")) round_to(m, CASES[i].type[0] == 'b');
         CHECK_MSG(m && again && same_parameters(m, again), "%s", CASES[i].file);
         CHECK_MSG(m && again && same_sizes(m, again), "%s: another configuration", CASES[i].file);
-        if (!file_map(&map, own_path(CASES[i].file), &err)) hash_hex(map.data, map.size, hash);
+        if (!file_map(&map, in_dir(CASES[i].file), &err)) hash_hex(map.data, map.size, hash);
         CHECK_MSG(!CASES[i].hash || !strcmp(hash, CASES[i].hash), "%s: %s", CASES[i].file, hash);
-        tensor_file *f = tensor_file_open(own_path(CASES[i].file), &err);
+        tensor_file *f = tensor_file_open(in_dir(CASES[i].file), &err);
         CHECK_MSG(f && tensor_file_find(f, "blocks.0.att.key.weight"), "%s: not under the authors' names", CASES[i].file);
         tensor_file_close(f);
         file_unmap(&map);
@@ -372,28 +372,28 @@ static void one_file_refuses(void)
 {
     lithe_error err = { 0 };
     lithe_model *m = must_open_file(golden_path("rwkv4"));
-    CHECK(lithe_model_export(m, own_path("a.pt"), NULL, &err) == LITHE_EINVAL && strstr(err.text, ".pth, .safetensors or"));
+    CHECK(lithe_model_export(m, in_dir("a.pt"), NULL, &err) == LITHE_EINVAL && strstr(err.text, ".pth, .safetensors or"));
     err = (lithe_error){ 0 };
-    CHECK(lithe_model_export(m, own_path("a.bin"), "bf16", &err) == LITHE_EINVAL && strstr(err.text, "not bf16"));
+    CHECK(lithe_model_export(m, in_dir("a.bin"), "bf16", &err) == LITHE_EINVAL && strstr(err.text, "not bf16"));
     err = (lithe_error){ 0 };
     lithe_model *gpt2 = must_open_file(golden_path("gpt2")), *old = must_open_file(golden_path("rwkv5-1"));
-    CHECK(lithe_model_export(gpt2, own_path("a.bin"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "only RWKV"));
+    CHECK(lithe_model_export(gpt2, in_dir("a.bin"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "only RWKV"));
     err = (lithe_error){ 0 };
-    CHECK(lithe_model_export(old, own_path("a.bin"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "RWKV-5.1") && !path_exists(own_path("a.bin")));
+    CHECK(lithe_model_export(old, in_dir("a.bin"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "RWKV-5.1") && !path_exists(in_dir("a.bin")));
     lithe_model_close(gpt2);
     lithe_model_close(old);
     err = (lithe_error){ 0 };
-    CHECK(lithe_model_export(m, own_path("a.pth"), "q4", &err) == LITHE_EINVAL && strstr(err.text, "q4"));
+    CHECK(lithe_model_export(m, in_dir("a.pth"), "q4", &err) == LITHE_EINVAL && strstr(err.text, "q4"));
     err = (lithe_error){ 0 };
-    CHECK(!lithe_model_export(m, own_path("a.pth"), NULL, &err));
-    CHECK(lithe_model_export(m, own_path("a.pth"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "is there already"));
+    CHECK(!lithe_model_export(m, in_dir("a.pth"), NULL, &err));
+    CHECK(lithe_model_export(m, in_dir("a.pth"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "is there already"));
     err = (lithe_error){ 0 };
-    CHECK(lithe_model_export(m, own_path("nowhere/a.pth"), NULL, &err) && !path_exists(own_path("nowhere")));
+    CHECK(lithe_model_export(m, in_dir("nowhere/a.pth"), NULL, &err) && !path_exists(in_dir("nowhere")));
     err = (lithe_error){ 0 };
     params_find(m->params, "head.weight")->data[0] = (real)1e6;
-    CHECK(lithe_model_export(m, own_path("h.pth"), "f16", &err) == LITHE_EINVAL && !path_exists(own_path("h.pth")));
+    CHECK(lithe_model_export(m, in_dir("h.pth"), "f16", &err) == LITHE_EINVAL && !path_exists(in_dir("h.pth")));
     err = (lithe_error){ 0 };
-    CHECK(lithe_model_export(m, own_path("h.bin"), "f16", &err) == LITHE_EINVAL && strstr(err.text, "65504") && !path_exists(own_path("h.bin")));
+    CHECK(lithe_model_export(m, in_dir("h.bin"), "f16", &err) == LITHE_EINVAL && strstr(err.text, "65504") && !path_exists(in_dir("h.bin")));
     CHECK(lithe_model_export(NULL, "x.pth", NULL, NULL) == LITHE_EINVAL);
     lithe_model_close(m);
 }

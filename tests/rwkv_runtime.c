@@ -83,14 +83,14 @@ void runtime_files_written(void)
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         lithe_error err = { 0 };
         lithe_model *m = must_open_file(golden_path(CASES[i].from));
-        CHECK_MSG(m && !lithe_model_export(m, own_path(CASES[i].to), NULL, &err), "%s", err.text);
-        check_runtime_file(own_path(CASES[i].to), golden_path(CASES[i].like), CASES[i].within);
+        CHECK_MSG(m && !lithe_model_export(m, in_dir(CASES[i].to), NULL, &err), "%s", err.text);
+        check_runtime_file(in_dir(CASES[i].to), golden_path(CASES[i].like), CASES[i].within);
         lithe_model_close(m);
     }
     lithe_error err = { 0 };
     lithe_model *m = must_open_file(golden_path("rwkv7"));                                /* halves: matrices rounded, all else as it was */
-    CHECK_MSG(m && !lithe_model_export(m, own_path("half.bin"), "f16", &err), "%s", err.text);
-    lithe_model *again = must_open_file(own_path("half.bin"));
+    CHECK_MSG(m && !lithe_model_export(m, in_dir("half.bin"), "f16", &err), "%s", err.text);
+    lithe_model *again = must_open_file(in_dir("half.bin"));
     for (int i = 0; m && again && i < m->params->count; i++) {
         param *p = m->params->items[i], *q = params_find(again->params, p->name);
         bool matrix = strstr(p->name, ".weight") ? p->rule.rank == 2 : strlen(p->name) > 7 && strchr("12", p->name[strlen(p->name) - 1]) != NULL;
@@ -107,8 +107,8 @@ void published_files_written(void)
     for (size_t i = 0; i < 2; i++) {
         lithe_error err = { 0 };
         lithe_model *m = must_open_file(test_data(names[i]));
-        CHECK_MSG(m && !lithe_model_export(m, own_path(i ? "7.bin" : "4.bin"), "f32", &err), "%s", err.text);
-        check_runtime_file(own_path(i ? "7.bin" : "4.bin"), test_data(names[i]), 1e-6);
+        CHECK_MSG(m && !lithe_model_export(m, in_dir(i ? "7.bin" : "4.bin"), "f32", &err), "%s", err.text);
+        check_runtime_file(in_dir(i ? "7.bin" : "4.bin"), test_data(names[i]), 1e-6);
         lithe_model_close(m);
     }
 }

@@ -4,15 +4,6 @@
 #include "base/random.h"
 #include <stdlib.h>
 
-const char *in_dir(const char *name)
-{
-    static char path[4][512];
-    static int turn;
-    char *p = path[turn++ % 4];
-    snprintf(p, 512, "%s/%s", test_dir(), name);
-    return p;
-}
-
 /* ---- parsing copies ------------------------------------------------------------ */
 
 tensor_file *parse_copy(const void *data, size_t size, size_t shift, void **keep, lithe_error *err)

@@ -19,7 +19,6 @@ int mutate(const void *data, size_t size, int rounds, uint64_t seed);
 bool opens(const void *data, size_t size, size_t shift);
 
 /* NAME in this test's directory; good for four calls. */
-const char *in_dir(const char *name);
 
 void writer_bytes(void);
 void writer_round_trips(void);

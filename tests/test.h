@@ -26,6 +26,8 @@ const char *test_data(const char *name);
 const char *test_file(const char *name);
 /* An empty directory of this test's own, removed at its end. */
 const char *test_dir(void);
+/* NAME in that directory; the last eight stay. */
+const char *in_dir(const char *name);
 
 /* ||a - b|| / ||b|| in double; CHECK fails above tolerance and prints it. */
 double relative_error(const float *a, const float *b, size_t n);

@@ -42,7 +42,7 @@ static void a_run(void)
     CHECK(counts[LITHE_STEPPED] == 20 && counts[LITHE_EVALUATED] == 11 && counts[LITHE_SAVED] == 10 && counts[LITHE_FINISHED] == 1);
     CHECK_MSG(fabs(first - log(256)) < 0.3 && e.valid_loss < first - 0.5 && last < first, "valid %g, then %g", first, e.valid_loss);
     CHECK(e.bits_per_byte > 0 && e.total_tokens == 20 * 64 && e.kind == LITHE_FINISHED);
-    const char *run = in_run_dir("run");
+    const char *run = in_dir("run");
     char *steps = path_join(run, "ckpt-20"), *ids;
     int *list, count = checkpoint_list(run, &list, &f.err);
     CHECK_MSG(count >= 2 && count <= 3 && list[0] == 20 && list[1] == 18, "%d checkpoints", count);
@@ -64,19 +64,19 @@ static void finished_runs(void)
     whole_run("run", tiny, &small_run);
     lithe_error err = { 0 };
     lithe_event e;
-    lithe_trainer *t = lithe_trainer_resume(in_run_dir("run"), NULL, &err);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("run"), NULL, &err);
     CHECK(lithe_trainer_next(t, &e, &err) == 0 && e.kind == LITHE_FINISHED);
     CHECK(lithe_trainer_next(t, &e, &err) == 0 && e.kind == LITHE_FINISHED);
     lithe_error other = { 0 };
-    CHECK(!lithe_trainer_resume(in_run_dir("run"), NULL, &other) && strstr(other.text, "another process"));
+    CHECK(!lithe_trainer_resume(in_dir("run"), NULL, &other) && strstr(other.text, "another process"));
     lithe_trainer_close(t);
-    CHECK(refused(in_run_dir("run"), &(lithe_train_options){ .steps = 10 }).status == LITHE_EINVAL);
-    t = lithe_trainer_resume(in_run_dir("run"), &(lithe_train_options){ .steps = 24 }, &err);
+    CHECK(refused(in_dir("run"), &(lithe_train_options){ .steps = 10 }).status == LITHE_EINVAL);
+    t = lithe_trainer_resume(in_dir("run"), &(lithe_train_options){ .steps = 24 }, &err);
     run_out(t, &err);
-    CHECK_MSG(!err.status && path_is_dir(in_run_dir("run/ckpt-24")), "%s", err.text);
-    CHECK(same_file(in_run_dir("run"), in_run_dir("run/ckpt-24"), "model.safetensors"));
+    CHECK_MSG(!err.status && path_is_dir(in_dir("run/ckpt-24")), "%s", err.text);
+    CHECK(same_file(in_dir("run"), in_dir("run/ckpt-24"), "model.safetensors"));
     lithe_trainer_close(t);
-    CHECK(refused(in_run_dir("nothing"), NULL).status == LITHE_EINVAL);
+    CHECK(refused(in_dir("nothing"), NULL).status == LITHE_EINVAL);
     CHECK(refused(test_dir(), NULL).status == LITHE_EINVAL);
 }
 
@@ -90,14 +90,14 @@ static void threads_do_not_show(void)
         whole_run(name, tiny, &small_run);
     }
     threads_set(0);
-    CHECK(same_checkpoint(in_run_dir("run1"), in_run_dir("run2"), 20));
-    CHECK(same_checkpoint(in_run_dir("run1"), in_run_dir("run4"), 20));
+    CHECK(same_checkpoint(in_dir("run1"), in_dir("run2"), 20));
+    CHECK(same_checkpoint(in_dir("run1"), in_dir("run4"), 20));
 }
 
 static lithe_model *final_model(const char *name)
 {
     lithe_error err = { 0 };
-    lithe_model *m = lithe_model_open(in_run_dir(name), NULL, &err);
+    lithe_model *m = lithe_model_open(in_dir(name), NULL, &err);
     CHECK_MSG(m, "%s", err.text);
     return m;
 }
@@ -133,7 +133,7 @@ static void recomputation(void)
     whole_run("kept", tiny, &o);
     o.recompute = 1;
     whole_run("again", tiny, &o);
-    CHECK(same_file(in_run_dir("kept"), in_run_dir("again"), "model.safetensors"));
+    CHECK(same_file(in_dir("kept"), in_dir("again"), "model.safetensors"));
 }
 
 static void bf16(void)
@@ -143,21 +143,21 @@ static void bf16(void)
     double exact_loss = whole_run("f32", tiny, &o);
     o.dtype = "bf16";
     double loss = whole_run("bf16", tiny, &o);
-    CHECK_MSG(fabs(loss - exact_loss) < 0.02 * exact_loss && !same_file(in_run_dir("f32"), in_run_dir("bf16"), "model.safetensors"), "%g, in f32 %g", loss, exact_loss);
+    CHECK_MSG(fabs(loss - exact_loss) < 0.02 * exact_loss && !same_file(in_dir("f32"), in_dir("bf16"), "model.safetensors"), "%g, in f32 %g", loss, exact_loss);
     fixture f = begin("broken", tiny, &o);
     lithe_event e = { 0 };
     while (e.step < 14 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
     close_fixture(&f);
-    lithe_trainer *t = lithe_trainer_resume(in_run_dir("broken"), NULL, &f.err);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("broken"), NULL, &f.err);
     run_out(t, &f.err);
     lithe_trainer_close(t);
-    CHECK(!f.err.status && same_checkpoint(in_run_dir("bf16"), in_run_dir("broken"), 20));
+    CHECK(!f.err.status && same_checkpoint(in_dir("bf16"), in_dir("broken"), 20));
 }
 
 /* Documents that do not see each other: windows of many sequences, in training and in validation. */
 static void packed_documents(void)
 {
-    const char *path = in_run_dir("documents.jsonl");
+    const char *path = in_dir("documents.jsonl");
     FILE *file = fopen(path, "w");
     for (uint64_t i = 0; file && i < 400; i++) {
         fprintf(file, "{\"text\": \"%.*s\"}\n", (int)(1 + random_u64(3, i) % 20), "abcdefghijklmnopqrstuvwxyz");
@@ -171,7 +171,7 @@ static void packed_documents(void)
     o.accumulate = 2;
     o.steps = 40;
     o.lr = 1e-2;
-    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, &o, in_run_dir("run"), &f.err);
+    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, &o, in_dir("run"), &f.err);
     double loss = run_out(f.trainer, &f.err);
     CHECK_MSG(!f.err.status && loss < 2.5, "loss %g; %s", loss, f.err.text);
     close_fixture(&f);
@@ -224,7 +224,7 @@ static void budgets(void)
     int steps = f.trainer->settings.schedule.steps;         /* chosen once, whatever the machine does later */
     CHECK(steps >= 1);
     close_fixture(&f);
-    f.trainer = lithe_trainer_resume(in_run_dir("seconds"), NULL, &f.err);
+    f.trainer = lithe_trainer_resume(in_dir("seconds"), NULL, &f.err);
     CHECK(f.trainer && f.trainer->settings.schedule.steps == steps);
     run_out(f.trainer, &f.err);
     CHECK_MSG(!f.err.status && f.trainer->progress.step == steps, "%s", f.err.text);
@@ -233,7 +233,7 @@ static void budgets(void)
     o.steps = 5;
     lithe_error err = { 0 };
     f = (fixture){ .model = lithe_model_new("gpt2", tiny, 1, &err) };
-    CHECK(!lithe_trainer_open(f.model, NULL, NULL, &o, in_run_dir("x"), &err) && err.status == LITHE_EINVAL);
+    CHECK(!lithe_trainer_open(f.model, NULL, NULL, &o, in_dir("x"), &err) && err.status == LITHE_EINVAL);
     close_fixture(&f);
 }
 
@@ -248,12 +248,12 @@ static void options_are_checked(void)
     fixture f = begin("run", tiny, &small_run);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         lithe_error err = { 0 };
-        CHECK_MSG(!lithe_trainer_open(f.model, f.data, f.tokens, &bad[i], in_run_dir("bad"), &err) && err.status && err.text[0], "option set %zu", i);
-        CHECK(!path_exists(in_run_dir("bad")));
+        CHECK_MSG(!lithe_trainer_open(f.model, f.data, f.tokens, &bad[i], in_dir("bad"), &err) && err.status && err.text[0], "option set %zu", i);
+        CHECK(!path_exists(in_dir("bad")));
     }
     lithe_model *small = lithe_model_new("gpt2", "{\"n_layer\": 1, \"n_embd\": 8, \"n_head\": 1, \"n_positions\": 32, \"vocab_size\": 100}", 1, &f.err);
     lithe_error err = { 0 };
-    CHECK(!lithe_trainer_open(small, f.data, f.tokens, &small_run, in_run_dir("bad"), &err) && strstr(err.text, "100"));
+    CHECK(!lithe_trainer_open(small, f.data, f.tokens, &small_run, in_dir("bad"), &err) && strstr(err.text, "100"));
     lithe_model_close(small);
     close_fixture(&f);
 }

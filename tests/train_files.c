@@ -125,10 +125,10 @@ static void event_file_bytes(void)
     lithe_error err = { 0 };
     tensorboard t;
     size_t size = 0;
-    CHECK(!tensorboard_create(&t, in_run_dir("events"), 1700000000, &err));
+    CHECK(!tensorboard_create(&t, in_dir("events"), 1700000000, &err));
     CHECK(!tensorboard_scalar(&t, 1700000001, 100, "train/loss", 2.5, &err));
     tensorboard_close(&t);
-    char *bytes = file_read(in_run_dir("events"), 1000, &size, &err), hex[200] = "";
+    char *bytes = file_read(in_dir("events"), 1000, &size, &err), hex[200] = "";
     for (size_t i = 0; bytes && i < size && i < 99; i++) snprintf(hex + 2 * i, 3, "%02x", (unsigned char)bytes[i]);
     CHECK_MSG(size == 88 && !strcmp(hex, golden), "%zu bytes %s", size, hex);
     free(bytes);
@@ -189,7 +189,7 @@ static void trainer_json(void)
     static const char *const bad[] = { "", "[]", "{\"format\": 2}", "{\"format\": 1, \"data\": \"x\", \"settings\": {\"ctx\": -1}}" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err = (lithe_error){ 0 };
-        CHECK(!file_write(in_run_dir("trainer.json"), bad[i], strlen(bad[i]), &err));
+        CHECK(!file_write(in_dir("trainer.json"), bad[i], strlen(bad[i]), &err));
         CHECK(trainer_json_read(test_dir(), &back, &q, &data, &err) == LITHE_EFORMAT && !data);
     }
     settings_free(&s);

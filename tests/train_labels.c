@@ -2,21 +2,12 @@
  * split, threaded or stopped, and the optimizer that decays apart from the rate. */
 #include "base/random.h"
 #include "test.h"
-#include "train/train.h"
+#include "train_runs.h"
 #include <math.h>
 #include <stdlib.h>
 
 static const char body[] = "{\"n_layer\": 2, \"n_embd\": 32, \"n_head\": 2, \"n_positions\": 32, \"vocab_size\": 256, "
                            "\"resid_pdrop\": 0.1, \"embd_pdrop\": 0.1, \"attn_pdrop\": 0.1}";
-
-static const char *in_dir(const char *name)
-{
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
-    return path;
-}
 
 /* Texts of different lengths whose class (or number) is how many words of three begin with 'b'. */
 static const char *table_file(bool numbers)
@@ -40,9 +31,7 @@ static const char *table_file(bool numbers)
     return path;
 }
 
-typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; lithe_model *base, *model; lithe_trainer *trainer; lithe_error err; } fixture;
-
-static fixture begin(const char *run, bool numbers, const lithe_train_options *o)
+static fixture begin_labelled(const char *run, bool numbers, const lithe_train_options *o)
 {
     fixture f = { 0 };
     const char *path = table_file(numbers), *names[16];
@@ -56,107 +45,76 @@ static fixture begin(const char *run, bool numbers, const lithe_train_options *o
     return f;
 }
 
-static void end(fixture *f)
-{
-    lithe_trainer_close(f->trainer);
-    lithe_dataset_close(f->data);
-    lithe_model_close(f->model);
-    lithe_model_close(f->base);
-    lithe_tokenizer_close(f->tokens);
-}
-
-/* To the end; the last event that evaluated. */
-static lithe_event run_out(lithe_trainer *t, lithe_error *err)
-{
-    lithe_event e = { 0 }, last = { 0 };
-    while (lithe_trainer_next(t, &e, err) > 0) if (e.kind == LITHE_EVALUATED) last = e;
-    CHECK_MSG(!err->status, "%s", err->text);
-    return last;
-}
-
-static bool same_weights(const char *a, const char *b)
-{
-    lithe_error err = { 0 };
-    mapping x, y;
-    char *p = path_join(a, "model.safetensors"), *q = path_join(b, "model.safetensors");
-    bool same = !file_map(&x, p, &err) && !file_map(&y, q, &err);
-    same = same && x.size == y.size && !memcmp(x.data, y.data, x.size);
-    CHECK_MSG(same, "%s and %s", a, b);
-    free(p);
-    free(q);
-    return same;
-}
-
 static void classes_are_learned(void)
 {
-    fixture f = begin("run", false, &(lithe_train_options){ .steps = 250, .lr = 3e-3, .seed = 3 });
+    fixture f = begin_labelled("run", false, &(lithe_train_options){ .steps = 250, .lr = 3e-3, .seed = 3 });
     CHECK(!strcmp(lithe_model_task(f.model), "classify") && lithe_model_labels(f.model) == 4 && !strcmp(lithe_model_label(f.model, 1), "one"));
-    lithe_event e = run_out(f.trainer, &f.err);
+    lithe_event e = run_evaluated(f.trainer, &f.err);
     CHECK_MSG(e.metrics.accuracy == 1 && e.metrics.matthews > 0.999 && e.valid_loss < 0.1, "accuracy %.3f, loss %.3f", e.metrics.accuracy, e.valid_loss);
     CHECK(isnan(e.bits_per_byte) && isnan(e.metrics.pearson));
     lithe_model *back = lithe_model_open(in_dir("run"), NULL, &f.err);
     CHECK_MSG(back && lithe_model_labels(back) == 4 && !strcmp(lithe_model_label(back, 3), "two") && !strcmp(lithe_model_task(back), "classify"), "%s", f.err.text);
     lithe_model_close(back);
-    end(&f);
+    close_fixture(&f);
 }
 
 static void numbers_are_learned(void)
 {
-    fixture f = begin("run", true, &(lithe_train_options){ .steps = 150, .lr = 3e-3, .seed = 3 });
-    lithe_event e = run_out(f.trainer, &f.err);
+    fixture f = begin_labelled("run", true, &(lithe_train_options){ .steps = 150, .lr = 3e-3, .seed = 3 });
+    lithe_event e = run_evaluated(f.trainer, &f.err);
     CHECK_MSG(e.metrics.pearson > 0.98 && e.metrics.spearman > 0.9 && e.valid_loss < 0.02, "pearson %.3f, loss %.4f", e.metrics.pearson, e.valid_loss);
     CHECK(isnan(e.metrics.accuracy));
-    end(&f);
+    close_fixture(&f);
 }
 
 /* Epochs say how long: 3 of 60 examples by 16. */
 static void three_epochs(void)
 {
-    fixture f = begin("run", false, &(lithe_train_options){ .lr = 1e-3 });
-    lithe_event e = run_out(f.trainer, &f.err);
+    fixture f = begin_labelled("run", false, &(lithe_train_options){ .lr = 1e-3 });
+    lithe_event e = run_evaluated(f.trainer, &f.err);
     CHECK(e.steps == 12);
-    end(&f);
+    close_fixture(&f);
 }
 
 static void threads_and_parts(void)
 {
     lithe_train_options o = { .steps = 12, .lr = 3e-3, .batch = 12, .seed = 5 };
     lithe_threads(1);
-    fixture a = begin("a", false, &o);
-    double one = run_out(a.trainer, &a.err).valid_loss;
-    end(&a);
+    fixture a = begin_labelled("a", false, &o);
+    double one = run_evaluated(a.trainer, &a.err).valid_loss;
+    close_fixture(&a);
     lithe_threads(3);
-    fixture b = begin("b", false, &o);
-    run_out(b.trainer, &b.err);
-    end(&b);
-    same_weights(in_dir("a"), in_dir("b"));
+    fixture b = begin_labelled("b", false, &o);
+    run_evaluated(b.trainer, &b.err);
+    close_fixture(&b);
+    CHECK(same_file(in_dir("a"), in_dir("b"), "model.safetensors"));
     o.accumulate = 5;                                               /* ragged parts: their examples and tokens differ */
-    fixture c = begin("c", false, &o);
-    double parts = run_out(c.trainer, &c.err).valid_loss;
-    end(&c);
+    fixture c = begin_labelled("c", false, &o);
+    double parts = run_evaluated(c.trainer, &c.err).valid_loss;
+    close_fixture(&c);
     CHECK_MSG(fabs(one - parts) < 1e-4 * one, "%.7f in one part, %.7f in five", one, parts);
 }
 
 static void resumed(void)
 {
     lithe_train_options o = { .steps = 15, .lr = 3e-3, .save_every = 5, .seed = 6, .optimizer = "decoupled-adamw" };
-    fixture whole = begin("whole", false, &o), part = begin("part", false, &o);
-    run_out(whole.trainer, &whole.err);
+    fixture whole = begin_labelled("whole", false, &o), part = begin_labelled("part", false, &o);
+    run_evaluated(whole.trainer, &whole.err);
     lithe_event e = { 0 };
     while (e.step < 7 && lithe_trainer_next(part.trainer, &e, &part.err) > 0) { }
-    end(&part);
+    close_fixture(&part);
     lithe_error err = { 0 };
     lithe_trainer *t = lithe_trainer_resume(in_dir("part"), NULL, &err);
     CHECK_MSG(t, "%s", err.text);
-    if (t) run_out(t, &err);
+    if (t) run_evaluated(t, &err);
     lithe_trainer_close(t);
-    end(&whole);
-    same_weights(in_dir("whole"), in_dir("part"));
+    close_fixture(&whole);
+    CHECK(same_file(in_dir("whole"), in_dir("part"), "model.safetensors"));
 }
 
 static void heads_must_fit(void)
 {
-    fixture f = begin("run", false, &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_labelled("run", false, &(lithe_train_options){ .steps = 1 });
     lithe_error err = { 0 };
     CHECK(!lithe_trainer_open(f.base, f.data, f.tokens, NULL, in_dir("x"), &err) && strstr(err.text, "give it a head"));
     const char *two[] = { "a", "b" };
@@ -169,7 +127,7 @@ static void heads_must_fit(void)
     CHECK(!lithe_model_with_head(f.base, "rank", two, 2, 1, &err) && !lithe_model_with_head(f.base, "classify", two, 1, 1, NULL));
     lithe_model_close(small);
     lithe_model_close(number);
-    end(&f);
+    close_fixture(&f);
 }
 
 /* A body keeps its values under a new head, which is the same for the same seed. */

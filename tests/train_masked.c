@@ -4,24 +4,15 @@
 #include "base/random.h"
 #include "infer/sequences.h"
 #include "test.h"
-#include "train/train.h"
+#include "train_runs.h"
 #include <math.h>
 #include <stdlib.h>
 
-static const char tiny[] = "{\"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 64, \"max_position_embeddings\": 40, "
+static const char tiny_bert[] = "{\"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 64, \"max_position_embeddings\": 40, "
                            "\"vocab_size\": 64, \"hidden_dropout_prob\": 0.1, \"attention_probs_dropout_prob\": 0, \"initializer_range\": 0.05}";
 
 static const char sharp[] = "{\"hidden_size\": 32, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \"intermediate_size\": 64, \"max_position_embeddings\": 40, "
                             "\"vocab_size\": 64, \"hidden_dropout_prob\": 0, \"attention_probs_dropout_prob\": 0, \"initializer_range\": 0.1}";
-
-static const char *in_dir(const char *name)
-{
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
-    return path;
-}
 
 static const char *const words[] = { "the", "cat", "sat", "on", "mat", "dog", "ran", "far", "away", "##s", "##ly", "." };
 enum { WORDS = sizeof words / sizeof *words };
@@ -37,7 +28,7 @@ static const char *vocabulary_file(void)
 }
 
 /* Documents of two sentences that repeat, of different lengths. */
-static const char *text_file(void)
+static const char *documents_file(void)
 {
     const char *path = in_dir("text.jsonl");
     FILE *f = fopen(path, "w");
@@ -50,12 +41,10 @@ static const char *text_file(void)
     return path;
 }
 
-typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; lithe_model *model; lithe_trainer *trainer; lithe_error err; } fixture;
-
-static fixture begin_as(const char *arch_name, const char *config, const char *run, const lithe_train_options *o)
+static fixture begin_encoder(const char *arch_name, const char *config, const char *run, const lithe_train_options *o)
 {
     fixture f = { 0 };
-    const char *path = text_file();
+    const char *path = documents_file();
     f.tokens = lithe_tokenizer_open(vocabulary_file(), &f.err);
     f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, NULL, &f.err);
     f.model = lithe_model_new(arch_name, config, 1, &f.err);
@@ -64,34 +53,7 @@ static fixture begin_as(const char *arch_name, const char *config, const char *r
     return f;
 }
 
-static fixture begin(const char *run, const lithe_train_options *o) { return begin_as("bert", tiny, run, o); }
-
-static void end(fixture *f)
-{
-    lithe_trainer_close(f->trainer);
-    lithe_dataset_close(f->data);
-    lithe_model_close(f->model);
-    lithe_tokenizer_close(f->tokens);
-}
-
-static lithe_event run_out(lithe_trainer *t, lithe_error *err)
-{
-    lithe_event e = { 0 }, last = { 0 };
-    while (lithe_trainer_next(t, &e, err) > 0) if (e.kind == LITHE_EVALUATED) last = e;
-    CHECK_MSG(!err->status, "%s", err->text);
-    return last;
-}
-
-static void same_weights(const char *a, const char *b)
-{
-    lithe_error err = { 0 };
-    mapping x, y;
-    char *p = path_join(a, "model.safetensors"), *q = path_join(b, "model.safetensors");
-    bool same = !file_map(&x, p, &err) && !file_map(&y, q, &err);
-    CHECK_MSG(same && x.size == y.size && !memcmp(x.data, y.data, x.size), "%s and %s", a, b);
-    free(p);
-    free(q);
-}
+static fixture begin_bert(const char *run, const lithe_train_options *o) { return begin_encoder("bert", tiny_bert, run, o); }
 
 /* ---- pieces -------------------------------------------------------------------------------- */
 
@@ -104,7 +66,7 @@ static void fill_sheet(lithe_trainer *t, sheet *s, uint64_t first, int n)
 /* Each piece stands in an epoch once, between [CLS] and [SEP], within one document; masks differ from epoch to epoch. */
 static void pieces(void)
 {
-    fixture f = begin("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3 });
+    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3 });
     objective *o = &f.trainer->objective;
     sheet s, again;
     extent all = { .rows = 16, .seqs = 1, .selected = o->most.selected };
@@ -133,13 +95,13 @@ static void pieces(void)
     CHECK(different > 0);
     sheet_close(&s);
     sheet_close(&again);
-    end(&f);
+    close_fixture(&f);
 }
 
 /* With static masks each piece is masked alike in every epoch. */
 static void static_masks(void)
 {
-    fixture f = begin("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3, .static_masking = 1 });
+    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3, .static_masking = 1 });
     objective *o = &f.trainer->objective;
     sheet s;
     uint64_t sums[2] = { 0 };
@@ -152,7 +114,7 @@ static void static_masks(void)
         }
     CHECK(sums[0] == sums[1]);
     sheet_close(&s);
-    end(&f);
+    close_fixture(&f);
 }
 
 /* ---- the head -------------------------------------------------------------------------------- */
@@ -184,7 +146,7 @@ static outcome run_graph(lithe_model *m, const sheet *s, bool selects, lithe_err
 
 static void masked_head_is_the_full_head(void)
 {
-    fixture f = begin("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 1, .seed = 3 });
+    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 1, .seed = 3 });
     objective *o = &f.trainer->objective;
     sheet s;
     CHECK(!sheet_open(&s, (extent){ .rows = 8 * 24, .seqs = 8, .selected = 8 * o->most.selected }, o->most, &f.err));
@@ -209,7 +171,7 @@ static void masked_head_is_the_full_head(void)
     free(all.grad);
     free(none.grad);
     sheet_close(&s);
-    end(&f);
+    close_fixture(&f);
 }
 
 /* ---- runs -------------------------------------------------------------------------------------- */
@@ -218,23 +180,23 @@ static void masked_tokens_are_learned(void)
 {
     static const char *const archs[] = { "bert", "mosaicbert", "modernbert" };
     for (int i = 0; i < 3; i++) {
-        fixture f = begin_as(archs[i], sharp, archs[i], &(lithe_train_options){ .ctx = 32, .batch = 16, .steps = 300, .lr = 6e-3, .warmup = 10, .eval_every = 300,
+        fixture f = begin_encoder(archs[i], sharp, archs[i], &(lithe_train_options){ .ctx = 32, .batch = 16, .steps = 300, .lr = 6e-3, .warmup = 10, .eval_every = 300,
                                                                                  .save_every = 300, .seed = 3, .mask_rate = 0.15 });
-        lithe_event e = run_out(f.trainer, &f.err);
+        lithe_event e = run_evaluated(f.trainer, &f.err);
         CHECK_MSG(e.metrics.accuracy > 0.65, "%s: accuracy %.3f, loss %.3f", archs[i], e.metrics.accuracy, e.valid_loss);
         CHECK(isnan(e.bits_per_byte) && isnan(e.metrics.f1));
         lithe_candidate c[2];
         CHECK(lithe_fill(f.model, f.tokens, "the cats sat on the [MASK] . the dog ran far away .", 2, c, &f.err) == 1);
         CHECK_MSG(!f.err.status && c[0].id == 5 + 4 && c[0].probability > 0.5f, "%s: %d with %.3f", archs[i], c[0].id, (double)c[0].probability);
-        end(&f);
+        close_fixture(&f);
     }
 }
 
 /* The figures of an evaluation are those of whole passes over its pieces, worked out here. */
 static void figures_are_true(void)
 {
-    fixture f = begin("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .eval_windows = 10, .seed = 3 });
-    lithe_event e = run_out(f.trainer, &f.err);
+    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .eval_windows = 10, .seed = 3 });
+    lithe_event e = run_evaluated(f.trainer, &f.err);
     objective *o = &f.trainer->objective;
     sheet s;
     float logits[24 * 64];
@@ -258,37 +220,37 @@ static void figures_are_true(void)
     CHECK_MSG(n > 10 && fabs(e.metrics.accuracy - right / n) < 1e-12 && fabs(e.valid_loss - loss / n) < 1e-5 * loss / n, "%g %g, expected %g %g", e.metrics.accuracy,
               e.valid_loss, right / n, loss / n);
     sheet_close(&s);
-    end(&f);
+    close_fixture(&f);
 }
 
 static void threads_and_resume(void)
 {
     lithe_train_options o = { .ctx = 24, .batch = 6, .steps = 12, .save_every = 4, .lr = 3e-3, .seed = 5, .mask = "words" };
     lithe_threads(1);
-    fixture a = begin("a", &o);
-    double one = run_out(a.trainer, &a.err).valid_loss;
-    end(&a);
+    fixture a = begin_bert("a", &o);
+    double one = run_evaluated(a.trainer, &a.err).valid_loss;
+    close_fixture(&a);
     lithe_threads(3);
-    fixture b = begin("b", &o);
+    fixture b = begin_bert("b", &o);
     lithe_event e = { 0 };
     while (e.step < 6 && lithe_trainer_next(b.trainer, &e, &b.err) > 0) { }
-    end(&b);
+    close_fixture(&b);
     lithe_error err = { 0 };
     lithe_trainer *t = lithe_trainer_resume(in_dir("b"), NULL, &err);
     CHECK_MSG(t, "%s", err.text);
-    if (t) run_out(t, &err);
+    if (t) run_evaluated(t, &err);
     lithe_trainer_close(t);
-    same_weights(in_dir("a"), in_dir("b"));
+    CHECK(same_file(in_dir("a"), in_dir("b"), "model.safetensors"));
     o.accumulate = 4;                                               /* parts hold different numbers of targets */
-    fixture c = begin("c", &o);
-    double parts = run_out(c.trainer, &c.err).valid_loss;
-    end(&c);
+    fixture c = begin_bert("c", &o);
+    double parts = run_evaluated(c.trainer, &c.err).valid_loss;
+    close_fixture(&c);
     CHECK_MSG(fabs(one - parts) < 1e-4 * one, "%.7f in one part, %.7f in four", one, parts);
 }
 
 static void refusals(void)
 {
-    fixture f = begin("run", &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_bert("run", &(lithe_train_options){ .steps = 1 });
     lithe_error err = { 0 };
     CHECK(!lithe_trainer_open(f.model, f.data, NULL, NULL, in_dir("x"), &err) && strstr(err.text, "without a tokenizer"));
     const lithe_train_options bad[] = { { .mask = "all" }, { .mask_rate = 1.5 }, { .mask_keep = 0.7, .mask_random = 0.7 }, { .optimizer = "sgd" }, { .steps = 1, .epochs = 1 } };
@@ -299,7 +261,7 @@ static void refusals(void)
     err = (lithe_error){ 0 };
     CHECK(lithe_fill(f.model, f.tokens, "no mask here", 1, NULL, &err) == 0 && !err.status);
     CHECK(lithe_classify(f.model, f.tokens, (const char *const[]){ "x" }, NULL, 1, NULL, NULL, &err) == LITHE_ECONFIG);
-    end(&f);
+    close_fixture(&f);
 }
 
 /* ---- vectors ------------------------------------------------------------------------------------ */
@@ -308,7 +270,7 @@ static void refusals(void)
 static void vectors(void)
 {
     static const char *const texts[] = { "the cat sat .", "the dog ran far away on the mat .", "far" };
-    fixture f = begin("run", &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_bert("run", &(lithe_train_options){ .steps = 1 });
     float three[3][32], one[32], unit[3][32], first[3][32];
     size_t cut = 9;
     CHECK(lithe_embed(f.model, f.tokens, texts, 3, NULL, three[0], &cut, &f.err) == 32 && cut == 0);
@@ -326,7 +288,7 @@ static void vectors(void)
     }
     CHECK_MSG(!f.err.status, "%s", f.err.text);
     CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "max", 0, 0 }, three[0], NULL, &f.err) < 0);
-    end(&f);
+    close_fixture(&f);
 }
 
 static void put(const char *dir, const char *name, const char *text)
@@ -340,7 +302,7 @@ static void put(const char *dir, const char *name, const char *text)
 /* What sentence-transformers wrote beside a model is followed, or refused by name. */
 static void modules(void)
 {
-    fixture f = begin("run", &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_bert("run", &(lithe_train_options){ .steps = 1 });
     const char *dir = in_dir("model"), *pooling_dir = in_dir("model/1_Pooling");
     CHECK(!lithe_model_save(f.model, dir, NULL, f.tokens, &f.err) && !dir_make(pooling_dir, &f.err));
     lithe_embedding how;
@@ -361,7 +323,7 @@ static void modules(void)
     err = (lithe_error){ 0 };
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "Dense"));
     lithe_model_close(m);
-    end(&f);
+    close_fixture(&f);
 }
 
 const test tests_train_masked[] = {

@@ -28,14 +28,14 @@ static bool child_ends(const char *name, const lithe_train_options *o, unsigned 
         lithe_error err = { 0 };
         lithe_event e;
         lithe_trainer *t = NULL;
-        if (path_is_dir(in_run_dir(name))) t = lithe_trainer_resume(in_run_dir(name), NULL, &err);
+        if (path_is_dir(in_dir(name))) t = lithe_trainer_resume(in_dir(name), NULL, &err);
         else {
             char data[64];
             const char *path = text_file();
             snprintf(data, sizeof data, "%s.data", name);
             lithe_tokenizer *tokens = lithe_tokenizer_open("bytes", &err);
-            lithe_dataset *d = lithe_dataset_open(&path, 1, in_run_dir(data), tokens, NULL, &err);
-            t = lithe_trainer_open(lithe_model_new("gpt2", tiny, 1, &err), d, tokens, o, in_run_dir(name), &err);
+            lithe_dataset *d = lithe_dataset_open(&path, 1, in_dir(data), tokens, NULL, &err);
+            t = lithe_trainer_open(lithe_model_new("gpt2", tiny, 1, &err), d, tokens, o, in_dir(name), &err);
         }
         while (lithe_trainer_next(t, &e, &err) > 0) { }
         if (err.status) printf("        %s\n", err.text);
@@ -72,9 +72,9 @@ static void killed_and_resumed(void)
         snprintf(name, sizeof name, "broken%d", round);
         while (!child_ends(name, &o, (unsigned)(5000 + random_u64(11, draw++) % (250000 + 20000 * (uint64_t)kills))) && kills < 200) kills++;
         CHECK_MSG(kills < 200, "never ended");
-        CHECK(same_checkpoint(in_run_dir("unbroken"), in_run_dir(name), 30));
-        CHECK(!hidden_left(in_run_dir(name)));
-        CHECK(same_file(in_run_dir("unbroken"), in_run_dir(name), "model.safetensors") && same_file(in_run_dir("unbroken"), in_run_dir(name), "best.json"));
+        CHECK(same_checkpoint(in_dir("unbroken"), in_dir(name), 30));
+        CHECK(!hidden_left(in_dir(name)));
+        CHECK(same_file(in_dir("unbroken"), in_dir(name), "model.safetensors") && same_file(in_dir("unbroken"), in_dir(name), "best.json"));
     }
 }
 
@@ -105,19 +105,19 @@ static void resumed_by_hand(void)
     fixture f = begin("broken", tiny, &o);
     lithe_event e = { 0 };
     while (e.step < 11 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
-    CHECK(!lithe_trainer_save(f.trainer, &f.err) && path_is_dir(in_run_dir("broken/ckpt-11")));
+    CHECK(!lithe_trainer_save(f.trainer, &f.err) && path_is_dir(in_dir("broken/ckpt-11")));
     CHECK(!lithe_trainer_save(f.trainer, &f.err));
     lithe_trainer_next(f.trainer, &e, &f.err);
     close_fixture(&f);
     lithe_error err = { 0 };
-    lithe_trainer *t = lithe_trainer_resume(in_run_dir("broken"), &(lithe_train_options){ .save_every = 2 }, &err);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("broken"), &(lithe_train_options){ .save_every = 2 }, &err);
     CHECK_MSG(t, "%s", err.text);
     CHECK(lithe_trainer_next(t, &e, &err) == 1 && e.kind == LITHE_STEPPED && e.step == 12);
     run_out(t, &err);
     lithe_trainer_close(t);
-    CHECK(same_file(in_run_dir("unbroken/ckpt-20"), in_run_dir("broken/ckpt-20"), "model.safetensors"));
-    CHECK(same_file(in_run_dir("unbroken/ckpt-20"), in_run_dir("broken/ckpt-20"), "optimizer.safetensors"));
-    char *a = log_numbers(in_run_dir("unbroken")), *b = log_numbers(in_run_dir("broken"));
+    CHECK(same_file(in_dir("unbroken/ckpt-20"), in_dir("broken/ckpt-20"), "model.safetensors"));
+    CHECK(same_file(in_dir("unbroken/ckpt-20"), in_dir("broken/ckpt-20"), "optimizer.safetensors"));
+    char *a = log_numbers(in_dir("unbroken")), *b = log_numbers(in_dir("broken"));
     CHECK(*a && !strcmp(a, b));
     free(a);
     free(b);
@@ -145,38 +145,38 @@ static void damage_is_noticed(void)
     while (!(e.kind == LITHE_SAVED && e.step == 15) && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
     CHECK(strstr(e.text, "ckpt-15"));
     close_fixture(&f);
-    flip_byte(in_run_dir("run/ckpt-15/optimizer.safetensors"), -1);
+    flip_byte(in_dir("run/ckpt-15/optimizer.safetensors"), -1);
     lithe_error err = { 0 };
-    lithe_trainer *t = lithe_trainer_resume(in_run_dir("run"), NULL, &err);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("run"), NULL, &err);
     CHECK_MSG(t && lithe_trainer_next(t, &e, &err) == 1 && e.kind == LITHE_ROLLED_BACK && e.step == 10, "%s", err.text);
     CHECK_MSG(e.text && strstr(e.text, "ckpt-15/optimizer.safetensors") && strstr(e.text, "ckpt-10"), "%s", e.text);
     run_out(t, &err);
     lithe_trainer_close(t);
-    CHECK(!err.status && same_checkpoint(in_run_dir("unbroken"), in_run_dir("run"), 20));
-    CHECK(!unlink(in_run_dir("run/ckpt-20/manifest.json")));
-    t = lithe_trainer_resume(in_run_dir("run"), NULL, &err);
+    CHECK(!err.status && same_checkpoint(in_dir("unbroken"), in_dir("run"), 20));
+    CHECK(!unlink(in_dir("run/ckpt-20/manifest.json")));
+    t = lithe_trainer_resume(in_dir("run"), NULL, &err);
     run_out(t, &err);
     lithe_trainer_close(t);
-    CHECK(!err.status && same_checkpoint(in_run_dir("unbroken"), in_run_dir("run"), 20));
-    flip_byte(in_run_dir("run/data/train.shard"), -1);
-    err = refused(in_run_dir("run"), NULL);
+    CHECK(!err.status && same_checkpoint(in_dir("unbroken"), in_dir("run"), 20));
+    flip_byte(in_dir("run/data/train.shard"), -1);
+    err = refused(in_dir("run"), NULL);
     CHECK_MSG(strstr(err.text, "train.shard"), "%s", err.text);
-    flip_byte(in_run_dir("run/data/train.shard"), -1);
-    FILE *text = fopen(in_run_dir("text.txt"), "a");
+    flip_byte(in_dir("run/data/train.shard"), -1);
+    FILE *text = fopen(in_dir("text.txt"), "a");
     fputs("more", text);
     fclose(text);
-    err = refused(in_run_dir("run"), NULL);
+    err = refused(in_dir("run"), NULL);
     CHECK_MSG(err.status == LITHE_EMISMATCH, "%s", err.text);
     text_file();
     err = (lithe_error){ 0 };
-    int *steps, count = checkpoint_list(in_run_dir("run"), &steps, &err);
+    int *steps, count = checkpoint_list(in_dir("run"), &steps, &err);
     for (int i = 0; i < count; i++) {
         char name[64];
         snprintf(name, sizeof name, "run/ckpt-%d/model.safetensors", steps[i]);
-        flip_byte(in_run_dir(name), 9);
+        flip_byte(in_dir(name), 9);
     }
     free(steps);
-    err = refused(in_run_dir("run"), NULL);
+    err = refused(in_dir("run"), NULL);
     CHECK_MSG(strstr(err.text, "none of its"), "%s", err.text);
 }
 
@@ -208,24 +208,24 @@ static void full_disk(void)
         while (lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
         limit_files(RLIM_INFINITY);
         CHECK_MSG(f.err.status && strstr(f.err.text, limits[i].names) && !strchr(f.err.text, '\n'), "%s", f.err.text);
-        CHECK(!hidden_left(in_run_dir(name)));
+        CHECK(!hidden_left(in_dir(name)));
         close_fixture(&f);
         lithe_error err = { 0 };
-        lithe_trainer *t = lithe_trainer_resume(in_run_dir(name), NULL, &err);
+        lithe_trainer *t = lithe_trainer_resume(in_dir(name), NULL, &err);
         CHECK(t && lithe_trainer_next(t, &e, &err) == 1 && e.step == 11);
         run_out(t, &err);
         lithe_trainer_close(t);
-        CHECK_MSG(!err.status && same_checkpoint(in_run_dir("unbroken"), in_run_dir(name), 20), "%s", err.text);
+        CHECK_MSG(!err.status && same_checkpoint(in_dir("unbroken"), in_dir(name), 20), "%s", err.text);
     }
     const char *path = text_file();
     fixture f = { 0 };
     f.tokens = lithe_tokenizer_open("bytes", &f.err);
-    f.data = lithe_dataset_open(&path, 1, in_run_dir("new.data"), f.tokens, NULL, &f.err);
+    f.data = lithe_dataset_open(&path, 1, in_dir("new.data"), f.tokens, NULL, &f.err);
     f.model = lithe_model_new("gpt2", tiny, 1, &f.err);
     limit_files(50000);
-    CHECK(!f.err.status && !lithe_trainer_open(f.model, f.data, f.tokens, &o, in_run_dir("new"), &f.err) && f.err.status);
+    CHECK(!f.err.status && !lithe_trainer_open(f.model, f.data, f.tokens, &o, in_dir("new"), &f.err) && f.err.status);
     limit_files(RLIM_INFINITY);
-    CHECK(!path_exists(in_run_dir("new")) && !hidden_left(test_dir()));
+    CHECK(!path_exists(in_dir("new")) && !hidden_left(test_dir()));
     close_fixture(&f);
 }
 
@@ -288,13 +288,13 @@ static void carries_moments(void)
     fixture f = { 0 };
     const char *path = text_file();
     f.tokens = lithe_tokenizer_open("bytes", &err);
-    f.data = lithe_dataset_open(&path, 1, in_run_dir("second.data"), f.tokens, NULL, &err);
-    f.model = lithe_model_open(in_run_dir("first"), NULL, &err);
-    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, &o, in_run_dir("second"), &err);
+    f.data = lithe_dataset_open(&path, 1, in_dir("second.data"), f.tokens, NULL, &err);
+    f.model = lithe_model_open(in_dir("first"), NULL, &err);
+    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, &o, in_dir("second"), &err);
     CHECK_MSG(f.trainer, "%s", err.text);
     CHECK(f.trainer->optimizer.updates == 20 && f.trainer->progress.step == 0);
-    CHECK(same_file(in_run_dir("first/ckpt-20"), in_run_dir("second/ckpt-0"), "optimizer.safetensors"));
-    CHECK(same_file(in_run_dir("first/ckpt-20"), in_run_dir("second/ckpt-0"), "model.safetensors"));
+    CHECK(same_file(in_dir("first/ckpt-20"), in_dir("second/ckpt-0"), "optimizer.safetensors"));
+    CHECK(same_file(in_dir("first/ckpt-20"), in_dir("second/ckpt-0"), "model.safetensors"));
     run_out(f.trainer, &err);
     CHECK(!err.status);
     close_fixture(&f);
@@ -343,11 +343,11 @@ static void grows_inside(void)
         while (e.step != stop && (more = lithe_trainer_next(f.trainer, &e, &f.err)) > 0) { }
         if (stop % 2) CHECK(!lithe_trainer_save(f.trainer, &f.err));
         close_fixture(&f);
-        lithe_trainer *t = lithe_trainer_resume(in_run_dir(name), NULL, &f.err);
+        lithe_trainer *t = lithe_trainer_resume(in_dir(name), NULL, &f.err);
         CHECK_MSG(t, "%s", f.err.text);
         run_out(t, &f.err);
         lithe_trainer_close(t);
-        CHECK(!f.err.status && same_checkpoint(in_run_dir("unbroken"), in_run_dir(name), 20));
+        CHECK(!f.err.status && same_checkpoint(in_dir("unbroken"), in_dir(name), 20));
     }
 }
 

@@ -12,20 +12,11 @@ const char still[] = "{\"n_layer\": 2, \"n_embd\": 32, \"n_head\": 2, \"n_positi
 
 /* ---- scaffolding ---------------------------------------------------------------- */
 
-const char *in_run_dir(const char *name)
-{
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", test_dir(), name);
-    return path;
-}
-
 /* Words of a small vocabulary in no order, with some structure to learn. */
 const char *text_file(void)
 {
     static const char *const words[] = { "the ", "cat ", "sat ", "on ", "a ", "mat", ". ", "and ", "then ", "dog", ", ", "ran " };
-    const char *path = in_run_dir("text.txt");
+    const char *path = in_dir("text.txt");
     FILE *f = fopen(path, "w");
     for (uint64_t i = 0; f && i < 3000; i++) fputs(words[random_u64(7, i) % 12], f);
     if (f) fclose(f);
@@ -38,6 +29,7 @@ void close_fixture(fixture *f)
     lithe_trainer_close(f->trainer);
     lithe_dataset_close(f->data);
     lithe_model_close(f->model);
+    lithe_model_close(f->base);
     lithe_tokenizer_close(f->tokens);
 }
 
@@ -49,9 +41,9 @@ fixture begin_as(const char *arch_name, const char *name, const char *config, co
     const char *path = text_file();
     snprintf(data, sizeof data, "%s.data", name);
     f.tokens = lithe_tokenizer_open("bytes", &f.err);
-    f.data = lithe_dataset_open(&path, 1, in_run_dir(data), f.tokens, NULL, &f.err);
+    f.data = lithe_dataset_open(&path, 1, in_dir(data), f.tokens, NULL, &f.err);
     f.model = lithe_model_new(arch_name, config, 1, &f.err);
-    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, o, in_run_dir(name), &f.err);
+    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, o, in_dir(name), &f.err);
     CHECK_MSG(!f.err.status, "%s", f.err.text);
     return f;
 }
@@ -66,6 +58,14 @@ double run_out(lithe_trainer *t, lithe_error *err)
     while (lithe_trainer_next(t, &e, err) > 0) if (e.kind == LITHE_STEPPED) loss = e.loss;
     CHECK(err->status || e.kind == LITHE_FINISHED);
     return loss;
+}
+
+lithe_event run_evaluated(lithe_trainer *t, lithe_error *err)
+{
+    lithe_event e = { 0 }, last = { 0 };
+    while (lithe_trainer_next(t, &e, err) > 0) if (e.kind == LITHE_EVALUATED) last = e;
+    CHECK_MSG(!err->status, "%s", err->text);
+    return last;
 }
 
 double whole_run(const char *name, const char *config, const lithe_train_options *o)

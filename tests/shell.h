@@ -1,0 +1,18 @@
+/* The program, build/lithe, run as a shell would run it in the test's own
+ * directory. */
+#ifndef TEST_SHELL_H
+#define TEST_SHELL_H
+
+#include <stddef.h>
+
+extern char out[], err[];           /* what the last command wrote */
+
+/* Runs a shell command in the test's directory with $L the program and $ROOT the
+ * repository; its exit code. */
+int sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+typedef struct { const char *command; int code; const char *out, *err; } transcript;     /* what must be in them; NULL: nothing at all */
+void check_transcripts(const transcript *t, size_t n);
+#define TRANSCRIPTS(...) do { const transcript list[] = { __VA_ARGS__ }; check_transcripts(list, sizeof list / sizeof *list); } while (0)
+
+#endif
