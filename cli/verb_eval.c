@@ -15,6 +15,8 @@ typedef struct {
     common common;
     const char *text, *task, *text_column, *pair_column, *label_column, *tokenizer, *config;
     int ctx, stride, special, json;
+    double mask_rate;
+    uint64_t seed;
 } eval_settings;
 
 static const option eval_options[] = {
@@ -26,9 +28,11 @@ static const option eval_options[] = {
     { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (the model's context)", .least = 2, .also = "context,window" },
     { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens by which windows advance (the window: no overlap)", .least = 1 },
     { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin token before the text, if the tokenizer has one for that" },
+    { "mask-rate", 0, REAL(eval_settings, mask_rate), "P", "0.15", .help = "of encoders: share of the tokens that is masked", .most = 1 },
+    { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "of encoders: the same seed masks the same tokens" },
     { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
     { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json for a lone file of weights" },
-    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}, of --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}, of encoders {schema, loss, perplexity, accuracy, tokens, ctx}, of --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}" },
     { 0 }
 };
 
@@ -70,6 +74,31 @@ static void print_score(const score *r, const eval_settings *s, const lithe_mode
     emit_end(&e);
 }
 
+/* Of an encoder: some tokens are masked, and these are predicted. */
+static int eval_masked(lithe_model *m, const lithe_tokenizer *t, const char *text, size_t size, const eval_settings *s, lithe_error *err)
+{
+    lithe_evaluation v;
+    size_t n = 0;
+    int ctx = s->ctx ? s->ctx : lithe_model_context(m);
+    int32_t *ids = encode_text(t, text, size, 0, &n, err);
+    int status = ids && !n ? wrong(err, LITHE_EFORMAT, "%s: holds no token to predict", s->text) : LITHE_OK;
+    if (ids && !status) status = lithe_score_masked(m, t, ids, n, s->ctx, s->mask_rate, s->seed, &v, err);
+    free(ids);
+    if (!ids || status) return LITHE_EINVAL;
+    if (!s->json) {
+        printf("loss %.6f  perplexity %.4f  accuracy %.4f  (%zu of %zu tokens masked, ctx %d)\n", v.loss, exp(v.loss), v.metrics.accuracy, v.examples, n, ctx);
+        return LITHE_OK;
+    }
+    emitter e = emit_begin(stdout, "eval");
+    emit_number(&e, "loss", v.loss);
+    emit_number(&e, "perplexity", exp(v.loss));
+    emit_number(&e, "accuracy", v.metrics.accuracy);
+    emit_count(&e, "tokens", (long long)v.examples);
+    emit_count(&e, "ctx", ctx);
+    emit_end(&e);
+    return LITHE_OK;
+}
+
 static void print_figures(const lithe_evaluation *v, bool json)
 {
     char text[160];
@@ -103,6 +132,19 @@ static int eval_task(const arguments *a)
     return err.status ? failed_input(&err) : EXIT_DONE;
 }
 
+/* What is given and does not go together. */
+static bool misused(const arguments *a, const eval_settings *s, lithe_model *m, lithe_error *err)
+{
+    int ctx = s->ctx ? s->ctx : lithe_model_context(m);
+    bool encoder = lithe_model_encoder(m);
+    if (ctx > lithe_model_context(m)) wrong(err, LITHE_EINVAL, "--ctx %d: the model's context is %d", ctx, lithe_model_context(m));
+    else if (s->stride > ctx) wrong(err, LITHE_EINVAL, "--stride %d leaves tokens out: the window is %d", s->stride, ctx);
+    else if (encoder && s->stride) wrong(err, LITHE_EINVAL, "%s: %s looks both ways and masks tokens, its windows do not overlap: no --stride", a->operands[0], lithe_model_arch(m));
+    else if (!encoder && (option_origin(a, "mask-rate") != ORIGIN_DEFAULT || option_origin(a, "seed") != ORIGIN_DEFAULT))
+        wrong(err, LITHE_EINVAL, "%s: %s reads from left to right, nothing is masked: --mask-rate and --seed are of encoders", a->operands[0], lithe_model_arch(m));
+    return err->status != LITHE_OK;
+}
+
 static int eval(const arguments *a)
 {
     const eval_settings *s = a->settings;
@@ -114,11 +156,9 @@ static int eval(const arguments *a)
     if (s->task) return eval_task(a);
     char *text = read_text(s->text, &size, &err);
     lithe_model *m = lithe_model_open(path, s->config, &err);
-    if (m && s->ctx > lithe_model_context(m)) wrong(&err, LITHE_EINVAL, "--ctx %d: the model's context is %d", s->ctx, lithe_model_context(m));
-    int ctx = s->ctx || !m ? s->ctx : lithe_model_context(m);
-    if (m && s->stride > ctx) wrong(&err, LITHE_EINVAL, "--stride %d leaves tokens out: the window is %d", s->stride, ctx);
-    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    if (t) {
+    lithe_tokenizer *t = m && !misused(a, s, m, &err) ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t && lithe_model_encoder(m)) eval_masked(m, t, text, size, s, &err);
+    else if (t) {
         score r = score_text(m, t, text, size, s, &err);
         if (!err.status) print_score(&r, s, m);
     }
@@ -138,6 +178,8 @@ const verb verb_eval = {
              "before it. Small strides cost ctx / stride times as much.\n\n"
              "The first token: when the tokenizer has a begin token for this purpose, that stands before the text and the first token is "
              "scored too. Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
+             "An encoder looks both ways: in pieces of --ctx tokens a share --mask-rate of the tokens is masked as in its pre-training, and these "
+             "are predicted. Its special tokens are around each piece.\n\n"
              "With --task the model is one that classifies, and FILE a table: accuracy, F1 (of class 1 of two, else the mean of all) and "
              "Matthews' correlation, or Pearson's and Spearman's correlations of numbers.\n\n"
              "Of a model of pictures FILE is a set of them, as of lithe train; its test part is looked at, else its valid part, else all.\n\n"

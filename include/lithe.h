@@ -442,6 +442,13 @@ int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, fl
 typedef struct { double loss; lithe_metrics metrics; size_t examples, cut; } lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
 
+/* How well an encoder predicts ids, a text without special tokens: pieces of ctx tokens (0: the model's context), special
+ * ones around each included, in which a share `rate` of the tokens is masked as in pre-training (of these 80 % become the mask,
+ * 10 % a random token, 10 % stay; Devlin et al. 2019), the same ones for the same seed.  loss: nats a masked token;
+ * metrics.accuracy; examples: masked tokens.  LITHE_EFORMAT when none was masked. */
+int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, uint64_t seed,
+                       lithe_evaluation *out, lithe_error *err);
+
 /* (n, width) vectors of n texts; returns the width, which out NULL asks for. */
 typedef struct {
     const char *pooling;       /* of the last layer's rows: "mean", "cls" (the first), "last" */

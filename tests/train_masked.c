@@ -192,6 +192,50 @@ static void masked_tokens_are_learned(void)
     }
 }
 
+/* Scores of a text are those of whole passes over its pieces, worked out here. */
+static void scores_are_true(void)
+{
+    enum { CTX = 11, TOKENS = 61, ROOM = CTX - 2 };
+    const mask_settings how = { .kind = MASK_EACH, .rate = 0.4, .keep = 0.1, .random = 0.1 };
+    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .seed = 3 });
+    lithe_evaluation got, again, other;
+    mask_vocab v;
+    int32_t ids[TOKENS], piece[CTX], target[CTX];
+    int places[CTX], scratch[2 * CTX];
+    float logits[CTX * 64];
+    double right = 0, loss = 0, n = 0;
+    run_evaluated(f.trainer, &f.err);
+    CHECK(!mask_vocab_open(&v, f.tokens, &f.err));
+    for (int i = 0; i < TOKENS; i++) ids[i] = 5 + (int32_t)(random_u64(4, (uint64_t)i) % WORDS);
+    for (int first = 0, i = 0; first < TOKENS; first += ROOM, i++) {
+        int inside = TOKENS - first < ROOM ? TOKENS - first : ROOM;
+        piece[0] = 2;                                                       /* [CLS] ... [SEP] */
+        memcpy(piece + 1, ids + first, (size_t)inside * sizeof *ids);
+        piece[1 + inside] = 3;
+        int masked = mask_tokens(&how, &v, key_of(key_of_name(9, "mask at evaluations"), (uint64_t)i), inside + 2, piece, places, target, scratch);
+        CHECK(!lithe_logits(f.model, piece, (size_t)inside + 2, logits, &f.err));
+        for (int k = 0; k < masked; k++, n++) {
+            const float *z = logits + 64 * places[k];
+            double sum = 0;
+            int best = 0;
+            for (int c = 0; c < 64; c++) { sum += exp((double)z[c]); if (z[c] > z[best]) best = c; }
+            right += best == target[k];
+            loss += log(sum) - (double)z[target[k]];
+        }
+    }
+    CHECK_MSG(!lithe_score_masked(f.model, f.tokens, ids, TOKENS, CTX, 0.4, 9, &got, &f.err), "%s", f.err.text);
+    CHECK_MSG(n > 10 && (double)got.examples == n && fabs(got.metrics.accuracy - right / n) < 1e-12 && fabs(got.loss - loss / n) < 1e-5 * loss / n,
+              "%g %g of %zu, expected %g %g of %g", got.metrics.accuracy, got.loss, got.examples, right / n, loss / n, n);
+    CHECK(!lithe_score_masked(f.model, f.tokens, ids, TOKENS, CTX, 0.4, 9, &again, &f.err) && again.loss == got.loss);
+    CHECK(!lithe_score_masked(f.model, f.tokens, ids, TOKENS, CTX, 0.4, 10, &other, &f.err) && other.loss != got.loss);
+    CHECK(lithe_score_masked(f.model, f.tokens, ids, TOKENS, 2, 0.4, 9, &other, &f.err) == LITHE_EINVAL && strstr(f.err.text, "leaves no room"));
+    f.err = (lithe_error){ 0 };
+    CHECK(lithe_score_masked(f.model, f.tokens, ids, TOKENS, 0, 1e-9, 9, &other, &f.err) == LITHE_EFORMAT && strstr(f.err.text, "not one of 61"));
+    mask_vocab_close(&v);
+    f.err = (lithe_error){ 0 };
+    close_fixture(&f);
+}
+
 /* The figures of an evaluation are those of whole passes over its pieces, worked out here. */
 static void figures_are_true(void)
 {
@@ -332,6 +376,7 @@ const test tests_train_masked[] = {
     { "masked: the head of masked places is the full head", masked_head_is_the_full_head },
     { "masked: tokens are learned", masked_tokens_are_learned },
     { "masked: figures are true", figures_are_true },
+    { "masked: scores of a text are those of whole passes", scores_are_true },
     { "masked: threads, resuming and parts do not show", threads_and_resume },
     { "masked: refusals", refusals },
     { "masked: vectors of texts", vectors },
