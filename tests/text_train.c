@@ -19,10 +19,31 @@ static char *some_text(size_t *len)
     return text;
 }
 
+typedef struct { int32_t left, right; int64_t count; } tally;
+enum { TALLIES = 1 << 16 };
+
+/* The pair that occurs most among ids, -1 parting the words; of equal ones the lowest. */
+static tally most_frequent(const int32_t *ids, size_t n, tally *table)
+{
+    tally best = { 0 };
+    memset(table, 0, sizeof *table * TALLIES);
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (ids[i] < 0 || ids[i + 1] < 0) continue;
+        size_t s = (size_t)ids[i] * 31 + (size_t)ids[i + 1] * 769;
+        for (s %= TALLIES; table[s].count && (table[s].left != ids[i] || table[s].right != ids[i + 1]); ) s = (s + 1) % TALLIES;
+        table[s] = (tally){ ids[i], ids[i + 1], table[s].count + 1 };
+    }
+    for (size_t s = 0; s < TALLIES; s++) {
+        const tally *x = &table[s];
+        if (x->count > best.count || (x->count == best.count && x->count &&
+            (x->left != best.left ? x->left < best.left : x->right < best.right))) best = *x;
+    }
+    return best;
+}
+
 /* The definition of training, counting everything again for each merge. */
 static void naive_training(const char *text, size_t len, int vocab, int32_t (*pairs)[2], size_t *n_pairs)
 {
-    typedef struct { int32_t left, right; int64_t count; } tally;
     int32_t *ids = malloc((2 * len + 1) * sizeof *ids);
     size_t n = 0, used = 0;
     for (size_t at = 0, k; at < len; at += k) {
@@ -30,21 +51,9 @@ static void naive_training(const char *text, size_t len, int vocab, int32_t (*pa
         for (size_t i = 0; i < k; i++) ids[n++] = (unsigned char)text[at + i];
         ids[n++] = -1;
     }
-    tally *table = calloc(1 << 16, sizeof *table);
+    tally *table = calloc(TALLIES, sizeof *table);
     for (*n_pairs = 0; 256 + (int)*n_pairs < vocab; ++*n_pairs) {
-        tally best = { 0 };
-        memset(table, 0, sizeof *table << 16);
-        for (size_t i = 0; i + 1 < n; i++) {
-            if (ids[i] < 0 || ids[i + 1] < 0) continue;
-            size_t s = (size_t)ids[i] * 31 + (size_t)ids[i + 1] * 769;
-            for (s &= 65535; table[s].count && (table[s].left != ids[i] || table[s].right != ids[i + 1]); ) s = (s + 1) & 65535;
-            table[s] = (tally){ ids[i], ids[i + 1], table[s].count + 1 };
-        }
-        for (size_t s = 0; s < 65536; s++) {
-            const tally *x = &table[s];
-            if (x->count > best.count || (x->count == best.count && x->count &&
-                (x->left != best.left ? x->left < best.left : x->right < best.right))) best = *x;
-        }
+        tally best = most_frequent(ids, n, table);
         pairs[*n_pairs][0] = best.left;
         pairs[*n_pairs][1] = best.right;
         used = 0;
@@ -132,7 +141,6 @@ static char *piece_of(const lithe_tokenizer *t, int32_t id, size_t *n)
  * one of lower ids, everything counted again each time. */
 static int naive_wordpiece(const char *text, size_t len, int vocab, char (*names)[32])
 {
-    typedef struct { int32_t left, right; int64_t count; } tally;
     int32_t *ids = malloc((2 * len + 2) * sizeof *ids);
     size_t n = 0, at = 0;
     int known = 0;
@@ -154,22 +162,10 @@ static int naive_wordpiece(const char *text, size_t len, int vocab, char (*names
         if (begins || text[at] == ' ') ids[n++] = -1;
         if (text[at] != ' ') ids[n++] = id_of[!begins][(int)text[at]];
     }
-    tally *table = calloc(1 << 16, sizeof *table);
+    tally *table = calloc(TALLIES, sizeof *table);
     while (known < vocab) {
-        tally best = { 0 };
+        tally best = most_frequent(ids, n, table);
         char joined[40];
-        memset(table, 0, sizeof *table << 16);
-        for (size_t i = 0; i + 1 < n; i++) {
-            if (ids[i] < 0 || ids[i + 1] < 0) continue;
-            size_t s = (size_t)ids[i] * 31 + (size_t)ids[i + 1] * 769;
-            for (s &= 65535; table[s].count && (table[s].left != ids[i] || table[s].right != ids[i + 1]); ) s = (s + 1) & 65535;
-            table[s] = (tally){ ids[i], ids[i + 1], table[s].count + 1 };
-        }
-        for (size_t s = 0; s < 65536; s++) {
-            const tally *x = &table[s];
-            if (x->count > best.count || (x->count == best.count && x->count &&
-                (x->left != best.left ? x->left < best.left : x->right < best.right))) best = *x;
-        }
         snprintf(joined, sizeof joined, "%s%s", names[best.left], names[best.right] + 2);
         int id = 5;
         while (id < known && strcmp(names[id], joined)) id++;

@@ -15,7 +15,7 @@ static void add_multiple(double *y, double factor, const double *x, int n)
     for (int i = 0; i < n; i++) y[i] += factor * x[i];
 }
 
-static double dot(const double *x, const double *y, int n)
+double dot_product(const double *x, const double *y, int n)
 {
     double s[4] = { 0 };
     int i = 0;
@@ -32,14 +32,14 @@ static double dot(const double *x, const double *y, int n)
 static double reflect(double *a, int n, int k, double *w)
 {
     int m = n - k - 1;
-    double *v = row_of(a, n, k) + k + 1, length = sqrt(dot(v, v, m));
+    double *v = row_of(a, n, k) + k + 1, length = sqrt(dot_product(v, v, m));
     if (!(length > 0)) return 0;
     double off = v[0] > 0 ? -length : length;
     v[0] -= off;
-    double beta = 2 / dot(v, v, m);
+    double beta = 2 / dot_product(v, v, m);
     memset(w, 0, (size_t)m * sizeof *w);
     for (int j = 0; j < m; j++) add_multiple(w, beta * v[j], row_of(a, n, k + 1 + j) + k + 1, m);
-    add_multiple(w, -beta / 2 * dot(v, w, m), v, m);
+    add_multiple(w, -beta / 2 * dot_product(v, w, m), v, m);
     for (int j = 0; j < m; j++) {
         double *row = row_of(a, n, k + 1 + j) + k + 1, vj = v[j], wj = w[j];
         for (int i = 0; i < m; i++) row[i] -= vj * w[i] + wj * v[i];
@@ -115,8 +115,8 @@ static double next_direction(double *basis, int n, int k)
 {
     double *next = row_of(basis, n, k + 1);
     for (int pass = 0; pass < 2; pass++)
-        for (int j = 0; j <= k; j++) add_multiple(next, -dot(row_of(basis, n, j), next, n), row_of(basis, n, j), n);
-    return sqrt(dot(next, next, n));
+        for (int j = 0; j <= k; j++) add_multiple(next, -dot_product(row_of(basis, n, j), next, n), row_of(basis, n, j), n);
+    return sqrt(dot_product(next, next, n));
 }
 
 double eigenvalue_largest(void (*apply)(void *context, const double *x, double *y), void *context, int n, double *work)
@@ -125,12 +125,12 @@ double eigenvalue_largest(void (*apply)(void *context, const double *x, double *
     double d[EIGEN_STEPS], e[EIGEN_STEPS], before = -1, top = 0;
     int most = n < EIGEN_STEPS ? n : EIGEN_STEPS;
     for (int i = 0; i < n; i++) work[i] = random_normal(7, (uint64_t)i);
-    double length = sqrt(dot(work, work, n));
+    double length = sqrt(dot_product(work, work, n));
     for (int i = 0; i < n; i++) work[i] /= length;
     for (int k = 0; k < most; k++) {
         double *x = row_of(work, n, k), *y = row_of(work, n, k + 1);
         apply(context, x, y);
-        d[k] = dot(x, y, n);
+        d[k] = dot_product(x, y, n);
         if (!isfinite(d[k])) return (double)NAN;
         e[k] = next_direction(work, n, k);
         bool last = k + 1 == most || !(e[k] > 1e-13 * fabs(d[0]));

@@ -2,6 +2,8 @@
 #ifndef BASE_EIGEN_H
 #define BASE_EIGEN_H
 
+double dot_product(const double *x, const double *y, int n);
+
 /* All eigenvalues of the symmetric a (n,n), largest first; a is overwritten. work (3 n).
  * Each is good to about 1e-15 of the largest in magnitude; NaN for a matrix that is not finite. */
 void eigenvalues(double *a, int n, double *values, double *work);

@@ -207,6 +207,16 @@ int file_write(const char *path, const void *data, size_t size, lithe_error *err
     return writer_commit(&w, err);
 }
 
+int file_copy(const char *from, const char *to, lithe_error *err)
+{
+    mapping m;
+    int status = file_map(&m, from, err);
+    if (status) return status;
+    status = file_write(to, m.data, m.size, err);
+    file_unmap(&m);
+    return status;
+}
+
 /* ---- directories ------------------------------------------------------------------ */
 
 bool path_exists(const char *path)

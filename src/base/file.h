@@ -32,6 +32,7 @@ int  writer_open(writer *w, const char *path, lithe_error *err);
 int  writer_commit(writer *w, lithe_error *err);
 void writer_abandon(writer *w);
 int  file_write(const char *path, const void *data, size_t size, lithe_error *err);     /* all three at once */
+int  file_copy(const char *from, const char *to, lithe_error *err);
 
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
@@ -50,5 +51,18 @@ const char *path_base(const char *path);
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 void     hash_hex(const void *data, size_t size, char hex[33]);
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);   /* Castagnoli; "123456789" gives e3069283 */
+
+/* Numbers of 1 to 8 bytes as files hold them, the lowest byte first. */
+static inline uint64_t load_bytes(const uint8_t *p, int bytes)
+{
+    uint64_t x = 0;
+    for (int i = bytes; i--;) x = x << 8 | p[i];
+    return x;
+}
+
+static inline void store_bytes(uint8_t *p, int bytes, uint64_t x)
+{
+    for (int i = 0; i < bytes; i++, x >>= 8) p[i] = (uint8_t)x;
+}
 
 #endif

@@ -212,16 +212,6 @@ size_t lithe_dataset_bytes(const lithe_dataset *d, int valid) { return d ? (vali
 
 /* ---- moving, naming ----------------------------------------------------------------- */
 
-static int copy_file(const char *from, const char *to, lithe_error *err)
-{
-    mapping m;
-    int status = file_map(&m, from, err);
-    if (status) return status;
-    status = file_write(to, m.data, m.size, err);
-    file_unmap(&m);
-    return status;
-}
-
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
 {
     const char *const *files = d->labels ? table_files : d->images ? image_files : shard_files;
@@ -230,7 +220,7 @@ int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
         char *from = path_join(d->dir, files[i]), *to = path_join(dir, files[i]);
         if (!from || !to) status = fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
         else if (link(from, to) && errno == EEXIST) status = fail_errno(err, to, "make");
-        else if (!path_exists(to)) status = copy_file(from, to, err);
+        else if (!path_exists(to)) status = file_copy(from, to, err);
         free(from);
         free(to);
     }

@@ -11,18 +11,6 @@ static const char MAGIC[8] = "LITHEIMG";
 enum { AT_VERSION = 8, AT_SIDE = 12, AT_CHANNELS = 16, AT_CLASSES = 20, AT_COUNT = 24, AT_HASH = 32, AT_ZERO = 48, AT_HEADER_HASH = 56 };
 enum { LABEL_BYTES = 4, SIDE_MOST = 4096, CLASSES_MOST = 1 << 16 };
 
-static uint64_t load(const uint8_t *p, int bytes)
-{
-    uint64_t x = 0;
-    for (int i = bytes; i--;) x = x << 8 | p[i];
-    return x;
-}
-
-static void store(uint8_t *p, int bytes, uint64_t x)
-{
-    for (int i = 0; i < bytes; i++, x >>= 8) p[i] = (uint8_t)x;
-}
-
 /* ---- reading ------------------------------------------------------------------------ */
 
 static int read_header(image_shard *s, const char *path, lithe_error *err)
@@ -30,14 +18,14 @@ static int read_header(image_shard *s, const char *path, lithe_error *err)
     const uint8_t *h = s->map.data;
     size_t size = s->map.size, each;
     if (size < IMAGE_SHARD_HEADER || memcmp(h, MAGIC, sizeof MAGIC)) return fail(err, LITHE_EFORMAT, "%s: is not an image shard", path);
-    if (load(h + AT_VERSION, 4) != IMAGE_SHARD_VERSION)
-        return fail(err, LITHE_EFORMAT, "%s: image shard version %llu, this program reads %d", path, (unsigned long long)load(h + AT_VERSION, 4), IMAGE_SHARD_VERSION);
-    if (load(h + AT_HEADER_HASH, 8) != hash_bytes(h, AT_HEADER_HASH, 0)) return fail(err, LITHE_EFORMAT, "%s: damaged header", path);
-    uint64_t side = load(h + AT_SIDE, 4), channels = load(h + AT_CHANNELS, 4), classes = load(h + AT_CLASSES, 4);
+    if (load_bytes(h + AT_VERSION, 4) != IMAGE_SHARD_VERSION)
+        return fail(err, LITHE_EFORMAT, "%s: image shard version %llu, this program reads %d", path, (unsigned long long)load_bytes(h + AT_VERSION, 4), IMAGE_SHARD_VERSION);
+    if (load_bytes(h + AT_HEADER_HASH, 8) != hash_bytes(h, AT_HEADER_HASH, 0)) return fail(err, LITHE_EFORMAT, "%s: damaged header", path);
+    uint64_t side = load_bytes(h + AT_SIDE, 4), channels = load_bytes(h + AT_CHANNELS, 4), classes = load_bytes(h + AT_CLASSES, 4);
     if (side < 1 || side > SIDE_MOST || (channels != 1 && channels != 3) || classes < 1 || classes > CLASSES_MOST)
         return fail(err, LITHE_EFORMAT, "%s: pictures of %llu pixels a side, %llu channels, %llu classes", path, (unsigned long long)side,
                     (unsigned long long)channels, (unsigned long long)classes);
-    s->count = load(h + AT_COUNT, 8);
+    s->count = load_bytes(h + AT_COUNT, 8);
     s->side = (int)side;
     s->channels = (int)channels;
     s->classes = (int)classes;
@@ -54,7 +42,7 @@ static int check_contents(image_shard *s, const char *path, lithe_error *err)
     if (memcmp(c.digest, s->map.data + AT_HASH, 16)) return fail(err, LITHE_EFORMAT, "%s: damaged: its contents are not what was written", path);
     for (int i = 0; i < 16; i++) snprintf(s->hash + 2 * i, 3, "%02x", c.digest[i]);
     for (uint64_t i = 0; i < s->count; i++)
-        if (load(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES) >= (uint64_t)s->classes)
+        if (load_bytes(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES) >= (uint64_t)s->classes)
             return fail(err, LITHE_EFORMAT, "%s: picture %llu has a label beyond the %d classes", path, (unsigned long long)i, s->classes);
     return LITHE_OK;
 }
@@ -76,7 +64,7 @@ void image_shard_close(image_shard *s)
     *s = (image_shard){ 0 };
 }
 
-int image_shard_label(const image_shard *s, uint64_t i) { return (int)load(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES); }
+int image_shard_label(const image_shard *s, uint64_t i) { return (int)load_bytes(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES); }
 
 const uint8_t *image_shard_pixels(const image_shard *s, uint64_t i)
 {
@@ -104,7 +92,7 @@ int image_shard_create(image_shard_writer *w, const char *path, uint64_t count, 
     if (!status && fwrite(empty, 1, sizeof empty, w->file.stream) != sizeof empty) status = fail_errno(err, path, "write");
     for (uint64_t i = 0; i < count && !status; i++) {
         uint8_t label[LABEL_BYTES];
-        store(label, LABEL_BYTES, labels[i]);
+        store_bytes(label, LABEL_BYTES, labels[i]);
         status = put(w, label, sizeof label, err);
     }
     if (status) image_shard_abandon(w);
@@ -124,13 +112,13 @@ int image_shard_commit(image_shard_writer *w, lithe_error *err)
     int status = LITHE_OK;
     XXH128_canonicalFromHash(&c, XXH3_128bits_digest(w->hash));
     memcpy(h, MAGIC, sizeof MAGIC);
-    store(h + AT_VERSION, 4, IMAGE_SHARD_VERSION);
-    store(h + AT_SIDE, 4, (uint64_t)w->shard.side);
-    store(h + AT_CHANNELS, 4, (uint64_t)w->shard.channels);
-    store(h + AT_CLASSES, 4, (uint64_t)w->shard.classes);
-    store(h + AT_COUNT, 8, w->shard.count);
+    store_bytes(h + AT_VERSION, 4, IMAGE_SHARD_VERSION);
+    store_bytes(h + AT_SIDE, 4, (uint64_t)w->shard.side);
+    store_bytes(h + AT_CHANNELS, 4, (uint64_t)w->shard.channels);
+    store_bytes(h + AT_CLASSES, 4, (uint64_t)w->shard.classes);
+    store_bytes(h + AT_COUNT, 8, w->shard.count);
     memcpy(h + AT_HASH, c.digest, 16);
-    store(h + AT_HEADER_HASH, 8, hash_bytes(h, AT_HEADER_HASH, 0));
+    store_bytes(h + AT_HEADER_HASH, 8, hash_bytes(h, AT_HEADER_HASH, 0));
     if (w->written != w->shard.count) status = fail(err, LITHE_EINVAL, "%s: %llu pictures of %llu", w->file.path, (unsigned long long)w->written, (unsigned long long)w->shard.count);
     else if (fseek(w->file.stream, 0, SEEK_SET) || fwrite(h, 1, sizeof h, w->file.stream) != sizeof h) status = fail_errno(err, w->file.path, "write");
     if (status) {

@@ -12,19 +12,7 @@ enum { AT_VERSION = 8, AT_WIDTH = 12, AT_TOKENS = 16, AT_DOCUMENTS = 24, AT_TEXT
        AT_ZERO = 52, AT_ENDS_HASH = 56, AT_IDS_HASH = 64, AT_TOKENIZER = 80, AT_FILE_BYTES = 96, AT_MORE_ZERO = 104, AT_HEADER_HASH = 120 };
 enum { BLOCK_BYTES = 1 << 16 };
 
-static uint64_t load(const uint8_t *p, int bytes)
-{
-    uint64_t x = 0;
-    for (int i = bytes; i--;) x = x << 8 | p[i];
-    return x;
-}
-
-static void store(uint8_t *p, int bytes, uint64_t x)
-{
-    for (int i = 0; i < bytes; i++, x >>= 8) p[i] = (uint8_t)x;
-}
-
-static int32_t load_id(const uint8_t *p) { return (int32_t)(uint32_t)load(p, 4); }
+static int32_t load_id(const uint8_t *p) { return (int32_t)(uint32_t)load_bytes(p, 4); }
 
 /* ---- header --------------------------------------------------------------------- */
 
@@ -40,20 +28,20 @@ static bool is_delimiter(int32_t id, int32_t vocab) { return id >= -1 && id < vo
 
 int shard_header_read(shard_header *h, const uint8_t *bytes, size_t available, uint64_t file_bytes, const char *name, lithe_error *err)
 {
-    uint64_t expected, version = available < 12 ? 0 : load(bytes + AT_VERSION, 4);
+    uint64_t expected, version = available < 12 ? 0 : load_bytes(bytes + AT_VERSION, 4);
     *h = (shard_header){ 0 };
     if (failed(err)) return err->status;
     if (available < sizeof MAGIC || memcmp(bytes, MAGIC, sizeof MAGIC)) return fail(err, LITHE_EFORMAT, "%s: is not a token shard", name);
     if (available < SHARD_HEADER_BYTES) return fail(err, LITHE_EFORMAT, "%s: is cut off, %zu bytes of a header of %d", name, available, SHARD_HEADER_BYTES);
     if (version != SHARD_VERSION) return fail(err, LITHE_EFORMAT, "%s: shard version %llu, this program reads %d", name, (unsigned long long)version, SHARD_VERSION);
-    if (load(bytes + AT_HEADER_HASH, 8) != hash_bytes(bytes, AT_HEADER_HASH, 0)) return fail(err, LITHE_EFORMAT, "%s: damaged shard header", name);
-    uint64_t width = load(bytes + AT_WIDTH, 4), vocab = load(bytes + AT_VOCAB, 4);
-    h->tokens = load(bytes + AT_TOKENS, 8);
-    h->documents = load(bytes + AT_DOCUMENTS, 8);
-    h->text_bytes = load(bytes + AT_TEXT_BYTES, 8);
+    if (load_bytes(bytes + AT_HEADER_HASH, 8) != hash_bytes(bytes, AT_HEADER_HASH, 0)) return fail(err, LITHE_EFORMAT, "%s: damaged shard header", name);
+    uint64_t width = load_bytes(bytes + AT_WIDTH, 4), vocab = load_bytes(bytes + AT_VOCAB, 4);
+    h->tokens = load_bytes(bytes + AT_TOKENS, 8);
+    h->documents = load_bytes(bytes + AT_DOCUMENTS, 8);
+    h->text_bytes = load_bytes(bytes + AT_TEXT_BYTES, 8);
     h->open_id = load_id(bytes + AT_OPEN);
     h->close_id = load_id(bytes + AT_CLOSE);
-    h->ends_hash = load(bytes + AT_ENDS_HASH, 8);
+    h->ends_hash = load_bytes(bytes + AT_ENDS_HASH, 8);
     memcpy(h->ids_hash, bytes + AT_IDS_HASH, 16);
     memcpy(h->tokenizer, bytes + AT_TOKENIZER, 16);
     if ((width != 2 && width != 4) || vocab < 1 || vocab > INT32_MAX || (width == 2 && vocab > 65536))
@@ -62,9 +50,9 @@ int shard_header_read(shard_header *h, const uint8_t *bytes, size_t available, u
     h->vocab = (int32_t)vocab;
     if (!is_delimiter(h->open_id, h->vocab) || !is_delimiter(h->close_id, h->vocab) || (h->open_id < 0 && h->close_id >= 0))
         return fail(err, LITHE_EFORMAT, "%s: documents delimited by ids %d and %d in a vocabulary of %d", name, h->open_id, h->close_id, h->vocab);
-    if (!file_bytes_of(h, &expected) || expected != load(bytes + AT_FILE_BYTES, 8) || expected != file_bytes)
+    if (!file_bytes_of(h, &expected) || expected != load_bytes(bytes + AT_FILE_BYTES, 8) || expected != file_bytes)
         return fail(err, LITHE_EFORMAT, "%s: is %llu bytes, its header speaks of %llu (%llu tokens, %llu documents)", name,
-                    (unsigned long long)file_bytes, (unsigned long long)load(bytes + AT_FILE_BYTES, 8),
+                    (unsigned long long)file_bytes, (unsigned long long)load_bytes(bytes + AT_FILE_BYTES, 8),
                     (unsigned long long)h->tokens, (unsigned long long)h->documents);
     return LITHE_OK;
 }
@@ -75,24 +63,24 @@ static void header_write(const shard_header *h, uint8_t bytes[SHARD_HEADER_BYTES
     file_bytes_of(h, &file_bytes);
     memset(bytes, 0, SHARD_HEADER_BYTES);
     memcpy(bytes, MAGIC, sizeof MAGIC);
-    store(bytes + AT_VERSION, 4, SHARD_VERSION);
-    store(bytes + AT_WIDTH, 4, (uint64_t)h->width);
-    store(bytes + AT_TOKENS, 8, h->tokens);
-    store(bytes + AT_DOCUMENTS, 8, h->documents);
-    store(bytes + AT_TEXT_BYTES, 8, h->text_bytes);
-    store(bytes + AT_VOCAB, 4, (uint64_t)h->vocab);
-    store(bytes + AT_OPEN, 4, (uint32_t)h->open_id);
-    store(bytes + AT_CLOSE, 4, (uint32_t)h->close_id);
-    store(bytes + AT_ENDS_HASH, 8, h->ends_hash);
+    store_bytes(bytes + AT_VERSION, 4, SHARD_VERSION);
+    store_bytes(bytes + AT_WIDTH, 4, (uint64_t)h->width);
+    store_bytes(bytes + AT_TOKENS, 8, h->tokens);
+    store_bytes(bytes + AT_DOCUMENTS, 8, h->documents);
+    store_bytes(bytes + AT_TEXT_BYTES, 8, h->text_bytes);
+    store_bytes(bytes + AT_VOCAB, 4, (uint64_t)h->vocab);
+    store_bytes(bytes + AT_OPEN, 4, (uint32_t)h->open_id);
+    store_bytes(bytes + AT_CLOSE, 4, (uint32_t)h->close_id);
+    store_bytes(bytes + AT_ENDS_HASH, 8, h->ends_hash);
     memcpy(bytes + AT_IDS_HASH, h->ids_hash, 16);
     memcpy(bytes + AT_TOKENIZER, h->tokenizer, 16);
-    store(bytes + AT_FILE_BYTES, 8, file_bytes);
-    store(bytes + AT_HEADER_HASH, 8, hash_bytes(bytes, AT_HEADER_HASH, 0));
+    store_bytes(bytes + AT_FILE_BYTES, 8, file_bytes);
+    store_bytes(bytes + AT_HEADER_HASH, 8, hash_bytes(bytes, AT_HEADER_HASH, 0));
 }
 
 /* ---- reading -------------------------------------------------------------------- */
 
-uint64_t shard_document_end(const shard *s, uint64_t k) { return load(s->ends + 8 * k, 8); }
+uint64_t shard_document_end(const shard *s, uint64_t k) { return load_bytes(s->ends + 8 * k, 8); }
 
 stretch shard_document(const shard *s, uint64_t k)
 {
@@ -234,7 +222,7 @@ static int put_id(shard_writer *w, int32_t id, lithe_error *err)
 {
     shard_header *h = &w->header;
     if (id < 0 || id >= h->vocab) return fail(err, LITHE_EINVAL, "%s: the tokenizer gave id %d, its vocabulary is %d", w->file.path, id, h->vocab);
-    store(w->block + w->blocked, h->width, (uint32_t)id);
+    store_bytes(w->block + w->blocked, h->width, (uint32_t)id);
     w->blocked += (size_t)h->width;
     h->tokens++;
     return w->blocked == BLOCK_BYTES ? flush_block(w, err) : LITHE_OK;
@@ -262,7 +250,7 @@ static int write_front(shard_writer *w, lithe_error *err)
     XXH128_canonical_t c;
     XXH128_canonicalFromHash(&c, XXH3_128bits_digest(w->hash));
     memcpy(h->ids_hash, c.digest, 16);
-    for (uint64_t k = 0; k < h->documents; k++) { uint64_t end = w->ends[k]; store((uint8_t *)&w->ends[k], 8, end); }
+    for (uint64_t k = 0; k < h->documents; k++) { uint64_t end = w->ends[k]; store_bytes((uint8_t *)&w->ends[k], 8, end); }
     h->ends_hash = hash_bytes(w->ends, (size_t)(8 * h->documents), 0);
     header_write(h, bytes);
     FILE *f = w->file.stream;

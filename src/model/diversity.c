@@ -15,16 +15,6 @@ static double square(double x) { return x * x; }
 
 typedef struct { const double *h; int n, width; } matrix;
 
-static double product(const double *x, const double *y, int n)
-{
-    double s[4] = { 0 };
-    int i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int j = 0; j < 4; j++) s[j] += x[i + j] * y[i + j];
-    for (; i < n; i++) s[0] += x[i] * y[i];
-    return s[0] + s[1] + s[2] + s[3];
-}
-
 /* Rows of zeros behind fill up the last four. */
 static double *widened(const float *rows, int n, int width)
 {
@@ -94,7 +84,7 @@ static void gram(void *context, const double *x, double *y)
     for (int c = 0; c < m->width; c++) y[c] = 0;
     for (int r = 0; r < m->n; r++) {
         const double *row = m->h + (size_t)r * (size_t)m->width;
-        double t = product(row, x, m->width);
+        double t = dot_product(row, x, m->width);
         for (int c = 0; c < m->width; c++) y[c] += t * row[c];
     }
 }
@@ -140,7 +130,7 @@ static void covariance(const double *h, int n, int width, double *a)
 static void inner_products(const double *h, int n, int width, double *a)
 {
     for (int i = 0; i < n; i++)
-        for (int j = i; j < n; j++) a[(size_t)i * (size_t)n + (size_t)j] = product(h + (size_t)i * (size_t)width, h + (size_t)j * (size_t)width, width);
+        for (int j = i; j < n; j++) a[(size_t)i * (size_t)n + (size_t)j] = dot_product(h + (size_t)i * (size_t)width, h + (size_t)j * (size_t)width, width);
 }
 
 static void mirror(double *a, int n)

@@ -192,16 +192,6 @@ int run_appear(const char *temporary, const char *run, lithe_error *err)
 
 /* ---- linking --------------------------------------------------------------------------------- */
 
-static int copy_file(const char *from, const char *to, lithe_error *err)
-{
-    mapping m;
-    int status = file_map(&m, from, err);
-    if (status) return status;
-    status = file_write(to, m.data, m.size, err);
-    file_unmap(&m);
-    return status;
-}
-
 /* to becomes another name of from by one rename; of two names of one file rename keeps both. */
 static int link_file(const char *from, const char *to, lithe_error *err)
 {
@@ -210,7 +200,7 @@ static int link_file(const char *from, const char *to, lithe_error *err)
     int status = temporary ? LITHE_OK : no_memory(to, err);
     if (status) goto out;
     unlink(temporary);
-    if (link(from, temporary)) status = copy_file(from, to, err);
+    if (link(from, temporary)) status = file_copy(from, to, err);
     else if (rename(temporary, to)) status = fail_errno(err, to, "write");
     unlink(temporary);
 out:
