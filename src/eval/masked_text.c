@@ -73,7 +73,9 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
     int status = check(m, t, ids, n, ctx, rate, err);
     if (status) return status;
-    status = reading_open(&r, m, t, ctx ? ctx : m->arch->context(m->config), rate, seed, err);
+    if (!ctx) ctx = m->arch->context(m->config);
+    if (ctx > 2 * FORM_MOST && n < (size_t)ctx - 2 * FORM_MOST) ctx = (int)n + 2 * FORM_MOST;           /* a short text needs no long rows */
+    status = reading_open(&r, m, t, ctx, rate, seed, err);
     size_t room = status ? 0 : (size_t)(r.lay.ctx - r.lay.form.before.n - r.lay.form.behind.n), pieces = status ? 0 : (n + room - 1) / room;
     for (size_t i = 0; i < pieces; i++) {
         add_piece(&r, ids + i * room, i + 1 < pieces ? room : n - i * room, i);
