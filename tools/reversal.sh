@@ -1,5 +1,5 @@
 #!/bin/sh
-# Can a small RWKV-7 write a number backwards?  Trains 57k parameters (2 layers of 32 channels, heads of 16; the task and the
+# Can a small RWKV-7 write a number backwards?  Trains 45.9k parameters (2 layers of 32 channels, heads of 16; the task and the
 # size are those of RWKV-LM's demonstration) on lines "12345,54321" of up to 20 random digits, then asks for the reverse of 100
 # numbers of 20 digits that it has not seen, greedily, and prints how many digits and numbers are right.
 #   sh tools/reversal.sh LITHE OUT [STEPS]     OUT: made anew
