@@ -31,12 +31,14 @@ INLINE void scan_row(const scan *h, float *S, int r, size_t i, int x, const int 
     const wkv6_args *a = h->a;
     const int N = a->N;
     const float *w = h->w + r * padded(N), *key = a->key + i, *read = a->r + i;
+    const float *const all[8] = { a->r, a->key, a->v, a->y, a->constant ? NULL : a->decay };
     vec v[WKV_GROUPS], y[WKV_GROUPS];
     for (int q = 0; q < count; q++) {
         v[q] = vload_n(a->v + i + x + q * VW, N - x - q * VW);
         y[q] = vzero();
     }
     for (int j = 0; j < N; j++) {
+        if (x == 0) prefetch_piece(all, i + (size_t)WKV_CHUNK * (size_t)a->width, j);
         vec wj = vset1(w[j]), kj = vset1(key[j]), rj = vset1(read[j]);
         for (int q = 0; q < count; q++) {
             float *at = S + (size_t)j * (size_t)padded(N) + q * VW;
@@ -46,12 +48,6 @@ INLINE void scan_row(const scan *h, float *S, int r, size_t i, int x, const int 
         }
     }
     for (int q = 0; q < count; q++) vstore_n(a->y + i + x + q * VW, N - x - q * VW, vfma(vset1(h->own[r]), v[q], y[q]));
-}
-
-static void prefetch_row(const wkv6_args *a, size_t i)
-{
-    const float *const all[] = { a->r, a->key, a->v, a->y, a->decay };
-    for (int k = 0; k < (a->constant ? 4 : 5); k++) prefetch(all[k] + i, a->N);
 }
 
 static void scan_head(void *context, int task)
@@ -67,7 +63,6 @@ static void scan_head(void *context, int task)
         int rows = lesser(WKV_CHUNK, end - first), x = 0;
         size_t i = (size_t)first * W + c;
         prepare(&h, i, c, rows, first == a->start[s]);
-        for (int r = 0; r < rows; r++) prefetch_row(a, i + (size_t)(r + WKV_CHUNK) * W);
         for (; x + (WKV_GROUPS - 1) * VW < N; x += WKV_GROUPS * VW)
             for (int r = 0; r < rows; r++) scan_row(&h, h.S + x, r, i + (size_t)r * W, x, WKV_GROUPS);
         for (; x < N; x += VW)

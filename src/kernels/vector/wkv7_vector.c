@@ -22,12 +22,14 @@ INLINE void scan_row(const wkv7_args *a, float *S, const float *w, const float *
 {
     const int N = a->N;
     const float *r = a->r + i, *key = a->key + i, *written = a->written + i;
+    const float *const all[8] = { a->r, a->decay, a->key, a->v, a->removal, a->written, a->y };
     vec v[WKV_GROUPS], y[WKV_GROUPS], n[WKV_GROUPS];
     for (int q = 0; q < count; q++) {
         v[q] = vload_n(a->v + i + x + q * VW, N - x - q * VW);
         y[q] = n[q] = vzero();
     }
     for (int j = 0; j < N; j++) {
+        if (x == 0) prefetch_piece(all, i + (size_t)WKV_CHUNK * (size_t)a->width, j);
         vec wj = vset1(w[j]), kj = vset1(key[j]), bj = vset1(written[j]), rj = vset1(r[j]), nj = vset1(next[j]);
         for (int q = 0; q < count; q++) {
             float *at = S + (size_t)j * (size_t)padded(N) + q * VW;
@@ -43,12 +45,6 @@ INLINE void scan_row(const wkv7_args *a, float *S, const float *w, const float *
     }
 }
 
-static void prefetch_row(const wkv7_args *a, size_t i)
-{
-    const float *const all[] = { a->r, a->decay, a->key, a->v, a->removal, a->written, a->y };
-    for (int k = 0; k < 7; k++) prefetch(all[k] + i, a->N);
-}
-
 INLINE void scan_values(const wkv7_args *a, float *S, const float *w, size_t i, int rows, int x, const int count)
 {
     vec gone[WKV_GROUPS];
@@ -58,7 +54,6 @@ INLINE void scan_values(const wkv7_args *a, float *S, const float *w, size_t i, 
         gone[q] = vneg(n);
     }
     for (int r = 0; r < rows; r++, i += (size_t)a->width) {
-        if (x == 0) prefetch_row(a, i + (size_t)WKV_CHUNK * (size_t)a->width);
         scan_row(a, S, w + r * padded(a->N), a->removal + (r + 1 < rows ? i + (size_t)a->width : i), i, x, gone, count);
     }
 }

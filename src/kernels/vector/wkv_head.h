@@ -31,6 +31,14 @@ INLINE void prefetch(const float *row, int n)
     for (int i = 0; i < n; i += 16) _mm_prefetch((const char *)((uintptr_t)row + (size_t)i * sizeof *row), _MM_HINT_T1);
 }
 
+/* At element j of a row, a sixteenth of the lines at `ahead` of up to eight arrays (absent: NULL): what is fetched all at once
+ * holds the row up. */
+INLINE void prefetch_piece(const float *const all[8], size_t ahead, int j)
+{
+    const float *row = all[j % 16 / 2];
+    if (j % 2 == 0 && row) prefetch(row + ahead + j / 16 * 16, 1);
+}
+
 /* ---- columns ---- */
 
 /* Turns the VW x VW block at `from` (rows `stride` apart) round, to `to`. */
