@@ -15,6 +15,8 @@ static const struct { const char *arch, *config; } models[] = {
     { "gpt2", "{\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0}" },
     { "llama", "{\"vocab_size\":50257,\"hidden_size\":768,\"intermediate_size\":2048,\"num_hidden_layers\":12,\"num_attention_heads\":12,"
                "\"max_position_embeddings\":1024,\"tie_word_embeddings\":true}" },
+    { "pangu_pi", "{\"vocab_size\":50257,\"hidden_size\":768,\"intermediate_size\":2048,\"num_hidden_layers\":12,\"num_attention_heads\":12,"
+               "\"max_position_embeddings\":1024,\"tie_word_embeddings\":true}" },
     { "tokenformer", "{\"vocab_size\":50257,\"qkv_slot_num\":576,\"proj_slot_num\":576,\"ffn_slot_num\":2304,\"max_position_embeddings\":1024}" },
     { "rwkv4", "{\"vocab_size\":50257}" }, { "rwkv5", "{\"vocab_size\":50257}" }, { "rwkv6", "{\"vocab_size\":50257}" }, { "rwkv7", "{\"vocab_size\":50257}" },
     { "gpt2-1m", "{\"vocab_size\":512,\"n_embd\":128,\"n_layer\":4,\"n_head\":2,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0}" },
@@ -35,7 +37,7 @@ static lithe_model *fresh(const char *name, lithe_error *err)
             snprintf(kind, sizeof kind, "%.*s", (int)strcspn(name, "-"), name);
             return lithe_model_new(kind, models[i].config, 1, err);
         }
-    fail(err, LITHE_EINVAL, "%s is not timed here: gpt2, llama, tokenformer, rwkv4 to rwkv7, gpt2-1m, rwkv7-1m", name);
+    fail(err, LITHE_EINVAL, "%s is not timed here: gpt2, llama, pangu_pi, tokenformer, rwkv4 to rwkv7, gpt2-1m, rwkv7-1m", name);
     return NULL;
 }
 
