@@ -4,7 +4,7 @@
 #include "base/eigen.h"
 #include "base/random.h"
 #include "infer/infer.h"
-#include "model/diversity.h"
+#include "eval/diversity.h"
 #include "small.h"
 #include "test.h"
 #include <math.h>

@@ -1,5 +1,5 @@
 /* Growing: what each operator preserves, and what is refused. */
-#include "model/model.h"
+#include "grow/growth.h"
 #include "base/random.h"
 #include "small.h"
 #include "test.h"

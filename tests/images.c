@@ -3,7 +3,7 @@
 #include "data/image.h"
 #include "base/file.h"
 #include "base/random.h"
-#include "model/tensor_file.h"
+#include "files/tensor_file.h"
 #include "test.h"
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 #include "quantizer.h"
-#include "model/tensor_file.h"
+#include "files/tensor_file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,8 +8,9 @@
 
 /* Each room and those it stands on directly; it reaches what they reach. */
 static const struct { const char *name, *on; } rooms[] = {
-    { "base", "" }, { "text", "base" }, { "kernels", "base" }, { "graph", "kernels" }, { "ops", "graph" }, { "arch", "ops" }, { "model", "arch" },
-    { "data", "text" }, { "train", "model data" }, { "infer", "model" }, { "eval", "infer data" }, { "serve", "infer text" },
+    { "base", "" }, { "text", "base" }, { "kernels", "base" }, { "graph", "kernels" }, { "ops", "graph" }, { "arch", "ops" }, { "files", "kernels" },
+    { "model", "arch files text" }, { "grow", "model" }, { "data", "text graph" }, { "infer", "model text" }, { "train", "grow data" }, { "eval", "infer data" },
+    { "serve", "infer text" },
 };
 enum { ROOMS = sizeof rooms / sizeof *rooms };
 

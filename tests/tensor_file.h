@@ -2,7 +2,7 @@
 #ifndef TENSOR_FILE_TESTS_H
 #define TENSOR_FILE_TESTS_H
 
-#include "model/tensor_file.h"
+#include "files/tensor_file.h"
 #include "test.h"
 
 /* Opens a copy of data that ends where its allocation ends and begins `shift` bytes after an aligned address;

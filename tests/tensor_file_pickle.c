@@ -2,7 +2,7 @@
  * wrapped dicts, and files that promise more than they hold. */
 #include "tensor_file.h"
 #include "stored_zip.h"
-#include "model/zip.h"
+#include "files/zip.h"
 
 /* ---- pickles by hand --------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #define MODEL_H
 
 #include "arch/arch.h"
-#include "model/rwkv_files.h"
+#include "files/naming.h"
 
 /* What is done to a picture before a model reads it: resized with PIL's filter of this number, then
  * (sample * factor - mean) / deviation by channel.  known: read from a file, or taken from data; else usual values. */
@@ -71,19 +71,5 @@ int model_name_labels(lithe_model *m, const char *const *names, int n, lithe_err
 preprocessor preprocessor_default(void);
 int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
 int preprocessor_write(const preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
-
-/* A change of sizes on the meaning of axes: how every parameter of a larger
- * model comes from the smaller one's.  Moments go through the same map. */
-typedef struct growth growth;
-growth      *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
-lithe_model *growth_apply(const growth *g, lithe_error *err);          /* the larger model with its values */
-/* AdamW's moments of the larger model, arrays laid out like large->params->data, from the smaller one's:
- * old entries carried (first moments mapped linearly as gradients are, second by the squares), new ones zero. */
-void         growth_moments(const growth *g, const lithe_model *large, const real *m, const real *v, real *large_m, real *large_v);
-void         growth_free(growth *g);
-
-/* A parameter's rows first .. first+rows-1 that train by rules of their own; kept in config.json's "lithe_segments". */
-typedef struct { const param *param; int first, rows; int born; double lr_factor; bool frozen; } segment;
-int model_segments(const lithe_model *m, segment **out, lithe_error *err);      /* count, or negative; free(*out) */
 
 #endif

@@ -2,6 +2,7 @@
  * Invariant: every shape was compared with the file before memory for the
  * parameters is taken, so a configuration cannot ask for more than lies there. */
 #include "model/model.h"
+#include "files/rwkv_files.h"
 #include <stdlib.h>
 #include <string.h>
 

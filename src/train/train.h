@@ -8,7 +8,7 @@
 #define TRAIN_H
 
 #include "data/objective.h"
-#include "model/model.h"
+#include "grow/growth.h"
 #include "train/run.h"
 
 /* ---- optimizer ------------------------------------------------------------------ */

@@ -2,7 +2,7 @@
  * data.pkl of a good archive with two storages, so that the fuzzer need not
  * discover zip before it meets the pickle machine. */
 #include "../stored_zip.h"
-#include "model/tensor_file.h"
+#include "files/tensor_file.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,6 @@
 /* libFuzzer: bytes as a file of tensors, whichever kind they turn out to be.
  * What opens is read through. */
-#include "model/tensor_file.h"
+#include "files/tensor_file.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  * Invariant: a relative that computes something else (4a, 4b, 7a, 7b, 8, an
  * attention replaced by a feed-forward, weights rescaled for one runtime) is
  * refused by name, not read as what it resembles. */
-#include "arch/arch.h"
-#include "model/rwkv_files.h"
-#include "model/tensor_formats.h"
+#include "files/rwkv_files.h"
+#include "files/tensor_formats.h"
+#include <assert.h>
 #include <stdlib.h>
 
 /* ---- versions ------------------------------------------------------------------------ */
@@ -138,8 +138,8 @@ static json_t *seven(const tensor_file *f)
     return own;
 }
 
-static const struct { const char *version, *arch; json_t *(*config)(const tensor_file *f); } VERSIONS[] = {
-    { "4", "rwkv4", four }, { "5.0", "rwkv5", five_0 }, { "5.1", "rwkv5", five_1 }, { "5.2", "rwkv5", five_2 }, { "6", "rwkv6", six }, { "7", "rwkv7", seven },
+static const struct { const char *version; json_t *(*config)(const tensor_file *f); } VERSIONS[] = {
+    { "4", four }, { "5.0", five_0 }, { "5.1", five_1 }, { "5.2", five_2 }, { "6", six }, { "7", seven },
 };
 enum { VERSION_COUNT = sizeof VERSIONS / sizeof *VERSIONS };
 
@@ -149,10 +149,7 @@ json_t *rwkv_config(const tensor_file *f, lithe_error *err)
     if (!version) return NULL;
     int i = 0;
     while (i < VERSION_COUNT && strcmp(VERSIONS[i].version, version)) i++;
-    if (i == VERSION_COUNT || !arch_find(VERSIONS[i].arch)) {
-        fail(err, LITHE_EFORMAT, "%s: holds RWKV-%s, which this build does not read", f->path, version);
-        return NULL;
-    }
+    assert(i < VERSION_COUNT);
     json_t *config = sizes_of(f), *own = VERSIONS[i].config(f);
     if (!config || !own || json_object_update(config, own)) {
         fail(err, LITHE_ENOMEM, "%s: no memory for its configuration", f->path);

@@ -1,9 +1,9 @@
 /* Growing, shared by grow.c (the whole), grow_plan.c (which sizes),
  * grow_axes.c (what axes mean) and grow_slots.c (operators on parameter tokens). */
-#ifndef MODEL_GROW_H
-#define MODEL_GROW_H
+#ifndef GROW_GROW_H
+#define GROW_GROW_H
 
-#include "model/model.h"
+#include "grow/growth.h"
 
 /* How entries along one axis of a larger parameter come from the smaller one's. */
 typedef struct {

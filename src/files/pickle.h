@@ -1,8 +1,8 @@
 /* A pickle read as data.  The machine knows containers and plain values; what
  * a global, a persistent id or a call means is decided by the three functions
  * of its owner, which know a fixed list.  Nothing is imported or executed. */
-#ifndef MODEL_PICKLE_H
-#define MODEL_PICKLE_H
+#ifndef FILES_PICKLE_H
+#define FILES_PICKLE_H
 
 #include "base/arena.h"
 #include "base/error.h"

@@ -1,7 +1,7 @@
 /* Zip archives whose members are stored, not compressed: what torch.save
  * writes.  Members read point into the caller's bytes. */
-#ifndef MODEL_ZIP_H
-#define MODEL_ZIP_H
+#ifndef FILES_ZIP_H
+#define FILES_ZIP_H
 
 #include "base/error.h"
 #include <stddef.h>

@@ -4,9 +4,9 @@
  * The central directory is believed where the local headers agree with it.
  * Invariant: after zip_open, members lie inside the file in front of the
  * directory, none overlaps another, and no name occurs twice. */
-#include "model/zip.h"
+#include "files/zip.h"
 #include "base/arena.h"
-#include "model/tensor_formats.h"
+#include "files/tensor_formats.h"
 #include <stdlib.h>
 
 enum { LOCAL_BYTES = 30, CENTRAL_BYTES = 46, END_BYTES = 22, END64_BYTES = 56, LOCATOR_BYTES = 20, MAX_COMMENT = 65535 };

@@ -3,7 +3,7 @@
  * spreads one model over shards.
  * Invariant: in a tensor_file that was returned, every tensor's data lies
  * inside a mapping or the arena, and no name occurs twice. */
-#include "model/tensor_formats.h"
+#include "files/tensor_formats.h"
 #include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* A file of named tensors, whatever its format: what safetensors, PyTorch
  * pickles, rwkv.cpp and llama2.c files have in common.  Data stay where they lie in the
  * mapped file; nothing is converted here. */
-#ifndef MODEL_TENSOR_FILE_H
-#define MODEL_TENSOR_FILE_H
+#ifndef FILES_TENSOR_FILE_H
+#define FILES_TENSOR_FILE_H
 
 #include "base/arena.h"
 #include "base/file.h"

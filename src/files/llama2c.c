@@ -6,7 +6,7 @@
  *   hf[j] = file[2j],  hf[j + hd/2] = file[2j + 1]   in each head of hd rows,
  * into the arena; everything else stays in the map.
  * Invariant: the header decides the exact size of the file. */
-#include "model/tensor_formats.h"
+#include "files/tensor_formats.h"
 
 enum { HEADER_INTS = 7, HEADER_BYTES = 28 };
 enum { MAX_WIDTH = 1 << 20, MAX_LAYERS = 4096, MAX_ROWS = 1 << 24 };

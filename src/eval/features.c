@@ -1,9 +1,9 @@
 /* The features of tokens at each place of a model that its architecture names,
- * measured (model/diversity.h).  Sequences of one length are cut from the ids
+ * measured (eval/diversity.h).  Sequences of one length are cut from the ids
  * end to end; as many places are gathered in one pass over them as a gigabyte
  * of their rows allows, then the text is read again. */
 #include "infer/infer.h"
-#include "model/diversity.h"
+#include "eval/diversity.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -4,7 +4,7 @@
  * ones stand beside it.
  * Invariant: the mean is subtracted row by row, never as |H|^2 - n |mu|^2, which
  * cancels where collapse is strong. */
-#include "model/diversity.h"
+#include "eval/diversity.h"
 #include "base/arena.h"
 #include "base/eigen.h"
 #include "base/threads.h"

@@ -2,7 +2,7 @@
  * 64-byte boundaries, reached by padding in an extra field "FB"; sizes and
  * places beyond 32 bits in zip64 records, and only there.
  * Invariant: what is written, zip.c reads; the same members give the same bytes. */
-#include "model/zip.h"
+#include "files/zip.h"
 #include "base/arena.h"
 #include <stdlib.h>
 #include <string.h>

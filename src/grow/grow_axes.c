@@ -6,7 +6,7 @@
  * copies that are written get their share of it, copies that are read all of it.
  * "Corner" is the TokenFormer paper's baseline (eq. 13): the old matrix in the
  * corner, the rest fresh. */
-#include "model/grow.h"
+#include "grow/grow.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Numbers stored in blocks of 32 with one scale: ggml's Q4_0, Q4_1, Q5_0, Q5_1, Q8_0. */
-#ifndef MODEL_BLOCKS_H
-#define MODEL_BLOCKS_H
+#ifndef FILES_BLOCKS_H
+#define FILES_BLOCKS_H
 
 #include <stddef.h>
 #include <stdint.h>

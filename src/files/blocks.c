@@ -6,8 +6,8 @@
  *   Q5_1  d, m, u32, 16 bytes             x = d q + m
  *   Q8_0  d, 32 signed bytes              x = d q
  * The low half of byte j is number j, the high half number j + 16. */
-#include "model/blocks.h"
-#include "model/tensor_formats.h"
+#include "files/blocks.h"
+#include "files/tensor_formats.h"
 
 enum { HALF = BLOCK_NUMBERS / 2 };
 

@@ -1,6 +1,6 @@
 /* How different the features of tokens are: the measures of feature collapse. */
-#ifndef MODEL_DIVERSITY_H
-#define MODEL_DIVERSITY_H
+#ifndef EVAL_DIVERSITY_H
+#define EVAL_DIVERSITY_H
 
 #include "base/error.h"
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * that contains itself is a cycle of indices and no recursion follows it.
  * Invariant: an opcode makes at most one value and takes what it uses from the
  * stack, so memory is bounded by the number of opcodes, which is bounded. */
-#include "model/pickle.h"
-#include "model/tensor_formats.h"
+#include "files/pickle.h"
+#include "files/tensor_formats.h"
 #include <stdlib.h>
 
 enum { MAX_STEPS = 1 << 22, MAX_STACK = 1 << 16, MAX_STRING = 1 << 24, MAX_LINE = 256, MARK = -1 };

@@ -6,9 +6,9 @@
  * looked up anywhere.
  * Invariant: a V_STORAGE is as long as its archive member, and every element of
  * a V_TENSOR lies inside its storage. */
-#include "model/pickle.h"
-#include "model/tensor_formats.h"
-#include "model/zip.h"
+#include "files/pickle.h"
+#include "files/tensor_formats.h"
+#include "files/zip.h"
 #include <stdlib.h>
 
 enum { MAX_WRAPPING = 8, MAX_TEXT = 1000, MAX_TEXTS = 64 };

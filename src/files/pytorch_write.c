@@ -3,8 +3,8 @@
  * N-th.  Each tensor is contiguous and has a storage of its own.
  * Invariant: the pickle has no opcode or global that pytorch.c does not read. */
 #include "base/arena.h"
-#include "model/tensor_formats.h"
-#include "model/zip.h"
+#include "files/tensor_formats.h"
+#include "files/zip.h"
 #include <stdlib.h>
 
 /* ---- the pickle ------------------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /* Growing: a larger model that starts from what a smaller one has learned.
  * Build the larger configuration, map every parameter by the meaning of its axes
  * under the chosen operator; optimizer moments go through the same map. */
-#include "model/grow.h"
+#include "grow/grow.h"
 #include "base/random.h"
 #include <math.h>
 #include <stdio.h>

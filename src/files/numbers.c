@@ -3,7 +3,7 @@
  * The conversions are branch-free selections, so that the loops over a tensor
  * become vector code; they do not depend on FTZ or DAZ, since no intermediate
  * value that is chosen is a float32 denormal. */
-#include "model/tensor_formats.h"
+#include "files/tensor_formats.h"
 
 static inline uint32_t bits_of(float x)         { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
 static inline uint32_t choose(uint32_t yes, uint32_t a, uint32_t b) { return (a & (0 - yes)) | (b & (yes - 1)); }     /* yes: 0 or 1 */

@@ -3,7 +3,7 @@
  * tokens; else inner width, zero blocks and whole-number duplication of the
  * residual width, by how little they change the proportions.
  * Invariant: the chosen sizes hold the wished number within 5 %, counted. */
-#include "model/grow.h"
+#include "grow/grow.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* Between tensor_file.c and the files that know one format each.  A parser
  * appends the tensors of one shard to f; data must outlive f, and what names
  * the shard in messages.  Names that pass here are UTF-8 without control bytes. */
-#ifndef MODEL_TENSOR_FORMATS_H
-#define MODEL_TENSOR_FORMATS_H
+#ifndef FILES_TENSOR_FORMATS_H
+#define FILES_TENSOR_FORMATS_H
 
-#include "model/tensor_file.h"
+#include "files/tensor_file.h"
 #include <string.h>
 
 enum { MAX_TENSORS = 1000000, MAX_NAME_BYTES = 4096, MAX_HEADER = 100000000 };

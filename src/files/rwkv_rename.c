@@ -5,8 +5,8 @@
  * low-rank matrices the other way round.  One table for each, used both ways.
  * Invariant: a renamed file has the authors' names, none twice, and the shapes
  * of their files: [1,1,C] for a number for each channel, [H,N] for heads. */
-#include "model/rwkv_files.h"
-#include "model/tensor_formats.h"
+#include "files/naming.h"
+#include "files/tensor_formats.h"
 
 enum { CAPTURE_BYTES = 256 };
 

@@ -3,7 +3,7 @@
  * offsets counted from the end of the header, and "__metadata__" to strings.
  * Invariant: nothing is believed before it is checked against the file's size,
  * and the tensors tile the data area exactly: no hole, no overlap, no tail. */
-#include "model/tensor_formats.h"
+#include "files/tensor_formats.h"
 #include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>

@@ -10,9 +10,9 @@
  * Quantized tensors are unpacked into memory.
  * Invariant: no tensor reaches beyond the file, unpacked ones take at most eight
  * times its bytes; the header's sizes are those of the tensors' shapes. */
-#include "model/blocks.h"
-#include "model/rwkv_files.h"
-#include "model/tensor_formats.h"
+#include "files/blocks.h"
+#include "files/rwkv_files.h"
+#include "files/tensor_formats.h"
 #include <math.h>
 
 enum { HEADER_BYTES = 24, RECORD_BYTES = 12, MAX_FILE_RANK = 3 };

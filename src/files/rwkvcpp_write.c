@@ -3,8 +3,8 @@
  * matrices of low rank (out,in), version 7's six mixes as one.  F16 files keep
  * vectors, mixes and the state's tensors in F32, as the runtime's converter does.
  * Invariant: names, ranks and types of the records are those of its converter. */
-#include "model/rwkv_files.h"
-#include "model/tensor_formats.h"
+#include "files/naming.h"
+#include "files/tensor_formats.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
  *   E  keys 0, values fresh, old values times sqrt(tau^2/N); tau^2 N                gelu_l2_norm
  *   F  fresh keys and values; tau^2 N                                   the released code: not preserving
  * A reader that knows only tau^2 = N opens B, C, D of a model it could open, and E, F always. */
-#include "model/grow.h"
+#include "grow/grow.h"
 #include "base/random.h"
 #include <math.h>
 #include <stdlib.h>
