@@ -114,7 +114,7 @@ install: all
 	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
 	install -m 644 $(B)/lithe.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/lithe.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/lithe.h include/lithe_tools.h $(DESTDIR)$(PREFIX)/include
 	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1
 	for verb in train grow generate chat eval; do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
 	$(B)/lithe completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lithe

@@ -1,5 +1,5 @@
 /* `lithe --help`, `lithe VERB --help`: the option table for people to read. */
-#include "lithe.h"
+#include "lithe_tools.h"
 #include "output.h"
 #include "verbs.h"
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef CLI_INPUTS_H
 #define CLI_INPUTS_H
 
-#include "lithe.h"
+#include "lithe_tools.h"
 #include <stdbool.h>
 
 /* Whole file, or standard input for "-"; a NUL stands behind it.  malloc'd. */

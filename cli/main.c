@@ -1,7 +1,7 @@
 /* lithe VERB [OPTIONS] [OPERANDS]: finds the verb, reads its options, runs it.
  *
  * The program sees include/lithe.h and nothing else of the library. */
-#include "lithe.h"
+#include "lithe_tools.h"
 #include "options.h"
 #include "output.h"
 #include "suggest.h"

@@ -1,5 +1,5 @@
 /* The option table as manual pages (man(7) macros) and as docs/commands.md. */
-#include "lithe.h"
+#include "lithe_tools.h"
 #include "verbs.h"
 #include <ctype.h>
 #include <string.h>

@@ -154,8 +154,8 @@ static void event_lines(meter *m, const lithe_event *e)
         break;
     case LITHE_GREW:
         line(m, "step %d/%d  grown by method %s: %zu -> %zu parameters, %s; outputs %s, largest logit difference %.3g", e->step, e->steps,
-             e->growth.method, e->growth.params_before, e->growth.params_after, e->growth.moves,
-             e->growth.preserves ? "preserved" : "not preserved", e->growth.max_difference);
+             e->growth->method, e->growth->params_before, e->growth->params_after, e->growth->moves,
+             e->growth->preserves ? "preserved" : "not preserved", e->growth->max_difference);
         break;
     case LITHE_SAVED:
     case LITHE_FINISHED:
@@ -187,12 +187,12 @@ static void event_json(const lithe_event *e)
         emit_metrics(&j, &e->metrics);
     }
     if (e->kind == LITHE_GREW) {
-        emit_text(&j, "method", e->growth.method);
-        emit_bool(&j, "preserves", e->growth.preserves != 0);
-        emit_count(&j, "params_before", (long long)e->growth.params_before);
-        emit_count(&j, "params_after", (long long)e->growth.params_after);
-        emit_number(&j, "max_logit", e->growth.max_logit);
-        emit_number(&j, "max_difference", e->growth.max_difference);
+        emit_text(&j, "method", e->growth->method);
+        emit_bool(&j, "preserves", e->growth->preserves != 0);
+        emit_count(&j, "params_before", (long long)e->growth->params_before);
+        emit_count(&j, "params_after", (long long)e->growth->params_after);
+        emit_number(&j, "max_logit", e->growth->max_logit);
+        emit_number(&j, "max_difference", e->growth->max_difference);
     }
     emit_number(&j, "total_tokens", e->total_tokens);
     if (e->text && *e->text) emit_text(&j, e->kind == LITHE_EVALUATED ? "sample" : e->kind == LITHE_SAVED || e->kind == LITHE_FINISHED ? "path" : "text", e->text);

@@ -3,7 +3,7 @@
 #ifndef CLI_METER_H
 #define CLI_METER_H
 
-#include "lithe.h"
+#include "lithe_tools.h"
 #include <stdbool.h>
 
 typedef enum { METER_NONE, METER_LINES, METER_BAR, METER_JSON } meter_kind;

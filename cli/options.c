@@ -2,7 +2,7 @@
  * -qo value, "-" an operand, "--" the end of options, options and operands in
  * any order.  No abbreviations, so that a new option never breaks a script. */
 #include "options.h"
-#include "lithe.h"
+#include "lithe_tools.h"
 #include "output.h"
 #include "quantity.h"
 #include "suggest.h"

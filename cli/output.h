@@ -3,7 +3,7 @@
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
-#include "lithe.h"
+#include "lithe_tools.h"
 #include <stdbool.h>
 #include <stdio.h>
 

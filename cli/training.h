@@ -2,7 +2,7 @@
 #ifndef CLI_TRAINING_H
 #define CLI_TRAINING_H
 
-#include "lithe.h"
+#include "lithe_tools.h"
 #include <stdbool.h>
 
 /* Does every event of t and shows it.  SIGINT and SIGTERM end it behind the

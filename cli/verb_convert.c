@@ -35,7 +35,7 @@ static int convert(const arguments *a)
     lithe_model *m = lithe_model_open(from, s->config, &err);
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
-        t = model_tokenizer_with(m, from, s->tokenizer, &(lithe_tokenizer_options){ .lowercase = s->lowercase }, &err);
+        t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
     int status = err.status ? err.status : one_file(to) ? lithe_model_export(m, to, s->dtype, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
     if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",

@@ -48,7 +48,7 @@ static int embed(const arguments *a)
 {
     const S *s = a->settings;
     lithe_error err = { 0 };
-    lithe_embedding how = { 0 };
+    lithe_embedding how = { .size = sizeof how };
     lines l = { 0 };
     const char *path = a->operands[0];
     size_t cut = 0;

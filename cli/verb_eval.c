@@ -119,7 +119,7 @@ static int eval_task(const arguments *a)
     lithe_error err = { 0 };
     lithe_evaluation v;
     const char *path = a->operands[0], *pair = s->pair_column ? s->pair_column : option_origin(a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
-    const lithe_data_options columns = { .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
+    const lithe_data_options columns = { .size = sizeof columns, .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
     lithe_model *m = lithe_model_open(path, s->config, &err);
     bool pictures = lithe_model_images(m, NULL, NULL, NULL);
     lithe_tokenizer *t = m && !pictures ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;

@@ -30,13 +30,15 @@ typedef struct {
     { "tokenizer", 0, FILENAME(S, manner.tokenizer), "PATH", .help = "another tokenizer than the model's own" }, \
     { "config", 0, FILENAME(S, manner.config), "FILE", .help = "config.json for a lone file of weights" }
 
-static lithe_generation generation(const manner *s)
+static lithe_sampling sampling(const manner *s)
 {
-    return (lithe_generation){
-        .sampling = { .temperature = (float)s->temperature, .top_p = (float)s->top_p, .min_p = (float)s->min_p,
-                      .repetition = (float)s->repeat_penalty, .top_k = s->top_k, .seed = s->seed },
-        .max_tokens = s->max_tokens, .stop = s->stop.items, .stops = s->stop.count, .ignore_eos = s->ignore_eos,
-    };
+    return LITHE_OPTIONS(lithe_sampling, .temperature = (float)s->temperature, .top_p = (float)s->top_p, .min_p = (float)s->min_p,
+                         .repetition = (float)s->repeat_penalty, .top_k = s->top_k, .seed = s->seed);
+}
+
+static lithe_generation generation(const manner *s, const lithe_sampling *draw)
+{
+    return LITHE_OPTIONS(lithe_generation, .sampling = draw, .max_tokens = s->max_tokens, .stop = s->stop.items, .stops = s->stop.count, .ignore_eos = s->ignore_eos);
 }
 
 /* A model that can read and write text.  context: tokens it holds, 0: any number. */
@@ -145,7 +147,8 @@ static void write_text(speaker *who, const char *prompt, size_t size, const int3
 {
     page p = { .show = !s->json, .passing = !s->json };
     const char *reason = NULL;
-    lithe_generation how = generation(&s->manner);
+    const lithe_sampling draw = sampling(&s->manner);
+    lithe_generation how = generation(&s->manner, &draw);
     how.go_on = s->load_state != NULL;
     size_t before = how.go_on ? lithe_session_length(who->session) : 0;
     if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
@@ -238,7 +241,8 @@ static int reply(speaker *who, page *story, const chat_settings *s, lithe_error 
     static const char *const line_feed[] = { "\n" };
     page p = { .show = true };
     size_t n = 0;
-    lithe_generation how = generation(&s->manner);
+    const lithe_sampling draw = sampling(&s->manner);
+    lithe_generation how = generation(&s->manner, &draw);
     if (!how.stops) { how.stop = line_feed; how.stops = 1; }
     int32_t *ids = fitting_ids(who, story, s->manner.max_tokens, &n, err);
     if (ids) {

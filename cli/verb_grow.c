@@ -166,10 +166,9 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
 
 static lithe_grow_options wished(const grow_settings *s)
 {
-    return (lithe_grow_options){
+    return LITHE_OPTIONS(lithe_grow_options,
         .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .to = s->to, .method = s->method,
-        .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr,
-    };
+        .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr);
 }
 
 /* The larger model; a larger vocabulary brings its tokenizer along. */

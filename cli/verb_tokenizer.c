@@ -35,7 +35,7 @@ static int tokenize(const arguments *a)
     const tokenize_settings *s = a->settings;
     lithe_error err = { 0 };
     size_t size = 0, n = 0;
-    lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &(lithe_tokenizer_options){ .lowercase = s->lowercase }, &err);
+    lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
     char *text = read_text("-", &size, &err);
     n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
     int32_t *ids = text ? grab(n, sizeof *ids, &err) : NULL;
@@ -108,7 +108,7 @@ static int train_tokenizer(const arguments *a)
     if (!s->out) return usage("where to? --out FILE is needed");
     if (s->lowercase && strcmp(s->kind, "wordpiece")) return usage("--lowercase is for --kind wordpiece: the other kinds keep every byte");
     char *text = lithe_text_read(a->operands, a->count, (size_t)s->limit, &size, &err);
-    lithe_tokenizer_options o = { .kind = s->kind, .lowercase = s->lowercase };
+    lithe_tokenizer_options o = { .size = sizeof o, .kind = s->kind, .lowercase = s->lowercase };
     lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_learn(text, size, s->vocab, &o, &err);
     if (t && lithe_tokenizer_save(t, s->out, &unwritten) == LITHE_OK)
         say("%s: %d tokens learned from %zu bytes", s->out, lithe_tokenizer_vocab(t), size);

@@ -123,7 +123,7 @@ static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
     const char *kind = lithe_arch_vocabulary(k->s->arch ? k->s->arch : "gpt2");
     bool wordpiece = !strcmp(kind, "wordpiece");
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%s of %d tokens, learned from %zu bytes", wordpiece ? "WordPiece, lower case," : "byte-level BPE", vocab, k->text_size);
-    return lithe_tokenizer_learn(k->text, k->text_size, vocab, &(lithe_tokenizer_options){ .kind = kind, .lowercase = wordpiece }, &k->err);
+    return lithe_tokenizer_learn(k->text, k->text_size, vocab, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind, .lowercase = wordpiece), &k->err);
 }
 
 /* As many tokens as a small text has pairs for. */
@@ -141,7 +141,7 @@ static lithe_tokenizer *choose_tokenizer(making *k)
 {
     const S *s = k->s;
     const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
-    const lithe_tokenizer_options o = { .lowercase = s->lowercase };
+    const lithe_tokenizer_options o = { .size = sizeof o, .lowercase = s->lowercase };
     if (s->vocab) return learn_tokenizer(k, s->vocab);
     if (k->model) {
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
@@ -174,7 +174,7 @@ static void keep_labels(const lithe_model *m, const char **names, lithe_data_opt
 static lithe_dataset *open_data(making *k)
 {
     const char *pair = k->s->pair_column ? k->s->pair_column : option_origin(k->a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
-    lithe_data_options o = { .seed = k->s->seed, .reset_attention = k->s->reset_attention, .task = k->s->task,
+    lithe_data_options o = { .size = sizeof o, .seed = k->s->seed, .reset_attention = k->s->reset_attention, .task = k->s->task,
                              .text_column = k->s->text_column, .pair_column = pair, .label_column = k->s->label_column };
     double share;
     char unit = 0;
@@ -296,7 +296,7 @@ static int fill_options(making *k)
     bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->pictures);
     int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
     double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : 3) * (double)examples / (s->batch ? s->batch : usual_batch(k)));
-    k->options = (lithe_train_options){
+    k->options = LITHE_OPTIONS(lithe_train_options,
         .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
         .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
@@ -305,8 +305,7 @@ static int fill_options(making *k)
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
         .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
         .seed = s->seed, .recompute = s->recompute, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
-        .moments = s->moments, .from = s->from, .command = k->command,
-    };
+        .moments = s->moments, .from = s->from, .command = k->command);
     if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
         return wrong(&k->err, LITHE_EINVAL, "--time and --epochs leave the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
     if (k->options.warmup == -2) k->options.warmup = -1;
@@ -416,7 +415,7 @@ static int train_resumed(const arguments *a)
         if (!may) return usage("--resume continues the same run: --%s cannot be given (--from begins a new run from a model)", o->name);
     }
     lithe_error err = { 0 };
-    lithe_train_options options = { .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER) };
+    lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER) };
     if (options.save_every < 0) return usage("--save-every %g%% needs --steps", s->save_every.value);
     struct stat at;
     if (stat(s->resume, &at)) wrong(&err, LITHE_EIO, "%s: cannot open, %s", s->resume, strerror(errno));

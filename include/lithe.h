@@ -11,7 +11,8 @@
  * returns NULL or a negative lithe_status.  The first failure sticks: given an
  * error that holds one, or a NULL handle, a call does nothing and fails, so a
  * chain is checked once, at its end.  Options are copied, and zero in any field
- * means its default.  A model outlives its trainers and sessions.  One handle
+ * but their size means its default: LITHE_OPTIONS(lithe_train_options, .steps = 100)
+ * in C, or a variable o with .size = sizeof o.  A model outlives its trainers and sessions.  One handle
  * belongs to one thread at a time.  The library never prints and never exits. */
 #ifndef LITHE_H
 #define LITHE_H
@@ -46,6 +47,9 @@ typedef struct {
     char text[508];          /* one line, e.g. "model.safetensors: h.3.ln_1.weight is [1024], expected [768]" */
 } lithe_error;
 
+/* Options of a type, with their size: fields may be added at their end later. */
+#define LITHE_OPTIONS(type, ...) (type){ .size = sizeof(type), __VA_ARGS__ }
+
 typedef struct lithe_tokenizer lithe_tokenizer;
 typedef struct lithe_dataset   lithe_dataset;
 typedef struct lithe_model     lithe_model;
@@ -70,32 +74,17 @@ lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err);
 void             lithe_tokenizer_close(lithe_tokenizer *t);
 
 typedef struct {
+    size_t size;               /* sizeof(lithe_tokenizer_options) */
     int lowercase;             /* of a vocab.txt: 1 lower case, without accents; -1 cased; 0 as the tokenizer_config.json beside it says, else cased */
     const char *kind;          /* of vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (lowercase 1: of lower-case text) */
 } lithe_tokenizer_options;
 lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
 
-/* A byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges,
- * <|endoftext|>) learned from text; the same bytes for the same text. */
-lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err);
-/* The same of another kind: byte-level BPE with RoBERTa's five special tokens
- * first, or BERT's WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
-lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err);
 /* A tokenizer.json; of an RWKV vocabulary or a .model, that file. */
 int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);
-const char      *lithe_tokenizer_file(const lithe_tokenizer *t);                /* the name under which it is looked for in a folder */
-char            *lithe_tokenizer_find(const char *dir);                         /* path (malloc'd) of the tokenizer in a folder, NULL: none */
-
 int     lithe_tokenizer_vocab(const lithe_tokenizer *t);        /* largest id + 1 */
 int32_t lithe_tokenizer_bos(const lithe_tokenizer *t);          /* -1 when there is none */
 int32_t lithe_tokenizer_eos(const lithe_tokenizer *t);          /* end of text, also between documents; -1 when there is none */
-
-/* The token of a role: "bos", "eos", "cls", "sep", "pad", "mask" or "unk"; -1 when
- * there is none.  BERT's bos and eos are its cls and sep, RoBERTa's the reverse. */
-int32_t lithe_tokenizer_special(const lithe_tokenizer *t, const char *role);
-int     lithe_tokenizer_is_special(const lithe_tokenizer *t, int32_t id);      /* stands for no text of its own: never masked, never drawn */
-/* Whether id goes on with the word of the token before it: ## of WordPiece; else what does not begin with white space. */
-int     lithe_tokenizer_continues(const lithe_tokenizer *t, int32_t id);
 
 /* Both return the full length of the result, like snprintf, and write at most
  * cap of it: call with cap 0 to measure.  Invalid UTF-8 is legal where the
@@ -110,36 +99,11 @@ size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char
  * (0: none), the longer one first, as Hugging Face's "longest_first" does. */
 size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t limit,
                          int32_t *ids, int32_t *types, size_t cap);
-/* The same around ids that are there already. */
-size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const int32_t *b, size_t b_n, size_t limit,
-                  int32_t *ids, int32_t *types, size_t cap);
-
 /* ---- models -------------------------------------------------------------- */
-
-/* Names and one-line descriptions (with the paper) of the architectures; NULL
- * past the last. */
-const char *lithe_arch_name(int i);
-const char *lithe_arch_summary(int i);
-int         lithe_arch_images(const char *name);                /* 1: it reads pictures, not text */
-/* The kind of vocabulary to learn for it (lithe_tokenizer_learn): "wordpiece" or "roberta" of encoders, else "bpe". */
-const char *lithe_arch_vocabulary(const char *name);
 
 /* Fresh parameters.  config_json: the keys of config.json, NULL for defaults.
  * The value of each parameter depends on seed and its name only. */
 lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t seed, lithe_error *err);
-
-/* config.json text (malloc'd, free it) of a model of `arch` with `params`
- * stored parameters within 5 %, for a vocabulary and a context. */
-char        *lithe_model_size(const char *arch, double params, int vocab, int context, lithe_error *err);
-
-/* The same of an architecture that reads pictures, for those of d: their size,
- * channels and classes.  patch: pixels; 0: by the size. */
-char        *lithe_model_size_images(const char *arch, double params, const lithe_dataset *d, int patch, lithe_error *err);
-
-/* The same body under a fresh head for "classify" (labels classes, with these
- * names), "regress" or, of an encoder, "pretrain": masked tokens, whose head it
- * keeps, and the next sentence (names NULL, labels 0).  Other heads are left out. */
-lithe_model *lithe_model_with_head(const lithe_model *m, const char *task, const char *const *names, int labels, uint64_t seed, lithe_error *err);
 
 /* path: a MODEL directory (config.json + model.safetensors, sharded, or
  * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a
@@ -152,9 +116,6 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
  * is not empty is refused. */
 int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
 
-/* Writes the parameters alone to one new file, under the authors' names: PATH.pth as
- * torch.save does, PATH.safetensors, or, RWKV alone, PATH.bin for rwkv.cpp.  RWKV opens from each by itself. */
-int          lithe_model_export(const lithe_model *m, const char *path, const char *dtype, lithe_error *err);
 void         lithe_model_close(lithe_model *m);
 
 const char  *lithe_model_arch(const lithe_model *m);
@@ -168,69 +129,8 @@ const char  *lithe_model_task(const lithe_model *m);
 int          lithe_model_encoder(const lithe_model *m);         /* 1: looks both ways, predicts masked tokens */
 int          lithe_model_labels(const lithe_model *m);          /* classes of "classify" and "tokens", 1 of "regress", else 0 */
 const char  *lithe_model_label(const lithe_model *m, int i);    /* a class's name, NULL when it has none; borrowed */
-/* What a model of pictures reads; 0 of one that reads text.  Pointers may be NULL. */
-int          lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels);
-const char  *lithe_model_image_filter(const lithe_model *m);    /* by which it has pictures resized; NULL of text */
 /* Where its tokenizer lies (inside or beside the model), NULL when there is none; borrowed. */
 const char  *lithe_model_tokenizer(const lithe_model *m);
-
-/* The tensors of any model file or directory, known architecture or not. */
-typedef struct { const char *name, *dtype; int rank; int64_t dims[8]; size_t bytes; const char *file; } lithe_tensor_info;
-typedef struct lithe_listing lithe_listing;
-lithe_listing           *lithe_listing_open(const char *path, lithe_error *err);
-size_t                   lithe_listing_count(const lithe_listing *l);
-const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i);      /* borrowed; NULL past the end */
-const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "rwkv.cpp", "llama2.c" */
-const char              *lithe_listing_arch(const lithe_listing *l);                  /* NULL when not known */
-/* NaN or infinite values in tensor i; negative when its type cannot be read as numbers. */
-long long                lithe_listing_bad_values(const lithe_listing *l, size_t i);
-void                     lithe_listing_close(lithe_listing *l);
-
-/* ---- growing ------------------------------------------------------------- */
-
-/* A larger model that starts from what m has learned. */
-typedef struct {
-    double params;             /* wanted stored parameters; or 0 with: */
-    double factor;             /* times the present ones; or 0 with: */
-    const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
-    const char *to;            /* the same sizes as an architecture that adds to m's ("pangu_pi" to a llama); set: keys of what it adds */
-    const char *method;        /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL), "corner", "stack", "interpolate", "aki" */
-    int   portable;            /* choose a method whose result any plain sqrt(n) reader opens */
-    float noise;               /* relative noise on copied incoming weights; 0: none */
-    uint64_t seed;
-    int   freeze_old;          /* old slots keep their values in later training */
-    float old_lr;              /* learning-rate factor of old slots; 0 means 1 */
-} lithe_grow_options;
-
-typedef struct {
-    char method[32];
-    int  preserves;            /* 1: outputs preserved exactly (up to rounding); 0: not, `says` tells why */
-    char says[256];            /* when and what is preserved */
-    char moves[512];           /* what was changed: "ffn_slot_num 256 -> 512; ..." */
-    size_t params_before, params_after;
-    double max_logit, max_difference, divergence;      /* filled by lithe_compare */
-} lithe_growth;
-
-lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
-
-/* AdamW's moments beside m (a checkpoint of a run) through the map of
- * lithe_model_grow(m, o): written to dir/optimizer.safetensors, where a run
- * started with moments "carry" from dir finds them; entries of new slots and
- * blocks are zero.  1 when written, 0 when there are none beside m. */
-int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
-
-/* m with the vocabulary of `to`, whose first ids are those of `from`, m's
- * tokenizer: a new token begins as the mean of the pieces that `from` cuts its
- * text into, in the embedding and in the head.  Logits of old ids stay. */
-lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err);
-
-/* Largest |logit| of a and largest |logit difference| between a and b over ids,
- * and the mean over the rows of the divergence of b's probabilities from a's
- * (Kullback-Leibler, in nats; NaN where there are none).  The logits are those of
- * the task: tokens, classes, spans, a number; without a head, hidden states.
- * Models of pictures are compared on noise, and ids may be NULL.  Where b has
- * more tokens, those of a are compared. */
-int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
 
 /* ---- data ---------------------------------------------------------------- */
 
@@ -241,6 +141,7 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
  * the task "images" labelled pictures: IDX files, CIFAR's .bin files, folders
  * named after their classes, a .tar of these. */
 typedef struct {
+    size_t size;               /* sizeof(lithe_data_options) */
     const char *valid;         /* a file or directory held out for validation; NULL: a split of the documents */
     double valid_share;        /* of the split; 0.05 */
     uint64_t seed;
@@ -256,29 +157,12 @@ typedef struct {
 lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
                                   const lithe_data_options *o, lithe_error *err);
 void           lithe_dataset_close(lithe_dataset *d);
-size_t         lithe_dataset_tokens(const lithe_dataset *d, int valid);
-size_t         lithe_dataset_bytes(const lithe_dataset *d, int valid);     /* of the original text; 0 of a table */
-size_t         lithe_dataset_examples(const lithe_dataset *d, int valid);  /* of a table; 0 of text */
-int            lithe_dataset_labels(const lithe_dataset *d);               /* classes of a table; 0 of text and of numbers */
-const char    *lithe_dataset_label(const lithe_dataset *d, int i);         /* borrowed; NULL past the last */
-int            lithe_dataset_pairs(const lithe_dataset *d);                /* whether its examples have two texts */
-/* Side and channels of pictures; 0 where the data are none.  Either pointer may be NULL. */
-int            lithe_dataset_images(const lithe_dataset *d, int *side, int *channels);
-/* Whether a path looks like labelled pictures: by its name, or what the directory holds. */
-int            lithe_images_known(const char *path);
-int            lithe_dataset_longest(const lithe_dataset *d);              /* tokens of the longest example of a table, special ones too; 0 of text */
-
-/* The documents of the same sources joined by empty lines until they reach
- * limit bytes, the last cut at a line: what a tokenizer is learned from.
- * malloc'd, NUL behind it; standard input can be read again by
- * lithe_dataset_open. */
-char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len, lithe_error *err);
-
 /* ---- training ------------------------------------------------------------ */
 
 /* Zeros mean what the architecture's paper did (schedule, lr, decay, betas,
  * masks), for labelled data what fine-tuning is done with, else the values here. */
 typedef struct {
+    size_t size;               /* sizeof(lithe_train_options) */
     int    ctx;                /* tokens in a window or example at most; the model's context, at most 1024 */
     int    batch;              /* windows in a step, over all accumulated parts; 8, of labelled data 16 examples */
     int    accumulate;         /* parts a step is split into; 1 */
@@ -324,7 +208,7 @@ typedef struct {
     double tokens, seconds;                 /* of this step */
     double total_tokens, flops;             /* so far in this run; of this step */
     const char *text;                       /* sample, path of the checkpoint, reason; borrowed until the next call */
-    lithe_growth growth;                    /* of LITHE_GREW */
+    const struct lithe_growth *growth;      /* of LITHE_GREW (lithe_tools.h), else NULL; borrowed until the next call */
 } lithe_event;
 
 /* A new run in the directory `run`, which must not exist or be empty; it
@@ -347,42 +231,11 @@ void           lithe_trainer_close(lithe_trainer *t);
 /* One pass over n ids (n <= context): n rows of vocab logits. */
 int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err);
 
-/* Writes `logits` [n, vocab] (F32) as a safetensors file. */
-int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *path, lithe_error *err);
-
 /* Negative log-likelihood in nats of ids[1..n-1] given what stands before them
  * within windows of `ctx` tokens (0: the model's context) that advance by
  * `stride` (0: ctx); each token is scored once, with the most context its
  * window gives.  nll: (n-1) values, or NULL.  Returns the sum in *total. */
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
-
-/* How different the features of tokens are, at each place of m that its
- * architecture names, over sequences of `ctx` tokens cut from ids end to end
- * (what is left over is not read).  Means over the sequences, with their
- * standard deviation; the last five over all tokens together. */
-typedef struct {
-    int ctx;                   /* 0: the model's context, at most 256 */
-    int skip;                  /* first tokens of a sequence left out, which often stand far from all others; 0: 4, negative: none */
-    size_t tokens;             /* read at most so many; 0: 16384 */
-} lithe_diversity_options;
-typedef struct { double mean, deviation; } lithe_measure;
-typedef struct {
-    const char *place;         /* "embed", "post_mix", "post_ffn", "final_norm" */
-    int layer;                 /* -1 outside the layers */
-    int width, sequences, tokens;
-    int few_tokens;            /* fewer than five for each channel: the last five values are too small */
-    /* H: a sequence's features, R: less their mean.  dm: |R| / sqrt(tokens), raw; rel: |R| / |H|, which growing features
-     * do not raise; rel_comp: the same in sqrt(|.|_1 |.|_inf); rank1: sqrt(1 - s1^2 / |H|^2), s1 the largest singular
-     * value; cos: mean cosine of two tokens; stable_rank: |H|^2 / s1^2. */
-    lithe_measure dm, rel, rel_comp, rank1, cos, stable_rank;
-    double deff80, deff90;     /* principal components that hold 0.8, 0.9 of the variance */
-    double pr, erank, pc3;     /* participation ratio; exp of the spectrum's entropy; share of the first three */
-} lithe_diversity_row;
-typedef struct lithe_diversity lithe_diversity;
-lithe_diversity           *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t n, const lithe_diversity_options *o, lithe_error *err);
-size_t                     lithe_diversity_count(const lithe_diversity *d);
-const lithe_diversity_row *lithe_diversity_at(const lithe_diversity *d, size_t i);     /* borrowed; in running order */
-void                       lithe_diversity_close(lithe_diversity *d);
 
 /* context: ids the session can hold, at most the model's; 0: as many as the
  * model's, and of a recurrent model (RWKV) any number, in constant memory. */
@@ -398,7 +251,14 @@ int            lithe_session_extend(lithe_session *s, const int32_t *ids, size_t
 size_t         lithe_session_length(const lithe_session *s);
 const float   *lithe_session_logits(const lithe_session *s);      /* (vocab), borrowed until the next sync or push */
 
-typedef struct { float temperature, top_p, min_p, repetition; int top_k; uint64_t seed; } lithe_sampling;   /* temperature 0: greedy; repetition 0 or 1: off */
+typedef struct {
+    size_t size;               /* sizeof(lithe_sampling) */
+    float temperature;         /* 0: greedy */
+    float top_p, min_p;        /* 0: off */
+    float repetition;          /* penalty of ids that stand before (Keskar et al. 2019); 0 or 1: off */
+    int top_k;                 /* 0: off */
+    uint64_t seed;
+} lithe_sampling;
 int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o);
 
 /* Where a session stands, as a file (docs/state-file.md), and back into a session
@@ -416,7 +276,8 @@ int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, co
  * stop string, before the token that completed it.  *reason:
  * "length", "stop", "eos", "full" or "told". */
 typedef struct {
-    lithe_sampling sampling;
+    size_t size;               /* sizeof(lithe_generation) */
+    const lithe_sampling *sampling;        /* NULL: greedy */
     int max_tokens;
     const char *const *stop; int stops;
     int ignore_eos;
@@ -437,47 +298,20 @@ int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *
 /* (n, labels) probabilities of pictures in PNG or JPEG files.  Returns how many for a picture. */
 int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
 
-/* How good such a model is on a labelled table (lithe_data_options: its columns);
- * of a model that reads pictures, t NULL, on a set of them (its test part, else its valid part, else all). */
-typedef struct { double loss; lithe_metrics metrics; size_t examples, cut; } lithe_evaluation;
-int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
-
-/* How well an encoder predicts ids, a text without special tokens: pieces of ctx tokens (0: the model's context), special
- * ones around each included, in which a share `rate` of the tokens is masked as in pre-training (of these 80 % become the mask,
- * 10 % a random token, 10 % stay; Devlin et al. 2019), the same ones for the same seed.  loss: nats a masked token;
- * metrics.accuracy; examples: masked tokens.  LITHE_EFORMAT when none was masked. */
-int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, uint64_t seed,
-                       lithe_evaluation *out, lithe_error *err);
-
 /* (n, width) vectors of n texts; returns the width, which out NULL asks for. */
 typedef struct {
+    size_t size;               /* sizeof(lithe_embedding) */
     const char *pooling;       /* of the last layer's rows: "mean", "cls" (the first), "last" */
     int normalize;             /* to length 1 */
     int max_length;            /* tokens; 0: the model's context */
 } lithe_embedding;
 int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
                 float *out, size_t *cut, lithe_error *err);
-/* What the files of sentence-transformers beside m say, else the mean, of a causal model the last row; what o NULL means. */
-int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *err);
-
 /* The `top` likeliest tokens at each mask token of the text, likeliest first:
  * (masks, top), id -1 past the vocabulary.  Returns how many masks there are,
  * which out NULL asks for. */
 typedef struct { int32_t id; float probability; } lithe_candidate;
 int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
-
-/* ---- plans and machines -------------------------------------------------- */
-
-/* Text (malloc'd): the plan of a configuration, one line an op (step, op,
- * shape, offset, bytes, flops) when ops is non-zero, and the memory that
- * training, scoring and decoding need.  config: a config.json or MODEL. */
-char *lithe_plan(const char *config, int batch, int ctx, int recompute, const char *dtype, int ops, int json, lithe_error *err);
-
-/* Text (malloc'd): CPU, levels of kernels, threads, memory, libraries, what is optional and absent. */
-char *lithe_doctor(int json);
-
-/* Measured fp32 (or bf16) matrix-product rate of this machine in FLOP/s, all threads; about 0.1 s the first time. */
-double lithe_peak(const char *dtype);
 
 #ifdef __cplusplus
 }

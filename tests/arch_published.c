@@ -37,7 +37,7 @@ static void check_greedy(lithe_model *m, const continuation *c, const char *name
     lithe_session *s = lithe_session_open(m, 0, &err);
     CHECK_MSG(!lithe_session_sync(s, c->ids, c->prompt, &err), "%s: %s", name, err.text);
     for (size_t i = c->prompt; i < c->total; i++) {
-        int32_t id = lithe_session_sample(s, &(lithe_sampling){ 0 });
+        int32_t id = lithe_session_sample(s, &LITHE_OPTIONS(lithe_sampling));
         CHECK_MSG(id == c->ids[i], "%s: token %zu is %d, not %d", name, i, (int)id, (int)c->ids[i]);
         if (id != c->ids[i] || lithe_session_push(s, id, &err)) break;
     }
@@ -92,7 +92,7 @@ static void check_text(lithe_model *m, continuation *c, const json_t *expected, 
     append_text(c, prompt, strlen(prompt));
     lithe_session *s = lithe_session_open(m, 0, &err);
     const char *reason = NULL;
-    lithe_generation o = { .max_tokens = (int)(c->total - c->prompt) };
+    lithe_generation o = { .size = sizeof o, .max_tokens = (int)(c->total - c->prompt) };
     CHECK_MSG(!lithe_generate(s, t, ids, n, &o, append_text, c, &reason, &err), "%s: %s", name, err.text);
     CHECK_MSG(reason && !strcmp(reason, "length"), "%s: ends by %s", name, reason ? reason : "nothing");
     CHECK_MSG(c->length == strlen(wanted) && !memcmp(c->text, wanted, c->length), "%s: \"%.*s\"", name, (int)c->length, c->text);

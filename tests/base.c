@@ -1,4 +1,5 @@
 /* The lowest room: threads, random numbers, files, JSON. */
+#include "base/sized.h"
 #include "base/arena.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -451,6 +452,22 @@ static void json_is_written_short(void)
     CHECK(!json_read(in_dir("c.json"), 3, 3, &err) && err.status == LITHE_EFORMAT);
 }
 
+/* A program compiled against an older header gives fewer bytes, one against a newer header more. */
+static void sizes_of_options(void)
+{
+    struct { size_t size; int a, b; } own;
+    const struct { size_t size; int a; } older = { sizeof older, 7 }, none = { 0, 7 };
+    struct { size_t size; int a, b, c; } newer = { sizeof newer, 7, 8, 0 };
+    lithe_error err = { 0 };
+    CHECK(!options_read(&own, sizeof own, NULL, "options", &err) && own.size == sizeof own && !own.a && !own.b);
+    CHECK(!options_read(&own, sizeof own, &older, "options", &err) && own.size == sizeof own && own.a == 7);
+    CHECK(!options_read(&own, sizeof own, &newer, "options", &err) && own.a == 7 && own.b == 8);
+    newer.c = 9;
+    CHECK(options_read(&own, sizeof own, &newer, "options", &err) == LITHE_EINVAL && strstr(err.text, "older than the program"));
+    err = (lithe_error){ 0 };
+    CHECK(options_read(&own, sizeof own, &none, "options", &err) == LITHE_EINVAL && strstr(err.text, "sizeof(options)"));
+}
+
 const test tests_base[] = {
     { "base: arenas", arenas },
     { "base: big blocks", big_blocks },
@@ -474,5 +491,6 @@ const test tests_base[] = {
     { "base: content hashes", content_hashes },
     { "base: JSON refusals", json_refuses },
     { "base: JSON is written short", json_is_written_short },
+    { "base: options of other sizes", sizes_of_options },
     { 0 }
 };

@@ -91,7 +91,7 @@ static void many_documents_are_held_out_whole(void)
     }
     put_text_file("many.jsonl", lines);
     for (int round = 0; round < 2; round++) {
-        lithe_dataset *d = open_dataset("many.jsonl", round ? "again" : "data", t, &(lithe_data_options){ .seed = 7 });
+        lithe_dataset *d = open_dataset("many.jsonl", round ? "again" : "data", t, &LITHE_OPTIONS(lithe_data_options, .seed = 7));
         if (!d) return;
         size_t train = lithe_dataset_bytes(d, 0), valid = lithe_dataset_bytes(d, 1);
         CHECK_MSG(train + valid == bytes, "%zu + %zu, expected %zu", train, valid, bytes);
@@ -101,7 +101,7 @@ static void many_documents_are_held_out_whole(void)
         lithe_dataset_close(d);
     }
     CHECK_MSG(!strcmp(identity[0], identity[1]), "%s\n        %s", identity[0], identity[1]);
-    lithe_dataset *d = open_dataset("many.jsonl", "other", t, &(lithe_data_options){ .seed = 8, .valid_share = 0.2 });
+    lithe_dataset *d = open_dataset("many.jsonl", "other", t, &LITHE_OPTIONS(lithe_data_options, .seed = 8, .valid_share = 0.2));
     if (d) {
         dataset_identity(d, identity[1], sizeof identity[1]);
         CHECK(strcmp(identity[0], identity[1]));
@@ -143,7 +143,7 @@ static void a_named_validation_file(void)
     put_text_file("held.txt", "and this for validation\n");
     char held[600];
     snprintf(held, sizeof held, "%s", in_dir("held.txt"));
-    lithe_dataset *d = open_dataset("train.txt", "data", t, &(lithe_data_options){ .valid = held });
+    lithe_dataset *d = open_dataset("train.txt", "data", t, &LITHE_OPTIONS(lithe_data_options, .valid = held));
     if (d) {
         char *train = text_of(&d->train, t), *valid = text_of(&d->valid, t);
         CHECK(!strcmp(train, "all of this is for training\n|") && !strcmp(valid, "and this for validation\n|"));
@@ -160,12 +160,13 @@ static void datasets_refuse(void)
     char name[600];
     const char *path = name;
     snprintf(name, sizeof name, "%s", in_dir("x.txt"));
-    const struct { const char *text, *why; lithe_data_options o; } cases[] = {
+    struct { const char *text, *why; lithe_data_options o; } cases[] = {
         { "", "is empty, nothing to learn from", { 0 } }, { "a", "holds one byte", { 0 } }, { "ab", "at least 2 are needed", { 0 } },
         { "long enough text\n", "validation share 0.9", { .valid_share = 0.9 } }, { "long enough text\n", "absent: cannot open", { .valid = "/absent" } },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lithe_error err = { 0 };
+        cases[i].o.size = sizeof cases[i].o;
         put_text_file("x.txt", cases[i].text);
         CHECK(!lithe_dataset_open(&path, 1, in_dir("data"), t, &cases[i].o, &err));
         CHECK_MSG(err.status < 0 && strstr(err.text, cases[i].why), "case %zu: %s", i, err.text);
@@ -181,7 +182,7 @@ static void found_again_unless_changed(void)
     lithe_error err = { 0 };
     char before[200], after[200];
     put_text_file("text.txt", "some lines\nof text\nto be read\nand kept\nfor a while\n");
-    lithe_dataset *d = open_dataset("text.txt", "data", t, &(lithe_data_options){ .reset_attention = 1 });
+    lithe_dataset *d = open_dataset("text.txt", "data", t, &LITHE_OPTIONS(lithe_data_options, .reset_attention = 1));
     if (!d) return;
     dataset_identity(d, before, sizeof before);
     CHECK_MSG(dataset_place(d, in_dir("run/data"), &err) == LITHE_OK, "%s", err.text);
@@ -229,7 +230,7 @@ static void a_temporary_dataset_leaves_nothing(void)
     CHECK_MSG(d && !dir_is_empty(in_dir("tmp")), "%s", err.text);
     lithe_dataset_close(d);
     CHECK(dir_is_empty(in_dir("tmp")));
-    CHECK(!lithe_dataset_open(&path, 1, NULL, t, &(lithe_data_options){ .valid_share = -1 }, &err) && dir_is_empty(in_dir("tmp")));
+    CHECK(!lithe_dataset_open(&path, 1, NULL, t, &LITHE_OPTIONS(lithe_data_options, .valid_share = -1), &err) && dir_is_empty(in_dir("tmp")));
     lithe_tokenizer_close(t);
 }
 
@@ -245,7 +246,7 @@ static void check_long_document(const lithe_tokenizer *t)
     put_text_file("held.txt", "the rest\n");
     char held[600];
     snprintf(held, sizeof held, "%s", in_dir("held.txt"));
-    lithe_dataset *d = open_dataset("long.txt", "long", t, &(lithe_data_options){ .valid = held });
+    lithe_dataset *d = open_dataset("long.txt", "long", t, &LITHE_OPTIONS(lithe_data_options, .valid = held));
     if (d) {
         size_t first = d->train.header.open_id >= 0, n = lithe_encode(t, text, used, 0, NULL, 0);
         int32_t *ids = malloc(n * sizeof *ids), *read = malloc(n * sizeof *read);
@@ -287,7 +288,7 @@ static lithe_dataset *numbered(const char *name, const lithe_tokenizer *t, int l
     for (int i = 0; i < lines; i++) end += sprintf(end, "{\"text\": \"document number %d\"}\n", i);
     put_text_file(name, text);
     free(text);
-    return open_dataset(name, "numbered", t, &(lithe_data_options){ .reset_attention = reset });
+    return open_dataset(name, "numbered", t, &LITHE_OPTIONS(lithe_data_options, .reset_attention = reset));
 }
 
 static void training_windows(void)

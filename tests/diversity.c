@@ -351,7 +351,7 @@ static void rows_of_a_model(void)
         for (int i = 0; i < SEQUENCE_MEASURES; i++) mean[i] += one[i] / SEQS;
     }
     diversity_of_rows(all, SEQS * KEPT, W, spread);
-    lithe_diversity *d = lithe_diversity_open(m, ids, CTX * SEQS + 5, &(lithe_diversity_options){ .ctx = CTX }, &err);
+    lithe_diversity *d = lithe_diversity_open(m, ids, CTX * SEQS + 5, &LITHE_OPTIONS(lithe_diversity_options, .ctx = CTX), &err);
     CHECK_MSG(d, "%s", err.text);
     const lithe_diversity_row *last = lithe_diversity_at(d, lithe_diversity_count(d) - 1);
     CHECK(lithe_diversity_count(d) == 6 && !lithe_diversity_at(d, 6) && last->sequences == SEQS && last->tokens == SEQS * KEPT && last->few_tokens);
@@ -383,7 +383,7 @@ static void every_architecture(void)
         if (a->image) {
             CHECK(!lithe_diversity_open(m, ids, 60, NULL, &err) && strstr(err.text, "pictures"));
         } else {
-            lithe_diversity *d = lithe_diversity_open(m, ids, 60, &(lithe_diversity_options){ .ctx = 24 }, &err);
+            lithe_diversity *d = lithe_diversity_open(m, ids, 60, &LITHE_OPTIONS(lithe_diversity_options, .ctx = 24), &err);
             CHECK_MSG(d && lithe_diversity_count(d) >= 5, "%s names %zu places, needed are embed, post_mix and post_ffn of each layer: %s", a->name, lithe_diversity_count(d), err.text);
             for (size_t p = 0; p < lithe_diversity_count(d); p++) {
                 const lithe_diversity_row *r = lithe_diversity_at(d, p);
@@ -427,17 +427,18 @@ static void refused(void)
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new("llama", SMALL_LLAMA, 5, &err);
     int32_t *ids = some_ids(60), bad[] = { 1, 2, 3, 4, 5, 6, 7, 99 };
-    static const struct { size_t n; lithe_diversity_options o; const char *because; } cases[] = {
+    struct { size_t n; lithe_diversity_options o; const char *because; } cases[] = {
         { 60, { .ctx = 25 }, "25" }, { 60, { .ctx = -1 }, "-1" }, { 5, { 0 }, "at least two" }, { 0, { 0 }, "at least two" }, { 60, { .ctx = 8, .skip = 7 }, "at least two" }, { 60, { .tokens = 3 }, "at least two" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         err = (lithe_error){ 0 };
+        cases[i].o.size = sizeof cases[i].o;
         CHECK_MSG(!lithe_diversity_open(m, ids, cases[i].n, &cases[i].o, &err) && strstr(err.text, cases[i].because), "%zu: %s", i, err.text);
     }
     err = (lithe_error){ 0 };
     CHECK(!lithe_diversity_open(m, bad, 8, NULL, &err) && strstr(err.text, "token 99"));
     err = (lithe_error){ 0 };
-    lithe_diversity *d = lithe_diversity_open(m, ids, 2, &(lithe_diversity_options){ .skip = -1 }, &err);
+    lithe_diversity *d = lithe_diversity_open(m, ids, 2, &LITHE_OPTIONS(lithe_diversity_options, .skip = -1), &err);
     CHECK_MSG(d && lithe_diversity_at(d, 0)->tokens == 2, "%s", err.text);
     lithe_diversity_close(d);
     CHECK(!lithe_diversity_open(NULL, ids, 60, NULL, NULL) && lithe_diversity_count(NULL) == 0 && !lithe_diversity_at(NULL, 0));

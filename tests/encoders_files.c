@@ -249,9 +249,9 @@ void encoders_grow(void)
 {
     static const char *const names[] = { "bert", "roberta", "mosaicbert", "modernbert" };
     for (int i = 0; i < 4; i++)
-        for (int factor = 2; factor <= 3; factor++) check_growth(names[i], (lithe_grow_options){ .factor = factor }, NULL);
-    check_growth("bert", (lithe_grow_options){ .set = "hidden_size=32" }, NULL);
-    check_growth("bert", (lithe_grow_options){ .set = "num_hidden_layers=4" }, "a norm stands behind each sum");
-    check_growth("mosaicbert", (lithe_grow_options){ .set = "hidden_size=36" }, "slopes");
-    check_growth("modernbert", (lithe_grow_options){ .set = "num_hidden_layers=7,hidden_size=32" }, NULL);
+        for (int factor = 2; factor <= 3; factor++) check_growth(names[i], LITHE_OPTIONS(lithe_grow_options, .factor = factor), NULL);
+    check_growth("bert", LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=32"), NULL);
+    check_growth("bert", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), "a norm stands behind each sum");
+    check_growth("mosaicbert", LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=36"), "slopes");
+    check_growth("modernbert", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=7,hidden_size=32"), NULL);
 }

@@ -33,7 +33,7 @@ static pair grown(const char *name, const char *config, const char *set, const c
     pair p = { .small = model(name, config) };
     int32_t ids[IDS];
     for (int i = 0; i < IDS; i++) ids[i] = (int32_t)(random_u64(1, (uint64_t)i) % 23);
-    p.large = lithe_model_grow(p.small, &(lithe_grow_options){ .set = set, .method = method }, &p.report, &err);
+    p.large = lithe_model_grow(p.small, &LITHE_OPTIONS(lithe_grow_options, .set = set, .method = method), &p.report, &err);
     if (p.large) lithe_compare(p.small, p.large, ids, IDS, &p.report, &err);
     if (err.status) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
     CHECK_MSG(p.report.max_logit > 0.05, "%s: nothing was compared", p.small->arch->name);
@@ -138,7 +138,7 @@ static void stacked_layers(void)
     }
     lithe_error err = { 0 };
     lithe_growth r;
-    lithe_model *m = model("gpt2", SMALL_GPT2), *large = lithe_model_grow(m, &(lithe_grow_options){ .factor = 1.9, .method = "stack" }, &r, &err);
+    lithe_model *m = model("gpt2", SMALL_GPT2), *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .factor = 1.9, .method = "stack"), &r, &err);
     CHECK_MSG(large && !strncmp(r.moves, "n_layer 3 -> 6", 14), "%s %s", r.moves, err.text);
     lithe_model_close(large);
     lithe_model_close(m);

@@ -45,7 +45,7 @@ static void prepared(void)
     put_idx("a/train", 200, 6);
     put_idx("a/t10k", 30, 6);
     CHECK(lithe_images_known(in_dir("a")) && !lithe_images_known(test_file("src")) && !lithe_images_known(test_file("README.md")));
-    d = open_set(in_dir("a"), (lithe_data_options){ .seed = 4, .valid_share = 0.1 }, &err);
+    d = open_set(in_dir("a"), LITHE_OPTIONS(lithe_data_options, .seed = 4, .valid_share = 0.1), &err);
     CHECK_MSG(d, "%s", err.text);
     if (!d) return;
     CHECK(lithe_dataset_examples(d, 0) == 180 && lithe_dataset_examples(d, 1) == 20 && lithe_dataset_images(d, &side, &channels) && side == 6 && channels == 1);
@@ -82,7 +82,7 @@ static void chosen(void)
     CHECK(!dir_make(in_dir("b"), &err));
     put_idx("b/train", 40, 8);
     put_idx("b/test", 10, 8);
-    lithe_dataset *d = open_set(in_dir("b"), (lithe_data_options){ .valid = in_dir("b"), .image_side = 4, .image_channels = 3, .labels = names, .label_count = 4 }, &err);
+    lithe_dataset *d = open_set(in_dir("b"), LITHE_OPTIONS(lithe_data_options, .valid = in_dir("b"), .image_side = 4, .image_channels = 3, .labels = names, .label_count = 4), &err);
     CHECK_MSG(d, "%s", err.text);
     if (d) {                                                    /* the test part is what was named to validate on */
         CHECK(lithe_dataset_examples(d, 0) == 40 && lithe_dataset_examples(d, 1) == 10 && lithe_dataset_images(d, &side, &channels) && side == 4 && channels == 3);
@@ -91,11 +91,12 @@ static void chosen(void)
         CHECK(p[0] == p[1] && p[1] == p[2]);
     }
     lithe_dataset_close(d);
-    static const struct { lithe_data_options o; const char *says; } wrong[] = {
+    struct { lithe_data_options o; const char *says; } wrong[] = {
         { { .labels = few, .label_count = 2 }, "none of the 2" }, { { .image_filter = "best" }, "no filter" }, { { .image_channels = 2 }, "channels" },
         { { .valid_share = 0.9 }, "validation share" }, { { .image_side = 5000 }, "at most 4096" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        wrong[i].o.size = sizeof wrong[i].o;
         d = open_set(in_dir("b"), wrong[i].o, &err);
         CHECK_MSG(!d && strstr(err.text, wrong[i].says), "%zu: %s", i, err.text);
         lithe_dataset_close(d);
@@ -107,7 +108,7 @@ static void damaged(void)
     lithe_error err;
     CHECK(!dir_make(in_dir("c"), &err));
     put_idx("c/train", 20, 4);
-    lithe_dataset *d = open_set(in_dir("c"), (lithe_data_options){ 0 }, &err);
+    lithe_dataset *d = open_set(in_dir("c"), LITHE_OPTIONS(lithe_data_options), &err);
     CHECK_MSG(d && !dataset_place(d, in_dir("kept"), &err), "%s", err.text);
     lithe_dataset_close(d);
     size_t size;

@@ -242,16 +242,16 @@ static void grow(const char *name, lithe_grow_options o, double tolerance)
 
 static void growing(void)
 {
-    grow("tokenformer_vit", (lithe_grow_options){ .factor = 2 }, 0);
-    grow("tokenformer_vit", (lithe_grow_options){ .set = "qkv_slot_num=24,proj_slot_num=20,ffn_slot_num=120", .method = "B" }, 1e-5);
-    grow("tokenformer_vit", (lithe_grow_options){ .set = "ffn_slot_num=90", .method = "C" }, 1e-5);
-    grow("tokenformer_vit-softmax", (lithe_grow_options){ .set = "ffn_slot_num=80", .method = "D" }, 1e-5);
-    grow("tokenformer_vit", (lithe_grow_options){ .factor = 2, .method = "F" }, -1);
-    grow("tokenformer_vit", (lithe_grow_options){ .set = "num_hidden_layers=4" }, 0);
-    grow("tokenformer_vit", (lithe_grow_options){ .set = "hidden_size=32,num_attention_heads=4" }, 1e-5);
-    grow("vit", (lithe_grow_options){ .set = "num_hidden_layers=3" }, 0);
-    grow("vit", (lithe_grow_options){ .set = "intermediate_size=60" }, 1e-5);
-    grow("vit", (lithe_grow_options){ .set = "hidden_size=48,num_attention_heads=6" }, 1e-5);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .factor = 2), 0);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=24,proj_slot_num=20,ffn_slot_num=120", .method = "B"), 1e-5);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=90", .method = "C"), 1e-5);
+    grow("tokenformer_vit-softmax", LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=80", .method = "D"), 1e-5);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .factor = 2, .method = "F"), -1);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), 0);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=32,num_attention_heads=4"), 1e-5);
+    grow("vit", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=3"), 0);
+    grow("vit", LITHE_OPTIONS(lithe_grow_options, .set = "intermediate_size=60"), 1e-5);
+    grow("vit", LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=48,num_attention_heads=6"), 1e-5);
 }
 
 static void growing_refused(void)
@@ -262,7 +262,7 @@ static void growing_refused(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         case_ *c = open_case(cases[i].name);
         lithe_error err = { 0 };
-        lithe_model *large = lithe_model_grow(c->q.model, &(lithe_grow_options){ .set = cases[i].set }, NULL, &err);
+        lithe_model *large = lithe_model_grow(c->q.model, &LITHE_OPTIONS(lithe_grow_options, .set = cases[i].set), NULL, &err);
         CHECK_MSG(!large && strstr(err.text, cases[i].says), "%s", err.text);
         lithe_model_close(large);
         close_case(c);

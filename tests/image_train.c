@@ -74,7 +74,7 @@ static void put_digits(int train)
 static lithe_dataset *open_set(lithe_error *err)
 {
     const char *path = test_dir();
-    return lithe_dataset_open(&path, 1, NULL, NULL, &(lithe_data_options){ .task = "images", .valid = test_dir() }, err);
+    return lithe_dataset_open(&path, 1, NULL, NULL, &LITHE_OPTIONS(lithe_data_options, .task = "images", .valid = test_dir()), err);
 }
 
 /* Trains to the end, or to a checkpoint at step `stop`; the accuracy last found. */
@@ -97,7 +97,7 @@ static void learn(const char *name, const char *config, double least)
     lithe_dataset *d = open_set(&err);
     lithe_model *m = lithe_model_new(name, config, 1, &err);
     snprintf(out, sizeof out, "run-%s", name);
-    lithe_trainer *t = lithe_trainer_open(m, d, NULL, &(lithe_train_options){ .steps = 240, .batch = 48, .lr = 5e-3, .augment = "none", .eval_every = 240, .save_every = 240 }, in_dir(out), &err);
+    lithe_trainer *t = lithe_trainer_open(m, d, NULL, &LITHE_OPTIONS(lithe_train_options, .steps = 240, .batch = 48, .lr = 5e-3, .augment = "none", .eval_every = 240, .save_every = 240), in_dir(out), &err);
     double accuracy = t ? run(t, 0, NULL, &err) : NAN;
     CHECK_MSG(!err.status, "%s", err.text);
     CHECK_MSG(accuracy >= least, "%s: %.3f of the digits held out are told", name, accuracy);
@@ -133,7 +133,7 @@ static void the_same_bytes(void)
 {
     static const char *const names[] = { "whole", "thread", "parts" };
     lithe_error err = { 0 };
-    const lithe_train_options o = { .steps = 9, .batch = 10, .seed = 3, .eval_every = 3, .save_every = 9, .augment = "photos" };
+    const lithe_train_options o = { .size = sizeof o, .steps = 9, .batch = 10, .seed = 3, .eval_every = 3, .save_every = 9, .augment = "photos" };
     put_strokes("train", 70, 1);
     put_strokes("test", 20, 2);
     lithe_dataset *d = open_set(&err);
@@ -165,10 +165,10 @@ static void grows_inside(void)
     put_strokes("test", 20, 2);
     lithe_dataset *d = open_set(&err);
     lithe_model *m = lithe_model_new("tokenformer_vit", TOKENFORMER, 1, &err);
-    lithe_trainer *t = lithe_trainer_open(m, d, NULL, &(lithe_train_options){ .steps = 8, .batch = 10, .grow_at = "4:2x" }, in_dir("run"), &err);
+    lithe_trainer *t = lithe_trainer_open(m, d, NULL, &LITHE_OPTIONS(lithe_train_options, .steps = 8, .batch = 10, .grow_at = "4:2x"), in_dir("run"), &err);
     if (t) run(t, 0, &grew, &err);
     CHECK_MSG(!err.status, "%s", err.text);
-    CHECK(grew.growth.preserves && grew.growth.max_logit > 0 && grew.growth.max_difference <= 0 && lithe_model_params(lithe_trainer_model(t)) > 1.9 * (double)lithe_model_params(m));
+    CHECK(grew.growth->preserves && grew.growth->max_logit > 0 && grew.growth->max_difference <= 0 && lithe_model_params(lithe_trainer_model(t)) > 1.9 * (double)lithe_model_params(m));
     lithe_trainer_close(t);
     lithe_model *done = lithe_model_open(in_dir("run"), NULL, &err);
     CHECK_MSG(done && done->pictures.known, "%s", err.text);
@@ -179,7 +179,7 @@ static void grows_inside(void)
 
 static void what_does_not_fit(void)
 {
-    static const struct { const char *arch, *config; lithe_train_options o; const char *says; } cases[] = {
+    struct { const char *arch, *config; lithe_train_options o; const char *says; } cases[] = {
         { "gpt2", "{\"n_layer\":1,\"n_embd\":32,\"n_head\":1,\"vocab_size\":20}", { 0 }, "a gpt2 reads text" },
         { "vit", "{\"image_size\":16,\"patch_size\":4,\"num_channels\":1,\"hidden_size\":32,\"num_attention_heads\":2,\"num_hidden_layers\":1,\"intermediate_size\":32}", { 0 }, "8 x 8 with 1 channels, the model reads 16 x 16" },
         { "vit", "{\"image_size\":8,\"patch_size\":4,\"num_channels\":1,\"hidden_size\":32,\"num_attention_heads\":2,\"num_hidden_layers\":1,\"intermediate_size\":32,\"num_labels\":4}", { 0 }, "10 classes, the model 4" },
@@ -192,6 +192,7 @@ static void what_does_not_fit(void)
     CHECK_MSG(d, "%s", err.text);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         err = (lithe_error){ 0 };
+        cases[i].o.size = sizeof cases[i].o;
         lithe_model *m = lithe_model_new(cases[i].arch, cases[i].config, 1, &err);
         lithe_trainer *t = lithe_trainer_open(m, d, NULL, &cases[i].o, in_dir("no"), &err);
         CHECK_MSG(!t && strstr(err.text, cases[i].says), "%zu: %s", i, err.text);

@@ -27,7 +27,7 @@ static lithe_model *model_of(int i, uint64_t seed)
 static void check_alike(lithe_session *a, lithe_session *b, const char *label)
 {
     lithe_error err = { 0 };
-    const lithe_sampling o = { .temperature = 0.9f, .repetition = 1.3f, .seed = 5 };
+    const lithe_sampling o = { .size = sizeof o, .temperature = 0.9f, .repetition = 1.3f, .seed = 5 };
     for (int i = 0; i < 7; i++) {
         const float *x = lithe_session_logits(a), *y = lithe_session_logits(b);
         CHECK_MSG(x && y && !memcmp(x, y, VOCAB * sizeof *x) && lithe_session_length(a) == lithe_session_length(b), "%s: differ after %d more", label, i);

@@ -86,12 +86,12 @@ static void check_heard(const char *script, lithe_generation o, const char *text
 void text_streams(void)
 {
     heard h = { 0 };
-    const char *reason = continued(&h, "_a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z", (lithe_generation){ 0 });
+    const char *reason = continued(&h, "_a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z", LITHE_OPTIONS(lithe_generation));
     CHECK(is(&h, "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z") && !strcmp(reason, "length"));
     CHECK_MSG(h.gives == 5, "%d pieces of 5 characters", h.gives);
-    check_heard("_\xe2\x82\xac\xe2\x82\xac", (lithe_generation){ .max_tokens = 5 }, "\xe2\x82\xac" FFFD FFFD, "length");   /* cut off */
-    check_heard("_a\x80\xc3z\xff\xf4\x90\x80\x80!", (lithe_generation){ 0 }, "a" FFFD FFFD "z" FFFD FFFD FFFD FFFD FFFD "!", "length");
-    check_heard("_\xe0\x80\xaf\xed\xa0\x80\xc0\xaf.", (lithe_generation){ 0 }, FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD ".", "length");  /* overlong, surrogate */
+    check_heard("_\xe2\x82\xac\xe2\x82\xac", LITHE_OPTIONS(lithe_generation, .max_tokens = 5), "\xe2\x82\xac" FFFD FFFD, "length");   /* cut off */
+    check_heard("_a\x80\xc3z\xff\xf4\x90\x80\x80!", LITHE_OPTIONS(lithe_generation), "a" FFFD FFFD "z" FFFD FFFD FFFD FFFD FFFD "!", "length");
+    check_heard("_\xe0\x80\xaf\xed\xa0\x80\xc0\xaf.", LITHE_OPTIONS(lithe_generation), FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD ".", "length");  /* overlong, surrogate */
 }
 
 void what_may_be_shown(void)
@@ -113,15 +113,15 @@ void what_may_be_shown(void)
 void stop_strings(void)
 {
     const char *end[] = { "END" }, *two[] = { "abc", "b" }, *euro[] = { "\xe2\x82\xac" }, *empty[] = { "" };
-    check_heard("_hello END more", (lithe_generation){ .stop = end, .stops = 1 }, "hello ", "stop");
-    check_heard("_hEllo EN dEND more", (lithe_generation){ .stop = end, .stops = 1 }, "hEllo EN d", "stop");
-    check_heard("_hello EN", (lithe_generation){ .stop = end, .stops = 1 }, "hello EN", "length");        /* held back, then told */
-    check_heard("_ENENEND", (lithe_generation){ .stop = end, .stops = 1 }, "ENEN", "stop");
-    check_heard("_xabc", (lithe_generation){ .stop = two, .stops = 2 }, "xa", "stop");
-    check_heard("_5\xe2\x82\xac!", (lithe_generation){ .stop = euro, .stops = 1 }, "5", "stop");
-    check_heard("_5\xe2\x82\xa1!", (lithe_generation){ .stop = euro, .stops = 1 }, "5\xe2\x82\xa1!", "length");
-    check_heard("_abc", (lithe_generation){ .stop = empty, .stops = 1 }, "abc", "length");
-    check_heard("_END", (lithe_generation){ .stop = end, .stops = 1 }, "", "stop");
+    check_heard("_hello END more", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello ", "stop");
+    check_heard("_hEllo EN dEND more", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hEllo EN d", "stop");
+    check_heard("_hello EN", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello EN", "length");        /* held back, then told */
+    check_heard("_ENENEND", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "ENEN", "stop");
+    check_heard("_xabc", LITHE_OPTIONS(lithe_generation, .stop = two, .stops = 2), "xa", "stop");
+    check_heard("_5\xe2\x82\xac!", LITHE_OPTIONS(lithe_generation, .stop = euro, .stops = 1), "5", "stop");
+    check_heard("_5\xe2\x82\xa1!", LITHE_OPTIONS(lithe_generation, .stop = euro, .stops = 1), "5\xe2\x82\xa1!", "length");
+    check_heard("_abc", LITHE_OPTIONS(lithe_generation, .stop = empty, .stops = 1), "abc", "length");
+    check_heard("_END", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "", "stop");
 }
 
 /* ---- how it ends ------------------------------------------------------------------------- */
@@ -141,7 +141,7 @@ static void check_eos(void)
         lithe_session *s = lithe_session_open(m, 0, &err);
         heard h = { .whole = true };
         const char *reason = "";
-        lithe_generation o = { .max_tokens = 5, .ignore_eos = ignore };
+        lithe_generation o = { .size = sizeof o, .max_tokens = 5, .ignore_eos = ignore };
         CHECK_MSG(!lithe_generate(s, t, ids, 1, &o, hear, &h, &reason, &err), "%s", err.text);
         CHECK_MSG(!strcmp(reason, ignore ? "length" : "eos"), "%s", reason);
         CHECK_MSG(h.length >= 2 && !memcmp(h.text, "xy", 2) && (ignore ? h.length >= 4 && !memcmp(h.text + h.length - 2, "zz", 2) : h.length == 2), "%.*s", (int)h.length, h.text);
@@ -163,15 +163,15 @@ static void check_full(void)
     lithe_session *s = lithe_session_open(m, 20, &err);
     heard h = { .whole = true };
     const char *reason = "";
-    CHECK(!lithe_generate(s, t, prompt, 5, &(lithe_generation){ 0 }, hear, &h, &reason, &err));      /* no limit but the context */
+    CHECK(!lithe_generate(s, t, prompt, 5, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err));      /* no limit but the context */
     CHECK_MSG(!strcmp(reason, "full") && h.length == 16 && lithe_session_length(s) == 20, "%s after %zu", reason, h.length);
     CHECK(!memcmp(h.text, "efghijklmnopqrst", 16));
-    CHECK(lithe_generate(s, t, prompt, 21, &(lithe_generation){ 0 }, hear, &h, &reason, &err) == LITHE_EFULL && strstr(err.text, "21") && strstr(err.text, "20"));
+    CHECK(lithe_generate(s, t, prompt, 21, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) == LITHE_EFULL && strstr(err.text, "21") && strstr(err.text, "20"));
     err = (lithe_error){ 0 };
-    CHECK(lithe_generate(s, t, prompt, 0, &(lithe_generation){ 0 }, hear, &h, &reason, &err) == LITHE_EINVAL && err.text[0]);
+    CHECK(lithe_generate(s, t, prompt, 0, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) == LITHE_EINVAL && err.text[0]);
     err = (lithe_error){ 0 };
-    CHECK(lithe_generate(NULL, t, prompt, 1, &(lithe_generation){ 0 }, hear, &h, NULL, &err) && lithe_generate(s, NULL, prompt, 1, &(lithe_generation){ 0 }, hear, &h, NULL, &err));
-    CHECK(!lithe_generate(s, t, prompt, 20, &(lithe_generation){ .max_tokens = 5 }, NULL, NULL, NULL, &err));
+    CHECK(lithe_generate(NULL, t, prompt, 1, &LITHE_OPTIONS(lithe_generation), hear, &h, NULL, &err) && lithe_generate(s, NULL, prompt, 1, &LITHE_OPTIONS(lithe_generation), hear, &h, NULL, &err));
+    CHECK(!lithe_generate(s, t, prompt, 20, &LITHE_OPTIONS(lithe_generation, .max_tokens = 5), NULL, NULL, NULL, &err));
     lithe_session_close(s);
     lithe_tokenizer_close(t);
     lithe_model_close(m);
@@ -181,11 +181,11 @@ void ends_of_text(void)
 {
     check_eos();
     check_full();
-    check_heard("_hello", (lithe_generation){ .max_tokens = 2 }, "he", "length");
+    check_heard("_hello", LITHE_OPTIONS(lithe_generation, .max_tokens = 2), "he", "length");
     heard h = { .stop_after = 3 };
-    const char *reason = continued(&h, "_hello", (lithe_generation){ 0 });
+    const char *reason = continued(&h, "_hello", LITHE_OPTIONS(lithe_generation));
     CHECK_MSG(is(&h, "hel") && !strcmp(reason, "told"), "\"%.*s\", %s", (int)h.length, h.text, reason);
     h = (heard){ .stop_after = 2 };
-    reason = continued(&h, "_a\xff.", (lithe_generation){ 0 });
+    reason = continued(&h, "_a\xff.", LITHE_OPTIONS(lithe_generation));
     CHECK_MSG(is(&h, "a" FFFD) && !strcmp(reason, "told"), "\"%.*s\", %s", (int)h.length, h.text, reason);
 }

@@ -126,7 +126,7 @@ static void a_dataset(void)
     char dir[600], identity[256], again[256];
     const char *train = write_file("t.tsv", "text\tlabel\ngood\tup\nbad\tdown\nfine\tup\nworse\tdown\n"), *valid = write_file("v.tsv", "text\tlabel\nawful\tdown\n");
     snprintf(dir, sizeof dir, "%s/set", test_dir());
-    lithe_dataset *d = open_task(train, dir, &(lithe_data_options){ .task = "classify", .valid = valid }, &err);
+    lithe_dataset *d = open_task(train, dir, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = valid), &err);
     CHECK_MSG(d, "%s", err.text);
     if (!d) return;
     CHECK(lithe_dataset_labels(d) == 2 && !strcmp(lithe_dataset_label(d, 0), "down") && !strcmp(lithe_dataset_label(d, 1), "up") && !lithe_dataset_label(d, 2));
@@ -156,7 +156,7 @@ static void numbers_and_shares(void)
     char text[4096] = "";
     for (int i = 0; i < 100; i++) sprintf(text + strlen(text), "%d.25\tthe text %d\tand a second one %d\n", i % 5, i, i);
     const char *path = write_file("n.tsv", text);
-    const lithe_data_options o = { .task = "regress", .text_column = "2", .pair_column = "3", .valid_share = 0.2, .seed = 4 };
+    const lithe_data_options o = { .size = sizeof o, .task = "regress", .text_column = "2", .pair_column = "3", .valid_share = 0.2, .seed = 4 };
     lithe_dataset *d = open_task(path, NULL, &o, &err), *same = open_task(path, NULL, &o, &err);
     CHECK_MSG(d && same, "%s", err.text);
     if (d && same) {
@@ -185,13 +185,13 @@ static void labels_refused(void)
 {
     const char *train = write_file("t.tsv", "text\tlabel\na\tup\nb\tdown\n"), *other = write_file("o.tsv", "text\tlabel\na\tup\nb\tsideways\n");
     const char *numbers = write_file("n.tsv", "text\tlabel\na\t0\nb\t2\n"), *more = write_file("m.tsv", "text\tlabel\na\t1\nb\t3\n");
-    HOLDS(refused(train, &(lithe_data_options){ .task = "classify", .valid = other }), "o.tsv:3: label \"sideways\" is none of the 2");
-    HOLDS(refused(numbers, &(lithe_data_options){ .task = "classify", .valid = more }), "m.tsv:3: label 3, there are 3 classes, 0 to 2");
-    HOLDS(refused(train, &(lithe_data_options){ .task = "regress" }), "t.tsv:2: label \"up\" is not a number");
-    HOLDS(refused(train, &(lithe_data_options){ .task = "rank" }), "expected classify, regress or images");
-    HOLDS(refused(write_file("one.tsv", "text\tlabel\na\tx\nb\tx\n"), &(lithe_data_options){ .task = "classify" }), "one class alone");
+    HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = other)), "o.tsv:3: label \"sideways\" is none of the 2");
+    HOLDS(refused(numbers, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = more)), "m.tsv:3: label 3, there are 3 classes, 0 to 2");
+    HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "regress")), "t.tsv:2: label \"up\" is not a number");
+    HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "rank")), "expected classify, regress or images");
+    HOLDS(refused(write_file("one.tsv", "text\tlabel\na\tx\nb\tx\n"), &LITHE_OPTIONS(lithe_data_options, .task = "classify")), "one class alone");
     const char *const names[] = { "no", "yes" };
-    HOLDS(refused(train, &(lithe_data_options){ .task = "classify", .labels = names, .label_count = 2 }), "t.tsv:2: label \"up\" is none of the 2 there are (\"no\" ...)");
+    HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .labels = names, .label_count = 2)), "t.tsv:2: label \"up\" is none of the 2 there are (\"no\" ...)");
 }
 
 const test tests_labelled[] = {

@@ -31,7 +31,7 @@ static lithe_dataset *dataset(const char *const *documents, int n, const lithe_t
         fputs("\"}\n", f);
     }
     fclose(f);
-    return lithe_dataset_open(&path, 1, NULL, t, &(lithe_data_options){ .valid = path }, err);
+    return lithe_dataset_open(&path, 1, NULL, t, &LITHE_OPTIONS(lithe_data_options, .valid = path), err);
 }
 
 /* Documents of sentences of 2 to 9 words, each of words that tell the document. */
@@ -218,9 +218,9 @@ static void pairs_are_learned(void)
     lithe_error err = { 0 };
     lithe_tokenizer *t = tokenizer(&err);
     lithe_dataset *d = dataset(few, 4, t, &err);
-    lithe_event e = run("learned", d, t, &(lithe_train_options){ .ctx = 24, .batch = 16, .steps = 250, .lr = 5e-3, .warmup = 10, .eval_every = 250, .save_every = 250, .seed = 2 }, 0);
+    lithe_event e = run("learned", d, t, &LITHE_OPTIONS(lithe_train_options, .ctx = 24, .batch = 16, .steps = 250, .lr = 5e-3, .warmup = 10, .eval_every = 250, .save_every = 250, .seed = 2), 0);
     CHECK_MSG(e.metrics.next_accuracy > 0.85 && e.metrics.accuracy > 0.3, "next %.3f, masked %.3f", e.metrics.next_accuracy, e.metrics.accuracy);
-    const lithe_train_options o = { .ctx = 24, .batch = 6, .accumulate = 2, .steps = 10, .lr = 5e-3, .save_every = 4, .seed = 2 };
+    const lithe_train_options o = { .size = sizeof o, .ctx = 24, .batch = 6, .accumulate = 2, .steps = 10, .lr = 5e-3, .save_every = 4, .seed = 2 };
     run("whole", d, t, &o, 0);
     run("part", d, t, &o, 6);
     mapping x, y;

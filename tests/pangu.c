@@ -1,7 +1,7 @@
 /* PanGu-pi beside the LLaMA it is made of: off it is one, a fresh one computes
  * the same, any LLaMA grows into one; what its configuration refuses; its
  * parameters counted. */
-#include "model/model.h"
+#include "grow/growth.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "small.h"
@@ -202,7 +202,7 @@ static void counts(void)
 static lithe_model *become(lithe_model *m, const char *set, lithe_growth *r)
 {
     lithe_error err = { 0 };
-    lithe_model *large = lithe_model_grow(m, &(lithe_grow_options){ .to = "pangu-pi", .set = set, .seed = 9 }, r, &err);
+    lithe_model *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = "pangu-pi", .set = set, .seed = 9), r, &err);
     if (!large) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
     CHECK_MSG(!lithe_compare(m, large, ids, IDS, r, &err), "%s", err.text);
     return large;
@@ -222,7 +222,7 @@ static void llama_becomes_one(void)
             lithe_error err = { 0 };
             lithe_model *m = fresh(bases[b].arch, bases[b].config, 3), *large = NULL;
             small_perturb(m->params, 0.2, 9);
-            if (b == 4) large = lithe_model_grow(m, &(lithe_grow_options){ .to = "pangu_pi" }, &r, &err);
+            if (b == 4) large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = "pangu_pi"), &r, &err);
             else large = become(m, sets[s], &r);
             CHECK_MSG(large && r.preserves && !strcmp(lithe_model_arch(large), "pangu_pi"), "%s %s", r.says, err.text);
             if (b < 4) CHECK_MSG(r.max_difference == 0, "%s with %s: %g", bases[b].config, sets[s] ? sets[s] : "defaults", r.max_difference);
@@ -284,7 +284,7 @@ static void moments_are_carried(void)
     size_t n = m->params->arena_count;
     real *first = malloc(n * sizeof *first), *second = malloc(n * sizeof *second);
     for (size_t i = 0; i < n; i++) { first[i] = (real)random_normal(1, i); second[i] = (real)random_unit(2, i); }
-    growth *g = growth_new(m, &(lithe_grow_options){ .to = "pangu-pi" }, NULL, &err);
+    growth *g = growth_new(m, &LITHE_OPTIONS(lithe_grow_options, .to = "pangu-pi"), NULL, &err);
     lithe_model *large = growth_apply(g, &err);
     CHECK_MSG(large, "%s", err.text);
     size_t N = large->params->arena_count;
@@ -311,7 +311,7 @@ static void moments_are_carried(void)
 
 static void growing_refuses(void)
 {
-    static const struct { const char *arch, *config; lithe_grow_options o; const char *because; } bad[] = {
+    struct { const char *arch, *config; lithe_grow_options o; const char *because; } bad[] = {
         { "gpt2", SMALL_GPT2, { .to = "pangu-pi" }, "gpt2 does not become" }, { "llama", SMALL_LLAMA, { .to = "llama" }, "does not become" }, { "llama", SMALL_LLAMA, { .to = "panda" }, "not a known" },
         { "pangu_pi", SMALL_PANGU_PI, { .to = "pangu-pi" }, "does not become" }, { "llama", SMALL_LLAMA, { .to = "pangu-pi", .factor = 2 }, "keeps the sizes" },
         { "llama", SMALL_LLAMA, { .to = "pangu-pi", .set = "hidden_size=32" }, "hidden_size" }, { "llama", SMALL_LLAMA, { .to = "pangu-pi", .set = "siaf_n=3" }, "siaf_gain" },
@@ -320,6 +320,7 @@ static void growing_refuses(void)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         lithe_error err = { 0 };
+        bad[i].o.size = sizeof bad[i].o;
         lithe_model *m = fresh(bad[i].arch, bad[i].config, 1), *large = lithe_model_grow(m, &bad[i].o, NULL, &err);
         CHECK_MSG(!large && strstr(err.text, bad[i].because), "%zu: %s", i, err.text);
         lithe_model_close(large);

@@ -51,7 +51,7 @@ static const char *fault(const char *room, const char *header)
 {
     char to[64];
     const char *slash = strchr(header, '/');
-    if (!strcmp(header, "lithe.h")) return NULL;
+    if (!strcmp(header, "lithe.h") || !strcmp(header, "lithe_tools.h")) return NULL;
     if (!strcmp(room, "cli")) return slash ? "the program sees lithe.h only" : NULL;
     if (!slash || (size_t)(slash - header) >= sizeof to) return "a header is named by its room";
     snprintf(to, sizeof to, "%.*s", (int)(slash - header), header);
@@ -223,17 +223,19 @@ static void exports_are_declared(void)
     names declared = { 0 }, given = { 0 }, asked = { 0 };
     mapping m;
     size_t size;
-    char *header = file_read(test_file("include/lithe.h"), 1 << 20, &size, &err);
-    if (!header) test_skip("no lithe.h");
+    char *header = file_read(test_file("include/lithe.h"), 1 << 20, &size, &err), *tools = file_read(test_file("include/lithe_tools.h"), 1 << 20, &size, &err);
+    if (!header || !tools) test_skip("no lithe.h");
     if (!path_exists(test_file("build/liblithe.so.0"))) test_skip("no build/liblithe.so.0");
     CHECK_MSG(!file_map(&m, test_file("build/liblithe.so.0"), &err), "%s", err.text);
     declared_names(&declared, header);
+    declared_names(&declared, tools);
     CHECK(dynamic_symbols(&m, &given, &asked) && declared.count > 50 && asked.count > 10);
     for (int i = 0; i < declared.count; i++) CHECK_MSG(has(&given, declared.name[i]), "%s is declared, not exported", declared.name[i]);
     for (int i = 0; i < given.count; i++) CHECK_MSG(has(&declared, given.name[i]), "%s is exported, not declared", given.name[i]);
     for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted; i++) CHECK_MSG(!has(&asked, unwanted[i]), "the library uses %s: it never prints and never exits", unwanted[i]);
     file_unmap(&m);
     free(header);
+    free(tools);
 }
 
 const test tests_rooms[] = {

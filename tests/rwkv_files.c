@@ -1,5 +1,6 @@
 /* RWKV in lone files: the version told by tensor names, the configuration by
  * shapes, other programs' names read and written, relatives refused. */
+#include "files/rwkv_files.h"
 #include "model.h"
 #include "rwkv_files.h"
 #include "base/file.h"

@@ -148,7 +148,7 @@ static void grow_by(const small_case *c, double factor)
 {
     lithe_error err = { 0 };
     lithe_growth report;
-    lithe_model *m = fresh(c, 7), *large = m ? lithe_model_grow(m, &(lithe_grow_options){ .factor = factor }, &report, &err) : NULL;
+    lithe_model *m = fresh(c, 7), *large = m ? lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .factor = factor), &report, &err) : NULL;
     int32_t ids[LENGTH];
     for (int i = 0; i < LENGTH; i++) ids[i] = (int32_t)(random_u64(41, (uint64_t)i) % 23);
     CHECK_MSG(large, "%s: %s", c->name, err.text);
@@ -197,7 +197,7 @@ static material text_for(const arch *a, const char *dir, lithe_error *err)
     for (uint64_t i = 0; i < LETTERS; i++) text[i] = "etaoin shrdlu.\n"[random_u64(7, i) % 15];
     snprintf(path, sizeof path, "%s/text.txt", test_dir());
     CHECK(!file_write(path, text, LETTERS, err));
-    m.tokens = strcmp(kind, "bpe") ? lithe_tokenizer_learn(text, LETTERS, 280, &(lithe_tokenizer_options){ .kind = kind }, err) : lithe_tokenizer_open("bytes", err);
+    m.tokens = strcmp(kind, "bpe") ? lithe_tokenizer_learn(text, LETTERS, 280, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind), err) : lithe_tokenizer_open("bytes", err);
     m.data = lithe_dataset_open(paths, 1, dir, m.tokens, NULL, err);
     json_t *config = a->sized(32, 2, lithe_tokenizer_vocab(m.tokens), 32);
     m.config = json_dumps(config, 0);
@@ -229,7 +229,7 @@ static material pictures_for(const arch *a, const char *dir, lithe_error *err)
     CHECK(!mkdir(dir, 0777));
     put_pictures(dir, "train", 40, err);
     put_pictures(dir, "test", 12, err);
-    m.data = lithe_dataset_open(paths, 1, NULL, NULL, &(lithe_data_options){ .task = "images", .valid = dir }, err);
+    m.data = lithe_dataset_open(paths, 1, NULL, NULL, &LITHE_OPTIONS(lithe_data_options, .task = "images", .valid = dir), err);
     m.config = lithe_model_size_images(a->name, 4e4, m.data, 4, err);
     return m;
 }
@@ -242,7 +242,7 @@ static void resume(const arch *a)
     static const char *const names[] = { "data", "whole", "parts" };
     for (int i = 0; i < 3; i++) snprintf(paths[i], sizeof paths[i], "%s/%s-%s", test_dir(), a->name, names[i]);
     material s = lithe_arch_images(a->name) ? pictures_for(a, paths[0], &err) : text_for(a, paths[0], &err);
-    lithe_train_options o = { .ctx = lithe_arch_images(a->name) ? 0 : 16, .batch = 2, .steps = 6, .seed = 2, .eval_every = 3, .save_every = 6 };
+    lithe_train_options o = { .size = sizeof o, .ctx = lithe_arch_images(a->name) ? 0 : 16, .batch = 2, .steps = 6, .seed = 2, .eval_every = 3, .save_every = 6 };
     for (int part = 0; part < 2; part++) {
         lithe_model *m = lithe_model_new(a->name, s.config, 1, &err);
         lithe_trainer *t = lithe_trainer_open(m, s.data, s.tokens, &o, paths[1 + part], &err);

@@ -173,7 +173,7 @@ void text_learned_vocabularies(void)
     size_t len;
     char *text = file_read(test_data("lm/tinyshakespeare/input.txt"), (size_t)1 << 24, &len, &err), *path = path_join(test_dir(), "tokenizer.json");
     for (int k = 0; k < 2; k++) {
-        lithe_tokenizer *t = lithe_tokenizer_learn(text, len, 3000, &(lithe_tokenizer_options){ .kind = kinds[k], .lowercase = !k }, &err);
+        lithe_tokenizer *t = lithe_tokenizer_learn(text, len, 3000, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kinds[k], .lowercase = !k), &err);
         CHECK_MSG(t && !lithe_tokenizer_save(t, path, &err), "%s", err.text);
         json_t *file = json_read(path, (size_t)1 << 24, 16, &err);
         const json_t *vocab = json_object_get(json_object_get(file, "model"), "vocab");

@@ -3,7 +3,7 @@
 #define TEXT_TESTS_H
 
 #include "test.h"
-#include "lithe.h"
+#include "lithe_tools.h"
 #include "base/file.h"
 #include "text/tokenizer.h"
 

@@ -201,7 +201,7 @@ void text_train_wordpiece(void)
     size_t len, n;
     char *text = ascii_text(&len), (*names)[32] = malloc(400 * sizeof *names);
     int known = naive_wordpiece(text, len, 150, names);
-    lithe_tokenizer *t = lithe_tokenizer_learn(text, len, 150, &(lithe_tokenizer_options){ .kind = "wordpiece" }, &err);
+    lithe_tokenizer *t = lithe_tokenizer_learn(text, len, 150, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "wordpiece"), &err);
     CHECK_MSG(t, "%s", err.text);
     CHECK(known == 150 && lithe_tokenizer_vocab(t) == 150);
     for (int32_t id = 0; t && id < known; id++) CHECK_MSG(!strcmp(piece_of(t, id, &n), names[id]), "%d: %s, expected %s", (int)id, piece_of(t, id, &n), names[id]);
@@ -219,7 +219,7 @@ void text_train_wordpiece_text(void)
     lithe_error err = { 0 };
     static const char text[] = "\u00c9t\u00e9 \u00e9T\u00c9 ete [MASK]\u4e2d\u6587\u4e2d z\xff[SEP] ete ete x";
     char *path = path_join(test_dir(), "tokenizer.json");
-    lithe_tokenizer *t[2] = { lithe_tokenizer_learn(text, sizeof text - 1, 14, &(lithe_tokenizer_options){ .kind = "wordpiece", .lowercase = 1 }, &err), NULL };
+    lithe_tokenizer *t[2] = { lithe_tokenizer_learn(text, sizeof text - 1, 14, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "wordpiece", .lowercase = 1), &err), NULL };
     CHECK_MSG(t[0] && !lithe_tokenizer_save(t[0], path, &err), "%s", err.text);
     t[1] = text_open(path);
     static const char *const pieces_known[] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "e", "t", "x", "z", "\u4e2d", "\u6587", "##e", "##t", "et" };
@@ -230,7 +230,7 @@ void text_train_wordpiece_text(void)
         CHECK(lithe_encode(t[k], "\u00c9T\u00c9 y", 8, 0, ids, 6) == 3 && ids[0] == 13 && ids[1] == 11 && ids[2] == 1);
         lithe_tokenizer_close(t[k]);
     }
-    lithe_tokenizer *few = lithe_tokenizer_learn(text, sizeof text - 1, 9, &(lithe_tokenizer_options){ .kind = "wordpiece", .lowercase = 1 }, &err);
+    lithe_tokenizer *few = lithe_tokenizer_learn(text, sizeof text - 1, 9, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "wordpiece", .lowercase = 1), &err);
     size_t n;
     CHECK_MSG(few && !strcmp(piece_of(few, 5, &n), "e") && !strcmp(piece_of(few, 6, &n), "t"), "%s", err.text);       /* the most frequent */
     lithe_tokenizer_close(few);
@@ -268,7 +268,7 @@ void text_train_kinds(void)
     lithe_error err = { 0 };
     size_t len;
     char *text = some_text(&len);
-    lithe_tokenizer *plain = lithe_tokenizer_train(text, len, 400, &err), *t = lithe_tokenizer_learn(text, len, 404, &(lithe_tokenizer_options){ .kind = "roberta" }, &err);
+    lithe_tokenizer *plain = lithe_tokenizer_train(text, len, 400, &err), *t = lithe_tokenizer_learn(text, len, 404, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "roberta"), &err);
     CHECK_MSG(t, "%s", err.text);
     CHECK(t->n_pairs == plain->n_pairs && text_comes_back(t, text, len));             /* the same merges, five ids higher */
     for (size_t i = 0; i < t->n_pairs; i++) CHECK(t->pairs[i][0] == plain->pairs[i][0] + 5 && t->pairs[i][1] == plain->pairs[i][1] + 5);
@@ -283,10 +283,10 @@ void text_train_kinds(void)
     static const char *const kinds[] = { "bpe", "roberta", "wordpiece", "unigram" };
     for (int i = 0; i < 4; i++) {
         err = (lithe_error){ 0 };
-        CHECK(!lithe_tokenizer_learn(text, len, i == 2 ? 5 : 256, &(lithe_tokenizer_options){ .kind = kinds[i] }, &err) && err.status == LITHE_EINVAL);
+        CHECK(!lithe_tokenizer_learn(text, len, i == 2 ? 5 : 256, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kinds[i]), &err) && err.status == LITHE_EINVAL);
     }
     err = (lithe_error){ 0 };
-    CHECK(!lithe_tokenizer_learn("a b", 3, 9, &(lithe_tokenizer_options){ .kind = "wordpiece" }, &err) && strstr(err.text, "at most 7"));
+    CHECK(!lithe_tokenizer_learn("a b", 3, 9, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "wordpiece"), &err) && strstr(err.text, "at most 7"));
     lithe_tokenizer_close(plain); lithe_tokenizer_close(t); lithe_tokenizer_close(u);
     free(text); free(path);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const lithe_tokenizer_options uncased = { .lowercase = 1 };
+static const lithe_tokenizer_options uncased = { .size = sizeof uncased, .lowercase = 1 };
 
 static lithe_tokenizer *open_vocab(const char *path, const lithe_tokenizer_options *o)
 {
@@ -125,7 +125,7 @@ void text_wordpiece_config(void)
         { "{\"tokenize_chinese_chars\": false, \"strip_accents\": null}", 0, { 5, 9, 10 }, 0 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (cases[i].config) CHECK(!file_write(config, cases[i].config, strlen(cases[i].config), &err));
-        lithe_tokenizer *t = open_vocab(i % 2 ? vocab : test_dir(), &(lithe_tokenizer_options){ .lowercase = cases[i].lowercase });
+        lithe_tokenizer *t = open_vocab(i % 2 ? vocab : test_dir(), &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = cases[i].lowercase));
         size_t n;
         int32_t *ids = text_ids(t, "Été 中中", 12, 0, &n);
         CHECK_MSG(n == 3 && !memcmp(ids, cases[i].ids, sizeof cases[i].ids), "case %zu: %d %d", i, ids[0], ids[2]);

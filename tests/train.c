@@ -17,7 +17,7 @@
 
 /* ---- runs --------------------------------------------------------------------------------- */
 
-static const lithe_train_options small_run = { .ctx = 16, .batch = 4, .steps = 20, .lr = 3e-3, .eval_windows = 4, .seed = 5 };
+static const lithe_train_options small_run = { .size = sizeof(lithe_train_options), .ctx = 16, .batch = 4, .steps = 20, .lr = 3e-3, .eval_windows = 4, .seed = 5 };
 
 static void a_run(void)
 {
@@ -70,8 +70,8 @@ static void finished_runs(void)
     lithe_error other = { 0 };
     CHECK(!lithe_trainer_resume(in_dir("run"), NULL, &other) && strstr(other.text, "another process"));
     lithe_trainer_close(t);
-    CHECK(refused(in_dir("run"), &(lithe_train_options){ .steps = 10 }).status == LITHE_EINVAL);
-    t = lithe_trainer_resume(in_dir("run"), &(lithe_train_options){ .steps = 24 }, &err);
+    CHECK(refused(in_dir("run"), &LITHE_OPTIONS(lithe_train_options, .steps = 10)).status == LITHE_EINVAL);
+    t = lithe_trainer_resume(in_dir("run"), &LITHE_OPTIONS(lithe_train_options, .steps = 24), &err);
     run_out(t, &err);
     CHECK_MSG(!err.status && path_is_dir(in_dir("run/ckpt-24")), "%s", err.text);
     CHECK(same_file(in_dir("run"), in_dir("run/ckpt-24"), "model.safetensors"));
@@ -165,7 +165,7 @@ static void packed_documents(void)
     if (file) fclose(file);
     fixture f = { 0 };
     f.tokens = lithe_tokenizer_open("bytes", &f.err);
-    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, &(lithe_data_options){ .reset_attention = 1, .valid_share = 0.1 }, &f.err);
+    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, &LITHE_OPTIONS(lithe_data_options, .reset_attention = 1, .valid_share = 0.1), &f.err);
     f.model = lithe_model_new("gpt2", tiny, 1, &f.err);
     lithe_train_options o = small_run;
     o.accumulate = 2;

@@ -36,7 +36,7 @@ static fixture begin_labelled(const char *run, bool numbers, const lithe_train_o
     fixture f = { 0 };
     const char *path = table_file(numbers), *names[16];
     f.tokens = lithe_tokenizer_open("bytes", &f.err);
-    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, &(lithe_data_options){ .task = numbers ? "regress" : "classify", .valid = path }, &f.err);
+    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, &LITHE_OPTIONS(lithe_data_options, .task = numbers ? "regress" : "classify", .valid = path), &f.err);
     for (int i = 0; i < lithe_dataset_labels(f.data) && i < 16; i++) names[i] = lithe_dataset_label(f.data, i);
     f.base = lithe_model_new("gpt2", body, 1, &f.err);
     f.model = lithe_model_with_head(f.base, numbers ? "regress" : "classify", names, lithe_dataset_labels(f.data), 2, &f.err);
@@ -47,7 +47,7 @@ static fixture begin_labelled(const char *run, bool numbers, const lithe_train_o
 
 static void classes_are_learned(void)
 {
-    fixture f = begin_labelled("run", false, &(lithe_train_options){ .steps = 250, .lr = 3e-3, .seed = 3 });
+    fixture f = begin_labelled("run", false, &LITHE_OPTIONS(lithe_train_options, .steps = 250, .lr = 3e-3, .seed = 3));
     CHECK(!strcmp(lithe_model_task(f.model), "classify") && lithe_model_labels(f.model) == 4 && !strcmp(lithe_model_label(f.model, 1), "one"));
     lithe_event e = run_evaluated(f.trainer, &f.err);
     CHECK_MSG(e.metrics.accuracy == 1 && e.metrics.matthews > 0.999 && e.valid_loss < 0.1, "accuracy %.3f, loss %.3f", e.metrics.accuracy, e.valid_loss);
@@ -60,7 +60,7 @@ static void classes_are_learned(void)
 
 static void numbers_are_learned(void)
 {
-    fixture f = begin_labelled("run", true, &(lithe_train_options){ .steps = 150, .lr = 3e-3, .seed = 3 });
+    fixture f = begin_labelled("run", true, &LITHE_OPTIONS(lithe_train_options, .steps = 150, .lr = 3e-3, .seed = 3));
     lithe_event e = run_evaluated(f.trainer, &f.err);
     CHECK_MSG(e.metrics.pearson > 0.98 && e.metrics.spearman > 0.9 && e.valid_loss < 0.02, "pearson %.3f, loss %.4f", e.metrics.pearson, e.valid_loss);
     CHECK(isnan(e.metrics.accuracy));
@@ -70,7 +70,7 @@ static void numbers_are_learned(void)
 /* Epochs say how long: 3 of 60 examples by 16. */
 static void three_epochs(void)
 {
-    fixture f = begin_labelled("run", false, &(lithe_train_options){ .lr = 1e-3 });
+    fixture f = begin_labelled("run", false, &LITHE_OPTIONS(lithe_train_options, .lr = 1e-3));
     lithe_event e = run_evaluated(f.trainer, &f.err);
     CHECK(e.steps == 12);
     close_fixture(&f);
@@ -78,7 +78,7 @@ static void three_epochs(void)
 
 static void threads_and_parts(void)
 {
-    lithe_train_options o = { .steps = 12, .lr = 3e-3, .batch = 12, .seed = 5 };
+    lithe_train_options o = { .size = sizeof o, .steps = 12, .lr = 3e-3, .batch = 12, .seed = 5 };
     lithe_threads(1);
     fixture a = begin_labelled("a", false, &o);
     double one = run_evaluated(a.trainer, &a.err).valid_loss;
@@ -97,7 +97,7 @@ static void threads_and_parts(void)
 
 static void resumed(void)
 {
-    lithe_train_options o = { .steps = 15, .lr = 3e-3, .save_every = 5, .seed = 6, .optimizer = "decoupled-adamw" };
+    lithe_train_options o = { .size = sizeof o, .steps = 15, .lr = 3e-3, .save_every = 5, .seed = 6, .optimizer = "decoupled-adamw" };
     fixture whole = begin_labelled("whole", false, &o), part = begin_labelled("part", false, &o);
     run_evaluated(whole.trainer, &whole.err);
     lithe_event e = { 0 };
@@ -114,7 +114,7 @@ static void resumed(void)
 
 static void heads_must_fit(void)
 {
-    fixture f = begin_labelled("run", false, &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_labelled("run", false, &LITHE_OPTIONS(lithe_train_options, .steps = 1));
     lithe_error err = { 0 };
     CHECK(!lithe_trainer_open(f.base, f.data, f.tokens, NULL, in_dir("x"), &err) && strstr(err.text, "give it a head"));
     const char *two[] = { "a", "b" };

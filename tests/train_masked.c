@@ -66,7 +66,7 @@ static void fill_sheet(lithe_trainer *t, sheet *s, uint64_t first, int n)
 /* Each piece stands in an epoch once, between [CLS] and [SEP], within one document; masks differ from epoch to epoch. */
 static void pieces(void)
 {
-    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 4, .steps = 1, .seed = 3));
     objective *o = &f.trainer->objective;
     sheet s, again;
     extent all = { .rows = 16, .seqs = 1, .selected = o->most.selected };
@@ -101,7 +101,7 @@ static void pieces(void)
 /* With static masks each piece is masked alike in every epoch. */
 static void static_masks(void)
 {
-    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 16, .batch = 4, .steps = 1, .seed = 3, .static_masking = 1 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 4, .steps = 1, .seed = 3, .static_masking = 1));
     objective *o = &f.trainer->objective;
     sheet s;
     uint64_t sums[2] = { 0 };
@@ -146,7 +146,7 @@ static outcome run_graph(lithe_model *m, const sheet *s, bool selects, lithe_err
 
 static void masked_head_is_the_full_head(void)
 {
-    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 1, .seed = 3 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 24, .batch = 8, .steps = 1, .seed = 3));
     objective *o = &f.trainer->objective;
     sheet s;
     CHECK(!sheet_open(&s, (extent){ .rows = 8 * 24, .seqs = 8, .selected = 8 * o->most.selected }, o->most, &f.err));
@@ -180,8 +180,9 @@ static void masked_tokens_are_learned(void)
 {
     static const char *const archs[] = { "bert", "mosaicbert", "modernbert" };
     for (int i = 0; i < 3; i++) {
-        fixture f = begin_encoder(archs[i], sharp, archs[i], &(lithe_train_options){ .ctx = 32, .batch = 16, .steps = 300, .lr = 6e-3, .warmup = 10, .eval_every = 300,
-                                                                                 .save_every = 300, .seed = 3, .mask_rate = 0.15 });
+        fixture f = begin_encoder(archs[i], sharp, archs[i], &LITHE_OPTIONS(lithe_train_options,
+ .ctx = 32, .batch = 16, .steps = 300, .lr = 6e-3, .warmup = 10, .eval_every = 300,
+                                                                                 .save_every = 300, .seed = 3, .mask_rate = 0.15));
         lithe_event e = run_evaluated(f.trainer, &f.err);
         CHECK_MSG(e.metrics.accuracy > 0.65, "%s: accuracy %.3f, loss %.3f", archs[i], e.metrics.accuracy, e.valid_loss);
         CHECK(isnan(e.bits_per_byte) && isnan(e.metrics.f1));
@@ -197,7 +198,7 @@ static void scores_are_true(void)
 {
     enum { CTX = 11, TOKENS = 61, ROOM = CTX - 2 };
     const mask_settings how = { .kind = MASK_EACH, .rate = 0.4, .keep = 0.1, .random = 0.1 };
-    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .seed = 3 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .seed = 3));
     lithe_evaluation got, again, other;
     mask_vocab v;
     int32_t ids[TOKENS], piece[CTX], target[CTX];
@@ -239,7 +240,7 @@ static void scores_are_true(void)
 /* The figures of an evaluation are those of whole passes over its pieces, worked out here. */
 static void figures_are_true(void)
 {
-    fixture f = begin_bert("run", &(lithe_train_options){ .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .eval_windows = 10, .seed = 3 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .eval_windows = 10, .seed = 3));
     lithe_event e = run_evaluated(f.trainer, &f.err);
     objective *o = &f.trainer->objective;
     sheet s;
@@ -269,7 +270,7 @@ static void figures_are_true(void)
 
 static void threads_and_resume(void)
 {
-    lithe_train_options o = { .ctx = 24, .batch = 6, .steps = 12, .save_every = 4, .lr = 3e-3, .seed = 5, .mask = "words" };
+    lithe_train_options o = { .size = sizeof o, .ctx = 24, .batch = 6, .steps = 12, .save_every = 4, .lr = 3e-3, .seed = 5, .mask = "words" };
     lithe_threads(1);
     fixture a = begin_bert("a", &o);
     double one = run_evaluated(a.trainer, &a.err).valid_loss;
@@ -294,7 +295,7 @@ static void threads_and_resume(void)
 
 static void refusals(void)
 {
-    fixture f = begin_bert("run", &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .steps = 1));
     lithe_error err = { 0 };
     CHECK(!lithe_trainer_open(f.model, f.data, NULL, NULL, in_dir("x"), &err) && strstr(err.text, "without a tokenizer"));
     const lithe_train_options bad[] = { { .mask = "all" }, { .mask_rate = 1.5 }, { .mask_keep = 0.7, .mask_random = 0.7 }, { .optimizer = "sgd" }, { .steps = 1, .epochs = 1 } };
@@ -314,12 +315,12 @@ static void refusals(void)
 static void vectors(void)
 {
     static const char *const texts[] = { "the cat sat .", "the dog ran far away on the mat .", "far" };
-    fixture f = begin_bert("run", &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .steps = 1));
     float three[3][32], one[32], unit[3][32], first[3][32];
     size_t cut = 9;
     CHECK(lithe_embed(f.model, f.tokens, texts, 3, NULL, three[0], &cut, &f.err) == 32 && cut == 0);
-    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "mean", 1, 0 }, unit[0], NULL, &f.err) == 32);
-    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "cls", 0, 4 }, first[0], &cut, &f.err) == 32 && cut == 2);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &LITHE_OPTIONS(lithe_embedding, .pooling = "mean", .normalize = 1), unit[0], NULL, &f.err) == 32);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &LITHE_OPTIONS(lithe_embedding, .pooling = "cls", .max_length = 4), first[0], &cut, &f.err) == 32 && cut == 2);
     for (int i = 0; i < 3; i++) {
         double square = 0, dot = 0, length = 0;
         CHECK(lithe_embed(f.model, f.tokens, &texts[i], 1, NULL, one, NULL, &f.err) == 32 && !memcmp(one, three[i], sizeof one));
@@ -331,7 +332,7 @@ static void vectors(void)
         CHECK(fabs(square - 1) < 1e-6 && fabs(dot - sqrt(length)) < 1e-5 * sqrt(length));
     }
     CHECK_MSG(!f.err.status, "%s", f.err.text);
-    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &(lithe_embedding){ "max", 0, 0 }, three[0], NULL, &f.err) < 0);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &LITHE_OPTIONS(lithe_embedding, .pooling = "max"), three[0], NULL, &f.err) < 0);
     close_fixture(&f);
 }
 
@@ -346,7 +347,7 @@ static void put(const char *dir, const char *name, const char *text)
 /* What sentence-transformers wrote beside a model is followed, or refused by name. */
 static void modules(void)
 {
-    fixture f = begin_bert("run", &(lithe_train_options){ .steps = 1 });
+    fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .steps = 1));
     const char *dir = in_dir("model"), *pooling_dir = in_dir("model/1_Pooling");
     CHECK(!lithe_model_save(f.model, dir, NULL, f.tokens, &f.err) && !dir_make(pooling_dir, &f.err));
     lithe_embedding how;

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const lithe_train_options small_run = { .ctx = 16, .batch = 4, .steps = 20, .lr = 3e-3, .eval_windows = 4, .seed = 5 };
+static const lithe_train_options small_run = { .size = sizeof(lithe_train_options), .ctx = 16, .batch = 4, .steps = 20, .lr = 3e-3, .eval_windows = 4, .seed = 5 };
 
 /* ---- stopping and going on --------------------------------------------------------------------- */
 
@@ -110,7 +110,7 @@ static void resumed_by_hand(void)
     lithe_trainer_next(f.trainer, &e, &f.err);
     close_fixture(&f);
     lithe_error err = { 0 };
-    lithe_trainer *t = lithe_trainer_resume(in_dir("broken"), &(lithe_train_options){ .save_every = 2 }, &err);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("broken"), &LITHE_OPTIONS(lithe_train_options, .save_every = 2), &err);
     CHECK_MSG(t, "%s", err.text);
     CHECK(lithe_trainer_next(t, &e, &err) == 1 && e.kind == LITHE_STEPPED && e.step == 12);
     run_out(t, &err);
@@ -319,10 +319,10 @@ static void grows_inside(void)
         if (e.kind != LITHE_GREW) continue;
         grew++;
         saved_at = e.step;
-        CHECK(e.step == (grew == 1 ? 6 : 13) && e.growth.params_after > e.growth.params_before && e.text[0]);
-        CHECK_MSG(e.growth.preserves && e.growth.max_difference <= 1e-4 * e.growth.max_logit, "%s: %g of %g", e.growth.method,
-                  e.growth.max_difference, e.growth.max_logit);
-        CHECK(lithe_model_params(lithe_trainer_model(f.trainer)) == e.growth.params_after && lithe_trainer_model(f.trainer) != f.model);
+        CHECK(e.step == (grew == 1 ? 6 : 13) && e.growth->params_after > e.growth->params_before && e.text[0]);
+        CHECK_MSG(e.growth->preserves && e.growth->max_difference <= 1e-4 * e.growth->max_logit, "%s: %g of %g", e.growth->method,
+                  e.growth->max_difference, e.growth->max_logit);
+        CHECK(lithe_model_params(lithe_trainer_model(f.trainer)) == e.growth->params_after && lithe_trainer_model(f.trainer) != f.model);
     }
     CHECK_MSG(more == 0 && grew == 2, "%s", f.err.text);
     segment *segments;
@@ -357,7 +357,7 @@ static void frozen_rows(void)
     lithe_error err = { 0 };
     lithe_model *small = lithe_model_new("tokenformer", slots, 1, &err);
     lithe_growth report;
-    lithe_model *m = lithe_model_grow(small, &(lithe_grow_options){ .factor = 1.5, .freeze_old = 1 }, &report, &err);
+    lithe_model *m = lithe_model_grow(small, &LITHE_OPTIONS(lithe_grow_options, .factor = 1.5, .freeze_old = 1), &report, &err);
     CHECK_MSG(m, "%s", err.text);
     segment *segments;
     int count = model_segments(m, &segments, &err), frozen = 0;

@@ -12,6 +12,7 @@
 #ifndef DATA_DATA_H
 #define DATA_DATA_H
 
+#include "lithe_tools.h"
 #include "base/error.h"
 #include "data/image_shard.h"
 #include "data/labelled.h"

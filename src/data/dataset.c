@@ -1,5 +1,6 @@
 /* The public handle, and a dataset found again in a run's directory. */
 #include "base/arena.h"
+#include "base/sized.h"
 #include "base/json.h"
 #include "data/corpus.h"
 #include "data/data.h"
@@ -135,16 +136,18 @@ static int check_valid(const lithe_dataset *d, lithe_error *err)
 lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
                                   const lithe_data_options *o, lithe_error *err)
 {
-    if (failed(err)) return NULL;
-    const bool pictures = o && o->task && !strcmp(o->task, "images");
-    if (o && o->task && !pictures && strcmp(o->task, "classify") && strcmp(o->task, "regress")) {
+    lithe_data_options options;
+    if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return NULL;
+    o = &options;
+    const bool pictures = o->task && !strcmp(o->task, "images");
+    if (o->task && !pictures && strcmp(o->task, "classify") && strcmp(o->task, "regress")) {
         fail(err, LITHE_EINVAL, "task is \"%s\", expected classify, regress or images", o->task);
         return NULL;
     }
     char *own = dir ? NULL : temporary_dir(err);
     lithe_dataset *d = NULL;
     if (!dir && !own) return NULL;
-    const bool tables = o && o->task && !pictures;
+    const bool tables = o->task && !pictures;
     int status = pictures ? images_prepare(paths, n, dir ? dir : own, o, err) : tables ? labelled_prepare(paths, n, dir ? dir : own, t, o, err)
                : dataset_prepare(paths, n, dir ? dir : own, t, o, err);
     if (status == LITHE_OK) d = dataset_reopen(dir ? dir : own, tables ? t : NULL, false, err);

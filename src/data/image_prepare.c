@@ -179,7 +179,7 @@ static int check_options(const lithe_data_options *o, lithe_error *err)
 
 int images_prepare(const char *const *paths, int n, const char *dir, const lithe_data_options *o, lithe_error *err)
 {
-    const lithe_data_options none = { 0 };
+    const lithe_data_options none = { .size = sizeof none };
     selection train = { 0 }, valid = { 0 };
     statistics stats = { 0 };
     shape z;

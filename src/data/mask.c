@@ -1,4 +1,5 @@
 /* Choosing and hiding tokens (data/mask.h). */
+#include "lithe_tools.h"
 #include "data/mask.h"
 #include "base/arena.h"
 #include "base/random.h"

@@ -304,7 +304,7 @@ static int choose_split(split *s, const lithe_data_options *o, const char *what,
 
 int dataset_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err)
 {
-    lithe_data_options options = o ? *o : (lithe_data_options){ 0 };
+    lithe_data_options options = o ? *o : LITHE_OPTIONS(lithe_data_options);
     split s = { 0 }, hs = { 0 };
     corpus *c = NULL, *held = NULL;
     if (failed(err)) return err->status;

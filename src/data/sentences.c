@@ -1,5 +1,6 @@
 /* Finding sentences (data/sentences.h).  What each id of the vocabulary means for
  * it is worked out once, from the text it stands for. */
+#include "lithe_tools.h"
 #include "data/sentences.h"
 #include "base/arena.h"
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* Classes and numbers of texts, and how good they are on a labelled table. */
 #include "data/labelled.h"
+#include "base/sized.h"
 #include "data/metrics.h"
 #include "eval/image_classification.h"
 #include "infer/sequences.h"
@@ -121,12 +122,13 @@ int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, c
     pair_form f;
     judging j = { .e = &e };
     *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
-    if (failed(err)) return err->status;
+    lithe_data_options options;
+    if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return LITHE_EINVAL;
     if (m && path && m->arch->image) return evaluate_images(m, path, out, err);
     if (!m || !t || !path) return fail(err, LITHE_EINVAL, "an evaluation needs a model, a tokenizer and a table");
     int status = must_label(m, err);
     if (!status) status = pair_form_open(&f, t, err);
-    if (!status) status = read_table(&e, m, t, path, o, &f, err);
+    if (!status) status = read_table(&e, m, t, path, &options, &f, err);
     if (!status) status = lay_out(&x, &e, &f, m, err);
     if (!status) {
         j.predicted = xalloc(e.count, sizeof *j.predicted);

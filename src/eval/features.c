@@ -3,6 +3,7 @@
  * end to end; as many places are gathered in one pass over them as a gigabyte
  * of their rows allows, then the text is read again. */
 #include "infer/infer.h"
+#include "base/sized.h"
 #include "eval/diversity.h"
 #include <stdlib.h>
 #include <string.h>
@@ -117,10 +118,10 @@ static int survey(lithe_diversity *d, const pass *p, const reading *r, lithe_err
 
 lithe_diversity *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t n, const lithe_diversity_options *o, lithe_error *err)
 {
-    const lithe_diversity_options defaults = { 0 };
+    lithe_diversity_options options;
     reading r = { 0 };
     pass p = { 0 };
-    if (!m || failed(err) || plan_reading(m, ids, n, o ? o : &defaults, &r, err)) return NULL;
+    if (!m || options_read(&options, sizeof options, o, "lithe_diversity_options", err) || plan_reading(m, ids, n, &options, &r, err)) return NULL;
     lithe_diversity *d = xalloc(1, sizeof *d);
     graph_options g = { .mode = GRAPH_SCORE, .capacity = { r.at_once * r.ctx, r.at_once, 0 }, .taps = true };
     int status = d ? pass_open(&p, m, &g, WANT_HIDDEN, err) : fail(err, LITHE_ENOMEM, "not enough memory to measure features");

@@ -2,6 +2,7 @@
  * Build the larger configuration, map every parameter by the meaning of its axes
  * under the chosen operator; optimizer moments go through the same map. */
 #include "grow/grow.h"
+#include "base/sized.h"
 #include "base/random.h"
 #include <math.h>
 #include <stdio.h>
@@ -278,7 +279,8 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
 
 growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
 {
-    if (!small || failed(err)) return NULL;
+    lithe_grow_options options;
+    if (!small || options_read(&options, sizeof options, o, "lithe_grow_options", err)) return NULL;
     lithe_growth unused;
     lithe_error first = { 0 };
     if (!report) report = &unused;
@@ -287,7 +289,7 @@ growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_
     if (!g) { fail(err, LITHE_ENOMEM, "not enough memory to grow"); return NULL; }
     g->small = small;
     g->arch = small->arch;
-    g->options = *o;
+    g->options = options;
     if (!prepare(g, report, &first)) return g;
     fail(err, first.status, "%s", first.text);
     growth_free(g);

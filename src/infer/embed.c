@@ -2,6 +2,7 @@
  * Beside a model that sentence-transformers wrote, modules.json and the pooling
  * module's config.json say how, and sentence_bert_config.json how many tokens. */
 #include "base/json.h"
+#include "base/sized.h"
 #include "base/file.h"
 #include "infer/sequences.h"
 #include <math.h>
@@ -62,7 +63,7 @@ int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *
     lithe_error own = { 0 };
     if (failed(err)) return err->status;
     if (!err) err = &own;
-    *o = (lithe_embedding){ .pooling = m && !lithe_model_encoder(m) ? "last" : "mean" };
+    *o = LITHE_OPTIONS(lithe_embedding, .pooling = m && !lithe_model_encoder(m) ? "last" : "mean");
     if (!m || !m->path || !path_is_dir(m->path)) return LITHE_OK;
     json_t *modules = read_beside(m->path, ".", "modules.json", err), *size = read_beside(m->path, ".", "sentence_bert_config.json", err);
     for (size_t i = 0; i < json_array_size(modules) && !failed(err); i++) read_module(m->path, json_array_get(modules, i), o, err);
@@ -121,13 +122,15 @@ int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *tex
     int how = 0;
     if (failed(err)) return err->status;
     if (!m) return fail(err, LITHE_EINVAL, "there is no model");
-    if (!o) { if (lithe_embedding_read(m, &own, err)) return err ? (int)err->status : LITHE_ECONFIG; o = &own; }
+    int status = o ? options_read(&own, sizeof own, o, "lithe_embedding", err) : lithe_embedding_read(m, &own, err);
+    if (status) return status;
+    o = &own;
     while (how < 3 && strcmp(o->pooling ? o->pooling : "mean", names[how])) how++;
     if (how == 3) return fail(err, LITHE_EINVAL, "pooling \"%.40s\", expected mean, cls or last", o->pooling);
     pooled p = { (pooling)how, o->normalize, out, width_of(m) };
     if (!p.width) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
     if (!out) return p.width;
-    int status = sequences_encode(&x, m, t, texts, NULL, n, o->max_length, err);
+    status = sequences_encode(&x, m, t, texts, NULL, n, o->max_length, err);
     if (cut) *cut = status ? 0 : x.cut;
     if (!status) status = sequences_run(&x, m, WANT_HIDDEN, take_hidden, &p, err);
     sequences_close(&x);

@@ -1,6 +1,7 @@
 /* Text that streams.  A listener gets whole UTF-8 sequences only, and never the
  * beginning of what may become a stop string. */
 #include "infer/session.h"
+#include "base/sized.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,7 +89,10 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     const char *unused;
     if (!reason) reason = &unused;
     *reason = "length";
+    lithe_generation options;
     if (!s || !t) return LITHE_EINVAL;
+    if (options_read(&options, sizeof options, o, "lithe_generation", err)) return LITHE_EINVAL;
+    o = &options;
     if (!n && !(o->go_on && s->ready)) return fail(err, LITHE_EINVAL, "nothing to continue: give at least one token of text");
     int status = o->go_on ? lithe_session_extend(s, prompt, n, err) : lithe_session_sync(s, prompt, n, err);
     if (status) return status;
@@ -96,7 +100,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     int32_t before = session_last(s), eos = lithe_tokenizer_eos(t), bos = lithe_tokenizer_bos(t);
     bool told = false, ended = false;
     for (int i = 0; (o->max_tokens <= 0 || i < o->max_tokens) && !ended; i++) {
-        int32_t id = lithe_session_sample(s, &o->sampling);
+        int32_t id = lithe_session_sample(s, o->sampling);
         if (!o->ignore_eos && (id == eos || id == bos) && id >= 0) { *reason = "eos"; break; }
         if ((status = add_piece(&h, t, before, id))) { fail(err, status, "not enough memory for the text"); break; }
         before = id;

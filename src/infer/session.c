@@ -4,6 +4,7 @@
  * even the ids are kept, only a digest that tells whether a text goes on.
  * Invariant: states hold positions 0 .. length-1; logits are those after the last. */
 #include "infer/session.h"
+#include "base/sized.h"
 #include "base/random.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -235,7 +236,8 @@ const float *lithe_session_logits(const lithe_session *s) { return s && s->ready
 
 int32_t lithe_session_sample(lithe_session *s, const lithe_sampling *o)
 {
-    if (!s || !s->ready) return -1;
-    if (s->ids) return sample(s->logits, s->vocab, s->ids, s->length, s->length, o, s->scratch);
-    return sample(s->logits, s->vocab, s->seen, s->seen_count, s->length, o, s->scratch);
+    lithe_sampling how;
+    if (!s || !s->ready || options_read(&how, sizeof how, o, "lithe_sampling", NULL)) return -1;
+    if (s->ids) return sample(s->logits, s->vocab, s->ids, s->length, s->length, &how, s->scratch);
+    return sample(s->logits, s->vocab, s->seen, s->seen_count, s->length, &how, s->scratch);
 }

@@ -2,6 +2,7 @@
 #ifndef MODEL_H
 #define MODEL_H
 
+#include "lithe_tools.h"
 #include "arch/arch.h"
 #include "files/naming.h"
 

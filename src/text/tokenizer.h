@@ -12,6 +12,7 @@
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
+#include "lithe_tools.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/charsmap.h"

@@ -1,5 +1,6 @@
 /* Opening: which file a path means, and of which format it is. */
 #include "text/tokenizer.h"
+#include "base/sized.h"
 #include "base/file.h"
 #include <stdlib.h>
 #include <string.h>
@@ -169,8 +170,9 @@ char *lithe_tokenizer_find(const char *dir)
 lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err)
 {
     lithe_error local = { 0 };
+    lithe_tokenizer_options options;
     if (!err) err = &local;
-    if (failed(err)) return NULL;
+    if (options_read(&options, sizeof options, o, "lithe_tokenizer_options", err)) return NULL;
     if (!path) {
         fail(err, LITHE_EINVAL, "tokenizer: no path");
         return NULL;
@@ -182,7 +184,7 @@ lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokeniz
     if (is_dir && !file)
         fail(err, LITHE_EIO, "%s: holds no tokenizer.json, " SENTENCEPIECE_FILE ", vocab.txt, " WORLD_FILE ", vocab.json with merges.txt or tokenizer.bin", path);
     else if (!is_dir && !dir) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    else t = open_file(is_dir ? file : path, is_dir ? path : dir, o ? o->lowercase : 0, err);
+    else t = open_file(is_dir ? file : path, is_dir ? path : dir, options.lowercase, err);
     free(dir);
     free(file);
     return t;

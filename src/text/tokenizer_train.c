@@ -10,6 +10,7 @@
  * text is a token already (by another way to cut it) maps to that token and takes
  * no id.  The same text gives the same vocabulary. */
 #include "text/alphabet_choice.h"
+#include "base/sized.h"
 #include "text/pair_learner.h"
 #include "text/tokenizer.h"
 #include <stdlib.h>
@@ -218,14 +219,16 @@ static const kind *find_kind(const char *name)
 lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err)
 {
     lithe_error local = { 0 };
+    lithe_tokenizer_options options;
     if (!err) err = &local;
-    const char *name = o && o->kind ? o->kind : "bpe";
+    options_read(&options, sizeof options, o, "lithe_tokenizer_options", err);
+    const char *name = options.kind ? options.kind : "bpe";
     learning l = { .kind = find_kind(name), .vocab = vocab };
     if (!l.kind) fail(err, LITHE_EINVAL, "tokenizer: \"%.60s\" is no kind of vocabulary; known: bpe, roberta, wordpiece", name);
     else if (vocab < l.kind->least || vocab > PIECES_ID_LIMIT || (!text && len))
         fail(err, LITHE_EINVAL, "tokenizer: a vocabulary of %d, expected %d (what every %s has) to %d", vocab, l.kind->least, name, PIECES_ID_LIMIT);
     l.tokenizer = tokenizer_new(err);
-    if (l.tokenizer) learn_all(&l, text, len, o && o->lowercase > 0, err);
+    if (l.tokenizer) learn_all(&l, text, len, options.lowercase > 0, err);
     pair_learner_free(&l.learner);
     word_counts_free(&l.words);
     alphabet_free(&l.alphabet);

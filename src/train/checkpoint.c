@@ -3,6 +3,7 @@
  * Invariant: weights, moments and progress of a checkpoint are of one moment, so
  * a run continued from it goes on as if it had not stopped. */
 #include "base/json.h"
+#include "base/sized.h"
 #include "train/train.h"
 #include <math.h>
 #include <stdlib.h>
@@ -216,6 +217,8 @@ lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *
     lithe_error own = { 0 };                                /* a sticky failure even when the caller wants none told */
     if (failed(err)) return NULL;
     if (!err) err = &own;
+    lithe_train_options options;
+    if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
     if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is no directory of a run", run ? run : "(none)"); return NULL; }
     lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(err);
     if (!t) return NULL;
@@ -223,7 +226,7 @@ lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *
     if (!status) status = log_open(&t->log, run, err);
     if (!status) status = run_sweep(run, err);
     if (!status) status = take_up_newest(t, err);
-    if (!status) status = apply_options(t, o, err);
+    if (!status) status = apply_options(t, &options, err);
     if (!status) status = open_tokenizer(t, err);
     if (!status) status = open_data(t, err);
     if (!status) status = trainer_begin(t, err);

@@ -49,7 +49,7 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
 {
     progress *p = &t->progress;
     const planned_growth *g = &t->settings.growths[p->grown];
-    const lithe_grow_options o = { .params = g->params, .factor = g->factor, .method = t->settings.grow_method,
+    const lithe_grow_options o = { .size = sizeof o, .params = g->params, .factor = g->factor, .method = t->settings.grow_method,
                                    .seed = key_of(t->settings.seed, (uint64_t)p->step) };
     growth *map = growth_new(t->model, &o, report, err);
     lithe_model *large = map ? growth_apply(map, err) : NULL;

@@ -50,7 +50,7 @@ int trainer_sample(lithe_trainer *t, lithe_error *err)
     if (!n && lithe_tokenizer_eos(t->tokenizer) >= 0) ids[n++] = lithe_tokenizer_eos(t->tokenizer);
     if (!n) return LITHE_OK;
     lithe_generation how = {
-        .sampling = { .temperature = 0.8f, .top_p = 0.95f, .seed = key_of(t->settings.seed, (uint64_t)t->progress.step) },
+        .size = sizeof how, .sampling = &LITHE_OPTIONS(lithe_sampling, .temperature = 0.8f, .top_p = 0.95f, .seed = key_of(t->settings.seed, (uint64_t)t->progress.step)),
         .max_tokens = SAMPLE_TOKENS,
     };
     text s = { .capacity = strlen(prompt) + 1024 };

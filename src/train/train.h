@@ -140,6 +140,7 @@ struct lithe_trainer {
     optimizer optimizer;
     objective objective;
     feed train, valid;
+    lithe_growth growth;                        /* of the latest LITHE_GREW */
     lithe_metrics metrics;                      /* of the latest evaluation in this process, else NAN */
     double step_rows, step_flops;               /* of the latest step */
     run_log log;

@@ -6,6 +6,7 @@
  * Invariant: what happens next is a function of settings, progress, weights and
  * moments, all of which a checkpoint holds. */
 #include "train/train.h"
+#include "base/sized.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,17 +206,18 @@ static int grow(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     e->kind = LITHE_GREW;
     double began = seconds_now();
-    int status = trainer_grow(t, &e->growth, err);
+    int status = trainer_grow(t, &t->growth, err);
     if (status) return status;
     e->seconds = seconds_now() - began;
-    snprintf(t->text, sizeof t->text, "%s", e->growth.moves);
+    e->growth = &t->growth;
+    snprintf(t->text, sizeof t->text, "%s", t->growth.moves);
     line_begin(&t->log, t->progress.step);
-    line_text(&t->log, "grew", e->growth.moves);
-    line_text(&t->log, "method", e->growth.method);
-    line_number(&t->log, "params_before", (double)e->growth.params_before);
-    line_number(&t->log, "params", (double)e->growth.params_after);
-    line_number(&t->log, "max_logit", e->growth.max_logit);
-    line_number(&t->log, "max_difference", e->growth.max_difference);
+    line_text(&t->log, "grew", t->growth.moves);
+    line_text(&t->log, "method", t->growth.method);
+    line_number(&t->log, "params_before", (double)t->growth.params_before);
+    line_number(&t->log, "params", (double)t->growth.params_after);
+    line_number(&t->log, "max_logit", t->growth.max_logit);
+    line_number(&t->log, "max_difference", t->growth.max_difference);
     return end_line(t, err);
 }
 
@@ -428,11 +430,12 @@ static int give_birth(lithe_trainer *t, const lithe_train_options *o, const char
 lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *tokenizer,
                                   const lithe_train_options *o, const char *run, lithe_error *err)
 {
-    const lithe_train_options defaults = { 0 };
+    lithe_train_options options;
     lithe_error own = { 0 };
     if (failed(err)) return NULL;
     if (!err) err = &own;
-    if (!o) o = &defaults;
+    if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
+    o = &options;
     if (!m || !d || !run || !*run) { fail(err, LITHE_EINVAL, "training needs a model, a dataset and a directory"); return NULL; }
     char *named = strdup(run);
     for (size_t n = named ? strlen(named) : 0; n > 1 && named[n - 1] == '/'; n--) named[n - 1] = 0;
