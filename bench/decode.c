@@ -24,7 +24,7 @@ static double seconds(void)
 static int begin(speaker *s, const char *name, int width, int layers, int tokens, lithe_error *err)
 {
     const arch *a = arch_find(name);
-    json_t *config = a ? a->sized(width, layers, VOCAB, tokens + 1) : NULL;
+    json_t *config = a ? a->config.sized(width, layers, VOCAB, tokens + 1) : NULL;
     char *text = config ? json_dumps(config, 0) : NULL;
     *s = (speaker){ .name = name, .at = calloc((size_t)(tokens / POINT) + 1, sizeof(double)) };
     if (text) s->model = lithe_model_new(name, text, 1, err);

@@ -28,7 +28,7 @@ static lithe_model *fresh(int i)
     lithe_error err = { 0 };
     const arch *a = i < VARIANTS ? arch_find(variants[i].arch) : architectures[i - VARIANTS];
     if (!a) return NULL;
-    json_t *sized = i < VARIANTS ? NULL : a->sized(64, 2, VOCAB, CONTEXT);
+    json_t *sized = i < VARIANTS ? NULL : a->config.sized(64, 2, VOCAB, CONTEXT);
     char *config = sized ? json_dumps(sized, 0) : strdup(variants[i].config);
     lithe_model *m = lithe_model_new(a->name, config, 9, &err);
     if (!m) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }

@@ -376,11 +376,11 @@ static void every_architecture(void)
     for (int i = 0; architectures[i]; i++) {
         const arch *a = architectures[i];
         lithe_error err = { 0 };
-        json_t *config = a->sized(32, 2, 23, 24);
+        json_t *config = a->config.sized(32, 2, 23, 24);
         char *text = json_dumps(config, 0);
         lithe_model *m = lithe_model_new(a->name, text, 3, &err);
         CHECK_MSG(m, "%s: %s", a->name, err.text);
-        if (a->image) {
+        if (a->equations.image) {
             CHECK(!lithe_diversity_open(m, ids, 60, NULL, &err) && strstr(err.text, "pictures"));
         } else {
             lithe_diversity *d = lithe_diversity_open(m, ids, 60, &LITHE_OPTIONS(lithe_diversity_options, .ctx = 24), &err);

@@ -154,7 +154,7 @@ void encoders_names(void)
     json_object_set_new(newer, "layer_types", parse("[\"full_attention\",\"sliding_attention\",\"sliding_attention\",\"full_attention\"]"));
     json_object_set_new(newer, "rope_parameters", parse("{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":160.0},\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":10.0}}"));
     lithe_model *old = opened(test_file("tests/golden/modernbert"), "modernbert"), *m = opened(variant("modernbert", sf, NULL, NULL, newer), "the newer config.json");
-    CHECK(same_parameters(old, m) && m && !memcmp(old->config, m->config, m->arch->config_size));
+    CHECK(same_parameters(old, m) && m && !memcmp(old->config, m->config, m->arch->config.size));
     lithe_model_close(m);
     lithe_model_close(old);
 }

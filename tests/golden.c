@@ -57,7 +57,7 @@ float *golden_values(const golden *q, const char *kind, const char *name, size_t
 {
     char full[400];
     const file_tensor *t = NULL;
-    for (const char *const *prefix = q->model->arch->prefixes; !t && *prefix; prefix++) {
+    for (const char *const *prefix = q->model->arch->files.prefixes; !t && *prefix; prefix++) {
         snprintf(full, sizeof full, "%s%s%s%s", kind ? kind : "", kind ? "." : "", kind ? *prefix : "", name);
         t = tensor_file_find(q->answers, full);
     }

@@ -301,7 +301,7 @@ static void gpt2_fits(void)
     const arch *a = arch_find("gpt2");
     lithe_error err = { 0 };
     json_t *json = json_loads("{\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0}", 0, NULL);
-    void *config = calloc(1, a->config_size);
+    void *config = calloc(1, a->config.size);
     params *p = params_new();
     arch_configure(a, json, config, "test", &err);
     arch_declare(a, config, NULL, p, &err);

@@ -106,7 +106,7 @@ static void tasks(void)
 static const param *of_layer(const lithe_model *m, int layer, const char *rest)
 {
     char name[128];
-    snprintf(name, sizeof name, "%s%d%s", m->arch->keys.layer_prefix, layer + m->arch->keys.first_layer, rest);
+    snprintf(name, sizeof name, "%s%d%s", m->arch->growth.keys.layer_prefix, layer + m->arch->growth.keys.first_layer, rest);
     return params_find(m->params, name);
 }
 

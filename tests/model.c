@@ -212,7 +212,7 @@ static void test_publish_round_trip(void)
         lithe_model *one = model_declare(a, json, "config.json", &e);
         json_t *written = one ? model_config(one, &e) : NULL;
         lithe_model *two = written ? model_declare(config_arch(written, "config.json", &e), written, "config.json", &e) : NULL;
-        CHECK_MSG(two && two->arch == a && !memcmp(one->config, two->config, a->config_size), "%zu: %s", i, e.text);
+        CHECK_MSG(two && two->arch == a && !memcmp(one->config, two->config, a->config.size), "%zu: %s", i, e.text);
         lithe_model_close(one);
         lithe_model_close(two);
         json_decref(written);
@@ -237,12 +237,12 @@ static void check_size(const char *name, double wish, int vocab, int context)
 {
     lithe_error e = { 0 };
     const arch *a = arch_find(name);
-    char *text = a->image ? size_for_pictures(a, wish, &e) : lithe_model_size(name, wish, vocab, context, &e);
+    char *text = a->equations.image ? size_for_pictures(a, wish, &e) : lithe_model_size(name, wish, vocab, context, &e);
     json_t *json = text ? parse(text) : NULL;
     lithe_model *m = json ? model_declare(a, json, "config.json", &e) : NULL;
     double n = (double)lithe_model_params(m);
     /* A vocabulary may be rounded up, a context unbounded. */
-    bool fits = m && (m->arch->image || (lithe_model_vocab(m) >= vocab && lithe_model_vocab(m) < vocab + 64 && lithe_model_context(m) >= context));
+    bool fits = m && (m->arch->equations.image || (lithe_model_vocab(m) >= vocab && lithe_model_vocab(m) < vocab + 64 && lithe_model_context(m) >= context));
     CHECK_MSG(fits && fabs(n / wish - 1) <= 0.05,
               "%s %g: %g parameters, vocabulary %d, context %d: %s", name, wish, n, lithe_model_vocab(m), lithe_model_context(m), e.text);
     lithe_model_close(m);

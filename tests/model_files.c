@@ -70,7 +70,7 @@ void test_golden(void)
         CHECK_MSG(!strcmp(lithe_model_arch(m), dirs[i].arch) && lithe_model_vocab(m) == 61, "%s", dirs[i].name);
         must_save(m, in_dir(dirs[i].name), NULL);
         lithe_model *again = must_open(in_dir(dirs[i].name), NULL);
-        CHECK_MSG(same_parameters(m, again) && again && !memcmp(m->config, again->config, m->arch->config_size), "%s", dirs[i].name);
+        CHECK_MSG(same_parameters(m, again) && again && !memcmp(m->config, again->config, m->arch->config.size), "%s", dirs[i].name);
         json_t *before = model_config(m, &e), *after = again ? model_config(again, &e) : NULL;
         json_object_del(before, "torch_dtype"); json_object_del(before, "dtype");
         json_object_del(after, "torch_dtype"); json_object_del(after, "dtype");

@@ -189,7 +189,7 @@ lithe_model *must_open_file(const char *path)
 static bool same_sizes(const lithe_model *a, const lithe_model *b)
 {
     bool same = a->arch == b->arch;
-    for (const field *f = a->arch->fields; same && f->key; f++) {
+    for (const field *f = a->arch->config.fields; same && f->key; f++) {
         if (strstr(f->key, "context") || strstr(f->key, "position") || f->kind == FIELD_REAL) continue;
         same = !memcmp((const char *)a->config + f->offset, (const char *)b->config + f->offset, sizeof(int));
     }

@@ -44,7 +44,7 @@ const small_case *small_cases(int *count)
     static small_case cases[MOST_CASES];
     static int n;
     for (int i = 0; !n && architectures[i]; i++) {
-        json_t *config = architectures[i]->sized(WIDTH, LAYERS, VOCAB, POSITIONS);
+        json_t *config = architectures[i]->config.sized(WIDTH, LAYERS, VOCAB, POSITIONS);
         json_object_set_new(config, "l2_wrap", json_integer(0));         /* which the loss does not show: gradients would not be its own */
         cases[i] = (small_case){ architectures[i]->name, architectures[i]->name, json_dumps(config, 0) };
         json_decref(config);
@@ -81,7 +81,7 @@ small_model small_new(const char *name, const char *config, uint64_t seed)
     lithe_error err = { 0 };
     small_model m = { .a = arch_find(name), .p = params_new() };
     json_t *json = json_loads(config, 0, NULL);
-    m.config = calloc(1, m.a->config_size);
+    m.config = calloc(1, m.a->config.size);
     arch_configure(m.a, json, m.config, "test", &err);
     must(&err);
     task_read(m.a, json, &m.task, "test", &err);

@@ -98,7 +98,7 @@ static void saved_is_the_same(void)
             CHECK_MSG(again->arch == m->arch && !strcmp(lithe_model_task(m), lithe_model_task(again)), "%s: opened as another model", cases[i].name);
             CHECK_MSG(again->params->arena_count == m->params->arena_count && !memcmp(again->params->data, m->params->data, m->params->arena_count * sizeof(real)),
                       "%s: other values after saving and opening", cases[i].name);
-            CHECK_MSG(!memcmp(again->config, m->config, m->arch->config_size), "%s: another configuration after saving and opening", cases[i].name);
+            CHECK_MSG(!memcmp(again->config, m->config, m->arch->config.size), "%s: another configuration after saving and opening", cases[i].name);
         }
         lithe_model_close(again);
         lithe_model_close(m);
@@ -199,7 +199,7 @@ static material text_for(const arch *a, const char *dir, lithe_error *err)
     CHECK(!file_write(path, text, LETTERS, err));
     m.tokens = strcmp(kind, "bpe") ? lithe_tokenizer_learn(text, LETTERS, 280, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind), err) : lithe_tokenizer_open("bytes", err);
     m.data = lithe_dataset_open(paths, 1, dir, m.tokens, NULL, err);
-    json_t *config = a->sized(32, 2, lithe_tokenizer_vocab(m.tokens), 32);
+    json_t *config = a->config.sized(32, 2, lithe_tokenizer_vocab(m.tokens), 32);
     m.config = json_dumps(config, 0);
     json_decref(config);
     return m;

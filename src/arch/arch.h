@@ -1,5 +1,5 @@
-/* An architecture: its configuration and its equations.  Adding one is one
- * file and one line in registry.c. */
+/* An architecture: its configuration, its equations, its files and how it grows.
+ * Adding one is one file and one line in registry.c. */
 #ifndef ARCH_H
 #define ARCH_H
 
@@ -36,79 +36,84 @@ typedef enum {
 } task_kind;
 typedef struct { task_kind kind; int labels; bool regression; } task;
 
-/* What a model of pictures reads: side x side pixels in square patches. */
+/* What a model of images reads: side x side pixels in square patches. */
 typedef struct { int side, patch, channels; } image_shape;
 
-/* The sizes one dial sets, for `--params N`: width-to-depth rule of the arch. */
-typedef struct arch {
-    const char *name;                /* config.json's model_type */
-    const char *summary;             /* one line and its paper, for --arch help */
-    const char *class_name;          /* config.json's architectures[0] of a model of the arch's own task */
-    const char *stem;                /* that of the other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
-    size_t config_size;
-    const field *fields;             /* ends with a NULL key */
-    /* Is this config.json, which names another model_type, one of this architecture; may be NULL. */
-    bool (*claims)(const json_t *config);
-    /* Foreign or newer spellings to ours, before fields are read; may be NULL. */
-    int  (*normalize)(json_t *config, lithe_error *err);
-    /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's n_ctx), takes
-     * out keys that normalize made; may be NULL.  Negative when memory is out. */
-    int  (*publish)(json_t *config);
-    /* Whole-configuration rules (heads divide width, ...): one line on failure. */
-    int  (*check)(const void *config, lithe_error *err);
-    tensor *(*build)(graph *g, const void *config);          /* (tokens, width): what the last layer gives */
-    head (*language)(graph *g, const void *config, tensor *rows);        /* the language model's head over the rows it looks at; NULL: it has none */
-    double (*l2_wrap)(const void *config);                   /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
-    /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or over all
-     * tokens; NULL: score.weight (labels, width) alone. */
-    head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
-    bool (*encoder)(const void *config);                     /* attention looks both ways: masked tokens are predicted, a sequence's first row stands for it; NULL: causal */
-    pooling (*pool)(const void *config);                     /* how the rows of a sequence become one for a class; NULL: an encoder's first, else the last */
-    int  (*context)(const void *config);
-    int  (*vocab)(const void *config);                       /* 0: no tokens */
-    image_shape (*image)(const void *config);                /* of a model that reads pictures; NULL: it reads tokens */
-    /* config.json keys for a model of this width and depth, vocabulary and context (of tokens); heads of 32..64 channels. */
-    json_t *(*sized)(int width, int layers, int vocab, int context);
-    /* Tensor names of published files that are no parameters (buffers), as a NULL-terminated list of suffixes. */
-    const char *const *ignored;
-    /* Prefixes published files may carry in front of our names, e.g. "transformer."; the first is what we write. */
-    const char *const *prefixes;
-    /* Other endings that published files have in place of ours (ends with a NULL), or NULL. */
-    const struct spelling *spellings;
-    /* Beginnings of the tensors of heads (NULL-terminated, or NULL): they carry no prefix, and a file may hold those of tasks the model does not have. */
-    const char *const *heads;
-    /* Name of the embedding that a tied head reads (lm_head.weight in a file must equal it), and of an own head. */
-    const char *tied_head, *tied_to;
-    /* A tensor by which a file without a configuration is told, for messages; NULL: tied_to. */
-    const char *known_by;
-    /* Other model_types whose files mean the same (NULL-terminated), or NULL: normalize refuses what differs. */
-    const char *const *aliases;
-    /* Integer keys of `sized` that set inner sizes alone ("n_inner"; NULL-terminated), or NULL: --params scales them together. */
-    const char *const *inner_keys;
-    /* What growing turns: the keys of width, heads, inner size, narrow branches and depth, and how tensors name their layer
-     * ("h." then first_layer + l; numbers past the last layer move with the depth). */
-    struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
-    /* Why a block whose matrices write nothing is not the identity (a norm behind the sum), or NULL: growing deeper is exact. */
-    const char *(*block_changes)(const void *config);
-    /* Why heads that are repeated are not what they were, or NULL. */
-    const char *(*heads_change)(const void *config);
-    /* The architecture that this one is with its additions off, which `grow --to` starts from, or NULL; and why the additions
-     * at their initial values change its outputs, or NULL: they do not. */
-    const struct arch *over;
-    const char *(*additions_change)(const void *config);
-    const struct slot_group *slots;  /* of Pattentions, ends with a NULL key; or NULL */
-} arch;
-
-typedef struct spelling { const char *ours, *theirs; } spelling;
+/* A name in the files of others in place of one of ours: endings of tensor names. */
+typedef struct { const char *ours, *theirs; } spelling;
 
 /* Pattentions that share a number of slots: its key, that of the squared scale a grown model keeps, and the beginnings
  * of its layers' tensor names (within the layer). */
-typedef struct slot_group { const char *slots_key, *tau2_key; const char *const *names; } slot_group;
+typedef struct { const char *slots_key, *tau2_key; const char *const *names; } slot_group;
+
+/* A list of names, which ends with NULL. */
+#define NAMES(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+/* One architecture: what it is called, how its config.json is read, its equations, its files, how it grows.  What may be
+ * absent is NULL.  A `config` argument is the struct that arch_read filled. */
+typedef struct arch {
+    const char *name;                    /* config.json's model_type */
+    const char *class_name;              /* config.json's architectures[0] of a model of the architecture's own task */
+    const char *stem;                    /* that of the other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
+    const char *summary;                 /* one line and its paper, for --arch help */
+
+    struct {                             /* config.json to a struct and back */
+        size_t size;                     /* of the struct */
+        const field *fields;             /* ends with a NULL key */
+        int  (*normalize)(json_t *config, lithe_error *err);         /* foreign or newer spellings to ours, before fields are read; or NULL */
+        /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's n_ctx), takes
+         * out keys that normalize made; or NULL.  Negative when memory is out. */
+        int  (*publish)(json_t *config);
+        int  (*check)(const void *config, lithe_error *err);         /* rules between fields (heads divide width), one line on failure; or NULL */
+        /* Keys for a model of this width and depth, vocabulary and context (of tokens); heads of 32..64 channels. */
+        json_t *(*sized)(int width, int layers, int vocab, int context);
+        bool (*claims)(const json_t *config);                        /* is this config.json, which names another model_type, one of this architecture; or NULL */
+        const char *const *aliases;      /* other model_types whose files mean the same, or NULL: normalize refuses what differs */
+    } config;
+
+    struct {
+        tensor *(*build)(graph *g, const void *config);              /* (tokens, width): the hidden states of the last layer */
+        head (*language)(graph *g, const void *config, tensor *rows);        /* the language model's head over the rows it looks at; NULL: it has none */
+        /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or over all
+         * tokens; NULL: score.weight (labels, width) alone. */
+        head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
+        double (*l2_wrap)(const void *config);                       /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
+        bool (*encoder)(const void *config);                         /* attention is bidirectional: masked tokens are predicted; NULL: causal */
+        pooling (*pool)(const void *config);                         /* how the rows of a sequence become one for a class; NULL: an encoder's first, else the last */
+        int  (*context)(const void *config);                         /* the longest sequence in tokens */
+        int  (*vocab)(const void *config);                           /* 0: it reads no tokens */
+        image_shape (*image)(const void *config);                    /* what a model of images reads; NULL: it reads tokens */
+    } equations;
+
+    struct {                             /* names of tensors in published files */
+        const char *const *prefixes;     /* that may stand before our names, e.g. "transformer."; the first is written */
+        const spelling *spellings;       /* ends with a NULL; or NULL */
+        const char *const *heads;        /* beginnings of the tensors of heads, or NULL: they carry no prefix, and a file may hold those of tasks the model does not have */
+        const char *tied_head, *tied_to; /* an own head, and the embedding that a tied head reads (the head in a file must equal it) */
+        const char *known_by;            /* a tensor by which a file without a configuration is told, for messages; NULL: tied_to */
+        const char *const *ignored;      /* endings of tensors that are no parameters (buffers), or NULL */
+    } files;
+
+    struct {
+        /* The keys of width, heads, inner size, narrow branches and depth, and how tensors name their layer ("h." then
+         * first_layer + l; numbers past the last layer move with the depth). */
+        struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
+        const char *const *inner_keys;   /* integer keys of `sized` that set inner sizes alone ("n_inner"), or NULL: --params scales them together */
+        const slot_group *slots;         /* of Pattentions, ends with a NULL key; or NULL */
+        const struct arch *over;         /* the architecture that this one is with its additions off, which `grow --to` starts from; or NULL */
+        /* Reasons, or NULL: why a block whose matrices write nothing is not the identity (a norm after the sum), why heads
+         * that are repeated are not what they were, why the additions at their initial values change the outputs. */
+        const char *(*block_changes)(const void *config);
+        const char *(*heads_change)(const void *config);
+        const char *(*additions_change)(const void *config);
+    } growth;
+} arch;
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
+bool arch_alias(const arch *a, const char *name);         /* is name among its aliases */
 
-/* Reads config into a zeroed struct of arch->config_size: a copy is normalized, then defaults, bounds, check.
+/* Reads config into a zeroed struct of arch->config.size: a copy is normalized, then defaults, bounds, check.
  * what: the file, for messages. */
 int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err);
 /* The two halves of it, for who keeps the JSON. */

@@ -8,22 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool listed(const char *const *names, const char *name)
-{
-    for (; names && *names; names++)
-        if (!strcmp(*names, name)) return true;
-    return false;
-}
-
-const arch *arch_find(const char *name)
-{
-    for (int i = 0; name && architectures[i]; i++) {
-        const arch *a = architectures[i];
-        if (!strcmp(a->name, name) || !strcmp(a->class_name, name) || listed(a->aliases, name)) return a;
-    }
-    return NULL;
-}
-
 /* A value of config.json as it may stand in a message: short, one line. */
 typedef struct { char text[80]; } shown;
 static shown show(const json_t *value)
@@ -151,7 +135,7 @@ int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error 
     lithe_error hook = { 0 };
     if (failed(err)) return err->status;
     if (!json_is_object(config)) return fail(err, LITHE_ECONFIG, "%s: is not a JSON object with the keys of a model", what);
-    if (a->normalize && (a->normalize(config, &hook) < 0 || hook.status)) return relay(what, &hook, err);
+    if (a->config.normalize && (a->config.normalize(config, &hook) < 0 || hook.status)) return relay(what, &hook, err);
     return LITHE_OK;
 }
 
@@ -159,11 +143,11 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
 {
     lithe_error hook = { 0 };
     if (failed(err)) return err->status;
-    for (const field *f = a->fields; f->key; f++) {
+    for (const field *f = a->config.fields; f->key; f++) {
         int status = read_field(f, json_object_get(normalized, f->key), out, what, err);
         if (status) return status;
     }
-    if (a->check && (a->check(out, &hook) < 0 || hook.status)) return relay(what, &hook, err);
+    if (a->config.check && (a->config.check(out, &hook) < 0 || hook.status)) return relay(what, &hook, err);
     return LITHE_OK;
 }
 
@@ -217,10 +201,8 @@ static int publish_field(const field *f, const void *config, json_t *json)
 int arch_publish(const arch *a, const void *config, json_t *json)
 {
     const char *type = json_string_value(json_object_get(json, "model_type"));
-    if (!type || !listed(a->aliases, type)) {
-        if (json_object_set_new(json, "model_type", json_string(a->name))) return LITHE_ENOMEM;
-    }
-    for (const field *f = a->fields; f->key; f++)
+    if ((!type || !arch_alias(a, type)) && json_object_set_new(json, "model_type", json_string(a->name))) return LITHE_ENOMEM;
+    for (const field *f = a->config.fields; f->key; f++)
         if (publish_field(f, config, json)) return LITHE_ENOMEM;
-    return a->publish && a->publish(json) < 0 ? LITHE_ENOMEM : LITHE_OK;
+    return a->config.publish && a->config.publish(json) < 0 ? LITHE_ENOMEM : LITHE_OK;
 }

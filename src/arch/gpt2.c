@@ -108,10 +108,11 @@ static int normalize(json_t *config, lithe_error *err)
 const arch arch_gpt2 = {
     .name = "gpt2", .class_name = "GPT2LMHeadModel", .stem = "GPT2",
     .summary = "GPT-2: pre-norm Transformer with learned positions (Radford et al. 2019)",
-    .config_size = sizeof(gpt2), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .language = language, .context = context, .vocab = vocab, .sized = sized,
-    .ignored = (const char *const[]){ ".attn.bias", ".attn.masked_bias", NULL },
-    .prefixes = (const char *const[]){ "", "transformer.", NULL },
-    .tied_head = "lm_head.weight", .tied_to = "wte.weight",
-    .inner_keys = (const char *const[]){ "n_inner", NULL },
-    .keys = { .width = "n_embd", .heads = "n_head", .inner = "n_inner", .layers = "n_layer", .layer_prefix = "h." },
+    .config = { .size = sizeof(gpt2), .fields = fields, .normalize = normalize, .publish = publish, .check = check,
+                .sized = sized },
+    .equations = { .build = build, .language = language, .context = context, .vocab = vocab },
+    .files = { .prefixes = NAMES("", "transformer."), .tied_head = "lm_head.weight",
+               .tied_to = "wte.weight", .ignored = NAMES(".attn.bias", ".attn.masked_bias") },
+    .growth = { .keys = { .width = "n_embd", .heads = "n_head", .inner = "n_inner", .layers = "n_layer", .layer_prefix = "h." },
+                .inner_keys = NAMES("n_inner") },
 };

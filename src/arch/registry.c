@@ -1,94 +1,42 @@
-/* The architectures, and what is the same for all of them: adding one is a file and a line here. */
-#include "arch/layers.h"
+/* The architectures: adding one is a file and a line here. */
+#include "arch/arch.h"
+#include <string.h>
 
-extern const arch arch_gpt2, arch_pangu_pi, arch_llama, arch_tokenformer;
-extern const arch arch_rwkv4, arch_rwkv5, arch_rwkv6, arch_rwkv7;
-extern const arch arch_bert, arch_roberta, arch_mosaicbert, arch_modernbert;
-extern const arch arch_vit, arch_tokenformer_vit;
-extern const arch arch_hybrid;
+/* PanGu-pi stands before LLaMA, whose tensors it has too. */
+#define ARCHITECTURES(EACH) \
+    EACH(gpt2)              \
+    EACH(pangu_pi)          \
+    EACH(llama)             \
+    EACH(tokenformer)       \
+    EACH(rwkv4)             \
+    EACH(rwkv5)             \
+    EACH(rwkv6)             \
+    EACH(rwkv7)             \
+    EACH(bert)              \
+    EACH(roberta)           \
+    EACH(mosaicbert)        \
+    EACH(modernbert)        \
+    EACH(vit)               \
+    EACH(tokenformer_vit)   \
+    EACH(hybrid)
 
-/* PanGu-pi before LLaMA, whose tensors it has too. */
-const arch *const architectures[] = {
-    &arch_gpt2,
-    &arch_pangu_pi, &arch_llama,
-    &arch_tokenformer,
-    &arch_rwkv4, &arch_rwkv5, &arch_rwkv6, &arch_rwkv7,
-    &arch_bert, &arch_roberta, &arch_mosaicbert, &arch_modernbert,
-    &arch_vit, &arch_tokenformer_vit,
-    &arch_hybrid,
-    NULL
-};
+#define DECLARE(name) extern const arch arch_##name;
+#define ADDRESS(name) &arch_##name,
+ARCHITECTURES(DECLARE)
+const arch *const architectures[] = { ARCHITECTURES(ADDRESS) NULL };
 
-static tensor *logits_of(graph *g, head h)
+bool arch_alias(const arch *a, const char *name)
 {
-    tensor *logits = linear(g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN });
-    if (logits) logits->keep = true;
-    return logits;
+    for (const char *const *alias = a->config.aliases; alias && *alias; alias++)
+        if (!strcmp(*alias, name)) return true;
+    return false;
 }
 
-static head score_head(const arch *a, const void *config, graph *g, tensor *rows, const task *t)
+const arch *arch_find(const char *name)
 {
-    if (a->classify || !graph_ok(g)) return a->classify ? a->classify(g, config, rows, t) : (head){ 0 };
-    scope(g, "%s", "");
-    return (head){ rows, head_weight(g, "score.weight", t->labels, rows->width, 0.02), NULL };
-}
-
-/* Masked or next tokens. */
-static void add_language(const arch *a, const void *config, graph *g, want w, tensor *x, results *r)
-{
-    head h = a->language(g, config, select_rows(g, x));
-    if (w == WANT_LOSS) r->loss = cross_entropy(g, h.hidden, h.weight, h.bias);
-    else r->logits = logits_of(g, h);
-    if (r->loss && a->l2_wrap) l2_wrap(r->loss, a->l2_wrap(config));
-    if (r->loss && !training(g)) r->hits = hits(r->loss);
-}
-
-/* A class or a number for each sequence. */
-static void add_sequence(const arch *a, const void *config, graph *g, want w, tensor *x, const task *t, tensor **loss, tensor **logits)
-{
-    pooling how = a->pool ? a->pool(config) : arch_encoder(a, config) ? POOL_FIRST : POOL_LAST;
-    head h = score_head(a, config, g, sequence_rows(g, x, how), t);
-    if (w != WANT_LOSS) *logits = logits_of(g, h);
-    else if (t->regression) *loss = squared_error(g, linear(g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN }));
-    else *loss = cross_entropy(g, h.hidden, h.weight, h.bias);
-}
-
-/* Classes of each token; the two scores of a span have no loss here. */
-static void add_tokens(const arch *a, const void *config, graph *g, want w, tensor *x, const task *t, results *r)
-{
-    task each = *t;
-    if (t->kind == TASK_SPAN) each.labels = 2;
-    head h = score_head(a, config, g, select_rows(g, x), &each);
-    require(g, w != WANT_LOSS || t->kind == TASK_TOKENS, "spans of answers are read, not trained");
-    if (w == WANT_LOSS) r->loss = cross_entropy(g, h.hidden, h.weight, h.bias);
-    else r->logits = logits_of(g, h);
-}
-
-results arch_build(const arch *a, const void *config, const task *asked, graph *g, want w)
-{
-    const task t = asked ? *asked : arch_task(a), pair = { .kind = TASK_PRETRAIN, .labels = 2 };
-    tensor *x = a->build(g, config);
-    results r = { .hidden = x };
-    if (!graph_ok(g)) return (results){ 0 };
-    if (w == WANT_HIDDEN) x->keep = true;
-    else if (t.kind == TASK_BODY) require(g, w != WANT_LOSS, "a model without a head has no loss: give it a task");
-    else if (t.kind == TASK_SEQUENCE) add_sequence(a, config, g, w, x, &t, &r.loss, &r.logits);
-    else if (t.kind == TASK_TOKENS || t.kind == TASK_SPAN) add_tokens(a, config, g, w, x, &t, &r);
-    else add_language(a, config, g, w, x, &r);
-    if (w != WANT_HIDDEN && t.kind == TASK_PRETRAIN) add_sequence(a, config, g, w, x, &pair, &r.seq_loss, &r.seq_logits);
-    return r;
-}
-
-/* A scoring graph of one row declares every parameter and runs nothing. */
-int arch_declare(const arch *a, const void *config, const task *t, params *p, lithe_error *err)
-{
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = 1, [ROWS_SEQS] = 1 } };
-    kernels none = { 0 };
-    graph *g = graph_new(&none, p, &o);
-    if (!g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
-    arch_build(a, config, t, g, WANT_LOGITS);
-    lithe_error first = { 0 };
-    if (!graph_ok(g)) graph_plan_only(g, &first);
-    graph_close(g);
-    return first.status ? fail(err, first.status, "%s: %s", a->name, first.text) : 0;
+    for (int i = 0; name && architectures[i]; i++) {
+        const arch *a = architectures[i];
+        if (!strcmp(a->name, name) || !strcmp(a->class_name, name) || arch_alias(a, name)) return a;
+    }
+    return NULL;
 }

@@ -99,11 +99,10 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv4 = {
     .name = "rwkv4", .class_name = "RwkvForCausalLM", .stem = "Rwkv",
     .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
-    .config_size = sizeof(rwkv4), .fields = fields, .normalize = rwkv_normalize, .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab, .sized = sized,
-    .ignored = (const char *const[]){ NULL },
-    .prefixes = (const char *const[]){ "", NULL },
-    .known_by = "blocks.0.att.time_mix_k",
-    .aliases = (const char *const[]){ "rwkv", NULL },
-    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
-    .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+    .config = { .size = sizeof(rwkv4), .fields = fields, .normalize = rwkv_normalize, .sized = sized,
+                .aliases = NAMES("rwkv") },
+    .equations = { .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab },
+    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.time_mix_k" },
+    .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+                .inner_keys = NAMES("intermediate_size") },
 };

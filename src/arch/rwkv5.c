@@ -129,11 +129,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv5 = {
     .name = "rwkv5", .class_name = "Rwkv5ForCausalLM", .stem = "Rwkv5",
     .summary = "RWKV-5: a recurrent network with a fading matrix for each head, constant memory (Peng et al. 2024)",
-    .config_size = sizeof(rwkv5), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language, .l2_wrap = wrap,
-    .context = context, .vocab = vocab, .sized = sized,
-    .ignored = (const char *const[]){ NULL },
-    .prefixes = (const char *const[]){ "", NULL },
-    .known_by = "blocks.0.att.time_mix_g",
-    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
-    .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+    .config = { .size = sizeof(rwkv5), .fields = fields, .normalize = normalize, .check = check, .sized = sized },
+    .equations = { .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab },
+    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.time_mix_g" },
+    .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+                .inner_keys = NAMES("intermediate_size") },
 };

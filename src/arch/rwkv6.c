@@ -126,11 +126,10 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv6 = {
     .name = "rwkv6", .class_name = "Rwkv6ForCausalLM", .stem = "Rwkv6",
     .summary = "RWKV-6: RWKV-5 whose mixing and fading come from the token, constant memory (Peng et al. 2024)",
-    .config_size = sizeof(rwkv6), .fields = fields, .normalize = rwkv_normalize, .check = check, .build = build, .language = language, .l2_wrap = wrap,
-    .context = context, .vocab = vocab, .sized = sized,
-    .ignored = (const char *const[]){ NULL },
-    .prefixes = (const char *const[]){ "", NULL },
-    .known_by = "blocks.0.att.time_maa_x",
-    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
-    .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+    .config = { .size = sizeof(rwkv6), .fields = fields, .normalize = rwkv_normalize, .check = check,
+                .sized = sized },
+    .equations = { .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab },
+    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.time_maa_x" },
+    .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+                .inner_keys = NAMES("intermediate_size") },
 };

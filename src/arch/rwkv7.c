@@ -198,10 +198,10 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv7 = {
     .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .config_size = sizeof(rwkv7), .fields = fields, .normalize = normalize, .check = check, .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab, .sized = sized,
-    .ignored = (const char *const[]){ "blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2", NULL },       /* in some files, without meaning */
-    .prefixes = (const char *const[]){ "", NULL },
-    .known_by = "blocks.0.att.r_k",
-    .inner_keys = (const char *const[]){ "intermediate_size", NULL },
-    .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+    .config = { .size = sizeof(rwkv7), .fields = fields, .normalize = normalize, .check = check, .sized = sized },
+    .equations = { .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab },
+    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.r_k",
+               .ignored = NAMES("blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2") },       /* in some files, without meaning */
+    .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
+                .inner_keys = NAMES("intermediate_size") },
 };

@@ -30,7 +30,7 @@ static int find_ending(const char *class_name)
 
 static const char *class_of(const json_t *config) { return json_string_value(json_array_get(json_object_get(config, "architectures"), 0)); }
 
-bool arch_encoder(const arch *a, const void *config) { return a->encoder && a->encoder(config); }
+bool arch_encoder(const arch *a, const void *config) { return a->equations.encoder && a->equations.encoder(config); }
 
 task arch_task(const arch *a)
 {
@@ -40,8 +40,8 @@ task arch_task(const arch *a)
 
 bool arch_head_tensor(const arch *a, const char *name)
 {
-    if (!strcmp(name, "score.weight") || (a->tied_head && !strcmp(name, a->tied_head))) return true;
-    for (const char *const *h = a->heads; h && *h; h++)
+    if (!strcmp(name, "score.weight") || (a->files.tied_head && !strcmp(name, a->files.tied_head))) return true;
+    for (const char *const *h = a->files.heads; h && *h; h++)
         if (!strncmp(name, *h, strlen(*h))) return true;
     return false;
 }
@@ -66,10 +66,10 @@ int task_read(const arch *a, const json_t *config, task *out, const char *what, 
     const char *name = class_of(config);
     int i = find_ending(name);
     *out = arch_task(a);
-    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->encoder)) out->kind = endings[i].kind;        /* a bare causal model is the language model it was saved from */
-    if ((out->kind == TASK_LANGUAGE || out->kind == TASK_PRETRAIN) && !a->language)
+    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder)) out->kind = endings[i].kind;        /* a bare causal model is the language model it was saved from */
+    if ((out->kind == TASK_LANGUAGE || out->kind == TASK_PRETRAIN) && !a->equations.language)
         return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s has no head of a language model", what, name ? name : "nothing", a->name);
-    if (out->kind == TASK_PRETRAIN && !a->classify)
+    if (out->kind == TASK_PRETRAIN && !a->equations.classify)
         return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s does not predict the next sentence", what, name ? name : "nothing", a->name);
     return read_labels(config, out, what, err);
 }

@@ -156,16 +156,15 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_tokenformer = {
     .name = "tokenformer", .class_name = "TokenFormerForCausalLM", .stem = "TokenFormer",
     .summary = "TokenFormer: parameters as tokens, grows by appending them (Wang et al. 2024)",
-    .config_size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .publish = publish, .check = check, .build = build, .language = language,
-    .context = context, .vocab = vocab, .sized = sized,
-    .ignored = (const char *const[]){ NULL },
-    .prefixes = (const char *const[]){ "", NULL },
-    .tied_to = "sequential.0.word_embeddings.weight",
-    .inner_keys = (const char *const[]){ "qkv_slot_num", "proj_slot_num", "ffn_slot_num", NULL },
-    .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_layers", .layer_prefix = "sequential.", .first_layer = 2 },
-    .slots = (const slot_group[]){
-        { "qkv_slot_num",  "qkv_tau2",  (const char *const[]){ "attention.query.", "attention.key.", "attention.value.", NULL } },
-        { "proj_slot_num", "proj_tau2", (const char *const[]){ "attention.proj.", NULL } },
-        { "ffn_slot_num",  "ffn_tau2",  (const char *const[]){ "mlp.", NULL } },
-        { 0 } },
+    .config = { .size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .publish = publish,
+                .check = check, .sized = sized },
+    .equations = { .build = build, .language = language, .context = context, .vocab = vocab },
+    .files = { .prefixes = NAMES(""), .tied_to = "sequential.0.word_embeddings.weight" },
+    .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_layers", .layer_prefix = "sequential.", .first_layer = 2 },
+                .inner_keys = NAMES("qkv_slot_num", "proj_slot_num", "ffn_slot_num"),
+                .slots = (const slot_group[]){
+                    { "qkv_slot_num",  "qkv_tau2",  NAMES("attention.query.", "attention.key.", "attention.value.") },
+                    { "proj_slot_num", "proj_tau2", NAMES("attention.proj.") },
+                    { "ffn_slot_num",  "ffn_tau2",  NAMES("mlp.") },
+                    { 0 } } },
 };

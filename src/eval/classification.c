@@ -67,7 +67,7 @@ static int read_table(examples *e, const lithe_model *m, const lithe_tokenizer *
 /* The examples as sequences, cut to the model's context. */
 static int lay_out(sequences *x, const examples *e, const pair_form *f, const lithe_model *m, lithe_error *err)
 {
-    int limit = m->arch->context(m->config), most = e->longest < limit ? e->longest : limit;
+    int limit = lithe_model_context(m), most = e->longest < limit ? e->longest : limit;
     size_t room;
     *x = (sequences){ .start = xalloc(e->count + 1, sizeof *x->start) };
     if (size_mul(e->count, (size_t)most, &room)) {
@@ -124,7 +124,7 @@ int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, c
     *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
     lithe_data_options options;
     if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return LITHE_EINVAL;
-    if (m && path && m->arch->image) return evaluate_images(m, path, out, err);
+    if (m && path && m->arch->equations.image) return evaluate_images(m, path, out, err);
     if (!m || !t || !path) return fail(err, LITHE_EINVAL, "an evaluation needs a model, a tokenizer and a table");
     int status = must_label(m, err);
     if (!status) status = pair_form_open(&f, t, err);

@@ -21,9 +21,9 @@ typedef struct { const int32_t *ids; int ctx, skip, sequences, at_once; } readin
 
 static int plan_reading(const lithe_model *m, const int32_t *ids, size_t n, const lithe_diversity_options *o, reading *r, lithe_error *err)
 {
-    int context = m->arch->context(m->config), ctx = o->ctx ? o->ctx : context < LONGEST ? context : LONGEST;
+    int context = lithe_model_context(m), ctx = o->ctx ? o->ctx : context < LONGEST ? context : LONGEST;
     size_t most = o->tokens ? o->tokens : MOST_TOKENS;
-    if (m->arch->image) return fail(err, LITHE_EINVAL, "a %s reads pictures: its features over a text cannot be measured", m->arch->name);
+    if (m->arch->equations.image) return fail(err, LITHE_EINVAL, "a %s reads pictures: its features over a text cannot be measured", m->arch->name);
     if (o->ctx < 0 || ctx > context) return fail(err, LITHE_EINVAL, "sequences of %d tokens: the model has %d positions", ctx, context);
     if (n > most) n = most;
     if (n < (size_t)ctx) ctx = (int)n;

@@ -60,7 +60,7 @@ static int check(const lithe_model *m, const lithe_tokenizer *t, const int32_t *
     if (failed(err)) return err->status;
     if (!m || !t || !ids || !n) return fail(err, LITHE_EINVAL, "masked tokens need a model, a tokenizer and a text");
     if (!lithe_model_encoder(m)) return fail(err, LITHE_ECONFIG, "%s reads from left to right: no token of its text is masked", m->arch->name);
-    if (ctx < 0 || ctx > m->arch->context(m->config)) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, m->arch->context(m->config));
+    if (ctx < 0 || ctx > lithe_model_context(m)) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, lithe_model_context(m));
     if (!(rate > 0 && rate <= 1)) return fail(err, LITHE_EINVAL, "a mask rate of %g is not a share of the tokens", rate);
     return must_predict_tokens(m, err) || check_ids(m, ids, n, err) ? LITHE_EINVAL : LITHE_OK;
 }
@@ -73,7 +73,7 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
     int status = check(m, t, ids, n, ctx, rate, err);
     if (status) return status;
-    if (!ctx) ctx = m->arch->context(m->config);
+    if (!ctx) ctx = lithe_model_context(m);
     if (ctx > 2 * FORM_MOST && n < (size_t)ctx - 2 * FORM_MOST) ctx = (int)n + 2 * FORM_MOST;           /* a short text needs no long rows */
     status = reading_open(&r, m, t, ctx, rate, seed, err);
     size_t room = status ? 0 : (size_t)(r.lay.ctx - r.lay.form.before.n - r.lay.form.behind.n), pieces = status ? 0 : (n + room - 1) / room;

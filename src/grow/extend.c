@@ -60,7 +60,7 @@ static bool by_token(const param *p, int vocab) { return p->rule.axes[0].kind ==
 static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer *from, const lithe_tokenizer *to, int known, lithe_error *err)
 {
     int32_t pieces[MOST_PIECES];
-    int before = m->arch->vocab(m->config), after = lithe_tokenizer_vocab(to);
+    int before = lithe_model_vocab(m), after = lithe_tokenizer_vocab(to);
     for (int i = 0; i < large->params->count; i++) {
         param *p = large->params->items[i];
         const param *q = params_find(m->params, p->name);
@@ -81,7 +81,7 @@ static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer 
 lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err)
 {
     if (!m || !from || !to || failed(err)) return NULL;
-    int before = m->arch->vocab(m->config), known = lithe_tokenizer_vocab(from) < before ? lithe_tokenizer_vocab(from) : before, after = lithe_tokenizer_vocab(to);
+    int before = lithe_model_vocab(m), known = lithe_tokenizer_vocab(from) < before ? lithe_tokenizer_vocab(from) : before, after = lithe_tokenizer_vocab(to);
     lithe_error first = { 0 };
     lithe_model *large = NULL;
     json_t *config = NULL;

@@ -56,8 +56,8 @@ static int choose_arch(growth *g, lithe_error *err)
     for (char *p = name; *p; p++) if (*p == '-') *p = '_';
     const arch *a = arch_find(name);
     if (!a) return fail(err, LITHE_EINVAL, "%.60s is not a known architecture", g->options.to);
-    if (a->over != g->small->arch)
-        return fail(err, LITHE_EINVAL, "a %s does not become a %s: %s", g->small->arch->name, a->name, a->over ? a->over->name : "nothing else");
+    if (a->growth.over != g->small->arch)
+        return fail(err, LITHE_EINVAL, "a %s does not become a %s: %s", g->small->arch->name, a->name, a->growth.over ? a->growth.over->name : "nothing else");
     g->arch = a;
     return 0;
 }
@@ -75,26 +75,26 @@ static long source_layer(const growth *g, long layer, int before, int after)
 /* The number of the layer in a parameter's name, from 0; -1 when it is of none, and what stands behind the number. */
 static long layer_of(const arch *a, const char *name, const char **rest)
 {
-    const char *prefix = a->keys.layer_prefix;
+    const char *prefix = a->growth.keys.layer_prefix;
     size_t length = strlen(prefix);
     char *end;
     if (strncmp(name, prefix, length)) return -1;
     long number = strtol(name + length, &end, 10);
     *rest = end;
-    return end == name + length ? -1 : number - a->keys.first_layer;
+    return end == name + length ? -1 : number - a->growth.keys.first_layer;
 }
 
 /* The name in the smaller model of what the parameter comes from, `above` layers higher; NULL for one of a new layer.
  * Numbers behind the last layer move with the depth. */
 static const char *old_name(const growth *g, const char *name, int above, char text[256])
 {
-    int before = config_int(g->before, g->arch->keys.layers, 0), after = config_int(g->config, g->arch->keys.layers, 0);
+    int before = config_int(g->before, g->arch->growth.keys.layers, 0), after = config_int(g->config, g->arch->growth.keys.layers, 0);
     const char *rest;
     long layer = layer_of(g->arch, name, &rest);
     if (layer < 0) return above ? NULL : name;
     long from = layer >= after ? layer - (after - before) : source_layer(g, layer, before, after);
     if (from < 0 || (above && (layer >= after || from + above >= before))) return NULL;
-    snprintf(text, 256, "%s%ld%s", g->arch->keys.layer_prefix, from + above + g->arch->keys.first_layer, rest);
+    snprintf(text, 256, "%s%ld%s", g->arch->growth.keys.layer_prefix, from + above + g->arch->growth.keys.first_layer, rest);
     return text;
 }
 
@@ -239,9 +239,9 @@ static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
 static void what_changes(growth *g, lithe_growth *report)
 {
     const void *config = g->large->config;
-    const char *key = g->arch->keys.layers, *block = g->arch->block_changes ? g->arch->block_changes(config) : NULL;
-    const char *added = g->options.to && g->arch->additions_change ? g->arch->additions_change(config) : NULL;
-    const char *heads = g->arch->heads_change ? g->arch->heads_change(config) : NULL, *number = g->arch->keys.heads;
+    const char *key = g->arch->growth.keys.layers, *block = g->arch->growth.block_changes ? g->arch->growth.block_changes(config) : NULL;
+    const char *added = g->options.to && g->arch->growth.additions_change ? g->arch->growth.additions_change(config) : NULL;
+    const char *heads = g->arch->growth.heads_change ? g->arch->growth.heads_change(config) : NULL, *number = g->arch->growth.keys.heads;
     if (heads && config_int(g->config, number, 0) > config_int(g->before, number, 0)) not_preserved(report, "not preserved: %s", heads);
     if (block && config_int(g->config, key, 0) > config_int(g->before, key, 0)) not_preserved(report, "not preserved: a new block is not the identity: %s", block);
     if (added) not_preserved(report, "not preserved: %s", added);
@@ -255,7 +255,7 @@ static void what_changes(growth *g, lithe_growth *report)
 static int prepare(growth *g, lithe_growth *report, lithe_error *err)
 {
     if (!(g->before = model_config(g->small, err)) || !(g->config = json_deep_copy(g->before))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    if (!g->arch->keys.layers) return fail(err, LITHE_EINVAL, "a %s has no sizes that can grow", g->arch->name);
+    if (!g->arch->growth.keys.layers) return fail(err, LITHE_EINVAL, "a %s has no sizes that can grow", g->arch->name);
     int status = choose_arch(g, err);
     if (!status) status = choose_method(g, err);
     if (status) return status;

@@ -27,8 +27,8 @@ typedef struct { int heads, kv_heads; } head_counts;
 
 static head_counts heads_of(const arch *a, const json_t *config)
 {
-    head_counts h = { config_int(config, a->keys.heads, 1), 0 };
-    h.kv_heads = config_int(config, a->keys.kv_heads, h.heads);
+    head_counts h = { config_int(config, a->growth.keys.heads, 1), 0 };
+    h.kv_heads = config_int(config, a->growth.keys.kv_heads, h.heads);
     return h;
 }
 

@@ -53,7 +53,7 @@ static double count(const growth *g, const json_t *config)
 
 static void scale_slots(const growth *g, const json_t *from, json_t *to, double factor)
 {
-    for (const slot_group *s = g->arch->slots; s->slots_key; s++)
+    for (const slot_group *s = g->arch->growth.slots; s->slots_key; s++)
         if (slots_used(g, s)) set_int(to, s->slots_key, (int)llround(config_int(from, s->slots_key, 0) * factor));
 }
 
@@ -83,12 +83,12 @@ typedef struct { int width, layers, inner; double cost; } shape;
 
 static void set_shape(const growth *g, const json_t *from, json_t *to, const shape *s)
 {
-    int width = config_int(from, g->arch->keys.width, 1), heads = config_int(from, g->arch->keys.heads, 1), kv = config_int(from, g->arch->keys.kv_heads, 0);
-    set_int(to, g->arch->keys.width, s->width);
-    set_int(to, g->arch->keys.heads, (int)((long long)heads * s->width / width));
-    if (kv) set_int(to, g->arch->keys.kv_heads, (int)((long long)kv * s->width / width));
-    set_int(to, g->arch->keys.layers, s->layers);
-    set_int(to, g->arch->keys.inner, s->inner);
+    int width = config_int(from, g->arch->growth.keys.width, 1), heads = config_int(from, g->arch->growth.keys.heads, 1), kv = config_int(from, g->arch->growth.keys.kv_heads, 0);
+    set_int(to, g->arch->growth.keys.width, s->width);
+    set_int(to, g->arch->growth.keys.heads, (int)((long long)heads * s->width / width));
+    if (kv) set_int(to, g->arch->growth.keys.kv_heads, (int)((long long)kv * s->width / width));
+    set_int(to, g->arch->growth.keys.layers, s->layers);
+    set_int(to, g->arch->growth.keys.inner, s->inner);
 }
 
 static double count_shape(const growth *g, const json_t *base, shape s)
@@ -133,16 +133,16 @@ static void try_shapes(const growth *g, const json_t *base, const shape *old, do
 static int choose_shape(growth *g, double wish, lithe_error *err)
 {
     json_t *base = json_deep_copy(g->config);
-    int heads = config_int(base, g->arch->keys.heads, 1), kv = config_int(base, g->arch->keys.kv_heads, 0);
-    shape old = { config_int(base, g->arch->keys.width, 0), config_int(base, g->arch->keys.layers, 0), inner_size(g->small), 0 }, best = { 0, 0, 0, -1 };
+    int heads = config_int(base, g->arch->growth.keys.heads, 1), kv = config_int(base, g->arch->growth.keys.kv_heads, 0);
+    shape old = { config_int(base, g->arch->growth.keys.width, 0), config_int(base, g->arch->growth.keys.layers, 0), inner_size(g->small), 0 }, best = { 0, 0, 0, -1 };
     int hd = old.width / heads, status = 0;
     if (!kv) kv = heads;
     if (g->method == METHOD_CORNER) {                /* any whole number of key/value groups of heads, depth as it is */
         int unit = hd * heads / kv;
         for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, wish, &best);
     } else {
-        bool deeper = in_depth(g) || !g->arch->block_changes || !g->arch->block_changes(g->small->config);
-        bool wider = !g->arch->heads_change || !g->arch->heads_change(g->small->config);
+        bool deeper = in_depth(g) || !g->arch->growth.block_changes || !g->arch->growth.block_changes(g->small->config);
+        bool wider = !g->arch->growth.heads_change || !g->arch->growth.heads_change(g->small->config);
         try_shapes(g, base, &old, wish, wider ? MOST_TIMES : 1, deeper ? MOST_DEPTHS : 1, &best);
         if (best.cost < 0) try_shapes(g, base, &old, wish, MOST_TIMES, MOST_DEPTHS, &best);
     }
@@ -156,10 +156,10 @@ static int choose_shape(growth *g, double wish, lithe_error *err)
 
 static bool size_key(const arch *a, const char *key)
 {
-    const char *const known[] = { a->keys.width, a->keys.heads, a->keys.kv_heads, a->keys.inner, a->keys.bottleneck, a->keys.layers, "head_dim" };
+    const char *const known[] = { a->growth.keys.width, a->growth.keys.heads, a->growth.keys.kv_heads, a->growth.keys.inner, a->growth.keys.bottleneck, a->growth.keys.layers, "head_dim" };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (is_key(key, known[i])) return true;
-    for (const slot_group *s = a->slots; s && s->slots_key; s++)
+    for (const slot_group *s = a->growth.slots; s && s->slots_key; s++)
         if (!strcmp(s->slots_key, key)) return true;
     return false;
 }
@@ -175,16 +175,16 @@ static int apply_set(growth *g, lithe_error *err)
         if (!*item) continue;
         long value = equals ? strtol(equals + 1, &end, 10) : 0;
         if (!equals || end == equals + 1 || *end || value < 1 || value > 1 << 24)
-            return fail(err, LITHE_EINVAL, "%s: a size is KEY=NUMBER, such as %s=%d", item, g->arch->keys.layers, config_int(g->config, g->arch->keys.layers, 1) + 1);
+            return fail(err, LITHE_EINVAL, "%s: a size is KEY=NUMBER, such as %s=%d", item, g->arch->growth.keys.layers, config_int(g->config, g->arch->growth.keys.layers, 1) + 1);
         *equals = 0;
         if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
         set_int(g->config, item, (int)value);
-        heads_said |= is_key(item, g->arch->keys.heads) || is_key(item, g->arch->keys.kv_heads);
+        heads_said |= is_key(item, g->arch->growth.keys.heads) || is_key(item, g->arch->growth.keys.kv_heads);
     }
-    int width = config_int(g->before, g->arch->keys.width, 1), times = config_int(g->config, g->arch->keys.width, 1) / width;
-    if (heads_said || times < 2 || times * width != config_int(g->config, g->arch->keys.width, 1)) return 0;
-    set_int(g->config, g->arch->keys.heads, times * config_int(g->before, g->arch->keys.heads, 1));       /* heads keep their channels */
-    if (config_int(g->before, g->arch->keys.kv_heads, 0)) set_int(g->config, g->arch->keys.kv_heads, times * config_int(g->before, g->arch->keys.kv_heads, 0));
+    int width = config_int(g->before, g->arch->growth.keys.width, 1), times = config_int(g->config, g->arch->growth.keys.width, 1) / width;
+    if (heads_said || times < 2 || times * width != config_int(g->config, g->arch->growth.keys.width, 1)) return 0;
+    set_int(g->config, g->arch->growth.keys.heads, times * config_int(g->before, g->arch->growth.keys.heads, 1));       /* heads keep their channels */
+    if (config_int(g->before, g->arch->growth.keys.kv_heads, 0)) set_int(g->config, g->arch->growth.keys.kv_heads, times * config_int(g->before, g->arch->growth.keys.kv_heads, 0));
     return 0;
 }
 
@@ -197,15 +197,15 @@ static void list_move(lithe_growth *report, const char *key, int before, int aft
 
 static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
 {
-    const char *const keys[] = { g->arch->keys.width, g->arch->keys.heads, g->arch->keys.kv_heads, g->arch->keys.inner, g->arch->keys.bottleneck, g->arch->keys.layers };
+    const char *const keys[] = { g->arch->growth.keys.width, g->arch->growth.keys.heads, g->arch->growth.keys.kv_heads, g->arch->growth.keys.inner, g->arch->growth.keys.bottleneck, g->arch->growth.keys.layers };
     report->moves[0] = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (!keys[i]) continue;
-        int absent = keys[i] == g->arch->keys.inner ? inner_size(g->small) : keys[i] == g->arch->keys.bottleneck ? axis_size(g->small, AXIS_BOTTLENECK) : 0, old = config_int(g->before, keys[i], absent), new = config_int(g->config, keys[i], absent);
+        int absent = keys[i] == g->arch->growth.keys.inner ? inner_size(g->small) : keys[i] == g->arch->growth.keys.bottleneck ? axis_size(g->small, AXIS_BOTTLENECK) : 0, old = config_int(g->before, keys[i], absent), new = config_int(g->config, keys[i], absent);
         list_move(report, keys[i], old, new);
         if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", keys[i], old, new);
     }
-    for (const slot_group *s = g->arch->slots; s && s->slots_key; s++) {
+    for (const slot_group *s = g->arch->growth.slots; s && s->slots_key; s++) {
         int old = config_int(g->before, s->slots_key, 0), new = config_int(g->config, s->slots_key, 0);
         list_move(report, s->slots_key, old, new);
         if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", s->slots_key, old, new);
@@ -217,7 +217,7 @@ static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
 
 static const field *field_of(const arch *a, const char *key)
 {
-    for (const field *f = a->fields; f->key; f++)
+    for (const field *f = a->config.fields; f->key; f++)
         if (!strcmp(f->key, key)) return f;
     return NULL;
 }
@@ -265,8 +265,8 @@ int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
     const lithe_grow_options *o = &g->options;
     double now = (double)params_total(g->small->params), wish = o->params > 0 ? o->params : o->factor > 0 ? o->factor * now : 0;
     /* Written out, so that a default (four times the width) does not grow by itself. */
-    if (g->arch->keys.inner && inner_size(g->small)) set_int(g->config, g->arch->keys.inner, inner_size(g->small));
-    if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
+    if (g->arch->growth.keys.inner && inner_size(g->small)) set_int(g->config, g->arch->growth.keys.inner, inner_size(g->small));
+    if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->growth.keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
     int status = 0;
     if (o->set && wish > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
     else if (o->set) status = apply_set(g, err);

@@ -19,10 +19,10 @@ static const double FIRST_SHARE = 1.3;       /* D: shares of opposite sign, or A
 const slot_group *slot_group_of(const arch *a, const param *p)
 {
     const char *name = p->name;
-    size_t prefix = a->keys.layer_prefix ? strlen(a->keys.layer_prefix) : 0;
-    if (!a->slots || p->rule.axes[0].kind != AXIS_SLOT || strncmp(name, a->keys.layer_prefix, prefix)) return NULL;
+    size_t prefix = a->growth.keys.layer_prefix ? strlen(a->growth.keys.layer_prefix) : 0;
+    if (!a->growth.slots || p->rule.axes[0].kind != AXIS_SLOT || strncmp(name, a->growth.keys.layer_prefix, prefix)) return NULL;
     const char *within = strchr(name + prefix, '.');
-    for (const slot_group *s = a->slots; within && s->slots_key; s++)
+    for (const slot_group *s = a->growth.slots; within && s->slots_key; s++)
         for (const char *const *n = s->names; *n; n++)
             if (!strncmp(within + 1, *n, strlen(*n))) return s;
     return NULL;
@@ -37,7 +37,7 @@ bool slots_used(const growth *g, const slot_group *s)
 
 bool has_slots(const growth *g)
 {
-    for (const slot_group *s = g->arch->slots; s && s->slots_key; s++)
+    for (const slot_group *s = g->arch->growth.slots; s && s->slots_key; s++)
         if (slots_used(g, s)) return true;
     return false;
 }
@@ -72,7 +72,7 @@ static int check_method(const growth *g, const slot_group *s, int n, int N, lith
 
 int grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err)
 {
-    for (const slot_group *s = g->arch->slots; s && s->slots_key; s++) {
+    for (const slot_group *s = g->arch->growth.slots; s && s->slots_key; s++) {
         int n = config_int(g->before, s->slots_key, 0), N = config_int(g->config, s->slots_key, 0);
         if (n == N || n < 1 || !slots_used(g, s)) continue;
         if (g->method < METHOD_A) return fail(err, LITHE_EINVAL, "slots grow by method A, B, C, D, E or F");

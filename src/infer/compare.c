@@ -67,12 +67,12 @@ static void compare_batch(const pass p[2], const batch *b, bool probabilities, l
 
 static int check_pair(const lithe_model *a, const lithe_model *b, lithe_error *err)
 {
-    int vocab[] = { a->arch->vocab(a->config), b->arch->vocab(b->config) };
+    int vocab[] = { lithe_model_vocab(a), lithe_model_vocab(b) };
     if (vocab[0] > vocab[1]) return fail(err, LITHE_EINVAL, "vocabularies of %d and %d cannot be compared", vocab[0], vocab[1]);
-    if (a->task.kind != b->task.kind || a->task.labels != b->task.labels || !a->arch->image != !b->arch->image)
+    if (a->task.kind != b->task.kind || a->task.labels != b->task.labels || !a->arch->equations.image != !b->arch->equations.image)
         return fail(err, LITHE_EINVAL, "a model of %s and one of %s cannot be compared", task_name(&a->task), task_name(&b->task));
-    if (!a->arch->image) return 0;
-    image_shape x = a->arch->image(a->config), y = b->arch->image(b->config);
+    if (!a->arch->equations.image) return 0;
+    image_shape x = a->arch->equations.image(a->config), y = b->arch->equations.image(b->config);
     if (x.side == y.side && x.patch == y.patch && x.channels == y.channels) return 0;
     return fail(err, LITHE_EINVAL, "models of pictures of %d and %d pixels cannot be compared", x.side, y.side);
 }
@@ -82,7 +82,7 @@ typedef struct { int *pos, start[PICTURES + 1], rows, seqs; real *patches; } arr
 static int make_arrays(arrays *a, const lithe_model *m, int rows, int seqs, lithe_error *err)
 {
     size_t count = 0;
-    image_shape s = m->arch->image ? m->arch->image(m->config) : (image_shape){ 0 };
+    image_shape s = m->arch->equations.image ? m->arch->equations.image(m->config) : (image_shape){ 0 };
     *a = (arrays){ .pos = xalloc((size_t)rows * (size_t)seqs, sizeof *a->pos), .rows = rows * seqs, .seqs = seqs };
     if (s.side && size_mul((size_t)a->rows, (size_t)s.patch * (size_t)s.patch * (size_t)s.channels, &count)) a->patches = xalloc(count, sizeof *a->patches);
     if (!a->pos || (s.side && !a->patches)) return fail(err, LITHE_ENOMEM, "not enough memory to compare two models on %d rows", a->rows);
@@ -116,13 +116,13 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
 {
     if (!a || !b) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    int status = check_pair(a, b, err), longest = lithe_model_context(a), seqs = a->arch->image ? PICTURES : 1;
+    int status = check_pair(a, b, err), longest = lithe_model_context(a), seqs = a->arch->equations.image ? PICTURES : 1;
     if (status) return status;
     if (lithe_model_context(b) < longest) longest = lithe_model_context(b);
-    if (!a->arch->image && longest > LONGEST) longest = LONGEST;
-    if (!a->arch->image && n < (size_t)longest) longest = (int)n;
-    if (!a->arch->image && !n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
-    if (!a->arch->image && check_ids(a, ids, n, err)) return LITHE_EINVAL;
+    if (!a->arch->equations.image && longest > LONGEST) longest = LONGEST;
+    if (!a->arch->equations.image && n < (size_t)longest) longest = (int)n;
+    if (!a->arch->equations.image && !n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
+    if (!a->arch->equations.image && check_ids(a, ids, n, err)) return LITHE_EINVAL;
     arrays x;
     pass p[2] = { { 0 }, { 0 } };
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { longest * seqs, seqs, 0 } };
@@ -130,7 +130,7 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
     if (!status) status = pass_open(&p[0], a, &o, wanted(a), err);
     if (!status) status = pass_open(&p[1], b, &o, wanted(b), err);
     report->max_logit = report->max_difference = report->divergence = 0;
-    if (!status && a->arch->image) compare_pictures(p, a, &x, report);
+    if (!status && a->arch->equations.image) compare_pictures(p, a, &x, report);
     else if (!status) compare_text(p, a, &x, ids, n, report);
     pass_close(&p[0]);
     pass_close(&p[1]);

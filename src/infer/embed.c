@@ -68,7 +68,7 @@ int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *
     json_t *modules = read_beside(m->path, ".", "modules.json", err), *size = read_beside(m->path, ".", "sentence_bert_config.json", err);
     for (size_t i = 0; i < json_array_size(modules) && !failed(err); i++) read_module(m->path, json_array_get(modules, i), o, err);
     json_int_t most = json_integer_value(json_object_get(size, "max_seq_length"));
-    if (most > 0 && most <= m->arch->context(m->config)) o->max_length = (int)most;
+    if (most > 0 && most <= lithe_model_context(m)) o->max_length = (int)most;
     json_decref(modules);
     json_decref(size);
     return err->status;

@@ -49,7 +49,7 @@ int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int t
     x.select = places;
     x.selected = count;
     if (!places) status = fail(err, LITHE_ENOMEM, "not enough memory for %zu tokens", x.start[1]);
-    else if (x.cut) status = fail(err, LITHE_EFULL, "the text is longer than the model's context of %d tokens", m->arch->context(m->config));
+    else if (x.cut) status = fail(err, LITHE_EFULL, "the text is longer than the model's context of %d tokens", lithe_model_context(m));
     else if (count && out) status = sequences_run(&x, m, WANT_LOGITS, take_masks, &(filled){ out, top }, err);
     free(places);
     sequences_close(&x);

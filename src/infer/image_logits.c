@@ -4,8 +4,8 @@
 
 int must_read_images(const lithe_model *m, lithe_error *err)
 {
-    if (m->arch->image && m->task.kind == TASK_SEQUENCE) return 0;
-    if (m->arch->image) return fail(err, LITHE_EINVAL, "this %s has no head that tells classes: its task is \"%s\"", m->arch->name, task_name(&m->task));
+    if (m->arch->equations.image && m->task.kind == TASK_SEQUENCE) return 0;
+    if (m->arch->equations.image) return fail(err, LITHE_EINVAL, "this %s has no head that tells classes: its task is \"%s\"", m->arch->name, task_name(&m->task));
     return fail(err, LITHE_EINVAL, "a %s reads text, not pictures", m->arch->name);
 }
 
@@ -13,8 +13,8 @@ int image_pass_open(image_pass *p, const lithe_model *m, int pictures, lithe_err
 {
     *p = (image_pass){ 0 };
     if (failed(err) || must_read_images(m, err)) return err ? (int)err->status : LITHE_EINVAL;
-    int tokens = m->arch->context(m->config), rows = tokens * pictures;
-    image_shape z = m->arch->image(m->config);
+    int tokens = lithe_model_context(m), rows = tokens * pictures;
+    image_shape z = m->arch->equations.image(m->config);
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { rows, pictures, 0 } };
     p->tokens = tokens;
     p->labels = m->task.labels;

@@ -11,7 +11,7 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
 {
     if (!m) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    int longest = m->arch->context(m->config), vocab = m->arch->vocab(m->config);
+    int longest = lithe_model_context(m), vocab = lithe_model_vocab(m);
     if (must_predict_tokens(m, err)) return LITHE_EINVAL;
     if (!n || n > (size_t)longest) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, longest);
     if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
@@ -33,9 +33,9 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
 int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *path, lithe_error *err)
 {
     if (!m) return LITHE_EINVAL;
-    size_t vocab = (size_t)m->arch->vocab(m->config), count;
-    float *logits = size_mul(n, vocab, &count) && n <= (size_t)m->arch->context(m->config) ? malloc((count + 1) * sizeof *logits) : NULL;
-    if (!logits) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, m->arch->context(m->config));
+    size_t vocab = (size_t)lithe_model_vocab(m), count;
+    float *logits = size_mul(n, vocab, &count) && n <= (size_t)lithe_model_context(m) ? malloc((count + 1) * sizeof *logits) : NULL;
+    if (!logits) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, lithe_model_context(m));
     int status = lithe_logits(m, ids, n, logits, err);
     out_tensor t = { .name = "logits", .type = DT_F32, .rank = 2, .dims = { (int64_t)n, (int64_t)vocab }, .data = logits };
     if (!status) status = safetensors_write(path, &t, 1, NULL, err);
@@ -92,7 +92,7 @@ int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int strid
 {
     if (!m) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    int longest = m->arch->context(m->config);
+    int longest = lithe_model_context(m);
     if (ctx < 0 || ctx > longest) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, longest);
     if (stride < 0 || stride > (ctx ? ctx : longest)) return fail(err, LITHE_EINVAL, "a stride of %d is more than the window of %d", stride, ctx ? ctx : longest);
     if (n < 2) return fail(err, LITHE_EINVAL, "%zu tokens: at least two are needed to score one", n);

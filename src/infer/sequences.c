@@ -38,7 +38,7 @@ int sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *
     *x = (sequences){ 0 };
     if (failed(err)) return err->status;
     if (!m || !t) return fail(err, LITHE_EINVAL, "a model and a tokenizer are needed");
-    int context = m->arch->context(m->config);
+    int context = lithe_model_context(m);
     if (limit < 1 || limit > context) limit = context;
     x->start = xalloc(n + 1, sizeof *x->start);
     int status = x->start ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for %zu texts", n);

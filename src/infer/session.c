@@ -67,7 +67,7 @@ static int allocate_rest(lithe_session *s, lithe_error *err)
 
 static int fill(lithe_session *s, int context, lithe_error *err)
 {
-    int longest = s->model->arch->context(s->model->config), held = context && context < longest ? context : longest;
+    int longest = lithe_model_context(s->model), held = context && context < longest ? context : longest;
     bool endless = allocate_states(s, held, err);
     if (failed(err)) return err->status;
     if (!endless && context > longest) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", context, longest);
@@ -85,8 +85,8 @@ lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
     lithe_error first = { 0 };
     if (!s) { fail(err, LITHE_ENOMEM, "not enough memory for a session"); return NULL; }
     s->model = m;
-    s->vocab = m->arch->vocab(m->config);
-    if (context < 0) fail(&first, LITHE_EINVAL, "a context of %d: the model has %d positions", context, m->arch->context(m->config));
+    s->vocab = lithe_model_vocab(m);
+    if (context < 0) fail(&first, LITHE_EINVAL, "a context of %d: the model has %d positions", context, lithe_model_context(m));
     if (!first.status) fill(s, context, &first);
     if (!first.status) { session_clear(s); return s; }
     fail(err, first.status, "%s", first.text);

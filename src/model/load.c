@@ -28,7 +28,7 @@ static const file_tensor *find_joined(const tensor_file *f, const char *prefix, 
 static const file_tensor *find_spelled(const arch *a, const tensor_file *f, const char *name)
 {
     const file_tensor *t = tensor_file_find(f, name);
-    for (const char *const *p = a->prefixes; p && *p && !t; p++) {
+    for (const char *const *p = a->files.prefixes; p && *p && !t; p++) {
         size_t n = strlen(*p);
         t = find_joined(f, *p, name);
         if (!t && n && !strncmp(name, *p, n)) t = tensor_file_find(f, name + n);
@@ -51,7 +51,7 @@ static const file_tensor *find_both(const arch *a, const tensor_file *f, const c
     char text[NAME_BYTES];
     const file_tensor *t = find_spelled(a, f, name);
     *other = NULL;
-    for (const spelling *s = a->spellings; s && s->ours; s++) {
+    for (const spelling *s = a->files.spellings; s && s->ours; s++) {
         const file_tensor *also = respell(text, name, s) ? find_spelled(a, f, text) : NULL;
         if (t && also) *other = also;
         else if (also) t = also;
@@ -68,7 +68,7 @@ static const file_tensor *find_named(const arch *a, const tensor_file *f, const 
 static bool is_ignored(const arch *a, const char *name)
 {
     size_t length = strlen(name);
-    for (const char *const *suffix = a->ignored; suffix && *suffix; suffix++) {
+    for (const char *const *suffix = a->files.ignored; suffix && *suffix; suffix++) {
         size_t n = strlen(*suffix);
         if (n <= length && !strcmp(name + length - n, *suffix)) return true;
     }
@@ -79,7 +79,7 @@ static bool is_ignored(const arch *a, const char *name)
 static bool is_of_head(const arch *a, const char *name)
 {
     bool found = arch_head_tensor(a, name);
-    for (const char *const *p = a->prefixes; p && *p && !found; p++)
+    for (const char *const *p = a->files.prefixes; p && *p && !found; p++)
         if (!strncmp(name, *p, strlen(*p))) found = arch_head_tensor(a, name + strlen(*p));
     return found;
 }
@@ -135,7 +135,7 @@ static void complain(matching *x, lithe_status status, const char *format, ...)
 static bool head_is_tied(const matching *x)
 {
     const arch *a = x->m->arch;
-    return a->tied_head && a->tied_to && !params_find(x->m->params, a->tied_head);
+    return a->files.tied_head && a->files.tied_to && !params_find(x->m->params, a->files.tied_head);
 }
 
 /* A file whose tensors share storage may keep the head's name and drop the embedding's. */
@@ -143,7 +143,7 @@ static const file_tensor *find_source(const matching *x, const char *name)
 {
     const arch *a = x->m->arch;
     const file_tensor *t = find_named(a, x->f, name);
-    if (!t && head_is_tied(x) && !strcmp(name, a->tied_to)) t = find_named(a, x->f, a->tied_head);
+    if (!t && head_is_tied(x) && !strcmp(name, a->files.tied_to)) t = find_named(a, x->f, a->files.tied_head);
     return t;
 }
 
@@ -177,7 +177,7 @@ static void match_parameter(matching *x, int i)
     const file_tensor *t = x->source[i] = find_source(x, p->name);
     rule_text(expected, &p->rule);
     if (!t) {
-        bool is_head = a->tied_head && !strcmp(p->name, a->tied_head);
+        bool is_head = a->files.tied_head && !strcmp(p->name, a->files.tied_head);
         complain(x, LITHE_EFORMAT, "%s %s is missing%s", p->name, expected,
                  is_head ? "; set tie_word_embeddings to true if the embedding is the head" : "");
         return;
@@ -192,7 +192,7 @@ static void match_tied_head(matching *x)
 {
     const arch *a = x->m->arch;
     if (!head_is_tied(x) || x->m->task.kind > TASK_PRETRAIN) return;
-    const file_tensor *written = find_named(a, x->f, a->tied_head), *embedding = find_named(a, x->f, a->tied_to);
+    const file_tensor *written = find_named(a, x->f, a->files.tied_head), *embedding = find_named(a, x->f, a->files.tied_to);
     if (!written || !embedding || written == embedding) return;
     x->used[written - x->f->tensors] = 1;
     if (!same_values(written, embedding))

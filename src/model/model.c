@@ -58,7 +58,7 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
     char text[64], known[200];
     if (failed(err)) return NULL;
     for (int i = 0; architectures[i]; i++)
-        if (architectures[i]->claims && architectures[i]->claims(config)) return architectures[i];
+        if (architectures[i]->config.claims && architectures[i]->config.claims(config)) return architectures[i];
     const char *type = json_string_value(json_object_get(config, "model_type")), *key = "model_type";
     if (!type) {
         type = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
@@ -77,7 +77,7 @@ static bool holds(const tensor_file *f, const arch *a, const char *mark)
 {
     char name[256];
     if (tensor_file_find(f, mark)) return true;
-    for (const char *const *p = a->prefixes; p && *p; p++) {
+    for (const char *const *p = a->files.prefixes; p && *p; p++) {
         snprintf(name, sizeof name, "%s%s", *p, mark);
         if (tensor_file_find(f, name)) return true;
     }
@@ -88,9 +88,9 @@ static bool holds(const tensor_file *f, const arch *a, const char *mark)
 const arch *tensors_arch(const tensor_file *f)
 {
     for (int i = 0; architectures[i]; i++)
-        if (architectures[i]->known_by && holds(f, architectures[i], architectures[i]->known_by)) return architectures[i];
+        if (architectures[i]->files.known_by && holds(f, architectures[i], architectures[i]->files.known_by)) return architectures[i];
     for (int i = 0; architectures[i]; i++)
-        if (architectures[i]->tied_to && holds(f, architectures[i], architectures[i]->tied_to)) return architectures[i];
+        if (architectures[i]->files.tied_to && holds(f, architectures[i], architectures[i]->files.tied_to)) return architectures[i];
     return NULL;
 }
 
@@ -149,7 +149,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
     m->arch = a;
     m->pictures = preprocessor_default();
     m->json = config ? json_deep_copy(config) : json_object();
-    m->config = xalloc(1, a->config_size);
+    m->config = xalloc(1, a->config.size);
     m->params = params_new();
     if (!m->json || !m->config || !m->params) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what);
     if (!status) status = arch_normalize(a, m->json, what, err);
@@ -209,14 +209,14 @@ void lithe_model_close(lithe_model *m)
 
 const char *lithe_model_arch(const lithe_model *m)      { return m ? m->arch->name : NULL; }
 size_t      lithe_model_params(const lithe_model *m)    { return m ? params_total(m->params) : 0; }
-int         lithe_model_vocab(const lithe_model *m)     { return m ? m->arch->vocab(m->config) : 0; }
-int         lithe_model_context(const lithe_model *m)   { return m ? m->arch->context(m->config) : 0; }
+int         lithe_model_vocab(const lithe_model *m)     { return m ? m->arch->equations.vocab(m->config) : 0; }
+int         lithe_model_context(const lithe_model *m)   { return m ? m->arch->equations.context(m->config) : 0; }
 const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
 const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&m->task) : NULL; }
 
 int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels)
 {
-    image_shape z = m && m->arch->image ? m->arch->image(m->config) : (image_shape){ 0 };
+    image_shape z = m && m->arch->equations.image ? m->arch->equations.image(m->config) : (image_shape){ 0 };
     if (side) *side = z.side;
     if (patch) *patch = z.patch;
     if (channels) *channels = z.channels;
@@ -226,13 +226,13 @@ int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channel
 const char *lithe_model_image_filter(const lithe_model *m)
 {
     static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers */
-    return m && m->arch->image ? names[m->pictures.filter] : NULL;
+    return m && m->arch->equations.image ? names[m->pictures.filter] : NULL;
 }
 
 int lithe_arch_images(const char *name)
 {
     const arch *a = arch_find(name);
-    return a && a->image;
+    return a && a->equations.image;
 }
 
 int         lithe_model_encoder(const lithe_model *m)   { return m && arch_encoder(m->arch, m->config); }

@@ -12,7 +12,7 @@ typedef struct { bool known; int filter; double factor, mean[3], deviation[3]; }
 
 struct lithe_model {
     const arch *arch;
-    void *config;                  /* arch->config_size bytes */
+    void *config;                  /* arch->config.size bytes */
     task task;                     /* as the JSON tells it */
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;

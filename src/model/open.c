@@ -77,7 +77,7 @@ static json_t *find_config(const place *p, bool lone, const char *named, const t
 static const arch *known_better(const arch *a, const tensor_file *f)
 {
     const arch *told = a ? tensors_arch(f) : NULL;
-    for (const char *const *alias = told && told->known_by ? told->aliases : NULL; alias && *alias; alias++)
+    for (const char *const *alias = told && told->files.known_by ? told->config.aliases : NULL; alias && *alias; alias++)
         if (!strcmp(*alias, a->name)) return told;
     return a;
 }
@@ -90,10 +90,10 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     int status = model_fits(m, f, err);
     if (!status) status = params_close(m->params, err);
     if (!status) status = model_load(m, f, err);
-    if (!status && a->image) status = preprocessor_read(&m->pictures, p->dir, a->image(m->config), err);
+    if (!status && a->equations.image) status = preprocessor_read(&m->pictures, p->dir, a->equations.image(m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);
-        m->tokenizer = place_tokenizer(p, a->vocab(m->config));
+        m->tokenizer = place_tokenizer(p, a->equations.vocab(m->config));
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
     if (!status) return m;

@@ -77,7 +77,7 @@ static graph *make(const planned *x, int i, lithe_error *err)
 
 static int make_all(planned *x, int windows, int ctx, lithe_error *err)
 {
-    int context = x->model->arch->context(x->model->config);
+    int context = lithe_model_context(x->model);
     x->windows = windows ? windows : DEFAULT_WINDOWS;
     x->ctx = ctx ? ctx : context < MOST_CONTEXT ? context : MOST_CONTEXT;
     if (x->windows < 1 || x->ctx < 1 || x->ctx > context)

@@ -55,8 +55,8 @@ static const char *published_name(const lithe_model *m, const param *p, arena *m
 {
     const arch *a = m->arch;
     char name[NAMING_BYTES];
-    bool bare = !a->prefixes || !a->prefixes[0] || arch_head_tensor(a, p->name);
-    snprintf(name, sizeof name, "%s%s", bare ? "" : a->prefixes[0], p->name);
+    bool bare = !a->files.prefixes || !a->files.prefixes[0] || arch_head_tensor(a, p->name);
+    snprintf(name, sizeof name, "%s%s", bare ? "" : a->files.prefixes[0], p->name);
     return arena_strdup(memory, name);
 }
 
@@ -155,7 +155,7 @@ static int write_config(const lithe_model *m, const char *dir, dtype type, const
     }
     int status = json && !bad ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", dir);
     if (!status) status = write_json(json, dir, "config.json", err);
-    if (!status && !m->arch->image) status = write_json(generation, dir, "generation_config.json", err);
+    if (!status && !m->arch->equations.image) status = write_json(generation, dir, "generation_config.json", err);
     json_decref(json);
     json_decref(generation);
     return status;
@@ -177,7 +177,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
     int status = write_weights(m, dir, type, err);
     if (!status) status = write_config(m, dir, type, t, err);
     if (!status && t) status = write_tokenizer(t, dir, err);
-    if (!status && m->arch->image) status = preprocessor_write(&m->pictures, dir, m->arch->image(m->config), err);
+    if (!status && m->arch->equations.image) status = preprocessor_write(&m->pictures, dir, m->arch->equations.image(m->config), err);
     return status;
 }
 

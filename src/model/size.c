@@ -33,7 +33,7 @@ typedef struct {
 static bool scale_inner(const arch *a, json_t *config, double scale)
 {
     bool scaled = fabs(scale - 1) < 1e-12;
-    for (const char *const *key = a->inner_keys; key && *key && fabs(scale - 1) >= 1e-12; key++) {
+    for (const char *const *key = a->growth.inner_keys; key && *key && fabs(scale - 1) >= 1e-12; key++) {
         json_t *value = json_object_get(config, *key);
         if (!json_is_integer(value)) continue;
         long long size = llround((double)json_integer_value(value) * scale / INNER_STEP) * INNER_STEP;
@@ -45,7 +45,7 @@ static bool scale_inner(const arch *a, json_t *config, double scale)
 
 static json_t *shape_config(const search *s, int width, int layers, double scale)
 {
-    json_t *config = s->arch->sized(width, layers, s->vocab, s->context);
+    json_t *config = s->arch->config.sized(width, layers, s->vocab, s->context);
     if (s->keys) json_object_update(config, (json_t *)(uintptr_t)s->keys);
     if (config && scale_inner(s->arch, config, scale)) return config;
     json_decref(config);
@@ -165,14 +165,14 @@ char *lithe_model_size(const char *name, double wish, int vocab, int context, li
     if (failed(err)) return NULL;
     const arch *a = arch_find(name);
     if (!a) { fail(err, LITHE_EINVAL, "%.60s is not a known architecture", name ? name : "(none)"); return NULL; }
-    if (a->image) { fail(err, LITHE_EINVAL, "a %s reads pictures: its size hangs on theirs", a->name); return NULL; }
+    if (a->equations.image) { fail(err, LITHE_EINVAL, "a %s reads pictures: its size hangs on theirs", a->name); return NULL; }
     return model_size(a, wish, vocab, context, NULL, err);
 }
 
 char *model_size(const arch *a, double wish, int vocab, int context, const json_t *keys, lithe_error *err)
 {
     search s = { .arch = a, .vocab = vocab, .context = context, .wish = wish, .keys = keys };
-    if (!s.arch->sized) { fail(err, LITHE_EINVAL, "%s cannot be sized by a number of parameters; give a configuration", s.arch->name); return NULL; }
+    if (!s.arch->config.sized) { fail(err, LITHE_EINVAL, "%s cannot be sized by a number of parameters; give a configuration", s.arch->name); return NULL; }
     if (!(wish >= 1 && wish <= 1e12) || vocab < 1 || context < 1) {
         fail(err, LITHE_EINVAL, "a size needs 1 to 1e12 parameters, a vocabulary and a context; got %g, %d and %d", wish, vocab, context);
         return NULL;

@@ -12,10 +12,10 @@ static const lithe_metrics unknown = { NAN, NAN, NAN, NAN, NAN, NAN };
 static int check_images(const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
     if (!d->images) return fail(err, LITHE_ECONFIG, "a %s reads pictures, the data are text", m->arch->name);
-    if (!m->arch->image) return fail(err, LITHE_ECONFIG, "the data are pictures, a %s reads text", m->arch->name);
+    if (!m->arch->equations.image) return fail(err, LITHE_ECONFIG, "the data are pictures, a %s reads text", m->arch->name);
     if (m->task.kind != TASK_SEQUENCE || m->task.regression)
         return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are pictures with classes", task_name(&m->task));
-    image_shape z = m->arch->image(m->config);
+    image_shape z = m->arch->equations.image(m->config);
     const image_shard *t = &d->images->train;
     if (z.side != t->side || z.channels != t->channels)
         return fail(err, LITHE_ECONFIG, "the pictures are %d x %d with %d channels, the model reads %d x %d with %d", t->side, t->side, t->channels, z.side, z.side, z.channels);
@@ -28,7 +28,7 @@ static int image_objective(objective *o, const lithe_model *m, const lithe_datas
     int status = check_images(m, d, err);
     if (status) return status;
     objective_settings z = s->objective;
-    z.pictures = (picture_settings){ .patch = m->arch->image(m->config).patch, .normal.factor = m->pictures.factor, .way = augmentation_find(s->augment ? s->augment : "none") };
+    z.pictures = (picture_settings){ .patch = m->arch->equations.image(m->config).patch, .normal.factor = m->pictures.factor, .way = augmentation_find(s->augment ? s->augment : "none") };
     for (int c = 0; c < 3; c++) {
         z.pictures.normal.mean[c] = m->pictures.mean[c];
         z.pictures.normal.deviation[c] = m->pictures.deviation[c];
@@ -42,7 +42,7 @@ int trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d
     bool sequences = has->kind == TASK_SEQUENCE, encoder = arch_encoder(m->arch, m->config);
     *o = (objective){ 0 };
     if (failed(err)) return err->status;
-    if (d->images || m->arch->image) return image_objective(o, m, d, s, err);
+    if (d->images || m->arch->equations.image) return image_objective(o, m, d, s, err);
     if (d->labels && !sequences) return fail(err, LITHE_ECONFIG, "the data are labelled, the model's task is \"%s\": give it a head for them", task_name(has));
     if (d->labels && has->regression != d->labels->regression)
         return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the labels are %s", task_name(has), d->labels->regression ? "numbers" : "classes");

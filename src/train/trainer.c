@@ -322,7 +322,7 @@ static int adopt_pictures(lithe_model *m, const images *p, lithe_error *err)
 int trainer_begin(lithe_trainer *t, lithe_error *err)
 {
     int status = check_fit(t, err);
-    if (!status && t->data->images && t->model->arch->image) status = adopt_pictures(t->model, t->data->images, err);
+    if (!status && t->data->images && t->model->arch->equations.image) status = adopt_pictures(t->model, t->data->images, err);
     return status ? status : trainer_objective(&t->objective, t->model, t->data, t->tokenizer, &t->settings, err);
 }
 

@@ -23,7 +23,7 @@ static void try_arch(const arch *a, const json_t *config)
     if (!m) return;
     json_t *written = model_config(m, &err);
     char *text = written ? json_text(written) : NULL;
-    assert(text && (lithe_model_vocab(m) > 0 || a->image) && lithe_model_context(m) > 0 && lithe_model_params(m) > 0);
+    assert(text && (lithe_model_vocab(m) > 0 || a->equations.image) && lithe_model_context(m) > 0 && lithe_model_params(m) > 0);
     json_t *read = json_parse(text, strlen(text), 64, "config.json", &err);
     assert(read && config_arch(read, "config.json", &err) == a);
     lithe_model *again = declare(a, read, &err);

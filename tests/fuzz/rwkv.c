@@ -25,7 +25,7 @@ static void configure(tensor_file *f)
     json_t *config = f->config ? json_incref(f->config) : rwkv_config(f, &err);
     assert(!strchr(err.text, '\n') && !(config && err.status));
     const arch *a = config ? config_arch(config, "fuzz", &err) : NULL;
-    void *own = a ? calloc(1, a->config_size) : NULL;
+    void *own = a ? calloc(1, a->config.size) : NULL;
     if (own) assert(!arch_configure(a, config, own, "fuzz", &err) == !err.status && !strchr(err.text, '\n'));
     free(own);
     json_decref(config);
