@@ -91,7 +91,7 @@ $(B)/lithe.pc: Makefile
 
 test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/tests $(B)/tests-double
-	@$(B)/tests $(FILTER)
+	@$(B)/tests '$(FILTER)'
 
 # The main job on real text: train, grow, train on, compare, write.
 run: deps
@@ -107,6 +107,10 @@ bench: $(BENCHES)
 
 docs: all
 	$(B)/lithe help --markdown > docs/commands.md
+
+# Files and lines of each room, which rooms its objects lean on, the widest functions.
+house: all
+	@sh tools/house.sh
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
@@ -125,4 +129,4 @@ clean: ; rm -rf $(B)
 
 -include tests/check.mk
 
-.PHONY: all deps test install clean require-libraries run bench docs check-all
+.PHONY: all deps test install clean require-libraries run bench docs house check-all

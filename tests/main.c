@@ -139,39 +139,55 @@ double max_difference(const float *a, const float *b, size_t n)
     return worst;
 }
 
+typedef struct { int passed, failed, skipped; } tally;
+
+/* In a process of its own. */
+static int status_of(const test *t)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        t->run();
+        remove_dir();
+        fflush(stdout);
+        if (__lsan_do_leak_check) __lsan_do_leak_check();
+        _exit(failures ? FAILED : 0);
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
+    return status;
+}
+
+static void run(const test *t, tally *n)
+{
+    struct timespec before, after;
+    const char *verdict = "ok";
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    int status = status_of(t);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    double seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+    if (WIFSIGNALED(status)) printf("    killed by signal %d\n", WTERMSIG(status));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) n->skipped++, verdict = "skipped";
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) n->passed++;
+    else n->failed++, verdict = "FAILED";
+    printf("%-8s %-56s %6.2f s\n", verdict, t->name, seconds);
+}
+
 int main(int argc, char **argv)
 {
     const char *filter = argc > 1 ? argv[1] : "";
-    int passed = 0, failed = 0, skipped = 0;
+    tally n = { 0 };
     if (!realpath(argv[0], root)) return FAILED;
     for (int up = 0; up < 2; up++) *strrchr(root, '/') = 0;             /* ROOT/build/tests */
 #define X(list) list,
     const test *lists[] = { LISTS(X) };
 #undef X
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        for (const test *t = lists[i]; t && t->name; t++) {
-            if (!strstr(t->name, filter)) continue;
-            struct timespec before, after;
-            clock_gettime(CLOCK_MONOTONIC, &before);
-            fflush(stdout);
-            pid_t child = fork();
-            if (child == 0) {
-                t->run();
-                remove_dir();
-                fflush(stdout);
-                if (__lsan_do_leak_check) __lsan_do_leak_check();
-                _exit(failures ? FAILED : 0);
-            }
-            int status = 0;
-            while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
-            clock_gettime(CLOCK_MONOTONIC, &after);
-            double seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
-            const char *verdict = "ok";
-            if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) { skipped++; verdict = "skipped"; }
-            else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) passed++;
-            else { failed++; verdict = "FAILED"; if (WIFSIGNALED(status)) printf("    killed by signal %d\n", WTERMSIG(status)); }
-            printf("%-8s %-56s %6.2f s\n", verdict, t->name, seconds);
-        }
-    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
-    return failed > 0;
+        for (const test *t = lists[i]; t && t->name; t++)
+            if (strstr(t->name, filter)) run(t, &n);
+    bool none = n.passed + n.failed + n.skipped == 0;
+    printf("%d passed, %d failed, %d skipped", n.passed, n.failed, n.skipped);
+    if (none) printf(": no test has \"%s\" in its name", filter);
+    printf("\n");
+    return none || n.failed > 0;
 }

@@ -1,9 +1,8 @@
-/* The rooms as the source tree keeps them: includes point down, file names are
- * unique, the library exports what lithe.h declares and knows no terminal. */
-#include "base/file.h"
+/* The rooms as the source tree keeps them: includes and symbols point down, file
+ * names are unique, the library exports what its headers declare and knows no
+ * terminal. */
 #include "test.h"
-#include <dirent.h>
-#include <elf.h>
+#include "tree.h"
 #include <stdlib.h>
 
 /* Each room and those it stands on directly; it reaches what they reach. */
@@ -15,9 +14,10 @@ static const struct { const char *name, *on; } rooms[] = {
 enum { ROOMS = sizeof rooms / sizeof *rooms };
 
 /* Two seams carry all variety: what a room may not name though it stands on it. */
-static const struct { const char *room, *header, *why; } hidden[] = {
-    { "arch", "base/threads.h", "parallelism is the kernels'" }, { "ops", "base/threads.h", "parallelism is the kernels'" },
-    { "infer", "base/threads.h", "parallelism is the kernels'" }, { "serve", "graph/", "a server knows no tensors" }, { "serve", "base/threads.h", "parallelism is the kernels'" },
+static const struct { const char *room, *file, *why; } hidden[] = {
+    { "arch", "base/threads.", "parallelism is the kernels'" }, { "ops", "base/threads.", "parallelism is the kernels'" },
+    { "infer", "base/threads.", "parallelism is the kernels'" }, { "serve", "base/threads.", "parallelism is the kernels'" },
+    { "serve", "graph/", "a server knows no tensors" },
     { "text", "kernels/", "text is no arithmetic" },
 };
 
@@ -46,19 +46,19 @@ static bool is_room(const char *name)
     return false;
 }
 
-/* What is wrong with a file of `room` ("cli" for the program) that includes `header`, NULL when nothing is. */
-static const char *fault(const char *room, const char *header)
+/* What is wrong with a file of `room` ("cli" for the program) that includes `file` or asks for a symbol of it, NULL when nothing is. */
+static const char *fault(const char *room, const char *file)
 {
     char to[64];
-    const char *slash = strchr(header, '/');
-    if (!strcmp(header, "lithe.h") || !strcmp(header, "lithe_tools.h")) return NULL;
+    const char *slash = strchr(file, '/');
+    if (!strcmp(file, "lithe.h") || !strcmp(file, "lithe_tools.h")) return NULL;
     if (!strcmp(room, "cli")) return slash ? "the program sees lithe.h only" : NULL;
-    if (!slash || (size_t)(slash - header) >= sizeof to) return "a header is named by its room";
-    snprintf(to, sizeof to, "%.*s", (int)(slash - header), header);
+    if (!slash || (size_t)(slash - file) >= sizeof to) return "a header is named by its room";
+    snprintf(to, sizeof to, "%.*s", (int)(slash - file), file);
     if (!is_room(to)) return "no such room";
     if (!reaches(room, to)) return "points up";
     for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
-        if (!strcmp(hidden[i].room, room) && !strncmp(header, hidden[i].header, strlen(hidden[i].header))) return hidden[i].why;
+        if (!strcmp(hidden[i].room, room) && !strncmp(file, hidden[i].file, strlen(hidden[i].file))) return hidden[i].why;
     return NULL;
 }
 
@@ -67,36 +67,16 @@ static void the_rule_itself(void)
     CHECK(!fault("graph", "kernels/kernels.h") && !fault("infer", "base/file.h") && !fault("train", "data/data.h") && !fault("cli", "output.h") && !fault("ops", "lithe.h"));
     CHECK(fault("base", "text/bpe.h") && fault("kernels", "graph/graph.h") && fault("data", "model/model.h") && fault("infer", "data/data.h") && fault("text", "kernels/kernels.h"));
     CHECK(fault("model", "infer/infer.h") && fault("cli", "base/file.h") && fault("arch", "base/threads.h") && fault("serve", "graph/graph.h") && fault("ops", "ops.h") && fault("ops", "../ops/ops.h"));
+    CHECK(!fault("infer", "kernels/kernels.c") && !fault("kernels", "base/threads.c") && fault("infer", "base/threads.c") && fault("train", "infer/generate.c"));
 }
 
 /* ---- the tree ------------------------------------------------------------------------ */
 
-enum { MOST_FILES = 1000 };
-typedef struct { char *path[MOST_FILES]; int count; } tree;
-
-/* Every .c and .h under dir, except in folders called `without`. */
-static void walk(tree *t, const char *dir, const char *without)
-{
-    DIR *d = opendir(dir);
-    for (const struct dirent *e; d && (e = readdir(d)); ) {
-        const char *dot = strrchr(e->d_name, '.');
-        if (e->d_name[0] == '.' || (without && !strcmp(e->d_name, without))) continue;
-        char *path = path_join(dir, e->d_name);
-        if (path_is_dir(path)) walk(t, path, without);
-        bool source = dot && (!strcmp(dot, ".c") || !strcmp(dot, ".h")) && !path_is_dir(path) && t->count < MOST_FILES;
-        if (source) t->path[t->count++] = path; else free(path);
-    }
-    if (d) closedir(d);
-}
-
-static void leave(tree *t) { while (t->count) free(t->path[--t->count]); }
+#define SOURCES ".c .h"
 
 static void check_includes(const char *path, const char *room)
 {
-    lithe_error err = { 0 };
-    size_t size;
-    char *text = file_read(path, 1 << 22, &size, &err);
-    CHECK_MSG(text, "%s", err.text);
+    char *text = tree_text(path);
     for (char *line = text; line && *line; ) {
         char *end = strchr(line, '\n'), header[256];
         if (end) *end = 0;
@@ -117,19 +97,65 @@ static void includes_point_down(void)
     if (!path_is_dir(src)) test_skip("no source tree");
     for (int i = 0; i < ROOMS; i++) {
         char *dir = path_join(src, rooms[i].name);
-        walk(&t, dir, NULL);
+        tree_walk(&t, dir, SOURCES, NULL);
         for (int f = 0; f < t.count; f++) check_includes(t.path[f], rooms[i].name);
         files += t.count;
-        leave(&t);
+        tree_leave(&t);
         free(dir);
     }
-    walk(&t, src, NULL);
+    tree_walk(&t, src, SOURCES, NULL);
     CHECK_MSG(files == t.count, "%d files of src/ lie in no room", t.count - files);
-    leave(&t);
-    walk(&t, test_file("cli"), NULL);
+    tree_leave(&t);
+    tree_walk(&t, test_file("cli"), SOURCES, NULL);
     for (int f = 0; f < t.count; f++) check_includes(t.path[f], "cli");
     CHECK(files > 50 && t.count > 0);
-    leave(&t);
+    tree_leave(&t);
+    free(src);
+}
+
+/* ---- what was built of it ------------------------------------------------------------------ */
+
+/* A trainer writes samples and compares models through lithe.h. */
+static bool known(const char *from, const char *to) { return !strcmp(from, "train") && !strcmp(to, "infer"); }
+
+static void room_of(const char *file, char room[64]) { snprintf(room, 64, "%.*s", (int)strcspn(file, "/"), file); }
+
+/* The objects of a source file: one, or one for each width of vectors. */
+static bool add_objects(symbols *s, const char *source)
+{
+    static const char *const folders[] = { "build", "build/avx2", "build/avx512" };
+    bool found = false;
+    for (int i = 0; i < 3; i++) {
+        char name[400];
+        snprintf(name, sizeof name, "%s/%.*s.o", folders[i], (int)strlen(source) - 2, source);
+        if (path_exists(test_file(name))) found |= symbols_add(s, test_file(name), source);
+    }
+    return found;
+}
+
+/* Headers do not say everything: what lithe.h declares can be called from any room. */
+static void symbols_point_down(void)
+{
+    tree t = { 0 };
+    symbols s = { 0 };
+    char *src = strdup(test_file("src"));
+    int objects = 0;
+    tree_walk(&t, src, ".c", NULL);
+    if (!t.count || !path_exists(test_file("build/liblithe.so.0"))) test_skip("no source tree, or nothing built");
+    for (int f = 0; f < t.count; f++) objects += add_objects(&s, t.path[f] + strlen(src) + 1);
+    if (!objects) test_skip("the objects are not ELF of 64 bits");
+    symbols_sort(&s);
+    CHECK_MSG(objects > 100 && s.givens > 500, "%d objects give %zu symbols", objects, s.givens);
+    for (size_t i = 0; i < s.askeds; i++) {
+        const symbol *asked = &s.asked[i], *given = symbols_given(&s, asked->name);
+        char from[64], to[64];
+        if (!given || !strcmp(given->where, asked->where)) continue;
+        room_of(asked->where, from);
+        room_of(given->where, to);
+        const char *why = known(from, to) ? NULL : fault(from, given->where);
+        CHECK_MSG(!why, "%s -> %s: %s asks for %s of %s: %s", from, to, asked->where, asked->name, given->where, why);
+    }
+    tree_leave(&t);
     free(src);
 }
 
@@ -139,18 +165,18 @@ static void check_unique(tree *t)
 {
     qsort(t->path, (size_t)t->count, sizeof *t->path, by_base);
     for (int i = 1; i < t->count; i++) CHECK_MSG(strcmp(path_base(t->path[i - 1]), path_base(t->path[i])), "%s and %s", t->path[i - 1], t->path[i]);
-    leave(t);
+    tree_leave(t);
 }
 
 static void names_are_unique(void)
 {
     tree t = { 0 };
-    walk(&t, test_file("src"), NULL);
-    walk(&t, test_file("cli"), NULL);
-    walk(&t, test_file("include"), NULL);
+    tree_walk(&t, test_file("src"), SOURCES, NULL);
+    tree_walk(&t, test_file("cli"), SOURCES, NULL);
+    tree_walk(&t, test_file("include"), SOURCES, NULL);
     if (!t.count) test_skip("no source tree");
     check_unique(&t);
-    walk(&t, test_file("tests"), "fuzz");                    /* a fuzzer is called as the format it feeds */
+    tree_walk(&t, test_file("tests"), SOURCES, "fuzz");                    /* a fuzzer is called as the format it feeds */
     check_unique(&t);
 }
 
@@ -192,48 +218,21 @@ static void declared_names(names *n, char *text)
     }
 }
 
-/* Dynamic symbols of an ELF file of this machine: those it gives and those it asks for. */
-static bool dynamic_symbols(const mapping *m, names *given, names *asked)
-{
-    const Elf64_Ehdr *h = (const void *)m->data;
-    if (m->size < sizeof *h || memcmp(h->e_ident, ELFMAG, SELFMAG) || h->e_ident[EI_CLASS] != ELFCLASS64) return false;
-    if (h->e_shoff > m->size || (size_t)h->e_shnum * sizeof(Elf64_Shdr) > m->size - h->e_shoff) return false;
-    const Elf64_Shdr *sections = (const void *)(m->data + h->e_shoff);
-    for (int i = 0; i < h->e_shnum; i++) {
-        if (sections[i].sh_type != SHT_DYNSYM || sections[i].sh_link >= h->e_shnum) continue;
-        const Elf64_Sym *symbols = (const void *)(m->data + sections[i].sh_offset);
-        const char *strings = (const char *)m->data + sections[sections[i].sh_link].sh_offset;
-        for (size_t s = 1; s < sections[i].sh_size / sizeof *symbols; s++) {
-            const char *name = strings + symbols[s].st_name;
-            int type = ELF64_ST_TYPE(symbols[s].st_info);
-            if (symbols[s].st_shndx == SHN_UNDEF) add_name(asked, name, strlen(name));
-            else if (type == STT_FUNC || type == STT_OBJECT) {
-                if (symbols[s].st_shndx != SHN_ABS) add_name(given, name, strlen(name));        /* not the version itself */
-            }
-        }
-        return true;
-    }
-    return false;
-}
-
 static void exports_are_declared(void)
 {
     static const char *const unwanted[] = { "printf", "__printf_chk", "vprintf", "puts", "putchar", "perror", "exit", "_exit", "quick_exit", "stdout", "stderr", "stdin" };
-    lithe_error err = { 0 };
-    names declared = { 0 }, given = { 0 }, asked = { 0 };
-    mapping m;
-    size_t size;
-    char *header = file_read(test_file("include/lithe.h"), 1 << 20, &size, &err), *tools = file_read(test_file("include/lithe_tools.h"), 1 << 20, &size, &err);
-    if (!header || !tools) test_skip("no lithe.h");
+    names declared = { 0 };
+    symbols library = { 0 };
     if (!path_exists(test_file("build/liblithe.so.0"))) test_skip("no build/liblithe.so.0");
-    CHECK_MSG(!file_map(&m, test_file("build/liblithe.so.0"), &err), "%s", err.text);
+    if (!symbols_add(&library, test_file("build/liblithe.so.0"), "")) test_skip("the library is not ELF of 64 bits");
+    symbols_sort(&library);
+    char *header = tree_text(test_file("include/lithe.h")), *tools = tree_text(test_file("include/lithe_tools.h"));
     declared_names(&declared, header);
     declared_names(&declared, tools);
-    CHECK(dynamic_symbols(&m, &given, &asked) && declared.count > 50 && asked.count > 10);
-    for (int i = 0; i < declared.count; i++) CHECK_MSG(has(&given, declared.name[i]), "%s is declared, not exported", declared.name[i]);
-    for (int i = 0; i < given.count; i++) CHECK_MSG(has(&declared, given.name[i]), "%s is exported, not declared", given.name[i]);
-    for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted; i++) CHECK_MSG(!has(&asked, unwanted[i]), "the library uses %s: it never prints and never exits", unwanted[i]);
-    file_unmap(&m);
+    CHECK(declared.count > 50 && library.askeds > 10);
+    for (int i = 0; i < declared.count; i++) CHECK_MSG(symbols_given(&library, declared.name[i]), "%s is declared, not exported", declared.name[i]);
+    for (size_t i = 0; i < library.givens; i++) CHECK_MSG(has(&declared, library.given[i].name), "%s is exported, not declared", library.given[i].name);
+    for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted; i++) CHECK_MSG(!symbols_asked(&library, unwanted[i]), "the library uses %s: it never prints and never exits", unwanted[i]);
     free(header);
     free(tools);
 }
@@ -241,6 +240,7 @@ static void exports_are_declared(void)
 const test tests_rooms[] = {
     { "rooms: the rule itself", the_rule_itself },
     { "rooms: includes point down", includes_point_down },
+    { "rooms: symbols point down", symbols_point_down },
     { "rooms: file names are unique", names_are_unique },
     { "rooms: exports are what is declared", exports_are_declared },
     { 0 }
