@@ -38,7 +38,7 @@ static lithe_dataset *open_set(const char *path, lithe_data_options o, lithe_err
 
 static void prepared(void)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     int side, channels, held = 0;
     lithe_dataset *d;
     CHECK(!dir_make(in_dir("a"), &err));
@@ -76,7 +76,7 @@ static void prepared(void)
 
 static void chosen(void)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     int side, channels;
     static const char *const names[] = { "4", "9", "0", "2" }, *const few[] = { "0", "2" };
     CHECK(!dir_make(in_dir("b"), &err));
@@ -105,7 +105,7 @@ static void chosen(void)
 
 static void damaged(void)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     CHECK(!dir_make(in_dir("c"), &err));
     put_idx("c/train", 20, 4);
     lithe_dataset *d = open_set(in_dir("c"), LITHE_OPTIONS(lithe_data_options), &err);
