@@ -113,13 +113,16 @@ void every_type_to_float(void)
 void transposed_floats(void)
 {
     enum { ROWS = 3, COLUMNS = 5 };
-    int16_t stored[ROWS * COLUMNS];
+    int16_t stored[ROWS * COLUMNS], elements[ROWS * COLUMNS];
     float x[ROWS * COLUMNS];
     for (int r = 0; r < ROWS; r++) for (int c = 0; c < COLUMNS; c++) stored[c * ROWS + r] = (int16_t)(10 * r + c);
-    const file_tensor t = { .type = DT_I16, .rank = 2, .dims = { ROWS, COLUMNS }, .count = ROWS * COLUMNS, .data = stored, .transposed = true };
+    const file_tensor t = { .type = DT_I16, .rank = 2, .dims = { ROWS, COLUMNS }, .count = ROWS * COLUMNS, .data = stored, .order = { 2, { ROWS, COLUMNS }, { 1, ROWS } } };
     for (size_t first = 0; first <= ROWS * COLUMNS; first++)
         for (size_t n = 0; first + n <= ROWS * COLUMNS; n++) {
             CHECK(file_tensor_floats(&t, first, n, x));
             for (size_t k = 0; k < n; k++) CHECK(x[k] == (float)(10 * ((first + k) / COLUMNS) + (first + k) % COLUMNS));
+            CHECK(file_tensor_elements(&t, first, n, elements));
+            for (size_t k = 0; k < n; k++) CHECK((float)elements[k] == x[k]);
         }
+    CHECK(!file_tensor_elements(&t, 1, ROWS * COLUMNS, elements) && !file_tensor_as_is(&t));
 }

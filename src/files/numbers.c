@@ -75,22 +75,48 @@ static void (*const RUNS[DT_COUNT])(const uint8_t *, size_t, size_t, float *) = 
     [DT_I64] = run_i64, [DT_U64] = run_u64, [DT_F16] = run_f16, [DT_BF16] = run_bf16, [DT_F32] = run_f32, [DT_F64] = run_f64,
 };
 
+/* ---- tensors ----------------------------------------------------------------------- */
+
+/* Elements that lie `step` apart, from `offset` on. */
+typedef struct { size_t offset, step, n; } run;
+
+/* The run of t that begins with element i, of at most n elements. */
+static run run_at(const file_tensor *t, size_t i, size_t n)
+{
+    const view *v = &t->order;
+    run r = { .offset = i, .step = 1, .n = n };
+    if (!v->rank) return r;
+    size_t last = (size_t)v->dims[v->rank - 1], left = last - i % last;
+    r = (run){ .step = (size_t)v->step[v->rank - 1], .n = left < n ? left : n };
+    for (int d = v->rank - 1; d >= 0; i /= (size_t)v->dims[d--]) r.offset += i % (size_t)v->dims[d] * (size_t)v->step[d];
+    return r;
+}
+
+static bool within(const file_tensor *t, size_t first, size_t n) { return first <= t->count && n <= t->count - first; }
+
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out)
 {
-    if (!RUNS[t->type] || first > t->count || n > t->count - first) return false;
-    const uint8_t *data = t->data;
-    size_t bytes = dtype_bytes(t->type);
-    if (!t->transposed) {
-        if (n) RUNS[t->type](data + first * bytes, 1, n, out);
-        return true;
-    }
-    size_t rows = (size_t)t->dims[0], columns = (size_t)t->dims[1];
-    while (n) {                                             /* element (r, c) lies at c * rows + r */
-        size_t r = first / columns, c = first % columns, run = columns - c < n ? columns - c : n;
-        RUNS[t->type](data + (c * rows + r) * bytes, rows, run, out);
-        first += run;
-        out += run;
-        n -= run;
+    if (!RUNS[t->type] || !within(t, first, n)) return false;
+    for (run r; n; first += r.n, out += r.n, n -= r.n) {
+        r = run_at(t, first, n);
+        RUNS[t->type]((const uint8_t *)t->data + r.offset * dtype_bytes(t->type), r.step, r.n, out);
     }
     return true;
 }
+
+bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out)
+{
+    size_t bytes = dtype_bytes(t->type);
+    if (!bytes || !within(t, first, n)) return false;
+    uint8_t *to = out;
+    for (run r; n; first += r.n, n -= r.n) {
+        r = run_at(t, first, n);
+        const uint8_t *from = (const uint8_t *)t->data + r.offset * bytes;
+        if (r.step == 1) memcpy(to, from, r.n * bytes);
+        else for (size_t i = 0; i < r.n; i++) memcpy(to + i * bytes, from + i * r.step * bytes, bytes);
+        to += r.n * bytes;
+    }
+    return true;
+}
+
+bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && dtype_bytes(t->type) > 0; }

@@ -36,7 +36,7 @@ enum { GLOBAL_COUNT = sizeof GLOBALS / sizeof *GLOBALS };
 static const char *const WRAPPERS[] = { "state_dict", "model_state_dict", "model", "module", "state" };
 
 typedef struct { int global; const uint8_t *data; size_t count; } storage;
-typedef struct { file_tensor tensor; int64_t stride[MAX_RANK]; bool scattered; } view;      /* scattered: to be copied in order */
+typedef struct { file_tensor tensor; int64_t stride[MAX_RANK]; bool scattered; } strided;   /* scattered: to be copied in order */
 
 typedef struct {
     tensor_file *f;
@@ -44,7 +44,7 @@ typedef struct {
     zip archive;
     const char *prefix; size_t prefix_length;               /* "NAME/" */
     storage *storages; size_t storage_count, storage_capacity;
-    view *views; size_t view_count, view_capacity;
+    strided *views; size_t view_count, view_capacity;
     size_t copied, size;                                    /* bytes copied out of order, at most the file's */
 } reader;
 
@@ -168,7 +168,7 @@ static bool contiguous(const file_tensor *t, const int64_t *stride)
 static int on_tensor(pickle *p, int arguments)
 {
     reader *r = p->owner;
-    view v = { 0 };
+    strided v = { 0 };
     int64_t offset;
     int source = pickle_item(p, arguments, 0), strides;
     if (!pickle_is(p, source, V_STORAGE)) return refuse(p, "a tensor without its storage");
@@ -187,10 +187,11 @@ static int on_tensor(pickle *p, int arguments)
                     p->what, p->at, t->count, (long long)offset, s->count);
     t->data = s->data + (size_t)offset * dtype_bytes(t->type);
     if (t->count && !contiguous(t, v.stride)) {
-        t->transposed = t->rank == 2 && v.stride[0] == 1 && v.stride[1] == t->dims[0];
-        v.scattered = !t->transposed;
+        bool transposed = t->rank == 2 && v.stride[0] == 1 && v.stride[1] == t->dims[0];
+        if (transposed) t->order = (view){ 2, { t->dims[0], t->dims[1] }, { 1, t->dims[0] } };
+        v.scattered = !transposed;
     }
-    view *slot = next_slot(&r->views, r->view_count, &r->view_capacity, sizeof *slot);
+    strided *slot = next_slot(&r->views, r->view_count, &r->view_capacity, sizeof *slot);
     if (!slot) return fail(p->err, LITHE_ENOMEM, "%s: no memory for its tensors", p->what);
     *slot = v;
     return pickle_value(p, (value){ .kind = V_TENSOR, .integer = (int64_t)r->view_count++ });
@@ -236,7 +237,7 @@ static int unwrap(const pickle *p, int dict)
 }
 
 /* Element by element in row-major order of the sizes: an odometer over all dimensions. */
-static void copy_scattered(uint8_t *out, const view *v, size_t bytes)
+static void copy_scattered(uint8_t *out, const strided *v, size_t bytes)
 {
     const file_tensor *t = &v->tensor;
     const uint8_t *in = t->data;
@@ -253,7 +254,7 @@ static void copy_scattered(uint8_t *out, const view *v, size_t bytes)
     }
 }
 
-static int settle(reader *r, view *v, const char *name, lithe_error *err)
+static int settle(reader *r, strided *v, const char *name, lithe_error *err)
 {
     if (!v->scattered) return LITHE_OK;
     if (v->tensor.bytes > r->size - r->copied)
@@ -276,7 +277,7 @@ static int take_tensor(reader *r, const pickle *p, int key, int tensor, file_ten
     char *name = arena_alloc(&r->f->memory, (size_t)k->count + 1);
     if (!name) return fail(p->err, LITHE_ENOMEM, "%s: no memory for tensor names", p->what);
     memcpy(name, k->text, (size_t)k->count);
-    view *v = &r->views[p->values[tensor].integer];
+    strided *v = &r->views[p->values[tensor].integer];
     status = settle(r, v, name, p->err);
     *out = v->tensor;
     out->name = name;

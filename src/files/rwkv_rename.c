@@ -114,10 +114,11 @@ bool naming_apply(const naming *n, const char *own, char out[NAMING_BYTES], int6
 static void turn(file_tensor *t)
 {
     if (t->rank != 2) return;
-    int64_t rows = t->dims[0];
-    t->dims[0] = t->dims[1];
+    int64_t rows = t->dims[0], columns = t->dims[1];
+    bool turned = t->order.rank > 0;
+    t->dims[0] = columns;
     t->dims[1] = rows;
-    t->transposed = !t->transposed;
+    t->order = turned ? (view){ 0 } : (view){ 2, { columns, rows }, { 1, columns } };
 }
 
 static int translate(tensor_file *f, const naming *n, lithe_error *err)
@@ -206,7 +207,7 @@ static void settle_shape(file_tensor *t, kind_of_file k)
     static const char *const heads[] = { ".r_k", ".time_faaaa", ".time_decay", ".time_first", NULL };
     int64_t real_dims[MAX_RANK] = { 1, 1 };
     int n = 0;
-    if (t->transposed || !begins(t->name, "blocks.")) return;
+    if (t->order.rank || !begins(t->name, "blocks.")) return;
     for (int i = 0; i < t->rank; i++)
         if (t->dims[i] != 1) real_dims[n++] = t->dims[i];
     bool whole = t->count == (size_t)k.width;

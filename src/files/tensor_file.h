@@ -15,6 +15,11 @@ const char *dtype_name(dtype t);               /* safetensors' spelling: "F32" *
 size_t      dtype_bytes(dtype t);              /* 0 for DT_OTHER (listable only) */
 
 enum { MAX_RANK = 8, MAX_SHARDS = 64 };
+
+/* Elements in another order than they lie in: sizes and steps (in elements), the last index running fastest.  The sizes
+ * multiply to those of the tensor.  rank 0: they lie in row-major order. */
+typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } view;
+
 typedef struct {
     const char *name;
     dtype type;
@@ -23,7 +28,7 @@ typedef struct {
     int64_t dims[MAX_RANK];                    /* row-major, last contiguous */
     size_t count, bytes;                       /* elements; bytes in the file */
     const void *data;                          /* little-endian, may be unaligned */
-    bool transposed;                           /* a rank-2 view stored column-major (pickles with strides) */
+    view order;                                /* of the elements in data */
 } file_tensor;
 
 typedef struct tensor_file {
@@ -51,6 +56,10 @@ tensor_file *tensor_file_parse(const void *data, size_t size, const char *name, 
 /* Elements first..first+n-1 (row-major order of dims) converted to float; F64 is rounded, integers are
  * converted; DT_OTHER and DT_BOOL are refused by returning false, and so is a range outside the tensor. */
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out);
+/* The same elements in their stored type. */
+bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out);
+/* data are the elements in row-major order, of the type's own bytes: they can be used where they lie. */
+bool file_tensor_as_is(const file_tensor *t);
 
 /* Writing safetensors: tensors sorted by descending dtype alignment then name. */
 typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK]; const void *data; } out_tensor;

@@ -43,10 +43,16 @@ char       *json_text(const json_t *value);                             /* as js
 /* A MODEL directory as it will stand: writes into dir, which exists.  Used by save and by checkpoints. */
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);
 
-/* Fills m's parameters from f: prefixes, ignored buffers, tied heads, dtypes, transposed views.  A missing,
- * left-over or misshapen tensor is an error with its name and both shapes. */
-int model_load(lithe_model *m, const tensor_file *f, lithe_error *err);
-int model_fits(const lithe_model *m, const tensor_file *f, lithe_error *err);      /* the checks alone, also before params_close */
+/* Which tensor of a file holds each parameter.  `from` has the parameter's shape and order of elements, whatever the file's:
+ * file_tensor_floats and file_tensor_elements read it, file_tensor_as_is says whether its bytes can be used where they lie. */
+typedef struct { param *to; file_tensor from; } param_source;
+typedef struct { const char *path; int count; param_source *sources; } load_plan;
+
+/* Prefixes, ignored buffers, tied heads are found; a missing, left-over or misshapen tensor is an error with its name and
+ * both shapes.  Also before params_close.  The plan borrows from f and from m's parameters. */
+int  load_plan_make(load_plan *plan, const lithe_model *m, const tensor_file *f, lithe_error *err);
+void load_plan_free(load_plan *plan);
+int  model_load(const load_plan *plan, lithe_error *err);                          /* the values; after params_close */
 
 /* What a path that names a MODEL, a RUN or a lone file stands for.  weights and config are NULL when there are none. */
 typedef struct { char *dir, *weights, *config; } place;

@@ -87,9 +87,11 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     const arch *a = known_better(config_arch(config, what, err), f);
     lithe_model *m = a ? model_declare(a, config, what, err) : NULL;
     if (!m) return NULL;
-    int status = model_fits(m, f, err);
+    load_plan plan;
+    int status = load_plan_make(&plan, m, f, err);
     if (!status) status = params_close(m->params, err);
-    if (!status) status = model_load(m, f, err);
+    if (!status) status = model_load(&plan, err);
+    load_plan_free(&plan);
     if (!status && a->equations.image) status = preprocessor_read(&m->pictures, p->dir, a->equations.image(m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);

@@ -105,7 +105,10 @@ int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
     int status = path ? manifest_check(dir, true, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     tensor_file *f = status ? NULL : model_tensors(path, NULL, err);
     if (!status && !f) status = err ? (int)err->status : LITHE_EIO;
-    if (!status) status = model_load(t->model, f, err);
+    load_plan plan = { 0 };
+    if (!status) status = load_plan_make(&plan, t->model, f, err);
+    if (!status) status = model_load(&plan, err);
+    load_plan_free(&plan);
     optimizer *o = &t->optimizer;
     if (!status) status = optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err);
     tensor_file_close(f);
