@@ -12,8 +12,8 @@ static int width_of(FILE *out)
     return width < NARROW ? NARROW : width > WIDE ? WIDE : width;
 }
 
-/* Prints text filled to the width, standing at column `at` now and indented by
- * `indent` on further lines. */
+/* Prints text filled to the width.  The cursor is at column `at`; further lines are
+ * indented by `indent`. */
 static void fill(FILE *out, const char *text, int at, int indent)
 {
     int width = width_of(out);
@@ -91,15 +91,15 @@ void help_verb(FILE *out, const verb *v)
     if (v->examples) fprintf(out, "\nexamples:\n%s", v->examples);
     fputc('\n', out);
     fill(out, "Every option --some-name is also LITHE_SOME_NAME in the environment; the flag wins. Sizes may be written 64k, 3M, 1.5G, "
-              "times 90s, 3m, 2h30m. --no-NAME undoes an option.", 0, 0);
+              "times 90s, 3m, 2h30m. --no-NAME turns an option off.", 0, 0);
 }
 
 void help_program(FILE *out)
 {
-    fprintf(out, "lithe %s: train, grow, evaluate and run small language models\n\nusage: lithe VERB [OPTIONS] [OPERANDS]\n\n", lithe_version());
+    fprintf(out, "lithe %s: train, grow, evaluate and run language and image models\n\nusage: lithe VERB [OPTIONS] [OPERANDS]\n\n", lithe_version());
     for (int i = 0; verbs[i]; i++) fprintf(out, "  %-16s %s\n", verbs[i]->name, verbs[i]->summary);
-    fputs("\nlithe VERB --help says more. To begin:  lithe train my.txt\n\n", out);
-    fill(out, "MODEL is a directory with config.json and model.safetensors, a RUN directory of `lithe train` (its newest checkpoint), or a "
-              "llama2.c .bin file. Exit codes: 0 done, 1 failed, 2 usage, 3 input invalid, 4 resources, 5 diverged, "
+    fputs("\nlithe VERB --help explains a verb. To begin:  lithe train my.txt\n\n", out);
+    fill(out, "MODEL is a directory with config.json and its weights (safetensors or pytorch_model.bin), a RUN directory of `lithe train` (its newest "
+              "checkpoint), an RWKV .pth file, or a llama2.c or rwkv.cpp .bin file. Exit codes: 0 done, 1 failed, 2 usage, 3 input invalid, 4 resources, 5 diverged, "
               "6 a comparison did not hold, 130 and 143 interrupted.", 0, 0);
 }

@@ -19,7 +19,7 @@ lithe_tokenizer *model_tokenizer(const lithe_model *m, const char *path, const c
 lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, const char *given, const lithe_tokenizer_options *o, lithe_error *err);
 
 /* malloc'd ids of a text.  special: with the tokens the tokenizer puts before it
- * (a begin token), never with those behind it, since what follows is a continuation. */
+ * (a begin-of-text token), never with those after it, since what follows is a continuation. */
 int32_t *encode_text(const lithe_tokenizer *t, const char *text, size_t size, bool special, size_t *n, lithe_error *err);
 char    *decode_ids(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t *size, lithe_error *err);
 

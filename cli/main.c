@@ -64,8 +64,8 @@ static int run(const verb *v, int argc, char **argv)
 typedef struct { common common; int man, markdown; } help_settings;
 
 static const option help_options[] = {
-    { "man", 0, FLAG(help_settings, man), .help = "as a manual page (man -l -), of the program without VERB" },
-    { "markdown", 0, FLAG(help_settings, markdown), .help = "all verbs as docs/commands.md" },
+    { "man", 0, FLAG(help_settings, man), .help = "print a manual page (for man -l -); without VERB that of the program" },
+    { "markdown", 0, FLAG(help_settings, markdown), .help = "print all verbs as docs/commands.md" },
     { 0 }
 };
 
@@ -83,7 +83,7 @@ static int help(const arguments *a)
 
 const verb verb_help = {
     .name = "help", .operands = "[VERB]", .most = 1,
-    .summary = "explain a verb; manual pages",
+    .summary = "explain a verb, or print manual pages",
     .examples = "  lithe help train\n  lithe help --man train | man -l -\n",
     .options = help_options, .bytes = sizeof(help_settings), .run = help,
 };
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
         help_program(stdout);
         return output_end(EXIT_DONE);
     }
-    if (*name == '-') return usage("unknown option %s; options stand behind the verb: lithe VERB %s", name, name);
+    if (*name == '-') return usage("unknown option %s; options come after the verb: lithe VERB %s", name, name);
     const verb *v = verb_find(name);
     return output_end(v ? run(v, argc - 1, argv + 1) : unknown_verb(name));
 }

@@ -7,8 +7,8 @@
 static const struct { int code; const char *meaning; } exits[] = {
     { 0, "done" },
     { 1, "failed; also when output cannot be written" },
-    { 2, "usage: an unknown option, a value that is none, an option that is needed" },
-    { 3, "input invalid: cannot be read, damaged, of another kind, longer than the context" },
+    { 2, "usage: an unknown option, an invalid value, or an option that is missing" },
+    { 3, "input invalid: it cannot be read, is damaged or of another kind, or is longer than the context" },
     { 4, "resources: not enough memory or disk, no such device" },
     { 5, "training diverged" },
     { 6, "a comparison or verification did not hold" },
@@ -94,7 +94,7 @@ static void roff_environment(FILE *out, const verb *v)
 
 static void manual_program(FILE *out)
 {
-    roff_head(out, "lithe", "train, grow, evaluate and run small language models");
+    roff_head(out, "lithe", "train, grow, evaluate and run language and image models");
     fputs(".B lithe\n.I VERB\n[OPTIONS] [OPERANDS]\n.SH VERBS\n", out);
     for (int i = 0; verbs[i]; i++) {
         fprintf(out, ".TP\n.BR lithe\\-");
@@ -174,10 +174,10 @@ static void markdown_verb(FILE *out, const verb *v)
 
 void manual_markdown(FILE *out)
 {
-    fputs("# Commands\n\nMade by `lithe help --markdown` from the program's option table.\n\n"
-          "Every verb reads flags, then the environment (`LITHE_` and the option's name), then its defaults. `--opt=value` and\n"
-          "`--opt value` are the same, `--no-opt` undoes one, `--` ends options, `-` is standard input. Sizes: 64k, 3M, 1.5G; shares:\n"
-          "10%; times: 90s, 3m, 2h30m. Data goes to standard output, everything else to standard error.\n\n"
+    fputs("# Commands\n\nThis page is made by `lithe help --markdown` from the program's option table.\n\n"
+          "A flag wins over the environment variable (`LITHE_` and the option's name), the variable over the default. `--opt=value` and\n"
+          "`--opt value` are the same, `--no-opt` turns an option off, `--` ends the options, `-` is standard input. Sizes are written 64k,\n"
+          "3M or 1.5G, shares 10%, times 90s, 3m or 2h30m. Data goes to standard output, everything else to standard error.\n\n"
           "| exit code | meaning |\n| --: | --- |\n", out);
     for (int i = 0; i < EXITS; i++) fprintf(out, "| %d | %s |\n", exits[i].code, exits[i].meaning);
     for (int i = 0; verbs[i]; i++) markdown_verb(out, verbs[i]);

@@ -15,7 +15,7 @@ typedef struct {
     double last_step, last_paint, last_line, last_saved;        /* seconds of the clock */
     double step_seconds;                    /* between two steps, all in: running mean */
     double tokens_rate, flops_rate;         /* running means */
-    int first;                              /* the step this process began behind, -1: none yet */
+    int first;                              /* the last step before this process began, -1: not known yet */
 } meter;
 
 meter_kind meter_choose(bool json);

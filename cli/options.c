@@ -13,9 +13,9 @@
 #include <string.h>
 
 const option common_options[] = {
-    { "help", 'h', FLAG(common, help), .help = "print this and leave" },
-    { "quiet", 'q', FLAG(common, quiet), .help = "say nothing but errors", .also = "silent" },
-    { "threads", 't', COUNT(common, threads), "N", .help = "threads to use; without it OMP_NUM_THREADS, else the cores that this process may use",
+    { "help", 'h', FLAG(common, help), .help = "print this help and exit" },
+    { "quiet", 'q', FLAG(common, quiet), .help = "print nothing but errors", .also = "silent" },
+    { "threads", 't', COUNT(common, threads), "N", .help = "number of threads (default: OMP_NUM_THREADS, else the cores that this process may use)",
       .variable = "LITHE_NUM_THREADS", .least = 1, .most = 4096, .also = "jobs,cpus" },
     { 0 }
 };
@@ -175,7 +175,7 @@ static int unknown_option(const verb *v, const char *dashes, const char *name, s
     return usage("unknown option %s%s; lithe %s --help lists them", dashes, word, v->name);
 }
 
-/* The value of a long or short option that stands in the next argument. */
+/* The value of a long or short option, where it is the next argument. */
 static const char *next_value(const arguments *a, int argc, char **argv, int *at)
 {
     const char *next = *at + 1 < argc ? argv[*at + 1] : NULL;

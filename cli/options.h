@@ -24,7 +24,7 @@ typedef enum {
     OPTION_SIZE,        /* double: 3M, 1.5G */
     OPTION_REAL,        /* double: 3e-4 */
     OPTION_TIME,        /* double, seconds: 90, 3m, 2h30m */
-    OPTION_AMOUNT,      /* amount: a size, or with a unit of choices behind it ("%", "x") */
+    OPTION_AMOUNT,      /* amount: a size, or a number followed by the unit in choices ("%", "x") */
     OPTION_SEED,        /* uint64_t */
     OPTION_LIST,        /* texts: may be given several times */
 } option_kind;
@@ -34,9 +34,9 @@ typedef struct {
     char letter;                        /* -x, or 0 */
     option_kind kind;
     size_t offset;
-    const char *value;                  /* what stands for the value in help */
+    const char *value;                  /* the placeholder of the value in help */
     const char *preset;                 /* the default, as one would type it; NULL: zero */
-    const char *help;                   /* one sentence without a full stop */
+    const char *help;                   /* one phrase without a full stop, lower case */
     const char *choices;                /* "a|b|c"; of OPTION_AMOUNT the unit */
     const char *also;                   /* "x,y": what people type instead, for did-you-mean */
     const char *variable;               /* a second environment variable */
@@ -87,9 +87,9 @@ struct verb {
     int (*run)(const arguments *a);     /* returns the exit code */
 };
 
-/* Reads argv[1 .. argc-1], what stands behind the verb argv[0], into settings.  Returns
+/* Reads argv[1 .. argc-1], the arguments after the verb argv[0], into settings.  Returns
  * -1 to go on, else the exit code (usage, or 0 after a list of choices); what
- * was wrong is said on stderr. */
+ * was wrong is printed on stderr. */
 int  arguments_read(arguments *a, const verb *v, int argc, char **argv, void *settings);
 void arguments_free(arguments *a);
 

@@ -10,7 +10,7 @@ const char *quantity_real(const char *text, double *out);       /* 3e-4, -1 */
 const char *quantity_size(const char *text, double *out);       /* 64k 3M 1.5G 2T: powers of 1000; Ki Mi Gi: of 1024 */
 const char *quantity_time(const char *text, double *seconds);   /* 90, 45s, 3m, 2h30m, 1d */
 const char *quantity_seed(const char *text, uint64_t *out);
-/* A size, or a number with `unit` behind it (2x, 10%), told by *found. */
+/* A size, or a number followed by `unit` (2x, 10%); then *found is the unit, else 0. */
 const char *quantity_amount(const char *text, char unit, double *out, char *found);
 
 /* "3.1M", "850k", "412"; and the other way for seconds: "0:22", "1:02:03". */

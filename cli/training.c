@@ -11,7 +11,7 @@ static int leave_early(lithe_trainer *t, meter *m, const lithe_event *e, lithe_e
     int code = interrupted();
     meter_close(m);
     if (lithe_trainer_save(t, err)) return failed_output(err);
-    say("interrupted at step %d of %d; it goes on with: lithe train --resume %s", e->step, e->steps, lithe_trainer_model_dir(t));
+    say("interrupted at step %d of %d; continue with: lithe train --resume %s", e->step, e->steps, lithe_trainer_model_dir(t));
     return code;
 }
 

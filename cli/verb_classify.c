@@ -1,4 +1,4 @@
-/* lithe classify: the class, or the number, that a model gives a text or a picture. */
+/* lithe classify: the class, or the number, that a model predicts for a text or an image. */
 #include "lines.h"
 #include "output.h"
 #include "verbs.h"
@@ -9,10 +9,10 @@ typedef struct { common common; const char *text, *tokenizer, *pair; int top, js
 typedef classify_settings S;
 
 static const option classify_options[] = {
-    { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, for one TEXT", .also = "second,text-pair" },
-    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line; a tab divides the two texts of a pair; - is standard input", .also = "file,input" },
-    { "top", 'k', COUNT(S, top), "N", "1", .help = "show the N likeliest classes", .least = 1, .also = "top-k" },
-    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, when there is one TEXT", .also = "second,text-pair" },
+    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file; a tab separates the two texts of a pair; - is standard input", .also = "file,input" },
+    { "top", 'k', COUNT(S, top), "N", "1", .help = "number of classes to print for each text", .least = 1, .also = "top-k" },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },
     { 0 }
 };
@@ -92,17 +92,17 @@ static int classify(const arguments *a)
     if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., or --text FILE");
     if (s->pair && (a->count != 2 || s->text)) return usage("--pair is the second text of one TEXT");
     lithe_model *m = lithe_model_open(path, NULL, &err);
-    bool pictures = lithe_model_images(m, NULL, NULL, NULL);
-    if (pictures && s->pair) wrong(&err, LITHE_EINVAL, "--pair is a second text, the model reads pictures");
-    lithe_tokenizer *t = m && !pictures ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    if (t || pictures) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
+    bool images = lithe_model_images(m, NULL, NULL, NULL);
+    if (images && s->pair) wrong(&err, LITHE_EINVAL, "--pair is a second text, but the model reads images");
+    lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t || images) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
     if (s->pair && l.count) l.pairs[0] = s->pair;
     int labels = lithe_model_labels(m);
     float *out = err.status ? NULL : grab((size_t)(labels > 0 ? labels : 1) * (l.count + 1), sizeof *out, &err);
-    if (out && pictures) labels = lithe_classify_images(m, l.texts, l.count, out, &err);
+    if (out && images) labels = lithe_classify_images(m, l.texts, l.count, out, &err);
     else if (out) labels = lithe_classify(m, t, l.texts, l.pairs, l.count, out, &cut, &err);
     for (size_t i = 0; i < l.count && out && labels > 0; i++) print_text(m, &l, i, out + i * (size_t)labels, labels, s);
-    if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens: their ends were left out", cut, l.count, lithe_model_context(m));
+    if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", cut, l.count, lithe_model_context(m));
     free(out);
     lines_close(&l);
     lithe_tokenizer_close(t);
@@ -111,11 +111,11 @@ static int classify(const arguments *a)
 }
 
 const verb verb_classify = {
-    .name = "classify", .operands = "MODEL [TEXT|PICTURE...]", .least = 1, .most = -1,
-    .summary = "the class or the number a model gives a text, or a picture",
-    .about = "Prints the likeliest class and its probability, or the number, of each text, a line each. The model is one that was trained with "
-             "lithe train --task, or any with a head that classifies sequences. A model of pictures takes PNG and JPEG files, or a --text file "
-             "with a path on each line.",
+    .name = "classify", .operands = "MODEL [TEXT|IMAGE...]", .least = 1, .most = -1,
+    .summary = "predict the class, or the number, of a text or an image",
+    .about = "Prints the likeliest class and its probability, or the predicted number, one line for each text. The model was trained with lithe train "
+             "--task, or is any model with a sequence classification head. An image model takes PNG and JPEG files, or a --text file with a path "
+             "on each line.",
     .examples = "  lithe classify runs/mnist-1 digit.png\n"
                 "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
                 "  lithe classify runs/intents-1 --text questions.txt --top 3 --json\n"

@@ -1,5 +1,5 @@
-/* lithe convert, plan, doctor: a model in another form, what a configuration
- * needs, what this machine has. */
+/* lithe convert, plan, doctor: a model in another format, the memory and operations
+ * of a configuration, and the kernels of this machine. */
 #include "inputs.h"
 #include "output.h"
 #include "quantity.h"
@@ -13,9 +13,9 @@ typedef struct { common common; const char *dtype, *config, *tokenizer; int lowe
 
 static const option convert_options[] = {
     { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16", .also = "type,precision" },
-    { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json for a lone file of weights" },
-    { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to put in; without it the model's own, if it has one" },
-    { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "its vocab.txt is of lower-case letters without accents; what is written says so" },
+    { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
+    { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to write with the model (default: the model's own, if it has one)" },
+    { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "the vocab.txt given as --tokenizer is uncased; the model that is written says so" },
     { "json", 0, FLAG(convert_settings, json), .help = "print {schema, architecture, parameters, dtype, path}" },
     { 0 }
 };
@@ -39,7 +39,7 @@ static int convert(const arguments *a)
     int status = err.status ? err.status : one_file(to) ? lithe_model_export(m, to, s->dtype, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
     if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",
-            one_file(to) ? "weights alone" : t ? "with its tokenizer" : "without a tokenizer");
+            one_file(to) ? "weights only" : t ? "with its tokenizer" : "without a tokenizer");
         if (s->json) {
             emitter e = emit_begin(stdout, "convert");
             emit_text(&e, "architecture", lithe_model_arch(m));
@@ -72,12 +72,12 @@ const verb verb_convert = {
 typedef struct { common common; int batch, ctx, recompute, ops, json; const char *dtype; } plan_settings;
 
 static const option plan_options[] = {
-    { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a part of a step", .least = 1, .most = 1 << 20, .also = "batch-size" },
-    { "ctx", 0, COUNT(plan_settings, ctx), "N", .help = "tokens in a window (the model's context, at most 1024)", .least = 1, .also = "context" },
-    { "recompute", 0, FLAG(plan_settings, recompute), .help = "keep no layer's activations, run them again" },
+    { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a step, or in one of the parts it is split into", .least = 1, .most = 1 << 20, .also = "batch-size" },
+    { "ctx", 0, COUNT(plan_settings, ctx), "N", .help = "tokens in a window (default: the context of the model, at most 1024)", .least = 1, .also = "context" },
+    { "recompute", 0, FLAG(plan_settings, recompute), .help = "recompute activations in the backward pass instead of keeping them" },
     { "dtype", 0, CHOICE(plan_settings, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16" },
-    { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "a line for each operation: shape, offset, bytes, flops" },
-    { "json", 0, FLAG(plan_settings, json), .help = "the same as JSON" },
+    { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "print a line for each operation: shape, offset, bytes, flops" },
+    { "json", 0, FLAG(plan_settings, json), .help = "print it as JSON" },
     { 0 }
 };
 
@@ -101,9 +101,9 @@ static int plan(const arguments *a)
 
 const verb verb_plan = {
     .name = "plan", .operands = "CONFIG", .least = 1, .most = 1,
-    .summary = "say what a configuration needs before anything runs",
-    .about = "Prints the operations of a config.json (or of a MODEL) with their places in memory and their cost, and what training, scoring "
-             "and generating need in all.",
+    .summary = "print the memory and operations that a configuration needs",
+    .about = "Prints the operations of a config.json (or of a MODEL) with their place in memory and their cost, and the memory that training, "
+             "scoring and generating need in all. Nothing is allocated or run.",
     .examples = "  lithe plan config.json --batch 16 --ctx 512 --no-ops\n",
     .options = plan_options, .bytes = sizeof(plan_settings), .run = plan,
 };
@@ -113,7 +113,7 @@ const verb verb_plan = {
 typedef struct { common common; int json; } doctor_settings;
 
 static const option doctor_options[] = {
-    { "json", 0, FLAG(doctor_settings, json), .help = "the same as JSON" },
+    { "json", 0, FLAG(doctor_settings, json), .help = "print it as JSON" },
     { 0 }
 };
 
@@ -126,6 +126,6 @@ static int doctor(const arguments *a)
 
 const verb verb_doctor = {
     .name = "doctor", .operands = "", .most = 0,
-    .summary = "say what this machine has and which kernels run on it",
+    .summary = "print what this machine has and which kernels run on it",
     .options = doctor_options, .bytes = sizeof(doctor_settings), .run = doctor,
 };

@@ -8,12 +8,12 @@ typedef struct { common common; const char *text, *tokenizer, *pooling; int norm
 typedef embed_settings S;
 
 static const option embed_options[] = {
-    { "text", 0, FILENAME(S, text), "FILE", .help = "embed each line; - is standard input", .also = "file,input" },
-    { "pooling", 0, CHOICE(S, pooling), "HOW", .help = "which of the last layer's rows: their mean, the first, the last (what is beside the model, else mean; last of causal models)",
+    { "text", 0, FILENAME(S, text), "FILE", .help = "embed each line of this file; - is standard input", .also = "file,input" },
+    { "pooling", 0, CHOICE(S, pooling), "HOW", .help = "pooling of the last layer: the mean of all tokens, the first token or the last (default: the model's own pooling configuration, else mean; last for causal models)",
       .choices = "mean|cls|last" },
-    { "normalize", 0, FLAG(S, normalize), .help = "to length 1 (what is beside the model, else not)", .also = "normalise" },
-    { "max-length", 0, COUNT(S, max_length), "N", .help = "cut texts to N tokens (what is beside the model, else its context)", .least = 1 },
-    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "normalize", 0, FLAG(S, normalize), .help = "normalize vectors to length 1 (default: the model's own pooling configuration, else not)", .also = "normalise" },
+    { "max-length", 0, COUNT(S, max_length), "N", .help = "truncate texts to N tokens (default: the model's own pooling configuration, else its context)", .least = 1 },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, embedding}" },
     { 0 }
 };
@@ -61,7 +61,7 @@ static int embed(const arguments *a)
     float *out = width > 0 ? grab((size_t)width * l.count, sizeof *out, &err) : NULL;
     if (out && lithe_embed(m, t, l.texts, l.count, &how, out, &cut, &err) > 0)
         for (size_t i = 0; i < l.count; i++) print_vector(out + i * (size_t)width, width, l.texts[i], s->json);
-    if (cut) say("%zu of %zu texts are longer than %d tokens: their ends were left out", cut, l.count, how.max_length ? how.max_length : lithe_model_context(m));
+    if (cut) say("%zu of %zu texts are longer than %d tokens and were truncated", cut, l.count, how.max_length ? how.max_length : lithe_model_context(m));
     free(out);
     lines_close(&l);
     lithe_tokenizer_close(t);
@@ -71,9 +71,9 @@ static int embed(const arguments *a)
 
 const verb verb_embed = {
     .name = "embed", .operands = "MODEL [TEXT...]", .least = 1, .most = -1,
-    .summary = "a vector for each text",
-    .about = "Prints the last layer's rows of each text pooled into one vector, a line of numbers each. Where sentence-transformers' modules.json "
-             "and its pooling configuration lie beside the model, they say how; options given here come first.",
+    .summary = "print a vector for each text",
+    .about = "Pools the hidden states of the last layer into one vector for each text and prints it as a line of numbers. The model's own pooling "
+             "configuration is that of sentence-transformers (modules.json and 1_Pooling/config.json beside the model); options given here win over it.",
     .examples = "  lithe embed runs/encoder-1 \"a first text\" \"a second one\"\n  lithe embed model/ --text sentences.txt --pooling cls --normalize --json\n",
     .options = embed_options, .bytes = sizeof(S), .run = embed,
 };

@@ -21,18 +21,18 @@ typedef struct {
 
 static const option eval_options[] = {
     { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "data,input,file" },
-    { "task", 0, FILENAME(eval_settings, task), "FILE", .help = "instead: a table of labelled text, as of lithe train --task, or a set of pictures" },
-    { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "of --task: the column of the text (chosen by its name or its content)" },
-    { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "of --task: the column of a second text; --no-pair-column: there is none" },
-    { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "of --task: the column of the label" },
-    { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (the model's context)", .least = 2, .also = "context,window" },
-    { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens by which windows advance (the window: no overlap)", .least = 1 },
-    { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin token before the text, if the tokenizer has one for that" },
-    { "mask-rate", 0, REAL(eval_settings, mask_rate), "P", "0.15", .help = "of encoders: share of the tokens that is masked", .most = 1 },
-    { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "of encoders: the same seed masks the same tokens" },
-    { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
-    { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json for a lone file of weights" },
-    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}, of encoders {schema, loss, perplexity, accuracy, tokens, ctx}, of --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}" },
+    { "task", 0, FILENAME(eval_settings, task), "FILE", .help = "a labelled table as in lithe train --task, or a labelled set of images, instead of --text" },
+    { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)" },
+    { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "with --task: the column of the second text of a pair; --no-pair-column: there is none" },
+    { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "with --task: the column of the label" },
+    { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (default: the context of the model)", .least = 2, .also = "context,window" },
+    { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens between the starts of two windows (default: the window, so that windows do not overlap)", .least = 1 },
+    { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin-of-text token before the text, where the tokenizer adds one" },
+    { "mask-rate", 0, REAL(eval_settings, mask_rate), "P", "0.15", .help = "with encoders: share of the tokens that is masked", .most = 1 },
+    { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "with encoders: seed of the masks" },
+    { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
+    { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}" },
     { 0 }
 };
 
@@ -45,7 +45,7 @@ static score score_text(lithe_model *m, const lithe_tokenizer *t, const char *te
     int32_t *ids = encode_text(t, text, size, s->special, &n, err);
     if (!ids) return out;
     plain = s->special ? lithe_encode(t, text, size, 0, NULL, 0) : n;
-    if (n < 2) wrong(err, LITHE_EFORMAT, "%s: %zu tokens; at least 2 are needed to predict one", s->text, n);
+    if (n < 2) wrong(err, LITHE_EFORMAT, "%s: holds %zu tokens; at least 2 are needed to predict one", s->text, n);
     else if (lithe_score(m, ids, n, s->ctx, s->stride, NULL, &out.nll, err) == LITHE_OK) {
         out.tokens = n - 1;
         out.bytes = size - (n > plain ? 0 : lithe_decode(t, ids, 1, NULL, 0));
@@ -121,27 +121,27 @@ static int eval_task(const arguments *a)
     const char *path = a->operands[0], *pair = s->pair_column ? s->pair_column : option_origin(a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
     const lithe_data_options columns = { .size = sizeof columns, .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
     lithe_model *m = lithe_model_open(path, s->config, &err);
-    bool pictures = lithe_model_images(m, NULL, NULL, NULL);
-    lithe_tokenizer *t = m && !pictures ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    if ((t || pictures) && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
+    bool images = lithe_model_images(m, NULL, NULL, NULL);
+    lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if ((t || images) && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
         print_figures(&v, s->json);
-        if (v.cut) say("%zu of %zu texts are longer than the model's context of %d tokens: their ends were left out", v.cut, v.examples, lithe_model_context(m));
+        if (v.cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", v.cut, v.examples, lithe_model_context(m));
     }
     lithe_tokenizer_close(t);
     lithe_model_close(m);
     return err.status ? failed_input(&err) : EXIT_DONE;
 }
 
-/* What is given and does not go together. */
+/* Whether options were given that do not fit the model. */
 static bool misused(const arguments *a, const eval_settings *s, lithe_model *m, lithe_error *err)
 {
     int ctx = s->ctx ? s->ctx : lithe_model_context(m);
     bool encoder = lithe_model_encoder(m);
     if (ctx > lithe_model_context(m)) wrong(err, LITHE_EINVAL, "--ctx %d: the model's context is %d", ctx, lithe_model_context(m));
     else if (s->stride > ctx) wrong(err, LITHE_EINVAL, "--stride %d leaves tokens out: the window is %d", s->stride, ctx);
-    else if (encoder && s->stride) wrong(err, LITHE_EINVAL, "%s: %s looks both ways and masks tokens, its windows do not overlap: no --stride", a->operands[0], lithe_model_arch(m));
+    else if (encoder && s->stride) wrong(err, LITHE_EINVAL, "%s: %s is bidirectional and predicts masked tokens in windows that do not overlap: leave out --stride", a->operands[0], lithe_model_arch(m));
     else if (!encoder && (option_origin(a, "mask-rate") != ORIGIN_DEFAULT || option_origin(a, "seed") != ORIGIN_DEFAULT))
-        wrong(err, LITHE_EINVAL, "%s: %s reads from left to right, nothing is masked: --mask-rate and --seed are of encoders", a->operands[0], lithe_model_arch(m));
+        wrong(err, LITHE_EINVAL, "%s: %s is causal and masks nothing: --mask-rate and --seed are for encoders", a->operands[0], lithe_model_arch(m));
     return err->status != LITHE_OK;
 }
 
@@ -170,20 +170,20 @@ static int eval(const arguments *a)
 
 const verb verb_eval = {
     .name = "eval", .operands = "MODEL", .least = 1, .most = 1,
-    .summary = "loss, perplexity and bits per byte of a text; accuracy on a table",
-    .about = "Predicts every token of a text from what stands before it and prints the mean negative log-likelihood (nats a token), its "
-             "exponential, and bits per byte.\n\n"
+    .summary = "measure loss, perplexity and bits per byte on a text, or accuracy on a table",
+    .about = "Predicts every token of a text from the tokens before it and prints the mean negative log-likelihood (nats a token), its "
+             "exponential (the perplexity), and bits per byte.\n\n"
              "The text is read in windows of --ctx tokens that begin --stride tokens apart; each token is scored once, in the first window that "
-             "holds it, so with a stride below the window every token but those of the first window has at least ctx - stride tokens "
-             "before it. Small strides cost ctx / stride times as much.\n\n"
-             "The first token: when the tokenizer has a begin token for this purpose, that stands before the text and the first token is "
-             "scored too. Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
-             "An encoder looks both ways: in pieces of --ctx tokens a share --mask-rate of the tokens is masked as in its pre-training, and these "
-             "are predicted. Its special tokens are around each piece.\n\n"
-             "With --task the model is one that classifies, and FILE a table: accuracy, F1 (of class 1 of two, else the mean of all) and "
-             "Matthews' correlation, or Pearson's and Spearman's correlations of numbers.\n\n"
-             "Of a model of pictures FILE is a set of them, as of lithe train; its test part is looked at, else its valid part, else all.\n\n"
-             "Bytes are those of the text that the scored tokens stand for, as the file has them.",
+             "holds it. With a stride below the window every token after the first window therefore has at least ctx - stride tokens "
+             "before it. A small stride costs ctx / stride times as much.\n\n"
+             "The first token: where the tokenizer adds a begin-of-text token, that comes first and the first token of the text is scored too. "
+             "Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
+             "An encoder is bidirectional: in pieces of --ctx tokens a share --mask-rate of the tokens is masked as in pre-training, and these "
+             "tokens are predicted. The encoder's special tokens surround each piece.\n\n"
+             "With --task the model is a classifier and FILE a labelled table: the figures are accuracy, F1 (of class 1 when there are two classes, "
+             "else the mean over the classes) and Matthews' correlation, or Pearson's and Spearman's correlations where the labels are numbers.\n\n"
+             "For an image model FILE is a labelled set of images as in lithe train; its test part is used, else its validation part, else all of it.\n\n"
+             "The bytes are those of the scored part of the text, as they are in the file.",
     .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n  lithe eval runs/reviews-1 --task test.csv\n",
     .options = eval_options, .bytes = sizeof(eval_settings), .run = eval,
 };

@@ -1,4 +1,4 @@
-/* lithe fill: the likeliest tokens in the places of masks. */
+/* lithe fill: the likeliest tokens at each mask. */
 #include "inputs.h"
 #include "output.h"
 #include "verbs.h"
@@ -9,8 +9,8 @@ typedef struct { common common; const char *tokenizer; int top, json; } fill_set
 typedef fill_settings S;
 
 static const option fill_options[] = {
-    { "top", 'k', COUNT(S, top), "N", "5", .help = "show the N likeliest tokens of each mask", .least = 1, .most = 10000, .also = "top-k" },
-    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
+    { "top", 'k', COUNT(S, top), "N", "5", .help = "number of tokens to print for each mask", .least = 1, .most = 10000, .also = "top-k" },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print {schema, text, masks: [[{token, id, probability}]]}" },
     { 0 }
 };
@@ -72,7 +72,7 @@ static int fill(const arguments *a)
     lithe_model *m = lithe_model_open(path, NULL, &err);
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     int masks = t ? lithe_fill(m, t, text, s->top, NULL, &err) : 0;
-    if (t && !masks && !err.status) wrong(&err, LITHE_EFORMAT, "the text has no mask token in it: write [MASK] or <mask>, as the tokenizer calls it");
+    if (t && !masks && !err.status) wrong(&err, LITHE_EFORMAT, "the text has no mask token in it; write [MASK] or <mask>, as the tokenizer calls it");
     lithe_candidate *c = masks > 0 ? grab((size_t)masks * (size_t)s->top, sizeof *c, &err) : NULL;
     if (c && lithe_fill(m, t, text, s->top, c, &err) > 0) {
         if (s->json) emit_candidates(t, text, c, masks, s->top);
@@ -86,9 +86,9 @@ static int fill(const arguments *a)
 
 const verb verb_fill = {
     .name = "fill", .operands = "MODEL TEXT", .least = 2, .most = 2,
-    .summary = "the likeliest tokens in the places of masks",
-    .about = "Prints the likeliest tokens for each [MASK] (or <mask>, as the tokenizer calls it) in a text, a line each: probability, token. Masks are "
-             "told apart by empty lines. The model is an encoder that was trained on masked tokens.",
+    .summary = "predict the masked tokens of a text",
+    .about = "Prints the likeliest tokens for each [MASK] (or <mask>, as the tokenizer calls it) in a text, one line each: probability, token. An empty "
+             "line separates the masks. The model is an encoder with a masked-language-modelling head.",
     .examples = "  lithe fill runs/encoder-1 \"the capital of france is [MASK].\"\n  lithe fill roberta/ \"Hello <mask>!\" --top 10 --json\n",
     .options = fill_options, .bytes = sizeof(S), .run = fill,
 };

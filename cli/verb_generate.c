@@ -16,19 +16,19 @@ typedef struct {
 } manner;
 
 #define MANNER_OPTIONS(S, TOKENS) \
-    { "max-tokens", 'n', COUNT(S, manner.max_tokens), "N", TOKENS, .help = "write at most this many tokens", .least = 1, .also = "n-predict,length,num-tokens" }, \
-    { "temperature", 0, REAL(S, manner.temperature), "T", "0.8", .help = "below 1 likelier text, above 1 wilder; 0 always takes the likeliest token", \
+    { "max-tokens", 'n', COUNT(S, manner.max_tokens), "N", TOKENS, .help = "largest number of tokens to write", .least = 1, .also = "n-predict,length,num-tokens" }, \
+    { "temperature", 0, REAL(S, manner.temperature), "T", "0.8", .help = "softmax temperature: below 1 likelier text, above 1 more varied text; 0 always takes the likeliest token", \
       .most = 100, .also = "temp" }, \
-    { "top-k", 0, COUNT(S, manner.top_k), "K", .help = "choose among the K likeliest tokens (all)" }, \
-    { "top-p", 0, REAL(S, manner.top_p), "P", .help = "choose among the likeliest tokens that together have this probability (all)", .most = 1 }, \
-    { "min-p", 0, REAL(S, manner.min_p), "P", .help = "leave out tokens below this share of the likeliest one's probability (none)", .most = 1 }, \
-    { "repeat-penalty", 0, REAL(S, manner.repeat_penalty), "X", .help = "make tokens that occurred less likely by this factor (1: off)", .most = 100, \
+    { "top-k", 0, COUNT(S, manner.top_k), "K", .help = "sample from the K likeliest tokens (default: all)" }, \
+    { "top-p", 0, REAL(S, manner.top_p), "P", .help = "sample from the likeliest tokens whose probabilities add up to P (default: all)", .most = 1 }, \
+    { "min-p", 0, REAL(S, manner.min_p), "P", .help = "leave out tokens whose probability is below P times the largest (default 0)", .most = 1 }, \
+    { "repeat-penalty", 0, REAL(S, manner.repeat_penalty), "X", .help = "penalty factor for tokens that already occurred (default 1: off)", .most = 100, \
       .also = "repetition-penalty" }, \
-    { "seed", 's', SEED(S, manner.seed), "N", "0", .help = "the same seed writes the same text" }, \
-    { "context", 0, COUNT(S, manner.context), "N", .help = "tokens the session holds (the model's context; of a recurrent model any number)", .least = 2, .also = "ctx" }, \
-    { "ignore-eos", 0, FLAG(S, manner.ignore_eos), .help = "write on behind an end of text" }, \
-    { "tokenizer", 0, FILENAME(S, manner.tokenizer), "PATH", .help = "another tokenizer than the model's own" }, \
-    { "config", 0, FILENAME(S, manner.config), "FILE", .help = "config.json for a lone file of weights" }
+    { "seed", 's', SEED(S, manner.seed), "N", "0", .help = "seed of the sampling; the same seed gives the same text" }, \
+    { "context", 0, COUNT(S, manner.context), "N", .help = "tokens the session holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx" }, \
+    { "ignore-eos", 0, FLAG(S, manner.ignore_eos), .help = "continue after an end-of-text token" }, \
+    { "tokenizer", 0, FILENAME(S, manner.tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" }, \
+    { "config", 0, FILENAME(S, manner.config), "FILE", .help = "config.json of a weights file that has none beside it" }
 
 static lithe_sampling sampling(const manner *s)
 {
@@ -118,11 +118,11 @@ typedef struct { common common; manner manner; int echo, json; const char *load_
 
 static const option generate_options[] = {
     MANNER_OPTIONS(generate_settings, "256"),
-    { "stop", 0, LIST(generate_settings, manner.stop), "TEXT", .help = "end before this text; may be given several times", .also = "until" },
+    { "stop", 0, LIST(generate_settings, manner.stop), "TEXT", .help = "stop before this text; may be given several times", .also = "until" },
     { "echo", 0, FLAG(generate_settings, echo), NULL, "1", .help = "print the prompt before its continuation" },
-    { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "go on from where --save-state left this model; PROMPT, if any, follows what was read",
+    { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "continue from a state that --save-state wrote for this model; PROMPT, if any, follows",
       .also = "prompt-cache,state" },
-    { "save-state", 0, FILENAME(generate_settings, save_state), "FILE", .help = "write where the text ends, for --load-state" },
+    { "save-state", 0, FILENAME(generate_settings, save_state), "FILE", .help = "write the state at the end of the text, for --load-state" },
     { "json", 0, FLAG(generate_settings, json), .help = "print {schema, prompt, text, reason, tokens} at the end" },
     { 0 }
 };
@@ -195,10 +195,10 @@ static int generate(const arguments *a)
 
 const verb verb_generate = {
     .name = "generate", .operands = "MODEL [PROMPT]", .least = 1, .most = 2,
-    .summary = "write text that goes on from a prompt",
-    .about = "Writes what the model makes of PROMPT, token by token, to standard output. PROMPT - is read from standard input; without one "
-             "the model begins by itself. A prompt longer than the context is refused, never cut; text that fills the context stops there, "
-             "and standard error says so. A recurrent model (RWKV) has no such end: it reads and writes any length in constant memory.",
+    .summary = "write a continuation of a prompt",
+    .about = "Writes the model's continuation of PROMPT, token by token, to standard output. PROMPT - is read from standard input; without a "
+             "prompt the model begins by itself. A prompt longer than the context is refused, never cut; a text that fills the context stops "
+             "there, and a message says so. A recurrent model (RWKV) has no such limit: it reads and writes texts of any length in constant memory.",
     .examples = "  lithe generate runs/tale-1 \"Once upon a time\"\n"
                 "  lithe generate model/ - --temperature 0 --max-tokens 50 --no-echo < prompt.txt\n",
     .options = generate_options, .bytes = sizeof(generate_settings), .run = generate,
@@ -210,9 +210,9 @@ typedef struct { common common; manner manner; const char *before, *after; } cha
 
 static const option chat_options[] = {
     MANNER_OPTIONS(chat_settings, "128"),
-    { "stop", 0, LIST(chat_settings, manner.stop), "TEXT", .help = "end a reply before this text (a line feed); may be given several times", .also = "until" },
-    { "before", 0, TEXT(chat_settings, before), "TEXT", .help = "put this before each of your lines, e.g. a name" },
-    { "after", 0, TEXT(chat_settings, after), "TEXT", "\n", .help = "put this behind each of your lines" },
+    { "stop", 0, LIST(chat_settings, manner.stop), "TEXT", .help = "stop a reply before this text (default a line feed); may be given several times", .also = "until" },
+    { "before", 0, TEXT(chat_settings, before), "TEXT", .help = "text to put before each of your lines, e.g. a name" },
+    { "after", 0, TEXT(chat_settings, after), "TEXT", "\n", .help = "text to put after each of your lines" },
     { 0 }
 };
 
@@ -232,7 +232,7 @@ static int32_t *fitting_ids(const speaker *who, page *story, int reply, size_t *
         free(ids);
         ids = prompt_ids(who, story->text, story->size, n, err);
     }
-    if (forgotten) say("(the context of %d tokens is full: the oldest %zu bytes are forgotten)", who->context, forgotten);
+    if (forgotten) say("(the context of %d tokens is full: the oldest %zu bytes were dropped)", who->context, forgotten);
     return ids;
 }
 
@@ -250,7 +250,7 @@ static int reply(speaker *who, page *story, const chat_settings *s, lithe_error 
         end_line(&p);
         if (p.failed || !page_add(story, p.text ? p.text : "", p.size) || !page_add(story, "\n", 1)) wrong(err, LITHE_ENOMEM, "out of memory for the text");
     }
-    interrupt_forget();                                             /* it ended a reply, not the talk */
+    interrupt_forget();                                             /* it ended a reply, not the conversation */
     free(ids);
     free(p.text);
     return err->status;
@@ -266,7 +266,7 @@ static int chat(const arguments *a)
     size_t room = 0;
     bool typing = terminal(stdin);
     int status = speaker_open(&who, a->operands[0], &s->manner, &err);
-    if (!status && typing) say("Each line is a turn; end with Ctrl-D.");
+    if (!status && typing) say("Each line is a turn; Ctrl-D ends the conversation.");
     interrupt_catch(true);
     while (!status) {
         if (typing) fputs("> ", stderr);
@@ -287,9 +287,9 @@ static int chat(const arguments *a)
 const verb verb_chat = {
     .name = "chat", .operands = "MODEL", .least = 1, .most = 1,
     .summary = "take turns with a model, line by line",
-    .about = "Reads lines and lets the model go on from each, in one growing text: your line, its reply, your next line. Nothing but --before "
-             "and --after is added, so a model that never saw dialogue simply continues. When the context is full the oldest turns are "
-             "forgotten, and standard error says so. Ctrl-C ends a reply; at the prompt it ends the talk.",
+    .about = "Reads lines and lets the model reply to each, in one growing text: your line, its reply, your next line. Nothing but --before "
+             "and --after is added, so a model that was not trained on dialogue simply continues the text. When the context is full, the oldest "
+             "turns are dropped and a message says so. Ctrl-C ends a reply; at the prompt it ends the conversation.",
     .examples = "  lithe chat runs/tale-1\n  lithe chat plays/ --before $'ROMEO:\\n' --after $'\\n\\nJULIET:\\n' --stop $'\\n\\n'\n",
     .options = chat_options, .bytes = sizeof(chat_settings), .run = chat,
 };

@@ -20,24 +20,24 @@ typedef struct {
 } grow_settings;
 
 static const option grow_options[] = {
-    { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "parameters of the grown model, or how many times the present ones", .choices = "x",
+    { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "number of parameters of the grown model, or a multiple of the present number", .choices = "x",
       .also = "size,parameters" },
-    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "instead of --params: new values of keys of config.json" },
-    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "instead of --params: the same model as an architecture that adds to its own (pangu-pi to llama); --set then says what is added",
+    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, instead of --params" },
+    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own (llama into pangu-pi), instead of --params; --set then says what is added",
       .also = "arch,architecture" },
-    { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "instead of --params: the same model with the tokens of a tokenizer that begins with its own",
+    { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "give the model the vocabulary of a tokenizer that extends its own, instead of --params",
       .also = "vocab,extend" },
-    { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "the directory to write the grown model to", .also = "output" },
-    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "how: for slots A to F (A), for other sizes duplicate, corner, stack, interpolate or aki (duplicate)" },
-    { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result every reader of the published layout opens" },
-    { "noise", 0, REAL(grow_settings, noise), "X", .help = "relative noise on copied weights, so that copies learn apart (none)", .most = 1 },
-    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "old slots keep their values in later training" },
-    { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of old slots in later training (1)", .most = 1000 },
-    { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "of new values and of noise" },
+    { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "directory of the grown model, which must not exist or be empty", .also = "output" },
+    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "the method: for slots A to F (default A); for other sizes duplicate, corner, stack, interpolate or aki (default duplicate)" },
+    { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result opens in every reader of the published format" },
+    { "noise", 0, REAL(grow_settings, noise), "X", .help = "relative noise on copied weights, so that copies diverge in training (default 0)", .most = 1 },
+    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "keep the old slots fixed in later training" },
+    { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of the old slots in later training (default 1)", .most = 1000 },
+    { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "seed of new values and of noise" },
     { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on this text" },
     { "dtype", 0, CHOICE(grow_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16" },
-    { "tokenizer", 0, FILENAME(grow_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
-    { "config", 0, FILENAME(grow_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "tokenizer", 0, FILENAME(grow_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
+    { "config", 0, FILENAME(grow_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "json", 0, FLAG(grow_settings, json), .help = "print the report as JSON" },
     { 0 }
 };
@@ -101,8 +101,8 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
     size_t most = lithe_model_context(m) < COMPARED ? (size_t)lithe_model_context(m) : COMPARED, size = 0;
     *t = (trial){ 0 };
     if (!lithe_model_vocab(m)) {
-        snprintf(t->from, sizeof t->from, "pictures of noise");
-        return s->text ? wrong(err, LITHE_EINVAL, "%s: reads pictures, there is no text to compare on", path) : err->status;
+        snprintf(t->from, sizeof t->from, "images of noise");
+        return s->text ? wrong(err, LITHE_EINVAL, "%s: reads images, so --text cannot be used to compare", path) : err->status;
     }
     if (s->text) {
         char *text = read_text(s->text, &size, err);
@@ -194,7 +194,7 @@ static int grow(const arguments *a)
     const lithe_grow_options o = wished(s);
     if (!s->out) return usage("where to? --out DIR is needed");
     if ((s->params.value > 0) + (s->set || s->to) + (s->vocabulary != NULL) != 1)
-        return usage("how large? give --params N, --params 2x, --set KEY=VALUE, --to ARCH or --vocabulary TOKENIZER");
+        return usage("how large? give one of --params N, --params 2x, --set KEY=VALUE, --to ARCH and --vocabulary TOKENIZER");
     lithe_model *m = lithe_model_open(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
@@ -205,10 +205,10 @@ static int grow(const arguments *a)
         if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || (!s->vocabulary && lithe_grow_moments(m, &o, s->out, &unwritten) < 0))) code = failed_output(&unwritten);
         else print_report(&g, &t, m, s);
         if (!kept) {
-            complain("method %s promises the same outputs, yet a logit differs by %.3g; %s is not written", g.method, g.max_difference, s->out);
+            complain("method %s promises the same outputs, yet a logit differs by %.3g; %s was not written", g.method, g.max_difference, s->out);
             code = EXIT_MISMATCH;
         }
-        else if (code == EXIT_DONE) say("%s written; train on with: lithe train DATA --from %s", s->out, s->out);
+        else if (code == EXIT_DONE) say("%s written; continue training with: lithe train DATA --from %s", s->out, s->out);
     }
     lithe_model_close(large);
     lithe_tokenizer_close(tokenizer);
@@ -220,16 +220,19 @@ const verb verb_grow = {
     .name = "grow", .operands = "MODEL", .least = 1, .most = 1,
     .summary = "make a larger model from a trained one",
     .about = "Builds a larger model whose parameters come from those of MODEL, says whether and when its outputs are preserved, and measures it: "
-             "the largest difference between the logits of both on --text, else on the validation text of a RUN, else on a built-in "
-             "paragraph (random ids when there is no tokenizer). When a method that promises the same outputs does not keep the promise, nothing "
-             "is written and the exit code is 6. Classifiers are compared by their classes' logits, models without a head by their features, models of "
-             "pictures on noise; the divergence is of the larger model's probabilities from the smaller one's (Kullback-Leibler), per token.\n\n"
-             "duplicate repeats units and divides where they are read (Net2Net), and adds blocks that write nothing: exact where the residual width is "
-             "multiplied by a whole number and norms stand before the blocks. corner puts the old matrices in the corner of fresh ones; stack repeats the "
-             "stack of layers, interpolate each layer; aki takes repeated heads and units from the layer above. These change the outputs.\n\n"
-             "--vocabulary gives new tokens the mean of the pieces they were before, in the embedding and in the head; the logits of old tokens stay.\n\n"
-             "--to pangu-pi gives a LLaMA the series activation and the augmented shortcuts of PanGu-pi, off at first and with gradients: the outputs "
-             "are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
+             "the largest difference between the logits of the two on --text, else on the validation text of a RUN, else on a built-in paragraph "
+             "(on random ids when there is no tokenizer). When a method promises the same outputs and does not keep the promise, nothing is "
+             "written and the exit code is 6. Classifiers are compared by the logits of their classes, models without a head by their features, image "
+             "models on images of noise. The divergence is the Kullback-Leibler divergence of the larger model's probabilities from the smaller "
+             "one's, in nats a token.\n\n"
+             "duplicate repeats units and divides the weights that read them (Net2Net), and adds blocks that write zero: the outputs are preserved where "
+             "the residual width is multiplied by a whole number and the model is pre-norm. corner puts the old matrices into the corner of new ones; "
+             "stack repeats the stack of layers, interpolate repeats each layer; aki takes repeated heads and units from the layer above. These change "
+             "the outputs.\n\n"
+             "--vocabulary gives each new token the mean of the old tokens it was split into, in the embedding and in the head; the logits of old "
+             "tokens do not change.\n\n"
+             "--to pangu-pi gives a LLaMA the series activation and the augmented shortcuts of PanGu-pi. They start without effect but with gradients, so "
+             "the outputs are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
     .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"
                 "  lithe grow llama/ --to pangu-pi --set siaf_n=2,aug_reduction=32 --out pi/\n"
                 "  lithe grow tf/ --set qkv_slot_num=96,ffn_slot_num=384 --method C --out tf96/\n",

@@ -15,13 +15,13 @@ typedef struct {
 } inspect_settings;
 
 static const option inspect_options[] = {
-    { "check-values", 0, FLAG(inspect_settings, check_values), .help = "count NaN and infinite values; exit 6 when there are any", .also = "nan,verify" },
-    { "diversity", 0, FLAG(inspect_settings, diversity), .help = "instead: how different the features of the tokens of --text are at each layer", .also = "collapse,rank,features" },
-    { "text", 0, FILENAME(inspect_settings, text), "FILE", .help = "the text whose features are measured, - for standard input" },
-    { "ctx", 'c', COUNT(inspect_settings, ctx), "N", .help = "tokens of a sequence (the model's context, at most 256)", .also = "context" },
-    { "tokens", 0, SIZE(inspect_settings, tokens), "N", "16k", .help = "read at most so many", .least = 2, .most = 1e9 },
-    { "tokenizer", 0, FILENAME(inspect_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
-    { "config", 0, FILENAME(inspect_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "check-values", 0, FLAG(inspect_settings, check_values), .help = "count NaN and infinite values, and exit 6 when there are any", .also = "nan,verify" },
+    { "diversity", 0, FLAG(inspect_settings, diversity), .help = "measure how different the features of the tokens of --text are at each layer, instead of listing tensors", .also = "collapse,rank,features" },
+    { "text", 0, FILENAME(inspect_settings, text), "FILE", .help = "with --diversity: the text whose features are measured; - is standard input" },
+    { "ctx", 'c', COUNT(inspect_settings, ctx), "N", .help = "with --diversity: tokens in a sequence (default: the context of the model, at most 256)", .also = "context" },
+    { "tokens", 0, SIZE(inspect_settings, tokens), "N", "16k", .help = "with --diversity: largest number of tokens to read", .least = 2, .most = 1e9 },
+    { "tokenizer", 0, FILENAME(inspect_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
+    { "config", 0, FILENAME(inspect_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, tensors}, or {schema, architecture, sequences, tokens, places}" },
     { 0 }
 };
@@ -215,11 +215,12 @@ const verb verb_inspect = {
     .summary = "list the tensors of a model file or directory",
     .about = "Lists name, type and shape of every tensor of a safetensors file, a pytorch_model.bin, a llama2.c .bin, or of a directory "
              "that holds a model; the architecture need not be known. Pickles are read without running them.\n\n"
-             "--diversity runs the model over a text and shows, after the embedding, each layer's mixing and feed-forward, and the last norm, how different "
-             "the features of tokens are. Of each sequence, less its first four tokens: dm, the distance of a token from the mean (raw: it grows with the "
-             "residual stream); rel, that over the whole length, 0 when all tokens are alike; rel_comp, the same in another norm; rank1, what one direction "
-             "leaves; cos, the mean cosine of two tokens; stable, the stable rank. Of all tokens: deff80 and deff90, the principal components that hold that "
-             "share of the variance; pr and erank, other counts of them; pc3, the share of the first three.",
+             "--diversity runs the model over a text and shows how different the features of its tokens are after the embedding, after each layer's mixer and "
+             "feed-forward, and after the last norm. These are means over the sequences, each without its first four tokens: dm, the distance of the tokens "
+             "from their mean (not normalised, so it grows with the residual stream); rel, that distance over the norm of the features, 0 when all tokens "
+             "are equal; rel_comp, the same in a composite norm; rank1, the relative distance from the nearest matrix of rank 1; cos, the mean cosine of two tokens; "
+             "stable, the stable rank. These are over all tokens: deff80 and deff90, the number of principal components that hold 80 and 90 % of the variance; "
+             "pr and erank, the participation ratio and the effective rank; pc3, the share of variance in the first three components.",
     .examples = "  lithe inspect runs/tale-1 --check-values\n  lithe inspect model.safetensors --json | jq .parameters\n"
                 "  lithe inspect runs/tale-1 --diversity --text tale.txt\n",
     .options = inspect_options, .bytes = sizeof(inspect_settings), .run = inspect,

@@ -7,12 +7,12 @@
 typedef struct { common common; const char *ids, *text, *out, *tokenizer, *config; int special; } logits_settings;
 
 static const option logits_options[] = {
-    { "ids", 0, TEXT(logits_settings, ids), "IDS", .help = "token ids, separated by blanks or commas", .also = "tokens" },
-    { "text", 0, FILENAME(logits_settings, text), "FILE", .help = "instead of --ids: a text; - is standard input" },
-    { "special", 0, FLAG(logits_settings, special), .help = "put the begin token before the text, if the tokenizer has one for that" },
+    { "ids", 0, TEXT(logits_settings, ids), "IDS", .help = "token ids, separated by spaces or commas", .also = "tokens" },
+    { "text", 0, FILENAME(logits_settings, text), "FILE", .help = "a text instead of --ids; - is standard input" },
+    { "special", 0, FLAG(logits_settings, special), .help = "put the begin-of-text token before the text, where the tokenizer adds one" },
     { "out", 'o', FILENAME(logits_settings, out), "FILE", .help = "the safetensors file to write: logits [ids, vocabulary], F32", .also = "output" },
-    { "tokenizer", 0, FILENAME(logits_settings, tokenizer), "PATH", .help = "another tokenizer than the model's own" },
-    { "config", 0, FILENAME(logits_settings, config), "FILE", .help = "config.json for a lone file of weights" },
+    { "tokenizer", 0, FILENAME(logits_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
+    { "config", 0, FILENAME(logits_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { 0 }
 };
 
@@ -52,8 +52,8 @@ static int logits(const arguments *a)
 const verb verb_logits = {
     .name = "logits", .operands = "MODEL", .least = 1, .most = 1,
     .summary = "write the logits of given tokens to a file",
-    .about = "Runs the model once over the ids and writes a safetensors file with one tensor, logits, a row for each id: the scores of what "
-             "comes next.",
+    .about = "Runs the model once over the ids and writes a safetensors file with one tensor, logits, of shape [ids, vocabulary]: row i holds the "
+             "logits of the token that follows id i.",
     .examples = "  lithe logits model/ --ids \"1 2 3\" --out logits.safetensors\n",
     .options = logits_options, .bytes = sizeof(logits_settings), .run = logits,
 };

@@ -10,8 +10,8 @@
 typedef struct { common common; int special, json, lowercase; } tokenize_settings;
 
 static const option tokenize_options[] = {
-    { "lowercase", 0, FLAG(tokenize_settings, lowercase), .help = "a vocab.txt is of lower-case letters without accents, whatever lies beside it" },
-    { "special", 0, FLAG(tokenize_settings, special), .help = "add the tokens that the tokenizer puts around a text" },
+    { "lowercase", 0, FLAG(tokenize_settings, lowercase), .help = "the vocab.txt is uncased: lower the letters and drop accents, whatever tokenizer_config.json says" },
+    { "special", 0, FLAG(tokenize_settings, special), .help = "add the special tokens that the tokenizer puts around a text" },
     { "json", 0, FLAG(tokenize_settings, json), .help = "print {schema, ids}" },
     { 0 }
 };
@@ -54,7 +54,7 @@ const verb verb_tokenize = {
     .summary = "turn standard input into token ids",
     .about = "Reads all of standard input and prints its token ids on one line, separated by spaces. Nothing is added unless --special is given.\n\n"
              "TOKENIZER is a tokenizer.json, a SentencePiece .model, a vocab.txt of BERT, an RWKV vocabulary, a folder that holds "
-             "one or vocab.json and merges.txt (a MODEL does), a llama2.c tokenizer file, or the word bytes: the 256 bytes themselves.",
+             "one of these or vocab.json and merges.txt (such as a MODEL), a llama2.c tokenizer file, or the word bytes: the 256 bytes themselves.",
     .examples = "  printf 'Once upon a time' | lithe tokenize runs/tale-1\n",
     .options = tokenize_options, .bytes = sizeof(tokenize_settings), .run = tokenize,
 };
@@ -80,7 +80,7 @@ static int detokenize(const arguments *a)
 const verb verb_detokenize = {
     .name = "detokenize", .operands = "TOKENIZER", .least = 1, .most = 1,
     .summary = "turn token ids on standard input into text",
-    .about = "Reads token ids from standard input, separated by blanks or commas, and prints their text, with nothing added to it: "
+    .about = "Reads token ids from standard input, separated by spaces or commas, and prints their text with nothing added: "
              "`lithe tokenize bytes | lithe detokenize bytes` gives back every byte.",
     .bytes = sizeof(common), .run = detokenize,
 };
@@ -90,12 +90,12 @@ const verb verb_detokenize = {
 typedef struct { common common; int vocab, lowercase; const char *kind, *out; double limit; } training_settings;
 
 static const option training_options[] = {
-    { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "tokens in the vocabulary, all told", .least = 6, .most = 1 << 24, .also = "vocab-size,size" },
+    { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "number of tokens in the vocabulary, special tokens included", .least = 6, .most = 1 << 24, .also = "vocab-size,size" },
     { "kind", 0, CHOICE(training_settings, kind), "KIND", "bpe",
-      .help = "byte-level BPE with <|endoftext|>, the same with RoBERTa's five special tokens, or WordPiece with BERT's", .choices = "bpe|roberta|wordpiece" },
-    { "lowercase", 0, FLAG(training_settings, lowercase), .help = "WordPiece of lower-case letters without accents" },
+      .help = "byte-level BPE with <|endoftext|>, byte-level BPE with RoBERTa's five special tokens, or WordPiece with BERT's", .choices = "bpe|roberta|wordpiece" },
+    { "lowercase", 0, FLAG(training_settings, lowercase), .help = "with --kind wordpiece: an uncased vocabulary (lower case, without accents)" },
     { "out", 'o', FILENAME(training_settings, out), "FILE", .help = "the tokenizer.json to write", .also = "output" },
-    { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "learn from at most this much text", .least = 1 },
+    { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "largest amount of text to learn from", .least = 1 },
     { 0 }
 };
 
@@ -106,7 +106,7 @@ static int train_tokenizer(const arguments *a)
     size_t size = 0;
     if (!s->vocab) return usage("how many tokens? --vocab N is needed");
     if (!s->out) return usage("where to? --out FILE is needed");
-    if (s->lowercase && strcmp(s->kind, "wordpiece")) return usage("--lowercase is for --kind wordpiece: the other kinds keep every byte");
+    if (s->lowercase && strcmp(s->kind, "wordpiece")) return usage("--lowercase is for --kind wordpiece; the other kinds keep every byte");
     char *text = lithe_text_read(a->operands, a->count, (size_t)s->limit, &size, &err);
     lithe_tokenizer_options o = { .size = sizeof o, .kind = s->kind, .lowercase = s->lowercase };
     lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_learn(text, size, s->vocab, &o, &err);

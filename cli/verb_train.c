@@ -26,7 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_pictures = 400e3;
+static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_images = 400e3;
 static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
 enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
 
@@ -42,61 +42,69 @@ typedef struct {
 typedef train_settings S;
 
 static const option train_options[] = {
-    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a fresh model (gpt2); help lists them", .also = "architecture,model" },
-    { "params", 'p', SIZE(S, params), "N", .help = "parameters of a fresh model, reached within 5 % (by the size of the text)", .least = 1, .also = "size,parameters" },
-    { "config", 'c', FILENAME(S, config), "FILE", .help = "instead of --params: the config.json of a fresh model" },
-    { "from", 0, FILENAME(S, from), "MODEL", .help = "a new run that begins with this model", .also = "init,base,model" },
-    { "moments", 0, CHOICE(S, moments), "HOW", .help = "of the optimizer of a RUN given as --from (reset)", .choices = "carry|reset" },
-    { "task", 0, CHOICE(S, task), "TASK", .help = "DATA is a table of labelled text: learn its classes or numbers under a fresh head", .choices = "classify|regress" },
-    { "text-column", 0, TEXT(S, text_column), "NAME|N", .help = "of --task: the column of the text (chosen by its name or its content)" },
-    { "pair-column", 0, TEXT(S, pair_column), "NAME|N", .help = "of --task: the column of a second text; --no-pair-column: there is none" },
-    { "label-column", 0, TEXT(S, label_column), "NAME|N", .help = "of --task: the column of the label" },
-    { "resume", 'r', FILENAME(S, resume), "RUN", .help = "the same run, continued; only --steps (more), --save-every and --threads may be given with it",
+    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model (default gpt2); --arch help lists them", .also = "architecture,model" },
+    { "params", 'p', SIZE(S, params), "N", .help = "number of parameters of a new model, reached within 5 % (default: from the size of the text)", .least = 1,
+      .also = "size,parameters" },
+    { "config", 'c', FILENAME(S, config), "FILE", .help = "config.json of a new model, instead of --params" },
+    { "from", 0, FILENAME(S, from), "MODEL", .help = "start a new run from the weights of this model", .also = "init,base,model" },
+    { "moments", 0, CHOICE(S, moments), "HOW", .help = "what becomes of the optimizer's moments of a RUN given as --from (default reset)", .choices = "carry|reset" },
+    { "task", 0, CHOICE(S, task), "TASK", .help = "DATA is a labelled table: add a new head to the model and learn the classes or numbers", .choices = "classify|regress" },
+    { "text-column", 0, TEXT(S, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)" },
+    { "pair-column", 0, TEXT(S, pair_column), "NAME|N", .help = "with --task: the column of the second text of a pair; --no-pair-column: there is none" },
+    { "label-column", 0, TEXT(S, label_column), "NAME|N", .help = "with --task: the column of the label" },
+    { "resume", 'r', FILENAME(S, resume), "RUN", .help = "continue this run; only --steps (more), --save-every and --threads may be given with it",
       .also = "continue" },
-    { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (runs/NAME-N)", .also = "output,run" },
-    { "tokenizer", 0, TEXT(S, tokenizer), "PATH", .help = "a tokenizer.json, .model, vocab.txt, RWKV or llama2.c vocabulary, a folder with one, or bytes" },
-    { "lowercase", 0, FLAG(S, lowercase), .help = "the vocab.txt given as --tokenizer is of lower-case letters without accents" },
-    { "vocab", 0, COUNT(S, vocab), "N", .help = "learn N tokens from the text first: byte-level BPE, or what the architecture was published with", .least = 257, .most = 1 << 24, .also = "vocab-size" },
-    { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "text held out for validation, or the share of the documents (5%)", .also = "validation,valid-share" },
-    { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a window, and the context of a fresh model (256)", .least = 2, .also = "context,block-size,seq-len" },
-    { "batch", 'b', COUNT(S, batch), "N", .help = "windows in a step (8)", .least = 1, .also = "batch-size" },
-    { "accumulate", 0, COUNT(S, accumulate), "N", .help = "parts a step is split into, to save memory (1)", .least = 1, .also = "grad-accum,gradient-accumulation" },
-    { "steps", 'n', COUNT(S, steps), "N", .help = "length of the run (what five minutes give, at most)", .least = 1, .also = "max-steps,iters,iterations" },
-    { "tokens", 0, SIZE(S, tokens), "N", .help = "instead of --steps: tokens to train on", .least = 1 },
-    { "epochs", 0, REAL(S, epochs), "X", .help = "instead of --steps: passes over the data (3 of labelled data)" },
-    { "time", 0, TIME(S, time), "2h30m", .help = "instead of --steps: the time to take", .least = 1e-3, .also = "seconds,minutes" },
-    { "lr", 0, REAL(S, lr), "X", .help = "highest learning rate (1e-3; 5e-4 of mosaicbert, 5e-5 of labelled data)", .also = "learning-rate" },
-    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end (a tenth of --lr; 0 of encoders and of labelled data, 2% of mosaicbert)" },
-    { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "course of the learning rate (cosine; linear of encoders and of labelled data)", .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
-    { "warmup", 0, AMOUNT(S, warmup), "N|2%", .help = "steps in which the learning rate rises (2%)", .choices = "%", .also = "warmup-steps" },
-    { "optimizer", 0, CHOICE(S, optimizer), "NAME", .help = "decoupled-adamw decays apart from the learning rate (adamw; decoupled-adamw of mosaicbert)",
+    { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (default runs/NAME-N)", .also = "output,run" },
+    { "tokenizer", 0, TEXT(S, tokenizer), "PATH",
+      .help = "a tokenizer.json, .model, vocab.txt, RWKV or llama2.c vocabulary, a folder that holds one, or the word bytes" },
+    { "lowercase", 0, FLAG(S, lowercase), .help = "the vocab.txt given as --tokenizer is uncased: lower the letters and drop accents" },
+    { "vocab", 0, COUNT(S, vocab), "N", .help = "learn a vocabulary of N tokens from the text first: byte-level BPE, or the kind the architecture was published with",
+      .least = 257, .most = 1 << 24, .also = "vocab-size" },
+    { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "the validation text, or the share of the documents to hold out (default 5%)", .also = "validation,valid-share" },
+    { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a training window, and the context of a new model (default 256)", .least = 2, .also = "context,block-size,seq-len" },
+    { "batch", 'b', COUNT(S, batch), "N", .help = "windows, examples or images in a step (default 8 windows, 16 examples, 64 images)", .least = 1, .also = "batch-size" },
+    { "accumulate", 0, COUNT(S, accumulate), "N", .help = "split each step into N parts and add up their gradients, which saves memory (default 1)", .least = 1,
+      .also = "grad-accum,gradient-accumulation" },
+    { "steps", 'n', COUNT(S, steps), "N", .help = "number of steps (default: what five minutes allow, at most)", .least = 1, .also = "max-steps,iters,iterations" },
+    { "tokens", 0, SIZE(S, tokens), "N", .help = "tokens to train on, instead of --steps", .least = 1 },
+    { "epochs", 0, REAL(S, epochs), "X", .help = "passes over the data, instead of --steps (default 3 for tables)" },
+    { "time", 0, TIME(S, time), "2h30m", .help = "how long to train, instead of --steps", .least = 1e-3, .also = "seconds,minutes" },
+    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate (default 1e-3; mosaicbert 5e-4, modernbert 8e-4, fine-tuning on tables 5e-5)", .also = "learning-rate" },
+    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end (default a tenth of --lr; mosaicbert 2%, image models 1%, other encoders and tables 0)" },
+    { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "learning-rate schedule (default cosine; modernbert wsd, other encoders and tables linear)",
+      .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
+    { "warmup", 0, AMOUNT(S, warmup), "N|2%", .help = "steps, or share of them, over which the learning rate rises (default 2%; roberta, mosaicbert and tables 6%, image models 5%)",
+      .choices = "%", .also = "warmup-steps" },
+    { "optimizer", 0, CHOICE(S, optimizer), "NAME", .help = "decoupled-adamw decays weights independently of the peak learning rate (default adamw; mosaicbert decoupled-adamw)",
       .choices = "adamw|decoupled-adamw" },
-    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "of AdamW (0.1; 0.01 of bert, roberta and labelled data; 1e-5 of mosaicbert)" },
-    { "beta1", 0, REAL(S, beta1), "X", .help = "of AdamW (0.9)", .most = 0.9999999 },
-    { "beta2", 0, REAL(S, beta2), "X", .help = "of AdamW (0.95; 0.999 of bert, 0.98 of other encoders and labelled data)", .most = 0.9999999 },
-    { "eps", 0, REAL(S, eps), "X", .help = "of AdamW (1e-8; 1e-6 of encoders and labelled data)", .most = 1 },
-    { "clip", 0, REAL(S, clip), "X", .help = "largest norm of the gradient (1); 0 or --no-clip: any", .also = "grad-clip,max-grad-norm" },
-    { "mask", 0, CHOICE(S, mask), "HOW", .help = "masked tokens of encoders: each by itself, an exact count, that count in whole words (count of bert, else each)",
+    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "weight decay (default 0.1; image models 0.05, encoders and tables 0.01, mosaicbert 1e-5)" },
+    { "beta1", 0, REAL(S, beta1), "X", .help = "AdamW's beta1 (default 0.9)", .most = 0.9999999 },
+    { "beta2", 0, REAL(S, beta2), "X", .help = "AdamW's beta2 (default 0.95; bert 0.999, other encoders and tables 0.98)", .most = 0.9999999 },
+    { "eps", 0, REAL(S, eps), "X", .help = "AdamW's epsilon (default 1e-8; encoders and tables 1e-6)", .most = 1 },
+    { "clip", 0, REAL(S, clip), "X", .help = "clip the norm of the gradient to X (default 1; mosaicbert not); 0 or --no-clip: do not clip", .also = "grad-clip,max-grad-norm" },
+    { "mask", 0, CHOICE(S, mask), "HOW", .help = "how encoders choose tokens to mask: each independently, an exact count, or that count in whole words (default each; bert count)",
       .choices = "each|count|words" },
-    { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted (0.15; 0.3 of mosaicbert and modernbert); evaluations mask 0.15", .most = 0.999 },
-    { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of those that stays as it is (0.1)", .most = 1 },
-    { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of those that becomes a random token (0.1); the rest becomes the mask", .most = 1 },
-    { "packing", 0, CHOICE(S, packing), "HOW", .help = "what encoders read: pieces of documents, or blocks of whole sentences across them (pieces; sentences of roberta)",
+    { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted (default 0.15; mosaicbert and modernbert 0.3); evaluations mask 0.15", .most = 0.999 },
+    { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of the chosen tokens that stays as it is (default 0.1)", .most = 1 },
+    { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of the chosen tokens that becomes a random token (default 0.1); the rest becomes the mask token", .most = 1 },
+    { "packing", 0, CHOICE(S, packing), "HOW", .help = "what encoders read: pieces of documents, or blocks of whole sentences across documents (default pieces; roberta sentences)",
       .choices = "pieces|sentences" },
-    { "next-sentence", 0, FLAG(S, next_sentence), .help = "encoders learn too whether a second stretch of sentences follows the first, as BERT" },
-    { "static-masking", 0, FLAG(S, static_masking), .help = "the same masks in every epoch" },
-    { "augment", 0, CHOICE(S, augment), "HOW", .help = "how pictures are varied (digits of small grey ones, else photos)", .choices = "none|photos|digits", .also = "augmentation" },
-    { "patch", 0, COUNT(S, patch), "N", .help = "pixels of a patch on each side, of a fresh model of pictures (about an eighth of theirs)", .least = 1, .also = "patch-size" },
+    { "next-sentence", 0, FLAG(S, next_sentence), .help = "encoders also learn whether a second stretch of sentences follows the first, as in BERT" },
+    { "static-masking", 0, FLAG(S, static_masking), .help = "use the same masks in every epoch" },
+    { "augment", 0, CHOICE(S, augment), "HOW", .help = "data augmentation of images (default digits for small greyscale images, photos for others)", .choices = "none|photos|digits",
+      .also = "augmentation" },
+    { "patch", 0, COUNT(S, patch), "N", .help = "side of a patch in pixels, of a new image model (default: about an eighth of the image's side)", .least = 1, .also = "patch-size" },
     { "dtype", 0, CHOICE(S, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16", .also = "precision" },
-    { "recompute", 0, FLAG(S, recompute), .help = "keep no layer's activations, run them again: less memory, more time", .also = "checkpointing" },
-    { "reset-attention", 0, FLAG(S, reset_attention), .help = "documents packed in one window do not see each other" },
-    { "eval-every", 0, AMOUNT(S, eval_every), "N|10%", .help = "steps between evaluations (10%); 0: none", .choices = "%", .also = "eval-interval" },
-    { "eval-windows", 0, COUNT(S, eval_windows), "N", .help = "windows of the validation text at each evaluation (64)", .least = 1 },
-    { "save-every", 0, AMOUNT(S, save_every), "N|10%", .help = "steps between checkpoints (10%); 0: only the last", .choices = "%", .also = "checkpoint-every,save-interval" },
-    { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a little text from this prompt at each evaluation" },
-    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow inside the run: at step STEP to N parameters, or 2x" },
-    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "how it grows, as in lithe grow --method" },
-    { "seed", 's', SEED(S, seed), "N", "0", .help = "of the fresh model, of the split and of the order of the data" },
+    { "recompute", 0, FLAG(S, recompute), .help = "recompute activations in the backward pass instead of keeping them: less memory, more time", .also = "checkpointing" },
+    { "reset-attention", 0, FLAG(S, reset_attention), .help = "documents packed into one window do not attend to each other" },
+    { "eval-every", 0, AMOUNT(S, eval_every), "N|10%", .help = "steps, or share of them, between evaluations (default 10%); 0: none", .choices = "%", .also = "eval-interval" },
+    { "eval-windows", 0, COUNT(S, eval_windows), "N", .help = "validation windows in an evaluation (default 64)", .least = 1 },
+    { "save-every", 0, AMOUNT(S, save_every), "N|10%", .help = "steps, or share of them, between checkpoints (default 10%); 0: only the last one", .choices = "%",
+      .also = "checkpoint-every,save-interval" },
+    { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a short text from this prompt at each evaluation" },
+    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, or to 2x as many" },
+    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "the method of growing, as in lithe grow --method" },
+    { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data" },
     { "json", 0, FLAG(S, json), .help = "print each event as a line of JSON" },
     { 0 }
 };
@@ -111,7 +119,7 @@ typedef struct {
     lithe_dataset *data;
     lithe_model *model;
     char *command, out[4096], tokenizer_says[200], steps_says[120];
-    bool pictures;                      /* the data are pictures, not text */
+    bool images;                        /* the data are images, not text */
     lithe_train_options options;
     lithe_error err;                    /* of inputs */
 } making;
@@ -180,7 +188,7 @@ static lithe_dataset *open_data(making *k)
     char unit = 0;
     const char *valid = k->s->valid, *names[LABELS_MOST];
     if (k->s->from && !k->s->task && (o.task = labelled_task(k->model)) && !strcmp(o.task, "classify")) keep_labels(k->model, names, &o);
-    if (k->pictures) {
+    if (k->images) {
         o.task = "images";
         o.image_filter = lithe_model_image_filter(k->model);
         lithe_model_images(k->model, &o.image_side, NULL, &o.image_channels);
@@ -207,7 +215,7 @@ static lithe_model *fresh_model(making *k)
     return NULL;
 }
 
-/* A configuration says what pictures are made to, pictures what a configuration is made for. */
+/* Of images either the configuration says their size, or they say what the configuration is made for. */
 static lithe_model *configured_model(making *k)
 {
     size_t size = 0;
@@ -217,10 +225,10 @@ static lithe_model *configured_model(making *k)
     return m;
 }
 
-static lithe_model *fresh_model_of_pictures(making *k)
+static lithe_model *fresh_image_model(making *k)
 {
     const char *arch = k->s->arch ? k->s->arch : "vit";
-    char *config = lithe_model_size_images(arch, k->s->params > 0 ? k->s->params : params_pictures, k->data, k->s->patch, &k->err);
+    char *config = lithe_model_size_images(arch, k->s->params > 0 ? k->s->params : params_images, k->data, k->s->patch, &k->err);
     lithe_model *m = config ? lithe_model_new(arch, config, k->s->seed, &k->err) : NULL;
     free(config);
     return m;
@@ -238,7 +246,7 @@ static lithe_model *under_head(making *k, lithe_model *body)
     return m;
 }
 
-/* The model with a head that tells whether one text follows another. */
+/* The model with a head that predicts whether one text follows another. */
 static lithe_model *with_pairs(making *k, lithe_model *body)
 {
     const char *task = lithe_model_task(body);
@@ -256,11 +264,11 @@ static int round_number(double x)
     return (int)((lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power + 0.5);
 }
 
-static int usual_batch(const making *k) { return k->pictures ? 64 : lithe_dataset_examples(k->data, 0) ? 16 : BATCH; }
+static int usual_batch(const making *k) { return k->images ? 64 : lithe_dataset_examples(k->data, 0) ? 16 : BATCH; }
 
 static int choose_steps(making *k, double step_tokens)
 {
-    double tokens = k->pictures ? (double)lithe_dataset_examples(k->data, 0) * lithe_model_context(k->model) : (double)lithe_dataset_tokens(k->data, 0);
+    double tokens = k->images ? (double)lithe_dataset_examples(k->data, 0) * lithe_model_context(k->model) : (double)lithe_dataset_tokens(k->data, 0);
     double rate = reached_share * lithe_peak(k->s->dtype) / (6 * (double)lithe_model_params(k->model));
     double by_time = run_seconds * rate / step_tokens, by_data = passes_most * tokens / step_tokens;
     double steps = fmin(STEPS_MOST, fmax(STEPS_LEAST, fmin(by_time, by_data)));
@@ -291,9 +299,9 @@ static int fill_options(making *k)
     const S *s = k->s;
     const arguments *a = k->a;
     int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    double step_tokens = (double)(s->batch ? s->batch : k->pictures ? usual_batch(k) : BATCH) * ctx;
+    double step_tokens = (double)(s->batch ? s->batch : k->images ? usual_batch(k) : BATCH) * ctx;
     size_t examples = lithe_dataset_examples(k->data, 0);
-    bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->pictures);
+    bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->images);
     int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
     double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : 3) * (double)examples / (s->batch ? s->batch : usual_batch(k)));
     k->options = LITHE_OPTIONS(lithe_train_options,
@@ -328,13 +336,13 @@ static void say_choices(const making *k)
     const lithe_train_options *o = &k->options;
     int ctx = o->ctx ? o->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
     size_t examples = lithe_dataset_examples(k->data, 0);
-    if (examples) say("data       %s: %zu examples%s to learn from, %zu to validate%s", k->a->operands[0], examples, lithe_dataset_pairs(k->data) ? " of two texts" : "",
+    if (examples) say("data       %s: %zu %s to train on, %zu to validate%s", k->a->operands[0], examples, lithe_dataset_pairs(k->data) ? "pairs" : "examples",
                       lithe_dataset_examples(k->data, 1), classes_text(k, text[2], sizeof text[2]));
     else say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
         size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
         size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
     int side = 0, patch = 0, channels = 0;
-    if (lithe_model_images(k->model, &side, &patch, &channels)) say("pictures   %d x %d, %s, in patches of %d", side, side, channels == 1 ? "grey" : "colour", patch);
+    if (lithe_model_images(k->model, &side, &patch, &channels)) say("images     %d x %d, %s, in patches of %d", side, side, channels == 1 ? "greyscale" : "colour", patch);
     else say("tokenizer  %s", k->tokenizer_says);
     say("model      %s, %s parameters, context %d%s%s", lithe_model_arch(k->model), size_text((double)lithe_model_params(k->model), text[0]),
         lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
@@ -359,12 +367,12 @@ static void making_close(making *k)
     free(k->command);
 }
 
-static int make_parts_of_pictures(making *k)
+static int make_image_parts(making *k)
 {
     const S *s = k->s;
     if (!k->model && s->config && !k->err.status) k->model = configured_model(k);
     if (!k->err.status) k->data = open_data(k);
-    if (!k->err.status && !k->model) k->model = fresh_model_of_pictures(k);
+    if (!k->err.status && !k->model) k->model = fresh_image_model(k);
     if (!k->err.status && s->task) k->model = under_head(k, k->model);
     return k->err.status ? (int)k->err.status : fill_options(k);
 }
@@ -373,8 +381,8 @@ static int make_parts(making *k)
 {
     const S *s = k->s;
     if (s->from && !k->err.status) k->model = lithe_model_open(s->from, NULL, &k->err);
-    k->pictures = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
-    if (k->pictures) return make_parts_of_pictures(k);
+    k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
+    if (k->images) return make_image_parts(k);
     if (!s->from) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status) k->data = open_data(k);
@@ -408,11 +416,11 @@ static int train_resumed(const arguments *a)
     static const char *const allowed[] = { "resume", "steps", "save-every", "json", "help", "quiet", "threads" };
     const S *s = a->settings;
     const option *o;
-    if (a->count) return usage("--resume knows its data: leave out '%s' (--from begins a new run from a model)", a->operands[0]);
+    if (a->count) return usage("--resume takes no DATA, the run has its own: leave out '%s' (--from starts a new run from a model)", a->operands[0]);
     for (int i = 0; (o = option_at(a->verb, i)); i++) {
         bool may = a->origins[i] != ORIGIN_FLAG;
         for (size_t j = 0; j < sizeof allowed / sizeof *allowed; j++) may |= !strcmp(o->name, allowed[j]);
-        if (!may) return usage("--resume continues the same run: --%s cannot be given (--from begins a new run from a model)", o->name);
+        if (!may) return usage("--resume continues the same run: --%s cannot be given (--from starts a new run from a model)", o->name);
     }
     lithe_error err = { 0 };
     lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER) };
@@ -446,16 +454,16 @@ static int train(const arguments *a)
 
 const verb verb_train = {
     .name = "train", .operands = "DATA...", .least = 0, .most = -1,
-    .summary = "train a model on text or pictures, or go on training one",
-    .about = "Trains a fresh model (--arch, --params or --config), goes on from a model (--from), or continues a run (--resume). DATA are text "
-             "files (.txt, .jsonl with a text field; .gz and .zst of them), directories of these, or - for standard input. With nothing else "
-             "said it chooses tokenizer, size and length from the text and the machine, and prints what it chose.\n\n"
-             "Encoders (bert, roberta, mosaicbert, modernbert) learn to predict masked tokens. With --task, DATA is one table of labelled text "
-             "(.csv, .jsonl, else fields between tabs; packed too), and a fresh head above the model learns its classes or numbers.\n\n"
-             "Pictures train a vit or tokenformer_vit to tell their classes: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "
-             "their classes, a .tar of these, or a directory of one kind, of which the train part is read (docs/image-shards.md).\n\n"
-             "The run's directory holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
-             "itself. Ctrl-C finishes the step, writes a checkpoint and exits 130; --resume goes on from there, bit for bit.",
+    .summary = "train a model on text, tables or images, or continue training one",
+    .about = "Trains a new model (--arch, --params or --config), starts a new run from the weights of a model (--from), or continues a run (--resume). "
+             "DATA are text files (.txt, or .jsonl with a text field; .gz and .zst of these), directories of them, or - for standard input. Without "
+             "further options it chooses the tokenizer, the size and the number of steps from the text and the machine, and prints its choices.\n\n"
+             "Encoders (bert, roberta, mosaicbert, modernbert) learn to predict masked tokens. With --task, DATA is one labelled table "
+             "(.csv, .jsonl, else tab-separated; .gz and .zst of these), and a new head on the model learns its classes or numbers.\n\n"
+             "Image models (vit, tokenformer_vit) learn to classify images: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "
+             "their classes, a .tar of these, or a directory of one of these kinds, of which the training part is used (docs/image-shards.md).\n\n"
+             "The directory of the run holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
+             "itself. Ctrl-C finishes the current step, writes a checkpoint and exits 130; --resume continues from there, bit for bit.",
     .examples = "  lithe train my.txt\n"
                 "  lithe train novels/ --arch tokenformer --params 3M --time 10m --out runs/novels\n"
                 "  lithe train --resume runs/novels --steps 20k\n"

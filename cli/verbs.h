@@ -23,7 +23,7 @@ void manual_markdown(FILE *out);
 void verb_synopsis(FILE *out, const verb *v);
 /* "--opt VALUE", "-o, --opt VALUE" */
 void option_head(char *text, size_t cap, const option *o);
-/* The help sentence with choices, default and bounds behind it. */
+/* The help phrase, followed by the choices and the default. */
 void option_body(char *text, size_t cap, const option *o);
 
 #endif

@@ -351,7 +351,7 @@ static void labelled_text(void)
        "sed 's/up/1.5/; s/down/-0.5/; s/label/score/' t.tsv > n.tsv; sed 's/poor 7.down/poor 7\tside/' t.tsv > wrong.tsv; sed 's/down$/left/' t.tsv > other.tsv");
     int code = sh("$L train t.tsv --task classify --params 30k --tokenizer bytes --ctx 32 --steps 40 --lr 3e-3 --threads 1 --out m");
     CHECK_MSG(code == 0, "%s", err);
-    CHECK_MSG(strstr(err, "114 examples to learn from, 6 to validate, 2 classes") && strstr(err, "accuracy") && strstr(err, "lithe classify m TEXT"), "%s", err);
+    CHECK_MSG(strstr(err, "114 examples to train on, 6 to validate, 2 classes") && strstr(err, "accuracy") && strstr(err, "lithe classify m TEXT"), "%s", err);
     CHECK(sh("$L train n.tsv --task regress --from m --steps 30 --lr 3e-3 --threads 1 --out r") == 0);
     TRANSCRIPTS(
         { "$L classify m 'good and fine 3'", 0, "up\t0.", NULL }, { "$L classify m 'bad and poor 3' --top 2", 0, "\tup\t", NULL },
@@ -379,7 +379,7 @@ static void masked_tokens(void)
         { "$L fill r 'the <mask> of kings' --top 1", 0, "\n", NULL }, { "$L fill r 'the [MASK] of kings'", 3, NULL, "no mask token in it" },
         { "$L embed b 'one text' 'another' --normalize", 0, " ", NULL }, { "$L embed b x --max-length 3000", 2, NULL, "--max-length 3000" },
         { "$L eval b --text tale.txt --seed 2", 0, "tokens masked, ctx 32)", NULL }, { "$L eval r --text tale.txt --mask-rate 0.5 --json", 0, "\"accuracy\":", NULL },
-        { "$L eval b --text tale.txt --stride 2", 2, NULL, "looks both ways" }, { "$L eval b --text tale.txt --mask-rate 0", 2, NULL, "a mask rate of 0" },
+        { "$L eval b --text tale.txt --stride 2", 2, NULL, "is bidirectional" }, { "$L eval b --text tale.txt --mask-rate 0", 2, NULL, "a mask rate of 0" },
         { "$L classify b x", 3, NULL, "no head that classifies" }, { "$L train tale.txt --arch bert --mask-rate 2", 2, NULL, "--mask-rate" },
         { "$L train tale.txt --arch bert --tokenizer bytes --steps 1 --out x", 2, NULL, "no mask token" });
     CHECK(sh("$L train --resume b --steps 32 --threads 2") == 0);

@@ -31,7 +31,7 @@ static void from_pictures_to_classes(void)
     put_strokes("train", 120);
     put_strokes("t10k", 40);
     TRANSCRIPTS(
-        { "$L train set --arch tokenformer_vit --params 25k --steps 90 --batch 16 --lr 5e-3 --augment none --eval-every 0 --out run", 0, "run\n", "pictures   8 x 8, grey, in patches of 2" },
+        { "$L train set --arch tokenformer_vit --params 25k --steps 90 --batch 16 --lr 5e-3 --augment none --eval-every 0 --out run", 0, "run\n", "images     8 x 8, greyscale, in patches of 2" },
         { "$L eval run --task set --json", 0, "\"examples\":40", "" },
         { "$L eval run --task set", 0, "1.0000 accuracy", "" },
         { "$L train --resume run --steps 94", 0, "run\n", "" },
