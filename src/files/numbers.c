@@ -83,7 +83,7 @@ typedef struct { size_t offset, step, n; } run;
 /* The run of t that begins with element i, of at most n elements. */
 static run run_at(const file_tensor *t, size_t i, size_t n)
 {
-    const view *v = &t->order;
+    const element_order *v = &t->order;
     run r = { .offset = i, .step = 1, .n = n };
     if (!v->rank) return r;
     size_t last = (size_t)v->dims[v->rank - 1], left = last - i % last;

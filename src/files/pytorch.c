@@ -188,7 +188,7 @@ static int on_tensor(pickle *p, int arguments)
     t->data = s->data + (size_t)offset * dtype_bytes(t->type);
     if (t->count && !contiguous(t, v.stride)) {
         bool transposed = t->rank == 2 && v.stride[0] == 1 && v.stride[1] == t->dims[0];
-        if (transposed) t->order = (view){ 2, { t->dims[0], t->dims[1] }, { 1, t->dims[0] } };
+        if (transposed) t->order = (element_order){ 2, { t->dims[0], t->dims[1] }, { 1, t->dims[0] } };
         v.scattered = !transposed;
     }
     strided *slot = next_slot(&r->views, r->view_count, &r->view_capacity, sizeof *slot);

@@ -118,7 +118,7 @@ static void turn(file_tensor *t)
     bool turned = t->order.rank > 0;
     t->dims[0] = columns;
     t->dims[1] = rows;
-    t->order = turned ? (view){ 0 } : (view){ 2, { columns, rows }, { 1, columns } };
+    t->order = turned ? (element_order){ 0 } : (element_order){ 2, { columns, rows }, { 1, columns } };
 }
 
 static int translate(tensor_file *f, const naming *n, lithe_error *err)

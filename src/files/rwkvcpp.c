@@ -187,7 +187,7 @@ static int transform(tensor_file *f, file_tensor *t, const record *r, const cont
     if (is_turned(r)) {
         t->dims[0] = r->dims[1];
         t->dims[1] = r->dims[0];
-        t->order = (view){ 2, { r->dims[1], r->dims[0] }, { 1, r->dims[1] } };
+        t->order = (element_order){ 2, { r->dims[1], r->dims[0] }, { 1, r->dims[1] } };
     }
     return LITHE_OK;
 }

@@ -18,7 +18,7 @@ enum { MAX_RANK = 8, MAX_SHARDS = 64 };
 
 /* Elements in another order than they lie in: sizes and steps (in elements), the last index running fastest.  The sizes
  * multiply to those of the tensor.  rank 0: they lie in row-major order. */
-typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } view;
+typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } element_order;
 
 typedef struct {
     const char *name;
@@ -28,7 +28,7 @@ typedef struct {
     int64_t dims[MAX_RANK];                    /* row-major, last contiguous */
     size_t count, bytes;                       /* elements; bytes in the file */
     const void *data;                          /* little-endian, may be unaligned */
-    view order;                                /* of the elements in data */
+    element_order order;                                /* of the elements in data */
 } file_tensor;
 
 typedef struct tensor_file {
