@@ -58,7 +58,7 @@ typedef struct lithe_session   lithe_session;
 
 /* ---- machine ------------------------------------------------------------- */
 
-const char *lithe_version(void);
+const char *lithe_version(void);                                 /* "0.1.0" */
 
 /* Number of threads every later call may use; 0 restores the default
  * (LITHE_NUM_THREADS, OMP_NUM_THREADS, affinity mask, cgroup quota). */
@@ -116,7 +116,7 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
  * is not empty is refused. */
 int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
 
-void         lithe_model_close(lithe_model *m);
+void         lithe_model_close(lithe_model *m);                 /* after the trainers and sessions that borrow it */
 
 const char  *lithe_model_arch(const lithe_model *m);
 char        *lithe_model_config(const lithe_model *m);          /* config.json text, malloc'd */

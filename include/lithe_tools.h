@@ -128,6 +128,7 @@ typedef struct lithe_growth {
     double max_logit, max_difference, divergence;      /* filled by lithe_compare */
 } lithe_growth;
 
+/* The model that o asks for; report (or NULL) says how it was grown and what is preserved. */
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
 
 /* AdamW's moments beside m (a checkpoint of a run) through the map of

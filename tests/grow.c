@@ -232,7 +232,7 @@ static void moments_are_gradients(void)
     b.b.row_key = NULL;                                      /* no dropout in attention; the rest is keyed alike only at one width */
     for (int i = 0; i < 2; i++) {
         params_gradients(both[i]->params, &err);
-        small_model view = { both[i]->arch, both[i]->config, both[i]->task, both[i]->params };
+        small_model view = { .a = both[i]->arch, .config = both[i]->config, .task = both[i]->task, .p = both[i]->params };
         json_t *config = model_config(both[i], &err);
         json_object_set_new(config, "resid_pdrop", json_real(0));
         json_object_set_new(config, "embd_pdrop", json_real(0));
@@ -268,7 +268,7 @@ static void first_gradients(void)
         lithe_model *m = model("tokenformer", L2), *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = methods[i]), &report, &err);
         CHECK_MSG(large != NULL, "%s", err.text);
         params_gradients(large->params, &err);
-        small_model view = { large->arch, large->config, large->task, large->params };
+        small_model view = { .a = large->arch, .config = large->config, .task = large->task, .p = large->params };
         small_batch b;
         results r;
         small_fill(&b, 23, 4);

@@ -31,7 +31,7 @@ static image_set *open_one(const char *path, lithe_error *err)
 
 static void refused(const char *path, lithe_status status, const char *part)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     image_set *s = open_one(path, &err);
     CHECK_MSG(!s && err.status == status && strstr(err.text, part), "%s: %d %s", path, err.status, err.text);
     image_set_close(s);
@@ -39,7 +39,7 @@ static void refused(const char *path, lithe_status status, const char *part)
 
 static void idx_files(void)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     image i;
     put_idx("m/train-images-idx3-ubyte", 3, 20);
     put_idx("m/train-labels-idx1-ubyte", 1, 20);
@@ -69,7 +69,7 @@ static void idx_files(void)
 
 static void cifar_records(void)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     image i;
     static uint8_t ten[2 * 3073], hundred[3 * 3074];
     ten[0] = 9;
@@ -115,7 +115,7 @@ static void put_folders(void)
 
 static void check_folders(const char *path)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     image_set *s = open_one(path, &err);
     CHECK_MSG(s, "%s", err.text);
     if (!s) return;
@@ -168,7 +168,7 @@ static void archives(void)
              test_dir(), folder, folder);
     CHECK(!system(command));
     for (int i = 0; i < 2; i++) {
-        lithe_error err;
+        lithe_error err = { 0 };
         image_set *s = open_one(in_dir(i ? "lg.tar" : "lp.tar"), &err);
         CHECK_MSG(s && image_set_count(s) == 1 && !strcmp(image_set_class(s, 0), "cat") && strstr(image_set_item(s, 0)->name, folder), "%s", err.text);
         image_set_close(s);
@@ -188,7 +188,7 @@ static void archives(void)
 
 static void classes_by_name(void)
 {
-    lithe_error err;
+    lithe_error err = { 0 };
     char *const known[] = { "bird", "dog", "cat" }, *const fewer[] = { "bird", "dog" };
     put_folders();
     image_set *s = open_one(in_dir("f"), &err);
@@ -210,7 +210,7 @@ static void published_sets(void)
         { "images/cifar10/test-500.bin.gz", PART_NONE, 500, NULL }, { "images/cifar10/test-2000-jpg.tar.gz", PART_TEST, 2000, "airplane" },
     };
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        lithe_error err;
+        lithe_error err = { 0 };
         image_set *s = open_one(test_data(sets[i].path), &err);
         CHECK_MSG(s, "%s", err.text);
         if (!s) continue;

@@ -181,7 +181,7 @@ static lithe_model *open_contents(const contents *c, const char *config, lithe_e
 
 static void refuse_contents(const contents *c, const char *config, const char *part)
 {
-    lithe_error e;
+    lithe_error e = { 0 };
     lithe_model *m = open_contents(c, config, &e);
     CHECK(!m);
     check_failure(&e, LITHE_EFORMAT, part);
@@ -221,7 +221,7 @@ void test_misfits(void)
 
 void test_tied_head(void)
 {
-    lithe_error e;
+    lithe_error e = { 0 };
     lithe_model *m = fresh(0), *back;
     contents whole = contents_of(m), c = whole;
     out_tensor head_tensor = *named(&c, "wte.weight");
@@ -259,7 +259,7 @@ void test_tied_head(void)
 
 void test_prefixes(void)
 {
-    lithe_error e;
+    lithe_error e = { 0 };
     lithe_model *m = fresh(0);
     contents c = contents_of(m);
     char names[MOST][96];

@@ -257,7 +257,7 @@ static void what_is_new_learns(void)
     lithe_error err = { 0 };
     lithe_model *m = fresh("llama", SMALL_LLAMA, 3), *large = become(m, NULL, &r);
     params_gradients(large->params, &err);
-    small_model view = { large->arch, large->config, large->task, large->params };
+    small_model view = { .a = large->arch, .config = large->config, .task = large->task, .p = large->params };
     small_batch b;
     results out;
     small_fill(&b, 23, 4);

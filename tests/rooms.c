@@ -204,11 +204,7 @@ static bool has(const names *n, const char *name)
 
 static void declared_names(names *n, char *text)
 {
-    for (char *open; (open = strstr(text, "/*")); ) {        /* comments become spaces */
-        char *close = strstr(open, "*/");
-        if (!close) break;
-        memset(open, ' ', (size_t)(close + 2 - open));
-    }
+    blank_comments(text);
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
     for (const char *at = text; (at = strstr(at, "lithe_")); ) {
         size_t length = strspn(at, letters);

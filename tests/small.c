@@ -124,10 +124,18 @@ void small_fill(small_batch *b, int vocab, uint64_t seed)
                     .weight = b->weight, .row_key = b->row_key, .scale = (real)(1.0 / SMALL_ROWS) };
 }
 
+void small_select(small_batch *b)
+{
+    for (int i = 0; i < SMALL_SELECTED; i++) b->select[i] = 3 * i + 1;
+    b->b.select = b->select;
+    b->b.selected = SMALL_SELECTED;
+    b->b.scale = (real)(1.0 / SMALL_SELECTED);
+}
+
 graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const char *level, results *r)
 {
     lithe_error err = { 0 };
-    graph_options o = { .mode = mode, .capacity = { SMALL_ROWS + 5, SMALL_SEQS + 2, 0 }, .recompute = recompute, .poison = true };
+    graph_options o = { .mode = mode, .capacity = { SMALL_ROWS + 5, SMALL_SEQS + 2, m->selected }, .recompute = recompute, .poison = true };
     graph *g = graph_new(kernels_level(level), m->p, &o);
     *r = arch_build(m->a, m->config, &m->task, g, WANT_LOSS);
     graph_plan(g, &err);
@@ -140,7 +148,7 @@ double small_loss(graph *g, const results *r, const small_batch *b)
     graph_run(g, &b->b);
     double sum = 0, seq_sum = 0;
     const tensor *of_rows = r->loss && r->loss->space != ROWS_SEQS ? r->loss : NULL, *of_seqs = of_rows ? r->seq_loss : r->loss;
-    for (int i = 0; of_rows && i < b->b.rows; i++) sum += (double)of_rows->data[i];
+    for (int i = 0; of_rows && i < (of_rows->space == ROWS_SELECTED ? b->b.selected : b->b.rows); i++) sum += (double)of_rows->data[i];
     for (int i = 0; of_seqs && i < b->b.seqs; i++) seq_sum += (double)of_seqs->data[i];
     return sum * (double)b->b.scale + seq_sum * (double)b->b.seq_scale;
 }

@@ -30,6 +30,7 @@ typedef struct {
     void *config;
     task task;
     params *p;
+    int selected;               /* rows that the head sees of each batch (SMALL_SELECTED); 0: all */
 } small_model;
 
 #define SMALL_HYBRID "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"rwkv_head_dim\":8,\"intermediate_size\":20,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":30,\"initializer_range\":0.3"
@@ -45,12 +46,14 @@ small_model small_new(const char *name, const char *config, uint64_t seed);
 void        small_free(small_model *m);
 
 /* A ragged batch of random ids, and patches of 4 x 4 coloured pixels, over three sequences. */
-enum { SMALL_ROWS = 17, SMALL_SEQS = 3, SMALL_PATCH = 3 * 4 * 4 };
-typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS], type[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS], patches[SMALL_ROWS * SMALL_PATCH]; batch b; } small_batch;
+enum { SMALL_ROWS = 17, SMALL_SEQS = 3, SMALL_SELECTED = 5, SMALL_PATCH = 3 * 4 * 4 };
+typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS], type[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; int select[SMALL_SELECTED]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS], patches[SMALL_ROWS * SMALL_PATCH]; batch b; } small_batch;
 void small_fill(small_batch *b, int vocab, uint64_t seed);
 
 /* A planned training (or scoring) graph for that batch. */
 graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const char *level, results *r);
+/* The head then sees SMALL_SELECTED rows of the batch, in a graph of a model that says so. */
+void small_select(small_batch *b);
 /* Runs it: the loss, or losses, scaled. */
 double small_loss(graph *g, const results *r, const small_batch *b);
 

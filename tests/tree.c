@@ -1,5 +1,6 @@
 #include "tree.h"
 #include "test.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <elf.h>
 #include <stdlib.h>
@@ -36,6 +37,41 @@ char *tree_text(const char *path)
     test_fail(__FILE__, __LINE__, err.text);
     fflush(stdout);
     _exit(1);
+}
+
+char *tree_texts(const tree *t)
+{
+    size_t size = 0;
+    char *all = calloc(1, 1);
+    for (int f = 0; f < t->count; f++) {
+        char *text = tree_text(t->path[f]);
+        size_t n = strlen(text);
+        all = realloc(all, size + n + 1);
+        memcpy(all + size, text, n + 1);
+        size += n;
+        free(text);
+    }
+    return all;
+}
+
+void blank_comments(char *text)
+{
+    for (char *open; (open = strstr(text, "/*")); text = open) {
+        char *close = strstr(open, "*/");
+        if (!close) return;
+        for (; open < close + 2; open++)
+            if (*open != '\n') *open = ' ';
+    }
+}
+
+static bool in_word(char c) { return c == '_' || isalnum((unsigned char)c); }
+
+const char *find_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        if ((at == text || !in_word(at[-1])) && !in_word(at[n])) return at;
+    return NULL;
 }
 
 /* ---- symbols ----------------------------------------------------------------------------- */

@@ -13,6 +13,12 @@ void  tree_walk(tree *t, const char *dir, const char *endings, const char *witho
 void  tree_leave(tree *t);
 /* A file of the repository as text, to be freed; the test ends as failed when it cannot be read. */
 char *tree_text(const char *path);
+/* All of them, one after another. */
+char *tree_texts(const tree *t);
+/* Turns comments of C into blanks. */
+void  blank_comments(char *text);
+/* The first place where word stands in text by itself, between characters that no identifier holds; NULL when there is none. */
+const char *find_word(const char *text, const char *word);
 
 /* Symbols of ELF files: those they define for others, and those they ask of others.  where: as the caller called the file. */
 typedef struct { const char *name, *where; } symbol;

@@ -1,0 +1,144 @@
+/* The library as a program sees it: what lithe.h and lithe_tools.h say, checked
+ * with nothing else of it in sight. */
+#include "lithe_tools.h"
+#include "test.h"
+#include <math.h>
+#include <stdlib.h>
+
+#define TINY "{\"vocab_size\":257,\"n_positions\":16,\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"resid_pdrop\":0,\"embd_pdrop\":0,\"attn_pdrop\":0}"
+#define TINY_BERT "{\"vocab_size\":30,\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2,\"intermediate_size\":8,\"max_position_embeddings\":8}"
+#define TINY_VIT "{\"image_size\":12,\"patch_size\":4,\"num_channels\":1,\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2,\"intermediate_size\":8}"
+
+static const char *write_text(const char *name, const char *text)
+{
+    const char *path = in_dir(name);
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fputs(text, f) >= 0 && !fclose(f));
+    return path;
+}
+
+static lithe_model *new_model(const char *arch, const char *config)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new(arch, config, 1, &err);
+    CHECK_MSG(m, "%s", err.text);
+    return m;
+}
+
+static void models_say_what_they_are(void)
+{
+    int side, patch, channels;
+    lithe_model *gpt2 = new_model("gpt2", TINY), *bert = new_model("bert", TINY_BERT), *vit = new_model("vit", TINY_VIT);
+    CHECK(!lithe_model_encoder(gpt2) && lithe_model_encoder(bert));
+    CHECK(!lithe_model_images(gpt2, &side, &patch, &channels) && side == 0 && patch == 0 && channels == 0);
+    CHECK(lithe_model_images(vit, &side, &patch, &channels) && side == 12 && patch == 4 && channels == 1 && lithe_model_images(vit, NULL, NULL, NULL));
+    CHECK(!lithe_model_image_filter(bert) && !strcmp(lithe_model_image_filter(vit), "bilinear"));
+    lithe_model_close(gpt2);
+    lithe_model_close(bert);
+    lithe_model_close(vit);
+}
+
+static void texts_are_joined(void)
+{
+    lithe_error err = { 0 };
+    size_t size = 0;
+    const char *const paths[] = { write_text("a.txt", "first\nline\n"), write_text("b.jsonl", "{\"text\":\"second\"}\n{\"text\":\"third\"}\n") };
+    char *text = lithe_text_read(paths, 2, 1000, &size, &err);
+    CHECK_MSG(text && size == strlen(text) && strstr(text, "first\nline") == text && strstr(text, "second\n\nthird"), "\"%s\" %s", text ? text : "", err.text);
+    free(text);
+    text = lithe_text_read(paths, 1, 8, &size, &err);
+    CHECK_MSG(text && size <= 8 && !strncmp(text, "first\n", 6) && !strstr(text, "li"), "\"%s\" %s", text ? text : "", err.text);
+    free(text);
+    CHECK(!lithe_text_read((const char *[]){ "/nowhere" }, 1, 8, &size, &err) && err.status == LITHE_EIO);
+}
+
+/* ---- a table's figures, by hand ------------------------------------------------------------------ */
+
+enum { ROWS = 7 };
+static const struct { const char *text, *label; } table[ROWS] = {
+    { "fine", "up" }, { "poor", "down" }, { "good and fine", "up" }, { "bad", "down" }, { "so so", "down" }, { "well", "up" }, { "a long one that is cut", "up" } };
+
+static void evaluations_are_those_of_the_rows(void)
+{
+    lithe_error err = { 0 };
+    lithe_evaluation found = { 0 };
+    static const char *const names[] = { "down", "up" };
+    const char *texts[ROWS];
+    float p[ROWS * 2];
+    char file[400] = "text\tlabel\n";
+    size_t cut = 0;
+    double loss = 0, correct = 0;
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    lithe_model *body = new_model("gpt2", TINY), *m = lithe_model_with_head(body, "classify", names, 2, 3, &err);
+    for (int i = 0; i < ROWS; i++) sprintf(file + strlen(file), "%s\t%s\n", texts[i] = table[i].text, table[i].label);
+    CHECK_MSG(lithe_classify(m, t, texts, NULL, ROWS, p, &cut, &err) == 2 && cut == 1, "%s", err.text);
+    CHECK_MSG(!lithe_evaluate(m, t, write_text("table.tsv", file), NULL, &found, &err), "%s", err.text);
+    for (int i = 0; i < ROWS; i++) {
+        int right = !strcmp(table[i].label, "up");
+        loss -= log((double)p[2 * i + right]) / ROWS;
+        correct += p[2 * i + right] > p[2 * i + !right];
+    }
+    CHECK_MSG(found.examples == ROWS && found.cut == 1 && fabs(found.loss - loss) < 1e-6 && found.metrics.accuracy == correct / ROWS,
+              "%zu rows, %zu cut, loss %.9g (%.9g), accuracy %g (%g)", found.examples, found.cut, found.loss, loss, found.metrics.accuracy, correct / ROWS);
+    lithe_model_close(m);
+    lithe_model_close(body);
+    lithe_tokenizer_close(t);
+}
+
+/* ---- a run, and the moments of what grows from it -------------------------------------------------- */
+
+static void train_a_little(lithe_model *m, lithe_dataset *d, lithe_tokenizer *t, const char *run, const char *from)
+{
+    lithe_error err = { 0 };
+    lithe_event e;
+    lithe_trainer *r = lithe_trainer_open(m, d, t, &LITHE_OPTIONS(lithe_train_options, .batch = 2, .steps = 3, .moments = from ? "carry" : "reset", .from = from), run, &err);
+    CHECK_MSG(r && !strcmp(lithe_trainer_model_dir(r), run), "%s", err.text);
+    while (lithe_trainer_next(r, &e, &err) > 0) { }
+    CHECK_MSG(!err.status, "%s", err.text);
+    lithe_trainer_close(r);
+}
+
+static void moments_grow_with_the_model(void)
+{
+    lithe_error err = { 0 };
+    const lithe_grow_options twice = LITHE_OPTIONS(lithe_grow_options, .factor = 2);
+    char text[4000] = "", run[600], larger[600], on[600];
+    for (int i = 0; i < 90; i++) sprintf(text + strlen(text), "the %d kings sail north\n", i % 7);
+    const char *const paths[] = { write_text("tale.txt", text) };
+    snprintf(run, sizeof run, "%s", in_dir("run"));
+    snprintf(larger, sizeof larger, "%s", in_dir("larger"));
+    snprintf(on, sizeof on, "%s", in_dir("on"));
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    lithe_dataset *d = lithe_dataset_open(paths, 1, in_dir("data"), t, NULL, &err);
+    lithe_model *fresh = new_model("gpt2", TINY);
+    CHECK_MSG(d, "%s", err.text);
+    CHECK(lithe_grow_moments(fresh, &twice, larger, &err) == 0);                  /* none lie beside it */
+    train_a_little(fresh, d, t, run, NULL);
+    lithe_model *m = lithe_model_open(run, NULL, &err), *large = lithe_model_grow(m, &twice, NULL, &err);
+    CHECK_MSG(!lithe_model_save(large, larger, NULL, t, &err) && lithe_grow_moments(m, &twice, larger, &err) == 1, "%s", err.text);
+    train_a_little(large, d, t, on, larger);                                       /* a trainer takes them */
+    lithe_listing *l = lithe_listing_open(in_dir("larger/optimizer.safetensors"), &err);
+    size_t values = 0;
+    for (size_t i = 0; i < lithe_listing_count(l); i++) {
+        const lithe_tensor_info *x = lithe_listing_tensor(l, i);
+        size_t count = 1;
+        for (int k = 0; k < x->rank; k++) count *= (size_t)x->dims[k];
+        values += count;
+        CHECK_MSG(lithe_listing_bad_values(l, i) == 0, "%s", x->name);
+    }
+    CHECK_MSG(values >= 2 * lithe_model_params(large) && values < 2 * lithe_model_params(large) + 100, "%zu values for %zu parameters", values, lithe_model_params(large));
+    lithe_listing_close(l);
+    lithe_model_close(large);
+    lithe_model_close(m);
+    lithe_model_close(fresh);
+    lithe_dataset_close(d);
+    lithe_tokenizer_close(t);
+}
+
+const test tests_interface[] = {
+    { "interface: models say what they are", models_say_what_they_are },
+    { "interface: texts are joined", texts_are_joined },
+    { "interface: evaluations are those of the rows", evaluations_are_those_of_the_rows },
+    { "interface: moments grow with the model", moments_grow_with_the_model },
+    { 0 }
+};
