@@ -21,6 +21,7 @@
     X(tests_pangu) \
     X(tests_data) X(tests_data_sets) \
     X(tests_labelled) \
+    X(tests_batch) \
     X(tests_objectives) \
     X(tests_objectives_text) \
     X(tests_images) \

@@ -113,8 +113,8 @@ static void blocks_of_sentences(void)
     enum { CTX = 24 };
     fixture f = begin(&predict_sentences, CTX);
     const sentences *s = &f.o.sentences;
-    sheet x;
-    CHECK(!sheet_open(&x, f.o.most, f.o.most, &f.err));
+    batch_builder x;
+    CHECK(!batch_open(&x, f.o.most, &f.err));
     CHECK(f.o.pieces[0] == 0 && f.o.pieces[f.o.samples] == s->count && f.o.samples > 20);
     uint64_t document = 0;
     for (uint64_t b = 0; b < f.o.samples; b++) {
@@ -132,12 +132,12 @@ static void blocks_of_sentences(void)
         CHECK(n <= CTX);
         uint64_t next = f.o.pieces[b + 1];
         if (next < s->count) CHECK(n + (int)(s->end[next] - s->first[next]) + (s->before[document + 1] <= next) > CTX);
-        sheet_clear(&x);
+        batch_begin(&x);
         objective_valid(&f.o, &x, b);                           /* the validation split is the same text */
         for (int k = 0; k < x.selected; k++) x.ids[x.select[k]] = x.target[k];
         CHECK(x.rows == n && !memcmp(x.ids, expected, (size_t)n * sizeof *expected) && x.seqs == 1);
     }
-    sheet_close(&x);
+    batch_close(&x);
     end(&f);
 }
 
@@ -167,11 +167,11 @@ static void pairs_follow_or_not(void)
     CHECK(same / (double)f.o.samples < 0.01);
     /* half of them, where a second sentence was taken; and where the target was reached by one, all */
     CHECK_MSG(random / open > 0.45 && random / open < 0.7, "%.3f of %.0f", random / open, open);
-    sheet x;
-    CHECK(!sheet_open(&x, f.o.most, f.o.most, &f.err));
+    batch_builder x;
+    CHECK(!batch_open(&x, f.o.most, &f.err));
     int longest = 0;
     for (uint64_t i = 0; i < f.o.samples; i++) {
-        sheet_clear(&x);
+        batch_begin(&x);
         objective_train(&f.o, &x, 1, i);
         int seps = 0, first = 0;
         for (int k = 0; k < x.selected; k++) x.ids[x.select[k]] = x.target[k];
@@ -184,7 +184,7 @@ static void pairs_follow_or_not(void)
         if (x.rows > longest) longest = x.rows;
     }
     CHECK(longest == CTX);
-    sheet_close(&x);
+    batch_close(&x);
     end(&f);
 }
 

@@ -187,7 +187,7 @@ static void overfits_one_batch(void)
     lithe_trainer *t = f.trainer;
     double loss = NAN;
     for (int i = 0; i < 300; i++) {
-        loss = trainer_step_loss(t, 1);
+        CHECK_MSG(!trainer_step_loss(t, 1, &loss, &f.err), "%s", f.err.text);
         optimizer_step(&t->optimizer, t->kernels, 5e-3, optimizer_norm(&t->optimizer, t->kernels));
     }
     CHECK_MSG(loss < 0.02, "loss %g", loss);

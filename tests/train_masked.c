@@ -57,9 +57,9 @@ static fixture begin_bert(const char *run, const lithe_train_options *o) { retur
 
 /* ---- pieces -------------------------------------------------------------------------------- */
 
-static void fill_sheet(lithe_trainer *t, sheet *s, uint64_t first, int n)
+static void fill_batch(lithe_trainer *t, batch_builder *s, uint64_t first, int n)
 {
-    sheet_clear(s);
+    batch_begin(s);
     for (int i = 0; i < n; i++) objective_train(&t->objective, s, 1, first + (uint64_t)i);
 }
 
@@ -68,17 +68,16 @@ static void pieces(void)
 {
     fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 4, .steps = 1, .seed = 3));
     objective *o = &f.trainer->objective;
-    sheet s, again;
-    extent all = { .rows = 16, .seqs = 1, .selected = o->most.selected };
-    CHECK(!sheet_open(&s, all, o->most, &f.err) && !sheet_open(&again, all, o->most, &f.err));
+    batch_builder s, again;
+    CHECK(o->most.rows == 16 && o->most.seqs == 1 && !batch_open(&s, o->most, &f.err) && !batch_open(&again, o->most, &f.err));
     uint64_t tokens = 0, different = 0, whole = 0, n = o->samples;
     for (uint64_t i = 0; i < n; i++) {
-        fill_sheet(f.trainer, &s, i, 1);
+        fill_batch(f.trainer, &s, i, 1);
         CHECK(s.seqs == 1 && s.rows <= 16 && s.rows > 2 && s.ids[0] == 2 && s.ids[s.rows - 1] == 3 && s.start[1] == s.rows);
         CHECK(s.selected == mask_most(&o->settings.mask, s.rows) && s.targets == s.selected);
         tokens += (uint64_t)s.rows - 2;
         whole += s.rows == 16;
-        fill_sheet(f.trainer, &again, i, 1);
+        fill_batch(f.trainer, &again, i, 1);
         CHECK(again.rows == s.rows && !memcmp(again.ids, s.ids, (size_t)s.rows * sizeof *s.ids) && !memcmp(again.select, s.select, (size_t)s.selected * sizeof *s.select));
         for (int k = 0; k < s.selected; k++) s.ids[s.select[k]] = s.target[k];
         for (int r = 1; r < s.rows - 1; r++) CHECK(s.ids[r] > 4);
@@ -87,14 +86,14 @@ static void pieces(void)
     CHECK_MSG(tokens == inside, "%llu of %llu tokens", (unsigned long long)tokens, (unsigned long long)inside);
     CHECK(whole > n / 4 && whole < n);
     /* the same piece in the next epoch: found by what it holds */
-    fill_sheet(f.trainer, &s, 0, 1);
+    fill_batch(f.trainer, &s, 0, 1);
     for (uint64_t epoch = 1; epoch < 6; epoch++) {
-        fill_sheet(f.trainer, &again, epoch * n, 1);
+        fill_batch(f.trainer, &again, epoch * n, 1);
         different += again.rows != s.rows || memcmp(again.ids, s.ids, (size_t)s.rows * sizeof *s.ids);
     }
     CHECK(different > 0);
-    sheet_close(&s);
-    sheet_close(&again);
+    batch_close(&s);
+    batch_close(&again);
     close_fixture(&f);
 }
 
@@ -103,17 +102,17 @@ static void static_masks(void)
 {
     fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 4, .steps = 1, .seed = 3, .static_masking = 1));
     objective *o = &f.trainer->objective;
-    sheet s;
+    batch_builder s;
     uint64_t sums[2] = { 0 };
-    CHECK(!sheet_open(&s, (extent){ .rows = 16, .seqs = 1, .selected = o->most.selected }, o->most, &f.err));
+    CHECK(!batch_open(&s, o->most, &f.err));
     for (uint64_t epoch = 0; epoch < 2; epoch++)
         for (uint64_t i = 0; i < o->samples; i++) {
-            fill_sheet(f.trainer, &s, epoch * o->samples + i, 1);
+            fill_batch(f.trainer, &s, epoch * o->samples + i, 1);
             uint64_t h = hash_bytes(s.ids, (size_t)s.rows * sizeof *s.ids, 1);
             sums[epoch] += key_of(h, hash_bytes(s.select, (size_t)s.selected * sizeof *s.select, 2));       /* in any order */
         }
     CHECK(sums[0] == sums[1]);
-    sheet_close(&s);
+    batch_close(&s);
     close_fixture(&f);
 }
 
@@ -121,7 +120,7 @@ static void static_masks(void)
 
 typedef struct { double loss; float *grad; } outcome;
 
-static outcome run_graph(lithe_model *m, const sheet *s, bool selects, lithe_error *err)
+static outcome run_graph(lithe_model *m, const batch_builder *s, bool selects, lithe_error *err)
 {
     graph_options o = { .mode = GRAPH_TRAIN, .capacity = { [ROWS_TOKENS] = s->rows, [ROWS_SEQS] = s->seqs, [ROWS_SELECTED] = selects ? s->rows : 0 } };
     graph *g = graph_new(kernels_default(), m->params, &o);
@@ -148,9 +147,9 @@ static void masked_head_is_the_full_head(void)
 {
     fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 24, .batch = 8, .steps = 1, .seed = 3));
     objective *o = &f.trainer->objective;
-    sheet s;
-    CHECK(!sheet_open(&s, (extent){ .rows = 8 * 24, .seqs = 8, .selected = 8 * o->most.selected }, o->most, &f.err));
-    fill_sheet(f.trainer, &s, 0, 8);
+    batch_builder s;
+    CHECK(!batch_open(&s, (batch_capacity){ .rows = 8 * 24, .seqs = 8, .selected = 8 * o->most.selected }, &f.err));
+    fill_batch(f.trainer, &s, 0, 8);
     outcome few = run_graph(f.model, &s, true, &f.err), all = run_graph(f.model, &s, false, &f.err);
     CHECK_MSG(s.selected > 8 && fabs(few.loss - all.loss) <= 1e-6 * all.loss, "%.9g, %.9g", few.loss, all.loss);
     double norm = 0;
@@ -170,7 +169,7 @@ static void masked_head_is_the_full_head(void)
     free(few.grad);
     free(all.grad);
     free(none.grad);
-    sheet_close(&s);
+    batch_close(&s);
     close_fixture(&f);
 }
 
@@ -243,13 +242,13 @@ static void figures_are_true(void)
     fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 24, .batch = 8, .steps = 20, .lr = 3e-3, .eval_windows = 10, .seed = 3));
     lithe_event e = run_evaluated(f.trainer, &f.err);
     objective *o = &f.trainer->objective;
-    sheet s;
+    batch_builder s;
     float logits[24 * 64];
     double right = 0, loss = 0, n = 0;
     uint64_t pieces_held = o->valid_samples, taken = pieces_held < 10 ? pieces_held : 10;
-    CHECK(!sheet_open(&s, (extent){ .rows = 24, .seqs = 1, .selected = o->most.selected }, o->most, &f.err));
+    CHECK(!batch_open(&s, o->most, &f.err));
     for (uint64_t i = 0; i < taken; i++) {
-        sheet_clear(&s);
+        batch_begin(&s);
         objective_valid(o, &s, i * (pieces_held / taken) + i * (pieces_held % taken) / taken);
         CHECK(!lithe_logits(f.model, s.ids, (size_t)s.rows, logits, &f.err));
         for (int k = 0; k < s.selected; k++) {
@@ -264,7 +263,7 @@ static void figures_are_true(void)
     }
     CHECK_MSG(n > 10 && fabs(e.metrics.accuracy - right / n) < 1e-12 && fabs(e.valid_loss - loss / n) < 1e-5 * loss / n, "%g %g, expected %g %g", e.metrics.accuracy,
               e.valid_loss, right / n, loss / n);
-    sheet_close(&s);
+    batch_close(&s);
     close_fixture(&f);
 }
 

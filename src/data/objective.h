@@ -19,30 +19,17 @@
 #include "data/image_augment.h"
 #include "data/mask.h"
 #include "data/sentences.h"
+#include "graph/batch.h"
 
-/* ---- a batch in the making ---- */
+/* ---- a sample in the making ---- */
 
-typedef struct { int rows, seqs, selected, patch_width; } extent;      /* patch_width: samples of a picture's patch; 0: no pictures */
-
+/* The rows of a sample before they are added to a batch. */
 typedef struct {
-    int rows, seqs, selected;                   /* so far */
-    int32_t *ids, *pos, *type;                  /* (rows) */
-    int32_t *start;                             /* (seqs + 1) */
-    int32_t *select;                            /* (selected) rows with a target, where not all have one */
-    int32_t *target;                            /* (selected), or (rows) where all rows have one */
-    float *weight;                              /* of the targets */
-    uint64_t *row_key;                          /* (rows), for dropout */
-    int32_t *label; float *value;               /* (seqs) */
-    float *patches;                             /* (rows, patch_width), zeros at class tokens; NULL: no pictures */
-    double targets, labels;                     /* weight of all targets; sequences with a label */
-    int32_t *scratch;                           /* (4 rows of one sample) */
-} sheet;
-
-int  sheet_open(sheet *s, extent all, extent sample, lithe_error *err);
-void sheet_close(sheet *s);
-void sheet_clear(sheet *s);
-/* Closes a sequence of the last n rows, whose ids and types are written: positions, keys, its end. */
-void sheet_end_sequence(sheet *s, int n, uint64_t key);
+    int n;                                      /* rows so far */
+    int32_t *ids, *types;                       /* (rows) */
+    int32_t *target, *place;                    /* (rows) what is predicted, and in which rows where not in all */
+    int32_t *scratch;                           /* (2 rows) */
+} draft;
 
 /* ---- objectives ---- */
 
@@ -60,11 +47,10 @@ typedef struct objective objective;
 
 typedef struct {
     const char *name;
-    bool selects;                               /* the head looks at sheet.select, not at all rows */
     int  (*open)(objective *o, lithe_error *err);           /* fills samples, valid_samples, most */
     void (*close)(objective *o);                            /* NULL: nothing to do */
-    void (*train)(objective *o, sheet *s, uint64_t sample, uint64_t key);       /* adds a sample; key: of its dropout */
-    void (*valid)(objective *o, sheet *s, uint64_t i);
+    void (*train)(objective *o, batch_builder *b, uint64_t sample, uint64_t key);       /* adds a sample; key: of its dropout */
+    void (*valid)(objective *o, batch_builder *b, uint64_t i);
 } objective_kind;
 
 extern const objective_kind predict_next, predict_masked, predict_sentences, predict_pairs, predict_labels, predict_images;
@@ -80,22 +66,25 @@ struct objective {
     int ctx;
     uint64_t seed;
     uint64_t samples, valid_samples;            /* in an epoch; in the validation split */
-    extent most;                                /* of one sample */
+    batch_capacity most;                        /* of one sample; selected 0: all rows have a target, or a label has the sequence */
+    draft draft;
     mask_vocab vocab;                           /* masked */
     pair_form form;                             /* masked */
-    float *pixels;                              /* images: one picture, varied */
+    float *pixels, *patches;                    /* images: one picture, varied; and cut */
     uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document; sentences: [blocks + 1] the first of each block */
     int32_t separator;                          /* masked */
     sentences sentences, valid_sentences;
     objective_pair *pairs, *valid_pairs; int room;      /* pairs; tokens of both */
 };
 
-/* What the objectives with masks share (predict_masked.c): vocabulary, template and extent; special tokens behind the
- * rows that are there; the last n rows masked and closed as a sequence. */
+/* What the objectives with masks share (predict_masked.c): vocabulary, template and extent; special tokens, and a stretch
+ * of a text, after the rows that are there; the draft masked and added to a batch. */
 int           masked_open(objective *o, lithe_error *err);
 void          masked_close(objective *o);
-void          masked_put(sheet *s, const form_part *p, int *n);
-void          masked_end(const objective *o, sheet *s, const mask_settings *m, int n, uint64_t mask_key, uint64_t key);
+void          masked_put(objective *o, const form_part *p);
+void          masked_put_text(objective *o, const shard *from, stretch d, int type);
+void          masked_put_ids(objective *o, const int32_t *ids, size_t n, int type);
+void          masked_add(objective *o, batch_builder *b, const mask_settings *m, uint64_t mask_key, uint64_t key);
 uint64_t      masked_key(const objective *o, uint64_t epoch, uint64_t i);
 uint64_t      masked_valid_key(const objective *o, uint64_t i);
 mask_settings masked_at_evaluation(const objective *o);
@@ -104,8 +93,8 @@ mask_settings masked_at_evaluation(const objective *o);
 int  objective_open(objective *o, const objective_kind *kind, const lithe_dataset *d, const lithe_tokenizer *t, const objective_settings *s,
                     int ctx, uint64_t seed, lithe_error *err);
 void objective_close(objective *o);
-/* Adds a sample to s.  at: the step, for dropout. */
-void objective_train(objective *o, sheet *s, int at, uint64_t sample);
-void objective_valid(objective *o, sheet *s, uint64_t i);
+/* Adds a sample to b, whose capacity is that of as many samples (b tells where it is not).  at: the step, for dropout. */
+void objective_train(objective *o, batch_builder *b, int at, uint64_t sample);
+void objective_valid(objective *o, batch_builder *b, uint64_t i);
 
 #endif

@@ -9,25 +9,23 @@ static int open_examples(objective *o, lithe_error *err)
     if (!l) return fail(err, LITHE_EINVAL, "%s: is text without labels", o->data->dir);
     o->samples = l->train.count;
     o->valid_samples = l->valid.count;
-    o->most = (extent){ .rows = o->ctx, .seqs = 1 };
+    o->most = (batch_capacity){ .rows = o->ctx, .seqs = 1 };
     return LITHE_OK;
 }
 
-static void add_example(const objective *o, sheet *s, const examples *e, size_t i, uint64_t key)
+static void add_example(objective *o, batch_builder *b, const examples *e, size_t i, uint64_t key)
 {
-    int n = example_write(e, &o->data->labels->form, i, o->ctx, s->ids + s->rows, s->type + s->rows);
-    s->label[s->seqs] = e->label[i];
-    s->value[s->seqs] = e->value[i];
-    sheet_end_sequence(s, n, key);
-    s->labels++;
+    int n = example_write(e, &o->data->labels->form, i, o->ctx, o->draft.ids, o->draft.types);
+    batch_add(b, &(batch_sequence){ .n = n, .ids = o->draft.ids, .types = o->draft.types, .key = key });
+    batch_label(b, e->label[i], e->value[i]);
 }
 
-static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
     uint64_t order = key_of(key_of_name(o->seed, "example order"), sample / o->samples);
-    add_example(o, s, &o->data->labels->train, permuted(sample % o->samples, o->samples, order), key);
+    add_example(o, b, &o->data->labels->train, permuted(sample % o->samples, o->samples, order), key);
 }
 
-static void valid(objective *o, sheet *s, uint64_t i) { add_example(o, s, &o->data->labels->valid, i, 0); }
+static void valid(objective *o, batch_builder *b, uint64_t i) { add_example(o, b, &o->data->labels->valid, i, 0); }
 
 const objective_kind predict_labels = { .name = "labels", .open = open_examples, .train = train, .valid = valid };

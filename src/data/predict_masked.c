@@ -62,7 +62,7 @@ int masked_open(objective *o, lithe_error *err)
     if (!status && room(o) < 1) status = fail(err, LITHE_EINVAL, "a context of %d leaves no room between the special tokens", o->ctx);
     o->separator = lithe_tokenizer_special(o->tokenizer, "sep");
     if (o->separator < 0) o->separator = o->vocab.mask;
-    o->most = (extent){ .rows = o->ctx, .seqs = 1, .selected = selected_most(o) };
+    o->most = (batch_capacity){ .rows = o->ctx, .seqs = 1, .selected = selected_most(o) };
     return status;
 }
 
@@ -89,44 +89,59 @@ mask_settings masked_at_evaluation(const objective *o)
     return m;
 }
 
-void masked_put(sheet *s, const form_part *p, int *n)
+void masked_put(objective *o, const form_part *p)
 {
-    for (int i = 0; i < p->n; i++) s->ids[s->rows + (*n)++] = p->ids[i];
-}
-
-void masked_end(const objective *o, sheet *s, const mask_settings *m, int n, uint64_t mask_key, uint64_t key)
-{
-    int k = mask_tokens(m, &o->vocab, mask_key, n, s->ids + s->rows, s->select + s->selected, s->target + s->selected, s->scratch);
-    for (int i = 0; i < k; i++) {
-        s->select[s->selected + i] += s->rows;
-        s->weight[s->selected + i] = 1;
+    draft *d = &o->draft;
+    for (int i = 0; i < p->n; i++, d->n++) {
+        d->ids[d->n] = p->ids[i];
+        d->types[d->n] = p->types[i];
     }
-    s->selected += k;
-    s->targets += k;
-    sheet_end_sequence(s, n, key);
 }
 
-static void add_piece(const objective *o, sheet *s, const shard *from, stretch d, const mask_settings *m, uint64_t mask_key, uint64_t key)
+void masked_put_text(objective *o, const shard *from, stretch s, int type)
 {
-    int n = 0, inside = (int)(d.end - d.first);
-    masked_put(s, &o->form.before, &n);
-    shard_ids(from, d.first, (size_t)inside, s->ids + s->rows + n);
-    n += inside;
-    masked_put(s, &o->form.behind, &n);
-    for (int i = 0; i < n; i++) s->type[s->rows + i] = 0;
-    masked_end(o, s, m, n, mask_key, key);
+    draft *d = &o->draft;
+    int n = (int)(s.end - s.first);
+    shard_ids(from, s.first, (size_t)n, d->ids + d->n);
+    for (int i = 0; i < n; i++) d->types[d->n++] = type;
 }
 
-static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+void masked_put_ids(objective *o, const int32_t *ids, size_t n, int type)
+{
+    draft *d = &o->draft;
+    for (size_t i = 0; i < n; i++, d->n++) {
+        d->ids[d->n] = ids[i];
+        d->types[d->n] = type;
+    }
+}
+
+void masked_add(objective *o, batch_builder *b, const mask_settings *m, uint64_t mask_key, uint64_t key)
+{
+    draft *d = &o->draft;
+    int masked = mask_tokens(m, &o->vocab, mask_key, d->n, d->ids, d->place, d->target, d->scratch);
+    batch_add(b, &(batch_sequence){ .n = d->n, .ids = d->ids, .types = d->types, .key = key });
+    for (int i = 0; i < masked; i++) batch_select(b, d->place[i], d->target[i], 1);
+    d->n = 0;
+}
+
+static void add_piece(objective *o, batch_builder *b, const shard *from, stretch d, const mask_settings *m, uint64_t mask_key, uint64_t key)
+{
+    masked_put(o, &o->form.before);
+    masked_put_text(o, from, d, 0);
+    masked_put(o, &o->form.behind);
+    masked_add(o, b, m, mask_key, key);
+}
+
+static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
     uint64_t epoch = sample / o->samples, i = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "piece order"), epoch));
-    add_piece(o, s, &o->data->train, piece(o, &o->data->train, o->pieces, i), &o->settings.mask, masked_key(o, epoch, i), key);
+    add_piece(o, b, &o->data->train, piece(o, &o->data->train, o->pieces, i), &o->settings.mask, masked_key(o, epoch, i), key);
 }
 
-static void valid(objective *o, sheet *s, uint64_t i)
+static void valid(objective *o, batch_builder *b, uint64_t i)
 {
     mask_settings m = masked_at_evaluation(o);
-    add_piece(o, s, &o->data->valid, piece(o, &o->data->valid, o->valid_pieces, i), &m, masked_valid_key(o, i), 0);
+    add_piece(o, b, &o->data->valid, piece(o, &o->data->valid, o->valid_pieces, i), &m, masked_valid_key(o, i), 0);
 }
 
-const objective_kind predict_masked = { .name = "masked", .selects = true, .open = open_pieces, .close = masked_close, .train = train, .valid = valid };
+const objective_kind predict_masked = { .name = "masked", .open = open_pieces, .close = masked_close, .train = train, .valid = valid };

@@ -7,37 +7,30 @@ static int open_windows(objective *o, lithe_error *err)
     int status = dataset_check(o->data, o->ctx, err);
     o->samples = dataset_windows(o->data, o->ctx);
     o->valid_samples = dataset_valid_windows(o->data, o->ctx, 0);
-    o->most = (extent){ .rows = o->ctx, .seqs = o->data->reset_attention ? o->ctx : 1 };
+    o->most = (batch_capacity){ .rows = o->ctx, .seqs = o->data->reset_attention ? o->ctx : 1 };
     return status;
 }
 
-/* The window's ids and targets lie behind the rows already there, in sequences that begin at scratch[]; targets before
- * `scored` have no weight. */
-static void add_window(sheet *s, int length, int sequences, int scored, uint64_t key)
+/* The window of the draft, in sequences that begin at scratch[]; targets before `scored` have no weight. */
+static void add_window(const draft *d, batch_builder *b, int length, int sequences, int scored, uint64_t key)
 {
-    int first = s->rows;
     for (int q = 0; q < sequences; q++) {
-        int begin = s->scratch[q], end = q + 1 < sequences ? s->scratch[q + 1] : length;
-        sheet_end_sequence(s, end - begin, 0);
+        int begin = d->scratch[q], end = q + 1 < sequences ? d->scratch[q + 1] : length;
+        batch_add(b, &(batch_sequence){ .n = end - begin, .ids = d->ids + begin, .key = key, .place = begin });
+        for (int i = begin; i < end; i++) batch_select(b, i - begin, d->target[i], i >= scored);
     }
-    for (int i = 0; i < length; i++) {
-        s->type[first + i] = 0;
-        s->weight[first + i] = i >= scored;
-        s->row_key[first + i] = key_of(key, (uint64_t)i);
-    }
-    s->targets += length - scored;
 }
 
-static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
-    int sequences = dataset_window(o->data, o->seed, sample, o->ctx, s->ids + s->rows, s->target + s->rows, s->scratch);
-    add_window(s, o->ctx, sequences, 0, key);
+    int sequences = dataset_window(o->data, o->seed, sample, o->ctx, o->draft.ids, o->draft.target, o->draft.scratch);
+    add_window(&o->draft, b, o->ctx, sequences, 0, key);
 }
 
-static void valid(objective *o, sheet *s, uint64_t i)
+static void valid(objective *o, batch_builder *b, uint64_t i)
 {
-    valid_window w = dataset_valid_window(o->data, i, o->ctx, 0, s->ids + s->rows, s->target + s->rows, s->scratch);
-    add_window(s, w.length, w.sequences, w.scored, 0);
+    valid_window w = dataset_valid_window(o->data, i, o->ctx, 0, o->draft.ids, o->draft.target, o->draft.scratch);
+    add_window(&o->draft, b, w.length, w.sequences, w.scored, 0);
 }
 
 const objective_kind predict_next = { .name = "next", .open = open_windows, .train = train, .valid = valid };

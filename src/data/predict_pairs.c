@@ -118,45 +118,29 @@ static void shorten(stretch *a, stretch *b, uint64_t room, uint64_t key)
     }
 }
 
-static void put_stretch(sheet *s, const shard *from, stretch d, int type, int *n)
+static void add_sample(objective *o, batch_builder *to, const sentences *from, const objective_pair *p, const mask_settings *m, uint64_t cut_key, uint64_t mask_key, uint64_t key)
 {
-    size_t length = (size_t)(d.end - d.first);
-    shard_ids(from, d.first, length, s->ids + s->rows + *n);
-    for (size_t i = 0; i < length; i++) s->type[s->rows + *n + (int)i] = type;
-    *n += (int)length;
-}
-
-static void put_special(sheet *s, const form_part *p, int *n)
-{
-    for (int i = 0; i < p->n; i++) s->type[s->rows + *n + i] = p->types[i];
-    masked_put(s, p, n);
-}
-
-static void add_sample(const objective *o, sheet *s, const sentences *from, const objective_pair *p, const mask_settings *m, uint64_t cut_key, uint64_t mask_key, uint64_t key)
-{
-    int n = 0;
     stretch a = { from->first[p->a_first], from->end[p->a_end - 1] }, b = { from->first[p->b_first], from->end[p->b_end - 1] };
     shorten(&a, &b, (uint64_t)o->room, cut_key);
-    put_special(s, &o->form.pair_before, &n);
-    put_stretch(s, from->shard, a, 0, &n);
-    put_special(s, &o->form.between, &n);
-    put_stretch(s, from->shard, b, o->form.second_type, &n);
-    put_special(s, &o->form.pair_behind, &n);
-    s->label[s->seqs] = p->random;
-    s->labels++;
-    masked_end(o, s, m, n, mask_key, key);
+    masked_put(o, &o->form.pair_before);
+    masked_put_text(o, from->shard, a, 0);
+    masked_put(o, &o->form.between);
+    masked_put_text(o, from->shard, b, o->form.second_type);
+    masked_put(o, &o->form.pair_behind);
+    masked_add(o, to, m, mask_key, key);
+    batch_label(to, p->random, 0);
 }
 
-static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
     uint64_t epoch = sample / o->samples, i = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "pair order"), epoch));
-    add_sample(o, s, &o->sentences, &o->pairs[i], &o->settings.mask, key_of(key_of_name(o->seed, "pair cut"), i), masked_key(o, epoch, i), key);
+    add_sample(o, b, &o->sentences, &o->pairs[i], &o->settings.mask, key_of(key_of_name(o->seed, "pair cut"), i), masked_key(o, epoch, i), key);
 }
 
-static void valid(objective *o, sheet *s, uint64_t i)
+static void valid(objective *o, batch_builder *b, uint64_t i)
 {
     mask_settings m = masked_at_evaluation(o);
-    add_sample(o, s, &o->valid_sentences, &o->valid_pairs[i], &m, key_of(key_of_name(o->seed, "pair cut"), i), masked_valid_key(o, i), 0);
+    add_sample(o, b, &o->valid_sentences, &o->valid_pairs[i], &m, key_of(key_of_name(o->seed, "pair cut"), i), masked_valid_key(o, i), 0);
 }
 
-const objective_kind predict_pairs = { .name = "pairs", .selects = true, .open = open_pairs, .close = close_pairs, .train = train, .valid = valid };
+const objective_kind predict_pairs = { .name = "pairs", .open = open_pairs, .close = close_pairs, .train = train, .valid = valid };

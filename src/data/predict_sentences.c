@@ -64,33 +64,31 @@ static uint64_t find_document(const sentences *s, uint64_t i)
     return document_of(s, i, low);
 }
 
-static void add_block(const objective *o, sheet *s, const sentences *from, const uint64_t *first, uint64_t b, const mask_settings *m, uint64_t mask_key, uint64_t key)
+static void add_block(objective *o, batch_builder *b, const sentences *from, const uint64_t *first, uint64_t block, const mask_settings *m, uint64_t mask_key, uint64_t key)
 {
-    int n = 0;
-    uint64_t document = find_document(from, first[b]);
-    masked_put(s, &o->form.before, &n);
-    for (uint64_t i = first[b]; i < first[b + 1]; i++) {
+    const form_part between = { .ids = { o->separator }, .n = 1 };
+    uint64_t document = find_document(from, first[block]);
+    masked_put(o, &o->form.before);
+    for (uint64_t i = first[block]; i < first[block + 1]; i++) {
         uint64_t own = document_of(from, i, document);
-        if (own != document) s->ids[s->rows + n++] = o->separator;
+        if (own != document) masked_put(o, &between);
         document = own;
-        shard_ids(from->shard, from->first[i], (size_t)(from->end[i] - from->first[i]), s->ids + s->rows + n);
-        n += (int)(from->end[i] - from->first[i]);
+        masked_put_text(o, from->shard, (stretch){ from->first[i], from->end[i] }, 0);
     }
-    masked_put(s, &o->form.behind, &n);
-    for (int i = 0; i < n; i++) s->type[s->rows + i] = 0;
-    masked_end(o, s, m, n, mask_key, key);
+    masked_put(o, &o->form.behind);
+    masked_add(o, b, m, mask_key, key);
 }
 
-static void train(objective *o, sheet *s, uint64_t sample, uint64_t key)
+static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
-    uint64_t epoch = sample / o->samples, b = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "block order"), epoch));
-    add_block(o, s, &o->sentences, o->pieces, b, &o->settings.mask, masked_key(o, epoch, b), key);
+    uint64_t epoch = sample / o->samples, block = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "block order"), epoch));
+    add_block(o, b, &o->sentences, o->pieces, block, &o->settings.mask, masked_key(o, epoch, block), key);
 }
 
-static void valid(objective *o, sheet *s, uint64_t b)
+static void valid(objective *o, batch_builder *b, uint64_t block)
 {
     mask_settings m = masked_at_evaluation(o);
-    add_block(o, s, &o->valid_sentences, o->valid_pieces, b, &m, masked_valid_key(o, b), 0);
+    add_block(o, b, &o->valid_sentences, o->valid_pieces, block, &m, masked_valid_key(o, block), 0);
 }
 
-const objective_kind predict_sentences = { .name = "sentences", .selects = true, .open = open_blocks, .close = close_blocks, .train = train, .valid = valid };
+const objective_kind predict_sentences = { .name = "sentences", .open = open_blocks, .close = close_blocks, .train = train, .valid = valid };

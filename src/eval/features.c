@@ -49,15 +49,17 @@ static void gather(const tapped *taps, int first, int end, const reading *r, int
 }
 
 /* Reads all sequences once. */
-static void read_all(const pass *p, const tapped *taps, int first, int end, const reading *r, int *pos, int *start, float *const *rows)
+static int read_all(pass *p, const tapped *taps, int first, int end, const reading *r, float *const *rows, lithe_error *err)
 {
-    for (int i = 0; i < r->at_once * r->ctx; i++) pos[i] = i % r->ctx;
-    for (int s = 0; s <= r->at_once; s++) start[s] = s * r->ctx;
     for (int s = 0; s < r->sequences; s += r->at_once) {
         int count = r->sequences - s < r->at_once ? r->sequences - s : r->at_once;
-        graph_run(p->g, &(batch){ .rows = count * r->ctx, .seqs = count, .ids = r->ids + (size_t)s * (size_t)r->ctx, .pos = pos, .start = start });
+        batch_begin(&p->batch);
+        for (int i = s; i < s + count; i++) batch_add(&p->batch, &(batch_sequence){ .n = r->ctx, .ids = r->ids + (size_t)i * (size_t)r->ctx });
+        int status = pass_run(p, err);
+        if (status) return status;
         gather(taps, first, end, r, s, count, rows);
     }
+    return LITHE_OK;
 }
 
 static void report(const diversity_place *p, const tapped *t, lithe_diversity_row *row)
@@ -86,23 +88,19 @@ static int make_room(const tapped *taps, int first, int count, const reading *r,
     return n;
 }
 
-static int survey(lithe_diversity *d, const pass *p, const reading *r, lithe_error *err)
+static int survey(lithe_diversity *d, pass *p, const reading *r, lithe_error *err)
 {
     const tapped *taps;
     int count = graph_taps(p->g, &taps);
     diversity_place *places = xalloc((size_t)count + 1, sizeof *places);
     float **rows = xalloc((size_t)count + 1, sizeof *rows);
-    int *pos = xalloc((size_t)(r->at_once * r->ctx), sizeof *pos), *start = xalloc((size_t)r->at_once + 1, sizeof *start);
     d->rows = xalloc((size_t)count + 1, sizeof *d->rows);
     lithe_error first = { 0 };
     if (!count) fail(&first, LITHE_EINVAL, "this architecture names no place where its features can be looked at");
-    if (!places || !rows || !pos || !start || !d->rows) fail(&first, LITHE_ENOMEM, "not enough memory for the features of %d places", count);
+    if (!places || !rows || !d->rows) fail(&first, LITHE_ENOMEM, "not enough memory for the features of %d places", count);
     while (!first.status && d->count < count) {
         int n = make_room(taps, d->count, count, r, places, rows, &first);
-        if (!first.status) {
-            read_all(p, taps, d->count, d->count + n, r, pos, start, rows);
-            diversity_measure(places, n, &first);
-        }
+        if (!first.status && !read_all(p, taps, d->count, d->count + n, r, rows, &first)) diversity_measure(places, n, &first);
         for (int i = 0; i < n; i++) {
             if (!first.status) report(&places[i], &taps[d->count + i], &d->rows[d->count + i]);
             free(rows[i]);
@@ -111,8 +109,6 @@ static int survey(lithe_diversity *d, const pass *p, const reading *r, lithe_err
     }
     free(places);
     free(rows);
-    free(pos);
-    free(start);
     return first.status ? fail(err, first.status, "%s", first.text) : 0;
 }
 

@@ -35,13 +35,14 @@ static void viewing_close(viewing *v)
     free(v->samples);
 }
 
-/* Takes p, whatever its size, as picture number `slot` of the pass. */
-static int put_picture(viewing *v, image *p, int slot, const char *name, lithe_error *err)
+/* Takes p, whatever its size, as the next picture of the pass. */
+static int put_picture(viewing *v, image *p, const char *name, lithe_error *err)
 {
     int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->m->pictures.filter, name, err);
     if (status) return status;
     augment(p->pixels, v->shape.side, v->shape.channels, augmentation_find("none"), 0, v->samples);
-    cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, image_pass_patches(&v->pass, slot));
+    cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, v->pass.patches);
+    image_pass_add(&v->pass);
     return LITHE_OK;
 }
 
@@ -58,12 +59,12 @@ int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, fl
         for (int i = 0; i < count && !status; i++) {
             image p;
             status = image_read(&p, paths[first + (size_t)i], err);
-            if (!status) status = put_picture(&v, &p, i, paths[first + (size_t)i], err);
+            if (!status) status = put_picture(&v, &p, paths[first + (size_t)i], err);
             image_free(&p);
         }
-        if (status) break;
-        const real *z = image_pass_run(&v.pass, count);
-        for (int i = 0; i < count * classes; i++) out[first * (size_t)classes + (size_t)i] = (float)exp(-label_loss(z + i / classes * classes, classes, i % classes));
+        if (!status) status = image_pass_run(&v.pass, err);
+        const real *z = v.pass.pass.r.logits->data;
+        for (int i = 0; i < count * classes && !status; i++) out[first * (size_t)classes + (size_t)i] = (float)exp(-label_loss(z + i / classes * classes, classes, i % classes));
     }
     viewing_close(&v);
     return status ? status : classes;
@@ -107,12 +108,13 @@ static int judge_batch(viewing *v, const image_set *s, size_t first, int count, 
         const image_item *item = image_set_item(s, first + (size_t)i);
         image p;
         status = image_item_read(item, &p, err);
-        if (!status) status = put_picture(v, &p, i, item->name, err);
+        if (!status) status = put_picture(v, &p, item->name, err);
         image_free(&p);
         j->label[first + (size_t)i] = item->label;
     }
+    if (!status) status = image_pass_run(&v->pass, err);
     if (status) return status;
-    const real *z = image_pass_run(&v->pass, count);
+    const real *z = v->pass.pass.r.logits->data;
     for (int i = 0; i < count; i++, z += classes) {
         j->predicted[first + (size_t)i] = label_of(z, classes);
         j->loss += label_loss(z, classes, j->label[first + (size_t)i]);

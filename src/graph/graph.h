@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "graph/batch.h"
 #include "graph/param.h"
 #include "kernels/kernels.h"
 
@@ -23,30 +24,10 @@ typedef struct tensor tensor;
 
 /* ---- rows ---------------------------------------------------------------- */
 
-/* Batches are ragged: all tokens end to end.  A tensor's rows belong to a row
- * space with a planned capacity and a count of live rows that each run sets;
- * results never depend on the capacity. */
+/* A tensor's rows belong to a row space with a planned capacity and a count of
+ * live rows that the batch of each run sets (graph/batch.h); results never depend
+ * on the capacity. */
 typedef enum { ROWS_TOKENS, ROWS_SEQS, ROWS_SELECTED, ROW_SPACES, ROWS_FIXED = ROW_SPACES } row_space;
-
-/* What one run reads; borrowed until it returns. */
-typedef struct {
-    int rows, seqs, selected;
-    const int *ids;                 /* (rows) token ids */
-    const int *pos;                 /* (rows) position of each token in its sequence */
-    const int *type;                /* (rows) which of a pair's sentences a token is of; NULL: all of the first */
-    const real *patches;            /* (rows, patch width) of images; a sequence's first row stands for its class token and holds zeros */
-    const int *start;               /* (seqs+1) first row of each sequence */
-    const int *slot;                /* (seqs) state slot of each sequence; of graphs with states */
-    const int *select;              /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
-    const int *target;              /* (rows the head sees) what is predicted there */
-    const real *weight;             /* (rows the head sees) of the targets; NULL: ones */
-    const uint64_t *row_key;        /* (rows) key_of(step key, sample, position) for dropout; NULL when there is none */
-    real scale;                     /* 1 / total target weight of the whole step */
-    const int *label;               /* (seqs) the class of each sequence */
-    const real *value;              /* (seqs) or its number */
-    real seq_scale;                 /* 1 / sequences of the whole step */
-    bool accumulate;                /* parameter gradients join what is there (micro-batches after the first) */
-} batch;
 
 /* ---- tensors and nodes ---------------------------------------------------- */
 

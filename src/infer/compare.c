@@ -51,9 +51,11 @@ static double divergence(const tensor *a, const tensor *b, int rows)
     return sum;
 }
 
-/* Runs both on b; the number of rows whose probabilities were compared joins *rows. */
-static void compare_batch(const pass p[2], const batch *b, bool probabilities, lithe_growth *report, double *kl, double *rows)
+/* Runs both on the batch that the first one's builder holds; the number of rows whose probabilities were compared joins *rows. */
+static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, double *kl, double *rows, lithe_error *err)
 {
+    const batch *b = batch_view(&p[0].batch, err);
+    if (!b) return err ? (int)err->status : LITHE_EINVAL;
     for (int i = 0; i < 2; i++) graph_run(p[i].g, b);
     for (int i = 0; i < 2; i++) {
         const tensor *x = given(&p[0], i), *y = given(&p[1], i);
@@ -63,6 +65,7 @@ static void compare_batch(const pass p[2], const batch *b, bool probabilities, l
         *kl += divergence(x, y, rows_of(x, b));
         *rows += rows_of(x, b);
     }
+    return LITHE_OK;
 }
 
 static int check_pair(const lithe_model *a, const lithe_model *b, lithe_error *err)
@@ -77,39 +80,37 @@ static int check_pair(const lithe_model *a, const lithe_model *b, lithe_error *e
     return fail(err, LITHE_EINVAL, "models of pictures of %d and %d pixels cannot be compared", x.side, y.side);
 }
 
-typedef struct { int *pos, start[PICTURES + 1], rows, seqs; real *patches; } arrays;
+static bool has_probabilities(const lithe_model *m) { return m->task.kind != TASK_BODY && !m->task.regression; }
 
-static int make_arrays(arrays *a, const lithe_model *m, int rows, int seqs, lithe_error *err)
+static int compare_text(pass p[2], const lithe_model *m, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
 {
-    size_t count = 0;
-    image_shape s = m->arch->equations.image ? m->arch->equations.image(m->config) : (image_shape){ 0 };
-    *a = (arrays){ .pos = xalloc((size_t)rows * (size_t)seqs, sizeof *a->pos), .rows = rows * seqs, .seqs = seqs };
-    if (s.side && size_mul((size_t)a->rows, (size_t)s.patch * (size_t)s.patch * (size_t)s.channels, &count)) a->patches = xalloc(count, sizeof *a->patches);
-    if (!a->pos || (s.side && !a->patches)) return fail(err, LITHE_ENOMEM, "not enough memory to compare two models on %d rows", a->rows);
-    for (int i = 0; i < a->rows; i++) a->pos[i] = i % rows;
-    for (int i = 0; i <= seqs; i++) a->start[i] = i * rows;
-    for (size_t i = 0; i < count; i++) a->patches[i] = (real)random_normal(1, i);
-    return 0;
-}
-
-static void compare_text(const pass p[2], const lithe_model *m, arrays *x, const int32_t *ids, size_t n, lithe_growth *report)
-{
+    batch_builder *b = &p[0].batch;
     double kl = 0, rows = 0;
-    bool probabilities = m->task.kind != TASK_BODY && !m->task.regression;
-    for (size_t first = 0; first < n; first += (size_t)x->rows) {
-        int count = n - first < (size_t)x->rows ? (int)(n - first) : x->rows, start[2] = { 0, count };
-        batch b = { .rows = count, .seqs = 1, .ids = ids + first, .pos = x->pos, .start = start };
-        compare_batch(p, &b, probabilities, report, &kl, &rows);
+    int status = LITHE_OK, longest = b->capacity.rows;
+    for (size_t first = 0; first < n && !status; first += (size_t)longest) {
+        batch_begin(b);
+        batch_add(b, &(batch_sequence){ .n = n - first < (size_t)longest ? (int)(n - first) : longest, .ids = ids + first });
+        status = compare_batch(p, has_probabilities(m), report, &kl, &rows, err);
     }
     report->divergence = rows > 0 ? kl / rows : (double)NAN;
+    return status;
 }
 
-static void compare_pictures(const pass p[2], const lithe_model *m, arrays *x, lithe_growth *report)
+static int compare_pictures(pass p[2], const lithe_model *m, lithe_growth *report, lithe_error *err)
 {
+    batch_builder *b = &p[0].batch;
     double kl = 0, rows = 0;
-    batch b = { .rows = x->rows, .seqs = x->seqs, .pos = x->pos, .start = x->start, .patches = x->patches };
-    compare_batch(p, &b, m->task.kind != TASK_BODY && !m->task.regression, report, &kl, &rows);
+    int tokens = b->capacity.rows / PICTURES;
+    size_t count = (size_t)(tokens - 1) * (size_t)b->capacity.patch_width;
+    real *patches = xalloc(PICTURES * count, sizeof *patches);
+    if (!patches) return fail(err, LITHE_ENOMEM, "not enough memory to compare two models on %d pictures", PICTURES);
+    for (size_t i = 0; i < PICTURES * count; i++) patches[i] = (real)random_normal(1, i);
+    batch_begin(b);
+    for (size_t k = 0; k < PICTURES; k++) batch_add(b, &(batch_sequence){ .n = tokens, .patches = patches + k * count });
+    int status = compare_batch(p, has_probabilities(m), report, &kl, &rows, err);
     report->divergence = rows > 0 ? kl / rows : (double)NAN;
+    free(patches);
+    return status;
 }
 
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
@@ -123,18 +124,13 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
     if (!a->arch->equations.image && n < (size_t)longest) longest = (int)n;
     if (!a->arch->equations.image && !n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
     if (!a->arch->equations.image && check_ids(a, ids, n, err)) return LITHE_EINVAL;
-    arrays x;
     pass p[2] = { { 0 }, { 0 } };
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { longest * seqs, seqs, 0 } };
-    status = make_arrays(&x, a, longest, seqs, err);
-    if (!status) status = pass_open(&p[0], a, &o, wanted(a), err);
+    status = pass_open(&p[0], a, &o, wanted(a), err);
     if (!status) status = pass_open(&p[1], b, &o, wanted(b), err);
     report->max_logit = report->max_difference = report->divergence = 0;
-    if (!status && a->arch->equations.image) compare_pictures(p, a, &x, report);
-    else if (!status) compare_text(p, a, &x, ids, n, report);
+    if (!status) status = a->arch->equations.image ? compare_pictures(p, a, report, err) : compare_text(p, a, ids, n, report, err);
     pass_close(&p[0]);
     pass_close(&p[1]);
-    free(x.pos);
-    free(x.patches);
     return status;
 }

@@ -13,35 +13,29 @@ int image_pass_open(image_pass *p, const lithe_model *m, int pictures, lithe_err
 {
     *p = (image_pass){ 0 };
     if (failed(err) || must_read_images(m, err)) return err ? (int)err->status : LITHE_EINVAL;
-    int tokens = lithe_model_context(m), rows = tokens * pictures;
+    int tokens = lithe_model_context(m);
     image_shape z = m->arch->equations.image(m->config);
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { rows, pictures, 0 } };
+    graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * pictures, pictures, 0 } };
     p->tokens = tokens;
     p->labels = m->task.labels;
-    p->patch_width = z.channels * z.patch * z.patch;
-    p->patches = xalloc((size_t)rows * (size_t)p->patch_width, sizeof *p->patches);
-    p->pos = xalloc((size_t)rows, sizeof *p->pos);
-    p->start = xalloc((size_t)pictures + 1, sizeof *p->start);
-    int status = p->patches && p->pos && p->start ? pass_open(&p->pass, m, &o, WANT_LOGITS, err) : fail(err, LITHE_ENOMEM, "not enough memory for %d pictures", pictures);
-    if (status) { image_pass_close(p); return status; }
-    for (int r = 0; r < rows; r++) p->pos[r] = r % tokens;
-    for (int s = 0; s <= pictures; s++) p->start[s] = s * tokens;
-    return LITHE_OK;
+    p->patches = xalloc((size_t)(tokens - 1) * (size_t)(z.channels * z.patch * z.patch), sizeof *p->patches);
+    int status = p->patches ? pass_open(&p->pass, m, &o, WANT_LOGITS, err) : fail(err, LITHE_ENOMEM, "not enough memory for pictures of %d tokens", tokens);
+    if (status) image_pass_close(p);
+    return status;
 }
 
 void image_pass_close(image_pass *p)
 {
     pass_close(&p->pass);
     free(p->patches);
-    free(p->pos);
-    free(p->start);
     *p = (image_pass){ 0 };
 }
 
-real *image_pass_patches(const image_pass *p, int picture) { return p->patches + ((size_t)picture * (size_t)p->tokens + 1) * (size_t)p->patch_width; }
+void image_pass_add(image_pass *p) { batch_add(&p->pass.batch, &(batch_sequence){ .n = p->tokens, .patches = p->patches }); }
 
-const real *image_pass_run(image_pass *p, int pictures)
+int image_pass_run(image_pass *p, lithe_error *err)
 {
-    graph_run(p->pass.g, &(batch){ .rows = p->tokens * pictures, .seqs = pictures, .pos = p->pos, .start = p->start, .patches = p->patches });
-    return p->pass.r.logits->data;
+    int status = pass_run(&p->pass, err);
+    batch_begin(&p->pass.batch);
+    return status;
 }

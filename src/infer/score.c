@@ -3,7 +3,6 @@
 #include "infer/infer.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { ROWS_AT_ONCE = 2048 };
 
@@ -19,13 +18,10 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)n, 1, 0 } };
     int status = pass_open(&p, m, &o, WANT_LOGITS, err);
     if (status) return status;
-    int *pos = xalloc(n, sizeof *pos), start[2] = { 0, (int)n };
-    if (pos) {
-        for (size_t i = 0; i < n; i++) pos[i] = (int)i;
-        graph_run(p.g, &(batch){ .rows = (int)n, .seqs = 1, .ids = ids, .pos = pos, .start = start });
-        for (size_t i = 0; i < n * (size_t)vocab; i++) out[i] = (float)p.r.logits->data[i];
-    } else status = fail(err, LITHE_ENOMEM, "not enough memory for %zu ids", n);
-    free(pos);
+    batch_begin(&p.batch);
+    batch_add(&p.batch, &(batch_sequence){ .n = (int)n, .ids = ids });
+    status = pass_run(&p, err);
+    for (size_t i = 0; !status && i < n * (size_t)vocab; i++) out[i] = (float)p.r.logits->data[i];
     pass_close(&p);
     return status;
 }
@@ -60,32 +56,29 @@ static int window_rows(const windows *w, size_t k)
     return rest < (size_t)w->ctx ? (int)rest : w->ctx;
 }
 
-typedef struct { int *pos, *start; } arrays;
-
 /* Runs windows first .. first+count-1 as one batch, adds what they score. */
-static void run_windows(const pass *p, const windows *w, size_t first, int count, const int32_t *ids, int32_t *in, int32_t *target, arrays a, float *nll, double *total)
+static int run_windows(pass *p, const windows *w, size_t first, int count, const int32_t *ids, float *nll, double *total, lithe_error *err)
 {
-    int rows = 0;
-    for (int k = 0; k < count; k++) {
-        size_t begin = (first + (size_t)k) * (size_t)w->stride;
-        int length = window_rows(w, first + (size_t)k);
-        a.start[k] = rows;
-        memcpy(in + rows, ids + begin, (size_t)length * sizeof *in);
-        memcpy(target + rows, ids + begin + 1, (size_t)length * sizeof *target);
-        for (int i = 0; i < length; i++) a.pos[rows + i] = i;
-        rows += length;
+    batch_builder *b = &p->batch;
+    batch_begin(b);
+    for (size_t k = first; k < first + (size_t)count; k++) {
+        const int32_t *begin = ids + k * (size_t)w->stride;
+        int length = window_rows(w, k);
+        batch_add(b, &(batch_sequence){ .n = length, .ids = begin });
+        for (int i = k ? w->ctx - w->stride : 0; i < length; i++) batch_select(b, i, begin[i + 1], 1);
     }
-    a.start[count] = rows;
-    graph_run(p->g, &(batch){ .rows = rows, .seqs = count, .ids = in, .pos = a.pos, .start = a.start, .target = target, .scale = 1 });
+    int status = pass_run(p, err);
+    if (status) return status;
     for (int k = 0; k < count; k++) {
         size_t window = first + (size_t)k, begin = window * (size_t)w->stride;
-        int length = a.start[k + 1] - a.start[k], known = window ? w->ctx - w->stride : 0;
+        int length = b->start[k + 1] - b->start[k], known = window ? w->ctx - w->stride : 0;
         for (int i = known; i < length; i++) {
-            double loss = (double)p->r.loss->data[a.start[k] + i];
+            double loss = (double)p->r.loss->data[b->start[k] + i];
             if (nll) nll[begin + (size_t)i] = (float)loss;
             *total += loss;
         }
     }
+    return LITHE_OK;
 }
 
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err)
@@ -103,22 +96,15 @@ int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int strid
     size_t count = window_count(&w);
     int at_once = ROWS_AT_ONCE / w.ctx > 0 ? ROWS_AT_ONCE / w.ctx : 1;
     if ((size_t)at_once > count) at_once = (int)count;
-    size_t rows = (size_t)at_once * (size_t)w.ctx;
 
     double unused;
     if (!total) total = &unused;
     *total = 0;
-    pass p = { 0 };
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)rows, at_once, 0 } };
-    int32_t *in = xalloc(rows, sizeof *in), *target = xalloc(rows, sizeof *target);
-    arrays a = { xalloc(rows, sizeof(int)), xalloc((size_t)at_once + 1, sizeof(int)) };
-    int status = in && target && a.pos && a.start ? pass_open(&p, m, &o, WANT_LOSS, err) : fail(err, LITHE_ENOMEM, "not enough memory to score %zu tokens", n);
+    pass p;
+    graph_options o = { .mode = GRAPH_SCORE, .capacity = { at_once * w.ctx, at_once, 0 } };
+    int status = pass_open(&p, m, &o, WANT_LOSS, err);
     for (size_t k = 0; !status && k < count; k += (size_t)at_once)
-        run_windows(&p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, ids, in, target, a, nll, total);
+        status = run_windows(&p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, ids, nll, total, err);
     pass_close(&p);
-    free(in);
-    free(target);
-    free(a.pos);
-    free(a.start);
     return status;
 }

@@ -76,17 +76,12 @@ static void largest_batch(const sequences *x, int *rows, int *seqs)
     }
 }
 
-static batch make_batch(const sequences *x, size_t first, int *pos, int *start)
+static void fill_batch(const sequences *x, size_t first, batch_builder *b)
 {
-    int n = (int)batch_of(x, first), rows = 0;
-    for (int s = 0; s < n; s++) {
-        int length = (int)(x->start[first + (size_t)s + 1] - x->start[first + (size_t)s]);
-        start[s] = rows;
-        for (int i = 0; i < length; i++) pos[rows++] = i;
-    }
-    start[n] = rows;
-    return (batch){ .rows = rows, .seqs = n, .selected = x->selected, .ids = x->ids + x->start[first], .type = x->types + x->start[first],
-                    .pos = pos, .start = start, .select = x->select };
+    batch_begin(b);
+    for (size_t i = first, end = first + batch_of(x, first); i < end; i++)
+        batch_add(b, &(batch_sequence){ .n = (int)(x->start[i + 1] - x->start[i]), .ids = x->ids + x->start[i], .types = x->types + x->start[i] });
+    for (int k = 0; k < x->selected; k++) batch_select(b, x->select[k], 0, 1);
 }
 
 int sequences_run(const sequences *x, const lithe_model *m, want w, sequences_take *take, void *context, lithe_error *err)
@@ -99,16 +94,11 @@ int sequences_run(const sequences *x, const lithe_model *m, want w, sequences_ta
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = rows, [ROWS_SEQS] = seqs, [ROWS_SELECTED] = x->selected } };
     int status = pass_open(&p, m, &o, w, err);
     if (status) return status;
-    int *pos = xalloc((size_t)rows, sizeof *pos), *start = xalloc((size_t)seqs + 1, sizeof *start);
-    if (!pos || !start) status = fail(err, LITHE_ENOMEM, "not enough memory for %d tokens", rows);
-    for (size_t first = 0; first < x->n && !status;) {
-        batch b = make_batch(x, first, pos, start);
-        graph_run(p.g, &b);
-        take(context, &p.r, &b, first);
-        first += (size_t)b.seqs;
+    for (size_t first = 0; first < x->n && !status; first += batch_of(x, first)) {
+        fill_batch(x, first, &p.batch);
+        status = pass_run(&p, err);
+        if (!status) take(context, &p.r, &p.batch.view, first);
     }
-    free(pos);
-    free(start);
     pass_close(&p);
     return status;
 }

@@ -31,12 +31,11 @@ static bool allocate_state(session_state *x, const tensor *t)
 static bool allocate_states(lithe_session *s, int context, lithe_error *err)
 {
     graph_options o = decoding(1, context, NULL);
-    graph *g = graph_new(kernels_default(), s->model->params, &o);
-    if (!g) { fail(err, LITHE_ENOMEM, "not enough memory for the graph"); return false; }
-    arch_build(s->model->arch, s->model->config, &s->model->task, g, WANT_LOGITS);
+    pass p;
     tensor *const *states;
-    s->state_count = graph_states(g, &states);
-    s->recurrent = graph_recurrent(g);
+    if (pass_plan(&p, s->model, &o, WANT_LOGITS, err)) return false;
+    s->state_count = graph_states(p.g, &states);
+    s->recurrent = graph_recurrent(p.g);
     s->states = xalloc((size_t)s->state_count + 1, sizeof *s->states);
     s->storage = xalloc((size_t)s->state_count + 1, sizeof *s->storage);
     bool complete = s->states && s->storage, endless = s->state_count > 0;
@@ -45,7 +44,7 @@ static bool allocate_states(lithe_session *s, int context, lithe_error *err)
         s->storage[i] = s->states[i].data;
         endless = endless && states[i]->recurrent;
     }
-    graph_close(g);
+    pass_close(&p);
     if (!complete) fail(err, LITHE_ENOMEM, "not enough memory for a context of %d tokens: ask for a shorter one", context);
     return endless;
 }
@@ -53,7 +52,6 @@ static bool allocate_states(lithe_session *s, int context, lithe_error *err)
 static int allocate_rest(lithe_session *s, lithe_error *err)
 {
     size_t vocab = (size_t)s->vocab;
-    s->pos = xalloc(CHUNK, sizeof *s->pos);
     s->logits = xalloc(vocab, sizeof *s->logits);
     s->scratch = xalloc(vocab * 2, sizeof *s->scratch);
     if (s->context) s->ids = xalloc((size_t)s->context, sizeof *s->ids);
@@ -61,7 +59,7 @@ static int allocate_rest(lithe_session *s, lithe_error *err)
         s->seen = xalloc(vocab, sizeof *s->seen);
         s->is_seen = xalloc(vocab, sizeof *s->is_seen);
     }
-    bool complete = s->pos && s->logits && s->scratch && (s->context ? s->ids != NULL : s->seen && s->is_seen);
+    bool complete = s->logits && s->scratch && (s->context ? s->ids != NULL : s->seen && s->is_seen);
     return complete ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for a session");
 }
 
@@ -109,7 +107,6 @@ void lithe_session_close(lithe_session *s)
     free(s->ids);
     free(s->seen);
     free(s->is_seen);
-    free(s->pos);
     free(s->logits);
     free(s->scratch);
     free(s);
@@ -168,30 +165,35 @@ static size_t known(const lithe_session *s, const int32_t *ids, size_t n)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-/* Positions tell where keys lie, and for a recurrent state only what is first: behind an initial state nothing is. */
-static int position(const lithe_session *s, size_t at)
+/* Positions tell where keys lie, and for a recurrent state only what is first: after an initial state nothing is. */
+static int position(const lithe_session *s)
 {
-    at += s->initial != NULL;
-    return at < INT_MAX ? (int)at : INT_MAX;
+    size_t at = s->length + (s->initial != NULL);
+    return at < INT_MAX - CHUNK ? (int)at : INT_MAX - CHUNK;
 }
 
-static void advance(lithe_session *s, const int32_t *ids, int n)
+static int advance(lithe_session *s, const int32_t *ids, int n, lithe_error *err)
 {
-    const pass *p = n == 1 ? &s->one : &s->chunk;
-    int start[2] = { 0, n }, slot = 0, last = n - 1;
-    for (int i = 0; i < n; i++) s->pos[i] = position(s, s->length + (size_t)i);
-    graph_run(p->g, &(batch){ .rows = n, .seqs = 1, .selected = 1, .ids = ids, .pos = s->pos, .start = start, .slot = &slot, .select = &last });
+    pass *p = n == 1 ? &s->one : &s->chunk;
+    batch_begin(&p->batch);
+    batch_add(&p->batch, &(batch_sequence){ .n = n, .ids = ids, .position = position(s) });
+    batch_select(&p->batch, n - 1, 0, 1);
+    int status = pass_run(p, err);
+    if (status) return status;
     session_note(s, ids, (size_t)n);
     for (int i = 0; i < s->vocab; i++) s->logits[i] = (float)p->r.logits->data[i];
     s->ready = true;
+    return LITHE_OK;
 }
 
-static void read_on(lithe_session *s, const int32_t *ids, size_t n)
+static int read_on(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
 {
-    for (size_t at = 0, rows; at < n; at += rows) {
+    int status = LITHE_OK;
+    for (size_t at = 0, rows; at < n && !status; at += rows) {
         rows = n - at < CHUNK ? n - at : CHUNK;
-        advance(s, ids + at, (int)rows);
+        status = advance(s, ids + at, (int)rows, err);
     }
+    return status;
 }
 
 int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
@@ -205,8 +207,7 @@ int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_err
     if (!common) session_clear(s);
     s->length = common;
     s->ready = false;
-    read_on(s, ids + common, n - common);
-    return 0;
+    return read_on(s, ids + common, n - common, err);
 }
 
 int lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
@@ -216,8 +217,7 @@ int lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_e
     if (s->context && n > (size_t)s->context - s->length)
         return fail(err, LITHE_EFULL, "%zu more tokens: the context of %d tokens holds %zu already", n, s->context, s->length);
     if (check_ids(s->model, ids, n, err)) return LITHE_EINVAL;
-    read_on(s, ids, n);
-    return 0;
+    return read_on(s, ids, n, err);
 }
 
 int lithe_session_push(lithe_session *s, int32_t id, lithe_error *err)
@@ -226,8 +226,7 @@ int lithe_session_push(lithe_session *s, int32_t id, lithe_error *err)
     if (failed(err)) return err->status;
     if (s->context && s->length >= (size_t)s->context) return fail(err, LITHE_EFULL, "the context of %d tokens is full", s->context);
     if (check_ids(s->model, &id, 1, err)) return LITHE_EINVAL;
-    advance(s, &id, 1);
-    return 0;
+    return advance(s, &id, 1, err);
 }
 
 size_t lithe_session_length(const lithe_session *s)  { return s ? s->length : 0; }

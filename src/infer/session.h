@@ -26,7 +26,6 @@ struct lithe_session {
     real *initial;                       /* what they begin with, one behind the other; NULL: zeros */
     bool recurrent;                      /* a state that cannot be cut back: what does not go on begins anew */
     pass one, chunk;                     /* a single token, up to CHUNK of them */
-    int *pos;
     float *logits, *scratch;
     bool ready;                          /* logits are those after the last id */
 };

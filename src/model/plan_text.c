@@ -2,7 +2,7 @@
  * allocated.  Three plans of the same equations (training, scoring, decoding)
  * and, when asked, the steps of the first with their buffers and operations.
  * A multiply-add counts as two operations; backward of an op as twice forward. */
-#include "model/model.h"
+#include "model/pass.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ typedef struct {
     int windows, ctx;
     bool recompute;
     compute_type compute;
-    graph *graphs[PLANS];
+    pass passes[PLANS];
 } planned;
 
 /* ---- making the plans ----------------------------------------------------------- */
@@ -58,7 +58,7 @@ static want wanted(task_kind kind, graph_mode mode)
     return mode == GRAPH_TRAIN || (mode == GRAPH_SCORE && kind == TASK_LANGUAGE) ? WANT_LOSS : WANT_LOGITS;
 }
 
-static graph *make(const planned *x, int i, lithe_error *err)
+static int make(planned *x, int i, lithe_error *err)
 {
     const lithe_model *m = x->model;
     graph_options o = { .mode = MODES[i], .compute = x->compute, .recompute = x->recompute && MODES[i] == GRAPH_TRAIN };
@@ -67,12 +67,7 @@ static graph *make(const planned *x, int i, lithe_error *err)
     o.capacity[ROWS_SEQS] = decoding ? 1 : x->windows;
     o.slots = 1;
     o.context = x->ctx;
-    graph *g = graph_new(kernels_default(), m->params, &o);
-    if (!g) { fail(err, LITHE_ENOMEM, "not enough memory for a plan"); return NULL; }
-    arch_build(m->arch, m->config, &m->task, g, wanted(m->task.kind, MODES[i]));
-    if (!graph_plan_only(g, err)) return g;
-    graph_close(g);
-    return NULL;
+    return pass_plan(&x->passes[i], m, &o, wanted(m->task.kind, MODES[i]), err);
 }
 
 static int make_all(planned *x, int windows, int ctx, lithe_error *err)
@@ -84,11 +79,11 @@ static int make_all(planned *x, int windows, int ctx, lithe_error *err)
         return fail(err, LITHE_EINVAL, "a plan needs a batch of at least 1 and a context of 1 to %d, the model's; got %d and %d", context, x->windows, x->ctx);
     if (x->windows > WIDE / x->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens in a step", x->windows, x->ctx, WIDE);
     for (int i = 0; i < PLANS; i++)
-        if (has_mode(x->model, MODES[i]) && !(x->graphs[i] = make(x, i, err))) return LITHE_ECONFIG;
+        if (has_mode(x->model, MODES[i]) && make(x, i, err)) return LITHE_ECONFIG;
     return LITHE_OK;
 }
 
-static const graph *first_graph(const planned *x) { return x->graphs[0] ? x->graphs[0] : x->graphs[1]; }
+static const graph *first_graph(const planned *x) { return x->passes[0].g ? x->passes[0].g : x->passes[1].g; }
 
 /* ---- numbers --------------------------------------------------------------------- */
 
@@ -112,7 +107,7 @@ static size_t parameter_bytes(const planned *x) { return params_total(x->model->
 /* Values, gradients and AdamW's two moments in training; values alone otherwise. */
 static size_t total_bytes(const planned *x, int i)
 {
-    plan_summary s = graph_summary(x->graphs[i]);
+    plan_summary s = graph_summary(x->passes[i].g);
     return parameter_bytes(x) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
 }
 
@@ -180,7 +175,7 @@ static void print_steps(FILE *out, const graph *g)
 
 static void print_plan(FILE *out, const planned *x, int i)
 {
-    plan_summary s = graph_summary(x->graphs[i]);
+    plan_summary s = graph_summary(x->passes[i].g);
     double tokens = MODES[i] == GRAPH_DECODE ? 1 : (double)x->windows * x->ctx;
     if (MODES[i] == GRAPH_DECODE) fprintf(out, "%s, one token at a time, context %d\n", PLAN_NAMES[i], x->ctx);
     else fprintf(out, "%s, %d x %d tokens a step%s\n", PLAN_NAMES[i], x->windows, x->ctx, MODES[i] == GRAPH_TRAIN && x->recompute ? ", layers run again for backward" : "");
@@ -193,7 +188,7 @@ static void print_plan(FILE *out, const planned *x, int i)
     if (s.state_bytes) print_line(out, "keys and values", s.state_bytes);
     if (s.packed_bytes) print_line(out, "packed weights", s.packed_bytes);
     print_line(out, "together", total_bytes(x, i));
-    fprintf(out, "    %-28s %10.4g  (%.4g a token)\n", "operations", total_flops(x->graphs[i]), total_flops(x->graphs[i]) / tokens);
+    fprintf(out, "    %-28s %10.4g  (%.4g a token)\n", "operations", total_flops(x->passes[i].g), total_flops(x->passes[i].g) / tokens);
     fprintf(out, "    %-28s %10d  in %d buffers, %d steps\n", "ops", s.nodes, s.buffers, s.steps);
 }
 
@@ -207,7 +202,7 @@ static char *as_text(const planned *x, bool ops)
     fprintf(out, "%s, %zu parameters, vocabulary %d, context %d, %s\n", x->model->arch->name, params_total(x->model->params),
             lithe_model_vocab(x->model), lithe_model_context(x->model), x->compute == COMPUTE_BF16 ? "bf16" : "f32");
     for (int i = 0; i < PLANS; i++)
-        if (x->graphs[i]) print_plan(out, x, i);
+        if (x->passes[i].g) print_plan(out, x, i);
     if (!fclose(out)) return text;
     free(text);
     return NULL;
@@ -243,14 +238,14 @@ static json_t *steps_json(const graph *g)
 
 static json_t *plan_json(const planned *x, int i)
 {
-    plan_summary s = graph_summary(x->graphs[i]);
+    plan_summary s = graph_summary(x->passes[i].g);
     size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x) : 0;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
                      "parameter_bytes", (json_int_t)parameter_bytes(x), "gradient_bytes", (json_int_t)training_only,
                      "optimizer_bytes", (json_int_t)(2 * training_only), "activation_bytes", (json_int_t)s.arena_bytes,
                      "largest_live_bytes", (json_int_t)s.largest_live, "state_bytes", (json_int_t)s.state_bytes,
                      "packed_bytes", (json_int_t)s.packed_bytes, "total_bytes", (json_int_t)total_bytes(x, i),
-                     "flops", total_flops(x->graphs[i]), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
+                     "flops", total_flops(x->passes[i].g), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
 }
 
 static char *as_json(const planned *x, bool ops)
@@ -260,7 +255,7 @@ static char *as_json(const planned *x, bool ops)
                             "context", lithe_model_context(x->model), "batch", x->windows, "ctx", x->ctx, "recompute", (int)x->recompute,
                             "dtype", x->compute == COMPUTE_BF16 ? "bf16" : "f32");
     bool bad = !all;
-    for (int i = 0; i < PLANS; i++) bad = bad || (x->graphs[i] && json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i)));
+    for (int i = 0; i < PLANS; i++) bad = bad || (x->passes[i].g && json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i)));
     if (ops) bad = bad || json_object_set_new(all, "steps", steps_json(first_graph(x)));
     char *text = bad ? NULL : json_text(all);
     json_decref(all);
@@ -282,7 +277,7 @@ char *lithe_plan(const char *config, int windows, int ctx, int recompute, const 
         text = json ? as_json(&x, ops) : as_text(&x, ops);
         if (!text) fail(err, LITHE_ENOMEM, "not enough memory for the text of a plan");
     }
-    for (int i = 0; i < PLANS; i++) graph_close(x.graphs[i]);
+    for (int i = 0; i < PLANS; i++) pass_close(&x.passes[i]);
     lithe_model_close(x.model);
     return text;
 }

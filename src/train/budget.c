@@ -11,22 +11,22 @@ static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;   
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
-static double time_step(lithe_trainer *t)
+static double time_step(lithe_trainer *t, lithe_error *err)
 {
-    double began = seconds_now(), before_norm;
+    double began = seconds_now(), before_norm, loss;
     for (int i = 0; i < t->model->params->count; i++) t->model->params->items[i]->version++;    /* packed anew, as after an update */
-    trainer_step_loss(t, 1);
+    trainer_step_loss(t, 1, &loss, err);
     before_norm = seconds_now();
     optimizer_norm(&t->optimizer, t->kernels);
     return seconds_now() - began + WEIGHTS_PASSES * (seconds_now() - before_norm);
 }
 
-static double median_step(lithe_trainer *t, double budget)
+static double median_step(lithe_trainer *t, double budget, lithe_error *err)
 {
     double times[TIMED_MOST], began = seconds_now();
     int n = 0;
-    time_step(t);                                           /* the first one meets cold memory */
-    do times[n++] = time_step(t);
+    time_step(t, err);                                      /* the first one meets cold memory */
+    do times[n++] = time_step(t, err);
     while (n < TIMED_MOST && (n < TIMED_LEAST || seconds_now() - began < TIMED_SHARE * budget));
     qsort(times, (size_t)n, sizeof *times, by_size);
     return times[n / 2];
@@ -36,7 +36,7 @@ static double time_evaluation(lithe_trainer *t, lithe_error *err)
 {
     evaluation found;
     double began = seconds_now();
-    if (t->valid.graph) trainer_validate(t, &found, err);
+    if (t->valid.pass.g) trainer_validate(t, &found, err);
     if (t->settings.sample && t->tokenizer && t->objective.kind == &predict_next) trainer_sample(t, err);
     return seconds_now() - began;
 }
@@ -65,7 +65,8 @@ int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error 
 {
     double began = seconds_now(), save = time_checkpoint(t, err), checks = time_evaluation(t, err), per_step, fixed = 0;
     if (failed(err)) return err->status;
-    per_step = median_step(t, o->seconds);
+    per_step = median_step(t, o->seconds, err);
+    if (failed(err)) return err->status;
     int evaluations = spread(checks, o->seconds, o->eval_every, &per_step, &fixed);
     int checkpoints = spread(save, o->seconds, o->save_every, &per_step, &fixed);
     double left = USED_SHARE * o->seconds - fixed - (seconds_now() - began), steps = floor(left / per_step);

@@ -39,7 +39,7 @@ static int prune(const lithe_trainer *t, lithe_error *err)
 /* Which later roll-backs may trust this checkpoint, and whether it is the best. */
 static void judge(const lithe_trainer *t, progress *p)
 {
-    bool finite = p->evaluated ? isfinite(p->valid_loss) : p->step == 0 || (!t->valid.graph && p->in_a_row == 0);
+    bool finite = p->evaluated ? isfinite(p->valid_loss) : p->step == 0 || (!t->valid.pass.g && p->in_a_row == 0);
     if (finite) p->good_step = p->step;
     if (p->evaluated && isfinite(p->valid_loss) && !(p->best_loss <= p->valid_loss)) {
         p->best_loss = p->valid_loss;

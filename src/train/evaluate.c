@@ -75,15 +75,16 @@ static void outcomes_close(outcomes *x)
 /* Takes the predictions of the latest run; the sum of their losses. */
 static double take_outcomes(outcomes *x, const feed *f, bool regression)
 {
-    const tensor *logits = f->results.logits;
+    const tensor *logits = f->pass.r.logits;
+    const batch_builder *b = &f->pass.batch;
     double sum = 0;
-    for (int s = 0; s < f->sheet.seqs; s++, x->n++) {
+    for (int s = 0; s < b->seqs; s++, x->n++) {
         const real *z = logits->data + (size_t)s * (size_t)logits->width;
-        x->label[x->n] = f->sheet.label[s];
+        x->label[x->n] = b->label[s];
         x->value[x->n] = (double)z[0];
-        x->truth[x->n] = (double)f->sheet.value[s];
+        x->truth[x->n] = (double)b->value[s];
         x->predicted[x->n] = label_of(z, logits->width);
-        sum += regression ? pow(x->value[x->n] - x->truth[x->n], 2) : label_loss(z, logits->width, f->sheet.label[s]);
+        sum += regression ? pow(x->value[x->n] - x->truth[x->n], 2) : label_loss(z, logits->width, b->label[s]);
     }
     return sum;
 }
@@ -107,18 +108,21 @@ static lithe_metrics figures(const outcomes *x, const task *t)
 
 typedef struct { double hits, pairs_right; outcomes labels; } totals;
 
-static void take_run(lithe_trainer *t, evaluation *e, totals *all)
+static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *err)
 {
     feed *f = &t->valid;
-    feed_run(f, 1, 1, false);
-    e->targets += f->sheet.targets;
-    e->labels += f->sheet.labels;
+    const batch_builder *b = &f->pass.batch;
+    int status = feed_run(f, 1, 1, false, err);
+    if (status) return status;
+    e->targets += b->targets;
+    e->labels += b->labels;
     e->loss += feed_loss(f);
     all->hits += feed_hits(f);
     if (t->model->task.kind == TASK_SEQUENCE) e->seq_loss += take_outcomes(&all->labels, f, t->model->task.regression);
     else e->seq_loss += feed_seq_loss(f);
-    const tensor *pairs = f->results.seq_loss;                      /* of two classes: right below log 2 */
-    for (int s = 0; pairs && s < f->sheet.seqs; s++) all->pairs_right += (double)pairs->data[s] < log(2);
+    const tensor *pairs = f->pass.r.seq_loss;                       /* of two classes: right below log 2 */
+    for (int s = 0; pairs && s < b->seqs; s++) all->pairs_right += (double)pairs->data[s] < log(2);
+    return LITHE_OK;
 }
 
 int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
@@ -129,16 +133,17 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
     *e = (evaluation){ .metrics = unknown };
     if (n > samples) n = samples;
     int status = has->kind == TASK_SEQUENCE ? outcomes_open(&all.labels, n, err) : LITHE_OK;
-    sheet_clear(&t->valid.sheet);
+    batch_builder *b = &t->valid.pass.batch;
+    batch_begin(b);
     for (uint64_t i = 0, held = 0; i < n && !status; i++) {
-        objective_valid(&t->objective, &t->valid.sheet, i * (samples / n) + i * (samples % n) / n);
+        objective_valid(&t->objective, b, i * (samples / n) + i * (samples % n) / n);
         if (++held < (uint64_t)t->valid.samples && i + 1 < n) continue;
-        take_run(t, e, &all);
-        sheet_clear(&t->valid.sheet);
+        status = take_run(t, e, &all, err);
+        batch_begin(b);
         held = 0;
     }
     if (!status && has->kind == TASK_SEQUENCE) e->metrics = figures(&all.labels, has);
-    else if (t->objective.kind->selects && e->targets > 0) e->metrics.accuracy = all.hits / e->targets;
+    else if (t->objective.most.selected && e->targets > 0) e->metrics.accuracy = all.hits / e->targets;
     if (!status && has->kind == TASK_PRETRAIN && e->labels > 0) e->metrics.next_accuracy = all.pairs_right / e->labels;
     outcomes_close(&all.labels);
     return status;

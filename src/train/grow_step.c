@@ -20,11 +20,11 @@ void segments_begin(lithe_model *m, int updates, bool reset)
 /* The largest difference between both models' logits over one window. */
 static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, lithe_error *err)
 {
-    feed *f = t->valid.graph ? &t->valid : &t->train;
-    sheet_clear(&f->sheet);
-    if (t->valid.graph) objective_valid(&t->objective, &f->sheet, 0);
-    else objective_train(&t->objective, &f->sheet, 1, 0);
-    return lithe_compare(t->model, large, f->sheet.ids, (size_t)f->sheet.rows, report, err);
+    batch_builder *b = t->valid.pass.g ? &t->valid.pass.batch : &t->train.pass.batch;
+    batch_begin(b);
+    if (t->valid.pass.g) objective_valid(&t->objective, b, 0);
+    else objective_train(&t->objective, b, 1, 0);
+    return lithe_compare(t->model, large, b->ids, (size_t)b->rows, report, err);
 }
 
 /* The trainer on the larger model, whose moments come from the old ones by the map. */

@@ -2,13 +2,14 @@
  *
  *   settings   what the options came to: constant over a run
  *   progress   where the run stands: changes with each step
- *   feed       a planned graph and the arrays its batches are made in
+ *   feed       a pass over the batches of an objective
  *   optimizer  moments, and which part of the parameters trains by which rule */
 #ifndef TRAIN_H
 #define TRAIN_H
 
 #include "data/objective.h"
 #include "grow/growth.h"
+#include "model/pass.h"
 #include "train/run.h"
 
 /* ---- optimizer ------------------------------------------------------------------ */
@@ -90,20 +91,16 @@ int trainer_json_read(const char *dir, settings *s, progress *p, char **data, li
 /* ---- feeds -------------------------------------------------------------------------------- */
 
 typedef struct {
-    graph *graph;
-    results results;
-    int samples, rows;               /* capacity */
-    bool selects;
-    sheet sheet;                     /* the batch in the making */
-    batch batch;
+    pass pass;
+    int samples;                     /* capacity */
     double flops;                    /* of one run at capacity, backward included */
 } feed;
 
 /* GRAPH_TRAIN computes losses and gradients, GRAPH_SCORE losses, or of labels their logits. */
-int  feed_open(feed *f, const lithe_model *m, const kernels *k, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err);
+int  feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err);
 void feed_close(feed *f);
-/* Runs what stands in the sheet.  scale, seq_scale: of the gradients of targets and of labels. */
-void feed_run(feed *f, double scale, double seq_scale, bool accumulate);
+/* Runs the batch that was built.  scale, seq_scale: of the gradients of targets and of labels. */
+int  feed_run(feed *f, double scale, double seq_scale, bool accumulate, lithe_error *err);
 /* Sums over the latest run, unscaled. */
 double feed_loss(const feed *f);
 double feed_seq_loss(const feed *f);
@@ -156,7 +153,7 @@ struct lithe_trainer {
 lithe_trainer *trainer_new(lithe_error *err);
 int  trainer_begin(lithe_trainer *t, lithe_error *err);         /* the objective, once settings and data are there */
 int  trainer_prepare(lithe_trainer *t, lithe_error *err);       /* optimizer and feeds for t->model as it is */
-double trainer_step_loss(lithe_trainer *t, int at);             /* loss and gradients of step `at` */
+int  trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);         /* loss and gradients of step `at` */
 int    trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err);
 int  trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);   /* a budget's steps; leaves a checkpoint, for timing */
 double seconds_now(void);                                       /* of a clock that only goes forward */

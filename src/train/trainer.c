@@ -60,30 +60,33 @@ static void fill_part(lithe_trainer *t, int at, int part)
     const settings *s = &t->settings;
     uint64_t first = (uint64_t)(at - 1) * (uint64_t)s->batch;
     int64_t begin = (int64_t)part * s->batch / s->accumulate, end = (int64_t)(part + 1) * s->batch / s->accumulate;
-    sheet_clear(&t->train.sheet);
-    for (int64_t i = begin; i < end; i++) objective_train(&t->objective, &t->train.sheet, at, first + (uint64_t)i);
+    batch_begin(&t->train.pass.batch);
+    for (int64_t i = begin; i < end; i++) objective_train(&t->objective, &t->train.pass.batch, at, first + (uint64_t)i);
 }
 
-double trainer_step_loss(lithe_trainer *t, int at)
+int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
 {
     const int parts = t->settings.accumulate;
+    const batch_builder *b = &t->train.pass.batch;
     double targets = 0, labels = 0, sum = 0, seq_sum = 0;
     for (int part = 0; part < parts && parts > 1; part++) {         /* what the step divides by is known before it begins */
         fill_part(t, at, part);
-        targets += t->train.sheet.targets;
-        labels += t->train.sheet.labels;
+        targets += b->targets;
+        labels += b->labels;
     }
     t->step_rows = t->step_flops = 0;
     for (int part = 0; part < parts; part++) {
         fill_part(t, at, part);
-        if (parts == 1) { targets = t->train.sheet.targets; labels = t->train.sheet.labels; }
-        feed_run(&t->train, share(targets), share(labels), part > 0);
+        if (parts == 1) { targets = b->targets; labels = b->labels; }
+        int status = feed_run(&t->train, share(targets), share(labels), part > 0, err);
+        if (status) return status;
         sum += feed_loss(&t->train);
         seq_sum += feed_seq_loss(&t->train);
-        t->step_rows += t->train.sheet.rows;
+        t->step_rows += b->rows;
         t->step_flops += feed_flops(&t->train);
     }
-    return sum * share(targets) + seq_sum * share(labels);
+    *loss = sum * share(targets) + seq_sum * share(labels);
+    return LITHE_OK;
 }
 
 /* ---- the events -------------------------------------------------------------------------- */
@@ -121,12 +124,14 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     const settings *s = &t->settings;
     progress *p = &t->progress;
     double began = seconds_now();
+    int status = trainer_step_loss(t, p->step + 1, &t->train_loss, err);
+    if (status) return status;
     p->step++;
     p->lines = 0;
     p->evaluated = t->saved = false;
     e->kind = LITHE_STEPPED;
     e->lr = schedule_lr(&s->schedule, p->step) * p->lr_scale;
-    e->loss = t->train_loss = trainer_step_loss(t, p->step);
+    e->loss = t->train_loss;
     e->tokens = t->step_rows;
     e->flops = t->step_flops;
     e->grad_norm = optimizer_norm(&t->optimizer, t->kernels);
@@ -255,7 +260,7 @@ static deed *next_deed(const lithe_trainer *t)
     const progress *p = &t->progress;
     bool growth_due = p->grown < s->growth_count && s->growths[p->grown].at <= p->step, grew = p->grown_at == p->step;
     if (p->in_a_row >= SKIPS_IN_A_ROW) return roll_back;
-    if (t->valid.graph && !p->evaluated && (every(t, s->eval_every) || growth_due || grew)) return evaluate;
+    if (t->valid.pass.g && !p->evaluated && (every(t, s->eval_every) || growth_due || grew)) return evaluate;
     if (growth_due) return grow;
     if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew)) return save_due;
     return p->step >= s->schedule.steps ? finish : take_step;
@@ -337,8 +342,8 @@ int trainer_prepare(lithe_trainer *t, lithe_error *err)
     feed_close(&t->valid);
     int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
     t->optimizer.updates = updates;
-    if (!status) status = feed_open(&t->train, t->model, t->kernels, GRAPH_TRAIN, s, &t->objective, windows, err);
-    if (!status && eval) status = feed_open(&t->valid, t->model, t->kernels, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
+    if (!status) status = feed_open(&t->train, t->model, GRAPH_TRAIN, s, &t->objective, windows, err);
+    if (!status && eval) status = feed_open(&t->valid, t->model, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
     return status;
 }
 

@@ -1,20 +1,5 @@
+/* What a model must be, and ids must be, for what is asked of them. */
 #include "infer/infer.h"
-
-int pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err)
-{
-    *p = (pass){ .g = graph_new(kernels_default(), m->params, o) };
-    if (!p->g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
-    p->r = arch_build(m->arch, m->config, &m->task, p->g, w);
-    int status = graph_plan(p->g, err);
-    if (status) pass_close(p);
-    return status;
-}
-
-void pass_close(pass *p)
-{
-    graph_close(p->g);
-    p->g = NULL;
-}
 
 int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err)
 {

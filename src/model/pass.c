@@ -1,0 +1,44 @@
+#include "model/pass.h"
+
+static int make(pass *p, const lithe_model *m, const graph_options *o, want w, int (*plan)(graph *g, lithe_error *err), lithe_error *err)
+{
+    *p = (pass){ 0 };
+    if (failed(err)) return err->status;
+    p->g = graph_new(kernels_default(), m->params, o);
+    if (!p->g) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
+    p->r = arch_build(m->arch, m->config, &m->task, p->g, w);
+    int status = plan(p->g, err);
+    if (status) pass_close(p);
+    return status;
+}
+
+int pass_plan(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err) { return make(p, m, o, w, graph_plan_only, err); }
+
+int pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err)
+{
+    batch_capacity most = { .rows = o->capacity[ROWS_TOKENS], .seqs = o->capacity[ROWS_SEQS], .selected = o->capacity[ROWS_SELECTED] };
+    int status = make(p, m, o, w, graph_plan, err);
+    if (status) return status;
+    if (m->arch->equations.image) {
+        image_shape s = m->arch->equations.image(m->config);
+        most.patch_width = s.channels * s.patch * s.patch;
+    }
+    status = batch_open(&p->batch, most, err);
+    if (status) pass_close(p);
+    return status;
+}
+
+void pass_close(pass *p)
+{
+    graph_close(p->g);
+    batch_close(&p->batch);
+    *p = (pass){ 0 };
+}
+
+int pass_run(pass *p, lithe_error *err)
+{
+    const batch *b = batch_view(&p->batch, err);
+    if (!b) return err ? (int)err->status : LITHE_EINVAL;
+    graph_run(p->g, b);
+    return LITHE_OK;
+}
