@@ -87,7 +87,7 @@ deps:
 
 $(B)/lithe.pc: Makefile
 	@mkdir -p $(B)
-	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: lithe\nDescription: trains, grows and runs small language models\nVersion: 0.1.0\nRequires.private: %s\nLibs: -L$${libdir} -llithe\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(LIBS) $(IMAGES)' > $@
+	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: lithe\nDescription: trains, grows and runs small language models\nVersion: 0.1.0\nLibs: -L$${libdir} -llithe\nCflags: -I$${includedir}\n' '$(PREFIX)' > $@
 
 test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/tests $(B)/tests-double
@@ -117,10 +117,10 @@ install: all
 	install -m 755 $(B)/lithe $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
-	install -m 644 $(B)/lithe.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lithe.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/lithe.pc
 	install -m 644 include/lithe.h include/lithe_tools.h $(DESTDIR)$(PREFIX)/include
 	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1
-	for verb in train grow generate chat eval; do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
+	for verb in $$($(B)/lithe help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
 	$(B)/lithe completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lithe
 	$(B)/lithe completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lithe
 	$(B)/lithe completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lithe.fish

@@ -17,7 +17,7 @@ FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 # Debuggable, and a finding ends the process.
 SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)'
-links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools; do ln -sfn ../../$$d build/$(1)/$$d; done
+links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
 check-all: test check-asan check-tsan check-fuzz check-long
 
