@@ -126,11 +126,11 @@ static void adamw(params *p, moments *o, const kernels *k, double lr, double eps
                      .correction1 = (real)(1 - pow(0.9, o->step)), .correction2 = (real)(1 - pow(0.95, o->step)) };
     for (int t = 0; t < p->count; t++) {
         param *it = p->items[t];
-        size_t at = (size_t)(it->data - p->data);
+        size_t at = it->offset;
         a.weight_decay = it->rule.decay ? (real)decay : 0;
         a.lr = (real)(lr * it->rule.lr_factor);
-        k->adamw(it->data, o->m + at, o->v + at, it->grad, it->count, &a);
-        it->version++;
+        k->adamw(it->weight.values, o->m + at, o->v + at, it->grad, it->count, &a);
+        it->weight.version++;
     }
 }
 
@@ -146,8 +146,8 @@ static double step_error(const param *it, const float *expected)
 {
     size_t third = it->count / 3;
     if (ends_in(it->name, "self.key.bias")) return 0;
-    if (!ends_in(it->name, "attn.c_attn.bias") && !ends_in(it->name, "self.Wqkv.bias")) return relative_error(it->data, expected, it->count);
-    return fmax(relative_error(it->data, expected, third), relative_error(it->data + 2 * third, expected + 2 * third, third));
+    if (!ends_in(it->name, "attn.c_attn.bias") && !ends_in(it->name, "self.Wqkv.bias")) return relative_error(it->weight.values, expected, it->count);
+    return fmax(relative_error(it->weight.values, expected, third), relative_error(it->weight.values + 2 * third, expected + 2 * third, third));
 }
 
 static void three_steps(const kernels *k)
@@ -218,7 +218,7 @@ static void saved_is_the_same(void)
         CHECK_MSG(again, "%s: %s", q.name, err.text);
         if (!again) { golden_close(&q); continue; }
         const params *a = q.model->params, *b = again->params;
-        CHECK(a->arena_count == b->arena_count && !memcmp(a->data, b->data, a->arena_count * sizeof(real)));
+        CHECK(a->arena_count == b->arena_count && !memcmp(a->values, b->values, a->arena_count * sizeof(real)));
         float x[GOLDEN_LENGTH * GOLDEN_VOCAB], y[GOLDEN_LENGTH * GOLDEN_VOCAB];
         CHECK(!lithe_logits(q.model, q.ids, GOLDEN_LENGTH, x, &err) && !lithe_logits(again, q.ids, GOLDEN_LENGTH, y, &err));
         CHECK_MSG(!memcmp(x, y, sizeof x), "%s: other logits after saving and opening", q.name);
@@ -245,7 +245,7 @@ static void initial_values_are_the_papers(void)
         for (int t = 0; m && t < m->params->count; t++) {
             const param *p = m->params->items[t];
             size_t rule = first;
-            double expected = 0, found = sqrt(norm(p->data, p->count) * norm(p->data, p->count) / (double)p->count);
+            double expected = 0, found = sqrt(norm(p->weight.values, p->count) * norm(p->weight.values, p->count) / (double)p->count);
             while (rule < sizeof rules / sizeof *rules && !(strcmp(rules[rule].arch, rules[first].arch) == 0 && strstr(p->name, rules[rule].part))) rule++;
             if (p->rule.rank == 1) expected = strstr(p->name, "weight") ? 1 : 0;
             else if (rule < sizeof rules / sizeof *rules) expected = rules[rule].std;

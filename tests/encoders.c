@@ -259,11 +259,11 @@ static void swap_rows(param *p, size_t first, size_t second, size_t rows)
 {
     size_t width = p->rule.rank > 1 ? (size_t)p->rule.dims[1] : 1;
     for (size_t i = 0; i < rows * width; i++) {
-        real x = p->data[first * width + i];
-        p->data[first * width + i] = p->data[second * width + i];
-        p->data[second * width + i] = x;
+        real x = p->weight.values[first * width + i];
+        p->weight.values[first * width + i] = p->weight.values[second * width + i];
+        p->weight.values[second * width + i] = x;
     }
-    p->version++;
+    p->weight.version++;
 }
 
 static void swap_gates(lithe_model *m)
@@ -286,7 +286,7 @@ static void sort_slopes(lithe_model *m)
         if (!strstr(p->name, "attention.output.dense.weight")) continue;
         for (size_t row = 0; row < d; row++)
             for (size_t c = 0; c < hd; c++) {
-                real *x = p->data + row * d + c, kept = *x;
+                real *x = p->weight.values + row * d + c, kept = *x;
                 *x = x[2 * hd];
                 x[2 * hd] = kept;
             }

@@ -102,7 +102,7 @@ static lithe_model *opened(const char *dir, const char *what)
 static bool same_parameters(const lithe_model *a, const lithe_model *b)
 {
     return a && b && a->arch == b->arch && a->params->arena_count == b->params->arena_count &&
-           !memcmp(a->params->data, b->params->data, a->params->arena_count * sizeof(real));
+           !memcmp(a->params->values, b->params->values, a->params->arena_count * sizeof(real));
 }
 
 static void check_variant(const char *name, const char *weights, const char *what, const renaming *renamings, json_t *config)
@@ -218,7 +218,7 @@ void encoders_initial_values(void)
         double std = 0, sum = 0, furthest = 0;
         for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
             if (p->rule.rank == 2 && strstr(p->name, rules[i].part)) std = rules[i].std;
-        for (size_t i = 0; i < p->count; i++) sum += (double)p->data[i] * (double)p->data[i], furthest = fmax(furthest, fabs((double)p->data[i]));
+        for (size_t i = 0; i < p->count; i++) sum += (double)p->weight.values[i] * (double)p->weight.values[i], furthest = fmax(furthest, fabs((double)p->weight.values[i]));
         if (p->rule.rank < 2) continue;
         CHECK_MSG(furthest <= 2 * std * (1 + 1e-6) && furthest > 1.9 * std, "%s: as far out as %.4g, cut at %.4g", p->name, furthest, 2 * std);
         CHECK_MSG(fabs(sqrt(sum / (double)p->count) / (0.87962566 * std) - 1) < 0.04, "%s: a deviation of %.4g", p->name, sqrt(sum / (double)p->count));

@@ -39,8 +39,8 @@ static void check_row(const lithe_model *m, const lithe_model *large, const char
     size_t width = p->count / (size_t)p->rule.dims[0];
     for (size_t c = 0; c < width; c++) {
         double mean = 0;
-        for (size_t i = 0; i < n; i++) mean += (double)p->data[(unsigned char)piece[i] * width + c] / (double)n;
-        CHECK_MSG(fabs((double)q->data[(size_t)id * width + c] - mean) < 1e-6, "%s, token %d, channel %zu: %g, not %g", name, id, c, (double)q->data[(size_t)id * width + c], mean);
+        for (size_t i = 0; i < n; i++) mean += (double)p->weight.values[(unsigned char)piece[i] * width + c] / (double)n;
+        CHECK_MSG(fabs((double)q->weight.values[(size_t)id * width + c] - mean) < 1e-6, "%s, token %d, channel %zu: %g, not %g", name, id, c, (double)q->weight.values[(size_t)id * width + c], mean);
     }
 }
 

@@ -17,10 +17,10 @@ static double slope(small_model *m, graph *g, const results *r, const small_batc
 {
     double loss[2];
     for (int side = 0; side < 2; side++) {
-        for (size_t i = 0; i < m->p->arena_count; i++) m->p->data[i] = (real)((double)at[i] + (side ? -h : h) * direction[i]);
+        for (size_t i = 0; i < m->p->arena_count; i++) m->p->values[i] = (real)((double)at[i] + (side ? -h : h) * direction[i]);
         loss[side] = small_loss(g, r, b);
     }
-    for (size_t i = 0; i < m->p->arena_count; i++) m->p->data[i] = at[i];
+    for (size_t i = 0; i < m->p->arena_count; i++) m->p->values[i] = at[i];
     return (loss[0] - loss[1]) / (2 * h);
 }
 
@@ -38,7 +38,7 @@ static void check_tensors(small_model *m, graph *g, const results *r, const smal
     norm = sqrt(norm);
     for (int t = 0; t < m->p->count; t++) {
         const param *p = m->p->items[t];
-        size_t offset = (size_t)(p->data - m->p->data);
+        size_t offset = p->offset;
         double expected = 0, length = 0;
         for (size_t i = 0; i < n; i++) direction[i] = 0;
         for (size_t i = 0; i < p->count; i++) {
@@ -78,7 +78,7 @@ static void one_case(const small_case *c, const char *level, bool recompute)
     graph *g = small_graph(&m, GRAPH_TRAIN, recompute, level, &r);
     size_t n = m.p->arena_count;
     real *at = malloc(n * sizeof *at), *grad = malloc(n * sizeof *grad);
-    memcpy(at, m.p->data, n * sizeof *at);
+    memcpy(at, m.p->values, n * sizeof *at);
     CHECK(isfinite(small_loss(g, &r, &b)));
     memcpy(grad, m.p->grad, n * sizeof *grad);
     if (sizeof(real) == sizeof(double)) check_tensors(&m, g, &r, &b, at, grad, c->name);
@@ -115,8 +115,8 @@ static void keys_feel_no_scale(void)
             double dot = 0, keys = 0, gradient = 0;
             if (!strstr(p->name, "key_param_tokens")) continue;
             for (size_t j = 0; j < p->count; j++) {
-                dot += (double)p->data[j] * (double)p->grad[j];
-                keys += (double)p->data[j] * (double)p->data[j];
+                dot += (double)p->weight.values[j] * (double)p->grad[j];
+                keys += (double)p->weight.values[j] * (double)p->weight.values[j];
                 gradient += (double)p->grad[j] * (double)p->grad[j];
             }
             found++;

@@ -25,14 +25,14 @@ void names_are_the_identity(void)
 {
     static const char *const names[] = { "h.0.w", "h.1.w", "h.10.w", "h.2.w", "ln", "wte" };
     params *a = declared(names, 6, 1, 7), *b = declared(names, 6, 5, 7), *c = declared(names + 2, 3, 1, 7), *d = declared(names, 6, 1, 8);
-    CHECK(a->arena_count == b->arena_count && !memcmp(a->data, b->data, a->arena_count * sizeof(real)));
+    CHECK(a->arena_count == b->arena_count && !memcmp(a->values, b->values, a->arena_count * sizeof(real)));
     for (int i = 0; i < a->count; i++) {
         CHECK(!strcmp(a->items[i]->name, names[i]) && !strcmp(b->items[i]->name, names[i]));
-        CHECK((uintptr_t)a->items[i]->data % 64 == 0);
-        CHECK(memcmp(a->items[i]->data, d->items[i]->data, 91 * sizeof(real)));
-        for (int j = 0; j < i; j++) CHECK(memcmp(a->items[i]->data, a->items[j]->data, 91 * sizeof(real)));
+        CHECK((uintptr_t)a->items[i]->weight.values % 64 == 0);
+        CHECK(memcmp(a->items[i]->weight.values, d->items[i]->weight.values, 91 * sizeof(real)));
+        for (int j = 0; j < i; j++) CHECK(memcmp(a->items[i]->weight.values, a->items[j]->weight.values, 91 * sizeof(real)));
         const param *other = params_find(c, names[i]);
-        CHECK(!other || !memcmp(a->items[i]->data, other->data, 91 * sizeof(real)));
+        CHECK(!other || !memcmp(a->items[i]->weight.values, other->weight.values, 91 * sizeof(real)));
     }
     CHECK(a->items[2]->layer == 10 && a->items[4]->layer == -1 && params_total(a) == 6 * 91);
     params_free(a);
@@ -52,13 +52,13 @@ void initial_values(void)
     params_close(p, &err);
     params_initialize(p, 1);
     double sum = 0, squares = 0, fourth = 0;
-    const real *x = params_find(p, "normal")->data;
+    const real *x = params_find(p, "normal")->weight.values;
     for (int i = 0; i < N; i++) {
         double v = (double)x[i] / 0.5;
         sum += v, squares += v * v, fourth += v * v * v * v;
     }
     CHECK_MSG(fabs(sum / N) < 0.01 && fabs(squares / N - 1) < 0.02 && fabs(fourth / N - 3) < 0.1, "moments %.4f %.4f %.4f", sum / N, squares / N, fourth / N);
-    for (int i = 0; i < 33; i++) CHECK(params_find(p, "one")->data[i] == 1 && params_find(p, "zero")->data[i] == 0);
+    for (int i = 0; i < 33; i++) CHECK(params_find(p, "one")->weight.values[i] == 1 && params_find(p, "zero")->weight.values[i] == 0);
     params_free(p);
 }
 
@@ -80,7 +80,7 @@ void frozen_parameters_rest(void)
     small_loss(g, &r, &b);
     for (int i = 0; i < m.p->count; i++) {
         const param *p = m.p->items[i];
-        bool same = !memcmp(p->grad, grad + (p->data - m.p->data), p->count * sizeof(real)), untouched = true;
+        bool same = !memcmp(p->grad, grad + p->offset, p->count * sizeof(real)), untouched = true;
         for (size_t j = 0; j < p->count; j++) untouched &= p->grad[j] == 77;
         CHECK_MSG(p->frozen ? untouched : same, "%s, %s", p->name, p->frozen ? "frozen, has a gradient" : "has another gradient when others are frozen");
     }
@@ -154,8 +154,8 @@ void weights_are_packed_when_they_change(void)
         for (int j = 0; j < m.p->count; j++)
             for (int side = 0; side < 2; side++) {
                 small_model *x = side ? &m : &plain;
-                for (size_t e = 0; e < x->p->items[j]->count; e++) x->p->items[j]->data[e] *= (real)1.25;
-                x->p->items[j]->version++;
+                for (size_t e = 0; e < x->p->items[j]->count; e++) x->p->items[j]->weight.values[e] *= (real)1.25;
+                x->p->items[j]->weight.version++;
             }
         loss = loss_on(&packing, &m, &b, COMPUTE_F32, false), expected = loss_on(kernels_level("ref"), &plain, &b, COMPUTE_F32, false);
         CHECK_MSG(packings == 3 * once, "%s: %d packings of changed weights", configs[i][0], packings - 2 * once);

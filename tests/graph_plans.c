@@ -196,10 +196,10 @@ static double slope(params *p, graph *g, const results *r, const small_batch *b,
 {
     double loss[2];
     for (int side = 0; side < 2; side++) {
-        for (size_t i = 0; i < p->arena_count; i++) p->data[i] = (real)((double)at[i] + (side ? -h : h) * (double)grad[i] / norm);
+        for (size_t i = 0; i < p->arena_count; i++) p->values[i] = (real)((double)at[i] + (side ? -h : h) * (double)grad[i] / norm);
         loss[side] = small_loss(g, r, b);
     }
-    memcpy(p->data, at, p->arena_count * sizeof *at);
+    memcpy(p->values, at, p->arena_count * sizeof *at);
     return (loss[0] - loss[1]) / (2 * h);
 }
 
@@ -210,7 +210,7 @@ static void check_slope(params *p, graph *g, const results *r, const small_batch
     const double longer = doubles ? 1e-6 : 2e-3, shorter = doubles ? 1e-6 : 1e-4, tolerance = doubles ? 1e-5 : 2e-2;
     size_t n = p->arena_count;
     real *at = malloc(n * sizeof *at), *grad = malloc(n * sizeof *grad);
-    memcpy(at, p->data, n * sizeof *at);
+    memcpy(at, p->values, n * sizeof *at);
     memcpy(grad, p->grad, n * sizeof *grad);
     double norm = 0;
     for (size_t i = 0; i < n; i++) norm += (double)grad[i] * (double)grad[i];

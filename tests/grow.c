@@ -201,7 +201,7 @@ static void moments(void)
     growth_moments(g, large, first, second, lm, lv);
     for (int i = 0; i < large->params->count; i++) {
         const param *p = large->params->items[i], *q = params_find(m->params, p->name);
-        size_t to = (size_t)(p->data - large->params->data), from = (size_t)(q->data - m->params->data);
+        size_t to = p->offset, from = q->offset;
         CHECK(!memcmp(lm + to, first + from, q->count * sizeof *lm) && !memcmp(lv + to, second + from, q->count * sizeof *lv));
         for (size_t j = q->count; j < p->count; j++) CHECK(lm[to + j] == 0 && lv[to + j] == 0);
     }

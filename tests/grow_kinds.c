@@ -116,7 +116,7 @@ static void check_layers(const char *method, const int *from, int layers, const 
     CHECK(!p.report.preserves && p.report.max_difference > 1e-3);
     for (int l = 0; l < layers; l++) {
         const param *x = of_layer(p.large, l, rest), *y = of_layer(p.small, from[l], rest);
-        CHECK_MSG(x && y && x->count == y->count && !memcmp(x->data, y->data, x->count * sizeof(real)), "%s: layer %d is not layer %d", method, l, from[l]);
+        CHECK_MSG(x && y && x->count == y->count && !memcmp(x->weight.values, y->weight.values, x->count * sizeof(real)), "%s: layer %d is not layer %d", method, l, from[l]);
     }
     release(&p);
 }
@@ -153,9 +153,9 @@ static void units_from_above(void)
     for (int l = 0; l < 3; l++) {                            /* c_fc (in,out): outputs 48 .. 71 repeat 0 .. 23, of the layer above where there is one */
         const param *wide = of_layer(p.large, l, ".mlp.c_fc.weight"), *own = of_layer(p.small, l, ".mlp.c_fc.weight"), *above = of_layer(p.small, l < 2 ? l + 1 : l, ".mlp.c_fc.weight");
         for (int i = 0; i < 12; i++)
-            for (int j = 0; j < 72; j++) CHECK(wide->data[i * 72 + j] == (j < 48 ? own->data[i * 48 + j] : above->data[i * 48 + j - 48]));
+            for (int j = 0; j < 72; j++) CHECK(wide->weight.values[i * 72 + j] == (j < 48 ? own->weight.values[i * 48 + j] : above->weight.values[i * 48 + j - 48]));
         const param *out = of_layer(p.large, l, ".mlp.c_proj.weight"), *small = of_layer(p.small, l, ".mlp.c_proj.weight");
-        for (int j = 0; j < 72 * 12; j++) CHECK(fabs((double)out->data[j] - (double)small->data[j % (48 * 12)] / (j / 12 % 48 < 24 ? 2 : 1)) < 1e-7);
+        for (int j = 0; j < 72 * 12; j++) CHECK(fabs((double)out->weight.values[j] - (double)small->weight.values[j % (48 * 12)] / (j / 12 % 48 < 24 ? 2 : 1)) < 1e-7);
     }
     release(&p);
     changes("llama", SMALL_LLAMA, "hidden_size=32", "aki", "layer above");

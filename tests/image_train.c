@@ -123,7 +123,7 @@ static void *values(const char *run_dir, size_t *bytes)
     CHECK_MSG(m, "%s", err.text);
     *bytes = m ? m->params->arena_count * sizeof(real) : 0;
     void *copy = malloc(*bytes + 1);
-    if (m) memcpy(copy, m->params->data, *bytes);
+    if (m) memcpy(copy, m->params->values, *bytes);
     lithe_model_close(m);
     return copy;
 }

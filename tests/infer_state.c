@@ -77,8 +77,8 @@ void endless_prefixes_are_kept(void)
     lithe_model *m = model_of(4, 3);
     lithe_session *kept = lithe_session_open(m, 0, &err), *pushed = lithe_session_open(m, 0, &err), *fresh = lithe_session_open(m, 0, &err);
     CHECK(!lithe_session_sync(kept, ids, 50, &err) && !lithe_session_sync(pushed, ids, 50, &err));
-    for (size_t i = 0; i < m->params->arena_count; i++) m->params->data[i] *= (real)1.1;
-    for (int i = 0; i < m->params->count; i++) m->params->items[i]->version++;
+    for (size_t i = 0; i < m->params->arena_count; i++) m->params->values[i] *= (real)1.1;
+    params_edit(m->params);
     CHECK(!lithe_session_sync(kept, ids, 51, &err) && !lithe_session_push(pushed, ids[50], &err) && !lithe_session_sync(fresh, ids, 51, &err));
     CHECK(!memcmp(lithe_session_logits(kept), lithe_session_logits(pushed), VOCAB * sizeof(float)));
     CHECK(max_difference(lithe_session_logits(kept), lithe_session_logits(fresh), VOCAB) > 1e-3);
@@ -165,7 +165,7 @@ void states_of_others(void)
     CHECK_MSG(!lithe_session_load(s, NULL, in_dir("state"), &err), "%s", err.text);                    /* nobody asks */
     check_refused(s, NULL, in_dir("nothing"), "no file", "nothing");
     check_refused(s, NULL, test_file("tests/golden/rwkv4/model.safetensors"), "a model", "is no saved session");
-    m->params->data[0] += 1;
+    m->params->values[0] += 1;
     check_refused(s, NULL, in_dir("state"), "one number", "is a session of the rwkv4 model ");
     CHECK(lithe_session_save(s, NULL, in_dir("no/where"), &err) && lithe_session_load(NULL, NULL, "x", NULL) && lithe_session_save(NULL, NULL, "x", NULL));
     lithe_session *const sessions[] = { s, o, n, limited, long_one };
@@ -184,8 +184,8 @@ static void forget_rows(lithe_model *m)
     for (int i = 0; i < m->params->count; i++) {
         param *p = m->params->items[i];
         bool present = strstr(p->name, ".time_mix_"), past = strstr(p->name, ".x_") || strstr(p->name, ".time_maa_");
-        for (size_t k = 0; (present || past) && k < p->count; k++) p->data[k] = present;
-        p->version++;
+        for (size_t k = 0; (present || past) && k < p->count; k++) p->weight.values[k] = present;
+        p->weight.version++;
     }
 }
 

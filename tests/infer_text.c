@@ -17,12 +17,12 @@ static lithe_model *scripted(const int32_t *script, size_t n, int vocab)
     snprintf(config, sizeof config, "{\"vocab_size\":%d,\"n_positions\":%d,\"n_embd\":%d,\"n_layer\":1,\"n_head\":1,\"tie_word_embeddings\":false}", vocab, PLACES, PLACES);
     lithe_model *m = lithe_model_new("gpt2", config, 0, &err);
     if (!m) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
-    memset(m->params->data, 0, m->params->arena_count * sizeof(real));
+    memset(m->params->values, 0, m->params->arena_count * sizeof(real));
     for (int i = 0; i < PLACES; i++) {
-        params_find(m->params, "ln_f.weight")->data[i] = 1;
-        params_find(m->params, "wpe.weight")->data[i * PLACES + i] = 1;
+        params_find(m->params, "ln_f.weight")->weight.values[i] = 1;
+        params_find(m->params, "wpe.weight")->weight.values[i * PLACES + i] = 1;
     }
-    for (size_t p = 0; p < n; p++) params_find(m->params, "lm_head.weight")->data[(size_t)script[p] * PLACES + p] = 1;
+    for (size_t p = 0; p < n; p++) params_find(m->params, "lm_head.weight")->weight.values[(size_t)script[p] * PLACES + p] = 1;
     return m;
 }
 

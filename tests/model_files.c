@@ -10,7 +10,7 @@ bool same_parameters(const lithe_model *a, const lithe_model *b)
     if (!a || !b || a->params->count != b->params->count) return false;
     for (int i = 0; i < a->params->count; i++) {
         const param *p = a->params->items[i], *q = b->params->items[i];
-        if (strcmp(p->name, q->name) || p->count != q->count || memcmp(p->data, q->data, p->count * sizeof *p->data)) return false;
+        if (strcmp(p->name, q->name) || p->count != q->count || memcmp(p->weight.values, q->weight.values, p->count * sizeof *p->weight.values)) return false;
     }
     return true;
 }
@@ -119,7 +119,7 @@ void test_narrow(void)
     for (int i = 0; m && b && h && i < m->params->count; i++) {
         const param *p = m->params->items[i];
         for (size_t j = 0; j < p->count; j++) {
-            float x = (float)p->data[j], y = (float)b->params->items[i]->data[j], z = (float)h->params->items[i]->data[j];
+            float x = (float)p->weight.values[j], y = (float)b->params->items[i]->weight.values[j], z = (float)h->params->items[i]->weight.values[j];
             if (y > float_from_bf16(bf16_from_float(x)) || y < float_from_bf16(bf16_from_float(x)) || z > float_from_f16(f16_from_float(x)) ||
                 z < float_from_f16(f16_from_float(x))) { CHECK_MSG(false, "%s[%zu]: %g %g %g", p->name, j, x, y, z); break; }
         }
@@ -128,7 +128,7 @@ void test_narrow(void)
     CHECK(!strcmp(json_string_value(json_object_get(config, "torch_dtype")), "bfloat16") && !strcmp(json_string_value(json_object_get(config, "dtype")), "bfloat16"));
     json_decref(config);
     lithe_error e = { 0 };
-    if (m) params_find(m->params, "wte.weight")->data[3] = 1e6f;
+    if (m) params_find(m->params, "wte.weight")->weight.values[3] = 1e6f;
     CHECK(lithe_model_save(m, in_dir("big"), "f16", NULL, &e) == LITHE_EINVAL);
     check_failure(&e, LITHE_EINVAL, "wte.weight holds values beyond f16's largest");
     CHECK(!path_exists(in_dir("big")));
@@ -148,7 +148,7 @@ static contents contents_of(const lithe_model *m)
     for (int i = 0; m && i < m->params->count; i++) {
         const param *p = m->params->items[i];
         out_tensor *t = &c.tensors[c.count++];
-        *t = (out_tensor){ .name = p->name, .type = DT_F32, .rank = p->rule.rank, .data = p->data };
+        *t = (out_tensor){ .name = p->name, .type = DT_F32, .rank = p->rule.rank, .data = p->weight.values };
         for (int d = 0; d < p->rule.rank; d++) t->dims[d] = p->rule.dims[d];
     }
     return c;
@@ -207,7 +207,7 @@ void test_misfits(void)
     named(&c, "wte.weight")->dims[0] = 96;
     refuse_contents(&c, SMALL[0], "(and 2 more tensors do not fit)");
     c = whole;
-    c.tensors[c.count++] = (out_tensor){ .name = "h.9.extra.weight", .type = DT_F32, .rank = 1, .dims = { 8 }, .data = m->params->data };
+    c.tensors[c.count++] = (out_tensor){ .name = "h.9.extra.weight", .type = DT_F32, .rank = 1, .dims = { 8 }, .data = m->params->values };
     refuse_contents(&c, SMALL[0], "h.9.extra.weight [8] is no part of the gpt2");
     c = whole;
     named(&c, "wpe.weight")->type = DT_I32;
@@ -233,12 +233,12 @@ void test_tied_head(void)
 
     const param *wte = params_find(m->params, "wte.weight");
     float *other = malloc(wte->count * sizeof *other);
-    memcpy(other, wte->data, wte->count * sizeof *other);
+    memcpy(other, wte->weight.values, wte->count * sizeof *other);
     other[wte->count - 1] += 1;
     c.tensors[c.count - 1].data = other;
     refuse_contents(&c, SMALL[0], "lm_head.weight differs from wte.weight");
     back = open_contents(&c, "{\"model_type\":\"gpt2\",\"vocab_size\":97,\"n_positions\":24,\"n_embd\":32,\"n_layer\":3,\"n_head\":2,\"tie_word_embeddings\":false}", &e);
-    CHECK_MSG(back && params_find(back->params, "lm_head.weight")->data[wte->count - 1] >= other[wte->count - 1], "%s", e.text);
+    CHECK_MSG(back && params_find(back->params, "lm_head.weight")->weight.values[wte->count - 1] >= other[wte->count - 1], "%s", e.text);
     must_save(back, in_dir("untied"), NULL);
     lithe_model *again = must_open(in_dir("untied"), NULL);
     CHECK(same_parameters(back, again));
@@ -246,8 +246,8 @@ void test_tied_head(void)
     lithe_model_close(again);
 
     remove_named(&c, "wte.weight");                          /* shared storage kept under the head's name */
-    c.tensors[c.count - 1].data = wte->data;
-    named(&c, "lm_head.weight")->data = wte->data;
+    c.tensors[c.count - 1].data = wte->weight.values;
+    named(&c, "lm_head.weight")->data = wte->weight.values;
     back = open_contents(&c, SMALL[0], &e);
     CHECK_MSG(same_parameters(m, back), "%s", e.text);
     lithe_model_close(back);
@@ -267,8 +267,8 @@ void test_prefixes(void)
         snprintf(names[i], sizeof names[i], "transformer.%s", c.tensors[i].name);
         c.tensors[i].name = names[i];
     }
-    c.tensors[c.count++] = (out_tensor){ .name = "transformer.h.0.attn.bias", .type = DT_F32, .rank = 2, .dims = { 4, 4 }, .data = m->params->data };
-    c.tensors[c.count++] = (out_tensor){ .name = "transformer.h.0.attn.masked_bias", .type = DT_F32, .rank = 0, .data = m->params->data };
+    c.tensors[c.count++] = (out_tensor){ .name = "transformer.h.0.attn.bias", .type = DT_F32, .rank = 2, .dims = { 4, 4 }, .data = m->params->values };
+    c.tensors[c.count++] = (out_tensor){ .name = "transformer.h.0.attn.masked_bias", .type = DT_F32, .rank = 0, .data = m->params->values };
     lithe_model *back = open_contents(&c, SMALL[0], &e);
     CHECK_MSG(same_parameters(m, back), "%s", e.text);
     lithe_model_close(back);

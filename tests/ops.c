@@ -57,7 +57,7 @@ static void fill(params *p, const op_case *c)
     params_gradients(p, &err);
     for (int i = 0; i < p->count; i++) {
         const operand *x = &c->in[atoi(p->items[i]->name + 2)];
-        for (size_t j = 0; j < p->items[i]->count; j++) p->items[i]->data[j] = (real)x->values[j];
+        for (size_t j = 0; j < p->items[i]->count; j++) p->items[i]->weight.values[j] = (real)x->values[j];
     }
 }
 

@@ -119,16 +119,16 @@ static void branches_are_width(void)
         param *p = one->params->items[i];
         char name[2][200];
         const char *mark = strstr(p->name, ".aug.0.");
-        if (!mark) { memcpy(p->data, params_find(two->params, p->name)->data, p->count * sizeof(real)); continue; }
+        if (!mark) { memcpy(p->weight.values, params_find(two->params, p->name)->weight.values, p->count * sizeof(real)); continue; }
         for (int t = 0; t < 2; t++) {
             snprintf(name[t], sizeof name[t], "%.*s.aug.%d.%s", (int)(mark - p->name), p->name, t, mark + 7);
             const param *from = params_find(two->params, name[t]);
             bool down = p->rule.dims[0] == 6;
             for (int r = 0; r < from->rule.dims[0]; r++)
                 for (int c = 0; c < from->rule.dims[1]; c++)
-                    p->data[down ? (t * 3 + r) * 16 + c : r * 6 + t * 3 + c] = from->data[r * from->rule.dims[1] + c];
+                    p->weight.values[down ? (t * 3 + r) * 16 + c : r * 6 + t * 3 + c] = from->weight.values[r * from->rule.dims[1] + c];
         }
-        p->version++;
+        p->weight.version++;
     }
     double d = difference(two, one);
     CHECK_MSG(d <= 2e-6, "two branches of 3 differ from one of 6 by %g", d);
@@ -232,7 +232,7 @@ static void llama_becomes_one(void)
             CHECK_MSG(!lithe_model_save(large, dir, NULL, NULL, &err), "%s", err.text);
             lithe_model *again = lithe_model_open(dir, NULL, &err);
             CHECK_MSG(again && !strcmp(lithe_model_arch(again), "pangu_pi") && !strcmp(lithe_model_task(again), lithe_model_task(m)), "%s", err.text);
-            CHECK(again && again->params->arena_count == large->params->arena_count && !memcmp(again->params->data, large->params->data, large->params->arena_count * sizeof(real)));
+            CHECK(again && again->params->arena_count == large->params->arena_count && !memcmp(again->params->values, large->params->values, large->params->arena_count * sizeof(real)));
             lithe_model_close(again);
             lithe_model_close(large);
             lithe_model_close(m);
@@ -244,7 +244,7 @@ static double length_of(const params *p, const char *part, bool gradient)
     double sum = 0;
     for (int i = 0; i < p->count; i++)
         for (size_t j = 0; strstr(p->items[i]->name, part) && j < p->items[i]->count; j++) {
-            double x = (double)(gradient ? p->items[i]->grad[j] : p->items[i]->data[j]);
+            double x = (double)(gradient ? p->items[i]->grad[j] : p->items[i]->weight.values[j]);
             sum += x * x;
         }
     return sqrt(sum);
@@ -264,11 +264,11 @@ static void what_is_new_learns(void)
     graph *g = small_graph(&view, GRAPH_TRAIN, false, "ref", &out);
     double before = small_loss(g, &out, &b);
     const param *scale = params_find(large->params, "model.layers.0.mlp.siaf.scale"), *bias = params_find(large->params, "model.layers.1.mlp.siaf.bias");
-    for (size_t i = scale->count / 2; i < scale->count; i++) CHECK(scale->data[i] == 0 && scale->grad[i] != 0 && bias->data[i] == 0 && bias->grad[i] != 0);
+    for (size_t i = scale->count / 2; i < scale->count; i++) CHECK(scale->weight.values[i] == 0 && scale->grad[i] != 0 && bias->weight.values[i] == 0 && bias->grad[i] != 0);
     CHECK(length_of(large->params, ".aug.0.up.", true) > 0 && length_of(large->params, ".aug.0.up.", false) == 0);
     CHECK(length_of(large->params, ".aug.0.down.", true) == 0 && length_of(large->params, ".aug.0.down.", false) > 0);
-    for (size_t i = 0; i < large->params->arena_count; i++) large->params->data[i] -= (real)0.01 * large->params->grad[i];
-    for (int i = 0; i < large->params->count; i++) large->params->items[i]->version++;
+    for (size_t i = 0; i < large->params->arena_count; i++) large->params->values[i] -= (real)0.01 * large->params->grad[i];
+    params_edit(large->params);
     double after = small_loss(g, &out, &b);
     CHECK_MSG(after < before && length_of(large->params, ".aug.0.down.", true) > 0, "%g -> %g", before, after);
     graph_close(g);
@@ -293,7 +293,7 @@ static void moments_are_carried(void)
     int added = 0;
     for (int i = 0; i < large->params->count; i++) {
         const param *p = large->params->items[i], *q = params_find(m->params, p->name);
-        size_t to = (size_t)(p->data - large->params->data), from = q ? (size_t)(q->data - m->params->data) : 0;
+        size_t to = p->offset, from = q ? q->offset : 0;
         if (q) CHECK(!memcmp(lm + to, first + from, q->count * sizeof *lm) && !memcmp(lv + to, second + from, q->count * sizeof *lv));
         else for (size_t j = 0; j < p->count; j++) CHECK(lm[to + j] == 0 && lv[to + j] == 0);
         added += !q;

@@ -78,7 +78,7 @@ EACH_LEVEL(static, the_last_value_is_recalled)
 static void set_all(const params *p, const char *part, real value)
 {
     for (int i = 0; i < p->count; i++)
-        for (size_t j = 0; strstr(p->items[i]->name, part) && j < p->items[i]->count; j++) p->items[i]->data[j] = value;
+        for (size_t j = 0; strstr(p->items[i]->name, part) && j < p->items[i]->count; j++) p->items[i]->weight.values[j] = value;
 }
 
 static float *logits_of(const small_model *m, const char *level, small_batch *b)
@@ -99,7 +99,7 @@ static void copy_values(const small_model *to, const char *name, const small_mod
 {
     const param *p = params_find(to->p, name), *q = params_find(from->p, source);
     CHECK_MSG(p && q && p->count == q->count, "%s, %s", name, source);
-    for (size_t j = 0; p && q && j < p->count; j++) p->data[j] = other_side ? 1 - q->data[j] : q->data[j];
+    for (size_t j = 0; p && q && j < p->count; j++) p->weight.values[j] = other_side ? 1 - q->weight.values[j] : q->weight.values[j];
 }
 
 /* Version 6 whose products of low rank are zero is version 5.2 (mixes weigh the other side, decays stand in a row). */
@@ -167,7 +167,7 @@ static double not_orthogonal(const param *p, double length)
         for (int j = 0; j <= i; j += n > 100 ? 5 : 1) {
             double sum = 0;
             for (int t = 0; t < m; t++)
-                sum += (double)(rows < columns ? p->data[i * m + t] : p->data[t * n + i]) * (double)(rows < columns ? p->data[j * m + t] : p->data[t * n + j]);
+                sum += (double)(rows < columns ? p->weight.values[i * m + t] : p->weight.values[t * n + i]) * (double)(rows < columns ? p->weight.values[j * m + t] : p->weight.values[t * n + j]);
             worst = fmax(worst, fabs(sum - (i == j ? length * length : 0)) / (length * length));
         }
     return worst;
@@ -206,8 +206,8 @@ static void heads_do_not_depend_on_threads(void)
         lithe_threads(threads);
         lithe_model *m = lithe_model_new("rwkv6", "{\"vocab_size\":1500,\"hidden_size\":192,\"num_hidden_layers\":1}", 5, &err);
         const param *p = params_find(m->params, "head.weight");
-        if (!first) first = memcpy(malloc(p->count * sizeof *first), p->data, p->count * sizeof *first);
-        CHECK_MSG(!memcmp(first, p->data, p->count * sizeof *first), "another head with %d threads", threads);
+        if (!first) first = memcpy(malloc(p->count * sizeof *first), p->weight.values, p->count * sizeof *first);
+        CHECK_MSG(!memcmp(first, p->weight.values, p->count * sizeof *first), "another head with %d threads", threads);
         lithe_model_close(m);
     }
     free(first);
@@ -230,8 +230,8 @@ static void initial_values_are_the_authors(void)
         lithe_error err = { 0 };
         lithe_model *m = lithe_model_new(picked[i].arch, "{\"vocab_size\":40,\"hidden_size\":64,\"num_hidden_layers\":3}", 5, &err);
         const param *p = m ? params_find(m->params, picked[i].name) : NULL;
-        CHECK_MSG(p && fabs((double)p->data[picked[i].at] - picked[i].value) <= 1e-5, "%s: %s[%d] is %.7g, not %.7g", picked[i].arch, picked[i].name, picked[i].at,
-                  p ? (double)p->data[picked[i].at] : NAN, picked[i].value);
+        CHECK_MSG(p && fabs((double)p->weight.values[picked[i].at] - picked[i].value) <= 1e-5, "%s: %s[%d] is %.7g, not %.7g", picked[i].arch, picked[i].name, picked[i].at,
+                  p ? (double)p->weight.values[picked[i].at] : NAN, picked[i].value);
         for (int t = 0; m && t < m->params->count; t++) {
             const param *q = m->params->items[t];
             size_t length = strlen(q->name);
@@ -309,7 +309,7 @@ static void l2_wrap_is_the_gradient_of_the_peaks(const kernels *k)
     train(&m, k, &b, true, parts);
     CHECK_MSG(relative_error(parts, with, n) <= 1e-6, "in parts off by %.3g", relative_error(parts, with, n));
     const param *last = params_find(m.p, "head.weight");
-    size_t at = (size_t)(last->data - m.p->data);
+    size_t at = last->offset;
     real *peaks = zeros(last->count), *more = zeros(last->count);
     CHECK(hidden_gradient(&m, k, &b, peaks) > 0.01);
     for (size_t i = 0; i < last->count; i++) more[i] = with[at + i] - without[at + i];

@@ -199,8 +199,8 @@ static bool same_sizes(const lithe_model *a, const lithe_model *b)
 static void round_to(lithe_model *m, bool brain)
 {
     for (size_t i = 0; i < m->params->arena_count; i++) {
-        float x = (float)m->params->data[i];
-        m->params->data[i] = (real)(brain ? float_from_bf16(bf16_from_float(x)) : float_from_f16(f16_from_float(x)));
+        float x = (float)m->params->values[i];
+        m->params->values[i] = (real)(brain ? float_from_bf16(bf16_from_float(x)) : float_from_f16(f16_from_float(x)));
     }
 }
 
@@ -391,7 +391,7 @@ static void one_file_refuses(void)
     err = (lithe_error){ 0 };
     CHECK(lithe_model_export(m, in_dir("nowhere/a.pth"), NULL, &err) && !path_exists(in_dir("nowhere")));
     err = (lithe_error){ 0 };
-    params_find(m->params, "head.weight")->data[0] = (real)1e6;
+    params_find(m->params, "head.weight")->weight.values[0] = (real)1e6;
     CHECK(lithe_model_export(m, in_dir("h.pth"), "f16", &err) == LITHE_EINVAL && !path_exists(in_dir("h.pth")));
     err = (lithe_error){ 0 };
     CHECK(lithe_model_export(m, in_dir("h.bin"), "f16", &err) == LITHE_EINVAL && strstr(err.text, "65504") && !path_exists(in_dir("h.bin")));

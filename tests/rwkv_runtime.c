@@ -16,7 +16,7 @@ void runtime_files(void)
         for (int k = 0; m && whole && k < m->params->count; k++) {
             const param *p = m->params->items[k], *q = params_find(whole->params, p->name);
             bool moved = strstr(p->name, "time_decay") || strstr(p->name, "time_first");
-            double worst = q && q->count == p->count ? max_difference((const float *)p->data, (const float *)q->data, p->count) : 1;
+            double worst = q && q->count == p->count ? max_difference((const float *)p->weight.values, (const float *)q->weight.values, p->count) : 1;
             CHECK_MSG(worst <= (moved ? CASES[i].within : 0), "%s: %s differs by %g", CASES[i].file, p->name, worst);
         }
         lithe_model_close(m);
@@ -94,8 +94,8 @@ void runtime_files_written(void)
     for (int i = 0; m && again && i < m->params->count; i++) {
         param *p = m->params->items[i], *q = params_find(again->params, p->name);
         bool matrix = strstr(p->name, ".weight") ? p->rule.rank == 2 : strlen(p->name) > 7 && strchr("12", p->name[strlen(p->name) - 1]) != NULL;
-        for (size_t k = 0; matrix && k < p->count; k++) p->data[k] = (real)float_from_f16(f16_from_float((float)p->data[k]));
-        CHECK_MSG(q && !memcmp(p->data, q->data, p->count * sizeof(real)), "%s", p->name);
+        for (size_t k = 0; matrix && k < p->count; k++) p->weight.values[k] = (real)float_from_f16(f16_from_float((float)p->weight.values[k]));
+        CHECK_MSG(q && !memcmp(p->weight.values, q->weight.values, p->count * sizeof(real)), "%s", p->name);
     }
     lithe_model_close(m);
     lithe_model_close(again);

@@ -62,8 +62,8 @@ static void widen(params *p)
     for (int i = 0; i < p->count; i++) {
         param *q = p->items[i];
         double factor = q->rule.init == INIT_NORMAL && q->rule.std > 0 && q->rule.std < 0.1 ? 0.1 / q->rule.std : 1;
-        for (size_t j = 0; j < q->count; j++) q->data[j] *= (real)factor;
-        q->version++;
+        for (size_t j = 0; j < q->count; j++) q->weight.values[j] *= (real)factor;
+        q->weight.version++;
     }
 }
 
@@ -71,8 +71,8 @@ void small_perturb(params *p, double deviation, uint64_t seed)
 {
     for (int i = 0; i < p->count; i++) {
         param *q = p->items[i];
-        for (size_t j = 0; q->rule.init != INIT_NORMAL && j < q->count; j++) q->data[j] += (real)(deviation * random_normal(key_of_name(seed, q->name), j));
-        q->version++;
+        for (size_t j = 0; q->rule.init != INIT_NORMAL && j < q->count; j++) q->weight.values[j] += (real)(deviation * random_normal(key_of_name(seed, q->name), j));
+        q->weight.version++;
     }
 }
 

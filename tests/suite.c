@@ -30,8 +30,8 @@ static void adamw_step(params *p, real *m, real *v, const kernels *k, int n)
 {
     adamw_args a = { .lr = (real)1e-2, .beta1 = (real)0.9, .beta2 = (real)0.95, .eps = (real)1e-8, .scale = 1,
                      .correction1 = (real)(1 - pow(0.9, n)), .correction2 = (real)(1 - pow(0.95, n)) };
-    k->adamw(p->data, m, v, p->grad, p->arena_count, &a);
-    for (int t = 0; t < p->count; t++) p->items[t]->version++;
+    k->adamw(p->values, m, v, p->grad, p->arena_count, &a);
+    params_edit(p);
 }
 
 static void fit(const small_case *c, const kernels *k)
@@ -96,7 +96,7 @@ static void saved_is_the_same(void)
         CHECK_MSG(again, "%s: %s", cases[i].name, err.text);
         if (again) {
             CHECK_MSG(again->arch == m->arch && !strcmp(lithe_model_task(m), lithe_model_task(again)), "%s: opened as another model", cases[i].name);
-            CHECK_MSG(again->params->arena_count == m->params->arena_count && !memcmp(again->params->data, m->params->data, m->params->arena_count * sizeof(real)),
+            CHECK_MSG(again->params->arena_count == m->params->arena_count && !memcmp(again->params->values, m->params->values, m->params->arena_count * sizeof(real)),
                       "%s: other values after saving and opening", cases[i].name);
             CHECK_MSG(!memcmp(again->config, m->config, m->arch->config.size), "%s: another configuration after saving and opening", cases[i].name);
         }
@@ -255,7 +255,7 @@ static void resume(const arch *a)
     lithe_trainer_close(t);
     for (int i = 0; i < 2; i++) {
         lithe_model *m = lithe_model_open(paths[1 + i], NULL, &err);
-        if (m && (values[i] = malloc(m->params->arena_count * sizeof(real)))) memcpy(values[i], m->params->data, m->params->arena_count * sizeof(real));
+        if (m && (values[i] = malloc(m->params->arena_count * sizeof(real)))) memcpy(values[i], m->params->values, m->params->arena_count * sizeof(real));
         if (m && i) CHECK_MSG(!memcmp(values[0], values[1], m->params->arena_count * sizeof(real)), "%s: another model after an interruption", a->name);
         lithe_model_close(m);
     }

@@ -118,8 +118,8 @@ static void accumulation(void)
         double loss = whole_run(name, tiny, &o);
         lithe_model *b = final_model(name);
         CHECK_MSG(fabs(loss - whole) < 1e-6 * whole, "loss %.9g in %d parts, %.9g whole", loss, splits[i], whole);
-        CHECK_MSG(relative_error(b->params->data, a->params->data, a->params->arena_count) < 1e-5, "%g",
-                  relative_error(b->params->data, a->params->data, a->params->arena_count));
+        CHECK_MSG(relative_error(b->params->values, a->params->values, a->params->arena_count) < 1e-5, "%g",
+                  relative_error(b->params->values, a->params->values, a->params->arena_count));
         lithe_model_close(b);
     }
     lithe_model_close(a);

@@ -51,7 +51,7 @@ static void adamw_against_double(void)
     params *p = m->params;
     size_t n = p->arena_count;
     double *w = calloc(n, sizeof *w), *a = calloc(n, sizeof *a), *b = calloc(n, sizeof *b);
-    for (size_t i = 0; i < n; i++) w[i] = (double)p->data[i];
+    for (size_t i = 0; i < n; i++) w[i] = (double)p->values[i];
     for (int t = 1; t <= 3; t++) {
         double square = 0, lr = 1e-2 / t;
         for (int i = 0; i < p->count; i++)
@@ -64,7 +64,7 @@ static void adamw_against_double(void)
         CHECK(fabs(norm - sqrt(square)) < 1e-6 * norm && scale < 1);
         optimizer_step(&o, kernels_default(), lr, norm);
         for (int i = 0; i < p->count; i++) {
-            size_t first = (size_t)(p->items[i]->data - p->data);
+            size_t first = p->items[i]->offset;
             double decay = p->items[i]->rule.decay ? s.weight_decay : 0;
             for (size_t j = first; j < first + p->items[i]->count; j++) {
                 double g = scale * (double)p->grad[j];
@@ -76,7 +76,7 @@ static void adamw_against_double(void)
     }
     double difference = 0, total = 0;
     for (size_t i = 0; i < n; i++) {
-        difference += (w[i] - (double)p->data[i]) * (w[i] - (double)p->data[i]);
+        difference += (w[i] - (double)p->values[i]) * (w[i] - (double)p->values[i]);
         total += w[i] * w[i];
     }
     CHECK_MSG(sqrt(difference / total) < 1e-6, "relative error %g", sqrt(difference / total));
@@ -99,7 +99,7 @@ static void moments_on_disk(void)
     real *a = calloc(1, bytes), *b = calloc(1, bytes);
     for (int i = 0; i < m->params->count; i++)
         for (size_t j = 0; j < m->params->items[i]->count; j++) {
-            size_t k = (size_t)(m->params->items[i]->data - m->params->data) + j;
+            size_t k = m->params->items[i]->offset + j;
             o.m[k] = (real)random_normal(1, k);
             o.v[k] = (real)random_unit(2, k);
         }

@@ -166,8 +166,8 @@ static void the_body_is_kept(void)
         const param *p = h->params->items[i], *q = params_find(m->params, p->name), *r = params_find(again->params, p->name);
         bool of_head = !strcmp(p->name, "score.weight");
         CHECK((q == NULL) == of_head && r);
-        CHECK(of_head || !memcmp(p->data, q->data, p->count * sizeof *p->data));
-        CHECK(of_head == (memcmp(p->data, r->data, p->count * sizeof *p->data) != 0));
+        CHECK(of_head || !memcmp(p->weight.values, q->weight.values, p->count * sizeof *p->weight.values));
+        CHECK(of_head == (memcmp(p->weight.values, r->weight.values, p->count * sizeof *p->weight.values) != 0));
     }
     lithe_model_close(m);
     lithe_model_close(h);
@@ -188,13 +188,13 @@ static void decoupled_against_double(void)
     params *p = m->params;
     size_t n = p->arena_count;
     double *w = calloc(n, sizeof *w), *a = calloc(n, sizeof *a), *b = calloc(n, sizeof *b), difference = 0, total = 0;
-    for (size_t i = 0; i < n; i++) w[i] = (double)p->data[i];
+    for (size_t i = 0; i < n; i++) w[i] = (double)p->values[i];
     for (int t = 1; t <= 100; t++) {
         double lr = schedule_lr(&course, t);
         for (size_t j = 0; j < n; j++) p->grad[j] = (real)(0.01 * random_normal(key_of(1, (uint64_t)t), j));
         optimizer_step(&o, kernels_default(), lr, 1);
         for (int i = 0; i < p->count; i++) {
-            size_t first = (size_t)(p->items[i]->data - p->data);
+            size_t first = p->items[i]->offset;
             for (size_t j = first; j < first + p->items[i]->count; j++) {
                 double g = (double)p->grad[j];
                 w[j] *= 1 - s.weight_decay * lr / s.peak;
@@ -206,8 +206,8 @@ static void decoupled_against_double(void)
     }
     for (int i = 0; i < p->count; i++)
         for (size_t j = 0; j < p->items[i]->count; j++) {
-            size_t k = (size_t)(p->items[i]->data - p->data) + j;
-            difference += pow(w[k] - (double)p->data[k], 2);
+            size_t k = p->items[i]->offset + j;
+            difference += pow(w[k] - (double)p->values[k], 2);
             total += w[k] * w[k];
         }
     CHECK_MSG(sqrt(difference / total) <= 1e-6, "relative error %g", sqrt(difference / total));
@@ -228,14 +228,14 @@ static void decay_alone(void)
     optimizer o;
     CHECK(m && !optimizer_open(&o, m, &s, &err));
     const param *norm = params_find(m->params, "ln_f.weight"), *wte = params_find(m->params, "wte.weight");
-    double product = 1, before = (double)wte->data[5];
+    double product = 1, before = (double)wte->weight.values[5];
     for (int t = 1; t <= 100; t++) {
         double lr = schedule_lr(&course, t);
         optimizer_step(&o, kernels_default(), lr, 0);
         product *= 1 - 1e-3 * lr / 5e-4;
     }
-    CHECK_MSG(fabs((double)norm->data[3] / product - 1) < 1e-5, "%.9g, expected %.9g", (double)norm->data[3], product);
-    CHECK(fabs((double)wte->data[5] / before / product - 1) < 1e-5);
+    CHECK_MSG(fabs((double)norm->weight.values[3] / product - 1) < 1e-5, "%.9g, expected %.9g", (double)norm->weight.values[3], product);
+    CHECK(fabs((double)wte->weight.values[5] / before / product - 1) < 1e-5);
     CHECK(schedule_lr(&course, 0) == 0 && schedule_lr(&course, 6) == 5e-4 && fabs(schedule_lr(&course, 100) - 1e-5) < 1e-19);
     optimizer_close(&o);
     lithe_model_close(m);

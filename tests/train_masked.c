@@ -156,7 +156,7 @@ static void masked_head_is_the_full_head(void)
     for (size_t i = 0; i < f.model->params->arena_count; i++) norm += pow((double)all.grad[i], 2);
     for (int i = 0; i < f.model->params->count; i++) {
         const param *p = f.model->params->items[i];
-        size_t at = (size_t)(p->data - f.model->params->data);
+        size_t at = p->offset;
         double difference = 0, own = 0;
         for (size_t j = at; j < at + p->count; j++) { difference += pow((double)few.grad[j] - (double)all.grad[j], 2); own += pow((double)all.grad[j], 2); }
         double scale = fmax(sqrt(own), 1e-3 * sqrt(norm));

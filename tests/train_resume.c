@@ -233,8 +233,8 @@ static void full_disk(void)
 
 static void spoil(lithe_model *m)
 {
-    for (size_t i = 0; i < m->params->items[0]->count; i++) m->params->items[0]->data[i] = NAN;
-    m->params->items[0]->version++;
+    for (size_t i = 0; i < m->params->items[0]->count; i++) m->params->items[0]->weight.values[i] = NAN;
+    m->params->items[0]->weight.version++;
 }
 
 static void rolls_back(void)
@@ -367,19 +367,19 @@ static void frozen_rows(void)
     CHECK(!optimizer_open(&o, m, &s, &err));
     size_t n = m->params->arena_count;
     real *before = malloc(n * sizeof *before);
-    memcpy(before, m->params->data, n * sizeof *before);
+    memcpy(before, m->params->values, n * sizeof *before);
     for (int i = 0; i < m->params->count; i++)
         for (size_t j = 0; j < m->params->items[i]->count; j++) m->params->items[i]->grad[j] = 1;
     size_t still_rows = 0, moved = 0;
     double norm = optimizer_norm(&o, kernels_default());
     optimizer_step(&o, kernels_default(), 1e-3, norm);
-    for (size_t i = 0; i < n; i++) moved += before[i] < m->params->data[i] || before[i] > m->params->data[i];
+    for (size_t i = 0; i < n; i++) moved += before[i] < m->params->values[i] || before[i] > m->params->values[i];
     for (int i = 0; i < count; i++) {
         if (!segments[i].frozen) continue;
         frozen++;
         size_t width = segments[i].param->count / (size_t)segments[i].param->rule.dims[0];
-        size_t first = (size_t)(segments[i].param->data - m->params->data) + (size_t)segments[i].first * width;
-        CHECK(!memcmp(before + first, m->params->data + first, (size_t)segments[i].rows * width * sizeof(real)));
+        size_t first = segments[i].param->offset + (size_t)segments[i].first * width;
+        CHECK(!memcmp(before + first, m->params->values + first, (size_t)segments[i].rows * width * sizeof(real)));
         still_rows += (size_t)segments[i].rows * width;
     }
     CHECK_MSG(frozen > 0 && moved == params_total(m->params) - still_rows, "%d frozen, %zu moved", frozen, moved);

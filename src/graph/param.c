@@ -14,12 +14,12 @@ void params_free(params *p)
 {
     if (!p) return;
     for (int i = 0; i < p->count; i++) {
-        for (int j = 0; j < 2 * COMPUTE_TYPES; j++) big_free(p->items[i]->packed[j / 2][j % 2].memory, p->items[i]->packed[j / 2][j % 2].bytes);
+        weight_free(&p->items[i]->weight);
         free(p->items[i]->name);
         free(p->items[i]);
     }
     free(p->items);
-    big_free(p->data, p->arena_count * sizeof(real));
+    big_free(p->values, p->arena_count * sizeof(real));
     big_free(p->grad, p->arena_count * sizeof(real));
     free(p);
 }
@@ -67,7 +67,7 @@ param *params_declare(params *p, const char *name, const param_rule *rule)
     q->rule = *rule;
     if (q->rule.lr_factor == 0) q->rule.lr_factor = 1;
     q->layer = first_number(name);
-    q->version = 1;
+    q->weight.version = 1;
     q->count = 1;
     for (int i = 0; i < rule->rank; i++)
         if (rule->dims[i] <= 0 || !size_mul(q->count, (size_t)rule->dims[i], &q->count)) q->count = SIZE_MAX / 64;
@@ -82,16 +82,14 @@ int params_close(params *p, lithe_error *err)
     if (p->count) qsort(p->items, (size_t)p->count, sizeof *p->items, by_name);
     p->closed = true;
     size_t bytes;
-    for (int i = 0; i < p->count; i++)
+    for (int i = 0; i < p->count; i++) {
+        p->items[i]->offset = p->arena_count;
         if (!size_add(p->arena_count, padded(p->items[i]->count), &p->arena_count) || p->arena_count > SIZE_MAX / 64)
             return fail(err, LITHE_ENOMEM, "the parameters do not fit in an address space");
-    if (!size_mul(p->arena_count, sizeof(real), &bytes) || !(p->data = big_alloc(bytes)))
-        return fail(err, LITHE_ENOMEM, "%.1f GB for the parameters are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
-    size_t offset = 0;
-    for (int i = 0; i < p->count; i++) {
-        p->items[i]->data = p->data + offset;
-        offset += padded(p->items[i]->count);
     }
+    if (!size_mul(p->arena_count, sizeof(real), &bytes) || !(p->values = big_alloc(bytes)))
+        return fail(err, LITHE_ENOMEM, "%.1f GB for the parameters are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
+    for (int i = 0; i < p->count; i++) p->items[i]->weight.values = p->values + p->items[i]->offset;
     return 0;
 }
 
@@ -100,8 +98,14 @@ int params_gradients(params *p, lithe_error *err)
     if (p->grad) return 0;
     p->grad = big_alloc(p->arena_count * sizeof(real));
     if (!p->grad) return fail(err, LITHE_ENOMEM, "%.1f GB for the gradients are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
-    for (int i = 0; i < p->count; i++) p->items[i]->grad = p->grad + (p->items[i]->data - p->data);
+    for (int i = 0; i < p->count; i++) p->items[i]->grad = p->grad + p->items[i]->offset;
     return 0;
+}
+
+real *params_edit(params *p)
+{
+    for (int i = 0; i < p->count; i++) weight_edit(&p->items[i]->weight);
+    return p->values;
 }
 
 size_t params_total(const params *p)
@@ -211,8 +215,5 @@ void param_initialize(const param *p, uint64_t seed, real *out)
 
 void params_initialize(params *p, uint64_t seed)
 {
-    for (int i = 0; i < p->count; i++) {
-        param_initialize(p->items[i], seed, p->items[i]->data);
-        p->items[i]->version++;
-    }
+    for (int i = 0; i < p->count; i++) param_initialize(p->items[i], seed, weight_edit(&p->items[i]->weight));
 }

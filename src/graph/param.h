@@ -6,7 +6,7 @@
 #define GRAPH_PARAM_H
 
 #include "base/error.h"
-#include "kernels/kernels.h"
+#include "graph/weight.h"
 
 /* What one axis of a parameter runs over.  Growing works on these meanings. */
 typedef enum { AXIS_NONE, AXIS_VOCAB, AXIS_POSITION, AXIS_RESIDUAL, AXIS_HEAD, AXIS_KV_HEAD, AXIS_INNER, AXIS_SLOT, AXIS_BOTTLENECK, AXIS_COUNT } axis_kind;
@@ -19,7 +19,7 @@ typedef struct {
 
 typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_FORMULA, INIT_ORTHOGONAL } init_kind;
 
-enum { PARAM_RANK = 4, COMPUTE_TYPES = COMPUTE_BF16 + 1 };
+enum { PARAM_RANK = 4 };
 
 typedef struct {
     int rank, dims[PARAM_RANK];
@@ -39,17 +39,17 @@ typedef struct param {
     param_rule rule;
     size_t count;                    /* elements */
     int layer;                       /* the first number in its name, -1 when there is none */
-    real *data, *grad;               /* owned by the params set; grad NULL until params_gradients */
+    size_t offset;                   /* of its first element in the arenas of the set */
+    struct weight weight;
+    real *grad;                      /* owned by the set; NULL until params_gradients */
     bool frozen;                     /* no gradient is computed */
-    uint64_t version;                /* whoever changes data adds one */
-    struct { void *memory; size_t bytes; uint64_t version; } packed[COMPUTE_TYPES][2];       /* of each type: as B stored (K,N), and as B stored (N,K) */
 } param;
 
 typedef struct params {
     param **items;                   /* sorted by name once closed */
     int count, capacity;
     bool closed;
-    real *data, *grad;               /* two arenas, parameters in name order, each 64-byte aligned */
+    real *values, *grad;             /* two arenas, parameters in name order, each 64-byte aligned */
     size_t arena_count;              /* elements in each, padding included (zeros) */
 } params;
 
@@ -58,10 +58,13 @@ void    params_free(params *p);
 param  *params_find(const params *p, const char *name);
 /* The declared parameter, added to an open set; NULL when a closed one lacks it. */
 param  *params_declare(params *p, const char *name, const param_rule *rule);
-/* Sorts, allocates data; nothing can be declared afterwards. */
+/* Sorts, allocates the values; nothing can be declared afterwards. */
 int     params_close(params *p, lithe_error *err);
 int     params_gradients(params *p, lithe_error *err);      /* allocates them */
 size_t  params_total(const params *p);                      /* stored elements, without padding */
+
+/* The arena of the values, all of them to be changed (see weight_edit). */
+real   *params_edit(params *p);
 
 /* Fresh values: each depends on seed and its name only. */
 void    params_initialize(params *p, uint64_t seed);

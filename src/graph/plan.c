@@ -318,15 +318,15 @@ static void point(graph *g, tensor *t)
 static int allocate_packs(graph *g, lithe_error *err)
 {
     for (int i = 0; i < g->pack_count; i++) {
-        param *p = g->packs[i].param;
+        struct weight *w = &g->packs[i].param->weight;
         int side = g->packs[i].tb;
         compute_type type = g->options.compute;
-        if (p->packed[type][side].memory) continue;
+        if (w->packed[type][side].memory) continue;
         size_t bytes = g->kernels->gemm_pack_bytes(type, g->packs[i].K, g->packs[i].N);
-        p->packed[type][side].memory = big_alloc(bytes);
-        p->packed[type][side].bytes = bytes;
-        p->packed[type][side].version = 0;
-        if (!p->packed[type][side].memory) return fail(err, LITHE_ENOMEM, "not enough memory for the packed weights");
+        w->packed[type][side].memory = big_alloc(bytes);
+        w->packed[type][side].bytes = bytes;
+        w->packed[type][side].version = 0;
+        if (!w->packed[type][side].memory) return fail(err, LITHE_ENOMEM, "not enough memory for the packed weights");
     }
     return 0;
 }
@@ -355,7 +355,7 @@ int graph_plan(graph *g, lithe_error *err)
         for (int s = 0; s < MAX_SAVE; s++) point(g, n->save[s]);
         point(g, n->work);
         for (int j = 0; j < MAX_IN; j++)
-            if (n->in[j] && n->in[j]->param) n->in[j]->data = n->in[j]->param->data;
+            if (n->in[j] && n->in[j]->param) n->in[j]->data = n->in[j]->param->weight.values;
     }
     int seqs = g->options.capacity[ROWS_SEQS], rows = g->options.capacity[ROWS_TOKENS];
     g->key_start = graph_constant(g, (size_t)seqs * sizeof(int) + 1);

@@ -32,11 +32,11 @@ void graph_clear_state_gradients(graph *g)
 
 static void run_pack(graph *g, const pack_request *r)
 {
-    param *p = r->param;
+    struct weight *w = &r->param->weight;
     compute_type type = g->options.compute;
-    if (p->packed[type][r->tb].version == p->version) return;
-    g->kernels->gemm_pack(p->packed[type][r->tb].memory, type, p->data, (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
-    p->packed[type][r->tb].version = p->version;
+    if (w->packed[type][r->tb].version == w->version) return;
+    g->kernels->gemm_pack(w->packed[type][r->tb].memory, type, w->values, (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
+    w->packed[type][r->tb].version = w->version;
 }
 
 void graph_run(graph *g, const batch *b)
@@ -111,9 +111,9 @@ real *grad_in(const node *n, int i, bool *add)
 
 const void *packed_weight(const node *n, const tensor *w, bool tb)
 {
-    const param *p = w->param;
     compute_type type = n->graph->options.compute;
-    return p && p->packed[type][tb].version == p->version ? p->packed[type][tb].memory : NULL;
+    if (!w->param || w->param->weight.packed[type][tb].version != w->param->weight.version) return NULL;
+    return w->param->weight.packed[type][tb].memory;
 }
 
 const int *key_start(const node *n, bool has_state) { return has_state ? n->graph->key_start : n->graph->batch->start; }

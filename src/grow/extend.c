@@ -42,15 +42,15 @@ static int pieces_of(const lithe_tokenizer *from, const lithe_tokenizer *to, int
     return kept;
 }
 
-/* Row `id` of every table: the mean of the pieces' rows of the smaller model; without pieces, of all its rows. */
-static void fill_row(const param *small, const param *large, int32_t id, const int32_t *pieces, int count, int known)
+/* Row `id` of a table (vocab, width): the mean of the pieces' rows, which the larger table begins with; without pieces, of all
+ * the old ones. */
+static void fill_row(real *table, size_t width, int32_t id, const int32_t *pieces, int count, int known)
 {
-    size_t width = small->count / (size_t)small->rule.dims[0];
     int n = count ? count : known;
     for (size_t c = 0; c < width; c++) {
         double sum = 0;
-        for (int i = 0; i < n; i++) sum += (double)small->data[(size_t)(count ? pieces[i] : i) * width + c];
-        large->data[(size_t)id * width + c] = (real)(sum / n);
+        for (int i = 0; i < n; i++) sum += (double)table[(size_t)(count ? pieces[i] : i) * width + c];
+        table[(size_t)id * width + c] = (real)(sum / n);
     }
 }
 
@@ -65,14 +65,13 @@ static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer 
         param *p = large->params->items[i];
         const param *q = params_find(m->params, p->name);
         if (!q || (q->count != p->count && !by_token(q, before))) return fail(err, LITHE_EINVAL, "%s does not grow with the vocabulary", p->name);
-        memcpy(p->data, q->data, q->count * sizeof *q->data);
-        p->version++;
+        weight_read(&q->weight, 0, q->count, weight_edit(&p->weight));
     }
     for (int32_t id = known; id < after; id++) {
         int count = pieces_of(from, to, id, known, pieces);
         for (int i = 0; i < large->params->count; i++) {
-            const param *q = params_find(m->params, large->params->items[i]->name);
-            if (by_token(q, before)) fill_row(q, large->params->items[i], id, pieces, count, known);
+            param *p = large->params->items[i];
+            if (by_token(p, lithe_model_vocab(large))) fill_row(weight_edit(&p->weight), p->count / (size_t)p->rule.dims[0], id, pieces, count, known);
         }
     }
     return 0;

@@ -112,9 +112,7 @@ static void add_noise(const growth *g, const param_rule *rule, param_map *map)
     for (int a = 0; a < rule->rank; a++) {
         bool incoming = rule->rank == 2 && !rule->axes[a].read && (rule->axes[a].kind == AXIS_INNER || rule->axes[a].kind == AXIS_HEAD || rule->axes[a].kind == AXIS_BOTTLENECK);
         if (!incoming || map->axes[a].count == map->small->rule.dims[a]) continue;
-        double sum = 0;
-        for (size_t i = 0; i < map->small->count; i++) sum += (double)map->small->data[i] * (double)map->small->data[i];
-        map->noise = (double)g->options.noise * sqrt(sum / (double)map->small->count);
+        map->noise = (double)g->options.noise * root_mean_square(map->small);
         map->noise_axis = a;
     }
 }
@@ -330,11 +328,9 @@ static bool from_above(const param_map *map, const param_rule *rule, const int a
     return false;
 }
 
-static void apply_values(const param_map *map, const param *large, uint64_t seed)
+/* small and next are the values of the smaller model's parameters. */
+static void map_values(const param_map *map, const param *large, real *values, const real *small, const real *next, uint64_t seed)
 {
-    if (map->zero) memset(large->data, 0, large->count * sizeof *large->data);
-    else param_initialize(large, seed, large->data);
-    if (!map->small) return;
     size_t row = map->small->count / (size_t)map->small->rule.dims[0], large_row = large->count / (size_t)large->rule.dims[0];
     uint64_t key = key_of(key_of_name(seed, large->name), 7);
     int news = -1, old = map->small->rule.dims[map->noise_axis], along[PARAM_RANK] = { 0 };
@@ -342,22 +338,37 @@ static void apply_values(const param_map *map, const param *large, uint64_t seed
         origin o = origin_of(map, along);
         if (o.new_row && at % large_row == 0) news++;
         if (o.new_rest || (o.new_row && !map->extra)) continue;
-        double value = o.new_row ? (double)map->extra[(size_t)news * row + o.at] : (double)(from_above(map, &large->rule, along) ? map->next : map->small)->data[o.at] * map->axes[0].scale[along[0]];
+        const real *source = from_above(map, &large->rule, along) ? next : small;
+        double value = o.new_row ? (double)map->extra[(size_t)news * row + o.at] : (double)source[o.at] * map->axes[0].scale[along[0]];
         if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
         for (int a = 1; a < PARAM_RANK; a++) value *= map->axes[a].scale[along[a]];
-        large->data[at] = (real)value;
+        values[at] = (real)value;
     }
+}
+
+static int apply_values(const param_map *map, param *large, uint64_t seed, lithe_error *err)
+{
+    real *values = weight_edit(&large->weight);
+    if (map->zero) memset(values, 0, large->count * sizeof *values);
+    else param_initialize(large, seed, values);
+    if (!map->small) return LITHE_OK;
+    real *small = weight_copy(&map->small->weight, map->small->count), *next = map->next ? weight_copy(&map->next->weight, map->next->count) : NULL;
+    int status = small && (next || !map->next) ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to grow %s", large->name);
+    if (!status) map_values(map, large, values, small, next, seed);
+    free(small);
+    free(next);
+    return status;
 }
 
 lithe_model *growth_apply(const growth *g, lithe_error *err)
 {
     if (!g || failed(err)) return NULL;
     lithe_model *large = model_create(g->arch, g->large->json, "the grown config.json", err);
-    if (!large) return NULL;
-    for (int i = 0; i < g->count; i++) {
-        param *p = params_find(large->params, g->maps[i].name);
-        apply_values(&g->maps[i], p, g->options.seed);
-        p->version++;
+    int status = large ? LITHE_OK : LITHE_ENOMEM;
+    for (int i = 0; i < g->count && !status; i++) status = apply_values(&g->maps[i], params_find(large->params, g->maps[i].name), g->options.seed, err);
+    if (status) {
+        lithe_model_close(large);
+        return NULL;
     }
     if (g->small->tokenizer) large->tokenizer = strdup(g->small->tokenizer);
     large->names = g->small->names;
@@ -373,7 +384,7 @@ void growth_moments(const growth *g, const lithe_model *large, const real *m, co
         const param_map *map = &g->maps[q];
         const param *p = params_find(large->params, map->name);
         if (!map->small) continue;
-        size_t to = (size_t)(p->data - large->params->data), from = (size_t)(map->small->data - g->small->params->data);
+        size_t to = p->offset, from = map->small->offset;
         int along[PARAM_RANK] = { 0 };
         for (size_t at = 0; at < p->count; at++, advance(map, along)) {
             origin o = origin_of(map, along);

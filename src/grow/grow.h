@@ -58,6 +58,8 @@ int    grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
 /* New slots of keys and values under the method; scales of the old ones. */
 int    grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err);
 
+double root_mean_square(const param *p);
+
 void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -118,14 +118,14 @@ static void orthonormalize(double *a, int rows, int columns, double *r)
 }
 
 /* extra (m, d) = sqrt(m/n) U K, or through the triangular factor where there are more slots than columns. */
-static int gram_matched(const param *keys, int m, float *extra, uint64_t key, lithe_error *err)
+static int gram_matched(const param *keys, const real *values, int m, float *extra, uint64_t key, lithe_error *err)
 {
     int n = keys->rule.dims[0], d = keys->rule.dims[1], rank = n < d ? n : d;
     if (m < rank) return fail(err, LITHE_EINVAL, "method C needs at least %d new slots for %s, %d are asked for; take method A", rank, keys->name, m);
     double *k = malloc((size_t)n * (size_t)d * sizeof *k), *r = calloc((size_t)d * (size_t)d + 1, sizeof *r), *u = malloc((size_t)m * (size_t)rank * sizeof *u);
     double *row = malloc((size_t)d * sizeof *row);
     int status = k && r && u && row ? 0 : fail(err, LITHE_ENOMEM, "not enough memory to grow %s", keys->name);
-    for (size_t i = 0; !status && i < (size_t)n * (size_t)d; i++) k[i] = (double)keys->data[i];
+    for (size_t i = 0; !status && i < (size_t)n * (size_t)d; i++) k[i] = (double)values[i];
     for (size_t i = 0; !status && i < (size_t)m * (size_t)rank; i++) u[i] = random_normal(key, i);
     if (!status) {
         orthonormalize(u, m, rank, NULL);
@@ -146,22 +146,42 @@ static int gram_matched(const param *keys, int m, float *extra, uint64_t key, li
     return status;
 }
 
-static void copy_rows(const param *small, int m, float *extra, double scale, bool flip, uint64_t key)
+/* values (n, d) */
+static void copy_rows(const real *values, int n, size_t d, int m, float *extra, double scale, bool flip, uint64_t key)
 {
-    int n = small->rule.dims[0];
-    size_t d = small->count / (size_t)n;
     for (int i = 0; i < m; i++) {
         size_t from = flip ? (size_t)permuted((uint64_t)(i % n), (uint64_t)n, key_of(key, (uint64_t)(i / n))) : (size_t)(i % n);
         double sign = flip && (random_u64(key, (uint64_t)i) & 1) ? -scale : scale;
-        for (size_t j = 0; j < d; j++) extra[(size_t)i * d + j] = (float)(sign * (double)small->data[from * d + j]);
+        for (size_t j = 0; j < d; j++) extra[(size_t)i * d + j] = (float)(sign * (double)values[from * d + j]);
     }
 }
 
-static double root_mean_square(const param *p)
+double root_mean_square(const param *p)
 {
+    enum { PIECE = 1024 };
+    real piece[PIECE];
     double sum = 0;
-    for (size_t i = 0; i < p->count; i++) sum += (double)p->data[i] * (double)p->data[i];
+    for (size_t at = 0, n; at < p->count; at += n) {
+        n = p->count - at < PIECE ? p->count - at : PIECE;
+        weight_read(&p->weight, at, n, piece);
+        for (size_t i = 0; i < n; i++) sum += (double)piece[i] * (double)piece[i];
+    }
     return sqrt(sum / (double)p->count);
+}
+
+/* m new rows made from the old ones, in map->extra. */
+static int make_rows(const growth *g, param_map *map, bool keys, int m, uint64_t key, lithe_error *err)
+{
+    const param *small = map->small;
+    int n = small->rule.dims[0], status = 0, repeats = m / n > 0 ? m / n : 1;
+    size_t d = (size_t)small->rule.dims[1];
+    real *values = weight_copy(&small->weight, small->count);
+    map->extra = xalloc((size_t)m * d, sizeof *map->extra);
+    if (!values || !map->extra) status = fail(err, LITHE_ENOMEM, "not enough memory to grow %s", map->name);
+    else if (g->method == METHOD_C) status = gram_matched(small, values, m, map->extra, key, err);
+    else copy_rows(values, n, d, m, map->extra, keys ? 1 : (1 - FIRST_SHARE) / repeats, g->method == METHOD_B, key);
+    free(values);
+    return status;
 }
 
 int grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err)
@@ -172,39 +192,22 @@ int grow_slots(const growth *g, const param *large, param_map *map, lithe_error 
     bool keys = !large->rule.axes[0].read;
     int n = small->rule.dims[0], N = large->rule.dims[0], m = N - n;
     if (!m) return 0;
-    size_t d = (size_t)small->rule.dims[1];
     uint64_t key = key_of_name(g->options.seed, large->name);
     axis_map *rows = &map->axes[0];
     map->zero = keys ? g->method == METHOD_A || g->method == METHOD_E : g->method == METHOD_B || g->method == METHOD_C;
     bool made = keys ? g->method == METHOD_B || g->method == METHOD_C || g->method == METHOD_D : g->method == METHOD_D;
-    if (made && !(map->extra = xalloc((size_t)m * d, sizeof *map->extra))) return fail(err, LITHE_ENOMEM, "not enough memory to grow %s", large->name);
-
-    double others = (1 - FIRST_SHARE) / (N / n - 1 > 0 ? N / n - 1 : 1);
-    switch (g->method) {
-    case METHOD_B:
-        if (keys) copy_rows(small, m, map->extra, 1, true, key);
-        break;
-    case METHOD_C:
-        if (keys) return gram_matched(small, m, map->extra, key, err);
-        break;
-    case METHOD_D:
-        copy_rows(small, m, map->extra, keys ? 1 : others, false, key);
+    if (made && make_rows(g, map, keys, m, key, err)) return err ? (int)err->status : LITHE_ENOMEM;
+    if (g->method == METHOD_D) {
         for (int i = 0; i < n; i++) {
             rows->scale[i] = keys ? 1 : FIRST_SHARE;
             rows->moment[i] = keys ? FIRST_SHARE : 1;
         }
-        if (keys && g->options.noise > 0) {
-            double std = (double)g->options.noise * root_mean_square(small);
-            for (size_t i = 0; i < (size_t)m * d; i++) map->extra[i] += (float)(std * random_normal(key_of(key, 1), i));
-        }
-        break;
-    case METHOD_E:
-        for (int i = 0; !keys && i < n; i++) {
-            rows->scale[i] = sqrt(old_tau2(g, s) / N);
-            rows->moment[i] = 1 / rows->scale[i];
-        }
-        break;
-    default: break;
+        double std = keys && g->options.noise > 0 ? (double)g->options.noise * root_mean_square(small) : 0;
+        for (size_t i = 0; std > 0 && i < (size_t)m * (size_t)small->rule.dims[1]; i++) map->extra[i] += (float)(std * random_normal(key_of(key, 1), i));
+    }
+    for (int i = 0; g->method == METHOD_E && !keys && i < n; i++) {
+        rows->scale[i] = sqrt(old_tau2(g, s) / N);
+        rows->moment[i] = 1 / rows->scale[i];
     }
     return 0;
 }

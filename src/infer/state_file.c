@@ -33,12 +33,16 @@ static bool model_digest(const lithe_model *m, char hex[HEX])
     json_t *config = json_object();
     char *text = config && !arch_publish(m->arch, m->config, config) ? json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
     n.stream = open_memstream(&n.text, &n.size);
+    bool whole = text != NULL;
     if (n.stream && text) fprintf(n.stream, "%s %s\n", m->arch->name, text);
     for (int i = 0; n.stream && i < m->params->count; i++) {
-        hash_hex(m->params->items[i]->data, m->params->items[i]->count * sizeof(real), each);
-        fprintf(n.stream, "%s %s\n", m->params->items[i]->name, each);
+        const param *p = m->params->items[i];
+        real *values = whole ? weight_copy(&p->weight, p->count) : NULL;
+        whole = values != NULL;
+        if (whole) hash_hex(values, p->count * sizeof *values, each);
+        if (whole) fprintf(n.stream, "%s %s\n", p->name, each);
+        free(values);
     }
-    bool whole = text != NULL;
     free(text);
     json_decref(config);
     return notes_end(&n, hex) && whole;

@@ -44,8 +44,7 @@ static void copy_body(lithe_model *to, const lithe_model *from)
         param *p = to->params->items[i];
         const param *q = params_find(from->params, p->name);
         bool same = q && q->rule.rank == p->rule.rank && !memcmp(q->rule.dims, p->rule.dims, (size_t)p->rule.rank * sizeof *p->rule.dims);
-        if (same) memcpy(p->data, q->data, p->count * sizeof *p->data);
-        p->version++;
+        if (same) weight_read(&q->weight, 0, q->count, weight_edit(&p->weight));
     }
 }
 
@@ -53,8 +52,8 @@ static void copy_body(lithe_model *to, const lithe_model *from)
 static void renew_head(lithe_model *m, const lithe_model *from, uint64_t seed)
 {
     for (int i = 0; i < m->params->count && from->task.kind == TASK_SEQUENCE; i++) {
-        const param *p = m->params->items[i];
-        if (arch_head_tensor(m->arch, p->name)) param_initialize(p, seed, p->data);
+        param *p = m->params->items[i];
+        if (arch_head_tensor(m->arch, p->name)) param_initialize(p, seed, weight_edit(&p->weight));
     }
 }
 

@@ -36,7 +36,7 @@ static void convert_chunk(void *context, int chunk)
     }
     const param *p = c->plan->sources[low].to;
     size_t first = (size_t)(chunk - c->first_task[low]) * CHUNK, n = p->count - first < CHUNK ? p->count - first : CHUNK;
-    if (!convert(&c->plan->sources[low].from, first, n, p->data + first)) atomic_store(&c->failed, true);
+    if (!convert(&c->plan->sources[low].from, first, n, p->weight.values + first)) atomic_store(&c->failed, true);
 }
 
 int model_load(const load_plan *plan, lithe_error *err)
@@ -48,7 +48,7 @@ int model_load(const load_plan *plan, lithe_error *err)
     for (int i = 0; i < n; i++)                              /* a parameter's count fits its memory, so its chunks an int */
         c.first_task[i + 1] = c.first_task[i] + (int)((plan->sources[i].to->count + CHUNK - 1) / CHUNK);
     parallel_for(c.first_task[n], convert_chunk, &c);
-    for (int i = 0; i < n; i++) plan->sources[i].to->version++;
+    for (int i = 0; i < n; i++) weight_edit(&plan->sources[i].to->weight);
     free(c.first_task);
     return atomic_load(&c.failed) ? fail(err, LITHE_EFORMAT, "%s: holds values that cannot be read as numbers", plan->path) : LITHE_OK;
 }

@@ -39,12 +39,15 @@ static void narrow_chunk(void *context, int chunk)
 
 static int narrow(const param *p, bool turned, dtype type, void *out, const char *dir, lithe_error *err)
 {
-    narrowing c = { .data = p->data, .count = p->count, .type = type, .out = out };
+    real *values = weight_copy(&p->weight, p->count);
+    if (!values) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write %s", dir, p->name);
+    narrowing c = { .data = values, .count = p->count, .type = type, .out = out };
     if (turned) {
         c.rows = (size_t)p->rule.dims[0];
         c.columns = (size_t)p->rule.dims[1];
     }
     parallel_for((int)((p->count + CHUNK - 1) / CHUNK), narrow_chunk, &c);
+    free(values);
     if (!atomic_load(&c.overflow)) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "%s: %s holds values beyond f16's largest, 65504; save it as bf16 or f32", dir, p->name);
 }
@@ -85,7 +88,7 @@ static int describe(const lithe_model *m, const form *f, char *bytes, out_tensor
 {
     for (int i = 0; i < m->params->count; i++) {
         const param *p = m->params->items[i];
-        out[i] = (out_tensor){ .type = f->type, .data = bytes ? bytes : (const void *)p->data };
+        out[i] = (out_tensor){ .type = f->type, .data = bytes ? bytes : (const void *)p->weight.values };
         bool turned = publish(m, f->names, p, &out[i], names);
         if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", where);
         if (!bytes) continue;

@@ -14,7 +14,7 @@ static int by_size(const void *a, const void *b) { return (*(const double *)a > 
 static double time_step(lithe_trainer *t, lithe_error *err)
 {
     double began = seconds_now(), before_norm, loss;
-    for (int i = 0; i < t->model->params->count; i++) t->model->params->items[i]->version++;    /* packed anew, as after an update */
+    params_edit(t->model->params);                          /* packed anew, as after an update */
     trainer_step_loss(t, 1, &loss, err);
     before_norm = seconds_now();
     optimizer_norm(&t->optimizer, t->kernels);

@@ -24,7 +24,7 @@
 static int by_place(const void *a, const void *b)
 {
     const segment *x = a, *y = b;
-    if (x->param != y->param) return x->param->data < y->param->data ? -1 : 1;
+    if (x->param != y->param) return x->param->offset < y->param->offset ? -1 : 1;
     return (x->first > y->first) - (x->first < y->first);
 }
 
@@ -40,7 +40,7 @@ static void add_span(optimizer *o, const param *p, int first, int rows, const se
     size_t width = p->count / (size_t)p->rule.dims[0];
     if (rows <= 0 || p->frozen || (s && s->frozen)) return;
     o->spans[o->count++] = (span){
-        .first = (size_t)(p->data - o->params->data) + (size_t)first * width,
+        .first = p->offset + (size_t)first * width,
         .count = (size_t)rows * width,
         .born = s ? s->born : 0,
         .lr_factor = (p->rule.lr_factor > 0 ? p->rule.lr_factor : 1) * (s && s->lr_factor > 0 ? s->lr_factor : 1),
@@ -119,6 +119,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
 {
     const adamw_settings *s = &o->settings;
     double scale = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
+    real *values = params_edit(o->params);
     o->updates++;
     for (int i = 0; i < o->count; i++) {
         const span *it = &o->spans[i];
@@ -128,9 +129,8 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
             .weight_decay = (real)it->weight_decay, .scale = (real)scale,
             .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),     /* of the betas the kernel sees */
         };
-        k->adamw(o->params->data + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
+        k->adamw(values + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
     }
-    for (int i = 0; i < o->params->count; i++) o->params->items[i]->version++;
 }
 
 /* ---- on disk --------------------------------------------------------------------------- */
@@ -162,7 +162,7 @@ int optimizer_write(const char *dir, const params *p, const real *m, const real 
         const param *q = p->items[i / 2];
         out_tensor *t = &tensors[count++];
         *t = (out_tensor){ .name = moment_name(q, i % 2, &memory), .type = DT_REAL, .rank = q->rule.rank };
-        t->data = (i % 2 ? v : m) + (q->data - p->data);
+        t->data = (i % 2 ? v : m) + q->offset;
         for (int d = 0; d < q->rule.rank; d++) t->dims[d] = q->rule.dims[d];
         memory_left = t->name != NULL;
     }
@@ -219,7 +219,7 @@ int optimizer_read(const char *dir, const params *p, real *m, real *v, int *upda
         status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, this model has %d moments", f->path, f->count, 2 * p->count);
     for (int i = 0; !status && i < 2 * p->count; i++) {
         const param *q = p->items[i / 2];
-        status = read_moment(f, q, i % 2, (i % 2 ? v : m) + (q->data - p->data), err);
+        status = read_moment(f, q, i % 2, (i % 2 ? v : m) + q->offset, err);
     }
     tensor_file_close(f);
     return status;

@@ -23,7 +23,7 @@ typedef struct { size_t first, count; int born; double lr_factor, weight_decay; 
 typedef struct {
     params *params;                  /* borrowed */
     adamw_settings settings;
-    real *m, *v;                     /* first and second moments, laid out like params->data */
+    real *m, *v;                     /* first and second moments, laid out like the arenas of params */
     int updates;                     /* made since the moments were zero */
     span *spans; int count;          /* in the order of the arena; what is frozen has none */
 } optimizer;
@@ -35,7 +35,7 @@ void   optimizer_close(optimizer *o);
 double optimizer_norm(const optimizer *o, const kernels *k);        /* of the gradient of all that trains; NaN and Inf show */
 void   optimizer_step(optimizer *o, const kernels *k, double lr, double norm);
 
-/* DIR/optimizer.safetensors: NAME.exp_avg and NAME.exp_avg_sq of every parameter.  m and v are laid out like p->data. */
+/* DIR/optimizer.safetensors: NAME.exp_avg and NAME.exp_avg_sq of every parameter.  m and v are laid out like the arenas of p. */
 int optimizer_write(const char *dir, const params *p, const real *m, const real *v, int updates, lithe_error *err);
 int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err);
 

@@ -72,8 +72,8 @@ static void adamw(params *p, real *m, real *v, int at)
     double lr = 4e-3 * fmin((double)at / WARMUP, (double)(STEPS - at + 1) / (STEPS - WARMUP));
     adamw_args a = { .lr = (real)lr, .beta1 = (real)0.9, .beta2 = (real)0.98, .eps = (real)1e-6, .scale = 1,
                      .correction1 = (real)(1 - pow(0.9, at)), .correction2 = (real)(1 - pow(0.98, at)) };
-    kernels_default()->adamw(p->data, m, v, p->grad, p->arena_count, &a);
-    for (int t = 0; t < p->count; t++) p->items[t]->version++;
+    kernels_default()->adamw(p->values, m, v, p->grad, p->arena_count, &a);
+    params_edit(p);
 }
 
 static void train(lithe_model *m, const corpus *c, size_t end, sheet *s, lithe_error *err)

@@ -112,7 +112,7 @@ int main(int argc, char **argv)
     if (wanted < (size_t)PARTS * SETTLED) { fprintf(stderr, "at least %d tokens\n", PARTS * SETTLED); return 2; }
     lithe_threads(1);
     lithe_model *m = lithe_model_new(name, sizes, 1, &err);
-    for (size_t i = 0; m && i < m->params->arena_count; i++) m->params->data[i] += (real)(0.05 * sin((double)i));          /* fresh weights are half zeros */
+    for (size_t i = 0; m && i < m->params->arena_count; i++) m->params->values[i] += (real)(0.05 * sin((double)i));          /* fresh weights are half zeros */
     size_t pieces = wanted / PARTS / PIECE;
     speaker old = { lithe_session_open(m, 0, &err), calloc(pieces, sizeof(double)), 0 };
     speaker fresh = { lithe_session_open(m, 0, &err), calloc(pieces, sizeof(double)), 0 };
