@@ -88,28 +88,6 @@ static void tables_refuse(void)
     HOLDS(rows_of("/nowhere/x.tsv", NULL), "/nowhere/x.tsv");
 }
 
-/* ---- special tokens ------------------------------------------------------------------- */
-
-static void truncation(void)
-{
-    const pair_form f = { .before = { { 1 }, { 0 }, 1 }, .behind = { { 2 }, { 0 }, 1 }, .pair_before = { { 1 }, { 0 }, 1 }, .between = { { 2 }, { 0 }, 1 },
-                          .pair_behind = { { 2 }, { 1 }, 1 }, .second_type = 1 };
-    int32_t ids[40], ten[10] = { 10, 11, 12, 13, 14, 15, 16, 17, 18, 19 };
-    int types[40], cut;
-    const struct { int a, b, limit, keep_a, keep_b; } cases[] = {
-        { 5, 3, 40, 5, 3 }, { 8, 3, 12, 6, 3 }, { 3, 8, 12, 3, 6 }, { 10, 10, 12, 4, 5 }, { 9, 7, 9, 3, 3 }, { 7, 9, 10, 3, 4 }, { 10, 1, 3, 0, 0 }, { 4, 4, 2, 0, 0 },
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        int n = pair_write(&f, (id_text){ ten, cases[i].a }, (id_text){ ten, cases[i].b }, cases[i].limit, ids, types, &cut), a = cases[i].keep_a, b = cases[i].keep_b;
-        CHECK_MSG(n == a + b + 3 && cut == cases[i].a - a + cases[i].b - b, "case %zu: %d tokens, %d cut", i, n, cut);
-        CHECK(ids[0] == 1 && ids[1 + a] == 2 && ids[n - 1] == 2 && types[1 + a] == 0 && types[n - 1] == 1 && types[0] == 0);
-        for (int k = 0; k < a; k++) CHECK(ids[1 + k] == 10 + k && types[1 + k] == 0);
-        for (int k = 0; k < b; k++) CHECK(ids[2 + a + k] == 10 + k && types[2 + a + k] == 1);
-    }
-    CHECK(pair_write(&f, (id_text){ ten, 10 }, (id_text){ NULL, -1 }, 6, ids, types, &cut) == 6 && cut == 6 && ids[5] == 2 && ids[4] == 13);
-    CHECK(pair_length(&f, 10, -1) == 12 && pair_length(&f, 4, 5) == 12);
-}
-
 /* ---- datasets ----------------------------------------------------------------------------- */
 
 static lithe_dataset *open_task(const char *path, const char *dir, const lithe_data_options *o, lithe_error *err)
@@ -199,7 +177,6 @@ const test tests_labelled[] = {
     { "labelled: columns", columns },
     { "labelled: the shared sets", shared_layouts },
     { "labelled: tables refuse", tables_refuse },
-    { "labelled: truncation of two texts", truncation },
     { "labelled: a dataset", a_dataset },
     { "labelled: numbers and shares", numbers_and_shares },
     { "labelled: labels are refused by line", labels_refused },

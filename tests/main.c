@@ -20,7 +20,7 @@
     X(tests_grow_kinds) X(tests_extend) \
     X(tests_pangu) \
     X(tests_data) X(tests_data_sets) \
-    X(tests_labelled) \
+    X(tests_labelled) X(tests_layouts) \
     X(tests_batch) \
     X(tests_objectives) \
     X(tests_objectives_text) \

@@ -229,10 +229,55 @@ static void pairs_are_learned(void)
     lithe_tokenizer_close(t);
 }
 
+/* ---- tokenizers that are not the data's ---------------------------------------------------------- */
+
+/* A header that says another vocabulary than the tokenizer whose identity it carries. */
+static void say_vocabulary(const char *path, uint32_t vocab)
+{
+    lithe_error err = { 0 };
+    size_t size;
+    char *bytes = file_read(path, 1 << 20, &size, &err);
+    CHECK_MSG(bytes, "%s", err.text);
+    if (!bytes) return;
+    store_bytes((uint8_t *)bytes + 40, 4, vocab);
+    store_bytes((uint8_t *)bytes + 120, 8, hash_bytes(bytes, 120, 0));
+    CHECK(!file_write(path, bytes, size, &err));
+    free(bytes);
+}
+
+/* Masks look ids up in the tokenizer: one that did not make the shards is refused before it is asked. */
+static void foreign_tokenizers(void)
+{
+    const objective_settings s = { .mask = { MASK_EACH, 0.15, 0.1, 0.1, false }, .valid_rate = 0.15 };
+    const objective_kind *const kinds[] = { &predict_masked, &predict_sentences, &predict_pairs };
+    static const char few[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n";
+    const char *path = in_dir("small.txt"), *text = in_dir("text.jsonl"), *dir = in_dir("set");
+    lithe_error err = { 0 };
+    objective o;
+    lithe_tokenizer *t = tokenizer(&err);
+    lithe_dataset *d = stories(t, &err);
+    CHECK(!file_write(path, few, strlen(few), &err));
+    lithe_tokenizer *small = lithe_tokenizer_open(path, &err);
+    CHECK_MSG(small && d, "%s", err.text);
+    for (int i = 0; i < 3; i++) {
+        lithe_error e = { 0 };
+        CHECK(objective_open(&o, kinds[i], d, small, &s, 16, 7, &e) == LITHE_EMISMATCH && strstr(e.text, "made with another tokenizer, of 21 tokens; this one has 6"));
+    }
+    lithe_dataset_close(d);
+    lithe_dataset_close(lithe_dataset_open(&text, 1, dir, t, &LITHE_OPTIONS(lithe_data_options, .valid = text), &err));
+    say_vocabulary(in_dir("set/train.shard"), 22);
+    say_vocabulary(in_dir("set/valid.shard"), 22);
+    CHECK_MSG(!err.status, "%s", err.text);
+    CHECK(!dataset_reopen(dir, t, false, &err) && err.status == LITHE_EMISMATCH);
+    lithe_tokenizer_close(small);
+    lithe_tokenizer_close(t);
+}
+
 const test tests_objectives_text[] = {
     { "objectives: where sentences end", where_sentences_end },
     { "objectives: blocks of whole sentences", blocks_of_sentences },
     { "objectives: pairs follow or do not", pairs_follow_or_not },
     { "objectives: pairs are learned", pairs_are_learned },
+    { "objectives: a tokenizer that is not the data's is refused", foreign_tokenizers },
     { 0 }
 };

@@ -7,6 +7,10 @@
 
 typedef struct { const char *pre_tokenizer, *vocab, *merges, *model, *rest, *complaint; } refusal;
 
+#define FIRST "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"
+#define SECOND(type) "{\"Sequence\":{\"id\":\"B\",\"type_id\":" type "}}"
+#define TEMPLATE(a, b) ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[" FIRST "],\"pair\":[" a "," b "],\"special_tokens\":{}}"
+
 static const refusal refusals[] = {
     { BYTE_LEVEL, ",\"ab\":255", "[]", "", "", "which another token has" },
     { BYTE_LEVEL, ",\"a\":256", "[]", "", "", "duplicate" },
@@ -37,6 +41,8 @@ static const refusal refusals[] = {
     { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"Odd\"}", "post_processor \"Odd\"" },
     { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"x\",900],\"cls\":[\"x\",1]}", "id 900" },
     { BYTE_LEVEL, "", "[]", "", ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}", "0 times" },
+    { BYTE_LEVEL, "", "[]", "", TEMPLATE(SECOND("2"), FIRST), "type_id 2" },
+    { BYTE_LEVEL, "", "[]", "", TEMPLATE(SECOND("1"), FIRST), "the second text before the first" },
     { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(97, "<x>", "") "]", "another token of the vocabulary" },
     { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(300, "a", "") "]", "97 in the vocabulary" },
     { BYTE_LEVEL, "", "[]", "", ",\"added_tokens\":[" ADDED(300, "<x>", "") "," ADDED(300, "<y>", "") "]", "another token has" },

@@ -76,30 +76,6 @@ static void three_epochs(void)
     close_fixture(&f);
 }
 
-/* Three special tokens around a pair, a context of two: refused, whoever finds it first. */
-static void no_room_for_special_tokens(void)
-{
-    fixture f = { 0 };
-    const char *path = in_dir("pairs.tsv"), *vocabulary = in_dir("vocab.txt"), *const names[] = { "no", "yes" };
-    FILE *file = fopen(path, "w");
-    fputs("text\tpair\tlabel\n", file);
-    for (int i = 0; i < 8; i++) fprintf(file, "the cat\ta dog\t%s\n", names[i % 2]);
-    fclose(file);
-    file = fopen(vocabulary, "w");
-    fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\na\ndog\n", file);
-    fclose(file);
-    f.tokens = lithe_tokenizer_open(vocabulary, &f.err);
-    f.data = lithe_dataset_open(&path, 1, NULL, f.tokens, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = path), &f.err);
-    f.base = lithe_model_new("bert", "{\"num_hidden_layers\":1,\"hidden_size\":8,\"num_attention_heads\":2,\"intermediate_size\":8,\"vocab_size\":9}", 1, &f.err);
-    f.model = lithe_model_with_head(f.base, "classify", names, 2, 2, &f.err);
-    CHECK_MSG(!f.err.status, "%s", f.err.text);
-    f.trainer = lithe_trainer_open(f.model, f.data, f.tokens, &LITHE_OPTIONS(lithe_train_options, .steps = 2, .ctx = 2), in_dir("run"), &f.err);
-    lithe_event e;
-    for (int i = 0; i < 3 && !f.err.status; i++) lithe_trainer_next(f.trainer, &e, &f.err);
-    CHECK_MSG(f.err.status == LITHE_EINVAL && strlen(f.err.text) > 10, "%d \"%s\"", f.err.status, f.err.text);
-    close_fixture(&f);
-}
-
 static void threads_and_parts(void)
 {
     lithe_train_options o = { .size = sizeof o, .steps = 12, .lr = 3e-3, .batch = 12, .seed = 5 };
@@ -254,7 +230,6 @@ const test tests_train_labels[] = {
     { "fine-tuning: classes are learned", classes_are_learned },
     { "fine-tuning: numbers are learned", numbers_are_learned },
     { "fine-tuning: three epochs", three_epochs },
-    { "fine-tuning: no room for special tokens", no_room_for_special_tokens },
     { "fine-tuning: threads and parts do not show", threads_and_parts },
     { "fine-tuning: resumed is the same run", resumed },
     { "fine-tuning: heads must fit", heads_must_fit },

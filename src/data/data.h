@@ -44,6 +44,9 @@ int dataset_prepare(const char *const *paths, int n, const char *dir, const lith
  * changed.  LITHE_EMISMATCH for either. */
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err);
 
+/* LITHE_EMISMATCH unless t is the tokenizer that the shards of text were made with. */
+int dataset_tokenizer(const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err);
+
 /* Puts the files into another directory (links where it can, copies elsewhere). */
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err);
 

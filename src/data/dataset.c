@@ -54,12 +54,11 @@ static int check_shard(const shard *s, const json_t *known, const char *dir, con
                 (long long)bytes, hash ? hash : "none");
 }
 
-static int check_tokenizer(const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err)
+int dataset_tokenizer(const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err)
 {
     uint8_t hash[16];
-    if (!t) return LITHE_OK;
     tokenizer_identity(t, hash);
-    if (!memcmp(hash, d->train.header.tokenizer, 16)) return LITHE_OK;
+    if (!memcmp(hash, d->train.header.tokenizer, 16) && lithe_tokenizer_vocab(t) == d->train.header.vocab) return LITHE_OK;
     return fail(err, LITHE_EMISMATCH, "%s/%s: was made with another tokenizer, of %d tokens; this one has %d", d->dir, TRAIN_SHARD,
                 d->train.header.vocab, lithe_tokenizer_vocab(t));
 }
@@ -82,7 +81,7 @@ static int read_shards(lithe_dataset *d, const json_t *json, const lithe_tokeniz
     if (!status) status = check_shard(&d->valid, json_object_get(json, "valid"), d->dir, VALID_SHARD, err);
     if (!status && memcmp(d->train.header.tokenizer, d->valid.header.tokenizer, 16))
         status = fail(err, LITHE_EMISMATCH, "%s: %s and %s were made with different tokenizers", d->dir, TRAIN_SHARD, VALID_SHARD);
-    if (!status) status = check_tokenizer(d, t, err);
+    if (!status && t) status = dataset_tokenizer(d, t, err);
     if (!status && sources) status = check_sources(json_object_get(json, "sources"), err);
     if (!status && sources) status = check_sources(json_object_get(json, "valid_sources"), err);
     d->reset_attention = json_is_true(json_object_get(json, "reset_attention"));

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/data.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,17 @@ static int unknown_label(const char *path, const table_row *r, const label_set *
     if (class_number(r->label) >= 0)
         return fail(err, LITHE_EFORMAT, "%s:%ld: label %s, there are %d classes, 0 to %d", path, r->line, r->label, l->classes, l->classes - 1);
     return fail(err, LITHE_EFORMAT, "%s:%ld: label \"%.100s\" is none of the %d there are (\"%.60s\" ...)", path, r->line, r->label, l->classes, first);
+}
+
+int label_read(const label_set *l, const table_row *r, const char *path, int *label, float *value, lithe_error *err)
+{
+    if (!l->regression) {
+        *label = label_find(l, r->label);
+        return *label < 0 ? unknown_label(path, r, l, err) : LITHE_OK;
+    }
+    char *end;
+    *value = (float)strtod(r->label, &end);
+    return end != r->label && !*end && isfinite(*value) ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s:%ld: label \"%.100s\" is not a number", path, r->line, r->label);
 }
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
@@ -105,23 +117,11 @@ static int add_text(encoding *k, const char *text, lithe_error *err)
     }
 }
 
-static int set_label(examples *e, size_t i, const char *path, const table_row *r, const label_set *l, lithe_error *err)
+static int examples_from(examples *e, const table *t, const char *path, const label_set *l, const lithe_tokenizer *tokens, lithe_error *err)
 {
-    if (!r->label) return LITHE_OK;
-    if (!l->regression) {
-        e->label[i] = label_find(l, r->label);
-        return e->label[i] < 0 ? unknown_label(path, r, l, err) : LITHE_OK;
-    }
-    char *end;
-    double x = strtod(r->label, &end);
-    e->value[i] = (float)x;
-    return end != r->label && !*end && isfinite((float)x) ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s:%ld: label \"%.100s\" is not a number", path, r->line, r->label);
-}
-
-static int examples_from(examples *e, const table *t, const char *path, const label_set *l, const pair_form *f, const lithe_tokenizer *tokens, lithe_error *err)
-{
+    const layout around = layout_of(tokens);
     *e = (examples){ .start = xalloc(2 * t->count + 1, sizeof *e->start), .label = xalloc(t->count + 1, sizeof *e->label),
-                     .value = xalloc(t->count + 1, sizeof *e->value), .ids = xalloc(WORD, sizeof *e->ids) };
+                     .value = xalloc(t->count + 1, sizeof *e->value), .ids = xalloc(WORD, sizeof *e->ids), .pairs = t->count && t->rows[0].pair };
     encoding k = { .e = e, .t = tokens, .capacity = WORD, .path = path };
     int status = e->start && e->label && e->value && e->ids ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory for %zu examples", path, t->count);
     for (size_t i = 0; i < t->count && !status; i++) {
@@ -133,22 +133,22 @@ static int examples_from(examples *e, const table *t, const char *path, const la
         e->start[2 * i + 2] = k.used;
         if (!status && k.used - first > INT32_MAX / 4) status = fail(err, LITHE_EFORMAT, "%s:%ld: a text of %zu tokens", path, r->line, k.used - first);
         if (status) break;
-        int length = pair_length(f, (int)(middle - first), r->pair ? (int)(k.used - middle) : -1);
+        int length = (int)(r->pair ? layout_length_two(&around, middle - first, k.used - middle) : layout_length(&around, k.used - first));
         if (length < 1) status = fail(err, LITHE_EFORMAT, "%s:%ld: the text is empty", path, r->line);
         if (length > e->longest) e->longest = length;
-        if (!status) status = set_label(e, i, path, r, l, err);
+        if (!status) status = label_read(l, r, path, &e->label[i], &e->value[i], err);
         e->count++;
     }
     if (status) examples_free(e);
     return status;
 }
 
-int examples_read(examples *e, const char *path, const table_columns *c, const label_set *labels, const pair_form *f, const lithe_tokenizer *t, lithe_error *err)
+int examples_read(examples *e, const char *path, const table_columns *c, const label_set *labels, const lithe_tokenizer *t, lithe_error *err)
 {
     table rows;
     *e = (examples){ 0 };
     int status = table_read(&rows, path, c, true, err);
-    if (!status) status = examples_from(e, &rows, path, labels, f, t, err);
+    if (!status) status = examples_from(e, &rows, path, labels, t, err);
     table_free(&rows);
     return status;
 }
@@ -162,11 +162,13 @@ void examples_free(examples *e)
     *e = (examples){ 0 };
 }
 
-int example_write(const examples *e, const pair_form *f, size_t i, int limit, int32_t *ids, int *types)
+int example_write(const examples *e, const layout *l, size_t i, int limit, int32_t *ids, int32_t *types)
 {
     const size_t *s = e->start + 2 * i;
-    id_text a = { e->ids + s[0], (int)(s[1] - s[0]) }, b = { e->ids + s[1], s[2] > s[1] ? (int)(s[2] - s[1]) : -1 };
-    return pair_write(f, a, b, limit, ids, types, NULL);
+    id_text a = { e->ids + s[0], s[1] - s[0] }, b = { e->ids + s[1], s[2] - s[1] };
+    size_t n = layout_write(l, a, e->pairs ? &b : NULL, (size_t)limit, ids, types, (size_t)limit);
+    assert(n <= (size_t)limit);
+    return (int)n;
 }
 
 /* ---- to disk ---------------------------------------------------------------------------------- */
@@ -252,10 +254,11 @@ static uint8_t *hold_out(size_t n, double share, uint64_t seed)
 /* Labels are checked before anything is written, by the table they stand in. */
 static int check_labels(const labelled *l, const table *t, const char *path, lithe_error *err)
 {
-    examples one = { .label = &(int){ 0 }, .value = &(float){ 0 } };
+    int label;
+    float value;
     label_set set = { l->regression, l->names, l->classes };
     int status = LITHE_OK;
-    for (size_t i = 0; i < t->count && !status; i++) status = set_label(&one, 0, path, &t->rows[i], &set, err);
+    for (size_t i = 0; i < t->count && !status; i++) status = label_read(&set, &t->rows[i], path, &label, &value, err);
     return status;
 }
 
@@ -329,7 +332,7 @@ static int read_examples(labelled *l, examples *e, const char *dir, const char *
     const table_columns c = { "text", "", "label" }, with_pair = { "text", "pair", "label" };
     label_set set = { l->regression, l->names, l->classes };
     char *path = path_join(dir, name);
-    int status = path ? examples_read(e, path, l->pairs ? &with_pair : &c, &set, &l->form, t, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    int status = path ? examples_read(e, path, l->pairs ? &with_pair : &c, &set, t, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
     free(path);
     return status;
 }
@@ -358,7 +361,7 @@ labelled *labelled_open(const char *dir, const lithe_tokenizer *t, lithe_error *
     if (!status) status = check_description(l, json, path, t, err);
     if (!status) status = check_table(dir, TRAIN_TABLE, json_object_get(json, "train"), l->train_hash, &l->train_bytes, err);
     if (!status) status = check_table(dir, VALID_TABLE, json_object_get(json, "valid"), l->valid_hash, &l->valid_bytes, err);
-    if (!status) status = pair_form_open(&l->form, t, err);
+    if (!status) l->layout = layout_of(t);
     if (!status) status = read_examples(l, &l->train, dir, TRAIN_TABLE, t, err);
     if (!status) status = read_examples(l, &l->valid, dir, VALID_TABLE, t, err);
     json_decref(json);

@@ -4,12 +4,12 @@
 #include "base/random.h"
 #include <stdlib.h>
 
-/* A template of special tokens may be longer than the sample it is cut to. */
 static int draft_open(draft *d, int most, lithe_error *err)
 {
-    size_t rows = (size_t)most + 3 * FORM_MOST;
-    d->ids = xalloc(6 * rows, sizeof *d->ids);
-    if (!d->ids) return fail(err, LITHE_ENOMEM, "out of memory for samples of %d tokens", most);
+    size_t rows = (size_t)most;
+    d->text = xalloc(7 * rows, sizeof *d->text);
+    if (!d->text) return fail(err, LITHE_ENOMEM, "out of memory for samples of %d tokens", most);
+    d->ids = d->text + rows;
     d->types = d->ids + rows;
     d->target = d->types + rows;
     d->place = d->target + rows;
@@ -30,7 +30,7 @@ int objective_open(objective *o, const objective_kind *kind, const lithe_dataset
 void objective_close(objective *o)
 {
     if (o->kind && o->kind->close) o->kind->close(o);
-    free(o->draft.ids);
+    free(o->draft.text);
     *o = (objective){ 0 };
 }
 

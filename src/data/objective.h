@@ -23,10 +23,10 @@
 
 /* ---- a sample in the making ---- */
 
-/* The rows of a sample before they are added to a batch. */
+/* A sample before it is added to a batch. */
 typedef struct {
-    int n;                                      /* rows so far */
-    int32_t *ids, *types;                       /* (rows) */
+    int32_t *text;                              /* (rows) ids of its texts, one after another */
+    int32_t *ids, *types;                       /* (rows) as it is laid out */
     int32_t *target, *place;                    /* (rows) what is predicted, and in which rows where not in all */
     int32_t *scratch;                           /* (2 rows) */
 } draft;
@@ -69,7 +69,7 @@ struct objective {
     batch_capacity most;                        /* of one sample; selected 0: all rows have a target, or a label has the sequence */
     draft draft;
     mask_vocab vocab;                           /* masked */
-    pair_form form;                             /* masked */
+    layout layout;                              /* masked */
     float *pixels, *patches;                    /* images: one picture, varied; and cut */
     uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document; sentences: [blocks + 1] the first of each block */
     int32_t separator;                          /* masked */
@@ -77,14 +77,12 @@ struct objective {
     objective_pair *pairs, *valid_pairs; int room;      /* pairs; tokens of both */
 };
 
-/* What the objectives with masks share (predict_masked.c): vocabulary, template and extent; special tokens, and a stretch
- * of a text, after the rows that are there; the draft masked and added to a batch. */
+/* What the objectives with masks share (predict_masked.c): vocabulary, layout and extent; how many ids of a text fit; a
+ * text, or two where second is not NULL, laid out, masked and added to a batch. */
 int           masked_open(objective *o, lithe_error *err);
 void          masked_close(objective *o);
-void          masked_put(objective *o, const form_part *p);
-void          masked_put_text(objective *o, const shard *from, stretch d, int type);
-void          masked_put_ids(objective *o, const int32_t *ids, size_t n, int type);
-void          masked_add(objective *o, batch_builder *b, const mask_settings *m, uint64_t mask_key, uint64_t key);
+int           masked_room(const objective *o);
+void          masked_add(objective *o, batch_builder *b, id_text text, const id_text *second, const mask_settings *m, uint64_t mask_key, uint64_t key);
 uint64_t      masked_key(const objective *o, uint64_t epoch, uint64_t i);
 uint64_t      masked_valid_key(const objective *o, uint64_t i);
 mask_settings masked_at_evaluation(const objective *o);

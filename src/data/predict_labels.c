@@ -10,12 +10,12 @@ static int open_examples(objective *o, lithe_error *err)
     o->samples = l->train.count;
     o->valid_samples = l->valid.count;
     o->most = (batch_capacity){ .rows = o->ctx, .seqs = 1 };
-    return LITHE_OK;
+    return layout_fits(&l->layout, l->pairs, (size_t)o->ctx, err);
 }
 
 static void add_example(objective *o, batch_builder *b, const examples *e, size_t i, uint64_t key)
 {
-    int n = example_write(e, &o->data->labels->form, i, o->ctx, o->draft.ids, o->draft.types);
+    int n = example_write(e, &o->data->labels->layout, i, o->ctx, o->draft.ids, o->draft.types);
     batch_add(b, &(batch_sequence){ .n = n, .ids = o->draft.ids, .types = o->draft.types, .key = key });
     batch_label(b, e->label[i], e->value[i]);
 }

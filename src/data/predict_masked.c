@@ -9,12 +9,10 @@
 
 /* ---- pieces --------------------------------------------------------------------------- */
 
-static int room(const objective *o) { return o->ctx - o->form.before.n - o->form.behind.n; }
-
 /* before[k]: pieces of the documents before k; before[documents]: all. */
 static int count_pieces(const objective *o, const shard *s, uint64_t **before, uint64_t *all, lithe_error *err)
 {
-    uint64_t n = s->header.documents, width = (uint64_t)room(o);
+    uint64_t n = s->header.documents, width = (uint64_t)masked_room(o);
     *before = xalloc(n + 1, sizeof **before);
     if (!*before) return fail(err, LITHE_ENOMEM, "%s: out of memory for %llu documents", o->data->dir, (unsigned long long)n);
     for (uint64_t k = 0; k < n; k++) {
@@ -27,7 +25,7 @@ static int count_pieces(const objective *o, const shard *s, uint64_t **before, u
 
 static stretch piece(const objective *o, const shard *s, const uint64_t *before, uint64_t i)
 {
-    uint64_t low = 0, high = s->header.documents, width = (uint64_t)room(o);
+    uint64_t low = 0, high = s->header.documents, width = (uint64_t)masked_room(o);
     while (high - low > 1) {                                /* the last document with before[k] <= i that is not empty */
         uint64_t middle = low + (high - low) / 2;
         if (before[middle] <= i) low = middle; else high = middle;
@@ -54,16 +52,19 @@ static int selected_most(const objective *o)
     return train > valid ? train : valid;
 }
 
+int masked_room(const objective *o) { return o->ctx - (int)layout_length(&o->layout, 0); }
+
 int masked_open(objective *o, lithe_error *err)
 {
     if (!o->tokenizer) return fail(err, LITHE_EINVAL, "masked tokens cannot be predicted without a tokenizer, which says which token is the mask");
-    int status = mask_vocab_open(&o->vocab, o->tokenizer, err);
-    if (!status) status = pair_form_open(&o->form, o->tokenizer, err);
-    if (!status && room(o) < 1) status = fail(err, LITHE_EINVAL, "a context of %d leaves no room between the special tokens", o->ctx);
+    int status = o->data ? dataset_tokenizer(o->data, o->tokenizer, err) : LITHE_OK;         /* their ids are looked up in it */
+    if (!status) status = mask_vocab_open(&o->vocab, o->tokenizer, err);
+    if (status) return status;
+    o->layout = layout_of(o->tokenizer);
     o->separator = lithe_tokenizer_special(o->tokenizer, "sep");
     if (o->separator < 0) o->separator = o->vocab.mask;
     o->most = (batch_capacity){ .rows = o->ctx, .seqs = 1, .selected = selected_most(o) };
-    return status;
+    return layout_fits(&o->layout, false, (size_t)o->ctx, err);
 }
 
 static int open_pieces(objective *o, lithe_error *err)
@@ -89,47 +90,19 @@ mask_settings masked_at_evaluation(const objective *o)
     return m;
 }
 
-void masked_put(objective *o, const form_part *p)
+void masked_add(objective *o, batch_builder *b, id_text text, const id_text *second, const mask_settings *m, uint64_t mask_key, uint64_t key)
 {
     draft *d = &o->draft;
-    for (int i = 0; i < p->n; i++, d->n++) {
-        d->ids[d->n] = p->ids[i];
-        d->types[d->n] = p->types[i];
-    }
-}
-
-void masked_put_text(objective *o, const shard *from, stretch s, int type)
-{
-    draft *d = &o->draft;
-    int n = (int)(s.end - s.first);
-    shard_ids(from, s.first, (size_t)n, d->ids + d->n);
-    for (int i = 0; i < n; i++) d->types[d->n++] = type;
-}
-
-void masked_put_ids(objective *o, const int32_t *ids, size_t n, int type)
-{
-    draft *d = &o->draft;
-    for (size_t i = 0; i < n; i++, d->n++) {
-        d->ids[d->n] = ids[i];
-        d->types[d->n] = type;
-    }
-}
-
-void masked_add(objective *o, batch_builder *b, const mask_settings *m, uint64_t mask_key, uint64_t key)
-{
-    draft *d = &o->draft;
-    int masked = mask_tokens(m, &o->vocab, mask_key, d->n, d->ids, d->place, d->target, d->scratch);
-    batch_add(b, &(batch_sequence){ .n = d->n, .ids = d->ids, .types = d->types, .key = key });
+    size_t limit = (size_t)o->ctx;
+    int n = (int)layout_write(&o->layout, text, second, limit, d->ids, d->types, limit);
+    int masked = mask_tokens(m, &o->vocab, mask_key, n, d->ids, d->place, d->target, d->scratch);
+    batch_add(b, &(batch_sequence){ .n = n, .ids = d->ids, .types = d->types, .key = key });
     for (int i = 0; i < masked; i++) batch_select(b, d->place[i], d->target[i], 1);
-    d->n = 0;
 }
 
 static void add_piece(objective *o, batch_builder *b, const shard *from, stretch d, const mask_settings *m, uint64_t mask_key, uint64_t key)
 {
-    masked_put(o, &o->form.before);
-    masked_put_text(o, from, d, 0);
-    masked_put(o, &o->form.behind);
-    masked_add(o, b, m, mask_key, key);
+    masked_add(o, b, (id_text){ o->draft.text, shard_read(from, d, o->draft.text) }, NULL, m, mask_key, key);
 }
 
 static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)

@@ -98,7 +98,7 @@ static void close_pairs(objective *o)
 static int open_pairs(objective *o, lithe_error *err)
 {
     int status = masked_open(o, err);
-    o->room = o->ctx - o->form.pair_before.n - o->form.between.n - o->form.pair_behind.n;
+    o->room = o->ctx - (int)layout_length_two(&o->layout, 0, 0);
     if (!status && o->room < 2) status = fail(err, LITHE_EINVAL, "a context of %d leaves no room for two sentences", o->ctx);
     if (!status) status = sentences_find(&o->sentences, &o->data->train, o->tokenizer, o->room, err);
     if (!status) status = sentences_find(&o->valid_sentences, &o->data->valid, o->tokenizer, o->room, err);
@@ -120,14 +120,11 @@ static void shorten(stretch *a, stretch *b, uint64_t room, uint64_t key)
 
 static void add_sample(objective *o, batch_builder *to, const sentences *from, const objective_pair *p, const mask_settings *m, uint64_t cut_key, uint64_t mask_key, uint64_t key)
 {
+    int32_t *ids = o->draft.text;
     stretch a = { from->first[p->a_first], from->end[p->a_end - 1] }, b = { from->first[p->b_first], from->end[p->b_end - 1] };
     shorten(&a, &b, (uint64_t)o->room, cut_key);
-    masked_put(o, &o->form.pair_before);
-    masked_put_text(o, from->shard, a, 0);
-    masked_put(o, &o->form.between);
-    masked_put_text(o, from->shard, b, o->form.second_type);
-    masked_put(o, &o->form.pair_behind);
-    masked_add(o, to, m, mask_key, key);
+    id_text first = { ids, shard_read(from->shard, a, ids) }, second = { ids + first.n, shard_read(from->shard, b, ids + first.n) };
+    masked_add(o, to, first, &second, m, mask_key, key);
     batch_label(to, p->random, 0);
 }
 

@@ -17,7 +17,7 @@ static uint64_t document_of(const sentences *s, uint64_t i, uint64_t k)
 /* first[b]: the first sentence of block b; first[blocks]: all. */
 static int plan_blocks(const objective *o, const sentences *s, uint64_t **first, uint64_t *blocks, lithe_error *err)
 {
-    uint64_t room = (uint64_t)(o->ctx - o->form.before.n - o->form.behind.n), used = 0, document = 0, n = 0;
+    uint64_t room = (uint64_t)masked_room(o), used = 0, document = 0, n = 0;
     *first = xalloc(s->count + 1, sizeof **first);
     if (!*first) return fail(err, LITHE_ENOMEM, "%s: out of memory for %llu sentences", o->data->dir, (unsigned long long)s->count);
     for (uint64_t i = 0; i < s->count; i++) {
@@ -44,7 +44,7 @@ static void close_blocks(objective *o)
 
 static int open_blocks(objective *o, lithe_error *err)
 {
-    int status = masked_open(o, err), room = o->ctx - o->form.before.n - o->form.behind.n;
+    int status = masked_open(o, err), room = masked_room(o);
     if (!status) status = sentences_find(&o->sentences, &o->data->train, o->tokenizer, room, err);
     if (!status) status = sentences_find(&o->valid_sentences, &o->data->valid, o->tokenizer, room, err);
     if (!status) status = plan_blocks(o, &o->sentences, &o->pieces, &o->samples, err);
@@ -66,17 +66,16 @@ static uint64_t find_document(const sentences *s, uint64_t i)
 
 static void add_block(objective *o, batch_builder *b, const sentences *from, const uint64_t *first, uint64_t block, const mask_settings *m, uint64_t mask_key, uint64_t key)
 {
-    const form_part between = { .ids = { o->separator }, .n = 1 };
+    int32_t *ids = o->draft.text;
     uint64_t document = find_document(from, first[block]);
-    masked_put(o, &o->form.before);
+    size_t n = 0;
     for (uint64_t i = first[block]; i < first[block + 1]; i++) {
         uint64_t own = document_of(from, i, document);
-        if (own != document) masked_put(o, &between);
+        if (own != document) ids[n++] = o->separator;
         document = own;
-        masked_put_text(o, from->shard, (stretch){ from->first[i], from->end[i] }, 0);
+        n += shard_read(from->shard, (stretch){ from->first[i], from->end[i] }, ids + n);
     }
-    masked_put(o, &o->form.behind);
-    masked_add(o, b, m, mask_key, key);
+    masked_add(o, b, (id_text){ ids, n }, NULL, m, mask_key, key);
 }
 
 static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)

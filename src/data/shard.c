@@ -105,6 +105,13 @@ void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids)
     }
 }
 
+size_t shard_read(const shard *s, stretch d, int32_t *ids)
+{
+    size_t n = (size_t)(d.end - d.first);
+    shard_ids(s, d.first, n, ids);
+    return n;
+}
+
 uint64_t shard_documents_before(const shard *s, uint64_t i)
 {
     uint64_t low = 0, high = s->header.documents;           /* ends below low are <= i, from high on above it */

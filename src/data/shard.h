@@ -41,6 +41,7 @@ uint64_t shard_document_end(const shard *s, uint64_t k);
 /* The tokens first .. end-1 of document k, without what stands around it. */
 typedef struct { uint64_t first, end; } stretch;
 stretch shard_document(const shard *s, uint64_t k);
+size_t  shard_read(const shard *s, stretch d, int32_t *ids);    /* its ids; how many they are */
 /* How many documents end at or before token i. */
 uint64_t shard_documents_before(const shard *s, uint64_t i);
 void shard_identity(const shard *s, char hex[33]);              /* the hash of its ids */

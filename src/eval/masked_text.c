@@ -32,10 +32,7 @@ static void reading_close(reading *r)
 static void add_piece(reading *r, const int32_t *ids, size_t n, uint64_t number)
 {
     objective *o = &r->objective;
-    masked_put(o, &o->form.before);
-    masked_put_ids(o, ids, n, 0);
-    masked_put(o, &o->form.behind);
-    masked_add(o, &r->pass.batch, &o->settings.mask, masked_valid_key(o, number), 0);
+    masked_add(o, &r->pass.batch, (id_text){ ids, n }, NULL, &o->settings.mask, masked_valid_key(o, number), 0);
 }
 
 /* Runs what is there; its masked tokens, their losses and right predictions join the sums. */
@@ -52,6 +49,16 @@ static int run_pieces(reading *r, size_t *masked, double *nll, double *hits, lit
     return status;
 }
 
+/* Masks and the tokens drawn in their place are the tokenizer's, which must know every id and none that the model lacks. */
+static int check_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, lithe_error *err)
+{
+    int vocab = lithe_tokenizer_vocab(t), has = lithe_model_vocab(m);
+    if (vocab > has) return fail(err, LITHE_EINVAL, "the tokenizer has %d ids, the model %d: is this its tokenizer?", vocab, has);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= vocab) return fail(err, LITHE_EINVAL, "token %d at place %zu is none of the tokenizer's %d", (int)ids[i], i, vocab);
+    return LITHE_OK;
+}
+
 static int check(const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, lithe_error *err)
 {
     if (failed(err)) return err->status;
@@ -59,7 +66,8 @@ static int check(const lithe_model *m, const lithe_tokenizer *t, const int32_t *
     if (!lithe_model_encoder(m)) return fail(err, LITHE_ECONFIG, "%s reads from left to right: no token of its text is masked", m->arch->name);
     if (ctx < 0 || ctx > lithe_model_context(m)) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, lithe_model_context(m));
     if (!(rate > 0 && rate <= 1)) return fail(err, LITHE_EINVAL, "a mask rate of %g is not a share of the tokens", rate);
-    return must_predict_tokens(m, err) || check_ids(m, ids, n, err) ? LITHE_EINVAL : LITHE_OK;
+    if (must_predict_tokens(m, err) || check_ids(m, ids, n, err)) return LITHE_EINVAL;
+    return check_tokenizer(m, t, ids, n, err);
 }
 
 int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, uint64_t seed,
@@ -71,10 +79,10 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     int status = check(m, t, ids, n, ctx, rate, err);
     if (status) return status;
     if (!ctx) ctx = lithe_model_context(m);
-    if (ctx > 2 * FORM_MOST && n < (size_t)ctx - 2 * FORM_MOST) ctx = (int)n + 2 * FORM_MOST;           /* a short text needs no long rows */
+    const layout l = layout_of(t);
+    if (layout_length(&l, n) < (size_t)ctx) ctx = (int)layout_length(&l, n);           /* a short text needs no long rows */
     status = reading_open(&r, m, t, ctx, rate, seed, err);
-    const pair_form *f = &r.objective.form;
-    size_t room = status ? 1 : (size_t)(ctx - f->before.n - f->behind.n), pieces = status ? 0 : (n + room - 1) / room;
+    size_t room = status ? 1 : (size_t)masked_room(&r.objective), pieces = status ? 0 : (n + room - 1) / room;
     for (size_t i = 0; i < pieces && !status; i++) {
         add_piece(&r, ids + i * room, i + 1 < pieces ? room : n - i * room, i);
         if (i + 1 < pieces && r.pass.batch.seqs < ROWS_AT_ONCE / ctx) continue;

@@ -1,5 +1,6 @@
 /* Texts to sequences, sequences to batches (infer/sequences.h). */
 #include "infer/sequences.h"
+#include "text/layout.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +24,11 @@ static int add_text(sequences *x, const lithe_model *m, const lithe_tokenizer *t
 {
     size_t used = x->start[x->n], b_size = b ? strlen(b) : 0;
     size_t whole = lithe_encode_pair(t, a, strlen(a), b, b_size, 0, NULL, NULL, 0), length = whole < limit ? whole : limit;
+    const layout l = layout_of(t);
     if (!length) return fail(err, LITHE_EFORMAT, "text %zu is empty", x->n + 1);
+    if (layout_fits(&l, b != NULL, limit, err)) return LITHE_EINVAL;
     if (!make_room(x, used + length)) return fail(err, LITHE_ENOMEM, "not enough memory for %zu tokens", used + length);
     length = lithe_encode_pair(t, a, strlen(a), b, b_size, limit, x->ids + used, x->types + used, length);
-    if (length > limit) return fail(err, LITHE_EFORMAT, "%zu tokens leave no room between the special ones", limit);
     x->cut += whole > limit;
     x->start[++x->n] = used + length;
     return check_ids(m, x->ids + used, length, err) ? LITHE_EINVAL : LITHE_OK;

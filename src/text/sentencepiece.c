@@ -204,7 +204,7 @@ static void set_roles(reading *r)
     for (int i = 0; i < ROLES; i++) t->role[i] = roles[i] < 0 ? -1 : roles[i];
     if (t->model == MODEL_BPE && bos >= 0) {                /* Llama: a begin; T5: an end */
         t->single = (template){ { { bos, 0 }, { TEXT_A, 0 } }, 2 };
-        t->pair = (template){ { { bos, 0 }, { TEXT_A, 0 }, { TEXT_B, 1 } }, 3 };
+        t->pair = (template){ { { bos, 0 }, { TEXT_A, 0 }, { bos, 1 }, { TEXT_B, 1 } }, 4 };
     } else if (t->model == MODEL_UNIGRAM && eos >= 0) {
         t->single = (template){ { { TEXT_A, 0 }, { eos, 0 } }, 2 };
         t->pair = (template){ { { TEXT_A, 0 }, { eos, 0 }, { TEXT_B, 0 }, { eos, 0 } }, 4 };

@@ -32,8 +32,8 @@ typedef struct { const char *text; size_t len; int32_t id; bool special, normali
 
 typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece at each place, of bytes */
 
-/* What stands around one text, or two. */
-typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text */
+/* What stands around one text, or two, the first before the second (text/layout.h). */
+typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text; type 0 or 1 */
 typedef struct { template_item item[TOKENIZER_STEPS]; int n; } template;
 enum { TEXT_A = -1, TEXT_B = -2 };
 

@@ -66,7 +66,7 @@ lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char
         t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_PREPEND, .to = " " };
         tokenizer_find_bytes(t);
         t->single = (template){ { { 1, 0 }, { TEXT_A, 0 } }, 2 };
-        t->pair = (template){ { { 1, 0 }, { TEXT_A, 0 }, { TEXT_B, 1 } }, 3 };
+        t->pair = (template){ { { 1, 0 }, { TEXT_A, 0 }, { 1, 1 }, { TEXT_B, 1 } }, 4 };
         tokenizer_score_merges(t, scores, n, what, err);
     }
     free(scores);

@@ -195,7 +195,7 @@ static int add_item(lithe_tokenizer *t, template *f, json_int_t id, json_int_t t
 {
     if (id >= 0 && !pieces_has(&t->vocabulary, id) && !pieces_has(&t->added, id))
         return fail(err, LITHE_EFORMAT, "%s: post_processor adds id %lld, which no token has", what, (long long)id);
-    if (type < 0 || type > INT16_MAX) return fail(err, LITHE_EFORMAT, "%s: post_processor has type_id %lld", what, (long long)type);
+    if (type < 0 || type > 1) return fail(err, LITHE_EFORMAT, "%s: post_processor has type_id %lld, expected 0 or 1", what, (long long)type);
     if (f->n == TOKENIZER_STEPS) return fail(err, LITHE_EFORMAT, "%s: post_processor adds more than %d tokens", what, TOKENIZER_STEPS);
     f->item[f->n++] = (template_item){ (int32_t)id, (int32_t)type };
     return LITHE_OK;
@@ -232,6 +232,13 @@ static int count_item(const template *f, int32_t id)
     return n;
 }
 
+static bool begins_with_second(const template *f)
+{
+    int i = 0;
+    while (i < f->n && f->item[i].id >= 0) i++;
+    return i < f->n && f->item[i].id == TEXT_B;
+}
+
 static int read_template(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     template *const form[2] = { &t->single, &t->pair };
@@ -243,6 +250,7 @@ static int read_template(lithe_tokenizer *t, const json_t *part, const char *wha
         if ((a != 1 || b != two) && !(two && !form[two]->n))
             return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has the text %d times and a second %d times, expected once and %s", what, a, b,
                         two ? "once" : "never");
+        if (begins_with_second(form[two])) return fail(err, LITHE_EFORMAT, "%s: TemplateProcessing has the second text before the first", what);
     }
     return LITHE_OK;
 }
