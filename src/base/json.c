@@ -2,7 +2,6 @@
 #include "base/json.h"
 #include "base/file.h"
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +48,25 @@ json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err)
     json_t *value = json_parse(text, size, depth, path, err);
     free(text);
     return value;
+}
+
+bool json_int(const json_t *object, const char *key, int least, int most, int *out)
+{
+    const json_t *value = json_object_get(object, key);
+    json_int_t n = json_integer_value(value);
+    bool inside = json_is_integer(value) && n >= least && n <= most;
+    if (inside) *out = (int)n;
+    return inside;
+}
+
+bool text_int(const char *text, int least, int most, int *out)
+{
+    long long n = 0;
+    const char *c = text;
+    for (; c && *c >= '0' && *c <= '9' && n <= most; c++) n = 10 * n + (*c - '0');
+    bool inside = c && c > text && !*c && n >= least && n <= most;
+    if (inside) *out = (int)n;
+    return inside;
 }
 
 /* The fewest digits from which every number in value is read back exactly:

@@ -6,11 +6,18 @@
 
 #include "base/error.h"
 #include <jansson.h>
+#include <stdbool.h>
 
 /* what names the source in messages.  depth: deepest nesting allowed.  The
  * caller owns the result (json_decref). */
 json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err);
 json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err);
+
+/* object[key] as a whole number from least to most; false, and *out as it was, where it is anything else.  Every count
+ * that a file holds is read by this or by text_int, so none reaches arithmetic that it could overflow. */
+bool json_int(const json_t *object, const char *key, int least, int most, int *out);
+/* The same of a number that stands as text: decimal digits alone. */
+bool text_int(const char *text, int least, int most, int *out);
 
 /* Indented, keys in insertion order, the shortest numbers that read back the
  * same, newline at the end, written atomically. */

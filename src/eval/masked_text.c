@@ -2,6 +2,7 @@
  * pre-training (data/mask.h), always the same ones for one seed. */
 #include "data/objective.h"
 #include "infer/infer.h"
+#include "model/fit.h"
 #include <math.h>
 
 enum { ROWS_AT_ONCE = 2048 };
@@ -50,13 +51,13 @@ static int run_pieces(reading *r, size_t *masked, double *nll, double *hits, lit
 }
 
 /* Masks and the tokens drawn in their place are the tokenizer's, which must know every id and none that the model lacks. */
-static int check_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, lithe_error *err)
+static int check_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, lithe_error *err)
 {
-    int vocab = lithe_tokenizer_vocab(t), has = lithe_model_vocab(m);
-    if (vocab > has) return fail(err, LITHE_EINVAL, "the tokenizer has %d ids, the model %d: is this its tokenizer?", vocab, has);
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] >= vocab) return fail(err, LITHE_EINVAL, "token %d at place %zu is none of the tokenizer's %d", (int)ids[i], i, vocab);
-    return LITHE_OK;
+    const demands from_tokenizer = { .tokenizer = t, .ctx = ctx };
+    int vocab = lithe_tokenizer_vocab(t), status = model_fit(m, &from_tokenizer, err);
+    for (size_t i = 0; i < n && !status; i++)
+        if (ids[i] < 0 || ids[i] >= vocab) status = fail(err, LITHE_EINVAL, "token %d at place %zu is none of the tokenizer's %d", (int)ids[i], i, vocab);
+    return status;
 }
 
 static int check(const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, lithe_error *err)
@@ -64,10 +65,10 @@ static int check(const lithe_model *m, const lithe_tokenizer *t, const int32_t *
     if (failed(err)) return err->status;
     if (!m || !t || !ids || !n) return fail(err, LITHE_EINVAL, "masked tokens need a model, a tokenizer and a text");
     if (!lithe_model_encoder(m)) return fail(err, LITHE_ECONFIG, "%s reads from left to right: no token of its text is masked", m->arch->name);
-    if (ctx < 0 || ctx > lithe_model_context(m)) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, lithe_model_context(m));
+    if (ctx < 0) return fail(err, LITHE_EINVAL, "windows of %d tokens", ctx);
     if (!(rate > 0 && rate <= 1)) return fail(err, LITHE_EINVAL, "a mask rate of %g is not a share of the tokens", rate);
-    if (must_predict_tokens(m, err) || check_ids(m, ids, n, err)) return LITHE_EINVAL;
-    return check_tokenizer(m, t, ids, n, err);
+    int status = must_predict_tokens(m, err);
+    return status ? status : check_tokenizer(m, t, ids, n, ctx, err);
 }
 
 int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, uint64_t seed,

@@ -2,6 +2,7 @@
  * Build the larger configuration, map every parameter by the meaning of its axes
  * under the chosen operator; optimizer moments go through the same map. */
 #include "grow/grow.h"
+#include "base/json.h"
 #include "base/sized.h"
 #include "base/random.h"
 #include <math.h>
@@ -193,12 +194,13 @@ int model_segments(const lithe_model *m, segment **out, lithe_error *err)
     if (!s) return fail(err, LITHE_ENOMEM, "not enough memory for %zu segments", n);
     json_array_foreach(list, i, entry) {
         const char *name = json_string_value(json_object_get(entry, "param"));
-        s[i] = (segment){ name ? params_find(m->params, name) : NULL, config_int(entry, "first", -1), config_int(entry, "rows", -1), config_int(entry, "born", 0),
-                          config_real(entry, "lr_factor", 1), json_is_true(json_object_get(entry, "frozen")) };
-        if (!s[i].param || s[i].first < 0 || s[i].rows < 1 || s[i].rows > s[i].param->rule.dims[0] - s[i].first) {
-            free(s);
-            return fail(err, LITHE_ECONFIG, "lithe_segments: entry %zu names rows that %s does not have", i, name ? name : "no parameter");
-        }
+        s[i] = (segment){ .param = name ? params_find(m->params, name) : NULL, .lr_factor = config_real(entry, "lr_factor", 1), .frozen = json_is_true(json_object_get(entry, "frozen")) };
+        int dim = s[i].param ? s[i].param->rule.dims[0] : 0;
+        bool rows = json_int(entry, "first", 0, dim - 1, &s[i].first) && json_int(entry, "rows", 1, dim - s[i].first, &s[i].rows);
+        bool rule = (!json_object_get(entry, "born") || json_int(entry, "born", -1, UPDATES_MAX, &s[i].born)) && s[i].lr_factor >= 0 && s[i].lr_factor <= 1e6;
+        if (rows && rule) continue;
+        free(s);
+        return fail(err, LITHE_ECONFIG, "lithe_segments: entry %zu names %s of %.100s that cannot be", i, rows ? "a birth or a learning rate" : "rows", name ? name : "no parameter");
     }
     *out = s;
     return (int)n;

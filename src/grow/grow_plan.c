@@ -4,6 +4,8 @@
  * residual width, by how little they change the proportions.
  * Invariant: the chosen sizes hold the wished number within 5 %, counted. */
 #include "grow/grow.h"
+#include "base/json.h"
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +15,9 @@ static const double TOLERANCE = 0.05;
 
 int config_int(const json_t *config, const char *key, int absent)
 {
-    const json_t *value = key ? json_object_get(config, key) : NULL;
-    return json_is_integer(value) ? (int)json_integer_value(value) : absent;
+    int value = absent;
+    if (key) json_int(config, key, INT_MIN, INT_MAX, &value);
+    return value;
 }
 
 double config_real(const json_t *config, const char *key, double absent)

@@ -16,6 +16,8 @@ lithe_model *growth_apply(const growth *g, lithe_error *err);          /* the la
 void         growth_moments(const growth *g, const lithe_model *large, const real *m, const real *v, real *large_m, real *large_v);
 void         growth_free(growth *g);
 
+enum { UPDATES_MAX = 1 << 30 };          /* of an optimizer, and so of births: differences of two stay whole numbers */
+
 /* A parameter's rows first .. first+rows-1 that train by rules of their own; kept in config.json's "lithe_segments". */
 typedef struct { const param *param; int first, rows; int born; double lr_factor; bool frozen; } segment;
 int model_segments(const lithe_model *m, segment **out, lithe_error *err);      /* count, or negative; free(*out) */

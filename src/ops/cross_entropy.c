@@ -7,6 +7,7 @@
  * differentiated too, and not in the loss.  Otherwise whether
  * each target was the likeliest is the second result. */
 #include "ops/ops.h"
+#include <assert.h>
 
 enum { HIDDEN, W, BIAS };
 enum { TILE = 256 };                                        /* rows of logits at a time: constant, so sums have one order */
@@ -35,6 +36,7 @@ static void forward(const node *n, const kernels *k)
     real wrap = train ? n->f[0] : 0;
     peaks most;
 
+    for (int r = 0; r < rows; r++) assert(target[r] >= 0 && target[r] < vocab);         /* the batch was checked where it was made */
     for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
         const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;

@@ -1,10 +1,18 @@
 /* Token embedding: y[r] = table[ids[r]], and what is added to it: learned positions,
  * y[r] = x[r] + table[first + pos[r]], and token types, y[r] = x[r] + table[type[r]]. */
 #include "ops/ops.h"
+#include <assert.h>
 #include <string.h>
+
+/* Whoever makes a batch has checked its indices; one that is outside all the same must not reach memory. */
+static void must_be_rows(const int *index, int n, int rows)
+{
+    for (int i = 0; i < n; i++) assert(index[i] >= 0 && index[i] < rows);
+}
 
 static void embedding_forward(const node *n, const kernels *k)
 {
+    must_be_rows(run_batch(n)->ids, live_rows(n->out[0]), n->in[0]->rows);
     k->gather(out_data(n, 0), false, in_data(n, 0), run_batch(n)->ids, live_rows(n->out[0]), n->out[0]->width);
 }
 
@@ -39,6 +47,7 @@ static void add_rows(const node *n, const kernels *k, rows_added rows)
 {
     const tensor *y = n->out[0];
     int live = live_rows(y);
+    must_be_rows(rows.index, live, n->in[1]->rows - rows.first);
     if (!n->in_place) k->copy(y->data, false, in_data(n, 0), (size_t)live * (size_t)y->width);
     k->gather(y->data, true, in_data(n, 1) + (size_t)rows.first * (size_t)y->width, rows.index, live, y->width);
 }

@@ -193,8 +193,7 @@ static int apply_options(lithe_trainer *t, const lithe_train_options *o, lithe_e
     if (o && o->steps) s->schedule.steps = o->steps;
     if (o && o->save_every < 0) return fail(err, LITHE_EINVAL, "save_every is %d, must be above 0", o->save_every);
     if (o && o->save_every) s->save_every = o->save_every;
-    if (s->ctx > lithe_model_context(t->model) || s->growth_count < t->progress.grown)
-        return fail(err, LITHE_EFORMAT, "%s: trainer.json does not fit the model beside it", t->run);
+    if (s->growth_count < t->progress.grown) return fail(err, LITHE_EFORMAT, "%s: trainer.json tells of %d growths, and of %d that are done", t->run, s->growth_count, t->progress.grown);
     return LITHE_OK;
 }
 

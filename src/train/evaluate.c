@@ -9,51 +9,6 @@
 
 static const lithe_metrics unknown = { NAN, NAN, NAN, NAN, NAN, NAN };
 
-static int check_images(const lithe_model *m, const lithe_dataset *d, lithe_error *err)
-{
-    if (!d->images) return fail(err, LITHE_ECONFIG, "a %s reads pictures, the data are text", m->arch->name);
-    if (!m->arch->equations.image) return fail(err, LITHE_ECONFIG, "the data are pictures, a %s reads text", m->arch->name);
-    if (m->task.kind != TASK_SEQUENCE || m->task.regression)
-        return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are pictures with classes", task_name(&m->task));
-    image_shape z = m->arch->equations.image(m->config);
-    const image_shard *t = &d->images->train;
-    if (z.side != t->side || z.channels != t->channels)
-        return fail(err, LITHE_ECONFIG, "the pictures are %d x %d with %d channels, the model reads %d x %d with %d", t->side, t->side, t->channels, z.side, z.side, z.channels);
-    if (t->classes > m->task.labels) return fail(err, LITHE_ECONFIG, "the data have %d classes, the model %d", t->classes, m->task.labels);
-    return t->count && d->images->valid.count ? LITHE_OK : fail(err, LITHE_ECONFIG, "%s: holds no pictures to train on, or none to validate", d->dir);
-}
-
-static int image_objective(objective *o, const lithe_model *m, const lithe_dataset *d, const settings *s, lithe_error *err)
-{
-    int status = check_images(m, d, err);
-    if (status) return status;
-    objective_settings z = s->objective;
-    z.pictures = (picture_settings){ .patch = m->arch->equations.image(m->config).patch, .normal.factor = m->pictures.factor, .way = augmentation_find(s->augment ? s->augment : "none") };
-    for (int c = 0; c < 3; c++) {
-        z.pictures.normal.mean[c] = m->pictures.mean[c];
-        z.pictures.normal.deviation[c] = m->pictures.deviation[c];
-    }
-    return objective_open(o, &predict_images, d, NULL, &z, s->ctx, s->seed, err);
-}
-
-int trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d, const lithe_tokenizer *t, const settings *s, lithe_error *err)
-{
-    const task *has = &m->task;
-    bool sequences = has->kind == TASK_SEQUENCE, encoder = arch_encoder(m->arch, m->config);
-    *o = (objective){ 0 };
-    if (failed(err)) return err->status;
-    if (d->images || m->arch->equations.image) return image_objective(o, m, d, s, err);
-    if (d->labels && !sequences) return fail(err, LITHE_ECONFIG, "the data are labelled, the model's task is \"%s\": give it a head for them", task_name(has));
-    if (d->labels && has->regression != d->labels->regression)
-        return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the labels are %s", task_name(has), d->labels->regression ? "numbers" : "classes");
-    if (d->labels && !has->regression && d->labels->classes > has->labels)
-        return fail(err, LITHE_ECONFIG, "the data have %d classes, the model %d", d->labels->classes, has->labels);
-    if (!d->labels && has->kind != TASK_LANGUAGE && has->kind != TASK_PRETRAIN) return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are text without labels", task_name(has));
-    const objective_kind *kind = d->labels ? &predict_labels : has->kind == TASK_PRETRAIN ? &predict_pairs : !encoder ? &predict_next
-                               : s->objective.sentences ? &predict_sentences : &predict_masked;
-    return objective_open(o, kind, d, t, &s->objective, s->ctx, s->seed, err);
-}
-
 /* ---- labels ---------------------------------------------------------------------------- */
 
 typedef struct { int *predicted, *label; double *value, *truth; size_t n; } outcomes;

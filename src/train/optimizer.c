@@ -9,6 +9,7 @@
  * span: no update, no decay, no share of the norm.
  * Invariant: padding between parameters is never touched. */
 #include "train/train.h"
+#include "base/json.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +121,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
     const adamw_settings *s = &o->settings;
     double scale = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
     real *values = params_edit(o->params);
-    o->updates++;
+    if (o->updates < UPDATES_MAX) o->updates++;              /* the corrections are 1 long before */
     for (int i = 0; i < o->count; i++) {
         const span *it = &o->spans[i];
         double age = it->born < o->updates ? o->updates - it->born : 1;
@@ -200,11 +201,8 @@ static int read_moment(const tensor_file *f, const param *q, int which, real *ou
 static int read_updates(const tensor_file *f, int *updates, lithe_error *err)
 {
     const char *text = json_string_value(json_object_get(f->metadata, "updates"));
-    char *end = NULL;
-    long n = text ? strtol(text, &end, 10) : -1;
-    if (n < 0 || n > INT32_MAX || !end || *end) return fail(err, LITHE_EFORMAT, "%s: does not say after how many updates it was written", f->path);
-    *updates = (int)n;
-    return LITHE_OK;
+    if (text_int(text, 0, UPDATES_MAX, updates)) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: does not say after how many updates it was written, or more than %d", f->path, UPDATES_MAX);
 }
 
 int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err)

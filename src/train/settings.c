@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = 1 << 30, JSON_BYTES = 1 << 20, JSON_DEPTH = 8 };
+#define BETA_MAX 0.9999999
+enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX, JSON_BYTES = 1 << 20, JSON_DEPTH = 8 };
 
 const progress progress_start = {
     .lr_scale = 1, .grown_at = -1, .valid_loss = NAN, .bits_per_byte = NAN, .best_loss = NAN, .best_step = -1, .good_step = -1,
@@ -26,7 +27,7 @@ static int check_options(const lithe_train_options *o, lithe_error *err)
         { "ctx", o->ctx, 0, WINDOWS_MAX }, { "batch", o->batch, 0, WINDOWS_MAX }, { "accumulate", o->accumulate, 0, WINDOWS_MAX },
         { "steps", o->steps, 0, STEPS_MAX }, { "tokens", o->tokens, 0, 1e18 }, { "seconds", o->seconds, 0, 1e9 },
         { "lr", o->lr, 0, 1e6 }, { "min_lr", o->min_lr, -1e6, 1e6 }, { "warmup", o->warmup, -1, STEPS_MAX },
-        { "weight_decay", o->weight_decay, -1e6, 1e6 }, { "beta1", o->beta1, 0, 0.9999999 }, { "beta2", o->beta2, 0, 0.9999999 },
+        { "weight_decay", o->weight_decay, -1e6, 1e6 }, { "beta1", o->beta1, 0, BETA_MAX }, { "beta2", o->beta2, 0, BETA_MAX },
         { "eps", o->eps, 0, 1 }, { "clip", o->clip, -1e18, 1e18 }, { "eval_every", o->eval_every, 0, STEPS_MAX },
         { "save_every", o->save_every, 0, STEPS_MAX }, { "eval_windows", o->eval_windows, 0, STEPS_MAX }, { "epochs", o->epochs, 0, 1e9 },
         { "mask_rate", o->mask_rate, 0, 1 }, { "mask_keep", o->mask_keep, -1, 1 }, { "mask_random", o->mask_random, -1, 1 },
@@ -193,7 +194,7 @@ static const entry of_settings[] = {
     { "ctx", WHOLE, S(ctx), 1, WINDOWS_MAX }, { "batch", WHOLE, S(batch), 1, WINDOWS_MAX }, { "accumulate", WHOLE, S(accumulate), 1, WINDOWS_MAX },
     { "steps", WHOLE, S(schedule.steps), 0, STEPS_MAX }, { "warmup", WHOLE, S(schedule.warmup), 0, STEPS_MAX },
     { "lr", NUMBER, S(schedule.lr), 0, 1e6 }, { "min_lr", NUMBER, S(schedule.min_lr), 0, 1e6 },
-    { "beta1", NUMBER, S(adamw.beta1), 0, 1 }, { "beta2", NUMBER, S(adamw.beta2), 0, 1 }, { "eps", NUMBER, S(adamw.eps), 0, 1 },
+    { "beta1", NUMBER, S(adamw.beta1), 0, BETA_MAX }, { "beta2", NUMBER, S(adamw.beta2), 0, BETA_MAX }, { "eps", NUMBER, S(adamw.eps), 0, 1 },
     { "weight_decay", NUMBER, S(adamw.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(adamw.clip), 0, 1e18 },
     { "eval_every", WHOLE, S(eval_every), 1, STEPS_MAX }, { "save_every", WHOLE, S(save_every), 1, STEPS_MAX },
     { "eval_windows", WHOLE, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
@@ -233,14 +234,14 @@ static json_t *entries_object(const entry *e, const void *from)
     return object;
 }
 
-static bool entry_read(const entry *e, const json_t *value, void *to)
+static bool entry_read(const entry *e, const json_t *object, void *to)
 {
+    const json_t *value = json_object_get(object, e->key);
     void *at = (char *)to + e->offset;
     double x = json_is_number(value) ? json_number_value(value) : NAN;
-    bool inside = x >= e->least && x <= e->most;
     switch (e->kind) {
-    case WHOLE:  if (json_is_integer(value) && inside) *(int *)at = (int)x; return json_is_integer(value) && inside;
-    case NUMBER: *(double *)at = x; return inside;
+    case WHOLE:  return json_int(object, e->key, (int)e->least, (int)e->most, at);
+    case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
     case MAYBE:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
     case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
     default:     return json_is_null(value) || (json_is_string(value) && copy_text(at, json_string_value(value)));
@@ -250,7 +251,7 @@ static bool entry_read(const entry *e, const json_t *value, void *to)
 static int entries_read(const entry *e, const json_t *object, void *to, const char *path, lithe_error *err)
 {
     for (; e->key; e++)
-        if (!entry_read(e, json_object_get(object, e->key), to))
+        if (!entry_read(e, object, to))
             return fail(err, LITHE_EFORMAT, "%s: \"%s\" is missing or not what a trainer writes", path, e->key);
     return LITHE_OK;
 }
@@ -280,7 +281,8 @@ static int check_read(settings *s, const json_t *of_s, const char *path, lithe_e
     const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));
     const char *type = json_string_value(json_object_get(of_s, "dtype")), *mask = json_string_value(json_object_get(of_s, "mask"));
     int mask_kind_read = mask ? mask_find(mask) : -1;
-    if (!seed || !kind || !type || mask_kind_read < 0 || s->accumulate > s->batch)
+    bool shares = s->objective.mask.keep + s->objective.mask.random <= 1;
+    if (!seed || !kind || !type || mask_kind_read < 0 || !shares || s->accumulate > s->batch)
         return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask or accumulate is not what a trainer writes", path);
     s->seed = strtoull(seed, NULL, 10);
     s->objective.mask.kind = (mask_kind)mask_kind_read;

@@ -151,6 +151,7 @@ struct lithe_trainer {
 };
 
 lithe_trainer *trainer_new(lithe_error *err);
+int  trainer_fit(const lithe_trainer *t, lithe_error *err);     /* do model, tokenizer, data and settings go together */
 int  trainer_begin(lithe_trainer *t, lithe_error *err);         /* the objective, once settings and data are there */
 int  trainer_prepare(lithe_trainer *t, lithe_error *err);       /* optimizer and feeds for t->model as it is */
 int  trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);         /* loss and gradients of step `at` */

@@ -303,14 +303,6 @@ lithe_trainer *trainer_new(lithe_error *err)
     return t;
 }
 
-/* The vocabulary and the context of the data are the model's. */
-static int check_fit(const lithe_trainer *t, lithe_error *err)
-{
-    int vocab = t->data->labels ? t->data->labels->vocab : t->data->train.header.vocab, has = lithe_model_vocab(t->model);
-    if (vocab <= has) return LITHE_OK;
-    return fail(err, LITHE_EINVAL, "%s: was made for a vocabulary of %d, the model has %d", t->data->dir, vocab, has);
-}
-
 /* A fresh model takes mean and deviation from its training pictures, and the names of its classes where it has none. */
 static int adopt_pictures(lithe_model *m, const images *p, lithe_error *err)
 {
@@ -326,7 +318,7 @@ static int adopt_pictures(lithe_model *m, const images *p, lithe_error *err)
 
 int trainer_begin(lithe_trainer *t, lithe_error *err)
 {
-    int status = check_fit(t, err);
+    int status = trainer_fit(t, err);
     if (!status && t->data->images && t->model->arch->equations.image) status = adopt_pictures(t->model, t->data->images, err);
     return status ? status : trainer_objective(&t->objective, t->model, t->data, t->tokenizer, &t->settings, err);
 }
