@@ -18,7 +18,7 @@ CFLAGS  ?= -O2 -g
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
-ROOMS   := base text graph ops arch files model grow data infer train eval
+ROOMS   := base text graph ops arch files model grow data infer train eval driver
 LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c)
 SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o)

@@ -9,7 +9,7 @@
 static const struct { const char *name, *on; } rooms[] = {
     { "base", "" }, { "text", "base" }, { "kernels", "base" }, { "graph", "kernels" }, { "ops", "graph" }, { "arch", "ops" }, { "files", "kernels" },
     { "model", "arch files text" }, { "grow", "model" }, { "data", "text graph" }, { "infer", "model text" }, { "train", "grow data" }, { "eval", "infer data" },
-    { "serve", "infer text" },
+    { "serve", "infer text" }, { "driver", "train infer" },
 };
 enum { ROOMS = sizeof rooms / sizeof *rooms };
 
@@ -115,9 +115,6 @@ static void includes_point_down(void)
 
 /* ---- what was built of it ------------------------------------------------------------------ */
 
-/* A trainer writes samples and compares models through lithe.h. */
-static bool known(const char *from, const char *to) { return !strcmp(from, "train") && !strcmp(to, "infer"); }
-
 static void room_of(const char *file, char room[64]) { snprintf(room, 64, "%.*s", (int)strcspn(file, "/"), file); }
 
 /* The objects of a source file: one, or one for each width of vectors. */
@@ -152,7 +149,7 @@ static void symbols_point_down(void)
         if (!given || !strcmp(given->where, asked->where)) continue;
         room_of(asked->where, from);
         room_of(given->where, to);
-        const char *why = known(from, to) ? NULL : fault(from, given->where);
+        const char *why = fault(from, given->where);
         CHECK_MSG(!why, "%s -> %s: %s asks for %s of %s: %s", from, to, asked->where, asked->name, given->where, why);
     }
     tree_leave(&t);

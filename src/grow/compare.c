@@ -2,7 +2,8 @@
  * the task: logits of tokens, classes or spans, numbers; hidden states where there
  * is no head.  A model of pictures sees noise, since there is no text to show it. */
 #include "base/random.h"
-#include "infer/infer.h"
+#include "model/fit.h"
+#include "model/pass.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

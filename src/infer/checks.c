@@ -1,14 +1,5 @@
-/* What a model must be, and ids must be, for what is asked of them. */
+/* What a model must be for what is asked of it. */
 #include "infer/infer.h"
-
-int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err)
-{
-    int vocab = lithe_model_vocab(m);
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= vocab)
-            return fail(err, LITHE_EINVAL, "token %d at place %zu is not in the model's vocabulary of %d: is this its tokenizer?", (int)ids[i], i, vocab);
-    return 0;
-}
 
 int must_predict_tokens(const lithe_model *m, lithe_error *err)
 {

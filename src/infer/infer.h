@@ -4,10 +4,8 @@
 #ifndef INFER_H
 #define INFER_H
 
+#include "model/fit.h"
 #include "model/pass.h"
-
-/* One line naming the first id that is not in the vocabulary. */
-int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err);
 
 /* One line where m has no logits over its vocabulary, or looks both ways and so cannot continue a text. */
 int must_predict_tokens(const lithe_model *m, lithe_error *err);

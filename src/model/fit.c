@@ -40,3 +40,12 @@ int model_fit(const lithe_model *m, const demands *d, lithe_error *err)
     int status = images ? fit_images(m, d, err) : fit_tokens(m, d, err);
     return status ? status : fit_labels(m, d, err);
 }
+
+int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err)
+{
+    int vocab = lithe_model_vocab(m);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return fail(err, LITHE_EINVAL, "token %d at place %zu is not in the model's vocabulary of %d: is this its tokenizer?", (int)ids[i], i, vocab);
+    return 0;
+}

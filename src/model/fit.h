@@ -21,4 +21,7 @@ typedef struct {
 
 int model_fit(const lithe_model *m, const demands *d, lithe_error *err);
 
+/* One line naming the first id that is not in the vocabulary. */
+int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err);
+
 #endif

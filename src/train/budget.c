@@ -37,7 +37,7 @@ static double time_evaluation(lithe_trainer *t, lithe_error *err)
     evaluation found;
     double began = seconds_now();
     if (t->valid.pass.g) trainer_validate(t, &found, err);
-    if (t->settings.sample && t->tokenizer && t->objective.kind == &predict_next) trainer_sample(t, err);
+    if (trainer_samples(t)) trainer_sample(t, err);
     return seconds_now() - began;
 }
 

@@ -214,7 +214,7 @@ static int check_run(const char *run, lithe_error *err)
     return count ? (count < 0 ? count : LITHE_OK) : fail(err, LITHE_EINVAL, "%s: holds no checkpoint, there is nothing to resume", run);
 }
 
-lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *o, lithe_error *err)
+lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err)
 {
     lithe_error own = { 0 };                                /* a sticky failure even when the caller wants none told */
     if (failed(err)) return NULL;
@@ -222,7 +222,7 @@ lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *
     lithe_train_options options;
     if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
     if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is no directory of a run", run ? run : "(none)"); return NULL; }
-    lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(err);
+    lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
     if (!t) return NULL;
     int status = (t->run = strdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     if (!status) status = log_open(&t->log, run, err);

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_TOKENS = 96, PROMPT_TOKENS = 512 };
-
 typedef struct { char *data; size_t size, capacity; } text;
 
 static int join(void *context, const char *bytes, size_t n)
@@ -41,25 +39,18 @@ static int write_sample(lithe_trainer *t, text *s, lithe_error *err)
     return status;
 }
 
+bool trainer_samples(const lithe_trainer *t) { return t->hooks.sample && t->settings.sample && t->tokenizer && t->objective.kind == &predict_next; }
+
 int trainer_sample(lithe_trainer *t, lithe_error *err)
 {
-    const char *prompt = t->settings.sample, *reason;
-    int32_t ids[PROMPT_TOKENS];
-    size_t n = lithe_encode(t->tokenizer, prompt, strlen(prompt), 0, ids, PROMPT_TOKENS);
-    if (n > PROMPT_TOKENS) n = PROMPT_TOKENS;
-    if (!n && lithe_tokenizer_eos(t->tokenizer) >= 0) ids[n++] = lithe_tokenizer_eos(t->tokenizer);
-    if (!n) return LITHE_OK;
-    lithe_generation how = {
-        .size = sizeof how, .sampling = &LITHE_OPTIONS(lithe_sampling, .temperature = 0.8f, .top_p = 0.95f, .seed = key_of(t->settings.seed, (uint64_t)t->progress.step)),
-        .max_tokens = SAMPLE_TOKENS,
-    };
+    const char *prompt = t->settings.sample;
+    lithe_error inner = { 0 };                              /* a sample that fails stops no training: it says why */
     text s = { .capacity = strlen(prompt) + 1024 };
     if (!(s.data = xalloc(s.capacity, 1))) return fail(err, LITHE_ENOMEM, "%s: out of memory for a sample", t->run);
     join(&s, prompt, strlen(prompt));
-    lithe_error inner = { 0 };                              /* a sample that fails stops no training: it says why */
-    lithe_session *session = lithe_session_open(t->model, 0, &inner);
-    lithe_generate(session, t->tokenizer, ids, n, &how, join, &s, &reason, &inner);
-    lithe_session_close(session);
+    t->hooks.sample(t->model, t->tokenizer, prompt, key_of(t->settings.seed, (uint64_t)t->progress.step), join, &s, &inner);
     if (inner.status) join(&s, inner.text, strlen(inner.text));
-    return write_sample(t, &s, err);
+    if (s.size) return write_sample(t, &s, err);
+    free(s.data);                                           /* neither a prompt nor anything after it */
+    return LITHE_OK;
 }

@@ -124,6 +124,19 @@ const recipe *recipe_find(const char *name, bool fine_tuning);
 /* What an evaluation found. */
 typedef struct { double loss, seq_loss, targets, labels; lithe_metrics metrics; } evaluation;
 
+/* ---- hooks --------------------------------------------------------------------------------- */
+
+/* What a driver does for a trainer, which knows no inference.  NULL: it is left out. */
+typedef int text_sink(void *context, const char *text, size_t n);           /* not 0: no more, please */
+typedef struct {
+    /* What m writes after prompt goes to give; a function of the weights, the prompt and the seed. */
+    int (*sample)(lithe_model *m, const lithe_tokenizer *t, const char *prompt, uint64_t seed, text_sink *give, void *context, lithe_error *err);
+} trainer_hooks;
+
+/* lithe_trainer_open and lithe_trainer_resume, with a driver's hooks (copied). */
+lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *t, const lithe_train_options *o, const char *run, const trainer_hooks *hooks, lithe_error *err);
+lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err);
+
 /* ---- the trainer ---------------------------------------------------------------------------- */
 
 struct lithe_trainer {
@@ -131,6 +144,7 @@ struct lithe_trainer {
     lithe_dataset *data, *own_data;
     const lithe_tokenizer *tokenizer; lithe_tokenizer *own_tokenizer;
     const kernels *kernels;
+    trainer_hooks hooks;
     char *run;
     settings settings;
     progress progress;
@@ -150,7 +164,8 @@ struct lithe_trainer {
     bool notice;                                /* text waits to be told by the next event */
 };
 
-lithe_trainer *trainer_new(lithe_error *err);
+lithe_trainer *trainer_new(const trainer_hooks *hooks, lithe_error *err);
+bool trainer_samples(const lithe_trainer *t);                   /* does it write samples of text */
 int  trainer_fit(const lithe_trainer *t, lithe_error *err);     /* do model, tokenizer, data and settings go together */
 int  trainer_begin(lithe_trainer *t, lithe_error *err);         /* the objective, once settings and data are there */
 int  trainer_prepare(lithe_trainer *t, lithe_error *err);       /* optimizer and feeds for t->model as it is */

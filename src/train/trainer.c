@@ -182,7 +182,7 @@ static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
     t->metrics = v.metrics;
     e->seconds = seconds_now() - began;
     status = log_evaluation(t, e, err);
-    if (!status && next && t->settings.sample && t->tokenizer) status = trainer_sample(t, err);
+    if (!status && trainer_samples(t)) status = trainer_sample(t, err);
     return status;
 }
 
@@ -291,11 +291,12 @@ int lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err)
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 
-lithe_trainer *trainer_new(lithe_error *err)
+lithe_trainer *trainer_new(const trainer_hooks *hooks, lithe_error *err)
 {
     lithe_trainer *t = failed(err) ? NULL : xalloc(1, sizeof *t);
     if (!t) { fail(err, LITHE_ENOMEM, "out of memory for a trainer"); return NULL; }
     t->kernels = kernels_default();
+    if (hooks) t->hooks = *hooks;
     t->progress = progress_start;
     t->log.fd = t->events.fd = -1;
     t->train_loss = NAN;
@@ -424,8 +425,7 @@ static int give_birth(lithe_trainer *t, const lithe_train_options *o, const char
     return status ? status : log_open(&t->log, run, err);
 }
 
-lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *tokenizer,
-                                  const lithe_train_options *o, const char *run, lithe_error *err)
+lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *tokenizer, const lithe_train_options *o, const char *run, const trainer_hooks *hooks, lithe_error *err)
 {
     lithe_train_options options;
     lithe_error own = { 0 };
@@ -436,7 +436,7 @@ lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_
     if (!m || !d || !run || !*run) { fail(err, LITHE_EINVAL, "training needs a model, a dataset and a directory"); return NULL; }
     char *named = strdup(run);
     for (size_t n = named ? strlen(named) : 0; n > 1 && named[n - 1] == '/'; n--) named[n - 1] = 0;
-    lithe_trainer *t = named ? trainer_new(err) : NULL;
+    lithe_trainer *t = named ? trainer_new(hooks, err) : NULL;
     int status = t ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for a trainer");
     if (!status) {
         t->model = m;
