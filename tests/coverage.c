@@ -160,6 +160,78 @@ static void operations_have_gradients(void)
     free(checked);
 }
 
+/* ---- what comes from outside --------------------------------------------------------------- */
+
+/* Files that map others but read nothing of their own. */
+static const struct { const char *file, *because; } no_readers[] = {
+    { "src/data/dataset.c", "hashes sources" }, { "src/data/labelled.c", "hashes tables, which table_read reads" }, { "src/model/manifest.c", "hashes files" },
+    { "src/data/image_records.c", "is what image_set_open calls" },
+    { "src/text/tokenizer_open.c", "hands bytes to tokenizer_from_..., each of which is looked for below" }, { "src/train/log.c", "cuts lines that it wrote" },
+};
+
+static bool is_no_reader(const char *path)
+{
+    for (size_t i = 0; i < sizeof no_readers / sizeof *no_readers; i++)
+        if (!strcmp(path + strlen(path) - strlen(no_readers[i].file), no_readers[i].file)) return true;
+    return false;
+}
+
+/* Whether a fuzzer names a function that the object of this source defines. */
+static bool is_fuzzed(const char *path, const char *fuzzers)
+{
+    symbols s = { 0 };
+    char object[400];
+    const char *name = strstr(path, "/src/") + 5;
+    snprintf(object, sizeof object, "build/%.*s.o", (int)strlen(name) - 2, name);
+    if (!symbols_add(&s, test_file(object), "")) test_skip("no object %s, or none of ELF", object);
+    bool found = false;
+    for (size_t i = 0; i < s.givens; i++) found |= find_word(fuzzers, s.given[i].name) != NULL;
+    return found;
+}
+
+static void readers_are_fuzzed(void)
+{
+    tree t = { 0 };
+    char *fuzzers = texts_of("tests/fuzz", ".c", "corpus"), *tokenizers = tree_text(test_file("src/text/tokenizer.h")), name[64];
+    int readers = 0;
+    tree_walk(&t, test_file("src"), ".c", "base");
+    for (int f = 0; f < t.count; f++) {
+        char *text = tree_text(t.path[f]);
+        if ((find_word(text, "file_map") || find_word(text, "file_read")) && !is_no_reader(t.path[f]))
+            readers++, CHECK_MSG(is_fuzzed(t.path[f], fuzzers), "no fuzzer in tests/fuzz calls %s, which reads files", path_base(t.path[f]));
+        free(text);
+    }
+    for (const char *at = tokenizers; (at = strstr(at, "tokenizer_from_")); at++)
+        CHECK_MSG(find_word(fuzzers, word_at(at, LETTERS, name)), "no fuzzer in tests/fuzz calls %s", name);
+    CHECK_MSG(readers > 5, "%d readers were found", readers);
+    tree_leave(&t);
+    free(fuzzers);
+    free(tokenizers);
+}
+
+/* A fuzzer does not discover a format by itself. */
+static void formats_have_seeds(void)
+{
+    tree t = { 0 };
+    char *table = tree_text(test_file("src/files/tensor_file.c")), *seen = calloc(1, 1 << 16), name[64];
+    int formats = 0;
+    tree_walk(&t, test_file("tests/fuzz/corpus"), "", NULL);
+    for (int f = 0; f < t.count; f++) {
+        mapping m;
+        tensor_file *file = file_map(&m, t.path[f], NULL) ? NULL : tensor_file_parse(m.data, m.size, "seed", NULL);
+        if (file) sprintf(seen + strlen(seen), "\"%s\" ", file->format);
+        tensor_file_close(file);
+    }
+    for (const char *at = strstr(table, "FORMATS[] = {"), *end = at ? strstr(at, "};") : NULL; at && (at = strstr(at, "\n    { \"")) && at < end; at += 8) {
+        CHECK_MSG(mentions(seen, "\"%s\"", word_at(at + 8, LETTERS ".", name)), "no file of tests/fuzz/corpus opens as %s", name);
+        formats++;
+    }
+    CHECK_MSG(formats > 3, "%d formats were found", formats);
+    tree_leave(&t);
+    free(table);
+    free(seen);
+}
+
 /* ---- the command ------------------------------------------------------------------------------ */
 
 /* The option that a line of a table in cli/ begins, { "lr", 0, REAL(...; NULL when it is no such line. */
@@ -307,6 +379,8 @@ const test tests_coverage[] = {
     { "coverage: architectures are documented", architectures_are_documented },
     { "coverage: kernels are tested", kernels_are_tested },
     { "coverage: operations have their gradients checked", operations_have_gradients },
+    { "coverage: readers are fuzzed", readers_are_fuzzed },
+    { "coverage: formats have seeds", formats_have_seeds },
     { "coverage: options are documented", options_are_documented },
     { "coverage: verbs are documented", verbs_are_documented },
     { "coverage: pages are listed", pages_are_listed },

@@ -8,6 +8,7 @@
 
 static bool ends_with(const char *name, const char *endings)
 {
+    if (!*endings) return true;
     const char *dot = strrchr(name, '.'), *at = dot ? strstr(endings, dot) : NULL;
     return at && (at[strlen(dot)] == 0 || at[strlen(dot)] == ' ');
 }

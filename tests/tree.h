@@ -8,7 +8,7 @@
 enum { MOST_FILES = 2000 };
 typedef struct { char *path[MOST_FILES]; int count; } tree;
 
-/* Adds every file below dir whose name has one of the endings (".c .h"), except in folders called `without` (NULL: none). */
+/* Adds every file below dir whose name has one of the endings (".c .h"; "": any), except in folders called `without` (NULL: none). */
 void  tree_walk(tree *t, const char *dir, const char *endings, const char *without);
 void  tree_leave(tree *t);
 /* A file of the repository as text, to be freed; the test ends as failed when it cannot be read. */
