@@ -72,11 +72,41 @@ static void ties(void)
     NEAR(metric_pearson(x, y, 1), 0);
 }
 
+/* Logits (0, log 3), (log 3, 0), (log 3, log 3) of labels 1, 1, 0: probabilities 3/4, 1/4, 1/2; of equal ones the first. */
+static void judged_one_after_another(void)
+{
+    const float three = logf(3), logits[3][2] = { { 0, three }, { three, 0 }, { three, three } }, numbers[3] = { 1, 2, 4 }, truth[3] = { 1, 4, 3 };
+    outcomes x;
+    lithe_error err = { 0 };
+    CHECK(!outcomes_open(&x, 2, 3, &err));
+    for (int i = 0; i < 3; i++) outcomes_add(&x, logits[i], i < 2, 0);
+    lithe_evaluation e = outcomes_evaluation(&x);
+    CHECK(e.examples == 3 && x.predicted[0] == 1 && x.predicted[1] == 0 && x.predicted[2] == 0);
+    CHECK_MSG(fabs(e.loss - log(4 / 3.0 * 4 * 2) / 3) < 1e-7, "%.9f", e.loss);
+    NEAR(e.metrics.accuracy, 2 / 3.0);
+    NEAR(e.metrics.f1, 2 / 3.0);
+    NEAR(e.metrics.matthews, 0.5);                                  /* (1 1 - 0 1) / sqrt(1 2 1 2) */
+    CHECK(isnan(e.metrics.pearson) && isnan(e.metrics.spearman) && isnan(e.metrics.next_accuracy) && !e.cut);
+    outcomes_close(&x);
+    float p[2];
+    label_probabilities(logits[0], 2, p);
+    CHECK(fabsf(p[0] - 0.25f) < 1e-6f && fabsf(p[1] - 0.75f) < 1e-6f);
+    CHECK(!outcomes_open(&x, 0, 3, &err));
+    for (int i = 0; i < 3; i++) outcomes_add(&x, &numbers[i], 0, truth[i]);
+    e = outcomes_evaluation(&x);
+    NEAR(e.loss, 5 / 3.0);
+    NEAR(e.metrics.spearman, 0.5);                                  /* ranks 1 2 3 and 1 3 2 */
+    NEAR(e.metrics.pearson, 0.5);                                   /* (20 - 4 + 5) / 42 */
+    CHECK(isnan(e.metrics.accuracy));
+    outcomes_close(&x);
+}
+
 const test tests_metrics[] = {
     { "metrics: two classes", two_classes },
     { "metrics: empty classes", empty_classes },
     { "metrics: several classes", several_classes },
     { "metrics: correlations", correlations },
     { "metrics: ties and values without spread", ties },
+    { "metrics: judged one after another", judged_one_after_another },
     { 0 }
 };

@@ -63,6 +63,11 @@ double label_loss(const float *logits, int classes, int label)
     return top + log(sum) - (double)logits[label];
 }
 
+void label_probabilities(const float *logits, int classes, float *out)
+{
+    for (int c = 0; c < classes; c++) out[c] = (float)exp(-label_loss(logits, classes, c));
+}
+
 /* ---- values ---------------------------------------------------------------------------- */
 
 /* Whether the values differ: a mean that is rounded would give equal ones a spread of its own. */
@@ -126,4 +131,63 @@ double metric_squared_error(const double *x, const double *y, size_t n)
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += (x[i] - y[i]) * (x[i] - y[i]);
     return ratio(sum, (double)n);
+}
+
+/* ---- labelled examples -------------------------------------------------------------------- */
+
+const lithe_metrics metrics_unknown = { NAN, NAN, NAN, NAN, NAN, NAN };
+
+int outcomes_open(outcomes *x, int classes, size_t most, lithe_error *err)
+{
+    *x = (outcomes){ .classes = classes };
+    x->predicted = classes ? xalloc(most, sizeof *x->predicted) : NULL;
+    x->label = classes ? xalloc(most, sizeof *x->label) : NULL;
+    x->value = classes ? NULL : xalloc(most, sizeof *x->value);
+    x->truth = classes ? NULL : xalloc(most, sizeof *x->truth);
+    if (classes ? x->predicted && x->label : x->value && x->truth) return LITHE_OK;
+    outcomes_close(x);
+    return fail(err, LITHE_ENOMEM, "out of memory for %zu predictions", most);
+}
+
+void outcomes_close(outcomes *x)
+{
+    free(x->predicted);
+    free(x->label);
+    free(x->value);
+    free(x->truth);
+    *x = (outcomes){ 0 };
+}
+
+void outcomes_add(outcomes *x, const float *logits, int label, float value)
+{
+    size_t i = x->count++;
+    if (x->classes) {
+        x->predicted[i] = label_of(logits, x->classes);
+        x->label[i] = label;
+        x->loss += label_loss(logits, x->classes, label);
+    } else {
+        x->value[i] = (double)logits[0];
+        x->truth[i] = (double)value;
+        x->loss += pow(x->value[i] - x->truth[i], 2);
+    }
+}
+
+lithe_metrics outcomes_metrics(const outcomes *x)
+{
+    lithe_metrics m = metrics_unknown;
+    if (x->classes) {
+        class_metrics c = metrics_of_classes(x->predicted, x->label, x->count, x->classes);
+        m.accuracy = c.accuracy;
+        m.f1 = c.f1;
+        m.matthews = c.matthews;
+    } else {
+        m.pearson = metric_pearson(x->value, x->truth, x->count);
+        m.spearman = metric_spearman(x->value, x->truth, x->count);
+    }
+    return m;
+}
+
+lithe_evaluation outcomes_evaluation(const outcomes *x)
+{
+    return (lithe_evaluation){ .loss = x->loss / (double)x->count, .metrics = outcomes_metrics(x), .examples = x->count };
 }

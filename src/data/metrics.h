@@ -4,7 +4,30 @@
 #ifndef DATA_METRICS_H
 #define DATA_METRICS_H
 
-#include <stddef.h>
+#include "base/error.h"
+#include "lithe_tools.h"
+
+/* ---- labelled examples, judged one after another ---- */
+
+/* What a model said beside what is true. */
+typedef struct {
+    int classes;            /* 0: numbers */
+    size_t count;
+    int *predicted, *label;             /* (count) of classes */
+    double *value, *truth;              /* (count) of numbers */
+    double loss;            /* their sum: -log of the true class's probability, or the squared difference */
+} outcomes;
+
+int  outcomes_open(outcomes *x, int classes, size_t most, lithe_error *err);
+void outcomes_close(outcomes *x);
+/* logits (classes), or one number. */
+void outcomes_add(outcomes *x, const float *logits, int label, float value);
+
+extern const lithe_metrics metrics_unknown;                     /* all NAN */
+lithe_metrics outcomes_metrics(const outcomes *x);              /* what the task has of them */
+lithe_evaluation outcomes_evaluation(const outcomes *x);        /* these, the mean loss and how many there are */
+
+/* ---- the figures ---- */
 
 typedef struct {
     double accuracy;
@@ -18,6 +41,7 @@ class_metrics metrics_of_classes(const int *predicted, const int *label, size_t 
 /* The class of the largest logit, the first of equal ones; -log softmax(logits)[label]. */
 int    label_of(const float *logits, int classes);
 double label_loss(const float *logits, int classes, int label);
+void   label_probabilities(const float *logits, int classes, float *out);
 
 double metric_pearson(const double *x, const double *y, size_t n);
 /* Pearson's correlation of the ranks, ties sharing their mean rank.  NAN when memory is out. */

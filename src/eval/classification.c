@@ -4,7 +4,6 @@
 #include "data/metrics.h"
 #include "eval/image_classification.h"
 #include "infer/sequences.h"
-#include <math.h>
 #include <stdlib.h>
 
 static int must_label(const lithe_model *m, lithe_error *err)
@@ -25,7 +24,8 @@ static void take_labels(void *context, const results *r, const batch *b, size_t 
     for (int s = 0; s < b->seqs; s++) {
         const real *z = r->logits->data + (size_t)s * (size_t)classes;
         float *out = l->out + (first + (size_t)s) * (size_t)classes;
-        for (int c = 0; c < classes; c++) out[c] = l->numbers ? (float)z[c] : (float)exp(-label_loss(z, classes, c));
+        if (l->numbers) *out = (float)*z;
+        else label_probabilities(z, classes, out);
     }
 }
 
@@ -97,62 +97,37 @@ static int read_table(task_table *x, const lithe_model *m, const char *path, con
     return status;
 }
 
-typedef struct { const task_table *table; double loss; int *predicted; double *value, *truth; } judging;
+typedef struct { const task_table *table; outcomes outcomes; } judging;
 
 static void take_outcomes(void *context, const results *r, const batch *b, size_t first)
 {
     judging *j = context;
-    int classes = r->logits->width;
-    for (int s = 0; s < b->seqs; s++) {
-        const real *z = r->logits->data + (size_t)s * (size_t)classes;
-        size_t i = first + (size_t)s;
-        j->predicted[i] = label_of(z, classes);
-        j->value[i] = (double)z[0];
-        j->truth[i] = (double)j->table->value[i];
-        j->loss += classes == 1 ? pow(j->value[i] - j->truth[i], 2) : label_loss(z, classes, j->table->label[i]);
-    }
-}
-
-static void judge(const judging *j, const lithe_model *m, size_t n, lithe_evaluation *out)
-{
-    out->loss = j->loss / (double)n;
-    if (m->task.regression) {
-        out->metrics.pearson = metric_pearson(j->value, j->truth, n);
-        out->metrics.spearman = metric_spearman(j->value, j->truth, n);
-        return;
-    }
-    class_metrics c = metrics_of_classes(j->predicted, j->table->label, n, m->task.labels);
-    out->metrics.accuracy = c.accuracy;
-    out->metrics.f1 = c.f1;
-    out->metrics.matthews = c.matthews;
+    const tensor *logits = r->logits;
+    for (int s = 0; s < b->seqs; s++)
+        outcomes_add(&j->outcomes, logits->data + (size_t)s * (size_t)logits->width, j->table->label[first + (size_t)s], j->table->value[first + (size_t)s]);
 }
 
 static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err)
 {
     task_table x = { 0 };
     judging j = { .table = &x };
+    size_t cut = 0;
     int status = must_label(m, err);
     if (!status) status = read_table(&x, m, path, o, err);
-    size_t n = x.rows.count;
+    if (!status) status = outcomes_open(&j.outcomes, m->task.regression ? 0 : m->task.labels, x.rows.count, err);
+    if (!status) status = read_texts(m, t, x.text, x.pair, x.rows.count, take_outcomes, &j, &cut, err);
     if (!status) {
-        j.predicted = xalloc(n, sizeof *j.predicted);
-        j.value = xalloc(n, sizeof *j.value);
-        j.truth = xalloc(n, sizeof *j.truth);
-        if (!j.predicted || !j.value || !j.truth) status = fail(err, LITHE_ENOMEM, "not enough memory for %zu examples", n);
+        *out = outcomes_evaluation(&j.outcomes);
+        out->cut = cut;
     }
-    if (!status) status = read_texts(m, t, x.text, x.pair, n, take_outcomes, &j, &out->cut, err);
-    if (!status) judge(&j, m, n, out);
-    out->examples = n;
-    free(j.predicted);
-    free(j.value);
-    free(j.truth);
+    outcomes_close(&j.outcomes);
     close_table(&x);
     return status;
 }
 
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err)
 {
-    *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
+    *out = (lithe_evaluation){ .metrics = metrics_unknown };
     lithe_data_options options;
     if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return LITHE_EINVAL;
     if (m && path && m->arch->equations.image) return evaluate_images(m, path, out, err);

@@ -1,16 +1,15 @@
-/* Classes of pictures, and how good they are on a labelled set. */
+/* Classes of images, and how good they are on a labelled set. */
 #include "eval/image_classification.h"
 #include "data/image_augment.h"
 #include "data/image_set.h"
 #include "data/metrics.h"
 #include "infer/infer.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { AT_ONCE = 32 };
 
-/* ---- pictures into a pass ---------------------------------------------------------------- */
+/* ---- images into a pass ------------------------------------------------------------------ */
 
 typedef struct { const lithe_model *m; image_shape shape; image_pass pass; normalization normal; float *samples; } viewing;
 
@@ -26,7 +25,7 @@ static int viewing_open(viewing *v, const lithe_model *m, lithe_error *err)
         v->normal.deviation[c] = m->pictures.deviation[c];
     }
     v->samples = xalloc((size_t)v->shape.side * (size_t)v->shape.side * (size_t)v->shape.channels, sizeof *v->samples);
-    return v->samples ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for pictures of %d pixels a side", v->shape.side);
+    return v->samples ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for images of %d pixels a side", v->shape.side);
 }
 
 static void viewing_close(viewing *v)
@@ -35,8 +34,8 @@ static void viewing_close(viewing *v)
     free(v->samples);
 }
 
-/* Takes p, whatever its size, as the next picture of the pass. */
-static int put_picture(viewing *v, image *p, const char *name, lithe_error *err)
+/* Takes p, whatever its size, as the next image of the pass. */
+static int put_image(viewing *v, image *p, const char *name, lithe_error *err)
 {
     int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->m->pictures.filter, name, err);
     if (status) return status;
@@ -46,28 +45,64 @@ static int put_picture(viewing *v, image *p, const char *name, lithe_error *err)
     return LITHE_OK;
 }
 
+/* ---- images from anywhere ---------------------------------------------------------------- */
+
+/* Reads image i, whose name stands in messages, and takes its logits. */
+typedef struct {
+    int  (*read)(void *context, size_t i, image *out, const char **name, lithe_error *err);
+    void (*take)(void *context, size_t i, const real *logits);
+    void *context;
+} image_task;
+
+static int read_batch(viewing *v, const image_task *t, size_t first, size_t count, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (size_t i = 0; i < count && !status; i++) {
+        const char *name = "";
+        image p;
+        status = t->read(t->context, first + i, &p, &name, err);
+        if (!status) status = put_image(v, &p, name, err);
+        image_free(&p);
+    }
+    if (!status) status = image_pass_run(&v->pass, err);
+    for (size_t i = 0; i < count && !status; i++) t->take(t->context, first + i, v->pass.pass.r.logits->data + i * (size_t)v->pass.labels);
+    return status;
+}
+
+/* The one way to the labels of images: lithe_classify_images' and evaluate_images'. */
+static int read_images(const lithe_model *m, size_t n, const image_task *t, lithe_error *err)
+{
+    viewing v;
+    int status = viewing_open(&v, m, err);
+    for (size_t first = 0; first < n && !status; first += AT_ONCE) status = read_batch(&v, t, first, n - first < AT_ONCE ? n - first : AT_ONCE, err);
+    viewing_close(&v);
+    return status;
+}
+
 /* ---- files ---------------------------------------------------------------------------------- */
+
+typedef struct { const char *const *paths; int classes; float *out; } files;
+
+static int read_path(void *context, size_t i, image *out, const char **name, lithe_error *err)
+{
+    const files *f = context;
+    *name = f->paths[i];
+    return image_read(out, *name, err);
+}
+
+static void take_probabilities(void *context, size_t i, const real *logits)
+{
+    const files *f = context;
+    label_probabilities(logits, f->classes, f->out + i * (size_t)f->classes);
+}
 
 int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err)
 {
-    viewing v;
     if (failed(err)) return err->status;
     if (!m) return fail(err, LITHE_EINVAL, "there is no model");
-    int status = viewing_open(&v, m, err), classes = m->task.labels;
-    for (size_t first = 0; first < n && !status; first += AT_ONCE) {
-        int count = n - first < AT_ONCE ? (int)(n - first) : AT_ONCE;
-        for (int i = 0; i < count && !status; i++) {
-            image p;
-            status = image_read(&p, paths[first + (size_t)i], err);
-            if (!status) status = put_picture(&v, &p, paths[first + (size_t)i], err);
-            image_free(&p);
-        }
-        if (!status) status = image_pass_run(&v.pass, err);
-        const real *z = v.pass.pass.r.logits->data;
-        for (int i = 0; i < count * classes && !status; i++) out[first * (size_t)classes + (size_t)i] = (float)exp(-label_loss(z + i / classes * classes, classes, i % classes));
-    }
-    viewing_close(&v);
-    return status ? status : classes;
+    files f = { paths, m->task.labels, out };
+    int status = read_images(m, n, &(image_task){ read_path, take_probabilities, &f }, err);
+    return status ? status : f.classes;
 }
 
 /* ---- sets ------------------------------------------------------------------------------------ */
@@ -99,50 +134,31 @@ static image_set *open_test_part(const lithe_model *m, const char *path, lithe_e
     return NULL;
 }
 
-typedef struct { int *predicted, *label; double loss; } judging;
+typedef struct { const image_set *set; outcomes outcomes; } judging;
 
-static int judge_batch(viewing *v, const image_set *s, size_t first, int count, judging *j, lithe_error *err)
+static int read_item(void *context, size_t i, image *out, const char **name, lithe_error *err)
 {
-    int status = LITHE_OK, classes = v->pass.labels;
-    for (int i = 0; i < count && !status; i++) {
-        const image_item *item = image_set_item(s, first + (size_t)i);
-        image p;
-        status = image_item_read(item, &p, err);
-        if (!status) status = put_picture(v, &p, item->name, err);
-        image_free(&p);
-        j->label[first + (size_t)i] = item->label;
-    }
-    if (!status) status = image_pass_run(&v->pass, err);
-    if (status) return status;
-    const real *z = v->pass.pass.r.logits->data;
-    for (int i = 0; i < count; i++, z += classes) {
-        j->predicted[first + (size_t)i] = label_of(z, classes);
-        j->loss += label_loss(z, classes, j->label[first + (size_t)i]);
-    }
-    return LITHE_OK;
+    const image_item *item = image_set_item(((const judging *)context)->set, i);
+    *name = item->name;
+    return image_item_read(item, out, err);
+}
+
+static void take_outcome(void *context, size_t i, const real *logits)
+{
+    judging *j = context;
+    outcomes_add(&j->outcomes, logits, image_set_item(j->set, i)->label, 0);
 }
 
 int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lithe_error *err)
 {
-    viewing v;
-    judging j = { 0 };
-    int status = viewing_open(&v, m, err);
-    image_set *s = status ? NULL : open_test_part(m, path, err);
-    size_t n = s ? image_set_count(s) : 0;
-    if (!status && !s) status = failed(err) ? (int)err->status : LITHE_EFORMAT;
-    if (!status) {
-        j.predicted = xalloc(n + 1, sizeof *j.predicted);
-        j.label = xalloc(n + 1, sizeof *j.label);
-        if (!j.predicted || !j.label) status = fail(err, LITHE_ENOMEM, "not enough memory for %zu pictures", n);
-    }
-    for (size_t first = 0; first < n && !status; first += AT_ONCE) status = judge_batch(&v, s, first, n - first < AT_ONCE ? (int)(n - first) : AT_ONCE, &j, err);
-    if (!status) {
-        class_metrics c = metrics_of_classes(j.predicted, j.label, n, m->task.labels);
-        *out = (lithe_evaluation){ .loss = j.loss / (double)n, .examples = n, .metrics = { c.accuracy, c.f1, c.matthews, NAN, NAN, NAN } };
-    }
-    free(j.predicted);
-    free(j.label);
+    if (failed(err) || must_read_images(m, err)) return err ? (int)err->status : LITHE_EINVAL;
+    image_set *s = open_test_part(m, path, err);
+    if (!s) return failed(err) ? (int)err->status : LITHE_EFORMAT;
+    judging j = { .set = s };
+    int status = outcomes_open(&j.outcomes, m->task.labels, image_set_count(s), err);
+    if (!status) status = read_images(m, image_set_count(s), &(image_task){ read_item, take_outcome, &j }, err);
+    if (!status) *out = outcomes_evaluation(&j.outcomes);
+    outcomes_close(&j.outcomes);
     image_set_close(s);
-    viewing_close(&v);
     return status;
 }

@@ -1,9 +1,9 @@
 /* How well an encoder predicts a text: a share of its tokens is masked as in
  * pre-training (data/mask.h), always the same ones for one seed. */
+#include "data/metrics.h"
 #include "data/objective.h"
 #include "infer/infer.h"
 #include "model/fit.h"
-#include <math.h>
 
 enum { ROWS_AT_ONCE = 2048 };
 
@@ -36,14 +36,14 @@ static void add_piece(reading *r, const int32_t *ids, size_t n, uint64_t number)
     masked_add(o, &r->pass.batch, (id_text){ ids, n }, NULL, &o->settings.mask, masked_valid_key(o, number), 0);
 }
 
-/* Runs what is there; its masked tokens, their losses and right predictions join the sums. */
-static int run_pieces(reading *r, size_t *masked, double *nll, double *hits, lithe_error *err)
+/* Runs what is there; its masked tokens, their losses and correct predictions join the sums. */
+static int run_pieces(reading *r, size_t *masked, double *nll, double *correct, lithe_error *err)
 {
     batch_builder *b = &r->pass.batch;
     int status = pass_run(&r->pass, err);
     for (int k = 0; k < b->selected && !status; k++) {
         *nll += (double)r->pass.r.loss->data[k];
-        *hits += (double)r->pass.r.hits->data[k];
+        *correct += (double)r->pass.r.hits->data[k];
     }
     *masked += (size_t)b->selected;
     batch_begin(b);
@@ -75,8 +75,8 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
                        lithe_evaluation *out, lithe_error *err)
 {
     reading r = { 0 };
-    double nll = 0, hits = 0;
-    *out = (lithe_evaluation){ .metrics = { NAN, NAN, NAN, NAN, NAN, NAN } };
+    double nll = 0, correct = 0;
+    *out = (lithe_evaluation){ .metrics = metrics_unknown };
     int status = check(m, t, ids, n, ctx, rate, err);
     if (status) return status;
     if (!ctx) ctx = lithe_model_context(m);
@@ -87,12 +87,12 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     for (size_t i = 0; i < pieces && !status; i++) {
         add_piece(&r, ids + i * room, i + 1 < pieces ? room : n - i * room, i);
         if (i + 1 < pieces && r.pass.batch.seqs < ROWS_AT_ONCE / ctx) continue;
-        status = run_pieces(&r, &out->examples, &nll, &hits, err);
+        status = run_pieces(&r, &out->examples, &nll, &correct, err);
     }
     reading_close(&r);
     if (!status && !out->examples) status = fail(err, LITHE_EFORMAT, "not one of %zu tokens was masked at a rate of %g: a longer text or a higher rate is needed", n, rate);
     if (status) return status;
     out->loss = nll / (double)out->examples;
-    out->metrics.accuracy = hits / (double)out->examples;
+    out->metrics.accuracy = correct / (double)out->examples;
     return LITHE_OK;
 }
