@@ -62,6 +62,11 @@ void option_body(char *text, size_t cap, const option *o)
             p += word + (p[word] == '|');
         }
     }
+    if (o->note && n > 0 && (size_t)n < cap) {
+        char note[420];
+        o->note(o->name, note, sizeof note);
+        n += snprintf(text + n, cap - (size_t)n, " (%s)", note);
+    }
     bool on = o->kind == OPTION_FLAG && o->preset;
     if (on && n > 0 && (size_t)n < cap) snprintf(text + n, cap - (size_t)n, " (default; --no-%s: not)", o->name);
     else if (o->preset && n > 0 && (size_t)n < cap)

@@ -41,6 +41,7 @@ typedef struct {
     const char *also;                   /* "x,y": what people type instead, for did-you-mean */
     const char *variable;               /* a second environment variable */
     double least, most;                 /* bounds of a number; most 0: none above */
+    void (*note)(const char *name, char *text, size_t size);        /* writes what else help says, in parentheses; or NULL */
 } option;
 
 /* kind and offset of an option at once:  { "lr", 0, REAL(settings, lr), "X", ... } */

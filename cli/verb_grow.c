@@ -19,11 +19,23 @@ typedef struct {
     uint64_t seed;
 } grow_settings;
 
+/* "NAME into OTHER" for each architecture that extends another. */
+static void extensions(const char *option_name, char *text, size_t size)
+{
+    size_t n = 0;
+    (void)option_name;
+    *text = 0;
+    for (int i = 0; lithe_arch_name(i) && n < size; i++) {
+        const char *name = lithe_arch_name(i), *over = lithe_arch_over(name);
+        if (over) n += (size_t)snprintf(text + n, size - n, "%s%s into %s", n ? ", " : "", over, name);
+    }
+}
+
 static const option grow_options[] = {
     { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "number of parameters of the grown model, or a multiple of the present number", .choices = "x",
       .also = "size,parameters" },
     { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, instead of --params" },
-    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own (llama into pangu-pi), instead of --params; --set then says what is added",
+    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own, instead of --params; --set then says what is added", .note = extensions,
       .also = "arch,architecture" },
     { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "give the model the vocabulary of a tokenizer that extends its own, instead of --params",
       .also = "vocab,extend" },
@@ -231,7 +243,7 @@ const verb verb_grow = {
              "the outputs.\n\n"
              "--vocabulary gives each new token the mean of the old tokens it was split into, in the embedding and in the head; the logits of old "
              "tokens do not change.\n\n"
-             "--to pangu-pi gives a LLaMA the series activation and the augmented shortcuts of PanGu-pi. They start without effect but with gradients, so "
+             "--to ARCH gives a model what ARCH adds to its architecture, such as a series activation and augmented shortcuts. The additions start without effect but with gradients, so "
              "the outputs are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
     .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"
                 "  lithe grow llama/ --to pangu-pi --set siaf_n=2,aug_reduction=32 --out pi/\n"

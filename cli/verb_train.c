@@ -41,8 +41,21 @@ typedef struct {
 } train_settings;
 typedef train_settings S;
 
+static void usual_archs(const char *option_name, char *text, size_t size)
+{
+    (void)option_name;
+    snprintf(text, size, "default %s; for images %s", lithe_arch_usual(false), lithe_arch_usual(true));
+}
+
+static void by_arch(const char *option_name, char *text, size_t size)
+{
+    char values[400];
+    lithe_train_defaults(option_name, values, sizeof values);
+    snprintf(text, size, "default %s", values);
+}
+
 static const option train_options[] = {
-    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model (default gpt2); --arch help lists them", .also = "architecture,model" },
+    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model; --arch help lists them", .note = usual_archs, .also = "architecture,model" },
     { "params", 'p', SIZE(S, params), "N", .help = "number of parameters of a new model, reached within 5 % (default: from the size of the text)", .least = 1,
       .also = "size,parameters" },
     { "config", 'c', FILENAME(S, config), "FILE", .help = "config.json of a new model, instead of --params" },
@@ -69,25 +82,25 @@ static const option train_options[] = {
     { "tokens", 0, SIZE(S, tokens), "N", .help = "tokens to train on, instead of --steps", .least = 1 },
     { "epochs", 0, REAL(S, epochs), "X", .help = "passes over the data, instead of --steps (default 3 for tables)" },
     { "time", 0, TIME(S, time), "2h30m", .help = "how long to train, instead of --steps", .least = 1e-3, .also = "seconds,minutes" },
-    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate (default 1e-3; mosaicbert 5e-4, modernbert 8e-4, fine-tuning on tables 5e-5)", .also = "learning-rate" },
-    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end (default a tenth of --lr; mosaicbert 2%, image models 1%, other encoders and tables 0)" },
-    { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "learning-rate schedule (default cosine; modernbert wsd, other encoders and tables linear)",
+    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate", .note = by_arch, .also = "learning-rate" },
+    { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end", .note = by_arch },
+    { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "learning-rate schedule", .note = by_arch,
       .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
-    { "warmup", 0, AMOUNT(S, warmup), "N|2%", .help = "steps, or share of them, over which the learning rate rises (default 2%; roberta, mosaicbert and tables 6%, image models 5%)",
+    { "warmup", 0, AMOUNT(S, warmup), "N|2%", .help = "steps, or share of them, over which the learning rate rises", .note = by_arch,
       .choices = "%", .also = "warmup-steps" },
-    { "optimizer", 0, CHOICE(S, optimizer), "NAME", .help = "decoupled-adamw decays weights independently of the peak learning rate (default adamw; mosaicbert decoupled-adamw)",
+    { "optimizer", 0, CHOICE(S, optimizer), "NAME", .help = "decoupled-adamw decays weights independently of the peak learning rate", .note = by_arch,
       .choices = "adamw|decoupled-adamw" },
-    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "weight decay (default 0.1; image models 0.05, encoders and tables 0.01, mosaicbert 1e-5)" },
-    { "beta1", 0, REAL(S, beta1), "X", .help = "AdamW's beta1 (default 0.9)", .most = 0.9999999 },
-    { "beta2", 0, REAL(S, beta2), "X", .help = "AdamW's beta2 (default 0.95; bert 0.999, other encoders and tables 0.98)", .most = 0.9999999 },
-    { "eps", 0, REAL(S, eps), "X", .help = "AdamW's epsilon (default 1e-8; encoders and tables 1e-6)", .most = 1 },
-    { "clip", 0, REAL(S, clip), "X", .help = "clip the norm of the gradient to X (default 1; mosaicbert not); 0 or --no-clip: do not clip", .also = "grad-clip,max-grad-norm" },
-    { "mask", 0, CHOICE(S, mask), "HOW", .help = "how encoders choose tokens to mask: each independently, an exact count, or that count in whole words (default each; bert count)",
+    { "weight-decay", 0, REAL(S, weight_decay), "X", .help = "weight decay", .note = by_arch },
+    { "beta1", 0, REAL(S, beta1), "X", .help = "AdamW's beta1", .note = by_arch, .most = 0.9999999 },
+    { "beta2", 0, REAL(S, beta2), "X", .help = "AdamW's beta2", .note = by_arch, .most = 0.9999999 },
+    { "eps", 0, REAL(S, eps), "X", .help = "AdamW's epsilon", .note = by_arch, .most = 1 },
+    { "clip", 0, REAL(S, clip), "X", .help = "clip the norm of the gradient to X; 0 or --no-clip: do not clip", .note = by_arch, .also = "grad-clip,max-grad-norm" },
+    { "mask", 0, CHOICE(S, mask), "HOW", .help = "how encoders choose tokens to mask: each independently, an exact count, or that count in whole words", .note = by_arch,
       .choices = "each|count|words" },
-    { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted (default 0.15; mosaicbert and modernbert 0.3); evaluations mask 0.15", .most = 0.999 },
+    { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted; evaluations mask 0.15", .note = by_arch, .most = 0.999 },
     { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of the chosen tokens that stays as it is (default 0.1)", .most = 1 },
     { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of the chosen tokens that becomes a random token (default 0.1); the rest becomes the mask token", .most = 1 },
-    { "packing", 0, CHOICE(S, packing), "HOW", .help = "what encoders read: pieces of documents, or blocks of whole sentences across documents (default pieces; roberta sentences)",
+    { "packing", 0, CHOICE(S, packing), "HOW", .help = "what encoders read: pieces of documents, or blocks of whole sentences across documents", .note = by_arch,
       .choices = "pieces|sentences" },
     { "next-sentence", 0, FLAG(S, next_sentence), .help = "encoders also learn whether a second stretch of sentences follows the first, as in BERT" },
     { "static-masking", 0, FLAG(S, static_masking), .help = "use the same masks in every epoch" },
@@ -113,6 +126,7 @@ static const option train_options[] = {
 typedef struct {
     const arguments *a;
     const S *s;
+    const char *arch;                   /* of a new model */
     char *text;                         /* the beginning of the data, SAMPLED bytes at most */
     size_t text_size;
     lithe_tokenizer *tokenizer;
@@ -128,7 +142,7 @@ typedef struct {
 
 static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
 {
-    const char *kind = lithe_arch_vocabulary(k->s->arch ? k->s->arch : "gpt2");
+    const char *kind = lithe_arch_vocabulary(k->arch);
     bool wordpiece = !strcmp(kind, "wordpiece");
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%s of %d tokens, learned from %zu bytes", wordpiece ? "WordPiece, lower case," : "byte-level BPE", vocab, k->text_size);
     return lithe_tokenizer_learn(k->text, k->text_size, vocab, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind, .lowercase = wordpiece), &k->err);
@@ -155,7 +169,7 @@ static lithe_tokenizer *choose_tokenizer(making *k)
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
         return model_tokenizer_with(k->model, s->from, s->tokenizer, &o, &k->err);
     }
-    bool masks = s->arch && strcmp(lithe_arch_vocabulary(s->arch), "bpe");
+    bool masks = strcmp(lithe_arch_vocabulary(k->arch), "bpe");
     if (!path && masks && (double)k->text_size < bytes_tokenizer_below) return learn_what_there_is(k);
     if (!path && (double)k->text_size >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "bytes");
@@ -205,8 +219,8 @@ static lithe_model *fresh_model(making *k)
     size_t size = 0;
     double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, (double)k->text_size));
     char *config = s->config ? read_text(s->config, &size, &k->err)
-                 : lithe_model_size(s->arch ? s->arch : "gpt2", params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
-    lithe_model *m = config ? lithe_model_new(s->config ? s->arch : s->arch ? s->arch : "gpt2", config, s->seed, &k->err) : NULL;
+                 : lithe_model_size(k->arch, params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
+    lithe_model *m = config ? lithe_model_new(s->config ? s->arch : k->arch, config, s->seed, &k->err) : NULL;
     free(config);
     if (!m || lithe_tokenizer_vocab(k->tokenizer) <= lithe_model_vocab(m)) return m;
     wrong(&k->err, LITHE_ECONFIG, "%s: a vocabulary of %d is too small for the tokenizer's %d tokens", s->config, lithe_model_vocab(m),
@@ -227,9 +241,8 @@ static lithe_model *configured_model(making *k)
 
 static lithe_model *fresh_image_model(making *k)
 {
-    const char *arch = k->s->arch ? k->s->arch : "vit";
-    char *config = lithe_model_size_images(arch, k->s->params > 0 ? k->s->params : params_images, k->data, k->s->patch, &k->err);
-    lithe_model *m = config ? lithe_model_new(arch, config, k->s->seed, &k->err) : NULL;
+    char *config = lithe_model_size_images(k->arch, k->s->params > 0 ? k->s->params : params_images, k->data, k->s->patch, &k->err);
+    lithe_model *m = config ? lithe_model_new(k->arch, config, k->s->seed, &k->err) : NULL;
     free(config);
     return m;
 }
@@ -382,6 +395,7 @@ static int make_parts(making *k)
     const S *s = k->s;
     if (s->from && !k->err.status) k->model = lithe_model_open(s->from, NULL, &k->err);
     k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
+    k->arch = s->arch ? s->arch : lithe_arch_usual(k->images);
     if (k->images) return make_image_parts(k);
     if (!s->from) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
@@ -458,9 +472,9 @@ const verb verb_train = {
     .about = "Trains a new model (--arch, --params or --config), starts a new run from the weights of a model (--from), or continues a run (--resume). "
              "DATA are text files (.txt, or .jsonl with a text field; .gz and .zst of these), directories of them, or - for standard input. Without "
              "further options it chooses the tokenizer, the size and the number of steps from the text and the machine, and prints its choices.\n\n"
-             "Encoders (bert, roberta, mosaicbert, modernbert) learn to predict masked tokens. With --task, DATA is one labelled table "
+             "Encoders learn to predict masked tokens (--arch help says which architectures are encoders, and which read images). With --task, DATA is one labelled table "
              "(.csv, .jsonl, else tab-separated; .gz and .zst of these), and a new head on the model learns its classes or numbers.\n\n"
-             "Image models (vit, tokenformer_vit) learn to classify images: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "
+             "Image models learn to classify images: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "
              "their classes, a .tar of these, or a directory of one of these kinds, of which the training part is used (docs/image-shards.md).\n\n"
              "The directory of the run holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
              "itself. Ctrl-C finishes the current step, writes a checkpoint and exits 130; --resume continues from there, bit for bit.",

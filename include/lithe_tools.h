@@ -17,9 +17,15 @@ extern "C" {
  * past the last. */
 const char *lithe_arch_name(int i);
 const char *lithe_arch_summary(int i);
-int         lithe_arch_images(const char *name);                /* 1: it reads pictures, not text */
+int         lithe_arch_images(const char *name);                /* 1: it reads images, not text */
+const char *lithe_arch_usual(int images);                       /* where none is named */
+const char *lithe_arch_over(const char *name);                  /* the architecture that it adds to (lithe_grow's `to`); NULL: none */
 /* The kind of vocabulary to learn for it (lithe_tokenizer_learn): "wordpiece" or "roberta" of encoders, else "bpe". */
 const char *lithe_arch_vocabulary(const char *name);
+
+/* The default of an option of training that depends on the architecture, for people to read ("lr": "0.001; mosaicbert:
+ * 0.0005; ...", the usual value and whose differ); empty where it does not. */
+void        lithe_train_defaults(const char *option, char *text, size_t size);
 
 /* config.json text (malloc'd, free it) of a model of `arch` with `params`
  * stored parameters within 5 %, for a vocabulary and a context. */
@@ -110,7 +116,7 @@ typedef struct {
     double params;             /* wanted stored parameters; or 0 with: */
     double factor;             /* times the present ones; or 0 with: */
     const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
-    const char *to;            /* the same sizes as an architecture that adds to m's ("pangu_pi" to a llama); set: keys of what it adds */
+    const char *to;            /* the same sizes as an architecture that adds to m's (lithe_arch_over); set: keys of what it adds */
     const char *method;        /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL), "corner", "stack", "interpolate", "aki" */
     int   portable;            /* choose a method whose result any plain sqrt(n) reader opens */
     float noise;               /* relative noise on copied incoming weights; 0: none */

@@ -21,7 +21,11 @@ static void listed_with_its_paper(void)
         CHECK_MSG(strchr(says, ':') && !strchr(says, '\n'), "%s: \"%s\" is not one line that says what it is", name, says);
         CHECK_MSG(year && strstr(year, " 20") && says[strlen(says) - 1] == ')', "%s: \"%s\" does not end with its paper", name, says);
         for (int j = 0; j < i; j++) CHECK_MSG(strcmp(name, lithe_arch_name(j)), "%s is listed twice", name);
+        const char *over = lithe_arch_over(name);
+        CHECK_MSG(!over || (!lithe_arch_over(over) && strcmp(over, name)), "%s extends %s, which must be an architecture by itself", name, over);
     }
+    CHECK(!strcmp(lithe_arch_usual(0), "gpt2") && !strcmp(lithe_arch_usual(1), "vit"));
+    CHECK(!strcmp(lithe_arch_over("pangu-pi"), "llama") && !lithe_arch_over("llama") && !lithe_arch_over("none"));
 }
 
 /* ---- one batch ------------------------------------------------------------------ */

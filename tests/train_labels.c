@@ -220,10 +220,20 @@ static void decay_alone(void)
 /* What an architecture's paper did, unless asked otherwise. */
 static void recipes(void)
 {
-    const recipe *mosaic = recipe_find("mosaicbert", false), *bert = recipe_find("bert", false), *gpt = recipe_find("gpt2", false), *fine = recipe_find("bert", true);
-    CHECK(mosaic->adamw.decoupled && mosaic->floor == 0.02 && mosaic->mask.rate == 0.3 && mosaic->schedule == SCHEDULE_LINEAR && !(mosaic->adamw.clip > 0));
-    CHECK(bert->mask.kind == MASK_COUNT && bert->mask.rate == 0.15 && !bert->adamw.decoupled && gpt->schedule == SCHEDULE_COSINE && !gpt->arch);
+    const recipe *mosaic = recipe_find(arch_find("mosaicbert"), false), *bert = recipe_find(arch_find("bert"), false);
+    const recipe *gpt = recipe_find(arch_find("gpt2"), false), *fine = recipe_find(arch_find("bert"), true);
+    CHECK(mosaic->decoupled && mosaic->floor == 0.02 && mosaic->mask_rate == 0.3 && !strcmp(mosaic->schedule, "linear") && !(mosaic->clip > 0));
+    CHECK(!strcmp(bert->mask, "count") && bert->mask_rate == 0.15 && !bert->decoupled && !strcmp(gpt->schedule, "cosine") && gpt->weight_decay == 0.1);
     CHECK(fine->lr == 5e-5 && fine->floor == 0);
+    char text[400], small[16];
+    lithe_train_defaults("mask-rate", text, sizeof text);
+    CHECK_MSG(!strcmp(text, "0.15; mosaicbert, modernbert: 0.3"), "%s", text);
+    lithe_train_defaults("min-lr", text, sizeof text);
+    CHECK_MSG(strstr(text, "10% of --lr; bert, roberta, modernbert, tables: 0; mosaicbert: 2% of --lr; ") == text, "%s", text);
+    lithe_train_defaults("min-lr", small, sizeof small);
+    CHECK(!strncmp(text, small, sizeof small - 1) && strlen(small) == sizeof small - 1);
+    lithe_train_defaults("steps", text, sizeof text);
+    CHECK(!*text);
 }
 
 const test tests_train_labels[] = {

@@ -39,6 +39,16 @@ typedef struct { task_kind kind; int labels; bool regression; } task;
 /* What a model of images reads: side x side pixels in square patches. */
 typedef struct { int side, patch, channels; } image_shape;
 
+/* How runs of an architecture train where nothing else is said: as its paper, where that says so. */
+typedef struct {
+    double lr, floor, warmup;        /* highest learning rate; the last one's share of it; share of the steps in which it rises */
+    const char *schedule;            /* as --schedule names it */
+    double beta1, beta2, eps, weight_decay, clip;                    /* of AdamW; clip 0: none */
+    bool decoupled;                  /* the decay is not multiplied by the learning rate */
+    const char *mask; double mask_rate;                              /* of encoders: as --mask names it, the share of the tokens */
+    bool sentences;                  /* encoders read blocks of whole sentences */
+} recipe;
+
 /* A name in the files of others in place of one of ours: endings of tensor names. */
 typedef struct { const char *ours, *theirs; } spelling;
 
@@ -56,6 +66,8 @@ typedef struct arch {
     const char *class_name;              /* config.json's architectures[0] of a model of the architecture's own task */
     const char *stem;                    /* that of the other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
     const char *summary;                 /* one line and its paper, for --arch help */
+    const char *vocabulary;              /* the kind to learn for it: "wordpiece" or "roberta" of encoders; NULL: "bpe" */
+    const recipe *recipe;                /* NULL: the usual one (train/recipe.c) */
 
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
@@ -111,6 +123,7 @@ typedef struct arch {
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
+const arch *arch_usual(bool images);                      /* where none is named: the first that reads images, or the first that reads text */
 bool arch_alias(const arch *a, const char *name);         /* is name among its aliases */
 
 /* Reads config into a zeroed struct of arch->config.size: a copy is normalized, then defaults, bounds, check.

@@ -175,9 +175,16 @@ static const char *const ignored[] = { "position_ids", "pooler.dense.weight", "p
 static const char *const inner_keys[] = { "intermediate_size", NULL };
 #define KEYS { .width = "hidden_size", .heads = "num_attention_heads", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "encoder.layer." }
 
+/* As in the papers but for the learning rates, which are of small models and batches. */
+static const recipe bert_recipe = { .lr = 1e-3, .warmup = 0.01, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
+                                    .mask = "count", .mask_rate = 0.15 };
+static const recipe roberta_recipe = { .lr = 1e-3, .warmup = 0.06, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
+                                       .mask = "each", .mask_rate = 0.15, .sentences = true };
+
 const arch arch_bert = {
     .name = "bert", .class_name = "BertForMaskedLM", .stem = "Bert",
     .summary = "BERT: post-norm encoder with learned positions (Devlin et al. 2019)",
+    .vocabulary = "wordpiece", .recipe = &bert_recipe,
     .config = { .size = sizeof(bert), .fields = bert_fields, .normalize = normalize, .check = check,
                 .sized = bert_sized },
     .equations = { .build = bert_build, .language = bert_language, .classify = bert_classify, .encoder = both_ways,
@@ -191,7 +198,8 @@ const arch arch_bert = {
 
 const arch arch_roberta = {
     .name = "roberta", .class_name = "RobertaForMaskedLM", .stem = "Roberta",
-    .summary = "RoBERTa: BERT without pairs, its positions behind the padding (Liu et al. 2019)",
+    .summary = "RoBERTa: BERT's encoder without pairs, positions after the padding (Liu et al. 2019)",
+    .vocabulary = "roberta", .recipe = &roberta_recipe,
     .config = { .size = sizeof(bert), .fields = roberta_fields, .normalize = normalize, .check = roberta_check,
                 .sized = roberta_sized, .aliases = NAMES("xlm-roberta", "camembert") },
     .equations = { .build = roberta_build, .language = roberta_language, .classify = roberta_classify,

@@ -220,6 +220,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_modernbert = {
     .name = "modernbert", .class_name = "ModernBertForMaskedLM", .stem = "ModernBert",
     .summary = "ModernBERT: pre-norm encoder, rotary, most layers local (Warner et al. 2024)",
+    .vocabulary = "roberta",
+    .recipe = &(const recipe){ .lr = 8e-4, .warmup = 0.02, .schedule = "wsd", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
+                               .mask = "each", .mask_rate = 0.3 },
     .config = { .size = sizeof(modernbert), .fields = fields, .normalize = normalize, .publish = publish,
                 .check = check, .sized = sized },
     .equations = { .build = build, .language = language, .classify = classify, .encoder = both_ways, .pool = pool,

@@ -127,6 +127,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_mosaicbert = {
     .name = "mosaicbert", .class_name = "BertForMaskedLM", .stem = "Bert",
     .summary = "MosaicBERT: encoder with ALiBi and gated feed-forward (Portes et al. 2023)",
+    .vocabulary = "wordpiece",
+    .recipe = &(const recipe){ .lr = 5e-4, .floor = 0.02, .warmup = 0.06, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-5,
+                               .decoupled = true, .mask = "each", .mask_rate = 0.3 },
     .config = { .size = sizeof(mosaicbert), .fields = fields, .check = check, .sized = sized, .claims = claims,
                 .aliases = NAMES("bert") },
     .equations = { .build = build, .language = language, .classify = classify, .encoder = both_ways,

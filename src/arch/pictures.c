@@ -1,6 +1,9 @@
 /* Patches in, classes out (arch/pictures.h). */
 #include "arch/pictures.h"
 
+const recipe pictures_recipe = { .lr = 1e-3, .floor = 0.01, .warmup = 0.05, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05,
+                                 .clip = 1, .mask = "each", .mask_rate = 0.15 };
+
 int pictures_check(const pictures *p, lithe_error *err)
 {
     if (p->num_channels == 2) return fail(err, LITHE_ECONFIG, "num_channels is 2; 1 (grey) and 3 (red, green, blue) are supported");

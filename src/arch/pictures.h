@@ -15,6 +15,9 @@ typedef struct { int image_size, patch_size, num_channels; } pictures;
     { .key = "patch_size",   .kind = FIELD_INT, .offset = offsetof(S, pictures.patch_size),   .value = 16,  .least = 1, .most = 4096 },            \
     { .key = "num_channels", .kind = FIELD_INT, .offset = offsetof(S, pictures.num_channels), .value = 3,   .least = 1, .most = 3 }
 
+/* From scratch as He et al. 2022, whom TokenFormer follows. */
+extern const recipe pictures_recipe;
+
 enum { SIZED_PATCH = 4 };
 int     pictures_side(int tokens);                               /* of a picture of SIZED_PATCH patches in at most so many tokens */
 int     pictures_check(const pictures *p, lithe_error *err);

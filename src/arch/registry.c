@@ -2,7 +2,7 @@
 #include "arch/arch.h"
 #include <string.h>
 
-/* PanGu-pi stands before LLaMA, whose tensors it has too. */
+/* Of text and of images the first is the usual one.  PanGu-pi stands before LLaMA, whose tensors it has too. */
 #define ARCHITECTURES(EACH) \
     EACH(gpt2)              \
     EACH(pangu_pi)          \
@@ -24,6 +24,13 @@
 #define ADDRESS(name) &arch_##name,
 ARCHITECTURES(DECLARE)
 const arch *const architectures[] = { ARCHITECTURES(ADDRESS) NULL };
+
+const arch *arch_usual(bool images)
+{
+    int i = 0;
+    while (!architectures[i]->equations.image == images) i++;
+    return architectures[i];
+}
 
 bool arch_alias(const arch *a, const char *name)
 {

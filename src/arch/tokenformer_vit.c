@@ -108,7 +108,8 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 
 const arch arch_tokenformer_vit = {
     .name = "tokenformer_vit", .class_name = "TokenFormerViTForImageClassification", .stem = "TokenFormerViT",
-    .summary = "TokenFormer for pictures: a ViT of parameter tokens, grows by appending them (Wang et al. 2024)",
+    .summary = "TokenFormer for images: a ViT of parameter tokens, grows by appending them (Wang et al. 2024)",
+    .recipe = &pictures_recipe,
     .config = { .size = sizeof(tokenformer_vit), .fields = fields, .check = check, .sized = sized },
     .equations = { .build = build, .classify = classify, .encoder = encoder, .context = context,
                    .vocab = pictures_vocab, .image = image },

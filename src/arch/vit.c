@@ -95,7 +95,8 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 
 const arch arch_vit = {
     .name = "vit", .class_name = "ViTForImageClassification", .stem = "ViT",
-    .summary = "ViT: a Transformer encoder over patches of pictures (Dosovitskiy et al. 2021)",
+    .summary = "ViT: a Transformer encoder over patches of images (Dosovitskiy et al. 2021)",
+    .recipe = &pictures_recipe,
     .config = { .size = sizeof(vit), .fields = fields, .check = check, .sized = sized },
     .equations = { .build = build, .classify = classify, .encoder = encoder, .context = context,
                    .vocab = pictures_vocab, .image = image },

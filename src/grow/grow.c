@@ -48,14 +48,10 @@ static int choose_method(growth *g, lithe_error *err)
     return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner, stack, interpolate, aki", name);
 }
 
-/* "pangu-pi" is pangu_pi too. */
 static int choose_arch(growth *g, lithe_error *err)
 {
-    char name[64];
     if (!g->options.to) return 0;
-    snprintf(name, sizeof name, "%s", g->options.to);
-    for (char *p = name; *p; p++) if (*p == '-') *p = '_';
-    const arch *a = arch_find(name);
+    const arch *a = arch_find(g->options.to);
     if (!a) return fail(err, LITHE_EINVAL, "%.60s is not a known architecture", g->options.to);
     if (a->growth.over != g->small->arch)
         return fail(err, LITHE_EINVAL, "a %s does not become a %s: %s", g->small->arch->name, a->name, a->growth.over ? a->growth.over->name : "nothing else");

@@ -10,10 +10,16 @@ enum { CONFIG_BYTES = 4 << 20, CONFIG_DEPTH = 32 };
 
 const char *lithe_arch_vocabulary(const char *name)
 {
-    static const char *const kinds[][2] = { { "bert", "wordpiece" }, { "mosaicbert", "wordpiece" }, { "roberta", "roberta" }, { "modernbert", "roberta" } };
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (name && !strcmp(name, kinds[i][0])) return kinds[i][1];
-    return "bpe";
+    const arch *a = arch_find(name);
+    return a && a->vocabulary ? a->vocabulary : "bpe";
+}
+
+const char *lithe_arch_usual(int images) { return arch_usual(images)->name; }
+
+const char *lithe_arch_over(const char *name)
+{
+    const arch *a = arch_find(name);
+    return a && a->growth.over ? a->growth.over->name : NULL;
 }
 
 const char *lithe_arch_name(int i)
@@ -43,7 +49,7 @@ static const char *printable(const char *name, char text[64])
     return text;
 }
 
-/* "gpt2, llama, tokenformer" */
+/* "NAME, NAME, NAME" */
 static const char *known_archs(char *text, size_t size)
 {
     size_t n = 0;

@@ -1,36 +1,86 @@
-/* The defaults of runs.  Where a paper says how its architecture was trained,
- * its optimizer, schedule, decay and masks are taken; learning rates are those of
- * the small models and batches of one machine, except where the paper's is for
- * such too.
- *
- *   bert         Devlin et al. 2019: Adam 0.9/0.999, decay 0.01, linear to 0; masks counted, 15 %
- *   roberta      Liu et al. 2019: 0.9/0.98; masks drawn anew, each token by itself, 15 %; whole sentences
- *   mosaicbert   Portes et al. 2023: decoupled decay, linear to 2 % of the peak, 30 % masks
- *   modernbert   Warner et al. 2024: warm-up, constant, decay; 30 % masks
- *   vit          from scratch as in He et al. 2022 (which TokenFormer follows): 0.9/0.95, cosine to nearly 0, warm-up 5 %
- *   labels       fine-tuning as MosaicBERT's on GLUE: linear to 0, warm-up 6 % */
+/* The defaults of runs.  An architecture's own recipe is part of its
+ * description (arch.h); the others train by the usual one, and tables of labels
+ * as MosaicBERT is fine-tuned on GLUE. */
+#include "lithe_tools.h"
 #include "train/train.h"
 #include <string.h>
 
-#define MASKS(kind, rate) { kind, rate, 0.1, 0.1, false }
-
-static const recipe recipes[] = {
-    { "bert", 1e-3, 0, 0.01, SCHEDULE_LINEAR, { .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .weight_decay = 0.01, .clip = 1 }, MASKS(MASK_COUNT, 0.15), false },
-    { "roberta", 1e-3, 0, 0.06, SCHEDULE_LINEAR, { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1 }, MASKS(MASK_EACH, 0.15), true },
-    { "mosaicbert", 5e-4, 0.02, 0.06, SCHEDULE_LINEAR, { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-5, .decoupled = true }, MASKS(MASK_EACH, 0.3), false },
-    { "modernbert", 8e-4, 0, 0.02, SCHEDULE_WSD, { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1 }, MASKS(MASK_EACH, 0.3), false },
-    { "vit", 1e-3, 0.01, 0.05, SCHEDULE_COSINE, { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05, .clip = 1 }, MASKS(MASK_EACH, 0.15), false },
-    { "tokenformer_vit", 1e-3, 0.01, 0.05, SCHEDULE_COSINE, { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05, .clip = 1 }, MASKS(MASK_EACH, 0.15), false },
-    { NULL, 1e-3, 0.1, 0.02, SCHEDULE_COSINE, { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 }, MASKS(MASK_EACH, 0.15), false },
+static const recipe usual = {
+    .lr = 1e-3, .floor = 0.1, .warmup = 0.02, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1,
+    .mask = "each", .mask_rate = 0.15,
 };
 
-static const recipe labels =
-    { NULL, 5e-5, 0, 0.06, SCHEDULE_LINEAR, { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1 }, MASKS(MASK_EACH, 0.15), false };
+static const recipe fine_tuned = {
+    .lr = 5e-5, .warmup = 0.06, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
+    .mask = "each", .mask_rate = 0.15,
+};
 
-const recipe *recipe_find(const char *name, bool fine_tuning)
+const recipe *recipe_find(const arch *a, bool fine_tuning) { return fine_tuning ? &fine_tuned : a->recipe ? a->recipe : &usual; }
+
+/* ---- for people to read ----------------------------------------------------- */
+
+typedef struct { char text[32]; } shown;
+
+static shown number(double x, const char *unit)
 {
-    const recipe *r = recipes;
-    if (fine_tuning) return &labels;
-    while (r->arch && strcmp(r->arch, name)) r++;
-    return r;
+    shown s;
+    snprintf(s.text, sizeof s.text, "%g%s", x, x > 0 ? unit : "");
+    return s;
+}
+
+static shown word(const char *x)
+{
+    shown s;
+    snprintf(s.text, sizeof s.text, "%s", x);
+    return s;
+}
+
+/* The value of the option so named, as one would type it; empty where a recipe does not say it. */
+static shown value_of(const recipe *r, const char *option)
+{
+    const struct { const char *option; shown value; } values[] = {
+        { "lr", number(r->lr, "") }, { "min-lr", number(100 * r->floor, "% of --lr") }, { "warmup", number(100 * r->warmup, "%") },
+        { "schedule", word(r->schedule) }, { "beta1", number(r->beta1, "") }, { "beta2", number(r->beta2, "") }, { "eps", number(r->eps, "") },
+        { "weight-decay", number(r->weight_decay, "") }, { "clip", number(r->clip, "") }, { "optimizer", word(r->decoupled ? "decoupled-adamw" : "adamw") },
+        { "mask", word(r->mask) }, { "mask-rate", number(r->mask_rate, "") }, { "packing", word(r->sentences ? "sentences" : "pieces") },
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (!strcmp(values[i].option, option)) return values[i].value;
+    return (shown){ "" };
+}
+
+static bool same(shown a, shown b) { return !strcmp(a.text, b.text); }
+
+/* Architecture i's recipe; after the last architecture that of tables. */
+static const recipe *recipe_at(int i, const char **whose)
+{
+    *whose = architectures[i] ? architectures[i]->name : "tables";
+    return architectures[i] ? recipe_find(architectures[i], false) : &fine_tuned;
+}
+
+/* "; NAME, NAME: 0.01" for those from `first` on whose value is that of `first`, unless an earlier one had it. */
+static size_t append_group(int first, const char *option, char *text, size_t size)
+{
+    const char *whose;
+    shown value = value_of(recipe_at(first, &whose), option);
+    size_t n = 0;
+    bool last = false;
+    for (int i = 0; i < first; i++)
+        if (same(value_of(recipe_at(i, &whose), option), value)) return 0;
+    if (same(value, value_of(&usual, option))) return 0;
+    for (int i = first; !last && n < size; i++) {
+        last = !architectures[i];
+        if (same(value_of(recipe_at(i, &whose), option), value)) n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "; ", whose);
+    }
+    if (n < size) n += (size_t)snprintf(text + n, size - n, ": %s", value.text);
+    return n;
+}
+
+void lithe_train_defaults(const char *option, char *text, size_t size)
+{
+    size_t n = (size_t)snprintf(text, size, "%s", value_of(&usual, option).text);
+    for (int i = 0; n && n < size; i++) {
+        n += append_group(i, option, text + n, size - n);
+        if (!architectures[i]) return;
+    }
 }

@@ -99,10 +99,10 @@ static int names_to_kinds(settings *s, const char *schedule_text, const char *ty
 static int choose_masks(settings *s, const lithe_train_options *o, const recipe *r, lithe_error *err)
 {
     mask_settings *m = &s->objective.mask;
-    int kind = o->mask ? mask_find(o->mask) : (int)r->mask.kind;
+    int kind = mask_find(o->mask ? o->mask : r->mask);
     if (kind < 0) return fail(err, LITHE_EINVAL, "mask is \"%s\", expected each, count or words", o->mask);
-    *m = (mask_settings){ .kind = (mask_kind)kind, .rate = or_real(o->mask_rate, r->mask.rate), .keep = not_below_zero(or_real(o->mask_keep, r->mask.keep)),
-                          .random = not_below_zero(or_real(o->mask_random, r->mask.random)), .fixed = o->static_masking };
+    *m = (mask_settings){ .kind = (mask_kind)kind, .rate = or_real(o->mask_rate, r->mask_rate), .keep = not_below_zero(or_real(o->mask_keep, 0.1)),
+                          .random = not_below_zero(or_real(o->mask_random, 0.1)), .fixed = o->static_masking };
     s->objective.valid_rate = 0.15;
     if (o->packing && strcmp(o->packing, "pieces") && strcmp(o->packing, "sentences"))
         return fail(err, LITHE_EINVAL, "packing is \"%s\", expected pieces or sentences", o->packing);
@@ -112,16 +112,15 @@ static int choose_masks(settings *s, const lithe_train_options *o, const recipe 
 
 static int choose_optimizer(settings *s, const lithe_train_options *o, const recipe *r, lithe_error *err)
 {
-    const adamw_settings *a = &r->adamw;
     if (o->optimizer && strcmp(o->optimizer, "adamw") && strcmp(o->optimizer, "decoupled-adamw"))
         return fail(err, LITHE_EINVAL, "optimizer is \"%s\", expected adamw or decoupled-adamw", o->optimizer);
-    bool decoupled = o->optimizer ? !strcmp(o->optimizer, "decoupled-adamw") : a->decoupled;
-    double decay = decoupled == a->decoupled ? a->weight_decay : decoupled ? 1e-5 : 0.01;
+    bool decoupled = o->optimizer ? !strcmp(o->optimizer, "decoupled-adamw") : r->decoupled;
+    double decay = decoupled == r->decoupled ? r->weight_decay : decoupled ? 1e-5 : 0.01;
     s->schedule.lr = or_real(o->lr, r->lr);
     s->schedule.min_lr = not_below_zero(or_real(o->min_lr, s->schedule.lr * r->floor));
     s->adamw = (adamw_settings){
-        .beta1 = or_real(o->beta1, a->beta1), .beta2 = or_real(o->beta2, a->beta2), .eps = or_real(o->eps, a->eps),
-        .weight_decay = not_below_zero(or_real(o->weight_decay, decay)), .clip = not_below_zero(or_real(o->clip, a->clip)),
+        .beta1 = or_real(o->beta1, r->beta1), .beta2 = or_real(o->beta2, r->beta2), .eps = or_real(o->eps, r->eps),
+        .weight_decay = not_below_zero(or_real(o->weight_decay, decay)), .clip = not_below_zero(or_real(o->clip, r->clip)),
         .decoupled = decoupled, .peak = s->schedule.lr,
     };
     return LITHE_OK;
@@ -138,9 +137,9 @@ static int choose_augmentation(settings *s, const lithe_train_options *o, const 
 int settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
     *s = (settings){ .seed = o->seed, .recompute = o->recompute, .usual_epochs = d->images ? 20 : d->labels ? 3 : 1 };
-    const recipe *r = recipe_find(m->arch->name, d->labels);
+    const recipe *r = recipe_find(m->arch, d->labels);
     int status = failed(err) ? (int)err->status : check_options(o, err);
-    if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : schedule_name(r->schedule), o->dtype ? o->dtype : "f32", err);
+    if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : r->schedule, o->dtype ? o->dtype : "f32", err);
     if (!status) status = choose_optimizer(s, o, r, err);
     if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;

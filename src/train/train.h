@@ -110,16 +110,8 @@ double feed_flops(const feed *f);                               /* of the latest
 /* An objective for this model and these data, by what the model's task and the data are. */
 int  trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d, const lithe_tokenizer *t, const settings *s, lithe_error *err);
 
-/* The defaults of a run: the paper's where an architecture's recipe was published, for labelled data those of fine-tuning. */
-typedef struct {
-    const char *arch;                /* NULL: of all others */
-    double lr, floor, warmup;        /* floor: the last learning rate's share of lr; warmup: share of the steps */
-    schedule_kind schedule;
-    adamw_settings adamw;
-    mask_settings mask;
-    bool sentences;                  /* packed */
-} recipe;
-const recipe *recipe_find(const char *name, bool fine_tuning);
+/* The defaults of a run: the architecture's own, or the usual ones; for labelled data those of fine-tuning. */
+const recipe *recipe_find(const arch *a, bool fine_tuning);
 
 /* What an evaluation found. */
 typedef struct { double loss, seq_loss, targets, labels; lithe_metrics metrics; } evaluation;

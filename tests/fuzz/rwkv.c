@@ -2,6 +2,7 @@
  * tensors; what does not begin like one gets a header, so that the fuzzer need
  * not discover it.  Other files of tensors come through too: whatever opens is
  * renamed, told apart, configured, and read through. */
+#include "files/rwkv_files.h"
 #include "model/model.h"
 #include <assert.h>
 #include <stdlib.h>
