@@ -20,7 +20,7 @@ FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=o
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
 ROOMS   := base text graph ops arch files model grow data infer train eval driver
 LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c)
-SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
+SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o)
 ifeq ($(shell uname -m),x86_64)
 VECTOR  := $(wildcard src/kernels/vector/*.c)
@@ -34,7 +34,7 @@ CLI     := $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
 TESTS   := $(patsubst tests/%.c,$(B)/tests.d/%.o,$(wildcard tests/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 # The double build: ref kernels only, checks every gradient to 1e-6.
-DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) src/kernels/kernels.c $(wildcard src/kernels/ref/*.c)
+DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(patsubst %,$(B)/double/tests/%.o,small graph_plans graph_random main)
 
 $(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG)

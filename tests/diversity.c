@@ -238,7 +238,7 @@ static void lemmas(void)
                 for (int k = 0; k < W; k++) y[r * W + c] += h[r * W + k] * w[k * W + c];
             }
         CHECK(distance(y, N, W) <= sqrt(values[0]) * (before + slack));
-        for (int i = 0; i < N * W; i++) y[i] = (double)act_value(acts[draw % 4].act, (real)h[i]);
+        for (int i = 0; i < N * W; i++) y[i] = (double)(real)act_value(acts[draw % 4].act, (double)(real)h[i]);
         CHECK(distance(y, N, W) <= acts[draw % 4].lipschitz * (before + slack));
         for (int i = 0; i < N * W; i++) y[i] = 0.7 * h[i] + 1.3 * b[i];
         CHECK(distance(y, N, W) <= 0.7 * before + 1.3 * distance(b, N, W) + slack);

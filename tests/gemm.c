@@ -1,10 +1,7 @@
 /* Matrix products at every level this machine has: against sums in double, and
  * byte against byte where the law of order promises the same bytes. */
-#include "base/random.h"
-#include "base/threads.h"
 #include "kernels/bf16.h"
-#include "kernels/kernels.h"
-#include "test.h"
+#include "kernels_check.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -34,21 +31,6 @@ static double operand(const gemm_args *g, float x)
     return (double)(g->type == COMPUTE_BF16 ? bf16_to_float(bf16_from_float(x)) : x);
 }
 
-static double activated(activation act, double x)
-{
-    switch (act) {
-    case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case ACT_GELU_ERF:  return 0.5 * x * erfc(-x / sqrt(2));
-    case ACT_SILU:      return x / (1 + exp(-x));
-    case ACT_RELU:      return x > 0 ? x : 0;
-    case ACT_RELU_SQUARED: return x > 0 ? x * x : 0;
-    case ACT_SIGMOID:   return 1 / (1 + exp(-x));
-    case ACT_TANH:      return tanh(x);
-    case ACT_GELU_CENTRED: return 0.5 * x * (1 + erf(x / sqrt(2))) - 0.5 / sqrt(M_PI);
-    default:            return x;
-    }
-}
-
 static double sum_of(const gemm_args *g, int m, int n)
 {
     double sum = 0;
@@ -65,7 +47,7 @@ static void in_double(const gemm_args *g, float *y, float *pre)
             size_t at = (size_t)m * g->ldc + (size_t)n, i = (size_t)m * (size_t)g->N + (size_t)n;
             double v = sum_of(g, m, n) + (g->bias ? (double)g->bias[n] : 0);
             pre[i] = (float)v;
-            v = activated(g->act, v) + (g->residual ? (double)g->residual[(size_t)m * g->ldr + (size_t)n] : 0);
+            v = plain_act(g->act, v) + (g->residual ? (double)g->residual[(size_t)m * g->ldr + (size_t)n] : 0);
             y[i] = (float)(v + (g->add ? (double)g->c[at] : 0));
         }
 }

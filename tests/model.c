@@ -83,7 +83,7 @@ static void test_refused_configs(void)
         { "gpt2", "{\"n_layer\":[12]}", LITHE_ECONFIG, "n_layer is [12], expected an integer" },
         { "gpt2", "{\"n_layer\":true}", LITHE_ECONFIG, "n_layer is true, expected an integer" },
         { "gpt2", "{\"layer_norm_epsilon\":\"1e-5\"}", LITHE_ECONFIG, "layer_norm_epsilon is \"1e-5\", expected a number" },
-        { "gpt2", "{\"activation_function\":\"sin\\n\"}", LITHE_ECONFIG, "activation_function is \"sin\\n\", expected gelu_new|gelu" },
+        { "gpt2", "{\"activation_function\":\"sin\\n\"}", LITHE_ECONFIG, "activation_function is \"sin\\n\", expected linear|gelu_new|gelu" },
         { "gpt2", "{\"activation_function\":3}", LITHE_ECONFIG, "activation_function is 3" },
         { "gpt2", "{\"scale_attn_weights\":1}", LITHE_ECONFIG, "scale_attn_weights is 1, expected true or false" },
         { "gpt2", "{\"n_layer\":", LITHE_EFORMAT, "config.json: line 1" },

@@ -8,6 +8,7 @@
 #include "model/model.h"
 #include "small.h"
 #include "test.h"
+#include "tree.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,47 @@ static void listed_with_its_paper(void)
     }
     CHECK(!strcmp(lithe_arch_usual(0), "gpt2") && !strcmp(lithe_arch_usual(1), "vit"));
     CHECK(!strcmp(lithe_arch_over("pangu-pi"), "llama") && !lithe_arch_over("llama") && !lithe_arch_over("none"));
+}
+
+/* ---- activations ---------------------------------------------------------------- */
+
+static const struct { activation act; const char *name, *others; } spelled[] = {
+#define SPELLED(constant, functions, name, others) { ACT_##constant, name, others },
+    ACTIVATIONS(SPELLED)
+#undef SPELLED
+};
+
+/* Reads config.json as this spelling asks, and writes it back as it was. */
+static void check_spelling(const char *page, activation act, const char *name, int length)
+{
+    char text[128], quoted[40];
+    lithe_error err = { 0 };
+    snprintf(quoted, sizeof quoted, "`%.*s`", length, name);
+    snprintf(text, sizeof text, "{\"vocab_size\":9,\"n_embd\":4,\"n_head\":2,\"n_layer\":1,\"activation_function\":\"%.*s\"}", length, name);
+    CHECK_MSG(strstr(page, quoted), "docs/configuration.md does not name the activation %s", quoted);
+    CHECK_MSG(activation_find(name, (size_t)length) == (int)act, "%s is another activation", quoted);
+    lithe_model *m = lithe_model_new("gpt2", text, 1, &err);
+    char *config = lithe_model_config(m);
+    snprintf(quoted, sizeof quoted, "\"%.*s\"", length, name);
+    CHECK_MSG(config && strstr(config, quoted), "%s is not written as it was read: %s", quoted, err.text);
+    free(config);
+    lithe_model_close(m);
+}
+
+static void activations_are_read(void)
+{
+    char *page = tree_text(test_file("docs/configuration.md"));
+    for (size_t i = 0; i < sizeof spelled / sizeof *spelled; i++) {
+        check_spelling(page, spelled[i].act, spelled[i].name, (int)strlen(spelled[i].name));
+        CHECK(!strcmp(activation_name(spelled[i].act), spelled[i].name) && strstr(activation_names, spelled[i].name));
+        for (const char *other = spelled[i].others; *other; other += strspn(other, "|")) {
+            int length = (int)strcspn(other, "|");
+            check_spelling(page, spelled[i].act, other, length);
+            other += length;
+        }
+    }
+    CHECK(activation_find("gel", 3) < 0 && activation_find("gelu|", 5) < 0 && activation_find("", 0) < 0 && activation_find("gelu_", 5) < 0);
+    free(page);
 }
 
 /* ---- one batch ------------------------------------------------------------------ */
@@ -305,6 +347,7 @@ static void senseless_is_refused(void)
 
 const test tests_suite[] = {
     { "suite: listed with its paper", listed_with_its_paper },
+    { "suite: activations are read by every spelling", activations_are_read },
     { "suite: one batch is fitted, ref", fitted_ref },
     { "suite: one batch is fitted, avx2", fitted_avx2 },
     { "suite: one batch is fitted, avx512", fitted_avx512 },

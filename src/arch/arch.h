@@ -16,9 +16,10 @@ typedef struct {
     double value;                    /* default; NAN: the key must be there.  A default outside the bounds means "absent",
                                         is not checked against them and not written back */
     double least, most;              /* inclusive bounds; both 0: none */
-    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; a value outside is refused by name.  FIELD_CHOICES: up to `most`
-                                        of them ("a,c,a") as an array of so many ints, -1 behind the last; absent: none */
+    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; or NULL: an activation.  Another value is refused by name.
+                                        FIELD_CHOICES: up to `most` of them ("a,c,a") as an array of so many ints, -1 after the last; absent: none */
 } field;
+enum { MOST_CHOICES = 64 };
 
 /* A head: logits = hidden . weight' (+ bias). */
 typedef struct { tensor *hidden, *weight, *bias; } head;

@@ -27,29 +27,39 @@ static bool within(const field *f, double x) { return !bounded(f) || (x >= f->le
 /* A default that no file may state: it stands for the key's absence. */
 static bool means_absent(const field *f) { return f->kind != FIELD_CHOICE && !isnan(f->value) && !within(f, f->value); }
 
-static int choice_index(const char *choices, const char *name)
+/* ---- words: one of "a|b|c" by its place there, or an activation by its constant ---- */
+
+static int choice_find(const char *choices, const char *word, size_t length)
 {
-    size_t length = strlen(name);
     for (int i = 0; ; i++) {
         size_t n = strcspn(choices, "|");
-        if (n == length && !memcmp(choices, name, n)) return i;
+        if (n == length && !memcmp(choices, word, n)) return i;
         if (!choices[n]) return -1;
         choices += n + 1;
     }
 }
 
-static json_t *choice_value(const char *choices, int index)
+static int word_find(const field *f, const char *word, size_t length)
 {
-    while (index-- > 0) choices += strcspn(choices, "|") + 1;
+    return f->choices ? choice_find(f->choices, word, length) : activation_find(word, length);
+}
+
+static int word_of(const field *f, const json_t *value)
+{
+    return json_is_string(value) ? word_find(f, json_string_value(value), json_string_length(value)) : -1;
+}
+
+static json_t *word_value(const field *f, int i)
+{
+    const char *choices = f->choices;
+    if (!choices) return json_string(activation_name((activation)i));
+    while (i-- > 0) choices += strcspn(choices, "|") + 1;
     return json_stringn(choices, strcspn(choices, "|"));
 }
 
-static int choice_here(const char *choices, const char *name, size_t length)
-{
-    char text[64];
-    snprintf(text, sizeof text, "%.*s", length < sizeof text ? (int)length : (int)sizeof text - 1, name);
-    return choice_index(choices, text);
-}
+static const char *words_of(const field *f) { return f->choices ? f->choices : activation_names; }
+
+/* ---- reading one field -------------------------------------------------------- */
 
 static int refuse(const field *f, const json_t *value, const char *what, const char *expected, lithe_error *err)
 {
@@ -73,11 +83,11 @@ static int read_choices(const field *f, const json_t *value, int *out, const cha
     int count = (int)f->most, i = 0;
     for (int j = 0; j < count; j++) out[j] = -1;
     if (!value || json_is_null(value)) return LITHE_OK;
-    if (!at) return refuse(f, value, what, f->choices, err);
+    if (!at) return refuse(f, value, what, words_of(f), err);
     for (; ; at++) {
         size_t length = strcspn(at, ",");
-        int choice = choice_here(f->choices, at, length);
-        if (choice < 0) return refuse(f, value, what, f->choices, err);
+        int choice = word_find(f, at, length);
+        if (choice < 0) return refuse(f, value, what, words_of(f), err);
         if (i == count) return fail(err, LITHE_ECONFIG, "%s: %s names more than %d", what, f->key, count);
         out[i++] = choice;
         at += length;
@@ -102,9 +112,8 @@ static int read_field(const field *f, const json_t *value, void *out, const char
             x = json_is_true(value);
             break;
         default:
-            if (!json_is_string(value)) { status = refuse(f, value, what, f->choices, err); break; }
-            x = choice_index(f->choices, json_string_value(value));
-            if (x < 0) status = refuse(f, value, what, f->choices, err);
+            x = word_of(f, value);
+            if (x < 0) status = refuse(f, value, what, words_of(f), err);
             break;
         }
         if (status) return status;
@@ -170,7 +179,7 @@ static json_t *value_of(const field *f, double x)
     case FIELD_INT:  return json_integer((json_int_t)x);
     case FIELD_BOOL: return json_boolean(x > 0);
     case FIELD_REAL: return json_real(x);
-    default:         return choice_value(f->choices, (int)x);
+    default:         return word_value(f, (int)x);
     }
 }
 
@@ -178,8 +187,11 @@ static int publish_choices(const field *f, const int *choice, json_t *json)
 {
     char text[512];
     size_t used = 0;
+    int present[MOST_CHOICES];
+    lithe_error other = { 0 };
+    if (!read_choices(f, json_object_get(json, f->key), present, "", &other) && !memcmp(present, choice, (size_t)f->most * sizeof *choice)) return 0;
     for (int i = 0; i < (int)f->most && choice[i] >= 0 && used < sizeof text; i++) {
-        json_t *name = choice_value(f->choices, choice[i]);
+        json_t *name = word_value(f, choice[i]);
         if (!name) return LITHE_ENOMEM;
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "," : "", json_string_value(name));
         json_decref(name);
@@ -195,6 +207,7 @@ static int publish_field(const field *f, const void *config, json_t *json)
     const json_t *present = json_object_get(json, f->key);
     if (same(x, f->value) && (json_is_null(present) || means_absent(f))) return 0;
     if (json_is_number(present) && f->kind != FIELD_BOOL && f->kind != FIELD_CHOICE && same(json_number_value(present), x)) return 0;
+    if (f->kind == FIELD_CHOICE && same(word_of(f, present), x)) return 0;
     return json_object_set_new(json, f->key, value_of(f, x));
 }
 

@@ -1,13 +1,5 @@
 #include "arch/encoder.h"
 
-const char encoder_acts[] = "gelu|gelu_new|relu|silu|gelu_pytorch_tanh|swish|gelu_fast|tanh";
-
-activation encoder_act(int index)
-{
-    static const activation acts[] = { ACT_GELU_ERF, ACT_GELU_TANH, ACT_RELU, ACT_SILU, ACT_GELU_TANH, ACT_SILU, ACT_GELU_TANH, ACT_TANH };
-    return acts[index];
-}
-
 tensor *post_norm(graph *g, const encoder *e, tensor *x, tensor *y, const char *dense_name, const char *norm_name, axis in)
 {
     dense_options o = { OUT_IN, true, in, RESIDUAL_WRITE, e->std, ACT_NONE, e->dropout > 0 ? NULL : x };

@@ -31,8 +31,4 @@ head label_head(graph *g, const encoder *e, tensor *rows, const char *name, int 
 /* BERT's other heads: the pooler before classes of sequences and the pair's, dropout before what is fine-tuned. */
 head bert_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout);
 
-/* By index: "gelu|gelu_new|relu|silu|gelu_pytorch_tanh|swish|gelu_fast|tanh". */
-extern const char encoder_acts[];
-activation encoder_act(int index);
-
 #endif

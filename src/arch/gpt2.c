@@ -6,9 +6,10 @@
 #include <stddef.h>
 
 typedef struct {
-    int vocab_size, n_positions, n_embd, n_layer, n_head, n_inner, activation_function;
+    int vocab_size, n_positions, n_embd, n_layer, n_head, n_inner;
     double resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, initializer_range;
     int scale_attn_weights, scale_attn_by_inverse_layer_idx, tie_word_embeddings;
+    activation activation_function;
 } gpt2;
 
 #define AT(member) offsetof(gpt2, member)
@@ -19,7 +20,7 @@ static const field fields[] = {
     { .key = "n_layer",             .kind = FIELD_INT,  .offset = AT(n_layer),     .value = 12,    .least = 1, .most = 1024 },
     { .key = "n_head",              .kind = FIELD_INT,  .offset = AT(n_head),      .value = 12,    .least = 1, .most = 1 << 14 },
     { .key = "n_inner",             .kind = FIELD_INT,  .offset = AT(n_inner),     .value = 0,     .least = 1, .most = 1 << 20 },
-    { .key = "activation_function", .kind = FIELD_CHOICE, .offset = AT(activation_function), .value = 0, .choices = "gelu_new|gelu|relu|silu|gelu_pytorch_tanh|swish" },
+    { .key = "activation_function", .kind = FIELD_CHOICE, .offset = AT(activation_function), .value = ACT_GELU_TANH },
     { .key = "resid_pdrop",         .kind = FIELD_REAL, .offset = AT(resid_pdrop), .value = 0.1,   .least = 0, .most = 0.99 },
     { .key = "embd_pdrop",          .kind = FIELD_REAL, .offset = AT(embd_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
     { .key = "attn_pdrop",          .kind = FIELD_REAL, .offset = AT(attn_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
@@ -30,8 +31,6 @@ static const field fields[] = {
     { .key = "tie_word_embeddings", .kind = FIELD_BOOL, .offset = AT(tie_word_embeddings), .value = 1 },
     { 0 }
 };
-
-static const activation activations[] = { ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_SILU, ACT_GELU_TANH, ACT_SILU };
 
 static int check(const void *config, lithe_error *err)
 {
@@ -68,7 +67,7 @@ static tensor *build(graph *g, const void *config)
         x = tap(g, out.residual ? a : add(g, x, dropout(g, a, c->resid_pdrop)), "post_mix", l);
 
         tensor *m = layer_norm_affine(g, x, "ln_2", eps, false);
-        m = dense(g, m, "mlp.c_fc", inner, (dense_options){ IN_OUT, true, RESIDUAL_READ, INNER_WRITE, std, activations[c->activation_function], NULL });
+        m = dense(g, m, "mlp.c_fc", inner, (dense_options){ IN_OUT, true, RESIDUAL_READ, INNER_WRITE, std, c->activation_function, NULL });
         out = (dense_options){ IN_OUT, true, INNER_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
         m = dense(g, m, "mlp.c_proj", C, out);
         x = tap(g, out.residual ? m : add(g, x, dropout(g, m, c->resid_pdrop)), "post_ffn", l);

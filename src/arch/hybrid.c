@@ -16,13 +16,11 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { MOST_WORDS = 64 };
-
 typedef struct {
     int vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, num_attention_heads, num_key_value_heads, intermediate_size, rwkv_head_dim;
     int qkv_slot_num, proj_slot_num, ffn_slot_num, norm_activation_type, siaf_n, aug_reduction;
     int encoder, tie_word_embeddings, attention_bias, mlp_bias, position, norm_place;
-    int mixer[MOST_WORDS], projection[MOST_WORDS], feed_forward[MOST_WORDS], activation[MOST_WORDS], series[MOST_WORDS], shortcut[MOST_WORDS], norm[MOST_WORDS];
+    int mixer[MOST_CHOICES], projection[MOST_CHOICES], feed_forward[MOST_CHOICES], activation[MOST_CHOICES], series[MOST_CHOICES], shortcut[MOST_CHOICES], norm[MOST_CHOICES];
     double rope_theta, norm_eps, initializer_range, qkv_tau2, proj_tau2, ffn_tau2;
 } hybrid;
 
@@ -34,14 +32,12 @@ enum { LAYER_NORM, RMS_NORM, LAYER_NORM_PLAIN };
 enum { PRE, POST };
 enum { POSITION_AUTO, POSITION_ROTARY, POSITION_LEARNED, POSITION_ALIBI, POSITION_NONE };
 
-static const activation activations[] = { ACT_GELU_ERF, ACT_GELU_TANH, ACT_SILU, ACT_RELU, ACT_RELU_SQUARED, ACT_TANH };
-
 #define AT(member) offsetof(hybrid, member)
 #define INT(name, default_, low, high) { .key = #name, .kind = FIELD_INT, .offset = AT(name), .value = default_, .least = low, .most = high }
 #define REAL(name, default_, low, high) { .key = #name, .kind = FIELD_REAL, .offset = AT(name), .value = default_, .least = low, .most = high }
 #define BOOL(name, default_) { .key = #name, .kind = FIELD_BOOL, .offset = AT(name), .value = default_ }
 #define WORD(name, words) { .key = #name, .kind = FIELD_CHOICE, .offset = AT(name), .choices = words }
-#define EACH(name, words) { .key = #name, .kind = FIELD_CHOICES, .offset = AT(name), .most = MOST_WORDS, .choices = words }
+#define EACH(name, words) { .key = #name, .kind = FIELD_CHOICES, .offset = AT(name), .most = MOST_CHOICES, .choices = words }
 static const field fields[] = {
     INT(vocab_size, 50304, 1, 1 << 24), INT(hidden_size, 768, 1, 1 << 16), INT(num_hidden_layers, 12, 1, 1024), INT(max_position_embeddings, 2048, 1, 1 << 24),
     INT(num_attention_heads, 12, 1, 1 << 14), INT(num_key_value_heads, 0, 1, 1 << 14), INT(intermediate_size, 3072, 1, 1 << 20), INT(rwkv_head_dim, 64, 1, 4096),
@@ -50,7 +46,7 @@ static const field fields[] = {
     BOOL(encoder, 0), BOOL(tie_word_embeddings, 1), BOOL(attention_bias, 0), BOOL(mlp_bias, 0),
     WORD(position, "auto|rotary|learned|alibi|none"), WORD(norm_place, "pre|post"),
     EACH(mixer, "attention|rwkv4|rwkv6|rwkv7"), EACH(projection, "linear|pattention"),
-    EACH(feed_forward, "mlp|glu|pattention|channel_mix|gated_channel_mix"), EACH(activation, "gelu|gelu_new|silu|relu|relu2|tanh"),
+    EACH(feed_forward, "mlp|glu|pattention|channel_mix|gated_channel_mix"), EACH(activation, NULL),
     EACH(series, "off|on"), EACH(shortcut, "identity|augmented"), EACH(norm, "layer_norm|rms_norm|layer_norm_plain"),
     REAL(rope_theta, 10000, 1, 1e12), REAL(norm_eps, 1e-5, 0, 1), REAL(initializer_range, 0.02, 0, 10),
     REAL(qkv_tau2, 0, 1, 1 << 24), REAL(proj_tau2, 0, 1, 1 << 24), REAL(ffn_tau2, 0, 1, 1 << 24),
@@ -63,7 +59,7 @@ static const field fields[] = {
 static int choice_at(const int *words, int layer)
 {
     int count = 0;
-    while (count < MOST_WORDS && words[count] >= 0) count++;
+    while (count < MOST_CHOICES && words[count] >= 0) count++;
     return count ? words[layer % count] : 0;
 }
 
@@ -191,7 +187,7 @@ static tensor *several(graph *g, tensor *u, tensor *up, int n, activation act)
 /* What a layer's neurons do: the activation, or a series of it, times `up` where there is one. */
 static tensor *fire(graph *g, const building *b, tensor *u, tensor *up)
 {
-    activation act = activations[here(b, b->c->activation)];
+    activation act = b->c->activation[0] < 0 ? ACT_GELU_ERF : (activation)here(b, b->c->activation);
     if (!graph_ok(g)) return NULL;
     if (here(b, b->c->series)) return several(g, u, up, b->c->siaf_n, act);
     return up ? glu(g, u, up, act) : activate(g, u, act);

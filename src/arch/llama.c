@@ -12,8 +12,6 @@ static const field fields[] = {
     { 0 }
 };
 
-static const activation activations[] = { ACT_SILU, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH };
-
 static void bring(json_t *config, const char *ours, const json_t *from, const char *theirs)
 {
     json_t *value = json_object_get(from, theirs);
@@ -135,8 +133,6 @@ tensor *llama_gather(graph *g, const llama *c, tensor *m, tensor *x)
     return dense(g, m, "mlp.down_proj", c->hidden_size, (dense_options){ OUT_IN, c->mlp_bias, INNER_READ, RESIDUAL_WRITE, c->initializer_range, ACT_NONE, x });
 }
 
-activation llama_activation(const llama *c) { return activations[c->hidden_act]; }
-
 tensor *llama_final(graph *g, const llama *c, tensor *x)
 {
     scope(g, "%s", "");
@@ -154,7 +150,7 @@ static tensor *build(graph *g, const void *config)
         x = tap(g, llama_attend(g, c, h, x, turns), "post_mix", l);
         h = rms_norm_affine(g, x, "post_attention_layernorm", c->rms_norm_eps, false);
         llama_sides s = llama_spread(g, c, h);
-        x = tap(g, llama_gather(g, c, glu(g, s.gate, s.up, llama_activation(c)), x), "post_ffn", l);
+        x = tap(g, llama_gather(g, c, glu(g, s.gate, s.up, c->hidden_act), x), "post_ffn", l);
     }
     return llama_final(g, c, x);
 }

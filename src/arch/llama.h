@@ -8,7 +8,8 @@
 
 typedef struct {
     int vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim;
-    int hidden_act, max_position_embeddings, attention_bias, mlp_bias, qkv_bias, tie_word_embeddings, rope_type;
+    activation hidden_act;
+    int max_position_embeddings, attention_bias, mlp_bias, qkv_bias, tie_word_embeddings, rope_type;
     double rms_norm_eps, rope_theta, rope_factor, rope_low, rope_high, rope_original, initializer_range;
 } llama;
 
@@ -21,7 +22,7 @@ typedef struct {
     { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = LLAMA_AT(num_attention_heads), .value = 32,    .least = 1, .most = 1 << 14 }, \
     { .key = "num_key_value_heads",     .kind = FIELD_INT,  .offset = LLAMA_AT(num_key_value_heads), .value = 0,     .least = 1, .most = 1 << 14 }, \
     { .key = "head_dim",                .kind = FIELD_INT,  .offset = LLAMA_AT(head_dim),            .value = 0,     .least = 1, .most = 1 << 12 }, \
-    { .key = "hidden_act",              .kind = FIELD_CHOICE, .offset = LLAMA_AT(hidden_act),        .value = 0,     .choices = "silu|swish|gelu|gelu_pytorch_tanh" }, \
+    { .key = "hidden_act",              .kind = FIELD_CHOICE, .offset = LLAMA_AT(hidden_act),        .value = ACT_SILU }, \
     { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = LLAMA_AT(max_position_embeddings), .value = 2048, .least = 1, .most = 1 << 24 }, \
     { .key = "rms_norm_eps",            .kind = FIELD_REAL, .offset = LLAMA_AT(rms_norm_eps),        .value = 1e-6,  .least = 0, .most = 1 }, \
     { .key = "rope_theta",              .kind = FIELD_REAL, .offset = LLAMA_AT(rope_theta),          .value = 10000, .least = 1, .most = 1e12 }, \
@@ -48,7 +49,6 @@ tensor *llama_attend(graph *g, const llama *c, tensor *h, tensor *x, const exact
 typedef struct { tensor *gate, *up; } llama_sides;
 llama_sides llama_spread(graph *g, const llama *c, tensor *h);
 tensor *llama_gather(graph *g, const llama *c, tensor *m, tensor *x);
-activation llama_activation(const llama *c);
 tensor *llama_final(graph *g, const llama *c, tensor *x);
 head    llama_language(graph *g, const void *config, tensor *rows);
 

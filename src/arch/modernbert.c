@@ -13,9 +13,10 @@
 #include <string.h>
 
 typedef struct {
-    int vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, hidden_activation, max_position_embeddings;
-    int global_attn_every_n_layers, local_attention, classifier_activation, classifier_pooling;
+    int vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, max_position_embeddings;
+    int global_attn_every_n_layers, local_attention, classifier_pooling;
     int norm_bias, attention_bias, mlp_bias, decoder_bias, classifier_bias, tie_word_embeddings;
+    activation hidden_activation, classifier_activation;
     double norm_eps, global_rope_theta, local_rope_theta, initializer_range, initializer_cutoff_factor;
     double embedding_dropout, attention_dropout, mlp_dropout, classifier_dropout;
 } modernbert;
@@ -29,7 +30,7 @@ static const field fields[] = {
     { .key = "intermediate_size",       .kind = FIELD_INT,  .offset = AT(intermediate_size),   .value = 1152,  .least = 1, .most = 1 << 20 },
     { .key = "num_hidden_layers",       .kind = FIELD_INT,  .offset = AT(num_hidden_layers),   .value = 22,    .least = 1, .most = 1024 },
     { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = AT(num_attention_heads), .value = 12,    .least = 1, .most = 1 << 14 },
-    { .key = "hidden_activation",       .kind = FIELD_CHOICE, .offset = AT(hidden_activation), .value = 0,     .choices = encoder_acts },
+    { .key = "hidden_activation",       .kind = FIELD_CHOICE, .offset = AT(hidden_activation), .value = ACT_GELU_ERF },
     { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 8192, .least = 1, .most = 1 << 20 },
     { .key = "global_attn_every_n_layers", .kind = FIELD_INT, .offset = AT(global_attn_every_n_layers), .value = 3, .least = 1, .most = 1024 },
     { .key = "local_attention",         .kind = FIELD_INT,  .offset = AT(local_attention),     .value = 128,   .least = 2, .most = 1 << 20 },
@@ -41,7 +42,7 @@ static const field fields[] = {
     { .key = "mlp_bias",                .kind = FIELD_BOOL, .offset = AT(mlp_bias),            .value = 0 },
     { .key = "decoder_bias",            .kind = FIELD_BOOL, .offset = AT(decoder_bias),        .value = 1 },
     { .key = "classifier_bias",         .kind = FIELD_BOOL, .offset = AT(classifier_bias),     .value = 0 },
-    { .key = "classifier_activation",   .kind = FIELD_CHOICE, .offset = AT(classifier_activation), .value = 0, .choices = encoder_acts },
+    { .key = "classifier_activation",   .kind = FIELD_CHOICE, .offset = AT(classifier_activation), .value = ACT_GELU_ERF },
     { .key = "classifier_pooling",      .kind = FIELD_CHOICE, .offset = AT(classifier_pooling), .value = POOLED_CLS, .choices = "cls|mean" },
     { .key = "embedding_dropout",       .kind = FIELD_REAL, .offset = AT(embedding_dropout),   .value = 0,     .least = 0, .most = 0.99 },
     { .key = "attention_dropout",       .kind = FIELD_REAL, .offset = AT(attention_dropout),   .value = 0,     .least = 0, .most = 0.99 },
@@ -160,7 +161,7 @@ static tensor *layer(graph *g, const modernbert *c, tensor *x, int l, const exac
     a = attention(g, a, NULL, NULL, (attention_options){ H, H, d / H, .dropout = c->attention_dropout, .window = window });
     x = tap(g, to_stream(g, c, x, a, "attn.Wo", c->attention_bias, HEAD_READ, c->attention_dropout), "post_mix", l);
     tensor *h = from_stream(g, c, norm(g, c, x, "mlp_norm", false), "mlp.Wi", 2 * c->intermediate_size, c->mlp_bias, (axis){ AXIS_INNER, false, 2 });
-    h = dropout(g, glu_halves(g, h, encoder_act(c->hidden_activation)), c->mlp_dropout);
+    h = dropout(g, glu_halves(g, h, c->hidden_activation), c->mlp_dropout);
     return tap(g, to_stream(g, c, x, h, "mlp.Wo", c->mlp_bias, INNER_READ, 0), "post_ffn", l);
 }
 
@@ -185,7 +186,7 @@ static tensor *build(graph *g, const void *config)
 static tensor *transform(graph *g, const modernbert *c, tensor *rows, bool before_tied_head)
 {
     scope(g, "%s", "");
-    dense_options o = { OUT_IN, c->classifier_bias, RESIDUAL_READ, RESIDUAL_WRITE, std_out(c), encoder_act(c->classifier_activation), NULL };
+    dense_options o = { OUT_IN, c->classifier_bias, RESIDUAL_READ, RESIDUAL_WRITE, std_out(c), c->classifier_activation, NULL };
     return norm(g, c, dense_cut(g, rows, "head.dense", c->hidden_size, o, c->initializer_cutoff_factor), "head.norm", before_tied_head);
 }
 

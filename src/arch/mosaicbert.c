@@ -11,8 +11,9 @@
 #include <string.h>
 
 typedef struct {
-    int vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act;
+    int vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
     int max_position_embeddings, type_vocab_size, alibi_starting_size, tie_word_embeddings;
+    activation hidden_act;
     double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout, layer_norm_eps, initializer_range;
 } mosaicbert;
 
@@ -23,7 +24,7 @@ static const field fields[] = {
     { .key = "num_hidden_layers",       .kind = FIELD_INT,  .offset = AT(num_hidden_layers),       .value = 12,    .least = 1, .most = 1024 },
     { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = AT(num_attention_heads),     .value = 12,    .least = 1, .most = 1 << 14 },
     { .key = "intermediate_size",       .kind = FIELD_INT,  .offset = AT(intermediate_size),       .value = 3072,  .least = 1, .most = 1 << 20 },
-    { .key = "hidden_act",              .kind = FIELD_CHOICE, .offset = AT(hidden_act),            .value = 0,     .choices = encoder_acts },
+    { .key = "hidden_act",              .kind = FIELD_CHOICE, .offset = AT(hidden_act),            .value = ACT_GELU_ERF },
     { .key = "hidden_dropout_prob",     .kind = FIELD_REAL, .offset = AT(hidden_dropout_prob),     .value = 0.1,   .least = 0, .most = 0.99 },
     { .key = "attention_probs_dropout_prob", .kind = FIELD_REAL, .offset = AT(attention_probs_dropout_prob), .value = 0, .least = 0, .most = 0.99 },
     { .key = "classifier_dropout",      .kind = FIELD_REAL, .offset = AT(classifier_dropout),      .value = -1,    .least = 0, .most = 0.99 },
@@ -55,7 +56,7 @@ static int check(const void *config, lithe_error *err)
 
 static encoder shape(const mosaicbert *c)
 {
-    return (encoder){ c->hidden_size, c->vocab_size, c->initializer_range, c->layer_norm_eps, c->hidden_dropout_prob, encoder_act(c->hidden_act), 0 };
+    return (encoder){ c->hidden_size, c->vocab_size, c->initializer_range, c->layer_norm_eps, c->hidden_dropout_prob, c->hidden_act, 0 };
 }
 
 static tensor *words(graph *g, const mosaicbert *c)

@@ -17,7 +17,8 @@
 typedef struct {
     llama llama;                     /* first: LLAMA_FIELDS fill it */
     int siaf_n, siaf_param, siaf_gain, siaf_act[MAX_SERIES];
-    int aug_branches, aug_reduction, aug_width, aug_act, aug_act_pos, aug_kind, aug_input, aug_ffn, aug_init;
+    int aug_branches, aug_reduction, aug_width, aug_act_pos, aug_kind, aug_input, aug_ffn, aug_init;
+    activation aug_act;
     double aug_scale;
 } pangu_pi;
 
@@ -33,11 +34,11 @@ static const field fields[] = {
     { .key = "siaf_n",        .kind = FIELD_INT,    .offset = AT(siaf_n),        .value = 2,  .least = 1, .most = MAX_SERIES },
     { .key = "siaf_param",    .kind = FIELD_CHOICE, .offset = AT(siaf_param),    .value = 0,  .choices = "channel|scalar" },
     { .key = "siaf_gain",     .kind = FIELD_BOOL,   .offset = AT(siaf_gain),     .value = 0 },
-    { .key = "siaf_act",      .kind = FIELD_CHOICES, .offset = AT(siaf_act),     .most = MAX_SERIES, .choices = "silu|swish|gelu|gelu_pytorch_tanh|tanh|relu|relu2" },
+    { .key = "siaf_act",      .kind = FIELD_CHOICES, .offset = AT(siaf_act),     .most = MAX_SERIES },
     { .key = "aug_branches",  .kind = FIELD_INT,    .offset = AT(aug_branches),  .value = 1,  .least = 0, .most = 64 },
     { .key = "aug_reduction", .kind = FIELD_INT,    .offset = AT(aug_reduction), .value = 32, .least = 1, .most = 1 << 16 },
     { .key = "aug_width",     .kind = FIELD_INT,    .offset = AT(aug_width),     .value = 0,  .least = 1, .most = 1 << 16 },
-    { .key = "aug_act",       .kind = FIELD_CHOICE, .offset = AT(aug_act),       .value = 0,  .choices = "gelu|gelu_pytorch_tanh|tanh|gelu0|silu|relu" },
+    { .key = "aug_act",       .kind = FIELD_CHOICE, .offset = AT(aug_act),       .value = ACT_GELU_ERF },
     { .key = "aug_act_pos",   .kind = FIELD_CHOICE, .offset = AT(aug_act_pos),   .value = 0,  .choices = "between|after" },
     { .key = "aug_kind",      .kind = FIELD_CHOICE, .offset = AT(aug_kind),      .value = 0,  .choices = "bottleneck|dense|none" },
     { .key = "aug_input",     .kind = FIELD_CHOICE, .offset = AT(aug_input),     .value = 0,  .choices = "norm|raw" },
@@ -46,9 +47,6 @@ static const field fields[] = {
     { .key = "aug_init",      .kind = FIELD_CHOICE, .offset = AT(aug_init),      .value = 0,  .choices = "zero|small" },
     { 0 }
 };
-
-static const activation series_acts[] = { ACT_SILU, ACT_SILU, ACT_GELU_ERF, ACT_GELU_TANH, ACT_TANH, ACT_RELU, ACT_RELU_SQUARED };
-static const activation shortcut_acts[] = { ACT_GELU_ERF, ACT_GELU_TANH, ACT_TANH, ACT_GELU_CENTRED, ACT_SILU, ACT_RELU };
 
 /* ---- configuration ------------------------------------------------------------------ */
 
@@ -105,7 +103,7 @@ static bool has_shortcuts(const pangu_pi *c) { return c->aug_branches > 0 && c->
 static activation series_act(const pangu_pi *c, int i)
 {
     int said = c->siaf_act[1] < 0 ? c->siaf_act[0] : c->siaf_act[i];
-    return said < 0 ? llama_activation(&c->llama) : series_acts[said];
+    return said < 0 ? c->llama.hidden_act : (activation)said;
 }
 
 static int named_acts(const pangu_pi *c)
@@ -115,7 +113,9 @@ static int named_acts(const pangu_pi *c)
     return n;
 }
 
-static bool flat_at_zero(activation a) { return a == ACT_RELU || a == ACT_RELU_SQUARED; }
+/* What begins at 0 stays there without a slope, and with a value is not off. */
+static bool flat_at_zero(activation a) { return !(fabs(act_slope(a, 0)) > 0); }
+static bool zero_at_zero(activation a) { return !(fabs(act_value(a, 0)) > 0); }
 
 static int check(const void *config, lithe_error *err)
 {
@@ -132,10 +132,11 @@ static int check(const void *config, lithe_error *err)
             if (series_act(c, i) == series_act(c, j))
                 return fail(err, LITHE_ECONFIG, "branches %d and %d of the series (siaf_n %d) begin alike and would stay alike: set siaf_gain", j + 1, i + 1, c->siaf_n);
     }
-    if (has_shortcuts(c) && shortcut_acts[c->aug_act] == ACT_GELU_CENTRED && (c->aug_act_pos == POS_AFTER || c->aug_kind == KIND_DENSE))
-        return fail(err, LITHE_ECONFIG, "aug_act gelu0 is not 0 at 0: it goes with aug_kind bottleneck and aug_act_pos between");
-    if (has_shortcuts(c) && shortcut_acts[c->aug_act] == ACT_RELU && (c->aug_act_pos == POS_AFTER || c->aug_kind == KIND_DENSE))
-        return fail(err, LITHE_ECONFIG, "aug_act relu has no slope where a branch begins: it goes with aug_kind bottleneck and aug_act_pos between");
+    if (!has_shortcuts(c) || (c->aug_act_pos == POS_BETWEEN && c->aug_kind == KIND_BOTTLENECK)) return 0;
+    if (!zero_at_zero(c->aug_act))
+        return fail(err, LITHE_ECONFIG, "aug_act %s is not 0 at 0: it goes with aug_kind bottleneck and aug_act_pos between", activation_name(c->aug_act));
+    if (flat_at_zero(c->aug_act))
+        return fail(err, LITHE_ECONFIG, "aug_act %s has no slope where a branch begins: it goes with aug_kind bottleneck and aug_act_pos between", activation_name(c->aug_act));
     return 0;
 }
 
@@ -143,7 +144,7 @@ static int check(const void *config, lithe_error *err)
 
 static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 {
-    if (c->siaf_n == 1) return glu(g, s.gate, s.up, llama_activation(&c->llama));
+    if (c->siaf_n == 1) return glu(g, s.gate, s.up, c->llama.hidden_act);
     series_layer_options o = { .n = c->siaf_n, .scalar = c->siaf_param == PARAM_SCALAR, .gains = c->siaf_gain };
     for (int i = 0; i < c->siaf_n; i++) o.act[i] = series_act(c, i);
     return series_layer(g, s.gate, s.up, "mlp.siaf", o);
@@ -154,7 +155,7 @@ static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 /* x + T(h); what writes to x begins at zero, or small. */
 static tensor *shortcut(graph *g, const pangu_pi *c, const char *part, int t, tensor *h, tensor *x)
 {
-    const activation act = shortcut_acts[c->aug_act];
+    const activation act = c->aug_act;
     const double std = c->llama.initializer_range, std_out = c->aug_init == BEGIN_SMALL ? std / sqrt(2.0 * c->llama.num_hidden_layers) : 0;
     const int C = c->llama.hidden_size, width = c->aug_width ? c->aug_width : bottleneck_width(C, c->aug_reduction);
     const bool after = c->aug_act_pos == POS_AFTER;

@@ -8,7 +8,8 @@
 
 typedef struct {
     pictures pictures;
-    int hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, hidden_act, qkv_bias;
+    int hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, qkv_bias;
+    activation hidden_act;
     double hidden_dropout_prob, attention_probs_dropout_prob, layer_norm_eps, initializer_range;
 } vit;
 
@@ -19,7 +20,7 @@ static const field fields[] = {
     { .key = "num_hidden_layers",   .kind = FIELD_INT,  .offset = AT(num_hidden_layers),   .value = 12,   .least = 1, .most = 1024 },
     { .key = "num_attention_heads", .kind = FIELD_INT,  .offset = AT(num_attention_heads), .value = 12,   .least = 1, .most = 1 << 14 },
     { .key = "intermediate_size",   .kind = FIELD_INT,  .offset = AT(intermediate_size),   .value = 3072, .least = 1, .most = 1 << 20 },
-    { .key = "hidden_act",          .kind = FIELD_CHOICE, .offset = AT(hidden_act),        .value = 0, .choices = "gelu|gelu_new|relu|silu|gelu_pytorch_tanh|swish" },
+    { .key = "hidden_act",          .kind = FIELD_CHOICE, .offset = AT(hidden_act),        .value = ACT_GELU_ERF },
     { .key = "qkv_bias",            .kind = FIELD_BOOL, .offset = AT(qkv_bias),            .value = 1 },
     { .key = "hidden_dropout_prob", .kind = FIELD_REAL, .offset = AT(hidden_dropout_prob), .value = 0,    .least = 0, .most = 0.99 },
     { .key = "attention_probs_dropout_prob", .kind = FIELD_REAL, .offset = AT(attention_probs_dropout_prob), .value = 0, .least = 0, .most = 0.99 },
@@ -27,8 +28,6 @@ static const field fields[] = {
     { .key = "initializer_range",   .kind = FIELD_REAL, .offset = AT(initializer_range),   .value = 0.02, .least = 0, .most = 10 },
     { 0 }
 };
-
-static const activation activations[] = { ACT_GELU_ERF, ACT_GELU_TANH, ACT_RELU, ACT_SILU, ACT_GELU_TANH, ACT_SILU };
 
 static int check(const void *config, lithe_error *err)
 {
@@ -68,7 +67,7 @@ static tensor *build(graph *g, const void *config)
         tap(g, x, "post_mix", l);
         tensor *h = layer_norm_affine(g, x, "layernorm_after", c->layer_norm_eps, false);
         h = dense(g, h, "intermediate.dense", c->intermediate_size, (dense_options){ .bias = true, .in = RESIDUAL_READ, .out = INNER_WRITE,
-                                                                                     .std = c->initializer_range, .act = activations[c->hidden_act] });
+                                                                                     .std = c->initializer_range, .act = c->hidden_act });
         x = tap(g, back(g, c, h, "output.dense", INNER_READ, x), "post_ffn", l);
     }
     scope(g, "%s", "");

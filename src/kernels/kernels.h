@@ -16,6 +16,7 @@
 #ifndef KERNELS_H
 #define KERNELS_H
 
+#include "kernels/activation.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +32,6 @@ typedef float real;
 typedef float exact;
 #endif
 
-typedef enum { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_SILU, ACT_RELU, ACT_RELU_SQUARED, ACT_SIGMOID, ACT_TANH, ACT_GELU_CENTRED, ACT_COUNT } activation;
 typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN } pooling;        /* which row stands for a sequence */
 typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
 
@@ -325,9 +325,5 @@ void kernels_amx(kernels *k);
 const kernels *kernels_default(void);
 /* The table up to exactly this level, NULL when the machine lacks it. */
 const kernels *kernels_level(const char *name);
-
-/* Elementary functions shared by the plain kernels. */
-real act_value(activation act, real x);
-real act_slope(activation act, real x);
 
 #endif

@@ -30,7 +30,7 @@ static void gemm_row(void *context, int m)
         real y = product(g, m, n);
         if (g->bias) y += g->bias[n];
         if (g->pre) g->pre[(size_t)m * g->ldc + (size_t)n] = y;
-        y = g->act == ACT_NONE ? y : act_value(g->act, y);
+        y = g->act == ACT_NONE ? y : (real)act_value(g->act, (double)y);
         if (g->residual) y += g->residual[(size_t)m * g->ldr + (size_t)n];
         c[n] = g->add ? c[n] + y : y;
     }

@@ -9,7 +9,7 @@ static branch branch_at(const series_args *a, int i, int c, real u)
 {
     size_t at = (size_t)i * (size_t)a->width + (size_t)c;
     real z = a->scale[at] * u + a->bias[at];
-    return (branch){ act_value(a->act[i], z), act_slope(a->act[i], z), a->gain ? a->gain[at] : 1 };
+    return (branch){ (real)act_value(a->act[i], (double)z), (real)act_slope(a->act[i], (double)z), a->gain ? a->gain[at] : 1 };
 }
 
 void ref_series(const series_args *a)

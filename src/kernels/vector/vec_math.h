@@ -74,21 +74,12 @@ INLINE vec vgelu_tanh_gate(vec x)
     return vsigmoid(vmul(x, vfma(x2, vset1(0.0713548162726f), vset1(1.59576912161f))));
 }
 
-INLINE vec vact(activation act, vec x)
-{
-    switch (act) {
-    case ACT_GELU_TANH: return vmul(x, vgelu_tanh_gate(x));
-    case ACT_GELU_ERF:  return vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x));   /* x Phi(x), rounded once where x > 0 */
-    case ACT_SILU:      return vmul(x, vsigmoid(x));
-    case ACT_RELU:      return vmax(vzero(), x);
-    case ACT_RELU_SQUARED: return vmul(vmax(vzero(), x), x);
-    case ACT_SIGMOID:   return vsigmoid(x);
-    case ACT_TANH:      return vtanh(x);
-    case ACT_GELU_CENTRED: return vsub(vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x)), vset1(0.282094792f));      /* less its mean, 1/(2 sqrt(pi)) */
-    default:            return x;
-    }
-}
+/* ---- activations: value and slope of each ------------------------------------ */
 
+INLINE vec videntity_value(vec x) { return x; }
+INLINE vec videntity_slope(vec x) { (void)x; return vset1(1.0f); }
+
+INLINE vec vgelu_tanh_value(vec x) { return vmul(x, vgelu_tanh_gate(x)); }
 INLINE vec vgelu_tanh_slope(vec x)
 {
     x = vmin(vset1(20.0f), vmax(vset1(-20.0f), x));         /* beyond, the slope is 0 or 1, and x^2 may overflow */
@@ -98,20 +89,42 @@ INLINE vec vgelu_tanh_slope(vec x)
     return vfma(vmul(x, du), vsigmoid_slope(u), vsigmoid(u));
 }
 
-/* dact/dx at x. */
+INLINE vec vgelu_erf_value(vec x) { return vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x)); }        /* x Phi(x), rounded once where x > 0 */
+INLINE vec vgelu_erf_slope(vec x) { return vfma(x, vnormal_density(x), vnormal_cdf(x)); }
+
+INLINE vec vgelu_centred_value(vec x) { return vsub(vgelu_erf_value(x), vset1(0.282094792f)); }         /* less its mean, 1/(2 sqrt(pi)) */
+INLINE vec vgelu_centred_slope(vec x) { return vgelu_erf_slope(x); }
+
+INLINE vec vsilu_value(vec x) { return vmul(x, vsigmoid(x)); }
+INLINE vec vsilu_slope(vec x) { return vfma(x, vsigmoid_slope(x), vsigmoid(x)); }
+
+INLINE vec vrelu_value(vec x) { return vmax(vzero(), x); }
+INLINE vec vrelu_slope(vec x) { return vselect(vless(vzero(), x), vset1(1.0f), vzero()); }
+
+INLINE vec vrelu_squared_value(vec x) { return vmul(vmax(vzero(), x), x); }
+INLINE vec vrelu_squared_slope(vec x) { return vadd(vmax(vzero(), x), vmax(vzero(), x)); }
+
+INLINE vec vsigmoid_value(vec x) { return vsigmoid(x); }
+
+INLINE vec vtanh_value(vec x) { return vtanh(x); }
+INLINE vec vtanh_slope(vec x) { return vmul(vset1(4.0f), vsigmoid_slope(vadd(x, x))); }
+
+#define VALUE(constant, functions, name, others) case ACT_##constant: return v##functions##_value(x);
+#define SLOPE(constant, functions, name, others) case ACT_##constant: return v##functions##_slope(x);
+
+INLINE vec vact(activation act, vec x)
+{
+    switch (act) { ACTIVATIONS(VALUE) case ACT_COUNT: break; }
+    __builtin_unreachable();
+}
+
 INLINE vec vact_slope(activation act, vec x)
 {
-    switch (act) {
-    case ACT_GELU_TANH: return vgelu_tanh_slope(x);
-    case ACT_GELU_CENTRED:
-    case ACT_GELU_ERF:  return vfma(x, vnormal_density(x), vnormal_cdf(x));
-    case ACT_SILU:      return vfma(x, vsigmoid_slope(x), vsigmoid(x));
-    case ACT_RELU:      return vselect(vless(vzero(), x), vset1(1.0f), vzero());
-    case ACT_RELU_SQUARED: return vadd(vmax(vzero(), x), vmax(vzero(), x));
-    case ACT_SIGMOID:   return vsigmoid_slope(x);
-    case ACT_TANH:      return vmul(vset1(4.0f), vsigmoid_slope(vadd(x, x)));
-    default:            return vset1(1.0f);
-    }
+    switch (act) { ACTIVATIONS(SLOPE) case ACT_COUNT: break; }
+    __builtin_unreachable();
 }
+
+#undef VALUE
+#undef SLOPE
 
 #endif
