@@ -126,7 +126,9 @@ static tensor *state_new(graph *g, const char *name, int rows, int width)
 
 tensor *state(graph *g, const char *name, int rows, int width)
 {
-    return graph_ok(g) && g->options.mode == GRAPH_DECODE ? state_new(g, name, rows, width) : NULL;
+    tensor *t = graph_ok(g) && g->options.mode == GRAPH_DECODE ? state_new(g, name, rows, width) : NULL;
+    g->caches |= t != NULL;
+    return t;
 }
 
 tensor *carried(graph *g, const char *name, int width)

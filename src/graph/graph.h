@@ -134,7 +134,11 @@ node   *append(graph *g, const op *op, tensor *const *in, int inputs);       /* 
 tensor *output(node *n, int i, row_space space, int rows, int width);
 tensor *save(node *n, int i, row_space space, int width);
 void    workspace(node *n, int rows, int width);
-void   *graph_constant(graph *g, size_t bytes);   /* memory of the graph's own, for tables */
+void   *graph_constant(graph *g, size_t bytes);   /* memory of the graph's own, zeros */
+/* A table (rows, width) that all graphs of the parameters share, filled the first time; what stands in row r depends on r and args only. */
+enum { TABLE_ARGS = 8 };
+typedef void table_fill(exact *table, int rows, int width, const double args[TABLE_ARGS]);
+const exact *graph_table(graph *g, table_fill *fill, int rows, int width, const double args[TABLE_ARGS]);
 bool    training(const graph *g);
 /* Parameter w will be multiplied as B (K,N), stored (N,K) when tb: planned as a packing step where the machine gains by it. */
 void    pack(node *n, const tensor *w, bool tb, int K, int N);

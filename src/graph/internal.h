@@ -16,7 +16,7 @@ struct graph {
     int segment, ordinal;            /* of the scope; nodes made in it so far */
 
     node **nodes;       int count, node_capacity;
-    tensor **states;    int state_count;
+    tensor **states;    int state_count; bool caches;        /* some of them hold a row for each position */
     pack_request *packs; int pack_count;
     tapped *taps;       int tap_count;
 

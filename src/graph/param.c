@@ -21,6 +21,7 @@ void params_free(params *p)
     free(p->items);
     big_free(p->values, p->arena_count * sizeof(real));
     big_free(p->grad, p->arena_count * sizeof(real));
+    tables_free(p->tables);
     free(p);
 }
 

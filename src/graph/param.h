@@ -51,10 +51,12 @@ typedef struct params {
     bool closed;
     real *values, *grad;             /* two arenas, parameters in name order, each 64-byte aligned */
     size_t arena_count;              /* elements in each, padding included (zeros) */
+    struct table *tables;            /* constants that its graphs share (graph_table) */
 } params;
 
 params *params_new(void);
 void    params_free(params *p);
+void    tables_free(struct table *t);
 param  *params_find(const params *p, const char *name);
 /* The declared parameter, added to an open set; NULL when a closed one lacks it. */
 param  *params_declare(params *p, const char *name, const param_rule *rule);

@@ -15,13 +15,12 @@ static void prepare(graph *g, const batch *b)
 {
     assert(b->rows <= g->options.capacity[ROWS_TOKENS] && b->seqs <= g->options.capacity[ROWS_SEQS]);
     assert(!b->select || b->selected <= g->options.capacity[ROWS_SELECTED]);
-    if (g->options.mode != GRAPH_DECODE && !g->state_count) return;
-    for (int s = 0; s < b->seqs; s++) {
-        int base = b->slot[s] * g->options.context;
-        g->key_start[s] = base;
+    for (int s = 0; g->state_count && s < b->seqs; s++) {
         g->keys_before[s] = b->start[s] < b->start[s + 1] ? b->pos[b->start[s]] : 0;
         g->carried_from[s] = g->keys_before[s] ? b->slot[s] : -1;
-        for (int r = b->start[s]; r < b->start[s + 1]; r++) g->state_rows[r] = base + b->pos[r];
+        if (!g->caches) continue;
+        g->key_start[s] = b->slot[s] * g->options.context;
+        for (int r = b->start[s]; r < b->start[s + 1]; r++) g->state_rows[r] = g->key_start[s] + b->pos[r];
     }
 }
 
@@ -44,9 +43,6 @@ void graph_run(graph *g, const batch *b)
     prepare(g, b);
     g->batch = b;
     if (g->options.poison) poison((real *)(void *)g->arena, g->arena_bytes);
-    for (int i = 0; i < g->count; i++)                       /* gradients may have been allocated since the plan */
-        for (int j = 0; j < MAX_IN; j++)
-            if (g->nodes[i]->in[j] && g->nodes[i]->in[j]->param) g->nodes[i]->in[j]->grad = g->nodes[i]->in[j]->param->grad;
     for (int s = 0; s < g->step_count; s++) {
         const step *t = &g->steps[s];
         g->phase = t->kind;
@@ -106,7 +102,7 @@ real *grad_in(const node *n, int i, bool *add)
     *add = !(n->first_writer >> i & 1);
     if (!t || !t->wants_grad) return NULL;
     if (t->param && n->graph->batch->accumulate) *add = true;
-    return t->grad;
+    return t->param ? t->param->grad : t->grad;
 }
 
 const void *packed_weight(const node *n, const tensor *w, bool tb)

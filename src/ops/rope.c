@@ -8,34 +8,42 @@ enum { DIMS, HEADS, TURNED };
 
 static const double PI = 3.14159265358979323846;
 
+/* What a table hangs on besides its width, the rotated channels of a head. */
+enum { BASE, SCALING, FACTOR, LOW, HIGH, ORIGINAL };
+
 /* Llama 3's smooth mix of stretched and unstretched frequencies (reference configuration's low/high_freq_factor). */
-static double scaled(double frequency, const rope_options *o)
+static double scaled(double frequency, const double args[TABLE_ARGS])
 {
-    if (o->scaling == ROPE_PLAIN) return frequency;
-    if (o->scaling == ROPE_LINEAR) return frequency / o->factor;
+    const double factor = args[FACTOR], low = args[LOW], high = args[HIGH], original = args[ORIGINAL];
+    if ((rope_scaling)args[SCALING] == ROPE_PLAIN) return frequency;
+    if ((rope_scaling)args[SCALING] == ROPE_LINEAR) return frequency / factor;
     double wavelength = 2 * PI / frequency;
-    if (wavelength < o->original / o->high) return frequency;
-    if (wavelength > o->original / o->low) return frequency / o->factor;
-    double s = (o->original / wavelength - o->low) / (o->high - o->low);
-    return (1 - s) * frequency / o->factor + s * frequency;
+    if (wavelength < original / high) return frequency;
+    if (wavelength > original / low) return frequency / factor;
+    double s = (original / wavelength - low) / (high - low);
+    return (1 - s) * frequency / factor + s * frequency;
+}
+
+static void fill_table(exact *table, int rows, int dims, const double args[TABLE_ARGS])
+{
+    int half = dims / 2;
+    for (int i = 0; i < half; i++) {
+        double frequency = scaled(pow(args[BASE], -2.0 * i / dims), args);
+        for (int t = 0; t < rows; t++) {
+            table[(size_t)t * (size_t)dims + (size_t)i] = (exact)cos(t * frequency);
+            table[(size_t)t * (size_t)dims + (size_t)(half + i)] = (exact)sin(t * frequency);
+        }
+    }
 }
 
 const exact *rope_table(graph *g, rope_options o)
 {
     if (!graph_ok(g)) return NULL;
     const graph_options *settings = graph_settings(g);
-    int positions = settings->mode == GRAPH_DECODE ? settings->context : settings->capacity[ROWS_TOKENS], half = o.dims / 2;
+    int positions = settings->mode == GRAPH_DECODE ? settings->context : settings->capacity[ROWS_TOKENS];
     if (!require(g, o.dims > 0 && o.dims % 2 == 0, "rope: %d channels of a head are no pairs", o.dims)) return NULL;
-    exact *table = graph_constant(g, (size_t)positions * (size_t)o.dims * sizeof *table);
-    if (!table) return NULL;
-    for (int i = 0; i < half; i++) {
-        double frequency = scaled(pow(o.base, -2.0 * i / o.dims), &o);
-        for (int t = 0; t < positions; t++) {
-            table[(size_t)t * (size_t)o.dims + (size_t)i] = (exact)cos(t * frequency);
-            table[(size_t)t * (size_t)o.dims + (size_t)(half + i)] = (exact)sin(t * frequency);
-        }
-    }
-    return table;
+    const double args[TABLE_ARGS] = { [BASE] = o.base, [SCALING] = o.scaling, [FACTOR] = o.factor, [LOW] = o.low, [HIGH] = o.high, [ORIGINAL] = o.original };
+    return graph_table(g, fill_table, positions, o.dims, args);
 }
 
 static void forward(const node *n, const kernels *k)
