@@ -5,6 +5,7 @@
  *   model       an architecture, its configuration, its parameters
  *   trainer     a model being fitted to a dataset, in a run directory
  *   session     a model reading and continuing one sequence
+ *   engine      a model reading and continuing many sequences at once
  *
  * What x_open or x_new returns, x_close releases; closing NULL does nothing.
  * A call that can fail takes a lithe_error last (NULL if you do not care) and
@@ -12,7 +13,7 @@
  * error that holds one, or a NULL handle, a call does nothing and fails, so a
  * chain is checked once, at its end.  Options are copied, and zero in any field
  * but their size means its default: LITHE_OPTIONS(lithe_train_options, .steps = 100)
- * in C, or a variable o with .size = sizeof o.  A model outlives its trainers and sessions.  One handle
+ * in C, or a variable o with .size = sizeof o.  A model outlives its trainers, sessions and engines.  One handle
  * belongs to one thread at a time.  The library never prints and never exits. */
 #ifndef LITHE_H
 #define LITHE_H
@@ -55,6 +56,7 @@ typedef struct lithe_dataset   lithe_dataset;
 typedef struct lithe_model     lithe_model;
 typedef struct lithe_trainer   lithe_trainer;
 typedef struct lithe_session   lithe_session;
+typedef struct lithe_engine    lithe_engine;
 
 /* ---- machine ------------------------------------------------------------- */
 
@@ -243,9 +245,12 @@ lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
 void           lithe_session_close(lithe_session *s);
 int            lithe_session_context(const lithe_session *s);                         /* 0: any number */
 
-/* Make the session stand after exactly these ids.  The longest prefix it
- * already holds is kept; the rest is computed.  LITHE_EFULL names both lengths. */
+/* Makes the session stand after exactly these ids.  The longest prefix it
+ * already holds is kept; the rest is computed.  A recurrent model cannot be cut
+ * back: it goes on, returns to its mark, or begins anew.  LITHE_EFULL names both lengths. */
 int            lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);
+/* Keeps a copy of where a recurrent model stands, in place of the one before, for later syncs; others need none. */
+int            lithe_session_mark(lithe_session *s, lithe_error *err);
 int            lithe_session_push(lithe_session *s, int32_t id, lithe_error *err);    /* one more, O(1) */
 int            lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);         /* n more */
 size_t         lithe_session_length(const lithe_session *s);
@@ -285,6 +290,35 @@ typedef struct {
 } lithe_generation;
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
+
+/* ---- many sequences at once ------------------------------------------------ */
+
+/* An engine holds `slots` sequences, numbered from 0, each empty at first and at
+ * its own length.  What a sequence gives does not depend on the others, bit for
+ * bit.  After opening, a step allocates nothing. */
+typedef struct {
+    size_t size;               /* sizeof(lithe_engine_options) */
+    int slots;                 /* 1 */
+    int context;               /* ids each slot can hold, as of a session */
+} lithe_engine_options;
+lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err);
+void          lithe_engine_close(lithe_engine *e);
+int           lithe_engine_slots(const lithe_engine *e);
+int           lithe_engine_context(const lithe_engine *e);                  /* 0: any number */
+size_t        lithe_engine_length(const lithe_engine *e, int slot);         /* ids that the slot has read */
+
+/* What one slot reads in a step: n ids (n 0: none).  The logits after each of the last `wanted` of them, (wanted, vocab),
+ * are written to `logits`, the caller's memory. */
+typedef struct {
+    int slot;
+    const int32_t *ids; size_t n;
+    float *logits; size_t wanted;
+} lithe_engine_input;
+/* All inputs, each of another slot, as one ragged batch (in parts where they are long).  Everything is checked before
+ * anything is read: an id outside the vocabulary, a slot twice (LITHE_EINVAL), a context too small (LITHE_EFULL). */
+int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_error *err);
+void          lithe_engine_clear(lithe_engine *e, int slot);                /* it begins anew */
+int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);      /* slot `to` stands where `from` does */
 
 /* ---- what encoders and classifiers give ----------------------------------- */
 

@@ -246,6 +246,27 @@ static void builders_refuse(void)
     check_refused(&t, LITHE_ECONFIG, "scope is too long");
 }
 
+/* Graphs of one parameter set have one table of rotations, whatever their sizes are; another angle is another table. */
+static void tables_are_shared(void)
+{
+    params *p = params_new();
+    graph *g[3];
+    const exact *table[3];
+    for (int i = 0; i < 3; i++) {
+        g[i] = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_DECODE, .capacity = { 1, 1, 1 }, .slots = 1, .context = i ? 300 : 400 });
+        table[i] = rope_table(g[i], (rope_options){ .dims = 6, .base = i == 2 ? 500 : 10000 });
+    }
+    CHECK(table[0] && table[0] == table[1] && table[2] && table[2] != table[0]);
+    for (int t = 0; t < 400; t += 57) CHECK(fabs((double)table[0][6 * t + 1] - cos(t * pow(10000, -2.0 / 6))) < 1e-6 && fabs((double)table[0][6 * t + 5] - sin(t * pow(10000, -4.0 / 6))) < 1e-6);
+    graph *longer = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_SCORE, .capacity = { 600, 1, 0 } });
+    const exact *all = rope_table(longer, (rope_options){ .dims = 6, .base = 10000 });
+    CHECK(all && !memcmp(all, table[0], 400 * 6 * sizeof *all));
+    for (int i = 0; i < 3; i++) graph_close(g[i]);
+    CHECK(fabs((double)all[6 * 599] - cos(599)) < 1e-6);
+    graph_close(longer);
+    params_free(p);
+}
+
 static void a_closed_set_is_closed(void)
 {
     lithe_error err = { 0 };
@@ -262,6 +283,7 @@ const test tests_graph[] = {
     { "graph: a push allocates nothing", a_push_allocates_nothing },
     { "graph: a wrong mask is caught", a_wrong_mask_is_caught },
     { "graph: builders refuse", builders_refuse },
+    { "graph: tables are shared", tables_are_shared },
     { "graph: a closed set is closed", a_closed_set_is_closed },
     { "graph: names are the identity", names_are_the_identity },
     { "graph: initial values", initial_values },

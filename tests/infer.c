@@ -253,7 +253,6 @@ const test tests_infer[] = {
     { "infer: states to begin from, refused", states_to_begin_from_refused },
     { "infer: states that lie", states_that_lie },
     { "infer: states damaged", states_damaged },
-    { "infer: slots do not meet", slots_do_not_meet },
     { "infer: what may be shown", what_may_be_shown },
     { "infer: text streams in whole characters", text_streams },
     { "infer: stop strings", stop_strings },

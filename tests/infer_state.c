@@ -196,11 +196,12 @@ static void put_tuned(const lithe_session *s, int H, int N, const char *path, co
     out_tensor out[16];
     char names[16][64];
     int n = 0;
-    for (int i = 0; i < s->state_count; i++) {
-        const char *at = strstr(s->states[i].name, "wkv");
+    for (int i = 0; i < engine_states(s->engine); i++) {
+        slot_state x = engine_state(s->engine, i, 0);
+        const char *at = strstr(x.name, "wkv");
         if (!at) continue;
-        snprintf(names[n], sizeof names[n], "%.*stime_state", (int)(at - s->states[i].name), s->states[i].name);
-        out[n] = (out_tensor){ .name = names[n], .type = DT_F32, .rank = 3, .dims = { H, N, N }, .data = s->states[i].data };
+        snprintf(names[n], sizeof names[n], "%.*stime_state", (int)(at - x.name), x.name);
+        out[n] = (out_tensor){ .name = names[n], .type = DT_F32, .rank = 3, .dims = { H, N, N }, .data = x.data };
         n++;
     }
     if (more) out[n++] = *more;

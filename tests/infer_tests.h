@@ -14,7 +14,6 @@ void states_to_begin_from(void);
 void states_to_begin_from_refused(void);
 void states_that_lie(void);
 void states_damaged(void);
-void slots_do_not_meet(void);               /* infer_slots.c */
 void scores_in_windows(void);               /* infer_score.c */
 void scoring_refuses(void);
 void two_models_compared(void);

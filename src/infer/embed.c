@@ -108,7 +108,7 @@ static int width_of(const lithe_model *m)
 {
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { 1, 1, 0 } };
     pass p;
-    if (pass_open(&p, m, &o, WANT_HIDDEN, NULL)) return 0;
+    if (pass_plan(&p, m, &o, WANT_HIDDEN, NULL)) return 0;
     int width = p.r.hidden->width;
     pass_close(&p);
     return width;

@@ -1,13 +1,13 @@
-/* A model reading one sequence: forward passes that keep nothing (score.c),
- * sessions that keep a state (session.c), choosing the next token (sampler.c),
- * text that streams (generate.c). */
+/* A model at work: passes that keep nothing (sequences.c, score.c, compare.c,
+ * image_logits.c), an engine whose slots keep states (engine.c), a session of one
+ * slot (session.c), choosing the next token (sampler.c), text that streams (generate.c). */
 #ifndef INFER_H
 #define INFER_H
 
 #include "model/fit.h"
 #include "model/pass.h"
 
-/* One line where m has no logits over its vocabulary, or looks both ways and so cannot continue a text. */
+/* One line where m has no logits over its vocabulary, or is bidirectional and so cannot continue a text. */
 int must_predict_tokens(const lithe_model *m, lithe_error *err);
 int must_continue_text(const lithe_model *m, lithe_error *err);
 

@@ -1,32 +1,37 @@
-/* What session.c and state_file.c know of a session. */
+/* What session.c, state_file.c and tuned_state.c know of a session. */
 #ifndef INFER_SESSION_H
 #define INFER_SESSION_H
 
-#include "infer/infer.h"
+#include "infer/engine.h"
 
-/* A running digest of the ids a recurrent session has read, in place of the ids. */
+/* A running digest of the ids a session has read. */
 typedef struct { uint64_t a, b; } chain;
 chain chain_add(chain c, int32_t id);
 
-typedef struct { const char *name; real *data; size_t bytes; int width; bool recurrent; } session_state;
+/* Each id once that occurred in what was read, and which those are. */
+typedef struct { int32_t *ids; size_t count; uint8_t *is_there; } id_set;
+
+/* Where a recurrent session stood once. */
+typedef struct {
+    slot_snapshot *state;                /* NULL: nowhere */
+    chain digest;
+    int32_t last;
+    int32_t *seen; size_t seen_count;    /* without end */
+    float *logits;                       /* (vocab); NULL where it stood after nothing */
+} session_mark;
 
 struct lithe_session {
-    lithe_model *model;
+    lithe_engine *engine;                /* of one slot */
     int context, vocab;                  /* context 0: without end */
     size_t length;
     int32_t *ids;                        /* (context) what was read; NULL without end, and there: */
     chain digest;                        /* of what was read, */
     int32_t last;                        /* its last id, */
-    int32_t *seen;                       /* (vocab) each id once that occurred in it, */
-    size_t seen_count;
-    uint8_t *is_seen;                    /* (vocab) and which those are */
-    session_state *states;               /* in order of declaration */
-    real **storage;                      /* their data, as graphs take it */
-    int state_count;
-    real *initial;                       /* what they begin with, one behind the other; NULL: zeros */
-    bool recurrent;                      /* a state that cannot be cut back: what does not go on begins anew */
-    pass one, chunk;                     /* a single token, up to CHUNK of them */
-    float *logits, *scratch;
+    id_set seen;                         /* and which ids occurred */
+    slot_snapshot *initial;              /* what it begins with; NULL: zeros */
+    session_mark mark;
+    float *logits;                       /* (vocab) */
+    float *scratch;
     bool ready;                          /* logits are those after the last id */
 };
 
@@ -36,6 +41,8 @@ void session_clear(lithe_session *s);
 void session_note(lithe_session *s, const int32_t *ids, size_t n);
 /* The id before the next, -1 when there is none. */
 int32_t session_last(const lithe_session *s);
+/* Forgets where it once stood. */
+void session_forget_mark(lithe_session *s);
 
 /* A file of states to begin from (tuned_state.c). */
 bool is_tuned_state(const tensor_file *f);

@@ -65,11 +65,11 @@ static bool tokenizer_digest(const lithe_tokenizer *t, char hex[HEX])
 static int describe(json_t *meta, const lithe_session *s, const lithe_tokenizer *t, lithe_error *err)
 {
     char model[HEX], tokenizer[HEX] = "", tokens[32], digest[HEX];
-    if (!model_digest(s->model, model) || (t && !tokenizer_digest(t, tokenizer))) return fail(err, LITHE_ENOMEM, "not enough memory to save a session");
+    if (!model_digest(engine_model(s->engine), model) || (t && !tokenizer_digest(t, tokenizer))) return fail(err, LITHE_ENOMEM, "not enough memory to save a session");
     snprintf(tokens, sizeof tokens, "%zu", s->length);
     snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)s->digest.a, (unsigned long long)s->digest.b);
     bool bad = json_object_set_new(meta, "format", json_string(FORMAT)) || json_object_set_new(meta, "version", json_string(VERSION))
-            || json_object_set_new(meta, "architecture", json_string(s->model->arch->name)) || json_object_set_new(meta, "model", json_string(model))
+            || json_object_set_new(meta, "architecture", json_string(engine_model(s->engine)->arch->name)) || json_object_set_new(meta, "model", json_string(model))
             || json_object_set_new(meta, "tokens", json_string(tokens)) || (t && json_object_set_new(meta, "tokenizer", json_string(tokenizer)));
     if (!s->ids) {
         snprintf(tokens, sizeof tokens, "%d", (int)s->last);
@@ -81,7 +81,7 @@ static int describe(json_t *meta, const lithe_session *s, const lithe_tokenizer 
 /* ---- saving --------------------------------------------------------------------------------- */
 
 /* What a state of this length has on disk: keys and values of what was read, or one row. */
-static out_tensor state_out(const lithe_session *s, const session_state *x, const char *name)
+static out_tensor state_out(const lithe_session *s, const slot_state *x, const char *name)
 {
     if (x->recurrent) return (out_tensor){ .name = name, .type = DT_F32, .rank = 1, .dims = { x->width }, .data = x->data };
     return (out_tensor){ .name = name, .type = DT_F32, .rank = 2, .dims = { (int64_t)s->length, x->width }, .data = x->data };
@@ -91,16 +91,17 @@ static int write_state(const lithe_session *s, const json_t *meta, const char *p
 {
     arena names = { 0 };
     char name[320];
-    out_tensor *out = xalloc((size_t)s->state_count + 2, sizeof *out);
+    out_tensor *out = xalloc((size_t)engine_states(s->engine) + 2, sizeof *out);
     int n = 0, status = out ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
-    for (int i = 0; !status && i < s->state_count; i++) {
-        snprintf(name, sizeof name, "state.%s", s->states[i].name);
-        out[n] = state_out(s, &s->states[i], arena_strdup(&names, name));
+    for (int i = 0; !status && i < engine_states(s->engine); i++) {
+        slot_state x = engine_state(s->engine, i, 0);
+        snprintf(name, sizeof name, "state.%s", x.name);
+        out[n] = state_out(s, &x, arena_strdup(&names, name));
         if (!out[n++].name) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
     }
     if (!status) {
         out[n++] = s->ids ? (out_tensor){ .name = "ids", .type = DT_I32, .rank = 1, .dims = { (int64_t)s->length }, .data = s->ids }
-                          : (out_tensor){ .name = "seen", .type = DT_I32, .rank = 1, .dims = { (int64_t)s->seen_count }, .data = s->seen };
+                          : (out_tensor){ .name = "seen", .type = DT_I32, .rank = 1, .dims = { (int64_t)s->seen.count }, .data = s->seen.ids };
         if (s->ready) out[n++] = (out_tensor){ .name = "logits", .type = DT_F32, .rank = 1, .dims = { s->vocab }, .data = s->logits };
         status = safetensors_write(path, out, n, meta, err);
     }
@@ -134,10 +135,10 @@ static int check_origin(const tensor_file *f, const lithe_session *s, const lith
     const char *kind = said(f, "architecture"), *theirs = said(f, "model"), *text = said(f, "tokenizer");
     if (strcmp(said(f, "format"), FORMAT)) return fail(err, LITHE_EFORMAT, "%s: is no saved session", f->path);
     if (strcmp(said(f, "version"), VERSION)) return fail(err, LITHE_EFORMAT, "%s: a saved session of version \"%.20s\"; version %s is read", f->path, said(f, "version"), VERSION);
-    if (!model_digest(s->model, model)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
-    if (strcmp(theirs, model) || strcmp(kind, s->model->arch->name))
+    if (!model_digest(engine_model(s->engine), model)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
+    if (strcmp(theirs, model) || strcmp(kind, engine_model(s->engine)->arch->name))
         return fail(err, LITHE_EFORMAT, "%s: is a session of the %.40s model %.8s, this is the %s model %.8s; load it into the model it was saved with",
-                    f->path, kind, theirs, s->model->arch->name, model);
+                    f->path, kind, theirs, engine_model(s->engine)->arch->name, model);
     if (!t || !*text) return LITHE_OK;
     if (!tokenizer_digest(t, tokenizer)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
     return strcmp(text, tokenizer) ? fail(err, LITHE_EFORMAT, "%s: was saved with the tokenizer %.8s, this is %.8s; load it with the same one", f->path, text, tokenizer) : LITHE_OK;
@@ -194,10 +195,10 @@ typedef struct { uint64_t tokens; const file_tensor *ids, *logits, **states; cha
 static int check_states(saved *x, const tensor_file *f, const lithe_session *s, lithe_error *err)
 {
     char name[320];
-    for (int i = 0; i < s->state_count; i++) {
-        const session_state *own = &s->states[i];
-        snprintf(name, sizeof name, "state.%s", own->name);
-        x->states[i] = own->recurrent ? find(f, name, DT_F32, 1, own->width, 0, err) : find(f, name, DT_F32, 2, (int64_t)x->tokens, own->width, err);
+    for (int i = 0; i < engine_states(s->engine); i++) {
+        slot_state own = engine_state(s->engine, i, 0);
+        snprintf(name, sizeof name, "state.%s", own.name);
+        x->states[i] = own.recurrent ? find(f, name, DT_F32, 1, own.width, 0, err) : find(f, name, DT_F32, 2, (int64_t)x->tokens, own.width, err);
         if (!x->states[i]) return LITHE_EFORMAT;
         int status = check_finite(f, x->states[i], err);
         if (status) return status;
@@ -230,7 +231,9 @@ static int check_reading(saved *x, const tensor_file *f, const lithe_session *s,
 static void take(lithe_session *s, const saved *x)
 {
     session_clear(s);
-    for (int i = 0; i < s->state_count; i++) memcpy(s->states[i].data, x->states[i]->data, x->states[i]->bytes);
+    session_forget_mark(s);
+    for (int i = 0; x->tokens && i < engine_states(s->engine); i++) memcpy(engine_state(s->engine, i, 0).data, x->states[i]->data, x->states[i]->bytes);
+    if (x->tokens) engine_place(s->engine, 0, (size_t)x->tokens);
     for (size_t i = 0; i < x->ids->count; i++) {
         int32_t id = id_at(x->ids, i);
         session_note(s, &id, 1);
@@ -244,12 +247,13 @@ static void take(lithe_session *s, const saved *x)
 
 static int load_saved(lithe_session *s, const lithe_tokenizer *t, const tensor_file *f, lithe_error *err)
 {
-    saved x = { .states = xalloc((size_t)s->state_count + 1, sizeof *x.states) };
+    int own = engine_states(s->engine);
+    saved x = { .states = xalloc((size_t)own + 1, sizeof *x.states) };
     int status = x.states ? check_origin(f, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
     if (!status) status = check_reading(&x, f, s, err);
     if (!status) status = check_states(&x, f, s, err);
-    if (!status && f->count != s->state_count + 1 + (x.logits != NULL))
-        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", f->path, f->count, s->state_count + 1 + (x.logits != NULL));
+    if (!status && f->count != own + 1 + (x.logits != NULL))
+        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", f->path, f->count, own + 1 + (x.logits != NULL));
     if (!status) take(s, &x);
     free(x.states);
     return status;

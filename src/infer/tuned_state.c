@@ -12,7 +12,7 @@ enum { NAME_BYTES = 320 };
 
 bool is_tuned_state(const tensor_file *f) { return tensor_file_find(f, "blocks.0.att.time_state") && !tensor_file_find(f, "emb.weight"); }
 
-static const file_tensor *source_of(const tensor_file *f, const session_state *own)
+static const file_tensor *source_of(const tensor_file *f, const slot_state *own)
 {
     char name[NAME_BYTES];
     size_t n = strlen(own->name), tail = strlen("wkv");
@@ -21,7 +21,7 @@ static const file_tensor *source_of(const tensor_file *f, const session_state *o
     return tensor_file_find(f, name);
 }
 
-static int read_state(const tensor_file *f, const session_state *own, real *out, lithe_error *err)
+static int read_state(const tensor_file *f, const slot_state *own, real *out, lithe_error *err)
 {
     const file_tensor *t = source_of(f, own);
     if (!t) return LITHE_OK;
@@ -41,26 +41,29 @@ static int read_state(const tensor_file *f, const session_state *own, real *out,
 static int check_count(const tensor_file *f, const lithe_session *s, lithe_error *err)
 {
     int layers = 0, found = 0;
-    for (int i = 0; i < s->state_count; i++) {
-        size_t n = strlen(s->states[i].name);
-        layers += n > 8 && !strcmp(s->states[i].name + n - 8, ".att.wkv");
-        found += source_of(f, &s->states[i]) != NULL;
+    for (int i = 0; i < engine_states(s->engine); i++) {
+        slot_state own = engine_state(s->engine, i, 0);
+        size_t n = strlen(own.name);
+        layers += n > 8 && !strcmp(own.name + n - 8, ".att.wkv");
+        found += source_of(f, &own) != NULL;
     }
-    if (s->ids || !layers) return fail(err, LITHE_EFORMAT, "%s: holds states to begin from, which %s models do not have", f->path, s->model->arch->name);
+    if (s->ids || !layers) return fail(err, LITHE_EFORMAT, "%s: holds states to begin from, which %s models do not have", f->path, engine_model(s->engine)->arch->name);
     if (found == layers && found == f->count) return LITHE_OK;
     return fail(err, LITHE_EFORMAT, "%s: holds %d tensors, %d of them states of this model's %d layers", f->path, f->count, found, layers);
 }
 
 int load_tuned_state(lithe_session *s, const tensor_file *f, lithe_error *err)
 {
-    size_t total = 0;
     int status = check_count(f, s, err);
-    for (int i = 0; i < s->state_count; i++) total += s->states[i].bytes;
-    real *initial = status ? NULL : xalloc(total + 1, 1), *at = initial;
-    if (!status && !initial) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a state", f->path);
-    for (int i = 0; !status && i < s->state_count; i++) {
-        status = read_state(f, &s->states[i], at, err);
-        at += s->states[i].bytes / sizeof *at;
+    if (status) return status;
+    slot_snapshot *initial = snapshot_new(s->engine, 0);
+    if (!initial) return fail(err, LITHE_ENOMEM, "%s: not enough memory for a state", f->path);
+    initial->given = true;
+    real *at = initial->data;
+    for (int i = 0; !status && i < engine_states(s->engine); i++) {
+        slot_state own = engine_state(s->engine, i, 0);
+        status = read_state(f, &own, at, err);
+        at += own.width;
     }
     if (status) {
         free(initial);
@@ -68,6 +71,7 @@ int load_tuned_state(lithe_session *s, const tensor_file *f, lithe_error *err)
     }
     free(s->initial);
     s->initial = initial;
+    session_forget_mark(s);
     session_clear(s);
     return LITHE_OK;
 }

@@ -1,0 +1,242 @@
+#include "infer/engine.h"
+#include "base/sized.h"
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of a pass, of which so many can have logits; results depend on neither. */
+enum { CHUNK = 128, LOGITS = 16, MOST_SLOTS = 1 << 12 };
+
+typedef struct {
+    size_t length;                   /* ids read */
+    bool given;                      /* of length 0: it begins from its states as they are, not from zeros */
+    const lithe_engine_input *input; /* during a step: what it reads, */
+    size_t taken;                    /* and how much of it was */
+} slot;
+
+struct lithe_engine {
+    lithe_model *model;
+    int vocab, context, slots;       /* context 0: without end */
+    pass pass;
+    tensor *const *states; int state_count;
+    slot *slot;                      /* (slots) */
+};
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static int prepare(lithe_engine *e, const lithe_engine_options *o, lithe_error *err)
+{
+    int longest = lithe_model_context(e->model), held = o->context && o->context < longest ? o->context : longest;
+    e->slots = o->slots ? o->slots : 1;
+    if (e->slots < 1 || e->slots > MOST_SLOTS) return fail(err, LITHE_EINVAL, "an engine of %d slots: 1 to %d are possible", e->slots, MOST_SLOTS);
+    if (o->context < 0) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", o->context, longest);
+    graph_options g = { .mode = GRAPH_DECODE, .slots = e->slots, .context = held, .capacity = {
+        [ROWS_TOKENS] = e->slots > CHUNK ? e->slots : CHUNK, [ROWS_SEQS] = e->slots, [ROWS_SELECTED] = e->slots > LOGITS ? e->slots : LOGITS } };
+    int status = pass_open(&e->pass, e->model, &g, WANT_LOGITS, err);
+    if (status) return status;
+    e->state_count = graph_states(e->pass.g, &e->states);
+    bool endless = e->state_count > 0;
+    for (int i = 0; i < e->state_count; i++) endless = endless && e->states[i]->recurrent;
+    if (!endless && o->context > longest) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", o->context, longest);
+    e->context = endless ? o->context : held;
+    e->slot = xalloc((size_t)e->slots, sizeof *e->slot);
+    return e->slot ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for an engine of %d slots", e->slots);
+}
+
+lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err)
+{
+    lithe_engine_options options;
+    if (!m || failed(err) || options_read(&options, sizeof options, o, "lithe_engine_options", err) || must_continue_text(m, err)) return NULL;
+    lithe_engine *e = xalloc(1, sizeof *e);
+    if (!e) { fail(err, LITHE_ENOMEM, "not enough memory for an engine"); return NULL; }
+    e->model = m;
+    e->vocab = lithe_model_vocab(m);
+    if (!prepare(e, &options, err)) return e;
+    lithe_engine_close(e);
+    return NULL;
+}
+
+void lithe_engine_close(lithe_engine *e)
+{
+    if (!e) return;
+    pass_close(&e->pass);
+    free(e->slot);
+    free(e);
+}
+
+/* ---- reading -------------------------------------------------------------------------- */
+
+static bool has_slot(const lithe_engine *e, int i) { return e && i >= 0 && i < e->slots; }
+
+static int check_input(const lithe_engine *e, const lithe_engine_input *in, lithe_error *err)
+{
+    if (!has_slot(e, in->slot)) return fail(err, LITHE_EINVAL, "slot %d: the engine has slots 0 to %d", in->slot, e->slots - 1);
+    const slot *s = &e->slot[in->slot];
+    if (s->input) return fail(err, LITHE_EINVAL, "slot %d stands twice in a step", in->slot);
+    if (in->wanted > in->n || (in->wanted && !in->logits)) return fail(err, LITHE_EINVAL, "slot %d: logits of %zu tokens are wanted, %zu are read", in->slot, in->wanted, in->n);
+    if (e->context && in->n > (size_t)e->context - s->length)
+        return fail(err, LITHE_EFULL, "slot %d: %zu more tokens: the context of %d tokens holds %zu already", in->slot, in->n, e->context, s->length);
+    return check_ids(e->model, in->ids, in->n, err) ? LITHE_EINVAL : LITHE_OK;
+}
+
+/* Ids of the slot whose logits are not wanted, before those whose are. */
+static size_t silent(const slot *s) { return s->input->n - s->input->wanted; }
+
+/* How many of the ids that are left go into this pass. */
+static size_t piece_of(const slot *s, const batch_builder *b)
+{
+    size_t left = s->input->n - s->taken, rows = (size_t)(b->capacity.rows - b->rows), most = (size_t)(b->capacity.selected - b->selected);
+    if (silent(s) > s->taken) most += silent(s) - s->taken;
+    if (left > rows) left = rows;
+    return left > most ? most : left;
+}
+
+/* Positions tell where keys lie, and for a recurrent state only whether it is the first. */
+static int position(const lithe_engine *e, const slot *s)
+{
+    if (!s->length) return s->given;
+    return e->context || s->length < INT_MAX / 2 ? (int)s->length : INT_MAX / 2;
+}
+
+static void add_piece(lithe_engine *e, const slot *s, size_t n)
+{
+    batch_builder *b = &e->pass.batch;
+    batch_add(b, &(batch_sequence){ .n = (int)n, .ids = s->input->ids + s->taken, .position = position(e, s), .slot = s->input->slot });
+    for (size_t i = silent(s) > s->taken ? silent(s) - s->taken : 0; i < n; i++) batch_select(b, (int)i, 0, 1);
+}
+
+/* The logits of sequence i of the batch, which begin at row `row`, to where they are wanted; returns how many rows. */
+static int hand_out(lithe_engine *e, int i, int row)
+{
+    const batch_builder *b = &e->pass.batch;
+    slot *s = &e->slot[b->slot[i]];
+    size_t vocab = (size_t)e->vocab, end = s->taken + (size_t)(b->start[i + 1] - b->start[i]), at = s->taken > silent(s) ? s->taken : silent(s);
+    int first = row;
+    for (; at < end; at++, row++) {
+        const real *from = e->pass.r.logits->data + (size_t)row * vocab;
+        float *to = s->input->logits + (at - silent(s)) * vocab;
+        for (size_t k = 0; k < vocab; k++) to[k] = (float)from[k];
+    }
+    s->length += end - s->taken;
+    s->taken = end;
+    return row - first;
+}
+
+/* One pass over what is left; *done when there was nothing. */
+static int run_pass(lithe_engine *e, const lithe_engine_input *inputs, size_t count, bool *done, lithe_error *err)
+{
+    batch_builder *b = &e->pass.batch;
+    batch_begin(b);
+    for (size_t i = 0; i < count; i++) {
+        const slot *s = &e->slot[inputs[i].slot];
+        size_t n = piece_of(s, b);
+        if (n) add_piece(e, s, n);
+    }
+    if ((*done = !b->rows)) return LITHE_OK;
+    int status = pass_run(&e->pass, err);
+    for (int i = 0, row = 0; i < b->seqs && !status; i++) row += hand_out(e, i, row);
+    return status;
+}
+
+int lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_error *err)
+{
+    if (!e) return LITHE_EINVAL;
+    if (failed(err)) return err->status;
+    int status = LITHE_OK;
+    size_t checked = 0;
+    for (; checked < count && !status; checked++) {
+        status = check_input(e, &inputs[checked], err);
+        if (status) break;
+        e->slot[inputs[checked].slot].input = &inputs[checked];
+        e->slot[inputs[checked].slot].taken = 0;
+    }
+    for (bool done = false; !status && !done; ) status = run_pass(e, inputs, count, &done, err);
+    for (size_t i = 0; i < checked; i++) e->slot[inputs[i].slot].input = NULL;
+    return status;
+}
+
+/* ---- slots ------------------------------------------------------------------------------ */
+
+int    lithe_engine_slots(const lithe_engine *e)              { return e ? e->slots : 0; }
+int    lithe_engine_context(const lithe_engine *e)            { return e ? e->context : 0; }
+size_t lithe_engine_length(const lithe_engine *e, int i)      { return has_slot(e, i) ? e->slot[i].length : 0; }
+
+const lithe_model *engine_model(const lithe_engine *e) { return e->model; }
+bool engine_recurrent(const lithe_engine *e) { return graph_recurrent(e->pass.g); }
+int  engine_states(const lithe_engine *e) { return e->state_count; }
+
+slot_state engine_state(const lithe_engine *e, int i, int at)
+{
+    const tensor *t = e->states[i];
+    size_t rows = (size_t)(t->rows / e->slots);
+    return (slot_state){ t->name, t->width, t->recurrent, t->data + (size_t)at * rows * (size_t)t->width };
+}
+
+void engine_place(lithe_engine *e, int i, size_t n) { e->slot[i] = (slot){ .length = n }; }
+
+void lithe_engine_clear(lithe_engine *e, int i)
+{
+    if (has_slot(e, i)) engine_place(e, i, 0);
+}
+
+static size_t numbers_of(const slot_state *x, size_t length) { return (x->recurrent ? 1 : length) * (size_t)x->width; }
+
+int lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err)
+{
+    if (!e) return LITHE_EINVAL;
+    if (failed(err)) return err->status;
+    if (!has_slot(e, from) || !has_slot(e, to)) return fail(err, LITHE_EINVAL, "slot %d into slot %d: the engine has slots 0 to %d", from, to, e->slots - 1);
+    for (int i = 0; i < e->state_count && from != to; i++) {
+        slot_state x = engine_state(e, i, from), y = engine_state(e, i, to);
+        memcpy(y.data, x.data, numbers_of(&x, e->slot[from].length) * sizeof(real));
+    }
+    e->slot[to] = e->slot[from];
+    return LITHE_OK;
+}
+
+/* ---- snapshots ---------------------------------------------------------------------------- */
+
+static size_t snapshot_numbers(const lithe_engine *e, size_t length)
+{
+    size_t count = 0;
+    for (int i = 0; i < e->state_count; i++) {
+        slot_state x = engine_state(e, i, 0);
+        count += numbers_of(&x, length);
+    }
+    return count;
+}
+
+slot_snapshot *snapshot_new(const lithe_engine *e, size_t length)
+{
+    slot_snapshot *x = xalloc(sizeof *x + snapshot_numbers(e, length) * sizeof *x->data, 1);
+    if (x) x->length = length;
+    return x;
+}
+
+slot_snapshot *engine_snapshot(const lithe_engine *e, int at)
+{
+    const slot *s = &e->slot[at];
+    slot_snapshot *x = snapshot_new(e, s->length);
+    if (!x) return NULL;
+    x->given = s->given;
+    real *to = x->data;
+    for (int i = 0; i < e->state_count; i++) {
+        slot_state from = engine_state(e, i, at);
+        size_t n = numbers_of(&from, s->length);
+        memcpy(to, from.data, n * sizeof *to);
+        to += n;
+    }
+    return x;
+}
+
+void engine_restore(lithe_engine *e, int at, const slot_snapshot *x)
+{
+    const real *from = x->data;
+    for (int i = 0; i < e->state_count; i++) {
+        slot_state to = engine_state(e, i, at);
+        size_t n = numbers_of(&to, x->length);
+        memcpy(to.data, from, n * sizeof *from);
+        from += n;
+    }
+    e->slot[at] = (slot){ .length = x->length, .given = x->given };
+}
