@@ -1,9 +1,9 @@
 /* The list of lists, and the runner:  build/tests [FILTER]  (a part of a name) */
 #include "test.h"
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -142,42 +142,76 @@ double max_difference(const float *a, const float *b, size_t n)
 
 typedef struct { int passed, failed, skipped; } tally;
 
-/* In a process of its own. */
-static int status_of(const test *t)
+/* A test in a process of its own, whose output waits in a file until the tests before it have been told. */
+typedef struct { const test *test; pid_t pid; int out, status; struct timespec before, after; bool ended; } run;
+
+enum { MOST_TESTS = 4096, MOST_AT_ONCE = 8 };
+
+static void begin(run *r)
 {
     fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        t->run();
-        remove_dir();
-        fflush(stdout);
-        if (__lsan_do_leak_check) __lsan_do_leak_check();
-        _exit(failures ? FAILED : 0);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) { }
-    return status;
+    clock_gettime(CLOCK_MONOTONIC, &r->before);
+    r->out = memfd_create("test", MFD_CLOEXEC);
+    r->pid = fork();
+    if (r->pid < 0) { perror("fork"); exit(FAILED); }
+    if (r->pid) return;
+    if (r->out >= 0) dup2(r->out, STDOUT_FILENO);
+    r->test->run();
+    remove_dir();
+    fflush(stdout);
+    if (__lsan_do_leak_check) __lsan_do_leak_check();
+    _exit(failures ? FAILED : 0);
 }
 
-static void run(const test *t, tally *n)
+/* Waits until one of runs[0..n-1] ends. */
+static void wait_for_one(run *runs, int n)
 {
-    struct timespec before, after;
+    int status = 0;
+    pid_t pid = wait(&status);
+    for (int i = 0; i < n; i++) {
+        if (runs[i].ended || runs[i].pid != pid) continue;
+        clock_gettime(CLOCK_MONOTONIC, &runs[i].after);
+        runs[i].status = status;
+        runs[i].ended = true;
+    }
+}
+
+static void tell(const run *r, tally *n)
+{
     const char *verdict = "ok";
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    int status = status_of(t);
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    double seconds = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
-    if (WIFSIGNALED(status)) printf("    killed by signal %d\n", WTERMSIG(status));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED) n->skipped++, verdict = "skipped";
-    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0) n->passed++;
+    char text[4096];
+    lseek(r->out, 0, SEEK_SET);
+    for (ssize_t got; (got = read(r->out, text, sizeof text)) > 0; ) fwrite(text, 1, (size_t)got, stdout);
+    if (r->out >= 0) close(r->out);
+    double seconds = (double)(r->after.tv_sec - r->before.tv_sec) + 1e-9 * (double)(r->after.tv_nsec - r->before.tv_nsec);
+    if (WIFSIGNALED(r->status)) printf("    killed by signal %d\n", WTERMSIG(r->status));
+    if (WIFEXITED(r->status) && WEXITSTATUS(r->status) == SKIPPED) n->skipped++, verdict = "skipped";
+    else if (WIFEXITED(r->status) && WEXITSTATUS(r->status) == 0) n->passed++;
     else n->failed++, verdict = "FAILED";
-    printf("%-8s %-56s %6.2f s\n", verdict, t->name, seconds);
+    printf("%-8s %-56s %6.2f s\n", verdict, r->test->name, seconds);
+    fflush(stdout);
+}
+
+/* As many at once as there are processors; told in the order of the list. */
+static tally run_all(run *runs, int count)
+{
+    tally n = { 0 };
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int at_once = processors < 1 ? 1 : processors > MOST_AT_ONCE ? MOST_AT_ONCE : (int)processors, begun = 0, told = 0, active = 0;
+    while (told < count) {
+        while (begun < count && active < at_once) begin(&runs[begun++]), active++;
+        wait_for_one(runs, begun);
+        active--;
+        while (told < begun && runs[told].ended) tell(&runs[told++], &n);
+    }
+    return n;
 }
 
 int main(int argc, char **argv)
 {
     const char *filter = argc > 1 ? argv[1] : "";
-    tally n = { 0 };
+    static run runs[MOST_TESTS];
+    int count = 0;
     if (!realpath(argv[0], root)) return FAILED;
     for (int up = 0; up < 2; up++) *strrchr(root, '/') = 0;             /* ROOT/build/tests */
 #define X(list) list,
@@ -185,8 +219,9 @@ int main(int argc, char **argv)
 #undef X
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (const test *t = lists[i]; t && t->name; t++)
-            if (strstr(t->name, filter)) run(t, &n);
-    bool none = n.passed + n.failed + n.skipped == 0;
+            if (strstr(t->name, filter) && count < MOST_TESTS) runs[count++].test = t;
+    tally n = run_all(runs, count);
+    bool none = count == 0;
     printf("%d passed, %d failed, %d skipped", n.passed, n.failed, n.skipped);
     if (none) printf(": no test has \"%s\" in its name", filter);
     printf("\n");
