@@ -19,6 +19,7 @@ void params_free(params *p)
         free(p->items[i]);
     }
     free(p->items);
+    free(p->places);
     big_free(p->values, p->arena_count * sizeof(real));
     big_free(p->grad, p->arena_count * sizeof(real));
     tables_free(p->tables);
@@ -28,6 +29,28 @@ void params_free(params *p)
 static int by_name(const void *a, const void *b)
 {
     return strcmp((*(param *const *)a)->name, (*(param *const *)b)->name);
+}
+
+/* Where an open set says at which place, counted from 1, the parameter of that name stands; or that it has none: 0. */
+static int *place_of(const params *p, const char *name)
+{
+    size_t mask = 4 * (size_t)p->capacity - 1, at = key_of_name(0, name) & mask;
+    while (p->places[at] && strcmp(p->items[p->places[at] - 1]->name, name)) at = (at + 1) & mask;
+    return &p->places[at];
+}
+
+/* Room for twice as many parameters, and their places anew. */
+static bool make_room(params *p)
+{
+    int capacity = p->capacity ? 2 * p->capacity : 64, *places = xalloc(4 * (size_t)capacity, sizeof *places);
+    param **items = places ? xrealloc(p->items, (size_t)capacity, sizeof *items) : NULL;
+    if (!items) { free(places); return false; }
+    free(p->places);
+    p->items = items;
+    p->places = places;
+    p->capacity = capacity;
+    for (int i = 0; i < p->count; i++) *place_of(p, items[i]->name) = i + 1;
+    return true;
 }
 
 param *params_find(const params *p, const char *name)
@@ -41,9 +64,8 @@ param *params_find(const params *p, const char *name)
         }
         return NULL;
     }
-    for (int i = p->count; i-- > 0; )
-        if (!strcmp(p->items[i]->name, name)) return p->items[i];
-    return NULL;
+    int place = p->places ? *place_of(p, name) : 0;
+    return place ? p->items[place - 1] : NULL;
 }
 
 static int first_number(const char *name)
@@ -56,13 +78,7 @@ param *params_declare(params *p, const char *name, const param_rule *rule)
 {
     param *known = params_find(p, name);
     if (known || p->closed) return known;
-    if (p->count == p->capacity) {
-        int capacity = p->capacity ? 2 * p->capacity : 64;
-        param **items = xrealloc(p->items, (size_t)capacity, sizeof *items);
-        if (!items) return NULL;
-        p->items = items;
-        p->capacity = capacity;
-    }
+    if (p->count == p->capacity && !make_room(p)) return NULL;
     param *q = xalloc(1, sizeof *q);
     if (!q || !(q->name = strdup(name))) { free(q); return NULL; }
     q->rule = *rule;
@@ -72,7 +88,9 @@ param *params_declare(params *p, const char *name, const param_rule *rule)
     q->count = 1;
     for (int i = 0; i < rule->rank; i++)
         if (rule->dims[i] <= 0 || !size_mul(q->count, (size_t)rule->dims[i], &q->count)) q->count = SIZE_MAX / 64;
-    return p->items[p->count++] = q;
+    p->items[p->count++] = q;
+    *place_of(p, name) = p->count;
+    return q;
 }
 
 static size_t padded(size_t count) { return (count + 15) / 16 * 16; }
@@ -82,6 +100,8 @@ int params_close(params *p, lithe_error *err)
     if (p->closed) return 0;
     if (p->count) qsort(p->items, (size_t)p->count, sizeof *p->items, by_name);
     p->closed = true;
+    free(p->places);
+    p->places = NULL;
     size_t bytes;
     for (int i = 0; i < p->count; i++) {
         p->items[i]->offset = p->arena_count;

@@ -48,6 +48,7 @@ typedef struct param {
 typedef struct params {
     param **items;                   /* sorted by name once closed */
     int count, capacity;
+    int *places;                     /* of an open set, (4 capacity): a table by the hash of the name, 0 or 1 + the place in items */
     bool closed;
     real *values, *grad;             /* two arenas, parameters in name order, each 64-byte aligned */
     size_t arena_count;              /* elements in each, padding included (zeros) */
