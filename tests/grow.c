@@ -1,10 +1,13 @@
 /* Growing: what each operator preserves, and what is refused. */
 #include "grow/growth.h"
+#include "model/groups.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "small.h"
 #include "test.h"
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { IDS = 40 };
 
@@ -205,11 +208,9 @@ static void moments(void)
         CHECK(!memcmp(lm + to, first + from, q->count * sizeof *lm) && !memcmp(lv + to, second + from, q->count * sizeof *lv));
         for (size_t j = q->count; j < p->count; j++) CHECK(lm[to + j] == 0 && lv[to + j] == 0);
     }
-    segment *s;
-    int count = model_segments(large, &s, &err);
-    CHECK(count == 20);                                      /* keys and values of five Pattentions in two layers */
-    for (int i = 0; i < count; i++) CHECK(s[i].born == -1 && s[i].first + s[i].rows == s[i].param->rule.dims[0]);
-    free(s);
+    const param_group *s = large->groups;
+    CHECK(large->group_count == 20);                         /* keys and values of five Pattentions in two layers */
+    for (int i = 0; i < large->group_count; i++) CHECK(s[i].born == BORN_LATER && s[i].first + s[i].rows == s[i].param->rule.dims[0]);
     growth_free(g);
     lithe_model_close(large);
     lithe_model_close(m);
@@ -217,6 +218,45 @@ static void moments(void)
     free(second);
     free(lm);
     free(lv);
+}
+
+static bool same_groups(const lithe_model *a, const lithe_model *b)
+{
+    bool same = a->group_count == b->group_count;
+    for (int i = 0; same && i < a->group_count; i++) {
+        const param_group *x = &a->groups[i], *y = &b->groups[i];
+        same = !strcmp(x->param->name, y->param->name) && x->first == y->first && x->rows == y->rows && x->born == y->born && x->lr_factor == y->lr_factor && x->frozen == y->frozen;
+    }
+    return same;
+}
+
+/* What trains by rules of its own lies in trainer.json beside the model, not in config.json; where an older version wrote
+ * it there, it moves. */
+static void groups_on_disk(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = model("tokenformer", SMALL_TOKENFORMER("l2_norm_gelu"));
+    lithe_model *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .factor = 1.5, .old_lr = 0.25f), NULL, &err);
+    CHECK_MSG(large && large->group_count == 40 && !lithe_model_save(large, in_dir("large"), NULL, NULL, &err), "%s", err.text);
+    CHECK(!lithe_model_save(m, in_dir("small"), NULL, NULL, &err) && !path_exists(in_dir("small/trainer.json")));
+    json_t *config = config_read(in_dir("large/config.json"), &err), *trainer = json_read(in_dir("large/trainer.json"), 1 << 20, 8, &err);
+    CHECK(config && !json_object_get(config, "lithe_segments") && json_array_size(json_object_get(trainer, "groups")) == 40);
+    lithe_model *back = lithe_model_open(in_dir("large"), NULL, &err);
+    CHECK_MSG(back && same_groups(large, back), "%s", err.text);
+
+    json_object_set(config, "lithe_segments", json_object_get(trainer, "groups"));
+    CHECK(!json_write(config, in_dir("large/config.json"), &err) && !unlink(in_dir("large/trainer.json")));
+    lithe_model *old = lithe_model_open(in_dir("large"), NULL, &err);
+    CHECK_MSG(old && same_groups(large, old), "%s", err.text);
+    CHECK(!lithe_model_save(old, in_dir("moved"), NULL, NULL, &err) && path_exists(in_dir("moved/trainer.json")));
+    json_decref(config);
+    CHECK((config = config_read(in_dir("moved/config.json"), &err)) && !json_object_get(config, "lithe_segments"));
+    json_decref(config);
+    json_decref(trainer);
+    lithe_model_close(old);
+    lithe_model_close(back);
+    lithe_model_close(large);
+    lithe_model_close(m);
 }
 
 /* The gradient of the larger model is the mapped gradient of the smaller one, so mapped moments are those it would have had. */
@@ -294,6 +334,7 @@ const test tests_grow[] = {
     { "grow.pangu-pi in width, depth, inner width, bottleneck", pangu_pi },
     { "grow.what is not exact says so", not_exact },
     { "grow.moments of slots", moments },
+    { "grow.parameter groups on disk", groups_on_disk },
     { "grow.mapped moments are gradients", moments_are_gradients },
     { "grow.first gradients of new slots", first_gradients },
     { 0 }

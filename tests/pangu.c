@@ -2,6 +2,7 @@
  * the same, any LLaMA grows into one; what its configuration refuses; its
  * parameters counted. */
 #include "grow/growth.h"
+#include "model/groups.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "small.h"
@@ -298,11 +299,9 @@ static void moments_are_carried(void)
         else for (size_t j = 0; j < p->count; j++) CHECK(lm[to + j] == 0 && lv[to + j] == 0);
         added += !q;
     }
-    segment *s;
-    int count = model_segments(large, &s, &err);
-    CHECK_MSG(added == 8 && count == added, "%d added, %d segments", added, count);       /* scale, bias, down, up of two layers */
-    for (int i = 0; i < count; i++) CHECK(s[i].born == -1 && s[i].first == 0 && s[i].rows == s[i].param->rule.dims[0]);
-    free(s);
+    const param_group *s = large->groups;
+    CHECK_MSG(added == 8 && large->group_count == added, "%d added, %d groups", added, large->group_count);       /* scale, bias, down, up of two layers */
+    for (int i = 0; i < large->group_count; i++) CHECK(s[i].born == BORN_LATER && s[i].first == 0 && s[i].rows == s[i].param->rule.dims[0]);
     growth_free(g);
     lithe_model_close(large);
     lithe_model_close(m);

@@ -177,7 +177,7 @@ static void trainer_json(void)
     progress p = { .step = 50, .skipped = 3, .in_a_row = 2, .roll_backs = 1, .lr_scale = 0.5, .grown = 1, .grown_at = 10, .evaluated = true,
                    .valid_loss = 2.0 / 3, .bits_per_byte = NAN, .best_loss = 0.1, .best_step = 40, .good_step = 40, .tokens = 1e9, .lines = 4 }, q;
     char *data;
-    CHECK(!trainer_json_write(test_dir(), &s, &p, "train.shard 10 abc", &err));
+    CHECK(!trainer_json_write(test_dir(), &s, &p, "train.shard 10 abc", NULL, &err));
     CHECK(!trainer_json_read(test_dir(), &back, &q, &data, &err) && !strcmp(data, "train.shard 10 abc"));
     CHECK(back.growth_count == 2 && back.growths[0].at == 10 && back.growths[0].factor == 2 && back.growths[1].params == 3e6);
     CHECK(back.seed == UINT64_MAX && back.recompute && back.compute == COMPUTE_BF16 && !strcmp(back.sample, s.sample) && !back.grow_method);

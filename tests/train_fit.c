@@ -219,22 +219,29 @@ static void context_of_pairs(void)
     lithe_trainer_close(t);
 }
 
+/* Parameter groups of trainer.json, and of a config.json as older versions wrote them. */
 static void births(void)
 {
     static const struct { json_int_t first, rows, born; double lr; } wrong[] = {
         { 0, 2, INT32_MIN, 1 }, { 0, 2, INT64_MIN, 1 }, { 0, 2, INT32_MAX, 1 }, { -1, 2, 0, 1 }, { 0, 0, 0, 1 }, { 0, INT32_MAX, 0, 1 }, { INT32_MAX, INT32_MAX, 0, 1 },
-        { (json_int_t)1 << 32, 1, 0, 1 }, { 39, 2, 0, 1 }, { 0, 2, 0, -1 }, { 0, 2, 0, 1e300 },
+        { (json_int_t)1 << 32, 1, 0, 1 }, { 39, 2, 0, 1 }, { 0, 2, 0, -1 }, { 0, 2, 0, 1e300 }, { 9, 1, 0, 1 },
     };
+    static const struct { const char *file, *key; } homes[] = { { "trainer.json", "groups" }, { "config.json", "lithe_segments" } };
     lithe_error err = { 0 };
     run_masked("run");
     CHECK(!dir_remove(in_dir("run/ckpt-0"), &err));
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        json_t *list = json_pack("[{s:s, s:I, s:I, s:I, s:f}]", "param", "embeddings.word_embeddings.weight", "first", wrong[i].first, "rows", wrong[i].rows,
-                                 "born", wrong[i].born, "lr_factor", wrong[i].lr);
-        replace_number(in_dir("run/ckpt-2"), "config.json", NULL, "lithe_segments", list);
+    for (size_t i = 0; i < 2 * sizeof wrong / sizeof *wrong; i++) {
+        const char *file = homes[i % 2].file, *key = homes[i % 2].key, *table_name = "embeddings.word_embeddings.weight";
+        json_t *list = json_pack("[{s:s, s:I, s:I, s:I, s:f}, {s:s, s:i, s:i}]", "param", table_name, "first", wrong[i / 2].first, "rows", wrong[i / 2].rows,
+                                 "born", wrong[i / 2].born, "lr_factor", wrong[i / 2].lr, "param", table_name, "first", 8, "rows", 3);
+        replace_number(in_dir("run/ckpt-2"), file, NULL, key, list);
         err = refused(in_dir("run"), NULL);
-        CHECK_MSG(strstr(err.text, "lithe_segments") && strstr(err.text, "cannot be"), "%zu: %s", i, err.text);
+        CHECK_MSG(strstr(err.text, file) && strstr(err.text, "group"), "%zu: %s", i, err.text);
+        replace_number(in_dir("run/ckpt-2"), file, NULL, key, json_array());
     }
+    lithe_trainer *t = lithe_trainer_resume(in_dir("run"), NULL, &(lithe_error){ 0 });
+    CHECK(t != NULL);
+    lithe_trainer_close(t);
 }
 
 /* As many updates as an optimizer may count go on; more are refused. */

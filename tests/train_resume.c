@@ -325,14 +325,13 @@ static void grows_inside(void)
         CHECK(lithe_model_params(lithe_trainer_model(f.trainer)) == e.growth->params_after && lithe_trainer_model(f.trainer) != f.model);
     }
     CHECK_MSG(more == 0 && grew == 2, "%s", f.err.text);
-    segment *segments;
-    int count = model_segments(lithe_trainer_model(f.trainer), &segments, &f.err), born6 = 0, born13 = 0;
-    for (int i = 0; i < count; i++) {
-        born6 += segments[i].born == 6;
-        born13 += segments[i].born == 13;
+    const lithe_model *m = lithe_trainer_model(f.trainer);
+    int born6 = 0, born13 = 0;
+    for (int i = 0; i < m->group_count; i++) {
+        born6 += m->groups[i].born == 6;
+        born13 += m->groups[i].born == 13;
     }
-    CHECK_MSG(born6 > 0 && born13 > 0 && born6 + born13 == count, "%d and %d of %d", born6, born13, count);
-    free(segments);
+    CHECK_MSG(born6 > 0 && born13 > 0 && born6 + born13 == m->group_count, "%d and %d of %d", born6, born13, m->group_count);
     close_fixture(&f);
     for (int i = 0; i < 4; i++) {                           /* before, at and after a growth, with and without a checkpoint asked for */
         static const int stops[] = { 5, 6, 8, 13 };
@@ -359,11 +358,11 @@ static void frozen_rows(void)
     lithe_growth report;
     lithe_model *m = lithe_model_grow(small, &LITHE_OPTIONS(lithe_grow_options, .factor = 1.5, .freeze_old = 1), &report, &err);
     CHECK_MSG(m, "%s", err.text);
-    segment *segments;
-    int count = model_segments(m, &segments, &err), frozen = 0;
+    const param_group *groups = m->groups;
+    int count = m->group_count, frozen = 0;
     const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1 };
     optimizer o;
-    segments_begin(m, 0, true);
+    groups_begin(m, 0, true);
     CHECK(!optimizer_open(&o, m, &s, &err));
     size_t n = m->params->arena_count;
     real *before = malloc(n * sizeof *before);
@@ -375,17 +374,16 @@ static void frozen_rows(void)
     optimizer_step(&o, kernels_default(), 1e-3, norm);
     for (size_t i = 0; i < n; i++) moved += before[i] < m->params->values[i] || before[i] > m->params->values[i];
     for (int i = 0; i < count; i++) {
-        if (!segments[i].frozen) continue;
+        if (!groups[i].frozen) continue;
         frozen++;
-        size_t width = segments[i].param->count / (size_t)segments[i].param->rule.dims[0];
-        size_t first = segments[i].param->offset + (size_t)segments[i].first * width;
-        CHECK(!memcmp(before + first, m->params->values + first, (size_t)segments[i].rows * width * sizeof(real)));
-        still_rows += (size_t)segments[i].rows * width;
+        size_t width = groups[i].param->count / (size_t)groups[i].param->rule.dims[0];
+        size_t first = groups[i].param->offset + (size_t)groups[i].first * width;
+        CHECK(!memcmp(before + first, m->params->values + first, (size_t)groups[i].rows * width * sizeof(real)));
+        still_rows += (size_t)groups[i].rows * width;
     }
     CHECK_MSG(frozen > 0 && moved == params_total(m->params) - still_rows, "%d frozen, %zu moved", frozen, moved);
     CHECK(fabs(norm * norm - (double)moved) < 1e-6 * (double)moved);
     free(before);
-    free(segments);
     optimizer_close(&o);
     lithe_model_close(m);
     lithe_model_close(small);

@@ -88,7 +88,6 @@ lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *fro
     else if (after <= known) fail(&first, LITHE_EINVAL, "the new tokenizer has %d tokens, the old one %d already", after, known);
     else if (!check_old_ids(from, to, known, &first) && (config = model_config(m, &first))) {
         json_object_set_new(config, "vocab_size", json_integer(after > before ? after : before));
-        json_object_del(config, "lithe_segments");
         large = model_create(m->arch, config, "the config.json of a larger vocabulary", &first);
     }
     if (large) fill(m, large, from, to, known, &first);

@@ -2,7 +2,6 @@
  * Build the larger configuration, map every parameter by the meaning of its axes
  * under the chosen operator; optimizer moments go through the same map. */
 #include "grow/grow.h"
-#include "base/json.h"
 #include "base/sized.h"
 #include "base/random.h"
 #include <math.h>
@@ -134,74 +133,6 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     return status;
 }
 
-/* ---- segments: rows that train by rules of their own ----------------------------------- */
-
-static void add_segment(json_t *list, const char *name, int first, int rows, int born, double lr, bool frozen)
-{
-    if (rows > 0) json_array_append_new(list, json_pack("{s:s,s:i,s:i,s:i,s:f,s:b}", "param", name, "first", first, "rows", rows, "born", born, "lr_factor", lr, "frozen", frozen));
-}
-
-/* The old rows keep their births; freezing or another learning rate is laid over them.  New rows are born when training begins (-1). */
-static void segment_rows(const growth *g, json_t *list, const param_map *map, const segment *old, int count)
-{
-    int n = map->small ? map->small->rule.dims[0] : 0, N = map->axes[0].count, row = 0;
-    bool all_kept = !g->options.freeze_old && !(g->options.old_lr > 0);
-    double lr = g->options.old_lr > 0 ? (double)g->options.old_lr : 1;
-    for (int i = 0; i < count; i++) {
-        const segment *s = &old[i];
-        if (s->param != map->small) continue;
-        if (!all_kept) add_segment(list, map->name, row, s->first - row, 0, lr, g->options.freeze_old);
-        add_segment(list, map->name, s->first, s->rows, s->born, s->lr_factor * lr, s->frozen || g->options.freeze_old);
-        row = s->first + s->rows;
-    }
-    if (!all_kept) add_segment(list, map->name, row, n - row, 0, lr, g->options.freeze_old);
-    add_segment(list, map->name, n, N - n, -1, 1, false);
-}
-
-static int write_segments(growth *g, lithe_error *err)
-{
-    segment *old = NULL;
-    int count = model_segments(g->small, &old, err);
-    if (count < 0) return count;
-    json_t *list = json_array();
-    for (int i = 0; i < g->count; i++) {
-        const param_map *map = &g->maps[i];
-        bool slots = map->small && map->small->rule.axes[0].kind == AXIS_SLOT;
-        if (slots && map->axes[0].count > map->small->rule.dims[0]) segment_rows(g, list, map, old, count);
-        else if (!map->small) add_segment(list, map->name, 0, map->axes[0].count, -1, 1, false);
-        else
-            for (int s = 0; s < count; s++)
-                if (old[s].param == map->small) add_segment(list, map->name, old[s].first, old[s].rows, old[s].born, old[s].lr_factor, old[s].frozen);
-    }
-    if (json_array_size(list)) json_object_set(g->large->json, "lithe_segments", list);
-    json_decref(list);
-    free(old);
-    return 0;
-}
-
-int model_segments(const lithe_model *m, segment **out, lithe_error *err)
-{
-    const json_t *list = json_object_get(m->json, "lithe_segments");
-    size_t i, n = json_array_size(list);
-    json_t *entry;
-    *out = NULL;
-    if (!n) return list && !json_is_array(list) ? fail(err, LITHE_ECONFIG, "lithe_segments is not a list") : 0;
-    segment *s = xalloc(n, sizeof *s);
-    if (!s) return fail(err, LITHE_ENOMEM, "not enough memory for %zu segments", n);
-    json_array_foreach(list, i, entry) {
-        const char *name = json_string_value(json_object_get(entry, "param"));
-        s[i] = (segment){ .param = name ? params_find(m->params, name) : NULL, .lr_factor = config_real(entry, "lr_factor", 1), .frozen = json_is_true(json_object_get(entry, "frozen")) };
-        int dim = s[i].param ? s[i].param->rule.dims[0] : 0;
-        bool rows = json_int(entry, "first", 0, dim - 1, &s[i].first) && json_int(entry, "rows", 1, dim - s[i].first, &s[i].rows);
-        bool rule = (!json_object_get(entry, "born") || json_int(entry, "born", -1, UPDATES_MAX, &s[i].born)) && s[i].lr_factor >= 0 && s[i].lr_factor <= 1e6;
-        if (rows && rule) continue;
-        free(s);
-        return fail(err, LITHE_ECONFIG, "lithe_segments: entry %zu names %s of %.100s that cannot be", i, rows ? "a birth or a learning rate" : "rows", name ? name : "no parameter");
-    }
-    *out = s;
-    return (int)n;
-}
-
 /* ---- the whole --------------------------------------------------------------------------- */
 
 void growth_free(growth *g)
@@ -258,7 +189,6 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
     snprintf(report->says, sizeof report->says, "%s", methods[g->method].says);
     report->preserves = g->method == METHOD_DUPLICATE || (g->method >= METHOD_A && g->method != METHOD_F);
-    json_object_del(g->config, "lithe_segments");
     if ((status = choose_config(g, report, err))) return status;
     if (g->options.noise > 0 && (g->method == METHOD_D || g->method == METHOD_DUPLICATE))
         not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);
@@ -270,7 +200,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
         if ((status = map_param(g, g->large->params->items[i], &g->maps[i], report, err))) return status;
     report->params_before = params_total(g->small->params);
     report->params_after = params_total(g->large->params);
-    return write_segments(g, err);
+    return grow_groups(g, err);
 }
 
 growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
@@ -364,6 +294,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
     lithe_model *large = model_create(g->arch, g->large->json, "the grown config.json", err);
     int status = large ? LITHE_OK : LITHE_ENOMEM;
     for (int i = 0; i < g->count && !status; i++) status = apply_values(&g->maps[i], params_find(large->params, g->maps[i].name), g->options.seed, err);
+    if (!status) status = grow_groups_to(g, large, err);
     if (status) {
         lithe_model_close(large);
         return NULL;

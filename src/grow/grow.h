@@ -60,6 +60,10 @@ int    grow_slots(const growth *g, const param *large, param_map *map, lithe_err
 
 double root_mean_square(const param *p);
 
+/* ---- parameter groups ---- */
+int    grow_groups(growth *g, lithe_error *err);                             /* of g->large, once its maps are there */
+int    grow_groups_to(const growth *g, lithe_model *large, lithe_error *err);      /* the same groups of the model with values */
+
 void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

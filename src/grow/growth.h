@@ -1,6 +1,5 @@
 /* Growing as the trainer sees it: a map from a smaller model to a larger one, which
- * parameters and optimizer moments both go through; and rows that train by rules
- * of their own. */
+ * parameters and optimizer moments both go through. */
 #ifndef GROW_GROWTH_H
 #define GROW_GROWTH_H
 
@@ -15,11 +14,5 @@ lithe_model *growth_apply(const growth *g, lithe_error *err);          /* the la
  * old entries carried (first moments mapped linearly as gradients are, second by the squares), new ones zero. */
 void         growth_moments(const growth *g, const lithe_model *large, const real *m, const real *v, real *large_m, real *large_v);
 void         growth_free(growth *g);
-
-enum { UPDATES_MAX = 1 << 30 };          /* of an optimizer, and so of births: differences of two stay whole numbers */
-
-/* A parameter's rows first .. first+rows-1 that train by rules of their own; kept in config.json's "lithe_segments". */
-typedef struct { const param *param; int first, rows; int born; double lr_factor; bool frozen; } segment;
-int model_segments(const lithe_model *m, segment **out, lithe_error *err);      /* count, or negative; free(*out) */
 
 #endif

@@ -2,6 +2,7 @@
  * the JSON it came from, its named parameters. */
 #include "model/model.h"
 #include "base/json.h"
+#include "model/groups.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,19 @@ json_t *model_config(const lithe_model *m, lithe_error *err)
 
 /* ---- making ------------------------------------------------------------------- */
 
+/* Older versions kept parameter groups in config.json. */
+static int old_groups(lithe_model *m, const char *what, lithe_error *err)
+{
+    json_t *list = json_incref(json_object_get(m->json, "lithe_segments"));
+    if (!list) return LITHE_OK;
+    char where[300];
+    snprintf(where, sizeof where, "%.250s: lithe_segments", what);
+    json_object_del(m->json, "lithe_segments");
+    int status = groups_read(m, list, where, err);
+    json_decref(list);
+    return status;
+}
+
 lithe_model *model_declare(const arch *a, const json_t *config, const char *what, lithe_error *err)
 {
     if (failed(err)) return NULL;
@@ -166,6 +180,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
         status = arch_declare(a, m->config, &m->task, m->params, &inner);
         if (status < 0 || inner.status) status = fail(err, inner.status ? inner.status : LITHE_ECONFIG, "%s: %s", what, inner.text);
     }
+    if (!status) status = old_groups(m, what, err);
     if (!status) return m;
     lithe_model_close(m);
     return NULL;
@@ -205,6 +220,7 @@ void lithe_model_close(lithe_model *m)
     if (!m) return;
     params_free(m->params);
     json_decref(m->json);
+    free(m->groups);
     free(m->config);
     free(m->path);
     free(m->tokenizer);

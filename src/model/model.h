@@ -18,6 +18,7 @@ struct lithe_model {
     params *params;
     const naming *names;           /* those of the file it was opened from, in which it is written again; NULL: ours */
     preprocessor pictures;         /* of a model that reads pictures */
+    struct param_group *groups; int group_count;       /* rows that train by rules of their own (model/groups.h) */
     char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };

@@ -1,7 +1,7 @@
 /* A model from disk: place, configuration, architecture, tensors.
  * Invariant: every shape was compared with the file before memory for the
  * parameters is taken, so a configuration cannot ask for more than lies there. */
-#include "model/model.h"
+#include "model/groups.h"
 #include "files/rwkv_files.h"
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +92,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     if (!status) status = params_close(m->params, err);
     if (!status) status = model_load(&plan, err);
     load_plan_free(&plan);
+    if (!status && path_is_dir(path)) status = groups_open(m, p->dir, err);
     if (!status && a->equations.image) status = preprocessor_read(&m->pictures, p->dir, a->equations.image(m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);

@@ -2,7 +2,7 @@
  * generation_config.json and tokenizer.json, under the names of the published
  * checkpoints.  In f32 the values read back bitwise the same.
  * Invariant: lithe_model_save's directory appears complete, by rename. */
-#include "model/model.h"
+#include "model/groups.h"
 #include "base/threads.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -253,6 +253,7 @@ int lithe_model_save(const lithe_model *m, const char *dir, const char *type_nam
         dir_remove(temporary, NULL);                         /* of a dead process that had this one's number */
         status = dir_make(temporary, err);
         if (!status) status = model_write(m, temporary, type, t, err);
+        if (!status) status = groups_save(m, temporary, err);
         if (!status) status = dir_sync(temporary, err);
         if (!status) status = dir_rename(temporary, target, err);
         if (status) dir_remove(temporary, NULL);

@@ -77,7 +77,7 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     int status = model_write(t->model, scratch, DT_F32, t->tokenizer, err);
     if (!status && (p.step == 0 || p.grown_at == p.step)) status = adopt_config(t, scratch, err);
     if (!status) status = optimizer_write(scratch, t->model->params, o->m, o->v, o->updates, err);
-    if (!status) status = trainer_json_write(scratch, &t->settings, &p, t->identity, err);
+    if (!status) status = trainer_json_write(scratch, &t->settings, &p, t->identity, t->model, err);
     if (!status) status = manifest_write(scratch, err);
     if (!status && t->log.path) status = log_sync(&t->log, err);
     if (!status) status = checkpoint_publish(scratch, t->run, p.step, err);

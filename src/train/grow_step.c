@@ -6,17 +6,6 @@
 #include "train/train.h"
 #include <stdlib.h>
 
-void segments_begin(lithe_model *m, int updates, bool reset)
-{
-    size_t i;
-    json_t *entry;
-    json_array_foreach(json_object_get(m->json, "lithe_segments"), i, entry) {
-        const json_t *born = json_object_get(entry, "born");
-        if (reset || (json_is_integer(born) && json_integer_value(born) < 0))
-            json_object_set_new(entry, "born", json_integer(reset ? 0 : updates));
-    }
-}
-
 /* The largest difference between both models' logits over one window. */
 static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, lithe_error *err)
 {
@@ -35,7 +24,7 @@ static int move_over(lithe_trainer *t, const growth *map, lithe_model *large, li
     real *m = o->m, *v = o->v;
     o->m = o->v = NULL;
     lithe_model *small = t->own_model;                      /* NULL while it is the caller's */
-    segments_begin(large, o->updates, false);
+    groups_begin(large, o->updates, false);
     t->model = t->own_model = large;
     int status = trainer_prepare(t, err);
     if (!status) growth_moments(map, large, m, v, o->m, o->v);

@@ -4,8 +4,8 @@
  *   m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  t = updates - born
  *   w <- w - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay w)
  * Decoupled from the learning rate (MosaicML's DecoupledAdamW): decay / peak takes decay's place, for all parameters.
- * The arena is cut into spans: a parameter, or a segment of its rows with a
- * birth, a learning-rate factor or a freeze of its own.  What is frozen has no
+ * The arena is cut into spans: a parameter, or a group of its rows with a
+ * birth, a learning-rate factor or a freeze of its own (model/groups.h).  What is frozen has no
  * span: no update, no decay, no share of the norm.
  * Invariant: padding between parameters is never touched. */
 #include "train/train.h"
@@ -22,13 +22,6 @@
 
 /* ---- spans ------------------------------------------------------------------------ */
 
-static int by_place(const void *a, const void *b)
-{
-    const segment *x = a, *y = b;
-    if (x->param != y->param) return x->param->offset < y->param->offset ? -1 : 1;
-    return (x->first > y->first) - (x->first < y->first);
-}
-
 /* Decoupled: w <- w (1 - decay lr / peak). */
 static double decay_of(const adamw_settings *s, const param *p)
 {
@@ -36,7 +29,7 @@ static double decay_of(const adamw_settings *s, const param *p)
     return p->rule.decay ? s->weight_decay : 0;
 }
 
-static void add_span(optimizer *o, const param *p, int first, int rows, const segment *s)
+static void add_span(optimizer *o, const param *p, int first, int rows, const param_group *s)
 {
     size_t width = p->count / (size_t)p->rule.dims[0];
     if (rows <= 0 || p->frozen || (s && s->frozen)) return;
@@ -49,39 +42,28 @@ static void add_span(optimizer *o, const param *p, int first, int rows, const se
     };
 }
 
-/* segments are sorted by place; rows between them train by the parameter's own rule. */
-static int make_spans(optimizer *o, const segment *segments, int count, lithe_error *err)
+/* Rows between groups train by the parameter's own rule. */
+static void add_param(optimizer *o, const param *p, const param_group **next, const param_group *end)
 {
-    o->spans = xalloc((size_t)o->params->count + 2 * (size_t)count, sizeof *o->spans);
-    if (!o->spans) return fail(err, LITHE_ENOMEM, "out of memory for %d parameters", o->params->count);
-    for (int i = 0, k = 0; i < o->params->count; i++) {
-        const param *p = o->params->items[i];
-        int row = 0;
-        for (; k < count && segments[k].param == p; k++) {
-            const segment *s = &segments[k];
-            if (s->first < row || s->rows < 0 || s->rows > p->rule.dims[0] - s->first)
-                return fail(err, LITHE_ECONFIG, "%s: lithe_segments names rows %d to %d of %d, or names rows twice",
-                            p->name, s->first, s->first + s->rows - 1, p->rule.dims[0]);
-            add_span(o, p, row, s->first - row, NULL);
-            add_span(o, p, s->first, s->rows, s);
-            row = s->first + s->rows;
-        }
-        add_span(o, p, row, p->rule.dims[0] - row, NULL);
+    int row = 0;
+    for (; *next < end && (*next)->param == p; ++*next) {
+        add_span(o, p, row, (*next)->first - row, NULL);
+        add_span(o, p, (*next)->first, (*next)->rows, *next);
+        row = (*next)->first + (*next)->rows;
     }
-    return LITHE_OK;
+    add_span(o, p, row, p->rule.dims[0] - row, NULL);
 }
 
-int optimizer_segments(optimizer *o, const lithe_model *m, lithe_error *err)
+int optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err)
 {
-    segment *segments = NULL;
-    int count = failed(err) ? (int)err->status : model_segments(m, &segments, err);
-    if (count < 0) return count;
-    if (count) qsort(segments, (size_t)count, sizeof *segments, by_place);
+    const param_group *next = m->groups, *end = m->group_count ? m->groups + m->group_count : next;
+    if (failed(err)) return err->status;
     free(o->spans);
     o->count = 0;
-    int status = make_spans(o, segments, count, err);
-    free(segments);
-    return status;
+    o->spans = xalloc((size_t)o->params->count + 2 * (size_t)m->group_count, sizeof *o->spans);
+    if (!o->spans) return fail(err, LITHE_ENOMEM, "out of memory for %d parameters", o->params->count);
+    for (int i = 0; i < o->params->count; i++) add_param(o, o->params->items[i], &next, end);
+    return LITHE_OK;
 }
 
 int optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, lithe_error *err)
@@ -93,7 +75,7 @@ int optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, 
     o->m = big_alloc(bytes);
     o->v = big_alloc(bytes);
     if (!o->m || !o->v) status = fail(err, LITHE_ENOMEM, "the optimizer needs %.1f MB more memory than there is", 2e-6 * (double)bytes);
-    if (!status) status = optimizer_segments(o, m, err);
+    if (!status) status = optimizer_groups(o, m, err);
     if (status) optimizer_close(o);
     return status;
 }

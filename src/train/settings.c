@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define BETA_MAX 0.9999999
-enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX, JSON_BYTES = 1 << 20, JSON_DEPTH = 8 };
+enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX, JSON_BYTES = 16 << 20, JSON_DEPTH = 8 };
 
 const progress progress_start = {
     .lr_scale = 1, .grown_at = -1, .valid_loss = NAN, .bits_per_byte = NAN, .best_loss = NAN, .best_step = -1, .good_step = -1,
@@ -255,7 +255,7 @@ static int entries_read(const entry *e, const json_t *object, void *to, const ch
     return LITHE_OK;
 }
 
-int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, lithe_error *err)
+int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, const lithe_model *m, lithe_error *err)
 {
     if (failed(err)) return err->status;
     char seed[24];
@@ -267,7 +267,8 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
               || json_object_set_new(of_s, "schedule", json_string(schedule_name(s->schedule.kind)))
               || json_object_set_new(of_s, "mask", json_string(mask_name(s->objective.mask.kind)))
               || json_object_set_new(of_s, "dtype", json_string(s->compute == COMPUTE_BF16 ? "bf16" : "f32"))
-              || json_object_set_new(of_s, "seed", json_string(seed));
+              || json_object_set_new(of_s, "seed", json_string(seed))
+              || (m && m->group_count && json_object_set_new(root, "groups", groups_json(m)));
     int status = memory ? fail(err, LITHE_ENOMEM, "%s: cannot make trainer.json, out of memory or a sample that is not UTF-8", dir) : json_write(root, path, err);
     json_decref(root);
     free(path);

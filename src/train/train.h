@@ -9,6 +9,7 @@
 
 #include "data/objective.h"
 #include "grow/growth.h"
+#include "model/groups.h"
 #include "model/pass.h"
 #include "train/run.h"
 
@@ -28,9 +29,9 @@ typedef struct {
     span *spans; int count;          /* in the order of the arena; what is frozen has none */
 } optimizer;
 
-/* Allocates gradients and moments, and reads the segments. */
+/* Allocates gradients and moments, and takes the parameter groups of m. */
 int    optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, lithe_error *err);
-int    optimizer_segments(optimizer *o, const lithe_model *m, lithe_error *err);     /* from the model's configuration, again */
+int    optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err);       /* those of m, again */
 void   optimizer_close(optimizer *o);
 double optimizer_norm(const optimizer *o, const kernels *k);        /* of the gradient of all that trains; NaN and Inf show */
 void   optimizer_step(optimizer *o, const kernels *k, double lr, double norm);
@@ -83,8 +84,9 @@ typedef struct {
 
 extern const progress progress_start;
 
-/* DIR/trainer.json: settings, progress and the identity of the data. */
-int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, lithe_error *err);
+/* DIR/trainer.json: settings, progress, the identity of the data, and the parameter groups of m (NULL: none), which
+ * opening the model reads. */
+int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, const lithe_model *m, lithe_error *err);
 /* data: what trainer_json_write was given, to be freed. */
 int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err);
 
@@ -170,7 +172,5 @@ int  trainer_save(lithe_trainer *t, lithe_error *err);
 int  trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);     /* weights and moments */
 int  trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
 int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* samples/STEP.txt and t->sample */
-/* Segments whose birth is -1, which growing leaves, are born now; with reset, all are as old as the moments. */
-void segments_begin(lithe_model *m, int updates, bool reset);
 
 #endif

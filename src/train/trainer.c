@@ -353,8 +353,8 @@ static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_e
     int status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
     free(newest);
     if (status) return status;
-    segments_begin(t->model, m->updates, !carry);
-    return optimizer_segments(m, t->model, err);
+    groups_begin(t->model, m->updates, !carry);
+    return optimizer_groups(m, t->model, err);
 }
 
 static int write_text(const char *dir, const char *name, const char *text, lithe_error *err)
