@@ -39,7 +39,7 @@ static int write_piece(speaker *s, lithe_error *err)
     const lithe_sampling o = { .size = sizeof o, .temperature = 1, .seed = 3 };
     int status = 0;
     double start = seconds();
-    for (int i = 0; i < PIECE && !status; i++) status = lithe_session_push(s->session, lithe_session_sample(s->session, &o), err);
+    for (int i = 0; i < PIECE && !status; i++) status = lithe_session_push(s->session, lithe_session_sample(s->session, &o, err), err);
     s->total += seconds() - start;
     return status;
 }

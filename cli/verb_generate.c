@@ -123,7 +123,7 @@ static const option generate_options[] = {
     { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "continue from a state that --save-state wrote for this model; PROMPT, if any, follows",
       .also = "prompt-cache,state" },
     { "save-state", 0, FILENAME(generate_settings, save_state), "FILE", .help = "write the state at the end of the text, for --load-state" },
-    { "json", 0, FLAG(generate_settings, json), .help = "print {schema, prompt, text, reason, tokens} at the end" },
+    { "json", 0, FLAG(generate_settings, json), .help = "print {schema, prompt, text, reason, tokens} at the end; reason: length, stop, eos, full or cancelled" },
     { 0 }
 };
 
@@ -132,7 +132,7 @@ static void print_generated(const char *prompt, size_t size, const page *p, cons
     emitter e = emit_begin(stdout, "generate");
     emit_bytes(&e, "prompt", prompt, size);
     emit_bytes(&e, "text", p->text ? p->text : "", p->size);
-    emit_text(&e, "reason", interrupted() ? "interrupted" : reason);
+    emit_text(&e, "reason", reason);
     emit_count(&e, "tokens", (long long)tokens);
     emit_end(&e);
 }

@@ -264,7 +264,8 @@ typedef struct {
     int top_k;                 /* 0: off */
     uint64_t seed;
 } lithe_sampling;
-int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o);
+/* The next id, -1 on failure: nothing was read yet, or the logits are not numbers. */
+int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o, lithe_error *err);
 
 /* Where a session stands, as a file (docs/state-file.md), and back into a session
  * of the same model: what follows is bit for bit what would have followed.  t may
@@ -278,8 +279,8 @@ int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, co
 /* Text that streams: give(context, bytes, n) gets whole UTF-8 sequences only,
  * and never a part of a stop string.  Ends at max_tokens, a stop string, eos,
  * or a non-zero return of give.  The session is left after the text; after a
- * stop string, before the token that completed it.  *reason:
- * "length", "stop", "eos", "full" or "told". */
+ * stop string, before the token that completed it.  *reason: "length", "stop",
+ * "eos", "full", "cancelled" (give said so), or NULL when it fails. */
 typedef struct {
     size_t size;               /* sizeof(lithe_generation) */
     const lithe_sampling *sampling;        /* NULL: greedy */

@@ -37,7 +37,7 @@ static void check_greedy(lithe_model *m, const continuation *c, const char *name
     lithe_session *s = lithe_session_open(m, 0, &err);
     CHECK_MSG(!lithe_session_sync(s, c->ids, c->prompt, &err), "%s: %s", name, err.text);
     for (size_t i = c->prompt; i < c->total; i++) {
-        int32_t id = lithe_session_sample(s, &LITHE_OPTIONS(lithe_sampling));
+        int32_t id = lithe_session_sample(s, &LITHE_OPTIONS(lithe_sampling), &err);
         CHECK_MSG(id == c->ids[i], "%s: token %zu is %d, not %d", name, i, (int)id, (int)c->ids[i]);
         if (id != c->ids[i] || lithe_session_push(s, id, &err)) break;
     }

@@ -318,7 +318,7 @@ static void sessions_return_to_their_mark(void)
         change(m);
         CHECK(!lithe_session_sync(s, other, 40, &err) && !lithe_session_extend(straight, other + 30, 10, &err) && !lithe_session_sync(fresh, other, 40, &err));
         CHECK_MSG(!memcmp(lithe_session_logits(s), lithe_session_logits(straight), bytes), "%s: not as going on from the mark", WIDE[i].arch);
-        CHECK(memcmp(lithe_session_logits(s), lithe_session_logits(fresh), bytes) && lithe_session_sample(s, &o) == lithe_session_sample(straight, &o));
+        CHECK(memcmp(lithe_session_logits(s), lithe_session_logits(fresh), bytes) && lithe_session_sample(s, &o, &err) == lithe_session_sample(straight, &o, &err));
         CHECK(!lithe_session_sync(s, ids + 1, 9, &err) && !lithe_session_sync(fresh, ids + 1, 9, &err));                 /* does not begin as the mark does */
         CHECK(!memcmp(lithe_session_logits(s), lithe_session_logits(fresh), bytes));
         CHECK(!lithe_session_sync(s, ids, 30, &err) && !lithe_session_sync(straight, ids, 30, &err) && lithe_session_length(s) == 30);     /* the mark itself, with its logits */

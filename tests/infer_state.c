@@ -31,8 +31,8 @@ static void check_alike(lithe_session *a, lithe_session *b, const char *label)
     for (int i = 0; i < 7; i++) {
         const float *x = lithe_session_logits(a), *y = lithe_session_logits(b);
         CHECK_MSG(x && y && !memcmp(x, y, VOCAB * sizeof *x) && lithe_session_length(a) == lithe_session_length(b), "%s: differ after %d more", label, i);
-        int32_t id = lithe_session_sample(a, &o);
-        CHECK_MSG(id == lithe_session_sample(b, &o), "%s: draw %d", label, i);
+        int32_t id = lithe_session_sample(a, &o, &err);
+        CHECK_MSG(id == lithe_session_sample(b, &o, &err), "%s: draw %d", label, i);
         CHECK_MSG(!lithe_session_push(a, id, &err) && !lithe_session_push(b, id, &err), "%s: %s", label, err.text);
     }
 }

@@ -4,6 +4,7 @@
 
 void what_may_be_shown(void);               /* infer_text.c */
 void text_streams(void);
+void ids_become_text(void);
 void stop_strings(void);
 void ends_of_text(void);
 void sessions_without_end(void);            /* infer_state.c */

@@ -1,6 +1,7 @@
 /* Text that streams, from models with a script: at position p the largest logit
  * is that of the p-th token, whatever was read. */
 #include "infer/infer.h"
+#include "infer/text_stream.h"
 #include "infer_tests.h"
 #include "test.h"
 #include <math.h>
@@ -110,6 +111,31 @@ void what_may_be_shown(void)
     }
 }
 
+/* The stream by itself: what each id gives, and what is left at the end. */
+void ids_become_text(void)
+{
+    static const char *const stop[] = { "END", "\xe2\x82\xac" };
+    static const struct { const char *ids, *shown[12], *rest; bool stopped; } cases[] = {
+        { "ab", { "a", "b" }, "", false }, { "\xe2\x82\xa1!", { "", "", "\xe2\x82\xa1", "!" }, "", false }, { "aEN", { "a", "", "" }, "EN", false },
+        { "aENDb", { "a", "", "", "", "" }, "", true }, { "x\xe2\x82\xac.", { "x", "", "", "", "" }, "", true }, { "a\xff.", { "a", "", FFFD "." }, "", false },
+        { "a\xc3", { "a", "" }, FFFD, false }, { "EEND", { "", "E", "", "" }, "", true } };
+    lithe_error err = { 0 };
+    lithe_tokenizer *bytes = lithe_tokenizer_open("bytes", &err);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        text_stream t;
+        shown_text out;
+        text_stream_open(&t, bytes, -1, stop, 2);
+        for (size_t k = 0; k < strlen(cases[i].ids); k++) {
+            CHECK_MSG(!text_stream_add(&t, (unsigned char)cases[i].ids[k], &out, &err), "%s", err.text);
+            CHECK_MSG(out.n == strlen(cases[i].shown[k]) && !memcmp(out.bytes ? out.bytes : "", cases[i].shown[k], out.n), "\"%s\", id %zu: \"%.*s\"", cases[i].ids, k, (int)out.n, out.bytes);
+        }
+        CHECK(t.stopped == cases[i].stopped && !text_stream_end(&t, &out, &err));
+        CHECK_MSG(out.n == strlen(cases[i].rest) && !memcmp(out.bytes, cases[i].rest, out.n), "\"%s\" leaves \"%.*s\"", cases[i].ids, (int)out.n, out.bytes);
+        text_stream_close(&t);
+    }
+    lithe_tokenizer_close(bytes);
+}
+
 void stop_strings(void)
 {
     const char *end[] = { "END" }, *two[] = { "abc", "b" }, *euro[] = { "\xe2\x82\xac" }, *empty[] = { "" };
@@ -177,15 +203,40 @@ static void check_full(void)
     lithe_model_close(m);
 }
 
+/* Numbers that are none end a text with an error, what was shown before stays; nothing is swallowed. */
+static void check_failure(void)
+{
+    const int32_t script[] = { 'a', 'b', 'c', 'd' };
+    lithe_error err = { 0 };
+    lithe_model *m = scripted(script, 4, 256);
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    lithe_session *s = lithe_session_open(m, 0, &err);
+    const int32_t prompt[] = { '_' };
+    for (int sticky = 0; sticky < 2; sticky++) {
+        heard h = { .whole = true };
+        const char *reason = "";
+        weight_edit(&params_find(m->params, "wpe.weight")->weight)[2 * PLACES + 2] = NAN;
+        int status = lithe_generate(s, t, prompt, 1, &LITHE_OPTIONS(lithe_generation, .max_tokens = 4), hear, &h, &reason, sticky ? NULL : &err);
+        CHECK_MSG(status == LITHE_EINVAL && !reason && is(&h, "ab"), "%d, \"%.*s\"", status, (int)h.length, h.text);
+        CHECK_MSG(strstr(err.text, "is not a number"), "%s", err.text);
+        CHECK(lithe_session_sample(s, NULL, NULL) == -1);
+        lithe_session_sync(s, NULL, 0, NULL);
+    }
+    lithe_session_close(s);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
 void ends_of_text(void)
 {
     check_eos();
     check_full();
+    check_failure();
     check_heard("_hello", LITHE_OPTIONS(lithe_generation, .max_tokens = 2), "he", "length");
     heard h = { .stop_after = 3 };
     const char *reason = continued(&h, "_hello", LITHE_OPTIONS(lithe_generation));
-    CHECK_MSG(is(&h, "hel") && !strcmp(reason, "told"), "\"%.*s\", %s", (int)h.length, h.text, reason);
+    CHECK_MSG(is(&h, "hel") && !strcmp(reason, "cancelled"), "\"%.*s\", %s", (int)h.length, h.text, reason);
     h = (heard){ .stop_after = 2 };
     reason = continued(&h, "_a\xff.", LITHE_OPTIONS(lithe_generation));
-    CHECK_MSG(is(&h, "a" FFFD) && !strcmp(reason, "told"), "\"%.*s\", %s", (int)h.length, h.text, reason);
+    CHECK_MSG(is(&h, "a" FFFD ".") && !strcmp(reason, "cancelled"), "\"%.*s\", %s", (int)h.length, h.text, reason);
 }

@@ -1,6 +1,7 @@
 /* A model at work: passes that keep nothing (sequences.c, score.c, compare.c,
  * image_logits.c), an engine whose slots keep states (engine.c), a session of one
- * slot (session.c), choosing the next token (sampler.c), text that streams (generate.c). */
+ * slot (session.c), choosing the next token (sampler.c), text that streams
+ * (text_stream.c), and the loop of the last three (generate.c). */
 #ifndef INFER_H
 #define INFER_H
 
@@ -11,11 +12,6 @@
 int must_predict_tokens(const lithe_model *m, lithe_error *err);
 int must_continue_text(const lithe_model *m, lithe_error *err);
 
-/* The next id from logits (vocab); the n ids that stand before it, however
- * often, weigh in through the repetition penalty (Keskar et al. 2019); number
- * counts the draw: the same seed at the same place of a sequence draws alike. */
-int32_t sample(const float *logits, int vocab, const int32_t *ids, size_t n, size_t number, const lithe_sampling *o, float *scratch);
-
 /* Images: a pass over at most as many as it was opened for.  The patches of each, normalized, are written to `patches`
  * (tokens - 1, patch width) and added; after a run pass.r.logits (images, labels) are those of all. */
 typedef struct { pass pass; int tokens, labels; real *patches; } image_pass;
@@ -24,9 +20,5 @@ int         image_pass_open(image_pass *p, const lithe_model *m, int pictures, l
 void        image_pass_close(image_pass *p);
 void        image_pass_add(image_pass *p);
 int         image_pass_run(image_pass *p, lithe_error *err);
-
-/* Bytes of text that may be shown now: no unfinished UTF-8 sequence at the end,
- * no suffix that a stop string begins with.  *stopped: where a whole stop string begins, or SIZE_MAX. */
-size_t showable(const char *text, size_t n, const char *const *stop, int stops, size_t *stopped);
 
 #endif

@@ -14,13 +14,12 @@ static bool allocate(lithe_session *s)
 {
     size_t vocab = (size_t)s->vocab;
     s->logits = xalloc(vocab, sizeof *s->logits);
-    s->scratch = xalloc(vocab * 2, sizeof *s->scratch);
     if (s->context) s->ids = xalloc((size_t)s->context, sizeof *s->ids);
     else {
         s->seen.ids = xalloc(vocab, sizeof *s->seen.ids);
         s->seen.is_there = xalloc(vocab, sizeof *s->seen.is_there);
     }
-    return s->logits && s->scratch && (s->ids || (s->seen.ids && s->seen.is_there));
+    return !sampler_open(&s->sampler, s->vocab, NULL) && s->logits && (s->ids || (s->seen.ids && s->seen.is_there));
 }
 
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
@@ -49,7 +48,7 @@ void lithe_session_close(lithe_session *s)
     free(s->seen.ids);
     free(s->seen.is_there);
     free(s->logits);
-    free(s->scratch);
+    sampler_close(&s->sampler);
     free(s);
 }
 
@@ -228,10 +227,12 @@ size_t lithe_session_length(const lithe_session *s)  { return s ? s->length : 0;
 int    lithe_session_context(const lithe_session *s) { return s ? s->context : 0; }
 const float *lithe_session_logits(const lithe_session *s) { return s && s->ready ? s->logits : NULL; }
 
-int32_t lithe_session_sample(lithe_session *s, const lithe_sampling *o)
+int32_t lithe_session_sample(lithe_session *s, const lithe_sampling *o, lithe_error *err)
 {
     lithe_sampling how;
-    if (!s || !s->ready || options_read(&how, sizeof how, o, "lithe_sampling", NULL)) return -1;
-    if (s->ids) return sample(s->logits, s->vocab, s->ids, s->length, s->length, &how, s->scratch);
-    return sample(s->logits, s->vocab, s->seen.ids, s->seen.count, s->length, &how, s->scratch);
+    int32_t id;
+    if (!s || options_read(&how, sizeof how, o, "lithe_sampling", err)) return -1;
+    if (!s->ready) { fail(err, LITHE_EINVAL, "nothing was read: there are no logits to choose from"); return -1; }
+    const int32_t *before = s->ids ? s->ids : s->seen.ids;
+    return sampler_next(&s->sampler, s->logits, before, s->ids ? s->length : s->seen.count, s->length, &how, &id, err) ? -1 : id;
 }

@@ -3,6 +3,7 @@
 #define INFER_SESSION_H
 
 #include "infer/engine.h"
+#include "infer/sampler.h"
 
 /* A running digest of the ids a session has read. */
 typedef struct { uint64_t a, b; } chain;
@@ -30,8 +31,8 @@ struct lithe_session {
     id_set seen;                         /* and which ids occurred */
     slot_snapshot *initial;              /* what it begins with; NULL: zeros */
     session_mark mark;
+    sampler sampler;
     float *logits;                       /* (vocab) */
-    float *scratch;
     bool ready;                          /* logits are those after the last id */
 };
 

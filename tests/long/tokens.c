@@ -41,7 +41,7 @@ static int write_tokens(lithe_session *s, size_t count, lithe_error *err)
 {
     const lithe_sampling o = { .size = sizeof o, .temperature = 1, .repetition = 1.1f, .seed = 3 };
     int status = 0;
-    for (size_t i = 0; !status && i < count; i++) status = lithe_session_push(s, lithe_session_sample(s, &o), err);
+    for (size_t i = 0; !status && i < count; i++) status = lithe_session_push(s, lithe_session_sample(s, &o, err), err);
     return status;
 }
 

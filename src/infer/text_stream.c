@@ -1,0 +1,130 @@
+#include "infer/text_stream.h"
+#include "base/arena.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what may be shown ------------------------------------------------------------ */
+
+/* Bytes at the end of text that an unfinished UTF-8 sequence takes. */
+static size_t unfinished(const char *text, size_t n)
+{
+    for (size_t back = 1; back <= 3 && back <= n; back++) {
+        unsigned char c = (unsigned char)text[n - back];
+        if (c < 0x80) return 0;
+        size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 0;
+        if (length) return length > back ? back : 0;
+    }
+    return 0;
+}
+
+size_t showable(const char *text, size_t n, const char *const *stop, int stops, size_t *stopped)
+{
+    *stopped = SIZE_MAX;
+    size_t safe = n - unfinished(text, n);
+    for (int i = 0; i < stops; i++) {
+        size_t length = strlen(stop[i]);
+        const char *found = length ? memmem(text, n, stop[i], length) : NULL;
+        if (found && (size_t)(found - text) < *stopped) *stopped = (size_t)(found - text);
+        for (size_t k = length ? length - 1 : 0; k > 0; k--)          /* the longest suffix that may become it */
+            if (k <= n && !memcmp(text + n - k, stop[i], k)) {
+                if (n - k < safe) safe = n - k;
+                break;
+            }
+    }
+    return *stopped != SIZE_MAX ? *stopped : safe;
+}
+
+/* Bytes of the well-formed UTF-8 sequence at the beginning of text (Unicode, table 3-7), 0 when there is none. */
+static size_t well_formed(const unsigned char *text, size_t n)
+{
+    unsigned char c = text[0], low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (length > n) return 0;
+    for (size_t i = 1; i < length; i++) {
+        if (text[i] < low || text[i] > high) return 0;
+        low = 0x80, high = 0xbf;
+    }
+    return length;
+}
+
+/* text as UTF-8 into out, which has three times its room; returns the bytes. */
+static size_t replace_damaged(const char *text, size_t n, char *out)
+{
+    size_t used = 0;
+    for (size_t at = 0, length; at < n; at += length) {
+        length = well_formed((const unsigned char *)text + at, n - at);
+        memcpy(out + used, length ? text + at : "\xef\xbf\xbd", length ? length : 3);
+        used += length ? length : 3;
+        if (!length) length = 1;
+    }
+    return used;
+}
+
+/* ---- the stream ---------------------------------------------------------------------- */
+
+void text_stream_open(text_stream *t, const lithe_tokenizer *tokenizer, int32_t before, const char *const *stop, int stops)
+{
+    *t = (text_stream){ .tokenizer = tokenizer, .stop = stop, .stops = stops, .before = before };
+}
+
+void text_stream_close(text_stream *t)
+{
+    free(t->held);
+    free(t->shown);
+    *t = (text_stream){ 0 };
+}
+
+static int make_room(char **memory, size_t *room, size_t wanted, lithe_error *err)
+{
+    if (wanted <= *room) return LITHE_OK;
+    char *grown = xrealloc(*memory, 2 * wanted, 1);
+    if (!grown) return fail(err, LITHE_ENOMEM, "not enough memory for a text of %zu bytes", wanted);
+    *memory = grown;
+    *room = 2 * wanted;
+    return LITHE_OK;
+}
+
+/* What id adds to the text: with the token before it, since some vocabularies write a leading space. */
+static int hold(text_stream *t, int32_t id, lithe_error *err)
+{
+    int32_t pair[2] = { t->before, id };
+    const int32_t *ids = t->before < 0 ? pair + 1 : pair;
+    size_t count = t->before < 0 ? 1 : 2, skip = t->before < 0 ? 0 : lithe_decode(t->tokenizer, pair, 1, NULL, 0), whole = lithe_decode(t->tokenizer, ids, count, NULL, 0);
+    if (make_room(&t->held, &t->held_room, t->held_count + whole + 1, err)) return LITHE_ENOMEM;
+    char *end = t->held + t->held_count;
+    lithe_decode(t->tokenizer, ids, count, end, whole);
+    if (skip > whole) skip = whole;
+    memmove(end, end + skip, whole - skip);
+    t->held_count += whole - skip;
+    t->before = id;
+    return LITHE_OK;
+}
+
+/* The first n of the bytes that are held are shown. */
+static int show(text_stream *t, size_t n, shown_text *out, lithe_error *err)
+{
+    if (make_room(&t->shown, &t->shown_room, 3 * n + 1, err)) return LITHE_ENOMEM;
+    *out = (shown_text){ t->shown, replace_damaged(t->held, n, t->shown) };
+    memmove(t->held, t->held + n, t->held_count - n);
+    t->held_count -= n;
+    return LITHE_OK;
+}
+
+int text_stream_add(text_stream *t, int32_t id, shown_text *out, lithe_error *err)
+{
+    size_t stopped;
+    *out = (shown_text){ 0 };
+    if (failed(err)) return err->status;
+    int status = t->stopped ? LITHE_OK : hold(t, id, err);
+    if (status || t->stopped) return status;
+    status = show(t, showable(t->held, t->held_count, t->stop, t->stops, &stopped), out, err);
+    t->stopped = stopped != SIZE_MAX;
+    if (t->stopped) t->held_count = 0;
+    return status;
+}
+
+int text_stream_end(text_stream *t, shown_text *out, lithe_error *err)
+{
+    *out = (shown_text){ 0 };
+    return failed(err) ? (int)err->status : show(t, t->held_count, out, err);
+}
