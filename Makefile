@@ -27,7 +27,7 @@ VECTOR  := $(wildcard src/kernels/vector/*.c)
 AMX     := $(wildcard src/kernels/amx/*.c)
 OBJ     += $(VECTOR:src/%.c=$(B)/avx2/%.o) $(VECTOR:src/%.c=$(B)/avx512/%.o) $(AMX:src/%.c=$(B)/%.o)
 endif
-AVX2    := -O3 -mavx2 -mfma -DLEVEL_AVX2
+AVX2    := -O3 -mavx2 -mfma -mf16c -DLEVEL_AVX2
 AVX512  := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -DLEVEL_AVX512
 
 CLI     := $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "timing.h"
 #ifdef WITH_DNNL
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include <dnnl.h>
 #endif
 
@@ -68,7 +68,7 @@ static void peer_open(peer *p)
     p->primitive = primitive;
     dnnl_memory_t m[3];
     need(dnnl_memory_create(&m[0], &a, engine, narrowed(g->a, (size_t)g->M * (size_t)g->K)));
-    need(dnnl_memory_create(&m[1], &b, engine, narrowed(g->b, (size_t)g->K * (size_t)g->N)));
+    need(dnnl_memory_create(&m[1], &b, engine, narrowed(g->b.data, (size_t)g->K * (size_t)g->N)));
     need(dnnl_memory_create(&m[2], &c, engine, g->c));
     for (int i = 0; i < 3; i++) p->operands[i] = m[i];
 }
@@ -78,7 +78,7 @@ static void peer_run(peer *p)
     gemm_args *g = &p->g;
     if (g->type == COMPUTE_F32) {
         need(dnnl_sgemm(g->ta ? 'T' : 'N', g->tb ? 'T' : 'N', g->M, g->N, g->K, 1, g->a, (dnnl_dim_t)g->lda,
-                        g->b, (dnnl_dim_t)g->ldb, 0, g->c, (dnnl_dim_t)g->ldc));
+                        g->b.data, (dnnl_dim_t)g->ldb, 0, g->c, (dnnl_dim_t)g->ldc));
         return;
     }
     dnnl_exec_arg_t args[3] = { { DNNL_ARG_SRC, p->operands[0] }, { DNNL_ARG_WEIGHTS, p->operands[1] }, { DNNL_ARG_DST, p->operands[2] } };
@@ -147,7 +147,7 @@ static void run_case(const kernels *k, int threads, int layer, int op, compute_t
     size_t a = (size_t)g.M * (size_t)g.K, b = (size_t)g.K * (size_t)g.N, c = (size_t)g.M * (size_t)g.N;
     float *pa = filled(a, 1), *pb = filled(b, 2), *pc = filled(c, 3);
     void *pp = bytes ? big_alloc(bytes) : NULL;
-    g.a = pa, g.b = pb, g.c = pc, g.packed = pp;
+    g.a = pa, g.b.data = pb, g.c = pc, g.packed = pp;
     if (pp) k->gemm_pack(pp, type, g.b, g.ldb, g.tb, g.K, g.N);
     measure(k, &g, threads, ops[op]);
     big_free(pa, a * sizeof *pa), big_free(pb, b * sizeof *pb), big_free(pc, c * sizeof *pc);

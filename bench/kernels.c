@@ -45,7 +45,7 @@ static size_t count_of(const bench *b) { return (size_t)b->rows * (size_t)b->wid
 static void run_copy(bench *b)       { b->k->copy(b->x[1], false, b->x[0], count_of(b)); }
 static void run_add(bench *b)        { b->k->copy(b->x[1], true, b->x[0], count_of(b)); }
 static void run_sum(bench *b)        { b->k->sum(b->x[2], b->x[0], b->x[1], count_of(b)); }
-static void run_gather(bench *b)     { b->k->gather(b->x[1], false, b->x[0], b->index, b->rows, b->width); }
+static void run_gather(bench *b)     { b->k->gather(b->x[1], false, (stored){ .data = b->x[0] }, b->index, b->rows, b->width); }
 static void run_scatter(bench *b)    { b->k->scatter(b->x[1], true, b->x[0], b->index, b->rows, b->width, b->rows); }
 static void run_put_rows(bench *b)   { b->k->put_rows(b->x[1], (size_t)b->width, b->index, b->x[0], (size_t)b->width, b->rows, b->width); }
 static void run_act(bench *b)        { b->k->act(b->x[1], b->x[0], (activation)b->extra, count_of(b)); }

@@ -1,6 +1,6 @@
 /* Matrix products at every level this machine has: against sums in double, and
  * byte against byte where the law of order promises the same bytes. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels_check.h"
 #include <math.h>
 #include <stdlib.h>
@@ -28,24 +28,25 @@ static void release(const float *p) { if (p) free((void *)(p - 5)); }
 
 static double operand(const gemm_args *g, float x)
 {
-    return (double)(g->type == COMPUTE_BF16 ? bf16_to_float(bf16_from_float(x)) : x);
+    return (double)(g->type == COMPUTE_BF16 ? float_from_bf16(bf16_from_float(x)) : x);
 }
 
-static double sum_of(const gemm_args *g, int m, int n)
+/* b: B's numbers as floats. */
+static double sum_of(const gemm_args *g, const float *b, int m, int n)
 {
     double sum = 0;
     for (int k = 0; k < g->K; k++)
         sum += operand(g, g->ta ? g->a[(size_t)k * g->lda + (size_t)m] : g->a[(size_t)m * g->lda + (size_t)k])
-             * operand(g, g->tb ? g->b[(size_t)n * g->ldb + (size_t)k] : g->b[(size_t)k * g->ldb + (size_t)n]);
+             * operand(g, g->tb ? b[(size_t)n * g->ldb + (size_t)k] : b[(size_t)k * g->ldb + (size_t)n]);
     return sum;
 }
 
-static void in_double(const gemm_args *g, float *y, float *pre)
+static void in_double(const gemm_args *g, const float *b, float *y, float *pre)
 {
     for (int m = 0; m < g->M; m++)
         for (int n = 0; n < g->N; n++) {
             size_t at = (size_t)m * g->ldc + (size_t)n, i = (size_t)m * (size_t)g->N + (size_t)n;
-            double v = sum_of(g, m, n) + (g->bias ? (double)g->bias[n] : 0);
+            double v = sum_of(g, b, m, n) + (g->bias ? (double)g->bias[n] : 0);
             pre[i] = (float)v;
             v = plain_act(g->act, v) + (g->residual ? (double)g->residual[(size_t)m * g->ldr + (size_t)n] : 0);
             y[i] = (float)(v + (g->add ? (double)g->c[at] : 0));
@@ -54,7 +55,26 @@ static void in_double(const gemm_args *g, float *y, float *pre)
 
 /* ---- problems ---------------------------------------------------------------------------- */
 
-typedef struct { gemm_args g; float *a, *b, *c, *bias, *pre, *residual; size_t c_size; void *packed; } problem;
+/* b: B's numbers as floats; bytes: as they are stored. */
+typedef struct { gemm_args g; float *a, *b, *c, *bias, *pre, *residual; size_t b_size, c_size; unsigned char *bytes; void *packed; } problem;
+
+/* Rounds B's numbers to a stored type, and puts them at an odd address, with nothing readable behind the last. */
+static void store(problem *p, stored_type type)
+{
+    size_t size = p->b_size * (type == STORED_REAL ? sizeof(float) : sizeof(uint16_t));
+    free(p->bytes);
+    p->bytes = malloc(size + 1);
+    if (!p->bytes) abort();
+    for (size_t i = 0; i < p->b_size; i++) {
+        uint16_t half = type == STORED_F16 ? f16_from_float(p->b[i]) : bf16_from_float(p->b[i]);
+        if (type != STORED_REAL) p->b[i] = type == STORED_F16 ? float_from_f16(half) : float_from_bf16(half);
+        if (type == STORED_REAL) memcpy(p->bytes + 1 + i * sizeof(float), &p->b[i], sizeof(float));
+        else memcpy(p->bytes + 1 + i * sizeof half, &half, sizeof half);
+    }
+    p->g.b = (stored){ type, p->bytes + 1 };
+}
+
+static stored_type any_type(void) { return (stored_type)dice(STORED_TYPES); }
 
 static problem new_problem(int M, int N, int K, bool ta, bool tb, int slack)
 {
@@ -64,7 +84,8 @@ static problem new_problem(int M, int N, int K, bool ta, bool tb, int slack)
                        .ldb = (size_t)(tb ? K : N) + s, .ldc = (size_t)N + s, .ldr = (size_t)N + 2 * s };
     p.c_size = (size_t)M * p.g.ldc + GUARD;
     p.g.a = p.a = values((size_t)(ta ? K : M) * p.g.lda);
-    p.g.b = p.b = values((size_t)(tb ? N : K) * p.g.ldb);
+    p.b_size = (size_t)(tb ? N : K) * p.g.ldb;
+    p.g.b.data = p.b = values(p.b_size);
     p.g.c = p.c = values(p.c_size);
     p.bias = values((size_t)N);
     p.pre = values(p.c_size);
@@ -75,6 +96,7 @@ static problem new_problem(int M, int N, int K, bool ta, bool tb, int slack)
 static void free_problem(problem *p)
 {
     release(p->a), release(p->b), release(p->c), release(p->bias), release(p->pre), release(p->residual);
+    free(p->bytes);
     free(p->packed);
 }
 
@@ -100,7 +122,7 @@ static void pack(problem *p, const kernels *k)
     k->gemm_pack(p->packed, p->g.type, p->g.b, p->g.ldb, p->g.tb, p->g.K, p->g.N);
     for (size_t i = bytes; i < bytes + 64; i++) CHECK(((unsigned char *)p->packed)[i] == 0xa5);
     p->g.packed = p->packed;
-    p->g.b = NULL;
+    p->g.b.data = NULL;
 }
 
 static bool compare(problem *p, const kernels *k)
@@ -108,9 +130,7 @@ static bool compare(problem *p, const kernels *k)
     const gemm_args *g = &p->g;
     size_t n = (size_t)g->M * (size_t)g->N;
     float *y = malloc(4 * n * sizeof *y), *pre = y + n, *got = y + 2 * n, *got_pre = y + 3 * n;
-    gemm_args whole = *g;
-    whole.b = p->b;
-    in_double(&whole, y, pre);
+    in_double(g, p->b, y, pre);
     if (!g->add && g->residual != g->c)
         for (int m = 0; m < g->M; m++) for (int i = 0; i < g->N; i++) g->c[(size_t)m * g->ldc + (size_t)i] = NAN;
     guard(g, p->c, p->c_size);
@@ -122,8 +142,8 @@ static bool compare(problem *p, const kernels *k)
     }
     double error = relative_error(got, y, n), error_pre = g->pre ? relative_error(got_pre, pre, n) : 0;
     bool close = error <= 1e-5 && error_pre <= 1e-5;
-    CHECK_MSG(close, "%s %s M %d N %d K %d ta %d tb %d act %d bias %d residual %d add %d packed %d: %g, pre %g", k->name,
-              g->type ? "bf16" : "f32", g->M, g->N, g->K, g->ta, g->tb, (int)g->act, !!g->bias, !!g->residual, g->add, !!g->packed, error, error_pre);
+    CHECK_MSG(close, "%s %s B stored %s M %d N %d K %d ta %d tb %d act %d bias %d residual %d add %d packed %d: %g, pre %g", k->name,
+              g->type ? "bf16" : "f32", stored_formats[g->b.type].name, g->M, g->N, g->K, g->ta, g->tb, (int)g->act, !!g->bias, !!g->residual, g->add, !!g->packed, error, error_pre);
     CHECK(guarded(g, p->c, p->c_size));
     CHECK(guarded(g, p->pre, p->c_size));
     free(y);
@@ -141,9 +161,10 @@ static void test_shapes(void)
     for (int l = 0; l < LEVELS; l++) {
         const kernels *k = level(l);
         bool fine = k;
-        for (int round = 0; fine && round < 300; round++) {
-            int K = dice(6) ? random_size() : 200 + dice(1200);
-            problem p = new_problem(random_size(), random_size(), K, dice(2), dice(2), dice(2) * dice(9));
+        for (int round = 0; fine && round < 500; round++) {
+            int K = dice(6) ? random_size() : 200 + dice(1200), M = dice(3) ? random_size() : 1 + dice(9);
+            problem p = new_problem(M, random_size(), K, dice(2), dice(2), dice(2) * dice(9));
+            if (dice(3)) store(&p, any_type());
             p.g.type = dice(2) ? COMPUTE_BF16 : COMPUTE_F32;
             p.g.act = (activation)dice(ACT_COUNT);
             p.g.add = dice(3) == 0;
@@ -165,12 +186,14 @@ static void test_shapes(void)
 static void test_tiles(void)
 {
     static const struct { int M, N, K, slack; } shapes[] = {
-        { 1200, 70, 40, 0 }, { 30, 1300, 90, 0 }, { 40, 530, 530, 0 }, { 35, 65, 2100, 28 }, { 570, 130, 257, 1 }, { 1, 2000, 300, 0 }, { 3, 5, 0, 0 } };
+        { 1200, 70, 40, 0 }, { 30, 1300, 90, 0 }, { 40, 530, 530, 0 }, { 35, 65, 2100, 28 }, { 570, 130, 257, 1 }, { 1, 2000, 300, 0 }, { 3, 5, 0, 0 },
+        { 1, 9000, 70, 0 }, { 5, 4500, 65, 2 }, { 8, 70, 5000, 0 } };
     for (int l = 1; l < LEVELS; l++)
         for (size_t s = 0; level(l) && s < sizeof shapes / sizeof *shapes; s++)
             for (int way = 0; way < 4; way++) {
                 problem p = new_problem(shapes[s].M, shapes[s].N, shapes[s].K, way & 1, way >> 1, shapes[s].slack);
                 p.g.type = (s + (size_t)way) % 2 ? COMPUTE_BF16 : COMPUTE_F32;
+                store(&p, (stored_type)((s + (size_t)way) % STORED_TYPES));
                 if (way == 1) p.g.bias = p.bias, p.g.add = true;
                 compare(&p, level(l));
                 free_problem(&p);
@@ -190,11 +213,13 @@ static bool same(const float *x, size_t ldx, const float *y, size_t ldy, int row
 typedef bool property(const kernels *k, const problem *p);          /* false: what says where */
 static char what[96];
 
-static void for_each_case(property *check)
+/* Each stored type under every case, or in turns; the plain kernels are slow. */
+static void for_each_case(property *check, bool each_type)
 {
     for (int l = 0; l < LEVELS; l++)
-        for (int i = 0; level(l) && i < 16; i++) {
+        for (int i = 0; level(l) && i < (each_type && l ? 16 * STORED_TYPES : 16); i++) {
             problem p = new_problem(70, 150, i & 8 ? 600 : 67, i & 1, i & 2, 3);
+            store(&p, (stored_type)((i + i / 16) % STORED_TYPES));
             p.g.type = i & 4 ? COMPUTE_BF16 : COMPUTE_F32;
             p.g.bias = p.bias;
             p.g.act = ACT_GELU_TANH;
@@ -253,7 +278,8 @@ static bool grown(const kernels *k, const problem *p)
     for (int n = 0; n < g->N; n++)
         for (int i = 0; i < g->K; i++)
             wide.b[g->tb ? (size_t)n * wide.g.ldb + (size_t)i : (size_t)i * wide.g.ldb + (size_t)n]
-                = g->b[g->tb ? (size_t)n * g->ldb + (size_t)i : (size_t)i * g->ldb + (size_t)n];
+                = p->b[g->tb ? (size_t)n * g->ldb + (size_t)i : (size_t)i * g->ldb + (size_t)n];
+    store(&wide, g->b.type);
     memcpy(wide.bias, p->bias, (size_t)g->N * sizeof *wide.bias);
     wide.g.bias = wide.bias, wide.g.act = g->act, wide.g.type = g->type;
     k->gemm(&wide.g);
@@ -266,7 +292,7 @@ static bool grown(const kernels *k, const problem *p)
 static bool packed_before(const kernels *k, const problem *p)
 {
     problem copy = *p;
-    copy.packed = NULL;
+    copy.packed = NULL, copy.bytes = NULL;
     copy.g.c = values(p->c_size);
     pack(&copy, k);
     k->gemm(&copy.g);
@@ -274,6 +300,22 @@ static bool packed_before(const kernels *k, const problem *p)
     snprintf(what, sizeof what, "type %d", (int)p->g.type);
     release(copy.g.c);
     free(copy.packed);
+    return held;
+}
+
+/* Stored numbers are what they are as floats: the same bytes, for many rows and for few. */
+static bool widened_before(const kernels *k, const problem *p)
+{
+    float *c = values(p->c_size);
+    bool held = true;
+    for (int M = 1; held && M <= p->g.M; M += M < 10 ? 1 : 20) {
+        gemm_args g = p->g;
+        g.M = M, g.c = c, g.b = (stored){ .data = p->b };
+        k->gemm(&g);
+        held = same(c, g.ldc, p->c, g.ldc, M, g.N);
+        snprintf(what, sizeof what, "%d rows, stored %s", M, stored_formats[p->g.b.type].name);
+    }
+    release(c);
     return held;
 }
 
@@ -298,11 +340,12 @@ static bool fused_act(const kernels *k, const problem *p)
     return held;
 }
 
-static void test_rows(void) { for_each_case(rows_alone); }
-static void test_threads(void) { for_each_case(any_threads); }
-static void test_grown(void) { for_each_case(grown); }
-static void test_packed(void) { for_each_case(packed_before); }
-static void test_fused(void) { for_each_case(fused_act); }
+static void test_rows(void) { for_each_case(rows_alone, true); }
+static void test_threads(void) { for_each_case(any_threads, false); }
+static void test_grown(void) { for_each_case(grown, false); }
+static void test_packed(void) { for_each_case(packed_before, false); }
+static void test_widened(void) { for_each_case(widened_before, true); }
+static void test_fused(void) { for_each_case(fused_act, false); }
 
 /* ---- sums of columns -------------------------------------------------------------------- */
 
@@ -349,6 +392,7 @@ const test tests_gemm[] = {
     { "kernels/gemm threads", test_threads },
     { "kernels/gemm appended zeros and columns", test_grown },
     { "kernels/gemm packed before", test_packed },
+    { "kernels/gemm of stored types and of their floats", test_widened },
     { "kernels/gemm fused activation", test_fused },
     { "kernels/column_sum", test_column_sum },
     {0}

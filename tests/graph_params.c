@@ -97,9 +97,10 @@ static int packings, packed_products;
 
 static size_t fake_pack_bytes(compute_type type, int K, int N) { return sizeof(fake_pack) + (size_t)K * (size_t)N * sizeof(real) * (type == COMPUTE_F32 ? 2 : 1); }
 
-static void fake_gemm_pack(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N)
+static void fake_gemm_pack(void *packed, compute_type type, stored stored_b, size_t ldb, bool tb, int K, int N)
 {
     fake_pack *p = packed;
+    const real *b = stored_b.data;
     (void)type;
     packings++;
     p->K = K, p->N = N;
@@ -114,7 +115,7 @@ static void fake_gemm(const gemm_args *a)
     if (p) {
         packed_products++;
         CHECK_MSG(p->K == a->K && p->N == a->N, "a pack of %d x %d for %d x %d", p->K, p->N, a->K, a->N);
-        b.b = p->b, b.ldb = (size_t)p->N, b.tb = false, b.packed = NULL;
+        b.b.data = p->b, b.ldb = (size_t)p->N, b.tb = false, b.packed = NULL;
     }
     kernels_level("ref")->gemm(&b);
 }

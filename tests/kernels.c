@@ -2,6 +2,7 @@
  * here, with random shapes, canaries around every buffer, NaN where a result must
  * overwrite; and the bytes for any number of threads. */
 #include "kernels_check.h"
+#include "kernels/half.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,9 +19,41 @@ static void gather(const kernels *k)
         int *index = indices((size_t)rows, table);
         double *want = prior(y, n, add);
         for (size_t i = 0; i < n; i++) want[i] += (double)x[(size_t)index[i / (size_t)width] * (size_t)width + i % (size_t)width];
-        k->gather(y, add, x, index, rows, width);
+        k->gather(y, add, (stored){ .data = x }, index, rows, width);
         expect("gather", y, want, n, TOLERANCE);
     }
+}
+
+/* Numbers of a 16-bit type at an odd address, and what they are. */
+static stored halves(stored_type type, size_t n, double *values)
+{
+    unsigned char *bytes = (unsigned char *)keys(n / 4 + 2) + 1;
+    for (size_t i = 0; i < n; i++) {
+        float x = (float)(uniform(-1, 1) * (below(4) ? 1 : 0x1p-17));      /* some below float16's normal numbers */
+        uint16_t half = type == STORED_F16 ? f16_from_float(x) : bf16_from_float(x);
+        memcpy(bytes + i * sizeof half, &half, sizeof half);
+        values[i] = (double)(type == STORED_F16 ? float_from_f16(half) : float_from_bf16(half));
+    }
+    return (stored){ type, bytes };
+}
+
+static void stored_rows(const kernels *k)
+{
+    for (stored_type type = STORED_F16; type <= STORED_BF16; type++)
+        EACH_FLAG(add) {
+            int rows = size_up_to(300), width = size_up_to(200), count = size_up_to(50);
+            size_t n = (size_t)rows * (size_t)width, size = (size_t)count * (size_t)width;
+            double *values = doubles(NULL, size), *want;
+            stored table = halves(type, size, values);
+            real *y = target(n, add), *all = blank(size);
+            int *index = indices((size_t)rows, count);
+            want = prior(y, n, add);
+            for (size_t i = 0; i < n; i++) want[i] += values[(size_t)index[i / (size_t)width] * (size_t)width + i % (size_t)width];
+            k->gather(y, add, table, index, rows, width);
+            expect("gather of a stored type", y, want, n, add ? TOLERANCE : 0);
+            k->widen(all, table, size);
+            expect("widen", all, values, size, 0);
+        }
 }
 
 static void scatter(const kernels *k)
@@ -344,7 +377,7 @@ static void at_every_level(subject body)
 }
 
 #define AT_EVERY_LEVEL(body) static void test_##body(void) { at_every_level(body); }
-AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY_LEVEL(dropout) AT_EVERY_LEVEL(copy_and_sum)
+AT_EVERY_LEVEL(gather) AT_EVERY_LEVEL(stored_rows) AT_EVERY_LEVEL(scatter) AT_EVERY_LEVEL(put_rows) AT_EVERY_LEVEL(dropout) AT_EVERY_LEVEL(copy_and_sum)
 AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limits) AT_EVERY_LEVEL(norms) AT_EVERY_LEVEL(rope)
 AT_EVERY_LEVEL(series_branches) AT_EVERY_LEVEL(series_is_the_activation) AT_EVERY_LEVEL(series_identities) AT_EVERY_LEVEL(multiples)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
@@ -357,7 +390,7 @@ AT_EVERY_LEVEL(pools) AT_EVERY_LEVEL(hits_and_largest) AT_EVERY_LEVEL(squared_er
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
-    static const subject all[] = { gather, scatter, dropout, copy_and_sum, activations, gated, series_branches, multiples, norms, rope, theta, cross_entropy,
+    static const subject all[] = { gather, stored_rows, scatter, dropout, copy_and_sum, activations, gated, series_branches, multiples, norms, rope, theta, cross_entropy,
                                    adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, attention_near, attention_near_gradient,
                                    shifts, averages, scans, scans_of_shapes, windows_are_the_whole, heads_of_shapes, mixtures_of_shapes,
                                    pools, hits_and_largest, squared_errors };
@@ -380,7 +413,7 @@ static void same_bytes_for_any_threads(const kernels *k)
 AT_EVERY_LEVEL(same_bytes_for_any_threads)
 
 const test tests_kernels[] = {
-    { "kernels: gather", test_gather }, { "kernels: scatter", test_scatter }, { "kernels: put_rows", test_put_rows },
+    { "kernels: gather", test_gather }, { "kernels: rows as they are stored", test_stored_rows }, { "kernels: scatter", test_scatter }, { "kernels: put_rows", test_put_rows },
     { "kernels: dropout", test_dropout }, { "kernels: copy and sum", test_copy_and_sum }, { "kernels: activations", test_activations },
     { "kernels: gated linear units", test_gated }, { "kernels: activations far out", test_activation_limits },
     { "kernels: series", test_series_branches }, { "kernels: series and the plain activation", test_series_is_the_activation },

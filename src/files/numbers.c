@@ -1,45 +1,5 @@
-/* Stored numbers to float and back: the 16-bit types of checkpoints, exact
- * where float can hold the value, rounded to nearest even where it cannot.
- * The conversions are branch-free selections, so that the loops over a tensor
- * become vector code; they do not depend on FTZ or DAZ, since no intermediate
- * value that is chosen is a float32 denormal. */
+/* Stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits). */
 #include "files/tensor_formats.h"
-
-static inline uint32_t bits_of(float x)         { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
-static inline uint32_t choose(uint32_t yes, uint32_t a, uint32_t b) { return (a & (0 - yes)) | (b & (yes - 1)); }     /* yes: 0 or 1 */
-static inline float    float_of(uint32_t u)     { float x; memcpy(&x, &u, sizeof x); return x; }
-
-float float_from_bf16(uint16_t x) { return float_of((uint32_t)x << 16); }
-
-uint16_t bf16_from_float(float x)
-{
-    uint32_t u = bits_of(x);
-    uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, quiet = (u >> 16) | 0x40;
-    return (uint16_t)choose((u & 0x7fffffff) > 0x7f800000, quiet, rounded);
-}
-
-/* binary16 has 5 bits of exponent biased by 15, and 10 of fraction. */
-static inline float widen_f16(uint16_t x)
-{
-    uint32_t sign = (uint32_t)(x & 0x8000) << 16, magnitude = (uint32_t)(x & 0x7fff) << 13;
-    uint32_t normal = magnitude + ((127 - 15) << 23);
-    uint32_t special = magnitude + ((255 - 31) << 23);                                /* infinity, NaN */
-    uint32_t small = bits_of(float_of(magnitude + (113 << 23)) - 0x1p-14f);           /* fraction * 2^-24 */
-    uint32_t finite = choose(magnitude < 0x00800000, small, normal);
-    return float_of(sign | choose(magnitude >= 0x0f800000, special, finite));
-}
-
-float float_from_f16(uint16_t x) { return widen_f16(x); }
-
-uint16_t f16_from_float(float x)
-{
-    uint32_t u = bits_of(x), sign = (u >> 16) & 0x8000, magnitude = u & 0x7fffffff;
-    uint32_t normal = (magnitude - ((127 - 15) << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    uint32_t small = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);             /* the ulp of 0.5 is 2^-24 */
-    uint32_t special = choose(magnitude > 0x7f800000, 0x7e00 | ((magnitude >> 13) & 0x3ff), 0x7c00);
-    uint32_t finite = choose(magnitude < 0x38800000, small, normal);                  /* below 2^-14 */
-    return (uint16_t)(sign | choose(magnitude >= 0x47800000, special, finite));       /* from 2^16 on; 65520.. round up to 0x7c00 */
-}
 
 /* ---- a run of elements, stride elements apart ---------------------------------- */
 
@@ -65,7 +25,7 @@ RUN(i32, int32_t, (float))
 RUN(u32, uint32_t, (float))
 RUN(i64, int64_t, (float))
 RUN(u64, uint64_t, (float))
-RUN(f16, uint16_t, widen_f16)
+RUN(f16, uint16_t, float_from_f16)
 RUN(bf16, uint16_t, float_from_bf16)
 RUN(f32, float, )
 RUN(f64, double, (float))

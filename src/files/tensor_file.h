@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/file.h"
+#include "kernels/half.h"
 #include <jansson.h>
 
 typedef enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_U16, DT_I32, DT_U32, DT_I64, DT_U64,
@@ -71,10 +72,5 @@ int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_
 
 /* Writing RWKV, given in F32 under the authors' names, for rwkv.cpp, in F32 or F16. */
 int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, dtype type, lithe_error *err);
-
-uint16_t bf16_from_float(float x);             /* round to nearest even, NaN stays NaN */
-uint16_t f16_from_float(float x);
-float    float_from_bf16(uint16_t x);
-float    float_from_f16(uint16_t x);
 
 #endif

@@ -149,6 +149,7 @@ const batch *run_batch(const node *n);
 int          live_rows(const tensor *t);
 int          capacity_rows(const tensor *t);
 const real  *in_data(const node *n, int i);      /* NULL for an absent input; backward: asserts the op's own mask */
+stored       in_stored(const node *n, int i);    /* the same for kernels that gather it or multiply by it, however it is stored */
 real        *out_data(const node *n, int i);
 exact       *save_data(const node *n, int i);    /* NULL when there is none (scoring) */
 real        *work_data(const node *n);

@@ -76,14 +76,14 @@ static bool pass(work *w)
     const int n = w->f.n, length = w->rows > w->columns ? w->rows : w->columns;
     const size_t size = (size_t)n * (size_t)n, ld = (size_t)w->columns;
     bool tall = w->rows > w->columns;
-    k->gemm(&(gemm_args){ .M = n, .N = n, .K = length, .a = w->a, .lda = ld, .ta = tall, .b = w->a, .ldb = ld, .tb = !tall, .c = w->g, .ldc = (size_t)n });
+    k->gemm(&(gemm_args){ .M = n, .N = n, .K = length, .a = w->a, .lda = ld, .ta = tall, .b.data = w->a, .ldb = ld, .tb = !tall, .c = w->g, .ldc = (size_t)n });
     for (size_t i = 0; i < size; i++) w->f.l[i] = (double)w->g[i];
     if (!cholesky(&w->f)) return false;
     memset(w->f.inverse, 0, size * sizeof *w->f.inverse);
     parallel_for((n + BLOCK - 1) / BLOCK, invert_columns, &w->f);
     for (size_t i = 0; i < size; i++) w->g[i] = (real)w->f.inverse[i];
-    gemm_args q = { .M = w->rows, .N = w->columns, .K = n, .a = w->a, .lda = ld, .b = w->g, .ldb = (size_t)n, .tb = true, .c = w->out, .ldc = ld };
-    if (!tall) q.a = w->g, q.lda = (size_t)n, q.b = w->a, q.ldb = ld, q.tb = false;
+    gemm_args q = { .M = w->rows, .N = w->columns, .K = n, .a = w->a, .lda = ld, .b.data = w->g, .ldb = (size_t)n, .tb = true, .c = w->out, .ldc = ld };
+    if (!tall) q.a = w->g, q.lda = (size_t)n, q.b.data = w->a, q.ldb = ld, q.tb = false;
     k->gemm(&q);
     return true;
 }

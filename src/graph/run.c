@@ -34,7 +34,7 @@ static void run_pack(graph *g, const pack_request *r)
     struct weight *w = &r->param->weight;
     compute_type type = g->options.compute;
     if (w->packed[type][r->tb].version == w->version) return;
-    g->kernels->gemm_pack(w->packed[type][r->tb].memory, type, w->values, (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
+    g->kernels->gemm_pack(w->packed[type][r->tb].memory, type, weight_stored(w), (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
     w->packed[type][r->tb].version = w->version;
 }
 
@@ -79,6 +79,12 @@ const real *in_data(const node *n, int i)
     if (!n->in[i]) return NULL;
     assert(!backward_phase(n) || n->in[i]->param || (n->op->reads & IN(i)));
     return n->in[i]->data;
+}
+
+stored in_stored(const node *n, int i)
+{
+    const tensor *t = n->in[i];
+    return t->param ? weight_stored(&t->param->weight) : (stored){ .data = in_data(n, i) };
 }
 
 real *out_data(const node *n, int i)

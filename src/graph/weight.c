@@ -1,10 +1,11 @@
 #include "graph/weight.h"
 #include "base/arena.h"
-#include <string.h>
+
+stored weight_stored(const struct weight *w) { return (stored){ .data = w->values }; }
 
 void weight_read(const struct weight *w, size_t first, size_t n, real *out)
 {
-    memcpy(out, w->values + first, n * sizeof *out);
+    kernels_default()->widen(out, stored_from(weight_stored(w), first), n);
 }
 
 real *weight_copy(const struct weight *w, size_t count)

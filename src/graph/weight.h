@@ -1,7 +1,8 @@
-/* A weight: the values of one parameter, and the only way to them.  Questions
- * are asked of it, and nothing else reads it:
- *   give real values        weight_read
- *   accept an update        weight_edit */
+/* A weight: the values of one parameter, and the only way to them.  Four
+ * questions are asked of it, and nothing else reads it:
+ *   give these rows, multiply by it    weight_stored, for the kernels that gather and multiply
+ *   give real values                   weight_read
+ *   accept an update                   weight_edit */
 #ifndef GRAPH_WEIGHT_H
 #define GRAPH_WEIGHT_H
 
@@ -15,6 +16,8 @@ struct weight {
     struct { void *memory; size_t bytes; uint64_t version; } packed[COMPUTE_TYPES][2];       /* of each type: as B stored (K,N), and as B stored (N,K) */
 };
 
+/* As kernels take it, until the next edit. */
+stored weight_stored(const struct weight *w);
 /* Elements first .. first+n-1. */
 void  weight_read(const struct weight *w, size_t first, size_t n, real *out);
 /* All of them (count) in memory of their own, to be freed; NULL when it is out. */

@@ -34,7 +34,7 @@ static bool os_saves(unsigned bits)
 
 static bool has_avx2(void)
 {
-    return all(cpuid(1, 0).c, bit_AVX | bit_FMA) && os_saves(0x6) && all(cpuid(7, 0).b, bit_AVX2);
+    return all(cpuid(1, 0).c, bit_AVX | bit_FMA | bit_F16C) && os_saves(0x6) && all(cpuid(7, 0).b, bit_AVX2);
 }
 
 static bool has_avx512(void)

@@ -17,20 +17,9 @@
 #define KERNELS_H
 
 #include "kernels/activation.h"
+#include "kernels/stored.h"
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-
-/* The element of an activation, and of what is always kept exact (statistics,
- * log-sum-exp, recurrent states, losses).  The double build is the test build
- * that checks gradients; it has the ref level only. */
-#ifdef LITHE_DOUBLE
-typedef double real;
-typedef double exact;
-#else
-typedef float real;
-typedef float exact;
-#endif
 
 typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN } pooling;        /* which row stands for a sequence */
 typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
@@ -41,7 +30,7 @@ typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GE
 typedef struct {
     int M, N, K;
     const real *a; size_t lda; bool ta;         /* ta: A is stored (K,M) */
-    const real *b; size_t ldb; bool tb;         /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight */
+    stored b;      size_t ldb; bool tb;         /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight; a stride of whole blocks */
     real *c;       size_t ldc; bool add;
     compute_type type;                          /* COMPUTE_BF16: a and b rounded to bf16 (to nearest even), products summed in fp32 */
     const void *packed;                         /* B as gemm_pack wrote it (b is then not read), or NULL */
@@ -221,13 +210,15 @@ typedef struct kernels {
     void   (*gemm)(const gemm_args *);
     /* Bytes of B (K,N) packed for `type`, 0 when this level has no use for a packed form. */
     size_t (*gemm_pack_bytes)(compute_type type, int K, int N);
-    void   (*gemm_pack)(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N);
+    void   (*gemm_pack)(void *packed, compute_type type, stored b, size_t ldb, bool tb, int K, int N);
     /* y (width) = or += sum over rows of x (rows, width): a bias's gradient. */
     void   (*column_sum)(real *y, bool add, const real *x, size_t ldx, int rows, int width);
 
     /* ---- rows ---- */
     /* y[r] = table[index[r]], r < rows.  0 <= index[r]: checked above. */
-    void   (*gather)(real *y, bool add, const real *table, const int *index, int rows, int width);
+    void   (*gather)(real *y, bool add, stored table, const int *index, int rows, int width);
+    /* y[i] = x[i], i < n: whole blocks. */
+    void   (*widen)(real *y, stored x, size_t n);
     /* dtable[index[r]] += dy[r], rows ascending; without add the table (table_rows) is zeroed first. */
     void   (*scatter)(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
     /* dst[index[r]] = src[r]: storing new keys and values in a session's cache. */

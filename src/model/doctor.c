@@ -178,8 +178,8 @@ static double measure(compute_type type)
     double best = 0;
     if (a && b && c && (packed || !packed_bytes)) {
         for (size_t i = 0; i < count; i++) a[i] = b[i] = (real)(i % 17) / 17;
-        if (packed) k->gemm_pack(packed, type, b, (size_t)side, false, side, side);
-        gemm_args g = { .M = side, .N = side, .K = side, .a = a, .lda = (size_t)side, .b = b, .ldb = (size_t)side,
+        if (packed) k->gemm_pack(packed, type, (stored){ .data = b }, (size_t)side, false, side, side);
+        gemm_args g = { .M = side, .N = side, .K = side, .a = a, .lda = (size_t)side, .b.data = b, .ldb = (size_t)side,
                         .c = c, .ldc = (size_t)side, .type = type, .packed = packed };
         double start = now(), last = start;
         while (last - start < 0.08 || best <= 0) {

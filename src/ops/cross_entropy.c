@@ -41,17 +41,17 @@ static void forward(const node *n, const kernels *k)
         int m = rows - r < TILE ? rows - r : TILE;
         const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
-                              .b = in_data(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
+                              .b = in_stored(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
         if (hit) k->hits(hit + r, logits, target + r, weight ? weight + r : NULL, m, vocab);
         if (wrap > 0) k->largest(most.value, most.index, logits, m, vocab);
         k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
         if (wrap > 0) add_peaks(logits, &most, weight ? weight + r : NULL, wrap * scale, m, vocab);
         if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
-                                           .b = in_data(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
+                                           .b = in_stored(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
                                            .c = dhidden + (size_t)r * (size_t)width, .ldc = (size_t)width });
         if (dw) k->gemm(&(gemm_args){ .M = vocab, .N = width, .K = m, .type = compute(n), .add = join_w || r, .a = logits, .lda = (size_t)vocab, .ta = true,
-                                      .b = h, .ldb = (size_t)width, .c = dw, .ldc = (size_t)width });
+                                      .b.data = h, .ldb = (size_t)width, .c = dw, .ldc = (size_t)width });
         if (dbias) k->column_sum(dbias, join_bias || r, logits, (size_t)vocab, m, vocab);
     }
 }

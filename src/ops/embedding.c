@@ -13,7 +13,7 @@ static void must_be_rows(const int *index, int n, int rows)
 static void embedding_forward(const node *n, const kernels *k)
 {
     must_be_rows(run_batch(n)->ids, live_rows(n->out[0]), n->in[0]->rows);
-    k->gather(out_data(n, 0), false, in_data(n, 0), run_batch(n)->ids, live_rows(n->out[0]), n->out[0]->width);
+    k->gather(out_data(n, 0), false, in_stored(n, 0), run_batch(n)->ids, live_rows(n->out[0]), n->out[0]->width);
 }
 
 static void embedding_backward(const node *n, const kernels *k)
@@ -49,7 +49,7 @@ static void add_rows(const node *n, const kernels *k, rows_added rows)
     int live = live_rows(y);
     must_be_rows(rows.index, live, n->in[1]->rows - rows.first);
     if (!n->in_place) k->copy(y->data, false, in_data(n, 0), (size_t)live * (size_t)y->width);
-    k->gather(y->data, true, in_data(n, 1) + (size_t)rows.first * (size_t)y->width, rows.index, live, y->width);
+    k->gather(y->data, true, stored_from(in_stored(n, 1), (size_t)rows.first * (size_t)y->width), rows.index, live, y->width);
 }
 
 static void add_rows_backward(const node *n, const kernels *k, rows_added rows)

@@ -14,7 +14,7 @@ static void forward(const node *n, const kernels *k)
     k->gemm(&(gemm_args){
         .M = live_rows(y), .N = out, .K = in, .type = compute(n),
         .a = in_data(n, X), .lda = (size_t)in,
-        .b = in_data(n, W), .ldb = (size_t)(tb ? in : out), .tb = tb, .packed = packed_weight(n, w, tb),
+        .b = in_stored(n, W), .ldb = (size_t)(tb ? in : out), .tb = tb, .packed = packed_weight(n, w, tb),
         .c = out_data(n, 0), .ldc = (size_t)out,
         .bias = in_data(n, BIAS), .act = (activation)n->i[ACT], .pre = n->out[1] ? n->out[1]->data : NULL,
         .residual = in_data(n, RESIDUAL), .ldr = (size_t)out });
@@ -35,15 +35,15 @@ static void backward(const node *n, const kernels *k)
     if (dx) k->gemm(&(gemm_args){
         .M = rows, .N = in, .K = out, .type = compute(n), .add = join,
         .a = dz, .lda = (size_t)out,
-        .b = in_data(n, W), .ldb = (size_t)(tb ? in : out), .tb = !tb, .packed = packed_weight(n, w, !tb),
+        .b = in_stored(n, W), .ldb = (size_t)(tb ? in : out), .tb = !tb, .packed = packed_weight(n, w, !tb),
         .c = dx, .ldc = (size_t)in });
 
     real *dw = grad_in(n, W, &join);
     if (dw) {
         gemm_args a = { .K = rows, .type = compute(n), .add = join, .ta = true, .c = dw };
         const real *x = in_data(n, X);
-        if (tb) { a.M = out; a.N = in;  a.a = dz; a.lda = (size_t)out; a.b = x;  a.ldb = (size_t)in; }
-        else    { a.M = in;  a.N = out; a.a = x;  a.lda = (size_t)in;  a.b = dz; a.ldb = (size_t)out; }
+        if (tb) { a.M = out; a.N = in;  a.a = dz; a.lda = (size_t)out; a.b.data = x;  a.ldb = (size_t)in; }
+        else    { a.M = in;  a.N = out; a.a = x;  a.lda = (size_t)in;  a.b.data = dz; a.ldb = (size_t)out; }
         a.ldc = (size_t)a.N;
         k->gemm(&a);
     }

@@ -12,7 +12,7 @@ static sizes sizes_of(const node *n)
     return (sizes){ live_rows(n->out[0]), width / groups, n->out[0]->width, (size_t)width };
 }
 
-static const real *weight(const node *n, int m, sizes s) { return in_data(n, W) + (size_t)m * (size_t)s.part * (size_t)s.out; }
+static stored weight(const node *n, int m, sizes s) { return stored_from(in_stored(n, W), (size_t)m * (size_t)s.part * (size_t)s.out); }
 
 static void forward(const node *n, const kernels *k)
 {
@@ -33,7 +33,7 @@ static void backward(const node *n, const kernels *k)
         if (dx) k->gemm(&(gemm_args){ .M = s.rows, .N = s.part, .K = s.out, .type = compute(n), .add = add_x, .a = dy, .lda = (size_t)s.out,
                                       .b = weight(n, m, s), .ldb = (size_t)s.out, .tb = true, .c = dx + m * s.part, .ldc = s.stride });
         if (dw) k->gemm(&(gemm_args){ .M = s.part, .N = s.out, .K = s.rows, .type = compute(n), .add = add_w, .a = in_data(n, X) + m * s.part, .lda = s.stride,
-                                      .ta = true, .b = dy, .ldb = (size_t)s.out, .c = dw + (size_t)m * (size_t)s.part * (size_t)s.out, .ldc = (size_t)s.out });
+                                      .ta = true, .b.data = dy, .ldb = (size_t)s.out, .c = dw + (size_t)m * (size_t)s.part * (size_t)s.out, .ldc = (size_t)s.out });
         if (dbias) k->column_sum(dbias, add_bias, dy, (size_t)s.out, s.rows, s.out);
     }
 }

@@ -15,7 +15,7 @@ static void forward(const node *n, const kernels *k)
     const batch *b = run_batch(n);
     int rows = live_rows(n->out[0]), in = patch_width(n), out = n->out[0]->width;
     k->gemm(&(gemm_args){ .M = rows, .N = out, .K = in, .type = compute(n), .a = b->patches, .lda = (size_t)in,
-                          .b = in_data(n, W), .ldb = (size_t)in, .tb = true, .packed = packed_weight(n, n->in[W], true),
+                          .b = in_stored(n, W), .ldb = (size_t)in, .tb = true, .packed = packed_weight(n, n->in[W], true),
                           .c = out_data(n, 0), .ldc = (size_t)out, .bias = in_data(n, BIAS) });
     k->put_rows(out_data(n, 0), (size_t)out, b->start, in_data(n, TOKEN), 0, b->seqs, out);
 }
@@ -27,13 +27,13 @@ static void backward(const node *n, const kernels *k)
     bool join;
     real *dy = grad_out(n, 0), *of_tokens = work_data(n), *zeros = of_tokens + (size_t)graph_settings(n->graph)->capacity[ROWS_SEQS] * (size_t)out;
     real *dtoken = grad_in(n, TOKEN, &join);
-    k->gather(of_tokens, false, dy, b->start, b->seqs, out);
+    k->gather(of_tokens, false, (stored){ .data = dy }, b->start, b->seqs, out);
     if (dtoken) k->column_sum(dtoken, join, of_tokens, (size_t)out, b->seqs, out);
     for (int c = 0; c < out; c++) zeros[c] = 0;
     k->put_rows(dy, (size_t)out, b->start, zeros, 0, b->seqs, out);
     real *dw = grad_in(n, W, &join);
     if (dw) k->gemm(&(gemm_args){ .M = out, .N = in, .K = rows, .type = compute(n), .add = join, .ta = true, .a = dy, .lda = (size_t)out,
-                                  .b = b->patches, .ldb = (size_t)in, .c = dw, .ldc = (size_t)in });
+                                  .b.data = b->patches, .ldb = (size_t)in, .c = dw, .ldc = (size_t)in });
     real *dbias = grad_in(n, BIAS, &join);
     if (dbias) k->column_sum(dbias, join, dy, (size_t)out, rows, out);
 }

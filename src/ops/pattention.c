@@ -20,7 +20,7 @@ static void raw_scores(const node *n, const kernels *k, const real *x, int m, re
 {
     sizes z = sizes_of(n);
     k->gemm(&(gemm_args){ .M = m, .N = z.slots, .K = z.in, .type = compute(n), .a = x, .lda = (size_t)z.in,
-                          .b = in_data(n, KEYS), .ldb = (size_t)z.in, .tb = true, .packed = packed_weight(n, n->in[KEYS], true),
+                          .b = in_stored(n, KEYS), .ldb = (size_t)z.in, .tb = true, .packed = packed_weight(n, n->in[KEYS], true),
                           .c = a, .ldc = (size_t)z.slots });
 }
 
@@ -38,7 +38,7 @@ static void forward(const node *n, const kernels *k)
         k->theta(s, stat ? stat + r : own_stat, a, (theta_kind)n->i[THETA], n->f[0], m, z.slots);
         const real *residual = in_data(n, RESIDUAL);
         k->gemm(&(gemm_args){ .M = m, .N = z.out, .K = z.slots, .type = compute(n), .a = s, .lda = (size_t)z.slots,
-                              .b = in_data(n, VALUES), .ldb = (size_t)z.out, .packed = packed_weight(n, n->in[VALUES], false),
+                              .b = in_stored(n, VALUES), .ldb = (size_t)z.out, .packed = packed_weight(n, n->in[VALUES], false),
                               .c = out_data(n, 0) + (size_t)r * (size_t)z.out, .ldc = (size_t)z.out,
                               .residual = residual ? residual + (size_t)r * (size_t)z.out : NULL, .ldr = (size_t)z.out });
     }
@@ -65,17 +65,17 @@ static void backward(const node *n, const kernels *k)
         if (dv) {
             k->theta(s, stat, a, theta, n->f[0], m, z.slots);
             k->gemm(&(gemm_args){ .M = z.slots, .N = z.out, .K = m, .type = compute(n), .add = join_values || r, .a = s, .lda = (size_t)z.slots, .ta = true,
-                                  .b = d, .ldb = (size_t)z.out, .c = dv, .ldc = (size_t)z.out });
+                                  .b.data = d, .ldb = (size_t)z.out, .c = dv, .ldc = (size_t)z.out });
         }
         if (!dk && !dx) continue;
         k->gemm(&(gemm_args){ .M = m, .N = z.slots, .K = z.out, .type = compute(n), .a = d, .lda = (size_t)z.out,
-                              .b = in_data(n, VALUES), .ldb = (size_t)z.out, .tb = true, .packed = packed_weight(n, n->in[VALUES], true),
+                              .b = in_stored(n, VALUES), .ldb = (size_t)z.out, .tb = true, .packed = packed_weight(n, n->in[VALUES], true),
                               .c = ds, .ldc = (size_t)z.slots });
         k->theta_backward(ds, ds, a, stat, theta, n->f[0], m, z.slots);
         if (dk) k->gemm(&(gemm_args){ .M = z.slots, .N = z.in, .K = m, .type = compute(n), .add = join_keys || r, .a = ds, .lda = (size_t)z.slots, .ta = true,
-                                      .b = x, .ldb = (size_t)z.in, .c = dk, .ldc = (size_t)z.in });
+                                      .b.data = x, .ldb = (size_t)z.in, .c = dk, .ldc = (size_t)z.in });
         if (dx) k->gemm(&(gemm_args){ .M = m, .N = z.in, .K = z.slots, .type = compute(n), .add = join_x, .a = ds, .lda = (size_t)z.slots,
-                                      .b = in_data(n, KEYS), .ldb = (size_t)z.in, .packed = packed_weight(n, n->in[KEYS], false),
+                                      .b = in_stored(n, KEYS), .ldb = (size_t)z.in, .packed = packed_weight(n, n->in[KEYS], false),
                                       .c = dx + (size_t)r * (size_t)z.in, .ldc = (size_t)z.in });
     }
 }

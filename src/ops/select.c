@@ -6,7 +6,7 @@ static void forward(const node *n, const kernels *k)
 {
     const tensor *y = n->out[0];
     const batch *b = run_batch(n);
-    if (b->select) k->gather(out_data(n, 0), false, in_data(n, 0), b->select, live_rows(y), y->width);
+    if (b->select) k->gather(out_data(n, 0), false, in_stored(n, 0), b->select, live_rows(y), y->width);
     else           k->copy(out_data(n, 0), false, in_data(n, 0), (size_t)live_rows(y) * (size_t)y->width);
 }
 

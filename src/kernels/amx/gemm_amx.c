@@ -22,8 +22,6 @@ enum { ROWS = 256,                              /* most rows of a task */
 #define OWN_BYTES (THREAD_SCRATCH_BYTES - SHARED_BYTES)
 enum { SUMS = PANEL * PANEL };
 
-static int cuts(int size, int most) { return (size + most - 1) / most; }
-
 static int chunk_of(int K) { return K < 1 ? 1 : K <= K_WHOLE ? K : K_CHUNK; }
 
 /* Most columns of a task whose sums wait between chunks of K. */
@@ -142,21 +140,31 @@ static void product(int rows, int steps, const uint16_t *a, const uint16_t *b, c
 static void pack_a(const gemm_args *g, uint16_t *dst, int m, int rows, int k, int kc)
 {
     size_t panel = (size_t)steps_of(kc) * STEP_SIZE;
-    if (g->ta) pack_panels(true, false, dst, panel, g->a + (size_t)k * g->lda + (size_t)m, g->lda, rows, kc);
-    else pack_panels(true, true, dst, panel, g->a + (size_t)m * g->lda + (size_t)k, g->lda, rows, kc);
+    if (g->ta) pack_panels(STORED_REAL, true, false, dst, panel, g->a + (size_t)k * g->lda + (size_t)m, g->lda, rows, kc);
+    else pack_panels(STORED_REAL, true, true, dst, panel, g->a + (size_t)m * g->lda + (size_t)k, g->lda, rows, kc);
+}
+
+INLINE void pack_b_typed(const stored_type type, uint16_t *dst, size_t panel, const void *b, size_t ldb, bool tb, int columns, int kc)
+{
+    if (tb) pack_panels(type, false, true, dst, panel, b, ldb, columns, kc);
+    else pack_panels(type, false, false, dst, panel, b, ldb, columns, kc);
 }
 
 /* Columns n .. of B, rows k .. */
-static void pack_b(uint16_t *dst, size_t panel, const float *b, size_t ldb, bool tb, int n, int columns, int k, int kc)
+static void pack_b(uint16_t *dst, size_t panel, stored b, size_t ldb, bool tb, int n, int columns, int k, int kc)
 {
-    if (tb) pack_panels(false, true, dst, panel, b + (size_t)n * ldb + (size_t)k, ldb, columns, kc);
-    else pack_panels(false, false, dst, panel, b + (size_t)k * ldb + (size_t)n, ldb, columns, kc);
+    stored from = stored_from(b, tb ? (size_t)n * ldb + (size_t)k : (size_t)k * ldb + (size_t)n);
+    switch (b.type) {
+    case STORED_F16:  pack_b_typed(STORED_F16, dst, panel, from.data, ldb, tb, columns, kc); break;
+    case STORED_BF16: pack_b_typed(STORED_BF16, dst, panel, from.data, ldb, tb, columns, kc); break;
+    default:          pack_b_typed(STORED_REAL, dst, panel, from.data, ldb, tb, columns, kc); break;
+    }
     if (columns % PANEL && columns % PANEL <= 16)                        /* the panel's second tile */
         for (int s = 0; s < steps_of(kc); s++)
             memset(dst + (size_t)(columns / PANEL) * panel + (size_t)s * STEP_SIZE + TILE, 0, TILE * sizeof *dst);
 }
 
-typedef struct { uint16_t *dst; const float *b; size_t ldb; bool tb; int K, N; } pack_args;
+typedef struct { uint16_t *dst; stored b; size_t ldb; bool tb; int K, N; } pack_args;
 
 /* A task reads long runs: a few whole rows of (N,K), or all columns of a few rows of (K,N). */
 static void pack_part(void *context, int task)
@@ -164,8 +172,8 @@ static void pack_part(void *context, int task)
     const pack_args *p = context;
     size_t panel = (size_t)steps_of(p->K) * STEP_SIZE;
     int n = task * PACK_COLUMNS, k = task * PACK_ROWS;
-    if (p->tb) pack_b(p->dst + (size_t)(n / PANEL) * panel, panel, p->b, p->ldb, true, n, least(PACK_COLUMNS, p->N - n), 0, p->K);
-    else pack_b(p->dst + (size_t)(k / STEP) * STEP_SIZE, panel, p->b, p->ldb, false, 0, p->N, k, least(PACK_ROWS, p->K - k));
+    if (p->tb) pack_b(p->dst + (size_t)(n / PANEL) * panel, panel, p->b, p->ldb, true, n, lesser(PACK_COLUMNS, p->N - n), 0, p->K);
+    else pack_b(p->dst + (size_t)(k / STEP) * STEP_SIZE, panel, p->b, p->ldb, false, 0, p->N, k, lesser(PACK_ROWS, p->K - k));
 }
 
 static size_t packed_bytes(int K, int N)
@@ -178,22 +186,13 @@ static size_t gemm_pack_bytes_amx(compute_type type, int K, int N)
     return type == COMPUTE_BF16 ? packed_bytes(K, N) : 0;
 }
 
-static void gemm_pack_amx(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N)
+static void gemm_pack_amx(void *packed, compute_type type, stored b, size_t ldb, bool tb, int K, int N)
 {
     pack_args p = { packed, b, ldb, tb, K, N };
     if (type == COMPUTE_BF16) parallel_for(tb ? cuts(N, PACK_COLUMNS) : cuts(K, PACK_ROWS), pack_part, &p);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
-
-/* The part-th of `parts` nearly equal runs of whole panels. */
-static void share(int size, int parts, int part, int *begin, int *length)
-{
-    long long panels = (size + PANEL - 1) / PANEL;
-    int end = least(size, (int)(panels * (part + 1) / parts) * PANEL);
-    *begin = (int)(panels * part / parts) * PANEL;
-    *length = end - *begin;
-}
 
 typedef struct { const uint16_t *a; size_t panel; float *sums; int m, rows; } block_of_rows;
 
@@ -205,10 +204,10 @@ static void multiply_block(const gemm_args *g, const block_of_rows *r, const uin
     bool plain = last && columns == PANEL && finish_is_plain(g);
     errand e = { .b = b + (size_t)steps * STEP_SIZE, .b_lines = (PANEL + blocks - 1) / blocks, .ldc = g->ldc };
     for (int i = 0; i < r->rows; i += PANEL, a += r->panel, sums += SUMS) {
-        int height = least(PANEL, r->rows - i);
+        int height = lesser(PANEL, r->rows - i);
         float *c = g->c + (size_t)(r->m + i) * g->ldc + (size_t)n;
         const float *from = first ? NULL : sums;
-        e.c_row = 0, e.c_rows = last && columns == PANEL ? least(PANEL, r->rows - i - PANEL) : 0;
+        e.c_row = 0, e.c_rows = last && columns == PANEL ? lesser(PANEL, r->rows - i - PANEL) : 0;
         e.c = c + PANEL * g->ldc;
         if (plain && (height == PANEL || height == 16)) {
             product(height, steps, a, b, from, c, g->ldc, &e);
@@ -224,7 +223,7 @@ static void multiply_panel(const gemm_args *g, const block_of_rows *r, const uin
 {
     for (int i = 0; i == 0 || i < kc; i += KC) {
         size_t at = (size_t)(i / STEP) * STEP_SIZE;
-        multiply_block(g, r, r->a + at, b + at, n, columns, least(KC, kc - i), k + i == 0, k + i + KC >= g->K);
+        multiply_block(g, r, r->a + at, b + at, n, columns, lesser(KC, kc - i), k + i == 0, k + i + KC >= g->K);
     }
 }
 
@@ -237,15 +236,15 @@ static void multiply_part(void *context, int task)
     uint16_t *a = (uint16_t *)((char *)thread_scratch() + SHARED_BYTES), *own_b = a + ROWS / PANEL * panel;
     float *sums = (float *)(own_b + panel);
     block_of_rows r = { .a = a, .sums = sums };
-    share(g->M, j->tiles_m, task % j->tiles_m, &r.m, &r.rows);
-    share(g->N, j->tiles_n, task / j->tiles_m, &n, &columns);
+    share(g->M, PANEL, j->tiles_m, task % j->tiles_m, &r.m, &r.rows);
+    share(g->N, PANEL, j->tiles_n, task / j->tiles_m, &n, &columns);
     tiles_on();
     for (int k = 0; k == 0 || k < g->K; k += chunk) {
-        int kc = least(chunk, g->K - k);
+        int kc = lesser(chunk, g->K - k);
         r.panel = (size_t)steps_of(kc) * STEP_SIZE;
         pack_a(g, a, r.m, r.rows, k, kc);
         for (int i = 0; i < columns; i += PANEL) {
-            int width = least(PANEL, columns - i);
+            int width = lesser(PANEL, columns - i);
             const uint16_t *b = own_b;
             if (j->b) b = j->b + (size_t)((n + i) / PANEL) * whole + (size_t)(k / STEP) * STEP_SIZE;
             else pack_b(own_b, 0, g->b, g->ldb, g->tb, n + i, width, k, kc);
@@ -263,7 +262,7 @@ static void cut(job *j)
     int threads = threads_count(), widest = g->K > K_WHOLE ? columns_between_chunks() : WIDE;
     j->tiles_m = cuts(g->M, ROWS);
     if (j->tiles_m < threads && g->M / threads >= 2 * PANEL) j->tiles_m = threads;
-    if (j->tiles_m < threads) widest = least(widest, cuts(g->N, g->M <= PANEL ? 4 * threads : threads));
+    if (j->tiles_m < threads) widest = lesser(widest, cuts(g->N, g->M <= PANEL ? 4 * threads : threads));
     j->tiles_n = cuts(g->N, widest < 2 * PANEL ? 2 * PANEL : widest);
     while (j->tiles_m * j->tiles_n % threads && j->tiles_m * j->tiles_n < 8 * threads && j->tiles_n < cuts(g->N, PANEL)) j->tiles_n++;
 }

@@ -9,21 +9,38 @@
 #ifndef AMX_PACK_AMX_H
 #define AMX_PACK_AMX_H
 
-#include "kernels/vector/vec.h"
+#include "kernels/vector/gemm_cut.h"
+#include "kernels/vector/vec_stored.h"
 
 enum { PANEL = 32, STEP = 32, TILE = 512, STEP_SIZE = 2 * TILE };       /* the last two in bf16 elements */
 
 static inline int steps_of(int K) { return (K + STEP - 1) / STEP; }
 
-/* 32 floats as bf16, in order. */
-INLINE __m512i narrow(vec low, vec high) { return (__m512i)_mm512_cvtne2ps_pbh(high, low); }
+/* The first n of 32 numbers from number i of src on, as bf16 in order; zeros behind them. */
+INLINE __m512i load_bf16(const stored_type type, const void *src, size_t i, int n)
+{
+    if (type == STORED_BF16) return _mm512_maskz_loadu_epi16(n >= 32 ? ~0u : (1u << n) - 1, (const uint16_t *)src + i);
+    vec low = vload_stored(type, src, i, n), high = n > VW ? vload_stored(type, src, i + VW, n - VW) : vzero();
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
 
-/* 16 floats of k and of k+1 as 16 pairs. */
-INLINE __m512i pairs(vec even, vec odd)
+/* 16 numbers of k and of k+1, the two halves, as 16 pairs. */
+INLINE __m512i pairs(__m512i halves)
 {
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
                                            23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    return _mm512_permutexvar_epi16(order, narrow(even, odd));
+    return _mm512_permutexvar_epi16(order, halves);
+}
+
+/* The first `lanes` numbers from i on and as many from j on, each as 16 of bf16, side by side; without j, zeros. */
+INLINE __m512i load_two_bf16(const stored_type type, const void *src, size_t i, size_t j, bool both, int lanes)
+{
+    if (type == STORED_BF16) {
+        __m256i low = vload_halves_n((const uint16_t *)src + i, lanes);
+        return _mm512_inserti64x4(_mm512_castsi256_si512(low), both ? vload_halves_n((const uint16_t *)src + j, lanes) : _mm256_setzero_si256(), 1);
+    }
+    vec low = vload_stored(type, src, i, lanes), high = both ? vload_stored(type, src, j, lanes) : vzero();
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 /* x[i], lane j becomes x[j], lane i. */
@@ -45,31 +62,23 @@ INLINE void turn(__m512i x[16])
 }
 
 /* One tile from a source across: rows r of src, k of them valid (at most 32), rows at most 16. */
-INLINE void tile_across(const bool turned, uint16_t *tile, const float *src, size_t ld, int rows, int k)
+INLINE void tile_across(const stored_type type, const bool turned, uint16_t *tile, const void *src, size_t ld, int rows, int k)
 {
     __m512i x[16];
-    vmask low = vtail(k), high = vtail(k > 16 ? k - 16 : 0);
-    for (int r = 0; r < 16; r++)
-        x[r] = r < rows ? narrow(vload_mask(src + (size_t)r * ld, low), vload_mask(src + (size_t)r * ld + 16, high)) : _mm512_setzero_si512();
+    for (int r = 0; r < 16; r++) x[r] = r < rows ? load_bf16(type, src, (size_t)r * ld, k) : _mm512_setzero_si512();
     if (turned) turn(x);
     for (int r = 0; r < 16; r++) _mm512_storeu_si512(tile + 32 * r, x[r]);
 }
 
 /* One tile from a source along: k rows of src (at most 32), `lanes` columns valid (at most 16). */
-INLINE void tile_along(const bool turned, uint16_t *tile, const float *src, size_t ld, int lanes, int k)
+INLINE void tile_along(const stored_type type, const bool turned, uint16_t *tile, const void *src, size_t ld, int lanes, int k)
 {
     __m512i x[16];
-    vmask mask = vtail(lanes);
-    for (int p = 0; p < 16; p++) {
-        vec even = 2 * p < k ? vload_mask(src + (size_t)(2 * p) * ld, mask) : vzero();
-        vec odd = 2 * p + 1 < k ? vload_mask(src + (size_t)(2 * p + 1) * ld, mask) : vzero();
-        x[p] = pairs(even, odd);
-    }
+    for (int p = 0; p < 16; p++)
+        x[p] = 2 * p < k ? pairs(load_two_bf16(type, src, (size_t)(2 * p) * ld, (size_t)(2 * p + 1) * ld, 2 * p + 1 < k, lanes)) : _mm512_setzero_si512();
     if (turned) turn(x);
     for (int p = 0; p < 16; p++) _mm512_storeu_si512(tile + 32 * p, x[p]);
 }
-
-static inline int least(int a, int b) { return a < b ? a : b; }
 
 static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int w, int s)
 {
@@ -78,16 +87,17 @@ static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int w, int 
 
 /* `width` rows of A or columns of B, k of K, as panels; panel_size elements from one panel to the next.
  * is_a chooses the kind of tile.  Either way the source is read in long runs of few rows. */
-INLINE void pack_panels(const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const float *src, size_t ld, int width, int k)
+INLINE void pack_panels(const stored_type type, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
 {
+    stored from = { type, src };
     if (across) {
         for (int w = 0; w < width; w += 16)
             for (int s = 0; s < k; s += STEP)
-                tile_across(!is_a, tile_at(dst, panel_size, w, s), src + (size_t)w * ld + (size_t)s, ld, least(16, width - w), least(STEP, k - s));
+                tile_across(type, !is_a, tile_at(dst, panel_size, w, s), stored_from(from, (size_t)w * ld + (size_t)s).data, ld, lesser(16, width - w), lesser(STEP, k - s));
     } else {
         for (int s = 0; s < k; s += STEP)
             for (int w = 0; w < width; w += 16)
-                tile_along(is_a, tile_at(dst, panel_size, w, s), src + (size_t)s * ld + (size_t)w, ld, least(16, width - w), least(STEP, k - s));
+                tile_along(type, is_a, tile_at(dst, panel_size, w, s), stored_from(from, (size_t)s * ld + (size_t)w).data, ld, lesser(16, width - w), lesser(STEP, k - s));
     }
 }
 

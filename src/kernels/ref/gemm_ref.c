@@ -1,24 +1,22 @@
 /* Matrix products, plainly: each element of C is one chain of products, k
  * ascending, then what gemm_args says happens to it, in its order. */
 #include "base/threads.h"
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels/ref/ref.h"
 
 static real rounded(compute_type type, real x)
 {
-    return type == COMPUTE_BF16 ? (real)bf16_to_float(bf16_from_float((float)x)) : x;
-}
-
-static real element(const real *x, size_t ld, bool transposed, int row, int column)
-{
-    return transposed ? x[(size_t)column * ld + (size_t)row] : x[(size_t)row * ld + (size_t)column];
+    return type == COMPUTE_BF16 ? (real)float_from_bf16(bf16_from_float((float)x)) : x;
 }
 
 static real product(const gemm_args *g, int m, int n)
 {
+    size_t row = (size_t)m, column = (size_t)n;
     real sum = 0;
-    for (int k = 0; k < g->K; k++)
-        sum += rounded(g->type, element(g->a, g->lda, g->ta, m, k)) * rounded(g->type, element(g->b, g->ldb, g->tb, k, n));
+    for (size_t k = 0; k < (size_t)g->K; k++) {
+        real a = g->a[g->ta ? k * g->lda + row : row * g->lda + k], b = ref_number(g->b, g->tb ? column * g->ldb + k : k * g->ldb + column);
+        sum += rounded(g->type, a) * rounded(g->type, b);
+    }
     return sum;
 }
 
@@ -49,9 +47,9 @@ size_t ref_gemm_pack_bytes(compute_type type, int K, int N)
     return 0;
 }
 
-void ref_gemm_pack(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N)
+void ref_gemm_pack(void *packed, compute_type type, stored b, size_t ldb, bool tb, int K, int N)
 {
-    (void)packed, (void)type, (void)b, (void)ldb, (void)tb, (void)K, (void)N;
+    (void)packed, (void)type, (void)b.data, (void)ldb, (void)tb, (void)K, (void)N;
 }
 
 void ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, int width)

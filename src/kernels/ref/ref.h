@@ -7,10 +7,12 @@
 
 void   ref_gemm(const gemm_args *g);
 size_t ref_gemm_pack_bytes(compute_type type, int K, int N);
-void   ref_gemm_pack(void *packed, compute_type type, const real *b, size_t ldb, bool tb, int K, int N);
+void   ref_gemm_pack(void *packed, compute_type type, stored b, size_t ldb, bool tb, int K, int N);
 void   ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, int width);
 
-void ref_gather(real *y, bool add, const real *table, const int *index, int rows, int width);
+void ref_gather(real *y, bool add, stored table, const int *index, int rows, int width);
+void ref_widen(real *y, stored x, size_t n);
+real ref_number(stored x, size_t i);                         /* the i-th number of x */
 void ref_pool(real *y, const real *x, const int *start, pooling how, int seqs, int width);
 void ref_pool_backward(real *dx, bool add, const real *dy, const int *start, pooling how, int seqs, int width);
 void ref_largest(exact *value, int *index, const real *x, int rows, int width);

@@ -4,10 +4,11 @@
 
 static void put(real *y, bool add, real value) { *y = add ? *y + value : value; }
 
-void ref_gather(real *y, bool add, const real *table, const int *index, int rows, int width)
+void ref_gather(real *y, bool add, stored table, const int *index, int rows, int width)
 {
     for (int r = 0; r < rows; r++)
-        ref_copy(y + (size_t)r * (size_t)width, add, table + (size_t)index[r] * (size_t)width, (size_t)width);
+        for (int c = 0; c < width; c++)
+            put(&y[(size_t)r * (size_t)width + (size_t)c], add, ref_number(table, (size_t)index[r] * (size_t)width + (size_t)c));
 }
 
 void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows)

@@ -10,6 +10,7 @@ void kernels_ref(kernels *k)
         .gemm_pack = ref_gemm_pack,
         .column_sum = ref_column_sum,
         .gather = ref_gather,
+        .widen = ref_widen,
         .scatter = ref_scatter,
         .pool = ref_pool,
         .pool_backward = ref_pool_backward,

@@ -14,12 +14,6 @@
 #include "kernels/vector/vec_row.h"
 #include "kernels/vector/vec_transpose.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 enum { TILE = 64 };                             /* keys in a block, from key 0 on; queries in a tile */
 enum { HEAD_DIM_MAX = 4096 };                   /* whose tiles fit in a thread's scratch; wider heads are ref's */
 enum { STRIP_ROWS = 6, STRIP_VECS = VW == 16 ? 4 : 2 };     /* of C, held in registers; twice the rows of one register */

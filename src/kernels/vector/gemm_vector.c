@@ -6,8 +6,11 @@
  * Each element of C is one chain of fused multiply-adds, k ascending from zero,
  * whatever the tile, the panel or the number of rows beside it. */
 #include "base/threads.h"
+#include "kernels/vector/gemm_cut.h"
+#include "kernels/vector/gemm_few.h"
 #include "kernels/vector/gemm_finish.h"
 #include "kernels/vector/gemm_pack.h"
+#include "kernels/vector/vec_stored.h"
 #include "kernels/vector/vector.h"
 
 #if VW == 16
@@ -23,16 +26,7 @@ enum { KC = 256,                                /* a panel of B is 32 or 16 KiB 
        A_PANELS = TILE_ROWS / MR + 1,           /* packed, of KC columns each */
        ALONG = 8 };
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 typedef struct { const gemm_args *g; int tiles_m, tiles_n; } grid;
-
-static int smaller(int a, int b) { return a < b ? a : b; }
-static int cuts(int size, int most) { return (size + most - 1) / most; }
 
 /* ---- packing ------------------------------------------------------------------------- */
 
@@ -45,21 +39,40 @@ INLINE void pack_rows(const bool bf16, const gemm_args *g, float *dst, int m, in
     size_t panel = panel_size(kc);
     if (!g->ta) {
         for (int i = 0; i < rows; i += MR, dst += panel)
-            pack_across(bf16, dst, MR, g->a + (size_t)(m + i) * g->lda + (size_t)k, g->lda, smaller(MR, rows - i), kc);
+            pack_across(bf16, dst, MR, g->a + (size_t)(m + i) * g->lda + (size_t)k, g->lda, lesser(MR, rows - i), kc);
         return;
     }
     for (int p = 0; p < kc; p += ALONG) {              /* a few rows of the source at a time, all their panels */
         float *out = dst + (size_t)p * MR;
         for (int i = 0; i < rows; i += MR, out += panel)
-            pack_along(bf16, out, MR, g->a + (size_t)(k + p) * g->lda + (size_t)(m + i), g->lda, smaller(MR, rows - i), smaller(ALONG, kc - p));
+            pack_along(bf16, out, MR, g->a + (size_t)(k + p) * g->lda + (size_t)(m + i), g->lda, lesser(MR, rows - i), lesser(ALONG, kc - p));
     }
 }
 
 /* Columns n .. n+columns-1 of B (at most NR), rows k .. k+kc-1, as one panel. */
 INLINE void pack_columns(const bool bf16, const gemm_args *g, float *dst, int n, int columns, int k, int kc)
 {
-    if (g->tb) pack_across(bf16, dst, NR, g->b + (size_t)n * g->ldb + (size_t)k, g->ldb, columns, kc);
-    else pack_along(bf16, dst, NR, g->b + (size_t)k * g->ldb + (size_t)n, g->ldb, columns, kc);
+    const float *b = b_at(g, k, n).data;
+    if (g->tb) pack_across(bf16, dst, NR, b, g->ldb, columns, kc);
+    else pack_along(bf16, dst, NR, b, g->ldb, columns, kc);
+}
+
+/* The same of numbers that are not stored as floats, widened some rows at a time. */
+static void pack_widened(const gemm_args *g, float *dst, int n, int columns, int k, int kc)
+{
+    enum { SOME = 64 };
+    float piece[SOME * NR];
+    widen_kind kind = g->type == COMPUTE_BF16 ? WIDEN_ROUNDED : WIDEN;
+    for (int i = 0; i < kc; i += SOME) {
+        int some = lesser(SOME, kc - i);
+        if (!g->tb) {
+            for (int p = 0; p < some; p++) widen_run(kind, piece + p * NR, b_at(g, k + i + p, n), columns);
+            pack_along(false, dst + (size_t)i * NR, NR, piece, NR, columns, some);
+        } else {
+            for (int c = 0; c < columns; c++) widen_run(kind, piece + c * SOME, b_at(g, k + i, n + c), some);
+            pack_across(false, dst + (size_t)i * NR, NR, piece, SOME, columns, some);
+        }
+    }
 }
 
 static void pack_a(const gemm_args *g, float *dst, int m, int rows, int k, int kc)
@@ -70,7 +83,8 @@ static void pack_a(const gemm_args *g, float *dst, int m, int rows, int k, int k
 
 static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, int kc)
 {
-    if (g->type == COMPUTE_BF16) pack_columns(true, g, dst, n, columns, k, kc);
+    if (g->b.type != STORED_REAL) pack_widened(g, dst, n, columns, k, kc);
+    else if (g->type == COMPUTE_BF16) pack_columns(true, g, dst, n, columns, k, kc);
     else pack_columns(false, g, dst, n, columns, k, kc);
 }
 
@@ -79,17 +93,17 @@ static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, in
 /* What will be needed soon, fetched a little at a time while products are summed, since a burst of misses would
  * hold them up: for each of the first `turns` chunks, pairs of lines of `count` rows of B's next panel; for every
  * chunk, a row that will be written. */
-typedef struct { const float *b; size_t b_turn, ldb; int count, turns; const float *c; size_t c_stride; } errand;
-enum { CHUNK = 16, PAIR = 32 };                 /* of k, between turns; floats in two lines */
+typedef struct { const char *b; size_t b_turn, b_stride; int count, turns; const float *c; size_t c_stride; } errand;
+enum { CHUNK = 16, LINE = 64, PAIR = 2 * LINE };             /* of k, between turns; bytes */
 
 INLINE void fetch(const errand *e, int turn)
 {
     const float *c = e->c + (size_t)turn * e->c_stride;
     if (turn < e->turns) {
-        const float *b = e->b + (size_t)turn * e->b_turn;
-        for (int i = 0; i < e->count; i++, b += e->ldb) {
-            _mm_prefetch((const char *)b, _MM_HINT_T1);
-            _mm_prefetch((const char *)(b + PAIR / 2), _MM_HINT_T1);
+        const char *b = e->b + (size_t)turn * e->b_turn;
+        for (int i = 0; i < e->count; i++, b += e->b_stride) {
+            _mm_prefetch(b, _MM_HINT_T1);
+            _mm_prefetch(b + LINE, _MM_HINT_T1);
         }
     }
     __asm__ volatile("prefetchw %0" : : "m"(c[0]));
@@ -106,7 +120,7 @@ INLINE void multiply_step(const int rows, vec c[MR][2], const float *a, const fl
     }
 }
 
-INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, size_t stride, const float *from, float *sums, const errand *e)
+INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b, const float *from, float *sums, const errand *e)
 {
     vec c[MR][2];
     int k = 0;
@@ -116,9 +130,9 @@ INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b
     }
     for (; k + CHUNK <= kc; k += CHUNK) {
         fetch(e, k / CHUNK);
-        for (int i = 0; i < CHUNK; i++, a += MR, b += stride) multiply_step(rows, c, a, b);
+        for (int i = 0; i < CHUNK; i++, a += MR, b += NR) multiply_step(rows, c, a, b);
     }
-    for (; k < kc; k++, a += MR, b += stride) multiply_step(rows, c, a, b);
+    for (; k < kc; k++, a += MR, b += NR) multiply_step(rows, c, a, b);
     UNROLL for (int r = 0; r < rows; r++) {
         vstore(sums + r * NR, c[r][0]);
         vstore(sums + r * NR + VW, c[r][1]);
@@ -126,93 +140,78 @@ INLINE void multiply_rows(const int rows, int kc, const float *a, const float *b
 }
 
 /* sums = from + a b; from is sums or zeros */
-static void multiply(int rows, int kc, const float *a, const float *b, size_t stride, const float *from, float *sums, const errand *e)
+static void multiply(int rows, int kc, const float *a, const float *b, const float *from, float *sums, const errand *e)
 {
     switch (rows) {
-    case 1: multiply_rows(1, kc, a, b, stride, from, sums, e); break;
-    case 2: multiply_rows(2, kc, a, b, stride, from, sums, e); break;
-    case 3: multiply_rows(3, kc, a, b, stride, from, sums, e); break;
-    case 4: multiply_rows(4, kc, a, b, stride, from, sums, e); break;
-    case 5: multiply_rows(5, kc, a, b, stride, from, sums, e); break;
+    case 1: multiply_rows(1, kc, a, b, from, sums, e); break;
+    case 2: multiply_rows(2, kc, a, b, from, sums, e); break;
+    case 3: multiply_rows(3, kc, a, b, from, sums, e); break;
+    case 4: multiply_rows(4, kc, a, b, from, sums, e); break;
+    case 5: multiply_rows(5, kc, a, b, from, sums, e); break;
 #if MR > 6
-    case 6: multiply_rows(6, kc, a, b, stride, from, sums, e); break;
-    case 7: multiply_rows(7, kc, a, b, stride, from, sums, e); break;
-    case 8: multiply_rows(8, kc, a, b, stride, from, sums, e); break;
-    case 9: multiply_rows(9, kc, a, b, stride, from, sums, e); break;
-    case 10: multiply_rows(10, kc, a, b, stride, from, sums, e); break;
-    case 11: multiply_rows(11, kc, a, b, stride, from, sums, e); break;
-    case 12: multiply_rows(12, kc, a, b, stride, from, sums, e); break;
-    case 13: multiply_rows(13, kc, a, b, stride, from, sums, e); break;
+    case 6: multiply_rows(6, kc, a, b, from, sums, e); break;
+    case 7: multiply_rows(7, kc, a, b, from, sums, e); break;
+    case 8: multiply_rows(8, kc, a, b, from, sums, e); break;
+    case 9: multiply_rows(9, kc, a, b, from, sums, e); break;
+    case 10: multiply_rows(10, kc, a, b, from, sums, e); break;
+    case 11: multiply_rows(11, kc, a, b, from, sums, e); break;
+    case 12: multiply_rows(12, kc, a, b, from, sums, e); break;
+    case 13: multiply_rows(13, kc, a, b, from, sums, e); break;
 #endif
-    default: multiply_rows(MR, kc, a, b, stride, from, sums, e); break;
+    default: multiply_rows(MR, kc, a, b, from, sums, e); break;
     }
 }
 
 /* ---- tiles --------------------------------------------------------------------------- */
 
-/* The part-th of `parts` nearly equal runs of whole panels. */
-static void share(int size, int panel, int parts, int part, int *begin, int *length)
-{
-    long long panels = (size + panel - 1) / panel;
-    int end = smaller(size, (int)(panels * (part + 1) / parts) * panel);
-    *begin = (int)(panels * part / parts) * panel;
-    *length = end - *begin;
-}
-
 /* While the i-th of `blocks` of rows meets this panel: its part of B's panel at column n, if there is one. */
 INLINE void fetch_b(errand *e, const gemm_args *g, int i, int blocks, int n, int end, int k, int kc)
 {
-    int width = smaller(NR, end - n), rows = g->tb ? width : kc;
+    int width = lesser(NR, end - n), rows = g->tb ? width : kc;
     int share_of_rows = (rows + blocks - 1) / blocks, row = i * share_of_rows, turns = kc / CHUNK;
     e->turns = 0;
     if (width <= 0 || row >= rows || turns < 1) return;
+    e->b = g->tb ? b_at(g, k, n + row).data : b_at(g, k + row, n).data;
+    e->b_stride = stored_bytes(g->b.type, g->ldb);
     if (g->tb) {
-        e->b = g->b + (size_t)(n + row) * g->ldb + (size_t)k;
-        e->b_turn = PAIR, e->turns = (kc + PAIR - 1) / PAIR, e->count = smaller(share_of_rows, rows - row);
+        e->b_turn = PAIR, e->turns = cuts((int)stored_bytes(g->b.type, (size_t)kc), PAIR), e->count = lesser(share_of_rows, rows - row);
     } else {
-        e->b = g->b + (size_t)(k + row) * g->ldb + (size_t)n;
         e->count = (share_of_rows + turns - 1) / turns;
-        e->b_turn = (size_t)e->count * g->ldb, e->turns = turns;
+        e->b_turn = (size_t)e->count * e->b_stride, e->turns = turns;
     }
-    e->ldb = g->ldb;
 }
 
 /* Where a task keeps its things: a panel of B, packed rows of A, and sums. */
 typedef struct { int m, rows, n, columns, kc; float *a, *b, *sums; } tile;
 
-static int block_of(const gemm_args *g, const tile *t, int k) { return smaller(t->kc, g->K - k); }
+static int block_of(const gemm_args *g, const tile *t, int k) { return lesser(t->kc, g->K - k); }
 
 /* One meeting of a panel of B with the rows of a task, and the panel after it (columns n2 .., none when n2 is at
  * the task's end). */
 typedef struct { int n, k, n2, k2; const float *a; float *sums; } meeting;
 
-/* The panel is b, `stride` floats from one k to the next. */
-static void multiply_panel(const gemm_args *g, const tile *t, const meeting *at, const float *b, size_t stride)
+static void multiply_panel(const gemm_args *g, const tile *t, const meeting *at)
 {
     static const float zeros[MR * NR];
     const float *a = at->a;
     float *sums = at->sums;
-    int end = t->n + t->columns, width = smaller(NR, end - at->n), kc = block_of(g, t, at->k), blocks = cuts(t->rows, MR);
+    int end = t->n + t->columns, width = lesser(NR, end - at->n), kc = block_of(g, t, at->k), blocks = cuts(t->rows, MR);
     bool last = at->k + kc >= g->K;
     for (int i = 0; i < t->rows; i += MR, sums += MR * NR, a += panel_size(kc)) {
-        int height = smaller(MR, t->rows - i), m = t->m + i;
+        int height = lesser(MR, t->rows - i), m = t->m + i;
         errand e = { .c = sums, .c_stride = NR };
         if (last) e.c = g->c + (size_t)m * g->ldc + (size_t)at->n, e.c_stride = g->ldc;
         fetch_b(&e, g, i / MR, blocks, at->n2, end, at->k2, block_of(g, t, at->k2));
-        multiply(height, kc, a, b, stride, at->k ? sums : zeros, sums, &e);
+        multiply(height, kc, a, t->b, at->k ? sums : zeros, sums, &e);
         if (last) finish_block(g, sums, NR, m, at->n, height, width);
     }
 }
 
 static void meet(const gemm_args *g, const tile *t, const meeting *at)
 {
-    int width = smaller(NR, t->n + t->columns - at->n);
-    if (t->rows <= MR && width == NR && !g->tb && g->type == COMPUTE_F32) {      /* read once: no need to copy it first */
-        multiply_panel(g, t, at, g->b + (size_t)at->k * g->ldb + (size_t)at->n, g->ldb);
-        return;
-    }
+    int width = lesser(NR, t->n + t->columns - at->n);
     pack_b(g, t->b, at->n, width, at->k, block_of(g, t, at->k));
-    multiply_panel(g, t, at, t->b, NR);
+    multiply_panel(g, t, at);
 }
 
 /* Many rows: a block of A at a time goes through all panels, and their sums wait. */
@@ -273,6 +272,10 @@ static grid cut(const gemm_args *g)
 void LEVEL(gemm)(const gemm_args *g)
 {
     if (g->M < 1 || g->N < 1) return;
+    if (LEVEL(gemm_is_few)(g)) {
+        LEVEL(gemm_few)(g);
+        return;
+    }
     grid t = cut(g);
     parallel_for(t.tiles_m * t.tiles_n, gemm_tile, &t);
 }

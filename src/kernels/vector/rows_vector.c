@@ -1,11 +1,11 @@
 /* Moving rows: embeddings, cache writes, dropout. */
 #include "base/threads.h"
 #include "kernels/vector/vec_random.h"
-#include "kernels/vector/vec_row.h"
+#include "kernels/vector/vec_stored.h"
 #include "kernels/vector/vector.h"
 
 typedef struct {
-    float *to; const float *from;
+    float *to; stored from;
     size_t to_stride, from_stride;
     const int *to_index, *from_index;           /* NULL: row r itself */
     bool add;
@@ -18,8 +18,8 @@ static void move_rows(void *context, int task)
     int block = rows_in_piece(c->width), first = task * block, end = lesser(c->rows, first + block);
     for (int r = first; r < end; r++) {
         float *to = c->to + (size_t)(c->to_index ? c->to_index[r] : r) * c->to_stride;
-        const float *from = c->from + (size_t)(c->from_index ? c->from_index[r] : r) * c->from_stride;
-        for (int i = 0; i < c->width; i += VW) vstore_add(to + i, c->width - i, c->add, vload_n(from + i, c->width - i));
+        stored from = stored_from(c->from, (size_t)(c->from_index ? c->from_index[r] : r) * c->from_stride);
+        widen_run(c->add ? WIDEN_ADDED : WIDEN, to, from, c->width);
     }
 }
 
@@ -28,7 +28,7 @@ static void move_all(move c)
     parallel_for(pieces((size_t)c.rows, (size_t)rows_in_piece(c.width)), move_rows, &c);
 }
 
-void LEVEL(gather)(real *y, bool add, const real *table, const int *index, int rows, int width)
+void LEVEL(gather)(real *y, bool add, stored table, const int *index, int rows, int width)
 {
     move_all((move){ .to = y, .from = table, .to_stride = (size_t)width, .from_stride = (size_t)width,
                      .from_index = index, .add = add, .rows = rows, .width = width });
@@ -36,8 +36,23 @@ void LEVEL(gather)(real *y, bool add, const real *table, const int *index, int r
 
 void LEVEL(put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width)
 {
-    move_all((move){ .to = dst, .from = src, .to_stride = dst_stride, .from_stride = src_stride,
+    move_all((move){ .to = dst, .from = { .data = src }, .to_stride = dst_stride, .from_stride = src_stride,
                      .to_index = index, .rows = rows, .width = width });
+}
+
+typedef struct { float *y; stored x; size_t n; } widening;
+
+static void widen_piece(void *context, int task)
+{
+    const widening *w = context;
+    span s = span_of(w->n, task);
+    widen_run(WIDEN, w->y + s.first, stored_from(w->x, s.first), s.n);
+}
+
+void LEVEL(widen)(real *y, stored x, size_t n)
+{
+    widening w = { y, x, n };
+    parallel_for(pieces(n, PIECE), widen_piece, &w);
 }
 
 /* ---- scatter: a task owns a slice of the columns, so rows may meet in one row of the table ---- */

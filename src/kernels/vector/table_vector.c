@@ -7,6 +7,7 @@ void LEVEL(kernels)(kernels *k)
     k->gemm = LEVEL(gemm);
     k->column_sum = LEVEL(column_sum);
     k->gather = LEVEL(gather);
+    k->widen = LEVEL(widen);
     k->scatter = LEVEL(scatter);
     k->put_rows = LEVEL(put_rows);
     k->copy = LEVEL(copy);

@@ -16,6 +16,11 @@
 #define PASTE(a, b) PASTE_(a, b)
 #define LEVEL(name) PASTE(name, LEVEL_SUFFIX)
 #define INLINE static inline __attribute__((always_inline, unused))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #if defined(__AVX512F__)
 

@@ -1,0 +1,67 @@
+/* Stored numbers to floats, a register or a run at a time.  The type is a
+ * constant wherever speed matters: a switch stands outside the loops. */
+#ifndef VECTOR_VEC_STORED_H
+#define VECTOR_VEC_STORED_H
+
+#include "kernels/vector/vec_row.h"
+#include <string.h>
+
+#if VW == 16
+typedef __m256i vhalves;                        /* VW numbers of 16 bits */
+INLINE vhalves vload_halves(const uint16_t *p) { return _mm256_loadu_si256((const void *)p); }
+INLINE vhalves vload_halves_n(const uint16_t *p, int n) { return _mm256_maskz_loadu_epi16(vtail(n), p); }
+INLINE vec vwiden_f16(vhalves x) { return _mm512_cvtph_ps(x); }
+INLINE vec vwiden_bf16(vhalves x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
+#else
+typedef __m128i vhalves;
+INLINE vhalves vload_halves(const uint16_t *p) { return _mm_loadu_si128((const void *)p); }
+INLINE vhalves vload_halves_n(const uint16_t *p, int n)
+{
+    uint16_t some[VW] = { 0 };
+    memcpy(some, p, (size_t)n * sizeof *some);
+    return vload_halves(some);
+}
+INLINE vec vwiden_f16(vhalves x) { return _mm256_cvtph_ps(x); }
+INLINE vec vwiden_bf16(vhalves x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)); }
+#endif
+
+INLINE vec vwiden(const stored_type type, vhalves x) { return type == STORED_F16 ? vwiden_f16(x) : vwiden_bf16(x); }
+
+/* Numbers i .. of data: the first n lanes, 0 behind them. */
+INLINE vec vload_stored(const stored_type type, const void *data, size_t i, int n)
+{
+    if (type == STORED_REAL) return vload_n((const float *)data + i, n);
+    const uint16_t *p = (const uint16_t *)data + i;
+    return vwiden(type, n >= VW ? vload_halves(p) : vload_halves_n(p, n));
+}
+
+typedef enum { WIDEN, WIDEN_ROUNDED, WIDEN_ADDED } widen_kind;         /* y = x, y = x rounded to bf16, y += x */
+
+INLINE void widen_typed(const stored_type type, const widen_kind kind, float *y, const void *data, int n)
+{
+    for (int i = 0; i < n; i += VW) {
+        vec x = vload_stored(type, data, (size_t)i, n - i);
+        vstore_add(y + i, n - i, kind == WIDEN_ADDED, kind == WIDEN_ROUNDED ? vround_bf16(x) : x);
+    }
+}
+
+INLINE void widen_any(const widen_kind kind, float *y, stored x, int n)
+{
+    switch (x.type) {
+    case STORED_F16:  widen_typed(STORED_F16, kind, y, x.data, n); break;
+    case STORED_BF16: widen_typed(STORED_BF16, kind, y, x.data, n); break;
+    default:          widen_typed(STORED_REAL, kind, y, x.data, n); break;
+    }
+}
+
+/* A run of n numbers. */
+static inline void widen_run(widen_kind kind, float *y, stored x, int n)
+{
+    switch (kind) {
+    case WIDEN_ADDED:   widen_any(WIDEN_ADDED, y, x, n); break;
+    case WIDEN_ROUNDED: widen_any(WIDEN_ROUNDED, y, x, n); break;
+    default:            widen_any(WIDEN, y, x, n); break;
+    }
+}
+
+#endif
