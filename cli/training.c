@@ -25,7 +25,7 @@ static void conclude(lithe_trainer *t, const lithe_event *e, bool json)
     if (isfinite(e->valid_loss)) say("%s: %d steps, validation loss %.4f%s", run, e->step, e->valid_loss, figures_text(e, figures, sizeof figures));
     else say("%s: %d steps", run, e->step);
     say("try: lithe %s %s%s", labels ? "classify" : lithe_model_encoder(m) ? "fill" : "generate", run,
-        labels ? " TEXT" : lithe_model_encoder(m) ? " \"a text with [MASK] or <mask> in it\"" : "");
+        labels ? lithe_model_images(m, NULL, NULL, NULL) ? " IMAGE.png" : " TEXT" : lithe_model_encoder(m) ? " \"a text with [MASK] or <mask> in it\"" : "");
     if (!json) puts(run);
 }
 
