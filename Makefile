@@ -7,7 +7,7 @@ JOBS    ?= $(shell nproc 2>/dev/null || echo 1)
 LIBS    := jansson libpcre2-8 libutf8proc libzstd zlib libxxhash
 PACKAGES := gcc make pkg-config libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libzstd-dev zlib1g-dev libxxhash-dev bible-kjv bible-kjv-text
 
-# Optional: pictures.  What is absent is left out, and doctor says so.
+# Images are optional: what is absent is left out, and `lithe doctor` says so.
 PNG     := $(shell pkg-config --exists libpng 2>/dev/null && echo libpng)
 JPEG    := $(shell pkg-config --exists libjpeg 2>/dev/null && echo libjpeg)
 IMAGES  := $(PNG) $(JPEG)

@@ -5,7 +5,7 @@
 #include "lithe_tools.h"
 #include <stdbool.h>
 
-/* Whole file, or standard input for "-"; a NUL stands behind it.  malloc'd. */
+/* The whole file, or standard input for "-", and a NUL after it; malloc'd. */
 char *read_text(const char *path, size_t *size, lithe_error *err);
 
 /* "1 2 3" or "1,2,3"; malloc'd.  An id must fit in 0 .. 2^31-1. */

@@ -9,7 +9,7 @@ gpt2 and roberta-base and with lm/tinyshakespeare. Made with tokenizers 0.20; ne
 assigned    code points of Unicode 8.0 without surrogates, as runs: how many are left out, how many follow
 characters  per 4096 of them in order: the words of a?b, each ended by a zero byte, by BERT's normalizer
             (uncased, then cased) and pre-tokenizer
-strings     per 500 made strings: the ids, as 4 bytes each, little-endian, and -1 behind each string
+strings     per 500 made strings: the ids, as 4 bytes each, little-endian, and -1 after each string
 learned     of 3000 tokens learned from Shakespeare: the tokens in order of their bytes, each ended by a zero byte.
             Their WordPiece trainer breaks ties by the order of a hash table: every outcome of twelve runs is kept
 """

@@ -7,7 +7,7 @@
 FOLDER holds model_config.pt and model_tp{t}_pp{p}.pt. What differs: pipeline shards number their layers from 0; tensor shards split
 wq, wk, wv, the two inner matrices and the head by rows, wo and the down projection by columns, the embedding by columns where
 embed_split_hidden says so; q and k keep rotary pairs in adjacent rows unless adapt_hf was set, biases too; and of w2 and w3 the down
-projection is told by its shape, since older files name them the other way round.
+projection is recognised by its shape, since older files name them the other way round.
 """
 import glob, json, os, re, sys, tempfile
 import torch

@@ -1,12 +1,12 @@
 #!/bin/sh
-# The main job, on real text: a TokenFormer learns, grows to twice its parameters
-# with its outputs preserved, learns on; a GPT-2 and an RWKV-7 of the grown size
-# get the same compute; all are measured and write.
+# The main job, on real text: a TokenFormer is trained, grown to twice its parameters
+# with its outputs preserved, and trained further; a GPT-2 and an RWKV-7 of the grown size
+# get the same compute; all of them are measured and write text.
 #
 #     run.sh [LITHE]            the program, build/lithe
 #
 # Each step leaves its result under runs/demo-N by rename, so what is there is
-# done: a run that was interrupted goes on, a finished one is left alone and the
+# complete: a run that was interrupted continues, a finished one is left alone and the
 # next is N+1.  The lengths below are seconds on this machine; those of GPT-2 and
 # RWKV-7 are compute: as many tokens as make the operations of both TokenFormers.
 set -eu
@@ -25,10 +25,10 @@ say() { printf '%s\n' "$*" >&2; }
 title() { printf '\n%s[%s/6] %s%s\n' "$bold" "$1" "$2" "$plain" >&2; }
 leave() { say "$1"; exit "${2:-1}"; }
 
-# A background job ignores SIGINT until it asks for it, so it is told by SIGTERM as well.
+# A background job ignores SIGINT until it asks for it, so it gets SIGTERM as well.
 trap 'stopped=130; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :' INT
 trap 'stopped=143; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :' TERM HUP
-trap '[ -z "$stopped" ] || leave "stopped; make run goes on from here" "$stopped"' EXIT
+trap '[ -z "$stopped" ] || leave "stopped; make run continues from here" "$stopped"' EXIT
 check() { [ -z "$stopped" ] || exit; }
 
 # Waits for a background job through signals that are trapped; its exit code in $code.
@@ -39,7 +39,7 @@ await() {
     done
 }
 
-# What training says off a terminal, without its line for each twentieth of the way.
+# What training prints off a terminal, without its line for each twentieth of the run.
 fewer_lines() {
     trap '' INT TERM HUP
     while IFS= read -r line; do
@@ -61,7 +61,7 @@ follow() {
     fi
     child=''
     check
-    [ "$code" = 0 ] || leave "make run goes on from here" "$code"
+    [ "$code" = 0 ] || leave "make run continues from here" "$code"
 }
 
 # RUN, and the arguments of a new one.
@@ -98,12 +98,12 @@ write() {
 
 # ---- the job -----------------------------------------------------------------------
 
-[ -x "$lithe" ] || leave "$lithe is not built: make"
+[ -x "$lithe" ] || leave "$lithe is not built; type make"
 n=1
 while [ -e "runs/demo-$n/done" ]; do n=$((n + 1)); done
 demo=runs/demo-$n
 took='all of it took'
-[ ! -d "$demo/small" ] || { took='this sitting took'; say "$demo goes on"; }
+[ ! -d "$demo/small" ] || { took='this part of it took'; say "$demo continues"; }
 mkdir -p "$demo"
 
 title 1 "text: the King James Bible, one verse a line; every twentieth chapter is held out"
@@ -119,7 +119,7 @@ if [ ! -d runs/kjv ]; then
     mv runs/kjv.part runs/kjv
 fi
 check
-say "$(wc -c <$text) bytes to learn from, $(wc -c <$held_out) held out; $vocab tokens, learned from the text"
+say "$(wc -c <$text) bytes to train on, $(wc -c <$held_out) held out; a vocabulary of $vocab tokens, learned from the text"
 
 # Weights start wider than the published 0.02, which is meant for a width of 768: a few runs
 # chose these for each model (GPT-2 of 0.02, 0.04, 0.06; TokenFormer of 0.02, 0.05, 0.06).  The learning rate is one.
@@ -136,10 +136,10 @@ cat >"$demo/gpt2.json" <<EOF
   "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0 }
 EOF
 
-title 2 "a TokenFormer learns"
+title 2 "a TokenFormer is trained"
 train "$demo/small" --config "$demo/tokenformer.json" --tokenizer $tokenizer --time $small_time --lr 3e-3 --min-lr 1e-3
 
-title 3 "it grows to twice its parameters"
+title 3 "it is grown to twice its parameters and trained further"
 if [ ! -d "$demo/grown" ] || [ ! -s "$demo/growth.txt" ]; then
     rm -rf "$demo/grown"
     "$lithe" grow "$demo/small" --params 2x --out "$demo/grown" --quiet >"$demo/growth.txt"
