@@ -1,5 +1,5 @@
-/* Arenas are lists of blocks, each holding what was asked for one after the
- * other.  Big blocks come straight from the system in whole huge pages: the
+/* An arena is a list of blocks, which hold the allocations one after the other.
+ * Large blocks come straight from the system in whole huge pages: the
  * TLB, not the cache, bounds a GEMM over a large weight on 4 KiB pages.
  * Invariant: memory handed out is zero. */
 #include "base/arena.h"
@@ -71,7 +71,7 @@ void arena_free(arena *a)
     }
 }
 
-/* Over-maps by one page and gives back what lies outside the aligned part. */
+/* Maps one page too many and returns the parts outside the aligned range to the system. */
 static void *map_aligned(size_t bytes)
 {
     size_t reserve;

@@ -1,5 +1,5 @@
-/* Memory with one lifetime: many small allocations, one release.  And the
- * checked arithmetic that every size from a file goes through. */
+/* Memory with one lifetime: many small allocations and one release.  This file also
+ * has the checked arithmetic that every size from a file goes through. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -17,7 +17,7 @@ void  arena_free(arena *a);
 void *big_alloc(size_t bytes);
 void  big_free(void *p, size_t bytes);
 
-/* false on overflow */
+/* These return false on overflow. */
 static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 static inline bool size_add(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
 

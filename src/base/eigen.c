@@ -27,7 +27,7 @@ double dot_product(const double *x, const double *y, int n)
 
 /* ---- all of a dense matrix ------------------------------------------------------- */
 
-/* Clears row k behind its first off-diagonal element by a reflection I - beta v v'; returns that element.
+/* Clears row k after its first off-diagonal element by a reflection I - beta v v'; returns that element.
  * With p = beta A v and w = p - (beta/2) (v'p) v the rest becomes A - v w' - w v'. */
 static double reflect(double *a, int n, int k, double *w)
 {
@@ -47,7 +47,7 @@ static double reflect(double *a, int n, int k, double *w)
     return off;
 }
 
-/* How many eigenvalues of the tridiagonal matrix (d on it, e beside it) lie below x. */
+/* The number of eigenvalues below x of the tridiagonal matrix with diagonal d and off-diagonal e. */
 static int count_below(const double *d, const double *e, int n, double x)
 {
     int count = 0;
@@ -61,7 +61,7 @@ static int count_below(const double *d, const double *e, int n, double x)
     return count;
 }
 
-/* Gershgorin's interval. */
+/* Gershgorin's interval, which contains all eigenvalues. */
 static void bounds(const double *d, const double *e, int n, double *low, double *high)
 {
     *low = INFINITY, *high = -INFINITY;
@@ -72,7 +72,7 @@ static void bounds(const double *d, const double *e, int n, double *low, double 
     }
 }
 
-/* The one with `below` others below it, between low and high. */
+/* The eigenvalue that has `below` others below it, between low and high. */
 static double bisect(const double *d, const double *e, int n, int below, double low, double high)
 {
     double close = 1e-16 * fmax(fabs(low), fabs(high));

@@ -10,7 +10,7 @@ int fail(lithe_error *err, lithe_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    for (char *p = err->text; *p; p++)             /* one line, whatever a hostile name holds */
+    for (char *p = err->text; *p; p++)             /* one line, whatever bytes a hostile name has */
         if ((unsigned char)*p < ' ' || *p == 127) *p = '?';
     err->status = status;
     return status;

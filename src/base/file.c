@@ -28,11 +28,11 @@ int fail_errno(lithe_error *err, const char *path, const char *doing)
 
 /* ---- reading -------------------------------------------------------------------- */
 
-/* A descriptor of a regular file, its size in *size, or -1. */
+/* Opens a regular file and stores its size in *size; returns the descriptor, or -1. */
 static int open_regular(const char *path, size_t *size, lithe_error *err)
 {
     struct stat s;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);         /* a fifo must not hold us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);         /* opening a FIFO must not block */
     if (fd < 0) { fail_errno(err, path, "open"); return -1; }
     if (fstat(fd, &s)) fail_errno(err, path, "look at");
     else if (S_ISDIR(s.st_mode)) fail(err, LITHE_EINVAL, "%s: is a directory, expected a file", path);
@@ -65,7 +65,7 @@ void file_unmap(mapping *m)
     *m = (mapping){ 0 };
 }
 
-/* Reads until size bytes or the end, whichever is first; the count, or -1. */
+/* Reads size bytes, or less at the end of the file; returns the count, or -1. */
 static ssize_t read_fully(int fd, char *to, size_t size)
 {
     size_t done = 0;
@@ -114,7 +114,7 @@ static char *temporary_beside(const char *path)
     return temporary;
 }
 
-/* Where the bytes go: through links to what they name, so that a link stays one. */
+/* The file to write: links are followed to the file they name, so that a link stays a link. */
 static char *resolve(const char *path, lithe_error *err)
 {
     struct stat s;
@@ -142,7 +142,7 @@ int writer_open(writer *w, const char *path, lithe_error *err)
     fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
         status = fail_errno(err, path, "write");
-        free(w->temporary);                                  /* not ours: never to be removed */
+        free(w->temporary);                                  /* not ours, so it is never removed */
         w->temporary = NULL;
         goto out;
     }
@@ -178,7 +178,7 @@ int writer_commit(writer *w, lithe_error *err)
         writer_abandon(w);
         return failed(err) ? (int)err->status : LITHE_EIO;
     }
-    errno = EIO;                                            /* for an error that ferror remembers and errno lost */
+    errno = EIO;                                            /* for an error that ferror reports and errno no longer has */
     if (fflush(w->stream) || ferror(w->stream) || fsync(fileno(w->stream))) {
         status = fail_errno(err, w->path, "write");
         goto out;
@@ -260,7 +260,7 @@ int dir_sync(const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
     int status = LITHE_OK, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return errno == EACCES ? LITHE_OK : fail_errno(err, path, "open");      /* writable, not readable: no way to sync */
+    if (fd < 0) return errno == EACCES ? LITHE_OK : fail_errno(err, path, "open");      /* a directory that is writable but not readable cannot be synced */
     if (fsync(fd) && errno != EINVAL && errno != EROFS) status = fail_errno(err, path, "sync");
     close(fd);
     return status;
@@ -281,7 +281,7 @@ static int remove_at(int parent, const char *name, const char *path, int depth, 
     if (!unlinkat(parent, name, 0) || errno == ENOENT) return LITHE_OK;
     int e = errno, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
-        errno = e;                                           /* no directory: why it was not removed */
+        errno = e;                                           /* it is no directory: report why it was not removed */
         return fail_errno(err, path, "remove");
     }
     if (depth == DIR_DEPTH) { close(fd); return fail(err, LITHE_EIO, "%s: nested more than %d deep, not removed", path, DIR_DEPTH); }

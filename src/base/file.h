@@ -18,8 +18,8 @@ typedef struct { const uint8_t *data; size_t size; } mapping;   /* an empty file
 int  file_map(mapping *m, const char *path, lithe_error *err);
 void file_unmap(mapping *m);
 
-/* Whole file, NUL added behind the end (size excludes it), refused above
- * limit bytes.  Free with free(). */
+/* The whole file with a NUL after its end, which size does not count; more than
+ * limit bytes are refused.  Release with free(). */
 char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err);
 
 typedef struct { FILE *stream; char *path, *temporary; } writer;
@@ -31,7 +31,7 @@ typedef struct { FILE *stream; char *path, *temporary; } writer;
 int  writer_open(writer *w, const char *path, lithe_error *err);
 int  writer_commit(writer *w, lithe_error *err);
 void writer_abandon(writer *w);
-int  file_write(const char *path, const void *data, size_t size, lithe_error *err);     /* all three at once */
+int  file_write(const char *path, const void *data, size_t size, lithe_error *err);     /* open, write and commit */
 int  file_copy(const char *from, const char *to, lithe_error *err);
 
 bool path_exists(const char *path);
@@ -42,7 +42,7 @@ int  dir_sync(const char *path, lithe_error *err);          /* fsync of the dire
 int  dir_rename(const char *from, const char *to, lithe_error *err);     /* and fsync of the parent */
 int  dir_remove(const char *path, lithe_error *err);        /* with contents, does not follow links */
 
-/* "dir/name" in memory to be freed; name may hold '/'.  path_base points into path. */
+/* "dir/name", to be released with free(); name may contain '/'.  path_base points into path. */
 char *path_join(const char *dir, const char *name);
 char *path_parent(const char *path);
 const char *path_base(const char *path);

@@ -1,4 +1,4 @@
-/* JSON by jansson, with the limits a hostile file calls for: duplicate keys
+/* JSON by jansson, with the limits that a hostile file requires: duplicate keys
  * are refused, depth and size are bounded, the text is UTF-8.  A string value
  * may hold NUL, so its length is json_string_length; a key may not. */
 #ifndef BASE_JSON_H

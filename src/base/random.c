@@ -10,7 +10,7 @@ uint64_t key_of_name(uint64_t seed, const char *name)
     return key_of(seed, hash);
 }
 
-static double ratio(const double *numerator, const double *denominator, double x)       /* degree 7 both */
+static double ratio(const double *numerator, const double *denominator, double x)       /* both of degree 7 */
 {
     double n = numerator[7], d = denominator[7];
     for (int i = 6; i >= 0; i--) { n = n * x + numerator[i]; d = d * x + denominator[i]; }

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-static inline uint64_t mix64(uint64_t x)                    /* splitmix64's finalizer (Steele et al. 2014) */
+static inline uint64_t mix64(uint64_t x)                    /* the finalizer of splitmix64 (Steele et al. 2014) */
 {
     x += 0x9e3779b97f4a7c15u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -22,7 +22,7 @@ static inline double   random_unit(uint64_t key, uint64_t counter)      /* [0, 1
 {
     return (double)(random_u64(key, counter) >> 11) * 0x1p-53;
 }
-double random_normal(uint64_t key, uint64_t counter);       /* mean 0, deviation 1 */
+double random_normal(uint64_t key, uint64_t counter);       /* mean 0, standard deviation 1 */
 
 /* A seekable permutation of 0 .. n-1: position -> element, O(1) memory
  * (Feistel network with cycle walking). */

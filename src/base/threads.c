@@ -26,7 +26,7 @@ typedef struct { pthread_t thread; void *scratch; uint32_t generation; } worker;
 
 static struct {
     pthread_mutex_t use;                        /* held by the thread whose job runs */
-    pthread_mutex_t mutex;                      /* for the two conditions */
+    pthread_mutex_t mutex;                      /* of the two conditions */
     pthread_cond_t wake, finished;
     atomic_ullong job;                          /* generation << 32 | unclaimed tasks */
     _Atomic(void (*)(void *, int)) body;
@@ -34,14 +34,14 @@ static struct {
     atomic_int tasks, unfinished;
     atomic_int sleeping, waiting;               /* workers in wake; the caller in finished */
     atomic_bool stop;
-    atomic_int wanted;                          /* threads asked for; 0: not decided */
-    int started;                                /* threads asked for when the workers were made */
+    atomic_int wanted;                          /* number of threads asked for; 0: not decided yet */
+    int started;                                /* number of threads asked for when the workers were started */
     worker *workers;
     int count;
 } pool = { .use = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER };
 
-static _Thread_local bool inside;               /* runs a task: a job begun here runs in this thread */
+static _Thread_local bool inside;               /* this thread runs a task: a job that it begins runs in this thread alone */
 static _Thread_local void *scratch;
 static pthread_key_t scratch_key;               /* frees the scratch of a thread that ends */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -72,7 +72,7 @@ static int cpus_of_quota(const char *quota_path, const char *period_path)
     return cpus < 1 ? 1 : cpus > THREADS_MAX ? THREADS_MAX : (int)cpus;
 }
 
-/* The smallest quota of the group at path and of those that hold it. */
+/* The smallest quota of the group at path and of its parents. */
 static int cpus_of_group(const char *root, char *path, bool second)
 {
     int least = 0;
@@ -304,7 +304,7 @@ static void stop_workers(void)
     atomic_store(&pool.stop, false);
 }
 
-/* Fewer workers than asked for, when the system has no more to give, is fine. */
+/* When the system allows fewer workers than asked for, those are used. */
 static void start_workers(int threads)
 {
     sigset_t all, before;

@@ -14,8 +14,8 @@
 void parallel_for(int tasks, void (*body)(void *context, int task), void *context);
 
 /* This thread's scratch, 64-byte aligned, huge-page backed, contents undefined,
- * allocated once.  Kernels that pack or tile fit in it.  Nested users: it is one
- * buffer.  It cannot fail: a process that cannot map 8 MiB ends by abort(). */
+ * allocated once.  Kernels that pack or tile fit in it.  It is one buffer, so nested users
+ * share it.  It cannot fail: a process that cannot map 8 MiB ends by abort(). */
 #define THREAD_SCRATCH_BYTES ((size_t)8 << 20)
 void *thread_scratch(void);
 

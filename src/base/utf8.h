@@ -14,7 +14,7 @@ enum { CLASS_OTHER, CLASS_LETTER, CLASS_NUMBER, CLASS_SPACE };
 
 static inline bool utf8_tail(unsigned char c) { return (c & 0xc0) == 0x80; }
 
-/* The length of the first character of text (len > 0), its code point in *c. */
+/* The length in bytes of the first character of text (len > 0); its code point goes to *c. */
 static inline int utf8_next(const char *text, size_t len, int32_t *c)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -36,7 +36,7 @@ static inline int utf8_next(const char *text, size_t len, int32_t *c)
     return 1;
 }
 
-/* Writes c in at most 4 bytes, returns how many. */
+/* Writes c in at most 4 bytes and returns their number. */
 static inline int utf8_put(int32_t c, char *text) { return (int)utf8proc_encode_char(c, (utf8proc_uint8_t *)text); }
 
 /* The characters with the property White_Space. */
@@ -58,7 +58,7 @@ static inline int utf8_class(int32_t c)
     }
 }
 
-/* Bytes before the first that is not valid UTF-8; size when all are. */
+/* The number of bytes before the first one that is not valid UTF-8; size if all are valid. */
 size_t utf8_valid(const char *text, size_t size);
 
 #endif
