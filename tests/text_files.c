@@ -32,7 +32,7 @@ static const refusal refusals[] = {
     { "{\"type\":\"Metaspace\"}", "", "[]", "", "", "pre_tokenizer \"Metaspace\"" },
     { "{}", "", "[]", "", "", "pre_tokenizer \"without type\"" },
     { "null", "", "[]", "", "", "decoder" },
-    { "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}", "", "[]", "", "", "behind ByteLevel" },
+    { "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}", "", "[]", "", "", "after ByteLevel" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "(", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "regular expression" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "[a&&b]", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "&&" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "a", "Sideways", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "Sideways" },

@@ -1,5 +1,5 @@
-/* A sorted array is a trie: each byte of the text narrows the range of tokens
- * that still agree.  White space that one token stripped may hold the next match;
+/* A sorted array is used as a trie: each byte of the text narrows the range of tokens
+ * that still match.  White space that one token stripped may contain the next match;
  * as in Hugging Face's code that match counts as well, unless it strips to its
  * left itself and so begins where the other ended. */
 #include "text/added_tokens.h"
@@ -27,8 +27,8 @@ void added_tokens_init(added_tokens *a, added_token *tokens, size_t n)
     }
 }
 
-/* In tokens [lo, hi), which agree on `depth` bytes, the first whose next byte is
- * at least c; a token that ends there is below all. */
+/* Of the tokens [lo, hi), which share `depth` bytes, the first whose next byte is
+ * at least c; a token that ends there sorts before all others. */
 static size_t lower(const added_tokens *a, size_t lo, size_t hi, size_t depth, int c)
 {
     while (lo < hi) {
@@ -87,7 +87,7 @@ static bool within_word(const char *text, size_t len, size_t start, size_t end)
     return is_word(c);
 }
 
-/* Where the white space before `start` begins, or `floor`. */
+/* The start of the white space before `start`, at least `floor`. */
 static size_t spaces_before(const char *text, size_t start, size_t floor)
 {
     for (size_t k; start > floor && utf8_is_space(character_before(text, start, &k)); ) start -= k;
@@ -106,7 +106,7 @@ static size_t spaces_behind(const char *text, size_t end, size_t len)
 
 void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added_piece piece, void *context)
 {
-    size_t done = 0, stripped = 0;         /* behind `stripped` lies no white space that was looked at */
+    size_t done = 0, stripped = 0;         /* after `stripped` there is no white space that was looked at */
     for (size_t i = 0; a->n && i < len; ) {
         const added_token *t = longest(a, text + i, len - i);
         if (!t) { i++; continue; }

@@ -1,5 +1,5 @@
-/* Tokens that are found in text before anything else happens to it, the
- * leftmost first and of those the longest, as Hugging Face does. */
+/* Tokens that are found in a text before anything else is done with it: the
+ * leftmost match first, and of several the longest, as in Hugging Face's library. */
 #ifndef TEXT_ADDED_TOKENS_H
 #define TEXT_ADDED_TOKENS_H
 
@@ -7,27 +7,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDED_TOKEN_LIMIT 512              /* bytes of one, which bounds the time a place in the text can take */
+#define ADDED_TOKEN_LIMIT 512              /* bytes of a token, which bounds the time that a position in the text takes */
 
 typedef struct {
-    const char *text;                      /* what is looked for; borrowed */
+    const char *text;                      /* the text to find; borrowed */
     size_t len;
     int32_t id;
-    bool single_word;                      /* not within a word */
-    bool lstrip, rstrip;                   /* takes the white space beside it along */
+    bool single_word;                      /* it does not match inside a word */
+    bool lstrip, rstrip;                   /* the match includes the white space on that side */
 } added_token;
 
-typedef struct {                           /* sorted by text; zero finds nothing */
+typedef struct {                           /* sorted by text; all zero: there are no tokens */
     added_token *tokens;                   /* [n] */
     size_t n;
     size_t first[257];                     /* tokens that begin with byte c: first[c] .. first[c + 1) */
 } added_tokens;
 
-/* Sorts the tokens, which stay the caller's.  Of two with the same text one is kept. */
+/* Sorts the tokens, which the caller still owns.  Of two with the same text one is kept. */
 void added_tokens_init(added_tokens *a, added_token *tokens, size_t n);
 
-/* Cuts text: piece(context, text, len, -1) for what is between tokens,
- * piece(context, ..., id) for a token, in order. */
+/* Splits text and calls, in order, piece(context, text, len, -1) for the text between tokens
+ * and piece(context, ..., id) for a token. */
 typedef void (*added_piece)(void *context, const char *text, size_t len, int32_t id);
 void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added_piece piece, void *context);
 

@@ -1,4 +1,4 @@
-/* Frequent first, of equals the lower code point, as long as there is room. */
+/* The most frequent characters come first, of equals the lower code point, while there is room. */
 #include "text/alphabet_choice.h"
 #include "base/arena.h"
 #include "base/utf8.h"
@@ -7,7 +7,7 @@
 
 enum { LETTERS = 0x110000 };
 
-/* The next character's letter; NULL for a byte that is no UTF-8. */
+/* The letter of the next character; NULL for a byte that is not UTF-8. */
 static letter *next_letter(const alphabet_choice *a, const char *text, size_t len, size_t *k)
 {
     int32_t c;

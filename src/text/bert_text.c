@@ -1,12 +1,12 @@
-/* The ranges of Chinese characters are Hugging Face's: U+2B820..U+2B91F, which
- * Google's code has, are not among them. */
+/* The ranges of Chinese characters are Hugging Face's: they do not have U+2B820..U+2B91F,
+ * which Google's code has. */
 #include "text/bert_text.h"
 #include "base/utf8.h"
 #include "text/unicode_8_0.h"
 
 enum { REPLACEMENT = 0xfffd };
 
-/* The next character, in *k bytes; of a byte that is no UTF-8, U+FFFD. */
+/* The next character and its length *k in bytes; U+FFFD for a byte that is not UTF-8. */
 static int32_t next(const char *text, size_t len, size_t *k)
 {
     int32_t c;
@@ -65,7 +65,7 @@ void bert_lower(text_buffer *out, const char *text, size_t len)
 {
     for (size_t i = 0, k; i < len; i += k) {
         int32_t c = next(text + i, len - i, &k);
-        if (c == 0x130) text_append(out, "i\u0307", 3);                 /* the one character whose lower case is two */
+        if (c == 0x130) text_append(out, "i\u0307", 3);                 /* the only character whose lower case is two characters */
         else append(out, c < 128 ? c + 32 * (c >= 'A' && c <= 'Z') : utf8proc_tolower(c));
     }
 }

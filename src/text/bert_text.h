@@ -1,13 +1,13 @@
-/* What BERT does to a text before it is cut into pieces, step by step, as
- * Hugging Face's tokenizers do it (BertNormalizer, BertPreTokenizer).  Of bytes
- * that are no UTF-8 each is a U+FFFD.
+/* The steps that BERT applies to a text before it is split into pieces, as in
+ * Hugging Face's tokenizers (BertNormalizer, BertPreTokenizer).  Each byte that is
+ * not UTF-8 becomes U+FFFD.
  *
  *   clean    drops NUL, U+FFFD and controls (Cc, Cf, Co); white space becomes U+0020
- *   spaced   a space on either side of each Chinese character
- *   marks    drops nonspacing marks (Mn), which decomposition has made of accents
- *   lower    lower case, each character for itself
+ *   spaced   puts a space on either side of each Chinese character
+ *   marks    drops nonspacing marks (Mn), into which decomposition has turned accents
+ *   lower    lowers each character by itself
  *
- * Classes are Unicode 8.0's; white space and lower case are the library's. */
+ * The classes are those of Unicode 8.0; white space and lower case are utf8proc's. */
 #ifndef TEXT_BERT_TEXT_H
 #define TEXT_BERT_TEXT_H
 

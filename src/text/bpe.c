@@ -1,7 +1,7 @@
-/* Three ways through a word, with the same result.  Words of up to 24 bytes are
- * remembered in a direct-mapped cache, one cache line a word.  Up to 64 symbols,
- * the lowest rank is found by looking at all of them.  Above, by a heap of
- * candidate merges over a linked list of symbols: n log n, whatever the text. */
+/* There are three ways to encode a word, with the same result.  Words of up to 24 bytes are
+ * kept in a direct-mapped cache, one cache line a word.  Up to 64 symbols, the lowest rank
+ * is found by a scan of all pairs.  Above that, it is found by a heap of candidate merges over
+ * a linked list of symbols, in n log n time whatever the text. */
 #include "text/bpe.h"
 #include "base/arena.h"
 #include "base/random.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SHORT 64                           /* symbols */
-#define LONGEST ((size_t)1 << 24)          /* bytes merged at once; a longer word is cut there */
+#define LONGEST ((size_t)1 << 24)          /* bytes merged at once; a longer word is split there */
 
 /* ---- the table of merges ----------------------------------------------------------- */
 
@@ -61,7 +61,7 @@ bool bpe_add_merge(bpe *b, int32_t left, int32_t right, int32_t rank, int32_t id
 typedef struct { uint64_t key[CACHED_BYTES / 8]; uint8_t length, n, unused[6]; int32_t ids[CACHED_IDS]; } cached_word;
 struct word_cache { cached_word words[CACHE_WORDS]; };
 
-/* The slot of a word of 1 .. CACHED_BYTES bytes; key is the word padded with zeros. */
+/* The slot of a word of 1 .. CACHED_BYTES bytes; key is the word, padded with zeros. */
 static cached_word *cache_slot(struct word_cache *c, const char *word, size_t len, uint64_t key[3])
 {
     key[0] = key[1] = key[2] = 0;
@@ -88,7 +88,7 @@ static void cache_keep(cached_word *c, size_t len, const uint64_t key[3], const 
 
 /* ---- smallest symbols ------------------------------------------------------------------ */
 
-/* The bytes of one character as tokens of their own; false when one has none. */
+/* Writes the bytes of one character as tokens of their own; false if a byte has no token. */
 static bool put_bytes(const bpe *b, const char *text, int len, int32_t *ids, size_t *n)
 {
     for (int i = 0; i < len; i++)
@@ -97,11 +97,11 @@ static bool put_bytes(const bpe *b, const char *text, int len, int32_t *ids, siz
     return true;
 }
 
-/* Writes at most len ids, returns how many. */
+/* Writes at most len ids and returns their number. */
 static size_t symbols(const bpe *b, const char *word, size_t len, int32_t *ids)
 {
     size_t n = 0;
-    bool unknown = false;                  /* the last symbol was one */
+    bool unknown = false;                  /* the last symbol was unknown */
     for (size_t i = 0; i < len; ) {
         int32_t c, id, k = 1;
         if (b->characters) {
@@ -120,7 +120,7 @@ static size_t symbols(const bpe *b, const char *word, size_t len, int32_t *ids)
 
 /* ---- merging --------------------------------------------------------------------------- */
 
-typedef struct { int32_t rank, id; } outcome;      /* of merging a pair; rank INT32_MAX: it does not merge */
+typedef struct { int32_t rank, id; } outcome;      /* the result of merging a pair; rank INT32_MAX: the pair does not merge */
 
 static outcome look(const bpe *b, const int32_t *pair)
 {
@@ -128,7 +128,7 @@ static outcome look(const bpe *b, const int32_t *pair)
     return m ? (outcome){ m->rank, m->id } : (outcome){ INT32_MAX, -1 };
 }
 
-/* In place over ids[n], n <= SHORT; returns how many are left. */
+/* Merges in place over ids[n], n <= SHORT; returns the number of ids that are left. */
 static size_t merge_short(const bpe *b, int32_t *ids, size_t n)
 {
     outcome pair[SHORT];                   /* of i and i + 1 */
@@ -147,7 +147,7 @@ static size_t merge_short(const bpe *b, int32_t *ids, size_t n)
     return n;
 }
 
-/* A pair of symbols at `at` that may still be there when its turn comes. */
+/* A pair of symbols at `at`; it may have been merged away when the heap returns it. */
 typedef struct { int32_t rank, at, left, right; } candidate;
 
 struct word_scratch {
@@ -174,7 +174,7 @@ static struct word_scratch *scratch_for(bpe *b, size_t room)
     s->ids = xrealloc(NULL, room, sizeof *s->ids);
     s->previous = xrealloc(NULL, room, sizeof *s->previous);
     s->next = xrealloc(NULL, room, sizeof *s->next);
-    s->heap = xrealloc(NULL, 3 * room, sizeof *s->heap);        /* one a pair, then at most two a merge */
+    s->heap = xrealloc(NULL, 3 * room, sizeof *s->heap);        /* one for each pair, then at most two for each merge */
     if (s->ids && s->previous && s->next && s->heap) return s;
     scratch_free(s);
     return b->scratch = NULL;
@@ -298,7 +298,7 @@ bool bpe_init(bpe *b, const pieces *vocabulary)
 {
     *b = (bpe){ .vocabulary = vocabulary, .unknown = -1 };
     for (int i = 0; i < 256; i++) b->byte_id[i] = -1;
-    b->cache = xalloc(1, sizeof *b->cache);                     /* none: slower */
+    b->cache = xalloc(1, sizeof *b->cache);                     /* without it encoding is slower */
     return merges_resize(b, 1024);
 }
 

@@ -1,6 +1,6 @@
-/* Byte-pair encoding of one word (Sennrich et al. 2016, arXiv 1508.07909): the
- * word as its smallest symbols, then again and again the adjacent pair whose
- * merge ranks lowest, the leftmost of equals, becomes one symbol. */
+/* Byte-pair encoding of one word (Sennrich et al. 2016, arXiv 1508.07909): the word
+ * begins as its smallest symbols, then the adjacent pair whose merge has the lowest
+ * rank, the leftmost of equals, becomes one symbol, until no pair merges. */
 #ifndef TEXT_BPE_H
 #define TEXT_BPE_H
 
@@ -14,23 +14,23 @@ typedef struct bpe {
     uint32_t mask, filled;
     int32_t byte_id[256];                  /* the token of a byte, -1: none */
     int32_t unknown;                       /* for symbols without a token; -1: they are dropped */
-    bool characters;                       /* the smallest symbols are characters, bytes only a fallback; else bytes */
+    bool characters;                       /* the smallest symbols are characters, with bytes as a fallback; else they are bytes */
     bool fuse_unknown;                     /* a run of unknown symbols is one */
     bool whole_words;                      /* a word that is a token is that token, whatever the merges say */
     struct word_cache *cache;              /* words seen before */
     struct word_scratch *scratch;          /* for long words */
 } bpe;
 
-/* Ready for merges; `vocabulary` must outlive b. */
+/* Prepares b for merges; `vocabulary` must outlive it. */
 bool bpe_init(bpe *b, const pieces *vocabulary);
 void bpe_free(bpe *b);
 
-/* left right -> id.  A pair named again takes the later rank.  false: out of memory. */
+/* Adds the merge left right -> id.  A pair that is added again gets the later rank.  false: out of memory. */
 bool bpe_add_merge(bpe *b, int32_t left, int32_t right, int32_t rank, int32_t id);
 const merge *bpe_find_merge(const bpe *b, int32_t left, int32_t right);         /* NULL: none */
 
-/* Appends the ids of the word.  When memory for a long word is out, its ids are
- * those of the smallest symbols: still the same text. */
+/* Appends the ids of the word.  If there is no memory to merge a long word, its ids are
+ * those of the smallest symbols, which decode to the same text. */
 void bpe_encode(bpe *b, const char *word, size_t len, id_sink *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* The 256 characters, from their rule. */
+/* The 256 characters follow from a rule. */
 #include "text/byte_alphabet.h"
 #include "base/utf8.h"
 

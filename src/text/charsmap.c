@@ -1,6 +1,6 @@
-/* A unit of the tree: label in bits 0..7 and 31, whether a value hangs on it in
- * bit 8, where its children lie in the bits above; the unit of a value has it in
- * its low 31 bits. */
+/* A unit of the tree has its label in bits 0..7 and 31, a flag for a value in bit 8, and the
+ * position of its children in the bits above; the unit of a value has the value in its low
+ * 31 bits. */
 #include "text/charsmap.h"
 #include "base/utf8.h"
 #include <stdlib.h>
@@ -36,7 +36,7 @@ void charsmap_close(charsmap *m)
 
 static size_t children(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 512) >> 6); }
 
-/* The replacement of the longest entry that text begins with, and that one's length; NULL: none. */
+/* The replacement of the longest entry that text begins with, and the length of the entry; NULL: none. */
 static const char *longest(const charsmap *m, const char *text, size_t len, size_t *k)
 {
     const char *found = NULL;
@@ -56,7 +56,7 @@ static const char *longest(const charsmap *m, const char *text, size_t len, size
     return found;
 }
 
-/* What the text begins with becomes [form, form + n); returns how much of the text that is. */
+/* The beginning of the text is replaced by [form, form + n); returns the number of bytes it replaces. */
 static size_t next(const charsmap *m, const char *text, size_t len, const char **form, size_t *n)
 {
     size_t k = 0;

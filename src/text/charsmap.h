@@ -1,7 +1,7 @@
-/* SentencePiece's normalization (Kudo and Richardson 2018): a compiled map of
- * characters, and what becomes of spaces.  The map is a little-endian uint32 with
- * the bytes of a double-array tree, the tree, and replacements that end with NUL;
- * at each place the longest entry is replaced, what has none stays. */
+/* SentencePiece's normalization (Kudo and Richardson 2018): a compiled map of characters,
+ * and the treatment of spaces.  The map is a little-endian uint32 with the bytes of a
+ * double-array tree, the tree, and replacements that end with NUL.  At each position the
+ * longest entry is replaced, and text without an entry stays. */
 #ifndef TEXT_CHARSMAP_H
 #define TEXT_CHARSMAP_H
 
@@ -9,18 +9,18 @@
 #include "text/text_buffer.h"
 #include <stdint.h>
 
-#define SPACE_MARK "\u2581"                /* a space, in pieces */
+#define SPACE_MARK "\u2581"                /* the space in pieces */
 
 typedef struct charsmap {
     uint32_t *units;                       /* [n]; NULL: no map */
     size_t n;
     char *strings;                         /* [bytes], the last one ended by NUL */
     size_t bytes;
-    bool trim;                             /* no spaces at the ends, one between words */
-    bool dummy;                            /* a space before a text that is not empty */
+    bool trim;                             /* remove spaces at the ends and keep one between words */
+    bool dummy;                            /* put a space before a text that is not empty */
 } charsmap;
 
-/* Copies of blob's parts; its sizes and every offset into strings are checked when used. */
+/* Copies the parts of blob; its sizes and every offset into strings are checked when they are used. */
 int  charsmap_open(charsmap *m, const char *blob, size_t len, const char *what, lithe_error *err);
 void charsmap_close(charsmap *m);
 

@@ -1,4 +1,4 @@
-/* Ids to text: bytes side by side, characters with marks for spaces, or words. */
+/* Ids become text: concatenated bytes, characters with marks for spaces, or words. */
 #include "text/tokenizer.h"
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@ static void text_put(text_sink *s, const char *bytes, size_t len)
     s->n += len;
 }
 
-/* The byte that a token <0xNN> stands for, or -1. */
+/* The byte that a token <0xNN> means, or -1. */
 static int fallback_byte(const lithe_tokenizer *t, int32_t id, const char *bytes, size_t len)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -69,7 +69,7 @@ static size_t replace_all(char *text, size_t n, const char *from, const char *to
     return kept;
 }
 
-/* As Hugging Face's WordPiece decoder cleans one token up. */
+/* Cleans one token up as Hugging Face's WordPiece decoder does. */
 static size_t clean_up(char *text, size_t n)
 {
     static const char *const pairs[][2] = {
@@ -79,7 +79,7 @@ static size_t clean_up(char *text, size_t n)
     return n;
 }
 
-/* bytes with a space before them, cleaned up. */
+/* The bytes with a space before them, cleaned up. */
 static void put_clean(const char *bytes, size_t len, bool space, text_sink *out)
 {
     char small[256], *text = len < sizeof small ? small : xrealloc(NULL, len + 1, 1);
@@ -120,7 +120,8 @@ static void put_unmarked(const char *bytes, size_t len, const char *mark, text_s
     }
 }
 
-/* The space before the first word is no text: one in all, or one of each piece where spaces at the ends are none. */
+/* The space before the first word is not part of the text: it is one space in all, or one of each piece if the model
+ * trims. */
 static void decode_sentencepiece(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
 {
     const charsmap *map = &t->charsmap;

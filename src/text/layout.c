@@ -1,14 +1,14 @@
-/* Texts and what is put around them (text/layout.h).  A text that is not ids yet is
- * encoded straight into its place; cut off means that no more of its ids are
+/* Texts and the special tokens around them (text/layout.h).  A text that is not ids yet is
+ * encoded straight into its place; when it is truncated, no more of its ids are
  * written. */
 #include "text/layout.h"
 #include "text/tokenizer.h"
 
 _Static_assert(TOKENIZER_STEPS <= SPECIALS_MOST, "a template's special tokens fit a layout");
 
-/* ---- what a tokenizer puts around texts ------------------------------------------------ */
+/* ---- the special tokens around texts ---------------------------------------------------- */
 
-/* Takes the special tokens of a template up to its next text, whose type it gives. */
+/* Takes the special tokens of a template up to its next text, and returns the type of that text. */
 static special_run take_run(const template *t, int *at, int32_t *type)
 {
     special_run r = { .n = 0 };

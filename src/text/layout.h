@@ -1,12 +1,12 @@
-/* How one text or two become one sequence of ids: the special tokens around them,
- * the token types, and what is cut away so that all fits.  Training, evaluation,
+/* How one text or a pair becomes one sequence of ids: the special tokens around the texts,
+ * the token types, and the truncation that makes all of it fit.  Training, evaluation,
  * classification, embedding and masks lay out their texts here and nowhere else.
  *
  *   one text     before A after
- *   two texts    before A between B after
+ *   a pair       before A between B after
  *
- * A tokenizer whose template is for one text alone takes that for two, with its
- * end-of-text token, if it has one, between them. */
+ * A tokenizer with a template for one text only uses it for pairs too, with its
+ * end-of-text token, if it has one, between the two texts. */
 #ifndef TEXT_LAYOUT_H
 #define TEXT_LAYOUT_H
 
@@ -19,7 +19,7 @@ typedef struct { frame one, two; } layout;
 
 layout layout_of(const lithe_tokenizer *t);
 
-/* Ids of a text without special tokens. */
+/* The ids of a text without special tokens. */
 typedef struct { const int32_t *ids; size_t n; } id_text;
 
 /* The tokens of a text of a ids, or of two, uncut; those around no ids at all are the special ones. */

@@ -1,7 +1,7 @@
-/* utf8proc does the work on the stretches that need it: a character of ASCII
- * never joins what is before it, so a stretch is one of them and the others
- * behind it.  Canonical ordering takes time quadratic in a run of combining
- * marks, so a run is cut after 256 (UAX #15 itself proposes 30). */
+/* utf8proc normalizes the stretches that need it.  An ASCII character never composes
+ * with the text before it, so a stretch is one ASCII character and the other
+ * characters after it.  Canonical ordering takes time quadratic in a run of combining
+ * marks, so a run is split after 256 (UAX #15 itself proposes 30). */
 #include "text/normal_form.h"
 #include "base/utf8.h"
 #include "text/bert_text.h"
@@ -10,16 +10,16 @@
 
 #define MARKS 256
 
-/* No normal form changes c, whatever stands beside it. */
+/* Whether no normal form changes c, whatever its neighbours are. */
 static bool is_inert(int32_t c)
 {
-    if (c < 128) return true;              /* joins what is behind it only if that is not inert */
+    if (c < 128) return true;              /* it composes with the next character only if that is not inert */
     if ((c >= 0x1100 && c < 0x1200) || (c >= 0xac00 && c < 0xd7a4)) return false;       /* Hangul is composed by rule */
     const utf8proc_property_t *p = utf8proc_get_property(c);
     return p->combining_class == 0 && p->decomp_seqindex == UINT16_MAX && p->comb_index == UINT16_MAX;
 }
 
-/* Where the stretch of valid UTF-8 that starts at text[from] ends; whether any form changes it. */
+/* The end of the stretch of valid UTF-8 that starts at text[from], and whether any form may change it. */
 static size_t stretch_end(const char *text, size_t from, size_t len, bool *inert)
 {
     size_t i = from, k;
@@ -62,7 +62,7 @@ static void normal_form(text_buffer *b, normal_kind kind, const char *text, size
         i = plain;
         bool inert;
         size_t end = stretch_end(text, i, len, &inert);
-        if (end == i) end++;                                /* no UTF-8 */
+        if (end == i) end++;                                /* not UTF-8 */
         if (inert) text_append(b, text + i, end - i);
         else put_form(b, kind, text + i, end - i);
         i = end;
@@ -90,7 +90,7 @@ static bool is_ascii(const char *text, size_t len)
     return any < 128;
 }
 
-/* For text of ASCII alone these change nothing. */
+/* The steps that change nothing in an ASCII text. */
 static bool is_needless(normal_kind kind, const char *text, size_t len)
 {
     return kind <= NORMAL_DROP_MARKS && is_ascii(text, len);

@@ -1,6 +1,6 @@
-/* Changes to text before it is cut into words: Unicode normal forms (UAX #15),
- * BERT's steps (bert_text.h), and literal replacements.  To normal forms and
- * replacements, bytes that are not UTF-8 stay as they are. */
+/* Changes to a text before it is split into words: Unicode normal forms (UAX #15),
+ * BERT's steps (bert_text.h), and literal replacements.  Normal forms and
+ * replacements leave bytes that are not UTF-8 as they are. */
 #ifndef TEXT_NORMAL_FORM_H
 #define TEXT_NORMAL_FORM_H
 
@@ -18,8 +18,8 @@ typedef struct {
     const struct charsmap *map;            /* CHARSMAP; borrowed */
 } normal_step;
 
-/* All steps, in order.  The result is text itself when nothing changed, else
- * memory to be freed.  When memory is out the text stays as it is. */
+/* Applies all steps in order.  The result is text itself if nothing changed, else
+ * memory to be freed.  If memory is out the text stays as it is. */
 char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out);
 
 #endif

@@ -1,11 +1,11 @@
-/* A heap of turns, each a pair and the count it had when it was queued: a turn
- * whose count no longer holds is put right when it comes up. */
+/* A heap of candidates, each a pair and the count it had when it was queued; a candidate
+ * whose count has changed since is corrected when it reaches the top. */
 #include "text/pair_learner.h"
 #include "base/arena.h"
 #include "base/random.h"
 #include <stdlib.h>
 
-#define LEAST 2                            /* a pair seen once is not worth a token */
+#define LEAST 2                            /* a pair that occurs once is not worth a token */
 
 void *grown(void *array, size_t *room, size_t used, size_t size)
 {
@@ -37,7 +37,7 @@ static bool grow_slots(pair_learner *t)
     return true;
 }
 
-/* Index of the pair, new if need be; UINT32_MAX when memory is out. */
+/* The index of the pair, which is added if it is new; UINT32_MAX if memory is out. */
 static uint32_t pair_index(pair_learner *t, int32_t left, int32_t right)
 {
     if ((!t->slots || t->n_pairs * 2 > t->mask) && !grow_slots(t)) { t->failed = true; return UINT32_MAX; }
@@ -51,7 +51,7 @@ static uint32_t pair_index(pair_learner *t, int32_t left, int32_t right)
     return t->slots[s] - 1;
 }
 
-/* The pair that begins at `at` came into being. */
+/* Counts the pair that now begins at `at`. */
 static void pair_appears(pair_learner *t, uint32_t at)
 {
     int32_t right = t->symbols[t->next[at]];
@@ -84,7 +84,7 @@ static void pair_vanishes(pair_learner *t, uint32_t at)
     if (i != UINT32_MAX) t->pairs[i].count -= t->words[t->word_of[at]].count;
 }
 
-/* ---- whose turn it is ------------------------------------------------------------------------------ */
+/* ---- the queue --------------------------------------------------------------------------------------- */
 
 static bool sooner(const pair_learner *t, const turn *a, const turn *b)
 {
@@ -127,8 +127,8 @@ static void queue_changed(pair_learner *t)
     t->n_changed = 0;
 }
 
-/* A queued count that is no longer true
- * was too high: the pair goes back with its own; or another turn has the truth. */
+/* A queued count that has changed was too high: the pair is queued again with its present count, unless it
+ * is in the queue with that count already. */
 uint32_t pair_learner_best(pair_learner *t)
 {
     while (t->n_queue && !t->failed) {
@@ -149,13 +149,13 @@ static int by_place(const void *x, const void *y)
 
 static void merge_at(pair_learner *t, uint32_t at, int32_t id)
 {
-    uint32_t right = t->next[at], before = t->previous[at], behind = t->next[right];
+    uint32_t right = t->next[at], before = t->previous[at], after = t->next[right];
     pair_vanishes(t, before);
     pair_vanishes(t, right);
     t->symbols[at] = id;
     t->symbols[right] = SYMBOL_GONE;
-    t->next[at] = behind;
-    t->previous[behind] = at;
+    t->next[at] = after;
+    t->previous[after] = at;
     pair_appears(t, before);
     pair_appears(t, at);
 }
@@ -163,7 +163,7 @@ static void merge_at(pair_learner *t, uint32_t at, int32_t id)
 void pair_learner_merge(pair_learner *t, uint32_t i, int32_t id)
 {
     symbol_pair p = t->pairs[i];
-    t->pairs[i] = (symbol_pair){ .left = p.left, .right = p.right };           /* merging may find new ones: x x x */
+    t->pairs[i] = (symbol_pair){ .left = p.left, .right = p.right };           /* merging may find new places: x x x */
     if (p.unsorted) qsort(p.places, p.n, sizeof *p.places, by_place);
     for (uint32_t k = 0; k < p.n && !t->failed; k++) {
         uint32_t at = p.places[k];
@@ -174,7 +174,7 @@ void pair_learner_merge(pair_learner *t, uint32_t i, int32_t id)
     queue_changed(t);
 }
 
-/* Symbols of the words, each behind a border. */
+/* The symbols of the words, each after a boundary. */
 static uint32_t lay_symbols(pair_learner *t, const word_counts *w, symbols_of symbols, void *context)
 {
     uint32_t at = 0;

@@ -1,8 +1,8 @@
-/* Which adjacent symbols become one: again and again the pair with the highest
- * count; of equal counts the one with the lower left id, then the lower right id.
- * Each distinct word stands once, with its count, in one long array of symbols.
- * Counts and places of pairs are kept up to date, so a merge costs its own
- * occurrences.  The same words give the same pairs, whatever their order. */
+/* Learns byte-pair merges: repeatedly the pair with the highest count becomes one symbol;
+ * of equal counts the one with the lower left id, then the lower right id.
+ * Each distinct word is stored once, with its count, in one long array of symbols.
+ * Counts and places of pairs are kept up to date, so the cost of a merge is the number of
+ * its occurrences.  The same words give the same merges, whatever their order. */
 #ifndef TEXT_PAIR_LEARNER_H
 #define TEXT_PAIR_LEARNER_H
 
@@ -12,17 +12,17 @@ enum { SYMBOL_END = -1, SYMBOL_GONE = -2 };
 
 typedef struct {
     int32_t left, right;
-    int64_t count;                         /* occurrences, each times the count of its word */
-    uint32_t *places;                      /* [n]; some may hold another pair by now */
+    int64_t count;                         /* the sum over its occurrences of the counts of their words */
+    uint32_t *places;                      /* [n]; some may have another pair by now */
     uint32_t n, room;
-    bool unsorted, changed;                /* changed: among the learner's changed ones */
+    bool unsorted, changed;                /* changed: it is in the learner's list of changed pairs */
 } symbol_pair;
 
 typedef struct { int64_t count; uint32_t pair; } turn;          /* the pair's count when it was queued */
 
 typedef struct {
-    int32_t *symbols;                      /* [length]; SYMBOL_END between words, SYMBOL_GONE where merged into what is before */
-    uint32_t *previous, *next;             /* over what is GONE; words are apart by ends */
+    int32_t *symbols;                      /* [length]; SYMBOL_END between words, SYMBOL_GONE where merged into the symbol before */
+    uint32_t *previous, *next;             /* links that skip SYMBOL_GONE; SYMBOL_END separates words */
     uint32_t *word_of;                     /* [length] */
     uint32_t length;
     const counted_word *words;
@@ -38,19 +38,20 @@ typedef struct {
 
 #define NO_PAIR UINT32_MAX
 
-/* Writes the symbols of a word, at most one a byte, and returns how many; SYMBOL_END is a border in the word. */
+/* Writes the symbols of a word, at most one a byte, and returns their number; SYMBOL_END is a boundary inside the
+ * word. */
 typedef size_t (*symbols_of)(void *context, const counted_word *word, int32_t *symbols);
 
 /* false: out of memory, or more symbols than can be numbered. */
 bool pair_learner_begin(pair_learner *l, const word_counts *w, symbols_of symbols, void *context);
-/* Index of the most frequent pair, NO_PAIR when none is there twice or memory is out (failed). */
+/* The index of the most frequent pair, NO_PAIR if none occurs twice or memory is out (failed). */
 uint32_t pair_learner_best(pair_learner *l);
-/* Its occurrences become `id`; or it is never asked for again. */
+/* The first merges all occurrences of the pair into `id`; the second excludes the pair from now on. */
 void pair_learner_merge(pair_learner *l, uint32_t pair, int32_t id);
 static inline void pair_learner_refuse(pair_learner *l, uint32_t pair) { l->pairs[pair].count = 0; }
 void pair_learner_free(pair_learner *l);
 
-/* array with room for one more than `used`; NULL when memory is out, the array still the caller's. */
+/* The array with room for one more than `used`; NULL if memory is out, then the caller still owns the array. */
 void *grown(void *array, size_t *room, size_t used, size_t size);
 
 #endif

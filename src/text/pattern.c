@@ -1,11 +1,11 @@
 /* PCRE2: UTF with Unicode properties, ^ and $ at lines as in Oniguruma's Ruby
  * syntax, compiled to machine code where the library can.
  *
- * A pattern such as a.*?x|a looks to the end of the text at every place, which is
- * quadratic and below any limit on one match.  So a search sees a window of the
- * text first.  PCRE2's hard partial matching tells when it touched the window's
- * end; then, and only then, the window is doubled, and its size is charged to an
- * allotment linear in the text.  Words shorter than the window are free. */
+ * A pattern such as a.*?x|a reads to the end of the text at every position, which is
+ * quadratic in all and yet below any limit on a single match.  So a search gets a window of
+ * the text first.  PCRE2's hard partial matching reports that the match reached the end of
+ * the window; then, and only then, the window is doubled, and its size is charged to an
+ * allotment linear in the text.  Words shorter than the window cost nothing. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pattern.h"
 #include "base/arena.h"
@@ -44,11 +44,12 @@ static void put(builder *b, const char *text, size_t len)
     b->n += len;
 }
 
-/* What Oniguruma's \s and \w hold; PCRE2's \s has U+180E too, its \w no marks and no circled letters. */
+/* The characters of Oniguruma's \s and \w; PCRE2's \s has U+180E too, and its \w has no marks and no circled
+ * letters. */
 #define SPACE "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 #define WORD "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24b6}-\\x{24e9}"
 
-/* One escape, \x at text[0]; `inside` a class. */
+/* Translates one escape, \x at text[0]; inside: it is in a class. */
 static int translate_escape(builder *b, const char *text, bool inside, const char *what, lithe_error *err)
 {
     const char *to = NULL;
@@ -67,11 +68,11 @@ static int translate_escape(builder *b, const char *text, bool inside, const cha
     return LITHE_OK;
 }
 
-/* Oniguruma's text as PCRE2's; b has room for it. */
+/* Translates Oniguruma's syntax to PCRE2's; b has room for it. */
 static int translate(builder *b, const char *text, size_t len, const char *what, lithe_error *err)
 {
     bool inside = false;
-    size_t opened = 0;                     /* first place in a class where ] is its end */
+    size_t opened = 0;                     /* the first position in a class where ] ends it */
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
         if (c == '\\' && i + 1 < len) {
@@ -132,7 +133,7 @@ pattern *pattern_new(const char *text, size_t len, bool literal, const char *wha
         fail(err, LITHE_EFORMAT, "%s: a pattern of %zu bytes, expected 1 to %d", what, len, PATTERN_LIMIT);
         return NULL;
     }
-    builder b = { xrealloc(NULL, len, sizeof SPACE), 0 };   /* no escape grows by more */
+    builder b = { xrealloc(NULL, len, sizeof SPACE), 0 };   /* no escape becomes longer than this */
     pattern *p = xalloc(1, sizeof *p);
     if (!b.out || !p) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     else if (literal) put(&b, text, len);
@@ -154,7 +155,7 @@ static bool pay(pattern *p, size_t price)
     return enough;
 }
 
-/* One look: matches that begin in text[from .. from + starts) and do not reach behind text[stop). */
+/* One search for matches that begin in text[from .. from + starts) and end before text[stop]. */
 static int look(pattern *p, const char *text, size_t len, size_t from, size_t starts, size_t stop, uint32_t steps)
 {
     pcre2_set_match_limit(p->context, steps);
@@ -184,7 +185,7 @@ bool pattern_find(pattern *p, const char *text, size_t len, size_t from, size_t 
             *end = at[1];
             return from <= at[0] && at[0] <= at[1] && at[1] <= len;
         }
-        if (n == PCRE2_ERROR_PARTIAL) {                     /* nothing begins before it */
+        if (n == PCRE2_ERROR_PARTIAL) {                     /* no match begins before it */
             from = at[0];
             window *= 2;
         } else if (n == PCRE2_ERROR_NOMATCH) {

@@ -1,4 +1,4 @@
-/* The vocabulary's two tables; linear probing over at most half-filled slots. */
+/* The two tables of the vocabulary; linear probing over slots that are at most half full. */
 #include "text/pieces.h"
 #include "base/arena.h"
 #include "base/file.h"

@@ -1,4 +1,4 @@
-/* A vocabulary: token id -> bytes, and bytes -> token id.  And where ids go. */
+/* A vocabulary maps token ids to bytes and bytes to token ids; id_sink receives ids. */
 #ifndef TEXT_PIECES_H
 #define TEXT_PIECES_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PIECES_ID_LIMIT (1 << 22)          /* ids above it are taken for damage: a table is as long as the largest id */
+#define PIECES_ID_LIMIT (1 << 22)          /* larger ids are treated as damage, because a table is as long as the largest id */
 
 typedef struct { uint32_t start, length; } piece;
 
@@ -21,8 +21,8 @@ typedef struct pieces {                    /* zero is an empty vocabulary */
 
 enum { PIECES_OK, PIECES_MEMORY, PIECES_ID_RANGE, PIECES_ID_TAKEN, PIECES_TEXT_TAKEN };
 
-/* One more token.  A piece that is not findable has an id and bytes, but
- * pieces_find does not see it, and its bytes may be those of another. */
+/* Adds a token.  A piece that is not findable has an id and bytes, but
+ * pieces_find does not return it, and its bytes may be those of another piece. */
 int     pieces_add(pieces *p, int64_t id, const char *bytes, size_t len, bool findable);
 int32_t pieces_find(const pieces *p, const char *bytes, size_t len);           /* -1: none */
 void    pieces_free(pieces *p);
@@ -34,7 +34,7 @@ static inline const char *pieces_bytes(const pieces *p, int32_t id, size_t *len)
     return p->bytes + p->at[id].start;
 }
 
-/* Where ids go: n counts them all, the first cap are written. */
+/* Receives ids: n counts all of them, the first cap are written. */
 typedef struct { int32_t *ids; size_t n, cap; } id_sink;
 
 static inline void id_put(id_sink *s, int32_t id)

@@ -1,4 +1,4 @@
-/* What tokens are for: by the names that published vocabularies use, unless a
+/* The roles of tokens follow from the names that published vocabularies use, unless a
  * tokenizer_config.json says otherwise. */
 #include "text/tokenizer.h"
 #include "base/utf8.h"
@@ -7,7 +7,7 @@ static const char *const role_keys[ROLES] = { "bos_token", "eos_token", "cls_tok
 
 const char *tokenizer_role_key(int i) { return role_keys[i]; }
 
-/* A name among the added tokens, or, where tokens are text, in the vocabulary. */
+/* Looks a name up among the added tokens and, if tokens are text, in the vocabulary. */
 static int32_t by_name(const lithe_tokenizer *t, const char *const *names)
 {
     for (int i = 0; names[i]; i++) {
@@ -18,7 +18,7 @@ static int32_t by_name(const lithe_tokenizer *t, const char *const *names)
     return -1;
 }
 
-/* Added tokens before the vocabulary's: a byte-level vocabulary may hold "<s>" as a piece of text. */
+/* Added tokens come before those of the vocabulary: a byte-level vocabulary may have "<s>" as a piece of text. */
 static int32_t end_by_name(const lithe_tokenizer *t, const char *const *names)
 {
     for (int special = 1; special >= 0; special--)
@@ -37,15 +37,15 @@ void tokenizer_name_roles(lithe_tokenizer *t)
         [ROLE_CLS] = { "[CLS]" }, [ROLE_SEP] = { "[SEP]" }, [ROLE_PAD] = { "[PAD]", "<pad>", "<|pad|>", "<|padding|>" },
         [ROLE_MASK] = { "[MASK]", "<mask>", "<|mask|>" }, [ROLE_UNK] = { "[UNK]", "<unk>" } };
     int32_t *r = t->role;
-    if (t->model == MODEL_LONGEST) {                                                /* RWKV: 0 stands between texts, and for none */
+    if (t->model == MODEL_LONGEST) {                                                /* RWKV: id 0 separates texts and has no text of its own */
         r[ROLE_BOS] = r[ROLE_EOS] = r[ROLE_CLS] = r[ROLE_SEP] = 0;
         return;
     }
     r[ROLE_BOS] = end_by_name(t, bos);
     r[ROLE_EOS] = end_by_name(t, eos);
     for (int i = ROLE_CLS; i < ROLES; i++) r[i] = by_name(t, other[i]);
-    if (r[ROLE_BOS] < 0) r[ROLE_BOS] = tokenizer_id(t, "<|endoftext|>", 13);        /* GPT-2: it stands between texts */
-    if (t->model == MODEL_WORDPIECE) {                                              /* BERT: they stand around texts */
+    if (r[ROLE_BOS] < 0) r[ROLE_BOS] = tokenizer_id(t, "<|endoftext|>", 13);        /* GPT-2: it separates texts */
+    if (t->model == MODEL_WORDPIECE) {                                              /* BERT: they surround texts */
         if (r[ROLE_BOS] < 0) r[ROLE_BOS] = r[ROLE_CLS];
         if (r[ROLE_EOS] < 0) r[ROLE_EOS] = r[ROLE_SEP];
         r[ROLE_UNK] = t->wordpiece.unknown;

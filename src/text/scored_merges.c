@@ -1,6 +1,6 @@
-/* Merges of vocabularies that have a score for each piece and no list of merges
- * (llama2c, SentencePiece): the adjacent pair whose joined piece has the highest
- * score is merged, so every way to cut a piece in two pieces is a merge. */
+/* Merges for vocabularies that have a score for each piece and no list of merges
+ * (llama2.c, SentencePiece): the adjacent pair whose joined piece has the highest
+ * score is merged, so every way to split a piece into two pieces is a merge. */
 #include "text/tokenizer.h"
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static bool stands_for_byte(const lithe_tokenizer *t, int32_t id)
     return false;
 }
 
-/* Merges of a score below are never asked for while one above is left. */
+/* A merge with a lower score is never used while one with a higher score is possible. */
 static int add_merges(lithe_tokenizer *t, scored *scores, size_t n, const char *what, lithe_error *err)
 {
     if (n) qsort(scores, n, sizeof *scores, by_score);

@@ -1,7 +1,7 @@
 /* SentencePiece's .model: a protocol buffer (ModelProto) of pieces with scores and
- * types, what the trainer was told, and how text is normalized.  Models of type
+ * types, the settings of the trainer, and the normalization of text.  Models of type
  * BPE and Unigram are read.  A space is U+2581 in pieces; BPE merges the adjacent
- * pair whose joined piece has the highest score, so every way to cut a piece in
+ * pair whose joined piece has the highest score, so every way to split a piece in
  * two is a merge, ranked by its score. */
 #include "text/tokenizer.h"
 #include <limits.h>
@@ -25,7 +25,7 @@ static bool read_varint(wire *w, uint64_t *value)
     return false;
 }
 
-/* 1: one more field, 0: the end, -1: damage. */
+/* Returns 1 for a field, 0 at the end, -1 if the buffer is damaged. */
 static int read_field(wire *w, field *f)
 {
     uint64_t key;
@@ -68,7 +68,7 @@ typedef struct {
 
 static int damaged(const reading *r, lithe_error *err)
 {
-    return fail(err, LITHE_EFORMAT, "%s: is no SentencePiece model, or damaged behind piece %zu", r->what, r->n);
+    return fail(err, LITHE_EFORMAT, "%s: is not a SentencePiece model, or is damaged after piece %zu", r->what, r->n);
 }
 
 static bool is_byte(const char *text, size_t len, int *byte)
@@ -117,7 +117,7 @@ static int read_piece(reading *r, const field *f, lithe_error *err)
     return more < 0 ? damaged(r, err) : add_piece(r, text.bytes, text.len, score, type, err);
 }
 
-/* What the trainer was told: TrainerSpec. */
+/* TrainerSpec: the settings of the trainer. */
 static int read_trainer(reading *r, const field *f, lithe_error *err)
 {
     wire w = inside(f);
@@ -192,7 +192,7 @@ static int make_unigram(reading *r, lithe_error *err)
         const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
         if (pieces_find(&t->vocabulary, bytes, len) == id && r->scores[id] < t->unigram.lowest) t->unigram.lowest = r->scores[id];
     }
-    r->scores = NULL;                                       /* the tokenizer's */
+    r->scores = NULL;                                       /* the tokenizer owns them now */
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
@@ -202,7 +202,7 @@ static void set_roles(reading *r)
     int32_t bos = (int32_t)r->bos, eos = (int32_t)r->eos, unknown = (int32_t)r->unknown;
     const int32_t roles[ROLES] = { bos, eos, bos, eos, (int32_t)r->pad, -1, unknown };
     for (int i = 0; i < ROLES; i++) t->role[i] = roles[i] < 0 ? -1 : roles[i];
-    if (t->model == MODEL_BPE && bos >= 0) {                /* Llama: a begin; T5: an end */
+    if (t->model == MODEL_BPE && bos >= 0) {                /* Llama has a begin-of-text token, T5 an end-of-text token */
         t->single = (template){ { { bos, 0 }, { TEXT_A, 0 } }, 2 };
         t->pair = (template){ { { bos, 0 }, { TEXT_A, 0 }, { bos, 1 }, { TEXT_B, 1 } }, 4 };
     } else if (t->model == MODEL_UNIGRAM && eos >= 0) {

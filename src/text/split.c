@@ -1,4 +1,4 @@
-/* Steps run one inside the other, so no list of pieces is kept. */
+/* The steps call each other for every piece, so no list of pieces is kept. */
 #include "text/split.h"
 #include "base/arena.h"
 #include "text/bert_text.h"
@@ -18,7 +18,7 @@ typedef struct {
     int step;
     const char *text;
     size_t start, end;         /* the piece that is held back */
-    bool match;                /* it is a match, or ends with one */
+    bool match;                /* the piece is a match, or ends with one */
 } cutter;
 
 static void cutter_flush(cutter *c)
@@ -27,7 +27,7 @@ static void cutter_flush(cutter *c)
     c->start = c->end;
 }
 
-/* The next match or gap, in order; together they cover the text. */
+/* Takes the next match or gap, in order; together they cover the text. */
 static void cut(cutter *c, size_t start, size_t end, bool match)
 {
     const split_step *s = &c->job->steps[c->step];
@@ -49,14 +49,14 @@ static void cut(cutter *c, size_t start, size_t end, bool match)
     if (s->behavior == SPLIT_REMOVED && match) c->start = end;
 }
 
-/* Matches of a pattern in text[from .. to), which is valid UTF-8; empty matches only cut. */
+/* Finds the matches of a pattern in text[from .. to), which is valid UTF-8; empty matches only split. */
 static void cut_pattern(cutter *c, pattern *p, size_t from, size_t to)
 {
     const char *text = c->text + from;
     size_t len = to - from, at = 0, done = 0, start, end, last = SIZE_MAX;
     pattern_begin(p, len);
     while (at <= len && pattern_find(p, text, len, at, &start, &end)) {
-        if (start == end && end == last) {                  /* an empty match right behind a match */
+        if (start == end && end == last) {                  /* an empty match directly after a match */
             if (at >= len) break;
             int32_t ch;
             at += (size_t)utf8_next(text + at, len - at, &ch);
@@ -70,7 +70,7 @@ static void cut_pattern(cutter *c, pattern *p, size_t from, size_t to)
     if (len > done) cut(c, from + done, to, false);
 }
 
-/* The valid stretches one by one; a byte that is no UTF-8 never matches. */
+/* Goes through the valid stretches; a byte that is not UTF-8 never matches. */
 static void split_pattern(cutter *c, pattern *p, size_t len)
 {
     size_t from = 0, i = 0, gap = SIZE_MAX;

@@ -1,6 +1,6 @@
-/* Cutting text into words before byte-pair encoding (Hugging Face calls it
- * pre-tokenization): a list of steps, each applied to every piece that the one
- * before it made.  Merges never cross the border of a word. */
+/* Splits text into words before byte-pair encoding (Hugging Face calls it
+ * pre-tokenization), by a list of steps, each applied to every piece of the step
+ * before it.  Merges never cross the boundary of a word. */
 #ifndef TEXT_SPLIT_H
 #define TEXT_SPLIT_H
 
@@ -11,18 +11,18 @@ typedef enum {
     SPLIT_GPT2,                /* GPT-2's pattern */
     SPLIT_PATTERN,             /* by the matches of a regular expression */
     SPLIT_DIGITS,              /* by characters that are numbers */
-    SPLIT_BERT,                /* at white space, which is taken out, and around each punctuation character */
+    SPLIT_BERT,                /* at white space, which is removed, and around each punctuation character */
     SPLIT_PREFIX_SPACE,        /* one piece, with a space before it unless it starts with one */
-    SPLIT_MARKS                /* before each run of `mark`; only where merges cannot cross such a place anyway */
+    SPLIT_MARKS                /* before each run of `mark`; used only if merges cannot cross such a position anyway */
 } split_kind;
 
-/* What becomes of a match.  `a-b` at `-`:  a|-|b   a|b   a-|b   a|-b   a|-|b with a run of matches in one piece */
+/* What is done with a match.  `a-b` at `-`:  a|-|b   a|b   a-|b   a|-b   a|-|b with a run of matches in one piece */
 typedef enum { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_WITH_PREVIOUS, SPLIT_WITH_NEXT, SPLIT_CONTIGUOUS } split_behavior;
 
 typedef struct {
     split_kind kind;
     split_behavior behavior;
-    bool invert;               /* what does not match is the match */
+    bool invert;               /* the text between the matches is the match */
     struct pattern *pattern;
     const char *mark;          /* borrowed */
 } split_step;
@@ -32,7 +32,7 @@ typedef struct {
 typedef void (*split_word)(void *context, const char *text, size_t len);
 void split_text(const split_step *steps, int n, const char *text, size_t len, split_word word, void *context);
 
-/* Length of the first word of text (len > 0) under
+/* The length of the first word of text (len > 0) under
  * 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
 size_t split_gpt2(const char *text, size_t len);
 #define SPLIT_GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"

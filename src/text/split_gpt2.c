@@ -1,7 +1,7 @@
-/* GPT-2's pattern by hand (Radford et al. 2019).  Its alternatives differ in
- * their first one or two characters, so one look decides; only white space needs
- * thought: a run before other text gives its last character back, and that one,
- * when it is U+0020, begins the next word. */
+/* GPT-2's pattern (Radford et al. 2019), written by hand.  Its alternatives differ in
+ * their first one or two characters, which decide between them.  Only white space is
+ * special: a run before other text gives its last character back, and if that is
+ * U+0020, it begins the next word. */
 #include "text/split.h"
 #include "base/utf8.h"
 #include <string.h>
@@ -11,7 +11,7 @@ static const uint8_t ascii[128] = {
     ['A' ... 'Z'] = CLASS_LETTER, ['a' ... 'z'] = CLASS_LETTER,
 };
 
-/* Class of the character at text[i], its length in *k. */
+/* The class of the character at text[i]; its length goes to *k. */
 static inline int class_at(const char *text, size_t i, size_t len, size_t *k)
 {
     unsigned char first = (unsigned char)text[i];
@@ -22,7 +22,7 @@ static inline int class_at(const char *text, size_t i, size_t len, size_t *k)
     return utf8_class(c);
 }
 
-/* Length of the contraction that text, starting with an apostrophe, begins with; 0: none. */
+/* The length of the contraction at the start of text, which starts with an apostrophe; 0: none. */
 static size_t contraction(const char *text, size_t len)
 {
     if (len > 1 && strchr("stmd", text[1]) && text[1]) return 2;
@@ -30,7 +30,7 @@ static size_t contraction(const char *text, size_t len)
     return 0;
 }
 
-/* Where the run of class `class` that covers text[0 .. i) ends. */
+/* The end of the run of characters of `class` that covers text[0 .. i). */
 static size_t run_end(const char *text, size_t i, size_t len, int class)
 {
     for (size_t k; i < len && class_at(text, i, len, &k) == class; ) i += k;

@@ -1,4 +1,4 @@
-/* Text that grows.  The first failure to grow sticks: what is put behind it is lost. */
+/* A text that grows.  The first failure to grow sticks: what is appended after it is lost. */
 #ifndef TEXT_TEXT_BUFFER_H
 #define TEXT_TEXT_BUFFER_H
 

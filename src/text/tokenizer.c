@@ -1,4 +1,4 @@
-/* What every tokenizer goes through: its making, and text to ids. */
+/* What all tokenizers share: construction, and encoding. */
 #include "text/tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "text/pattern.h"
@@ -101,7 +101,7 @@ int tokenizer_add_entry(lithe_tokenizer *t, added_entry e, const char *what, lit
     return LITHE_OK;
 }
 
-/* An id of an entry is its own, or that of the vocabulary's token with its text. */
+/* The id of an entry is its own, or that of the token of the vocabulary with the same text. */
 static int check_entry(const lithe_tokenizer *t, const added_entry *e, const char *what, lithe_error *err)
 {
     int shown = e->len < 60 ? (int)e->len : 60;
@@ -127,7 +127,7 @@ static int check_entry(const lithe_tokenizer *t, const added_entry *e, const cha
     return LITHE_OK;
 }
 
-/* The entries with or without `normalized`; the text of the former is normalized itself. */
+/* The entries with or without `normalized`; the text of those with it is normalized too. */
 static int make_matcher(lithe_tokenizer *t, bool normalized, added_tokens *out, lithe_error *err)
 {
     size_t n = 0;
@@ -151,7 +151,7 @@ static int make_matcher(lithe_tokenizer *t, bool normalized, added_tokens *out, 
     return LITHE_OK;
 }
 
-/* Merges never join a space to what is before it. */
+/* Whether merges never join a space to the text before it. */
 static bool marks_divide(const lithe_tokenizer *t, const char *mark)
 {
     size_t m = strlen(mark), ll, rl;
@@ -175,7 +175,7 @@ int tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, cons
     return LITHE_OK;
 }
 
-/* The mark is a piece, and no piece has one behind anything else. */
+/* Whether the mark is a piece, and no piece has a mark after another character. */
 static bool pieces_divide(const pieces *p, const char *mark)
 {
     size_t m = strlen(mark), len;
@@ -219,7 +219,7 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
 
 typedef struct { lithe_tokenizer *t; id_sink sink; } encoding;
 
-/* A vocabulary with all bytes: there is always a piece. */
+/* The vocabulary has all bytes, so there is always a piece. */
 static void take_longest(const trie *tree, const char *text, size_t len, id_sink *out)
 {
     for (size_t at = 0, k = 1; at < len; at += k) {

@@ -5,7 +5,7 @@
  * In a byte-level vocabulary a token is bytes, and decoding concatenates them:
  * decode(a b) = decode(a) decode(b).  In a vocabulary of characters (llama2.c,
  * SentencePiece) a token is text, begin and end tokens decode to nothing, and one
- * space is taken away right behind a begin token.  In one of words (WordPiece)
+ * space is removed directly after a begin token.  In one of words (WordPiece)
  * decoding puts spaces between tokens, but not before one that continues a word.
  *
  * Encoding changes only caches: a handle belongs to one thread at a time. */
@@ -23,32 +23,32 @@
 #include "base/arena.h"
 #include "base/json.h"
 
-#define WORLD_FILE "rwkv_vocab_v20230424.txt"      /* as every RWKV model has it beside it */
+#define WORLD_FILE "rwkv_vocab_v20230424.txt"      /* the name under which RWKV models have it */
 #define SENTENCEPIECE_FILE "tokenizer.model"
-#define TOKENIZER_STEPS 16                 /* of each kind, nested sequences flattened */
+#define TOKENIZER_STEPS 16                 /* largest number of steps of each kind, with nested sequences flattened */
 
-/* What a file says of an added token. */
+/* An added token as the file describes it. */
 typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
 
-typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece at each place, of bytes */
+typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece of bytes at each position */
 
-/* What stands around one text, or two, the first before the second (text/layout.h). */
+/* The special tokens around one text or a pair, whose first text comes first (text/layout.h). */
 typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text; type 0 or 1 */
 typedef struct { template_item item[TOKENIZER_STEPS]; int n; } template;
 enum { TEXT_A = -1, TEXT_B = -2 };
 
-/* What a token is for.  Each role may be without one (-1). */
+/* The roles of tokens.  A role may have no token (-1). */
 typedef enum { ROLE_BOS, ROLE_EOS, ROLE_CLS, ROLE_SEP, ROLE_PAD, ROLE_MASK, ROLE_UNK, ROLES } role;
 enum { TOKEN_SPECIAL = 1, TOKEN_CONTINUES = 2 };
 
 struct lithe_tokenizer {
     arena memory;                          /* strings and small arrays */
-    pieces vocabulary;                     /* without the added tokens that it does not name */
+    pieces vocabulary;                     /* without the added tokens that the vocabulary does not name */
     model_kind model;
     bpe bpe;
     wordpiece wordpiece;
-    unigram unigram;                       /* its scores are the tokenizer's */
-    trie tree;                             /* of the vocabulary, but for BPE */
+    unigram unigram;                       /* the tokenizer owns its scores */
+    trie tree;                             /* of the vocabulary, except for BPE */
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
     size_t n_entries, entries_room;
@@ -61,25 +61,25 @@ struct lithe_tokenizer {
 
     template single, pair;
     int32_t role[ROLES];
-    unsigned configured;                   /* 1 << role: it is what a tokenizer_config.json says, not what the names say */
+    unsigned configured;                   /* 1 << role: the role comes from a tokenizer_config.json, not from the names */
     uint8_t *flags;                        /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
     charsmap charsmap;
-    bool sentencepiece;                    /* decoding takes a space away at the start, and writes unknown_text for what is unknown */
+    bool sentencepiece;                    /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
     const char *unknown_text;
-    const char *mark;                      /* in tokens: a space; NULL: a space is a space */
-    bool strip;                            /* decoding takes one space away behind bos */
-    const char *prefix;                    /* WordPiece: of tokens that continue a word */
-    const char *glue;                      /* WordPiece: of tokens that decoding puts no space before; NULL: none */
-    bool cleanup;                          /* WordPiece: decoding takes spaces before marks away */
+    const char *mark;                      /* the space in tokens; NULL: a space is a space */
+    bool strip;                            /* decoding removes one space after bos */
+    const char *prefix;                    /* WordPiece: the prefix of tokens that continue a word */
+    const char *glue;                      /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
+    bool cleanup;                          /* WordPiece: decoding removes spaces before punctuation */
 
     char *source;                          /* the tokenizer.json, RWKV vocabulary or .model it was read from, for saving */
     size_t source_bytes;
-    int32_t (*pairs)[2];                   /* merges in order, where there is no source; heap */
+    int32_t (*pairs)[2];                   /* merges in order, if there is no source; heap */
     size_t n_pairs;
 };
 
-/* From memory.  what names the source in messages; NULL and err set on failure.
+/* These read from memory.  what names the source in messages; they return NULL and set err on failure.
  * _json: a tokenizer.json.  _files: vocab.json and merges.txt; prefix_space as in
  * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
  * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary.
@@ -88,7 +88,7 @@ lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *w
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
-typedef struct { bool lower, marks, spaced; } bert_options;         /* lower case; marks dropped; Chinese characters apart */
+typedef struct { bool lower, marks, spaced; } bert_options;         /* lower the letters; drop marks; separate Chinese characters */
 lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err);
@@ -98,38 +98,39 @@ lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
 lithe_tokenizer *tokenizer_new(lithe_error *err);
 
-/* A token in GPT-2's byte alphabet becomes its bytes; one that is not in it keeps
- * its text and is found nowhere. */
+/* A token in GPT-2's byte alphabet becomes its bytes; a token with other characters keeps
+ * its text and is never found. */
 int tokenizer_add_bytes(lithe_tokenizer *t, int64_t id, const char *name, size_t len, const char *what, lithe_error *err);
-/* pieces_add with its complaint. */
+/* pieces_add with an error message. */
 int tokenizer_add(pieces *p, int64_t id, const char *text, size_t len, bool findable, const char *what, lithe_error *err);
 
 /* Reads the byte tokens from the vocabulary: single bytes, or <0x00> .. <0xFF>. */
 void tokenizer_find_bytes(lithe_tokenizer *t);
-/* BPE's merges from the scores [n] of pieces whose bytes are known. */
+/* Makes BPE's merges from the scores [n] of pieces whose bytes are known. */
 int  tokenizer_score_merges(lithe_tokenizer *t, const float *scores, size_t n, const char *what, lithe_error *err);
-/* A copy of the file, for saving. */
+/* Keeps a copy of the file for saving. */
 int  tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
-/* Once entries is complete: the two matchers, ids checked against the vocabulary, roles and flags. */
+/* To be called when entries is complete: makes the two matchers, checks ids against the vocabulary, sets roles and
+ * flags. */
 int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);
-/* Roles by the names in use, among the added tokens and the vocabulary; then what
- * is true of each id, to be called again when a role changes. */
+/* The first finds roles by the usual names, among the added tokens and the vocabulary; the second sets
+ * the flags of each id, and is called again when a role changes. */
 void tokenizer_name_roles(lithe_tokenizer *t);
 const char *tokenizer_role_key(int role);                          /* "bos_token" ... */
 int  tokenizer_flag(lithe_tokenizer *t, const char *what, lithe_error *err);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with `middle` times the SEP between; the
  * second text has this type. */
 void tokenizer_around(lithe_tokenizer *t, int32_t cls, int32_t sep, int middle, int32_t type);
-/* WordPiece with BERT's normalizer, pre-tokenizer and decoder; once there is a
- * vocabulary, its special tokens and what stands around texts: [UNK], and those of
- * [PAD], [CLS], [SEP], [MASK] that are there.  And of byte-level vocabularies
- * RoBERTa's five when all are there, else <|endoftext|>. */
+/* The first makes it WordPiece with BERT's normalizer, pre-tokenizer and decoder.  The second, once there is a
+ * vocabulary, sets its special tokens ([UNK], and those of [PAD], [CLS], [SEP], [MASK] that it has) and the
+ * templates.  The third is for byte-level vocabularies: RoBERTa's five special tokens if it has all of them,
+ * else <|endoftext|>. */
 void tokenizer_bert_shape(lithe_tokenizer *t, bert_options how);
 int  tokenizer_add_bert_specials(lithe_tokenizer *t, const char *what, lithe_error *err);
 int  tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error *err);
 int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
 
-/* One more entry; its text is copied. */
+/* Adds an entry; its text is copied. */
 int tokenizer_add_entry(lithe_tokenizer *t, added_entry e, const char *what, lithe_error *err);
 
 #endif

@@ -1,6 +1,6 @@
-/* The two files of GPT-2, vocab.json (token -> id) and merges.txt (one merge a
- * line, best first, after a line "#version"), and the vocabulary of the 256 bytes
- * themselves.  Both are byte-level, cut by GPT-2's pattern or not at all. */
+/* Reads the two files of GPT-2, vocab.json (token -> id) and merges.txt (one merge a
+ * line, best first, after a line "#version"), and makes the vocabulary of the 256 bytes.
+ * Both are byte-level; the first is split by GPT-2's pattern, the second not at all. */
 #include "text/tokenizer.h"
 #include "text/tokenizer_parts.h"
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* tokenizer.json of Hugging Face tokenizers: the model (BPE, WordPiece) and the
- * added tokens.  Both forms of merges are read, "a b" and ["a", "b"].  What is not
- * understood is refused by name: an approximate tokenizer is a wrong one. */
+/* Reads the model (BPE, WordPiece) and the added tokens of a tokenizer.json of
+ * Hugging Face.  Both forms of merges are read, "a b" and ["a", "b"].  A component that is
+ * not supported is refused by name, because an approximate tokenizer is a wrong one. */
 #include "text/tokenizer.h"
 #include "text/tokenizer_parts.h"
 #include "base/file.h"
@@ -12,7 +12,7 @@
 
 /* ---- vocabulary --------------------------------------------------------------------------- */
 
-/* Every token into t->vocabulary, and under its written name into names. */
+/* Adds every token to t->vocabulary, and under its written name to names. */
 static int read_vocabulary(lithe_tokenizer *t, pieces *names, json_t *vocab, const char *what, lithe_error *err)
 {
     const char *name;
@@ -99,7 +99,7 @@ static int refuse_settings(const json_t *model, const char *what, lithe_error *e
     return LITHE_OK;
 }
 
-/* otherwise: the token meant when the file names none; NULL: none. */
+/* otherwise: the token to use if the file names none; NULL: none. */
 static int read_unknown(int32_t *unknown, const pieces *names, const json_t *model, const char *otherwise, const char *what, lithe_error *err)
 {
     const json_t *name = json_object_get(model, "unk_token");

@@ -1,15 +1,15 @@
 /* The tokenizer file of llama2.c: int32 length of the longest piece, then to the
  * end of the file float32 score, int32 length, bytes; little-endian.  Ids 0, 1, 2
- * are unknown, begin, end.  A text is a space and itself, as characters (bytes
- * <0xNN> where a character is no piece); the adjacent pair whose joined piece has
- * the highest score is merged, the leftmost of equals, until none is a piece.
- * So every way to cut a piece in two pieces is a merge, ranked by its score. */
+ * are unknown, begin, end.  A text gets a space in front and is split into characters (bytes
+ * <0xNN> where a character is not a piece); the adjacent pair whose joined piece has
+ * the highest score is merged, the leftmost of equals, until no joined pair is a piece.
+ * So every way to split a piece into two pieces is a merge, ranked by its score. */
 #include "text/tokenizer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LONGEST_PIECE 256                  /* bytes; n (n - 1) lookups to cut one */
+#define LONGEST_PIECE 256                  /* bytes; splitting a piece takes n (n - 1) lookups */
 
 static uint32_t u32_at(const char *data)
 {

@@ -1,4 +1,4 @@
-/* Opening: which file a path means, and of which format it is. */
+/* Finds the file that a path means, and its format. */
 #include "text/tokenizer.h"
 #include "base/sized.h"
 #include "base/file.h"
@@ -8,7 +8,7 @@
 #define FILE_LIMIT ((size_t)256 << 20)     /* bytes of a tokenizer file */
 #define CONFIG_DEPTH 64
 
-/* Any of the names in dir; NULL when there is none, or memory is out. */
+/* The first of the names that exists in dir; NULL if there is none, or memory is out. */
 static char *one_beside(const char *dir, const char *const *names)
 {
     for (int i = 0; names[i]; i++) {
@@ -19,7 +19,7 @@ static char *one_beside(const char *dir, const char *const *names)
     return NULL;
 }
 
-/* The two files of settings in one object, the first's before the second's; NULL when neither is there. */
+/* The settings of both files in one object; the first wins over the second.  NULL if neither exists. */
 static json_t *config_beside(const char *dir, lithe_error *err)
 {
     static const char *const names[][2] = { { "tokenizer_config.json" }, { "special_tokens_map.json" } };
@@ -35,7 +35,7 @@ static json_t *config_beside(const char *dir, lithe_error *err)
     return config;
 }
 
-/* Roles that the settings name: a string, or an object with `content`. */
+/* Sets the roles that the settings name: a string, or an object with `content`. */
 static void configure(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
 {
     for (int i = 0; i < ROLES; i++) {
@@ -70,7 +70,7 @@ static lithe_tokenizer *open_files(const char *vocab, const char *dir, const jso
     return t;
 }
 
-/* A file of the other formats, which one file holds: read by `reader`. */
+/* Reads a tokenizer that is a single file with `reader`. */
 typedef lithe_tokenizer *(*reader)(const char *data, size_t len, const char *what, lithe_error *err);
 static lithe_tokenizer *open_alone(const char *path, reader read, lithe_error *err)
 {
@@ -87,7 +87,7 @@ static bool setting(const json_t *config, const char *key, bool otherwise)
     return json_is_boolean(v) ? json_is_true(v) : otherwise;
 }
 
-/* A vocab.txt: cased, unless the caller or the settings say otherwise. */
+/* Reads a vocab.txt, which is cased unless the caller or the settings say otherwise. */
 static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int lowercase, lithe_error *err)
 {
     bool lower = lowercase ? lowercase > 0 : setting(config, "do_lower_case", false);
@@ -119,7 +119,7 @@ static bool is_sentencepiece(const unsigned char *data, size_t n)
     return i + 1 < n && data[0] == 10 && data[1] && data[i + 1] == 10;
 }
 
-/* By the first bytes: JSON begins with {, binary has a NUL early on, the rest are lines. */
+/* The format follows from the first bytes: JSON begins with {, a binary file has a NUL early on, the rest are lines. */
 static format format_of(const mapping *m)
 {
     size_t i = 0, n = m->size < 4096 ? m->size : 4096;
@@ -133,7 +133,7 @@ static format format_of(const mapping *m)
 
 static bool is_name(const char *path, const char *name) { return !strcmp(path_base(path), name); }
 
-/* A file by its name or its first bytes; dir is where it lies. */
+/* Opens a file by its name or its first bytes; dir is the folder of it. */
 static lithe_tokenizer *open_file(const char *path, const char *dir, int lowercase, lithe_error *err)
 {
     static const reader alone[] = { [FORMAT_JSON] = tokenizer_from_json, [FORMAT_WORLD] = tokenizer_from_world,

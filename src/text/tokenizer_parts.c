@@ -34,7 +34,7 @@ static int refuse(const json_t *part, const char *kind, const char *supported, c
 
 static bool has_nul(const json_t *s) { return strlen(json_string_value(s)) != json_string_length(s); }
 
-/* A string of the part that may be borrowed, or NULL with a complaint. */
+/* A borrowed string of the part, or NULL with an error. */
 static const char *text_of(lithe_tokenizer *t, const json_t *v, const char *name, const char *what, lithe_error *err)
 {
     const char *kept = json_is_string(v) && !has_nul(v) ? arena_strdup(&t->memory, json_string_value(v)) : NULL;
@@ -51,7 +51,7 @@ static int add_normal(lithe_tokenizer *t, normal_step step, const char *what, li
     return LITHE_OK;
 }
 
-/* strip_accents: null is as lowercase. */
+/* A strip_accents of null means the value of lowercase. */
 static int read_bert(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     bool lower = json_flag(part, "lowercase", true), marks = json_flag(part, "strip_accents", lower);
@@ -127,7 +127,7 @@ static int read_words(lithe_tokenizer *t, const char *text, const char *what, li
 
 static int read_pre_tokenizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
-    if (!t->bpe.characters) return fail(err, LITHE_EFORMAT, "%s: a pre_tokenizer behind ByteLevel is not supported", what);
+    if (!t->bpe.characters) return fail(err, LITHE_EFORMAT, "%s: a pre_tokenizer after ByteLevel is not supported", what);
     if (is_type(part, "ByteLevel")) return read_byte_level(t, part, what, err);
     if (is_type(part, "Split")) return read_split(t, part, what, err);
     if (is_type(part, "BertPreTokenizer")) return add_split(t, (split_step){ .kind = SPLIT_BERT }, what, err);
@@ -144,7 +144,7 @@ static int read_pre_tokenizer(lithe_tokenizer *t, const json_t *part, const char
 static int read_byte_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     (void)t;
-    return is_type(part, "ByteLevel") ? LITHE_OK : refuse(part, "decoder behind ByteLevel", "ByteLevel", what, err);
+    return is_type(part, "ByteLevel") ? LITHE_OK : refuse(part, "decoder after ByteLevel", "ByteLevel", what, err);
 }
 
 static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
@@ -168,7 +168,7 @@ static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what
 
 static int read_word_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
-    if (!is_type(part, "WordPiece")) return refuse(part, "decoder behind WordPiece", "WordPiece", what, err);
+    if (!is_type(part, "WordPiece")) return refuse(part, "decoder after WordPiece", "WordPiece", what, err);
     const json_t *prefix = json_object_get(part, "prefix");
     t->cleanup = json_flag(part, "cleanup", true);
     t->glue = prefix ? text_of(t, prefix, "the prefix of the decoder", what, err) : "##";

@@ -4,14 +4,14 @@
 
 #include "text/tokenizer.h"
 
-/* normalizer, pre_tokenizer and decoder, before the model: they decide whether
- * its tokens are bytes or characters. */
+/* Reads normalizer, pre_tokenizer and decoder.  They come before the model because they decide
+ * whether its tokens are bytes or characters. */
 int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *what, lithe_error *err);
 
-/* post_processor, after the added tokens: what `special` adds. */
+/* Reads post_processor, which defines what `special` adds; it comes after the added tokens. */
 int tokenizer_read_template(lithe_tokenizer *t, const json_t *post, const char *what, lithe_error *err);
 
-/* One merge by the names of its parts; rank counts from 0. */
+/* Adds one merge by the names of its parts; rank counts from 0. */
 int tokenizer_add_pair(lithe_tokenizer *t, const pieces *names, size_t rank, const char *left, size_t left_len,
                        const char *right, size_t right_len, const char *what, lithe_error *err);
 

@@ -1,17 +1,17 @@
-/* Writing a tokenizer.json that Hugging Face's tokenizers reads to the same ids.
- * What was read from a tokenizer.json, or from an RWKV vocabulary, which has no
- * form in JSON, is written back byte for byte; the others
- * are: the components above, the vocabulary in order of ids, merges in order of
- * rank, as strings "a b" while no token holds a space and as pairs otherwise. */
+/* Writes a tokenizer.json from which Hugging Face's tokenizers gives the same ids.
+ * A tokenizer that was read from a tokenizer.json, or from an RWKV vocabulary, which has no
+ * form in JSON, is written back byte for byte.  For the others the file has the components,
+ * the vocabulary in the order of ids, and the merges in the order of their ranks, as strings
+ * "a b" if no token contains a space and as pairs otherwise. */
 #include "text/tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "base/file.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* The name of a token in the file, in text (room for 2 bytes of each of its):
- * bytes in GPT-2's alphabet, unless the token came with a name outside it; the
- * begin and end of llama2.c without the line ends it writes around them. */
+/* Writes the name of a token in the file to text, which has room for 2 bytes for each of its bytes.
+ * The name is the bytes in GPT-2's alphabet, unless the token came with a name outside it; the
+ * begin and end tokens of llama2.c lose the line ends around them. */
 static size_t name_of(const lithe_tokenizer *t, int32_t id, char *text)
 {
     size_t len;
@@ -33,7 +33,7 @@ static size_t longest_name(const lithe_tokenizer *t)
     return 2 * longest;
 }
 
-/* NULL when two tokens have the same name, or one cannot be a key. */
+/* NULL if two tokens have the same name, or a name cannot be a key. */
 static json_t *vocabulary(const lithe_tokenizer *t, char *name)
 {
     json_t *o = json_object();
@@ -41,7 +41,7 @@ static json_t *vocabulary(const lithe_tokenizer *t, char *name)
         if (!pieces_has(&t->vocabulary, id)) continue;
         size_t len = name_of(t, id, name);
         name[len] = 0;
-        if (t->model == MODEL_WORDPIECE && pieces_find(&t->vocabulary, name, len) != id) continue;       /* a line that is there again */
+        if (t->model == MODEL_WORDPIECE && pieces_find(&t->vocabulary, name, len) != id) continue;       /* a repeated line */
         if (strlen(name) == len && !json_object_get(o, name) && !json_object_set_new(o, name, json_integer(id))) continue;
         json_decref(o);
         o = NULL;
@@ -86,7 +86,7 @@ static json_t *added(const lithe_tokenizer *t)
     return list;
 }
 
-/* {"type": "ByteLevel"} as pre_tokenizer, and where its flags mean little as decoder and post_processor. */
+/* {"type": "ByteLevel"} as pre_tokenizer, decoder and post_processor; the last two hardly use its flags. */
 static json_t *byte_level(const lithe_tokenizer *t)
 {
     bool prefix = false, regex = false;
@@ -109,7 +109,7 @@ static json_t *name_as_json(const lithe_tokenizer *t, int32_t id, char *text)
     return json_stringn(text, len);
 }
 
-/* Appends the items of one form, and its special tokens to `tokens`. */
+/* Appends the items of one template, and its special tokens to `tokens`. */
 static json_t *template_items(const lithe_tokenizer *t, const template *f, json_t *tokens, char *text)
 {
     json_t *list = json_array();
@@ -124,7 +124,7 @@ static json_t *template_items(const lithe_tokenizer *t, const template *f, json_
     return list;
 }
 
-/* RobertaProcessing where that is what it is, else TemplateProcessing. */
+/* RobertaProcessing if the templates are RoBERTa's, else TemplateProcessing. */
 static json_t *post_processor(const lithe_tokenizer *t, char *text)
 {
     const template *f = &t->pair;
@@ -152,7 +152,7 @@ static bool takes(const lithe_tokenizer *t, normal_kind kind)
     return false;
 }
 
-/* Of a vocab.txt, or of a vocabulary learned here: BERT's steps. */
+/* BERT's steps, for a vocab.txt or a vocabulary that was learned here. */
 static json_t *wordpiece_as_json(const lithe_tokenizer *t, char *name)
 {
     json_t *normalizer = json_pack("{s:s, s:b, s:b, s:b, s:b}", "type", "BertNormalizer", "clean_text", takes(t, NORMAL_CLEAN), "handle_chinese_chars",
@@ -187,7 +187,7 @@ static json_t *as_json(const lithe_tokenizer *t, char *names[3])
                      "post_processor", post_processor(t, names[0]), "decoder", decoder, "model", model(t, names));
 }
 
-/* Roles that their names alone would not tell, as tokenizer_config.json beside
+/* Writes the roles that do not follow from names to a tokenizer_config.json beside
  * path, unless there is one. */
 static int save_roles(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {

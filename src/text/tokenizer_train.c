@@ -1,13 +1,13 @@
-/* Learning a vocabulary of one of three kinds.
+/* Learns a vocabulary of one of three kinds.
  *
- *   bpe        ids 0..255 the bytes, then merges, last <|endoftext|>
+ *   bpe        ids 0..255 are the bytes, then come merges, last <|endoftext|>
  *   roberta    <s> <pad> </s> <unk> <mask>, the bytes, merges
  *   wordpiece  [PAD] [UNK] [CLS] [SEP] [MASK], characters, characters that
- *              continue a word (##), then what merges make of them, which is
- *              how Hugging Face's trainer learns WordPiece
+ *              continue a word (##), then merges of these, as Hugging Face's
+ *              trainer learns WordPiece
  *
- * Special tokens in the text are borders and not learned from.  A merge whose
- * text is a token already (by another way to cut it) maps to that token and takes
+ * Special tokens in the text are boundaries and are not learned from.  A merge whose
+ * text is a token already (by another split of it) maps to that token and takes
  * no id.  The same text gives the same vocabulary. */
 #include "text/alphabet_choice.h"
 #include "base/sized.h"
@@ -20,7 +20,7 @@
 
 typedef struct {
     const char *name;
-    const char *specials[6];               /* the vocabulary's first ids; or, where `last`, its last */
+    const char *specials[6];               /* the first ids of the vocabulary; if `last`, the last ones */
     bool last, words;                      /* words: WordPiece, else bytes */
     int least;                             /* smallest vocabulary */
 } kind;
@@ -34,8 +34,8 @@ static const kind kinds[] = {
 typedef struct {
     const kind *kind;
     lithe_tokenizer *tokenizer;
-    int vocab, first;                      /* wanted; the id of the first byte */
-    char **forms;                          /* pieces of the text that normalizing changed: words point into them */
+    int vocab, first;                      /* the wanted size; the id of the first byte */
+    char **forms;                          /* pieces of the text that normalization changed; words point into them */
     size_t n_forms, forms_room;
     word_counts words;
     alphabet_choice alphabet;
@@ -44,7 +44,8 @@ typedef struct {
 
 /* ---- words -------------------------------------------------------------------------- */
 
-/* What the words of a piece of text are counted in: the piece, or its normal form, which is kept.  NULL: out of memory. */
+/* The text in which the words of a piece are counted: the piece, or its normalized form, which is kept.  NULL: out
+ * of memory. */
 static const char *keep_form(learning *l, const char *text, size_t *len)
 {
     char *form = normalize(l->tokenizer->normal, l->tokenizer->n_normal, text, *len, len);
@@ -111,7 +112,7 @@ static int add_bytes(learning *l, lithe_error *err)
     return LITHE_OK;
 }
 
-/* The characters in order, then those inside words. */
+/* Adds the characters in order, then those inside words. */
 static int add_characters(learning *l, lithe_error *err)
 {
     alphabet_choice *a = &l->alphabet;
@@ -133,12 +134,12 @@ static int add_characters(learning *l, lithe_error *err)
 
 /* ---- merges ------------------------------------------------------------------------------ */
 
-/* The token for a merge, new or an old one of the same text; -1: too long, -2: memory. */
+/* The token of a merge, a new one or an old one with the same text; -1: too long, -2: out of memory. */
 static int32_t token_for(const learning *l, const symbol_pair *p)
 {
     lithe_tokenizer *k = l->tokenizer;
     char both[LONGEST_TOKEN];
-    size_t left_len, right_len, drop = l->kind->words ? strlen(k->prefix) : 0;      /* the right one is inside a word */
+    size_t left_len, right_len, drop = l->kind->words ? strlen(k->prefix) : 0;      /* the right part is inside a word */
     const char *left = pieces_bytes(&k->vocabulary, p->left, &left_len);
     const char *right = pieces_bytes(&k->vocabulary, p->right, &right_len) + drop;
     right_len -= drop;
@@ -150,7 +151,7 @@ static int32_t token_for(const learning *l, const symbol_pair *p)
     return pieces_add(&k->vocabulary, k->vocabulary.n, both, left_len + right_len, true) ? -2 : k->vocabulary.n - 1;
 }
 
-/* A pair that comes up again keeps the rank it has. */
+/* A pair that occurs again keeps its rank. */
 static bool remember(lithe_tokenizer *k, size_t *room, const symbol_pair *p, int32_t id)
 {
     if (bpe_find_merge(&k->bpe, p->left, p->right)) return true;
@@ -182,7 +183,7 @@ static int learn(learning *l, lithe_error *err)
 
 /* ---- the tokenizer ------------------------------------------------------------------------- */
 
-/* How text becomes words, before there is a vocabulary. */
+/* Sets how text becomes words, before there is a vocabulary. */
 static void shape(learning *l, bool lower)
 {
     lithe_tokenizer *t = l->tokenizer;

@@ -1,6 +1,6 @@
-/* vocab.txt of BERT: a piece a line, the line's number is its id.  A piece that
- * is there twice is found under its last id.  And the steps and the template that
- * belong to it, which a tokenizer.json spells out. */
+/* Reads BERT's vocab.txt: one piece a line, whose id is the number of the line.  A piece that
+ * occurs twice is found under its last id.  The steps and the template that belong to it,
+ * which a tokenizer.json spells out, are set here too. */
 #include "text/tokenizer.h"
 #include "base/utf8.h"
 
@@ -34,7 +34,7 @@ void tokenizer_bert_shape(lithe_tokenizer *t, bert_options how)
 
 /* ---- lines ---------------------------------------------------------------------------- */
 
-/* The line that ends at text[*end], *end > 0, without its line break; its start becomes *end. */
+/* The line that ends at text[*end], *end > 0, without its line break; *end becomes its start. */
 static const char *last_line(const char *text, size_t *end, size_t *len)
 {
     size_t stop = *end - (text[*end - 1] == '\n'), start = stop;
@@ -51,7 +51,7 @@ static int64_t count_lines(const char *text, size_t len)
     return lines;
 }
 
-/* From the last to the first, so that of two the last is found. */
+/* The lines are read from the last to the first, so that of two equal ones the last is found. */
 static int read_lines(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err)
 {
     size_t end = len, n;

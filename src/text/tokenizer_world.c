@@ -1,13 +1,13 @@
-/* The World vocabulary of RWKV: lines `id literal length`, the literal as Python
- * writes a str ('..', "..") or bytes (b'..'), between the line's first and last
- * space.  Text is cut by the longest piece at each place; all 256 bytes are
- * pieces, so any bytes can be said and come back.  Id 0, which is not in the
- * file, stands between documents. */
+/* Reads the World vocabulary of RWKV: lines `id literal length`, with the literal as Python
+ * writes a str ('..', "..") or bytes (b'..') between the first and the last space of the
+ * line.  A text is split by the longest piece at each position; all 256 bytes are
+ * pieces, so any bytes can be encoded and decoded.  Id 0, which is not in the
+ * file, separates documents. */
 #include "text/tokenizer.h"
 #include "base/utf8.h"
 #include <stdlib.h>
 
-/* The value of n hexadecimal digits, -1 when they are not. */
+/* The value of n hexadecimal digits, -1 if they are not. */
 static int32_t hexadecimal(const char *text, size_t len, size_t n)
 {
     int32_t value = 0;
@@ -21,7 +21,7 @@ static int32_t hexadecimal(const char *text, size_t len, size_t n)
     return value;
 }
 
-/* The escape that begins at text[0], a backslash: its code, and in *k its length.  -1: none that is known. */
+/* The code of the escape that begins at text[0], a backslash; its length goes to *k.  -1: it is not known. */
 static int32_t escape(const char *text, size_t len, size_t *k)
 {
     static const char names[] = "nrt\\'\"", codes[] = "\n\r\t\\'\"";
@@ -32,7 +32,7 @@ static int32_t escape(const char *text, size_t len, size_t *k)
     return digits ? hexadecimal(text + 2, len - 2, digits) : -1;
 }
 
-/* The bytes of a literal into out, which has room for len: false when it is none. */
+/* Writes the bytes of a literal to out, which has room for len; false if it is not a literal. */
 static bool read_literal(const char *text, size_t len, char *out, size_t *n)
 {
     bool bytes = len && text[0] == 'b';
@@ -53,7 +53,7 @@ static bool read_literal(const char *text, size_t len, char *out, size_t *n)
     return true;
 }
 
-/* Digits up to a space or the end; -1 when there are none or too many. */
+/* The number before a space or the end; -1 if there are no digits or too many. */
 static int64_t read_number(const char *text, size_t len)
 {
     int64_t value = 0;
@@ -97,7 +97,7 @@ static int read_lines(lithe_tokenizer *t, const char *text, size_t len, char *ro
 lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err)
 {
     lithe_tokenizer *t = tokenizer_new(err);
-    char *room = t ? xrealloc(NULL, len + 4, 1) : NULL;     /* no literal is shorter than its bytes */
+    char *room = t ? xrealloc(NULL, len + 4, 1) : NULL;     /* a literal is never shorter than its bytes */
     if (t) t->model = MODEL_LONGEST;
     if (t && !room) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     if (room && !read_lines(t, text, len, room, what, err) && !tokenizer_finish(t, what, err)) tokenizer_keep_source(t, text, len, what, err);

@@ -1,11 +1,11 @@
-/* Sorted, the pieces below a node are a range, and each byte that comes next in
- * the range is a child: one pass over the nodes in their order makes them all. */
+/* When the pieces are sorted, those below a node are a range, and each next byte in the
+ * range is a child: one pass over the nodes in their order makes all of them. */
 #include "text/trie.h"
 #include "base/arena.h"
 #include <stdlib.h>
 
 typedef struct { const char *bytes; size_t len; int32_t id; } key;
-typedef struct { uint32_t from, to, depth; } range;         /* of keys; they agree on `depth` bytes */
+typedef struct { uint32_t from, to, depth; } range;         /* of keys, which share `depth` bytes */
 
 static int by_bytes(const void *x, const void *y)
 {
@@ -21,7 +21,7 @@ static size_t shared_bytes(const key *a, const key *b)
     return n;
 }
 
-/* Sorted keys; *n of them, *nodes in their tree.  NULL: out of memory. */
+/* The *n keys, sorted, whose tree has *nodes nodes.  NULL: out of memory. */
 static key *sorted_keys(const pieces *p, uint32_t *n, size_t *nodes)
 {
     key *keys = xrealloc(NULL, (size_t)p->n + 1, sizeof *keys);

@@ -1,6 +1,6 @@
-/* The pieces of a vocabulary as a tree of their bytes, to find the longest one
+/* The pieces of a vocabulary as a tree of their bytes, which finds the longest piece
  * that a text begins with.  Nodes are numbered level by level, so the children of
- * a node stand side by side, in the order of their bytes. */
+ * a node are adjacent, in the order of their bytes. */
 #ifndef TEXT_TRIE_H
 #define TEXT_TRIE_H
 
@@ -16,7 +16,7 @@ typedef struct {
 
 #define TRIE_NONE UINT32_MAX
 
-/* The findable pieces of p.  false: out of memory. */
+/* Makes the tree of the findable pieces of p.  false: out of memory. */
 bool trie_build(trie *t, const pieces *p);
 void trie_free(trie *t);
 
@@ -28,7 +28,7 @@ static inline uint32_t trie_step(const trie *t, uint32_t node, unsigned char byt
     return found ? (uint32_t)(found - t->label) : TRIE_NONE;
 }
 
-/* The node that len bytes lead to, TRIE_NONE when none of the pieces begins with them. */
+/* The node that len bytes lead to, TRIE_NONE if no piece begins with them. */
 uint32_t trie_walk(const trie *t, const char *bytes, size_t len);
 
 /* The longest piece, not empty, that text begins with when read from `node` on;

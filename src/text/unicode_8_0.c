@@ -1,6 +1,6 @@
-/* Unicode 8.0: P, punctuation (P*); M, nonspacing marks (Mn); C, controls and
- * what is like them (Cc, Cf, Co).  Sorted, apart, not adjacent in one class.
- * Written by tools/unicode_tables.py from UnicodeData.txt. */
+/* Ranges of Unicode 8.0: P, punctuation (P*); M, nonspacing marks (Mn); C, control
+ * characters and the like (Cc, Cf, Co).  They are sorted, disjoint, and never adjacent in one
+ * class.  tools/unicode_tables.py writes this file from UnicodeData.txt. */
 #include "text/unicode_8_0.h"
 
 enum { P = UNICODE_PUNCTUATION, M = UNICODE_MARK, C = UNICODE_CONTROL };

@@ -1,6 +1,6 @@
-/* Classes of characters as Unicode 8.0 (2015) has them.  BERT's tokenizer in
- * Hugging Face's library asks tables of that version, so vocabularies and their
- * models are true to it: a mark or a sign that is younger is a letter to them. */
+/* Classes of characters in Unicode 8.0 (2015).  BERT's tokenizer in Hugging Face's
+ * library uses tables of that version, so vocabularies and their models depend on it: a
+ * newer mark or sign counts as a letter. */
 #ifndef TEXT_UNICODE_8_0_H
 #define TEXT_UNICODE_8_0_H
 
@@ -9,6 +9,6 @@
 
 enum { UNICODE_OTHER, UNICODE_PUNCTUATION, UNICODE_MARK, UNICODE_CONTROL };
 
-int unicode_8_0_class(int32_t c);          /* c: any number; what is no character is UNICODE_OTHER */
+int unicode_8_0_class(int32_t c);          /* c is any number; UNICODE_OTHER if it is not a character */
 
 #endif

@@ -1,6 +1,6 @@
-/* Viterbi, forward: the best way to each place, from the places before it.  As in
- * SentencePiece's code a sum is compared in double and kept in float, and of equal
- * ones the first found stays: which of many equal ways is taken hangs on that. */
+/* Viterbi's algorithm, forward: the best path to each position, from the positions before it.
+ * As in SentencePiece's code a sum is compared in double and stored in float, and of equal
+ * sums the first one found stays; this decides between paths of equal score. */
 #include "text/unigram.h"
 #include "base/arena.h"
 #include "base/utf8.h"
@@ -9,7 +9,7 @@
 #define SHORT 128                          /* bytes */
 #define UNKNOWN_PENALTY 10
 
-typedef struct { int32_t id; uint32_t start; float score; } step;       /* the last piece on the best way; id -2: no way yet */
+typedef struct { int32_t id; uint32_t start; float score; } step;       /* the last piece of the best path; id -2: no path yet */
 enum { NO_WAY = -2, NO_PIECE = -1 };
 
 static void offer(step *to, int32_t id, uint32_t start, double score)
@@ -17,7 +17,7 @@ static void offer(step *to, int32_t id, uint32_t start, double score)
     if (to->id == NO_WAY || score > (double)to->score) *to = (step){ id, start, (float)score };
 }
 
-/* best[len + 1]; a piece ends with a character, so places within one are never left. */
+/* best[len + 1]; a piece ends at the end of a character, so no path continues from inside one. */
 static void find_best(const unigram *u, const char *text, size_t len, step *best)
 {
     for (size_t i = 0; i <= len; i++) best[i].id = NO_WAY;
@@ -43,7 +43,7 @@ static void put_unknown(const unigram *u, const char *text, size_t len, bool aga
     if (!u->byte_id && !again) id_put(out, u->unknown);
 }
 
-/* The way back turned round in place: best[at] becomes the piece that begins at `at`, and where that ends. */
+/* Reverses the back pointers in place: best[at] becomes the piece that begins at `at`, and its end. */
 static void turn_round(step *best, size_t len)
 {
     step last = best[len];

@@ -1,6 +1,6 @@
-/* Unigram (Kudo 2018, arXiv 1804.10959): of all ways to cut a text into pieces the
- * one with the largest sum of scores.  A character that is no piece may stand for
- * itself, as unknown, at the lowest score less 10; unknown ones in a row are one. */
+/* Unigram (Kudo 2018, arXiv 1804.10959): of all ways to split a text into pieces, the
+ * one with the largest sum of scores.  A character that is not a piece is unknown, with
+ * the lowest score minus 10; consecutive unknown characters are one token. */
 #ifndef TEXT_UNIGRAM_H
 #define TEXT_UNIGRAM_H
 
@@ -9,12 +9,12 @@
 typedef struct {
     const trie *tree;
     float *scores;             /* [ids] */
-    float lowest;              /* of the scores of the tree's pieces */
+    float lowest;              /* the lowest score of the tree's pieces */
     int32_t unknown;
     const int32_t *byte_id;    /* [256]: unknown characters as bytes; NULL: they are unknown */
 } unigram;
 
-/* Appends the ids of text.  When memory for a long one is out, every character of it is unknown. */
+/* Appends the ids of text.  If there is no memory for a long text, each of its characters is unknown. */
 void unigram_encode(const unigram *u, const char *text, size_t len, id_sink *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Open addressing over at most half-filled slots. */
+/* Open addressing over slots that are at most half full. */
 #include "text/word_counts.h"
 #include "base/arena.h"
 #include "base/file.h"

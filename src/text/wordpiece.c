@@ -1,4 +1,4 @@
-/* Pieces and words are whole characters, so matching bytes matches characters. */
+/* Pieces and words consist of whole characters, so matching bytes matches characters. */
 #include "text/wordpiece.h"
 #include "base/utf8.h"
 

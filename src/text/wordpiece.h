@@ -1,6 +1,6 @@
 /* WordPiece (Schuster and Nakajima 2012; as in BERT, Devlin et al. 2018): a word
- * is its longest piece, then the longest that continues it, written with a prefix
- * such as ##, to its end.  Where none fits, the whole word is unknown. */
+ * is split into its longest piece, then the longest piece that continues it, written with
+ * a prefix such as ##, and so on to its end.  If no piece fits, the whole word is unknown. */
 #ifndef TEXT_WORDPIECE_H
 #define TEXT_WORDPIECE_H
 
@@ -10,12 +10,12 @@
 
 typedef struct {
     const trie *tree;
-    uint32_t inside;           /* its node behind the prefix; TRIE_NONE: no piece continues a word */
+    uint32_t inside;           /* the node after the prefix; TRIE_NONE: no piece continues a word */
     int32_t unknown;
-    int longest;               /* characters: a longer word is unknown without a look */
+    int longest;               /* characters; a longer word is unknown */
 } wordpiece;
 
-/* Appends the ids of the word, of valid UTF-8; at least one. */
+/* Appends the ids of the word, which is valid UTF-8; there is at least one. */
 void wordpiece_encode(const wordpiece *w, const char *word, size_t len, id_sink *out);
 
 #endif
