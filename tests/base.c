@@ -1,4 +1,4 @@
-/* The lowest room: threads, random numbers, files, JSON. */
+/* The room base: memory, threads, random numbers, files, JSON. */
 #include "base/sized.h"
 #include "base/arena.h"
 #include "base/file.h"
@@ -16,7 +16,7 @@
 #include <xmmintrin.h>
 #endif
 
-/* What these tests need of a sanitizer: a size no machine has gives NULL, and a child may start threads. */
+/* These tests need two settings of a sanitizer: an impossible size gives NULL, and a child may start threads. */
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED const char *__asan_default_options(void);
 EXPORTED const char *__tsan_default_options(void);
@@ -250,7 +250,7 @@ static void permutation_is_one(void)
     CHECK(permuted(3, 1000, 1) != permuted(3, 1000, 2) || permuted(4, 1000, 1) != permuted(4, 1000, 2));
 }
 
-/* Where each of 8 elements goes, over many keys: chi-squared with 49 degrees of freedom. */
+/* The positions of 8 elements over many keys: chi-squared with 49 degrees of freedom. */
 static void permutation_is_even(void)
 {
     enum { N = 8, KEYS = 8000 };

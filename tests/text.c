@@ -1,4 +1,4 @@
-/* Tokenizers: published ids, what is written is read, bytes, merging, speed. */
+/* Tokenizers: published ids, saving and reading, bytes, merging, speed. */
 #include "text_tests.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -25,7 +25,7 @@ lithe_tokenizer *text_open(const char *path)
     return t;
 }
 
-/* malloc'd ids of text, measured first. */
+/* The ids of text, malloc'd; their number is asked for first. */
 int32_t *text_ids(const lithe_tokenizer *t, const char *text, size_t len, int special, size_t *n)
 {
     *n = lithe_encode(t, text, len, special, NULL, 0);
@@ -82,7 +82,7 @@ size_t text_random(char *out, size_t len, uint64_t key)
     return n;
 }
 
-/* A tokenizer.json whose first ids are the bytes; merges as JSON, `rest` more members. */
+/* A tokenizer.json whose first ids are the bytes; merges is JSON, `rest` is further members. */
 lithe_tokenizer *text_build(const char *pre_tokenizer, const char *more_vocab, const char *merges, const char *model, const char *rest, lithe_error *err)
 {
     char vocab[8000], *json = NULL;
@@ -116,7 +116,7 @@ static void check_case(const lithe_tokenizer *t, const char *name, const json_t 
     const json_t *special = json_object_get(json_object_get(c, "ids_special"), name);
     const json_t *decoded = json_object_get(json_object_get(c, "decoded"), name);
     for (int s = 0; s < 2; s++) {
-        if (s && !special && t->single.n) break;            /* the cases do not say what it adds */
+        if (s && !special && t->single.n) break;            /* the cases do not have its special tokens */
         size_t n;
         int32_t *ours = text_ids(t, json_string_value(text), json_string_length(text), s, &n);
         CHECK_MSG(ids_equal(s && special ? special : ids, ours, n), "%s: ids of %s, special %d", name, id, s);
@@ -195,7 +195,7 @@ static void config_beside(void)
     CHECK(lithe_tokenizer_bos(t) == 1 && lithe_tokenizer_eos(t) == 50264);
     free(ids);
     lithe_error err = { 0 };
-    char *dir = path_join(test_dir(), "saved"), *path = path_join(dir, "tokenizer.json");       /* they are kept */
+    char *dir = path_join(test_dir(), "saved"), *path = path_join(dir, "tokenizer.json");       /* special tokens stay special */
     CHECK(!dir_make(dir, &err) && !lithe_tokenizer_save(t, path, &err));
     lithe_tokenizer *u = text_open(path);
     CHECK(lithe_tokenizer_bos(u) == 1 && lithe_tokenizer_eos(u) == 50264 && text_same_ids(t, u, "Hello <mask>", 12));
@@ -289,7 +289,7 @@ static void alphabet(void)
     CHECK(alphabet_character(' ') == 0x120 && alphabet_character('\n') == 0x10a && alphabet_byte(' ') == -1 && alphabet_byte(0x144) == -1);
 }
 
-/* Any bytes come back, and decoding concatenates. */
+/* Any bytes decode to themselves, and decoding concatenates. */
 static void any_bytes_come_back(void)
 {
     lithe_tokenizer *t = text_open(test_data("tokenizers/gpt2"));
@@ -324,7 +324,7 @@ static void measuring_and_cutting(void)
 
 /* ---- merging ------------------------------------------------------------------------------------- */
 
-/* The definition: the lowest rank, the leftmost of equals, by looking at everything. */
+/* The definition by exhaustive search: the lowest rank, the leftmost of equals. */
 static size_t naive_merge(const bpe *b, int32_t *ids, size_t n)
 {
     for (;;) {
@@ -372,7 +372,7 @@ static void long_without_spaces(void)
             text[i] = kind == 0 ? 'x' : kind == 1 ? (char)('a' + random_u64(7, i) % 26) : kind == 2 ? ' ' : "ab"[i & 1];
         for (int k = 0; k < 2; k++) {
             double start = text_seconds();
-            free(text_ids(t[k], text, len, 0, &n));           /* twice through it */
+            free(text_ids(t[k], text, len, 0, &n));           /* encodes it twice */
             CHECK_MSG(text_seconds() - start < 10, "%.1f s", text_seconds() - start);
         }
         CHECK(text_comes_back(t[0], text, len));

@@ -72,7 +72,7 @@ void text_refused(void)
     CHECK(!tokenizer_from_json(deep, sizeof deep, "test.json", &err) && strstr(err.text, "deep"));
 }
 
-/* Every prefix is refused or opens; none does harm. */
+/* Every prefix of the file is refused or opens without harm. */
 void text_cut_off(void)
 {
     const char *dir = test_dir();
@@ -98,7 +98,7 @@ void text_cut_off(void)
         good += t != NULL;
         lithe_tokenizer_close(t);
     }
-    CHECK(good == 512 - 3);                                 /* it has no count: a cut between pieces is not seen */
+    CHECK(good == 512 - 3);                                 /* the file has no count, so a cut between pieces is not noticed */
     for (uint64_t k = 0; k < 300; k++) {                    /* damage */
         lithe_error e = { 0 };
         char saved = binary[random_u64(9, k) % size];
@@ -133,7 +133,7 @@ void text_empty_paths(void)
     free(vocab);
 }
 
-/* Patterns that would run for ever, or in quadratic time, end; the text is all there. */
+/* Patterns that would never end, or take quadratic time, end, and no text is lost. */
 void text_endless_patterns(void)
 {
     static const char *const patterns[] = {

@@ -1,5 +1,5 @@
-/* Every character of Unicode 8.0, and ten thousand made strings, against hashes of
- * what Hugging Face's tokenizers make of them (tools/golden_text.py). */
+/* Every character of Unicode 8.0, and ten thousand generated strings, against hashes of
+ * the ids of Hugging Face's tokenizers (tools/golden_text.py). */
 #include "text_tests.h"
 #include "base/random.h"
 #include "base/utf8.h"
@@ -84,7 +84,7 @@ void text_every_character(void)
     json_decref(golden);
 }
 
-/* The k-th string, as tools/golden_text.py makes it; returns its bytes. */
+/* The k-th string, as tools/golden_text.py generates it; returns its length in bytes. */
 static size_t made(const int32_t *points, size_t n, uint64_t k, char *text)
 {
     static const char *const parts[] = { "[MASK]", "[SEP]", "<mask>", "'s", "##", "...", "\u2019t", "\u00e9" };
@@ -163,7 +163,7 @@ static bool among(const json_t *hashes, uint64_t h)
     return found;
 }
 
-/* What is learned from Shakespeare is what Hugging Face's trainers learn from it, in one of the ways in which they break ties. */
+/* Learning from Shakespeare gives what Hugging Face's trainers learn, for one of the ways in which they break ties. */
 void text_learned_vocabularies(void)
 {
     static const char *const kinds[] = { "wordpiece", "roberta" };

@@ -39,7 +39,7 @@ static void check_split(const char *pre_tokenizer, const char *text, const char 
     free(sequence);
 }
 
-/* As Hugging Face's tokenizers 0.23 cuts them. */
+/* The words are those of Hugging Face's tokenizers 0.23. */
 void text_splits(void)
 {
     check_split(SPLIT("String", "-", "Isolated", "false"), "a-b--c", "a|-|b|-|-|c");
@@ -58,7 +58,7 @@ void text_splits(void)
     check_split("{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":true}", " a", " a");
 }
 
-/* The hand-written scanner and PCRE2 cut alike. */
+/* The hand-written scanner and PCRE2 give the same words. */
 void text_gpt2_pattern(void)
 {
     lithe_error err = { 0 };
@@ -68,10 +68,10 @@ void text_gpt2_pattern(void)
     for (uint64_t k = 0; k < 3000; k++) {
         char raw[80], text[200];
         size_t n = text_random(raw, sizeof raw, k + 1000), len = 0;
-        for (size_t i = 0, c; i < n; i += c) {              /* valid characters only: PCRE2 asks for them */
+        for (size_t i = 0, c; i < n; i += c) {              /* valid characters only, which PCRE2 requires */
             int32_t ch;
             c = (size_t)utf8_next(raw + i, n - i, &ch);
-            if (ch >= 0x10d00 && ch < 0x1f000) continue;   /* letters newer than one of the two libraries */
+            if (ch >= 0x10d00 && ch < 0x1f000) continue;   /* letters that one of the two libraries does not know yet */
             if (ch >= 0) { memcpy(text + len, raw + i, c); len += c; }
             else len += (size_t)sprintf(text + len, "%s", ends[(unsigned char)raw[i] % 9]);
         }
@@ -152,7 +152,7 @@ void text_merge_forms(void)
     }
     lithe_tokenizer *t = text_build(BYTE_LEVEL, MERGED, forms[0], ",\"ignore_merges\":true", "", &err);
     check_ids(t, "xyz", 0, "<260>");
-    check_ids(t, "a b", 0, "a b");                          /* a token with a raw space is found nowhere */
+    check_ids(t, "a b", 0, "a b");                          /* a token with a raw space is never found */
     check_ids(t, "xyzz", 0, "xyzz");
     lithe_tokenizer_close(t);
 }
@@ -193,7 +193,7 @@ void text_normal_forms(void)
     free(marks);
 }
 
-/* Matches longer than the window in which they are looked for first. */
+/* Matches longer than the first window of a search. */
 void text_long_matches(void)
 {
     lithe_error err = { 0 };

@@ -1,5 +1,5 @@
 /* SentencePiece models: published ids and texts, Viterbi against its definition,
- * the map of characters, hostile files. */
+ * the character map, hostile files. */
 #include "text_tests.h"
 #include "base/random.h"
 #include "base/utf8.h"
@@ -25,9 +25,9 @@ void text_sentencepiece_cases(void)
     }
 }
 
-/* ---- the best way, by its definition ------------------------------------------------------ */
+/* ---- the best path, by its definition ----------------------------------------------------- */
 
-/* The best sum of scores over all ways to cut text into pieces and single unknown characters, in double. */
+/* The best sum of scores over all ways to split text into pieces and single unknown characters, in double. */
 static double best_sum(const lithe_tokenizer *t, const char *text, size_t len)
 {
     double *best = malloc((len + 1) * sizeof *best);
@@ -45,7 +45,7 @@ static double best_sum(const lithe_tokenizer *t, const char *text, size_t len)
     return sum;
 }
 
-/* What the ids of a text of known pieces sum up to. */
+/* The sum of the scores of the ids of a text of known pieces. */
 static double sum_of(const lithe_tokenizer *t, const int32_t *ids, size_t n)
 {
     double sum = 0;
@@ -80,7 +80,7 @@ void text_sentencepiece_long(void)
         for (int kind = 0; kind < 3; kind++) {
             for (size_t k = 0; k < len; k++) text[k] = kind == 0 ? 'x' : kind == 1 ? (char)('a' + random_u64(7, k) % 26) : (char)random_u64(8, k);
             double start = text_seconds();
-            free(text_ids(t, text, len, 0, &n));            /* twice through it */
+            free(text_ids(t, text, len, 0, &n));            /* encodes it twice */
             CHECK_MSG(n > 0 && text_seconds() - start < 10, "%.1f s", text_seconds() - start);
             if (kind == 1) CHECK(text_comes_back(t, text, len));
         }
@@ -101,7 +101,7 @@ void text_sentencepiece_saved(void)
         CHECK((found = lithe_tokenizer_find(test_dir())) && !strcmp(found, path) && !strcmp(path_base(path), "tokenizer.model"));
         lithe_tokenizer *u = text_open(test_dir());
         for (uint64_t k = 0; k < 30; k++) CHECK(text_same_ids(t, u, text, text_random(text, sizeof text, k)));
-        CHECK(lithe_encode(t, "one", 3, 1, NULL, 0) == lithe_encode(t, "one", 3, 0, NULL, 0) + 1);       /* T5's end, Llama's begin */
+        CHECK(lithe_encode(t, "one", 3, 1, NULL, 0) == lithe_encode(t, "one", 3, 0, NULL, 0) + 1);       /* T5's end-of-text token, Llama's begin-of-text token */
         CHECK(lithe_tokenizer_is_special(t, t->role[ROLE_EOS]) && lithe_tokenizer_is_special(t, t->role[ROLE_UNK]));
         lithe_tokenizer_close(t);
         lithe_tokenizer_close(u);
@@ -109,7 +109,7 @@ void text_sentencepiece_saved(void)
     }
 }
 
-/* Cut off anywhere, and with damage: refused, or opens and encodes. */
+/* A file that is truncated anywhere or damaged is refused, or opens and encodes. */
 void text_sentencepiece_damaged(void)
 {
     lithe_error err = { 0 };
@@ -169,7 +169,7 @@ void text_sentencepiece_refused(void)
     }
 }
 
-/* Entries that overlap, what has none, spaces; and offsets that lead nowhere. */
+/* Entries that overlap, text without an entry, spaces, and invalid offsets. */
 void text_charsmap(void)
 {
     lithe_tokenizer *t = text_open(test_data("tokenizers/t5/spiece.model"));

@@ -10,13 +10,14 @@
 double text_seconds(void);                                 /* of processor time */
 lithe_tokenizer *text_open(const char *path);
 
-/* malloc'd ids of text, and text of ids: measured first, nothing written behind the end. */
+/* The ids of a text, and the text of ids, malloc'd: the size is asked for first, and nothing is written after the
+ * end. */
 int32_t *text_ids(const lithe_tokenizer *t, const char *text, size_t len, int special, size_t *n);
 char    *text_back(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t *len);
 bool     text_comes_back(const lithe_tokenizer *t, const char *text, size_t len);
 bool     text_same_ids(const lithe_tokenizer *a, const lithe_tokenizer *b, const char *text, size_t len);
 
-/* Bytes of every kind, at most len: mostly characters, of one to four bytes, some damage. */
+/* At most len bytes of every kind: mostly characters of one to four bytes, some of them damaged. */
 size_t text_random(char *out, size_t len, uint64_t key);
 
 /* Each case of the shared cases.jsonl: ids with and without special tokens, and text. */

@@ -1,4 +1,4 @@
-/* Learning a vocabulary: against its definition, again, saved, on odd texts. */
+/* Learning a vocabulary: against its definition, twice, saved, on odd texts. */
 #include "text_tests.h"
 #include "base/random.h"
 #include "text/pair_learner.h"
@@ -22,7 +22,7 @@ static char *some_text(size_t *len)
 typedef struct { int32_t left, right; int64_t count; } tally;
 enum { TALLIES = 1 << 16 };
 
-/* The pair that occurs most among ids, -1 parting the words; of equal ones the lowest. */
+/* The most frequent pair among ids, in which -1 separates the words; of equal ones the lowest. */
 static tally most_frequent(const int32_t *ids, size_t n, tally *table)
 {
     tally best = { 0 };
@@ -41,7 +41,7 @@ static tally most_frequent(const int32_t *ids, size_t n, tally *table)
     return best;
 }
 
-/* The definition of training, counting everything again for each merge. */
+/* The definition of training, which counts everything again for each merge. */
 static void naive_training(const char *text, size_t len, int vocab, int32_t (*pairs)[2], size_t *n_pairs)
 {
     int32_t *ids = malloc((2 * len + 1) * sizeof *ids);
@@ -213,7 +213,7 @@ void text_train_wordpiece(void)
     free(text);
 }
 
-/* Lower case, accents, characters there is no room for, special tokens in the text; saved, it is the same. */
+/* Lower case, accents, characters that do not fit, special tokens in the text; saving keeps all of it. */
 void text_train_wordpiece_text(void)
 {
     lithe_error err = { 0 };
@@ -291,7 +291,7 @@ void text_train_kinds(void)
     free(text); free(path);
 }
 
-/* Texts that make places of pairs overlap, and one word that is all of the text. */
+/* Texts in which pairs overlap, and a text that is a single word. */
 void text_train_odd(void)
 {
     size_t len = (size_t)1 << 18;

@@ -1,4 +1,4 @@
-/* WordPiece: published ids, the two forms of one vocabulary, two texts, roles. */
+/* WordPiece: published ids, the two forms of one vocabulary, pairs, roles. */
 #include "text_tests.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ void text_wordpiece_cases(void)
     lithe_tokenizer_close(t);
 }
 
-/* What Hugging Face's tokenizers (0.20 and 0.22) make of these with bert-base-uncased; ids end with 0. */
+/* The ids of Hugging Face's tokenizers (0.20 and 0.22) with bert-base-uncased; they end with 0. */
 typedef struct { const char *text; size_t len; int32_t ids[64]; } known;
 #define KNOWN(text, ...) { text, sizeof text - 1, { __VA_ARGS__ } }
 static const known table[] = {
@@ -81,7 +81,7 @@ void text_wordpiece_table(void)
     lithe_tokenizer_close(t);
 }
 
-/* The vocabulary as lines, as tokenizer.json, and as we write it: the same ids and texts. */
+/* The vocabulary as lines, as a tokenizer.json, and as we write it give the same ids and texts. */
 void text_wordpiece_forms(void)
 {
     lithe_error err = { 0 };
@@ -110,7 +110,7 @@ void text_wordpiece_forms(void)
     free(saved);
 }
 
-/* vocab.txt beside a tokenizer_config.json; the caller before it. */
+/* A vocab.txt beside a tokenizer_config.json; the caller's options win over the file. */
 void text_wordpiece_config(void)
 {
     lithe_error err = { 0 };
@@ -170,7 +170,7 @@ void text_pairs(void)
 {
     lithe_tokenizer *t = open_vocab(test_data("tokenizers/bert-base-uncased/vocab.txt"), &uncased);
     for (size_t i = 0; i < sizeof joins / sizeof *joins; i++) check_join(t, &joins[i]);
-    const joined *first = &joins[0];                        /* without what is special, as text */
+    const joined *first = &joins[0];                        /* without special tokens, as text */
     int32_t kept[24];
     size_t n = 0, len;
     for (size_t i = 0; i < length_of(first->ids); i++)
@@ -179,7 +179,7 @@ void text_pairs(void)
     CHECK_MSG(!strcmp(back, "i don ' t know. it ' s! really?"), "%s", back);
     free(back);
     lithe_tokenizer_close(t);
-    t = text_open("bytes");                                 /* nothing is put around these */
+    t = text_open("bytes");                                 /* no special tokens surround these */
     int32_t ids[4], types[4];
     CHECK(lithe_encode_pair(t, "ab", 2, "c", 1, 0, ids, types, 4) == 3 && ids[2] == 'c' && types[1] == 0 && types[2] == 1);
     CHECK(lithe_encode_pair(NULL, "ab", 2, "c", 1, 0, ids, types, 4) == 0);
@@ -216,7 +216,7 @@ void text_wordpiece_files(void)
         CHECK_MSG(t, "%s", err.text);
         CHECK(text_same_ids(t, t, "a ab aab # ##b", 14));
         if (i == 2) CHECK(lithe_tokenizer_vocab(t) == 3 && lithe_encode(t, "ab", 2, 1, NULL, 0) == 2);
-        if (i == 4) {                                       /* of two lines the last; what is saved has it too */
+        if (i == 4) {                                       /* of two equal lines the last is used, also in the saved file */
             int32_t ids[2];
             char *path = path_join(test_dir(), "tokenizer.json");
             CHECK(lithe_encode(t, "aa", 2, 0, ids, 2) == 2 && ids[0] == 2 && ids[1] == 4);
@@ -283,7 +283,7 @@ void text_wordpiece_json(void)
     }
 }
 
-/* The tree finds what looking at every piece finds. */
+/* The tree finds what a scan of all pieces finds. */
 void text_longest_piece(void)
 {
     lithe_tokenizer *t = open_vocab(test_data("tokenizers/bert-base-uncased/vocab.txt"), &uncased);

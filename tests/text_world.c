@@ -17,7 +17,7 @@ void text_world_cases(void)
     lithe_tokenizer_close(t);
 }
 
-/* Every piece is its bytes, and the 256 bytes are the ids behind them. */
+/* Every piece encodes to its own id, and ids 1 to 256 are the bytes 0 to 255. */
 void text_world_pieces(void)
 {
     lithe_tokenizer *t = text_open(test_data(WORLD));
@@ -34,7 +34,7 @@ void text_world_pieces(void)
     lithe_tokenizer_close(t);
 }
 
-/* A million random bytes, a million bytes of characters, and how fast. */
+/* A million random bytes, a million bytes of characters, and their speed. */
 void text_world_round_trip(void)
 {
     lithe_error err = { 0 };
@@ -53,7 +53,7 @@ void text_world_round_trip(void)
     lithe_tokenizer_close(t);
 }
 
-/* The bytes as lines 1 .. 256, then `more`. */
+/* A vocabulary of the bytes as lines 1 .. 256, then `more`. */
 static char *lines_of(const char *more, const char *end)
 {
     char *lines = malloc(256 * 20 + strlen(more) + 1);
@@ -92,7 +92,7 @@ void text_world_literals(void)
     CHECK(!tokenizer_from_world("1 'a' 1\n", 8, "world.txt", &err) && strstr(err.text, "byte 0"));
 }
 
-/* Beside a model under its name; what is saved is the file. */
+/* It is found beside a model under its name, and saving writes the same file. */
 void text_world_saved(void)
 {
     lithe_error err = { 0 };
@@ -113,7 +113,7 @@ void text_world_saved(void)
 
 /* ---- RoBERTa ------------------------------------------------------------------------------- */
 
-/* <s> A </s></s> B </s>, all of one type; <mask> takes the space before it; saved it is the same. */
+/* <s> A </s></s> B </s>, all of one type; <mask> takes the space before it; saving keeps both. */
 void text_roberta(void)
 {
     lithe_error err = { 0 };
