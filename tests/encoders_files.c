@@ -186,12 +186,12 @@ void encoders_refused(void)
     refused(variant("bert", sf, NULL, NULL, with("bert", "is_decoder", "true")), "is_decoder");
     refused(variant("bert", sf, NULL, NULL, with("bert", "num_attention_heads", "3")), "does not divide hidden_size");
     refused(variant("bert", sf, NULL, NULL, with("bert", "tie_word_embeddings", "false")), "cls.predictions.decoder.weight");
-    refused(variant("roberta", sf, NULL, NULL, with("roberta", "pad_token_id", "25")), "positions begin behind");
+    refused(variant("roberta", sf, NULL, NULL, with("roberta", "pad_token_id", "25")), "positions begin after");
     refused(variant("roberta", sf, NULL, NULL, with("roberta", "architectures", "[\"RobertaForPreTraining\"]")), "next sentence");
     refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "layer_types", "[\"full_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]")), "layer_types");
     refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "rope_parameters", "{\"full_attention\":{\"rope_type\":\"yarn\"}}")), "rope_type");
     refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "classifier_pooling", "\"max\"")), "classifier_pooling");
-    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "num_attention_heads", "16")), "rotate");
+    refused(variant("modernbert", sf, NULL, NULL, with("modernbert", "num_attention_heads", "16")), "rotary");
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_open(test_file("tests/golden/roberta"), NULL, &err);
     int32_t ids[25] = { 0 };
@@ -251,7 +251,7 @@ void encoders_grow(void)
     for (int i = 0; i < 4; i++)
         for (int factor = 2; factor <= 3; factor++) check_growth(names[i], LITHE_OPTIONS(lithe_grow_options, .factor = factor), NULL);
     check_growth("bert", LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=32"), NULL);
-    check_growth("bert", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), "a norm stands behind each sum");
+    check_growth("bert", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), "a norm stands after each sum");
     check_growth("mosaicbert", LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=36"), "slopes");
     check_growth("modernbert", LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=7,hidden_size=32"), NULL);
 }

@@ -215,8 +215,8 @@ static void builders_refuse(void)
     x = linear(t.g, x, matrix(t.g, "w", 8, 9), NULL, (linear_options){ .layout = OUT_IN });
     scope(t.g, "h.4.");
     x = layer_norm(t.g, activate(t.g, x, ACT_SILU), NULL, NULL, 1e-5);
-    CHECK(!add(t.g, x, x) && !glu(t.g, x, x, ACT_SILU) && !rope(t.g, x, NULL, 2, 1) && !dropout(t.g, x, 0.5) && !rms_norm(t.g, x, NULL, 1e-5));
-    CHECK(!attention(t.g, x, NULL, NULL, (attention_options){ 1, 1, 2, .causal = true }) && !pattention(t.g, x, NULL, NULL, (pattention_options){ 0 }));
+    CHECK(!add(t.g, x, x) && !glu(t.g, x, x, ACT_SILU) && !rope(t.g, x, (rope_angles){ .dims = 2 }, 1) && !dropout(t.g, x, 0.5) && !rms_norm(t.g, x, NULL, 1e-5));
+    CHECK(!attention(t.g, x, NULL, NULL, (attention_options){ 1, 1, .causal = true }) && !pattention(t.g, x, NULL, NULL, (pattention_options){ 0 }));
     CHECK(!cross_entropy(t.g, x, table, NULL) && !select_rows(t.g, x) && !add_positions(t.g, x, table) && !matrix(t.g, "late", 2, 2));
     check_refused(&t, LITHE_ECONFIG, "h.3.linear: the weight takes 9 inputs, its input has 8");
 
@@ -227,7 +227,7 @@ static void builders_refuse(void)
 
     t = begin(GRAPH_TRAIN, 8);
     x = embedding(t.g, matrix(t.g, "table", 23, 6));
-    attention(t.g, x, NULL, NULL, (attention_options){ 4, 3, 1, .causal = true });
+    attention(t.g, x, NULL, NULL, (attention_options){ 4, 3, .causal = true });
     check_refused(&t, LITHE_ECONFIG, "3 key/value heads do not divide 4 heads");
 
     t = begin(GRAPH_TRAIN, 8);                               /* backward writes each input's gradient on its own */
@@ -254,12 +254,12 @@ static void tables_are_shared(void)
     const exact *table[3];
     for (int i = 0; i < 3; i++) {
         g[i] = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_DECODE, .capacity = { 1, 1, 1 }, .slots = 1, .context = i ? 300 : 400 });
-        table[i] = rope_table(g[i], (rope_options){ .dims = 6, .base = i == 2 ? 500 : 10000 });
+        table[i] = rope_table(g[i], (rope_options){ .dims = 6, .base = i == 2 ? 500 : 10000 }).table;
     }
     CHECK(table[0] && table[0] == table[1] && table[2] && table[2] != table[0]);
     for (int t = 0; t < 400; t += 57) CHECK(fabs((double)table[0][6 * t + 1] - cos(t * pow(10000, -2.0 / 6))) < 1e-6 && fabs((double)table[0][6 * t + 5] - sin(t * pow(10000, -4.0 / 6))) < 1e-6);
     graph *longer = graph_new(kernels_level("ref"), p, &(graph_options){ .mode = GRAPH_SCORE, .capacity = { 600, 1, 0 } });
-    const exact *all = rope_table(longer, (rope_options){ .dims = 6, .base = 10000 });
+    const exact *all = rope_table(longer, (rope_options){ .dims = 6, .base = 10000 }).table;
     CHECK(all && !memcmp(all, table[0], 400 * 6 * sizeof *all));
     for (int i = 0; i < 3; i++) graph_close(g[i]);
     CHECK(fabs((double)all[6 * 599] - cos(599)) < 1e-6);

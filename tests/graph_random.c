@@ -5,7 +5,7 @@
 
 enum { C = RANDOM_WIDTH, HEADS = 2, MOST = 64 };
 
-typedef struct { graph *g; uint64_t key, draws; tensor *known[MOST]; int count, names; const exact *table; } maker;
+typedef struct { graph *g; uint64_t key, draws; tensor *known[MOST]; int count, names; rope_angles angles; } maker;
 
 static int draw(maker *m, int n) { return (int)(random_u64(m->key, m->draws++) % (uint64_t)n); }
 
@@ -37,7 +37,7 @@ static tensor *random_linear(maker *m, tensor *x)
 
 static tensor *random_attention(maker *m, tensor *q, tensor *k, tensor *v)
 {
-    attention_options o = { HEADS, HEADS, C / HEADS, .causal = true };
+    attention_options o = { HEADS, HEADS, .causal = true };
     o.dropout = draw(m, 2) ? 0.2 : 0;
     o.alibi = draw(m, 2);
     o.window = draw(m, 2) ? 3 : 0;
@@ -53,7 +53,7 @@ static tensor *random_node(maker *m)
     case 2: return y ? glu(m->g, x, y, ACT_SILU) : x;
     case 3: return layer_norm(m->g, x, draw(m, 2) ? weight(m, 1, C, 1) : NULL, draw(m, 2) ? weight(m, 1, C, 1) : NULL, 1e-5);
     case 4: return rms_norm(m->g, x, draw(m, 2) ? weight(m, 1, C, 1) : NULL, 1e-5);
-    case 5: return rope(m->g, x, m->table, 4, HEADS);
+    case 5: return rope(m->g, x, m->angles, HEADS);
     case 6: return y && z ? random_attention(m, x, y, z) : x;
     case 7: return dropout(m->g, x, 0.1);
     case 8: {
@@ -69,7 +69,7 @@ tensor *random_graph(graph *g, uint64_t seed, int nodes)
 {
     maker m = { .g = g, .key = key_of(seed, 17) };
     scope(g, "r.");
-    m.table = rope_table(g, (rope_options){ .dims = 4, .base = 100 });
+    m.angles = rope_table(g, (rope_options){ .dims = 4, .base = 100 });
     tensor *table = weight(&m, RANDOM_VOCAB, C, 0.5);
     m.known[m.count++] = embedding(g, table);
     if (draw(&m, 2)) {

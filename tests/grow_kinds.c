@@ -71,13 +71,13 @@ static void encoders(void)
         preserves(post[i].type, post[i].config, "hidden_size=32", 1e-5);
         preserves(post[i].type, post[i].config, "hidden_size=48,intermediate_size=50", 1e-5);
         preserves(post[i].type, post[i].config, "intermediate_size=31", 1e-5);
-        changes(post[i].type, post[i].config, "num_hidden_layers=3", NULL, "a norm stands behind each sum");
+        changes(post[i].type, post[i].config, "num_hidden_layers=3", NULL, "a norm stands after each sum");
         changes(post[i].type, post[i].config, "hidden_size=24,num_attention_heads=3", NULL, "no whole multiple");
     }
     static const char mosaic[] = "{\"alibi_starting_size\":26," ENCODER_KEYS("bert", "BertForMaskedLM"), modern[] = ENCODER("modernbert", "ModernBertForMaskedLM");
     preserves("mosaicbert", mosaic, "intermediate_size=31", 1e-5);
     changes("mosaicbert", mosaic, "hidden_size=32", NULL, "slopes");
-    changes("mosaicbert", mosaic, "num_hidden_layers=4", NULL, "a norm stands behind each sum");
+    changes("mosaicbert", mosaic, "num_hidden_layers=4", NULL, "a norm stands after each sum");
     preserves("modernbert", modern, "num_hidden_layers=5", 0);
     preserves("modernbert", modern, "hidden_size=32", 1e-5);
     preserves("modernbert", modern, "hidden_size=32,intermediate_size=31,num_hidden_layers=3", 1e-5);

@@ -284,7 +284,7 @@ typedef struct { int dims; double base; } rotation;
 static tensor *build_rope(graph *g, tensor *const *in, const void *options)
 {
     const rotation *o = options;
-    return rope(g, in[0], rope_table(g, (rope_options){ .dims = o->dims, .base = o->base }), o->dims, 2);
+    return rope(g, in[0], rope_table(g, (rope_options){ .dims = o->dims, .base = o->base }), 2);
 }
 
 static void rotary_golden(const kernels *k)
@@ -311,7 +311,7 @@ EACH_LEVEL(static, rotary_golden)
 static tensor *build_attention(graph *g, tensor *const *in, const void *options)
 {
     (void)options;
-    return attention(g, in[0], in[1], in[2], (attention_options){ 4, 2, 4, .causal = true });
+    return attention(g, in[0], in[1], in[2], (attention_options){ 4, 2, .causal = true });
 }
 
 /* [q k v] of each row side by side: widths 16, 8, 8. */

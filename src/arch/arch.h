@@ -77,7 +77,8 @@ typedef struct arch {
         /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's n_ctx), takes
          * out keys that normalize made; or NULL.  Negative when memory is out. */
         int  (*publish)(json_t *config);
-        int  (*check)(const void *config, lithe_error *err);         /* rules between fields (heads divide width), one line on failure; or NULL */
+        const char *const *divides;      /* pairs of integer keys, of which the first divides the second where neither is absent; or NULL */
+        int  (*check)(const void *config, lithe_error *err);         /* other rules between fields, one line on failure; or NULL */
         /* Keys for a model of this width and depth, vocabulary and context (of tokens); heads of 32..64 channels. */
         json_t *(*sized)(int width, int layers, int vocab, int context);
         bool (*claims)(const json_t *config);                        /* is this config.json, which names another model_type, one of this architecture; or NULL */
@@ -93,8 +94,7 @@ typedef struct arch {
         double (*l2_wrap)(const void *config);                       /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
         bool (*encoder)(const void *config);                         /* attention is bidirectional: masked tokens are predicted; NULL: causal */
         pooling (*pool)(const void *config);                         /* how the rows of a sequence become one for a class; NULL: an encoder's first, else the last */
-        int  (*context)(const void *config);                         /* the longest sequence in tokens */
-        int  (*vocab)(const void *config);                           /* 0: it reads no tokens */
+        int  (*context)(const void *config);                         /* the longest sequence in tokens; NULL: max_position_embeddings */
         image_shape (*image)(const void *config);                    /* what a model of images reads; NULL: it reads tokens */
     } equations;
 
@@ -138,6 +138,9 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
 int arch_publish(const arch *a, const void *config, json_t *json);
 
 bool arch_encoder(const arch *a, const void *config);
+int  arch_context(const arch *a, const void *config);
+int  arch_vocab(const arch *a, const void *config);       /* vocab_size; 0: it reads no tokens */
+int  arch_int(const arch *a, const void *config, const char *key);        /* of an integer field; 0 where there is none */
 task arch_task(const arch *a);                            /* its own: the language model's, or a class for each sequence */
 /* The task a config.json tells; one that a does not have is refused. */
 int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);

@@ -1,64 +1,81 @@
 /* An architecture's equations in a graph, and above them the head of a task with its loss or its logits. */
 #include "arch/layers.h"
 
-static tensor *logits_of(graph *g, head h)
-{
-    tensor *logits = linear(g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN });
-    if (logits) logits->keep = true;
-    return logits;
-}
+typedef struct { const arch *arch; const void *config; graph *g; want want; } building;
+typedef struct { tensor *loss, *logits; } scores;                /* one of them, as wanted */
 
-static head score_head(const arch *a, const void *config, graph *g, tensor *rows, const task *t)
+static scores score(const building *b, head h, bool regression)
 {
-    if (a->equations.classify || !graph_ok(g)) return a->equations.classify ? a->equations.classify(g, config, rows, t) : (head){ 0 };
-    scope(g, "%s", "");
-    return (head){ rows, head_weight(g, "score.weight", t->labels, rows->width, 0.02), NULL };
+    if (b->want == WANT_LOSS && !regression) return (scores){ .loss = cross_entropy(b->g, h.hidden, h.weight, h.bias) };
+    tensor *logits = linear(b->g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN });
+    if (b->want == WANT_LOSS) return (scores){ .loss = squared_error(b->g, logits) };
+    if (logits) logits->keep = true;
+    return (scores){ .logits = logits };
 }
 
 /* Masked or next tokens. */
-static void add_language(const arch *a, const void *config, graph *g, want w, tensor *x, results *r)
+static scores of_language(const building *b, tensor *x)
 {
-    head h = a->equations.language(g, config, select_rows(g, x));
-    if (w == WANT_LOSS) r->loss = cross_entropy(g, h.hidden, h.weight, h.bias);
-    else r->logits = logits_of(g, h);
-    if (r->loss && a->equations.l2_wrap) l2_wrap(r->loss, a->equations.l2_wrap(config));
-    if (r->loss && !training(g)) r->hits = hits(r->loss);
+    const arch *a = b->arch;
+    tensor *rows = select_rows(b->g, x);
+    unscope(b->g);
+    scores s = score(b, a->equations.language(b->g, b->config, rows), false);
+    if (s.loss && a->equations.l2_wrap) l2_wrap(s.loss, a->equations.l2_wrap(b->config));
+    return s;
+}
+
+static scores of_labels(const building *b, tensor *rows, const task *t)
+{
+    const arch *a = b->arch;
+    unscope(b->g);
+    if (a->equations.classify) return score(b, a->equations.classify(b->g, b->config, rows, t), t->regression);
+    tensor *w = head_weight(b->g, "score.weight", t->labels, width_of(rows), 0.02);
+    return score(b, (head){ .hidden = rows, .weight = w }, t->regression);
 }
 
 /* A class or a number for each sequence. */
-static void add_sequence(const arch *a, const void *config, graph *g, want w, tensor *x, const task *t, tensor **loss, tensor **logits)
+static scores of_sequences(const building *b, tensor *x, const task *t)
 {
-    pooling how = a->equations.pool ? a->equations.pool(config) : arch_encoder(a, config) ? POOL_FIRST : POOL_LAST;
-    head h = score_head(a, config, g, sequence_rows(g, x, how), t);
-    if (w != WANT_LOSS) *logits = logits_of(g, h);
-    else if (t->regression) *loss = squared_error(g, linear(g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN }));
-    else *loss = cross_entropy(g, h.hidden, h.weight, h.bias);
+    const arch *a = b->arch;
+    pooling how = a->equations.pool ? a->equations.pool(b->config) : arch_encoder(a, b->config) ? POOL_FIRST : POOL_LAST;
+    return of_labels(b, sequence_rows(b->g, x, how), t);
 }
 
 /* Classes of each token; the two scores of a span have no loss here. */
-static void add_tokens(const arch *a, const void *config, graph *g, want w, tensor *x, const task *t, results *r)
+static scores of_tokens(const building *b, tensor *x, const task *t)
 {
     task each = *t;
     if (t->kind == TASK_SPAN) each.labels = 2;
-    head h = score_head(a, config, g, select_rows(g, x), &each);
-    require(g, w != WANT_LOSS || t->kind == TASK_TOKENS, "spans of answers are read, not trained");
-    if (w == WANT_LOSS) r->loss = cross_entropy(g, h.hidden, h.weight, h.bias);
-    else r->logits = logits_of(g, h);
+    require(b->g, b->want != WANT_LOSS || t->kind == TASK_TOKENS, "spans of answers are read, not trained");
+    return of_labels(b, select_rows(b->g, x), &each);
+}
+
+static scores of_task(const building *b, tensor *x, const task *t)
+{
+    switch (t->kind) {
+    case TASK_SEQUENCE:           return of_sequences(b, x, t);
+    case TASK_TOKENS:
+    case TASK_SPAN:               return of_tokens(b, x, t);
+    case TASK_LANGUAGE:
+    case TASK_PRETRAIN:           return of_language(b, x);
+    case TASK_BODY:               break;
+    }
+    require(b->g, b->want != WANT_LOSS, "a model without a head has no loss: give it a task");
+    return (scores){ 0 };
 }
 
 results arch_build(const arch *a, const void *config, const task *asked, graph *g, want w)
 {
     const task t = asked ? *asked : arch_task(a), pair = { .kind = TASK_PRETRAIN, .labels = 2 };
+    const building b = { .arch = a, .config = config, .g = g, .want = w };
+    scores s = { 0 }, next = { 0 };
     tensor *x = a->equations.build(g, config);
-    results r = { .hidden = x };
     if (!graph_ok(g)) return (results){ 0 };
     if (w == WANT_HIDDEN) x->keep = true;
-    else if (t.kind == TASK_BODY) require(g, w != WANT_LOSS, "a model without a head has no loss: give it a task");
-    else if (t.kind == TASK_SEQUENCE) add_sequence(a, config, g, w, x, &t, &r.loss, &r.logits);
-    else if (t.kind == TASK_TOKENS || t.kind == TASK_SPAN) add_tokens(a, config, g, w, x, &t, &r);
-    else add_language(a, config, g, w, x, &r);
-    if (w != WANT_HIDDEN && t.kind == TASK_PRETRAIN) add_sequence(a, config, g, w, x, &pair, &r.seq_loss, &r.seq_logits);
-    return r;
+    else s = of_task(&b, x, &t);
+    if (w != WANT_HIDDEN && t.kind == TASK_PRETRAIN) next = of_sequences(&b, x, &pair);
+    bool scored = s.loss && !training(g) && (t.kind == TASK_LANGUAGE || t.kind == TASK_PRETRAIN);
+    return (results){ .hidden = x, .loss = s.loss, .logits = s.logits, .seq_loss = next.loss, .seq_logits = next.logits, .hits = scored ? hits(s.loss) : NULL };
 }
 
 /* A scoring graph of one row declares every parameter and runs nothing. */

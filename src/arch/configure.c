@@ -148,6 +148,29 @@ int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error 
     return LITHE_OK;
 }
 
+int arch_int(const arch *a, const void *config, const char *key)
+{
+    for (const field *f = a->config.fields; f->key; f++)
+        if (f->kind == FIELD_INT && !strcmp(f->key, key)) return (int)member_value(f, config);
+    return 0;
+}
+
+int arch_vocab(const arch *a, const void *config) { return arch_int(a, config, "vocab_size"); }
+
+int arch_context(const arch *a, const void *config)
+{
+    return a->equations.context ? a->equations.context(config) : arch_int(a, config, "max_position_embeddings");
+}
+
+static int check_divisors(const arch *a, const void *config, const char *what, lithe_error *err)
+{
+    for (const char *const *pair = a->config.divides; pair && *pair; pair += 2) {
+        int part = arch_int(a, config, pair[0]), whole = arch_int(a, config, pair[1]);
+        if (part && whole % part) return fail(err, LITHE_ECONFIG, "%s: %s is %d, which does not divide %s %d", what, pair[0], part, pair[1], whole);
+    }
+    return LITHE_OK;
+}
+
 int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err)
 {
     lithe_error hook = { 0 };
@@ -156,6 +179,8 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
         int status = read_field(f, json_object_get(normalized, f->key), out, what, err);
         if (status) return status;
     }
+    int status = check_divisors(a, out, what, err);
+    if (status) return status;
     if (a->config.check && (a->config.check(out, &hook) < 0 || hook.status)) return relay(what, &hook, err);
     return LITHE_OK;
 }

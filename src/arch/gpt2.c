@@ -1,95 +1,81 @@
 /* GPT-2.  Radford et al. 2019, "Language Models are Unsupervised Multitask
  * Learners".  Pre-norm Transformer decoder with learned positions and a tied
  * head; names, layouts (in,out) and keys are those of the published checkpoints. */
+#include "arch/fields.h"
 #include "arch/layers.h"
 #include <math.h>
-#include <stddef.h>
 
 typedef struct {
     int vocab_size, n_positions, n_embd, n_layer, n_head, n_inner;
+    activation activation_function;
     double resid_pdrop, embd_pdrop, attn_pdrop, layer_norm_epsilon, initializer_range;
     int scale_attn_weights, scale_attn_by_inverse_layer_idx, tie_word_embeddings;
-    activation activation_function;
 } gpt2;
 
-#define AT(member) offsetof(gpt2, member)
+#define CONFIG gpt2
 static const field fields[] = {
-    { .key = "vocab_size",          .kind = FIELD_INT,  .offset = AT(vocab_size),  .value = 50257, .least = 1, .most = 1 << 24 },
-    { .key = "n_positions",         .kind = FIELD_INT,  .offset = AT(n_positions), .value = 1024,  .least = 1, .most = 1 << 20 },
-    { .key = "n_embd",              .kind = FIELD_INT,  .offset = AT(n_embd),      .value = 768,   .least = 1, .most = 1 << 16 },
-    { .key = "n_layer",             .kind = FIELD_INT,  .offset = AT(n_layer),     .value = 12,    .least = 1, .most = 1024 },
-    { .key = "n_head",              .kind = FIELD_INT,  .offset = AT(n_head),      .value = 12,    .least = 1, .most = 1 << 14 },
-    { .key = "n_inner",             .kind = FIELD_INT,  .offset = AT(n_inner),     .value = 0,     .least = 1, .most = 1 << 20 },
-    { .key = "activation_function", .kind = FIELD_CHOICE, .offset = AT(activation_function), .value = ACT_GELU_TANH },
-    { .key = "resid_pdrop",         .kind = FIELD_REAL, .offset = AT(resid_pdrop), .value = 0.1,   .least = 0, .most = 0.99 },
-    { .key = "embd_pdrop",          .kind = FIELD_REAL, .offset = AT(embd_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
-    { .key = "attn_pdrop",          .kind = FIELD_REAL, .offset = AT(attn_pdrop),  .value = 0.1,   .least = 0, .most = 0.99 },
-    { .key = "layer_norm_epsilon",  .kind = FIELD_REAL, .offset = AT(layer_norm_epsilon), .value = 1e-5, .least = 0, .most = 1 },
-    { .key = "initializer_range",   .kind = FIELD_REAL, .offset = AT(initializer_range),  .value = 0.02, .least = 0, .most = 10 },
-    { .key = "scale_attn_weights",  .kind = FIELD_BOOL, .offset = AT(scale_attn_weights), .value = 1 },
-    { .key = "scale_attn_by_inverse_layer_idx", .kind = FIELD_BOOL, .offset = AT(scale_attn_by_inverse_layer_idx), .value = 0 },
-    { .key = "tie_word_embeddings", .kind = FIELD_BOOL, .offset = AT(tie_word_embeddings), .value = 1 },
+    INT(vocab_size, 50257, VOCABULARY), INT(n_positions, 1024, POSITIONS), INT(n_embd, 768, WIDTH), INT(n_layer, 12, LAYERS), INT(n_head, 12, HEADS),
+    INT(n_inner, 0, INNER), ACTIVATION(activation_function, ACT_GELU_TANH),
+    REAL(resid_pdrop, 0.1, RATE), REAL(embd_pdrop, 0.1, RATE), REAL(attn_pdrop, 0.1, RATE),
+    REAL(layer_norm_epsilon, 1e-5, EPSILON), REAL(initializer_range, 0.02, DEVIATION),
+    BOOL(scale_attn_weights, 1), BOOL(scale_attn_by_inverse_layer_idx, 0), BOOL(tie_word_embeddings, 1),
     { 0 }
 };
 
-static int check(const void *config, lithe_error *err)
+static tensor *words(graph *g, const gpt2 *c)
 {
-    const gpt2 *c = config;
-    if (c->n_embd % c->n_head) return fail(err, LITHE_ECONFIG, "n_head is %d, which does not divide n_embd %d", c->n_head, c->n_embd);
-    return 0;
+    const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
+    return embedding_table(g, "wte.weight", c->vocab_size, c->n_embd, o);                /* (vocab, C) */
 }
 
-static tensor *table(graph *g, const gpt2 *c)
+static attention_options heads(const gpt2 *c, int l)
 {
-    scope(g, "%s", "");
-    return embedding_table(g, "wte.weight", c->vocab_size, c->n_embd, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
+    double scale = c->scale_attn_weights ? 1 / sqrt(c->n_embd / c->n_head) : 1;
+    if (c->scale_attn_by_inverse_layer_idx) scale /= l + 1;
+    return (attention_options){ .heads = c->n_head, .causal = true, .scale = scale, .dropout = c->attn_pdrop };
 }
 
 static tensor *build(graph *g, const void *config)
 {
     const gpt2 *c = config;
-    const int C = c->n_embd, inner = c->n_inner ? c->n_inner : 4 * C, hd = C / c->n_head;
-    const double eps = c->layer_norm_epsilon, std = c->initializer_range, std_out = std / sqrt(2.0 * c->n_layer);
+    const int C = c->n_embd, F = c->n_inner ? c->n_inner : 4 * C;
+    const double std = c->initializer_range, std_out = std / sqrt(2.0 * c->n_layer), drop = c->resid_pdrop;
+    const norm_options ln = { .eps = c->layer_norm_epsilon }, ln_f = { .eps = ln.eps, .before_tied_head = c->tie_word_embeddings };
+    const dense_options attn = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .parts = 3, .layout = IN_OUT, .bias = true, .std = std };
+    const dense_options proj = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .layout = IN_OUT, .bias = true, .std = std_out, .dropout = drop };
+    const dense_options up   = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .layout = IN_OUT, .bias = true, .std = std, .act = c->activation_function };
+    const dense_options down = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .layout = IN_OUT, .bias = true, .std = std_out, .dropout = drop };
 
-    tensor *wte = table(g, c);
-    tensor *wpe = embedding_table(g, "wpe.weight", c->n_positions, C, AXIS_POSITION, std, false);
-    tensor *x = dropout(g, add_positions(g, embedding(g, wte), wpe), c->embd_pdrop);
-    tap(g, x, "embed", -1);
-
+    tensor *wpe = embedding_table(g, "wpe.weight", c->n_positions, C, (table_options){ .rows = AXIS_POSITION, .std = std });
+    tensor *x = add_positions(g, embedding(g, words(g, c)), wpe);                  /* (tokens, C) */
+    x = tap(g, dropout(g, x, c->embd_pdrop), "embed", -1);
     for (int l = 0; l < c->n_layer; l++) {
         scope(g, "h.%d.", l);
-        double scale = (c->scale_attn_weights ? 1 / sqrt(hd) : 1) / (c->scale_attn_by_inverse_layer_idx ? l + 1 : 1);
-        tensor *a = layer_norm_affine(g, x, "ln_1", eps, false);
-        a = dense(g, a, "attn.c_attn", 3 * C, (dense_options){ IN_OUT, true, RESIDUAL_READ, { AXIS_HEAD, false, 3 }, std, ACT_NONE, NULL });
-        a = attention(g, a, NULL, NULL, (attention_options){ c->n_head, c->n_head, hd, .causal = true, .scale = scale, .dropout = c->attn_pdrop });
-        dense_options out = { IN_OUT, true, HEAD_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
-        a = dense(g, a, "attn.c_proj", C, out);
-        x = tap(g, out.residual ? a : add(g, x, dropout(g, a, c->resid_pdrop)), "post_mix", l);
-
-        tensor *m = layer_norm_affine(g, x, "ln_2", eps, false);
-        m = dense(g, m, "mlp.c_fc", inner, (dense_options){ IN_OUT, true, RESIDUAL_READ, INNER_WRITE, std, c->activation_function, NULL });
-        out = (dense_options){ IN_OUT, true, INNER_READ, RESIDUAL_WRITE, std_out, ACT_NONE, c->resid_pdrop > 0 ? NULL : x };
-        m = dense(g, m, "mlp.c_proj", C, out);
-        x = tap(g, out.residual ? m : add(g, x, dropout(g, m, c->resid_pdrop)), "post_ffn", l);
+        tensor *h = norm(g, x, "ln_1", ln);                                        /* (tokens, C) */
+        tensor *qkv = dense(g, h, "attn.c_attn", 3 * C, attn);                     /* (tokens, 3 C) */
+        tensor *a = attention(g, qkv, NULL, NULL, heads(c, l));                    /* (tokens, C) */
+        x = tap(g, dense_add(g, x, a, "attn.c_proj", proj), "post_mix", l);        /* (tokens, C) */
+        h = norm(g, x, "ln_2", ln);                                                /* (tokens, C) */
+        h = dense(g, h, "mlp.c_fc", F, up);                                        /* (tokens, F) */
+        x = tap(g, dense_add(g, x, h, "mlp.c_proj", down), "post_ffn", l);         /* (tokens, C) */
     }
-    scope(g, "%s", "");
-    return tap(g, layer_norm_affine(g, x, "ln_f", eps, c->tie_word_embeddings), "final_norm", -1);
+    unscope(g);
+    return tap(g, norm(g, x, "ln_f", ln_f), "final_norm", -1);                     /* (tokens, C) */
 }
 
 static head language(graph *g, const void *config, tensor *rows)
 {
     const gpt2 *c = config;
-    return (head){ rows, c->tie_word_embeddings ? table(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->n_embd, c->initializer_range), NULL };
+    tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->n_embd, c->initializer_range);
+    return (head){ .hidden = rows, .weight = w };
 }
 
 static int context(const void *config) { return ((const gpt2 *)config)->n_positions; }
-static int vocab(const void *config) { return ((const gpt2 *)config)->vocab_size; }
 
-static json_t *sized(int width, int layers, int vocab_size, int positions)
+static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f,s:f}", "vocab_size", vocab_size, "n_positions", positions, "n_embd", width,
-                     "n_layer", layers, "n_head", width % 64 ? width / 32 : width / 64, "n_inner", 4 * width,
-                     "resid_pdrop", 0.0, "embd_pdrop", 0.0, "attn_pdrop", 0.0);
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "vocab_size", vocab, "n_positions", positions, "n_embd", width, "n_layer", layers,
+                     "n_head", usual_heads(width), "n_inner", 4 * width, "resid_pdrop", 0.0, "embd_pdrop", 0.0, "attn_pdrop", 0.0);
 }
 
 /* llama.cpp's converter reads n_ctx, which newer files have dropped. */
@@ -107,9 +93,9 @@ static int normalize(json_t *config, lithe_error *err)
 const arch arch_gpt2 = {
     .name = "gpt2", .class_name = "GPT2LMHeadModel", .stem = "GPT2",
     .summary = "GPT-2: pre-norm Transformer with learned positions (Radford et al. 2019)",
-    .config = { .size = sizeof(gpt2), .fields = fields, .normalize = normalize, .publish = publish, .check = check,
-                .sized = sized },
-    .equations = { .build = build, .language = language, .context = context, .vocab = vocab },
+    .config = { .size = sizeof(gpt2), .fields = fields, .divides = NAMES("n_head", "n_embd"),
+                .normalize = normalize, .publish = publish, .sized = sized },
+    .equations = { .build = build, .language = language, .context = context },
     .files = { .prefixes = NAMES("", "transformer."), .tied_head = "lm_head.weight",
                .tied_to = "wte.weight", .ignored = NAMES(".attn.bias", ".attn.masked_bias") },
     .growth = { .keys = { .width = "n_embd", .heads = "n_head", .inner = "n_inner", .layers = "n_layer", .layer_prefix = "h." },

@@ -8,12 +8,11 @@
  * Each of these is one word, or several that the layers go through again and
  * again: "rwkv7,attention" takes turns.  For the whole model: norm_place
  * (pre, post), position (rotary, learned, alibi, none; auto: rotary where there
- * is attention), encoder (attention looks both ways).
+ * is attention), encoder (attention is bidirectional).
  * The parts are those of the named architectures, with their initial values;
  * what makes no sense together is refused by `check` with the reason. */
 #include "arch/rwkv.h"
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 typedef struct {
@@ -28,28 +27,23 @@ enum { MIX_ATTENTION, MIX_RWKV4, MIX_RWKV6, MIX_RWKV7 };
 enum { LINEAR, PATTENTION };
 enum { FF_MLP, FF_GLU, FF_PATTENTION, FF_CHANNEL_MIX, FF_GATED_CHANNEL_MIX };
 enum { IDENTITY, AUGMENTED };
-enum { LAYER_NORM, RMS_NORM, LAYER_NORM_PLAIN };
 enum { PRE, POST };
 enum { POSITION_AUTO, POSITION_ROTARY, POSITION_LEARNED, POSITION_ALIBI, POSITION_NONE };
 
-#define AT(member) offsetof(hybrid, member)
-#define INT(name, default_, low, high) { .key = #name, .kind = FIELD_INT, .offset = AT(name), .value = default_, .least = low, .most = high }
-#define REAL(name, default_, low, high) { .key = #name, .kind = FIELD_REAL, .offset = AT(name), .value = default_, .least = low, .most = high }
-#define BOOL(name, default_) { .key = #name, .kind = FIELD_BOOL, .offset = AT(name), .value = default_ }
-#define WORD(name, words) { .key = #name, .kind = FIELD_CHOICE, .offset = AT(name), .choices = words }
-#define EACH(name, words) { .key = #name, .kind = FIELD_CHOICES, .offset = AT(name), .most = MOST_CHOICES, .choices = words }
+#define CONFIG hybrid
+#define EACH(member, words) CHOICES(member, MOST_CHOICES, words)
 static const field fields[] = {
-    INT(vocab_size, 50304, 1, 1 << 24), INT(hidden_size, 768, 1, 1 << 16), INT(num_hidden_layers, 12, 1, 1024), INT(max_position_embeddings, 2048, 1, 1 << 24),
-    INT(num_attention_heads, 12, 1, 1 << 14), INT(num_key_value_heads, 0, 1, 1 << 14), INT(intermediate_size, 3072, 1, 1 << 20), INT(rwkv_head_dim, 64, 1, 4096),
-    INT(qkv_slot_num, 768, 1, 1 << 20), INT(proj_slot_num, 768, 1, 1 << 20), INT(ffn_slot_num, 3072, 1, 1 << 20), INT(siaf_n, 2, 1, MAX_SERIES),
-    INT(aug_reduction, 32, 1, 1 << 10), WORD(norm_activation_type, "l2_norm_gelu|gelu_l2_norm|softmax"),
+    INT(vocab_size, 50304, VOCABULARY), INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS), INT(max_position_embeddings, 2048, LENGTH),
+    INT(num_attention_heads, 12, HEADS), INT(num_key_value_heads, 0, HEADS), INT(intermediate_size, 3072, INNER), INT(rwkv_head_dim, 64, CHANNELS),
+    INT(qkv_slot_num, 768, INNER), INT(proj_slot_num, 768, INNER), INT(ffn_slot_num, 3072, INNER), INT(siaf_n, 2, .least = 1, .most = MAX_SERIES),
+    INT(aug_reduction, 32, .least = 1, .most = 1 << 10), CHOICE(norm_activation_type, THETA_CHOICES),
     BOOL(encoder, 0), BOOL(tie_word_embeddings, 1), BOOL(attention_bias, 0), BOOL(mlp_bias, 0),
-    WORD(position, "auto|rotary|learned|alibi|none"), WORD(norm_place, "pre|post"),
+    CHOICE(position, "auto|rotary|learned|alibi|none"), CHOICE(norm_place, "pre|post"),
     EACH(mixer, "attention|rwkv4|rwkv6|rwkv7"), EACH(projection, "linear|pattention"),
-    EACH(feed_forward, "mlp|glu|pattention|channel_mix|gated_channel_mix"), EACH(activation, NULL),
-    EACH(series, "off|on"), EACH(shortcut, "identity|augmented"), EACH(norm, "layer_norm|rms_norm|layer_norm_plain"),
-    REAL(rope_theta, 10000, 1, 1e12), REAL(norm_eps, 1e-5, 0, 1), REAL(initializer_range, 0.02, 0, 10),
-    REAL(qkv_tau2, 0, 1, 1 << 24), REAL(proj_tau2, 0, 1, 1 << 24), REAL(ffn_tau2, 0, 1, 1 << 24),
+    EACH(feed_forward, "mlp|glu|pattention|channel_mix|gated_channel_mix"), ACTIVATIONS_UP_TO(activation, MOST_CHOICES),
+    EACH(series, "off|on"), EACH(shortcut, "identity|augmented"), EACH(norm, "layer_norm|rms_norm|layer_norm_plain"),      /* in the order of norm_kind */
+    REAL(rope_theta, 10000, ROPE_BASE), REAL(norm_eps, 1e-5, EPSILON), REAL(initializer_range, 0.02, DEVIATION),
+    REAL(qkv_tau2, 0, TAU2), REAL(proj_tau2, 0, TAU2), REAL(ffn_tau2, 0, TAU2),
     { 0 }
 };
 
@@ -92,9 +86,7 @@ static int check_attention(const hybrid *c, lithe_error *err)
         return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
     if (c->num_attention_heads % kv_heads(c))
         return fail(err, LITHE_ECONFIG, "num_key_value_heads is %d, which does not divide num_attention_heads %d", kv_heads(c), c->num_attention_heads);
-    if (position(c) == POSITION_ROTARY && c->hidden_size / c->num_attention_heads % 2)
-        return fail(err, LITHE_ECONFIG, "heads of %d channels: rotary positions need an even number", c->hidden_size / c->num_attention_heads);
-    return LITHE_OK;
+    return position(c) == POSITION_ROTARY ? check_pairs(c->hidden_size / c->num_attention_heads, err) : LITHE_OK;
 }
 
 static int check(const void *config, lithe_error *err)
@@ -116,173 +108,184 @@ static int check(const void *config, lithe_error *err)
 
 /* ---- parts -------------------------------------------------------------------------- */
 
-typedef struct { const hybrid *c; const exact *turns; tensor *first_values; int layer; } building;
+typedef struct { const hybrid *c; rope_angles angles; tensor *first_values; int layer; } building;
 
 static int here(const building *b, const int *words) { return choice_at(words, b->layer); }
+static activation act_here(const building *b) { return b->c->activation[0] < 0 ? ACT_GELU_ERF : (activation)here(b, b->c->activation); }
 
 static tensor *normed(graph *g, const building *b, tensor *x, const char *name, bool before_tied_head)
 {
-    int kind = here(b, b->c->norm);
-    double eps = b->c->norm_eps;
-    if (!graph_ok(g)) return NULL;
-    if (kind == LAYER_NORM_PLAIN) return layer_norm(g, x, NULL, NULL, eps);
-    return kind == RMS_NORM ? rms_norm_affine(g, x, name, eps, before_tied_head) : layer_norm_affine(g, x, name, eps, before_tied_head);
+    return norm(g, x, name, (norm_options){ .kind = (norm_kind)here(b, b->c->norm), .eps = b->c->norm_eps, .before_tied_head = before_tied_head });
 }
 
-typedef struct { int slots; double tau2; axis in, out; bool bias; tensor *residual; } projecting;
-
-/* NAME as a matrix or as Pattention, as the layer says. */
-static tensor *project(graph *g, const building *b, tensor *x, const char *name, int out, projecting o)
+/* With the initial values of TokenFormer. */
+static pattention_layer_options patt(const hybrid *c, int slots, double tau2)
 {
-    const hybrid *c = b->c;
-    double std = c->initializer_range;
-    if (here(b, c->projection) == LINEAR) return dense(g, x, name, out, (dense_options){ OUT_IN, o.bias, o.in, o.out, std, ACT_NONE, o.residual });
-    return pattention_layer(g, x, name, out, (pattention_layer_options){ o.slots, (theta_kind)c->norm_activation_type, o.tau2, std,
-                            2.0 / (c->num_hidden_layers * sqrt(c->hidden_size)), o.in, o.out, o.residual });
+    return (pattention_layer_options){ .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .slots = slots, .tau2 = tau2, .theta = (theta_kind)c->norm_activation_type,
+                                       .std_keys = c->initializer_range, .std_values = 2 / (c->num_hidden_layers * sqrt(c->hidden_size)) };
+}
+static pattention_layer_options patt_in(const hybrid *c) { return patt(c, c->qkv_slot_num, c->qkv_tau2); }
+static pattention_layer_options patt_out(const hybrid *c) { return patt(c, c->proj_slot_num, c->proj_tau2); }
+
+/* NAME, of heads, as a matrix or as Pattention, as the layer says. */
+static tensor *to_heads(graph *g, const building *b, tensor *x, const char *name, int width, axis_kind out)
+{
+    const dense_options matrix = { .in = AXIS_RESIDUAL, .out = out, .bias = b->c->attention_bias, .std = b->c->initializer_range };
+    pattention_layer_options tokens = patt_in(b->c);
+    tokens.out = out;
+    return here(b, b->c->projection) == LINEAR ? dense(g, x, name, width, matrix) : pattention_layer(g, x, name, width, tokens);
 }
 
-static tensor *rwkv_project(const void *context, graph *g, tensor *x, const char *name, int out, rwkv_options o)
+static tensor *from_heads(graph *g, const building *b, tensor *x, tensor *a, const char *name)
+{
+    const dense_options matrix = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = b->c->attention_bias, .std = b->c->initializer_range };
+    pattention_layer_options tokens = patt_out(b->c);
+    tokens.in = AXIS_HEAD;
+    return here(b, b->c->projection) == LINEAR ? dense_add(g, x, a, name, matrix) : pattention_add(g, x, a, name, tokens);
+}
+
+/* Parameter tokens in the place of a time mix's matrices, of which the last joins the residual. */
+static tensor *rwkv_tokens(const void *context, graph *g, tensor *x, const char *name, rwkv_options o)
 {
     const building *b = context;
-    const hybrid *c = b->c;
-    bool last = !strcmp(name, "att.output");
-    return project(g, b, x, name, out, (projecting){ last ? c->proj_slot_num : c->qkv_slot_num, last ? c->proj_tau2 : c->qkv_tau2, o.in, o.out, false, o.residual });
+    return o.residual ? pattention_add(g, o.residual, x, name, patt_out(b->c)) : pattention_layer(g, x, name, width_of(x), patt_in(b->c));
 }
 
-static tensor *attend(graph *g, const building *b, tensor *x, tensor *residual)
+static tensor *attend(graph *g, const building *b, tensor *x, tensor *h)
 {
     const hybrid *c = b->c;
-    const int H = c->num_attention_heads, G = kv_heads(c), hd = c->hidden_size / H;
-    const projecting in = { c->qkv_slot_num, c->qkv_tau2, RESIDUAL_READ, HEAD_WRITE, c->attention_bias, NULL }, kv = { in.slots, in.tau2, in.in, KV_HEAD_WRITE, in.bias, NULL };
-    tensor *q = project(g, b, x, "self_attn.q_proj", H * hd, in);
-    tensor *k = project(g, b, x, "self_attn.k_proj", G * hd, kv), *v = project(g, b, x, "self_attn.v_proj", G * hd, kv);
-    if (b->turns && graph_ok(g)) {
-        q = rope(g, q, b->turns, hd, H);
-        k = rope(g, k, b->turns, hd, G);
-    }
-    tensor *a = attention(g, q, k, v, (attention_options){ H, G, hd, .causal = !c->encoder, .alibi = position(c) == POSITION_ALIBI });
-    return project(g, b, a, "self_attn.o_proj", c->hidden_size, (projecting){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, c->attention_bias, residual });
+    const int H = c->num_attention_heads, G = kv_heads(c), D = c->hidden_size / H;
+    const attention_options heads = { .heads = H, .kv_heads = G, .causal = !c->encoder, .alibi = position(c) == POSITION_ALIBI };
+    tensor *q = rope(g, to_heads(g, b, h, "self_attn.q_proj", H * D, AXIS_HEAD), b->angles, H);        /* (tokens, H D) */
+    tensor *k = rope(g, to_heads(g, b, h, "self_attn.k_proj", G * D, AXIS_KV_HEAD), b->angles, G);     /* (tokens, G D) */
+    tensor *v = to_heads(g, b, h, "self_attn.v_proj", G * D, AXIS_KV_HEAD);                            /* (tokens, G D) */
+    return from_heads(g, b, x, attention(g, q, k, v, heads), "self_attn.o_proj");                      /* (tokens, C) */
 }
 
-static tensor *mix(graph *g, building *b, tensor *x, tensor *residual)
+/* x + the mixer of h. */
+static tensor *mix(graph *g, building *b, tensor *x, tensor *h)
 {
     const hybrid *c = b->c;
-    const rwkv_place at = rwkv_place_of(b->layer, c->num_hidden_layers);
-    const rwkv_projections tokens = { rwkv_project, b }, *p = here(b, c->projection) == PATTENTION ? &tokens : NULL;
+    const rwkv_projections tokens = { .project = rwkv_tokens, .context = b };
+    const rwkv6_sizes sizes6 = { .head_size = c->rwkv_head_dim, .mix_rank = 32, .decay_rank = 64, .eps = 64e-5 };
+    rwkv_place at = rwkv_place_of(b->layer, c->num_hidden_layers);
+    at.projections = here(b, c->projection) == PATTENTION ? &tokens : NULL;
+    at.first_values = &b->first_values;
     switch (here(b, c->mixer)) {
-    case MIX_RWKV4: return rwkv4_time_mix(g, x, residual, at, p);
-    case MIX_RWKV6: return rwkv6_time_mix(g, x, residual, (rwkv6_sizes){ c->rwkv_head_dim, 32, 64, 64e-5 }, at, p);
-    case MIX_RWKV7: return rwkv7_time_mix(g, x, residual, rwkv7_sizes_for(c->hidden_size, c->rwkv_head_dim), at, p, &b->first_values);
-    default:        return attend(g, b, x, residual);
+    case MIX_RWKV4: return rwkv4_time_mix(g, x, h, at);
+    case MIX_RWKV6: return rwkv6_time_mix(g, x, h, at, sizes6);
+    case MIX_RWKV7: return rwkv7_time_mix(g, x, h, at, rwkv7_sizes_for(c->hidden_size, c->rwkv_head_dim));
+    default:        return attend(g, b, x, h);
     }
-}
-
-static tensor *several(graph *g, tensor *u, tensor *up, int n, activation act)
-{
-    series_layer_options o = { .n = n, .gains = true };
-    for (int i = 0; i < n; i++) o.act[i] = act;
-    return series_layer(g, u, up, "mlp.siaf", o);
 }
 
 /* What a layer's neurons do: the activation, or a series of it, times `up` where there is one. */
 static tensor *fire(graph *g, const building *b, tensor *u, tensor *up)
 {
-    activation act = b->c->activation[0] < 0 ? ACT_GELU_ERF : (activation)here(b, b->c->activation);
-    if (!graph_ok(g)) return NULL;
-    if (here(b, b->c->series)) return several(g, u, up, b->c->siaf_n, act);
+    const activation act = act_here(b);
+    series_layer_options o = { .n = b->c->siaf_n, .gains = true };
+    for (int i = 0; i < o.n; i++) o.act[i] = act;
+    if (here(b, b->c->series)) return series_layer(g, u, up, "mlp.siaf", o);
     return up ? glu(g, u, up, act) : activate(g, u, act);
 }
 
-static tensor *token_feed_forward(graph *g, const hybrid *c, tensor *x, tensor *residual)
-{
-    const bool apart = residual != x;                        /* an operation reads a tensor once */
-    tensor *y = pattention_layer(g, x, "mlp.tokens", c->hidden_size, (pattention_layer_options){ c->ffn_slot_num, (theta_kind)c->norm_activation_type, c->ffn_tau2,
-                                 c->initializer_range, 2.0 / (c->num_hidden_layers * sqrt(c->hidden_size)), RESIDUAL_READ, RESIDUAL_WRITE, apart ? residual : NULL });
-    return apart || !graph_ok(g) ? y : add(g, residual, y);
-}
-
-static tensor *feed_forward(graph *g, const building *b, tensor *x, tensor *residual)
+static tensor *perceptron(graph *g, const building *b, tensor *x, tensor *h, bool gated)
 {
     const hybrid *c = b->c;
-    const int C = c->hidden_size, inner = c->intermediate_size, kind = here(b, c->feed_forward);
-    const double std = c->initializer_range;
-    const rwkv_place at = rwkv_place_of(b->layer, c->num_hidden_layers);
-    const rwkv_options back = { .in = INNER_READ, .out = RESIDUAL_WRITE, .residual = residual };
-    const dense_options open = { OUT_IN, c->mlp_bias, RESIDUAL_READ, INNER_WRITE, std, ACT_NONE, NULL };
-    tensor *receptance = NULL;
-    if (kind == FF_PATTENTION) return token_feed_forward(g, c, x, residual);
-    if (kind == FF_CHANNEL_MIX) return rwkv_matrix(g, fire(g, b, rwkv7_channel_key(g, x, inner, at, ACT_NONE), NULL), "ffn.value", C, back);
-    if (kind == FF_GATED_CHANNEL_MIX) {
-        tensor *k = fire(g, b, rwkv4_channel_key(g, x, inner, at, ACT_NONE, &receptance), NULL);
-        tensor *v = rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE });
-        return graph_ok(g) ? add(g, residual, glu(g, receptance, v, ACT_SIGMOID)) : NULL;
-    }
-    tensor *gate = dense(g, x, kind == FF_GLU ? "mlp.gate_proj" : "mlp.up_proj", inner, open);
-    tensor *up = kind == FF_GLU ? dense(g, x, "mlp.up_proj", inner, open) : NULL;
-    return dense(g, fire(g, b, gate, up), "mlp.down_proj", C, (dense_options){ OUT_IN, c->mlp_bias, INNER_READ, RESIDUAL_WRITE, std, ACT_NONE, residual });
+    const dense_options in  = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .bias = c->mlp_bias, .std = c->initializer_range };
+    const dense_options out = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = c->mlp_bias, .std = c->initializer_range };
+    tensor *u = dense(g, h, gated ? "mlp.gate_proj" : "mlp.up_proj", c->intermediate_size, in);        /* (tokens, F) */
+    tensor *up = gated ? dense(g, h, "mlp.up_proj", c->intermediate_size, in) : NULL;                  /* (tokens, F) */
+    return dense_add(g, x, fire(g, b, u, up), "mlp.down_proj", out);                                   /* (tokens, C) */
+}
+
+static tensor *channel_mix(graph *g, const building *b, tensor *x, tensor *h, bool gated)
+{
+    const int C = b->c->hidden_size, F = b->c->intermediate_size;
+    const rwkv_place at = rwkv_place_of(b->layer, b->c->num_hidden_layers);
+    rwkv_channel k = gated ? rwkv4_channel_key(g, h, F, at, ACT_NONE) : (rwkv_channel){ .key = rwkv7_channel_key(g, h, F, at, ACT_NONE) };
+    k.key = fire(g, b, k.key, NULL);                                                                   /* (tokens, F) */
+    if (gated) return rwkv_channel_value(g, x, k);                                                     /* (tokens, C) */
+    return rwkv_matrix(g, k.key, "ffn.value", C, (rwkv_options){ .in = AXIS_INNER, .residual = x });   /* (tokens, C) */
+}
+
+/* x + the feed-forward of h. */
+static tensor *feed_forward(graph *g, const building *b, tensor *x, tensor *h)
+{
+    const hybrid *c = b->c;
+    const int kind = here(b, c->feed_forward);
+    if (kind == FF_PATTENTION) return pattention_add(g, x, h, "mlp.tokens", patt(c, c->ffn_slot_num, c->ffn_tau2));
+    if (kind == FF_MLP || kind == FF_GLU) return perceptron(g, b, x, h, kind == FF_GLU);
+    return channel_mix(g, b, x, h, kind == FF_GATED_CHANNEL_MIX);
 }
 
 /* ---- the model -------------------------------------------------------------------------- */
 
-static tensor *table(graph *g, const hybrid *c)
+static tensor *words(graph *g, const hybrid *c)
 {
-    scope(g, "%s", "");
-    return embedding_table(g, "embed_tokens.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
+    const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
+    return embedding_table(g, "embed_tokens.weight", c->vocab_size, c->hidden_size, o);                /* (vocab, C) */
+}
+
+static tensor *embed(graph *g, const building *b)
+{
+    const hybrid *c = b->c;
+    tensor *x = embedding(g, words(g, c));                                                             /* (tokens, C) */
+    if (position(c) == POSITION_LEARNED) {
+        const table_options o = { .rows = AXIS_POSITION, .std = c->initializer_range };
+        x = add_positions(g, x, embedding_table(g, "embed_positions.weight", c->max_position_embeddings, c->hidden_size, o));
+    }
+    if (recurs(c) || c->norm_place == POST) x = normed(g, b, x, "embed_norm", false);
+    return tap(g, x, "embed", -1);
 }
 
 static tensor *layer(graph *g, building *b, tensor *x)
 {
     const hybrid *c = b->c;
-    const bool post = c->norm_place == POST;
+    const bool post = c->norm_place == POST, last = b->layer == c->num_hidden_layers - 1;
     const bottleneck_options beside = { .width = bottleneck_width(c->hidden_size, c->aug_reduction), .inner = ACT_GELU_ERF, .std = c->initializer_range };
-    tensor *h = post ? x : normed(g, b, x, "mixer_norm", false), *y = mix(g, b, h, x);
-    if (here(b, c->shortcut) == AUGMENTED) y = bottleneck_shortcut(g, h, y, "shortcut", beside);
+    tensor *h = post ? x : normed(g, b, x, "mixer_norm", false), *y = mix(g, b, x, h);                 /* (tokens, C) */
+    if (here(b, c->shortcut) == AUGMENTED) y = bottleneck_add(g, y, h, "shortcut", beside);            /* (tokens, C) */
     x = tap(g, post ? normed(g, b, y, "mixer_norm", false) : y, "post_mix", b->layer);
-    h = post ? x : normed(g, b, x, "feed_forward_norm", false);
-    y = feed_forward(g, b, h, x);
-    return tap(g, post ? normed(g, b, y, "feed_forward_norm", b->layer == c->num_hidden_layers - 1 && c->tie_word_embeddings) : y, "post_ffn", b->layer);
+    h = post ? x : normed(g, b, x, "feed_forward_norm", false);                                        /* (tokens, C) */
+    y = feed_forward(g, b, x, h);                                                                      /* (tokens, C) */
+    return tap(g, post ? normed(g, b, y, "feed_forward_norm", last && c->tie_word_embeddings) : y, "post_ffn", b->layer);
 }
 
 static tensor *build(graph *g, const void *config)
 {
     building b = { .c = config };
     const hybrid *c = b.c;
-    tensor *x = embedding(g, table(g, c));
-    if (position(c) == POSITION_ROTARY) b.turns = rope_table(g, (rope_options){ .dims = c->hidden_size / c->num_attention_heads, .base = c->rope_theta });
-    if (position(c) == POSITION_LEARNED)
-        x = add_positions(g, x, embedding_table(g, "embed_positions.weight", c->max_position_embeddings, c->hidden_size, AXIS_POSITION, c->initializer_range, false));
-    if (recurs(c) || c->norm_place == POST) x = normed(g, &b, x, "embed_norm", false);
-    tap(g, x, "embed", -1);
-    for (; b.layer < c->num_hidden_layers && graph_ok(g); b.layer++) {
+    if (position(c) == POSITION_ROTARY) b.angles = rope_table(g, (rope_options){ .dims = c->hidden_size / c->num_attention_heads, .base = c->rope_theta });
+    tensor *x = embed(g, &b);                                                                          /* (tokens, C) */
+    for (; b.layer < c->num_hidden_layers; b.layer++) {
         scope(g, "layers.%d.", b.layer);
-        x = layer(g, &b, x);
+        x = layer(g, &b, x);                                                                           /* (tokens, C) */
     }
-    scope(g, "%s", "");
+    unscope(g);
     return c->norm_place == POST ? x : tap(g, normed(g, &b, x, "norm", c->tie_word_embeddings), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows)
 {
     const hybrid *c = config;
-    return (head){ rows, c->tie_word_embeddings ? table(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range), NULL };
+    tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range);
+    return (head){ .hidden = rows, .weight = w };
 }
 
 static const char *block_changes(const void *config)
 {
-    return ((const hybrid *)config)->norm_place == POST ? "norm_place post normalises behind every sum" : NULL;
+    return ((const hybrid *)config)->norm_place == POST ? "norm_place post normalises after every sum" : NULL;
 }
 
 static bool encoder(const void *config) { return ((const hybrid *)config)->encoder; }
-static int context(const void *config) { return ((const hybrid *)config)->max_position_embeddings; }
-static int vocab(const void *config) { return ((const hybrid *)config)->vocab_size; }
 
 /* The interleave that others found to be good: RWKV-7 layers with attention between them. */
-static json_t *sized(int width, int layers, int vocab_size, int positions)
+static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    int inner = (width * 8 / 3 + 31) / 32 * 32;
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:i,s:i,s:i}", "vocab_size", vocab_size, "hidden_size", width, "num_hidden_layers", layers,
-                     "max_position_embeddings", positions, "num_attention_heads", width % 64 ? width / 32 : width / 64, "intermediate_size", inner,
-                     "rwkv_head_dim", width % 64 ? 32 : 64, "mixer", "rwkv7,attention", "feed_forward", "glu", "activation", "silu", "norm", "rms_norm",
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i}", "vocab_size", vocab, "hidden_size", width, "num_hidden_layers", layers,
+                     "max_position_embeddings", positions, "num_attention_heads", usual_heads(width), "intermediate_size", glu_width(width),
+                     "rwkv_head_dim", usual_head_dim(width), "mixer", "rwkv7,attention", "feed_forward", "glu", "activation", "silu", "norm", "rms_norm",
                      "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
 }
 
@@ -290,7 +293,7 @@ const arch arch_hybrid = {
     .name = "hybrid", .class_name = "HybridForCausalLM", .stem = "Hybrid",
     .summary = "Hybrid: the parts of the others, combined layer by layer (Vaswani et al. 2017 to Peng et al. 2025)",
     .config = { .size = sizeof(hybrid), .fields = fields, .check = check, .sized = sized },
-    .equations = { .build = build, .language = language, .encoder = encoder, .context = context, .vocab = vocab },
+    .equations = { .build = build, .language = language, .encoder = encoder },
     .files = { .prefixes = NAMES(""), .tied_head = "lm_head.weight",
                .tied_to = "embed_tokens.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",

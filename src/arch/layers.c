@@ -7,34 +7,90 @@ static const char *suffixed(char text[96], const char *name, const char *suffix)
     return text;
 }
 
-tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o) { return dense_cut(g, x, name, out, o, 0); }
+/* A sum that joins the product itself; with dropout between, or of x and itself, it comes after. */
+static bool joins(const tensor *x, const tensor *y, double rate) { return x != y && !(rate > 0); }
+static tensor *add_after(graph *g, tensor *x, tensor *y, double rate) { return add(g, x, dropout(g, y, rate)); }
 
-tensor *dense_cut(graph *g, tensor *x, const char *name, int out, dense_options o, double cut)
+/* ---- matrices ---- */
+
+static tensor *product(graph *g, tensor *x, const char *name, int width, const dense_options *o, tensor *residual)
 {
-    if (!graph_ok(g)) return NULL;
     char text[96];
-    int in = x->width;
-    param_rule weight = { .rank = 2, .init = o.std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o.std, .cut = cut, .decay = true };
-    bool out_in = o.layout == OUT_IN;
-    weight.dims[0] = out_in ? out : in;
-    weight.dims[1] = out_in ? in : out;
-    weight.axes[0] = out_in ? o.out : o.in;
-    weight.axes[1] = out_in ? o.in : o.out;
-    tensor *w = parameter(g, suffixed(text, name, "weight"), weight);
-    tensor *b = o.bias ? parameter(g, suffixed(text, name, "bias"), (param_rule){ .rank = 1, .dims = { out }, .axes = { o.out } }) : NULL;
-    return linear(g, x, w, b, (linear_options){ .layout = o.layout, .act = o.act, .residual = o.residual });
+    const axis in = reads(o->in), out = { o->out, false, o->parts };
+    const bool out_in = o->layout == OUT_IN;
+    param_rule rule = { .dims = { out_in ? width : x->width, out_in ? x->width : width }, .axes = { out_in ? out : in, out_in ? in : out },
+                        .init = o->std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o->std, .cut = o->cut, .decay = true };
+    tensor *w = parameter(g, suffixed(text, name, "weight"), rule);
+    tensor *b = o->bias ? parameter(g, suffixed(text, name, "bias"), (param_rule){ .dims = { width }, .axes = { out } }) : NULL;
+    return linear(g, x, w, b, (linear_options){ .layout = o->layout, .act = o->act, .residual = residual });
 }
 
-tensor *pattention_layer(graph *g, tensor *x, const char *name, int out, pattention_layer_options o)
+tensor *dense(graph *g, tensor *x, const char *name, int width, dense_options o)
+{
+    return graph_ok(g) ? dropout(g, product(g, x, name, width, &o, NULL), o.dropout) : NULL;
+}
+
+tensor *dense_add(graph *g, tensor *x, tensor *y, const char *name, dense_options o)
 {
     if (!graph_ok(g)) return NULL;
-    char text[96];
-    tensor *keys = parameter(g, suffixed(text, name, "key_param_tokens"), (param_rule){ .rank = 2, .dims = { o.slots, x->width },
-                             .axes = { SLOT_WRITE, o.in }, .init = INIT_NORMAL, .std = o.std_keys, .decay = true });
-    tensor *values = parameter(g, suffixed(text, name, "value_param_tokens"), (param_rule){ .rank = 2, .dims = { o.slots, out },
-                               .axes = { SLOT_READ, o.out }, .init = INIT_NORMAL, .std = o.std_values, .decay = true });
-    return pattention(g, x, keys, values, (pattention_options){ o.theta, o.tau2, o.residual });
+    if (joins(x, y, o.dropout)) return product(g, y, name, x->width, &o, x);
+    return add_after(g, x, product(g, y, name, x->width, &o, NULL), o.dropout);
 }
+
+static tensor *parameter_tokens(graph *g, tensor *x, const char *name, int width, const pattention_layer_options *o, tensor *residual)
+{
+    char text[96];
+    tensor *keys = parameter(g, suffixed(text, name, "key_param_tokens"), (param_rule){ .dims = { o->slots, x->width },
+                             .axes = { writes(AXIS_SLOT), reads(o->in) }, .init = INIT_NORMAL, .std = o->std_keys, .decay = true });
+    tensor *values = parameter(g, suffixed(text, name, "value_param_tokens"), (param_rule){ .dims = { o->slots, width },
+                               .axes = { reads(AXIS_SLOT), writes(o->out) }, .init = INIT_NORMAL, .std = o->std_values, .decay = true });
+    return pattention(g, x, keys, values, (pattention_options){ .theta = o->theta, .tau2 = o->tau2, .residual = residual });
+}
+
+tensor *pattention_layer(graph *g, tensor *x, const char *name, int width, pattention_layer_options o)
+{
+    return graph_ok(g) ? dropout(g, parameter_tokens(g, x, name, width, &o, NULL), o.dropout) : NULL;
+}
+
+tensor *pattention_add(graph *g, tensor *x, tensor *y, const char *name, pattention_layer_options o)
+{
+    if (!graph_ok(g)) return NULL;
+    if (joins(x, y, o.dropout)) return parameter_tokens(g, y, name, x->width, &o, x);
+    return add_after(g, x, parameter_tokens(g, y, name, x->width, &o, NULL), o.dropout);
+}
+
+/* ---- norms ---- */
+
+static tensor *norm_parameter(graph *g, const char *name, const char *suffix, int width, init_kind init, bool before_tied_head)
+{
+    char text[96];
+    return parameter(g, suffixed(text, name, suffix), (param_rule){ .dims = { width }, .axes = { { AXIS_RESIDUAL, before_tied_head, 1 } }, .init = init });
+}
+
+tensor *norm(graph *g, tensor *x, const char *name, norm_options o)
+{
+    if (!graph_ok(g)) return NULL;
+    bool affine = o.kind != NORM_LAYER_PLAIN, biased = o.kind == NORM_LAYER;
+    tensor *w = affine ? norm_parameter(g, name, "weight", x->width, INIT_ONE, o.before_tied_head) : NULL;
+    tensor *b = biased ? norm_parameter(g, name, "bias", x->width, INIT_ZERO, o.before_tied_head) : NULL;
+    return o.kind == NORM_RMS ? rms_norm(g, x, w, o.eps) : layer_norm(g, x, w, b, o.eps);
+}
+
+/* ---- embeddings and heads ---- */
+
+tensor *embedding_table(graph *g, const char *name, int rows, int width, table_options o)
+{
+    return parameter(g, name, (param_rule){ .dims = { rows, width }, .axes = { writes(o.rows), writes(AXIS_RESIDUAL) }, .init = INIT_NORMAL,
+                                            .std = o.std, .cut = o.cut, .decay = true, .shared_read = o.tied });
+}
+
+tensor *head_weight(graph *g, const char *name, int outputs, int width, double std)
+{
+    return parameter(g, name, (param_rule){ .dims = { outputs, width }, .axes = { writes(AXIS_VOCAB), reads(AXIS_RESIDUAL) },
+                                            .init = INIT_NORMAL, .std = std, .decay = true });
+}
+
+/* ---- series and shortcuts ---- */
 
 /* args: channels, and whether there are gains.  With gains branch i has scale 1, -1, 1, -1, ... and bias 0, 0, -1, -1, -2, ... */
 static int branch_of(const double *args, size_t i) { return (int)(i / (size_t)args[0]); }
@@ -48,22 +104,21 @@ static double initial_bias(const double *args, uint64_t key, size_t i) { (void)k
 static double initial_gain(const double *args, uint64_t key, size_t i) { (void)key; return branch_of(args, i) == 0; }
 
 typedef double initial_value(const double *args, uint64_t key, size_t i);
-static tensor *series_table(graph *g, const char *name, const char *kind, int channels, const series_layer_options *o, initial_value *formula)
+static tensor *series_table(graph *g, const char *name, int channels, const series_layer_options *o, initial_value *formula)
 {
-    char text[96];
-    param_rule rule = { .rank = o->scalar ? 1 : 2, .dims = { o->n, o->scalar ? 0 : channels }, .axes = { { 0 }, INNER_WRITE },
-                        .init = INIT_FORMULA, .formula = formula, .args = { o->scalar ? 1 : channels, o->gains } };
-    return parameter(g, suffixed(text, name, kind), rule);
+    return parameter(g, name, (param_rule){ .dims = { o->n, o->scalar ? 0 : channels }, .axes = { { 0 }, writes(AXIS_INNER) },
+                                            .init = INIT_FORMULA, .formula = formula, .args = { o->scalar ? 1 : channels, o->gains } });
 }
 
 tensor *series_layer(graph *g, tensor *u, tensor *v, const char *name, series_layer_options o)
 {
     if (!graph_ok(g)) return NULL;
+    char text[96];
     series_options s = { .n = o.n, .scalar = o.scalar };
     for (int i = 0; i < o.n; i++) s.act[i] = o.act[i];
-    s.scale = series_table(g, name, "scale", u->width, &o, initial_scale);
-    s.bias = series_table(g, name, "bias", u->width, &o, initial_bias);
-    if (o.gains) s.gain = series_table(g, name, "gain", u->width, &o, initial_gain);
+    s.scale = series_table(g, suffixed(text, name, "scale"), u->width, &o, initial_scale);
+    s.bias = series_table(g, suffixed(text, name, "bias"), u->width, &o, initial_bias);
+    if (o.gains) s.gain = series_table(g, suffixed(text, name, "gain"), u->width, &o, initial_gain);
     return series(g, u, v, s);
 }
 
@@ -73,50 +128,28 @@ int bottleneck_width(int C, int reduction)
     return k < 16 ? 16 : k;
 }
 
-tensor *bottleneck_shortcut(graph *g, tensor *h, tensor *x, const char *name, bottleneck_options o)
-{
-    if (!graph_ok(g)) return NULL;
-    const axis narrow_write = { AXIS_BOTTLENECK, false, 1 }, narrow_read = { AXIS_BOTTLENECK, true, 1 };
-    char text[96];
-    h = dense(g, h, suffixed(text, name, "down"), o.width, (dense_options){ OUT_IN, false, RESIDUAL_READ, narrow_write, o.std, o.inner, NULL });
-    return dense(g, h, suffixed(text, name, "up"), x->width, (dense_options){ OUT_IN, false, narrow_read, RESIDUAL_WRITE, o.std_out, o.outer, x });
-}
-
-tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied)
-{
-    return parameter(g, name, (param_rule){ .rank = 2, .dims = { rows, width }, .axes = { { meaning, false, 1 }, RESIDUAL_WRITE },
-                                            .init = INIT_NORMAL, .std = std, .decay = true, .shared_read = tied });
-}
-
-tensor *head_weight(graph *g, const char *name, int outputs, int width, double std)
-{
-    return parameter(g, name, (param_rule){ .rank = 2, .dims = { outputs, width }, .axes = { { AXIS_VOCAB, false, 1 }, RESIDUAL_READ },
-                                            .init = INIT_NORMAL, .std = std, .decay = true });
-}
-
-static tensor *norm_parameter(graph *g, const char *name, const char *suffix, int width, init_kind init, bool before_tied_head)
+tensor *bottleneck_add(graph *g, tensor *x, tensor *h, const char *name, bottleneck_options o)
 {
     char text[96];
-    return parameter(g, suffixed(text, name, suffix),
-                     (param_rule){ .rank = 1, .dims = { width }, .axes = { { AXIS_RESIDUAL, before_tied_head, 1 } }, .init = init });
+    const dense_options down = { .in = AXIS_RESIDUAL, .out = AXIS_BOTTLENECK, .std = o.std, .act = o.inner };
+    const dense_options up = { .in = AXIS_BOTTLENECK, .out = AXIS_RESIDUAL, .std = o.std_out, .act = o.outer };
+    h = dense(g, h, suffixed(text, name, "down"), o.width, down);
+    return dense_add(g, x, h, suffixed(text, name, "up"), up);
 }
 
-tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)
+/* ---- configurations ---- */
+
+int check_pairs(int channels, lithe_error *err)
 {
-    if (!graph_ok(g)) return NULL;
-    tensor *w = norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head);
-    tensor *b = norm_parameter(g, name, "bias", x->width, INIT_ZERO, before_tied_head);
-    return layer_norm(g, x, w, b, eps);
+    return channels % 2 ? fail(err, LITHE_ECONFIG, "heads of %d channels: rotary positions need an even number", channels) : LITHE_OK;
 }
 
-tensor *layer_norm_scaled(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)
-{
-    if (!graph_ok(g)) return NULL;
-    return layer_norm(g, x, norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head), NULL, eps);
-}
+int usual_head_dim(int width) { return width % 64 ? 32 : 64; }
+int usual_heads(int width) { return width / usual_head_dim(width); }
+int glu_width(int width) { return (width * 8 / 3 + 31) / 32 * 32; }
 
-tensor *rms_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head)
+bool always(const void *config)
 {
-    if (!graph_ok(g)) return NULL;
-    return rms_norm(g, x, norm_parameter(g, name, "weight", x->width, INIT_ONE, before_tied_head), eps);
+    (void)config;
+    return true;
 }

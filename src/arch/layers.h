@@ -1,44 +1,73 @@
-/* What several architectures share: layers that declare their parameters. */
+/* What several architectures share: layers that declare their parameters.  Each
+ * takes its parameters' name and named options; what is not said is off. */
 #ifndef ARCH_LAYERS_H
 #define ARCH_LAYERS_H
 
 #include "arch/arch.h"
 #include "ops/ops.h"
 
-#define RESIDUAL_WRITE ((axis){ AXIS_RESIDUAL, false, 1 })
-#define RESIDUAL_READ  ((axis){ AXIS_RESIDUAL, true, 1 })
-#define HEAD_WRITE     ((axis){ AXIS_HEAD, false, 1 })
-#define HEAD_READ      ((axis){ AXIS_HEAD, true, 1 })
-#define KV_HEAD_WRITE  ((axis){ AXIS_KV_HEAD, false, 1 })
-#define INNER_WRITE    ((axis){ AXIS_INNER, false, 1 })
-#define INNER_READ     ((axis){ AXIS_INNER, true, 1 })
-#define SLOT_WRITE     ((axis){ AXIS_SLOT, false, 1 })
-#define SLOT_READ      ((axis){ AXIS_SLOT, true, 1 })
+/* Meanings of a parameter's axes.  A matrix reads the axis of its inputs, which it sums over, and writes that of its outputs. */
+static inline axis reads(axis_kind kind)  { return (axis){ .kind = kind, .read = true }; }
+static inline axis writes(axis_kind kind) { return (axis){ .kind = kind }; }
+
+/* The width of x, 0 once a build has failed. */
+static inline int width_of(const tensor *x) { return x ? x->width : 0; }
+
+/* ---- matrices ---- */
 
 typedef struct {
-    layout layout;
+    axis_kind in, out;               /* what the inputs and the outputs mean */
+    int parts;                       /* of the outputs, side by side: 3 of fused q, k, v; 0: 1 */
+    layout layout;                   /* OUT_IN, as PyTorch's, unless said */
     bool bias;
-    axis in, out;
-    double std;
+    double std, cut;                 /* initial weights N(0, std^2), no further out than cut deviations; std 0: zeros, cut 0: anywhere */
     activation act;
-    tensor *residual;
+    double dropout;
 } dense_options;
 
-/* linear() with parameters NAME.weight and NAME.bias. */
-tensor *dense(graph *g, tensor *x, const char *name, int out, dense_options o);
-/* The same, initial values no further out than `cut` standard deviations. */
-tensor *dense_cut(graph *g, tensor *x, const char *name, int out, dense_options o, double cut);
+/* dropout(act(x W + b)) of so many columns, with NAME.weight and NAME.bias. */
+tensor *dense(graph *g, tensor *x, const char *name, int width, dense_options o);
+/* x + dropout(act(y W + b)). */
+tensor *dense_add(graph *g, tensor *x, tensor *y, const char *name, dense_options o);
 
-/* pattention() with parameters NAME.key_param_tokens (slots, in) and NAME.value_param_tokens (slots, out). */
+/* Attention to parameter tokens in the place of a matrix. */
 typedef struct {
+    axis_kind in, out;
     int slots;
-    theta_kind theta;
     double tau2;                     /* the squared scale a grown model keeps; 0: the number of slots */
+    theta_kind theta;
     double std_keys, std_values;
-    axis in, out;
-    tensor *residual;
+    double dropout;
 } pattention_layer_options;
-tensor *pattention_layer(graph *g, tensor *x, const char *name, int out, pattention_layer_options o);
+
+/* dropout(Theta(x K') V), with NAME.key_param_tokens (slots, in) and NAME.value_param_tokens (slots, out). */
+tensor *pattention_layer(graph *g, tensor *x, const char *name, int width, pattention_layer_options o);
+/* x + dropout(Theta(y K') V). */
+tensor *pattention_add(graph *g, tensor *x, tensor *y, const char *name, pattention_layer_options o);
+
+/* ---- norms ---- */
+
+typedef enum { NORM_LAYER, NORM_RMS, NORM_LAYER_PLAIN, NORM_LAYER_SCALED } norm_kind;     /* with weight and bias; weight; neither; weight */
+typedef struct {
+    norm_kind kind;
+    double eps;
+    bool before_tied_head;           /* a tied head reads the result through the embedding, so a duplicated residual width is divided here */
+} norm_options;
+tensor *norm(graph *g, tensor *x, const char *name, norm_options o);
+
+/* ---- embeddings and heads ---- */
+
+typedef struct {
+    axis_kind rows;                  /* what a row stands for */
+    double std, cut;
+    bool tied;                       /* a head reads it too */
+} table_options;
+tensor *embedding_table(graph *g, const char *name, int rows, int width, table_options o);
+
+/* The weight (outputs, width) of a head of its own. */
+tensor *head_weight(graph *g, const char *name, int outputs, int width, double std);
+
+/* ---- series and shortcuts ---- */
 
 /* series() with parameters NAME.scale, NAME.bias and, with gains, NAME.gain of n branches (n, width), or (n) with scalar.
  * It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain 0. */
@@ -47,19 +76,18 @@ tensor *series_layer(graph *g, tensor *u, tensor *v, const char *name, series_la
 
 /* x + outer(inner(h NAME.down') NAME.up'), a narrow branch beside a mixer.  std_out 0: it begins as nothing. */
 typedef struct { int width; activation inner, outer; double std, std_out; } bottleneck_options;
-tensor *bottleneck_shortcut(graph *g, tensor *h, tensor *x, const char *name, bottleneck_options o);
+tensor *bottleneck_add(graph *g, tensor *x, tensor *h, const char *name, bottleneck_options o);
 int     bottleneck_width(int C, int reduction);             /* C/reduction in whole eights, 16 at least */
 
-/* A table (rows, width) of embeddings, N(0, std^2). */
-tensor *embedding_table(graph *g, const char *name, int rows, int width, axis_kind meaning, double std, bool tied);
+/* ---- configurations ---- */
 
-/* The weight (outputs, width) of a head of its own. */
-tensor *head_weight(graph *g, const char *name, int outputs, int width, double std);
+/* Rotary positions turn pairs of a head's channels. */
+int check_pairs(int channels, lithe_error *err);
 
-/* layer_norm with NAME.weight and NAME.bias; rms_norm with NAME.weight.  before_tied_head: a tied head reads the result
- * through the embedding, so a duplicated residual width is divided here. */
-tensor *layer_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);
-tensor *layer_norm_scaled(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);       /* without a bias */
-tensor *rms_norm_affine(graph *g, tensor *x, const char *name, double eps, bool before_tied_head);
+int usual_heads(int width);                                 /* of 64 channels, or 32 where 64 do not divide the width */
+int usual_head_dim(int width);
+int glu_width(int width);                                   /* 8/3 of it in whole 32s: as many weights as two matrices to 4 times the width */
+
+bool always(const void *config);                            /* .encoder of an architecture that is one */
 
 #endif

@@ -7,10 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static const field fields[] = {
-    LLAMA_FIELDS
-    { 0 }
-};
+static const field fields[] = { LLAMA_FIELDS, { 0 } };
 
 static void bring(json_t *config, const char *ours, const json_t *from, const char *theirs)
 {
@@ -87,98 +84,102 @@ int llama_check(const void *config, lithe_error *err)
     const llama *c = config;
     if (!c->head_dim && c->hidden_size % c->num_attention_heads)
         return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
-    if (c->num_attention_heads % kv_heads(c))
-        return fail(err, LITHE_ECONFIG, "num_key_value_heads is %d, which does not divide num_attention_heads %d", kv_heads(c), c->num_attention_heads);
-    if (head_width(c) % 2) return fail(err, LITHE_ECONFIG, "heads of %d channels: rotary positions need an even number", head_width(c));
-    return 0;
+    return check_pairs(head_width(c), err);
 }
 
-static tensor *table(graph *g, const llama *c)
+static tensor *words(graph *g, const llama *c)
 {
-    scope(g, "%s", "");
-    return embedding_table(g, "model.embed_tokens.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
+    const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
+    return embedding_table(g, "model.embed_tokens.weight", c->vocab_size, c->hidden_size, o);          /* (vocab, C) */
 }
 
-tensor *llama_embed(graph *g, const llama *c) { return embedding(g, table(g, c)); }
+tensor *llama_embed(graph *g, const llama *c) { return tap(g, embedding(g, words(g, c)), "embed", -1); }
 
-const exact *llama_turns(graph *g, const llama *c)
+rope_angles llama_angles(graph *g, const llama *c)
 {
-    scope(g, "%s", "");
-    return rope_table(g, (rope_options){ head_width(c), c->rope_theta, (rope_scaling)c->rope_type, c->rope_factor, c->rope_low, c->rope_high, c->rope_original });
+    return rope_table(g, (rope_options){ .dims = head_width(c), .base = c->rope_theta, .scaling = (rope_scaling)c->lithe_rope_type, .factor = c->lithe_rope_factor,
+                                         .low = c->lithe_rope_low, .high = c->lithe_rope_high, .original = c->lithe_rope_original });
 }
 
-tensor *llama_attend(graph *g, const llama *c, tensor *h, tensor *x, const exact *turns)
+tensor *llama_norm(graph *g, const llama *c, tensor *x, const char *name)
 {
-    const int H = c->num_attention_heads, G = kv_heads(c), hd = head_width(c);
-    const bool bias = c->attention_bias || c->qkv_bias;
+    return norm(g, x, name, (norm_options){ .kind = NORM_RMS, .eps = c->rms_norm_eps });
+}
+
+tensor *llama_attend(graph *g, const llama *c, tensor *x, tensor *h, rope_angles angles)
+{
+    const int H = c->num_attention_heads, G = kv_heads(c), D = head_width(c);
+    const bool bias = c->attention_bias || c->lithe_qkv_bias;
     const double std = c->initializer_range;
-    tensor *q = dense(g, h, "self_attn.q_proj", H * hd, (dense_options){ OUT_IN, bias, RESIDUAL_READ, HEAD_WRITE, std, ACT_NONE, NULL });
-    tensor *k = dense(g, h, "self_attn.k_proj", G * hd, (dense_options){ OUT_IN, bias, RESIDUAL_READ, KV_HEAD_WRITE, std, ACT_NONE, NULL });
-    tensor *v = dense(g, h, "self_attn.v_proj", G * hd, (dense_options){ OUT_IN, bias, RESIDUAL_READ, KV_HEAD_WRITE, std, ACT_NONE, NULL });
-    q = rope(g, q, turns, hd, H);
-    k = rope(g, k, turns, hd, G);
-    tensor *a = attention(g, q, k, v, (attention_options){ H, G, hd, .causal = true });
-    return dense(g, a, "self_attn.o_proj", c->hidden_size, (dense_options){ OUT_IN, c->attention_bias, HEAD_READ, RESIDUAL_WRITE, std, ACT_NONE, x });
+    const dense_options to_q  = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .bias = bias, .std = std };
+    const dense_options to_kv = { .in = AXIS_RESIDUAL, .out = AXIS_KV_HEAD, .bias = bias, .std = std };
+    const dense_options to_x  = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = c->attention_bias, .std = std };
+
+    tensor *q = rope(g, dense(g, h, "self_attn.q_proj", H * D, to_q), angles, H);                      /* (tokens, H D) */
+    tensor *k = rope(g, dense(g, h, "self_attn.k_proj", G * D, to_kv), angles, G);                     /* (tokens, G D) */
+    tensor *v = dense(g, h, "self_attn.v_proj", G * D, to_kv);                                         /* (tokens, G D) */
+    tensor *a = attention(g, q, k, v, (attention_options){ .heads = H, .kv_heads = G, .causal = true });       /* (tokens, H D) */
+    return dense_add(g, x, a, "self_attn.o_proj", to_x);                                               /* (tokens, C) */
 }
 
-llama_sides llama_spread(graph *g, const llama *c, tensor *h)
+llama_sides llama_gate_up(graph *g, const llama *c, tensor *h)
 {
-    const dense_options o = { OUT_IN, c->mlp_bias, RESIDUAL_READ, INNER_WRITE, c->initializer_range, ACT_NONE, NULL };
-    tensor *gate = dense(g, h, "mlp.gate_proj", c->intermediate_size, o);
-    return (llama_sides){ gate, dense(g, h, "mlp.up_proj", c->intermediate_size, o) };
+    const dense_options o = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .bias = c->mlp_bias, .std = c->initializer_range };
+    tensor *gate = dense(g, h, "mlp.gate_proj", c->intermediate_size, o);                              /* (tokens, F) */
+    tensor *up = dense(g, h, "mlp.up_proj", c->intermediate_size, o);                                  /* (tokens, F) */
+    return (llama_sides){ gate, up };
 }
 
-tensor *llama_gather(graph *g, const llama *c, tensor *m, tensor *x)
+tensor *llama_down(graph *g, const llama *c, tensor *x, tensor *m)
 {
-    return dense(g, m, "mlp.down_proj", c->hidden_size, (dense_options){ OUT_IN, c->mlp_bias, INNER_READ, RESIDUAL_WRITE, c->initializer_range, ACT_NONE, x });
+    const dense_options o = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = c->mlp_bias, .std = c->initializer_range };
+    return dense_add(g, x, m, "mlp.down_proj", o);                                                     /* (tokens, C) */
 }
 
-tensor *llama_final(graph *g, const llama *c, tensor *x)
+tensor *llama_final_norm(graph *g, const llama *c, tensor *x)
 {
-    scope(g, "%s", "");
-    return tap(g, rms_norm_affine(g, x, "model.norm", c->rms_norm_eps, c->tie_word_embeddings), "final_norm", -1);
+    unscope(g);
+    const norm_options rms = { .kind = NORM_RMS, .eps = c->rms_norm_eps, .before_tied_head = c->tie_word_embeddings };
+    return tap(g, norm(g, x, "model.norm", rms), "final_norm", -1);                                    /* (tokens, C) */
 }
 
 static tensor *build(graph *g, const void *config)
 {
     const llama *c = config;
-    const exact *turns = llama_turns(g, c);
-    tensor *x = tap(g, llama_embed(g, c), "embed", -1);
+    const rope_angles angles = llama_angles(g, c);
+    tensor *x = llama_embed(g, c);                                                                     /* (tokens, C) */
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
-        tensor *h = rms_norm_affine(g, x, "input_layernorm", c->rms_norm_eps, false);
-        x = tap(g, llama_attend(g, c, h, x, turns), "post_mix", l);
-        h = rms_norm_affine(g, x, "post_attention_layernorm", c->rms_norm_eps, false);
-        llama_sides s = llama_spread(g, c, h);
-        x = tap(g, llama_gather(g, c, glu(g, s.gate, s.up, c->hidden_act), x), "post_ffn", l);
+        tensor *h = llama_norm(g, c, x, "input_layernorm");                                            /* (tokens, C) */
+        x = tap(g, llama_attend(g, c, x, h, angles), "post_mix", l);                                   /* (tokens, C) */
+        h = llama_norm(g, c, x, "post_attention_layernorm");                                           /* (tokens, C) */
+        llama_sides s = llama_gate_up(g, c, h);                                                        /* (tokens, F) twice */
+        x = tap(g, llama_down(g, c, x, glu(g, s.gate, s.up, c->hidden_act)), "post_ffn", l);           /* (tokens, C) */
     }
-    return llama_final(g, c, x);
+    return llama_final_norm(g, c, x);
 }
 
 head llama_language(graph *g, const void *config, tensor *rows)
 {
     const llama *c = config;
-    return (head){ rows, c->tie_word_embeddings ? table(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range), NULL };
+    tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range);
+    return (head){ .hidden = rows, .weight = w };
 }
 
-int llama_context(const void *config) { return ((const llama *)config)->max_position_embeddings; }
-int llama_vocab(const void *config) { return ((const llama *)config)->vocab_size; }
-
-json_t *llama_sized(int width, int layers, int vocab_size, int positions)
+json_t *llama_sized(int width, int layers, int vocab, int positions)
 {
-    int inner = (width * 8 / 3 + 31) / 32 * 32;
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:b}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_hidden_layers", layers, "num_attention_heads", width % 64 ? width / 32 : width / 64, "intermediate_size", inner,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:b}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", glu_width(width),
                      "rms_norm_eps", 1e-5, "tie_word_embeddings", 1);
 }
 
 const arch arch_llama = {
     .name = "llama", .class_name = "LlamaForCausalLM", .stem = "Llama",
     .summary = "LLaMA: RMSNorm, rotary positions, SwiGLU, grouped key/value heads (Touvron et al. 2023)",
-    .config = { .size = sizeof(llama), .fields = fields, .normalize = llama_normalize, .publish = publish,
-                .check = llama_check, .sized = llama_sized,
+    .config = { .size = sizeof(llama), .fields = fields, .divides = NAMES("num_key_value_heads", "num_attention_heads"),
+                .normalize = llama_normalize, .publish = publish, .check = llama_check, .sized = llama_sized,
                 .aliases = NAMES("mistral", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM") },
-    .equations = { .build = build, .language = llama_language, .context = llama_context, .vocab = llama_vocab },
+    .equations = { .build = build, .language = llama_language },
     .files = { .prefixes = NAMES(""), .tied_head = "lm_head.weight",
                .tied_to = "model.embed_tokens.weight",
                .ignored = NAMES(".rotary_emb.inv_freq") },

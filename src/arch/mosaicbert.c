@@ -7,33 +7,21 @@
  * Its files say model_type "bert"; alibi_starting_size, which only sized a
  * table, tells them, and so do their tensors.  No length is tied to the weights. */
 #include "arch/encoder.h"
-#include <stddef.h>
 #include <string.h>
 
 typedef struct {
     int vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
-    int max_position_embeddings, type_vocab_size, alibi_starting_size, tie_word_embeddings;
     activation hidden_act;
+    int max_position_embeddings, type_vocab_size, alibi_starting_size, tie_word_embeddings;
     double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout, layer_norm_eps, initializer_range;
 } mosaicbert;
 
-#define AT(member) offsetof(mosaicbert, member)
+#define CONFIG mosaicbert
 static const field fields[] = {
-    { .key = "vocab_size",              .kind = FIELD_INT,  .offset = AT(vocab_size),              .value = 30528, .least = 1, .most = 1 << 24 },
-    { .key = "hidden_size",             .kind = FIELD_INT,  .offset = AT(hidden_size),             .value = 768,   .least = 1, .most = 1 << 16 },
-    { .key = "num_hidden_layers",       .kind = FIELD_INT,  .offset = AT(num_hidden_layers),       .value = 12,    .least = 1, .most = 1024 },
-    { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = AT(num_attention_heads),     .value = 12,    .least = 1, .most = 1 << 14 },
-    { .key = "intermediate_size",       .kind = FIELD_INT,  .offset = AT(intermediate_size),       .value = 3072,  .least = 1, .most = 1 << 20 },
-    { .key = "hidden_act",              .kind = FIELD_CHOICE, .offset = AT(hidden_act),            .value = ACT_GELU_ERF },
-    { .key = "hidden_dropout_prob",     .kind = FIELD_REAL, .offset = AT(hidden_dropout_prob),     .value = 0.1,   .least = 0, .most = 0.99 },
-    { .key = "attention_probs_dropout_prob", .kind = FIELD_REAL, .offset = AT(attention_probs_dropout_prob), .value = 0, .least = 0, .most = 0.99 },
-    { .key = "classifier_dropout",      .kind = FIELD_REAL, .offset = AT(classifier_dropout),      .value = -1,    .least = 0, .most = 0.99 },
-    { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 512,   .least = 1, .most = 1 << 20 },
-    { .key = "type_vocab_size",         .kind = FIELD_INT,  .offset = AT(type_vocab_size),         .value = 2,     .least = 1, .most = 1 << 16 },
-    { .key = "alibi_starting_size",     .kind = FIELD_INT,  .offset = AT(alibi_starting_size),     .value = 512,   .least = 1, .most = 1 << 20 },
-    { .key = "layer_norm_eps",          .kind = FIELD_REAL, .offset = AT(layer_norm_eps),          .value = 1e-12, .least = 0, .most = 1 },
-    { .key = "initializer_range",       .kind = FIELD_REAL, .offset = AT(initializer_range),       .value = 0.02,  .least = 0, .most = 10 },
-    { .key = "tie_word_embeddings",     .kind = FIELD_BOOL, .offset = AT(tie_word_embeddings),     .value = 1 },
+    INT(vocab_size, 30528, VOCABULARY), INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS), INT(num_attention_heads, 12, HEADS),
+    INT(intermediate_size, 3072, INNER), ACTIVATION(hidden_act, ACT_GELU_ERF), INT(max_position_embeddings, 512, POSITIONS), INT(type_vocab_size, 2, WIDTH),
+    INT(alibi_starting_size, 512, POSITIONS), BOOL(tie_word_embeddings, 1), REAL(hidden_dropout_prob, 0.1, RATE), REAL(attention_probs_dropout_prob, 0, RATE),
+    REAL(classifier_dropout, -1, RATE), REAL(layer_norm_eps, 1e-12, EPSILON), REAL(initializer_range, 0.02, DEVIATION),
     { 0 }
 };
 
@@ -46,61 +34,59 @@ static bool claims(const json_t *config)
     return json_object_get(config, "alibi_starting_size") || (json_is_string(masked) && strstr(json_string_value(masked), "bert_layers."));
 }
 
-static int check(const void *config, lithe_error *err)
-{
-    const mosaicbert *c = config;
-    if (c->hidden_size % c->num_attention_heads)
-        return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
-    return 0;
-}
-
-static encoder shape(const mosaicbert *c)
-{
-    return (encoder){ c->hidden_size, c->vocab_size, c->initializer_range, c->layer_norm_eps, c->hidden_dropout_prob, c->hidden_act, 0 };
-}
-
 static tensor *words(graph *g, const mosaicbert *c)
 {
-    scope(g, "%s", "");
-    return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->initializer_range, c->tie_word_embeddings);
+    const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
+    return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, o);          /* (vocab, C) */
 }
 
-/* The dropout of the feed-forward stands before its second matrix, none behind it. */
+/* The dropout of the feed-forward stands before its second matrix, none after it. */
 static tensor *layer(graph *g, const mosaicbert *c, tensor *x, int l)
 {
-    const encoder e = shape(c);
-    encoder undropped = e;
-    const int d = c->hidden_size, H = c->num_attention_heads;
-    undropped.dropout = 0;
-    tensor *a = dense(g, x, "attention.self.Wqkv", 3 * d, (dense_options){ OUT_IN, true, RESIDUAL_READ, { AXIS_HEAD, false, 3 }, e.std, ACT_NONE, NULL });
-    a = attention(g, a, NULL, NULL, (attention_options){ H, H, d / H, .alibi = true, .dropout = c->attention_probs_dropout_prob });
-    x = tap(g, post_norm(g, &e, x, a, "attention.output.dense", "attention.output.LayerNorm", HEAD_READ), "post_mix", l);
-    dense_options gates = { OUT_IN, false, RESIDUAL_READ, { AXIS_INNER, false, 2 }, e.std, ACT_NONE, NULL };
-    tensor *h = glu_halves(g, dense(g, x, "mlp.gated_layers", 2 * c->intermediate_size, gates), e.act);
-    return tap(g, post_norm(g, &undropped, x, dropout(g, h, e.dropout), "mlp.wo", "mlp.layernorm", INNER_READ), "post_ffn", l);
+    const int C = c->hidden_size, F = c->intermediate_size;
+    const double std = c->initializer_range, drop = c->hidden_dropout_prob;
+    const norm_options ln = { .eps = c->layer_norm_eps };
+    const attention_options heads = { .heads = c->num_attention_heads, .alibi = true, .dropout = c->attention_probs_dropout_prob };
+    const dense_options to_qkv = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .parts = 3, .bias = true, .std = std };
+    const dense_options proj   = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = true, .std = std, .dropout = drop };
+    const dense_options gates  = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .parts = 2, .std = std };
+    const dense_options down   = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = true, .std = std };
+
+    tensor *qkv = dense(g, x, "attention.self.Wqkv", 3 * C, to_qkv);                                   /* (tokens, 3 C) */
+    tensor *a = attention(g, qkv, NULL, NULL, heads);                                                  /* (tokens, C) */
+    x = norm(g, dense_add(g, x, a, "attention.output.dense", proj), "attention.output.LayerNorm", ln); /* (tokens, C) */
+    tap(g, x, "post_mix", l);
+    tensor *h = glu_halves(g, dense(g, x, "mlp.gated_layers", 2 * F, gates), c->hidden_act);           /* (tokens, F) */
+    x = norm(g, dense_add(g, x, dropout(g, h, drop), "mlp.wo", down), "mlp.layernorm", ln);            /* (tokens, C) */
+    return tap(g, x, "post_ffn", l);
 }
 
 static tensor *build(graph *g, const void *config)
 {
     const mosaicbert *c = config;
-    tensor *x = embedding(g, words(g, c));
-    x = add_types(g, x, embedding_table(g, "embeddings.token_type_embeddings.weight", c->type_vocab_size, c->hidden_size, AXIS_NONE, c->initializer_range, false));
-    x = dropout(g, layer_norm_affine(g, x, "embeddings.LayerNorm", c->layer_norm_eps, false), c->hidden_dropout_prob);
-    tap(g, x, "embed", -1);
+    tensor *types = embedding_table(g, "embeddings.token_type_embeddings.weight", c->type_vocab_size, c->hidden_size, (table_options){ .std = c->initializer_range });
+    tensor *x = add_types(g, embedding(g, words(g, c)), types);                                        /* (tokens, C) */
+    x = norm(g, x, "embeddings.LayerNorm", (norm_options){ .eps = c->layer_norm_eps });                /* (tokens, C) */
+    x = tap(g, dropout(g, x, c->hidden_dropout_prob), "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);
-        x = layer(g, c, x, l);
+        x = layer(g, c, x, l);                                                                         /* (tokens, C) */
     }
     return x;
 }
 
 /* The authors' head has an epsilon of its own, whatever layer_norm_eps says. */
+static encoder shape(const mosaicbert *c)
+{
+    return (encoder){ .width = c->hidden_size, .vocab = c->vocab_size, .std = c->initializer_range, .act = c->hidden_act, .ln = { .eps = 1e-12 } };
+}
+
 static head language(graph *g, const void *config, tensor *rows)
 {
     const mosaicbert *c = config;
     const encoder e = shape(c);
     return masked_head(g, &e, rows, (masked_head_names){ "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.decoder.bias",
-                                                         "cls.predictions.decoder.weight", c->tie_word_embeddings ? words(g, c) : NULL, 1e-12 });
+                                                         "cls.predictions.decoder.weight", c->tie_word_embeddings ? words(g, c) : NULL });
 }
 
 static head classify(graph *g, const void *config, tensor *rows, const task *t)
@@ -113,15 +99,13 @@ static head classify(graph *g, const void *config, tensor *rows, const task *t)
 static const char *slopes_change(const void *config) { (void)config; return "ALiBi's slopes are those of the number of heads"; }
 
 enum { LONGEST = 1 << 16 };                     /* a bound of memory, not of the weights */
-static bool both_ways(const void *config) { (void)config; return true; }
 static int context(const void *config) { (void)config; return LONGEST; }
-static int vocab(const void *config) { return ((const mosaicbert *)config)->vocab_size; }
 
-static json_t *sized(int width, int layers, int vocab_size, int positions)
+static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:f,s:f}", "vocab_size", (vocab_size + 63) / 64 * 64, "max_position_embeddings", positions,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "vocab_size", (vocab + 63) / 64 * 64, "max_position_embeddings", positions,
                      "alibi_starting_size", positions, "hidden_size", width, "num_hidden_layers", layers,
-                     "num_attention_heads", width % 64 ? width / 32 : width / 64, "intermediate_size", 4 * width,
+                     "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width,
                      "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0);
 }
 
@@ -131,10 +115,10 @@ const arch arch_mosaicbert = {
     .vocabulary = "wordpiece",
     .recipe = &(const recipe){ .lr = 5e-4, .floor = 0.02, .warmup = 0.06, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-5,
                                .decoupled = true, .mask = "each", .mask_rate = 0.3 },
-    .config = { .size = sizeof(mosaicbert), .fields = fields, .check = check, .sized = sized, .claims = claims,
-                .aliases = NAMES("bert") },
-    .equations = { .build = build, .language = language, .classify = classify, .encoder = both_ways,
-                   .context = context, .vocab = vocab },
+    .config = { .size = sizeof(mosaicbert), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+                .sized = sized, .claims = claims, .aliases = NAMES("bert") },
+    .equations = { .build = build, .language = language, .classify = classify, .encoder = always,
+                   .context = context },
     .files = { .prefixes = NAMES("bert.", "", "model.bert.", "model."),
                .spellings = (const spelling[]){ { "cls.predictions.decoder.bias", "cls.predictions.bias" }, { 0 } },
                .heads = NAMES("cls.", "classifier.", "qa_outputs."),

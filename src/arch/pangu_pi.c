@@ -28,23 +28,13 @@ enum { KIND_BOTTLENECK, KIND_DENSE, KIND_NONE };
 enum { INPUT_NORM, INPUT_RAW };
 enum { BEGIN_ZERO, BEGIN_SMALL };
 
-#define AT(member) offsetof(pangu_pi, member)
+#define CONFIG pangu_pi
 static const field fields[] = {
-    LLAMA_FIELDS
-    { .key = "siaf_n",        .kind = FIELD_INT,    .offset = AT(siaf_n),        .value = 2,  .least = 1, .most = MAX_SERIES },
-    { .key = "siaf_param",    .kind = FIELD_CHOICE, .offset = AT(siaf_param),    .value = 0,  .choices = "channel|scalar" },
-    { .key = "siaf_gain",     .kind = FIELD_BOOL,   .offset = AT(siaf_gain),     .value = 0 },
-    { .key = "siaf_act",      .kind = FIELD_CHOICES, .offset = AT(siaf_act),     .most = MAX_SERIES },
-    { .key = "aug_branches",  .kind = FIELD_INT,    .offset = AT(aug_branches),  .value = 1,  .least = 0, .most = 64 },
-    { .key = "aug_reduction", .kind = FIELD_INT,    .offset = AT(aug_reduction), .value = 32, .least = 1, .most = 1 << 16 },
-    { .key = "aug_width",     .kind = FIELD_INT,    .offset = AT(aug_width),     .value = 0,  .least = 1, .most = 1 << 16 },
-    { .key = "aug_act",       .kind = FIELD_CHOICE, .offset = AT(aug_act),       .value = ACT_GELU_ERF },
-    { .key = "aug_act_pos",   .kind = FIELD_CHOICE, .offset = AT(aug_act_pos),   .value = 0,  .choices = "between|after" },
-    { .key = "aug_kind",      .kind = FIELD_CHOICE, .offset = AT(aug_kind),      .value = 0,  .choices = "bottleneck|dense|none" },
-    { .key = "aug_input",     .kind = FIELD_CHOICE, .offset = AT(aug_input),     .value = 0,  .choices = "norm|raw" },
-    { .key = "aug_scale",     .kind = FIELD_REAL,   .offset = AT(aug_scale),     .value = 1,  .least = 1e-3, .most = 1e3 },
-    { .key = "aug_ffn",       .kind = FIELD_BOOL,   .offset = AT(aug_ffn),       .value = 0 },
-    { .key = "aug_init",      .kind = FIELD_CHOICE, .offset = AT(aug_init),      .value = 0,  .choices = "zero|small" },
+    LLAMA_FIELDS,
+    INT(siaf_n, 2, .least = 1, .most = MAX_SERIES), CHOICE(siaf_param, "channel|scalar"), BOOL(siaf_gain, 0), ACTIVATIONS_UP_TO(siaf_act, MAX_SERIES),
+    INT(aug_branches, 1, .least = 0, .most = 64), INT(aug_reduction, 32, WIDTH), INT(aug_width, 0, WIDTH),
+    ACTIVATION(aug_act, ACT_GELU_ERF), CHOICE(aug_act_pos, "between|after"), CHOICE(aug_kind, "bottleneck|dense|none"), CHOICE(aug_input, "norm|raw"),
+    REAL(aug_scale, 1, .least = 1e-3, .most = 1e3), BOOL(aug_ffn, 0), CHOICE(aug_init, "zero|small"),
     { 0 }
 };
 
@@ -142,6 +132,7 @@ static int check(const void *config, lithe_error *err)
 
 /* ---- the series ---------------------------------------------------------------------- */
 
+/* S(W_gate h) * W_up h */
 static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 {
     if (c->siaf_n == 1) return glu(g, s.gate, s.up, c->llama.hidden_act);
@@ -153,22 +144,24 @@ static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 /* ---- the shortcuts --------------------------------------------------------------------- */
 
 /* x + T(h); what writes to x begins at zero, or small. */
-static tensor *shortcut(graph *g, const pangu_pi *c, const char *part, int t, tensor *h, tensor *x)
+static tensor *shortcut(graph *g, const pangu_pi *c, const char *name, tensor *x, tensor *h)
 {
-    const activation act = c->aug_act;
     const double std = c->llama.initializer_range, std_out = c->aug_init == BEGIN_SMALL ? std / sqrt(2.0 * c->llama.num_hidden_layers) : 0;
-    const int C = c->llama.hidden_size, width = c->aug_width ? c->aug_width : bottleneck_width(C, c->aug_reduction);
     const bool after = c->aug_act_pos == POS_AFTER;
-    char name[64];
-    snprintf(name, sizeof name, "%s.aug.%d", part, t);
-    if (c->aug_kind == KIND_DENSE) return dense(g, h, name, C, (dense_options){ OUT_IN, false, RESIDUAL_READ, RESIDUAL_WRITE, std_out, act, x });
-    return bottleneck_shortcut(g, h, x, name, (bottleneck_options){ width, after ? ACT_NONE : act, after ? act : ACT_NONE, std, std_out });
+    const dense_options whole = { .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .std = std_out, .act = c->aug_act };
+    const bottleneck_options narrow = { .width = c->aug_width ? c->aug_width : bottleneck_width(c->llama.hidden_size, c->aug_reduction), .std = std, .std_out = std_out,
+                                        .inner = after ? ACT_NONE : c->aug_act, .outer = after ? c->aug_act : ACT_NONE };
+    return c->aug_kind == KIND_DENSE ? dense_add(g, x, h, name, whole) : bottleneck_add(g, x, h, name, narrow);
 }
 
 /* The whole sum - identity, module, branches - is scaled. */
-static tensor *shortcuts(graph *g, const pangu_pi *c, const char *part, tensor *h, tensor *x)
+static tensor *shortcuts(graph *g, const pangu_pi *c, const char *part, tensor *x, tensor *h)
 {
-    for (int t = 0; t < c->aug_branches && c->aug_kind != KIND_NONE; t++) x = shortcut(g, c, part, t, h, x);
+    char name[64];
+    for (int t = 0; t < c->aug_branches && c->aug_kind != KIND_NONE; t++) {
+        snprintf(name, sizeof name, "%s.aug.%d", part, t);
+        x = shortcut(g, c, name, x, h);                                                                /* (tokens, C) */
+    }
     return times(g, x, c->aug_scale);
 }
 
@@ -177,18 +170,18 @@ static tensor *build(graph *g, const void *config)
     const pangu_pi *c = config;
     const llama *base = &c->llama;
     const bool raw = c->aug_input == INPUT_RAW;
-    const exact *turns = llama_turns(g, base);
-    tensor *x = tap(g, llama_embed(g, base), "embed", -1);
+    const rope_angles angles = llama_angles(g, base);
+    tensor *x = llama_embed(g, base);                                                                  /* (tokens, C) */
     for (int l = 0; l < base->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
-        tensor *h = rms_norm_affine(g, x, "input_layernorm", base->rms_norm_eps, false);
-        tensor *sum = llama_attend(g, base, h, x, turns);
-        x = tap(g, shortcuts(g, c, "self_attn", raw ? x : h, sum), "post_mix", l);
-        h = rms_norm_affine(g, x, "post_attention_layernorm", base->rms_norm_eps, false);
-        sum = llama_gather(g, base, gated(g, c, llama_spread(g, base, h)), x);
-        x = tap(g, c->aug_ffn ? shortcuts(g, c, "mlp", raw ? x : h, sum) : sum, "post_ffn", l);
+        tensor *h = llama_norm(g, base, x, "input_layernorm");                                         /* (tokens, C) */
+        tensor *sum = llama_attend(g, base, x, h, angles);                                             /* (tokens, C) */
+        x = tap(g, shortcuts(g, c, "self_attn", sum, raw ? x : h), "post_mix", l);                     /* (tokens, C) */
+        h = llama_norm(g, base, x, "post_attention_layernorm");                                        /* (tokens, C) */
+        sum = llama_down(g, base, x, gated(g, c, llama_gate_up(g, base, h)));                          /* (tokens, C) */
+        x = tap(g, c->aug_ffn ? shortcuts(g, c, "mlp", sum, raw ? x : h) : sum, "post_ffn", l);        /* (tokens, C) */
     }
-    return llama_final(g, base, x);
+    return llama_final_norm(g, base, x);
 }
 
 /* ---- growing --------------------------------------------------------------------------- */
@@ -211,9 +204,9 @@ extern const arch arch_llama;
 const arch arch_pangu_pi = {
     .name = "pangu_pi", .class_name = "PanguPiForCausalLM", .stem = "PanguPi",
     .summary = "PanGu-pi: LLaMA with a series activation and augmented shortcuts (Wang et al. 2023)",
-    .config = { .size = sizeof(pangu_pi), .fields = fields, .normalize = normalize, .publish = publish,
-                .check = check, .sized = llama_sized, .aliases = NAMES("pangu-pi") },
-    .equations = { .build = build, .language = llama_language, .context = llama_context, .vocab = llama_vocab },
+    .config = { .size = sizeof(pangu_pi), .fields = fields, .divides = NAMES("num_key_value_heads", "num_attention_heads"),
+                .normalize = normalize, .publish = publish, .check = check, .sized = llama_sized, .aliases = NAMES("pangu-pi") },
+    .equations = { .build = build, .language = llama_language },
     .files = { .prefixes = NAMES(""), .tied_head = "lm_head.weight",
                .tied_to = "model.embed_tokens.weight", .known_by = "model.layers.0.mlp.siaf.scale",
                .ignored = NAMES(".rotary_emb.inv_freq") },

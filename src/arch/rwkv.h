@@ -1,61 +1,97 @@
 /* What the versions of RWKV share: parameters with the initial values of the
- * authors' trainer, embedding and head. */
+ * authors' trainer, both ends of the model, the channel mix. */
 #ifndef ARCH_RWKV_H
 #define ARCH_RWKV_H
 
+#include "arch/fields.h"
 #include "arch/layers.h"
 
+/* ---- configurations ---- */
+
+/* A configuration struct of version 4 to 6 begins with it and takes its fields. */
+typedef struct { int vocab_size, context_length, hidden_size, num_hidden_layers, intermediate_size; double layer_norm_epsilon, l2_wrap; } rwkv;
+
+#define RWKV_FIELDS(vocabulary, length) \
+    INT_OF(rwkv, vocab_size, vocabulary, VOCABULARY), INT_OF(rwkv, context_length, length, LENGTH), INT_OF(rwkv, hidden_size, 768, WIDTH), \
+    INT_OF(rwkv, num_hidden_layers, 12, LAYERS), INT_OF(rwkv, intermediate_size, 0, INNER), REAL_OF(rwkv, layer_norm_epsilon, 1e-5, EPSILON), \
+    REAL_OF(rwkv, l2_wrap, 1e-4, EPSILON)
+
 /* Refuses what no version has: a tied head, attention of another width; head_size_divisor becomes group_norm_epsilon. */
-int rwkv_normalize(json_t *config, lithe_error *err);
+int    rwkv_normalize(json_t *config, lithe_error *err);
+int    rwkv_context(const void *config);
+double rwkv_l2_wrap(const void *config);
+head   rwkv_language(graph *g, const void *config, tensor *rows);
 
-/* x W' (+ residual) with the parameter NAME.weight (out,in): orthogonal times gain, or zero. */
-typedef struct { axis in, out; double gain; activation act; tensor *residual; } rwkv_options;
-tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int out, rwkv_options o);
+/* ---- parameters ---- */
 
-/* How a time mix multiplies by its matrices: NULL is rwkv_matrix, a combination may put parameter tokens in their place. */
-typedef struct { tensor *(*project)(const void *context, graph *g, tensor *x, const char *name, int out, rwkv_options o); const void *context; } rwkv_projections;
-
-tensor *rwkv_projected(const rwkv_projections *p, graph *g, tensor *x, const char *name, int out, rwkv_options o);
-
-/* Where a layer stands, which initial values depend on: depth 0 .. 1 from the first to the last, left 1 .. 1/L. */
-typedef struct { int layer, layers; double depth, left; } rwkv_place;
-rwkv_place rwkv_place_of(int layer, int layers);
-
-/* A time mix of normalised rows x, added to residual, and what a channel mix makes of them before its second matrix
- * (version 4 also its receptance): the parts that hybrids combine. */
-typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; } rwkv7_sizes;
-tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *residual, rwkv_place at, const rwkv_projections *p);
-tensor *rwkv4_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act, tensor **receptance);
-typedef struct { int head_size, mix_rank, decay_rank; double eps; } rwkv6_sizes;         /* eps: of the heads' norm */
-tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *residual, rwkv6_sizes n, rwkv_place at, const rwkv_projections *p);
-/* first_values: NULL before the first layer of this kind, which sets it. */
-tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *residual, rwkv7_sizes n, rwkv_place at, const rwkv_projections *p, tensor **first_values);
-tensor *rwkv7_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act);
-rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);          /* ranks as the authors' models have them, in multiples of 32 */
-
-/* A parameter of one number for each channel, [1,1,C] as the published files hold it. */
+/* Element i of a fresh parameter, of its arguments; key names its stream of random numbers. */
 typedef double rwkv_formula(const double *args, uint64_t key, size_t i);
-tensor *rwkv_channels(graph *g, const char *name, int C, rwkv_formula *formula, const double args[3], double lr_factor);
+typedef struct { rwkv_formula *formula; double args[3], lr_factor; } rwkv_init;         /* lr_factor: of the learning rate; 0 means 1 */
+
+tensor *rwkv_channels(graph *g, const char *name, int C, rwkv_init o);                   /* [1,1,C], as published files hold a number for each channel */
+tensor *rwkv_heads(graph *g, const char *name, int H, int N, rwkv_init o);               /* [H,N] */
+
+/* Of version 4 to 6.  Decays, args: last channel, exponent; bonuses, args: last channel, depth 0 .. 1. */
+rwkv_formula rwkv_first_decay, rwkv_first_bonus, rwkv_constant;
+double       rwkv_last(int C);                              /* the last of C channels, 1 of a single one */
 
 /* Shares of token shift: channel i begins with x = (i/C)^power + more, or 1 - x where it weighs the past. */
 typedef struct { double power, more; bool past; } rwkv_share;
 tensor *rwkv_mix(graph *g, const char *name, int C, rwkv_share s);
 
-/* Parameters of the heads' read-out: ln_x, and numbers of [H,N]. */
-void    rwkv_head_norm(graph *g, int C, rwkv_place at, tensor **w, tensor **b);
-tensor *rwkv_heads(graph *g, const char *name, int H, int N, rwkv_formula *formula, const double args[3], double lr_factor);
+/* ---- layers ---- */
 
-/* Of version 5 and 6.  Decays, args: last channel, exponent; bonuses, args: last channel, depth 0 .. 1. */
-rwkv_formula rwkv_first_decay, rwkv_first_bonus;
-int rwkv_inner(int C);                                      /* 3.5 C in whole 32s */
+/* Where a layer stands, which initial values depend on, and what it shares with others. */
+typedef struct {
+    int layer, layers;
+    double depth, left;                                     /* 0 .. 1 from the first to the last; 1 .. 1/layers */
+    const struct rwkv_projections *projections;             /* NULL: rwkv_matrix */
+    tensor **first_values;                                  /* version 7: those of its first layer, NULL before */
+} rwkv_place;
+rwkv_place rwkv_place_of(int layer, int layers);
 
-/* x + sigmoid(r) * (Wv relu(k)^2), k and r linear of shifted LN2(x), of version 4 to 6; gain: of ffn.key's initial values.
- * rwkv_channel_key: act(k) and r of rows that are normalised. */
-typedef struct { const char *key, *receptance; rwkv_share share; int inner; double gain; activation act; } rwkv_channel_options;
-tensor *rwkv_channel_key(graph *g, tensor *x, rwkv_channel_options o, tensor **receptance);
-tensor *rwkv_channel_mix(graph *g, tensor *x, double eps, rwkv_channel_options o);
+/* x W' (+ residual) with the parameter NAME.weight (out,in): orthogonal times gain, or zero. */
+typedef struct {
+    axis_kind in, out;                                      /* AXIS_NONE: residual */
+    double gain;
+    activation act;
+    tensor *residual;
+} rwkv_options;
+tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int width, rwkv_options o);
 
-tensor *rwkv_embedding(graph *g, int vocab, int C);
+/* What a hybrid puts in the place of a time mix's matrices, which are square. */
+typedef struct rwkv_projections { tensor *(*project)(const void *context, graph *g, tensor *x, const char *name, rwkv_options o); const void *context; } rwkv_projections;
+tensor *rwkv_project(graph *g, const rwkv_place *at, tensor *x, const char *name, rwkv_options o);
+
+/* The affine norm of the heads that a time mix is read out through. */
+typedef struct { tensor *w, *b; } rwkv_head_norm;
+rwkv_head_norm rwkv_ln_x(graph *g, int C, const rwkv_place *at);
+tensor *rwkv_group_norm(graph *g, tensor *x, const rwkv_place *at, int N, double eps);
+
+/* Each: x + the time mix of normalised rows h. */
+typedef struct { int head_size, mix_rank, decay_rank; double eps; } rwkv6_sizes;         /* eps: of the heads' norm */
+typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; } rwkv7_sizes;
+tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at);
+tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n);
+tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n);
+rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);       /* ranks as the authors' models have them, in multiples of 32 */
+
+/* The first matrices of a channel mix over normalised rows h: act(k), and of version 4 to 6 its receptance. */
+typedef struct { tensor *key, *receptance; } rwkv_channel;
+typedef struct { const char *key, *receptance; rwkv_share share; int inner; double gain; activation act; } rwkv_channel_options;       /* gain: of ffn.key */
+rwkv_channel rwkv_channel_key(graph *g, tensor *h, rwkv_channel_options o);
+rwkv_channel rwkv4_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act);
+tensor      *rwkv7_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act);
+
+/* x + sigmoid(r) * (Wv k), of version 4 to 6. */
+tensor *rwkv_channel_value(graph *g, tensor *x, rwkv_channel c);
+int     rwkv_inner(int C);                                  /* 3.5 C in whole 32s */
+
+/* ---- both ends ---- */
+
+tensor *rwkv_embed(graph *g, int vocab, int C, double eps);           /* (tokens, C), through the norm ln0 of the first block */
+tensor *rwkv_norm(graph *g, tensor *x, const char *name, double eps);
+tensor *rwkv_final_norm(graph *g, tensor *x, double eps);
 head    rwkv_head(graph *g, tensor *rows, int vocab);
 
 #endif

@@ -8,7 +8,6 @@
  * 0 without v0, v1, v2), keys those of flash-linear-attention's "rwkv7". */
 #include "arch/rwkv.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,20 +17,11 @@ typedef struct {
     double norm_eps, l2_wrap;
 } rwkv7;
 
-#define AT(member) offsetof(rwkv7, member)
+#define CONFIG rwkv7
 static const field fields[] = {
-    { .key = "vocab_size",              .kind = FIELD_INT,  .offset = AT(vocab_size),              .value = 65536, .least = 1, .most = 1 << 24 },
-    { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 4096,  .least = 1, .most = 1 << 24 },
-    { .key = "hidden_size",             .kind = FIELD_INT,  .offset = AT(hidden_size),             .value = 768,   .least = 1, .most = 1 << 16 },
-    { .key = "num_hidden_layers",       .kind = FIELD_INT,  .offset = AT(num_hidden_layers),       .value = 12,    .least = 1, .most = 1024 },
-    { .key = "head_dim",                .kind = FIELD_INT,  .offset = AT(head_dim),                .value = 64,    .least = 1, .most = 4096 },
-    { .key = "intermediate_size",       .kind = FIELD_INT,  .offset = AT(intermediate_size),       .value = 0,     .least = 1, .most = 1 << 20 },
-    { .key = "decay_low_rank_dim",      .kind = FIELD_INT,  .offset = AT(decay_low_rank_dim),      .value = 64,    .least = 1, .most = 1 << 16 },
-    { .key = "a_low_rank_dim",          .kind = FIELD_INT,  .offset = AT(a_low_rank_dim),          .value = 64,    .least = 1, .most = 1 << 16 },
-    { .key = "v_low_rank_dim",          .kind = FIELD_INT,  .offset = AT(v_low_rank_dim),          .value = 32,    .least = 1, .most = 1 << 16 },
-    { .key = "gate_low_rank_dim",       .kind = FIELD_INT,  .offset = AT(gate_low_rank_dim),       .value = 128,   .least = 1, .most = 1 << 16 },
-    { .key = "norm_eps",                .kind = FIELD_REAL, .offset = AT(norm_eps),                .value = 1e-5,  .least = 0, .most = 1 },
-    { .key = "l2_wrap",                 .kind = FIELD_REAL, .offset = AT(l2_wrap),                 .value = 1e-4,  .least = 0, .most = 1 },
+    INT(vocab_size, 65536, VOCABULARY), INT(max_position_embeddings, 4096, LENGTH), INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS),
+    INT(head_dim, 64, CHANNELS), INT(intermediate_size, 0, INNER), INT(decay_low_rank_dim, 64, WIDTH), INT(a_low_rank_dim, 64, WIDTH),
+    INT(v_low_rank_dim, 32, WIDTH), INT(gate_low_rank_dim, 128, WIDTH), REAL(norm_eps, 1e-5, EPSILON), REAL(l2_wrap, 1e-4, EPSILON),
     { 0 }
 };
 
@@ -58,17 +48,9 @@ static int normalize(json_t *config, lithe_error *err)
     return 0;
 }
 
-static int check(const void *config, lithe_error *err)
-{
-    const rwkv7 *c = config;
-    if (c->hidden_size % c->head_dim) return fail(err, LITHE_ECONFIG, "head_dim is %d, which does not divide hidden_size %d", c->head_dim, c->hidden_size);
-    return 0;
-}
-
 /* ---- initial values: those of the authors' trainer ---- */
 
 static double slope(const double *p, uint64_t key, size_t i) { (void)key; return p[0] + p[1] * ((double)i / p[2] - 0.5); }
-static double constant(const double *p, uint64_t key, size_t i) { (void)key, (void)i; return p[0]; }
 
 /* -1 .. 1 over a head's channels, bent towards 0 */
 static double zigzag(size_t i, double N)
@@ -81,115 +63,107 @@ static double zigzag(size_t i, double N)
 static double decay(const double *p, uint64_t key, size_t i) { (void)key; return -5.5 + 6 * pow((double)i / p[0], p[1]) + 2.5 * zigzag(i, p[2]); }
 static double rate(const double *p, uint64_t key, size_t i) { (void)key; return -0.19 + 0.3 * zigzag(i, p[2]) + 0.4 * ((double)i / p[0] - 0.5); }
 
-static tensor *mix_of(graph *g, const char *name, int C, double power) { return rwkv_mix(g, name, C, (rwkv_share){ power, 0, true }); }
+static tensor *mix_of(graph *g, const char *name, int C, double power) { return rwkv_mix(g, name, C, (rwkv_share){ .power = power, .past = true }); }
 
 /* ---- equations ---- */
 
 /* act(inner(x NAME1) NAME2 + bias) */
-typedef struct { int rank, out; activation inner, act; tensor *bias; } low_rank;
-static tensor *low_rank_of(graph *g, tensor *x, const char *name, low_rank o)
+typedef struct { int rank; activation inner, act; tensor *bias; } low_rank_options;
+static tensor *low_rank(graph *g, tensor *x, const char *name, low_rank_options o)
 {
-    if (!graph_ok(g)) return NULL;
-    char text[32];
-    snprintf(text, sizeof text, "att.%s1", name);
-    tensor *down = parameter(g, text, (param_rule){ .rank = 2, .dims = { x->width, o.rank }, .axes = { RESIDUAL_READ, { 0 } } });
-    snprintf(text, sizeof text, "att.%s2", name);
-    double gain = 0.1 * (o.rank > o.out ? sqrt((double)o.rank / o.out) : 1);
-    tensor *up = parameter(g, text, (param_rule){ .rank = 2, .dims = { o.rank, o.out }, .axes = { { 0 }, RESIDUAL_WRITE }, .init = INIT_ORTHOGONAL, .std = gain });
-    tensor *h = linear(g, x, down, NULL, (linear_options){ .layout = IN_OUT, .act = o.inner });
-    return linear(g, h, up, o.bias, (linear_options){ .layout = IN_OUT, .act = o.act });
+    char text[2][32];
+    const int C = width_of(x), R = o.rank;
+    for (int i = 0; i < 2; i++) snprintf(text[i], sizeof text[i], "att.%s%d", name, i + 1);
+    tensor *down = parameter(g, text[0], (param_rule){ .dims = { C, R }, .axes = { reads(AXIS_RESIDUAL) } });
+    tensor *up = parameter(g, text[1], (param_rule){ .dims = { R, C }, .axes = { [1] = writes(AXIS_RESIDUAL) }, .init = INIT_ORTHOGONAL,
+                                                     .std = 0.1 * (R > C && C ? sqrt((double)R / C) : 1) });
+    tensor *h = linear(g, x, down, NULL, (linear_options){ .layout = IN_OUT, .act = o.inner });        /* (tokens, R) */
+    return linear(g, h, up, o.bias, (linear_options){ .layout = IN_OUT, .act = o.act });               /* (tokens, C) */
+}
+
+/* The first layer's values, or a mixture of these with the layer's own. */
+static tensor *values(graph *g, const rwkv_place *at, tensor *v, tensor *x, int rank)
+{
+    const int C = width_of(x);
+    if (!*at->first_values) return *at->first_values = v;
+    tensor *v0 = rwkv_channels(g, "att.v0", C, (rwkv_init){ .formula = slope, .args = { 0.73, -0.4, rwkv_last(C) } });
+    tensor *share = low_rank(g, x, "v", (low_rank_options){ .rank = rank, .act = ACT_SIGMOID, .bias = v0 });           /* (tokens, C) */
+    return lerp(g, v, *at->first_values, share);                                                       /* (tokens, C) */
 }
 
 enum { XR, XW, XK, XV, XA, XG };
 
-tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *residual, rwkv7_sizes n, rwkv_place at, const rwkv_projections *p, tensor **first_values)
+tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n)
 {
-    if (!graph_ok(g)) return NULL;
-    const int C = x->width, N = n.head_dim, H = C / N;
-    const double last = C > 1 ? C - 1 : 1, left = at.left;
-    const axis in = RESIDUAL_READ, out = RESIDUAL_WRITE;
-    tensor *y[6], *keys[3], *mixes[] = { mix_of(g, "att.x_r", C, 0.2 * left), mix_of(g, "att.x_w", C, 0.9 * left), mix_of(g, "att.x_k", C, 0.7 * left),
-                                         mix_of(g, "att.x_v", C, 0.7 * left), mix_of(g, "att.x_a", C, 0.9 * left), mix_of(g, "att.x_g", C, 0.2 * left) };
-    token_shift(g, x, "att.shift", mixes, y, (token_shift_options){ .mixes = 6, .past = true });
-    tensor *r = rwkv_projected(p, g, y[XR], "att.receptance", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
-    tensor *k = rwkv_projected(p, g, y[XK], "att.key", C, (rwkv_options){ .in = in, .out = out, .gain = 0.1 });
-    tensor *v = rwkv_projected(p, g, y[XV], "att.value", C, (rwkv_options){ .in = in, .out = out, .gain = 1 });
+    const int C = width_of(h), N = n.head_dim, H = C / N;
+    const double last = rwkv_last(C), left = at.left;
+    const tensor_list mix = { { mix_of(g, "att.x_r", C, 0.2 * left), mix_of(g, "att.x_w", C, 0.9 * left), mix_of(g, "att.x_k", C, 0.7 * left),
+                                mix_of(g, "att.x_v", C, 0.7 * left), mix_of(g, "att.x_a", C, 0.9 * left), mix_of(g, "att.x_g", C, 0.2 * left) } };
+    tensor *w0 = rwkv_channels(g, "att.w0", C, (rwkv_init){ .formula = decay, .args = { last, 1 + pow(at.depth, 0.3), N }, .lr_factor = 2 });
+    tensor *a0 = rwkv_channels(g, "att.a0", C, (rwkv_init){ .formula = rate, .args = { last, 0, N } });
+    tensor *k_k = rwkv_channels(g, "att.k_k", C, (rwkv_init){ .formula = slope, .args = { 0.71, -0.1, last } });
+    tensor *k_a = rwkv_channels(g, "att.k_a", C, (rwkv_init){ .formula = rwkv_constant, .args = { 1.02 } });
+    tensor *r_k = rwkv_heads(g, "att.r_k", H, N, (rwkv_init){ .formula = rwkv_constant, .args = { -0.04 } });
+    const rwkv_head_norm ln_x = rwkv_ln_x(g, C, &at);
 
-    tensor *w0 = rwkv_channels(g, "att.w0", C, decay, (const double[]){ last, 1 + pow(at.depth, 0.3), N }, 2);
-    tensor *a0 = rwkv_channels(g, "att.a0", C, rate, (const double[]){ last, 0, N }, 1);
-    tensor *w = low_rank_of(g, y[XW], "w", (low_rank){ n.decay_rank, C, ACT_TANH, ACT_NONE, w0 });
-    tensor *a = low_rank_of(g, y[XA], "a", (low_rank){ n.a_rank, C, ACT_NONE, ACT_SIGMOID, a0 });
-    tensor *gate = low_rank_of(g, y[XG], "g", (low_rank){ n.gate_rank, C, ACT_SIGMOID, ACT_NONE, NULL });
-    if (!*first_values) *first_values = v;
-    else {
-        tensor *v0 = rwkv_channels(g, "att.v0", C, slope, (const double[]){ 0.73, -0.4, last }, 1);
-        v = lerp(g, v, *first_values, low_rank_of(g, y[XV], "v", (low_rank){ n.v_rank, C, ACT_NONE, ACT_SIGMOID, v0 }));
-    }
-    tensor *k_k = rwkv_channels(g, "att.k_k", C, slope, (const double[]){ 0.71, -0.1, last }, 1);
-    tensor *k_a = rwkv_channels(g, "att.k_a", C, constant, (const double[]){ 1.02, 0, 0 }, 1);
-    wkv7_keys(g, k, a, k_k, k_a, N, keys);
-    tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ r, w, keys[0], v, keys[1], keys[2], N });
+    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "att.shift" });         /* (tokens, C) six times */
+    tensor *r = rwkv_project(g, &at, y.at[XR], "att.receptance", (rwkv_options){ .gain = 1 });         /* (tokens, C) */
+    tensor *k = rwkv_project(g, &at, y.at[XK], "att.key", (rwkv_options){ .gain = 0.1 });              /* (tokens, C) */
+    tensor *v = rwkv_project(g, &at, y.at[XV], "att.value", (rwkv_options){ .gain = 1 });              /* (tokens, C) */
+    tensor *w = low_rank(g, y.at[XW], "w", (low_rank_options){ .rank = n.decay_rank, .inner = ACT_TANH, .bias = w0 });                 /* (tokens, C) */
+    tensor *a = low_rank(g, y.at[XA], "a", (low_rank_options){ .rank = n.a_rank, .act = ACT_SIGMOID, .bias = a0 });    /* (tokens, C) */
+    tensor *gate = low_rank(g, y.at[XG], "g", (low_rank_options){ .rank = n.gate_rank, .inner = ACT_SIGMOID });        /* (tokens, C) */
+    v = values(g, &at, v, y.at[XV], n.v_rank);                                                         /* (tokens, C) */
 
-    tensor *n_w, *n_b, *r_k = rwkv_heads(g, "att.r_k", H, N, constant, (const double[]){ -0.04, 0, 0 }, 1);
-    rwkv_head_norm(g, C, at, &n_w, &n_b);
-    s = wkv7_read(g, (wkv7_read_inputs){ s, r, keys[0], v, n_w, n_b, r_k, N, 64e-5 });
-    if (graph_ok(g)) s = glu(g, gate, s, ACT_NONE);
-    return rwkv_projected(p, g, s, "att.output", C, (rwkv_options){ .in = in, .out = out, .residual = residual });
+    const wkv7_key_set keys = wkv7_keys(g, (wkv7_keys_inputs){ .k = k, .rate = a, .k_k = k_k, .k_a = k_a, .N = N });   /* (tokens, C) three times */
+    tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ .r = r, .decay = w, .key = keys.key, .v = v, .removal = keys.removal, .written = keys.written, .N = N });
+    s = wkv7_read(g, (wkv7_read_inputs){ .y = s, .r = r, .key = keys.key, .v = v, .w = ln_x.w, .b = ln_x.b, .bonus = r_k, .N = N, .eps = 64e-5 });
+    return rwkv_project(g, &at, glu(g, gate, s, ACT_NONE), "att.output", (rwkv_options){ .residual = x });             /* (tokens, C) */
 }
 
-tensor *rwkv7_channel_key(graph *g, tensor *x, int inner, rwkv_place at, activation act)
+tensor *rwkv7_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act)
 {
-    if (!graph_ok(g)) return NULL;
-    tensor *y[1], *mixes[] = { mix_of(g, "ffn.x_k", x->width, pow(at.left, 4)) };
-    token_shift(g, x, "ffn.shift", mixes, y, (token_shift_options){ .mixes = 1, .past = true });
-    return rwkv_matrix(g, y[0], "ffn.key", inner, (rwkv_options){ .in = RESIDUAL_READ, .out = INNER_WRITE, .gain = 1, .act = act });
-}
-
-static tensor *channel_mix(graph *g, const rwkv7 *c, tensor *x, rwkv_place at)
-{
-    const int C = c->hidden_size, inner = c->intermediate_size ? c->intermediate_size : 4 * C;
-    tensor *k = rwkv7_channel_key(g, layer_norm_affine(g, x, "ln2", c->norm_eps, false), inner, at, ACT_RELU_SQUARED);
-    return rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = INNER_READ, .out = RESIDUAL_WRITE, .residual = x });
+    const tensor_list mix = { { mix_of(g, "ffn.x_k", width_of(h), pow(at.left, 4)) } };
+    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "ffn.shift" });         /* (tokens, C) */
+    return rwkv_matrix(g, y.at[0], "ffn.key", inner, (rwkv_options){ .out = AXIS_INNER, .gain = 1, .act = act });      /* (tokens, F) */
 }
 
 static tensor *build(graph *g, const void *config)
 {
     const rwkv7 *c = config;
-    const int L = c->num_hidden_layers;
-    const rwkv7_sizes sizes = { c->head_dim, c->decay_low_rank_dim, c->a_low_rank_dim, c->v_low_rank_dim, c->gate_low_rank_dim };
-    scope(g, "%s", "");
-    tensor *x = embedding(g, rwkv_embedding(g, c->vocab_size, c->hidden_size)), *first_values = NULL;
-    for (int l = 0; l < L && graph_ok(g); l++) {
+    const int C = c->hidden_size, L = c->num_hidden_layers, F = c->intermediate_size ? c->intermediate_size : 4 * C;
+    const double eps = c->norm_eps;
+    const rwkv7_sizes sizes = { .head_dim = c->head_dim, .decay_rank = c->decay_low_rank_dim, .a_rank = c->a_low_rank_dim, .v_rank = c->v_low_rank_dim,
+                                .gate_rank = c->gate_low_rank_dim };
+    tensor *first_values = NULL, *x = rwkv_embed(g, c->vocab_size, C, eps);                            /* (tokens, C) */
+    for (int l = 0; l < L; l++) {
         rwkv_place at = rwkv_place_of(l, L);
+        at.first_values = &first_values;
         scope(g, "blocks.%d.", l);
-        if (l == 0) x = tap(g, layer_norm_affine(g, x, "ln0", c->norm_eps, false), "embed", -1);
-        x = rwkv7_time_mix(g, layer_norm_affine(g, x, "ln1", c->norm_eps, false), x, sizes, at, NULL, &first_values);
-        tap(g, x, "post_mix", l);
-        x = channel_mix(g, c, x, at);
+        x = tap(g, rwkv7_time_mix(g, x, rwkv_norm(g, x, "ln1", eps), at, sizes), "post_mix", l);       /* (tokens, C) */
+        tensor *k = rwkv7_channel_key(g, rwkv_norm(g, x, "ln2", eps), F, at, ACT_RELU_SQUARED);        /* (tokens, F) */
+        x = rwkv_matrix(g, k, "ffn.value", C, (rwkv_options){ .in = AXIS_INNER, .residual = x });      /* (tokens, C) */
         tap(g, x, "post_ffn", l);
     }
-    scope(g, "%s", "");
-    return tap(g, layer_norm_affine(g, x, "ln_out", c->norm_eps, false), "final_norm", -1);
+    return rwkv_final_norm(g, x, eps);                                                                 /* (tokens, C) */
 }
 
 static head language(graph *g, const void *config, tensor *rows) { return rwkv_head(g, rows, ((const rwkv7 *)config)->vocab_size); }
-static double wrap(const void *config) { return ((const rwkv7 *)config)->l2_wrap; }
-
-static int context(const void *config) { return ((const rwkv7 *)config)->max_position_embeddings; }
-static int vocab(const void *config) { return ((const rwkv7 *)config)->vocab_size; }
+static double l2_wrap_of(const void *config) { return ((const rwkv7 *)config)->l2_wrap; }
 
 static int rank_of(double x) { return x < 48 ? 32 : (int)((x + 16) / 32) * 32; }
 
 rwkv7_sizes rwkv7_sizes_for(int width, int head_dim)
 {
     double root = sqrt(width);
-    return (rwkv7_sizes){ head_dim, rank_of(1.8 * root), rank_of(1.8 * root), rank_of(1.3 * root), rank_of(0.6 * pow(width, 0.8)) };
+    return (rwkv7_sizes){ .head_dim = head_dim, .decay_rank = rank_of(1.8 * root), .a_rank = rank_of(1.8 * root), .v_rank = rank_of(1.3 * root),
+                          .gate_rank = rank_of(0.6 * pow(width, 0.8)) };
 }
 
-static json_t *sized(int width, int layers, int vocab_size, int positions)
+static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    rwkv7_sizes n = rwkv7_sizes_for(width, width % 64 ? 32 : 64);
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
+    const rwkv7_sizes n = rwkv7_sizes_for(width, usual_head_dim(width));
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
                      "num_hidden_layers", layers, "head_dim", n.head_dim, "intermediate_size", 4 * width,
                      "decay_low_rank_dim", n.decay_rank, "a_low_rank_dim", n.a_rank, "v_low_rank_dim", n.v_rank,
                      "gate_low_rank_dim", n.gate_rank);
@@ -198,8 +172,9 @@ static json_t *sized(int width, int layers, int vocab_size, int positions)
 const arch arch_rwkv7 = {
     .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .config = { .size = sizeof(rwkv7), .fields = fields, .normalize = normalize, .check = check, .sized = sized },
-    .equations = { .build = build, .language = language, .l2_wrap = wrap, .context = context, .vocab = vocab },
+    .config = { .size = sizeof(rwkv7), .fields = fields, .divides = NAMES("head_dim", "hidden_size"),
+                .normalize = normalize, .sized = sized },
+    .equations = { .build = build, .language = language, .l2_wrap = l2_wrap_of },
     .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.r_k",
                .ignored = NAMES("blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2") },       /* in some files, without meaning */
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },

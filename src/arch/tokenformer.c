@@ -6,10 +6,9 @@
  * LN0 is non-affine; rotary turns the first rotary_pct of each head; the final
  * norm is affine and the head tied.  Names are those of the released
  * pytorch_model.bin (layer l is sequential.{2+l}). */
+#include "arch/fields.h"
 #include "arch/layers.h"
 #include <math.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct {
@@ -19,27 +18,13 @@ typedef struct {
     double qkv_tau2, proj_tau2, ffn_tau2;          /* the squared scale a grown model keeps; 0: the number of slots */
 } tokenformer;
 
-#define AT(member) offsetof(tokenformer, member)
+#define CONFIG tokenformer
 static const field fields[] = {
-    { .key = "vocab_size",              .kind = FIELD_INT,  .offset = AT(vocab_size),              .value = 50304, .least = 1, .most = 1 << 24 },
-    { .key = "num_layers",              .kind = FIELD_INT,  .offset = AT(num_layers),              .value = 12,    .least = 1, .most = 1024 },
-    { .key = "hidden_size",             .kind = FIELD_INT,  .offset = AT(hidden_size),             .value = 768,   .least = 1, .most = 1 << 16 },
-    { .key = "num_attention_heads",     .kind = FIELD_INT,  .offset = AT(num_attention_heads),     .value = 12,    .least = 1, .most = 1 << 14 },
-    { .key = "qkv_slot_num",            .kind = FIELD_INT,  .offset = AT(qkv_slot_num),            .value = 768,   .least = 1, .most = 1 << 20 },
-    { .key = "proj_slot_num",           .kind = FIELD_INT,  .offset = AT(proj_slot_num),           .value = 768,   .least = 1, .most = 1 << 20 },
-    { .key = "ffn_slot_num",            .kind = FIELD_INT,  .offset = AT(ffn_slot_num),            .value = 3072,  .least = 1, .most = 1 << 20 },
-    { .key = "max_position_embeddings", .kind = FIELD_INT,  .offset = AT(max_position_embeddings), .value = 2048,  .least = 1, .most = 1 << 24 },
-    { .key = "norm_activation_type",    .kind = FIELD_CHOICE, .offset = AT(norm_activation_type),  .value = 0,     .choices = "l2_norm_gelu|gelu_l2_norm|softmax" },
-    { .key = "rotary_pct",              .kind = FIELD_REAL, .offset = AT(rotary_pct),              .value = 0.25,  .least = 0, .most = 1 },
-    { .key = "rotary_emb_base",         .kind = FIELD_REAL, .offset = AT(rotary_emb_base),         .value = 10000, .least = 1, .most = 1e12 },
-    { .key = "layernorm_epsilon",       .kind = FIELD_REAL, .offset = AT(layernorm_epsilon),       .value = 1e-5,  .least = 0, .most = 1 },
-    { .key = "init_method_std",         .kind = FIELD_REAL, .offset = AT(init_method_std),         .value = 0.02,  .least = 0, .most = 10 },
-    { .key = "hidden_dropout",          .kind = FIELD_REAL, .offset = AT(hidden_dropout),          .value = 0,     .least = 0, .most = 0.99 },
-    { .key = "attention_dropout",       .kind = FIELD_REAL, .offset = AT(attention_dropout),       .value = 0,     .least = 0, .most = 0.99 },
-    { .key = "no_weight_tying",         .kind = FIELD_BOOL, .offset = AT(no_weight_tying),         .value = 0 },
-    { .key = "qkv_tau2",                .kind = FIELD_REAL, .offset = AT(qkv_tau2),                .value = 0,     .least = 1, .most = 1 << 24 },
-    { .key = "proj_tau2",               .kind = FIELD_REAL, .offset = AT(proj_tau2),               .value = 0,     .least = 1, .most = 1 << 24 },
-    { .key = "ffn_tau2",                .kind = FIELD_REAL, .offset = AT(ffn_tau2),                .value = 0,     .least = 1, .most = 1 << 24 },
+    INT(vocab_size, 50304, VOCABULARY), INT(num_layers, 12, LAYERS), INT(hidden_size, 768, WIDTH), INT(num_attention_heads, 12, HEADS),
+    INT(qkv_slot_num, 768, INNER), INT(proj_slot_num, 768, INNER), INT(ffn_slot_num, 3072, INNER), INT(max_position_embeddings, 2048, LENGTH),
+    CHOICE(norm_activation_type, THETA_CHOICES), BOOL(no_weight_tying, 0), REAL(rotary_pct, 0.25, .least = 0, .most = 1), REAL(rotary_emb_base, 10000, ROPE_BASE),
+    REAL(layernorm_epsilon, 1e-5, EPSILON), REAL(init_method_std, 0.02, DEVIATION), REAL(hidden_dropout, 0, RATE), REAL(attention_dropout, 0, RATE),
+    REAL(qkv_tau2, 0, TAU2), REAL(proj_tau2, 0, TAU2), REAL(ffn_tau2, 0, TAU2),
     { 0 }
 };
 
@@ -70,8 +55,6 @@ static int rotary(const tokenformer *c) { return (int)(c->hidden_size / c->num_a
 static int check(const void *config, lithe_error *err)
 {
     const tokenformer *c = config;
-    if (c->hidden_size % c->num_attention_heads)
-        return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
     if (rotary(c) % 2)
         return fail(err, LITHE_ECONFIG, "rotary_pct %g of %d channels is %d, which is odd", c->rotary_pct, c->hidden_size / c->num_attention_heads, rotary(c));
     return 0;
@@ -85,80 +68,70 @@ static int publish(json_t *config)
     return json_object_set(config, "seq_length", json_object_get(config, "max_position_embeddings"));
 }
 
-typedef struct { int slots; double tau2; axis in, out; tensor *residual; } patt;
-
-static tensor *patt_layer(graph *g, const tokenformer *c, tensor *x, const char *name, patt p)
+static tensor *words(graph *g, const tokenformer *c)
 {
-    double std_values = 2.0 / (c->num_layers * sqrt(c->hidden_size));          /* "wang_init" */
-    return pattention_layer(g, x, name, c->hidden_size, (pattention_layer_options){ p.slots, (theta_kind)c->norm_activation_type, p.tau2,
-                            c->init_method_std, std_values, p.in, p.out, p.residual });
+    const table_options o = { .rows = AXIS_VOCAB, .std = c->init_method_std, .tied = !c->no_weight_tying };
+    return embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, c->hidden_size, o);        /* (vocab, C) */
 }
 
-static tensor *table(graph *g, const tokenformer *c)
+/* Patt with values that begin as the authors' "wang_init". */
+static pattention_layer_options patt(const tokenformer *c, int slots, double tau2)
 {
-    scope(g, "%s", "");
-    return embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, c->hidden_size, AXIS_VOCAB, c->init_method_std, !c->no_weight_tying);
+    return (pattention_layer_options){ .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .slots = slots, .tau2 = tau2, .theta = (theta_kind)c->norm_activation_type,
+                                       .std_keys = c->init_method_std, .std_values = 2 / (c->num_layers * sqrt(c->hidden_size)) };
 }
 
 static tensor *build(graph *g, const void *config)
 {
     const tokenformer *c = config;
-    const int C = c->hidden_size, H = c->num_attention_heads, r = rotary(c);
-    const double eps = c->layernorm_epsilon;
-    const bool drop = c->hidden_dropout > 0;
+    const int C = c->hidden_size, H = c->num_attention_heads;
+    const attention_options heads = { .heads = H, .causal = true, .dropout = c->attention_dropout };
+    const norm_options ln0 = { .kind = NORM_LAYER_PLAIN, .eps = c->layernorm_epsilon }, ln = { .eps = ln0.eps, .before_tied_head = !c->no_weight_tying };
+    pattention_layer_options qkv = patt(c, c->qkv_slot_num, c->qkv_tau2), proj = patt(c, c->proj_slot_num, c->proj_tau2), ffn = patt(c, c->ffn_slot_num, c->ffn_tau2);
+    qkv.out = proj.in = AXIS_HEAD;
+    proj.dropout = ffn.dropout = c->hidden_dropout;
 
-    scope(g, "%s", "");
-    const exact *turns = r ? rope_table(g, (rope_options){ .dims = r, .base = c->rotary_emb_base }) : NULL;
-    tensor *x = tap(g, dropout(g, embedding(g, table(g, c)), c->hidden_dropout), "embed", -1);
-
+    const rope_angles angles = rope_table(g, (rope_options){ .dims = rotary(c), .base = c->rotary_emb_base });
+    tensor *x = tap(g, dropout(g, embedding(g, words(g, c)), c->hidden_dropout), "embed", -1);         /* (tokens, C) */
     for (int l = 0; l < c->num_layers; l++) {
         scope(g, "sequential.%d.", 2 + l);
-        const patt project = { c->qkv_slot_num, c->qkv_tau2, RESIDUAL_READ, HEAD_WRITE, NULL };
-        tensor *h = layer_norm(g, x, NULL, NULL, eps);
-        tensor *q = patt_layer(g, c, h, "attention.query", project);
-        tensor *k = patt_layer(g, c, h, "attention.key", project);
-        tensor *v = patt_layer(g, c, h, "attention.value", project);
-        if (r) q = rope(g, q, turns, r, H);
-        if (r) k = rope(g, k, turns, r, H);
-        tensor *a = attention(g, q, k, v, (attention_options){ H, H, C / H, .causal = true, .dropout = c->attention_dropout });
-        a = patt_layer(g, c, a, "attention.proj", (patt){ c->proj_slot_num, c->proj_tau2, HEAD_READ, RESIDUAL_WRITE, drop ? NULL : x });
-        x = tap(g, drop ? add(g, x, dropout(g, a, c->hidden_dropout)) : a, "post_mix", l);
-
-        h = layer_norm(g, x, NULL, NULL, eps);
-        tensor *m = patt_layer(g, c, h, "mlp", (patt){ c->ffn_slot_num, c->ffn_tau2, RESIDUAL_READ, RESIDUAL_WRITE, drop ? NULL : x });
-        x = tap(g, drop ? add(g, x, dropout(g, m, c->hidden_dropout)) : m, "post_ffn", l);
+        tensor *h = norm(g, x, NULL, ln0);                                                             /* (tokens, C) */
+        tensor *q = rope(g, pattention_layer(g, h, "attention.query", C, qkv), angles, H);             /* (tokens, C) */
+        tensor *k = rope(g, pattention_layer(g, h, "attention.key", C, qkv), angles, H);               /* (tokens, C) */
+        tensor *v = pattention_layer(g, h, "attention.value", C, qkv);                                 /* (tokens, C) */
+        tensor *a = attention(g, q, k, v, heads);                                                      /* (tokens, C) */
+        x = tap(g, pattention_add(g, x, a, "attention.proj", proj), "post_mix", l);                    /* (tokens, C) */
+        h = norm(g, x, NULL, ln0);                                                                     /* (tokens, C) */
+        x = tap(g, pattention_add(g, x, h, "mlp", ffn), "post_ffn", l);                                /* (tokens, C) */
     }
     scope(g, "sequential.%d.", c->num_layers + 3);
-    return tap(g, layer_norm_affine(g, x, "norm", eps, !c->no_weight_tying), "final_norm", -1);
+    return tap(g, norm(g, x, "norm", ln), "final_norm", -1);                                           /* (tokens, C) */
 }
 
 static head language(graph *g, const void *config, tensor *rows)
 {
     const tokenformer *c = config;
-    if (!c->no_weight_tying) return (head){ rows, table(g, c), NULL };
+    if (!c->no_weight_tying) return (head){ .hidden = rows, .weight = words(g, c) };
     scope(g, "sequential.%d.", c->num_layers + 4);
-    return (head){ rows, head_weight(g, "final_linear.weight", c->vocab_size, c->hidden_size, c->init_method_std), NULL };
+    return (head){ .hidden = rows, .weight = head_weight(g, "final_linear.weight", c->vocab_size, c->hidden_size, c->init_method_std) };
 }
-
-static int context(const void *config) { return ((const tokenformer *)config)->max_position_embeddings; }
-static int vocab(const void *config) { return ((const tokenformer *)config)->vocab_size; }
 
 /* Slots n = 0.75 d and 3 d: exactly a GPT layer's 12 d^2 weights and products.  The published deviation of 0.02 is one for
  * widths of 768 and more; a small model learns far better from a wider start (at 128: 1.63 bits per byte of the King
  * James Bible with 0.06, 1.85 with 0.02, after 400k tokens). */
-static json_t *sized(int width, int layers, int vocab_size, int positions)
+static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i,s:i,s:i,s:i,s:i,s:f,s:i,s:i,s:i}", "vocab_size", vocab_size, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_layers", layers, "num_attention_heads", width % 64 ? width / 32 : width / 64, "init_method_std", fmax(0.02, 0.7 / sqrt(width)),
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:i, s:i, s:i}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_layers", layers, "num_attention_heads", usual_heads(width), "init_method_std", fmax(0.02, 0.7 / sqrt(width)),
                      "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
 }
 
 const arch arch_tokenformer = {
     .name = "tokenformer", .class_name = "TokenFormerForCausalLM", .stem = "TokenFormer",
     .summary = "TokenFormer: parameters as tokens, grows by appending them (Wang et al. 2024)",
-    .config = { .size = sizeof(tokenformer), .fields = fields, .normalize = normalize, .publish = publish,
-                .check = check, .sized = sized },
-    .equations = { .build = build, .language = language, .context = context, .vocab = vocab },
+    .config = { .size = sizeof(tokenformer), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+                .normalize = normalize, .publish = publish, .check = check, .sized = sized },
+    .equations = { .build = build, .language = language },
     .files = { .prefixes = NAMES(""), .tied_to = "sequential.0.word_embeddings.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_layers", .layer_prefix = "sequential.", .first_layer = 2 },
                 .inner_keys = NAMES("qkv_slot_num", "proj_slot_num", "ffn_slot_num"),

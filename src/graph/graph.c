@@ -77,6 +77,8 @@ void scope(graph *g, const char *format, ...)
     g->ordinal = 0;
 }
 
+void unscope(graph *g) { scope(g, "%s", ""); }
+
 static tensor *tensor_new(graph *g, const char *name, tensor_kind kind, row_space space, int rows, int width)
 {
     tensor *t = arena_alloc(&g->memory, sizeof *t);
@@ -101,6 +103,7 @@ tensor *parameter(graph *g, const char *name, param_rule rule)
 {
     const char *full = graph_ok(g) ? full_name(g, name) : NULL;
     if (!full) return NULL;
+    if (!rule.rank) while (rule.rank < PARAM_RANK && rule.dims[rule.rank]) rule.rank++;
     param *p = params_declare(g->params, full, &rule);
     if (!require(g, p != NULL, "%s: no such parameter", name)) return NULL;
     bool same = p->rule.rank == rule.rank;

@@ -101,6 +101,7 @@ const graph_options *graph_settings(const graph *g);
 /* Names of parameters and states made from here on begin with this; nodes
  * belong to a new segment (the unit of recomputation). */
 void scope(graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void unscope(graph *g);                         /* their names are whole again */
 
 /* A parameter by scope + name; the same name again is the same parameter.  An
  * open params set learns it here, a closed one must hold it with these dims. */

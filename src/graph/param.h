@@ -22,7 +22,7 @@ typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_FORMULA, INIT_ORTHOGONAL }
 enum { PARAM_RANK = 4 };
 
 typedef struct {
-    int rank, dims[PARAM_RANK];
+    int rank, dims[PARAM_RANK];          /* rank 0: as many as there are dims */
     axis axes[PARAM_RANK];
     init_kind init;
     double std;          /* of INIT_NORMAL; of INIT_ORTHOGONAL (rank 2) the length of its orthogonal rows, or columns where there are fewer */

@@ -231,8 +231,8 @@ void lithe_model_close(lithe_model *m)
 
 const char *lithe_model_arch(const lithe_model *m)      { return m ? m->arch->name : NULL; }
 size_t      lithe_model_params(const lithe_model *m)    { return m ? params_total(m->params) : 0; }
-int         lithe_model_vocab(const lithe_model *m)     { return m ? m->arch->equations.vocab(m->config) : 0; }
-int         lithe_model_context(const lithe_model *m)   { return m ? m->arch->equations.context(m->config) : 0; }
+int         lithe_model_vocab(const lithe_model *m)     { return m ? arch_vocab(m->arch, m->config) : 0; }
+int         lithe_model_context(const lithe_model *m)   { return m ? arch_context(m->arch, m->config) : 0; }
 const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
 const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&m->task) : NULL; }
 

@@ -96,7 +96,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     if (!status && a->equations.image) status = preprocessor_read(&m->pictures, p->dir, a->equations.image(m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);
-        m->tokenizer = place_tokenizer(p, a->equations.vocab(m->config));
+        m->tokenizer = place_tokenizer(p, arch_vocab(a, m->config));
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
     if (!status) return m;

@@ -90,10 +90,11 @@ static const op op_attention = { .name = "attention", .forward = forward, .backw
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o)
 {
     if (!graph_ok(g)) return NULL;
-    int width = o.heads * o.head_dim, kv = o.kv_heads * o.head_dim;
-    require(g, o.kv_heads > 0 && o.heads % o.kv_heads == 0, "attention: %d key/value heads do not divide %d heads", o.kv_heads, o.heads);
-    require(g, q->width == (k ? width : width + 2 * kv), "attention: queries of %d heads of %d in a width of %d", o.heads, o.head_dim, q->width);
-    require(g, !k || (k->width == kv && v && v->width == kv), "attention: keys of %d heads of %d in a width of %d", o.kv_heads, o.head_dim, k ? k->width : 0);
+    if (!o.kv_heads) o.kv_heads = o.heads;
+    if (!require(g, o.heads > 0 && o.kv_heads > 0 && o.heads % o.kv_heads == 0, "attention: %d key/value heads do not divide %d heads", o.kv_heads, o.heads)) return NULL;
+    int all = k ? o.heads : o.heads + 2 * o.kv_heads, head_dim = q->width / all, width = o.heads * head_dim, kv = o.kv_heads * head_dim;
+    require(g, q->width == all * head_dim, "attention: %d heads in a width of %d", all, q->width);
+    require(g, !k || (k->width == kv && v && v->width == kv), "attention: keys of %d heads of %d in a width of %d", o.kv_heads, head_dim, k ? k->width : 0);
     int context = graph_settings(g)->context;
     require(g, o.window >= 0, "attention: a window of %d", o.window);
     tensor *ks = o.causal ? state(g, "k", context, kv) : NULL, *vs = o.causal ? state(g, "v", context, kv) : NULL;
@@ -101,11 +102,11 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     if (!n) return NULL;
     n->i[HEADS] = o.heads;
     n->i[KV_HEADS] = o.kv_heads;
-    n->i[HEAD_DIM] = o.head_dim;
+    n->i[HEAD_DIM] = head_dim;
     n->i[CAUSAL] = o.causal;
     n->i[WINDOW] = o.window;
     n->data = o.alibi ? slopes(g, o.heads) : NULL;
-    n->f[SCALE] = (real)(o.scale > 0 ? o.scale : 1 / sqrt(o.head_dim));
+    n->f[SCALE] = (real)(o.scale > 0 ? o.scale : 1 / sqrt(head_dim));
     n->f[DROPOUT] = (real)o.dropout;
     save(n, 0, ROWS_TOKENS, o.heads);
     if (training(g)) workspace(n, q->rows, o.heads);

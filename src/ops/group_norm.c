@@ -29,14 +29,14 @@ static void backward(const node *n, const kernels *k)
 
 static const op op_group_norm = { .name = "group_norm", .forward = forward, .backward = backward, .reads = IN(X) };
 
-tensor *group_norm(graph *g, tensor *x, tensor *w, tensor *b, int N, double eps)
+tensor *group_norm(graph *g, tensor *x, group_norm_options o)
 {
     if (!graph_ok(g)) return NULL;
-    require(g, N > 0 && x->width % N == 0, "group_norm: groups of %d do not divide %d channels", N, x->width);
-    require(g, w->width == x->width && b->width == x->width, "group_norm: %d channels, %d weights and %d biases", x->width, w->width, b->width);
-    node *n = append(g, &op_group_norm, (tensor *[]){ x, w, b }, 3);
+    require(g, o.N > 0 && x->width % o.N == 0, "group_norm: groups of %d do not divide %d channels", o.N, x->width);
+    require(g, o.w->width == x->width && o.b->width == x->width, "group_norm: %d channels, %d weights and %d biases", x->width, o.w->width, o.b->width);
+    node *n = append(g, &op_group_norm, (tensor *[]){ x, o.w, o.b }, 3);
     if (!n) return NULL;
-    n->i[0] = N;
-    n->f[0] = (real)eps;
+    n->i[0] = o.N;
+    n->f[0] = (real)o.eps;
     return output(n, 0, x->space, x->rows, x->width);
 }

@@ -42,19 +42,21 @@ static double flops(const node *n) { return 2.0 * capacity_rows(n->out[0]) * n->
 
 static const op op_linear_groups = { .name = "linear_groups", .forward = forward, .backward = backward, .reads = IN(X), .flops = flops };
 
-void linear_groups(graph *g, tensor *x, tensor *w, tensor *const *bias, int groups, tensor **y)
+tensor_list linear_groups(graph *g, tensor *x, tensor *w, tensor_list bias)
 {
+    const int groups = list_length(&bias);
     tensor *in[MAX_IN] = { x, w };
-    for (int m = 0; m < groups; m++) y[m] = NULL;
-    if (!graph_ok(g)) return;
-    require(g, groups > 0 && groups <= MAX_GROUPS && x->width % groups == 0, "linear_groups: %d columns in %d groups", x->width, groups);
+    tensor_list y = { 0 };
+    if (!graph_ok(g)) return y;
+    if (!require(g, groups && x->width % groups == 0, "linear_groups: %d columns in %d groups", x->width, groups)) return y;
     require(g, w->rows == x->width, "linear_groups: the weight takes %d inputs, there are %d", w->rows, x->width);
-    for (int m = 0; m < groups && graph_ok(g); m++) {
-        in[BIAS + m] = bias[m];
-        require(g, bias[m]->width == w->width, "linear_groups: a bias of %d for %d outputs", bias[m]->width, w->width);
+    for (int m = 0; m < groups; m++) {
+        in[BIAS + m] = bias.at[m];
+        require(g, bias.at[m]->width == w->width, "linear_groups: a bias of %d for %d outputs", bias.at[m]->width, w->width);
     }
     node *n = append(g, &op_linear_groups, in, MAX_IN);
-    if (!n) return;
+    if (!n) return y;
     n->i[0] = groups;
-    for (int m = 0; m < groups; m++) y[m] = output(n, m, x->space, x->rows, w->width);
+    for (int m = 0; m < groups; m++) y.at[m] = output(n, m, x->space, x->rows, w->width);
+    return y;
 }

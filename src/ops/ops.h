@@ -5,6 +5,15 @@
 
 #include "graph/graph.h"
 
+/* Up to so many tensors; the first NULL ends them. */
+typedef struct { tensor *at[MAX_MIXES]; } tensor_list;
+static inline int list_length(const tensor_list *l)
+{
+    int n = 0;
+    while (n < MAX_MIXES && l->at[n]) n++;
+    return n;
+}
+
 /* (tokens, width) = the rows of table (vocab, width) named by the batch's ids. */
 tensor *embedding(graph *g, tensor *table);
 /* x + the rows of table (positions, width) named by the batch's positions. */
@@ -50,14 +59,15 @@ typedef struct {
     rope_scaling scaling;
     double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3: all four */
 } rope_options;
-const exact *rope_table(graph *g, rope_options o);                   /* cos and sin of every position this graph can hold */
-tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads);
-tensor *rope_heads(graph *g, tensor *x, const exact *table, int dims, int heads, int turned);     /* of the first `turned` heads: of [q k v] */
+typedef struct { const exact *table; int dims; } rope_angles;         /* the RoPE table: cos and sin of every position this graph can hold; dims 0: nothing is rotated */
+rope_angles rope_table(graph *g, rope_options o);
+tensor *rope(graph *g, tensor *x, rope_angles a, int heads);
+tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads);  /* q and k of [q k v], of so many heads each */
 
 /* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by side (k, v NULL).
- * In decoding graphs the keys and values join the session's state, made here under the scope's name "kv". */
+ * In decoding graphs the keys and values join the session's states "k" and "v" of the scope, made here where attention is causal. */
 typedef struct {
-    int heads, kv_heads, head_dim;
+    int heads, kv_heads;                        /* kv_heads 0: as many as heads */
     bool causal;
     double scale;                               /* 0: 1/sqrt(head_dim) */
     double dropout;                             /* of the probabilities */
@@ -73,12 +83,13 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
  * `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In decoding graphs the last row is
  * the session's state `name`; name NULL: that of `state`, made by carried(), which `peek` reads and leaves to another shift of
  * the same x to renew. */
-typedef struct { int mixes; bool past, peek; tensor *state; } token_shift_options;
-void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o);
+typedef struct { tensor_list mix; bool past, peek; const char *name; tensor *state; } token_shift_options;
+tensor_list token_shift(graph *g, tensor *x, token_shift_options o);
 
 /* RWKV-4's average of the values so far, e^key their weights, e^-e^decay what a step leaves of them, e^(bonus+key) the newest's.
  * In decoding graphs the sums are the session's state `name`. */
-tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus);
+typedef struct { tensor *k, *v, *decay, *bonus; } wkv4_inputs;
+tensor *wkv4(graph *g, const char *name, wkv4_inputs in);
 
 /* The scan of RWKV-5 and 6, heads of N channels: a row reads the matrix of those before it, and its own value through the bonus.
  * decay: what w = exp(-exp(decay)) comes from, a row for every row of r, or one for all; decay and bonus of as many numbers as r
@@ -88,8 +99,10 @@ tensor *wkv6(graph *g, const char *name, wkv6_inputs in);
 /* (1, heads N): each number of x (1, heads), or e^ it, N times.  Cannot be trained. */
 tensor *head_constants(graph *g, tensor *x, int N, bool exponential);
 
-/* RWKV-7's time mix, heads of N channels.  Keys: see wkv7_keys_args; key, removal and written come back in out. */
-void    wkv7_keys(graph *g, tensor *k, tensor *rate, tensor *k_k, tensor *k_a, int N, tensor *out[3]);
+/* RWKV-7's time mix, heads of N channels.  Keys: see wkv7_keys_args. */
+typedef struct { tensor *k, *rate, *k_k, *k_a; int N; } wkv7_keys_inputs;
+typedef struct { tensor *key, *removal, *written; } wkv7_key_set;
+wkv7_key_set wkv7_keys(graph *g, wkv7_keys_inputs in);
 /* The scan; in decoding graphs its matrices are the session's state `name`. */
 typedef struct { tensor *r, *decay, *key, *v, *removal, *written; int N; } wkv7_inputs;
 tensor *wkv7(graph *g, const char *name, wkv7_inputs in);
@@ -98,11 +111,11 @@ typedef struct { tensor *y, *r, *key, *v, *w, *b, *bonus; int N; double eps; } w
 tensor *wkv7_read(graph *g, wkv7_read_inputs in);
 
 /* Each group of N channels less its mean, over its deviation, times w plus b (each of all channels).  Wu & He 2018. */
-tensor *group_norm(graph *g, tensor *x, tensor *w, tensor *b, int N, double eps);
+typedef struct { tensor *w, *b; int N; double eps; } group_norm_options;
+tensor *group_norm(graph *g, tensor *x, group_norm_options o);
 
-/* y[m] = x_m w[m] + bias[m], x_m the m-th of `groups` equal parts of x's columns; w (groups, part, out), bias (1, out). */
-enum { MAX_GROUPS = 6 };
-void linear_groups(graph *g, tensor *x, tensor *w, tensor *const *bias, int groups, tensor **y);
+/* y[m] = x_m w[m] + bias[m], x_m the m-th of as many equal parts of x's columns; w (parts, part, out), each bias (1, out). */
+tensor_list linear_groups(graph *g, tensor *x, tensor *w, tensor_list bias);
 
 /* a + (b - a) m, element by element. */
 tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m);

@@ -36,14 +36,16 @@ static void fill_table(exact *table, int rows, int dims, const double args[TABLE
     }
 }
 
-const exact *rope_table(graph *g, rope_options o)
+rope_angles rope_table(graph *g, rope_options o)
 {
-    if (!graph_ok(g)) return NULL;
+    const rope_angles none = { 0 };
+    if (!graph_ok(g) || !o.dims) return none;
     const graph_options *settings = graph_settings(g);
     int positions = settings->mode == GRAPH_DECODE ? settings->context : settings->capacity[ROWS_TOKENS];
-    if (!require(g, o.dims > 0 && o.dims % 2 == 0, "rope: %d channels of a head are no pairs", o.dims)) return NULL;
+    if (!require(g, o.dims > 0 && o.dims % 2 == 0, "rope: %d channels of a head are no pairs", o.dims)) return none;
     const double args[TABLE_ARGS] = { [BASE] = o.base, [SCALING] = o.scaling, [FACTOR] = o.factor, [LOW] = o.low, [HIGH] = o.high, [ORIGINAL] = o.original };
-    return graph_table(g, fill_table, positions, o.dims, args);
+    const exact *table = graph_table(g, fill_table, positions, o.dims, args);
+    return table ? (rope_angles){ table, o.dims } : none;
 }
 
 static void forward(const node *n, const kernels *k)
@@ -64,17 +66,19 @@ static void backward(const node *n, const kernels *k)
 
 static const op op_rope = { .name = "rope", .forward = forward, .backward = backward, .in_place = true };
 
-tensor *rope(graph *g, tensor *x, const exact *table, int dims, int heads) { return rope_heads(g, x, table, dims, heads, heads); }
-
-tensor *rope_heads(graph *g, tensor *x, const exact *table, int dims, int heads, int turned)
+/* The first `turned` of the heads. */
+static tensor *turn(graph *g, tensor *x, rope_angles a, int heads, int turned)
 {
-    if (!graph_ok(g)) return NULL;
-    require(g, heads > 0 && x->width % heads == 0 && dims <= x->width / heads, "rope: %d channels of %d heads in a width of %d", dims, heads, x->width);
+    if (!graph_ok(g) || !a.dims) return graph_ok(g) ? x : NULL;
+    require(g, heads > 0 && x->width % heads == 0 && a.dims <= x->width / heads, "rope: %d channels of %d heads in a width of %d", a.dims, heads, x->width);
     node *n = append(g, &op_rope, (tensor *[]){ x }, 1);
     if (!n) return NULL;
-    n->data = table;
-    n->i[DIMS] = dims;
+    n->data = a.table;
+    n->i[DIMS] = a.dims;
     n->i[HEADS] = heads;
     n->i[TURNED] = turned;
     return output(n, 0, x->space, x->rows, x->width);
 }
+
+tensor *rope(graph *g, tensor *x, rope_angles a, int heads) { return turn(g, x, a, heads, heads); }
+tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads) { return turn(g, qkv, a, 3 * heads, 2 * heads); }

@@ -50,26 +50,27 @@ static const op op_token_shift = { .name = "token_shift", .forward = forward, .b
 static const op op_by_row = { .name = "token_shift", .forward = forward, .backward = backward,         /* mixes are values of this run */
                               .reads = IN(X) | CARRY_READS | IN(MIX) | IN(MIX + 1) | IN(MIX + 2) | IN(MIX + 3) | IN(MIX + 4) | IN(MIX + 5) };
 
-void token_shift(graph *g, tensor *x, const char *name, tensor *const *mix, tensor **y, token_shift_options o)
+tensor_list token_shift(graph *g, tensor *x, token_shift_options o)
 {
+    const int mixes = list_length(&o.mix);
     tensor *in[MAX_IN] = { x };
-    for (int m = 0; m < o.mixes; m++) y[m] = NULL;
-    if (!graph_ok(g)) return;
-    bool per_row = mix[0]->space == x->space;
-    require(g, o.mixes > 0 && o.mixes <= MAX_MIXES, "token_shift: %d mixtures, at most %d are possible", o.mixes, MAX_MIXES);
+    tensor_list y = { 0 };
+    if (!graph_ok(g) || !require(g, mixes, "token_shift: no mixture")) return y;
+    bool per_row = o.mix.at[0]->space == x->space;
     require(g, x->space == ROWS_TOKENS, "token_shift: its input has no order");
-    for (int m = 0; m < o.mixes && graph_ok(g); m++) {
-        in[MIX + m] = mix[m];
-        require(g, mix[m]->width == x->width, "token_shift: a mix of %d channels, its input is %d wide", mix[m]->width, x->width);
-        require(g, (mix[m]->space == x->space) == per_row, "token_shift: mixes of channels and mixes of rows");
+    for (int m = 0; m < mixes; m++) {
+        const tensor *mix = in[MIX + m] = o.mix.at[m];
+        require(g, mix->width == x->width, "token_shift: a mix of %d channels, its input is %d wide", mix->width, x->width);
+        require(g, (mix->space == x->space) == per_row, "token_shift: mixes of channels and mixes of rows");
     }
-    in[STATE] = name ? carried(g, name, x->width) : o.state;
+    in[STATE] = o.name ? carried(g, o.name, x->width) : o.state;
     node *n = append(g, per_row ? &op_by_row : &op_token_shift, in, MAX_IN);
-    if (!n) return;
-    n->i[MIXES] = o.mixes;
+    if (!n) return y;
+    n->i[MIXES] = mixes;
     n->i[PAST] = o.past;
     n->i[PER_ROW] = per_row;
     n->i[PEEK] = o.peek;
     carry_saves(n, in[STATE]);
-    for (int m = 0; m < o.mixes; m++) y[m] = output(n, m, x->space, x->rows, x->width);
+    for (int m = 0; m < mixes; m++) y.at[m] = output(n, m, x->space, x->rows, x->width);
+    return y;
 }

@@ -55,14 +55,15 @@ static double flops(const node *n) { return 12.0 * capacity_rows(n->out[0]) * n-
 
 static const op op_wkv4 = { .name = "wkv4", .forward = forward, .backward = backward, .reads = IN(K) | IN(V) | OUT(0) | CARRY_READS, .flops = flops };
 
-tensor *wkv4(graph *g, tensor *k, tensor *v, const char *name, tensor *decay, tensor *bonus)
+tensor *wkv4(graph *g, const char *name, wkv4_inputs in)
 {
     if (!graph_ok(g)) return NULL;
-    require(g, k->space == ROWS_TOKENS && k->width == v->width, "wkv4: keys of %d channels, values of %d", k->width, v->width);
-    require(g, decay->width == k->width && bonus->width == k->width, "wkv4: %d decays and %d bonuses for %d channels", decay->width, bonus->width, k->width);
-    node *n = append(g, &op_wkv4, (tensor *[]){ k, v, decay, bonus, carried(g, name, 3 * k->width) }, 5);
+    const int rows = in.k->rows, C = in.k->width;
+    require(g, in.k->space == ROWS_TOKENS && in.v->width == C, "wkv4: keys of %d channels, values of %d", C, in.v->width);
+    require(g, in.decay->width == C && in.bonus->width == C, "wkv4: %d decays and %d bonuses for %d channels", in.decay->width, in.bonus->width, C);
+    node *n = append(g, &op_wkv4, (tensor *[]){ in.k, in.v, in.decay, in.bonus, carried(g, name, 3 * C) }, 5);
     if (!n) return NULL;
-    if (training(g)) workspace(n, 2 * k->rows, k->width);
+    if (training(g)) workspace(n, 2 * rows, C);
     carry_saves(n, n->in[STATE]);
-    return output(n, 0, k->space, k->rows, k->width);
+    return output(n, 0, in.k->space, rows, C);
 }

@@ -40,16 +40,18 @@ static void keys_backward(const node *n, const kernels *k)
 
 static const op op_keys = { .name = "wkv7_keys", .forward = keys_forward, .backward = keys_backward, .reads = IN(K) | IN(RATE) };
 
-void wkv7_keys(graph *g, tensor *k, tensor *rate, tensor *k_k, tensor *k_a, int N, tensor *out[3])
+wkv7_key_set wkv7_keys(graph *g, wkv7_keys_inputs in)
 {
-    for (int i = 0; i < 3; i++) out[i] = NULL;
-    if (!graph_ok(g)) return;
-    require(g, N > 0 && k->width % N == 0, "wkv7_keys: heads of %d do not divide %d channels", N, k->width);
-    require(g, rate->width == k->width && k_k->width == k->width && k_a->width == k->width, "wkv7_keys: %d channels of keys, %d rates", k->width, rate->width);
-    node *n = append(g, &op_keys, (tensor *[]){ k, rate, k_k, k_a }, 4);
-    if (!n) return;
-    n->i[0] = N;
+    if (!graph_ok(g)) return (wkv7_key_set){ 0 };
+    const tensor *k = in.k;
+    require(g, in.N > 0 && k->width % in.N == 0, "wkv7_keys: heads of %d do not divide %d channels", in.N, k->width);
+    require(g, in.rate->width == k->width && in.k_k->width == k->width && in.k_a->width == k->width, "wkv7_keys: %d channels of keys, %d rates", k->width, in.rate->width);
+    node *n = append(g, &op_keys, (tensor *[]){ in.k, in.rate, in.k_k, in.k_a }, 4);
+    if (!n) return (wkv7_key_set){ 0 };
+    n->i[0] = in.N;
+    tensor *out[3];
     for (int i = 0; i < 3; i++) out[i] = output(n, i, k->space, k->rows, k->width);
+    return (wkv7_key_set){ out[0], out[1], out[2] };
 }
 
 /* ---- the scan ---- */

@@ -1,0 +1,29 @@
+/* What architectures that read images share: a configuration's keys, patches
+ * with a class token and learned positions (Dosovitskiy et al. 2021), the head
+ * over the class token; tensor names of Hugging Face's ViTForImageClassification. */
+#ifndef ARCH_IMAGE_INPUT_H
+#define ARCH_IMAGE_INPUT_H
+
+#include "arch/fields.h"
+#include "arch/layers.h"
+
+/* A configuration struct begins with it, and takes its fields and the first of its `divides`. */
+typedef struct { int image_size, patch_size, num_channels; } image_input;
+
+#define IMAGE_INPUT_FIELDS \
+    INT_OF(image_input, image_size, 224, PIXELS), INT_OF(image_input, patch_size, 16, PIXELS), INT_OF(image_input, num_channels, 3, .least = 1, .most = 3)
+
+/* From scratch as He et al. 2022, whom TokenFormer follows. */
+extern const recipe image_recipe;
+
+int         image_check(const void *config, lithe_error *err);
+image_shape image_of(const void *config);
+int         image_context(const void *config);                   /* patches and the class token */
+
+enum { SIZED_PATCH = 4 };
+int         image_sized(int tokens);                             /* the side of an image of SIZED_PATCH patches in at most so many tokens */
+
+tensor *image_embedding(graph *g, const image_input *c, int width, double std);        /* (tokens, width) */
+head    image_head(graph *g, tensor *rows, const task *t, double std);
+
+#endif
