@@ -386,14 +386,14 @@ AT_EVERY_LEVEL(attention_near) AT_EVERY_LEVEL(attention_near_gradient) AT_EVERY_
 AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on) AT_EVERY_LEVEL(scans) AT_EVERY_LEVEL(scans_go_on)
 AT_EVERY_LEVEL(scans_by_differences) AT_EVERY_LEVEL(scans_of_shapes) AT_EVERY_LEVEL(windows_are_the_whole) AT_EVERY_LEVEL(heads_of_shapes) AT_EVERY_LEVEL(mixtures_of_shapes)
 AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_behind)
-AT_EVERY_LEVEL(pools) AT_EVERY_LEVEL(hits_and_largest) AT_EVERY_LEVEL(squared_errors)
+AT_EVERY_LEVEL(pools) AT_EVERY_LEVEL(correct_and_largest) AT_EVERY_LEVEL(squared_errors)
 
 static void same_bytes_for_any_threads(const kernels *k)
 {
     static const subject all[] = { gather, stored_rows, scatter, dropout, copy_and_sum, activations, gated, series_branches, multiples, norms, rope, theta, cross_entropy,
                                    adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, attention_near, attention_near_gradient,
                                    shifts, averages, scans, scans_of_shapes, windows_are_the_whole, heads_of_shapes, mixtures_of_shapes,
-                                   pools, hits_and_largest, squared_errors };
+                                   pools, correct_and_largest, squared_errors };
     if (k == kernels_level("ref")) return;                  /* which has no threads */
     int step = k == kernels_level("avx512") ? 1 : 2;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -430,7 +430,7 @@ const test tests_kernels[] = {
     { "kernels: scans, with states, by differences", test_scans_by_differences }, { "kernels: scans of all shapes", test_scans_of_shapes },
     { "kernels: heads before and behind a scan", test_heads_of_shapes }, { "kernels: mixtures of rows", test_mixtures_of_shapes },
     { "kernels: windows that pass their states are the whole", test_windows_are_the_whole },
-    { "kernels: one row for each sequence", test_pools }, { "kernels: hits and the largest", test_hits_and_largest },
+    { "kernels: one row for each sequence", test_pools }, { "kernels: correct targets and the largest", test_correct_and_largest },
     { "kernels: squared errors", test_squared_errors },
     { "kernels: a row alone", test_rows_alone }, { "kernels: zeros behind", test_zeros_behind },
     { "kernels: same bytes for any number of threads", test_same_bytes_for_any_threads },

@@ -66,7 +66,7 @@ void attention_near_gradient(const kernels *k);
 void attention_company(const kernels *k);
 void gradients_by_differences(const kernels *k);
 void pools(const kernels *k);
-void hits_and_largest(const kernels *k);
+void correct_and_largest(const kernels *k);
 void squared_errors(const kernels *k);
 
 #endif

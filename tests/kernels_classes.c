@@ -50,7 +50,7 @@ static real *with_ties(size_t n)
     return x;
 }
 
-void hits_and_largest(const kernels *k)
+void correct_and_largest(const kernels *k)
 {
     for (int times = 0; times < 12; times++) EACH_FLAG(weighted) {
         int rows = size_up_to(40), width = size_up_to(times ? 70 : 3000);
@@ -69,9 +69,9 @@ void hits_and_largest(const kernels *k)
             first[r] = at;
         }
         k->largest(value, found, x, rows, width);
-        k->hits(hit, x, wanted, weight, rows, width);
+        k->correct(hit, x, wanted, weight, rows, width);
         expect("largest", value, want_value, (size_t)rows, 0);
-        expect("hits", hit, want_hit, (size_t)rows, 0);
+        expect("correct", hit, want_hit, (size_t)rows, 0);
         for (int r = 0; r < rows; r++) CHECK_MSG(found[r] == first[r], "largest at %s: column %d of row %d, not %d", k->name, found[r], r, first[r]);
     }
 }

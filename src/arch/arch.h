@@ -13,11 +13,12 @@ typedef struct {
     const char *key;
     field_kind kind;
     size_t offset;
-    double value;                    /* default; NAN: the key must be there.  A default outside the bounds means "absent",
-                                        is not checked against them and not written back */
+    double value;                    /* default; NAN: the key must be there.  A default outside the bounds means an
+                                        absent key and is not written back */
     double least, most;              /* inclusive bounds; both 0: none */
-    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as int index; or NULL: an activation.  Another value is refused by name.
-                                        FIELD_CHOICES: up to `most` of them ("a,c,a") as an array of so many ints, -1 after the last; absent: none */
+    const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as its place there; NULL: an activation.  Another
+                                        value is refused by name.  FIELD_CHOICES: up to `most` of them ("a,c,a") in an
+                                        array of so many ints, -1 after the last; absent: none */
 } field;
 enum { MOST_CHOICES = 64 };
 
@@ -28,12 +29,12 @@ typedef struct { tensor *hidden, *weight, *bias; } head;
  * architectures[0], as Hugging Face's classes are named; labels by num_labels
  * or id2label, regression by problem_type or a single label. */
 typedef enum {
-    TASK_LANGUAGE,                   /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
-    TASK_PRETRAIN,                   /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
-    TASK_SEQUENCE,                   /* a class or number for each sequence: ...ForSequenceClassification, ...ForImageClassification */
-    TASK_TOKENS,                     /* a class for each token: ...ForTokenClassification */
-    TASK_SPAN,                       /* where an answer begins and ends: ...ForQuestionAnswering */
-    TASK_BODY                        /* hidden states alone: an encoder's ...Model */
+    TASK_LANGUAGE,       /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
+    TASK_PRETRAIN,       /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
+    TASK_SEQUENCE,  /* a class or number for each sequence: ...ForSequenceClassification, ...ForImageClassification */
+    TASK_TOKENS,         /* a class for each token: ...ForTokenClassification */
+    TASK_SPAN,           /* where an answer begins and ends: ...ForQuestionAnswering */
+    TASK_BODY            /* hidden states alone: an encoder's ...Model */
 } task_kind;
 typedef struct { task_kind kind; int labels; bool regression; } task;
 
@@ -42,11 +43,13 @@ typedef struct { int side, patch, channels; } image_shape;
 
 /* How runs of an architecture train where nothing else is said: as its paper, where that says so. */
 typedef struct {
-    double lr, floor, warmup;        /* highest learning rate; the last one's share of it; share of the steps in which it rises */
+    /* peak learning rate; the last one's share of it; share of the steps over which it rises */
+    double lr, floor, warmup;
     const char *schedule;            /* as --schedule names it */
-    double beta1, beta2, eps, weight_decay, clip;                    /* of AdamW; clip 0: none */
+    double beta1, beta2, eps, weight_decay, clip;        /* of AdamW; clip 0: none */
     bool decoupled;                  /* the decay is not multiplied by the learning rate */
-    const char *mask; double mask_rate;                              /* of encoders: as --mask names it, the share of the tokens */
+    const char *mask;                /* of encoders: as --mask names it */
+    double mask_rate;                /* the share of the tokens */
     bool sentences;                  /* encoders read blocks of whole sentences */
 } recipe;
 
@@ -60,62 +63,72 @@ typedef struct { const char *slots_key, *tau2_key; const char *const *names; } s
 /* A list of names, which ends with NULL. */
 #define NAMES(...) (const char *const[]){ __VA_ARGS__, NULL }
 
-/* One architecture: what it is called, how its config.json is read, its equations, its files, how it grows.  What may be
- * absent is NULL.  A `config` argument is the struct that arch_read filled. */
+/* One architecture: what it is called, how its config.json is read, its equations, its files, how it grows.  What it
+ * does not have or need is NULL.  A `config` argument is the struct that arch_read filled. */
 typedef struct arch {
     const char *name;                    /* config.json's model_type */
     const char *class_name;              /* config.json's architectures[0] of a model of the architecture's own task */
-    const char *stem;                    /* that of the other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
+    const char *stem;  /* of its other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
     const char *summary;                 /* one line and its paper, for --arch help */
-    const char *vocabulary;              /* the kind to learn for it: "wordpiece" or "roberta" of encoders; NULL: "bpe" */
+    const char *vocabulary;  /* the kind to learn for it: "wordpiece" or "roberta" of encoders; NULL: "bpe" */
     const recipe *recipe;                /* NULL: the usual one (train/recipe.c) */
 
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
         const field *fields;             /* ends with a NULL key */
-        int  (*normalize)(json_t *config, lithe_error *err);         /* foreign or newer spellings to ours, before fields are read; or NULL */
-        /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's n_ctx), takes
-         * out keys that normalize made; or NULL.  Negative when memory is out. */
+        const char *const *divides;  /* pairs of integer keys: the first divides the second where neither is absent */
+        /* Other rules between fields: one line on failure. */
+        int  (*check)(const void *config, lithe_error *err);
+        /* Foreign or newer spellings to ours, before the fields are read. */
+        int  (*normalize)(json_t *config, lithe_error *err);
+        /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's
+         * n_ctx), takes out keys that normalize made.  Negative when memory is out. */
         int  (*publish)(json_t *config);
-        const char *const *divides;      /* pairs of integer keys, of which the first divides the second where neither is absent; or NULL */
-        int  (*check)(const void *config, lithe_error *err);         /* other rules between fields, one line on failure; or NULL */
         /* Keys for a model of this width and depth, vocabulary and context (of tokens); heads of 32..64 channels. */
         json_t *(*sized)(int width, int layers, int vocab, int context);
-        bool (*claims)(const json_t *config);                        /* is this config.json, which names another model_type, one of this architecture; or NULL */
-        const char *const *aliases;      /* other model_types whose files mean the same, or NULL: normalize refuses what differs */
+        /* Is this config.json, which names another model_type, one of this architecture. */
+        bool (*claims)(const json_t *config);
+        const char *const *aliases;  /* other model_types whose files mean the same: normalize refuses what differs */
     } config;
 
     struct {
-        tensor *(*build)(graph *g, const void *config);              /* (tokens, width): the hidden states of the last layer */
-        head (*language)(graph *g, const void *config, tensor *rows);        /* the language model's head over the rows it looks at; NULL: it has none */
-        /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or over all
-         * tokens; NULL: score.weight (labels, width) alone. */
+        /* (tokens, width): the hidden states of the last layer. */
+        tensor *(*build)(graph *g, const void *config);
+        /* The language model's head over the rows it reads; NULL: it has none. */
+        head (*language)(graph *g, const void *config, tensor *rows);
+        /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or
+         * over all tokens; NULL: score.weight (labels, width) alone. */
         head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
-        double (*l2_wrap)(const void *config);                       /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
-        bool (*encoder)(const void *config);                         /* attention is bidirectional: masked tokens are predicted; NULL: causal */
-        pooling (*pool)(const void *config);                         /* how the rows of a sequence become one for a class; NULL: an encoder's first, else the last */
-        int  (*context)(const void *config);                         /* the longest sequence in tokens; NULL: max_position_embeddings */
-        image_shape (*image)(const void *config);                    /* what a model of images reads; NULL: it reads tokens */
+        double (*l2_wrap)(const void *config);  /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
+        /* attention is bidirectional, masked tokens are predicted; NULL: causal */
+        bool (*encoder)(const void *config);
+        pooling (*pool)(const void *config);  /* the row for a sequence; NULL: an encoder's first, else the last */
+        int  (*context)(const void *config);         /* the longest sequence in tokens; NULL: max_position_embeddings */
+        image_shape (*image)(const void *config);    /* what a model of images reads; NULL: it reads tokens */
     } equations;
 
     struct {                             /* names of tensors in published files */
-        const char *const *prefixes;     /* that may stand before our names, e.g. "transformer."; the first is written */
-        const spelling *spellings;       /* ends with a NULL; or NULL */
-        const char *const *heads;        /* beginnings of the tensors of heads, or NULL: they carry no prefix, and a file may hold those of tasks the model does not have */
-        const char *tied_head, *tied_to; /* an own head, and the embedding that a tied head reads (the head in a file must equal it) */
-        const char *known_by;            /* a tensor by which a file without a configuration is told, for messages; NULL: tied_to */
-        const char *const *ignored;      /* endings of tensors that are no parameters (buffers), or NULL */
+        const char *const *prefixes;  /* that may stand before our names, e.g. "transformer."; the first is written */
+        const spelling *spellings;       /* ends with a NULL */
+        /* Beginnings of the tensors of heads: they carry no prefix, and a file may hold those of other tasks. */
+        const char *const *heads;
+        /* an own head, and the embedding that a tied head reads: the head in a file equals it */
+        const char *tied_head, *tied_to;
+        const char *known_by;            /* a tensor that tells a file without a configuration; NULL: tied_to */
+        const char *const *ignored;      /* endings of tensors that are no parameters (buffers) */
     } files;
 
     struct {
         /* The keys of width, heads, inner size, narrow branches and depth, and how tensors name their layer ("h." then
          * first_layer + l; numbers past the last layer move with the depth). */
         struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
-        const char *const *inner_keys;   /* integer keys of `sized` that set inner sizes alone ("n_inner"), or NULL: --params scales them together */
-        const slot_group *slots;         /* of Pattentions, ends with a NULL key; or NULL */
-        const struct arch *over;         /* the architecture that this one is with its additions off, which `grow --to` starts from; or NULL */
-        /* Reasons, or NULL: why a block whose matrices write nothing is not the identity (a norm after the sum), why heads
-         * that are repeated are not what they were, why the additions at their initial values change the outputs. */
+        /* integer keys of `sized` that set inner sizes alone: --params scales them together */
+        const char *const *inner_keys;
+        const slot_group *slots;         /* of Pattentions, ends with a NULL key */
+        const struct arch *over;         /* what this one is with its additions off: `grow --to` starts from it */
+        /* Reasons: why a block whose matrices write nothing is not the identity (a norm after the sum), why heads
+         * that are repeated are not what they were, why the additions at their initial values change the outputs.
+         * NULL: no reason. */
         const char *(*block_changes)(const void *config);
         const char *(*heads_change)(const void *config);
         const char *(*additions_change)(const void *config);
@@ -124,7 +137,7 @@ typedef struct arch {
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
-const arch *arch_usual(bool images);                      /* where none is named: the first that reads images, or the first that reads text */
+const arch *arch_usual(bool images);  /* where none is named: the first that reads images, or text */
 bool arch_alias(const arch *a, const char *name);         /* is name among its aliases */
 
 /* Reads config into a zeroed struct of arch->config.size: a copy is normalized, then defaults, bounds, check.
@@ -140,23 +153,24 @@ int arch_publish(const arch *a, const void *config, json_t *json);
 bool arch_encoder(const arch *a, const void *config);
 int  arch_context(const arch *a, const void *config);
 int  arch_vocab(const arch *a, const void *config);       /* vocab_size; 0: it reads no tokens */
-int  arch_int(const arch *a, const void *config, const char *key);        /* of an integer field; 0 where there is none */
-task arch_task(const arch *a);                            /* its own: the language model's, or a class for each sequence */
+int  arch_int(const arch *a, const void *config, const char *key);        /* an integer field; 0 where there is none */
+task arch_task(const arch *a);  /* its own: the language model's, or a class for each sequence */
 /* The task a config.json tells; one that a does not have is refused. */
 int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);
 /* The reverse: architectures, num_labels and problem_type into config.json.  Negative when memory is out. */
 int  task_publish(const arch *a, const task *t, json_t *config);
 bool arch_head_tensor(const arch *a, const char *name);   /* is it of a head, which carries no prefix */
-const char *task_name(const task *t);                     /* "language", "pretrain", "classify", "regress", "tokens", "span", "body" */
+/* "language", "pretrain", "classify", "regress", "tokens", "span", "body" */
+const char *task_name(const task *t);
 
 /* Declares every parameter of the configuration in p (open).  t NULL: arch_task. */
 int arch_declare(const arch *a, const void *config, const task *t, params *p, lithe_error *err);
 
-/* What a graph computes: of language models loss (head rows, 1) and logits (head rows, vocab); of a class or number for
- * each sequence loss (seqs, 1) and logits (seqs, labels), the second pair of TASK_PRETRAIN; of tokens and spans loss
- * (tokens, 1) and logits (tokens, labels).  Losses are not yet scaled.  hits, beside the loss of a language model that is
- * scored: 1 where the target was the likeliest.  hidden (tokens, width): the last layer's. */
-typedef struct { tensor *loss, *logits, *hits, *seq_loss, *seq_logits, *hidden; } results;
+/* What a graph computes: of language models loss (head rows, 1) and logits (head rows, vocab); of a class or number
+ * for each sequence loss (seqs, 1) and logits (seqs, labels), the second pair of TASK_PRETRAIN; of tokens and spans
+ * loss (tokens, 1) and logits (tokens, labels).  Losses are not yet scaled.  correct, beside the loss of a language
+ * model that is scored: 1 where the target was the likeliest.  hidden (tokens, width): the last layer's. */
+typedef struct { tensor *loss, *logits, *correct, *seq_loss, *seq_logits, *hidden; } results;
 typedef enum { WANT_LOSS, WANT_LOGITS, WANT_HIDDEN } want;
 /* Builds a's equations and the head of the task into g.  Not yet planned.  t NULL: arch_task. */
 results arch_build(const arch *a, const void *config, const task *t, graph *g, want w);

@@ -75,7 +75,7 @@ results arch_build(const arch *a, const void *config, const task *asked, graph *
     else s = of_task(&b, x, &t);
     if (w != WANT_HIDDEN && t.kind == TASK_PRETRAIN) next = of_sequences(&b, x, &pair);
     bool scored = s.loss && !training(g) && (t.kind == TASK_LANGUAGE || t.kind == TASK_PRETRAIN);
-    return (results){ .hidden = x, .loss = s.loss, .logits = s.logits, .seq_loss = next.loss, .seq_logits = next.logits, .hits = scored ? hits(s.loss) : NULL };
+    return (results){ .hidden = x, .loss = s.loss, .logits = s.logits, .seq_loss = next.loss, .seq_logits = next.logits, .correct = scored ? correct(s.loss) : NULL };
 }
 
 /* A scoring graph of one row declares every parameter and runs nothing. */

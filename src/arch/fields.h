@@ -14,7 +14,8 @@
 #define INT_OF(S, member, preset, ...)     FIELD_OF(S, member, .kind = FIELD_INT, .value = preset, __VA_ARGS__)
 #define REAL_OF(S, member, preset, ...)    FIELD_OF(S, member, .kind = FIELD_REAL, .value = preset, __VA_ARGS__)
 #define BOOL_OF(S, member, preset)         FIELD_OF(S, member, .kind = FIELD_BOOL, .value = preset)
-#define CHOICE_OF(S, member, words)        FIELD_OF(S, member, .kind = FIELD_CHOICE, .choices = words)        /* the first is the preset */
+/* the first is the preset */
+#define CHOICE_OF(S, member, words)        FIELD_OF(S, member, .kind = FIELD_CHOICE, .choices = words)
 #define ACTIVATION_OF(S, member, preset)   FIELD_OF(S, member, .kind = FIELD_CHOICE, .value = preset)
 
 #define INT(member, preset, ...)           INT_OF(CONFIG, member, preset, __VA_ARGS__)

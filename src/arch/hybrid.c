@@ -96,7 +96,7 @@ static int check(const void *config, lithe_error *err)
     if (c->encoder && recurs(c))
         return fail(err, LITHE_ECONFIG, "encoder is true and a mixer is RWKV, which reads from left to right only: an encoder's tokens must see both sides");
     if (!attends && (c->position == POSITION_ROTARY || c->position == POSITION_ALIBI))
-        return fail(err, LITHE_ECONFIG, "position is %s, which turns or biases attention, and no layer's mixer is attention", c->position == POSITION_ROTARY ? "rotary" : "alibi");
+        return fail(err, LITHE_ECONFIG, "position is %s, which rotates or biases the heads of attention, and no layer's mixer is attention", c->position == POSITION_ROTARY ? "rotary" : "alibi");
     if (!recurs(c) && position(c) == POSITION_NONE && c->encoder)
         return fail(err, LITHE_ECONFIG, "encoder is true and position is none: attention alone does not know the order of its tokens; take rotary, learned or alibi");
     if ((any(c, c->mixer, MIX_RWKV6) || any(c, c->mixer, MIX_RWKV7)) && c->hidden_size % c->rwkv_head_dim)
@@ -122,7 +122,7 @@ static tensor *normed(graph *g, const building *b, tensor *x, const char *name, 
 static pattention_layer_options patt(const hybrid *c, int slots, double tau2)
 {
     return (pattention_layer_options){ .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .slots = slots, .tau2 = tau2, .theta = (theta_kind)c->norm_activation_type,
-                                       .std_keys = c->initializer_range, .std_values = 2 / (c->num_hidden_layers * sqrt(c->hidden_size)) };
+                                       .std_keys = c->initializer_range, .std_values = wang_std(c->num_hidden_layers, c->hidden_size) };
 }
 static pattention_layer_options patt_in(const hybrid *c) { return patt(c, c->qkv_slot_num, c->qkv_tau2); }
 static pattention_layer_options patt_out(const hybrid *c) { return patt(c, c->proj_slot_num, c->proj_tau2); }

@@ -21,7 +21,7 @@ image_shape image_of(const void *config);
 int         image_context(const void *config);                   /* patches and the class token */
 
 enum { SIZED_PATCH = 4 };
-int         image_sized(int tokens);                             /* the side of an image of SIZED_PATCH patches in at most so many tokens */
+int         image_sized(int tokens);  /* the side of an image of SIZED_PATCH patches in at most so many tokens */
 
 tensor *image_embedding(graph *g, const image_input *c, int width, double std);        /* (tokens, width) */
 head    image_head(graph *g, tensor *rows, const task *t, double std);

@@ -1,4 +1,5 @@
 #include "arch/layers.h"
+#include <math.h>
 #include <stdio.h>
 
 static const char *suffixed(char text[96], const char *name, const char *suffix)
@@ -58,6 +59,8 @@ tensor *pattention_add(graph *g, tensor *x, tensor *y, const char *name, pattent
     if (joins(x, y, o.dropout)) return parameter_tokens(g, y, name, x->width, &o, x);
     return add_after(g, x, parameter_tokens(g, y, name, x->width, &o, NULL), o.dropout);
 }
+
+double wang_std(int layers, int width) { return 2 / (layers * sqrt(width)); }
 
 /* ---- norms ---- */
 

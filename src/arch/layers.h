@@ -6,7 +6,8 @@
 #include "arch/arch.h"
 #include "ops/ops.h"
 
-/* Meanings of a parameter's axes.  A matrix reads the axis of its inputs, which it sums over, and writes that of its outputs. */
+/* Meanings of a parameter's axes.  A matrix reads the axis of its inputs, which it sums over, and writes that of its
+ * outputs. */
 static inline axis reads(axis_kind kind)  { return (axis){ .kind = kind, .read = true }; }
 static inline axis writes(axis_kind kind) { return (axis){ .kind = kind }; }
 
@@ -20,7 +21,7 @@ typedef struct {
     int parts;                       /* of the outputs, side by side: 3 of fused q, k, v; 0: 1 */
     layout layout;                   /* OUT_IN, as PyTorch's, unless said */
     bool bias;
-    double std, cut;                 /* initial weights N(0, std^2), no further out than cut deviations; std 0: zeros, cut 0: anywhere */
+    double std, cut;                 /* initial weights N(0, std^2), within cut deviations; std 0: zeros, cut 0: any */
     activation act;
     double dropout;
 } dense_options;
@@ -44,14 +45,16 @@ typedef struct {
 tensor *pattention_layer(graph *g, tensor *x, const char *name, int width, pattention_layer_options o);
 /* x + dropout(Theta(y K') V). */
 tensor *pattention_add(graph *g, tensor *x, tensor *y, const char *name, pattention_layer_options o);
+double  wang_std(int layers, int width);                    /* std_values as TokenFormer's authors begin ("wang_init") */
 
 /* ---- norms ---- */
 
-typedef enum { NORM_LAYER, NORM_RMS, NORM_LAYER_PLAIN, NORM_LAYER_SCALED } norm_kind;     /* with weight and bias; weight; neither; weight */
+/* With weight and bias; weight; neither; weight. */
+typedef enum { NORM_LAYER, NORM_RMS, NORM_LAYER_PLAIN, NORM_LAYER_SCALED } norm_kind;
 typedef struct {
     norm_kind kind;
     double eps;
-    bool before_tied_head;           /* a tied head reads the result through the embedding, so a duplicated residual width is divided here */
+    bool before_tied_head;           /* a tied head reads the result: a duplicated residual width is divided here */
 } norm_options;
 tensor *norm(graph *g, tensor *x, const char *name, norm_options o);
 
@@ -69,8 +72,8 @@ tensor *head_weight(graph *g, const char *name, int outputs, int width, double s
 
 /* ---- series and shortcuts ---- */
 
-/* series() with parameters NAME.scale, NAME.bias and, with gains, NAME.gain of n branches (n, width), or (n) with scalar.
- * It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain 0. */
+/* series() with parameters NAME.scale, NAME.bias and, with gains, NAME.gain of n branches (n, width), or (n) with
+ * scalar.  It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain 0. */
 typedef struct { int n; activation act[MAX_SERIES]; bool gains, scalar; } series_layer_options;
 tensor *series_layer(graph *g, tensor *u, tensor *v, const char *name, series_layer_options o);
 
@@ -81,12 +84,12 @@ int     bottleneck_width(int C, int reduction);             /* C/reduction in wh
 
 /* ---- configurations ---- */
 
-/* Rotary positions turn pairs of a head's channels. */
+/* Rotary positions rotate pairs of a head's channels. */
 int check_pairs(int channels, lithe_error *err);
 
 int usual_heads(int width);                                 /* of 64 channels, or 32 where 64 do not divide the width */
 int usual_head_dim(int width);
-int glu_width(int width);                                   /* 8/3 of it in whole 32s: as many weights as two matrices to 4 times the width */
+int glu_width(int width);                                   /* 8/3 of it, in whole 32s */
 
 bool always(const void *config);                            /* .encoder of an architecture that is one */
 

@@ -13,7 +13,8 @@ typedef struct {
     double rms_norm_eps, rope_theta, initializer_range, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original;
 } llama;
 
-/* The last five stand inside rope_scaling or rope_parameters of a file, or in its model_type; llama_normalize brings them here. */
+/* The last five stand inside rope_scaling or rope_parameters of a file, or in its model_type; llama_normalize brings
+ * them here. */
 #define LLAMA_FIELDS \
     INT_OF(llama, vocab_size, 32000, VOCABULARY), INT_OF(llama, hidden_size, 4096, WIDTH), INT_OF(llama, intermediate_size, 11008, INNER), \
     INT_OF(llama, num_hidden_layers, 32, LAYERS), INT_OF(llama, num_attention_heads, 32, HEADS), INT_OF(llama, num_key_value_heads, 0, HEADS), \
@@ -25,7 +26,7 @@ typedef struct {
     REAL_OF(llama, lithe_rope_original, 8192, .least = 1, .most = 1e9), BOOL_OF(llama, lithe_qkv_bias, 0)
 
 int  llama_normalize(json_t *config, lithe_error *err);
-int  llama_publish(json_t *config);                          /* both spellings of the rotary options; takes out what normalize made */
+int  llama_publish(json_t *config);  /* both spellings of the rotary options; takes out what normalize made */
 int  llama_check(const void *config, lithe_error *err);
 
 tensor     *llama_embed(graph *g, const llama *c);

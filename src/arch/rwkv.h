@@ -9,14 +9,17 @@
 /* ---- configurations ---- */
 
 /* A configuration struct of version 4 to 6 begins with it and takes its fields. */
-typedef struct { int vocab_size, context_length, hidden_size, num_hidden_layers, intermediate_size; double layer_norm_epsilon, l2_wrap; } rwkv;
+typedef struct {
+    int vocab_size, context_length, hidden_size, num_hidden_layers, intermediate_size;
+    double layer_norm_epsilon, l2_wrap;
+} rwkv;
 
 #define RWKV_FIELDS(vocabulary, length) \
     INT_OF(rwkv, vocab_size, vocabulary, VOCABULARY), INT_OF(rwkv, context_length, length, LENGTH), INT_OF(rwkv, hidden_size, 768, WIDTH), \
     INT_OF(rwkv, num_hidden_layers, 12, LAYERS), INT_OF(rwkv, intermediate_size, 0, INNER), REAL_OF(rwkv, layer_norm_epsilon, 1e-5, EPSILON), \
     REAL_OF(rwkv, l2_wrap, 1e-4, EPSILON)
 
-/* Refuses what no version has: a tied head, attention of another width; head_size_divisor becomes group_norm_epsilon. */
+/* Refuses what no version has: a tied head, attention of another width.  head_size_divisor: group_norm_epsilon. */
 int    rwkv_normalize(json_t *config, lithe_error *err);
 int    rwkv_context(const void *config);
 double rwkv_l2_wrap(const void *config);
@@ -26,10 +29,11 @@ head   rwkv_language(graph *g, const void *config, tensor *rows);
 
 /* Element i of a fresh parameter, of its arguments; key names its stream of random numbers. */
 typedef double rwkv_formula(const double *args, uint64_t key, size_t i);
-typedef struct { rwkv_formula *formula; double args[3], lr_factor; } rwkv_init;         /* lr_factor: of the learning rate; 0 means 1 */
+typedef struct { rwkv_formula *formula; double args[3], lr_factor; } rwkv_init;          /* lr_factor 0 means 1 */
 
-tensor *rwkv_channels(graph *g, const char *name, int C, rwkv_init o);                   /* [1,1,C], as published files hold a number for each channel */
-tensor *rwkv_heads(graph *g, const char *name, int H, int N, rwkv_init o);               /* [H,N] */
+/* [1,1,C], as published files hold a number for each channel; [H,N]. */
+tensor *rwkv_channels(graph *g, const char *name, int C, rwkv_init o);
+tensor *rwkv_heads(graph *g, const char *name, int H, int N, rwkv_init o);
 
 /* Of version 4 to 6.  Decays, args: last channel, exponent; bonuses, args: last channel, depth 0 .. 1. */
 rwkv_formula rwkv_first_decay, rwkv_first_bonus, rwkv_constant;
@@ -60,7 +64,10 @@ typedef struct {
 tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int width, rwkv_options o);
 
 /* What a hybrid puts in the place of a time mix's matrices, which are square. */
-typedef struct rwkv_projections { tensor *(*project)(const void *context, graph *g, tensor *x, const char *name, rwkv_options o); const void *context; } rwkv_projections;
+typedef struct rwkv_projections {
+    tensor *(*project)(const void *context, graph *g, tensor *x, const char *name, rwkv_options o);
+    const void *context;
+} rwkv_projections;
 tensor *rwkv_project(graph *g, const rwkv_place *at, tensor *x, const char *name, rwkv_options o);
 
 /* The affine norm of the heads that a time mix is read out through. */
@@ -74,11 +81,17 @@ typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; } rwkv7_si
 tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at);
 tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n);
 tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n);
-rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);       /* ranks as the authors' models have them, in multiples of 32 */
+rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);  /* ranks as the authors' models have them, in multiples of 32 */
 
 /* The first matrices of a channel mix over normalised rows h: act(k), and of version 4 to 6 its receptance. */
 typedef struct { tensor *key, *receptance; } rwkv_channel;
-typedef struct { const char *key, *receptance; rwkv_share share; int inner; double gain; activation act; } rwkv_channel_options;       /* gain: of ffn.key */
+typedef struct {
+    const char *key, *receptance;                           /* names of the two shares */
+    rwkv_share share;
+    int inner;
+    double gain;                                            /* of ffn.key */
+    activation act;
+} rwkv_channel_options;
 rwkv_channel rwkv_channel_key(graph *g, tensor *h, rwkv_channel_options o);
 rwkv_channel rwkv4_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act);
 tensor      *rwkv7_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act);
@@ -89,7 +102,7 @@ int     rwkv_inner(int C);                                  /* 3.5 C in whole 32
 
 /* ---- both ends ---- */
 
-tensor *rwkv_embed(graph *g, int vocab, int C, double eps);           /* (tokens, C), through the norm ln0 of the first block */
+tensor *rwkv_embed(graph *g, int vocab, int C, double eps);  /* (tokens, C), through the norm ln0 of the first block */
 tensor *rwkv_norm(graph *g, tensor *x, const char *name, double eps);
 tensor *rwkv_final_norm(graph *g, tensor *x, double eps);
 head    rwkv_head(graph *g, tensor *rows, int vocab);

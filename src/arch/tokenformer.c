@@ -3,7 +3,7 @@
  * whole feed-forward are Pattention: attention from tokens to parameter tokens,
  * so a trained model grows by appending slots.
  *   h = LN0(x);  q, k, v = Patt(h);  x += Patt_proj(Attn(rope(q), rope(k), v));  x += Patt_ffn(LN0(x))
- * LN0 is non-affine; rotary turns the first rotary_pct of each head; the final
+ * LN0 is non-affine; the first rotary_pct of each head is rotated; the final
  * norm is affine and the head tied.  Names are those of the released
  * pytorch_model.bin (layer l is sequential.{2+l}). */
 #include "arch/fields.h"
@@ -74,11 +74,10 @@ static tensor *words(graph *g, const tokenformer *c)
     return embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, c->hidden_size, o);        /* (vocab, C) */
 }
 
-/* Patt with values that begin as the authors' "wang_init". */
 static pattention_layer_options patt(const tokenformer *c, int slots, double tau2)
 {
     return (pattention_layer_options){ .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .slots = slots, .tau2 = tau2, .theta = (theta_kind)c->norm_activation_type,
-                                       .std_keys = c->init_method_std, .std_values = 2 / (c->num_layers * sqrt(c->hidden_size)) };
+                                       .std_keys = c->init_method_std, .std_values = wang_std(c->num_layers, c->hidden_size) };
 }
 
 static tensor *build(graph *g, const void *config)

@@ -26,7 +26,7 @@ static const field fields[] = {
 static pattention_layer_options patt(const tokenformer_vit *c, int slots, double tau2)
 {
     return (pattention_layer_options){ .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .slots = slots, .tau2 = tau2, .theta = (theta_kind)c->norm_activation_type,
-                                       .std_keys = c->initializer_range, .std_values = 2 / (c->num_hidden_layers * sqrt(c->hidden_size)) };
+                                       .std_keys = c->initializer_range, .std_values = wang_std(c->num_hidden_layers, c->hidden_size) };
 }
 
 static tensor *build(graph *g, const void *config)

@@ -43,7 +43,7 @@ static int run_pieces(reading *r, size_t *masked, double *nll, double *correct, 
     int status = pass_run(&r->pass, err);
     for (int k = 0; k < b->selected && !status; k++) {
         *nll += (double)r->pass.r.loss->data[k];
-        *correct += (double)r->pass.r.hits->data[k];
+        *correct += (double)r->pass.r.correct->data[k];
     }
     *masked += (size_t)b->selected;
     batch_begin(b);

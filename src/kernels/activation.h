@@ -24,7 +24,7 @@ typedef enum { ACTIVATIONS(CONSTANT) ACT_COUNT } activation;
 
 extern const char *const activation_names;                          /* "a|b|c" */
 const char *activation_name(activation act);
-int         activation_find(const char *name, size_t length);        /* by its name or another spelling; -1: there is none */
+int         activation_find(const char *name, size_t length);  /* by its name or another spelling; -1: there is none */
 
 /* At one number, in double: what every kernel's activation is held against. */
 double act_value(activation act, double x);

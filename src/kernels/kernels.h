@@ -32,7 +32,7 @@ typedef struct {
     const real *a; size_t lda; bool ta;         /* ta: A is stored (K,M) */
     stored b;      size_t ldb; bool tb;         /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight; a stride of whole blocks */
     real *c;       size_t ldc; bool add;
-    compute_type type;                          /* COMPUTE_BF16: a and b rounded to bf16 (to nearest even), products summed in fp32 */
+    compute_type type;                          /* COMPUTE_BF16: a and b rounded to bf16 (nearest even), sums in fp32 */
     const void *packed;                         /* B as gemm_pack wrote it (b is then not read), or NULL */
     const real *bias;                           /* (N) or NULL */
     activation act;
@@ -58,12 +58,13 @@ typedef struct {
     int window;                                 /* 0: none */
     const exact *alibi;                         /* (heads) slopes, or NULL */
     real scale;
-    const real *q, *k, *v; size_t q_stride, k_stride, v_stride;      /* between rows; head h begins at column h*head_dim */
+    const real *q, *k, *v; size_t q_stride, k_stride, v_stride;  /* between rows; head h begins at column h*head_dim */
     real *o; size_t o_stride;
-    exact *lse;                                 /* (rows, heads): natural log-sum-exp of the scores; NULL when not wanted */
+    exact *lse;                                 /* (rows, heads): natural log-sum-exp of the scores, or NULL */
     real dropout;                               /* of the probabilities; 0 for none */
-    const uint64_t *row_key; uint64_t layer_key; /* keep (query row r, head h, key j) iff
-                                                   unit(key_of(key_of(row_key[r], layer_key), h), j) >= dropout; kept values are scaled by 1/(1-dropout) */
+    /* Query row r of head h keeps key j iff unit(key_of(key_of(row_key[r], layer_key), h), j) >= dropout; what is kept
+     * is scaled by 1/(1-dropout). */
+    const uint64_t *row_key; uint64_t layer_key;
     /* backward reads q, k, v, o, lse and: */
     const real *d_o;                            /* stride o_stride */
     real *dq, *dk, *dv;                         /* strides of q, k, v; always past 0, kv_start == start */
@@ -105,7 +106,8 @@ typedef struct {
     real *y[MAX_MIXES];
     /* backward, which does not look at `before`, reads x, mix and: */
     const exact *begin;                         /* (seqs, width) that stood before the first rows; NULL: zeros */
-    const exact *d_end; exact *d_begin;         /* (seqs, width) gradients of the last row as the next run's `before` (NULL: zeros), and of begin (NULL: not wanted) */
+    /* (seqs, width) gradients of the last row as the next run's `before`, NULL: zeros; of begin, NULL: not wanted */
+    const exact *d_end; exact *d_begin;
     const real *dy[MAX_MIXES];                  /* NULL: zeros */
     real *dx, *dmix[MAX_MIXES];                 /* NULL where not wanted */
     bool add_dx, add_dmix[MAX_MIXES];
@@ -117,26 +119,28 @@ typedef struct {
 typedef struct {
     int seqs, width;
     const int *start;                           /* (seqs+1) */
-    exact *state;                               /* (slots, 3 width): a, b, m; NULL: every sequence begins empty and nothing is kept */
-    const int *from, *to;                       /* (seqs) rows of state to begin from (negative: empty) and to leave the end in */
+    exact *state;                               /* (slots, 3 width): a, b, m; NULL: they begin empty, nothing is kept */
+    const int *from, *to;                       /* (seqs) rows of state to begin from (negative: empty) and to end in */
     const real *k, *v, *decay, *bonus;          /* (rows, width) twice, (width) twice */
     real *y;
     /* backward, which does not look at `state`, reads these and y, and: */
-    const exact *begin, *d_end; exact *d_begin; /* (seqs, 3 width) as in wkv6_args; gradients of a and b with m held, nothing in m's place */
+    /* (seqs, 3 width) as in wkv6_args; gradients of a and b with m held, nothing in m's place */
+    const exact *begin, *d_end; exact *d_begin;
     const real *dy;
     real *dk, *dv, *ddecay, *dbonus;            /* NULL where not wanted */
     bool add_dk, add_dv, add_ddecay, add_dbonus;
     exact *work;                                /* (2, rows, width) */
 } wkv4_args;
 
-/* The scan of RWKV-5 and 6 (Peng et al. 2024), a matrix S (value, key) for each head of N channels side by side in `width`:
- *   y_t = S_{t-1} r_t + (sum over keys of r_t bonus key_t) v_t,  S_t = S_{t-1} diag(w_t) + v_t key_t',  w = exp(-exp(decay))
- * Backward makes the S of 16 rows at a time again from one of every 16 that it keeps. */
+/* The scan of RWKV-5 and 6 (Peng et al. 2024), a matrix S (value, key) for each head of N channels, heads side by side:
+ *   y_t = S_{t-1} r_t + (sum over keys of r_t bonus key_t) v_t,
+ *   S_t = S_{t-1} diag(w_t) + v_t key_t',  w = exp(-exp(decay))
+ * Backward recomputes S for 16 rows at a time from the one of every 16 that it keeps. */
 enum { WKV_CHUNK = 16 };
 typedef struct {
     int seqs, width, N;
     const int *start;                           /* (seqs+1) */
-    exact *state;                               /* (slots, width N); NULL: every sequence begins empty and nothing is kept */
+    exact *state;                               /* (slots, width N); NULL: sequences begin empty, nothing is kept */
     const int *from, *to;                       /* as in wkv4_args */
     bool constant;                              /* decay and ddecay are (width): the same in every row */
     const real *r, *decay, *key, *v, *bonus;    /* (rows, width); bonus (width) */
@@ -144,14 +148,19 @@ typedef struct {
     exact *work;                                /* (2, N, N); for backward (wkv_work_rows, N, N) */
     /* backward, which does not look at `state`: */
     const exact *begin;                         /* (seqs, width N) that the sequences began with; NULL: empty */
-    const exact *d_end; exact *d_begin;         /* (seqs, width N) gradients of the states after the last row (NULL: zeros) and before the first (NULL: not wanted) */
+    /* (seqs, width N) gradients of the states after the last row, NULL: zeros; before the first, NULL: not wanted */
+    const exact *d_end; exact *d_begin;
     const real *dy;
     real *dr, *ddecay, *dkey, *dv, *dbonus;     /* NULL where not wanted */
     bool add_dr, add_ddecay, add_dkey, add_dv, add_dbonus;
 } wkv6_args;
 
-/* Matrices (N,N) that the backward of a scan works in: one kept of every WKV_CHUNK rows of each head, and some of one chunk. */
-static inline int64_t wkv_work_rows(int rows, int seqs, int heads) { return (int64_t)heads * (rows / WKV_CHUNK + seqs) + WKV_CHUNK + 6; }
+/* Matrices (N,N) that the backward of a scan works in: one kept of every WKV_CHUNK rows of each head, and some of
+ * one chunk. */
+static inline int64_t wkv_work_rows(int rows, int seqs, int heads)
+{
+    return (int64_t)heads * (rows / WKV_CHUNK + seqs) + WKV_CHUNK + 6;
+}
 
 /* RWKV-7's time mix (Peng et al. 2025) in three parts, heads of N channels side by side in `width`.
  * Keys: from k and the rate a, with kappa = k * k_k over its length in each head,
@@ -168,11 +177,11 @@ typedef struct {
 
 /* The scan, a matrix S (value, key) for each head that forgets, unlearns and learns (the delta rule):
  *   S_t = S_{t-1} (diag(w_t) - removal_t written_t') + v_t key_t',  y_t = S_t r_t,  w = exp(-e^(-1/2) sigmoid(decay)).
- * Backward makes the S of 16 rows at a time again from one of every 16 that it keeps. */
+ * Backward recomputes S for 16 rows at a time from the one of every 16 that it keeps. */
 typedef struct {
     int seqs, width, N;
     const int *start;                           /* (seqs+1) */
-    exact *state;                               /* (slots, width N); NULL: every sequence begins empty and nothing is kept */
+    exact *state;                               /* (slots, width N); NULL: sequences begin empty, nothing is kept */
     const int *from, *to;                       /* as in wkv4_args */
     const real *r, *decay, *key, *v, *removal, *written;
     real *y;
@@ -184,8 +193,8 @@ typedef struct {
     bool add_dr, add_ddecay, add_dkey, add_dv, add_dremoval, add_dwritten;
 } wkv7_args;
 
-/* What is read out: each head of y normalised, w and b per channel, and (sum over the head of r key bonus) v on top; of RWKV-5 and 6,
- * where r, key, v and bonus are NULL, without that. */
+/* What is read out: each head of y normalised, w and b per channel, and (sum over the head of r key bonus) v on top;
+ * of RWKV-5 and 6, where r, key, v and bonus are NULL, without that. */
 typedef struct {
     int rows, width, N;
     real eps;
@@ -231,20 +240,21 @@ typedef struct kernels {
     /* ---- elementwise; n is a count of elements ---- */
     void   (*copy)(real *y, bool add, const real *x, size_t n);
     void   (*sum)(real *y, const real *a, const real *b, size_t n);                         /* y = a + b; y may be a */
+    /* y = act(x); dx may be dy */
     void   (*act)(real *y, const real *x, activation act, size_t n);
-    void   (*act_backward)(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);   /* dx may be dy */
-    /* y (rows, width) = act(gate) * up (Shazeer 2020); stride: between rows of gate, of up and of their gradients, which may
-     * lie side by side. */
+    void   (*act_backward)(real *dx, bool add, const real *dy, const real *x, activation act, size_t n);
+    /* y (rows, width) = act(gate) * up (Shazeer 2020); stride: between rows of gate, of up and of their gradients,
+     * which may lie side by side. */
     void   (*glu)(real *y, const real *gate, const real *up, size_t stride, activation act, int rows, int width);
     void   (*glu_backward)(real *dgate, bool add_gate, real *dup, bool add_up, const real *dy,
                            const real *gate, const real *up, size_t stride, activation act, int rows, int width);
     void   (*series)(const series_args *);
     void   (*series_backward)(const series_args *);
     void   (*scale)(real *y, bool add, const real *x, real factor, size_t n);               /* y = factor x */
-    /* y = a + (b - a) m */
+    /* y = a + (b - a) m; da, db, dm NULL where not wanted */
     void   (*lerp)(real *y, const real *a, const real *b, const real *m, size_t n);
     void   (*lerp_backward)(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,
-                            const real *a, const real *b, const real *m, size_t n);          /* da, db, dm NULL where not wanted */
+                            const real *a, const real *b, const real *m, size_t n);
     /* y[r,c] = x[r,c] / (1-p) where unit(key_of(row_key[r], layer_key), c) >= p, else 0.  Its own backward. */
     void   (*dropout)(real *y, bool add, const real *x, real p, const uint64_t *row_key, uint64_t layer_key, int rows, int width);
 
@@ -257,20 +267,21 @@ typedef struct kernels {
                                 const real *w, const exact *rstd, int rows, int width);
 
     /* ---- positions ---- */
-    /* Rotary embedding (Su et al. 2021), half-split pairs (i, i + rotary/2) of the first `rotary` channels of each head:
-     * (u,w) -> (u cos - w sin, w cos + u sin); the other channels are copied, and so are the heads from `turned` on.  table (positions, rotary): cos then sin.
-     * inverse: the transposed rotation, which is its backward.  y may be x (without add). */
+    /* Rotary embedding (Su et al. 2021), half-split pairs (i, i + rotary/2) of the first `rotary` channels of each
+     * head: (u,w) -> (u cos - w sin, w cos + u sin); the other channels are copied, and so are the heads from
+     * `rotated` on.  table (positions, rotary): cos then sin.  inverse: the transposed rotation, which is its
+     * backward.  y may be x (without add). */
     void   (*rope)(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-                   int rows, int heads, int turned, int head_dim, int rotary);
+                   int rows, int heads, int rotated, int head_dim, int rotary);
 
     /* ---- attention ---- */
     void   (*attention)(const attention_args *);
     void   (*attention_backward)(const attention_args *);
 
     /* ---- Pattention ---- */
-    /* s (rows,n) = Theta(a) row-wise; stat (rows): L2 of a, L2 of gelu(a), or log-sum-exp of a.  tau2 is the squared scale
-     * (the number of slots, unless a grown model keeps its old one); softmax multiplies by tau2 (the paper's n).
-     * A row whose L2 norm is 0 gives s = 0 and no gradient.  s may be a. */
+    /* s (rows,n) = Theta(a) row-wise; stat (rows): L2 of a, L2 of gelu(a), or log-sum-exp of a.  tau2 is the squared
+     * scale (the number of slots, unless a grown model keeps its old one); softmax multiplies by tau2 (the paper's
+     * n).  A row whose L2 norm is 0 gives s = 0 and no gradient.  s may be a. */
     void   (*theta)(real *s, exact *stat, const real *a, theta_kind kind, real tau2, int rows, int n);
     /* da from ds, the raw scores a and stat; da may be ds. */
     void   (*theta_backward)(real *da, const real *ds, const real *a, const exact *stat, theta_kind kind, real tau2, int rows, int n);
@@ -290,12 +301,11 @@ typedef struct kernels {
     void   (*wkv7_read_backward)(const wkv7_read_args *);
 
     /* ---- loss ---- */
-    /* Row r of logits (rows, vocab): loss[r] = weight[r] * (lse - logits[target[r]]).  With backward the logits are replaced
-     * by dloss/dlogits = scale * weight[r] * (softmax - onehot). 
-     * weight NULL: ones. */
+    /* Row r of logits (rows, vocab): loss[r] = weight[r] * (lse - logits[target[r]]).  With backward the logits are
+     * replaced by dloss/dlogits = scale * weight[r] * (softmax - onehot).  weight NULL: ones. */
     void   (*cross_entropy)(real *logits, exact *loss, const int *target, const real *weight, bool backward, real scale, int rows, int vocab);
-    /* hit[r] = 1 where no logit is above the target's and the weight is not 0, else 0. */
-    void   (*hits)(exact *hit, const real *logits, const int *target, const real *weight, int rows, int vocab);
+    /* right[r] = 1 where no logit is above the target's and the weight is not 0, else 0. */
+    void   (*correct)(exact *right, const real *logits, const int *target, const real *weight, int rows, int vocab);
     /* The largest of each row, and where it first stands. */
     void   (*largest)(exact *value, int *index, const real *x, int rows, int width);
     /* loss[r] = (x[r] - value[r])^2, and where wanted dx[r] = or += 2 scale (x[r] - value[r]). */
@@ -303,7 +313,8 @@ typedef struct kernels {
 
     /* ---- parameters ---- */
     void   (*adamw)(real *w, real *m, real *v, const real *g, size_t n, const adamw_args *);
-    double (*sum_of_squares)(const real *x, size_t n);          /* in double, blocks of constant size; NaN or Inf shows in the result */
+    /* in double, blocks of constant size; NaN or Inf shows in the result */
+    double (*sum_of_squares)(const real *x, size_t n);
 } kernels;
 
 void kernels_ref(kernels *k);

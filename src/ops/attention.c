@@ -1,8 +1,8 @@
 /* Attention.  Vaswani et al. 2017, with grouped key/value heads (Ainslie et al.
  * 2023).  Scores are never stored: forward keeps the log-sum-exp of each query
- * and head, backward makes the probabilities again (Dao et al. 2022).  ALiBi (Press
- * et al. 2022) is symmetric where attention looks both ways (Portes et al. 2023);
- * its biases are made from positions where they are needed and have no gradient. */
+ * and head, backward recomputes the probabilities (Dao et al. 2022).  ALiBi (Press
+ * et al. 2022) is symmetric where attention is bidirectional (Portes et al. 2023);
+ * its biases are computed from positions where they are needed and have no gradient. */
 #include "ops/ops.h"
 #include <math.h>
 

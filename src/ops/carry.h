@@ -14,14 +14,15 @@ enum { CARRY_BEGIN, CARRY_END, CARRY_FIRST };               /* saves: (sequences
 void carry_saves(node *n, const tensor *state);                         /* in the builder */
 /* In forward, before the kernel: the beginnings, zeros where a sequence begins at position 0. */
 exact *carry_begin(const node *n, const kernels *k, const tensor *state);
-/* In backward: the gradients of the ends, from the slots; the place for those of the beginnings; and these to the slots.
- * join: another operation of the same state has been there. */
+/* In backward: the gradients of the ends, from the slots; the place for those of the beginnings; and these to the
+ * slots. join: another operation of the same state has been there. */
 const exact *carry_end(const node *n, const kernels *k, const tensor *state);
 exact *carry_first(const node *n);
 void   carry_out(const node *n, const kernels *k, const tensor *state, bool join);
 
-/* A scan along the tokens with a state of N x N for each head of N channels: its inputs, the first (tokens, width), and after them
- * the state, carried as `name`; i[0] is N, the workspace what wkv6_args says.  Its output, NULL when a build has failed. */
+/* A scan along the tokens with a state of N x N for each head of N channels: its inputs, the first (tokens, width),
+ * and after them the state, carried as `name`; i[0] is N, the workspace what wkv6_args says.  Its output, NULL when
+ * a build has failed. */
 tensor *matrix_scan(graph *g, const op *what, const char *name, tensor *const in[], int inputs, int N);
 
 #endif

@@ -1,11 +1,11 @@
 /* Head and cross-entropy.  loss[r] = -weight[r] log softmax(hidden[r] W' + bias)[target[r]];
  * of one row for each sequence the target is its label and the weight 1.
- * While training, the gradients of hidden, W and bias are made in the same
+ * While training, the gradients of hidden, W and bias are computed in the same
  * pass: a tile of logits is computed once, turned into its own gradient in
  * place, and used up, so logits never exist for a whole batch.  l2_wrap joins it
  * there: half its factor times the square of each row's largest logit is
- * differentiated too, and not in the loss.  Otherwise whether
- * each target was the likeliest is the second result. */
+ * differentiated too, and not in the loss.  A graph that does not train has a second
+ * result: whether each target was the likeliest. */
 #include "ops/ops.h"
 #include <assert.h>
 
@@ -32,7 +32,7 @@ static void forward(const node *n, const kernels *k)
     const real *weight = labels ? NULL : b->weight;
     real scale = labels ? b->seq_scale : b->scale;
     real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
-    exact *hit = n->out[1] ? out_data(n, 1) : NULL;
+    exact *right = n->out[1] ? out_data(n, 1) : NULL;
     real wrap = train ? n->f[0] : 0;
     peaks most;
 
@@ -43,7 +43,7 @@ static void forward(const node *n, const kernels *k)
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
                               .b = in_stored(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
-        if (hit) k->hits(hit + r, logits, target + r, weight ? weight + r : NULL, m, vocab);
+        if (right) k->correct(right + r, logits, target + r, weight ? weight + r : NULL, m, vocab);
         if (wrap > 0) k->largest(most.value, most.index, logits, m, vocab);
         k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
         if (wrap > 0) add_peaks(logits, &most, weight ? weight + r : NULL, wrap * scale, m, vocab);
@@ -74,11 +74,11 @@ tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
     workspace(n, TILE < hidden->rows ? TILE : hidden->rows, w->rows);
     tensor *loss = output(n, 0, hidden->space, hidden->rows, 1);
     if (loss) loss->keep = true;
-    tensor *hit = training(g) ? NULL : output(n, 1, hidden->space, hidden->rows, 1);
-    if (hit) hit->keep = true;
+    tensor *right = training(g) ? NULL : output(n, 1, hidden->space, hidden->rows, 1);
+    if (right) right->keep = true;
     return loss;
 }
 
 void l2_wrap(tensor *loss, double factor) { if (loss) loss->from->f[0] = (real)factor; }
 
-tensor *hits(const tensor *loss) { return loss->from->out[1]; }
+tensor *correct(const tensor *loss) { return loss->from->out[1]; }

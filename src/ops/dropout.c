@@ -1,6 +1,6 @@
 /* Dropout.  Srivastava et al. 2014.  The mask is a function of (seed, step,
- * sample, position, layer), so backward and recomputation make it again and the
- * accumulation split does not matter.  A row that was selected has the key of the
+ * sample, position, layer), so backward and recomputation draw it again, and it
+ * does not matter how a step is split.  A row that was selected has the key of the
  * token it is of, one that stands for a sequence that of its first token. */
 #include "ops/ops.h"
 

@@ -18,14 +18,16 @@ static inline int list_length(const tensor_list *l)
 tensor *embedding(graph *g, tensor *table);
 /* x + the rows of table (positions, width) named by the batch's positions. */
 tensor *add_positions(graph *g, tensor *x, tensor *table);
-tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first);      /* position 0 is row `first` of the table */
-/* x + the rows of table (types, width) named by the batch's token types, which are 0 and 1; of a table of one row always that. */
+tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first);  /* position 0 is row `first` of the table */
+/* x + the rows of table (types, width) named by the batch's token types, 0 and 1; of a table of one row always that. */
 tensor *add_types(graph *g, tensor *x, tensor *table);
 
-/* (tokens, width): each sequence is a class token (1, width) and the batch's patches through w (width, channels, side, side) and bias. */
+/* (tokens, width): each sequence is a class token (1, width) and the batch's patches through w (width, channels,
+ * side, side) and bias. */
 tensor *patches(graph *g, tensor *w, tensor *bias, tensor *token);
 
-typedef enum { OUT_IN, IN_OUT } layout;         /* how a weight is stored: (out,in) as PyTorch's Linear, (in,out) as GPT-2's Conv1D */
+/* How a weight is stored: (out,in) as PyTorch's Linear, (in,out) as GPT-2's Conv1D. */
+typedef enum { OUT_IN, IN_OUT } layout;
 typedef struct {
     layout layout;
     activation act;
@@ -34,7 +36,7 @@ typedef struct {
 /* act(x w + bias) + residual.  bias (1,out) or NULL. */
 tensor *linear(graph *g, tensor *x, tensor *w, tensor *bias, linear_options o);
 
-/* (x - mean) / sqrt(var + eps) * w + b over the width, population variance; w and b NULL: non-affine.  Ba et al. 2016. */
+/* (x - mean) / sqrt(var + eps) * w + b over the width, population variance; w, b NULL: non-affine.  Ba et al. 2016. */
 tensor *layer_norm(graph *g, tensor *x, tensor *w, tensor *b, double eps);
 /* x / sqrt(mean(x^2) + eps) * w.  Zhang & Sennrich 2019. */
 tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps);
@@ -42,16 +44,16 @@ tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps);
 tensor *add(graph *g, tensor *a, tensor *b);
 tensor *activate(graph *g, tensor *x, activation act);
 tensor *glu(graph *g, tensor *gate, tensor *up, activation act);     /* act(gate) * up */
-tensor *glu_halves(graph *g, tensor *x, activation act);             /* the same of the first and second half of each row */
-/* sum over i of gain_i act_i(scale_i u + bias_i), times v where it gates (NULL: it does not).  Parameters (n, width), or (n)
- * with `scalar`; gain NULL: ones. */
+tensor *glu_halves(graph *g, tensor *x, activation act);  /* the same of the first and second half of each row */
+/* sum over i of gain_i act_i(scale_i u + bias_i), times v where it gates (NULL: it does not).  Parameters (n,
+ * width), or (n) with `scalar`; gain NULL: ones. */
 typedef struct { int n; activation act[MAX_SERIES]; tensor *scale, *bias, *gain; bool scalar; } series_options;
 tensor *series(graph *g, tensor *u, tensor *v, series_options o);
 tensor *times(graph *g, tensor *x, double factor);                   /* factor x; x itself for 1 */
-/* Zeroes elements with probability p while training, scales the others by 1/(1-p); x itself when p is 0 or nothing trains. */
+/* Zeroes elements with probability p while training, scales the others by 1/(1-p); else, and for p 0, x itself. */
 tensor *dropout(graph *g, tensor *x, double p);
 
-/* Rotary positions (Su et al. 2021): angle of pair i at position t is t * frequency_i, frequency_i = base^(-2i/dims). */
+/* Rotary positions (Su et al. 2021): the angle of pair i at position t is t * base^(-2i/dims). */
 typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3 } rope_scaling;
 typedef struct {
     int dims;                                   /* rotated channels of each head, even */
@@ -59,13 +61,15 @@ typedef struct {
     rope_scaling scaling;
     double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3: all four */
 } rope_options;
-typedef struct { const exact *table; int dims; } rope_angles;         /* the RoPE table: cos and sin of every position this graph can hold; dims 0: nothing is rotated */
+/* The RoPE table: cos and sin of every position this graph can hold; dims 0: nothing is rotated. */
+typedef struct { const exact *table; int dims; } rope_angles;
 rope_angles rope_table(graph *g, rope_options o);
 tensor *rope(graph *g, tensor *x, rope_angles a, int heads);
 tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads);  /* q and k of [q k v], of so many heads each */
 
-/* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by side (k, v NULL).
- * In decoding graphs the keys and values join the session's states "k" and "v" of the scope, made here where attention is causal. */
+/* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by
+ * side (k, v NULL).  In decoding graphs the keys and values join the session's states "k" and "v" of the scope, made
+ * here where attention is causal. */
 typedef struct {
     int heads, kv_heads;                        /* kv_heads 0: as many as heads */
     bool causal;
@@ -79,21 +83,21 @@ typedef struct {
 double alibi_slope(int heads, int h);
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
 
-/* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or with
- * `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In decoding graphs the last row is
- * the session's state `name`; name NULL: that of `state`, made by carried(), which `peek` reads and leaves to another shift of
- * the same x to renew. */
+/* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or
+ * with `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In decoding graphs
+ * the last row is the session's state `name`; name NULL: that of `state`, made by carried(), which `peek` reads and
+ * leaves to another shift of the same x to renew. */
 typedef struct { tensor_list mix; bool past, peek; const char *name; tensor *state; } token_shift_options;
 tensor_list token_shift(graph *g, tensor *x, token_shift_options o);
 
-/* RWKV-4's average of the values so far, e^key their weights, e^-e^decay what a step leaves of them, e^(bonus+key) the newest's.
- * In decoding graphs the sums are the session's state `name`. */
+/* RWKV-4's average of the values so far, e^key their weights, e^-e^decay what a step leaves of them, e^(bonus+key)
+ * the newest's.  In decoding graphs the sums are the session's state `name`. */
 typedef struct { tensor *k, *v, *decay, *bonus; } wkv4_inputs;
 tensor *wkv4(graph *g, const char *name, wkv4_inputs in);
 
-/* The scan of RWKV-5 and 6, heads of N channels: a row reads the matrix of those before it, and its own value through the bonus.
- * decay: what w = exp(-exp(decay)) comes from, a row for every row of r, or one for all; decay and bonus of as many numbers as r
- * has channels.  In decoding graphs its matrices are the session's state `name`. */
+/* The scan of RWKV-5 and 6, heads of N channels: a row reads the matrix of those before it, and its own value
+ * through the bonus.  decay: what w = exp(-exp(decay)) comes from, a row for every row of r, or one for all; decay
+ * and bonus of as many numbers as r has channels.  In decoding graphs its matrices are the session's state `name`. */
 typedef struct { tensor *r, *decay, *key, *v, *bonus; int N; } wkv6_inputs;
 tensor *wkv6(graph *g, const char *name, wkv6_inputs in);
 /* (1, heads N): each number of x (1, heads), or e^ it, N times.  Cannot be trained. */
@@ -114,14 +118,15 @@ tensor *wkv7_read(graph *g, wkv7_read_inputs in);
 typedef struct { tensor *w, *b; int N; double eps; } group_norm_options;
 tensor *group_norm(graph *g, tensor *x, group_norm_options o);
 
-/* y[m] = x_m w[m] + bias[m], x_m the m-th of as many equal parts of x's columns; w (parts, part, out), each bias (1, out). */
+/* y[m] = x_m w[m] + bias[m], x_m the m-th of as many equal parts of x's columns; w (parts, part, out), each bias
+ * (1, out). */
 tensor_list linear_groups(graph *g, tensor *x, tensor *w, tensor_list bias);
 
 /* a + (b - a) m, element by element. */
 tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m);
 
-/* Theta(x keys') values: attention from tokens to parameter tokens (TokenFormer).  keys (slots, in), values (slots, out).
- * tau2: the squared scale, 0 for the number of slots. */
+/* Theta(x keys') values: attention from tokens to parameter tokens (TokenFormer).  keys (slots, in), values
+ * (slots, out).  tau2: the squared scale, 0 for the number of slots. */
 typedef struct { theta_kind theta; double tau2; tensor *residual; } pattention_options;
 tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention_options o);
 
@@ -135,10 +140,11 @@ tensor *sequence_rows(graph *g, tensor *x, pooling how);
  * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width).  Of one row for each sequence
  * the targets are the batch's labels, and the gradient is scaled by seq_scale. */
 tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
-/* Its gradient draws the largest logit of each row towards 0 besides, by factor/2 times its square (RWKV's L2Wrap); the loss stays. */
+/* Its gradient draws the largest logit of each row towards 0 besides, by factor/2 times its square (RWKV's L2Wrap);
+ * the loss stays. */
 void    l2_wrap(tensor *loss, double factor);
 /* Of such a loss in a graph that does not train: 1 where the target is the likeliest, else 0. */
-tensor *hits(const tensor *loss);
+tensor *correct(const tensor *loss);
 
 /* (seqs, 1) of (x - value)^2, x (seqs, 1), value the batch's. */
 tensor *squared_error(graph *g, tensor *x);

@@ -1,4 +1,4 @@
-/* Pictures as tokens.  Dosovitskiy et al. 2021, equation 1: a convolution whose
+/* Images as tokens.  Dosovitskiy et al. 2021, equation 1: a convolution whose
  * stride is its size is one linear map of each patch,
  *   y[r] = W patch[r] + b,
  * and the first row of each sequence is the class token instead.  The patches

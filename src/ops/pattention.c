@@ -4,7 +4,7 @@
  *   dV = S' dO,  dS = dO V',  dA from dS by Theta,  dK = dA' X,  dX = dA K.
  * Rows go through in tiles, so S never exists for a whole batch.  While
  * training, A is kept when it is small beside the other activations; a wide
- * (grown) Pattention makes it again, one more product for 1/n of the memory. */
+ * (grown) Pattention recomputes it, one more product for 1/n of the memory. */
 #include "ops/ops.h"
 
 enum { X, KEYS, VALUES, RESIDUAL };
@@ -30,7 +30,7 @@ static void forward(const node *n, const kernels *k)
     real *s = work_data(n), *kept = n->out[1] ? n->out[1]->data : NULL;
     exact *stat = save_data(n, 0);
     int tile = n->out[0]->rows < TILE ? n->out[0]->rows : TILE;
-    exact *own_stat = stat ? NULL : (exact *)(s + (size_t)tile * (size_t)z.slots);         /* scoring: behind the tile */
+    exact *own_stat = stat ? NULL : (exact *)(s + (size_t)tile * (size_t)z.slots);         /* scoring: after the tile */
     for (int r = 0; r < z.rows; r += TILE) {
         int m = z.rows - r < TILE ? z.rows - r : TILE;
         real *a = kept ? kept + (size_t)r * (size_t)z.slots : s;

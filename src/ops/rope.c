@@ -4,7 +4,7 @@
 #include "ops/ops.h"
 #include <math.h>
 
-enum { DIMS, HEADS, TURNED };
+enum { DIMS, HEADS, ROTATED };
 
 static const double PI = 3.14159265358979323846;
 
@@ -52,7 +52,7 @@ static void forward(const node *n, const kernels *k)
 {
     const tensor *y = n->out[0];
     k->rope(out_data(n, 0), false, in_data(n, 0), n->data, run_batch(n)->pos, false,
-            live_rows(y), n->i[HEADS], n->i[TURNED], y->width / n->i[HEADS], n->i[DIMS]);
+            live_rows(y), n->i[HEADS], n->i[ROTATED], y->width / n->i[HEADS], n->i[DIMS]);
 }
 
 static void backward(const node *n, const kernels *k)
@@ -61,13 +61,13 @@ static void backward(const node *n, const kernels *k)
     bool join;
     real *dx = grad_in(n, 0, &join);
     if (dx) k->rope(dx, join && dx != grad_out(n, 0), grad_out(n, 0), n->data, run_batch(n)->pos, true,
-                    live_rows(y), n->i[HEADS], n->i[TURNED], y->width / n->i[HEADS], n->i[DIMS]);
+                    live_rows(y), n->i[HEADS], n->i[ROTATED], y->width / n->i[HEADS], n->i[DIMS]);
 }
 
 static const op op_rope = { .name = "rope", .forward = forward, .backward = backward, .in_place = true };
 
-/* The first `turned` of the heads. */
-static tensor *turn(graph *g, tensor *x, rope_angles a, int heads, int turned)
+/* The first `rotated` of the heads. */
+static tensor *rotate(graph *g, tensor *x, rope_angles a, int heads, int rotated)
 {
     if (!graph_ok(g) || !a.dims) return graph_ok(g) ? x : NULL;
     require(g, heads > 0 && x->width % heads == 0 && a.dims <= x->width / heads, "rope: %d channels of %d heads in a width of %d", a.dims, heads, x->width);
@@ -76,9 +76,9 @@ static tensor *turn(graph *g, tensor *x, rope_angles a, int heads, int turned)
     n->data = a.table;
     n->i[DIMS] = a.dims;
     n->i[HEADS] = heads;
-    n->i[TURNED] = turned;
+    n->i[ROTATED] = rotated;
     return output(n, 0, x->space, x->rows, x->width);
 }
 
-tensor *rope(graph *g, tensor *x, rope_angles a, int heads) { return turn(g, x, a, heads, heads); }
-tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads) { return turn(g, qkv, a, 3 * heads, 2 * heads); }
+tensor *rope(graph *g, tensor *x, rope_angles a, int heads) { return rotate(g, x, a, heads, heads); }
+tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads) { return rotate(g, qkv, a, 3 * heads, 2 * heads); }

@@ -1,4 +1,4 @@
-/* The rows a head looks at: those the batch names (masked positions, the last
+/* The rows a head reads: those the batch names (masked positions, the last
  * token), or one for each sequence. */
 #include "ops/ops.h"
 

@@ -7,7 +7,7 @@
  * With q = dy v and z_i = a_i u + b_i:
  *   du = q sum g_i a_i sigma_i'(z_i),  dv = dy S(u),
  *   da_i = sum over rows of q g_i sigma_i' u,  db_i of q g_i sigma_i',  dg_i of q sigma_i.
- * z is made again in backward: only u and v are kept, as for a plain gate. */
+ * Backward recomputes z: only u and v are kept, as for a plain gate. */
 #include "ops/ops.h"
 
 enum { U, V, SCALE, BIAS, GAIN, KINDS = 3 };                /* a parameter's kind is its input less SCALE */

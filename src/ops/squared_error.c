@@ -1,5 +1,5 @@
 /* The loss of a regression: (x - value)^2 for each sequence, without the half of
- * textbooks, as PyTorch's MSELoss.  Its gradient is made in the same pass. */
+ * textbooks, as PyTorch's MSELoss.  Its gradient is computed in the same pass. */
 #include "ops/ops.h"
 
 static void forward(const node *n, const kernels *k)

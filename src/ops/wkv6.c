@@ -1,5 +1,5 @@
 /* The scan of RWKV-5 and 6.  Peng et al. 2024, "Eagle and Finch: RWKV with
- * Matrix-Valued States and Dynamic Recurrence".  Backward makes the states again
+ * Matrix-Valued States and Dynamic Recurrence".  Backward recomputes the states
  * from the inputs. */
 #include "ops/carry.h"
 #include "ops/ops.h"

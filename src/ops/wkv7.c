@@ -1,6 +1,6 @@
 /* RWKV-7's time mix.  Peng et al. 2025, "RWKV-7 Goose with Expressive Dynamic
  * State Evolution": keys from the projections, a scan with a matrix for each
- * head under the delta rule, and the read-out.  Backward makes everything again
+ * head under the delta rule, and the read-out.  Backward recomputes everything
  * from the inputs. */
 #include "ops/carry.h"
 #include "ops/ops.h"

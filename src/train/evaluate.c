@@ -28,7 +28,7 @@ static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *e
     e->targets += b->targets;
     e->labels += b->labels;
     e->loss += feed_loss(f);
-    all->correct += feed_hits(f);
+    all->correct += feed_correct(f);
     if (t->model->task.kind == TASK_SEQUENCE) take_outcomes(&all->labels, f);
     else e->seq_loss += feed_seq_loss(f);
     const tensor *pairs = f->pass.r.seq_loss;                       /* of two classes: correct below log 2 */

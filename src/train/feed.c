@@ -64,5 +64,5 @@ double feed_seq_loss(const feed *f)
     return sum_of(by_sequence(f->pass.r.loss) ? f->pass.r.loss : f->pass.r.seq_loss, f->pass.batch.seqs);
 }
 
-double feed_hits(const feed *f) { return sum_of(f->pass.r.hits, head_rows(f)); }
+double feed_correct(const feed *f) { return sum_of(f->pass.r.correct, head_rows(f)); }
 double feed_flops(const feed *f) { return f->flops * f->pass.batch.rows / f->pass.batch.capacity.rows; }

@@ -106,7 +106,7 @@ int  feed_run(feed *f, double scale, double seq_scale, bool accumulate, lithe_er
 /* Sums over the latest run, unscaled. */
 double feed_loss(const feed *f);
 double feed_seq_loss(const feed *f);
-double feed_hits(const feed *f);                                /* targets that were the likeliest; GRAPH_SCORE */
+double feed_correct(const feed *f);                                /* targets that were the likeliest; GRAPH_SCORE */
 double feed_flops(const feed *f);                               /* of the latest run */
 
 /* An objective for this model and these data, by what the model's task and the data are. */

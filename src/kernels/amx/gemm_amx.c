@@ -17,7 +17,7 @@ enum { ROWS = 256,                              /* most rows of a task */
        WIDE = 4096,                             /* most columns of a task */
        PACK_COLUMNS = 128, PACK_ROWS = STEP };  /* of B, per task of packing */
 
-/* Scratch: B for everyone in the calling thread's; behind it each thread's own A, panel of B and sums. */
+/* Scratch: B for everyone in the calling thread's; after it each thread's own A, panel of B and sums. */
 #define SHARED_BYTES ((size_t)6 << 20)
 #define OWN_BYTES (THREAD_SCRATCH_BYTES - SHARED_BYTES)
 enum { SUMS = PANEL * PANEL };

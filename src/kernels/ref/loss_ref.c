@@ -24,12 +24,12 @@ void ref_cross_entropy(real *logits, exact *loss, const int *target, const real 
     }
 }
 
-void ref_hits(exact *hit, const real *logits, const int *target, const real *weight, int rows, int vocab)
+void ref_correct(exact *right, const real *logits, const int *target, const real *weight, int rows, int vocab)
 {
     for (int r = 0; r < rows; r++, logits += vocab) {
         bool counts = !weight || weight[r] != 0, above = false;
         for (int i = 0; counts && i < vocab; i++) above |= logits[i] > logits[target[r]];
-        hit[r] = counts && !above;
+        right[r] = counts && !above;
     }
 }
 

@@ -16,7 +16,7 @@ real ref_number(stored x, size_t i);                         /* the i-th number 
 void ref_pool(real *y, const real *x, const int *start, pooling how, int seqs, int width);
 void ref_pool_backward(real *dx, bool add, const real *dy, const int *start, pooling how, int seqs, int width);
 void ref_largest(exact *value, int *index, const real *x, int rows, int width);
-void ref_hits(exact *hit, const real *logits, const int *target, const real *weight, int rows, int vocab);
+void ref_correct(exact *right, const real *logits, const int *target, const real *weight, int rows, int vocab);
 void ref_squared_error(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows);
 void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
 void ref_put_rows(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
@@ -44,7 +44,7 @@ void ref_rms_norm_backward(real *dx, bool add, real *dw, bool add_param, const r
                            const real *w, const exact *rstd, int rows, int width);
 
 void ref_rope(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-              int rows, int heads, int turned, int head_dim, int rotary);
+              int rows, int heads, int rotated, int head_dim, int rotary);
 void ref_attention(const attention_args *a);
 void ref_attention_backward(const attention_args *a);
 

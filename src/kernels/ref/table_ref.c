@@ -49,7 +49,7 @@ void kernels_ref(kernels *k)
         .wkv7_read = ref_wkv7_read,
         .wkv7_read_backward = ref_wkv7_read_backward,
         .cross_entropy = ref_cross_entropy,
-        .hits = ref_hits,
+        .correct = ref_correct,
         .largest = ref_largest,
         .squared_error = ref_squared_error,
         .adamw = ref_adamw,

@@ -40,7 +40,7 @@ INLINE void fetch_rows(const tile_product *t, int m, int rows)
         for (int k = 0; k < t->K; k += LINE) _mm_prefetch((const char *)(t->a + (size_t)r * t->a_row + k), _MM_HINT_T0);
 }
 
-/* rows rows of C from row m on, vecs registers wide from column n on.  Rows behind
+/* rows rows of C from row m on, vecs registers wide from column n on.  Rows after
  * the last are computed as copies of it and not stored. */
 INLINE void product_strip(const tile_product *t, int m, int n, int rows, int vecs)
 {
@@ -145,7 +145,7 @@ static void product_part(tile_product t, extent e, const edges *edge)      /* of
 }
 
 /* to (width, TILE) = the transpose of rows row[0] .. row[n-1]; up to whole registers
- * columns behind n repeat the last row. */
+ * columns after n repeat the last row. */
 static void transpose_tile(float *to, const float *const row[TILE], int n, int width)
 {
     for (int r = 0; r < n; r += VW) {

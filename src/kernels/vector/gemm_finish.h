@@ -25,7 +25,7 @@ INLINE void finish_row(const gemm_args *g, const float *sums, int m, int n, int 
 INLINE bool finish_is_plain(const gemm_args *g) { return !g->bias && !g->pre && !g->act && !g->residual && !g->add; }
 
 /* sums (rows, columns), stride floats from row to row, go to C at (m, n).  Lanes of
- * sums behind the last column, up to a full register, are read and dropped. */
+ * sums after the last column, up to a full register, are read and dropped. */
 static inline void finish_block(const gemm_args *g, const float *sums, size_t stride, int m, int n, int rows, int columns)
 {
     if (!finish_is_plain(g) || columns % VW) {

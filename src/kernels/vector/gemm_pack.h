@@ -47,7 +47,7 @@ INLINE void transpose_block(const bool bf16, float *dst, size_t width, const flo
 
 /* From rows of k: row r of the source becomes lane r, at most LANES of them.  Rows are taken
  * by eights, so that their lines fit in one set of the cache when the stride aliases, the last
- * ones first: lanes behind the last row repeat it and may spill over into the next k's first,
+ * ones first: lanes after the last row repeat it and may spill over into the next k's first,
  * which are written later. */
 INLINE void pack_across(const bool bf16, float *dst, size_t width, const float *src, size_t ld, int rows, int kc)
 {
@@ -67,7 +67,7 @@ INLINE void pack_across(const bool bf16, float *dst, size_t width, const float *
         for (int j = 0; j < 8 * groups; j += 8) _mm256_storeu_ps(dst + j, _mm256_loadu_ps(turned[i] + j));
 }
 
-/* From columns of k: up to 2 VW elements lie side by side already.  Lanes behind the last
+/* From columns of k: up to 2 VW elements lie side by side already.  Lanes after the last
  * are 0, and spill over as above. */
 INLINE void pack_along(const bool bf16, float *dst, size_t width, const float *src, size_t ld, int lanes, int kc)
 {

@@ -1,6 +1,6 @@
 /* A row in registers: its tail, its blocks, and sums of floats kept in double.
  * Lane i of a sum holds the elements i mod VW, and the lanes are folded in one
- * fixed order, so zeros behind a row change nothing. */
+ * fixed order, so zeros after a row change nothing. */
 #ifndef VECTOR_VEC_ROW_H
 #define VECTOR_VEC_ROW_H
 

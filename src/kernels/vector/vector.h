@@ -35,7 +35,7 @@ void LEVEL(rms_norm)(real *y, exact *rstd, const real *x, const real *w, real ep
 void LEVEL(rms_norm_backward)(real *dx, bool add, real *dw, bool add_param, const real *dy, const real *x,
                               const real *w, const exact *rstd, int rows, int width);
 void LEVEL(rope)(real *y, bool add, const real *x, const exact *table, const int *pos, bool inverse,
-                 int rows, int heads, int turned, int head_dim, int rotary);
+                 int rows, int heads, int rotated, int head_dim, int rotary);
 
 void LEVEL(attention)(const attention_args *a);
 void LEVEL(attention_backward)(const attention_args *a);

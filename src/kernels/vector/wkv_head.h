@@ -1,7 +1,7 @@
 /* A head's matrix S (value, key) in registers, in one of two layouts.
  *   columns   values on the lanes: [key][padded values], so that what is summed over
  *             keys is summed down the columns, in ascending order
- *   rows      keys on the lanes: [value][padded keys], zeros behind the last key, so
+ *   rows      keys on the lanes: [value][padded keys], zeros after the last key, so
  *             that what is summed over values is summed down the rows
  * Forward works in columns, backward, whose gradients of r, keys and decays are
  * sums over values, in rows. */
