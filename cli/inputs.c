@@ -1,4 +1,4 @@
-/* Reading what verbs are given. */
+/* Reads the inputs of verbs. */
 #include "inputs.h"
 #include <errno.h>
 #include <limits.h>

@@ -1,4 +1,4 @@
-/* What verbs are given: text, ids, models, tokenizers. */
+/* The inputs of verbs: text, ids, tokenizers. */
 #ifndef CLI_INPUTS_H
 #define CLI_INPUTS_H
 
@@ -8,9 +8,9 @@
 /* The whole file, or standard input for "-", and a NUL after it; malloc'd. */
 char *read_text(const char *path, size_t *size, lithe_error *err);
 
-/* "1 2 3" or "1,2,3"; malloc'd.  An id must fit in 0 .. 2^31-1. */
+/* The ids of "1 2 3" or "1,2,3", malloc'd.  An id lies in 0 .. 2^31-1. */
 int32_t *parse_ids(const char *text, size_t *n, lithe_error *err);
-/* The same for ids that a model of this vocabulary takes. */
+/* Fails if an id is not in a vocabulary of this size. */
 int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err);
 
 /* The tokenizer at `given`, else the one in or beside the model at `path`; it
@@ -18,12 +18,12 @@ int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err);
 lithe_tokenizer *model_tokenizer(const lithe_model *m, const char *path, const char *given, lithe_error *err);
 lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, const char *given, const lithe_tokenizer_options *o, lithe_error *err);
 
-/* malloc'd ids of a text.  special: with the tokens the tokenizer puts before it
- * (a begin-of-text token), never with those after it, since what follows is a continuation. */
+/* The ids of a text, malloc'd.  special: with the special tokens that the tokenizer puts before it
+ * (a begin-of-text token), never with those after it, because the text will be continued. */
 int32_t *encode_text(const lithe_tokenizer *t, const char *text, size_t size, bool special, size_t *n, lithe_error *err);
 char    *decode_ids(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t *size, lithe_error *err);
 
-void *grab(size_t count, size_t size, lithe_error *err);        /* malloc of count * size, LITHE_ENOMEM */
+void *grab(size_t count, size_t size, lithe_error *err);        /* malloc(count * size), or LITHE_ENOMEM */
 int   wrong(lithe_error *err, lithe_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,4 +1,4 @@
-/* Signal handlers that only note. */
+/* The signal handlers only set a flag. */
 #include "interrupt.h"
 #include <signal.h>
 #include <time.h>

@@ -1,14 +1,14 @@
-/* SIGINT and SIGTERM as requests.  The first one is noted, and whoever asks
- * finishes what it does; one that comes a second or more later ends the process
- * at once (within the second it is the same wish said twice: a terminal and a
- * shell both send it).  SIGUSR1 asks for a checkpoint. */
+/* SIGINT and SIGTERM are requests.  The first one sets a flag, so that the work in progress
+ * can be finished; a second one that comes a second or more later ends the process
+ * at once (within that second it is the same request, sent both by a terminal and by a
+ * shell).  SIGUSR1 asks for a checkpoint. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
 #include <stdbool.h>
 
-/* From now on.  reading: a read that waits is ended by the signal (chat at its
- * prompt); without it system calls go on. */
+/* Installs the handlers.  reading: the signal ends a read that waits (chat at its
+ * prompt); otherwise system calls continue. */
 void interrupt_catch(bool reading);
 int  interrupted(void);                 /* 0, or the exit code: 130 or 143 */
 void interrupt_forget(void);            /* the request was served */

@@ -1,6 +1,6 @@
 /* lithe VERB [OPTIONS] [OPERANDS]: finds the verb, reads its options, runs it.
  *
- * The program sees include/lithe.h and nothing else of the library. */
+ * The program includes the public headers only. */
 #include "lithe_tools.h"
 #include "options.h"
 #include "output.h"
@@ -90,7 +90,7 @@ const verb verb_help = {
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);                       /* a reader that goes away ends writing, not training */
+    signal(SIGPIPE, SIG_IGN);                       /* when a reader closes the pipe, writing ends but training does not */
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;

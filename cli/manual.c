@@ -19,7 +19,7 @@ enum { EXITS = sizeof exits / sizeof *exits };
 
 /* ---- man -------------------------------------------------------------------- */
 
-/* Text as roff: every dash a real one, no line a request, a paragraph at each empty line. */
+/* Prints text as roff: dashes are escaped, no line is a request, an empty line begins a paragraph. */
 static void roff(FILE *out, const char *text, const char *paragraph)
 {
     bool begin = true;
@@ -133,7 +133,7 @@ void manual_page(FILE *out, const verb *v)
 
 /* ---- Markdown --------------------------------------------------------------- */
 
-/* A cell of a table: bars escaped. */
+/* A cell of a table, whose bars are escaped. */
 static void cell(FILE *out, const char *text)
 {
     for (; *text; text++) {

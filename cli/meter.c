@@ -1,5 +1,5 @@
-/* The bar is painted at most ten times a second, and a line is written at a
- * twentieth of the run, at evaluations, and once in ten seconds at least. */
+/* The bar is painted at most ten times a second.  A line is written at each
+ * twentieth of the run, at evaluations, and at least once in ten seconds. */
 #include "meter.h"
 #include "output.h"
 #include "quantity.h"
@@ -37,7 +37,7 @@ void meter_close(meter *m)
     m->painted = false;
 }
 
-/* A line of its own; the bar below it is painted anew. */
+/* Prints a line above the bar, which is painted again. */
 static void line(meter *m, const char *format, ...)
 {
     va_list args;
@@ -66,8 +66,8 @@ static void measure(meter *m, const lithe_event *e)
     blend(&m->flops_rate, e->flops / e->seconds);
 }
 
-/* "31.2k tok/s  64% of peak  0:22 left".  A peak below what is reached was
- * measured on a busy machine and says nothing. */
+/* "31.2k tok/s  64% of peak  0:22 left".  A peak below the present rate was
+ * measured on a busy machine and is not shown. */
 static void rates(const meter *m, const lithe_event *e, char *text, size_t cap, bool peak)
 {
     char rate[16], left[24], share[32] = "";
@@ -119,7 +119,7 @@ static void step_line(meter *m, const lithe_event *e)
     line(m, "step %d/%d  loss %.4f  lr %.2e  %s", e->step, e->steps, e->loss, e->lr, rate);
 }
 
-/* The beginning of a text on one line, whatever it holds. */
+/* Prints the beginning of a text on one line, whatever bytes it has. */
 static void print_sample(meter *m, const char *text)
 {
     char shown[100];

@@ -1,5 +1,5 @@
-/* How training shows itself: a bar on a terminal, lines elsewhere, JSON lines
- * for machines, nothing when quiet. */
+/* Shows the progress of training: a bar on a terminal, lines elsewhere, JSON lines
+ * for machines, nothing with --quiet. */
 #ifndef CLI_METER_H
 #define CLI_METER_H
 
@@ -13,7 +13,7 @@ typedef struct {
     bool utf8, coloured, painted;
     double peak;                            /* FLOP/s of this machine, 0: not measured */
     double last_step, last_paint, last_line, last_saved;        /* seconds of the clock */
-    double step_seconds;                    /* between two steps, all in: running mean */
+    double step_seconds;                    /* between two steps, everything included: running mean */
     double tokens_rate, flops_rate;         /* running means */
     int first;                              /* the last step before this process began, -1: not known yet */
 } meter;

@@ -1,6 +1,6 @@
-/* The parser.  GNU habits: --opt value, --opt=value, --no-opt, -o value, -ovalue,
- * -qo value, "-" an operand, "--" the end of options, options and operands in
- * any order.  No abbreviations, so that a new option never breaks a script. */
+/* The parser follows GNU's conventions: --opt value, --opt=value, --no-opt, -o value, -ovalue,
+ * -qo value; "-" is an operand, "--" ends the options, options and operands come in
+ * any order.  There are no abbreviations, so that a new option never breaks a script. */
 #include "options.h"
 #include "lithe_tools.h"
 #include "output.h"
@@ -102,7 +102,7 @@ static const char *number_value(const option *o, const char *text, double *x, ch
     }
 }
 
-/* Stores text as the value of o; what is wrong with it, or NULL. */
+/* Stores text as the value of o; returns what is wrong with it, or NULL. */
 static const char *store(const option *o, void *settings, const char *text)
 {
     void *at = (char *)settings + o->offset;
@@ -148,7 +148,7 @@ static int set(arguments *a, int i, const char *what, const char *text, origin f
 {
     const option *o = option_at(a->verb, i);
     if (o->kind == OPTION_CHOICE && !strcmp(text, "help") && from == ORIGIN_FLAG) { print_choices(o->choices); return EXIT_DONE; }
-    if (o->kind == OPTION_LIST && a->origins[i] != from) clear(o, a->settings);       /* replaced, not added to */
+    if (o->kind == OPTION_LIST && a->origins[i] != from) clear(o, a->settings);       /* a flag replaces the values of the environment */
     const char *wrong = store(o, a->settings, text);
     a->origins[i] = from;
     if (!wrong) return -1;
@@ -264,7 +264,7 @@ int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *set
     *a = (arguments){ .verb = v, .settings = settings, .words = argv };
     a->operands = calloc((size_t)argc + 1, sizeof *a->operands);
     if (!a->operands) { complain("out of memory"); return EXIT_RESOURCES; }
-    for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)                 /* help helps whatever else is wrong */
+    for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)                 /* --help works whatever else is wrong */
         if (!strcmp(argv[at], "--help")) { ((common *)settings)->help = 1; return -1; }
     int status = before_flags(a);
     bool only_operands = false;

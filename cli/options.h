@@ -3,8 +3,8 @@
  *
  *   flag > environment > default
  *
- * Values land in the verb's own zeroed struct, in members that the table names;
- * the type of a member is checked by the compiler against the option's kind. */
+ * Values are stored in the verb's own zeroed struct, in members that the table names;
+ * the compiler checks the type of a member against the kind of the option. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
@@ -38,13 +38,13 @@ typedef struct {
     const char *preset;                 /* the default, as one would type it; NULL: zero */
     const char *help;                   /* one phrase without a full stop, lower case */
     const char *choices;                /* "a|b|c"; of OPTION_AMOUNT the unit */
-    const char *also;                   /* "x,y": what people type instead, for did-you-mean */
+    const char *also;                   /* "x,y": words that people type instead, for did-you-mean */
     const char *variable;               /* a second environment variable */
-    double least, most;                 /* bounds of a number; most 0: none above */
-    void (*note)(const char *name, char *text, size_t size);        /* writes what else help says, in parentheses; or NULL */
+    double least, most;                 /* bounds of a number; most 0: no upper bound */
+    void (*note)(const char *name, char *text, size_t size);        /* writes more help, to be shown in parentheses; or NULL */
 } option;
 
-/* kind and offset of an option at once:  { "lr", 0, REAL(settings, lr), "X", ... } */
+/* The kind and the offset of an option together:  { "lr", 0, REAL(settings, lr), "X", ... } */
 #define MEMBER(S, F, T) (offsetof(S, F) + 0 * sizeof(_Generic(&((S *)0)->F, T *: 1)))
 #define FLAG(S, F)   OPTION_FLAG,   MEMBER(S, F, int)
 #define TEXT(S, F)   OPTION_TEXT,   MEMBER(S, F, const char *)
@@ -58,7 +58,7 @@ typedef struct {
 #define SEED(S, F)   OPTION_SEED,   MEMBER(S, F, uint64_t)
 #define LIST(S, F)   OPTION_LIST,   MEMBER(S, F, texts)
 
-/* What every verb takes; the first member of every verb's struct. */
+/* The options of every verb; the first member of every verb's struct. */
 typedef struct { int help, quiet, threads; } common;
 extern const option common_options[];                           /* ends with {0} */
 
@@ -96,7 +96,7 @@ void arguments_free(arguments *a);
 
 /* Where an option's value came from. */
 origin option_origin(const arguments *a, const char *name);
-const option *option_at(const verb *v, int i);                  /* the verb's, then the common ones; NULL past the last */
+const option *option_at(const verb *v, int i);                  /* the verb's options, then the common ones; NULL after the last */
 /* "LITHE_WEIGHT_DECAY" */
 void option_variable(const option *o, char *name, size_t cap);
 

@@ -1,5 +1,5 @@
-/* What the program says: data on stdout, everything else on stderr, JSON for
- * machines, and the exit code that goes with a failure. */
+/* The output of the program: data on stdout, everything else on stderr, JSON for
+ * machines, and the exit code of a failure. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
@@ -9,16 +9,16 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_RESOURCES = 4, EXIT_DIVERGED = 5, EXIT_MISMATCH = 6 };
 
-/* stderr, unless quiet. */
+/* Prints on stderr, unless --quiet was given. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* stderr, always: "lithe VERB: ..." */
+/* Prints "lithe VERB: ..." on stderr, always. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_begin(const char *verb, bool quiet);
 bool output_quiet(void);
-/* complain() and the code for a wrong command line. */
+/* Calls complain() and returns the exit code of a wrong command line. */
 int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Says the error and returns the exit code for it.
+/* Prints the error and returns its exit code.
  *   invalid argument 2 . unreadable, damaged or unfit input, text longer than
  *   the context 3 . out of memory or disk, device 4 . diverged 5 . mismatch 6
  * LITHE_EIO is 3 in failed_input, where a file was read, and 1 in failed_output,
@@ -26,13 +26,13 @@ int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int failed_input(const lithe_error *err);
 int failed_output(const lithe_error *err);
 
-/* Flushes stdout; code, or why stdout could not take everything.  A reader that
- * went away (`| head`) is no failure. */
+/* Flushes stdout; returns code, or another one if stdout could not take everything.  A reader that
+ * closed the pipe (`| head`) is not a failure. */
 int output_end(int code);
 
-/* "  0.8732 accuracy  0.8701 F1" of an evaluation: the figures its task has. */
+/* "  0.8732 accuracy  0.8701 F1": the metrics that the task of an evaluation has. */
 const char *metrics_text(const lithe_metrics *m, char *text, size_t cap);
-const char *figures_text(const lithe_event *e, char *text, size_t cap);     /* bits per byte too */
+const char *figures_text(const lithe_event *e, char *text, size_t cap);     /* with bits per byte */
 
 /* A terminal that understands \r and colours; NO_COLOR, CLICOLOR_FORCE, TERM=dumb. */
 bool terminal(FILE *f);
@@ -41,7 +41,7 @@ int  terminal_width(FILE *f);
 bool terminal_utf8(void);
 int  utf8_length(const char *text, size_t n);                   /* bytes of the sequence at text, 0 when it is none */
 
-/* One JSON document or line, written as it is said. */
+/* One JSON document or line, written piece by piece. */
 typedef struct { FILE *out; bool comma; } emitter;
 
 emitter emit_begin(FILE *out, const char *schema);              /* {"schema":"lithe.NAME.1" */
@@ -50,7 +50,7 @@ void emit_bytes(emitter *e, const char *key, const char *text, size_t n);
 void emit_number(emitter *e, const char *key, double x);        /* null when not finite */
 void emit_count(emitter *e, const char *key, long long n);
 void emit_bool(emitter *e, const char *key, bool b);
-void emit_metrics(emitter *e, const lithe_metrics *m);          /* those that are numbers */
+void emit_metrics(emitter *e, const lithe_metrics *m);          /* those that are not NaN */
 void emit_open(emitter *e, const char *key, char bracket);      /* '[' or '{'; key NULL inside an array */
 void emit_close(emitter *e, char bracket);
 void emit_end(emitter *e);                                      /* }\n and flush */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* strtod without its surprises: no blanks, hexadecimals, "inf" or "nan". */
+/* strtod without its surprises: no white space, hexadecimal numbers, "inf" or "nan". */
 static const char *leading_number(const char *text, double *out, const char **rest)
 {
     const char *digits = text + (*text == '-' || *text == '+');
@@ -55,7 +55,7 @@ const char *quantity_time(const char *text, double *seconds)
         if (!*rest && rest != text && smallest == INFINITY) { *seconds = x; return NULL; }     /* plain seconds */
         size_t i = 0, n = sizeof units / sizeof *units;
         while (i < n && strncmp(rest, units[i].name, strlen(units[i].name))) i++;
-        if (i == n || units[i].seconds >= smallest) return wrong_time;                         /* 30m2h is a slip */
+        if (i == n || units[i].seconds >= smallest) return wrong_time;                         /* 30m2h is a mistake */
         smallest = units[i].seconds;
         *seconds += x * smallest;
         rest += strlen(units[i].name);

@@ -1,4 +1,4 @@
-/* Numbers as people type them.  Independent of the locale: this program never
+/* Numbers as people type them.  They do not depend on the locale: this program never
  * calls setlocale, so the C library reads and writes numbers in the C locale.
  * Each returns NULL, or what is wrong with the text ("is not a number"). */
 #ifndef CLI_QUANTITY_H
@@ -13,7 +13,7 @@ const char *quantity_seed(const char *text, uint64_t *out);
 /* A size, or a number followed by `unit` (2x, 10%); then *found is the unit, else 0. */
 const char *quantity_amount(const char *text, char unit, double *out, char *found);
 
-/* "3.1M", "850k", "412"; and the other way for seconds: "0:22", "1:02:03". */
+/* A number as "3.1M", "850k" or "412"; seconds as "0:22" or "1:02:03". */
 const char *size_text(double x, char text[16]);
 const char *time_text(double seconds, char text[24]);
 

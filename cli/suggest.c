@@ -1,5 +1,5 @@
-/* Distance of Damerau and Levenshtein with adjacent swaps (optimal string
- * alignment); a name that begins with what was typed is nearer than any other. */
+/* The distance is Damerau and Levenshtein's with adjacent swaps (optimal string
+ * alignment); a name that begins with the typed word is nearer than any other. */
 #include "suggest.h"
 #include <limits.h>
 #include <stdbool.h>

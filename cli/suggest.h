@@ -1,4 +1,4 @@
-/* "did you mean": the nearest of several names to what was typed. */
+/* "did you mean": of several names the one nearest to the typed word. */
 #ifndef CLI_SUGGEST_H
 #define CLI_SUGGEST_H
 

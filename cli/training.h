@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* Does every event of t and shows it.  SIGINT and SIGTERM end it after the
- * current event, with a checkpoint; SIGUSR1 writes one and goes on.
+ * current event, with a checkpoint; SIGUSR1 writes one and continues.
  * Returns the exit code; on success the run's directory is printed. */
 int train_to_the_end(lithe_trainer *t, const char *dtype, bool json);
 

@@ -81,7 +81,7 @@ static const option plan_options[] = {
     { 0 }
 };
 
-/* The library's text, freed, or its error. */
+/* Prints the library's text and frees it, or prints the error. */
 static int print_text(char *text, const lithe_error *err)
 {
     if (!text) return failed_input(err);

@@ -1,10 +1,10 @@
-/* lithe eval: how well a model predicts a text, or the labels of a table.
+/* lithe eval: measures how well a model predicts a text, or the labels of a table.
  *
  *   loss = nll / tokens (nats),  perplexity = exp(loss),  bits per byte = nll / (ln 2 * bytes)
  *
- * nll is summed over every token of the text but an unscored first one; bytes
- * are those of the scored tokens, so that figures of different tokenizers over
- * one text compare. */
+ * nll is summed over every token of the text except an unscored first one; bytes
+ * are those of the scored tokens, so that results of different tokenizers on
+ * the same text are comparable. */
 #include "inputs.h"
 #include "output.h"
 #include "verbs.h"
@@ -74,7 +74,7 @@ static void print_score(const score *r, const eval_settings *s, const lithe_mode
     emit_end(&e);
 }
 
-/* Of an encoder: some tokens are masked, and these are predicted. */
+/* With an encoder, some tokens are masked and predicted. */
 static int eval_masked(lithe_model *m, const lithe_tokenizer *t, const char *text, size_t size, const eval_settings *s, lithe_error *err)
 {
     lithe_evaluation v;

@@ -15,7 +15,7 @@ static const option fill_options[] = {
     { 0 }
 };
 
-/* Without the spaces in front, on one line. */
+/* Prints a token on one line, without the spaces in front. */
 static void print_token(const char *text)
 {
     for (text += strspn(text, " "); *text; text++) {

@@ -1,7 +1,7 @@
-/* lithe grow: a larger model that starts from what a smaller one has learned,
- * and the proof: the largest difference of logits between the two on a text.
- * A method that promises the same outputs and does not keep the promise writes
- * nothing and exits 6. */
+/* lithe grow: makes a larger model that starts from what a smaller one has learned,
+ * and measures the largest difference of logits between the two on a text.
+ * If a method promises the same outputs and does not keep the promise, nothing is
+ * written and the exit code is 6. */
 #include "inputs.h"
 #include "output.h"
 #include "quantity.h"
@@ -131,7 +131,7 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
 
 /* ---- report ------------------------------------------------------------------- */
 
-/* Rounding in float32 across many layers, relative to the largest logit. */
+/* The tolerance is for rounding in float32 through many layers, relative to the largest logit. */
 static bool promise_kept(const lithe_growth *g)
 {
     double scale = g->max_logit > 1 ? g->max_logit : 1;
@@ -183,7 +183,7 @@ static lithe_grow_options wished(const grow_settings *s)
         .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr);
 }
 
-/* The larger model; a larger vocabulary brings its tokenizer along. */
+/* The larger model; with --vocabulary, *tokenizer becomes the larger one. */
 static lithe_model *larger(const lithe_model *m, const grow_settings *s, lithe_tokenizer **tokenizer, lithe_growth *g, lithe_error *err)
 {
     const lithe_grow_options o = wished(s);

@@ -1,5 +1,5 @@
-/* lithe inspect: what a model file holds, known architecture or not; and how
- * different the features of tokens are from layer to layer. */
+/* lithe inspect: lists the tensors of a model file, whether its architecture is known or not,
+ * or measures how different the features of tokens are from layer to layer. */
 #include "inputs.h"
 #include "output.h"
 #include "quantity.h"
@@ -57,7 +57,7 @@ static void emit_tensor(emitter *e, const lithe_tensor_info *t, long long bad)
     emit_close(e, '}');
 }
 
-/* Names come from a file: what is not printable stays out of the terminal. */
+/* Names come from a file, so bytes that are not printable are replaced. */
 static void print_name(const char *name, int width)
 {
     int n = 0;

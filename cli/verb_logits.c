@@ -1,4 +1,4 @@
-/* lithe logits: what a model computes for given tokens, as a file for scripts. */
+/* lithe logits: writes the logits of given tokens to a file, for scripts. */
 #include "inputs.h"
 #include "output.h"
 #include "verbs.h"

@@ -1,6 +1,6 @@
-/* lithe train: data, a tokenizer, a model and a trainer from what was asked for.
+/* lithe train: makes data, a tokenizer, a model and a trainer from the options.
  *
- * What `lithe train FILE` chooses by itself, in the order it is needed:
+ * `lithe train FILE` chooses these by itself, in this order:
  *
  *   tokenizer   below 2 MB of text the 256 bytes; from there on a BPE of 4096
  *               tokens learned from the first 8 MB.  Encoders need a mask token:
@@ -122,7 +122,7 @@ static const option train_options[] = {
     { 0 }
 };
 
-/* What a run is made of, and what was chosen for it. */
+/* The parts of a run, and what was chosen for it. */
 typedef struct {
     const arguments *a;
     const S *s;
@@ -148,7 +148,7 @@ static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
     return lithe_tokenizer_learn(k->text, k->text_size, vocab, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind, .lowercase = wordpiece), &k->err);
 }
 
-/* As many tokens as a small text has pairs for. */
+/* Learns as many tokens as a small text has pairs for. */
 static lithe_tokenizer *learn_what_there_is(making *k)
 {
     lithe_tokenizer *t = NULL;
@@ -176,14 +176,14 @@ static lithe_tokenizer *choose_tokenizer(making *k)
     return lithe_tokenizer_open_with(path ? path : "bytes", &o, &k->err);
 }
 
-/* "classify" or "regress" where the model does one of them. */
+/* "classify" or "regress" if that is the task of the model, else NULL. */
 static const char *labelled_task(const lithe_model *m)
 {
     const char *task = lithe_model_task(m);
     return task && (!strcmp(task, "classify") || !strcmp(task, "regress")) ? task : NULL;
 }
 
-/* The classes the data must keep to, those of the model they are for. */
+/* The data must use the classes of the model. */
 static void keep_labels(const lithe_model *m, const char **names, lithe_data_options *o)
 {
     while (o->label_count < LABELS_MOST && lithe_model_label(m, o->label_count)) {
@@ -229,7 +229,7 @@ static lithe_model *fresh_model(making *k)
     return NULL;
 }
 
-/* Of images either the configuration says their size, or they say what the configuration is made for. */
+/* With images either the configuration gives their size, or the images determine the configuration. */
 static lithe_model *configured_model(making *k)
 {
     size_t size = 0;
@@ -291,7 +291,7 @@ static int choose_steps(making *k, double step_tokens)
     return n;
 }
 
-/* Steps that an amount means in a run of `steps`; 0: the default, -1: it cannot be known. */
+/* The number of steps that an amount means in a run of `steps`; 0: the default, -1: it is not known. */
 static int steps_of(const arguments *a, const char *name, amount x, double steps, int none)
 {
     if (option_origin(a, name) == ORIGIN_DEFAULT) return 0;
@@ -301,7 +301,7 @@ static int steps_of(const arguments *a, const char *name, amount x, double steps
     return n < 1 ? 1 : n > NEVER ? NEVER : (int)n;
 }
 
-/* Zero is the library's default; asked for, it is said as a negative number. */
+/* Zero means the library's default, so a zero that the user asked for becomes a negative number. */
 static double or_off(const arguments *a, const char *name, double x)
 {
     return option_origin(a, name) != ORIGIN_DEFAULT && !(x > 0) ? -1 : x;
@@ -411,7 +411,7 @@ static int train_new(const arguments *a)
     making k = { .a = a, .s = a->settings, .command = command_text(a->words) };
     lithe_error err = { 0 };
     int code = EXIT_DONE;
-    interrupt_catch(false);                             /* so that what is temporary goes away */
+    interrupt_catch(false);                             /* so that temporary files are removed */
     if (make_parts(&k)) code = failed_input(&k.err);
     else if (interrupted()) code = interrupted();
     else {

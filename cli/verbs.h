@@ -1,4 +1,4 @@
-/* The verbs, one file each, and what is printed about them. */
+/* The verbs, one file each, and their help. */
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 
