@@ -1,5 +1,5 @@
-/* The public trainer: training knows no inference, so what it needs of that is
- * given to it here. */
+/* The public trainer.  Training does not know inference, so the hooks that need it
+ * are given to the trainer here. */
 #include "train/train.h"
 #include <string.h>
 

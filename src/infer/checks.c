@@ -1,4 +1,4 @@
-/* What a model must be for what is asked of it. */
+/* Checks that a model can do what is asked of it. */
 #include "infer/infer.h"
 
 int must_predict_tokens(const lithe_model *m, lithe_error *err)

@@ -1,6 +1,6 @@
-/* A vector for each text: the last layer's rows of its tokens pooled into one.
- * Beside a model that sentence-transformers wrote, modules.json and the pooling
- * module's config.json say how, and sentence_bert_config.json how many tokens. */
+/* A vector for each text: the hidden states of the last layer, pooled over its tokens.
+ * Beside a model that sentence-transformers wrote, modules.json and the config.json of
+ * the pooling module say how, and sentence_bert_config.json gives the largest number of tokens. */
 #include "base/json.h"
 #include "base/sized.h"
 #include "base/file.h"
@@ -19,7 +19,7 @@ static bool ends_with(const char *text, const char *ending)
     return n >= m && !strcmp(text + n - m, ending);
 }
 
-/* NULL without an error when there is no such file. */
+/* NULL without an error if there is no such file. */
 static json_t *read_beside(const char *dir, const char *folder, const char *name, lithe_error *err)
 {
     char *inner = path_join(dir, folder), *path = inner ? path_join(inner, name) : NULL;
@@ -85,7 +85,7 @@ static void normalize(float *x, int n)
     for (int c = 0; c < n && square > 0; c++) x[c] = (float)((double)x[c] / sqrt(square));
 }
 
-/* Sums in double and in order. */
+/* Sums are in double and in ascending order. */
 static void pool_sequence(const pooled *p, const real *rows, int n, float *y)
 {
     int first = p->how == POOL_LAST ? n - 1 : 0, end = p->how == POOL_FIRST ? 1 : n;

@@ -4,19 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of a pass, of which so many can have logits; results depend on neither. */
+/* The rows of a pass, and how many of them can have logits; results depend on neither. */
 enum { CHUNK = 128, LOGITS = 16, MOST_SLOTS = 1 << 12 };
 
 typedef struct {
     size_t length;                   /* ids read */
-    bool given;                      /* of length 0: it begins from its states as they are, not from zeros */
-    const lithe_engine_input *input; /* during a step: what it reads, */
-    size_t taken;                    /* and how much of it was */
+    bool given;                      /* at length 0: it begins from its states as they are, not from zeros */
+    const lithe_engine_input *input; /* during a step: its input, */
+    size_t taken;                    /* and how much of that was read */
 } slot;
 
 struct lithe_engine {
     lithe_model *model;
-    int vocab, context, slots;       /* context 0: without end */
+    int vocab, context, slots;       /* context 0: no limit */
     pass pass;
     tensor *const *states; int state_count;
     slot *slot;                      /* (slots) */
@@ -79,10 +79,10 @@ static int check_input(const lithe_engine *e, const lithe_engine_input *in, lith
     return check_ids(e->model, in->ids, in->n, err) ? LITHE_EINVAL : LITHE_OK;
 }
 
-/* Ids of the slot whose logits are not wanted, before those whose are. */
+/* The number of ids of the slot before those whose logits are wanted. */
 static size_t silent(const slot *s) { return s->input->n - s->input->wanted; }
 
-/* How many of the ids that are left go into this pass. */
+/* The number of remaining ids that go into this pass. */
 static size_t piece_of(const slot *s, const batch_builder *b)
 {
     size_t left = s->input->n - s->taken, rows = (size_t)(b->capacity.rows - b->rows), most = (size_t)(b->capacity.selected - b->selected);
@@ -91,7 +91,7 @@ static size_t piece_of(const slot *s, const batch_builder *b)
     return left > most ? most : left;
 }
 
-/* Positions tell where keys lie, and for a recurrent state only whether it is the first. */
+/* Positions are the places of keys; a recurrent state uses them only to recognise its first id. */
 static int position(const lithe_engine *e, const slot *s)
 {
     if (!s->length) return s->given;
@@ -105,7 +105,8 @@ static void add_piece(lithe_engine *e, const slot *s, size_t n)
     for (size_t i = silent(s) > s->taken ? silent(s) - s->taken : 0; i < n; i++) batch_select(b, (int)i, 0, 1);
 }
 
-/* The logits of sequence i of the batch, which begin at row `row`, to where they are wanted; returns how many rows. */
+/* Copies the logits of sequence i of the batch, which begin at row `row`, to its input's memory; returns the number
+ * of rows. */
 static int hand_out(lithe_engine *e, int i, int row)
 {
     const batch_builder *b = &e->pass.batch;
@@ -122,7 +123,7 @@ static int hand_out(lithe_engine *e, int i, int row)
     return row - first;
 }
 
-/* One pass over what is left; *done when there was nothing. */
+/* One pass over the remaining ids; *done is set if there were none. */
 static int run_pass(lithe_engine *e, const lithe_engine_input *inputs, size_t count, bool *done, lithe_error *err)
 {
     batch_builder *b = &e->pass.batch;

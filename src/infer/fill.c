@@ -1,12 +1,12 @@
-/* What may stand in the places of mask tokens: the likeliest tokens at each, by
- * one pass whose head looks at these places only. */
+/* Predicts mask tokens: the likeliest tokens at each of them, by one pass whose
+ * head reads these positions only. */
 #include "infer/sequences.h"
 #include <math.h>
 #include <stdlib.h>
 
 typedef struct { lithe_candidate *out; int top; } filled;
 
-/* The likeliest `top` of the vocabulary, in order; of equal ones the lower id first. */
+/* The `top` likeliest tokens of the vocabulary, in order; of equal ones the lower id comes first. */
 static void take_top(const real *logits, int vocab, int top, lithe_candidate *out)
 {
     double most = -INFINITY, sum = 0;

@@ -8,7 +8,7 @@ static const char *const REASONS[] = { NULL, "length", "stop", "eos", "full", "c
 
 typedef int listener(void *context, const char *text, size_t n);
 
-/* Whether the listener has had enough. */
+/* Whether the listener ended the text. */
 static bool tell(listener *give, void *context, shown_text text) { return give && text.n && give(context, text.bytes, text.n); }
 
 static bool ends_text(const lithe_tokenizer *t, int32_t id) { return id == lithe_tokenizer_eos(t) || id == lithe_tokenizer_bos(t); }
@@ -18,7 +18,7 @@ static bool is_full(const lithe_session *s)
     return lithe_session_context(s) && lithe_session_length(s) == (size_t)lithe_session_context(s);
 }
 
-/* Goes on until something ends the text. */
+/* Continues until something ends the text. */
 static ending run(lithe_session *s, text_stream *stream, const lithe_generation *o, listener *give, void *context, lithe_error *err)
 {
     for (int i = 0; o->max_tokens <= 0 || i < o->max_tokens; i++) {

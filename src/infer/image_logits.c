@@ -1,4 +1,4 @@
-/* Pictures through a model that keeps nothing: logits of each. */
+/* Computes the logits of images, without any state. */
 #include "infer/infer.h"
 #include <stdlib.h>
 
@@ -6,20 +6,20 @@ int must_read_images(const lithe_model *m, lithe_error *err)
 {
     if (m->arch->equations.image && m->task.kind == TASK_SEQUENCE) return 0;
     if (m->arch->equations.image) return fail(err, LITHE_EINVAL, "this %s has no head that tells classes: its task is \"%s\"", m->arch->name, task_name(&m->task));
-    return fail(err, LITHE_EINVAL, "a %s reads text, not pictures", m->arch->name);
+    return fail(err, LITHE_EINVAL, "a %s reads text, not images", m->arch->name);
 }
 
-int image_pass_open(image_pass *p, const lithe_model *m, int pictures, lithe_error *err)
+int image_pass_open(image_pass *p, const lithe_model *m, int images, lithe_error *err)
 {
     *p = (image_pass){ 0 };
     if (failed(err) || must_read_images(m, err)) return err ? (int)err->status : LITHE_EINVAL;
     int tokens = lithe_model_context(m);
     image_shape z = m->arch->equations.image(m->config);
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * pictures, pictures, 0 } };
+    graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * images, images, 0 } };
     p->tokens = tokens;
     p->labels = m->task.labels;
     p->patches = xalloc((size_t)(tokens - 1) * (size_t)(z.channels * z.patch * z.patch), sizeof *p->patches);
-    int status = p->patches ? pass_open(&p->pass, m, &o, WANT_LOGITS, err) : fail(err, LITHE_ENOMEM, "not enough memory for pictures of %d tokens", tokens);
+    int status = p->patches ? pass_open(&p->pass, m, &o, WANT_LOGITS, err) : fail(err, LITHE_ENOMEM, "not enough memory for images of %d tokens", tokens);
     if (status) image_pass_close(p);
     return status;
 }

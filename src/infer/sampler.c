@@ -1,13 +1,14 @@
-/* The next token.  In this order: repetition penalty (Keskar et al. 2019),
+/* Samples the next token in this order: repetition penalty (Keskar et al. 2019),
  * top-k (Fan et al. 2018), temperature, top-p (Holtzman et al. 2020), min-p
  * (Nguyen et al. 2024), one draw.  Temperature 0 takes the largest logit.
  *
- * All of this is said of the whole vocabulary, sorted by its logits, of equal ones
- * the lower id first.  It is sorted only as far as it is looked at: logits fall into
- * buckets of one width, their sums say how many buckets hold what will be kept, and
- * these are sorted, each by itself.  The weights of the others are summed in another
- * order and without their rounding to float; where that could decide, all are sorted.
- * Invariant: the choice is that of the whole vocabulary sorted. */
+ * This is defined on the whole vocabulary, sorted by its logits, of equal ones the
+ * lower id first.  It is sorted only as far as needed: logits fall into buckets of
+ * equal width, the sums of the buckets say how many of them contain the tokens that
+ * will be kept, and these buckets are sorted, each by itself.  The weights of the others
+ * are summed in another order and without rounding to float; if that could change the
+ * result, all are sorted.
+ * Invariant: the choice is that of the sorted whole vocabulary. */
 #include "infer/sampler.h"
 #include "base/arena.h"
 #include "base/random.h"
@@ -18,7 +19,7 @@
 
 enum { BUCKETS = 4096, SHORT = 12 };
 static const double NOTHING = 105;                       /* e^-105 is zero as a float */
-static const double DOUBT = 1.3e-7;                      /* share of the sum of all weights by which it may be off: rounding to float, and more */
+static const double DOUBT = 1.3e-7;                      /* bound on the relative error of the sum of all weights: rounding to float, and a margin */
 
 /* ---- memory ----------------------------------------------------------------------- */
 
@@ -48,7 +49,7 @@ void sampler_close(sampler *s)
 
 /* ---- logits -------------------------------------------------------------------------- */
 
-/* Each id that stands before counts once: an entry that differs from the given one has been penalized. */
+/* Each id that occurred counts once: an entry that differs from the given logit has been penalized. */
 static void penalize(float *logits, const float *given, int vocab, const int32_t *ids, size_t n, float penalty)
 {
     memcpy(logits, given, (size_t)vocab * sizeof *logits);
@@ -59,7 +60,7 @@ static void penalize(float *logits, const float *given, int vocab, const int32_t
     }
 }
 
-/* Where the logits lie.  Those below `least`, and minus infinity, have no weight. */
+/* Finds the range of the logits.  Those below `least`, and minus infinity, have no weight. */
 typedef struct { const float *logits; int vocab, largest; double top, least, per_logit, temperature; } extent;
 
 static int measure(extent *x, const float *logits, int vocab, double temperature, lithe_error *err)
@@ -79,14 +80,14 @@ static int measure(extent *x, const float *logits, int vocab, double temperature
     return LITHE_OK;
 }
 
-/* A larger logit is in no later bucket. */
+/* The bucket of a logit; a larger logit is never in a later bucket. */
 static int bucket_of(const extent *x, float v) { return (int)((x->top - (double)v) * x->per_logit); }
 
 static bool has_weight(const extent *x, float v) { return (double)v >= x->least; }
 
 /* ---- buckets ---------------------------------------------------------------------------- */
 
-/* How many logits are in each bucket; returns how many in all. */
+/* Counts the logits of each bucket; returns the number of all. */
 static int count_logits(sampler *s, const extent *x)
 {
     int all = 0;
@@ -96,7 +97,8 @@ static int count_logits(sampler *s, const extent *x)
     return all;
 }
 
-/* The same, and what they weigh: e^d is a bucket's weight times a polynomial, since all d in it differ by less than 0.03. */
+/* The same with their weights: e^d is the weight of the bucket times a polynomial, since all d in it differ by less
+ * than 0.03. */
 static int weigh_logits(sampler *s, const extent *x, double *total)
 {
     const double width = x->per_logit > 0 ? 1 / (x->per_logit * x->temperature) : 0;
@@ -134,7 +136,7 @@ static void insert_each(candidate *c, int n)
     }
 }
 
-/* Puts x into the heap whose root, the last in order, is missing at `at`. */
+/* Puts x into the heap, whose root, the last in order, is missing at `at`. */
 static void sift(candidate *c, int at, int n, candidate x)
 {
     for (int child; (child = 2 * at + 1) < n; at = child) {
@@ -145,7 +147,7 @@ static void sift(candidate *c, int at, int n, candidate x)
     c[at] = x;
 }
 
-/* In place, without recursion or memory. */
+/* Heapsort: in place, without recursion or memory. */
 static void sort_candidates(candidate *c, int n)
 {
     if (n <= SHORT) { insert_each(c, n); return; }
@@ -157,13 +159,13 @@ static void sort_candidates(candidate *c, int n)
     }
 }
 
-/* The logits of buckets 0 .. cut, in order; returns how many. */
+/* Sorts the logits of buckets 0 .. cut; returns their number. */
 static int sort_buckets(sampler *s, const extent *x, int cut)
 {
     int n = 0;
     for (int b = 0; b <= cut; b++) {
         int own = s->end[b];
-        s->end[b] = n;                                   /* its beginning, which moves to its end */
+        s->end[b] = n;                                   /* the beginning of the bucket, which moves to its end */
         n += own;
     }
     for (int i = 0; i < x->vocab; i++) {
@@ -179,8 +181,8 @@ static int sort_buckets(sampler *s, const extent *x, int cut)
 
 static bool is_share(float p) { return p > 0 && p < 1; }
 
-/* How many of the `kept` likeliest are kept by top-p: `known` of them have weights here, which the others bring to about `total`.
- * -1 when more must be known. */
+/* The number of the `kept` likeliest tokens that top-p keeps; `known` of them have weights here, and all weights add
+ * up to about `total`.  -1 if more weights are needed. */
 static int keep_mass(const candidate *c, int known, int kept, double p, double total)
 {
     double mass = 0, doubt = known < kept ? DOUBT * total : 0;
@@ -200,7 +202,7 @@ static double sum_of(const candidate *c, int n)
     return sum;
 }
 
-/* Which of the kept is drawn: that in whose share of `total` the point lies; -1 when more must be known. */
+/* The token that is drawn: the one whose share of `total` contains the point; -1 if more weights are needed. */
 static int draw_from(const candidate *c, int known, int kept, double total, double unit)
 {
     double point = unit * total, doubt = known < kept ? DOUBT * total : 0;
@@ -214,7 +216,7 @@ static int draw_from(const candidate *c, int known, int kept, double total, doub
     return chosen < known ? chosen : -1;
 }
 
-/* Which of the `sorted` first of all is chosen, of which at most `kept` are; -1 when more must be sorted. */
+/* The chosen one of the first `sorted` tokens, of which at most `kept` are kept; -1 if more must be sorted. */
 static int choose(candidate *c, int sorted, int kept, const extent *x, const lithe_sampling *o, double total, double unit)
 {
     int known = sorted < kept ? sorted : kept;
@@ -228,7 +230,7 @@ static int choose(candidate *c, int sorted, int kept, const extent *x, const lit
     return draw_from(c, known, kept, total, unit);
 }
 
-/* The first bucket that need not be sorted has at least `count` logits, or `mass`, before it. */
+/* The first bucket that need not be sorted: at least `count` logits, or the weight `mass`, are before it. */
 static int cut_by_count(const sampler *s, int count)
 {
     int b = 0;

@@ -1,4 +1,4 @@
-/* Choosing the next token from logits.  The memory for it is taken once. */
+/* Samples the next token from logits.  Its memory is allocated once. */
 #ifndef INFER_SAMPLER_H
 #define INFER_SAMPLER_H
 
@@ -10,18 +10,18 @@ typedef struct { float value; int32_t id; } candidate;
 typedef struct {
     int vocab;
     float *penalized;                /* (vocab) logits, changed by the repetition penalty */
-    candidate *sorted;               /* (vocab) the likeliest first, as far as was needed */
-    int *end;                        /* of each bucket in sorted */
-    double *weight, *mass;           /* of a bucket's first logit; of all that is in it */
+    candidate *sorted;               /* (vocab) the likeliest first, sorted as far as needed */
+    int *end;                        /* the end of each bucket in sorted */
+    double *weight, *mass;           /* the weight of a bucket's first logit; of all its logits */
 } sampler;
 
 int  sampler_open(sampler *s, int vocab, lithe_error *err);
 void sampler_close(sampler *s);
 
-/* The next id from logits (vocab); the n ids that stand before it, however
- * often, weigh in through the repetition penalty; number counts the draw: the same
- * seed at the same place of a sequence draws alike.  Refuses logits that are no
- * numbers, or of which none is finite. */
+/* Samples the next id from logits (vocab).  The repetition penalty applies to the n ids before
+ * it, however often they occur.  number is the number of the draw: the same seed at
+ * the same position of a sequence gives the same draw.  Logits that are NaN, or of which none
+ * is finite, are refused. */
 int  sampler_next(sampler *s, const float *logits, const int32_t *before, size_t n, size_t number, const lithe_sampling *o, int32_t *id, lithe_error *err);
 
 #endif

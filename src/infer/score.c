@@ -1,4 +1,4 @@
-/* Passes that keep nothing: logits of a sequence, and the negative
+/* Passes without state: the logits of a sequence, and the negative
  * log-likelihood of a text in windows. */
 #include "infer/infer.h"
 #include <math.h>
@@ -41,7 +41,7 @@ int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *
 
 /* ---- windows ------------------------------------------------------------------ */
 
-/* Window w reads ids[w*stride ..] and scores the targets no earlier window scored. */
+/* Window w reads ids[w*stride ..] and scores the targets that no earlier window scored. */
 typedef struct { size_t n; int ctx, stride; } windows;
 
 static size_t window_count(const windows *w)
@@ -56,7 +56,7 @@ static int window_rows(const windows *w, size_t k)
     return rest < (size_t)w->ctx ? (int)rest : w->ctx;
 }
 
-/* Runs windows first .. first+count-1 as one batch, adds what they score. */
+/* Runs windows first .. first+count-1 as one batch and adds their scores. */
 static int run_windows(pass *p, const windows *w, size_t first, int count, const int32_t *ids, float *nll, double *total, lithe_error *err)
 {
     batch_builder *b = &p->batch;

@@ -1,4 +1,4 @@
-/* Texts to sequences, sequences to batches (infer/sequences.h). */
+/* Texts become sequences, and sequences become batches (infer/sequences.h). */
 #include "infer/sequences.h"
 #include "text/layout.h"
 #include <stdlib.h>
@@ -59,7 +59,7 @@ void sequences_close(sequences *x)
 
 /* ---- batches --------------------------------------------------------------------------- */
 
-/* How many sequences from `first` on go into one batch: one at least. */
+/* The number of sequences from `first` on that fit in one batch, at least one. */
 static size_t batch_of(const sequences *x, size_t first)
 {
     size_t n = 1;

@@ -1,5 +1,5 @@
-/* Many sequences through one graph, ragged, some at a time: what classifying,
- * embedding and filling in have in common.  A result depends on its own sequence
+/* Runs many sequences through one graph in ragged batches, for classifying,
+ * embedding and filling masks.  A result depends on its own sequence
  * only. */
 #ifndef INFER_SEQUENCES_H
 #define INFER_SEQUENCES_H
@@ -9,18 +9,19 @@
 typedef struct {
     int32_t *ids, *types;               /* end to end */
     size_t *start;                      /* [n + 1] */
-    size_t n, cut;                      /* cut: texts that were too long and lost their ends */
+    size_t n, cut;                      /* cut: number of texts that were too long and were truncated */
     size_t capacity;
-    const int32_t *select;              /* rows the head looks at, ascending, of a single sequence; NULL: all */
+    const int32_t *select;              /* the rows that the head reads, ascending, of a single sequence; NULL: all */
     int selected;
 } sequences;
 
-/* Texts, or pairs of them (pairs NULL, or one of its entries NULL: none), with their special tokens, cut to limit ids. */
+/* Encodes texts, or pairs of texts (an entry of pairs, or pairs itself, is NULL for single texts), with special
+ * tokens, truncated to limit ids. */
 int  sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                       int limit, lithe_error *err);
 void sequences_close(sequences *x);
 
-/* Sequences first .. first + b->seqs - 1 have been run. */
+/* Called when sequences first .. first + b->seqs - 1 have been run. */
 typedef void sequences_take(void *context, const results *r, const batch *b, size_t first);
 int  sequences_run(const sequences *x, const lithe_model *m, want w, sequences_take *take, void *context, lithe_error *err);
 

@@ -1,7 +1,7 @@
-/* A session stands after a sequence of ids: one slot of an engine of its own, and
- * what was read.  Recurrent models read without end: there not even the ids are
- * kept, only a digest that tells whether a text goes on.
- * Invariant: the slot's states are those of the `length` ids; logits are those after the last. */
+/* A session is one slot of an engine of its own, and the ids that it has read.
+ * Recurrent models read texts of any length, so for them not even the ids are
+ * kept, only a digest that shows whether another text continues this one.
+ * Invariant: the states of the slot are those of the `length` ids; logits are those after the last. */
 #include "infer/session.h"
 #include "base/random.h"
 #include "base/sized.h"
@@ -104,7 +104,7 @@ void session_note(lithe_session *s, const int32_t *ids, size_t n)
 
 int32_t session_last(const lithe_session *s) { return s->length ? s->ids ? s->ids[s->length - 1] : s->last : -1; }
 
-/* How many of ids the session stands after and need not read again, before any mark is looked at. */
+/* The number of ids that the session has read already and need not read again, not counting its mark. */
 static size_t known(const lithe_session *s, const int32_t *ids, size_t n)
 {
     size_t common = 0;
@@ -114,7 +114,7 @@ static size_t known(const lithe_session *s, const int32_t *ids, size_t n)
         chain c = chain_of(ids, s->length);
         if (c.a == s->digest.a && c.b == s->digest.b) common = s->length;
     }
-    if (common == n && n && !(s->ready && s->length == n)) common--;       /* the logits after the last one are wanted */
+    if (common == n && n && !(s->ready && s->length == n)) common--;       /* the logits after the last id are wanted */
     return common;
 }
 
@@ -139,7 +139,7 @@ int lithe_session_mark(lithe_session *s, lithe_error *err)
 {
     if (!s) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    if (!engine_recurrent(s->engine)) return LITHE_OK;       /* every prefix is kept anyway */
+    if (!engine_recurrent(s->engine)) return LITHE_OK;       /* every prefix is kept in any case */
     session_forget_mark(s);
     session_mark *m = &s->mark;
     *m = (session_mark){ .state = engine_snapshot(s->engine, 0), .digest = s->ids ? chain_of(s->ids, s->length) : s->digest, .last = session_last(s),
@@ -150,7 +150,7 @@ int lithe_session_mark(lithe_session *s, lithe_error *err)
     return fail(err, LITHE_ENOMEM, "not enough memory to keep where a session stands");
 }
 
-/* Can a text of n ids go on from the mark? */
+/* Whether a text of n ids can continue from the mark. */
 static bool mark_fits(const lithe_session *s, const int32_t *ids, size_t n)
 {
     const session_mark *m = &s->mark;
@@ -159,7 +159,7 @@ static bool mark_fits(const lithe_session *s, const int32_t *ids, size_t n)
     return c.a == m->digest.a && c.b == m->digest.b;
 }
 
-/* ids: those up to the mark. */
+/* ids are those up to the mark. */
 static void return_to_mark(lithe_session *s, const int32_t *ids)
 {
     const session_mark *m = &s->mark;

@@ -1,7 +1,7 @@
 /* Sessions on disk: a safetensors file (docs/state-file.md) with the states as
- * float32, the logits they give, and what must fit before anything is believed:
- * digests of the model and of the tokenizer.
- * Invariant: a session is changed only after the whole file was found right. */
+ * float32, the logits, and what must match before anything else is used: digests of the model
+ * and of the tokenizer.
+ * Invariant: a session is changed only after the whole file was found correct. */
 #include "infer/session.h"
 #include <assert.h>
 #include <math.h>
@@ -25,7 +25,7 @@ static bool notes_end(notes *n, char hex[HEX])
     return !bad;
 }
 
-/* Of what the configuration says and of every parameter's name and numbers. */
+/* The digest of the configuration and of the name and the numbers of every parameter. */
 static bool model_digest(const lithe_model *m, char hex[HEX])
 {
     notes n = { 0 };
@@ -48,7 +48,7 @@ static bool model_digest(const lithe_model *m, char hex[HEX])
     return notes_end(&n, hex) && whole;
 }
 
-/* Of every id's text. */
+/* The digest of the text of every id. */
 static bool tokenizer_digest(const lithe_tokenizer *t, char hex[HEX])
 {
     notes n = { 0 };
@@ -80,7 +80,7 @@ static int describe(json_t *meta, const lithe_session *s, const lithe_tokenizer 
 
 /* ---- saving --------------------------------------------------------------------------------- */
 
-/* What a state of this length has on disk: keys and values of what was read, or one row. */
+/* The shape on disk of a state of this length: keys or values of the ids that were read, or one row. */
 static out_tensor state_out(const lithe_session *s, const slot_state *x, const char *name)
 {
     if (x->recurrent) return (out_tensor){ .name = name, .type = DT_F32, .rank = 1, .dims = { x->width }, .data = x->data };
@@ -144,7 +144,7 @@ static int check_origin(const tensor_file *f, const lithe_session *s, const lith
     return strcmp(text, tokenizer) ? fail(err, LITHE_EFORMAT, "%s: was saved with the tokenizer %.8s, this is %.8s; load it with the same one", f->path, text, tokenizer) : LITHE_OK;
 }
 
-/* Digits alone, and a number below `limit`. */
+/* Parses digits only, for a number below `limit`. */
 static bool read_number(const char *text, uint64_t limit, uint64_t *out)
 {
     size_t n = strlen(text);
@@ -175,7 +175,7 @@ static int check_finite(const tensor_file *f, const file_tensor *t, lithe_error 
 
 static int32_t id_at(const file_tensor *t, size_t i) { int32_t id; memcpy(&id, (const char *)t->data + i * sizeof id, sizeof id); return id; }
 
-/* Ids of the vocabulary; distinct ones where they are the seen. */
+/* Whether these are ids of the vocabulary, and distinct if they are those that occurred. */
 static int check_read_ids(const tensor_file *f, const file_tensor *t, int vocab, bool distinct, lithe_error *err)
 {
     uint8_t *is_seen = xalloc((size_t)vocab, 1);

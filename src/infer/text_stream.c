@@ -5,7 +5,7 @@
 
 /* ---- what may be shown ------------------------------------------------------------ */
 
-/* Bytes at the end of text that an unfinished UTF-8 sequence takes. */
+/* The number of bytes of an unfinished UTF-8 sequence at the end of text. */
 static size_t unfinished(const char *text, size_t n)
 {
     for (size_t back = 1; back <= 3 && back <= n; back++) {
@@ -25,7 +25,7 @@ size_t showable(const char *text, size_t n, const char *const *stop, int stops, 
         size_t length = strlen(stop[i]);
         const char *found = length ? memmem(text, n, stop[i], length) : NULL;
         if (found && (size_t)(found - text) < *stopped) *stopped = (size_t)(found - text);
-        for (size_t k = length ? length - 1 : 0; k > 0; k--)          /* the longest suffix that may become it */
+        for (size_t k = length ? length - 1 : 0; k > 0; k--)          /* the longest suffix that may become the stop string */
             if (k <= n && !memcmp(text + n - k, stop[i], k)) {
                 if (n - k < safe) safe = n - k;
                 break;
@@ -34,7 +34,7 @@ size_t showable(const char *text, size_t n, const char *const *stop, int stops, 
     return *stopped != SIZE_MAX ? *stopped : safe;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at the beginning of text (Unicode, table 3-7), 0 when there is none. */
+/* The length of the well-formed UTF-8 sequence at the beginning of text (Unicode, table 3-7), 0 if there is none. */
 static size_t well_formed(const unsigned char *text, size_t n)
 {
     unsigned char c = text[0], low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
@@ -47,7 +47,7 @@ static size_t well_formed(const unsigned char *text, size_t n)
     return length;
 }
 
-/* text as UTF-8 into out, which has three times its room; returns the bytes. */
+/* Writes text as UTF-8 to out, which has three times its size; returns the number of bytes. */
 static size_t replace_damaged(const char *text, size_t n, char *out)
 {
     size_t used = 0;
@@ -84,7 +84,7 @@ static int make_room(char **memory, size_t *room, size_t wanted, lithe_error *er
     return LITHE_OK;
 }
 
-/* What id adds to the text: with the token before it, since some vocabularies write a leading space. */
+/* The text that id adds; the token before it is decoded too, since some vocabularies write a leading space. */
 static int hold(text_stream *t, int32_t id, lithe_error *err)
 {
     int32_t pair[2] = { t->before, id };
@@ -100,7 +100,7 @@ static int hold(text_stream *t, int32_t id, lithe_error *err)
     return LITHE_OK;
 }
 
-/* The first n of the bytes that are held are shown. */
+/* Shows the first n of the bytes that are held back. */
 static int show(text_stream *t, size_t n, shown_text *out, lithe_error *err)
 {
     if (make_room(&t->shown, &t->shown_room, 3 * n + 1, err)) return LITHE_ENOMEM;

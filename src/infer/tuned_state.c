@@ -1,8 +1,8 @@
-/* States a recurrent model was tuned to begin from ("state tuning"): files of
+/* Tuned initial states of a recurrent model ("state tuning"): files of
  * torch or safetensors with blocks.N.att.time_state [H, value, key] of RWKV-5, 6
- * or 7, for each layer.  A session that has loaded one begins there instead of
- * with zeros, whenever it begins; the inputs of the token shifts are still zero.
- * Invariant: a session is changed only after every tensor was found right. */
+ * or 7, for each layer.  A session that has loaded one starts from it instead of
+ * from zeros, whenever it restarts; the inputs of the token shifts still start at zero.
+ * Invariant: a session is changed only after every tensor was found correct. */
 #include "infer/session.h"
 #include <math.h>
 #include <stdlib.h>
