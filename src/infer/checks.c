@@ -11,5 +11,5 @@ int must_continue_text(const lithe_model *m, lithe_error *err)
 {
     if (must_predict_tokens(m, err)) return LITHE_EINVAL;
     if (!arch_encoder(m->arch, m->config)) return 0;
-    return fail(err, LITHE_EINVAL, "%s looks both ways: it fills in masked tokens (lithe fill), it cannot continue a text", m->arch->name);
+    return fail(err, LITHE_EINVAL, "%s is bidirectional: it predicts masked tokens (lithe fill) and cannot continue a text", m->arch->name);
 }

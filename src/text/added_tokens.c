@@ -94,7 +94,7 @@ static size_t spaces_before(const char *text, size_t start, size_t floor)
     return start < floor ? floor : start;
 }
 
-static size_t spaces_behind(const char *text, size_t end, size_t len)
+static size_t spaces_after(const char *text, size_t end, size_t len)
 {
     for (int32_t c; end < len; ) {
         size_t k = (size_t)utf8_next(text + end, len - end, &c);
@@ -114,7 +114,7 @@ void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added
         i = end;
         if (t->single_word && within_word(text, len, start, end)) continue;
         if (t->lstrip) start = spaces_before(text, start, done);
-        if (t->rstrip) end = stripped = stripped > end ? stripped : spaces_behind(text, end, len);
+        if (t->rstrip) end = stripped = stripped > end ? stripped : spaces_after(text, end, len);
         if (start >= end) continue;
         if (start > done) piece(context, text + done, start - done, -1);
         piece(context, text + start, end - start, t->id);

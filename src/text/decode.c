@@ -20,7 +20,7 @@ static int fallback_byte(const lithe_tokenizer *t, int32_t id, const char *bytes
     return byte >= 0 && t->bpe.byte_id[byte] == id ? byte : -1;
 }
 
-static void decode_characters(const lithe_tokenizer *t, int32_t id, bool behind_bos, text_sink *out)
+static void decode_characters(const lithe_tokenizer *t, int32_t id, bool after_bos, text_sink *out)
 {
     size_t len, m = t->mark ? strlen(t->mark) : 0;
     const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
@@ -32,7 +32,7 @@ static void decode_characters(const lithe_tokenizer *t, int32_t id, bool behind_
     for (size_t i = 0, k; i < len; i += k) {
         bool mark = m && len - i >= m && !memcmp(bytes + i, t->mark, m);
         k = mark ? m : 1;
-        if (!(behind_bos && i == 0 && (mark || bytes[0] == ' '))) text_put(out, mark ? " " : bytes + i, 1);
+        if (!(after_bos && i == 0 && (mark || bytes[0] == ' '))) text_put(out, mark ? " " : bytes + i, 1);
     }
 }
 
