@@ -61,3 +61,13 @@ $(B)/fuzz-%: tests/fuzz/%.c $(OBJ)
 	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
 
 .PHONY: check-all check-asan check-tsan check-fuzz check-long
+
+# The tests with the sources below EXAMPLE/src in the place of the library's own: tests/extending.c joins the code of docs/extending.md so.
+EXAMPLES      = $(patsubst $(EXAMPLE)/src/%.c,%.o,$(wildcard $(EXAMPLE)/src/*/*.c))
+with_examples = $(CC) -I$(EXAMPLE)/src $(FLAGS) -Werror $(CFLAGS) $(LIBFLAGS) $(1) $(EXAMPLES:%.o=$(EXAMPLE)/src/%.c) $(filter-out $(EXAMPLES:%=$(2)%),$(3)) -o $(EXAMPLE)/build/$(4) $(LDLIBS)
+examples:
+	@mkdir -p $(EXAMPLE)/build
+	@$(call with_examples,,$(B)/,$(TESTS) $(OBJ),tests)
+	@$(call with_examples,-DLITHE_DOUBLE,$(B)/double/,$(DOUBLE),tests-double)
+
+.PHONY: examples

@@ -39,6 +39,21 @@ static const small_case variants[] = {
 };
 enum { VARIANTS = sizeof variants / sizeof *variants, MOST_CASES = 200, WIDTH = 32, LAYERS = 2, VOCAB = 23, POSITIONS = 24 };
 
+bool small_chosen(const char *name)
+{
+    const char *only = getenv("LITHE_TEST_ARCH");
+    return !only || !strcmp(only, name);
+}
+
+static int chosen(small_case *cases, int n)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (small_chosen(cases[i].arch)) cases[kept++] = cases[i];
+    if (!kept) must(&(lithe_error){ LITHE_EINVAL, "LITHE_TEST_ARCH names no architecture" });
+    return kept;
+}
+
 const small_case *small_cases(int *count)
 {
     static small_case cases[MOST_CASES];
@@ -51,6 +66,7 @@ const small_case *small_cases(int *count)
         if (architectures[i + 1]) continue;
         n = i + 1;
         for (int v = 0; v < VARIANTS; v++) cases[n++] = variants[v];
+        n = chosen(cases, n);
     }
     *count = n;
     return cases;

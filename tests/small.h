@@ -39,6 +39,8 @@ typedef struct {
  * joins the registry joins the tests that go through these. */
 typedef struct { const char *name, *arch, *config; } small_case;
 const small_case *small_cases(int *count);
+/* Whether it is in them: all are, unless LITHE_TEST_ARCH names one. */
+bool small_chosen(const char *name);
 
 /* Moves what does not begin with random numbers (biases, norms, zeros), or its gradients prove little. */
 void        small_perturb(params *p, double deviation, uint64_t seed);

@@ -315,7 +315,8 @@ static void resume(const arch *a)
 
 static void interrupted_goes_on(void)
 {
-    for (int i = 0; architectures[i]; i++) resume(architectures[i]);
+    for (int i = 0; architectures[i]; i++)
+        if (small_chosen(architectures[i]->name)) resume(architectures[i]);
 }
 
 /* ---- combinations ------------------------------------------------------------------------- */
