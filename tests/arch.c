@@ -4,6 +4,7 @@
 #include "golden.h"
 #include "small.h"
 #include "test.h"
+#include "values.h"
 #include "arch_tests.h"
 #include <math.h>
 #include <stdlib.h>
@@ -217,8 +218,7 @@ static void saved_is_the_same(void)
         lithe_model *again = lithe_model_open(dir, NULL, &err);
         CHECK_MSG(again, "%s: %s", q.name, err.text);
         if (!again) { golden_close(&q); continue; }
-        const params *a = q.model->params, *b = again->params;
-        CHECK(a->arena_count == b->arena_count && !memcmp(a->values, b->values, a->arena_count * sizeof(real)));
+        CHECK(same_parameters(q.model, again));
         float x[GOLDEN_LENGTH * GOLDEN_VOCAB], y[GOLDEN_LENGTH * GOLDEN_VOCAB];
         CHECK(!lithe_logits(q.model, q.ids, GOLDEN_LENGTH, x, &err) && !lithe_logits(again, q.ids, GOLDEN_LENGTH, y, &err));
         CHECK_MSG(!memcmp(x, y, sizeof x), "%s: other logits after saving and opening", q.name);

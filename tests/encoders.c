@@ -268,6 +268,7 @@ static void swap_rows(param *p, size_t first, size_t second, size_t rows)
 
 static void swap_gates(lithe_model *m)
 {
+    params_masters(m->params, NULL);
     for (int t = 0; t < m->params->count; t++) {
         param *p = m->params->items[t];
         size_t half = (size_t)p->rule.dims[0] / 2;
@@ -278,6 +279,7 @@ static void swap_gates(lithe_model *m)
 /* Heads 0, 1, 2 have slopes 1/16, 1/256, 1/4: with heads 0 and 2 in each other's place the slopes are in order of size. */
 static void sort_slopes(lithe_model *m)
 {
+    params_masters(m->params, NULL);
     const size_t hd = 6, d = 18;
     for (int t = 0; t < m->params->count; t++) {
         param *p = m->params->items[t];

@@ -4,6 +4,7 @@
 #include "golden.h"
 #include "small.h"
 #include "test.h"
+#include "values.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -97,12 +98,6 @@ static lithe_model *opened(const char *dir, const char *what)
     lithe_model *m = lithe_model_open(dir, NULL, &err);
     CHECK_MSG(m, "%s: %s", what, err.text);
     return m;
-}
-
-static bool same_parameters(const lithe_model *a, const lithe_model *b)
-{
-    return a && b && a->arch == b->arch && a->params->arena_count == b->params->arena_count &&
-           !memcmp(a->params->values, b->params->values, a->params->arena_count * sizeof(real));
 }
 
 static void check_variant(const char *name, const char *weights, const char *what, const renaming *renamings, json_t *config)

@@ -16,7 +16,7 @@ static params *declared(const char *const *names, int count, int stride, uint64_
         CHECK(params_declare(p, names[(i * stride) % count], &rule));
         CHECK(params_declare(p, names[(i * stride) % count], &rule) == params_find(p, names[(i * stride) % count]));
     }
-    CHECK(p->count == count && !params_close(p, &err));
+    CHECK(p->count == count && !params_close(p, &err) && !params_masters(p, &err));
     params_initialize(p, seed);
     return p;
 }
@@ -49,7 +49,7 @@ void initial_values(void)
     params_declare(p, "normal", &(param_rule){ .rank = 2, .dims = { N / 100, 100 }, .init = INIT_NORMAL, .std = 0.5 });
     params_declare(p, "one", &(param_rule){ .rank = 1, .dims = { 33 }, .init = INIT_ONE });
     params_declare(p, "zero", &(param_rule){ .rank = 1, .dims = { 33 }, .init = INIT_ZERO });
-    params_close(p, &err);
+    CHECK(!params_close(p, &err) && !params_masters(p, &err));
     params_initialize(p, 1);
     double sum = 0, squares = 0, fourth = 0;
     const real *x = params_find(p, "normal")->weight.values;

@@ -6,6 +6,7 @@
 #include "data/corpus.h"
 #include "model/model.h"
 #include "test.h"
+#include "values.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -119,7 +120,7 @@ static void digits_are_learned(void)
 static void *values(const char *run_dir, size_t *bytes)
 {
     lithe_error err = { 0 };
-    lithe_model *m = lithe_model_open(run_dir, NULL, &err);
+    lithe_model *m = open_values(run_dir, NULL, &err);
     CHECK_MSG(m, "%s", err.text);
     *bytes = m ? m->params->arena_count * sizeof(real) : 0;
     void *copy = malloc(*bytes + 1);

@@ -3,7 +3,7 @@
 #define TESTS_MODEL_H
 
 #include "test.h"
-#include "model/model.h"
+#include "values.h"
 #include <stdlib.h>
 
 /* The failure with this status whose line holds `part` (and no line break). */
@@ -15,7 +15,6 @@ static inline void check_failure(const lithe_error *e, lithe_status status, cons
 /* NAME in the test's own directory; several results stay valid at once. */
 void        put_text(const char *path, const char *text);
 json_t     *get_json(const char *path);
-bool        same_parameters(const lithe_model *a, const lithe_model *b);
 
 /* A small model of each architecture: its config.json. */
 extern const char *const SMALL[];

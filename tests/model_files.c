@@ -5,20 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool same_parameters(const lithe_model *a, const lithe_model *b)
-{
-    if (!a || !b || a->params->count != b->params->count) return false;
-    for (int i = 0; i < a->params->count; i++) {
-        const param *p = a->params->items[i], *q = b->params->items[i];
-        if (strcmp(p->name, q->name) || p->count != q->count || memcmp(p->weight.values, q->weight.values, p->count * sizeof *p->weight.values)) return false;
-    }
-    return true;
-}
-
 static lithe_model *must_open(const char *path, const char *config)
 {
     lithe_error e = { 0 };
-    lithe_model *m = lithe_model_open(path, config, &e);
+    lithe_model *m = open_values(path, config, &e);
     CHECK_MSG(m, "%s", e.text);
     return m;
 }
@@ -176,7 +166,7 @@ static lithe_model *open_contents(const contents *c, const char *config, lithe_e
     CHECK_MSG(!safetensors_write(in_dir(path), c->tensors, c->count, NULL, e), "%s", e->text);
     snprintf(path, sizeof path, "%s/config.json", dir);
     put_text(in_dir(path), config);
-    return lithe_model_open(in_dir(dir), NULL, e);
+    return open_values(in_dir(dir), NULL, e);
 }
 
 static void refuse_contents(const contents *c, const char *config, const char *part)

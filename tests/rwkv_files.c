@@ -180,7 +180,7 @@ const char *golden_path(const char *name)
 lithe_model *must_open_file(const char *path)
 {
     lithe_error err = { 0 };
-    lithe_model *m = lithe_model_open(path, NULL, &err);
+    lithe_model *m = open_values(path, NULL, &err);
     CHECK_MSG(m, "%s", err.text);
     return m;
 }

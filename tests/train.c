@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "test.h"
 #include "train_runs.h"
+#include "values.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -97,7 +98,7 @@ static void threads_do_not_show(void)
 static lithe_model *final_model(const char *name)
 {
     lithe_error err = { 0 };
-    lithe_model *m = lithe_model_open(in_dir(name), NULL, &err);
+    lithe_model *m = open_values(in_dir(name), NULL, &err);
     CHECK_MSG(m, "%s", err.text);
     return m;
 }

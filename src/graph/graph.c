@@ -178,7 +178,10 @@ node *append(graph *g, const op *kind, tensor *const *in, int inputs)
     n->segment = g->segment;
     n->key = key_of_name((uint64_t)g->ordinal++, g->prefix);
     for (int i = 0; i < inputs; i++)
-        if ((n->in[i] = in[i])) in[i]->consumers++;
+        if ((n->in[i] = in[i])) {
+            in[i]->consumers++;
+            if (in[i]->param && !g->params->closed && !(kind->weights & IN(i))) in[i]->param->plain = true;
+        }
     return g->nodes[g->count++] = n;
 }
 

@@ -39,7 +39,7 @@ struct tensor {
     row_space space;
     int rows;                       /* capacity */
     int width;
-    real *data, *grad;              /* set by graph_plan; grad NULL where none is wanted */
+    real *data, *grad;              /* set by graph_plan, but of a parameter, which has its own; grad NULL where none is wanted */
     node *from;                     /* NULL for parameters and states */
     param *param;
     bool wants_grad, keep;          /* keep: alive to the end of the run (results) */
@@ -59,6 +59,7 @@ typedef struct op {
     void (*forward)(const node *n, const kernels *k);
     void (*backward)(const node *n, const kernels *k);       /* NULL: refused when a training graph is built */
     unsigned reads;                 /* the IN | OUT | SAVE values that backward reads */
+    unsigned weights;               /* the IN values that are taken as they are stored (in_stored): a parameter that is read so alone is never widened */
     bool in_place;                  /* out 0 may take in 0's buffer, and d(in 0) d(out 0)'s: forward and backward work element by element or row by row */
     bool forward_backward;          /* `forward` of a training graph writes the gradients too (the loss) */
     double (*flops)(const node *n); /* of one forward at capacity; NULL: counts as none */

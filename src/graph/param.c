@@ -22,6 +22,8 @@ void params_free(params *p)
     free(p->places);
     big_free(p->values, p->arena_count * sizeof(real));
     big_free(p->grad, p->arena_count * sizeof(real));
+    big_free(p->plain, p->plain_count * sizeof(real));
+    if (p->lender) p->give_back(p->lender);
     tables_free(p->tables);
     free(p);
 }
@@ -102,23 +104,59 @@ int params_close(params *p, lithe_error *err)
     p->closed = true;
     free(p->places);
     p->places = NULL;
-    size_t bytes;
     for (int i = 0; i < p->count; i++) {
         p->items[i]->offset = p->arena_count;
         if (!size_add(p->arena_count, padded(p->items[i]->count), &p->arena_count) || p->arena_count > SIZE_MAX / 64)
             return fail(err, LITHE_ENOMEM, "the parameters do not fit in an address space");
     }
-    if (!size_mul(p->arena_count, sizeof(real), &bytes) || !(p->values = big_alloc(bytes)))
-        return fail(err, LITHE_ENOMEM, "%.1f GB for the parameters are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
-    for (int i = 0; i < p->count; i++) p->items[i]->weight.values = p->values + p->items[i]->offset;
     return 0;
+}
+
+/* An arena of so many values; what: for a message. */
+static real *values_new(size_t count, const char *what, lithe_error *err)
+{
+    real *values = big_alloc(count * sizeof *values);
+    if (!values) fail(err, LITHE_ENOMEM, "%.1f GB for %s are more than the memory of this machine", (double)count * sizeof *values / 1e9, what);
+    return values;
+}
+
+int params_masters(params *p, lithe_error *err)
+{
+    if (p->values) return 0;
+    if (!(p->values = values_new(p->arena_count, "the parameters in fp32", err))) return LITHE_ENOMEM;
+    for (int i = 0; i < p->count; i++) weight_widen(&p->items[i]->weight, p->items[i]->count, p->values + p->items[i]->offset);
+    big_free(p->plain, p->plain_count * sizeof(real));
+    p->plain = NULL;
+    params_borrow(p, NULL, NULL);
+    return 0;
+}
+
+int params_plain(params *p, lithe_error *err)
+{
+    size_t at = 0;
+    for (int i = 0; i < p->count; i++)
+        if (p->items[i]->plain) p->plain_count += padded(p->items[i]->count);
+    if (!(p->plain = values_new(p->plain_count, "the parameters that are read plainly", err))) return LITHE_ENOMEM;
+    for (int i = 0; i < p->count; i++) {
+        param *q = p->items[i];
+        if (!q->plain) continue;
+        weight_widen(&q->weight, q->count, p->plain + at);
+        at += padded(q->count);
+    }
+    return 0;
+}
+
+void params_borrow(params *p, void *lender, void (*give_back)(void *lender))
+{
+    if (p->lender) p->give_back(p->lender);
+    p->lender = lender;
+    p->give_back = give_back;
 }
 
 int params_gradients(params *p, lithe_error *err)
 {
     if (p->grad) return 0;
-    p->grad = big_alloc(p->arena_count * sizeof(real));
-    if (!p->grad) return fail(err, LITHE_ENOMEM, "%.1f GB for the gradients are more than the memory of this machine", (double)p->arena_count * sizeof(real) / 1e9);
+    if (params_masters(p, err) || !(p->grad = values_new(p->arena_count, "the gradients", err))) return LITHE_ENOMEM;
     for (int i = 0; i < p->count; i++) p->items[i]->grad = p->grad + p->items[i]->offset;
     return 0;
 }

@@ -43,6 +43,7 @@ typedef struct param {
     struct weight weight;
     real *grad;                      /* owned by the set; NULL until params_gradients */
     bool frozen;                     /* no gradient is computed */
+    bool plain;                      /* some op reads its values as they are: it is not only gathered and multiplied by */
 } param;
 
 typedef struct params {
@@ -50,8 +51,10 @@ typedef struct params {
     int count, capacity;
     int *places;                     /* of an open set, (4 capacity): a table by the hash of the name, 0 or 1 + the place in items */
     bool closed;
-    real *values, *grad;             /* two arenas, parameters in name order, each 64-byte aligned */
+    real *values, *grad;             /* two arenas, parameters in name order, each 64-byte aligned; NULL until they are asked for */
     size_t arena_count;              /* elements in each, padding included (zeros) */
+    real *plain; size_t plain_count; /* the values of the plain parameters, before there are master values */
+    void *lender; void (*give_back)(void *lender);           /* whose memory the stored forms lie in */
     struct table *tables;            /* constants that its graphs share (graph_table) */
 } params;
 
@@ -61,9 +64,16 @@ void    tables_free(struct table *t);
 param  *params_find(const params *p, const char *name);
 /* The declared parameter, added to an open set; NULL when a closed one lacks it. */
 param  *params_declare(params *p, const char *name, const param_rule *rule);
-/* Sorts, allocates the values; nothing can be declared afterwards. */
+/* Sorts; nothing can be declared afterwards. */
 int     params_close(params *p, lithe_error *err);
-int     params_gradients(params *p, lithe_error *err);      /* allocates them */
+/* Master values for all of a closed set: what it has, widened, or zeros.  Whoever trains or edits asks for them; the
+ * stored forms are given back. */
+int     params_masters(params *p, lithe_error *err);
+int     params_gradients(params *p, lithe_error *err);      /* the same, and gradients beside them */
+/* Real values for the plain parameters alone, once all are stored. */
+int     params_plain(params *p, lithe_error *err);
+/* The stored forms lie in what the lender owns until give_back is called. */
+void    params_borrow(params *p, void *lender, void (*give_back)(void *lender));
 size_t  params_total(const params *p);                      /* stored elements, without padding */
 
 /* The arena of the values, all of them to be changed (see weight_edit). */

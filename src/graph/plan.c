@@ -354,8 +354,6 @@ int graph_plan(graph *g, lithe_error *err)
         for (int o = 0; o < MAX_OUT; o++) point(g, n->out[o]);
         for (int s = 0; s < MAX_SAVE; s++) point(g, n->save[s]);
         point(g, n->work);
-        for (int j = 0; j < MAX_IN; j++)
-            if (n->in[j] && n->in[j]->param) n->in[j]->data = n->in[j]->param->weight.values;
     }
     int seqs = g->options.capacity[ROWS_SEQS], rows = g->options.capacity[ROWS_TOKENS];
     g->key_start = graph_constant(g, (size_t)seqs * sizeof(int) + 1);

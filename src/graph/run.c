@@ -77,8 +77,10 @@ static bool backward_phase(const node *n) { return n->graph->phase == STEP_BACKW
 const real *in_data(const node *n, int i)
 {
     if (!n->in[i]) return NULL;
-    assert(!backward_phase(n) || n->in[i]->param || (n->op->reads & IN(i)));
-    return n->in[i]->data;
+    const param *p = n->in[i]->param;
+    assert(!backward_phase(n) || p || (n->op->reads & IN(i)));
+    assert(!p || p->weight.values);                          /* else the op does not say in `weights` how it reads this input */
+    return p ? p->weight.values : n->in[i]->data;
 }
 
 stored in_stored(const node *n, int i)

@@ -1,54 +1,88 @@
 /* The values of a file into a model's parameters, as a plan says which tensor
- * holds each of them. */
+ * holds each of them: mapped, where they can be used as they lie; else copied in
+ * their stored type, in the parameter's order; and as real values where their type
+ * is none that kernels take, or where training goes on with them. */
 #include "model/model.h"
 #include "base/threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
-static const size_t CHUNK = (size_t)1 << 18;                 /* elements converted by one task */
+_Static_assert(sizeof(real) == sizeof(float), "this room is not built in double");
+
+static const size_t CHUNK = (size_t)1 << 18;                 /* elements copied by one task */
+
+/* All elements of a tensor into memory, as floats or in the type they have. */
+typedef struct { const file_tensor *from; void *to; bool floats; } copy;
 
 typedef struct {
-    const load_plan *plan;
-    int *first_task;                 /* (sources + 1) of each parameter's chunks */
+    const copy *copies; int count;
+    int *first_task;                 /* (count + 1) of each copy's chunks */
     atomic_bool failed;
-} conversion;
+} copying;
 
-static bool convert(const file_tensor *t, size_t first, size_t n, real *out)
+static void copy_chunk(void *context, int chunk)
 {
-    enum { N = 4096 };
-    float piece[N];
-    if (sizeof(real) == sizeof(float)) return file_tensor_floats(t, first, n, (float *)(void *)out);
-    for (size_t i = 0; i < n; i += N) {
-        size_t k = n - i < N ? n - i : N;
-        if (!file_tensor_floats(t, first + i, k, piece)) return false;
-        for (size_t j = 0; j < k; j++) out[i + j] = (real)piece[j];
-    }
-    return true;
-}
-
-static void convert_chunk(void *context, int chunk)
-{
-    conversion *c = context;
-    int low = 0, high = c->plan->count;                      /* the last parameter whose first chunk is not past this one */
+    copying *c = context;
+    int low = 0, high = c->count;                            /* the last copy whose first chunk is not past this one */
     while (high - low > 1) {
         int middle = (low + high) / 2;
         if (c->first_task[middle] <= chunk) low = middle; else high = middle;
     }
-    const param *p = c->plan->sources[low].to;
-    size_t first = (size_t)(chunk - c->first_task[low]) * CHUNK, n = p->count - first < CHUNK ? p->count - first : CHUNK;
-    if (!convert(&c->plan->sources[low].from, first, n, p->weight.values + first)) atomic_store(&c->failed, true);
+    const copy *it = &c->copies[low];
+    size_t first = (size_t)(chunk - c->first_task[low]) * CHUNK, n = it->from->count - first < CHUNK ? it->from->count - first : CHUNK;
+    bool done = it->floats ? file_tensor_floats(it->from, first, n, (float *)it->to + first)
+                           : file_tensor_elements(it->from, first, n, (char *)it->to + first * dtype_bytes(it->from->type));
+    if (!done) atomic_store(&c->failed, true);
+}
+
+static int copy_all(const copy *copies, int count, const char *path, lithe_error *err)
+{
+    copying c = { .copies = copies, .count = count, .first_task = xalloc((size_t)count + 1, sizeof *c.first_task) };
+    if (!c.first_task) return fail(err, LITHE_ENOMEM, "%s: not enough memory to read %d tensors", path, count);
+    for (int i = 0; i < count; i++)                          /* a tensor's count fits its memory, so its chunks an int */
+        c.first_task[i + 1] = c.first_task[i] + (int)((copies[i].from->count + CHUNK - 1) / CHUNK);
+    parallel_for(c.first_task[count], copy_chunk, &c);
+    free(c.first_task);
+    return atomic_load(&c.failed) ? fail(err, LITHE_EFORMAT, "%s: holds values that cannot be read as numbers", path) : LITHE_OK;
 }
 
 int model_load(const load_plan *plan, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    int n = plan->count;
-    conversion c = { .plan = plan, .first_task = xalloc((size_t)n + 1, sizeof *c.first_task) };
-    if (!c.first_task) return fail(err, LITHE_ENOMEM, "%s: not enough memory to read %d tensors", plan->path, n);
-    for (int i = 0; i < n; i++)                              /* a parameter's count fits its memory, so its chunks an int */
-        c.first_task[i + 1] = c.first_task[i] + (int)((plan->sources[i].to->count + CHUNK - 1) / CHUNK);
-    parallel_for(c.first_task[n], convert_chunk, &c);
-    for (int i = 0; i < n; i++) weight_edit(&plan->sources[i].to->weight);
-    free(c.first_task);
-    return atomic_load(&c.failed) ? fail(err, LITHE_EFORMAT, "%s: holds values that cannot be read as numbers", plan->path) : LITHE_OK;
+    copy *copies = xalloc((size_t)plan->count + 1, sizeof *copies);
+    if (!copies) return fail(err, LITHE_ENOMEM, "%s: not enough memory to read %d tensors", plan->path, plan->count);
+    for (int i = 0; i < plan->count; i++) copies[i] = (copy){ &plan->sources[i].from, weight_edit(&plan->sources[i].to->weight), true };
+    int status = copy_all(copies, plan->count, plan->path, err);
+    free(copies);
+    return status;
+}
+
+/* False: no kernel takes the type, and its numbers become floats. */
+static bool type_of(const file_tensor *t, stored_type *type)
+{
+    *type = t->type == DT_F16 ? STORED_F16 : t->type == DT_BF16 ? STORED_BF16 : STORED_REAL;
+    return t->type == DT_F16 || t->type == DT_BF16 || t->type == DT_F32;
+}
+
+int model_map(const load_plan *plan, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    copy *copies = xalloc((size_t)plan->count + 1, sizeof *copies);
+    int count = 0, status = copies ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to read %d tensors", plan->path, plan->count);
+    for (int i = 0; i < plan->count && !status; i++) {
+        const file_tensor *t = &plan->sources[i].from;
+        stored form = { .data = t->data };
+        bool known = type_of(t, &form.type);
+        void *own = NULL;
+        size_t bytes = stored_bytes(form.type, t->count);
+        if (!known || !file_tensor_as_is(t)) {
+            form.data = own = big_alloc(bytes);
+            if (!own) status = fail(err, LITHE_ENOMEM, "%s: %.2f GB for %s are more than the memory of this machine", plan->path, 1e-9 * (double)bytes, t->name);
+            copies[count++] = (copy){ t, own, !known };
+        }
+        weight_store(&plan->sources[i].to->weight, form, own, own ? bytes : 0);
+    }
+    if (!status) status = copy_all(copies, count, plan->path, err);
+    free(copies);
+    return status;
 }

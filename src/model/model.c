@@ -189,7 +189,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
 lithe_model *model_create(const arch *a, const json_t *config, const char *what, lithe_error *err)
 {
     lithe_model *m = model_declare(a, config, what, err);
-    if (m && !params_close(m->params, err)) return m;
+    if (m && !params_close(m->params, err) && !params_masters(m->params, err)) return m;
     lithe_model_close(m);
     return NULL;
 }

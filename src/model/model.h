@@ -23,9 +23,9 @@ struct lithe_model {
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };
 
-/* config is borrowed.  Parameters allocated, zero: params_initialize or loading fills them. */
+/* config is borrowed.  Master values, zero: params_initialize or loading fills them. */
 lithe_model *model_create(const arch *a, const json_t *config, const char *what, lithe_error *err);
-/* The same with the parameters declared only, nothing allocated (params_close does that): for counting and checking. */
+/* The same with the parameters declared only, without values: for counting and checking, or to be given those of a file. */
 lithe_model *model_declare(const arch *a, const json_t *config, const char *what, lithe_error *err);
 
 /* The architecture a config.json asks for: model_type, else architectures[0]. */
@@ -53,7 +53,9 @@ typedef struct { const char *path; int count; param_source *sources; } load_plan
  * both shapes.  Also before params_close.  The plan borrows from f and from m's parameters. */
 int  load_plan_make(load_plan *plan, const lithe_model *m, const tensor_file *f, lithe_error *err);
 void load_plan_free(load_plan *plan);
-int  model_load(const load_plan *plan, lithe_error *err);                          /* the values; after params_close */
+/* The values, into master values that are there; or, for inference, into stored forms, most of which lie in the plan's file. */
+int  model_load(const load_plan *plan, lithe_error *err);
+int  model_map(const load_plan *plan, lithe_error *err);
 
 /* What a path that names a MODEL, a RUN or a lone file stands for.  weights and config are NULL when there are none. */
 typedef struct { char *dir, *weights, *config; } place;

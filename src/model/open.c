@@ -1,4 +1,5 @@
-/* A model from disk: place, configuration, architecture, tensors.
+/* A model from disk: place, configuration, architecture, tensors.  Its values stay in
+ * the mapped file, until someone asks for master values (params_masters).
  * Invariant: every shape was compared with the file before memory for the
  * parameters is taken, so a configuration cannot ask for more than lies there. */
 #include "model/groups.h"
@@ -82,7 +83,10 @@ static const arch *known_better(const arch *a, const tensor_file *f)
     return a;
 }
 
-static lithe_model *fill(const place *p, const char *path, const json_t *config, const char *what, const tensor_file *f, lithe_error *err)
+static void give_back(void *file) { tensor_file_close(file); }
+
+/* f is the model's on success. */
+static lithe_model *fill(const place *p, const char *path, const json_t *config, const char *what, tensor_file *f, lithe_error *err)
 {
     const arch *a = known_better(config_arch(config, what, err), f);
     lithe_model *m = a ? model_declare(a, config, what, err) : NULL;
@@ -90,7 +94,8 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     load_plan plan;
     int status = load_plan_make(&plan, m, f, err);
     if (!status) status = params_close(m->params, err);
-    if (!status) status = model_load(&plan, err);
+    if (!status) status = model_map(&plan, err);
+    if (!status) status = params_plain(m->params, err);
     load_plan_free(&plan);
     if (!status && path_is_dir(path)) status = groups_open(m, p->dir, err);
     if (!status && a->equations.image) status = preprocessor_read(&m->pictures, p->dir, a->equations.image(m->config), err);
@@ -99,7 +104,10 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
         m->tokenizer = place_tokenizer(p, arch_vocab(a, m->config));
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
-    if (!status) return m;
+    if (!status) {
+        params_borrow(m->params, f, give_back);
+        return m;
+    }
     lithe_model_close(m);
     return NULL;
 }
@@ -123,7 +131,7 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
     if (m) m->names = names;
 out:
     json_decref(json);
-    tensor_file_close(f);
+    if (!m) tensor_file_close(f);
     place_free(&p);
     return m;
 }

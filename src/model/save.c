@@ -81,14 +81,21 @@ static bool publish(const lithe_model *m, const naming *foreign, const param *p,
     return turned;
 }
 
-static bool written_as_is(const form *f) { return f->type == DT_F32 && sizeof(real) == sizeof(float) && !f->names; }
+/* Whether every parameter has the type already: its bytes are then written from where they are. */
+static bool written_as_is(const lithe_model *m, const form *f)
+{
+    static const dtype types[STORED_TYPES] = { DT_F32, DT_F16, DT_BF16 };
+    bool same = !f->names;
+    for (int i = 0; i < m->params->count && same; i++) same = types[weight_stored(&m->params->items[i]->weight).type] == f->type;
+    return same;
+}
 
 /* bytes: room for every parameter in f->type, or NULL when they are written from where they are. */
 static int describe(const lithe_model *m, const form *f, char *bytes, out_tensor *out, arena *names, const char *where, lithe_error *err)
 {
     for (int i = 0; i < m->params->count; i++) {
         const param *p = m->params->items[i];
-        out[i] = (out_tensor){ .type = f->type, .data = bytes ? bytes : (const void *)p->weight.values };
+        out[i] = (out_tensor){ .type = f->type, .data = bytes ? bytes : weight_stored(&p->weight).data };
         bool turned = publish(m, f->names, p, &out[i], names);
         if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", where);
         if (!bytes) continue;
@@ -101,7 +108,7 @@ static int describe(const lithe_model *m, const form *f, char *bytes, out_tensor
 
 static int write_tensors(const lithe_model *m, const char *path, form f, lithe_error *err)
 {
-    size_t size = written_as_is(&f) ? 0 : params_total(m->params) * dtype_bytes(f.type);
+    size_t size = written_as_is(m, &f) ? 0 : params_total(m->params) * dtype_bytes(f.type);
     arena names = { 0 };
     char *bytes = size ? big_alloc(size) : NULL;
     out_tensor *out = xalloc((size_t)m->params->count + 1, sizeof *out);

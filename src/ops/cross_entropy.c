@@ -61,7 +61,7 @@ static double flops(const node *n)
     return 2.0 * capacity_rows(n->out[0]) * n->in[HIDDEN]->width * n->in[W]->rows;
 }
 
-static const op op_cross_entropy = { .name = "cross_entropy", .forward = forward, .forward_backward = true, .flops = flops };
+static const op op_cross_entropy = { .name = "cross_entropy", .weights = IN(W), .forward = forward, .forward_backward = true, .flops = flops };
 
 tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
 {

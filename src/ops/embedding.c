@@ -23,7 +23,7 @@ static void embedding_backward(const node *n, const kernels *k)
     if (dtable) k->scatter(dtable, join, grad_out(n, 0), run_batch(n)->ids, live_rows(n->out[0]), n->out[0]->width, n->in[0]->rows);
 }
 
-static const op op_embedding = { .name = "embedding", .forward = embedding_forward, .backward = embedding_backward };
+static const op op_embedding = { .name = "embedding", .weights = IN(0), .forward = embedding_forward, .backward = embedding_backward };
 
 tensor *embedding(graph *g, tensor *table)
 {
@@ -70,8 +70,8 @@ static void positions_backward(const node *n, const kernels *k) { add_rows_backw
 static void types_forward(const node *n, const kernels *k)      { add_rows(n, k, types_of(n)); }
 static void types_backward(const node *n, const kernels *k)     { add_rows_backward(n, k, types_of(n)); }
 
-static const op op_positions = { .name = "add_positions", .forward = positions_forward, .backward = positions_backward, .in_place = true };
-static const op op_types = { .name = "add_types", .forward = types_forward, .backward = types_backward, .in_place = true };
+static const op op_positions = { .name = "add_positions", .weights = IN(1), .forward = positions_forward, .backward = positions_backward, .in_place = true };
+static const op op_types = { .name = "add_types", .weights = IN(1), .forward = types_forward, .backward = types_backward, .in_place = true };
 
 tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first)
 {

@@ -53,7 +53,7 @@ static void backward(const node *n, const kernels *k)
 
 static double flops(const node *n) { return 2.0 * capacity_rows(n->out[0]) * n->in[X]->width * n->out[0]->width; }
 
-static const op op_linear = { .name = "linear", .forward = forward, .backward = backward, .reads = IN(X) | OUT(1), .flops = flops };
+static const op op_linear = { .name = "linear", .weights = IN(W), .forward = forward, .backward = backward, .reads = IN(X) | OUT(1), .flops = flops };
 
 tensor *linear(graph *g, tensor *x, tensor *w, tensor *bias, linear_options o)
 {

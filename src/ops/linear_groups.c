@@ -40,7 +40,7 @@ static void backward(const node *n, const kernels *k)
 
 static double flops(const node *n) { return 2.0 * capacity_rows(n->out[0]) * n->in[X]->width * n->out[0]->width; }
 
-static const op op_linear_groups = { .name = "linear_groups", .forward = forward, .backward = backward, .reads = IN(X), .flops = flops };
+static const op op_linear_groups = { .name = "linear_groups", .weights = IN(W), .forward = forward, .backward = backward, .reads = IN(X), .flops = flops };
 
 tensor_list linear_groups(graph *g, tensor *x, tensor *w, tensor_list bias)
 {

@@ -40,7 +40,7 @@ static void backward(const node *n, const kernels *k)
 
 static double flops(const node *n) { return 2.0 * capacity_rows(n->out[0]) * patch_width(n) * n->out[0]->width; }
 
-static const op op_patches = { .name = "patches", .forward = forward, .backward = backward, .flops = flops };
+static const op op_patches = { .name = "patches", .weights = IN(W), .forward = forward, .backward = backward, .flops = flops };
 
 tensor *patches(graph *g, tensor *w, tensor *bias, tensor *token)
 {

@@ -85,7 +85,7 @@ static double flops(const node *n)
     return 2.0 * capacity_rows(n->out[0]) * n->in[KEYS]->rows * (n->in[X]->width + n->out[0]->width);
 }
 
-static const op op_pattention = { .name = "pattention", .forward = forward, .backward = backward,
+static const op op_pattention = { .name = "pattention", .weights = IN(KEYS) | IN(VALUES), .forward = forward, .backward = backward,
                                   .reads = IN(X) | IN(KEYS) | IN(VALUES) | OUT(1) | SAVE(0), .flops = flops };
 
 tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention_options o)
