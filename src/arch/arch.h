@@ -31,7 +31,7 @@ typedef struct { tensor *hidden, *weight, *bias; } head;
 typedef enum {
     TASK_LANGUAGE,       /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
     TASK_PRETRAIN,       /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
-    TASK_SEQUENCE,  /* a class or number for each sequence: ...ForSequenceClassification, ...ForImageClassification */
+    TASK_SEQUENCE,       /* a class or number for a sequence: ...ForSequenceClassification, ...ForImageClassification */
     TASK_TOKENS,         /* a class for each token: ...ForTokenClassification */
     TASK_SPAN,           /* where an answer begins and ends: ...ForQuestionAnswering */
     TASK_BODY            /* hidden states alone: an encoder's ...Model */
@@ -43,8 +43,7 @@ typedef struct { int side, patch, channels; } image_shape;
 
 /* How runs of an architecture train where nothing else is said: as its paper, where that says so. */
 typedef struct {
-    /* peak learning rate; the last one's share of it; share of the steps over which it rises */
-    double lr, floor, warmup;
+    double lr, floor, warmup;        /* peak learning rate; the last as its share; share of the steps it rises over */
     const char *schedule;            /* as --schedule names it */
     double beta1, beta2, eps, weight_decay, clip;        /* of AdamW; clip 0: none */
     bool decoupled;                  /* the decay is not multiplied by the learning rate */
@@ -68,15 +67,15 @@ typedef struct { const char *slots_key, *tau2_key; const char *const *names; } s
 typedef struct arch {
     const char *name;                    /* config.json's model_type */
     const char *class_name;              /* config.json's architectures[0] of a model of the architecture's own task */
-    const char *stem;  /* of its other tasks, before their ending: "GPT2" of GPT2ForSequenceClassification */
+    const char *stem;                    /* of other tasks: the "GPT2" of GPT2ForSequenceClassification */
     const char *summary;                 /* one line and its paper, for --arch help */
-    const char *vocabulary;  /* the kind to learn for it: "wordpiece" or "roberta" of encoders; NULL: "bpe" */
+    const char *vocabulary;              /* the kind to learn for it: "wordpiece", "roberta" of encoders; NULL: "bpe" */
     const recipe *recipe;                /* NULL: the usual one (train/recipe.c) */
 
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
         const field *fields;             /* ends with a NULL key */
-        const char *const *divides;  /* pairs of integer keys: the first divides the second where neither is absent */
+        const char *const *divides;      /* pairs of keys: the first divides the second where neither is absent */
         /* Other rules between fields: one line on failure. */
         int  (*check)(const void *config, lithe_error *err);
         /* Foreign or newer spellings to ours, before the fields are read. */
@@ -88,7 +87,7 @@ typedef struct arch {
         json_t *(*sized)(int width, int layers, int vocab, int context);
         /* Is this config.json, which names another model_type, one of this architecture. */
         bool (*claims)(const json_t *config);
-        const char *const *aliases;  /* other model_types whose files mean the same: normalize refuses what differs */
+        const char *const *aliases;      /* model_types whose files mean the same: normalize refuses what differs */
     } config;
 
     struct {
@@ -99,21 +98,19 @@ typedef struct arch {
         /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or
          * over all tokens; NULL: score.weight (labels, width) alone. */
         head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
-        double (*l2_wrap)(const void *config);  /* factor of ops.h's l2_wrap for the language model's loss; NULL: 0 */
-        /* attention is bidirectional, masked tokens are predicted; NULL: causal */
-        bool (*encoder)(const void *config);
-        pooling (*pool)(const void *config);  /* the row for a sequence; NULL: an encoder's first, else the last */
-        int  (*context)(const void *config);         /* the longest sequence in tokens; NULL: max_position_embeddings */
-        image_shape (*image)(const void *config);    /* what a model of images reads; NULL: it reads tokens */
+        double (*l2_wrap)(const void *config);           /* the factor of ops.h's l2_wrap of the loss; NULL: 0 */
+        bool (*encoder)(const void *config);             /* bidirectional: masked tokens are predicted; NULL: causal */
+        pooling (*pool)(const void *config);             /* a sequence's row; NULL: an encoder's first, else the last */
+        int  (*context)(const void *config);             /* the longest sequence; NULL: max_position_embeddings */
+        image_shape (*image)(const void *config);        /* what a model of images reads; NULL: it reads tokens */
     } equations;
 
     struct {                             /* names of tensors in published files */
-        const char *const *prefixes;  /* that may stand before our names, e.g. "transformer."; the first is written */
+        const char *const *prefixes;     /* that may stand before our names, "transformer."; the first is written */
         const spelling *spellings;       /* ends with a NULL */
         /* Beginnings of the tensors of heads: they carry no prefix, and a file may hold those of other tasks. */
         const char *const *heads;
-        /* an own head, and the embedding that a tied head reads: the head in a file equals it */
-        const char *tied_head, *tied_to;
+        const char *tied_head, *tied_to; /* a head of its own; the embedding that a tied head reads */
         const char *known_by;            /* a tensor that tells a file without a configuration; NULL: tied_to */
         const char *const *ignored;      /* endings of tensors that are no parameters (buffers) */
     } files;
@@ -122,8 +119,7 @@ typedef struct arch {
         /* The keys of width, heads, inner size, narrow branches and depth, and how tensors name their layer ("h." then
          * first_layer + l; numbers past the last layer move with the depth). */
         struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
-        /* integer keys of `sized` that set inner sizes alone: --params scales them together */
-        const char *const *inner_keys;
+        const char *const *inner_keys;   /* keys of `sized` that set inner sizes alone: --params scales them together */
         const slot_group *slots;         /* of Pattentions, ends with a NULL key */
         const struct arch *over;         /* what this one is with its additions off: `grow --to` starts from it */
         /* Reasons: why a block whose matrices write nothing is not the identity (a norm after the sum), why heads
@@ -137,7 +133,7 @@ typedef struct arch {
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
-const arch *arch_usual(bool images);  /* where none is named: the first that reads images, or text */
+const arch *arch_usual(bool images);                      /* where none is named: the first that reads them, or text */
 bool arch_alias(const arch *a, const char *name);         /* is name among its aliases */
 
 /* Reads config into a zeroed struct of arch->config.size: a copy is normalized, then defaults, bounds, check.
@@ -154,7 +150,7 @@ bool arch_encoder(const arch *a, const void *config);
 int  arch_context(const arch *a, const void *config);
 int  arch_vocab(const arch *a, const void *config);       /* vocab_size; 0: it reads no tokens */
 int  arch_int(const arch *a, const void *config, const char *key);        /* an integer field; 0 where there is none */
-task arch_task(const arch *a);  /* its own: the language model's, or a class for each sequence */
+task arch_task(const arch *a);                            /* its own: the language model's, or a class of sequences */
 /* The task a config.json tells; one that a does not have is refused. */
 int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);
 /* The reverse: architectures, num_labels and problem_type into config.json.  Negative when memory is out. */

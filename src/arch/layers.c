@@ -95,7 +95,8 @@ tensor *head_weight(graph *g, const char *name, int outputs, int width, double s
 
 /* ---- series and shortcuts ---- */
 
-/* args: channels, and whether there are gains.  With gains branch i has scale 1, -1, 1, -1, ... and bias 0, 0, -1, -1, -2, ... */
+/* args: channels, and whether there are gains.  With gains branch i has scale 1, -1, 1, -1, ... and bias 0, 0, -1,
+ * -1, -2, ... */
 static int branch_of(const double *args, size_t i) { return (int)(i / (size_t)args[0]); }
 static double initial_scale(const double *args, uint64_t key, size_t i)
 {

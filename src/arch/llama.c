@@ -15,8 +15,8 @@ static void bring(json_t *config, const char *ours, const json_t *from, const ch
     if (value && !json_is_null(value)) json_object_set(config, ours, value);
 }
 
-/* rope_scaling {type|rope_type, factor, ...} of older files, rope_parameters {rope_type, rope_theta, ...} of newer ones;
- * the families whose block is this one. */
+/* Brings rope_scaling {type|rope_type, factor, ...} of older files and rope_parameters {rope_type, rope_theta, ...} of
+ * newer ones to fields of their own, and says how Mistral and Qwen2 differ, or refuses it. */
 int llama_normalize(json_t *config, lithe_error *err)
 {
     json_t *scaling = json_object_get(config, "rope_scaling"), *newer = json_object_get(config, "rope_parameters");

@@ -81,7 +81,7 @@ typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; } rwkv7_si
 tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at);
 tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n);
 tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n);
-rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);  /* ranks as the authors' models have them, in multiples of 32 */
+rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);       /* ranks as the authors' models have, in whole 32s */
 
 /* The first matrices of a channel mix over normalised rows h: act(k), and of version 4 to 6 its receptance. */
 typedef struct { tensor *key, *receptance; } rwkv_channel;
@@ -102,7 +102,7 @@ int     rwkv_inner(int C);                                  /* 3.5 C in whole 32
 
 /* ---- both ends ---- */
 
-tensor *rwkv_embed(graph *g, int vocab, int C, double eps);  /* (tokens, C), through the norm ln0 of the first block */
+tensor *rwkv_embed(graph *g, int vocab, int C, double eps); /* (tokens, C), through the first norm, ln0 */
 tensor *rwkv_norm(graph *g, tensor *x, const char *name, double eps);
 tensor *rwkv_final_norm(graph *g, tensor *x, double eps);
 head    rwkv_head(graph *g, tensor *rows, int vocab);

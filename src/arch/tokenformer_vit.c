@@ -1,6 +1,7 @@
 /* TokenFormer for images.  Wang et al. 2024 (arXiv 2410.23168), section 4.3: a
  * ViT (arch/vit.c) whose projections and whole feed-forward are Pattention.
- *   h = LN0(x);  x += Patt_proj(Attn(Patt_q(h), Patt_k(h), Patt_v(h)));  x += Patt_ffn(LN0(x));  classes = Linear(LN(x)[class token])
+ *   h = LN0(x);  x += Patt_proj(Attn(Patt_q(h), Patt_k(h), Patt_v(h)));  x += Patt_ffn(LN0(x))
+ *   classes = Linear(LN(x)[class token])
  * Attention is bidirectional; LN0 has no parameters, the last LN has.  A trained
  * model grows by appending slots.  The paper's code for images was not
  * published with names of tensors: these join ViT's and TokenFormer's. */

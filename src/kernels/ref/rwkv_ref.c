@@ -135,7 +135,8 @@ static average begun_average(const wkv4_args *a, int s, size_t c)
     return old ? (average){ (double)old[0], (double)old[W], (double)old[2 * W] } : (average){ 0, 0, EMPTY };
 }
 
-/* Of one sequence and channel: adds to d/dw and d/du; leaves dy over the denominator's share and the maximum in work.  The end's maximum. */
+/* Of one sequence and channel: adds to d/dw and d/du; leaves dy over the denominator's share and the maximum in
+ * work.  The end's maximum. */
 static double sweep_forward(const wkv4_args *a, int s, size_t c, double w, double u, double *dw, double *du)
 {
     size_t W = (size_t)a->width, rows = (size_t)a->start[a->seqs];

@@ -107,7 +107,8 @@ INLINE vec score_lanes(tile *t, int i, int first, int n, bool masked, bool alibi
     return max;
 }
 
-/* From S to P.  A lane that has seen no key yet has the least finite maximum, under which masked scores become 0 and not NaN. */
+/* From S to P.  A lane that has seen no key yet has the least finite maximum, under which masked scores become 0 and
+ * not NaN. */
 static void softmax_lanes(tile *t, int i, int first, int n, bool masked)
 {
     vec before = vload(t->max + i), sum = vzero();

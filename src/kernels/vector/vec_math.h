@@ -37,7 +37,8 @@ INLINE vec vsigmoid_slope(vec x)
     return vmul(vmul(e, d), d);
 }
 
-/* (1 - e) / (1 + e), e = exp(-2|x|), with the sign of x; near 0, where that cancels, x - x^3/3 + 2x^5/15 - 17x^7/315. */
+/* (1 - e) / (1 + e), e = exp(-2|x|), with the sign of x; near 0, where that cancels, x - x^3/3 + 2x^5/15 -
+ * 17x^7/315. */
 INLINE vec vtanh(vec x)
 {
     vec e = vexp(vmul(vset1(-2.0f), vabs(x))), far = vdiv(vsub(vset1(1.0f), e), vadd(vset1(1.0f), e));
@@ -89,10 +90,12 @@ INLINE vec vgelu_tanh_slope(vec x)
     return vfma(vmul(x, du), vsigmoid_slope(u), vsigmoid(u));
 }
 
-INLINE vec vgelu_erf_value(vec x) { return vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x)); }        /* x Phi(x), rounded once where x > 0 */
+/* x Phi(x), rounded once where x > 0 */
+INLINE vec vgelu_erf_value(vec x) { return vfnma(vabs(x), vnormal_tail(x), vmax(vzero(), x)); }
 INLINE vec vgelu_erf_slope(vec x) { return vfma(x, vnormal_density(x), vnormal_cdf(x)); }
 
-INLINE vec vgelu_centred_value(vec x) { return vsub(vgelu_erf_value(x), vset1(0.282094792f)); }         /* less its mean, 1/(2 sqrt(pi)) */
+/* less its mean, 1/(2 sqrt(pi)) */
+INLINE vec vgelu_centred_value(vec x) { return vsub(vgelu_erf_value(x), vset1(0.282094792f)); }
 INLINE vec vgelu_centred_slope(vec x) { return vgelu_erf_slope(x); }
 
 INLINE vec vsilu_value(vec x) { return vmul(x, vsigmoid(x)); }

@@ -152,7 +152,8 @@ INLINE void values_back(const head *h, int r, int x, const int count)
     store_sums(h->dv + x, sum, count);
 }
 
-/* What `count` registers of keys from j on of the row r get: gradients of r, key and decay, of which the bonus and constant decays keep sums. */
+/* What `count` registers of keys from j on of the row r get: gradients of r, key and decay, of which the bonus and
+ * constant decays keep sums. */
 INLINE void keys_done(const head *h, int r, size_t i, int j, float want, const vec *dr, const vec *dkey, const vec *dw, const int count)
 {
     const wkv6_args *a = h->a;

@@ -143,7 +143,8 @@ static void advance(const head *h, float *next, const float *S, int r, size_t i)
     for (; x < h->N; x++) advance_rows(h, next, S, r, i, x, 1);
 }
 
-/* G of rows x .. x+count-1 takes in what the row's result says of it; what it says of what the row unlearnt, and of its values. */
+/* G of rows x .. x+count-1 takes in what the row's result says of it; what it says of what the row unlearnt, and of
+ * its values. */
 INLINE void values_back(const head *h, int r, size_t i, int x, const int count)
 {
     const int P = h->P;
@@ -162,7 +163,8 @@ INLINE void values_back(const head *h, int r, size_t i, int x, const int count)
     store_sums(h->dv + x, value, count);
 }
 
-/* Gradients of `count` registers of keys from j on of row r, whose elements begin at i, and G of the state before the row. */
+/* Gradients of `count` registers of keys from j on of row r, whose elements begin at i, and G of the state before
+ * the row. */
 INLINE void keys_back(const head *h, int r, size_t i, int j, const int count)
 {
     const wkv7_args *a = h->a;

@@ -15,7 +15,8 @@
 #include <string.h>
 
 enum { WKV_GROUPS = VW == 16 ? 4 : 2 };                     /* registers of values that share what is read of a key */
-enum { WKV_MOST_FORWARD = 1024, WKV_MOST_BACKWARD = 256 };  /* channels of a head whose matrices fit in a thread's scratch */
+/* channels of a head whose matrices fit in a thread's scratch */
+enum { WKV_MOST_FORWARD = 1024, WKV_MOST_BACKWARD = 256 };
 
 INLINE int padded(int n) { return (n + VW - 1) / VW * VW; }
 
@@ -25,14 +26,15 @@ INLINE void pad_row(float *to, const float *from, int n)
     for (int i = 0; i < n; i += VW) vstore(to + i, vload_n(from + i, n - i));
 }
 
-/* A head's part of a row to come: rows of wide models lie far apart, which no hardware foresees.  It may lie outside the array. */
+/* A head's part of a row to come: rows of wide models lie far apart, which no hardware foresees.  It may lie outside
+ * the array. */
 INLINE void prefetch(const float *row, int n)
 {
     for (int i = 0; i < n; i += 16) _mm_prefetch((const char *)((uintptr_t)row + (size_t)i * sizeof *row), _MM_HINT_T1);
 }
 
-/* At element j of a row, a sixteenth of the lines at `ahead` of up to eight arrays (absent: NULL): what is fetched all at once
- * holds the row up. */
+/* At element j of a row, a sixteenth of the lines at `ahead` of up to eight arrays (absent: NULL): what is fetched
+ * all at once holds the row up. */
 INLINE void prefetch_piece(const float *const all[8], size_t ahead, int j)
 {
     const float *row = all[j % 16 / 2];
