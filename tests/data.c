@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/corpus.h"
-#include "data/data.h"
+#include "data/shard.h"
 #include "data_files.h"
 #include "test.h"
 #include <math.h>

@@ -3,7 +3,8 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/corpus.h"
-#include "data/data.h"
+#include "data/text_data.h"
+#include "data/tokenizer_identity.h"
 #include "data_files.h"
 #include "test.h"
 #include <math.h>
@@ -44,7 +45,7 @@ static lithe_dataset *open_dataset(const char *name, const char *dir, const lith
 }
 
 /* All text of a shard, documents without their delimiters, '|' behind each. */
-static char *text_of(const shard *s, const lithe_tokenizer *t)
+static char *shard_text(const shard *s, const lithe_tokenizer *t)
 {
     char *text = calloc(1, (size_t)s->header.text_bytes + (size_t)s->header.documents + 1);
     int32_t *ids = malloc(sizeof *ids * (size_t)(s->header.tokens + 1));
@@ -69,11 +70,11 @@ static void one_document_is_cut(void)
     put_text_file("one.txt", text);
     lithe_dataset *d = open_dataset("one.txt", "data", t, NULL);
     if (!d) return;
-    char *train = text_of(&d->train, t), *valid = text_of(&d->valid, t);
+    char *train = shard_text(&text_of(d)->train, t), *valid = shard_text(&text_of(d)->valid, t);
     CHECK(lithe_dataset_bytes(d, 0) == 1900 && lithe_dataset_bytes(d, 1) == 100);
     CHECK(strlen(train) == 1901 && !strncmp(train, text, 1900));
     CHECK(strlen(valid) == 101 && !strncmp(valid, text + 1900, 100));
-    CHECK(lithe_dataset_tokens(d, 0) == d->train.header.tokens && d->train.header.open_id == lithe_tokenizer_eos(t));
+    CHECK(lithe_dataset_tokens(d, 0) == text_of(d)->train.header.tokens && text_of(d)->train.header.open_id == lithe_tokenizer_eos(t));
     free(train);
     free(valid);
     lithe_dataset_close(d);
@@ -96,7 +97,7 @@ static void many_documents_are_held_out_whole(void)
         size_t train = lithe_dataset_bytes(d, 0), valid = lithe_dataset_bytes(d, 1);
         CHECK_MSG(train + valid == bytes, "%zu + %zu, expected %zu", train, valid, bytes);
         CHECK_MSG(fabs((double)valid / (double)bytes - 0.05) < 0.002, "%zu of %zu", valid, bytes);
-        CHECK(d->train.header.documents + d->valid.header.documents == 2000);
+        CHECK(text_of(d)->train.header.documents + text_of(d)->valid.header.documents == 2000);
         dataset_identity(d, identity[round], sizeof identity[round]);
         lithe_dataset_close(d);
     }
@@ -118,8 +119,8 @@ static void a_few_long_documents_are_not_lost(void)
     put_text_file("three.jsonl", "{\"text\": \"aaaaaaaaaaaaaaaaaaaa\"}\n{\"text\": \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\"}\n{\"text\": \"cccccccccccccccccccc\"}\n");
     lithe_dataset *d = open_dataset("three.jsonl", "data", t, NULL);
     if (d) {
-        char *valid = text_of(&d->valid, t);
-        CHECK_MSG(!strcmp(valid, "bbbb|") && d->train.header.documents == 3, "%s", valid);
+        char *valid = shard_text(&text_of(d)->valid, t);
+        CHECK_MSG(!strcmp(valid, "bbbb|") && text_of(d)->train.header.documents == 3, "%s", valid);
         free(valid);
     }
     lithe_dataset_close(d);
@@ -145,7 +146,7 @@ static void a_named_validation_file(void)
     snprintf(held, sizeof held, "%s", in_dir("held.txt"));
     lithe_dataset *d = open_dataset("train.txt", "data", t, &LITHE_OPTIONS(lithe_data_options, .valid = held));
     if (d) {
-        char *train = text_of(&d->train, t), *valid = text_of(&d->valid, t);
+        char *train = shard_text(&text_of(d)->train, t), *valid = shard_text(&text_of(d)->valid, t);
         CHECK(!strcmp(train, "all of this is for training\n|") && !strcmp(valid, "and this for validation\n|"));
         free(train);
         free(valid);
@@ -194,7 +195,7 @@ static void found_again_unless_changed(void)
     CHECK_MSG(d, "%s", err.text);
     if (!d) return;
     dataset_identity(d, after, sizeof after);
-    CHECK(!strcmp(before, after) && d->reset_attention);
+    CHECK(!strcmp(before, after) && text_of(d)->reset_attention);
     lithe_dataset_close(d);
 
     CHECK(!dataset_reopen(in_dir("run/data"), other, true, &err) && err.status == LITHE_EMISMATCH);
@@ -248,13 +249,13 @@ static void check_long_document(const lithe_tokenizer *t)
     snprintf(held, sizeof held, "%s", in_dir("held.txt"));
     lithe_dataset *d = open_dataset("long.txt", "long", t, &LITHE_OPTIONS(lithe_data_options, .valid = held));
     if (d) {
-        size_t first = d->train.header.open_id >= 0, n = lithe_encode(t, text, used, 0, NULL, 0);
+        size_t first = text_of(d)->train.header.open_id >= 0, n = lithe_encode(t, text, used, 0, NULL, 0);
         int32_t *ids = malloc(n * sizeof *ids), *read = malloc(n * sizeof *read);
         lithe_encode(t, text, used, 0, ids, n);
-        CHECK_MSG(d->train.header.tokens >= first + n && shard_document_end(&d->train, 0) - first - (d->train.header.close_id >= 0) == n,
-                  "%llu tokens, whole %zu", (unsigned long long)d->train.header.tokens, n);
-        if (d->train.header.tokens >= first + n) {
-            shard_ids(&d->train, first, n, read);
+        CHECK_MSG(text_of(d)->train.header.tokens >= first + n && shard_document_end(&text_of(d)->train, 0) - first - (text_of(d)->train.header.close_id >= 0) == n,
+                  "%llu tokens, whole %zu", (unsigned long long)text_of(d)->train.header.tokens, n);
+        if (text_of(d)->train.header.tokens >= first + n) {
+            shard_ids(&text_of(d)->train, first, n, read);
             CHECK(!memcmp(ids, read, n * sizeof *ids));
         }
         free(ids);
@@ -298,30 +299,30 @@ static void training_windows(void)
     lithe_tokenizer *t = learned_tokenizer();
     lithe_dataset *d = numbered("n.jsonl", t, 500, 0);
     if (!d) return;
-    uint64_t tokens = d->train.header.tokens, windows = dataset_windows(d, CTX), differing = 0;
+    uint64_t tokens = text_of(d)->train.header.tokens, windows = text_windows(text_of(d), CTX), differing = 0;
     CHECK(windows == (tokens - 1) / CTX - 1);
     int32_t *all = malloc(sizeof *all * tokens);
     unsigned char *seen = malloc(tokens);
-    shard_ids(&d->train, 0, tokens, all);
+    shard_ids(&text_of(d)->train, 0, tokens, all);
     for (uint64_t epoch = 0; epoch < 3; epoch++) {
         memset(seen, 0, tokens);
         for (uint64_t i = 0; i < windows; i++) {
-            CHECK(dataset_window(d, 5, epoch * windows + i, CTX, ids, targets, starts) == 1 && starts[0] == 0);
+            CHECK(text_window(text_of(d), 5, epoch * windows + i, CTX, ids, targets, starts) == 1 && starts[0] == 0);
             CHECK(!memcmp(ids + 1, targets, sizeof ids - sizeof *ids));
             uint64_t at = 0, room = tokens - windows * CTX;
             /* the stretch it came from, by looking: the offset is the same for all */
             for (at = 0; at + CTX < tokens; at++) if (!seen[at] && !memcmp(all + at, ids, sizeof ids) && all[at + CTX] == targets[CTX - 1]) break;
             CHECK(at + CTX < tokens && room <= 2 * CTX);
             if (at + CTX < tokens) for (int k = 0; k < CTX; k++) { CHECK(!seen[at + (uint64_t)k]); seen[at + (uint64_t)k] = 1; }
-            dataset_window(d, 5, (epoch + 1) * windows + i, CTX, again, targets, starts);
+            text_window(text_of(d), 5, (epoch + 1) * windows + i, CTX, again, targets, starts);
             differing += memcmp(ids, again, sizeof ids) != 0;
         }
     }
     CHECK_MSG(differing > 2 * windows, "%llu of %llu", (unsigned long long)differing, (unsigned long long)(3 * windows));
-    dataset_window(d, 5, 17, CTX, ids, targets, starts);
-    dataset_window(d, 5, 17, CTX, again, targets, starts);
+    text_window(text_of(d), 5, 17, CTX, ids, targets, starts);
+    text_window(text_of(d), 5, 17, CTX, again, targets, starts);
     CHECK(!memcmp(ids, again, sizeof ids));
-    dataset_window(d, 6, 17, CTX, again, targets, starts);
+    text_window(text_of(d), 6, 17, CTX, again, targets, starts);
     CHECK(memcmp(ids, again, sizeof ids));
     free(all);
     free(seen);
@@ -336,11 +337,11 @@ static void data_shorter_than_a_window(void)
     put_text_file("short.txt", "exactly forty bytes of text, ten a line.");
     lithe_dataset *d = open_dataset("short.txt", "short", t, NULL);
     if (!d) return;
-    int tokens = (int)d->train.header.tokens;
+    int tokens = (int)text_of(d)->train.header.tokens;
     int32_t ids[64], targets[64], starts[64];
-    CHECK(dataset_check(d, tokens - 1, &err) == LITHE_OK && dataset_windows(d, tokens - 1) == 1);
-    for (uint64_t sample = 0; sample < 5; sample++) CHECK(dataset_window(d, 1, sample, tokens - 1, ids, targets, starts) == 1);
-    CHECK(dataset_check(d, tokens, &err) == LITHE_EINVAL);
+    CHECK(text_check(text_of(d), tokens - 1, &err) == LITHE_OK && text_windows(text_of(d), tokens - 1) == 1);
+    for (uint64_t sample = 0; sample < 5; sample++) CHECK(text_window(text_of(d), 1, sample, tokens - 1, ids, targets, starts) == 1);
+    CHECK(text_check(text_of(d), tokens, &err) == LITHE_EINVAL);
     char held[40], needed[40];
     snprintf(held, sizeof held, "holds %d tokens", tokens);
     snprintf(needed, sizeof needed, "at least %d", tokens + 1);
@@ -356,11 +357,11 @@ static void documents_in_a_window(void)
     lithe_tokenizer *t = learned_tokenizer();
     lithe_dataset *d = numbered("r.jsonl", t, 300, 1);
     if (!d) return;
-    for (uint64_t i = 0; i < dataset_windows(d, CTX); i++) {
-        int n = dataset_window(d, 1, i, CTX, ids, targets, starts), k = 1;
+    for (uint64_t i = 0; i < text_windows(text_of(d), CTX); i++) {
+        int n = text_window(text_of(d), 1, i, CTX, ids, targets, starts), k = 1;
         CHECK(n > 1 && starts[0] == 0);
         for (int at = 1; at < CTX; at++) {
-            bool begins = ids[at] == d->train.header.open_id;
+            bool begins = ids[at] == text_of(d)->train.header.open_id;
             CHECK(begins == (k < n && starts[k] == at));
             k += begins;
         }
@@ -377,14 +378,14 @@ static void validation_windows(void)
     lithe_tokenizer *t = learned_tokenizer();
     lithe_dataset *d = numbered("v.jsonl", t, 400, 0);
     if (!d) return;
-    uint64_t tokens = d->valid.header.tokens;
+    uint64_t tokens = text_of(d)->valid.header.tokens;
     int32_t *all = malloc(sizeof *all * tokens);
-    shard_ids(&d->valid, 0, tokens, all);
+    shard_ids(&text_of(d)->valid, 0, tokens, all);
     const int strides[] = { 0, 50, 49, 25, 7, 1 };
     for (int i = 0; i < 6; i++) {
-        uint64_t next = 1, n = dataset_valid_windows(d, CTX, strides[i]);
+        uint64_t next = 1, n = text_valid_windows(text_of(d), CTX, strides[i]);
         for (uint64_t w = 0; w < n; w++) {
-            valid_window v = dataset_valid_window(d, w, CTX, strides[i], ids, targets, starts);
+            valid_window v = text_valid_window(text_of(d), w, CTX, strides[i], ids, targets, starts);
             CHECK(v.length > v.scored && v.length <= CTX && v.sequences == 1);
             for (int k = v.scored; k < v.length; k++, next++)
                 CHECK(next < tokens && targets[k] == all[next] && ids[k] == all[next - 1]);
@@ -392,7 +393,7 @@ static void validation_windows(void)
         CHECK_MSG(next == tokens, "stride %d: %llu of %llu", strides[i], (unsigned long long)next, (unsigned long long)tokens);
     }
     CHECK(fabs(dataset_valid_bytes(d, tokens - 1) - (double)lithe_dataset_bytes(d, 1)) < 1e-9);
-    CHECK(dataset_valid_windows(d, 1 << 20, 0) == 1);
+    CHECK(text_valid_windows(text_of(d), 1 << 20, 0) == 1);
     free(all);
     lithe_dataset_close(d);
     lithe_tokenizer_close(t);

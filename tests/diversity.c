@@ -381,7 +381,7 @@ static void every_architecture(void)
         lithe_model *m = lithe_model_new(a->name, text, 3, &err);
         CHECK_MSG(m, "%s: %s", a->name, err.text);
         if (a->equations.image) {
-            CHECK(!lithe_diversity_open(m, ids, 60, NULL, &err) && strstr(err.text, "pictures"));
+            CHECK(!lithe_diversity_open(m, ids, 60, NULL, &err) && strstr(err.text, "images"));
         } else {
             lithe_diversity *d = lithe_diversity_open(m, ids, 60, &LITHE_OPTIONS(lithe_diversity_options, .ctx = 24), &err);
             CHECK_MSG(d && lithe_diversity_count(d) >= 5, "%s names %zu places, needed are embed, post_mix and post_ffn of each layer: %s", a->name, lithe_diversity_count(d), err.text);

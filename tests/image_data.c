@@ -1,7 +1,7 @@
-/* Datasets of pictures: what is prepared, kept and refused; variations of a
- * picture; patches. */
+/* Datasets of images: what is prepared, kept and refused; variations of a
+ * image; patches. */
 #include "base/random.h"
-#include "data/data.h"
+#include "data/image_data.h"
 #include "data/image_augment.h"
 #include "model/model.h"
 #include "test.h"
@@ -10,7 +10,7 @@
 
 static uint8_t pixel(int i, int k) { return (uint8_t)(random_u64(3, (uint64_t)(i * 1000 + k)) >> 8); }
 
-/* NAME-images-idx3-ubyte and its labels: `count` pictures of side x side, labels i mod 3 * 2. */
+/* NAME-images-idx3-ubyte and its labels: `count` images of side x side, labels i mod 3 * 2. */
 static void put_idx(const char *name, int count, int side)
 {
     char file[300];
@@ -52,7 +52,7 @@ static void prepared(void)
     CHECK(lithe_dataset_labels(d) == 3 && !strcmp(lithe_dataset_label(d, 1), "2") && !lithe_dataset_label(d, 3));
     double sum = 0, squares = 0, n = 0;
     for (int i = 0, at = 0; i < 200; i++) {                     /* in the source's order, each in one split */
-        const image_shard *t = &d->images->train, *v = &d->images->valid;
+        const image_shard *t = &images_of(d)->train, *v = &images_of(d)->valid;
         uint8_t whole[36];
         for (int k = 0; k < 36; k++) whole[k] = pixel(i, k);
         bool here = at < 180 && !memcmp(image_shard_pixels(t, (uint64_t)at), whole, 36);
@@ -61,8 +61,8 @@ static void prepared(void)
         for (int k = 0; here && k < 36; k++) { sum += whole[k]; squares += whole[k] * whole[k]; n++; }
         if (here) at++; else held++;
     }
-    CHECK(fabs(d->images->mean[0] - sum / n / 255) < 1e-12);
-    CHECK(fabs(d->images->deviation[0] - sqrt(squares / n - sum / n * (sum / n)) / 255) < 1e-12);
+    CHECK(fabs(d->mean[0] - sum / n / 255) < 1e-12);
+    CHECK(fabs(d->deviation[0] - sqrt(squares / n - sum / n * (sum / n)) / 255) < 1e-12);
     char identity[256], again[256];
     dataset_identity(d, identity, sizeof identity);
     CHECK(!dataset_place(d, in_dir("kept"), &err));
@@ -86,8 +86,8 @@ static void chosen(void)
     CHECK_MSG(d, "%s", err.text);
     if (d) {                                                    /* the test part is what was named to validate on */
         CHECK(lithe_dataset_examples(d, 0) == 40 && lithe_dataset_examples(d, 1) == 10 && lithe_dataset_images(d, &side, &channels) && side == 4 && channels == 3);
-        CHECK(lithe_dataset_labels(d) == 4 && image_shard_label(&d->images->train, 0) == 2 && image_shard_label(&d->images->train, 2) == 0);
-        const uint8_t *p = image_shard_pixels(&d->images->train, 0);
+        CHECK(lithe_dataset_labels(d) == 4 && image_shard_label(&images_of(d)->train, 0) == 2 && image_shard_label(&images_of(d)->train, 2) == 0);
+        const uint8_t *p = image_shard_pixels(&images_of(d)->train, 0);
         CHECK(p[0] == p[1] && p[1] == p[2]);
     }
     lithe_dataset_close(d);
@@ -167,7 +167,7 @@ static void photos_are_moved_and_mirrored(void)
     CHECK_MSG(kinds == 50, "%d of 50 variations", kinds);
 }
 
-/* On a slope, sampling between pixels is exact, so two pictures tell for each place where it came from: an affine map whose
+/* On a slope, sampling between pixels is exact, so two images tell for each place where it came from: an affine map whose
  * move, turn, scale and shear are within what the way allows, and not always the same. */
 static void digits_are_turned_and_scaled(void)
 {

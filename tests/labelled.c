@@ -1,6 +1,6 @@
 /* Tables of labelled text: formats, columns, labels, special tokens, truncation,
  * and a dataset found again. */
-#include "data/data.h"
+#include "data/table_data.h"
 #include "test.h"
 #include <stdlib.h>
 
@@ -78,7 +78,7 @@ static void shared_layouts(void)
 static void tables_refuse(void)
 {
     HOLDS(rows_of(write_file("q.csv", "text,label\n\"open,1\n"), NULL), "q.csv:2: a quoted field is not closed");
-    HOLDS(rows_of(write_file("b.csv", "text,label\n\"a\"b,1\n"), NULL), "b.csv:2: text behind the closing quote");
+    HOLDS(rows_of(write_file("b.csv", "text,label\n\"a\"b,1\n"), NULL), "b.csv:2: text after the closing quote");
     HOLDS(rows_of(write_file("empty.tsv", ""), NULL), "is empty");
     HOLDS(rows_of(write_file("head.tsv", "text\tlabel\n"), NULL), "holds no rows");
     HOLDS(rows_of(write_file("short.tsv", "text\tlabel\na\t1\nb\n"), NULL), "short.tsv:3: has no label");
@@ -109,7 +109,7 @@ static void a_dataset(void)
     if (!d) return;
     CHECK(lithe_dataset_labels(d) == 2 && !strcmp(lithe_dataset_label(d, 0), "down") && !strcmp(lithe_dataset_label(d, 1), "up") && !lithe_dataset_label(d, 2));
     CHECK(lithe_dataset_examples(d, 0) == 4 && lithe_dataset_examples(d, 1) == 1 && !lithe_dataset_pairs(d) && lithe_dataset_longest(d) == 5);
-    const examples *e = &d->labels->train;
+    const examples *e = &table_of(d)->train;
     CHECK(e->label[0] == 1 && e->label[1] == 0 && e->label[2] == 1 && e->label[3] == 0 && e->ids[e->start[2]] == 'b');
     dataset_identity(d, identity, sizeof identity);
     lithe_dataset_close(d);
@@ -140,10 +140,10 @@ static void numbers_and_shares(void)
     if (d && same) {
         CHECK(lithe_dataset_examples(d, 0) == 80 && lithe_dataset_examples(d, 1) == 20 && lithe_dataset_labels(d) == 0 && lithe_dataset_pairs(d));
         double sum = 0;
-        for (int i = 0; i < 80; i++) sum += (double)d->labels->train.value[i];
-        for (int i = 0; i < 20; i++) sum += (double)d->labels->valid.value[i];
+        for (int i = 0; i < 80; i++) sum += (double)table_of(d)->train.value[i];
+        for (int i = 0; i < 20; i++) sum += (double)table_of(d)->valid.value[i];
         CHECK(sum == 225);
-        CHECK(!memcmp(d->labels->valid.value, same->labels->valid.value, 20 * sizeof(float)));
+        CHECK(!memcmp(table_of(d)->valid.value, table_of(same)->valid.value, 20 * sizeof(float)));
     }
     lithe_dataset_close(d);
     lithe_dataset_close(same);

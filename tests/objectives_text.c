@@ -2,6 +2,7 @@
  * which the second follows the first or does not. */
 #include "base/random.h"
 #include "test.h"
+#include "data/text_data.h"
 #include "train/train.h"
 #include <math.h>
 #include <stdlib.h>
@@ -80,14 +81,14 @@ static void check_sentences(const char *text, const char *expected, int most)
     lithe_dataset *d = dataset(documents, 2, t, &err);
     sentences s;
     char got[1024] = "";
-    CHECK_MSG(d && !sentences_find(&s, &d->train, t, most, &err), "%s", err.text);
+    CHECK_MSG(d && !sentences_find(&s, &text_of(d)->train, t, most, &err), "%s", err.text);
     if (err.status) return;
     CHECK(s.documents == 2 && s.count == s.before[2] && s.before[2] == s.before[1] + 1);
     for (uint64_t i = 0; i < s.before[1]; i++) {
         int32_t ids[64];
         size_t n = (size_t)(s.end[i] - s.first[i]), used = strlen(got);
         CHECK(n <= (size_t)most && n <= 64);
-        shard_ids(&d->train, s.first[i], n, ids);
+        shard_ids(&text_of(d)->train, s.first[i], n, ids);
         for (size_t k = 0; k < n; k++) used += (size_t)sprintf(got + used, "%s%s", k ? " " : i ? "|" : "", ids[k] < FIRST ? "[]" : words[ids[k] - FIRST]);
     }
     CHECK_MSG(!strcmp(got, expected), "%s", got);
@@ -125,7 +126,7 @@ static void blocks_of_sentences(void)
             while (s->before[own + 1] <= i) own++;
             if (own != document && i > f.o.pieces[b]) expected[n++] = SEP;
             document = own;
-            shard_ids(&f.data->train, s->first[i], (size_t)(s->end[i] - s->first[i]), expected + n);
+            shard_ids(&text_of(f.data)->train, s->first[i], (size_t)(s->end[i] - s->first[i]), expected + n);
             n += (int)(s->end[i] - s->first[i]);
         }
         expected[n++] = SEP;

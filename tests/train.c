@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "data/text_data.h"
 #include "test.h"
 #include "train_runs.h"
 #include "values.h"
@@ -218,7 +219,7 @@ static void budgets(void)
     close_fixture(&f);
     o.tokens = 0;
     f = begin("epoch", tiny, &o);
-    CHECK(f.trainer->settings.schedule.steps == (int)((dataset_windows(f.data, 16) + 3) / 4));
+    CHECK(f.trainer->settings.schedule.steps == (int)((text_windows(text_of(f.data), 16) + 3) / 4));
     close_fixture(&f);
     o.seconds = 1;
     f = begin("seconds", tiny, &o);

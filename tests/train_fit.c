@@ -2,6 +2,7 @@
  * one line, nothing is read or written outside (the sanitized build looks). */
 #include "base/json.h"
 #include "base/random.h"
+#include "data/tokenizer_identity.h"
 #include "model/model.h"
 #include "test.h"
 #include "train_runs.h"

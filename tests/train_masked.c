@@ -2,6 +2,7 @@
  * head that looks at masked places only is the head that looks at all of them. */
 #include "arch/arch.h"
 #include "base/random.h"
+#include "data/text_data.h"
 #include "infer/sequences.h"
 #include "test.h"
 #include "train_runs.h"
@@ -82,7 +83,7 @@ static void pieces(void)
         for (int k = 0; k < s.selected; k++) s.ids[s.select[k]] = s.target[k];
         for (int r = 1; r < s.rows - 1; r++) CHECK(s.ids[r] > 4);
     }
-    uint64_t inside = f.data->train.header.tokens - 2 * f.data->train.header.documents;
+    uint64_t inside = text_of(f.data)->train.header.tokens - 2 * text_of(f.data)->train.header.documents;
     CHECK_MSG(tokens == inside, "%llu of %llu tokens", (unsigned long long)tokens, (unsigned long long)inside);
     CHECK(whole > n / 4 && whole < n);
     /* the same piece in the next epoch: found by what it holds */

@@ -33,7 +33,7 @@ struct corpus {
     size_t buffer_capacity;
     const char *view;                               /* the mapping or the buffer; at .. end is unread */
     size_t at, end, line, skipped;                  /* skipped: bytes of a byte order mark */
-    bool ended;                                     /* nothing follows behind end */
+    bool ended;                                     /* nothing follows after end */
     json_t *value;                                  /* owns the text of the last .jsonl document */
 };
 
@@ -185,7 +185,7 @@ static void close_current(corpus *c)
     c->unpacker = NULL;
 }
 
-/* Makes room behind end and reads more; sets ended when there is no more. */
+/* Makes room after end and reads more; sets ended when there is no more. */
 static int read_more(corpus *c, lithe_error *err)
 {
     const char *name = c->inputs[c->current].known.path;
@@ -287,7 +287,7 @@ static int next_text(corpus *c, document *d, lithe_error *err)
 /* 1 and a line without its newline, or 0 at the end. */
 static int next_line(corpus *c, document *d, lithe_error *err)
 {
-    size_t looked = 0;                          /* bytes behind at that hold no newline */
+    size_t looked = 0;                          /* bytes after at that hold no newline */
     for (;;) {
         const char *from = c->view + c->at, *newline = memchr(from + looked, '\n', c->end - c->at - looked);
         if (newline || (c->ended && c->at < c->end)) {

@@ -1,51 +1,79 @@
-/* What a trainer reads: windows of tokens out of two shards, or the examples of
- * two tables (data/labelled.h).
+/* What a trainer reads: a dataset, which is one of its kinds.
  *
- * Training.  The documents stand end to end (data/shard.h) and are cut into
- * windows of ctx + 1 tokens, neighbours sharing one, so that every token is
- * predicted once.  Each epoch begins the cut elsewhere, and takes the windows
- * in the order of a seekable permutation; both depend on (seed, epoch) only.
- * A sample is a number: epoch * windows + position.  Resuming is knowing it.
+ *   text     windows of tokens, or pieces of documents, out of two shards (data/text_data.h)
+ *   table    labelled texts, or pairs of them, out of two tables (data/table_data.h)
+ *   images   labelled images of one size out of two image shards (data/image_data.h)
  *
- * Validation.  Windows in order, each token predicted once, by as much context
- * as the stride leaves. */
+ * A dataset is made once, from what a person gives, into two files and a
+ * description in a directory, and is opened from there, by the run that made it
+ * and by the one that resumes it.  A kind says how; everyone else reads the
+ * facts, or asks for the objective, and does not tell kinds apart. */
 #ifndef DATA_DATA_H
 #define DATA_DATA_H
 
 #include "lithe_tools.h"
-#include "base/error.h"
-#include "data/image_shard.h"
-#include "data/labelled.h"
-#include "data/shard.h"
+#include "data/labels.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define DATA_JSON "data.json"                   /* the description: task, options, sources, sizes and hashes */
+
+typedef enum { TRAIN, VALID, SPLITS } data_split;
+
+typedef struct {
+    size_t bytes; char hash[33];                /* of its file */
+    size_t examples;                            /* labelled texts or images; 0 of text */
+    size_t tokens, text_bytes;                  /* of text, delimiters included; of a table tokens alone, without special ones */
+} split_facts;
+
+typedef struct dataset_kind dataset_kind;
+
 struct lithe_dataset {
-    shard train, valid;
-    labelled *labels;                           /* instead of the shards; NULL: text */
-    images *images;                             /* or these */
-    char *dir;                                  /* where train.shard, valid.shard (or the tables) and data.json lie */
+    const dataset_kind *kind;
+    char *dir;                                  /* where the files of the splits and data.json lie */
     bool temporary;                             /* dir is removed with the dataset */
-    bool reset_attention;
+    split_facts facts[SPLITS];
+    int vocab;                                  /* all ids are below it; 0 of images */
+    label_names names;                          /* of the classes; none of text and of numbers */
+    bool labelled, numbers, pairs;              /* each example has a label; which is a number; and two texts */
+    int longest;                                /* tokens of a table's longest example, special ones too */
+    int side, channels;                         /* of images; 0 else */
+    double mean[3], deviation[3];               /* of the training images' samples, as shares of 255, by channel */
 };
 
-/* ---- making and opening ---- */
+/* What a model learns of text, which says what the objective predicts. */
+typedef enum { LEARN_NEXT, LEARN_MASKED, LEARN_SENTENCES, LEARN_PAIRS } text_task;
 
-#define TRAIN_SHARD "train.shard"
-#define VALID_SHARD "valid.shard"
-#define DATA_JSON   "data.json"                 /* options, sources, sizes and hashes */
+struct objective_kind;
+struct dataset_kind {
+    const char *name;
+    size_t size;                                /* of its struct, which begins with a lithe_dataset */
+    const char *file[SPLITS];                   /* in a dataset's directory, beside data.json */
+    int    batch;                               /* what is usual: samples in a step, */
+    int    eval_windows;                        /* samples of the validation split at an evaluation (0: all), */
+    double epochs;                              /* passes over the data, */
+    bool   fine_tuning;                         /* and that a model is there which knows something already */
 
-/* Reads the text and writes the three files into dir, which is made. */
-int dataset_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
+    /* Reads the sources at paths and writes the files into dir, which is made. */
+    int (*prepare)(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
+    /* Reads those files in d->dir, checks them and fills in the facts.  t: the tokenizer they were made with; NULL is taken
+     * where the files hold ids.  sources: text files that are still there must not have changed. */
+    int (*open)(lithe_dataset *d, const json_t *description, const lithe_tokenizer *t, bool sources, lithe_error *err);
+    void (*close)(lithe_dataset *d);            /* what `open` made, failed or not, but for the names */
 
-/* The files of dir as they were left.  t, unless NULL (shards only), must be the tokenizer they
- * were made with.  With sources, text files that are still there must not have
- * changed.  LITHE_EMISMATCH for either. */
+    /* Tokens of a sample: *ctx are wanted (asked: by a person) of a model that takes `most`.  Refuses what the data cannot fill. */
+    int (*context)(const lithe_dataset *d, text_task task, bool asked, int most, int *ctx, lithe_error *err);
+    const struct objective_kind *(*objective)(text_task task);
+};
+
+extern const dataset_kind text_kind, table_kind, image_kind;
+
+/* The kind that lithe_data_options' task, or a description's, means; NULL when there is none. */
+const dataset_kind *dataset_kind_of(const char *task);
+
+/* The files of dir as they were left, by the description beside them (dataset_kind's open). */
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err);
-
-/* LITHE_EMISMATCH unless t is the tokenizer that the shards of text were made with. */
-int dataset_tokenizer(const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err);
 
 /* Puts the files into another directory (links where it can, copies elsewhere). */
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err);
@@ -53,32 +81,8 @@ int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err);
 /* "train.shard SIZE HASH, valid.shard SIZE HASH": equal for equal data. */
 void dataset_identity(const lithe_dataset *d, char *text, size_t cap);
 
-/* 128 bits of a tokenizer: what it makes of every id and of a trial text. */
-void tokenizer_identity(const lithe_tokenizer *t, uint8_t hash[16]);
-/* Whether every byte string survives encoding. */
-bool tokenizer_takes_bytes(const lithe_tokenizer *t);
-
-/* ---- training windows ---- */
-
-/* In one epoch; 0 when the data are shorter than one window. */
-uint64_t dataset_windows(const lithe_dataset *d, int ctx);
-/* Refuses such data, naming both numbers. */
-int      dataset_check(const lithe_dataset *d, int ctx, lithe_error *err);
-
-/* Sample number `sample`: ids and targets [ctx].  starts[] (at most ctx of them)
- * gets where each sequence in the window begins: 0, and with reset_attention
- * also each document.  Returns how many. */
-int dataset_window(const lithe_dataset *d, uint64_t seed, uint64_t sample, int ctx, int32_t *ids, int32_t *targets, int32_t *starts);
-
-/* ---- validation windows ---- */
-
-typedef struct { int length, scored, sequences; } valid_window;         /* targets scored .. length-1 count */
-
-/* stride: tokens by which windows advance, 1 .. ctx; 0 means ctx. */
-uint64_t     dataset_valid_windows(const lithe_dataset *d, int ctx, int stride);
-valid_window dataset_valid_window(const lithe_dataset *d, uint64_t i, int ctx, int stride, int32_t *ids, int32_t *targets, int32_t *starts);
-/* Bytes of text that this many predictions stand for: bits per byte are
+/* Bytes of text that so many predictions of the validation split stand for, NAN where it is none: bits per byte are
  * nll / ln 2 / bytes; exact over the whole split. */
-double       dataset_valid_bytes(const lithe_dataset *d, uint64_t predictions);
+double dataset_valid_bytes(const lithe_dataset *d, uint64_t predictions);
 
 #endif

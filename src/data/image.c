@@ -1,4 +1,4 @@
-/* Pictures whatever their format: limits, channels, and which reader takes a file. */
+/* Images whatever their format: limits, channels, and which reader takes a file. */
 #include "data/image.h"
 #include "base/arena.h"
 #include "base/file.h"
@@ -10,7 +10,7 @@ int image_new(image *out, int64_t width, int64_t height, int channels, const cha
     *out = (image){ 0 };
     if (failed(err)) return err->status;
     if (width < 1 || height < 1 || width > IMAGE_SIDE || height > IMAGE_SIDE || width * height > IMAGE_PIXELS)
-        return fail(err, LITHE_EFORMAT, "%s: a picture of %lld x %lld pixels, at most %d a side and %d in all are read", name,
+        return fail(err, LITHE_EFORMAT, "%s: an image of %lld x %lld pixels, at most %d a side and %d in all are read", name,
                     (long long)width, (long long)height, IMAGE_SIDE, IMAGE_PIXELS);
     image i = { (int)width, (int)height, channels, NULL };
     if (!(i.pixels = xalloc(image_bytes(&i), 1))) return fail(err, LITHE_ENOMEM, "%s: not enough memory for %d x %d pixels", name, i.width, i.height);

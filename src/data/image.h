@@ -1,4 +1,4 @@
-/* Pictures in memory: 8 bits a sample, rows from the top, the channels of a
+/* Images in memory: 8 bits a sample, rows from the top, the channels of a
  * pixel side by side.  One channel is grey, three are red, green, blue. */
 #ifndef DATA_IMAGE_H
 #define DATA_IMAGE_H

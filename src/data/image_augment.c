@@ -1,5 +1,5 @@
-/* Variations of pictures (data/image_augment.h).
- * Invariant: what comes out is a function of the picture, the way and the key. */
+/* Variations of images (data/image_augment.h).
+ * Invariant: what comes out is a function of the image, the way and the key. */
 #include "data/image_augment.h"
 #include "base/random.h"
 #include <math.h>
@@ -46,7 +46,7 @@ static void move_and_mirror(const uint8_t *pixels, int side, int channels, const
 
 /* ---- turned and scaled ----------------------------------------------------------------- */
 
-/* Between the four neighbours of a place; black beyond the picture. */
+/* Between the four neighbours of a place; black beyond the image. */
 static float sample(const uint8_t *pixels, int side, int channels, int c, double x, double y)
 {
     int x0 = (int)floor(x), y0 = (int)floor(y);

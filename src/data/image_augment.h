@@ -1,4 +1,4 @@
-/* How a picture is varied each time it is seen, and cut into a model's patches. */
+/* How an image is varied each time it is seen, and cut into a model's patches. */
 #ifndef DATA_IMAGE_AUGMENT_H
 #define DATA_IMAGE_AUGMENT_H
 
@@ -17,16 +17,16 @@ typedef struct {
 } augmentation;
 
 const augmentation *augmentation_find(const char *name);         /* NULL when there is none */
-/* The name that suits pictures of this kind: digits for small grey ones, else photos. */
+/* The name that suits images of this kind: digits for small grey ones, else photos. */
 const char         *augmentation_usual(int side, int channels);
 
-/* pixels (side, side, channels) varied as key says: the same key, the same picture. */
+/* pixels (side, side, channels) varied as key says: the same key, the same image. */
 void augment(const uint8_t *pixels, int side, int channels, const augmentation *a, uint64_t key, float *out);
 
 /* What a model does to samples 0..255: (v * factor - mean) / deviation by channel. */
 typedef struct { double factor, mean[3], deviation[3]; } normalization;
 
-/* Rows of patches, row by row over the picture; within one (channels, patch, patch), as a convolution's weight lies. */
+/* Rows of patches, row by row over the image; within one (channels, patch, patch), as a convolution's weight lies. */
 void cut_patches(const float *samples, int side, int channels, int patch, const normalization *n, float *rows);
 
 #endif

@@ -1,7 +1,7 @@
 /* JPEG (ISO 10918) through libjpeg, baseline and progressive: grey, RGB, and
  * CMYK with Adobe's inverted inks.
- * Invariant: libjpeg's longjmp ends in `decode`, whose only state lies behind
- * its argument, so nothing is lost or read after the jump. */
+ * Invariant: libjpeg's longjmp ends in `decode`, whose only state is what
+ * its argument points to, so nothing is lost or read after the jump. */
 #include "data/image.h"
 #include <setjmp.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* PNG (ISO 15948) through libpng: any colour type and depth to 8-bit grey or
  * RGB, alpha dropped, gamma as it is stored.
- * Invariant: libpng's longjmp ends in `decode`, whose only state lies behind its
- * argument, so nothing is lost or read after the jump. */
+ * Invariant: libpng's longjmp ends in `decode`, whose only state is what its
+ * argument points to, so nothing is lost or read after the jump. */
 #include "data/image.h"
 #include <png.h>
 #include <string.h>

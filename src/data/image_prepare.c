@@ -1,20 +1,18 @@
-/* Sets of pictures (data/image_set.h) to a dataset's files and back.
+/* Sets of images (data/image_set.h) to a dataset's files (data/image_data.h).
  *
  * The training split is the source's train part where it has one, else all of
  * it; a test part is never looked at.  Held out for validation is what the
  * options name, else a valid part, else a share drawn by the seed.
  * Invariant: what is written depends on sources and options only. */
-#include "base/arena.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "data/data.h"
+#include "data/image_data.h"
 #include "data/image_set.h"
-#include "data/image_shard.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKED_AT = 16, LARGEST_SIDE = 224, JSON_DEPTH = 8, JSON_BYTES = 64 << 20 };
+enum { LOOKED_AT = 16, LARGEST_SIDE = 224 };
 static const double VALID_SHARE = 0.05;
 
 static const char *const filters[RESIZE_FILTERS] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };
@@ -24,20 +22,20 @@ typedef struct { double sum[3], squares[3], n; } statistics;
 /* One split in the making: the items of a set that are in it. */
 typedef struct { const image_set *set; size_t *item, count; } selection;
 
-/* ---- which pictures ---------------------------------------------------------------- */
+/* ---- which images ---------------------------------------------------------------- */
 
 static bool has_part(const image_set *s, image_part part)
 {
-    for (size_t i = 0; i < image_set_count(s); i++) if (image_set_item(s, i)->part == part) return true;
+    for (size_t i = 0; i < image_set_count(s); i++) if (image_set_item(s, i).part == part) return true;
     return false;
 }
 
 static int select_part(selection *x, const image_set *s, bool all, image_part part, lithe_error *err)
 {
     *x = (selection){ .set = s, .item = xalloc(image_set_count(s) + 1, sizeof *x->item) };
-    if (!x->item) return fail(err, LITHE_ENOMEM, "out of memory for %zu pictures", image_set_count(s));
+    if (!x->item) return fail(err, LITHE_ENOMEM, "out of memory for %zu images", image_set_count(s));
     for (size_t i = 0; i < image_set_count(s); i++)
-        if (all || image_set_item(s, i)->part == part) x->item[x->count++] = i;
+        if (all || image_set_item(s, i).part == part) x->item[x->count++] = i;
     return LITHE_OK;
 }
 
@@ -45,10 +43,10 @@ static int select_part(selection *x, const image_set *s, bool all, image_part pa
 static int hold_out(selection *x, selection *held, double share, uint64_t seed, lithe_error *err)
 {
     size_t wanted = (size_t)((double)x->count * share), kept = 0;
-    if (x->count < 2) return fail(err, LITHE_EINVAL, "%s: one picture, at least 2 are needed: one to learn from, one held out", image_set_item(x->set, 0)->name);
+    if (x->count < 2) return fail(err, LITHE_EINVAL, "%s: one image, at least 2 are needed: one to learn from, one held out", image_set_item(x->set, 0).name);
     uint8_t *out = xalloc(x->count, 1);
     *held = (selection){ .set = x->set, .item = xalloc(x->count, sizeof *held->item) };
-    if (!out || !held->item) { free(out); return fail(err, LITHE_ENOMEM, "out of memory for %zu pictures", x->count); }
+    if (!out || !held->item) { free(out); return fail(err, LITHE_ENOMEM, "out of memory for %zu images", x->count); }
     for (size_t i = 0; i < (wanted ? wanted : 1); i++) out[permuted(i, x->count, key_of_name(seed, "held-out pictures"))] = 1;
     for (size_t i = 0; i < x->count; i++) {
         if (out[i]) held->item[held->count++] = x->item[i];
@@ -78,14 +76,15 @@ static int choose_splits(const image_set *s, image_set *other, const lithe_data_
 
 typedef struct { int side, channels; resize_filter filter; } shape;
 
-/* What the options leave open is told by the first pictures: the larger side (224 at most), colour if one has it. */
+/* What the options leave open is told by the first images: the larger side (224 at most), colour if one has it. */
 static int choose_shape(shape *x, const selection *train, const lithe_data_options *o, lithe_error *err)
 {
     int side = 1, channels = 1, status = LITHE_OK, filter = RESIZE_BILINEAR;
     bool known = o->image_side > 0 && o->image_channels > 0;
     for (size_t i = 0; i < train->count && i < LOOKED_AT && !known && !status; i++) {
+        const image_item item = image_set_item(train->set, train->item[i]);
         image p;
-        if ((status = image_item_read(image_set_item(train->set, train->item[i]), &p, err))) break;
+        if ((status = image_item_read(&item, &p, err))) break;
         int larger = p.width > p.height ? p.width : p.height;
         if (larger > side) side = larger;
         if (p.channels > channels) channels = p.channels;
@@ -108,20 +107,20 @@ static void count_samples(statistics *s, const image *p)
     s->n += (double)p->width * p->height;
 }
 
-static int write_split(const char *dir, const char *name, const selection *x, const shape *z, int classes, statistics *stats, lithe_error *err)
+static int write_split(const char *dir, data_split split, const selection *x, const shape *z, int classes, statistics *stats, lithe_error *err)
 {
     image_shard_writer w;
-    char *path = path_join(dir, name);
+    char *path = path_join(dir, image_kind.file[split]);
     uint32_t *labels = xalloc(x->count + 1, sizeof *labels);
     int status = path && labels ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
-    for (size_t i = 0; i < x->count && !status; i++) labels[i] = (uint32_t)image_set_item(x->set, x->item[i])->label;
+    for (size_t i = 0; i < x->count && !status; i++) labels[i] = (uint32_t)image_set_item(x->set, x->item[i]).label;
     if (!status) status = image_shard_create(&w, path, x->count, z->side, z->channels, classes, labels, err);
     if (!status) {
         for (size_t i = 0; i < x->count && !status; i++) {
-            const image_item *item = image_set_item(x->set, x->item[i]);
+            const image_item item = image_set_item(x->set, x->item[i]);
             image p;
-            status = image_item_read(item, &p, err);
-            if (!status) status = image_fit(&p, z->side, z->channels, z->filter, item->name, err);
+            status = image_item_read(&item, &p, err);
+            if (!status) status = image_fit(&p, z->side, z->channels, z->filter, item.name, err);
             if (!status && stats) count_samples(stats, &p);
             if (!status) status = image_shard_put(&w, p.pixels, err);
             image_free(&p);
@@ -151,17 +150,15 @@ static json_t *numbers(const double *x, int n)
     return list;
 }
 
-static int describe(const char *dir, const image_set *s, const shape *z, const statistics *stats, lithe_error *err)
+static int describe(const char *dir, const label_names *names, const shape *z, const statistics *stats, lithe_error *err)
 {
     double mean[3], deviation[3];
     char *path = path_join(dir, DATA_JSON);
-    json_t *names = json_array();
+    json_t *list = names_json(names);
     finish_statistics(stats, mean, deviation);
-    for (int c = 0; c < image_set_classes(s); c++) json_array_append_new(names, json_string(image_set_class(s, c)));
-    json_t *value = json_pack("{s:i s:s s:o? s:o? s:o?}", "version", 1, "task", "images", "labels", names, "mean", numbers(mean, z->channels),
+    json_t *value = json_pack("{s:i s:s s:o? s:o? s:o?}", "version", 1, "task", "images", "labels", list, "mean", numbers(mean, z->channels),
                               "deviation", numbers(deviation, z->channels));
-    int status = value && path && json_array_size(names) == (size_t)image_set_classes(s) ? json_write(value, path, err)
-               : fail(err, LITHE_EFORMAT, "%s: out of memory, or a class whose name is not UTF-8", dir);
+    int status = value && path && list ? json_write(value, path, err) : fail(err, LITHE_EFORMAT, "%s: out of memory, or a class whose name is not UTF-8", dir);
     json_decref(value);
     free(path);
     return status;
@@ -172,100 +169,46 @@ static int check_options(const lithe_data_options *o, lithe_error *err)
     bool known = !o->image_filter;
     for (int f = 0; f < RESIZE_FILTERS; f++) known |= o->image_filter && !strcmp(filters[f], o->image_filter);
     if (!known) return fail(err, LITHE_EINVAL, "no filter is called %s: nearest, lanczos, bilinear, bicubic, box, hamming", o->image_filter);
-    if (o->image_side < 0 || o->image_side > 4096) return fail(err, LITHE_EINVAL, "pictures of %d pixels a side, at most 4096", o->image_side);
+    if (o->image_side < 0 || o->image_side > 4096) return fail(err, LITHE_EINVAL, "images of %d pixels a side, at most 4096", o->image_side);
     if (o->image_channels < 0 || o->image_channels > 3 || o->image_channels == 2) return fail(err, LITHE_EINVAL, "%d channels, expected 1 or 3", o->image_channels);
     return LITHE_OK;
 }
 
-int images_prepare(const char *const *paths, int n, const char *dir, const lithe_data_options *o, lithe_error *err)
+/* The classes of s: its own, or those that are asked for; other, if there is one, must keep to them. */
+static int choose_classes(label_names *names, image_set *s, image_set *other, const lithe_data_options *o, lithe_error *err)
 {
-    const lithe_data_options none = { .size = sizeof none };
+    int status = o->label_count ? names_copy(names, o->labels, o->label_count, err) : image_set_names(s, names, err);
+    if (!status && o->label_count) status = image_set_relabel(s, names, err);
+    return status || !other ? status : image_set_relabel(other, names, err);
+}
+
+static int write_files(const char *dir, const image_set *s, image_set *other, const label_names *names, const lithe_data_options *o, lithe_error *err)
+{
     selection train = { 0 }, valid = { 0 };
     statistics stats = { 0 };
     shape z;
-    if (!o) o = &none;
-    if (failed(err) || check_options(o, err)) return err ? (int)err->status : LITHE_EINVAL;
-    image_set *s = image_set_open(paths, n, err), *other = s && o->valid ? image_set_open(&o->valid, 1, err) : NULL;
-    int status = s && (!o->valid || other) ? LITHE_OK : LITHE_EFORMAT, classes = o->label_count;
-    char *const *names = (char *const *)(uintptr_t)o->labels;
-    if (!status && o->label_count) status = image_set_relabel(s, names, o->label_count, err);
-    if (!status) {
-        classes = image_set_classes(s);
-        char **own = xalloc((size_t)classes + 1, sizeof *own);
-        for (int c = 0; own && c < classes; c++) own[c] = (char *)(uintptr_t)image_set_class(s, c);
-        status = !own ? fail(err, LITHE_ENOMEM, "out of memory for %d classes", classes) : other ? image_set_relabel(other, own, classes, err) : LITHE_OK;
-        free(own);
-    }
-    if (!status) status = choose_splits(s, other, o, &train, &valid, err);
+    int status = choose_splits(s, other, o, &train, &valid, err);
     if (!status) status = choose_shape(&z, &train, o, err);
     if (!status) status = dir_make(dir, err);
-    if (!status) status = write_split(dir, TRAIN_IMAGES, &train, &z, classes, &stats, err);
-    if (!status) status = write_split(dir, VALID_IMAGES, &valid, &z, classes, NULL, err);
-    if (!status) status = describe(dir, s, &z, &stats, err);
+    if (!status) status = write_split(dir, TRAIN, &train, &z, names->count, &stats, err);
+    if (!status) status = write_split(dir, VALID, &valid, &z, names->count, NULL, err);
+    if (!status) status = describe(dir, names, &z, &stats, err);
     free(train.item);
     free(valid.item);
-    image_set_close(s);
-    image_set_close(other);
-    return status && err && err->status ? (int)err->status : status;
-}
-
-/* ---- opening ---------------------------------------------------------------------------- */
-
-static int read_description(images *p, const json_t *json, const char *path, lithe_error *err)
-{
-    const json_t *names = json_object_get(json, "labels"), *mean = json_object_get(json, "mean"), *deviation = json_object_get(json, "deviation");
-    int classes = p->train.classes, channels = p->train.channels;
-    if (json_array_size(names) != (size_t)classes || json_array_size(mean) != (size_t)channels || json_array_size(deviation) != (size_t)channels)
-        return fail(err, LITHE_EFORMAT, "%s: does not describe %d classes and %d channels", path, classes, channels);
-    p->names = xalloc((size_t)classes + 1, sizeof *p->names);
-    for (int c = 0; p->names && c < classes; c++) {
-        const char *name = json_string_value(json_array_get(names, (size_t)c));
-        if (!name) return fail(err, LITHE_EFORMAT, "%s: label %d is not a text", path, c);
-        if (!(p->names[c] = strdup(name))) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    }
-    for (int c = 0; c < channels; c++) {
-        p->mean[c] = json_number_value(json_array_get(mean, (size_t)c));
-        p->deviation[c] = json_number_value(json_array_get(deviation, (size_t)c));
-        if (!isfinite(p->mean[c]) || !(p->deviation[c] > 0 && p->deviation[c] <= 1))
-            return fail(err, LITHE_EFORMAT, "%s: a mean of %g and a deviation of %g", path, p->mean[c], p->deviation[c]);
-    }
-    return p->names ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-}
-
-static int open_shards(images *p, const char *dir, lithe_error *err)
-{
-    char *train = path_join(dir, TRAIN_IMAGES), *valid = path_join(dir, VALID_IMAGES);
-    int status = train && valid ? image_shard_open(&p->train, train, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
-    if (!status) status = image_shard_open(&p->valid, valid, err);
-    if (!status && (p->train.side != p->valid.side || p->train.channels != p->valid.channels || p->train.classes != p->valid.classes))
-        status = fail(err, LITHE_EFORMAT, "%s: %s and %s hold pictures of different kinds", dir, TRAIN_IMAGES, VALID_IMAGES);
-    free(train);
-    free(valid);
     return status;
 }
 
-images *images_open(const char *dir, lithe_error *err)
+int images_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err)
 {
-    if (failed(err)) return NULL;
-    images *p = xalloc(1, sizeof *p);
-    char *path = path_join(dir, DATA_JSON);
-    json_t *json = NULL;
-    int status = p && path ? open_shards(p, dir, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
-    if (!status && !(json = json_read(path, JSON_BYTES, JSON_DEPTH, err))) status = LITHE_EFORMAT;
-    if (!status) status = read_description(p, json, path, err);
-    json_decref(json);
-    free(path);
-    if (!status) return p;
-    images_close(p);
-    return NULL;
-}
-
-void images_close(images *p)
-{
-    if (!p) return;
-    for (int c = 0; p->names && c < p->train.classes; c++) free(p->names[c]);
-    free(p->names);
-    image_shard_close(&p->train);
-    image_shard_close(&p->valid);
-    free(p);
+    label_names names = { 0 };
+    (void)t;
+    if (failed(err) || check_options(o, err)) return err ? (int)err->status : LITHE_EINVAL;
+    image_set *s = image_set_open(paths, n, err), *other = s && o->valid ? image_set_open(&o->valid, 1, err) : NULL;
+    int status = s && (!o->valid || other) ? LITHE_OK : failed(err) ? (int)err->status : LITHE_EFORMAT;
+    if (!status) status = choose_classes(&names, s, other, o, err);
+    if (!status) status = write_files(dir, s, other, &names, o, err);
+    names_free(&names);
+    image_set_close(s);
+    image_set_close(other);
+    return status;
 }

@@ -1,7 +1,7 @@
-/* Pictures as records of bytes.
+/* Images as records of bytes.
  *
  * IDX (LeCun): two zero bytes, 8 (unsigned bytes), the number of dimensions,
- * each as 4 bytes big-endian, then the samples; pictures (N, H, W) with labels
+ * each as 4 bytes big-endian, then the samples; images (N, H, W) with labels
  * (N) in a file of the same name but for "images" and "idx3".
  *
  * CIFAR (Krizhevsky 2009): records of one label byte (CIFAR-100: two, coarse and
@@ -51,17 +51,16 @@ static char *labels_path(const char *path)
     return found;
 }
 
-static int add_idx_items(image_set *s, const char *path, const idx *x, const idx *labels, image_part part, lithe_error *err)
+/* "0" ... "255": the names of classes that are known by a byte. */
+static const char *const *number_names(image_set *s, lithe_error *err)
 {
-    size_t area = (size_t)x->dims[1] * x->dims[2];
-    int status = LITHE_OK;
-    for (uint32_t i = 0; i < x->dims[0] && !status; i++) {
-        char label[8];
-        snprintf(label, sizeof label, "%d", labels->data[i]);
-        image_item item = { .part = part, .bytes = x->data + i * area, .size = area, .width = (int)x->dims[2], .height = (int)x->dims[1], .channels = 1 };
-        status = set_add(s, &item, label, path, err);
+    char text[8];
+    const char **names = set_array(s, 256, sizeof *names, err);
+    for (int i = 0; names && i < 256; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        if (!(names[i] = set_text(s, text, err))) return NULL;
     }
-    return status;
+    return names;
 }
 
 int idx_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
@@ -69,21 +68,27 @@ int idx_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, i
     idx x, labels;
     int status = idx_read(&x, 3, path, bytes, size, err);
     if (!status && (x.dims[1] < 1 || x.dims[2] < 1 || x.dims[1] > IMAGE_SIDE || x.dims[2] > IMAGE_SIDE))
-        status = fail(err, LITHE_EFORMAT, "%s: pictures of %u x %u pixels", path, x.dims[2], x.dims[1]);
+        status = fail(err, LITHE_EFORMAT, "%s: images of %u x %u pixels", path, x.dims[2], x.dims[1]);
     if (status) return status;
     char *beside = labels_path(path);
     if (!beside) return fail(err, LITHE_EFORMAT, "%s: no file of labels beside it (...labels...idx1-ubyte)", path);
     status = set_bytes(s, beside, &bytes, &size, err);
     if (!status) status = idx_read(&labels, 1, beside, bytes, size, err);
     if (!status && labels.dims[0] != x.dims[0])
-        status = fail(err, LITHE_EFORMAT, "%s: holds %u labels for the %u pictures of %s", beside, labels.dims[0], x.dims[0], path_base(path));
+        status = fail(err, LITHE_EFORMAT, "%s: holds %u labels for the %u images of %s", beside, labels.dims[0], x.dims[0], path_base(path));
     free(beside);
-    return status ? status : add_idx_items(s, path, &x, &labels, part, err);
+    const char *const *names = status ? NULL : number_names(s, err);
+    const char *name = names ? set_text(s, path, err) : NULL;
+    if (status || !name) return status ? status : LITHE_ENOMEM;
+    size_t area = (size_t)x.dims[1] * x.dims[2];
+    return set_add(s, &(image_run){ .name = name, .part = part, .count = x.dims[0], .bytes = x.data, .size = area, .stride = area,
+                                    .width = (int)x.dims[2], .height = (int)x.dims[1], .channels = 1,
+                                    .labels = labels.data, .label_stride = 1, .class_names = names, .class_count = 256 }, err);
 }
 
 /* ---- CIFAR -------------------------------------------------------------------------- */
 
-enum { CIFAR_SIDE = 32, CIFAR_SAMPLES = 3 * CIFAR_SIDE * CIFAR_SIDE };
+enum { CIFAR_SIDE = 32, CIFAR_SAMPLES = 3 * CIFAR_SIDE * CIFAR_SIDE, FINE = 100 };
 
 static const char *const cifar10[] = { "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck" };
 
@@ -101,40 +106,32 @@ static size_t label_bytes(const uint8_t *bytes, size_t size)
     return 0;
 }
 
-/* Lines of fine_label_names.txt beside the file, cut apart in place; NULL when there is none. */
-static char *fine_names(const char *path, const char *names[100])
+/* The lines of fine_label_names.txt beside the file; NULL when there is none. */
+static const char *const *fine_names(image_set *s, const char *path, lithe_error *err)
 {
     size_t size;
-    lithe_error unheard = { 0 };
-    char *parent = path_parent(path), *beside = parent ? path_join(parent, "fine_label_names.txt") : NULL;
-    char *text = beside && path_exists(beside) ? file_read(beside, 1 << 16, &size, &unheard) : NULL;
     int n = 0;
-    char *rest = text;
-    for (char *line; n < 100 && rest && (line = strsep(&rest, "\n")); ) {
+    char *parent = path_parent(path), *beside = parent ? path_join(parent, "fine_label_names.txt") : NULL;
+    char *text = beside && path_exists(beside) ? file_read(beside, 1 << 16, &size, NULL) : NULL, *rest = text;
+    const char **names = text ? set_array(s, FINE, sizeof *names, err) : NULL;
+    for (char *line; names && n < FINE && rest && (line = strsep(&rest, "\n")); ) {
         line[strcspn(line, "\r")] = 0;
-        if (*line) names[n++] = line;
+        if (*line && (names[n] = set_text(s, line, err))) n++;
     }
     free(parent);
     free(beside);
-    if (n == 100) return text;
     free(text);
-    return NULL;
+    return n == FINE ? names : NULL;
 }
 
 int records_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
 {
-    const char *names[100];
     size_t labels = label_bytes(bytes, size), record = labels + CIFAR_SAMPLES;
     if (!labels) return fail(err, LITHE_EFORMAT, "%s: %zu bytes are no records of CIFAR-10 (3073 bytes, labels below 10) or CIFAR-100 (3074 bytes)", path, size);
-    char *fine = labels == 2 ? fine_names(path, names) : NULL;
-    int status = LITHE_OK;
-    for (size_t i = 0; i < size && !status; i += record) {
-        char number[8];
-        int label = bytes[i + labels - 1];
-        snprintf(number, sizeof number, "%d", label);
-        image_item item = { .part = part, .bytes = bytes + i + labels, .size = CIFAR_SAMPLES, .width = CIFAR_SIDE, .height = CIFAR_SIDE, .channels = 3, .planes = true };
-        status = set_add(s, &item, labels == 1 ? cifar10[label] : fine ? names[label] : number, path, err);
-    }
-    free(fine);
-    return status;
+    const char *const *fine = labels == 2 ? fine_names(s, path, err) : NULL, *const *names = labels == 1 ? cifar10 : fine ? fine : number_names(s, err);
+    const char *name = names ? set_text(s, path, err) : NULL;
+    if (!name || failed(err)) return LITHE_ENOMEM;
+    return set_add(s, &(image_run){ .name = name, .part = part, .count = size / record, .bytes = bytes + labels, .size = CIFAR_SAMPLES, .stride = record,
+                                    .width = CIFAR_SIDE, .height = CIFAR_SIDE, .channels = 3, .planes = true,
+                                    .labels = bytes + labels - 1, .label_stride = record, .class_names = names, .class_count = labels == 1 ? 10 : FINE }, err);
 }

@@ -1,129 +1,85 @@
-/* Sources of labelled pictures: which files, which part, which class
- * (data/image_set.h). */
+/* Sets of labelled images: which image, which class (data/image_set.h). */
 #include "data/image_set.h"
 #include "base/arena.h"
 #include "base/file.h"
 #include "data/corpus.h"
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
-enum { DIRECTORY_DEPTH = 16, ITEMS_MOST = 1 << 28, CLASSES_MOST = 1 << 16 };
 #define UNPACKED_LIMIT ((size_t)4 << 30)
 
 typedef struct { mapping map; uint8_t *memory; } holding;       /* one of the two */
+typedef struct { image_run run; size_t before; int *label; } entry;         /* images of the set before it; [class_count] -1: none has it */
 
 struct image_set {
-    arena text;                      /* names, paths */
-    image_item *items;
-    size_t count, capacity;
-    const char **classes;            /* in order */
-    int class_count;
-    holding *held;
-    int held_count;
-    const char *last_class, *last_name;         /* of the item before: most items repeat them */
+    arena memory;                    /* names, paths, arrays */
+    entry *entries; size_t count, capacity;
+    const char **classes; int class_count;      /* in order */
+    holding *held; int held_count;
 };
 
-/* ---- names ------------------------------------------------------------------------ */
+static int no_memory(const char *path, lithe_error *err) { return fail(err, LITHE_ENOMEM, "%s: out of memory for its images", path); }
 
-static bool ends_with(const char *name, size_t size, const char *ending)
+/* ---- adding ------------------------------------------------------------------------- */
+
+const char *set_text(image_set *s, const char *text, lithe_error *err)
 {
-    size_t n = strlen(ending);
-    return size > n && !strncasecmp(name + size - n, ending, n);
+    char *copy = arena_strdup(&s->memory, text);
+    if (!copy) no_memory(text, err);
+    return copy;
 }
 
-/* The length without .gz or .zst. */
-static size_t unpacked_length(const char *name)
+void *set_array(image_set *s, size_t count, size_t size, lithe_error *err)
 {
-    size_t n = strlen(name);
-    return ends_with(name, n, ".gz") ? n - 3 : ends_with(name, n, ".zst") ? n - 4 : n;
+    size_t bytes;
+    void *array = size_mul(count, size, &bytes) ? arena_alloc(&s->memory, bytes) : NULL;
+    if (!array) no_memory("a set", err);
+    return array;
 }
 
-bool picture_name(const char *name)
+size_t image_set_count(const image_set *s) { return s->count ? s->entries[s->count - 1].before + s->entries[s->count - 1].run.count : 0; }
+
+int set_add(image_set *s, const image_run *r, lithe_error *err)
 {
-    size_t n = strlen(name);
-    return ends_with(name, n, ".png") || ends_with(name, n, ".jpg") || ends_with(name, n, ".jpeg");
-}
-
-typedef enum { KIND_NONE, KIND_IDX, KIND_LABELS, KIND_RECORDS, KIND_TAR, KIND_PICTURE } source_kind;
-
-static source_kind kind_of(const char *name)
-{
-    size_t n = unpacked_length(name);
-    if (picture_name(name)) return KIND_PICTURE;
-    if (strstr(name, "idx3-ubyte")) return KIND_IDX;
-    if (strstr(name, "idx1-ubyte")) return KIND_LABELS;
-    if (ends_with(name, n, ".bin")) return KIND_RECORDS;
-    if (ends_with(name, n, ".tar") || ends_with(name, strlen(name), ".tgz")) return KIND_TAR;
-    return KIND_NONE;
-}
-
-/* What the first letters of a file's or folder's name say. */
-static image_part part_of(const char *name, size_t length)
-{
-    static const struct { const char *word; image_part part; } words[] = {
-        { "train", PART_TRAIN }, { "data_batch", PART_TRAIN }, { "val", PART_VALID }, { "test", PART_TEST }, { "t10k", PART_TEST },
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        size_t n = strlen(words[i].word);
-        if (length >= n && !strncasecmp(name, words[i].word, n)) return words[i].part;
-    }
-    return PART_NONE;
-}
-
-/* A folder is a part when its whole name is one; else it may be a class ("train" the vehicle lies in such a folder itself). */
-static image_part part_of_folder(const char *name, size_t length)
-{
-    static const char *const whole[] = { "train", "training", "val", "valid", "validation", "test", "testing" };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (strlen(whole[i]) == length && !strncasecmp(name, whole[i], length)) return part_of(name, length);
-    return PART_NONE;
-}
-
-/* ---- items ------------------------------------------------------------------------ */
-
-static int no_memory(const char *path, lithe_error *err) { return fail(err, LITHE_ENOMEM, "%s: out of memory for its pictures", path); }
-
-int set_add(image_set *s, const image_item *item, const char *class_name, const char *name, lithe_error *err)
-{
+    if (!r->count) return LITHE_OK;
     if (s->count == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 256;
-        image_item *more = s->count < ITEMS_MOST ? xrealloc(s->items, capacity, sizeof *more) : NULL;
-        if (!more) return no_memory(name, err);
-        s->items = more;
+        size_t capacity = s->capacity ? 2 * s->capacity : 64;
+        entry *more = xrealloc(s->entries, capacity, sizeof *more);
+        if (!more) return no_memory(r->name, err);
+        s->entries = more;
         s->capacity = capacity;
     }
-    if (!s->last_class || strcmp(s->last_class, class_name)) s->last_class = arena_strdup(&s->text, class_name);
-    if (!s->last_name || strcmp(s->last_name, name)) s->last_name = arena_strdup(&s->text, name);
-    if (!s->last_class || !s->last_name) return no_memory(name, err);
-    s->items[s->count] = *item;
-    s->items[s->count].class_name = s->last_class;
-    s->items[s->count++].name = s->last_name;
+    int *label = set_array(s, (size_t)r->class_count, sizeof *label, err);
+    if (!label) return LITHE_ENOMEM;
+    s->entries[s->count] = (entry){ *r, image_set_count(s), label };
+    s->count++;
     return LITHE_OK;
 }
 
-int picture_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
+/* ---- images --------------------------------------------------------------------------- */
+
+static int class_in_run(const image_run *r, size_t k) { return r->labels ? r->labels[k * r->label_stride] : 0; }
+
+static const entry *find_entry(const image_set *s, size_t i)
 {
-    char folder[256] = "";
-    const char *at = name, *slash;
-    image_item item = { .bytes = bytes, .size = size, .part = part };
-    for (; (slash = strchr(at, '/')); at = slash + 1) {
-        size_t n = (size_t)(slash - at);
-        image_part said = part_of_folder(at, n);
-        if (!n || (n == 1 && *at == '.')) continue;
-        if (said && strchr(slash + 1, '/')) item.part = said;
-        if (n >= sizeof folder) return fail(err, LITHE_EFORMAT, "%s: the name of a class of %zu bytes", path, n);
-        memcpy(folder, at, n);
-        folder[n] = 0;
+    size_t low = 0, high = s->count;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (s->entries[middle].before <= i) low = middle; else high = middle;
     }
-    if (!*folder) return fail(err, LITHE_EFORMAT, "%s/%s: lies in no folder named after its class", path, name);
-    char *full = path_join(path, name);
-    item.path = full && !bytes ? arena_strdup(&s->text, full) : NULL;
-    int status = full && (bytes || item.path) ? set_add(s, &item, folder, full, err) : no_memory(path, err);
-    free(full);
-    return status;
+    return &s->entries[low];
+}
+
+image_item image_set_item(const image_set *s, size_t i)
+{
+    const entry *e = find_entry(s, i);
+    const image_run *r = &e->run;
+    size_t k = i - e->before;
+    int c = class_in_run(r, k);
+    return (image_item){ .name = r->name, .class_name = r->class_names[c], .label = e->label[c], .part = r->part, .path = r->path,
+                         .bytes = r->bytes ? r->bytes + k * r->stride : NULL, .size = r->size,
+                         .width = r->width, .height = r->height, .channels = r->channels, .planes = r->planes };
 }
 
 static int read_samples(const image_item *t, image *out, lithe_error *err)
@@ -145,7 +101,23 @@ int image_item_read(const image_item *t, image *out, lithe_error *err)
     return t->path ? image_read(out, t->path, err) : image_decode(out, t->bytes, t->size, t->name, err);
 }
 
-/* ---- files ------------------------------------------------------------------------- */
+bool image_set_keep(image_set *s, image_part part)
+{
+    size_t kept = 0;
+    for (size_t e = 0; e < s->count; e++) kept += s->entries[e].run.part == part;
+    if (!kept) return false;
+    size_t all = s->count;
+    s->count = 0;
+    for (size_t e = 0; e < all; e++) {
+        if (s->entries[e].run.part != part) continue;
+        entry x = s->entries[e];
+        x.before = image_set_count(s);
+        s->entries[s->count++] = x;
+    }
+    return true;
+}
+
+/* ---- files ------------------------------------------------------------------------------ */
 
 static int unpack(holding *h, packing kind, const char *path, size_t *size, lithe_error *err)
 {
@@ -167,6 +139,12 @@ static int unpack(holding *h, packing kind, const char *path, size_t *size, lith
     return status;
 }
 
+static packing packing_of(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return !dot ? PLAIN : !strcasecmp(dot, ".gz") || !strcasecmp(dot, ".tgz") ? GZIP : !strcasecmp(dot, ".zst") ? ZSTD : PLAIN;
+}
+
 int set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *size, lithe_error *err)
 {
     holding *more = xrealloc(s->held, (size_t)s->held_count + 1, sizeof *more);
@@ -177,111 +155,14 @@ int set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *siz
     int status = file_map(&h->map, path, err);
     if (status) return status;
     s->held_count++;
-    size_t n = strlen(path);
-    packing kind = ends_with(path, n, ".gz") || ends_with(path, n, ".tgz") ? GZIP : ends_with(path, n, ".zst") ? ZSTD : PLAIN;
     *bytes = h->map.data;
     *size = h->map.size;
-    if (kind == PLAIN) return LITHE_OK;
-    status = unpack(h, kind, path, size, err);
+    if (packing_of(path) == PLAIN) return LITHE_OK;
+    status = unpack(h, packing_of(path), path, size, err);
     file_unmap(&h->map);
     h->map = (mapping){ 0 };
     *bytes = h->memory;
     return status;
-}
-
-typedef int adder(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
-
-static int add_file(image_set *s, const char *path, image_part part, lithe_error *err)
-{
-    static adder *const adders[] = { [KIND_IDX] = idx_add, [KIND_RECORDS] = records_add, [KIND_TAR] = tar_add };
-    const uint8_t *bytes;
-    size_t size;
-    source_kind kind = kind_of(path_base(path));
-    if (kind == KIND_LABELS) return fail(err, LITHE_EINVAL, "%s: holds labels; name the file of pictures beside it", path);
-    if (kind == KIND_NONE || kind == KIND_PICTURE)
-        return fail(err, LITHE_EINVAL, "%s: is no set of labelled pictures: give IDX or CIFAR files, a folder of class folders, or a .tar of one", path);
-    int status = set_bytes(s, path, &bytes, &size, err);
-    return status ? status : adders[kind](s, path, bytes, size, part, err);
-}
-
-/* ---- directories ------------------------------------------------------------------- */
-
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
-
-/* Pictures below `under`, a folder of path ("" for itself). */
-static int add_pictures(image_set *s, const char *path, const char *under, int depth, lithe_error *err)
-{
-    struct dirent **entries = NULL;
-    char *here = *under ? path_join(path, under) : strdup(path);
-    int n = here ? scandir(here, &entries, visible, by_bytes) : -1, status = LITHE_OK;
-    if (n < 0) status = here ? fail_errno(err, here, "read directory") : no_memory(path, err);
-    else if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", here, DIRECTORY_DEPTH);
-    for (int i = 0; i < n; i++) {
-        struct stat at;
-        char *name = *under ? path_join(under, entries[i]->d_name) : strdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
-        if (!status && !full) status = no_memory(path, err);
-        if (!status && !lstat(full, &at)) {
-            if (S_ISDIR(at.st_mode)) status = add_pictures(s, path, name, depth + 1, err);
-            else if (picture_name(name)) status = picture_add(s, path, name, NULL, 0, PART_NONE, err);
-        }
-        free(full);
-        free(name);
-        free(entries[i]);
-    }
-    free(entries);
-    free(here);
-    return status;
-}
-
-/* The one kind of packed sources among the entries; KIND_NONE: none.  Two kinds would be the same pictures twice. */
-static int find_kind(struct dirent **entries, int n, const char *path, source_kind *found, lithe_error *err)
-{
-    const char *first = NULL;
-    *found = KIND_NONE;
-    for (int i = 0; i < n; i++) {
-        source_kind kind = kind_of(entries[i]->d_name);
-        if (kind == KIND_NONE || kind == KIND_LABELS || kind == KIND_PICTURE) continue;
-        if (first && kind != *found)
-            return fail(err, LITHE_EINVAL, "%s: holds sets of different kinds, %s and %s: name the files", path, first, entries[i]->d_name);
-        first = entries[i]->d_name;
-        *found = kind;
-    }
-    return LITHE_OK;
-}
-
-static int add_directory(image_set *s, const char *path, lithe_error *err)
-{
-    struct dirent **entries = NULL;
-    source_kind kind;
-    int n = scandir(path, &entries, visible, by_bytes);
-    if (n < 0) return fail_errno(err, path, "read directory");
-    int status = find_kind(entries, n, path, &kind, err);
-    for (int i = 0; i < n; i++) {
-        const char *name = entries[i]->d_name;
-        char *full = !status && kind != KIND_NONE && kind_of(name) == kind ? path_join(path, name) : NULL;
-        if (full) status = add_file(s, full, part_of(name, strlen(name)), err);
-        free(full);
-        free(entries[i]);
-    }
-    free(entries);
-    return status || kind != KIND_NONE ? status : add_pictures(s, path, "", 0, err);
-}
-
-bool image_set_known(const char *path)
-{
-    struct dirent **entries = NULL;
-    bool known = false;
-    if (!path_is_dir(path)) return kind_of(path_base(path)) != KIND_NONE && kind_of(path_base(path)) != KIND_LABELS;
-    int n = scandir(path, &entries, visible, by_bytes);
-    for (int i = 0; i < n; i++) {
-        char *full = known ? NULL : path_join(path, entries[i]->d_name);
-        if (full) known = path_is_dir(full) ? image_set_known(full) : kind_of(entries[i]->d_name) != KIND_NONE;
-        free(full);
-        free(entries[i]);
-    }
-    free(entries);
-    return known;
 }
 
 /* ---- classes ------------------------------------------------------------------------ */
@@ -298,54 +179,79 @@ static int class_order(const char *a, const char *b)
 
 static int by_class(const void *a, const void *b) { return class_order(*(const char *const *)a, *(const char *const *)b); }
 
-static int find_classes(image_set *s, const char *what, lithe_error *err)
+/* Marks the classes of a run that its images have: label 0, else -1. */
+static void mark_classes(const entry *e)
 {
-    const char **names = xalloc(s->count + 1, sizeof *names);
+    for (int c = 0; c < e->run.class_count; c++) e->label[c] = -1;
+    for (size_t k = 0; k < (e->run.labels ? e->run.count : 1); k++) e->label[class_in_run(&e->run, k)] = 0;
+}
+
+/* The different names of the classes that images have, in order; how many. */
+static size_t collect_classes(const image_set *s, const char **names)
+{
     size_t n = 0, kept = 0;
-    if (!names) return no_memory(what, err);
-    for (size_t i = 0; i < s->count; i++)                       /* items of a class often follow each other */
-        if (!n || strcmp(names[n - 1], s->items[i].class_name)) names[n++] = s->items[i].class_name;
+    for (size_t e = 0; e < s->count; e++)
+        for (int c = 0; c < s->entries[e].run.class_count; c++) {
+            const char *name = s->entries[e].run.class_names[c];
+            if (!s->entries[e].label[c] && (!n || strcmp(names[n - 1], name))) names[n++] = name;       /* files of a class often follow each other */
+        }
     qsort(names, n, sizeof *names, by_class);
     for (size_t i = 0; i < n; i++)
         if (!kept || strcmp(names[kept - 1], names[i])) names[kept++] = names[i];
-    free(s->classes);
-    s->classes = names;
-    s->class_count = (int)kept;
-    if (kept > CLASSES_MOST) return fail(err, LITHE_EFORMAT, "%s: %zu classes, at most %d", what, kept, CLASSES_MOST);
-    for (size_t i = 0; i < s->count; i++) {
-        const char **at = bsearch(&s->items[i].class_name, names, kept, sizeof *names, by_class);
-        s->items[i].label = (int)(at - names);
+    return kept;
+}
+
+static int find_classes(image_set *s, const char *what, lithe_error *err)
+{
+    size_t most = 0;
+    for (size_t e = 0; e < s->count; e++) {
+        mark_classes(&s->entries[e]);
+        most += (size_t)s->entries[e].run.class_count;
     }
+    if (!(s->classes = set_array(s, most + 1, sizeof *s->classes, err))) return LITHE_ENOMEM;
+    size_t count = collect_classes(s, s->classes);
+    if (count > CLASSES_MOST) return fail(err, LITHE_EFORMAT, "%s: %zu classes, at most %d", what, count, CLASSES_MOST);
+    s->class_count = (int)count;
+    for (size_t e = 0; e < s->count; e++)
+        for (int c = 0; c < s->entries[e].run.class_count; c++) {
+            const char *const *name = &s->entries[e].run.class_names[c];
+            if (!s->entries[e].label[c]) s->entries[e].label[c] = (int)((const char **)bsearch(name, s->classes, count, sizeof *name, by_class) - s->classes);
+        }
     return LITHE_OK;
 }
 
-int image_set_relabel(image_set *s, char *const *names, int n, lithe_error *err)
+/* Where the set's class c stands among the names; the first run with an image of another is named. */
+static int map_class(const image_set *s, int c, const label_names *names, int *to, lithe_error *err)
 {
-    int *label = xalloc((size_t)s->class_count + 1, sizeof *label);
-    if (!label) return no_memory("a set", err);
-    int status = LITHE_OK;
-    for (int c = 0; c < s->class_count && !status; c++) {
-        label[c] = -1;
-        for (int k = 0; k < n; k++) if (!strcmp(names[k], s->classes[c])) label[c] = k;
-        if (label[c] < 0) {
-            size_t i = 0;
-            while (s->items[i].label != c) i++;
-            status = fail(err, LITHE_EFORMAT, "%s: is of class \"%.60s\", which is none of the %d there are (\"%.60s\" ...)", s->items[i].name,
-                          s->classes[c], n, n ? names[0] : "");
-        }
-    }
-    const char **classes = status ? NULL : xalloc((size_t)n + 1, sizeof *classes);
-    if (!status && !classes) status = no_memory("a set", err);
-    if (!status) {
-        for (size_t i = 0; i < s->count; i++) s->items[i].label = label[s->items[i].label];
-        for (int k = 0; k < n; k++) if (!(classes[k] = arena_strdup(&s->text, names[k]))) status = no_memory("a set", err);
-        free(s->classes);
-        s->classes = classes;
-        s->class_count = n;
-    }
-    free(label);
-    return status;
+    for (int k = 0; k < names->count; k++)
+        if (!strcmp(names->text[k], s->classes[c])) { *to = k; return LITHE_OK; }
+    for (size_t e = 0; e < s->count; e++)
+        for (int k = 0; k < s->entries[e].run.class_count; k++)
+            if (s->entries[e].label[k] == c)
+                return fail(err, LITHE_EFORMAT, "%s: is of class \"%.60s\", which is none of the %d there are (\"%.60s\" ...)", s->entries[e].run.name,
+                            s->classes[c], names->count, names->count ? names->text[0] : "");
+    *to = -1;                                                   /* of images that were not kept */
+    return LITHE_OK;
 }
+
+int image_set_relabel(image_set *s, const label_names *names, lithe_error *err)
+{
+    int *to = xalloc((size_t)s->class_count + 1, sizeof *to), status = to ? LITHE_OK : no_memory("a set", err);
+    const char **classes = set_array(s, (size_t)names->count + 1, sizeof *classes, err);
+    for (int c = 0; c < s->class_count && !status; c++) status = map_class(s, c, names, &to[c], err);
+    if (!classes) status = LITHE_ENOMEM;
+    for (int k = 0; k < names->count && !status; k++) status = (classes[k] = set_text(s, names->text[k], err)) ? LITHE_OK : LITHE_ENOMEM;
+    for (size_t e = 0; e < s->count && !status; e++)
+        for (int k = 0; k < s->entries[e].run.class_count; k++)
+            if (s->entries[e].label[k] >= 0) s->entries[e].label[k] = to[s->entries[e].label[k]];
+    free(to);
+    if (status) return status;
+    s->classes = classes;
+    s->class_count = names->count;
+    return LITHE_OK;
+}
+
+int image_set_names(const image_set *s, label_names *names, lithe_error *err) { return names_copy(names, s->classes, s->class_count, err); }
 
 /* ---- sets ---------------------------------------------------------------------------- */
 
@@ -355,28 +261,15 @@ image_set *image_set_open(const char *const *paths, int n, lithe_error *err)
     image_set *s = xalloc(1, sizeof *s);
     int status = s ? LITHE_OK : no_memory(n ? paths[0] : "", err);
     for (int i = 0; i < n && !status; i++) {
-        size_t before = s->count;
-        if (!path_exists(paths[i])) status = fail_errno(err, paths[i], "open");
-        else status = path_is_dir(paths[i]) ? add_directory(s, paths[i], err) : add_file(s, paths[i], PART_NONE, err);
-        if (!status && s->count == before)
-            status = fail(err, LITHE_EINVAL, "%s: holds no pictures (IDX or CIFAR files, or .png and .jpg in folders named after their classes)", paths[i]);
+        size_t before = image_set_count(s);
+        status = path_exists(paths[i]) ? sources_add(s, paths[i], err) : fail_errno(err, paths[i], "open");
+        if (!status && image_set_count(s) == before)
+            status = fail(err, LITHE_EINVAL, "%s: holds no images (IDX or CIFAR files, or .png and .jpg in folders named after their classes)", paths[i]);
     }
     if (!status) status = find_classes(s, paths[0], err);
     if (!status) return s;
     image_set_close(s);
     return NULL;
-}
-
-bool image_set_keep(image_set *s, image_part part)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < s->count; i++) kept += s->items[i].part == part;
-    if (!kept) return false;
-    kept = 0;
-    for (size_t i = 0; i < s->count; i++)
-        if (s->items[i].part == part) s->items[kept++] = s->items[i];
-    s->count = kept;
-    return true;
 }
 
 void image_set_close(image_set *s)
@@ -387,13 +280,10 @@ void image_set_close(image_set *s)
         free(s->held[i].memory);
     }
     free(s->held);
-    free(s->items);
-    free(s->classes);
-    arena_free(&s->text);
+    free(s->entries);
+    arena_free(&s->memory);
     free(s);
 }
 
-size_t            image_set_count(const image_set *s)            { return s->count; }
-const image_item *image_set_item(const image_set *s, size_t i)   { return &s->items[i]; }
-int               image_set_classes(const image_set *s)          { return s->class_count; }
-const char       *image_set_class(const image_set *s, int label) { return s->classes[label]; }
+int         image_set_classes(const image_set *s)          { return s->class_count; }
+const char *image_set_class(const image_set *s, int label) { return s->classes[label]; }

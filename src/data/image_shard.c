@@ -1,6 +1,6 @@
 /* Reading and writing image shards (docs/image-shards.md).  Invariant: an open
  * shard holds what its header says, and its every label is below its classes,
- * so nobody behind image_shard_open checks. */
+ * so nobody after image_shard_open checks. */
 #include "data/image_shard.h"
 #include "base/arena.h"
 #include <stdlib.h>
@@ -23,15 +23,15 @@ static int read_header(image_shard *s, const char *path, lithe_error *err)
     if (load_bytes(h + AT_HEADER_HASH, 8) != hash_bytes(h, AT_HEADER_HASH, 0)) return fail(err, LITHE_EFORMAT, "%s: damaged header", path);
     uint64_t side = load_bytes(h + AT_SIDE, 4), channels = load_bytes(h + AT_CHANNELS, 4), classes = load_bytes(h + AT_CLASSES, 4);
     if (side < 1 || side > SIDE_MOST || (channels != 1 && channels != 3) || classes < 1 || classes > CLASSES_MOST)
-        return fail(err, LITHE_EFORMAT, "%s: pictures of %llu pixels a side, %llu channels, %llu classes", path, (unsigned long long)side,
+        return fail(err, LITHE_EFORMAT, "%s: images of %llu pixels a side, %llu channels, %llu classes", path, (unsigned long long)side,
                     (unsigned long long)channels, (unsigned long long)classes);
     s->count = load_bytes(h + AT_COUNT, 8);
     s->side = (int)side;
     s->channels = (int)channels;
     s->classes = (int)classes;
-    each = image_shard_picture(s) + LABEL_BYTES;
+    each = image_shard_samples(s) + LABEL_BYTES;
     if (s->count > (size - IMAGE_SHARD_HEADER) / each || s->count * each != size - IMAGE_SHARD_HEADER)
-        return fail(err, LITHE_EFORMAT, "%s: is %zu bytes, its header speaks of %llu pictures of %zu", path, size, (unsigned long long)s->count, each);
+        return fail(err, LITHE_EFORMAT, "%s: is %zu bytes, its header speaks of %llu images of %zu", path, size, (unsigned long long)s->count, each);
     return LITHE_OK;
 }
 
@@ -43,7 +43,7 @@ static int check_contents(image_shard *s, const char *path, lithe_error *err)
     for (int i = 0; i < 16; i++) snprintf(s->hash + 2 * i, 3, "%02x", c.digest[i]);
     for (uint64_t i = 0; i < s->count; i++)
         if (load_bytes(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES) >= (uint64_t)s->classes)
-            return fail(err, LITHE_EFORMAT, "%s: picture %llu has a label beyond the %d classes", path, (unsigned long long)i, s->classes);
+            return fail(err, LITHE_EFORMAT, "%s: image %llu has a label beyond the %d classes", path, (unsigned long long)i, s->classes);
     return LITHE_OK;
 }
 
@@ -68,7 +68,7 @@ int image_shard_label(const image_shard *s, uint64_t i) { return (int)load_bytes
 
 const uint8_t *image_shard_pixels(const image_shard *s, uint64_t i)
 {
-    return s->map.data + IMAGE_SHARD_HEADER + s->count * LABEL_BYTES + i * image_shard_picture(s);
+    return s->map.data + IMAGE_SHARD_HEADER + s->count * LABEL_BYTES + i * image_shard_samples(s);
 }
 
 /* ---- writing ------------------------------------------------------------------------- */
@@ -102,7 +102,7 @@ int image_shard_create(image_shard_writer *w, const char *path, uint64_t count, 
 int image_shard_put(image_shard_writer *w, const uint8_t *pixels, lithe_error *err)
 {
     w->written++;
-    return put(w, pixels, image_shard_picture(&w->shard), err);
+    return put(w, pixels, image_shard_samples(&w->shard), err);
 }
 
 int image_shard_commit(image_shard_writer *w, lithe_error *err)
@@ -119,7 +119,7 @@ int image_shard_commit(image_shard_writer *w, lithe_error *err)
     store_bytes(h + AT_COUNT, 8, w->shard.count);
     memcpy(h + AT_HASH, c.digest, 16);
     store_bytes(h + AT_HEADER_HASH, 8, hash_bytes(h, AT_HEADER_HASH, 0));
-    if (w->written != w->shard.count) status = fail(err, LITHE_EINVAL, "%s: %llu pictures of %llu", w->file.path, (unsigned long long)w->written, (unsigned long long)w->shard.count);
+    if (w->written != w->shard.count) status = fail(err, LITHE_EINVAL, "%s: %llu images of %llu", w->file.path, (unsigned long long)w->written, (unsigned long long)w->shard.count);
     else if (fseek(w->file.stream, 0, SEEK_SET) || fwrite(h, 1, sizeof h, w->file.stream) != sizeof h) status = fail_errno(err, w->file.path, "write");
     if (status) {
         image_shard_abandon(w);

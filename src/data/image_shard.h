@@ -1,15 +1,11 @@
-/* Labelled pictures of one size, as training reads them (docs/image-shards.md).
- * In a dataset's directory:
- *   train.images, valid.images   labels and pixels, mapped
- *   data.json                    names of the classes, statistics, sizes and hashes */
+/* An image shard: the labels and pixels of images of one size in one file, mapped
+ * (docs/image-shards.md).  In a dataset's directory data.json stands beside two of
+ * them, with the names of the classes and the statistics of the training images. */
 #ifndef DATA_IMAGE_SHARD_H
 #define DATA_IMAGE_SHARD_H
 
 #include "base/file.h"
 #include "data/image.h"
-
-#define TRAIN_IMAGES "train.images"
-#define VALID_IMAGES "valid.images"
 
 enum { IMAGE_SHARD_VERSION = 1, IMAGE_SHARD_HEADER = 64 };
 
@@ -25,27 +21,14 @@ int            image_shard_open(image_shard *s, const char *path, lithe_error *e
 void           image_shard_close(image_shard *s);
 int            image_shard_label(const image_shard *s, uint64_t i);
 const uint8_t *image_shard_pixels(const image_shard *s, uint64_t i);        /* (side, side, channels) */
-static inline size_t image_shard_picture(const image_shard *s) { return (size_t)s->side * (size_t)s->side * (size_t)s->channels; }
+static inline size_t image_shard_samples(const image_shard *s) { return (size_t)s->side * (size_t)s->side * (size_t)s->channels; }
 
 typedef struct { image_shard shard; writer file; void *hash; uint64_t written; } image_shard_writer;
 
-/* labels (count) first, then each picture's pixels in order. */
+/* labels (count) first, then each image's pixels in order. */
 int  image_shard_create(image_shard_writer *w, const char *path, uint64_t count, int side, int channels, int classes, const uint32_t *labels, lithe_error *err);
 int  image_shard_put(image_shard_writer *w, const uint8_t *pixels, lithe_error *err);
 int  image_shard_commit(image_shard_writer *w, lithe_error *err);
 void image_shard_abandon(image_shard_writer *w);
-
-/* ---- a dataset of them ---- */
-
-typedef struct {
-    image_shard train, valid;
-    char **names;                    /* (classes of the shards) */
-    double mean[3], deviation[3];    /* of the training split's samples, as shares of 255, by channel */
-} images;
-
-/* Reads the sources at paths and writes the three files into dir, which is made. */
-int     images_prepare(const char *const *paths, int n, const char *dir, const lithe_data_options *o, lithe_error *err);
-images *images_open(const char *dir, lithe_error *err);
-void    images_close(images *p);
 
 #endif

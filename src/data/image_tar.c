@@ -1,4 +1,4 @@
-/* Pictures inside a tar archive (POSIX ustar, with GNU's and pax's long names):
+/* Images inside a tar archive (POSIX ustar, with GNU's and pax's long names):
  * headers of 512 bytes, each before its file's bytes, padded to 512.
  * Invariant: nothing outside the archive's bytes is read, whatever a header says. */
 #include "data/image_set.h"
@@ -74,8 +74,8 @@ int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, i
         else if (type == 'x') pax_name(bytes + at, length, longer);
         else {
             const char *full = *longer ? longer : name;
-            if ((type == '0' || type == 0) && picture_name(full)) {
-                int status = picture_add(s, path, full, bytes + at, length, part, err);
+            if ((type == '0' || type == 0) && image_file_name(full)) {
+                int status = image_file_add(s, path, full, bytes + at, length, part, err);
                 if (status) return status;
             }
             *longer = 0;

@@ -10,17 +10,17 @@ static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 /* ---- classes ------------------------------------------------------------------------- */
 
 /* Of each class: predicted, labelled, both. */
-typedef struct { double predicted, labelled, right; } tally;
-typedef struct { double right, predicted_squares, label_squares, products, f1; int occurring; } sums;
+typedef struct { double predicted, labelled, correct; } tally;
+typedef struct { double correct, predicted_squares, label_squares, products, f1; int occurring; } sums;
 
 /* 2 TP / (2 TP + FP + FN) */
-static double f1_of(const tally *t) { return ratio(2 * t->right, t->predicted + t->labelled); }
+static double f1_of(const tally *t) { return ratio(2 * t->correct, t->predicted + t->labelled); }
 
 static sums sum_up(const tally *t, int classes)
 {
     sums s = { 0 };
     for (int c = 0; c < classes; c++) {
-        s.right += t[c].right;
+        s.correct += t[c].correct;
         s.predicted_squares += t[c].predicted * t[c].predicted;
         s.label_squares += t[c].labelled * t[c].labelled;
         s.products += t[c].predicted * t[c].labelled;
@@ -37,15 +37,15 @@ class_metrics metrics_of_classes(const int *predicted, const int *label, size_t 
     for (size_t i = 0; i < n; i++) {
         t[predicted[i]].predicted++;
         t[label[i]].labelled++;
-        if (predicted[i] == label[i]) t[label[i]].right++;
+        if (predicted[i] == label[i]) t[label[i]].correct++;
     }
     sums s = sum_up(t, classes);
     double all = (double)n, f1 = classes == 2 ? f1_of(&t[1]) : ratio(s.f1, s.occurring);
     free(t);
     return (class_metrics){
-        .accuracy = ratio(s.right, all),
+        .accuracy = ratio(s.correct, all),
         .f1 = f1,
-        .matthews = ratio(s.right * all - s.products, sqrt((all * all - s.predicted_squares) * (all * all - s.label_squares))),
+        .matthews = ratio(s.correct * all - s.products, sqrt((all * all - s.predicted_squares) * (all * all - s.label_squares))),
     };
 }
 

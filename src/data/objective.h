@@ -2,11 +2,11 @@
  * of a batch: inputs, the rows a head looks at, targets, labels.
  *
  *   next      every token from those before it; windows of a text
- *   masked    hidden tokens from all around; pieces of documents
+ *   masked    masked tokens from those on both sides; pieces of documents
  *   sentences the same; blocks of whole sentences
  *   pairs     the same, and whether a second stretch of sentences follows the first
  *   labels    a class or a number for each example of a table
- *   images    a class for each picture
+ *   images    a class for each image
  *
  * The loss of a step is the sum over its targets divided by their weight, which
  * is counted before the step, and likewise for labels.
@@ -20,6 +20,7 @@
 #include "data/mask.h"
 #include "data/sentences.h"
 #include "graph/batch.h"
+#include "text/layout.h"
 
 /* ---- a sample in the making ---- */
 
@@ -33,19 +34,19 @@ typedef struct {
 
 /* ---- objectives ---- */
 
-/* How a model cuts pictures, what it does to samples, and how they are varied while training. */
-typedef struct { int patch; normalization normal; const augmentation *way; } picture_settings;
+/* How a model cuts images, what it does to samples, and how they are varied while training. */
+typedef struct { int patch; normalization normal; const augmentation *augmentation; } image_settings;
 
 typedef struct {
     mask_settings mask;
     double valid_rate;                          /* of masks at evaluations */
-    picture_settings pictures;
+    image_settings images;
     bool sentences;                             /* masked tokens: in blocks of whole sentences */
 } objective_settings;
 
 typedef struct objective objective;
 
-typedef struct {
+typedef struct objective_kind {
     const char *name;
     int  (*open)(objective *o, lithe_error *err);           /* fills samples, valid_samples, most */
     void (*close)(objective *o);                            /* NULL: nothing to do */
@@ -70,7 +71,7 @@ struct objective {
     draft draft;
     mask_vocab vocab;                           /* masked */
     layout layout;                              /* masked */
-    float *pixels, *patches;                    /* images: one picture, varied; and cut */
+    float *pixels, *patches;                    /* images: one, varied; and cut */
     uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document; sentences: [blocks + 1] the first of each block */
     int32_t separator;                          /* masked */
     sentences sentences, valid_sentences;

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/objective.h"
+#include "data/text_data.h"
 #include <stdlib.h>
 
 /* ---- pieces --------------------------------------------------------------------------- */
@@ -57,7 +58,7 @@ int masked_room(const objective *o) { return o->ctx - (int)layout_length(&o->lay
 int masked_open(objective *o, lithe_error *err)
 {
     if (!o->tokenizer) return fail(err, LITHE_EINVAL, "masked tokens cannot be predicted without a tokenizer, which says which token is the mask");
-    int status = o->data ? dataset_tokenizer(o->data, o->tokenizer, err) : LITHE_OK;         /* their ids are looked up in it */
+    int status = o->data ? text_tokenizer(text_of(o->data), o->tokenizer, err) : LITHE_OK;         /* their ids are looked up in it */
     if (!status) status = mask_vocab_open(&o->vocab, o->tokenizer, err);
     if (status) return status;
     o->layout = layout_of(o->tokenizer);
@@ -70,9 +71,9 @@ int masked_open(objective *o, lithe_error *err)
 static int open_pieces(objective *o, lithe_error *err)
 {
     int status = masked_open(o, err);
-    if (!status) status = count_pieces(o, &o->data->train, &o->pieces, &o->samples, err);
-    if (!status) status = count_pieces(o, &o->data->valid, &o->valid_pieces, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, TRAIN_SHARD);
+    if (!status) status = count_pieces(o, &text_of(o->data)->train, &o->pieces, &o->samples, err);
+    if (!status) status = count_pieces(o, &text_of(o->data)->valid, &o->valid_pieces, &o->valid_samples, err);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, text_kind.file[TRAIN]);
     return status;
 }
 
@@ -108,13 +109,13 @@ static void add_piece(objective *o, batch_builder *b, const shard *from, stretch
 static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
     uint64_t epoch = sample / o->samples, i = permuted(sample % o->samples, o->samples, key_of(key_of_name(o->seed, "piece order"), epoch));
-    add_piece(o, b, &o->data->train, piece(o, &o->data->train, o->pieces, i), &o->settings.mask, masked_key(o, epoch, i), key);
+    add_piece(o, b, &text_of(o->data)->train, piece(o, &text_of(o->data)->train, o->pieces, i), &o->settings.mask, masked_key(o, epoch, i), key);
 }
 
 static void valid(objective *o, batch_builder *b, uint64_t i)
 {
     mask_settings m = masked_at_evaluation(o);
-    add_piece(o, b, &o->data->valid, piece(o, &o->data->valid, o->valid_pieces, i), &m, masked_valid_key(o, i), 0);
+    add_piece(o, b, &text_of(o->data)->valid, piece(o, &text_of(o->data)->valid, o->valid_pieces, i), &m, masked_valid_key(o, i), 0);
 }
 
 const objective_kind predict_masked = { .name = "masked", .open = open_pieces, .close = masked_close, .train = train, .valid = valid };

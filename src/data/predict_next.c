@@ -1,14 +1,15 @@
-/* The next token, at every place of a window (data/data.h). */
+/* The next token, at every place of a window (data/text_data.h). */
 #include "base/random.h"
 #include "data/objective.h"
+#include "data/text_data.h"
 
 static int open_windows(objective *o, lithe_error *err)
 {
-    int status = dataset_check(o->data, o->ctx, err);
-    o->samples = dataset_windows(o->data, o->ctx);
-    o->valid_samples = dataset_valid_windows(o->data, o->ctx, 0);
-    o->most = (batch_capacity){ .rows = o->ctx, .seqs = o->data->reset_attention ? o->ctx : 1 };
-    return status;
+    const text_data *d = text_of(o->data);
+    o->samples = text_windows(d, o->ctx);
+    o->valid_samples = text_valid_windows(d, o->ctx, 0);
+    o->most = (batch_capacity){ .rows = o->ctx, .seqs = d->reset_attention ? o->ctx : 1 };
+    return text_check(d, o->ctx, err);
 }
 
 /* The window of the draft, in sequences that begin at scratch[]; targets before `scored` have no weight. */
@@ -23,13 +24,13 @@ static void add_window(const draft *d, batch_builder *b, int length, int sequenc
 
 static void train(objective *o, batch_builder *b, uint64_t sample, uint64_t key)
 {
-    int sequences = dataset_window(o->data, o->seed, sample, o->ctx, o->draft.ids, o->draft.target, o->draft.scratch);
+    int sequences = text_window(text_of(o->data), o->seed, sample, o->ctx, o->draft.ids, o->draft.target, o->draft.scratch);
     add_window(&o->draft, b, o->ctx, sequences, 0, key);
 }
 
 static void valid(objective *o, batch_builder *b, uint64_t i)
 {
-    valid_window w = dataset_valid_window(o->data, i, o->ctx, 0, o->draft.ids, o->draft.target, o->draft.scratch);
+    valid_window w = text_valid_window(text_of(o->data), i, o->ctx, 0, o->draft.ids, o->draft.target, o->draft.scratch);
     add_window(&o->draft, b, w.length, w.sequences, w.scored, 0);
 }
 

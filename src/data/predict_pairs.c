@@ -6,11 +6,12 @@
  * sentence into A and B.  Half of the time, and always where there is one
  * sentence, B is taken from a random place of another document instead (label 1)
  * and what was B goes back.  What is too long loses a token of the longer side at a
- * time, in front or behind.  The pairs are drawn COPIES times over the text, once
+ * time, at either end.  The pairs are drawn COPIES times over the text, once
  * for the run; their order and their masks anew for each epoch. */
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/objective.h"
+#include "data/text_data.h"
 #include <stdlib.h>
 
 enum { COPIES = 5, TRIES = 10 };
@@ -100,11 +101,11 @@ static int open_pairs(objective *o, lithe_error *err)
     int status = masked_open(o, err);
     o->room = o->ctx - (int)layout_length_two(&o->layout, 0, 0);
     if (!status && o->room < 2) status = fail(err, LITHE_EINVAL, "a context of %d leaves no room for two sentences", o->ctx);
-    if (!status) status = sentences_find(&o->sentences, &o->data->train, o->tokenizer, o->room, err);
-    if (!status) status = sentences_find(&o->valid_sentences, &o->data->valid, o->tokenizer, o->room, err);
+    if (!status) status = sentences_find(&o->sentences, &text_of(o->data)->train, o->tokenizer, o->room, err);
+    if (!status) status = sentences_find(&o->valid_sentences, &text_of(o->data)->valid, o->tokenizer, o->room, err);
     if (!status) status = draw_pairs(o, &o->sentences, COPIES, &o->pairs, &o->samples, err);
     if (!status) status = draw_pairs(o, &o->valid_sentences, 1, &o->valid_pairs, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no sentences", o->data->dir, TRAIN_SHARD);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no sentences", o->data->dir, text_kind.file[TRAIN]);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/objective.h"
+#include "data/text_data.h"
 #include <stdlib.h>
 
 /* The document of sentence i, looking on from document k. */
@@ -45,11 +46,11 @@ static void close_blocks(objective *o)
 static int open_blocks(objective *o, lithe_error *err)
 {
     int status = masked_open(o, err), room = masked_room(o);
-    if (!status) status = sentences_find(&o->sentences, &o->data->train, o->tokenizer, room, err);
-    if (!status) status = sentences_find(&o->valid_sentences, &o->data->valid, o->tokenizer, room, err);
+    if (!status) status = sentences_find(&o->sentences, &text_of(o->data)->train, o->tokenizer, room, err);
+    if (!status) status = sentences_find(&o->valid_sentences, &text_of(o->data)->valid, o->tokenizer, room, err);
     if (!status) status = plan_blocks(o, &o->sentences, &o->pieces, &o->samples, err);
     if (!status) status = plan_blocks(o, &o->valid_sentences, &o->valid_pieces, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, TRAIN_SHARD);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, text_kind.file[TRAIN]);
     return status;
 }
 

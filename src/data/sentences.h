@@ -1,8 +1,8 @@
 /* Sentences of a shard, found in its tokens: what packs whole sentences and what
  * asks whether one follows another need to know where they end.
  *
- * A sentence ends behind . ! or ? (of Chinese too) and the quotes and brackets
- * that close there, behind an empty line, and with its document; not behind a
+ * A sentence ends after . ! or ? (of Chinese too) and the quotes and brackets
+ * that close there, after an empty line, and with its document; not after a
  * full stop between digits or after a single letter. */
 #ifndef DATA_SENTENCES_H
 #define DATA_SENTENCES_H

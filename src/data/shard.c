@@ -1,5 +1,5 @@
 /* Reading and writing shards (docs/shards.md).  Invariant: an open shard's every
- * id is below vocab and its ends ascend, so nobody behind shard_open checks. */
+ * id is below vocab and its ends ascend, so nobody after shard_open checks. */
 #include "data/shard.h"
 #include "base/arena.h"
 #include <endian.h>
@@ -138,7 +138,7 @@ static void canonical_hash(const void *data, size_t size, uint8_t hash[16])
 static int check_ends(const shard *s, const char *path, lithe_error *err)
 {
     const shard_header *h = &s->header;
-    bool closing = h->open_id >= 0 && h->close_id < 0;      /* one more open_id behind the last document */
+    bool closing = h->open_id >= 0 && h->close_id < 0;      /* one more open_id after the last document */
     uint64_t before = 0;
     if (h->ends_hash != hash_bytes(s->ends, (size_t)(8 * h->documents), 0)) return fail(err, LITHE_EFORMAT, "%s: damaged, the document ends have another hash", path);
     for (uint64_t k = 0; k < h->documents; k++) {

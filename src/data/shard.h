@@ -1,7 +1,7 @@
 /* A shard: the token ids of many documents in one file, mapped (docs/shards.md).
- * Ids stand end to end, `open_id` before each document and `close_id` behind it
+ * Ids stand end to end, `open_id` before each document and `close_id` after it
  * when the tokenizer has two such tokens; with one, it is open_id and stands
- * behind the last document too.  So a document's own ids, and the end of the
+ * after the last document too.  So a document's own ids, and the end of the
  * text, are all predicted from something. */
 #ifndef DATA_SHARD_H
 #define DATA_SHARD_H

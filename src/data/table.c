@@ -79,7 +79,7 @@ static int read_tsv(grid *g, const char *text, size_t size, lithe_error *err)
     return status;
 }
 
-/* One field that began in quotes: at stands behind them, and is left behind the closing ones. */
+/* One field that began in quotes: at stands after them, and is left after the closing ones. */
 static int quoted_field(grid *g, const char **at, const char *end, long *line, long began, lithe_error *err)
 {
     const char *p = *at;
@@ -116,7 +116,7 @@ static int read_csv(grid *g, const char *text, size_t size, lithe_error *err)
             at++;
             status = quoted_field(g, &at, end, &line, began, err);
             if (!status && at < end && *at != ',' && *at != '\r' && *at != '\n')
-                status = fail(err, LITHE_EFORMAT, "%s:%ld: text behind the closing quote of a field", g->path, line);
+                status = fail(err, LITHE_EFORMAT, "%s:%ld: text after the closing quote of a field", g->path, line);
         } else {
             const char *stop = at;
             while (stop < end && *stop != ',' && *stop != '\n') stop++;

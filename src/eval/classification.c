@@ -1,10 +1,24 @@
 /* Classes and numbers of texts, and how good they are on a labelled table. */
-#include "data/labelled.h"
+#include "eval/classification.h"
 #include "base/sized.h"
 #include "data/metrics.h"
-#include "eval/image_classification.h"
 #include "infer/sequences.h"
 #include <stdlib.h>
+
+int class_names(const lithe_model *m, label_names *names, lithe_error *err)
+{
+    int n = m->task.labels;
+    char (*number)[16] = xalloc((size_t)n + 1, sizeof *number);
+    const char **name = xalloc((size_t)n + 1, sizeof *name);
+    for (int i = 0; i < n && number && name; i++) {
+        snprintf(number[i], sizeof *number, "%d", i);
+        name[i] = lithe_model_label(m, i) ? lithe_model_label(m, i) : number[i];
+    }
+    int status = number && name ? names_copy(names, name, n, err) : fail(err, LITHE_ENOMEM, "not enough memory for %d classes", n);
+    free(number);
+    free(name);
+    return status;
+}
 
 static int must_label(const lithe_model *m, lithe_error *err)
 {
@@ -65,35 +79,23 @@ static void close_table(task_table *x)
     free(x->value);
 }
 
-/* The names of m's classes, "" where one has none; its numbers are known besides. */
-static char **class_names(const lithe_model *m, int classes)
-{
-    static char none[1] = "";
-    char **names = xalloc((size_t)classes + 1, sizeof *names);
-    for (int i = 0; names && i < classes; i++) {
-        const char *name = lithe_model_label(m, i);
-        names[i] = name ? (char *)(uintptr_t)name : none;
-    }
-    return names;
-}
-
 static int read_table(task_table *x, const lithe_model *m, const char *path, const lithe_data_options *o, lithe_error *err)
 {
     const table_columns columns = { o->text_column, o->pair_column, o->label_column };
-    int classes = m->task.regression ? 0 : m->task.labels, status = table_read(&x->rows, path, &columns, true, err);
-    if (status) return status;
+    label_names names = { 0 };
+    int status = table_read(&x->rows, path, &columns, true, err);
+    if (!status && !m->task.regression) status = class_names(m, &names, err);
+    const label_set set = { m->task.regression, names.text, names.count };
     size_t n = x->rows.count;
-    char **names = class_names(m, classes);
     *x = (task_table){ x->rows, xalloc(n, sizeof *x->text), xalloc(n, sizeof *x->pair), xalloc(n, sizeof *x->label), xalloc(n, sizeof *x->value) };
-    if (!names || !x->text || !x->pair || !x->label || !x->value) status = fail(err, LITHE_ENOMEM, "not enough memory for %zu examples", n);
-    const label_set set = { m->task.regression, names, classes };
+    if (!status && (!x->text || !x->pair || !x->label || !x->value)) status = fail(err, LITHE_ENOMEM, "not enough memory for %zu examples", n);
     for (size_t i = 0; i < n && !status; i++) {
         const table_row *r = &x->rows.rows[i];
         x->text[i] = r->text;
         x->pair[i] = r->pair;
         status = label_read(&set, r, path, &x->label[i], &x->value[i], err);
     }
-    free(names);
+    names_free(&names);
     return status;
 }
 

@@ -15,7 +15,7 @@ static double square(double x) { return x * x; }
 
 typedef struct { const double *h; int n, width; } matrix;
 
-/* Rows of zeros behind fill up the last four. */
+/* Rows of zeros after them fill up the last four. */
 static double *widened(const float *rows, int n, int width)
 {
     size_t count;

@@ -1,11 +1,10 @@
 /* Classes of images, and how good they are on a labelled set. */
-#include "eval/image_classification.h"
+#include "eval/classification.h"
 #include "data/image_augment.h"
 #include "data/image_set.h"
 #include "data/metrics.h"
 #include "infer/infer.h"
 #include <stdlib.h>
-#include <string.h>
 
 enum { AT_ONCE = 32 };
 
@@ -107,28 +106,14 @@ int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, fl
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-/* The names of the model's classes; their numbers where it has none. */
-static char **class_names(const lithe_model *m)
-{
-    char text[16], **names = xalloc((size_t)m->task.labels + 1, sizeof *names);
-    for (int i = 0; names && i < m->task.labels; i++) {
-        const char *name = lithe_model_label(m, i);
-        snprintf(text, sizeof text, "%d", i);
-        names[i] = strdup(name ? name : text);
-    }
-    return names;
-}
-
 static image_set *open_test_part(const lithe_model *m, const char *path, lithe_error *err)
 {
+    label_names names = { 0 };
     image_set *s = image_set_open(&path, 1, err);
-    char **names = s ? class_names(m) : NULL;
-    int status = LITHE_OK;
-    if (s && !names) status = fail(err, LITHE_ENOMEM, "not enough memory for %d classes", m->task.labels);
-    if (s && !status && !image_set_keep(s, PART_TEST)) image_set_keep(s, PART_VALID);
-    if (s && !status) status = image_set_relabel(s, names, m->task.labels, err);
-    for (int i = 0; names && i < m->task.labels; i++) free(names[i]);
-    free(names);
+    if (s && !image_set_keep(s, PART_TEST)) image_set_keep(s, PART_VALID);
+    int status = s ? class_names(m, &names, err) : LITHE_EFORMAT;
+    if (!status) status = image_set_relabel(s, &names, err);
+    names_free(&names);
     if (!status) return s;
     image_set_close(s);
     return NULL;
@@ -138,15 +123,15 @@ typedef struct { const image_set *set; outcomes outcomes; } judging;
 
 static int read_item(void *context, size_t i, image *out, const char **name, lithe_error *err)
 {
-    const image_item *item = image_set_item(((const judging *)context)->set, i);
-    *name = item->name;
-    return image_item_read(item, out, err);
+    const image_item item = image_set_item(((const judging *)context)->set, i);
+    *name = item.name;
+    return image_item_read(&item, out, err);
 }
 
 static void take_outcome(void *context, size_t i, const real *logits)
 {
     judging *j = context;
-    outcomes_add(&j->outcomes, logits, image_set_item(j->set, i)->label, 0);
+    outcomes_add(&j->outcomes, logits, image_set_item(j->set, i).label, 0);
 }
 
 int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lithe_error *err)

@@ -1,4 +1,4 @@
-/* The configuration of a fresh model for a dataset of pictures: their side and
+/* The configuration of a fresh model for a dataset of images: their side and
  * channels, a patch that divides the side, the names of the classes; the rest as
  * the wished number of parameters has it. */
 #include "model/model.h"
@@ -35,8 +35,8 @@ char *lithe_model_size_images(const char *arch_name, double wish, const lithe_da
     int side, channels;
     if (failed(err)) return NULL;
     const arch *a = arch_find(arch_name);
-    if (!lithe_dataset_images(d, &side, &channels)) { fail(err, LITHE_EINVAL, "the data are no pictures"); return NULL; }
-    if (!a || !a->equations.image) { fail(err, LITHE_EINVAL, "%.60s is no architecture that reads pictures", arch_name ? arch_name : "(none)"); return NULL; }
+    if (!lithe_dataset_images(d, &side, &channels)) { fail(err, LITHE_EINVAL, "the data are no images"); return NULL; }
+    if (!a || !a->equations.image) { fail(err, LITHE_EINVAL, "%.60s is no architecture that reads images", arch_name ? arch_name : "(none)"); return NULL; }
     if (patch < 0 || (patch && side % patch)) { fail(err, LITHE_EINVAL, "patches of %d do not divide a side of %d pixels", patch, side); return NULL; }
     json_t *keys = classes_of(d);
     if (keys) {

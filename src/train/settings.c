@@ -76,14 +76,10 @@ static bool copy_text(char **to, const char *from) { return !from || (*to = strd
 /* The tokens of a window: as asked; else what the model takes, and no more than the data have. */
 static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
-    int context = lithe_model_context(m), longest = lithe_dataset_longest(d);
+    int context = lithe_model_context(m);
     if (o->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", o->ctx, context);
     s->ctx = o->ctx ? o->ctx : context < 1024 ? context : 1024;
-    if (d->labels && longest < s->ctx) s->ctx = longest;
-    if (d->images) s->ctx = context;
-    if (d->labels || d->images || arch_encoder(m->arch, m->config)) return LITHE_OK;
-    while (!o->ctx && s->ctx > 8 && !dataset_windows(d, s->ctx)) s->ctx /= 2;
-    return dataset_check(d, s->ctx, err);
+    return d->kind->context(d, trainer_task(m, s), o->ctx, context, &s->ctx, err);
 }
 
 static int names_to_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err)
@@ -128,24 +124,24 @@ static int choose_optimizer(settings *s, const lithe_train_options *o, const rec
 
 static int choose_augmentation(settings *s, const lithe_train_options *o, const lithe_dataset *d, lithe_error *err)
 {
-    if (!d->images) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are no pictures", o->augment) : LITHE_OK;
-    const char *name = o->augment ? o->augment : augmentation_usual(d->images->train.side, d->images->train.channels);
+    if (!d->side) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are no images", o->augment) : LITHE_OK;
+    const char *name = o->augment ? o->augment : augmentation_usual(d->side, d->channels);
     if (!augmentation_find(name)) return fail(err, LITHE_EINVAL, "augment is \"%s\", expected none, photos or digits", name);
     return copy_text(&s->augment, name) ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for the options");
 }
 
 int settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
-    *s = (settings){ .seed = o->seed, .recompute = o->recompute, .usual_epochs = d->images ? 20 : d->labels ? 3 : 1 };
-    const recipe *r = recipe_find(m->arch, d->labels);
+    *s = (settings){ .seed = o->seed, .recompute = o->recompute, .usual_epochs = d->kind->epochs };
+    const recipe *r = recipe_find(m->arch, d->kind->fine_tuning);
     int status = failed(err) ? (int)err->status : check_options(o, err);
     if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : r->schedule, o->dtype ? o->dtype : "f32", err);
     if (!status) status = choose_optimizer(s, o, r, err);
     if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;
-    s->batch = or_int(o->batch, d->images ? 64 : d->labels ? 16 : 8);
+    s->batch = or_int(o->batch, d->kind->batch);
     s->accumulate = or_int(o->accumulate, 1);
-    s->eval_windows = or_int(o->eval_windows, d->labels || d->images ? STEPS_MAX : 64);
+    s->eval_windows = or_int(o->eval_windows, d->kind->eval_windows ? d->kind->eval_windows : STEPS_MAX);
     s->warmup_share = r->warmup;
     if (s->accumulate > s->batch)
         return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);

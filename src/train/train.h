@@ -57,7 +57,7 @@ typedef struct {
     objective_settings objective;
     double usual_epochs, warmup_share;          /* of the defaults: not kept */
     char *sample, *grow_at, *grow_method;       /* NULL: none */
-    char *augment;                              /* of pictures; NULL: none */
+    char *augment;                              /* of images; NULL: none */
     planned_growth growths[MAX_GROWTHS]; int growth_count;
 } settings;
 
@@ -109,7 +109,9 @@ double feed_seq_loss(const feed *f);
 double feed_correct(const feed *f);                                /* targets that were the likeliest; GRAPH_SCORE */
 double feed_flops(const feed *f);                               /* of the latest run */
 
-/* An objective for this model and these data, by what the model's task and the data are. */
+/* What this model learns of text. */
+text_task trainer_task(const lithe_model *m, const settings *s);
+/* The objective that the data's kind has for this model. */
 int  trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d, const lithe_tokenizer *t, const settings *s, lithe_error *err);
 
 /* The defaults of a run: the architecture's own, or the usual ones; for labelled data those of fine-tuning. */

@@ -304,15 +304,15 @@ lithe_trainer *trainer_new(const trainer_hooks *hooks, lithe_error *err)
     return t;
 }
 
-/* A fresh model takes mean and deviation from its training pictures, and the names of its classes where it has none. */
-static int adopt_pictures(lithe_model *m, const images *p, lithe_error *err)
+/* A fresh model takes mean and deviation from its training images, and the names of its classes where it has none. */
+static int adopt_images(lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
-    int status = model_name_labels(m, (const char *const *)p->names, p->train.classes, err);
+    int status = model_name_labels(m, (const char *const *)d->names.text, d->names.count, err);
     if (status || m->pictures.known) return status;
     m->pictures.known = true;
-    for (int c = 0; c < p->train.channels; c++) {
-        m->pictures.mean[c] = p->mean[c];
-        m->pictures.deviation[c] = p->deviation[c];
+    for (int c = 0; c < d->channels; c++) {
+        m->pictures.mean[c] = d->mean[c];
+        m->pictures.deviation[c] = d->deviation[c];
     }
     return LITHE_OK;
 }
@@ -320,7 +320,7 @@ static int adopt_pictures(lithe_model *m, const images *p, lithe_error *err)
 int trainer_begin(lithe_trainer *t, lithe_error *err)
 {
     int status = trainer_fit(t, err);
-    if (!status && t->data->images && t->model->arch->equations.image) status = adopt_pictures(t->model, t->data->images, err);
+    if (!status && t->data->side) status = adopt_images(t->model, t->data, err);
     return status ? status : trainer_objective(&t->objective, t->model, t->data, t->tokenizer, &t->settings, err);
 }
 

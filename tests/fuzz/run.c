@@ -4,6 +4,7 @@
  * hashes and identities are made right afterwards, so that what they guard is met. */
 #include "base/json.h"
 #include "data/data.h"
+#include "data/tokenizer_identity.h"
 #include "edits.h"
 #include "mend.h"
 #include "model/model.h"

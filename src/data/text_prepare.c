@@ -7,42 +7,15 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/corpus.h"
-#include "data/data.h"
+#include "data/text_data.h"
+#include "data/tokenizer_identity.h"
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #define CHUNK ((size_t)1 << 20)                 /* bytes given to the tokenizer at once, where a cut changes nothing */
 enum { CUT_TRIES = 16, CUT_REACH = 400 };
 
-/* ---- tokenizers ------------------------------------------------------------------- */
-
-static const char trial[] =
-    "The quick brown fox doesn't jump over 13 lazy dogs; \"Why not?\" she'd ask, twice -- 3.14159 times.\n\n\tint main(void) { return 0; }\n"
-    "  Caf\xc3\xa9 na\xc3\xafve \xd0\x9c\xd0\xbe\xd1\x81\xd0\xba\xd0\xb2\xd0\xb0 \xe6\x9d\xb1\xe4\xba\xac \xf0\x9f\x98\x80.";
-
-void tokenizer_identity(const lithe_tokenizer *t, uint8_t hash[16])
-{
-    char piece[256];
-    int32_t ids[sizeof trial + 64], head[3] = { lithe_tokenizer_vocab(t), lithe_tokenizer_bos(t), lithe_tokenizer_eos(t) };
-    size_t n = lithe_encode(t, trial, sizeof trial - 1, 0, ids, sizeof ids / sizeof *ids);
-    uint64_t h[2] = { hash_bytes(head, sizeof head, 1), hash_bytes(head, sizeof head, 2) };
-    for (int i = 0; i < 2; i++) h[i] = hash_bytes(ids, (n < sizeof ids / sizeof *ids ? n : sizeof ids / sizeof *ids) * sizeof *ids, h[i]);
-    for (int32_t id = 0; id < head[0]; id++) {
-        size_t length = lithe_decode(t, &id, 1, piece, sizeof piece), kept = length < sizeof piece ? length : sizeof piece;
-        for (int i = 0; i < 2; i++) h[i] = key_of(hash_bytes(piece, kept, h[i]), length);
-    }
-    memcpy(hash, h, 16);
-}
-
-bool tokenizer_takes_bytes(const lithe_tokenizer *t)
-{
-    const char odd[] = "\x80\xff";
-    int32_t ids[16];
-    char back[16];
-    size_t n = lithe_encode(t, odd, 2, 0, ids, 16);
-    return n <= 16 && lithe_decode(t, ids, n, back, sizeof back) == 2 && !memcmp(back, odd, 2);
-}
+/* ---- encoding --------------------------------------------------------------------- */
 
 typedef struct { const lithe_tokenizer *t; int32_t *ids; size_t capacity; bool whole; } encoder;     /* whole: no cut has ever held */
 
@@ -77,7 +50,7 @@ static bool cut_holds(const lithe_tokenizer *t, const char *text, size_t at, siz
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* The first place after CHUNK bytes, behind a lone line break, where a cut holds; 0: none. */
+/* The first place after CHUNK bytes, after a lone line break, where a cut holds; 0: none. */
 static size_t find_cut(const lithe_tokenizer *t, const char *text, size_t size)
 {
     size_t at = CHUNK;
@@ -184,7 +157,7 @@ static void cut_longest(split *s, double share)
     s->cut_at = (uint64_t)(keep > half ? keep : half);
 }
 
-/* Behind the next line break, else behind the one before, else at a character. */
+/* After the next line break, else after the one before, else at a character. */
 static size_t cut_near(const char *text, size_t size, size_t at)
 {
     const char *newline = memchr(text + at - 1, '\n', size - at + 1);
@@ -259,8 +232,8 @@ static int write_description(const char *dir, const lithe_data_options *o, const
     char seed[24], *path = path_join(dir, DATA_JSON);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     json_t *value = json_pack("{s:i, s:s, s:f, s:b, s:o?, s:o?, s:o?, s:o?}", "version", SHARD_VERSION, "seed", seed, "valid_share", o->valid_share,
-                              "reset_attention", o->reset_attention, "train", describe_shard(dir, TRAIN_SHARD, err),
-                              "valid", describe_shard(dir, VALID_SHARD, err), "sources", describe_sources(c), "valid_sources", describe_sources(held));
+                              "reset_attention", o->reset_attention, "train", describe_shard(dir, text_kind.file[TRAIN], err),
+                              "valid", describe_shard(dir, text_kind.file[VALID], err), "sources", describe_sources(c), "valid_sources", describe_sources(held));
     int status = failed(err) ? (int)err->status : value && path ? json_write(value, path, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
     json_decref(value);
     free(path);
@@ -281,11 +254,15 @@ static int write_shards(const char *dir, const lithe_tokenizer *t, const split *
     encoder e = { .t = t };
     bool cut = s->cut_document != UINT64_MAX;
     shard_header h = header_for(t, s->documents - s->documents_held + cut);
-    int status = create(&train, dir, TRAIN_SHARD, &h, err);
+    int status = create(&train, dir, text_kind.file[TRAIN], &h, err);
     h.documents = held ? hs->documents : s->documents_held;
-    if (!status) status = create(&valid, dir, VALID_SHARD, &h, err);
+    if (!status) status = create(&valid, dir, text_kind.file[VALID], &h, err);
     if (!status) status = write_split(s, c, &e, &train, &valid, err);
     if (!status && held) status = write_split(hs, held, &e, &valid, NULL, err);
+    uint64_t tokens = valid.header.tokens + (h.open_id >= 0 && h.close_id < 0);          /* one more id ends the shard */
+    if (!status && tokens < 2)
+        status = fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
+                      dir, text_kind.file[VALID], (unsigned long long)tokens);
     if (!status) status = shard_commit(&train, err);
     if (!status) status = shard_commit(&valid, err);
     shard_abandon(&train);
@@ -302,7 +279,7 @@ static int choose_split(split *s, const lithe_data_options *o, const char *what,
     return status;
 }
 
-int dataset_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err)
+int text_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err)
 {
     lithe_data_options options = o ? *o : LITHE_OPTIONS(lithe_data_options);
     split s = { 0 }, hs = { 0 };

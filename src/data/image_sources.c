@@ -1,0 +1,220 @@
+/* Sources of labelled images: which files, which part, which class by their
+ * names (data/image_set.h).  Links to directories are passed over, since they may
+ * lead back. */
+#include "base/file.h"
+#include "data/image_set.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { DIRECTORY_DEPTH = 16, CLASS_NAME = 256 };
+
+/* ---- names ------------------------------------------------------------------------ */
+
+static bool ends_with(const char *name, size_t size, const char *ending)
+{
+    size_t n = strlen(ending);
+    return size > n && !strncasecmp(name + size - n, ending, n);
+}
+
+/* The length without .gz or .zst. */
+static size_t unpacked_length(const char *name)
+{
+    size_t n = strlen(name);
+    return ends_with(name, n, ".gz") ? n - 3 : ends_with(name, n, ".zst") ? n - 4 : n;
+}
+
+bool image_file_name(const char *name)
+{
+    size_t n = strlen(name);
+    return ends_with(name, n, ".png") || ends_with(name, n, ".jpg") || ends_with(name, n, ".jpeg");
+}
+
+typedef enum { SOURCE_NONE, SOURCE_IDX, SOURCE_LABELS, SOURCE_RECORDS, SOURCE_TAR, SOURCE_IMAGE } source_kind;
+
+static source_kind kind_of(const char *name)
+{
+    size_t n = unpacked_length(name);
+    if (image_file_name(name)) return SOURCE_IMAGE;
+    if (strstr(name, "idx3-ubyte")) return SOURCE_IDX;
+    if (strstr(name, "idx1-ubyte")) return SOURCE_LABELS;
+    if (ends_with(name, n, ".bin")) return SOURCE_RECORDS;
+    if (ends_with(name, n, ".tar") || ends_with(name, strlen(name), ".tgz")) return SOURCE_TAR;
+    return SOURCE_NONE;
+}
+
+/* What the first letters of a file's or folder's name say. */
+static image_part part_of(const char *name, size_t length)
+{
+    static const struct { const char *word; image_part part; } words[] = {
+        { "train", PART_TRAIN }, { "data_batch", PART_TRAIN }, { "val", PART_VALID }, { "test", PART_TEST }, { "t10k", PART_TEST },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i].word);
+        if (length >= n && !strncasecmp(name, words[i].word, n)) return words[i].part;
+    }
+    return PART_NONE;
+}
+
+/* A folder is a part when its whole name is one; else it may be a class ("train" the vehicle lies in such a folder itself). */
+static image_part part_of_folder(const char *name, size_t length)
+{
+    static const char *const whole[] = { "train", "training", "val", "valid", "validation", "test", "testing" };
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (strlen(whole[i]) == length && !strncasecmp(name, whole[i], length)) return part_of(name, length);
+    return PART_NONE;
+}
+
+/* ---- image files -------------------------------------------------------------------- */
+
+static bool is_hidden(const char *name)
+{
+    for (const char *at = name; at; at = strchr(at, '/')) {
+        at += *at == '/';
+        if (*at == '.' && at[1] && at[1] != '/' && !(at[1] == '.' && (!at[2] || at[2] == '/'))) return true;
+    }
+    return false;
+}
+
+/* The innermost folder of name is the class; one that is a part says which. */
+static int read_folders(const char *path, const char *name, char class_name[CLASS_NAME], image_part *part, lithe_error *err)
+{
+    const char *at = name, *slash;
+    *class_name = 0;
+    for (; (slash = strchr(at, '/')); at = slash + 1) {
+        size_t n = (size_t)(slash - at);
+        image_part said = part_of_folder(at, n);
+        if (!n || (n == 1 && *at == '.')) continue;
+        if (said && strchr(slash + 1, '/')) *part = said;
+        if (n >= CLASS_NAME) return fail(err, LITHE_EFORMAT, "%s: the name of a class of %zu bytes", path, n);
+        memcpy(class_name, at, n);
+        class_name[n] = 0;
+    }
+    return *class_name ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s/%s: lies in no folder named after its class", path, name);
+}
+
+int image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
+{
+    char class_name[CLASS_NAME];
+    if (is_hidden(name)) return LITHE_OK;
+    int status = read_folders(path, name, class_name, &part, err);
+    if (status) return status;
+    char *joined = path_join(path, name);
+    const char *full = joined ? set_text(s, joined, err) : NULL, **class_names = set_array(s, 1, sizeof *class_names, err);
+    free(joined);
+    if (!full || !class_names || !(*class_names = set_text(s, class_name, err))) return fail(err, LITHE_ENOMEM, "%s: out of memory for its images", path);
+    return set_add(s, &(image_run){ .name = full, .part = part, .count = 1, .path = bytes ? NULL : full, .bytes = bytes, .size = size,
+                                    .class_names = class_names, .class_count = 1 }, err);
+}
+
+/* ---- files and directories ------------------------------------------------------------------- */
+
+static int add_file(image_set *s, const char *path, image_part part, lithe_error *err)
+{
+    typedef int adder(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
+    static adder *const adders[] = { [SOURCE_IDX] = idx_add, [SOURCE_RECORDS] = records_add, [SOURCE_TAR] = tar_add };
+    const uint8_t *bytes;
+    size_t size;
+    source_kind kind = kind_of(path_base(path));
+    if (kind == SOURCE_LABELS) return fail(err, LITHE_EINVAL, "%s: holds labels; name the file of images beside it", path);
+    if (kind == SOURCE_NONE || kind == SOURCE_IMAGE)
+        return fail(err, LITHE_EINVAL, "%s: is no set of labelled images: give IDX or CIFAR files, a folder of class folders, or a .tar of one", path);
+    int status = set_bytes(s, path, &bytes, &size, err);
+    return status ? status : adders[kind](s, path, bytes, size, part, err);
+}
+
+static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+/* A directory itself, no link to one. */
+static bool is_own_directory(const char *path)
+{
+    struct stat at;
+    return !lstat(path, &at) && S_ISDIR(at.st_mode);
+}
+
+/* Images below `under`, a folder of path ("" for itself). */
+static int add_images(image_set *s, const char *path, const char *under, int depth, lithe_error *err)
+{
+    struct dirent **entries = NULL;
+    char *here = *under ? path_join(path, under) : strdup(path);
+    int n = here ? scandir(here, &entries, visible, by_bytes) : -1, status = LITHE_OK;
+    if (n < 0) status = here ? fail_errno(err, here, "read directory") : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    else if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", here, DIRECTORY_DEPTH);
+    for (int i = 0; i < n; i++) {
+        char *name = *under ? path_join(under, entries[i]->d_name) : strdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
+        if (!status && !full) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+        if (!status && is_own_directory(full)) status = add_images(s, path, name, depth + 1, err);
+        else if (!status && !path_is_dir(full) && image_file_name(name)) status = image_file_add(s, path, name, NULL, 0, PART_NONE, err);
+        free(full);
+        free(name);
+        free(entries[i]);
+    }
+    free(entries);
+    free(here);
+    return status;
+}
+
+/* The one kind of packed sources among the entries; SOURCE_NONE: none.  Two kinds would be the same images twice. */
+static int find_kind(struct dirent **entries, int n, const char *path, source_kind *found, lithe_error *err)
+{
+    const char *first = NULL;
+    *found = SOURCE_NONE;
+    for (int i = 0; i < n; i++) {
+        source_kind kind = kind_of(entries[i]->d_name);
+        if (kind == SOURCE_NONE || kind == SOURCE_LABELS || kind == SOURCE_IMAGE) continue;
+        if (first && kind != *found)
+            return fail(err, LITHE_EINVAL, "%s: holds sets of different kinds, %s and %s: name the files", path, first, entries[i]->d_name);
+        first = entries[i]->d_name;
+        *found = kind;
+    }
+    return LITHE_OK;
+}
+
+static int add_directory(image_set *s, const char *path, lithe_error *err)
+{
+    struct dirent **entries = NULL;
+    source_kind kind;
+    int n = scandir(path, &entries, visible, by_bytes);
+    if (n < 0) return fail_errno(err, path, "read directory");
+    int status = find_kind(entries, n, path, &kind, err);
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        char *full = !status && kind != SOURCE_NONE && kind_of(name) == kind ? path_join(path, name) : NULL;
+        if (full) status = add_file(s, full, part_of(name, strlen(name)), err);
+        free(full);
+        free(entries[i]);
+    }
+    free(entries);
+    return status || kind != SOURCE_NONE ? status : add_images(s, path, "", 0, err);
+}
+
+int sources_add(image_set *s, const char *path, lithe_error *err)
+{
+    return path_is_dir(path) ? add_directory(s, path, err) : add_file(s, path, PART_NONE, err);
+}
+
+/* ---- does it look like images? ---------------------------------------------------------------- */
+
+static bool known_below(const char *path, int depth)
+{
+    struct dirent **entries = NULL;
+    bool known = false;
+    int n = depth < DIRECTORY_DEPTH ? scandir(path, &entries, visible, by_bytes) : 0;
+    for (int i = 0; i < n; i++) {
+        char *full = known ? NULL : path_join(path, entries[i]->d_name);
+        if (full) known = is_own_directory(full) ? known_below(full, depth + 1) : !path_is_dir(full) && kind_of(entries[i]->d_name) != SOURCE_NONE;
+        free(full);
+        free(entries[i]);
+    }
+    free(entries);
+    return known;
+}
+
+bool image_set_known(const char *path)
+{
+    source_kind kind = kind_of(path_base(path));
+    return path_is_dir(path) ? known_below(path, 0) : kind != SOURCE_NONE && kind != SOURCE_LABELS;
+}
