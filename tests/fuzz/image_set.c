@@ -1,38 +1,56 @@
 /* libFuzzer: the first byte chooses tar, CIFAR records or IDX, the rest is the
- * file.  What is found has a class, and bytes inside the file. */
+ * file (of IDX, the second is the number of bytes at its end that are the file of
+ * labels).  What is found has a class, and bytes inside the file; and goes the whole
+ * road of training (road.h). */
+#include "base/file.h"
 #include "data/image_set.h"
-#include <assert.h>
+#include "road.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void write_file(const char *path, const uint8_t *bytes, size_t size)
 {
-    static const char *const names[] = { "/tmp/lithe-fuzz-set.tar", "/tmp/lithe-fuzz-set.bin", "/tmp/lithe-fuzz-images-idx3-ubyte" };
-    if (!size) return 0;
-    const char *path = names[data[0] % 3];
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(bytes, 1, size, f) != size || fclose(f)) abort();
+}
+
+static void look_at(const char *path)
+{
     lithe_error err = { 0 };
-    int fd = memfd_create("set", MFD_CLOEXEC);
-    char target[64];
-    snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
-    unlink(path);
-    if (fd < 0 || write(fd, data + 1, size - 1) != (ssize_t)(size - 1) || symlink(target, path)) abort();
     image_set *s = image_set_open(&path, 1, &err);
     assert(!s == (err.status != LITHE_OK) && !strchr(err.text, '\n'));
-    for (size_t i = 0; s && i < image_set_count(s); i++) {
-        const image_item *t = image_set_item(s, i);
+    for (size_t i = 0; s && i < image_set_count(s) && i < 1000; i++) {
+        const image_item t = image_set_item(s, i);
         image out;
         lithe_error ignored = { 0 };
-        assert(*t->class_name && !strcmp(image_set_class(s, t->label), t->class_name));
-        if (t->width) assert(t->size == (size_t)t->width * (size_t)t->height * (size_t)t->channels);
-        if (t->size <= 1 << 16) image_item_read(t, &out, &ignored), image_free(&out);
+        assert(*t.class_name && t.label >= 0 && t.label < image_set_classes(s) && !strcmp(image_set_class(s, t.label), t.class_name));
+        if (t.width) assert(t.size == (size_t)t.width * (size_t)t.height * (size_t)t.channels);
+        if (t.size <= 1 << 16) image_item_read(&t, &out, &ignored), image_free(&out);
     }
     image_set_close(s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const names[] = { "set.tar", "set.bin", "a-images-idx3-ubyte" };
+    char folder[64], path[128], labels[128], dir[128];
+    if (size < 3 || size > 1 << 20) return 0;
+    int kind = data[0] % 3, side = 1 + data[0] / 3 % 8;
+    size_t tail = kind == 2 ? data[1] : 0, body = size - 2;
+    if (tail > body) tail = body;
+    snprintf(folder, sizeof folder, "/dev/shm/lithe-fuzz-set-%d", (int)getpid());
+    snprintf(path, sizeof path, "%s/%s", folder, names[kind]);
+    snprintf(labels, sizeof labels, "%s/a-labels-idx1-ubyte", folder);
+    snprintf(dir, sizeof dir, "%s/data", folder);
+    if (mkdir(folder, 0700) && !path_is_dir(folder)) abort();
+    write_file(path, data + 2, body - tail);
+    if (kind == 2) write_file(labels, data + 2 + body - tail, tail);
+    look_at(path);
+    road(path, dir, NULL, &LITHE_OPTIONS(lithe_data_options, .task = "images", .valid_share = 0.3, .image_side = side, .image_channels = data[0] & 64 ? 3 : 1), 1 + side, 1 + side / 4);
     unlink(path);
-    close(fd);
+    if (kind == 2) unlink(labels);
     return 0;
 }

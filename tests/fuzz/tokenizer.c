@@ -1,10 +1,16 @@
 /* libFuzzer target: the tokenizer files.  The first byte chooses the format, the
  * rest is the file (vocab.json and merges.txt with a NUL between them).  What
- * opens must encode any bytes and any two texts, give back what it measured, and
- * decode any ids. */
+ * opens must encode any bytes and any two texts, give back what it measured, decode
+ * any ids, mask, and be saved. */
+#include "base/file.h"
+#include "data/mask.h"
+#include "data/tokenizer_identity.h"
+#include "text/layout.h"
 #include "text/tokenizer.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,7 +28,8 @@ static lithe_tokenizer *open_as(int kind, const char *text, size_t len, lithe_er
 
 static void require(bool ok) { if (!ok) abort(); }
 
-static void use(const lithe_tokenizer *t, const char *text, size_t len)
+/* Encoded and decoded, measured first. */
+static void encode_and_decode(const lithe_tokenizer *t, const char *text, size_t len)
 {
     size_t n = lithe_encode(t, text, len, 1, NULL, 0), m;
     int32_t *ids = malloc((n + 1) * sizeof *ids);
@@ -31,14 +38,70 @@ static void use(const lithe_tokenizer *t, const char *text, size_t len)
     m = lithe_decode(t, ids, n, NULL, 0);
     char *back = malloc(m + 1);
     require(lithe_decode(t, ids, n, back, m) == m);
-    for (int i = 0; i < ROLES; i++) require(t->role[i] < lithe_tokenizer_vocab(t));
-    size_t limit = len % 40, two = lithe_encode_pair(t, text, len, text, len / 2, limit, NULL, NULL, 0);
-    int32_t *types = malloc((two + 1) * sizeof *types);
-    ids = realloc(ids, (two + 1) * sizeof *ids);
-    require(lithe_encode_pair(t, text, len, text, len / 2, limit, ids, types, two) == two);
-    free(types);
     free(back);
     free(ids);
+}
+
+/* Two texts at every small limit, in room for no more than fits. */
+static void lay_out(const lithe_tokenizer *t, const char *text, size_t len)
+{
+    int32_t ids[24], types[24];
+    const layout l = layout_of(t);
+    for (size_t limit = 0; limit <= 24; limit++) {
+        size_t cap = limit % 25, n = lithe_encode_pair(t, text, len, limit % 2 ? text : NULL, len / 2, limit, ids, types, cap);
+        require(!limit || n <= limit || layout_fits(&l, limit % 2, limit, NULL));
+        for (size_t i = 0; i < n && i < cap; i++) require(ids[i] >= 0 && ids[i] < lithe_tokenizer_vocab(t) && (types[i] == 0 || types[i] == 1));
+    }
+}
+
+/* Masked as in training; its identity; its roles. */
+static void ask(const lithe_tokenizer *t, const char *text, size_t len)
+{
+    enum { MOST = 64 };
+    int32_t ids[MOST], target[MOST];
+    int place[MOST], scratch[2 * MOST];
+    char hex[33];
+    mask_vocab v;
+    size_t n = lithe_encode(t, text, len, 0, ids, MOST);
+    tokenizer_hex(t, hex);
+    for (int i = 0; i < ROLES; i++) require(t->role[i] < lithe_tokenizer_vocab(t));
+    if (!mask_vocab_open(&v, t, NULL))
+        for (int kind = 0; kind < MASK_KINDS; kind++) {
+            const mask_settings m = { (mask_kind)kind, 0.4, 0.1, 0.5, false };
+            int rows = n < MOST ? (int)n : MOST, masked = mask_tokens(&m, &v, len, rows, ids, place, target, scratch);
+            require(masked >= 0 && masked <= rows);
+            for (int i = 0; i < rows; i++) require(ids[i] >= 0 && ids[i] < v.vocab);
+        }
+    mask_vocab_close(&v);
+}
+
+/* Any numbers as ids. */
+static void decode_anything(const lithe_tokenizer *t, const uint8_t *data, size_t size)
+{
+    int32_t ids[64];
+    char text[100];
+    size_t n = size / 4 < 64 ? size / 4 : 64;
+    memcpy(ids, data, 4 * n);
+    for (size_t i = 0; i < n; i++) if (i % 3) ids[i] %= lithe_tokenizer_vocab(t) + 2;
+    size_t all = lithe_decode(t, ids, n, NULL, 0);
+    require(lithe_decode(t, ids, n, text, sizeof text) == all);
+}
+
+/* What is saved opens again. */
+static void save(const lithe_tokenizer *t)
+{
+    lithe_error err = { 0 };
+    char path[100];
+    size_t size;
+    snprintf(path, sizeof path, "/dev/shm/lithe-fuzz-%d-%s", (int)getpid(), lithe_tokenizer_file(t));
+    if (lithe_tokenizer_save(t, path, &err)) return;
+    char *bytes = file_read(path, 1 << 24, &size, &err);
+    require(bytes);
+    lithe_tokenizer *again = open_as(t->model == MODEL_LONGEST ? 8 : t->sentencepiece ? 9 : 0, bytes, size, &err);
+    require(again && lithe_tokenizer_vocab(again) == lithe_tokenizer_vocab(t));
+    lithe_tokenizer_close(again);
+    free(bytes);
+    unlink(path);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,8 +112,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lithe_tokenizer *t = open_as(data[0] % 10, (const char *)data + 1, size - 1, &err);
     require(t ? !err.status : err.status && err.text[0]);
     if (t) {
-        use(t, sample, sizeof sample - 1);
-        use(t, (const char *)data, size < 4096 ? size : 4096);
+        const char *text = (const char *)data;
+        size_t n = size < 4096 ? size : 4096;
+        encode_and_decode(t, sample, sizeof sample - 1);
+        encode_and_decode(t, text, n);
+        lay_out(t, text, n % 100);
+        ask(t, sample, sizeof sample - 1);
+        decode_anything(t, data, size);
+        save(t);
     }
     lithe_tokenizer_close(t);
     return 0;
