@@ -132,7 +132,7 @@ int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, c
     *out = (lithe_evaluation){ .metrics = metrics_unknown };
     lithe_data_options options;
     if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return LITHE_EINVAL;
-    if (m && path && m->arch->equations.image) return evaluate_images(m, path, out, err);
+    if (path && lithe_model_images(m, NULL, NULL, NULL)) return evaluate_images(m, path, out, err);
     if (!m || !t || !path) return fail(err, LITHE_EINVAL, "an evaluation needs a model, a tokenizer and a table");
     return evaluate_table(m, t, path, &options, out, err);
 }

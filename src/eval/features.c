@@ -23,7 +23,7 @@ static int plan_reading(const lithe_model *m, const int32_t *ids, size_t n, cons
 {
     int context = lithe_model_context(m), ctx = o->ctx ? o->ctx : context < LONGEST ? context : LONGEST;
     size_t most = o->tokens ? o->tokens : MOST_TOKENS;
-    if (m->arch->equations.image) return fail(err, LITHE_EINVAL, "a %s reads images: its features over a text cannot be measured", m->arch->name);
+    if (arch_images(m->arch, m->config).side) return fail(err, LITHE_EINVAL, "a %s reads images: its features over a text cannot be measured", m->arch->name);
     if (o->ctx < 0 || ctx > context) return fail(err, LITHE_EINVAL, "sequences of %d tokens: the model has %d positions", ctx, context);
     if (n > most) n = most;
     if (n < (size_t)ctx) ctx = (int)n;

@@ -17,7 +17,7 @@ static int viewing_open(viewing *v, const lithe_model *m, lithe_error *err)
     *v = (viewing){ .m = m };
     int status = image_pass_open(&v->pass, m, AT_ONCE, err);
     if (status) return status;
-    v->shape = m->arch->equations.image(m->config);
+    v->shape = arch_images(m->arch, m->config);
     v->normal.factor = m->pictures.factor;
     for (int c = 0; c < 3; c++) {
         v->normal.mean[c] = m->pictures.mean[c];

@@ -1,6 +1,6 @@
 /* Two models on the same input: how far what they give lies apart.  Whatever
  * the task: logits of tokens, classes or spans, numbers; hidden states where there
- * is no head.  A model of pictures sees noise, since there is no text to show it. */
+ * is no head.  A model of images sees noise, since there is no text to show it. */
 #include "base/random.h"
 #include "model/fit.h"
 #include "model/pass.h"
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 512, PICTURES = 4 };
+enum { LONGEST = 512, IMAGES = 4 };
 
 /* What a model gives, and over which rows. */
 static want wanted(const lithe_model *m) { return m->task.kind == TASK_BODY ? WANT_HIDDEN : WANT_LOGITS; }
@@ -72,43 +72,56 @@ static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, do
 static int check_pair(const lithe_model *a, const lithe_model *b, lithe_error *err)
 {
     int vocab[] = { lithe_model_vocab(a), lithe_model_vocab(b) };
+    image_shape x = arch_images(a->arch, a->config), y = arch_images(b->arch, b->config);
     if (vocab[0] > vocab[1]) return fail(err, LITHE_EINVAL, "vocabularies of %d and %d cannot be compared", vocab[0], vocab[1]);
-    if (a->task.kind != b->task.kind || a->task.labels != b->task.labels || !a->arch->equations.image != !b->arch->equations.image)
+    if (a->task.kind != b->task.kind || a->task.labels != b->task.labels || !x.side != !y.side)
         return fail(err, LITHE_EINVAL, "a model of %s and one of %s cannot be compared", task_name(&a->task), task_name(&b->task));
-    if (!a->arch->equations.image) return 0;
-    image_shape x = a->arch->equations.image(a->config), y = b->arch->equations.image(b->config);
-    if (x.side == y.side && x.patch == y.patch && x.channels == y.channels) return 0;
-    return fail(err, LITHE_EINVAL, "models of pictures of %d and %d pixels cannot be compared", x.side, y.side);
+    if (x.side == y.side && x.patch == y.patch && x.channels == y.channels) return LITHE_OK;
+    return fail(err, LITHE_EINVAL, "models of images of %d and %d pixels cannot be compared", x.side, y.side);
 }
 
 static bool has_probabilities(const lithe_model *m) { return m->task.kind != TASK_BODY && !m->task.regression; }
 
-static int compare_text(pass p[2], const lithe_model *m, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
+/* Both models over as many sequences of so many tokens. */
+static int open_both(pass p[2], const lithe_model *a, const lithe_model *b, int tokens, int seqs, lithe_error *err)
 {
-    batch_builder *b = &p[0].batch;
+    const graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * seqs, seqs, 0 } };
+    int status = pass_open(&p[0], a, &o, wanted(a), err);
+    return status ? status : pass_open(&p[1], b, &o, wanted(b), err);
+}
+
+static int compare_text(pass p[2], const lithe_model *a, const lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
+{
+    batch_builder *to = &p[0].batch;
     double kl = 0, rows = 0;
-    int status = LITHE_OK, longest = b->capacity.rows;
+    int longest = lithe_model_context(a) < lithe_model_context(b) ? lithe_model_context(a) : lithe_model_context(b);
+    if (longest > LONGEST) longest = LONGEST;
+    if (n < (size_t)longest) longest = (int)n;
+    if (!n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
+    int status = check_ids(a, ids, n, err);
+    if (!status) status = open_both(p, a, b, longest, 1, err);
     for (size_t first = 0; first < n && !status; first += (size_t)longest) {
-        batch_begin(b);
-        batch_add(b, &(batch_sequence){ .n = n - first < (size_t)longest ? (int)(n - first) : longest, .ids = ids + first });
-        status = compare_batch(p, has_probabilities(m), report, &kl, &rows, err);
+        batch_begin(to);
+        batch_add(to, &(batch_sequence){ .n = n - first < (size_t)longest ? (int)(n - first) : longest, .ids = ids + first });
+        status = compare_batch(p, has_probabilities(a), report, &kl, &rows, err);
     }
     report->divergence = rows > 0 ? kl / rows : (double)NAN;
     return status;
 }
 
-static int compare_pictures(pass p[2], const lithe_model *m, lithe_growth *report, lithe_error *err)
+static int compare_images(pass p[2], const lithe_model *a, const lithe_model *b, lithe_growth *report, lithe_error *err)
 {
-    batch_builder *b = &p[0].batch;
     double kl = 0, rows = 0;
-    int tokens = b->capacity.rows / PICTURES;
-    size_t count = (size_t)(tokens - 1) * (size_t)b->capacity.patch_width;
-    real *patches = xalloc(PICTURES * count, sizeof *patches);
-    if (!patches) return fail(err, LITHE_ENOMEM, "not enough memory to compare two models on %d pictures", PICTURES);
-    for (size_t i = 0; i < PICTURES * count; i++) patches[i] = (real)random_normal(1, i);
-    batch_begin(b);
-    for (size_t k = 0; k < PICTURES; k++) batch_add(b, &(batch_sequence){ .n = tokens, .patches = patches + k * count });
-    int status = compare_batch(p, has_probabilities(m), report, &kl, &rows, err);
+    int tokens = lithe_model_context(a), status = open_both(p, a, b, tokens, IMAGES, err);
+    size_t count = status ? 0 : (size_t)(tokens - 1) * (size_t)p[0].batch.capacity.patch_width;
+    real *patches = status ? NULL : xalloc(IMAGES * count, sizeof *patches);
+    if (!status && !patches) status = fail(err, LITHE_ENOMEM, "not enough memory to compare two models on %d images", IMAGES);
+    if (!status) {
+        for (size_t i = 0; i < IMAGES * count; i++) patches[i] = (real)random_normal(1, i);
+        batch_begin(&p[0].batch);
+        for (size_t k = 0; k < IMAGES; k++) batch_add(&p[0].batch, &(batch_sequence){ .n = tokens, .patches = patches + k * count });
+        status = compare_batch(p, has_probabilities(a), report, &kl, &rows, err);
+    }
     report->divergence = rows > 0 ? kl / rows : (double)NAN;
     free(patches);
     return status;
@@ -118,19 +131,11 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
 {
     if (!a || !b) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    int status = check_pair(a, b, err), longest = lithe_model_context(a), seqs = a->arch->equations.image ? PICTURES : 1;
-    if (status) return status;
-    if (lithe_model_context(b) < longest) longest = lithe_model_context(b);
-    if (!a->arch->equations.image && longest > LONGEST) longest = LONGEST;
-    if (!a->arch->equations.image && n < (size_t)longest) longest = (int)n;
-    if (!a->arch->equations.image && !n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
-    if (!a->arch->equations.image && check_ids(a, ids, n, err)) return LITHE_EINVAL;
     pass p[2] = { { 0 }, { 0 } };
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { longest * seqs, seqs, 0 } };
-    status = pass_open(&p[0], a, &o, wanted(a), err);
-    if (!status) status = pass_open(&p[1], b, &o, wanted(b), err);
+    int status = check_pair(a, b, err);
+    if (status) return status;
     report->max_logit = report->max_difference = report->divergence = 0;
-    if (!status) status = a->arch->equations.image ? compare_pictures(p, a, report, err) : compare_text(p, a, ids, n, report, err);
+    status = arch_images(a->arch, a->config).side ? compare_images(p, a, b, report, err) : compare_text(p, a, b, ids, n, report, err);
     pass_close(&p[0]);
     pass_close(&p[1]);
     return status;

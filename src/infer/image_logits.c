@@ -4,8 +4,9 @@
 
 int must_read_images(const lithe_model *m, lithe_error *err)
 {
-    if (m->arch->equations.image && m->task.kind == TASK_SEQUENCE) return 0;
-    if (m->arch->equations.image) return fail(err, LITHE_EINVAL, "this %s has no head that tells classes: its task is \"%s\"", m->arch->name, task_name(&m->task));
+    bool images = arch_images(m->arch, m->config).side;
+    if (images && m->task.kind == TASK_SEQUENCE) return 0;
+    if (images) return fail(err, LITHE_EINVAL, "this %s has no head that tells classes: its task is \"%s\"", m->arch->name, task_name(&m->task));
     return fail(err, LITHE_EINVAL, "a %s reads text, not images", m->arch->name);
 }
 
@@ -14,12 +15,12 @@ int image_pass_open(image_pass *p, const lithe_model *m, int images, lithe_error
     *p = (image_pass){ 0 };
     if (failed(err) || must_read_images(m, err)) return err ? (int)err->status : LITHE_EINVAL;
     int tokens = lithe_model_context(m);
-    image_shape z = m->arch->equations.image(m->config);
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * images, images, 0 } };
     p->tokens = tokens;
     p->labels = m->task.labels;
-    p->patches = xalloc((size_t)(tokens - 1) * (size_t)(z.channels * z.patch * z.patch), sizeof *p->patches);
-    int status = p->patches ? pass_open(&p->pass, m, &o, WANT_LOGITS, err) : fail(err, LITHE_ENOMEM, "not enough memory for images of %d tokens", tokens);
+    int status = pass_open(&p->pass, m, &o, WANT_LOGITS, err);
+    if (!status && !(p->patches = xalloc((size_t)(tokens - 1) * (size_t)p->pass.batch.capacity.patch_width, sizeof *p->patches)))
+        status = fail(err, LITHE_ENOMEM, "not enough memory for images of %d tokens", tokens);
     if (status) image_pass_close(p);
     return status;
 }

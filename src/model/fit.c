@@ -14,8 +14,8 @@ static int fit_tokens(const lithe_model *m, const demands *d, lithe_error *err)
 static int fit_images(const lithe_model *m, const demands *d, lithe_error *err)
 {
     if (!d->images.side) return fail(err, LITHE_ECONFIG, "a %s reads images, the data are text", m->arch->name);
-    if (!m->arch->equations.image) return fail(err, LITHE_ECONFIG, "the data are images, a %s reads text", m->arch->name);
-    image_shape reads = m->arch->equations.image(m->config), are = d->images;
+    image_shape reads = arch_images(m->arch, m->config), are = d->images;
+    if (!reads.side) return fail(err, LITHE_ECONFIG, "the data are images, a %s reads text", m->arch->name);
     if (reads.side == are.side && reads.channels == are.channels) return LITHE_OK;
     return fail(err, LITHE_ECONFIG, "the images are %d x %d with %d channels, the model reads %d x %d with %d", are.side, are.side, are.channels, reads.side, reads.side, reads.channels);
 }
@@ -36,7 +36,7 @@ static int fit_labels(const lithe_model *m, const demands *d, lithe_error *err)
 int model_fit(const lithe_model *m, const demands *d, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    bool images = d->images.side || m->arch->equations.image;
+    bool images = d->images.side || arch_images(m->arch, m->config).side;
     int status = images ? fit_images(m, d, err) : fit_tokens(m, d, err);
     return status ? status : fit_labels(m, d, err);
 }

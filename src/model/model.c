@@ -238,7 +238,7 @@ const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&
 
 int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels)
 {
-    image_shape z = m && m->arch->equations.image ? m->arch->equations.image(m->config) : (image_shape){ 0 };
+    image_shape z = m ? arch_images(m->arch, m->config) : (image_shape){ 0 };
     if (side) *side = z.side;
     if (patch) *patch = z.patch;
     if (channels) *channels = z.channels;
@@ -248,7 +248,7 @@ int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channel
 const char *lithe_model_image_filter(const lithe_model *m)
 {
     static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers */
-    return m && m->arch->equations.image ? names[m->pictures.filter] : NULL;
+    return lithe_model_images(m, NULL, NULL, NULL) ? names[m->pictures.filter] : NULL;
 }
 
 int lithe_arch_images(const char *name)

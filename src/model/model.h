@@ -77,7 +77,7 @@ char *model_size(const arch *a, double wish, int vocab, int context, const json_
 /* Gives the classes of m names, where it has none and as many of them. */
 int model_name_labels(lithe_model *m, const char *const *names, int n, lithe_error *err);
 
-/* preprocessor_config.json in dir; usual values where there is none. */
+/* preprocessor_config.json in dir, of a model that reads images of this shape; usual values where there is none. */
 preprocessor preprocessor_default(void);
 int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
 int preprocessor_write(const preprocessor *p, const char *dir, image_shape shape, lithe_error *err);

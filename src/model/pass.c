@@ -16,13 +16,11 @@ int pass_plan(pass *p, const lithe_model *m, const graph_options *o, want w, lit
 
 int pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err)
 {
-    batch_capacity most = { .rows = o->capacity[ROWS_TOKENS], .seqs = o->capacity[ROWS_SEQS], .selected = o->capacity[ROWS_SELECTED] };
+    const image_shape images = arch_images(m->arch, m->config);
+    batch_capacity most = { .rows = o->capacity[ROWS_TOKENS], .seqs = o->capacity[ROWS_SEQS], .selected = o->capacity[ROWS_SELECTED],
+                            .patch_width = images.channels * images.patch * images.patch };
     int status = make(p, m, o, w, graph_plan, err);
     if (status) return status;
-    if (m->arch->equations.image) {
-        image_shape s = m->arch->equations.image(m->config);
-        most.patch_width = s.channels * s.patch * s.patch;
-    }
     status = batch_open(&p->batch, most, err);
     if (status) pass_close(p);
     return status;

@@ -1,4 +1,4 @@
-/* preprocessor_config.json: what is done to a picture before a model reads it,
+/* preprocessor_config.json: what is done to an image before a model reads it,
  * in the format of Hugging Face's ViTImageProcessor:
  *   resized to `size` with PIL's filter number `resample`, (sample * rescale_factor - image_mean) / image_std.
  * A step whose do_... is false is left out.
@@ -66,6 +66,7 @@ static int parse(preprocessor *p, const json_t *json, image_shape shape, const c
 int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err)
 {
     *p = preprocessor_default();
+    if (!shape.side) return LITHE_OK;
     char *path = failed(err) ? NULL : path_join(dir, NAME);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", dir);
     json_t *json = path_exists(path) ? json_read(path, BYTES, DEPTH, err) : NULL;
@@ -85,6 +86,7 @@ static json_t *list_of(const double *x, int n)
 
 int preprocessor_write(const preprocessor *p, const char *dir, image_shape shape, lithe_error *err)
 {
+    if (!shape.side) return LITHE_OK;
     char *path = failed(err) ? NULL : path_join(dir, NAME);
     json_t *json = json_pack("{s:b s:b s:b s:s s:o? s:o? s:i s:f s:{s:i s:i}}", "do_normalize", 1, "do_rescale", 1, "do_resize", 1,
                              "image_processor_type", "ViTImageProcessor", "image_mean", list_of(p->mean, shape.channels), "image_std", list_of(p->deviation, shape.channels),

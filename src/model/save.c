@@ -165,7 +165,7 @@ static int write_config(const lithe_model *m, const char *dir, dtype type, const
     }
     int status = json && !bad ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", dir);
     if (!status) status = write_json(json, dir, "config.json", err);
-    if (!status && !m->arch->equations.image) status = write_json(generation, dir, "generation_config.json", err);
+    if (!status && lithe_model_vocab(m)) status = write_json(generation, dir, "generation_config.json", err);
     json_decref(json);
     json_decref(generation);
     return status;
@@ -187,8 +187,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
     int status = write_weights(m, dir, type, err);
     if (!status) status = write_config(m, dir, type, t, err);
     if (!status && t) status = write_tokenizer(t, dir, err);
-    if (!status && m->arch->equations.image) status = preprocessor_write(&m->pictures, dir, m->arch->equations.image(m->config), err);
-    return status;
+    return status ? status : preprocessor_write(&m->pictures, dir, arch_images(m->arch, m->config), err);
 }
 
 /* ---- the directory ------------------------------------------------------------- */

@@ -18,10 +18,10 @@ text_task trainer_task(const lithe_model *m, const settings *s)
     return s->objective.sentences ? LEARN_SENTENCES : LEARN_MASKED;
 }
 
-/* How m has images cut and normalized, and how they are varied. */
+/* How m has images cut and normalized, and how they are varied; nothing of one that reads text. */
 static image_settings image_settings_of(const lithe_model *m, const settings *s)
 {
-    image_settings z = { .patch = m->arch->equations.image(m->config).patch, .normal.factor = m->pictures.factor,
+    image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->pictures.factor,
                          .augmentation = augmentation_find(s->augment ? s->augment : "none") };
     for (int c = 0; c < 3; c++) {
         z.normal.mean[c] = m->pictures.mean[c];
@@ -35,6 +35,6 @@ int trainer_objective(objective *o, const lithe_model *m, const lithe_dataset *d
     objective_settings z = s->objective;
     *o = (objective){ 0 };
     if (failed(err)) return err->status;
-    if (m->arch->equations.image) z.images = image_settings_of(m, s);
+    z.images = image_settings_of(m, s);
     return objective_open(o, d->kind->objective(trainer_task(m, s)), d, t, &z, s->ctx, s->seed, err);
 }
