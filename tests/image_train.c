@@ -78,17 +78,27 @@ static lithe_dataset *open_set(lithe_error *err)
     return lithe_dataset_open(&path, 1, NULL, NULL, &LITHE_OPTIONS(lithe_data_options, .task = "images", .valid = test_dir()), err);
 }
 
-/* Trains to the end, or to a checkpoint at step `stop`; the accuracy last found. */
-static double run(lithe_trainer *t, int stop, lithe_event *last, lithe_error *err)
+/* Trains to the end, or to a checkpoint at step `stop`; what the last evaluation found. */
+static lithe_event run(lithe_trainer *t, int stop, lithe_event *last, lithe_error *err)
 {
-    lithe_event e = { 0 };
-    double accuracy = NAN;
+    lithe_event e = { 0 }, evaluated = { .metrics.accuracy = NAN };
     while (lithe_trainer_next(t, &e, err) > 0) {
-        if (e.kind == LITHE_EVALUATED) accuracy = e.metrics.accuracy;
+        if (e.kind == LITHE_EVALUATED) evaluated = e;
         if (e.kind == LITHE_GREW && last) *last = e;
         if (stop && e.kind == LITHE_STEPPED && e.step == stop) { lithe_trainer_save(t, err); break; }
     }
-    return accuracy;
+    return evaluated;
+}
+
+/* The run's own evaluation, of what it prepared, and eval's of the files. */
+static void check_evaluation(const char *run_dir, const lithe_event *of_run)
+{
+    lithe_error err = { 0 };
+    lithe_evaluation v;
+    lithe_model *m = lithe_model_open(run_dir, NULL, &err);
+    CHECK_MSG(m && !lithe_evaluate(m, NULL, test_dir(), NULL, &v, &err), "%s", err.text);
+    if (m && !err.status) CHECK_MSG(fabs(v.loss - of_run->valid_loss) <= 1e-12 * v.loss && fabs(v.metrics.f1 - of_run->metrics.f1) <= 0, "%.15g by eval, %.15g in the run", v.loss, of_run->valid_loss);
+    lithe_model_close(m);
 }
 
 static void learn(const char *name, const char *config, double least)
@@ -99,11 +109,13 @@ static void learn(const char *name, const char *config, double least)
     lithe_model *m = lithe_model_new(name, config, 1, &err);
     snprintf(out, sizeof out, "run-%s", name);
     lithe_trainer *t = lithe_trainer_open(m, d, NULL, &LITHE_OPTIONS(lithe_train_options, .steps = 240, .batch = 48, .lr = 5e-3, .augment = "none", .eval_every = 240, .save_every = 240), in_dir(out), &err);
-    double accuracy = t ? run(t, 0, NULL, &err) : NAN;
+    lithe_event e = { 0 };
+    if (t) e = run(t, 0, NULL, &err);
     CHECK_MSG(!err.status, "%s", err.text);
-    CHECK_MSG(accuracy >= least, "%s: %.3f of the digits held out are told", name, accuracy);
+    CHECK_MSG(e.metrics.accuracy >= least, "%s: %.3f of the digits held out are told", name, e.metrics.accuracy);
     lithe_trainer_close(t);
-    lithe_model *done = lithe_model_open(in_dir(out), NULL, &err);              /* with what it was trained behind */
+    if (!err.status) check_evaluation(in_dir(out), &e);
+    lithe_model *done = lithe_model_open(in_dir(out), NULL, &err);              /* with what it was trained on */
     CHECK_MSG(done && done->pictures.known && fabs(done->pictures.mean[0] - 0.305) < 0.02, "%s %g", err.text, done ? done->pictures.mean[0] : 0);
     lithe_model_close(done);
     lithe_model_close(m);

@@ -1,6 +1,7 @@
 /* What all tokenizers share: construction, and encoding. */
 #include "text/tokenizer.h"
 #include "text/byte_alphabet.h"
+#include "text/layout.h"
 #include "text/pattern.h"
 #include <stdlib.h>
 #include <string.h>
@@ -263,10 +264,10 @@ size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int 
 {
     if (!t) return 0;
     encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 } };
-    int i = 0, n = special ? t->single.n : 0;
-    for (; i < n && t->single.item[i].id >= 0; i++) id_put(&e.sink, t->single.item[i].id);
+    const frame around = special ? layout_of(t).one : (frame){ 0 };
+    for (size_t i = 0; i < around.before.n; i++) id_put(&e.sink, around.before.ids[i]);
     if (text && len) added_tokens_cut(&t->plain, text, len, on_plain_piece, &e);
-    for (i++; i < n; i++) id_put(&e.sink, t->single.item[i].id);
+    for (size_t i = 0; i < around.after.n; i++) id_put(&e.sink, around.after.ids[i]);
     return e.sink.n;
 }
 
