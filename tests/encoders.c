@@ -175,7 +175,7 @@ static void check_gradients(const subject *s, const char *job)
             const file_tensor *a = &s->answers->tensors[t];
             size_t n = strlen(job);
             if (strncmp(a->name, job, n) || strncmp(a->name + n, ".grad.", 6)) continue;
-            const char *name = a->name + n + 6, *own = strncmp(name, s->model->arch->files.prefixes[0], strlen(s->model->arch->files.prefixes[0])) ? name : name + strlen(s->model->arch->files.prefixes[0]);
+            const char *name = a->name + n + 6, *prefix = s->model->arch->files.prefix, *own = strncmp(name, prefix, strlen(prefix)) ? name : name + strlen(prefix);
             const param *it = params_find(p, own);
             float *expected = malloc(a->count * sizeof *expected);
             file_tensor_floats(a, 0, a->count, expected);

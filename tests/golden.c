@@ -53,18 +53,33 @@ void golden_close(golden *q)
     lithe_model_close(q->model);
 }
 
-float *golden_values(const golden *q, const char *kind, const char *name, size_t count)
+/* The answer under our name, or under one that published files have in its place. */
+static const file_tensor *find_answer(const golden *q, const char *kind, const char *name)
 {
-    char full[400];
-    const file_tensor *t = NULL;
-    for (const char *const *prefix = q->model->arch->files.prefixes; !t && *prefix; prefix++) {
-        snprintf(full, sizeof full, "%s%s%s%s", kind ? kind : "", kind ? "." : "", kind ? *prefix : "", name);
+    char full[2 * PATTERN_BYTES], theirs[PATTERN_BYTES];
+    snprintf(full, sizeof full, "%s%s%s", kind ? kind : "", kind ? "." : "", name);
+    const file_tensor *t = tensor_file_find(q->answers, full);
+    for (const name_pair *pair = q->model->arch->files.names; kind && !t && pair && pair->theirs; pair++) {
+        if (!pair->ours || !pattern_rewrite(pair->ours, pair->theirs, name, theirs)) continue;
+        snprintf(full, sizeof full, "%s.%s", kind, theirs);
         t = tensor_file_find(q->answers, full);
     }
+    return t;
+}
+
+float *golden_values(const golden *q, const char *kind, const char *name, size_t count)
+{
+    const file_tensor *t = find_answer(q, kind, name);
+    const param *p = kind ? params_find(q->model->params, name) : NULL;
     if (!t) return NULL;
-    CHECK_MSG(t->count == count, "%s: %s holds %zu values, not %zu", q->name, full, t->count, count);
+    file_tensor ours = *t;
+    if (p) {                                                 /* in the parameter's own order of rows */
+        const wanted_shape shape = param_shape(p);
+        naming_view(&ours, &shape);
+    }
+    CHECK_MSG(t->count == count, "%s: %s holds %zu values, not %zu", q->name, t->name, t->count, count);
     float *values = malloc(count * sizeof *values);
-    if (t->count != count || !values || !file_tensor_floats(t, 0, count, values)) { free(values); return NULL; }
+    if (t->count != count || !values || !file_tensor_floats(&ours, 0, count, values)) { free(values); return NULL; }
     return values;
 }
 

@@ -101,6 +101,34 @@ void runtime_files_written(void)
     lithe_model_close(again);
 }
 
+/* Decays and bonuses that no parameter gives. */
+void runtime_values_refused(void)
+{
+    static const struct { const char *model, *name, *why; float value; } CASES[] = {
+        { "rwkv4", "blocks.1.att.time_decay", "time_decay[0] is 1, expected -exp(...), which is negative", 1 },
+        { "rwkv5", "blocks.0.att.time_decay", "time_decay[0] is 2, expected exp(-exp(...)), which lies between 0 and 1", 2 },
+        { "rwkv5-0", "blocks.0.att.time_first", "time_first[0] is -1, expected exp(...), which is positive", -1 },
+        { "rwkv5-0", "blocks.0.att.time_first", "time_first[0] is nan, expected exp(...)", NAN },
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_error err = { 0 };
+        size_t size;
+        lithe_model *m = must_open_file(golden_path(CASES[i].model));
+        char path[32];
+        snprintf(path, sizeof path, "values%zu.bin", i);
+        CHECK_MSG(m && !lithe_model_export(m, in_dir(path), NULL, &err), "%s", err.text);
+        lithe_model_close(m);
+        char *bytes = file_read(in_dir(path), 1 << 20, &size, &err), *at = bytes ? memmem(bytes, size, CASES[i].name, strlen(CASES[i].name)) : NULL;
+        CHECK_MSG(at, "%s", err.text);
+        if (at) memcpy(at + strlen(CASES[i].name), &CASES[i].value, 4);
+        CHECK(bytes && !file_write(in_dir(path), bytes, size, &err));
+        free(bytes);
+        m = lithe_model_open(in_dir(path), NULL, &err);
+        CHECK_MSG(!m && err.status == LITHE_EFORMAT && strstr(err.text, CASES[i].why), "%s: %s", CASES[i].name, err.text);
+        lithe_model_close(m);
+    }
+}
+
 void published_files_written(void)
 {
     static const char *const names[] = { "checkpoints/rwkv/tiny-rwkv-4v0-660K-FP32.bin", "checkpoints/rwkv/tiny-rwkv-7v0-834K-FP32.bin" };

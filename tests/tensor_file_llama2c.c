@@ -1,5 +1,6 @@
 /* llama2.c files: where every tensor comes from, headers that cannot be, and
  * the two published models. */
+#include "files/naming.h"
 #include "tensor_file.h"
 #include <math.h>
 #include <stdlib.h>
@@ -35,15 +36,15 @@ void llama_places(void)
         lithe_error err = { 0 };
         void *keep;
         tensor_file *f = parse_copy(file, size, 1, &keep, &err);
-        CHECK_MSG(f && f->count == 2 + 9 * L + own && !strcmp(f->format, "llama2.c"), "%s", err.text);
+        CHECK_MSG(f && f->count == 2 + 9 * L + own && !strcmp(f->format, "llama2.c") && !naming_apply_file(f, &err), "%s", err.text);
         if (!f) return;
         const size_t norm = V * D, wq = norm + L * D, wk = wq + L * D * D, wv = wk + L * KV * D, wo = wv + L * KV * D, norm2 = wo + L * D * D,
                      w1 = norm2 + L * D, w2 = w1 + L * F * D, w3 = w2 + L * F * D, last = w3 + L * F * D, head = last + D + T * hd;
-        const struct { const char *name; int64_t rows, columns; size_t place; int permuted; } ALL[] = {
+        const struct { const char *name; int64_t rows, columns; size_t place; int heads; } ALL[] = {
             { "model.embed_tokens.weight", V, D, 0, 0 },
             { "model.layers.1.input_layernorm.weight", D, 0, norm + D, 0 },
-            { "model.layers.0.self_attn.q_proj.weight", D, D, wq, 1 },
-            { "model.layers.1.self_attn.q_proj.weight", D, D, wq + D * D, 1 },
+            { "model.layers.0.self_attn.q_proj.weight", D, D, wq, 2 },
+            { "model.layers.1.self_attn.q_proj.weight", D, D, wq + D * D, 2 },
             { "model.layers.1.self_attn.k_proj.weight", KV, D, wk + KV * D, 1 },
             { "model.layers.1.self_attn.v_proj.weight", KV, D, wv + KV * D, 0 },
             { "model.layers.1.self_attn.o_proj.weight", D, D, wo + D * D, 0 },
@@ -57,11 +58,13 @@ void llama_places(void)
         for (size_t i = 0; i < sizeof ALL / sizeof *ALL - (own ? 0 : 1); i++) {
             const file_tensor *t = tensor_file_find(f, ALL[i].name);
             float x[64];
-            CHECK_MSG(t && t->dims[0] == ALL[i].rows && t->dims[1] == ALL[i].columns && t->rank == (ALL[i].columns ? 2 : 1), "%s", ALL[i].name);
-            if (!t || !file_tensor_floats(t, 0, t->count, x)) continue;
+            const wanted_shape wanted = { .rank = ALL[i].columns ? 2 : 1, .dims = { ALL[i].rows, ALL[i].columns }, .axis = { { .heads = ALL[i].heads } } };
+            file_tensor ours = t ? *t : (file_tensor){ 0 };
+            CHECK_MSG(t && naming_view(&ours, &wanted), "%s", ALL[i].name);
+            if (!t || !file_tensor_floats(&ours, 0, t->count, x)) continue;
             for (size_t k = 0; k < t->count; k++) {
                 size_t r = k / D, j = r % hd, source = r - j + (j < hd / 2 ? 2 * j : 2 * (j - hd / 2) + 1);
-                size_t expected = ALL[i].place + (ALL[i].permuted ? source * D + k % D : k);
+                size_t expected = ALL[i].place + (ALL[i].heads ? source * D + k % D : k);
                 CHECK_MSG(x[k] == (float)expected, "%s[%zu] is %g, expected %zu", ALL[i].name, k, (double)x[k], expected);
             }
         }
@@ -123,7 +126,7 @@ void llama_published(void)
         tensor_file *f = tensor_file_open(test_data(ALL[i].file), &err);
         CHECK_MSG(f && f->count == ALL[i].count, "%s", err.text);
         if (!f) continue;
-        const file_tensor *t = tensor_file_find(f, "model.layers.4.mlp.down_proj.weight");
+        const file_tensor *t = tensor_file_find(f, "layers.4.feed_forward.w2.weight");
         CHECK(t && t->dims[0] == ALL[i].dim);
         CHECK(json_integer_value(json_object_get(f->config, "vocab_size")) == ALL[i].vocab);
         double largest = 0;

@@ -3,6 +3,7 @@
 #ifndef ARCH_H
 #define ARCH_H
 
+#include "base/name_pattern.h"
 #include "graph/graph.h"
 #include <jansson.h>
 
@@ -52,15 +53,14 @@ typedef struct {
     bool sentences;                  /* encoders read blocks of whole sentences */
 } recipe;
 
-/* A name in the files of others in place of one of ours: endings of tensor names. */
-typedef struct { const char *ours, *theirs; } spelling;
-
 /* Pattentions that share a number of slots: its key, that of the squared scale a grown model keeps, and the beginnings
  * of its layers' tensor names (within the layer). */
 typedef struct { const char *slots_key, *tau2_key; const char *const *names; } slot_group;
 
 /* A list of names, which ends with NULL. */
 #define NAMES(...) (const char *const[]){ __VA_ARGS__, NULL }
+/* A list of pairs of names, theirs and ours, which ends with NULLs. */
+#define NAME_PAIRS(...) (const name_pair[]){ __VA_ARGS__, { 0 } }
 
 /* One architecture: what it is called, how its config.json is read, its equations, its files, how it grows.  What it
  * does not have or need is NULL.  A `config` argument is the struct that arch_read filled. */
@@ -106,13 +106,14 @@ typedef struct arch {
     } equations;
 
     struct {                             /* names of tensors in published files */
-        const char *const *prefixes;     /* that may stand before our names, "transformer."; the first is written */
-        const spelling *spellings;       /* ends with a NULL */
+        const char *prefix;              /* written before our names, "bert." */
+        /* Patterns of the names that published files may have in place of ours (base/name_pattern.h): { "bert.@", "@" }
+         * takes a prefix away, ours NULL is no parameter (a buffer). */
+        const name_pair *names;
         /* Beginnings of the tensors of heads: they carry no prefix, and a file may hold those of other tasks. */
         const char *const *heads;
         const char *tied_head, *tied_to; /* a head of its own; the embedding that a tied head reads */
         const char *known_by;            /* a tensor that tells a file without a configuration; NULL: tied_to */
-        const char *const *ignored;      /* endings of tensors that are no parameters (buffers) */
     } files;
 
     struct {

@@ -159,11 +159,10 @@ static json_t *roberta_sized(int width, int layers, int vocab, int positions)
 }
 
 /* gamma and beta are TensorFlow's; Hugging Face keeps the head's bias under both names. */
-static const spelling spellings[] = {
-    { "LayerNorm.weight", "LayerNorm.gamma" }, { "LayerNorm.bias", "LayerNorm.beta" },
-    { "cls.predictions.bias", "cls.predictions.decoder.bias" }, { "lm_head.bias", "lm_head.decoder.bias" }, { 0 }
-};
-static const char *const ignored[] = { "position_ids", "pooler.dense.weight", "pooler.dense.bias", NULL };
+#define COMMON_NAMES { "@LayerNorm.gamma", "@LayerNorm.weight" }, { "@LayerNorm.beta", "@LayerNorm.bias" }, \
+                     { "@position_ids", NULL }, { "pooler.dense.@", NULL }
+static const name_pair bert_names[] = { { "bert.@", "@" }, { "model.@", "@" }, { "cls.predictions.decoder.bias", "cls.predictions.bias" }, COMMON_NAMES, { 0 } };
+static const name_pair roberta_names[] = { { "roberta.@", "@" }, { "lm_head.decoder.bias", "lm_head.bias" }, COMMON_NAMES, { 0 } };
 static const char *const inner_keys[] = { "intermediate_size", NULL };
 #define KEYS { .width = "hidden_size", .heads = "num_attention_heads", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "encoder.layer." }
 
@@ -180,10 +179,9 @@ const arch arch_bert = {
     .config = { .size = sizeof(bert), .fields = bert_fields, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .sized = bert_sized },
     .equations = { .build = bert_build, .language = bert_language, .classify = bert_classify, .encoder = always },
-    .files = { .prefixes = NAMES("bert.", "", "model.bert.", "model."),
-               .spellings = spellings, .heads = NAMES("cls.", "classifier.", "qa_outputs."),
-               .tied_head = "cls.predictions.decoder.weight", .tied_to = "embeddings.word_embeddings.weight",
-               .ignored = ignored },
+    .files = { .prefix = "bert.", .names = bert_names,
+               .heads = NAMES("cls.", "classifier.", "qa_outputs."),
+               .tied_head = "cls.predictions.decoder.weight", .tied_to = "embeddings.word_embeddings.weight" },
     .growth = { .keys = KEYS, .inner_keys = inner_keys, .block_changes = post_norm_changes },
 };
 
@@ -195,9 +193,8 @@ const arch arch_roberta = {
                 .normalize = normalize, .check = roberta_check, .sized = roberta_sized, .aliases = NAMES("xlm-roberta", "camembert") },
     .equations = { .build = roberta_build, .language = roberta_language, .classify = roberta_classify,
                    .encoder = always, .context = roberta_context },
-    .files = { .prefixes = NAMES("roberta.", ""), .spellings = spellings,
+    .files = { .prefix = "roberta.", .names = roberta_names,
                .heads = NAMES("lm_head.", "classifier.", "qa_outputs."),
-               .tied_head = "lm_head.decoder.weight", .tied_to = "embeddings.word_embeddings.weight",
-               .ignored = ignored },
+               .tied_head = "lm_head.decoder.weight", .tied_to = "embeddings.word_embeddings.weight" },
     .growth = { .keys = KEYS, .inner_keys = inner_keys, .block_changes = post_norm_changes },
 };

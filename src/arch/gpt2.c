@@ -96,8 +96,8 @@ const arch arch_gpt2 = {
     .config = { .size = sizeof(gpt2), .fields = fields, .divides = NAMES("n_head", "n_embd"),
                 .normalize = normalize, .publish = publish, .sized = sized },
     .equations = { .build = build, .language = language, .context = context },
-    .files = { .prefixes = NAMES("", "transformer."), .tied_head = "lm_head.weight",
-               .tied_to = "wte.weight", .ignored = NAMES(".attn.bias", ".attn.masked_bias") },
+    .files = { .names = NAME_PAIRS({ "transformer.@", "@" }, { "@.attn.bias", NULL }, { "@.attn.masked_bias", NULL }),
+               .tied_head = "lm_head.weight", .tied_to = "wte.weight" },
     .growth = { .keys = { .width = "n_embd", .heads = "n_head", .inner = "n_inner", .layers = "n_layer", .layer_prefix = "h." },
                 .inner_keys = NAMES("n_inner") },
 };

@@ -294,7 +294,7 @@ const arch arch_hybrid = {
     .summary = "Hybrid: the parts of the others, combined layer by layer (Vaswani et al. 2017 to Peng et al. 2025)",
     .config = { .size = sizeof(hybrid), .fields = fields, .check = check, .sized = sized },
     .equations = { .build = build, .language = language, .encoder = encoder },
-    .files = { .prefixes = NAMES(""), .tied_head = "lm_head.weight",
+    .files = { .tied_head = "lm_head.weight",
                .tied_to = "embed_tokens.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
                     .layers = "num_hidden_layers", .layer_prefix = "layers." },

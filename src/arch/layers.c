@@ -20,9 +20,10 @@ static tensor *product(graph *g, tensor *x, const char *name, int width, const d
     const axis in = reads(o->in), out = { o->out, false, o->parts };
     const bool out_in = o->layout == OUT_IN;
     param_rule rule = { .dims = { out_in ? width : x->width, out_in ? x->width : width }, .axes = { out_in ? out : in, out_in ? in : out },
-                        .init = o->std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o->std, .cut = o->cut, .decay = true };
+                        .init = o->std > 0 ? INIT_NORMAL : INIT_ZERO, .std = o->std, .cut = o->cut, .decay = true, .heads = o->heads, .by_head = o->by_head };
+    const param_rule bias = { .dims = { width }, .axes = { out }, .heads = o->heads, .by_head = o->by_head };
     tensor *w = parameter(g, suffixed(text, name, "weight"), rule);
-    tensor *b = o->bias ? parameter(g, suffixed(text, name, "bias"), (param_rule){ .dims = { width }, .axes = { out } }) : NULL;
+    tensor *b = o->bias ? parameter(g, suffixed(text, name, "bias"), bias) : NULL;
     return linear(g, x, w, b, (linear_options){ .layout = o->layout, .act = o->act, .residual = residual });
 }
 

@@ -19,6 +19,8 @@ static inline int width_of(const tensor *x) { return x ? x->width : 0; }
 typedef struct {
     axis_kind in, out;               /* what the inputs and the outputs mean */
     int parts;                       /* of the outputs, side by side: 3 of fused q, k, v; 0: 1 */
+    int heads;                       /* in each part of the outputs, where files have another order of rows (param.h) */
+    bool by_head;                    /* files keep the parts of each head together */
     layout layout;                   /* OUT_IN, as PyTorch's, unless said */
     bool bias;
     double std, cut;                 /* initial weights N(0, std^2), within cut deviations; std 0: zeros, cut 0: any */

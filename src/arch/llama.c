@@ -111,8 +111,8 @@ tensor *llama_attend(graph *g, const llama *c, tensor *x, tensor *h, rope_angles
     const int H = c->num_attention_heads, G = kv_heads(c), D = head_width(c);
     const bool bias = c->attention_bias || c->lithe_qkv_bias;
     const double std = c->initializer_range;
-    const dense_options to_q  = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .bias = bias, .std = std };
-    const dense_options to_kv = { .in = AXIS_RESIDUAL, .out = AXIS_KV_HEAD, .bias = bias, .std = std };
+    const dense_options to_q  = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .heads = H, .bias = bias, .std = std };
+    const dense_options to_kv = { .in = AXIS_RESIDUAL, .out = AXIS_KV_HEAD, .heads = G, .bias = bias, .std = std };
     const dense_options to_x  = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = c->attention_bias, .std = std };
 
     tensor *q = rope(g, dense(g, h, "self_attn.q_proj", H * D, to_q), angles, H);                      /* (tokens, H D) */
@@ -180,9 +180,8 @@ const arch arch_llama = {
                 .normalize = llama_normalize, .publish = publish, .check = llama_check, .sized = llama_sized,
                 .aliases = NAMES("mistral", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM") },
     .equations = { .build = build, .language = llama_language },
-    .files = { .prefixes = NAMES(""), .tied_head = "lm_head.weight",
-               .tied_to = "model.embed_tokens.weight",
-               .ignored = NAMES(".rotary_emb.inv_freq") },
+    .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }),
+               .tied_head = "lm_head.weight", .tied_to = "model.embed_tokens.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
                     .layers = "num_hidden_layers", .layer_prefix = "model.layers." },
                 .inner_keys = NAMES("intermediate_size") },

@@ -192,7 +192,7 @@ const arch arch_modernbert = {
     .config = { .size = sizeof(modernbert), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .publish = publish, .check = check, .sized = sized },
     .equations = { .build = build, .language = language, .classify = classify, .encoder = always, .pool = pool },
-    .files = { .prefixes = NAMES("model.", ""),
+    .files = { .prefix = "model.", .names = NAME_PAIRS({ "model.@", "@" }),
                .heads = NAMES("head.", "decoder.", "classifier."),
                .tied_head = "decoder.weight", .tied_to = "embeddings.tok_embeddings.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "layers." },

@@ -69,7 +69,7 @@ const arch arch_rwkv4 = {
     .config = { .size = sizeof(rwkv), .fields = fields, .normalize = rwkv_normalize, .sized = sized,
                 .aliases = NAMES("rwkv") },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },
-    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.time_mix_k" },
+    .files = { .known_by = "blocks.0.att.time_mix_k" },
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
                 .inner_keys = NAMES("intermediate_size") },
 };

@@ -107,7 +107,7 @@ const arch arch_rwkv5 = {
     .config = { .size = sizeof(rwkv5), .fields = fields, .divides = NAMES("head_size", "hidden_size"),
                 .normalize = normalize, .sized = sized },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },
-    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.time_mix_g" },
+    .files = { .known_by = "blocks.0.att.time_mix_g" },
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
                 .inner_keys = NAMES("intermediate_size") },
 };

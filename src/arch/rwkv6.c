@@ -109,7 +109,7 @@ const arch arch_rwkv6 = {
     .config = { .size = sizeof(rwkv6), .fields = fields, .divides = NAMES("head_size", "hidden_size"),
                 .normalize = rwkv_normalize, .sized = sized },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },
-    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.time_maa_x" },
+    .files = { .known_by = "blocks.0.att.time_maa_x" },
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
                 .inner_keys = NAMES("intermediate_size") },
 };

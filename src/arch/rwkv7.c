@@ -175,8 +175,8 @@ const arch arch_rwkv7 = {
     .config = { .size = sizeof(rwkv7), .fields = fields, .divides = NAMES("head_dim", "hidden_size"),
                 .normalize = normalize, .sized = sized },
     .equations = { .build = build, .language = language, .l2_wrap = l2_wrap_of },
-    .files = { .prefixes = NAMES(""), .known_by = "blocks.0.att.r_k",
-               .ignored = NAMES("blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2") },       /* in some files, without meaning */
+    .files = { .known_by = "blocks.0.att.r_k",
+               .names = NAME_PAIRS({ "blocks.0.att.v0", NULL }, { "blocks.0.att.v1", NULL }, { "blocks.0.att.v2", NULL }) },       /* in some files, without meaning */
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
                 .inner_keys = NAMES("intermediate_size") },
 };

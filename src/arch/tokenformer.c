@@ -131,7 +131,7 @@ const arch arch_tokenformer = {
     .config = { .size = sizeof(tokenformer), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .publish = publish, .check = check, .sized = sized },
     .equations = { .build = build, .language = language },
-    .files = { .prefixes = NAMES(""), .tied_to = "sequential.0.word_embeddings.weight" },
+    .files = { .tied_to = "sequential.0.word_embeddings.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_layers", .layer_prefix = "sequential.", .first_layer = 2 },
                 .inner_keys = NAMES("qkv_slot_num", "proj_slot_num", "ffn_slot_num"),
                 .slots = (const slot_group[]){

@@ -79,7 +79,7 @@ const arch arch_tokenformer_vit = {
                 .check = image_check, .sized = sized },
     .equations = { .build = build, .classify = classify, .encoder = always, .context = image_context,
                    .image = image_of },
-    .files = { .prefixes = NAMES(""), .heads = NAMES("classifier."),
+    .files = { .heads = NAMES("classifier."),
                .known_by = "encoder.layer.0.mlp.key_param_tokens" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .layers = "num_hidden_layers", .layer_prefix = "encoder.layer." },
                 .inner_keys = NAMES("qkv_slot_num", "proj_slot_num", "ffn_slot_num"),

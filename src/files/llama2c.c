@@ -1,10 +1,7 @@
 /* llama2.c version 0: seven int32 (dim, hidden, layers, heads, kv heads, vocab,
  * sequence length; vocab < 0 says that the head is not the embedding), then
- * float32, each kind for all layers together.  Here they get the names and the
- * row order of Hugging Face's LLaMA: the file keeps rotary pairs in adjacent
- * rows, those names keep them half a head apart, so q and k are permuted,
- *   hf[j] = file[2j],  hf[j + hd/2] = file[2j + 1]   in each head of hd rows,
- * into the arena; everything else stays in the map.
+ * float32, each kind for all layers together.  The file has no names; here its
+ * tensors get those that llama2.c's own model has, which are Meta's (names_llama.c).
  * Invariant: the header decides the exact size of the file. */
 #include "files/tensor_formats.h"
 
@@ -12,7 +9,7 @@ enum { HEADER_INTS = 7, HEADER_BYTES = 28 };
 enum { MAX_WIDTH = 1 << 20, MAX_LAYERS = 4096, MAX_ROWS = 1 << 24 };
 
 typedef struct { int32_t D, hidden, L, H, G, V, T; bool shared; size_t hd; } shape;     /* V > 0 */
-typedef struct { const char *name; size_t rows, columns; size_t heads; } kind;          /* columns 0: a vector; heads > 0: permuted */
+typedef struct { const char *name; size_t rows, columns; } kind;                        /* columns 0: a vector */
 
 bool is_llama2c(const uint8_t *data, size_t size)
 {
@@ -48,15 +45,15 @@ static void list_kinds(const shape *s, kind k[KINDS])
 {
     size_t D = (size_t)s->D, kv = (size_t)s->G * s->hd, hidden = (size_t)s->hidden;
     const kind all[KINDS] = {
-        { "input_layernorm",          D,      0,      0 },
-        { "self_attn.q_proj",         D,      D,      (size_t)s->H },
-        { "self_attn.k_proj",         kv,     D,      (size_t)s->G },
-        { "self_attn.v_proj",         kv,     D,      0 },
-        { "self_attn.o_proj",         D,      D,      0 },
-        { "post_attention_layernorm", D,      0,      0 },
-        { "mlp.gate_proj",            hidden, D,      0 },
-        { "mlp.down_proj",            D,      hidden, 0 },
-        { "mlp.up_proj",              hidden, D,      0 },
+        { "attention_norm",  D,      0 },
+        { "attention.wq",    D,      D },
+        { "attention.wk",    kv,     D },
+        { "attention.wv",    kv,     D },
+        { "attention.wo",    D,      D },
+        { "ffn_norm",        D,      0 },
+        { "feed_forward.w1", hidden, D },
+        { "feed_forward.w2", D,      hidden },
+        { "feed_forward.w3", hidden, D },
     };
     memcpy(k, all, sizeof all);
 }
@@ -75,7 +72,7 @@ static size_t expected_bytes(const shape *s, const kind k[KINDS])
 static const char *format_name(arena *a, int layer, const char *name)
 {
     char text[96];
-    snprintf(text, sizeof text, "model.layers.%d.%s.weight", layer, name);
+    snprintf(text, sizeof text, "layers.%d.%s.weight", layer, name);
     return arena_strdup(a, text);
 }
 
@@ -86,25 +83,11 @@ static void set_tensor(file_tensor *t, const char *name, size_t rows, size_t col
     t->bytes = t->count * 4;
 }
 
-/* rows of each head: adjacent pairs to halves */
-static void permute_rows(uint8_t *out, const uint8_t *in, size_t heads, size_t hd, size_t row_bytes)
-{
-    for (size_t h = 0; h < heads; h++)
-        for (size_t j = 0; j < hd; j++) {
-            size_t source = h * hd + (j < hd / 2 ? 2 * j : 2 * (j - hd / 2) + 1);
-            memcpy(out + (h * hd + j) * row_bytes, in + source * row_bytes, row_bytes);
-        }
-}
-
 /* data: this kind's L blocks; t: the first layer's tensor of this kind, those of later layers KINDS further on */
 static int add_kind(tensor_file *f, const shape *s, const kind *k, const uint8_t *data, file_tensor *t)
 {
-    size_t bytes = kind_floats(k) * 4, L = (size_t)s->L;
-    uint8_t *permuted = k->heads ? arena_alloc(&f->memory, L * bytes) : NULL;
-    if (k->heads && !permuted) return LITHE_ENOMEM;
-    for (size_t l = 0; l < L; l++, t += KINDS) {
-        if (permuted) permute_rows(permuted + l * bytes, data + l * bytes, k->heads, s->hd, k->columns * 4);
-        set_tensor(t, format_name(&f->memory, (int)l, k->name), k->rows, k->columns, (permuted ? permuted : data) + l * bytes);
+    for (int l = 0; l < s->L; l++, t += KINDS, data += kind_floats(k) * 4) {
+        set_tensor(t, format_name(&f->memory, l, k->name), k->rows, k->columns, data);
         if (!t->name) return LITHE_ENOMEM;
     }
     return LITHE_OK;
@@ -114,7 +97,7 @@ static int add_tensors(tensor_file *f, const shape *s, const kind k[KINDS], cons
 {
     size_t D = (size_t)s->D, V = (size_t)s->V, L = (size_t)s->L;
     const uint8_t *embedding = p;
-    set_tensor(t++, "model.embed_tokens.weight", V, D, embedding);
+    set_tensor(t++, "tok_embeddings.weight", V, D, embedding);
     p += V * D * 4;
     for (int i = 0; i < KINDS; i++) {
         int status = add_kind(f, s, &k[i], p, t + i);
@@ -122,9 +105,9 @@ static int add_tensors(tensor_file *f, const shape *s, const kind k[KINDS], cons
         p += L * kind_floats(&k[i]) * 4;
     }
     t += L * KINDS;
-    set_tensor(t++, "model.norm.weight", D, 0, p);
+    set_tensor(t++, "norm.weight", D, 0, p);
     p += (D + (size_t)s->T * s->hd) * 4;                    /* the norm, and the two rotary tables [T, hd/2] */
-    if (!s->shared) set_tensor(t, "lm_head.weight", V, D, p);
+    if (!s->shared) set_tensor(t, "output.weight", V, D, p);
     return LITHE_OK;
 }
 
@@ -155,6 +138,6 @@ int llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t 
     if (!t) return failed(err) ? err->status : LITHE_EFORMAT;
     status = add_tensors(f, &s, kinds, data + HEADER_BYTES, t);
     if (!status && !f->config) f->config = make_config(&s);
-    if (status || !f->config) return fail(err, LITHE_ENOMEM, "%s: no memory for the permuted rows of q and k", what);
+    if (status || !f->config) return fail(err, LITHE_ENOMEM, "%s: no memory for its tensors", what);
     return LITHE_OK;
 }

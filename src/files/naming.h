@@ -1,20 +1,89 @@
-/* The other names by which an architecture's tensors go in published files. */
+/* The naming engine: the names, shapes and orders in which published files hold
+ * what we hold under one canonical name.  A format is one table of rules, a pair
+ * of patterns and a form each; the same table is used to read and to write.
+ *
+ *   tensor_file_open -> naming_apply (the table that fits) -> naming_view for each parameter
+ *
+ * Nothing is copied: a transposed matrix, a part of a tensor, rows in another
+ * order are views of the file's bytes. */
 #ifndef FILES_NAMING_H
 #define FILES_NAMING_H
 
+#include "base/name_pattern.h"
 #include "files/tensor_file.h"
 
-/* Another program's names for the tensors of an architecture. */
-typedef struct naming naming;
+/* Dimensions of a tensor of theirs beside ours.  All but the first are read in whatever shape holds the same numbers: without
+ * or with dimensions of one, or flat. */
+typedef enum {
+    SHAPE_OURS,
+    SHAPE_ANY,                       /* written as ours */
+    SHAPE_FLAT,                      /* written as (n) */
+    SHAPE_HEADS                      /* written as (heads, channels, 1), rwkv.cpp's numbers of each head */
+} shape_rule;
 
-/* Gives RWKV's tensors the authors' names and shapes, whatever prefix or other
- * names the file has; other files stay as they are.  *used: the names they had,
- * NULL: the authors'.  used may be NULL. */
-int rwkv_rename(tensor_file *f, const naming **used, lithe_error *err);
+/* Their numbers are a function of ours.  Theirs outside the bounds are refused, `expected` says what they should be. */
+typedef struct value_rule {
+    double (*ours)(double theirs), (*theirs)(double ours);
+    double least, most;
+    const char *expected;
+} value_rule;
 
-/* The way back for one tensor that is to be written: name into out[NAMING_BYTES], dims in place.
- * true: its matrix is to be written transposed, and dims say so already. */
-enum { NAMING_BYTES = 320 };
-bool naming_apply(const naming *n, const char *own, char out[NAMING_BYTES], int64_t *dims, int *rank);
+/* How a tensor of theirs holds one of ours; zero: as we do. */
+typedef struct naming_form {
+    shape_rule shape;
+    bool transposed;                 /* the last two dimensions change places */
+    bool pairs;                      /* rows of a head: rotary pairs are neighbours; ours lie half a head apart */
+    int part, parts;                 /* ours is one of `parts` equal parts along the first dimension */
+    const char *like;                /* written in the shape in which this one of ours is written; NULL: its own */
+    const value_rule *values;        /* NULL: the same numbers */
+} naming_form;
+
+/* The first rule that fits is used.  ours "@" takes a prefix away, then the others are tried on the rest; ours NULL: no
+ * parameter, whose absence and presence mean nothing. */
+typedef struct { const char *theirs, *ours; naming_form form; } naming_rule;
+#define NAMED(theirs, ours) { theirs, ours, { 0 } }       /* the same tensor under another name */
+
+typedef struct naming {
+    const char *format;              /* of the files that have these names ("rwkv.cpp"); NULL: any */
+    const char *mark;                /* pattern of a tensor's name by which such a file is told */
+    const naming_rule *rules;        /* ends with a NULL in theirs */
+    bool kept;                       /* a directory opened under these names is written under them again */
+    json_t *(*config)(const tensor_file *f, lithe_error *err);       /* config.json by the tensors under our names, a new reference; or NULL */
+} naming;
+
+extern const naming *const namings[];                     /* ends with NULL */
+
+/* The table whose mark f holds, NULL: none, its names are ours; and the one that a file of this format is written by, when
+ * `has` says which tensors of ours there are. */
+const naming *naming_of_file(const tensor_file *f);
+const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context);
+
+/* Gives the tensors of f our names: t->name; t->stored is the file's.  A tensor whose name of ours another one has already
+ * keeps theirs, and t->twin says ours. */
+int naming_apply(tensor_file *f, const naming_rule *rules, lithe_error *err);
+int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err);     /* the same for names alone; pairs may be NULL */
+int naming_apply_file(tensor_file *f, lithe_error *err);                              /* by the table that fits, f->names; ours stay */
+
+/* Has f a tensor of this name of ours, or one of those that the pairs make it of?  pairs may be NULL. */
+bool naming_holds(const tensor_file *f, const name_pair *pairs, const char *ours);
+
+/* A parameter as the equations want it: its sizes, and of an axis of heads how many there are, and of how many parts (q, k
+ * and v) published files keep those of each head together: rows (heads, parts, channels) for our (parts, heads, channels). */
+typedef struct {
+    int rank;
+    int64_t dims[MAX_RANK];
+    struct { int heads, parts; } axis[MAX_RANK];
+} wanted_shape;
+
+/* Makes t, a tensor of theirs, the parameter it holds: its sizes and its order.  False: another shape. */
+bool naming_view(file_tensor *t, const wanted_shape *p);
+
+/* The way back.  Their name for one of ours, with the rule for it (NULL: none, the name is the same); the sizes in which
+ * theirs is written, all parts together (like: the shape of the parameter that form.like names, or NULL); and that tensor
+ * made to ours, so that what is put into it lands where theirs has it. */
+const naming_rule *naming_rule_of(const naming_rule *rules, const char *ours, char theirs[PATTERN_BYTES]);
+bool naming_like(const naming_rule *rule, const char *ours, char like[PATTERN_BYTES]);       /* the name of form.like beside ours; false: none */
+void naming_shape(file_tensor *theirs, const naming_form *form, const wanted_shape *p, const wanted_shape *like);
+bool naming_target(file_tensor *theirs, const naming_form *form, const wanted_shape *p);
 
 #endif

@@ -1,5 +1,7 @@
 /* Stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits). */
+#include "files/naming.h"
 #include "files/tensor_formats.h"
+#include <math.h>
 
 /* ---- a run of elements, stride elements apart ---------------------------------- */
 
@@ -52,6 +54,7 @@ static run run_at(const file_tensor *t, size_t i, size_t n)
     return r;
 }
 
+static const value_rule *function_of(const file_tensor *t) { return t->form ? t->form->values : NULL; }
 static bool within(const file_tensor *t, size_t first, size_t n) { return first <= t->count && n <= t->count - first; }
 
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out)
@@ -60,6 +63,7 @@ bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out
     for (run r; n; first += r.n, out += r.n, n -= r.n) {
         r = run_at(t, first, n);
         RUNS[t->type]((const uint8_t *)t->data + r.offset * dtype_bytes(t->type), r.step, r.n, out);
+        for (size_t i = 0; function_of(t) && i < r.n; i++) out[i] = (float)function_of(t)->ours((double)out[i]);
     }
     return true;
 }
@@ -67,7 +71,7 @@ bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out
 bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out)
 {
     size_t bytes = dtype_bytes(t->type);
-    if (!bytes || !within(t, first, n)) return false;
+    if (!bytes || function_of(t) || !within(t, first, n)) return false;
     uint8_t *to = out;
     for (run r; n; first += r.n, n -= r.n) {
         r = run_at(t, first, n);
@@ -79,4 +83,33 @@ bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *ou
     return true;
 }
 
-bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && dtype_bytes(t->type) > 0; }
+bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && !function_of(t) && dtype_bytes(t->type) > 0; }
+
+/* ---- back ---------------------------------------------------------------------------- */
+
+static bool put_run(const file_tensor *t, run r, const float *in)
+{
+    bool held = true;
+    char *data = (char *)(uintptr_t)t->data;
+    for (size_t i = 0; i < r.n; i++) {
+        size_t at = r.offset + i * r.step;
+        float x = function_of(t) ? (float)function_of(t)->theirs((double)in[i]) : in[i];
+        if (t->type == DT_F32) ((float *)(void *)data)[at] = x;
+        else if (t->type == DT_BF16) ((uint16_t *)(void *)data)[at] = bf16_from_float(x);
+        else {
+            uint16_t h = ((uint16_t *)(void *)data)[at] = f16_from_float(x);
+            held &= !isfinite(x) || (h & 0x7fff) != 0x7c00;
+        }
+    }
+    return held;
+}
+
+bool file_tensor_put(const file_tensor *t, size_t first, size_t n, const float *in)
+{
+    bool held = true;
+    for (run r; n; first += r.n, in += r.n, n -= r.n) {
+        r = run_at(t, first, n);
+        held &= put_run(t, r, in);
+    }
+    return held;
+}

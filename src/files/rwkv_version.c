@@ -54,14 +54,15 @@ static int refuse_relatives(const tensor_file *f, lithe_error *err)
     return LITHE_OK;
 }
 
+/* Version 5.2 has a decay for each channel, those before it one for each head. */
 static const char *told_by_tensors(const tensor_file *f)
 {
-    const file_tensor *decay = tensor_file_find(f, "blocks.0.att.time_decay");
+    const file_tensor *decay = tensor_file_find(f, "blocks.0.att.time_decay"), *norm = tensor_file_find(f, "blocks.0.att.ln_x.weight");
     if (tensor_file_find(f, "blocks.0.att.r_k")) return "7";
     if (tensor_file_find(f, "blocks.0.att.time_maa_x")) return "6";
-    if (!tensor_file_find(f, "blocks.0.att.ln_x.weight")) return tensor_file_find(f, "blocks.0.att.time_mix_k") ? "4" : NULL;
+    if (!norm) return tensor_file_find(f, "blocks.0.att.time_mix_k") ? "4" : NULL;
     if (!tensor_file_find(f, "blocks.0.att.gate.weight")) return "5.0";
-    return decay && decay->rank > 1 && decay->dims[1] > 1 ? "5.2" : "5.1";
+    return decay && decay->count == norm->count ? "5.2" : "5.1";
 }
 
 const char *rwkv_version(const tensor_file *f, lithe_error *err)
@@ -77,6 +78,15 @@ static json_int_t size_of(const tensor_file *f, const char *name, int dim)
 {
     const file_tensor *t = tensor_file_find(f, name);
     return t && dim < t->rank ? (json_int_t)t->dims[dim] : 0;
+}
+
+/* Channels of a head, of a tensor of (heads, channels) with whatever dimensions of one. */
+static json_int_t channels_of(const tensor_file *f, const char *name)
+{
+    const file_tensor *t = tensor_file_find(f, name);
+    int d = t ? t->rank - 1 : 0;
+    while (d > 0 && t->dims[d] == 1) d--;
+    return t && t->rank ? (json_int_t)t->dims[d] : 0;
 }
 
 static json_int_t layers_of(const tensor_file *f)
@@ -109,17 +119,17 @@ static json_t *five_heads(const tensor_file *f, const char *version, json_int_t 
 
 static json_int_t share_of_width(const tensor_file *f)
 {
-    json_int_t width = size_of(f, "emb.weight", 1), heads = size_of(f, "blocks.0.att.time_decay", 0);
-    return heads ? width / heads : 0;
+    const file_tensor *decay = tensor_file_find(f, "blocks.0.att.time_decay");
+    return decay && decay->count ? size_of(f, "emb.weight", 1) / (json_int_t)decay->count : 0;
 }
 
 static json_t *five_0(const tensor_file *f) { return five_heads(f, "5.0", share_of_width(f)); }
 static json_t *five_1(const tensor_file *f) { return five_heads(f, "5.1", share_of_width(f)); }
-static json_t *five_2(const tensor_file *f) { return five_heads(f, "5.2", size_of(f, "blocks.0.att.time_faaaa", 1)); }
+static json_t *five_2(const tensor_file *f) { return five_heads(f, "5.2", channels_of(f, "blocks.0.att.time_faaaa")); }
 
 static json_t *six(const tensor_file *f)
 {
-    return json_pack("{s:s, s:[s], s:I, s:I, s:I}", "model_type", "rwkv6", "architectures", "Rwkv6ForCausalLM", "head_size", size_of(f, "blocks.0.att.time_faaaa", 1),
+    return json_pack("{s:s, s:[s], s:I, s:I, s:I}", "model_type", "rwkv6", "architectures", "Rwkv6ForCausalLM", "head_size", channels_of(f, "blocks.0.att.time_faaaa"),
                      "time_mix_extra_dim", size_of(f, "blocks.0.att.time_maa_w1", 1) / 5, "time_decay_extra_dim", size_of(f, "blocks.0.att.time_decay_w1", 1));
 }
 
@@ -127,7 +137,7 @@ static json_t *six(const tensor_file *f)
 static json_t *seven(const tensor_file *f)
 {
     json_t *own = json_pack("{s:s, s:[s], s:I, s:I, s:I, s:I}", "model_type", "rwkv7", "architectures", "RWKV7ForCausalLM",
-                            "head_dim", size_of(f, "blocks.0.att.r_k", 1),
+                            "head_dim", channels_of(f, "blocks.0.att.r_k"),
                             "decay_low_rank_dim", size_of(f, "blocks.0.att.w1", 1), "a_low_rank_dim", size_of(f, "blocks.0.att.a1", 1),
                             "gate_low_rank_dim", size_of(f, "blocks.0.att.g1", 1));
     json_int_t share = size_of(f, "blocks.1.att.v1", 1);

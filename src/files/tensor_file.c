@@ -1,6 +1,6 @@
 /* Opening a file of tensors by its content: one table of formats, tried in
- * order, one of known strangers, refused by name; and the index.json that
- * spreads one model over shards.
+ * order, one of known strangers, refused by name; the index.json that spreads
+ * one model over shards; and the table of formats that are written.
  * Invariant: in a tensor_file that was returned, every tensor's data lies
  * inside a mapping or the arena, and no name occurs twice. */
 #include "files/tensor_formats.h"
@@ -22,6 +22,15 @@ static const struct {
     { "safetensors", NULL,           safetensors_parse },
 };
 
+static dtype as_asked(const out_tensor *t, dtype asked) { (void)t; return asked; }
+static int write_safetensors(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return safetensors_write(path, tensors, count, NULL, err); }
+
+static const tensor_writer WRITERS[] = {
+    { ".pth",         NULL,       NULL,   as_asked,     pytorch_write     },
+    { ".safetensors", NULL,       NULL,   as_asked,     write_safetensors },
+    { ".bin",         "rwkv.cpp", "RWKV", rwkvcpp_type, rwkvcpp_write     },
+};
+
 static const struct { const char *magic; size_t length; const char *is; } STRANGERS[] = {
     { "\x80\x02\x8a\nl\xfc\x9c" "F\xf9 j\xa8P\x19.", 15,
       "PyTorch's format before 1.6, which is not a zip: torch.load it and torch.save it again with a newer PyTorch, or save it as safetensors" },
@@ -30,7 +39,7 @@ static const struct { const char *magic; size_t length; const char *is; } STRANG
     { "\x80\x03}", 3,       "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x04\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x05\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
-    { "GGUF", 4,            "GGUF, whose tensors are read by the GGUF reader only" },
+    { "GGUF", 4,            "GGUF, which is not read" },
     { "24ka", 4,            "llama2.c version 1 or 2: export it with --version 0" },
     { "\x89HDF\r\n\x1a\n", 8, "HDF5: convert it to safetensors with the library that wrote it" },
     { "\x1f\x8b\x08", 3,    "gzip: unpack it first" },
@@ -263,6 +272,19 @@ static int parse_index(tensor_file *f, const uint8_t *data, size_t size, lithe_e
     if (!status) status = check_places(f, weight_map, shard, end, err);
     json_decref(index);
     return status;
+}
+
+/* ---- writing ----------------------------------------------------------------------- */
+
+const tensor_writer *tensor_writer_of(const char *path, lithe_error *err)
+{
+    size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof WRITERS / sizeof *WRITERS; i++) {
+        size_t k = strlen(WRITERS[i].ending);
+        if (n > k && !strcmp(path + n - k, WRITERS[i].ending)) return &WRITERS[i];
+    }
+    fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .pth, .safetensors or, for rwkv.cpp, .bin", path);
+    return NULL;
 }
 
 /* ---- opening and closing --------------------------------------------------------- */

@@ -23,13 +23,17 @@ typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } element_ord
 
 typedef struct {
     const char *name;
+    const char *stored;                        /* the file's own name, where naming_apply gave it another; else NULL */
+    const char *twin;                          /* the name of ours that it is another copy of, or NULL */
+    bool spare;                                /* no parameter: it may be there or not */
+    const struct naming_form *form;            /* how it holds a parameter (naming.h); NULL: as it is */
     dtype type;
     const char *type_name;                     /* as the file spells it */
     int rank;
     int64_t dims[MAX_RANK];                    /* row-major, last contiguous */
     size_t count, bytes;                       /* elements; bytes in the file */
     const void *data;                          /* little-endian, may be unaligned */
-    element_order order;                                /* of the elements in data */
+    element_order order;                       /* of the elements in data */
 } file_tensor;
 
 typedef struct tensor_file {
@@ -40,6 +44,7 @@ typedef struct tensor_file {
     const file_tensor **by_name;               /* the same, sorted by name: no name twice */
     json_t *metadata;                          /* string -> string, or NULL */
     json_t *config;                            /* what the file itself says of its architecture, or NULL */
+    const struct naming *names;                /* those the tensors had before naming_apply_file; NULL: ours */
     mapping maps[MAX_SHARDS]; int map_count;   /* the mapped shards */
     arena memory;
 } tensor_file;
@@ -57,20 +62,29 @@ tensor_file *tensor_file_parse(const void *data, size_t size, const char *name, 
 /* Elements first..first+n-1 (row-major order of dims) converted to float; F64 is rounded, integers are
  * converted; DT_OTHER and DT_BOOL are refused by returning false, and so is a range outside the tensor. */
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out);
-/* The same elements in their stored type. */
+/* The same elements in their stored type; false also where they are a function of what is stored. */
 bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out);
-/* data are the elements in row-major order, of the type's own bytes: they can be used where they lie. */
+/* data are the elements in row-major order: they can be used where they lie. */
 bool file_tensor_as_is(const file_tensor *t);
+/* The reverse of file_tensor_floats, into data, for F32, BF16 and F16; false when a finite number is beyond what F16 holds. */
+bool file_tensor_put(const file_tensor *t, size_t first, size_t n, const float *in);
 
-/* Writing safetensors: tensors sorted by descending dtype alignment then name. */
 typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK]; const void *data; } out_tensor;
-/* metadata: NULL for {"format":"pt"}.  Float sources are given in their file type already. */
+
+/* A way to write one file of tensors, told by how its name ends: under the names of a format (naming.h), which has them of
+ * some architectures only, or under ours. */
+typedef struct {
+    const char *ending, *format, *architectures;                           /* format NULL: our names, of all */
+    dtype (*type)(const out_tensor *t, dtype asked);                       /* in which a tensor is stored; DT_OTHER: the format lacks what was asked */
+    int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err);
+} tensor_writer;
+const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);
+
+/* safetensors: tensors sorted by descending dtype alignment then name.  metadata: NULL for {"format":"pt"}. */
 int safetensors_write(const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err);
 
-/* Writing what torch.load reads: an OrderedDict in the order given; F32, BF16 and F16. */
+/* What torch.load reads: an OrderedDict in the order given; F32, BF16 and F16. */
 int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 
-/* Writing RWKV, given in F32 under the authors' names, for rwkv.cpp, in F32 or F16. */
-int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, dtype type, lithe_error *err);
 
 #endif

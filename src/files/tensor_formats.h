@@ -18,6 +18,9 @@ int  pytorch_parse(tensor_file *f, const char *what, const uint8_t *data, size_t
 int  rwkvcpp_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 
+int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
+dtype rwkvcpp_type(const out_tensor *t, dtype asked);
+
 /* n zeroed tensors behind the present ones; NULL when memory is out or there are too many. */
 file_tensor *append_tensors(tensor_file *f, const char *what, size_t n, lithe_error *err);
 

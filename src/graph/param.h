@@ -32,6 +32,9 @@ typedef struct {
     bool decay;          /* weight decay applies */
     double lr_factor;    /* of the learning rate; 0 means 1 */
     bool shared_read;    /* a tied head reads it too: as a head it sums over its residual axis */
+    int heads;           /* along its axis of heads, how many there are in each part; 0: unknown, and nothing is asked of their order */
+    bool by_head;        /* published files keep the parts of each head together, rows (heads, parts, channels), as GPT-NeoX does
+                            with q, k and v; here they are (parts, heads, channels) */
 } param_rule;
 
 typedef struct param {

@@ -57,9 +57,11 @@ int model_load(const load_plan *plan, lithe_error *err)
     return status;
 }
 
-/* False: no kernel takes the type, and its numbers become floats. */
+/* False: no kernel takes what is stored, and its numbers become floats. */
 static bool type_of(const file_tensor *t, stored_type *type)
 {
+    *type = STORED_REAL;
+    if (t->form && t->form->values) return false;
     *type = t->type == DT_F16 ? STORED_F16 : t->type == DT_BF16 ? STORED_BF16 : STORED_REAL;
     return t->type == DT_F16 || t->type == DT_BF16 || t->type == DT_F32;
 }

@@ -80,24 +80,15 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
     return NULL;
 }
 
-static bool holds(const tensor_file *f, const arch *a, const char *mark)
-{
-    char name[256];
-    if (tensor_file_find(f, mark)) return true;
-    for (const char *const *p = a->files.prefixes; p && *p; p++) {
-        snprintf(name, sizeof name, "%s%s", *p, mark);
-        if (tensor_file_find(f, name)) return true;
-    }
-    return false;
-}
+static bool holds(const tensor_file *f, const arch *a, const char *mark) { return mark && naming_holds(f, a->files.names, mark); }
 
 /* Marks of their own first: several share the name of their embedding. */
 const arch *tensors_arch(const tensor_file *f)
 {
     for (int i = 0; architectures[i]; i++)
-        if (architectures[i]->files.known_by && holds(f, architectures[i], architectures[i]->files.known_by)) return architectures[i];
+        if (holds(f, architectures[i], architectures[i]->files.known_by)) return architectures[i];
     for (int i = 0; architectures[i]; i++)
-        if (architectures[i]->files.tied_to && holds(f, architectures[i], architectures[i]->files.tied_to)) return architectures[i];
+        if (holds(f, architectures[i], architectures[i]->files.tied_to)) return architectures[i];
     return NULL;
 }
 

@@ -16,7 +16,7 @@ struct lithe_model {
     task task;                     /* as the JSON tells it */
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;
-    const naming *names;           /* those of the file it was opened from, in which it is written again; NULL: ours */
+    const naming *names;           /* those of the file it was opened from, under which it is written again; NULL: ours */
     preprocessor pictures;         /* of a model that reads pictures */
     struct param_group *groups; int group_count;       /* rows that train by rules of their own (model/groups.h) */
     char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */
@@ -32,8 +32,8 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
 const arch *config_arch(const json_t *config, const char *what, lithe_error *err);
 /* The architecture whose embedding f holds, a guess for messages; NULL when there is none. */
 const arch *tensors_arch(const tensor_file *f);
-/* Opens a file of tensors as a model's: with the names of the architecture.  *names: those the file has; names may be NULL. */
-tensor_file *model_tensors(const char *path, const naming **names, lithe_error *err);
+/* Opens a file of tensors as a model's: what another format calls otherwise has our names. */
+tensor_file *model_tensors(const char *path, lithe_error *err);
 /* What f says of its architecture, or its tensors tell (a new reference); NULL: nothing, or an error. */
 json_t     *tensors_config(const tensor_file *f, lithe_error *err);
 json_t     *config_read(const char *path, lithe_error *err);            /* a config.json, with the limits of one */
@@ -49,13 +49,14 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
 typedef struct { param *to; file_tensor from; } param_source;
 typedef struct { const char *path; int count; param_source *sources; } load_plan;
 
-/* Prefixes, ignored buffers, tied heads are found; a missing, left-over or misshapen tensor is an error with its name and
- * both shapes.  Also before params_close.  The plan borrows from f and from m's parameters. */
-int  load_plan_make(load_plan *plan, const lithe_model *m, const tensor_file *f, lithe_error *err);
+/* A missing, left-over or misshapen tensor is an error with its name and both shapes.  f's tensors get the names of the
+ * architecture.  Also before params_close.  The plan borrows from f and from m's parameters. */
+int  load_plan_make(load_plan *plan, const lithe_model *m, tensor_file *f, lithe_error *err);
 void load_plan_free(load_plan *plan);
 /* The values, into master values that are there; or, for inference, into stored forms, most of which lie in the plan's file. */
 int  model_load(const load_plan *plan, lithe_error *err);
 int  model_map(const load_plan *plan, lithe_error *err);
+wanted_shape param_shape(const param *p);                                          /* for naming.h */
 
 /* What a path that names a MODEL, a RUN or a lone file stands for.  weights and config are NULL when there are none. */
 typedef struct { char *dir, *weights, *config; } place;

@@ -3,7 +3,6 @@
  * Invariant: every shape was compared with the file before memory for the
  * parameters is taken, so a configuration cannot ask for more than lies there. */
 #include "model/groups.h"
-#include "files/rwkv_files.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,15 +14,24 @@ static const char *tell_arch(const tensor_file *f, char text[128])
     return text;
 }
 
-tensor_file *model_tensors(const char *path, const naming **names, lithe_error *err)
+tensor_file *model_tensors(const char *path, lithe_error *err)
 {
     tensor_file *f = tensor_file_open(path, err);
-    if (!f || !rwkv_rename(f, names, err)) return f;
+    if (!f || !naming_apply_file(f, err)) return f;
     tensor_file_close(f);
     return NULL;
 }
 
-json_t *tensors_config(const tensor_file *f, lithe_error *err) { return f->config ? json_incref(f->config) : rwkv_config(f, err); }
+/* What a file says wins over what its tensors tell. */
+json_t *tensors_config(const tensor_file *f, lithe_error *err)
+{
+    json_t *told = f->names && f->names->config ? f->names->config(f, err) : NULL;
+    if (!told) return failed(err) || !f->config ? NULL : json_incref(f->config);
+    if (!f->config || !json_object_update(told, f->config)) return told;
+    json_decref(told);
+    fail(err, LITHE_ENOMEM, "%s: not enough memory for its configuration", f->path);
+    return NULL;
+}
 
 static json_t *read_named(const char *named, lithe_error *err)
 {
@@ -118,17 +126,16 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
     tensor_file *f = NULL;
     json_t *json = NULL;
     lithe_model *m = NULL;
-    const naming *names = NULL;
     const char *what = NULL;
     if (place_find(&p, path, err)) goto out;
     if (!p.weights) {
         fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p.dir);
         goto out;
     }
-    f = model_tensors(p.weights, &names, err);
+    f = model_tensors(p.weights, err);
     if (f) json = find_config(&p, !path_is_dir(path), config, f, &what, err);
     if (json && !failed(err)) m = fill(&p, path, json, what, f, err);
-    if (m) m->names = names;
+    if (m && f->names && f->names->kept) m->names = f->names;
 out:
     json_decref(json);
     if (!m) tensor_file_close(f);

@@ -31,7 +31,7 @@ static lithe_model *declare(const char *path, lithe_error *err)
     if (!lone && place_find(&p, path, err)) goto out;
     if (lone || p.config) config = config_read(lone ? path : p.config, err);
     else {
-        tensor_file *f = p.weights ? model_tensors(p.weights, NULL, err) : NULL;
+        tensor_file *f = p.weights ? model_tensors(p.weights, err) : NULL;
         config = f ? tensors_config(f, err) : NULL;
         if (!config) fail(err, LITHE_ECONFIG, "%s: holds no config.json", path);
         tensor_file_close(f);

@@ -4,7 +4,6 @@
  * Invariant: lithe_model_save's directory appears complete, by rename. */
 #include "model/groups.h"
 #include "base/threads.h"
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,118 +13,113 @@ static const size_t CHUNK = (size_t)1 << 18;                 /* elements convert
 
 /* ---- values ------------------------------------------------------------------- */
 
-typedef struct {
-    const real *data;
-    size_t count, rows, columns;     /* rows of a matrix that is written transposed, else 0 */
-    dtype type;
-    void *out;
-    atomic_bool overflow;
-} narrowing;
+typedef struct { const param *from; file_tensor to; atomic_bool overflow; } storing;
 
-static void narrow_chunk(void *context, int chunk)
+static void store_chunk(void *context, int chunk)
 {
-    narrowing *c = context;
-    size_t first = (size_t)chunk * CHUNK, last = c->count - first < CHUNK ? c->count : first + CHUNK;
-    for (size_t i = first; i < last; i++) {
-        float x = (float)c->data[c->rows ? i % c->rows * c->columns + i / c->rows : i];
-        if (c->type == DT_F32) ((float *)c->out)[i] = x;
-        else if (c->type == DT_BF16) ((uint16_t *)c->out)[i] = bf16_from_float(x);
-        else {
-            uint16_t h = ((uint16_t *)c->out)[i] = f16_from_float(x);
-            if (isfinite(x) && (h & 0x7fff) == 0x7c00) atomic_store(&c->overflow, true);
-        }
+    enum { N = 4096 };
+    storing *s = context;
+    real values[N];
+    float x[N];
+    size_t first = (size_t)chunk * CHUNK, last = s->from->count - first < CHUNK ? s->from->count : first + CHUNK;
+    for (size_t i = first; i < last; i += N) {
+        size_t n = last - i < N ? last - i : N;
+        weight_read(&s->from->weight, i, n, values);
+        for (size_t k = 0; k < n; k++) x[k] = (float)values[k];
+        if (!file_tensor_put(&s->to, i, n, x)) atomic_store(&s->overflow, true);
     }
-}
-
-static int narrow(const param *p, bool turned, dtype type, void *out, const char *dir, lithe_error *err)
-{
-    real *values = weight_copy(&p->weight, p->count);
-    if (!values) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write %s", dir, p->name);
-    narrowing c = { .data = values, .count = p->count, .type = type, .out = out };
-    if (turned) {
-        c.rows = (size_t)p->rule.dims[0];
-        c.columns = (size_t)p->rule.dims[1];
-    }
-    parallel_for((int)((p->count + CHUNK - 1) / CHUNK), narrow_chunk, &c);
-    free(values);
-    if (!atomic_load(&c.overflow)) return LITHE_OK;
-    return fail(err, LITHE_EINVAL, "%s: %s holds values beyond f16's largest, 65504; save it as bf16 or f32", dir, p->name);
 }
 
 /* ---- tensors ------------------------------------------------------------------ */
 
-static const char *published_name(const lithe_model *m, const param *p, arena *memory)
+/* A file of parameters that is being made: under which names (NULL: ours, those of the published checkpoints), in which type. */
+typedef struct {
+    const lithe_model *m;
+    const char *path;
+    const tensor_writer *writer;
+    const naming *names;
+    dtype type;
+    out_tensor *out; int count;
+    arena memory;                    /* of names and values */
+} saving;
+
+static const char *published_name(const saving *s, const char *ours, char out[PATTERN_BYTES])
 {
-    const arch *a = m->arch;
-    char name[NAMING_BYTES];
-    bool bare = !a->files.prefixes || !a->files.prefixes[0] || arch_head_tensor(a, p->name);
-    snprintf(name, sizeof name, "%s%s", bare ? "" : a->files.prefixes[0], p->name);
-    return arena_strdup(memory, name);
+    const char *prefix = arch_head_tensor(s->m->arch, ours) ? NULL : s->m->arch->files.prefix;
+    snprintf(out, PATTERN_BYTES, "%s%s", prefix ? prefix : "", ours);
+    return out;
 }
 
-/* A file of parameters: under which names (NULL: ours), in which type, and how it is written. */
-typedef struct { const naming *names; dtype type; int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err); } form;
-
-static int write_runtime_f32(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return rwkvcpp_write(path, tensors, count, DT_F32, err); }
-static int write_runtime_f16(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return rwkvcpp_write(path, tensors, count, DT_F16, err); }
-static int write_safetensors(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return safetensors_write(path, tensors, count, NULL, err); }
-
-/* Name and shape as they will stand in the file; true: the matrix is written transposed. */
-static bool publish(const lithe_model *m, const naming *foreign, const param *p, out_tensor *out, arena *names)
+/* The tensor of this name, which parts of it may have begun, or a new one. */
+static out_tensor *out_named(saving *s, const char *name, bool of_parts)
 {
-    char name[NAMING_BYTES];
-    out->rank = p->rule.rank;
-    for (int d = 0; d < p->rule.rank; d++) out->dims[d] = p->rule.dims[d];
-    bool turned = foreign && naming_apply(foreign, p->name, name, out->dims, &out->rank);
-    out->name = foreign ? arena_strdup(names, name) : published_name(m, p, names);
-    return turned;
+    for (int i = s->count - 1; of_parts && i >= 0; i--)
+        if (!strcmp(s->out[i].name, name)) return &s->out[i];
+    out_tensor *t = &s->out[s->count];
+    *t = (out_tensor){ .name = arena_strdup(&s->memory, name) };
+    s->count += t->name != NULL;
+    return t->name ? t : NULL;
 }
 
-/* Whether every parameter has the type already: its bytes are then written from where they are. */
-static bool written_as_is(const lithe_model *m, const form *f)
-{
-    static const dtype types[STORED_TYPES] = { DT_F32, DT_F16, DT_BF16 };
-    bool same = !f->names;
-    for (int i = 0; i < m->params->count && same; i++) same = types[weight_stored(&m->params->items[i]->weight).type] == f->type;
-    return same;
-}
+static const dtype stored_types[STORED_TYPES] = { DT_F32, DT_F16, DT_BF16 };
 
-/* bytes: room for every parameter in f->type, or NULL when they are written from where they are. */
-static int describe(const lithe_model *m, const form *f, char *bytes, out_tensor *out, arena *names, const char *where, lithe_error *err)
+/* Shape and type of the parameter's tensor, with memory of its own unless the parameter's can be written as it is; at: where
+ * its values go, no data when they need not. */
+static int describe(saving *s, out_tensor *t, const param *p, const naming_rule *rule, file_tensor *at, lithe_error *err)
 {
-    for (int i = 0; i < m->params->count; i++) {
-        const param *p = m->params->items[i];
-        out[i] = (out_tensor){ .type = f->type, .data = bytes ? bytes : weight_stored(&p->weight).data };
-        bool turned = publish(m, f->names, p, &out[i], names);
-        if (!out[i].name) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", where);
-        if (!bytes) continue;
-        int status = narrow(p, turned, f->type, bytes, where, err);
-        if (status) return status;
-        bytes += p->count * dtype_bytes(f->type);
-    }
+    char like[PATTERN_BYTES];
+    const naming_form *form = &rule->form;
+    const param *other = naming_like(rule, p->name, like) ? params_find(s->m->params, like) : NULL;
+    const wanted_shape shape = param_shape(p), other_shape = param_shape(other ? other : p);
+    file_tensor whole = { .name = t->name, .data = t->data };
+    naming_shape(&whole, form, &shape, &other_shape);
+    t->rank = whole.rank;
+    memcpy(t->dims, whole.dims, sizeof t->dims);
+    whole.type = t->type = s->writer->type(t, s->type);
+    if (t->type == DT_OTHER) return fail(err, LITHE_EINVAL, "%s: is written in f32 or f16, not bf16", s->path);
+    *at = whole;
+    const stored present = weight_stored(&p->weight);
+    bool as_is = stored_types[present.type] == t->type && form->parts < 2 && naming_target(at, form, &shape) && file_tensor_as_is(at);
+    if (!t->data) t->data = as_is ? present.data : arena_alloc(&s->memory, whole.count * dtype_bytes(t->type));
+    if (!t->data) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
+    *at = whole;
+    at->data = as_is ? NULL : t->data;
+    if (at->data) naming_target(at, form, &shape);
     return LITHE_OK;
 }
 
-static int write_tensors(const lithe_model *m, const char *path, form f, lithe_error *err)
+static int add_parameter(saving *s, const param *p, lithe_error *err)
 {
-    size_t size = written_as_is(m, &f) ? 0 : params_total(m->params) * dtype_bytes(f.type);
-    arena names = { 0 };
-    char *bytes = size ? big_alloc(size) : NULL;
-    out_tensor *out = xalloc((size_t)m->params->count + 1, sizeof *out);
-    int status = LITHE_OK;
-    if (!out || (size && !bytes)) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", path);
-    if (!status) status = describe(m, &f, bytes, out, &names, path, err);
-    if (!status) status = f.write(path, out, m->params->count, err);
-    if (bytes) big_free(bytes, size);
-    arena_free(&names);
-    free(out);
+    static const naming_rule plain = { 0 };
+    char name[PATTERN_BYTES];
+    const naming_rule *rule = s->names ? naming_rule_of(s->names->rules, p->name, name) : NULL;
+    if (!rule) rule = &plain;
+    storing values = { .from = p };
+    out_tensor *t = out_named(s, s->names ? name : published_name(s, p->name, name), rule->form.parts > 1);
+    int status = t ? describe(s, t, p, rule, &values.to, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
+    if (!status && values.to.data) parallel_for((int)((p->count + CHUNK - 1) / CHUNK), store_chunk, &values);
+    if (!status && atomic_load(&values.overflow))
+        status = fail(err, LITHE_EINVAL, "%s: %s holds values beyond f16's largest, 65504; save it as f32 or bf16", s->path, p->name);
+    return status;
+}
+
+static int write_tensors(saving *s, lithe_error *err)
+{
+    const params *p = s->m->params;
+    s->out = xalloc((size_t)p->count + 1, sizeof *s->out);
+    int status = s->out ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
+    for (int i = 0; i < p->count && !status; i++) status = add_parameter(s, p->items[i], err);
+    if (!status) status = s->writer->write(s->path, s->out, s->count, err);
+    arena_free(&s->memory);
+    free(s->out);
     return status;
 }
 
 static int write_weights(const lithe_model *m, const char *dir, dtype type, lithe_error *err)
 {
     char *path = path_join(dir, "model.safetensors");
-    int status = path ? write_tensors(m, path, (form){ m->names, type, write_safetensors }, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
+    int status = write_tensors(&(saving){ .m = m, .path = path, .writer = tensor_writer_of(path, err), .names = m->names, .type = type }, err);
     free(path);
     return status;
 }
@@ -205,32 +199,26 @@ static int read_type(const char *name, dtype *type, lithe_error *err)
     return parse_type(name, type) ? LITHE_OK : fail(err, LITHE_EINVAL, "%s is no type to save a model in; known: f32, bf16, f16", name);
 }
 
-static bool ends_with(const char *path, const char *suffix)
-{
-    size_t n = strlen(path), k = strlen(suffix);
-    return n > k && !strcmp(path + n - k, suffix);
-}
+static bool has_parameter(const void *context, const char *name) { return params_find(context, name) != NULL; }
 
-/* rwkv.cpp's files turn to 16 bits by themselves, and not all of their tensors. */
-static int choose_form(form *f, const char *path, lithe_error *err)
+static int choose_writer(saving *s, lithe_error *err)
 {
-    *f = (form){ .type = f->type, .write = ends_with(path, ".pth") ? pytorch_write : write_safetensors };
-    if (ends_with(path, ".pth") || ends_with(path, ".safetensors")) return LITHE_OK;
-    if (!ends_with(path, ".bin")) return fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .pth, .safetensors or, for rwkv.cpp, .bin", path);
-    if (f->type == DT_BF16) return fail(err, LITHE_EINVAL, "%s: rwkv.cpp has f32 and f16, not bf16", path);
-    *f = (form){ .type = DT_F32, .write = f->type == DT_F16 ? write_runtime_f16 : write_runtime_f32 };
-    return LITHE_OK;
+    const tensor_writer *w = s->writer = tensor_writer_of(s->path, err);
+    if (!w) return LITHE_EINVAL;
+    s->names = w->format ? naming_of_format(w->format, has_parameter, s->m->params) : NULL;
+    if (!w->format || s->names) return LITHE_OK;
+    return fail(err, LITHE_EINVAL, "%s: only %s is written for %s, as %s", s->path, w->architectures, w->format, w->ending);
 }
 
 int lithe_model_export(const lithe_model *m, const char *path, const char *type_name, lithe_error *err)
 {
-    form f = { 0 };
+    saving s = { .m = m, .path = path };
     if (failed(err)) return err->status;
     if (!m || !path) return fail(err, LITHE_EINVAL, "saving needs a model and a file");
-    int status = read_type(type_name, &f.type, err);
-    if (!status) status = choose_form(&f, path, err);
+    int status = read_type(type_name, &s.type, err);
+    if (!status) status = choose_writer(&s, err);
     if (!status && path_exists(path)) status = fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
-    return status ? status : write_tensors(m, path, f, err);
+    return status ? status : write_tensors(&s, err);
 }
 
 static char *temporary_beside(const char *target)

@@ -23,7 +23,7 @@ static void read_tensor(const tensor_file *f, const file_tensor *t)
 static void configure(tensor_file *f)
 {
     lithe_error err = { 0 };
-    json_t *config = f->config ? json_incref(f->config) : rwkv_config(f, &err);
+    json_t *config = tensors_config(f, &err);
     assert(!strchr(err.text, '\n') && !(config && err.status));
     const arch *a = config ? config_arch(config, "fuzz", &err) : NULL;
     void *own = a ? calloc(1, a->config.size) : NULL;
@@ -35,10 +35,9 @@ static void configure(tensor_file *f)
 static void open_bytes(const uint8_t *data, size_t size)
 {
     lithe_error err = { 0 };
-    const naming *names;
     tensor_file *f = tensor_file_parse(data, size, "fuzz", &err);
     assert(!f == (err.status != LITHE_OK) && !strchr(err.text, '\n'));
-    if (f && !rwkv_rename(f, &names, &err)) {
+    if (f && !naming_apply_file(f, &err)) {
         configure(f);
         for (int i = 0; i < f->count; i++) read_tensor(f, &f->tensors[i]);
     }

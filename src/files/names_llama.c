@@ -1,0 +1,23 @@
+/* LLaMA's tensors as Meta names them, in its own checkpoints, in those of
+ * llama2.c's trainer and (names of ours for what the file has without a name) in
+ * llama2.c's version 0 .bin.  Rotary pairs are neighbouring rows there:
+ *   ours[j] = theirs[2j],  ours[j + hd/2] = theirs[2j + 1]   in each head of hd rows. */
+#include "files/naming.h"
+
+static const naming_rule META[] = {
+    NAMED("_orig_mod.@", "@"),
+    NAMED("tok_embeddings.weight", "model.embed_tokens.weight"), NAMED("norm.weight", "model.norm.weight"), NAMED("output.weight", "lm_head.weight"),
+    NAMED("layers.*.attention_norm.weight", "model.layers.*.input_layernorm.weight"),
+    NAMED("layers.*.ffn_norm.weight", "model.layers.*.post_attention_layernorm.weight"),
+    { "layers.*.attention.wq.weight", "model.layers.*.self_attn.q_proj.weight", { .pairs = true } },
+    { "layers.*.attention.wk.weight", "model.layers.*.self_attn.k_proj.weight", { .pairs = true } },
+    NAMED("layers.*.attention.wv.weight", "model.layers.*.self_attn.v_proj.weight"),
+    NAMED("layers.*.attention.wo.weight", "model.layers.*.self_attn.o_proj.weight"),
+    NAMED("layers.*.feed_forward.w1.weight", "model.layers.*.mlp.gate_proj.weight"),
+    NAMED("layers.*.feed_forward.w2.weight", "model.layers.*.mlp.down_proj.weight"),
+    NAMED("layers.*.feed_forward.w3.weight", "model.layers.*.mlp.up_proj.weight"),
+    NAMED("rope.freqs", NULL),
+    { 0 }
+};
+
+const naming names_llama_meta = { .mark = "@layers.0.attention.wq.weight", .rules = META };
