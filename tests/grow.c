@@ -169,6 +169,16 @@ static void depth_and_width(void)
     preserves("llama", SMALL_LLAMA, LITHE_OPTIONS(lithe_grow_options, .factor = 3), 1e-5);
 }
 
+static void gpt_neox(void)
+{
+    preserves("gpt_neox", SMALL_GPT_NEOX, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), 0);
+    preserves("gpt_neox", SMALL_GPT_NEOX, LITHE_OPTIONS(lithe_grow_options, .set = "intermediate_size=50"), 1e-5);
+    preserves("gpt_neox", SMALL_GPT_NEOX, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=48"), 1e-5);
+    preserves("gpt_neox", SMALL_GPT_NEOX_SEQUENTIAL, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,intermediate_size=31,num_hidden_layers=3"), 1e-5);
+    preserves("gpt_neox", SMALL_GPT_NEOX_SEQUENTIAL, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=5"), 0);
+    preserves("gpt_neox", SMALL_GPT_NEOX, LITHE_OPTIONS(lithe_grow_options, .factor = 3), 1e-5);
+}
+
 static void pangu_pi(void)
 {
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), 0);
@@ -331,6 +341,7 @@ const test tests_grow[] = {
     { "grow.slots, what is refused", slots_refused },
     { "grow.twice, with the kept scale", twice },
     { "grow.depth, width, heads, inner width", depth_and_width },
+    { "grow.gpt-neox in width with heads, inner width, depth", gpt_neox },
     { "grow.pangu-pi in width, depth, inner width, bottleneck", pangu_pi },
     { "grow.what is not exact says so", not_exact },
     { "grow.moments of slots", moments },

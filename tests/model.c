@@ -59,6 +59,10 @@ static void test_counts(void)
     check_count("gpt2", "{\"n_embd\":1280,\"n_layer\":36,\"n_head\":20}", 774030080);
     check_count("gpt2", "{\"n_embd\":1600,\"n_layer\":48,\"n_head\":25}", 1557611200);
     check_count("llama", "{}", 6738415616);
+    check_count("gpt_neox", "{}", 20554567680);
+    check_count("gpt_neox", "{\"vocab_size\":50304,\"hidden_size\":512,\"num_hidden_layers\":6,\"num_attention_heads\":8,\"intermediate_size\":2048}", 70426624);
+    check_count("gpt_neox", "{\"vocab_size\":50304,\"hidden_size\":768,\"num_hidden_layers\":12,\"num_attention_heads\":12,\"intermediate_size\":3072}", 162322944);
+    check_count("gpt_neox", "{\"vocab_size\":50304,\"hidden_size\":2048,\"num_hidden_layers\":16,\"num_attention_heads\":8,\"intermediate_size\":8192}", 1011781632);
     check_count("rwkv4", "{}", 169342464);
     check_count("rwkv5", "{\"hidden_size\":2048,\"num_hidden_layers\":24}", 1577754624);
     check_count("rwkv6", "{\"hidden_size\":2048,\"num_hidden_layers\":24}", 1599873024);
@@ -97,6 +101,10 @@ static void test_refused_configs(void)
         { "llama", "{\"num_key_value_heads\":5}", LITHE_ECONFIG, "num_key_value_heads is 5, which does not divide num_attention_heads 32" },
         { "llama", "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2.0}}", LITHE_ECONFIG, "yarn" },
         { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":4096}", LITHE_ECONFIG, "sliding_window" },
+        { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":3}", LITHE_ECONFIG, "num_attention_heads is 3, which does not divide hidden_size 64" },
+        { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":4,\"rotary_pct\":0.2}", LITHE_ECONFIG, "rotary_pct is 0.2: 3 of a head's 16 channels" },
+        { "gpt_neox", "{\"rotary_pct\":0}", LITHE_ECONFIG, "rotary_pct is 0, expected 0.001 to 1" },
+        { "gpt_neox", "{\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2.0}}", LITHE_ECONFIG, "dynamic" },
         { "tokenformer", "{\"norm\":\"rmsnorm\"}", LITHE_ECONFIG, "norm is \"rmsnorm\"" },
         { "tokenformer", "{\"qkv_slot_num\":0}", LITHE_ECONFIG, "qkv_slot_num is 0" },
     };

@@ -50,7 +50,8 @@ void test_golden(void)
 {
     static const struct { const char *name, *arch; } dirs[] = {
         { "gpt2", "gpt2" }, { "gpt2-sharded", "gpt2" }, { "llama", "llama" }, { "llama-scaled", "llama" }, { "llama-linear", "llama" },
-        { "llama-new", "llama" }, { "tokenformer", "tokenformer" }, { "tokenformer-gelu-l2", "tokenformer" },
+        { "llama-new", "llama" }, { "gpt_neox", "gpt_neox" }, { "gpt_neox-sequential", "gpt_neox" }, { "gpt_neox-new", "gpt_neox" }, { "gpt_neox-bin", "gpt_neox" },
+        { "tokenformer", "tokenformer" }, { "tokenformer-gelu-l2", "tokenformer" },
         { "tokenformer-softmax", "tokenformer" }, { "tokenformer-bin", "tokenformer" }, { "rwkv4-hf", "rwkv4" }, { "rwkv7-fla", "rwkv7" },
     };
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {

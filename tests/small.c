@@ -20,6 +20,8 @@ static const small_case variants[] = {
       "\"mlp_bias\":true,\"classifier_bias\":true,\"embedding_dropout\":0.1,\"attention_dropout\":0.2,\"mlp_dropout\":0.1,\"classifier_pooling\":\"mean\"" SMALL_CLASSIFY },
     { "llama", "llama", SMALL_LLAMA },
     { "llama tied, scaled", "llama", SMALL_LLAMA_TIED },
+    { "gpt-neox", "gpt_neox", SMALL_GPT_NEOX },
+    { "gpt-neox one after the other, with dropout", "gpt_neox", SMALL_GPT_NEOX_SEQUENTIAL },
     { "pangu-pi", "pangu_pi", SMALL_PANGU_PI },
     { "pangu-pi, three branches, two shortcuts, scaled", "pangu_pi", SMALL_PANGU_PI_ALL },
     { "pangu-pi, one number for all channels, activation last", "pangu_pi", SMALL_PANGU_PI_AFTER },

@@ -12,6 +12,8 @@
 #define SMALL_REGRESS ",\"architectures\":[\"ForSequenceClassification\"],\"num_labels\":1}"
 #define SMALL_LLAMA "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"attention_bias\":true,\"mlp_bias\":true}"
 #define SMALL_LLAMA_TIED "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"head_dim\":8,\"intermediate_size\":20,\"initializer_range\":0.3,\"tie_word_embeddings\":true,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}"
+#define SMALL_GPT_NEOX "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3,\"rotary_pct\":0.5}"
+#define SMALL_GPT_NEOX_SEQUENTIAL "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3,\"intermediate_size\":20,\"initializer_range\":0.3,\"rotary_pct\":1.0,\"use_parallel_residual\":false,\"attention_bias\":false,\"tie_word_embeddings\":true,\"hidden_dropout\":0.2,\"attention_dropout\":0.1,\"hidden_act\":\"gelu_new\"}"
 #define SMALL_TOKENFORMER(theta) "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":70,\"init_method_std\":0.3,\"norm_activation_type\":\"" theta "\"}"
 
 /* Bottlenecks of no whole eights; and everything that can be said otherwise. */

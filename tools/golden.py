@@ -170,6 +170,71 @@ def llama_new(out):
     write_json(path, dict(sorted(c.items())))
 
 
+# ---------------------------------------------------------------- GPT-NeoX
+
+def gpt_neox(out, name="gpt_neox", heads=2, train=True, weights=torch.float32, **more):
+    """Attention and feed-forward side by side, half of each head's channels turned, exact GELU, a head of its own."""
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
+    config = dict(vocab_size=V, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=heads,
+                  max_position_embeddings=32, rotary_pct=0.5, hidden_act="gelu", bos_token_id=0, eos_token_id=0)
+    config.update(more)
+    library_model(out, name, GPTNeoXForCausalLM, GPTNeoXConfig(**config), train, weights)
+
+
+def gpt_neox_classes(out):
+    """gpt_neox with classes: what GPTNeoXForSequenceClassification says of each sequence, and the gradients of its loss."""
+    from transformers import GPTNeoXConfig, GPTNeoXForSequenceClassification
+    gpt_neox(out)
+    file, golden = os.path.join(out, "model.safetensors"), os.path.join(out, "golden.safetensors")
+    with all_double():
+        model = GPTNeoXForSequenceClassification._from_config(
+            GPTNeoXConfig.from_pretrained(out, num_labels=3), attn_implementation="eager").eval()
+    tensors, got = load_file(file), load_file(golden)
+    tensors["score.weight"] = draw((3, 16), source("gpt_neox classes"), 0.3)
+    model.load_state_dict({n: v for n, v in tensors.items() if n != "embed_out.weight"})
+    model.double()
+    labels = torch.tensor([2, 0])
+    with all_double():                                  # one at a time: several together need a padding token
+        logits = torch.cat([model(ids[None], use_cache=False).logits for ids in got["ids"]])
+    loss = F.cross_entropy(logits, labels)
+    loss.backward()
+    got.update({"classify.labels": labels, "classify.logits": logits, "classify.loss": loss.reshape(1)})
+    got.update({"classify.grad." + n: p.grad for n, p in model.named_parameters()})
+    save(file, tensors)
+    save(golden, got)
+
+
+def gpt_neox_new(out):
+    """One after the other, tied, without attention biases, all channels turned, the positions stretched; float16, and
+    a config in the spelling of transformers 5."""
+    gpt_neox(out, "gpt_neox-new", heads=4, train=False, weights=torch.float16, use_parallel_residual=False, tie_word_embeddings=True,
+             attention_bias=False, rotary_pct=1.0, rotary_emb_base=500, hidden_act="gelu_new", rope_scaling={"type": "linear", "factor": 2.0})
+    path = os.path.join(out, "config.json")
+    c = read_json(path)
+    for old in ("torch_dtype", "rope_scaling", "rotary_pct", "rotary_emb_base", "partial_rotary_factor", "rope_theta", "transformers_version"):
+        c.pop(old, None)
+    c["rope_parameters"] = {"factor": 2.0, "partial_rotary_factor": 1.0, "rope_theta": 500, "rope_type": "linear"}
+    c["dtype"] = "float16"
+    write_json(path, dict(sorted(c.items())))
+
+
+def gpt_neox_bin(out):
+    """The weights of gpt_neox as the first Pythia files hold them: float16 in a pickle, with buffers of masks and frequencies."""
+    whole = os.path.join(os.path.dirname(out), "gpt_neox")
+    t = {n: v.half() for n, v in load_file(os.path.join(whole, "model.safetensors")).items() if n != "score.weight"}
+    for i in range(2):
+        stem = f"gpt_neox.layers.{i}.attention."
+        t[stem + "bias"] = torch.ones(32, 32, dtype=torch.bool).tril().view(1, 1, 32, 32)
+        t[stem + "masked_bias"] = torch.tensor(-1e9).half()
+        t[stem + "rotary_emb.inv_freq"] = 10000.0 ** (-torch.arange(0, 4, 2).float() / 4)
+    torch.save(collections.OrderedDict(t), os.path.join(out, "pytorch_model.bin"))
+    c = read_json(os.path.join(whole, "config.json"))
+    keep = ("architectures", "bos_token_id", "eos_token_id", "hidden_act", "hidden_size", "initializer_range", "intermediate_size", "layer_norm_eps",
+            "max_position_embeddings", "model_type", "num_attention_heads", "num_hidden_layers", "rotary_emb_base", "rotary_pct",
+            "tie_word_embeddings", "use_cache", "use_parallel_residual", "vocab_size")
+    write_json(os.path.join(out, "config.json"), {**{k: c[k] for k in keep}, "torch_dtype": "float16"})
+
+
 # ---------------------------------------------------------------- TokenFormer (no library has it)
 
 def theta(a, kind):
@@ -397,6 +462,9 @@ def ops(out):
 FIXTURES = {
     "gpt2": gpt2, "gpt2-sharded": gpt2_sharded,
     "llama": llama, "llama-scaled": llama_scaled, "llama-linear": llama_linear, "llama-new": llama_new,
+    "gpt_neox": gpt_neox_classes, "gpt_neox-bin": gpt_neox_bin, "gpt_neox-new": gpt_neox_new,
+    "gpt_neox-sequential": lambda out: gpt_neox(out, "gpt_neox-sequential", heads=4, use_parallel_residual=False, tie_word_embeddings=True,
+                                                attention_bias=False, rotary_pct=1.0, hidden_act="gelu_new"),
     "tokenformer": tokenformer, "tokenformer-bin": tokenformer_bin,
     "tokenformer-gelu-l2": lambda out: tokenformer(out, "tokenformer-gelu-l2", "gelu_l2_norm"),
     "tokenformer-softmax": lambda out: tokenformer(out, "tokenformer-softmax", "softmax"),

@@ -9,27 +9,10 @@
 
 static const field fields[] = { LLAMA_FIELDS, { 0 } };
 
-static void bring(json_t *config, const char *ours, const json_t *from, const char *theirs)
-{
-    json_t *value = json_object_get(from, theirs);
-    if (value && !json_is_null(value)) json_object_set(config, ours, value);
-}
-
-/* Brings rope_scaling {type|rope_type, factor, ...} of older files and rope_parameters {rope_type, rope_theta, ...} of
- * newer ones to fields of their own, and says how Mistral and Qwen2 differ, or refuses it. */
+/* The families whose block is this one. */
 int llama_normalize(json_t *config, lithe_error *err)
 {
-    json_t *scaling = json_object_get(config, "rope_scaling"), *newer = json_object_get(config, "rope_parameters");
-    const json_t *rope_keys = json_is_object(newer) ? newer : json_is_object(scaling) ? scaling : NULL;
-    if (rope_keys) {
-        bring(config, "rope_theta", rope_keys, "rope_theta");
-        bring(config, "lithe_rope_type", rope_keys, "type");
-        bring(config, "lithe_rope_type", rope_keys, "rope_type");
-        bring(config, "lithe_rope_factor", rope_keys, "factor");
-        bring(config, "lithe_rope_low", rope_keys, "low_freq_factor");
-        bring(config, "lithe_rope_high", rope_keys, "high_freq_factor");
-        bring(config, "lithe_rope_original", rope_keys, "original_max_position_embeddings");
-    }
+    rope_normalize(config, "rope_theta");
     const char *type = json_string_value(json_object_get(config, "model_type"));
     if (type && !strcmp(type, "mistral")) {
         json_t *window = json_object_get(config, "sliding_window");
@@ -42,28 +25,10 @@ int llama_normalize(json_t *config, lithe_error *err)
     return 0;
 }
 
-static const char *const rope_types[] = { "default", "linear", "llama3" };
-static const char *const made_here[] = { "lithe_rope_type", "lithe_rope_factor", "lithe_rope_low", "lithe_rope_high", "lithe_rope_original", "lithe_qkv_bias" };
-
 int llama_publish(json_t *config)
 {
-    const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
-    json_t *base = json_object_get(config, "rope_theta");
-    json_t *newer = json_pack("{s:s,s:O}", "rope_type", type ? type : rope_types[ROPE_PLAIN], "rope_theta", base);
-    if (!newer) return LITHE_ENOMEM;
-    if (type && strcmp(type, rope_types[ROPE_PLAIN])) {
-        json_t *older = json_pack("{s:s,s:O}", "rope_type", type, "factor", json_object_get(config, "lithe_rope_factor"));
-        if (!strcmp(type, rope_types[ROPE_LLAMA3])) {
-            bring(older, "low_freq_factor", config, "lithe_rope_low");
-            bring(older, "high_freq_factor", config, "lithe_rope_high");
-            bring(older, "original_max_position_embeddings", config, "lithe_rope_original");
-        }
-        json_object_update(newer, older);
-        json_object_set_new(config, "rope_scaling", older);
-    }
-    json_object_set_new(config, "rope_parameters", newer);
-    for (size_t i = 0; i < sizeof made_here / sizeof *made_here; i++) json_object_del(config, made_here[i]);
-    return 0;
+    json_object_del(config, "lithe_qkv_bias");
+    return rope_publish(config, "rope_theta", NULL);
 }
 
 /* Qwen2's name when only q, k, v carry biases. */

@@ -3,8 +3,8 @@
 #ifndef ARCH_LLAMA_H
 #define ARCH_LLAMA_H
 
-#include "arch/fields.h"
 #include "arch/layers.h"
+#include "arch/rope_keys.h"
 
 typedef struct {
     int vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, max_position_embeddings;
@@ -21,9 +21,7 @@ typedef struct {
     INT_OF(llama, head_dim, 0, CHANNELS), ACTIVATION_OF(llama, hidden_act, ACT_SILU), INT_OF(llama, max_position_embeddings, 2048, LENGTH), \
     REAL_OF(llama, rms_norm_eps, 1e-6, EPSILON), REAL_OF(llama, rope_theta, 10000, ROPE_BASE), REAL_OF(llama, initializer_range, 0.02, DEVIATION), \
     BOOL_OF(llama, attention_bias, 0), BOOL_OF(llama, mlp_bias, 0), BOOL_OF(llama, tie_word_embeddings, 0), \
-    CHOICE_OF(llama, lithe_rope_type, "default|linear|llama3"), REAL_OF(llama, lithe_rope_factor, 1, .least = 1e-3, .most = 1e6), \
-    REAL_OF(llama, lithe_rope_low, 1, .least = 1e-6, .most = 1e6), REAL_OF(llama, lithe_rope_high, 4, .least = 1e-6, .most = 1e6), \
-    REAL_OF(llama, lithe_rope_original, 8192, .least = 1, .most = 1e9), BOOL_OF(llama, lithe_qkv_bias, 0)
+    ROPE_FIELDS_OF(llama), BOOL_OF(llama, lithe_qkv_bias, 0)
 
 int  llama_normalize(json_t *config, lithe_error *err);
 int  llama_publish(json_t *config);  /* both spellings of the rotary options; takes out what normalize made */

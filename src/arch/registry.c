@@ -5,6 +5,7 @@
 /* Of text and of images the first is the usual one.  PanGu-pi stands before LLaMA, whose tensors it has too. */
 #define ARCHITECTURES(EACH) \
     EACH(gpt2)              \
+    EACH(gpt_neox)          \
     EACH(pangu_pi)          \
     EACH(llama)             \
     EACH(tokenformer)       \

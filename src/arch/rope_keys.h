@@ -1,0 +1,22 @@
+/* How config.json says that rotary positions are scaled: rope_scaling {type | rope_type, factor, ...} in older files,
+ * rope_parameters {rope_type, rope_theta, ...} in newer ones. */
+#ifndef ARCH_ROPE_KEYS_H
+#define ARCH_ROPE_KEYS_H
+
+#include "arch/fields.h"
+
+/* The struct S has an int lithe_rope_type (rope_scaling of ops.h) and a double for each of the others. */
+#define ROPE_FIELDS_OF(S) \
+    CHOICE_OF(S, lithe_rope_type, "default|linear|llama3"), REAL_OF(S, lithe_rope_factor, 1, .least = 1e-3, .most = 1e6), \
+    REAL_OF(S, lithe_rope_low, 1, .least = 1e-6, .most = 1e6), REAL_OF(S, lithe_rope_high, 4, .least = 1e-6, .most = 1e6), \
+    REAL_OF(S, lithe_rope_original, 8192, .least = 1, .most = 1e9)
+
+/* Brings the keys of those objects to the ones above and to `base`, the key of the angles' base; and writes both objects
+ * again, where `more` (borrowed, or NULL) joins rope_parameters.  Publishing fails (negative) when memory is out. */
+void rope_normalize(json_t *config, const char *base);
+int  rope_publish(json_t *config, const char *base, const json_t *more);
+
+/* config[ours] = from[theirs], where that is neither absent nor null. */
+void bring_key(json_t *config, const char *ours, const json_t *from, const char *theirs);
+
+#endif
