@@ -39,17 +39,17 @@ static void check_rows(const lithe_model *m, const tensor_file *f, const char *n
 {
     const file_tensor *t = tensor_file_find(f, name);
     const param *p = params_find(m->params, name);
-    float *stored = t ? malloc(t->count * sizeof *stored) : NULL;
+    float *rows = t ? malloc(t->count * sizeof *rows) : NULL;
     real *values = p ? weight_copy(&p->weight, p->count) : NULL;
-    CHECK_MSG(stored && values && t->count == p->count && (int)t->count == 3 * H * hd * columns && file_tensor_floats(t, 0, t->count, stored), "%s", name);
-    for (int part = 0; stored && values && part < 3; part++)
+    CHECK_MSG(rows && values && t->count == p->count && (int)t->count == 3 * H * hd * columns && file_tensor_floats(t, 0, t->count, rows), "%s", name);
+    for (int part = 0; rows && values && part < 3; part++)
         for (int h = 0; h < H; h++)
             for (int c = 0; c < hd; c++)
                 for (int i = 0; i < columns; i++) {
-                    float theirs = stored[((h * 3 + part) * hd + c) * columns + i], ours = (float)values[((part * H + h) * hd + c) * columns + i];
+                    float theirs = rows[((h * 3 + part) * hd + c) * columns + i], ours = (float)values[((part * H + h) * hd + c) * columns + i];
                     CHECK_MSG(!(theirs < ours) && !(theirs > ours), "%s: part %d, head %d, channel %d", name, part, h, c);
                 }
-    free(stored);
+    free(rows);
     free(values);
 }
 

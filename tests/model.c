@@ -102,7 +102,7 @@ static void test_refused_configs(void)
         { "llama", "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2.0}}", LITHE_ECONFIG, "yarn" },
         { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":4096}", LITHE_ECONFIG, "sliding_window" },
         { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":3}", LITHE_ECONFIG, "num_attention_heads is 3, which does not divide hidden_size 64" },
-        { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":4,\"rotary_pct\":0.2}", LITHE_ECONFIG, "rotary_pct is 0.2: 3 of a head's 16 channels" },
+        { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":4,\"rotary_pct\":0.2}", LITHE_ECONFIG, "rotary_pct is 0.2, 3 of a head's 16 channels" },
         { "gpt_neox", "{\"rotary_pct\":0}", LITHE_ECONFIG, "rotary_pct is 0, expected 0.001 to 1" },
         { "gpt_neox", "{\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2.0}}", LITHE_ECONFIG, "dynamic" },
         { "tokenformer", "{\"norm\":\"rmsnorm\"}", LITHE_ECONFIG, "norm is \"rmsnorm\"" },
