@@ -110,7 +110,9 @@ lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t
 /* Opens a model.  path is a MODEL directory (config.json and model.safetensors, possibly sharded,
  * or pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a single
  * file that describes itself (llama2.c and rwkv.cpp .bin, RWKV .pth).
- * config is a config.json for a single file that does not, else NULL. */
+ * config is a config.json for a single file that does not, else NULL.
+ * The files stay mapped while the model is open, and its parameters are used as they are
+ * stored there; training widens them to fp32. */
 lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err);
 
 /* Writes a MODEL directory: config.json, model.safetensors, and the tokenizer

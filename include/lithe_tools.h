@@ -107,6 +107,14 @@ const char              *lithe_listing_arch(const lithe_listing *l);            
 long long                lithe_listing_bad_values(const lithe_listing *l, size_t i);
 void                     lithe_listing_close(lithe_listing *l);
 
+/* The parameters of an open model, under the names of its published checkpoints: the i-th in the order of names, or by
+ * name.  dtype is how its values are stored ("f32", "f16", "bf16"), bytes what they take; file is NULL.  Returns 1, or 0
+ * if there is no such parameter. */
+int lithe_model_parameter(const lithe_model *m, size_t i, lithe_tensor_info *out);
+int lithe_model_parameter_named(const lithe_model *m, const char *name, lithe_tensor_info *out);
+/* n of its values from number `first` on, in row-major order, as floats however they are stored. */
+int lithe_model_values(const lithe_model *m, const char *name, size_t first, size_t n, float *out, lithe_error *err);
+
 /* ---- growing ------------------------------------------------------------- */
 
 /* A larger model that starts from what m has learned. */
@@ -206,7 +214,7 @@ void                       lithe_diversity_close(lithe_diversity *d);
 
 /* The plan of a configuration as text (malloc'd): with ops non-zero one line for each op (step, op,
  * shape, offset, bytes, flops), and the memory that training, scoring and decoding
- * need.  config is a config.json or a MODEL. */
+ * need.  config is a config.json or a MODEL, whose parameters count as its files store them where nothing trains. */
 char *lithe_plan(const char *config, int batch, int ctx, int recompute, const char *dtype, int ops, int json, lithe_error *err);
 
 /* The machine as text (malloc'd): CPU, levels of kernels, threads, memory, libraries, absent optional parts. */

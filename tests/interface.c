@@ -38,6 +38,41 @@ static void models_say_what_they_are(void)
     lithe_model_close(vit);
 }
 
+/* Parameters by place and by name, and their values however they are stored. */
+static void parameters_are_read(void)
+{
+    static const struct { const char *type; size_t bytes; double relative, least; } types[] = { { "f32", 4, 0, 0 }, { "f16", 2, 1e-3, 6e-8 }, { "bf16", 2, 1e-2, 0 } };
+    enum { COUNT = 257 * 8 };
+    lithe_error err = { 0 };
+    float values[COUNT], again[COUNT];
+    lithe_model *fresh = new_model("gpt2", TINY);
+    CHECK_MSG(!lithe_model_values(fresh, "wte.weight", 0, COUNT, values, &err), "%s", err.text);
+    for (int t = 0; t < 3; t++) {
+        lithe_tensor_info p, named;
+        lithe_error none = { 0 }, outside = { 0 };
+        CHECK_MSG(!lithe_model_save(fresh, in_dir(types[t].type), types[t].type, NULL, &err), "%s", err.text);
+        lithe_model *m = lithe_model_open(in_dir(types[t].type), NULL, &err);
+        size_t count = 0, numbers = 0;
+        for (const char *last = ""; lithe_model_parameter(m, count, &p); last = p.name, count++) {
+            size_t size = 1;
+            for (int d = 0; d < p.rank; d++) size *= (size_t)p.dims[d];
+            numbers += size;
+            CHECK(strcmp(last, p.name) < 0 && !p.file && p.rank >= 1 && p.rank <= 2);
+            CHECK(lithe_model_parameter_named(m, p.name, &named) && named.name == p.name && named.bytes == p.bytes && !strcmp(named.dtype, p.dtype));
+        }
+        CHECK_MSG(count == 16 && numbers == lithe_model_params(m), "%zu parameters of %zu numbers", count, numbers);
+        CHECK(lithe_model_parameter_named(m, "wte.weight", &p) && p.rank == 2 && p.dims[0] == 257 && p.dims[1] == 8);
+        CHECK(!strcmp(p.dtype, types[t].type) && p.bytes == COUNT * types[t].bytes);
+        CHECK_MSG(!lithe_model_values(m, "wte.weight", 9, 2000, again, &err) && !lithe_model_values(m, "wte.weight", COUNT, 0, NULL, &err), "%s", err.text);
+        for (int i = 0; i < 2000; i++) CHECK(fabs((double)again[i] - (double)values[9 + i]) <= types[t].relative * fabs((double)values[9 + i]) + types[t].least);
+        CHECK(lithe_model_values(m, "wte.bias", 0, 1, again, &none) == LITHE_EINVAL && strstr(none.text, "wte.bias is no parameter of this gpt2"));
+        CHECK(lithe_model_values(m, "wte.weight", 2050, 7, again, &outside) == LITHE_EINVAL && strstr(outside.text, "2056 values"));
+        CHECK(!lithe_model_parameter_named(m, "wte.bias", &p) && !lithe_model_parameter(NULL, 0, &p));
+        lithe_model_close(m);
+    }
+    lithe_model_close(fresh);
+}
+
 static void texts_are_joined(void)
 {
     lithe_error err = { 0 };
@@ -137,6 +172,7 @@ static void moments_grow_with_the_model(void)
 
 const test tests_interface[] = {
     { "interface: models say what they are", models_say_what_they_are },
+    { "interface: parameters are read", parameters_are_read },
     { "interface: texts are joined", texts_are_joined },
     { "interface: evaluations are those of the rows", evaluations_are_those_of_the_rows },
     { "interface: moments grow with the model", moments_grow_with_the_model },

@@ -339,6 +339,33 @@ static void test_plan(void)
     }
 }
 
+/* Of a MODEL, what is only read counts as it is stored, and what is trained in fp32. */
+static void test_plan_of_files(void)
+{
+    static const struct { const char *type; size_t matrices; } types[] = { { "f32", 4 }, { "f16", 2 }, { "bf16", 2 } };
+    for (int i = 0; i < 3; i++) {
+        lithe_error e = { 0 };
+        lithe_model *m = lithe_model_new(NULL, SMALL[0], 1, &e);
+        CHECK_MSG(m && !lithe_model_save(m, in_dir(types[i].type), types[i].type, NULL, &e), "%s", e.text);
+        char *text = lithe_plan(in_dir(types[i].type), 4, 16, 0, NULL, 0, 0, &e), *facts = lithe_plan(in_dir(types[i].type), 4, 16, 0, NULL, 0, 1, &e);
+        CHECK_MSG(text && strstr(text, "parameters as stored"), "%s", text ? text : e.text);
+        json_t *json = facts ? json_parse(facts, strlen(facts), 8, "plan", &e) : NULL;
+        size_t bytes = 0;
+        for (int j = 0; m && j < m->params->count; j++) {
+            const param *p = m->params->items[j];
+            bool matrix = p->rule.rank == 2;                 /* GPT-2's norms and biases are vectors */
+            bytes += p->count * (matrix ? types[i].matrices : sizeof(float));
+        }
+        CHECK((size_t)json_integer_value(json_object_get(json_object_get(json, "decoding"), "parameter_bytes")) == bytes);
+        CHECK((size_t)json_integer_value(json_object_get(json_object_get(json, "scoring"), "parameter_bytes")) == bytes);
+        CHECK((size_t)json_integer_value(json_object_get(json_object_get(json, "training"), "parameter_bytes")) == 4 * lithe_model_params(m));
+        json_decref(json);
+        free(text);
+        free(facts);
+        lithe_model_close(m);
+    }
+}
+
 static void test_doctor(void)
 {
     char *text = lithe_doctor(0), *json_text_ = lithe_doctor(1);
@@ -364,6 +391,7 @@ const test tests_model[] = {
     { "model/values depend on seed and name", test_fresh_values },
     { "model/nothing and stuck errors", test_nothing },
     { "model/plans", test_plan },
+    { "model/plans of stored parameters", test_plan_of_files },
     { "model/doctor and peak", test_doctor },
     { "model/golden directories open", test_golden },
     { "model/saving and opening is bitwise equal", test_round_trip },

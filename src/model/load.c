@@ -66,6 +66,17 @@ static bool type_of(const file_tensor *t, stored_type *type)
     return t->type == DT_F16 || t->type == DT_BF16 || t->type == DT_F32;
 }
 
+size_t load_plan_bytes(const load_plan *plan)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < plan->count; i++) {
+        stored_type type;
+        type_of(&plan->sources[i].from, &type);
+        bytes += stored_bytes(plan->sources[i].to->plain ? STORED_REAL : type, plan->sources[i].to->count);
+    }
+    return bytes;
+}
+
 int model_map(const load_plan *plan, lithe_error *err)
 {
     if (failed(err)) return err->status;

@@ -56,6 +56,7 @@ void load_plan_free(load_plan *plan);
 /* The values, into master values that are there; or, for inference, into stored forms, most of which lie in the plan's file. */
 int  model_load(const load_plan *plan, lithe_error *err);
 int  model_map(const load_plan *plan, lithe_error *err);
+size_t load_plan_bytes(const load_plan *plan);                                    /* what a model then holds, mapped or in memory of its own */
 wanted_shape param_shape(const param *p);                                          /* for naming.h */
 
 /* What a path that names a MODEL, a RUN or a lone file stands for.  weights and config are NULL when there are none. */

@@ -17,14 +17,27 @@ typedef struct {
     bool recompute;
     compute_type compute;
     pass passes[PLANS];
+    size_t held;                     /* bytes of the parameters as the model's files store them; 0: there are no files */
 } planned;
 
 /* ---- making the plans ----------------------------------------------------------- */
 
-static lithe_model *declare(const char *path, lithe_error *err)
+/* 0 where they are not this model's: opening it would say so. */
+static size_t held_bytes(const lithe_model *m, const char *weights)
+{
+    lithe_error unused = { 0 };
+    load_plan plan = { 0 };
+    tensor_file *f = model_tensors(weights, &unused);
+    size_t bytes = f && !load_plan_make(&plan, m, f, &unused) ? load_plan_bytes(&plan) : 0;
+    load_plan_free(&plan);
+    tensor_file_close(f);
+    return bytes;
+}
+
+/* Sets x->model, and x->held where path is of a MODEL. */
+static void declare(planned *x, const char *path, lithe_error *err)
 {
     place p = { 0 };
-    lithe_model *m = NULL;
     json_t *config = NULL;
     size_t n = path ? strlen(path) : 0;
     bool lone = n > 5 && !strcmp(path + n - 5, ".json") && !path_is_dir(path) && !strstr(path_base(path), ".index.");
@@ -37,11 +50,11 @@ static lithe_model *declare(const char *path, lithe_error *err)
         tensor_file_close(f);
     }
     const arch *a = config ? config_arch(config, path, err) : NULL;
-    m = a ? model_declare(a, config, path, err) : NULL;
+    x->model = a ? model_declare(a, config, path, err) : NULL;
+    if (x->model && p.weights) x->held = held_bytes(x->model, p.weights);
 out:
     json_decref(config);
     place_free(&p);
-    return m;
 }
 
 /* Only what has a loss is trained, only what reads from left to right decoded. */
@@ -102,13 +115,17 @@ static double total_flops(const graph *g)
     return sum;
 }
 
-static size_t parameter_bytes(const planned *x) { return params_total(x->model->params) * sizeof(real); }
+/* What is trained is fp32; what is only read stays as its files store it. */
+static size_t parameter_bytes(const planned *x, int i)
+{
+    return MODES[i] != GRAPH_TRAIN && x->held ? x->held : params_total(x->model->params) * sizeof(real);
+}
 
 /* Values, gradients and AdamW's two moments in training; values alone otherwise. */
 static size_t total_bytes(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
-    return parameter_bytes(x) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
+    return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
 }
 
 /* What a step writes: the result, or backward the first gradient it gives. */
@@ -179,10 +196,10 @@ static void print_plan(FILE *out, const planned *x, int i)
     double tokens = MODES[i] == GRAPH_DECODE ? 1 : (double)x->windows * x->ctx;
     if (MODES[i] == GRAPH_DECODE) fprintf(out, "%s, one token at a time, context %d\n", PLAN_NAMES[i], x->ctx);
     else fprintf(out, "%s, %d x %d tokens a step%s\n", PLAN_NAMES[i], x->windows, x->ctx, MODES[i] == GRAPH_TRAIN && x->recompute ? ", layers run again for backward" : "");
-    print_line(out, "parameters", parameter_bytes(x));
+    print_line(out, MODES[i] != GRAPH_TRAIN && x->held ? "parameters as stored" : "parameters", parameter_bytes(x, i));
     if (MODES[i] == GRAPH_TRAIN) {
-        print_line(out, "gradients", parameter_bytes(x));
-        print_line(out, "AdamW's two moments", 2 * parameter_bytes(x));
+        print_line(out, "gradients", parameter_bytes(x, i));
+        print_line(out, "AdamW's two moments", 2 * parameter_bytes(x, i));
         print_line(out, "activations and gradients", s.arena_bytes);
     } else print_line(out, "activations", s.arena_bytes);
     if (s.state_bytes) print_line(out, "keys and values", s.state_bytes);
@@ -239,9 +256,9 @@ static json_t *steps_json(const graph *g)
 static json_t *plan_json(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
-    size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x) : 0;
+    size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x, i) : 0;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
-                     "parameter_bytes", (json_int_t)parameter_bytes(x), "gradient_bytes", (json_int_t)training_only,
+                     "parameter_bytes", (json_int_t)parameter_bytes(x, i), "gradient_bytes", (json_int_t)training_only,
                      "optimizer_bytes", (json_int_t)(2 * training_only), "activation_bytes", (json_int_t)s.arena_bytes,
                      "largest_live_bytes", (json_int_t)s.largest_live, "state_bytes", (json_int_t)s.state_bytes,
                      "packed_bytes", (json_int_t)s.packed_bytes, "total_bytes", (json_int_t)total_bytes(x, i),
@@ -272,7 +289,7 @@ char *lithe_plan(const char *config, int windows, int ctx, int recompute, const 
         return NULL;
     }
     x.compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32;
-    x.model = declare(config, err);
+    declare(&x, config, err);
     if (x.model && !make_all(&x, windows, ctx, err)) {
         text = json ? as_json(&x, ops) : as_text(&x, ops);
         if (!text) fail(err, LITHE_ENOMEM, "not enough memory for the text of a plan");
