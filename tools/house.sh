@@ -20,9 +20,10 @@ if [ -d build ]; then
             source=$(echo "$object" | sed 's:^build/::; s:^avx[0-9]*/::; s:^:src/:; s:o$:c:')
             [ ! -f "$source" ] || nm -P -g "$object" | sed "s/^/$room /"
         done
-    done | awk '{ if ($3 == "U") asked[$1 " " $2]; else at[$2] = $1; rooms[$1] }
+    done | awk -v order="$(echo $rooms)" '{ if ($3 == "U") asked[$1 " " $2]; else at[$2] = $1 }
         END { for (a in asked) { split(a, w, " "); if (w[2] in at && at[w[2]] != w[1]) edge[w[1] " " at[w[2]]] }
-              for (r in rooms) { line = ""; for (s in rooms) if ((r " " s) in edge) line = line " " s; if (line) printf "%-7s ->%s\n", r, line } }' | sort
+              n = split(order, room, " ")
+              for (i = 1; i <= n; i++) { line = ""; for (j = 1; j <= n; j++) if ((room[i] " " room[j]) in edge) line = line " " room[j]; if (line) printf "%-7s ->%s\n", room[i], line } }'
 fi
 
 # A definition begins at the margin and ends its head with a brace.
