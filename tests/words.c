@@ -12,7 +12,7 @@ static const struct { const char *word, *instead; } other_words[] = {
     { "behind", "after" }, { "told", "recognised, or given" }, { "hits", "correct" },
     { "rotary turn", "RoPE" }, { "turns by", "is rotated by" },
 };
-static const char *const written[] = { "docs", "cli", "bench", "include", "src/base", "src/text", "src/infer", "src/driver", "README.md", "README.zh.md", "Makefile", "tools/run.sh" };
+static const char *const written[] = { "docs", "cli", "bench", "include", "src/base", "src/text", "src/infer", "src/driver", "src/arch", "src/ops", "src/kernels", "README.md", "README.zh.md", "Makefile", "tools/run.sh" };
 
 /* The first place where the words stand in text by themselves, in small or capital letters; parts of a name count. */
 static const char *find_words(const char *text, const char *words)

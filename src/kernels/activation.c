@@ -1,5 +1,5 @@
-/* Each activation's value and slope.  Exact GELU is x Phi(x); the tanh form is
- * its approximation (Hendrycks & Gimpel 2016); centred, it is less 1/(2 sqrt(pi)),
+/* The value and the slope of each activation.  Exact GELU is x Phi(x); the tanh form is
+ * its approximation (Hendrycks & Gimpel 2016); centred GELU is GELU minus 1/(2 sqrt(pi)),
  * its mean under a standard normal x; SiLU is x sigmoid(x); squared ReLU is
  * max(x, 0)^2 (So et al. 2021). */
 #include "kernels/activation.h"

@@ -1,6 +1,6 @@
-/* The activations.  Adding one is a line here, its value and slope in
- * activation.c and the same of a vector in vector/vec_math.h: where one is
- * missing the compiler names it. */
+/* The activations.  A new one needs a line here, its value and slope in
+ * activation.c, and the same for a vector in vector/vec_math.h; if one of these is
+ * missing, the compiler names it. */
 #ifndef KERNELS_ACTIVATION_H
 #define KERNELS_ACTIVATION_H
 
@@ -26,7 +26,7 @@ extern const char *const activation_names;                          /* "a|b|c" *
 const char *activation_name(activation act);
 int         activation_find(const char *name, size_t length);  /* by its name or another spelling; -1: there is none */
 
-/* At one number, in double: what every kernel's activation is held against. */
+/* The value at one number, in double, with which the activations of kernels are compared. */
 double act_value(activation act, double x);
 double act_slope(activation act, double x);                          /* the derivative */
 

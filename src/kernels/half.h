@@ -1,4 +1,4 @@
-/* The 16-bit types of checkpoints to float and back: exact where float can hold
+/* Converts the 16-bit types of checkpoints to float and back: exactly where the type can hold
  * the value, rounded to nearest even where it cannot.  bfloat16 is the upper half
  * of a float; binary16 has 5 bits of exponent biased by 15, and 10 of fraction.
  * The conversions are branch-free selections, so that the loops over a tensor

@@ -1,5 +1,5 @@
-/* Which table this machine gets.  A level needs the CPU's instructions and the
- * operating system's consent: the state it saves on a switch (XGETBV), and for
+/* Chooses the table of this machine.  A level needs the CPU's instructions and the
+ * support of the operating system: the state that it saves on a switch (XGETBV), and for
  * AMX the permission to use tiles.  Levels are filled in order, each on top of
  * the one before. */
 #include "kernels/kernels.h"
@@ -42,7 +42,7 @@ static bool has_avx512(void)
     return os_saves(0xe6) && all(cpuid(7, 0).b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL);
 }
 
-/* Linux gives a process the tiles when it asks (Documentation/arch/x86/xstate.rst). */
+/* Linux lets a process use the tiles when it asks (Documentation/arch/x86/xstate.rst). */
 static bool has_amx(void)
 {
     enum { LEAF7_AMX_BF16 = 1 << 22, LEAF7_AMX_TILE = 1 << 24, LEAF7_1_AVX512_BF16 = 1 << 5 };
@@ -63,7 +63,7 @@ static const struct { const char *name; bool (*present)(void); void (*fill)(kern
 enum { LEVELS = sizeof levels / sizeof *levels };
 
 static kernels tables[LEVELS];
-static int highest;                             /* of those this machine has; each needs the ones below */
+static int highest;                             /* the highest level of this machine; each level needs those below it */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_tables(void)

@@ -1,11 +1,11 @@
 /* One machine's arithmetic: pure functions on raw pointers and sizes, forward
- * beside backward.  Every slot has a plain C version in ref/, which defines
- * what it means and stays naive for ever; a faster level replaces the pointer.
- * Kernels know no tensors, make no allocation and have no errors; parallelism is
+ * next to backward.  Every slot has a plain C version in ref/, which defines
+ * what it means and always stays naive; a faster level replaces the pointer.
+ * Kernels do not know tensors, do not allocate and do not fail; parallelism is
  * one visible parallel_for inside a kernel and nowhere above.
  *
- * All matrices are row-major.  `add` says that the result joins what is already
- * there; without it the destination is overwritten, whatever it held (NaN too).
+ * All matrices are row-major.  With `add` the result is added to the destination;
+ * without it the destination is overwritten, whatever it held (NaN too).
  * Outputs never overlap inputs unless a slot says so.
  *
  * The law of order: each output element is reduced in ascending index order
@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN } pooling;        /* which row stands for a sequence */
+typedef enum { POOL_FIRST, POOL_LAST, POOL_MEAN } pooling;        /* which row represents a sequence */
 typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GEMM; sums are always fp32 */
 
 /* C (M,N) = A (M,K) . B (K,N), then in this order: the bias, the value before
@@ -46,9 +46,9 @@ typedef struct {
  * Staats 2021), and only the log-sum-exp is kept for backward.
  * The queries of sequence s are rows start[s] .. start[s+1]-1 of q and o; its
  * keys are rows kv_start[s] + j of k and v, j = 0 .. past[s] + (number of its
- * queries) - 1.  Query i stands at position p = past[s] + i.  Causal: it sees keys
- * j <= p.  Else: all.  With a window, of these only |p - j| <= window.  ALiBi (Press
- * et al. 2022) takes alibi[h] |p - j| off the scaled score, symmetric in p and j. */
+ * queries) - 1.  Query i is at position p = past[s] + i.  If causal, it attends to keys
+ * j <= p, else to all.  With a window, only to those with |p - j| <= window.  ALiBi (Press
+ * et al. 2022) subtracts alibi[h] |p - j| from the scaled score, symmetric in p and j. */
 typedef struct {
     int seqs, heads, kv_heads, head_dim;
     const int *start;                           /* (seqs+1) */
@@ -91,9 +91,9 @@ typedef struct {
 } series_args;
 
 /* Token shift (RWKV, Peng et al. 2023): each row is mixed with the row before it
- * in its sequence, p, several times over: y[m] = x * mix[m] + p * (1 - mix[m]),
- * or x + (p - x) * mix[m] when mix weighs the past.  Before the first row of
- * sequence s stands row from[s] of `before`, and zeros where from[s] < 0 or
+ * in its sequence, p, once for each mix: y[m] = x * mix[m] + p * (1 - mix[m]),
+ * or x + (p - x) * mix[m] if mix weighs the past.  The row before the first row of
+ * sequence s is row from[s] of `before`, or zeros if from[s] < 0 or
  * before is NULL. */
 enum { MAX_MIXES = 6 };
 typedef struct {
@@ -105,7 +105,7 @@ typedef struct {
     const real *x, *mix[MAX_MIXES];             /* (rows, width), (width) */
     real *y[MAX_MIXES];
     /* backward, which does not look at `before`, reads x, mix and: */
-    const exact *begin;                         /* (seqs, width) that stood before the first rows; NULL: zeros */
+    const exact *begin;                         /* (seqs, width) the rows before the first rows; NULL: zeros */
     /* (seqs, width) gradients of the last row as the next run's `before`, NULL: zeros; of begin, NULL: not wanted */
     const exact *d_end; exact *d_begin;
     const real *dy[MAX_MIXES];                  /* NULL: zeros */

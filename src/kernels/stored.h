@@ -1,13 +1,13 @@
-/* Numbers as kernels meet them.  Activations are reals.  Weights come as they
- * are stored, a type and bytes: the kernels that gather or multiply them widen
- * them on the way, and nothing above looks at the bytes.  One row of the table
+/* The numbers that kernels read.  Activations are reals.  Weights are given as they
+ * are stored, by a type and bytes: the kernels that gather or multiply them widen
+ * them on the way, and nothing above reads the bytes.  There is one row of the table
  * for each type. */
 #ifndef KERNELS_STORED_H
 #define KERNELS_STORED_H
 
 #include <stddef.h>
 
-/* The element of an activation, and of what is always kept exact (statistics,
+/* The type of an activation's elements, and of values that are always exact (statistics,
  * log-sum-exp, recurrent states, losses).  The double build is the test build
  * that checks gradients; it has the ref level only. */
 #ifdef LITHE_DOUBLE
@@ -33,7 +33,7 @@ extern const stored_format stored_formats[STORED_TYPES];
 
 static inline size_t stored_bytes(stored_type type, size_t n) { return n / (size_t)stored_formats[type].block * stored_formats[type].bytes; }
 
-/* What begins with number `first`, the first of a block. */
+/* The numbers from number `first` on, which is the first of a block. */
 static inline stored stored_from(stored x, size_t first) { return (stored){ x.type, (const char *)x.data + stored_bytes(x.type, first) }; }
 
 #endif

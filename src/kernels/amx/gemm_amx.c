@@ -4,8 +4,8 @@
  * packed here, by all threads into the calling thread's scratch before the products begin; one that does not
  * fit is packed by each task as it goes.
  *
- * Each element is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor who packed
- * changes a bit of it. */
+ * Each element is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor the thread that
+ * packed changes a bit of it. */
 #include "base/threads.h"
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/gemm_finish.h"
@@ -52,7 +52,7 @@ static void tiles_on(void)
 /* The compilers' tile intrinsics do not say that they read and write memory. */
 #define MEMORY_BARRIER() __asm__ volatile("" : : : "memory")
 
-/* What will be needed soon, fetched a little with every step: a run of lines of the next panel of B, and the
+/* Prefetches a little with every step: a run of lines of the next panel of B, and the
  * rows of C that are written next. */
 typedef struct { const uint16_t *b; int b_lines; const float *c; size_t ldc; int c_rows, c_row; } errand;
 
@@ -218,7 +218,7 @@ static void multiply_block(const gemm_args *g, const block_of_rows *r, const uin
     }
 }
 
-/* Columns k .. k+kc-1 of A are packed; they meet one panel of B. */
+/* Columns k .. k+kc-1 of A are packed; they are multiplied with one panel of B. */
 static void multiply_panel(const gemm_args *g, const block_of_rows *r, const uint16_t *b, int n, int columns, int k, int kc)
 {
     for (int i = 0; i == 0 || i < kc; i += KC) {
@@ -255,7 +255,7 @@ static void multiply_part(void *context, int task)
     _tile_release();
 }
 
-/* Rows are shared out first, since a task packs its own; when they are few, columns. */
+/* Rows are divided first, since a task packs its own; if they are few, columns are divided. */
 static void cut(job *j)
 {
     const gemm_args *g = j->g;

@@ -3,8 +3,8 @@
  * side by side make a panel of 32 rows or columns, 2 KiB for each 32 k, and K is filled up
  * with zeros.
  *
- * A source lies `across` when its k are neighbours in memory, `along` when its rows or
- * columns are.  A from rows and B from columns are plain copies; the other two turn a
+ * A source is `across` if its k are adjacent in memory, `along` if its rows or
+ * columns are.  A from rows and B from columns are plain copies; the other two transpose a
  * 16 x 16 block of pairs. */
 #ifndef AMX_PACK_AMX_H
 #define AMX_PACK_AMX_H
@@ -16,7 +16,7 @@ enum { PANEL = 32, STEP = 32, TILE = 512, STEP_SIZE = 2 * TILE };       /* the l
 
 static inline int steps_of(int K) { return (K + STEP - 1) / STEP; }
 
-/* The first n of 32 numbers from number i of src on, as bf16 in order; zeros behind them. */
+/* The first n of 32 numbers from number i of src on, as bf16 in order, followed by zeros. */
 INLINE __m512i load_bf16(const stored_type type, const void *src, size_t i, int n)
 {
     if (type == STORED_BF16) return _mm512_maskz_loadu_epi16(n >= 32 ? ~0u : (1u << n) - 1, (const uint16_t *)src + i);
@@ -24,7 +24,7 @@ INLINE __m512i load_bf16(const stored_type type, const void *src, size_t i, int 
     return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
-/* 16 numbers of k and of k+1, the two halves, as 16 pairs. */
+/* 16 numbers of k and 16 of k+1, the two halves, as 16 pairs. */
 INLINE __m512i pairs(__m512i halves)
 {
     const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,

@@ -2,19 +2,19 @@
  *
  *     p_j = exp(scale q.k_j - lse),  o = sum_j m_j p_j v_j
  *
- * m is dropout's mask, 1 without it; ALiBi's distance joins the score.  Backward, with delta = o . do:
+ * m is dropout's mask, 1 without it; ALiBi's bias is part of the score.  Backward, with delta = o . do:
  *
  *     ds_j = p_j (m_j do.v_j - delta)
  *     dq = scale sum_j ds_j k_j,  dk_j += scale ds_j q,  dv_j += m_j p_j do
  *
- * Scores are computed anew in each pass, so nothing grows with the number of keys. */
+ * Scores are computed again in each pass, so no memory grows with the number of keys. */
 #include "base/random.h"
 #include "base/threads.h"
 #include "kernels/ref/ref.h"
 #include <math.h>
 #include <stdlib.h>
 
-/* One query row under one head, and the keys it sees. */
+/* One query row under one head, and the keys that it attends to. */
 typedef struct {
     const attention_args *a;
     int row, head, at;          /* at: its position among the keys */

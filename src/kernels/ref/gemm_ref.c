@@ -1,5 +1,5 @@
-/* Matrix products, plainly: each element of C is one chain of products, k
- * ascending, then what gemm_args says happens to it, in its order. */
+/* Plain matrix products: each element of C is one chain of products, k
+ * ascending, followed by the steps of gemm_args in their order. */
 #include "base/threads.h"
 #include "kernels/half.h"
 #include "kernels/ref/ref.h"
@@ -40,7 +40,7 @@ void ref_gemm(const gemm_args *g)
     parallel_for(g->M, gemm_row, &copy);
 }
 
-/* There is nothing to gain from another layout here. */
+/* Another layout gains nothing here. */
 size_t ref_gemm_pack_bytes(compute_type type, int K, int N)
 {
     (void)type, (void)K, (void)N;

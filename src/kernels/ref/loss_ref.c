@@ -1,5 +1,5 @@
-/* Losses, forward and backward in one visit.  Cross-entropy of integer targets:
- * the gradient takes the place of the logits.  A row of weight 0 is not looked at,
+/* Losses, forward and backward in one pass.  In the cross-entropy of integer targets
+ * the gradient takes the place of the logits.  A row of weight 0 is not read,
  * so its target may be anything. */
 #include "kernels/ref/ref.h"
 #include <math.h>

@@ -36,7 +36,7 @@ static void row_backward(real *dx, bool add, const real *dy, const real *x, cons
     }
 }
 
-/* dw and db, either of them NULL when there is none; mean NULL: zeros. */
+/* dw and db, each NULL if not wanted; mean NULL: zeros. */
 static void param_backward(real *dw, real *db, bool add, const real *dy, const real *x,
                            const exact *mean, const exact *rstd, int rows, int width)
 {

@@ -1,5 +1,5 @@
-/* AdamW (Loshchilov & Hutter 2019; the equations stand at adamw_args) and the
- * norm that clips its gradients. */
+/* AdamW (Loshchilov & Hutter 2019; equations at adamw_args) and the norm by which
+ * its gradients are clipped. */
 #include "kernels/ref/ref.h"
 #include <math.h>
 

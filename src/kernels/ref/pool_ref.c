@@ -2,7 +2,7 @@
  * of all, summed in ascending order. */
 #include "kernels/ref/ref.h"
 
-/* The rows of sequence s that its result is made of. */
+/* The rows of sequence s that are pooled. */
 typedef struct { int first, end; } stretch;
 static stretch stretch_of(const int *start, pooling how, int s)
 {

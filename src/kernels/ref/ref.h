@@ -1,4 +1,4 @@
-/* The plain kernels, by name: each slot's meaning in C.  A faster level may
+/* The plain kernels, by name: they define each slot in C.  A faster level may
  * call one where it has nothing better. */
 #ifndef KERNELS_REF_H
 #define KERNELS_REF_H

@@ -1,8 +1,8 @@
 /* The scan of RWKV-5 and 6 (Peng et al. 2024, "Eagle and Finch: RWKV with
  * Matrix-Valued States and Dynamic Recurrence"), head by head.  A row reads the
  * matrix of the rows before it, and itself through the bonus.  Backward carries
- * G = dL/dS from the last row to the first; the S before each row are made again
- * from one kept every WKV_CHUNK rows, never by dividing by a decay. */
+ * G = dL/dS from the last row to the first; the S before each row are recomputed
+ * from one that is kept every WKV_CHUNK rows, never by dividing by a decay. */
 #include "kernels/ref/ref.h"
 #include <math.h>
 

@@ -1,13 +1,13 @@
 /* RWKV-7's time mix (Peng et al. 2025, "RWKV-7 Goose with Expressive Dynamic
  * State Evolution"), head by head: keys, scan, read-out.  Backward of the scan
  * carries G = dL/dS from the last token to the first and needs the S before each
- * token; they are made again from one kept every WKV_CHUNK rows, never by
+ * token; they are recomputed from one that is kept every WKV_CHUNK rows, never by
  * undoing a step, which would divide by the decay. */
 #include "kernels/ref/ref.h"
 #include <math.h>
 
 static const double SQRT_1_E = 0.60653065971263342360;      /* e^(-1/2) */
-static const double SHORTEST = 1e-12;                       /* a key no longer than this is divided by it */
+static const double SHORTEST = 1e-12;                       /* a key shorter than this is divided by it */
 
 static void put(real *y, bool add, real value) { *y = add ? *y + value : value; }
 
@@ -176,7 +176,7 @@ void ref_wkv7_backward(const wkv7_args *a)
         for (int s = 0; s < a->seqs; s++) sequence_back(a, s, c);
 }
 
-/* ---- reading out ---- */
+/* ---- read-out ---- */
 
 typedef struct { double mean, rstd, weight; } head_sums;     /* weight: of v */
 

@@ -1,6 +1,6 @@
-/* Attention's backward (equations in ref/attention_ref.c).  A task is a key head of
- * a sequence.  For each block of keys, with K^T and V^T laid out once, all tiles
- * of queries that see it, p anew from the stored log-sum-exp:
+/* The backward of attention (equations in ref/attention_ref.c).  A task is a key head of
+ * a sequence.  For each block of keys, K^T and V^T are laid out once and used for all tiles
+ * of queries that attend to it; p is recomputed from the stored log-sum-exp:
  *
  *     S = Q K^T,  P = exp(scale S - slope |p - j| - lse),  D = dO V^T,  dS = scale P (m D - delta)
  *     dV += (m P)^T dO,  dK += dS^T Q,  dQ += dS K
@@ -144,7 +144,7 @@ static void close_block(const gradient *g)
     }
 }
 
-/* The tiles of queries that see something of the block; like blocks they begin at multiples of TILE. */
+/* The tiles of queries that attend to keys of the block; like blocks they begin at multiples of TILE. */
 static int first_tile(const gradient *g) { return g->a->causal ? g->key : first_key(g->a, g->key) / TILE * TILE; }
 static int last_query(const gradient *g)
 {

@@ -1,5 +1,5 @@
-/* What attention does inside one tile: small matrix products in registers,
- * transposes, and dropout's mask.
+/* Attention inside one tile: small matrix products in registers, transposes, and the
+ * mask of dropout.
  *
  * Every element of a product is one chain of multiply-adds over k ascending, in
  * whatever tile it is computed: so a query decoded alone gives the same bytes as
@@ -31,8 +31,8 @@ typedef struct {
     const float *factor;                        /* (M), for JOIN; NULL: ones */
 } tile_product;
 
-/* A few queries pass over keys and values once, in short rows far apart, where the
- * processor does not fetch ahead by itself. */
+/* A few queries read keys and values once, in short rows far apart, which the
+ * processor does not prefetch by itself. */
 enum { AHEAD = 12, LINE = 16 };                 /* rows; floats */
 INLINE void fetch_rows(const tile_product *t, int m, int rows)
 {
@@ -102,7 +102,7 @@ static void product(tile_product t)
 
 /* ---- masks ------------------------------------------------------------------------ */
 
-/* The keys that the query at position p of a sequence of `keys` keys sees: first to last. */
+/* The keys that the query at position p of a sequence of `keys` keys attends to: first to last. */
 INLINE int first_key(const attention_args *a, int p) { return a->window > 0 && p > a->window ? p - a->window : 0; }
 INLINE int last_key(const attention_args *a, int p, int keys)
 {
@@ -110,8 +110,8 @@ INLINE int last_key(const attention_args *a, int p, int keys)
     return a->window > 0 && last - p > a->window ? p + a->window : last;
 }
 
-/* Where a mask cuts a tile, row m of it is seen from[m] .. until[m]-1; both ascend
- * with the rows, and may lie outside of the tile. */
+/* Where a mask cuts a tile, columns from[m] .. until[m]-1 of its row m are used; both ascend
+ * with the rows, and may be outside the tile. */
 typedef struct { int from[TILE], until[TILE]; } edges;
 
 static void turn_edges(edges *columns, int n, const edges *rows, int m)

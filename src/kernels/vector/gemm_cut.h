@@ -1,4 +1,4 @@
-/* Cutting a matrix product into tasks, and finding a task's part of B. */
+/* Splits a matrix product into tasks, and finds the part of B of a task. */
 #ifndef VECTOR_GEMM_CUT_H
 #define VECTOR_GEMM_CUT_H
 
@@ -6,7 +6,7 @@
 
 static inline int cuts(int size, int most) { return (size + most - 1) / most; }
 
-/* Where B's number at (k, n) lies. */
+/* The place of B's number at (k, n). */
 static inline stored b_at(const gemm_args *g, int k, int n)
 {
     return stored_from(g->b, g->tb ? (size_t)n * g->ldb + (size_t)k : (size_t)k * g->ldb + (size_t)n);

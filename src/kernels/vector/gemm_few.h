@@ -1,4 +1,4 @@
-/* Matrix products of so few rows that reading B is all they cost. */
+/* Matrix products of so few rows that reading B is their whole cost. */
 #ifndef VECTOR_GEMM_FEW_H
 #define VECTOR_GEMM_FEW_H
 

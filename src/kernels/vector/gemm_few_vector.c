@@ -1,8 +1,8 @@
-/* Matrix products of few rows, as decoding makes them: what they cost is reading B.
- * So B is read once, in its stored form and in the order it lies in, and widened
- * a piece at a time into the first-level cache.  Stored (N,K), the piece is some
- * k of a strip of columns, turned in registers; stored (K,N), some rows of a span
- * of columns, which join the columns' sums.
+/* Matrix products of few rows, as in decoding: their cost is reading B.
+ * So B is read once, in its stored form and order, and widened piece by piece into
+ * the first-level cache.  If B is stored (N,K), a piece is some k of a strip of
+ * columns, transposed in registers; if it is stored (K,N), a piece is some rows of a span
+ * of columns, which are added to the sums of the columns.
  *
  * Each element of C is the chain of gemm_vector.c: fused multiply-adds, k ascending
  * from zero, whatever the piece or the number of rows. */
@@ -19,7 +19,7 @@ enum { MOST_ROWS = 8,
        SPAN = 256, SPAN_K = 8,                  /* of B stored (K,N) */
        MOST_COLUMNS = 2048 };                   /* of a task, stored (K,N) */
 
-/* The calling thread's scratch holds A for everyone; behind it stand each thread's own piece and sums. */
+/* The scratch of the calling thread holds A for all threads; after it come each thread's own piece and sums. */
 #define SHARED_BYTES ((size_t)4 << 20)
 _Static_assert(SHARED_BYTES + (STRIP * STRIP_K + SPAN * SPAN_K + MOST_ROWS * MOST_COLUMNS) * sizeof(float) <= THREAD_SCRATCH_BYTES, "scratch");
 
@@ -31,7 +31,8 @@ static widen_kind kind_of(const gemm_args *g) { return g->type == COMPUTE_BF16 ?
 
 /* ---- B stored (N,K) ---------------------------------------------------------------------- */
 
-/* How many registers of columns are summed side by side: enough to hide the time of one sum, and they fit. */
+/* The number of registers of columns that are summed side by side: enough to hide the latency of a sum, and few
+ * enough to fit. */
 INLINE int side_by_side(const int rows) { return rows == 1 ? STRIP / VW : rows == 2 ? 2 : 1; }
 
 /* sums (rows, STRIP) of kc products more, of `many` registers of columns; piece (columns, STRIP_K) */
@@ -149,7 +150,7 @@ bool LEVEL(gemm_is_few)(const gemm_args *g)
     return g->M <= MOST_ROWS && ((size_t)g->K * (size_t)g->M + LANES) * sizeof(float) <= SHARED_BYTES;
 }
 
-/* A as (K,M): one row lies so already. */
+/* Stores A as (K,M), which a single row already is. */
 static const float *few_rows(const gemm_args *g)
 {
     float *a = thread_scratch();
@@ -162,7 +163,7 @@ static const float *few_rows(const gemm_args *g)
     return a;
 }
 
-/* Strips are dealt out in runs that neighbours in memory; a row of B stored (K,N) is cut into few long ones. */
+/* Strips are given out in runs that are adjacent in memory; a row of B stored (K,N) is split into few long spans. */
 void LEVEL(gemm_few)(const gemm_args *g)
 {
     few f = { .g = g, .a = few_rows(g) };

@@ -1,6 +1,6 @@
-/* What happens to a block of finished sums on its way to C: bias, pre, activation,
- * residual, and what C held, in the order of gemm_args.  One place, so that every
- * path through a matrix product ends in the same arithmetic. */
+/* The last steps for a block of finished sums on its way to C: bias, pre, activation,
+ * residual, and the old value of C, in the order of gemm_args.  All paths through a
+ * matrix product use this, so they end in the same arithmetic. */
 #ifndef VECTOR_GEMM_FINISH_H
 #define VECTOR_GEMM_FINISH_H
 

@@ -1,5 +1,5 @@
-/* Packing operands of an fp32 matrix product: dst[k][width], the elements that meet
- * in one register side by side.  COMPUTE_BF16 rounds them on the way. */
+/* Packs operands of an fp32 matrix product: dst[k][width], with the elements of one
+ * register next to each other.  COMPUTE_BF16 rounds them on the way. */
 #ifndef VECTOR_GEMM_PACK_H
 #define VECTOR_GEMM_PACK_H
 

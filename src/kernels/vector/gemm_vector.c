@@ -1,7 +1,7 @@
 /* fp32 matrix products after Goto & van de Geijn 2008: C is cut into tiles, one
  * task each; a task packs KC columns of its rows of A, then takes B by panels of NR
- * columns, packs one into the first-level cache and runs down A with a block of MR x NR
- * sums in registers.  Sums wait in scratch between blocks of K.
+ * columns, packs one into the first-level cache and goes down A with a block of MR x NR
+ * sums in registers.  Between blocks of K the sums are in scratch.
  *
  * Each element of C is one chain of fused multiply-adds, k ascending from zero,
  * whatever the tile, the panel or the number of rows beside it. */
@@ -90,8 +90,8 @@ static void pack_b(const gemm_args *g, float *dst, int n, int columns, int k, in
 
 /* ---- the product of two panels ----------------------------------------------------- */
 
-/* What will be needed soon, fetched a little at a time while products are summed, since a burst of misses would
- * hold them up: for each of the first `turns` chunks, pairs of lines of `count` rows of B's next panel; for every
+/* Prefetches a little at a time while products are summed, since a burst of misses would
+ * stall them: for each of the first `turns` chunks, pairs of lines of `count` rows of B's next panel; for every
  * chunk, a row that will be written. */
 typedef struct { const char *b; size_t b_turn, b_stride; int count, turns; const float *c; size_t c_stride; } errand;
 enum { CHUNK = 16, LINE = 64, PAIR = 2 * LINE };             /* of k, between turns; bytes */
@@ -181,7 +181,7 @@ INLINE void fetch_b(errand *e, const gemm_args *g, int i, int blocks, int n, int
     }
 }
 
-/* Where a task keeps its things: a panel of B, packed rows of A, and sums. */
+/* The memory of a task: a panel of B, packed rows of A, and sums. */
 typedef struct { int m, rows, n, columns, kc; float *a, *b, *sums; } tile;
 
 static int block_of(const gemm_args *g, const tile *t, int k) { return lesser(t->kc, g->K - k); }
@@ -214,7 +214,7 @@ static void meet(const gemm_args *g, const tile *t, const meeting *at)
     multiply_panel(g, t, at);
 }
 
-/* Many rows: a block of A at a time goes through all panels, and their sums wait. */
+/* Many rows: a block of A at a time goes through all panels, and their sums are kept. */
 static void by_blocks(const gemm_args *g, const tile *t)
 {
     size_t strip = (size_t)(cuts(t->rows, MR)) * (MR * NR);

@@ -1,5 +1,5 @@
-/* Cross-entropy of integer targets: three visits to a row of logits, the last two
- * from cache.  With backward the exponentials wait in place of the logits. */
+/* Cross-entropy of integer targets: three passes over a row of logits, the last two
+ * from cache.  With backward the exponentials are stored in place of the logits. */
 #include "base/threads.h"
 #include "kernels/vector/vec_math.h"
 #include "kernels/vector/vec_row.h"

@@ -55,7 +55,7 @@ void LEVEL(widen)(real *y, stored x, size_t n)
     parallel_for(pieces(n, PIECE), widen_piece, &w);
 }
 
-/* ---- scatter: a task owns a slice of the columns, so rows may meet in one row of the table ---- */
+/* ---- scatter: a task owns a slice of the columns, so several rows may be added to one row of the table ---- */
 
 enum { SLICE = 64 };
 

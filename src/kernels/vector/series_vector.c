@@ -1,6 +1,6 @@
-/* The series activation.  Backward goes by slices of columns: a task makes its
- * columns of du and dv and the sums of the parameters' gradients in one pass,
- * rows ascending, 64 of them summed in float and those sums in double. */
+/* The series activation.  Backward is split into slices of columns: a task computes its
+ * columns of du and dv and the gradients of the parameters in one pass, rows
+ * ascending, with sums in float over 64 rows and those sums in double. */
 #include "base/threads.h"
 #include "kernels/vector/vec_math.h"
 #include "kernels/vector/vec_row.h"
@@ -49,7 +49,7 @@ void LEVEL(series)(const series_args *a)
 enum { SCALE, BIAS, GAIN, KINDS };
 typedef struct { double sum[KINDS][MAX_SERIES][SLICE]; } totals;
 
-/* VW channels of one row; joins q sigma' u, q sigma', q sigma without the gain to sums. */
+/* VW channels of one row; adds q sigma' u, q sigma', q sigma without the gain to sums. */
 INLINE void backward_row(const series_args *a, const branch *b, size_t at, int n, vec sums[KINDS][MAX_SERIES])
 {
     vec u = vload_n(a->u + at, n), dy = vload_n(a->dy + at, n), q = a->v ? vmul(dy, vload_n(a->v + at, n)) : dy;
@@ -67,7 +67,7 @@ INLINE void backward_row(const series_args *a, const branch *b, size_t at, int n
     if (a->dv) vstore_add(a->dv + at, n, a->add_dv, vmul(dy, value));
 }
 
-/* Rows first .. end-1 of the n <= VW channels from c on; their sums join the totals from `lane` on. */
+/* Rows first .. end-1 of the n <= VW channels from c on; their sums are added to the totals from `lane` on. */
 static void backward_block(const series_args *a, int first, int end, int c, int n, totals *t, int lane)
 {
     vec sums[KINDS][MAX_SERIES];

@@ -1,4 +1,4 @@
-/* What this width replaces in the table; the rest stays as it was. */
+/* The slots that this width replaces in the table. */
 #include "kernels/vector/vector.h"
 
 void LEVEL(kernels)(kernels *k)

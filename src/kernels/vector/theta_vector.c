@@ -1,6 +1,6 @@
 /* Theta, Pattention's normalisation, row by row (equations in ref/theta_ref.c).
- * A row is read twice, from cache the second time; backward leaves ds gelu' in da
- * between its two visits. */
+ * A row is read twice, from cache the second time; backward keeps ds gelu' in da
+ * between its two passes. */
 #include "base/threads.h"
 #include "kernels/vector/vec_math.h"
 #include "kernels/vector/vec_row.h"

@@ -1,5 +1,5 @@
 /* Token shift (definition in ref/rwkv_ref.c): forward by rows; backward by slices
- * of the columns, each from the last row to the first with what reaches the row
+ * of the columns, each from the last row to the first with the gradient of the row
  * before in registers, so that every gradient is read once. */
 #include "base/threads.h"
 #include "kernels/vector/vec_row.h"
@@ -55,7 +55,7 @@ typedef struct {
     double total[MAX_MIXES][SLICE];
 } slice;
 
-/* Of what reaches a mixture, the share of the row itself and of the one before it: adds to both. */
+/* Adds the gradient of a mixture to that of the row itself and that of the row before it. */
 INLINE void through(const token_shift_args *a, vec dy, vec mix, vec *own, vec *before)
 {
     vec some = vmul(dy, mix), rest = vsub(dy, some);

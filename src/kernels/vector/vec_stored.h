@@ -27,7 +27,7 @@ INLINE vec vwiden_bf16(vhalves x) { return _mm256_castsi256_ps(_mm256_slli_epi32
 
 INLINE vec vwiden(const stored_type type, vhalves x) { return type == STORED_F16 ? vwiden_f16(x) : vwiden_bf16(x); }
 
-/* Numbers i .. of data: the first n lanes, 0 behind them. */
+/* Numbers i .. of data in the first n lanes, 0 in the others. */
 INLINE vec vload_stored(const stored_type type, const void *data, size_t i, int n)
 {
     if (type == STORED_REAL) return vload_n((const float *)data + i, n);

@@ -1,4 +1,4 @@
-/* A VW x VW block of a row-major matrix, read by rows and given by columns: the
+/* Transposes a VW x VW block of a row-major matrix: the
  * i-th register of the result holds column i, lane r from row[r].  Quarter rows go
  * straight from memory to their lanes, so only the shuffles inside lanes remain. */
 #ifndef VECTOR_VEC_TRANSPOSE_H

@@ -1,5 +1,5 @@
-/* The vector kernels, by name: LEVEL(gemm) is gemm_avx2 or gemm_avx512.  What a
- * name means is said by the slot of the same name in kernels.h. */
+/* The vector kernels, by name: LEVEL(gemm) is gemm_avx2 or gemm_avx512.  The slot of the
+ * same name in kernels.h defines each of them. */
 #ifndef VECTOR_VECTOR_H
 #define VECTOR_VECTOR_H
 

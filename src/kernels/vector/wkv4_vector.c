@@ -12,20 +12,20 @@ typedef struct { vec a, b, m; } average;
 
 static const float EMPTY = -1e38f;                          /* the maximum over no exponents */
 
-/* e^(x - m) and e^(y + z - m) for m = max(x, y + z), which is left in *m.  What rounding y + z loses is taken into the
+/* e^(x - m) and e^(y + z - m) for m = max(x, y + z), which goes to *m.  The rounding error of y + z is corrected in the
  * factors: at exponents of 1e4 it would be a thousandth of a weight. */
 INLINE void over_larger(vec x, vec y, vec z, vec *ex, vec *eyz, vec *m)
 {
     vec sum = vadd(y, z), lost = vadd(vsub(y, sum), z), one = vset1(1.0f), factor = vfma(lost, vfma(lost, vset1(0.5f), one), one);
     vec difference = vsub(vsub(x, y), z);
     vmask less = vless(x, sum);
-    vec e = vexp(vselect(less, difference, vneg(difference)));           /* where both are as good as equal, a little above 1 */
+    vec e = vexp(vselect(less, difference, vneg(difference)));           /* where both are nearly equal, it is a little above 1 */
     *ex = vselect(less, vmul(e, factor), one);
     *eyz = vselect(less, factor, e);
     *m = vselect(less, sum, x);
 }
 
-/* What one step makes of the sums, and the factor the old ones had. */
+/* The sums after one step, and the factor on the old ones. */
 INLINE vec pass(average *p, vec w, vec k, vec v)
 {
     vec old, new;

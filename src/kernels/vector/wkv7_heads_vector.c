@@ -1,7 +1,6 @@
-/* Keys and read-out of RWKV-7 (definitions in ref/wkv7_ref.c): what goes into the
- * scan and what is made of its result, head by head.  Sums over a head are sums
- * of lanes; backward takes a head of all rows a task, so that the sums over rows
- * have one order: in float over ROWS rows, then in double. */
+/* Keys and read-out of RWKV-7 (definitions in ref/wkv7_ref.c), head by head.  Sums over a
+ * head are sums of lanes; a task of backward is a head of all rows, so that the sums over
+ * rows have one order: in float over ROWS rows, then in double. */
 #include "base/threads.h"
 #include "kernels/ref/ref.h"
 #include "kernels/vector/vec_row.h"
@@ -113,7 +112,7 @@ void LEVEL(wkv7_keys_backward)(const wkv7_keys_args *a)
     parallel_for(a->width / a->N, keys_head_back, &copy);
 }
 
-/* ---- reading out ---- */
+/* ---- read-out ---- */
 
 typedef struct { vec mean, rstd, weight; } head_sums;        /* weight: of v */
 
@@ -153,7 +152,7 @@ void LEVEL(wkv7_read)(const wkv7_read_args *a)
     parallel_for(pieces((size_t)a->rows, (size_t)rows_in_piece(a->width)), read_rows, &copy);
 }
 
-/* What is left of dout for y: its mean, its product with the normalised y, and dout's product with v. */
+/* Sums over dout: its mean, its product with the normalised y, and its product with v. */
 typedef struct { vec mean, along, dweight; } gradient_sums;
 
 INLINE gradient_sums gradient_sums_of(const wkv7_read_args *a, size_t i, size_t c, const head_sums *h)
