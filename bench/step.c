@@ -8,7 +8,7 @@
  * STEPS after one that is not counted; parts: graph, norm of the gradient, AdamW. */
 #include "base/random.h"
 #include "timing.h"
-#include "train/train.h"
+#include "train/trainer.h"
 #include <math.h>
 
 static const struct { const char *arch, *config; } models[] = {

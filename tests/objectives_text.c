@@ -3,7 +3,7 @@
 #include "base/random.h"
 #include "test.h"
 #include "data/text_data.h"
-#include "train/train.h"
+#include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -2,7 +2,8 @@
 #ifndef TEST_TRAIN_RUNS_H
 #define TEST_TRAIN_RUNS_H
 
-#include "train/train.h"
+#include "train/run_dir.h"
+#include "train/trainer.h"
 
 /* GPT-2 of 32 channels over bytes, with dropout and without; a TokenFormer of the same width. */
 extern const char tiny[], still[], slots[];

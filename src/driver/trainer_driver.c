@@ -1,6 +1,6 @@
 /* The public trainer.  Training does not know inference, so the hooks that need it
  * are given to the trainer here. */
-#include "train/train.h"
+#include "train/trainer.h"
 #include <string.h>
 
 enum { SAMPLE_TOKENS = 96, PROMPT_TOKENS = 512 };

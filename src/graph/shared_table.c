@@ -45,7 +45,7 @@ static struct table *make(table_fill *fill, int rows, int width, const double *a
 const exact *graph_table(graph *g, table_fill *fill, int rows, int width, const double args[TABLE_ARGS])
 {
     struct table **list = &g->params->tables;
-    if (!graph_ok(g)) return NULL;
+    if (failed(&g->error)) return NULL;
     for (struct table *t = *list; t; t = t->next)
         if (is_same(t, fill, rows, width, args)) return t->data;
     struct table *t = make(fill, rounded(rows), width, args);

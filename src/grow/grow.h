@@ -1,5 +1,4 @@
-/* Growing, shared by grow.c (the whole), grow_plan.c (which sizes),
- * grow_axes.c (what axes mean) and grow_slots.c (operators on parameter tokens). */
+/* Growing, in parts: each calls those declared above it, and grow.c all of them. */
 #ifndef GROW_GROW_H
 #define GROW_GROW_H
 
@@ -35,35 +34,34 @@ struct growth {
     int count;
 };
 
-/* ---- sizes ---- */
+/* ---- grow_config.c ---- */
 int    config_int(const json_t *config, const char *key, int absent);
 double config_real(const json_t *config, const char *key, double absent);
-int    inner_size(const lithe_model *m);             /* of AXIS_INNER, 0 when there is none */
-/* Turns the options into sizes in g->config; moves lists what changed. */
-int    grow_sizes(growth *g, lithe_growth *report, lithe_error *err);
+double root_mean_square(const param *p);
+/* The report promises no more; the first reason stays. */
+void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for options.to: sizes stay, the additions' keys are said by options.set. */
-int    grow_additions(growth *g, lithe_growth *report, lithe_error *err);
-
-/* ---- axes ---- */
-/* Fills map->axes for the parameter `large` (of the rule there) from map->small. */
-int    grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err);
-
-/* ---- slots ---- */
+/* ---- grow_slots.c: operators on parameter tokens ---- */
 const slot_group *slot_group_of(const arch *a, const param *p);     /* NULL when it holds no parameter tokens */
 bool slots_used(const growth *g, const slot_group *s);       /* has the model such parameter tokens */
 bool has_slots(const growth *g);                             /* or any */
 /* Checks the method's conditions for every group and writes the squared scales and slots_history to g->config. */
-int    grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
+int  grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
 /* New slots of keys and values under the method; scales of the old ones. */
-int    grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err);
+int  grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err);
 
-double root_mean_square(const param *p);
+/* ---- grow_plan.c: which sizes ---- */
+/* Turns the options into sizes in g->config; moves lists what changed. */
+int grow_sizes(growth *g, lithe_growth *report, lithe_error *err);
+/* The same for options.to: sizes stay, the additions' keys are said by options.set. */
+int grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 
-/* ---- parameter groups ---- */
-int    grow_groups(growth *g, lithe_error *err);                             /* of g->large, once its maps are there */
-int    grow_groups_to(const growth *g, lithe_model *large, lithe_error *err);      /* the same groups of the model with values */
+/* ---- grow_axes.c: what axes mean ---- */
+/* Fills map->axes for the parameter `large` (of the rule there) from map->small. */
+int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err);
 
-void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ---- grow_groups.c: rows that train by rules of their own ---- */
+int grow_groups(growth *g, lithe_error *err);                           /* of g->large, once its maps are there */
+int grow_groups_to(const growth *g, lithe_model *large, lithe_error *err);      /* the same groups of the model with values */
 
 #endif

@@ -8,20 +8,9 @@
  * corner, the rest fresh. */
 #include "grow/grow.h"
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void not_preserved(lithe_growth *report, const char *format, ...)
-{
-    if (!report->preserves) return;
-    report->preserves = 0;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(report->says, sizeof report->says, format, args);
-    va_end(args);
-}
 
 typedef struct { int heads, kv_heads; } head_counts;
 

@@ -4,27 +4,12 @@
  * residual width, by how little they change the proportions.
  * Invariant: the chosen sizes hold the wished number within 5 %, counted. */
 #include "grow/grow.h"
-#include "base/json.h"
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double TOLERANCE = 0.05;
-
-int config_int(const json_t *config, const char *key, int absent)
-{
-    int value = absent;
-    if (key) json_int(config, key, INT_MIN, INT_MAX, &value);
-    return value;
-}
-
-double config_real(const json_t *config, const char *key, double absent)
-{
-    const json_t *value = key ? json_object_get(config, key) : NULL;
-    return json_is_number(value) ? json_number_value(value) : absent;
-}
 
 static int axis_size(const lithe_model *m, axis_kind kind)
 {
@@ -36,7 +21,7 @@ static int axis_size(const lithe_model *m, axis_kind kind)
     return 0;
 }
 
-int inner_size(const lithe_model *m) { return axis_size(m, AXIS_INNER); }
+static int inner_size(const lithe_model *m) { return axis_size(m, AXIS_INNER); }
 
 /* A key that the architecture does not have is NULL, and nothing is set. */
 static void set_int(json_t *config, const char *key, int value) { if (key) json_object_set_new(config, key, json_integer(value)); }

@@ -156,19 +156,6 @@ static void copy_rows(const real *values, int n, size_t d, int m, float *extra, 
     }
 }
 
-double root_mean_square(const param *p)
-{
-    enum { PIECE = 1024 };
-    real piece[PIECE];
-    double sum = 0;
-    for (size_t at = 0, n; at < p->count; at += n) {
-        n = p->count - at < PIECE ? p->count - at : PIECE;
-        weight_read(&p->weight, at, n, piece);
-        for (size_t i = 0; i < n; i++) sum += (double)piece[i] * (double)piece[i];
-    }
-    return sqrt(sum / (double)p->count);
-}
-
 /* m new rows made from the old ones, in map->extra. */
 static int make_rows(const growth *g, param_map *map, bool keys, int m, uint64_t key, lithe_error *err)
 {

@@ -43,6 +43,9 @@ char       *json_text(const json_t *value);                             /* as js
 
 /* A MODEL directory as it will stand: writes into dir, which exists.  Used by save and by checkpoints. */
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);
+/* m->json becomes what one who opens that directory reads, the order of its keys included: what is written from it later is
+ * the same bytes as what is written after opening. */
+int model_adopt_config(lithe_model *m, dtype type, const lithe_tokenizer *t, lithe_error *err);
 
 /* Which tensor of a file holds each parameter.  `from` has the parameter's shape and order of elements, whatever the file's:
  * file_tensor_floats and file_tensor_elements read it, file_tensor_as_is says whether its bytes can be used where they lie. */

@@ -142,26 +142,52 @@ static int set_id(json_t *json, const char *key, int32_t id)
 }
 
 /* What readers look for beside the fields: the stored type, in both spellings, and the tokenizer's ids. */
-static int write_config(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
+static json_t *written_config(const lithe_model *m, const char *where, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
     const char *name = type == DT_F32 ? "float32" : type == DT_BF16 ? "bfloat16" : "float16";
-    json_t *json = model_config(m, err), *generation = json_object();
-    int bad = !generation;
-    if (json) {
-        bad |= json_object_set_new(json, "torch_dtype", json_string(name)) || json_object_set_new(json, "dtype", json_string(name));
-        if (t) bad |= set_id(json, "bos_token_id", lithe_tokenizer_bos(t)) || set_id(json, "eos_token_id", lithe_tokenizer_eos(t));
-        bad |= json_object_set_new(generation, "_from_model_config", json_true()) != 0;
-        static const char *const ids[] = { "bos_token_id", "eos_token_id", "pad_token_id" };
-        for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-            json_t *id = json_object_get(json, ids[i]);
-            if (id && !json_is_null(id)) bad |= json_object_set(generation, ids[i], id) != 0;
-        }
-    }
-    int status = json && !bad ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", dir);
-    if (!status) status = write_json(json, dir, "config.json", err);
-    if (!status && lithe_model_vocab(m)) status = write_json(generation, dir, "generation_config.json", err);
+    json_t *json = model_config(m, err);
+    int bad = !json;
+    if (json) bad = json_object_set_new(json, "torch_dtype", json_string(name)) || json_object_set_new(json, "dtype", json_string(name));
+    if (json && t) bad |= set_id(json, "bos_token_id", lithe_tokenizer_bos(t)) || set_id(json, "eos_token_id", lithe_tokenizer_eos(t));
+    if (!bad) return json;
     json_decref(json);
+    fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", where);
+    return NULL;
+}
+
+static json_t *generation_config(const json_t *config)
+{
+    static const char *const ids[] = { "bos_token_id", "eos_token_id", "pad_token_id" };
+    json_t *json = json_pack("{s:b}", "_from_model_config", 1);
+    int bad = !json;
+    for (size_t i = 0; i < sizeof ids / sizeof *ids && !bad; i++) {
+        json_t *id = json_object_get(config, ids[i]);
+        if (id && !json_is_null(id)) bad = json_object_set(json, ids[i], id);
+    }
+    if (!bad) return json;
+    json_decref(json);
+    return NULL;
+}
+
+static int write_config(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
+{
+    json_t *config = written_config(m, dir, type, t, err), *generation = config ? generation_config(config) : NULL;
+    int status = config ? write_json(config, dir, "config.json", err) : failed(err) ? (int)err->status : LITHE_ENOMEM;
+    if (!status && lithe_model_vocab(m)) status = write_json(generation, dir, "generation_config.json", err);
+    json_decref(config);
     json_decref(generation);
+    return status;
+}
+
+int model_adopt_config(lithe_model *m, dtype type, const lithe_tokenizer *t, lithe_error *err)
+{
+    json_t *json = written_config(m, "the model", type, t, err);
+    int status = json ? arch_normalize(m->arch, json, "config.json", err) : failed(err) ? (int)err->status : LITHE_ENOMEM;
+    if (!status) {
+        json_decref(m->json);
+        m->json = json_incref(json);
+    }
+    json_decref(json);
     return status;
 }
 

@@ -2,7 +2,7 @@
  * timed whose gradients are thrown away, evaluations and checkpoints are taken
  * off, and what is left is divided.  The number is part of the settings from
  * step 0 on, so a run that is resumed, elsewhere too, is the same run. */
-#include "train/train.h"
+#include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,17 +1,16 @@
 /* A checkpoint: a complete MODEL with optimizer.safetensors, trainer.json and
- * manifest.json (docs/run-directory.md); and a run taken up again from one.
+ * manifest.json (docs/run-directory.md).
  * Invariant: weights, moments and progress of a checkpoint are of one moment, so
  * a run continued from it goes on as if it had not stopped. */
 #include "base/json.h"
-#include "base/sized.h"
-#include "train/train.h"
+#include "train/run_dir.h"
+#include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- writing ------------------------------------------------------------------------ */
 
-static int write_best(const lithe_trainer *t, lithe_error *err)
+int trainer_write_best(const lithe_trainer *t, lithe_error *err)
 {
     char name[CHECKPOINT_NAME];
     checkpoint_name(name, t->progress.best_step);
@@ -47,22 +46,6 @@ static void judge(const lithe_trainer *t, progress *p)
     }
 }
 
-/* The configuration in memory becomes what one who opens the checkpoint reads, order of keys included: later
- * checkpoints of this process and of one that resumes are then the same bytes. */
-static int adopt_config(lithe_trainer *t, const char *dir, lithe_error *err)
-{
-    char *path = path_join(dir, "config.json");
-    json_t *json = path ? config_read(path, err) : NULL;
-    int status = json ? arch_normalize(t->model->arch, json, path, err) : err ? (int)err->status : LITHE_ENOMEM;
-    if (!status) {
-        json_decref(t->model->json);
-        t->model->json = json_incref(json);
-    }
-    json_decref(json);
-    free(path);
-    return status;
-}
-
 int trainer_save(lithe_trainer *t, lithe_error *err)
 {
     if (failed(err)) return err->status;
@@ -75,7 +58,6 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     if (!scratch) return err ? (int)err->status : LITHE_EIO;
     const optimizer *o = &t->optimizer;
     int status = model_write(t->model, scratch, DT_F32, t->tokenizer, err);
-    if (!status && (p.step == 0 || p.grown_at == p.step)) status = adopt_config(t, scratch, err);
     if (!status) status = optimizer_write(scratch, t->model->params, o->m, o->v, o->updates, err);
     if (!status) status = trainer_json_write(scratch, &t->settings, &p, t->identity, t->model, err);
     if (!status) status = manifest_write(scratch, err);
@@ -86,7 +68,7 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     if (status) return status;
     t->progress = p;
     t->saved = true;
-    if (p.best_step != best_before) status = write_best(t, err);
+    if (p.best_step != best_before) status = trainer_write_best(t, err);
     return status ? status : prune(t, err);
 }
 
@@ -117,127 +99,11 @@ int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
     return status;
 }
 
-/* ---- resuming --------------------------------------------------------------------------- */
-
-/* Fills t from the checkpoint in dir; on failure t is as it was. */
-static int take_up(lithe_trainer *t, const char *dir, lithe_error *err)
-{
-    settings s = { 0 };
-    progress p;
-    char *identity = NULL;
-    lithe_model *m = NULL;
-    int status = manifest_check(dir, true, err);
-    if (!status) status = trainer_json_read(dir, &s, &p, &identity, err);
-    if (!status && !(m = lithe_model_open(dir, NULL, err))) status = err ? (int)err->status : LITHE_EIO;
-    if (!status) {
-        t->model = t->own_model = m;
-        t->settings = s;
-        t->progress = p;
-        snprintf(t->identity, sizeof t->identity, "%s", identity);
-    } else settings_free(&s);
-    free(identity);
-    return status;
-}
-
-/* The newest checkpoint that is whole; a damaged one before it is told with the first event. */
-static int take_up_newest(lithe_trainer *t, lithe_error *err)
-{
-    int *steps, count = checkpoint_list(t->run, &steps, err), taken = -1;
-    lithe_error first = { 0 };
-    for (int i = 0; i < count && taken < 0; i++) {
-        lithe_error each = { 0 };
-        char *dir = checkpoint_path(t->run, steps[i]);
-        if (!dir) fail(&each, LITHE_ENOMEM, "%s: out of memory", t->run);
-        else if (!take_up(t, dir, &each)) taken = steps[i];
-        if (each.status && !first.status) first = each;
-        free(dir);
-    }
-    free(steps);
-    if (count < 0) return count;
-    if (taken < 0) return fail(err, first.status, "%s: none of its %d checkpoints can be used: %s", t->run, count, first.text);
-    t->notice = first.status != LITHE_OK;
-    if (t->notice) snprintf(t->text, sizeof t->text, "%s; continuing from ckpt-%d", first.text, taken);
-    return LITHE_OK;
-}
-
-static int open_tokenizer(lithe_trainer *t, lithe_error *err)
-{
-    char *path = lithe_tokenizer_find(t->run);
-    int status = LITHE_OK;
-    if (path && !(t->own_tokenizer = lithe_tokenizer_open(path, err))) status = err ? (int)err->status : LITHE_EIO;
-    t->tokenizer = t->own_tokenizer;
-    free(path);
-    return status;
-}
-
-/* The same data as before: the shards by their hashes, the text by what is still there of it. */
-static int open_data(lithe_trainer *t, lithe_error *err)
-{
-    char identity[sizeof t->identity] = "", *dir = path_join(t->run, "data");
-    if (!dir) return fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
-    t->data = t->own_data = dataset_reopen(dir, t->tokenizer, true, err);
-    int status = t->data ? LITHE_OK : err ? (int)err->status : LITHE_EIO;
-    if (t->data) dataset_identity(t->data, identity, sizeof identity);
-    if (t->data && strcmp(identity, t->identity))
-        status = fail(err, LITHE_EMISMATCH, "%s: the data are not those the run was started with (%s, now %s)", dir, t->identity, identity);
-    free(dir);
-    return status;
-}
-
-/* What may differ from the run as it was started. */
-static int apply_options(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
-{
-    settings *s = &t->settings;
-    if (o && o->steps && o->steps < s->schedule.steps)
-        return fail(err, LITHE_EINVAL, "%s: is a run of %d steps, which resuming can make more but not %d", t->run, s->schedule.steps, o->steps);
-    if (o && o->steps) s->schedule.steps = o->steps;
-    if (o && o->save_every < 0) return fail(err, LITHE_EINVAL, "save_every is %d, must be above 0", o->save_every);
-    if (o && o->save_every) s->save_every = o->save_every;
-    if (s->growth_count < t->progress.grown) return fail(err, LITHE_EFORMAT, "%s: trainer.json tells of %d growths, and of %d that are done", t->run, s->growth_count, t->progress.grown);
-    return LITHE_OK;
-}
-
-static int read_moments(lithe_trainer *t, lithe_error *err)
+int trainer_moments(lithe_trainer *t, lithe_error *err)
 {
     optimizer *o = &t->optimizer;
     char *dir = checkpoint_path(t->run, t->progress.step);
     int status = dir ? optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     free(dir);
     return status;
-}
-
-/* A directory without a checkpoint is no run, and gets no log either. */
-static int check_run(const char *run, lithe_error *err)
-{
-    int *steps, count = checkpoint_list(run, &steps, err);
-    free(steps);
-    return count ? (count < 0 ? count : LITHE_OK) : fail(err, LITHE_EINVAL, "%s: holds no checkpoint, there is nothing to resume", run);
-}
-
-lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err)
-{
-    lithe_error own = { 0 };                                /* a sticky failure even when the caller wants none told */
-    if (failed(err)) return NULL;
-    if (!err) err = &own;
-    lithe_train_options options;
-    if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
-    if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is no directory of a run", run ? run : "(none)"); return NULL; }
-    lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
-    if (!t) return NULL;
-    int status = (t->run = strdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-    if (!status) status = log_open(&t->log, run, err);
-    if (!status) status = run_sweep(run, err);
-    if (!status) status = take_up_newest(t, err);
-    if (!status) status = apply_options(t, &options, err);
-    if (!status) status = open_tokenizer(t, err);
-    if (!status) status = open_data(t, err);
-    if (!status) status = trainer_begin(t, err);
-    if (!status) status = trainer_prepare(t, err);
-    if (!status) status = read_moments(t, err);
-    if (!status && t->progress.best_step >= 0) status = write_best(t, err);
-    if (!status) status = log_cut(&t->log, t->progress.step, t->progress.lines, err);
-    t->saved = true;
-    if (!status) return t;
-    lithe_trainer_close(t);
-    return NULL;
 }

@@ -1,7 +1,7 @@
 /* Evaluations of a run: the validation split, or as much of it as the settings
  * say, spread evenly and always the same.  Tokens give a loss and how many were
  * correct, labels their logits, which data/metrics.h judges. */
-#include "train/train.h"
+#include "train/trainer.h"
 #include "data/metrics.h"
 #include <math.h>
 
@@ -36,6 +36,8 @@ static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *e
     return LITHE_OK;
 }
 
+static double share(double n) { return n > 0 ? 1 / n : 0; }
+
 int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
 {
     uint64_t samples = t->objective.valid_samples, n = (uint64_t)t->settings.eval_windows;
@@ -58,6 +60,7 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
         e->seq_loss = all.labels.loss;
     } else if (t->objective.most.selected && e->targets > 0) e->metrics.accuracy = all.correct / e->targets;
     if (!status && has->kind == TASK_PRETRAIN && e->labels > 0) e->metrics.next_accuracy = all.pairs_correct / e->labels;
+    e->mean = e->loss * share(e->targets) + e->seq_loss * share(e->labels);
     outcomes_close(&all.labels);
     return status;
 }

@@ -1,5 +1,5 @@
 /* A pass over the batches that an objective builds (data/objective.h). */
-#include "train/train.h"
+#include "train/feed.h"
 #include <limits.h>
 
 /* ---- opening ------------------------------------------------------------------------ */

@@ -3,7 +3,7 @@
  * are born at the present number of updates, from which their bias correction
  * counts.  Invariant: the checkpoint that follows is complete by itself. */
 #include "base/random.h"
-#include "train/train.h"
+#include "train/trainer.h"
 #include <stdlib.h>
 
 /* The largest difference between both models' logits over one window. */
@@ -27,6 +27,7 @@ static int move_over(lithe_trainer *t, const growth *map, lithe_model *large, li
     groups_begin(large, o->updates, false);
     t->model = t->own_model = large;
     int status = trainer_prepare(t, err);
+    if (!status) status = model_adopt_config(large, DT_F32, t->tokenizer, err);
     if (!status) growth_moments(map, large, m, v, o->m, o->v);
     big_free(m, bytes);
     big_free(v, bytes);
@@ -52,33 +53,4 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
     } else lithe_model_close(large);
     growth_free(map);
     return status;
-}
-
-int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err)
-{
-    if (!m) return LITHE_EINVAL;
-    if (failed(err)) return err->status;
-    char *file = m->path && path_is_dir(m->path) ? path_join(m->path, "optimizer.safetensors") : NULL;
-    bool there = file && path_exists(file);
-    free(file);
-    if (!there) return 0;
-    lithe_error first = { 0 };
-    growth *map = growth_new(m, o, NULL, &first);
-    lithe_model *large = growth_apply(map, &first);
-    size_t before = m->params->arena_count * sizeof(real), after = large ? large->params->arena_count * sizeof(real) : 0;
-    real *from[2] = { big_alloc(before), big_alloc(before) }, *to[2] = { big_alloc(after), big_alloc(after) };
-    int updates;
-    if (!from[0] || !from[1] || (after && (!to[0] || !to[1]))) fail(&first, LITHE_ENOMEM, "not enough memory for the moments of %zu parameters", params_total(m->params));
-    optimizer_read(m->path, m->params, from[0], from[1], &updates, &first);
-    if (!first.status) {
-        growth_moments(map, large, from[0], from[1], to[0], to[1]);
-        optimizer_write(dir, large->params, to[0], to[1], updates, &first);
-    }
-    for (int i = 0; i < 2; i++) {
-        big_free(from[i], before);
-        big_free(to[i], after);
-    }
-    growth_free(map);
-    lithe_model_close(large);
-    return first.status ? fail(err, first.status, "%s", first.text) : 1;
 }

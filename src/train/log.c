@@ -2,7 +2,8 @@
  * comes first.  Invariant: a line reaches the file by one write, and a line cut
  * short by a crash is not read but cut away. */
 #include "base/json.h"
-#include "train/run.h"
+#include "base/file.h"
+#include "train/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

@@ -8,7 +8,7 @@
  * birth, a learning-rate factor or a freeze of its own (model/groups.h).  What is frozen has no
  * span: no update, no decay, no share of the norm.
  * Invariant: padding between parameters is never touched. */
-#include "train/train.h"
+#include "train/optimizer.h"
 #include "base/json.h"
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * description (arch.h); the others train by the usual one, and tables of labels
  * as MosaicBERT is fine-tuned on GLUE. */
 #include "lithe_tools.h"
-#include "train/train.h"
+#include "train/settings.h"
 #include <string.h>
 
 static const recipe usual = {

@@ -2,7 +2,7 @@
  * whenever, a run is absent or complete, and so is each checkpoint in it: things
  * are built under a name that begins with a dot and then renamed. */
 #include "base/arena.h"
-#include "train/run.h"
+#include "train/run_dir.h"
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>

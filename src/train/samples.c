@@ -1,7 +1,7 @@
 /* RUN/samples/STEP.txt: how the model goes on from a prompt, at each evaluation.
  * The text depends on the weights, the seed and the step only. */
 #include "base/random.h"
-#include "train/train.h"
+#include "train/trainer.h"
 #include <stdlib.h>
 #include <string.h>
 

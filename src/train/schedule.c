@@ -7,7 +7,7 @@
  *   inverse-sqrt   lr sqrt(max(w, 1) / s), at least min        Vaswani et al. 2017
  * Invariant: a function of the step alone; the last step has exactly min
  * wherever the curve comes down to it. */
-#include "train/run.h"
+#include "train/schedule.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,15 +1,8 @@
-/* What the options come to, where a run stands, and trainer.json, which holds
- * both.  Invariant: what is read is what was written, number for number, and
- * nothing in it is a time, a path or a count of threads. */
-#include "base/json.h"
-#include "train/train.h"
+/* What the options of a run come to (train/settings.h). */
+#include "train/settings.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BETA_MAX 0.9999999
-enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX, JSON_BYTES = 16 << 20, JSON_DEPTH = 8 };
 
 const progress progress_start = {
     .lr_scale = 1, .grown_at = -1, .valid_loss = NAN, .bits_per_byte = NAN, .best_loss = NAN, .best_step = -1, .good_step = -1,
@@ -57,7 +50,7 @@ static int parse_growth(const char **text, planned_growth *g, lithe_error *err)
     return LITHE_OK;
 }
 
-static int parse_growths(settings *s, lithe_error *err)
+int settings_growths(settings *s, lithe_error *err)
 {
     const char *text = s->grow_at ? s->grow_at : "";
     int status = LITHE_OK, n = 0;
@@ -73,16 +66,23 @@ static int parse_growths(settings *s, lithe_error *err)
 
 static bool copy_text(char **to, const char *from) { return !from || (*to = strdup(from)); }
 
+text_task settings_task(const settings *s, const lithe_model *m)
+{
+    if (m->task.kind == TASK_PRETRAIN) return LEARN_PAIRS;
+    if (!arch_encoder(m->arch, m->config)) return LEARN_NEXT;
+    return s->objective.sentences ? LEARN_SENTENCES : LEARN_MASKED;
+}
+
 /* The tokens of a window: as asked; else what the model takes, and no more than the data have. */
 static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
     int context = lithe_model_context(m);
     if (o->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", o->ctx, context);
     s->ctx = o->ctx ? o->ctx : context < 1024 ? context : 1024;
-    return d->kind->context(d, trainer_task(m, s), o->ctx, context, &s->ctx, err);
+    return d->kind->context(d, settings_task(s, m), o->ctx, context, &s->ctx, err);
 }
 
-static int names_to_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err)
+int settings_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err)
 {
     int kind = schedule_find(schedule_text);
     if (kind < 0) return fail(err, LITHE_EINVAL, "schedule is \"%s\", expected cosine, constant, linear, wsd or inverse-sqrt", schedule_text);
@@ -135,7 +135,7 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
     *s = (settings){ .seed = o->seed, .recompute = o->recompute, .usual_epochs = d->kind->epochs };
     const recipe *r = recipe_find(m->arch, d->kind->fine_tuning);
     int status = failed(err) ? (int)err->status : check_options(o, err);
-    if (!status) status = names_to_kinds(s, o->schedule ? o->schedule : r->schedule, o->dtype ? o->dtype : "f32", err);
+    if (!status) status = settings_kinds(s, o->schedule ? o->schedule : r->schedule, o->dtype ? o->dtype : "f32", err);
     if (!status) status = choose_optimizer(s, o, r, err);
     if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;
@@ -147,7 +147,7 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
         return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);
     if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method))
         return fail(err, LITHE_ENOMEM, "out of memory for the options");
-    status = parse_growths(s, err);
+    status = settings_growths(s, err);
     if (!status) status = choose_augmentation(s, o, d, err);
     return status ? status : choose_ctx(s, o, m, d, err);
 }
@@ -177,137 +177,4 @@ void settings_free(settings *s)
     free(s->grow_method);
     free(s->augment);
     *s = (settings){ 0 };
-}
-
-/* ---- trainer.json --------------------------------------------------------------------- */
-
-typedef enum { WHOLE, NUMBER, MAYBE, FLAG, TEXT } entry_kind;             /* MAYBE: null is NaN; TEXT: null is NULL */
-typedef struct { const char *key; entry_kind kind; size_t offset; double least, most; } entry;
-
-#define S(member) offsetof(settings, member)
-static const entry of_settings[] = {
-    { "ctx", WHOLE, S(ctx), 1, WINDOWS_MAX }, { "batch", WHOLE, S(batch), 1, WINDOWS_MAX }, { "accumulate", WHOLE, S(accumulate), 1, WINDOWS_MAX },
-    { "steps", WHOLE, S(schedule.steps), 0, STEPS_MAX }, { "warmup", WHOLE, S(schedule.warmup), 0, STEPS_MAX },
-    { "lr", NUMBER, S(schedule.lr), 0, 1e6 }, { "min_lr", NUMBER, S(schedule.min_lr), 0, 1e6 },
-    { "beta1", NUMBER, S(adamw.beta1), 0, BETA_MAX }, { "beta2", NUMBER, S(adamw.beta2), 0, BETA_MAX }, { "eps", NUMBER, S(adamw.eps), 0, 1 },
-    { "weight_decay", NUMBER, S(adamw.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(adamw.clip), 0, 1e18 },
-    { "eval_every", WHOLE, S(eval_every), 1, STEPS_MAX }, { "save_every", WHOLE, S(save_every), 1, STEPS_MAX },
-    { "eval_windows", WHOLE, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
-    { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
-    { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
-    { "whole_sentences", FLAG, S(objective.sentences), 0, 1 }, { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
-    { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 },
-    { "augment", TEXT, S(augment), 0, 0 }, { 0 },
-};
-#define P(member) offsetof(progress, member)
-static const entry of_progress[] = {
-    { "step", WHOLE, P(step), 0, STEPS_MAX }, { "skipped", WHOLE, P(skipped), 0, STEPS_MAX }, { "skipped_in_a_row", WHOLE, P(in_a_row), 0, STEPS_MAX },
-    { "roll_backs", WHOLE, P(roll_backs), 0, MAX_ROLL_BACKS }, { "lr_scale", NUMBER, P(lr_scale), 0, 1 },
-    { "grown", WHOLE, P(grown), 0, MAX_GROWTHS }, { "grown_at", WHOLE, P(grown_at), -1, STEPS_MAX }, { "evaluated", FLAG, P(evaluated), 0, 1 },
-    { "valid_loss", MAYBE, P(valid_loss), 0, 0 }, { "bits_per_byte", MAYBE, P(bits_per_byte), 0, 0 },
-    { "best_loss", MAYBE, P(best_loss), 0, 0 }, { "best_step", WHOLE, P(best_step), -1, STEPS_MAX }, { "good_step", WHOLE, P(good_step), -1, STEPS_MAX },
-    { "tokens", NUMBER, P(tokens), 0, 1e18 }, { "log_lines", WHOLE, P(lines), 0, STEPS_MAX }, { 0 },
-};
-
-static json_t *entry_value(const entry *e, const void *from)
-{
-    const void *at = (const char *)from + e->offset;
-    double x;
-    switch (e->kind) {
-    case WHOLE: return json_integer(*(const int *)at);
-    case FLAG:  return json_boolean(*(const bool *)at);
-    case TEXT:  return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
-    default:    x = *(const double *)at; return isfinite(x) ? json_real(x) : json_null();
-    }
-}
-
-static json_t *entries_object(const entry *e, const void *from)
-{
-    json_t *object = json_object();
-    for (; e->key; e++)
-        if (json_object_set_new(object, e->key, entry_value(e, from))) { json_decref(object); return NULL; }
-    return object;
-}
-
-static bool entry_read(const entry *e, const json_t *object, void *to)
-{
-    const json_t *value = json_object_get(object, e->key);
-    void *at = (char *)to + e->offset;
-    double x = json_is_number(value) ? json_number_value(value) : NAN;
-    switch (e->kind) {
-    case WHOLE:  return json_int(object, e->key, (int)e->least, (int)e->most, at);
-    case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
-    case MAYBE:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
-    case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
-    default:     return json_is_null(value) || (json_is_string(value) && copy_text(at, json_string_value(value)));
-    }
-}
-
-static int entries_read(const entry *e, const json_t *object, void *to, const char *path, lithe_error *err)
-{
-    for (; e->key; e++)
-        if (!entry_read(e, object, to))
-            return fail(err, LITHE_EFORMAT, "%s: \"%s\" is missing or not what a trainer writes", path, e->key);
-    return LITHE_OK;
-}
-
-int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, const lithe_model *m, lithe_error *err)
-{
-    if (failed(err)) return err->status;
-    char seed[24];
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
-    char *path = path_join(dir, "trainer.json");
-    json_t *of_s = entries_object(of_settings, s), *of_p = entries_object(of_progress, p);
-    json_t *root = json_pack("{s:i s:s s:o? s:o?}", "format", 1, "data", data, "settings", of_s, "progress", of_p);
-    int memory = !path || !root || !of_s || !of_p
-              || json_object_set_new(of_s, "schedule", json_string(schedule_name(s->schedule.kind)))
-              || json_object_set_new(of_s, "mask", json_string(mask_name(s->objective.mask.kind)))
-              || json_object_set_new(of_s, "dtype", json_string(s->compute == COMPUTE_BF16 ? "bf16" : "f32"))
-              || json_object_set_new(of_s, "seed", json_string(seed))
-              || (m && m->group_count && json_object_set_new(root, "groups", groups_json(m)));
-    int status = memory ? fail(err, LITHE_ENOMEM, "%s: cannot make trainer.json, out of memory or a sample that is not UTF-8", dir) : json_write(root, path, err);
-    json_decref(root);
-    free(path);
-    return status;
-}
-
-/* What one entry alone cannot say. */
-static int check_read(settings *s, const json_t *of_s, const char *path, lithe_error *err)
-{
-    const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));
-    const char *type = json_string_value(json_object_get(of_s, "dtype")), *mask = json_string_value(json_object_get(of_s, "mask"));
-    int mask_kind_read = mask ? mask_find(mask) : -1;
-    bool shares = s->objective.mask.keep + s->objective.mask.random <= 1;
-    if (!seed || !kind || !type || mask_kind_read < 0 || !shares || s->accumulate > s->batch)
-        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask or accumulate is not what a trainer writes", path);
-    s->seed = strtoull(seed, NULL, 10);
-    s->objective.mask.kind = (mask_kind)mask_kind_read;
-    s->adamw.peak = s->schedule.lr;
-    int status = names_to_kinds(s, kind, type, err);
-    if (!status && s->augment && !augmentation_find(s->augment)) status = fail(err, LITHE_EFORMAT, "%s: augment is not what a trainer writes", path);
-    return status ? status : parse_growths(s, err);
-}
-
-int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err)
-{
-    *s = (settings){ 0 };
-    *p = progress_start;
-    *data = NULL;
-    char *path = failed(err) ? NULL : path_join(dir, "trainer.json");
-    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
-    lithe_error inner = { 0 };
-    json_t *root = json_read(path, JSON_BYTES, JSON_DEPTH, &inner), *of_s = json_object_get(root, "settings");
-    const char *identity = json_string_value(json_object_get(root, "data"));
-    int status = root ? LITHE_OK : fail(err, inner.status, "%s", inner.text);
-    if (!status && json_integer_value(json_object_get(root, "format")) != 1)
-        status = fail(err, LITHE_EFORMAT, "%s: is of another version of this program", path);
-    if (!status && !identity) status = fail(err, LITHE_EFORMAT, "%s: \"data\" is missing", path);
-    if (!status) status = entries_read(of_settings, of_s, s, path, err);
-    if (!status) status = entries_read(of_progress, json_object_get(root, "progress"), p, path, err);
-    if (!status) status = check_read(s, of_s, path, err);
-    if (!status && !copy_text(data, identity)) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    json_decref(root);
-    free(path);
-    if (status) settings_free(s);
-    return status;
 }

@@ -4,7 +4,9 @@
  *   Summary   1 Value;  Value: 1 tag, 2 simple_value (float);  SessionLog: 1 status (START = 1)
  * Invariant: a record reaches the file by one write, so a reader that follows
  * the file meets whole records or the end. */
-#include "train/run.h"
+#include "base/file.h"
+#include "train/log.h"
+#include "train/tensorboard.h"
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>

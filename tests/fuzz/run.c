@@ -8,7 +8,8 @@
 #include "edits.h"
 #include "mend.h"
 #include "model/model.h"
-#include "train/train.h"
+#include "train/run_dir.h"
+#include "train/trainer.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

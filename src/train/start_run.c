@@ -1,0 +1,124 @@
+/* A new run: its directory is built under another name, step 0 included, and appears. */
+#include "base/sized.h"
+#include "train/run_dir.h"
+#include "train/trainer.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Moments of another run, when they are asked for, and the births that hang on their age. */
+static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
+{
+    bool carry = o->moments && !strcmp(o->moments, "carry");
+    if (o->moments && !carry && strcmp(o->moments, "reset"))
+        return fail(err, LITHE_EINVAL, "moments is \"%s\", expected reset or carry", o->moments);
+    const char *from = o->from ? o->from : t->model->path;
+    if (carry && !from) return fail(err, LITHE_EINVAL, "moments to carry need the checkpoint they lie in");
+    char *newest = carry ? run_checkpoint(from, err) : NULL;
+    optimizer *m = &t->optimizer;
+    int status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
+    free(newest);
+    if (status) return status;
+    groups_begin(t->model, m->updates, !carry);
+    return optimizer_groups(m, t->model, err);
+}
+
+static int write_text(const char *dir, const char *name, const char *text, lithe_error *err)
+{
+    size_t n = strlen(text);
+    char *path = path_join(dir, name), *line = xalloc(n + 2, 1);
+    if (line) { memcpy(line, text, n); line[n] = '\n'; }
+    int status = path && line ? file_write(path, line, n + 1, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    free(path);
+    free(line);
+    return status;
+}
+
+/* Everything that stands beside the checkpoints. */
+static int furnish(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
+{
+    char *data = path_join(t->run, "data"), *samples = path_join(t->run, "samples"), *tokens = path_join(t->run, lithe_tokenizer_file(t->tokenizer));
+    char *config = lithe_model_config(t->model);
+    int status = data && samples && tokens && config ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    if (!status) status = dir_make(samples, err);
+    if (!status) status = dataset_place(t->data, data, err);
+    if (!status) status = write_text(t->run, "config.json", config, err);
+    if (!status && o->command) status = write_text(t->run, "command.txt", o->command, err);
+    if (!status && t->tokenizer) status = lithe_tokenizer_save(t->tokenizer, tokens, err);
+    free(data);
+    free(samples);
+    free(tokens);
+    free(config);
+    return status;
+}
+
+static int log_start(lithe_trainer *t, lithe_error *err)
+{
+    const settings *s = &t->settings;
+    int status = log_open(&t->log, t->run, err);
+    if (status) return status;
+    line_begin(&t->log, 0);
+    line_text(&t->log, "started", t->model->arch->name);
+    line_number(&t->log, "params", (double)params_total(t->model->params));
+    line_number(&t->log, "steps", s->schedule.steps);
+    line_number(&t->log, "batch", s->batch);
+    line_number(&t->log, "ctx", s->ctx);
+    line_number(&t->log, "lr", s->schedule.lr);
+    line_text(&t->log, "schedule", schedule_name(s->schedule.kind));
+    line_text(&t->log, "dtype", s->compute == COMPUTE_BF16 ? "bf16" : "f32");
+    return trainer_end_line(t, err);
+}
+
+/* Builds the run under another name, step 0 included, and lets it appear. */
+static int give_birth(lithe_trainer *t, const lithe_train_options *o, const char *run, lithe_error *err)
+{
+    char *temporary = run_begin(run, err), *named = strdup(run);
+    if (!temporary || !named) {
+        free(temporary);
+        free(named);
+        return err->status ? (int)err->status : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    }
+    t->run = temporary;
+    int status = furnish(t, o, err);
+    if (!status) status = model_adopt_config(t->model, DT_F32, t->tokenizer, err);
+    if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
+    if (!status) status = log_start(t, err);
+    if (!status) status = trainer_save(t, err);
+    log_close(&t->log);
+    if (!status) status = run_appear(temporary, run, err);
+    if (status) dir_remove(temporary, NULL);
+    free(temporary);
+    t->run = named;
+    return status ? status : log_open(&t->log, run, err);
+}
+
+lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *tokenizer, const lithe_train_options *o, const char *run, const trainer_hooks *hooks, lithe_error *err)
+{
+    lithe_train_options options;
+    lithe_error own = { 0 };
+    if (failed(err)) return NULL;
+    if (!err) err = &own;
+    if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
+    o = &options;
+    if (!m || !d || !run || !*run) { fail(err, LITHE_EINVAL, "training needs a model, a dataset and a directory"); return NULL; }
+    char *named = strdup(run);
+    for (size_t n = named ? strlen(named) : 0; n > 1 && named[n - 1] == '/'; n--) named[n - 1] = 0;
+    lithe_trainer *t = named ? trainer_new(hooks, err) : NULL;
+    int status = t ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for a trainer");
+    if (!status) {
+        t->model = m;
+        t->data = d;
+        t->tokenizer = tokenizer;
+        dataset_identity(d, t->identity, sizeof t->identity);
+        if (!dir_is_empty(named)) status = fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", named);
+    }
+    if (!status) status = settings_resolve(&t->settings, o, m, d, err);
+    if (!status) status = trainer_begin(t, err);
+    if (!status) status = settings_samples(&t->settings, o, t->objective.samples, err);
+    if (!status) status = trainer_prepare(t, err);
+    if (!status) status = begin_moments(t, o, err);
+    if (!status) status = give_birth(t, o, named, err);
+    free(named);
+    if (!status) return t;
+    lithe_trainer_close(t);
+    return NULL;
+}

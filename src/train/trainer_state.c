@@ -1,0 +1,121 @@
+/* A trainer from its parts: whether they go together, what is predicted, and the
+ * optimizer and feeds for the model as it is, which growing replaces. */
+#include "model/fit.h"
+#include "train/trainer.h"
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------- */
+
+lithe_trainer *trainer_new(const trainer_hooks *hooks, lithe_error *err)
+{
+    lithe_trainer *t = failed(err) ? NULL : xalloc(1, sizeof *t);
+    if (!t) { fail(err, LITHE_ENOMEM, "out of memory for a trainer"); return NULL; }
+    t->kernels = kernels_default();
+    if (hooks) t->hooks = *hooks;
+    t->progress = progress_start;
+    t->log.fd = t->events.fd = -1;
+    t->train_loss = NAN;
+    t->metrics = (lithe_metrics){ NAN, NAN, NAN, NAN, NAN, NAN };
+    return t;
+}
+
+void lithe_trainer_close(lithe_trainer *t)
+{
+    if (!t) return;
+    feed_close(&t->train);
+    feed_close(&t->valid);
+    objective_close(&t->objective);
+    optimizer_close(&t->optimizer);
+    log_close(&t->log);
+    tensorboard_close(&t->events);
+    lithe_model_close(t->own_model);
+    lithe_dataset_close(t->own_data);
+    lithe_tokenizer_close(t->own_tokenizer);
+    settings_free(&t->settings);
+    free(t->sample);
+    free(t->run);
+    free(t);
+}
+
+int trainer_end_line(lithe_trainer *t, lithe_error *err)
+{
+    t->progress.lines++;
+    t->saved = false;
+    return log_write(&t->log, err);
+}
+
+/* ---- what a run is made of -------------------------------------------------------------- */
+
+static int fit(const lithe_trainer *t, lithe_error *err)
+{
+    const lithe_dataset *d = t->data;
+    const demands from_data = { .data = d->dir, .tokenizer = t->tokenizer, .ctx = t->settings.ctx, .vocab = d->vocab, .classes = d->names.count,
+                                .labelled = d->labelled, .numbers = d->numbers, .images = { .side = d->side, .channels = d->channels } };
+    return model_fit(t->model, &from_data, err);
+}
+
+/* How m has images cut and normalized, and how they are varied; nothing of one that reads text. */
+static image_settings image_settings_of(const lithe_model *m, const settings *s)
+{
+    image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->pictures.factor,
+                         .augmentation = augmentation_find(s->augment ? s->augment : "none") };
+    for (int c = 0; c < 3; c++) {
+        z.normal.mean[c] = m->pictures.mean[c];
+        z.normal.deviation[c] = m->pictures.deviation[c];
+    }
+    return z;
+}
+
+/* The objective that the data's kind has for the model. */
+static int choose_objective(lithe_trainer *t, lithe_error *err)
+{
+    const settings *s = &t->settings;
+    objective_settings z = s->objective;
+    z.images = image_settings_of(t->model, s);
+    return objective_open(&t->objective, t->data->kind->objective(settings_task(s, t->model)), t->data, t->tokenizer, &z, s->ctx, s->seed, err);
+}
+
+/* A fresh model takes mean and deviation from its training images, and the names of its classes where it has none. */
+static int adopt_images(lithe_model *m, const lithe_dataset *d, lithe_error *err)
+{
+    int status = model_name_labels(m, (const char *const *)d->names.text, d->names.count, err);
+    if (status || m->pictures.known) return status;
+    m->pictures.known = true;
+    for (int c = 0; c < d->channels; c++) {
+        m->pictures.mean[c] = d->mean[c];
+        m->pictures.deviation[c] = d->deviation[c];
+    }
+    return LITHE_OK;
+}
+
+int trainer_begin(lithe_trainer *t, lithe_error *err)
+{
+    int status = fit(t, err);
+    if (!status && t->data->side) status = adopt_images(t->model, t->data, err);
+    return status ? status : choose_objective(t, err);
+}
+
+int trainer_prepare(lithe_trainer *t, lithe_error *err)
+{
+    const settings *s = &t->settings;
+    int windows = s->batch / s->accumulate + (s->batch % s->accumulate > 0), updates = t->optimizer.updates;
+    uint64_t valid = t->objective.valid_samples, eval = (uint64_t)s->eval_windows;
+    if (eval > valid) eval = valid;
+    optimizer_close(&t->optimizer);
+    feed_close(&t->train);
+    feed_close(&t->valid);
+    int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
+    t->optimizer.updates = updates;
+    if (!status) status = feed_open(&t->train, t->model, GRAPH_TRAIN, s, &t->objective, windows, err);
+    if (!status && eval) status = feed_open(&t->valid, t->model, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
+    return status;
+}
