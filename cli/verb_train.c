@@ -36,7 +36,7 @@ typedef struct {
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, json;
+    int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, json;
     uint64_t seed;
 } train_settings;
 typedef train_settings S;
@@ -78,6 +78,8 @@ static const option train_options[] = {
     { "batch", 'b', COUNT(S, batch), "N", .help = "windows, examples or images in a step (default 8 windows, 16 examples, 64 images)", .least = 1, .also = "batch-size" },
     { "accumulate", 0, COUNT(S, accumulate), "N", .help = "split each step into N parts and add up their gradients, which saves memory (default 1)", .least = 1,
       .also = "grad-accum,gradient-accumulation" },
+    { "bptt", 0, COUNT(S, bptt), "N", .help = "of recurrent architectures (RWKV): sequences of N windows, carrying state and gradient from one window to the next (default 1)", .least = 1,
+      .most = 1 << 16, .also = "tbptt,windows" },
     { "steps", 'n', COUNT(S, steps), "N", .help = "number of steps (default: what five minutes allow, at most)", .least = 1, .also = "max-steps,iters,iterations" },
     { "tokens", 0, SIZE(S, tokens), "N", .help = "tokens to train on, instead of --steps", .least = 1 },
     { "epochs", 0, REAL(S, epochs), "X", .help = "passes over the data, instead of --steps (default 3 for tables)" },
@@ -312,7 +314,7 @@ static int fill_options(making *k)
     const S *s = k->s;
     const arguments *a = k->a;
     int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    double step_tokens = (double)(s->batch ? s->batch : k->images ? usual_batch(k) : BATCH) * ctx;
+    double step_tokens = (double)(s->batch ? s->batch : k->images ? usual_batch(k) : BATCH) * ctx * (s->bptt ? s->bptt : 1);
     size_t examples = lithe_dataset_examples(k->data, 0);
     bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->images);
     int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
@@ -325,7 +327,7 @@ static int fill_options(making *k)
         .static_masking = s->static_masking, .packing = s->packing,
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
         .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
-        .seed = s->seed, .recompute = s->recompute, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
+        .seed = s->seed, .recompute = s->recompute, .bptt = s->bptt, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
         .moments = s->moments, .from = s->from, .command = k->command);
     if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
         return wrong(&k->err, LITHE_EINVAL, "--time and --epochs leave the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
@@ -365,6 +367,7 @@ static void say_choices(const making *k)
     else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
     else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
     if (examples) say("length     %s of %d examples", length, o->batch ? o->batch : usual_batch(k));
+    else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens%s", length, o->batch ? o->batch : BATCH, o->bptt, ctx, k->steps_says);
     else say("length     %s of %d x %d tokens%s", length, o->batch ? o->batch : BATCH, ctx, k->steps_says);
     say("run        %s", k->out);
 }

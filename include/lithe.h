@@ -196,6 +196,7 @@ typedef struct {
     const char *moments;       /* moments of the checkpoint the model comes from: "reset" or "carry"; reset */
     const char *from;          /* the directory of that checkpoint, for carry */
     const char *command;       /* written to command.txt */
+    int    bptt;               /* of recurrent models: windows of a sequence, through all of which the gradient goes; 1 */
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;

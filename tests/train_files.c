@@ -170,7 +170,7 @@ static void log_lines(void)
 static void trainer_json(void)
 {
     lithe_error err = { 0 };
-    settings s = { .ctx = 7, .batch = 6, .accumulate = 3, .eval_every = 5, .save_every = 2, .eval_windows = 9,
+    settings s = { .ctx = 7, .batch = 6, .accumulate = 3, .bptt = 4, .eval_every = 5, .save_every = 2, .eval_windows = 9,
                    .schedule = { SCHEDULE_WSD, 0.1, 1.0 / 3, 3, 1000 }, .adamw = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1, .decoupled = true, .peak = 0.1 }, .compute = COMPUTE_BF16,
                    .objective = { { MASK_WORDS, 0.3, 0.1, 1.0 / 7, true }, 0.15 },
                    .seed = UINT64_MAX, .recompute = true, .sample = strdup("Once \"upon\"\n"), .grow_at = strdup("10:2x,20:3M") }, back;
@@ -180,10 +180,16 @@ static void trainer_json(void)
     CHECK(!trainer_json_write(test_dir(), &s, &p, "train.shard 10 abc", NULL, &err));
     CHECK(!trainer_json_read(test_dir(), &back, &q, &data, &err) && !strcmp(data, "train.shard 10 abc"));
     CHECK(back.growth_count == 2 && back.growths[0].at == 10 && back.growths[0].factor == 2 && back.growths[1].params == 3e6);
-    CHECK(back.seed == UINT64_MAX && back.recompute && back.compute == COMPUTE_BF16 && !strcmp(back.sample, s.sample) && !back.grow_method);
+    CHECK(back.bptt == 4 && back.seed == UINT64_MAX && back.recompute && back.compute == COMPUTE_BF16 && !strcmp(back.sample, s.sample) && !back.grow_method);
     CHECK(!memcmp(&back.schedule, &s.schedule, sizeof s.schedule) && !memcmp(&back.adamw, &s.adamw, sizeof s.adamw));
     CHECK(back.objective.mask.kind == MASK_WORDS && back.objective.mask.rate == 0.3 && back.objective.mask.random == 1.0 / 7 && back.objective.mask.fixed);
     CHECK(q.valid_loss == 2.0 / 3 && isnan(q.bits_per_byte) && q.best_loss == 0.1 && q.evaluated && q.lines == 4 && q.lr_scale == 0.5);
+    settings_free(&back);
+    free(data);
+    json_t *json = json_read(in_dir("trainer.json"), 1 << 20, 8, &err);
+    CHECK(!json_object_del(json_object_get(json, "settings"), "bptt") && !json_write(json, in_dir("trainer.json"), &err));       /* as an older version wrote it */
+    CHECK_MSG(!trainer_json_read(test_dir(), &back, &q, &data, &err) && back.bptt == 1, "%s", err.text);
+    json_decref(json);
     settings_free(&back);
     free(data);
     static const char *const bad[] = { "", "[]", "{\"format\": 2}", "{\"format\": 1, \"data\": \"x\", \"settings\": {\"ctx\": -1}}" };

@@ -109,6 +109,17 @@ void batch_label(batch_builder *b, int label, real value)
     b->labels++;
 }
 
+void batch_window(batch_builder *b, const batch_builder *from, int first, int end)
+{
+    batch_begin(b);
+    for (int s = 0; s < from->seqs; s++) {
+        int at = from->start[s] + first, n = (from->start[s + 1] - from->start[s] < end ? from->start[s + 1] - from->start[s] : end) - first;
+        if (n <= 0 || !batch_add(b, &(batch_sequence){ .n = n, .ids = from->ids + at, .types = from->type + at, .position = from->pos[at], .slot = s })) continue;
+        memcpy(b->row_key + b->rows - n, from->row_key + at, (size_t)n * sizeof *b->row_key);
+        for (int i = 0; i < n; i++) batch_select(b, i, from->target[at + i], from->weight[at + i]);
+    }
+}
+
 /* ---- as a graph takes it ------------------------------------------------------------ */
 
 void batch_scale(batch_builder *b, double scale, double seq_scale, bool accumulate)

@@ -66,6 +66,9 @@ bool batch_add(batch_builder *b, const batch_sequence *s);
 bool batch_select(batch_builder *b, int row, int target, real weight);
 /* The class of the sequence added last, or its number. */
 void batch_label(batch_builder *b, int label, real value);
+/* Rows first .. end-1 of each sequence of `from`, where it has any, with their positions, keys and targets; the slot of each
+ * is its number there.  Of builders whose head sees all rows. */
+void batch_window(batch_builder *b, const batch_builder *from, int first, int end);
 /* By what the gradients of targets and of labels are scaled, 1 after batch_open. */
 void batch_scale(batch_builder *b, double scale, double seq_scale, bool accumulate);
 

@@ -18,15 +18,16 @@ static double graph_flops(const graph *g)
 
 int feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err)
 {
-    int rows;
+    int rows, windows = mode == GRAPH_TRAIN ? s->bptt : 1;
     bool logits = mode == GRAPH_SCORE && m->task.kind == TASK_SEQUENCE;
     *f = (feed){ .samples = samples };
     if (failed(err)) return err->status;
-    if (__builtin_mul_overflow(samples, o->most.rows, &rows) || rows > INT_MAX / 4)
-        return fail(err, LITHE_EINVAL, "%d windows of %d tokens are too many at once: split the step with accumulate", samples, o->most.rows);
+    if (__builtin_mul_overflow(samples, o->most.rows / windows, &rows) || rows > INT_MAX / 4)
+        return fail(err, LITHE_EINVAL, "%d windows of %d tokens are too many at once: split the step with accumulate", samples, o->most.rows / windows);
     graph_options options = {
         .mode = mode, .capacity = { [ROWS_TOKENS] = rows, [ROWS_SEQS] = samples * o->most.seqs, [ROWS_SELECTED] = samples * o->most.selected },
         .compute = s->compute, .recompute = s->recompute && mode == GRAPH_TRAIN,
+        .slots = windows > 1 ? samples : 0, .windows = windows > 1,
     };
     int status = pass_open(&f->pass, m, &options, logits ? WANT_LOGITS : WANT_LOSS, err);
     if (!status) f->flops = graph_flops(f->pass.g);

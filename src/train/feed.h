@@ -11,7 +11,8 @@ typedef struct {
     double flops;                    /* of one run at capacity, backward included */
 } feed;
 
-/* GRAPH_TRAIN computes losses and gradients, GRAPH_SCORE losses, or of labels their logits. */
+/* GRAPH_TRAIN computes losses and gradients, GRAPH_SCORE losses, or of labels their logits.  Of a run with bptt, GRAPH_TRAIN is
+ * for one window of each sample (train/bptt.h). */
 int  feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err);
 void feed_close(feed *f);
 /* Runs the batch that was built.  scale, seq_scale: of the gradients of targets and of labels. */

@@ -9,7 +9,7 @@
 /* The largest difference between both models' logits over one window. */
 static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, lithe_error *err)
 {
-    batch_builder *b = t->valid.pass.g ? &t->valid.pass.batch : &t->train.pass.batch;
+    batch_builder *b = t->valid.pass.g ? &t->valid.pass.batch : trainer_batch(t);
     batch_begin(b);
     if (t->valid.pass.g) objective_valid(&t->objective, b, 0);
     else objective_train(&t->objective, b, 1, 0);

@@ -18,6 +18,7 @@ static int check_options(const lithe_train_options *o, lithe_error *err)
 {
     const struct { const char *name; double value, least, most; } bounds[] = {
         { "ctx", o->ctx, 0, WINDOWS_MAX }, { "batch", o->batch, 0, WINDOWS_MAX }, { "accumulate", o->accumulate, 0, WINDOWS_MAX },
+        { "bptt", o->bptt, 0, WINDOWS_MAX },
         { "steps", o->steps, 0, STEPS_MAX }, { "tokens", o->tokens, 0, 1e18 }, { "seconds", o->seconds, 0, 1e9 },
         { "lr", o->lr, 0, 1e6 }, { "min_lr", o->min_lr, -1e6, 1e6 }, { "warmup", o->warmup, -1, STEPS_MAX },
         { "weight_decay", o->weight_decay, -1e6, 1e6 }, { "beta1", o->beta1, 0, BETA_MAX }, { "beta2", o->beta2, 0, BETA_MAX },
@@ -79,7 +80,10 @@ static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_mod
     int context = lithe_model_context(m);
     if (o->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", o->ctx, context);
     s->ctx = o->ctx ? o->ctx : context < 1024 ? context : 1024;
-    return d->kind->context(d, settings_task(s, m), o->ctx, context, &s->ctx, err);
+    if (s->bptt > WINDOWS_MAX / s->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens", s->bptt, s->ctx, WINDOWS_MAX);
+    int tokens = s->ctx * s->bptt, status = d->kind->context(d, settings_task(s, m), o->ctx, context, &tokens, err);
+    s->ctx = tokens / s->bptt;
+    return status;
 }
 
 int settings_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err)
@@ -141,6 +145,7 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
     if (status) return status;
     s->batch = or_int(o->batch, d->kind->batch);
     s->accumulate = or_int(o->accumulate, 1);
+    s->bptt = or_int(o->bptt, 1);
     s->eval_windows = or_int(o->eval_windows, d->kind->eval_windows ? d->kind->eval_windows : STEPS_MAX);
     s->warmup_share = r->warmup;
     if (s->accumulate > s->batch)
@@ -154,7 +159,7 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
 
 int settings_samples(settings *s, const lithe_train_options *o, uint64_t samples, lithe_error *err)
 {
-    double step_tokens = (double)s->batch * s->ctx, epochs = o->epochs > 0 ? o->epochs : s->usual_epochs;
+    double step_tokens = (double)s->batch * s->ctx * s->bptt, epochs = o->epochs > 0 ? o->epochs : s->usual_epochs;
     double steps = o->steps > 0 ? o->steps : o->tokens > 0 ? ceil(o->tokens / step_tokens) : ceil(epochs * (double)samples / s->batch);
     if (steps > STEPS_MAX) return fail(err, LITHE_EINVAL, "that is %.0f steps, more than %d", steps, STEPS_MAX);
     settings_length(s, o, o->seconds > 0 ? 0 : (int)steps);

@@ -15,6 +15,7 @@ typedef struct { int at; double params, factor; } planned_growth;   /* one of pa
 
 typedef struct {
     int ctx, batch, accumulate;
+    int bptt;                                   /* windows of ctx tokens in a sequence, through which gradients go; 1 */
     int eval_every, save_every, eval_windows;
     schedule schedule;
     adamw_settings adamw;

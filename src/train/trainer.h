@@ -4,7 +4,7 @@
 #define TRAIN_TRAINER_H
 
 #include "grow/growth.h"
-#include "train/feed.h"
+#include "train/bptt.h"
 #include "train/log.h"
 #include "train/tensorboard.h"
 
@@ -29,6 +29,7 @@ struct lithe_trainer {
     optimizer optimizer;
     objective objective;
     feed train, valid;
+    bptt bptt;                                  /* of a run with windows */
     lithe_growth growth;                        /* of the latest LITHE_GREW */
     lithe_metrics metrics;                      /* of the latest evaluation in this process, else NAN */
     double step_rows, step_flops;               /* of the latest step */
@@ -52,6 +53,7 @@ int            trainer_end_line(lithe_trainer *t, lithe_error *err);        /* o
 
 /* ---- train_step.c, evaluate.c, samples.c ---------------------------------------------------------- */
 
+batch_builder *trainer_batch(lithe_trainer *t);                 /* where an objective puts the samples of a step's part */
 int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);            /* loss and gradients of step `at` */
 
 /* What an evaluation found: sums, and the mean loss of a target and of a label together. */

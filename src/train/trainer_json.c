@@ -9,7 +9,7 @@
 
 enum { JSON_BYTES = 16 << 20, JSON_DEPTH = 8 };
 
-typedef enum { WHOLE, NUMBER, MAYBE, FLAG, TEXT } entry_kind;             /* MAYBE: null is NaN; TEXT: null is NULL */
+typedef enum { WHOLE, LATER, NUMBER, MAYBE, FLAG, TEXT } entry_kind;      /* LATER: a whole number that older files do not have; MAYBE: null is NaN; TEXT: null is NULL */
 typedef struct { const char *key; entry_kind kind; size_t offset; double least, most; } entry;
 
 #define S(member) offsetof(settings, member)
@@ -25,7 +25,7 @@ static const entry of_settings[] = {
     { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
     { "whole_sentences", FLAG, S(objective.sentences), 0, 1 }, { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
     { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 },
-    { "augment", TEXT, S(augment), 0, 0 }, { 0 },
+    { "augment", TEXT, S(augment), 0, 0 }, { "bptt", LATER, S(bptt), 1, WINDOWS_MAX }, { 0 },
 };
 #define P(member) offsetof(progress, member)
 static const entry of_progress[] = {
@@ -42,7 +42,8 @@ static json_t *entry_value(const entry *e, const void *from)
     const void *at = (const char *)from + e->offset;
     double x;
     switch (e->kind) {
-    case WHOLE: return json_integer(*(const int *)at);
+    case WHOLE:
+    case LATER: return json_integer(*(const int *)at);
     case FLAG:  return json_boolean(*(const bool *)at);
     case TEXT:  return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
     default:    x = *(const double *)at; return isfinite(x) ? json_real(x) : json_null();
@@ -63,7 +64,8 @@ static bool entry_read(const entry *e, const json_t *object, void *to)
     void *at = (char *)to + e->offset;
     double x = json_is_number(value) ? json_number_value(value) : NAN;
     switch (e->kind) {
-    case WHOLE:  return json_int(object, e->key, (int)e->least, (int)e->most, at);
+    case LATER:
+    case WHOLE:  return (!value && e->kind == LATER) || json_int(object, e->key, (int)e->least, (int)e->most, at);
     case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
     case MAYBE:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
     case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
@@ -106,8 +108,8 @@ static int check_read(settings *s, const json_t *of_s, const char *path, lithe_e
     const char *type = json_string_value(json_object_get(of_s, "dtype")), *mask = json_string_value(json_object_get(of_s, "mask"));
     int mask_kind_read = mask ? mask_find(mask) : -1;
     bool shares = s->objective.mask.keep + s->objective.mask.random <= 1;
-    if (!seed || !kind || !type || mask_kind_read < 0 || !shares || s->accumulate > s->batch)
-        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask or accumulate is not what a trainer writes", path);
+    if (!seed || !kind || !type || mask_kind_read < 0 || !shares || s->accumulate > s->batch || s->bptt > WINDOWS_MAX / s->ctx)
+        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask, accumulate or bptt is not what a trainer writes", path);
     s->seed = strtoull(seed, NULL, 10);
     s->objective.mask.kind = (mask_kind)mask_kind_read;
     s->adamw.peak = s->schedule.lr;
@@ -118,7 +120,7 @@ static int check_read(settings *s, const json_t *of_s, const char *path, lithe_e
 
 int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err)
 {
-    *s = (settings){ 0 };
+    *s = (settings){ .bptt = 1 };
     *p = progress_start;
     *data = NULL;
     char *path = failed(err) ? NULL : path_join(dir, "trainer.json");

@@ -33,6 +33,7 @@ void lithe_trainer_close(lithe_trainer *t)
     if (!t) return;
     feed_close(&t->train);
     feed_close(&t->valid);
+    bptt_close(&t->bptt);
     objective_close(&t->objective);
     optimizer_close(&t->optimizer);
     log_close(&t->log);
@@ -81,7 +82,7 @@ static int choose_objective(lithe_trainer *t, lithe_error *err)
     const settings *s = &t->settings;
     objective_settings z = s->objective;
     z.images = image_settings_of(t->model, s);
-    return objective_open(&t->objective, t->data->kind->objective(settings_task(s, t->model)), t->data, t->tokenizer, &z, s->ctx, s->seed, err);
+    return objective_open(&t->objective, t->data->kind->objective(settings_task(s, t->model)), t->data, t->tokenizer, &z, s->ctx * s->bptt, s->seed, err);
 }
 
 /* A fresh model takes mean and deviation from its training images, and the names of its classes where it has none. */
@@ -101,7 +102,8 @@ int trainer_begin(lithe_trainer *t, lithe_error *err)
 {
     int status = fit(t, err);
     if (!status && t->data->side) status = adopt_images(t->model, t->data, err);
-    return status ? status : choose_objective(t, err);
+    if (!status) status = choose_objective(t, err);
+    return status ? status : bptt_check(t->model, &t->objective, &t->settings, err);
 }
 
 int trainer_prepare(lithe_trainer *t, lithe_error *err)
@@ -113,9 +115,11 @@ int trainer_prepare(lithe_trainer *t, lithe_error *err)
     optimizer_close(&t->optimizer);
     feed_close(&t->train);
     feed_close(&t->valid);
+    bptt_close(&t->bptt);
     int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
     t->optimizer.updates = updates;
     if (!status) status = feed_open(&t->train, t->model, GRAPH_TRAIN, s, &t->objective, windows, err);
     if (!status && eval) status = feed_open(&t->valid, t->model, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
+    if (!status && s->bptt > 1) status = bptt_open(&t->bptt, t->model, &t->train, s, &t->objective, err);
     return status;
 }
