@@ -147,18 +147,26 @@ static const symbols *built_symbols(void)
     return &s;
 }
 
+/* Symbol i that is asked for, who gives it, and the rooms of both; false where the file itself gives it, or nobody does. */
+typedef struct { const symbol *asked, *given; char from[64], to[64]; } call;
+
+static bool call_at(const symbols *s, size_t i, call *c)
+{
+    *c = (call){ .asked = &s->asked[i], .given = symbols_given(s, s->asked[i].name) };
+    if (!c->given || !strcmp(c->given->where, c->asked->where)) return false;
+    room_of(c->asked->where, c->from);
+    room_of(c->given->where, c->to);
+    return true;
+}
+
 /* Headers do not say everything: what lithe.h declares can be called from any room. */
 static void symbols_point_down(void)
 {
     const symbols *s = built_symbols();
+    call c;
     for (size_t i = 0; i < s->askeds; i++) {
-        const symbol *asked = &s->asked[i], *given = symbols_given(s, asked->name);
-        char from[64], to[64];
-        if (!given || !strcmp(given->where, asked->where)) continue;
-        room_of(asked->where, from);
-        room_of(given->where, to);
-        const char *why = fault(from, given->where);
-        CHECK_MSG(!why, "%s -> %s: %s asks for %s of %s: %s", from, to, asked->where, asked->name, given->where, why);
+        const char *why = call_at(s, i, &c) ? fault(c.from, c.given->where) : NULL;
+        CHECK_MSG(!why, "%s -> %s: %s asks for %s of %s: %s", c.from, c.to, c.asked->where, c.asked->name, c.given->where, why);
     }
 }
 
@@ -182,15 +190,10 @@ static int file_of(room_calls *r, const char *name)
 
 static void read_calls(room_calls *r, const symbols *s, const char *room)
 {
+    call c;
     *r = (room_calls){ .count = 0 };
-    for (size_t i = 0; i < s->askeds; i++) {
-        const symbol *asked = &s->asked[i], *given = symbols_given(s, asked->name);
-        char from[64], to[64];
-        if (!given || !strcmp(given->where, asked->where)) continue;
-        room_of(asked->where, from);
-        room_of(given->where, to);
-        if (!strcmp(from, room) && !strcmp(to, room)) r->calls[file_of(r, asked->where)][file_of(r, given->where)] = true;
-    }
+    for (size_t i = 0; i < s->askeds; i++)
+        if (call_at(s, i, &c) && !strcmp(c.from, room) && !strcmp(c.to, room)) r->calls[file_of(r, c.asked->where)][file_of(r, c.given->where)] = true;
 }
 
 /* A file that calls none of those left is at the end of no circle; true while there is one. */
