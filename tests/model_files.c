@@ -1,4 +1,5 @@
 /* Models on disk: what opens, what is refused, what is written. */
+#include "model/checkpoints.h"
 #include "model.h"
 #include "base/file.h"
 #include <math.h>
@@ -356,7 +357,7 @@ void test_runs(void)
     refuse_open(in_dir("run/ckpt-10"), NULL, LITHE_EFORMAT, "model.safetensors: has 1000 bytes, manifest.json says");
     CHECK(!unlink(in_dir("run/ckpt-9/config.json")));
     refuse_open(in_dir("run"), NULL, LITHE_EFORMAT, "no checkpoint is complete");
-    CHECK(!run_checkpoint(in_dir("nothing"), NULL) && !run_checkpoint(in_dir("run/config.json"), NULL));
+    CHECK(!checkpoint_newest(in_dir("nothing"), NULL) && !checkpoint_newest(in_dir("run/config.json"), NULL));
     lithe_model_close(old);
     lithe_model_close(new);
 }

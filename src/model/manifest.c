@@ -1,12 +1,9 @@
 /* Complete or invisible: a checkpoint directory counts when its manifest.json,
- * written last, agrees with the files beside it; and a RUN stands for its
- * newest checkpoint that counts.  A name in a manifest is a plain file name, so
- * nothing outside the directory is ever looked at. */
+ * written last, agrees with the files beside it.  A name in a manifest is a plain
+ * file name, so nothing outside the directory is ever looked at. */
 #include "model/model.h"
 #include "base/json.h"
-#include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -111,45 +108,4 @@ int manifest_check(const char *dir, bool contents, lithe_error *err)
     json_decref(manifest);
     free(path);
     return status;
-}
-
-/* ---- runs --------------------------------------------------------------------- */
-
-/* The step of "ckpt-STEP", or -1. */
-static long long checkpoint_step(const char *name)
-{
-    if (strncmp(name, "ckpt-", 5) || !isdigit((unsigned char)name[5])) return -1;
-    char *end;
-    errno = 0;
-    long long number = strtoll(name + 5, &end, 10);
-    return *end || errno ? -1 : number;
-}
-
-static int checkpoint_entry(const struct dirent *e) { return checkpoint_step(e->d_name) >= 0; }
-
-static int newest_first(const struct dirent **a, const struct dirent **b)
-{
-    long long x = checkpoint_step((*a)->d_name), y = checkpoint_step((*b)->d_name);
-    return (x < y) - (x > y);
-}
-
-char *run_checkpoint(const char *path, lithe_error *err)
-{
-    if (failed(err) || !path_is_dir(path)) return NULL;
-    struct dirent **entries = NULL;
-    int count = scandir(path, &entries, checkpoint_entry, newest_first);
-    if (count < 0) { fail_errno(err, path, "list"); return NULL; }
-    char *found = NULL;
-    lithe_error newest = { 0 };
-    for (int i = 0; i < count; i++) {
-        lithe_error each = { 0 };
-        char *dir = found ? NULL : path_join(path, entries[i]->d_name);
-        if (dir && !manifest_check(dir, false, &each)) found = dir;
-        else free(dir);
-        if (!newest.status) newest = each;
-        free(entries[i]);
-    }
-    free(entries);
-    if (count && !found) fail(err, newest.status ? newest.status : LITHE_ENOMEM, "%s: no checkpoint is complete: %s", path, newest.text);
-    return found;
 }

@@ -68,9 +68,6 @@ int  place_find(place *p, const char *path, lithe_error *err);
 void place_free(place *p);
 char *place_tokenizer(const place *p, int vocab);       /* a standard name beside it (malloc'd), NULL when there is none */
 
-/* Where RUN keeps its newest complete checkpoint (malloc'd); NULL when path is no RUN, or, with an error, when none is complete. */
-char *run_checkpoint(const char *path, lithe_error *err);
-
 /* manifest.json of a checkpoint: {"files": {NAME: {"bytes": N, "xxh128": HEX}, ...}} of every other file in dir, written last.
  * manifest_check compares sizes, and with contents the hashes too; a dir without one fails. */
 int manifest_write(const char *dir, lithe_error *err);

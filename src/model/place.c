@@ -1,6 +1,7 @@
 /* What a path that names a model stands for: which file holds the tensors,
  * which the configuration, where a tokenizer may lie.  A directory with
  * checkpoints is a RUN and stands for its newest complete one. */
+#include "model/checkpoints.h"
 #include "model/model.h"
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static char *config_in(const char *dir)
 static int find_in_directory(place *p, const char *path, lithe_error *err)
 {
     lithe_error run = { 0 };
-    char *checkpoint = run_checkpoint(path, &run);
+    char *checkpoint = checkpoint_newest(path, &run);
     p->dir = checkpoint ? checkpoint : strdup(path);
     if (!p->dir) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
     p->weights = first_of(p->dir, WEIGHTS);

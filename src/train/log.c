@@ -112,10 +112,10 @@ int log_sync(run_log *l, lithe_error *err)
 static int step_of(const char *line, size_t size)
 {
     json_t *value = json_parse(line, size, LINE_DEPTH, "log.jsonl", NULL);
-    json_t *step = json_object_get(value, "step");
-    json_int_t n = json_is_integer(step) ? json_integer_value(step) : -1;
+    int step = -1;
+    json_int(value, "step", 0, INT32_MAX, &step);
     json_decref(value);
-    return n >= 0 && n <= INT32_MAX ? (int)n : -1;
+    return step;
 }
 
 int log_cut(run_log *l, int step, int lines, lithe_error *err)

@@ -51,50 +51,6 @@ int run_sweep(const char *run, lithe_error *err)
 
 /* ---- checkpoints ----------------------------------------------------------------------- */
 
-void checkpoint_name(char name[CHECKPOINT_NAME], int step) { snprintf(name, CHECKPOINT_NAME, "ckpt-%d", step); }
-
-char *checkpoint_path(const char *run, int step)
-{
-    char name[CHECKPOINT_NAME];
-    checkpoint_name(name, step);
-    return path_join(run, name);
-}
-
-/* The step of a name that checkpoint_name makes, or -1. */
-static int step_of_name(const char *name)
-{
-    char again[CHECKPOINT_NAME];
-    if (strncmp(name, "ckpt-", 5)) return -1;
-    long step = strtol(name + 5, NULL, 10);
-    if (step < 0 || step > INT32_MAX) return -1;
-    checkpoint_name(again, (int)step);
-    return strcmp(name, again) ? -1 : (int)step;
-}
-
-static int newest_first(const void *a, const void *b) { return (*(const int *)a < *(const int *)b) - (*(const int *)a > *(const int *)b); }
-
-int checkpoint_list(const char *run, int **steps, lithe_error *err)
-{
-    *steps = NULL;
-    if (failed(err)) return err->status;
-    DIR *d = opendir(run);
-    if (!d) return fail_errno(err, run, "list");
-    int count = 0, capacity = 0, step;
-    for (struct dirent *e; (e = readdir(d));) {
-        if ((step = step_of_name(e->d_name)) < 0) continue;
-        if (count == capacity) {
-            capacity = capacity ? 2 * capacity : 8;
-            int *more = xrealloc(*steps, (size_t)capacity, sizeof **steps);
-            if (!more) { count = no_memory(run, err); break; }
-            *steps = more;
-        }
-        (*steps)[count++] = step;
-    }
-    closedir(d);
-    if (count > 0) qsort(*steps, (size_t)count, sizeof **steps, newest_first);
-    return count;
-}
-
 int checkpoint_remove(const char *run, int step, lithe_error *err)
 {
     char name[CHECKPOINT_NAME], hidden[CHECKPOINT_NAME + 8];

@@ -3,12 +3,8 @@
 #define TRAIN_RUN_DIR_H
 
 #include "base/file.h"
+#include "model/checkpoints.h"
 
-enum { CHECKPOINT_NAME = 32 };
-void  checkpoint_name(char name[CHECKPOINT_NAME], int step);        /* "ckpt-STEP" */
-char *checkpoint_path(const char *run, int step);
-/* Steps of the checkpoints in run, newest first: count, or negative; free(*steps). */
-int   checkpoint_list(const char *run, int **steps, lithe_error *err);
 /* run/ckpt-STEP becomes what lies in `temporary`, an old one of that name being moved out of the way. */
 int   checkpoint_publish(const char *temporary, const char *run, int step, lithe_error *err);
 int   checkpoint_remove(const char *run, int step, lithe_error *err);       /* gone by one rename */

@@ -13,7 +13,7 @@ static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_e
         return fail(err, LITHE_EINVAL, "moments is \"%s\", expected reset or carry", o->moments);
     const char *from = o->from ? o->from : t->model->path;
     if (carry && !from) return fail(err, LITHE_EINVAL, "moments to carry need the checkpoint they lie in");
-    char *newest = carry ? run_checkpoint(from, err) : NULL;
+    char *newest = carry ? checkpoint_newest(from, err) : NULL;
     optimizer *m = &t->optimizer;
     int status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
     free(newest);

@@ -1,0 +1,69 @@
+/* The checkpoints of a run (model/checkpoints.h).  What is not named as a trainer
+ * names it is none of them. */
+#include "base/json.h"
+#include "model/checkpoints.h"
+#include "model/model.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+void checkpoint_name(char name[CHECKPOINT_NAME], int at) { snprintf(name, CHECKPOINT_NAME, "ckpt-%d", at); }
+
+char *checkpoint_path(const char *run, int at)
+{
+    char name[CHECKPOINT_NAME];
+    checkpoint_name(name, at);
+    return path_join(run, name);
+}
+
+/* The step of a name that checkpoint_name makes, or -1. */
+static int step_of_name(const char *name)
+{
+    char again[CHECKPOINT_NAME];
+    int at;
+    if (strncmp(name, "ckpt-", 5) || !text_int(name + 5, 0, INT32_MAX, &at)) return -1;
+    checkpoint_name(again, at);
+    return strcmp(name, again) ? -1 : at;
+}
+
+static int newest_first(const void *a, const void *b) { return (*(const int *)a < *(const int *)b) - (*(const int *)a > *(const int *)b); }
+
+int checkpoint_list(const char *run, int **steps, lithe_error *err)
+{
+    *steps = NULL;
+    if (failed(err)) return err->status;
+    DIR *d = opendir(run);
+    if (!d) return fail_errno(err, run, "list");
+    int count = 0, capacity = 0, at;
+    for (struct dirent *e; (e = readdir(d));) {
+        if ((at = step_of_name(e->d_name)) < 0) continue;
+        if (count == capacity) {
+            capacity = capacity ? 2 * capacity : 8;
+            int *more = xrealloc(*steps, (size_t)capacity, sizeof **steps);
+            if (!more) { count = fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run); break; }
+            *steps = more;
+        }
+        (*steps)[count++] = at;
+    }
+    closedir(d);
+    if (count > 0) qsort(*steps, (size_t)count, sizeof **steps, newest_first);
+    return count;
+}
+
+char *checkpoint_newest(const char *run, lithe_error *err)
+{
+    if (failed(err) || !path_is_dir(run)) return NULL;
+    int *steps, count = checkpoint_list(run, &steps, err);
+    char *found = NULL;
+    lithe_error newest = { 0 };
+    for (int i = 0; i < count && !found; i++) {
+        lithe_error each = { 0 };
+        char *dir = checkpoint_path(run, steps[i]);
+        if (dir && !manifest_check(dir, false, &each)) found = dir;
+        else free(dir);
+        if (!newest.status) newest = each;
+    }
+    free(steps);
+    if (count > 0 && !found) fail(err, newest.status ? newest.status : LITHE_ENOMEM, "%s: no checkpoint is complete: %s", run, newest.text);
+    return found;
+}
