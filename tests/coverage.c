@@ -204,6 +204,7 @@ static bool is_fuzzed(const char *path, const char *fuzzers)
     if (!symbols_add(&s, test_file(object), "")) test_skip("no object %s, or none of ELF", object);
     bool found = false;
     for (size_t i = 0; i < s.givens; i++) found |= find_word(fuzzers, s.given[i].name) != NULL;
+    symbols_leave(&s);
     return found;
 }
 
@@ -361,6 +362,7 @@ static void public_functions_are_tested(void)
         free(header);
         free(code);
     }
+    symbols_leave(&tested);
 }
 
 /* ---- the tests themselves ----------------------------------------------------------------------- */
@@ -376,6 +378,7 @@ static void lists_are_run(void)
         lists++;
     }
     CHECK_MSG(lists > 20, "%d lists were found", lists);
+    symbols_leave(&s);
 }
 
 static void nothing_to_run_fails(void)

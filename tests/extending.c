@@ -19,7 +19,7 @@ static void examples_are_whole(void)
     extract();
     CHECK_MSG(sh("sed '/^tensor \\*rms_norm(/r src/ops/ops.h.lines' $ROOT/src/ops/ops.h > src/ops/ops.h && "
                  "sed '/^ *EACH(llama)/r src/arch/registry.c.lines' $ROOT/src/arch/registry.c > src/arch/registry.c && "
-                 "ln -s $ROOT/docs $ROOT/tests . && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C $ROOT examples EXAMPLE=$PWD") == 0, "%s%s", out, err);
+                 "ln -s $ROOT/docs $ROOT/tests . && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C $ROOT examples EXAMPLE=$PWD CFLAGS=\"-O2 -g" SANITIZE "\"") == 0, "%s%s", out, err);
     setenv("LITHE_TEST_ARCH", "qwen3", 1);
     CHECK_MSG(sh("build/tests suite: && build/tests gradients. && build/tests plans:") == 0, "%s%s", out, err);
     CHECK_MSG(strstr(out, "suite: a run that is interrupted goes on") && strstr(out, "gradients.in double") && !strstr(out, "\n0 passed"), "%s", out);

@@ -5,14 +5,6 @@
 #include "test.h"
 #include <stdlib.h>
 
-/* A library with a sanitizer wants programs with the same. */
-#if defined __SANITIZE_ADDRESS__
-#define SANITIZE " -fsanitize=address,undefined"
-#elif defined __SANITIZE_THREAD__
-#define SANITIZE " -fsanitize=thread"
-#else
-#define SANITIZE ""
-#endif
 #define STRICT "-Wall -Wextra -Wshadow -Wpedantic -Werror" SANITIZE
 
 /* Into usr/ of the test's own directory; a make that called the tests is not this one's parent. */

@@ -291,6 +291,7 @@ static void exports_are_declared(void)
     for (int i = 0; i < declared.count; i++) CHECK_MSG(symbols_given(&library, declared.name[i]), "%s is declared, not exported", declared.name[i]);
     for (size_t i = 0; i < library.givens; i++) CHECK_MSG(has(&declared, library.given[i].name), "%s is exported, not declared", library.given[i].name);
     for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted; i++) CHECK_MSG(!symbols_asked(&library, unwanted[i]), "the library uses %s: it never prints and never exits", unwanted[i]);
+    symbols_leave(&library);
     free(header);
     free(tools);
 }

@@ -47,29 +47,25 @@ bool small_chosen(const char *name)
     return !only || !strcmp(only, name);
 }
 
-static int chosen(small_case *cases, int n)
+static small_case sized_case(const arch *a)
 {
-    int kept = 0;
-    for (int i = 0; i < n; i++)
-        if (small_chosen(cases[i].arch)) cases[kept++] = cases[i];
-    if (!kept) must(&(lithe_error){ LITHE_EINVAL, "LITHE_TEST_ARCH names no architecture" });
-    return kept;
+    json_t *config = a->config.sized(WIDTH, LAYERS, VOCAB, POSITIONS);
+    json_object_set_new(config, "l2_wrap", json_integer(0));             /* which the loss does not show: gradients would not be its own */
+    small_case c = { a->name, a->name, json_dumps(config, 0) };
+    json_decref(config);
+    return c;
 }
 
 const small_case *small_cases(int *count)
 {
     static small_case cases[MOST_CASES];
     static int n;
-    for (int i = 0; !n && architectures[i]; i++) {
-        json_t *config = architectures[i]->config.sized(WIDTH, LAYERS, VOCAB, POSITIONS);
-        json_object_set_new(config, "l2_wrap", json_integer(0));         /* which the loss does not show: gradients would not be its own */
-        cases[i] = (small_case){ architectures[i]->name, architectures[i]->name, json_dumps(config, 0) };
-        json_decref(config);
-        if (architectures[i + 1]) continue;
-        n = i + 1;
-        for (int v = 0; v < VARIANTS; v++) cases[n++] = variants[v];
-        n = chosen(cases, n);
-    }
+    bool first = !n;
+    for (int i = 0; first && architectures[i]; i++)
+        if (small_chosen(architectures[i]->name)) cases[n++] = sized_case(architectures[i]);
+    for (int v = 0; first && v < VARIANTS; v++)
+        if (small_chosen(variants[v].arch)) cases[n++] = variants[v];
+    if (!n) must(&(lithe_error){ LITHE_EINVAL, "LITHE_TEST_ARCH names no architecture" });
     *count = n;
     return cases;
 }

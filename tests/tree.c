@@ -122,3 +122,10 @@ void symbols_sort(symbols *s)
 const symbol *symbols_given(const symbols *s, const char *name) { return bsearch(&(symbol){ .name = name }, s->given, s->givens, sizeof *s->given, by_name); }
 
 bool symbols_asked(const symbols *s, const char *name) { return bsearch(&(symbol){ .name = name }, s->asked, s->askeds, sizeof *s->asked, by_name) != NULL; }
+
+void symbols_leave(symbols *s)
+{
+    free(s->given);
+    free(s->asked);
+    *s = (symbols){ 0 };
+}

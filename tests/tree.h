@@ -29,5 +29,6 @@ bool symbols_add(symbols *s, const char *path, const char *where);
 void symbols_sort(symbols *s);
 const symbol *symbols_given(const symbols *s, const char *name);        /* NULL when nobody defines it; sorted before */
 bool symbols_asked(const symbols *s, const char *name);
+void symbols_leave(symbols *s);
 
 #endif
