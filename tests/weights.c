@@ -127,8 +127,8 @@ static void one_form(const small_case *c, const char *type, const char *dir)
     for (int i = 0; m && i < m->params->count; i++) {
         const param *p = m->params->items[i];
         bool is_form = weight_stored(&p->weight).type == (!strcmp(type, "f16") ? STORED_F16 : !strcmp(type, "bf16") ? STORED_BF16 : STORED_REAL);
-        bool moved = p->rule.by_head;                          /* its rows have another order in files */
-        CHECK_MSG(p->plain || (is_form && !p->weight.values && (moved || !p->weight.own)), "%s: %s is not where the file has it", c->name, p->name);
+        bool reordered = p->rule.by_head && p->rule.heads > 1;                             /* other rows in files: copied in their type */
+        CHECK_MSG(p->plain || (is_form && !p->weight.values && !p->weight.own == !reordered), "%s: %s is not where the file has it", c->name, p->name);
         forms += !p->plain;
     }
     CHECK_MSG(m && forms > 0 && !m->params->values, "%s: nothing is stored as the file has it", c->name);

@@ -9,7 +9,7 @@
 
 static const field fields[] = { LLAMA_FIELDS, { 0 } };
 
-/* The families whose block is this one. */
+/* Brings the scaling of rotary positions to fields of its own, and says how Mistral and Qwen2 differ, or refuses it. */
 int llama_normalize(json_t *config, lithe_error *err)
 {
     rope_normalize(config, "rope_theta");

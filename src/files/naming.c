@@ -1,3 +1,7 @@
+/* The naming engine: which table a file has, which rule a name, and what a rule
+ * makes of names, shapes and the order of elements.
+ * Invariant: after naming_apply no name stands twice, and every tensor's elements
+ * lie where the file has them. */
 #include "files/naming.h"
 #include "files/tensor_formats.h"
 #include <stdlib.h>
