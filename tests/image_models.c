@@ -188,7 +188,7 @@ static void files_as_hugging_face(void)
     lithe_error err = { 0 };
     if (!strstr(image_formats(), "PNG")) test_skip("this build reads no PNG");
     lithe_model *m = lithe_model_open(test_file("tests/golden/vit"), NULL, &err);
-    must(m && m->pictures.known && m->pictures.filter == 3, &err);
+    must(m && m->preprocessor.known && m->preprocessor.filter == 3, &err);
     tensor_file *f = tensor_file_open(test_file("tests/golden/images/classified.safetensors"), &err);
     must(f != NULL, &err);
     for (int i = 0; i < 2; i++) {

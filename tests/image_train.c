@@ -116,7 +116,7 @@ static void learn(const char *name, const char *config, double least)
     lithe_trainer_close(t);
     if (!err.status) check_evaluation(in_dir(out), &e);
     lithe_model *done = lithe_model_open(in_dir(out), NULL, &err);              /* with what it was trained on */
-    CHECK_MSG(done && done->pictures.known && fabs(done->pictures.mean[0] - 0.305) < 0.02, "%s %g", err.text, done ? done->pictures.mean[0] : 0);
+    CHECK_MSG(done && done->preprocessor.known && fabs(done->preprocessor.mean[0] - 0.305) < 0.02, "%s %g", err.text, done ? done->preprocessor.mean[0] : 0);
     lithe_model_close(done);
     lithe_model_close(m);
     lithe_dataset_close(d);
@@ -184,7 +184,7 @@ static void grows_inside(void)
     CHECK(grew.growth->preserves && grew.growth->max_logit > 0 && grew.growth->max_difference <= 0 && lithe_model_params(lithe_trainer_model(t)) > 1.9 * (double)lithe_model_params(m));
     lithe_trainer_close(t);
     lithe_model *done = lithe_model_open(in_dir("run"), NULL, &err);
-    CHECK_MSG(done && done->pictures.known, "%s", err.text);
+    CHECK_MSG(done && done->preprocessor.known, "%s", err.text);
     lithe_model_close(done);
     lithe_model_close(m);
     lithe_dataset_close(d);

@@ -1,4 +1,4 @@
-/* What a trainer reads: a dataset, which is one of its kinds.
+/* A dataset is what a trainer reads, and is one of its kinds:
  *
  *   text     windows of tokens, or pieces of documents, out of two shards (data/text_data.h)
  *   table    labelled texts, or pairs of them, out of two tables (data/table_data.h)
@@ -42,7 +42,7 @@ struct lithe_dataset {
     double mean[3], deviation[3];               /* of the training images' samples, as shares of 255, by channel */
 };
 
-/* What a model learns of text, which says what the objective predicts. */
+/* A model learns one of these of text; it says which objective there is. */
 typedef enum { LEARN_NEXT, LEARN_MASKED, LEARN_SENTENCES, LEARN_PAIRS } text_task;
 
 struct objective_kind;
@@ -57,32 +57,33 @@ struct dataset_kind {
 
     /* Reads the sources at paths and writes the files into dir, which is made. */
     int (*prepare)(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
-    /* Reads those files in d->dir, checks them and fills in the facts.  t: the tokenizer they were made with; NULL is taken
-     * where the files hold ids.  sources: text files that are still there must not have changed. */
+    /* Reads those files in d->dir, checks them and fills in the facts.  t: the tokenizer they were made with; NULL is
+     * taken where the files hold ids.  sources: text files that are still there must not have changed. */
     int (*open)(lithe_dataset *d, const json_t *description, const lithe_tokenizer *t, bool sources, lithe_error *err);
     void (*close)(lithe_dataset *d);            /* what `open` made, failed or not, but for the names */
 
-    /* Tokens of a sample: *ctx are wanted (asked: by a person) of a model that takes `most`.  Refuses what the data cannot fill. */
+    /* Decides the tokens of a sample, of which *ctx are wanted (asked: by a person) for a model that takes `most`;
+     * refuses what the data cannot fill. */
     int (*context)(const lithe_dataset *d, text_task task, bool asked, int most, int *ctx, lithe_error *err);
     const struct objective_kind *(*objective)(text_task task);
 };
 
 extern const dataset_kind text_kind, table_kind, image_kind;
 
-/* The kind that lithe_data_options' task, or a description's, means; NULL when there is none. */
+/* Gives the kind of lithe_data_options' task, or of a description's; NULL when there is none. */
 const dataset_kind *dataset_kind_of(const char *task);
 
-/* The files of dir as they were left, by the description beside them (dataset_kind's open). */
+/* Opens the files of dir as they were left, by the description beside them (dataset_kind's open). */
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err);
 
 /* Puts the files into another directory (links where it can, copies elsewhere). */
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err);
 
-/* "train.shard SIZE HASH, valid.shard SIZE HASH": equal for equal data. */
+/* Writes "train.shard SIZE HASH, valid.shard SIZE HASH", which is equal for equal data. */
 void dataset_identity(const lithe_dataset *d, char *text, size_t cap);
 
-/* Bytes of text that so many predictions of the validation split stand for, NAN where it is none: bits per byte are
- * nll / ln 2 / bytes; exact over the whole split. */
+/* Gives the bytes of text that so many predictions of the validation split stand for, exact over the whole split; NAN
+ * where it is no text.  Bits per byte are nll / ln 2 / bytes. */
 double dataset_valid_bytes(const lithe_dataset *d, uint64_t predictions);
 
 #endif

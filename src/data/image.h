@@ -1,5 +1,5 @@
-/* Images in memory: 8 bits a sample, rows from the top, the channels of a
- * pixel side by side.  One channel is grey, three are red, green, blue. */
+/* An image in memory has 8 bits a sample, its rows from the top, and the channels of
+ * a pixel side by side: one channel is grey, three are red, green and blue. */
 #ifndef DATA_IMAGE_H
 #define DATA_IMAGE_H
 
@@ -14,30 +14,30 @@ enum { IMAGE_SIDE = 1 << 15, IMAGE_PIXELS = 1 << 26 };
 typedef struct { int width, height, channels; uint8_t *pixels; } image;
 static inline size_t image_bytes(const image *i) { return (size_t)i->width * (size_t)i->height * (size_t)i->channels; }
 
-/* Zeroed pixels.  name stands in messages, here and below. */
+/* Makes an image of zeros.  Messages name it by `name`, here and below. */
 int  image_new(image *out, int64_t width, int64_t height, int channels, const char *name, lithe_error *err);
 void image_free(image *i);
 
-/* A PNG or JPEG file, told by its first bytes.  Alpha is dropped, palettes and
- * 16 bits become 8 bits; a damaged or cut file is refused. */
+/* Decodes a PNG or JPEG file, which its first bytes identify.  Alpha is dropped, palettes
+ * and 16 bits become 8 bits; a damaged or cut file is refused. */
 int  image_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
 int  image_read(image *out, const char *path, lithe_error *err);
-bool image_known(const uint8_t *bytes, size_t size);            /* begins like a PNG or JPEG file */
-/* "PNG, JPEG", what this build reads; "" when it was built without. */
+bool image_known(const uint8_t *bytes, size_t size);            /* it begins like a PNG or JPEG file */
+/* Names the formats that this build reads, as in "PNG, JPEG"; "" when it reads none. */
 const char *image_formats(void);
 
-/* Into one or three channels, in place: grey by the luma of ITU-R 601 (PIL's "L"). */
+/* Converts to one or three channels in place; grey is the luma of ITU-R 601 (PIL's "L"). */
 int  image_channels(image *i, int channels, const char *name, lithe_error *err);
 
-/* Resampling as PIL does it: the filter's support widens with the reduction, so
- * nothing is skipped; columns then rows, 8-bit weights of 22 fractional bits. */
+/* Resamples as PIL does: the filter's support widens with the reduction, so that nothing is
+ * skipped; columns come before rows, and weights have 22 fractional bits. */
 typedef enum { RESIZE_NEAREST, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_BICUBIC, RESIZE_BOX, RESIZE_HAMMING, RESIZE_FILTERS } resize_filter;   /* PIL's numbers */
 int  image_resize(image *i, int width, int height, resize_filter filter, const char *name, lithe_error *err);
 
-/* Both at once: channels, then a square. */
+/* Converts the channels, then resizes to a square. */
 int  image_fit(image *i, int side, int channels, resize_filter filter, const char *name, lithe_error *err);
 
-/* ---- one format each; absent where the library was when this was built ---- */
+/* ---- one format each; it is absent where its library was absent from the build ---- */
 
 int png_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
 int jpeg_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);

@@ -1,4 +1,4 @@
-/* Labelled images of one size, in two image shards (data/image_shard.h). */
+/* Labelled images of one size are kept in two image shards (data/image_shard.h). */
 #ifndef DATA_IMAGE_DATA_H
 #define DATA_IMAGE_DATA_H
 

@@ -22,7 +22,7 @@ typedef struct {
     size_t size;
     const char *name;
     lithe_error *err;
-    lithe_status status;             /* of the failure told by err; else: */
+    lithe_status status;             /* of the failure that err holds; else: */
     char text[JMSG_LENGTH_MAX];
 } reading;
 

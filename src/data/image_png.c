@@ -16,7 +16,7 @@ typedef struct {
     size_t left;
     const char *name;
     lithe_error *err;
-    lithe_status status;             /* of the failure told by err; else libpng's line: */
+    lithe_status status;             /* of the failure that err holds; else libpng's line: */
     char text[160];
 } reading;
 

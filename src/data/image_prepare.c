@@ -76,7 +76,7 @@ static int choose_splits(const image_set *s, image_set *other, const lithe_data_
 
 typedef struct { int side, channels; resize_filter filter; } shape;
 
-/* What the options leave open is told by the first images: the larger side (224 at most), colour if one has it. */
+/* What the options leave open the first images decide: the larger side (224 at most), colour if one has it. */
 static int choose_shape(shape *x, const selection *train, const lithe_data_options *o, lithe_error *err)
 {
     int side = 1, channels = 1, status = LITHE_OK, filter = RESIZE_BILINEAR;

@@ -1,10 +1,10 @@
-/* Labelled images out of what people keep them in:
+/* Reads labelled images from what people keep them in:
  *
  *   IDX files        MNIST's: NAME-images-idx3-ubyte with NAME-labels-idx1-ubyte
  *   CIFAR records    the .bin files of CIFAR-10 and CIFAR-100
  *   class folders    DIR/.../CLASS/IMAGE.png or .jpg; the same inside a .tar
  *
- * each also packed (.gz, .zst), or a directory of one kind.  What a name on the
+ * Each may be packed (.gz, .zst), or be a directory of one kind.  What a name on the
  * way says about its use (train-, data_batch, valid, test, t10k) divides a
  * source into parts.  Classes are known by name, in order: numbers by value,
  * then the rest by bytes.
@@ -18,7 +18,7 @@
 
 typedef enum { PART_NONE, PART_TRAIN, PART_VALID, PART_TEST } image_part;
 
-/* One image of a set. */
+/* An item is one image of a set. */
 typedef struct {
     const char *name;                /* for messages: file, and the place in it */
     const char *class_name;
@@ -32,29 +32,29 @@ typedef struct {
 
 typedef struct image_set image_set;
 
-/* Everything at paths, whatever its part. */
+/* Takes everything at paths, whatever its part. */
 image_set *image_set_open(const char *const *paths, int n, lithe_error *err);
 void       image_set_close(image_set *s);
-/* Leaves the images of one part.  False, and nothing changes, when there are none. */
+/* Keeps the images of one part.  Where there are none it returns false, and nothing changes. */
 bool       image_set_keep(image_set *s, image_part part);
 
 size_t      image_set_count(const image_set *s);
 image_item  image_set_item(const image_set *s, size_t i);
 int         image_set_classes(const image_set *s);
 const char *image_set_class(const image_set *s, int label);
-int         image_set_names(const image_set *s, label_names *names, lithe_error *err);          /* a copy of them all */
-/* The classes as a model knows them: images are labelled by these names, and one of another class is refused. */
+int         image_set_names(const image_set *s, label_names *names, lithe_error *err);          /* copies the names of all classes */
+/* Labels the images by these names, as a model knows the classes; an image of another class is refused. */
 int         image_set_relabel(image_set *s, const label_names *names, lithe_error *err);
 
-/* One image, of the channels it has; free it with image_free. */
+/* Reads an image with the channels it has; image_free frees it. */
 int image_item_read(const image_item *item, image *out, lithe_error *err);
 
-/* Whether a path looks like labelled images: by its name, or what a directory holds first. */
+/* Says whether a path looks like labelled images, by its name or by what a directory holds first. */
 bool image_set_known(const char *path);
 
-/* ---- one kind of source each adds its images ---- */
+/* ---- what adds images to a set ---- */
 
-/* Images of one file that lie alike. */
+/* A run is the images of one file that lie alike. */
 typedef struct {
     const char *name;
     image_part part;
@@ -67,21 +67,22 @@ typedef struct {
     const char *const *class_names; int class_count;
 } image_run;
 
-/* Texts and arrays of r live as long as the set; set_text copies one that does not, set_array makes one (zeroed; NULL, with
- * an error, when memory is out). */
+/* The texts and arrays of r live as long as the set.  set_text copies a text for that, set_array makes a zeroed
+ * array; both return NULL, with an error, when memory is out. */
 int         set_add(image_set *s, const image_run *r, lithe_error *err);
 const char *set_text(image_set *s, const char *text, lithe_error *err);
 void       *set_array(image_set *s, size_t count, size_t size, lithe_error *err);
-/* The whole of a file, unpacked where it is packed; kept by the set. */
+/* Gives the whole of a file, unpacked where it is packed; the set keeps it. */
 int         set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *size, lithe_error *err);
 
 int records_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);     /* CIFAR */
 int idx_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
-/* The file `name` ("train/cat/1.jpg" under path), bytes NULL: to be read when its image is: part and class by its folders.
- * Passed over, as a directory's reader does, where a name on the way begins with a dot. */
+/* Adds the file `name` ("train/cat/1.jpg" under path), whose folders give its part and class.  Without bytes, the
+ * file is read when its image is.  A name with a component that begins with a dot is skipped, as it is in a
+ * directory. */
 int  image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
-bool image_file_name(const char *name);                         /* ends in .png, .jpg or .jpeg */
-int  sources_add(image_set *s, const char *path, lithe_error *err);         /* a file or a directory, whatever it is */
+bool image_file_name(const char *name);                         /* it ends in .png, .jpg or .jpeg */
+int  sources_add(image_set *s, const char *path, lithe_error *err);         /* takes a file or a directory of any kind */
 
 #endif

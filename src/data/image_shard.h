@@ -1,5 +1,5 @@
-/* An image shard: the labels and pixels of images of one size in one file, mapped
- * (docs/image-shards.md).  In a dataset's directory data.json stands beside two of
+/* An image shard holds the labels and pixels of images of one size in one file, which is
+ * mapped (docs/image-shards.md).  In a dataset's directory data.json stands beside two of
  * them, with the names of the classes and the statistics of the training images. */
 #ifndef DATA_IMAGE_SHARD_H
 #define DATA_IMAGE_SHARD_H
@@ -16,7 +16,7 @@ typedef struct {
     char hash[33];                   /* of labels and pixels */
 } image_shard;
 
-/* Maps and checks everything: sizes, hashes, that labels are below the classes. */
+/* Maps the file and checks everything: sizes, hashes, and that labels are below the classes. */
 int            image_shard_open(image_shard *s, const char *path, lithe_error *err);
 void           image_shard_close(image_shard *s);
 int            image_shard_label(const image_shard *s, uint64_t i);
@@ -25,7 +25,7 @@ static inline size_t image_shard_samples(const image_shard *s) { return (size_t)
 
 typedef struct { image_shard shard; writer file; void *hash; uint64_t written; } image_shard_writer;
 
-/* labels (count) first, then each image's pixels in order. */
+/* The labels (count) are written first, then each image's pixels in order. */
 int  image_shard_create(image_shard_writer *w, const char *path, uint64_t count, int side, int channels, int classes, const uint32_t *labels, lithe_error *err);
 int  image_shard_put(image_shard_writer *w, const uint8_t *pixels, lithe_error *err);
 int  image_shard_commit(image_shard_writer *w, lithe_error *err);

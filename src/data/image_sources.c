@@ -58,7 +58,8 @@ static image_part part_of(const char *name, size_t length)
     return PART_NONE;
 }
 
-/* A folder is a part when its whole name is one; else it may be a class ("train" the vehicle lies in such a folder itself). */
+/* A folder is a part when its whole name is one; else it may be a class ("train" the vehicle lies in such a folder
+ * itself). */
 static image_part part_of_folder(const char *name, size_t length)
 {
     static const char *const whole[] = { "train", "training", "val", "valid", "validation", "test", "testing" };

@@ -1,4 +1,4 @@
-/* The labels of examples: classes by name or number, or numbers to be predicted. */
+/* Labels of examples are classes, by name or number, or numbers to be predicted. */
 #ifndef DATA_LABELS_H
 #define DATA_LABELS_H
 
@@ -7,20 +7,21 @@
 
 enum { CLASSES_MOST = 65536 };
 
-/* The labels there may be: names (classes of them), or any number. */
+/* The labels there may be are these names, or with `numbers` any number. */
 typedef struct { bool numbers; char *const *names; int classes; } label_set;
 
-/* The class a label means: its name, or its number where no name is the same; -1. */
+/* Gives the class a label means, by its name, or by its number where no name is the same; -1: there is none. */
 int label_find(const label_set *l, const char *label);
-/* The class, or the number, of a row of the table at path; a label that is not in the set is refused by its line. */
+/* Gives the class, or the number, of a row of the table at path; a label that is not in the set is refused by its
+ * line. */
 int label_read(const label_set *l, const table_row *r, const char *path, int *label, float *value, lithe_error *err);
 
 /* ---- the names of classes, as a dataset and its description hold them ---- */
 
-/* A text each, malloc'd. */
 typedef struct { char **text; int count; } label_names;
 
-/* LABEL_0 ... where all labels of the table are numbers, else its different labels in order. */
+/* Names are malloc'd.  Those of a table are LABEL_0 ... where all its labels are numbers, else its different labels
+ * in order. */
 int     names_of_table(label_names *n, const table *t, const char *path, lithe_error *err);
 int     names_copy(label_names *n, const char *const *names, int count, lithe_error *err);
 int     names_read(label_names *n, const json_t *list, const char *path, lithe_error *err);

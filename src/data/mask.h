@@ -28,7 +28,7 @@ typedef struct {
 int         mask_find(const char *name);        /* a mask_kind, or -1 */
 const char *mask_name(mask_kind kind);
 
-/* What a vocabulary says of its ids. */
+/* This is what a vocabulary says of its ids. */
 typedef struct {
     int32_t mask;                   /* the id of [MASK] */
     int vocab;
@@ -40,11 +40,12 @@ typedef struct {
 int  mask_vocab_open(mask_vocab *v, const lithe_tokenizer *t, lithe_error *err);
 void mask_vocab_close(mask_vocab *v);
 
-/* Most tokens that are chosen of n: for MASK_EACH six deviations above the mean, what is beyond stays. */
+/* Gives the most tokens that are chosen of n.  For MASK_EACH that is six deviations above the mean, and no more are
+ * chosen. */
 int mask_most(const mask_settings *s, int n);
 
-/* Chooses among ids[0..n-1] and changes them: their places, ascending, and what stood there.  place and target hold
- * mask_most(n), scratch 2 n.  Returns how many. */
+/* Chooses among ids[0..n-1] and changes them; gives their places in ascending order, and the ids that were there.
+ * place and target hold mask_most(n), scratch holds 2 n.  Returns how many were chosen. */
 int mask_tokens(const mask_settings *s, const mask_vocab *v, uint64_t key, int n, int32_t *ids, int *place, int32_t *target, int *scratch);
 
 #endif

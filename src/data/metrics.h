@@ -1,6 +1,6 @@
-/* How good predictions are.  Classes are 0 .. classes-1; where a quotient is 0/0
- * (an empty class, values without spread) the figure is 0, as scikit-learn and
- * the GLUE scripts have it. */
+/* Measures how good predictions are.  Classes are 0 .. classes-1; where a quotient is 0/0
+ * (an empty class, values without spread) the metric is 0, as in scikit-learn and the
+ * GLUE scripts. */
 #ifndef DATA_METRICS_H
 #define DATA_METRICS_H
 
@@ -9,7 +9,7 @@
 
 /* ---- labelled examples, judged one after another ---- */
 
-/* What a model said beside what is true. */
+/* Outcomes are predictions beside what is true. */
 typedef struct {
     int classes;            /* 0: numbers */
     size_t count;
@@ -20,14 +20,14 @@ typedef struct {
 
 int  outcomes_open(outcomes *x, int classes, size_t most, lithe_error *err);
 void outcomes_close(outcomes *x);
-/* logits (classes), or one number. */
+/* Adds a prediction: logits (classes), or one number. */
 void outcomes_add(outcomes *x, const float *logits, int label, float value);
 
 extern const lithe_metrics metrics_unknown;                     /* all NAN */
-lithe_metrics outcomes_metrics(const outcomes *x);              /* what the task has of them */
-lithe_evaluation outcomes_evaluation(const outcomes *x);        /* these, the mean loss and how many there are */
+lithe_metrics outcomes_metrics(const outcomes *x);              /* those that the task has */
+lithe_evaluation outcomes_evaluation(const outcomes *x);        /* the metrics, the mean loss and the number of examples */
 
-/* ---- the figures ---- */
+/* ---- metrics ---- */
 
 typedef struct {
     double accuracy;
@@ -38,13 +38,14 @@ typedef struct {
 /* All NAN when memory is out. */
 class_metrics metrics_of_classes(const int *predicted, const int *label, size_t n, int classes);
 
-/* The class of the largest logit, the first of equal ones; -log softmax(logits)[label]. */
+/* label_of gives the class of the largest logit, the first of equal ones; label_loss gives -log
+ * softmax(logits)[label]. */
 int    label_of(const float *logits, int classes);
 double label_loss(const float *logits, int classes, int label);
 void   label_probabilities(const float *logits, int classes, float *out);
 
 double metric_pearson(const double *x, const double *y, size_t n);
-/* Pearson's correlation of the ranks, ties sharing their mean rank.  NAN when memory is out. */
+/* Gives Pearson's correlation of the ranks, where ties share their mean rank.  NAN when memory is out. */
 double metric_spearman(const double *x, const double *y, size_t n);
 double metric_squared_error(const double *x, const double *y, size_t n);        /* mean */
 

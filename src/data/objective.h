@@ -1,5 +1,5 @@
-/* Objectives: what is predicted.  An objective turns sample number s into rows
- * of a batch: inputs, the rows a head looks at, targets, labels.
+/* An objective says what is predicted: it turns sample number s into rows of a batch,
+ * with inputs, the rows a head looks at, targets and labels.
  *
  *   next      every token from those before it; windows of a text
  *   masked    masked tokens from those on both sides; pieces of documents
@@ -22,9 +22,9 @@
 #include "graph/batch.h"
 #include "text/layout.h"
 
-/* ---- a sample in the making ---- */
+/* ---- samples ---- */
 
-/* A sample before it is added to a batch. */
+/* A draft holds a sample before it is added to a batch. */
 typedef struct {
     int32_t *text;                              /* (rows) ids of its texts, one after another */
     int32_t *ids, *types;                       /* (rows) as it is laid out */
@@ -34,7 +34,7 @@ typedef struct {
 
 /* ---- objectives ---- */
 
-/* How a model cuts images, what it does to samples, and how they are varied while training. */
+/* These say how a model cuts and normalizes images, and how they are varied in training. */
 typedef struct { int patch; normalization normal; const augmentation *augmentation; } image_settings;
 
 typedef struct {
@@ -56,7 +56,7 @@ typedef struct objective_kind {
 
 extern const objective_kind predict_next, predict_masked, predict_sentences, predict_pairs, predict_labels, predict_images;
 
-/* Sentences a_first .. a_end-1 and b_first .. b_end-1; random: b does not follow a. */
+/* A pair is of sentences a_first .. a_end-1 and b_first .. b_end-1; with random, b does not follow a. */
 typedef struct { uint64_t a_first, a_end, b_first, b_end; int random; } objective_pair;
 
 struct objective {
@@ -78,8 +78,9 @@ struct objective {
     objective_pair *pairs, *valid_pairs; int room;      /* pairs; tokens of both */
 };
 
-/* What the objectives with masks share (predict_masked.c): vocabulary, layout and extent; how many ids of a text fit; a
- * text, or two where second is not NULL, laid out, masked and added to a batch. */
+/* The objectives with masks share these (predict_masked.c).  masked_open fills in vocabulary, layout and capacity;
+ * masked_room says how many ids of one text fit; masked_add lays out a text, or two where second is not NULL, masks it
+ * and adds it to a batch. */
 int           masked_open(objective *o, lithe_error *err);
 void          masked_close(objective *o);
 int           masked_room(const objective *o);
@@ -88,11 +89,11 @@ uint64_t      masked_key(const objective *o, uint64_t epoch, uint64_t i);
 uint64_t      masked_valid_key(const objective *o, uint64_t i);
 mask_settings masked_at_evaluation(const objective *o);
 
-/* data and tokenizer are borrowed. */
+/* The data and the tokenizer are borrowed. */
 int  objective_open(objective *o, const objective_kind *kind, const lithe_dataset *d, const lithe_tokenizer *t, const objective_settings *s,
                     int ctx, uint64_t seed, lithe_error *err);
 void objective_close(objective *o);
-/* Adds a sample to b, whose capacity is that of as many samples (b tells where it is not).  at: the step, for dropout. */
+/* Adds a sample to b, which has the capacity for it, or fails (graph/batch.h).  at is the step, for dropout. */
 void objective_train(objective *o, batch_builder *b, int at, uint64_t sample);
 void objective_valid(objective *o, batch_builder *b, uint64_t i);
 

@@ -76,7 +76,8 @@ static int add(finding *f, uint64_t first, uint64_t end)
     return LITHE_OK;
 }
 
-/* Does a sentence end between tokens `now` and `next`?  open: a mark has ended it, and nothing but closing ones followed. */
+/* Does a sentence end between tokens `now` and `next`?  open: a mark has ended it, and nothing but closing ones
+ * followed. */
 static bool ends_here(uint8_t before, uint8_t now, uint8_t next, bool *open)
 {
     if (now & EMPTY_LINE) { *open = false; return true; }

@@ -1,5 +1,5 @@
-/* Sentences of a shard, found in its tokens: what packs whole sentences and what
- * asks whether one follows another need to know where they end.
+/* Finds the sentences of a shard in its tokens, for the objectives that pack whole
+ * sentences or ask whether one follows another.
  *
  * A sentence ends after . ! or ? (of Chinese too) and the quotes and brackets
  * that close there, after an empty line, and with its document; not after a

@@ -1,5 +1,5 @@
-/* A shard: the token ids of many documents in one file, mapped (docs/shards.md).
- * Ids stand end to end, `open_id` before each document and `close_id` after it
+/* A shard holds the token ids of many documents in one file, which is mapped
+ * (docs/shards.md).  Ids stand end to end, `open_id` before each document and `close_id` after it
  * when the tokenizer has two such tokens; with one, it is open_id and stands
  * after the last document too.  So a document's own ids, and the end of the
  * text, are all predicted from something. */
@@ -22,7 +22,7 @@ typedef struct {
     uint64_t ends_hash;
 } shard_header;
 
-/* The fields of a header of a file of file_bytes, checked against each other. */
+/* Reads a header of a file of file_bytes and checks its fields against each other. */
 int shard_header_read(shard_header *h, const uint8_t *bytes, size_t available, uint64_t file_bytes, const char *name, lithe_error *err);
 
 typedef struct {
@@ -31,18 +31,18 @@ typedef struct {
     const uint8_t *ends, *ids;                  /* u64 and u16 or u32, little-endian, in the mapping */
 } shard;
 
-/* Maps and checks everything: sizes, hashes, the order of the ends, that ids are below vocab. */
+/* Maps the file and checks everything: sizes, hashes, the order of the ends, and that ids are below vocab. */
 int  shard_open(shard *s, const char *path, lithe_error *err);
 void shard_close(shard *s);
-/* ids first .. first+n-1; the caller keeps within header.tokens. */
+/* Copies ids first .. first+n-1; the caller keeps within header.tokens. */
 void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids);
-/* Where document k ends, its close_id included: the next begins there. */
+/* Says where document k ends, its close_id included; the next one begins there. */
 uint64_t shard_document_end(const shard *s, uint64_t k);
-/* The tokens first .. end-1 of document k, without what stands around it. */
+/* Gives the tokens first .. end-1 of document k, without the delimiters. */
 typedef struct { uint64_t first, end; } stretch;
 stretch shard_document(const shard *s, uint64_t k);
-size_t  shard_read(const shard *s, stretch d, int32_t *ids);    /* its ids; how many they are */
-/* How many documents end at or before token i. */
+size_t  shard_read(const shard *s, stretch d, int32_t *ids);    /* copies its ids and returns how many there are */
+/* Says how many documents end at or before token i. */
 uint64_t shard_documents_before(const shard *s, uint64_t i);
 void shard_identity(const shard *s, char hex[33]);              /* the hash of its ids */
 

@@ -1,10 +1,10 @@
-/* Tables of labelled text: a text, sometimes a second one, a label.
+/* Reads tables of labelled text: a text, sometimes a second one, and a label.
  *
  *   .csv             fields between commas, in quotes where they hold commas, quotes or line breaks (RFC 4180)
  *   .jsonl           an object on each line; its keys are the columns
  *   any other name   fields between tabs, quotes mean nothing (GLUE's files)
  *
- * packed (.gz, .zst) too.  The first row is a header when it holds the name of a
+ * Each may be packed (.gz, .zst).  The first row is a header when it holds the name of a
  * column that was asked for, or, with none asked for, a usual name of a label.
  * Which columns count: those that were named, else by usual names, else by what
  * they hold: the text is the column of the longest fields, its pair the next
@@ -22,7 +22,7 @@ typedef struct { const char *text, *pair, *label; } table_columns;      /* a nam
 typedef struct { const char *text, *pair, *label; long line; } table_row;       /* pair NULL when there is none */
 typedef struct { table_row *rows; size_t count; arena memory; } table;
 
-/* need_label: rows without one are refused by their line; else label may be NULL. */
+/* With need_label, rows without a label are refused by their line; else a label may be NULL. */
 int  table_read(table *t, const char *path, const table_columns *c, bool need_label, lithe_error *err);
 void table_free(table *t);
 

@@ -1,10 +1,10 @@
-/* Labelled text: examples of a text, or two, with a class or a number.
+/* Labelled text is examples of a text, or a pair, with a class or a number.
  *
  * On disk, in a dataset's directory, two tables and their description:
  *   train.jsonl, valid.jsonl   {"text", "pair", "label"} a line
  *   data.json                  task, names of the classes, sizes and hashes
- * In memory the ids of each text without special tokens; text/layout.h puts them
- * around, and cuts what is too long, when an example is asked for. */
+ * In memory are the ids of each text without special tokens; text/layout.h adds them,
+ * and truncates what is too long, when an example is asked for. */
 #ifndef DATA_TABLE_DATA_H
 #define DATA_TABLE_DATA_H
 
@@ -32,7 +32,8 @@ const table_data *table_of(const lithe_dataset *d);
 /* Reads the tables and writes them and their description into dir. */
 int table_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
 
-/* Example i with its special tokens, cut to limit ids, which layout_fits must have allowed.  Returns how many there are. */
+/* Writes example i with its special tokens, truncated to limit ids, which layout_fits must have allowed; returns its
+ * length. */
 int example_write(const table_data *d, const examples *e, size_t i, int limit, int32_t *ids, int32_t *types);
 
 #endif

@@ -1,4 +1,4 @@
-/* Classes and numbers of texts, and how good they are on a labelled table. */
+/* Classifies texts, and evaluates a model's classes or numbers on a labelled table. */
 #include "eval/classification.h"
 #include "base/sized.h"
 #include "data/metrics.h"
@@ -28,7 +28,7 @@ static void take_labels(void *context, const results *r, const batch *b, size_t 
     }
 }
 
-/* The one way to the labels of texts, or pairs of them: lithe_classify's and lithe_evaluate's. */
+/* Reads texts, or pairs of them, for lithe_classify and lithe_evaluate alike. */
 static int read_texts(const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                       sequences_take *take, void *context, size_t *cut, lithe_error *err)
 {
@@ -52,7 +52,7 @@ int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
-/* Rows of a table as a model's classes and numbers. */
+/* Holds the rows of a table with their labels as the model knows them. */
 typedef struct { table rows; const char **text, **pair; int *label; float *value; } task_table;
 
 static void close_table(task_table *x)

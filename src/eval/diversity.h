@@ -1,4 +1,4 @@
-/* How different the features of tokens are: the measures of feature collapse. */
+/* Measures how different the features of tokens are (feature collapse). */
 #ifndef EVAL_DIVERSITY_H
 #define EVAL_DIVERSITY_H
 
@@ -23,7 +23,7 @@ enum { SPREAD_DEFF80, SPREAD_DEFF90, SPREAD_PR, SPREAD_ERANK, SPREAD_PC3, SPREAD
 int diversity_of_sequence(const float *rows, int n, int width, double out[SEQUENCE_MEASURES]);
 int diversity_of_rows(const float *rows, int n, int width, double out[SPREAD_MEASURES]);
 
-/* A place in a model: its rows, sequences of `length` end to end, and what is found. */
+/* A place in a model has rows, of sequences of `length` end to end, and gets what is measured. */
 typedef struct {
     const float *rows;
     int sequences, length, width;
@@ -31,7 +31,7 @@ typedef struct {
     double spread[SPREAD_MEASURES];
     int status;
 } diversity_place;
-/* Measures each place; several at once on the machine's threads. */
+/* Measures each place, several at once on the machine's threads. */
 int diversity_measure(diversity_place *places, int count, lithe_error *err);
 
 #endif

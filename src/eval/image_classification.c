@@ -1,4 +1,4 @@
-/* Classes of images, and how good they are on a labelled set. */
+/* Classifies images, and evaluates a model's classes on a labelled set. */
 #include "eval/classification.h"
 #include "data/image_augment.h"
 #include "data/image_set.h"
@@ -18,10 +18,10 @@ static int viewing_open(viewing *v, const lithe_model *m, lithe_error *err)
     int status = image_pass_open(&v->pass, m, AT_ONCE, err);
     if (status) return status;
     v->shape = arch_images(m->arch, m->config);
-    v->normal.factor = m->pictures.factor;
+    v->normal.factor = m->preprocessor.factor;
     for (int c = 0; c < 3; c++) {
-        v->normal.mean[c] = m->pictures.mean[c];
-        v->normal.deviation[c] = m->pictures.deviation[c];
+        v->normal.mean[c] = m->preprocessor.mean[c];
+        v->normal.deviation[c] = m->preprocessor.deviation[c];
     }
     v->samples = xalloc((size_t)v->shape.side * (size_t)v->shape.side * (size_t)v->shape.channels, sizeof *v->samples);
     return v->samples ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for images of %d pixels a side", v->shape.side);
@@ -36,7 +36,7 @@ static void viewing_close(viewing *v)
 /* Takes p, whatever its size, as the next image of the pass. */
 static int put_image(viewing *v, image *p, const char *name, lithe_error *err)
 {
-    int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->m->pictures.filter, name, err);
+    int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->m->preprocessor.filter, name, err);
     if (status) return status;
     augment(p->pixels, v->shape.side, v->shape.channels, augmentation_find("none"), 0, v->samples);
     cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, v->pass.patches);
@@ -46,7 +46,7 @@ static int put_image(viewing *v, image *p, const char *name, lithe_error *err)
 
 /* ---- images from anywhere ---------------------------------------------------------------- */
 
-/* Reads image i, whose name stands in messages, and takes its logits. */
+/* `read` gives image i, which messages call by `name`, and `take` gets its logits. */
 typedef struct {
     int  (*read)(void *context, size_t i, image *out, const char **name, lithe_error *err);
     void (*take)(void *context, size_t i, const real *logits);
@@ -68,7 +68,7 @@ static int read_batch(viewing *v, const image_task *t, size_t first, size_t coun
     return status;
 }
 
-/* The one way to the labels of images: lithe_classify_images' and evaluate_images'. */
+/* Reads images for lithe_classify_images and evaluate_images alike. */
 static int read_images(const lithe_model *m, size_t n, const image_task *t, lithe_error *err)
 {
     viewing v;

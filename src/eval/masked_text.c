@@ -1,4 +1,4 @@
-/* How well an encoder predicts a text: a share of its tokens is masked as in
+/* Measures how well an encoder predicts a text: a share of its tokens is masked as in
  * pre-training (data/mask.h), always the same ones for one seed. */
 #include "data/metrics.h"
 #include "data/objective.h"
@@ -50,7 +50,8 @@ static int run_pieces(reading *r, size_t *masked, double *nll, double *correct, 
     return status;
 }
 
-/* Masks and the tokens drawn in their place are the tokenizer's, which must know every id and none that the model lacks. */
+/* Masks and the tokens drawn in their place are the tokenizer's, which must know every id and none that the model
+ * lacks. */
 static int check_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, lithe_error *err)
 {
     const demands from_tokenizer = { .tokenizer = t, .ctx = ctx };

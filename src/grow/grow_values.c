@@ -83,7 +83,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
     }
     if (g->small->tokenizer) large->tokenizer = strdup(g->small->tokenizer);
     large->names = g->small->names;
-    large->pictures = g->small->pictures;
+    large->preprocessor = g->small->preprocessor;
     return large;
 }
 

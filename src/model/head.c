@@ -71,7 +71,7 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, 
     params_initialize(out->params, seed);
     copy_body(out, m);
     renew_head(out, m, seed);
-    out->pictures = m->pictures;
+    out->preprocessor = m->preprocessor;
     if (!m->tokenizer || (out->tokenizer = strdup(m->tokenizer))) return out;
     lithe_model_close(out);
     fail(err, LITHE_ENOMEM, "not enough memory for a model");

@@ -158,7 +158,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
     lithe_model *m = xalloc(1, sizeof *m);
     if (!m) { fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what); return NULL; }
     m->arch = a;
-    m->pictures = preprocessor_default();
+    m->preprocessor = preprocessor_default();
     m->json = config ? json_deep_copy(config) : json_object();
     m->config = xalloc(1, a->config.size);
     m->params = params_new();
@@ -239,7 +239,7 @@ int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channel
 const char *lithe_model_image_filter(const lithe_model *m)
 {
     static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers */
-    return lithe_model_images(m, NULL, NULL, NULL) ? names[m->pictures.filter] : NULL;
+    return lithe_model_images(m, NULL, NULL, NULL) ? names[m->preprocessor.filter] : NULL;
 }
 
 int lithe_arch_images(const char *name)

@@ -17,7 +17,7 @@ struct lithe_model {
     json_t *json;                  /* config.json, unknown keys kept and written back */
     params *params;
     const naming *names;           /* those of the file it was opened from, under which it is written again; NULL: ours */
-    preprocessor pictures;         /* of a model that reads pictures */
+    preprocessor preprocessor;     /* of a model that reads images */
     struct param_group *groups; int group_count;       /* rows that train by rules of their own (model/groups.h) */
     char *path;                    /* the directory (of a RUN: its checkpoint) or lone file it was opened from, NULL for a fresh one */
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */

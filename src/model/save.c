@@ -207,7 +207,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
     int status = write_weights(m, dir, type, err);
     if (!status) status = write_config(m, dir, type, t, err);
     if (!status && t) status = write_tokenizer(t, dir, err);
-    return status ? status : preprocessor_write(&m->pictures, dir, arch_images(m->arch, m->config), err);
+    return status ? status : preprocessor_write(&m->preprocessor, dir, arch_images(m->arch, m->config), err);
 }
 
 /* ---- the directory ------------------------------------------------------------- */

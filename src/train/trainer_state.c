@@ -67,11 +67,11 @@ static int fit(const lithe_trainer *t, lithe_error *err)
 /* How m has images cut and normalized, and how they are varied; nothing of one that reads text. */
 static image_settings image_settings_of(const lithe_model *m, const settings *s)
 {
-    image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->pictures.factor,
+    image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->preprocessor.factor,
                          .augmentation = augmentation_find(s->augment ? s->augment : "none") };
     for (int c = 0; c < 3; c++) {
-        z.normal.mean[c] = m->pictures.mean[c];
-        z.normal.deviation[c] = m->pictures.deviation[c];
+        z.normal.mean[c] = m->preprocessor.mean[c];
+        z.normal.deviation[c] = m->preprocessor.deviation[c];
     }
     return z;
 }
@@ -89,11 +89,11 @@ static int choose_objective(lithe_trainer *t, lithe_error *err)
 static int adopt_images(lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
     int status = model_name_labels(m, (const char *const *)d->names.text, d->names.count, err);
-    if (status || m->pictures.known) return status;
-    m->pictures.known = true;
+    if (status || m->preprocessor.known) return status;
+    m->preprocessor.known = true;
     for (int c = 0; c < d->channels; c++) {
-        m->pictures.mean[c] = d->mean[c];
-        m->pictures.deviation[c] = d->deviation[c];
+        m->preprocessor.mean[c] = d->mean[c];
+        m->preprocessor.deviation[c] = d->deviation[c];
     }
     return LITHE_OK;
 }
