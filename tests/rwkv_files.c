@@ -1,4 +1,4 @@
-/* RWKV in lone files: the version told by tensor names, the configuration by
+/* RWKV in lone files: the version recognised by tensor names, the configuration by
  * shapes, other programs' names read and written, relatives refused. */
 #include "files/rwkv_files.h"
 #include "model.h"
@@ -23,15 +23,15 @@ static const struct { const char *label, *names, *version, *refused; } LISTS[] =
     { "5.2",             FIVE GATE "blocks.0.att.time_decay[2,4] blocks.0.att.time_faaaa[2,4] ", "5.2", NULL },
     { "6",               SIX "blocks.0.att.time_decay[1,1,8] ", "6", NULL },
     { "7",               SEVEN "blocks.0.att.k_k[1,1,8] blocks.1.att.v1[8,3] ", "7", NULL },
-    { "4a",              FOUR "blocks.1.tiny_ln.weight[8] blocks.1.tiny_q.weight[4,8] ", NULL, "RWKV-4a, told by blocks.1.tiny_ln.weight" },
-    { "4b",              FOUR "blocks.0.att.qq.weight[8,8] blocks.0.att.kk.weight[8,8] ", NULL, "RWKV-4b, told by blocks.0.att.qq.weight" },
+    { "4a",              FOUR "blocks.1.tiny_ln.weight[8] blocks.1.tiny_q.weight[4,8] ", NULL, "RWKV-4a, recognised by blocks.1.tiny_ln.weight" },
+    { "4b",              FOUR "blocks.0.att.qq.weight[8,8] blocks.0.att.kk.weight[8,8] ", NULL, "RWKV-4b, recognised by blocks.0.att.qq.weight" },
     { "4b, values",      FOUR "blocks.3.att.vv.weight[8,8] ", NULL, "RWKV-4b" },
     { "4b, output",      FOUR "blocks.3.att.oo.weight[8,8] ", NULL, "RWKV-4b" },
     { "ffnPre",          "blocks.1.att.time_mix_k[1,1,8] blocks.0.ffnPre.key.weight[8,8] ", NULL, "(ffnPre)" },
-    { "7a",              SEVEN "blocks.0.ffn.s_emb.weight[3,16] blocks.0.ffn.s_emb_x.weight[16,8] ", NULL, "RWKV-7a, told by blocks.0.ffn.s_emb" },
-    { "7b",              SEVEN "blocks.0.ffn.s_emb.weight[3,16] blocks.0.qkv.q.weight[8,8] ", NULL, "RWKV-7b, told by blocks.0.qkv" },
-    { "8, a table",      SEVEN "blocks.0.ffn.enn.weight[3,8] ", NULL, "RWKV-8, told by blocks.0.ffn.enn.weight" },
-    { "8, rosa",         "blocks.0.rosa_qkv.weight[8,8] ", NULL, "RWKV-8, told by blocks.0.rosa_qkv.weight" },
+    { "7a",              SEVEN "blocks.0.ffn.s_emb.weight[3,16] blocks.0.ffn.s_emb_x.weight[16,8] ", NULL, "RWKV-7a, recognised by blocks.0.ffn.s_emb" },
+    { "7b",              SEVEN "blocks.0.ffn.s_emb.weight[3,16] blocks.0.qkv.q.weight[8,8] ", NULL, "RWKV-7b, recognised by blocks.0.qkv" },
+    { "8, a table",      SEVEN "blocks.0.ffn.enn.weight[3,8] ", NULL, "RWKV-8, recognised by blocks.0.ffn.enn.weight" },
+    { "8, rosa",         "blocks.0.rosa_qkv.weight[8,8] ", NULL, "RWKV-8, recognised by blocks.0.rosa_qkv.weight" },
     { "8, rosa in att",  SEVEN "blocks.2.att.rosa_q.weight[8,8] ", NULL, "RWKV-8" },
     { "tuned states",    SEVEN "blocks.0.att.time_state[2,4,4] ", NULL, "time_state" },
     { "7, a candidate",  "blocks.0.att.ln_x.weight[8] blocks.0.att.time_maa_r[1,1,8] blocks.0.att.time_aaaaa[1,1,8] ", NULL, "a release candidate of RWKV-7" },

@@ -1,5 +1,5 @@
-/* ggml's blocks (ggml-quants): 32 numbers of a row, a scale d and for the *_1
- * kinds a least value m in float16, then the numbers' bits.
+/* ggml's blocks (ggml-quants): for 32 numbers of a row a scale d and, in the *_1
+ * types, a minimum m in float16, then the bits of the numbers.
  *   Q4_0  d, 16 bytes                     x = d (q - 8)
  *   Q4_1  d, m, 16 bytes                  x = d q + m
  *   Q5_0  d, u32 of fifth bits, 16 bytes  x = d (q - 16)
@@ -31,7 +31,7 @@ static void unpack_q4_1(const uint8_t *p, float *out)
     }
 }
 
-/* The five bits of number j, of which `fifth` and `rest` hold their parts. */
+/* The five bits of number j, whose parts are in `fifth` and `rest`. */
 static int five_bits(uint32_t fifth, const uint8_t *rest, int j)
 {
     int low = j < HALF ? rest[j] & 15 : rest[j - HALF] >> 4;

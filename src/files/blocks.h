@@ -13,9 +13,9 @@ typedef struct {
     void (*unpack)(const uint8_t *block, float out[BLOCK_NUMBERS]);
 } block_type;
 
-const block_type *block_type_named(const char *name);        /* NULL when there is none */
+const block_type *block_type_named(const char *name);        /* NULL if there is none */
 
-/* count numbers, whole blocks of them, at any address. */
+/* Unpacks count numbers, which are whole blocks, from any address. */
 void blocks_unpack(const block_type *t, const uint8_t *data, size_t count, float *out);
 
 #endif

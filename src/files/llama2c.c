@@ -1,7 +1,7 @@
 /* llama2.c version 0: seven int32 (dim, hidden, layers, heads, kv heads, vocab,
  * sequence length; vocab < 0 says that the head is not the embedding), then
- * float32, each kind for all layers together.  The file has no names; here its
- * tensors get those that llama2.c's own model has, which are Meta's (names_llama.c).
+ * float32, each kind for all layers together.  The file has no names; its tensors
+ * get the names of llama2.c's own model, which are Meta's (names_llama.c).
  * Invariant: the header decides the exact size of the file. */
 #include "files/tensor_formats.h"
 
@@ -39,7 +39,7 @@ static int read_shape(shape *s, const char *what, const uint8_t *data, lithe_err
     return LITHE_OK;
 }
 
-/* The kinds of a layer in file order, and where each stands in a layer of ours. */
+/* The kinds of a layer in file order, and the place of each in a layer of ours. */
 enum { KINDS = 9 };
 static void list_kinds(const shape *s, kind k[KINDS])
 {
@@ -60,7 +60,7 @@ static void list_kinds(const shape *s, kind k[KINDS])
 
 static size_t kind_floats(const kind *k) { return k->rows * (k->columns ? k->columns : 1); }
 
-/* Within the header's limits no product overflows: 2^24 * 2^20 * 2^12 < 2^60, of which there are few. */
+/* Within the limits of the header no product overflows: 2^24 * 2^20 * 2^12 < 2^60, and there are few of them. */
 static size_t expected_bytes(const shape *s, const kind k[KINDS])
 {
     size_t D = (size_t)s->D, V = (size_t)s->V, layer = 0;
@@ -106,7 +106,7 @@ static int add_tensors(tensor_file *f, const shape *s, const kind k[KINDS], cons
     }
     t += L * KINDS;
     set_tensor(t++, "norm.weight", D, 0, p);
-    p += (D + (size_t)s->T * s->hd) * 4;                    /* the norm, and the two rotary tables [T, hd/2] */
+    p += (D + (size_t)s->T * s->hd) * 4;                    /* the norm, and the two RoPE tables [T, hd/2] */
     if (!s->shared) set_tensor(t, "output.weight", V, D, p);
     return LITHE_OK;
 }

@@ -1,6 +1,6 @@
-/* LLaMA's tensors as Meta names them, in its own checkpoints, in those of
- * llama2.c's trainer and (names of ours for what the file has without a name) in
- * llama2.c's version 0 .bin.  Rotary pairs are neighbouring rows there:
+/* Meta's names of LLaMA's tensors, which are used in Meta's checkpoints, in those of
+ * llama2.c's trainer and, given by our reader since the file has no names, in
+ * llama2.c's version 0 .bin.  RoPE pairs are adjacent rows there:
  *   ours[j] = theirs[2j],  ours[j + hd/2] = theirs[2j + 1]   in each head of hd rows. */
 #include "files/naming.h"
 

@@ -1,9 +1,9 @@
-/* The names RWKV's tensors go by.  Ours are those of the authors' .pth files,
- * "blocks.0.att.key.weight", which stand after a prefix when a trainer wrapped
+/* The names of RWKV's tensors.  Ours are those of the authors' .pth files,
+ * "blocks.0.att.key.weight", with a prefix if a trainer wrapped
  * the model.  Hugging Face's "rwkv" has "rwkv.blocks.0.attention.key.weight",
  * flash-linear-attention's "rwkv7" has "model.layers.0.attn.k_proj.weight" and
- * low-rank matrices the other way round.  rwkv.cpp keeps the authors' names and
- * stores what its kernels want:
+ * transposed low-rank matrices.  rwkv.cpp keeps the authors' names and
+ * stores what its kernels need:
  *   4   time_decay is -exp(ours)
  *   5   time_decay is exp(-exp(ours)), time_first exp(ours); heads have a third dimension
  *   6   time_maa_w1, time_decay_w1, _w2 are (out,in), time_maa_w2 likewise for each of five
@@ -12,7 +12,7 @@
 #include "files/rwkv_files.h"
 #include <math.h>
 
-/* Dimensions of one come and go between programs. */
+/* Programs differ in dimensions of size one. */
 #define LOOSELY(theirs, ours) { theirs, ours, { .shape = SHAPE_ANY } }
 #define LOOSE(name)           LOOSELY(name, name)
 
@@ -109,7 +109,7 @@ static const naming_rule RUNTIME_7[] = {
 
 /* ---- tables --------------------------------------------------------------------------- */
 
-#define RUNTIME(n, told_by) const naming names_rwkvcpp_##n = { .format = "rwkv.cpp", .mark = told_by, .rules = RUNTIME_##n, .config = rwkv_config }
+#define RUNTIME(n, mark_name) const naming names_rwkvcpp_##n = { .format = "rwkv.cpp", .mark = mark_name, .rules = RUNTIME_##n, .config = rwkv_config }
 RUNTIME(7, "blocks.0.att.r_k");
 RUNTIME(6, "blocks.0.att.time_maa_x");
 RUNTIME(5, "blocks.0.att.ln_x.weight");

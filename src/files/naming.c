@@ -32,7 +32,7 @@ const naming *naming_of_format(const char *format, bool (*has)(const void *conte
 
 static bool is_prefix(const naming_rule *r) { return r->ours && !strcmp(r->ours, "@"); }
 
-/* The rule for a name of theirs, NULL when there is none; *ours: the name of ours, in text or theirs itself. */
+/* The rule for a name of theirs, NULL if there is none; *ours is our name, in text or theirs itself. */
 static const naming_rule *rule_for(const naming_rule *rules, const char *theirs, char text[PATTERN_BYTES], const char **ours)
 {
     char rest[PATTERN_BYTES];
@@ -43,7 +43,7 @@ static const naming_rule *rule_for(const naming_rule *rules, const char *theirs,
         if (!r->ours || !pattern_rewrite(r->theirs, r->ours, *ours, rest)) continue;
         *ours = strcpy(text, rest);
         if (!is_prefix(r)) return r;
-        i = -1;                                              /* another prefix may stand behind it */
+        i = -1;                                              /* another prefix may follow it */
     }
     return NULL;
 }
@@ -72,7 +72,7 @@ static element_order order_of(const file_tensor *t)
     return o;
 }
 
-/* Without dimensions of one, with neighbours as one where they run on; rank 0 where all does. */
+/* Removes dimensions of size one and merges adjacent dimensions that are contiguous; rank 0 if everything is. */
 static element_order simplest(element_order o)
 {
     element_order s = { 0 };
@@ -94,7 +94,7 @@ static void add_dimension(element_order *o, int64_t size, int64_t step)
 
 static void swap(int64_t *a, int64_t *b) { int64_t x = *a; *a = *b, *b = x; }
 
-/* t, whole and as theirs, as the part and the matrix that a form says. */
+/* Turns t, a whole tensor of theirs, into the part and the orientation of a form. */
 static void see(file_tensor *t, const naming_form *form)
 {
     if (form->parts > 1) {
@@ -113,7 +113,7 @@ static void see(file_tensor *t, const naming_form *form)
 
 /* ---- names -------------------------------------------------------------------------- */
 
-/* How many tensors of ours t is; parts are of whole rows that lie one after the other. */
+/* The number of our tensors that t holds; parts are whole rows, one after the other. */
 static int parts_of(const naming_rule *r, const file_tensor *t)
 {
     int parts = r ? r->form.parts : 0;
@@ -133,7 +133,7 @@ static int rename_tensor(tensor_file *f, file_tensor *t, const naming_rule *r, c
     return LITHE_OK;
 }
 
-/* Of one name, the tensor first that had it in the file, then that of a rule for prefixes alone. */
+/* Of tensors with one name, the one that has it in the file comes first, then that of a rule for prefixes only. */
 static int compare_claims(const void *a, const void *b)
 {
     const file_tensor *x = *(file_tensor *const *)a, *y = *(file_tensor *const *)b;
@@ -143,7 +143,7 @@ static int compare_claims(const void *a, const void *b)
     return order ? order : (x > y) - (x < y);
 }
 
-/* All but the first of one name keep theirs. */
+/* All tensors of one name except the first keep their own name. */
 static int part_twins(tensor_file *f, lithe_error *err)
 {
     size_t n = (size_t)f->count;
@@ -162,14 +162,14 @@ static int part_twins(tensor_file *f, lithe_error *err)
     return tensor_file_sort(f, err);
 }
 
-/* t, and of a tensor that holds several of ours each of them, into all[]; how many, or a status. */
+/* Writes t, or each of the tensors of ours that it holds, to all[]; returns their number, or a status. */
 static int add_renamed(tensor_file *f, const naming_rule *rules, const file_tensor *t, file_tensor *all, lithe_error *err)
 {
     char text[PATTERN_BYTES], other[PATTERN_BYTES];
     const char *ours;
     const naming_rule *r = rule_for(rules, t->name, text, &ours);
     int parts = parts_of(r, t);
-    bool whole = parts > 1 || !r || r->form.parts < 2;       /* else what is in parts elsewhere and is not here: left over */
+    bool whole = parts > 1 || !r || r->form.parts < 2;       /* otherwise it has parts elsewhere and not here, and is unexpected */
     for (int k = 0; k < parts; k++) {
         all[k] = *t;
         if (k && pattern_rewrite(r->ours, r[k].ours, text, other)) ours = other;
@@ -208,16 +208,16 @@ int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err)
     return naming_apply(f, rules, err);
 }
 
-static bool holds_behind(const tensor_file *f, const name_pair *pairs, const char *ours, int prefixes)
+static bool holds_after(const tensor_file *f, const name_pair *pairs, const char *ours, int prefixes)
 {
     char theirs[PATTERN_BYTES];
     if (tensor_file_find(f, ours)) return true;
     for (const name_pair *p = pairs; prefixes && p && p->theirs; p++)
-        if (p->ours && pattern_rewrite(p->ours, p->theirs, ours, theirs) && holds_behind(f, pairs, theirs, prefixes - 1)) return true;
+        if (p->ours && pattern_rewrite(p->ours, p->theirs, ours, theirs) && holds_after(f, pairs, theirs, prefixes - 1)) return true;
     return false;
 }
 
-bool naming_holds(const tensor_file *f, const name_pair *pairs, const char *ours) { return holds_behind(f, pairs, ours, 2); }
+bool naming_holds(const tensor_file *f, const name_pair *pairs, const char *ours) { return holds_after(f, pairs, ours, 2); }
 
 int naming_apply_file(tensor_file *f, lithe_error *err)
 {
@@ -235,7 +235,7 @@ static int without_ones(const int64_t *dims, int rank, int64_t out[MAX_RANK])
     return n;
 }
 
-/* The same sizes but for those of one, or one of them flat. */
+/* Whether the sizes are the same except for dimensions of size one, or one of them is flat. */
 static bool loosely_equal(const file_tensor *t, const wanted_shape *p, size_t count)
 {
     int64_t a[MAX_RANK], b[MAX_RANK];
@@ -243,7 +243,7 @@ static bool loosely_equal(const file_tensor *t, const wanted_shape *p, size_t co
     return t->count == count && (n < 2 || m < 2 || (n == m && !memcmp(a, b, (size_t)n * sizeof *a)));
 }
 
-/* Heads of which each has its parts together, or rotary pairs side by side, in our order. */
+/* Puts heads that keep their parts together, or adjacent RoPE pairs, into our order. */
 static void add_axis(element_order *o, const wanted_shape *p, int axis, bool pairs, int64_t step)
 {
     int64_t heads = p->axis[axis].heads, parts = p->axis[axis].parts, n = p->dims[axis];

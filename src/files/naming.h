@@ -1,10 +1,10 @@
-/* The naming engine: the names, shapes and orders in which published files hold
- * what we hold under one canonical name.  A format is one table of rules, a pair
- * of patterns and a form each; the same table is used to read and to write.
+/* The naming engine: the names, shapes and orders in which published files store
+ * the parameters that have one canonical name here.  A format is one table of rules, each a
+ * pair of patterns and a form; the same table is used to read and to write.
  *
  *   tensor_file_open -> naming_apply (the table that fits) -> naming_view for each parameter
  *
- * Nothing is copied: a transposed matrix, a part of a tensor, rows in another
+ * Nothing is copied: a transposed matrix, a part of a tensor and rows in another
  * order are views of the file's bytes. */
 #ifndef FILES_NAMING_H
 #define FILES_NAMING_H
@@ -12,8 +12,8 @@
 #include "base/name_pattern.h"
 #include "files/tensor_file.h"
 
-/* Dimensions of a tensor of theirs beside ours.  All but the first are read in whatever shape holds the same numbers: without
- * or with dimensions of one, or flat. */
+/* Dimensions of a tensor of theirs beside ours.  All but the first are read in whatever shape holds the same
+ * numbers: without or with dimensions of one, or flat. */
 typedef enum {
     SHAPE_OURS,
     SHAPE_ANY,                       /* written as ours */
@@ -21,20 +21,21 @@ typedef enum {
     SHAPE_HEADS                      /* written as (heads, channels, 1), rwkv.cpp's numbers of each head */
 } shape_rule;
 
-/* Their numbers are a function of ours.  Theirs outside the bounds are refused, `expected` says what they should be. */
+/* Their numbers are a function of ours.  Numbers of theirs outside the bounds are refused; `expected` describes
+ * valid ones. */
 typedef struct value_rule {
     double (*ours)(double theirs), (*theirs)(double ours);
     double least, most;
     const char *expected;
 } value_rule;
 
-/* How a tensor of theirs holds one of ours; zero: as we do. */
+/* How a tensor of theirs stores one of ours; zero: as we do. */
 typedef struct naming_form {
     shape_rule shape;
-    bool transposed;                 /* the last two dimensions change places */
-    bool pairs;                      /* rows of a head: rotary pairs are neighbours; ours lie half a head apart */
+    bool transposed;                 /* the last two dimensions are swapped */
+    bool pairs;                      /* in the rows of a head RoPE pairs are adjacent; ours are half a head apart */
     int part, parts;                 /* ours is one of `parts` equal parts along the first dimension */
-    const char *like;                /* written in the shape in which this one of ours is written; NULL: its own */
+    const char *like;                /* it is written in the shape of this tensor of ours; NULL: in its own */
     const value_rule *values;        /* NULL: the same numbers */
 } naming_form;
 
@@ -45,7 +46,7 @@ typedef struct { const char *theirs, *ours; naming_form form; } naming_rule;
 
 typedef struct naming {
     const char *format;              /* of the files that have these names ("rwkv.cpp"); NULL: any */
-    const char *mark;                /* pattern of a tensor's name by which such a file is told */
+    const char *mark;                /* pattern of a tensor's name by which such a file is recognised */
     const naming_rule *rules;        /* ends with a NULL in theirs */
     bool kept;                       /* a directory opened under these names is written under them again */
     json_t *(*config)(const tensor_file *f, lithe_error *err);       /* config.json by the tensors under our names, a new reference; or NULL */
@@ -53,22 +54,23 @@ typedef struct naming {
 
 extern const naming *const namings[];                     /* ends with NULL */
 
-/* The table whose mark f holds, NULL: none, its names are ours; and the one that a file of this format is written by, when
- * `has` says which tensors of ours there are. */
+/* The table whose mark f holds, NULL: none, its names are ours; and the one that a file of this format is written
+ * by, when `has` says which tensors of ours there are. */
 const naming *naming_of_file(const tensor_file *f);
 const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context);
 
-/* Gives the tensors of f our names: t->name; t->stored is the file's.  A tensor whose name of ours another one has already
- * keeps theirs, and t->twin says ours. */
+/* Gives the tensors of f our names: t->name; t->stored is the name in the file.  A tensor whose name another one has
+ * already keeps its own, and t->twin is our name. */
 int naming_apply(tensor_file *f, const naming_rule *rules, lithe_error *err);
-int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err);     /* the same for names alone; pairs may be NULL */
-int naming_apply_file(tensor_file *f, lithe_error *err);                              /* by the table that fits, f->names; ours stay */
+int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err);     /* the same for names only; pairs may be NULL */
+int naming_apply_file(tensor_file *f, lithe_error *err);                              /* by the table that fits, f->names; our own names stay */
 
-/* Has f a tensor of this name of ours, or one of those that the pairs make it of?  pairs may be NULL. */
+/* Whether f has a tensor with this name of ours, or one that the pairs turn into it.  pairs may be NULL. */
 bool naming_holds(const tensor_file *f, const name_pair *pairs, const char *ours);
 
-/* A parameter as the equations want it: its sizes, and of an axis of heads how many there are, and of how many parts (q, k
- * and v) published files keep those of each head together: rows (heads, parts, channels) for our (parts, heads, channels). */
+/* A parameter as the equations want it: its sizes, and of an axis of heads how many there are, and of how many parts
+ * (q, k and v) published files keep those of each head together: rows (heads, parts, channels) for our (parts,
+ * heads, channels). */
 typedef struct {
     int rank;
     int64_t dims[MAX_RANK];
@@ -78,11 +80,11 @@ typedef struct {
 /* Makes t, a tensor of theirs, the parameter it holds: its sizes and its order.  False: another shape. */
 bool naming_view(file_tensor *t, const wanted_shape *p);
 
-/* The way back.  Their name for one of ours, with the rule for it (NULL: none, the name is the same); the sizes in which
- * theirs is written, all parts together (like: the shape of the parameter that form.like names, or NULL); and that tensor
- * made to ours, so that what is put into it lands where theirs has it. */
+/* The way back.  Their name for one of ours, with the rule for it (NULL: none, the name is the same); the sizes in
+ * which theirs is written, all parts together (like: the shape of the parameter that form.like names, or NULL); and
+ * that tensor made to ours, so that what is put into it lands where theirs has it. */
 const naming_rule *naming_rule_of(const naming_rule *rules, const char *ours, char theirs[PATTERN_BYTES]);
-bool naming_like(const naming_rule *rule, const char *ours, char like[PATTERN_BYTES]);       /* the name of form.like beside ours; false: none */
+bool naming_like(const naming_rule *rule, const char *ours, char like[PATTERN_BYTES]);       /* the name that form.like gives for ours; false: none */
 void naming_shape(file_tensor *theirs, const naming_form *form, const wanted_shape *p, const wanted_shape *like);
 bool naming_target(file_tensor *theirs, const naming_form *form, const wanted_shape *p);
 

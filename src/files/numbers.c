@@ -1,11 +1,11 @@
-/* Stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits). */
+/* Converts stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits). */
 #include "files/naming.h"
 #include "files/tensor_formats.h"
 #include <math.h>
 
 /* ---- a run of elements, stride elements apart ---------------------------------- */
 
-/* Blocks of a constant length are what a compiler turns into vector code without being pressed. */
+/* Compilers vectorise loops of constant length most readily. */
 enum { BLOCK = 16 };
 
 #define RUN(name, type, convert)                                                                                      \
@@ -39,10 +39,10 @@ static void (*const RUNS[DT_COUNT])(const uint8_t *, size_t, size_t, float *) = 
 
 /* ---- tensors ----------------------------------------------------------------------- */
 
-/* Elements that lie `step` apart, from `offset` on. */
+/* Elements that are `step` apart, from `offset` on. */
 typedef struct { size_t offset, step, n; } run;
 
-/* The run of t that begins with element i, of at most n elements. */
+/* The contiguous run of t that begins with element i, of at most n elements. */
 static run run_at(const file_tensor *t, size_t i, size_t n)
 {
     const element_order *v = &t->order;

@@ -1,8 +1,8 @@
 /* Python's pickle (pickletools.py), protocols 2 to 5, reduced to what
- * torch.save writes of a dict of tensors: a table of opcodes, everything else
- * refused.  A value is an index, containers are lists of cells, so a pickle
- * that contains itself is a cycle of indices and no recursion follows it.
- * Invariant: an opcode makes at most one value and takes what it uses from the
+ * torch.save writes for a dict of tensors: there is a table of opcodes, and everything else
+ * is refused.  A value is an index and containers are lists of cells, so a pickle
+ * that contains itself is a cycle of indices that no recursion follows.
+ * Invariant: an opcode makes at most one value and takes its operands from the
  * stack, so memory is bounded by the number of opcodes, which is bounded. */
 #include "files/pickle.h"
 #include "files/tensor_formats.h"
@@ -104,7 +104,7 @@ static int require_kind(pickle *p, int index, value_kind kind, const char *why)
     return p->values[index].kind == kind ? index : refuse(p, why);
 }
 
-/* The place of the last mark, which is taken away with what is above it once that is used. */
+/* The place of the last mark, which is removed together with the values above it after their use. */
 static int find_mark(pickle *p, size_t *mark)
 {
     for (size_t i = p->depth; i-- > 0;)
@@ -135,7 +135,7 @@ static int op_binint1(pickle *p) { const uint8_t *b = take(p, 1); return b ? pus
 static int op_binint2(pickle *p) { const uint8_t *b = take(p, 2); return b ? push(p, integer(V_INT, read_u16(b))) : LITHE_EFORMAT; }
 static int op_float(pickle *p)   { return take(p, 8) ? push(p, integer(V_OTHER, 0)) : LITHE_EFORMAT; }
 
-/* Two's complement of any length; what int64 cannot hold is a value of no use here. */
+/* Two's complement of any length; a number beyond int64 becomes a value without use. */
 static int op_long1(pickle *p)
 {
     const uint8_t *b = take(p, 1);
@@ -161,7 +161,7 @@ static int op_empty_tuple(pickle *p) { return push(p, container(V_TUPLE)); }
 static int op_empty_list(pickle *p)  { return push(p, container(V_LIST)); }
 static int op_empty_dict(pickle *p)  { return push(p, container(V_DICT)); }
 
-/* The stack from `from` on goes behind what the container holds. */
+/* Appends the stack from `from` on to the container. */
 static int gather(pickle *p, int index, size_t from, size_t keep)
 {
     for (size_t i = from; i < p->depth; i++) {
@@ -198,7 +198,7 @@ static int op_tuple1(pickle *p) { return tuple_of(p, 1); }
 static int op_tuple2(pickle *p) { return tuple_of(p, 2); }
 static int op_tuple3(pickle *p) { return tuple_of(p, 3); }
 
-/* Items from `from` on into the container below `keep`. */
+/* Adds the items from `from` on to the container below `keep`. */
 static int add_items(pickle *p, value_kind kind, size_t from, size_t keep)
 {
     if (!keep || p->stack[keep - 1] == MARK) return refuse(p, "no container for the items");
@@ -226,7 +226,7 @@ static int op_appends(pickle *p)  { return add_marked(p, V_LIST); }
 static int op_setitem(pickle *p)  { return add_last(p, V_DICT, 2); }
 static int op_setitems(pickle *p) { return add_marked(p, V_DICT); }
 
-/* Pickler numbers the memo from 0 on, two bytes an entry at least: no index reaches the pickle's size. */
+/* Pickler numbers the memo from 0 on, with at least two bytes an entry, so no index reaches the size of the pickle. */
 static int put(pickle *p, size_t i)
 {
     int index = top(p);
@@ -295,7 +295,7 @@ static int op_reduce(pickle *p)
     return function < 0 ? function : push_result(p, p->call(p, function, arguments));
 }
 
-/* An OrderedDict may carry attributes (_metadata of a state dict), which say nothing about tensors. */
+/* An OrderedDict may have attributes (_metadata of a state dict), which do not concern tensors. */
 static int op_build(pickle *p)
 {
     int state = require_kind(p, pop(p), V_DICT, "attributes that are not a dict");

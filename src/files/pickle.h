@@ -1,5 +1,5 @@
-/* A pickle read as data.  The machine knows containers and plain values; what
- * a global, a persistent id or a call means is decided by the three functions
+/* Reads a pickle as data.  The interpreter knows containers and plain values; the
+ * meaning of a global, a persistent id or a call is decided by three functions
  * of its owner, which know a fixed list.  Nothing is imported or executed. */
 #ifndef FILES_PICKLE_H
 #define FILES_PICKLE_H
@@ -27,7 +27,7 @@ struct pickle {
     const uint8_t *data; size_t size;
     lithe_error *err;
     void *owner;
-    /* Each gives the index of a value, or a negative status. */
+    /* Each returns the index of a value, or a negative status. */
     int (*global)(pickle *p, const char *module, const char *name);
     int (*persistent)(pickle *p, int id);
     int (*call)(pickle *p, int function, int arguments);            /* arguments: a V_TUPLE */
@@ -39,13 +39,13 @@ struct pickle {
     int *memo; size_t memo_size, memo_used;                         /* -1: not set */
 };
 
-/* Runs p->data to its end; the index of the value it describes, or a negative
- * status.  pickle_free in both cases. */
+/* Runs p->data to its end and returns the index of the value that it describes, or a negative
+ * status.  Call pickle_free in both cases. */
 int  pickle_run(pickle *p);
 void pickle_free(pickle *p);
 
 int pickle_value(pickle *p, value v);                               /* a new value */
-int pickle_item(const pickle *p, int container, int i);             /* i-th item; -1 when there is none */
+int pickle_item(const pickle *p, int container, int i);             /* the i-th item; -1 if there is none */
 bool pickle_is(const pickle *p, int index, value_kind kind);        /* false for index < 0 */
 
 #endif

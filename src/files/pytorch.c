@@ -2,8 +2,8 @@
  * that rebuilds tensors from storages, and NAME/data/KEY, the storages' bytes.
  *   _rebuild_tensor_v2(storage, offset, size, stride, ...)
  *   storage = persistent id ('storage', torch.FloatStorage, KEY, device, elements)
- * The globals below are all there are; each is a case in this file, none is
- * looked up anywhere.
+ * The globals below are all that are known; each is a case in this file, and none is
+ * looked up anywhere else.
  * Invariant: a V_STORAGE is as long as its archive member, and every element of
  * a V_TENSOR lies inside its storage. */
 #include "files/pickle.h"
@@ -144,7 +144,7 @@ static int read_numbers(pickle *p, int tuple, const char *why, int64_t out[MAX_R
     return n;
 }
 
-/* The storage must hold offset + sum of (size - 1) * stride; nothing is asked of an empty tensor. */
+/* The storage must have element offset + sum of (size - 1) * stride; an empty tensor needs none. */
 static bool fits(const file_tensor *t, const int64_t *stride, size_t offset, size_t elements)
 {
     size_t last = offset, step;
@@ -224,7 +224,7 @@ static int lookup(const pickle *p, int dict, const char *key)
     return -1;
 }
 
-/* The dict of tensors, which checkpoints wrap in others. */
+/* The dict of tensors, which checkpoints wrap in other dicts. */
 static int unwrap(const pickle *p, int dict)
 {
     for (int level = 0; level < MAX_WRAPPING; level++) {
@@ -236,7 +236,7 @@ static int unwrap(const pickle *p, int dict)
     return refuse(p, "dicts of dicts without end");
 }
 
-/* Element by element in row-major order of the sizes: an odometer over all dimensions. */
+/* Copies element by element in row-major order, counting through all dimensions. */
 static void copy_scattered(uint8_t *out, const strided *v, size_t bytes)
 {
     const file_tensor *t = &v->tensor;
@@ -284,7 +284,7 @@ static int take_tensor(reader *r, const pickle *p, int key, int tensor, file_ten
     return status;
 }
 
-/* Text beside the tensors says where a file comes from. */
+/* Strings beside the tensors describe the origin of a file. */
 static int take_text(tensor_file *f, const pickle *p, int key, int text)
 {
     if (!pickle_is(p, key, V_STRING) || !pickle_is(p, text, V_STRING)) return LITHE_OK;

@@ -1,4 +1,4 @@
-/* A .pth file as torch.save writes it: a zip of archive/data.pkl, a protocol 2
+/* Writes a .pth file as torch.save does: a zip of archive/data.pkl, a protocol 2
  * pickle of an OrderedDict of tensors, and archive/data/N, the bytes of the
  * N-th.  Each tensor is contiguous and has a storage of its own.
  * Invariant: the pickle has no opcode or global that pytorch.c does not read. */

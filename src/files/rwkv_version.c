@@ -1,9 +1,9 @@
-/* Which RWKV a file of tensors holds, and its configuration, both by the
- * tensors alone: ranks, widths and heads come from shapes, never from formulas
- * or file names.  The context, which no tensor tells, is left to its default.
- * Invariant: a relative that computes something else (4a, 4b, 7a, 7b, 8, an
+/* Finds the version of RWKV and its configuration from the tensors only: ranks, widths and
+ * heads come from shapes, never from formulas or file names.  The context, which no
+ * tensor determines, keeps its default.
+ * Invariant: a variant that computes something else (4a, 4b, 7a, 7b, 8, an
  * attention replaced by a feed-forward, weights rescaled for one runtime) is
- * refused by name, not read as what it resembles. */
+ * refused by name, and is never read as the version it resembles. */
 #include "files/rwkv_files.h"
 #include "files/tensor_formats.h"
 #include <assert.h>
@@ -11,7 +11,7 @@
 
 /* ---- versions ------------------------------------------------------------------------ */
 
-/* Names of a layer that only relatives have, the newest first: a file of 7b has the tables of 7a too. */
+/* Names of a layer that only variants have, the newest first: a file of 7b has the tables of 7a too. */
 static const struct { const char *in_layer, *is; } RELATIVES[] = {
     { "rosa",      "an experiment of RWKV-8" }, { "ffn.enn",  "an experiment of RWKV-8" }, { "qkv.", "RWKV-7b" }, { "ffn.s_emb", "RWKV-7a" },
     { "tiny_",     "RWKV-4a" }, { "att.qq", "RWKV-4b" }, { "att.kk", "RWKV-4b" }, { "att.vv", "RWKV-4b" }, { "att.oo", "RWKV-4b" },
@@ -21,7 +21,7 @@ static const struct { const char *in_layer, *is; } RELATIVES[] = {
 };
 enum { RELATIVE_COUNT = sizeof RELATIVES / sizeof *RELATIVES };
 
-/* What stands behind "blocks.N.", and N; NULL for other names. */
+/* The rest of the name after "blocks.N.", and N; NULL for other names. */
 static const char *in_layer(const char *name, long *layer)
 {
     char *end;
@@ -45,7 +45,7 @@ static int refuse_relatives(const tensor_file *f, lithe_error *err)
     static const char known[] = "RWKV-4, 5, 6 and 7 are read";
     for (int i = 0; i < RELATIVE_COUNT; i++) {
         const file_tensor *t = find_relative(f, RELATIVES[i].in_layer);
-        if (t) return fail(err, LITHE_EFORMAT, "%s: holds %s, told by %.100s; %s", f->path, RELATIVES[i].is, t->name, known);
+        if (t) return fail(err, LITHE_EFORMAT, "%s: holds %s, recognised by %.100s; %s", f->path, RELATIVES[i].is, t->name, known);
     }
     if (tensor_file_find(f, "head_q.weight") || tensor_file_find(f, "head_k.weight"))
         return fail(err, LITHE_EFORMAT, "%s: holds an RWKV whose head copies tokens (head_q, head_k); %s", f->path, known);
@@ -54,8 +54,8 @@ static int refuse_relatives(const tensor_file *f, lithe_error *err)
     return LITHE_OK;
 }
 
-/* Version 5.2 has a decay for each channel, those before it one for each head. */
-static const char *told_by_tensors(const tensor_file *f)
+/* Version 5.2 has a decay for each channel, earlier versions one for each head. */
+static const char *version_of_tensors(const tensor_file *f)
 {
     const file_tensor *decay = tensor_file_find(f, "blocks.0.att.time_decay"), *norm = tensor_file_find(f, "blocks.0.att.ln_x.weight");
     if (tensor_file_find(f, "blocks.0.att.r_k")) return "7";
@@ -68,19 +68,19 @@ static const char *told_by_tensors(const tensor_file *f)
 const char *rwkv_version(const tensor_file *f, lithe_error *err)
 {
     if (failed(err) || !tensor_file_find(f, "emb.weight") || !tensor_file_find(f, "blocks.0.ln0.weight")) return NULL;
-    return refuse_relatives(f, err) ? NULL : told_by_tensors(f);
+    return refuse_relatives(f, err) ? NULL : version_of_tensors(f);
 }
 
 /* ---- configurations ------------------------------------------------------------------- */
 
-/* 0, which every key refuses, where there is no such dimension. */
+/* A dimension, or 0, which every key refuses, if it does not exist. */
 static json_int_t size_of(const tensor_file *f, const char *name, int dim)
 {
     const file_tensor *t = tensor_file_find(f, name);
     return t && dim < t->rank ? (json_int_t)t->dims[dim] : 0;
 }
 
-/* Channels of a head, of a tensor of (heads, channels) with whatever dimensions of one. */
+/* The channels of a head, from a tensor (heads, channels) with any dimensions of size one. */
 static json_int_t channels_of(const tensor_file *f, const char *name)
 {
     const file_tensor *t = tensor_file_find(f, name);
@@ -133,7 +133,7 @@ static json_t *six(const tensor_file *f)
                      "time_mix_extra_dim", size_of(f, "blocks.0.att.time_maa_w1", 1) / 5, "time_decay_extra_dim", size_of(f, "blocks.0.att.time_decay_w1", 1));
 }
 
-/* A single layer has no share of the first values, and so no rank of it. */
+/* A single layer has no value residual, and so no rank of it. */
 static json_t *seven(const tensor_file *f)
 {
     json_t *own = json_pack("{s:s, s:[s], s:I, s:I, s:I, s:I}", "model_type", "rwkv7", "architectures", "RWKV7ForCausalLM",

@@ -1,10 +1,10 @@
 /* rwkv.cpp's files: six u32 (magic 0x67676d66, version, vocabulary, width,
  * layers, type), then tensors to the end of the file, each
  *   u32 rank, u32 length of the name, u32 type, u32 dims[rank], the name, data
- * with the contiguous dimension first.  What the runtime did to the authors'
- * tensors is in names_rwkv.c.  Quantized tensors are unpacked into memory.
- * Invariant: no tensor reaches beyond the file, unpacked ones take at most eight
- * times its bytes; the header's sizes are those of the tensors' shapes. */
+ * with the contiguous dimension first.  names_rwkv.c has the runtime's transformations of the
+ * authors' tensors.  Quantised tensors are unpacked into memory.
+ * Invariant: no tensor reaches beyond the file, unpacked tensors take at most eight
+ * times the size of the file, and the header's sizes are those of the tensors' shapes. */
 #include "files/blocks.h"
 #include "files/tensor_formats.h"
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static int read_record(record *r, const char *what, const uint8_t *p, size_t lef
 
 static bool is_named(const record *r, const char *name) { return r->length == strlen(name) && !memcmp(r->name, name, r->length); }
 
-/* ---- what the file holds as a whole ---- */
+/* ---- the file as a whole ---- */
 
 typedef struct { size_t tensors; int vocab, width, layers; bool heads, six, seven; } contents;      /* heads: version 5 and later */
 
@@ -109,7 +109,7 @@ static int survey(contents *c, const char *what, const uint8_t *data, size_t siz
 
 /* ---- tensors ---- */
 
-/* Blocks become floats of the tensor's own; its bytes stay those it has in the file. */
+/* Blocks become floats in the tensor's own memory; `bytes` stays its size in the file. */
 static int unpack(tensor_file *f, file_tensor *t, const record *r, const char *what, lithe_error *err)
 {
     float *x = arena_alloc(&f->memory, (t->count + 1) * sizeof *x);
@@ -130,8 +130,8 @@ static int add_tensor(tensor_file *f, file_tensor *t, const record *r, const cha
     return r->blocks ? unpack(f, t, r, what, err) : LITHE_OK;
 }
 
-/* What the file says of itself.  The runtime norms the heads of version 5 with another epsilon than the authors, and its
- * files were measured so. */
+/* The configuration in the file.  The runtime's group norm of version 5 uses another epsilon than the authors', and its
+ * files were evaluated with that. */
 static int configure(tensor_file *f, const contents *c, const char *what, lithe_error *err)
 {
     const char *type = c->seven ? "rwkv7" : c->six ? "rwkv6" : c->heads ? "rwkv5" : "rwkv4";

@@ -1,6 +1,6 @@
-/* A file of rwkv.cpp: six u32, then records of one tensor each, as names_rwkv.c
- * says what the runtime wants them to be.  F16 files keep vectors, mixes and the
- * state's tensors in F32, as the runtime's converter does.
+/* Writes a file of rwkv.cpp: six u32, then a record for each tensor, transformed as
+ * names_rwkv.c says.  F16 files keep vectors, mixes and the tensors of the
+ * state in F32, as the runtime's converter does.
  * Invariant: names, ranks and types of the records are those of its converter. */
 #include "files/tensor_formats.h"
 

@@ -1,7 +1,7 @@
 /* safetensors (huggingface/safetensors): u64 N, N bytes of JSON header, data.
  * The header maps a name to {"dtype", "shape", "data_offsets": [begin, end)},
  * offsets counted from the end of the header, and "__metadata__" to strings.
- * Invariant: nothing is believed before it is checked against the file's size,
+ * Invariant: everything is checked against the size of the file before it is used,
  * and the tensors tile the data area exactly: no hole, no overlap, no tail. */
 #include "files/tensor_formats.h"
 #include "base/utf8.h"
@@ -141,7 +141,7 @@ static int place_entries(tensor_file *f, entry *e, size_t n, const char *what, c
         if (status) return status;
     }
     if (end != area)
-        return fail(err, LITHE_EFORMAT, "%s: its tensors end at byte %zu of the data, the file at %zu: it is cut off or has something behind it", what, end, area);
+        return fail(err, LITHE_EFORMAT, "%s: its tensors end at byte %zu of the data, the file at %zu: it is truncated or followed by other bytes", what, end, area);
     file_tensor *t = append_tensors(f, what, n, err);
     if (!t) return failed(err) ? err->status : LITHE_EFORMAT;
     for (size_t i = 0; i < n; i++) {
@@ -273,7 +273,7 @@ static void put_tensor(FILE *out, const out_tensor *t, size_t begin)
     fprintf(out, "],\"data_offsets\":[%zu,%zu]}", begin, begin + out_bytes(t));
 }
 
-/* The header as it will stand in the file, padded; free with free(). */
+/* The padded header of the file; free with free(). */
 static char *make_header(const char *path, const out_tensor **sorted, size_t n, json_t *metadata, size_t *length, lithe_error *err)
 {
     char *text = NULL;

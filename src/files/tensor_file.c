@@ -1,7 +1,7 @@
-/* Opening a file of tensors by its content: one table of formats, tried in
- * order, one of known strangers, refused by name; the index.json that spreads
- * one model over shards; and the table of formats that are written.
- * Invariant: in a tensor_file that was returned, every tensor's data lies
+/* Opens a file of tensors by its content: there is a table of formats, tried in
+ * order, and one of formats that are refused by name; the index.json that divides
+ * a model into shards; and the table of formats that are written.
+ * Invariant: in a tensor_file that was returned, the data of every tensor is
  * inside a mapping or the arena, and no name occurs twice. */
 #include "files/tensor_formats.h"
 #include "base/utf8.h"
@@ -12,7 +12,7 @@ enum { INDEX_LIMIT = 100000000, INDEX_DEPTH = 4 };
 
 static const struct {
     const char *format;
-    bool (*recognise)(const uint8_t *data, size_t size);        /* NULL: whatever is left */
+    bool (*recognise)(const uint8_t *data, size_t size);        /* NULL: any other file */
     int  (*parse)(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 } FORMATS[] = {
     { "safetensors", is_safetensors, safetensors_parse },       /* first: its length may look like another's magic */
@@ -109,7 +109,7 @@ static int compare_names(const void *a, const void *b)
     return order ? order : (x > y) - (x < y);
 }
 
-/* Which of the ranges ending at end[] holds tensor t. */
+/* The range, of those ending at end[], that contains tensor t. */
 static int shard_of(const tensor_file *f, const file_tensor *t, const int *end)
 {
     int shard = 0;
@@ -189,7 +189,7 @@ static int parse_alone(tensor_file *f, const uint8_t *data, size_t size, lithe_e
 
 /* ---- an index and its shards --------------------------------------------------- */
 
-/* JSON text: the length in front of a safetensors header has zeros in its upper bytes. */
+/* Whether it is JSON: the length before a safetensors header has zeros in its upper bytes. */
 static bool is_index(const uint8_t *data, size_t size)
 {
     size_t i = 0;
@@ -208,7 +208,7 @@ static int check_shard_name(const char *path, const json_t *value, lithe_error *
     return LITHE_OK;
 }
 
-/* The distinct shard names in order of appearance; their number, or a status. */
+/* Collects the distinct shard names in the order of appearance; returns their number, or a status. */
 static int list_shards(const char *path, json_t *weight_map, const char *shard[MAX_SHARDS], lithe_error *err)
 {
     int n = 0;

@@ -1,6 +1,6 @@
-/* A file of named tensors, whatever its format: what safetensors, PyTorch
- * pickles, rwkv.cpp and llama2.c files have in common.  Data stay where they lie in the
- * mapped file; nothing is converted here. */
+/* A file of named tensors, whatever its format: safetensors, PyTorch pickles,
+ * rwkv.cpp and llama2.c files.  The data stay in the mapped file; nothing is
+ * converted here. */
 #ifndef FILES_TENSOR_FILE_H
 #define FILES_TENSOR_FILE_H
 
@@ -13,20 +13,20 @@ typedef enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_U16, DT_I32, DT_U32, DT_I64, DT
                DT_F16, DT_BF16, DT_F32, DT_F64, DT_OTHER, DT_COUNT } dtype;
 
 const char *dtype_name(dtype t);               /* safetensors' spelling: "F32" */
-size_t      dtype_bytes(dtype t);              /* 0 for DT_OTHER (listable only) */
+size_t      dtype_bytes(dtype t);              /* 0 for DT_OTHER, which can only be listed */
 
 enum { MAX_RANK = 8, MAX_SHARDS = 64 };
 
-/* Elements in another order than they lie in: sizes and steps (in elements), the last index running fastest.  The sizes
- * multiply to those of the tensor.  rank 0: they lie in row-major order. */
+/* An order of elements other than that in memory: sizes and steps (in elements), with the last index changing
+ * fastest.  The product of the sizes is that of the tensor.  rank 0: row-major order. */
 typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } element_order;
 
 typedef struct {
     const char *name;
-    const char *stored;                        /* the file's own name, where naming_apply gave it another; else NULL */
+    const char *stored;                        /* the name in the file, if naming_apply gave it another; else NULL */
     const char *twin;                          /* the name of ours that it is another copy of, or NULL */
-    bool spare;                                /* no parameter: it may be there or not */
-    const struct naming_form *form;            /* how it holds a parameter (naming.h); NULL: as it is */
+    bool spare;                                /* it is no parameter and may be present or absent */
+    const struct naming_form *form;            /* how it stores a parameter (naming.h); NULL: as we do */
     dtype type;
     const char *type_name;                     /* as the file spells it */
     int rank;
@@ -43,8 +43,8 @@ typedef struct tensor_file {
     file_tensor *tensors;                      /* in file order */
     const file_tensor **by_name;               /* the same, sorted by name: no name twice */
     json_t *metadata;                          /* string -> string, or NULL */
-    json_t *config;                            /* what the file itself says of its architecture, or NULL */
-    const struct naming *names;                /* those the tensors had before naming_apply_file; NULL: ours */
+    json_t *config;                            /* the configuration in the file itself, or NULL */
+    const struct naming *names;                /* the names before naming_apply_file; NULL: ours */
     mapping maps[MAX_SHARDS]; int map_count;   /* the mapped shards */
     arena memory;
 } tensor_file;
@@ -55,27 +55,28 @@ tensor_file *tensor_file_open(const char *path, lithe_error *err);
 void         tensor_file_close(tensor_file *f);
 const file_tensor *tensor_file_find(const tensor_file *f, const char *name);
 
-/* The same from memory, which stays the caller's and outlives the result.
- * name stands for the path in messages; an index, which names other files, is refused. */
+/* The same from memory, which the caller owns and which must outlive the result.
+ * name is used for the path in messages; an index, which names other files, is refused. */
 tensor_file *tensor_file_parse(const void *data, size_t size, const char *name, lithe_error *err);
 
 /* Elements first..first+n-1 (row-major order of dims) converted to float; F64 is rounded, integers are
  * converted; DT_OTHER and DT_BOOL are refused by returning false, and so is a range outside the tensor. */
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out);
-/* The same elements in their stored type; false also where they are a function of what is stored. */
+/* The same elements in their stored type; false also if they are a function of the stored numbers. */
 bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out);
-/* data are the elements in row-major order: they can be used where they lie. */
+/* Whether data are the elements in row-major order, so that they can be used in place. */
 bool file_tensor_as_is(const file_tensor *t);
-/* The reverse of file_tensor_floats, into data, for F32, BF16 and F16; false when a finite number is beyond what F16 holds. */
+/* The reverse of file_tensor_floats, into data, for F32, BF16 and F16; false if a finite number is out of range for
+ * F16. */
 bool file_tensor_put(const file_tensor *t, size_t first, size_t n, const float *in);
 
 typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK]; const void *data; } out_tensor;
 
-/* A way to write one file of tensors, told by how its name ends: under the names of a format (naming.h), which has them of
- * some architectures only, or under ours. */
+/* A way to write one file of tensors, chosen by the ending of its name: under the names of a format (naming.h),
+ * which has names for some architectures only, or under ours. */
 typedef struct {
-    const char *ending, *format, *architectures;                           /* format NULL: our names, of all */
-    dtype (*type)(const out_tensor *t, dtype asked);                       /* in which a tensor is stored; DT_OTHER: the format lacks what was asked */
+    const char *ending, *format, *architectures;                           /* format NULL: our names, for all architectures */
+    dtype (*type)(const out_tensor *t, dtype asked);                       /* the type of a stored tensor; DT_OTHER: the format does not have the wanted type */
     int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 } tensor_writer;
 const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);
@@ -83,7 +84,7 @@ const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);
 /* safetensors: tensors sorted by descending dtype alignment then name.  metadata: NULL for {"format":"pt"}. */
 int safetensors_write(const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err);
 
-/* What torch.load reads: an OrderedDict in the order given; F32, BF16 and F16. */
+/* A file for torch.load: an OrderedDict in the given order; F32, BF16 and F16. */
 int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 
 

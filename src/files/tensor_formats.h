@@ -1,6 +1,6 @@
 /* Between tensor_file.c and the files that know one format each.  A parser
  * appends the tensors of one shard to f; data must outlive f, and what names
- * the shard in messages.  Names that pass here are UTF-8 without control bytes. */
+ * the shard in messages.  Names that are accepted are UTF-8 without control bytes. */
 #ifndef FILES_TENSOR_FORMATS_H
 #define FILES_TENSOR_FORMATS_H
 
@@ -21,18 +21,18 @@ int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t
 int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 dtype rwkvcpp_type(const out_tensor *t, dtype asked);
 
-/* n zeroed tensors behind the present ones; NULL when memory is out or there are too many. */
+/* Appends n zeroed tensors; NULL if memory is out or there are too many. */
 file_tensor *append_tensors(tensor_file *f, const char *what, size_t n, lithe_error *err);
 
-/* by_name anew, after names were changed. */
+/* Makes by_name again, after names were changed. */
 int  tensor_file_sort(tensor_file *f, lithe_error *err);
 
 int  check_tensor_name(const char *what, const char *name, size_t length, lithe_error *err);
 
-/* JSON of at most what MAX_TENSORS tensors need: a parsed value takes twenty times its text. */
+/* Parses JSON with at most as many values as MAX_TENSORS tensors need: a parsed value takes twenty times its text. */
 int check_json_size(const char *what, const char *text, size_t size, lithe_error *err);
 
-/* Elements of a shape; false on a negative size or overflow. */
+/* The number of elements of a shape; false on a negative size or overflow. */
 bool shape_count(const int64_t *dims, int rank, size_t *count);
 
 /* Little-endian fields of a file, at any address. */

@@ -1,7 +1,7 @@
-/* Zip (PKWARE APPNOTE 6.3, with zip64), stored members only, so that a member
- * is a range of the file and nothing can unpack to more than the file holds.
+/* Reads zip archives (PKWARE APPNOTE 6.3, with zip64) with stored members only, so that a member
+ * is a range of the file and nothing can unpack to more than the size of the file.
  *   local header, name, extra, data  ...  central directory  [zip64 end, locator]  end
- * The central directory is believed where the local headers agree with it.
+ * The local headers must agree with the central directory.
  * Invariant: after zip_open, members lie inside the file in front of the
  * directory, none overlaps another, and no name occurs twice. */
 #include "files/zip.h"
@@ -116,7 +116,7 @@ static int check_kind(const source *s, const zip_member *m, unsigned flags, unsi
     return LITHE_OK;
 }
 
-/* The local header must say what the directory says; its data lie in front of the directory. */
+/* The local header must agree with the directory, and its data come before the directory. */
 static int place_member(const source *s, const directory *d, zip_member *m)
 {
     int shown = (int)(m->length < 100 ? m->length : 100);

@@ -1,5 +1,5 @@
-/* Zip archives whose members are stored, not compressed: what torch.save
- * writes.  Members read point into the caller's bytes. */
+/* Zip archives whose members are stored, not compressed, as torch.save writes them.
+ * Members that are read point into the caller's bytes. */
 #ifndef FILES_ZIP_H
 #define FILES_ZIP_H
 
@@ -10,7 +10,7 @@
 typedef struct {
     const char *name; size_t length;            /* not NUL-terminated */
     const uint8_t *data; size_t size;
-    size_t offset;                              /* of its local header */
+    size_t offset;                              /* of the local header */
 } zip_member;
 
 typedef struct { zip_member *members; size_t count; } zip;     /* sorted by name */
@@ -21,7 +21,7 @@ void zip_close(zip *z);
 const zip_member *zip_find(const zip *z, const char *name, size_t length);
 
 /* Writing: entries has room for capacity of them; names are borrowed until zip_finish, which writes the directory.
- * What the stream could not take is the stream's to tell. */
+ * Write errors are those of the stream. */
 typedef struct { const char *name; uint64_t size, offset; uint32_t checksum; } zip_entry;
 typedef struct { FILE *out; zip_entry *entries; size_t count, capacity; uint64_t at; bool failed; } zip_writer;
 void zip_put(zip_writer *z, const char *name, const void *data, size_t size);

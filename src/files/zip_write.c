@@ -1,5 +1,5 @@
-/* Zip (PKWARE APPNOTE 6.3), members stored as torch.save lays them out: data on
- * 64-byte boundaries, reached by padding in an extra field "FB"; sizes and
+/* Writes zip archives (PKWARE APPNOTE 6.3) with members stored as torch.save lays them out: data on
+ * 64-byte boundaries, by padding in an extra field "FB"; sizes and
  * places beyond 32 bits in zip64 records, and only there.
  * Invariant: what is written, zip.c reads; the same members give the same bytes. */
 #include "files/zip.h"
@@ -49,7 +49,7 @@ void zip_put(zip_writer *z, const char *name, const void *data, size_t size)
     z->at += head + padding + size;
 }
 
-/* In the directory only what does not fit is in the extra field, in this order. */
+/* In the directory the extra field has only the values that do not fit, in this order. */
 static size_t put_central(FILE *out, const zip_entry *e)
 {
     unsigned wide = (large(e->size) ? 16u : 0u) + (large(e->offset) ? 8u : 0u), extra = wide ? wide + 4 : 0;
