@@ -62,62 +62,43 @@ typedef struct lithe_engine    lithe_engine;
 
 const char *lithe_version(void);                                 /* "0.1.0" */
 
-/* Sets the number of threads of all later calls; 0 restores the default
- * (LITHE_NUM_THREADS, OMP_NUM_THREADS, affinity mask, cgroup quota). */
+/* Sets the number of threads of all later calls; 0 restores the default (LITHE_NUM_THREADS, OMP_NUM_THREADS, affinity
+ * mask, cgroup quota). */
 void lithe_threads(int n);
 
 /* ---- text ---------------------------------------------------------------- */
 
-/* Opens a tokenizer.  path is a tokenizer.json; a SentencePiece .model; a vocab.txt of
- * BERT; an RWKV vocabulary (rwkv_vocab_v20230424.txt); a llama2.c tokenizer file; a folder
- * that holds one of these, or vocab.json and merges.txt (also named encoder.json and
- * vocab.bpe); or the word "bytes" for the 256 bytes themselves. */
+/* Opens a tokenizer.  path is a tokenizer.json; a SentencePiece .model; a vocab.txt of BERT; an RWKV vocabulary
+ * (rwkv_vocab_v20230424.txt); a llama2.c tokenizer file; a folder that holds one of these, or vocab.json and
+ * merges.txt (also named encoder.json and vocab.bpe); or the word "bytes" for the 256 bytes themselves. */
 lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err);
 void             lithe_tokenizer_close(lithe_tokenizer *t);
 
-typedef struct {
-    size_t size;               /* sizeof(lithe_tokenizer_options) */
-    int lowercase;             /* a vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else cased */
-    const char *kind;          /* the vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (with lowercase 1: uncased) */
-} lithe_tokenizer_options;
-lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
-
-/* Writes a tokenizer.json; for an RWKV vocabulary or a .model, that file. */
-int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);
 int     lithe_tokenizer_vocab(const lithe_tokenizer *t);        /* largest id + 1 */
 int32_t lithe_tokenizer_bos(const lithe_tokenizer *t);          /* the begin-of-text token, -1 if there is none */
 int32_t lithe_tokenizer_eos(const lithe_tokenizer *t);          /* the end-of-text token, also between documents; -1 if there is none */
 
-/* Both return the full length of the result, like snprintf, and write at most
- * cap of it; a call with cap 0 gives the length.  Invalid UTF-8 is allowed if the
- * vocabulary has bytes, and becomes U+FFFD otherwise.  With special, the
+/* Both return the full length of the result, like snprintf, and write at most cap of it; a call with cap 0 gives the
+ * length.  Invalid UTF-8 is allowed if the vocabulary has bytes, and becomes U+FFFD otherwise.  With special, the
  * special tokens of the tokenizer's post-processor are added. */
 size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int special, int32_t *ids, size_t cap);
 size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap);
 
-/* Encodes one text (b NULL) or a pair with the special tokens around them, such as
- * [CLS] a [SEP] b [SEP].  types (or NULL) receives 0 for the ids of the first text, and 1 for
- * the second if the tokenizer distinguishes them.  Texts are truncated at their ends to `limit`
- * ids in all (0: no limit), the longer one first, like Hugging Face's "longest_first". */
-size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t limit,
-                         int32_t *ids, int32_t *types, size_t cap);
 /* ---- models -------------------------------------------------------------- */
 
-/* Makes a model with initial parameters.  config_json has the keys of config.json, NULL means
- * defaults.  The values of a parameter depend on the seed and its name only. */
+/* Makes a model with initial parameters.  config_json has the keys of config.json, NULL means defaults.  The values of
+ * a parameter depend on the seed and its name only. */
 lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t seed, lithe_error *err);
 
-/* Opens a model.  path is a MODEL directory (config.json and model.safetensors, possibly sharded,
- * or pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a single
- * file that describes itself (llama2.c and rwkv.cpp .bin, RWKV .pth).
- * config is a config.json for a single file that does not, else NULL.
- * The files stay mapped while the model is open, and its parameters are used as they are
- * stored there; training widens them to fp32. */
+/* Opens a model.  path is a MODEL directory (config.json and model.safetensors, possibly sharded, or
+ * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a single file that describes itself
+ * (llama2.c and rwkv.cpp .bin, RWKV .pth). config is a config.json for a single file that does not, else NULL. The
+ * files stay mapped while the model is open, and its parameters are used as they are stored there; training widens
+ * them to fp32. */
 lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err);
 
-/* Writes a MODEL directory: config.json, model.safetensors, and the tokenizer
- * if one is given.  dtype is "f32", "bf16" or "f16"; NULL means f32.  A directory that
- * is not empty is refused. */
+/* Writes a MODEL directory: config.json, model.safetensors, and the tokenizer if one is given.  dtype is "f32", "bf16"
+ * or "f16"; NULL means f32.  A directory that is not empty is refused. */
 int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
 
 void         lithe_model_close(lithe_model *m);                 /* after the trainers and sessions that borrow it */
@@ -127,24 +108,15 @@ char        *lithe_model_config(const lithe_model *m);          /* config.json t
 size_t       lithe_model_params(const lithe_model *m);          /* stored parameters */
 int          lithe_model_vocab(const lithe_model *m);
 int          lithe_model_context(const lithe_model *m);
-/* What the model predicts: "language" (next or masked tokens), "pretrain" (masked tokens and the next sentence),
- * "classify" and "regress" (for each sequence), "tokens" (a class for each token), "span" (question answering),
- * "body" (hidden states only). */
-const char  *lithe_model_task(const lithe_model *m);
-int          lithe_model_encoder(const lithe_model *m);         /* 1: it is bidirectional and predicts masked tokens */
-int          lithe_model_labels(const lithe_model *m);          /* number of classes for "classify" and "tokens", 1 for "regress", else 0 */
-const char  *lithe_model_label(const lithe_model *m, int i);    /* name of a class, NULL if it has none; borrowed */
 /* The path of the tokenizer inside or beside the model, NULL if there is none; borrowed. */
 const char  *lithe_model_tokenizer(const lithe_model *m);
 
 /* ---- data ---------------------------------------------------------------- */
 
-/* A dataset has documents from files (.txt, .jsonl with a `text` field; .gz, .zst),
- * directories and "-" (stdin), as token shards under dir.  With a task it is one labelled
- * table: .csv, .jsonl, else tab-separated (.gz, .zst too); a column is a name or a
- * number from 1, and is found by its name or content if NULL.  With the task "images" it is
- * labelled images: IDX files, CIFAR's .bin files, folders named after their classes, a .tar
- * of these. */
+/* A dataset has documents from files (.txt, .jsonl with a `text` field; .gz, .zst), directories and "-" (stdin), as
+ * token shards under dir.  With a task it is one labelled table: .csv, .jsonl, else tab-separated (.gz, .zst too); a
+ * column is a name or a number from 1, and is found by its name or content if NULL.  With the task "images" it is
+ * labelled images: IDX files, CIFAR's .bin files, folders named after their classes, a .tar of these. */
 typedef struct {
     size_t size;               /* sizeof(lithe_data_options) */
     const char *valid;         /* a file or directory held out for validation; NULL: a split of the documents */
@@ -164,8 +136,8 @@ lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *d
 void           lithe_dataset_close(lithe_dataset *d);
 /* ---- training ------------------------------------------------------------ */
 
-/* Zero means the value of the architecture's paper (schedule, lr, decay, betas, masks), for
- * labelled data the usual value for fine-tuning, and otherwise the value given here. */
+/* Zero means the value of the architecture's paper (schedule, lr, decay, betas, masks), for labelled data the usual
+ * value for fine-tuning, and otherwise the value given here. */
 typedef struct {
     size_t size;               /* sizeof(lithe_train_options) */
     int    ctx;                /* largest number of tokens in a window or example; the model's context, at most 1024 */
@@ -217,13 +189,12 @@ typedef struct {
     const struct lithe_growth *growth;      /* for LITHE_GREW (lithe_tools.h), else NULL; borrowed until the next call */
 } lithe_event;
 
-/* Begins a run in the directory `run`, which must not exist or be empty; it
- * appears complete, by rename.  The trainer borrows m and d, and also t, which is needed for
- * samples and for a tokenizer in the checkpoints. */
+/* Begins a run in the directory `run`, which must not exist or be empty; it appears complete, by rename.  The trainer
+ * borrows m and d, and also t, which is needed for samples and for a tokenizer in the checkpoints. */
 lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *t,
                                   const lithe_train_options *o, const char *run, lithe_error *err);
-/* Continues a run; the trainer owns its model, data and tokenizer.  Of o only steps (larger) and
- * save_every may differ from those at the start of the run (0: unchanged). */
+/* Continues a run; the trainer owns its model, data and tokenizer.  Of o only steps (larger) and save_every may differ
+ * from those at the start of the run (0: unchanged). */
 lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *o, lithe_error *err);
 /* Does the next event and describes it in *out; returns 1 while there is more, 0 after LITHE_FINISHED. */
 int            lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err);
@@ -234,28 +205,16 @@ void           lithe_trainer_close(lithe_trainer *t);
 
 /* ---- inference ----------------------------------------------------------- */
 
-/* One pass over n ids (n <= context); out receives n rows of vocab logits. */
-int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err);
-
-/* The negative log-likelihood in nats of ids[1..n-1], each given the tokens before it in
- * windows of `ctx` tokens (0: the model's context) that advance by `stride` (0: ctx); each
- * token is scored once, in the first window that has it.  nll receives (n-1) values, or is
- * NULL; *total receives the sum. */
-int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
-
-/* context is the number of ids that the session can hold, at most the model's context; 0 means
- * the model's context, and for a recurrent model (RWKV) any number, in constant memory. */
+/* context is the number of ids that the session can hold, at most the model's context; 0 means the model's context,
+ * and for a recurrent model (RWKV) any number, in constant memory. */
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);
 void           lithe_session_close(lithe_session *s);
 int            lithe_session_context(const lithe_session *s);                         /* 0: any number */
 
-/* Makes these ids the text of the session.  The longest prefix that it already
- * has read is kept, and the rest is computed.  A recurrent state cannot be shortened: it is
- * extended, restored from the mark, or computed from the start.  LITHE_EFULL names both lengths. */
+/* Makes these ids the text of the session.  The longest prefix that it already has read is kept, and the rest is
+ * computed.  A recurrent state cannot be shortened: it is extended, restored from the mark, or computed from the
+ * start.  LITHE_EFULL names both lengths. */
 int            lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);
-/* Keeps a copy of the present recurrent state for later syncs, in place of the previous copy; other models need
- * none. */
-int            lithe_session_mark(lithe_session *s, lithe_error *err);
 int            lithe_session_push(lithe_session *s, int32_t id, lithe_error *err);    /* reads one id more, O(1) */
 int            lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);         /* reads n ids more */
 size_t         lithe_session_length(const lithe_session *s);
@@ -272,20 +231,10 @@ typedef struct {
 /* Samples the next id; -1 on failure: nothing was read yet, or a logit is not finite. */
 int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o, lithe_error *err);
 
-/* Save the state of a session to a file (docs/state-file.md), and load it into a session
- * of the same model, which then continues bit for bit as the first one would have.  t may
- * be NULL; if it is given both times, it must be the same tokenizer.  A file that does
- * not fit is refused, and the session stays as it was.  Loading also takes tuned initial states
- * of RWKV (blocks.N.att.time_state): the session is then at the beginning of a text, and
- * starts from these states whenever it restarts. */
-int            lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
-int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
-
-/* Generates a stream of text: give(context, bytes, n) receives whole UTF-8 sequences only,
- * and never a part of a stop string.  Generation ends at max_tokens, a stop string, the
- * end-of-text token, or a non-zero return of give.  The session then has read the text; after a
- * stop string, up to before the token that completed it.  *reason is "length", "stop",
- * "eos", "full", "cancelled" (by give), or NULL if the call fails. */
+/* Generates a stream of text: give(context, bytes, n) receives whole UTF-8 sequences only, and never a part of a stop
+ * string.  Generation ends at max_tokens, a stop string, the end-of-text token, or a non-zero return of give.  The
+ * session then has read the text; after a stop string, up to before the token that completed it.  *reason is "length",
+ * "stop", "eos", "full", "cancelled" (by give), or NULL if the call fails. */
 typedef struct {
     size_t size;               /* sizeof(lithe_generation) */
     const lithe_sampling *sampling;        /* NULL: greedy */
@@ -299,9 +248,8 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
 
 /* ---- many sequences at once ------------------------------------------------ */
 
-/* An engine has `slots` sequences, numbered from 0, each empty at first and of
- * its own length.  The results of a sequence do not depend on the others, bit for
- * bit.  After opening, a step allocates nothing. */
+/* An engine has `slots` sequences, numbered from 0, each empty at first and of its own length.  The results of a
+ * sequence do not depend on the others, bit for bit.  After opening, a step allocates nothing. */
 typedef struct {
     size_t size;               /* sizeof(lithe_engine_options) */
     int slots;                 /* 1 */
@@ -331,14 +279,10 @@ int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *
 
 /* Texts longer than the model's context are truncated; *cut (or NULL) receives their number. */
 
-/* out receives (n, labels) probabilities for "classify", or (n) numbers for "regress", of n texts,
- * or of pairs where pairs and its entry are not NULL.  Returns the number of values for a text. */
+/* out receives (n, labels) probabilities for "classify", or (n) numbers for "regress", of n texts, or of pairs where
+ * pairs and its entry are not NULL.  Returns the number of values for a text. */
 int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                    float *out, size_t *cut, lithe_error *err);
-
-/* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an
- * image. */
-int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
 
 /* out receives (n, width) vectors of n texts.  Returns the width; out NULL only asks for it. */
 typedef struct {
@@ -349,12 +293,6 @@ typedef struct {
 } lithe_embedding;
 int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
                 float *out, size_t *cut, lithe_error *err);
-/* out receives the `top` likeliest tokens at each mask token of the text, likeliest first:
- * (masks, top), with id -1 after the end of the vocabulary.  Returns the number of masks; out
- * NULL only asks for it. */
-typedef struct { int32_t id; float probability; } lithe_candidate;
-int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
-
 #ifdef __cplusplus
 }
 #endif

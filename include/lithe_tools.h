@@ -1,6 +1,6 @@
-/* lithe_tools.h - functions for tools, in addition to lithe.h: architectures and model
- * sizes, learning vocabularies, growing and its report, the tensors of files, diversity
- * of features, evaluations, plans, the machine.  The conventions are those of lithe.h. */
+/* lithe_tools.h - functions for tools, in addition to lithe.h: architectures and model sizes, learning vocabularies,
+ * scoring, masked tokens and states of sessions, growing and its report, the tensors of files, diversity of features,
+ * evaluations, plans, the machine.  The conventions are those of lithe.h. */
 #ifndef LITHE_TOOLS_H
 #define LITHE_TOOLS_H
 
@@ -12,8 +12,7 @@ extern "C" {
 
 /* ---- architectures ------------------------------------------------------- */
 
-/* Names and one-line descriptions (with the paper) of the architectures; NULL
- * after the last. */
+/* Names and one-line descriptions (with the paper) of the architectures; NULL after the last. */
 const char *lithe_arch_name(int i);
 const char *lithe_arch_summary(int i);
 int         lithe_arch_images(const char *name);                /* 1: it reads images, not text */
@@ -26,40 +25,54 @@ const char *lithe_arch_vocabulary(const char *name);
  * 0.0005; ...", the usual value and the architectures whose value differs); empty if it does not depend on it. */
 void        lithe_train_defaults(const char *option, char *text, size_t size);
 
-/* The text of a config.json (malloc'd, free it) for a model of `arch` with `params`
- * stored parameters within 5 %, a vocabulary and a context. */
+/* The text of a config.json (malloc'd, free it) for a model of `arch` with `params` stored parameters within 5 %, a
+ * vocabulary and a context. */
 char        *lithe_model_size(const char *arch, double params, int vocab, int context, lithe_error *err);
 
-/* The same for an architecture that reads images, for those of d: their size,
- * channels and classes.  patch is in pixels; 0 means by the size. */
+/* The same for an architecture that reads images, for those of d: their size, channels and classes.  patch is in
+ * pixels; 0 means by the size. */
 char        *lithe_model_size_images(const char *arch, double params, const lithe_dataset *d, int patch, lithe_error *err);
 
-/* The same body with a new head for "classify" (`labels` classes with these
- * names), "regress" or, for an encoder, "pretrain": masked tokens, whose head is
- * kept, and the next sentence (names NULL, labels 0).  Other heads are dropped. */
+/* The same body with a new head for "classify" (`labels` classes with these names), "regress" or, for an encoder,
+ * "pretrain": masked tokens, whose head is kept, and the next sentence (names NULL, labels 0).  Other heads are
+ * dropped. */
 lithe_model *lithe_model_with_head(const lithe_model *m, const char *task, const char *const *names, int labels, uint64_t seed, lithe_error *err);
 
 /* ---- tokenizers ---------------------------------------------------------- */
 
-/* Learns a byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges,
- * <|endoftext|>) from text; the same text gives the same file. */
+typedef struct {
+    size_t size;               /* sizeof(lithe_tokenizer_options) */
+    int lowercase;             /* a vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else cased */
+    const char *kind;          /* the vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (with lowercase 1: uncased) */
+} lithe_tokenizer_options;
+lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
+
+/* Writes a tokenizer.json; for an RWKV vocabulary or a .model, that file. */
+int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err);
+
+/* Learns a byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges, <|endoftext|>) from text; the same
+ * text gives the same file. */
 lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err);
-/* The same for another kind of vocabulary: byte-level BPE with RoBERTa's five special tokens
- * first, or BERT's WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
+/* The same for another kind of vocabulary: byte-level BPE with RoBERTa's five special tokens first, or BERT's
+ * WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
 lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err);
 const char      *lithe_tokenizer_file(const lithe_tokenizer *t);                /* the name of its file in a model directory */
 char            *lithe_tokenizer_find(const char *dir);                         /* path (malloc'd) of the tokenizer in a folder, NULL: none */
 
-
-/* The token of a role: "bos", "eos", "cls", "sep", "pad", "mask" or "unk"; -1 if
- * there is none.  BERT's bos and eos are its cls and sep, RoBERTa's the reverse. */
+/* The token of a role: "bos", "eos", "cls", "sep", "pad", "mask" or "unk"; -1 if there is none.  BERT's bos and eos
+ * are its cls and sep, RoBERTa's the reverse. */
 int32_t lithe_tokenizer_special(const lithe_tokenizer *t, const char *role);
 int     lithe_tokenizer_is_special(const lithe_tokenizer *t, int32_t id);      /* it has no text of its own and is never masked or drawn */
-/* Whether id continues the word of the token before it: in WordPiece with ##, else by not beginning with white
- * space. */
+/* Whether id continues the word of the token before it: in WordPiece with ##, else by not beginning with white space. */
 int     lithe_tokenizer_continues(const lithe_tokenizer *t, int32_t id);
 
-/* lithe_encode_pair for texts that are ids already. */
+/* Encodes one text (b NULL) or a pair with the special tokens around them, such as [CLS] a [SEP] b [SEP].  types (or
+ * NULL) receives 0 for the ids of the first text, and 1 for the second if the tokenizer distinguishes them.  Texts are
+ * truncated at their ends to `limit` ids in all (0: no limit), the longer one first, like Hugging Face's
+ * "longest_first". */
+size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t limit,
+                         int32_t *ids, int32_t *types, size_t cap);
+/* The same for texts that are ids already. */
 size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const int32_t *b, size_t b_n, size_t limit,
                   int32_t *ids, int32_t *types, size_t cap);
 
@@ -77,12 +90,20 @@ int            lithe_dataset_images(const lithe_dataset *d, int *side, int *chan
 int            lithe_images_known(const char *path);
 int            lithe_dataset_longest(const lithe_dataset *d);              /* tokens of the longest example of a table, with special tokens; 0 for text */
 
-/* The documents of such sources, joined by empty lines until they reach limit bytes, the last
- * one cut at a line: the text from which a tokenizer is learned.  It is malloc'd and ends with
- * NUL; standard input can be read again by lithe_dataset_open. */
+/* The documents of such sources, joined by empty lines until they reach limit bytes, the last one cut at a line: the
+ * text from which a tokenizer is learned.  It is malloc'd and ends with NUL; standard input can be read again by
+ * lithe_dataset_open. */
 char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len, lithe_error *err);
 
 /* ---- models and files ---------------------------------------------------- */
+
+/* What the model predicts: "language" (next or masked tokens), "pretrain" (masked tokens and the next sentence),
+ * "classify" and "regress" (for each sequence), "tokens" (a class for each token), "span" (question answering), "body"
+ * (hidden states only). */
+const char  *lithe_model_task(const lithe_model *m);
+int          lithe_model_encoder(const lithe_model *m);         /* 1: it is bidirectional and predicts masked tokens */
+int          lithe_model_labels(const lithe_model *m);          /* number of classes for "classify" and "tokens", 1 for "regress", else 0 */
+const char  *lithe_model_label(const lithe_model *m, int i);    /* name of a class, NULL if it has none; borrowed */
 
 /* Returns 1 for a model that reads images, and gives their size; 0 for one that reads text.  Pointers may be NULL. */
 int          lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels);
@@ -108,8 +129,8 @@ long long                lithe_listing_bad_values(const lithe_listing *l, size_t
 void                     lithe_listing_close(lithe_listing *l);
 
 /* The parameters of an open model, under the names of its published checkpoints: the i-th in the order of names, or by
- * name.  dtype is how its values are stored ("f32", "f16", "bf16"), bytes what they take; file is NULL.  Returns 1, or 0
- * if there is no such parameter. */
+ * name.  dtype is how its values are stored ("f32", "f16", "bf16"), bytes what they take; file is NULL.  Returns 1, or
+ * 0 if there is no such parameter. */
 int lithe_model_parameter(const lithe_model *m, size_t i, lithe_tensor_info *out);
 int lithe_model_parameter_named(const lithe_model *m, const char *name, lithe_tensor_info *out);
 /* n of its values from number `first` on, in row-major order, as floats however they are stored. */
@@ -144,36 +165,64 @@ typedef struct lithe_growth {
 /* The grown model that o describes; report (or NULL) says how it was grown and what is preserved. */
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
 
-/* Maps AdamW's moments beside m (a checkpoint of a run) as lithe_model_grow(m, o) maps the
- * parameters, and writes them to dir/optimizer.safetensors, where a run that begins from dir
- * with moments "carry" finds them; the entries of new slots and blocks are zero.  Returns 1 if
- * they were written, 0 if there are none beside m. */
+/* Maps AdamW's moments beside m (a checkpoint of a run) as lithe_model_grow(m, o) maps the parameters, and writes them
+ * to dir/optimizer.safetensors, where a run that begins from dir with moments "carry" finds them; the entries of new
+ * slots and blocks are zero.  Returns 1 if they were written, 0 if there are none beside m. */
 int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
 
-/* The model m with the vocabulary of `to`, whose first ids are those of `from`, the tokenizer
- * of m.  A new token begins as the mean of the tokens that `from` splits its text into, in the
- * embedding and in the head.  The logits of old ids do not change. */
+/* The model m with the vocabulary of `to`, whose first ids are those of `from`, the tokenizer of m.  A new token
+ * begins as the mean of the tokens that `from` splits its text into, in the embedding and in the head.  The logits of
+ * old ids do not change. */
 lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err);
 
-/* Measures the largest |logit| of a and the largest |logit difference| between a and b over ids,
- * and the mean over the rows of the Kullback-Leibler divergence of b's probabilities from a's
- * (in nats; NaN if there are no probabilities).  The logits are those of the task: tokens,
- * classes, spans, a number; without a head they are hidden states.  Image models are
- * compared on noise, and ids may be NULL.  If b has more tokens, those of a are compared. */
+/* Measures the largest |logit| of a and the largest |logit difference| between a and b over ids, and the mean over the
+ * rows of the Kullback-Leibler divergence of b's probabilities from a's (in nats; NaN if there are no probabilities).
+ * The logits are those of the task: tokens, classes, spans, a number; without a head they are hidden states.  Image
+ * models are compared on noise, and ids may be NULL.  If b has more tokens, those of a are compared. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
+
+/* ---- inference ----------------------------------------------------------- */
+
+/* One pass over n ids (n <= context); out receives n rows of vocab logits. */
+int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err);
+
+/* The negative log-likelihood in nats of ids[1..n-1], each given the tokens before it in windows of `ctx` tokens (0:
+ * the model's context) that advance by `stride` (0: ctx); each token is scored once, in the first window that has it.
+ * nll receives (n-1) values, or is NULL; *total receives the sum. */
+int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
+
+/* Keeps a copy of the present recurrent state for later syncs, in place of the previous copy; other models need none. */
+int            lithe_session_mark(lithe_session *s, lithe_error *err);
+
+/* Save the state of a session to a file (docs/state-file.md), and load it into a session of the same model, which then
+ * continues bit for bit as the first one would have.  t may be NULL; if it is given both times, it must be the same
+ * tokenizer.  A file that does not fit is refused, and the session stays as it was.  Loading also takes tuned initial
+ * states of RWKV (blocks.N.att.time_state): the session is then at the beginning of a text, and starts from these
+ * states whenever it restarts. */
+int            lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
+int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
+
+/* out receives the `top` likeliest tokens at each mask token of the text, likeliest first: (masks, top), with id -1
+ * after the end of the vocabulary.  Returns the number of masks; out NULL only asks for it. */
+typedef struct { int32_t id; float probability; } lithe_candidate;
+int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
+
+/* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an
+ * image. */
+int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
 
 /* ---- evaluation ------------------------------------------------------------ */
 
-/* Evaluates a classifier or a regression model on a labelled table (lithe_data_options has its columns); an
- * image model, with t NULL, on a set of images (its test part, else its validation part, else all of it). */
+/* Evaluates a classifier or a regression model on a labelled table (lithe_data_options has its columns); an image
+ * model, with t NULL, on a set of images (its test part, else its validation part, else all of it). */
 typedef struct { double loss; lithe_metrics metrics; size_t examples, cut; } lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
 
 /* Measures how well an encoder predicts ids, a text without special tokens.  The text is split into pieces of ctx
- * tokens (0: the model's context), including the special tokens around each, in which a share `rate` of the tokens
- * is masked as in pre-training (80 % of these become the mask token, 10 % a random token, 10 % stay; Devlin et al.
- * 2019), the same ones for the same seed.  loss is in nats a masked token, metrics.accuracy is set, examples is the
- * number of masked tokens.  LITHE_EFORMAT if none was masked. */
+ * tokens (0: the model's context), including the special tokens around each, in which a share `rate` of the tokens is
+ * masked as in pre-training (80 % of these become the mask token, 10 % a random token, 10 % stay; Devlin et al. 2019),
+ * the same ones for the same seed.  loss is in nats a masked token, metrics.accuracy is set, examples is the number of
+ * masked tokens.  LITHE_EFORMAT if none was masked. */
 int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, uint64_t seed,
                        lithe_evaluation *out, lithe_error *err);
 
@@ -181,10 +230,9 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
  * the last token.  lithe_embed uses these for o NULL. */
 int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *err);
 
-/* Measures how different the features of tokens are, at each place of m that its
- * architecture names, over sequences of `ctx` tokens cut from ids end to end
- * (an incomplete last one is not read).  The measures are means over the sequences, with
- * their standard deviation; the last five are over all tokens together. */
+/* Measures how different the features of tokens are, at each place of m that its architecture names, over sequences of
+ * `ctx` tokens cut from ids end to end (an incomplete last one is not read).  The measures are means over the
+ * sequences, with their standard deviation; the last five are over all tokens together. */
 typedef struct {
     size_t size;               /* sizeof(lithe_diversity_options) */
     int ctx;                   /* 0: the model's context, at most 256 */
@@ -212,9 +260,9 @@ void                       lithe_diversity_close(lithe_diversity *d);
 
 /* ---- plans and machines -------------------------------------------------- */
 
-/* The plan of a configuration as text (malloc'd): with ops non-zero one line for each op (step, op,
- * shape, offset, bytes, flops), and the memory that training, scoring and decoding
- * need.  config is a config.json or a MODEL, whose parameters count as its files store them where nothing trains. */
+/* The plan of a configuration as text (malloc'd): with ops non-zero one line for each op (step, op, shape, offset,
+ * bytes, flops), and the memory that training, scoring and decoding need.  config is a config.json or a MODEL, whose
+ * parameters count as its files store them where nothing trains. */
 char *lithe_plan(const char *config, int batch, int ctx, int recompute, const char *dtype, int ops, int json, lithe_error *err);
 
 /* The machine as text (malloc'd): CPU, levels of kernels, threads, memory, libraries, absent optional parts. */
