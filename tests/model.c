@@ -230,13 +230,13 @@ static void test_publish_round_trip(void)
 
 /* ---- sizes ------------------------------------------------------------------------- */
 
-/* Of what reads pictures, for grey ones of 28 x 28 in ten classes: without pictures it is refused. */
-static char *size_for_pictures(const arch *a, double wish, lithe_error *e)
+/* Sizes an architecture that reads images, for grey ones of 28 x 28 in ten classes; without images it is refused. */
+static char *size_for_images(const arch *a, double wish, lithe_error *e)
 {
     lithe_error refused = { 0 };
     json_t *keys = json_pack("{s:i,s:i,s:i,s:i}", "image_size", 28, "patch_size", 4, "num_channels", 1, "num_labels", 10);
     char *text = model_size(a, wish, 1, 1, keys, e);
-    CHECK_MSG(!lithe_model_size(a->name, wish, 257, 128, &refused) && strstr(refused.text, "reads pictures"), "%s: %s", a->name, refused.text);
+    CHECK_MSG(!lithe_model_size(a->name, wish, 257, 128, &refused) && strstr(refused.text, "reads images"), "%s: %s", a->name, refused.text);
     json_decref(keys);
     return text;
 }
@@ -245,7 +245,7 @@ static void check_size(const char *name, double wish, int vocab, int context)
 {
     lithe_error e = { 0 };
     const arch *a = arch_find(name);
-    char *text = a->equations.image ? size_for_pictures(a, wish, &e) : lithe_model_size(name, wish, vocab, context, &e);
+    char *text = a->equations.image ? size_for_images(a, wish, &e) : lithe_model_size(name, wish, vocab, context, &e);
     json_t *json = text ? parse(text) : NULL;
     lithe_model *m = json ? model_declare(a, json, "config.json", &e) : NULL;
     double n = (double)lithe_model_params(m);

@@ -150,11 +150,11 @@ static void meta_there_and_back(void)
 
 static const naming_rule RULES[] = { NAMED("wrapper.@", "@"), NAMED("@.gamma", "@.weight"), NAMED("@.buffer", NULL), { 0 } };
 
-static void expect_tensor(const tensor_file *f, const char *name, const char *original, const char *twin)
+static void expect_tensor(const tensor_file *f, const char *name, const char *original, const char *copy_of)
 {
     const file_tensor *t = tensor_file_find(f, name);
-    CHECK_MSG(t && !strcmp(t->stored ? t->stored : "", original) && !strcmp(t->twin ? t->twin : "", twin), "%s: stored %s, twin %s", name,
-              t && t->stored ? t->stored : "-", t && t->twin ? t->twin : "-");
+    CHECK_MSG(t && !strcmp(t->stored ? t->stored : "", original) && !strcmp(t->copy_of ? t->copy_of : "", copy_of), "%s: stored %s, copy of %s", name,
+              t && t->stored ? t->stored : "-", t && t->copy_of ? t->copy_of : "-");
 }
 
 /* The file's own name wins, then a prefix alone, then another word; who loses keeps its name. */
@@ -177,7 +177,7 @@ static void twins(void)
         expect_tensor(f, "c", "wrapper.wrapper.c", "");
         expect_tensor(f, "d.weight", "wrapper.d.gamma", "");
         expect_tensor(f, "d.buffer", "", "");
-        CHECK(tensor_file_find(f, "d.buffer")->spare && !tensor_file_find(f, "e")->spare);
+        CHECK(tensor_file_find(f, "d.buffer")->ignored && !tensor_file_find(f, "e")->ignored);
     }
     tensor_file_close(f);
 }

@@ -127,7 +127,7 @@ static int rename_tensor(tensor_file *f, file_tensor *t, const naming_rule *r, c
         if (!(t->name = arena_strdup(&f->memory, ours))) return fail(err, LITHE_ENOMEM, "%s: no memory for tensor names", f->path);
     }
     if (!r) return LITHE_OK;
-    if (!r->ours) t->spare = true;
+    if (!r->ours) t->ignored = true;
     else if (!t->form) t->form = &r->form;
     see(t, &r->form);
     return LITHE_OK;
@@ -143,8 +143,8 @@ static int compare_claims(const void *a, const void *b)
     return order ? order : (x > y) - (x < y);
 }
 
-/* All tensors of one name except the first keep their own name. */
-static int part_twins(tensor_file *f, lithe_error *err)
+/* Of tensors that were given one name, the first has it and the others go back to their own names. */
+static int separate_copies(tensor_file *f, lithe_error *err)
 {
     size_t n = (size_t)f->count;
     file_tensor **sorted = xalloc(n + 1, sizeof *sorted);
@@ -154,7 +154,7 @@ static int part_twins(tensor_file *f, lithe_error *err)
     for (size_t i = 1, first = 0; i < n; i++) {
         if (strcmp(sorted[i]->name, sorted[first]->name)) first = i;
         else if (sorted[i]->stored) {
-            sorted[i]->twin = sorted[i]->name;
+            sorted[i]->copy_of = sorted[i]->name;
             sorted[i]->name = sorted[i]->stored;
         }
     }
@@ -194,7 +194,7 @@ int naming_apply(tensor_file *f, const naming_rule *rules, lithe_error *err)
     }
     f->tensors = all;
     f->count = (int)total;
-    return part_twins(f, err);
+    return separate_copies(f, err);
 }
 
 int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err)

@@ -60,7 +60,7 @@ const naming *naming_of_file(const tensor_file *f);
 const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context);
 
 /* Gives the tensors of f our names: t->name; t->stored is the name in the file.  A tensor whose name another one has
- * already keeps its own, and t->twin is our name. */
+ * already keeps its own, and t->copy_of is our name. */
 int naming_apply(tensor_file *f, const naming_rule *rules, lithe_error *err);
 int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err);     /* the same for names only; pairs may be NULL */
 int naming_apply_file(tensor_file *f, lithe_error *err);                              /* by the table that fits, f->names; our own names stay */

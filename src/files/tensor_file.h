@@ -24,8 +24,8 @@ typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } element_ord
 typedef struct {
     const char *name;
     const char *stored;                        /* the name in the file, if naming_apply gave it another; else NULL */
-    const char *twin;                          /* the name of ours that it is another copy of, or NULL */
-    bool spare;                                /* it is no parameter and may be present or absent */
+    const char *copy_of;                       /* the parameter's name, when the file has another tensor for it already; or NULL */
+    bool ignored;                              /* it is no parameter and may be present or absent */
     const struct naming_form *form;            /* how it stores a parameter (naming.h); NULL: as we do */
     dtype type;
     const char *type_name;                     /* as the file spells it */

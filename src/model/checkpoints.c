@@ -1,5 +1,5 @@
-/* The checkpoints of a run (model/checkpoints.h).  What is not named as a trainer
- * names it is none of them. */
+/* The checkpoints of a run (model/checkpoints.h).  A directory counts as one only
+ * when its name is exactly the name that a trainer gives, ckpt-STEP. */
 #include "base/json.h"
 #include "model/checkpoints.h"
 #include "model/model.h"
@@ -7,23 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-void checkpoint_name(char name[CHECKPOINT_NAME], int at) { snprintf(name, CHECKPOINT_NAME, "ckpt-%d", at); }
+void checkpoint_name(char name[CHECKPOINT_NAME], int at_step) { snprintf(name, CHECKPOINT_NAME, "ckpt-%d", at_step); }
 
-char *checkpoint_path(const char *run, int at)
+char *checkpoint_path(const char *run, int at_step)
 {
     char name[CHECKPOINT_NAME];
-    checkpoint_name(name, at);
+    checkpoint_name(name, at_step);
     return path_join(run, name);
 }
 
-/* The step of a name that checkpoint_name makes, or -1. */
+/* Returns the step in a name that checkpoint_name made, or -1 for another name. */
 static int step_of_name(const char *name)
 {
     char again[CHECKPOINT_NAME];
-    int at;
-    if (strncmp(name, "ckpt-", 5) || !text_int(name + 5, 0, INT32_MAX, &at)) return -1;
-    checkpoint_name(again, at);
-    return strcmp(name, again) ? -1 : at;
+    int at_step;
+    if (strncmp(name, "ckpt-", 5) || !text_int(name + 5, 0, INT32_MAX, &at_step)) return -1;
+    checkpoint_name(again, at_step);
+    return strcmp(name, again) ? -1 : at_step;
 }
 
 static int newest_first(const void *a, const void *b) { return (*(const int *)a < *(const int *)b) - (*(const int *)a > *(const int *)b); }
@@ -34,16 +34,16 @@ int checkpoint_list(const char *run, int **steps, lithe_error *err)
     if (failed(err)) return err->status;
     DIR *d = opendir(run);
     if (!d) return fail_errno(err, run, "list");
-    int count = 0, capacity = 0, at;
+    int count = 0, capacity = 0, at_step;
     for (struct dirent *e; (e = readdir(d));) {
-        if ((at = step_of_name(e->d_name)) < 0) continue;
+        if ((at_step = step_of_name(e->d_name)) < 0) continue;
         if (count == capacity) {
             capacity = capacity ? 2 * capacity : 8;
             int *more = xrealloc(*steps, (size_t)capacity, sizeof **steps);
             if (!more) { count = fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run); break; }
             *steps = more;
         }
-        (*steps)[count++] = at;
+        (*steps)[count++] = at_step;
     }
     closedir(d);
     if (count > 0) qsort(*steps, (size_t)count, sizeof **steps, newest_first);

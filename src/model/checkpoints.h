@@ -5,12 +5,14 @@
 #include "base/error.h"
 
 enum { CHECKPOINT_NAME = 32 };
-void  checkpoint_name(char name[CHECKPOINT_NAME], int at);
-char *checkpoint_path(const char *run, int at);                             /* to be freed; NULL when memory is out */
-/* Steps of the checkpoints in run, newest first: count, or negative; free(*steps). */
+void  checkpoint_name(char name[CHECKPOINT_NAME], int at_step);
+char *checkpoint_path(const char *run, int at_step);       /* the caller frees it; NULL when memory runs out */
+/* Sets *steps to the steps of the checkpoints in run, newest first, and returns their number, or a negative status.
+ * The caller frees *steps. */
 int   checkpoint_list(const char *run, int **steps, lithe_error *err);
 
-/* Where run keeps its newest complete checkpoint (to be freed); NULL when it is no RUN, or, with an error, when none is complete. */
+/* Returns the path of the newest complete checkpoint of run, which the caller frees; NULL when run has no checkpoints,
+ * and NULL with an error when none of them is complete. */
 char *checkpoint_newest(const char *run, lithe_error *err);
 
 #endif

@@ -1,6 +1,6 @@
-/* `lithe doctor`: what this machine and this build can do, as a table or as
- * JSON of the same facts; and the measured rate of the matrix product, which
- * shares of peak are told against. */
+/* `lithe doctor` says what this machine and this build can do, as a table or as
+ * JSON of the same facts.  lithe_peak measures the rate of the matrix product, of
+ * which other speeds are given as a share. */
 #include "model/model.h"
 #include "base/threads.h"
 #include <ctype.h>
@@ -38,7 +38,7 @@ static void trim(char *text)
     while (n && isspace((unsigned char)text[n - 1])) text[--n] = 0;
 }
 
-/* The value of the first "key : value" line of a file of /proc; "" when there is none. */
+/* Reads the value of the first "key : value" line of a file of /proc; "" when there is none. */
 static void proc_value(const char *path, const char *key, char *out, size_t size)
 {
     char line[512];
@@ -54,7 +54,7 @@ static void proc_value(const char *path, const char *key, char *out, size_t size
     if (f) fclose(f);
 }
 
-/* "[madvise]" of "always [madvise] never". */
+/* Reads the chosen mode, "madvise" of "always [madvise] never". */
 static void huge_pages(char *out, size_t size)
 {
     char line[128] = "";
@@ -66,7 +66,7 @@ static void huge_pages(char *out, size_t size)
     snprintf(out, size, "%s", to ? from + 1 : "unknown");
 }
 
-/* Bytes this process may use: what is installed, or less where a group limits it. */
+/* The bytes that this process may use: the installed memory, or less where its cgroup limits it. */
 static double memory_limit(void)
 {
     struct sysinfo s;
@@ -166,7 +166,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The best of several products within about a tenth of a second. */
+/* Returns the best rate of several products within about a tenth of a second. */
 static double measure(compute_type type)
 {
     const kernels *k = kernels_default();

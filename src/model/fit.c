@@ -1,4 +1,4 @@
-/* Whether model, tokenizer and data go together (model/fit.h). */
+/* Checks whether a model, a tokenizer and data go together (model/fit.h). */
 #include "model/fit.h"
 
 static int fit_tokens(const lithe_model *m, const demands *d, lithe_error *err)
@@ -17,7 +17,8 @@ static int fit_images(const lithe_model *m, const demands *d, lithe_error *err)
     image_shape reads = arch_images(m->arch, m->config), are = d->images;
     if (!reads.side) return fail(err, LITHE_ECONFIG, "the data are images, a %s reads text", m->arch->name);
     if (reads.side == are.side && reads.channels == are.channels) return LITHE_OK;
-    return fail(err, LITHE_ECONFIG, "the images are %d x %d with %d channels, the model reads %d x %d with %d", are.side, are.side, are.channels, reads.side, reads.side, reads.channels);
+    return fail(err, LITHE_ECONFIG, "the images are %d x %d with %d channels, the model reads %d x %d with %d",
+                are.side, are.side, are.channels, reads.side, reads.side, reads.channels);
 }
 
 static int fit_labels(const lithe_model *m, const demands *d, lithe_error *err)
@@ -28,7 +29,8 @@ static int fit_labels(const lithe_model *m, const demands *d, lithe_error *err)
     if (!d->labelled && has->kind != TASK_LANGUAGE && has->kind != TASK_PRETRAIN)
         return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are text without labels", task_name(has));
     if (d->labelled && has->regression != d->numbers)
-        return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the %s", task_name(has), d->images.side ? "data are images with classes" : d->numbers ? "labels are numbers" : "labels are classes");
+        return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the %s", task_name(has),
+                    d->images.side ? "data are images with classes" : d->numbers ? "labels are numbers" : "labels are classes");
     if (d->labelled && !d->numbers && d->classes > has->labels) return fail(err, LITHE_ECONFIG, "the data have %d classes, the model %d", d->classes, has->labels);
     return LITHE_OK;
 }

@@ -1,11 +1,11 @@
 /* Parameter groups (model/groups.h).  Invariant: the groups of a model are sorted
- * by the names of their parameters, then by their rows, and share none. */
+ * by the names of their parameters, then by their rows, and no row is in two. */
 #include "base/json.h"
 #include "model/groups.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { JSON_BYTES = 16 << 20, JSON_DEPTH = 8, GROUPS_MOST = 1 << 20 };
+enum { JSON_BYTES = 16 << 20, JSON_DEPTH = 8, GROUPS_MAX = 1 << 20 };
 
 /* ---- in memory ------------------------------------------------------------------ */
 
@@ -24,7 +24,7 @@ static int check(const param_group *g, int count, const char *what, lithe_error 
         bool shared = i && g[i - 1].param == g[i].param && g[i - 1].first + g[i - 1].rows > g[i].first;
         if (!inside || shared)
             return fail(err, LITHE_ECONFIG, "%s: a group of %s has %d rows from %d on, %s", what, g[i].param->name, g[i].rows, g[i].first,
-                        shared ? "some of them another group's" : "which it does not have");
+                        shared ? "some of which belong to another group" : "which the parameter does not have");
     }
     return LITHE_OK;
 }
@@ -58,7 +58,8 @@ static bool read_group(param_group *g, const lithe_model *m, const json_t *entry
 {
     const json_t *factor = json_object_get(entry, "lr_factor");
     const char *name = json_string_value(json_object_get(entry, "param"));
-    *g = (param_group){ .param = name ? params_find(m->params, name) : NULL, .lr_factor = factor ? json_number_value(factor) : 1, .frozen = json_is_true(json_object_get(entry, "frozen")) };
+    *g = (param_group){ .param = name ? params_find(m->params, name) : NULL, .lr_factor = factor ? json_number_value(factor) : 1,
+                         .frozen = json_is_true(json_object_get(entry, "frozen")) };
     bool rows = json_int(entry, "first", 0, INT32_MAX, &g->first) && json_int(entry, "rows", 1, INT32_MAX, &g->rows);
     bool born = !json_object_get(entry, "born") || json_int(entry, "born", BORN_LATER, UPDATES_MAX, &g->born);
     return g->param && rows && born && g->lr_factor >= 0 && g->lr_factor <= 1e6;
@@ -69,13 +70,13 @@ int groups_read(lithe_model *m, const json_t *list, const char *what, lithe_erro
     size_t n = json_array_size(list), i;
     json_t *entry;
     if (failed(err)) return err->status;
-    if (!json_is_array(list) || n > GROUPS_MOST) return fail(err, LITHE_ECONFIG, "%s: is not a list of at most %d parameter groups", what, GROUPS_MOST);
+    if (!json_is_array(list) || n > GROUPS_MAX) return fail(err, LITHE_ECONFIG, "%s: is not a list of at most %d parameter groups", what, GROUPS_MAX);
     param_group *groups = xalloc(n + 1, sizeof *groups);
     if (!groups) return fail(err, LITHE_ENOMEM, "%s: not enough memory for %zu parameter groups", what, n);
     json_array_foreach(list, i, entry)
         if (!read_group(&groups[i], m, entry)) {
             free(groups);
-            return fail(err, LITHE_ECONFIG, "%s: group %zu names a parameter, rows, a birth or a learning rate that cannot be", what, i);
+            return fail(err, LITHE_ECONFIG, "%s: group %zu has a parameter, rows, a \"born\" or an \"lr_factor\" that is not valid", what, i);
         }
     return groups_set(m, groups, (int)n, what, err);
 }
@@ -94,7 +95,7 @@ json_t *groups_json(const lithe_model *m)
     return list;
 }
 
-/* ---- beside the model --------------------------------------------------------------- */
+/* ---- the file beside the model ------------------------------------------------------ */
 
 int groups_open(lithe_model *m, const char *dir, lithe_error *err)
 {

@@ -1,11 +1,11 @@
-/* The same body under another head: what fine-tuning begins with.  Parameters
- * are found by name; those the old model lacks are fresh, those the new one lacks
- * (other heads) are left out. */
+/* A model with the body of another one and a new head, from which fine-tuning begins.
+ * Parameters are matched by name: those that the old model lacks are initialized,
+ * and those that the new one lacks (the old heads) are dropped. */
 #include "model/model.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* id2label and label2id, as other readers look for them. */
+/* Writes id2label and label2id, in which Hugging Face keeps the names of classes. */
 static int put_labels(json_t *config, const char *const *names, int n)
 {
     json_t *by_id = json_object(), *by_name = json_object();
@@ -48,7 +48,7 @@ static void copy_body(lithe_model *to, const lithe_model *from)
     }
 }
 
-/* A classifier's head begins fresh also where the new one has its shape; what a language head shares with it stays. */
+/* Initializes the head even where the old classifier's head has the same shape; other heads keep what copy_body found. */
 static void renew_head(lithe_model *m, const lithe_model *from, uint64_t seed)
 {
     for (int i = 0; i < m->params->count && from->task.kind == TASK_SEQUENCE; i++) {
@@ -60,9 +60,10 @@ static void renew_head(lithe_model *m, const lithe_model *from, uint64_t seed)
 lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, const char *const *names, int labels, uint64_t seed, lithe_error *err)
 {
     if (failed(err)) return NULL;
-    bool regress = task_text && !strcmp(task_text, "regress"), classify = task_text && !strcmp(task_text, "classify"), pretrain = task_text && !strcmp(task_text, "pretrain");
+    bool regress = task_text && !strcmp(task_text, "regress"), classify = task_text && !strcmp(task_text, "classify");
+    bool pretrain = task_text && !strcmp(task_text, "pretrain");
     if (!m || (!regress && !classify && !pretrain)) { fail(err, LITHE_EINVAL, "task \"%s\", expected classify, regress or pretrain", task_text ? task_text : "(none)"); return NULL; }
-    if (classify && labels < 2) { fail(err, LITHE_EINVAL, "%d classes, at least 2 are needed to tell apart", labels); return NULL; }
+    if (classify && labels < 2) { fail(err, LITHE_EINVAL, "%d classes, a classifier needs at least 2", labels); return NULL; }
     const task t = pretrain ? (task){ .kind = TASK_PRETRAIN, .labels = 2 } : (task){ .kind = TASK_SEQUENCE, .labels = regress ? 1 : labels, .regression = regress };
     json_t *config = headed_config(m, &t, names, err);
     lithe_model *out = config ? model_create(m->arch, config, "the model with a new head", err) : NULL;

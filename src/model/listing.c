@@ -1,5 +1,5 @@
-/* The tensors of any model file or directory, whether or not its architecture
- * is known: names, types, shapes, and how many values are no finite numbers. */
+/* Lists the tensors of any model file or directory, whether or not its architecture
+ * is known: names, types, shapes, and how many of the values are not finite. */
 #include "model/model.h"
 #include "base/json.h"
 #include "base/threads.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { INDEX_BYTES = 100000000, INDEX_DEPTH = 4 };
-static const size_t CHUNK = (size_t)1 << 18;                 /* elements looked at by one task */
+static const size_t CHUNK = (size_t)1 << 18;                 /* elements that one task inspects */
 
 struct lithe_listing {
     tensor_file *file;
@@ -18,7 +18,7 @@ struct lithe_listing {
     arena memory;
 };
 
-/* weight_map of an index of shards (a new reference to the index in *index), or NULL. */
+/* Returns the weight_map of an index of shards, or NULL.  *index is the whole index, a new reference. */
 static const json_t *shard_names(const char *path, json_t **index)
 {
     size_t n = strlen(path);

@@ -1,7 +1,7 @@
-/* The values of a file into a model's parameters, as a plan says which tensor
- * holds each of them: mapped, where they can be used as they lie; else copied in
- * their stored type, in the parameter's order; and as real values where their type
- * is none that kernels take, or where training goes on with them. */
+/* Loads the values of a file into a model's parameters; a plan says which tensor
+ * holds each of them.  Values stay in the mapped file where they can be used as they
+ * are; else they are copied in their stored type, in the parameter's order; and they
+ * become floats where kernels do not take their type, or where training needs them. */
 #include "model/model.h"
 #include "base/threads.h"
 #include <stdatomic.h>
@@ -9,21 +9,21 @@
 
 _Static_assert(sizeof(real) == sizeof(float), "this room is not built in double");
 
-static const size_t CHUNK = (size_t)1 << 18;                 /* elements copied by one task */
+static const size_t CHUNK = (size_t)1 << 18;                 /* elements that one task copies */
 
-/* All elements of a tensor into memory, as floats or in the type they have. */
+/* A copy of all elements of a tensor to memory, as floats or in the type they have. */
 typedef struct { const file_tensor *from; void *to; bool floats; } copy;
 
 typedef struct {
     const copy *copies; int count;
-    int *first_task;                 /* (count + 1) of each copy's chunks */
+    int *first_task;                 /* (count + 1): the first chunk of each copy */
     atomic_bool failed;
 } copying;
 
 static void copy_chunk(void *context, int chunk)
 {
     copying *c = context;
-    int low = 0, high = c->count;                            /* the last copy whose first chunk is not past this one */
+    int low = 0, high = c->count;                            /* binary search for the last copy whose first chunk is at most this one */
     while (high - low > 1) {
         int middle = (low + high) / 2;
         if (c->first_task[middle] <= chunk) low = middle; else high = middle;
@@ -39,7 +39,7 @@ static int copy_all(const copy *copies, int count, const char *path, lithe_error
 {
     copying c = { .copies = copies, .count = count, .first_task = xalloc((size_t)count + 1, sizeof *c.first_task) };
     if (!c.first_task) return fail(err, LITHE_ENOMEM, "%s: not enough memory to read %d tensors", path, count);
-    for (int i = 0; i < count; i++)                          /* a tensor's count fits its memory, so its chunks an int */
+    for (int i = 0; i < count; i++)                          /* a tensor fits in memory, so the number of its chunks fits an int */
         c.first_task[i + 1] = c.first_task[i] + (int)((copies[i].from->count + CHUNK - 1) / CHUNK);
     parallel_for(c.first_task[count], copy_chunk, &c);
     free(c.first_task);
@@ -57,7 +57,7 @@ int model_load(const load_plan *plan, lithe_error *err)
     return status;
 }
 
-/* False: no kernel takes what is stored, and its numbers become floats. */
+/* Finds the stored type; false when no kernel takes it, so that the values become floats. */
 static bool type_of(const file_tensor *t, stored_type *type)
 {
     *type = STORED_REAL;
@@ -90,7 +90,8 @@ int model_map(const load_plan *plan, lithe_error *err)
         size_t bytes = stored_bytes(form.type, t->count);
         if (!known || !file_tensor_as_is(t)) {
             form.data = own = big_alloc(bytes);
-            if (!own) status = fail(err, LITHE_ENOMEM, "%s: %.2f GB for %s are more than the memory of this machine", plan->path, 1e-9 * (double)bytes, t->name);
+            if (!own) status = fail(err, LITHE_ENOMEM, "%s: %.2f GB for %s are more than the memory of this machine",
+                                    plan->path, 1e-9 * (double)bytes, t->name);
             copies[count++] = (copy){ t, own, !known };
         }
         weight_store(&plan->sources[i].to->weight, form, own, own ? bytes : 0);

@@ -1,6 +1,6 @@
-/* Complete or invisible: a checkpoint directory counts when its manifest.json,
- * written last, agrees with the files beside it.  A name in a manifest is a plain
- * file name, so nothing outside the directory is ever looked at. */
+/* A checkpoint directory is complete when its manifest.json, which is written last,
+ * agrees with the files beside it.  A name in a manifest is a plain file name, so
+ * no file outside the directory is ever read. */
 #include "model/model.h"
 #include "base/json.h"
 #include <dirent.h>
@@ -26,7 +26,7 @@ static int describe(const char *dir, const char *name, json_t *files, lithe_erro
     int status = LITHE_OK;
     char *path = path_join(dir, name);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
-    if (stat(path, &s)) status = fail_errno(err, path, "look at");
+    if (stat(path, &s)) status = fail_errno(err, path, "examine");
     else if (S_ISREG(s.st_mode) && !(status = file_map(&map, path, err))) {
         hash_hex(map.data, map.size, hex);
         if (json_object_set_new(files, name, json_pack("{s:I, s:s}", "bytes", (json_int_t)map.size, "xxh128", hex)))
@@ -84,7 +84,7 @@ static int check_file(const char *dir, const char *name, const json_t *entry, bo
     int status = LITHE_OK;
     char *path = path_join(dir, name);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to check it", dir);
-    if (stat(path, &s)) status = fail_errno(err, path, "look at");
+    if (stat(path, &s)) status = fail_errno(err, path, "examine");
     else if (s.st_size != json_integer_value(bytes))
         status = fail(err, LITHE_EFORMAT, "%s: has %lld bytes, " MANIFEST " says %lld", path, (long long)s.st_size, (long long)json_integer_value(bytes));
     else if (contents) status = check_contents(path, entry, err);

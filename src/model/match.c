@@ -1,12 +1,10 @@
-/* Which tensor of a file holds each parameter, by name.
+/* Finds by name which tensor of a file holds each parameter.
  *
- * The file's tensors have got the names of the architecture (files/naming.h), by
- * the table of their format and by the pairs of names that the architecture
- * gives.  What the file holds beyond its parameters must be a tensor that means
- * nothing (a buffer), one of another head, or a written-out tied head or second
- * copy that equals what it repeats.
- * Invariant: a plan is made when every name, shape and type was found right, and
- * not otherwise. */
+ * The file's tensors already have the names of the architecture (files/naming.h):
+ * the table of their format and the architecture's pairs of names gave them.  A
+ * tensor that is no parameter must be one of these: a buffer, which is ignored; a
+ * tensor of another head; a tied head or a second copy that equals its original.
+ * Invariant: a plan exists only when every name, shape and type was found right. */
 #include "model/model.h"
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +45,7 @@ typedef struct {
     const tensor_file *f;
     param_source *source;            /* of m->params->items[i] */
     unsigned char *used;             /* of f->tensors[i] */
-    int wrong;                       /* how many, and the first of them: */
+    int wrong;                       /* tensors that do not fit; below, the first of them */
     lithe_status status;
     char first[sizeof((lithe_error *)0)->text];
 } matching;
@@ -69,10 +67,10 @@ static bool head_is_tied(const matching *x)
     return a->files.tied_head && a->files.tied_to && !params_find(x->m->params, a->files.tied_head);
 }
 
-/* As the file names it. */
+/* The name of a tensor in its file. */
 static const char *label(const file_tensor *t) { return t->stored ? t->stored : t->name; }
 
-/* A file whose tensors share storage may keep the head's name and drop the embedding's. */
+/* Where head and embedding are tied, a file may hold them under the head's name alone. */
 static const file_tensor *find_source(const matching *x, const char *name)
 {
     const arch *a = x->m->arch;
@@ -81,7 +79,7 @@ static const file_tensor *find_source(const matching *x, const char *name)
     return t;
 }
 
-/* Equal as numbers read into float, element for element. */
+/* Whether all elements are equal when they are read as floats. */
 static bool same_values(const file_tensor *a, const file_tensor *b)
 {
     enum { N = 4096 };
@@ -94,7 +92,7 @@ static bool same_values(const file_tensor *a, const file_tensor *b)
     return true;
 }
 
-/* Numbers that are a function of those stored can be out of its range. */
+/* Checks stored values that a function maps to the parameter's, which may lie outside its domain. */
 static void check_values(matching *x, const file_tensor *t)
 {
     const value_rule *v = t->form ? t->form->values : NULL;
@@ -142,10 +140,10 @@ static void match_tied_head(matching *x)
                  "set tie_word_embeddings to false if the head is its own", label(written), label(embedding));
 }
 
-/* Hugging Face writes a head's bias under two names: they must be one.  Where the body has two, the other is left over. */
+/* Hugging Face writes a head's bias under two names; both copies must be equal.  A second copy of a body's tensor is refused. */
 static bool is_copy(matching *x, const file_tensor *t)
 {
-    const file_tensor *first = t->twin && arch_head_tensor(x->m->arch, t->twin) ? tensor_file_find(x->f, t->twin) : NULL;
+    const file_tensor *first = t->copy_of && arch_head_tensor(x->m->arch, t->copy_of) ? tensor_file_find(x->f, t->copy_of) : NULL;
     if (first && !same_values(first, t)) complain(x, LITHE_EFORMAT, "%s differs from %s, which is another name of it", label(t), label(first));
     return first != NULL;
 }
@@ -155,7 +153,7 @@ static void match_rest(matching *x)
     char shape[SHAPE_BYTES];
     for (int i = 0; i < x->f->count; i++) {
         const file_tensor *t = &x->f->tensors[i];
-        if (!x->used[i] && !t->spare && !is_copy(x, t) && !arch_head_tensor(x->m->arch, t->name))
+        if (!x->used[i] && !t->ignored && !is_copy(x, t) && !arch_head_tensor(x->m->arch, t->name))
             complain(x, LITHE_EFORMAT, "%.160s %s is no part of the %s that the configuration describes", label(t),
                      shape_text(shape, t->dims, t->rank), x->m->arch->name);
     }

@@ -1,5 +1,5 @@
 /* A model in memory: its architecture, its configuration as a struct and as
- * the JSON it came from, its named parameters. */
+ * the JSON it came from, and its named parameters. */
 #include "model/model.h"
 #include "base/json.h"
 #include "model/groups.h"
@@ -41,7 +41,7 @@ const char *lithe_arch_summary(int i)
 
 json_t *config_read(const char *path, lithe_error *err) { return json_read(path, CONFIG_BYTES, CONFIG_DEPTH, err); }
 
-/* A name from a file as it may stand in a message. */
+/* Copies a name from a file for a message, with ? for what cannot be printed. */
 static const char *printable(const char *name, char text[64])
 {
     size_t i = 0;
@@ -82,7 +82,7 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
 
 static bool holds(const tensor_file *f, const arch *a, const char *mark) { return mark && naming_holds(f, a->files.names, mark); }
 
-/* Marks of their own first: several share the name of their embedding. */
+/* Looks for names that only one architecture has before those of embeddings, which several share. */
 const arch *tensors_arch(const tensor_file *f)
 {
     for (int i = 0; architectures[i]; i++)
@@ -138,8 +138,8 @@ json_t *model_config(const lithe_model *m, lithe_error *err)
 
 /* ---- making ------------------------------------------------------------------- */
 
-/* Older versions kept parameter groups in config.json. */
-static int old_groups(lithe_model *m, const char *what, lithe_error *err)
+/* Reads the parameter groups that older versions kept in config.json. */
+static int read_old_groups(lithe_model *m, const char *what, lithe_error *err)
 {
     json_t *list = json_incref(json_object_get(m->json, "lithe_segments"));
     if (!list) return LITHE_OK;
@@ -171,7 +171,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
         status = arch_declare(a, m->config, &m->task, m->params, &inner);
         if (status < 0 || inner.status) status = fail(err, inner.status ? inner.status : LITHE_ECONFIG, "%s: %s", what, inner.text);
     }
-    if (!status) status = old_groups(m, what, err);
+    if (!status) status = read_old_groups(m, what, err);
     if (!status) return m;
     lithe_model_close(m);
     return NULL;
@@ -193,12 +193,12 @@ lithe_model *lithe_model_new(const char *name, const char *config_json, uint64_t
     json_t *config = NULL;
     if (failed(err)) return NULL;
     if (config_json && !(config = json_parse(config_json, strlen(config_json), CONFIG_DEPTH, what, err))) return NULL;
-    const arch *a = arch_find(name), *said = a;
-    if (!name) a = said = config_arch(config, what, err);
+    const arch *a = arch_find(name), *named = a;
+    if (!name) a = named = config_arch(config, what, err);
     else if (!a) fail(err, LITHE_EINVAL, "%s is not a known architecture; known: %s", printable(name, text), known_archs(known, sizeof known));
-    else if (json_object_get(config, "model_type")) said = config_arch(config, what, err);
-    if (!a || !said) goto out;
-    if (a != said) { fail(err, LITHE_ECONFIG, "%s: model_type says %s, %s was asked for", what, said->name, a->name); goto out; }
+    else if (json_object_get(config, "model_type")) named = config_arch(config, what, err);
+    if (!a || !named) goto out;
+    if (a != named) { fail(err, LITHE_ECONFIG, "%s: model_type says %s, %s was asked for", what, named->name, a->name); goto out; }
     m = model_create(a, config, what, err);
     if (m) params_initialize(m->params, seed);
 out:
@@ -218,7 +218,7 @@ void lithe_model_close(lithe_model *m)
     free(m);
 }
 
-/* ---- looking ------------------------------------------------------------------ */
+/* ---- questions ---------------------------------------------------------------- */
 
 const char *lithe_model_arch(const lithe_model *m)      { return m ? m->arch->name : NULL; }
 size_t      lithe_model_params(const lithe_model *m)    { return m ? params_total(m->params) : 0; }
@@ -238,7 +238,7 @@ int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channel
 
 const char *lithe_model_image_filter(const lithe_model *m)
 {
-    static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers */
+    static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers, in order */
     return lithe_model_images(m, NULL, NULL, NULL) ? names[m->preprocessor.filter] : NULL;
 }
 
@@ -248,7 +248,7 @@ int lithe_arch_images(const char *name)
     return a && a->equations.image;
 }
 
-int         lithe_model_encoder(const lithe_model *m)   { return m && arch_encoder(m->arch, m->config); }
+int lithe_model_encoder(const lithe_model *m) { return m && arch_encoder(m->arch, m->config); }
 
 int lithe_model_labels(const lithe_model *m)
 {

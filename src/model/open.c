@@ -1,12 +1,13 @@
-/* A model from disk: place, configuration, architecture, tensors.  Its values stay in
- * the mapped file, until someone asks for master values (params_masters).
- * Invariant: every shape was compared with the file before memory for the
- * parameters is taken, so a configuration cannot ask for more than lies there. */
+/* Opens a model: finds its files, its configuration, its architecture and its tensors.
+ * Its values stay in the mapped file until master values are made (params_masters).
+ * Invariant: every shape is compared with the file before memory for the parameters
+ * is allocated, so a configuration cannot demand more than the file holds. */
 #include "model/groups.h"
 #include <stdlib.h>
 #include <string.h>
 
-static const char *tell_arch(const tensor_file *f, char text[128])
+/* The end of a message that lacks a configuration. */
+static const char *arch_hint(const tensor_file *f, char text[128])
 {
     const arch *a = tensors_arch(f);
     if (!a) return "";
@@ -22,13 +23,13 @@ tensor_file *model_tensors(const char *path, lithe_error *err)
     return NULL;
 }
 
-/* What a file says wins over what its tensors tell. */
+/* A configuration in the file itself wins over the one derived from its tensors' shapes. */
 json_t *tensors_config(const tensor_file *f, lithe_error *err)
 {
-    json_t *told = f->names && f->names->config ? f->names->config(f, err) : NULL;
-    if (!told) return failed(err) || !f->config ? NULL : json_incref(f->config);
-    if (!f->config || !json_object_update(told, f->config)) return told;
-    json_decref(told);
+    json_t *derived = f->names && f->names->config ? f->names->config(f, err) : NULL;
+    if (!derived) return failed(err) || !f->config ? NULL : json_incref(f->config);
+    if (!f->config || !json_object_update(derived, f->config)) return derived;
+    json_decref(derived);
     fail(err, LITHE_ENOMEM, "%s: not enough memory for its configuration", f->path);
     return NULL;
 }
@@ -42,14 +43,14 @@ static json_t *read_named(const char *named, lithe_error *err)
     return config;
 }
 
-/* A neighbour's config.json says nothing of a lone file that is of another architecture. */
-static bool speaks_of(const json_t *config, const json_t *own)
+/* Whether the config.json beside a single file is about that file: their architectures agree. */
+static bool describes_same(const json_t *config, const json_t *own)
 {
     const arch *a = config ? config_arch(config, "", NULL) : NULL;
     return a && a == config_arch(own, "", NULL);
 }
 
-/* Sizes that a configuration leaves open are those of the tensors. */
+/* Takes sizes that the configuration does not give from the tensors. */
 static int complete(json_t *config, const json_t *own)
 {
     const char *key;
@@ -61,8 +62,8 @@ static int complete(json_t *config, const json_t *own)
     return LITHE_OK;
 }
 
-/* A configuration that was named wins over what the file says of itself, that over the one beside it, and that over
- * what its tensors tell.  A new reference; *what: where it stands. */
+/* Finds the configuration (a new reference): the one that the caller named, else the one in the file itself, else the
+ * config.json beside it, else the one derived from the tensors' shapes.  *what: the path it came from. */
 static json_t *find_config(const place *p, bool lone, const char *named, const tensor_file *f, const char **what, lithe_error *err)
 {
     char text[128];
@@ -71,32 +72,32 @@ static json_t *find_config(const place *p, bool lone, const char *named, const t
     json_t *own = tensors_config(f, err);
     if (f->config || failed(err)) return own;
     json_t *beside = p->config ? config_read(p->config, lone && own ? NULL : err) : NULL;
-    if (beside && (!lone || !own || speaks_of(beside, own))) {
+    if (beside && (!lone || !own || describes_same(beside, own))) {
         *what = p->config;
-        if (own && speaks_of(beside, own) && complete(beside, own)) fail(err, LITHE_ENOMEM, "%s: not enough memory to read it", p->config);
+        if (own && describes_same(beside, own) && complete(beside, own)) fail(err, LITHE_ENOMEM, "%s: not enough memory to read it", p->config);
         json_decref(own);
         return beside;
     }
     json_decref(beside);
-    if (!own && !p->config) fail(err, LITHE_ECONFIG, "%s: has no config.json beside it; name one with --config%s", p->weights, tell_arch(f, text));
+    if (!own && !p->config) fail(err, LITHE_ECONFIG, "%s: has no config.json beside it; name one with --config%s", p->weights, arch_hint(f, text));
     return own;
 }
 
-/* Some files say the model_type of the architecture they came from: their tensors tell. */
-static const arch *known_better(const arch *a, const tensor_file *f)
+/* Some files name the architecture that theirs was derived from; the names of the tensors decide. */
+static const arch *arch_by_tensors(const arch *a, const tensor_file *f)
 {
-    const arch *told = a ? tensors_arch(f) : NULL;
-    for (const char *const *alias = told && told->files.known_by ? told->config.aliases : NULL; alias && *alias; alias++)
-        if (!strcmp(*alias, a->name)) return told;
+    const arch *found = a ? tensors_arch(f) : NULL;
+    for (const char *const *alias = found && found->files.known_by ? found->config.aliases : NULL; alias && *alias; alias++)
+        if (!strcmp(*alias, a->name)) return found;
     return a;
 }
 
-static void give_back(void *file) { tensor_file_close(file); }
+static void close_file(void *file) { tensor_file_close(file); }
 
-/* f is the model's on success. */
+/* On success f belongs to the model. */
 static lithe_model *fill(const place *p, const char *path, const json_t *config, const char *what, tensor_file *f, lithe_error *err)
 {
-    const arch *a = known_better(config_arch(config, what, err), f);
+    const arch *a = arch_by_tensors(config_arch(config, what, err), f);
     lithe_model *m = a ? model_declare(a, config, what, err) : NULL;
     if (!m) return NULL;
     load_plan plan;
@@ -113,7 +114,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
     if (!status) {
-        params_borrow(m->params, f, give_back);
+        params_borrow(m->params, f, close_file);
         return m;
     }
     lithe_model_close(m);

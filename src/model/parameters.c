@@ -1,5 +1,5 @@
-/* The parameters of a model for those who use the library: which there are, how
- * they are stored, and their values. */
+/* What the public interface says of a model's parameters: their names and shapes,
+ * how they are stored, and their values. */
 #include "model/model.h"
 
 static int describe(const param *p, lithe_tensor_info *out)
@@ -27,7 +27,7 @@ int lithe_model_values(const lithe_model *m, const char *name, size_t first, siz
     const param *p = m && name ? params_find(m->params, name) : NULL;
     if (!p) return fail(err, LITHE_EINVAL, "%.200s is no parameter of this %s", name ? name : "(none)", m ? m->arch->name : "model");
     if (first > p->count || n > p->count - first)
-        return fail(err, LITHE_EINVAL, "%s has %zu values; %zu of them from number %zu on are not there", name, p->count, n, first);
+        return fail(err, LITHE_EINVAL, "%s has %zu values, it cannot give %zu from number %zu on", name, p->count, n, first);
     weight_read(&p->weight, first, n, out);
     return LITHE_OK;
 }

@@ -1,3 +1,4 @@
+/* Opens, plans and runs a graph of a model's equations (model/pass.h). */
 #include "model/pass.h"
 
 static int make(pass *p, const lithe_model *m, const graph_options *o, want w, int (*plan)(graph *g, lithe_error *err), lithe_error *err)

@@ -1,6 +1,5 @@
-/* What a path that names a model stands for: which file holds the tensors,
- * which the configuration, where a tokenizer may lie.  A directory with
- * checkpoints is a RUN and stands for its newest complete one. */
+/* Finds the files of a path that names a model: tensors, configuration, tokenizer.  A
+ * directory with checkpoints is a RUN, whose newest complete checkpoint is the model. */
 #include "model/checkpoints.h"
 #include "model/model.h"
 #include <stdlib.h>
@@ -11,7 +10,7 @@ static const char *const WEIGHTS[] = {
     "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", NULL
 };
 
-/* The first of names that is in dir, as a path, or NULL. */
+/* The path of the first of the names that is a file in dir, or NULL. */
 static char *first_of(const char *dir, const char *const *names)
 {
     for (; *names; names++) {
@@ -37,8 +36,8 @@ static int find_in_directory(place *p, const char *path, lithe_error *err)
     p->weights = first_of(p->dir, WEIGHTS);
     p->config = config_in(p->dir);
     if (run.status && !p->weights) return fail(err, run.status, "%s", run.text);
-    if (checkpoint || run.status) return LITHE_OK;           /* checked, or what the run left beside its checkpoints */
-    char *manifest = path_join(p->dir, "manifest.json");     /* one checkpoint, named by itself */
+    if (checkpoint || run.status) return LITHE_OK;           /* a checkpoint that was checked, or the files in the RUN itself */
+    char *manifest = path_join(p->dir, "manifest.json");     /* the path names one checkpoint */
     int status = manifest && path_exists(manifest) && p->weights ? manifest_check(p->dir, false, err) : LITHE_OK;
     free(manifest);
     return status;
@@ -67,7 +66,7 @@ void place_free(place *p)
 
 char *place_tokenizer(const place *p, int vocab)
 {
-    char trained[32];                                        /* llama2.c's name for a vocabulary of its own */
+    char trained[32];                                        /* llama2.c's name for the tokenizer of a custom vocabulary */
     snprintf(trained, sizeof trained, "tok%d.bin", vocab);
     char *found = lithe_tokenizer_find(p->dir);
     char *own = found && strcmp(path_base(found), "tokenizer.bin") ? NULL : first_of(p->dir, (const char *const[]){ trained, NULL });

@@ -1,12 +1,12 @@
-/* `lithe plan`: what a configuration will need, said before anything is
- * allocated.  Three plans of the same equations (training, scoring, decoding)
- * and, when asked, the steps of the first with their buffers and operations.
- * A multiply-add counts as two operations; backward of an op as twice forward. */
+/* `lithe plan` says what a configuration needs before anything is allocated.  It plans
+ * the equations for training, scoring and decoding and, when asked, prints the steps of
+ * the first of these with their buffers and operations.  A multiply-add counts as two
+ * operations, and the backward pass of an op counts as twice its forward pass. */
 #include "model/pass.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLANS = 3, DEFAULT_WINDOWS = 8, MOST_CONTEXT = 1024, WIDE = 1 << 24 };
+enum { PLANS = 3, DEFAULT_WINDOWS = 8, CONTEXT_MAX = 1024, STEP_TOKENS_MAX = 1 << 24 };
 static const char *const PLAN_NAMES[PLANS] = { "training", "scoring", "decoding" };
 static const graph_mode MODES[PLANS] = { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE };
 static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward", "recompute", "backward" };
@@ -17,13 +17,13 @@ typedef struct {
     bool recompute;
     compute_type compute;
     pass passes[PLANS];
-    size_t held;                     /* bytes of the parameters as the model's files store them; 0: there are no files */
+    size_t stored_bytes;             /* of the parameters in the model's files; 0: there are no files */
 } planned;
 
 /* ---- making the plans ----------------------------------------------------------- */
 
-/* 0 where they are not this model's: opening it would say so. */
-static size_t held_bytes(const lithe_model *m, const char *weights)
+/* The bytes of the parameters in their files; 0 where the files do not fit the model, which opening it reports. */
+static size_t bytes_in_files(const lithe_model *m, const char *weights)
 {
     lithe_error unused = { 0 };
     load_plan plan = { 0 };
@@ -34,7 +34,7 @@ static size_t held_bytes(const lithe_model *m, const char *weights)
     return bytes;
 }
 
-/* Sets x->model, and x->held where path is of a MODEL. */
+/* Sets x->model, and x->stored_bytes where path names a MODEL. */
 static void declare(planned *x, const char *path, lithe_error *err)
 {
     place p = { 0 };
@@ -51,20 +51,20 @@ static void declare(planned *x, const char *path, lithe_error *err)
     }
     const arch *a = config ? config_arch(config, path, err) : NULL;
     x->model = a ? model_declare(a, config, path, err) : NULL;
-    if (x->model && p.weights) x->held = held_bytes(x->model, p.weights);
+    if (x->model && p.weights) x->stored_bytes = bytes_in_files(x->model, p.weights);
 out:
     json_decref(config);
     place_free(&p);
 }
 
-/* Only what has a loss is trained, only what reads from left to right decoded. */
+/* A model with a loss can be trained, and a model that reads from left to right can decode. */
 static bool has_mode(const lithe_model *m, graph_mode mode)
 {
     bool encoder = arch_encoder(m->arch, m->config), loss = m->task.kind != TASK_BODY && m->task.kind != TASK_SPAN;
     return mode == GRAPH_SCORE || (mode == GRAPH_TRAIN && loss) || (mode == GRAPH_DECODE && m->task.kind == TASK_LANGUAGE && !encoder);
 }
 
-/* Texts are scored without the logits of a whole batch. */
+/* Scoring texts needs losses, not the logits of a whole batch. */
 static want wanted(task_kind kind, graph_mode mode)
 {
     if (kind == TASK_BODY) return WANT_HIDDEN;
@@ -87,10 +87,10 @@ static int make_all(planned *x, int windows, int ctx, lithe_error *err)
 {
     int context = lithe_model_context(x->model);
     x->windows = windows ? windows : DEFAULT_WINDOWS;
-    x->ctx = ctx ? ctx : context < MOST_CONTEXT ? context : MOST_CONTEXT;
+    x->ctx = ctx ? ctx : context < CONTEXT_MAX ? context : CONTEXT_MAX;
     if (x->windows < 1 || x->ctx < 1 || x->ctx > context)
         return fail(err, LITHE_EINVAL, "a plan needs a batch of at least 1 and a context of 1 to %d, the model's; got %d and %d", context, x->windows, x->ctx);
-    if (x->windows > WIDE / x->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens in a step", x->windows, x->ctx, WIDE);
+    if (x->windows > STEP_TOKENS_MAX / x->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens in a step", x->windows, x->ctx, STEP_TOKENS_MAX);
     for (int i = 0; i < PLANS; i++)
         if (has_mode(x->model, MODES[i]) && make(x, i, err)) return LITHE_ECONFIG;
     return LITHE_OK;
@@ -115,20 +115,20 @@ static double total_flops(const graph *g)
     return sum;
 }
 
-/* What is trained is fp32; what is only read stays as its files store it. */
+/* Training needs the parameters in fp32; other modes use them as their files store them. */
 static size_t parameter_bytes(const planned *x, int i)
 {
-    return MODES[i] != GRAPH_TRAIN && x->held ? x->held : params_total(x->model->params) * sizeof(real);
+    return MODES[i] != GRAPH_TRAIN && x->stored_bytes ? x->stored_bytes : params_total(x->model->params) * sizeof(real);
 }
 
-/* Values, gradients and AdamW's two moments in training; values alone otherwise. */
+/* Training holds values, gradients and AdamW's two moments of each parameter; other modes hold values alone. */
 static size_t total_bytes(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
     return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
 }
 
-/* What a step writes: the result, or backward the first gradient it gives. */
+/* The tensor that a step writes: a forward step its result, a backward step its first gradient. */
 static const tensor *step_result(const step *s, int *buffer_index)
 {
     const node *n = s->node;
@@ -146,7 +146,7 @@ static const tensor *step_result(const step *s, int *buffer_index)
     return n->out[0];
 }
 
-/* The parameter a node works with, for the reader's orientation. */
+/* The name of the first parameter that a node reads, to show where in the model it is. */
 static const char *step_parameter(const step *s)
 {
     for (int i = 0; i < MAX_IN; i++)
@@ -196,7 +196,7 @@ static void print_plan(FILE *out, const planned *x, int i)
     double tokens = MODES[i] == GRAPH_DECODE ? 1 : (double)x->windows * x->ctx;
     if (MODES[i] == GRAPH_DECODE) fprintf(out, "%s, one token at a time, context %d\n", PLAN_NAMES[i], x->ctx);
     else fprintf(out, "%s, %d x %d tokens a step%s\n", PLAN_NAMES[i], x->windows, x->ctx, MODES[i] == GRAPH_TRAIN && x->recompute ? ", layers run again for backward" : "");
-    print_line(out, MODES[i] != GRAPH_TRAIN && x->held ? "parameters as stored" : "parameters", parameter_bytes(x, i));
+    print_line(out, MODES[i] != GRAPH_TRAIN && x->stored_bytes ? "parameters as stored" : "parameters", parameter_bytes(x, i));
     if (MODES[i] == GRAPH_TRAIN) {
         print_line(out, "gradients", parameter_bytes(x, i));
         print_line(out, "AdamW's two moments", 2 * parameter_bytes(x, i));

@@ -1,7 +1,7 @@
-/* preprocessor_config.json: what is done to an image before a model reads it,
- * in the format of Hugging Face's ViTImageProcessor:
- *   resized to `size` with PIL's filter number `resample`, (sample * rescale_factor - image_mean) / image_std.
- * A step whose do_... is false is left out.
+/* preprocessor_config.json says how an image is prepared for a model, in the format
+ * of Hugging Face's ViTImageProcessor: the image is resized to `size` with PIL's filter
+ * number `resample`, and each channel becomes (sample * rescale_factor - image_mean) / image_std.
+ * A step whose do_... key is false is left out.
  * Invariant: reading what was written gives the same numbers. */
 #include "model/model.h"
 #include "base/json.h"
@@ -12,7 +12,7 @@
 enum { BYTES = 1 << 20, DEPTH = 8, FILTERS = 6, BILINEAR = 2 };
 static const char NAME[] = "preprocessor_config.json";
 
-/* What ViTImageProcessor does when nothing is said. */
+/* The defaults of ViTImageProcessor. */
 preprocessor preprocessor_default(void)
 {
     return (preprocessor){ .filter = BILINEAR, .factor = 1.0 / 255, .mean = { 0.5, 0.5, 0.5 }, .deviation = { 0.5, 0.5, 0.5 } };
@@ -24,11 +24,13 @@ static int read_list(const json_t *json, const char *key, int channels, double *
 {
     const json_t *list = json_object_get(json, key);
     if (!list) return LITHE_OK;
-    if (json_array_size(list) != (size_t)channels) return fail(err, LITHE_ECONFIG, "%s: %s has %zu numbers, the model %d channels", path, key, json_array_size(list), channels);
+    if (json_array_size(list) != (size_t)channels)
+        return fail(err, LITHE_ECONFIG, "%s: %s has %zu numbers, the model %d channels", path, key, json_array_size(list), channels);
     for (int c = 0; c < channels; c++) {
         const json_t *value = json_array_get(list, (size_t)c);
         out[c] = json_number_value(value);
-        if (!json_is_number(value) || !isfinite(out[c])) return fail(err, LITHE_ECONFIG, "%s: %s holds no number at place %d", path, key, c);
+        if (!json_is_number(value) || !isfinite(out[c]))
+            return fail(err, LITHE_ECONFIG, "%s: %s holds no number at place %d", path, key, c);
     }
     return LITHE_OK;
 }
@@ -49,7 +51,8 @@ static int parse(preprocessor *p, const json_t *json, image_shape shape, const c
     const json_t *filter = json_object_get(json, "resample"), *factor = json_object_get(json, "rescale_factor");
     if (json_is_integer(filter)) p->filter = (int)json_integer_value(filter);
     if (json_is_number(factor)) p->factor = json_number_value(factor);
-    if (p->filter < 0 || p->filter >= FILTERS) return fail(err, LITHE_ECONFIG, "%s: resample is %d, expected 0 to %d", path, p->filter, FILTERS - 1);
+    if (p->filter < 0 || p->filter >= FILTERS)
+        return fail(err, LITHE_ECONFIG, "%s: resample is %d, expected 0 to %d", path, p->filter, FILTERS - 1);
     if (!(fabs(p->factor) > 0) || !isfinite(p->factor)) return fail(err, LITHE_ECONFIG, "%s: rescale_factor is %g", path, p->factor);
     int status = check_size(json, shape.side, path, err);
     if (!status) status = read_list(json, "image_mean", shape.channels, p->mean, path, err);

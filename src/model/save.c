@@ -1,7 +1,7 @@
-/* A model to disk, in the Hugging Face layout: model.safetensors, config.json,
- * generation_config.json and tokenizer.json, under the names of the published
- * checkpoints.  In f32 the values read back bitwise the same.
- * Invariant: lithe_model_save's directory appears complete, by rename. */
+/* Saves a model in the Hugging Face layout: model.safetensors with the tensor names of
+ * the published checkpoints, config.json, generation_config.json and tokenizer.json.
+ * Values saved in f32 are bitwise the same when they are read again.
+ * Invariant: lithe_model_save's directory is complete when it appears, by rename. */
 #include "model/groups.h"
 #include "base/threads.h"
 #include <stdatomic.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const size_t CHUNK = (size_t)1 << 18;                 /* elements converted by one task */
+static const size_t CHUNK = (size_t)1 << 18;                 /* elements that one task converts */
 
 /* ---- values ------------------------------------------------------------------- */
 
@@ -32,7 +32,7 @@ static void store_chunk(void *context, int chunk)
 
 /* ---- tensors ------------------------------------------------------------------ */
 
-/* A file of parameters that is being made: under which names (NULL: ours, those of the published checkpoints), in which type. */
+/* A file of parameters that is being written.  names: the tensor names of its format; NULL: the published ones. */
 typedef struct {
     const lithe_model *m;
     const char *path;
@@ -40,7 +40,7 @@ typedef struct {
     const naming *names;
     dtype type;
     out_tensor *out; int count;
-    arena memory;                    /* of names and values */
+    arena memory;                    /* for names and values */
 } saving;
 
 static const char *published_name(const saving *s, const char *ours, char out[PATTERN_BYTES])
@@ -50,7 +50,7 @@ static const char *published_name(const saving *s, const char *ours, char out[PA
     return out;
 }
 
-/* The tensor of this name, which parts of it may have begun, or a new one. */
+/* Returns the tensor of this name: an existing one when several parameters are parts of it, else a new one. */
 static out_tensor *out_named(saving *s, const char *name, bool of_parts)
 {
     for (int i = s->count - 1; of_parts && i >= 0; i--)
@@ -63,8 +63,8 @@ static out_tensor *out_named(saving *s, const char *name, bool of_parts)
 
 static const dtype stored_types[STORED_TYPES] = { DT_F32, DT_F16, DT_BF16 };
 
-/* Shape and type of the parameter's tensor, with memory of its own unless the parameter's can be written as it is; at: where
- * its values go, no data when they need not. */
+/* Sets shape, type and data of the tensor for p.  Its data is p's own where that can be written as it is, else new memory.
+ * *at is the tensor to convert p's values into; its data is NULL when none need be converted. */
 static int describe(saving *s, out_tensor *t, const param *p, const naming_rule *rule, file_tensor *at, lithe_error *err)
 {
     char like[PATTERN_BYTES];
@@ -141,7 +141,7 @@ static int set_id(json_t *json, const char *key, int32_t id)
     return id < 0 || (present && !json_is_null(present)) ? 0 : json_object_set_new(json, key, json_integer(id));
 }
 
-/* What readers look for beside the fields: the stored type, in both spellings, and the tokenizer's ids. */
+/* The configuration with keys that other programs read: the stored type under both of its names, and the tokenizer's ids. */
 static json_t *written_config(const lithe_model *m, const char *where, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
     const char *name = type == DT_F32 ? "float32" : type == DT_BF16 ? "bfloat16" : "float16";
@@ -270,7 +270,7 @@ int lithe_model_save(const lithe_model *m, const char *dir, const char *type_nam
     char *target = status ? NULL : realpath(dir, NULL), *temporary = target ? temporary_beside(target) : NULL;
     if (!status && !temporary) status = fail_errno(err, dir, "write into");
     if (!status) {
-        dir_remove(temporary, NULL);                         /* of a dead process that had this one's number */
+        dir_remove(temporary, NULL);                         /* a dead process that had this process's number may have left it */
         status = dir_make(temporary, err);
         if (!status) status = model_write(m, temporary, type, t, err);
         if (!status) status = groups_save(m, temporary, err);

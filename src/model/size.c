@@ -1,12 +1,12 @@
-/* A configuration of a wished size.  Stored parameters are
+/* Finds a configuration with a target number of parameters.  A model stores
  *
  *   N(width, layers, s) = a(width) + layers * (b(width) + (s - 1) * c(width))
  *
- * where s scales the inner sizes (MLP width, slots), so three declared models of
- * one or two layers say what every depth of a width holds.  Shapes whose N lies
- * near the wish are ranked by how usual they look, and the first whose exact count
- * is within 5 % is taken.
- * Invariant: what is returned was declared and counted, never estimated. */
+ * parameters, where s scales the inner sizes (MLP width, slots).  Counting three models
+ * of one or two layers therefore gives N for every depth of a width.  Shapes whose N is
+ * near the target are ranked by how common their proportions are, and the first whose
+ * exact count is within 5 % is taken.
+ * Invariant: the parameters of the returned model were counted, not estimated. */
 #include "model/model.h"
 #include <math.h>
 #include <stdlib.h>
@@ -20,16 +20,16 @@ typedef struct { int width, layers; double scale, count, cost; } shape;
 typedef struct {
     const arch *arch;
     int vocab, context;
-    double wish;
-    const json_t *keys;              /* laid over every configuration; or NULL */
+    double target;
+    const json_t *keys;              /* replace keys of every configuration; or NULL */
     shape best[KEPT];                /* by cost */
     int kept;
-    double below, above;             /* nearest sizes that can be had without scaling, 0: none */
+    double below, above;             /* the nearest sizes without scaling, for messages; 0: none */
 } search;
 
 /* ---- configurations -------------------------------------------------------------- */
 
-/* Multiplies the architecture's inner sizes; false when it has none and they would have to change. */
+/* Multiplies the inner sizes of a configuration; false when it has none and scale is not 1. */
 static bool scale_inner(const arch *a, json_t *config, double scale)
 {
     bool scaled = fabs(scale - 1) < 1e-12;
@@ -52,7 +52,7 @@ static json_t *shape_config(const search *s, int width, int layers, double scale
     return NULL;
 }
 
-/* Stored parameters, or a negative number where there is no such model. */
+/* Counts the stored parameters; a negative number says that there is no such model. */
 static double count(const search *s, int width, int layers, double scale)
 {
     lithe_error ignored = { 0 };
@@ -66,12 +66,13 @@ static double count(const search *s, int width, int layers, double scale)
 
 /* ---- the search ------------------------------------------------------------------- */
 
-/* How unusual a shape looks: far from 64 channels a layer, not a multiple of 64, scaled, off the wish. */
+/* Ranks a shape: it costs more when width / layers is far from 64, when the width is no multiple of 64, when inner sizes are
+ * scaled, and when the count is far from the target. */
 static double cost_of(const search *s, const shape *x)
 {
     double ratio = (double)x->width / x->layers;
     double scaled = fabs(log(x->scale));
-    return fabs(log(ratio / USUAL_RATIO)) + (scaled > 0 ? 0.2 + 3 * scaled : 0) + 4 * fabs(log(x->count / s->wish)) + (x->width % 64 ? 0.1 : 0);
+    return fabs(log(ratio / USUAL_RATIO)) + (scaled > 0 ? 0.2 + 3 * scaled : 0) + 4 * fabs(log(x->count / s->target)) + (x->width % 64 ? 0.1 : 0);
 }
 
 static void keep(search *s, shape x)
@@ -87,11 +88,11 @@ static void keep(search *s, shape x)
 
 static void note_nearest(search *s, double n)
 {
-    if (n <= s->wish && n > s->below) s->below = n;
-    if (n >= s->wish && (s->above <= 0 || n < s->above)) s->above = n;
+    if (n <= s->target && n > s->below) s->below = n;
+    if (n >= s->target && (s->above <= 0 || n < s->above)) s->above = n;
 }
 
-/* All depths of one width; false when even one layer is far beyond the wish. */
+/* Tries all depths of one width; false when even one layer is far above the target. */
 static bool try_width(search *s, int width)
 {
     double one = count(s, width, 1, 1);
@@ -101,20 +102,20 @@ static bool try_width(search *s, int width)
         double n = one + (layers - 1) * layer;
         note_nearest(s, n);
         shape x = { .width = width, .layers = layers, .scale = 1, .count = n };
-        if (fabs(n / s->wish - 1) <= TOLERANCE) keep(s, x);
+        if (fabs(n / s->target - 1) <= TOLERANCE) keep(s, x);
         if (inner <= 0) continue;
-        x.scale = 1 + (s->wish - n) / (layers * inner);
-        x.count = s->wish;
+        x.scale = 1 + (s->target - n) / (layers * inner);
+        x.count = s->target;
         if (x.scale >= LEAST_SCALE && x.scale <= MOST_SCALE) keep(s, x);
     }
-    return one * LEAST_SCALE <= s->wish * (1 + TOLERANCE);
+    return one * LEAST_SCALE <= s->target * (1 + TOLERANCE);
 }
 
 static json_t *first_exact(const search *s)
 {
     for (int i = 0; i < s->kept; i++) {
         const shape *x = &s->best[i];
-        if (fabs(count(s, x->width, x->layers, x->scale) / s->wish - 1) <= TOLERANCE) return shape_config(s, x->width, x->layers, x->scale);
+        if (fabs(count(s, x->width, x->layers, x->scale) / s->target - 1) <= TOLERANCE) return shape_config(s, x->width, x->layers, x->scale);
     }
     return NULL;
 }
@@ -133,22 +134,22 @@ static const char *short_number(double n, char text[16])
 
 static int refuse(const search *s, lithe_error *err)
 {
-    char wish[16], below[16], above[16];
-    short_number(s->wish, wish);
+    char target[16], below[16], above[16];
+    short_number(s->target, target);
     short_number(s->below, below);
     short_number(s->above, above);
     if (s->below <= 0 && s->above <= 0)
         return fail(err, LITHE_ECONFIG, "no %s has a vocabulary of %d and a context of %d", s->arch->name, s->vocab, s->context);
     if (s->below <= 0)
         return fail(err, LITHE_ECONFIG, "%s parameters are too few for a %s: with a vocabulary of %d the smallest has %s; take more, or a smaller vocabulary",
-                    wish, s->arch->name, s->vocab, above);
+                    target, s->arch->name, s->vocab, above);
     if (s->above <= 0)
-        return fail(err, LITHE_ECONFIG, "%s parameters are more than the largest %s that is sized here, %s", wish, s->arch->name, below);
+        return fail(err, LITHE_ECONFIG, "%s parameters are more than the largest %s that is sized here, %s", target, s->arch->name, below);
     return fail(err, LITHE_ECONFIG, "no %s comes within 5 %% of %s parameters with a vocabulary of %d; the nearest have %s and %s",
-                s->arch->name, wish, s->vocab, below, above);
+                s->arch->name, target, s->vocab, below, above);
 }
 
-/* Names the architecture, so that the text is a config.json by itself. */
+/* The text of a complete config.json, which names the architecture. */
 static char *finish(const search *s, json_t *config, lithe_error *err)
 {
     char *text = NULL;
@@ -160,21 +161,21 @@ static char *finish(const search *s, json_t *config, lithe_error *err)
     return text;
 }
 
-char *lithe_model_size(const char *name, double wish, int vocab, int context, lithe_error *err)
+char *lithe_model_size(const char *name, double target, int vocab, int context, lithe_error *err)
 {
     if (failed(err)) return NULL;
     const arch *a = arch_find(name);
     if (!a) { fail(err, LITHE_EINVAL, "%.60s is not a known architecture", name ? name : "(none)"); return NULL; }
-    if (a->equations.image) { fail(err, LITHE_EINVAL, "a %s reads pictures: its size hangs on theirs", a->name); return NULL; }
-    return model_size(a, wish, vocab, context, NULL, err);
+    if (a->equations.image) { fail(err, LITHE_EINVAL, "a %s reads images: its size depends on theirs", a->name); return NULL; }
+    return model_size(a, target, vocab, context, NULL, err);
 }
 
-char *model_size(const arch *a, double wish, int vocab, int context, const json_t *keys, lithe_error *err)
+char *model_size(const arch *a, double target, int vocab, int context, const json_t *keys, lithe_error *err)
 {
-    search s = { .arch = a, .vocab = vocab, .context = context, .wish = wish, .keys = keys };
+    search s = { .arch = a, .vocab = vocab, .context = context, .target = target, .keys = keys };
     if (!s.arch->config.sized) { fail(err, LITHE_EINVAL, "%s cannot be sized by a number of parameters; give a configuration", s.arch->name); return NULL; }
-    if (!(wish >= 1 && wish <= 1e12) || vocab < 1 || context < 1) {
-        fail(err, LITHE_EINVAL, "a size needs 1 to 1e12 parameters, a vocabulary and a context; got %g, %d and %d", wish, vocab, context);
+    if (!(target >= 1 && target <= 1e12) || vocab < 1 || context < 1) {
+        fail(err, LITHE_EINVAL, "a size needs 1 to 1e12 parameters, a vocabulary and a context; got %g, %d and %d", target, vocab, context);
         return NULL;
     }
     for (int i = 1; i <= WIDTHS && try_width(&s, i * WIDTH_STEP); i++) { }
