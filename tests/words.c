@@ -12,7 +12,7 @@ static const struct { const char *word, *instead; } other_words[] = {
     { "behind", "after" }, { "told", "recognised, or given" }, { "hits", "correct" },
     { "rotary turn", "RoPE" }, { "turns by", "is rotated by" },
 };
-static const char *const written[] = { "docs", "cli", "bench", "include", "src/base", "src/text", "src/data", "src/infer", "src/eval", "src/driver", "src/arch", "src/ops", "src/kernels", "src/graph", "src/files", "src/model", "README.md", "README.zh.md", "Makefile", "tools/run.sh" };
+static const char *const written[] = { "docs", "cli", "bench", "include", "src/base", "src/text", "src/data", "src/infer", "src/eval", "src/driver", "src/arch", "src/ops", "src/kernels", "src/graph", "src/files", "src/model", "src/train", "src/grow", "README.md", "README.zh.md", "Makefile", "tools/run.sh" };
 
 /* Whether `at` lies in the name of a random stream, which is what it is as long as runs are to be the same. */
 static bool names_a_stream(const char *text, const char *at)

@@ -1,6 +1,6 @@
-/* Two models on the same input: how far what they give lies apart.  Whatever
- * the task: logits of tokens, classes or spans, numbers; hidden states where there
- * is no head.  A model of images sees noise, since there is no text to show it. */
+/* Compares two models on the same input by the largest difference of their outputs:
+ * the logits of tokens, classes or spans, the number of a regression, or hidden states
+ * where there is no head.  A model that reads images gets random pixels. */
 #include "base/random.h"
 #include "model/fit.h"
 #include "model/pass.h"
@@ -8,30 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 512, IMAGES = 4 };
+enum { TOKENS_MAX = 512, IMAGES = 4 };
 
-/* What a model gives, and over which rows. */
+/* The outputs that are compared, and their rows. */
 static want wanted(const lithe_model *m) { return m->task.kind == TASK_BODY ? WANT_HIDDEN : WANT_LOGITS; }
-static const tensor *given(const pass *p, int i) { return i ? p->r.seq_logits : p->r.logits ? p->r.logits : p->r.hidden; }
+static const tensor *compared(const pass *p, int i) { return i ? p->r.seq_logits : p->r.logits ? p->r.logits : p->r.hidden; }
 static int rows_of(const tensor *t, const batch *b) { return t->space == ROWS_SEQS ? b->seqs : b->rows; }
 
-static void widen(double *largest, double x)
+/* Raises *largest to x; NaN counts as the largest. */
+static void raise_to(double *largest, double x)
 {
     if (!(x <= *largest) && !isnan(*largest)) *largest = x;
 }
 
-/* Hidden states of a wider model repeat a's; of a larger vocabulary the old tokens count. */
+/* Hidden states of a wider model are compared with a's, repeated; of a larger vocabulary only the old tokens count. */
 static void compare_rows(const tensor *a, const tensor *b, int rows, bool hidden, lithe_growth *report)
 {
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < (hidden ? b->width : a->width); c++) {
             double x = (double)a->data[(size_t)r * (size_t)a->width + (size_t)(c % a->width)], y = (double)b->data[(size_t)r * (size_t)b->width + (size_t)c];
-            widen(&report->max_logit, fabs(x));
-            widen(&report->max_difference, fabs(x - y));
+            raise_to(&report->max_logit, fabs(x));
+            raise_to(&report->max_difference, fabs(x - y));
         }
 }
 
-/* log of the sum of e^x */
+/* The logarithm of the sum of e^x. */
 static double log_sum(const real *x, int n)
 {
     double most = -INFINITY, sum = 0;
@@ -40,7 +41,7 @@ static double log_sum(const real *x, int n)
     return most + log(sum);
 }
 
-/* Sum over the rows of sum p (ln p - ln q) (Kullback & Leibler 1951). */
+/* The sum over the rows of the divergence, sum p (ln p - ln q) (Kullback & Leibler 1951). */
 static double divergence(const tensor *a, const tensor *b, int rows)
 {
     double sum = 0;
@@ -52,14 +53,14 @@ static double divergence(const tensor *a, const tensor *b, int rows)
     return sum;
 }
 
-/* Runs both on the batch that the first one's builder holds; the number of rows whose probabilities were compared joins *rows. */
+/* Runs both models on the batch that the first pass has built; adds the divergences to *kl and their number to *rows. */
 static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, double *kl, double *rows, lithe_error *err)
 {
     const batch *b = batch_view(&p[0].batch, err);
     if (!b) return err ? (int)err->status : LITHE_EINVAL;
     for (int i = 0; i < 2; i++) graph_run(p[i].g, b);
     for (int i = 0; i < 2; i++) {
-        const tensor *x = given(&p[0], i), *y = given(&p[1], i);
+        const tensor *x = compared(&p[0], i), *y = compared(&p[1], i);
         if (!x) continue;
         compare_rows(x, y, rows_of(x, b), !p[0].r.logits, report);
         if (!probabilities || i) continue;
@@ -82,7 +83,7 @@ static int check_pair(const lithe_model *a, const lithe_model *b, lithe_error *e
 
 static bool has_probabilities(const lithe_model *m) { return m->task.kind != TASK_BODY && !m->task.regression; }
 
-/* Both models over as many sequences of so many tokens. */
+/* Opens passes of both models with the same capacity. */
 static int open_both(pass p[2], const lithe_model *a, const lithe_model *b, int tokens, int seqs, lithe_error *err)
 {
     const graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * seqs, seqs, 0 } };
@@ -95,7 +96,7 @@ static int compare_text(pass p[2], const lithe_model *a, const lithe_model *b, c
     batch_builder *to = &p[0].batch;
     double kl = 0, rows = 0;
     int longest = lithe_model_context(a) < lithe_model_context(b) ? lithe_model_context(a) : lithe_model_context(b);
-    if (longest > LONGEST) longest = LONGEST;
+    if (longest > TOKENS_MAX) longest = TOKENS_MAX;
     if (n < (size_t)longest) longest = (int)n;
     if (!n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
     int status = check_ids(a, ids, n, err);

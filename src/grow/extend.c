@@ -1,25 +1,25 @@
-/* A larger vocabulary for a trained model.  What the new tokenizer knows and the
- * old one did not begins as the mean of the pieces the old one cuts it into, in
- * every table with a row for each token (embedding, head, a head's bias), so the
- * logits of the old ids stay to the bit.
- * Invariant: the new tokenizer gives every old id its old text. */
+/* Gives a trained model a larger vocabulary.  In every table with a row for each token
+ * (embedding, head, bias of a head), the row of a new token is the mean of the rows of
+ * the old tokens into which the old tokenizer splits its text.  The logits of the old ids
+ * stay bitwise the same.
+ * Invariant: every old id has the same text in the new tokenizer. */
 #include "model/model.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 4096, MOST_PIECES = 512 };
+enum { TEXT_MAX = 4096, PIECES_MAX = 512 };
 
-/* A token's bytes; negative when it is too long to be one. */
-static int text_of(const lithe_tokenizer *t, int32_t id, char text[LONGEST])
+/* Writes a token's bytes and returns their number; negative when they are more than TEXT_MAX. */
+static int text_of(const lithe_tokenizer *t, int32_t id, char text[TEXT_MAX])
 {
-    size_t n = lithe_decode(t, &id, 1, text, LONGEST);
-    return n <= LONGEST ? (int)n : -1;
+    size_t n = lithe_decode(t, &id, 1, text, TEXT_MAX);
+    return n <= TEXT_MAX ? (int)n : -1;
 }
 
 static int check_old_ids(const lithe_tokenizer *from, const lithe_tokenizer *to, int known, lithe_error *err)
 {
-    char *a = malloc(LONGEST), *b = malloc(LONGEST);
+    char *a = malloc(TEXT_MAX), *b = malloc(TEXT_MAX);
     int status = a && b ? 0 : fail(err, LITHE_ENOMEM, "not enough memory to compare two tokenizers");
     for (int32_t id = 0; !status && id < known; id++) {
         int n = text_of(from, id, a), m = text_of(to, id, b);
@@ -31,19 +31,18 @@ static int check_old_ids(const lithe_tokenizer *from, const lithe_tokenizer *to,
     return status;
 }
 
-/* pieces[0 ..]: what `from` makes of token id of `to`; 0 when it makes nothing of it. */
-static int pieces_of(const lithe_tokenizer *from, const lithe_tokenizer *to, int32_t id, int known, int32_t pieces[MOST_PIECES])
+/* Splits the text of token `id` of `to` into tokens of `from`, and returns the number of those that the model knows. */
+static int pieces_of(const lithe_tokenizer *from, const lithe_tokenizer *to, int32_t id, int known, int32_t pieces[PIECES_MAX])
 {
-    char text[LONGEST];
+    char text[TEXT_MAX];
     int n = text_of(to, id, text), kept = 0;
-    size_t count = n > 0 ? lithe_encode(from, text, (size_t)n, 0, pieces, MOST_PIECES) : 0;
-    for (size_t i = 0; i < count && i < MOST_PIECES; i++)
+    size_t count = n > 0 ? lithe_encode(from, text, (size_t)n, 0, pieces, PIECES_MAX) : 0;
+    for (size_t i = 0; i < count && i < PIECES_MAX; i++)
         if (pieces[i] < known) pieces[kept++] = pieces[i];
     return kept;
 }
 
-/* Row `id` of a table (vocab, width): the mean of the pieces' rows, which the larger table begins with; without pieces, of all
- * the old ones. */
+/* Sets row `id` of a table (vocab, width) to the mean of the pieces' rows, or of all old rows when there are no pieces. */
 static void fill_row(real *table, size_t width, int32_t id, const int32_t *pieces, int count, int known)
 {
     int n = count ? count : known;
@@ -56,10 +55,10 @@ static void fill_row(real *table, size_t width, int32_t id, const int32_t *piece
 
 static bool by_token(const param *p, int vocab) { return p->rule.axes[0].kind == AXIS_VOCAB && p->rule.dims[0] == vocab; }
 
-/* Old values, and rows known .. vocab-1 of the tables. */
+/* Copies the old values and fills rows known .. vocab-1 of the tables. */
 static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer *from, const lithe_tokenizer *to, int known, lithe_error *err)
 {
-    int32_t pieces[MOST_PIECES];
+    int32_t pieces[PIECES_MAX];
     int before = lithe_model_vocab(m), after = lithe_tokenizer_vocab(to);
     for (int i = 0; i < large->params->count; i++) {
         param *p = large->params->items[i];

@@ -1,6 +1,6 @@
-/* Growing: a larger model that starts from what a smaller one has learned.
- * Build the larger configuration, map every parameter by the meaning of its axes
- * under the chosen operator; optimizer moments go through the same map. */
+/* Growing makes a larger model that starts from what a smaller one has learned.  It
+ * builds the larger configuration and maps every parameter by the meaning of its axes
+ * under the chosen method; optimizer moments go through the same map. */
 #include "grow/grow.h"
 #include "base/sized.h"
 #include "base/random.h"
@@ -14,7 +14,7 @@
 static const struct { const char *name, *says; } methods[] = {
     [METHOD_DUPLICATE] = { "duplicate", "preserved up to rounding: repeated entries are divided where they are read, new blocks add zero" },
     [METHOD_CORNER]    = { "corner", "not preserved: the old matrices in the corner of fresh ones" },
-    [METHOD_STACK]     = { "stack", "not preserved: the stack of layers stands on top of itself; width as under duplicate" },
+    [METHOD_STACK]     = { "stack", "not preserved: the stack of layers is repeated on top of itself; width as under duplicate" },
     [METHOD_INTERPOLATE] = { "interpolate", "not preserved: each layer is followed by copies of itself; width as under duplicate" },
     [METHOD_AKI]       = { "aki", "not preserved: repeated heads and inner units come from the layer above; the rest as under duplicate" },
     [METHOD_A] = { "A", "preserved exactly: new keys are zero and the old scale is kept in config.json" },
@@ -41,7 +41,9 @@ static int choose_method(growth *g, lithe_error *err)
             if (g->options.portable && g->method == METHOD_A)
                 return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: take B, C, D or E for a portable model");
             bool of_slots = g->method >= METHOD_A;
-            if (of_slots && !has_slots(g)) return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, which a %s has none of; take duplicate, corner, stack, interpolate or aki", name, g->arch->name);
+            if (of_slots && !has_slots(g))
+                return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, of which a %s has none; take duplicate, corner, stack, interpolate or aki",
+                            name, g->arch->name);
             return 0;
         }
     return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner, stack, interpolate, aki", name);
@@ -60,7 +62,7 @@ static int choose_arch(growth *g, lithe_error *err)
 
 /* ---- which old parameter a new one comes from ---------------------------------------- */
 
-/* Where a layer of the larger model comes from; -1: it is new. */
+/* The layer of the smaller model that a layer of the larger one comes from; -1: it is new. */
 static long source_layer(const growth *g, long layer, int before, int after)
 {
     if (g->method == METHOD_STACK) return layer % before;
@@ -68,7 +70,7 @@ static long source_layer(const growth *g, long layer, int before, int after)
     return layer < before ? layer : -1;
 }
 
-/* The number of the layer in a parameter's name, from 0; -1 when it is of none, and what stands behind the number. */
+/* The number of the layer in a parameter's name, from 0; -1 when there is none.  *rest is the name after the number. */
 static long layer_of(const arch *a, const char *name, const char **rest)
 {
     const char *prefix = a->growth.keys.layer_prefix;
@@ -80,8 +82,8 @@ static long layer_of(const arch *a, const char *name, const char **rest)
     return end == name + length ? -1 : number - a->growth.keys.first_layer;
 }
 
-/* The name in the smaller model of what the parameter comes from, `above` layers higher; NULL for one of a new layer.
- * Numbers behind the last layer move with the depth. */
+/* The name of the parameter in the smaller model that this one comes from, or of the same one `above` layers higher; NULL for
+ * one of a new layer.  Numbers after the last layer, such as a final norm's, move with the depth. */
 static const char *old_name(const growth *g, const char *name, int above, char text[256])
 {
     int before = config_int(g->before, g->arch->growth.keys.layers, 0), after = config_int(g->config, g->arch->growth.keys.layers, 0);
@@ -94,7 +96,7 @@ static const char *old_name(const growth *g, const char *name, int above, char t
     return text;
 }
 
-/* A new block whose matrices write nothing to the residual stream is the identity (pre-norm). */
+/* Whether a matrix writes to the residual stream: a new pre-norm block in which these are zero is the identity. */
 static bool writes_residual(const param_rule *r)
 {
     bool writes = false;
@@ -102,11 +104,12 @@ static bool writes_residual(const param_rule *r)
     return r->rank >= 2 && writes;
 }
 
-/* Copies of hidden units move alike for ever unless their incoming weights differ. */
+/* Copies of hidden units get equal gradients and stay equal unless noise makes their incoming weights differ. */
 static void add_noise(const growth *g, const param_rule *rule, param_map *map)
 {
     for (int a = 0; a < rule->rank; a++) {
-        bool incoming = rule->rank == 2 && !rule->axes[a].read && (rule->axes[a].kind == AXIS_INNER || rule->axes[a].kind == AXIS_HEAD || rule->axes[a].kind == AXIS_BOTTLENECK);
+        bool incoming = rule->rank == 2 && !rule->axes[a].read
+                     && (rule->axes[a].kind == AXIS_INNER || rule->axes[a].kind == AXIS_HEAD || rule->axes[a].kind == AXIS_BOTTLENECK);
         if (!incoming || map->axes[a].count == map->small->rule.dims[a]) continue;
         map->noise = (double)g->options.noise * root_mean_square(map->small);
         map->noise_axis = a;
@@ -120,12 +123,13 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     map->name = strdup(large->name);
     map->small = name ? params_find(g->small->params, name) : NULL;
     if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    bool copied = name && strcmp(name, large->name);                         /* its layer may lack what this one has */
+    bool copied = name && strcmp(name, large->name);                         /* the layer it is copied from may lack this parameter */
     bool addition = name && !map->small && (g->arch != g->small->arch || copied);
     const char *above = g->method == METHOD_AKI && map->small ? old_name(g, large->name, 1, text) : NULL;
     map->next = above ? params_find(g->small->params, above) : NULL;
     if (map->next && map->next->count != map->small->count) map->next = NULL;
-    if (name && !map->small && !addition) return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
+    if (name && !map->small && !addition)
+        return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
     int status = grow_axes(g, large, map, report, err);
     if (!status) status = grow_slots(g, large, map, err);
     if (!map->small && !addition) map->zero = writes_residual(&large->rule);
@@ -133,7 +137,7 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     return status;
 }
 
-/* ---- the whole --------------------------------------------------------------------------- */
+/* ---- growing ----------------------------------------------------------------------------- */
 
 void growth_free(growth *g)
 {
@@ -154,7 +158,7 @@ void growth_free(growth *g)
     free(g);
 }
 
-/* Sizes by sizes, or what another architecture adds. */
+/* Writes the larger configuration: new sizes, or the keys that another architecture adds. */
 static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
 {
     if (g->options.to) return grow_additions(g, report, err);
@@ -162,8 +166,8 @@ static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
     return status ? status : grow_slot_scales(g, report, err);
 }
 
-/* Blocks that are not the identity, additions that are not nothing; and the larger model's own name. */
-static void what_changes(growth *g, lithe_growth *report)
+/* Reports new blocks, heads and additions that change the function, and names the architecture in the configuration. */
+static void report_changes(growth *g, lithe_growth *report)
 {
     const void *config = g->large->config;
     const char *key = g->arch->growth.keys.layers, *block = g->arch->growth.block_changes ? g->arch->growth.block_changes(config) : NULL;
@@ -193,7 +197,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     if (g->options.noise > 0 && (g->method == METHOD_D || g->method == METHOD_DUPLICATE))
         not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);
     if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
-    what_changes(g, report);
+    report_changes(g, report);
     g->count = g->large->params->count;
     if (!(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
     for (int i = 0; i < g->count; i++)

@@ -1,11 +1,11 @@
-/* What duplicating means for each kind of axis.  Chen, Goodfellow & Shlens
- * 2015 (Net2Net) for inner widths; for the residual width through norms, and for
- * heads, as worked out by Chen et al. 2021 (bert2BERT) and Samragh et al. 2024
- * (HyperCloning): entries are repeated, and whoever sums over an axis divides by
- * how often each entry stands there.  A gradient splits the other way round:
- * copies that are written get their share of it, copies that are read all of it.
- * "Corner" is the TokenFormer paper's baseline (eq. 13): the old matrix in the
- * corner, the rest fresh. */
+/* What duplication means for each kind of axis.  Inner widths follow Chen, Goodfellow &
+ * Shlens 2015 (Net2Net); heads, and the residual width through norms, follow Chen et al.
+ * 2021 (bert2BERT) and Samragh et al. 2024 (HyperCloning).  Entries are repeated, and a
+ * matrix that sums over an axis is divided by how often each entry is repeated there.
+ * Gradients divide the other way round: entries that are written get a share of the
+ * gradient each, entries that are read get all of it.
+ * "Corner" is the TokenFormer paper's baseline (eq. 13): the old matrix is the corner of
+ * the new one, and the rest is initialized. */
 #include "grow/grow.h"
 #include <math.h>
 #include <stdio.h>
@@ -21,17 +21,17 @@ static head_counts heads_of(const arch *a, const json_t *config)
     return h;
 }
 
-/* Which old head the new head j repeats; -1 where the numbers of heads allow no map that keeps each query with its keys. */
+/* The old head that the new head j repeats; -1 where no map keeps each query head with its key head. */
 static int old_head(head_counts old, head_counts new, bool kv, int j)
 {
-    if ((long long)old.heads * new.kv_heads == (long long)new.heads * old.kv_heads)          /* groups as large as before: whole groups repeat */
+    if ((long long)old.heads * new.kv_heads == (long long)new.heads * old.kv_heads)          /* groups as large as before: whole groups are repeated */
         return j % (kv ? old.kv_heads : old.heads);
-    if (old.kv_heads == new.kv_heads) {                                                      /* larger groups of queries */
+    if (old.kv_heads == new.kv_heads) {                                                      /* more query heads in each group */
         if (kv) return j;
         int group = new.heads / new.kv_heads, old_group = old.heads / old.kv_heads;
         return group % old_group ? -1 : j / group * old_group + j % group % old_group;
     }
-    if (old.heads == new.heads && new.kv_heads % old.kv_heads == 0)                          /* smaller groups: keys repeat within */
+    if (old.heads == new.heads && new.kv_heads % old.kv_heads == 0)                          /* fewer query heads in each group: key heads are repeated */
         return kv ? (int)((long long)j * old.kv_heads / new.kv_heads) : j;
     return -1;
 }
@@ -45,7 +45,8 @@ static bool allocate(axis_map *map, int count)
     return map->from && map->scale && map->moment;
 }
 
-/* Entry j of an axis of `new` entries in `parts` equal blocks, of which there were `old`. */
+/* The old entry that entry j comes from, of an axis that grows from `old` to `new` entries in kind.parts equal blocks; -1: it is
+ * new; -2: heads cannot be mapped. */
 static int source(const growth *g, axis kind, int old, int new, int j)
 {
     int parts = kind.parts > 1 ? kind.parts : 1, o = old / parts, n = new / parts, part = j / n, i = j % n;
@@ -63,7 +64,8 @@ static int source(const growth *g, axis kind, int old, int new, int j)
     return at < 0 ? at : part * o + at;
 }
 
-/* A norm before a tied head takes over the head's division; under another task nothing reads it through the embedding. */
+/* Whether the values are divided by the repetitions along this axis.  A tied head cannot be divided, so the norm before it is
+ * instead; without a language head nothing reads that norm through the embedding. */
 static bool divided(const growth *g, const param *large, axis kind)
 {
     bool tokens = g->small->task.kind == TASK_LANGUAGE || g->small->task.kind == TASK_PRETRAIN;
@@ -78,7 +80,7 @@ static int fill_axis(const growth *g, const param *large, axis kind, int old, ax
     for (int j = 0; j < new; j++) {
         map->from[j] = source(g, kind, old, new, j);
         if (map->from[j] == -2 && !status)
-            status = fail(err, LITHE_EINVAL, "%s: these heads cannot be had by repeating heads of the same channels: multiply width, heads and key/value heads alike", large->name);
+            status = fail(err, LITHE_EINVAL, "%s: repeating the old heads does not give these: multiply width, heads and key/value heads by the same number", large->name);
         if (map->from[j] >= 0) times[map->from[j]]++;
     }
     bool read = divided(g, large, kind);

@@ -1,5 +1,5 @@
-/* What every part of growing asks: numbers of a configuration and of a parameter,
- * and a promise taken back. */
+/* Helpers of all parts of growing: numbers of a configuration, the size of a
+ * parameter's values, and the report that a function is not preserved. */
 #include "base/json.h"
 #include "grow/grow.h"
 #include <limits.h>

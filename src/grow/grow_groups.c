@@ -1,13 +1,13 @@
-/* Which rows of a grown model train by rules of their own: what is new is born when
- * training next begins, so that its bias correction counts from there; what is old
- * keeps its birth, and may be frozen or trained at another rate. */
+/* The parameter groups of a grown model.  Bias correction of new rows counts from when
+ * training next begins; old rows keep their count, and may be frozen or get another
+ * learning rate. */
 #include "grow/grow.h"
 #include "model/groups.h"
 #include <stdlib.h>
 
-typedef struct { const growth *g; param_group *groups; int count, capacity; bool failed; } listing;
+typedef struct { const growth *g; param_group *groups; int count, capacity; bool failed; } group_list;
 
-static void add(listing *l, const param *p, int first, int rows, int born, double lr, bool frozen)
+static void add(group_list *l, const param *p, int first, int rows, int born, double lr, bool frozen)
 {
     if (rows <= 0 || l->failed) return;
     if (l->count == l->capacity) {
@@ -20,8 +20,8 @@ static void add(listing *l, const param *p, int first, int rows, int born, doubl
     l->groups[l->count++] = (param_group){ .param = p, .first = first, .rows = rows, .born = born, .lr_factor = lr, .frozen = frozen };
 }
 
-/* Old rows under the options' rule, then the new ones. */
-static void add_slots(listing *l, const param *large, const param *small)
+/* Adds groups for the old rows, with the freeze or rate of the options, and for the new ones. */
+static void add_slots(group_list *l, const param *large, const param *small)
 {
     const lithe_grow_options *o = &l->g->options;
     int n = small->rule.dims[0], row = 0;
@@ -38,7 +38,7 @@ static void add_slots(listing *l, const param *large, const param *small)
     add(l, large, n, large->rule.dims[0] - n, BORN_LATER, 1, false);
 }
 
-static void add_old(listing *l, const param *large, const param *small)
+static void add_old(group_list *l, const param *large, const param *small)
 {
     for (int i = 0; i < l->g->small->group_count; i++) {
         const param_group *old = &l->g->small->groups[i];
@@ -48,7 +48,7 @@ static void add_old(listing *l, const param *large, const param *small)
 
 int grow_groups(growth *g, lithe_error *err)
 {
-    listing l = { .g = g };
+    group_list l = { .g = g };
     for (int i = 0; i < g->count; i++) {
         const param *small = g->maps[i].small, *large = g->large->params->items[i];
         bool slots = small && small->rule.axes[0].kind == AXIS_SLOT && large->rule.dims[0] > small->rule.dims[0];

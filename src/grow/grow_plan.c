@@ -1,8 +1,8 @@
-/* Which sizes a larger model has.  `--set` says them; `--params N` chooses, in
- * the order of what changes the model least: slots where there are parameter
- * tokens; else inner width, zero blocks and whole-number duplication of the
- * residual width, by how little they change the proportions.
- * Invariant: the chosen sizes hold the wished number within 5 %, counted. */
+/* Chooses the sizes of a larger model.  `--set` gives them; `--params N` chooses slots
+ * where there are parameter tokens, else that combination of inner width, zero blocks
+ * and whole-number duplication of the residual width which changes the proportions
+ * least.
+ * Invariant: the chosen sizes have the target number of parameters within 5 %, counted. */
 #include "grow/grow.h"
 #include <math.h>
 #include <stdio.h>
@@ -23,11 +23,11 @@ static int axis_size(const lithe_model *m, axis_kind kind)
 
 static int inner_size(const lithe_model *m) { return axis_size(m, AXIS_INNER); }
 
-/* A key that the architecture does not have is NULL, and nothing is set. */
+/* Sets a key; one that the architecture does not have is NULL, and nothing is set. */
 static void set_int(json_t *config, const char *key, int value) { if (key) json_object_set_new(config, key, json_integer(value)); }
 static bool is_key(const char *item, const char *key) { return key && !strcmp(item, key); }
 
-/* Stored parameters of a configuration, negative when it makes no model. */
+/* Counts the stored parameters of a configuration; negative when it is not valid. */
 static double count(const growth *g, const json_t *config)
 {
     lithe_error ignored = { 0 };
@@ -47,21 +47,21 @@ static void scale_slots(const growth *g, const json_t *from, json_t *to, double 
 
 static bool whole_multiples(method m) { return m == METHOD_B || m == METHOD_D; }
 
-static int choose_slots(growth *g, double wish, lithe_error *err)
+static int choose_slots(growth *g, double target, lithe_error *err)
 {
     json_t *base = json_deep_copy(g->config);
     scale_slots(g, base, g->config, 2);
-    double one = count(g, base), two = count(g, g->config), factor = 1 + (wish - one) / (two - one);
+    double one = count(g, base), two = count(g, g->config), factor = 1 + (target - one) / (two - one);
     if (whole_multiples(g->method)) factor = round(factor) < 2 ? 2 : round(factor);
     int status = 0;
     scale_slots(g, base, g->config, factor);
     double got = count(g, g->config);
     json_decref(base);
-    if (wish <= one) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f", wish, one);
-    else if (got < 0) status = fail(err, LITHE_EINVAL, "%.0f parameters are more than slots can hold", wish);
-    else if (fabs(got - wish) > TOLERANCE * wish)
+    if (target <= one) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f", target, one);
+    else if (got < 0) status = fail(err, LITHE_EINVAL, "%.0f parameters are more than slots can hold", target);
+    else if (fabs(got - target) > TOLERANCE * target)
         status = fail(err, LITHE_EINVAL, "this method multiplies the slots by a whole number: times %.0f the model has %.0f parameters, not %.0f; ask for that, or take method A or C",
-                      factor, got, wish);
+                      factor, got, target);
     return status;
 }
 
@@ -88,59 +88,60 @@ static double count_shape(const growth *g, const json_t *base, shape s)
     return total;
 }
 
-/* Layers are what these methods are about. */
+/* Whether the method is about layers. */
 static bool in_depth(const growth *g) { return g->method == METHOD_STACK || g->method == METHOD_INTERPOLATE; }
 
-/* The inner width that makes a shape hold the wish; keeps the cheapest shape. */
-static void try_shape(const growth *g, const json_t *base, const shape *old, shape s, double wish, shape *best)
+/* Finds the inner width with which a shape has the target number of parameters; *best is the cheapest shape so far. */
+static void try_shape(const growth *g, const json_t *base, const shape *old, shape s, double target, shape *best)
 {
     s.inner = old->inner;
     double least = count_shape(g, base, s), slope = (count_shape(g, base, (shape){ s.width, s.layers, s.inner + 64, 0 }) - least) / 64;
     if (least < 0 || slope <= 0) return;
-    double inner = old->inner + (wish - least) / slope;
+    double inner = old->inner + (target - least) / slope;
     if (inner < old->inner - 0.5 || inner > 1e6) {
-        if (inner > 1e6 || least > wish * (1 + TOLERANCE)) return;
+        if (inner > 1e6 || least > target * (1 + TOLERANCE)) return;
         inner = old->inner;
     }
     s.inner = (int)llround(inner);
     double got = count_shape(g, base, s);
-    if (fabs(got - wish) > TOLERANCE * wish) return;
+    if (fabs(got - target) > TOLERANCE * target) return;
     double proportion = (double)s.inner / s.width * old->width / old->inner;
     s.cost = (in_depth(g) ? 10 : 1) * fabs(log(proportion)) + 0.5 * log((double)s.layers / old->layers) + 0.4 * log((double)s.width / old->width);
     if (best->cost < 0 || s.cost < best->cost - 1e-9) *best = s;
 }
 
-/* What would not begin as the same function is left for a wish that nothing else meets. */
-enum { MOST_TIMES = 8, MOST_DEPTHS = 4 };
-static void try_shapes(const growth *g, const json_t *base, const shape *old, double wish, int times, int depths, shape *best)
+/* Width and depth are multiplied by at most these numbers. */
+enum { WIDTHS_MAX = 8, DEPTHS_MAX = 4 };
+static void try_shapes(const growth *g, const json_t *base, const shape *old, double target, int times, int depths, shape *best)
 {
     for (int c = 1; c <= times; c++)
-        for (int layers = old->layers; layers <= depths * old->layers; layers++) try_shape(g, base, old, (shape){ c * old->width, layers, 0, 0 }, wish, best);
+        for (int layers = old->layers; layers <= depths * old->layers; layers++) try_shape(g, base, old, (shape){ c * old->width, layers, 0, 0 }, target, best);
 }
 
-static int choose_shape(growth *g, double wish, lithe_error *err)
+static int choose_shape(growth *g, double target, lithe_error *err)
 {
     json_t *base = json_deep_copy(g->config);
     int heads = config_int(base, g->arch->growth.keys.heads, 1), kv = config_int(base, g->arch->growth.keys.kv_heads, 0);
     shape old = { config_int(base, g->arch->growth.keys.width, 0), config_int(base, g->arch->growth.keys.layers, 0), inner_size(g->small), 0 }, best = { 0, 0, 0, -1 };
     int hd = old.width / heads, status = 0;
     if (!kv) kv = heads;
-    if (g->method == METHOD_CORNER) {                /* any whole number of key/value groups of heads, depth as it is */
+    if (g->method == METHOD_CORNER) {                /* any whole number of key/value heads with their queries; the depth stays */
         int unit = hd * heads / kv;
-        for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, wish, &best);
+        for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, target, &best);
     } else {
         bool deeper = in_depth(g) || !g->arch->growth.block_changes || !g->arch->growth.block_changes(g->small->config);
         bool wider = !g->arch->growth.heads_change || !g->arch->growth.heads_change(g->small->config);
-        try_shapes(g, base, &old, wish, wider ? MOST_TIMES : 1, deeper ? MOST_DEPTHS : 1, &best);
-        if (best.cost < 0) try_shapes(g, base, &old, wish, MOST_TIMES, MOST_DEPTHS, &best);
+        try_shapes(g, base, &old, target, wider ? WIDTHS_MAX : 1, deeper ? DEPTHS_MAX : 1, &best);
+        /* Changes that do not preserve the function come last. */
+        if (best.cost < 0) try_shapes(g, base, &old, target, WIDTHS_MAX, DEPTHS_MAX, &best);
     }
     if (best.cost >= 0) set_shape(g, base, g->config, &best);
-    else status = fail(err, LITHE_EINVAL, "no growth of this model holds %.0f parameters within 5 %%; it has %.0f now", wish, count(g, base));
+    else status = fail(err, LITHE_EINVAL, "no growth of this model holds %.0f parameters within 5 %%; it has %.0f now", target, count(g, base));
     json_decref(base);
     return status;
 }
 
-/* ---- what the options say -------------------------------------------------------------- */
+/* ---- sizes to set ---------------------------------------------------------------------- */
 
 static bool size_key(const arch *a, const char *key)
 {
@@ -152,12 +153,12 @@ static bool size_key(const arch *a, const char *key)
     return false;
 }
 
-/* "key=value,key=value" */
+/* Sets the sizes of "key=value,key=value". */
 static int apply_set(growth *g, lithe_error *err)
 {
     char text[512], *rest = text, *item;
-    bool heads_said = false;
-    if ((size_t)snprintf(text, sizeof text, "%s", g->options.set) >= sizeof text) return fail(err, LITHE_EINVAL, "the sizes to set are too long a text");
+    bool heads_given = false;
+    if ((size_t)snprintf(text, sizeof text, "%s", g->options.set) >= sizeof text) return fail(err, LITHE_EINVAL, "the text of the sizes to set is too long");
     while ((item = strsep(&rest, ",")) != NULL) {
         char *equals = strchr(item, '='), *end = NULL;
         if (!*item) continue;
@@ -167,11 +168,12 @@ static int apply_set(growth *g, lithe_error *err)
         *equals = 0;
         if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
         set_int(g->config, item, (int)value);
-        heads_said |= is_key(item, g->arch->growth.keys.heads) || is_key(item, g->arch->growth.keys.kv_heads);
+        heads_given |= is_key(item, g->arch->growth.keys.heads) || is_key(item, g->arch->growth.keys.kv_heads);
     }
     int width = config_int(g->before, g->arch->growth.keys.width, 1), times = config_int(g->config, g->arch->growth.keys.width, 1) / width;
-    if (heads_said || times < 2 || times * width != config_int(g->config, g->arch->growth.keys.width, 1)) return 0;
-    set_int(g->config, g->arch->growth.keys.heads, times * config_int(g->before, g->arch->growth.keys.heads, 1));       /* heads keep their channels */
+    if (heads_given || times < 2 || times * width != config_int(g->config, g->arch->growth.keys.width, 1)) return 0;
+    /* the channels of a head stay the same */
+    set_int(g->config, g->arch->growth.keys.heads, times * config_int(g->before, g->arch->growth.keys.heads, 1));
     if (config_int(g->before, g->arch->growth.keys.kv_heads, 0)) set_int(g->config, g->arch->growth.keys.kv_heads, times * config_int(g->before, g->arch->growth.keys.kv_heads, 0));
     return 0;
 }
@@ -210,18 +212,18 @@ static const field *field_of(const arch *a, const char *key)
     return NULL;
 }
 
-/* A value as config.json says it, else a text. */
-static json_t *said_value(const char *text)
+/* A number or a truth value as in config.json, else a string. */
+static json_t *parse_value(const char *text)
 {
     json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
     return json_is_number(value) || json_is_boolean(value) ? value : (json_decref(value), json_string(text));
 }
 
-/* "key=value,key=value"; what has no = belongs to the value before it ("siaf_act=silu,tanh"). */
+/* Sets the keys of "key=value,key=value"; an item without = belongs to the value before it ("siaf_act=silu,tanh"). */
 static int set_additions(growth *g, lithe_error *err)
 {
     char text[512], *rest = text, *item;
-    if ((size_t)snprintf(text, sizeof text, "%s", g->options.set ? g->options.set : "") >= sizeof text) return fail(err, LITHE_EINVAL, "the keys to set are too long a text");
+    if ((size_t)snprintf(text, sizeof text, "%s", g->options.set ? g->options.set : "") >= sizeof text) return fail(err, LITHE_EINVAL, "the text of the keys to set is too long");
     while ((item = strsep(&rest, ",")) != NULL) {
         while (rest && strcspn(rest, "=") >= strcspn(rest, ",")) {
             rest[-1] = ',';
@@ -232,8 +234,8 @@ static int set_additions(growth *g, lithe_error *err)
         if (!equals) return fail(err, LITHE_EINVAL, "%s: an addition is KEY=VALUE", item);
         *equals = 0;
         if (!field_of(g->arch, item) || field_of(g->small->arch, item))
-            return fail(err, LITHE_EINVAL, "%s is no key of what a %s adds to a %s; sizes grow in a step of their own", item, g->arch->name, g->small->arch->name);
-        json_object_set_new(g->config, item, said_value(equals + 1));
+            return fail(err, LITHE_EINVAL, "%s is no key that a %s adds to a %s; grow sizes in another step", item, g->arch->name, g->small->arch->name);
+        json_object_set_new(g->config, item, parse_value(equals + 1));
     }
     return 0;
 }
@@ -251,15 +253,15 @@ int grow_additions(growth *g, lithe_growth *report, lithe_error *err)
 int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
 {
     const lithe_grow_options *o = &g->options;
-    double now = (double)params_total(g->small->params), wish = o->params > 0 ? o->params : o->factor > 0 ? o->factor * now : 0;
-    /* Written out, so that a default (four times the width) does not grow by itself. */
+    double now = (double)params_total(g->small->params), target = o->params > 0 ? o->params : o->factor > 0 ? o->factor * now : 0;
+    /* Sizes whose default depends on another one (four times the width) are written out, so that they do not grow with it. */
     if (g->arch->growth.keys.inner && inner_size(g->small)) set_int(g->config, g->arch->growth.keys.inner, inner_size(g->small));
     if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->growth.keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
     int status = 0;
-    if (o->set && wish > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
+    if (o->set && target > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
     else if (o->set) status = apply_set(g, err);
-    else if (!(wish > now)) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f: growing only adds", wish, now);
-    else status = has_slots(g) ? choose_slots(g, wish, err) : choose_shape(g, wish, err);
+    else if (!(target > now)) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f: growing only adds", target, now);
+    else status = has_slots(g) ? choose_slots(g, target, err) : choose_shape(g, target, err);
     if (!status) status = list_moves(g, report, err);
     return status;
 }

@@ -1,20 +1,21 @@
-/* Appending parameter tokens to Pattentions.  Wang et al. 2024 (TokenFormer),
- * appendix B, and what follows from its normalisation.  With n old slots, N new
- * in all, m = N - n, and tau^2 the squared scale:
+/* Appends parameter tokens to Pattention.  Method A is from Wang et al. 2024
+ * (TokenFormer), appendix B; the others follow from the normalisation.  With n old slots,
+ * N after growing, m = N - n, and tau^2 the squared scale:
  *   A  keys 0, values fresh; tau^2 stays         both L2 forms; new slots add exact zeros at the end
  *   B  copies of all keys, each row times +-1, values 0; tau^2 N/n      l2_norm_gelu: rows' norms grow by sqrt(N/n)
  *   C  sqrt(m/n) U K or sqrt(m/n) U R, K = Q R, U'U = 1, values 0; tau^2 N/n       l2_norm_gelu, m >= rank K
  *   D  copies of all keys, values shared out (shares sum to 1); tau^2 N/n          every form
  *   E  keys 0, values fresh, old values times sqrt(tau^2/N); tau^2 N                gelu_l2_norm
  *   F  fresh keys and values; tau^2 N                                   the released code: not preserving
- * A reader that knows only tau^2 = N opens B, C, D of a model it could open, and E, F always. */
+ * A program that knows only tau^2 = N can read what B, C and D make of a model that it could
+ * read, and what E and F make of any. */
 #include "grow/grow.h"
 #include "base/random.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const double FIRST_SHARE = 1.3;       /* D: shares of opposite sign, or Adam moves both copies alike */
+static const double FIRST_SHARE = 1.3;       /* D: the shares have opposite signs, since Adam would change two equal copies in the same way */
 
 const slot_group *slot_group_of(const arch *a, const param *p)
 {
@@ -54,7 +55,7 @@ static double old_tau2(const growth *g, const slot_group *s)
     return tau2 > 0 ? tau2 : config_int(g->before, s->slots_key, 1);
 }
 
-/* One line for a method whose conditions do not hold. */
+/* Fails for a method whose conditions do not hold. */
 static int check_method(const growth *g, const slot_group *s, int n, int N, lithe_growth *report, lithe_error *err)
 {
     const char *theta = theta_of(g);
@@ -96,7 +97,7 @@ int grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err)
 
 /* ---- new keys ------------------------------------------------------------------------- */
 
-/* Makes the columns of a (rows, columns) orthonormal in place, twice over for rounding; r (columns, columns) or NULL
+/* Makes the columns of a (rows, columns) orthonormal in place, in two passes because of rounding.  r (columns, columns) or NULL
  * receives the triangular factor of the first pass: a = q r.  A dependent column becomes 0. */
 static void orthonormalize(double *a, int rows, int columns, double *r)
 {
@@ -117,7 +118,7 @@ static void orthonormalize(double *a, int rows, int columns, double *r)
         }
 }
 
-/* extra (m, d) = sqrt(m/n) U K, or through the triangular factor where there are more slots than columns. */
+/* Computes extra (m, d) = sqrt(m/n) U K, or sqrt(m/n) U R where there are at least as many slots as columns. */
 static int gram_matched(const param *keys, const real *values, int m, float *extra, uint64_t key, lithe_error *err)
 {
     int n = keys->rule.dims[0], d = keys->rule.dims[1], rank = n < d ? n : d;
@@ -129,7 +130,7 @@ static int gram_matched(const param *keys, const real *values, int m, float *ext
     for (size_t i = 0; !status && i < (size_t)m * (size_t)rank; i++) u[i] = random_normal(key, i);
     if (!status) {
         orthonormalize(u, m, rank, NULL);
-        if (n >= d) orthonormalize(k, n, d, r);              /* K = Q R; R stands in for K */
+        if (n >= d) orthonormalize(k, n, d, r);              /* K = Q R; R has the Gram matrix of K */
         const double *factor = n >= d ? r : k;
         double scale = sqrt((double)m / n);
         for (int i = 0; i < m; i++) {
@@ -146,7 +147,7 @@ static int gram_matched(const param *keys, const real *values, int m, float *ext
     return status;
 }
 
-/* values (n, d) */
+/* Copies rows of values (n, d), times scale; with flip in a random order and with random signs. */
 static void copy_rows(const real *values, int n, size_t d, int m, float *extra, double scale, bool flip, uint64_t key)
 {
     for (int i = 0; i < m; i++) {
@@ -156,7 +157,7 @@ static void copy_rows(const real *values, int n, size_t d, int m, float *extra, 
     }
 }
 
-/* m new rows made from the old ones, in map->extra. */
+/* Makes m new rows from the old ones, in map->extra. */
 static int make_rows(const growth *g, param_map *map, bool keys, int m, uint64_t key, lithe_error *err)
 {
     const param *small = map->small;

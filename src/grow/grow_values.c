@@ -1,10 +1,11 @@
-/* Values and optimizer moments of a larger model, by the map of its growth. */
+/* Computes values and optimizer moments of a larger model by the map of its growth. */
 #include "base/random.h"
 #include "grow/grow.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* Where entry `along` of the larger parameter comes from: its place in the smaller one, and whether axis 0, and any of the others, is new there. */
+/* Where an entry of the larger parameter comes from: its place in the smaller one, and whether it is new along axis 0 or along
+ * another axis. */
 typedef struct { size_t at; bool new_row, new_rest; } origin;
 
 static origin origin_of(const param_map *map, const int along[PARAM_RANK])
@@ -19,14 +20,14 @@ static origin origin_of(const param_map *map, const int along[PARAM_RANK])
     return o;
 }
 
-/* The next entry, the last axis fastest. */
+/* Goes to the next entry, along the last axis first. */
 static void advance(const param_map *map, int along[PARAM_RANK])
 {
     for (int a = PARAM_RANK; a-- > 0; along[a] = 0)
         if (++along[a] < map->axes[a].count) return;
 }
 
-/* AKI (Chen et al. 2021, bert2BERT): heads and inner units behind the old ones are those of the layer above. */
+/* AKI (Chen et al. 2021, bert2BERT): heads and inner units after the old ones are those of the layer above. */
 static bool from_above(const param_map *map, const param_rule *rule, const int along[PARAM_RANK])
 {
     for (int a = 0; map->next && a < rule->rank; a++) {
@@ -43,13 +44,13 @@ static void map_values(const param_map *map, const param *large, real *values, c
 {
     size_t row = map->small->count / (size_t)map->small->rule.dims[0], large_row = large->count / (size_t)large->rule.dims[0];
     uint64_t key = key_of(key_of_name(seed, large->name), 7);
-    int news = -1, old = map->small->rule.dims[map->noise_axis], along[PARAM_RANK] = { 0 };
+    int new_rows = -1, old = map->small->rule.dims[map->noise_axis], along[PARAM_RANK] = { 0 };
     for (size_t at = 0; at < large->count; at++, advance(map, along)) {
         origin o = origin_of(map, along);
-        if (o.new_row && at % large_row == 0) news++;
+        if (o.new_row && at % large_row == 0) new_rows++;
         if (o.new_rest || (o.new_row && !map->extra)) continue;
         const real *source = from_above(map, &large->rule, along) ? next : small;
-        double value = o.new_row ? (double)map->extra[(size_t)news * row + o.at] : (double)source[o.at] * map->axes[0].scale[along[0]];
+        double value = o.new_row ? (double)map->extra[(size_t)new_rows * row + o.at] : (double)source[o.at] * map->axes[0].scale[along[0]];
         if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
         for (int a = 1; a < PARAM_RANK; a++) value *= map->axes[a].scale[along[a]];
         values[at] = (real)value;

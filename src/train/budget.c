@@ -1,20 +1,20 @@
-/* A budget of seconds becomes a number of steps before the run begins: steps are
- * timed whose gradients are thrown away, evaluations and checkpoints are taken
- * off, and what is left is divided.  The number is part of the settings from
- * step 0 on, so a run that is resumed, elsewhere too, is the same run. */
+/* Turns a budget of seconds into a number of steps before the run begins: it times
+ * some steps whose gradients are discarded, subtracts the time of evaluations and
+ * checkpoints, and divides the rest.  The number is part of the settings from step 0
+ * on, so a run that is resumed, even on another machine, is the same run. */
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { TIMED_MOST = 10, TIMED_LEAST = 2, TIMES_MOST = 10, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
-static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;   /* of the budget: timing; evaluations, checkpoints; all */
+enum { TIMED_MAX = 10, TIMED_MIN = 2, TIMES_MAX = 10, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
+static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;   /* of the budget: for timing; for evaluations and checkpoints each; in all */
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
 static double time_step(lithe_trainer *t, lithe_error *err)
 {
     double began = seconds_now(), before_norm, loss;
-    params_edit(t->model->params);                          /* packed anew, as after an update */
+    params_edit(t->model->params);                          /* weights are packed again, as after an update */
     trainer_step_loss(t, 1, &loss, err);
     before_norm = seconds_now();
     optimizer_norm(&t->optimizer, t->kernels);
@@ -23,11 +23,11 @@ static double time_step(lithe_trainer *t, lithe_error *err)
 
 static double median_step(lithe_trainer *t, double budget, lithe_error *err)
 {
-    double times[TIMED_MOST], began = seconds_now();
+    double times[TIMED_MAX], began = seconds_now();
     int n = 0;
-    time_step(t, err);                                      /* the first one meets cold memory */
+    time_step(t, err);                                      /* not counted: its memory is cold */
     do times[n++] = time_step(t, err);
-    while (n < TIMED_MOST && (n < TIMED_LEAST || seconds_now() - began < TIMED_SHARE * budget));
+    while (n < TIMED_MAX && (n < TIMED_MIN || seconds_now() - began < TIMED_SHARE * budget));
     qsort(times, (size_t)n, sizeof *times, by_size);
     return times[n / 2];
 }
@@ -41,12 +41,12 @@ static double time_evaluation(lithe_trainer *t, lithe_error *err)
     return seconds_now() - began;
 }
 
-/* Evaluations or checkpoints, of which each takes `seconds`.  When nothing says how often: ten, or fewer where they would
- * take more than their share, and one at the start. */
+/* Adds the time of evaluations or checkpoints, each of which takes `seconds`.  When no option says how often (every is 0),
+ * there is one at the start and ten during the run, or fewer where they would take more than their share. */
 static int spread(double seconds, double budget, int every, double *per_step, double *fixed)
 {
     double count = floor(EXTRA_SHARE * budget / seconds);
-    int times = count > TIMES_MOST ? TIMES_MOST : count < 1 ? 1 : (int)count;
+    int times = count > TIMES_MAX ? TIMES_MAX : count < 1 ? 1 : (int)count;
     if (every) *per_step += seconds / every;
     *fixed += seconds * (every ? 1 : times + 1);
     return times;

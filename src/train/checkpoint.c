@@ -1,7 +1,7 @@
-/* A checkpoint: a complete MODEL with optimizer.safetensors, trainer.json and
+/* A checkpoint is a complete MODEL with optimizer.safetensors, trainer.json and
  * manifest.json (docs/run-directory.md).
- * Invariant: weights, moments and progress of a checkpoint are of one moment, so
- * a run continued from it goes on as if it had not stopped. */
+ * Invariant: weights, moments and progress in a checkpoint are of the same step, so a
+ * run that is resumed from it continues as if it had not stopped. */
 #include "base/json.h"
 #include "train/run_dir.h"
 #include "train/trainer.h"
@@ -22,7 +22,8 @@ int trainer_write_best(const lithe_trainer *t, lithe_error *err)
     return status;
 }
 
-/* The newest two, the best and the newest good one stay; what is newer than now was found damaged and is left to its owner. */
+/* Removes all checkpoints but the newest two, the best, and the newest good one.  One of a later step was found damaged when
+ * the run was resumed; it stays for its owner to examine. */
 static int prune(const lithe_trainer *t, lithe_error *err)
 {
     const progress *p = &t->progress;
@@ -35,8 +36,8 @@ static int prune(const lithe_trainer *t, lithe_error *err)
     return status;
 }
 
-/* Which later roll-backs may trust this checkpoint, and whether it is the best. */
-static void judge(const lithe_trainer *t, progress *p)
+/* Notes in p whether a later roll-back may use this checkpoint, and whether it is the best. */
+static void rate_checkpoint(const lithe_trainer *t, progress *p)
 {
     bool finite = p->evaluated ? isfinite(p->valid_loss) : p->step == 0 || (!t->valid.pass.g && p->in_a_row == 0);
     if (finite) p->good_step = p->step;
@@ -52,7 +53,7 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     progress p = t->progress;
     int best_before = p.best_step;
     char name[CHECKPOINT_NAME];
-    judge(t, &p);
+    rate_checkpoint(t, &p);
     checkpoint_name(name, p.step);
     char *scratch = run_scratch(t->run, name, err);
     if (!scratch) return err ? (int)err->status : LITHE_EIO;
@@ -79,7 +80,7 @@ int lithe_trainer_save(lithe_trainer *t, lithe_error *err)
     return t->saved ? LITHE_OK : trainer_save(t, err);
 }
 
-/* ---- going back ----------------------------------------------------------------------- */
+/* ---- restoring ------------------------------------------------------------------------ */
 
 int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
 {

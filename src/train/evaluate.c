@@ -1,13 +1,13 @@
-/* Evaluations of a run: the validation split, or as much of it as the settings
- * say, spread evenly and always the same.  Tokens give a loss and how many were
- * correct, labels their logits, which data/metrics.h judges. */
+/* An evaluation runs over the validation split, or over as many of its samples as the
+ * settings say, spread evenly and the same each time.  Tokens give a loss and the number
+ * predicted correctly; labels give logits, from which data/metrics.h computes metrics. */
 #include "train/trainer.h"
 #include "data/metrics.h"
 #include <math.h>
 
 /* ---- labels ---------------------------------------------------------------------------- */
 
-/* Takes the predictions of the latest run. */
+/* Adds the predictions of the latest run. */
 static void take_outcomes(outcomes *x, const feed *f)
 {
     const tensor *logits = f->pass.r.logits;
@@ -31,12 +31,12 @@ static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *e
     all->correct += feed_correct(f);
     if (t->model->task.kind == TASK_SEQUENCE) take_outcomes(&all->labels, f);
     else e->seq_loss += feed_seq_loss(f);
-    const tensor *pairs = f->pass.r.seq_loss;                       /* of two classes: correct below log 2 */
+    const tensor *pairs = f->pass.r.seq_loss;                       /* of two classes: correct where the loss is below log 2 */
     for (int s = 0; pairs && s < b->seqs; s++) all->pairs_correct += (double)pairs->data[s] < log(2);
     return LITHE_OK;
 }
 
-static double share(double n) { return n > 0 ? 1 / n : 0; }
+static double one_over(double n) { return n > 0 ? 1 / n : 0; }
 
 int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
 {
@@ -60,7 +60,7 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
         e->seq_loss = all.labels.loss;
     } else if (t->objective.most.selected && e->targets > 0) e->metrics.accuracy = all.correct / e->targets;
     if (!status && has->kind == TASK_PRETRAIN && e->labels > 0) e->metrics.next_accuracy = all.pairs_correct / e->labels;
-    e->mean = e->loss * share(e->targets) + e->seq_loss * share(e->labels);
+    e->mean = e->loss * one_over(e->targets) + e->seq_loss * one_over(e->labels);
     outcomes_close(&all.labels);
     return status;
 }

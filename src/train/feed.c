@@ -1,4 +1,4 @@
-/* A pass over the batches that an objective builds (data/objective.h). */
+/* Passes over the batches that an objective builds (train/feed.h). */
 #include "train/feed.h"
 #include <limits.h>
 

@@ -1,4 +1,4 @@
-/* Moments of a model that is grown outside a run go through the map of its growth. */
+/* Maps the optimizer moments of a model that is grown outside a run, by the same map as its parameters. */
 #include "grow/growth.h"
 #include "train/optimizer.h"
 #include <stdlib.h>
@@ -17,7 +17,8 @@ int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const 
     size_t before = m->params->arena_count * sizeof(real), after = large ? large->params->arena_count * sizeof(real) : 0;
     real *from[2] = { big_alloc(before), big_alloc(before) }, *to[2] = { big_alloc(after), big_alloc(after) };
     int updates;
-    if (!from[0] || !from[1] || (after && (!to[0] || !to[1]))) fail(&first, LITHE_ENOMEM, "not enough memory for the moments of %zu parameters", params_total(m->params));
+    if (!from[0] || !from[1] || (after && (!to[0] || !to[1])))
+        fail(&first, LITHE_ENOMEM, "not enough memory for the moments of %zu parameters", params_total(m->params));
     optimizer_read(m->path, m->params, from[0], from[1], &updates, &first);
     if (!first.status) {
         growth_moments(map, large, from[0], from[1], to[0], to[1]);

@@ -1,12 +1,12 @@
-/* Growing inside a run: weights and moments go through the same map, the plan is
- * made anew, and the larger model trains on with the steps counted on.  New rows
- * are born at the present number of updates, from which their bias correction
- * counts.  Invariant: the checkpoint that follows is complete by itself. */
+/* Growing inside a run: weights and moments go through the same map, the graphs are
+ * planned again, and training continues with the larger model at the next step.  New
+ * rows count their bias correction from the present number of updates.
+ * Invariant: the checkpoint that follows is complete by itself. */
 #include "base/random.h"
 #include "train/trainer.h"
 #include <stdlib.h>
 
-/* The largest difference between both models' logits over one window. */
+/* Measures the largest difference between the logits of both models, over one window. */
 static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, lithe_error *err)
 {
     batch_builder *b = t->valid.pass.g ? &t->valid.pass.batch : trainer_batch(t);
@@ -16,14 +16,14 @@ static int compare(lithe_trainer *t, lithe_model *large, lithe_growth *report, l
     return lithe_compare(t->model, large, b->ids, (size_t)b->rows, report, err);
 }
 
-/* The trainer on the larger model, whose moments come from the old ones by the map. */
-static int move_over(lithe_trainer *t, const growth *map, lithe_model *large, lithe_error *err)
+/* Makes the larger model the trainer's, and maps the old moments to its moments. */
+static int replace_model(lithe_trainer *t, const growth *map, lithe_model *large, lithe_error *err)
 {
     optimizer *o = &t->optimizer;
     size_t bytes = o->params->arena_count * sizeof(real);
     real *m = o->m, *v = o->v;
     o->m = o->v = NULL;
-    lithe_model *small = t->own_model;                      /* NULL while it is the caller's */
+    lithe_model *small = t->own_model;                      /* NULL while the model belongs to the caller */
     groups_begin(large, o->updates, false);
     t->model = t->own_model = large;
     int status = trainer_prepare(t, err);
@@ -45,7 +45,7 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
     lithe_model *large = map ? growth_apply(map, err) : NULL;
     int status = large ? compare(t, large, report, err) : err ? (int)err->status : LITHE_EINVAL;
     if (!status) {
-        status = move_over(t, map, large, err);
+        status = replace_model(t, map, large, err);
         p->grown++;
         p->grown_at = p->step;
         p->evaluated = false;

@@ -1,6 +1,6 @@
-/* RUN/log.jsonl: one JSON object a line, in the order things happened; `step`
- * comes first.  Invariant: a line reaches the file by one write, and a line cut
- * short by a crash is not read but cut away. */
+/* RUN/log.jsonl has one JSON object per line, in the order of events, with `step` first.
+ * Invariant: a line reaches the file by one write, and a line that a crash left
+ * incomplete is removed when the run is resumed. */
 #include "base/json.h"
 #include "base/file.h"
 #include "train/log.h"
@@ -23,7 +23,7 @@ int log_open(run_log *l, const char *run, lithe_error *err)
     if (!(l->path = path_join(run, "log.jsonl"))) return fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (l->fd < 0) return fail_errno(err, l->path, "write");
-    if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)        /* other failures: a file system without locks */
+    if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)        /* other failures mean that the file system has no locks */
         return fail(err, LITHE_EINVAL, "%s: another process is training this run", run);
     return LITHE_OK;
 }
@@ -47,10 +47,10 @@ int write_record(int fd, const char *path, const void *data, size_t size, lithe_
 
 /* ---- lines ------------------------------------------------------------------------ */
 
-/* Text that does not fit whole is left out with its key: the line stays JSON. */
+/* False, and nothing is appended, when the text does not fit; its key is then left out too, so the line stays JSON. */
 static bool append_text(run_log *l, const char *text, size_t n)
 {
-    if (n > sizeof l->text - 2 - l->used) return false;                 /* two bytes for the end of the line */
+    if (n > sizeof l->text - 2 - l->used) return false;                 /* two bytes are for the end of the line */
     memcpy(l->text + l->used, text, n);
     l->used += n;
     return true;
@@ -70,7 +70,7 @@ void line_number(run_log *l, const char *key, double value)
     append_text(l, text, (size_t)n);
 }
 
-/* What JSON asks for: quotes, backslashes, controls.  Bytes of UTF-8 pass; others never come here. */
+/* Escapes what JSON requires: quotes, backslashes, control characters.  The text is UTF-8, whose bytes need no escape. */
 static bool append_escaped(run_log *l, const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
@@ -108,7 +108,7 @@ int log_sync(run_log *l, lithe_error *err)
 
 /* ---- cutting ------------------------------------------------------------------------- */
 
-/* The step a line speaks of, or -1 when it is no line of ours. */
+/* The step of a line, or -1 when it is not a line that a trainer wrote. */
 static int step_of(const char *line, size_t size)
 {
     json_t *value = json_parse(line, size, LINE_DEPTH, "log.jsonl", NULL);

@@ -3,10 +3,10 @@
  *   g <- g min(1, clip / |g|)
  *   m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  t = updates - born
  *   w <- w - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay w)
- * Decoupled from the learning rate (MosaicML's DecoupledAdamW): decay / peak takes decay's place, for all parameters.
- * The arena is cut into spans: a parameter, or a group of its rows with a
- * birth, a learning-rate factor or a freeze of its own (model/groups.h).  What is frozen has no
- * span: no update, no decay, no share of the norm.
+ * With decay decoupled from the learning rate (MosaicML's DecoupledAdamW), decay / peak
+ * replaces decay, for all parameters.  The arena is divided into spans: a span is a
+ * parameter, or a group of its rows (model/groups.h).  Frozen rows have no span, so they
+ * have no update and no decay and are not part of the norm.
  * Invariant: padding between parameters is never touched. */
 #include "train/optimizer.h"
 #include "base/json.h"
@@ -22,7 +22,7 @@
 
 /* ---- spans ------------------------------------------------------------------------ */
 
-/* Decoupled: w <- w (1 - decay lr / peak). */
+/* With decoupled decay, w <- w (1 - decay lr / peak). */
 static double decay_of(const adamw_settings *s, const param *p)
 {
     if (s->decoupled) return s->peak > 0 ? s->weight_decay / s->peak : 0;
@@ -42,7 +42,7 @@ static void add_span(optimizer *o, const param *p, int first, int rows, const pa
     };
 }
 
-/* Rows between groups train by the parameter's own rule. */
+/* Adds the spans of a parameter: its groups, and the rows between them, which train by the parameter's own rule. */
 static void add_param(optimizer *o, const param *p, const param_group **next, const param_group *end)
 {
     int row = 0;
@@ -103,14 +103,15 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
     const adamw_settings *s = &o->settings;
     double scale = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
     real *values = params_edit(o->params);
-    if (o->updates < UPDATES_MAX) o->updates++;              /* the corrections are 1 long before */
+    if (o->updates < UPDATES_MAX) o->updates++;              /* at that number both corrections are 1 */
     for (int i = 0; i < o->count; i++) {
         const span *it = &o->spans[i];
         double age = it->born < o->updates ? o->updates - it->born : 1;
         adamw_args a = {
             .lr = (real)(lr * it->lr_factor), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
             .weight_decay = (real)it->weight_decay, .scale = (real)scale,
-            .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),     /* of the betas the kernel sees */
+            /* from the betas as the kernel has them, rounded to real */
+            .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),
         };
         k->adamw(values + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
     }
@@ -118,7 +119,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
 
 /* ---- on disk --------------------------------------------------------------------------- */
 
-static const char *const suffixes[2] = { ".exp_avg", ".exp_avg_sq" };       /* PyTorch's names of m and v */
+static const char *const suffixes[2] = { ".exp_avg", ".exp_avg_sq" };       /* PyTorch's names for m and v */
 
 static char *moment_name(const param *p, int which, arena *memory)
 {
@@ -184,7 +185,7 @@ static int read_updates(const tensor_file *f, int *updates, lithe_error *err)
 {
     const char *text = json_string_value(json_object_get(f->metadata, "updates"));
     if (text_int(text, 0, UPDATES_MAX, updates)) return LITHE_OK;
-    return fail(err, LITHE_EFORMAT, "%s: does not say after how many updates it was written, or more than %d", f->path, UPDATES_MAX);
+    return fail(err, LITHE_EFORMAT, "%s: does not say after how many updates it was written, or says more than %d", f->path, UPDATES_MAX);
 }
 
 int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err)

@@ -1,6 +1,6 @@
-/* The defaults of runs.  An architecture's own recipe is part of its
- * description (arch.h); the others train by the usual one, and tables of labels
- * as MosaicBERT is fine-tuned on GLUE. */
+/* The default hyper-parameters of runs.  An architecture may have a recipe of its own
+ * (arch.h); the others use the usual one.  Labelled tables use that of MosaicBERT's
+ * fine-tuning on GLUE. */
 #include "lithe_tools.h"
 #include "train/settings.h"
 #include <string.h>
@@ -17,28 +17,28 @@ static const recipe fine_tuned = {
 
 const recipe *recipe_find(const arch *a, bool fine_tuning) { return fine_tuning ? &fine_tuned : a->recipe ? a->recipe : &usual; }
 
-/* ---- for people to read ----------------------------------------------------- */
+/* ---- the defaults as text ---------------------------------------------------- */
 
-typedef struct { char text[32]; } shown;
+typedef struct { char text[32]; } value_text;
 
-static shown number(double x, const char *unit)
+static value_text number(double x, const char *unit)
 {
-    shown s;
+    value_text s;
     snprintf(s.text, sizeof s.text, "%g%s", x, x > 0 ? unit : "");
     return s;
 }
 
-static shown word(const char *x)
+static value_text word(const char *x)
 {
-    shown s;
+    value_text s;
     snprintf(s.text, sizeof s.text, "%s", x);
     return s;
 }
 
-/* The value of the option so named, as one would type it; empty where a recipe does not say it. */
-static shown value_of(const recipe *r, const char *option)
+/* The recipe's value of an option, as one would type it; empty for an option that no recipe has. */
+static value_text value_of(const recipe *r, const char *option)
 {
-    const struct { const char *option; shown value; } values[] = {
+    const struct { const char *option; value_text value; } values[] = {
         { "lr", number(r->lr, "") }, { "min-lr", number(100 * r->floor, "% of --lr") }, { "warmup", number(100 * r->warmup, "%") },
         { "schedule", word(r->schedule) }, { "beta1", number(r->beta1, "") }, { "beta2", number(r->beta2, "") }, { "eps", number(r->eps, "") },
         { "weight-decay", number(r->weight_decay, "") }, { "clip", number(r->clip, "") }, { "optimizer", word(r->decoupled ? "decoupled-adamw" : "adamw") },
@@ -46,23 +46,23 @@ static shown value_of(const recipe *r, const char *option)
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         if (!strcmp(values[i].option, option)) return values[i].value;
-    return (shown){ "" };
+    return (value_text){ "" };
 }
 
-static bool same(shown a, shown b) { return !strcmp(a.text, b.text); }
+static bool same(value_text a, value_text b) { return !strcmp(a.text, b.text); }
 
-/* Architecture i's recipe; after the last architecture that of tables. */
+/* The recipe of architecture i, or, after the last architecture, that of tables. */
 static const recipe *recipe_at(int i, const char **whose)
 {
     *whose = architectures[i] ? architectures[i]->name : "tables";
     return architectures[i] ? recipe_find(architectures[i], false) : &fine_tuned;
 }
 
-/* "; NAME, NAME: 0.01" for those from `first` on whose value is that of `first`, unless an earlier one had it. */
+/* Appends "; NAME, NAME: 0.01" with all those whose value is the one of `first`, unless an earlier one had that value. */
 static size_t append_group(int first, const char *option, char *text, size_t size)
 {
     const char *whose;
-    shown value = value_of(recipe_at(first, &whose), option);
+    value_text value = value_of(recipe_at(first, &whose), option);
     size_t n = 0;
     bool last = false;
     for (int i = 0; i < first; i++)

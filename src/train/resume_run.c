@@ -1,12 +1,12 @@
-/* A run taken up again from its newest checkpoint that is whole. */
+/* Resumes a run from its newest complete checkpoint. */
 #include "base/sized.h"
 #include "train/run_dir.h"
 #include "train/trainer.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* Fills t from the checkpoint in dir; on failure t is as it was. */
-static int take_up(lithe_trainer *t, const char *dir, lithe_error *err)
+/* Fills t from the checkpoint in dir; a failure leaves t unchanged. */
+static int read_checkpoint(lithe_trainer *t, const char *dir, lithe_error *err)
 {
     settings s = { 0 };
     progress p;
@@ -25,8 +25,8 @@ static int take_up(lithe_trainer *t, const char *dir, lithe_error *err)
     return status;
 }
 
-/* The newest checkpoint that is whole; a damaged one before it is told with the first event. */
-static int take_up_newest(lithe_trainer *t, lithe_error *err)
+/* Reads the newest complete checkpoint; the first event reports a newer one that is damaged. */
+static int read_newest(lithe_trainer *t, lithe_error *err)
 {
     int *steps, count = checkpoint_list(t->run, &steps, err), taken = -1;
     lithe_error first = { 0 };
@@ -34,7 +34,7 @@ static int take_up_newest(lithe_trainer *t, lithe_error *err)
         lithe_error each = { 0 };
         char *dir = checkpoint_path(t->run, steps[i]);
         if (!dir) fail(&each, LITHE_ENOMEM, "%s: out of memory", t->run);
-        else if (!take_up(t, dir, &each)) taken = steps[i];
+        else if (!read_checkpoint(t, dir, &each)) taken = steps[i];
         if (each.status && !first.status) first = each;
         free(dir);
     }
@@ -56,7 +56,7 @@ static int open_tokenizer(lithe_trainer *t, lithe_error *err)
     return status;
 }
 
-/* The same data as before: the shards by their hashes, the text by what is still there of it. */
+/* Opens the run's data and refuses data that have changed since it was started. */
 static int open_data(lithe_trainer *t, lithe_error *err)
 {
     char identity[sizeof t->identity] = "", *dir = path_join(t->run, "data");
@@ -70,20 +70,21 @@ static int open_data(lithe_trainer *t, lithe_error *err)
     return status;
 }
 
-/* What may differ from the run as it was started. */
+/* Applies the options that resuming may change. */
 static int apply_options(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
     settings *s = &t->settings;
     if (o && o->steps && o->steps < s->schedule.steps)
-        return fail(err, LITHE_EINVAL, "%s: is a run of %d steps, which resuming can make more but not %d", t->run, s->schedule.steps, o->steps);
+        return fail(err, LITHE_EINVAL, "%s: is a run of %d steps; resuming can raise that number, but not lower it to %d", t->run, s->schedule.steps, o->steps);
     if (o && o->steps) s->schedule.steps = o->steps;
     if (o && o->save_every < 0) return fail(err, LITHE_EINVAL, "save_every is %d, must be above 0", o->save_every);
     if (o && o->save_every) s->save_every = o->save_every;
-    if (s->growth_count < t->progress.grown) return fail(err, LITHE_EFORMAT, "%s: trainer.json tells of %d growths, and of %d that are done", t->run, s->growth_count, t->progress.grown);
+    if (s->growth_count < t->progress.grown)
+        return fail(err, LITHE_EFORMAT, "%s: trainer.json has %d growths, of which %d are done", t->run, s->growth_count, t->progress.grown);
     return LITHE_OK;
 }
 
-/* A directory without a checkpoint is no run, and gets no log either. */
+/* Refuses a directory without a checkpoint, before a log is made in it. */
 static int check_run(const char *run, lithe_error *err)
 {
     int *steps, count = checkpoint_list(run, &steps, err);
@@ -93,18 +94,18 @@ static int check_run(const char *run, lithe_error *err)
 
 lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err)
 {
-    lithe_error own = { 0 };                                /* a sticky failure even when the caller wants none told */
+    lithe_error own = { 0 };                                /* failures must stick even when the caller passes no err */
     if (failed(err)) return NULL;
     if (!err) err = &own;
     lithe_train_options options;
     if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
-    if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is no directory of a run", run ? run : "(none)"); return NULL; }
+    if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is not the directory of a run", run ? run : "(none)"); return NULL; }
     lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
     if (!t) return NULL;
     int status = (t->run = strdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     if (!status) status = log_open(&t->log, run, err);
     if (!status) status = run_sweep(run, err);
-    if (!status) status = take_up_newest(t, err);
+    if (!status) status = read_newest(t, err);
     if (!status) status = apply_options(t, &options, err);
     if (!status) status = open_tokenizer(t, err);
     if (!status) status = open_data(t, err);

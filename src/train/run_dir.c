@@ -1,6 +1,6 @@
-/* The RUN directory (docs/run-directory.md).  Invariant: whatever is killed and
- * whenever, a run is absent or complete, and so is each checkpoint in it: things
- * are built under a name that begins with a dot and then renamed. */
+/* The RUN directory (docs/run-directory.md).  Invariant: whenever a process is killed, a
+ * run is absent or complete, and so is each checkpoint in it: directories are built
+ * under a name that begins with a dot and are then renamed. */
 #include "base/arena.h"
 #include "train/run_dir.h"
 #include <dirent.h>
@@ -13,10 +13,10 @@
 
 static int no_memory(const char *path, lithe_error *err) { return fail(err, LITHE_ENOMEM, "%s: out of memory", path); }
 
-/* ---- scratch ------------------------------------------------------------------------ */
+/* ---- temporary directories ------------------------------------------------------------------------ */
 
-/* An empty directory of this path, whatever was there. */
-static int make_afresh(const char *path, lithe_error *err)
+/* Makes an empty directory in place of anything that has its path. */
+static int make_empty(const char *path, lithe_error *err)
 {
     int status = dir_remove(path, err);
     return status ? status : dir_make(path, err);
@@ -28,7 +28,7 @@ char *run_scratch(const char *run, const char *name, lithe_error *err)
     snprintf(hidden, sizeof hidden, ".%s", name);
     char *path = failed(err) ? NULL : path_join(run, hidden);
     if (!path) { no_memory(run, err); return NULL; }
-    if (!make_afresh(path, err)) return path;
+    if (!make_empty(path, err)) return path;
     free(path);
     return NULL;
 }
@@ -76,9 +76,9 @@ int checkpoint_publish(const char *temporary, const char *run, int step, lithe_e
     return status;
 }
 
-/* ---- a run's birth ------------------------------------------------------------------------ */
+/* ---- making a run ------------------------------------------------------------------------ */
 
-/* "parent/.name.lithe-PID" beside run. */
+/* The path "parent/.name.lithe-PID" beside run. */
 static char *sibling(const char *run, long pid)
 {
     char *parent = path_parent(run), *path = NULL;
@@ -93,7 +93,7 @@ static char *sibling(const char *run, long pid)
     return path;
 }
 
-/* Removes the siblings whose writers are no more. */
+/* Removes siblings that processes which no longer exist left. */
 static int sweep_siblings(const char *run, lithe_error *err)
 {
     char *parent = path_parent(run);
@@ -148,7 +148,7 @@ int run_appear(const char *temporary, const char *run, lithe_error *err)
 
 /* ---- linking --------------------------------------------------------------------------------- */
 
-/* to becomes another name of from by one rename; of two names of one file rename keeps both. */
+/* Makes `to` a hard link to `from` by one rename (which leaves both names when they are the same file), else a copy. */
 static int link_file(const char *from, const char *to, lithe_error *err)
 {
     char *parent = path_parent(to), *temporary = NULL;
@@ -171,7 +171,7 @@ static bool listed(const char *name, const char *const *names)
     return false;
 }
 
-int run_link(const char *dir, const char *run, const char *const *but, lithe_error *err)
+int run_link(const char *dir, const char *run, const char *const *except, lithe_error *err)
 {
     if (failed(err)) return err->status;
     struct dirent **entries = NULL;
@@ -182,7 +182,7 @@ int run_link(const char *dir, const char *run, const char *const *but, lithe_err
         struct stat s;
         char *from = path_join(dir, name), *to = path_join(run, name);
         if (!from || !to) status = no_memory(run, err);
-        else if (!status && name[0] != '.' && !listed(name, but) && !stat(from, &s) && S_ISREG(s.st_mode)) status = link_file(from, to, err);
+        else if (!status && name[0] != '.' && !listed(name, except) && !stat(from, &s) && S_ISREG(s.st_mode)) status = link_file(from, to, err);
         free(from);
         free(to);
         free(entries[i]);

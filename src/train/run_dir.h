@@ -1,22 +1,24 @@
-/* The directory of a run: its checkpoints, its birth, what becomes of it at the end. */
+/* The directory of a run: making it, its checkpoints, and the model it holds at the end. */
 #ifndef TRAIN_RUN_DIR_H
 #define TRAIN_RUN_DIR_H
 
 #include "base/file.h"
 #include "model/checkpoints.h"
 
-/* run/ckpt-STEP becomes what lies in `temporary`, an old one of that name being moved out of the way. */
+/* Renames `temporary` to run/ckpt-STEP, after removing an old checkpoint of that name. */
 int   checkpoint_publish(const char *temporary, const char *run, int step, lithe_error *err);
-int   checkpoint_remove(const char *run, int step, lithe_error *err);       /* gone by one rename */
-int   run_sweep(const char *run, lithe_error *err);                         /* what interrupted writers left */
-/* run/.NAME: where something is built before its rename.  Empty, whatever was there. */
+int   checkpoint_remove(const char *run, int step, lithe_error *err);       /* it disappears by one rename */
+int   run_sweep(const char *run, lithe_error *err);                         /* removes what interrupted writers left */
+/* Makes run/.NAME, an empty directory in which something is built before it is renamed; returns its path, to be freed. */
 char *run_scratch(const char *run, const char *name, lithe_error *err);
 
-/* A sibling of `run`, which must not exist or be empty, to build it in; removes what dead writers left there. */
+/* Makes a directory beside `run` to build it in and returns its path, to be freed.  Fails when `run` exists and is not empty.
+ * Removes what interrupted writers left there. */
 char *run_begin(const char *run, lithe_error *err);
+/* Renames it to `run`. */
 int   run_appear(const char *temporary, const char *run, lithe_error *err);
-/* The files of dir appear in run under their names: linked where the file system can, else copied. */
-int   run_link(const char *dir, const char *run, const char *const *but, lithe_error *err);
+/* Links the files of dir into run, but those named in `except`; copies them where the file system cannot link. */
+int   run_link(const char *dir, const char *run, const char *const *except, lithe_error *err);
 
 
 #endif

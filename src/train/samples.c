@@ -1,5 +1,5 @@
-/* RUN/samples/STEP.txt: how the model goes on from a prompt, at each evaluation.
- * The text depends on the weights, the seed and the step only. */
+/* RUN/samples/STEP.txt holds a prompt and how the model continues it, at each evaluation.
+ * The text depends on the weights, the prompt, the seed and the step only. */
 #include "base/random.h"
 #include "train/trainer.h"
 #include <stdlib.h>
@@ -7,13 +7,13 @@
 
 typedef struct { char *data; size_t size, capacity; } text;
 
-static int join(void *context, const char *bytes, size_t n)
+static int append_bytes(void *context, const char *bytes, size_t n)
 {
     text *s = context;
     if (n > s->capacity - s->size - 1) {
         size_t capacity = 2 * (s->capacity + n);
         char *more = xrealloc(s->data, capacity, 1);
-        if (!more) return 1;                                /* the sample ends here */
+        if (!more) return 1;                                /* out of memory: the sample ends here */
         s->data = more;
         s->capacity = capacity;
     }
@@ -23,14 +23,14 @@ static int join(void *context, const char *bytes, size_t n)
     return 0;
 }
 
-/* The prompt and what follows it, in t->sample. */
+/* Writes the file and keeps the text, prompt and continuation, as t->sample. */
 static int write_sample(lithe_trainer *t, text *s, lithe_error *err)
 {
     char name[48];
     snprintf(name, sizeof name, "samples/%d.txt", t->progress.step);
     char *path = path_join(t->run, name);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
-    s->data[s->size] = '\n';                                /* in place of the NUL, for the file */
+    s->data[s->size] = '\n';                                /* replaces the NUL, for the file */
     int status = file_write(path, s->data, s->size + 1, err);
     s->data[s->size] = 0;
     free(path);
@@ -44,13 +44,13 @@ bool trainer_samples(const lithe_trainer *t) { return t->hooks.sample && t->sett
 int trainer_sample(lithe_trainer *t, lithe_error *err)
 {
     const char *prompt = t->settings.sample;
-    lithe_error inner = { 0 };                              /* a sample that fails stops no training: it says why */
+    lithe_error inner = { 0 };                              /* a sample that fails does not stop training; its text says why */
     text s = { .capacity = strlen(prompt) + 1024 };
     if (!(s.data = xalloc(s.capacity, 1))) return fail(err, LITHE_ENOMEM, "%s: out of memory for a sample", t->run);
-    join(&s, prompt, strlen(prompt));
-    t->hooks.sample(t->model, t->tokenizer, prompt, key_of(t->settings.seed, (uint64_t)t->progress.step), join, &s, &inner);
-    if (inner.status) join(&s, inner.text, strlen(inner.text));
+    append_bytes(&s, prompt, strlen(prompt));
+    t->hooks.sample(t->model, t->tokenizer, prompt, key_of(t->settings.seed, (uint64_t)t->progress.step), append_bytes, &s, &inner);
+    if (inner.status) append_bytes(&s, inner.text, strlen(inner.text));
     if (s.size) return write_sample(t, &s, err);
-    free(s.data);                                           /* neither a prompt nor anything after it */
+    free(s.data);                                           /* no prompt and no continuation */
     return LITHE_OK;
 }

@@ -5,8 +5,8 @@
  *   constant       lr
  *   wsd            lr, then over the last fifth of the steps linearly to min    Hu et al. 2024 (MiniCPM)
  *   inverse-sqrt   lr sqrt(max(w, 1) / s), at least min        Vaswani et al. 2017
- * Invariant: a function of the step alone; the last step has exactly min
- * wherever the curve comes down to it. */
+ * Invariant: the rate is a function of the step alone; where a curve ends at min, the
+ * last step has exactly min. */
 #include "train/schedule.h"
 #include <math.h>
 #include <string.h>
@@ -21,8 +21,8 @@ int schedule_find(const char *name)
 
 const char *schedule_name(schedule_kind kind) { return names[kind]; }
 
-/* From lr at 0 to min at 1. */
-static double between(const schedule *s, double share) { return s->min_lr + (s->lr - s->min_lr) * (1 - share); }
+/* Linear from lr at x = 0 to min at x = 1. */
+static double between(const schedule *s, double x) { return s->min_lr + (s->lr - s->min_lr) * (1 - x); }
 
 double schedule_lr(const schedule *s, int step)
 {

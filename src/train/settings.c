@@ -1,4 +1,4 @@
-/* What the options of a run come to (train/settings.h). */
+/* Turns the options of a run into its settings (train/settings.h). */
 #include "train/settings.h"
 #include <math.h>
 #include <stdlib.h>
@@ -10,8 +10,8 @@ const progress progress_start = {
 
 /* ---- options ------------------------------------------------------------------------ */
 
-static int or_int(int given, int otherwise) { return given ? given : otherwise; }
-static double or_real(double given, double otherwise) { return given < 0 || given > 0 ? given : otherwise; }
+static int or_int(int given, int usual) { return given ? given : usual; }
+static double or_real(double given, double usual) { return given < 0 || given > 0 ? given : usual; }
 static double not_below_zero(double x) { return x > 0 ? x : 0; }
 
 static int check_options(const lithe_train_options *o, lithe_error *err)
@@ -59,7 +59,7 @@ int settings_growths(settings *s, lithe_error *err)
         if (n == MAX_GROWTHS) return fail(err, LITHE_EINVAL, "grow_at names more than %d growths", MAX_GROWTHS);
         status = parse_growth(&text, &s->growths[n], err);
         if (!status && n && s->growths[n].at <= s->growths[n - 1].at)
-            status = fail(err, LITHE_EINVAL, "grow_at: step %d stands behind step %d", s->growths[n].at, s->growths[n - 1].at);
+            status = fail(err, LITHE_EINVAL, "grow_at: step %d is listed after step %d, steps must increase", s->growths[n].at, s->growths[n - 1].at);
     }
     s->growth_count = n;
     return status;
@@ -74,7 +74,7 @@ text_task settings_task(const settings *s, const lithe_model *m)
     return s->objective.sentences ? LEARN_SENTENCES : LEARN_MASKED;
 }
 
-/* The tokens of a window: as asked; else what the model takes, and no more than the data have. */
+/* Chooses the tokens of a window: the option, else the model's context, and not more than the data have. */
 static int choose_ctx(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
     int context = lithe_model_context(m);
@@ -128,7 +128,7 @@ static int choose_optimizer(settings *s, const lithe_train_options *o, const rec
 
 static int choose_augmentation(settings *s, const lithe_train_options *o, const lithe_dataset *d, lithe_error *err)
 {
-    if (!d->side) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are no images", o->augment) : LITHE_OK;
+    if (!d->side) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are not images", o->augment) : LITHE_OK;
     const char *name = o->augment ? o->augment : augmentation_usual(d->side, d->channels);
     if (!augmentation_find(name)) return fail(err, LITHE_EINVAL, "augment is \"%s\", expected none, photos or digits", name);
     return copy_text(&s->augment, name) ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for the options");

@@ -1,5 +1,5 @@
-/* What the options of a run come to, which is constant over it, and where it
- * stands, which changes with each step.  trainer.json holds both. */
+/* The settings of a run, which stay the same throughout, and its progress, which
+ * changes with each step.  trainer.json holds both. */
 #ifndef TRAIN_SETTINGS_H
 #define TRAIN_SETTINGS_H
 
@@ -8,14 +8,14 @@
 #include "train/schedule.h"
 
 enum { MAX_GROWTHS = 16, SKIPS_IN_A_ROW = 3, MAX_ROLL_BACKS = 3 };
-enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };        /* of a context, a batch; of a run */
+enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };        /* most tokens of a window or samples of a batch; most steps of a run */
 #define BETA_MAX 0.9999999
 
 typedef struct { int at; double params, factor; } planned_growth;   /* one of params and factor is 0 */
 
 typedef struct {
     int ctx, batch, accumulate;
-    int bptt;                                   /* windows of ctx tokens in a sequence, through which gradients go; 1 */
+    int bptt;                                   /* windows of ctx tokens in a sequence, through all of which gradients flow */
     int eval_every, save_every, eval_windows;
     schedule schedule;
     adamw_settings adamw;
@@ -23,49 +23,51 @@ typedef struct {
     uint64_t seed;
     bool recompute;
     objective_settings objective;
-    double usual_epochs, warmup_share;          /* of the defaults: not kept */
+    double usual_epochs, warmup_share;          /* defaults that depend on the data or recipe; not in trainer.json */
     char *sample, *grow_at, *grow_method;       /* NULL: none */
     char *augment;                              /* of images; NULL: none */
     planned_growth growths[MAX_GROWTHS]; int growth_count;
 } settings;
 
-/* Checks o and puts the model's and the data's defaults where it holds zero.  How long the run is hangs on the samples of
- * an epoch: settings_samples. */
+/* Checks o and replaces its zeros by the defaults for the model and the data.  The number of steps comes later, from
+ * settings_samples. */
 int  settings_resolve(settings *s, const lithe_train_options *o, const lithe_model *m, const lithe_dataset *d, lithe_error *err);
-int  settings_samples(settings *s, const lithe_train_options *o, uint64_t samples, lithe_error *err);   /* steps stay 0 when o gives a budget of seconds */
-void settings_length(settings *s, const lithe_train_options *o, int steps);     /* what hangs on it: warm-up, evaluations, checkpoints */
+/* Sets the number of steps, given the samples in an epoch; it stays 0 when o gives a budget of seconds. */
+int  settings_samples(settings *s, const lithe_train_options *o, uint64_t samples, lithe_error *err);
+/* Sets the number of steps and what depends on it: warm-up, evaluations, checkpoints. */
+void settings_length(settings *s, const lithe_train_options *o, int steps);
 void settings_free(settings *s);
-/* What m learns of text. */
+/* What m learns to predict in text. */
 text_task settings_task(const settings *s, const lithe_model *m);
-/* What stands as text: a schedule's and a type's names, and grow_at. */
+/* Read what options and trainer.json hold as text: the names of a schedule and of a type, and grow_at. */
 int  settings_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err);
 int  settings_growths(settings *s, lithe_error *err);
 
 typedef struct {
-    int step;                        /* taken, those skipped among them: the place in the data */
-    int skipped, in_a_row;           /* steps without an update: all, and at the end */
+    int step;                        /* steps taken, including skipped ones; it gives the place in the data */
+    int skipped, in_a_row;           /* steps without an update: in all, and since the latest update */
     int roll_backs;
     double lr_scale;                 /* halved by each roll-back */
-    int grown, grown_at;             /* growths done; the step of the latest, -1 before */
-    bool evaluated;                  /* valid_loss is of the weights as they are */
-    double valid_loss, bits_per_byte;           /* of the latest evaluation, NaN before */
-    double best_loss; int best_step;            /* of the checkpoints; NaN and -1 before */
-    int good_step;                   /* newest checkpoint that a roll-back may take, -1: none */
+    int grown, grown_at;             /* growths done; the step of the latest, -1 when there is none */
+    bool evaluated;                  /* valid_loss belongs to the present weights */
+    double valid_loss, bits_per_byte;           /* of the latest evaluation; NaN before the first */
+    double best_loss; int best_step;            /* of the checkpoints; NaN and -1 when there is none */
+    int good_step;                   /* the newest checkpoint that a roll-back may use, -1: none */
     double tokens;
-    int lines;                       /* of log.jsonl about this step */
+    int lines;                       /* written to log.jsonl for this step */
 } progress;
 
 extern const progress progress_start;
 
-/* The defaults of a run: the architecture's own, or the usual ones; for labelled data those of fine-tuning. */
+/* The defaults of a run: the architecture's own or the usual ones, and for labelled data those of fine-tuning. */
 const recipe *recipe_find(const arch *a, bool fine_tuning);
 
 /* ---- trainer.json ---------------------------------------------------------------------- */
 
-/* DIR/trainer.json: settings, progress, the identity of the data, and the parameter groups of m (NULL: none), which
- * opening the model reads. */
+/* Writes DIR/trainer.json: settings, progress, the identity of the data, and the parameter groups of m (NULL: none), which
+ * are read when the model is opened. */
 int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, const lithe_model *m, lithe_error *err);
-/* data: what trainer_json_write was given, to be freed. */
+/* Sets *data to the identity that was written; the caller frees it. */
 int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err);
 
 

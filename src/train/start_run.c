@@ -1,18 +1,18 @@
-/* A new run: its directory is built under another name, step 0 included, and appears. */
+/* Starts a run: its directory is built under another name, with a checkpoint of step 0, and then renamed. */
 #include "base/sized.h"
 #include "train/run_dir.h"
 #include "train/trainer.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* Moments of another run, when they are asked for, and the births that hang on their age. */
+/* Reads the moments of another run, when they are to be carried, and begins the parameter groups at their number of updates. */
 static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
     bool carry = o->moments && !strcmp(o->moments, "carry");
     if (o->moments && !carry && strcmp(o->moments, "reset"))
         return fail(err, LITHE_EINVAL, "moments is \"%s\", expected reset or carry", o->moments);
     const char *from = o->from ? o->from : t->model->path;
-    if (carry && !from) return fail(err, LITHE_EINVAL, "moments to carry need the checkpoint they lie in");
+    if (carry && !from) return fail(err, LITHE_EINVAL, "to carry moments, name the checkpoint that holds them");
     char *newest = carry ? checkpoint_newest(from, err) : NULL;
     optimizer *m = &t->optimizer;
     int status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
@@ -33,8 +33,8 @@ static int write_text(const char *dir, const char *name, const char *text, lithe
     return status;
 }
 
-/* Everything that stands beside the checkpoints. */
-static int furnish(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
+/* Writes all files of a run except log and checkpoints. */
+static int write_files(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
     char *data = path_join(t->run, "data"), *samples = path_join(t->run, "samples"), *tokens = path_join(t->run, lithe_tokenizer_file(t->tokenizer));
     char *config = lithe_model_config(t->model);
@@ -68,8 +68,8 @@ static int log_start(lithe_trainer *t, lithe_error *err)
     return trainer_end_line(t, err);
 }
 
-/* Builds the run under another name, step 0 included, and lets it appear. */
-static int give_birth(lithe_trainer *t, const lithe_train_options *o, const char *run, lithe_error *err)
+/* Builds the run under another name and renames it. */
+static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *run, lithe_error *err)
 {
     char *temporary = run_begin(run, err), *named = strdup(run);
     if (!temporary || !named) {
@@ -78,7 +78,7 @@ static int give_birth(lithe_trainer *t, const lithe_train_options *o, const char
         return err->status ? (int)err->status : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     }
     t->run = temporary;
-    int status = furnish(t, o, err);
+    int status = write_files(t, o, err);
     if (!status) status = model_adopt_config(t->model, DT_F32, t->tokenizer, err);
     if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
     if (!status) status = log_start(t, err);
@@ -116,7 +116,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     if (!status) status = settings_samples(&t->settings, o, t->objective.samples, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = begin_moments(t, o, err);
-    if (!status) status = give_birth(t, o, named, err);
+    if (!status) status = make_run(t, o, named, err);
     free(named);
     if (!status) return t;
     lithe_trainer_close(t);

@@ -1,9 +1,9 @@
-/* TensorBoard event files: TFRecords of protocol-buffer Events.
+/* TensorBoard event files, which are TFRecords of protocol-buffer Events:
  *   record    length (u64 LE), masked CRC-32C of those 8 bytes, data, masked CRC-32C of the data
  *   Event     1 wall_time (double), 2 step (varint), 3 file_version, 5 Summary, 7 SessionLog
  *   Summary   1 Value;  Value: 1 tag, 2 simple_value (float);  SessionLog: 1 status (START = 1)
  * Invariant: a record reaches the file by one write, so a reader that follows
- * the file meets whole records or the end. */
+ * the file never sees part of a record. */
 #include "base/file.h"
 #include "train/log.h"
 #include "train/tensorboard.h"
@@ -20,7 +20,7 @@ typedef struct { uint8_t bytes[EVENT_BYTES]; size_t used; } message;
 
 static void put(message *m, const void *data, size_t size)
 {
-    if (size > sizeof m->bytes - m->used) return;           /* cannot be: tags are bounded */
+    if (size > sizeof m->bytes - m->used) return;           /* does not happen: tags are bounded */
     memcpy(m->bytes + m->used, data, size);
     m->used += size;
 }

@@ -1,11 +1,11 @@
-/* Loss and gradients of a step: batch samples, in `accumulate` parts. */
+/* Loss and gradients of a step over `batch` samples, in `accumulate` micro-batches. */
 #include "train/trainer.h"
 
-static double share(double n) { return n > 0 ? 1 / n : 0; }
+static double one_over(double n) { return n > 0 ? 1 / n : 0; }
 
 batch_builder *trainer_batch(lithe_trainer *t) { return t->bptt.windows ? &t->bptt.whole : &t->train.pass.batch; }
 
-/* The samples of one part of a step. */
+/* Builds one micro-batch of a step. */
 static void fill_part(lithe_trainer *t, int at, int part)
 {
     const settings *s = &t->settings;
@@ -16,7 +16,7 @@ static void fill_part(lithe_trainer *t, int at, int part)
     for (int64_t i = begin; i < end; i++) objective_train(&t->objective, b, at, first + (uint64_t)i);
 }
 
-/* Sums of one part, with its gradients. */
+/* Sums over one micro-batch. */
 typedef struct { double loss, seq_loss, flops; } part_sums;
 
 static int run_part(lithe_trainer *t, double scale, double seq_scale, bool accumulate, part_sums *sums, lithe_error *err)
@@ -33,7 +33,7 @@ int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
     const int parts = t->settings.accumulate;
     const batch_builder *b = trainer_batch(t);
     double targets = 0, labels = 0, sum = 0, seq_sum = 0;
-    for (int part = 0; part < parts && parts > 1; part++) {         /* what the step divides by is known before it begins */
+    for (int part = 0; part < parts && parts > 1; part++) {         /* the number that the loss is divided by must be known before the gradients are computed */
         fill_part(t, at, part);
         targets += b->targets;
         labels += b->labels;
@@ -43,13 +43,13 @@ int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
         part_sums sums;
         fill_part(t, at, part);
         if (parts == 1) { targets = b->targets; labels = b->labels; }
-        int status = run_part(t, share(targets), share(labels), part > 0, &sums, err);
+        int status = run_part(t, one_over(targets), one_over(labels), part > 0, &sums, err);
         if (status) return status;
         sum += sums.loss;
         seq_sum += sums.seq_loss;
         t->step_rows += b->rows;
         t->step_flops += sums.flops;
     }
-    *loss = sum * share(targets) + seq_sum * share(labels);
+    *loss = sum * one_over(targets) + seq_sum * one_over(labels);
     return LITHE_OK;
 }

@@ -1,10 +1,11 @@
-/* A model being fitted to a dataset, one event at a time.  A step is
- *   batch windows -> loss and gradients, in `accumulate` parts -> norm, clip -> AdamW
- * and a step whose loss or gradient is not finite changes nothing (skipped).
- * Three such in a row go back to the newest good checkpoint with half the
- * learning rate, the data going on; after three roll-backs the run has diverged.
- * Invariant: what happens next is a function of settings, progress, weights and
- * moments, all of which a checkpoint holds. */
+/* The training loop, one event at a time.  A step is
+ *   samples -> loss and gradients, in `accumulate` micro-batches -> norm, clip -> AdamW
+ * and a step whose loss or gradient is not finite is skipped: it changes nothing.
+ * After three skipped steps in a row the run rolls back to the newest good checkpoint
+ * and halves the learning rate, while the data continue; when it would roll back a
+ * fourth time, it has diverged.
+ * Invariant: the next event is a function of settings, progress, weights and moments,
+ * all of which a checkpoint holds. */
 #include "train/run_dir.h"
 #include "train/trainer.h"
 #include <math.h>
@@ -23,7 +24,7 @@ static double wall_now(void)
 
 typedef struct { const char *tag; double value; } scalar;
 
-/* Event files are begun with their first value: a finished run that is asked again writes none. */
+/* The event file is opened with the first value, so that resuming a finished run makes none. */
 static int write_scalars(lithe_trainer *t, const scalar *s, int count, lithe_error *err)
 {
     int status = LITHE_OK, at = t->progress.step;
@@ -91,7 +92,7 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     return log_step(t, e, err);
 }
 
-/* Figures that the task does not have are left out. */
+/* Metrics that the task does not have are left out. */
 static int log_evaluation(lithe_trainer *t, const lithe_event *e, lithe_error *err)
 {
     const progress *p = &t->progress;
@@ -173,7 +174,7 @@ static int grow(lithe_trainer *t, lithe_event *e, lithe_error *err)
     return trainer_end_line(t, err);
 }
 
-static int save_due(lithe_trainer *t, lithe_event *e, lithe_error *err)
+static int save_checkpoint(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     double began = seconds_now();
     e->kind = LITHE_SAVED;
@@ -183,13 +184,13 @@ static int save_due(lithe_trainer *t, lithe_event *e, lithe_error *err)
     return status;
 }
 
-/* RUN itself becomes a MODEL: the newest checkpoint's files under their own names. */
+/* Makes RUN itself a MODEL by linking the newest checkpoint's files into it. */
 static int finish(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
-    static const char *const but[] = { "optimizer.safetensors", "trainer.json", "manifest.json", NULL };
+    static const char *const except[] = { "optimizer.safetensors", "trainer.json", "manifest.json", NULL };
     e->kind = LITHE_FINISHED;
     char *dir = checkpoint_path(t->run, t->progress.step);
-    int status = dir ? run_link(dir, t->run, but, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    int status = dir ? run_link(dir, t->run, except, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     free(dir);
     snprintf(t->text, sizeof t->text, "%s", t->run);
     return status;
@@ -197,11 +198,11 @@ static int finish(lithe_trainer *t, lithe_event *e, lithe_error *err)
 
 /* ---- what is next ------------------------------------------------------------------------- */
 
-typedef int deed(lithe_trainer *t, lithe_event *e, lithe_error *err);
+typedef int action(lithe_trainer *t, lithe_event *e, lithe_error *err);
 
 static bool every(const lithe_trainer *t, int n) { return t->progress.step % n == 0 || t->progress.step == t->settings.schedule.steps; }
 
-static deed *next_deed(const lithe_trainer *t)
+static action *next_action(const lithe_trainer *t)
 {
     const settings *s = &t->settings;
     const progress *p = &t->progress;
@@ -209,7 +210,7 @@ static deed *next_deed(const lithe_trainer *t)
     if (p->in_a_row >= SKIPS_IN_A_ROW) return roll_back;
     if (t->valid.pass.g && !p->evaluated && (every(t, s->eval_every) || growth_due || grew)) return evaluate;
     if (growth_due) return grow;
-    if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew)) return save_due;
+    if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew)) return save_checkpoint;
     return p->step >= s->schedule.steps ? finish : take_step;
 }
 
@@ -220,7 +221,7 @@ int lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err)
     if (failed(err)) return err->status;
     if (!t) return fail(err, LITHE_EINVAL, "there is no trainer");
     int status = LITHE_OK;
-    deed *next = t->notice ? NULL : next_deed(t);
+    action *next = t->notice ? NULL : next_action(t);
     e->loss = t->train_loss;
     if (!t->notice) t->text[0] = 0;
     if (next) status = next(t, e, err);

@@ -1,5 +1,5 @@
-/* A model being fitted to a dataset.  What works on it stands in a file for each
- * part, below, and calls only what is declared above it. */
+/* A trainer fits a model to a dataset.  Its functions are declared below, file by file;
+ * each file calls only what is declared above it. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
@@ -10,15 +10,16 @@
 
 /* ---- the state ------------------------------------------------------------------------------ */
 
-/* What a driver does for a trainer, which knows no inference.  NULL: it is left out. */
-typedef int text_sink(void *context, const char *text, size_t n);           /* not 0: no more, please */
+typedef int text_sink(void *context, const char *text, size_t n);           /* returns not 0 to end the text */
+
+/* Hooks that a driver gives to a trainer, which cannot run inference itself.  A hook that is NULL is not called. */
 typedef struct {
-    /* What m writes after prompt goes to give; a function of the weights, the prompt and the seed. */
+    /* Passes the text with which m continues prompt to give; it depends on the weights, the prompt and the seed only. */
     int (*sample)(lithe_model *m, const lithe_tokenizer *t, const char *prompt, uint64_t seed, text_sink *give, void *context, lithe_error *err);
 } trainer_hooks;
 
 struct lithe_trainer {
-    lithe_model *model, *own_model;             /* own: closed with the trainer */
+    lithe_model *model, *own_model;             /* own_...: closed with the trainer; else NULL */
     lithe_dataset *data, *own_data;
     const lithe_tokenizer *tokenizer; lithe_tokenizer *own_tokenizer;
     const kernels *kernels;
@@ -29,56 +30,58 @@ struct lithe_trainer {
     optimizer optimizer;
     objective objective;
     feed train, valid;
-    bptt bptt;                                  /* of a run with windows */
+    bptt bptt;                                  /* opened when settings.bptt > 1 */
     lithe_growth growth;                        /* of the latest LITHE_GREW */
-    lithe_metrics metrics;                      /* of the latest evaluation in this process, else NAN */
+    lithe_metrics metrics;                      /* of the latest evaluation in this process, NaN before it */
     double step_rows, step_flops;               /* of the latest step */
     run_log log;
     tensorboard events;
-    bool saved;                                 /* the newest checkpoint is of this very moment */
+    bool saved;                                 /* the newest checkpoint holds the present state */
     double train_loss;                          /* of the latest step */
     char *sample;                               /* text of the latest evaluation */
     char identity[256];                         /* of the data */
-    char text[640];                             /* of the event given */
-    bool notice;                                /* text waits to be told by the next event */
+    char text[640];                             /* of the present event */
+    bool notice;                                /* the next event reports `text`, which resuming wrote */
 };
 
-/* ---- trainer_state.c: from settings, data and a model to what a step needs ---------------------- */
+/* ---- trainer_state.c ---------------------------------------------------------------------------- */
 
-double         seconds_now(void);                               /* of a clock that only goes forward */
+double         seconds_now(void);                               /* of a monotonic clock */
 lithe_trainer *trainer_new(const trainer_hooks *hooks, lithe_error *err);
-int            trainer_begin(lithe_trainer *t, lithe_error *err);           /* do model, tokenizer, data and settings go together; the objective */
-int            trainer_prepare(lithe_trainer *t, lithe_error *err);         /* optimizer and feeds for t->model as it is */
-int            trainer_end_line(lithe_trainer *t, lithe_error *err);        /* of log.jsonl: what was begun is written, and counted */
+/* Checks that model, tokenizer, data and settings go together, and opens the objective. */
+int            trainer_begin(lithe_trainer *t, lithe_error *err);
+/* Opens optimizer and feeds for the present t->model. */
+int            trainer_prepare(lithe_trainer *t, lithe_error *err);
+/* Writes the line of log.jsonl that was begun, and counts it. */
+int            trainer_end_line(lithe_trainer *t, lithe_error *err);
 
 /* ---- train_step.c, evaluate.c, samples.c ---------------------------------------------------------- */
 
-batch_builder *trainer_batch(lithe_trainer *t);                 /* where an objective puts the samples of a step's part */
-int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);            /* loss and gradients of step `at` */
+batch_builder *trainer_batch(lithe_trainer *t);                 /* where an objective puts the samples of a micro-batch */
+int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);            /* computes loss and gradients of step `at` */
 
-/* What an evaluation found: sums, and the mean loss of a target and of a label together. */
+/* The sums of an evaluation; mean is the mean loss of a target plus that of a label. */
 typedef struct { double loss, seq_loss, targets, labels, mean; lithe_metrics metrics; } evaluation;
 int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err);
 
-bool trainer_samples(const lithe_trainer *t);                   /* does it write samples of text */
-int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* samples/STEP.txt and t->sample */
+bool trainer_samples(const lithe_trainer *t);                   /* whether the run writes samples of text */
+int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* writes samples/STEP.txt and sets t->sample */
 
 /* ---- checkpoint.c ----------------------------------------------------------------------------------- */
 
 int trainer_save(lithe_trainer *t, lithe_error *err);
-int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);    /* weights and moments */
-/* The moments of ckpt-STEP, and the best checkpoint as best.json tells it. */
-int trainer_moments(lithe_trainer *t, lithe_error *err);
-int trainer_write_best(const lithe_trainer *t, lithe_error *err);
+int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);    /* reads weights and moments of an earlier one */
+int trainer_moments(lithe_trainer *t, lithe_error *err);                    /* reads the moments of the present step's */
+int trainer_write_best(const lithe_trainer *t, lithe_error *err);           /* best.json, which names the best checkpoint */
 
 /* ---- grow_step.c, budget.c --------------------------------------------------------------------------- */
 
 int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
-int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);      /* a budget's steps; leaves a checkpoint, for timing */
+int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);      /* sets the steps that fit a budget of seconds; leaves a checkpoint, which it wrote to time it */
 
 /* ---- start_run.c, resume_run.c ------------------------------------------------------------------------ */
 
-/* lithe_trainer_open and lithe_trainer_resume, with a driver's hooks (copied). */
+/* What lithe_trainer_open and lithe_trainer_resume do, with a driver's hooks (which are copied). */
 lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *t, const lithe_train_options *o, const char *run, const trainer_hooks *hooks, lithe_error *err);
 lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err);
 

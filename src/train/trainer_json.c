@@ -1,5 +1,5 @@
-/* trainer.json.  Invariant: what is read is what was written, number for number,
- * and nothing in it is a time, a path or a count of threads. */
+/* Writes and reads trainer.json.  Invariant: every number that is read equals the one
+ * that was written, and no entry is a time, a path or a number of threads. */
 #include "base/json.h"
 #include "train/settings.h"
 #include <math.h>
@@ -9,32 +9,33 @@
 
 enum { JSON_BYTES = 16 << 20, JSON_DEPTH = 8 };
 
-typedef enum { WHOLE, LATER, NUMBER, MAYBE, FLAG, TEXT } entry_kind;      /* LATER: a whole number that older files do not have; MAYBE: null is NaN; TEXT: null is NULL */
+/* INT_OPTIONAL: older files do not have it.  NUMBER_OR_NULL: null stands for NaN.  TEXT: null stands for NULL. */
+typedef enum { INT, INT_OPTIONAL, NUMBER, NUMBER_OR_NULL, FLAG, TEXT } entry_kind;
 typedef struct { const char *key; entry_kind kind; size_t offset; double least, most; } entry;
 
 #define S(member) offsetof(settings, member)
 static const entry of_settings[] = {
-    { "ctx", WHOLE, S(ctx), 1, WINDOWS_MAX }, { "batch", WHOLE, S(batch), 1, WINDOWS_MAX }, { "accumulate", WHOLE, S(accumulate), 1, WINDOWS_MAX },
-    { "steps", WHOLE, S(schedule.steps), 0, STEPS_MAX }, { "warmup", WHOLE, S(schedule.warmup), 0, STEPS_MAX },
+    { "ctx", INT, S(ctx), 1, WINDOWS_MAX }, { "batch", INT, S(batch), 1, WINDOWS_MAX }, { "accumulate", INT, S(accumulate), 1, WINDOWS_MAX },
+    { "steps", INT, S(schedule.steps), 0, STEPS_MAX }, { "warmup", INT, S(schedule.warmup), 0, STEPS_MAX },
     { "lr", NUMBER, S(schedule.lr), 0, 1e6 }, { "min_lr", NUMBER, S(schedule.min_lr), 0, 1e6 },
     { "beta1", NUMBER, S(adamw.beta1), 0, BETA_MAX }, { "beta2", NUMBER, S(adamw.beta2), 0, BETA_MAX }, { "eps", NUMBER, S(adamw.eps), 0, 1 },
     { "weight_decay", NUMBER, S(adamw.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(adamw.clip), 0, 1e18 },
-    { "eval_every", WHOLE, S(eval_every), 1, STEPS_MAX }, { "save_every", WHOLE, S(save_every), 1, STEPS_MAX },
-    { "eval_windows", WHOLE, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
+    { "eval_every", INT, S(eval_every), 1, STEPS_MAX }, { "save_every", INT, S(save_every), 1, STEPS_MAX },
+    { "eval_windows", INT, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
     { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
     { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
     { "whole_sentences", FLAG, S(objective.sentences), 0, 1 }, { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
     { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 },
-    { "augment", TEXT, S(augment), 0, 0 }, { "bptt", LATER, S(bptt), 1, WINDOWS_MAX }, { 0 },
+    { "augment", TEXT, S(augment), 0, 0 }, { "bptt", INT_OPTIONAL, S(bptt), 1, WINDOWS_MAX }, { 0 },
 };
 #define P(member) offsetof(progress, member)
 static const entry of_progress[] = {
-    { "step", WHOLE, P(step), 0, STEPS_MAX }, { "skipped", WHOLE, P(skipped), 0, STEPS_MAX }, { "skipped_in_a_row", WHOLE, P(in_a_row), 0, STEPS_MAX },
-    { "roll_backs", WHOLE, P(roll_backs), 0, MAX_ROLL_BACKS }, { "lr_scale", NUMBER, P(lr_scale), 0, 1 },
-    { "grown", WHOLE, P(grown), 0, MAX_GROWTHS }, { "grown_at", WHOLE, P(grown_at), -1, STEPS_MAX }, { "evaluated", FLAG, P(evaluated), 0, 1 },
-    { "valid_loss", MAYBE, P(valid_loss), 0, 0 }, { "bits_per_byte", MAYBE, P(bits_per_byte), 0, 0 },
-    { "best_loss", MAYBE, P(best_loss), 0, 0 }, { "best_step", WHOLE, P(best_step), -1, STEPS_MAX }, { "good_step", WHOLE, P(good_step), -1, STEPS_MAX },
-    { "tokens", NUMBER, P(tokens), 0, 1e18 }, { "log_lines", WHOLE, P(lines), 0, STEPS_MAX }, { 0 },
+    { "step", INT, P(step), 0, STEPS_MAX }, { "skipped", INT, P(skipped), 0, STEPS_MAX }, { "skipped_in_a_row", INT, P(in_a_row), 0, STEPS_MAX },
+    { "roll_backs", INT, P(roll_backs), 0, MAX_ROLL_BACKS }, { "lr_scale", NUMBER, P(lr_scale), 0, 1 },
+    { "grown", INT, P(grown), 0, MAX_GROWTHS }, { "grown_at", INT, P(grown_at), -1, STEPS_MAX }, { "evaluated", FLAG, P(evaluated), 0, 1 },
+    { "valid_loss", NUMBER_OR_NULL, P(valid_loss), 0, 0 }, { "bits_per_byte", NUMBER_OR_NULL, P(bits_per_byte), 0, 0 },
+    { "best_loss", NUMBER_OR_NULL, P(best_loss), 0, 0 }, { "best_step", INT, P(best_step), -1, STEPS_MAX }, { "good_step", INT, P(good_step), -1, STEPS_MAX },
+    { "tokens", NUMBER, P(tokens), 0, 1e18 }, { "log_lines", INT, P(lines), 0, STEPS_MAX }, { 0 },
 };
 
 static json_t *entry_value(const entry *e, const void *from)
@@ -42,8 +43,8 @@ static json_t *entry_value(const entry *e, const void *from)
     const void *at = (const char *)from + e->offset;
     double x;
     switch (e->kind) {
-    case WHOLE:
-    case LATER: return json_integer(*(const int *)at);
+    case INT:
+    case INT_OPTIONAL: return json_integer(*(const int *)at);
     case FLAG:  return json_boolean(*(const bool *)at);
     case TEXT:  return *(char *const *)at ? json_string(*(char *const *)at) : json_null();
     default:    x = *(const double *)at; return isfinite(x) ? json_real(x) : json_null();
@@ -64,10 +65,10 @@ static bool entry_read(const entry *e, const json_t *object, void *to)
     void *at = (char *)to + e->offset;
     double x = json_is_number(value) ? json_number_value(value) : NAN;
     switch (e->kind) {
-    case LATER:
-    case WHOLE:  return (!value && e->kind == LATER) || json_int(object, e->key, (int)e->least, (int)e->most, at);
+    case INT_OPTIONAL:
+    case INT:  return (!value && e->kind == INT_OPTIONAL) || json_int(object, e->key, (int)e->least, (int)e->most, at);
     case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
-    case MAYBE:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
+    case NUMBER_OR_NULL:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
     case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
     default:     return json_is_null(value) || (json_is_string(value) && (*(char **)at = strdup(json_string_value(value))));
     }
@@ -101,7 +102,7 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
     return status;
 }
 
-/* What one entry alone cannot say. */
+/* Checks entries that depend on each other, and reads those that are text. */
 static int check_read(settings *s, const json_t *of_s, const char *path, lithe_error *err)
 {
     const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));

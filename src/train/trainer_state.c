@@ -1,5 +1,5 @@
-/* A trainer from its parts: whether they go together, what is predicted, and the
- * optimizer and feeds for the model as it is, which growing replaces. */
+/* Makes a trainer: checks that its parts go together, chooses the objective, and opens
+ * the optimizer and the feeds for the present model, which growing replaces. */
 #include "model/fit.h"
 #include "train/trainer.h"
 #include <math.h>
@@ -54,7 +54,7 @@ int trainer_end_line(lithe_trainer *t, lithe_error *err)
     return log_write(&t->log, err);
 }
 
-/* ---- what a run is made of -------------------------------------------------------------- */
+/* ---- the parts of a run ---------------------------------------------------------------- */
 
 static int fit(const lithe_trainer *t, lithe_error *err)
 {
@@ -64,7 +64,7 @@ static int fit(const lithe_trainer *t, lithe_error *err)
     return model_fit(t->model, &from_data, err);
 }
 
-/* How m has images cut and normalized, and how they are varied; nothing of one that reads text. */
+/* How images are cut into patches and normalized for m, and how they are augmented; zero for a model that reads text. */
 static image_settings image_settings_of(const lithe_model *m, const settings *s)
 {
     image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->preprocessor.factor,
@@ -76,7 +76,7 @@ static image_settings image_settings_of(const lithe_model *m, const settings *s)
     return z;
 }
 
-/* The objective that the data's kind has for the model. */
+/* Opens the objective that the kind of the data has for the model. */
 static int choose_objective(lithe_trainer *t, lithe_error *err)
 {
     const settings *s = &t->settings;
@@ -85,7 +85,7 @@ static int choose_objective(lithe_trainer *t, lithe_error *err)
     return objective_open(&t->objective, t->data->kind->objective(settings_task(s, t->model)), t->data, t->tokenizer, &z, s->ctx * s->bptt, s->seed, err);
 }
 
-/* A fresh model takes mean and deviation from its training images, and the names of its classes where it has none. */
+/* A new model takes mean and deviation from its training images, and the names of the classes where it has none. */
 static int adopt_images(lithe_model *m, const lithe_dataset *d, lithe_error *err)
 {
     int status = model_name_labels(m, (const char *const *)d->names.text, d->names.count, err);
