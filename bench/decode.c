@@ -12,7 +12,7 @@
 
 enum { MODELS = 4, PIECE = 64, POINT = 256, VOCAB = 4096 };
 
-typedef struct { const char *name; lithe_model *model; lithe_session *session; double total, *at; } speaker;
+typedef struct { const char *name; lithe_model *model; lithe_session *session; double total, *at; } decoder;
 
 static double seconds(void)
 {
@@ -21,12 +21,12 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int begin(speaker *s, const char *name, int width, int layers, int tokens, lithe_error *err)
+static int begin(decoder *s, const char *name, int width, int layers, int tokens, lithe_error *err)
 {
     const arch *a = arch_find(name);
     json_t *config = a ? a->config.sized(width, layers, VOCAB, tokens + 1) : NULL;
     char *text = config ? json_dumps(config, 0) : NULL;
-    *s = (speaker){ .name = name, .at = calloc((size_t)(tokens / POINT) + 1, sizeof(double)) };
+    *s = (decoder){ .name = name, .at = calloc((size_t)(tokens / POINT) + 1, sizeof(double)) };
     if (text) s->model = lithe_model_new(name, text, 1, err);
     if (s->model) s->session = lithe_session_open(s->model, tokens + 1, err);
     free(text);
@@ -34,7 +34,7 @@ static int begin(speaker *s, const char *name, int width, int layers, int tokens
     return s->session && s->at ? lithe_session_push(s->session, 1, err) : -1;
 }
 
-static int write_piece(speaker *s, lithe_error *err)
+static int write_piece(decoder *s, lithe_error *err)
 {
     const lithe_sampling o = { .size = sizeof o, .temperature = 1, .seed = 3 };
     int status = 0;
@@ -45,7 +45,7 @@ static int write_piece(speaker *s, lithe_error *err)
 }
 
 /* R^2 of a line through n points (i, y[i]). */
-static double straightness(const double *y, int n)
+static double r_squared(const double *y, int n)
 {
     double sx = 0, sy = 0, xx = 0, xy = 0, yy = 0;
     for (int i = 0; i < n; i++) sx += i, sy += y[i];
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
     static const char *const usual[] = { "gpt2", "rwkv7" };
     int tokens = argc > 1 ? atoi(argv[1]) : 8192, width = argc > 2 ? atoi(argv[2]) : 256, layers = argc > 3 ? atoi(argv[3]) : 6;
     int models = argc > 4 ? argc - 4 : 2, points = 0;
-    speaker s[MODELS];
+    decoder s[MODELS];
     lithe_error err = { 0 };
     if (models > MODELS || tokens < 4 * POINT) { fprintf(stderr, "at most %d models, at least %d tokens\n", MODELS, 4 * POINT); return 2; }
     lithe_threads(1);
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < models; i++)
         fprintf(stderr, "%s: %zu parameters, a line fits with R^2 %.6f; the last quarter of the tokens took %.2f times the first\n", s[i].name,
-                s[i].model->params->arena_count, straightness(s[i].at, points),
+                s[i].model->params->arena_count, r_squared(s[i].at, points),
                 (s[i].at[points - 1] - s[i].at[points - 1 - points / 4]) / s[i].at[points / 4 - 1]);
     for (int i = 0; i < models; i++) {
         lithe_session_close(s[i].session);

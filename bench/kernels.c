@@ -107,18 +107,18 @@ static void run_attention_drop(bench *b)
     b->k->attention(&b->attention);
 }
 /* An encoder's: all keys, with ALiBi's distances, or those at most 64 away. */
-static void see_all(bench *b, bool alibi, int window)
+static void set_mask(bench *b, bool alibi, int window)
 {
     static const float slopes[64];
     attention_of(b, b->width / 64, b->extra, false);
     b->attention.causal = false, b->attention.alibi = alibi ? slopes : NULL, b->attention.window = window;
 }
-static void run_full(bench *b)       { see_all(b, false, 0); b->k->attention(&b->attention); }
-static void run_alibi(bench *b)      { see_all(b, true, 0); b->k->attention(&b->attention); }
-static void run_window(bench *b)     { see_all(b, false, 64); b->k->attention(&b->attention); }
-static void run_full_back(bench *b)  { see_all(b, false, 0); b->k->attention_backward(&b->attention); }
-static void run_alibi_back(bench *b) { see_all(b, true, 0); b->k->attention_backward(&b->attention); }
-static void run_window_back(bench *b) { see_all(b, false, 64); b->k->attention_backward(&b->attention); }
+static void run_full(bench *b)       { set_mask(b, false, 0); b->k->attention(&b->attention); }
+static void run_alibi(bench *b)      { set_mask(b, true, 0); b->k->attention(&b->attention); }
+static void run_window(bench *b)     { set_mask(b, false, 64); b->k->attention(&b->attention); }
+static void run_full_back(bench *b)  { set_mask(b, false, 0); b->k->attention_backward(&b->attention); }
+static void run_alibi_back(bench *b) { set_mask(b, true, 0); b->k->attention_backward(&b->attention); }
+static void run_window_back(bench *b) { set_mask(b, false, 64); b->k->attention_backward(&b->attention); }
 static void run_decoding(bench *b)
 {
     bench one = *b;

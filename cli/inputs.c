@@ -20,7 +20,7 @@ int wrong(lithe_error *err, lithe_status status, const char *format, ...)
     return status;
 }
 
-void *grab(size_t count, size_t size, lithe_error *err)
+void *allocate(size_t count, size_t size, lithe_error *err)
 {
     size_t bytes;
     void *p = __builtin_mul_overflow(count, size, &bytes) ? NULL : malloc(bytes ? bytes : 1);
@@ -33,7 +33,7 @@ void *grab(size_t count, size_t size, lithe_error *err)
 static char *read_stream(FILE *f, const char *name, size_t *size, lithe_error *err)
 {
     size_t room = 1 << 16, used = 0;
-    char *text = grab(room + 1, 1, err);
+    char *text = allocate(room + 1, 1, err);
     while (text) {
         used += fread(text + used, 1, room - used, f);
         if (used < room) break;
@@ -67,7 +67,7 @@ char *read_text(const char *path, size_t *size, lithe_error *err)
 int32_t *parse_ids(const char *text, size_t *n, lithe_error *err)
 {
     static const char blanks[] = " \t\r\n,";
-    int32_t *ids = grab(strlen(text) / 2 + 1, sizeof *ids, err);
+    int32_t *ids = allocate(strlen(text) / 2 + 1, sizeof *ids, err);
     *n = 0;
     for (const char *p = text + strspn(text, blanks); ids && *p; p += strspn(p, blanks)) {
         int length = (int)strcspn(p, blanks);
@@ -120,7 +120,7 @@ int32_t *encode_text(const lithe_tokenizer *t, const char *text, size_t size, bo
 {
     if (err->status != LITHE_OK) return NULL;
     size_t count = lithe_encode(t, text, size, special, NULL, 0);
-    int32_t *ids = grab(count + 1, sizeof *ids, err);
+    int32_t *ids = allocate(count + 1, sizeof *ids, err);
     if (!ids) return NULL;
     *n = lithe_encode(t, text, size, special, ids, count);
     size_t plain = special ? lithe_encode(t, text, size, 0, NULL, 0) : *n;
@@ -133,7 +133,7 @@ char *decode_ids(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t 
 {
     if (err->status != LITHE_OK) return NULL;
     size_t bytes = lithe_decode(t, ids, n, NULL, 0);
-    char *text = grab(bytes + 1, 1, err);
+    char *text = allocate(bytes + 1, 1, err);
     if (!text) return NULL;
     *size = lithe_decode(t, ids, n, text, bytes);
     text[bytes] = 0;

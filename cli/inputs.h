@@ -23,7 +23,7 @@ lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, co
 int32_t *encode_text(const lithe_tokenizer *t, const char *text, size_t size, bool special, size_t *n, lithe_error *err);
 char    *decode_ids(const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t *size, lithe_error *err);
 
-void *grab(size_t count, size_t size, lithe_error *err);        /* malloc(count * size), or LITHE_ENOMEM */
+void *allocate(size_t count, size_t size, lithe_error *err);        /* malloc(count * size), or LITHE_ENOMEM */
 int   wrong(lithe_error *err, lithe_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

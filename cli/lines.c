@@ -8,8 +8,8 @@ int lines_open(lines *l, const char *const *texts, int n, const char *path, bool
     *l = (lines){ 0 };
     if (path && !(l->memory = read_text(path, &size, err))) return err->status;
     for (size_t i = 0; i < size; i++) count += l->memory[i] == '\n';
-    l->texts = grab((size_t)n + count + 1, sizeof *l->texts, err);
-    l->pairs = grab((size_t)n + count + 1, sizeof *l->pairs, err);
+    l->texts = allocate((size_t)n + count + 1, sizeof *l->texts, err);
+    l->pairs = allocate((size_t)n + count + 1, sizeof *l->pairs, err);
     if (!l->texts || !l->pairs) return err->status;
     for (int i = 0; i < n; i++) { l->pairs[l->count] = NULL; l->texts[l->count++] = texts[i]; }
     if (path && strlen(l->memory) < size) return wrong(err, LITHE_EFORMAT, "%s: holds a NUL byte, which no text does", path);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-static int leave_early(lithe_trainer *t, meter *m, const lithe_event *e, lithe_error *err)
+static int stop_training(lithe_trainer *t, meter *m, const lithe_event *e, lithe_error *err)
 {
     int code = interrupted();
     meter_close(m);
@@ -41,7 +41,7 @@ int train_to_the_end(lithe_trainer *t, const char *dtype, bool json)
         if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;
         meter_event(&m, &e);
         if (e.kind == LITHE_FINISHED) break;
-        if (interrupted()) return leave_early(t, &m, &e, &err);
+        if (interrupted()) return stop_training(t, &m, &e, &err);
         if (checkpoint_wanted() && lithe_trainer_save(t, &err)) break;
     }
     meter_close(&m);

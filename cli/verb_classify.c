@@ -98,7 +98,7 @@ static int classify(const arguments *a)
     if (t || images) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
     if (s->pair && l.count) l.pairs[0] = s->pair;
     int labels = lithe_model_labels(m);
-    float *out = err.status ? NULL : grab((size_t)(labels > 0 ? labels : 1) * (l.count + 1), sizeof *out, &err);
+    float *out = err.status ? NULL : allocate((size_t)(labels > 0 ? labels : 1) * (l.count + 1), sizeof *out, &err);
     if (out && images) labels = lithe_classify_images(m, l.texts, l.count, out, &err);
     else if (out) labels = lithe_classify(m, t, l.texts, l.pairs, l.count, out, &cut, &err);
     for (size_t i = 0; i < l.count && out && labels > 0; i++) print_text(m, &l, i, out + i * (size_t)labels, labels, s);

@@ -58,7 +58,7 @@ static int embed(const arguments *a)
     if (t) how_to_embed(m, a, &how, &err);
     if (t) lines_open(&l, a->operands + 1, a->count - 1, s->text, false, &err);
     int width = err.status ? 0 : lithe_embed(m, t, NULL, 0, &how, NULL, NULL, &err);
-    float *out = width > 0 ? grab((size_t)width * l.count, sizeof *out, &err) : NULL;
+    float *out = width > 0 ? allocate((size_t)width * l.count, sizeof *out, &err) : NULL;
     if (out && lithe_embed(m, t, l.texts, l.count, &how, out, &cut, &err) > 0)
         for (size_t i = 0; i < l.count; i++) print_vector(out + i * (size_t)width, width, l.texts[i], s->json);
     if (cut) say("%zu of %zu texts are longer than %d tokens and were truncated", cut, l.count, how.max_length ? how.max_length : lithe_model_context(m));

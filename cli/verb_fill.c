@@ -73,7 +73,7 @@ static int fill(const arguments *a)
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     int masks = t ? lithe_fill(m, t, text, s->top, NULL, &err) : 0;
     if (t && !masks && !err.status) wrong(&err, LITHE_EFORMAT, "the text has no mask token in it; write [MASK] or <mask>, as the tokenizer calls it");
-    lithe_candidate *c = masks > 0 ? grab((size_t)masks * (size_t)s->top, sizeof *c, &err) : NULL;
+    lithe_candidate *c = masks > 0 ? allocate((size_t)masks * (size_t)s->top, sizeof *c, &err) : NULL;
     if (c && lithe_fill(m, t, text, s->top, c, &err) > 0) {
         if (s->json) emit_candidates(t, text, c, masks, s->top);
         else print_candidates(t, c, masks, s->top);

@@ -132,7 +132,7 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
 /* ---- report ------------------------------------------------------------------- */
 
 /* The tolerance is for rounding in float32 through many layers, relative to the largest logit. */
-static bool promise_kept(const lithe_growth *g)
+static bool preserved_as_stated(const lithe_growth *g)
 {
     double scale = g->max_logit > 1 ? g->max_logit : 1;
     return !g->preserves || g->max_difference <= 1e-4 * scale;
@@ -176,7 +176,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
 
 /* ---- the verb ----------------------------------------------------------------- */
 
-static lithe_grow_options wished(const grow_settings *s)
+static lithe_grow_options options_of(const grow_settings *s)
 {
     return LITHE_OPTIONS(lithe_grow_options,
         .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .to = s->to, .method = s->method,
@@ -186,7 +186,7 @@ static lithe_grow_options wished(const grow_settings *s)
 /* The larger model; with --vocabulary, *tokenizer becomes the larger one. */
 static lithe_model *larger(const lithe_model *m, const grow_settings *s, lithe_tokenizer **tokenizer, lithe_growth *g, lithe_error *err)
 {
-    const lithe_grow_options o = wished(s);
+    const lithe_grow_options o = options_of(s);
     if (!s->vocabulary) return lithe_model_grow(m, &o, g, err);
     lithe_tokenizer *to = lithe_tokenizer_open(s->vocabulary, err);
     if (to && !*tokenizer) wrong(err, LITHE_EINVAL, "--vocabulary needs the model's own tokenizer too; give --tokenizer PATH");
@@ -203,7 +203,7 @@ static int grow(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     lithe_growth g = { 0 };
     trial t;
-    const lithe_grow_options o = wished(s);
+    const lithe_grow_options o = options_of(s);
     if (!s->out) return usage("where to? --out DIR is needed");
     if ((s->params.value > 0) + (s->set || s->to) + (s->vocabulary != NULL) != 1)
         return usage("how large? give one of --params N, --params 2x, --set KEY=VALUE, --to ARCH and --vocabulary TOKENIZER");
@@ -213,7 +213,7 @@ static int grow(const arguments *a)
     if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = larger(m, s, &tokenizer, &g, &err);
     int code = EXIT_DONE;
     if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
-        bool kept = promise_kept(&g);
+        bool kept = preserved_as_stated(&g);
         if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || (!s->vocabulary && lithe_grow_moments(m, &o, s->out, &unwritten) < 0))) code = failed_output(&unwritten);
         else print_report(&g, &t, m, s);
         if (!kept) {

@@ -38,7 +38,7 @@ static int tokenize(const arguments *a)
     lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
     char *text = read_text("-", &size, &err);
     n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
-    int32_t *ids = text ? grab(n, sizeof *ids, &err) : NULL;
+    int32_t *ids = text ? allocate(n, sizeof *ids, &err) : NULL;
     if (ids && t) {
         lithe_encode(t, text, size, s->special, ids, n);
         print_ids(ids, n, s->json);

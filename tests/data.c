@@ -28,7 +28,7 @@ static size_t gzip(const void *data, size_t size, char *out, size_t cap)
     return z.total_out;
 }
 
-/* The documents of paths, each with '|' behind it; or the error in `text`. */
+/* The documents of paths, each with '|' after it; or the error in `text`. */
 static int read_all(const char *const *paths, int n, bool any_bytes, char *text, size_t cap)
 {
     lithe_error err = { 0 };

@@ -44,7 +44,7 @@ static lithe_dataset *open_dataset(const char *name, const char *dir, const lith
     return d;
 }
 
-/* All text of a shard, documents without their delimiters, '|' behind each. */
+/* All text of a shard, documents without their delimiters, '|' after each. */
 static char *shard_text(const shard *s, const lithe_tokenizer *t)
 {
     char *text = calloc(1, (size_t)s->header.text_bytes + (size_t)s->header.documents + 1);

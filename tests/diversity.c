@@ -129,7 +129,7 @@ static void invariances(void)
     diversity_of_sequence(moved, N, W, t);
     diversity_of_rows(moved, N, W, b);
     CHECK(close_to(t[DIVERSITY_DM], s[DIVERSITY_DM], 1e-5) && close_to(b[SPREAD_PR], a[SPREAD_PR], 1e-5));
-    for (int r = 0; r < N; r++)                              /* turned by 0.7 in each pair of channels, tokens backwards */
+    for (int r = 0; r < N; r++)                              /* rotated by 0.7 in each pair of channels, tokens backwards */
         for (int c = 0; c < W; c += 2) {
             float x = rows[(N - 1 - r) * W + c], y = rows[(N - 1 - r) * W + c + 1];
             moved[r * W + c] = (float)(cos(0.7) * (double)x - sin(0.7) * (double)y);

@@ -140,7 +140,7 @@ void encoders_names(void)
     check_variant("bert", sf, "the decoder's bias", (const renaming[]){ { "cls.predictions.bias", "cls.predictions.decoder.bias" }, { 0 } }, config_of("bert"));
     check_variant("roberta", sf, "the decoder's bias", (const renaming[]){ { "lm_head.bias", "lm_head.decoder.bias" }, { 0 } }, config_of("roberta"));
     check_variant("mosaicbert", bin, "the head's bias", (const renaming[]){ { "decoder.bias", "bias" }, { 0 } }, config_of("mosaicbert"));
-    check_variant("mosaicbert", bin, "of Composer, told by its tensors", (const renaming[]){ { "", "model." }, { 0 } }, without(config_of("mosaicbert"), "alibi_starting_size"));
+    check_variant("mosaicbert", bin, "of Composer, recognised by its tensors", (const renaming[]){ { "", "model." }, { 0 } }, without(config_of("mosaicbert"), "alibi_starting_size"));
     check_variant("modernbert", sf, "without prefix", (const renaming[]){ { "model.", "" }, { 0 } }, config_of("modernbert"));
     check_variant("roberta", sf, "of many languages", NULL, with("roberta", "model_type", "\"xlm-roberta\""));
     check_saved("bert", sf), check_saved("roberta", sf), check_saved("mosaicbert", bin), check_saved("modernbert", sf);

@@ -14,7 +14,7 @@ static const kernels *level(int i) { return kernels_level(level_names[i]); }
 static uint64_t draws;
 static int dice(int n) { return (int)(random_u64(7, draws++) % (uint64_t)n); }
 
-/* n values in (-1, 1), some of them 0, behind an odd offset so that nothing is aligned by luck. */
+/* n values in (-1, 1), some of them 0, at an odd offset so that nothing is aligned by luck. */
 static float *values(size_t n)
 {
     float *p = malloc((n + 2 * GUARD) * sizeof *p);
@@ -58,7 +58,7 @@ static void in_double(const gemm_args *g, const float *b, float *y, float *pre)
 /* b: B's numbers as floats; bytes: as they are stored. */
 typedef struct { gemm_args g; float *a, *b, *c, *bias, *pre, *residual; size_t b_size, c_size; unsigned char *bytes; void *packed; } problem;
 
-/* Rounds B's numbers to a stored type, and puts them at an odd address, with nothing readable behind the last. */
+/* Rounds B's numbers to a stored type, and puts them at an odd address, with nothing readable after the last. */
 static void store(problem *p, stored_type type)
 {
     size_t size = p->b_size * (type == STORED_REAL ? sizeof(float) : sizeof(uint16_t));
@@ -100,7 +100,7 @@ static void free_problem(problem *p)
     free(p->packed);
 }
 
-/* Canaries in the gaps between rows and behind the last one. */
+/* Canaries in the gaps between rows and after the last one. */
 static void guard(const gemm_args *g, float *c, size_t size)
 {
     for (size_t i = 0; i < size; i++) if (i % g->ldc >= (size_t)g->N || i / g->ldc >= (size_t)g->M) c[i] = CANARY;
@@ -266,7 +266,7 @@ static bool any_threads(const kernels *k, const problem *p)
     return held;
 }
 
-/* K and N grow: zeros behind the products, other columns beside ours. */
+/* K and N grow: zeros after the products, other columns beside ours. */
 static bool grown(const kernels *k, const problem *p)
 {
     const gemm_args *g = &p->g;

@@ -87,11 +87,11 @@ static void square_backward_from(const node *n, const real *x)
 }
 
 static void square_backward(const node *n, const kernels *k) { (void)k; square_backward_from(n, in_data(n, 0)); }
-static void square_behind_the_back(const node *n, const kernels *k) { (void)k; square_backward_from(n, n->in[0]->data); }
+static void square_backward_unmasked(const node *n, const kernels *k) { (void)k; square_backward_from(n, n->in[0]->data); }
 
 static const op honest = { .name = "square", .forward = square, .backward = square_backward, .reads = IN(0) };
 static const op unsaid = { .name = "square", .forward = square, .backward = square_backward };
-static const op sly    = { .name = "square", .forward = square, .backward = square_behind_the_back };
+static const op sly    = { .name = "square", .forward = square, .backward = square_backward_unmasked };
 static const op greedy = { .name = "square", .forward = square, .backward = square_backward, .reads = IN(0), .in_place = true };
 static const op no_backward = { .name = "one_way", .forward = square };
 
@@ -209,7 +209,7 @@ static void builders_refuse(void)
     graph_close(t.g);
     params_free(t.p);
 
-    t = begin(GRAPH_TRAIN, 8);                               /* the first mistake is told, with its scope; later builders do nothing */
+    t = begin(GRAPH_TRAIN, 8);                               /* the first mistake is reported, with its scope; later builders do nothing */
     scope(t.g, "h.3.");
     tensor *table = matrix(t.g, "table", 23, 8), *x = embedding(t.g, table);
     x = linear(t.g, x, matrix(t.g, "w", 8, 9), NULL, (linear_options){ .layout = OUT_IN });

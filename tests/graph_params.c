@@ -91,7 +91,7 @@ void frozen_parameters_rest(void)
 
 /* ---- packed weights ------------------------------------------------------------------------------- */
 
-/* A machine that packs: the plain one with B copied to (K,N) behind two counts. */
+/* A machine that packs: the plain one with B copied to (K,N) after two counts. */
 typedef struct { int K, N; real b[]; } fake_pack;
 static int packings, packed_products;
 

@@ -1,4 +1,4 @@
-/* Growing of every kind of Transformer and task: encoders with norms behind or
+/* Growing of every kind of Transformer and task: encoders with norms after or
  * before their sums, heads of classes, tokens, spans, pairs, none; and the methods
  * that change the outputs do what they say. */
 #include "model/model.h"
@@ -127,7 +127,7 @@ static void stacked_layers(void)
     check_layers("stack", (const int[]){ 0, 1, 2, 0 }, 4, ".ln_1.bias");
     check_layers("interpolate", (const int[]){ 0, 0, 1, 1, 2, 2 }, 6, ".attn.c_attn.weight");
     check_layers("interpolate", (const int[]){ 0, 0, 1, 2 }, 4, ".ln_2.weight");
-    /* Layers that lack what the others have, in files that number what stands behind the layers too. */
+    /* Layers that lack what the others have, in files that also number what comes after the layers. */
     static const struct { const char *name, *config, *set; } others[] = {
         { "rwkv7", SMALL_RWKV7, "num_hidden_layers=6" }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu"), "num_layers=5" }, { "modernbert", ENCODER("modernbert", "ModernBertForMaskedLM"), "num_hidden_layers=5" },
         { "pangu_pi", SMALL_PANGU_PI_ALL, "num_hidden_layers=4" },

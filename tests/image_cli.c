@@ -1,4 +1,4 @@
-/* Pictures by the program: train, resume, evaluate, classify, grow; and what a
+/* Images by the program: train, resume, evaluate, classify, grow; and what a
  * person gets wrong. */
 #include "base/file.h"
 #include "base/random.h"
@@ -7,7 +7,7 @@
 #include "test.h"
 #include <unistd.h>
 
-/* IDX files of 8 x 8 pictures of four classes, a stroke in each its own row. */
+/* IDX files of 8 x 8 images of four classes, a stroke in each its own row. */
 static void put_strokes(const char *part, int count)
 {
     char path[600];
@@ -26,7 +26,7 @@ static void put_strokes(const char *part, int count)
     CHECK_MSG(!file_write(path, bytes, 8 + (size_t)count, &e), "%s", e.text);
 }
 
-static void from_pictures_to_classes(void)
+static void from_images_to_classes(void)
 {
     put_strokes("train", 120);
     put_strokes("t10k", 40);
@@ -74,8 +74,8 @@ static void what_goes_wrong(void)
 }
 
 const test tests_image_cli[] = {
-    { "pictures: by the program, from pictures to classes", from_pictures_to_classes },
-    { "pictures: by the program, classes of files", classes_of_files },
-    { "pictures: by the program, what goes wrong", what_goes_wrong },
+    { "images: by the program, from images to classes", from_images_to_classes },
+    { "images: by the program, classes of files", classes_of_files },
+    { "images: by the program, what goes wrong", what_goes_wrong },
     { 0 }
 };

@@ -169,11 +169,11 @@ static void photos_are_moved_and_mirrored(void)
 
 /* On a slope, sampling between pixels is exact, so two images tell for each place where it came from: an affine map whose
  * move, turn, scale and shear are within what the way allows, and not always the same. */
-static void digits_are_turned_and_scaled(void)
+static void digits_are_rotated_and_scaled(void)
 {
     uint8_t slope[2][SIDE * SIDE];
     float from[2][SIDE * SIDE];
-    double least = 9, most = 0, turned = 0;
+    double least = 9, most = 0, rotated = 0;
     for (int k = 0; k < SIDE * SIDE; k++) {
         slope[0][k] = (uint8_t)(10 * (k % SIDE));
         slope[1][k] = (uint8_t)(10 * (k / SIDE));
@@ -197,12 +197,12 @@ static void digits_are_turned_and_scaled(void)
             CHECK(fabs(at[i] - 0.5 * m[i][0] - 0.5 * m[i][1] - (c - 0.5)) < SIDE / 14.0 + 1e-3);
         least = fmin(least, scale);
         most = fmax(most, scale);
-        turned = fmax(turned, fabs(turn));
+        rotated = fmax(rotated, fabs(turn));
     }
-    CHECK(least < 0.9 && most > 1.1 && turned > 10);
+    CHECK(least < 0.9 && most > 1.1 && rotated > 10);
 }
 
-static void the_same_key_the_same_picture(void)
+static void the_same_key_the_same_image(void)
 {
     uint8_t pixels[SIDE * SIDE * 3];
     float a[SIDE * SIDE * 3], b[SIDE * SIDE * 3];
@@ -217,7 +217,7 @@ static void the_same_key_the_same_picture(void)
     }
 }
 
-static void patches_of_a_picture(void)
+static void patches_of_a_image(void)
 {
     float samples[8 * 8 * 3], rows[4 * 48];
     normalization n = { 1.0 / 255, { 0.1, 0.2, 0.3 }, { 0.5, 0.25, 0.125 } };
@@ -272,9 +272,9 @@ const test tests_image_data[] = {
     { "images: damaged shards", damaged },
     { "images: a way that changes nothing", unchanged },
     { "images: photos are moved and mirrored", photos_are_moved_and_mirrored },
-    { "images: digits are turned and scaled", digits_are_turned_and_scaled },
-    { "images: the same key, the same picture", the_same_key_the_same_picture },
-    { "images: patches of a picture", patches_of_a_picture },
+    { "images: digits are rotated and scaled", digits_are_rotated_and_scaled },
+    { "images: the same key, the same image", the_same_key_the_same_image },
+    { "images: patches of a image", patches_of_a_image },
     { "images: preprocessor_config.json", preprocessors },
     { 0 }
 };

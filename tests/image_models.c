@@ -1,4 +1,4 @@
-/* Architectures that read pictures against PyTorch: Hugging Face's ViT and the
+/* Architectures that read images against PyTorch: Hugging Face's ViT and the
  * equations of TokenFormer's, at every level of kernels: logits, loss, every
  * gradient and three AdamW steps; growing keeps what they say. */
 #include "data/image.h"
@@ -8,18 +8,18 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { PICTURES = 3, SIDE = 8, PATCH = 4, CHANNELS = 3, LABELS = 5, ACROSS = SIDE / PATCH, TOKENS = ACROSS * ACROSS + 1, ROWS = PICTURES * TOKENS,
+enum { IMAGES = 3, SIDE = 8, PATCH = 4, CHANNELS = 3, LABELS = 5, ACROSS = SIDE / PATCH, TOKENS = ACROSS * ACROSS + 1, ROWS = IMAGES * TOKENS,
        WIDTH = CHANNELS * PATCH * PATCH };
 
 static const char *const goldens[] = { "vit", "tokenformer_vit", "tokenformer_vit-softmax" };
 enum { GOLDENS = sizeof goldens / sizeof *goldens };
 
-typedef struct { golden q; int pos[ROWS], start[PICTURES + 1], label[PICTURES]; real patches[ROWS * WIDTH]; batch b; } case_;
+typedef struct { golden q; int pos[ROWS], start[IMAGES + 1], label[IMAGES]; real patches[ROWS * WIDTH]; batch b; } case_;
 
-/* (picture, channel, y, x) to rows of patches, a class token's before them. */
+/* (image, channel, y, x) to rows of patches, a class token's before them. */
 static void cut(const float *pixels, real *patches)
 {
-    for (int n = 0; n < PICTURES; n++)
+    for (int n = 0; n < IMAGES; n++)
         for (int c = 0; c < CHANNELS; c++)
             for (int y = 0; y < SIDE; y++)
                 for (int x = 0; x < SIDE; x++) {
@@ -46,12 +46,12 @@ static case_ *open_case(const char *name)
     must((c->q.model = lithe_model_open(test_file(path), NULL, &err)) != NULL, &err);
     snprintf(path, sizeof path, "tests/golden/%s/golden.safetensors", name);
     must((c->q.answers = tensor_file_open(test_file(path), &err)) != NULL, &err);
-    float *pixels = golden_values(&c->q, NULL, "pixels", PICTURES * CHANNELS * SIDE * SIDE), *labels = golden_values(&c->q, NULL, "labels", PICTURES);
+    float *pixels = golden_values(&c->q, NULL, "pixels", IMAGES * CHANNELS * SIDE * SIDE), *labels = golden_values(&c->q, NULL, "labels", IMAGES);
     cut(pixels, c->patches);
     for (int r = 0; r < ROWS; r++) c->pos[r] = r % TOKENS;
-    for (int s = 0; s <= PICTURES; s++) c->start[s] = s * TOKENS;
-    for (int s = 0; s < PICTURES; s++) c->label[s] = (int)labels[s];
-    c->b = (batch){ .rows = ROWS, .seqs = PICTURES, .pos = c->pos, .start = c->start, .patches = c->patches, .label = c->label, .seq_scale = (real)1 / PICTURES };
+    for (int s = 0; s <= IMAGES; s++) c->start[s] = s * TOKENS;
+    for (int s = 0; s < IMAGES; s++) c->label[s] = (int)labels[s];
+    c->b = (batch){ .rows = ROWS, .seqs = IMAGES, .pos = c->pos, .start = c->start, .patches = c->patches, .label = c->label, .seq_scale = (real)1 / IMAGES };
     free(pixels);
     free(labels);
     return c;
@@ -66,7 +66,7 @@ static void close_case(case_ *c)
 static graph *planned(const lithe_model *m, const kernels *k, graph_mode mode, want w, results *r)
 {
     lithe_error err = { 0 };
-    graph_options o = { .mode = mode, .capacity = { ROWS + 3, PICTURES + 1, 0 }, .poison = true };
+    graph_options o = { .mode = mode, .capacity = { ROWS + 3, IMAGES + 1, 0 }, .poison = true };
     graph *g = graph_new(k, m->params, &o);
     *r = arch_build(m->arch, m->config, &m->task, g, w);
     must(!graph_plan(g, &err), &err);
@@ -87,9 +87,9 @@ static void logits_and_loss(const kernels *k)
         case_ *c = open_case(goldens[i]);
         results r;
         graph *g = planned(c->q.model, k, GRAPH_SCORE, WANT_LOGITS, &r);
-        float *logits = golden_values(&c->q, NULL, "logits", PICTURES * LABELS), *loss = golden_values(&c->q, NULL, "loss", 1);
+        float *logits = golden_values(&c->q, NULL, "logits", IMAGES * LABELS), *loss = golden_values(&c->q, NULL, "loss", 1);
         graph_run(g, &c->b);
-        double worst = max_difference(r.logits->data, logits, PICTURES * LABELS);
+        double worst = max_difference(r.logits->data, logits, IMAGES * LABELS);
         CHECK_MSG(worst <= 2e-5, "%s: logits differ by %.3g", goldens[i], worst);
         graph_close(g);
         g = planned(c->q.model, k, GRAPH_SCORE, WANT_LOSS, &r);
@@ -210,12 +210,12 @@ static void files_as_hugging_face(void)
 
 /* ---- growing ------------------------------------------------------------------------ */
 
-static void logits_of(const lithe_model *m, const batch *b, float out[PICTURES * LABELS])
+static void logits_of(const lithe_model *m, const batch *b, float out[IMAGES * LABELS])
 {
     results r;
     graph *g = planned(m, kernels_default(), GRAPH_SCORE, WANT_LOGITS, &r);
     graph_run(g, b);
-    memcpy(out, r.logits->data, PICTURES * LABELS * sizeof *out);
+    memcpy(out, r.logits->data, IMAGES * LABELS * sizeof *out);
     graph_close(g);
 }
 
@@ -224,13 +224,13 @@ static void grow(const char *name, lithe_grow_options o, double tolerance)
     case_ *c = open_case(name);
     lithe_error err = { 0 };
     lithe_growth report;
-    float before[PICTURES * LABELS], after[PICTURES * LABELS];
+    float before[IMAGES * LABELS], after[IMAGES * LABELS];
     lithe_model *large = lithe_model_grow(c->q.model, &o, &report, &err);
     CHECK_MSG(large, "%s: %s", name, err.text);
     if (large) {
         logits_of(c->q.model, &c->b, before);
         logits_of(large, &c->b, after);
-        double apart = max_difference(before, after, PICTURES * LABELS);
+        double apart = max_difference(before, after, IMAGES * LABELS);
         CHECK_MSG(report.preserves == (tolerance >= 0), "%s: %s", name, report.says);
         if (tolerance >= 0) CHECK_MSG(apart <= tolerance, "%s %s (%s): differs by %.3g", name, report.method, report.moves, apart);
         else CHECK_MSG(apart > 1e-3, "%s %s: differs by only %.3g", name, report.method, apart);
@@ -299,13 +299,13 @@ static void published_sizes(void)
 }
 
 const test tests_image_models[] = {
-    LEVELS("pictures: logits and loss as PyTorch's", logits_and_loss),
-    LEVELS("pictures: every gradient as PyTorch's", gradients),
-    LEVELS("pictures: three AdamW steps as PyTorch's", three_steps),
-    { "pictures: files as Hugging Face classifies them", files_as_hugging_face },
-    { "pictures: growing keeps what it says", growing },
-    { "pictures: growing refused", growing_refused },
-    { "pictures: configurations", configurations },
-    { "pictures: published sizes", published_sizes },
+    LEVELS("images: logits and loss as PyTorch's", logits_and_loss),
+    LEVELS("images: every gradient as PyTorch's", gradients),
+    LEVELS("images: three AdamW steps as PyTorch's", three_steps),
+    { "images: files as Hugging Face classifies them", files_as_hugging_face },
+    { "images: growing keeps what it says", growing },
+    { "images: growing refused", growing_refused },
+    { "images: configurations", configurations },
+    { "images: published sizes", published_sizes },
     { 0 }
 };

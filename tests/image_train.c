@@ -1,4 +1,4 @@
-/* Training on pictures: real digits are learned, the same bytes whatever the
+/* Training on images: real digits are learned, the same bytes whatever the
  * threads and interruptions, growing inside a run keeps the outputs, and what
  * does not fit is refused. */
 #include "base/file.h"
@@ -29,7 +29,7 @@ static void put_idx(const char *name, const uint8_t *pixels, const uint8_t *labe
     free(bytes);
 }
 
-/* Ten kinds of strokes and a little noise: 8 x 8 pictures of 10 classes. */
+/* Ten kinds of strokes and a little noise: 8 x 8 images of 10 classes. */
 static void put_strokes(const char *name, int count, uint64_t seed)
 {
     uint8_t *pixels = calloc((size_t)count, 64), *labels = calloc((size_t)count, 1);
@@ -112,7 +112,7 @@ static void learn(const char *name, const char *config, double least)
     lithe_event e = { 0 };
     if (t) e = run(t, 0, NULL, &err);
     CHECK_MSG(!err.status, "%s", err.text);
-    CHECK_MSG(e.metrics.accuracy >= least, "%s: %.3f of the digits held out are told", name, e.metrics.accuracy);
+    CHECK_MSG(e.metrics.accuracy >= least, "%s: %.3f of the digits held out are recognised", name, e.metrics.accuracy);
     lithe_trainer_close(t);
     if (!err.status) check_evaluation(in_dir(out), &e);
     lithe_model *done = lithe_model_open(in_dir(out), NULL, &err);              /* with what it was trained on */
@@ -216,9 +216,9 @@ static void what_does_not_fit(void)
 }
 
 const test tests_image_train[] = {
-    { "pictures: digits are learned", digits_are_learned },
-    { "pictures: the same bytes after an interruption, with any threads", the_same_bytes },
-    { "pictures: a run grows inside", grows_inside },
-    { "pictures: what does not fit is refused", what_does_not_fit },
+    { "images: digits are learned", digits_are_learned },
+    { "images: the same bytes after an interruption, with any threads", the_same_bytes },
+    { "images: a run grows inside", grows_inside },
+    { "images: what does not fit is refused", what_does_not_fit },
     { 0 }
 };

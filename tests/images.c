@@ -1,5 +1,5 @@
-/* Pictures: files of every kind against what PIL reads out of them, resizing
- * against PIL's, damaged files, and sets of labelled pictures. */
+/* Images: files of every kind against what PIL reads out of them, resizing
+ * against PIL's, damaged files, and sets of labelled images. */
 #include "data/image.h"
 #include "base/file.h"
 #include "base/random.h"
@@ -198,6 +198,6 @@ const test tests_images[] = {
     { "images: grey and colour", grey_and_colour },
     { "images: damaged PNG files", damaged_png },
     { "images: damaged JPEG files", damaged_jpeg },
-    { "images: a picture too large for any memory", enormous },
+    { "images: a image too large for any memory", enormous },
     { 0 }
 };

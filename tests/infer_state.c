@@ -106,7 +106,7 @@ static void check_saved(const char *name, lithe_session *a, lithe_session *b, co
     file_unmap(&y);
     check_alike(a, b, name);
     CHECK(!lithe_session_load(b, NULL, in_dir("state"), &err) && !lithe_session_sync(b, ids, 5, &err) && !lithe_session_sync(a, ids, 5, &err));
-    check_alike(a, b, name);                                                    /* prefixes are known behind a loaded state as well */
+    check_alike(a, b, name);                                                    /* prefixes are known after a loaded state as well */
     CHECK(!lithe_session_sync(a, NULL, 0, &err) && !lithe_session_save(a, NULL, in_dir("empty"), &err) && !lithe_session_load(b, NULL, in_dir("empty"), &err));
     CHECK_MSG(!lithe_session_length(b) && !lithe_session_logits(b), "%s: %s", name, err.text);
     CHECK(!lithe_session_sync(a, ids, 3, &err) && !lithe_session_sync(b, ids, 3, &err));

@@ -141,7 +141,7 @@ void stop_strings(void)
     const char *end[] = { "END" }, *two[] = { "abc", "b" }, *euro[] = { "\xe2\x82\xac" }, *empty[] = { "" };
     check_heard("_hello END more", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello ", "stop");
     check_heard("_hEllo EN dEND more", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hEllo EN d", "stop");
-    check_heard("_hello EN", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello EN", "length");        /* held back, then told */
+    check_heard("_hello EN", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello EN", "length");        /* held back, then given */
     check_heard("_ENENEND", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "ENEN", "stop");
     check_heard("_xabc", LITHE_OPTIONS(lithe_generation, .stop = two, .stops = 2), "xa", "stop");
     check_heard("_5\xe2\x82\xac!", LITHE_OPTIONS(lithe_generation, .stop = euro, .stops = 1), "5", "stop");

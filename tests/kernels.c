@@ -138,7 +138,7 @@ static void activations(const kernels *k)
     }
 }
 
-/* Halves of one row, and a gap behind them, give the bytes of two tensors. */
+/* Halves of one row, and a gap after them, give the bytes of two tensors. */
 static void side_by_side(const kernels *k, activation act, const real *gate, const real *up, const real *dy, int rows, int width)
 {
     size_t W = (size_t)width, n = (size_t)rows * W, stride = 2 * W + (size_t)below(3);
@@ -203,7 +203,7 @@ static void activation_limits(const kernels *k)
 static void rope(const kernels *k)
 {
     EACH_FLAG(add) EACH_FLAG(inverse) {
-        int rows = size_up_to(60), heads = size_up_to(5), turned = below(2) ? heads : below(heads), half = size_up_to(40), D = 2 * half + size_up_to(20) - 1, length = 50;
+        int rows = size_up_to(60), heads = size_up_to(5), rotated = below(2) ? heads : below(heads), half = size_up_to(40), D = 2 * half + size_up_to(20) - 1, length = 50;
         size_t n = (size_t)rows * (size_t)heads * (size_t)D;
         real *x = filled(n, 1), *y = target(n, add);
         exact *table = blank((size_t)(length * 2 * half));
@@ -219,14 +219,14 @@ static void rope(const kernels *k)
             for (int i = 0; i < D; i++) {
                 const exact *angle = table + pos[at / (size_t)(heads * D)] * 2 * half;
                 const real *v = x + at;
-                if (at / (size_t)D % (size_t)heads >= (size_t)turned) want[at + (size_t)i] += (double)v[i];
+                if (at / (size_t)D % (size_t)heads >= (size_t)rotated) want[at + (size_t)i] += (double)v[i];
                 else if (i < half)     want[at + (size_t)i] += (double)v[i] * (double)angle[i] - sign * (double)v[i + half] * (double)angle[half + i];
                 else if (i < 2 * half) want[at + (size_t)i] += (double)v[i] * (double)angle[i - half] + sign * (double)v[i - half] * (double)angle[i];
                 else                   want[at + (size_t)i] += (double)v[i];
             }
-        k->rope(y, add, x, table, pos, inverse, rows, heads, turned, D, 2 * half);
+        k->rope(y, add, x, table, pos, inverse, rows, heads, rotated, D, 2 * half);
         expect("rope", y, want, n, TOLERANCE);
-        if (!add) k->rope(x, false, x, table, pos, inverse, rows, heads, turned, D, 2 * half), expect_same("rope in place", x, y, n);
+        if (!add) k->rope(x, false, x, table, pos, inverse, rows, heads, rotated, D, 2 * half), expect_same("rope in place", x, y, n);
     }
 }
 
@@ -251,7 +251,7 @@ static void cross_entropy(const kernels *k)
             for (int i = 0; i < vocab; i++)
                 want[(size_t)r * (size_t)vocab + (size_t)i] = (double)scale * w * (exp((double)row[i] - max) / sum - (i == wanted[r]));
         }
-        real *before = twin(x, n);
+        real *before = copy_of(x, n);
         k->cross_entropy(x, again, wanted, weight, false, scale, rows, vocab);
         expect_same("logits only read", x, before, n);
         k->cross_entropy(x, loss, wanted, weight, true, scale, rows, vocab);
@@ -267,7 +267,7 @@ static void adamw(const kernels *k)
 {
     for (int step = 1; step < 4; step++) {
         size_t n = (size_t)size_up_to(40000);
-        real *w = filled(n, 1), *m = filled(n, 0.1), *v = filled(n, 0.1), *g = filled(n, 1), *start = twin(w, n);
+        real *w = filled(n, 1), *m = filled(n, 0.1), *v = filled(n, 0.1), *g = filled(n, 1), *start = copy_of(w, n);
         adamw_args a = { .lr = (real)1e-2, .beta1 = (real)0.9, .beta2 = (real)0.95, .eps = (real)1e-8, .weight_decay = (real)0.1, .scale = (real)0.5 };
         a.correction1 = (real)(1 - pow((double)a.beta1, step));
         a.correction2 = (real)(1 - pow((double)a.beta2, step));
@@ -299,7 +299,7 @@ static void sum_of_squares(const kernels *k)
         real rounded = (real)got;
         expect("sum_of_squares", &rounded, &want, 1, sizeof(real) == 8 ? 1e-12 : 1e-7);
         for (size_t j = 0; j < n + 100; j++) y[j] = j < n ? x[j] : 0;
-        CHECK_MSG(k->sum_of_squares(y, n + 100) == got, "zeros behind change the sum of %zu squares at %s", n, k->name);
+        CHECK_MSG(k->sum_of_squares(y, n + 100) == got, "zeros after change the sum of %zu squares at %s", n, k->name);
         x[n - 1] = (real)NAN;
         CHECK(isnan(k->sum_of_squares(x, n)));
         x[n - 1] = (real)INFINITY;
@@ -337,9 +337,9 @@ static void rows_alone(const kernels *k)
     }
 }
 
-/* Slots whose scores are 0, behind the others and with their tau kept, change nothing:
+/* Slots whose scores are 0, after the others and with their tau kept, change nothing:
  * what growing a Pattention relies on. */
-static void zeros_behind(const kernels *k)
+static void zeros_after(const kernels *k)
 {
     for (int i = 0; i < 8; i++) {
         int n = size_up_to(900), more = n + 1 + below(300);
@@ -385,7 +385,7 @@ AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LE
 AT_EVERY_LEVEL(attention_near) AT_EVERY_LEVEL(attention_near_gradient) AT_EVERY_LEVEL(attention_company)
 AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on) AT_EVERY_LEVEL(scans) AT_EVERY_LEVEL(scans_go_on)
 AT_EVERY_LEVEL(scans_by_differences) AT_EVERY_LEVEL(scans_of_shapes) AT_EVERY_LEVEL(windows_are_the_whole) AT_EVERY_LEVEL(heads_of_shapes) AT_EVERY_LEVEL(mixtures_of_shapes)
-AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_behind)
+AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_after)
 AT_EVERY_LEVEL(pools) AT_EVERY_LEVEL(correct_and_largest) AT_EVERY_LEVEL(squared_errors)
 
 static void same_bytes_for_any_threads(const kernels *k)
@@ -428,11 +428,11 @@ const test tests_kernels[] = {
     { "kernels: token shift", test_shifts }, { "kernels: wkv4", test_averages }, { "kernels: wkv4 goes on from a state", test_averages_go_on },
     { "kernels: wkv7", test_scans }, { "kernels: wkv7 goes on from a state", test_scans_go_on },
     { "kernels: scans, with states, by differences", test_scans_by_differences }, { "kernels: scans of all shapes", test_scans_of_shapes },
-    { "kernels: heads before and behind a scan", test_heads_of_shapes }, { "kernels: mixtures of rows", test_mixtures_of_shapes },
+    { "kernels: heads before and after a scan", test_heads_of_shapes }, { "kernels: mixtures of rows", test_mixtures_of_shapes },
     { "kernels: windows that pass their states are the whole", test_windows_are_the_whole },
     { "kernels: one row for each sequence", test_pools }, { "kernels: correct targets and the largest", test_correct_and_largest },
     { "kernels: squared errors", test_squared_errors },
-    { "kernels: a row alone", test_rows_alone }, { "kernels: zeros behind", test_zeros_behind },
+    { "kernels: a row alone", test_rows_alone }, { "kernels: zeros after", test_zeros_after },
     { "kernels: same bytes for any number of threads", test_same_bytes_for_any_threads },
     { "kernels: gradients by central differences", test_gradients_by_differences },
     { 0 }

@@ -238,7 +238,7 @@ void attention_dropout(const kernels *k)
     }
 }
 
-/* The last queries of a sequence, alone or a few at a time behind their cache,
+/* The last queries of a sequence, alone or a few at a time after their cache,
  * have the bytes of the full pass: whatever the group, the length, the company. */
 void attention_decoding(const kernels *k)
 {

@@ -65,7 +65,7 @@ real *blank(size_t n)
 
 real *target(size_t n, bool add) { return add ? filled(n, 1) : blank(n); }
 
-real *twin(const real *x, size_t n)
+real *copy_of(const real *x, size_t n)
 {
     real *p = guarded(n);
     memcpy(p, x, n * sizeof *p);

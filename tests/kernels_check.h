@@ -22,7 +22,7 @@ int    size_up_to(int n);                       /* 1 .. n, the small ones and n 
 real  *filled(size_t n, double scale);          /* uniform in -scale .. scale */
 real  *blank(size_t n);                         /* NaN, to be overwritten */
 real  *target(size_t n, bool add);              /* what a kernel writes or adds to */
-real  *twin(const real *x, size_t n);
+real  *copy_of(const real *x, size_t n);
 double *doubles(const real *x, size_t n);       /* a copy in double, zeros for NULL */
 double *prior(const real *y, size_t n, bool add);      /* what the result begins with */
 int   *indices(size_t n, int below_this);

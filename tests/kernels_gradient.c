@@ -41,7 +41,7 @@ static void check(const kernels *k, problem p)
     p.forward(k, &p, y);
     p.backward(k, &p, y, dy, dx);
     for (int i = 0; i < INPUTS && p.x[i]; i++) {
-        real *base = twin(p.x[i], p.n[i]), *direction = filled(p.n[i], 1);
+        real *base = copy_of(p.x[i], p.n[i]), *direction = filled(p.n[i], 1);
         double analytic = 0, norm = 0;
         for (size_t j = 0; j < p.n[i]; j++) {
             analytic += (double)direction[j] * (double)dx[i][j];
@@ -128,7 +128,7 @@ static void attention_forward_of(const kernels *k, const problem *p, real *y)
 static void attention_gradient_of(const kernels *k, const problem *p, const real *y, const real *dy, real *dx[INPUTS])
 {
     attention_args a = p->attention;
-    a.o = twin(y, p->outputs), a.d_o = dy, a.dq = dx[0], a.dk = dx[1], a.dv = dx[2];
+    a.o = copy_of(y, p->outputs), a.d_o = dy, a.dq = dx[0], a.dk = dx[1], a.dv = dx[2];
     k->attention_backward(&a);
 }
 

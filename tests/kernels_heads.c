@@ -1,4 +1,4 @@
-/* What stands before and behind RWKV's scans, at every level against ref: keys,
+/* The kernels before and after RWKV's scans, at every level against ref: keys,
  * read-out with and without a bonus, mixtures of two rows, token shift whose
  * mixes are rows of their own, at head sizes and widths of all kinds. */
 #include "kernels_check.h"
@@ -16,7 +16,7 @@ static void keys_once(const kernels *k, int N)
                          .dk = target(n, add), .da = target(n, !add), .dk_k = target(w, add), .dk_a = target(w, !add),
                          .add_dk = add, .add_da = !add, .add_dk_k = add, .add_dk_a = !add }, b = a;
     if (N > 1) memset((real *)(uintptr_t)a.k, 0, (size_t)N * sizeof(real));                  /* a head without a direction */
-    b.key = blank(n), b.removal = blank(n), b.written = blank(n), b.dk = twin(a.dk, n), b.da = twin(a.da, n), b.dk_k = twin(a.dk_k, w), b.dk_a = twin(a.dk_a, w);
+    b.key = blank(n), b.removal = blank(n), b.written = blank(n), b.dk = copy_of(a.dk, n), b.da = copy_of(a.da, n), b.dk_k = copy_of(a.dk_k, w), b.dk_a = copy_of(a.dk_a, w);
     const kernels *ref = kernels_level("ref");
     k->wkv7_keys(&a), ref->wkv7_keys(&b);
     against("wkv7_keys", a.key, b.key, n), against("wkv7_keys, removal", a.removal, b.removal, n), against("wkv7_keys, written", a.written, b.written, n);
@@ -39,8 +39,8 @@ static void read_once(const kernels *k, int N, bool bonus)
         a.dr = target(n, add), a.dkey = target(n, !add), a.dv = target(n, add), a.dbonus = target(w, !add);
     }
     wkv7_read_args b = a;
-    b.out = blank(n), b.dy = twin(a.dy, n), b.dw = twin(a.dw, w), b.db = twin(a.db, w);
-    if (bonus) b.dr = twin(a.dr, n), b.dkey = twin(a.dkey, n), b.dv = twin(a.dv, n), b.dbonus = twin(a.dbonus, w);
+    b.out = blank(n), b.dy = copy_of(a.dy, n), b.dw = copy_of(a.dw, w), b.db = copy_of(a.db, w);
+    if (bonus) b.dr = copy_of(a.dr, n), b.dkey = copy_of(a.dkey, n), b.dv = copy_of(a.dv, n), b.dbonus = copy_of(a.dbonus, w);
     const kernels *ref = kernels_level("ref");
     k->wkv7_read(&a), ref->wkv7_read(&b);
     against("wkv7_read", a.out, b.out, n);
@@ -66,7 +66,7 @@ static void lerp_once(const kernels *k, bool add)
     size_t n = (size_t)size_up_to(40000);
     real *a = filled(n, 1), *b = filled(n, 1), *m = filled(n, 1), *dy = filled(n, 1), *y = blank(n), *d[3], *e[3];
     double *want = doubles(NULL, n);
-    for (int i = 0; i < 3; i++) d[i] = target(n, add), e[i] = twin(d[i], n);
+    for (int i = 0; i < 3; i++) d[i] = target(n, add), e[i] = copy_of(d[i], n);
     for (size_t i = 0; i < n; i++) want[i] = (double)a[i] + ((double)b[i] - (double)a[i]) * (double)m[i];
     k->lerp(y, a, b, m, n);
     expect("lerp", y, want, n, TOLERANCE);
@@ -83,10 +83,10 @@ static void shift_by_rows(const kernels *k, bool past)
     size_t n = (size_t)start[3] * (size_t)W;
     bool add = below(2);
     token_shift_args a = { .seqs = 3, .width = W, .mixes = MIXES, .start = start, .past = past, .per_row = true, .x = filled(n, 1), .dx = target(n, add), .add_dx = add }, b = a;
-    b.dx = twin(a.dx, n);
+    b.dx = copy_of(a.dx, n);
     for (int m = 0; m < MIXES; m++) {
         a.mix[m] = b.mix[m] = filled(n, 1), a.y[m] = blank(n), b.y[m] = blank(n), a.dy[m] = b.dy[m] = filled(n, 1);
-        a.dmix[m] = target(n, add), b.dmix[m] = twin(a.dmix[m], n), a.add_dmix[m] = b.add_dmix[m] = add;
+        a.dmix[m] = target(n, add), b.dmix[m] = copy_of(a.dmix[m], n), a.add_dmix[m] = b.add_dmix[m] = add;
     }
     const kernels *ref = kernels_level("ref");
     k->token_shift(&a), ref->token_shift(&b);

@@ -132,7 +132,7 @@ void theta(const kernels *k)
 void theta_identities(const kernels *k)
 {
     enum { ROWS = 5, N = 333 };
-    real *a = filled(ROWS * N, 2), *b = twin(a, ROWS * N), *ds = filled(ROWS * N, 1), *s = blank(ROWS * N), *t = blank(ROWS * N), *da = blank(ROWS * N);
+    real *a = filled(ROWS * N, 2), *b = copy_of(a, ROWS * N), *ds = filled(ROWS * N, 1), *s = blank(ROWS * N), *t = blank(ROWS * N), *da = blank(ROWS * N);
     exact *stat = blank(ROWS);
     for (int i = 0; i < ROWS * N; i++) b[i] *= 8;
     k->theta(s, stat, a, THETA_L2_GELU, N, ROWS, N);

@@ -33,7 +33,7 @@ static void allocate(problem *p, int rows)
         p->in[WRITTEN][i] = p->in[REMOVAL][i] * (real)uniform(0, 1);
     }
     p->y = blank(all), p->dy = filled(all, 1);
-    p->begin = filled(p->states, 1), p->d_end = filled(p->states, 1), p->end = twin(p->begin, p->states), p->d_begin = blank(p->states);
+    p->begin = filled(p->states, 1), p->d_end = filled(p->states, 1), p->end = copy_of(p->begin, p->states), p->d_begin = blank(p->states);
 }
 
 /* ---- the kernels ---- */
@@ -152,11 +152,11 @@ void scans_by_differences(const kernels *k)
 
 /* ---- every level against ref ---- */
 
-static problem copy_of(const problem *p)
+static problem problem_copy(const problem *p)
 {
     problem c = *p;
-    for (int i = 0; i < inputs_of(p); i++) c.d[i] = twin(p->d[i], p->n[i]);
-    c.y = blank((size_t)p->start[SEQS] * (size_t)p->W), c.end = twin(p->begin, p->states), c.d_begin = blank(p->states);
+    for (int i = 0; i < inputs_of(p); i++) c.d[i] = copy_of(p->d[i], p->n[i]);
+    c.y = blank((size_t)p->start[SEQS] * (size_t)p->W), c.end = copy_of(p->begin, p->states), c.d_begin = blank(p->states);
     return c;
 }
 
@@ -165,7 +165,7 @@ static void shape_once(const kernels *k, bool version7, int N)
     problem p = { .seven = version7, .constant = !version7 && below(2), .N = N, .W = N * (1 + below(3)), .add = below(2) };
     for (int s = 0; s < SEQS; s++) p.start[s + 1] = p.start[s] + (s == 1 ? below(2) : size_up_to(40));
     allocate(&p, p.start[SEQS]);
-    problem ref = copy_of(&p);
+    problem ref = problem_copy(&p);
     size_t all = (size_t)p.start[SEQS] * (size_t)p.W;
     forward(kernels_level("ref"), &ref), forward(k, &p);
     expect("scan against ref", p.y, doubles(ref.y, all), all, 2e-6);
@@ -190,7 +190,7 @@ static void windows_once(const kernels *k, bool version7)
     problem p = { .seven = version7, .N = N, .W = W, .start = { 0, T, T, T } };
     allocate(&p, T);
     forward(k, &p), backward(k, &p);
-    problem first = copy_of(&p), second;
+    problem first = problem_copy(&p), second;
     first.start[1] = first.start[2] = first.start[3] = CUT;
     forward(k, &first);
     expect_same("scan in windows", first.y, p.y, CUT * W);
@@ -200,7 +200,7 @@ static void windows_once(const kernels *k, bool version7)
         second.n[i] = first.n[i] = p.n[i];
     }
     second.start[1] = second.start[2] = second.start[3] = T - CUT;
-    second.dy += CUT * W, second.y = blank(T * W), second.begin = first.end, second.end = twin(first.end, p.states), second.d_begin = blank(p.states);
+    second.dy += CUT * W, second.y = blank(T * W), second.begin = first.end, second.end = copy_of(first.end, p.states), second.d_begin = blank(p.states);
     forward(k, &second);
     expect_same("scan in windows", second.y, p.y + CUT * W, (T - CUT) * W);
     expect_same("scan in windows, state", second.end, p.end, W * N);
@@ -220,7 +220,7 @@ static void windows_of_averages(const kernels *k)
 {
     enum { T = 37, W = 21, CUT = 14 };
     const int whole[] = { 0, T }, first[] = { 0, CUT }, rest[] = { 0, T - CUT }, slot[] = { 0 };
-    real *d[4], *part[4], *again[4], *state = filled(3 * W, 1), *d_end = filled(3 * W, 1), *end = twin(state, 3 * W);
+    real *d[4], *part[4], *again[4], *state = filled(3 * W, 1), *d_end = filled(3 * W, 1), *end = copy_of(state, 3 * W);
     wkv4_args a = { .seqs = 1, .width = W, .start = whole, .state = end, .from = slot, .to = slot, .k = filled(T * W, 3), .v = filled(T * W, 2),
                     .decay = filled(W, 2), .bonus = filled(W, 1), .y = blank(T * W), .dy = filled(T * W, 1), .work = blank(2 * T * W), .begin = state, .d_end = d_end };
     for (int c = 0; c < W; c++) state[W + c] = end[W + c] = 1 + state[W + c] * state[W + c];       /* a denominator */
@@ -228,9 +228,9 @@ static void windows_of_averages(const kernels *k)
     a.dk = d[0], a.dv = d[1], a.ddecay = d[2], a.dbonus = d[3], a.d_begin = blank(3 * W);
     k->wkv4(&a), k->wkv4_backward(&a);
     wkv4_args x = a, z = a;
-    x.start = first, x.state = twin(state, 3 * W), x.dk = part[0], x.dv = part[1], x.ddecay = part[2], x.dbonus = part[3], x.y = blank(T * W), x.d_begin = blank(3 * W);
+    x.start = first, x.state = copy_of(state, 3 * W), x.dk = part[0], x.dv = part[1], x.ddecay = part[2], x.dbonus = part[3], x.y = blank(T * W), x.d_begin = blank(3 * W);
     k->wkv4(&x);
-    z.start = rest, z.begin = x.state, z.state = twin(x.state, 3 * W), z.k += CUT * W, z.v += CUT * W, z.dy += CUT * W, z.y = x.y + CUT * W;
+    z.start = rest, z.begin = x.state, z.state = copy_of(x.state, 3 * W), z.k += CUT * W, z.v += CUT * W, z.dy += CUT * W, z.y = x.y + CUT * W;
     z.dk = part[0] + CUT * W, z.dv = part[1] + CUT * W, z.ddecay = again[2], z.dbonus = again[3], z.d_begin = blank(3 * W);
     k->wkv4(&z), k->wkv4_backward(&z);
     expect_same("wkv4 in windows", x.y, a.y, T * W);

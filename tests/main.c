@@ -142,7 +142,7 @@ double max_difference(const float *a, const float *b, size_t n)
 
 typedef struct { int passed, failed, skipped; } tally;
 
-/* A test in a process of its own, whose output waits in a file until the tests before it have been told. */
+/* A test in a process of its own, whose output waits in a file until the tests before it have been reported. */
 typedef struct { const test *test; pid_t pid; int out, status; struct timespec before, after; bool ended; } run;
 
 enum { MOST_TESTS = 4096, MOST_AT_ONCE = 8 };
@@ -192,17 +192,17 @@ static void tell(const run *r, tally *n)
     fflush(stdout);
 }
 
-/* As many at once as there are processors; told in the order of the list. */
+/* As many at once as there are processors; reported in the order of the list. */
 static tally run_all(run *runs, int count)
 {
     tally n = { 0 };
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    int at_once = processors < 1 ? 1 : processors > MOST_AT_ONCE ? MOST_AT_ONCE : (int)processors, begun = 0, told = 0, active = 0;
-    while (told < count) {
+    int at_once = processors < 1 ? 1 : processors > MOST_AT_ONCE ? MOST_AT_ONCE : (int)processors, begun = 0, reported = 0, active = 0;
+    while (reported < count) {
         while (begun < count && active < at_once) begin(&runs[begun++]), active++;
         wait_for_one(runs, begun);
         active--;
-        while (told < begun && runs[told].ended) tell(&runs[told++], &n);
+        while (reported < begun && runs[reported].ended) tell(&runs[reported++], &n);
     }
     return n;
 }

@@ -231,28 +231,28 @@ static void test_publish_round_trip(void)
 /* ---- sizes ------------------------------------------------------------------------- */
 
 /* Sizes an architecture that reads images, for grey ones of 28 x 28 in ten classes; without images it is refused. */
-static char *size_for_images(const arch *a, double wish, lithe_error *e)
+static char *size_for_images(const arch *a, double target, lithe_error *e)
 {
     lithe_error refused = { 0 };
     json_t *keys = json_pack("{s:i,s:i,s:i,s:i}", "image_size", 28, "patch_size", 4, "num_channels", 1, "num_labels", 10);
-    char *text = model_size(a, wish, 1, 1, keys, e);
-    CHECK_MSG(!lithe_model_size(a->name, wish, 257, 128, &refused) && strstr(refused.text, "reads images"), "%s: %s", a->name, refused.text);
+    char *text = model_size(a, target, 1, 1, keys, e);
+    CHECK_MSG(!lithe_model_size(a->name, target, 257, 128, &refused) && strstr(refused.text, "reads images"), "%s: %s", a->name, refused.text);
     json_decref(keys);
     return text;
 }
 
-static void check_size(const char *name, double wish, int vocab, int context)
+static void check_size(const char *name, double target, int vocab, int context)
 {
     lithe_error e = { 0 };
     const arch *a = arch_find(name);
-    char *text = a->equations.image ? size_for_images(a, wish, &e) : lithe_model_size(name, wish, vocab, context, &e);
+    char *text = a->equations.image ? size_for_images(a, target, &e) : lithe_model_size(name, target, vocab, context, &e);
     json_t *json = text ? parse(text) : NULL;
     lithe_model *m = json ? model_declare(a, json, "config.json", &e) : NULL;
     double n = (double)lithe_model_params(m);
     /* A vocabulary may be rounded up, a context unbounded. */
     bool fits = m && (m->arch->equations.image || (lithe_model_vocab(m) >= vocab && lithe_model_vocab(m) < vocab + 64 && lithe_model_context(m) >= context));
-    CHECK_MSG(fits && fabs(n / wish - 1) <= 0.05,
-              "%s %g: %g parameters, vocabulary %d, context %d: %s", name, wish, n, lithe_model_vocab(m), lithe_model_context(m), e.text);
+    CHECK_MSG(fits && fabs(n / target - 1) <= 0.05,
+              "%s %g: %g parameters, vocabulary %d, context %d: %s", name, target, n, lithe_model_vocab(m), lithe_model_context(m), e.text);
     lithe_model_close(m);
     json_decref(json);
     free(text);
@@ -260,18 +260,18 @@ static void check_size(const char *name, double wish, int vocab, int context)
 
 static void test_sizes(void)
 {
-    static const double wishes[] = { 3e5, 1e6, 3e6, 1e7, 3e7, 1.24e8, 1.5e9 };
+    static const double targets[] = { 3e5, 1e6, 3e6, 1e7, 3e7, 1.24e8, 1.5e9 };
     for (int i = 0; lithe_arch_name(i); i++)
-        for (size_t j = 0; j < sizeof wishes / sizeof *wishes; j++) {
-            check_size(lithe_arch_name(i), wishes[j], 257, 128);
-            if (wishes[j] >= 3e6) check_size(lithe_arch_name(i), wishes[j], 4096, 1024);
-            if (wishes[j] >= 1e7) check_size(lithe_arch_name(i), wishes[j], 50257, 1024);
+        for (size_t j = 0; j < sizeof targets / sizeof *targets; j++) {
+            check_size(lithe_arch_name(i), targets[j], 257, 128);
+            if (targets[j] >= 3e6) check_size(lithe_arch_name(i), targets[j], 4096, 1024);
+            if (targets[j] >= 1e7) check_size(lithe_arch_name(i), targets[j], 50257, 1024);
         }
 }
 
 static void test_impossible_sizes(void)
 {
-    static const struct { const char *arch; double wish; int vocab, context; lithe_status status; const char *part; } cases[] = {
+    static const struct { const char *arch; double target; int vocab, context; lithe_status status; const char *part; } cases[] = {
         { "gpt2", 1e5, 50257, 128, LITHE_ECONFIG, "100k parameters are too few for a gpt2: with a vocabulary of 50257 the smallest has" },
         { "gpt2", 0, 256, 128, LITHE_EINVAL, "parameters" },
         { "gpt2", NAN, 256, 128, LITHE_EINVAL, "parameters" },
@@ -282,7 +282,7 @@ static void test_impossible_sizes(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lithe_error e = { 0 };
-        CHECK(!lithe_model_size(cases[i].arch, cases[i].wish, cases[i].vocab, cases[i].context, &e));
+        CHECK(!lithe_model_size(cases[i].arch, cases[i].target, cases[i].vocab, cases[i].context, &e));
         check_failure(&e, cases[i].status, cases[i].part);
     }
 }
@@ -403,7 +403,7 @@ const test tests_model[] = {
     { "model/llama2.c file", test_llama2c },
     { "model/run stands for its newest complete checkpoint", test_runs },
     { "model/manifest", test_manifest },
-    { "model/refused targets leave nothing behind", test_save_refusals },
+    { "model/refused targets leave no files", test_save_refusals },
     { "model/a tokenizer is saved with its model", test_saved_tokenizer },
     { "model/listing", test_listing },
     { 0 }

@@ -158,7 +158,7 @@ static void expect_tensor(const tensor_file *f, const char *name, const char *or
 }
 
 /* The file's own name wins, then a prefix alone, then another word; who loses keeps its name. */
-static void twins(void)
+static void one_parameter_twice(void)
 {
     static const char *const names[] = { "wrapper.a.weight", "a.gamma", "b.weight", "wrapper.b.weight", "wrapper.wrapper.c", "wrapper.d.gamma", "d.buffer", "e" };
     static const float zero;
@@ -166,8 +166,8 @@ static void twins(void)
     out_tensor out[N];
     lithe_error err = { 0 };
     for (int i = 0; i < N; i++) out[i] = (out_tensor){ .name = names[i], .type = DT_F32, .rank = 1, .dims = { 1 }, .data = &zero };
-    CHECK_MSG(!safetensors_write(in_dir("twins"), out, N, NULL, &err), "%s", err.text);
-    tensor_file *f = tensor_file_open(in_dir("twins"), &err);
+    CHECK_MSG(!safetensors_write(in_dir("copies"), out, N, NULL, &err), "%s", err.text);
+    tensor_file *f = tensor_file_open(in_dir("copies"), &err);
     for (int again = 0; f && again < 2; again++) {                                      /* and the second time there is nothing to do */
         CHECK_MSG(!naming_apply(f, RULES, &err) && f->count == N, "%s", err.text);
         expect_tensor(f, "a.weight", "wrapper.a.weight", "");
@@ -186,6 +186,6 @@ const test tests_naming[] = {
     { "naming: patterns", patterns },
     { "naming: orders of rows", orders },
     { "naming: Meta's LLaMA there and back", meta_there_and_back },
-    { "naming: one parameter twice", twins },
+    { "naming: one parameter twice", one_parameter_twice },
     { 0 }
 };

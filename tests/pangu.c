@@ -23,7 +23,7 @@ static lithe_model *fresh(const char *name, const char *config, uint64_t seed)
     return m;
 }
 
-/* SMALL_LLAMA with keys of PanGu-pi behind. */
+/* SMALL_LLAMA with keys of PanGu-pi after them. */
 #define SIZES "\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":20,\"initializer_range\":0.3"
 
 static double difference(lithe_model *a, lithe_model *b)

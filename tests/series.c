@@ -188,7 +188,7 @@ static void one_operation(const kernels *k, bool gated, bool scalar)
     outcome found = outcome_of(k, &c);
 
     check_begin(k);
-    real *wide[3], *uu = twin(u, N), *vv = twin(v, N);
+    real *wide[3], *uu = copy_of(u, N), *vv = copy_of(v, N);
     for (int i = 0; i < 3; i++) wide[i] = spread(given[i], BRANCHES, WIDTH, scalar);
     series_args s = { .rows = ROWS, .width = WIDTH, .n = BRANCHES, .act = { ACT_SILU, ACT_TANH, ACT_GELU_ERF }, .u = uu, .v = gated ? vv : NULL,
                       .scale = wide[0], .bias = wide[1], .gain = wide[2] };

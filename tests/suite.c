@@ -230,7 +230,7 @@ static int run_until(lithe_trainer *t, int last, lithe_error *err)
     return err->status;
 }
 
-/* What an architecture learns from: text by its own kind of vocabulary, or pictures. */
+/* What an architecture learns from: text by its own kind of vocabulary, or images. */
 typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; char *config; } material;
 
 static material text_for(const arch *a, const char *dir, lithe_error *err)
@@ -252,7 +252,7 @@ static material text_for(const arch *a, const char *dir, lithe_error *err)
 }
 
 /* IDX files of grey noise, 8 x 8, in four classes. */
-static void put_pictures(const char *dir, const char *part, int count, lithe_error *err)
+static void put_images(const char *dir, const char *part, int count, lithe_error *err)
 {
     char path[500];
     size_t size = (size_t)count * 64;
@@ -268,13 +268,13 @@ static void put_pictures(const char *dir, const char *part, int count, lithe_err
     free(bytes);
 }
 
-static material pictures_for(const arch *a, const char *dir, lithe_error *err)
+static material image_material(const arch *a, const char *dir, lithe_error *err)
 {
     const char *const paths[] = { dir };
     material m = { 0 };
     CHECK(!mkdir(dir, 0777));
-    put_pictures(dir, "train", 40, err);
-    put_pictures(dir, "test", 12, err);
+    put_images(dir, "train", 40, err);
+    put_images(dir, "test", 12, err);
     m.data = lithe_dataset_open(paths, 1, NULL, NULL, &LITHE_OPTIONS(lithe_data_options, .task = "images", .valid = dir), err);
     m.config = lithe_model_size_images(a->name, 4e4, m.data, 4, err);
     return m;
@@ -287,7 +287,7 @@ static void resume(const arch *a)
     char paths[3][400], *values[2] = { 0 };
     static const char *const names[] = { "data", "whole", "parts" };
     for (int i = 0; i < 3; i++) snprintf(paths[i], sizeof paths[i], "%s/%s-%s", test_dir(), a->name, names[i]);
-    material s = lithe_arch_images(a->name) ? pictures_for(a, paths[0], &err) : text_for(a, paths[0], &err);
+    material s = lithe_arch_images(a->name) ? image_material(a, paths[0], &err) : text_for(a, paths[0], &err);
     lithe_train_options o = { .size = sizeof o, .ctx = lithe_arch_images(a->name) ? 0 : 16, .batch = 2, .steps = 6, .seed = 2, .eval_every = 3, .save_every = 6 };
     for (int part = 0; part < 2; part++) {
         lithe_model *m = lithe_model_new(a->name, s.config, 1, &err);

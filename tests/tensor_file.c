@@ -109,7 +109,7 @@ static const struct { const char *label, *header; size_t tail; int64_t claimed; 
     { "5 empty header",          "", 0, -1, "header" },
     { "5 not JSON",              "{\"w\":", 0, -1, "header: line 1" },
     { "5 not an object",         "[]", 0, -1, "not an object" },
-    { "5 something behind",      "{} x", 0, -1, "end of file" },
+    { "5 something after it",    "{} x", 0, -1, "end of file" },
     { "5 tensor not an object",  "{\"w\":1}", 0, -1, "w is not described by an object" },
     { "5 no dtype",              "{\"w\":{\"shape\":[],\"data_offsets\":[0,4]}}", 4, -1, "w has no dtype" },
     { "5 dtype not text",        ONE("1", "[]", "[0,4]"), 4, -1, "w has no dtype" },

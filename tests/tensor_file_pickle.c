@@ -128,7 +128,7 @@ static const pickle_case REFUSED[] = {
     { "two values",           P("\200\2}}."), "values left" },
     { "mark left",            P("\200\2(}."), "values left" },
     { "a mark at the end",    P("\200\2}(."), "mark where a value" },
-    { "something behind",     P(ONE(PLAIN) "x"), "follows its end" },
+    { "something after it",   P(ONE(PLAIN) "x"), "follows its end" },
     { "reduce on nothing",    P("\200\2R."), "stack is empty" },
     { "reduce a dict",        P("\200\2})R."), "not a function" },
     { "reduce a string",      P("\200\2" STR("\1", "a") ")R."), "not a function" },
@@ -436,7 +436,7 @@ void pytorch_bombs(void)
     check_bytes("many strided views", &b, "strided views hold more bytes than the file's");
 }
 
-/* Members behind the first four GiB of a sparse file: places are 64 bits wide, in both directions. */
+/* Members after the first four GiB of a sparse file: places are 64 bits wide, in both directions. */
 void zip_beyond_32_bits(void)
 {
     const size_t far = (size_t)5 << 30;

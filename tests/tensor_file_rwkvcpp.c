@@ -197,7 +197,7 @@ static void refused_model(const char *name, const char *why)
     lithe_model_close(m);
 }
 
-/* Version 7: mixes apart, matrices of low rank turned. */
+/* Version 7: mixes apart, matrices of low rank transposed. */
 void rwkvcpp_seven(void)
 {
     built b;
@@ -328,7 +328,7 @@ void rwkvcpp_refused(void)
     built b;
     good(&b);
     check_parse("good", b.bytes, b.size, NULL);
-    for (size_t n = 4; n < b.size; n++) opens(b.bytes, n, n % 3);                           /* some end behind a tensor, and then stand for themselves */
+    for (size_t n = 4; n < b.size; n++) opens(b.bytes, n, n % 3);                           /* some end after a tensor, and then stand for themselves */
     check_parse("header alone cut", b.bytes, 23, "its header alone has 24");
     check_parse("last byte", b.bytes, b.size - 1, "ends beyond the file: 19 bytes are left");
     b.bytes[4] = 102;

@@ -169,7 +169,7 @@ static void same_logits(const char *dir, const lithe_model *expected, const char
     lithe_model_close(m);
 }
 
-/* One space more behind the header of a safetensors file: all its tensors move to odd addresses. */
+/* One more space after the header of a safetensors file: all its tensors move to odd addresses. */
 static void move_by_one(const char *path)
 {
     lithe_error err = { 0 };
@@ -227,7 +227,7 @@ static void doubles(void)
 }
 
 /* A model is trained, grown and saved from a file in another type as from its widened self; a save in that type keeps its bytes. */
-static void forms_are_left_behind(void)
+static void growing_and_saving_from_a_stored_form(void)
 {
     lithe_error err = { 0 };
     lithe_model *fresh = lithe_model_new("llama", SMALL_LLAMA, 3, &err);
@@ -253,6 +253,6 @@ const test tests_weights[] = {
     { "weights: every architecture from f32", as_f32 }, { "weights: every architecture from f16", as_f16 },
     { "weights: every architecture from bf16", as_bf16 },
     { "weights: odd addresses", odd_addresses }, { "weights: doubles", doubles },
-    { "weights: growing and saving from a stored form", forms_are_left_behind },
+    { "weights: growing and saving from a stored form", growing_and_saving_from_a_stored_form },
     { 0 }
 };

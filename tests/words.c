@@ -10,9 +10,11 @@
 static const struct { const char *word, *instead; } other_words[] = {
     { "picture", "image" }, { "pictures", "images" }, { "sheet", "batch" }, { "sheets", "batches" }, { "looks both ways", "is bidirectional" },
     { "behind", "after" }, { "told", "recognised, or given" }, { "hits", "correct" },
-    { "rotary turn", "RoPE" }, { "turns by", "is rotated by" },
+    { "rotary turn", "RoPE" }, { "turns by", "is rotated by" }, { "twin", "copy" }, { "twins", "copies" }, { "wish", "target" }, { "wished", "target, or asked for" },
 };
-static const char *const written[] = { "docs", "cli", "bench", "include", "src/base", "src/text", "src/data", "src/infer", "src/eval", "src/driver", "src/arch", "src/ops", "src/kernels", "src/graph", "src/files", "src/model", "src/train", "src/grow", "README.md", "README.zh.md", "Makefile", "tools/run.sh" };
+static const char *const written[] = {
+    "src", "include", "cli", "tests", "bench", "tools", "docs", "README.md", "README.zh.md", "Makefile",
+};
 
 /* Whether `at` lies in the name of a random stream, which is what it is as long as runs are to be the same. */
 static bool names_a_stream(const char *text, const char *at)
@@ -59,12 +61,13 @@ static void words_are_the_fields(void)
     for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
         char *path = strdup(test_file(written[i]));
         if (!path_exists(path)) test_skip("no source tree");
-        if (path_is_dir(path)) tree_walk(&t, path, ".c .h .md", NULL);
+        if (path_is_dir(path)) tree_walk(&t, path, ".c .h .md .py .sh", NULL);
         else check_words(path);
         free(path);
     }
-    for (int f = 0; f < t.count; f++) check_words(t.path[f]);
-    CHECK(t.count > 40);
+    for (int f = 0; f < t.count; f++)
+        if (strcmp(path_base(t.path[f]), "words.c")) check_words(t.path[f]);
+    CHECK(t.count > 400);
     tree_leave(&t);
 }
 

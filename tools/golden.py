@@ -173,7 +173,7 @@ def llama_new(out):
 # ---------------------------------------------------------------- GPT-NeoX
 
 def gpt_neox(out, name="gpt_neox", heads=2, train=True, weights=torch.float32, **more):
-    """Attention and feed-forward side by side, half of each head's channels turned, exact GELU, a head of its own."""
+    """Attention and feed-forward side by side, half of each head's channels rotated, exact GELU, a head of its own."""
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
     config = dict(vocab_size=V, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=heads,
                   max_position_embeddings=32, rotary_pct=0.5, hidden_act="gelu", bos_token_id=0, eos_token_id=0)
@@ -205,7 +205,7 @@ def gpt_neox_classes(out):
 
 
 def gpt_neox_new(out):
-    """One after the other, tied, without attention biases, all channels turned, the positions stretched; float16, and
+    """One after the other, tied, without attention biases, all channels rotated, the positions stretched; float16, and
     a config in the spelling of transformers 5."""
     gpt_neox(out, "gpt_neox-new", heads=4, train=False, weights=torch.float16, use_parallel_residual=False, tie_word_embeddings=True,
              attention_bias=False, rotary_pct=1.0, rotary_emb_base=500, hidden_act="gelu_new", rope_scaling={"type": "linear", "factor": 2.0})
@@ -319,12 +319,12 @@ def tokenformer_bin(out):
     shutil.copy(os.path.join(whole, "config.json"), out)
 
 
-# ---------------------------------------------------------------- pictures
+# ---------------------------------------------------------------- images
 
 LABELS, SIDE = 5, 8                                 # classes; pixels on each side, in patches of 4
 
 
-def picture_parameters(shapes, g):
+def image_parameters(shapes, g):
     p = parameters(shapes, g)
     for n in p:
         if "projection.weight" in n:
@@ -332,7 +332,7 @@ def picture_parameters(shapes, g):
     return p
 
 
-def picture_measurements(forward, params, g):
+def image_measurements(forward, params, g):
     pixels = draw((3, 3, SIDE, SIDE), g)
     got = measure(lambda x: forward(x.double()), params, pixels, torch.randint(0, LABELS, (3,), generator=g))
     return {{"ids": "pixels", "targets": "labels"}.get(n, n): t for n, t in got.items()}
@@ -347,12 +347,12 @@ def vit(out):
     with all_double():
         model = ViTForImageClassification._from_config(config, attn_implementation="eager").eval()
     params = dict(model.named_parameters())
-    for n, v in picture_parameters({n: p.shape for n, p in params.items()}, g).items():
+    for n, v in image_parameters({n: p.shape for n, p in params.items()}, g).items():
         params[n].data = v
     model.save_pretrained(out)
     model.double()
     with all_double():
-        got = picture_measurements(lambda x: model(x).logits, params, g)
+        got = image_measurements(lambda x: model(x).logits, params, g)
     save(os.path.join(out, "golden.safetensors"), got)
 
 
@@ -388,11 +388,11 @@ def tokenformer_vit(out, name="tokenformer_vit", kind="l2_norm_gelu"):
             for half in ("key", "value"):
                 shapes[f"encoder.layer.{l}.{part}.{half}_param_tokens"] = (c[slots + "_slot_num"], d)
     g = source(name + ", 1")                        # the first draw has a gradient of 4e-7, which Adam turns into a step of noise
-    values = picture_parameters(shapes, g)
+    values = image_parameters(shapes, g)
     write_json(os.path.join(out, "config.json"), c)
     save(os.path.join(out, "model.safetensors"), values)
     p = {n: v.double().requires_grad_() for n, v in values.items()}
-    save(os.path.join(out, "golden.safetensors"), picture_measurements(lambda x: tokenformer_vit_forward(p, c, x), p, g))
+    save(os.path.join(out, "golden.safetensors"), image_measurements(lambda x: tokenformer_vit_forward(p, c, x), p, g))
 
 
 # ---------------------------------------------------------------- single operations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write tests/golden/images: picture files of every kind and what PIL makes of them.
+"""Write tests/golden/images: image files of every kind and what PIL makes of them.
 
     python3 -m venv ENV && ENV/bin/pip install 'pillow<11' 'numpy<2' safetensors
     ENV/bin/python tools/golden_images.py [--out tests/golden/images]
@@ -33,7 +33,7 @@ def png(samples, depth, colour, interlaced=False, extra=b""):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + extra + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
 
 
-def picture():
+def test_image():
     """Smooth colours with an edge and a little noise: (H, W, 3) bytes."""
     y, x = np.mgrid[0:H, 0:W]
     noise = np.random.default_rng(7).normal(0, 6, (H, W, 3))
@@ -49,7 +49,7 @@ def pil_bytes(image, format, **options):
 
 
 def files():
-    rgb = picture()
+    rgb = test_image()
     whole = Image.fromarray(rgb)
     wide = rgb.astype(np.uint16) * 257
     alpha = np.concatenate([rgb, rgb[:, ::-1, :1]], axis=2)
@@ -70,7 +70,7 @@ def files():
 
 
 def classified(out):
-    """The golden ViT behind a processor of its own, from files to logits."""
+    """The golden ViT with a processor of its own, from files to logits."""
     import torch
     from transformers import ViTForImageClassification, ViTImageProcessor
     folder = os.path.join(out, "..", "vit")
@@ -97,10 +97,10 @@ def main():
         image = Image.open(io.BytesIO(data))
         pixels = np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
         if name in ("alpha.png", "wide.png", "interlaced.png"):
-            assert (pixels == picture()).all(), name
+            assert (pixels == test_image()).all(), name
         else:
             tensors[name + ".pixels"] = pixels
-    whole = Image.fromarray(picture())
+    whole = Image.fromarray(test_image())
     tensors["luma"] = np.asarray(whole.convert("L"))
     filters = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
     for name, number in filters.items():

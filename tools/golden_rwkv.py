@@ -273,13 +273,13 @@ def fla_name(name):
         return top[name], False
     _, layer, part, *rest = name.split(".")
     part = {"att": "attn", "ffn": "ffn", "ln0": "pre_norm", "ln1": "attn_norm", "ln2": "ffn_norm"}[part]
-    turned = False
+    transposed = False
     if part == "attn" and len(rest[0]) == 2 and rest[0][0] in "wavg" and rest[0][1] in "012":
-        turned = rest[0][1] != "0"
+        transposed = rest[0][1] != "0"
         rest = [rest[0][0] + "_lora", "lora", {"0": "2.bias", "1": "0.weight", "2": "2.weight"}[rest[0][1]]]
     elif part == "attn":
         rest[0] = {"receptance": "r_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj", "ln_x": "g_norm"}.get(rest[0], rest[0])
-    return ".".join(["model.layers", layer, part, *rest]), turned
+    return ".".join(["model.layers", layer, part, *rest]), transposed
 
 
 def rwkv7_fla(out):
@@ -287,8 +287,8 @@ def rwkv7_fla(out):
     whole = os.path.join(os.path.dirname(out), "rwkv7")
     t = {}
     for name, v in load_file(os.path.join(whole, "model.safetensors")).items():
-        fla, turned = fla_name(name)
-        t[fla] = (v.T if turned else v if ".x_" in fla and "attn" in fla else v.squeeze()).contiguous()
+        fla, transposed = fla_name(name)
+        t[fla] = (v.T if transposed else v if ".x_" in fla and "attn" in fla else v.squeeze()).contiguous()
     save_file(t, os.path.join(out, "model.safetensors"), {"format": "pt"})
     c = read_json(os.path.join(whole, "config.json"))
     for key in ("decay_low_rank_dim", "a_low_rank_dim", "v_low_rank_dim", "gate_low_rank_dim"):

@@ -52,10 +52,10 @@ static size_t period_of(const json_t *types)
 /* With the older key there, a list of another length is one from before the model grew. */
 static int read_layer_types(json_t *config, const json_t *types, lithe_error *err)
 {
-    const json_t *said = json_object_get(config, "global_attn_every_n_layers"), *layers = json_object_get(config, "num_hidden_layers");
-    size_t n = json_array_size(types), period = json_integer_value(said) > 0 ? (size_t)json_integer_value(said) : period_of(types);
+    const json_t *every_n = json_object_get(config, "global_attn_every_n_layers"), *layers = json_object_get(config, "num_hidden_layers");
+    size_t n = json_array_size(types), period = json_integer_value(every_n) > 0 ? (size_t)json_integer_value(every_n) : period_of(types);
     if (json_is_integer(layers) && json_integer_value(layers) != (json_int_t)n)
-        return said ? 0 : fail(err, LITHE_ECONFIG, "layer_types has %zu entries, num_hidden_layers is %lld", n, (long long)json_integer_value(layers));
+        return every_n ? 0 : fail(err, LITHE_ECONFIG, "layer_types has %zu entries, num_hidden_layers is %lld", n, (long long)json_integer_value(layers));
     for (size_t l = 0; l < n; l++) {
         const char *type = json_string_value(json_array_get(types, l)), *expected = kinds[l % period == 0];
         if (!type || strcmp(type, expected))

@@ -44,7 +44,7 @@ static void move_and_mirror(const uint8_t *pixels, int side, int channels, const
         }
 }
 
-/* ---- turned and scaled ----------------------------------------------------------------- */
+/* ---- rotation and scale ---------------------------------------------------------------- */
 
 /* Between the four neighbours of a place; black beyond the image. */
 static float sample(const uint8_t *pixels, int side, int channels, int c, double x, double y)

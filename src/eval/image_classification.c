@@ -10,11 +10,11 @@ enum { AT_ONCE = 32 };
 
 /* ---- images into a pass ------------------------------------------------------------------ */
 
-typedef struct { const lithe_model *m; image_shape shape; image_pass pass; normalization normal; float *samples; } viewing;
+typedef struct { const lithe_model *m; image_shape shape; image_pass pass; normalization normal; float *samples; } classifier;
 
-static int viewing_open(viewing *v, const lithe_model *m, lithe_error *err)
+static int classifier_open(classifier *v, const lithe_model *m, lithe_error *err)
 {
-    *v = (viewing){ .m = m };
+    *v = (classifier){ .m = m };
     int status = image_pass_open(&v->pass, m, AT_ONCE, err);
     if (status) return status;
     v->shape = arch_images(m->arch, m->config);
@@ -27,14 +27,14 @@ static int viewing_open(viewing *v, const lithe_model *m, lithe_error *err)
     return v->samples ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for images of %d pixels a side", v->shape.side);
 }
 
-static void viewing_close(viewing *v)
+static void classifier_close(classifier *v)
 {
     image_pass_close(&v->pass);
     free(v->samples);
 }
 
 /* Takes p, whatever its size, as the next image of the pass. */
-static int put_image(viewing *v, image *p, const char *name, lithe_error *err)
+static int put_image(classifier *v, image *p, const char *name, lithe_error *err)
 {
     int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->m->preprocessor.filter, name, err);
     if (status) return status;
@@ -53,7 +53,7 @@ typedef struct {
     void *context;
 } image_task;
 
-static int read_batch(viewing *v, const image_task *t, size_t first, size_t count, lithe_error *err)
+static int read_batch(classifier *v, const image_task *t, size_t first, size_t count, lithe_error *err)
 {
     int status = LITHE_OK;
     for (size_t i = 0; i < count && !status; i++) {
@@ -71,10 +71,10 @@ static int read_batch(viewing *v, const image_task *t, size_t first, size_t coun
 /* Reads images for lithe_classify_images and evaluate_images alike. */
 static int read_images(const lithe_model *m, size_t n, const image_task *t, lithe_error *err)
 {
-    viewing v;
-    int status = viewing_open(&v, m, err);
+    classifier v;
+    int status = classifier_open(&v, m, err);
     for (size_t first = 0; first < n && !status; first += AT_ONCE) status = read_batch(&v, t, first, n - first < AT_ONCE ? n - first : AT_ONCE, err);
-    viewing_close(&v);
+    classifier_close(&v);
     return status;
 }
 

@@ -38,9 +38,9 @@ static const naming_rule HUGGING_FACE[] = {
 };
 
 #define FLAT(theirs, ours)   { theirs, ours, { .shape = SHAPE_FLAT } }
-#define TURNED(theirs, ours) { theirs, ours, { .transposed = true } }
-#define LOW_RANK(x) TURNED("model.layers.*.attn." x "_lora.lora.0.weight", "blocks.*.att." x "1"), \
-                    TURNED("model.layers.*.attn." x "_lora.lora.2.weight", "blocks.*.att." x "2"), \
+#define TRANSPOSED(theirs, ours) { theirs, ours, { .transposed = true } }
+#define LOW_RANK(x) TRANSPOSED("model.layers.*.attn." x "_lora.lora.0.weight", "blocks.*.att." x "1"), \
+                    TRANSPOSED("model.layers.*.attn." x "_lora.lora.2.weight", "blocks.*.att." x "2"), \
                     FLAT("model.layers.*.attn." x "_lora.lora.2.bias", "blocks.*.att." x "0")
 
 static const naming_rule LINEAR_ATTENTION[] = {
@@ -98,11 +98,11 @@ static const naming_rule RUNTIME_6[] = {
 };
 
 #define MIX(x, i)    { "blocks.*.att.x_rwkvag", "blocks.*.att.x_" x, { .shape = SHAPE_ANY, .part = i, .parts = 6 } }
-#define TURNED_7(x)  SAME("blocks.*.att." x "1", .transposed = true), SAME("blocks.*.att." x "2", .transposed = true)
+#define TRANSPOSED_7(x)  SAME("blocks.*.att." x "1", .transposed = true), SAME("blocks.*.att." x "2", .transposed = true)
 
 static const naming_rule RUNTIME_7[] = {
     MIX("r", 0), MIX("w", 1), MIX("k", 2), MIX("v", 3), MIX("a", 4), MIX("g", 5),
-    TURNED_7("w"), TURNED_7("a"), TURNED_7("v"), TURNED_7("g"),
+    TRANSPOSED_7("w"), TRANSPOSED_7("a"), TRANSPOSED_7("v"), TRANSPOSED_7("g"),
     LOOSE("blocks.*.att.@"), LOOSE("blocks.*.ffn.@"),
     { 0 }
 };

@@ -95,7 +95,7 @@ static void add_dimension(element_order *o, int64_t size, int64_t step)
 static void swap(int64_t *a, int64_t *b) { int64_t x = *a; *a = *b, *b = x; }
 
 /* Turns t, a whole tensor of theirs, into the part and the orientation of a form. */
-static void see(file_tensor *t, const naming_form *form)
+static void apply_form(file_tensor *t, const naming_form *form)
 {
     if (form->parts > 1) {
         t->dims[0] /= form->parts;
@@ -129,7 +129,7 @@ static int rename_tensor(tensor_file *f, file_tensor *t, const naming_rule *r, c
     if (!r) return LITHE_OK;
     if (!r->ours) t->ignored = true;
     else if (!t->form) t->form = &r->form;
-    see(t, &r->form);
+    apply_form(t, &r->form);
     return LITHE_OK;
 }
 
@@ -293,7 +293,7 @@ void naming_shape(file_tensor *out, const naming_form *form, const wanted_shape 
 
 bool naming_target(file_tensor *theirs, const naming_form *form, const wanted_shape *p)
 {
-    see(theirs, form);
+    apply_form(theirs, form);
     theirs->form = form;
     return naming_view(theirs, p);
 }

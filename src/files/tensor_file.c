@@ -31,7 +31,7 @@ static const tensor_writer WRITERS[] = {
     { ".bin",         "rwkv.cpp", "RWKV", rwkvcpp_type, rwkvcpp_write     },
 };
 
-static const struct { const char *magic; size_t length; const char *is; } STRANGERS[] = {
+static const struct { const char *magic; size_t length; const char *is; } OTHER_FORMATS[] = {
     { "\x80\x02\x8a\nl\xfc\x9c" "F\xf9 j\xa8P\x19.", 15,
       "PyTorch's format before 1.6, which is not a zip: torch.load it and torch.save it again with a newer PyTorch, or save it as safetensors" },
     { "\x80\x02}", 3,       "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
@@ -148,11 +148,11 @@ const file_tensor *tensor_file_find(const tensor_file *f, const char *name)
 
 /* ---- one file ---------------------------------------------------------------- */
 
-static int refuse_stranger(const char *what, const uint8_t *data, size_t size, lithe_error *err)
+static int refuse_other_format(const char *what, const uint8_t *data, size_t size, lithe_error *err)
 {
-    for (size_t i = 0; i < sizeof STRANGERS / sizeof *STRANGERS; i++)
-        if (size >= STRANGERS[i].length && !memcmp(data, STRANGERS[i].magic, STRANGERS[i].length))
-            return fail(err, LITHE_EFORMAT, "%s: is %s", what, STRANGERS[i].is);
+    for (size_t i = 0; i < sizeof OTHER_FORMATS / sizeof *OTHER_FORMATS; i++)
+        if (size >= OTHER_FORMATS[i].length && !memcmp(data, OTHER_FORMATS[i].magic, OTHER_FORMATS[i].length))
+            return fail(err, LITHE_EFORMAT, "%s: is %s", what, OTHER_FORMATS[i].is);
     return LITHE_OK;
 }
 
@@ -160,7 +160,7 @@ static int parse(tensor_file *f, const char *what, const uint8_t *data, size_t s
 {
     size_t i = 0;
     while (FORMATS[i].recognise && !FORMATS[i].recognise(data, size)) i++;
-    int status = i ? refuse_stranger(what, data, size, err) : LITHE_OK;
+    int status = i ? refuse_other_format(what, data, size, err) : LITHE_OK;
     if (status) return status;
     if (f->format && strcmp(f->format, FORMATS[i].format))
         return fail(err, LITHE_EFORMAT, "%s: is %s, while the shards before it are %s", what, FORMATS[i].format, f->format);

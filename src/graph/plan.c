@@ -186,7 +186,7 @@ int step_accesses(const graph *g, const step *s, access *out)
     return count;
 }
 
-static void plan_lives(graph *g)
+static void plan_live_ranges(graph *g)
 {
     access touched[MAX_ACCESS];
     for (int s = 0; s < g->step_count; s++) {
@@ -260,7 +260,7 @@ out:
     free(neighbours);
 }
 
-static void plan_deaths(graph *g)
+static void plan_last_uses(graph *g)
 {
     g->death_start = xalloc((size_t)g->step_count + 2, sizeof *g->death_start);
     g->deaths = xalloc((size_t)g->buffer_count * MAX_LIVES + 1, sizeof *g->deaths);
@@ -296,10 +296,10 @@ int graph_plan_only(graph *g, lithe_error *err)
     if (graph_ok(g)) plan_steps(g);
     if (graph_ok(g)) plan_buffers(g);
     if (graph_ok(g)) {
-        plan_lives(g);
+        plan_live_ranges(g);
         place(g);
     }
-    if (graph_ok(g)) plan_deaths(g);
+    if (graph_ok(g)) plan_last_uses(g);
     for (int i = 0; i < g->state_count && graph_ok(g); i++) {
         size_t count;
         if (!size_mul((size_t)g->states[i]->rows, (size_t)g->states[i]->width, &count) || !size_add(g->state_count_total, count, &g->state_count_total))

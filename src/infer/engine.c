@@ -80,13 +80,13 @@ static int check_input(const lithe_engine *e, const lithe_engine_input *in, lith
 }
 
 /* The number of ids of the slot before those whose logits are wanted. */
-static size_t silent(const slot *s) { return s->input->n - s->input->wanted; }
+static size_t before_logits(const slot *s) { return s->input->n - s->input->wanted; }
 
 /* The number of remaining ids that go into this pass. */
 static size_t piece_of(const slot *s, const batch_builder *b)
 {
     size_t left = s->input->n - s->taken, rows = (size_t)(b->capacity.rows - b->rows), most = (size_t)(b->capacity.selected - b->selected);
-    if (silent(s) > s->taken) most += silent(s) - s->taken;
+    if (before_logits(s) > s->taken) most += before_logits(s) - s->taken;
     if (left > rows) left = rows;
     return left > most ? most : left;
 }
@@ -102,20 +102,20 @@ static void add_piece(lithe_engine *e, const slot *s, size_t n)
 {
     batch_builder *b = &e->pass.batch;
     batch_add(b, &(batch_sequence){ .n = (int)n, .ids = s->input->ids + s->taken, .position = position(e, s), .slot = s->input->slot });
-    for (size_t i = silent(s) > s->taken ? silent(s) - s->taken : 0; i < n; i++) batch_select(b, (int)i, 0, 1);
+    for (size_t i = before_logits(s) > s->taken ? before_logits(s) - s->taken : 0; i < n; i++) batch_select(b, (int)i, 0, 1);
 }
 
 /* Copies the logits of sequence i of the batch, which begin at row `row`, to its input's memory; returns the number
  * of rows. */
-static int hand_out(lithe_engine *e, int i, int row)
+static int copy_logits(lithe_engine *e, int i, int row)
 {
     const batch_builder *b = &e->pass.batch;
     slot *s = &e->slot[b->slot[i]];
-    size_t vocab = (size_t)e->vocab, end = s->taken + (size_t)(b->start[i + 1] - b->start[i]), at = s->taken > silent(s) ? s->taken : silent(s);
+    size_t vocab = (size_t)e->vocab, end = s->taken + (size_t)(b->start[i + 1] - b->start[i]), at = s->taken > before_logits(s) ? s->taken : before_logits(s);
     int first = row;
     for (; at < end; at++, row++) {
         const real *from = e->pass.r.logits->data + (size_t)row * vocab;
-        float *to = s->input->logits + (at - silent(s)) * vocab;
+        float *to = s->input->logits + (at - before_logits(s)) * vocab;
         for (size_t k = 0; k < vocab; k++) to[k] = (float)from[k];
     }
     s->length += end - s->taken;
@@ -135,7 +135,7 @@ static int run_pass(lithe_engine *e, const lithe_engine_input *inputs, size_t co
     }
     if ((*done = !b->rows)) return LITHE_OK;
     int status = pass_run(&e->pass, err);
-    for (int i = 0, row = 0; i < b->seqs && !status; i++) row += hand_out(e, i, row);
+    for (int i = 0, row = 0; i < b->seqs && !status; i++) row += copy_logits(e, i, row);
     return status;
 }
 

@@ -9,7 +9,7 @@ static const char *const REASONS[] = { NULL, "length", "stop", "eos", "full", "c
 typedef int listener(void *context, const char *text, size_t n);
 
 /* Whether the listener ended the text. */
-static bool tell(listener *give, void *context, shown_text text) { return give && text.n && give(context, text.bytes, text.n); }
+static bool pass_text(listener *give, void *context, shown_text text) { return give && text.n && give(context, text.bytes, text.n); }
 
 static bool ends_text(const lithe_tokenizer *t, int32_t id) { return id == lithe_tokenizer_eos(t) || id == lithe_tokenizer_bos(t); }
 
@@ -27,7 +27,7 @@ static ending run(lithe_session *s, text_stream *stream, const lithe_generation 
         if (id < 0) return FAILED;
         if (!o->ignore_eos && ends_text(stream->tokenizer, id)) return EOS;
         if (text_stream_add(stream, id, &text, err)) return FAILED;
-        if (tell(give, context, text)) return CANCELLED;
+        if (pass_text(give, context, text)) return CANCELLED;
         if (stream->stopped) return STOP;
         if (is_full(s)) return FULL;
         if (lithe_session_push(s, id, err)) return FAILED;
@@ -50,7 +50,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     if (status) return status;
     text_stream_open(&stream, t, session_last(s), options.stop, options.stops);
     ending end = run(s, &stream, &options, give, context, err);
-    if (end != FAILED && end != CANCELLED && !text_stream_end(&stream, &rest, err)) tell(give, context, rest);
+    if (end != FAILED && end != CANCELLED && !text_stream_end(&stream, &rest, err)) pass_text(give, context, rest);
     if (reason) *reason = REASONS[end];
     text_stream_close(&stream);
     return err->status;

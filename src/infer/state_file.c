@@ -123,7 +123,7 @@ int lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const c
 
 /* ---- loading ----------------------------------------------------------------------------------- */
 
-static const char *said(const tensor_file *f, const char *key)
+static const char *metadata(const tensor_file *f, const char *key)
 {
     const char *value = json_string_value(json_object_get(f->metadata, key));
     return value ? value : "";
@@ -132,9 +132,9 @@ static const char *said(const tensor_file *f, const char *key)
 static int check_origin(const tensor_file *f, const lithe_session *s, const lithe_tokenizer *t, lithe_error *err)
 {
     char model[HEX], tokenizer[HEX];
-    const char *kind = said(f, "architecture"), *theirs = said(f, "model"), *text = said(f, "tokenizer");
-    if (strcmp(said(f, "format"), FORMAT)) return fail(err, LITHE_EFORMAT, "%s: is no saved session", f->path);
-    if (strcmp(said(f, "version"), VERSION)) return fail(err, LITHE_EFORMAT, "%s: a saved session of version \"%.20s\"; version %s is read", f->path, said(f, "version"), VERSION);
+    const char *kind = metadata(f, "architecture"), *theirs = metadata(f, "model"), *text = metadata(f, "tokenizer");
+    if (strcmp(metadata(f, "format"), FORMAT)) return fail(err, LITHE_EFORMAT, "%s: is no saved session", f->path);
+    if (strcmp(metadata(f, "version"), VERSION)) return fail(err, LITHE_EFORMAT, "%s: a saved session of version \"%.20s\"; version %s is read", f->path, metadata(f, "version"), VERSION);
     if (!model_digest(engine_model(s->engine), model)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
     if (strcmp(theirs, model) || strcmp(kind, engine_model(s->engine)->arch->name))
         return fail(err, LITHE_EFORMAT, "%s: is a session of the %.40s model %.8s, this is the %s model %.8s; load it into the model it was saved with",
@@ -212,17 +212,17 @@ static int check_reading(saved *x, const tensor_file *f, const lithe_session *s,
 {
     uint64_t last = 0;
     unsigned long long a = 0, b = 0;
-    if (!read_number(said(f, "tokens"), (uint64_t)INT64_MAX, &x->tokens)) return fail(err, LITHE_EFORMAT, "%s: its number of tokens is \"%.40s\"", f->path, said(f, "tokens"));
+    if (!read_number(metadata(f, "tokens"), (uint64_t)INT64_MAX, &x->tokens)) return fail(err, LITHE_EFORMAT, "%s: its number of tokens is \"%.40s\"", f->path, metadata(f, "tokens"));
     if (s->context && x->tokens > (uint64_t)s->context)
         return fail(err, LITHE_EFULL, "%s: the saved text is %llu tokens long, the context holds %d", f->path, (unsigned long long)x->tokens, s->context);
-    const char *name = s->ids ? "ids" : "seen", *digest = said(f, "digest");
+    const char *name = s->ids ? "ids" : "seen", *digest = metadata(f, "digest");
     const file_tensor *t = tensor_file_find(f, name);
     int64_t count = s->ids ? (int64_t)x->tokens : t && t->count <= (size_t)s->vocab && t->count <= x->tokens ? (int64_t)t->count : -1;
     if (!(x->ids = find(f, name, DT_I32, 1, count, 0, err))) return LITHE_EFORMAT;
     int status = check_read_ids(f, x->ids, s->vocab, !s->ids, err);
     if (status || s->ids) return status;
     bool right = strlen(digest) == 32 && strspn(digest, "0123456789abcdef") == 32 && sscanf(digest, "%16llx%16llx", &a, &b) == 2
-              && (x->tokens ? read_number(said(f, "last"), (uint64_t)s->vocab, &last) && x->ids->count : !x->ids->count);
+              && (x->tokens ? read_number(metadata(f, "last"), (uint64_t)s->vocab, &last) && x->ids->count : !x->ids->count);
     x->digest = (chain){ a, b };
     x->last = x->tokens ? (int32_t)last : -1;
     return right ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s: its digest or its last token is damaged", f->path);

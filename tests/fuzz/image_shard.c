@@ -27,7 +27,7 @@ static void open_bytes(const uint8_t *bytes, size_t size)
         for (uint64_t i = 0; !status && i < s.count; i++) {
             const uint8_t *p = image_shard_pixels(&s, i);
             assert(image_shard_label(&s, i) >= 0 && image_shard_label(&s, i) < s.classes);
-            sum += p[0] + p[image_shard_picture(&s) - 1];
+            sum += p[0] + p[image_shard_samples(&s) - 1];
         }
         assert(sum >= 0);
         if (!status) image_shard_close(&s);

@@ -35,12 +35,12 @@ static char *smallest(const char *name)
 
 static void prepare(int i)
 {
-    static const char picture[] = "{\"image_size\":4,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":8,\"num_attention_heads\":1,\"num_hidden_layers\":1,\"intermediate_size\":8,"
+    static const char image_config[] = "{\"image_size\":4,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":8,\"num_attention_heads\":1,\"num_hidden_layers\":1,\"intermediate_size\":8,"
                                   "\"num_labels\":2,\"qkv_slot_num\":2,\"proj_slot_num\":2,\"ffn_slot_num\":2}";
     lithe_error err = { 0 };
     const char *name = lithe_arch_name(i);
     bool images = lithe_arch_images(name);
-    char *config = images ? strdup(picture) : smallest(name);
+    char *config = images ? strdup(image_config) : smallest(name);
     lithe_model *m = config ? lithe_model_new(name, config, 1, &err) : NULL;
     lithe_tokenizer *t = images ? NULL : words();
     folder *f = &models[i];

@@ -108,9 +108,9 @@ static lithe_tokenizer *open_tokenizer(const folder *f)
 /* Hashes inside the shards, whose tokenizer is the one beside them. */
 static void mend_contents(folder *f, const lithe_tokenizer *t)
 {
-    static const char *const tokens[] = { "data/train.shard", "data/valid.shard" }, *const pictures[] = { "data/train.images", "data/valid.images" };
+    static const char *const tokens[] = { "data/train.shard", "data/valid.shard" }, *const image_shards[] = { "data/train.images", "data/valid.images" };
     for (int i = 0; i < 2; i++) {
-        folder_file *shard = folder_find(f, tokens[i]), *images = folder_find(f, pictures[i]);
+        folder_file *shard = folder_find(f, tokens[i]), *images = folder_find(f, image_shards[i]);
         if (shard && shard->size >= SHARD_HEADER_BYTES) {
             if (t) tokenizer_identity(t, shard->bytes + 80);
             mend_shard(shard->bytes, shard->size);

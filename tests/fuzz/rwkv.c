@@ -1,7 +1,7 @@
 /* libFuzzer: bytes as an rwkv.cpp file, of any version and with quantized
  * tensors; what does not begin like one gets a header, so that the fuzzer need
  * not discover it.  Other files of tensors come through too: whatever opens is
- * renamed, told apart, configured, and read through. */
+ * renamed, recognised, configured, and read through. */
 #include "files/rwkv_files.h"
 #include "model/model.h"
 #include <assert.h>

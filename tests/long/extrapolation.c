@@ -1,9 +1,9 @@
 /* ALiBi at lengths never trained: a small MosaicBERT learns masked characters in
  * windows of 64 and reads windows of 64, 128 and 256, the same characters masked
- * in each; its twin with learned positions refuses more than its table.
+ * in each; the same model with learned positions refuses more than its table.
  *   extrapolation FILE...      (make check-long)
  * Prints cross-entropies in nats a masked character; exits 1 when that of 256 is
- * over 1.03 times that of 64, or nothing was learned, or the twin reads on. */
+ * over 1.03 times that of 64, or nothing was learned, or the other model reads on. */
 #include "base/random.h"
 #include "infer/infer.h"
 #include <math.h>
@@ -16,7 +16,7 @@ enum { TRAINED = 64, LONGEST = 256, SEQS = 16, ROWS = SEQS * TRAINED, STEPS = 15
               "\"initializer_range\":0.1,\"hidden_dropout_prob\":0,\"attention_probs_dropout_prob\":0}"
 
 typedef struct { unsigned char bytes[MOST]; size_t size; } corpus;
-typedef struct { int ids[ROWS], pos[ROWS], start[SEQS + 1], select[ROWS], target[ROWS]; batch b; } sheet;
+typedef struct { int ids[ROWS], pos[ROWS], start[SEQS + 1], select[ROWS], target[ROWS]; batch b; } window_batch;
 
 static size_t read_all(corpus *c, int count, char **paths)
 {
@@ -31,7 +31,7 @@ static size_t read_all(corpus *c, int count, char **paths)
 static bool masked(uint64_t seed, size_t at) { return random_unit(seed, at) < 0.3; }
 
 /* One window of `length` bytes from `at` on; what is masked depends on (seed, its place in the text) alone. */
-static void add_window(sheet *s, const corpus *c, size_t at, int length, uint64_t seed)
+static void add_window(window_batch *s, const corpus *c, size_t at, int length, uint64_t seed)
 {
     for (int i = 0; i < length; i++) {
         int row = s->b.rows++, byte = c->bytes[at + (size_t)i];
@@ -43,13 +43,13 @@ static void add_window(sheet *s, const corpus *c, size_t at, int length, uint64_
     s->start[++s->b.seqs] = s->b.rows;
 }
 
-static void clear(sheet *s)
+static void clear(window_batch *s)
 {
     s->b = (batch){ .ids = s->ids, .pos = s->pos, .start = s->start, .select = s->select, .target = s->target };
     s->start[0] = 0;
 }
 
-static double run(graph *g, const results *r, sheet *s)
+static double run(graph *g, const results *r, window_batch *s)
 {
     double sum = 0;
     s->b.scale = (real)(1.0 / (s->b.selected > 0 ? s->b.selected : 1));
@@ -76,7 +76,7 @@ static void adamw(params *p, real *m, real *v, int at)
     params_edit(p);
 }
 
-static void train(lithe_model *m, const corpus *c, size_t end, sheet *s, lithe_error *err)
+static void train(lithe_model *m, const corpus *c, size_t end, window_batch *s, lithe_error *err)
 {
     results r;
     params_gradients(m->params, err);
@@ -93,7 +93,7 @@ static void train(lithe_model *m, const corpus *c, size_t end, sheet *s, lithe_e
 }
 
 /* Of the text from `first` on, in windows of `length`: nats a masked byte. */
-static double evaluate(const lithe_model *m, const corpus *c, size_t first, int length, sheet *s, lithe_error *err)
+static double evaluate(const lithe_model *m, const corpus *c, size_t first, int length, window_batch *s, lithe_error *err)
 {
     results r;
     double sum = 0;
@@ -119,7 +119,7 @@ static double by_frequency(const corpus *c, size_t first)
     return sum / (double)(c->size - first);
 }
 
-static bool twin_refuses(lithe_error *err)
+static bool learned_positions_refuse(lithe_error *err)
 {
     static int32_t ids[TRAINED + 1];
     static float logits[(TRAINED + 1) * 320];
@@ -134,7 +134,7 @@ static bool twin_refuses(lithe_error *err)
 int main(int argc, char **argv)
 {
     static corpus text;
-    static sheet s;
+    static window_batch s;
     lithe_error err = { 0 };
     double nats[3] = { 0 };
     if (read_all(&text, argc - 1, argv + 1) < 20 * LONGEST) { fprintf(stderr, "extrapolation FILE...: at least %d bytes of text\n", 20 * LONGEST); return 2; }
@@ -147,7 +147,7 @@ int main(int argc, char **argv)
     }
     double known = by_frequency(&text, end);
     printf("by frequency alone: %.4f\n", known);
-    bool refuses = twin_refuses(&err);
+    bool refuses = learned_positions_refuse(&err);
     if (err.status) fprintf(stderr, "%s\n", err.text);
     lithe_model_close(m);
     return err.status || !refuses || !(nats[0] < 0.9 * known) || !(nats[2] <= 1.03 * nats[0]);

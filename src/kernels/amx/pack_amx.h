@@ -62,21 +62,21 @@ INLINE void turn(__m512i x[16])
 }
 
 /* One tile from a source across: rows r of src, k of them valid (at most 32), rows at most 16. */
-INLINE void tile_across(const stored_type type, const bool turned, uint16_t *tile, const void *src, size_t ld, int rows, int k)
+INLINE void tile_across(const stored_type type, const bool transposed, uint16_t *tile, const void *src, size_t ld, int rows, int k)
 {
     __m512i x[16];
     for (int r = 0; r < 16; r++) x[r] = r < rows ? load_bf16(type, src, (size_t)r * ld, k) : _mm512_setzero_si512();
-    if (turned) turn(x);
+    if (transposed) turn(x);
     for (int r = 0; r < 16; r++) _mm512_storeu_si512(tile + 32 * r, x[r]);
 }
 
 /* One tile from a source along: k rows of src (at most 32), `lanes` columns valid (at most 16). */
-INLINE void tile_along(const stored_type type, const bool turned, uint16_t *tile, const void *src, size_t ld, int lanes, int k)
+INLINE void tile_along(const stored_type type, const bool transposed, uint16_t *tile, const void *src, size_t ld, int lanes, int k)
 {
     __m512i x[16];
     for (int p = 0; p < 16; p++)
         x[p] = 2 * p < k ? pairs(load_two_bf16(type, src, (size_t)(2 * p) * ld, (size_t)(2 * p + 1) * ld, 2 * p + 1 < k, lanes)) : _mm512_setzero_si512();
-    if (turned) turn(x);
+    if (transposed) turn(x);
     for (int p = 0; p < 16; p++) _mm512_storeu_si512(tile + 32 * p, x[p]);
 }
 

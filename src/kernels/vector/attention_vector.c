@@ -29,7 +29,7 @@ static int group_of(const attention_args *a) { return a->heads / a->kv_heads; }
 static int row_of(const tile *t, int lane)   { return t->a->start[t->seq] + (t->first + lane) / group_of(t->a); }
 static int head_of(const tile *t, int lane)  { return t->kv_head * group_of(t->a) + (t->first + lane) % group_of(t->a); }
 
-/* Tiles are numbered across sequences with one to spare for each, so that a
+/* Tiles are numbered across sequences with one unused number for each, so that a
  * tile's sequence is found by bisection. */
 static int first_slot(const attention_args *a, int seq)
 {

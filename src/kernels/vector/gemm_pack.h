@@ -52,7 +52,7 @@ INLINE void transpose_block(const bool bf16, float *dst, size_t width, const flo
 INLINE void pack_across(const bool bf16, float *dst, size_t width, const float *src, size_t ld, int rows, int kc)
 {
     const float *row[LANES];
-    float last[LANES][BLOCK], turned[BLOCK + 1][LANES];
+    float last[LANES][BLOCK], transposed[BLOCK + 1][LANES];
     int groups = (rows + 7) / 8, k = 0;
     for (int r = 0; r < 8 * groups; r++) row[r] = src + (size_t)(r < rows ? r : rows - 1) * ld;
     for (; k + BLOCK <= kc; k += BLOCK, dst += BLOCK * width) transpose_block(bf16, dst, width, row, groups, k, BLOCK);
@@ -62,9 +62,9 @@ INLINE void pack_across(const bool bf16, float *dst, size_t width, const float *
         memcpy(last[r], row[r] + k, (size_t)(kc - k) * sizeof **row);
         row[r] = last[r];
     }
-    transpose_block(bf16, turned[0], LANES, row, groups, 0, BLOCK);
+    transpose_block(bf16, transposed[0], LANES, row, groups, 0, BLOCK);
     for (int i = 0; k + i < kc; i++, dst += width)
-        for (int j = 0; j < 8 * groups; j += 8) _mm256_storeu_ps(dst + j, _mm256_loadu_ps(turned[i] + j));
+        for (int j = 0; j < 8 * groups; j += 8) _mm256_storeu_ps(dst + j, _mm256_loadu_ps(transposed[i] + j));
 }
 
 /* From columns of k: up to 2 VW elements lie side by side already.  Lanes after the last
