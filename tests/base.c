@@ -418,9 +418,8 @@ static void json_refuses(void)
 {
     const struct { const char *text, *why; } bad[] = {
         { "{\"a\": 1, \"a\": 2}", "line 1, column" }, { "{\"a\": 1,\n \"b\": }", "line 2" }, { "", "x.json" }, { "7", "x.json" },
-        { "{} {}", "x.json" }, { "[[[[[]]]]]", "nested 5 deep, at most 4" }, { "{\"\xff\": 1}", "byte 0xff" }, { "[1e999]", "x.json" },
-        { "[123456789012345678901234567890]", "x.json" }, { "[\"\\ud800\"]", "x.json" }, { "{\"a\": NaN}", "x.json" }, { "[\"", "x.json" },
-        { "[\"\\", "x.json" },
+        { "{} {}", "x.json" }, { "[[[[[]]]]]", "nested 5 deep, at most 4" }, { "{\"\xff\": 1}", "byte 0xff" }, { "[\"\\ud800\"]", "x.json" }, { "[\"", "x.json" },
+        { "[\"\\", "x.json" }, { "[NaN, Infinit]", "x.json" }, { "[1e999, 1.2.3]", "x.json" }, { "[Infinity 7]", "x.json" }, { "[-]", "x.json" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         lithe_error err = { 0 };
@@ -433,6 +432,26 @@ static void json_refuses(void)
     const char good[] = "[\"[[[[[[\", {\"]\\\"[\": \"a\\u0000b\"}]";
     json_t *value = json_parse(good, sizeof good - 1, 2, "x.json", &err);
     CHECK_MSG(value, "%s", err.text);
+    json_decref(value);
+}
+
+/* The text is what json.dumps of Python 3 gives; a large integer is read as the nearest double. */
+static void json_as_python_writes_it(void)
+{
+    lithe_error err = { 0 };
+    const char text[] = "{\"model_max_length\": 1000000000000000019884624838656, \"id\": 18446744073709551615, \"least\": -9223372036854775809, "
+                        "\"nan\": NaN, \"list\": [Infinity, -Infinity, 1e999], \"text\": \"NaN \\\" 123456789012345678901234567890\", "
+                        "\"n\": 999999999999999999, \"x\": -1.5e-3}";
+    json_t *value = json_parse(text, strlen(text), 4, "x.json", &err), *list = json_object_get(value, "list");
+    CHECK_MSG(value, "%s", err.text);
+    CHECK(json_is_real(json_object_get(value, "model_max_length")) && json_real_value(json_object_get(value, "model_max_length")) == 1e30);
+    CHECK(json_real_value(json_object_get(value, "id")) == 0x1p64 && json_real_value(json_object_get(value, "least")) == -0x1p63);
+    CHECK(json_integer_value(json_object_get(value, "n")) == 999999999999999999 && json_real_value(json_object_get(value, "x")) == -1.5e-3);
+    CHECK(!json_is_number(json_object_get(value, "nan")) && json_array_size(list) == 3);
+    for (size_t i = 0; i < 3; i++) CHECK(!json_is_number(json_array_get(list, i)));
+    CHECK(!strcmp(json_string_value(json_object_get(value, "text")), "NaN \" 123456789012345678901234567890"));
+    int n = 5;
+    CHECK(!json_int(value, "model_max_length", 0, 100, &n) && !json_int(value, "nan", 0, 100, &n) && n == 5);
     json_decref(value);
 }
 
@@ -490,6 +509,7 @@ const test tests_base[] = {
     { "base: names", names },
     { "base: content hashes", content_hashes },
     { "base: JSON refusals", json_refuses },
+    { "base: JSON as Python writes it", json_as_python_writes_it },
     { "base: JSON is written short", json_is_written_short },
     { "base: options of other sizes", sizes_of_options },
     { 0 }

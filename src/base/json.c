@@ -1,5 +1,10 @@
-/* The parser is jansson's; nesting is measured before it runs, because it recurses. */
+/* The parser is jansson's; nesting is measured before it runs, because it recurses.
+ * Python writes numbers that JSON or jansson does not have: NaN, Infinity, integers of any
+ * size.  A key that nobody reads may hold them, so they are replaced: a large integer by
+ * the nearest real, what is no finite number by its own text as a string, which a reader of
+ * numbers refuses. */
 #include "base/json.h"
+#include "base/arena.h"
 #include "base/file.h"
 #include <math.h>
 #include <stdlib.h>
@@ -23,6 +28,57 @@ static int nesting(const char *text, size_t size)
     return deepest;
 }
 
+/* The end of the number, or of NaN or Infinity, that begins at text[i]; i where none does. */
+static size_t number_end(const char *text, size_t size, size_t i)
+{
+    static const char *const words[] = { "NaN", "Infinity", "-Infinity" };
+    for (int w = 0; w < 3; w++) {
+        size_t length = strlen(words[w]);
+        if (length <= size - i && !memcmp(text + i, words[w], length)) return i + length;
+    }
+    if (text[i] != '-' && (text[i] < '0' || text[i] > '9')) return i;
+    while (i < size && text[i] && strchr("+-.eE0123456789", text[i])) i++;
+    return i;
+}
+
+/* What has to stand before and after a number so that jansson reads it. */
+typedef struct { const char *before, *after; } frame;
+
+static frame frame_of(const char *number, size_t length)
+{
+    const frame string = { "\"", "\"" }, real = { "", ".0" }, as_it_is = { "", "" };
+    char copy[320], *end;
+    if (length >= sizeof copy) return string;
+    snprintf(copy, sizeof copy, "%.*s", (int)length, number);
+    double x = strtod(copy, &end);
+    if (*end) return as_it_is;
+    if (!isfinite(x)) return string;
+    return strpbrk(copy, ".eE") || length < 19 ? as_it_is : real;
+}
+
+/* The text in which jansson can read every number, to be freed; NULL when memory is out. */
+static char *with_plain_numbers(const char *text, size_t size, size_t *length)
+{
+    char *out = xalloc(2 * size + 4, 1);
+    bool quoted = false;
+    size_t n = 0, end;
+    for (size_t i = 0; out && i < size; i = end) {
+        end = quoted ? i : number_end(text, size, i);
+        frame f = { "", "" };
+        if (end > i) f = frame_of(text + i, end - i);
+        else {
+            if (text[i] == '"') quoted = !quoted;
+            end = i + (quoted && text[i] == '\\' && i + 1 < size ? 2 : 1);
+        }
+        for (const char *c = f.before; *c; c++) out[n++] = *c;
+        memcpy(out + n, text + i, end - i);
+        n += end - i;
+        for (const char *c = f.after; *c; c++) out[n++] = *c;
+    }
+    *length = n;
+    return out;
+}
+
 json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err)
 {
     if (failed(err)) return NULL;
@@ -31,12 +87,18 @@ json_t *json_parse(const char *text, size_t size, int depth, const char *what, l
         fail(err, LITHE_EFORMAT, "%s: JSON nested %d deep, at most %d is accepted", what, deepest, depth);
         return NULL;
     }
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_error_t at;
-    json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &at);
-    if (!value) {
-        bool memory = json_error_code(&at) == json_error_out_of_memory;
-        fail(err, memory ? LITHE_ENOMEM : LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
+    json_t *value = json_loadb(text, size, flags, &at);
+    bool memory = !value && json_error_code(&at) == json_error_out_of_memory;
+    if (!value && !memory) {
+        size_t length;
+        char *plain = with_plain_numbers(text, size, &length);
+        memory = !plain;
+        if (plain) value = json_loadb(plain, length, flags, NULL);
+        free(plain);
     }
+    if (!value) fail(err, memory ? LITHE_ENOMEM : LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
     return value;
 }
 
