@@ -3,8 +3,9 @@
 #include "output.h"
 #include "verbs.h"
 #include <stdlib.h>
+#include <string.h>
 
-typedef struct { common common; const char *text, *tokenizer, *pooling; int normalize, max_length, json; } embed_settings;
+typedef struct { common common; const char *text, *tokenizer, *pooling, *prompt; int normalize, max_length, json; } embed_settings;
 typedef embed_settings S;
 
 static const option embed_options[] = {
@@ -13,6 +14,7 @@ static const option embed_options[] = {
       .choices = "mean|cls|last" },
     { "normalize", 0, FLAG(S, normalize), .help = "normalize vectors to length 1 (default: the model's own pooling configuration, else not)", .also = "normalise" },
     { "max-length", 0, COUNT(S, max_length), "N", .help = "truncate texts to N tokens (default: the model's own pooling configuration, else its context)", .least = 1 },
+    { "prompt", 0, TEXT(S, prompt), "TEXT", .help = "text to read before each text (default: the default prompt of the model's own configuration, if it has one)" },
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, embedding}" },
     { 0 }
@@ -40,6 +42,8 @@ static int how_to_embed(const lithe_model *m, const arguments *a, lithe_embeddin
     if (s->pooling) how->pooling = s->pooling;
     if (option_origin(a, "normalize") != ORIGIN_DEFAULT) how->normalize = s->normalize;
     if (s->max_length) how->max_length = s->max_length;
+    if (s->prompt && strlen(s->prompt) >= sizeof how->prompt) wrong(err, LITHE_EINVAL, "--prompt has %zu bytes, at most %zu are possible", strlen(s->prompt), sizeof how->prompt - 1);
+    else if (s->prompt) strcpy(how->prompt, s->prompt);
     if (how->max_length > lithe_model_context(m)) wrong(err, LITHE_EINVAL, "--max-length %d: the model's context is %d", how->max_length, lithe_model_context(m));
     return status;
 }
@@ -73,7 +77,8 @@ const verb verb_embed = {
     .name = "embed", .operands = "MODEL [TEXT...]", .least = 1, .most = -1,
     .summary = "print a vector for each text",
     .about = "Pools the hidden states of the last layer into one vector for each text and prints it as a line of numbers. The model's own pooling "
-             "configuration is that of sentence-transformers (modules.json and 1_Pooling/config.json beside the model); options given here win over it.",
+             "configuration is that of sentence-transformers (modules.json, 1_Pooling/config.json, sentence_bert_config.json and config_sentence_transformers.json "
+             "beside the model); options given here win over it.",
     .examples = "  lithe embed runs/encoder-1 \"a first text\" \"a second one\"\n  lithe embed model/ --text sentences.txt --pooling cls --normalize --json\n",
     .options = embed_options, .bytes = sizeof(S), .run = embed,
 };

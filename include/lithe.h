@@ -290,6 +290,8 @@ typedef struct {
     const char *pooling;       /* over the tokens of the last layer: "mean", "cls" (the first token), "last" */
     int normalize;             /* scale vectors to length 1 */
     int max_length;            /* in tokens; 0: the model's context */
+    int lowercase;             /* texts are read in lower case, whatever the tokenizer does */
+    char prompt[256];          /* read before each text; "" for none */
 } lithe_embedding;
 int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
                 float *out, size_t *cut, lithe_error *err);

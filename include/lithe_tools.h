@@ -226,8 +226,9 @@ int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, c
 int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, int ctx, double rate, uint64_t seed,
                        lithe_evaluation *out, lithe_error *err);
 
-/* The embedding options that the files of sentence-transformers beside m give, else the mean, or for a causal model
- * the last token.  lithe_embed uses these for o NULL. */
+/* The embedding options that the files beside m give: those of sentence-transformers, else the mean, or for a causal
+ * model the last token; max_length is at most the tokenizer's model_max_length.  A setting that cannot be honoured is
+ * LITHE_ECONFIG.  lithe_embed uses these for o NULL. */
 int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *err);
 
 /* Measures how different the features of tokens are, at each place of m that its architecture names, over sequences of

@@ -344,6 +344,37 @@ static void put(const char *dir, const char *name, const char *text)
     free(path);
 }
 
+/* A text that is read with the model's settings has the vector of the text that they make of it. */
+static void prompt_and_case(lithe_model *m, lithe_tokenizer *t)
+{
+    lithe_error err = { 0 };
+    const char *plain[] = { "The Dog" }, *written[] = { "query: the dog" };
+    float a[32], b[32];
+    CHECK(lithe_embed(m, t, plain, 1, NULL, a, NULL, &err) == 32);
+    CHECK(lithe_embed(m, t, written, 1, &LITHE_OPTIONS(lithe_embedding, .pooling = "last", .normalize = 1, .max_length = 9), b, NULL, &err) == 32);
+    CHECK(!memcmp(a, b, sizeof a));
+}
+
+static void settings_refused(lithe_model *m, const char *dir, const char *pooling_dir)
+{
+    static const struct { const char *pooling, *why; } bad[] = {
+        { "{\"pooling_mode\": \"max\"}", "\"max\"" }, { "{\"pooling_mode\": \"median\"}", "\"median\"" }, { "{\"pooling_mode\": [\"cls\", \"mean\"]}", "several" },
+        { "{\"pooling_mode\": 3}", "pooling_mode" }, { "{\"pooling_mode\": \"cls\", \"temperature\": 0.5}", "\"temperature\": 0.5" }, { "[]", "object" },
+        { "{\"pooling_mode\": \"cls\", \"include_prompt\": false}", "include_prompt" },
+    };
+    lithe_embedding how;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lithe_error err = { 0 };
+        put(pooling_dir, "config.json", bad[i].pooling);
+        CHECK_MSG(lithe_embedding_read(m, &how, &err) < 0 && strstr(err.text, bad[i].why), "%s: %s", bad[i].pooling, err.text);
+    }
+    lithe_error err = { 0 };
+    put(pooling_dir, "config.json", "{\"pooling_mode\": [\"mean\"]}");
+    CHECK(!lithe_embedding_read(m, &how, &err) && !strcmp(how.pooling, "mean"));
+    put(dir, "config_sentence_transformers.json", "{\"prompts\": {}, \"default_prompt_name\": \"query\"}");
+    CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "query"));
+}
+
 /* What sentence-transformers wrote beside a model is followed, or refused by name. */
 static void modules(void)
 {
@@ -358,8 +389,18 @@ static void modules(void)
     put(pooling_dir, "config.json", "{\"word_embedding_dimension\": 32, \"pooling_mode_cls_token\": true, \"pooling_mode_mean_tokens\": false}");
     put(dir, "sentence_bert_config.json", "{\"max_seq_length\": 20, \"do_lower_case\": false}");
     CHECK(!lithe_embedding_read(m, &how, &f.err) && !strcmp(how.pooling, "cls") && how.normalize && how.max_length == 20);
-    put(pooling_dir, "config.json", "{\"pooling_mode_max_tokens\": true}");
+    put(pooling_dir, "config.json", "{\"embedding_dimension\": 32, \"pooling_mode\": \"lasttoken\", \"include_prompt\": true}");
+    put(dir, "tokenizer_config.json", "{\"model_max_length\": 9}");
+    CHECK(!lithe_embedding_read(m, &how, &f.err) && !strcmp(how.pooling, "last") && how.max_length == 20);
+    put(dir, "sentence_bert_config.json", "{\"transformer_task\": \"feature-extraction\", \"do_lower_case\": true}");
+    put(dir, "config_sentence_transformers.json", "{\"prompts\": {\"query\": \"query: \"}, \"default_prompt_name\": \"query\", \"similarity_fn_name\": \"cosine\"}");
+    CHECK(!lithe_embedding_read(m, &how, &f.err) && how.max_length == 9 && how.lowercase && !strcmp(how.prompt, "query: "));
+    prompt_and_case(m, f.tokens);
     lithe_error err = { 0 };
+    settings_refused(m, dir, pooling_dir);
+    put(dir, "config_sentence_transformers.json", "{}");
+    put(dir, "sentence_bert_config.json", "{}");
+    put(pooling_dir, "config.json", "{\"pooling_mode_max_tokens\": true}");
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "pooling_mode_max_tokens"));
     put(dir, "modules.json", "[{\"path\":\"../x\",\"type\":\"a.Pooling\"}]");
     err = (lithe_error){ 0 };
