@@ -122,7 +122,7 @@ static const struct { const char *label, *header; size_t tail; int64_t claimed; 
     { "5 negative offset",       ONE("\"F32\"", "[1]", "[0,-4]"), 4, -1, "number 1 of data_offsets" },
     { "5 one offset",            ONE("\"F32\"", "[1]", "[0]"), 4, -1, "1 numbers, expected 2" },
     { "5 three offsets",         ONE("\"F32\"", "[1]", "[0,4,4]"), 4, -1, "3 numbers, at most 2" },
-    { "5 number too big",        ONE("\"F32\"", "[99999999999999999999]", "[0,4]"), 4, -1, "too big" },
+    { "5 number too big",        ONE("\"F32\"", "[99999999999999999999]", "[0,4]"), 4, -1, "not a whole number" },
     { "5 rank nine",             ONE("\"U8\"", "[1,1,1,1,1,1,1,1,1]", "[0,1]"), 1, -1, "9 numbers, at most 8" },
     { "6 duplicate tensor",      "{" W("w", 0, 2) "," W("w", 2, 4) "}", 4, -1, "duplicate" },
     { "6 duplicate key",         "{\"w\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, -1, "duplicate" },

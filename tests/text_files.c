@@ -16,7 +16,7 @@ static const refusal refusals[] = {
     { BYTE_LEVEL, ",\"a\":256", "[]", "", "", "duplicate" },
     { BYTE_LEVEL, ",\"ab\":-1", "[]", "", "", "id -1" },
     { BYTE_LEVEL, ",\"ab\":4194304", "[]", "", "", "id 4194304" },
-    { BYTE_LEVEL, ",\"ab\":99999999999999999999999", "[]", "", "", "too big integer" },
+    { BYTE_LEVEL, ",\"ab\":99999999999999999999999", "[]", "", "", "not a whole number" },
     { BYTE_LEVEL, ",\"ab\":256.0", "[]", "", "", "not a whole number" },
     { BYTE_LEVEL, ",\"ab\":\"256\"", "[]", "", "", "not a whole number" },
     { BYTE_LEVEL, "", "[\"a b\"]", "", "", "merge 0, giving \"ab\", names a token that is not in the vocabulary" },

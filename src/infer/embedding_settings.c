@@ -2,7 +2,7 @@
  * sentence_bert_config.json, config_sentence_transformers.json, the config.json of its pooling module, in the
  * forms before and since version 5.4), and the tokenizer's length limit. */
 #include "base/file.h"
-#include "base/settings.h"
+#include "base/keys.h"
 #include "infer/infer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static const struct { const char *key, *name, *pooling; } modes[] = {
 };
 enum { MODES = sizeof modes / sizeof *modes };
 
-static const setting pooling_settings[] = {
+static const known_key pooling_settings[] = {
     { .key = "pooling_mode" }, { .key = "pooling_mode_cls_token" }, { .key = "pooling_mode_mean_tokens" }, { .key = "pooling_mode_lasttoken" },
     { .key = "pooling_mode_max_tokens" }, { .key = "pooling_mode_mean_sqrt_len_tokens" }, { .key = "pooling_mode_weightedmean_tokens" },
     { .key = "include_prompt" },
@@ -25,7 +25,7 @@ static const setting pooling_settings[] = {
     { 0 }
 };
 
-static const setting transformer_settings[] = {
+static const known_key transformer_settings[] = {
     { .key = "max_seq_length" }, { .key = "do_lower_case" },
     { "transformer_task", "\"feature-extraction\"" },
     { "modality_config", "*" }, { "module_output_name", "*" },                /* where the hidden states are found in its objects */
@@ -34,7 +34,7 @@ static const setting transformer_settings[] = {
     { 0 }
 };
 
-static const setting model_settings[] = {
+static const known_key model_settings[] = {
     { .key = "prompts" }, { .key = "default_prompt_name" },
     { "__version__", "*" },
     { "similarity_fn_name", "*" },                                            /* between vectors, after they are made */
@@ -50,11 +50,11 @@ static bool ends_with(const char *text, const char *ending)
 }
 
 /* The file, checked if it has `known` settings; NULL without an error if there is none. */
-static json_t *read_beside(const char *dir, const char *folder, const char *name, const setting *known, lithe_error *err)
+static json_t *read_beside(const char *dir, const char *folder, const char *name, const known_key *known, lithe_error *err)
 {
     char *inner = path_join(dir, folder), *path = inner ? path_join(inner, name) : NULL;
     json_t *json = path && path_exists(path) ? json_read(path, JSON_BYTES, JSON_DEPTH, err) : NULL;
-    if (json && known && settings_check(json, known, path, err)) {
+    if (json && known && keys_check(json, known, path, err)) {
         json_decref(json);
         json = NULL;
     }

@@ -1,4 +1,4 @@
-#include "base/settings.h"
+#include "base/keys.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,13 +19,13 @@ static bool is_among(const char *list, const char *text)
     return false;
 }
 
-static const setting *find_setting(const setting *known, const char *key)
+static const known_key *find_key(const known_key *known, const char *key)
 {
     while (known->key && strcmp(known->key, key)) known++;
     return known->key ? known : NULL;
 }
 
-static int check_key(const char *key, const json_t *value, const setting *s, const char *what, lithe_error *err)
+static int check_key(const char *key, const json_t *value, const known_key *s, const char *what, lithe_error *err)
 {
     if (s ? !s->harmless || !strcmp(s->harmless, "*") : says_nothing(value)) return LITHE_OK;
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -37,14 +37,14 @@ static int check_key(const char *key, const json_t *value, const setting *s, con
     return status;
 }
 
-int settings_check(const json_t *object, const setting *known, const char *what, lithe_error *err)
+int keys_check(const json_t *object, const known_key *known, const char *what, lithe_error *err)
 {
     json_t *o = (json_t *)(uintptr_t)object;                               /* jansson's iterators are not const */
     if (failed(err)) return err->status;
     if (object && !json_is_object(object)) return fail(err, LITHE_EFORMAT, "%s is not a JSON object", what);
     for (void *i = json_object_iter(o); i; i = json_object_iter_next(o, i)) {
         const char *key = json_object_iter_key(i);
-        int status = check_key(key, json_object_iter_value(i), find_setting(known, key), what, err);
+        int status = check_key(key, json_object_iter_value(i), find_key(known, key), what, err);
         if (status) return status;
     }
     return LITHE_OK;
