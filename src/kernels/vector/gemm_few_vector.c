@@ -1,8 +1,8 @@
 /* Matrix products of few rows, as in decoding: their cost is reading B.
- * So B is read once, in its stored form and order, and widened piece by piece into
- * the first-level cache.  If B is stored (N,K), a piece is some k of a strip of
- * columns, transposed in registers; if it is stored (K,N), a piece is some rows of a span
- * of columns, which are added to the sums of the columns.
+ * So B is read once, in its stored form and order, and what will be read is fetched
+ * from memory while products are summed.  If B is stored (N,K), some k of a strip of
+ * columns at a time are copied to the first-level cache and transposed in registers; if
+ * it is stored (K,N), some rows at a time are added to the sums of all columns.
  *
  * Each element of C is the chain of gemm_vector.c: fused multiply-adds, k ascending
  * from zero, whatever the piece or the number of rows. */
@@ -14,14 +14,14 @@
 #include "kernels/vector/vec_stored.h"
 #include "kernels/vector/vec_transpose.h"
 
-enum { MOST_ROWS = 8,
-       STRIP = 32, STRIP_K = 64,                /* of B stored (N,K) */
+enum { MOST_ROWS = 8, LINE = 64,                /* bytes of a line of the cache */
+       STRIP = 32, PIECE_K = 64, AHEAD = 2,                /* of B stored (N,K) */
        SPAN = 256, SPAN_K = 8,                  /* of B stored (K,N) */
        MOST_COLUMNS = 2048 };                   /* of a task, stored (K,N) */
 
 /* The scratch of the calling thread holds A for all threads; after it come each thread's own piece and sums. */
 #define SHARED_BYTES ((size_t)4 << 20)
-_Static_assert(SHARED_BYTES + (STRIP * STRIP_K + SPAN * SPAN_K + MOST_ROWS * MOST_COLUMNS) * sizeof(float) <= THREAD_SCRATCH_BYTES, "scratch");
+_Static_assert(SHARED_BYTES + (STRIP * PIECE_K + SPAN * SPAN_K + MOST_ROWS * MOST_COLUMNS) * sizeof(float) <= THREAD_SCRATCH_BYTES, "scratch");
 
 typedef struct { const gemm_args *g; const float *a; int tasks; } few;      /* a: (K,M) */
 
@@ -29,97 +29,208 @@ static float *own_scratch(void) { return (float *)(void *)((char *)thread_scratc
 
 static widen_kind kind_of(const gemm_args *g) { return g->type == COMPUTE_BF16 ? WIDEN_ROUNDED : WIDEN; }
 
+/* X(argument, rows) for each number of rows. */
+#define EACH_ROWS(X, argument) X(argument, 1) X(argument, 2) X(argument, 3) X(argument, 4) X(argument, 5) X(argument, 6) X(argument, 7) X(argument, 8)
+
 /* ---- B stored (N,K) ---------------------------------------------------------------------- */
+
+/* Copies kc numbers of each of `columns` columns to a piece (STRIP, PIECE_K), where zeros follow them. */
+typedef void copy_function(const gemm_args *g, void *piece, int n, int columns, int k, int kc);
+
+INLINE void copy_typed(const stored_type type, const gemm_args *g, float *piece, int n, int columns, int k, int kc)
+{
+    const char *from = b_at(g, k, n).data;
+    size_t stride = stored_bytes(type, g->ldb);
+    for (int i = 0; i < columns; i++, from += stride, piece += PIECE_K)
+        if (kc == PIECE_K) UNROLL for (int j = 0; j < PIECE_K; j += VW) vstore(piece + j, vload_stored(type, from, (size_t)j, VW));
+        else for (int j = 0; j < kc; j += VW) vstore(piece + j, vload_stored(type, from, (size_t)j, kc - j));
+}
+
+static void copy_f32(const gemm_args *g, void *piece, int n, int columns, int k, int kc) { copy_typed(STORED_REAL, g, piece, n, columns, k, kc); }
+static void copy_f16(const gemm_args *g, void *piece, int n, int columns, int k, int kc) { copy_typed(STORED_F16, g, piece, n, columns, k, kc); }
+
+static void copy_widened(const gemm_args *g, void *piece, int n, int columns, int k, int kc)
+{
+    float *to = piece;
+    memset(to, 0, STRIP * PIECE_K * sizeof *to);
+    for (int i = 0; i < columns; i++) widen_run(kind_of(g), to + i * PIECE_K, b_at(g, k, n + i), kc);
+}
+
+/* bf16 stays as it is: half a piece. */
+static void copy_bf16(const gemm_args *g, void *piece, int n, int columns, int k, int kc)
+{
+    const uint16_t *from = b_at(g, k, n).data;
+    uint16_t *to = piece;
+    if (kc < PIECE_K) memset(to, 0, STRIP * PIECE_K * sizeof *to);
+    for (int i = 0; i < columns; i++, from += g->ldb, to += PIECE_K)
+        if (kc < PIECE_K) memcpy(to, from, (size_t)kc * sizeof *to);
+        else UNROLL for (int j = 0; j < PIECE_K; j += 2 * VW) vstore((float *)(void *)(to + j), vload((const float *)(const void *)(from + j)));
+}
+
+static copy_function *copy_of(const gemm_args *g)
+{
+    if (g->b.type == STORED_BF16) return copy_bf16;
+    if (g->type == COMPUTE_BF16) return copy_widened;
+    return g->b.type == STORED_REAL ? copy_f32 : g->b.type == STORED_F16 ? copy_f16 : copy_widened;
+}
+
+/* What the thread reads AHEAD pieces later, of which each step fetches some columns: a burst of misses would hold up
+ * the sums. */
+typedef struct { const char *at; size_t stride, bytes; int columns; } errand;
+
+INLINE void fetch(errand *e, const int columns)
+{
+    UNROLL for (int i = 0; i < columns; i++) {
+        if (e->columns-- <= 0) return;
+        for (size_t j = 0; j < e->bytes; j += LINE) _mm_prefetch(e->at + j, _MM_HINT_T0);
+        e->at += e->stride;
+    }
+}
+
+static errand errand_at(const gemm_args *g, int n, int k)
+{
+    k += AHEAD * PIECE_K;
+    if (k >= g->K) k -= cuts(g->K, PIECE_K) * PIECE_K, n += STRIP;
+    if (n >= g->N || k < 0) return (errand){ 0 };
+    return (errand){ b_at(g, k, n).data, stored_bytes(g->b.type, g->ldb), stored_bytes(g->b.type, PIECE_K), lesser(STRIP, g->N - n) };
+}
 
 /* The number of registers of columns that are summed side by side: enough to hide the latency of a sum, and few
  * enough to fit. */
 INLINE int side_by_side(const int rows) { return rows == 1 ? STRIP / VW : rows == 2 ? 2 : 1; }
 
-/* sums (rows, STRIP) of kc products more, of `many` registers of columns; piece (columns, STRIP_K) */
-INLINE void sum_turned(const int rows, const int many, const float *a, const float *piece, int kc, float *sums, bool begin)
+/* Of a register of columns the next k: 4, or 8 of halves, which are transposed in pairs. */
+INLINE int step_k(const bool halves) { return halves ? 8 : 4; }
+
+INLINE void transpose_step(const bool halves, vec out[8], const float *piece, int column, int step)
 {
+    const int stride = halves ? PIECE_K / 2 : PIECE_K;
+    const float *row[VW];
+    vec quad[4];
+    UNROLL for (int i = 0; i < VW; i++) row[i] = piece + (column + i) * stride + 4 * step;
+    vtranspose_quad(quad, row, 0);
+    UNROLL for (int i = 0; i < step_k(halves); i++) out[i] = !halves ? quad[i] : i % 2 ? vpair_odd(quad[i / 2]) : vpair_even(quad[i / 2]);
+}
+
+/* Adds the products of a piece's first `steps` steps to the sums (rows, STRIP) of `many` registers of columns. */
+INLINE void add_piece(const bool halves, const int rows, const int many, const float *a, const float *piece, int column, int steps, float *sums, bool begin, errand *e)
+{
+    const int fetched = many * VW * step_k(halves) / PIECE_K;
     vec c[MOST_ROWS][STRIP / VW];
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int j = 0; j < many; j++) c[r][j] = begin ? vzero() : vload(sums + r * STRIP + j * VW);
-    for (int k = 0; k < kc; k += 4) {
+        UNROLL for (int j = 0; j < many; j++) c[r][j] = begin ? vzero() : vload(sums + r * STRIP + column + j * VW);
+    for (int s = 0; s < steps; s++, a += step_k(halves) * rows) {
+        fetch(e, fetched ? fetched : 1);
         UNROLL for (int j = 0; j < many; j++) {
-            const float *row[VW];
-            vec b[4];
-            UNROLL for (int i = 0; i < VW; i++) row[i] = piece + (j * VW + i) * STRIP_K;
-            vtranspose_quad(b, row, k);
-            UNROLL for (int q = 0; q < 4; q++)
-                if (k + q < kc)
-                    UNROLL for (int r = 0; r < rows; r++) c[r][j] = vfma(vset1(a[(k + q) * rows + r]), b[q], c[r][j]);
+            vec b[8];
+            transpose_step(halves, b, piece, column + j * VW, s);
+            UNROLL for (int k = 0; k < step_k(halves); k++)
+                UNROLL for (int r = 0; r < rows; r++) c[r][j] = vfma(vset1(a[k * rows + r]), b[k], c[r][j]);
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
-        UNROLL for (int j = 0; j < many; j++) vstore(sums + r * STRIP + j * VW, c[r][j]);
+        UNROLL for (int j = 0; j < many; j++) vstore(sums + r * STRIP + column + j * VW, c[r][j]);
 }
 
-INLINE void strip_of(const int rows, const few *f, int n, int columns, float *piece, float *sums)
+INLINE void strip_of(const bool halves, const int rows, const few *f, int n, int columns, float *piece, float *sums)
 {
     const gemm_args *g = f->g;
-    for (int k = 0; k == 0 || k < g->K; k += STRIP_K) {
-        int kc = lesser(STRIP_K, g->K - k);
-        for (int i = 0; i < columns; i++) widen_run(kind_of(g), piece + i * STRIP_K, b_at(g, k, n + i), kc);
-        for (int j = 0; j < columns; j += side_by_side(rows) * VW)
-            sum_turned(rows, side_by_side(rows), f->a + (size_t)k * (size_t)rows, piece + j * STRIP_K, kc, sums + j, k == 0);
+    copy_function *copy = copy_of(g);
+    float last[PIECE_K * MOST_ROWS] = { 0 };
+    for (int k = 0; k == 0 || k < g->K; k += PIECE_K) {
+        int kc = lesser(PIECE_K, g->K - k), steps = cuts(kc, step_k(halves));
+        const float *a = f->a + (size_t)k * (size_t)rows;
+        errand e = errand_at(g, n, k);
+        copy(g, piece, n, columns, k, kc);
+        if (kc % step_k(halves)) a = memcpy(last, a, (size_t)(kc * rows) * sizeof *a);
+        for (int j = 0; j < columns; j += side_by_side(rows) * VW) add_piece(halves, rows, side_by_side(rows), a, piece, j, steps, sums, k == 0, &e);
     }
     finish_block(g, sums, STRIP, 0, n, rows, columns);
 }
 
-static void strip(const few *f, int n, int columns, float *piece, float *sums)
+typedef void strip_function(const few *f, int n, int columns, float *piece, float *sums);
+#define STRIP_FUNCTION(halves, rows) \
+    static void strip_##halves##_##rows(const few *f, int n, int columns, float *piece, float *sums) { strip_of(halves, rows, f, n, columns, piece, sums); }
+#define STRIP_NAME(halves, rows) strip_##halves##_##rows,
+EACH_ROWS(STRIP_FUNCTION, 0)
+EACH_ROWS(STRIP_FUNCTION, 1)
+
+/* Tasks that one thread is likely to get one after the other are adjacent in memory. */
+static int in_turns(const few *f, int task)
 {
-    switch (f->g->M) {
-    case 1: strip_of(1, f, n, columns, piece, sums); break;
-    case 2: strip_of(2, f, n, columns, piece, sums); break;
-    case 3: strip_of(3, f, n, columns, piece, sums); break;
-    case 4: strip_of(4, f, n, columns, piece, sums); break;
-    case 5: strip_of(5, f, n, columns, piece, sums); break;
-    case 6: strip_of(6, f, n, columns, piece, sums); break;
-    case 7: strip_of(7, f, n, columns, piece, sums); break;
-    default: strip_of(8, f, n, columns, piece, sums); break;
-    }
+    int threads = lesser(threads_count(), f->tasks), each = f->tasks / threads;
+    return task < each * threads ? task % threads * each + task / threads : task;
 }
 
 static void strips(void *context, int task)
 {
+    static strip_function *const functions[2][MOST_ROWS] = { { EACH_ROWS(STRIP_NAME, 0) }, { EACH_ROWS(STRIP_NAME, 1) } };
     const few *f = context;
-    float *piece = own_scratch(), *sums = piece + STRIP * STRIP_K;
+    const gemm_args *g = f->g;
+    strip_function *strip = functions[g->b.type == STORED_BF16][g->M - 1];
+    float *piece = own_scratch(), *sums = piece + STRIP * PIECE_K;
     int n, columns;
-    share(f->g->N, STRIP, f->tasks, task, &n, &columns);
+    share(g->N, STRIP, f->tasks, in_turns(f, task), &n, &columns);
     for (int i = 0; i < columns; i += STRIP) strip(f, n + i, lesser(STRIP, columns - i), piece, sums);
 }
 
 /* ---- B stored (K,N) ---------------------------------------------------------------------- */
 
-/* sums (rows, stride) of kc products more; b (kc, ldb), of which `columns` may be read */
-INLINE void join(const int rows, const float *a, const float *b, size_t ldb, int kc, int columns, float *sums, size_t stride, bool begin)
+/* Of the SPAN_K rows of B after those at b, the lines whose turn it is at column j: each is fetched once. */
+INLINE void fetch_rows(const stored_type type, const void *b, size_t ldb, int j)
 {
-    vec c[MOST_ROWS];
-    for (int j = 0; j < columns; j += VW) {
-        vmask mask = vtail(columns - j);
-        UNROLL for (int r = 0; r < rows; r++) c[r] = begin ? vzero() : vload(sums + (size_t)r * stride + j);
-        UNROLL for (int k = 0; k < SPAN_K; k++) {
-            if (k == kc) break;
-            vec x = vload_mask(b + (size_t)k * ldb + (size_t)j, mask);
-            UNROLL for (int r = 0; r < rows; r++) c[r] = vfma(vset1(a[k * rows + r]), x, c[r]);
-        }
-        UNROLL for (int r = 0; r < rows; r++) vstore(sums + (size_t)r * stride + j, c[r]);
-    }
+    const int size = type == STORED_REAL ? 4 : 2, rows = SPAN_K * VW * size / LINE, turn = j / VW % (SPAN_K / rows);
+    const char *at = (const char *)b + ((size_t)(SPAN_K + turn * rows) * ldb + (size_t)j) * (size_t)size;
+    UNROLL for (int i = 0; i < rows; i++) _mm_prefetch(at + (size_t)i * ldb * (size_t)size, _MM_HINT_T0);
 }
 
-static void join_rows(int rows, const float *a, const float *b, size_t ldb, int kc, int columns, float *sums, size_t stride, bool begin)
+/* Adds kc products to the sums (rows, MOST_COLUMNS) of one register of columns, of which b holds n, from number `at` on. */
+INLINE void add_register(const stored_type type, const int rows, const float *a, const void *b, size_t at, size_t ldb, const int kc, int n, float *sums, bool begin)
 {
-    switch (rows) {
-    case 1: join(1, a, b, ldb, kc, columns, sums, stride, begin); break;
-    case 2: join(2, a, b, ldb, kc, columns, sums, stride, begin); break;
-    case 3: join(3, a, b, ldb, kc, columns, sums, stride, begin); break;
-    case 4: join(4, a, b, ldb, kc, columns, sums, stride, begin); break;
-    case 5: join(5, a, b, ldb, kc, columns, sums, stride, begin); break;
-    case 6: join(6, a, b, ldb, kc, columns, sums, stride, begin); break;
-    case 7: join(7, a, b, ldb, kc, columns, sums, stride, begin); break;
-    default: join(8, a, b, ldb, kc, columns, sums, stride, begin); break;
+    vec c[MOST_ROWS];
+    UNROLL for (int r = 0; r < rows; r++) c[r] = begin ? vzero() : vload(sums + r * MOST_COLUMNS);
+    UNROLL for (int k = 0; k < kc; k++) {
+        vec x = vload_stored(type, b, at + (size_t)k * ldb, n);
+        UNROLL for (int r = 0; r < rows; r++) c[r] = vfma(vset1(a[k * rows + r]), x, c[r]);
+    }
+    UNROLL for (int r = 0; r < rows; r++) vstore(sums + r * MOST_COLUMNS, c[r]);
+}
+
+/* Of all columns; b is (kc, ldb), of which `columns` may be read. */
+INLINE void add_rows(const stored_type type, const int rows, const float *a, const void *b, size_t ldb, int kc, int columns, float *sums, bool begin)
+{
+    int j = 0;
+    for (; kc == SPAN_K && j + VW <= columns; j += VW) {
+        fetch_rows(type, b, ldb, j);
+        add_register(type, rows, a, b, (size_t)j, ldb, SPAN_K, VW, sums + j, begin);
+    }
+    for (; j < columns; j += VW) add_register(type, rows, a, b, (size_t)j, ldb, kc, columns - j, sums + j, begin);
+}
+
+typedef void rows_function(const float *a, const void *b, size_t ldb, int kc, int columns, float *sums, bool begin);
+#define ROWS_FUNCTION(type, rows) \
+    static void rows_##type##_##rows(const float *a, const void *b, size_t ldb, int kc, int columns, float *sums, bool begin) \
+    { add_rows(STORED_##type, rows, a, b, ldb, kc, columns, sums, begin); }
+#define ROWS_NAME(type, rows) rows_##type##_##rows,
+EACH_ROWS(ROWS_FUNCTION, REAL)
+EACH_ROWS(ROWS_FUNCTION, F16)
+EACH_ROWS(ROWS_FUNCTION, BF16)
+
+/* NULL: B's numbers are widened first. */
+static rows_function *rows_of(const gemm_args *g)
+{
+    static rows_function *const functions[STORED_TYPES][MOST_ROWS] = {
+        [STORED_REAL] = { EACH_ROWS(ROWS_NAME, REAL) }, [STORED_F16] = { EACH_ROWS(ROWS_NAME, F16) }, [STORED_BF16] = { EACH_ROWS(ROWS_NAME, BF16) } };
+    return g->type == COMPUTE_BF16 && g->b.type != STORED_BF16 ? NULL : functions[g->b.type][g->M - 1];
+}
+
+static void add_widened(const gemm_args *g, const float *a, int n, int columns, int k, int kc, float *piece, float *sums)
+{
+    static rows_function *const functions[MOST_ROWS] = { EACH_ROWS(ROWS_NAME, REAL) };
+    for (int j = 0; j < columns; j += SPAN) {
+        int width = lesser(SPAN, columns - j);
+        for (int i = 0; i < kc; i++) widen_run(kind_of(g), piece + i * SPAN, b_at(g, k + i, n + j), width);
+        functions[g->M - 1](a, piece, SPAN, kc, width, sums + j, k == 0);
     }
 }
 
@@ -128,18 +239,15 @@ static void spans(void *context, int task)
     const few *f = context;
     const gemm_args *g = f->g;
     float *piece = own_scratch(), *sums = piece + SPAN * SPAN_K;
-    bool as_it_is = g->b.type == STORED_REAL && g->type == COMPUTE_F32;
+    rows_function *add = rows_of(g);
     int n, columns;
     share(g->N, VW, f->tasks, task, &n, &columns);
-    for (int k = 0; k == 0 || k < g->K; k += SPAN_K)
-        for (int j = 0; j < columns; j += SPAN) {
-            int width = lesser(SPAN, columns - j), kc = lesser(SPAN_K, g->K - k);
-            const float *b = piece, *a = f->a + (size_t)k * (size_t)g->M;
-            size_t ldb = SPAN;
-            if (as_it_is) b = b_at(g, k, n + j).data, ldb = g->ldb;
-            else for (int i = 0; i < kc; i++) widen_run(kind_of(g), piece + i * SPAN, b_at(g, k + i, n + j), width);
-            join_rows(g->M, a, b, ldb, kc, width, sums + j, MOST_COLUMNS, k == 0);
-        }
+    for (int k = 0; k == 0 || k < g->K; k += SPAN_K) {
+        const float *a = f->a + (size_t)k * (size_t)g->M;
+        int kc = lesser(SPAN_K, g->K - k);
+        if (add) add(a, b_at(g, k, n).data, g->ldb, kc, columns, sums, k == 0);
+        else add_widened(g, a, n, columns, k, kc, piece, sums);
+    }
     finish_block(g, sums, MOST_COLUMNS, 0, n, g->M, columns);
 }
 

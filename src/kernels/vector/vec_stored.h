@@ -25,6 +25,15 @@ INLINE vec vwiden_f16(vhalves x) { return _mm256_cvtph_ps(x); }
 INLINE vec vwiden_bf16(vhalves x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)); }
 #endif
 
+/* Pairs of bf16, one in each lane of 32 bits: the first of each, the second of each, widened. */
+#if VW == 16
+INLINE vec vpair_even(vec x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 16)); }
+INLINE vec vpair_odd(vec x) { return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0xffff0000))); }
+#else
+INLINE vec vpair_even(vec x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 16)); }
+INLINE vec vpair_odd(vec x) { return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32((int)0xffff0000))); }
+#endif
+
 INLINE vec vwiden(const stored_type type, vhalves x) { return type == STORED_F16 ? vwiden_f16(x) : vwiden_bf16(x); }
 
 /* Numbers i .. of data in the first n lanes, 0 in the others. */
