@@ -31,7 +31,8 @@ AVX2    := -O3 -mavx2 -mfma -mf16c -DLEVEL_AVX2
 AVX512  := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -DLEVEL_AVX512
 
 CLI     := $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
-TESTS   := $(patsubst tests/%.c,$(B)/tests.d/%.o,$(wildcard tests/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+TESTS   := $(patsubst tests/%.c,$(B)/tests.d/%.o,$(wildcard tests/*.c)) $(FUZZERS:%=$(B)/tests.d/fuzz/%.o)
 BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 # The double build: ref kernels only, checks every gradient to 1e-6.
 DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
@@ -71,6 +72,9 @@ $(B)/kernels/amx/%.o: src/kernels/amx/%.c ; $(COMPILE) $(AVX512) -mavx512bf16 -m
 $(B)/double/tests/%.o: tests/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
 $(B)/double/%.o: src/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
 $(B)/cli/%.o:    cli/%.c | require-libraries ; $(COMPILE) -Icli -c $< -o $@
+$(B)/tests.d/fuzz_seeds.o: FLAGS += -DFUZZERS='$(foreach name,$(FUZZERS),X($(name)))'
+$(B)/tests.d/fuzz_seeds.o: $(wildcard tests/fuzz/*.c)
+$(B)/tests.d/fuzz/%.o: tests/fuzz/%.c | require-libraries ; $(COMPILE) -Itests -DLLVMFuzzerTestOneInput=fuzz_$* -c $< -o $@
 $(B)/tests.d/%.o: tests/%.c | require-libraries ; $(COMPILE) -Itests -c $< -o $@
 $(B)/%.o:        src/%.c | require-libraries ; $(COMPILE) -c $< -o $@
 -include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

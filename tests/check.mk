@@ -4,15 +4,16 @@
 #   check-tsan   the thread pool, kernels and short training runs, with ThreadSanitizer
 #   check-long   a million tokens from small recurrent models: constant memory, constant time for a token;
 #                ALiBi at four times the length it was trained at
-#   check-fuzz   each tests/fuzz/NAME.c for FUZZ_SECONDS, beginning with tests/fuzz/corpus/NAME
+#   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
+#                tests/fuzz/corpus/NAME; it says how many inputs each was given
 #
 # A sanitized build is a tree of its own in build/WHICH: its tests find the sources through links.
-FUZZ_SECONDS ?= 60
+FUZZ_RUNS    ?= 200000
+FUZZ_SECONDS ?= 600
 ASAN_FILTER  ?=
 TSAN_FILTERS ?= base: graph: kernels: train:_a_run train:_threads train:_accumulation
 SHARED_DATA   = $(or $(LITHE_SHARED),$(CURDIR)/../shared)
 ,            := ,
-FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 
 # Debuggable, and a finding ends the process.
 SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -42,25 +43,28 @@ $(B)/long-%: tests/long/%.c $(OBJ)
 	@echo "  ld $@"
 	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -o $@ $< $(OBJ) $(LDLIBS)
 
-# libFuzzer is clang's.  What is found is left in build/fuzz/NAME-*.
+# libFuzzer is clang's.  What is found is left in build/fuzz/NAME-*.  Choosing inputs by their entropy would take as
+# long as the slowest fuzzers themselves.
+FUZZ_FLAGS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=60 -rss_limit_mb=3000 -entropic=0 -print_final_stats=1
 check-fuzz: deps
 	@command -v clang >/dev/null || { echo "lithe: fuzzing needs clang:  apt-get install clang"; exit 1; }
-	@$(MAKE) --no-print-directory B=build/fuzz CC=clang CFLAGS='$(SANE) -fsanitize=fuzzer-no-link,address,undefined' $(FUZZERS:%=build/fuzz/fuzz-%)
-	@for name in $(FUZZERS); do \
-	    mkdir -p build/fuzz/corpus/$$name; \
-	    ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz-$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=3000 -print_final_stats=1 \
-	        -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name $$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) > build/fuzz/$$name.log 2>&1 \
-	        || { tail -40 build/fuzz/$$name.log; exit 1; }; \
-	    echo "  fuzz $$name: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/fuzz/$$name.log) inputs"; done
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/fuzz CC=clang CFLAGS='$(SANE) -fsanitize=fuzzer-no-link,address,undefined' $(FUZZERS:%=fuzzed-%)
+
+fuzzed-%: $(B)/fuzz-%
+	@mkdir -p build/fuzz/corpus/$*
+	@ASAN_OPTIONS=allocator_may_return_null=1 build/fuzz/fuzz-$* $(FUZZ_FLAGS) -artifact_prefix=build/fuzz/$*- \
+	    build/fuzz/corpus/$* tests/fuzz/corpus/$* > build/fuzz/$*.log 2>&1 || { tail -40 build/fuzz/$*.log; exit 1; }
+	@echo "  fuzz $*: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/fuzz/$*.log) inputs"
 
 # No file's bytes come near the vector kernels, and clang takes minutes to instrument them.
 build/fuzz/avx2/%.o build/fuzz/avx512/%.o build/fuzz/kernels/amx/%.o: override CFLAGS := -O1
 
-$(B)/fuzz-%: tests/fuzz/%.c $(OBJ)
+$(B)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(OBJ)
 	@echo "  fuzzer $@"
 	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
 
 .PHONY: check-all check-asan check-tsan check-fuzz check-long
+.PRECIOUS: $(B)/fuzz-%
 
 # The tests with the sources below EXAMPLE/src in the place of the library's own: tests/extending.c joins the code of docs/extending.md so.
 EXAMPLES      = $(patsubst $(EXAMPLE)/src/%.c,%.o,$(wildcard $(EXAMPLE)/src/*/*.c))

@@ -1,4 +1,5 @@
-/* An arena is a list of blocks, which hold the allocations one after the other.
+/* An arena is a list of blocks, which hold the allocations one after the other; each block is
+ * twice as large as the one before it, so that an arena for one name costs little.
  * Large blocks come straight from the system in whole huge pages: the
  * TLB, not the cache, bounds a GEMM over a large weight on 4 KiB pages.
  * Invariant: memory handed out is zero. */
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 16, BLOCK_BYTES = 64 << 10 };
+enum { ALIGN = 16, LEAST_BYTES = 1 << 10, BLOCK_BYTES = 64 << 10 };
 #define HUGE_PAGE ((size_t)2 << 20)
 
 struct arena_block {
@@ -33,6 +34,12 @@ static struct arena_block *new_block(size_t capacity)
     return b;
 }
 
+static size_t next_capacity(const struct arena_block *last)
+{
+    size_t twice = last ? 2 * last->capacity : LEAST_BYTES;
+    return twice < BLOCK_BYTES ? twice : BLOCK_BYTES;
+}
+
 void *arena_alloc(arena *a, size_t bytes)
 {
     count();
@@ -40,7 +47,8 @@ void *arena_alloc(arena *a, size_t bytes)
     bytes &= ~(size_t)(ALIGN - 1);
     struct arena_block *b = a->blocks;
     if (!b || b->capacity - b->used < bytes) {
-        b = new_block(bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES);
+        size_t next = next_capacity(b);
+        b = new_block(bytes > next ? bytes : next);
         if (!b) return NULL;
         if (a->blocks && bytes > BLOCK_BYTES) {        /* keep filling the block in use */
             b->next = a->blocks->next;

@@ -3,6 +3,7 @@
  * be; reading again gives the same ones. */
 #include "data/corpus.h"
 #include "base/utf8.h"
+#include "scratch.h"
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,10 +27,11 @@ static uint64_t read_through(corpus *c, bool any_bytes, lithe_error *err)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const endings[] = { "txt", "jsonl", "txt.gz", "jsonl.gz", "txt.zst", "jsonl.zst" };
-    char path[64];
+    char path[SCRATCH_PATH], name[16];
     if (!size) return 0;
     bool any_bytes = data[0] & 64;
-    snprintf(path, sizeof path, "/dev/shm/lithe-fuzz-%d.%s", (int)getpid(), endings[data[0] % 6]);
+    snprintf(name, sizeof name, "a.%s", endings[data[0] % 6]);
+    scratch_path(path, name);
     FILE *f = fopen(path, "wb");
     if (!f) return 0;
     fwrite(data + 1, 1, size - 1, f);

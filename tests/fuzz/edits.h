@@ -9,30 +9,28 @@
 #ifndef FUZZ_EDITS_H
 #define FUZZ_EDITS_H
 
-#include "base/file.h"
+#include "scratch.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { FOLDER_FILES = 40, FOLDER_FILE_BYTES = 1 << 18 };
+enum { FOLDER_FILES = 40, FOLDER_FILE_BYTES = 1 << 18, FOLDER_PATH = 800 };
 
 typedef struct { char name[80]; uint8_t *bytes; size_t size; } folder_file;
-typedef struct { char dir[200]; folder_file file[FOLDER_FILES]; int count; } folder;
+typedef struct { char dir[SCRATCH_PATH]; folder_file file[FOLDER_FILES]; int count; } folder;
 
 /* ---- folders ---- */
 
-static void folder_make(const char *path) { if (mkdir(path, 0700) && !path_is_dir(path)) abort(); }
+static inline void folder_make(const char *path) { if (mkdir(path, 0700) && !path_is_dir(path)) abort(); }
 
 /* Reads the files below dir/prefix. */
-static void folder_read(folder *f, const char *prefix)
+static inline void folder_read(folder *f, const char *prefix)
 {
-    char path[300];
+    char path[FOLDER_PATH];
     snprintf(path, sizeof path, "%s/%s", f->dir, prefix);
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d));) {
-        char name[300], at[600];
+        char name[300], at[FOLDER_PATH];
         struct stat s;
         if (e->d_name[0] == '.') continue;
         snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "/" : "", e->d_name);
@@ -48,20 +46,20 @@ static void folder_read(folder *f, const char *prefix)
 }
 
 /* In the order of their names, whatever order the directory has. */
-static int folder_order(const void *a, const void *b) { return strcmp(((const folder_file *)a)->name, ((const folder_file *)b)->name); }
-static void folder_sort(folder *f) { qsort(f->file, (size_t)f->count, sizeof *f->file, folder_order); }
+static inline int folder_order(const void *a, const void *b) { return strcmp(((const folder_file *)a)->name, ((const folder_file *)b)->name); }
+static inline void folder_sort(folder *f) { qsort(f->file, (size_t)f->count, sizeof *f->file, folder_order); }
 
-static folder_file *folder_find(folder *f, const char *name)
+static inline folder_file *folder_find(folder *f, const char *name)
 {
     for (int i = 0; i < f->count; i++)
         if (!strcmp(f->file[i].name, name)) return &f->file[i];
     return NULL;
 }
 
-static void folder_put(const folder *f, const folder_file *file)
+static inline void folder_put(const folder *f, const folder_file *file)
 {
-    char path[300];
-    snprintf(path, sizeof path, "%s/%s", f->dir, file->name);
+    char path[sizeof f->dir + sizeof file->name + 2];
+    snprintf(path, sizeof path, "%.*s/%.*s", (int)sizeof f->dir, f->dir, (int)sizeof file->name, file->name);
     for (char *slash = path + strlen(f->dir) + 1; (slash = strchr(slash, '/')); slash++) {
         *slash = 0;
         folder_make(path);
@@ -72,7 +70,7 @@ static void folder_put(const folder *f, const folder_file *file)
     if (!out || fwrite(file->bytes, 1, file->size, out) != file->size || fclose(out)) abort();
 }
 
-static void folder_put_all(const folder *f)
+static inline void folder_put_all(const folder *f)
 {
     if (dir_remove(f->dir, NULL)) abort();
     folder_make(f->dir);
@@ -80,7 +78,7 @@ static void folder_put_all(const folder *f)
 }
 
 /* The same folder with bytes of its own, which can be changed. */
-static folder folder_copy(const folder *f)
+static inline folder folder_copy(const folder *f)
 {
     folder copy = *f;
     for (int i = 0; i < f->count; i++) {
@@ -91,22 +89,16 @@ static folder folder_copy(const folder *f)
     return copy;
 }
 
-static void folder_free(folder *f)
+static inline void folder_free(folder *f)
 {
     for (int i = 0; i < f->count; i++) free(f->file[i].bytes);
-}
-
-/* A directory in memory where there is one. */
-static inline void folder_place(char *path, size_t cap, const char *name)
-{
-    snprintf(path, cap, "%s/lithe-fuzz-%s-%d", path_is_dir("/dev/shm") ? "/dev/shm" : "/tmp", name, (int)getpid());
 }
 
 /* ---- edits ---- */
 
 typedef struct { const uint8_t *data; size_t size; } fuzz_bytes;
 
-static unsigned take_byte(fuzz_bytes *b)
+static inline unsigned take_byte(fuzz_bytes *b)
 {
     if (!b->size) return 0;
     b->size--;
@@ -114,7 +106,7 @@ static unsigned take_byte(fuzz_bytes *b)
 }
 
 /* size bytes of *file from `at` on become the n bytes given. */
-static void splice(folder_file *file, size_t at, size_t size, const void *bytes, size_t n)
+static inline void splice(folder_file *file, size_t at, size_t size, const void *bytes, size_t n)
 {
     if (at > file->size) at = file->size;
     if (size > file->size - at) size = file->size - at;
@@ -130,7 +122,7 @@ static void splice(folder_file *file, size_t at, size_t size, const void *bytes,
 }
 
 /* Where number `which` of the text stands. */
-static size_t find_number(const folder_file *file, unsigned which, size_t *length)
+static inline size_t find_number(const folder_file *file, unsigned which, size_t *length)
 {
     size_t first[256], lengths[256], count = 0, text = file->size < 1 << 14 ? file->size : 1 << 14;
     for (size_t i = 0; i < text && count < 256; i++) {

@@ -2,11 +2,10 @@
  * file (of IDX, the second is the number of bytes at its end that are the file of
  * labels).  What is found has a class, and bytes inside the file; and goes the whole
  * road of training (road.h). */
-#include "base/file.h"
 #include "data/image_set.h"
 #include "road.h"
+#include "scratch.h"
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,16 +35,14 @@ static void look_at(const char *path)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = { "set.tar", "set.bin", "a-images-idx3-ubyte" };
-    char folder[64], path[128], labels[128], dir[128];
+    char path[SCRATCH_PATH], labels[SCRATCH_PATH], dir[SCRATCH_PATH];
     if (size < 3 || size > 1 << 20) return 0;
     int kind = data[0] % 3, side = 1 + data[0] / 3 % 8;
     size_t tail = kind == 2 ? data[1] : 0, body = size - 2;
     if (tail > body) tail = body;
-    snprintf(folder, sizeof folder, "/dev/shm/lithe-fuzz-set-%d", (int)getpid());
-    snprintf(path, sizeof path, "%s/%s", folder, names[kind]);
-    snprintf(labels, sizeof labels, "%s/a-labels-idx1-ubyte", folder);
-    snprintf(dir, sizeof dir, "%s/data", folder);
-    if (mkdir(folder, 0700) && !path_is_dir(folder)) abort();
+    scratch_path(path, names[kind]);
+    scratch_path(labels, "a-labels-idx1-ubyte");
+    scratch_path(dir, "data");
     write_file(path, data + 2, body - tail);
     if (kind == 2) write_file(labels, data + 2 + body - tail, tail);
     look_at(path);

@@ -1,8 +1,8 @@
 /* libFuzzer: bytes as a PyTorch zip where they begin like one, else as the
  * data.pkl of a good archive with two storages, so that the fuzzer need not
  * discover zip before it meets the pickle machine. */
-#include "../stored_zip.h"
 #include "files/tensor_file.h"
+#include "../stored_zip.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -32,7 +32,7 @@ static void write_file(const char *path, const void *bytes, size_t size) { if (f
 static lithe_tokenizer *tokenizer_of(const char *scratch, int kind, lithe_error *err)
 {
     static const char words[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\nsat\non\nmat\n##s\n.\n";
-    char path[300];
+    char path[FOLDER_PATH];
     if (kind == 0) return lithe_tokenizer_open("bytes", err);
     if (kind == 3) return NULL;
     snprintf(path, sizeof path, "%s/vocab.txt", scratch);
@@ -43,13 +43,13 @@ static lithe_tokenizer *tokenizer_of(const char *scratch, int kind, lithe_error 
 static lithe_dataset *data_of(const char *scratch, int kind, const lithe_tokenizer *t, lithe_error *err)
 {
     static const char text[] = "the cats sat on the mat .\n\nthe mats sat on the cat .\n\nthe cat .\n\non the mat the cat sat .\n\nthe cats on the mats sat .\n";
-    static const char table[] = "text\tpair\tlabel\nthe cat\tsat on the mat\ta\nthe mats\tthe cats\tb\nthe cat sat\ton\ta\nthe mats sat\tthe\tb\n";
+    static const char rows[] = "text\tpair\tlabel\nthe cat\tsat on the mat\ta\nthe mats\tthe cats\tb\nthe cat sat\ton\ta\nthe mats sat\tthe\tb\n";
     static const char *const names[KINDS] = { "a.txt", "a.txt", "a.tsv", "a-images-idx3-ubyte" };
-    char path[300], labels[300];
+    char path[FOLDER_PATH], labels[FOLDER_PATH];
     const char *paths = path;
     snprintf(path, sizeof path, "%s/%s", scratch, names[kind]);
     if (kind < 2) write_file(path, text, sizeof text - 1);
-    else if (kind == 2) write_file(path, table, sizeof table - 1);
+    else if (kind == 2) write_file(path, rows, sizeof rows - 1);
     else {
         uint8_t pixels[16 + 8 * 16] = { 0, 0, 8, 3, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, 4 }, classes[16] = { 0, 0, 8, 1, 0, 0, 0, 8, 0, 1, 0, 1, 0, 1, 0, 1 };
         for (int i = 0; i < 8 * 16; i++) pixels[16 + i] = (uint8_t)(37 * i);
@@ -64,13 +64,12 @@ static lithe_dataset *data_of(const char *scratch, int kind, const lithe_tokeniz
 static void prepare(int kind)
 {
     lithe_error err = { 0 };
-    char scratch[200], name[16];
+    char scratch[SCRATCH_PATH], name[16];
     folder *f = &runs[kind];
-    folder_place(scratch, sizeof scratch, "made");
+    scratch_path(scratch, "made");
     folder_make(scratch);
     snprintf(name, sizeof name, "run%d", kind);
-    folder_place(f->dir, sizeof f->dir, name);
-    dir_remove(f->dir, NULL);
+    scratch_path(f->dir, name);
     lithe_tokenizer *t = tokenizer_of(scratch, kind, &err);
     lithe_dataset *d = data_of(scratch, kind, t, &err);
     lithe_model *m = lithe_model_new(kinds[kind].arch, kinds[kind].config, 1, &err), *body = NULL;
@@ -95,7 +94,7 @@ static void prepare(int kind)
 
 /* ---- what is made right -------------------------------------------------------------------------- */
 
-static void path_in(char out[400], const folder *f, const char *a, const char *b) { snprintf(out, 400, "%s/%s%s%s", f->dir, a, *a ? "/" : "", b); }
+static void path_in(char out[FOLDER_PATH], const folder *f, const char *a, const char *b) { snprintf(out, FOLDER_PATH, "%s/%s%s%s", f->dir, a, *a ? "/" : "", b); }
 
 static lithe_tokenizer *open_tokenizer(const folder *f)
 {
@@ -110,11 +109,11 @@ static void mend_contents(folder *f, const lithe_tokenizer *t)
 {
     static const char *const tokens[] = { "data/train.shard", "data/valid.shard" }, *const image_shards[] = { "data/train.images", "data/valid.images" };
     for (int i = 0; i < 2; i++) {
-        folder_file *shard = folder_find(f, tokens[i]), *images = folder_find(f, image_shards[i]);
-        if (shard && shard->size >= SHARD_HEADER_BYTES) {
-            if (t) tokenizer_identity(t, shard->bytes + 80);
-            mend_shard(shard->bytes, shard->size);
-            folder_put(f, shard);
+        folder_file *text = folder_find(f, tokens[i]), *images = folder_find(f, image_shards[i]);
+        if (text && text->size >= SHARD_HEADER_BYTES) {
+            if (t) tokenizer_identity(t, text->bytes + 80);
+            mend_shard(text->bytes, text->size);
+            folder_put(f, text);
         }
         if (images && images->size >= IMAGE_SHARD_HEADER) {
             mend_images(images->bytes, images->size);
@@ -127,8 +126,8 @@ static void describe(json_t *known, const folder_file *file)
 {
     char hex[33];
     hash_hex(file->bytes, file->size, hex);
-    bool shard = strstr(file->name, ".shard") != NULL && file->size >= SHARD_HEADER_BYTES;
-    for (int i = 0; shard && i < 16; i++) snprintf(hex + 2 * i, 3, "%02x", file->bytes[64 + i]);
+    bool of_text = strstr(file->name, ".shard") != NULL && file->size >= SHARD_HEADER_BYTES;
+    for (int i = 0; of_text && i < 16; i++) snprintf(hex + 2 * i, 3, "%02x", file->bytes[64 + i]);
     json_object_set_new(known, "hash", json_string(hex));
     json_object_set_new(known, "bytes", json_integer((json_int_t)file->size));
 }
@@ -137,7 +136,7 @@ static void describe(json_t *known, const folder_file *file)
 static void mend_description(folder *f, const lithe_tokenizer *t)
 {
     static const char *const parts[] = { "train", "valid" }, *const endings[] = { "shard", "jsonl", "images" };
-    char path[400], hex[33] = "";
+    char path[FOLDER_PATH], hex[33] = "";
     uint8_t identity[16];
     path_in(path, f, "data", DATA_JSON);
     json_t *json = json_read(path, 1 << 20, 8, NULL);
@@ -157,7 +156,7 @@ static void mend_description(folder *f, const lithe_tokenizer *t)
 /* The identity of the data that the checkpoint speaks of. */
 static void mend_identity(folder *f, const lithe_tokenizer *t)
 {
-    char path[400], identity[256];
+    char path[FOLDER_PATH], identity[256];
     lithe_error err = { 0 };
     path_in(path, f, "", "data");
     lithe_dataset *d = dataset_reopen(path, t, false, &err);
@@ -174,7 +173,7 @@ static void mend_identity(folder *f, const lithe_tokenizer *t)
 
 static void mend(folder *f, bool data_changed, bool manifest_changed)
 {
-    char path[400];
+    char path[FOLDER_PATH];
     if (data_changed) {
         lithe_tokenizer *t = open_tokenizer(f);
         mend_contents(f, t);

@@ -2,6 +2,7 @@
  * and values.  The model's digest is put right where a file names one, since a
  * digest stops a fuzzer long before it stops an enemy.  What loads goes on. */
 #include "infer/session.h"
+#include "scratch.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +28,15 @@ static int open_memory(const void *bytes, size_t size, char path[64])
 
 static void prepare(int k)
 {
-    char path[] = "/tmp/lithe-fuzz-state-XXXXXX";
+    char path[SCRATCH_PATH];
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new(MODELS[k][0], MODELS[k][1], 1, &err);
     kinds[k].session = lithe_session_open(m, 0, &err);
-    int fd = mkstemp(path);
-    if (fd < 0 || lithe_session_push(kinds[k].session, 1, &err) || lithe_session_save(kinds[k].session, NULL, path, &err)) abort();
+    scratch_path(path, "state");
+    if (lithe_session_push(kinds[k].session, 1, &err) || lithe_session_save(kinds[k].session, NULL, path, &err)) abort();
     tensor_file *f = tensor_file_open(path, &err);
     memcpy(kinds[k].digest, json_string_value(json_object_get(f->metadata, "model")), DIGEST);
     tensor_file_close(f);
-    close(fd);
     unlink(path);
 }
 

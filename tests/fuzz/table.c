@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "data/table.h"
 #include "road.h"
+#include "scratch.h"
 #include "text/tokenizer.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -41,13 +42,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const endings[] = { "tsv", "csv", "jsonl" };
     static const table_columns columns[] = { { 0 }, { "2", "", "1" }, { "text", "pair", "label" } };
-    char path[64], dir[64];
+    char path[SCRATCH_PATH], dir[SCRATCH_PATH], name[16];
     if (size < 3) return 0;
     const table_columns *c = &columns[data[0] / 3 % 3];
     const lithe_data_options o = { .size = sizeof o, .task = data[1] & 128 ? "regress" : "classify", .valid_share = 0.3,
                                    .text_column = c->text, .pair_column = c->pair, .label_column = c->label };
-    snprintf(path, sizeof path, "/dev/shm/lithe-fuzz-%d.%s", (int)getpid(), endings[data[0] % 3]);
-    snprintf(dir, sizeof dir, "/dev/shm/lithe-fuzz-%d", (int)getpid());
+    snprintf(name, sizeof name, "a.%s", endings[data[0] % 3]);
+    scratch_path(path, name);
+    scratch_path(dir, "data");
     FILE *f = fopen(path, "wb");
     if (!f) return 0;
     fwrite(data + 2, 1, size - 2, f);

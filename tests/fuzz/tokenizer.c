@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "data/mask.h"
 #include "data/tokenizer_identity.h"
+#include "scratch.h"
 #include "text/layout.h"
 #include "text/tokenizer.h"
 #include <stdio.h>
@@ -91,9 +92,9 @@ static void decode_anything(const lithe_tokenizer *t, const uint8_t *data, size_
 static void save(const lithe_tokenizer *t)
 {
     lithe_error err = { 0 };
-    char path[100];
+    char path[SCRATCH_PATH];
     size_t size;
-    snprintf(path, sizeof path, "/dev/shm/lithe-fuzz-%d-%s", (int)getpid(), lithe_tokenizer_file(t));
+    scratch_path(path, lithe_tokenizer_file(t));
     if (lithe_tokenizer_save(t, path, &err)) return;
     char *bytes = file_read(path, 1 << 24, &size, &err);
     require(bytes);
