@@ -229,6 +229,12 @@ void emit_text(emitter *e, const char *key, const char *text)
     fputs("null", e->out);
 }
 
+void emit_json(emitter *e, const char *key, const char *json)
+{
+    put_key(e, key);
+    fputs(json ? json : "null", e->out);
+}
+
 void emit_number(emitter *e, const char *key, double x)
 {
     char text[40];

@@ -47,6 +47,7 @@ typedef struct { FILE *out; bool comma; } emitter;
 emitter emit_begin(FILE *out, const char *schema);              /* {"schema":"lithe.NAME.1" */
 void emit_text(emitter *e, const char *key, const char *text);  /* NULL is null; invalid UTF-8 becomes U+FFFD */
 void emit_bytes(emitter *e, const char *key, const char *text, size_t n);
+void emit_json(emitter *e, const char *key, const char *json);  /* a value that is JSON already; NULL is null */
 void emit_number(emitter *e, const char *key, double x);        /* null when not finite */
 void emit_count(emitter *e, const char *key, long long n);
 void emit_bool(emitter *e, const char *key, bool b);

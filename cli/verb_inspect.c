@@ -22,7 +22,7 @@ static const option inspect_options[] = {
     { "tokens", 0, SIZE(inspect_settings, tokens), "N", "16k", .help = "with --diversity: largest number of tokens to read", .least = 2, .most = 1e9 },
     { "tokenizer", 0, FILENAME(inspect_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(inspect_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, tensors}, or {schema, architecture, sequences, tokens, places}" },
+    { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, metadata, tensors}, or {schema, architecture, sequences, tokens, places}" },
     { 0 }
 };
 
@@ -87,6 +87,43 @@ static void totals(const lithe_listing *l, double *parameters, double *bytes, in
         *bytes += (double)t->bytes;
         if ((int)strlen(t->name) > *width) *width = (int)strlen(t->name) < 60 ? (int)strlen(t->name) : 60;
     }
+}
+
+/* ---- what a file says about itself ----------------------------------------------- */
+
+static void emit_keys(emitter *e, lithe_listing *l)
+{
+    lithe_key_info k;
+    emit_open(e, "metadata", '[');
+    for (size_t i = 0; lithe_listing_key(l, i, &k); i++) {
+        emit_open(e, NULL, '{');
+        emit_text(e, "key", k.key);
+        emit_text(e, "type", k.type);
+        emit_count(e, "count", (long long)k.count);
+        emit_json(e, "value", k.value);
+        emit_close(e, '}');
+    }
+    emit_close(e, ']');
+}
+
+/* A line for each key, cut where its value is long. */
+static void print_keys(lithe_listing *l)
+{
+    enum { SHOWN = 80 };
+    lithe_key_info k;
+    size_t n = 0, length;
+    for (; lithe_listing_key(l, n, &k); n++) {
+        print_name(k.key, 40);
+        length = k.value ? strlen(k.value) : 0;
+        if (!k.value) printf("  %s, %zu\n", k.type, k.count);
+        else if (length <= SHOWN) printf("  %s\n", k.value);
+        else {
+            int cut = SHOWN;
+            while (((unsigned char)k.value[cut] & 0xc0) == 0x80) cut--;
+            printf("  %.*s... (%zu bytes)\n", cut, k.value, length);
+        }
+    }
+    if (n) putchar('\n');
 }
 
 /* ---- diversity ---------------------------------------------------------------- */
@@ -194,10 +231,13 @@ static int inspect(const arguments *a)
         emit_text(&e, "architecture", arch);
         emit_count(&e, "parameters", (long long)parameters);
         emit_count(&e, "bytes", (long long)bytes);
+        emit_keys(&e, l);
         emit_open(&e, "tensors", '[');
+    } else {
+        printf("%s, %s: %zu tensors, %.0f parameters (%s), %sB\n\n", lithe_listing_format(l), arch ? arch : "architecture not known",
+               lithe_listing_count(l), parameters, size_text(parameters, text[0]), size_text(bytes, text[1]));
+        print_keys(l);
     }
-    else printf("%s, %s: %zu tensors, %.0f parameters (%s), %sB\n\n", lithe_listing_format(l), arch ? arch : "architecture not known",
-                lithe_listing_count(l), parameters, size_text(parameters, text[0]), size_text(bytes, text[1]));
     for (size_t i = 0; i < lithe_listing_count(l); i++) {
         long long bad = bad_values(l, i, s);
         if (bad > 0) all_bad += bad;
@@ -213,8 +253,9 @@ static int inspect(const arguments *a)
 const verb verb_inspect = {
     .name = "inspect", .operands = "FILE", .least = 1, .most = 1,
     .summary = "list the tensors of a model file or directory",
-    .about = "Lists name, type and shape of every tensor of a safetensors file, a pytorch_model.bin, a llama2.c .bin, or of a directory "
-             "that holds a model; the architecture need not be known. Pickles are read without running them.\n\n"
+    .about = "Lists what a file says about itself, and name, type and shape of every tensor, of a safetensors file, a pytorch_model.bin, a "
+             "GGUF file, a llama2.c or rwkv.cpp .bin, or a directory that holds a model; the architecture need not be known, nor need the "
+             "types of the tensors be those that open. Pickles are read without running them.\n\n"
              "--diversity runs the model over a text and shows how different the features of its tokens are after the embedding, after each layer's mixer and "
              "feed-forward, and after the last norm. These are means over the sequences, each without its first four tokens: dm, the distance of the tokens "
              "from their mean (not normalised, so it grows with the residual stream); rel, that distance over the norm of the features, 0 when all tokens "

@@ -122,8 +122,13 @@ typedef struct lithe_listing lithe_listing;
 lithe_listing           *lithe_listing_open(const char *path, lithe_error *err);
 size_t                   lithe_listing_count(const lithe_listing *l);
 const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i);      /* borrowed; NULL past the end */
-const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "rwkv.cpp", "llama2.c" */
+const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "gguf", "rwkv.cpp", "llama2.c" */
 const char              *lithe_listing_arch(const lithe_listing *l);                  /* NULL when not known */
+/* What the file says about itself beside its tensors, in the order of the keys: the i-th, with its type ("string", "u32",
+ * "array of f32") and its value as JSON, or NULL where it is an array of more than 64 elements or has no form in JSON.
+ * count: elements of an array, else 1.  Returns 1, or 0 past the last. */
+typedef struct { const char *key, *type, *value; size_t count; } lithe_key_info;
+int                      lithe_listing_key(lithe_listing *l, size_t i, lithe_key_info *out);
 /* The number of NaN or infinite values in tensor i; negative if its type cannot be read as numbers. */
 long long                lithe_listing_bad_values(const lithe_listing *l, size_t i);
 void                     lithe_listing_close(lithe_listing *l);

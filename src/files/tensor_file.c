@@ -4,6 +4,7 @@
  * Invariant: in a tensor_file that was returned, the data of every tensor is
  * inside a mapping or the arena, and no name occurs twice. */
 #include "files/tensor_formats.h"
+#include "base/gguf_keys.h"
 #include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>
@@ -17,6 +18,7 @@ static const struct {
 } FORMATS[] = {
     { "safetensors", is_safetensors, safetensors_parse },       /* first: its length may look like another's magic */
     { "pytorch",     is_pytorch,     pytorch_parse     },
+    { "gguf",        is_gguf,        gguf_parse        },
     { "rwkv.cpp",    is_rwkvcpp,     rwkvcpp_parse     },
     { "llama2.c",    is_llama2c,     llama2c_parse     },
     { "safetensors", NULL,           safetensors_parse },
@@ -39,7 +41,6 @@ static const struct { const char *magic; size_t length; const char *is; } OTHER_
     { "\x80\x03}", 3,       "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x04\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
     { "\x80\x05\x95", 3,    "a bare pickle, not a torch.save zip: save the model with torch.save or as safetensors" },
-    { "GGUF", 4,            "GGUF, which is not read" },
     { "24ka", 4,            "llama2.c version 1 or 2: export it with --version 0" },
     { "\x89HDF\r\n\x1a\n", 8, "HDF5: convert it to safetensors with the library that wrote it" },
     { "\x1f\x8b\x08", 3,    "gzip: unpack it first" },
@@ -323,6 +324,7 @@ void tensor_file_close(tensor_file *f)
     for (int i = 0; i < f->map_count; i++) file_unmap(&f->maps[i]);
     json_decref(f->metadata);
     json_decref(f->config);
+    if (f->keys) gguf_keys_free(f->keys);
     arena_free(&f->memory);
     free(f);
 }

@@ -1,4 +1,4 @@
-/* A file of named tensors, whatever its format: safetensors, PyTorch pickles,
+/* A file of named tensors, whatever its format: safetensors, PyTorch pickles, GGUF,
  * rwkv.cpp and llama2.c files.  The data stay in the mapped file; nothing is
  * converted here. */
 #ifndef FILES_TENSOR_FILE_H
@@ -38,19 +38,20 @@ typedef struct {
 
 typedef struct tensor_file {
     const char *path;
-    const char *format;                        /* "safetensors", "pytorch", "rwkv.cpp", "llama2.c" */
+    const char *format;                        /* "safetensors", "pytorch", "gguf", "rwkv.cpp", "llama2.c" */
     int count;
     file_tensor *tensors;                      /* in file order */
     const file_tensor **by_name;               /* the same, sorted by name: no name twice */
     json_t *metadata;                          /* string -> string, or NULL */
     json_t *config;                            /* the configuration in the file itself, or NULL */
+    struct gguf_keys *keys;                    /* of GGUF, its keys and their values; else NULL */
     const struct naming *names;                /* the names before naming_apply_file; NULL: ours */
     mapping maps[MAX_SHARDS]; int map_count;   /* the mapped shards */
     arena memory;
 } tensor_file;
 
 /* Opens by content: safetensors (or an index.json naming shards), a PyTorch
- * zip pickle, an rwkv.cpp or a llama2.c version 0 .bin.  Hostile input ends in one line. */
+ * zip pickle, GGUF, an rwkv.cpp or a llama2.c version 0 .bin.  Hostile input ends in one line. */
 tensor_file *tensor_file_open(const char *path, lithe_error *err);
 void         tensor_file_close(tensor_file *f);
 const file_tensor *tensor_file_find(const tensor_file *f, const char *name);

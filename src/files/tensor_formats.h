@@ -11,10 +11,12 @@ enum { MAX_TENSORS = 1000000, MAX_NAME_BYTES = 4096, MAX_HEADER = 100000000 };
 
 bool is_safetensors(const uint8_t *data, size_t size);
 bool is_pytorch(const uint8_t *data, size_t size);
+bool is_gguf(const uint8_t *data, size_t size);
 bool is_rwkvcpp(const uint8_t *data, size_t size);
 bool is_llama2c(const uint8_t *data, size_t size);
 int  safetensors_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 int  pytorch_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
+int  gguf_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 int  rwkvcpp_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 

@@ -3,6 +3,7 @@
 #include "model/model.h"
 #include "base/json.h"
 #include "base/threads.h"
+#include "files/gguf.h"
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -88,6 +89,44 @@ const char *lithe_listing_arch(const lithe_listing *l)   { return l ? l->arch : 
 const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i)
 {
     return i < lithe_listing_count(l) ? &l->tensors[i] : NULL;
+}
+
+/* ---- metadata ------------------------------------------------------------------- */
+
+enum { ELEMENTS_SHOWN = 64 };
+
+/* The value as JSON in the listing's memory; gives the reference up. */
+static const char *kept_text(lithe_listing *l, json_t *value)
+{
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) : NULL;
+    const char *kept = text ? arena_strdup(&l->memory, text) : NULL;
+    free(text);
+    json_decref(value);
+    return kept;
+}
+
+static void describe_key(lithe_listing *l, const gguf_value *v, lithe_key_info *out)
+{
+    char type[32];
+    bool is_list = v->type == GGUF_ARRAY;
+    snprintf(type, sizeof type, "%s%s", is_list ? "array of " : "", gguf_type_name(is_list ? v->of : v->type));
+    const char *kept = arena_strdup(&l->memory, type);
+    *out = (lithe_key_info){ .key = v->key, .type = kept ? kept : "", .count = (size_t)v->count,
+                             .value = v->count > ELEMENTS_SHOWN ? NULL : kept_text(l, gguf_json(v)) };
+}
+
+int lithe_listing_key(lithe_listing *l, size_t i, lithe_key_info *out)
+{
+    const tensor_file *f = l ? l->file : NULL;
+    *out = (lithe_key_info){ 0 };
+    if (f && f->keys) {
+        if (i < f->keys->count) describe_key(l, &f->keys->values[i], out);
+    } else if (f) {
+        void *at = json_object_iter(f->metadata);
+        while (at && i--) at = json_object_iter_next(f->metadata, at);
+        if (at) *out = (lithe_key_info){ .key = json_object_iter_key(at), .type = "string", .count = 1, .value = kept_text(l, json_incref(json_object_iter_value(at))) };
+    }
+    return out->key != NULL;
 }
 
 /* ---- values -------------------------------------------------------------------- */
