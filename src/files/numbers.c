@@ -1,6 +1,8 @@
-/* Converts stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits). */
+/* Converts stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits, kernels/blocks.h blocks). */
+#include "files/dtypes.h"
 #include "files/naming.h"
 #include "files/tensor_formats.h"
+#include "kernels/kernels.h"
 #include <math.h>
 
 /* ---- a run of elements, stride elements apart ---------------------------------- */
@@ -37,6 +39,20 @@ static void (*const RUNS[DT_COUNT])(const uint8_t *, size_t, size_t, float *) = 
     [DT_I64] = run_i64, [DT_U64] = run_u64, [DT_F16] = run_f16, [DT_BF16] = run_bf16, [DT_F32] = run_f32, [DT_F64] = run_f64,
 };
 
+/* n numbers from number `first` on of a tensor in blocks, `step` apart. */
+static void run_blocks(stored x, size_t first, size_t step, size_t n, float *out)
+{
+    enum { MOST = 256 };
+    const size_t block = (size_t)stored_formats[x.type].block;
+    float numbers[MOST];
+    for (size_t i = 0, at = first, used; i < n; i += used, at += used * step) {
+        size_t left = (block - at % block + step - 1) / step;
+        used = left < n - i ? left : n - i;
+        kernels_level("ref")->widen(numbers, stored_from(x, at - at % block), block);
+        for (size_t k = 0; k < used; k++) out[i + k] = numbers[at % block + k * step];
+    }
+}
+
 /* ---- tensors ----------------------------------------------------------------------- */
 
 /* Elements that are `step` apart, from `offset` on. */
@@ -59,11 +75,26 @@ static bool within(const file_tensor *t, size_t first, size_t n) { return first 
 
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out)
 {
-    if (!RUNS[t->type] || !within(t, first, n)) return false;
+    stored x = { .data = t->data };
+    bool blocks = dtype_stored(t->type, &x.type) && dtype_block(t->type) > 1;
+    if ((!RUNS[t->type] && !blocks) || !within(t, first, n)) return false;
     for (run r; n; first += r.n, out += r.n, n -= r.n) {
         r = run_at(t, first, n);
-        RUNS[t->type]((const uint8_t *)t->data + r.offset * dtype_bytes(t->type), r.step, r.n, out);
+        if (blocks) run_blocks(x, r.offset, r.step, r.n, out);
+        else RUNS[t->type]((const uint8_t *)t->data + r.offset * dtype_bytes(t->type), r.step, r.n, out);
         for (size_t i = 0; function_of(t) && i < r.n; i++) out[i] = (float)function_of(t)->ours((double)out[i]);
+    }
+    return true;
+}
+
+/* Elements in blocks: runs are whole blocks or nothing. */
+static bool copy_blocks(const file_tensor *t, size_t first, size_t n, uint8_t *to)
+{
+    size_t block = (size_t)dtype_block(t->type), offset, bytes;
+    for (run r; n; first += r.n, to += bytes, n -= r.n) {
+        r = run_at(t, first, n);
+        if (r.step != 1 || r.offset % block || !dtype_size(t->type, r.n, &bytes) || !dtype_size(t->type, r.offset, &offset)) return false;
+        memcpy(to, (const uint8_t *)t->data + offset, bytes);
     }
     return true;
 }
@@ -71,19 +102,20 @@ bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out
 bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out)
 {
     size_t bytes = dtype_bytes(t->type);
-    if (!bytes || function_of(t) || !within(t, first, n)) return false;
+    if (function_of(t) || !within(t, first, n)) return false;
+    if (dtype_block(t->type) > 1) return copy_blocks(t, first, n, out);
     uint8_t *to = out;
-    for (run r; n; first += r.n, n -= r.n) {
+    for (run r; n && bytes; first += r.n, n -= r.n) {
         r = run_at(t, first, n);
         const uint8_t *from = (const uint8_t *)t->data + r.offset * bytes;
         if (r.step == 1) memcpy(to, from, r.n * bytes);
         else for (size_t i = 0; i < r.n; i++) memcpy(to + i * bytes, from + i * r.step * bytes, bytes);
         to += r.n * bytes;
     }
-    return true;
+    return bytes > 0;
 }
 
-bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && !function_of(t) && dtype_bytes(t->type) > 0; }
+bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && !function_of(t) && t->type != DT_OTHER; }
 
 /* ---- back ---------------------------------------------------------------------------- */
 

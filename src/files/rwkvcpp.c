@@ -2,10 +2,9 @@
  * layers, type), then tensors to the end of the file, each
  *   u32 rank, u32 length of the name, u32 type, u32 dims[rank], the name, data
  * with the contiguous dimension first.  names_rwkv.c has the runtime's transformations of the
- * authors' tensors.  Quantised tensors are unpacked into memory.
- * Invariant: no tensor reaches beyond the file, unpacked tensors take at most eight
- * times the size of the file, and the header's sizes are those of the tensors' shapes. */
-#include "files/blocks.h"
+ * authors' tensors.
+ * Invariant: no tensor reaches beyond the file, rows in blocks are whole blocks, and the header's sizes are those of
+ * the tensors' shapes. */
 #include "files/tensor_formats.h"
 #include <stdlib.h>
 
@@ -14,15 +13,15 @@ enum { HEADER_BYTES = 24, RECORD_BYTES = 12, MAX_FILE_RANK = 3 };
 typedef struct {
     const char *name;
     size_t length;                                           /* of the name */
-    uint32_t type;
-    const block_type *blocks;                                /* NULL: F32 or F16 */
+    dtype type;
     int rank;
     int64_t dims[MAX_FILE_RANK];                             /* row-major */
     size_t count, bytes;
     const uint8_t *data, *next;
 } record;
 
-static const char *const TYPES[] = { "F32", "F16", "Q4_0", "Q4_1", NULL, NULL, NULL, "Q5_0", "Q5_1", "Q8_0" };
+/* As it numbers them; DT_BOOL, which is 0: none. */
+static const dtype TYPES[] = { DT_F32, DT_F16, DT_Q4_0, DT_Q4_1, [7] = DT_Q5_0, DT_Q5_1, DT_Q8_0 };
 
 bool is_rwkvcpp(const uint8_t *data, size_t size) { return size >= 4 && read_u32(data) == 0x67676d66; }
 
@@ -30,17 +29,19 @@ bool is_rwkvcpp(const uint8_t *data, size_t size) { return size >= 4 && read_u32
 
 static int measure(record *r, const char *what, size_t left, lithe_error *err)
 {
-    if (r->type >= sizeof TYPES / sizeof *TYPES || !TYPES[r->type])
-        return fail(err, LITHE_EFORMAT, "%s: %.*s is of type %u, which rwkv.cpp does not have", what, (int)r->length, r->name, r->type);
-    r->blocks = block_type_named(TYPES[r->type]);
-    if (r->blocks && r->dims[r->rank - 1] % BLOCK_NUMBERS)
-        return fail(err, LITHE_EFORMAT, "%s: %.*s is %s in rows of %lld, which are no whole blocks of 32", what, (int)r->length, r->name, TYPES[r->type], (long long)r->dims[r->rank - 1]);
-    size_t units = 0, each = r->blocks ? r->blocks->bytes : r->type ? 2 : 4;
-    bool counted = shape_count(r->dims, r->rank, &r->count);
-    if (counted) units = r->blocks ? r->count / BLOCK_NUMBERS : r->count;
-    if (!counted || !size_mul(units, each, &r->bytes) || r->bytes > left)
+    int block = dtype_block(r->type);
+    if (r->dims[r->rank - 1] % block)
+        return fail(err, LITHE_EFORMAT, "%s: %.*s is %s in rows of %lld, which are no whole blocks of %d", what, (int)r->length, r->name,
+                    dtype_name(r->type), (long long)r->dims[r->rank - 1], block);
+    if (!shape_count(r->dims, r->rank, &r->count) || !dtype_size(r->type, r->count, &r->bytes) || r->bytes > left)
         return fail(err, LITHE_EFORMAT, "%s: %.*s ends beyond the file: %zu bytes are left for it", what, (int)r->length, r->name, left);
     return LITHE_OK;
+}
+
+static int read_type(record *r, const char *what, uint32_t type, lithe_error *err)
+{
+    if (type < sizeof TYPES / sizeof *TYPES) r->type = TYPES[type];
+    return r->type ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s: %.*s is of type %u, which rwkv.cpp does not have", what, (int)r->length, r->name, type);
 }
 
 /* The record at p, of which `left` bytes are in the file. */
@@ -48,13 +49,14 @@ static int read_record(record *r, const char *what, const uint8_t *p, size_t lef
 {
     if (left < RECORD_BYTES) return fail(err, LITHE_EFORMAT, "%s: ends within a tensor's header, at byte %zu", what, at);
     uint32_t rank = read_u32(p), length = read_u32(p + 4);
-    *r = (record){ .rank = (int)rank, .length = length, .type = read_u32(p + 8), .name = (const char *)p + RECORD_BYTES + 4 * (size_t)rank };
+    *r = (record){ .rank = (int)rank, .length = length, .name = (const char *)p + RECORD_BYTES + 4 * (size_t)rank };
     if (rank < 1 || rank > MAX_FILE_RANK) return fail(err, LITHE_EFORMAT, "%s: a tensor of %u dimensions at byte %zu, expected 1 to 3", what, rank, at);
     if (length < 1 || length > MAX_NAME_BYTES) return fail(err, LITHE_EFORMAT, "%s: a name of %u bytes at byte %zu, expected 1 to %d", what, length, at, MAX_NAME_BYTES);
     size_t head = RECORD_BYTES + 4 * (size_t)rank + length;
     if (left < head) return fail(err, LITHE_EFORMAT, "%s: ends within a tensor's header, at byte %zu", what, at);
     for (uint32_t i = 0; i < rank; i++) r->dims[rank - 1 - i] = read_u32(p + RECORD_BYTES + 4 * i);
     int status = check_tensor_name(what, r->name, length, err);
+    if (!status) status = read_type(r, what, read_u32(p + 8), err);
     if (!status) status = measure(r, what, left - head, err);
     if (status) return status;
     r->data = p + head;
@@ -109,25 +111,14 @@ static int survey(contents *c, const char *what, const uint8_t *data, size_t siz
 
 /* ---- tensors ---- */
 
-/* Blocks become floats in the tensor's own memory; `bytes` stays its size in the file. */
-static int unpack(tensor_file *f, file_tensor *t, const record *r, const char *what, lithe_error *err)
-{
-    float *x = arena_alloc(&f->memory, (t->count + 1) * sizeof *x);
-    if (!x) return fail(err, LITHE_ENOMEM, "%s: no memory for the %zu numbers of %s", what, t->count, t->name);
-    blocks_unpack(r->blocks, r->data, t->count, x);
-    t->type = DT_F32;
-    t->data = x;
-    return LITHE_OK;
-}
-
 static int add_tensor(tensor_file *f, file_tensor *t, const record *r, const char *what, lithe_error *err)
 {
     char *name = arena_alloc(&f->memory, r->length + 1);
     if (!name) return fail(err, LITHE_ENOMEM, "%s: no memory for the names", what);
     memcpy(name, r->name, r->length);
-    *t = (file_tensor){ .name = name, .type = r->type ? DT_F16 : DT_F32, .type_name = TYPES[r->type], .rank = r->rank,
+    *t = (file_tensor){ .name = name, .type = r->type, .type_name = dtype_name(r->type), .rank = r->rank,
                         .dims = { r->dims[0], r->dims[1], r->dims[2] }, .count = r->count, .bytes = r->bytes, .data = r->data };
-    return r->blocks ? unpack(f, t, r, what, err) : LITHE_OK;
+    return LITHE_OK;
 }
 
 /* The configuration in the file.  The runtime's group norm of version 5 uses another epsilon than the authors', and its

@@ -21,9 +21,6 @@ static const struct { const char *name; dtype type; unsigned bits; } DTYPES[] = 
 };
 enum { DTYPE_ROWS = sizeof DTYPES / sizeof *DTYPES };
 
-const char *dtype_name(dtype t)  { return t < DT_OTHER ? DTYPES[t].name : "OTHER"; }
-size_t      dtype_bytes(dtype t) { return t < DT_OTHER ? DTYPES[t].bits / 8 : 0; }
-
 /* ---- reading --------------------------------------------------------------------- */
 
 typedef struct { size_t begin, end, bits; file_tensor tensor; } entry;

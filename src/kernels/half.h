@@ -34,6 +34,9 @@ static inline float float_from_f16(uint16_t x)
     return float_of_bits(sign | bits_chosen(magnitude >= 0x0f800000, special, finite));
 }
 
+/* The one at p, which may be any address. */
+static inline float float_from_f16_at(const void *p) { uint16_t x; memcpy(&x, p, sizeof x); return float_from_f16(x); }
+
 static inline uint16_t f16_from_float(float x)
 {
     uint32_t u = bits_of_float(x), sign = (u >> 16) & 0x8000, magnitude = u & 0x7fffffff;

@@ -6,6 +6,7 @@
 #define KERNELS_STORED_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* The type of an activation's elements, and of values that are always exact (statistics,
  * log-sum-exp, recurrent states, losses).  The double build is the test build
@@ -18,16 +19,22 @@ typedef float real;
 typedef float exact;
 #endif
 
-typedef enum { STORED_REAL, STORED_F16, STORED_BF16, STORED_TYPES } stored_type;
+/* From STORED_Q4_0 on in ggml's blocks (kernels/blocks.h). */
+typedef enum { STORED_REAL, STORED_F16, STORED_BF16,
+               STORED_Q4_0, STORED_Q4_1, STORED_Q5_0, STORED_Q5_1, STORED_Q8_0,
+               STORED_Q2_K, STORED_Q3_K, STORED_Q4_K, STORED_Q5_K, STORED_Q6_K, STORED_TYPES } stored_type;
 
 /* Numbers in row-major order, at any address. */
 typedef struct { stored_type type; const void *data; } stored;
 
+struct block_parts;
 typedef struct {
-    const char *name;                           /* "f32" */
+    const char *name;                           /* "f32", "q4_K" */
     int block;                                  /* numbers that are stored together; a row is whole blocks */
     size_t bytes;                               /* of a block */
-    void (*widen)(const void *data, size_t n, real *out);       /* n numbers, whole blocks */
+    int run;                                    /* numbers of a block that share a factor; 0: a block is one number */
+    void (*widen)(const void *data, size_t n, real *out);                    /* n numbers, where a block is one */
+    void (*parts)(const uint8_t *block, struct block_parts *out);            /* elsewhere */
 } stored_format;
 extern const stored_format stored_formats[STORED_TYPES];
 

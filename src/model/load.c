@@ -3,6 +3,7 @@
  * are; else they are copied in their stored type, in the parameter's order; and they
  * become floats where kernels do not take their type, or where training needs them. */
 #include "model/model.h"
+#include "files/dtypes.h"
 #include "base/threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,8 +31,9 @@ static void copy_chunk(void *context, int chunk)
     }
     const copy *it = &c->copies[low];
     size_t first = (size_t)(chunk - c->first_task[low]) * CHUNK, n = it->from->count - first < CHUNK ? it->from->count - first : CHUNK;
+    size_t before;
     bool done = it->floats ? file_tensor_floats(it->from, first, n, (float *)it->to + first)
-                           : file_tensor_elements(it->from, first, n, (char *)it->to + first * dtype_bytes(it->from->type));
+                           : dtype_size(it->from->type, first, &before) && file_tensor_elements(it->from, first, n, (char *)it->to + before);
     if (!done) atomic_store(&c->failed, true);
 }
 
@@ -60,10 +62,9 @@ int model_load(const load_plan *plan, lithe_error *err)
 /* Finds the stored type; false when no kernel takes it, so that the values become floats. */
 static bool type_of(const file_tensor *t, stored_type *type)
 {
+    if (!(t->form && t->form->values) && dtype_stored(t->type, type) && dtype_block(t->type) == 1) return true;
     *type = STORED_REAL;
-    if (t->form && t->form->values) return false;
-    *type = t->type == DT_F16 ? STORED_F16 : t->type == DT_BF16 ? STORED_BF16 : STORED_REAL;
-    return t->type == DT_F16 || t->type == DT_BF16 || t->type == DT_F32;
+    return false;
 }
 
 size_t load_plan_bytes(const load_plan *plan)

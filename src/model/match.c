@@ -6,6 +6,7 @@
  * tensor of another head; a tied head or a second copy that equals its original.
  * Invariant: a plan exists only when every name, shape and type was found right. */
 #include "model/model.h"
+#include "files/dtypes.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ enum { SHAPE_BYTES = 200 };
 
 /* ---- shapes ------------------------------------------------------------------- */
 
-static bool is_float(dtype t) { return t == DT_F32 || t == DT_F16 || t == DT_BF16 || t == DT_F64; }
+static bool is_float(dtype t) { stored_type type; return t == DT_F64 || dtype_stored(t, &type); }
 
 /* "[768,2304]" */
 static const char *shape_text(char text[SHAPE_BYTES], const int64_t *dims, int rank)
@@ -124,7 +125,7 @@ static void match_parameter(matching *x, int i)
     *s = (param_source){ p, *t };
     x->used[t - x->f->tensors] = 1;
     if (!naming_view(&s->from, &shape)) complain(x, LITHE_EFORMAT, "%s is %s, expected %s", label(t), shape_text(found, t->dims, t->rank), expected);
-    else if (!is_float(t->type)) complain(x, LITHE_EFORMAT, "%s is of type %s, expected F32, BF16, F16 or F64", label(t), t->type_name);
+    else if (!is_float(t->type)) complain(x, LITHE_EFORMAT, "%s is of type %s, expected F32, BF16, F16, F64 or blocks as ggml has them", label(t), t->type_name);
     else check_values(x, &s->from);
 }
 

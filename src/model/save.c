@@ -3,6 +3,7 @@
  * Values saved in f32 are bitwise the same when they are read again.
  * Invariant: lithe_model_save's directory is complete when it appears, by rename. */
 #include "model/groups.h"
+#include "files/dtypes.h"
 #include "base/threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -61,8 +62,6 @@ static out_tensor *out_named(saving *s, const char *name, bool of_parts)
     return t->name ? t : NULL;
 }
 
-static const dtype stored_types[STORED_TYPES] = { DT_F32, DT_F16, DT_BF16 };
-
 /* Sets shape, type and data of the tensor for p.  Its data is p's own where that can be written as it is, else new memory.
  * *at is the tensor to convert p's values into; its data is NULL when none need be converted. */
 static int describe(saving *s, out_tensor *t, const param *p, const naming_rule *rule, file_tensor *at, lithe_error *err)
@@ -79,7 +78,7 @@ static int describe(saving *s, out_tensor *t, const param *p, const naming_rule 
     if (t->type == DT_OTHER) return fail(err, LITHE_EINVAL, "%s: is written in f32 or f16, not bf16", s->path);
     *at = whole;
     const stored present = weight_stored(&p->weight);
-    bool as_is = stored_types[present.type] == t->type && form->parts < 2 && naming_target(at, form, &shape) && file_tensor_as_is(at);
+    bool as_is = dtype_of(present.type) == t->type && form->parts < 2 && naming_target(at, form, &shape) && file_tensor_as_is(at);
     if (!t->data) t->data = as_is ? present.data : arena_alloc(&s->memory, whole.count * dtype_bytes(t->type));
     if (!t->data) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
     *at = whole;

@@ -1,14 +1,19 @@
 /* Moving rows and elements: embeddings, cache writes, sums, dropout. */
 #include "base/random.h"
+#include "kernels/blocks.h"
 #include "kernels/ref/ref.h"
 
 static void put(real *y, bool add, real value) { *y = add ? *y + value : value; }
 
 void ref_gather(real *y, bool add, stored table, const int *index, int rows, int width)
 {
+    const size_t block = (size_t)stored_formats[table.type].block;
+    real x[MOST_BLOCK];
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < width; c++)
-            put(&y[(size_t)r * (size_t)width + (size_t)c], add, ref_number(table, (size_t)index[r] * (size_t)width + (size_t)c));
+        for (size_t c = 0; c < (size_t)width; c += block) {
+            ref_widen(x, stored_from(table, (size_t)index[r] * (size_t)width + c), block);
+            for (size_t i = 0; i < block; i++) put(&y[(size_t)r * (size_t)width + c + i], add, x[i]);
+        }
 }
 
 void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows)

@@ -1,4 +1,5 @@
 /* The stored types, plainly. */
+#include "kernels/blocks.h"
 #include "kernels/half.h"
 #include "kernels/ref/ref.h"
 #include <string.h>
@@ -23,17 +24,43 @@ static void widen_bf16(const void *data, size_t n, real *out)
 }
 
 const stored_format stored_formats[STORED_TYPES] = {
-    [STORED_REAL] = { "f32",  1, sizeof(real),     widen_real },
-    [STORED_F16]  = { "f16",  1, sizeof(uint16_t), widen_f16  },
-    [STORED_BF16] = { "bf16", 1, sizeof(uint16_t), widen_bf16 },
+    [STORED_REAL] = { "f32",  1, sizeof(real),     0, widen_real, NULL },
+    [STORED_F16]  = { "f16",  1, sizeof(uint16_t), 0, widen_f16,  NULL },
+    [STORED_BF16] = { "bf16", 1, sizeof(uint16_t), 0, widen_bf16, NULL },
+    [STORED_Q4_0] = { "q4_0", 32, 18, 32, NULL, parts_q4_0 },
+    [STORED_Q4_1] = { "q4_1", 32, 20, 32, NULL, parts_q4_1 },
+    [STORED_Q5_0] = { "q5_0", 32, 22, 32, NULL, parts_q5_0 },
+    [STORED_Q5_1] = { "q5_1", 32, 24, 32, NULL, parts_q5_1 },
+    [STORED_Q8_0] = { "q8_0", 32, 34, 32, NULL, parts_q8_0 },
+    [STORED_Q2_K] = { "q2_K", 256, 84,  16, NULL, parts_q2_k },
+    [STORED_Q3_K] = { "q3_K", 256, 110, 16, NULL, parts_q3_k },
+    [STORED_Q4_K] = { "q4_K", 256, 144, 32, NULL, parts_q4_k },
+    [STORED_Q5_K] = { "q5_K", 256, 176, 32, NULL, parts_q5_k },
+    [STORED_Q6_K] = { "q6_K", 256, 210, 16, NULL, parts_q6_k },
 };
+
+static void widen_block(const stored_format *f, const uint8_t *block, real *out)
+{
+    block_parts b;
+    f->parts(block, &b);
+    for (int i = 0; i < f->block; i++) {
+        int r = i / f->run;
+        out[i] = (real)(b.scale * (float)b.factor[r] * (float)b.q[i] + b.base * (float)b.share[r]);
+    }
+}
+
+void ref_widen(real *y, stored x, size_t n)
+{
+    const stored_format *f = &stored_formats[x.type];
+    if (f->widen) { f->widen(x.data, n, y); return; }
+    const uint8_t *block = x.data;
+    for (size_t i = 0; i < n; i += (size_t)f->block, block += f->bytes) widen_block(f, block, y + i);
+}
 
 real ref_number(stored x, size_t i)
 {
-    real number;
-    if (x.type == STORED_REAL) memcpy(&number, (const char *)x.data + i * sizeof number, sizeof number);
-    else ref_widen(&number, stored_from(x, i), 1);
-    return number;
+    real block[MOST_BLOCK];
+    size_t in_block = i % (size_t)stored_formats[x.type].block;
+    ref_widen(block, stored_from(x, i - in_block), (size_t)stored_formats[x.type].block);
+    return block[in_block];
 }
-
-void ref_widen(real *y, stored x, size_t n) { stored_formats[x.type].widen(x.data, n, y); }

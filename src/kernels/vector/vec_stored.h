@@ -3,6 +3,8 @@
 #ifndef VECTOR_VEC_STORED_H
 #define VECTOR_VEC_STORED_H
 
+#include "kernels/blocks.h"
+#include "kernels/ref/ref.h"
 #include "kernels/vector/vec_row.h"
 #include <string.h>
 
@@ -54,12 +56,23 @@ INLINE void widen_typed(const stored_type type, const widen_kind kind, float *y,
     }
 }
 
+static inline void widen_blocks(widen_kind kind, float *y, stored x, int n)
+{
+    float block[MOST_BLOCK];
+    const int size = stored_formats[x.type].block;
+    for (int i = 0; i < n; i += size) {
+        ref_widen(block, stored_from(x, (size_t)i), (size_t)size);
+        widen_typed(STORED_REAL, kind, y + i, block, size);
+    }
+}
+
 INLINE void widen_any(const widen_kind kind, float *y, stored x, int n)
 {
     switch (x.type) {
     case STORED_F16:  widen_typed(STORED_F16, kind, y, x.data, n); break;
     case STORED_BF16: widen_typed(STORED_BF16, kind, y, x.data, n); break;
-    default:          widen_typed(STORED_REAL, kind, y, x.data, n); break;
+    case STORED_REAL: widen_typed(STORED_REAL, kind, y, x.data, n); break;
+    default:          widen_blocks(kind, y, x, n); break;
     }
 }
 
