@@ -17,7 +17,7 @@ typedef struct {
 
 #define DECODING_OPTIONS(S, TOKENS) \
     { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write", .least = 1, .also = "n-predict,length,num-tokens" }, \
-    { "temperature", 0, REAL(S, decoding.temperature), "T", "0.8", .help = "softmax temperature: below 1 likelier text, above 1 more varied text; 0 always takes the likeliest token", \
+    { "temperature", 0, REAL(S, decoding.temperature), "T", "0.8", .help = "softmax temperature: below 1 likelier text, above 1 more varied text; 0 always takes the likeliest token (the model's generation_config.json goes before the defaults)", \
       .most = 100, .also = "temp" }, \
     { "top-k", 0, COUNT(S, decoding.top_k), "K", .help = "sample from the K likeliest tokens (default: all)" }, \
     { "top-p", 0, REAL(S, decoding.top_p), "P", .help = "sample from the likeliest tokens whose probabilities add up to P (default: all)", .most = 1 }, \
@@ -30,26 +30,39 @@ typedef struct {
     { "tokenizer", 0, FILENAME(S, decoding.tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" }, \
     { "config", 0, FILENAME(S, decoding.config), "FILE", .help = "config.json of a weights file that has none beside it" }
 
-static lithe_sampling sampling(const decoding *s)
+static lithe_generation generation(const decoding *s, const lithe_sampling *sampling)
 {
-    return LITHE_OPTIONS(lithe_sampling, .temperature = (float)s->temperature, .top_p = (float)s->top_p, .min_p = (float)s->min_p,
-                         .repetition = (float)s->repeat_penalty, .top_k = s->top_k, .seed = s->seed);
-}
-
-static lithe_generation generation(const decoding *s, const lithe_sampling *draw)
-{
-    return LITHE_OPTIONS(lithe_generation, .sampling = draw, .max_tokens = s->max_tokens, .stop = s->stop.items, .stops = s->stop.count, .ignore_eos = s->ignore_eos);
+    return LITHE_OPTIONS(lithe_generation, .sampling = sampling, .max_tokens = s->max_tokens, .stop = s->stop.items, .stops = s->stop.count, .ignore_eos = s->ignore_eos);
 }
 
 /* What generates text.  context: the most tokens in the session, 0: any number. */
-typedef struct { lithe_model *model; lithe_tokenizer *tokenizer; lithe_session *session; int context; } generator;
+typedef struct { lithe_model *model; lithe_tokenizer *tokenizer; lithe_session *session; lithe_sampling sampling; int context; } generator;
 
-static int generator_open(generator *g, const char *path, const decoding *how, lithe_error *err)
+/* How the next token is chosen: as the options say, else as the model's own files do, else with temperature 0.8. */
+static void choose_sampling(generator *g, const arguments *a, const decoding *s, lithe_error *err)
 {
+    lithe_sampling *o = &g->sampling;
+    *o = LITHE_OPTIONS(lithe_sampling, .temperature = (float)s->temperature, .seed = s->seed);
+    int own = lithe_sampling_read(g->model, o, err);
+    bool asked = option_origin(a, "temperature") != ORIGIN_DEFAULT;
+    if (asked) o->temperature = (float)s->temperature;
+    if (option_origin(a, "top-k") != ORIGIN_DEFAULT) o->top_k = s->top_k;
+    if (option_origin(a, "top-p") != ORIGIN_DEFAULT) o->top_p = (float)s->top_p;
+    if (option_origin(a, "min-p") != ORIGIN_DEFAULT) o->min_p = (float)s->min_p;
+    if (option_origin(a, "repeat-penalty") != ORIGIN_DEFAULT) o->repetition = (float)s->repeat_penalty;
+    if (own > 0 && !asked)
+        say("sampling by generation_config.json: temperature %g, top-k %d, top-p %g, repeat-penalty %g", (double)o->temperature, o->top_k,
+            o->top_p > 0 ? (double)o->top_p : 1.0, o->repetition > 0 ? (double)o->repetition : 1.0);
+}
+
+static int generator_open(generator *g, const arguments *a, const decoding *how, lithe_error *err)
+{
+    const char *path = a->operands[0];
     *g = (generator){ .model = lithe_model_open(path, how->config, err) };
     if (g->model) g->tokenizer = model_tokenizer(g->model, path, how->tokenizer, err);
     if (g->tokenizer) g->session = lithe_session_open(g->model, how->context, err);
     g->context = lithe_session_context(g->session);
+    if (g->session) choose_sampling(g, a, how, err);
     return err->status;
 }
 
@@ -148,8 +161,7 @@ static void write_text(generator *g, const char *prompt, size_t size, const int3
 {
     page p = { .show = !s->json, .tail_only = !s->json };
     const char *reason = NULL;
-    const lithe_sampling draw = sampling(&s->decoding);
-    lithe_generation how = generation(&s->decoding, &draw);
+    lithe_generation how = generation(&s->decoding, &g->sampling);
     how.go_on = s->load_state != NULL;
     size_t before = how.go_on ? lithe_session_length(g->session) : 0;
     if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
@@ -184,7 +196,7 @@ static int generate(const arguments *a)
     char *typed = a->count > 1 && !strcmp(prompt, "-") ? read_text("-", &size, &err) : NULL;
     if (typed) prompt = typed;
     interrupt_catch(false);
-    int status = generator_open(&g, a->operands[0], &s->decoding, &err);
+    int status = generator_open(&g, a, &s->decoding, &err);
     if (!status) status = continue_text(&g, prompt, size, s, &err);
     if (!status && s->save_state) lithe_session_save(g.session, g.tokenizer, s->save_state, &unsaved);
     generator_close(&g);
@@ -242,8 +254,7 @@ static int reply(generator *g, page *conversation, const chat_settings *s, lithe
     static const char *const line_feed[] = { "\n" };
     page p = { .show = true };
     size_t n = 0;
-    const lithe_sampling draw = sampling(&s->decoding);
-    lithe_generation how = generation(&s->decoding, &draw);
+    lithe_generation how = generation(&s->decoding, &g->sampling);
     if (!how.stops) { how.stop = line_feed; how.stops = 1; }
     int32_t *ids = fitting_ids(g, conversation, s->decoding.max_tokens, &n, err);
     if (ids) {
@@ -266,7 +277,7 @@ static int chat(const arguments *a)
     char *line = NULL;
     size_t room = 0;
     bool typing = terminal(stdin);
-    int status = generator_open(&g, a->operands[0], &s->decoding, &err);
+    int status = generator_open(&g, a, &s->decoding, &err);
     if (!status && typing) say("Each line is a turn; Ctrl-D ends the conversation.");
     interrupt_catch(true);
     while (!status) {

@@ -196,6 +196,11 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
  * nll receives (n-1) values, or is NULL; *total receives the sum. */
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
 
+/* Lays the sampling that generation_config.json beside m asks for over *o, as transformers would: its temperature, top_k,
+ * top_p, min_p where do_sample is true, greedy where it is false, and its repetition_penalty.  Returns 1 if it says how to
+ * choose, 0 if it does not or there is none.  A setting that cannot be honoured is LITHE_ECONFIG. */
+int            lithe_sampling_read(const lithe_model *m, lithe_sampling *o, lithe_error *err);
+
 /* Keeps a copy of the present recurrent state for later syncs, in place of the previous copy; other models need none. */
 int            lithe_session_mark(lithe_session *s, lithe_error *err);
 

@@ -123,6 +123,8 @@ const test tests_infer[] = {
     { "infer: ids become text", ids_become_text },
     { "infer: stop strings", stop_strings },
     { "infer: ends of text", ends_of_text },
+    { "infer: ends of text that the files give", ends_by_files },
+    { "infer: sampling that the files give", sampling_by_files },
     { "infer: scores in windows", scores_in_windows },
     { "infer: scoring refuses", scoring_refuses },
     { "infer: two models compared", two_models_compared },

@@ -7,6 +7,8 @@ void text_streams(void);
 void ids_become_text(void);
 void stop_strings(void);
 void ends_of_text(void);
+void ends_by_files(void);
+void sampling_by_files(void);
 void sessions_without_end(void);            /* infer_state.c */
 void endless_prefixes_are_kept(void);
 void states_on_disk(void);

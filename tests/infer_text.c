@@ -3,6 +3,7 @@
 #include "infer/infer.h"
 #include "infer/text_stream.h"
 #include "infer_tests.h"
+#include "model/model.h"
 #include "test.h"
 #include <math.h>
 #include <stdlib.h>
@@ -225,6 +226,71 @@ static void check_failure(void)
     lithe_session_close(s);
     lithe_tokenizer_close(t);
     lithe_model_close(m);
+}
+
+/* ---- generation_config.json ---------------------------------------------------------------- */
+
+static lithe_model *model_beside(const char *generation, const char *config_end)
+{
+    const int32_t script[] = { 'a', 'b', 'c', 'd' };
+    lithe_error err = { 0 };
+    lithe_model *m = scripted(script, 4, 256);
+    const char *dir = in_dir("beside"), *path = in_dir("beside/generation_config.json");
+    if (config_end) json_object_set_new(m->json, "eos_token_id", json_loads(config_end, JSON_DECODE_ANY, NULL));
+    if (path_exists(dir)) CHECK(!dir_remove(dir, &err));
+    CHECK_MSG(!lithe_model_save(m, dir, NULL, NULL, &err), "%s", err.text);
+    lithe_model_close(m);
+    if (generation) CHECK(!file_write(path, generation, strlen(generation), &err));
+    return lithe_model_open(dir, NULL, &err);
+}
+
+void ends_by_files(void)
+{
+    static const struct { const char *generation, *config, *text; } cases[] = {
+        { NULL, NULL, "abcd" }, { NULL, "99", "ab" }, { NULL, "[7, 98]", "a" }, { "{\"eos_token_id\": [98, 99]}", "100", "a" },
+        { "{\"eos_token_id\": 100}", "[97]", "abc" }, { "{\"eos_token_id\": null}", "99", "ab" }, { "{}", "99", "ab" },
+    };
+    lithe_error err = { 0 };
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_model *m = model_beside(cases[i].generation, cases[i].config);
+        lithe_session *s = lithe_session_open(m, 0, &err);
+        heard h = { .whole = true };
+        CHECK_MSG(!lithe_generate(s, t, (const int32_t[]){ '_' }, 1, &LITHE_OPTIONS(lithe_generation, .max_tokens = 4), hear, &h, NULL, &err), "%s", err.text);
+        CHECK_MSG(is(&h, cases[i].text), "%zu: \"%.*s\", not \"%s\"", i, (int)h.length, h.text, cases[i].text);
+        lithe_session_close(s);
+        lithe_model_close(m);
+    }
+    lithe_tokenizer_close(t);
+}
+
+void sampling_by_files(void)
+{
+    static const struct { const char *json; int given; float temperature, top_p, min_p, repetition; int top_k; } cases[] = {
+        { "{}", 0, 0.8f, 0, 0, 0, 0 }, { "{\"do_sample\": false, \"temperature\": 0.5}", 1, 0, 0, 0, 0, 0 }, { "{\"do_sample\": true}", 1, 1, 0, 0, 0, 50 },
+        { "{\"do_sample\": true, \"temperature\": 0.5, \"top_k\": 20, \"top_p\": 0.25, \"min_p\": null, \"repetition_penalty\": 1.5, \"max_new_tokens\": 9}", 1, 0.5f, 0.25f, 0, 1.5f, 20 },
+        { "{\"repetition_penalty\": 1.25, \"num_beams\": 1, \"anything\": null}", 0, 0.8f, 0, 0, 1.25f, 0 },
+    };
+    static const struct { const char *json, *why; } bad[] = {
+        { "{\"num_beams\": 4}", "\"num_beams\": 4" }, { "{\"do_sample\": true, \"temperature\": NaN}", "temperature" }, { "{\"do_sample\": true, \"top_k\": -1}", "top_k" },
+        { "{\"bad_words_ids\": [[5]]}", "bad_words_ids" }, { "{\"no_repeat_ngram_size\": 3}", "no_repeat_ngram_size" }, { "{\"do_sample\": true, \"top_p\": 7}", "top_p" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = model_beside(cases[i].json, NULL);
+        lithe_sampling o = LITHE_OPTIONS(lithe_sampling, .temperature = 0.8f);
+        CHECK_MSG(lithe_sampling_read(m, &o, &err) == cases[i].given, "%s: %s", cases[i].json, err.text);
+        CHECK_MSG(o.temperature == cases[i].temperature && o.top_p == cases[i].top_p && o.min_p == cases[i].min_p && o.repetition == cases[i].repetition && o.top_k == cases[i].top_k,
+                  "%s: %g %g %g %g %d", cases[i].json, (double)o.temperature, (double)o.top_p, (double)o.min_p, (double)o.repetition, o.top_k);
+        lithe_model_close(m);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = model_beside(bad[i].json, NULL);
+        lithe_sampling o = LITHE_OPTIONS(lithe_sampling);
+        CHECK_MSG(lithe_sampling_read(m, &o, &err) == LITHE_ECONFIG && strstr(err.text, bad[i].why), "%s: %s", bad[i].json, err.text);
+        lithe_model_close(m);
+    }
 }
 
 void ends_of_text(void)

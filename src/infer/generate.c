@@ -11,8 +11,6 @@ typedef int listener(void *context, const char *text, size_t n);
 /* Whether the listener ended the text. */
 static bool pass_text(listener *give, void *context, shown_text text) { return give && text.n && give(context, text.bytes, text.n); }
 
-static bool ends_text(const lithe_tokenizer *t, int32_t id) { return id == lithe_tokenizer_eos(t) || id == lithe_tokenizer_bos(t); }
-
 static bool is_full(const lithe_session *s)
 {
     return lithe_session_context(s) && lithe_session_length(s) == (size_t)lithe_session_context(s);
@@ -25,7 +23,7 @@ static ending run(lithe_session *s, text_stream *stream, const lithe_generation 
         shown_text text;
         int32_t id = lithe_session_sample(s, o->sampling, err);
         if (id < 0) return FAILED;
-        if (!o->ignore_eos && ends_text(stream->tokenizer, id)) return EOS;
+        if (!o->ignore_eos && model_ends_text(engine_model(s->engine), stream->tokenizer, id)) return EOS;
         if (text_stream_add(stream, id, &text, err)) return FAILED;
         if (pass_text(give, context, text)) return CANCELLED;
         if (stream->stopped) return STOP;

@@ -211,6 +211,7 @@ void lithe_model_close(lithe_model *m)
     if (!m) return;
     params_free(m->params);
     json_decref(m->json);
+    json_decref(m->generation);
     free(m->groups);
     free(m->config);
     free(m->path);

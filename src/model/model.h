@@ -19,6 +19,7 @@ struct lithe_model {
     const naming *names;           /* names in the file it was opened from, with which it is written again; NULL: the published ones */
     preprocessor preprocessor;     /* used by a model that reads images */
     struct param_group *groups; int group_count;       /* (model/groups.h) */
+    json_t *generation;            /* generation_config.json; NULL: there is none */
     char *path;                    /* the directory (of a RUN: its checkpoint) or file it was opened from, NULL for a new model */
     char *tokenizer;               /* path of its tokenizer, NULL when there is none */
 };
@@ -78,6 +79,11 @@ int manifest_check(const char *dir, bool contents, lithe_error *err);
 
 /* Does what lithe_model_size does, and lays keys (or NULL) over every configuration. */
 char *model_size(const arch *a, double target, int vocab, int context, const json_t *keys, lithe_error *err);
+
+/* Reads generation_config.json in dir, if there is one. */
+int  generation_open(lithe_model *m, const char *dir, lithe_error *err);
+/* Whether id ends a text: one of the ids that the model's files give, else the tokenizer's end of text; or its begin of text. */
+bool model_ends_text(const lithe_model *m, const lithe_tokenizer *t, int32_t id);
 
 /* Names the classes of m, where they have no names yet and n is their number. */
 int model_name_labels(lithe_model *m, const char *const *names, int n, lithe_error *err);

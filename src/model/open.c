@@ -107,6 +107,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     if (!status) status = params_plain(m->params, err);
     load_plan_free(&plan);
     if (!status && path_is_dir(path)) status = groups_open(m, p->dir, err);
+    if (!status && path_is_dir(path)) status = generation_open(m, p->dir, err);
     if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);

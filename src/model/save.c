@@ -154,14 +154,15 @@ static json_t *written_config(const lithe_model *m, const char *where, dtype typ
     return NULL;
 }
 
-static json_t *generation_config(const json_t *config)
+/* The file that the model was opened with, or else a new one, with the ids of config.json that it does not give. */
+static json_t *generation_config(const lithe_model *m, const json_t *config)
 {
     static const char *const ids[] = { "bos_token_id", "eos_token_id", "pad_token_id" };
-    json_t *json = json_pack("{s:b}", "_from_model_config", 1);
+    json_t *json = m->generation ? json_deep_copy(m->generation) : json_pack("{s:b}", "_from_model_config", 1);
     int bad = !json;
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !bad; i++) {
         json_t *id = json_object_get(config, ids[i]);
-        if (id && !json_is_null(id)) bad = json_object_set(json, ids[i], id);
+        if (id && !json_is_null(id) && !json_object_get(json, ids[i])) bad = json_object_set(json, ids[i], id);
     }
     if (!bad) return json;
     json_decref(json);
@@ -170,7 +171,7 @@ static json_t *generation_config(const json_t *config)
 
 static int write_config(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
-    json_t *config = written_config(m, dir, type, t, err), *generation = config ? generation_config(config) : NULL;
+    json_t *config = written_config(m, dir, type, t, err), *generation = config ? generation_config(m, config) : NULL;
     int status = config ? write_json(config, dir, "config.json", err) : failed(err) ? (int)err->status : LITHE_ENOMEM;
     if (!status && lithe_model_vocab(m)) status = write_json(generation, dir, "generation_config.json", err);
     json_decref(config);
