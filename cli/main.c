@@ -90,7 +90,7 @@ const verb verb_help = {
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);                       /* when a reader closes the pipe, writing ends but training does not */
+    signal(SIGPIPE, SIG_IGN);                   /* when a reader closes the pipe, writing ends but training does not */
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;

@@ -148,7 +148,8 @@ static int set(arguments *a, int i, const char *what, const char *text, origin f
 {
     const option *o = option_at(a->verb, i);
     if (o->kind == OPTION_CHOICE && !strcmp(text, "help") && from == ORIGIN_FLAG) { print_choices(o->choices); return EXIT_DONE; }
-    if (o->kind == OPTION_LIST && a->origins[i] != from) clear(o, a->settings);       /* a flag replaces the values of the environment */
+    /* A flag replaces the values of the environment. */
+    if (o->kind == OPTION_LIST && a->origins[i] != from) clear(o, a->settings);
     const char *wrong = store(o, a->settings, text);
     a->origins[i] = from;
     if (!wrong) return -1;
@@ -264,7 +265,7 @@ int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *set
     *a = (arguments){ .verb = v, .settings = settings, .words = argv };
     a->operands = calloc((size_t)argc + 1, sizeof *a->operands);
     if (!a->operands) { complain("out of memory"); return EXIT_RESOURCES; }
-    for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)                 /* --help works whatever else is wrong */
+    for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)             /* --help works whatever else is wrong */
         if (!strcmp(argv[at], "--help")) { ((common *)settings)->help = 1; return -1; }
     int status = before_flags(a);
     bool only_operands = false;

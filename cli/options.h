@@ -41,7 +41,7 @@ typedef struct {
     const char *also;                   /* "x,y": words that people type instead, for did-you-mean */
     const char *variable;               /* a second environment variable */
     double least, most;                 /* bounds of a number; most 0: no upper bound */
-    void (*note)(const char *name, char *text, size_t size);        /* writes more help, to be shown in parentheses; or NULL */
+    void (*note)(const char *name, char *text, size_t size); /* writes more help, to be shown in parentheses; or NULL */
 } option;
 
 /* The kind and the offset of an option together:  { "lr", 0, REAL(settings, lr), "X", ... } */
@@ -96,7 +96,7 @@ void arguments_free(arguments *a);
 
 /* Where an option's value came from. */
 origin option_origin(const arguments *a, const char *name);
-const option *option_at(const verb *v, int i);                  /* the verb's options, then the common ones; NULL after the last */
+const option *option_at(const verb *v, int i);      /* the verb's options, then the common ones; NULL after the last */
 /* "LITHE_WEIGHT_DECAY" */
 void option_variable(const option *o, char *name, size_t cap);
 

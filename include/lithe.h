@@ -76,7 +76,8 @@ void             lithe_tokenizer_close(lithe_tokenizer *t);
 
 int     lithe_tokenizer_vocab(const lithe_tokenizer *t);        /* largest id + 1 */
 int32_t lithe_tokenizer_bos(const lithe_tokenizer *t);          /* the begin-of-text token, -1 if there is none */
-int32_t lithe_tokenizer_eos(const lithe_tokenizer *t);          /* the end-of-text token, also between documents; -1 if there is none */
+/* The end-of-text token, also between documents; -1 if there is none. */
+int32_t lithe_tokenizer_eos(const lithe_tokenizer *t);
 
 /* Both return the full length of the result, like snprintf, and write at most cap of it; a call with cap 0 gives the
  * length.  Invalid UTF-8 is allowed if the vocabulary has bytes, and becomes U+FFFD otherwise.  With special, the
@@ -127,7 +128,8 @@ typedef struct {
     const char *text_column, *pair_column, *label_column;      /* pair_column "": none */
     const char *const *labels; /* names of the classes; NULL: those of the table */
     int label_count;
-    int image_side, image_channels;        /* the size of the images; by default the larger side of the first ones (at most 224), colour if one has it */
+    /* The size of the images; by default the larger side of the first ones (at most 224), colour if one has it. */
+    int image_side, image_channels;
     const char *image_filter;              /* the filter for resizing, by PIL's name; "bilinear" */
 } lithe_data_options;
 
@@ -150,14 +152,16 @@ typedef struct {
     int    steps;              /* or 0 with: */
     double tokens, seconds;    /* budgets; all 0: one epoch */
     double epochs;             /* passes over the data; labelled tables: 3 if no other budget is given */
-    const char *optimizer;     /* "adamw", "decoupled-adamw" (it decays all parameters, by the share of lr in the peak lr, not by lr) */
+    /* "adamw", "decoupled-adamw" (it decays all parameters, by the share of lr in the peak lr, not by lr) */
+    const char *optimizer;
     const char *mask;          /* masked tokens: "each" independently, an exact "count", that count in whole "words" */
     double mask_rate;          /* share of the tokens that is predicted; evaluations always mask 15 % */
-    double mask_keep, mask_random;     /* shares of those that stay unchanged and that become a random token: 0.1 each; negative: none */
-    int    static_masking;     /* the same masks in every epoch */
-    const char *augment;       /* augmentation of images: "none", "photos", "digits"; by their size and colour */
-    const char *packing;       /* for masked tokens: "pieces" of documents, or blocks of whole "sentences" (RoBERTa's) */
-    const char *dtype;         /* "f32", "bf16"; f32 */
+    /* Shares of those that stay unchanged and that become a random token: 0.1 each; negative: none. */
+    double mask_keep, mask_random;
+    int    static_masking;  /* the same masks in every epoch */
+    const char *augment;    /* augmentation of images: "none", "photos", "digits"; by their size and colour */
+    const char *packing;    /* for masked tokens: "pieces" of documents, or blocks of whole "sentences" (RoBERTa's) */
+    const char *dtype;      /* "f32", "bf16"; f32 */
     int    eval_every, save_every;     /* steps; a tenth of the run */
     int    eval_windows;       /* validation windows at each evaluation; 64; labelled data: all examples */
     uint64_t seed;
@@ -165,10 +169,10 @@ typedef struct {
     const char *sample;        /* prompt of the text that is written at each evaluation; NULL: none */
     const char *grow_at;       /* "STEP:PARAMS[,STEP:PARAMS]": grow during the run; PARAMS is a number or "2x" */
     const char *grow_method;
-    const char *moments;       /* moments of the checkpoint the model comes from: "reset" or "carry"; reset */
-    const char *from;          /* the directory of that checkpoint, for carry */
-    const char *command;       /* written to command.txt */
-    int    bptt;               /* of recurrent models: windows of a sequence, through all of which the gradient goes; 1 */
+    const char *moments;    /* moments of the checkpoint the model comes from: "reset" or "carry"; reset */
+    const char *from;       /* the directory of that checkpoint, for carry */
+    const char *command;    /* written to command.txt */
+    int    bptt;            /* of recurrent models: windows of a sequence, through all of which the gradient goes; 1 */
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;
@@ -180,13 +184,13 @@ typedef struct { double accuracy, f1, matthews, pearson, spearman, next_accuracy
 typedef struct {
     lithe_event_kind kind;
     int    step, steps;
-    double loss, grad_norm, lr;             /* of the step */
-    double valid_loss, bits_per_byte;       /* of the latest evaluation, NaN before the first; bits of next tokens only */
-    lithe_metrics metrics;                  /* of the latest evaluation of this process */
-    double tokens, seconds;                 /* of this step */
-    double total_tokens, flops;             /* so far in this run; of this step */
-    const char *text;                       /* sample, path of the checkpoint, or reason; borrowed until the next call */
-    const struct lithe_growth *growth;      /* for LITHE_GREW (lithe_tools.h), else NULL; borrowed until the next call */
+    double loss, grad_norm, lr;         /* of the step */
+    double valid_loss, bits_per_byte;   /* of the latest evaluation, NaN before the first; bits of next tokens only */
+    lithe_metrics metrics;              /* of the latest evaluation of this process */
+    double tokens, seconds;             /* of this step */
+    double total_tokens, flops;         /* so far in this run; of this step */
+    const char *text;                   /* sample, path of the checkpoint, or reason; borrowed until the next call */
+    const struct lithe_growth *growth;  /* for LITHE_GREW (lithe_tools.h), else NULL; borrowed until the next call */
 } lithe_event;
 
 /* Begins a run in the directory `run`, which must not exist or be empty; it appears complete, by rename.  The trainer
@@ -200,7 +204,7 @@ lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *
 int            lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err);
 int            lithe_trainer_save(lithe_trainer *t, lithe_error *err);        /* writes a checkpoint now */
 const char    *lithe_trainer_model_dir(const lithe_trainer *t);               /* RUN */
-lithe_model   *lithe_trainer_model(lithe_trainer *t);                         /* borrowed; a growth inside the run replaces it */
+lithe_model   *lithe_trainer_model(lithe_trainer *t);                /* borrowed; a growth inside the run replaces it */
 void           lithe_trainer_close(lithe_trainer *t);
 
 /* ---- inference ----------------------------------------------------------- */
@@ -216,7 +220,8 @@ int            lithe_session_context(const lithe_session *s);                   
  * start.  LITHE_EFULL names both lengths. */
 int            lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);
 int            lithe_session_push(lithe_session *s, int32_t id, lithe_error *err);    /* reads one id more, O(1) */
-int            lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);         /* reads n ids more */
+/* Reads n ids more. */
+int            lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err);
 size_t         lithe_session_length(const lithe_session *s);
 const float   *lithe_session_logits(const lithe_session *s);      /* (vocab), borrowed until the next sync or push */
 
@@ -241,7 +246,7 @@ typedef struct {
     int max_tokens;
     const char *const *stop; int stops;
     int ignore_eos;
-    int go_on;                 /* the prompt (which may be empty) continues what the session has read; 0: it replaces it */
+    int go_on;              /* the prompt (which may be empty) continues what the session has read; 0: it replaces it */
 } lithe_generation;
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
@@ -273,7 +278,8 @@ typedef struct {
  * LITHE_EFULL. */
 int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_error *err);
 void          lithe_engine_clear(lithe_engine *e, int slot);                /* empties the slot */
-int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);      /* slot `to` becomes a copy of `from` */
+/* Slot `to` becomes a copy of `from`. */
+int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);
 
 /* ---- encoders and classifiers ---------------------------------------------- */
 

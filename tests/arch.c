@@ -232,11 +232,14 @@ static void saved_is_the_same(void)
 /* Initial values as the papers have them; weight decay on matrices and tables, on nothing else. */
 static void initial_values_are_the_papers(void)
 {
-    static const struct { const char *arch, *config, *part; double std; } rules[] = {          /* the first part that a name holds */
-        { "gpt2", "{\"n_embd\":96,\"n_layer\":8,\"n_head\":2,\"vocab_size\":500,\"n_positions\":64}", "c_proj.weight", 0.005 },     /* 0.02 / sqrt(2 layers) */
+    /* The first part that a name holds. */
+    static const struct { const char *arch, *config, *part; double std; } rules[] = {
+        /* 0.02 / sqrt(2 layers) */
+        { "gpt2", "{\"n_embd\":96,\"n_layer\":8,\"n_head\":2,\"vocab_size\":500,\"n_positions\":64}", "c_proj.weight", 0.005 },
         { "gpt2", NULL, "weight", 0.02 },
         { "llama", "{\"hidden_size\":96,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":200,\"vocab_size\":500,\"initializer_range\":0.03}", "weight", 0.03 },
-        { "tokenformer", "{\"hidden_size\":64,\"num_layers\":4,\"num_attention_heads\":2,\"qkv_slot_num\":96,\"proj_slot_num\":96,\"ffn_slot_num\":200,\"vocab_size\":500}", "value_param_tokens", 0.0625 },     /* 2 / (layers sqrt(width)) */
+        /* 2 / (layers sqrt(width)) */
+        { "tokenformer", "{\"hidden_size\":64,\"num_layers\":4,\"num_attention_heads\":2,\"qkv_slot_num\":96,\"proj_slot_num\":96,\"ffn_slot_num\":200,\"vocab_size\":500}", "value_param_tokens", 0.0625 },
         { "tokenformer", NULL, "weight", 0.02 }, { "tokenformer", NULL, "key_param_tokens", 0.02 },
     };
     for (size_t first = 0; first < sizeof rules / sizeof *rules; first++) {

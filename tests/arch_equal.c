@@ -139,7 +139,7 @@ static void check_neighbours(lithe_model *m, const kernels *k, compute_type comp
 {
     static const int rows[] = { ROWS, ROWS + 1, 1000 };
     ragged *all = malloc(sizeof *all), *alone = malloc(sizeof *alone);
-    size_t row_bytes = (size_t)lithe_model_vocab(m) * sizeof(float);         /* a padded vocabulary is wider than VOCAB */
+    size_t row_bytes = (size_t)lithe_model_vocab(m) * sizeof(float);    /* a padded vocabulary is wider than VOCAB */
     char *logits = malloc(ROWS * row_bytes);
     const char *type = compute == COMPUTE_BF16 ? "bf16" : "fp32";
     results r;
@@ -222,7 +222,8 @@ static void threads_do_not_matter(const kernels *k)
 }
 EACH_LEVEL(, threads_do_not_matter)
 
-/* Micro-batches: sums of gradients in another order, so equal up to rounding; dropout draws by sample, so it is the same. */
+/* Micro-batches: sums of gradients in another order, so equal up to rounding; dropout draws by sample, so it is the
+ * same. */
 static void parts_are_the_step(const kernels *k)
 {
     int count;

@@ -5,7 +5,8 @@
 #include "tree.h"
 #include <stdlib.h>
 
-/* The architecture that is called word.  A kind of vocabulary may be called as the architecture it was published with. */
+/* The architecture that is called word.  A kind of vocabulary may be called as the architecture it was published
+ * with. */
 static const arch *called(const char *word)
 {
     for (int i = 0; architectures[i]; i++)

@@ -81,7 +81,8 @@ static void what_does_not_fit(void)
         bool fits = way == 0 ? batch_add(&b, &(batch_sequence){ .n = 3, .ids = IDS }) : way == 1 ? batch_select(&b, 1, 1, 1) : way == 2 ? batch_select(&b, 3, 1, 1)
                   : batch_add(&b, &(batch_sequence){ .n = 1 }) && batch_add(&b, &(batch_sequence){ .n = 1 });
         CHECK_MSG(!fits && !batch_view(&b, &err) && err.status == LITHE_EINVAL && strstr(err.text, "of 5 tokens"), "%s", err.text);
-        CHECK(!batch_add(&b, &(batch_sequence){ .n = 1 }) && b.rows == 3 + (way == 3) && b.selected == 1);           /* the failure sticks */
+        /* The failure sticks. */
+        CHECK(!batch_add(&b, &(batch_sequence){ .n = 1 }) && b.rows == 3 + (way == 3) && b.selected == 1);
         err = (lithe_error){ 0 };
         batch_begin(&b);
         CHECK(batch_add(&b, &(batch_sequence){ .n = 5, .ids = IDS }) && batch_view(&b, &err) && !batch_select(&b, -1, 0, 1));

@@ -279,7 +279,8 @@ static void a_model_grows(void)
     json_t *value = json_out("lithe.grow.1");
     double before = number(value, "params_before"), after = number(value, "params_after");
     CHECK_MSG(after > 1.9 * before && after < 2.1 * before, "%g -> %g", before, after);
-    CHECK(json_is_true(json_object_get(value, "preserves")) && number(value, "max_difference") <= 0);                /* method A: to the bit */
+    /* Method A: to the bit. */
+    CHECK(json_is_true(json_object_get(value, "preserves")) && number(value, "max_difference") <= 0);
     CHECK(strstr(json_string_value(json_object_get(value, "compared_on")), "validation text"));
     json_decref(value);
     CHECK_MSG(sh("$L train tale.txt --from big --steps 3 --out s -q && $L generate s king -n 5") == 0, "%s", err);

@@ -98,7 +98,7 @@ static void architectures_are_documented(void)
         const arch *a = architectures[i];
         int sections = sections_of(page, a->name);
         CHECK_MSG(sections == 1, "docs/configuration.md has %d sections for %s", sections, a->name);
-        for (const field *f = a->config.fields; f->key; f++)            /* lithe_...: what normalize makes of several keys */
+        for (const field *f = a->config.fields; f->key; f++)    /* lithe_...: what normalize makes of several keys */
             CHECK_MSG(mentions(page, "`%s`", f->key) || !strncmp(f->key, "lithe_", 6), "docs/configuration.md has no line for %s of %s", f->key, a->name);
     }
     free(page);
@@ -132,7 +132,8 @@ static void kernels_are_tested(void)
         CHECK_MSG(strstr(tests, call), "no test calls the kernel %s at every level", slot);
         slots++;
     }
-    CHECK_MSG(slots == sizeof(kernels) / sizeof(void (*)(void)) - 1, "%zu slots were found in kernels.h", slots);      /* all but its name */
+    /* All but its name. */
+    CHECK_MSG(slots == sizeof(kernels) / sizeof(void (*)(void)) - 1, "%zu slots were found in kernels.h", slots);
     free(tests);
     free(header);
 }

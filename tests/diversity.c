@@ -117,7 +117,8 @@ static float *random_rows(int n, int width, uint64_t stream, double shift)
     return rows;
 }
 
-/* A common vector, a rotation of the channels, an order of the tokens, a scale; and few tokens through the other matrix. */
+/* A common vector, a rotation of the channels, an order of the tokens, a scale; and few tokens through the other
+ * matrix. */
 static void invariances(void)
 {
     enum { N = 24, W = 10 };
@@ -129,7 +130,7 @@ static void invariances(void)
     diversity_of_sequence(moved, N, W, t);
     diversity_of_rows(moved, N, W, b);
     CHECK(close_to(t[DIVERSITY_DM], s[DIVERSITY_DM], 1e-5) && close_to(b[SPREAD_PR], a[SPREAD_PR], 1e-5));
-    for (int r = 0; r < N; r++)                              /* rotated by 0.7 in each pair of channels, tokens backwards */
+    for (int r = 0; r < N; r++)                         /* rotated by 0.7 in each pair of channels, tokens backwards */
         for (int c = 0; c < W; c += 2) {
             float x = rows[(N - 1 - r) * W + c], y = rows[(N - 1 - r) * W + c + 1];
             moved[r * W + c] = (float)(cos(0.7) * (double)x - sin(0.7) * (double)y);
@@ -142,7 +143,8 @@ static void invariances(void)
     for (int i = 0; i < N * W; i++) moved[i] = 3 * rows[i];
     diversity_of_sequence(moved, N, W, t);
     CHECK(close_to(t[DIVERSITY_DM], 3 * s[DIVERSITY_DM], 1e-5) && close_to(t[DIVERSITY_REL], s[DIVERSITY_REL], 1e-5) && close_to(t[DIVERSITY_STABLE_RANK], s[DIVERSITY_STABLE_RANK], 1e-5));
-    /* Five tokens: products of rows instead of columns; zeros in more channels change nothing, though they change the method. */
+    /* Five tokens: products of rows instead of columns; zeros in more channels change nothing, though they change the
+     * method. */
     float narrow[5 * 4], wide[5 * 12] = { 0 };
     for (int i = 0; i < 20; i++) narrow[i] = wide[i / 4 * 12 + i % 4] = rows[i];
     diversity_of_rows(narrow, 5, 4, a);
@@ -245,7 +247,8 @@ static void lemmas(void)
     }
 }
 
-/* A stack of one-head attention alone, random weights of deviation 1/sqrt(d); with `skip` each layer adds to its input. */
+/* A stack of one-head attention alone, random weights of deviation 1/sqrt(d); with `skip` each layer adds to its
+ * input. */
 static double stack(uint64_t stream, bool causal, bool skip, int layers)
 {
     enum { N = 24, D = 16 };
@@ -329,7 +332,8 @@ static void by_definition(const float *rows, int n, int width, double s[SEQUENCE
     free(gram), free(values);
 }
 
-/* The last place is what WANT_HIDDEN gives: measured here again, three sequences of eleven tokens, four left out of each. */
+/* The last place is what WANT_HIDDEN gives: measured here again, three sequences of eleven tokens, four left out of
+ * each. */
 static void rows_of_a_model(void)
 {
     enum { CTX = 11, SEQS = 3, KEPT = CTX - 4 };

@@ -276,7 +276,8 @@ static void swap_gates(lithe_model *m)
     }
 }
 
-/* Heads 0, 1, 2 have slopes 1/16, 1/256, 1/4: with heads 0 and 2 in each other's place the slopes are in order of size. */
+/* Heads 0, 1, 2 have slopes 1/16, 1/256, 1/4: with heads 0 and 2 in each other's place the slopes are in order of
+ * size. */
 static void sort_slopes(lithe_model *m)
 {
     params_masters(m->params, NULL);
@@ -408,7 +409,8 @@ static void masked_rows_alone(const kernels *k)
 }
 EACH_LEVEL(static, masked_rows_alone)
 
-/* A sequence's dropped rows depend on nothing but itself: parts of a step are the step, with the classifier's dropout too. */
+/* A sequence's dropped rows depend on nothing but itself: parts of a step are the step, with the classifier's dropout
+ * too. */
 static void dropped_alike_in_parts(const kernels *k)
 {
     static const char *const configs[][2] = {

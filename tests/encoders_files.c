@@ -191,7 +191,8 @@ void encoders_refused(void)
     lithe_model *m = lithe_model_open(test_file("tests/golden/roberta"), NULL, &err);
     int32_t ids[25] = { 0 };
     static float logits[25 * 61];
-    CHECK(m && lithe_model_context(m) == 24 && lithe_logits(m, ids, 24, logits, &err) == 0);      /* 26 rows, of which two stand before position 0 */
+    /* 26 rows, of which two stand before position 0 */
+    CHECK(m && lithe_model_context(m) == 24 && lithe_logits(m, ids, 24, logits, &err) == 0);
     CHECK(lithe_logits(m, ids, 25, logits, &err) < 0 && strstr(err.text, "1 to 24"));
     lithe_model_close(m);
 }

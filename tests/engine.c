@@ -85,7 +85,8 @@ static void alone(lithe_model *m, const play *p, heard out)
     for (int s = 0; s < SEQS; s++) {
         lithe_engine *e = engine_of(m, 1);
         for (int turn = 0, at = 0; turn < TURNS; turn++)
-            for (int i = tokens_of(p, s, turn); i > 0; i--) read_in(e, 0, &p->ids[s][at++], 1, out[turn][s]);      /* a prompt too, token by token */
+            /* A prompt too, token by token. */
+            for (int i = tokens_of(p, s, turn); i > 0; i--) read_in(e, 0, &p->ids[s][at++], 1, out[turn][s]);
         lithe_engine_close(e);
     }
 }
@@ -246,7 +247,8 @@ static void engines_refuse(void)
     read_in(e, 0, ids, 1, before);
     read_in(same, 0, ids, 1, after);
     CHECK(!memcmp(before, after, sizeof before));
-    CHECK(lithe_engine_fork(e, 0, 2, &err) == LITHE_EINVAL && lithe_engine_step(e, &(lithe_engine_input){ 0, ids, 1, NULL, 0 }, 1, &err) == LITHE_EINVAL);     /* the failure sticks */
+    /* The failure sticks. */
+    CHECK(lithe_engine_fork(e, 0, 2, &err) == LITHE_EINVAL && lithe_engine_step(e, &(lithe_engine_input){ 0, ids, 1, NULL, 0 }, 1, &err) == LITHE_EINVAL);
     err = (lithe_error){ 0 };
     CHECK(!lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .slots = -1), &err) && strstr(err.text, "-1 slots"));
     err = (lithe_error){ 0 };
@@ -300,7 +302,8 @@ static void change(lithe_model *m)
     for (size_t i = 0; i < m->params->arena_count; i++) values[i] *= (real)1.05;
 }
 
-/* A recurrent model returns to its mark and reads on from there: parameters that changed after it show in what follows only. */
+/* A recurrent model returns to its mark and reads on from there: parameters that changed after it show in what follows
+ * only. */
 static void sessions_return_to_their_mark(void)
 {
     for (size_t i = 4; i < sizeof WIDE / sizeof *WIDE; i++) {
@@ -319,9 +322,11 @@ static void sessions_return_to_their_mark(void)
         CHECK(!lithe_session_sync(s, other, 40, &err) && !lithe_session_extend(straight, other + 30, 10, &err) && !lithe_session_sync(fresh, other, 40, &err));
         CHECK_MSG(!memcmp(lithe_session_logits(s), lithe_session_logits(straight), bytes), "%s: not as going on from the mark", WIDE[i].arch);
         CHECK(memcmp(lithe_session_logits(s), lithe_session_logits(fresh), bytes) && lithe_session_sample(s, &o, &err) == lithe_session_sample(straight, &o, &err));
-        CHECK(!lithe_session_sync(s, ids + 1, 9, &err) && !lithe_session_sync(fresh, ids + 1, 9, &err));                 /* does not begin as the mark does */
+        /* Does not begin as the mark does. */
+        CHECK(!lithe_session_sync(s, ids + 1, 9, &err) && !lithe_session_sync(fresh, ids + 1, 9, &err));
         CHECK(!memcmp(lithe_session_logits(s), lithe_session_logits(fresh), bytes));
-        CHECK(!lithe_session_sync(s, ids, 30, &err) && !lithe_session_sync(straight, ids, 30, &err) && lithe_session_length(s) == 30);     /* the mark itself, with its logits */
+        /* The mark itself, with its logits. */
+        CHECK(!lithe_session_sync(s, ids, 30, &err) && !lithe_session_sync(straight, ids, 30, &err) && lithe_session_length(s) == 30);
         CHECK(memcmp(lithe_session_logits(s), lithe_session_logits(straight), bytes));
         CHECK_MSG(!err.status && lithe_session_mark(NULL, &err), "%s", err.text);
         lithe_session_close(s);

@@ -103,7 +103,8 @@ static void refused(void)
     CHECK(!lithe_model_extend(m, bytes, bytes, NULL, &err) && strstr(err.text, "256 already"));
     err = (lithe_error){ 0 };
     lithe_model *large = lithe_model_extend(m, bytes, small, NULL, &err);
-    CHECK(large && !lithe_model_extend(large, small, other, NULL, &err));           /* its <|endoftext|> stands where a merge does */
+    /* Its <|endoftext|> stands where a merge does. */
+    CHECK(large && !lithe_model_extend(large, small, other, NULL, &err));
     CHECK_MSG(strstr(err.text, "token 279 has another text"), "%s", err.text);
     CHECK(!lithe_model_extend(NULL, bytes, small, NULL, NULL) && !lithe_model_extend(m, NULL, small, NULL, NULL));
     lithe_model_close(large);

@@ -4,7 +4,8 @@
 #include "test.h"
 #include <stdlib.h>
 
-/* Blocks of C go where the line before them says: "`src/ops/x.c`:" is a file, "In `src/ops/ops.h`:" lines for one that is there. */
+/* Blocks of C go where the line before them says: "`src/ops/x.c`:" is a file, "In `src/ops/ops.h`:" lines for one that
+ * is there. */
 static void extract(void)
 {
     CHECK_MSG(sh("mkdir -p src/ops src/arch && awk '"

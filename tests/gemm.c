@@ -225,7 +225,8 @@ static void for_each_case(property *check, bool each_type)
             p.g.type = i & 4 ? COMPUTE_BF16 : COMPUTE_F32;
             p.g.bias = p.bias;
             p.g.act = ACT_GELU_TANH;
-            for (size_t j = 0; j < (size_t)(i & 1 ? p.g.K : 70) * p.g.lda; j++) p.a[j] *= 0.25f;              /* no activation becomes denormal */
+            /* No activation becomes denormal. */
+            for (size_t j = 0; j < (size_t)(i & 1 ? p.g.K : 70) * p.g.lda; j++) p.a[j] *= 0.25f;
             level(l)->gemm(&p.g);
             bool held = check(level(l), &p);
             CHECK_MSG(held, "%s, case %d: %s", level_names[l], i, what);

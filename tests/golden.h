@@ -19,7 +19,8 @@ typedef struct {
 void golden_open(golden *q, const char *name, const char *answers);
 void golden_close(golden *q);
 
-/* KIND.NAME of the answers, under the parameter's published name (kind NULL: the name alone); NULL when there is none, else malloc'd. */
+/* KIND.NAME of the answers, under the parameter's published name (kind NULL: the name alone); NULL when there is none,
+ * else malloc'd. */
 float *golden_values(const golden *q, const char *kind, const char *name, size_t count);
 
 /* A planned and poisoned graph for the batch.  Free with graph_close. */

@@ -61,7 +61,8 @@ static void check_whole(small_model *m, graph *g, const results *r, const small_
     for (size_t i = 0; i < n; i++) norm += (double)grad[i] * (double)grad[i];
     norm = sqrt(norm);
     for (size_t i = 0; i < n; i++) direction[i] = (double)grad[i] / norm;
-    double h = fmin(STEP / 2, 0.02 / norm);                  /* a step that moves the loss by a few hundredths: some are crooked along a long gradient */
+    /* A step that moves the loss by a few hundredths: some are crooked along a long gradient. */
+    double h = fmin(STEP / 2, 0.02 / norm);
     double found = fine_slope(m, g, r, b, direction, at, h);
     CHECK_MSG(fabs(found - norm) <= TOLERANCE * norm, "%s: %.9g by differences, %.9g by backward", name, found, norm);
     free(direction);
@@ -79,7 +80,7 @@ static void one_case(const small_case *c, const char *level, bool recompute)
     size_t n = m.p->arena_count;
     real *at = malloc(n * sizeof *at), *grad = malloc(n * sizeof *grad);
     memcpy(at, m.p->values, n * sizeof *at);
-    for (int t = 0; t < m.p->count; t++)                     /* the first writer of a gradient does not read what is there */
+    for (int t = 0; t < m.p->count; t++)                /* the first writer of a gradient does not read what is there */
         for (size_t i = 0; i < m.p->items[t]->count; i++) m.p->items[t]->grad[i] = (real)NAN;
     CHECK(isfinite(small_loss(g, &r, &b)));
     memcpy(grad, m.p->grad, n * sizeof *grad);

@@ -209,7 +209,7 @@ static void builders_refuse(void)
     graph_close(t.g);
     params_free(t.p);
 
-    t = begin(GRAPH_TRAIN, 8);                               /* the first mistake is reported, with its scope; later builders do nothing */
+    t = begin(GRAPH_TRAIN, 8);          /* the first mistake is reported, with its scope; later builders do nothing */
     scope(t.g, "h.3.");
     tensor *table = matrix(t.g, "table", 23, 8), *x = embedding(t.g, table);
     x = linear(t.g, x, matrix(t.g, "w", 8, 9), NULL, (linear_options){ .layout = OUT_IN });

@@ -4,7 +4,8 @@
 
 #include "small.h"
 
-/* graph_random.c: a graph of about `nodes` random operations over width 16, ending in a loss; the same for the same seed. */
+/* graph_random.c: a graph of about `nodes` random operations over width 16, ending in a loss; the same for the same
+ * seed. */
 enum { RANDOM_WIDTH = 16, RANDOM_VOCAB = 23 };
 tensor *random_graph(graph *g, uint64_t seed, int nodes);
 

@@ -82,7 +82,8 @@ static void slots(void)
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "B"), 1e-5);
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=36,proj_slot_num=40,ffn_slot_num=210", .method = "b"), 1e-5);
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = SLOTS, .method = "C"), 1e-5);
-    preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=86", .method = "C"), 1e-5);          /* 16 more: the rank of the keys */
+    /* 16 more: the rank of the keys */
+    preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=86", .method = "C"), 1e-5);
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "D"), 1e-5);
     preserves("tokenformer", GELU_FIRST, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "D"), 1e-5);
     preserves("tokenformer", SOFTMAX, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "D"), 1e-5);
@@ -189,7 +190,8 @@ static void pangu_pi(void)
     preserves("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,intermediate_size=31,aug_width=7"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI_AFTER, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,num_hidden_layers=3,aug_width=7"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI_DENSE, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=36,num_hidden_layers=3"), 1e-5);
-    differs("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=3"), 1e-6);        /* aug_scale, of which the last norm leaves its eps */
+    /* aug_scale, of which the last norm leaves its eps */
+    differs("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=3"), 1e-6);
 }
 
 static void not_exact(void)
@@ -240,8 +242,8 @@ static bool same_groups(const lithe_model *a, const lithe_model *b)
     return same;
 }
 
-/* What trains by rules of its own lies in trainer.json beside the model, not in config.json; where an older version wrote
- * it there, it moves. */
+/* What trains by rules of its own lies in trainer.json beside the model, not in config.json; where an older version
+ * wrote it there, it moves. */
 static void groups_on_disk(void)
 {
     lithe_error err = { 0 };
@@ -269,7 +271,8 @@ static void groups_on_disk(void)
     lithe_model_close(m);
 }
 
-/* The gradient of the larger model is the mapped gradient of the smaller one, so mapped moments are those it would have had. */
+/* The gradient of the larger model is the mapped gradient of the smaller one, so mapped moments are those it would have
+ * had. */
 static void moments_are_gradients(void)
 {
     lithe_error err = { 0 };
@@ -279,7 +282,7 @@ static void moments_are_gradients(void)
     CHECK_MSG(large != NULL, "%s", err.text);
     small_batch b;
     small_fill(&b, 23, 4);
-    b.b.row_key = NULL;                                      /* no dropout in attention; the rest is keyed alike only at one width */
+    b.b.row_key = NULL;                         /* no dropout in attention; the rest is keyed alike only at one width */
     for (int i = 0; i < 2; i++) {
         params_gradients(both[i]->params, &err);
         small_model view = { .a = both[i]->arch, .config = both[i]->config, .task = both[i]->task, .p = both[i]->params };

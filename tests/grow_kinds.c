@@ -150,7 +150,8 @@ static void units_from_above(void)
 {
     pair p = grown("gpt2", SMALL_GPT2, "n_inner=72", "aki");
     CHECK(!p.report.preserves && strstr(p.report.says, "layer above") && p.report.max_difference > 1e-3);
-    for (int l = 0; l < 3; l++) {                            /* c_fc (in,out): outputs 48 .. 71 repeat 0 .. 23, of the layer above where there is one */
+    /* c_fc (in,out): outputs 48 .. 71 repeat 0 .. 23, of the layer above where there is one */
+    for (int l = 0; l < 3; l++) {
         const param *wide = of_layer(p.large, l, ".mlp.c_fc.weight"), *own = of_layer(p.small, l, ".mlp.c_fc.weight"), *above = of_layer(p.small, l < 2 ? l + 1 : l, ".mlp.c_fc.weight");
         for (int i = 0; i < 12; i++)
             for (int j = 0; j < 72; j++) CHECK(wide->weight.values[i * 72 + j] == (j < 48 ? own->weight.values[i * 48 + j] : above->weight.values[i * 48 + j - 48]));

@@ -167,8 +167,8 @@ static void photos_are_moved_and_mirrored(void)
     CHECK_MSG(kinds == 50, "%d of 50 variations", kinds);
 }
 
-/* On a slope, sampling between pixels is exact, so two images tell for each place where it came from: an affine map whose
- * move, turn, scale and shear are within what the way allows, and not always the same. */
+/* On a slope, sampling between pixels is exact, so two images tell for each place where it came from: an affine map
+ * whose move, turn, scale and shear are within what the way allows, and not always the same. */
 static void digits_are_rotated_and_scaled(void)
 {
     uint8_t slope[2][SIDE * SIDE];
@@ -193,7 +193,7 @@ static void digits_are_rotated_and_scaled(void)
         double shear = (m[0][0] * m[0][1] + m[1][0] * m[1][1]) * scale * scale;
         CHECK_MSG(scale > 0.87 && scale < 1.15 && fabs(turn) < 12.1 && fabs(shear) < 0.121 && fabs(area * scale * scale - 1) < 1e-3,
                   "scale %.3f, turn %.2f, shear %.3f", scale, turn, shear);
-        for (int i = 0; i < 2; i++)                             /* the centre, between pixels, moves by at most 1/14 of the side */
+        for (int i = 0; i < 2; i++)                 /* the centre, between pixels, moves by at most 1/14 of the side */
             CHECK(fabs(at[i] - 0.5 * m[i][0] - 0.5 * m[i][1] - (c - 0.5)) < SIDE / 14.0 + 1e-3);
         least = fmin(least, scale);
         most = fmax(most, scale);

@@ -141,7 +141,8 @@ static void gradients(const kernels *k)
 }
 EACH_LEVEL(static, gradients)
 
-/* Attention's key biases have gradients that are mathematically zero, which Adam turns into steps of noise: left out. */
+/* Attention's key biases have gradients that are mathematically zero, which Adam turns into steps of noise: left
+ * out. */
 static bool is_noise(const char *name) { return strstr(name, "key.bias") != NULL; }
 
 static void three_steps(const kernels *k)
@@ -160,7 +161,8 @@ static void three_steps(const kernels *k)
             loss_of(g, &r, &c->b);
             for (int t = 0; t < p->count; t++) {
                 param *it = p->items[t];
-                a.weight_decay = it->rule.rank >= 2 ? (real)0.1 : 0;         /* as the fixture's: by rank, position table and class token included */
+                /* As the fixture's: by rank, position table and class token included. */
+                a.weight_decay = it->rule.rank >= 2 ? (real)0.1 : 0;
                 k->adamw(it->weight.values, m + it->offset, v + it->offset, it->grad, it->count, &a);
                 it->weight.version++;
             }

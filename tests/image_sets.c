@@ -208,7 +208,7 @@ static void classes_by_name(void)
     for (size_t i = 0; i < image_set_count(s); i++)
         CHECK(image_set_item(s, i).label == (strcmp(image_set_item(s, i).class_name, "cat") ? 1 : 2));
     image_set_close(s);
-    s = open_one(in_dir("f"), &err);                                /* cats are in the training part alone: nobody asks for them */
+    s = open_one(in_dir("f"), &err);                    /* cats are in the training part alone: nobody asks for them */
     CHECK(s && image_set_keep(s, PART_TEST) && !image_set_relabel(s, &fewer, &err) && image_set_count(s) == 1 && image_set_item(s, 0).label == 1);
     image_set_close(s);
 }
@@ -233,7 +233,8 @@ static void many_small_images(void)
     image_set_close(s);
 }
 
-/* Links to directories lead back or elsewhere: they are passed over, in looking as in reading.  So is what a folder hides. */
+/* Links to directories lead back or elsewhere: they are passed over, in looking as in reading.  So is what a folder
+ * hides. */
 static void links_and_hidden_names(void)
 {
     lithe_error err = { 0 };

@@ -132,7 +132,7 @@ static bool reads(const uint8_t *bytes, size_t size, lithe_error *err)
 {
     image i;
     *err = (lithe_error){ 0 };
-    uint8_t *exact = malloc(size ? size : 1);                /* so that a byte beyond the end is beyond the allocation */
+    uint8_t *exact = malloc(size ? size : 1);               /* so that a byte beyond the end is beyond the allocation */
     memcpy(exact, bytes, size);
     int status = image_decode(&i, exact, size, "x", err);
     CHECK_MSG(!status == (i.pixels != NULL) && !status == !err->status && !strchr(err->text, '\n'), "%s", err->text);

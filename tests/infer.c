@@ -37,11 +37,11 @@ static void sync_and_push(void)
         lithe_session *s = lithe_session_open(m, 0, &err);
         CHECK(lithe_session_length(s) == 0 && !lithe_session_logits(s) && lithe_session_sample(s, &LITHE_OPTIONS(lithe_sampling), NULL) == -1);
         CHECK(!lithe_session_sync(s, a, 5, &err) && stands_after(s, m, a, 5));
-        CHECK(!lithe_session_sync(s, a, 8, &err) && stands_after(s, m, a, 8));          /* longer */
-        CHECK(!lithe_session_sync(s, a, 8, &err) && stands_after(s, m, a, 8));          /* the same */
-        CHECK(!lithe_session_sync(s, a, 3, &err) && stands_after(s, m, a, 3));          /* shorter */
-        CHECK(!lithe_session_sync(s, b, 5, &err) && stands_after(s, m, b, 5));          /* different from the fourth on */
-        CHECK(!lithe_session_sync(s, c, 3, &err) && stands_after(s, m, c, 3));          /* from the first */
+        CHECK(!lithe_session_sync(s, a, 8, &err) && stands_after(s, m, a, 8));      /* longer */
+        CHECK(!lithe_session_sync(s, a, 8, &err) && stands_after(s, m, a, 8));      /* the same */
+        CHECK(!lithe_session_sync(s, a, 3, &err) && stands_after(s, m, a, 3));      /* shorter */
+        CHECK(!lithe_session_sync(s, b, 5, &err) && stands_after(s, m, b, 5));      /* different from the fourth on */
+        CHECK(!lithe_session_sync(s, c, 3, &err) && stands_after(s, m, c, 3));      /* from the first */
         CHECK(!lithe_session_sync(s, NULL, 0, &err) && lithe_session_length(s) == 0);
         CHECK(!lithe_session_logits(s) && lithe_session_sample(s, &LITHE_OPTIONS(lithe_sampling), NULL) == -1);
         for (size_t n = 0; n < 8; n++) CHECK(!lithe_session_push(s, a[n], &err) && stands_after(s, m, a, n + 1));

@@ -89,7 +89,8 @@ static void frequencies_follow_the_temperature(void)
             double expected = DRAWS * share(i, temperature);
             chi += (counts[i] - expected) * (counts[i] - expected) / expected;
         }
-        CHECK_MSG(chi < 26, "temperature %.1f: chi-square %.1f with 7 degrees of freedom", temperature, chi);      /* p = 5e-4, one fixed draw */
+        /* P = 5e-4, one fixed draw. */
+        CHECK_MSG(chi < 26, "temperature %.1f: chi-square %.1f with 7 degrees of freedom", temperature, chi);
     }
 }
 
@@ -115,7 +116,7 @@ static void repetition_weighs(void)
     lithe_sampling o = { .size = sizeof o, .repetition = 1.25f };
     CHECK(chosen(LOGITS, VOCAB, some, 0, 0, &o) == 1);
     CHECK(chosen(LOGITS, VOCAB, some, 1, 1, &o) == 4);
-    CHECK(chosen(LOGITS, VOCAB, some, 4, 4, &o) == 1);              /* 2 / 1.25 = 1.6, however often it stood there, before 1.5 */
+    CHECK(chosen(LOGITS, VOCAB, some, 4, 4, &o) == 1);  /* 2 / 1.25 = 1.6, however often it stood there, before 1.5 */
     o.repetition = 1.5f;
     CHECK(chosen(LOGITS, VOCAB, some, 4, 4, &o) == 7);
     const float below[VOCAB] = { -5, -1, -5, -1.4f, -5, -5, -5, -5 };     /* a negative logit moves away from zero */

@@ -130,7 +130,7 @@ void two_models_compared(void)
               report.max_logit, report.max_difference, largest, difference);
     CHECK_MSG(divergence > 0.1 && fabs(report.divergence - divergence) < 1e-6 * divergence, "a divergence of %.9g, not %.9g", report.divergence, divergence);
     CHECK(!lithe_compare(a, a, ids, N, &report, &err) && report.max_difference == 0 && fabs(report.divergence) < 1e-12);
-    for (int i = 0; i < N; i++) ids[i] %= VOCAB - 1;                /* a token that stands in the first pass only and breaks it */
+    for (int i = 0; i < N; i++) ids[i] %= VOCAB - 1;    /* a token that stands in the first pass only and breaks it */
     ids[3] = VOCAB - 1;
     param *embedding = params_find(b->params, "model.embed_tokens.weight");
     embedding->weight.values[embedding->count - 1] = NAN;

@@ -58,7 +58,7 @@ void sessions_without_end(void)
         CHECK(!lithe_session_sync(a, ids, 400, &err) && !lithe_session_sync(b, ids + 1, 5, &err) && !lithe_session_sync(b, ids, 400, &err));
         check_alike(a, b, CONFIGS[i][0]);
         lithe_session_close(b);
-        b = lithe_session_open(m, 30, &err);                                   /* a limit that was asked for, beyond the trained one */
+        b = lithe_session_open(m, 30, &err);                    /* a limit that was asked for, beyond the trained one */
         CHECK(b && lithe_session_context(b) == 30 && lithe_session_sync(b, ids, 31, &err) == LITHE_EFULL);
         err = (lithe_error){ 0 };
         CHECK(!lithe_session_sync(b, ids, 30, &err) && lithe_session_push(b, 1, &err) == LITHE_EFULL && lithe_session_length(b) == 30);
@@ -106,7 +106,7 @@ static void check_saved(const char *name, lithe_session *a, lithe_session *b, co
     file_unmap(&y);
     check_alike(a, b, name);
     CHECK(!lithe_session_load(b, NULL, in_dir("state"), &err) && !lithe_session_sync(b, ids, 5, &err) && !lithe_session_sync(a, ids, 5, &err));
-    check_alike(a, b, name);                                                    /* prefixes are known after a loaded state as well */
+    check_alike(a, b, name);                                    /* prefixes are known after a loaded state as well */
     CHECK(!lithe_session_sync(a, NULL, 0, &err) && !lithe_session_save(a, NULL, in_dir("empty"), &err) && !lithe_session_load(b, NULL, in_dir("empty"), &err));
     CHECK_MSG(!lithe_session_length(b) && !lithe_session_logits(b), "%s: %s", name, err.text);
     CHECK(!lithe_session_sync(a, ids, 3, &err) && !lithe_session_sync(b, ids, 3, &err));
@@ -228,8 +228,9 @@ void states_to_begin_from(void)
         for (int again = 0; again < 2; again++) {
             CHECK_MSG(!lithe_session_sync(b, ids + 10, 6, &err) && lithe_session_length(b) == 6, "%s", err.text);
             double worst = max_difference(lithe_session_logits(a), lithe_session_logits(b), VOCAB);
-            CHECK_MSG(worst <= (i ? 0 : 1e-5), "%s: logits differ by %g", configs[i][0], worst);       /* version 5's mix of 1 rounds */
-            CHECK(!lithe_session_sync(b, ids, 4, &err));                        /* something else; then it begins there anew */
+            /* Version 5's mix of 1 rounds. */
+            CHECK_MSG(worst <= (i ? 0 : 1e-5), "%s: logits differ by %g", configs[i][0], worst);
+            CHECK(!lithe_session_sync(b, ids, 4, &err));                /* something else; then it begins there anew */
         }
         lithe_session_close(a);
         lithe_session_close(b);

@@ -91,9 +91,11 @@ void text_streams(void)
     const char *reason = continued(&h, "_a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z", LITHE_OPTIONS(lithe_generation));
     CHECK(is(&h, "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z") && !strcmp(reason, "length"));
     CHECK_MSG(h.gives == 5, "%d pieces of 5 characters", h.gives);
-    check_heard("_\xe2\x82\xac\xe2\x82\xac", LITHE_OPTIONS(lithe_generation, .max_tokens = 5), "\xe2\x82\xac" FFFD FFFD, "length");   /* cut off */
+    /* cut off */
+    check_heard("_\xe2\x82\xac\xe2\x82\xac", LITHE_OPTIONS(lithe_generation, .max_tokens = 5), "\xe2\x82\xac" FFFD FFFD, "length");
     check_heard("_a\x80\xc3z\xff\xf4\x90\x80\x80!", LITHE_OPTIONS(lithe_generation), "a" FFFD FFFD "z" FFFD FFFD FFFD FFFD FFFD "!", "length");
-    check_heard("_\xe0\x80\xaf\xed\xa0\x80\xc0\xaf.", LITHE_OPTIONS(lithe_generation), FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD ".", "length");  /* overlong, surrogate */
+    /* overlong, surrogate */
+    check_heard("_\xe0\x80\xaf\xed\xa0\x80\xc0\xaf.", LITHE_OPTIONS(lithe_generation), FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD ".", "length");
 }
 
 void what_may_be_shown(void)
@@ -142,7 +144,8 @@ void stop_strings(void)
     const char *end[] = { "END" }, *two[] = { "abc", "b" }, *euro[] = { "\xe2\x82\xac" }, *empty[] = { "" };
     check_heard("_hello END more", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello ", "stop");
     check_heard("_hEllo EN dEND more", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hEllo EN d", "stop");
-    check_heard("_hello EN", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello EN", "length");        /* held back, then given */
+    /* Held back, then given. */
+    check_heard("_hello EN", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "hello EN", "length");
     check_heard("_ENENEND", LITHE_OPTIONS(lithe_generation, .stop = end, .stops = 1), "ENEN", "stop");
     check_heard("_xabc", LITHE_OPTIONS(lithe_generation, .stop = two, .stops = 2), "xa", "stop");
     check_heard("_5\xe2\x82\xac!", LITHE_OPTIONS(lithe_generation, .stop = euro, .stops = 1), "5", "stop");
@@ -190,7 +193,8 @@ static void check_full(void)
     lithe_session *s = lithe_session_open(m, 20, &err);
     heard h = { .whole = true };
     const char *reason = "";
-    CHECK(!lithe_generate(s, t, prompt, 5, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err));      /* no limit but the context */
+    /* No limit but the context. */
+    CHECK(!lithe_generate(s, t, prompt, 5, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err));
     CHECK_MSG(!strcmp(reason, "full") && h.length == 16 && lithe_session_length(s) == 20, "%s after %zu", reason, h.length);
     CHECK(!memcmp(h.text, "efghijklmnopqrst", 16));
     CHECK(lithe_generate(s, t, prompt, 21, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) == LITHE_EFULL && strstr(err.text, "21") && strstr(err.text, "20"));

@@ -15,7 +15,7 @@ static void keys_once(const kernels *k, int N)
                          .key = blank(n), .removal = blank(n), .written = blank(n), .dkey = filled(n, 1), .dremoval = filled(n, 1), .dwritten = filled(n, 1),
                          .dk = target(n, add), .da = target(n, !add), .dk_k = target(w, add), .dk_a = target(w, !add),
                          .add_dk = add, .add_da = !add, .add_dk_k = add, .add_dk_a = !add }, b = a;
-    if (N > 1) memset((real *)(uintptr_t)a.k, 0, (size_t)N * sizeof(real));                  /* a head without a direction */
+    if (N > 1) memset((real *)(uintptr_t)a.k, 0, (size_t)N * sizeof(real));             /* a head without a direction */
     b.key = blank(n), b.removal = blank(n), b.written = blank(n), b.dk = copy_of(a.dk, n), b.da = copy_of(a.da, n), b.dk_k = copy_of(a.dk_k, w), b.dk_a = copy_of(a.dk_a, w);
     const kernels *ref = kernels_level("ref");
     k->wkv7_keys(&a), ref->wkv7_keys(&b);
@@ -45,7 +45,8 @@ static void read_once(const kernels *k, int N, bool bonus)
     k->wkv7_read(&a), ref->wkv7_read(&b);
     against("wkv7_read", a.out, b.out, n);
     k->wkv7_read_backward(&a), ref->wkv7_read_backward(&b);
-    if (N > 2) against("wkv7_read_backward, y", a.dy, b.dy, n);          /* of one or two channels nothing but rounding is left */
+    /* Of one or two channels nothing but rounding is left. */
+    if (N > 2) against("wkv7_read_backward, y", a.dy, b.dy, n);
     against("wkv7_read_backward, w", a.dw, b.dw, w), against("wkv7_read_backward, b", a.db, b.db, w);
     if (!bonus) return;
     against("wkv7_read_backward, r", a.dr, b.dr, n), against("wkv7_read_backward, key", a.dkey, b.dkey, n);

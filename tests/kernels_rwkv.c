@@ -9,7 +9,8 @@ typedef struct { int start[4], rows; } cut;
 static cut sequences(int most)
 {
     cut c = { { 0 }, 0 };
-    for (int s = 0; s < 3; s++) c.start[s + 1] = c.start[s] + (s == 1 ? below(2) : size_up_to(most));       /* the second may be empty */
+    /* The second may be empty. */
+    for (int s = 0; s < 3; s++) c.start[s + 1] = c.start[s] + (s == 1 ? below(2) : size_up_to(most));
     c.rows = c.start[3];
     return c;
 }
@@ -119,7 +120,8 @@ static void average_once(const kernels *k, double scale, bool add)
     expect("wkv4", y, want, n, TOLERANCE);
     k->wkv4_backward(&a);
     double loose = 100 * TOLERANCE;                          /* differences v - y of averages */
-    if (scale > 100) { expect("wkv4_backward, v", a.dv, dv, n, loose); return; }            /* the others are differences of nearly nothing */
+    /* The others are differences of nearly nothing. */
+    if (scale > 100) { expect("wkv4_backward, v", a.dv, dv, n, loose); return; }
     expect("wkv4_backward, k", a.dk, dk, n, loose);
     expect("wkv4_backward, v", a.dv, dv, n, loose);
     expect("wkv4_backward, decay", a.ddecay, dw, w, loose);

@@ -28,7 +28,8 @@ static void allocate(problem *p, int rows)
         p->in[i] = filled(p->n[i], i == DECAY ? 2 : 1);
         p->d[i] = target(p->n[i], p->add);
     }
-    for (size_t i = 0; p->seven && i < all; i++) {          /* as version 7 makes them: what is removed is no more than there is */
+    /* As version 7 makes them: what is removed is no more than there is. */
+    for (size_t i = 0; p->seven && i < all; i++) {
         p->in[REMOVAL][i] /= (real)sqrt(p->N);
         p->in[WRITTEN][i] = p->in[REMOVAL][i] * (real)uniform(0, 1);
     }
@@ -183,7 +184,8 @@ void scans_of_shapes(const kernels *k)
 
 /* ---- windows ---- */
 
-/* Sequences cut at a row each: the first windows' end begins the second ones, whose gradient of it goes back into the first. */
+/* Sequences cut at a row each: the first windows' end begins the second ones, whose gradient of it goes back into the
+ * first. */
 static void windows_once(const kernels *k, bool version7)
 {
     enum { T = 45, N = 8, W = 16, CUT = 21 };

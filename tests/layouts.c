@@ -58,7 +58,8 @@ static void within_its_room(void)
 /* ---- every kind of tokenizer -------------------------------------------------------------- */
 
 enum { ROWS = 16 };
-typedef struct { const char *name; lithe_tokenizer *tokens; const char *arch; int32_t between[4]; } kind;      /* between: the special tokens between two texts, -1 after the last */
+/* between: the special tokens between two texts, -1 after the last */
+typedef struct { const char *name; lithe_tokenizer *tokens; const char *arch; int32_t between[4]; } kind;
 
 static const char *sentence(int i, int words)
 {

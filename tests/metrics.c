@@ -41,7 +41,8 @@ static void empty_classes(void)
     NEAR(of_counts(nothing, 2).matthews, 0);
 }
 
-/* Predicted in rows: (3 1 0 / 0 2 1 / 1 0 4), a fourth class that never occurs.  c = 9, s = 12; predicted 4 3 5, labels 4 3 5. */
+/* Predicted in rows: (3 1 0 / 0 2 1 / 1 0 4), a fourth class that never occurs.  c = 9, s = 12; predicted 4 3 5, labels
+ * 4 3 5. */
 static void several_classes(void)
 {
     const size_t count[16] = { 3, 1, 0, 0, 0, 2, 1, 0, 1, 0, 4, 0, 0, 0, 0, 0 };
@@ -72,7 +73,8 @@ static void ties(void)
     NEAR(metric_pearson(x, y, 1), 0);
 }
 
-/* Logits (0, log 3), (log 3, 0), (log 3, log 3) of labels 1, 1, 0: probabilities 3/4, 1/4, 1/2; of equal ones the first. */
+/* Logits (0, log 3), (log 3, 0), (log 3, log 3) of labels 1, 1, 0: probabilities 3/4, 1/4, 1/2; of equal ones the
+ * first. */
 static void judged_one_after_another(void)
 {
     const float three = logf(3), logits[3][2] = { { 0, three }, { three, 0 }, { three, three } }, numbers[3] = { 1, 2, 4 }, truth[3] = { 1, 4, 3 };

@@ -66,7 +66,7 @@ static void test_counts(void)
     check_count("rwkv4", "{}", 169342464);
     check_count("rwkv5", "{\"hidden_size\":2048,\"num_hidden_layers\":24}", 1577754624);
     check_count("rwkv6", "{\"hidden_size\":2048,\"num_hidden_layers\":24}", 1599873024);
-    check_count("rwkv7", "{}", 191034624);                                                       /* the file has 49920 more, layer 0's unused v0 to v2 */
+    check_count("rwkv7", "{}", 191034624);                      /* the file has 49920 more, layer 0's unused v0 to v2 */
     check_count("rwkv7", "{\"hidden_size\":1024,\"num_hidden_layers\":24}", 450767872);
     check_count("llama", "{\"hidden_size\":2048,\"intermediate_size\":5632,\"num_hidden_layers\":22,\"num_attention_heads\":32,\"num_key_value_heads\":4}", 1100048384);
     check_count("llama", "{\"hidden_size\":4096,\"intermediate_size\":14336,\"num_key_value_heads\":8,\"vocab_size\":128256}", 8030261248);

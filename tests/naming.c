@@ -82,7 +82,8 @@ static void orders(void)
     check_order("rotary pairs", counting(x, 2, HEADS * CHANNELS, COLUMNS, &pairs), &rotary, neighbours);
     const wanted_shape one_head = { .rank = 2, .dims = { rows, COLUMNS }, .axis = { { 1, PARTS } } };
     file_tensor t = counting(x, 2, rows, COLUMNS, NULL);
-    CHECK(naming_view(&t, &one_head) && file_tensor_as_is(&t));                        /* no order at all: the file's bytes are the parameter's */
+    /* No order at all: the file's bytes are the parameter's. */
+    CHECK(naming_view(&t, &one_head) && file_tensor_as_is(&t));
     t = counting(x, 2, rows, COLUMNS, NULL);
     CHECK(!naming_view(&t, &in_out) && !naming_view(&t, &bias));
 }
@@ -132,8 +133,10 @@ static void meta_there_and_back(void)
     const file_tensor *wk = tensor_file_find(f, "layers.2.attention.wk.weight");
     const param *k = params_find(m->params, "model.layers.2.self_attn.k_proj.weight");
     real *ours = weight_copy(&k->weight, k->count);
-    CHECK(!memcmp((const char *)wk->data + (6 + 5) * 32 * 4, ours + (6 + 5) * 32, 32 * 4));           /* the second head's last row, 2*2+1, is its last here too */
-    CHECK(!memcmp((const char *)wk->data + (6 + 1) * 32 * 4, ours + (6 + 3) * 32, 32 * 4));           /* its row 1 is row 3, the first of the second half */
+    /* The second head's last row, 2*2+1, is its last here too. */
+    CHECK(!memcmp((const char *)wk->data + (6 + 5) * 32 * 4, ours + (6 + 5) * 32, 32 * 4));
+    /* Its row 1 is row 3, the first of the second half. */
+    CHECK(!memcmp((const char *)wk->data + (6 + 1) * 32 * 4, ours + (6 + 3) * 32, 32 * 4));
     free(ours);
     tensor_file_close(f);
     back = lithe_model_open(in_dir("meta.safetensors"), in_dir("llama.json"), &err);
@@ -141,7 +144,8 @@ static void meta_there_and_back(void)
     CHECK_MSG(back && !lithe_model_save(back, in_dir("saved"), NULL, NULL, &err), "%s", err.text);
     lithe_model_close(back);
     f = tensor_file_open(in_dir("saved/model.safetensors"), &err);
-    CHECK_MSG(f && tensor_file_find(f, "model.layers.2.self_attn.k_proj.weight"), "%s", err.text);    /* what has a config.json has its names */
+    /* What has a config.json has its names. */
+    CHECK_MSG(f && tensor_file_find(f, "model.layers.2.self_attn.k_proj.weight"), "%s", err.text);
     tensor_file_close(f);
     lithe_model_close(m);
 }
@@ -168,7 +172,7 @@ static void one_parameter_twice(void)
     for (int i = 0; i < N; i++) out[i] = (out_tensor){ .name = names[i], .type = DT_F32, .rank = 1, .dims = { 1 }, .data = &zero };
     CHECK_MSG(!safetensors_write(in_dir("copies"), out, N, NULL, &err), "%s", err.text);
     tensor_file *f = tensor_file_open(in_dir("copies"), &err);
-    for (int again = 0; f && again < 2; again++) {                                      /* and the second time there is nothing to do */
+    for (int again = 0; f && again < 2; again++) {                      /* and the second time there is nothing to do */
         CHECK_MSG(!naming_apply(f, RULES, &err) && f->count == N, "%s", err.text);
         expect_tensor(f, "a.weight", "wrapper.a.weight", "");
         expect_tensor(f, "a.gamma", "a.gamma", "a.weight");

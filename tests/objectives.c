@@ -62,7 +62,8 @@ static void check_share(const char *what, double part, double of, double p)
     CHECK_MSG(fabs(share - p) <= bound, "%s: %.5f of %.0f, expected %.5f +- %.5f", what, share, of, p, bound);
 }
 
-/* The chi-square statistic of n classes is near normal: mean n-1, variance 2(n-1); p > 1e-4 is below 3.72 deviations. */
+/* The chi-square statistic of n classes is near normal: mean n-1, variance 2(n-1); p > 1e-4 is below 3.72
+ * deviations. */
 static void check_uniform(const counted *c)
 {
     double expected = c->randoms / (VOCAB - SPECIAL), chi = 0, free = VOCAB - SPECIAL - 1;
@@ -102,7 +103,7 @@ static void an_exact_count(void)
         int32_t ids[LENGTH], target[LENGTH];
         int place[LENGTH];
         fill(ids, sample);
-        CHECK(mask_tokens(&s, &v, key_of(7, sample), LENGTH, ids, place, target, NULL) == 19);      /* round(128 * 0.15) */
+        CHECK(mask_tokens(&s, &v, key_of(7, sample), LENGTH, ids, place, target, NULL) == 19);  /* round(128 * 0.15) */
         for (int i = 0; i < 19; i++) at[place[i]]++;
         count_sample(c, &s, &v, sample);
     }
@@ -112,7 +113,8 @@ static void an_exact_count(void)
         if (i && i != LENGTH / 3 && i != LENGTH - 1) check_share("a place", at[i], 4000, 19.0 / (LENGTH - 3));
     int32_t few[4] = { CLS, 70, SEP, SEP }, target[4];
     int place[4];
-    CHECK(mask_tokens(&s, &v, 1, 4, few, place, target, NULL) == 1 && place[0] == 1 && target[0] == 70);        /* max(1, round(0.6)) */
+    /* max(1, round(0.6)) */
+    CHECK(mask_tokens(&s, &v, 1, 4, few, place, target, NULL) == 1 && place[0] == 1 && target[0] == 70);
     int32_t none[2] = { CLS, SEP };
     CHECK(mask_tokens(&s, &v, 1, 2, none, place, target, NULL) == 0);
     free(c);

@@ -172,7 +172,7 @@ static void fixture_close(fixture *f)
     tensor_file_close(f->file);
 }
 
-static const char *const thetas[] = { "l2_norm_gelu", "gelu_l2_norm", "softmax" };        /* in the order of theta_kind */
+static const char *const thetas[] = { "l2_norm_gelu", "gelu_l2_norm", "softmax" };      /* in the order of theta_kind */
 
 static void theta_golden(const kernels *k)
 {

@@ -301,7 +301,8 @@ static void moments_are_carried(void)
         added += !q;
     }
     const param_group *s = large->groups;
-    CHECK_MSG(added == 8 && large->group_count == added, "%d added, %d groups", added, large->group_count);       /* scale, bias, down, up of two layers */
+    /* scale, bias, down, up of two layers */
+    CHECK_MSG(added == 8 && large->group_count == added, "%d added, %d groups", added, large->group_count);
     for (int i = 0; i < large->group_count; i++) CHECK(s[i].born == BORN_LATER && s[i].first == 0 && s[i].rows == s[i].param->rule.dims[0]);
     growth_free(g);
     lithe_model_close(large);

@@ -46,7 +46,8 @@ static bool is_room(const char *name)
     return false;
 }
 
-/* What is wrong with a file of `room` ("cli" for the program) that includes `file` or asks for a symbol of it, NULL when nothing is. */
+/* What is wrong with a file of `room` ("cli" for the program) that includes `file` or asks for a symbol of it, NULL
+ * when nothing is. */
 static const char *fault(const char *room, const char *file)
 {
     char to[64];
@@ -147,7 +148,8 @@ static const symbols *built_symbols(void)
     return &s;
 }
 
-/* Symbol i that is asked for, who gives it, and the rooms of both; false where the file itself gives it, or nobody does. */
+/* Symbol i that is asked for, who gives it, and the rooms of both; false where the file itself gives it, or nobody
+ * does. */
 typedef struct { const symbol *asked, *given; char from[64], to[64]; } call;
 
 static bool call_at(const symbols *s, size_t i, call *c)
@@ -238,7 +240,7 @@ static void names_are_unique(void)
     tree_walk(&t, test_file("include"), SOURCES, NULL);
     if (!t.count) test_skip("no source tree");
     check_unique(&t);
-    tree_walk(&t, test_file("tests"), SOURCES, "fuzz");                    /* a fuzzer is called as the format it feeds */
+    tree_walk(&t, test_file("tests"), SOURCES, "fuzz");                 /* a fuzzer is called as the format it feeds */
     check_unique(&t);
 }
 

@@ -37,13 +37,15 @@ static void keys_are_relative(const kernels *k)
 }
 EACH_LEVEL(static, keys_are_relative)
 
-/* Version 7 that writes nothing where it unlearns (rates of 0) has the states of version 6 with the same decays, and reads them a row later. */
+/* Version 7 that writes nothing where it unlearns (rates of 0) has the states of version 6 with the same decays, and
+ * reads them a row later. */
 static void without_rates_it_is_six(const kernels *k)
 {
     real *r = draws(SIZE, 1, -1, 1), *key = draws(SIZE, 2, -1, 1), *v = draws(SIZE, 3, -1, 1), *removal = draws(SIZE, 4, -0.2, 0.2), *written = zeros(SIZE);
     real *decay7 = draws(SIZE, 5, -4, 4), *decay6 = malloc(SIZE * sizeof *decay6), *bonus = zeros(W), *y6 = zeros(SIZE), *y7 = zeros(SIZE), *work = zeros(2 * N * N);
     real *state6 = zeros(W * N), *state7 = zeros(W * N);
-    for (int i = 0; i < SIZE; i++) decay6[i] = (real)(-0.5 - log(1 + exp(-(double)decay7[i])));          /* log of e^(-1/2) sigmoid */
+    /* Log of e^(-1/2) sigmoid. */
+    for (int i = 0; i < SIZE; i++) decay6[i] = (real)(-0.5 - log(1 + exp(-(double)decay7[i])));
     wkv6_args a = { .seqs = 1, .width = W, .N = N, .start = WHOLE, .state = state6, .from = EMPTY, .to = SLOT, .r = r, .decay = decay6, .key = key, .v = v, .bonus = bonus, .y = y6, .work = work };
     wkv7_args b = { .seqs = 1, .width = W, .N = N, .start = WHOLE, .state = state7, .from = EMPTY, .to = SLOT, .r = r, .decay = decay7, .key = key, .v = v,
                     .removal = removal, .written = written, .y = y7, .work = work };
@@ -58,7 +60,8 @@ static void without_rates_it_is_six(const kernels *k)
 }
 EACH_LEVEL(static, without_rates_it_is_six)
 
-/* The delta rule at rate 1 without fading: what was written last under a key is what is read under it, whatever was written under it before. */
+/* The delta rule at rate 1 without fading: what was written last under a key is what is read under it, whatever was
+ * written under it before. */
 static void the_last_value_is_recalled(const kernels *k)
 {
     real *key = draws(SIZE, 6, -1, 1), *v = draws(SIZE, 7, -1, 1), *decay = draws(SIZE, 8, -60, -59), *y = zeros(SIZE), *work = zeros(2 * N * N);
@@ -145,7 +148,7 @@ static void without_outputs_the_embedding_is_left(void)
         small_fill(&b, 23, 11);
         set_all(m.p, "att.output", 0), set_all(m.p, "ffn.value", 0);
         float *whole = logits_of(&m, "ref", &b);
-        for (int r = 0; r < SMALL_ROWS; r++)                 /* the same token, wherever it stands, has the same logits */
+        for (int r = 0; r < SMALL_ROWS; r++)            /* the same token, wherever it stands, has the same logits */
             for (int q = 0; q < r; q++)
                 if (b.ids[q] == b.ids[r]) CHECK_MSG(!memcmp(whole + q * 23, whole + r * 23, 23 * sizeof *whole), "%s: rows %d and %d", cases[c][0], q, r);
         set_all(m.p, "ffn.key", 3), set_all(m.p, "att.receptance", -2), set_all(m.p, "att.key", 1);
@@ -213,10 +216,11 @@ static void heads_do_not_depend_on_threads(void)
     free(first);
 }
 
-/* Formulas of the authors' trainer at layers and channels picked here, computed by hand; which matrices decay, which train faster. */
+/* Formulas of the authors' trainer at layers and channels picked here, computed by hand; which matrices decay, which
+ * train faster. */
 static void initial_values_are_the_authors(void)
 {
-    static const struct { const char *arch, *name; int at; double value; } picked[] = {         /* 3 layers of 64 channels */
+    static const struct { const char *arch, *name; int at; double value; } picked[] = { /* 3 layers of 64 channels */
         { "rwkv4", "blocks.0.att.time_decay", 32, -5 + 8 * 0.62239572 },                         /* (32/63)^0.7 */
         { "rwkv4", "blocks.2.att.time_decay", 63, 3 }, { "rwkv4", "blocks.1.att.time_first", 1, -1.2039728 + 0.5 }, { "rwkv4", "blocks.1.att.time_first", 2, -1.2039728 - 0.5 },
         { "rwkv4", "blocks.2.att.time_mix_v", 0, 0.3 }, { "rwkv4", "blocks.0.att.time_mix_r", 16, 0.5 }, { "rwkv4", "blocks.0.ffn.time_mix_r", 16, 0.25 },

@@ -141,7 +141,7 @@ static void shapes_are_settled(void)
     check_shape(f, "blocks.0.att.time_decay", 3, 1, 1, 8);
     check_shape(f, "blocks.0.att.time_faaaa", 2, 2, 4, 0);
     tensor_file_close(f);
-    f = synthetic_file("", FIVE GATE "blocks.0.att.time_decay[8] blocks.0.att.time_faaaa[1,8] ");       /* a single head */
+    f = synthetic_file("", FIVE GATE "blocks.0.att.time_decay[8] blocks.0.att.time_faaaa[1,8] ");   /* a single head */
     check_shape(f, "blocks.0.att.time_decay", 2, 1, 8, 0);
     check_shape(f, "blocks.0.att.time_faaaa", 2, 1, 8, 0);
     tensor_file_close(f);
@@ -346,7 +346,8 @@ static void later_versions_renamed(void)
 
 /* ---- one file --------------------------------------------------------------------------------- */
 
-/* What was written opens by itself with the same bits; the .pth has the bytes that torch.load was seen to read (tools/check_pth.py). */
+/* What was written opens by itself with the same bits; the .pth has the bytes that torch.load was seen to read
+ * (tools/check_pth.py). */
 static void one_file_round_trips(void)
 {
     static const struct { const char *model, *file, *type, *hash; } CASES[] = {

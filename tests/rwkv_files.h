@@ -7,6 +7,7 @@
 const char  *golden_path(const char *name);                /* in tests/golden; until the next call */
 lithe_model *must_open_file(const char *path);             /* NULL: a failed check */
 
-void runtime_files(void), runtime_files_written(void), published_files_written(void), runtime_values_refused(void);          /* rwkv_runtime.c */
+/* rwkv_runtime.c */
+void runtime_files(void), runtime_files_written(void), published_files_written(void), runtime_values_refused(void);
 
 #endif

@@ -5,7 +5,8 @@
 #include "base/file.h"
 #include <math.h>
 
-/* rwkv.cpp's versions 5 and 6, as its own converter writes them; exp and log lose the last digits of version 5's decays. */
+/* rwkv.cpp's versions 5 and 6, as its own converter writes them; exp and log lose the last digits of version 5's
+ * decays. */
 void runtime_files(void)
 {
     static const struct { const char *file, *model; double within; } CASES[] = {
@@ -88,7 +89,7 @@ void runtime_files_written(void)
         lithe_model_close(m);
     }
     lithe_error err = { 0 };
-    lithe_model *m = must_open_file(golden_path("rwkv7"));                                /* halves: matrices rounded, all else as it was */
+    lithe_model *m = must_open_file(golden_path("rwkv7"));          /* halves: matrices rounded, all else as it was */
     CHECK_MSG(m && !lithe_model_export(m, in_dir("half.bin"), "f16", &err), "%s", err.text);
     lithe_model *again = must_open_file(in_dir("half.bin"));
     for (int i = 0; m && again && i < m->params->count; i++) {

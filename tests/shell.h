@@ -11,7 +11,8 @@ extern char out[], err[];           /* what the last command wrote */
  * repository; its exit code. */
 int sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-typedef struct { const char *command; int code; const char *out, *err; } transcript;     /* what must be in them; NULL: nothing at all */
+/* What must be in them; NULL: nothing at all. */
+typedef struct { const char *command; int code; const char *out, *err; } transcript;
 void check_transcripts(const transcript *t, size_t n);
 #define TRANSCRIPTS(...) do { const transcript list[] = { __VA_ARGS__ }; check_transcripts(list, sizeof list / sizeof *list); } while (0)
 

@@ -50,7 +50,8 @@ bool small_chosen(const char *name)
 static small_case sized_case(const arch *a)
 {
     json_t *config = a->config.sized(WIDTH, LAYERS, VOCAB, POSITIONS);
-    json_object_set_new(config, "l2_wrap", json_integer(0));             /* which the loss does not show: gradients would not be its own */
+    /* Which the loss does not show: gradients would not be its own. */
+    json_object_set_new(config, "l2_wrap", json_integer(0));
     small_case c = { a->name, a->name, json_dumps(config, 0) };
     json_decref(config);
     return c;

@@ -37,8 +37,8 @@ typedef struct {
 
 #define SMALL_HYBRID "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"rwkv_head_dim\":8,\"intermediate_size\":20,\"qkv_slot_num\":12,\"proj_slot_num\":10,\"ffn_slot_num\":30,\"initializer_range\":0.3"
 
-/* Every architecture of the registry, as small as its `sized` makes it sensibly, then the variants listed in small.c: what
- * joins the registry joins the tests that go through these. */
+/* Every architecture of the registry, as small as its `sized` makes it sensibly, then the variants listed in small.c:
+ * what joins the registry joins the tests that go through these. */
 typedef struct { const char *name, *arch, *config; } small_case;
 const small_case *small_cases(int *count);
 /* Whether it is in them: all are, unless LITHE_TEST_ARCH names one. */

@@ -102,7 +102,8 @@ static void fit(const small_case *c, const kernels *k)
     small_free(&m);
 }
 
-static bool drops(const small_case *c) { return strstr(c->config, "drop") != NULL; }      /* its loss is drawn anew at every look */
+/* Its loss is drawn anew at every look. */
+static bool drops(const small_case *c) { return strstr(c->config, "drop") != NULL; }
 
 static void one_batch_is_fitted(const char *level)
 {

@@ -136,7 +136,8 @@ void llama_published(void)
                 CHECK(file_tensor_floats(&f->tensors[k], e, 1, &x));
                 if (!(fabsf(x) <= largest)) largest = fabsf(x);
             }
-        CHECK_MSG(largest > 0.1 && largest < 100, "largest weight %g", largest);         /* misplaced tables and norms would show */
+        /* Misplaced tables and norms would show. */
+        CHECK_MSG(largest > 0.1 && largest < 100, "largest weight %g", largest);
         tensor_file_close(f);
     }
 }

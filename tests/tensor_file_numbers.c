@@ -21,7 +21,8 @@ static bool nearest(uint16_t got, double x, double (*value)(uint16_t))
         if (other < 0 || other > 0x7fff) continue;
         double v = value((uint16_t)((got & 0x8000) | other));
         if (isnan(v)) continue;
-        if (isinf(v)) v = copysign(2 * fabs(value(got)) - fabs(value((uint16_t)(got - 1))), v);       /* where the next finite value would be */
+        /* Where the next finite value would be. */
+        if (isinf(v)) v = copysign(2 * fabs(value(got)) - fabs(value((uint16_t)(got - 1))), v);
         double e = fabs(v - x);
         if (e < error || (e == error && magnitude & 1)) return false;
     }

@@ -112,7 +112,8 @@ void rwkvcpp_places(void)
     free(keep);
 }
 
-/* Version 5: decays exp(-exp(raw)), heads with a third dimension; without a gate one number a head, whose logarithm is the bonus. */
+/* Version 5: decays exp(-exp(raw)), heads with a third dimension; without a gate one number a head, whose logarithm is
+ * the bonus. */
 void rwkvcpp_five(void)
 {
     built b;
@@ -291,8 +292,8 @@ static void check_logits(const char *path, const char *expected, double most, do
     lithe_model_close(m);
 }
 
-/* most: a little more than was measured; sum: what rwkv.cpp's own tests expect, whose activations have eight bits; hash: of the published
- * file, where there is one. */
+/* most: a little more than was measured; sum: what rwkv.cpp's own tests expect, whose activations have eight bits;
+ * hash: of the published file, where there is one. */
 void rwkvcpp_quantized(void)
 {
     static const struct { const char *model, *type, *hash; double most, sum; } CASES[] = {
@@ -328,7 +329,8 @@ void rwkvcpp_refused(void)
     built b;
     good(&b);
     check_parse("good", b.bytes, b.size, NULL);
-    for (size_t n = 4; n < b.size; n++) opens(b.bytes, n, n % 3);                           /* some end after a tensor, and then stand for themselves */
+    /* Some end after a tensor, and then stand for themselves. */
+    for (size_t n = 4; n < b.size; n++) opens(b.bytes, n, n % 3);
     check_parse("header alone cut", b.bytes, 23, "its header alone has 24");
     check_parse("last byte", b.bytes, b.size - 1, "ends beyond the file: 19 bytes are left");
     b.bytes[4] = 102;

@@ -98,7 +98,7 @@ void writer_refuses(void)
     lithe_error err = { 0 };
     json_t *metadata = json_pack("{s:i}", "step", 3);
     CHECK(safetensors_write(path, NULL, 0, metadata, &err) < 0 && strstr(err.text, "metadata \"step\" is not a string"));
-    CHECK(safetensors_write(path, NULL, 0, NULL, &err) < 0 && !path_exists(path));              /* the first failure sticks */
+    CHECK(safetensors_write(path, NULL, 0, NULL, &err) < 0 && !path_exists(path));      /* the first failure sticks */
     CHECK(!tensor_file_open(path, &err) && strstr(err.text, "step"));
     json_object_set_new(metadata, "step", json_string("3\n\"\xc3\xa9"));
     err = (lithe_error){ 0 };

@@ -191,11 +191,13 @@ static void config_beside(void)
     lithe_tokenizer *t = text_open(text_roberta_dir("{\"add_prefix_space\": true, \"eos_token\": {\"content\": \"<mask>\"}, \"bos_token\": \"<pad>\"}"));
     size_t n;
     int32_t *ids = text_ids(t, "Hello <mask>", 12, 1, &n);
-    CHECK(n == 4 && ids[0] == 0 && ids[1] == 20920 && ids[2] == 50264 && ids[3] == 2);      /* "_Hello"; <mask> takes the space */
+    /* "_Hello"; <mask> takes the space */
+    CHECK(n == 4 && ids[0] == 0 && ids[1] == 20920 && ids[2] == 50264 && ids[3] == 2);
     CHECK(lithe_tokenizer_bos(t) == 1 && lithe_tokenizer_eos(t) == 50264);
     free(ids);
     lithe_error err = { 0 };
-    char *dir = path_join(test_dir(), "saved"), *path = path_join(dir, "tokenizer.json");       /* special tokens stay special */
+    /* Special tokens stay special. */
+    char *dir = path_join(test_dir(), "saved"), *path = path_join(dir, "tokenizer.json");
     CHECK(!dir_make(dir, &err) && !lithe_tokenizer_save(t, path, &err));
     lithe_tokenizer *u = text_open(path);
     CHECK(lithe_tokenizer_bos(u) == 1 && lithe_tokenizer_eos(u) == 50264 && text_same_ids(t, u, "Hello <mask>", 12));

@@ -98,8 +98,8 @@ void text_cut_off(void)
         good += t != NULL;
         lithe_tokenizer_close(t);
     }
-    CHECK(good == 512 - 3);                                 /* the file has no count, so a cut between pieces is not noticed */
-    for (uint64_t k = 0; k < 300; k++) {                    /* damage */
+    CHECK(good == 512 - 3);                         /* the file has no count, so a cut between pieces is not noticed */
+    for (uint64_t k = 0; k < 300; k++) {            /* damage */
         lithe_error e = { 0 };
         char saved = binary[random_u64(9, k) % size];
         binary[random_u64(9, k) % size] = (char)random_u64(10, k);

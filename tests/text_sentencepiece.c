@@ -101,7 +101,8 @@ void text_sentencepiece_saved(void)
         CHECK((found = lithe_tokenizer_find(test_dir())) && !strcmp(found, path) && !strcmp(path_base(path), "tokenizer.model"));
         lithe_tokenizer *u = text_open(test_dir());
         for (uint64_t k = 0; k < 30; k++) CHECK(text_same_ids(t, u, text, text_random(text, sizeof text, k)));
-        CHECK(lithe_encode(t, "one", 3, 1, NULL, 0) == lithe_encode(t, "one", 3, 0, NULL, 0) + 1);       /* T5's end-of-text token, Llama's begin-of-text token */
+        /* T5's end-of-text token, Llama's begin-of-text token */
+        CHECK(lithe_encode(t, "one", 3, 1, NULL, 0) == lithe_encode(t, "one", 3, 0, NULL, 0) + 1);
         CHECK(lithe_tokenizer_is_special(t, t->role[ROLE_EOS]) && lithe_tokenizer_is_special(t, t->role[ROLE_UNK]));
         lithe_tokenizer_close(t);
         lithe_tokenizer_close(u);

@@ -137,8 +137,8 @@ static char *piece_of(const lithe_tokenizer *t, int32_t id, size_t *n)
     return text;
 }
 
-/* The definition, by strings: characters, ## before all but the first of a word, then the most frequent pair, of equals the
- * one of lower ids, everything counted again each time. */
+/* The definition, by strings: characters, ## before all but the first of a word, then the most frequent pair, of equals
+ * the one of lower ids, everything counted again each time. */
 static int naive_wordpiece(const char *text, size_t len, int vocab, char (*names)[32])
 {
     int32_t *ids = malloc((2 * len + 2) * sizeof *ids);
@@ -232,7 +232,8 @@ void text_train_wordpiece_text(void)
     }
     lithe_tokenizer *few = lithe_tokenizer_learn(text, sizeof text - 1, 9, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "wordpiece", .lowercase = 1), &err);
     size_t n;
-    CHECK_MSG(few && !strcmp(piece_of(few, 5, &n), "e") && !strcmp(piece_of(few, 6, &n), "t"), "%s", err.text);       /* the most frequent */
+    /* The most frequent. */
+    CHECK_MSG(few && !strcmp(piece_of(few, 5, &n), "e") && !strcmp(piece_of(few, 6, &n), "t"), "%s", err.text);
     lithe_tokenizer_close(few);
     free(path);
 }
@@ -270,7 +271,7 @@ void text_train_kinds(void)
     char *text = some_text(&len);
     lithe_tokenizer *plain = lithe_tokenizer_train(text, len, 400, &err), *t = lithe_tokenizer_learn(text, len, 404, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "roberta"), &err);
     CHECK_MSG(t, "%s", err.text);
-    CHECK(t->n_pairs == plain->n_pairs && text_comes_back(t, text, len));             /* the same merges, five ids higher */
+    CHECK(t->n_pairs == plain->n_pairs && text_comes_back(t, text, len));       /* the same merges, five ids higher */
     for (size_t i = 0; i < t->n_pairs; i++) CHECK(t->pairs[i][0] == plain->pairs[i][0] + 5 && t->pairs[i][1] == plain->pairs[i][1] + 5);
     static const char *const roles[] = { "bos", "pad", "eos", "unk", "mask" };
     for (int32_t i = 0; i < 5; i++) CHECK_MSG(lithe_tokenizer_special(t, roles[i]) == i && lithe_tokenizer_is_special(t, i), "%s", roles[i]);

@@ -138,7 +138,7 @@ void text_wordpiece_config(void)
 
 /* ---- pairs and roles ---------------------------------------------------------------------- */
 
-typedef struct { const char *a, *b; size_t limit; int32_t ids[24]; int32_t second; } joined;      /* second: ids of type 1 */
+typedef struct { const char *a, *b; size_t limit; int32_t ids[24]; int32_t second; } joined; /* second: ids of type 1 */
 
 /* As Hugging Face's encode(a, b) with truncation "longest_first"; bert-base-uncased. */
 static const joined joins[] = {
@@ -216,7 +216,7 @@ void text_wordpiece_files(void)
         CHECK_MSG(t, "%s", err.text);
         CHECK(text_same_ids(t, t, "a ab aab # ##b", 14));
         if (i == 2) CHECK(lithe_tokenizer_vocab(t) == 3 && lithe_encode(t, "ab", 2, 1, NULL, 0) == 2);
-        if (i == 4) {                                       /* of two equal lines the last is used, also in the saved file */
+        if (i == 4) {                               /* of two equal lines the last is used, also in the saved file */
             int32_t ids[2];
             char *path = path_join(test_dir(), "tokenizer.json");
             CHECK(lithe_encode(t, "aa", 2, 0, ids, 2) == 2 && ids[0] == 2 && ids[1] == 4);

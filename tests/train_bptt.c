@@ -170,7 +170,8 @@ static double trained(const char *name, int count, int sequences)
     return loss;
 }
 
-/* As many tokens in a step with as without.  What a window holds says nothing of the letter: log 4 = 1.39 is the best there. */
+/* As many tokens in a step with as without.  What a window holds says nothing of the letter: log 4 = 1.39 is the best
+ * there. */
 static void helps_over_a_distance(void)
 {
     double with = trained("with", WINDOWS, 16), without = trained("without", 1, 16 * WINDOWS);

@@ -187,7 +187,8 @@ static void trainer_json(void)
     settings_free(&back);
     free(data);
     json_t *json = json_read(in_dir("trainer.json"), 1 << 20, 8, &err);
-    CHECK(!json_object_del(json_object_get(json, "settings"), "bptt") && !json_write(json, in_dir("trainer.json"), &err));       /* as an older version wrote it */
+    /* As an older version wrote it. */
+    CHECK(!json_object_del(json_object_get(json, "settings"), "bptt") && !json_write(json, in_dir("trainer.json"), &err));
     CHECK_MSG(!trainer_json_read(test_dir(), &back, &q, &data, &err) && back.bptt == 1, "%s", err.text);
     json_decref(json);
     settings_free(&back);

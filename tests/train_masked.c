@@ -64,7 +64,8 @@ static void fill_batch(lithe_trainer *t, batch_builder *s, uint64_t first, int n
     for (int i = 0; i < n; i++) objective_train(&t->objective, s, 1, first + (uint64_t)i);
 }
 
-/* Each piece stands in an epoch once, between [CLS] and [SEP], within one document; masks differ from epoch to epoch. */
+/* Each piece stands in an epoch once, between [CLS] and [SEP], within one document; masks differ from epoch to
+ * epoch. */
 static void pieces(void)
 {
     fixture f = begin_bert("run", &LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 4, .steps = 1, .seed = 3));
@@ -110,7 +111,7 @@ static void static_masks(void)
         for (uint64_t i = 0; i < o->samples; i++) {
             fill_batch(f.trainer, &s, epoch * o->samples + i, 1);
             uint64_t h = hash_bytes(s.ids, (size_t)s.rows * sizeof *s.ids, 1);
-            sums[epoch] += key_of(h, hash_bytes(s.select, (size_t)s.selected * sizeof *s.select, 2));       /* in any order */
+            sums[epoch] += key_of(h, hash_bytes(s.select, (size_t)s.selected * sizeof *s.select, 2)); /* in any order */
         }
     CHECK(sums[0] == sums[1]);
     batch_close(&s);
@@ -163,7 +164,7 @@ static void masked_head_is_the_full_head(void)
         double scale = fmax(sqrt(own), 1e-3 * sqrt(norm));
         CHECK_MSG(sqrt(difference) <= 1e-6 * scale, "%s: %.3g", p->name, sqrt(difference) / scale);
     }
-    s.selected = 0;                                                 /* nothing to predict: no loss, no gradient, no NaN */
+    s.selected = 0;                                             /* nothing to predict: no loss, no gradient, no NaN */
     outcome none = run_graph(f.model, &s, true, &f.err);
     CHECK(none.loss == 0);
     for (size_t i = 0; i < f.model->params->arena_count; i++) CHECK(none.grad[i] == 0);

@@ -190,7 +190,8 @@ static void limit_files(rlim_t bytes)
     CHECK(!setrlimit(RLIMIT_FSIZE, &l));
 }
 
-/* What grows with each step, the model, the moments do not fit: one line, and the last checkpoint goes on to the same end. */
+/* What grows with each step, the model, the moments do not fit: one line, and the last checkpoint goes on to the same
+ * end. */
 static void full_disk(void)
 {
     static const struct { rlim_t bytes; const char *names; } limits[] = {
@@ -333,7 +334,7 @@ static void grows_inside(void)
     }
     CHECK_MSG(born6 > 0 && born13 > 0 && born6 + born13 == m->group_count, "%d and %d of %d", born6, born13, m->group_count);
     close_fixture(&f);
-    for (int i = 0; i < 4; i++) {                           /* before, at and after a growth, with and without a checkpoint asked for */
+    for (int i = 0; i < 4; i++) {           /* before, at and after a growth, with and without a checkpoint asked for */
         static const int stops[] = { 5, 6, 8, 13 };
         int stop = stops[i];
         char name[24];

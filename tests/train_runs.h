@@ -8,10 +8,12 @@
 /* GPT-2 of 32 channels over bytes, with dropout and without; a TokenFormer of the same width. */
 extern const char tiny[], still[], slots[];
 
-typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; lithe_model *base, *model; lithe_trainer *trainer; lithe_error err; } fixture;     /* base: under a fresh head, else NULL */
+/* base: under a fresh head, else NULL */
+typedef struct { lithe_tokenizer *tokens; lithe_dataset *data; lithe_model *base, *model; lithe_trainer *trainer; lithe_error err; } fixture;
 
 const char *text_file(void);                                /* words in no order */
-fixture     begin_as(const char *arch_name, const char *name, const char *config, const lithe_train_options *o);     /* a run called name, its data under name.data */
+/* A run called name, its data under name.data. */
+fixture     begin_as(const char *arch_name, const char *name, const char *config, const lithe_train_options *o);
 fixture     begin(const char *name, const char *config, const lithe_train_options *o);
 void        close_fixture(fixture *f);
 double      run_out(lithe_trainer *t, lithe_error *err);    /* to the end: the training loss of the last step */

@@ -106,7 +106,7 @@ bool symbols_add(symbols *s, const char *path, const char *where)
         symbol it = { strings + list[i].st_name, where };
         if (ELF64_ST_BIND(list[i].st_info) == STB_LOCAL) continue;
         if (list[i].st_shndx == SHN_UNDEF) append(&s->asked, &s->askeds, it);
-        else if (list[i].st_shndx != SHN_ABS) append(&s->given, &s->givens, it);        /* a version's name is absolute */
+        else if (list[i].st_shndx != SHN_ABS) append(&s->given, &s->givens, it);    /* a version's name is absolute */
     }
     return true;
 }

@@ -40,13 +40,15 @@ static void questions(void)
         weight_read(w, 3, 4, some);
         for (int i = 0; i < 4; i++) CHECK(some[i] == (real)(3 + i) / 8 - 2);
         uint64_t version = w->version;
-        CHECK(!params_masters(p, &err) && given_back == 1 && w->values == p->values && w->version == version);       /* widened is not changed */
+        /* Widened is not changed. */
+        CHECK(!params_masters(p, &err) && given_back == 1 && w->values == p->values && w->version == version);
         weight_read(w, 0, 35, values);
         for (int i = 0; i < 35; i++) CHECK(values[i] == (real)i / 8 - 2);
         real *edited = weight_edit(w);
         CHECK(edited == p->values && w->version == version + 1 && weight_stored(w).data == edited);
         edited[34] = 9;
-        CHECK(!params_gradients(p, &err) && !params_masters(p, &err) && p->values[34] == 9 && p->grad);              /* masters are made once */
+        /* Masters are made once. */
+        CHECK(!params_gradients(p, &err) && !params_masters(p, &err) && p->values[34] == 9 && p->grad);
         params_free(p);
         CHECK(given_back == 1);
     }
@@ -127,7 +129,7 @@ static void one_form(const small_case *c, const char *type, const char *dir)
     for (int i = 0; m && i < m->params->count; i++) {
         const param *p = m->params->items[i];
         bool is_form = weight_stored(&p->weight).type == (!strcmp(type, "f16") ? STORED_F16 : !strcmp(type, "bf16") ? STORED_BF16 : STORED_REAL);
-        bool reordered = p->rule.by_head && p->rule.heads > 1;                             /* other rows in files: copied in their type */
+        bool reordered = p->rule.by_head && p->rule.heads > 1;          /* other rows in files: copied in their type */
         CHECK_MSG(p->plain || (is_form && !p->weight.values && !p->weight.own == !reordered), "%s: %s is not where the file has it", c->name, p->name);
         forms += !p->plain;
     }
@@ -226,7 +228,8 @@ static void doubles(void)
     lithe_model_close(m);
 }
 
-/* A model is trained, grown and saved from a file in another type as from its widened self; a save in that type keeps its bytes. */
+/* A model is trained, grown and saved from a file in another type as from its widened self; a save in that type keeps
+ * its bytes. */
 static void growing_and_saving_from_a_stored_form(void)
 {
     lithe_error err = { 0 };

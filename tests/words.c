@@ -1,5 +1,5 @@
-/* The words of the project: the field's own, one for each thing, and a README in
- * two languages whose commands exist. */
+/* The words of the project: the field's own, one for each thing; comments of at most
+ * 120 columns; and a README in two languages whose commands exist. */
 #include "tree.h"
 #include "shell.h"
 #include "test.h"
@@ -53,6 +53,33 @@ static void check_words(const char *path)
     free(text);
 }
 
+enum { WIDTH = 120 };
+
+/* The number of characters of the UTF-8 text before end. */
+static int columns_of(const char *text, const char *end)
+{
+    int columns = 0;
+    for (; text < end; text++) columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
+
+/* Fails where a comment of C reaches beyond column WIDTH; code may be wider. */
+static void check_width(const char *path)
+{
+    char *text = tree_text(path), *code = strdup(text);
+    blank_comments(code);
+    for (char *line = text, *next; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        const char *end = next;
+        while (end > line && end[-1] == code[end - 1 - text]) end--;
+        int columns = columns_of(line, end);
+        CHECK_MSG(columns <= WIDTH, "%s:%d: a comment ends in column %d, at most %d is allowed", path, line_of(text, line), columns, WIDTH);
+        next += *next == '\n';
+    }
+    free(code);
+    free(text);
+}
+
 static void words_are_the_fields(void)
 {
     CHECK(find_words("a Picture.", "picture") && find_words("put_pictures()", "pictures") && !find_words("depicture", "picture") && !find_words("a pictured", "picture"));
@@ -67,6 +94,21 @@ static void words_are_the_fields(void)
     }
     for (int f = 0; f < t.count; f++)
         if (strcmp(path_base(t.path[f]), "words.c")) check_words(t.path[f]);
+    CHECK(t.count > 400);
+    tree_leave(&t);
+}
+
+static void comments_are_narrow(void)
+{
+    static const char *const rooms[] = { "src", "include", "cli", "tests", "bench" };
+    tree t = { 0 };
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+        if (!path_exists(test_file(rooms[i]))) test_skip("no source tree");
+        char *path = strdup(test_file(rooms[i]));
+        tree_walk(&t, path, ".c .h", NULL);
+        free(path);
+    }
+    for (int f = 0; f < t.count; f++) check_width(t.path[f]);
     CHECK(t.count > 400);
     tree_leave(&t);
 }
@@ -114,6 +156,7 @@ static void commands_exist_in_both_languages(void)
 
 const test tests_words[] = {
     { "words: those of the field", words_are_the_fields },
+    { "words: comments end at column 120", comments_are_narrow },
     { "words: the commands of the READMEs exist, in both languages", commands_exist_in_both_languages },
     { 0 }
 };

@@ -44,7 +44,7 @@ static int roberta_check(const void *config, lithe_error *err)
 static tensor *words(graph *g, const bert *c)
 {
     const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
-    return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, o);          /* (vocab, C) */
+    return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, o);   /* (vocab, C) */
 }
 
 /* first: the row of position 0. */
@@ -131,7 +131,7 @@ static head roberta_classify(graph *g, const void *config, tensor *rows, const t
     const double drop = label_dropout(config);
     require(g, t->kind != TASK_PRETRAIN, "roberta does not predict the next sentence");
     if (t->kind != TASK_SEQUENCE) return bert_labels(g, &e, rows, t, drop);
-    rows = square_dense(g, &e, dropout(g, rows, drop), "classifier.dense", ACT_TANH);                  /* (sequences, C) */
+    rows = square_dense(g, &e, dropout(g, rows, drop), "classifier.dense", ACT_TANH);               /* (sequences, C) */
     return label_head(g, &e, dropout(g, rows, drop), "classifier.out_proj", t->labels);
 }
 

@@ -62,7 +62,7 @@ static int publish(json_t *config)
 static tensor *words(graph *g, const gpt_neox *c)
 {
     const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
-    return embedding_table(g, "gpt_neox.embed_in.weight", c->vocab_size, c->hidden_size, o);                   /* (vocab, C) */
+    return embedding_table(g, "gpt_neox.embed_in.weight", c->vocab_size, c->hidden_size, o);            /* (vocab, C) */
 }
 
 static rope_angles angles_of(graph *g, const gpt_neox *c)
@@ -84,19 +84,20 @@ static tensor *build(graph *g, const void *config)
     const dense_options down  = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = true, .std = std, .dropout = drop };
 
     const rope_angles angles = angles_of(g, c);
-    tensor *x = tap(g, dropout(g, embedding(g, words(g, c)), drop), "embed", -1);                              /* (tokens, C) */
+    tensor *x = tap(g, dropout(g, embedding(g, words(g, c)), drop), "embed", -1);                   /* (tokens, C) */
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "gpt_neox.layers.%d.", l);
-        tensor *h = norm(g, x, "input_layernorm", ln);                                                         /* (tokens, C) */
-        tensor *qkv = rope_fused(g, dense(g, h, "attention.query_key_value", 3 * C, fused), angles, H);        /* (tokens, 3 C) */
-        tensor *a = attention(g, qkv, NULL, NULL, heads);                                                      /* (tokens, C) */
-        tensor *y = tap(g, dense_add(g, x, a, "attention.dense", proj), "post_mix", l);                        /* (tokens, C) */
-        h = norm(g, c->use_parallel_residual ? x : y, "post_attention_layernorm", ln);                         /* (tokens, C) */
-        h = dense(g, h, "mlp.dense_h_to_4h", F, up);                                                           /* (tokens, F) */
-        x = tap(g, dense_add(g, y, h, "mlp.dense_4h_to_h", down), "post_ffn", l);                              /* (tokens, C) */
+        tensor *h = norm(g, x, "input_layernorm", ln);                                              /* (tokens, C) */
+        /* (tokens, 3 C) */
+        tensor *qkv = rope_fused(g, dense(g, h, "attention.query_key_value", 3 * C, fused), angles, H);
+        tensor *a = attention(g, qkv, NULL, NULL, heads);                                           /* (tokens, C) */
+        tensor *y = tap(g, dense_add(g, x, a, "attention.dense", proj), "post_mix", l);             /* (tokens, C) */
+        h = norm(g, c->use_parallel_residual ? x : y, "post_attention_layernorm", ln);              /* (tokens, C) */
+        h = dense(g, h, "mlp.dense_h_to_4h", F, up);                                                /* (tokens, F) */
+        x = tap(g, dense_add(g, y, h, "mlp.dense_4h_to_h", down), "post_ffn", l);                   /* (tokens, C) */
     }
     unscope(g);
-    return tap(g, norm(g, x, "gpt_neox.final_layer_norm", ln_f), "final_norm", -1);                            /* (tokens, C) */
+    return tap(g, norm(g, x, "gpt_neox.final_layer_norm", ln_f), "final_norm", -1);                 /* (tokens, C) */
 }
 
 static head language(graph *g, const void *config, tensor *rows)

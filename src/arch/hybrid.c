@@ -41,7 +41,8 @@ static const field fields[] = {
     CHOICE(position, "auto|rotary|learned|alibi|none"), CHOICE(norm_place, "pre|post"),
     EACH(mixer, "attention|rwkv4|rwkv6|rwkv7"), EACH(projection, "linear|pattention"),
     EACH(feed_forward, "mlp|glu|pattention|channel_mix|gated_channel_mix"), ACTIVATIONS_UP_TO(activation, MOST_CHOICES),
-    EACH(series, "off|on"), EACH(shortcut, "identity|augmented"), EACH(norm, "layer_norm|rms_norm|layer_norm_plain"),      /* in the order of norm_kind */
+    /* In the order of norm_kind. */
+    EACH(series, "off|on"), EACH(shortcut, "identity|augmented"), EACH(norm, "layer_norm|rms_norm|layer_norm_plain"),
     REAL(rope_theta, 10000, ROPE_BASE), REAL(norm_eps, 1e-5, EPSILON), REAL(initializer_range, 0.02, DEVIATION),
     REAL(qkv_tau2, 0, TAU2), REAL(proj_tau2, 0, TAU2), REAL(ffn_tau2, 0, TAU2),
     { 0 }
@@ -156,10 +157,10 @@ static tensor *attend(graph *g, const building *b, tensor *x, tensor *h)
     const hybrid *c = b->c;
     const int H = c->num_attention_heads, G = kv_heads(c), D = c->hidden_size / H;
     const attention_options heads = { .heads = H, .kv_heads = G, .causal = !c->encoder, .alibi = position(c) == POSITION_ALIBI };
-    tensor *q = rope(g, to_heads(g, b, h, "self_attn.q_proj", H * D, AXIS_HEAD), b->angles, H);        /* (tokens, H D) */
-    tensor *k = rope(g, to_heads(g, b, h, "self_attn.k_proj", G * D, AXIS_KV_HEAD), b->angles, G);     /* (tokens, G D) */
-    tensor *v = to_heads(g, b, h, "self_attn.v_proj", G * D, AXIS_KV_HEAD);                            /* (tokens, G D) */
-    return from_heads(g, b, x, attention(g, q, k, v, heads), "self_attn.o_proj");                      /* (tokens, C) */
+    tensor *q = rope(g, to_heads(g, b, h, "self_attn.q_proj", H * D, AXIS_HEAD), b->angles, H);     /* (tokens, H D) */
+    tensor *k = rope(g, to_heads(g, b, h, "self_attn.k_proj", G * D, AXIS_KV_HEAD), b->angles, G);  /* (tokens, G D) */
+    tensor *v = to_heads(g, b, h, "self_attn.v_proj", G * D, AXIS_KV_HEAD);                         /* (tokens, G D) */
+    return from_heads(g, b, x, attention(g, q, k, v, heads), "self_attn.o_proj");                   /* (tokens, C) */
 }
 
 /* x + the mixer of h. */

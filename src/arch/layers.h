@@ -47,7 +47,7 @@ typedef struct {
 tensor *pattention_layer(graph *g, tensor *x, const char *name, int width, pattention_layer_options o);
 /* x + dropout(Theta(y K') V). */
 tensor *pattention_add(graph *g, tensor *x, tensor *y, const char *name, pattention_layer_options o);
-double  wang_std(int layers, int width);                    /* std_values as TokenFormer's authors begin ("wang_init") */
+double  wang_std(int layers, int width);                /* std_values as TokenFormer's authors begin ("wang_init") */
 
 /* ---- norms ---- */
 
@@ -75,7 +75,8 @@ tensor *head_weight(graph *g, const char *name, int outputs, int width, double s
 /* ---- series and shortcuts ---- */
 
 /* series() with parameters NAME.scale, NAME.bias and, with gains, NAME.gain of n branches (n, width), or (n) with
- * scalar.  It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain 0. */
+ * scalar.  It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain
+ * 0. */
 typedef struct { int n; activation act[MAX_SERIES]; bool gains, scalar; } series_layer_options;
 tensor *series_layer(graph *g, tensor *u, tensor *v, const char *name, series_layer_options o);
 

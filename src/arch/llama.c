@@ -80,10 +80,11 @@ tensor *llama_attend(graph *g, const llama *c, tensor *x, tensor *h, rope_angles
     const dense_options to_kv = { .in = AXIS_RESIDUAL, .out = AXIS_KV_HEAD, .heads = G, .bias = bias, .std = std };
     const dense_options to_x  = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = c->attention_bias, .std = std };
 
-    tensor *q = rope(g, dense(g, h, "self_attn.q_proj", H * D, to_q), angles, H);                      /* (tokens, H D) */
-    tensor *k = rope(g, dense(g, h, "self_attn.k_proj", G * D, to_kv), angles, G);                     /* (tokens, G D) */
-    tensor *v = dense(g, h, "self_attn.v_proj", G * D, to_kv);                                         /* (tokens, G D) */
-    tensor *a = attention(g, q, k, v, (attention_options){ .heads = H, .kv_heads = G, .causal = true });       /* (tokens, H D) */
+    tensor *q = rope(g, dense(g, h, "self_attn.q_proj", H * D, to_q), angles, H);                   /* (tokens, H D) */
+    tensor *k = rope(g, dense(g, h, "self_attn.k_proj", G * D, to_kv), angles, G);                  /* (tokens, G D) */
+    tensor *v = dense(g, h, "self_attn.v_proj", G * D, to_kv);                                      /* (tokens, G D) */
+    /* (tokens, H D) */
+    tensor *a = attention(g, q, k, v, (attention_options){ .heads = H, .kv_heads = G, .causal = true });
     return dense_add(g, x, a, "self_attn.o_proj", to_x);                                               /* (tokens, C) */
 }
 
@@ -115,11 +116,11 @@ static tensor *build(graph *g, const void *config)
     tensor *x = llama_embed(g, c);                                                                     /* (tokens, C) */
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
-        tensor *h = llama_norm(g, c, x, "input_layernorm");                                            /* (tokens, C) */
-        x = tap(g, llama_attend(g, c, x, h, angles), "post_mix", l);                                   /* (tokens, C) */
-        h = llama_norm(g, c, x, "post_attention_layernorm");                                           /* (tokens, C) */
-        llama_sides s = llama_gate_up(g, c, h);                                                        /* (tokens, F) twice */
-        x = tap(g, llama_down(g, c, x, glu(g, s.gate, s.up, c->hidden_act)), "post_ffn", l);           /* (tokens, C) */
+        tensor *h = llama_norm(g, c, x, "input_layernorm");                                     /* (tokens, C) */
+        x = tap(g, llama_attend(g, c, x, h, angles), "post_mix", l);                            /* (tokens, C) */
+        h = llama_norm(g, c, x, "post_attention_layernorm");                                    /* (tokens, C) */
+        llama_sides s = llama_gate_up(g, c, h);                                                 /* (tokens, F) twice */
+        x = tap(g, llama_down(g, c, x, glu(g, s.gate, s.up, c->hidden_act)), "post_ffn", l);    /* (tokens, C) */
     }
     return llama_final_norm(g, c, x);
 }

@@ -108,7 +108,7 @@ static norm_options ln(const modernbert *c) { return (norm_options){ .kind = c->
 static tensor *words(graph *g, const modernbert *c)
 {
     const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .cut = c->initializer_cutoff_factor, .tied = c->tie_word_embeddings };
-    return embedding_table(g, "embeddings.tok_embeddings.weight", c->vocab_size, c->hidden_size, o);           /* (vocab, C) */
+    return embedding_table(g, "embeddings.tok_embeddings.weight", c->vocab_size, c->hidden_size, o);    /* (vocab, C) */
 }
 
 static tensor *layer(graph *g, const modernbert *c, tensor *x, int l, rope_angles angles)
@@ -121,13 +121,13 @@ static tensor *layer(graph *g, const modernbert *c, tensor *x, int l, rope_angle
     const dense_options gates  = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .parts = 2, .bias = c->mlp_bias, .std = std, .cut = cut };
     const dense_options down   = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = c->mlp_bias, .std = std_out(c), .cut = cut };
 
-    tensor *h = l ? norm(g, x, "attn_norm", ln(c)) : x;                                                /* (tokens, C) */
-    tensor *qkv = rope_fused(g, dense(g, h, "attn.Wqkv", 3 * C, to_qkv), angles, H);                   /* (tokens, 3 C) */
-    tensor *a = attention(g, qkv, NULL, NULL, heads);                                                  /* (tokens, C) */
-    x = tap(g, dense_add(g, x, a, "attn.Wo", proj), "post_mix", l);                                    /* (tokens, C) */
-    h = dense(g, norm(g, x, "mlp_norm", ln(c)), "mlp.Wi", 2 * F, gates);                               /* (tokens, 2 F) */
-    h = dropout(g, glu_halves(g, h, c->hidden_activation), c->mlp_dropout);                            /* (tokens, F) */
-    return tap(g, dense_add(g, x, h, "mlp.Wo", down), "post_ffn", l);                                  /* (tokens, C) */
+    tensor *h = l ? norm(g, x, "attn_norm", ln(c)) : x;                                             /* (tokens, C) */
+    tensor *qkv = rope_fused(g, dense(g, h, "attn.Wqkv", 3 * C, to_qkv), angles, H);                /* (tokens, 3 C) */
+    tensor *a = attention(g, qkv, NULL, NULL, heads);                                               /* (tokens, C) */
+    x = tap(g, dense_add(g, x, a, "attn.Wo", proj), "post_mix", l);                                 /* (tokens, C) */
+    h = dense(g, norm(g, x, "mlp_norm", ln(c)), "mlp.Wi", 2 * F, gates);                            /* (tokens, 2 F) */
+    h = dropout(g, glu_halves(g, h, c->hidden_activation), c->mlp_dropout);                         /* (tokens, F) */
+    return tap(g, dense_add(g, x, h, "mlp.Wo", down), "post_ffn", l);                               /* (tokens, C) */
 }
 
 static tensor *build(graph *g, const void *config)

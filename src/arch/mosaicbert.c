@@ -37,7 +37,7 @@ static bool claims(const json_t *config)
 static tensor *words(graph *g, const mosaicbert *c)
 {
     const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
-    return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, o);          /* (vocab, C) */
+    return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, o);   /* (vocab, C) */
 }
 
 /* The dropout of the feed-forward stands before its second matrix, none after it. */
@@ -52,7 +52,7 @@ static tensor *layer(graph *g, const mosaicbert *c, tensor *x, int l)
     const dense_options gates  = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .parts = 2, .std = std };
     const dense_options down   = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = true, .std = std };
 
-    tensor *qkv = dense(g, x, "attention.self.Wqkv", 3 * C, to_qkv);                                   /* (tokens, 3 C) */
+    tensor *qkv = dense(g, x, "attention.self.Wqkv", 3 * C, to_qkv);                                 /* (tokens, 3 C) */
     tensor *a = attention(g, qkv, NULL, NULL, heads);                                                  /* (tokens, C) */
     x = norm(g, dense_add(g, x, a, "attention.output.dense", proj), "attention.output.LayerNorm", ln); /* (tokens, C) */
     tap(g, x, "post_mix", l);

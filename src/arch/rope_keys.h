@@ -11,8 +11,9 @@
     REAL_OF(S, lithe_rope_low, 1, .least = 1e-6, .most = 1e6), REAL_OF(S, lithe_rope_high, 4, .least = 1e-6, .most = 1e6), \
     REAL_OF(S, lithe_rope_original, 8192, .least = 1, .most = 1e9)
 
-/* Brings the keys of those objects to the ones above and to `base`, the key of the angles' base; and writes both objects
- * again, where `more` (borrowed, or NULL) joins rope_parameters.  Publishing fails (negative) when memory is out. */
+/* Brings the keys of those objects to the ones above and to `base`, the key of the angles' base; and writes both
+ * objects again, where `more` (borrowed, or NULL) joins rope_parameters.  Publishing fails (negative) when memory is
+ * out. */
 void rope_normalize(json_t *config, const char *base);
 int  rope_publish(json_t *config, const char *base, const json_t *more);
 

@@ -98,7 +98,8 @@ rwkv_channel rwkv_channel_key(graph *g, tensor *h, rwkv_channel_options o)
     const tensor_list mix = { { rwkv_mix(g, o.key, C, o.share), rwkv_mix(g, o.receptance, C, o.share) } };
     tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = o.share.past, .name = "ffn.shift" });
     tensor *r = rwkv_matrix(g, y.at[1], "ffn.receptance", C, (rwkv_options){ 0 });                     /* (tokens, C) */
-    tensor *k = rwkv_matrix(g, y.at[0], "ffn.key", o.inner, (rwkv_options){ .out = AXIS_INNER, .gain = o.gain, .act = o.act });        /* (tokens, F) */
+    /* (tokens, F) */
+    tensor *k = rwkv_matrix(g, y.at[0], "ffn.key", o.inner, (rwkv_options){ .out = AXIS_INNER, .gain = o.gain, .act = o.act });
     return (rwkv_channel){ k, r };
 }
 

@@ -25,7 +25,8 @@ tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at)
                                                              .args = { rwkv_last(C), 0.7 + 1.3 * at.depth }, .lr_factor = 2 });
     tensor *u = parameter(g, "att.time_first", (param_rule){ .dims = { C }, .axes = { writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA, .formula = bonus, .lr_factor = 3 });
 
-    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .name = "att.shift" });       /* (tokens, C) three times */
+    /* (tokens, C) three times */
+    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .name = "att.shift" });
     tensor *k = rwkv_project(g, &at, y.at[0], "att.key", (rwkv_options){ 0 });                         /* (tokens, C) */
     tensor *v = rwkv_project(g, &at, y.at[1], "att.value", (rwkv_options){ .gain = 1 });               /* (tokens, C) */
     tensor *r = rwkv_project(g, &at, y.at[2], "att.receptance", (rwkv_options){ 0 });                  /* (tokens, C) */
@@ -51,7 +52,8 @@ static tensor *build(graph *g, const void *config)
         const rwkv_place at = rwkv_place_of(l, L);
         scope(g, "blocks.%d.", l);
         x = tap(g, rwkv4_time_mix(g, x, rwkv_norm(g, x, "ln1", eps), at), "post_mix", l);              /* (tokens, C) */
-        rwkv_channel k = rwkv4_channel_key(g, rwkv_norm(g, x, "ln2", eps), F, at, ACT_RELU_SQUARED);   /* (tokens, F), (tokens, C) */
+        /* (tokens, F), (tokens, C) */
+        rwkv_channel k = rwkv4_channel_key(g, rwkv_norm(g, x, "ln2", eps), F, at, ACT_RELU_SQUARED);
         x = tap(g, rwkv_channel_value(g, x, k), "post_ffn", l);                                        /* (tokens, C) */
     }
     return rwkv_final_norm(g, x, eps);                                                                 /* (tokens, C) */

@@ -22,7 +22,8 @@ typedef struct {
 #define CONFIG rwkv5
 static const field fields[] = {
     RWKV_FIELDS(65536, 4096), INT(head_size, 64, CHANNELS), REAL(group_norm_epsilon, 64e-5, EPSILON),
-    CHOICE(version, "5.2|5.1|5.0"), BOOL(time_faaaa, 0),       /* of 5.1, 5.0: the bonus is stored as it is, not its logarithm */
+    /* Of 5.1, 5.0: the bonus is stored as it is, not its logarithm. */
+    CHOICE(version, "5.2|5.1|5.0"), BOOL(time_faaaa, 0),
     { 0 }
 };
 
@@ -54,7 +55,8 @@ static tensor *bonuses(graph *g, const rwkv5 *c, double depth)
     const int C = c->rwkv.hidden_size, N = c->head_size, H = C / N;
     if (c->version == V52) return rwkv_heads(g, "att.time_faaaa", H, N, (rwkv_init){ .formula = rwkv_first_bonus, .args = { rwkv_last(C), depth } });
     const param_rule rule = { .dims = { H }, .axes = { writes(AXIS_RESIDUAL) } };
-    return head_constants(g, parameter(g, c->time_faaaa ? "att.time_faaaa" : "att.time_first", rule), N, !c->time_faaaa);      /* (1, C) */
+    /* (1, C) */
+    return head_constants(g, parameter(g, c->time_faaaa ? "att.time_faaaa" : "att.time_first", rule), N, !c->time_faaaa);
 }
 
 static tensor *time_mix(graph *g, const rwkv5 *c, tensor *x, tensor *h, rwkv_place at)
@@ -66,14 +68,17 @@ static tensor *time_mix(graph *g, const rwkv5 *c, tensor *x, tensor *h, rwkv_pla
                                 rwkv_mix(g, "att.time_mix_v", C, (rwkv_share){ .power = at.left, .more = 0.3 * at.depth }),
                                 rwkv_mix(g, "att.time_mix_r", C, half), gated ? rwkv_mix(g, "att.time_mix_g", C, half) : NULL } };
 
-    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .name = "att.shift" });       /* (tokens, C) four times */
+    /* (tokens, C) four times */
+    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .name = "att.shift" });
     tensor *k = rwkv_project(g, &at, y.at[0], "att.key", (rwkv_options){ .gain = 0.1 });               /* (tokens, C) */
     tensor *v = rwkv_project(g, &at, y.at[1], "att.value", (rwkv_options){ .gain = 1 });               /* (tokens, C) */
     tensor *r = rwkv_project(g, &at, y.at[2], "att.receptance", (rwkv_options){ .gain = 1 });          /* (tokens, C) */
     tensor *w = decays(g, c, at.depth), *u = bonuses(g, c, at.depth);                                  /* (1, C) */
-    tensor *s = wkv6(g, "att.wkv", (wkv6_inputs){ .r = r, .decay = w, .key = k, .v = v, .bonus = u, .N = N });         /* (tokens, C) */
+    /* (tokens, C) */
+    tensor *s = wkv6(g, "att.wkv", (wkv6_inputs){ .r = r, .decay = w, .key = k, .v = v, .bonus = u, .N = N });
     s = rwkv_group_norm(g, s, &at, N, c->group_norm_epsilon);                                          /* (tokens, C) */
-    if (gated) s = glu(g, rwkv_project(g, &at, y.at[3], "att.gate", (rwkv_options){ .gain = 0.1 }), s, ACT_SILU);      /* (tokens, C) */
+    /* (tokens, C) */
+    if (gated) s = glu(g, rwkv_project(g, &at, y.at[3], "att.gate", (rwkv_options){ .gain = 0.1 }), s, ACT_SILU);
     return rwkv_project(g, &at, s, "att.output", (rwkv_options){ .residual = x });                     /* (tokens, C) */
 }
 
@@ -88,9 +93,9 @@ static tensor *build(graph *g, const void *config)
         const rwkv_channel_options channel = { .key = "ffn.time_mix_k", .receptance = "ffn.time_mix_r", .share = { .power = at.left }, .inner = F, .gain = 1,
                                                .act = ACT_RELU_SQUARED };
         scope(g, "blocks.%d.", l);
-        x = tap(g, time_mix(g, c, x, rwkv_norm(g, x, "ln1", eps), at), "post_mix", l);                 /* (tokens, C) */
-        rwkv_channel k = rwkv_channel_key(g, rwkv_norm(g, x, "ln2", eps), channel);                    /* (tokens, F), (tokens, C) */
-        x = tap(g, rwkv_channel_value(g, x, k), "post_ffn", l);                                        /* (tokens, C) */
+        x = tap(g, time_mix(g, c, x, rwkv_norm(g, x, "ln1", eps), at), "post_mix", l);  /* (tokens, C) */
+        rwkv_channel k = rwkv_channel_key(g, rwkv_norm(g, x, "ln2", eps), channel);     /* (tokens, F), (tokens, C) */
+        x = tap(g, rwkv_channel_value(g, x, k), "post_ffn", l);                         /* (tokens, C) */
     }
     return rwkv_final_norm(g, x, eps);                                                                 /* (tokens, C) */
 }

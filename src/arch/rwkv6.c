@@ -32,7 +32,7 @@ enum { XW, XK, XV, XR, XG, MIXES };
 static tensor *squeezed(graph *g, tensor *x, const char *name, int width)
 {
     tensor *w1 = parameter(g, name, (param_rule){ .dims = { width_of(x), width }, .axes = { reads(AXIS_RESIDUAL) } });
-    return linear(g, x, w1, NULL, (linear_options){ .layout = IN_OUT, .act = ACT_TANH });              /* (tokens, width) */
+    return linear(g, x, w1, NULL, (linear_options){ .layout = IN_OUT, .act = ACT_TANH });       /* (tokens, width) */
 }
 
 /* x mixed five ways with the row before it, as the row itself says. */
@@ -48,9 +48,12 @@ static tensor_list shift(graph *g, tensor *x, int R, rwkv_place at)
                                                                .formula = uniform, .args = { 0.01 } });
 
     tensor *last = carried(g, "att.shift", C);                                                         /* (slots, C) */
-    tensor *z = token_shift(g, x, (token_shift_options){ .mix = first, .past = true, .peek = true, .state = last }).at[0];     /* (tokens, C) */
-    const tensor_list mix = linear_groups(g, squeezed(g, z, "att.time_maa_w1", MIXES * R), w2, base);  /* (tokens, C) five times */
-    return token_shift(g, x, (token_shift_options){ .mix = mix, .past = true, .state = last });        /* (tokens, C) five times */
+    /* (tokens, C) */
+    tensor *z = token_shift(g, x, (token_shift_options){ .mix = first, .past = true, .peek = true, .state = last }).at[0];
+    /* (tokens, C) five times */
+    const tensor_list mix = linear_groups(g, squeezed(g, z, "att.time_maa_w1", MIXES * R), w2, base);
+    /* (tokens, C) five times */
+    return token_shift(g, x, (token_shift_options){ .mix = mix, .past = true, .state = last });
 }
 
 static tensor *decays(graph *g, tensor *x, int R, double depth)
@@ -59,20 +62,22 @@ static tensor *decays(graph *g, tensor *x, int R, double depth)
     tensor *base = rwkv_channels(g, "att.time_decay", C, (rwkv_init){ .formula = rwkv_first_decay, .args = { rwkv_last(C), 0.7 + 1.3 * depth }, .lr_factor = 2 });
     tensor *w2 = parameter(g, "att.time_decay_w2", (param_rule){ .dims = { R, C }, .axes = { [1] = writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA,
                                                                  .formula = uniform, .args = { 0.01 } });
-    return linear(g, squeezed(g, x, "att.time_decay_w1", R), w2, base, (linear_options){ .layout = IN_OUT });          /* (tokens, C) */
+    /* (tokens, C) */
+    return linear(g, squeezed(g, x, "att.time_decay_w1", R), w2, base, (linear_options){ .layout = IN_OUT });
 }
 
 tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n)
 {
     const int C = width_of(h), N = n.head_size;
-    tensor_list y = shift(g, h, n.mix_rank, at);                                                       /* (tokens, C) five times */
+    tensor_list y = shift(g, h, n.mix_rank, at);                                            /* (tokens, C) five times */
     tensor *r = rwkv_project(g, &at, y.at[XR], "att.receptance", (rwkv_options){ .gain = 1 });         /* (tokens, C) */
     tensor *k = rwkv_project(g, &at, y.at[XK], "att.key", (rwkv_options){ .gain = 0.1 });              /* (tokens, C) */
     tensor *v = rwkv_project(g, &at, y.at[XV], "att.value", (rwkv_options){ .gain = 1 });              /* (tokens, C) */
     tensor *gate = rwkv_project(g, &at, y.at[XG], "att.gate", (rwkv_options){ .gain = 0.1 });          /* (tokens, C) */
     tensor *w = decays(g, y.at[XW], n.decay_rank, at.depth);                                           /* (tokens, C) */
     tensor *u = rwkv_heads(g, "att.time_faaaa", C / N, N, (rwkv_init){ .formula = rwkv_first_bonus, .args = { rwkv_last(C), at.depth } });
-    tensor *s = wkv6(g, "att.wkv", (wkv6_inputs){ .r = r, .decay = w, .key = k, .v = v, .bonus = u, .N = N });         /* (tokens, C) */
+    /* (tokens, C) */
+    tensor *s = wkv6(g, "att.wkv", (wkv6_inputs){ .r = r, .decay = w, .key = k, .v = v, .bonus = u, .N = N });
     s = glu(g, gate, rwkv_group_norm(g, s, &at, N, n.eps), ACT_SILU);                                  /* (tokens, C) */
     return rwkv_project(g, &at, s, "att.output", (rwkv_options){ .residual = x });                     /* (tokens, C) */
 }
@@ -90,7 +95,7 @@ static tensor *build(graph *g, const void *config)
                                                .inner = F, .gain = 1, .act = ACT_RELU_SQUARED };
         scope(g, "blocks.%d.", l);
         x = tap(g, rwkv6_time_mix(g, x, rwkv_norm(g, x, "ln1", eps), at, sizes), "post_mix", l);       /* (tokens, C) */
-        rwkv_channel k = rwkv_channel_key(g, rwkv_norm(g, x, "ln2", eps), channel);                    /* (tokens, F), (tokens, C) */
+        rwkv_channel k = rwkv_channel_key(g, rwkv_norm(g, x, "ln2", eps), channel);       /* (tokens, F), (tokens, C) */
         x = tap(g, rwkv_channel_value(g, x, k), "post_ffn", l);                                        /* (tokens, C) */
     }
     return rwkv_final_norm(g, x, eps);                                                                 /* (tokens, C) */

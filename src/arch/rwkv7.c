@@ -87,7 +87,8 @@ static tensor *values(graph *g, const rwkv_place *at, tensor *v, tensor *x, int 
     const int C = width_of(x);
     if (!*at->first_values) return *at->first_values = v;
     tensor *v0 = rwkv_channels(g, "att.v0", C, (rwkv_init){ .formula = slope, .args = { 0.73, -0.4, rwkv_last(C) } });
-    tensor *share = low_rank(g, x, "v", (low_rank_options){ .rank = rank, .act = ACT_SIGMOID, .bias = v0 });           /* (tokens, C) */
+    /* (tokens, C) */
+    tensor *share = low_rank(g, x, "v", (low_rank_options){ .rank = rank, .act = ACT_SIGMOID, .bias = v0 });
     return lerp(g, v, *at->first_values, share);                                                       /* (tokens, C) */
 }
 
@@ -106,26 +107,34 @@ tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_size
     tensor *r_k = rwkv_heads(g, "att.r_k", H, N, (rwkv_init){ .formula = rwkv_constant, .args = { -0.04 } });
     const rwkv_head_norm ln_x = rwkv_ln_x(g, C, &at);
 
-    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "att.shift" });         /* (tokens, C) six times */
+    /* (tokens, C) six times */
+    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "att.shift" });
     tensor *r = rwkv_project(g, &at, y.at[XR], "att.receptance", (rwkv_options){ .gain = 1 });         /* (tokens, C) */
     tensor *k = rwkv_project(g, &at, y.at[XK], "att.key", (rwkv_options){ .gain = 0.1 });              /* (tokens, C) */
     tensor *v = rwkv_project(g, &at, y.at[XV], "att.value", (rwkv_options){ .gain = 1 });              /* (tokens, C) */
-    tensor *w = low_rank(g, y.at[XW], "w", (low_rank_options){ .rank = n.decay_rank, .inner = ACT_TANH, .bias = w0 });                 /* (tokens, C) */
-    tensor *a = low_rank(g, y.at[XA], "a", (low_rank_options){ .rank = n.a_rank, .act = ACT_SIGMOID, .bias = a0 });    /* (tokens, C) */
-    tensor *gate = low_rank(g, y.at[XG], "g", (low_rank_options){ .rank = n.gate_rank, .inner = ACT_SIGMOID });        /* (tokens, C) */
+    /* (tokens, C) */
+    tensor *w = low_rank(g, y.at[XW], "w", (low_rank_options){ .rank = n.decay_rank, .inner = ACT_TANH, .bias = w0 });
+    /* (tokens, C) */
+    tensor *a = low_rank(g, y.at[XA], "a", (low_rank_options){ .rank = n.a_rank, .act = ACT_SIGMOID, .bias = a0 });
+    /* (tokens, C) */
+    tensor *gate = low_rank(g, y.at[XG], "g", (low_rank_options){ .rank = n.gate_rank, .inner = ACT_SIGMOID });
     v = values(g, &at, v, y.at[XV], n.v_rank);                                                         /* (tokens, C) */
 
-    const wkv7_key_set keys = wkv7_keys(g, (wkv7_keys_inputs){ .k = k, .rate = a, .k_k = k_k, .k_a = k_a, .N = N });   /* (tokens, C) three times */
+    /* (tokens, C) three times */
+    const wkv7_key_set keys = wkv7_keys(g, (wkv7_keys_inputs){ .k = k, .rate = a, .k_k = k_k, .k_a = k_a, .N = N });
     tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ .r = r, .decay = w, .key = keys.key, .v = v, .removal = keys.removal, .written = keys.written, .N = N });
     s = wkv7_read(g, (wkv7_read_inputs){ .y = s, .r = r, .key = keys.key, .v = v, .w = ln_x.w, .b = ln_x.b, .bonus = r_k, .N = N, .eps = 64e-5 });
-    return rwkv_project(g, &at, glu(g, gate, s, ACT_NONE), "att.output", (rwkv_options){ .residual = x });             /* (tokens, C) */
+    /* (tokens, C) */
+    return rwkv_project(g, &at, glu(g, gate, s, ACT_NONE), "att.output", (rwkv_options){ .residual = x });
 }
 
 tensor *rwkv7_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act)
 {
     const tensor_list mix = { { mix_of(g, "ffn.x_k", width_of(h), pow(at.left, 4)) } };
-    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "ffn.shift" });         /* (tokens, C) */
-    return rwkv_matrix(g, y.at[0], "ffn.key", inner, (rwkv_options){ .out = AXIS_INNER, .gain = 1, .act = act });      /* (tokens, F) */
+    /* (tokens, C) */
+    tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "ffn.shift" });
+    /* (tokens, F) */
+    return rwkv_matrix(g, y.at[0], "ffn.key", inner, (rwkv_options){ .out = AXIS_INNER, .gain = 1, .act = act });
 }
 
 static tensor *build(graph *g, const void *config)
@@ -176,7 +185,8 @@ const arch arch_rwkv7 = {
                 .normalize = normalize, .sized = sized },
     .equations = { .build = build, .language = language, .l2_wrap = l2_wrap_of },
     .files = { .known_by = "blocks.0.att.r_k",
-               .names = NAME_PAIRS({ "blocks.0.att.v0", NULL }, { "blocks.0.att.v1", NULL }, { "blocks.0.att.v2", NULL }) },       /* in some files, without meaning */
+               /* In some files, without meaning. */
+               .names = NAME_PAIRS({ "blocks.0.att.v0", NULL }, { "blocks.0.att.v1", NULL }, { "blocks.0.att.v2", NULL }) },
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
                 .inner_keys = NAMES("intermediate_size") },
 };

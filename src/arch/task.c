@@ -68,7 +68,8 @@ int task_read(const arch *a, const json_t *config, task *out, const char *what, 
     const char *name = class_of(config);
     int i = find_ending(name);
     *out = arch_task(a);
-    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder)) out->kind = endings[i].kind;        /* a bare causal model is the language model it was saved from */
+    /* A bare causal model is the language model it was saved from. */
+    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder)) out->kind = endings[i].kind;
     if ((out->kind == TASK_LANGUAGE || out->kind == TASK_PRETRAIN) && !a->equations.language)
         return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s has no head of a language model", what, name ? name : "nothing", a->name);
     if (out->kind == TASK_PRETRAIN && !a->equations.classify)

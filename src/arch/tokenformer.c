@@ -71,7 +71,7 @@ static int publish(json_t *config)
 static tensor *words(graph *g, const tokenformer *c)
 {
     const table_options o = { .rows = AXIS_VOCAB, .std = c->init_method_std, .tied = !c->no_weight_tying };
-    return embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, c->hidden_size, o);        /* (vocab, C) */
+    return embedding_table(g, "sequential.0.word_embeddings.weight", c->vocab_size, c->hidden_size, o); /* (vocab, C) */
 }
 
 static pattention_layer_options patt(const tokenformer *c, int slots, double tau2)

@@ -40,7 +40,8 @@ static tensor *build(graph *g, const void *config)
     qkv.out = proj.in = AXIS_HEAD;
     proj.dropout = ffn.dropout = c->hidden_dropout_prob;
 
-    tensor *x = dropout(g, image_embedding(g, &c->image, C, c->initializer_range), c->hidden_dropout_prob);    /* (tokens, C) */
+    /* (tokens, C) */
+    tensor *x = dropout(g, image_embedding(g, &c->image, C, c->initializer_range), c->hidden_dropout_prob);
     tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);

@@ -181,7 +181,7 @@ int writer_commit(writer *w, lithe_error *err)
         writer_abandon(w);
         return failed(err) ? (int)err->status : LITHE_EIO;
     }
-    errno = EIO;                                            /* for an error that ferror reports and errno no longer has */
+    errno = EIO;                                        /* for an error that ferror reports and errno no longer has */
     if (fflush(w->stream) || ferror(w->stream) || fsync(fileno(w->stream))) {
         status = fail_errno(err, w->path, "write");
         goto out;
@@ -263,7 +263,8 @@ int dir_sync(const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
     int status = LITHE_OK, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return errno == EACCES ? LITHE_OK : fail_errno(err, path, "open");      /* a directory that is writable but not readable cannot be synced */
+    /* A directory that is writable but not readable cannot be synced. */
+    if (fd < 0) return errno == EACCES ? LITHE_OK : fail_errno(err, path, "open");
     if (fsync(fd) && errno != EINVAL && errno != EROFS) status = fail_errno(err, path, "sync");
     close(fd);
     return status;

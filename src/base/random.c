@@ -33,7 +33,7 @@ double random_normal(uint64_t key, uint64_t counter)
                  2.65321895265761230930e-2, 1.24266094738807843860e-3, 2.71155556874348757815e-5, 2.01033439929228813265e-7 },
         f[8] = { 1, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2,
                  7.86869131145613259100e-4, 1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15 };
-    double p = ((double)(random_u64(key, counter) >> 12) + 0.5) * 0x1p-52, q = p - 0.5;         /* in (0, 1), symmetric */
+    double p = ((double)(random_u64(key, counter) >> 12) + 0.5) * 0x1p-52, q = p - 0.5;     /* in (0, 1), symmetric */
     if (fabs(q) <= 0.425) return q * ratio(a, b, 0.180625 - q * q);
     double r = sqrt(-log(q < 0 ? p : 1 - p)), tail = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
     return q < 0 ? -tail : tail;

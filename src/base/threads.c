@@ -41,7 +41,7 @@ static struct {
 } pool = { .use = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER };
 
-static _Thread_local bool inside;               /* this thread runs a task: a job that it begins runs in this thread alone */
+static _Thread_local bool inside;       /* this thread runs a task: a job that it begins runs in this thread alone */
 static _Thread_local void *scratch;
 static pthread_key_t scratch_key;               /* frees the scratch of a thread that ends */
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -22,9 +22,9 @@
 typedef enum { TRAIN, VALID, SPLITS } data_split;
 
 typedef struct {
-    size_t bytes; char hash[33];                /* of its file */
-    size_t examples;                            /* labelled texts or images; 0 of text */
-    size_t tokens, text_bytes;                  /* of text, delimiters included; of a table tokens alone, without special ones */
+    size_t bytes; char hash[33];    /* of its file */
+    size_t examples;                /* labelled texts or images; 0 of text */
+    size_t tokens, text_bytes;      /* of text, delimiters included; of a table tokens alone, without special ones */
 } split_facts;
 
 typedef struct dataset_kind dataset_kind;

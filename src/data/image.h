@@ -31,7 +31,8 @@ int  image_channels(image *i, int channels, const char *name, lithe_error *err);
 
 /* Resamples as PIL does: the filter's support widens with the reduction, so that nothing is
  * skipped; columns come before rows, and weights have 22 fractional bits. */
-typedef enum { RESIZE_NEAREST, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_BICUBIC, RESIZE_BOX, RESIZE_HAMMING, RESIZE_FILTERS } resize_filter;   /* PIL's numbers */
+/* PIL's numbers */
+typedef enum { RESIZE_NEAREST, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_BICUBIC, RESIZE_BOX, RESIZE_HAMMING, RESIZE_FILTERS } resize_filter;
 int  image_resize(image *i, int width, int height, resize_filter filter, const char *name, lithe_error *err);
 
 /* Converts the channels, then resizes to a square. */

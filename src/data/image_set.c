@@ -10,7 +10,8 @@
 #define UNPACKED_LIMIT ((size_t)4 << 30)
 
 typedef struct { mapping map; uint8_t *memory; } holding;       /* one of the two */
-typedef struct { image_run run; size_t before; int *label; } entry;         /* images of the set before it; [class_count] -1: none has it */
+/* Images of the set before it; [class_count] -1: none has it. */
+typedef struct { image_run run; size_t before; int *label; } entry;
 
 struct image_set {
     arena memory;                    /* names, paths, arrays */
@@ -173,7 +174,7 @@ static int class_order(const char *a, const char *b)
     size_t x = strspn(a, "0123456789"), y = strspn(b, "0123456789");
     bool number_a = x && !a[x], number_b = y && !b[y];
     if (number_a != number_b) return number_a ? -1 : 1;
-    if (number_a && x != y) return x < y ? -1 : 1;              /* written without leading zeros, a longer one is greater */
+    if (number_a && x != y) return x < y ? -1 : 1;          /* written without leading zeros, a longer one is greater */
     return strcmp(a, b);
 }
 
@@ -193,7 +194,8 @@ static size_t collect_classes(const image_set *s, const char **names)
     for (size_t e = 0; e < s->count; e++)
         for (int c = 0; c < s->entries[e].run.class_count; c++) {
             const char *name = s->entries[e].run.class_names[c];
-            if (!s->entries[e].label[c] && (!n || strcmp(names[n - 1], name))) names[n++] = name;       /* files of a class often follow each other */
+            /* Files of a class often follow each other. */
+            if (!s->entries[e].label[c] && (!n || strcmp(names[n - 1], name))) names[n++] = name;
         }
     qsort(names, n, sizeof *names, by_class);
     for (size_t i = 0; i < n; i++)

@@ -42,7 +42,8 @@ size_t      image_set_count(const image_set *s);
 image_item  image_set_item(const image_set *s, size_t i);
 int         image_set_classes(const image_set *s);
 const char *image_set_class(const image_set *s, int label);
-int         image_set_names(const image_set *s, label_names *names, lithe_error *err);          /* copies the names of all classes */
+/* Copies the names of all classes. */
+int         image_set_names(const image_set *s, label_names *names, lithe_error *err);
 /* Labels the images by these names, as a model knows the classes; an image of another class is refused. */
 int         image_set_relabel(image_set *s, const label_names *names, lithe_error *err);
 
@@ -59,7 +60,7 @@ typedef struct {
     const char *name;
     image_part part;
     size_t count;
-    const char *path; const uint8_t *bytes; size_t size;        /* as of an item; image k's bytes are at bytes + k stride */
+    const char *path; const uint8_t *bytes; size_t size;    /* as of an item; image k's bytes are at bytes + k stride */
     int width, height, channels; bool planes;
     size_t stride;
     /* The name of image k's class is class_names[labels[k label_stride]], or, labels NULL, the first. */
@@ -75,7 +76,8 @@ void       *set_array(image_set *s, size_t count, size_t size, lithe_error *err)
 /* Gives the whole of a file, unpacked where it is packed; the set keeps it. */
 int         set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *size, lithe_error *err);
 
-int records_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);     /* CIFAR */
+/* CIFAR */
+int records_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 int idx_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 /* Adds the file `name` ("train/cat/1.jpg" under path), whose folders give its part and class.  Without bytes, the
@@ -83,6 +85,6 @@ int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, i
  * directory. */
 int  image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 bool image_file_name(const char *name);                         /* it ends in .png, .jpg or .jpeg */
-int  sources_add(image_set *s, const char *path, lithe_error *err);         /* takes a file or a directory of any kind */
+int  sources_add(image_set *s, const char *path, lithe_error *err);     /* takes a file or a directory of any kind */
 
 #endif

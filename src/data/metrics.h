@@ -23,16 +23,16 @@ void outcomes_close(outcomes *x);
 /* Adds a prediction: logits (classes), or one number. */
 void outcomes_add(outcomes *x, const float *logits, int label, float value);
 
-extern const lithe_metrics metrics_unknown;                     /* all NAN */
-lithe_metrics outcomes_metrics(const outcomes *x);              /* those that the task has */
-lithe_evaluation outcomes_evaluation(const outcomes *x);        /* the metrics, the mean loss and the number of examples */
+extern const lithe_metrics metrics_unknown;                 /* all NAN */
+lithe_metrics outcomes_metrics(const outcomes *x);          /* those that the task has */
+lithe_evaluation outcomes_evaluation(const outcomes *x);    /* the metrics, the mean loss and the number of examples */
 
 /* ---- metrics ---- */
 
 typedef struct {
     double accuracy;
-    double f1;              /* of class 1 when there are two classes, else the mean over the classes that occur */
-    double matthews;        /* correlation of predicted and true classes (Matthews 1975; Gorodkin 2004 for more than two) */
+    double f1;          /* of class 1 when there are two classes, else the mean over the classes that occur */
+    double matthews;    /* correlation of predicted and true classes (Matthews 1975; Gorodkin 2004 for more than two) */
 } class_metrics;
 
 /* All NAN when memory is out. */

@@ -50,7 +50,8 @@ typedef struct objective_kind {
     const char *name;
     int  (*open)(objective *o, lithe_error *err);           /* fills samples, valid_samples, most */
     void (*close)(objective *o);                            /* NULL: nothing to do */
-    void (*train)(objective *o, batch_builder *b, uint64_t sample, uint64_t key);       /* adds a sample; key: of its dropout */
+    /* Adds a sample; key: of its dropout. */
+    void (*train)(objective *o, batch_builder *b, uint64_t sample, uint64_t key);
     void (*valid)(objective *o, batch_builder *b, uint64_t i);
 } objective_kind;
 
@@ -67,12 +68,13 @@ struct objective {
     int ctx;
     uint64_t seed;
     uint64_t samples, valid_samples;            /* in an epoch; in the validation split */
-    batch_capacity most;                        /* of one sample; selected 0: all rows have a target, or a label has the sequence */
+    batch_capacity most;            /* of one sample; selected 0: all rows have a target, or a label has the sequence */
     draft draft;
     mask_vocab vocab;                           /* masked */
     layout layout;                              /* masked */
     float *pixels, *patches;                    /* images: one, varied; and cut */
-    uint64_t *pieces, *valid_pieces;            /* masked: [documents + 1] pieces before each document; sentences: [blocks + 1] the first of each block */
+    /* masked: [documents + 1] pieces before each document; sentences: [blocks + 1] the first of each block */
+    uint64_t *pieces, *valid_pieces;
     int32_t separator;                          /* masked */
     sentences sentences, valid_sentences;
     objective_pair *pairs, *valid_pairs; int room;      /* pairs; tokens of both */

@@ -27,7 +27,7 @@ static int count_pieces(const objective *o, const shard *s, uint64_t **before, u
 static stretch piece(const objective *o, const shard *s, const uint64_t *before, uint64_t i)
 {
     uint64_t low = 0, high = s->header.documents, width = (uint64_t)masked_room(o);
-    while (high - low > 1) {                                /* the last document with before[k] <= i that is not empty */
+    while (high - low > 1) {                            /* the last document with before[k] <= i that is not empty */
         uint64_t middle = low + (high - low) / 2;
         if (before[middle] <= i) low = middle; else high = middle;
     }
@@ -58,7 +58,8 @@ int masked_room(const objective *o) { return o->ctx - (int)layout_length(&o->lay
 int masked_open(objective *o, lithe_error *err)
 {
     if (!o->tokenizer) return fail(err, LITHE_EINVAL, "masked tokens cannot be predicted without a tokenizer, which says which token is the mask");
-    int status = o->data ? text_tokenizer(text_of(o->data), o->tokenizer, err) : LITHE_OK;         /* their ids are looked up in it */
+    /* Their ids are looked up in it. */
+    int status = o->data ? text_tokenizer(text_of(o->data), o->tokenizer, err) : LITHE_OK;
     if (!status) status = mask_vocab_open(&o->vocab, o->tokenizer, err);
     if (status) return status;
     o->layout = layout_of(o->tokenizer);

@@ -17,7 +17,8 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-typedef struct { const char *text, *pair, *label; } table_columns;      /* a name, or a number from 1; NULL: chosen; pair "": none */
+/* A name, or a number from 1; NULL: chosen; pair "": none. */
+typedef struct { const char *text, *pair, *label; } table_columns;
 
 typedef struct { const char *text, *pair, *label; long line; } table_row;       /* pair NULL when there is none */
 typedef struct { table_row *rows; size_t count; arena memory; } table;

@@ -17,7 +17,8 @@ enum { CUT_TRIES = 16, CUT_REACH = 400 };
 
 /* ---- encoding --------------------------------------------------------------------- */
 
-typedef struct { const lithe_tokenizer *t; int32_t *ids; size_t capacity; bool whole; } encoder;     /* whole: no cut has ever held */
+/* whole: no cut has ever held */
+typedef struct { const lithe_tokenizer *t; int32_t *ids; size_t capacity; bool whole; } encoder;
 
 static int encode(encoder *e, const char *text, size_t size, size_t *n, lithe_error *err)
 {
@@ -259,7 +260,7 @@ static int write_shards(const char *dir, const lithe_tokenizer *t, const split *
     if (!status) status = create(&valid, dir, text_kind.file[VALID], &h, err);
     if (!status) status = write_split(s, c, &e, &train, &valid, err);
     if (!status && held) status = write_split(hs, held, &e, &valid, NULL, err);
-    uint64_t tokens = valid.header.tokens + (h.open_id >= 0 && h.close_id < 0);          /* one more id ends the shard */
+    uint64_t tokens = valid.header.tokens + (h.open_id >= 0 && h.close_id < 0);         /* one more id ends the shard */
     if (!status && tokens < 2)
         status = fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
                       dir, text_kind.file[VALID], (unsigned long long)tokens);

@@ -82,7 +82,7 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     if (status) return status;
     if (!ctx) ctx = lithe_model_context(m);
     const layout l = layout_of(t);
-    if (layout_length(&l, n) < (size_t)ctx) ctx = (int)layout_length(&l, n);           /* a short text needs no long rows */
+    if (layout_length(&l, n) < (size_t)ctx) ctx = (int)layout_length(&l, n);    /* a short text needs no long rows */
     status = reading_open(&r, m, t, ctx, rate, seed, err);
     size_t room = status ? 1 : (size_t)masked_room(&r.objective), pieces = status ? 0 : (n + room - 1) / room;
     for (size_t i = 0; i < pieces && !status; i++) {

@@ -169,7 +169,8 @@ static int add_renamed(tensor_file *f, const naming_rule *rules, const file_tens
     const char *ours;
     const naming_rule *r = rule_for(rules, t->name, text, &ours);
     int parts = parts_of(r, t);
-    bool whole = parts > 1 || !r || r->form.parts < 2;       /* otherwise it has parts elsewhere and not here, and is unexpected */
+    /* Otherwise it has parts elsewhere and not here, and is unexpected. */
+    bool whole = parts > 1 || !r || r->form.parts < 2;
     for (int k = 0; k < parts; k++) {
         all[k] = *t;
         if (k && pattern_rewrite(r->ours, r[k].ours, text, other)) ours = other;

@@ -49,7 +49,8 @@ typedef struct naming {
     const char *mark;                /* pattern of a tensor's name by which such a file is recognised */
     const naming_rule *rules;        /* ends with a NULL in theirs */
     bool kept;                       /* a directory opened under these names is written under them again */
-    json_t *(*config)(const tensor_file *f, lithe_error *err);       /* config.json by the tensors under our names, a new reference; or NULL */
+    /* config.json by the tensors under our names, a new reference; or NULL */
+    json_t *(*config)(const tensor_file *f, lithe_error *err);
 } naming;
 
 extern const naming *const namings[];                     /* ends with NULL */
@@ -62,8 +63,9 @@ const naming *naming_of_format(const char *format, bool (*has)(const void *conte
 /* Gives the tensors of f our names: t->name; t->stored is the name in the file.  A tensor whose name another one has
  * already keeps its own, and t->copy_of is our name. */
 int naming_apply(tensor_file *f, const naming_rule *rules, lithe_error *err);
-int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err);     /* the same for names only; pairs may be NULL */
-int naming_apply_file(tensor_file *f, lithe_error *err);                              /* by the table that fits, f->names; our own names stay */
+/* The same for names only; pairs may be NULL. */
+int naming_apply_pairs(tensor_file *f, const name_pair *pairs, lithe_error *err);
+int naming_apply_file(tensor_file *f, lithe_error *err);    /* by the table that fits, f->names; our own names stay */
 
 /* Whether f has a tensor with this name of ours, or one that the pairs turn into it.  pairs may be NULL. */
 bool naming_holds(const tensor_file *f, const name_pair *pairs, const char *ours);
@@ -84,7 +86,8 @@ bool naming_view(file_tensor *t, const wanted_shape *p);
  * which theirs is written, all parts together (like: the shape of the parameter that form.like names, or NULL); and
  * that tensor made to ours, so that what is put into it lands where theirs has it. */
 const naming_rule *naming_rule_of(const naming_rule *rules, const char *ours, char theirs[PATTERN_BYTES]);
-bool naming_like(const naming_rule *rule, const char *ours, char like[PATTERN_BYTES]);       /* the name that form.like gives for ours; false: none */
+/* The name that form.like gives for ours; false: none. */
+bool naming_like(const naming_rule *rule, const char *ours, char like[PATTERN_BYTES]);
 void naming_shape(file_tensor *theirs, const naming_form *form, const wanted_shape *p, const wanted_shape *like);
 bool naming_target(file_tensor *theirs, const naming_form *form, const wanted_shape *p);
 

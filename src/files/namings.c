@@ -6,7 +6,8 @@ extern const naming names_rwkv_hf, names_rwkv_fla, names_rwkv;
 extern const naming names_llama_meta;
 
 const naming *const namings[] = {
-    &names_rwkvcpp_7, &names_rwkvcpp_6, &names_rwkvcpp_5, &names_rwkvcpp_4,      /* newer versions first: their files also have the names of older ones */
+    /* Newer versions first: their files also have the names of older ones. */
+    &names_rwkvcpp_7, &names_rwkvcpp_6, &names_rwkvcpp_5, &names_rwkvcpp_4,
     &names_rwkv_hf, &names_rwkv_fla, &names_rwkv,
     &names_llama_meta,
     NULL

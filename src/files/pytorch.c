@@ -19,7 +19,7 @@ static const struct { const char *module, *name; meaning is; dtype type; } GLOBA
     { "collections",  "OrderedDict",         ORDERED_DICT,      DT_OTHER },
     { "torch._utils", "_rebuild_tensor_v2",  REBUILD_TENSOR,    DT_OTHER },
     { "torch._utils", "_rebuild_parameter",  REBUILD_PARAMETER, DT_OTHER },
-    { "torch",        "FloatStorage",        STORAGE_CLASS,     DT_F32   },       /* from here on also in torch.storage */
+    { "torch",        "FloatStorage",        STORAGE_CLASS,     DT_F32   },     /* from here on also in torch.storage */
     { "torch",        "DoubleStorage",       STORAGE_CLASS,     DT_F64   },
     { "torch",        "HalfStorage",         STORAGE_CLASS,     DT_F16   },
     { "torch",        "BFloat16Storage",     STORAGE_CLASS,     DT_BF16  },
@@ -36,7 +36,8 @@ enum { GLOBAL_COUNT = sizeof GLOBALS / sizeof *GLOBALS };
 static const char *const WRAPPERS[] = { "state_dict", "model_state_dict", "model", "module", "state" };
 
 typedef struct { int global; const uint8_t *data; size_t count; } storage;
-typedef struct { file_tensor tensor; int64_t stride[MAX_RANK]; bool scattered; } strided;   /* scattered: to be copied in order */
+/* scattered: to be copied in order */
+typedef struct { file_tensor tensor; int64_t stride[MAX_RANK]; bool scattered; } strided;
 
 typedef struct {
     tensor_file *f;

@@ -68,7 +68,8 @@ static bool is_named(const record *r, const char *name) { return r->length == st
 
 /* ---- the file as a whole ---- */
 
-typedef struct { size_t tensors; int vocab, width, layers; bool heads, six, seven; } contents;      /* heads: version 5 and later */
+/* heads: version 5 and later */
+typedef struct { size_t tensors; int vocab, width, layers; bool heads, six, seven; } contents;
 
 /* N of "blocks.N.", -1 for other names. */
 static int layer_of(const record *r)

@@ -27,10 +27,10 @@ typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } element_ord
 
 typedef struct {
     const char *name;
-    const char *stored;                        /* the name in the file, if naming_apply gave it another; else NULL */
-    const char *copy_of;                       /* the parameter's name, when the file has another tensor for it already; or NULL */
-    bool ignored;                              /* it is no parameter and may be present or absent */
-    const struct naming_form *form;            /* how it stores a parameter (naming.h); NULL: as we do */
+    const char *stored;             /* the name in the file, if naming_apply gave it another; else NULL */
+    const char *copy_of;            /* the parameter's name, when the file has another tensor for it already; or NULL */
+    bool ignored;                   /* it is no parameter and may be present or absent */
+    const struct naming_form *form; /* how it stores a parameter (naming.h); NULL: as we do */
     dtype type;
     const char *type_name;                     /* as the file spells it */
     int rank;
@@ -81,8 +81,9 @@ typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK];
 /* A way to write one file of tensors, chosen by the ending of its name: under the names of a format (naming.h),
  * which has names for some architectures only, or under ours. */
 typedef struct {
-    const char *ending, *format, *architectures;                           /* format NULL: our names, for all architectures */
-    dtype (*type)(const out_tensor *t, dtype asked);                       /* the type of a stored tensor; DT_OTHER: the format does not have the wanted type */
+    const char *ending, *format, *architectures;                    /* format NULL: our names, for all architectures */
+    /* The type of a stored tensor; DT_OTHER: the format does not have the wanted type. */
+    dtype (*type)(const out_tensor *t, dtype asked);
     int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 } tensor_writer;
 const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);

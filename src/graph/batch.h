@@ -1,6 +1,8 @@
 /* Batches are ragged: the tokens of all sequences end to end, nothing is padded.  A builder makes them:
  *
- *   batch_open -> batch_begin -> batch_add, batch_select, batch_label, ... -> batch_view -> batch_begin ... -> batch_close
+ *   batch_open
+ *   batch_begin -> batch_add, batch_select, batch_label, ... -> batch_view     (again and again)
+ *   batch_close
  *
  * Nobody else writes `start` or `pos`.  What does not fit the builder's capacity
  * is left out, and batch_view refuses: the first failure is kept until batch_begin. */
@@ -16,18 +18,19 @@ typedef struct {
     const int *ids;                 /* (rows) token ids */
     const int *pos;                 /* (rows) position of each token in its sequence */
     const int *type;                /* (rows) which of a pair's sentences a token is of; NULL: all of the first */
-    const real *patches;            /* (rows, patch width) of images; a sequence's first row stands for its class token and holds zeros */
-    const int *start;               /* (seqs+1) first row of each sequence */
-    const int *slot;                /* (seqs) state slot of each sequence; of graphs with states */
-    const int *select;              /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
-    const int *target;              /* (rows the head sees) what is predicted there */
-    const real *weight;             /* (rows the head sees) of the targets; NULL: ones */
-    const uint64_t *row_key;        /* (rows) key_of(step key, sample, position) for dropout; NULL when there is none */
-    real scale;                     /* 1 / total target weight of the whole step */
-    const int *label;               /* (seqs) the class of each sequence */
-    const real *value;              /* (seqs) or its number */
-    real seq_scale;                 /* 1 / sequences of the whole step */
-    bool accumulate;                /* parameter gradients join what is there (micro-batches after the first) */
+    /* (rows, patch width) of images; a sequence's first row stands for its class token and holds zeros */
+    const real *patches;
+    const int *start;           /* (seqs+1) first row of each sequence */
+    const int *slot;            /* (seqs) state slot of each sequence; of graphs with states */
+    const int *select;          /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
+    const int *target;          /* (rows the head sees) what is predicted there */
+    const real *weight;         /* (rows the head sees) of the targets; NULL: ones */
+    const uint64_t *row_key;    /* (rows) key_of(step key, sample, position) for dropout; NULL when there is none */
+    real scale;                 /* 1 / total target weight of the whole step */
+    const int *label;           /* (seqs) the class of each sequence */
+    const real *value;          /* (seqs) or its number */
+    real seq_scale;             /* 1 / sequences of the whole step */
+    bool accumulate;            /* parameter gradients join what is there (micro-batches after the first) */
 } batch;
 
 /* selected 0: the head sees all rows; patch_width 0: no images. */
@@ -66,8 +69,8 @@ bool batch_add(batch_builder *b, const batch_sequence *s);
 bool batch_select(batch_builder *b, int row, int target, real weight);
 /* The class of the sequence added last, or its number. */
 void batch_label(batch_builder *b, int label, real value);
-/* Rows first .. end-1 of each sequence of `from`, where it has any, with their positions, keys and targets; the slot of each
- * is its number there.  Of builders whose head sees all rows. */
+/* Rows first .. end-1 of each sequence of `from`, where it has any, with their positions, keys and targets; the slot of
+ * each is its number there.  Of builders whose head sees all rows. */
 void batch_window(batch_builder *b, const batch_builder *from, int first, int end);
 /* By what the gradients of targets and of labels are scaled, 1 after batch_open. */
 void batch_scale(batch_builder *b, double scale, double seq_scale, bool accumulate);

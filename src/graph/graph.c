@@ -164,7 +164,7 @@ node *append(graph *g, const op *kind, tensor *const *in, int inputs)
     assert(inputs <= MAX_IN);
     if (!graph_ok(g)) return NULL;
     if (!require(g, !training(g) || kind->backward || kind->forward_backward, "%s cannot be trained: it has no backward", kind->name)) return NULL;
-    for (int i = 0; training(g) && i < inputs; i++)           /* backward writes the gradient of each input on its own */
+    for (int i = 0; training(g) && i < inputs; i++)         /* backward writes the gradient of each input on its own */
         for (int j = 0; j < i; j++)
             if (!require(g, !in[i] || in[i] != in[j], "%s reads one tensor twice", kind->name)) return NULL;
     node *n = arena_alloc(&g->memory, sizeof *n);

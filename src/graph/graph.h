@@ -39,8 +39,8 @@ struct tensor {
     row_space space;
     int rows;                       /* capacity */
     int width;
-    real *data, *grad;              /* set by graph_plan, but of a parameter, which has its own; grad NULL where none is wanted */
-    node *from;                     /* NULL for parameters and states */
+    real *data, *grad;  /* set by graph_plan, but of a parameter, which has its own; grad NULL where none is wanted */
+    node *from;         /* NULL for parameters and states */
     param *param;
     bool wants_grad, keep;          /* keep: alive to the end of the run (results) */
     bool recurrent;                 /* of a state: one row for each slot, which each run replaces */
@@ -59,8 +59,12 @@ typedef struct op {
     void (*forward)(const node *n, const kernels *k);
     void (*backward)(const node *n, const kernels *k);       /* NULL: refused when a training graph is built */
     unsigned reads;                 /* the IN | OUT | SAVE values that backward reads */
-    unsigned weights;               /* the IN values that are taken as they are stored (in_stored): a parameter that is read so alone is never widened */
-    bool in_place;                  /* out 0 may take in 0's buffer, and d(in 0) d(out 0)'s: forward and backward work element by element or row by row */
+    /* The IN values that are taken as they are stored (in_stored): a parameter that is read so alone is never
+     * widened. */
+    unsigned weights;
+    /* Out 0 may take in 0's buffer, and d(in 0) d(out 0)'s: forward and backward work element by element or row by
+     * row. */
+    bool in_place;
     bool forward_backward;          /* `forward` of a training graph writes the gradients too (the loss) */
     double (*flops)(const node *n); /* of one forward at capacity; NULL: counts as none */
 } op;
@@ -85,14 +89,14 @@ typedef enum { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE } graph_mode;
 
 typedef struct {
     graph_mode mode;
-    int capacity[ROW_SPACES];       /* tokens, sequences, selected rows (0: the head sees all rows) */
-    int slots, context;             /* decoding: state slots and positions each can hold */
-    bool windows;                   /* training: recurrent states of `slots` are passed on from run to run (see carried) */
+    int capacity[ROW_SPACES];   /* tokens, sequences, selected rows (0: the head sees all rows) */
+    int slots, context;         /* decoding: state slots and positions each can hold */
+    bool windows;               /* training: recurrent states of `slots` are passed on from run to run (see carried) */
     compute_type compute;
-    bool recompute;                 /* run each layer's forward again before its backward instead of keeping it */
-    bool taps;                      /* keep the rows that `tap` names to the end of the run */
-    bool poison;                    /* fill every dead buffer with NaN: a wrong read mask or lifetime shows at once */
-    real *const *states;            /* decoding: storage of the states in order of declaration, NULL: the graph owns it */
+    bool recompute;             /* run each layer's forward again before its backward instead of keeping it */
+    bool taps;                  /* keep the rows that `tap` names to the end of the run */
+    bool poison;                /* fill every dead buffer with NaN: a wrong read mask or lifetime shows at once */
+    real *const *states;        /* decoding: storage of the states in order of declaration, NULL: the graph owns it */
 } graph_options;
 
 graph *graph_new(const kernels *k, params *p, const graph_options *o);
@@ -115,16 +119,16 @@ tensor *state(graph *g, const char *name, int rows, int width);
 /* The same of a recurrence: one row for each slot, what is left of all tokens
  * so far.  It can be extended or begun anew, not cut back. */
 tensor *carried(graph *g, const char *name, int width);
-/* Training by windows: a run goes on from the states of its slots where a sequence does not begin at position 0, and leaves
- * them the states after it; and it takes the gradient that stands in the slots as that of the states it ends with, and leaves
- * there the gradient of those it began with.  So windows of a sequence run from the first to the last give the states, and run
- * again from the last to the first, each from its own states, with the gradients cleared before, give the gradient of the whole.
- * Recomputation is refused. */
+/* Training by windows: a run goes on from the states of its slots where a sequence does not begin at position 0, and
+ * leaves them the states after it; and it takes the gradient that stands in the slots as that of the states it ends
+ * with, and leaves there the gradient of those it began with.  So windows of a sequence run from the first to the last
+ * give the states, and run again from the last to the first, each from its own states, with the gradients cleared
+ * before, give the gradient of the whole.  Recomputation is refused. */
 void    graph_clear_state_gradients(graph *g);
 bool    graph_recurrent(const graph *g);         /* holds such a state */
 
-/* x under a name ("embed", "post_mix", "post_ffn", "final_norm") by which its rows can be looked at; layer -1 outside the
- * layers.  Nothing happens in a graph without taps. */
+/* x under a name ("embed", "post_mix", "post_ffn", "final_norm") by which its rows can be looked at; layer -1 outside
+ * the layers.  Nothing happens in a graph without taps. */
 tensor *tap(graph *g, tensor *x, const char *name, int layer);
 typedef struct { const char *name; int layer; tensor *rows; } tapped;
 int     graph_taps(const graph *g, const tapped **taps);
@@ -132,17 +136,20 @@ int     graph_taps(const graph *g, const tapped **taps);
 /* For op builders only. */
 bool    require(graph *g, bool condition, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool    graph_ok(const graph *g);                /* false: the builder returns NULL at once */
-node   *append(graph *g, const op *op, tensor *const *in, int inputs);       /* in training graphs no tensor twice: each input's gradient is written on its own */
+/* In training graphs no tensor twice: each input's gradient is written on its own. */
+node   *append(graph *g, const op *op, tensor *const *in, int inputs);
 tensor *output(node *n, int i, row_space space, int rows, int width);
 tensor *save(node *n, int i, row_space space, int width);
 void    workspace(node *n, int rows, int width);
 void   *graph_constant(graph *g, size_t bytes);   /* memory of the graph's own, zeros */
-/* A table (rows, width) that all graphs of the parameters share, filled the first time; what stands in row r depends on r and args only. */
+/* A table (rows, width) that all graphs of the parameters share, filled the first time; what stands in row r depends on
+ * r and args only. */
 enum { TABLE_ARGS = 8 };
 typedef void table_fill(exact *table, int rows, int width, const double args[TABLE_ARGS]);
 const exact *graph_table(graph *g, table_fill *fill, int rows, int width, const double args[TABLE_ARGS]);
 bool    training(const graph *g);
-/* Parameter w will be multiplied as B (K,N), stored (N,K) when tb: planned as a packing step where the machine gains by it. */
+/* Parameter w will be multiplied as B (K,N), stored (N,K) when tb: planned as a packing step where the machine gains by
+ * it. */
 void    pack(node *n, const tensor *w, bool tb, int K, int N);
 
 /* ---- inside an op's forward and backward ----------------------------------- */
@@ -151,19 +158,22 @@ const batch *run_batch(const node *n);
 int          live_rows(const tensor *t);
 int          capacity_rows(const tensor *t);
 const real  *in_data(const node *n, int i);      /* NULL for an absent input; backward: asserts the op's own mask */
-stored       in_stored(const node *n, int i);    /* the same for kernels that gather it or multiply by it, however it is stored */
+/* The same for kernels that gather it or multiply by it, however it is stored. */
+stored       in_stored(const node *n, int i);
 real        *out_data(const node *n, int i);
 exact       *save_data(const node *n, int i);    /* NULL when there is none (scoring) */
 real        *work_data(const node *n);
-real        *grad_out(const node *n, int i);     /* may be overwritten: it dies with this node's backward, unless in place */
-real        *grad_in(const node *n, int i, bool *add);       /* NULL when in[i] wants none; else add says whether to join */
+/* May be overwritten: it dies with this node's backward, unless in place. */
+real        *grad_out(const node *n, int i);
+real        *grad_in(const node *n, int i, bool *add);  /* NULL when in[i] wants none; else add says whether to join */
 const void  *packed_weight(const node *n, const tensor *w, bool tb);   /* as `pack` asked, up to date; or NULL */
 compute_type compute(const node *n);
 /* Where this run's keys and values stand: rows of the batch, or of the sessions' storage when the node has a state. */
 const int   *key_start(const node *n, bool has_state);       /* (seqs) */
 const int   *keys_before(const node *n, bool has_state);     /* (seqs) */
 const int   *state_rows(const node *n);                      /* (rows) slot * context + pos */
-/* The row of a carried state that each sequence goes on from; negative where it begins, at position 0.  It ends in row slot[s]. */
+/* The row of a carried state that each sequence goes on from; negative where it begins, at position 0.  It ends in row
+ * slot[s]. */
 const int   *carried_from(const node *n);                    /* (seqs) */
 
 /* ---- planning and running --------------------------------------------------- */
@@ -188,7 +198,8 @@ typedef struct {
 plan_summary graph_summary(const graph *g);
 int          graph_steps(const graph *g, const step **steps);
 
-/* A buffer of the plan and when it is alive: in steps first[k]..last[k]; a result that is kept outlives the last step. */
+/* A buffer of the plan and when it is alive: in steps first[k]..last[k]; a result that is kept outlives the last
+ * step. */
 enum { MAX_LIVES = 3 };
 typedef struct { size_t bytes, offset; int lives, first[MAX_LIVES], last[MAX_LIVES]; const char *name; } buffer;
 int          graph_buffers(const graph *g, const buffer **buffers);

@@ -22,7 +22,7 @@ struct graph {
 
     step *steps;        int step_count;
     buffer *buffers;    int buffer_count;
-    int *deaths, *death_start;       /* buffers whose life ends with step s: deaths[death_start[s] .. death_start[s+1]-1] */
+    int *deaths, *death_start;  /* buffers whose life ends with step s: deaths[death_start[s] .. death_start[s+1]-1] */
     char *arena;        size_t arena_bytes, largest_live;
     real *state_memory, *state_gradients; size_t state_count_total;
 

@@ -193,7 +193,8 @@ static double first_value(const param_rule *rule, uint64_t key, size_t i)
     case INIT_NORMAL:  return rule->std * normal_within(rule->cut, key, i);
     case INIT_FORMULA: return rule->formula(rule->args, key, i);
     case INIT_ONE:     return 1;
-    case INIT_ORTHOGONAL: return rule->std / sqrt(fmax(rule->dims[0], rule->dims[1])) * random_normal(key, i);       /* nearly: where memory is out */
+    /* Nearly orthogonal: when there is no memory for an orthogonal matrix. */
+    case INIT_ORTHOGONAL: return rule->std / sqrt(fmax(rule->dims[0], rule->dims[1])) * random_normal(key, i);
     default:           return 0;
     }
 }
@@ -206,7 +207,8 @@ static void initialize_chunk(void *context, int task)
         it->out[i] = (real)first_value(&it->p->rule, it->key, i);
 }
 
-/* Normal vectors made orthogonal one after the other (modified Gram-Schmidt): vector i, finished, is taken out of all later ones. */
+/* Normal vectors made orthogonal one after the other (modified Gram-Schmidt): vector i, finished, is taken out of all
+ * later ones. */
 typedef struct { double *v; size_t length; int current; } basis;
 
 static double dot(const double *a, const double *b, size_t n)

@@ -13,8 +13,8 @@ typedef enum { AXIS_NONE, AXIS_VOCAB, AXIS_POSITION, AXIS_RESIDUAL, AXIS_HEAD, A
 
 typedef struct {
     axis_kind kind;
-    bool read;           /* the parameter sums over this axis (duplicated entries must be divided); else it writes or scales it */
-    int parts;           /* how many equal blocks lie side by side (GPT-2's fused q, k, v: 3); 0 means 1 */
+    bool read; /* the parameter sums over this axis (duplicated entries must be divided); else it writes or scales it */
+    int parts; /* how many equal blocks lie side by side (GPT-2's fused q, k, v: 3); 0 means 1 */
 } axis;
 
 typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_FORMULA, INIT_ORTHOGONAL } init_kind;
@@ -25,16 +25,21 @@ typedef struct {
     int rank, dims[PARAM_RANK];          /* rank 0: as many as there are dims */
     axis axes[PARAM_RANK];
     init_kind init;
-    double std;          /* of INIT_NORMAL; of INIT_ORTHOGONAL (rank 2) the length of its orthogonal rows, or columns where there are fewer */
+    /* Of INIT_NORMAL; of INIT_ORTHOGONAL (rank 2) the length of its orthogonal rows, or columns where there are
+     * fewer. */
+    double std;
     double cut;          /* of INIT_NORMAL: drawn again when further out than so many standard deviations; 0: never */
-    double (*formula)(const double *args, uint64_t key, size_t i);       /* of INIT_FORMULA: element i; key names its stream of random numbers */
+    /* Of INIT_FORMULA: element i; key names its stream of random numbers. */
+    double (*formula)(const double *args, uint64_t key, size_t i);
     double args[4];
     bool decay;          /* weight decay applies */
     double lr_factor;    /* of the learning rate; 0 means 1 */
     bool shared_read;    /* a tied head reads it too: as a head it sums over its residual axis */
-    int heads;           /* along its axis of heads, how many there are in each part; 0: unknown, and nothing is asked of their order */
-    bool by_head;        /* published files keep the parts of each head together, rows (heads, parts, channels), as GPT-NeoX does
-                            with q, k and v; here they are (parts, heads, channels) */
+    /* Along its axis of heads, how many there are in each part; 0: unknown, and nothing is asked of their order. */
+    int heads;
+    /* Published files keep the parts of each head together, rows (heads, parts, channels), as GPT-NeoX does with q, k
+     * and v; here they are (parts, heads, channels). */
+    bool by_head;
 } param_rule;
 
 typedef struct param {
@@ -44,17 +49,17 @@ typedef struct param {
     int layer;                       /* the first number in its name, -1 when there is none */
     size_t offset;                   /* of its first element in the arenas of the set */
     struct weight weight;
-    real *grad;                      /* owned by the set; NULL until params_gradients */
-    bool frozen;                     /* no gradient is computed */
-    bool plain;                      /* some op reads its values as they are: it is not only gathered and multiplied by */
+    real *grad;                 /* owned by the set; NULL until params_gradients */
+    bool frozen;                /* no gradient is computed */
+    bool plain;                 /* some op reads its values as they are: it is not only gathered and multiplied by */
 } param;
 
 typedef struct params {
     param **items;                   /* sorted by name once closed */
     int count, capacity;
-    int *places;                     /* of an open set, (4 capacity): a table by the hash of the name, 0 or 1 + the place in items */
+    int *places;        /* of an open set, (4 capacity): a table by the hash of the name, 0 or 1 + the place in items */
     bool closed;
-    real *values, *grad;             /* two arenas, parameters in name order, each 64-byte aligned; NULL until they are asked for */
+    real *values, *grad; /* two arenas, parameters in name order, each 64-byte aligned; NULL until they are asked for */
     size_t arena_count;              /* elements in each, padding included (zeros) */
     real *plain; size_t plain_count; /* the values of the plain parameters, before there are master values */
     void *lender; void (*give_back)(void *lender);           /* whose memory the stored forms lie in */

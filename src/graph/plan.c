@@ -17,7 +17,8 @@ enum { ALIGN = 64 };
 /* Decides which nodes run backward and who writes each gradient first. */
 static void plan_backward(graph *g, bool *active)
 {
-    bool *written = xalloc((size_t)g->count * MAX_OUT + 1, sizeof *written);       /* gradient of a node's output has a writer */
+    /* Gradient of a node's output has a writer. */
+    bool *written = xalloc((size_t)g->count * MAX_OUT + 1, sizeof *written);
     bool *param_written = xalloc((size_t)g->params->count + 1, sizeof *param_written);
     if (!written || !param_written) { fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan"); goto out; }
     for (int i = g->count; i-- > 0; ) {
@@ -122,7 +123,7 @@ static bool may_be_in_place(const node *n)
 {
     const tensor *x = n->in[0], *y = n->out[0];
     if (!n->op->in_place || !x->from || x->consumers != 1 || x->keep || x->width != y->width || x->space != y->space) return false;
-    if (x->from->segment != n->segment) return false;                /* recomputation begins at n and reads x as it was */
+    if (x->from->segment != n->segment) return false;           /* recomputation begins at n and reads x as it was */
     if (n->op->reads & IN(0)) return false;
     for (int o = 0; o < MAX_OUT; o++)
         if (x->from->out[o] == x && (x->from->op->reads & OUT(o))) return false;
@@ -191,7 +192,7 @@ static void plan_live_ranges(graph *g)
     access touched[MAX_ACCESS];
     for (int s = 0; s < g->step_count; s++) {
         int count = step_accesses(g, &g->steps[s], touched);
-        for (int pass = 0; pass < 2; pass++)                     /* what a step reads is read before it defines anything */
+        for (int pass = 0; pass < 2; pass++)                /* what a step reads is read before it defines anything */
             for (int a = 0; a < count; a++) {
                 buffer *b = &g->buffers[touched[a].buffer];
                 if (touched[a].define != (pass == 1)) continue;
@@ -200,7 +201,7 @@ static void plan_live_ranges(graph *g)
                     b->first[b->lives] = b->last[b->lives] = s;
                     b->lives++;
                 } else {
-                    assert(b->lives > 0);                        /* read before anybody wrote it: the builder's mistake */
+                    assert(b->lives > 0);                   /* read before anybody wrote it: the builder's mistake */
                     b->last[b->lives - 1] = s;
                 }
             }
@@ -270,7 +271,7 @@ static void plan_last_uses(graph *g)
         for (int l = 0; l < g->buffers[i].lives; l++) {
             g->death_start[g->buffers[i].last[l] + 1]++;
             alive[g->buffers[i].first[l]] += g->buffers[i].bytes;
-            alive[g->buffers[i].last[l] + 1] -= g->buffers[i].bytes;       /* wraps, and the running sum comes out right */
+            alive[g->buffers[i].last[l] + 1] -= g->buffers[i].bytes;    /* wraps, and the running sum comes out right */
         }
     for (int s = 0; s <= g->step_count; s++) g->death_start[s + 1] += g->death_start[s];
     int *next = xalloc((size_t)g->step_count + 2, sizeof *next);

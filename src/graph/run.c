@@ -79,7 +79,7 @@ const real *in_data(const node *n, int i)
     if (!n->in[i]) return NULL;
     const param *p = n->in[i]->param;
     assert(!backward_phase(n) || p || (n->op->reads & IN(i)));
-    assert(!p || p->weight.values);                          /* else the op does not say in `weights` how it reads this input */
+    assert(!p || p->weight.values);                 /* else the op does not say in `weights` how it reads this input */
     return p ? p->weight.values : n->in[i]->data;
 }
 

@@ -18,7 +18,8 @@ struct weight {
     void *own; size_t own_bytes;     /* memory that the form lies in; NULL: someone else's */
     real *values;                    /* owned by the set of parameters; NULL: it has its form alone */
     uint64_t version;                /* of the values: an edit adds one */
-    struct { void *memory; size_t bytes; uint64_t version; } packed[COMPUTE_TYPES][2];       /* of each type: as B stored (K,N), and as B stored (N,K) */
+    /* Of each type: as B stored (K,N), and as B stored (N,K). */
+    struct { void *memory; size_t bytes; uint64_t version; } packed[COMPUTE_TYPES][2];
 };
 
 /* As kernels take it, until the next edit. */
@@ -27,8 +28,8 @@ stored weight_stored(const struct weight *w);
 void  weight_read(const struct weight *w, size_t first, size_t n, real *out);
 /* All of them (count) in memory of their own, to be freed; NULL when it is out. */
 real *weight_copy(const struct weight *w, size_t count);
-/* All of them, to be changed before the next run: what was packed from them is stale.  A weight without real values has none
- * to change. */
+/* All of them, to be changed before the next run: what was packed from them is stale.  A weight without real values has
+ * none to change. */
 real *weight_edit(struct weight *w);
 
 /* From here on it is stored so.  own: big_alloc'd memory of own_bytes that it takes over, or NULL. */

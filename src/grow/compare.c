@@ -53,7 +53,8 @@ static double divergence(const tensor *a, const tensor *b, int rows)
     return sum;
 }
 
-/* Runs both models on the batch that the first pass has built; adds the divergences to *kl and their number to *rows. */
+/* Runs both models on the batch that the first pass has built; adds the divergences to *kl and their number to
+ * *rows. */
 static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, double *kl, double *rows, lithe_error *err)
 {
     const batch *b = batch_view(&p[0].batch, err);

@@ -42,7 +42,8 @@ static int pieces_of(const lithe_tokenizer *from, const lithe_tokenizer *to, int
     return kept;
 }
 
-/* Sets row `id` of a table (vocab, width) to the mean of the pieces' rows, or of all old rows when there are no pieces. */
+/* Sets row `id` of a table (vocab, width) to the mean of the pieces' rows, or of all old rows when there are no
+ * pieces. */
 static void fill_row(real *table, size_t width, int32_t id, const int32_t *pieces, int count, int known)
 {
     int n = count ? count : known;

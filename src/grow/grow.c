@@ -82,8 +82,8 @@ static long layer_of(const arch *a, const char *name, const char **rest)
     return end == name + length ? -1 : number - a->growth.keys.first_layer;
 }
 
-/* The name of the parameter in the smaller model that this one comes from, or of the same one `above` layers higher; NULL for
- * one of a new layer.  Numbers after the last layer, such as a final norm's, move with the depth. */
+/* The name of the parameter in the smaller model that this one comes from, or of the same one `above` layers higher;
+ * NULL for one of a new layer.  Numbers after the last layer, such as a final norm's, move with the depth. */
 static const char *old_name(const growth *g, const char *name, int above, char text[256])
 {
     int before = config_int(g->before, g->arch->growth.keys.layers, 0), after = config_int(g->config, g->arch->growth.keys.layers, 0);
@@ -123,7 +123,7 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     map->name = strdup(large->name);
     map->small = name ? params_find(g->small->params, name) : NULL;
     if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    bool copied = name && strcmp(name, large->name);                         /* the layer it is copied from may lack this parameter */
+    bool copied = name && strcmp(name, large->name);        /* the layer it is copied from may lack this parameter */
     bool addition = name && !map->small && (g->arch != g->small->arch || copied);
     const char *above = g->method == METHOD_AKI && map->small ? old_name(g, large->name, 1, text) : NULL;
     map->next = above ? params_find(g->small->params, above) : NULL;

@@ -6,15 +6,15 @@
 
 /* How the entries along one axis of a larger parameter come from those of the smaller one. */
 typedef struct {
-    int count, *from;                    /* (count): the index in the smaller parameter, -1: new */
-    double *scale, *moment;              /* (count): factor of the value, and of the first moment, which maps like a gradient */
+    int count, *from;           /* (count): the index in the smaller parameter, -1: new */
+    double *scale, *moment;     /* (count): factor of the value, and of the first moment, which maps like a gradient */
 } axis_map;
 
 /* How a larger parameter comes from the smaller one. */
 typedef struct {
     char *name;
     const param *small;                  /* NULL: it is of a new layer */
-    const param *next;                   /* the same parameter of the layer above, from which AKI takes repeated units; or NULL */
+    const param *next;         /* the same parameter of the layer above, from which AKI takes repeated units; or NULL */
     axis_map axes[PARAM_RANK];           /* axes above the rank have one entry */
     bool zero;                           /* new entries are 0, else initial values */
     float *extra;                        /* (new rows, width of the smaller one): values of the new rows; or NULL */
@@ -62,6 +62,7 @@ int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth 
 
 /* ---- grow_groups.c: parameter groups of the larger model ---- */
 int grow_groups(growth *g, lithe_error *err);                           /* sets those of g->large, from the maps */
-int grow_groups_to(const growth *g, lithe_model *large, lithe_error *err);      /* gives the same groups to the model with values */
+/* Gives the same groups to the model with values. */
+int grow_groups_to(const growth *g, lithe_model *large, lithe_error *err);
 
 #endif

@@ -24,14 +24,16 @@ static head_counts heads_of(const arch *a, const json_t *config)
 /* The old head that the new head j repeats; -1 where no map keeps each query head with its key head. */
 static int old_head(head_counts old, head_counts new, bool kv, int j)
 {
-    if ((long long)old.heads * new.kv_heads == (long long)new.heads * old.kv_heads)          /* groups as large as before: whole groups are repeated */
+    /* Groups as large as before: whole groups are repeated. */
+    if ((long long)old.heads * new.kv_heads == (long long)new.heads * old.kv_heads)
         return j % (kv ? old.kv_heads : old.heads);
-    if (old.kv_heads == new.kv_heads) {                                                      /* more query heads in each group */
+    if (old.kv_heads == new.kv_heads) {                                             /* more query heads in each group */
         if (kv) return j;
         int group = new.heads / new.kv_heads, old_group = old.heads / old.kv_heads;
         return group % old_group ? -1 : j / group * old_group + j % group % old_group;
     }
-    if (old.heads == new.heads && new.kv_heads % old.kv_heads == 0)                          /* fewer query heads in each group: key heads are repeated */
+    /* Fewer query heads in each group: key heads are repeated. */
+    if (old.heads == new.heads && new.kv_heads % old.kv_heads == 0)
         return kv ? (int)((long long)j * old.kv_heads / new.kv_heads) : j;
     return -1;
 }
@@ -45,8 +47,8 @@ static bool allocate(axis_map *map, int count)
     return map->from && map->scale && map->moment;
 }
 
-/* The old entry that entry j comes from, of an axis that grows from `old` to `new` entries in kind.parts equal blocks; -1: it is
- * new; -2: heads cannot be mapped. */
+/* The old entry that entry j comes from, of an axis that grows from `old` to `new` entries in kind.parts equal blocks;
+ * -1: it is new; -2: heads cannot be mapped. */
 static int source(const growth *g, axis kind, int old, int new, int j)
 {
     int parts = kind.parts > 1 ? kind.parts : 1, o = old / parts, n = new / parts, part = j / n, i = j % n;
@@ -64,8 +66,8 @@ static int source(const growth *g, axis kind, int old, int new, int j)
     return at < 0 ? at : part * o + at;
 }
 
-/* Whether the values are divided by the repetitions along this axis.  A tied head cannot be divided, so the norm before it is
- * instead; without a language head nothing reads that norm through the embedding. */
+/* Whether the values are divided by the repetitions along this axis.  A tied head cannot be divided, so the norm before
+ * it is instead; without a language head nothing reads that norm through the embedding. */
 static bool divided(const growth *g, const param *large, axis kind)
 {
     bool tokens = g->small->task.kind == TASK_LANGUAGE || g->small->task.kind == TASK_PRETRAIN;

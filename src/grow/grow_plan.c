@@ -125,7 +125,7 @@ static int choose_shape(growth *g, double target, lithe_error *err)
     shape old = { config_int(base, g->arch->growth.keys.width, 0), config_int(base, g->arch->growth.keys.layers, 0), inner_size(g->small), 0 }, best = { 0, 0, 0, -1 };
     int hd = old.width / heads, status = 0;
     if (!kv) kv = heads;
-    if (g->method == METHOD_CORNER) {                /* any whole number of key/value heads with their queries; the depth stays */
+    if (g->method == METHOD_CORNER) {   /* any whole number of key/value heads with their queries; the depth stays */
         int unit = hd * heads / kv;
         for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, target, &best);
     } else {
@@ -254,7 +254,8 @@ int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
 {
     const lithe_grow_options *o = &g->options;
     double now = (double)params_total(g->small->params), target = o->params > 0 ? o->params : o->factor > 0 ? o->factor * now : 0;
-    /* Sizes whose default depends on another one (four times the width) are written out, so that they do not grow with it. */
+    /* Sizes whose default depends on another one (four times the width) are written out, so that they do not grow with
+     * it. */
     if (g->arch->growth.keys.inner && inner_size(g->small)) set_int(g->config, g->arch->growth.keys.inner, inner_size(g->small));
     if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->growth.keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
     int status = 0;

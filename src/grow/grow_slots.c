@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double FIRST_SHARE = 1.3;       /* D: the shares have opposite signs, since Adam would change two equal copies in the same way */
+/* D: the shares have opposite signs, since Adam would change two equal copies in the same way */
+static const double FIRST_SHARE = 1.3;
 
 const slot_group *slot_group_of(const arch *a, const param *p)
 {
@@ -97,8 +98,8 @@ int grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err)
 
 /* ---- new keys ------------------------------------------------------------------------- */
 
-/* Makes the columns of a (rows, columns) orthonormal in place, in two passes because of rounding.  r (columns, columns) or NULL
- * receives the triangular factor of the first pass: a = q r.  A dependent column becomes 0. */
+/* Makes the columns of a (rows, columns) orthonormal in place, in two passes because of rounding.  r (columns, columns)
+ * or NULL receives the triangular factor of the first pass: a = q r.  A dependent column becomes 0. */
 static void orthonormalize(double *a, int rows, int columns, double *r)
 {
     for (int pass = 0; pass < 2; pass++)

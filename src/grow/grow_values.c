@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where an entry of the larger parameter comes from: its place in the smaller one, and whether it is new along axis 0 or along
- * another axis. */
+/* Where an entry of the larger parameter comes from: its place in the smaller one, and whether it is new along axis 0
+ * or along another axis. */
 typedef struct { size_t at; bool new_row, new_rest; } origin;
 
 static origin origin_of(const param_map *map, const int along[PARAM_RANK])

@@ -9,8 +9,9 @@
 typedef struct growth growth;
 growth      *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
 lithe_model *growth_apply(const growth *g, lithe_error *err);          /* the larger model with its values */
-/* Computes AdamW's moments of the larger model from those of the smaller one; all are laid out like the arenas of the params.
- * First moments map like gradients, second ones by the squares of the same factors; those of new entries are zero. */
+/* Computes AdamW's moments of the larger model from those of the smaller one; all are laid out like the arenas of the
+ * params.  First moments map like gradients, second ones by the squares of the same factors; those of new entries are
+ * zero. */
 void         growth_moments(const growth *g, const lithe_model *large, const real *m, const real *v, real *large_m, real *large_v);
 void         growth_free(growth *g);
 

@@ -10,7 +10,7 @@
 #include "infer/infer.h"
 
 const lithe_model *engine_model(const lithe_engine *e);
-bool engine_recurrent(const lithe_engine *e);            /* a slot cannot be shortened: it is extended, restarted, or restored */
+bool engine_recurrent(const lithe_engine *e);   /* a slot cannot be shortened: it is extended, restarted, or restored */
 
 /* State number i of a slot, in the order of declaration. */
 typedef struct {
@@ -32,8 +32,8 @@ typedef struct {
     bool given;                      /* at length 0: initial states in place of zeros */
     real data[];
 } slot_snapshot;
-slot_snapshot *snapshot_new(const lithe_engine *e, size_t length);           /* zeros, to be freed; NULL if memory is out */
-slot_snapshot *engine_snapshot(const lithe_engine *e, int slot);             /* to be freed; NULL if memory is out */
+slot_snapshot *snapshot_new(const lithe_engine *e, size_t length);      /* zeros, to be freed; NULL if memory is out */
+slot_snapshot *engine_snapshot(const lithe_engine *e, int slot);        /* to be freed; NULL if memory is out */
 void           engine_restore(lithe_engine *e, int slot, const slot_snapshot *x);
 
 #endif

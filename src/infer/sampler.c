@@ -19,7 +19,8 @@
 
 enum { BUCKETS = 4096, SHORT = 12 };
 static const double NOTHING = 105;                       /* e^-105 is zero as a float */
-static const double DOUBT = 1.3e-7;                      /* bound on the relative error of the sum of all weights: rounding to float, and a margin */
+/* Bound on the relative error of the sum of all weights: rounding to float, and a margin. */
+static const double DOUBT = 1.3e-7;
 
 /* ---- memory ----------------------------------------------------------------------- */
 

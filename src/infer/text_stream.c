@@ -25,7 +25,7 @@ size_t showable(const char *text, size_t n, const char *const *stop, int stops, 
         size_t length = strlen(stop[i]);
         const char *found = length ? memmem(text, n, stop[i], length) : NULL;
         if (found && (size_t)(found - text) < *stopped) *stopped = (size_t)(found - text);
-        for (size_t k = length ? length - 1 : 0; k > 0; k--)          /* the longest suffix that may become the stop string */
+        for (size_t k = length ? length - 1 : 0; k > 0; k--)    /* the longest suffix that may become the stop string */
             if (k <= n && !memcmp(text + n - k, stop[i], k)) {
                 if (n - k < safe) safe = n - k;
                 break;

@@ -13,9 +13,9 @@ typedef struct { const char *bytes; size_t n; } shown_text;
 typedef struct {
     const lithe_tokenizer *tokenizer;
     const char *const *stop; int stops;
-    int32_t before;                  /* the latest id, whose text may decide how the text of the next one begins; -1: none */
-    bool stopped;                    /* a stop string was completed, so nothing follows */
-    char *held, *shown;              /* text that may not be shown yet; what was shown last */
+    int32_t before;             /* the latest id, whose text may decide how the text of the next one begins; -1: none */
+    bool stopped;               /* a stop string was completed, so nothing follows */
+    char *held, *shown;         /* text that may not be shown yet; what was shown last */
     size_t held_count, held_room, shown_room;
 } text_stream;
 

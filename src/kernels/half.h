@@ -12,7 +12,8 @@
 
 static inline uint32_t bits_of_float(float x)    { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
 static inline float    float_of_bits(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
-static inline uint32_t bits_chosen(uint32_t yes, uint32_t a, uint32_t b) { return (a & (0 - yes)) | (b & (yes - 1)); }     /* yes: 0 or 1 */
+/* yes: 0 or 1 */
+static inline uint32_t bits_chosen(uint32_t yes, uint32_t a, uint32_t b) { return (a & (0 - yes)) | (b & (yes - 1)); }
 
 static inline float float_from_bf16(uint16_t x) { return float_of_bits((uint32_t)x << 16); }
 
@@ -41,10 +42,11 @@ static inline uint16_t f16_from_float(float x)
 {
     uint32_t u = bits_of_float(x), sign = (u >> 16) & 0x8000, magnitude = u & 0x7fffffff;
     uint32_t normal = (magnitude - ((127 - 15) << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-    uint32_t small = bits_of_float(float_of_bits(magnitude) + 0.5f) - bits_of_float(0.5f);    /* the ulp of 0.5 is 2^-24 */
+    uint32_t small = bits_of_float(float_of_bits(magnitude) + 0.5f) - bits_of_float(0.5f); /* the ulp of 0.5 is 2^-24 */
     uint32_t special = bits_chosen(magnitude > 0x7f800000, 0x7e00 | ((magnitude >> 13) & 0x3ff), 0x7c00);
     uint32_t finite = bits_chosen(magnitude < 0x38800000, small, normal);             /* below 2^-14 */
-    return (uint16_t)(sign | bits_chosen(magnitude >= 0x47800000, special, finite));  /* from 2^16 on; 65520.. round up to 0x7c00 */
+    /* From 2^16 on; 65520.. round up to 0x7c00. */
+    return (uint16_t)(sign | bits_chosen(magnitude >= 0x47800000, special, finite));
 }
 
 #endif

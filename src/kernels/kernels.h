@@ -30,7 +30,8 @@ typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GE
 typedef struct {
     int M, N, K;
     const real *a; size_t lda; bool ta;         /* ta: A is stored (K,M) */
-    stored b;      size_t ldb; bool tb;         /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight; a stride of whole blocks */
+    /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight; a stride of whole blocks */
+    stored b;      size_t ldb; bool tb;
     real *c;       size_t ldc; bool add;
     compute_type type;                          /* COMPUTE_BF16: a and b rounded to bf16 (nearest even), sums in fp32 */
     const void *packed;                         /* B as gemm_pack wrote it (b is then not read), or NULL */

@@ -11,7 +11,8 @@
 /* What a model is used with; a field that is zero demands nothing. */
 typedef struct {
     const char *data;                    /* the name of the data in messages */
-    const lithe_tokenizer *tokenizer;    /* the model may be given any of its ids: as text, as the mask, as a random token */
+    /* The model may be given any of its ids: as text, as the mask, as a random token. */
+    const lithe_tokenizer *tokenizer;
     int vocab;                           /* every id in the data is below it */
     int ctx;                             /* the most tokens in a sequence */
     bool labelled, numbers;              /* each sequence has a class, or, with numbers, a number */

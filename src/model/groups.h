@@ -7,14 +7,16 @@
 
 #include "model/model.h"
 
-/* The most updates that an optimizer counts, and so the largest `born`; the difference of two such counts fits an int. */
+/* The most updates that an optimizer counts, and so the largest `born`; the difference of two such counts fits an
+ * int. */
 enum { UPDATES_MAX = 1 << 30, BORN_LATER = -1 };
 
 /* The rows first .. first+rows-1.  Rows in no group train by the rule that the parameter was declared with. */
 typedef struct param_group {
     const param *param;
     int first, rows;
-    int born;                        /* the update at which its moments began, for the bias correction; BORN_LATER: when training next begins */
+    /* The update at which its moments began, for the bias correction; BORN_LATER: when training next begins. */
+    int born;
     double lr_factor;                /* multiplies the learning rate */
     bool frozen;
 } param_group;

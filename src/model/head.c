@@ -48,7 +48,8 @@ static void copy_body(lithe_model *to, const lithe_model *from)
     }
 }
 
-/* Initializes the head even where the old classifier's head has the same shape; other heads keep what copy_body found. */
+/* Initializes the head even where the old classifier's head has the same shape; other heads keep what copy_body
+ * found. */
 static void renew_head(lithe_model *m, const lithe_model *from, uint64_t seed)
 {
     for (int i = 0; i < m->params->count && from->task.kind == TASK_SEQUENCE; i++) {

@@ -24,7 +24,7 @@ typedef struct {
 static void copy_chunk(void *context, int chunk)
 {
     copying *c = context;
-    int low = 0, high = c->count;                            /* binary search for the last copy whose first chunk is at most this one */
+    int low = 0, high = c->count;           /* binary search for the last copy whose first chunk is at most this one */
     while (high - low > 1) {
         int middle = (low + high) / 2;
         if (c->first_task[middle] <= chunk) low = middle; else high = middle;
@@ -41,7 +41,7 @@ static int copy_all(const copy *copies, int count, const char *path, lithe_error
 {
     copying c = { .copies = copies, .count = count, .first_task = xalloc((size_t)count + 1, sizeof *c.first_task) };
     if (!c.first_task) return fail(err, LITHE_ENOMEM, "%s: not enough memory to read %d tensors", path, count);
-    for (int i = 0; i < count; i++)                          /* a tensor fits in memory, so the number of its chunks fits an int */
+    for (int i = 0; i < count; i++)             /* a tensor fits in memory, so the number of its chunks fits an int */
         c.first_task[i + 1] = c.first_task[i] + (int)((copies[i].from->count + CHUNK - 1) / CHUNK);
     parallel_for(c.first_task[count], copy_chunk, &c);
     free(c.first_task);

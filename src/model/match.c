@@ -141,7 +141,8 @@ static void match_tied_head(matching *x)
                  "set tie_word_embeddings to false if the head is its own", label(written), label(embedding));
 }
 
-/* Hugging Face writes a head's bias under two names; both copies must be equal.  A second copy of a body's tensor is refused. */
+/* Hugging Face writes a head's bias under two names; both copies must be equal.  A second copy of a body's tensor is
+ * refused. */
 static bool is_copy(matching *x, const file_tensor *t)
 {
     const file_tensor *first = t->copy_of && arch_head_tensor(x->m->arch, t->copy_of) ? tensor_file_find(x->f, t->copy_of) : NULL;

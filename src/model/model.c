@@ -239,7 +239,8 @@ int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channel
 
 const char *lithe_model_image_filter(const lithe_model *m)
 {
-    static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };        /* PIL's numbers, in order */
+    /* PIL's numbers, in order */
+    static const char *const names[] = { "nearest", "lanczos", "bilinear", "bicubic", "box", "hamming" };
     return lithe_model_images(m, NULL, NULL, NULL) ? names[m->preprocessor.filter] : NULL;
 }
 

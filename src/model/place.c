@@ -36,7 +36,7 @@ static int find_in_directory(place *p, const char *path, lithe_error *err)
     p->weights = first_of(p->dir, WEIGHTS);
     p->config = config_in(p->dir);
     if (run.status && !p->weights) return fail(err, run.status, "%s", run.text);
-    if (checkpoint || run.status) return LITHE_OK;           /* a checkpoint that was checked, or the files in the RUN itself */
+    if (checkpoint || run.status) return LITHE_OK;   /* a checkpoint that was checked, or the files in the RUN itself */
     char *manifest = path_join(p->dir, "manifest.json");     /* the path names one checkpoint */
     int status = manifest && path_exists(manifest) && p->weights ? manifest_check(p->dir, false, err) : LITHE_OK;
     free(manifest);
@@ -66,7 +66,7 @@ void place_free(place *p)
 
 char *place_tokenizer(const place *p, int vocab)
 {
-    char trained[32];                                        /* llama2.c's name for the tokenizer of a custom vocabulary */
+    char trained[32];                                   /* llama2.c's name for the tokenizer of a custom vocabulary */
     snprintf(trained, sizeof trained, "tok%d.bin", vocab);
     char *found = lithe_tokenizer_find(p->dir);
     char *own = found && strcmp(path_base(found), "tokenizer.bin") ? NULL : first_of(p->dir, (const char *const[]){ trained, NULL });

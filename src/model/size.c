@@ -66,8 +66,8 @@ static double count(const search *s, int width, int layers, double scale)
 
 /* ---- the search ------------------------------------------------------------------- */
 
-/* Ranks a shape: it costs more when width / layers is far from 64, when the width is no multiple of 64, when inner sizes are
- * scaled, and when the count is far from the target. */
+/* Ranks a shape: it costs more when width / layers is far from 64, when the width is no multiple of 64, when inner
+ * sizes are scaled, and when the count is far from the target. */
 static double cost_of(const search *s, const shape *x)
 {
     double ratio = (double)x->width / x->layers;

@@ -10,7 +10,7 @@
 #include <assert.h>
 
 enum { HIDDEN, W, BIAS };
-enum { TILE = 256 };                                        /* rows of logits at a time: constant, so sums have one order */
+enum { TILE = 256 };                                    /* rows of logits at a time: constant, so sums have one order */
 
 /* The largest logits of a tile, and what their gradients get more. */
 typedef struct { exact value[TILE]; int index[TILE]; } peaks;
@@ -36,7 +36,8 @@ static void forward(const node *n, const kernels *k)
     real wrap = train ? n->f[0] : 0;
     peaks most;
 
-    for (int r = 0; r < rows; r++) assert(target[r] >= 0 && target[r] < vocab);         /* the batch was checked where it was made */
+    /* The batch was checked where it was made. */
+    for (int r = 0; r < rows; r++) assert(target[r] >= 0 && target[r] < vocab);
     for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
         const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;

@@ -8,8 +8,8 @@
 #include "ops/ops.h"
 
 enum { X, KEYS, VALUES, RESIDUAL };
-enum { TILE = 256 };                                        /* constant: the sums of dK and dV have one order */
-enum { KEEP_RATIO = 4 };                                    /* scores are kept up to this many times the input's width */
+enum { TILE = 256 };                                    /* constant: the sums of dK and dV have one order */
+enum { KEEP_RATIO = 4 };                                /* scores are kept up to this many times the input's width */
 enum { THETA, KEPT };
 
 typedef struct { int rows, in, out, slots; } sizes;

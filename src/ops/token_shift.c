@@ -27,7 +27,7 @@ static void forward(const node *n, const kernels *k)
     carry_begin(n, k, state);
     for (int m = 0; m < a.mixes; m++) a.y[m] = out_data(n, m);
     k->token_shift(&a);
-    for (int s = 0; state && !n->i[PEEK] && s < b->seqs; s++)               /* the last row stands before the next run's first */
+    for (int s = 0; state && !n->i[PEEK] && s < b->seqs; s++)   /* the last row stands before the next run's first */
         if (b->start[s] < b->start[s + 1]) k->copy(state->data + (size_t)b->slot[s] * width, false, a.x + (size_t)(b->start[s + 1] - 1) * width, width);
 }
 
@@ -47,7 +47,8 @@ static void backward(const node *n, const kernels *k)
 }
 
 static const op op_token_shift = { .name = "token_shift", .forward = forward, .backward = backward, .reads = IN(X) | CARRY_READS };
-static const op op_by_row = { .name = "token_shift", .forward = forward, .backward = backward,         /* mixes are values of this run */
+/* Mixes are values of this run. */
+static const op op_by_row = { .name = "token_shift", .forward = forward, .backward = backward,
                               .reads = IN(X) | CARRY_READS | IN(MIX) | IN(MIX + 1) | IN(MIX + 2) | IN(MIX + 3) | IN(MIX + 4) | IN(MIX + 5) };
 
 tensor_list token_shift(graph *g, tensor *x, token_shift_options o)

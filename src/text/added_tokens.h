@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDED_TOKEN_LIMIT 512              /* bytes of a token, which bounds the time that a position in the text takes */
+#define ADDED_TOKEN_LIMIT 512           /* bytes of a token, which bounds the time that a position in the text takes */
 
 typedef struct {
     const char *text;                      /* the text to find; borrowed */

@@ -5,7 +5,8 @@
 
 #include "text/word_counts.h"
 
-typedef struct { int64_t count; int32_t id, inside_id; bool inside; } letter;      /* inside: it occurs after the first character of a word */
+/* inside: it occurs after the first character of a word */
+typedef struct { int64_t count; int32_t id, inside_id; bool inside; } letter;
 
 typedef struct {
     letter *letters;           /* by code point; ids are SYMBOL_END until they are given */

@@ -65,7 +65,7 @@ void bert_lower(text_buffer *out, const char *text, size_t len)
 {
     for (size_t i = 0, k; i < len; i += k) {
         int32_t c = next(text + i, len - i, &k);
-        if (c == 0x130) text_append(out, "i\u0307", 3);                 /* the only character whose lower case is two characters */
+        if (c == 0x130) text_append(out, "i\u0307", 3);     /* the only character whose lower case is two characters */
         else append(out, c < 128 ? c + 32 * (c >= 'A' && c <= 'Z') : utf8proc_tolower(c));
     }
 }

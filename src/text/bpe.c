@@ -120,7 +120,8 @@ static size_t symbols(const bpe *b, const char *word, size_t len, int32_t *ids)
 
 /* ---- merging --------------------------------------------------------------------------- */
 
-typedef struct { int32_t rank, id; } outcome;      /* the result of merging a pair; rank INT32_MAX: the pair does not merge */
+/* The result of merging a pair; rank INT32_MAX: the pair does not merge. */
+typedef struct { int32_t rank, id; } outcome;
 
 static outcome look(const bpe *b, const int32_t *pair)
 {
@@ -151,9 +152,9 @@ static size_t merge_short(const bpe *b, int32_t *ids, size_t n)
 typedef struct { int32_t rank, at, left, right; } candidate;
 
 struct word_scratch {
-    size_t room;                           /* symbols */
-    int32_t *ids, *previous, *next;        /* [room]; previous and next are -1 at the ends; a merged-away symbol has id -1 */
-    candidate *heap;                       /* [3 room] */
+    size_t room;                    /* symbols */
+    int32_t *ids, *previous, *next; /* [room]; previous and next are -1 at the ends; a merged-away symbol has id -1 */
+    candidate *heap;                /* [3 room] */
     size_t candidates;
 };
 

@@ -14,7 +14,7 @@ typedef struct bpe {
     uint32_t mask, filled;
     int32_t byte_id[256];                  /* the token of a byte, -1: none */
     int32_t unknown;                       /* for symbols without a token; -1: they are dropped */
-    bool characters;                       /* the smallest symbols are characters, with bytes as a fallback; else they are bytes */
+    bool characters;            /* the smallest symbols are characters, with bytes as a fallback; else they are bytes */
     bool fuse_unknown;                     /* a run of unknown symbols is one */
     bool whole_words;                      /* a word that is a token is that token, whatever the merges say */
     struct word_cache *cache;              /* words seen before */

@@ -21,9 +21,9 @@ typedef struct {
 typedef struct { int64_t count; uint32_t pair; } turn;          /* the pair's count when it was queued */
 
 typedef struct {
-    int32_t *symbols;                      /* [length]; SYMBOL_END between words, SYMBOL_GONE where merged into the symbol before */
-    uint32_t *previous, *next;             /* links that skip SYMBOL_GONE; SYMBOL_END separates words */
-    uint32_t *word_of;                     /* [length] */
+    int32_t *symbols;          /* [length]; SYMBOL_END between words, SYMBOL_GONE where merged into the symbol before */
+    uint32_t *previous, *next; /* links that skip SYMBOL_GONE; SYMBOL_END separates words */
+    uint32_t *word_of;         /* [length] */
     uint32_t length;
     const counted_word *words;
     symbol_pair *pairs;

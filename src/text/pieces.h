@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PIECES_ID_LIMIT (1 << 22)          /* larger ids are treated as damage, because a table is as long as the largest id */
+#define PIECES_ID_LIMIT (1 << 22)   /* larger ids are treated as damage, because a table is as long as the largest id */
 
 typedef struct { uint32_t start, length; } piece;
 

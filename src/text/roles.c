@@ -37,7 +37,7 @@ void tokenizer_name_roles(lithe_tokenizer *t)
         [ROLE_CLS] = { "[CLS]" }, [ROLE_SEP] = { "[SEP]" }, [ROLE_PAD] = { "[PAD]", "<pad>", "<|pad|>", "<|padding|>" },
         [ROLE_MASK] = { "[MASK]", "<mask>", "<|mask|>" }, [ROLE_UNK] = { "[UNK]", "<unk>" } };
     int32_t *r = t->role;
-    if (t->model == MODEL_LONGEST) {                                                /* RWKV: id 0 separates texts and has no text of its own */
+    if (t->model == MODEL_LONGEST) {                        /* RWKV: id 0 separates texts and has no text of its own */
         r[ROLE_BOS] = r[ROLE_EOS] = r[ROLE_CLS] = r[ROLE_SEP] = 0;
         return;
     }

@@ -202,7 +202,7 @@ static void set_roles(reading *r)
     int32_t bos = (int32_t)r->bos, eos = (int32_t)r->eos, unknown = (int32_t)r->unknown;
     const int32_t roles[ROLES] = { bos, eos, bos, eos, (int32_t)r->pad, -1, unknown };
     for (int i = 0; i < ROLES; i++) t->role[i] = roles[i] < 0 ? -1 : roles[i];
-    if (t->model == MODEL_BPE && bos >= 0) {                /* Llama has a begin-of-text token, T5 an end-of-text token */
+    if (t->model == MODEL_BPE && bos >= 0) {            /* Llama has a begin-of-text token, T5 an end-of-text token */
         t->single = (template){ { { bos, 0 }, { TEXT_A, 0 } }, 2 };
         t->pair = (template){ { { bos, 0 }, { TEXT_A, 0 }, { bos, 1 }, { TEXT_B, 1 } }, 4 };
     } else if (t->model == MODEL_UNIGRAM && eos >= 0) {

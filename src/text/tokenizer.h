@@ -30,10 +30,11 @@
 /* An added token as the file describes it. */
 typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
 
-typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;       /* LONGEST: the longest piece of bytes at each position */
+/* LONGEST: the longest piece of bytes at each position */
+typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;
 
 /* The special tokens around one text or a pair, whose first text comes first (text/layout.h). */
-typedef struct { int32_t id; int32_t type; } template_item;        /* id TEXT_A or TEXT_B: the ids of that text; type 0 or 1 */
+typedef struct { int32_t id; int32_t type; } template_item; /* id TEXT_A or TEXT_B: the ids of that text; type 0 or 1 */
 typedef struct { template_item item[TOKENIZER_STEPS]; int n; } template;
 enum { TEXT_A = -1, TEXT_B = -2 };
 
@@ -61,19 +62,19 @@ struct lithe_tokenizer {
 
     template single, pair;
     int32_t role[ROLES];
-    unsigned configured;                   /* 1 << role: the role comes from a tokenizer_config.json, not from the names */
-    uint8_t *flags;                        /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
+    unsigned configured;                /* 1 << role: the role comes from a tokenizer_config.json, not from the names */
+    uint8_t *flags;                     /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
     charsmap charsmap;
-    bool sentencepiece;                    /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
+    bool sentencepiece;         /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
     const char *unknown_text;
-    const char *mark;                      /* the space in tokens; NULL: a space is a space */
-    bool strip;                            /* decoding removes one space after bos */
-    const char *prefix;                    /* WordPiece: the prefix of tokens that continue a word */
-    const char *glue;                      /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
-    bool cleanup;                          /* WordPiece: decoding removes spaces before punctuation */
+    const char *mark;               /* the space in tokens; NULL: a space is a space */
+    bool strip;                     /* decoding removes one space after bos */
+    const char *prefix;             /* WordPiece: the prefix of tokens that continue a word */
+    const char *glue;               /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
+    bool cleanup;                   /* WordPiece: decoding removes spaces before punctuation */
 
-    char *source;                          /* the tokenizer.json, RWKV vocabulary or .model it was read from, for saving */
+    char *source;                       /* the tokenizer.json, RWKV vocabulary or .model it was read from, for saving */
     size_t source_bytes;
     int32_t (*pairs)[2];                   /* merges in order, if there is no source; heap */
     size_t n_pairs;
@@ -88,7 +89,8 @@ lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *w
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
-typedef struct { bool lower, marks, spaced; } bert_options;         /* lower the letters; drop marks; separate Chinese characters */
+/* Lower the letters; drop marks; separate Chinese characters. */
+typedef struct { bool lower, marks, spaced; } bert_options;
 lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err);

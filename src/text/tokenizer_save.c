@@ -41,7 +41,7 @@ static json_t *vocabulary(const lithe_tokenizer *t, char *name)
         if (!pieces_has(&t->vocabulary, id)) continue;
         size_t len = name_of(t, id, name);
         name[len] = 0;
-        if (t->model == MODEL_WORDPIECE && pieces_find(&t->vocabulary, name, len) != id) continue;       /* a repeated line */
+        if (t->model == MODEL_WORDPIECE && pieces_find(&t->vocabulary, name, len) != id) continue; /* a repeated line */
         if (strlen(name) == len && !json_object_get(o, name) && !json_object_set_new(o, name, json_integer(id))) continue;
         json_decref(o);
         o = NULL;

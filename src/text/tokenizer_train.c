@@ -139,7 +139,7 @@ static int32_t token_for(const learning *l, const symbol_pair *p)
 {
     lithe_tokenizer *k = l->tokenizer;
     char both[LONGEST_TOKEN];
-    size_t left_len, right_len, drop = l->kind->words ? strlen(k->prefix) : 0;      /* the right part is inside a word */
+    size_t left_len, right_len, drop = l->kind->words ? strlen(k->prefix) : 0;  /* the right part is inside a word */
     const char *left = pieces_bytes(&k->vocabulary, p->left, &left_len);
     const char *right = pieces_bytes(&k->vocabulary, p->right, &right_len) + drop;
     right_len -= drop;

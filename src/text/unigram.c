@@ -9,7 +9,8 @@
 #define SHORT 128                          /* bytes */
 #define UNKNOWN_PENALTY 10
 
-typedef struct { int32_t id; uint32_t start; float score; } step;       /* the last piece of the best path; id -2: no path yet */
+/* The last piece of the best path; id -2: no path yet. */
+typedef struct { int32_t id; uint32_t start; float score; } step;
 enum { NO_WAY = -2, NO_PIECE = -1 };
 
 static void offer(step *to, int32_t id, uint32_t start, double score)

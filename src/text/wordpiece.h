@@ -6,7 +6,7 @@
 
 #include "text/trie.h"
 
-#define WORDPIECE_LONGEST 100              /* characters of a word, unless a file says otherwise; Google's code has 200 */
+#define WORDPIECE_LONGEST 100           /* characters of a word, unless a file says otherwise; Google's code has 200 */
 
 typedef struct {
     const trie *tree;

@@ -24,7 +24,8 @@ int  bptt_check(const lithe_model *m, const objective *o, const settings *s, lit
 /* f was opened for windows (feed.h); o makes whole sequences. */
 int  bptt_open(bptt *b, const lithe_model *m, const feed *f, const settings *s, const objective *o, lithe_error *err);
 void bptt_close(bptt *b);
-/* Computes loss and gradients of the sequences in b->whole; *loss and *flops are sums like those of feed_loss and feed_flops. */
+/* Computes loss and gradients of the sequences in b->whole; *loss and *flops are sums like those of feed_loss and
+ * feed_flops. */
 int  bptt_run(bptt *b, feed *f, double scale, bool accumulate, double *loss, double *flops, lithe_error *err);
 
 #endif

@@ -6,8 +6,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { TIMED_MAX = 10, TIMED_MIN = 2, TIMES_MAX = 10, WEIGHTS_PASSES = 7 };  /* AdamW moves seven times the bytes that the norm reads */
-static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;   /* of the budget: for timing; for evaluations and checkpoints each; in all */
+/* AdamW moves seven times the bytes that the norm reads */
+enum { TIMED_MAX = 10, TIMED_MIN = 2, TIMES_MAX = 10, WEIGHTS_PASSES = 7 };
+/* Of the budget: for timing; for evaluations and checkpoints each; in all. */
+static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
@@ -41,8 +43,8 @@ static double time_evaluation(lithe_trainer *t, lithe_error *err)
     return seconds_now() - began;
 }
 
-/* Adds the time of evaluations or checkpoints, each of which takes `seconds`.  When no option says how often (every is 0),
- * there is one at the start and ten during the run, or fewer where they would take more than their share. */
+/* Adds the time of evaluations or checkpoints, each of which takes `seconds`.  When no option says how often (every is
+ * 0), there is one at the start and ten during the run, or fewer where they would take more than their share. */
 static int spread(double seconds, double budget, int every, double *per_step, double *fixed)
 {
     double count = floor(EXTRA_SHARE * budget / seconds);

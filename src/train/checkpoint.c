@@ -22,8 +22,8 @@ int trainer_write_best(const lithe_trainer *t, lithe_error *err)
     return status;
 }
 
-/* Removes all checkpoints but the newest two, the best, and the newest good one.  One of a later step was found damaged when
- * the run was resumed; it stays for its owner to examine. */
+/* Removes all checkpoints but the newest two, the best, and the newest good one.  One of a later step was found damaged
+ * when the run was resumed; it stays for its owner to examine. */
 static int prune(const lithe_trainer *t, lithe_error *err)
 {
     const progress *p = &t->progress;

@@ -31,7 +31,7 @@ static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *e
     all->correct += feed_correct(f);
     if (t->model->task.kind == TASK_SEQUENCE) take_outcomes(&all->labels, f);
     else e->seq_loss += feed_seq_loss(f);
-    const tensor *pairs = f->pass.r.seq_loss;                       /* of two classes: correct where the loss is below log 2 */
+    const tensor *pairs = f->pass.r.seq_loss;               /* of two classes: correct where the loss is below log 2 */
     for (int s = 0; pairs && s < b->seqs; s++) all->pairs_correct += (double)pairs->data[s] < log(2);
     return LITHE_OK;
 }

@@ -11,8 +11,8 @@ typedef struct {
     double flops;                    /* of one run over a full batch, backward included */
 } feed;
 
-/* GRAPH_TRAIN computes losses and gradients; GRAPH_SCORE computes losses, or the logits of labels.  With bptt, the graph of
- * GRAPH_TRAIN takes one window of each sample (train/bptt.h). */
+/* GRAPH_TRAIN computes losses and gradients; GRAPH_SCORE computes losses, or the logits of labels.  With bptt, the
+ * graph of GRAPH_TRAIN takes one window of each sample (train/bptt.h). */
 int  feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err);
 void feed_close(feed *f);
 /* Runs the batch that was built.  scale and seq_scale multiply the gradients of targets and of labels. */
@@ -20,7 +20,7 @@ int  feed_run(feed *f, double scale, double seq_scale, bool accumulate, lithe_er
 /* Sums over the latest run, without the scales. */
 double feed_loss(const feed *f);
 double feed_seq_loss(const feed *f);
-double feed_correct(const feed *f);                              /* targets whose logit was the largest; GRAPH_SCORE only */
+double feed_correct(const feed *f);                         /* targets whose logit was the largest; GRAPH_SCORE only */
 double feed_flops(const feed *f);                               /* of the latest run */
 
 

@@ -23,7 +23,8 @@ int log_open(run_log *l, const char *run, lithe_error *err)
     if (!(l->path = path_join(run, "log.jsonl"))) return fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (l->fd < 0) return fail_errno(err, l->path, "write");
-    if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)        /* other failures mean that the file system has no locks */
+    /* Other failures mean that the file system has no locks. */
+    if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
         return fail(err, LITHE_EINVAL, "%s: another process is training this run", run);
     return LITHE_OK;
 }
@@ -70,7 +71,8 @@ void line_number(run_log *l, const char *key, double value)
     append_text(l, text, (size_t)n);
 }
 
-/* Escapes what JSON requires: quotes, backslashes, control characters.  The text is UTF-8, whose bytes need no escape. */
+/* Escapes what JSON requires: quotes, backslashes, control characters.  The text is UTF-8, whose bytes need no
+ * escape. */
 static bool append_escaped(run_log *l, const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {

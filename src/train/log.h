@@ -14,8 +14,8 @@ void line_text(run_log *l, const char *key, const char *value);
 void line_number(run_log *l, const char *key, double value);        /* null when not finite */
 int  log_write(run_log *l, lithe_error *err);
 int  log_sync(run_log *l, lithe_error *err);
-/* Truncates the file to its length when the checkpoint of `step` was written: no lines of later steps, and the first `lines`
- * lines of that step. */
+/* Truncates the file to its length when the checkpoint of `step` was written: no lines of later steps, and the first
+ * `lines` lines of that step. */
 int  log_cut(run_log *l, int step, int lines, lithe_error *err);
 
 /* Writes all of data by one call of write, or fails. */

@@ -4,8 +4,8 @@
 
 #include "model/groups.h"
 
-/* clip <= 0: no clipping.  decoupled: weight_decay is multiplied by the learning rate divided by `peak`, and applies to all
- * parameters. */
+/* clip <= 0: no clipping.  decoupled: weight_decay is multiplied by the learning rate divided by `peak`, and applies to
+ * all parameters. */
 typedef struct { double beta1, beta2, eps, weight_decay, clip; bool decoupled; double peak; } adamw_settings;
 
 /* A range of the parameter arena that trains by one rule. */
@@ -21,13 +21,15 @@ typedef struct {
 
 /* Allocates gradients and moments, and takes the parameter groups of m. */
 int    optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, lithe_error *err);
-int    optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err);       /* takes the groups of m again, after they changed */
+/* Takes the groups of m again, after they changed. */
+int    optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err);
 void   optimizer_close(optimizer *o);
-double optimizer_norm(const optimizer *o, const kernels *k);        /* of the gradient of all spans; NaN or Inf when a gradient is */
+/* Of the gradient of all spans; NaN or Inf when a gradient is. */
+double optimizer_norm(const optimizer *o, const kernels *k);
 void   optimizer_step(optimizer *o, const kernels *k, double lr, double norm);
 
-/* Write and read DIR/optimizer.safetensors, which holds NAME.exp_avg and NAME.exp_avg_sq for every parameter.  m and v are
- * laid out like the arenas of p. */
+/* Write and read DIR/optimizer.safetensors, which holds NAME.exp_avg and NAME.exp_avg_sq for every parameter.  m and v
+ * are laid out like the arenas of p. */
 int optimizer_write(const char *dir, const params *p, const real *m, const real *v, int updates, lithe_error *err);
 int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err);
 

@@ -58,7 +58,8 @@ static const recipe *recipe_at(int i, const char **whose)
     return architectures[i] ? recipe_find(architectures[i], false) : &fine_tuned;
 }
 
-/* Appends "; NAME, NAME: 0.01" with all those whose value is the one of `first`, unless an earlier one had that value. */
+/* Appends "; NAME, NAME: 0.01" with all those whose value is the one of `first`, unless an earlier one had that
+ * value. */
 static size_t append_group(int first, const char *option, char *text, size_t size)
 {
     const char *whose;

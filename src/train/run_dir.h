@@ -9,11 +9,12 @@
 int   checkpoint_publish(const char *temporary, const char *run, int step, lithe_error *err);
 int   checkpoint_remove(const char *run, int step, lithe_error *err);       /* it disappears by one rename */
 int   run_sweep(const char *run, lithe_error *err);                         /* removes what interrupted writers left */
-/* Makes run/.NAME, an empty directory in which something is built before it is renamed; returns its path, to be freed. */
+/* Makes run/.NAME, an empty directory in which something is built before it is renamed; returns its path, to be
+ * freed. */
 char *run_scratch(const char *run, const char *name, lithe_error *err);
 
-/* Makes a directory beside `run` to build it in and returns its path, to be freed.  Fails when `run` exists and is not empty.
- * Removes what interrupted writers left there. */
+/* Makes a directory beside `run` to build it in and returns its path, to be freed.  Fails when `run` exists and is not
+ * empty.  Removes what interrupted writers left there. */
 char *run_begin(const char *run, lithe_error *err);
 /* Renames it to `run`. */
 int   run_appear(const char *temporary, const char *run, lithe_error *err);

@@ -8,14 +8,15 @@
 #include "train/schedule.h"
 
 enum { MAX_GROWTHS = 16, SKIPS_IN_A_ROW = 3, MAX_ROLL_BACKS = 3 };
-enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };        /* most tokens of a window or samples of a batch; most steps of a run */
+/* Most tokens of a window or samples of a batch; most steps of a run. */
+enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };
 #define BETA_MAX 0.9999999
 
 typedef struct { int at; double params, factor; } planned_growth;   /* one of params and factor is 0 */
 
 typedef struct {
     int ctx, batch, accumulate;
-    int bptt;                                   /* windows of ctx tokens in a sequence, through all of which gradients flow */
+    int bptt;                           /* windows of ctx tokens in a sequence, through all of which gradients flow */
     int eval_every, save_every, eval_windows;
     schedule schedule;
     adamw_settings adamw;
@@ -64,8 +65,8 @@ const recipe *recipe_find(const arch *a, bool fine_tuning);
 
 /* ---- trainer.json ---------------------------------------------------------------------- */
 
-/* Writes DIR/trainer.json: settings, progress, the identity of the data, and the parameter groups of m (NULL: none), which
- * are read when the model is opened. */
+/* Writes DIR/trainer.json: settings, progress, the identity of the data, and the parameter groups of m (NULL: none),
+ * which are read when the model is opened. */
 int trainer_json_write(const char *dir, const settings *s, const progress *p, const char *data, const lithe_model *m, lithe_error *err);
 /* Sets *data to the identity that was written; the caller frees it. */
 int trainer_json_read(const char *dir, settings *s, progress *p, char **data, lithe_error *err);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads the moments of another run, when they are to be carried, and begins the parameter groups at their number of updates. */
+/* Reads the moments of another run, when they are to be carried, and begins the parameter groups at their number of
+ * updates. */
 static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
     bool carry = o->moments && !strcmp(o->moments, "carry");

@@ -33,7 +33,8 @@ int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
     const int parts = t->settings.accumulate;
     const batch_builder *b = trainer_batch(t);
     double targets = 0, labels = 0, sum = 0, seq_sum = 0;
-    for (int part = 0; part < parts && parts > 1; part++) {         /* the number that the loss is divided by must be known before the gradients are computed */
+    /* The number that the loss is divided by must be known before the gradients are computed. */
+    for (int part = 0; part < parts && parts > 1; part++) {
         fill_part(t, at, part);
         targets += b->targets;
         labels += b->labels;

@@ -14,7 +14,8 @@ typedef int text_sink(void *context, const char *text, size_t n);           /* r
 
 /* Hooks that a driver gives to a trainer, which cannot run inference itself.  A hook that is NULL is not called. */
 typedef struct {
-    /* Passes the text with which m continues prompt to give; it depends on the weights, the prompt and the seed only. */
+    /* Passes the text with which m continues prompt to give; it depends on the weights, the prompt and the seed
+     * only. */
     int (*sample)(lithe_model *m, const lithe_tokenizer *t, const char *prompt, uint64_t seed, text_sink *give, void *context, lithe_error *err);
 } trainer_hooks;
 
@@ -57,8 +58,9 @@ int            trainer_end_line(lithe_trainer *t, lithe_error *err);
 
 /* ---- train_step.c, evaluate.c, samples.c ---------------------------------------------------------- */
 
-batch_builder *trainer_batch(lithe_trainer *t);                 /* where an objective puts the samples of a micro-batch */
-int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);            /* computes loss and gradients of step `at` */
+batch_builder *trainer_batch(lithe_trainer *t);             /* where an objective puts the samples of a micro-batch */
+/* Computes loss and gradients of step `at`. */
+int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);
 
 /* The sums of an evaluation; mean is the mean loss of a target plus that of a label. */
 typedef struct { double loss, seq_loss, targets, labels, mean; lithe_metrics metrics; } evaluation;
@@ -70,14 +72,16 @@ int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* writes sample
 /* ---- checkpoint.c ----------------------------------------------------------------------------------- */
 
 int trainer_save(lithe_trainer *t, lithe_error *err);
-int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);    /* reads weights and moments of an earlier one */
-int trainer_moments(lithe_trainer *t, lithe_error *err);                    /* reads the moments of the present step's */
-int trainer_write_best(const lithe_trainer *t, lithe_error *err);           /* best.json, which names the best checkpoint */
+/* Reads weights and moments of an earlier one. */
+int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);
+int trainer_moments(lithe_trainer *t, lithe_error *err);                /* reads the moments of the present step's */
+int trainer_write_best(const lithe_trainer *t, lithe_error *err);       /* best.json, which names the best checkpoint */
 
 /* ---- grow_step.c, budget.c --------------------------------------------------------------------------- */
 
 int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
-int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);      /* sets the steps that fit a budget of seconds; leaves a checkpoint, which it wrote to time it */
+/* Sets the steps that fit a budget of seconds; leaves a checkpoint, which it wrote to time it. */
+int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);
 
 /* ---- start_run.c, resume_run.c ------------------------------------------------------------------------ */
 

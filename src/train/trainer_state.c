@@ -64,7 +64,8 @@ static int fit(const lithe_trainer *t, lithe_error *err)
     return model_fit(t->model, &from_data, err);
 }
 
-/* How images are cut into patches and normalized for m, and how they are augmented; zero for a model that reads text. */
+/* How images are cut into patches and normalized for m, and how they are augmented; zero for a model that reads
+ * text. */
 static image_settings image_settings_of(const lithe_model *m, const settings *s)
 {
     image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->preprocessor.factor,

@@ -53,7 +53,8 @@ static int write_piece(speaker *w, lithe_error *err)
     return status;
 }
 
-/* Both settle, the old one goes on to its last tenth, then they take turns.  settled: bytes held after the first thousand tokens. */
+/* Both settle, the old one goes on to its last tenth, then they take turns.  settled: bytes held after the first
+ * thousand tokens. */
 static int write_both(speaker *old, speaker *fresh, size_t wanted, long *settled, lithe_error *err)
 {
     int status = lithe_session_push(old->session, 1, err);
@@ -112,7 +113,8 @@ int main(int argc, char **argv)
     if (wanted < (size_t)PARTS * SETTLED) { fprintf(stderr, "at least %d tokens\n", PARTS * SETTLED); return 2; }
     lithe_threads(1);
     lithe_model *m = lithe_model_new(name, sizes, 1, &err);
-    for (size_t i = 0; m && i < m->params->arena_count; i++) m->params->values[i] += (real)(0.05 * sin((double)i));          /* fresh weights are half zeros */
+    /* Fresh weights are half zeros. */
+    for (size_t i = 0; m && i < m->params->arena_count; i++) m->params->values[i] += (real)(0.05 * sin((double)i));
     size_t pieces = wanted / PARTS / PIECE;
     speaker old = { lithe_session_open(m, 0, &err), calloc(pieces, sizeof(double)), 0 };
     speaker fresh = { lithe_session_open(m, 0, &err), calloc(pieces, sizeof(double)), 0 };

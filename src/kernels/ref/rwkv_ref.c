@@ -121,7 +121,8 @@ void ref_wkv4(const wkv4_args *a)
                 double q = fmax(p.m, u + k), e1 = exp(p.m - q), e2 = exp(u + k - q);
                 a->y[i] = (real)((e1 * p.a + e2 * v) / (e1 * p.b + e2));
                 p = passed(p, w, k, v);
-                p = (average){ (double)(exact)p.a, (double)(exact)p.b, (double)(exact)p.m };      /* as a state would hold it */
+                /* As a state would hold it. */
+                p = (average){ (double)(exact)p.a, (double)(exact)p.b, (double)(exact)p.m };
             }
             if (end) end[0] = (exact)p.a, end[W] = (exact)p.b, end[2 * W] = (exact)p.m;
         }

@@ -20,7 +20,8 @@ void ref_series(const series_args *a)
             real sum = 0;
             for (int i = 0; i < a->n; i++) {
                 branch b = branch_at(a, i, c, a->u[at]);
-                sum = i ? sum + b.gain * b.value : b.gain * b.value;       /* one branch of scale 1 is the activation, bit for bit */
+                /* One branch of scale 1 is the activation, bit for bit. */
+                sum = i ? sum + b.gain * b.value : b.gain * b.value;
             }
             a->y[at] = a->v ? sum * a->v[at] : sum;
         }

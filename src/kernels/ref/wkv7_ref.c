@@ -152,7 +152,8 @@ static void sequence_back(const wkv7_args *a, int s, size_t c)
 {
     size_t W = (size_t)a->width, N = (size_t)a->N, size = N * N;
     int first = a->start[s], end = a->start[s + 1], chunks = (end - first + WKV_CHUNK - 1) / WKV_CHUNK;
-    exact *kept = a->work, *S = kept + (size_t)chunks * size, *G = S + (WKV_CHUNK + 1) * size, *w = G + size + 2 * N;      /* S: of a chunk's rows, one more */
+    /* S: of a chunk's rows, one more */
+    exact *kept = a->work, *S = kept + (size_t)chunks * size, *G = S + (WKV_CHUNK + 1) * size, *w = G + size + 2 * N;
     size_t at = ((size_t)s * W + c) * N;                    /* of this head in the states of all sequences */
     copy(S, a->begin ? a->begin + at : NULL, size);
     for (int r = first; r < end; r++) {                      /* the S before every chunk */

@@ -13,7 +13,8 @@ typedef struct {
     const attention_args *a;
     int row0, rows, kv_head;                    /* the sequence's first row and their number */
     size_t width;                               /* head_dim in whole registers */
-    float *kt, *vt, *p, *ds, *dk, *dv;          /* (head_dim, TILE) twice, (TILE queries, TILE keys) twice, (TILE, width) twice */
+    /* (head_dim, TILE) twice, (TILE queries, TILE keys) twice, (TILE, width) twice */
+    float *kt, *vt, *p, *ds, *dk, *dv;
     int key, keys;                              /* the block */
     tile_mode mode;                             /* of dk and dv: FRESH for the first tile of a block */
     edges sees, seen;                           /* where a mask cuts a tile: keys of a query, queries of a key */

@@ -2,7 +2,8 @@
  * (query row, head) pairs that share a key head; a lane is such a pair, so the
  * running maximum and sum need nothing from other lanes.  For each block of keys:
  *
- *     S (keys, lanes) = K Q^T;  P = exp(scale S - slope |p - j| - max);  O (lanes, head_dim) = O exp(old max - max) + P^T V
+ *     S (keys, lanes) = K Q^T;  P = exp(scale S - slope |p - j| - max)
+ *     O (lanes, head_dim) = O exp(old max - max) + P^T V
  *
  * Blocks begin at multiples of TILE whatever the window, and one that a lane sees
  * nothing of leaves its maximum, sum and O as they are: so a lane's bytes do not
@@ -20,7 +21,8 @@ typedef struct {
     size_t width;                               /* of a row of out: head_dim in whole registers */
     float *q, *s, *out;                         /* (head_dim, TILE), (TILE keys, TILE lanes), (TILE lanes, width) */
     float max[TILE], sum[TILE], factor[TILE];
-    float at[TILE], slope[TILE], least[TILE], limit[TILE];      /* position and slope of a lane, first and last key it sees */
+    /* Position and slope of a lane, first and last key it sees. */
+    float at[TILE], slope[TILE], least[TILE], limit[TILE];
     edges sees, seen;                           /* in a block that not all see whole: keys of a lane, lanes of a key */
     uint64_t key[TILE];
 } tile;

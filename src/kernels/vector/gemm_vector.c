@@ -20,7 +20,8 @@
 #endif
 #define NR (2 * VW)
 enum { KC = 256,                                /* a panel of B is 32 or 16 KiB */
-       TILE_ROWS = 40 * 14, TILE_COLUMNS = 768, /* most of a task: A's block and the sums stay in the second-level cache */
+       /* Most of a task: A's block and the sums stay in the second-level cache. */
+       TILE_ROWS = 40 * 14, TILE_COLUMNS = 768,
        KC_FEW = 64,
        SMALL_COLUMNS = 64, FEW_ROWS = 4 * MR,
        A_PANELS = TILE_ROWS / MR + 1,           /* packed, of KC columns each */

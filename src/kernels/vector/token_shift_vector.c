@@ -5,7 +5,7 @@
 #include "kernels/vector/vec_row.h"
 #include "kernels/vector/vector.h"
 
-enum { SLICE = 64, PARTS = SLICE / VW, ROWS = 64 };          /* columns of a task, registers of them; rows summed in float */
+enum { SLICE = 64, PARTS = SLICE / VW, ROWS = 64 };     /* columns of a task, registers of them; rows summed in float */
 
 /* ---- forward ---- */
 

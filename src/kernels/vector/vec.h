@@ -36,7 +36,8 @@ INLINE void vstore(float *p, vec v) { _mm512_storeu_ps(p, v); }
 
 /* The first n lanes, 0 <= n; all of them from VW on. */
 INLINE vmask vtail(int n) { return (vmask)(n >= VW ? 0xffffu : (1u << n) - 1); }
-INLINE vec vload_mask(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }   /* other lanes 0, their memory not touched */
+/* Other lanes 0, their memory not touched. */
+INLINE vec vload_mask(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }
 INLINE void vstore_mask(float *p, vmask m, vec v) { _mm512_mask_storeu_ps(p, m, v); }
 
 INLINE vec vadd(vec a, vec b) { return _mm512_add_ps(a, b); }
@@ -46,7 +47,8 @@ INLINE vec vdiv(vec a, vec b) { return _mm512_div_ps(a, b); }
 INLINE vec vsqrt(vec a) { return _mm512_sqrt_ps(a); }
 INLINE vec vfma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }       /* a b + c */
 INLINE vec vfnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }     /* c - a b */
-INLINE vec vmin(vec a, vec b) { return _mm512_min_ps(a, b); }                   /* of a NaN and b, b: put the value that may be NaN second */
+/* Of a NaN and b, b: put the value that may be NaN second. */
+INLINE vec vmin(vec a, vec b) { return _mm512_min_ps(a, b); }
 INLINE vec vmax(vec a, vec b) { return _mm512_max_ps(a, b); }
 INLINE vec vneg(vec a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
 INLINE vec vabs(vec a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
@@ -87,7 +89,8 @@ INLINE void vstore(float *p, vec v) { _mm256_storeu_ps(p, v); }
 
 /* The first n lanes, 0 <= n; all of them from VW on. */
 INLINE vmask vtail(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
-INLINE vec vload_mask(const float *p, vmask m) { return _mm256_maskload_ps(p, m); }      /* other lanes 0, their memory not touched */
+/* Other lanes 0, their memory not touched. */
+INLINE vec vload_mask(const float *p, vmask m) { return _mm256_maskload_ps(p, m); }
 INLINE void vstore_mask(float *p, vmask m, vec v) { _mm256_maskstore_ps(p, m, v); }
 
 INLINE vec vadd(vec a, vec b) { return _mm256_add_ps(a, b); }
@@ -97,7 +100,8 @@ INLINE vec vdiv(vec a, vec b) { return _mm256_div_ps(a, b); }
 INLINE vec vsqrt(vec a) { return _mm256_sqrt_ps(a); }
 INLINE vec vfma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }       /* a b + c */
 INLINE vec vfnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }     /* c - a b */
-INLINE vec vmin(vec a, vec b) { return _mm256_min_ps(a, b); }                   /* of a NaN and b, b: put the value that may be NaN second */
+/* Of a NaN and b, b: put the value that may be NaN second. */
+INLINE vec vmin(vec a, vec b) { return _mm256_min_ps(a, b); }
 INLINE vec vmax(vec a, vec b) { return _mm256_max_ps(a, b); }
 INLINE vec vneg(vec a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
 INLINE vec vabs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
@@ -108,7 +112,7 @@ INLINE vmask vequal(vec a, vec b) { return _mm256_castps_si256(_mm256_cmp_ps(a, 
 INLINE vec vselect(vmask m, vec yes, vec no) { return _mm256_blendv_ps(no, yes, _mm256_castsi256_ps(m)); }
 
 INLINE vec vpower2(__m256i n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23)); }
-INLINE vec vscale2(vec a, vec n)                /* a 2^n, n whole, |n| < 250: in two steps, since 2^n alone may overflow */
+INLINE vec vscale2(vec a, vec n)            /* a 2^n, n whole, |n| < 250: in two steps, since 2^n alone may overflow */
 {
     __m256i all = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(all, 1);
     return vmul(vmul(a, vpower2(half)), vpower2(_mm256_sub_epi32(all, half)));

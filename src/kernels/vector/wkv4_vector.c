@@ -19,7 +19,7 @@ INLINE void over_larger(vec x, vec y, vec z, vec *ex, vec *eyz, vec *m)
     vec sum = vadd(y, z), lost = vadd(vsub(y, sum), z), one = vset1(1.0f), factor = vfma(lost, vfma(lost, vset1(0.5f), one), one);
     vec difference = vsub(vsub(x, y), z);
     vmask less = vless(x, sum);
-    vec e = vexp(vselect(less, difference, vneg(difference)));           /* where both are nearly equal, it is a little above 1 */
+    vec e = vexp(vselect(less, difference, vneg(difference))); /* where both are nearly equal, it is a little above 1 */
     *ex = vselect(less, vmul(e, factor), one);
     *eyz = vselect(less, factor, e);
     *m = vselect(less, sum, x);

@@ -7,7 +7,7 @@
 
 typedef struct {
     const wkv6_args *a;
-    float *S, *w, own[WKV_CHUNK];                           /* columns; (WKV_CHUNK, padded N) decays; what each row adds of its own value */
+    float *S, *w, own[WKV_CHUNK];       /* columns; (WKV_CHUNK, padded N) decays; what each row adds of its own value */
 } scan;
 
 /* Decays and own shares of `rows` rows of the head at column c; constant decays are there from the first chunk on. */
@@ -259,7 +259,8 @@ static void sums_of_head(void *context, int task)
 
 void LEVEL(wkv6_backward)(const wkv6_args *a)
 {
-    if (a->N > WKV_MOST_BACKWARD || a->N < 2) { ref_wkv6_backward(a); return; }         /* a matrix holds two sums of a channel from 2 on */
+    /* A matrix holds two sums of a channel from 2 on. */
+    if (a->N > WKV_MOST_BACKWARD || a->N < 2) { ref_wkv6_backward(a); return; }
     wkv6_args copy = *a;
     parallel_for(a->seqs * (a->width / a->N), head_back, &copy);
     parallel_for(a->width / a->N, sums_of_head, &copy);

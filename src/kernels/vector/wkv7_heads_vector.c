@@ -6,7 +6,8 @@
 #include "kernels/vector/vec_row.h"
 #include "kernels/vector/vector.h"
 
-enum { ROWS = 64, MOST = 256, SUMS = 3 };                    /* rows summed in float; channels of a head that are summed here; sums of a channel */
+/* Rows summed in float; channels of a head that are summed here; sums of a channel. */
+enum { ROWS = 64, MOST = 256, SUMS = 3 };
 
 /* Sums over rows of `count` numbers for each channel of a head. */
 typedef struct { float part[SUMS][MOST]; double total[SUMS][MOST]; int rows; } row_sums;

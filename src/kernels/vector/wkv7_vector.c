@@ -90,7 +90,8 @@ enum { R, W, KEY, REMOVAL, WRITTEN, VECTORS };              /* what a chunk hold
 typedef struct {
     const wkv7_args *a;
     int N, P;                                               /* channels of a head; padded */
-    float *states, *G, *rows, *forgotten, *dforgotten, *dv; /* (WKV_CHUNK + 1, N, P) (N, P) (WKV_CHUNK, VECTORS, P) (WKV_CHUNK, P) (P) (P) */
+    /* (WKV_CHUNK + 1, N, P) (N, P) (WKV_CHUNK, VECTORS, P) (WKV_CHUNK, P) (P) (P) */
+    float *states, *G, *rows, *forgotten, *dforgotten, *dv;
 } head;
 
 static head head_in_scratch(const wkv7_args *a)
