@@ -9,8 +9,8 @@
  * values; NULL if its reader uses it and checks it. */
 typedef struct { const char *key, *harmless; } known_key;
 
-/* Checks every key of the object against `known`, which ends with a NULL key.  An unknown key passes only with a value that
- * says nothing: null, an empty text, list or object.  what names the file in the message. */
+/* Checks every key of the object against `known`, which ends with a NULL key.  An unknown key passes only with a value
+ * that says nothing: null, an empty text, list or object.  what names the file in the message. */
 int keys_check(const json_t *object, const known_key *known, const char *what, lithe_error *err);
 
 #endif

@@ -28,9 +28,9 @@ static const known_key pooling_settings[] = {
 static const known_key transformer_settings[] = {
     { .key = "max_seq_length" }, { .key = "do_lower_case" },
     { "transformer_task", "\"feature-extraction\"" },
-    { "modality_config", "*" }, { "module_output_name", "*" },                /* where the hidden states are found in its objects */
-    { "unpad_inputs", "*" },                                                  /* speed alone */
-    { "tokenizer_name_or_path", "*" },                                        /* the files beside the model are used */
+    { "modality_config", "*" }, { "module_output_name", "*" },  /* where the hidden states are found in its objects */
+    { "unpad_inputs", "*" },                                    /* speed alone */
+    { "tokenizer_name_or_path", "*" },                          /* the files beside the model are used */
     { 0 }
 };
 
