@@ -12,11 +12,8 @@ static int width_of(FILE *out)
     return width < NARROW ? NARROW : width > WIDE ? WIDE : width;
 }
 
-/* Prints text filled to the width.  The cursor is at column `at`; further lines are
- * indented by `indent`. */
-static void fill(FILE *out, const char *text, int at, int indent)
+void print_filled(FILE *out, const char *text, int at, int indent, int width)
 {
-    int width = width_of(out);
     for (const char *p = text; *p; ) {
         int word = (int)strcspn(p, " \n");
         if (at > indent && at + 1 + word > width) {
@@ -38,6 +35,8 @@ static void fill(FILE *out, const char *text, int at, int indent)
     }
     fputc('\n', out);
 }
+
+static void fill(FILE *out, const char *text, int at, int indent) { print_filled(out, text, at, indent, width_of(out)); }
 
 void verb_synopsis(FILE *out, const verb *v)
 {

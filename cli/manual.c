@@ -131,6 +131,8 @@ void manual_page(FILE *out, const verb *v)
     fputs(".SH SEE ALSO\n.BR lithe (1)\n", out);
 }
 
+enum { COLUMNS = 120 };
+
 /* ---- Markdown --------------------------------------------------------------- */
 
 /* A cell of a table, whose bars are escaped. */
@@ -156,28 +158,44 @@ static void markdown_option(FILE *out, const option *o)
     else fprintf(out, " | `%s`%s%s%s |\n", name, o->variable ? ", `" : "", o->variable ? o->variable : "", o->variable ? "`" : "");
 }
 
+/* The paragraphs on a verb; a summary alone becomes a sentence. */
+static void markdown_about(FILE *out, const verb *v)
+{
+    char sentence[200];
+    snprintf(sentence, sizeof sentence, "%c%s.", toupper((unsigned char)*v->summary), v->summary + 1);
+    print_filled(out, v->about ? v->about : sentence, 0, 0, COLUMNS);
+}
+
+/* The lines of examples without their indentation. */
+static void markdown_examples(FILE *out, const char *examples)
+{
+    fputc('\n', out);
+    for (const char *line = examples, *end; *line; line = end + (*end == '\n')) {
+        end = line + strcspn(line, "\n");
+        line += strspn(line, " ");
+        fprintf(out, "    %.*s\n", (int)(end - line), line);
+    }
+}
+
 static void markdown_verb(FILE *out, const verb *v)
 {
     fprintf(out, "\n## lithe %s\n\n    lithe ", v->name);
     verb_synopsis(out, v);
-    fprintf(out, "\n\n%s\n\n| option | meaning | variable |\n| --- | --- | --- |\n", v->about ? v->about : v->summary);
+    fputs("\n\n", out);
+    markdown_about(out, v);
+    fputs("\n| option | meaning | variable |\n| --- | --- | --- |\n", out);
     for (int i = 0; v->options && v->options[i].name; i++) markdown_option(out, &v->options[i]);
     for (int i = 0; common_options[i].name; i++) markdown_option(out, &common_options[i]);
-    if (!v->examples) return;
-    fputc('\n', out);
-    for (const char *p = v->examples; *p; ) {
-        int n = (int)strcspn(p, "\n");
-        fprintf(out, "    %.*s\n", n, p + strspn(p, " ") > p + n ? p + n : p + strspn(p, " "));
-        p += n + (p[n] == '\n');
-    }
+    if (v->examples) markdown_examples(out, v->examples);
 }
 
 void manual_markdown(FILE *out)
 {
     fputs("# Commands\n\nThis page is made by `lithe help --markdown` from the program's option table.\n\n"
-          "A flag wins over the environment variable (`LITHE_` and the option's name), the variable over the default. `--opt=value` and\n"
-          "`--opt value` are the same, `--no-opt` turns an option off, `--` ends the options, `-` is standard input. Sizes are written 64k,\n"
-          "3M or 1.5G, shares 10%, times 90s, 3m or 2h30m. Data goes to standard output, everything else to standard error.\n\n"
+          "A flag wins over the environment variable (`LITHE_` and the option's name), and the variable wins over the default.\n"
+          "`--opt=value` and `--opt value` are the same, `--no-opt` turns an option off, `--` ends the options, and `-` is\n"
+          "standard input. Sizes are written 64k, 3M or 1.5G, shares 10%, times 90s, 3m or 2h30m. Data go to standard output,\n"
+          "everything else to standard error.\n\n"
           "| exit code | meaning |\n| --: | --- |\n", out);
     for (int i = 0; i < EXITS; i++) fprintf(out, "| %d | %s |\n", exits[i].code, exits[i].meaning);
     for (int i = 0; verbs[i]; i++) markdown_verb(out, verbs[i]);

@@ -209,7 +209,7 @@ static int generate(const arguments *a)
 const verb verb_generate = {
     .name = "generate", .operands = "MODEL [PROMPT]", .least = 1, .most = 2,
     .summary = "write a continuation of a prompt",
-    .about = "Writes the model's continuation of PROMPT, token by token, to standard output. PROMPT - is read from standard input; without a "
+    .about = "Writes the model's continuation of PROMPT, token by token, to standard output. If PROMPT is -, it is read from standard input; without a "
              "prompt the model begins by itself. A prompt longer than the context is refused, never cut; a text that fills the context stops "
              "there, and a message says so. A recurrent model (RWKV) has no such limit: it reads and writes texts of any length in constant memory.",
     .examples = "  lithe generate runs/tale-1 \"Once upon a time\"\n"

@@ -473,7 +473,7 @@ const verb verb_train = {
     .name = "train", .operands = "DATA...", .least = 0, .most = -1,
     .summary = "train a model on text, tables or images, or continue training one",
     .about = "Trains a new model (--arch, --params or --config), starts a new run from the weights of a model (--from), or continues a run (--resume). "
-             "DATA are text files (.txt, or .jsonl with a text field; .gz and .zst of these), directories of them, or - for standard input. Without "
+             "DATA are text files (.txt, or .jsonl with a text field; .gz and .zst of these), directories of them, or standard input (-). Without "
              "further options it chooses the tokenizer, the size and the number of steps from the text and the machine, and prints its choices.\n\n"
              "Encoders learn to predict masked tokens (--arch help says which architectures are encoders, and which read images). With --task, DATA is one labelled table "
              "(.csv, .jsonl, else tab-separated; .gz and .zst of these), and a new head on the model learns its classes or numbers.\n\n"

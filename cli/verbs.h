@@ -21,6 +21,9 @@ void manual_markdown(FILE *out);
 
 /* "train [OPTIONS] DATA..." */
 void verb_synopsis(FILE *out, const verb *v);
+/* Prints text in lines of at most `width` columns.  The cursor is at column `at`; further lines are indented by
+ * `indent`. */
+void print_filled(FILE *out, const char *text, int at, int indent, int width);
 /* "--opt VALUE", "-o, --opt VALUE" */
 void option_head(char *text, size_t cap, const option *o);
 /* The help phrase, followed by the choices and the default. */

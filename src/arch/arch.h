@@ -148,6 +148,7 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
 int arch_publish(const arch *a, const void *config, json_t *json);
 
 bool arch_encoder(const arch *a, const void *config);
+bool arch_reads_images(const arch *a);                          /* else it reads text */
 image_shape arch_images(const arch *a, const void *config);     /* of a model that reads images; zero: it reads text */
 int  arch_context(const arch *a, const void *config);
 int  arch_vocab(const arch *a, const void *config);       /* vocab_size; 0: it reads no tokens */

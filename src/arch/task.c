@@ -32,6 +32,8 @@ static const char *class_of(const json_t *config) { return json_string_value(jso
 
 bool arch_encoder(const arch *a, const void *config) { return a->equations.encoder && a->equations.encoder(config); }
 
+bool arch_reads_images(const arch *a) { return a->equations.image != NULL; }
+
 image_shape arch_images(const arch *a, const void *config) { return a->equations.image ? a->equations.image(config) : (image_shape){ 0 }; }
 
 task arch_task(const arch *a)

@@ -66,6 +66,7 @@ struct dataset_kind {
      * refuses what the data cannot fill. */
     int (*context)(const lithe_dataset *d, text_task task, bool asked, int most, int *ctx, lithe_error *err);
     const struct objective_kind *(*objective)(text_task task);
+    const char *(*augmentation)(const lithe_dataset *d);        /* the usual one by its name; NULL: there is none */
 };
 
 extern const dataset_kind text_kind, table_kind, image_kind;

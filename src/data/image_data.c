@@ -79,7 +79,10 @@ static const objective_kind *choose_objective(text_task task)
     return &predict_images;
 }
 
+static const char *usual_augmentation(const lithe_dataset *d) { return augmentation_usual(d->side, d->channels); }
+
 const dataset_kind image_kind = {
     .name = "images", .file = { "train.images", "valid.images" }, .size = sizeof(image_data), .batch = 64, .epochs = 20,
     .prepare = images_prepare, .open = open_images, .close = close_images, .context = choose_context, .objective = choose_objective,
+    .augmentation = usual_augmentation,
 };

@@ -247,7 +247,7 @@ const char *lithe_model_image_filter(const lithe_model *m)
 int lithe_arch_images(const char *name)
 {
     const arch *a = arch_find(name);
-    return a && a->equations.image;
+    return a && arch_reads_images(a);
 }
 
 int lithe_model_encoder(const lithe_model *m) { return m && arch_encoder(m->arch, m->config); }

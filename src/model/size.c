@@ -166,7 +166,7 @@ char *lithe_model_size(const char *name, double target, int vocab, int context, 
     if (failed(err)) return NULL;
     const arch *a = arch_find(name);
     if (!a) { fail(err, LITHE_EINVAL, "%.60s is not a known architecture", name ? name : "(none)"); return NULL; }
-    if (a->equations.image) { fail(err, LITHE_EINVAL, "a %s reads images: its size depends on theirs", a->name); return NULL; }
+    if (arch_reads_images(a)) { fail(err, LITHE_EINVAL, "a %s reads images: its size depends on theirs", a->name); return NULL; }
     return model_size(a, target, vocab, context, NULL, err);
 }
 

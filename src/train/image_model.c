@@ -36,7 +36,7 @@ char *lithe_model_size_images(const char *arch_name, double target, const lithe_
     if (failed(err)) return NULL;
     const arch *a = arch_find(arch_name);
     if (!lithe_dataset_images(d, &side, &channels)) { fail(err, LITHE_EINVAL, "the data are not images"); return NULL; }
-    if (!a || !a->equations.image) {
+    if (!a || !arch_reads_images(a)) {
         fail(err, LITHE_EINVAL, "%.60s is no architecture that reads images", arch_name ? arch_name : "(none)");
         return NULL;
     }

@@ -128,8 +128,8 @@ static int choose_optimizer(settings *s, const lithe_train_options *o, const rec
 
 static int choose_augmentation(settings *s, const lithe_train_options *o, const lithe_dataset *d, lithe_error *err)
 {
-    if (!d->side) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are not images", o->augment) : LITHE_OK;
-    const char *name = o->augment ? o->augment : augmentation_usual(d->side, d->channels);
+    const char *usual = d->kind->augmentation ? d->kind->augmentation(d) : NULL, *name = o->augment ? o->augment : usual;
+    if (!usual) return o->augment ? fail(err, LITHE_EINVAL, "augment is \"%s\", but the data are not images", o->augment) : LITHE_OK;
     if (!augmentation_find(name)) return fail(err, LITHE_EINVAL, "augment is \"%s\", expected none, photos or digits", name);
     return copy_text(&s->augment, name) ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for the options");
 }
