@@ -54,7 +54,7 @@ int file_map(mapping *m, const char *path, lithe_error *err)
         void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED) status = fail_errno(err, path, "map");
         else {
-            madvise(p, size, MADV_HUGEPAGE);            /* a hint: what is not in memory yet is read and mapped 2 MiB at a time */
+            madvise(p, size, MADV_HUGEPAGE);  /* a hint: what is not in memory yet is read and mapped 2 MiB at a time */
             *m = (mapping){ p, size };
         }
     }

@@ -288,7 +288,8 @@ static void nothing(world *w, int i)
     lithe_engine_fork(NULL, 0, 0, fresh(&err));
     lithe_engine_clear(NULL, 0);
     assert(!lithe_session_open(NULL, 0, fresh(&err)) && !lithe_engine_open(NULL, NULL, fresh(&err)) && !lithe_session_length(NULL) && !lithe_session_logits(NULL));
-    if (!i) lithe_session_push(w->session[0], 1, &(lithe_error){ LITHE_EIO, "a failure before" });        /* which does nothing */
+    /* Which does nothing. */
+    if (!i) lithe_session_push(w->session[0], 1, &(lithe_error){ LITHE_EIO, "a failure before" });
 }
 
 typedef void call(world *w, int i);

@@ -184,7 +184,8 @@ INLINE void fetch_rows(const stored_type type, const void *b, size_t ldb, int j)
     UNROLL for (int i = 0; i < rows; i++) _mm_prefetch(at + (size_t)i * ldb * (size_t)size, _MM_HINT_T0);
 }
 
-/* Adds kc products to the sums (rows, MOST_COLUMNS) of one register of columns, of which b holds n, from number `at` on. */
+/* Adds kc products to the sums (rows, MOST_COLUMNS) of one register of columns, of which b holds n, from number `at`
+ * on. */
 INLINE void add_register(const stored_type type, const int rows, const float *a, const void *b, size_t at, size_t ldb, const int kc, int n, float *sums, bool begin)
 {
     vec c[MOST_ROWS];
