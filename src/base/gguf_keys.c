@@ -17,7 +17,8 @@ size_t      gguf_type_bytes(gguf_type type) { return TYPES[type].bytes; }
 
 /* ---- reading ------------------------------------------------------------------------- */
 
-enum { HEAD_BYTES = 24, LEAST_KEY = 8 + 1 + 4 + 1, LEAST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8 };       /* bytes of the shortest of each */
+/* Bytes of the shortest of each. */
+enum { HEAD_BYTES = 24, LEAST_KEY = 8 + 1 + 4 + 1, LEAST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8 };
 
 typedef struct { const uint8_t *data, *at, *end; const char *what; } cursor;
 

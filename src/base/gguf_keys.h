@@ -40,7 +40,7 @@ void gguf_keys_free(gguf_keys *k);
  * number in range, any number, a bool, a string. */
 const gguf_value *gguf_find(const gguf_keys *k, const char *key);
 bool      gguf_integer(const gguf_value *v, int64_t *out);
-bool      gguf_number(const gguf_value *v, double *out);             /* of an f32 the shortest decimal that is rounded to it */
+bool      gguf_number(const gguf_value *v, double *out);    /* of an f32 the shortest decimal that is rounded to it */
 bool      gguf_bool(const gguf_value *v, bool *out);
 gguf_text gguf_string(const gguf_value *v);
 bool      gguf_is(gguf_text text, const char *name);

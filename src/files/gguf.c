@@ -154,7 +154,8 @@ static json_t *scalar(const gguf_value *v)
     if (v->type == GGUF_STRING) return json_stringn(text.bytes, text.len);
     if (gguf_bool(v, &yes)) return json_boolean(yes);
     if (gguf_integer(v, &whole)) return json_integer(whole);
-    return gguf_number(v, &x) ? json_real(x) : NULL;         /* NULL too for infinite numbers and NaN, which JSON does not have */
+    /* NULL too for infinite numbers and NaN, which JSON does not have */
+    return gguf_number(v, &x) ? json_real(x) : NULL;
 }
 
 static json_t *list(const gguf_value *v)

@@ -1,4 +1,5 @@
-/* Converts stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits, kernels/blocks.h blocks). */
+/* Converts stored numbers to float: the types of checkpoints (kernels/half.h has those of 16 bits, kernels/blocks.h
+ * blocks). */
 #include "files/dtypes.h"
 #include "files/naming.h"
 #include "files/tensor_formats.h"

@@ -14,10 +14,11 @@ typedef enum { DT_BOOL, DT_U8, DT_I8, DT_I16, DT_U16, DT_I32, DT_U32, DT_I64, DT
                DT_Q4_0, DT_Q4_1, DT_Q5_0, DT_Q5_1, DT_Q8_0,                    /* ggml's blocks (kernels/blocks.h) */
                DT_Q2_K, DT_Q3_K, DT_Q4_K, DT_Q5_K, DT_Q6_K, DT_COUNT } dtype;
 
-const char *dtype_name(dtype t);               /* safetensors' and ggml's spelling: "F32", "Q4_K" */
-size_t      dtype_bytes(dtype t);              /* of an element; 0 in blocks, and for DT_OTHER, which can only be listed */
-int         dtype_block(dtype t);              /* elements that are stored together; a row is whole blocks */
-bool        dtype_size(dtype t, size_t count, size_t *bytes);           /* of count elements; false: no whole blocks, too many, or DT_OTHER */
+const char *dtype_name(dtype t);            /* safetensors' and ggml's spelling: "F32", "Q4_K" */
+size_t      dtype_bytes(dtype t);           /* of an element; 0 in blocks, and for DT_OTHER, which can only be listed */
+int         dtype_block(dtype t);           /* elements that are stored together; a row is whole blocks */
+/* Of count elements; false: no whole blocks, too many, or DT_OTHER. */
+bool        dtype_size(dtype t, size_t count, size_t *bytes);
 
 enum { MAX_RANK = 8, MAX_SHARDS = 64 };
 
@@ -67,8 +68,8 @@ tensor_file *tensor_file_parse(const void *data, size_t size, const char *name, 
 /* Elements first..first+n-1 (row-major order of dims) converted to float; F64 is rounded, integers are
  * converted; DT_OTHER and DT_BOOL are refused by returning false, and so is a range outside the tensor. */
 bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out);
-/* The same elements in their stored type, whole blocks; false also if they are a function of the stored numbers, or their
- * order does not keep blocks whole. */
+/* The same elements in their stored type, whole blocks; false also if they are a function of the stored numbers, or
+ * their order does not keep blocks whole. */
 bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out);
 /* Whether data are the elements in row-major order, so that they can be used in place. */
 bool file_tensor_as_is(const file_tensor *t);

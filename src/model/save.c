@@ -62,8 +62,8 @@ static out_tensor *out_named(saving *s, const char *name, bool of_parts)
     return t->name ? t : NULL;
 }
 
-/* Sets shape, type and data of the tensor for p.  Its data is p's own where that can be written as it is, else new memory.
- * *at is the tensor to convert p's values into; its data is NULL when none need be converted. */
+/* Sets shape, type and data of the tensor for p.  Its data is p's own where that can be written as it is, else new
+ * memory.  *at is the tensor to convert p's values into; its data is NULL when none need be converted. */
 static int describe(saving *s, out_tensor *t, const param *p, const naming_rule *rule, file_tensor *at, lithe_error *err)
 {
     char like[PATTERN_BYTES];
@@ -140,7 +140,8 @@ static int set_id(json_t *json, const char *key, int32_t id)
     return id < 0 || (present && !json_is_null(present)) ? 0 : json_object_set_new(json, key, json_integer(id));
 }
 
-/* The configuration with keys that other programs read: the stored type under both of its names, and the tokenizer's ids. */
+/* The configuration with keys that other programs read: the stored type under both of its names, and the tokenizer's
+ * ids. */
 static json_t *written_config(const lithe_model *m, const char *where, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
     const char *name = type == DT_F32 ? "float32" : type == DT_BF16 ? "bfloat16" : "float16";
@@ -270,7 +271,7 @@ int lithe_model_save(const lithe_model *m, const char *dir, const char *type_nam
     char *target = status ? NULL : realpath(dir, NULL), *temporary = target ? temporary_beside(target) : NULL;
     if (!status && !temporary) status = fail_errno(err, dir, "write into");
     if (!status) {
-        dir_remove(temporary, NULL);                         /* a dead process that had this process's number may have left it */
+        dir_remove(temporary, NULL);                /* a dead process that had this process's number may have left it */
         status = dir_make(temporary, err);
         if (!status) status = model_write(m, temporary, type, t, err);
         if (!status) status = groups_save(m, temporary, err);

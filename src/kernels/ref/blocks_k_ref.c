@@ -40,8 +40,8 @@ void parts_q3_k(const uint8_t *p, block_parts *out)
     for (int i = 0; i < NUMBERS; i++) out->q[i] = (int8_t)(two_bits(p + 32, i) + (p[i % 32] >> i / 32 & 1) * 4 - 4);
 }
 
-/* Eight factors, then eight shares, of six bits: the first four of each in a byte of their own, whose two upper bits are those of
- * the last four, whose lower bits lie in the last 4 bytes. */
+/* Eight factors, then eight shares, of six bits: the first four of each in a byte of their own, whose two upper bits
+ * are those of the last four, whose lower bits lie in the last 4 bytes. */
 static int six_bits(const uint8_t *p, int r, bool share)
 {
     const uint8_t *own = p + (share ? 4 : 0);
