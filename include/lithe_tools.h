@@ -17,7 +17,8 @@ const char *lithe_arch_name(int i);
 const char *lithe_arch_summary(int i);
 int         lithe_arch_images(const char *name);                /* 1: it reads images, not text */
 const char *lithe_arch_usual(int images);                       /* the default architecture for text, or for images */
-const char *lithe_arch_over(const char *name);                  /* the architecture that this one extends (lithe_grow_options, `to`); NULL: none */
+/* The architecture that this one extends (lithe_grow_options, `to`); NULL: none. */
+const char *lithe_arch_over(const char *name);
 /* The kind of vocabulary to learn for it (lithe_tokenizer_learn): "wordpiece" or "roberta" for encoders, else "bpe". */
 const char *lithe_arch_vocabulary(const char *name);
 
@@ -42,8 +43,9 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task, const
 
 typedef struct {
     size_t size;               /* sizeof(lithe_tokenizer_options) */
-    int lowercase;             /* a vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else cased */
-    const char *kind;          /* the vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (with lowercase 1: uncased) */
+    /* A vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else cased. */
+    int lowercase;
+    const char *kind;  /* the vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (with lowercase 1: uncased) */
 } lithe_tokenizer_options;
 lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
 
@@ -56,14 +58,16 @@ lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, 
 /* The same for another kind of vocabulary: byte-level BPE with RoBERTa's five special tokens first, or BERT's
  * WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
 lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err);
-const char      *lithe_tokenizer_file(const lithe_tokenizer *t);                /* the name of its file in a model directory */
-char            *lithe_tokenizer_find(const char *dir);                         /* path (malloc'd) of the tokenizer in a folder, NULL: none */
+const char      *lithe_tokenizer_file(const lithe_tokenizer *t);         /* the name of its file in a model directory */
+char            *lithe_tokenizer_find(const char *dir); /* path (malloc'd) of the tokenizer in a folder, NULL: none */
 
 /* The token of a role: "bos", "eos", "cls", "sep", "pad", "mask" or "unk"; -1 if there is none.  BERT's bos and eos
  * are its cls and sep, RoBERTa's the reverse. */
 int32_t lithe_tokenizer_special(const lithe_tokenizer *t, const char *role);
-int     lithe_tokenizer_is_special(const lithe_tokenizer *t, int32_t id);      /* it has no text of its own and is never masked or drawn */
-/* Whether id continues the word of the token before it: in WordPiece with ##, else by not beginning with white space. */
+/* It has no text of its own and is never masked or drawn. */
+int     lithe_tokenizer_is_special(const lithe_tokenizer *t, int32_t id);
+/* Whether id continues the word of the token before it: in WordPiece with ##, else by not beginning with white
+ * space. */
 int     lithe_tokenizer_continues(const lithe_tokenizer *t, int32_t id);
 
 /* Encodes one text (b NULL) or a pair with the special tokens around them, such as [CLS] a [SEP] b [SEP].  types (or
@@ -79,16 +83,17 @@ size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const 
 /* ---- data ---------------------------------------------------------------- */
 
 size_t         lithe_dataset_tokens(const lithe_dataset *d, int valid);
-size_t         lithe_dataset_bytes(const lithe_dataset *d, int valid);     /* bytes of the original text; 0 for a table */
+size_t         lithe_dataset_bytes(const lithe_dataset *d, int valid);   /* bytes of the original text; 0 for a table */
 size_t         lithe_dataset_examples(const lithe_dataset *d, int valid);  /* rows of a table; 0 for text */
-int            lithe_dataset_labels(const lithe_dataset *d);               /* number of classes; 0 for text and for numbers */
+int            lithe_dataset_labels(const lithe_dataset *d);         /* number of classes; 0 for text and for numbers */
 const char    *lithe_dataset_label(const lithe_dataset *d, int i);         /* borrowed; NULL after the last */
 int            lithe_dataset_pairs(const lithe_dataset *d);                /* whether its examples are pairs of texts */
 /* Returns 1 for images, and gives their side and channels; 0 for other data.  Either pointer may be NULL. */
 int            lithe_dataset_images(const lithe_dataset *d, int *side, int *channels);
 /* Whether a path looks like labelled images, by its name or by the files in the directory. */
 int            lithe_images_known(const char *path);
-int            lithe_dataset_longest(const lithe_dataset *d);              /* tokens of the longest example of a table, with special tokens; 0 for text */
+/* Tokens of the longest example of a table, with special tokens; 0 for text. */
+int            lithe_dataset_longest(const lithe_dataset *d);
 
 /* The documents of such sources, joined by empty lines until they reach limit bytes, the last one cut at a line: the
  * text from which a tokenizer is learned.  It is malloc'd and ends with NUL; standard input can be read again by
@@ -102,12 +107,14 @@ char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len
  * (hidden states only). */
 const char  *lithe_model_task(const lithe_model *m);
 int          lithe_model_encoder(const lithe_model *m);         /* 1: it is bidirectional and predicts masked tokens */
-int          lithe_model_labels(const lithe_model *m);          /* number of classes for "classify" and "tokens", 1 for "regress", else 0 */
+/* Number of classes for "classify" and "tokens", 1 for "regress", else 0. */
+int          lithe_model_labels(const lithe_model *m);
 const char  *lithe_model_label(const lithe_model *m, int i);    /* name of a class, NULL if it has none; borrowed */
 
 /* Returns 1 for a model that reads images, and gives their size; 0 for one that reads text.  Pointers may be NULL. */
 int          lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels);
-const char  *lithe_model_image_filter(const lithe_model *m);    /* the filter with which images are resized for it; NULL for text */
+/* The filter with which images are resized for it; NULL for text. */
+const char  *lithe_model_image_filter(const lithe_model *m);
 
 /* Writes only the parameters to one new file, under the authors' names: PATH.pth like torch.save, PATH.safetensors,
  * or, for RWKV only, PATH.bin for rwkv.cpp.  RWKV opens from each of them without a config.json. */
@@ -122,11 +129,12 @@ typedef struct lithe_listing lithe_listing;
 lithe_listing           *lithe_listing_open(const char *path, lithe_error *err);
 size_t                   lithe_listing_count(const lithe_listing *l);
 const lithe_tensor_info *lithe_listing_tensor(const lithe_listing *l, size_t i);      /* borrowed; NULL past the end */
-const char              *lithe_listing_format(const lithe_listing *l);                /* "safetensors", "pytorch", "gguf", "rwkv.cpp", "llama2.c" */
+/* "safetensors", "pytorch", "gguf", "rwkv.cpp", "llama2.c" */
+const char              *lithe_listing_format(const lithe_listing *l);
 const char              *lithe_listing_arch(const lithe_listing *l);                  /* NULL when not known */
-/* What the file says about itself beside its tensors, in the order of the keys: the i-th, with its type ("string", "u32",
- * "array of f32") and its value as JSON, or NULL where it is an array of more than 64 elements or has no form in JSON.
- * count: elements of an array, else 1.  Returns 1, or 0 past the last. */
+/* What the file says about itself beside its tensors, in the order of the keys: the i-th, with its type ("string",
+ * "u32", "array of f32") and its value as JSON, or NULL where it is an array of more than 64 elements or has no form in
+ * JSON.  count: elements of an array, else 1.  Returns 1, or 0 past the last. */
 typedef struct { const char *key, *type, *value; size_t count; } lithe_key_info;
 int                      lithe_listing_key(lithe_listing *l, size_t i, lithe_key_info *out);
 /* The number of NaN or infinite values in tensor i; negative if its type cannot be read as numbers. */
@@ -149,10 +157,13 @@ typedef struct {
     double params;             /* wanted number of stored parameters; or 0 with: */
     double factor;             /* a multiple of the present number; or 0 with: */
     const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
-    const char *to;            /* an architecture that extends m's (lithe_arch_over), with the same sizes; set: keys of what it adds */
-    const char *method;        /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL), "corner", "stack", "interpolate", "aki" */
-    int   portable;            /* choose a method whose result opens in any reader of the published format (scale sqrt(n)) */
-    float noise;               /* relative noise on copied incoming weights; 0: none */
+    /* An architecture that extends m's (lithe_arch_over), with the same sizes; set: keys of what it adds. */
+    const char *to;
+    /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL), "corner", "stack", "interpolate",
+     * "aki" */
+    const char *method;
+    int   portable;     /* choose a method whose result opens in any reader of the published format (scale sqrt(n)) */
+    float noise;        /* relative noise on copied incoming weights; 0: none */
     uint64_t seed;
     int   freeze_old;          /* keep the old slots fixed in later training */
     float old_lr;              /* learning-rate factor of old slots; 0 means 1 */
@@ -196,12 +207,13 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
  * nll receives (n-1) values, or is NULL; *total receives the sum. */
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
 
-/* Lays the sampling that generation_config.json beside m asks for over *o, as transformers would: its temperature, top_k,
- * top_p, min_p where do_sample is true, greedy where it is false, and its repetition_penalty.  Returns 1 if it says how to
- * choose, 0 if it does not or there is none.  A setting that cannot be honoured is LITHE_ECONFIG. */
+/* Lays the sampling that generation_config.json beside m asks for over *o, as transformers would: its temperature,
+ * top_k, top_p, min_p where do_sample is true, greedy where it is false, and its repetition_penalty.  Returns 1 if it
+ * says how to choose, 0 if it does not or there is none.  A setting that cannot be honoured is LITHE_ECONFIG. */
 int            lithe_sampling_read(const lithe_model *m, lithe_sampling *o, lithe_error *err);
 
-/* Keeps a copy of the present recurrent state for later syncs, in place of the previous copy; other models need none. */
+/* Keeps a copy of the present recurrent state for later syncs, in place of the previous copy; other models need
+ * none. */
 int            lithe_session_mark(lithe_session *s, lithe_error *err);
 
 /* Save the state of a session to a file (docs/state-file.md), and load it into a session of the same model, which then
@@ -247,7 +259,7 @@ int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *
 typedef struct {
     size_t size;               /* sizeof(lithe_diversity_options) */
     int ctx;                   /* 0: the model's context, at most 256 */
-    int skip;                  /* number of first tokens of a sequence to leave out, which are often outliers; 0: 4, negative: none */
+    int skip;    /* number of first tokens of a sequence to leave out, which are often outliers; 0: 4, negative: none */
     size_t tokens;             /* largest number of tokens to read; 0: 16384 */
 } lithe_diversity_options;
 typedef struct { double mean, deviation; } lithe_measure;
@@ -255,13 +267,14 @@ typedef struct {
     const char *place;         /* "embed", "post_mix", "post_ffn", "final_norm" */
     int layer;                 /* -1 outside the layers */
     int width, sequences, tokens;
-    int few_tokens;            /* 1: there are fewer than five tokens for each channel, so the last five values are too small */
+    int few_tokens; /* 1: there are fewer than five tokens for each channel, so the last five values are too small */
     /* H are the features of a sequence, R = H minus their mean.  dm: |R| / sqrt(tokens), not normalised; rel: |R| /
      * |H|, which does not depend on the scale; rel_comp: the same in sqrt(|.|_1 |.|_inf); rank1: sqrt(1 - s1^2 /
      * |H|^2), where s1 is the largest singular value; cos: mean cosine of two tokens; stable_rank: |H|^2 / s1^2. */
     lithe_measure dm, rel, rel_comp, rank1, cos, stable_rank;
     double deff80, deff90;     /* number of principal components that hold 0.8, 0.9 of the variance */
-    double pr, erank, pc3;     /* participation ratio; exp of the entropy of the spectrum; share of the first three components */
+    /* Participation ratio; exp of the entropy of the spectrum; share of the first three components. */
+    double pr, erank, pc3;
 } lithe_diversity_row;
 typedef struct lithe_diversity lithe_diversity;
 lithe_diversity           *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t n, const lithe_diversity_options *o, lithe_error *err);

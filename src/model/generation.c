@@ -42,14 +42,19 @@ bool model_ends_text(const lithe_model *m, const lithe_tokenizer *t, int32_t id)
 static const known_key known[] = {
     { .key = "do_sample" }, { .key = "temperature" }, { .key = "top_k" }, { .key = "top_p" }, { .key = "min_p" }, { .key = "repetition_penalty" },
     { .key = "eos_token_id" },
-    { "bos_token_id", "*" }, { "pad_token_id", "*" }, { "decoder_start_token_id", "*" },      /* the tokenizer and the prompt say how a text begins */
-    { "max_length", "*" }, { "max_new_tokens", "*" }, { "min_length", "0" }, { "min_new_tokens", "0" },          /* the caller says how long it is */
+    /* The tokenizer and the prompt say how a text begins. */
+    { "bos_token_id", "*" }, { "pad_token_id", "*" }, { "decoder_start_token_id", "*" },
+    /* The caller says how long it is. */
+    { "max_length", "*" }, { "max_new_tokens", "*" }, { "min_length", "0" }, { "min_new_tokens", "0" },
     { "transformers_version", "*" }, { "_from_model_config", "*" }, { "_name_or_path", "*" }, { "trust_remote_code", "*" },
-    { "use_cache", "*" }, { "cache_implementation", "*" }, { "cache_config", "*" }, { "return_legacy_cache", "*" }, { "low_memory", "*" },      /* where the keys lie */
+    /* Where the keys lie. */
+    { "use_cache", "*" }, { "cache_implementation", "*" }, { "cache_config", "*" }, { "return_legacy_cache", "*" }, { "low_memory", "*" },
     { "output_attentions", "*" }, { "output_hidden_states", "*" }, { "output_scores", "*" }, { "output_logits", "*" }, { "return_dict_in_generate", "*" },
     { "disable_compile", "*" }, { "compile_config", "*" }, { "max_time", "*" }, { "num_return_sequences", "1" },
-    { "chat_format", "*" }, { "user_token_id", "*" }, { "assistant_token_id", "*" }, { "max_window_size", "*" },          /* of older Qwen and Baichuan: read by a chat template */
-    { "num_beams", "1" }, { "num_beam_groups", "1" }, { "early_stopping", "*" }, { "length_penalty", "*" }, { "diversity_penalty", "*" },       /* of beams */
+    /* Of older Qwen and Baichuan: read by a chat template. */
+    { "chat_format", "*" }, { "user_token_id", "*" }, { "assistant_token_id", "*" }, { "max_window_size", "*" },
+    /* of beams */
+    { "num_beams", "1" }, { "num_beam_groups", "1" }, { "early_stopping", "*" }, { "length_penalty", "*" }, { "diversity_penalty", "*" },
     { "no_repeat_ngram_size", "0" }, { "encoder_no_repeat_ngram_size", "0" }, { "encoder_repetition_penalty", "1.0|1" }, { "typical_p", "1.0|1" },
     { "epsilon_cutoff", "0.0|0" }, { "eta_cutoff", "0.0|0" }, { "renormalize_logits", "false" }, { "remove_invalid_values", "*" }, { "guidance_scale", "1|1.0" },
     { "is_assistant", "false" }, { "num_assistant_tokens", "*" }, { "num_assistant_tokens_schedule", "*" }, { "assistant_confidence_threshold", "*" },
