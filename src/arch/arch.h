@@ -26,9 +26,9 @@ enum { MOST_CHOICES = 64 };
 /* A head: logits = hidden . weight' (+ bias). */
 typedef struct { tensor *hidden, *weight, *bias; } head;
 
-/* What is predicted above the last layer.  config.json tells it by the end of
- * architectures[0], as Hugging Face's classes are named; labels by num_labels
- * or id2label, regression by problem_type or a single label. */
+/* What is predicted from the last layer.  In config.json the end of architectures[0] names it, as in Hugging Face's
+ * class names; num_labels or id2label give the number of labels, and problem_type or a single label means
+ * regression. */
 typedef enum {
     TASK_LANGUAGE,       /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
     TASK_PRETRAIN,       /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
@@ -39,22 +39,23 @@ typedef enum {
 } task_kind;
 typedef struct { task_kind kind; int labels; bool regression; } task;
 
-/* What a model of images reads: side x side pixels in square patches. */
+/* The images that a model reads: side x side pixels in square patches. */
 typedef struct { int side, patch, channels; } image_shape;
 
-/* How runs of an architecture train where nothing else is said: as its paper, where that says so. */
+/* The default hyper-parameters of an architecture: those of its paper, where the paper gives them. */
 typedef struct {
-    double lr, floor, warmup;        /* peak learning rate; the last as its share; share of the steps it rises over */
-    const char *schedule;            /* as --schedule names it */
+    /* Peak learning rate; the last one as a share of it; the share of the steps over which it rises. */
+    double lr, floor, warmup;
+    const char *schedule;            /* a name of --schedule */
     double beta1, beta2, eps, weight_decay, clip;        /* of AdamW; clip 0: none */
     bool decoupled;                  /* the decay is not multiplied by the learning rate */
-    const char *mask;                /* of encoders: as --mask names it */
+    const char *mask;                /* for encoders: a name of --mask */
     double mask_rate;                /* the share of the tokens */
     bool sentences;                  /* encoders read blocks of whole sentences */
 } recipe;
 
-/* Pattentions that share a number of slots: its key, that of the squared scale a grown model keeps, and the beginnings
- * of its layers' tensor names (within the layer). */
+/* The Pattention layers that share a number of slots: the key of that number, the key of the squared scale that a grown
+ * model keeps, and the beginnings of the layers' tensor names (within the layer). */
 typedef struct { const char *slots_key, *tau2_key; const char *const *names; } slot_group;
 
 /* A list of names, which ends with NULL. */
@@ -62,70 +63,73 @@ typedef struct { const char *slots_key, *tau2_key; const char *const *names; } s
 /* A list of pairs of names, theirs and ours, which ends with NULLs. */
 #define NAME_PAIRS(...) (const name_pair[]){ __VA_ARGS__, { 0 } }
 
-/* One architecture: what it is called, how its config.json is read, its equations, its files, how it grows.  What it
- * does not have or need is NULL.  A `config` argument is the struct that arch_read filled. */
+/* An architecture: its name, how its config.json is read, its equations, its files, and how it grows.  A part that it
+ * does not need is NULL.  A `config` argument is the struct that arch_read filled. */
 typedef struct arch {
-    const char *name;                    /* config.json's model_type */
-    const char *class_name;              /* config.json's architectures[0] of a model of the architecture's own task */
-    const char *stem;                    /* of other tasks: the "GPT2" of GPT2ForSequenceClassification */
-    const char *summary;                 /* one line and its paper, for --arch help */
-    const char *vocabulary;              /* the kind to learn for it: "wordpiece", "roberta" of encoders; NULL: "bpe" */
-    const recipe *recipe;                /* NULL: the usual one (train/recipe.c) */
+    const char *name;               /* config.json's model_type */
+    const char *class_name;         /* config.json's architectures[0] of a model of the architecture's own task */
+    const char *stem;               /* of other tasks: the "GPT2" of GPT2ForSequenceClassification */
+    const char *summary;            /* one line and its paper, for --arch help */
+    const char *vocabulary;         /* the kind of vocabulary to learn for it: "wordpiece", "roberta"; NULL: "bpe" */
+    const recipe *recipe;           /* NULL: the usual one (train/recipe.c) */
 
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
         const field *fields;             /* ends with a NULL key */
         const char *const *divides;      /* pairs of keys: the first divides the second where neither is absent */
-        /* Other rules between fields: one line on failure. */
+        /* Checks other rules between fields; fails with one line. */
         int  (*check)(const void *config, lithe_error *err);
-        /* Foreign or newer spellings to ours, before the fields are read. */
+        /* Renames foreign or newer keys to ours, before the fields are read. */
         int  (*normalize)(json_t *config, lithe_error *err);
-        /* The reverse for a config.json about to be written: adds the spellings other readers look for (GPT-2's
-         * n_ctx), takes out keys that normalize made.  Negative when memory is out. */
+        /* The reverse for a config.json that is to be written: adds keys that other programs read (GPT-2's n_ctx) and
+         * removes keys that normalize made.  Negative when memory is out. */
         int  (*publish)(json_t *config);
-        /* Keys for a model of this width and depth, vocabulary and context (of tokens); heads of 32..64 channels. */
+        /* Returns the keys of a model of this width, depth, vocabulary and context (in tokens); heads have 32 to 64
+         * channels. */
         json_t *(*sized)(int width, int layers, int vocab, int context);
-        /* Is this config.json, which names another model_type, one of this architecture. */
+        /* Whether a config.json that names another model_type is one of this architecture. */
         bool (*claims)(const json_t *config);
-        const char *const *aliases;      /* model_types whose files mean the same: normalize refuses what differs */
+        const char *const *aliases;      /* other model_types whose files it opens: normalize refuses what differs */
     } config;
 
     struct {
         /* (tokens, width): the hidden states of the last layer. */
         tensor *(*build)(graph *g, const void *config);
-        /* The language model's head over the rows it reads; NULL: it has none. */
+        /* The language model's head on the rows it reads; NULL: there is none. */
         head (*language)(graph *g, const void *config, tensor *rows);
-        /* The head of the other tasks, over one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or
-         * over all tokens; NULL: score.weight (labels, width) alone. */
+        /* The head of the other tasks, on one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or on
+         * all tokens; NULL: only a matrix score.weight (labels, width). */
         head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
         double (*l2_wrap)(const void *config);           /* the factor of ops.h's l2_wrap of the loss; NULL: 0 */
         bool (*encoder)(const void *config);             /* bidirectional: masked tokens are predicted; NULL: causal */
-        pooling (*pool)(const void *config);             /* a sequence's row; NULL: an encoder's first, else the last */
+        /* Which row stands for a sequence; NULL: the first of an encoder, else the last. */
+        pooling (*pool)(const void *config);
         int  (*context)(const void *config);             /* the longest sequence; NULL: max_position_embeddings */
         image_shape (*image)(const void *config);        /* what a model of images reads; NULL: it reads tokens */
     } equations;
 
     struct {                             /* names of tensors in published files */
-        const char *prefix;              /* written before our names, "bert." */
+        const char *prefix;              /* a prefix that is written before the names, such as "bert." */
         /* Patterns of the names that published files may have in place of ours (base/name_pattern.h): { "bert.@", "@" }
          * takes a prefix away, ours NULL is no parameter (a buffer). */
         const name_pair *names;
-        /* Beginnings of the tensors of heads: they carry no prefix, and a file may hold those of other tasks. */
+        /* Beginnings of the names of heads' tensors: they have no prefix, and a file may hold the heads of other
+         * tasks. */
         const char *const *heads;
         const char *tied_head, *tied_to; /* a head of its own; the embedding that a tied head reads */
-        const char *known_by;            /* a tensor that tells a file without a configuration; NULL: tied_to */
+        const char *known_by;        /* a tensor by which a file without a configuration is recognised; NULL: tied_to */
     } files;
 
     struct {
-        /* The keys of width, heads, inner size, narrow branches and depth, and how tensors name their layer ("h." then
-         * first_layer + l; numbers past the last layer move with the depth). */
+        /* The keys of width, heads, inner size, bottleneck and depth, and how names give the layer ("h.", then
+         * first_layer + l; numbers after the last layer move with the depth). */
         struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
-        const char *const *inner_keys;   /* keys of `sized` that set inner sizes alone: --params scales them together */
-        const slot_group *slots;         /* of Pattentions, ends with a NULL key */
-        const struct arch *over;         /* what this one is with its additions off: `grow --to` starts from it */
-        /* Reasons: why a block whose matrices write nothing is not the identity (a norm after the sum), why heads
-         * that are repeated are not what they were, why the additions at their initial values change the outputs.
-         * NULL: no reason. */
+        const char *const *inner_keys;   /* keys of `sized` that set inner sizes only; --params scales them together */
+        const slot_group *slots;         /* groups of Pattention layers; ends with a NULL key */
+        const struct arch *over;  /* the architecture that it is without its additions, from which `grow --to` starts */
+        /* Each returns the reason why growing changes outputs, or NULL: why a block whose matrices write zeros is not
+         * the identity (a norm after the sum), why repeated heads do not compute what they did, why additions at their
+         * initial values have an effect. */
         const char *(*block_changes)(const void *config);
         const char *(*heads_change)(const void *config);
         const char *(*additions_change)(const void *config);
@@ -134,17 +138,17 @@ typedef struct arch {
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
-const arch *arch_usual(bool images);                      /* where none is named: the first that reads them, or text */
-bool arch_alias(const arch *a, const char *name);         /* is name among its aliases */
+const arch *arch_usual(bool images);                      /* the default: the first that reads images, or text */
+bool arch_alias(const arch *a, const char *name);         /* whether name is among its aliases */
 
 /* Reads config into a zeroed struct of arch->config.size: a copy is normalized, then defaults, bounds, check.
  * what: the file, for messages. */
 int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err);
-/* The two halves of it, for who keeps the JSON. */
+/* The two halves of arch_read, for callers that keep the JSON. */
 int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error *err);
 int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err);
-/* The way back: every field's value, model_type and other readers' spellings into json, whose other keys stay as they
- * are.  Negative when memory is out. */
+/* The reverse: writes every field's value, model_type and the keys of other programs into json, whose other keys stay.
+ * Negative when memory runs out. */
 int arch_publish(const arch *a, const void *config, json_t *json);
 
 bool arch_encoder(const arch *a, const void *config);
@@ -153,12 +157,12 @@ image_shape arch_images(const arch *a, const void *config);     /* of a model th
 int  arch_context(const arch *a, const void *config);
 int  arch_vocab(const arch *a, const void *config);       /* vocab_size; 0: it reads no tokens */
 int  arch_int(const arch *a, const void *config, const char *key);        /* an integer field; 0 where there is none */
-task arch_task(const arch *a);                            /* its own: the language model's, or a class of sequences */
-/* The task a config.json tells; one that a does not have is refused. */
+task arch_task(const arch *a);          /* the architecture's own task: language modelling, or a class of sequences */
+/* Reads the task from a config.json; a task that a does not have is refused. */
 int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);
-/* The reverse: architectures, num_labels and problem_type into config.json.  Negative when memory is out. */
+/* The reverse: writes architectures, num_labels and problem_type.  Negative when memory runs out. */
 int  task_publish(const arch *a, const task *t, json_t *config);
-bool arch_head_tensor(const arch *a, const char *name);   /* is it of a head, which carries no prefix */
+bool arch_head_tensor(const arch *a, const char *name);   /* whether it belongs to a head, and so has no prefix */
 /* "language", "pretrain", "classify", "regress", "tokens", "span", "body" */
 const char *task_name(const task *t);
 
@@ -171,7 +175,7 @@ int arch_declare(const arch *a, const void *config, const task *t, params *p, li
  * model that is scored: 1 where the target was the likeliest.  hidden (tokens, width): the last layer's. */
 typedef struct { tensor *loss, *logits, *correct, *seq_loss, *seq_logits, *hidden; } results;
 typedef enum { WANT_LOSS, WANT_LOGITS, WANT_HIDDEN } want;
-/* Builds a's equations and the head of the task into g.  Not yet planned.  t NULL: arch_task. */
+/* Builds a's equations and the head of the task into g, without planning it. t NULL: arch_task. */
 results arch_build(const arch *a, const void *config, const task *t, graph *g, want w);
 
 #endif

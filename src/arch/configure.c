@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A value of config.json as it may stand in a message: short, one line. */
+/* Writes a value of config.json for a message: short, in one line. */
 typedef struct { char text[80]; } shown;
 static shown show(const json_t *value)
 {
@@ -24,7 +24,7 @@ static shown show(const json_t *value)
 
 static bool bounded(const field *f) { return f->least < 0 || f->least > 0 || f->most < 0 || f->most > 0; }
 static bool within(const field *f, double x) { return !bounded(f) || (x >= f->least && x <= f->most); }
-/* A default that no file may state: it stands for the key's absence. */
+/* A default outside the bounds: it means that the key is absent, and no file may state it. */
 static bool means_absent(const field *f) { return f->kind != FIELD_CHOICE && !isnan(f->value) && !within(f, f->value); }
 
 /* ---- words: one of "a|b|c" by its place there, or an activation by its constant ---- */
@@ -133,7 +133,7 @@ static bool same(double a, double b) { return !(a < b) && !(a > b); }
 
 /* ---- reading ------------------------------------------------------------------- */
 
-/* A hook's line, which does not know the file, with the file in front. */
+/* Puts the name of the file before the message of a hook, which does not know it. */
 static int relay(const char *what, const lithe_error *hook, lithe_error *err)
 {
     return fail(err, hook->status ? hook->status : LITHE_ECONFIG, "%s: %s", what, hook->text);
@@ -224,7 +224,7 @@ static int publish_choices(const field *f, const int *choice, json_t *json)
     return used ? json_object_set_new(json, f->key, json_string(text)) : 0;
 }
 
-/* A key that already says this value, in whatever form (1, 1.0, null), stays. */
+/* A key that already has this value, in whatever form (1, 1.0, null), stays. */
 static int publish_field(const field *f, const void *config, json_t *json)
 {
     if (f->kind == FIELD_CHOICES) return publish_choices(f, (const int *)(const void *)((const char *)config + f->offset), json);

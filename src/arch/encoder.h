@@ -1,5 +1,4 @@
-/* What the encoders of BERT's kind share: the head of masked tokens and heads of
- * labels. */
+/* What BERT-like encoders share: the head for masked tokens and the heads for labels. */
 #ifndef ARCH_ENCODER_H
 #define ARCH_ENCODER_H
 
@@ -13,7 +12,7 @@ typedef struct {
     norm_options ln;
 } encoder;
 
-/* act(rows W + b) of the same width. */
+/* act(rows W + b), as wide as rows. */
 tensor *square_dense(graph *g, const encoder *e, tensor *rows, const char *name, activation act);
 
 /* BERT's head: LN(act(rows W + b)) times the embedding, or a weight of its own, plus a bias. */
@@ -26,7 +25,7 @@ head label_head(graph *g, const encoder *e, tensor *rows, const char *name, int 
 /* BERT's other heads: the pooler before classes of sequences and the pair's, dropout before what is fine-tuned. */
 head bert_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout);
 
-/* .block_changes of post-norm layers. */
+/* .block_changes for post-norm layers. */
 const char *post_norm_changes(const void *config);
 
 #endif

@@ -5,12 +5,10 @@
  *   activation    gelu, gelu_new, silu, relu, relu2, tanh;  series: a sum of siaf_n of it (Wang et al. 2023)
  *   shortcut      identity, or augmented by a bottleneck beside the mixer (Wang et al. 2023)
  *   norm          layer_norm, rms_norm, layer_norm_plain (without parameters)
- * Each of these is one word, or several that the layers go through again and
- * again: "rwkv7,attention" takes turns.  For the whole model: norm_place
- * (pre, post), position (rotary, learned, alibi, none; auto: rotary where there
- * is attention), encoder (attention is bidirectional).
- * The parts are those of the named architectures, with their initial values;
- * what makes no sense together is refused by `check` with the reason. */
+ * Each of these is one word, or a list that repeats along the layers: "rwkv7,attention" alternates.  For the whole
+ * model: norm_place (pre, post), position (rotary, learned, alibi, none; auto: rotary where there is attention),
+ * encoder (attention is bidirectional).  The parts are those of the named architectures, with their initial values;
+ * `check` refuses combinations that make no sense, with the reason. */
 #include "arch/rwkv.h"
 #include <math.h>
 #include <string.h>
@@ -50,7 +48,7 @@ static const field fields[] = {
 
 /* ---- what makes sense ----------------------------------------------------------- */
 
-/* Of words that the layers go through again and again; none said: the first there is. */
+/* The word for a layer in a list that repeats along the layers; an empty list means the first word. */
 static int choice_at(const int *words, int layer)
 {
     int count = 0;
@@ -119,7 +117,7 @@ static tensor *normed(graph *g, const building *b, tensor *x, const char *name, 
     return norm(g, x, name, (norm_options){ .kind = (norm_kind)here(b, b->c->norm), .eps = b->c->norm_eps, .before_tied_head = before_tied_head });
 }
 
-/* With the initial values of TokenFormer. */
+/* Pattention with the initial values of TokenFormer. */
 static pattention_layer_options patt(const hybrid *c, int slots, double tau2)
 {
     return (pattention_layer_options){ .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .slots = slots, .tau2 = tau2, .theta = (theta_kind)c->norm_activation_type,
@@ -128,7 +126,7 @@ static pattention_layer_options patt(const hybrid *c, int slots, double tau2)
 static pattention_layer_options patt_in(const hybrid *c) { return patt(c, c->qkv_slot_num, c->qkv_tau2); }
 static pattention_layer_options patt_out(const hybrid *c) { return patt(c, c->proj_slot_num, c->proj_tau2); }
 
-/* NAME, of heads, as a matrix or as Pattention, as the layer says. */
+/* NAME, with heads: a matrix or Pattention, by the layer's projection. */
 static tensor *to_heads(graph *g, const building *b, tensor *x, const char *name, int width, axis_kind out)
 {
     const dense_options matrix = { .in = AXIS_RESIDUAL, .out = out, .bias = b->c->attention_bias, .std = b->c->initializer_range };
@@ -145,7 +143,7 @@ static tensor *from_heads(graph *g, const building *b, tensor *x, tensor *a, con
     return here(b, b->c->projection) == LINEAR ? dense_add(g, x, a, name, matrix) : pattention_add(g, x, a, name, tokens);
 }
 
-/* Parameter tokens in the place of a time mix's matrices, of which the last joins the residual. */
+/* Parameter tokens in place of a time mix's matrices; the last of them adds to the residual. */
 static tensor *rwkv_tokens(const void *context, graph *g, tensor *x, const char *name, rwkv_options o)
 {
     const building *b = context;
@@ -180,7 +178,7 @@ static tensor *mix(graph *g, building *b, tensor *x, tensor *h)
     }
 }
 
-/* What a layer's neurons do: the activation, or a series of it, times `up` where there is one. */
+/* The activation of a layer, or a series of it, times `up` where there is one. */
 static tensor *fire(graph *g, const building *b, tensor *u, tensor *up)
 {
     const activation act = act_here(b);
@@ -281,7 +279,7 @@ static const char *block_changes(const void *config)
 
 static bool encoder(const void *config) { return ((const hybrid *)config)->encoder; }
 
-/* The interleave that others found to be good: RWKV-7 layers with attention between them. */
+/* A common interleaving: RWKV-7 layers with attention between them. */
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i}", "vocab_size", vocab, "hidden_size", width, "num_hidden_layers", layers,

@@ -1,4 +1,4 @@
-/* Patches in, classes out (arch/image_input.h). */
+/* The input of patches and the head for classes (arch/image_input.h). */
 #include "arch/image_input.h"
 
 const recipe image_recipe = { .lr = 1e-3, .floor = 0.01, .warmup = 0.05, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.05,

@@ -13,7 +13,7 @@ typedef struct { int image_size, patch_size, num_channels; } image_input;
 #define IMAGE_INPUT_FIELDS \
     INT_OF(image_input, image_size, 224, PIXELS), INT_OF(image_input, patch_size, 16, PIXELS), INT_OF(image_input, num_channels, 3, .least = 1, .most = 3)
 
-/* From scratch as He et al. 2022, whom TokenFormer follows. */
+/* Hyper-parameters for training from scratch, from He et al. 2022, as in TokenFormer. */
 extern const recipe image_recipe;
 
 int         image_check(const void *config, lithe_error *err);
@@ -21,7 +21,8 @@ image_shape image_of(const void *config);
 int         image_context(const void *config);                   /* patches and the class token */
 
 enum { SIZED_PATCH = 4 };
-int         image_sized(int tokens);  /* the side of an image of SIZED_PATCH patches in at most so many tokens */
+/* The largest side of an image in patches of SIZED_PATCH that gives at most so many tokens. */
+int         image_sized(int tokens);
 
 tensor *image_embedding(graph *g, const image_input *c, int width, double std);        /* (tokens, width) */
 head    image_head(graph *g, tensor *rows, const task *t, double std);

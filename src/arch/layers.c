@@ -8,7 +8,7 @@ static const char *suffixed(char text[96], const char *name, const char *suffix)
     return text;
 }
 
-/* A sum that joins the product itself; with dropout between, or of x and itself, it comes after. */
+/* The sum is part of the product; with dropout between them, or when both terms are x, it comes after. */
 static bool joins(const tensor *x, const tensor *y, double rate) { return x != y && !(rate > 0); }
 static tensor *add_after(graph *g, tensor *x, tensor *y, double rate) { return add(g, x, dropout(g, y, rate)); }
 

@@ -1,5 +1,5 @@
-/* What several architectures share: layers that declare their parameters.  Each
- * takes its parameters' name and named options; what is not said is off. */
+/* Layers that several architectures share.  Each declares its parameters and takes their name and named options; an
+ * option that is not given is off. */
 #ifndef ARCH_LAYERS_H
 #define ARCH_LAYERS_H
 
@@ -11,29 +11,29 @@
 static inline axis reads(axis_kind kind)  { return (axis){ .kind = kind, .read = true }; }
 static inline axis writes(axis_kind kind) { return (axis){ .kind = kind }; }
 
-/* The width of x, 0 once a build has failed. */
+/* The width of x, or 0 after a build has failed. */
 static inline int width_of(const tensor *x) { return x ? x->width : 0; }
 
 /* ---- matrices ---- */
 
 typedef struct {
-    axis_kind in, out;               /* what the inputs and the outputs mean */
-    int parts;                       /* of the outputs, side by side: 3 of fused q, k, v; 0: 1 */
-    int heads;                       /* in each part of the outputs, where files have another order of rows (param.h) */
-    bool by_head;                    /* files keep the parts of each head together */
-    layout layout;                   /* OUT_IN, as PyTorch's, unless said */
+    axis_kind in, out;      /* the axes of the inputs and of the outputs */
+    int parts;              /* equal parts of the outputs: 3 for fused q, k, v; 0: 1 */
+    int heads;              /* heads in each part of the outputs, where files have another order of rows (param.h) */
+    bool by_head;           /* files keep the parts of each head together */
+    layout layout;          /* the default OUT_IN is PyTorch's */
     bool bias;
     double std, cut;                 /* initial weights N(0, std^2), within cut deviations; std 0: zeros, cut 0: any */
     activation act;
     double dropout;
 } dense_options;
 
-/* dropout(act(x W + b)) of so many columns, with NAME.weight and NAME.bias. */
+/* dropout(act(x W + b)) with `out` columns and the parameters NAME.weight and NAME.bias. */
 tensor *dense(graph *g, tensor *x, const char *name, int width, dense_options o);
 /* x + dropout(act(y W + b)). */
 tensor *dense_add(graph *g, tensor *x, tensor *y, const char *name, dense_options o);
 
-/* Attention to parameter tokens in the place of a matrix. */
+/* Pattention: attention to parameter tokens in place of a matrix. */
 typedef struct {
     axis_kind in, out;
     int slots;
@@ -47,7 +47,7 @@ typedef struct {
 tensor *pattention_layer(graph *g, tensor *x, const char *name, int width, pattention_layer_options o);
 /* x + dropout(Theta(y K') V). */
 tensor *pattention_add(graph *g, tensor *x, tensor *y, const char *name, pattention_layer_options o);
-double  wang_std(int layers, int width);                /* std_values as TokenFormer's authors begin ("wang_init") */
+double  wang_std(int layers, int width);                /* std_values of TokenFormer's authors ("wang_init") */
 
 /* ---- norms ---- */
 
@@ -63,9 +63,9 @@ tensor *norm(graph *g, tensor *x, const char *name, norm_options o);
 /* ---- embeddings and heads ---- */
 
 typedef struct {
-    axis_kind rows;                  /* what a row stands for */
+    axis_kind rows;                  /* the axis of the rows */
     double std, cut;
-    bool tied;                       /* a head reads it too */
+    bool tied;                       /* a tied head reads it too */
 } table_options;
 tensor *embedding_table(graph *g, const char *name, int rows, int width, table_options o);
 
@@ -75,15 +75,15 @@ tensor *head_weight(graph *g, const char *name, int outputs, int width, double s
 /* ---- series and shortcuts ---- */
 
 /* series() with parameters NAME.scale, NAME.bias and, with gains, NAME.gain of n branches (n, width), or (n) with
- * scalar.  It begins as the first branch's plain activation, the others off: scale and bias 0 or, with gains, gain
- * 0. */
+ * scalar.  Initially the first branch is the plain activation and the others have no effect: scale and bias 0 or, with
+ * gains, gain 0. */
 typedef struct { int n; activation act[MAX_SERIES]; bool gains, scalar; } series_layer_options;
 tensor *series_layer(graph *g, tensor *u, tensor *v, const char *name, series_layer_options o);
 
-/* x + outer(inner(h NAME.down') NAME.up'), a narrow branch beside a mixer.  std_out 0: it begins as nothing. */
+/* x + outer(inner(h NAME.down') NAME.up'), a bottleneck beside a mixer. std_out 0: it has no effect initially. */
 typedef struct { int width; activation inner, outer; double std, std_out; } bottleneck_options;
 tensor *bottleneck_add(graph *g, tensor *x, tensor *h, const char *name, bottleneck_options o);
-int     bottleneck_width(int C, int reduction);             /* C/reduction in whole eights, 16 at least */
+int     bottleneck_width(int C, int reduction);         /* C/reduction, rounded up to a multiple of 8, at least 16 */
 
 /* ---- configurations ---- */
 
@@ -92,8 +92,8 @@ int check_pairs(int channels, lithe_error *err);
 
 int usual_heads(int width);                                 /* of 64 channels, or 32 where 64 do not divide the width */
 int usual_head_dim(int width);
-int glu_width(int width);                                   /* 8/3 of it, in whole 32s */
+int glu_width(int width);                                   /* 8/3 of it, a multiple of 32 */
 
-bool always(const void *config);                            /* .encoder of an architecture that is one */
+bool always(const void *config);                            /* .encoder of an architecture that is an encoder */
 
 #endif

@@ -9,7 +9,8 @@
 
 static const field fields[] = { LLAMA_FIELDS, { 0 } };
 
-/* Brings the scaling of rotary positions to fields of its own, and says how Mistral and Qwen2 differ, or refuses it. */
+/* Turns the scaling of rotary positions into fields of its own, and accepts or refuses what differs in Mistral and
+ * Qwen2. */
 int llama_normalize(json_t *config, lithe_error *err)
 {
     rope_normalize(config, "rope_theta");
@@ -31,7 +32,7 @@ int llama_publish(json_t *config)
     return rope_publish(config, "rope_theta", NULL);
 }
 
-/* Qwen2's name when only q, k, v carry biases. */
+/* The name is Qwen2's when only q, k and v have biases. */
 static int publish(json_t *config)
 {
     if (json_is_true(json_object_get(config, "lithe_qkv_bias"))) {

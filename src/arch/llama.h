@@ -1,4 +1,4 @@
-/* The LLaMA block in parts, for what is built on it.  A configuration struct that
+/* The parts of the LLaMA block, for architectures that are built on it.  A configuration struct that
  * begins with a llama takes LLAMA_FIELDS into its table of fields. */
 #ifndef ARCH_LLAMA_H
 #define ARCH_LLAMA_H
@@ -24,7 +24,7 @@ typedef struct {
     ROPE_FIELDS_OF(llama), BOOL_OF(llama, lithe_qkv_bias, 0)
 
 int  llama_normalize(json_t *config, lithe_error *err);
-int  llama_publish(json_t *config);  /* both spellings of the rotary options; takes out what normalize made */
+int  llama_publish(json_t *config);  /* writes both spellings of the rotary options and removes what normalize made */
 int  llama_check(const void *config, lithe_error *err);
 
 tensor     *llama_embed(graph *g, const llama *c);

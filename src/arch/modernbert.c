@@ -4,9 +4,8 @@
  *     x = norm(E[ids]);  x += Wo Attn(norm(x));  x += Wo2 (gelu(a) * b), [a b] = Wi norm(x)
  *
  * and a norm after the last.  The first layer's attention has no norm.  Of every
- * few layers one is global; the others see half of local_attention to each side,
- * under a base of rotation of their own.  Newer files say the same by layer_types
- * and rope_parameters. */
+ * few layers one is global; the others attend to half of local_attention tokens on each side and have a RoPE base of
+ * their own.  Newer files give the same in layer_types and rope_parameters. */
 #include "arch/encoder.h"
 #include <math.h>
 #include <string.h>
@@ -39,7 +38,8 @@ static const field fields[] = {
 
 static const char *const kinds[] = { "sliding_attention", "full_attention" };
 
-/* Where the older key does not say it, the first global layer after layer 0, of which all global ones are multiples. */
+/* The period of global layers in layer_types: the first global layer after layer 0, of which all others are
+ * multiples. */
 static size_t period_of(const json_t *types)
 {
     for (size_t l = 1; l < json_array_size(types); l++) {
@@ -49,7 +49,7 @@ static size_t period_of(const json_t *types)
     return json_array_size(types);
 }
 
-/* With the older key there, a list of another length is one from before the model grew. */
+/* When the older key is present, a list of another length is from before the model grew and is ignored. */
 static int read_layer_types(json_t *config, const json_t *types, lithe_error *err)
 {
     const json_t *every_n = json_object_get(config, "global_attn_every_n_layers"), *layers = json_object_get(config, "num_hidden_layers");
@@ -100,7 +100,8 @@ static int check(const void *config, lithe_error *err)
 
 /* ---- the layers ------------------------------------------------------------------------- */
 
-/* "Full megatron" initial values: what writes to the residual stream begins smaller by the number of such places. */
+/* "Full megatron" initial values: matrices that write to the residual stream are smaller, by the number of such
+ * matrices. */
 static double std_out(const modernbert *c) { return c->initializer_range / sqrt(2.0 * c->num_hidden_layers); }
 
 static norm_options ln(const modernbert *c) { return (norm_options){ .kind = c->norm_bias ? NORM_LAYER : NORM_LAYER_SCALED, .eps = c->norm_eps }; }

@@ -4,8 +4,8 @@
  *     x = norm(x + Attn(x)), scores less m_h |i - j| (ALiBi, symmetric)
  *     x = norm(x + W2 (gelu(Wg x) * (Wu x))), Wg and Wu one matrix without bias
  *
- * Its files say model_type "bert"; alibi_starting_size, which only sized a
- * table, tells them, and so do their tensors.  No length is tied to the weights. */
+ * Its files say model_type "bert"; they are recognised by alibi_starting_size, which only sized a table, and by their
+ * tensors.  The weights limit no length. */
 #include "arch/encoder.h"
 #include <string.h>
 
@@ -25,7 +25,7 @@ static const field fields[] = {
     { 0 }
 };
 
-/* What the authors' configuration adds to BERT's, or their code in auto_map. */
+/* Whether the configuration has a key that the authors added to BERT's, or their code in auto_map. */
 static bool claims(const json_t *config)
 {
     const char *type = json_string_value(json_object_get(config, "model_type"));
@@ -40,7 +40,7 @@ static tensor *words(graph *g, const mosaicbert *c)
     return embedding_table(g, "embeddings.word_embeddings.weight", c->vocab_size, c->hidden_size, o);   /* (vocab, C) */
 }
 
-/* The dropout of the feed-forward stands before its second matrix, none after it. */
+/* The feed-forward has dropout before its second matrix, and none after it. */
 static tensor *layer(graph *g, const mosaicbert *c, tensor *x, int l)
 {
     const int C = c->hidden_size, F = c->intermediate_size;

@@ -4,11 +4,11 @@
  * of them (Tang et al. 2021, "Augmented Shortcuts for Vision Transformers"):
  *   x += Attn(RMS(x)) + sum over t of T_t(RMS(x));  x += W_down(S(W_gate h) * W_up h),
  *   T(h) = act(h D') U' through a bottleneck of k channels, or act(h Theta').
- * The paper leaves open what a branch sees (here the normalised rows), how many
- * there are (here one: T of width k are one of width T k) and how they begin.
- * Invariant: at initial values all of it is off, so a fresh block is LLaMA's and any
- * LLaMA grows into this, while what is new has gradients; the first of a series is
- * the plain activation, the others have scale and bias 0 or, with gains, gain 0. */
+ * The paper leaves open what a branch reads (here the normalised rows), how many
+ * there are (here one: T of width k are one of width T k) and their initial values.
+ * Invariant: at initial values the additions have no effect but have gradients, so a
+ * new block is LLaMA's and any LLaMA can be grown into this one; the first of a series
+ * is the plain activation, the others have scale and bias 0 or, with gains, gain 0. */
 #include "arch/llama.h"
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ static const field fields[] = {
 
 /* ---- configuration ------------------------------------------------------------------ */
 
-/* A key of this family that is not known would change the model without a word. */
+/* An unknown key of this family would silently change the model, so it is refused. */
 static int known_keys(const json_t *config, lithe_error *err)
 {
     const char *key;
@@ -63,7 +63,7 @@ static int normalize(json_t *config, lithe_error *err)
     return status ? status : llama_normalize(config, err);
 }
 
-/* What is off altogether is a LLaMA, and every reader of those opens it. */
+/* With all additions off the model is a LLaMA, and is written as one. */
 static void publish_plain(json_t *config)
 {
     const char *key;
@@ -103,7 +103,8 @@ static int named_acts(const pangu_pi *c)
     return n;
 }
 
-/* What begins at 0 stays there without a slope, and with a value is not off. */
+/* An activation without a slope at 0 gives no gradient to a branch that begins at 0; one with a value at 0 gives it an
+ * effect. */
 static bool flat_at_zero(activation a) { return !(fabs(act_slope(a, 0)) > 0); }
 static bool zero_at_zero(activation a) { return !(fabs(act_value(a, 0)) > 0); }
 
@@ -143,7 +144,7 @@ static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 
 /* ---- the shortcuts --------------------------------------------------------------------- */
 
-/* x + T(h); what writes to x begins at zero, or small. */
+/* x + T(h); the matrix that writes to x is initially zero, or small. */
 static tensor *shortcut(graph *g, const pangu_pi *c, const char *name, tensor *x, tensor *h)
 {
     const double std = c->llama.initializer_range, std_out = c->aug_init == BEGIN_SMALL ? std / sqrt(2.0 * c->llama.num_hidden_layers) : 0;

@@ -2,7 +2,8 @@
 #include "arch/arch.h"
 #include <string.h>
 
-/* Of text and of images the first is the usual one.  PanGu-pi stands before LLaMA, whose tensors it has too. */
+/* The first for text and the first for images are the defaults.  PanGu-pi comes before LLaMA, since it has LLaMA's
+ * tensors too. */
 #define ARCHITECTURES(EACH) \
     EACH(gpt2)              \
     EACH(gpt_neox)          \

@@ -1,5 +1,5 @@
-/* What the versions of RWKV share: parameters with the initial values of the
- * authors' trainer, both ends of the model, the channel mix. */
+/* What the versions of RWKV share: parameters with the initial values of the authors' trainer, embedding and head, and
+ * the channel mix. */
 #ifndef ARCH_RWKV_H
 #define ARCH_RWKV_H
 
@@ -19,7 +19,8 @@ typedef struct {
     INT_OF(rwkv, num_hidden_layers, 12, LAYERS), INT_OF(rwkv, intermediate_size, 0, INNER), REAL_OF(rwkv, layer_norm_epsilon, 1e-5, EPSILON), \
     REAL_OF(rwkv, l2_wrap, 1e-4, EPSILON)
 
-/* Refuses what no version has: a tied head, attention of another width.  head_size_divisor: group_norm_epsilon. */
+/* Refuses what no version has: a tied head, attention of another width.  Turns head_size_divisor into
+ * group_norm_epsilon. */
 int    rwkv_normalize(json_t *config, lithe_error *err);
 int    rwkv_context(const void *config);
 double rwkv_l2_wrap(const void *config);
@@ -45,7 +46,7 @@ tensor *rwkv_mix(graph *g, const char *name, int C, rwkv_share s);
 
 /* ---- layers ---- */
 
-/* Where a layer stands, which initial values depend on, and what it shares with others. */
+/* The place of a layer, on which initial values depend, and what it shares with others. */
 typedef struct {
     int layer, layers;
     double depth, left;                                     /* 0 .. 1 from the first to the last; 1 .. 1/layers */
@@ -63,14 +64,14 @@ typedef struct {
 } rwkv_options;
 tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int width, rwkv_options o);
 
-/* What a hybrid puts in the place of a time mix's matrices, which are square. */
+/* What a hybrid uses in place of a time mix's matrices, which are square. */
 typedef struct rwkv_projections {
     tensor *(*project)(const void *context, graph *g, tensor *x, const char *name, rwkv_options o);
     const void *context;
 } rwkv_projections;
 tensor *rwkv_project(graph *g, const rwkv_place *at, tensor *x, const char *name, rwkv_options o);
 
-/* The affine norm of the heads that a time mix is read out through. */
+/* The affine norm of the heads at the output of a time mix. */
 typedef struct { tensor *w, *b; } rwkv_head_norm;
 rwkv_head_norm rwkv_ln_x(graph *g, int C, const rwkv_place *at);
 tensor *rwkv_group_norm(graph *g, tensor *x, const rwkv_place *at, int N, double eps);
@@ -81,7 +82,7 @@ typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; } rwkv7_si
 tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at);
 tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n);
 tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n);
-rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);       /* ranks as the authors' models have, in whole 32s */
+rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);       /* the ranks of the authors' models, multiples of 32 */
 
 /* The first matrices of a channel mix over normalised rows h: act(k), and of version 4 to 6 its receptance. */
 typedef struct { tensor *key, *receptance; } rwkv_channel;
@@ -98,7 +99,7 @@ tensor      *rwkv7_channel_key(graph *g, tensor *h, int inner, rwkv_place at, ac
 
 /* x + sigmoid(r) * (Wv k), of version 4 to 6. */
 tensor *rwkv_channel_value(graph *g, tensor *x, rwkv_channel c);
-int     rwkv_inner(int C);                                  /* 3.5 C in whole 32s */
+int     rwkv_inner(int C);                                  /* 3.5 C, a multiple of 32 */
 
 /* ---- both ends ---- */
 

@@ -1,5 +1,4 @@
-/* What a model predicts: read from and written to config.json as Hugging Face's
- * classes say it (arch.h).
+/* The task of a model, read from config.json and written to it as Hugging Face's classes are named (arch.h).
  * Invariant: task_read of what task_publish wrote gives the same task. */
 #include "arch/arch.h"
 #include <stdio.h>
@@ -7,7 +6,7 @@
 
 enum { MOST_LABELS = 1 << 20 };
 
-/* The first ending of a task is the one written. */
+/* The first ending of a task is the one that is written. */
 static const struct { const char *ending; task_kind kind; } endings[] = {
     { "ForCausalLM", TASK_LANGUAGE }, { "LMHeadModel", TASK_LANGUAGE }, { "ForMaskedLM", TASK_LANGUAGE }, { "ForPreTraining", TASK_PRETRAIN },
     { "ForSequenceClassification", TASK_SEQUENCE }, { "ForImageClassification", TASK_SEQUENCE }, { "ForTokenClassification", TASK_TOKENS },

@@ -28,7 +28,7 @@ static const field fields[] = {
     { 0 }
 };
 
-/* Keys whose value decides the equations: another value than ours is another model. */
+/* Keys that decide the equations: only the value of the released files is accepted. */
 static const struct { const char *key, *only; } fixed[] = {
     { "norm", "layernorm_nonparam" }, { "final_norm", "layernorm" }, { "pos_emb", "rotary" },
     { "init_method", "normal" }, { "output_layer_init_method", "wang_init" },
@@ -60,7 +60,7 @@ static int check(const void *config, lithe_error *err)
     return 0;
 }
 
-/* Readers of the released files look for seq_length and these keys. */
+/* Programs for the released files read seq_length and these keys. */
 static int publish(json_t *config)
 {
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)

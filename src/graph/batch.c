@@ -47,7 +47,7 @@ static void copy_or_clear(int *to, const int *from, int n)
     else memset(to, 0, (size_t)n * sizeof *to);
 }
 
-/* The class token's row of zeros, and the patches after it. */
+/* Writes a row of zeros for the class token, and the patches after it. */
 static void put_patches(batch_builder *b, const batch_sequence *s)
 {
     size_t width = (size_t)b->capacity.patch_width;

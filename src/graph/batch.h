@@ -17,20 +17,20 @@ typedef struct {
     int rows, seqs, selected;
     const int *ids;                 /* (rows) token ids */
     const int *pos;                 /* (rows) position of each token in its sequence */
-    const int *type;                /* (rows) which of a pair's sentences a token is of; NULL: all of the first */
-    /* (rows, patch width) of images; a sequence's first row stands for its class token and holds zeros */
+    const int *type;                /* (rows) which text of a pair a token belongs to; NULL: the first */
+    /* (rows, patch width) of images; a sequence's first row is its class token and holds zeros */
     const real *patches;
     const int *start;           /* (seqs+1) first row of each sequence */
     const int *slot;            /* (seqs) state slot of each sequence; of graphs with states */
-    const int *select;          /* (selected) the rows the head looks at; NULL in a graph whose head sees all rows */
-    const int *target;          /* (rows the head sees) what is predicted there */
-    const real *weight;         /* (rows the head sees) of the targets; NULL: ones */
+    const int *select;          /* (selected) the rows the head reads; NULL in a graph whose head reads all rows */
+    const int *target;          /* (rows the head reads) the token to predict */
+    const real *weight;         /* (rows the head reads) weights of the targets; NULL: all 1 */
     const uint64_t *row_key;    /* (rows) key_of(step key, sample, position) for dropout; NULL when there is none */
     real scale;                 /* 1 / total target weight of the whole step */
     const int *label;           /* (seqs) the class of each sequence */
-    const real *value;          /* (seqs) or its number */
+    const real *value;          /* (seqs) or the number of each sequence */
     real seq_scale;             /* 1 / sequences of the whole step */
-    bool accumulate;            /* parameter gradients join what is there (micro-batches after the first) */
+    bool accumulate;            /* parameter gradients are added to the present ones (micro-batches after the first) */
 } batch;
 
 /* selected 0: the head sees all rows; patch_width 0: no images. */
@@ -42,7 +42,7 @@ typedef struct {
     const int *ids;                 /* (n); NULL: zeros */
     const int *types;               /* (n); NULL: zeros */
     const real *patches;            /* (n - 1, patch width) of an image, after the class token's row */
-    int position;                   /* of its first row */
+    int position;                   /* the position of its first row */
     int slot;
     uint64_t key; int place;        /* dropout: row i is keyed by key_of(key, place + i) */
 } batch_sequence;
@@ -64,18 +64,18 @@ void batch_close(batch_builder *b);
 /* Begins an empty batch. */
 void batch_begin(batch_builder *b);
 bool batch_add(batch_builder *b, const batch_sequence *s);
-/* The head looks at row `row` of the sequence added last, where `target` is predicted.  Rows are selected in ascending
- * order; where the head sees all rows, those that are not selected have no weight. */
+/* Selects row `row` of the sequence added last for the head, which predicts `target` there.  Rows are selected in
+ * ascending order; where the head reads all rows, those that are not selected have no weight. */
 bool batch_select(batch_builder *b, int row, int target, real weight);
-/* The class of the sequence added last, or its number. */
+/* Sets the class of the sequence added last, or its number. */
 void batch_label(batch_builder *b, int label, real value);
-/* Rows first .. end-1 of each sequence of `from`, where it has any, with their positions, keys and targets; the slot of
- * each is its number there.  Of builders whose head sees all rows. */
+/* Begins a batch of rows first .. end-1 of each sequence of `from`, with their positions, keys and targets; the slot of
+ * a sequence is its number in `from`.  For builders whose head reads all rows. */
 void batch_window(batch_builder *b, const batch_builder *from, int first, int end);
-/* By what the gradients of targets and of labels are scaled, 1 after batch_open. */
+/* Sets the scales of the gradients of targets and of labels, which are 1 after batch_open. */
 void batch_scale(batch_builder *b, double scale, double seq_scale, bool accumulate);
 
-/* The batch as a graph takes it, borrowed until the builder changes; NULL when something did not fit. */
+/* Returns the batch for graph_run, borrowed until the builder changes; NULL when something did not fit. */
 const batch *batch_view(batch_builder *b, lithe_error *err);
 
 #endif

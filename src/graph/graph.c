@@ -29,8 +29,8 @@ void graph_close(graph *g)
     free(g->taps);
     free(g->steps);
     free(g->buffers);
-    free(g->deaths);
-    free(g->death_start);
+    free(g->range_ends);
+    free(g->range_end_start);
     free(g);
 }
 

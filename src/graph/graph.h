@@ -2,7 +2,7 @@
  *
  * A build function appends nodes in running order: forward is the list,
  * backward is the list reversed.  An op is one value (struct op): name,
- * forward, backward, and what backward reads.  Builders are the shape rules:
+ * forward, backward, and what backward reads.  Builders check the shapes:
  * `require` records the first failure and later builders do nothing, so
  * architecture files carry no error checks; graph_plan reports it.
  *
@@ -42,8 +42,8 @@ struct tensor {
     real *data, *grad;  /* set by graph_plan, but of a parameter, which has its own; grad NULL where none is wanted */
     node *from;         /* NULL for parameters and states */
     param *param;
-    bool wants_grad, keep;          /* keep: alive to the end of the run (results) */
-    bool recurrent;                 /* of a state: one row for each slot, which each run replaces */
+    bool wants_grad, keep;          /* keep: its buffer stays to the end of the run (results) */
+    bool recurrent;                 /* it is a state of one row for each slot, which each run replaces */
     int buffer, grad_buffer;        /* of the plan, -1 when outside the arena */
     int consumers;
 };
@@ -59,11 +59,11 @@ typedef struct op {
     void (*forward)(const node *n, const kernels *k);
     void (*backward)(const node *n, const kernels *k);       /* NULL: refused when a training graph is built */
     unsigned reads;                 /* the IN | OUT | SAVE values that backward reads */
-    /* The IN values that are taken as they are stored (in_stored): a parameter that is read so alone is never
+    /* The IN values that are read in their stored type (in_stored): a parameter that is only read so is never
      * widened. */
     unsigned weights;
-    /* Out 0 may take in 0's buffer, and d(in 0) d(out 0)'s: forward and backward work element by element or row by
-     * row. */
+    /* Out 0 may use the buffer of in 0, and d(in 0) that of d(out 0): forward and backward work element by element or
+     * row by row. */
     bool in_place;
     bool forward_backward;          /* `forward` of a training graph writes the gradients too (the loss) */
     double (*flops)(const node *n); /* of one forward at capacity; NULL: counts as none */
@@ -72,15 +72,15 @@ typedef struct op {
 struct node {
     const op *op;
     graph *graph;
-    int index, segment;             /* place in the list; the scope it was made in */
+    int index, segment;             /* its place in the list; the scope it was made in */
     tensor *in[MAX_IN], *out[MAX_OUT], *save[MAX_SAVE];      /* absent: NULL */
-    tensor *work;                   /* scratch alive during this node's own steps only, or NULL */
+    tensor *work;                   /* scratch memory for this node's own steps, or NULL */
     int i[12];                      /* the op's integers, numbers, and constant data */
     real f[4];
     const void *data;
     uint64_t key;                   /* from the scope and the count in it: names dropout's stream */
     unsigned first_writer;          /* bit i: backward of this node is the first to write in[i]'s gradient */
-    bool in_place;                  /* the plan granted it */
+    bool in_place;                  /* whether the plan does so */
 };
 
 /* ---- building ------------------------------------------------------------- */
@@ -90,7 +90,7 @@ typedef enum { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE } graph_mode;
 typedef struct {
     graph_mode mode;
     int capacity[ROW_SPACES];   /* tokens, sequences, selected rows (0: the head sees all rows) */
-    int slots, context;         /* decoding: state slots and positions each can hold */
+    int slots, context;         /* decoding: the number of state slots, and the positions that each can hold */
     bool windows;               /* training: recurrent states of `slots` are passed on from run to run (see carried) */
     compute_type compute;
     bool recompute;             /* run each layer's forward again before its backward instead of keeping it */
@@ -116,19 +116,19 @@ tensor *parameter(graph *g, const char *name, param_rule rule);
  * owned by the session.  NULL in graphs that carry no state. */
 tensor *state(graph *g, const char *name, int rows, int width);
 
-/* The same of a recurrence: one row for each slot, what is left of all tokens
- * so far.  It can be extended or begun anew, not cut back. */
+/* A recurrent state: one row for each slot, which depends on all tokens so far.  It can be extended or begun again, but
+ * not shortened. */
 tensor *carried(graph *g, const char *name, int width);
-/* Training by windows: a run goes on from the states of its slots where a sequence does not begin at position 0, and
- * leaves them the states after it; and it takes the gradient that stands in the slots as that of the states it ends
- * with, and leaves there the gradient of those it began with.  So windows of a sequence run from the first to the last
- * give the states, and run again from the last to the first, each from its own states, with the gradients cleared
- * before, give the gradient of the whole.  Recomputation is refused. */
+/* Training by windows: a run begins from the states in its slots, where a sequence does not begin at position 0, and
+ * stores the states after it.  Its backward pass begins from the gradient in the slots, which is that of the states
+ * after it, and stores the gradient of the states before it.  Running the windows of a sequence from the first to the
+ * last gives the states; running them again from the last to the first, each from its own states and with the gradients
+ * cleared before, gives the gradient of the whole sequence.  Recomputation is refused. */
 void    graph_clear_state_gradients(graph *g);
-bool    graph_recurrent(const graph *g);         /* holds such a state */
+bool    graph_recurrent(const graph *g);         /* whether it has a recurrent state */
 
-/* x under a name ("embed", "post_mix", "post_ffn", "final_norm") by which its rows can be looked at; layer -1 outside
- * the layers.  Nothing happens in a graph without taps. */
+/* Gives x a name ("embed", "post_mix", "post_ffn", "final_norm") by which its rows can be read after a run; layer -1:
+ * outside the layers.  In a graph without taps it does nothing. */
 tensor *tap(graph *g, tensor *x, const char *name, int layer);
 typedef struct { const char *name; int layer; tensor *rows; } tapped;
 int     graph_taps(const graph *g, const tapped **taps);
@@ -136,20 +136,20 @@ int     graph_taps(const graph *g, const tapped **taps);
 /* For op builders only. */
 bool    require(graph *g, bool condition, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool    graph_ok(const graph *g);                /* false: the builder returns NULL at once */
-/* In training graphs no tensor twice: each input's gradient is written on its own. */
+/* In training graphs no tensor may be given twice: each input's gradient is written by itself. */
 node   *append(graph *g, const op *op, tensor *const *in, int inputs);
 tensor *output(node *n, int i, row_space space, int rows, int width);
 tensor *save(node *n, int i, row_space space, int width);
 void    workspace(node *n, int rows, int width);
-void   *graph_constant(graph *g, size_t bytes);   /* memory of the graph's own, zeros */
-/* A table (rows, width) that all graphs of the parameters share, filled the first time; what stands in row r depends on
- * r and args only. */
+void   *graph_constant(graph *g, size_t bytes);   /* zeroed memory that the graph owns */
+/* A table (rows, width) that all graphs of the parameters share, filled the first time; row r depends on r and args
+ * only. */
 enum { TABLE_ARGS = 8 };
 typedef void table_fill(exact *table, int rows, int width, const double args[TABLE_ARGS]);
 const exact *graph_table(graph *g, table_fill *fill, int rows, int width, const double args[TABLE_ARGS]);
 bool    training(const graph *g);
-/* Parameter w will be multiplied as B (K,N), stored (N,K) when tb: planned as a packing step where the machine gains by
- * it. */
+/* Announces that parameter w will be multiplied as B (K,N), stored (N,K) when tb; the plan packs it where that is
+ * faster. */
 void    pack(node *n, const tensor *w, bool tb, int K, int N);
 
 /* ---- inside an op's forward and backward ----------------------------------- */
@@ -158,22 +158,24 @@ const batch *run_batch(const node *n);
 int          live_rows(const tensor *t);
 int          capacity_rows(const tensor *t);
 const real  *in_data(const node *n, int i);      /* NULL for an absent input; backward: asserts the op's own mask */
-/* The same for kernels that gather it or multiply by it, however it is stored. */
+/* The same in its stored type, for kernels that gather or multiply it. */
 stored       in_stored(const node *n, int i);
 real        *out_data(const node *n, int i);
 exact       *save_data(const node *n, int i);    /* NULL when there is none (scoring) */
 real        *work_data(const node *n);
-/* May be overwritten: it dies with this node's backward, unless in place. */
+/* May be overwritten: nothing reads it after this node's backward, unless in place. */
 real        *grad_out(const node *n, int i);
-real        *grad_in(const node *n, int i, bool *add);  /* NULL when in[i] wants none; else add says whether to join */
-const void  *packed_weight(const node *n, const tensor *w, bool tb);   /* as `pack` asked, up to date; or NULL */
+/* NULL when in[i] needs none; else *add says whether to add to the present gradient */
+real        *grad_in(const node *n, int i, bool *add);
+/* The packed form that `pack` announced, up to date; or NULL. */
+const void  *packed_weight(const node *n, const tensor *w, bool tb);
 compute_type compute(const node *n);
-/* Where this run's keys and values stand: rows of the batch, or of the sessions' storage when the node has a state. */
+/* Where this run's keys and values are: rows of the batch, or of the sessions' storage when the node has a state. */
 const int   *key_start(const node *n, bool has_state);       /* (seqs) */
 const int   *keys_before(const node *n, bool has_state);     /* (seqs) */
 const int   *state_rows(const node *n);                      /* (rows) slot * context + pos */
-/* The row of a carried state that each sequence goes on from; negative where it begins, at position 0.  It ends in row
- * slot[s]. */
+/* The row of the recurrent state that each sequence continues from; negative where it begins, at position 0.  Its last
+ * state goes to row slot[s]. */
 const int   *carried_from(const node *n);                    /* (seqs) */
 
 /* ---- planning and running --------------------------------------------------- */
@@ -181,27 +183,27 @@ const int   *carried_from(const node *n);                    /* (seqs) */
 typedef enum { STEP_PACK, STEP_FORWARD, STEP_FORWARD_BACKWARD, STEP_RECOMPUTE, STEP_BACKWARD } step_kind;
 typedef struct { node *node; step_kind kind; int pack; } step;          /* pack: which request of STEP_PACK */
 
-/* First failure of the builders, or the memory plan; allocates the arena. */
+/* Reports the first failure of the builders, or plans the memory and allocates it. */
 int graph_plan(graph *g, lithe_error *err);
-/* The same up to sizes: nothing is allocated.  For `lithe plan`. */
+/* Plans the memory only, to learn its size: nothing is allocated.  For `lithe plan`. */
 int graph_plan_only(graph *g, lithe_error *err);
 
 void graph_run(graph *g, const batch *b);
 
-/* What the plan says. */
+/* The sizes of a plan. */
 typedef struct {
     size_t arena_bytes;             /* activations and their gradients */
-    size_t largest_live;            /* most bytes alive at one step: a lower bound of the arena */
+    size_t largest_live;            /* the most bytes in use at one step: a lower bound of the arena */
     size_t state_bytes, packed_bytes;
     int nodes, steps, buffers;
 } plan_summary;
 plan_summary graph_summary(const graph *g);
 int          graph_steps(const graph *g, const step **steps);
 
-/* A buffer of the plan and when it is alive: in steps first[k]..last[k]; a result that is kept outlives the last
+/* A buffer of the plan and its live ranges, steps first[k]..last[k]; that of a result that is kept ends after the last
  * step. */
-enum { MAX_LIVES = 3 };
-typedef struct { size_t bytes, offset; int lives, first[MAX_LIVES], last[MAX_LIVES]; const char *name; } buffer;
+enum { MAX_RANGES = 3 };
+typedef struct { size_t bytes, offset; int ranges, first[MAX_RANGES], last[MAX_RANGES]; const char *name; } buffer;
 int          graph_buffers(const graph *g, const buffer **buffers);
 int          graph_states(const graph *g, tensor *const **states);
 

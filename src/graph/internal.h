@@ -1,4 +1,4 @@
-/* What graph.c, plan.c and run.c share and nobody else sees. */
+/* What graph.c, plan.c and run.c share, hidden from other files. */
 #ifndef GRAPH_INTERNAL_H
 #define GRAPH_INTERNAL_H
 
@@ -13,16 +13,17 @@ struct graph {
     lithe_error error;               /* the builders' first failure */
     arena memory;                    /* nodes, tensors, tables */
     char prefix[128];
-    int segment, ordinal;            /* of the scope; nodes made in it so far */
+    int segment, ordinal;            /* the present scope; nodes made in it so far */
 
     node **nodes;       int count, node_capacity;
-    tensor **states;    int state_count; bool caches;        /* some of them hold a row for each position */
+    tensor **states;    int state_count; bool caches;        /* some states hold a row for each position */
     pack_request *packs; int pack_count;
     tapped *taps;       int tap_count;
 
     step *steps;        int step_count;
     buffer *buffers;    int buffer_count;
-    int *deaths, *death_start;  /* buffers whose life ends with step s: deaths[death_start[s] .. death_start[s+1]-1] */
+    /* Buffers with a live range that ends at step s: range_ends[range_end_start[s] .. range_end_start[s+1]-1]. */
+    int *range_ends, *range_end_start;
     char *arena;        size_t arena_bytes, largest_live;
     real *state_memory, *state_gradients; size_t state_count_total;
 

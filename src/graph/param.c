@@ -33,7 +33,8 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(param *const *)a)->name, (*(param *const *)b)->name);
 }
 
-/* Where an open set says at which place, counted from 1, the parameter of that name stands; or that it has none: 0. */
+/* The entry of an open set's hash table for a name: 1 + the place of the parameter in items, or 0 when there is
+ * none. */
 static int *place_of(const params *p, const char *name)
 {
     size_t mask = 4 * (size_t)p->capacity - 1, at = key_of_name(0, name) & mask;
@@ -41,7 +42,7 @@ static int *place_of(const params *p, const char *name)
     return &p->places[at];
 }
 
-/* Room for twice as many parameters, and their places anew. */
+/* Doubles the room for parameters, and fills the hash table again. */
 static bool make_room(params *p)
 {
     int capacity = p->capacity ? 2 * p->capacity : 64, *places = xalloc(4 * (size_t)capacity, sizeof *places);
@@ -112,7 +113,7 @@ int params_close(params *p, lithe_error *err)
     return 0;
 }
 
-/* An arena of so many values; what: for a message. */
+/* Allocates an arena of so many values; what: its name in messages. */
 static real *values_new(size_t count, const char *what, lithe_error *err)
 {
     real *values = big_alloc(count * sizeof *values);
@@ -233,7 +234,7 @@ static void draw_chunk(void *context, int task)
     for (size_t i = first; i < last; i++) it->out[i] = (real)random_normal(it->key, i);
 }
 
-/* Much longer than wide, as a head is. */
+/* For matrices much longer than wide, such as a head. */
 static bool initialize_long(const initialization *it)
 {
     const param_rule *rule = &it->p->rule;
@@ -250,7 +251,7 @@ static bool initialize_orthogonal(const initialization *it)
     if (most < least) most = it->p->rule.dims[1], least = it->p->rule.dims[0];
     if (most / 2 >= least) return initialize_long(it);
     size_t rows = (size_t)it->p->rule.dims[0], columns = (size_t)it->p->rule.dims[1];
-    bool tall = rows > columns;                              /* fewer columns than rows: those are the vectors */
+    bool tall = rows > columns;                         /* with fewer columns than rows, the columns are the vectors */
     size_t count = tall ? columns : rows;
     basis b = { .v = xalloc(it->p->count, sizeof *b.v), .length = tall ? rows : columns };
     if (!b.v) return false;

@@ -1,10 +1,9 @@
 /* The memory plan.  Every buffer's first and last use are known before the
  * first run, so all activations and their gradients share one arena.
  *
- * A buffer lives from the step that defines it to the last step that reads it;
- * with recomputation it lives twice.  Two buffers may share bytes when no life
- * of one meets a life of the other.  Placement: largest first, each at the
- * lowest offset that is free during its lives. */
+ * A buffer is live from the step that writes it first to the last step that reads it; with recomputation it has two
+ * live ranges.  Two buffers may share bytes when none of their live ranges overlap.  Buffers are placed in order of
+ * size, the largest first, each at the lowest offset that is free during its live ranges. */
 #include "graph/internal.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@ enum { ALIGN = 64 };
 /* Decides which nodes run backward and who writes each gradient first. */
 static void plan_backward(graph *g, bool *active)
 {
-    /* Gradient of a node's output has a writer. */
+    /* Whether the gradient of one of a node's outputs is written. */
     bool *written = xalloc((size_t)g->count * MAX_OUT + 1, sizeof *written);
     bool *param_written = xalloc((size_t)g->params->count + 1, sizeof *param_written);
     if (!written || !param_written) { fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan"); goto out; }
@@ -68,7 +67,7 @@ static void mark_needed(graph *g, int first, int last, const bool *active, bool 
             }
         }
     }
-    for (int i = last; i >= first; i--)                     /* and what those need to run again */
+    for (int i = last; i >= first; i--)                     /* and what those need when they run again */
         if (needed[i])
             for (int j = 0; j < MAX_IN; j++) {
                 tensor *t = g->nodes[i]->in[j];
@@ -118,12 +117,12 @@ static int add_buffer(graph *g, const tensor *t)
     return g->buffer_count++;
 }
 
-/* May out 0 of n take the place of in 0?  Its value and gradient have then one owner at a time. */
+/* Whether out 0 of n may use the buffer of in 0: value and gradient are then each used by one node at a time. */
 static bool may_be_in_place(const node *n)
 {
     const tensor *x = n->in[0], *y = n->out[0];
     if (!n->op->in_place || !x->from || x->consumers != 1 || x->keep || x->width != y->width || x->space != y->space) return false;
-    if (x->from->segment != n->segment) return false;           /* recomputation begins at n and reads x as it was */
+    if (x->from->segment != n->segment) return false;           /* recomputation begins at n and needs the old x */
     if (n->op->reads & IN(0)) return false;
     for (int o = 0; o < MAX_OUT; o++)
         if (x->from->out[o] == x && (x->from->op->reads & OUT(o))) return false;
@@ -192,24 +191,24 @@ static void plan_live_ranges(graph *g)
     access touched[MAX_ACCESS];
     for (int s = 0; s < g->step_count; s++) {
         int count = step_accesses(g, &g->steps[s], touched);
-        for (int pass = 0; pass < 2; pass++)                /* what a step reads is read before it defines anything */
+        for (int pass = 0; pass < 2; pass++)                /* a step reads its inputs before it writes */
             for (int a = 0; a < count; a++) {
                 buffer *b = &g->buffers[touched[a].buffer];
                 if (touched[a].define != (pass == 1)) continue;
                 if (touched[a].define) {
-                    assert(b->lives < MAX_LIVES);
-                    b->first[b->lives] = b->last[b->lives] = s;
-                    b->lives++;
+                    assert(b->ranges < MAX_RANGES);
+                    b->first[b->ranges] = b->last[b->ranges] = s;
+                    b->ranges++;
                 } else {
-                    assert(b->lives > 0);                   /* read before anybody wrote it: the builder's mistake */
-                    b->last[b->lives - 1] = s;
+                    assert(b->ranges > 0);                   /* read before it is written: a mistake of the builder */
+                    b->last[b->ranges - 1] = s;
                 }
             }
     }
     for (int i = 0; i < g->count; i++)
         for (int o = 0; o < MAX_OUT; o++) {
             const tensor *t = g->nodes[i]->out[o];
-            if (t && t->keep) { buffer *b = &g->buffers[t->buffer]; b->last[b->lives - 1] = g->step_count; }
+            if (t && t->keep) { buffer *b = &g->buffers[t->buffer]; b->last[b->ranges - 1] = g->step_count; }
         }
 }
 
@@ -217,8 +216,8 @@ static void plan_live_ranges(graph *g)
 
 static bool meet(const buffer *a, const buffer *b)
 {
-    for (int i = 0; i < a->lives; i++)
-        for (int j = 0; j < b->lives; j++)
+    for (int i = 0; i < a->ranges; i++)
+        for (int j = 0; j < b->ranges; j++)
             if (a->first[i] <= b->last[j] && b->first[j] <= a->last[i]) return true;
     return false;
 }
@@ -263,30 +262,30 @@ out:
 
 static void plan_last_uses(graph *g)
 {
-    g->death_start = xalloc((size_t)g->step_count + 2, sizeof *g->death_start);
-    g->deaths = xalloc((size_t)g->buffer_count * MAX_LIVES + 1, sizeof *g->deaths);
-    size_t *alive = xalloc((size_t)g->step_count + 2, sizeof *alive);
-    if (!g->death_start || !g->deaths || !alive) { fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan"); free(alive); return; }
+    g->range_end_start = xalloc((size_t)g->step_count + 2, sizeof *g->range_end_start);
+    g->range_ends = xalloc((size_t)g->buffer_count * MAX_RANGES + 1, sizeof *g->range_ends);
+    size_t *live = xalloc((size_t)g->step_count + 2, sizeof *live);
+    if (!g->range_end_start || !g->range_ends || !live) { fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan"); free(live); return; }
     for (int i = 0; i < g->buffer_count; i++)
-        for (int l = 0; l < g->buffers[i].lives; l++) {
-            g->death_start[g->buffers[i].last[l] + 1]++;
-            alive[g->buffers[i].first[l]] += g->buffers[i].bytes;
-            alive[g->buffers[i].last[l] + 1] -= g->buffers[i].bytes;    /* wraps, and the running sum comes out right */
+        for (int l = 0; l < g->buffers[i].ranges; l++) {
+            g->range_end_start[g->buffers[i].last[l] + 1]++;
+            live[g->buffers[i].first[l]] += g->buffers[i].bytes;
+            live[g->buffers[i].last[l] + 1] -= g->buffers[i].bytes;    /* may wrap around; the running sum is right */
         }
-    for (int s = 0; s <= g->step_count; s++) g->death_start[s + 1] += g->death_start[s];
+    for (int s = 0; s <= g->step_count; s++) g->range_end_start[s + 1] += g->range_end_start[s];
     int *next = xalloc((size_t)g->step_count + 2, sizeof *next);
     if (next) {
-        memcpy(next, g->death_start, ((size_t)g->step_count + 1) * sizeof *next);
+        memcpy(next, g->range_end_start, ((size_t)g->step_count + 1) * sizeof *next);
         for (int i = 0; i < g->buffer_count; i++)
-            for (int l = 0; l < g->buffers[i].lives; l++) g->deaths[next[g->buffers[i].last[l]]++] = i;
+            for (int l = 0; l < g->buffers[i].ranges; l++) g->range_ends[next[g->buffers[i].last[l]]++] = i;
     } else fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan");
     size_t now = 0;
     for (int s = 0; s < g->step_count; s++) {
-        now += alive[s];
+        now += live[s];
         if (now > g->largest_live) g->largest_live = now;
     }
     free(next);
-    free(alive);
+    free(live);
 }
 
 /* ---- the whole plan -------------------------------------------------------------- */

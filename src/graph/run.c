@@ -1,4 +1,4 @@
-/* Running a planned graph, and what an op may ask while it runs. */
+/* Runs a planned graph, and gives an op its inputs, outputs and memory while it runs. */
 #include "graph/internal.h"
 #include <assert.h>
 #include <math.h>
@@ -50,13 +50,13 @@ void graph_run(graph *g, const batch *b)
         else if (t->kind == STEP_BACKWARD) t->node->op->backward(t->node, g->kernels);
         else t->node->op->forward(t->node, g->kernels);
         if (g->options.poison)
-            for (int d = g->death_start[s]; d < g->death_start[s + 1]; d++)
-                poison((real *)(void *)(g->arena + g->buffers[g->deaths[d]].offset), g->buffers[g->deaths[d]].bytes);
+            for (int d = g->range_end_start[s]; d < g->range_end_start[s + 1]; d++)
+                poison((real *)(void *)(g->arena + g->buffers[g->range_ends[d]].offset), g->buffers[g->range_ends[d]].bytes);
     }
     g->batch = NULL;
 }
 
-/* ---- what an op sees --------------------------------------------------------------- */
+/* ---- the memory of an op --------------------------------------------------------------- */
 
 const batch *run_batch(const node *n) { return n->graph->batch; }
 compute_type compute(const node *n) { return n->graph->options.compute; }
@@ -79,7 +79,7 @@ const real *in_data(const node *n, int i)
     if (!n->in[i]) return NULL;
     const param *p = n->in[i]->param;
     assert(!backward_phase(n) || p || (n->op->reads & IN(i)));
-    assert(!p || p->weight.values);                 /* else the op does not say in `weights` how it reads this input */
+    assert(!p || p->weight.values);                 /* else `weights` of the op does not name this input */
     return p ? p->weight.values : n->in[i]->data;
 }
 

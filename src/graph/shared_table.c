@@ -1,6 +1,5 @@
-/* Tables of constants that all graphs of one parameter set share: what stands in
- * row r depends on r and on the table's arguments only, so a table of more rows
- * serves who needs fewer.  They live as long as the parameters. */
+/* Tables of constants that all graphs of one parameter set share.  Row r depends on r and on the table's arguments
+ * only, so a longer table can be used where a shorter one would do.  They live as long as the parameters. */
 #include "graph/internal.h"
 #include <limits.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@ enum { SCALE, DROPOUT };
 
 static bool fused(const node *n) { return !n->in[K]; }
 
-/* Where operand i (Q, K or V) begins in its tensor's row. */
+/* The column of its tensor at which operand i (Q, K or V) begins. */
 static size_t column(const node *n, int i)
 {
     size_t q = (size_t)n->i[HEADS] * (size_t)n->i[HEAD_DIM], kv = (size_t)n->i[KV_HEADS] * (size_t)n->i[HEAD_DIM];
@@ -63,7 +63,7 @@ static void backward(const node *n, const kernels *k)
     if (a.dq || a.dk || a.dv) k->attention_backward(&a);
 }
 
-static double flops(const node *n)              /* at sequences of equal length */
+static double flops(const node *n)              /* for sequences of equal length */
 {
     double rows = capacity_rows(n->out[0]), seqs = graph_settings(n->graph)->capacity[ROWS_SEQS];
     double keys = rows / (seqs > 0 ? seqs : 1), sees = n->i[CAUSAL] ? keys / 2 : keys, near = n->i[WINDOW] * (n->i[CAUSAL] ? 1.0 : 2.0) + 1;

@@ -30,7 +30,7 @@ const exact *carry_end(const node *n, const kernels *k, const tensor *state)
 
 exact *carry_first(const node *n) { return save_data(n, CARRY_FIRST); }
 
-/* Before position 0 there is no window to hand a gradient to. */
+/* Before position 0 there is no window that needs a gradient. */
 void carry_out(const node *n, const kernels *k, const tensor *state, bool join)
 {
     const exact *first = save_data(n, CARRY_FIRST);

@@ -1,8 +1,6 @@
-/* What a time mixer keeps, in training, of a recurrent state that windows of a
- * sequence pass on: the states the sequences began with, saved since forward
- * leaves the later ones in their place, and room for the gradients of both ends.
- * Its op says CARRY_READS, and passes NULL-safe pointers: without a state, all are
- * NULL. */
+/* What a time mixer keeps, in training, of a recurrent state that passes from window to window: the states that the
+ * sequences began with, which forward would overwrite, and memory for the gradients of both ends.  Its op adds
+ * CARRY_READS to what it reads.  Without a state all pointers are NULL. */
 #ifndef OPS_CARRY_H
 #define OPS_CARRY_H
 
@@ -12,10 +10,10 @@ enum { CARRY_BEGIN, CARRY_END, CARRY_FIRST };               /* saves: (sequences
 #define CARRY_READS (SAVE(CARRY_BEGIN) | SAVE(CARRY_END) | SAVE(CARRY_FIRST))
 
 void carry_saves(node *n, const tensor *state);                         /* in the builder */
-/* In forward, before the kernel: the beginnings, zeros where a sequence begins at position 0. */
+/* In forward, before the kernel: returns the first states, zeros where a sequence begins at position 0. */
 exact *carry_begin(const node *n, const kernels *k, const tensor *state);
-/* In backward: the gradients of the ends, from the slots; the place for those of the beginnings; and these to the
- * slots. join: another operation of the same state has been there. */
+/* In backward: the gradients of the last states, from the slots; the memory for those of the first states; and copying
+ * these to the slots. join: another operation on the same state has added its part. */
 const exact *carry_end(const node *n, const kernels *k, const tensor *state);
 exact *carry_first(const node *n);
 void   carry_out(const node *n, const kernels *k, const tensor *state, bool join);

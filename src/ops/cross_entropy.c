@@ -1,18 +1,16 @@
 /* Head and cross-entropy.  loss[r] = -weight[r] log softmax(hidden[r] W' + bias)[target[r]];
  * of one row for each sequence the target is its label and the weight 1.
  * While training, the gradients of hidden, W and bias are computed in the same
- * pass: a tile of logits is computed once, turned into its own gradient in
- * place, and used up, so logits never exist for a whole batch.  l2_wrap joins it
- * there: half its factor times the square of each row's largest logit is
- * differentiated too, and not in the loss.  A graph that does not train has a second
- * result: whether each target was the likeliest. */
+ * pass: a tile of logits is computed once and replaced by its own gradient, so logits never exist for a whole batch.
+ * With l2_wrap the gradient also includes that of half its factor times the square of each row's largest logit, which
+ * is not part of the loss.  A graph that does not train has a second result: whether each target was the likeliest. */
 #include "ops/ops.h"
 #include <assert.h>
 
 enum { HIDDEN, W, BIAS };
 enum { TILE = 256 };                                    /* rows of logits at a time: constant, so sums have one order */
 
-/* The largest logits of a tile, and what their gradients get more. */
+/* Adds l2_wrap's part to the gradients of the largest logits of a tile. */
 typedef struct { exact value[TILE]; int index[TILE]; } peaks;
 
 static void add_peaks(real *dlogits, const peaks *p, const real *weight, real factor, int rows, int vocab)
@@ -36,9 +34,9 @@ static void forward(const node *n, const kernels *k)
     real wrap = train ? n->f[0] : 0;
     peaks most;
 
-    /* The batch was checked where it was made. */
+    /* The batch builder has checked the targets. */
     for (int r = 0; r < rows; r++) assert(target[r] >= 0 && target[r] < vocab);
-    for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once without rows too: gradients become zero */
+    for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once even without rows, so that gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
         const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,

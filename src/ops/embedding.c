@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Whoever makes a batch has checked its indices; one that is outside all the same must not reach memory. */
+/* The batch builder has checked the indices; one that is out of range nevertheless must not reach memory. */
 static void must_be_rows(const int *index, int n, int rows)
 {
     for (int i = 0; i < n; i++) assert(index[i] >= 0 && index[i] < rows);
@@ -36,7 +36,7 @@ typedef struct { const int *index; int first; } rows_added;     /* of table: fir
 
 static rows_added positions_of(const node *n) { return (rows_added){ run_batch(n)->pos, n->i[0] }; }
 
-/* A table of one row has no second sentence: RoBERTa's. */
+/* A table of one row, such as RoBERTa's, has that type for every token. */
 static rows_added types_of(const node *n)
 {
     const int *type = run_batch(n)->type;

@@ -1,5 +1,5 @@
-/* Group normalisation of heads side by side.  Wu & He 2018.  The read-out of
- * RWKV-7 without its bonus is the same arithmetic, and its kernel. */
+/* Group normalisation, with a head as a group.  Wu & He 2018.  It uses the kernel of RWKV-7's read-out, which without
+ * its bonus is the same arithmetic. */
 #include "ops/ops.h"
 
 enum { X, W, B };

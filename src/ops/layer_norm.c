@@ -33,6 +33,6 @@ tensor *layer_norm(graph *g, tensor *x, tensor *w, tensor *b, double eps)
     n->f[0] = (real)eps;
     save(n, 0, x->space, 1);                                /* mean */
     save(n, 1, x->space, 1);                                /* 1 / standard deviation */
-    if (!training(g)) workspace(n, x->rows, 2);             /* both, for a moment */
+    if (!training(g)) workspace(n, x->rows, 2);             /* scratch memory for both */
     return output(n, 0, x->space, x->rows, x->width);
 }

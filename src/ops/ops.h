@@ -1,11 +1,11 @@
-/* The differentiable operations: one file each, builder here.  Every builder
- * returns NULL once a build has failed, and takes NULL tensors then. */
+/* Builders of the differentiable operations, each of which is one file.  After a build has failed, every builder
+ * accepts NULL tensors and returns NULL. */
 #ifndef OPS_H
 #define OPS_H
 
 #include "graph/graph.h"
 
-/* Up to so many tensors; the first NULL ends them. */
+/* A list of tensors; the first NULL ends it. */
 typedef struct { tensor *at[MAX_MIXES]; } tensor_list;
 static inline int list_length(const tensor_list *l)
 {
@@ -19,7 +19,8 @@ tensor *embedding(graph *g, tensor *table);
 /* x + the rows of table (positions, width) named by the batch's positions. */
 tensor *add_positions(graph *g, tensor *x, tensor *table);
 tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first);  /* position 0 is row `first` of the table */
-/* x + the rows of table (types, width) named by the batch's token types, 0 and 1; of a table of one row always that. */
+/* x + the rows of table (types, width) named by the batch's token types, 0 and 1; a table of one row gives always that
+ * row. */
 tensor *add_types(graph *g, tensor *x, tensor *table);
 
 /* (tokens, width): each sequence is a class token (1, width) and the batch's patches through w (width, channels,
@@ -31,7 +32,7 @@ typedef enum { OUT_IN, IN_OUT } layout;
 typedef struct {
     layout layout;
     activation act;
-    tensor *residual;                           /* joined last; NULL for none */
+    tensor *residual;                           /* added last; NULL for none */
 } linear_options;
 /* act(x w + bias) + residual.  bias (1,out) or NULL. */
 tensor *linear(graph *g, tensor *x, tensor *w, tensor *bias, linear_options o);
@@ -61,22 +62,22 @@ typedef struct {
     rope_scaling scaling;
     double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3: all four */
 } rope_options;
-/* The RoPE table: cos and sin of every position this graph can hold; dims 0: nothing is rotated. */
+/* The RoPE table: cos and sin for every position that this graph can hold; dims 0: nothing is rotated. */
 typedef struct { const exact *table; int dims; } rope_angles;
 rope_angles rope_table(graph *g, rope_options o);
 tensor *rope(graph *g, tensor *x, rope_angles a, int heads);
 tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads);  /* q and k of [q k v], of so many heads each */
 
 /* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by
- * side (k, v NULL).  In decoding graphs the keys and values join the session's states "k" and "v" of the scope, made
- * here where attention is causal. */
+ * side (k, v NULL).  In decoding graphs the keys and values are appended to the session's states "k" and "v" of the
+ * scope, which this declares where attention is causal. */
 typedef struct {
     int heads, kv_heads;                        /* kv_heads 0: as many as heads */
     bool causal;
     double scale;                               /* 0: 1/sqrt(head_dim) */
     double dropout;                             /* of the probabilities */
-    bool alibi;                                 /* takes alibi_slope times the distance off each score */
-    int window;                                 /* a token sees those at most so far away; 0: all */
+    bool alibi;                                 /* subtracts alibi_slope times the distance from each score */
+    int window;                                 /* a token attends to those at most so far away; 0: all */
 } attention_options;
 /* Of head h: 2^(-8 (h+1) / heads) where heads is a power of two; else those of the largest power below come first, then
  * every second one of twice that power.  Press et al. 2022. */
@@ -130,7 +131,7 @@ tensor *lerp(graph *g, tensor *a, tensor *b, tensor *m);
 typedef struct { theta_kind theta; double tau2; tensor *residual; } pattention_options;
 tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention_options o);
 
-/* The rows that the batch selects: (selected, width).  x itself where the head sees all rows. */
+/* The rows that the batch selects: (selected, width).  x itself where the head reads all rows. */
 tensor *select_rows(graph *g, tensor *x);
 
 /* One row for each sequence: its first, its last, or the mean of all. */
@@ -140,10 +141,10 @@ tensor *sequence_rows(graph *g, tensor *x, pooling how);
  * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width).  Of one row for each sequence
  * the targets are the batch's labels, and the gradient is scaled by seq_scale. */
 tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
-/* Its gradient draws the largest logit of each row towards 0 besides, by factor/2 times its square (RWKV's L2Wrap);
- * the loss stays. */
+/* Adds to its gradient that of factor/2 times the square of each row's largest logit (RWKV's L2Wrap); the loss does not
+ * change. */
 void    l2_wrap(tensor *loss, double factor);
-/* Of such a loss in a graph that does not train: 1 where the target is the likeliest, else 0. */
+/* For such a loss in a graph that does not train: 1 where the target is the likeliest token, else 0. */
 tensor *correct(const tensor *loss);
 
 /* (seqs, 1) of (x - value)^2, x (seqs, 1), value the batch's. */

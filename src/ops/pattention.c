@@ -2,7 +2,7 @@
  * parameter tokens.  With raw scores A = X K', S = Theta(A) row-wise over the
  * slots, O = S V:
  *   dV = S' dO,  dS = dO V',  dA from dS by Theta,  dK = dA' X,  dX = dA K.
- * Rows go through in tiles, so S never exists for a whole batch.  While
+ * Rows are computed in tiles, so S never exists for a whole batch.  While
  * training, A is kept when it is small beside the other activations; a wide
  * (grown) Pattention recomputes it, one more product for 1/n of the memory. */
 #include "ops/ops.h"
@@ -56,7 +56,7 @@ static void backward(const node *n, const kernels *k)
 
     size_t tile = (size_t)TILE * (size_t)z.slots;
     real *s = work_data(n), *ds = s + tile, *made = ds + tile;
-    for (int r = 0; r == 0 || r < z.rows; r += TILE) {       /* once without rows too: gradients become zero */
+    for (int r = 0; r == 0 || r < z.rows; r += TILE) {       /* once even without rows, so that gradients become zero */
         int m = z.rows - r < TILE ? z.rows - r : TILE;
         const real *x = in_data(n, X) + (size_t)r * (size_t)z.in, *d = d_o + (size_t)r * (size_t)z.out;
         const real *a = n->i[KEPT] ? out_data(n, 1) + (size_t)r * (size_t)z.slots : made;

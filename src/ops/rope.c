@@ -8,7 +8,7 @@ enum { DIMS, HEADS, ROTATED };
 
 static const double PI = 3.14159265358979323846;
 
-/* What a table hangs on besides its width, the rotated channels of a head. */
+/* What a table depends on, besides its width, which is the number of rotated channels of a head. */
 enum { BASE, SCALING, FACTOR, LOW, HIGH, ORIGINAL };
 
 /* Llama 3's smooth mix of stretched and unstretched frequencies (reference configuration's low/high_freq_factor). */

@@ -1,5 +1,5 @@
-/* The rows a head reads: those the batch names (masked positions, the last
- * token), or one for each sequence. */
+/* The rows that a head reads: those that the batch selects (masked positions, the last token), or one for each
+ * sequence. */
 #include "ops/ops.h"
 
 static void forward(const node *n, const kernels *k)

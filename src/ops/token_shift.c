@@ -27,7 +27,8 @@ static void forward(const node *n, const kernels *k)
     carry_begin(n, k, state);
     for (int m = 0; m < a.mixes; m++) a.y[m] = out_data(n, m);
     k->token_shift(&a);
-    for (int s = 0; state && !n->i[PEEK] && s < b->seqs; s++)   /* the last row stands before the next run's first */
+    /* The next run's first row is mixed with this run's last. */
+    for (int s = 0; state && !n->i[PEEK] && s < b->seqs; s++)
         if (b->start[s] < b->start[s + 1]) k->copy(state->data + (size_t)b->slot[s] * width, false, a.x + (size_t)(b->start[s + 1] - 1) * width, width);
 }
 
@@ -43,11 +44,11 @@ static void backward(const node *n, const kernels *k)
     a.d_end = n->i[PEEK] ? NULL : carry_end(n, k, n->in[STATE]);
     a.d_begin = carry_first(n);
     k->token_shift_backward(&a);
-    carry_out(n, k, n->in[STATE], n->i[PEEK]);               /* who renews the state comes first on the way back */
+    carry_out(n, k, n->in[STATE], n->i[PEEK]);          /* the node that writes the state is the first in backward */
 }
 
 static const op op_token_shift = { .name = "token_shift", .forward = forward, .backward = backward, .reads = IN(X) | CARRY_READS };
-/* Mixes are values of this run. */
+/* The mixes are values of this run, one for each row of x. */
 static const op op_by_row = { .name = "token_shift", .forward = forward, .backward = backward,
                               .reads = IN(X) | CARRY_READS | IN(MIX) | IN(MIX + 1) | IN(MIX + 2) | IN(MIX + 3) | IN(MIX + 4) | IN(MIX + 5) };
 

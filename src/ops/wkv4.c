@@ -1,6 +1,6 @@
 /* RWKV-4's weighted average of the values so far.  Peng et al. 2023, section
  * 3.1.3: a scan over the tokens with one numerator and denominator for each
- * channel.  Backward scans again, so forward keeps its result alone. */
+ * channel.  Backward scans again, so forward keeps only its result. */
 #include "ops/carry.h"
 #include "ops/ops.h"
 
