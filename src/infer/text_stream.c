@@ -103,6 +103,7 @@ static int hold(text_stream *t, int32_t id, lithe_error *err)
 /* Shows the first n of the bytes that are held back. */
 static int show(text_stream *t, size_t n, shown_text *out, lithe_error *err)
 {
+    if (!n) return LITHE_OK;
     if (make_room(&t->shown, &t->shown_room, 3 * n + 1, err)) return LITHE_ENOMEM;
     *out = (shown_text){ t->shown, replace_damaged(t->held, n, t->shown) };
     memmove(t->held, t->held + n, t->held_count - n);
