@@ -109,9 +109,9 @@ lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, co
         return NULL;
     }
     lithe_tokenizer *t = lithe_tokenizer_open_with(found, o, err);
-    if (!t || lithe_tokenizer_vocab(t) <= lithe_model_vocab(m)) return t;
-    wrong(err, LITHE_EFORMAT, "%s: has ids up to %d, the vocabulary of %s is %d; give another --tokenizer",
-          found, lithe_tokenizer_vocab(t) - 1, path, lithe_model_vocab(m));
+    lithe_error misfit = { 0 };
+    if (!t || !lithe_model_fits(m, t, &misfit)) return t;
+    wrong(err, misfit.status, "%s: %s: %s; give another --tokenizer", path, found, misfit.text);
     lithe_tokenizer_close(t);
     return NULL;
 }

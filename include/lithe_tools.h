@@ -102,6 +102,10 @@ char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len
 
 /* ---- models and files ---------------------------------------------------- */
 
+/* Whether each id of the tokenizer is in the model's vocabulary; LITHE_ECONFIG, with both numbers, if not.  Training,
+ * generating, classifying, embedding, filling in and saving ask this too. */
+int          lithe_model_fits(const lithe_model *m, const lithe_tokenizer *t, lithe_error *err);
+
 /* What the model predicts: "language" (next or masked tokens), "pretrain" (masked tokens and the next sentence),
  * "classify" and "regress" (for each sequence), "tokens" (a class for each token), "span" (question answering), "body"
  * (hidden states only). */

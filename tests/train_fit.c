@@ -171,6 +171,34 @@ static void evaluation_asks_too(void)
     lithe_model_close(m);
 }
 
+/* Whoever takes a model and a tokenizer refuses ids that the model lacks, in the same words. */
+static void everyone_asks(void)
+{
+    lithe_error made = { 0 }, errors[6] = { { 0 } };
+    lithe_tokenizer *large = open_vocabulary(60, &made);
+    lithe_model *encoder = lithe_model_new("bert", small_bert, 1, &made), *classifier = lithe_model_with_head(encoder, "classify", words, 2, 1, &made);
+    lithe_model *causal = lithe_model_new("gpt2", "{\"n_layer\": 1, \"n_embd\": 8, \"n_head\": 1, \"n_positions\": 8, \"vocab_size\": 40}", 1, &made);
+    lithe_session *s = lithe_session_open(causal, 0, &made);
+    const char *const text[] = { "the cat" };
+    const int32_t id = 7;
+    float out[64];
+    lithe_error nameless = { 0 };
+    CHECK(!lithe_model_with_head(encoder, "classify", NULL, 2, 1, &nameless) && nameless.status == LITHE_EINVAL);
+    CHECK_MSG(s && classifier, "%s", made.text);
+    lithe_model_fits(encoder, large, &errors[0]);
+    lithe_embed(encoder, large, text, 1, &LITHE_OPTIONS(lithe_embedding), out, NULL, &errors[1]);
+    lithe_fill(encoder, large, "the [MASK]", 1, &(lithe_candidate){ 0 }, &errors[2]);
+    lithe_classify(classifier, large, text, NULL, 1, out, NULL, &errors[3]);
+    lithe_generate(s, large, &id, 1, NULL, NULL, NULL, NULL, &errors[4]);
+    lithe_model_save(encoder, in_dir("model"), NULL, large, &errors[5]);
+    for (int i = 0; i < 6; i++) CHECK_MSG(errors[i].status == LITHE_ECONFIG && !strcmp(errors[i].text, "the tokenizer has 75 ids, the model a vocabulary of 40"), "%d: %s", i, errors[i].text);
+    lithe_session_close(s);
+    lithe_tokenizer_close(large);
+    lithe_model_close(causal);
+    lithe_model_close(classifier);
+    lithe_model_close(encoder);
+}
+
 /* ---- numbers ---------------------------------------------------------------------------------- */
 
 static void numbers_of_trainer_json(void)
@@ -283,6 +311,7 @@ const test tests_train_fit[] = {
     { "train: a tokenizer smaller than the data", tokenizer_smaller_than_the_data },
     { "train: tokenizers given to a trainer", tokenizers_given_to_a_trainer },
     { "train: evaluation asks too whether all fits", evaluation_asks_too },
+    { "train: everyone asks whether model and tokenizer fit", everyone_asks },
     { "train: numbers of trainer.json", numbers_of_trainer_json },
     { "train: a context of pairs", context_of_pairs },
     { "train: births", births },

@@ -43,6 +43,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     if (!s || !t) return LITHE_EINVAL;
     if (!err) err = &own;
     if (options_read(&options, sizeof options, o, "lithe_generation", err)) return LITHE_EINVAL;
+    if (lithe_model_fits(engine_model(s->engine), t, err)) return err->status;
     if (!n && !(options.go_on && s->ready)) return fail(err, LITHE_EINVAL, "nothing to continue: give at least one token of text");
     int status = options.go_on ? lithe_session_extend(s, prompt, n, err) : lithe_session_sync(s, prompt, n, err);
     if (status) return status;

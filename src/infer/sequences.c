@@ -38,8 +38,7 @@ int sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *
                      int limit, lithe_error *err)
 {
     *x = (sequences){ 0 };
-    if (failed(err)) return err->status;
-    if (!m || !t) return fail(err, LITHE_EINVAL, "a model and a tokenizer are needed");
+    if (lithe_model_fits(m, t, err)) return err ? (int)err->status : LITHE_EINVAL;
     int context = lithe_model_context(m);
     if (limit < 1 || limit > context) limit = context;
     x->start = xalloc(n + 1, sizeof *x->start);

@@ -1,11 +1,19 @@
 /* Checks whether a model, a tokenizer and data go together (model/fit.h). */
 #include "model/fit.h"
 
+int lithe_model_fits(const lithe_model *m, const lithe_tokenizer *t, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    if (!m || !t) return fail(err, LITHE_EINVAL, "a model and a tokenizer are needed");
+    int has = lithe_model_vocab(m), known = lithe_tokenizer_vocab(t);
+    return known <= has ? LITHE_OK : fail(err, LITHE_ECONFIG, "the tokenizer has %d ids, the model a vocabulary of %d", known, has);
+}
+
 static int fit_tokens(const lithe_model *m, const demands *d, lithe_error *err)
 {
     int has = lithe_model_vocab(m), context = lithe_model_context(m), known = d->tokenizer ? lithe_tokenizer_vocab(d->tokenizer) : d->vocab;
     if (d->vocab > has) return fail(err, LITHE_EINVAL, "%s: was made for a vocabulary of %d, the model has %d", d->data, d->vocab, has);
-    if (known > has) return fail(err, LITHE_ECONFIG, "the tokenizer has %d ids, the model a vocabulary of %d", known, has);
+    if (d->tokenizer && lithe_model_fits(m, d->tokenizer, err)) return LITHE_ECONFIG;
     if (known < d->vocab) return fail(err, LITHE_EMISMATCH, "%s: was made with a tokenizer of %d ids, this one has %d", d->data, d->vocab, known);
     if (d->ctx > context) return fail(err, LITHE_EINVAL, "ctx is %d, the model's context is %d", d->ctx, context);
     return LITHE_OK;

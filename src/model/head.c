@@ -65,6 +65,7 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, 
     bool pretrain = task_text && !strcmp(task_text, "pretrain");
     if (!m || (!regress && !classify && !pretrain)) { fail(err, LITHE_EINVAL, "task \"%s\", expected classify, regress or pretrain", task_text ? task_text : "(none)"); return NULL; }
     if (classify && labels < 2) { fail(err, LITHE_EINVAL, "%d classes, a classifier needs at least 2", labels); return NULL; }
+    if (classify && !names) { fail(err, LITHE_EINVAL, "a classifier needs the names of its %d classes", labels); return NULL; }
     const task t = pretrain ? (task){ .kind = TASK_PRETRAIN, .labels = 2 } : (task){ .kind = TASK_SEQUENCE, .labels = regress ? 1 : labels, .regression = regress };
     json_t *config = headed_config(m, &t, names, err);
     lithe_model *out = config ? model_create(m->arch, config, "the model with a new head", err) : NULL;

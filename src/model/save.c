@@ -203,9 +203,8 @@ static int write_tokenizer(const lithe_tokenizer *t, const char *dir, lithe_erro
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    if (t && lithe_tokenizer_vocab(t) > lithe_model_vocab(m))
-        return fail(err, LITHE_EINVAL, "%s: the tokenizer has %d ids, the model a vocabulary of %d", dir, lithe_tokenizer_vocab(t), lithe_model_vocab(m));
-    int status = write_weights(m, dir, type, err);
+    int status = t ? lithe_model_fits(m, t, err) : LITHE_OK;
+    if (!status) status = write_weights(m, dir, type, err);
     if (!status) status = write_config(m, dir, type, t, err);
     if (!status && t) status = write_tokenizer(t, dir, err);
     return status ? status : preprocessor_write(&m->preprocessor, dir, arch_images(m->arch, m->config), err);

@@ -311,7 +311,7 @@ static void begin(world *w)
         lithe_engine_close(e);
     }
     w->m = models[take_byte(&w->input) % (unsigned)archs];
-    w->t = take_byte(&w->input) & 1 ? tokenizer_bytes(NULL) : fuzz_words();
+    w->t = take_byte(&w->input) % 8 == 7 ? tokenizer_bytes(NULL) : fuzz_words();
     for (int k = 0; k < STATES; k++) {
         unlink(scratch_path(w->path[k], k ? "second" : "first"));
     }
