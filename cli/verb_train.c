@@ -249,7 +249,7 @@ static lithe_model *fresh_image_model(making *k)
     return m;
 }
 
-/* The model with a head for the labels of the data. */
+/* Returns the model with a head for the labels of the data. */
 static lithe_model *under_head(making *k, lithe_model *body)
 {
     const char *names[LABELS_MOST];

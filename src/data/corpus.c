@@ -1,6 +1,5 @@
-/* Files to documents.  A plain file is mapped and looked at in place; a packed
- * one passes through a buffer that holds a line (.jsonl) or all of it (.txt).
- * Invariant: two readings of unchanged files give the same documents. */
+/* Turns files into documents.  A plain file is mapped and read in place; a packed one is unpacked into a buffer that
+ * holds a line (.jsonl) or all of it (.txt).  Invariant: two readings of unchanged files give the same documents. */
 #include "data/corpus.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -15,9 +14,9 @@
 #include <unistd.h>
 
 enum { DIRECTORY_DEPTH = 64, JSON_DEPTH = 32, PIECE_BYTES = 1 << 20 };
-#define BUFFER_LIMIT ((size_t)2 << 30)              /* of one packed document, or one line of packed .jsonl */
+#define BUFFER_LIMIT ((size_t)2 << 30)          /* the most bytes of a packed document, or of a line of packed .jsonl */
 
-typedef enum { TEXT, JSONL, UNSEEN } form;          /* UNSEEN: standard input tells by its first bytes */
+typedef enum { TEXT, JSONL, UNSEEN } form;          /* UNSEEN: for standard input, until its first bytes decide */
 
 typedef struct { source known; form form; packing packing; } input;
 
@@ -45,7 +44,7 @@ static bool ends_with(const char *name, size_t size, const char *ending)
     return size > n && !strncasecmp(name + size - n, ending, n);
 }
 
-/* false for a name that is neither text nor lines of JSON, as far as names tell. */
+/* False for a name whose ending means neither text nor lines of JSON. */
 static bool form_of_name(const char *path, form *f, packing *p)
 {
     const char *name = path_base(path);
@@ -75,7 +74,7 @@ static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
-/* Links to directories are not followed: they may lead in a circle. */
+/* Links to directories are not followed, since they may form a cycle. */
 static int add_directory(corpus *c, const char *path, int depth, lithe_error *err)
 {
     struct dirent **entries = NULL;
@@ -220,7 +219,7 @@ static packing packing_of_bytes(const mapping *m)
     return PLAIN;
 }
 
-/* Lines of JSON when the first line is an object with a `text`. */
+/* The form is lines of JSON when the first line is an object with a `text`. */
 static form form_of_bytes(const char *text, size_t size)
 {
     const char *newline = memchr(text, '\n', size);
@@ -284,10 +283,10 @@ static int next_text(corpus *c, document *d, lithe_error *err)
     return status ? status : 1;
 }
 
-/* 1 and a line without its newline, or 0 at the end. */
+/* Returns 1 and a line without its newline, or 0 at the end. */
 static int next_line(corpus *c, document *d, lithe_error *err)
 {
-    size_t looked = 0;                          /* bytes after at that hold no newline */
+    size_t looked = 0;                          /* bytes after `at` that are known to hold no newline */
     for (;;) {
         const char *from = c->view + c->at, *newline = memchr(from + looked, '\n', c->end - c->at - looked);
         if (newline || (c->ended && c->at < c->end)) {

@@ -25,7 +25,7 @@ const dataset_kind *dataset_kind_of(const char *task)
 
 /* ---- opening ----------------------------------------------------------------------- */
 
-/* A directory of our own, where the caller names none. */
+/* Makes a temporary directory, where the caller names none. */
 static char *temporary_dir(lithe_error *err)
 {
     const char *tmp = getenv("TMPDIR");

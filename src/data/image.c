@@ -1,4 +1,4 @@
-/* Images whatever their format: limits, channels, and which reader takes a file. */
+/* What is common to all image formats: limits, channels, and the choice of a reader. */
 #include "data/image.h"
 #include "base/arena.h"
 #include "base/file.h"

@@ -1,5 +1,5 @@
-/* Variations of images (data/image_augment.h).
- * Invariant: what comes out is a function of the image, the way and the key. */
+/* Augments images (data/image_augment.h).  Invariant: the result is a function of the image, the augmentation and the
+ * key. */
 #include "data/image_augment.h"
 #include "base/random.h"
 #include <math.h>
@@ -46,7 +46,7 @@ static void move_and_mirror(const uint8_t *pixels, int side, int channels, const
 
 /* ---- rotation and scale ---------------------------------------------------------------- */
 
-/* Between the four neighbours of a place; black beyond the image. */
+/* Interpolates between the four neighbours of a place; beyond the image is black. */
 static float sample(const uint8_t *pixels, int side, int channels, int c, double x, double y)
 {
     int x0 = (int)floor(x), y0 = (int)floor(y);
@@ -59,7 +59,7 @@ static float sample(const uint8_t *pixels, int side, int channels, int c, double
     return (float)sum;
 }
 
-/* Each place of the result comes from M (place - centre) + centre + move. */
+/* Each place of the result is read at M (place - centre) + centre + move. */
 static void transform(const uint8_t *pixels, int side, int channels, const augmentation *a, uint64_t key, float *out)
 {
     double turn = within(key, DRAW_TURN, a->turn) * M_PI / 180, scale = a->scale > 0 ? exp(within(key, DRAW_SCALE, log(a->scale))) : 1;

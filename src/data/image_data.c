@@ -1,4 +1,4 @@
-/* The kind `images`: image shards found again (data/image_data.h). */
+/* The kind `images`: opens image shards (data/image_data.h). */
 #include "data/image_data.h"
 #include "base/file.h"
 #include "data/objective.h"
@@ -25,7 +25,7 @@ static int open_split(image_shard *s, split_facts *f, const char *dir, const cha
     return LITHE_OK;
 }
 
-/* What the training images' samples are like, by channel. */
+/* Reads mean and deviation of the training images' samples, by channel. */
 static int read_statistics(lithe_dataset *d, const json_t *json, lithe_error *err)
 {
     const json_t *mean = json_object_get(json, "mean"), *deviation = json_object_get(json, "deviation");
@@ -65,7 +65,7 @@ static void close_images(lithe_dataset *d)
 
 /* ---- what is learned from it ----------------------------------------------------------- */
 
-/* An image has as many tokens as the model's patches make of it. */
+/* The tokens of an image are the patches of the model and its class token. */
 static int choose_context(const lithe_dataset *d, text_task task, bool asked, int most, int *ctx, lithe_error *err)
 {
     (void)d, (void)task, (void)asked, (void)err;

@@ -1,9 +1,8 @@
-/* Sets of images (data/image_set.h) to a dataset's files (data/image_data.h).
+/* Turns sets of images (data/image_set.h) into the files of a dataset (data/image_data.h).
  *
- * The training split is the source's train part where it has one, else all of
- * it; a test part is never looked at.  Held out for validation is what the
- * options name, else a valid part, else a share drawn by the seed.
- * Invariant: what is written depends on sources and options only. */
+ * The training split is the source's train part where it has one, else all of it; a test part is never used.  The
+ * validation split is what the options name, else a valid part, else a share drawn by the seed.  Invariant: what is
+ * written depends on sources and options only. */
 #include "base/json.h"
 #include "base/random.h"
 #include "data/image_data.h"
@@ -76,7 +75,7 @@ static int choose_splits(const image_set *s, image_set *other, const lithe_data_
 
 typedef struct { int side, channels; resize_filter filter; } shape;
 
-/* What the options leave open the first images decide: the larger side (224 at most), colour if one has it. */
+/* Chooses what the options leave open from the first images: the larger side (224 at most), colour if one has it. */
 static int choose_shape(shape *x, const selection *train, const lithe_data_options *o, lithe_error *err)
 {
     int side = 1, channels = 1, status = LITHE_OK, filter = RESIZE_BILINEAR;
@@ -133,7 +132,7 @@ static int write_split(const char *dir, data_split split, const selection *x, co
     return status;
 }
 
-/* The mean and deviation of each channel; a flat one counts as 1, since it is divided by. */
+/* Computes the mean and deviation of each channel; a deviation of 0 becomes 1, since it is divided by. */
 static void finish_statistics(const statistics *s, double mean[3], double deviation[3])
 {
     for (int c = 0; c < 3; c++) {
@@ -174,7 +173,8 @@ static int check_options(const lithe_data_options *o, lithe_error *err)
     return LITHE_OK;
 }
 
-/* The classes of s: its own, or those that are asked for; other, if there is one, must keep to them. */
+/* Chooses the classes of s: its own, or those that are asked for; `other`, if there is one, may have no further
+ * ones. */
 static int choose_classes(label_names *names, image_set *s, image_set *other, const lithe_data_options *o, lithe_error *err)
 {
     int status = o->label_count ? names_copy(names, o->labels, o->label_count, err) : image_set_names(s, names, err);

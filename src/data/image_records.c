@@ -51,7 +51,7 @@ static char *labels_path(const char *path)
     return found;
 }
 
-/* "0" ... "255": the names of classes that are known by a byte. */
+/* Makes "0" ... "255", the names of classes that are given by a byte. */
 static const char *const *number_names(image_set *s, lithe_error *err)
 {
     char text[8];

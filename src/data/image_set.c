@@ -1,4 +1,4 @@
-/* Sets of labelled images: which image, which class (data/image_set.h). */
+/* Sets of labelled images: finds images and their classes (data/image_set.h). */
 #include "data/image_set.h"
 #include "base/arena.h"
 #include "base/file.h"
@@ -168,7 +168,7 @@ int set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *siz
 
 /* ---- classes ------------------------------------------------------------------------ */
 
-/* Numbers by value before names by bytes. */
+/* Orders numbers by value, and after them names by bytes. */
 static int class_order(const char *a, const char *b)
 {
     size_t x = strspn(a, "0123456789"), y = strspn(b, "0123456789");
@@ -187,7 +187,7 @@ static void mark_classes(const entry *e)
     for (size_t k = 0; k < (e->run.labels ? e->run.count : 1); k++) e->label[class_in_run(&e->run, k)] = 0;
 }
 
-/* The different names of the classes that images have, in order; how many. */
+/* Collects the different names of the classes that images have, in order; returns their number. */
 static size_t collect_classes(const image_set *s, const char **names)
 {
     size_t n = 0, kept = 0;
@@ -222,7 +222,8 @@ static int find_classes(image_set *s, const char *what, lithe_error *err)
     return LITHE_OK;
 }
 
-/* Where the set's class c stands among the names; the first run with an image of another is named. */
+/* Maps each class of the set to its place among the names; a class that is not among them is refused by the name of its
+ * first file. */
 static int map_class(const image_set *s, int c, const label_names *names, int *to, lithe_error *err)
 {
     for (int k = 0; k < names->count; k++)

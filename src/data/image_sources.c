@@ -1,6 +1,5 @@
-/* Sources of labelled images: which files, which part, which class by their
- * names (data/image_set.h).  Links to directories are passed over, since they may
- * lead back. */
+/* Sources of labelled images: finds the files, and by their names the part and the class (data/image_set.h).  Links to
+ * directories are skipped, since they may form a cycle. */
 #include "base/file.h"
 #include "data/image_set.h"
 #include <dirent.h>
@@ -45,7 +44,7 @@ static source_kind kind_of(const char *name)
     return SOURCE_NONE;
 }
 
-/* What the first letters of a file's or folder's name say. */
+/* The part that the first letters of a file's or folder's name mean. */
 static image_part part_of(const char *name, size_t length)
 {
     static const struct { const char *word; image_part part; } words[] = {
@@ -58,8 +57,8 @@ static image_part part_of(const char *name, size_t length)
     return PART_NONE;
 }
 
-/* A folder is a part when its whole name is one; else it may be a class ("train" the vehicle lies in such a folder
- * itself). */
+/* A folder is a part when its whole name is that of a part; else it may be a class (images of the class "train" are
+ * then in a folder of a part). */
 static image_part part_of_folder(const char *name, size_t length)
 {
     static const char *const whole[] = { "train", "training", "val", "valid", "validation", "test", "testing" };
@@ -79,7 +78,7 @@ static bool is_hidden(const char *name)
     return false;
 }
 
-/* The innermost folder of name is the class; one that is a part says which. */
+/* The innermost folder of `name` is the class; a folder that is a part sets the part. */
 static int read_folders(const char *path, const char *name, char class_name[CLASS_NAME], image_part *part, lithe_error *err)
 {
     const char *at = name, *slash;
@@ -129,7 +128,7 @@ static int add_file(image_set *s, const char *path, image_part part, lithe_error
 static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
-/* A directory itself, no link to one. */
+/* Whether it is a directory, and no link to one. */
 static bool is_own_directory(const char *path)
 {
     struct stat at;
@@ -197,7 +196,7 @@ int sources_add(image_set *s, const char *path, lithe_error *err)
     return path_is_dir(path) ? add_directory(s, path, err) : add_file(s, path, PART_NONE, err);
 }
 
-/* ---- does it look like images? ---------------------------------------------------------------- */
+/* ---- whether a source looks like images ---------------------------------------------------------------- */
 
 static bool known_below(const char *path, int depth)
 {

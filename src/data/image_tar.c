@@ -25,7 +25,7 @@ static size_t number(const uint8_t *p, int n)
     return n == 0 || !*p || *p == ' ' ? value : SIZE_MAX;
 }
 
-/* The sum of a header's bytes, its own field as spaces. */
+/* The sum of a header's bytes, where its own field counts as spaces. */
 static bool sum_agrees(const uint8_t *h)
 {
     size_t sum = 0;

@@ -6,7 +6,7 @@
 
 /* ---- labels --------------------------------------------------------------------------- */
 
-/* A class by number: digits alone. */
+/* Reads the number of a class: digits only. */
 static int class_number(const char *text)
 {
     char *end;
@@ -92,7 +92,7 @@ json_t *names_json(const label_names *n)
 
 /* ---- the classes of a table ---------------------------------------------------------------- */
 
-/* As Hugging Face calls classes that have numbers only. */
+/* Hugging Face's name for a class that has only a number. */
 static int number_names(label_names *n, int count, lithe_error *err)
 {
     char text[24];
@@ -106,7 +106,7 @@ static int number_names(label_names *n, int count, lithe_error *err)
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
-/* The rows' labels, each once, in order; how many. */
+/* Collects the rows' labels, each once, in order; returns their number. */
 static int sort_labels(const table *t, const char **sorted)
 {
     int different = 0;

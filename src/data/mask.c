@@ -1,4 +1,4 @@
-/* Choosing and hiding tokens (data/mask.h). */
+/* Chooses tokens and masks them (data/mask.h). */
 #include "lithe_tools.h"
 #include "data/mask.h"
 #include "base/arena.h"
@@ -35,7 +35,7 @@ static int choose_each(const mask_settings *s, const mask_vocab *v, uint64_t key
     return k;
 }
 
-/* Without replacement in one pass: each eligible token with probability wanted / left (Knuth, algorithm S). */
+/* Draws without replacement in one pass: each eligible token with probability wanted / left (Knuth, algorithm S). */
 static int choose_count(const mask_vocab *v, uint64_t key, int n, const int32_t *ids, int most, int *place)
 {
     int left = 0, k = 0;
@@ -55,7 +55,7 @@ static int word_length(const mask_vocab *v, const int32_t *ids, int n, int first
     return end - first;
 }
 
-/* Words in random order, each taken when it still fits. */
+/* Takes words in random order, each if it still fits. */
 static int choose_words(const mask_vocab *v, uint64_t key, int n, const int32_t *ids, int most, int *place, int *scratch)
 {
     int *word = scratch, *chosen = scratch + n, words = 0, k = 0, count = 0;

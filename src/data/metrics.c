@@ -1,4 +1,4 @@
-/* Figures of merit (data/metrics.h). */
+/* Computes metrics (data/metrics.h). */
 #include "data/metrics.h"
 #include "base/arena.h"
 #include <math.h>
@@ -9,7 +9,7 @@ static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
 /* ---- classes ------------------------------------------------------------------------- */
 
-/* Of each class: predicted, labelled, both. */
+/* Counts for each class how many are predicted, how many are labelled, and how many are both. */
 typedef struct { double predicted, labelled, correct; } tally;
 typedef struct { double correct, predicted_squares, label_squares, products, f1; int occurring; } sums;
 
@@ -70,7 +70,7 @@ void label_probabilities(const float *logits, int classes, float *out)
 
 /* ---- values ---------------------------------------------------------------------------- */
 
-/* Whether the values differ: a mean that is rounded would give equal ones a spread of its own. */
+/* Whether the values differ; because of rounding, equal values can have a deviation from their mean that is not 0. */
 static bool spread(const double *x, size_t n)
 {
     for (size_t i = 1; i < n; i++) if (x[i] < x[0] || x[i] > x[0]) return true;

@@ -1,4 +1,4 @@
-/* What all objectives share: how they are opened, and how a sample is asked for. */
+/* What all objectives share: opening one, and adding a sample to a batch. */
 #include "data/objective.h"
 #include "base/arena.h"
 #include "base/random.h"

@@ -1,6 +1,5 @@
-/* The class of each image, from its patches after a class token.  Image and
- * variation are functions of (seed, epoch, place in it); at evaluations images are
- * as they are. */
+/* Predicts the class of each image from its class token and patches.  Which image comes, and how it is augmented, are
+ * functions of (seed, epoch, position in the epoch); evaluations do not augment. */
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/image_data.h"

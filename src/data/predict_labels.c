@@ -1,5 +1,5 @@
-/* A class or a number for each example of a table, in an order drawn anew for
- * each epoch.  An example is one sequence: it is cut to ctx tokens, never padded. */
+/* Predicts a class or a number for each example of a table, in an order drawn again for each epoch.  An example is one
+ * sequence, which is truncated to ctx tokens and never padded. */
 #include "base/random.h"
 #include "data/objective.h"
 #include "data/table_data.h"

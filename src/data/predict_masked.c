@@ -1,7 +1,7 @@
-/* Masked tokens.  A sample is a piece of one document with the special tokens
+/* Predicts masked tokens.  A sample is a piece of one document with the special tokens
  * around it: documents are cut into pieces of ctx tokens, the last one shorter,
- * never padded and never joined.  The order of pieces is drawn anew for each
- * epoch, and so are the masks unless they are fixed. */
+ * never padded and never joined.  The order of pieces is drawn again for each epoch, and so are the masks unless they
+ * are fixed. */
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/objective.h"
@@ -58,7 +58,7 @@ int masked_room(const objective *o) { return o->ctx - (int)layout_length(&o->lay
 int masked_open(objective *o, lithe_error *err)
 {
     if (!o->tokenizer) return fail(err, LITHE_EINVAL, "masked tokens cannot be predicted without a tokenizer, which says which token is the mask");
-    /* Their ids are looked up in it. */
+    /* The masks need the tokenizer that made the ids. */
     int status = o->data ? text_tokenizer(text_of(o->data), o->tokenizer, err) : LITHE_OK;
     if (!status) status = mask_vocab_open(&o->vocab, o->tokenizer, err);
     if (status) return status;

@@ -1,4 +1,4 @@
-/* The next token, at every place of a window (data/text_data.h). */
+/* Predicts the next token at every position of a window (data/text_data.h). */
 #include "base/random.h"
 #include "data/objective.h"
 #include "data/text_data.h"
@@ -12,7 +12,7 @@ static int open_windows(objective *o, lithe_error *err)
     return text_check(d, o->ctx, err);
 }
 
-/* The window of the draft, in sequences that begin at scratch[]; targets before `scored` have no weight. */
+/* Adds the window of the draft, in sequences that begin at scratch[]; targets before `scored` have no weight. */
 static void add_window(const draft *d, batch_builder *b, int length, int sequences, int scored, uint64_t key)
 {
     for (int q = 0; q < sequences; q++) {

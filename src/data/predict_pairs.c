@@ -1,13 +1,12 @@
-/* Masked tokens, and whether the second of two stretches of sentences follows the
- * first: BERT's pre-training (Devlin et al. 2019, create_pretraining_data).
+/* Predicts masked tokens, and whether the second of two stretches of sentences follows the first: BERT's pre-training
+ * (Devlin et al. 2019, create_pretraining_data).
  *
  * From each document sentences are taken until they hold a target length: all
  * that fits, or one time in ten something shorter.  They are cut at a random
  * sentence into A and B.  Half of the time, and always where there is one
- * sentence, B is taken from a random place of another document instead (label 1)
- * and what was B goes back.  What is too long loses a token of the longer side at a
- * time, at either end.  The pairs are drawn COPIES times over the text, once
- * for the run; their order and their masks anew for each epoch. */
+ * sentence, B is taken from a random place of another document instead (label 1), and the sentences that were B are
+ * used again.  A pair that is too long loses tokens of its longer text, one by one, at a random end.  The pairs are
+ * drawn COPIES times over the text, once for the run; their order and their masks are drawn again for each epoch. */
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/objective.h"
@@ -37,7 +36,7 @@ static int add_pair(drawing *d, objective_pair p)
 
 static uint64_t length_of(const sentences *s, uint64_t first, uint64_t end) { return end > first ? s->end[end - 1] - s->first[first] : 0; }
 
-/* Sentences of a random place of another document, until they hold `wanted` tokens. */
+/* Takes sentences from a random place of another document, until they hold `wanted` tokens. */
 static void draw_other(drawing *d, uint64_t document, uint64_t wanted, objective_pair *p)
 {
     const sentences *s = d->s;

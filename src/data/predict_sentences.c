@@ -1,14 +1,14 @@
-/* Masked tokens of blocks of whole sentences: RoBERTa's FULL-SENTENCES (Liu et al.
+/* Predicts masked tokens in blocks of whole sentences: RoBERTa's FULL-SENTENCES (Liu et al.
  * 2019; fairseq's "complete").  A block takes sentences in order while they fit
- * into ctx tokens, across documents too, with a separator where one ends.  The
- * blocks stay, their order and their masks are drawn anew for each epoch. */
+ * into ctx tokens, across documents too, with a separator where one ends.  The blocks stay the same; their order and
+ * their masks are drawn again for each epoch. */
 #include "base/arena.h"
 #include "base/random.h"
 #include "data/objective.h"
 #include "data/text_data.h"
 #include <stdlib.h>
 
-/* The document of sentence i, looking on from document k. */
+/* The document of sentence i, searched from document k on. */
 static uint64_t document_of(const sentences *s, uint64_t i, uint64_t k)
 {
     while (s->before[k + 1] <= i) k++;
@@ -54,7 +54,7 @@ static int open_blocks(objective *o, lithe_error *err)
     return status;
 }
 
-/* The document of a block's first sentence, by halving. */
+/* Finds the document of a block's first sentence by binary search. */
 static uint64_t find_document(const sentences *s, uint64_t i)
 {
     uint64_t low = 0, high = s->documents;

@@ -1,5 +1,4 @@
-/* Finding sentences (data/sentences.h).  What each id of the vocabulary means for
- * it is worked out once, from the text it stands for. */
+/* Finds sentences (data/sentences.h).  Each id of the vocabulary is classified once, by its text. */
 #include "lithe_tools.h"
 #include "data/sentences.h"
 #include "base/arena.h"
@@ -32,7 +31,7 @@ static uint8_t meaning(const char *text, size_t n)
     while (n && (text[n - 1] == ' ' || text[n - 1] == '\n')) n--;
     if (!n) return m;
     if (ends_with(text, n, closing)) m |= CLOSES;
-    while (n > 1 && ends_with(text, n, closing)) n--;               /* a mark may stand before the quote in one token */
+    while (n > 1 && ends_with(text, n, closing)) n--;           /* one token may hold a mark and the quote after it */
     if (ends_with(text, n, marks)) m |= ENDS;
     if (text[n - 1] == '.') m |= STOP;
     if (n == 1 && is_letter(*text)) m |= ONE_LETTER;
@@ -76,8 +75,8 @@ static int add(finding *f, uint64_t first, uint64_t end)
     return LITHE_OK;
 }
 
-/* Does a sentence end between tokens `now` and `next`?  open: a mark has ended it, and nothing but closing ones
- * followed. */
+/* Whether a sentence ends between tokens `now` and `next`. open: a mark has ended it, and only closing quotes or
+ * brackets have followed. */
 static bool ends_here(uint8_t before, uint8_t now, uint8_t next, bool *open)
 {
     if (now & EMPTY_LINE) { *open = false; return true; }

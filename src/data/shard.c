@@ -207,7 +207,7 @@ int shard_create(shard_writer *w, const char *path, const shard_header *h, lithe
     int status = w->ends && w->block && w->hash ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory for %llu documents", path, (unsigned long long)h->documents);
     if (!status) status = writer_open(&w->file, path, err);
     if (!status) XXH3_128bits_reset(w->hash);
-    /* room for what shard_commit knows */
+    /* room for what shard_commit writes */
     for (uint64_t left = SHARD_HEADER_BYTES + 8 * h->documents; !status && left;) {
         size_t n = left < sizeof zeros ? (size_t)left : sizeof zeros;
         if (fwrite(zeros, 1, n, w->file.stream) != n) status = fail_errno(err, path, "write");

@@ -1,5 +1,5 @@
-/* Reading labelled text (data/table.h).  A file becomes a grid of fields, the
- * columns are chosen, and rows of three strings are left. */
+/* Reads labelled text (data/table.h).  A file becomes a grid of fields, columns are chosen, and each row becomes three
+ * strings. */
 #include "data/table.h"
 #include "base/json.h"
 #include "data/corpus.h"
@@ -14,7 +14,7 @@ typedef struct {
     const char *path;
     grid_row *rows; size_t count, capacity;
     char **names; int columns;                          /* of the header, or of the objects; NULL without */
-    char **field; int fields, field_capacity;           /* of the row in the making */
+    char **field; int fields, field_capacity;           /* of the row that is being read */
     arena *memory;
 } grid;
 
@@ -22,7 +22,7 @@ typedef struct {
 
 static int out_of_memory(const grid *g, lithe_error *err) { return fail(err, LITHE_ENOMEM, "%s: out of memory for its rows", g->path); }
 
-/* A copy of n bytes; a NUL in them is refused, as no text holds one. */
+/* Copies n bytes; a NUL among them is refused, since no text holds one. */
 static int add_field(grid *g, const char *text, size_t n, long line, lithe_error *err)
 {
     if (g->fields == COLUMNS_MOST) return fail(err, LITHE_EFORMAT, "%s:%ld: more than %d columns", g->path, line, COLUMNS_MOST);
@@ -79,7 +79,7 @@ static int read_tsv(grid *g, const char *text, size_t size, lithe_error *err)
     return status;
 }
 
-/* One field that began in quotes: at stands after them, and is left after the closing ones. */
+/* Reads a field in quotes: `at` is after the opening ones, and becomes the place after the closing ones. */
 static int quoted_field(grid *g, const char **at, const char *end, long *line, long began, lithe_error *err)
 {
     const char *p = *at;
@@ -145,7 +145,7 @@ static int column_of(grid *g, const char *key, lithe_error *err)
     return g->columns++;
 }
 
-/* Strings as they are, numbers and truth as JSON writes them; others do not count. */
+/* Adds the text of a value: a string as it is, a number or a truth value as JSON writes it; NULL for other values. */
 static int add_value(grid *g, const json_t *value, long line, lithe_error *err)
 {
     if (json_is_string(value)) return add_field(g, json_string_value(value), json_string_length(value), line, err);
@@ -216,13 +216,13 @@ static int find_usual(const grid *g, const char *const *usual)
     return -1;
 }
 
-/* A name that was asked for and is no number of a column. */
+/* Whether a name was asked for, and not the number of a column. */
 static bool asked_by_name(const grid *g, const char *name)
 {
     return name && *name && strspn(name, "0123456789") < strlen(name) && find_name(g, name) >= 0;
 }
 
-/* The first row gives names when it holds one that is looked for. */
+/* The first row is a header when it holds a name that is looked for. */
 static void take_header(grid *g, const table_columns *c)
 {
     if (g->names || !g->count) return;
@@ -244,7 +244,7 @@ static void take_header(grid *g, const table_columns *c)
     if (!all) g->columns = first->count;
 }
 
-/* What a column holds, over the first rows. */
+/* Statistics of a column over the first rows. */
 typedef struct { double length; bool numbers, filled; int different; } holding;
 
 static bool is_number(const char *text)

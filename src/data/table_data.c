@@ -1,5 +1,5 @@
-/* The kind `table`: labelled text in memory (data/table_data.h).  Invariant: what
- * is read back from a dataset's directory is what was prepared, row for row. */
+/* The kind `table`: labelled text in memory (data/table_data.h).  Invariant: what is read from a dataset's directory is
+ * what was prepared, row for row. */
 #include "data/table_data.h"
 #include "base/file.h"
 #include "data/objective.h"
@@ -39,7 +39,7 @@ static int add_text(encoding *k, const char *text, lithe_error *err)
     }
 }
 
-/* The texts of row i, and how long the example is with its special tokens. */
+/* Encodes the texts of row i, and computes the length of the example with its special tokens. */
 static int add_row(encoding *k, size_t i, const table_row *r, const layout *l, lithe_error *err)
 {
     size_t *s = k->e->start + 2 * i;
@@ -88,7 +88,7 @@ int example_write(const table_data *d, const examples *e, size_t i, int limit, i
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-/* The bytes and the hash of a split's table, which must be what the description speaks of. */
+/* Checks that bytes and hash of a split's table are those in the description. */
 static int check_file(split_facts *f, const char *path, const json_t *known, lithe_error *err)
 {
     mapping m;

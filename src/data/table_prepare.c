@@ -1,5 +1,5 @@
-/* A table of labelled text to a dataset's files (data/table_data.h): labels are
- * checked before anything is written, by the table they stand in. */
+/* Turns a table of labelled text into the files of a dataset (data/table_data.h).  Labels are checked, with the name of
+ * their table, before anything is written. */
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -39,7 +39,7 @@ static int find_labels(preparation *p, const char *path, const lithe_data_option
     return status || !o->valid ? status : check_labels(p, &p->valid, o->valid, err);
 }
 
-/* Every row gets 1 when it is held out: the first `share` of them in an order drawn by the seed, one at least. */
+/* Sets 1 for each row that is held out: the first `share` of the rows in an order drawn by the seed, at least one. */
 static int hold_out(preparation *p, const char *path, double share, uint64_t seed, lithe_error *err)
 {
     size_t n = p->train.count, wanted = (size_t)((double)n * share);

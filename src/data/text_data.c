@@ -1,4 +1,4 @@
-/* The kind `text`: shards found again (data/text_data.h). */
+/* The kind `text`: opens shards (data/text_data.h). */
 #include "data/text_data.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -54,7 +54,7 @@ int text_tokenizer(const text_data *d, const lithe_tokenizer *t, lithe_error *er
 
 /* ---- opening ----------------------------------------------------------------------- */
 
-/* A split's shard, which must be what the description speaks of. */
+/* Opens the shard of a split, which must be the one in the description. */
 static int open_split(shard *s, split_facts *f, const char *dir, const char *name, const json_t *known, lithe_error *err)
 {
     const char *hash = json_string_value(json_object_get(known, "hash"));
@@ -95,7 +95,7 @@ static void close_text(lithe_dataset *d)
 
 /* ---- what is learned from it ----------------------------------------------------------- */
 
-/* Windows of next tokens are no longer than the data, unless they were asked for. */
+/* A window of next tokens is not longer than the data, unless its length was asked for. */
 static int choose_context(const lithe_dataset *d, text_task task, bool asked, int most, int *ctx, lithe_error *err)
 {
     (void)most;

@@ -1,7 +1,6 @@
-/* Text to shards, in two readings: the first counts the bytes of each document
- * and checks them, the split is chosen, the second writes ids.  Invariant: what
- * is held out is chosen by bytes of text, whatever the tokenizer makes of them,
- * so byte counts are exact and bits per byte compare between tokenizers. */
+/* Turns text into shards in two readings: the first counts the bytes of each document and checks them; then the split
+ * is chosen; the second writes ids.  Invariant: what is held out is chosen by bytes of text, whatever the tokenizer
+ * makes of them, so byte counts are exact and bits per byte compare between tokenizers. */
 #include "base/utf8.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -34,7 +33,7 @@ static int encode(encoder *e, const char *text, size_t size, size_t *n, lithe_er
     }
 }
 
-/* Whether text falls into the same tokens when cut at `at`, judged from CUT_REACH bytes either side. */
+/* Whether text has the same tokens when it is cut at `at`, tested on CUT_REACH bytes on either side. */
 static bool cut_holds(const lithe_tokenizer *t, const char *text, size_t at, size_t size)
 {
     enum { CAP = 4 * CUT_REACH };
@@ -51,7 +50,7 @@ static bool cut_holds(const lithe_tokenizer *t, const char *text, size_t at, siz
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-/* The first place after CHUNK bytes, after a lone line break, where a cut holds; 0: none. */
+/* The first place after CHUNK bytes, after a single line break, where a cut changes no token; 0: there is none. */
 static size_t find_cut(const lithe_tokenizer *t, const char *text, size_t size)
 {
     size_t at = CHUNK;
@@ -123,8 +122,8 @@ static int by_key(const void *a, const void *b)
     return x->key != y->key ? (x->key > y->key) - (x->key < y->key) : (x->document > y->document) - (x->document < y->document);
 }
 
-/* Documents in an order drawn by (seed, number), until they hold the share.  One
- * that alone holds twice the share stays: three books are no reason to lose one. */
+/* Holds out documents in an order drawn by (seed, number), until they hold the share.  A document that alone holds more
+ * than twice the share is not taken: of three books none should be lost to training. */
 static int hold_documents(split *s, double share, uint64_t seed, lithe_error *err)
 {
     double wanted = share * (double)s->bytes;
@@ -158,7 +157,7 @@ static void cut_longest(split *s, double share)
     s->cut_at = (uint64_t)(keep > half ? keep : half);
 }
 
-/* After the next line break, else after the one before, else at a character. */
+/* The place of the cut: after the next line break, else after the one before, else between characters. */
 static size_t cut_near(const char *text, size_t size, size_t at)
 {
     const char *newline = memchr(text + at - 1, '\n', size - at + 1);
@@ -180,7 +179,8 @@ static shard_header header_for(const lithe_tokenizer *t, uint64_t documents)
     return h;
 }
 
-/* Second reading: documents to train, or to valid where the split says so. */
+/* The second reading: writes each document to the training shard, or to the validation shard where the split says
+ * so. */
 static int write_split(const split *s, corpus *c, encoder *e, shard_writer *train, shard_writer *valid, lithe_error *err)
 {
     document d;

@@ -1,4 +1,4 @@
-/* Knowing a tokenizer again (data/tokenizer_identity.h). */
+/* Computes the identity of a tokenizer (data/tokenizer_identity.h). */
 #include "data/tokenizer_identity.h"
 #include "base/file.h"
 #include "base/random.h"

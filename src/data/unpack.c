@@ -1,5 +1,5 @@
 /* gzip (RFC 1952) and Zstandard (RFC 8878) files, of one or several members.
- * Invariant: what comes out is bounded by what went in, however the file lies. */
+ * Invariant: the size of the output is bounded by that of the input, whatever the file claims. */
 #include "base/arena.h"
 #include "data/corpus.h"
 #include <stdint.h>
@@ -93,7 +93,7 @@ int unpack_read(unpacker *u, char *out, size_t cap, size_t *got, lithe_error *er
         bool inside = u->inside;
         int status = u->kind == GZIP ? inflate_some(u, out, cap, got, err) : zstd_some(u, out, cap, got, err);
         if (status) return status;
-        if (!*got && u->inside && inside && u->at == at)            /* nothing in, nothing out: the rest is missing */
+        if (!*got && u->inside && inside && u->at == at) /* no input is left and no output comes: the rest is missing */
             return fail(err, LITHE_EFORMAT, "%s: ends after %zu bytes in the middle of its packed data", u->name, u->in->size);
     }
     u->out += *got;
