@@ -1,5 +1,6 @@
 /* Reads the inputs of verbs. */
 #include "inputs.h"
+#include "output.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -90,6 +91,15 @@ int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err)
     for (size_t i = 0; i < n; i++)
         if (ids[i] >= vocab) return wrong(err, LITHE_EFORMAT, "id %d at position %zu, the vocabulary has %d", ids[i], i, vocab);
     return LITHE_OK;
+}
+
+/* ---- models ----------------------------------------------------------------- */
+
+lithe_model *open_model(const char *path, const char *config, lithe_error *err)
+{
+    lithe_model *m = lithe_model_open(path, config, err);
+    if (lithe_model_notice(m)) say("%s", lithe_model_notice(m));
+    return m;
 }
 
 /* ---- tokenizers ------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* The inputs of verbs: text, ids, tokenizers. */
+/* The inputs of verbs: text, ids, models, tokenizers. */
 #ifndef CLI_INPUTS_H
 #define CLI_INPUTS_H
 
@@ -12,6 +12,9 @@ char *read_text(const char *path, size_t *size, lithe_error *err);
 int32_t *parse_ids(const char *text, size_t *n, lithe_error *err);
 /* Fails if an id is not in a vocabulary of this size. */
 int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err);
+
+/* lithe_model_open, which says on stderr which damaged checkpoints it passed over. */
+lithe_model *open_model(const char *path, const char *config, lithe_error *err);
 
 /* The tokenizer at `given`, else the one in or beside the model at `path`; it
  * must not have ids that the model lacks. */

@@ -91,7 +91,7 @@ static int classify(const arguments *a)
     size_t cut = 0;
     if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., or --text FILE");
     if (s->pair && (a->count != 2 || s->text)) return usage("--pair is the second text of one TEXT");
-    lithe_model *m = lithe_model_open(path, NULL, &err);
+    lithe_model *m = open_model(path, NULL, &err);
     bool images = lithe_model_images(m, NULL, NULL, NULL);
     if (images && s->pair) wrong(&err, LITHE_EINVAL, "--pair is a second text, but the model reads images");
     lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;

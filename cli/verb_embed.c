@@ -57,7 +57,7 @@ static int embed(const arguments *a)
     const char *path = a->operands[0];
     size_t cut = 0;
     if (a->count < 2 && !s->text) return usage("embed what? lithe embed MODEL TEXT..., or --text FILE");
-    lithe_model *m = lithe_model_open(path, NULL, &err);
+    lithe_model *m = open_model(path, NULL, &err);
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if (t) how_to_embed(m, a, &how, &err);
     if (t) lines_open(&l, a->operands + 1, a->count - 1, s->text, false, &err);

@@ -120,7 +120,7 @@ static int eval_task(const arguments *a)
     lithe_evaluation v;
     const char *path = a->operands[0], *pair = s->pair_column ? s->pair_column : option_origin(a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
     const lithe_data_options columns = { .size = sizeof columns, .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
-    lithe_model *m = lithe_model_open(path, s->config, &err);
+    lithe_model *m = open_model(path, s->config, &err);
     bool images = lithe_model_images(m, NULL, NULL, NULL);
     lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if ((t || images) && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
@@ -155,7 +155,7 @@ static int eval(const arguments *a)
     if (s->text && s->task) return usage("--text and --task are two evaluations: give one of them");
     if (s->task) return eval_task(a);
     char *text = read_text(s->text, &size, &err);
-    lithe_model *m = lithe_model_open(path, s->config, &err);
+    lithe_model *m = open_model(path, s->config, &err);
     lithe_tokenizer *t = m && !misused(a, s, m, &err) ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if (t && lithe_model_encoder(m)) eval_masked(m, t, text, size, s, &err);
     else if (t) {

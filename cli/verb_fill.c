@@ -69,7 +69,7 @@ static int fill(const arguments *a)
     const S *s = a->settings;
     lithe_error err = { 0 };
     const char *path = a->operands[0], *text = a->operands[1];
-    lithe_model *m = lithe_model_open(path, NULL, &err);
+    lithe_model *m = open_model(path, NULL, &err);
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     int masks = t ? lithe_fill(m, t, text, s->top, NULL, &err) : 0;
     if (t && !masks && !err.status) wrong(&err, LITHE_EFORMAT, "the text has no mask token in it; write [MASK] or <mask>, as the tokenizer calls it");

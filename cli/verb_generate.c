@@ -58,7 +58,7 @@ static void choose_sampling(generator *g, const arguments *a, const decoding *s,
 static int generator_open(generator *g, const arguments *a, const decoding *how, lithe_error *err)
 {
     const char *path = a->operands[0];
-    *g = (generator){ .model = lithe_model_open(path, how->config, err) };
+    *g = (generator){ .model = open_model(path, how->config, err) };
     if (g->model) g->tokenizer = model_tokenizer(g->model, path, how->tokenizer, err);
     if (g->tokenizer) g->session = lithe_session_open(g->model, how->context, err);
     g->context = lithe_session_context(g->session);

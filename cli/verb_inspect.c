@@ -193,7 +193,7 @@ static int inspect_features(const arguments *a)
     lithe_error err = { 0 };
     size_t size = 0, n = 0;
     if (!s->text) return usage("--diversity measures the features of a text: give --text FILE");
-    lithe_model *m = lithe_model_open(path, s->config, &err);
+    lithe_model *m = open_model(path, s->config, &err);
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     char *text = t ? read_text(s->text, &size, &err) : NULL;
     int32_t *ids = text ? encode_text(t, text, size, false, &n, &err) : NULL;

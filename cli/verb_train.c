@@ -396,7 +396,7 @@ static int make_image_parts(making *k)
 static int make_parts(making *k)
 {
     const S *s = k->s;
-    if (s->from && !k->err.status) k->model = lithe_model_open(s->from, NULL, &k->err);
+    if (s->from && !k->err.status) k->model = open_model(s->from, NULL, &k->err);
     k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
     k->arch = s->arch ? s->arch : lithe_arch_usual(k->images);
     if (k->images) return make_image_parts(k);

@@ -94,9 +94,13 @@ lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t
 /* Opens a model.  path is a MODEL directory (config.json and model.safetensors, possibly sharded, or
  * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a single file that describes itself
  * (llama2.c and rwkv.cpp .bin, RWKV .pth). config is a config.json for a single file that does not, else NULL. The
- * files stay mapped while the model is open, and its parameters are used as they are stored there; training widens
- * them to fp32. */
+ * files of a checkpoint are compared with the hashes in its manifest. They stay mapped while the model is open, and its
+ * parameters are used as they are stored there; training widens them to fp32. */
 lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err);
+
+/* Which checkpoint of the RUN that was opened is damaged, how, and which older one is used; NULL if none is;
+ * borrowed. */
+const char  *lithe_model_notice(const lithe_model *m);
 
 /* Writes a MODEL directory: config.json, model.safetensors, and the tokenizer if one is given.  dtype is "f32", "bf16"
  * or "f16"; NULL means f32.  A directory that is not empty is refused. */

@@ -34,7 +34,7 @@
     X(tests_infer) X(tests_infer_sampler) X(tests_engine) \
     X(tests_diversity) \
     X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
-    X(tests_fuzz_seeds) \
+    X(tests_fuzz_seeds) X(tests_checkpoints) \
     X(tests_cli) X(tests_rooms) X(tests_interface) X(tests_library) X(tests_extending) X(tests_coverage) X(tests_words)
 
 #define X(list) extern const test list[] __attribute__((weak));

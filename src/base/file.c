@@ -20,6 +20,7 @@ int fail_errno(lithe_error *err, const char *path, const char *doing)
     switch (e) {
     case ENOSPC: case EDQUOT: return fail(err, LITHE_ENOMEM, "%s: disk is full: cannot %s", path, doing);
     case ENOMEM:              return fail(err, LITHE_ENOMEM, "%s: cannot %s, out of memory", path, doing);
+    case EMFILE: case ENFILE: return fail(err, LITHE_ENOMEM, "%s: cannot %s, too many files are open", path, doing);
     case ENOENT:              return fail(err, LITHE_EIO, "%s: cannot %s, no such file or directory", path, doing);
     case EACCES: case EPERM:  return fail(err, LITHE_EIO, "%s: cannot %s, permission denied", path, doing);
     default:                  return fail(err, LITHE_EIO, "%s: cannot %s, %s", path, doing, strerror_r(e, text, sizeof text));
@@ -218,6 +219,19 @@ int file_copy(const char *from, const char *to, lithe_error *err)
     status = file_write(to, m.data, m.size, err);
     file_unmap(&m);
     return status;
+}
+
+bool file_same(const char *a, const char *b)
+{
+    mapping x, y;
+    if (file_map(&x, a, NULL)) return false;
+    bool same = !file_map(&y, b, NULL);
+    if (same) {
+        same = x.size == y.size && !memcmp(x.data, y.data, x.size);
+        file_unmap(&y);
+    }
+    file_unmap(&x);
+    return same;
 }
 
 /* ---- directories ------------------------------------------------------------------ */

@@ -33,6 +33,7 @@ int  writer_commit(writer *w, lithe_error *err);
 void writer_abandon(writer *w);
 int  file_write(const char *path, const void *data, size_t size, lithe_error *err);     /* open, write and commit */
 int  file_copy(const char *from, const char *to, lithe_error *err);
+bool file_same(const char *a, const char *b);              /* both can be read and have the same bytes */
 
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);

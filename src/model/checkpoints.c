@@ -50,20 +50,44 @@ int checkpoint_list(const char *run, int **steps, lithe_error *err)
     return count;
 }
 
-char *checkpoint_newest(const char *run, lithe_error *err)
+/* What came of looking for a whole checkpoint once.  vanished: one was removed after it was listed. */
+typedef struct { char *found; lithe_error damage; bool vanished; } search;
+
+static search search_once(const char *run, lithe_error *err)
 {
-    if (failed(err) || !path_is_dir(run)) return NULL;
+    search x = { 0 };
     int *steps, count = checkpoint_list(run, &steps, err);
-    char *found = NULL;
-    lithe_error newest = { 0 };
-    for (int i = 0; i < count && !found; i++) {
+    for (int i = 0; i < count && !x.found && !x.vanished && !failed(err); i++) {
         lithe_error each = { 0 };
         char *dir = checkpoint_path(run, steps[i]);
-        if (dir && !manifest_check(dir, false, &each)) found = dir;
-        else free(dir);
-        if (!newest.status) newest = each;
+        if (!dir) fail(&each, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
+        else if (!manifest_check(dir, MOMENTS_FILE, &each)) x.found = dir;
+        else x.vanished = !path_exists(dir);
+        if (dir != x.found) free(dir);
+        if (each.status == LITHE_ENOMEM) fail(err, each.status, "%s", each.text);        /* no damage of this one */
+        else if (!x.damage.status) x.damage = each;
     }
     free(steps);
-    if (count > 0 && !found) fail(err, newest.status ? newest.status : LITHE_ENOMEM, "%s: no checkpoint is complete: %s", run, newest.text);
-    return found;
+    return x;
+}
+
+char *checkpoint_newest(const char *run, char **notice, lithe_error *err)
+{
+    enum { TRIES = 100 };
+    lithe_error own = { 0 };
+    *notice = NULL;
+    if (failed(err) || !path_is_dir(run)) return NULL;
+    if (!err) err = &own;
+    search x;
+    int tries = TRIES;
+    do x = search_once(run, err);
+    while (x.vanished && !failed(err) && --tries);
+    if (!x.found && x.damage.status) fail(err, x.damage.status, "%s: no checkpoint is complete: %s", run, x.damage.text);
+    if (x.found && x.damage.status && asprintf(notice, "%s; %s is used", x.damage.text, path_base(x.found)) < 0) {
+        *notice = NULL;
+        fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
+    }
+    if (!failed(err)) return x.found;
+    free(x.found);
+    return NULL;
 }

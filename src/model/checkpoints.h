@@ -11,8 +11,9 @@ char *checkpoint_path(const char *run, int at_step);       /* the caller frees i
  * The caller frees *steps. */
 int   checkpoint_list(const char *run, int **steps, lithe_error *err);
 
-/* Returns the path of the newest complete checkpoint of run, which the caller frees; NULL when run has no checkpoints,
- * and NULL with an error when none of them is complete. */
-char *checkpoint_newest(const char *run, lithe_error *err);
+/* Returns the path of the newest complete checkpoint of run (manifest_check, but for the moments); NULL when run has
+ * no checkpoints, and NULL with an error when none of them is complete.  *notice says which newer one is damaged; NULL
+ * when none is.  The caller frees both.  A checkpoint that a trainer removes meanwhile is not missed. */
+char *checkpoint_newest(const char *run, char **notice, lithe_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "model/model.h"
 #include "base/json.h"
 #include <dirent.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,19 +61,57 @@ int manifest_write(const char *dir, lithe_error *err)
     return status;
 }
 
+/* ---- files that were hashed ----------------------------------------------------- */
+
+/* The latest files whose hashes were compared and right, as they were then. */
+enum { REMEMBERED = 64 };
+typedef struct { dev_t device; ino_t number; off_t bytes; struct timespec written, changed; char hex[33]; } hashed_file;
+static hashed_file remembered[REMEMBERED];
+static unsigned next_place;
+static pthread_mutex_t remembering = PTHREAD_MUTEX_INITIALIZER;
+
+static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+static bool same_file(const hashed_file *f, const struct stat *s, const char *hex)
+{
+    return f->device == s->st_dev && f->number == s->st_ino && f->bytes == s->st_size && same_time(f->written, s->st_mtim) && same_time(f->changed, s->st_ctim)
+        && !strcmp(f->hex, hex);
+}
+
+static bool is_remembered(const struct stat *s, const char *hex)
+{
+    bool found = false;
+    pthread_mutex_lock(&remembering);
+    for (int i = 0; i < REMEMBERED && !found; i++) found = same_file(&remembered[i], s, hex);
+    pthread_mutex_unlock(&remembering);
+    return found;
+}
+
+static void remember(const struct stat *s, const char *hex)
+{
+    hashed_file f = { .device = s->st_dev, .number = s->st_ino, .bytes = s->st_size, .written = s->st_mtim, .changed = s->st_ctim };
+    snprintf(f.hex, sizeof f.hex, "%s", hex);
+    pthread_mutex_lock(&remembering);
+    remembered[next_place++ % REMEMBERED] = f;
+    pthread_mutex_unlock(&remembering);
+}
+
 /* ---- checking ----------------------------------------------------------------- */
 
-static int check_contents(const char *path, const json_t *entry, lithe_error *err)
+/* s is what the file was before it is read: one that changes meanwhile is hashed again next time. */
+static int check_contents(const char *path, const struct stat *s, const json_t *entry, lithe_error *err)
 {
     mapping map;
     char hex[33];
     const char *expected = json_string_value(json_object_get(entry, "xxh128"));
+    if (expected && is_remembered(s, expected)) return LITHE_OK;
     int status = file_map(&map, path, err);
     if (status) return status;
     hash_hex(map.data, map.size, hex);
     file_unmap(&map);
-    if (expected && !strcmp(hex, expected)) return LITHE_OK;
-    return fail(err, LITHE_EFORMAT, "%s: its contents are not what " MANIFEST " says, the file is damaged", path);
+    if (!expected || strcmp(hex, expected)) return fail(err, LITHE_EFORMAT, "%s: its contents are not what " MANIFEST " says, the file is damaged", path);
+    remember(s, hex);
+    return LITHE_OK;
 }
 
 static int check_file(const char *dir, const char *name, const json_t *entry, bool contents, lithe_error *err)
@@ -87,12 +126,12 @@ static int check_file(const char *dir, const char *name, const json_t *entry, bo
     if (stat(path, &s)) status = fail_errno(err, path, "examine");
     else if (s.st_size != json_integer_value(bytes))
         status = fail(err, LITHE_EFORMAT, "%s: has %lld bytes, " MANIFEST " says %lld", path, (long long)s.st_size, (long long)json_integer_value(bytes));
-    else if (contents) status = check_contents(path, entry, err);
+    else if (contents) status = check_contents(path, &s, entry, err);
     free(path);
     return status;
 }
 
-int manifest_check(const char *dir, bool contents, lithe_error *err)
+int manifest_check(const char *dir, const char *but, lithe_error *err)
 {
     if (failed(err)) return err->status;
     const char *name;
@@ -104,8 +143,17 @@ int manifest_check(const char *dir, bool contents, lithe_error *err)
     int status = manifest ? LITHE_OK : fail(err, reading.status, "%s", reading.text);
     if (!status && !json_is_object(files)) status = fail(err, LITHE_EFORMAT, "%s: lists no files", path);
     json_object_foreach(files, name, entry)
-        if (!status) status = check_file(dir, name, entry, contents, err);
+        if (!status) status = check_file(dir, name, entry, !but || strcmp(name, but), err);
     json_decref(manifest);
+    free(path);
+    return status;
+}
+
+int manifest_check_if_any(const char *dir, const char *but, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    char *path = path_join(dir, MANIFEST);
+    int status = !path ? fail(err, LITHE_ENOMEM, "%s: not enough memory to check it", dir) : path_exists(path) ? manifest_check(dir, but, err) : LITHE_OK;
     free(path);
     return status;
 }

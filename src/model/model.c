@@ -216,6 +216,7 @@ void lithe_model_close(lithe_model *m)
     free(m->config);
     free(m->path);
     free(m->tokenizer);
+    free(m->notice);
     free(m);
 }
 
@@ -226,6 +227,7 @@ size_t      lithe_model_params(const lithe_model *m)    { return m ? params_tota
 int         lithe_model_vocab(const lithe_model *m)     { return m ? arch_vocab(m->arch, m->config) : 0; }
 int         lithe_model_context(const lithe_model *m)   { return m ? arch_context(m->arch, m->config) : 0; }
 const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
+const char *lithe_model_notice(const lithe_model *m)    { return m ? m->notice : NULL; }
 const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&m->task) : NULL; }
 
 int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels)

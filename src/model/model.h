@@ -24,6 +24,7 @@ struct lithe_model {
     json_t *generation; /* generation_config.json; NULL: there is none */
     char *path;         /* the directory (of a RUN: its checkpoint) or file it was opened from, NULL for a new model */
     char *tokenizer;    /* path of its tokenizer, NULL when there is none */
+    char *notice;       /* damaged checkpoints that were passed over, NULL when there are none */
 };
 
 /* Makes a model whose master values are zero: params_initialize or model_load fills them.  config is borrowed. */
@@ -72,18 +73,21 @@ int  model_map(const load_plan *plan, lithe_error *err);
 size_t load_plan_bytes(const load_plan *plan);  /* bytes of a mapped model's values, in the file or in its own memory */
 wanted_shape param_shape(const param *p);                                          /* for naming.h */
 
-/* The files of a path that names a MODEL, a RUN or a single file.  weights and config are NULL when there are none. */
-typedef struct { char *dir, *weights, *config; } place;
+/* The files of a path that names a MODEL, a RUN or a single file.  weights and config are NULL when there are none.  Of
+ * a RUN dir is the newest complete checkpoint, run the RUN, and notice says which newer one is damaged. */
+typedef struct { char *dir, *weights, *config, *run, *notice; } place;
 int  place_find(place *p, const char *path, lithe_error *err);
 void place_free(place *p);
 /* A tokenizer's file beside it, which the caller frees; NULL when there is none. */
 char *place_tokenizer(const place *p, int vocab);
 
 /* manifest.json of a checkpoint lists every other file in dir, {"files": {NAME: {"bytes": N, "xxh128": HEX}, ...}}, and
- * is written last.  manifest_check compares sizes, and with `contents` the hashes too; a dir without a manifest
- * fails. */
+ * is written last.  manifest_check compares the size and the hash of each file, of the file `but` (or NULL) only the
+ * size; a file is hashed once in a process, and again after it has changed.  A dir without a manifest fails. */
 int manifest_write(const char *dir, lithe_error *err);
-int manifest_check(const char *dir, bool contents, lithe_error *err);
+int manifest_check(const char *dir, const char *but, lithe_error *err);
+int manifest_check_if_any(const char *dir, const char *but, lithe_error *err);     /* LITHE_OK without a manifest */
+#define MOMENTS_FILE "optimizer.safetensors"                                      /* only training reads it */
 
 /* Does what lithe_model_size does, and lays keys (or NULL) over every configuration. */
 char *model_size(const arch *a, double target, int vocab, int context, const json_t *keys, lithe_error *err);

@@ -122,25 +122,37 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     return NULL;
 }
 
-lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err)
+static lithe_model *open_place(place *p, const char *path, const char *config, lithe_error *err)
 {
-    place p;
     tensor_file *f = NULL;
     json_t *json = NULL;
     lithe_model *m = NULL;
     const char *what = NULL;
-    if (place_find(&p, path, err)) goto out;
-    if (!p.weights) {
-        fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p.dir);
-        goto out;
-    }
-    f = model_tensors(p.weights, err);
-    if (f) json = find_config(&p, !path_is_dir(path), config, f, &what, err);
-    if (json && !failed(err)) m = fill(&p, path, json, what, f, err);
+    if (!p->weights) fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p->dir);
+    else f = model_tensors(p->weights, err);
+    if (f) json = find_config(p, !path_is_dir(path), config, f, &what, err);
+    if (json && !failed(err)) m = fill(p, path, json, what, f, err);
     if (m && f->names && f->names->kept) m->names = f->names;
-out:
     json_decref(json);
     if (!m) tensor_file_close(f);
-    place_free(&p);
+    else { m->notice = p->notice; p->notice = NULL; }
+    return m;
+}
+
+/* A trainer beside may remove the checkpoint that was found: then there is a newer one. */
+lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err)
+{
+    enum { TRIES = 100 };
+    if (failed(err)) return NULL;
+    lithe_model *m = NULL;
+    lithe_error each = { 0 };
+    for (int i = 0, again = 1; i < TRIES && again; i++) {
+        place p;
+        each = (lithe_error){ 0 };
+        m = place_find(&p, path, &each) ? NULL : open_place(&p, path, config, &each);
+        again = !m && p.run && !path_exists(p.dir);
+        place_free(&p);
+    }
+    if (!m) fail(err, each.status, "%s", each.text);
     return m;
 }

@@ -29,18 +29,18 @@ static char *config_in(const char *dir)
 
 static int find_in_directory(place *p, const char *path, lithe_error *err)
 {
-    lithe_error run = { 0 };
-    char *checkpoint = checkpoint_newest(path, &run);
-    p->dir = checkpoint ? checkpoint : strdup(path);
-    if (!p->dir) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
+    lithe_error own = { 0 };
+    if (!err) err = &own;
+    p->dir = checkpoint_newest(path, &p->notice, err);
+    if (failed(err)) return err->status;
+    bool run = p->dir != NULL;
+    if (run) p->run = strdup(path);
+    else p->dir = strdup(path);
+    if (!p->dir || (run && !p->run)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
     p->weights = first_of(p->dir, WEIGHTS);
     p->config = config_in(p->dir);
-    if (run.status && !p->weights) return fail(err, run.status, "%s", run.text);
-    if (checkpoint || run.status) return LITHE_OK;   /* a checkpoint that was checked, or the files in the RUN itself */
-    char *manifest = path_join(p->dir, "manifest.json");     /* the path names one checkpoint */
-    int status = manifest && path_exists(manifest) && p->weights ? manifest_check(p->dir, false, err) : LITHE_OK;
-    free(manifest);
-    return status;
+    if (run || !p->weights) return LITHE_OK;
+    return manifest_check_if_any(p->dir, MOMENTS_FILE, err);         /* the path may name one checkpoint */
 }
 
 int place_find(place *p, const char *path, lithe_error *err)
@@ -61,7 +61,18 @@ void place_free(place *p)
     free(p->dir);
     free(p->weights);
     free(p->config);
+    free(p->run);
+    free(p->notice);
     *p = (place){ 0 };
+}
+
+/* A trainer may remove a checkpoint, but not the same file in its RUN.  The path that is not returned is freed. */
+static char *that_stays(const place *p, char *found)
+{
+    char *kept = p->run && found ? path_join(p->run, path_base(found)) : NULL;
+    bool same = kept && file_same(found, kept);
+    free(same ? found : kept);
+    return same ? kept : found;
 }
 
 char *place_tokenizer(const place *p, int vocab)
@@ -70,7 +81,7 @@ char *place_tokenizer(const place *p, int vocab)
     snprintf(trained, sizeof trained, "tok%d.bin", vocab);
     char *found = lithe_tokenizer_find(p->dir);
     char *own = found && strcmp(path_base(found), "tokenizer.bin") ? NULL : first_of(p->dir, (const char *const[]){ trained, NULL });
-    if (!own) return found;
+    if (!own) return that_stays(p, found);
     free(found);
     return own;
 }

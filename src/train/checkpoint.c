@@ -85,7 +85,7 @@ int lithe_trainer_save(lithe_trainer *t, lithe_error *err)
 int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
 {
     char *dir = checkpoint_path(t->run, checkpoint), *path = dir ? path_join(dir, "model.safetensors") : NULL;
-    int status = path ? manifest_check(dir, true, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    int status = path ? manifest_check(dir, NULL, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     tensor_file *f = status ? NULL : model_tensors(path, err);
     if (!status && !f) status = err ? (int)err->status : LITHE_EIO;
     load_plan plan = { 0 };

@@ -7,7 +7,7 @@ int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const 
 {
     if (!m) return LITHE_EINVAL;
     if (failed(err)) return err->status;
-    char *file = m->path && path_is_dir(m->path) ? path_join(m->path, "optimizer.safetensors") : NULL;
+    char *file = m->path && path_is_dir(m->path) ? path_join(m->path, MOMENTS_FILE) : NULL;
     bool there = file && path_exists(file);
     free(file);
     if (!there) return 0;

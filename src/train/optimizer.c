@@ -138,7 +138,7 @@ int optimizer_write(const char *dir, const params *p, const real *m, const real 
     char number[16];
     snprintf(number, sizeof number, "%d", updates);
     int status = LITHE_OK, count = 0;
-    char *path = path_join(dir, "optimizer.safetensors");
+    char *path = path_join(dir, MOMENTS_FILE);
     json_t *metadata = json_pack("{ss ss}", "format", "pt", "updates", number);
     out_tensor *tensors = arena_alloc(&memory, (2 * (size_t)p->count + 1) * sizeof *tensors);
     bool memory_left = path && metadata && tensors;
@@ -190,9 +190,9 @@ static int read_updates(const tensor_file *f, int *updates, lithe_error *err)
 
 int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err)
 {
-    char *path = path_join(dir, "optimizer.safetensors");
+    char *path = path_join(dir, MOMENTS_FILE);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
-    tensor_file *f = tensor_file_open(path, err);
+    tensor_file *f = manifest_check_if_any(dir, NULL, err) ? NULL : tensor_file_open(path, err);
     free(path);
     if (!f) return err ? (int)err->status : LITHE_EIO;
     int status = read_updates(f, updates, err);

@@ -12,7 +12,7 @@ static int read_checkpoint(lithe_trainer *t, const char *dir, lithe_error *err)
     progress p;
     char *identity = NULL;
     lithe_model *m = NULL;
-    int status = manifest_check(dir, true, err);
+    int status = manifest_check(dir, NULL, err);
     if (!status) status = trainer_json_read(dir, &s, &p, &identity, err);
     if (!status && !(m = lithe_model_open(dir, NULL, err))) status = err ? (int)err->status : LITHE_EIO;
     if (!status) {

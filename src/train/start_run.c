@@ -14,10 +14,11 @@ static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_e
         return fail(err, LITHE_EINVAL, "moments is \"%s\", expected reset or carry", o->moments);
     const char *from = o->from ? o->from : t->model->path;
     if (carry && !from) return fail(err, LITHE_EINVAL, "to carry moments, name the checkpoint that holds them");
-    char *newest = carry ? checkpoint_newest(from, err) : NULL;
+    char *notice = NULL, *newest = carry ? checkpoint_newest(from, &notice, err) : NULL;
     optimizer *m = &t->optimizer;
     int status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
     free(newest);
+    free(notice);
     if (status) return status;
     groups_begin(t->model, m->updates, !carry);
     return optimizer_groups(m, t->model, err);

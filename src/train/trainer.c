@@ -187,7 +187,7 @@ static int save_checkpoint(lithe_trainer *t, lithe_event *e, lithe_error *err)
 /* Makes RUN itself a MODEL by linking the newest checkpoint's files into it. */
 static int finish(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
-    static const char *const except[] = { "optimizer.safetensors", "trainer.json", "manifest.json", NULL };
+    static const char *const except[] = { MOMENTS_FILE, "trainer.json", "manifest.json", NULL };
     e->kind = LITHE_FINISHED;
     char *dir = checkpoint_path(t->run, t->progress.step);
     int status = dir ? run_link(dir, t->run, except, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
