@@ -1,7 +1,10 @@
 /* Weights in ggml's blocks: what numbers they hold, by the gguf package's own arithmetic, bit for bit
  * (tests/golden/blocks), as rows, as runs, and in files. */
+#include "base/random.h"
 #include "files/dtypes.h"
+#include "kernels/blocks.h"
 #include "kernels/kernels.h"
+#include "quantizer.h"
 #include "test.h"
 #include <math.h>
 #include <stdlib.h>
@@ -121,6 +124,86 @@ static void in_files(void)
     tensor_file_close(f);
 }
 
+/* ---- quantizing ------------------------------------------------------------------------------- */
+
+/* Numbers as weights are: normal, a few of them far out. */
+static float *weights(size_t n, double outliers)
+{
+    float *x = malloc(n * sizeof *x);
+    for (size_t i = 0; i < n; i++) x[i] = (float)(random_normal(3, i) * (random_unit(4, i) < outliers ? 0.2 : 0.02));
+    return x;
+}
+
+static double error_of(stored_type type, const float *x, size_t n)
+{
+    uint8_t *blocks = malloc(stored_bytes(type, n));
+    float *y = malloc(n * sizeof *y);
+    quantize(type, x, n, blocks);
+    kernels_level("ref")->widen(y, (stored){ type, blocks }, n);
+    double error = relative_error(y, x, n);
+    free(blocks);
+    free(y);
+    return error;
+}
+
+/* The relative error of numbers in each type, of normal ones and with one in fifty ten times as large.  The bounds are what ggml's
+ * reference quantizer has on the same numbers (llama.cpp of October 2026), to five places. */
+static void errors(void)
+{
+    static const struct { stored_type type; double normal, outliers; } ROWS[] = {
+        { STORED_Q8_0, 0.00532, 0.00992 }, { STORED_Q5_1, 0.03777, 0.05085 }, { STORED_Q5_0, 0.04246, 0.07909 }, { STORED_Q4_1, 0.07802, 0.10474 },
+        { STORED_Q4_0, 0.08553, 0.15528 }, { STORED_Q6_K, 0.01765, 0.02932 }, { STORED_Q5_K, 0.03607, 0.04911 }, { STORED_Q4_K, 0.07140, 0.09732 } };
+    enum { N = 1 << 16 };
+    float *normal = weights(N, 0), *outliers = weights(N, 0.02);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        double a = error_of(ROWS[i].type, normal, N), b = error_of(ROWS[i].type, outliers, N);
+        CHECK_MSG(a > 0 && a < ROWS[i].normal + 5e-6 && b > 0 && b < ROWS[i].outliers + 5e-6, "%s: %.5f, %.5f", stored_formats[ROWS[i].type].name, a, b);
+    }
+    free(normal);
+    free(outliers);
+}
+
+/* ggml's bytes, by the quantizer that reproduces rwkv.cpp's published files; odd numbers too. */
+static void bytes_of_blocks(void)
+{
+    enum { BLOCKS = 4000 };
+    float *x = weights(BLOCKS * 32, 0.02);
+    for (int i = 0; i < 32; i++) x[i] = 0, x[32 + i] = -1.5f, x[64 + i] = (float)(i - 16), x[96 + i] = i ? 0 : 1e-12f, x[128 + i] = (float)i * 0.5f;
+    for (stored_type type = STORED_Q4_0; type <= STORED_Q8_0; type++) {
+        char name[8] = "Q";
+        uint8_t ours[34] = { 0 }, theirs[34] = { 0 };
+        memcpy(name + 1, stored_formats[type].name + 1, 4);
+        for (int b = 0; b < BLOCKS; b++) {
+            quantize(type, x + 32 * b, 32, ours);
+            size_t bytes = quantize_block(name, x + 32 * b, theirs);
+            CHECK_MSG(bytes == stored_formats[type].bytes && !memcmp(ours, theirs, bytes), "%s, block %d", name, b);
+        }
+    }
+    free(x);
+}
+
+/* Zeros stay zeros and equal numbers nearly equal; whatever the numbers are, nothing is written outside a block. */
+static void strange_numbers(void)
+{
+    const float odd[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 1e38f, -1e38f, 1e-40f, 3 };
+    for (stored_type type = STORED_Q4_0; type < STORED_TYPES; type++) {
+        const stored_format *f = &stored_formats[type];
+        if (!f->quantize) continue;
+        float x[MOST_BLOCK], y[MOST_BLOCK];
+        uint8_t block[256];
+        for (int t = 0; t < 200; t++) {
+            for (int i = 0; i < f->block; i++) x[i] = t < 9 ? odd[t] : odd[random_u64((uint64_t)t, (uint64_t)i) % 9];
+            memset(block, 0xa5, sizeof block);
+            quantize(type, x, (size_t)f->block, block);
+            for (size_t i = f->bytes; i < sizeof block; i++) CHECK(block[i] == 0xa5);
+            kernels_level("ref")->widen(y, (stored){ type, block }, (size_t)f->block);
+            for (int i = 0; t < 2 && i < f->block; i++) CHECK_MSG(y[i] == 0, "%s makes %g of 0", f->name, (double)y[i]);
+            for (int i = 0; t == 8 && i < f->block; i++) CHECK_MSG(fabsf(y[i] - 3) < 0.02f, "%s makes %g of 3", f->name, (double)y[i]);
+        }
+    }
+}
+
 const test tests_blocks[] = {
-    { "blocks: sizes", sizes }, { "blocks: the numbers in them", widened }, { "blocks: in files", in_files }, {0}
+    { "blocks: sizes", sizes }, { "blocks: the numbers in them", widened }, { "blocks: in files", in_files },
+    { "blocks: errors of each type", errors }, { "blocks: ggml's bytes", bytes_of_blocks }, { "blocks: strange numbers", strange_numbers }, {0}
 };

@@ -25,6 +25,14 @@ static inline bool in_blocks(stored_type type) { return stored_formats[type].blo
 /* The block whose first byte is at data. */
 static inline void take_apart(stored_type type, const void *data, block_parts *out) { stored_formats[type].parts(data, out); }
 
+/* n numbers, whole blocks, into a type that has `quantize`; not finite: what comes of them is not said. */
+static inline void quantize(stored_type type, const float *x, size_t n, void *out)
+{
+    const stored_format *f = &stored_formats[type];
+    uint8_t *block = (uint8_t *)out;
+    for (size_t i = 0; i < n; i += (size_t)f->block, block += f->bytes) f->quantize(x + i, block);
+}
+
 /* The rows of the table (stored_ref.c). */
 void parts_q4_0(const uint8_t *block, block_parts *out);
 void parts_q4_1(const uint8_t *block, block_parts *out);
@@ -36,5 +44,14 @@ void parts_q3_k(const uint8_t *block, block_parts *out);
 void parts_q4_k(const uint8_t *block, block_parts *out);
 void parts_q5_k(const uint8_t *block, block_parts *out);
 void parts_q6_k(const uint8_t *block, block_parts *out);
+
+void quantize_q4_0(const float *x, uint8_t *block);
+void quantize_q4_1(const float *x, uint8_t *block);
+void quantize_q5_0(const float *x, uint8_t *block);
+void quantize_q5_1(const float *x, uint8_t *block);
+void quantize_q8_0(const float *x, uint8_t *block);
+void quantize_q4_k(const float *x, uint8_t *block);
+void quantize_q5_k(const float *x, uint8_t *block);
+void quantize_q6_k(const float *x, uint8_t *block);
 
 #endif

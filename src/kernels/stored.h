@@ -35,6 +35,7 @@ typedef struct {
     int run;                                    /* numbers of a block that share a factor; 0: a block is one number */
     void (*widen)(const void *data, size_t n, real *out);                    /* n numbers, where a block is one */
     void (*parts)(const uint8_t *block, struct block_parts *out);            /* elsewhere */
+    void (*quantize)(const float *x, uint8_t *block);                        /* NULL: blocks of this type are only read */
 } stored_format;
 extern const stored_format stored_formats[STORED_TYPES];
 
