@@ -74,12 +74,12 @@ static void widened(void)
         for (int l = 0; l < 3; l++) {
             const kernels *k = kernels_level(levels[l]);
             if (!k) continue;
-            k->widen(x, (stored){ kind, odd + 1 }, s.count);
+            k->widen(x, (stored){ .type = kind, .data = odd + 1 }, s.count);
             CHECK_MSG(equal(x, s.numbers, s.count), "%s at %s", dtype_name(type), levels[l]);
             const int width = (int)s.count / 4, index[] = { 3, 0, 3 };
             for (int add = 0; add < 2; add++) {
                 for (int i = 0; i < 3 * width; i++) x[i] = add ? (float)i : NAN;
-                k->gather(x, add, (stored){ kind, odd + 1 }, index, 3, width);
+                k->gather(x, add, (stored){ .type = kind, .data = odd + 1 }, index, 3, width);
                 for (int i = 0; i < 3 * width; i++) {
                     float y = s.numbers[index[i / width] * width + i % width];
                     CHECK_MSG(x[i] == (add ? (float)i + y : y), "%s at %s, %d", dtype_name(type), levels[l], i);
@@ -139,15 +139,15 @@ static double error_of(stored_type type, const float *x, size_t n)
     uint8_t *blocks = malloc(stored_bytes(type, n));
     float *y = malloc(n * sizeof *y);
     quantize(type, x, n, blocks);
-    kernels_level("ref")->widen(y, (stored){ type, blocks }, n);
+    kernels_level("ref")->widen(y, (stored){ .type = type, .data = blocks }, n);
     double error = relative_error(y, x, n);
     free(blocks);
     free(y);
     return error;
 }
 
-/* The relative error of numbers in each type, of normal ones and with one in fifty ten times as large.  The bounds are what ggml's
- * reference quantizer has on the same numbers (llama.cpp of October 2026), to five places. */
+/* The relative error of numbers in each type, of normal ones and with one in fifty ten times as large.  The bounds
+ * are what ggml's reference quantizer has on the same numbers (llama.cpp of October 2026), to five places. */
 static void errors(void)
 {
     static const struct { stored_type type; double normal, outliers; } ROWS[] = {
@@ -196,7 +196,7 @@ static void strange_numbers(void)
             memset(block, 0xa5, sizeof block);
             quantize(type, x, (size_t)f->block, block);
             for (size_t i = f->bytes; i < sizeof block; i++) CHECK(block[i] == 0xa5);
-            kernels_level("ref")->widen(y, (stored){ type, block }, (size_t)f->block);
+            kernels_level("ref")->widen(y, (stored){ .type = type, .data = block }, (size_t)f->block);
             for (int i = 0; t < 2 && i < f->block; i++) CHECK_MSG(y[i] == 0, "%s makes %g of 0", f->name, (double)y[i]);
             for (int i = 0; t == 8 && i < f->block; i++) CHECK_MSG(fabsf(y[i] - 3) < 0.02f, "%s makes %g of 3", f->name, (double)y[i]);
         }

@@ -73,7 +73,7 @@ static void store(problem *p, stored_type type)
         if (type == STORED_REAL) memcpy(p->bytes + 1 + i * sizeof(float), &p->b[i], sizeof(float));
         else memcpy(p->bytes + 1 + i * sizeof half, &half, sizeof half);
     }
-    p->g.b = (stored){ type, p->bytes + 1 };
+    p->g.b = (stored){ .type = type, .data = p->bytes + 1 };
 }
 
 static stored_type any_type(void) { return (stored_type)dice(PLAIN_TYPES); }

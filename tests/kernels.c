@@ -34,7 +34,7 @@ static stored halves(stored_type type, size_t n, double *values)
         memcpy(bytes + i * sizeof half, &half, sizeof half);
         values[i] = (double)(type == STORED_F16 ? float_from_f16(half) : float_from_bf16(half));
     }
-    return (stored){ type, bytes };
+    return (stored){ .type = type, .data = bytes };
 }
 
 static void stored_rows(const kernels *k)

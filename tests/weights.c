@@ -2,9 +2,11 @@
  * stored form, mapped from its file, against itself with master values. */
 #include "base/file.h"
 #include "base/random.h"
+#include "kernels/blocks.h"
 #include "small.h"
 #include "test.h"
 #include "values.h"
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- one weight --------------------------------------------------------------------------- */
@@ -20,7 +22,7 @@ static params *lent(const uint16_t *halves, bool plain)
     param *q = params_declare(p, "w", &(param_rule){ .rank = 2, .dims = { 5, 7 } });
     q->plain = plain;
     CHECK(!params_close(p, &err));
-    weight_store(&q->weight, (stored){ STORED_F16, halves }, NULL, 0);
+    weight_store(&q->weight, (stored){ .type = STORED_F16, .data = halves }, NULL, 0);
     params_borrow(p, &given_back, give_back);
     CHECK(!params_plain(p, &err));
     return p;
@@ -54,6 +56,36 @@ static void questions(void)
     }
     params_free(lent(halves, false));
     CHECK(given_back == 2);                                  /* a set that goes gives back what it borrowed */
+}
+
+/* A matrix in blocks, and stored transposed: any numbers of it, from any number on. */
+static void blocks_of_one(void)
+{
+    enum { ROWS = 512, COLUMNS = 96, COUNT = ROWS * COLUMNS };
+    float *x = malloc(COUNT * sizeof *x), *turned = malloc(COUNT * sizeof *x);
+    real *y = malloc(COUNT * sizeof *y);
+    uint8_t *bytes = malloc(COUNT * sizeof *x);
+    for (int i = 0; i < COUNT; i++) x[i] = (float)random_normal(5, (uint64_t)i);
+    for (int r = 0; r < ROWS; r++) for (int c = 0; c < COLUMNS; c++) turned[c * ROWS + r] = x[r * COLUMNS + c];
+    for (stored_type type = STORED_Q4_0; type < STORED_TYPES; type++)
+        for (int transposed = 0; transposed < 2 && stored_formats[type].quantize; transposed++) {
+            if (!transposed && COLUMNS % stored_formats[type].block) continue;
+            struct weight w = { .version = 1 };
+            quantize(type, transposed ? turned : x, COUNT, bytes);
+            weight_store(&w, (stored){ .type = type, .data = bytes, .rows = transposed ? ROWS : 0, .columns = transposed ? COLUMNS : 0 }, NULL, 0);
+            real *all = weight_copy(&w, COUNT);
+            double error = 0;
+            for (int i = 0; i < COUNT; i++) error = fmax(error, fabs((double)(all[i] - (real)x[i])));
+            CHECK_MSG(error < 0.5, "%s%s: off by %g", stored_formats[type].name, transposed ? " transposed" : "", error);
+            for (size_t first = 0; first < COUNT; first += 4001)
+                for (size_t n = 1; first + n <= COUNT && n < 700; n += 1 + n) {
+                    weight_read(&w, first, n, y);
+                    CHECK(!memcmp(y, all + first, n * sizeof *y));
+                }
+            free(all);
+            weight_free(&w);
+        }
+    free(bytes), free(y), free(turned), free(x);
 }
 
 /* ---- every architecture in every form --------------------------------------------------------- */
@@ -252,7 +284,7 @@ static void growing_and_saving_from_a_stored_form(void)
 }
 
 const test tests_weights[] = {
-    { "weights: what is asked of one", questions },
+    { "weights: what is asked of one", questions }, { "weights: in blocks, and stored transposed", blocks_of_one },
     { "weights: every architecture from f32", as_f32 }, { "weights: every architecture from f16", as_f16 },
     { "weights: every architecture from bf16", as_bf16 },
     { "weights: odd addresses", odd_addresses }, { "weights: doubles", doubles },

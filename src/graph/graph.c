@@ -1,5 +1,6 @@
 #include "graph/internal.h"
 #include "base/random.h"
+#include "kernels/blocks.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -216,10 +217,17 @@ void *graph_constant(graph *g, size_t bytes)
     return p;
 }
 
+void read_as(const node *n, const tensor *w, read_kind how)
+{
+    if (n && w && w->param && !n->graph->params->closed) w->param->reads |= (unsigned)how;
+}
+
 void pack(node *n, const tensor *w, bool tb, int K, int N)
 {
     if (!n || !w || !w->param) return;
     graph *g = n->graph;
+    read_as(n, w, tb ? READ_ROWS : READ_COLUMNS);
+    if (in_blocks(weight_stored(&w->param->weight).type)) return;
     if (!g->kernels->gemm_pack_bytes || !g->kernels->gemm_pack_bytes(g->options.compute, K, N)) return;
     for (int i = 0; i < g->pack_count; i++)
         if (g->packs[i].param == w->param && g->packs[i].tb == tb) return;

@@ -149,8 +149,9 @@ typedef void table_fill(exact *table, int rows, int width, const double args[TAB
 const exact *graph_table(graph *g, table_fill *fill, int rows, int width, const double args[TABLE_ARGS]);
 bool    training(const graph *g);
 /* Announces that parameter w will be multiplied as B (K,N), stored (N,K) when tb; the plan packs it where that is
- * faster. */
+ * faster.  A builder that takes w as it is stored and does not announce that says with read_as how it reads it. */
 void    pack(node *n, const tensor *w, bool tb, int K, int N);
+void    read_as(const node *n, const tensor *w, read_kind how);
 
 /* ---- inside an op's forward and backward ----------------------------------- */
 

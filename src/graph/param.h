@@ -21,6 +21,10 @@ typedef enum { INIT_ZERO, INIT_ONE, INIT_NORMAL, INIT_FORMULA, INIT_ORTHOGONAL }
 
 enum { PARAM_RANK = 4 };
 
+/* How kernels take a matrix in its stored form: its rows one by one, as an embedding and a product with B (N,K) do,
+ * or its columns, as a product with B (K,N) does.  Blocks lie along what is taken. */
+typedef enum { READ_ROWS = 1, READ_COLUMNS = 2, READ_OTHERWISE = 4 } read_kind;
+
 typedef struct {
     int rank, dims[PARAM_RANK];          /* rank 0: as many as there are dims */
     axis axes[PARAM_RANK];
@@ -52,6 +56,7 @@ typedef struct param {
     real *grad;                 /* owned by the set; NULL until params_gradients */
     bool frozen;                /* no gradient is computed */
     bool plain;                 /* some op reads its values as they are: it is not only gathered and multiplied by */
+    unsigned reads;             /* a set of read_kind: of all ops that take it as it is stored */
 } param;
 
 typedef struct params {

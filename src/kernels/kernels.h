@@ -30,7 +30,8 @@ typedef enum { COMPUTE_F32, COMPUTE_BF16 } compute_type;       /* operands of GE
 typedef struct {
     int M, N, K;
     const real *a; size_t lda; bool ta;         /* ta: A is stored (K,M) */
-    /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight; a stride of whole blocks */
+    /* tb: B is stored (N,K), as PyTorch stores a linear layer's weight; a stride of whole blocks.  B in blocks is
+     * stored so; then A is not stored (K,M), and is rounded to 8 bits whatever `type` (ref/gemm_blocks_ref.c). */
     stored b;      size_t ldb; bool tb;
     real *c;       size_t ldc; bool add;
     compute_type type;                          /* COMPUTE_BF16: a and b rounded to bf16 (nearest even), sums in fp32 */
@@ -40,6 +41,17 @@ typedef struct {
     real *pre;                                  /* (M,N), stride ldc, or NULL */
     const real *residual; size_t ldr;           /* (M,N) or NULL */
 } gemm_args;
+
+/* The same product, where B was said as declared and is stored transposed. */
+static inline gemm_args as_stored(const gemm_args *g)
+{
+    gemm_args it = *g;
+    if (!g->b.rows) return it;
+    it.tb = !g->tb;
+    it.ldb = (size_t)g->b.rows;
+    it.b.rows = it.b.columns = 0;
+    return it;
+}
 
 /* Attention over ragged batches: o = softmax(scale * q k^T) v, query head h with
  * key/value head h / (heads / kv_heads).  T x T is never stored: keys are read

@@ -5,6 +5,7 @@
 #ifndef KERNELS_STORED_H
 #define KERNELS_STORED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,8 +25,10 @@ typedef enum { STORED_REAL, STORED_F16, STORED_BF16,
                STORED_Q4_0, STORED_Q4_1, STORED_Q5_0, STORED_Q5_1, STORED_Q8_0,
                STORED_Q2_K, STORED_Q3_K, STORED_Q4_K, STORED_Q5_K, STORED_Q6_K, STORED_TYPES } stored_type;
 
-/* Numbers in row-major order, at any address. */
-typedef struct { stored_type type; const void *data; } stored;
+/* Numbers in row-major order, at any address.  A matrix that is multiplied as B (K,N) may be stored transposed: then
+ * rows and columns are its own, K and N, and data holds (columns, rows).  In blocks it always is, since blocks lie
+ * along K. */
+typedef struct { stored_type type; const void *data; int rows, columns; } stored;
 
 struct block_parts;
 typedef struct {
@@ -33,15 +36,16 @@ typedef struct {
     int block;                                  /* numbers that are stored together; a row is whole blocks */
     size_t bytes;                               /* of a block */
     int run;                                    /* numbers of a block that share a factor; 0: a block is one number */
+    bool has_base;                              /* else a block's base is 0 */
     void (*widen)(const void *data, size_t n, real *out);                    /* n numbers, where a block is one */
     void (*parts)(const uint8_t *block, struct block_parts *out);            /* elsewhere */
-    void (*quantize)(const float *x, uint8_t *block);                        /* NULL: blocks of this type are only read */
+    void (*quantize)(const float *x, uint8_t *block);                        /* NULL: this type is only read */
 } stored_format;
 extern const stored_format stored_formats[STORED_TYPES];
 
 static inline size_t stored_bytes(stored_type type, size_t n) { return n / (size_t)stored_formats[type].block * stored_formats[type].bytes; }
 
-/* The numbers from number `first` on, which is the first of a block. */
-static inline stored stored_from(stored x, size_t first) { return (stored){ x.type, (const char *)x.data + stored_bytes(x.type, first) }; }
+/* The numbers from number `first` on, which is the first of a block, of what is not transposed. */
+static inline stored stored_from(stored x, size_t first) { return (stored){ .type = x.type, .data = (const char *)x.data + stored_bytes(x.type, first) }; }
 
 #endif

@@ -59,12 +59,30 @@ int model_load(const load_plan *plan, lithe_error *err)
     return status;
 }
 
-/* Finds the stored type; false when no kernel takes it, so that the values become floats. */
-static bool type_of(const file_tensor *t, stored_type *type)
+/* How a model for inference holds a parameter. */
+typedef enum { WHERE_IT_LIES, TRANSPOSED, COPIED, AS_FLOATS } holding;
+
+static bool is_transposed(const element_order *o) { return o->rank == 2 && o->step[0] == 1 && o->step[1] == o->dims[0]; }
+
+/* Blocks stay what they are along what is read of the parameter: its rows, whose order may be another, or its
+ * columns, if the file has those as rows. */
+static holding holding_of_blocks(const param_source *s)
 {
-    if (!(t->form && t->form->values) && dtype_stored(t->type, type) && dtype_block(t->type) == 1) return true;
-    *type = STORED_REAL;
-    return false;
+    const element_order *o = &s->from.order;
+    if (s->to->reads == READ_COLUMNS && is_transposed(o)) return TRANSPOSED;
+    if (s->to->reads != READ_ROWS) return AS_FLOATS;
+    if (!o->rank) return WHERE_IT_LIES;
+    return o->step[o->rank - 1] == 1 && o->dims[o->rank - 1] % dtype_block(s->from.type) == 0 ? COPIED : AS_FLOATS;
+}
+
+/* *type: of the numbers that it then holds. */
+static holding holding_of(const param_source *s, stored_type *type)
+{
+    const file_tensor *t = &s->from;
+    bool function = t->form && t->form->values, known = !function && dtype_stored(t->type, type);
+    holding h = !known ? AS_FLOATS : dtype_block(t->type) > 1 ? holding_of_blocks(s) : file_tensor_as_is(t) ? WHERE_IT_LIES : COPIED;
+    if (h == AS_FLOATS) *type = STORED_REAL;
+    return h;
 }
 
 size_t load_plan_bytes(const load_plan *plan)
@@ -72,7 +90,7 @@ size_t load_plan_bytes(const load_plan *plan)
     size_t bytes = 0;
     for (int i = 0; i < plan->count; i++) {
         stored_type type;
-        type_of(&plan->sources[i].from, &type);
+        holding_of(&plan->sources[i], &type);
         bytes += stored_bytes(plan->sources[i].to->plain ? STORED_REAL : type, plan->sources[i].to->count);
     }
     return bytes;
@@ -86,14 +104,15 @@ int model_map(const load_plan *plan, lithe_error *err)
     for (int i = 0; i < plan->count && !status; i++) {
         const file_tensor *t = &plan->sources[i].from;
         stored form = { .data = t->data };
-        bool known = type_of(t, &form.type);
+        holding h = holding_of(&plan->sources[i], &form.type);
         void *own = NULL;
         size_t bytes = stored_bytes(form.type, t->count);
-        if (!known || !file_tensor_as_is(t)) {
+        if (h == TRANSPOSED) form.rows = (int)t->order.dims[0], form.columns = (int)t->order.dims[1];
+        if (h == COPIED || h == AS_FLOATS) {
             form.data = own = big_alloc(bytes);
             if (!own) status = fail(err, LITHE_ENOMEM, "%s: %.2f GB for %s are more than the memory of this machine",
                                     plan->path, 1e-9 * (double)bytes, t->name);
-            copies[count++] = (copy){ t, own, !known };
+            copies[count++] = (copy){ t, own, h == AS_FLOATS };
         }
         weight_store(&plan->sources[i].to->weight, form, own, own ? bytes : 0);
     }

@@ -78,7 +78,7 @@ static int describe(saving *s, out_tensor *t, const param *p, const naming_rule 
     if (t->type == DT_OTHER) return fail(err, LITHE_EINVAL, "%s: is written in f32 or f16, not bf16", s->path);
     *at = whole;
     const stored present = weight_stored(&p->weight);
-    bool as_is = dtype_of(present.type) == t->type && form->parts < 2 && naming_target(at, form, &shape) && file_tensor_as_is(at);
+    bool as_is = dtype_of(present.type) == t->type && !present.rows && form->parts < 2 && naming_target(at, form, &shape) && file_tensor_as_is(at);
     if (!t->data) t->data = as_is ? present.data : arena_alloc(&s->memory, whole.count * dtype_bytes(t->type));
     if (!t->data) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
     *at = whole;

@@ -29,6 +29,7 @@ tensor *embedding(graph *g, tensor *table)
 {
     if (!graph_ok(g)) return NULL;
     node *n = append(g, &op_embedding, (tensor *[]){ table }, 1);
+    read_as(n, table, READ_ROWS);
     return output(n, 0, ROWS_TOKENS, 0, table->width);
 }
 
@@ -79,6 +80,7 @@ tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first)
     require(g, x->width == table->width, "positions are %d wide, the rows %d", table->width, x->width);
     require(g, first >= 0 && first < table->rows, "positions begin at row %d of %d", first, table->rows);
     node *n = append(g, &op_positions, (tensor *[]){ x, table }, 2);
+    read_as(n, table, READ_ROWS);
     if (n) n->i[0] = first;
     return output(n, 0, x->space, x->rows, x->width);
 }
@@ -91,6 +93,7 @@ tensor *add_types(graph *g, tensor *x, tensor *table)
     require(g, x->width == table->width, "token types are %d wide, the rows %d", table->width, x->width);
     int *zeros = graph_constant(g, (size_t)graph_settings(g)->capacity[ROWS_TOKENS] * sizeof *zeros + 1);
     node *n = append(g, &op_types, (tensor *[]){ x, table }, 2);
+    read_as(n, table, READ_ROWS);
     if (n) n->data = zeros;
     return output(n, 0, x->space, x->rows, x->width);
 }

@@ -56,6 +56,7 @@ tensor_list linear_groups(graph *g, tensor *x, tensor *w, tensor_list bias)
     }
     node *n = append(g, &op_linear_groups, in, MAX_IN);
     if (!n) return y;
+    read_as(n, w, READ_OTHERWISE);                           /* it multiplies by parts of it */
     n->i[0] = groups;
     for (int m = 0; m < groups; m++) y.at[m] = output(n, m, x->space, x->rows, w->width);
     return y;

@@ -281,10 +281,11 @@ static void gemm_bf16(const gemm_args *g)
 
 static void (*gemm_f32)(const gemm_args *);
 
-static void gemm_amx(const gemm_args *g)
+static void gemm_amx(const gemm_args *said)
 {
-    if (g->type != COMPUTE_BF16) gemm_f32(g);
-    else if (g->M > 0 && g->N > 0) gemm_bf16(g);
+    const gemm_args g = as_stored(said);
+    if (g.type != COMPUTE_BF16 || in_blocks(g.b.type)) gemm_f32(&g);
+    else if (g.M > 0 && g.N > 0) gemm_bf16(&g);
 }
 
 void kernels_amx(kernels *k)

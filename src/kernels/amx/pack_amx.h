@@ -89,7 +89,7 @@ static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int w, int 
  * is_a chooses the kind of tile.  Either way the source is read in long runs of few rows. */
 INLINE void pack_panels(const stored_type type, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
 {
-    stored from = { type, src };
+    stored from = { .type = type, .data = src };
     if (across) {
         for (int w = 0; w < width; w += 16)
             for (int s = 0; s < k; s += STEP)

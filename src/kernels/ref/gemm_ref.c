@@ -1,6 +1,7 @@
 /* Plain matrix products: each element of C is one chain of products, k
  * ascending, followed by the steps of gemm_args in their order. */
 #include "base/threads.h"
+#include "kernels/blocks.h"
 #include "kernels/half.h"
 #include "kernels/ref/ref.h"
 
@@ -23,21 +24,14 @@ static real product(const gemm_args *g, int m, int n)
 static void gemm_row(void *context, int m)
 {
     const gemm_args *g = context;
-    real *c = g->c + (size_t)m * g->ldc;
-    for (int n = 0; n < g->N; n++) {
-        real y = product(g, m, n);
-        if (g->bias) y += g->bias[n];
-        if (g->pre) g->pre[(size_t)m * g->ldc + (size_t)n] = y;
-        y = g->act == ACT_NONE ? y : (real)act_value(g->act, (double)y);
-        if (g->residual) y += g->residual[(size_t)m * g->ldr + (size_t)n];
-        c[n] = g->add ? c[n] + y : y;
-    }
+    for (int n = 0; n < g->N; n++) ref_finish(g, m, n, product(g, m, n));
 }
 
 void ref_gemm(const gemm_args *g)
 {
-    gemm_args copy = *g;
-    parallel_for(g->M, gemm_row, &copy);
+    gemm_args copy = as_stored(g);
+    if (in_blocks(copy.b.type)) ref_gemm_blocks(&copy);
+    else parallel_for(g->M, gemm_row, &copy);
 }
 
 /* Another layout gains nothing here. */

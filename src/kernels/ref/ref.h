@@ -6,6 +6,8 @@
 #include "kernels/kernels.h"
 
 void   ref_gemm(const gemm_args *g);
+void   ref_gemm_blocks(const gemm_args *g);
+void   ref_finish(const gemm_args *g, int m, int n, real y);         /* what follows the sum y of products at (m, n) */
 size_t ref_gemm_pack_bytes(compute_type type, int K, int N);
 void   ref_gemm_pack(void *packed, compute_type type, stored b, size_t ldb, bool tb, int K, int N);
 void   ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, int width);

@@ -24,19 +24,19 @@ static void widen_bf16(const void *data, size_t n, real *out)
 }
 
 const stored_format stored_formats[STORED_TYPES] = {
-    [STORED_REAL] = { "f32",  1, sizeof(real),     0, widen_real, NULL, NULL },
-    [STORED_F16]  = { "f16",  1, sizeof(uint16_t), 0, widen_f16,  NULL, NULL },
-    [STORED_BF16] = { "bf16", 1, sizeof(uint16_t), 0, widen_bf16, NULL, NULL },
-    [STORED_Q4_0] = { "q4_0", 32, 18, 32, NULL, parts_q4_0, quantize_q4_0 },
-    [STORED_Q4_1] = { "q4_1", 32, 20, 32, NULL, parts_q4_1, quantize_q4_1 },
-    [STORED_Q5_0] = { "q5_0", 32, 22, 32, NULL, parts_q5_0, quantize_q5_0 },
-    [STORED_Q5_1] = { "q5_1", 32, 24, 32, NULL, parts_q5_1, quantize_q5_1 },
-    [STORED_Q8_0] = { "q8_0", 32, 34, 32, NULL, parts_q8_0, quantize_q8_0 },
-    [STORED_Q2_K] = { "q2_K", 256, 84,  16, NULL, parts_q2_k, NULL },
-    [STORED_Q3_K] = { "q3_K", 256, 110, 16, NULL, parts_q3_k, NULL },
-    [STORED_Q4_K] = { "q4_K", 256, 144, 32, NULL, parts_q4_k, quantize_q4_k },
-    [STORED_Q5_K] = { "q5_K", 256, 176, 32, NULL, parts_q5_k, quantize_q5_k },
-    [STORED_Q6_K] = { "q6_K", 256, 210, 16, NULL, parts_q6_k, quantize_q6_k },
+    [STORED_REAL] = { "f32",  1, sizeof(real),     0, false, widen_real, NULL, NULL },
+    [STORED_F16]  = { "f16",  1, sizeof(uint16_t), 0, false, widen_f16,  NULL, NULL },
+    [STORED_BF16] = { "bf16", 1, sizeof(uint16_t), 0, false, widen_bf16, NULL, NULL },
+    [STORED_Q4_0] = { "q4_0", 32, 18, 32, false, NULL, parts_q4_0, quantize_q4_0 },
+    [STORED_Q4_1] = { "q4_1", 32, 20, 32, true, NULL, parts_q4_1, quantize_q4_1 },
+    [STORED_Q5_0] = { "q5_0", 32, 22, 32, false, NULL, parts_q5_0, quantize_q5_0 },
+    [STORED_Q5_1] = { "q5_1", 32, 24, 32, true, NULL, parts_q5_1, quantize_q5_1 },
+    [STORED_Q8_0] = { "q8_0", 32, 34, 32, false, NULL, parts_q8_0, quantize_q8_0 },
+    [STORED_Q2_K] = { "q2_K", 256, 84,  16, true, NULL, parts_q2_k, NULL },
+    [STORED_Q3_K] = { "q3_K", 256, 110, 16, false, NULL, parts_q3_k, NULL },
+    [STORED_Q4_K] = { "q4_K", 256, 144, 32, true, NULL, parts_q4_k, quantize_q4_k },
+    [STORED_Q5_K] = { "q5_K", 256, 176, 32, true, NULL, parts_q5_k, quantize_q5_k },
+    [STORED_Q6_K] = { "q6_K", 256, 210, 16, false, NULL, parts_q6_k, quantize_q6_k },
 };
 
 static void widen_block(const stored_format *f, const uint8_t *block, real *out)

@@ -270,15 +270,16 @@ static grid cut(const gemm_args *g)
     return t;
 }
 
-void LEVEL(gemm)(const gemm_args *g)
+void LEVEL(gemm)(const gemm_args *said)
 {
-    if (g->M < 1 || g->N < 1) return;
-    if (LEVEL(gemm_is_few)(g)) {
-        LEVEL(gemm_few)(g);
-        return;
+    const gemm_args g = as_stored(said);
+    if (g.M < 1 || g.N < 1) return;
+    if (in_blocks(g.b.type)) ref_gemm_blocks(&g);
+    else if (LEVEL(gemm_is_few)(&g)) LEVEL(gemm_few)(&g);
+    else {
+        grid t = cut(&g);
+        parallel_for(t.tiles_m * t.tiles_n, gemm_tile, &t);
     }
-    grid t = cut(g);
-    parallel_for(t.tiles_m * t.tiles_n, gemm_tile, &t);
 }
 
 /* ---- sums of columns ------------------------------------------------------------------ */
