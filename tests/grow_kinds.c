@@ -10,11 +10,12 @@
 
 enum { IDS = 40 };
 
-/* What all four encoders read; {"architectures": [CLASS], ...}. */
+/* What the encoders read; {"architectures": [CLASS], ...}. */
 #define ENCODER(model_type, class_name) "{" ENCODER_KEYS(model_type, class_name)
-#define ENCODER_KEYS(model_type, class_name) "\"model_type\":\"" model_type "\",\"architectures\":[\"" class_name "\"],\"vocab_size\":64,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":2," \
-    "\"intermediate_size\":24,\"max_position_embeddings\":26,\"type_vocab_size\":2,\"hidden_dropout_prob\":0,\"attention_probs_dropout_prob\":0," \
-    "\"initializer_range\":0.3,\"num_labels\":3,\"pad_token_id\":0,\"global_attn_every_n_layers\":2,\"local_attention\":6}"
+#define ENCODER_KEYS(model_type, class_name) SHARED_KEYS(model_type, class_name) ",\"type_vocab_size\":2,\"hidden_dropout_prob\":0,\"attention_probs_dropout_prob\":0}"
+#define MODERN "{" SHARED_KEYS("modernbert", "ModernBertForMaskedLM") ",\"global_attn_every_n_layers\":2,\"local_attention\":6}"
+#define SHARED_KEYS(model_type, class_name) "\"model_type\":\"" model_type "\",\"architectures\":[\"" class_name "\"],\"vocab_size\":64,\"hidden_size\":16,\"num_hidden_layers\":2," \
+    "\"num_attention_heads\":2,\"intermediate_size\":24,\"max_position_embeddings\":26,\"initializer_range\":0.3,\"num_labels\":3,\"pad_token_id\":0"
 
 static lithe_model *model(const char *name, const char *config)
 {
@@ -74,7 +75,7 @@ static void encoders(void)
         changes(post[i].type, post[i].config, "num_hidden_layers=3", NULL, "a norm stands after each sum");
         changes(post[i].type, post[i].config, "hidden_size=24,num_attention_heads=3", NULL, "no whole multiple");
     }
-    static const char mosaic[] = "{\"alibi_starting_size\":26," ENCODER_KEYS("bert", "BertForMaskedLM"), modern[] = ENCODER("modernbert", "ModernBertForMaskedLM");
+    static const char mosaic[] = "{\"alibi_starting_size\":26," ENCODER_KEYS("bert", "BertForMaskedLM"), modern[] = MODERN;
     preserves("mosaicbert", mosaic, "intermediate_size=31", 1e-5);
     changes("mosaicbert", mosaic, "hidden_size=32", NULL, "slopes");
     changes("mosaicbert", mosaic, "num_hidden_layers=4", NULL, "a norm stands after each sum");
@@ -129,7 +130,7 @@ static void stacked_layers(void)
     check_layers("interpolate", (const int[]){ 0, 0, 1, 2 }, 4, ".ln_2.weight");
     /* Layers that lack what the others have, in files that also number what comes after the layers. */
     static const struct { const char *name, *config, *set; } others[] = {
-        { "rwkv7", SMALL_RWKV7, "num_hidden_layers=6" }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu"), "num_layers=5" }, { "modernbert", ENCODER("modernbert", "ModernBertForMaskedLM"), "num_hidden_layers=5" },
+        { "rwkv7", SMALL_RWKV7, "num_hidden_layers=6" }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu"), "num_layers=5" }, { "modernbert", MODERN, "num_hidden_layers=5" },
         { "pangu_pi", SMALL_PANGU_PI_ALL, "num_hidden_layers=4" },
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {

@@ -127,6 +127,7 @@ const test tests_infer[] = {
     { "infer: sampling that the files give", sampling_by_files },
     { "infer: scores in windows", scores_in_windows },
     { "infer: scoring refuses", scoring_refuses },
+    { "infer: sliding windows", sliding_windows },
     { "infer: two models compared", two_models_compared },
     { "infer: logits in a file", logits_in_a_file },
     { 0 }

@@ -79,6 +79,45 @@ static void check_refused(int status, lithe_error *err, const char *text)
     *err = (lithe_error){ 0 };
 }
 
+/* In a model of one layer with rotary positions, the logits after a token are those of the tokens in its window alone. */
+static void check_window(const char *config, size_t window, bool decoded)
+{
+    enum { N = 24, V = 61 };
+    static float all[N][V], part[N][V];
+    lithe_error err = { 0 };
+    int32_t ids[N];
+    for (int i = 0; i < N; i++) ids[i] = (i * 17 + 5) % V;
+    lithe_model *m = lithe_model_new("llama", config, 4, &err);
+    CHECK_MSG(m, "%s", err.text);
+    small_perturb(m->params, 0.3, 7);
+    lithe_session *s = lithe_session_open(m, 0, &err);
+    if (!decoded) CHECK(!lithe_logits(m, ids, N, all[0], &err));
+    for (size_t p = 0; p < N && decoded; p++) {
+        CHECK(!lithe_session_push(s, ids[p], &err));
+        memcpy(all[p], lithe_session_logits(s), sizeof all[p]);
+    }
+    for (size_t p = 0; p < N; p++) {
+        size_t n = p + 1 < window ? p + 1 : window;
+        double worst = 0;
+        CHECK(!lithe_logits(m, ids + p + 1 - n, n, part[0], &err));
+        for (int v = 0; v < V; v++) worst = fmax(worst, fabs((double)all[p][v] - (double)part[n - 1][v]));
+        CHECK_MSG(worst < 1e-4, "%s: token %zu differs by %g", config, p, worst);
+    }
+    lithe_session_close(s);
+    lithe_model_close(m);
+}
+
+void sliding_windows(void)
+{
+#define ONE_LAYER(rest) "{\"vocab_size\":61,\"hidden_size\":16,\"intermediate_size\":24,\"num_hidden_layers\":1,\"num_attention_heads\":2,\"max_position_embeddings\":32," rest "}"
+    for (int decoded = 0; decoded < 2; decoded++) {
+        check_window(ONE_LAYER("\"model_type\":\"mistral\",\"sliding_window\":5"), 5, decoded);
+        check_window(ONE_LAYER("\"model_type\":\"mistral\""), 24, decoded);                       /* 4096: longer than the context */
+        check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":0"), 7, decoded);
+        check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":1"), 24, decoded);
+    }
+}
+
 void scoring_refuses(void)
 {
     lithe_model *m = fresh(5);

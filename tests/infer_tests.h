@@ -19,6 +19,7 @@ void states_that_lie(void);
 void states_damaged(void);
 void scores_in_windows(void);               /* infer_score.c */
 void scoring_refuses(void);
+void sliding_windows(void);
 void two_models_compared(void);
 void logits_in_a_file(void);
 

@@ -100,7 +100,17 @@ static void test_refused_configs(void)
         { NULL, "{\"architectures\":[\"XForCausalLM\"]}", LITHE_ECONFIG, "architectures says XForCausalLM" },
         { "llama", "{\"num_key_value_heads\":5}", LITHE_ECONFIG, "num_key_value_heads is 5, which does not divide num_attention_heads 32" },
         { "llama", "{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":2.0}}", LITHE_ECONFIG, "yarn" },
-        { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":4096}", LITHE_ECONFIG, "sliding_window" },
+        { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":1}", LITHE_ECONFIG, "sliding_window is no whole number" },
+        { "llama", "{\"model_type\":\"llama\",\"sliding_window\":64}", LITHE_ECONFIG, "sliding_window is not supported for a llama" },
+        { "llama", "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", LITHE_ECONFIG, "layer_types has sliding_attention for layer 1" },
+        { "llama", "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":64}", LITHE_ECONFIG, "max_window_layers" },
+        { "llama", "{\"embedding_multiplier\":12.0}", LITHE_ECONFIG, "\"embedding_multiplier\": 12.0 is not known" },          /* Granite's */
+        { "llama", "{\"no_rope_layers\":[1,1,1,0]}", LITHE_ECONFIG, "\"no_rope_layers\": [1,1,1,0] is not known" },             /* SmolLM3's */
+        { "llama", "{\"final_logit_softcapping\":30.0}", LITHE_ECONFIG, "final_logit_softcapping" },                           /* Gemma 2's */
+        { "llama", "{\"quantization_config\":{\"quant_method\":\"gptq\"}}", LITHE_ECONFIG, "quantization_config" },
+        { "modernbert", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}", LITHE_ECONFIG, "rope_scaling" },
+        { "bert", "{\"position_embedding_type\":\"relative_key\"}", LITHE_ECONFIG, "relative_key" },
+        { "gpt2", "{\"add_cross_attention\":true}", LITHE_ECONFIG, "add_cross_attention" },
         { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":3}", LITHE_ECONFIG, "num_attention_heads is 3, which does not divide hidden_size 64" },
         { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":4,\"rotary_pct\":0.2}", LITHE_ECONFIG, "rotary_pct is 0.2, 3 of a head's 16 channels" },
         { "gpt_neox", "{\"rotary_pct\":0}", LITHE_ECONFIG, "rotary_pct is 0, expected 0.001 to 1" },
@@ -207,7 +217,10 @@ static void test_publish_round_trip(void)
     static const char *const more[] = {
         "{\"model_type\":\"gpt2\",\"n_inner\":100,\"activation_function\":\"relu\",\"scale_attn_weights\":false,\"tie_word_embeddings\":false,\"attn_pdrop\":0}",
         "{\"model_type\":\"mistral\",\"sliding_window\":null,\"num_key_value_heads\":8,\"head_dim\":64}",
-        "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"hidden_act\":\"gelu\"}",
+        "{\"model_type\":\"mistral\",\"sliding_window\":16,\"max_position_embeddings\":64}",
+        "{\"model_type\":\"mistral\",\"max_position_embeddings\":8192}",
+        "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"sliding_window\":32768,\"max_window_layers\":28,\"hidden_act\":\"gelu\"}",
+        "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":128,\"max_window_layers\":20,\"max_position_embeddings\":1024}",
         "{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}",
         "{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":128}}",
         "{\"architectures\":[\"TokenFormerForCausalLM\"],\"norm_activation_type\":\"softmax\",\"qkv_tau2\":300.5,\"seq_length\":77,\"torch_dtype\":\"float16\"}",

@@ -3,6 +3,7 @@
 #ifndef ARCH_H
 #define ARCH_H
 
+#include "base/keys.h"
 #include "base/name_pattern.h"
 #include "graph/graph.h"
 #include <jansson.h>
@@ -76,6 +77,7 @@ typedef struct arch {
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
         const field *fields;             /* ends with a NULL key */
+        const known_key *others;         /* keys of published files that are no fields (arch/known_keys.c has the common ones) */
         const char *const *divides;      /* pairs of keys: the first divides the second where neither is absent */
         /* Checks other rules between fields; fails with one line. */
         int  (*check)(const void *config, lithe_error *err);
@@ -150,6 +152,9 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
 /* The reverse: writes every field's value, model_type and the keys of other programs into json, whose other keys stay.
  * Negative when memory runs out. */
 int arch_publish(const arch *a, const void *config, json_t *json);
+
+/* Refuses a key of a normalized config.json that is not known and could change the results. */
+int arch_check_keys(const arch *a, const json_t *normalized, const char *what, lithe_error *err);
 
 bool arch_encoder(const arch *a, const void *config);
 bool arch_reads_images(const arch *a);                          /* else it reads text */

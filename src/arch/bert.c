@@ -24,6 +24,11 @@ typedef struct {
 
 static const field bert_fields[] = { FIELDS(30522), { 0 } };
 static const field roberta_fields[] = { FIELDS(50265), INT(pad_token_id, 1, .least = 0, .most = 1 << 20), { 0 } };
+static const known_key others[] = {
+    { "position_embedding_type", "\"absolute\"" }, { "directionality", "*" },
+    { "pooler_fc_size", "*" }, { "pooler_num_attention_heads", "*" }, { "pooler_num_fc_layers", "*" }, { "pooler_size_per_head", "*" }, { "pooler_type", "*" },
+    { 0 }
+};
 
 static int normalize(json_t *config, lithe_error *err)
 {
@@ -176,7 +181,7 @@ const arch arch_bert = {
     .name = "bert", .class_name = "BertForMaskedLM", .stem = "Bert",
     .summary = "BERT: post-norm encoder with learned positions (Devlin et al. 2019)",
     .vocabulary = "wordpiece", .recipe = &bert_recipe,
-    .config = { .size = sizeof(bert), .fields = bert_fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+    .config = { .size = sizeof(bert), .fields = bert_fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .sized = bert_sized },
     .equations = { .build = bert_build, .language = bert_language, .classify = bert_classify, .encoder = always },
     .files = { .prefix = "bert.", .names = bert_names,
@@ -189,7 +194,7 @@ const arch arch_roberta = {
     .name = "roberta", .class_name = "RobertaForMaskedLM", .stem = "Roberta",
     .summary = "RoBERTa: BERT's encoder without pairs, positions after the padding (Liu et al. 2019)",
     .vocabulary = "roberta", .recipe = &roberta_recipe,
-    .config = { .size = sizeof(bert), .fields = roberta_fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+    .config = { .size = sizeof(bert), .fields = roberta_fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .check = roberta_check, .sized = roberta_sized, .aliases = NAMES("xlm-roberta", "camembert") },
     .equations = { .build = roberta_build, .language = roberta_language, .classify = roberta_classify,
                    .encoder = always, .context = roberta_context },

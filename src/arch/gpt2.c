@@ -22,6 +22,13 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { .key = "n_ctx" }, { "reorder_and_upcast_attn", "*" },                                      /* of half precision alone */
+    { "summary_type", "*" }, { "summary_use_proj", "*" }, { "summary_activation", "*" }, { "summary_proj_to_labels", "*" }, { "summary_first_dropout", "*" },
+    { "n_special", "*" }, { "predict_special_tokens", "*" },
+    { 0 }
+};
+
 static tensor *words(graph *g, const gpt2 *c)
 {
     const table_options o = { .rows = AXIS_VOCAB, .std = c->initializer_range, .tied = c->tie_word_embeddings };
@@ -93,7 +100,7 @@ static int normalize(json_t *config, lithe_error *err)
 const arch arch_gpt2 = {
     .name = "gpt2", .class_name = "GPT2LMHeadModel", .stem = "GPT2",
     .summary = "GPT-2: pre-norm Transformer with learned positions (Radford et al. 2019)",
-    .config = { .size = sizeof(gpt2), .fields = fields, .divides = NAMES("n_head", "n_embd"),
+    .config = { .size = sizeof(gpt2), .fields = fields, .others = others, .divides = NAMES("n_head", "n_embd"),
                 .normalize = normalize, .publish = publish, .sized = sized },
     .equations = { .build = build, .language = language, .context = context },
     .files = { .names = NAME_PAIRS({ "transformer.@", "@" }, { "@.attn.bias", NULL }, { "@.attn.masked_bias", NULL }),

@@ -29,6 +29,11 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { .key = "rope_scaling" }, { .key = "rope_parameters" }, { .key = "rope_theta" }, { .key = "partial_rotary_factor" },
+    { 0 }
+};
+
 /* Rotated channels of a head. */
 static int rotary(const gpt_neox *c) { return (int)(c->hidden_size / c->num_attention_heads * c->rotary_pct); }
 
@@ -116,7 +121,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_gpt_neox = {
     .name = "gpt_neox", .class_name = "GPTNeoXForCausalLM", .stem = "GPTNeoX",
     .summary = "GPT-NeoX and Pythia: attention beside the feed-forward, partly rotated heads (Black et al. 2022)",
-    .config = { .size = sizeof(gpt_neox), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"), .check = check,
+    .config = { .size = sizeof(gpt_neox), .fields = fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"), .check = check,
                 .normalize = normalize, .publish = publish, .sized = sized },
     .equations = { .build = build, .language = language },
     .files = { .names = NAME_PAIRS({ "@.attention.bias", NULL }, { "@.attention.masked_bias", NULL }, { "@.rotary_emb.inv_freq", NULL },

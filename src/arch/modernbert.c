@@ -34,6 +34,12 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { .key = "layer_types" }, { .key = "rope_parameters" }, { "rope_scaling", "null" }, { "position_embedding_type", "\"absolute\"|\"sans_pos\"" },
+    { "sparse_prediction", "*" }, { "sparse_pred_ignore_index", "*" }, { "repad_logits_with_grad", "*" },          /* which rows a loss reads */
+    { 0 }
+};
+
 /* ---- the newer spelling -------------------------------------------------------------- */
 
 static const char *const kinds[] = { "sliding_attention", "full_attention" };
@@ -190,7 +196,7 @@ const arch arch_modernbert = {
     .vocabulary = "roberta",
     .recipe = &(const recipe){ .lr = 8e-4, .warmup = 0.02, .schedule = "wsd", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
                                .mask = "each", .mask_rate = 0.3 },
-    .config = { .size = sizeof(modernbert), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+    .config = { .size = sizeof(modernbert), .fields = fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .publish = publish, .check = check, .sized = sized },
     .equations = { .build = build, .language = language, .classify = classify, .encoder = always, .pool = pool },
     .files = { .prefix = "model.", .names = NAME_PAIRS({ "model.@", "@" }),

@@ -25,6 +25,12 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { "position_embedding_type", "*" },                                          /* "absolute" in files whose positions are ALiBi's */
+    { "directionality", "*" },
+    { 0 }
+};
+
 /* Whether the configuration has a key that the authors added to BERT's, or their code in auto_map. */
 static bool claims(const json_t *config)
 {
@@ -115,7 +121,7 @@ const arch arch_mosaicbert = {
     .vocabulary = "wordpiece",
     .recipe = &(const recipe){ .lr = 5e-4, .floor = 0.02, .warmup = 0.06, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-5,
                                .decoupled = true, .mask = "each", .mask_rate = 0.3 },
-    .config = { .size = sizeof(mosaicbert), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+    .config = { .size = sizeof(mosaicbert), .fields = fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .sized = sized, .claims = claims, .aliases = NAMES("bert") },
     .equations = { .build = build, .language = language, .classify = classify, .encoder = always,
                    .context = context },

@@ -40,27 +40,18 @@ static const field fields[] = {
 
 /* ---- configuration ------------------------------------------------------------------ */
 
-/* An unknown key of this family would silently change the model, so it is refused. */
-static int known_keys(const json_t *config, lithe_error *err)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
-        bool ours = !strncmp(key, "siaf_", 5) || !strncmp(key, "aug_", 4), off = json_is_null(value) || json_is_false(value) || (json_is_integer(value) && !json_integer_value(value));
-        bool known = !strcmp(key, "siaf_window") && off;
-        for (const field *f = fields; f->key && !known; f++) known = !strcmp(f->key, key);
-        if (ours && !known) return fail(err, LITHE_ECONFIG, "%.60s is not supported", key);
-    }
-    return 0;
-}
+static const known_key others[] = {
+    { .key = "attn_bias" }, { .key = "qkv_bias" }, { .key = "rope_scaling" }, { .key = "rope_parameters" }, { "siaf_window", "null|0" },
+    { "partial_rotary_factor", "1.0|1" }, { "attention_dropout", "0.0|0" }, { "hidden_dropout", "0.0|0" },
+    { 0 }
+};
 
 static int normalize(json_t *config, lithe_error *err)
 {
     json_t *bias = json_object_get(config, "attn_bias"), *qkv_bias = json_object_get(config, "qkv_bias");
     if (bias && !json_object_get(config, "attention_bias")) json_object_set(config, "attention_bias", bias);
     if (qkv_bias) json_object_set(config, "lithe_qkv_bias", qkv_bias);
-    int status = known_keys(config, err);
-    return status ? status : llama_normalize(config, err);
+    return llama_normalize(config, err);
 }
 
 /* With all additions off the model is a LLaMA, and is written as one. */
@@ -176,7 +167,7 @@ static tensor *build(graph *g, const void *config)
     for (int l = 0; l < base->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
         tensor *h = llama_norm(g, base, x, "input_layernorm");                                         /* (tokens, C) */
-        tensor *sum = llama_attend(g, base, x, h, angles);                                             /* (tokens, C) */
+        tensor *sum = llama_attend(g, base, x, h, angles, l);                                          /* (tokens, C) */
         x = tap(g, shortcuts(g, c, "self_attn", sum, raw ? x : h), "post_mix", l);                     /* (tokens, C) */
         h = llama_norm(g, base, x, "post_attention_layernorm");                                        /* (tokens, C) */
         sum = llama_down(g, base, x, gated(g, c, llama_gate_up(g, base, h)));                          /* (tokens, C) */
@@ -205,7 +196,7 @@ extern const arch arch_llama;
 const arch arch_pangu_pi = {
     .name = "pangu_pi", .class_name = "PanguPiForCausalLM", .stem = "PanguPi",
     .summary = "PanGu-pi: LLaMA with a series activation and augmented shortcuts (Wang et al. 2023)",
-    .config = { .size = sizeof(pangu_pi), .fields = fields, .divides = NAMES("num_key_value_heads", "num_attention_heads"),
+    .config = { .size = sizeof(pangu_pi), .fields = fields, .others = others, .divides = NAMES("num_key_value_heads", "num_attention_heads"),
                 .normalize = normalize, .publish = publish, .check = check, .sized = llama_sized, .aliases = NAMES("pangu-pi") },
     .equations = { .build = build, .language = llama_language },
     .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }), .tied_head = "lm_head.weight",

@@ -5,6 +5,12 @@
 
 /* ---- configurations ---- */
 
+const known_key rwkv_others[] = {
+    { .key = "attention_hidden_size" }, { .key = "tie_word_embeddings" }, { .key = "head_size_divisor" }, { .key = "model_version" },
+    { "rescale_every", "*" }, { "num_attention_heads", "*" }, { "num_heads", "*" },      /* of half precision alone; the tensors' shapes tell the heads */
+    { 0 }
+};
+
 int rwkv_normalize(json_t *config, lithe_error *err)
 {
     const json_t *attention = json_object_get(config, "attention_hidden_size"), *width = json_object_get(config, "hidden_size");

@@ -25,6 +25,15 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { .key = "head_size" }, { .key = "layer_norm_epsilon" }, { .key = "context_length" }, { .key = "lora_rank_decay" }, { .key = "lora_rank_iclr" },
+    { .key = "lora_rank_value_residual_mix" }, { .key = "lora_rank_gate" }, { .key = "num_heads" }, { .key = "hidden_act" }, { .key = "norm_first" },
+    { .key = "norm_bias" }, { .key = "attn" }, { .key = "tie_word_embeddings" },
+    { "attn_mode", "*" }, { "fuse_norm", "*" }, { "fuse_cross_entropy", "*" }, { "fuse_linear_cross_entropy", "*" },         /* speed alone */
+    { "hidden_ratio", "*" }, { "value_dim", "*" },                                      /* of which intermediate_size and the tensors' shapes tell */
+    { 0 }
+};
+
 /* Older spellings, and what another program's keys leave to be worked out. */
 static int normalize(json_t *config, lithe_error *err)
 {
@@ -181,7 +190,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_rwkv7 = {
     .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .config = { .size = sizeof(rwkv7), .fields = fields, .divides = NAMES("head_dim", "hidden_size"),
+    .config = { .size = sizeof(rwkv7), .fields = fields, .others = others, .divides = NAMES("head_dim", "hidden_size"),
                 .normalize = normalize, .sized = sized },
     .equations = { .build = build, .language = language, .l2_wrap = l2_wrap_of },
     .files = { .known_by = "blocks.0.att.r_k",

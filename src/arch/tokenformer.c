@@ -28,6 +28,12 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { .key = "norm" }, { .key = "final_norm" }, { .key = "pos_emb" }, { .key = "init_method" }, { .key = "output_layer_init_method" }, { .key = "gpt_j_residual" },
+    { .key = "seq_length" }, { "use_bias_in_attn_linear", "*" }, { "attention_config", "*" }, { "make_vocab_size_divisible_by", "*" }, { "pretrain_partial_init", "*" },
+    { 0 }
+};
+
 /* Keys that decide the equations: only the value of the released files is accepted. */
 static const struct { const char *key, *only; } fixed[] = {
     { "norm", "layernorm_nonparam" }, { "final_norm", "layernorm" }, { "pos_emb", "rotary" },
@@ -128,7 +134,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_tokenformer = {
     .name = "tokenformer", .class_name = "TokenFormerForCausalLM", .stem = "TokenFormer",
     .summary = "TokenFormer: parameters as tokens, grows by appending them (Wang et al. 2024)",
-    .config = { .size = sizeof(tokenformer), .fields = fields, .divides = NAMES("num_attention_heads", "hidden_size"),
+    .config = { .size = sizeof(tokenformer), .fields = fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"),
                 .normalize = normalize, .publish = publish, .check = check, .sized = sized },
     .equations = { .build = build, .language = language },
     .files = { .tied_to = "sequential.0.word_embeddings.weight" },

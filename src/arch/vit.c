@@ -21,6 +21,11 @@ static const field fields[] = {
     { 0 }
 };
 
+static const known_key others[] = {
+    { "encoder_stride", "*" }, { "pooler_act", "*" }, { "pooler_output_size", "*" },       /* of a decoder, and of a pooler that no head reads */
+    { 0 }
+};
+
 static tensor *build(graph *g, const void *config)
 {
     const vit *c = config;
@@ -66,7 +71,7 @@ const arch arch_vit = {
     .name = "vit", .class_name = "ViTForImageClassification", .stem = "ViT",
     .summary = "ViT: a Transformer encoder over patches of images (Dosovitskiy et al. 2021)",
     .recipe = &image_recipe,
-    .config = { .size = sizeof(vit), .fields = fields, .divides = NAMES("patch_size", "image_size", "num_attention_heads", "hidden_size"),
+    .config = { .size = sizeof(vit), .fields = fields, .others = others, .divides = NAMES("patch_size", "image_size", "num_attention_heads", "hidden_size"),
                 .check = image_check, .sized = sized },
     .equations = { .build = build, .classify = classify, .encoder = always, .context = image_context,
                    .image = image_of },

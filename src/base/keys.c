@@ -4,7 +4,7 @@
 
 static bool says_nothing(const json_t *value)
 {
-    return json_is_null(value) || (json_is_string(value) && !json_string_length(value)) || (json_is_array(value) && !json_array_size(value))
+    return json_is_null(value) || json_is_false(value) || (json_is_string(value) && !json_string_length(value)) || (json_is_array(value) && !json_array_size(value))
         || (json_is_object(value) && !json_object_size(value));
 }
 
@@ -19,20 +19,20 @@ static bool is_among(const char *list, const char *text)
     return false;
 }
 
-static const known_key *find_key(const known_key *known, const char *key)
+const known_key *key_find(const known_key *known, const char *key)
 {
-    while (known->key && strcmp(known->key, key)) known++;
-    return known->key ? known : NULL;
+    while (known && known->key && strcmp(known->key, key)) known++;
+    return known && known->key ? known : NULL;
 }
 
-static int check_key(const char *key, const json_t *value, const known_key *s, const char *what, lithe_error *err)
+int key_check(const char *key, const json_t *value, const known_key *k, const char *what, lithe_error *err)
 {
-    if (s ? !s->harmless || !strcmp(s->harmless, "*") : says_nothing(value)) return LITHE_OK;
+    if (k ? !k->harmless || !strcmp(k->harmless, "*") : says_nothing(value)) return LITHE_OK;
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     int status = LITHE_OK;
     if (!text) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to read \"%.80s\"", what, key);
-    else if (!s) status = fail(err, LITHE_ECONFIG, "%s: \"%.80s\": %.80s is not known and could change the results; remove the key if it does not", what, key, text);
-    else if (!is_among(s->harmless, text)) status = fail(err, LITHE_ECONFIG, "%s: \"%.80s\": %.80s is not supported, only %s", what, key, text, s->harmless);
+    else if (!k) status = fail(err, LITHE_ECONFIG, "%s: \"%.80s\": %.80s is not known and could change the results; remove the key if it does not", what, key, text);
+    else if (!is_among(k->harmless, text)) status = fail(err, LITHE_ECONFIG, "%s: \"%.80s\": %.80s is not supported, only %s", what, key, text, k->harmless);
     free(text);
     return status;
 }
@@ -44,7 +44,7 @@ int keys_check(const json_t *object, const known_key *known, const char *what, l
     if (object && !json_is_object(object)) return fail(err, LITHE_EFORMAT, "%s is not a JSON object", what);
     for (void *i = json_object_iter(o); i; i = json_object_iter_next(o, i)) {
         const char *key = json_object_iter_key(i);
-        int status = check_key(key, json_object_iter_value(i), find_key(known, key), what, err);
+        int status = key_check(key, json_object_iter_value(i), key_find(known, key), what, err);
         if (status) return status;
     }
     return LITHE_OK;
