@@ -79,7 +79,8 @@ static void check_refused(int status, lithe_error *err, const char *text)
     *err = (lithe_error){ 0 };
 }
 
-/* In a model of one layer with rotary positions, the logits after a token are those of the tokens in its window alone. */
+/* In a model of one layer with rotary positions, the logits after a token are those of the tokens in its window
+ * alone. */
 static void check_window(const char *config, size_t window, bool decoded)
 {
     enum { N = 24, V = 61 };
@@ -112,7 +113,7 @@ void sliding_windows(void)
 #define ONE_LAYER(rest) "{\"vocab_size\":61,\"hidden_size\":16,\"intermediate_size\":24,\"num_hidden_layers\":1,\"num_attention_heads\":2,\"max_position_embeddings\":32," rest "}"
     for (int decoded = 0; decoded < 2; decoded++) {
         check_window(ONE_LAYER("\"model_type\":\"mistral\",\"sliding_window\":5"), 5, decoded);
-        check_window(ONE_LAYER("\"model_type\":\"mistral\""), 24, decoded);                       /* 4096: longer than the context */
+        check_window(ONE_LAYER("\"model_type\":\"mistral\""), 24, decoded);         /* 4096: longer than the context */
         check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":0"), 7, decoded);
         check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":1"), 24, decoded);
     }

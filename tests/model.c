@@ -104,9 +104,11 @@ static void test_refused_configs(void)
         { "llama", "{\"model_type\":\"llama\",\"sliding_window\":64}", LITHE_ECONFIG, "sliding_window is not supported for a llama" },
         { "llama", "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", LITHE_ECONFIG, "layer_types has sliding_attention for layer 1" },
         { "llama", "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":64}", LITHE_ECONFIG, "max_window_layers" },
-        { "llama", "{\"embedding_multiplier\":12.0}", LITHE_ECONFIG, "\"embedding_multiplier\": 12.0 is not known" },          /* Granite's */
-        { "llama", "{\"no_rope_layers\":[1,1,1,0]}", LITHE_ECONFIG, "\"no_rope_layers\": [1,1,1,0] is not known" },             /* SmolLM3's */
-        { "llama", "{\"final_logit_softcapping\":30.0}", LITHE_ECONFIG, "final_logit_softcapping" },                           /* Gemma 2's */
+        /* Granite's */
+        { "llama", "{\"embedding_multiplier\":12.0}", LITHE_ECONFIG, "\"embedding_multiplier\": 12.0 is not known" },
+        /* SmolLM3's */
+        { "llama", "{\"no_rope_layers\":[1,1,1,0]}", LITHE_ECONFIG, "\"no_rope_layers\": [1,1,1,0] is not known" },
+        { "llama", "{\"final_logit_softcapping\":30.0}", LITHE_ECONFIG, "final_logit_softcapping" },    /* Gemma 2's */
         { "llama", "{\"quantization_config\":{\"quant_method\":\"gptq\"}}", LITHE_ECONFIG, "quantization_config" },
         { "modernbert", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}", LITHE_ECONFIG, "rope_scaling" },
         { "bert", "{\"position_embedding_type\":\"relative_key\"}", LITHE_ECONFIG, "relative_key" },

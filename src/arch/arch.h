@@ -77,7 +77,8 @@ typedef struct arch {
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
         const field *fields;             /* ends with a NULL key */
-        const known_key *others;         /* keys of published files that are no fields (arch/known_keys.c has the common ones) */
+        /* Keys of published files that are no fields (arch/known_keys.c has the common ones). */
+        const known_key *others;
         const char *const *divides;      /* pairs of keys: the first divides the second where neither is absent */
         /* Checks other rules between fields; fails with one line. */
         int  (*check)(const void *config, lithe_error *err);

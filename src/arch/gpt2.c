@@ -23,7 +23,7 @@ static const field fields[] = {
 };
 
 static const known_key others[] = {
-    { .key = "n_ctx" }, { "reorder_and_upcast_attn", "*" },                                      /* of half precision alone */
+    { .key = "n_ctx" }, { "reorder_and_upcast_attn", "*" },                             /* of half precision alone */
     { "summary_type", "*" }, { "summary_use_proj", "*" }, { "summary_activation", "*" }, { "summary_proj_to_labels", "*" }, { "summary_first_dropout", "*" },
     { "n_special", "*" }, { "predict_special_tokens", "*" },
     { 0 }

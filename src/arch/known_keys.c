@@ -27,7 +27,8 @@ static const known_key common[] = {
     { "initializer_range", "*" }, { "initializer_factor", "*" }, { "router_aux_loss_coef", "*" }, { "layerdrop", "0.0|0" }, { "l2_wrap", "0.0|0" },
     /* other families of the same class */
     { "is_encoder_decoder", "false" }, { "is_decoder", "false|true" }, { "add_cross_attention", "false" }, { "tie_encoder_decoder", "false" },
-    { "tie_word_embeddings", "true|false" },               /* of architectures whose head is not a choice: the file's tensors say it */
+    /* Of architectures whose head is not a choice: the file's tensors say it. */
+    { "tie_word_embeddings", "true|false" },
     { "cross_attention_hidden_size", "null" }, { "pruned_heads", "{}" }, { "quantization_config", "null" },
     /* older files: what generation_config.json says since */
     { "max_length", "*" }, { "min_length", "*" }, { "do_sample", "*" }, { "early_stopping", "*" }, { "num_beams", "*" }, { "num_beam_groups", "*" },

@@ -43,7 +43,8 @@ static int read_window(json_t *config, const char *type, lithe_error *err)
     if (window && qwen2 && !json_int(config, "max_window_layers", 0, MOST_LAYERS, &from))
         return fail(err, LITHE_ECONFIG, "max_window_layers is no whole number from 0 to %d", MOST_LAYERS);
     if (check_types(json_object_get(config, "layer_types"), window, from, err)) return LITHE_ECONFIG;
-    if (json_int(config, "max_position_embeddings", 1, MOST, &context) && window >= context) window = 0;            /* every token sees all before it */
+    /* Every token sees all before it. */
+    if (json_int(config, "max_position_embeddings", 1, MOST, &context) && window >= context) window = 0;
     if (!window) return LITHE_OK;
     bool bad = json_object_set_new(config, "lithe_window", json_integer(window)) || json_object_set_new(config, "lithe_window_from", json_integer(from));
     return bad ? fail(err, LITHE_ENOMEM, "not enough memory to read it") : LITHE_OK;
@@ -65,7 +66,8 @@ static int publish_window(json_t *config, bool qwen2)
 
 /* ---- config.json ---- */
 
-/* Brings to fields of its own what stands elsewhere in a file: the scaling of rotary positions, windows, Qwen2's biases. */
+/* Brings to fields of its own what stands elsewhere in a file: the scaling of rotary positions, windows, Qwen2's
+ * biases. */
 int llama_normalize(json_t *config, lithe_error *err)
 {
     rope_normalize(config, "rope_theta");
@@ -131,10 +133,11 @@ tensor *llama_attend(graph *g, const llama *c, tensor *x, tensor *h, rope_angles
     const dense_options to_kv = { .in = AXIS_RESIDUAL, .out = AXIS_KV_HEAD, .heads = G, .bias = bias, .std = std };
     const dense_options to_x  = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = c->attention_bias, .std = std };
 
-    tensor *q = rope(g, dense(g, h, "self_attn.q_proj", H * D, to_q), angles, H);                      /* (tokens, H D) */
-    tensor *k = rope(g, dense(g, h, "self_attn.k_proj", G * D, to_kv), angles, G);                     /* (tokens, G D) */
-    tensor *v = dense(g, h, "self_attn.v_proj", G * D, to_kv);                                         /* (tokens, G D) */
-    tensor *a = attention(g, q, k, v, (attention_options){ .heads = H, .kv_heads = G, .causal = true, .window = before });       /* (tokens, H D) */
+    tensor *q = rope(g, dense(g, h, "self_attn.q_proj", H * D, to_q), angles, H);                   /* (tokens, H D) */
+    tensor *k = rope(g, dense(g, h, "self_attn.k_proj", G * D, to_kv), angles, G);                  /* (tokens, G D) */
+    tensor *v = dense(g, h, "self_attn.v_proj", G * D, to_kv);                                      /* (tokens, G D) */
+    /* (tokens, H D) */
+    tensor *a = attention(g, q, k, v, (attention_options){ .heads = H, .kv_heads = G, .causal = true, .window = before });
     return dense_add(g, x, a, "self_attn.o_proj", to_x);                                               /* (tokens, C) */
 }
 
@@ -167,10 +170,10 @@ static tensor *build(graph *g, const void *config)
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
         tensor *h = llama_norm(g, c, x, "input_layernorm");                                            /* (tokens, C) */
-        x = tap(g, llama_attend(g, c, x, h, angles, l), "post_mix", l);                                   /* (tokens, C) */
-        h = llama_norm(g, c, x, "post_attention_layernorm");                                           /* (tokens, C) */
-        llama_sides s = llama_gate_up(g, c, h);                                                        /* (tokens, F) twice */
-        x = tap(g, llama_down(g, c, x, glu(g, s.gate, s.up, c->hidden_act)), "post_ffn", l);           /* (tokens, C) */
+        x = tap(g, llama_attend(g, c, x, h, angles, l), "post_mix", l);                             /* (tokens, C) */
+        h = llama_norm(g, c, x, "post_attention_layernorm");                                    /* (tokens, C) */
+        llama_sides s = llama_gate_up(g, c, h);                                                 /* (tokens, F) twice */
+        x = tap(g, llama_down(g, c, x, glu(g, s.gate, s.up, c->hidden_act)), "post_ffn", l);    /* (tokens, C) */
     }
     return llama_final_norm(g, c, x);
 }

@@ -14,8 +14,8 @@ typedef struct {
 } llama;
 
 /* The last ones stand inside rope_scaling or rope_parameters of a file, in its model_type, or in what it says of
- * sliding windows; llama_normalize brings them here.  lithe_window: a token sees that many tokens, itself among them, in
- * the layers from lithe_window_from on; 0: all before it. */
+ * sliding windows; llama_normalize brings them here.  lithe_window: a token sees that many tokens, itself among them,
+ * in the layers from lithe_window_from on; 0: all before it. */
 #define LLAMA_FIELDS \
     INT_OF(llama, vocab_size, 32000, VOCABULARY), INT_OF(llama, hidden_size, 4096, WIDTH), INT_OF(llama, intermediate_size, 11008, INNER), \
     INT_OF(llama, num_hidden_layers, 32, LAYERS), INT_OF(llama, num_attention_heads, 32, HEADS), INT_OF(llama, num_key_value_heads, 0, HEADS), \

@@ -36,7 +36,8 @@ static const field fields[] = {
 
 static const known_key others[] = {
     { .key = "layer_types" }, { .key = "rope_parameters" }, { "rope_scaling", "null" }, { "position_embedding_type", "\"absolute\"|\"sans_pos\"" },
-    { "sparse_prediction", "*" }, { "sparse_pred_ignore_index", "*" }, { "repad_logits_with_grad", "*" },          /* which rows a loss reads */
+    /* Which rows a loss reads. */
+    { "sparse_prediction", "*" }, { "sparse_pred_ignore_index", "*" }, { "repad_logits_with_grad", "*" },
     { 0 }
 };
 

@@ -26,7 +26,7 @@ static const field fields[] = {
 };
 
 static const known_key others[] = {
-    { "position_embedding_type", "*" },                                          /* "absolute" in files whose positions are ALiBi's */
+    { "position_embedding_type", "*" },                         /* "absolute" in files whose positions are ALiBi's */
     { "directionality", "*" },
     { 0 }
 };

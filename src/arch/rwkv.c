@@ -7,7 +7,8 @@
 
 const known_key rwkv_others[] = {
     { .key = "attention_hidden_size" }, { .key = "tie_word_embeddings" }, { .key = "head_size_divisor" }, { .key = "model_version" },
-    { "rescale_every", "*" }, { "num_attention_heads", "*" }, { "num_heads", "*" },      /* of half precision alone; the tensors' shapes tell the heads */
+    /* Of half precision alone; the tensors' shapes tell the heads. */
+    { "rescale_every", "*" }, { "num_attention_heads", "*" }, { "num_heads", "*" },
     { 0 }
 };
 

@@ -29,8 +29,9 @@ static const known_key others[] = {
     { .key = "head_size" }, { .key = "layer_norm_epsilon" }, { .key = "context_length" }, { .key = "lora_rank_decay" }, { .key = "lora_rank_iclr" },
     { .key = "lora_rank_value_residual_mix" }, { .key = "lora_rank_gate" }, { .key = "num_heads" }, { .key = "hidden_act" }, { .key = "norm_first" },
     { .key = "norm_bias" }, { .key = "attn" }, { .key = "tie_word_embeddings" },
-    { "attn_mode", "*" }, { "fuse_norm", "*" }, { "fuse_cross_entropy", "*" }, { "fuse_linear_cross_entropy", "*" },         /* speed alone */
-    { "hidden_ratio", "*" }, { "value_dim", "*" },                                      /* of which intermediate_size and the tensors' shapes tell */
+    /* speed alone */
+    { "attn_mode", "*" }, { "fuse_norm", "*" }, { "fuse_cross_entropy", "*" }, { "fuse_linear_cross_entropy", "*" },
+    { "hidden_ratio", "*" }, { "value_dim", "*" },      /* of which intermediate_size and the tensors' shapes tell */
     { 0 }
 };
 

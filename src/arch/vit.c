@@ -22,7 +22,8 @@ static const field fields[] = {
 };
 
 static const known_key others[] = {
-    { "encoder_stride", "*" }, { "pooler_act", "*" }, { "pooler_output_size", "*" },       /* of a decoder, and of a pooler that no head reads */
+    /* Of a decoder, and of a pooler that no head reads. */
+    { "encoder_stride", "*" }, { "pooler_act", "*" }, { "pooler_output_size", "*" },
     { 0 }
 };
 
