@@ -2,9 +2,10 @@
  *
  *     bench-decode MODEL [TOKENS [THREADS]]                    128 1
  *
- * One CSV row: the tokens a second of a model on disk, the bytes of the weights that a token multiplies by, and the rate
- * at which they are read, beside the rate at which the same threads read as many bytes of memory and do nothing
- * else; both are measured in turns, and `share` is their ratio.  Of one thread it is its own time, else the clock's.
+ * One CSV row: the tokens a second of a model on disk, the bytes of the weights that a token multiplies by, and the
+ * rate at which they are read, beside the rate at which the same threads read as many bytes of memory and do
+ * nothing else.  Both are measured in turns, and `share` is their ratio.  One thread is measured in its own time,
+ * several by the clock.
  *
  *     bench-decode [TOKENS [WIDTH [LAYERS [ARCH...]]]]         8192 256 6 gpt2 rwkv7
  *

@@ -47,7 +47,7 @@ static void run_add(bench *b)        { b->k->copy(b->x[1], true, b->x[0], count_
 static void run_sum(bench *b)        { b->k->sum(b->x[2], b->x[0], b->x[1], count_of(b)); }
 static void run_gather(bench *b)     { b->k->gather(b->x[1], false, (stored){ .data = b->x[0] }, b->index, b->rows, b->width); }
 static void run_scatter(bench *b)    { b->k->scatter(b->x[1], true, b->x[0], b->index, b->rows, b->width, b->rows); }
-static void run_put_rows(bench *b)   { b->k->put_rows(b->x[1], (size_t)b->width, b->index, b->x[0], (size_t)b->width, b->rows, b->width); }
+static void run_put_rows(bench *b)   { b->k->put_rows(b->x[1], STORED_REAL, (size_t)b->width, b->index, b->x[0], (size_t)b->width, b->rows, b->width); }
 static void run_act(bench *b)        { b->k->act(b->x[1], b->x[0], (activation)b->extra, count_of(b)); }
 static void run_act_back(bench *b)   { b->k->act_backward(b->x[2], false, b->x[0], b->x[1], (activation)b->extra, count_of(b)); }
 static void run_glu(bench *b)        { b->k->glu(b->x[2], b->x[0], b->x[1], (size_t)b->width, ACT_SILU, b->rows, b->width); }
@@ -87,7 +87,7 @@ static void attention_of(bench *b, int kv_heads, int length, bool decoding)
     attention_args *a = &b->attention;
     int seqs = decoding ? b->rows : b->rows / length;
     *a = (attention_args){ .seqs = seqs, .heads = b->width / 64, .kv_heads = kv_heads, .head_dim = 64, .start = start, .kv_start = kv_start,
-                           .past = past, .causal = true, .scale = 0.125f, .q = b->x[0], .k = b->x[1], .v = b->x[2], .o = b->x[3], .d_o = b->x[4],
+                           .past = past, .causal = true, .scale = 0.125f, .q = b->x[0], .k.data = b->x[1], .v.data = b->x[2], .o = b->x[3], .d_o = b->x[4],
                            .dq = b->x[5], .dk = b->x[6], .dv = b->x[7], .lse = b->stat, .delta = b->stat2 };
     a->q_stride = a->o_stride = (size_t)b->width;
     a->k_stride = a->v_stride = (size_t)kv_heads * 64;

@@ -12,7 +12,7 @@ typedef struct {
     double temperature, top_p, min_p, repeat_penalty;
     uint64_t seed;
     texts stop;
-    const char *tokenizer, *config;
+    const char *tokenizer, *config, *cache_type;
 } decoding;
 
 #define DECODING_OPTIONS(S, TOKENS) \
@@ -26,6 +26,8 @@ typedef struct {
       .also = "repetition-penalty" }, \
     { "seed", 's', SEED(S, decoding.seed), "N", "0", .help = "seed of the sampling; the same seed gives the same text" }, \
     { "context", 0, COUNT(S, decoding.context), "N", .help = "tokens the session holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx" }, \
+    { "cache-type", 0, CHOICE(S, decoding.cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", \
+      .choices = "f32|f16", .also = "cache-type-k,cache-type-v,ctk,ctv" }, \
     { "ignore-eos", 0, FLAG(S, decoding.ignore_eos), .help = "continue after an end-of-text token" }, \
     { "tokenizer", 0, FILENAME(S, decoding.tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" }, \
     { "config", 0, FILENAME(S, decoding.config), "FILE", .help = "config.json of a weights file that has none beside it" }
@@ -60,7 +62,8 @@ static int generator_open(generator *g, const arguments *a, const decoding *how,
     const char *path = a->operands[0];
     *g = (generator){ .model = open_model(path, how->config, err) };
     if (g->model) g->tokenizer = model_tokenizer(g->model, path, how->tokenizer, err);
-    if (g->tokenizer) g->session = lithe_session_open(g->model, how->context, err);
+    if (g->tokenizer)
+        g->session = lithe_session_open_with(g->model, &LITHE_OPTIONS(lithe_session_options, .context = how->context, .cache_type = how->cache_type), err);
     g->context = lithe_session_context(g->session);
     if (g->session) choose_sampling(g, a, how, err);
     return err->status;

@@ -216,6 +216,13 @@ void           lithe_trainer_close(lithe_trainer *t);
 /* context is the number of ids that the session can hold, at most the model's context; 0 means the model's context,
  * and for a recurrent model (RWKV) any number, in constant memory. */
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);
+typedef struct {
+    size_t size;               /* sizeof(lithe_session_options) */
+    int context;               /* as in lithe_session_open */
+    const char *cache_type;    /* how keys and values are kept: "f32" or "f16"; NULL: as f16 if most of the model is
+                                * stored in 16 bits or fewer.  Recurrent states are always f32. */
+} lithe_session_options;
+lithe_session *lithe_session_open_with(lithe_model *m, const lithe_session_options *o, lithe_error *err);
 void           lithe_session_close(lithe_session *s);
 int            lithe_session_context(const lithe_session *s);                         /* 0: any number */
 
@@ -263,6 +270,7 @@ typedef struct {
     size_t size;               /* sizeof(lithe_engine_options) */
     int slots;                 /* 1 */
     int context;               /* number of ids that each slot can hold, as in lithe_session_open */
+    const char *cache_type;    /* as in lithe_session_options */
 } lithe_engine_options;
 lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err);
 void          lithe_engine_close(lithe_engine *e);

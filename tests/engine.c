@@ -38,15 +38,19 @@ static lithe_model *model_of(const char *arch_name, const char *config)
     return m;
 }
 
+static const char *cache_type;                                   /* of the engines of engine_of */
+static const char *const CACHE_TYPES[] = { NULL, "f16" };
+enum { CACHE_COUNT = sizeof CACHE_TYPES / sizeof *CACHE_TYPES };
+
 static lithe_engine *engine_of(lithe_model *m, int slots)
 {
     lithe_error err = { 0 };
-    lithe_engine *e = lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .slots = slots), &err);
+    lithe_engine *e = lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .slots = slots, .cache_type = cache_type), &err);
     if (!e) { test_fail(__FILE__, __LINE__, err.text); fflush(stdout); _Exit(1); }
     for (int s = 0; s < slots; s++)                              /* nothing that lies there is ever looked at */
         for (int i = 0; i < engine_states(e); i++) {
             slot_state x = engine_state(e, i, s);
-            for (int k = 0; k < x.width; k++) x.data[k] = NAN;
+            memset(x.data, 0xff, stored_bytes(x.type, (size_t)x.width));        /* NaN in every type */
         }
     return e;
 }
@@ -152,7 +156,11 @@ static void long_prompts(void)
 {
     for (size_t i = 0; i < sizeof WIDE / sizeof *WIDE; i++) {
         lithe_model *m = model_of(WIDE[i].arch, WIDE[i].config);
-        check_model(m, 300);
+        for (int c = 0; c < (i < 4 || i > 7 ? CACHE_COUNT : 1); c++) {
+            cache_type = CACHE_TYPES[c];
+            check_model(m, 300);
+        }
+        cache_type = NULL;
         lithe_model_close(m);
     }
 }
@@ -184,7 +192,7 @@ static void logits_where_they_are_wanted(void)
     }
 }
 
-static void forks_and_clears(void)
+static void fork_and_clear(void)
 {
     for (size_t i = 0; i < sizeof WIDE / sizeof *WIDE; i++) {
         float a[MOST_VOCAB], b[MOST_VOCAB], c[MOST_VOCAB];
@@ -213,6 +221,73 @@ static void forks_and_clears(void)
         free(x);
         lithe_engine_close(e);
         lithe_model_close(m);
+    }
+}
+
+static void forks_and_clears(void)
+{
+    for (int c = 0; c < CACHE_COUNT; c++) {
+        cache_type = CACHE_TYPES[c];
+        fork_and_clear();
+    }
+    cache_type = NULL;
+}
+
+/* ---- how keys and values are kept ----------------------------------------------------------- */
+
+static stored_type kept_as(lithe_model *m, const char *type, size_t *bytes)
+{
+    lithe_error err = { 0 };
+    lithe_engine *e = lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .slots = 2, .context = 10, .cache_type = type), &err);
+    CHECK_MSG(e, "%s", err.text);
+    slot_state x = engine_state(e, 0, 0), y = engine_state(e, 0, 1);
+    *bytes = (size_t)((char *)y.data - (char *)x.data) / (size_t)x.width;
+    stored_type kept = x.type;
+    lithe_engine_close(e);
+    return kept;
+}
+
+/* A model that is stored in half keeps keys so too, if nothing else is asked for; recurrent states stay floats. */
+static void keys_are_kept_as_asked(void)
+{
+    static const struct { const char *arch, *stored, *asked; stored_type kept; size_t bytes; } cases[] = {
+        { "llama", "f32", NULL, STORED_REAL, 40 }, { "llama", "f32", "f16", STORED_F16, 20 }, { "llama", "bf16", NULL, STORED_F16, 20 },
+        { "llama", "f16", NULL, STORED_F16, 20 }, { "llama", "f16", "f32", STORED_REAL, 40 }, { "rwkv7", "f16", NULL, STORED_REAL, 4 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        size_t bytes = 0;
+        lithe_model *m = model_of(cases[i].arch, strcmp(cases[i].arch, "llama") ? WIDE[7].config : WIDE[1].config);
+        char path[32];
+        snprintf(path, sizeof path, "kept-%zu", i);
+        CHECK_MSG(!lithe_model_save(m, in_dir(path), cases[i].stored, NULL, &err), "%s", err.text);
+        lithe_model_close(m);
+        m = lithe_model_open(in_dir(path), NULL, &err);
+        CHECK_MSG(m, "%s", err.text);
+        CHECK_MSG(kept_as(m, cases[i].asked, &bytes) == cases[i].kept && bytes == cases[i].bytes, "case %zu: %zu bytes a number", i, bytes);
+        CHECK(!lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .cache_type = "int3"), &err) && strstr(err.text, "\"int3\""));
+        lithe_model_close(m);
+    }
+}
+
+/* Rounded keys and values move the logits, and by little. */
+static void keys_in_half_are_near(void)
+{
+    enum { N = 200, VOCAB = 61 };
+    lithe_error err = { 0 };
+    static float exactly[N * VOCAB], rounded[N * VOCAB];
+    for (size_t i = 0; i < 4; i++) {
+        lithe_model *m = model_of(WIDE[i].arch, WIDE[i].config);
+        play p = play_of(m, N);
+        CHECK(!lithe_logits(m, p.ids[0], N, exactly, &err));
+        cache_type = "f16";
+        lithe_engine *e = engine_of(m, 1);
+        CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ 0, p.ids[0], N, rounded, N }, 1, &err), "%s", err.text);
+        double off = 0, size = 0;
+        for (int k = 0; k < N * VOCAB; k++) off += pow((double)rounded[k] - (double)exactly[k], 2), size += pow((double)exactly[k], 2);
+        CHECK_MSG(sqrt(off / size) > 1e-6 && sqrt(off / size) < 2e-3, "%s: relative error %g", WIDE[i].arch, sqrt(off / size));
+        lithe_engine_close(e);
+        lithe_model_close(m);
+        cache_type = NULL;
     }
 }
 
@@ -341,6 +416,8 @@ const test tests_engine[] = {
     { "engine: long prompts", long_prompts },
     { "engine: logits where they are wanted", logits_where_they_are_wanted },
     { "engine: forks and clears", forks_and_clears },
+    { "engine: keys are kept as asked", keys_are_kept_as_asked },
+    { "engine: keys kept in half are near", keys_in_half_are_near },
     { "engine: refusals", engines_refuse },
     { "engine: steps allocate nothing", steps_allocate_nothing },
     { "engine: sessions return to their mark", sessions_return_to_their_mark },

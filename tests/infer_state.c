@@ -125,11 +125,15 @@ void states_on_disk(void)
         if (m && same && !must_continue_text(m, NULL)) {
             small_perturb(m->params, 0.3, 3);
             small_perturb(same->params, 0.3, 3);
-            lithe_session *a = lithe_session_open(m, 0, &err), *b = lithe_session_open(same, lithe_session_context(a) ? 21 : 0, &err);
-            CHECK_MSG(!lithe_session_sync(a, ids, 12, &err) && !lithe_session_sync(b, ids + 3, 9, &err), "%s: %s", cases[i].name, err.text);
-            check_saved(cases[i].name, a, b, ids);
-            lithe_session_close(a);
-            lithe_session_close(b);
+            for (int half = 0; half < 2; half++) {
+                const char *type = half ? "f16" : "f32";
+                lithe_session *a = lithe_session_open_with(m, &LITHE_OPTIONS(lithe_session_options, .cache_type = type), &err);
+                lithe_session *b = lithe_session_open_with(same, &LITHE_OPTIONS(lithe_session_options, .context = lithe_session_context(a) ? 21 : 0, .cache_type = type), &err);
+                CHECK_MSG(!lithe_session_sync(a, ids, 12, &err) && !lithe_session_sync(b, ids + 3, 9, &err), "%s: %s", cases[i].name, err.text);
+                check_saved(cases[i].name, a, b, ids);
+                lithe_session_close(a);
+                lithe_session_close(b);
+            }
             tried++;
         }
         lithe_model_close(m);

@@ -71,6 +71,26 @@ static void scatter(const kernels *k)
     }
 }
 
+/* Of the numbers of 16 bits none is nearer than the one that is stored; what lies between rows stays. */
+static void put_halves(const kernels *k, const real *src, size_t src_stride, int rows, int width)
+{
+    size_t stride = (size_t)width + 3, n = (size_t)rows * stride;
+    uint16_t *dst = malloc(n * sizeof *dst);
+    int *index = indices((size_t)rows, 1);
+    for (int r = 0; r < rows; r++) index[r] = rows - 1 - r;
+    memset(dst, 0x55, n * sizeof *dst);
+    k->put_rows(dst, STORED_F16, stride, index, src, src_stride, rows, width);
+    for (int r = 0; r < rows; r++)
+        for (size_t c = 0; c < stride; c++) {
+            uint16_t x = dst[(size_t)index[r] * stride + c];
+            if (c >= (size_t)width) { CHECK_MSG(x == 0x5555, "put_rows wrote after row %d", r); continue; }
+            double want = (double)src[(size_t)r * src_stride + c], off = fabs(float_from_f16(x) - want);
+            CHECK_MSG(off <= fabs(float_from_f16((uint16_t)(x + 1)) - want) && off <= fabs(float_from_f16((uint16_t)(x ? x - 1 : 0)) - want),
+                      "put_rows of %g as f16 gives %g", want, (double)float_from_f16(x));
+        }
+    free(dst);
+}
+
 static void put_rows(const kernels *k)
 {
     int rows = size_up_to(40), width = size_up_to(200), table = rows + below(20), stride = width + below(9), from_stride = width + below(9);
@@ -82,8 +102,9 @@ static void put_rows(const kernels *k)
         index[r] = first + rows - 1 - r;
         for (int c = 0; c < width; c++) want[index[r] * stride + c] = (double)src[r * from_stride + c];
     }
-    k->put_rows(dst, (size_t)stride, index, src, (size_t)from_stride, rows, width);
+    k->put_rows(dst, STORED_REAL, (size_t)stride, index, src, (size_t)from_stride, rows, width);
     expect("put_rows", dst, want, n, 0);
+    put_halves(k, src, (size_t)from_stride, rows, width);
 }
 
 static void dropout(const kernels *k)

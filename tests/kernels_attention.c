@@ -1,11 +1,12 @@
 /* Attention against whole score matrices in double: ragged batches, grouped heads,
  * cached keys, strides with gaps, windows, ALiBi, dropout; and the bytes of decoding. */
 #include "kernels_check.h"
+#include "kernels/ref/ref.h"
 #include <math.h>
 #include <stdlib.h>
 
 /* A batch of sequences; gaps between rows keep what they held. */
-typedef struct { attention_args a; int rows, kv_rows, widths[4]; int start[6], kv_start[5], past[5]; } batch;
+typedef struct { attention_args a; const real *k, *v; int rows, kv_rows, widths[4]; int start[6], kv_start[5], past[5]; } batch;
 
 enum { Q, K, V, O };
 
@@ -59,9 +60,29 @@ static void make_batch(batch *b, bool causal, bool cached, int longest, int head
     b->widths[K] = b->widths[V] = a->kv_heads * head_dim;
     a->q_stride = (size_t)(b->widths[Q] + below(3)), a->k_stride = (size_t)(b->widths[K] + below(3));
     a->v_stride = (size_t)(b->widths[V] + below(3)), a->o_stride = (size_t)(b->widths[O] + below(3));
-    a->q = filled(size_of(b, Q), 2), a->k = filled(size_of(b, K), 2), a->v = filled(size_of(b, V), 1);
+    a->q = filled(size_of(b, Q), 2), a->k.data = b->k = filled(size_of(b, K), 2), a->v.data = b->v = filled(size_of(b, V), 1);
     a->o = result(b, O, false);
     a->lse = blank((size_t)(b->rows * a->heads));
+}
+
+/* The numbers that are nearest in `type`, in their order, and as reals again. */
+static stored rounded(const real **x, size_t n, stored_type type)
+{
+    const stored_format *f = &stored_formats[type];
+    n = (n + (size_t)f->block - 1) / (size_t)f->block * (size_t)f->block;
+    void *bytes = malloc(stored_bytes(type, n));
+    real *from = blank(n), *back = blank(n);
+    memcpy(from, *x, n * sizeof *from);
+    ref_narrow(bytes, type, from, n);
+    ref_widen(back, (stored){ .type = type, .data = bytes }, n);
+    *x = back;
+    return (stored){ .type = type, .data = bytes };
+}
+
+static void store_keys(batch *b, stored_type type)
+{
+    b->a.k = rounded(&b->k, size_of(b, K), type);
+    b->a.v = rounded(&b->v, size_of(b, V), type);
 }
 
 static void add_dropout(batch *b, double rate)
@@ -100,7 +121,7 @@ static void plain_query(const batch *b, const results *y, int s, int r, int h)
     double *p = calloc((size_t)sees * 3, sizeof *p), *m = p + sees, *dp = m + sees, max = -INFINITY, sum = 0, delta = 0;
     uint64_t key = a->dropout > 0 ? key_of(key_of(a->row_key[r], a->layer_key), (uint64_t)h) : 0;
     for (int j = 0; j < sees; j++) {
-        p[j] = (double)a->scale * dot(a->q + q, a->k + (size_t)(b->kv_start[s] + j) * a->k_stride + kv * D, D);
+        p[j] = (double)a->scale * dot(a->q + q, b->k + (size_t)(b->kv_start[s] + j) * a->k_stride + kv * D, D);
         m[j] = !(a->dropout > 0) ? 1 : random_unit(key, (uint64_t)j) >= (double)a->dropout ? 1 / (1 - (double)a->dropout) : 0;
         if (a->alibi) p[j] -= (double)a->alibi[h] * fabs((double)at - j);
         if ((a->causal && j > at) || (a->window && abs(at - j) > a->window)) p[j] = -INFINITY;
@@ -111,14 +132,14 @@ static void plain_query(const batch *b, const results *y, int s, int r, int h)
     for (int j = 0; j < sees; j++) {
         size_t v = (size_t)(b->kv_start[s] + j) * a->v_stride + (size_t)(kv * D);
         p[j] = exp(p[j] - max) / sum;
-        for (int c = 0; c < D; c++) y->o[o + (size_t)c] += m[j] * p[j] * (double)a->v[v + (size_t)c];
-        if (y->dq) delta += p[j] * (dp[j] = m[j] * dot(a->d_o + o, a->v + v, D));
+        for (int c = 0; c < D; c++) y->o[o + (size_t)c] += m[j] * p[j] * (double)b->v[v + (size_t)c];
+        if (y->dq) delta += p[j] * (dp[j] = m[j] * dot(a->d_o + o, b->v + v, D));
     }
     for (int j = 0; y->dq && j < sees; j++) {
         size_t at_k = (size_t)(b->kv_start[s] + j) * a->k_stride + (size_t)(kv * D), at_v = (size_t)(b->kv_start[s] + j) * a->v_stride + (size_t)(kv * D);
         double ds = (double)a->scale * p[j] * (dp[j] - delta);
         for (size_t c = 0; c < (size_t)D; c++) {
-            y->dq[q + c] += ds * (double)a->k[at_k + c];
+            y->dq[q + c] += ds * (double)b->k[at_k + c];
             y->dk[at_k + c] += ds * (double)a->q[q + c];
             y->dv[at_v + c] += m[j] * p[j] * (double)a->d_o[o + c];
         }
@@ -159,9 +180,10 @@ static void check_forward(const kernels *k, batch *b)
 
 void attention_forward(const kernels *k)
 {
-    EACH_FLAG(causal) EACH_FLAG(cached) for (int i = 0; i < 9; i++) {
+    EACH_FLAG(causal) EACH_FLAG(cached) EACH_FLAG(half) for (int i = 0; i < 9; i++) {
         batch b;
         make_batch(&b, causal, cached, i < 5 ? 150 : 70, head_dims[i]);
+        if (half) store_keys(&b, STORED_F16);
         check_forward(k, &b);
     }
 }
@@ -253,7 +275,8 @@ void attention_decoding(const kernels *k)
         for (int s = 0; s <= seqs; s++) b.start[s] = s * length;
         for (int s = 0; s < seqs; s++) b.kv_start[s] = s * length, b.past[s] = 0;
         b.rows = b.kv_rows = seqs * length;
-        a->q = filled(size_of(&b, Q), 2), a->k = filled(size_of(&b, K), 2), a->v = filled(size_of(&b, V), 1);
+        a->q = filled(size_of(&b, Q), 2), a->k.data = b.k = filled(size_of(&b, K), 2), a->v.data = b.v = filled(size_of(&b, V), 1);
+        if (i & 2) store_keys(&b, STORED_F16);
         real *full = a->o = result(&b, O, false), *lse = a->lse = blank((size_t)(b.rows * a->heads));
         k->attention(a);
         for (int at = 0, step; at < length; at += step) {

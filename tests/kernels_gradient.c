@@ -169,7 +169,7 @@ static void attentions(const kernels *k)
         problem p = { .name = "attention", .forward = attention_forward_of, .backward = attention_gradient_of, .outputs = n,
                       .x = { filled(n, 1), filled(kv, 1), filled(kv, 1) }, .n = { n, kv, kv } };
         p.attention = (attention_args){ .seqs = 2, .heads = HEADS, .kv_heads = KV, .head_dim = D, .start = start, .kv_start = start, .past = past,
-            .causal = causal, .window = near ? 9 : 0, .alibi = near ? slopes : NULL, .scale = (real)0.5, .q = p.x[0], .k = p.x[1], .v = p.x[2], .q_stride = HEADS * D, .k_stride = KV * D,
+            .causal = causal, .window = near ? 9 : 0, .alibi = near ? slopes : NULL, .scale = (real)0.5, .q = p.x[0], .k.data = p.x[1], .v.data = p.x[2], .q_stride = HEADS * D, .k_stride = KV * D,
             .v_stride = KV * D, .o_stride = HEADS * D, .lse = blank(R * HEADS), .delta = blank(R * HEADS),
             .dropout = (real)(drop ? 0.2 : 0), .row_key = keys(R), .layer_key = 3 };
         check(k, p);

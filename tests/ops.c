@@ -375,7 +375,7 @@ static void log_sum_exp_golden(const kernels *k)
     real o[ROWS * 16];
     exact lse[ROWS * HEADS];
     k->attention(&(attention_args){ .seqs = 1, .heads = HEADS, .kv_heads = 2, .head_dim = 4, .start = start, .kv_start = zero, .past = zero, .causal = true,
-                                    .scale = (real)0.5, .q = of(&f, "", "q"), .k = of(&f, "", "k"), .v = of(&f, "", "v"),
+                                    .scale = (real)0.5, .q = of(&f, "", "q"), .k.data = of(&f, "", "k"), .v.data = of(&f, "", "v"),
                                     .q_stride = 16, .k_stride = 8, .v_stride = 8, .o = o, .o_stride = 16, .lse = lse });
     expect_near("lse", lse, of(&f, "", "lse"), ROWS * HEADS);
     fixture_close(&f);

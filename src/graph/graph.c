@@ -21,7 +21,7 @@ void graph_close(graph *g)
 {
     if (!g) return;
     big_free(g->arena, g->arena_bytes);
-    if (!g->options.states) big_free(g->state_memory, g->state_count_total * sizeof(real));
+    if (!g->options.states) big_free(g->state_memory, g->state_bytes);
     big_free(g->state_gradients, g->state_count_total * sizeof(real));
     arena_free(&g->memory);
     free(g->nodes);
@@ -131,6 +131,7 @@ static tensor *state_new(graph *g, const char *name, int rows, int width)
 tensor *state(graph *g, const char *name, int rows, int width)
 {
     tensor *t = graph_ok(g) && g->options.mode == GRAPH_DECODE ? state_new(g, name, rows, width) : NULL;
+    if (t) t->type = g->options.cache;
     g->caches |= t != NULL;
     return t;
 }

@@ -44,6 +44,7 @@ struct tensor {
     param *param;
     bool wants_grad, keep;          /* keep: its buffer stays to the end of the run (results) */
     bool recurrent;                 /* it is a state of one row for each slot, which each run replaces */
+    stored_type type;               /* how the values at data are stored: STORED_REAL, but for keys and values */
     int buffer, grad_buffer;        /* of the plan, -1 when outside the arena */
     int consumers;
 };
@@ -91,6 +92,7 @@ typedef struct {
     graph_mode mode;
     int capacity[ROW_SPACES];   /* tokens, sequences, selected rows (0: the head sees all rows) */
     int slots, context;         /* decoding: the number of state slots, and the positions that each can hold */
+    stored_type cache;          /* decoding: how the states that hold a row for each position are stored */
     bool windows;               /* training: recurrent states of `slots` are passed on from run to run (see carried) */
     compute_type compute;
     bool recompute;             /* run each layer's forward again before its backward instead of keeping it */

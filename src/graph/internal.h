@@ -25,7 +25,8 @@ struct graph {
     /* Buffers with a live range that ends at step s: range_ends[range_end_start[s] .. range_end_start[s+1]-1]. */
     int *range_ends, *range_end_start;
     char *arena;        size_t arena_bytes, largest_live;
-    real *state_memory, *state_gradients; size_t state_count_total;
+    char *state_memory; size_t state_bytes;
+    real *state_gradients; size_t state_count_total;
 
     const batch *batch;              /* during a run */
     step_kind phase;

@@ -301,8 +301,9 @@ int graph_plan_only(graph *g, lithe_error *err)
     }
     if (graph_ok(g)) plan_last_uses(g);
     for (int i = 0; i < g->state_count && graph_ok(g); i++) {
-        size_t count;
-        if (!size_mul((size_t)g->states[i]->rows, (size_t)g->states[i]->width, &count) || !size_add(g->state_count_total, count, &g->state_count_total))
+        size_t count, bytes;
+        if (!size_mul((size_t)g->states[i]->rows, (size_t)g->states[i]->width, &count) || !size_add(g->state_count_total, count, &g->state_count_total)
+            || !size_mul(g->state_count_total, sizeof(real), &bytes) || !size_add(g->state_bytes, stored_bytes(g->states[i]->type, count), &g->state_bytes))
             fail(&g->error, LITHE_ENOMEM, "%s is too large", g->states[i]->name);
     }
     return graph_ok(g) ? 0 : fail(err, g->error.status, "%s", g->error.text);
@@ -340,14 +341,15 @@ int graph_plan(graph *g, lithe_error *err)
                     (double)g->arena_bytes / 1e9);
     if (g->state_count_total && training(g) && !(g->state_gradients = big_alloc(g->state_count_total * sizeof(real))))
         return fail(err, LITHE_ENOMEM, "the gradients of the states need %.2f GB, more than there is", (double)g->state_count_total * sizeof(real) / 1e9);
-    if (!g->options.states && g->state_count_total && !(g->state_memory = big_alloc(g->state_count_total * sizeof(real))))
-        return fail(err, LITHE_ENOMEM, "the state needs %.2f GB, more than there is: reduce the context", (double)g->state_count_total * sizeof(real) / 1e9);
-    real *next = g->state_memory, *gradient = g->state_gradients;
+    if (!g->options.states && g->state_bytes && !(g->state_memory = big_alloc(g->state_bytes)))
+        return fail(err, LITHE_ENOMEM, "the state needs %.2f GB, more than there is: reduce the context", (double)g->state_bytes / 1e9);
+    char *next = g->state_memory;
+    real *gradient = g->state_gradients;
     for (int i = 0; i < g->state_count; i++) {
         g->states[i]->grad = gradient;
         if (gradient) gradient += (size_t)g->states[i]->rows * (size_t)g->states[i]->width;
-        g->states[i]->data = g->options.states ? g->options.states[i] : next;
-        if (next) next += (size_t)g->states[i]->rows * (size_t)g->states[i]->width;
+        g->states[i]->data = g->options.states ? g->options.states[i] : (real *)(void *)next;
+        if (next) next += stored_bytes(g->states[i]->type, (size_t)g->states[i]->rows * (size_t)g->states[i]->width);
     }
     for (int i = 0; i < g->count; i++) {
         node *n = g->nodes[i];
@@ -369,6 +371,6 @@ plan_summary graph_summary(const graph *g)
 {
     size_t packed = 0;
     for (int i = 0; i < g->pack_count; i++) packed += g->kernels->gemm_pack_bytes(g->options.compute, g->packs[i].K, g->packs[i].N);
-    return (plan_summary){ .arena_bytes = g->arena_bytes, .largest_live = g->largest_live, .state_bytes = g->state_count_total * sizeof(real),
+    return (plan_summary){ .arena_bytes = g->arena_bytes, .largest_live = g->largest_live, .state_bytes = g->state_bytes,
                            .packed_bytes = packed, .nodes = g->count, .steps = g->step_count, .buffers = g->buffer_count };
 }

@@ -86,7 +86,7 @@ const real *in_data(const node *n, int i)
 stored in_stored(const node *n, int i)
 {
     const tensor *t = n->in[i];
-    return t->param ? weight_stored(&t->param->weight) : (stored){ .data = in_data(n, i) };
+    return t->param ? weight_stored(&t->param->weight) : (stored){ .type = t->type, .data = in_data(n, i) };
 }
 
 real *out_data(const node *n, int i)

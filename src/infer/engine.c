@@ -24,13 +24,26 @@ struct lithe_engine {
 
 /* ---- opening ------------------------------------------------------------------------ */
 
+static int choose_cache(stored_type *type, const lithe_model *m, const char *name, lithe_error *err)
+{
+    static const stored_type types[] = { STORED_REAL, STORED_F16 };
+    size_t bytes = 0;
+    for (int i = 0; i < m->params->count; i++) bytes += stored_bytes(weight_stored(&m->params->items[i]->weight).type, m->params->items[i]->count);
+    *type = default_cache(bytes, params_total(m->params));
+    for (size_t i = 0; name && i < sizeof types / sizeof *types; i++)
+        if (!strcmp(name, stored_formats[*type = types[i]].name)) return LITHE_OK;
+    return !name ? LITHE_OK : fail(err, LITHE_EINVAL, "keys and values as \"%s\": f32 and f16 are possible", name);
+}
+
 static int prepare(lithe_engine *e, const lithe_engine_options *o, lithe_error *err)
 {
     int longest = lithe_model_context(e->model), held = o->context && o->context < longest ? o->context : longest;
     e->slots = o->slots ? o->slots : 1;
     if (e->slots < 1 || e->slots > MOST_SLOTS) return fail(err, LITHE_EINVAL, "an engine of %d slots: 1 to %d are possible", e->slots, MOST_SLOTS);
     if (o->context < 0) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", o->context, longest);
-    graph_options g = { .mode = GRAPH_DECODE, .slots = e->slots, .context = held, .capacity = {
+    stored_type cache;
+    if (choose_cache(&cache, e->model, o->cache_type, err)) return err ? (int)err->status : LITHE_EINVAL;
+    graph_options g = { .mode = GRAPH_DECODE, .slots = e->slots, .context = held, .cache = cache, .capacity = {
         [ROWS_TOKENS] = e->slots > CHUNK ? e->slots : CHUNK, [ROWS_SEQS] = e->slots, [ROWS_SELECTED] = e->slots > LOGITS ? e->slots : LOGITS } };
     int status = pass_open(&e->pass, e->model, &g, WANT_LOGITS, err);
     if (status) return status;
@@ -170,7 +183,7 @@ slot_state engine_state(const lithe_engine *e, int i, int at)
 {
     const tensor *t = e->states[i];
     size_t rows = (size_t)(t->rows / e->slots);
-    return (slot_state){ t->name, t->width, t->recurrent, t->data + (size_t)at * rows * (size_t)t->width };
+    return (slot_state){ t->name, t->width, t->recurrent, t->type, (char *)t->data + stored_bytes(t->type, (size_t)at * rows * (size_t)t->width) };
 }
 
 void engine_place(lithe_engine *e, int i, size_t n) { e->slot[i] = (slot){ .length = n }; }
@@ -180,7 +193,7 @@ void lithe_engine_clear(lithe_engine *e, int i)
     if (has_slot(e, i)) engine_place(e, i, 0);
 }
 
-static size_t numbers_of(const slot_state *x, size_t length) { return (x->recurrent ? 1 : length) * (size_t)x->width; }
+static size_t bytes_of(const slot_state *x, size_t length) { return stored_bytes(x->type, (x->recurrent ? 1 : length) * (size_t)x->width); }
 
 int lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err)
 {
@@ -189,7 +202,7 @@ int lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err)
     if (!has_slot(e, from) || !has_slot(e, to)) return fail(err, LITHE_EINVAL, "slot %d into slot %d: the engine has slots 0 to %d", from, to, e->slots - 1);
     for (int i = 0; i < e->state_count && from != to; i++) {
         slot_state x = engine_state(e, i, from), y = engine_state(e, i, to);
-        memcpy(y.data, x.data, numbers_of(&x, e->slot[from].length) * sizeof(real));
+        memcpy(y.data, x.data, bytes_of(&x, e->slot[from].length));
     }
     e->slot[to] = e->slot[from];
     return LITHE_OK;
@@ -197,19 +210,19 @@ int lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err)
 
 /* ---- snapshots ---------------------------------------------------------------------------- */
 
-static size_t snapshot_numbers(const lithe_engine *e, size_t length)
+static size_t snapshot_bytes(const lithe_engine *e, size_t length)
 {
-    size_t count = 0;
+    size_t bytes = 0;
     for (int i = 0; i < e->state_count; i++) {
         slot_state x = engine_state(e, i, 0);
-        count += numbers_of(&x, length);
+        bytes += bytes_of(&x, length);
     }
-    return count;
+    return bytes;
 }
 
 slot_snapshot *snapshot_new(const lithe_engine *e, size_t length)
 {
-    slot_snapshot *x = xalloc(sizeof *x + snapshot_numbers(e, length) * sizeof *x->data, 1);
+    slot_snapshot *x = xalloc(sizeof *x + snapshot_bytes(e, length), 1);
     if (x) x->length = length;
     return x;
 }
@@ -220,24 +233,24 @@ slot_snapshot *engine_snapshot(const lithe_engine *e, int at)
     slot_snapshot *x = snapshot_new(e, s->length);
     if (!x) return NULL;
     x->given = s->given;
-    real *to = x->data;
+    char *to = x->data;
     for (int i = 0; i < e->state_count; i++) {
         slot_state from = engine_state(e, i, at);
-        size_t n = numbers_of(&from, s->length);
-        memcpy(to, from.data, n * sizeof *to);
-        to += n;
+        size_t bytes = bytes_of(&from, s->length);
+        memcpy(to, from.data, bytes);
+        to += bytes;
     }
     return x;
 }
 
 void engine_restore(lithe_engine *e, int at, const slot_snapshot *x)
 {
-    const real *from = x->data;
+    const char *from = x->data;
     for (int i = 0; i < e->state_count; i++) {
         slot_state to = engine_state(e, i, at);
-        size_t n = numbers_of(&to, x->length);
-        memcpy(to.data, from, n * sizeof *from);
-        from += n;
+        size_t bytes = bytes_of(&to, x->length);
+        memcpy(to.data, from, bytes);
+        from += bytes;
     }
     e->slot[at] = (slot){ .length = x->length, .given = x->given };
 }

@@ -16,8 +16,9 @@ bool engine_recurrent(const lithe_engine *e);   /* a slot cannot be shortened: i
 typedef struct {
     const char *name;
     int width;
-    bool recurrent;                  /* data is one row; otherwise it has a row for each id that was read */
-    real *data;
+    bool recurrent;                  /* data is one row of reals; otherwise a row of `type` for each id that was read */
+    stored_type type;
+    void *data;
 } slot_state;
 int        engine_states(const lithe_engine *e);
 slot_state engine_state(const lithe_engine *e, int i, int slot);
@@ -30,7 +31,7 @@ void engine_place(lithe_engine *e, int slot, size_t n);
 typedef struct {
     size_t length;                   /* number of ids that were read */
     bool given;                      /* at length 0: initial states in place of zeros */
-    real data[];
+    _Alignas(real) char data[];
 } slot_snapshot;
 slot_snapshot *snapshot_new(const lithe_engine *e, size_t length);      /* zeros, to be freed; NULL if memory is out */
 slot_snapshot *engine_snapshot(const lithe_engine *e, int slot);        /* to be freed; NULL if memory is out */

@@ -24,7 +24,14 @@ static bool allocate(lithe_session *s)
 
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
 {
-    lithe_engine *e = lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .context = context), err);
+    return lithe_session_open_with(m, &LITHE_OPTIONS(lithe_session_options, .context = context), err);
+}
+
+lithe_session *lithe_session_open_with(lithe_model *m, const lithe_session_options *o, lithe_error *err)
+{
+    lithe_session_options own;
+    if (failed(err) || options_read(&own, sizeof own, o, "lithe_session_options", err)) return NULL;
+    lithe_engine *e = lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .context = own.context, .cache_type = own.cache_type), err);
     lithe_session *s = e ? xalloc(1, sizeof *s) : NULL;
     if (!s) {
         if (e) fail(err, LITHE_ENOMEM, "not enough memory for a session");

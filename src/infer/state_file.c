@@ -80,24 +80,29 @@ static int describe(json_t *meta, const lithe_session *s, const lithe_tokenizer 
 
 /* ---- saving --------------------------------------------------------------------------------- */
 
-/* The shape on disk of a state of this length: keys or values of the ids that were read, or one row. */
-static out_tensor state_out(const lithe_session *s, const slot_state *x, const char *name)
+/* The shape on disk of a state of this length: keys or values of the ids that were read, or one row.  NULL data: memory
+ * is out. */
+static out_tensor state_out(const lithe_session *s, const slot_state *x, const char *name, arena *memory)
 {
-    if (x->recurrent) return (out_tensor){ .name = name, .type = DT_F32, .rank = 1, .dims = { x->width }, .data = x->data };
-    return (out_tensor){ .name = name, .type = DT_F32, .rank = 2, .dims = { (int64_t)s->length, x->width }, .data = x->data };
+    size_t count = s->length * (size_t)x->width;
+    real *numbers = x->type == STORED_REAL ? x->data : arena_alloc(memory, count * sizeof *numbers);
+    if (numbers && x->type != STORED_REAL) kernels_default()->widen(numbers, (stored){ .type = x->type, .data = x->data }, count);
+    if (x->recurrent) return (out_tensor){ .name = name, .type = DT_F32, .rank = 1, .dims = { x->width }, .data = numbers };
+    return (out_tensor){ .name = name, .type = DT_F32, .rank = 2, .dims = { (int64_t)s->length, x->width }, .data = numbers };
 }
 
 static int write_state(const lithe_session *s, const json_t *meta, const char *path, lithe_error *err)
 {
-    arena names = { 0 };
+    arena memory = { 0 };
     char name[320];
     out_tensor *out = xalloc((size_t)engine_states(s->engine) + 2, sizeof *out);
     int n = 0, status = out ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
     for (int i = 0; !status && i < engine_states(s->engine); i++) {
         slot_state x = engine_state(s->engine, i, 0);
         snprintf(name, sizeof name, "state.%s", x.name);
-        out[n] = state_out(s, &x, arena_strdup(&names, name));
-        if (!out[n++].name) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
+        out[n] = state_out(s, &x, arena_strdup(&memory, name), &memory);
+        if (!out[n].name || !out[n].data) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
+        n++;
     }
     if (!status) {
         out[n++] = s->ids ? (out_tensor){ .name = "ids", .type = DT_I32, .rank = 1, .dims = { (int64_t)s->length }, .data = s->ids }
@@ -105,7 +110,7 @@ static int write_state(const lithe_session *s, const json_t *meta, const char *p
         if (s->ready) out[n++] = (out_tensor){ .name = "logits", .type = DT_F32, .rank = 1, .dims = { s->vocab }, .data = s->logits };
         status = safetensors_write(path, out, n, meta, err);
     }
-    arena_free(&names);
+    arena_free(&memory);
     free(out);
     return status;
 }
@@ -228,11 +233,24 @@ static int check_reading(saved *x, const tensor_file *f, const lithe_session *s,
     return right ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s: its digest or its last token is damaged", f->path);
 }
 
-static void take(lithe_session *s, const saved *x)
+/* Stores what was saved as the session stores it, a row for each token at a time. */
+static void take_state(const slot_state *to, const file_tensor *t, size_t tokens, real *row)
+{
+    if (to->type == STORED_REAL) { memcpy(to->data, t->data, t->bytes); return; }
+    for (size_t i = 0; i < tokens; i++) {
+        memcpy(row, (const char *)t->data + i * (size_t)to->width * sizeof *row, (size_t)to->width * sizeof *row);
+        kernels_default()->put_rows((char *)to->data + stored_bytes(to->type, i * (size_t)to->width), to->type, (size_t)to->width, &(int){ 0 }, row, 0, 1, to->width);
+    }
+}
+
+static void take(lithe_session *s, const saved *x, real *row)
 {
     session_clear(s);
     session_forget_mark(s);
-    for (int i = 0; x->tokens && i < engine_states(s->engine); i++) memcpy(engine_state(s->engine, i, 0).data, x->states[i]->data, x->states[i]->bytes);
+    for (int i = 0; x->tokens && i < engine_states(s->engine); i++) {
+        slot_state to = engine_state(s->engine, i, 0);
+        take_state(&to, x->states[i], (size_t)x->tokens, row);
+    }
     if (x->tokens) engine_place(s->engine, 0, (size_t)x->tokens);
     for (size_t i = 0; i < x->ids->count; i++) {
         int32_t id = id_at(x->ids, i);
@@ -245,16 +263,28 @@ static void take(lithe_session *s, const saved *x)
     if (s->ready) memcpy(s->logits, x->logits->data, (size_t)s->vocab * sizeof *s->logits);
 }
 
+static size_t widest(const lithe_session *s)
+{
+    int width = 0;
+    for (int i = 0; i < engine_states(s->engine); i++) {
+        slot_state x = engine_state(s->engine, i, 0);
+        if (x.width > width) width = x.width;
+    }
+    return (size_t)width;
+}
+
 static int load_saved(lithe_session *s, const lithe_tokenizer *t, const tensor_file *f, lithe_error *err)
 {
     int own = engine_states(s->engine);
     saved x = { .states = xalloc((size_t)own + 1, sizeof *x.states) };
-    int status = x.states ? check_origin(f, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
+    real *row = xalloc(widest(s), sizeof *row);
+    int status = x.states && row ? check_origin(f, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
     if (!status) status = check_reading(&x, f, s, err);
     if (!status) status = check_states(&x, f, s, err);
     if (!status && f->count != own + 1 + (x.logits != NULL))
         status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", f->path, f->count, own + 1 + (x.logits != NULL));
-    if (!status) take(s, &x);
+    if (!status) take(s, &x, row);
+    free(row);
     free(x.states);
     return status;
 }

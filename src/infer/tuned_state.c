@@ -59,7 +59,7 @@ int load_tuned_state(lithe_session *s, const tensor_file *f, lithe_error *err)
     slot_snapshot *initial = snapshot_new(s->engine, 0);
     if (!initial) return fail(err, LITHE_ENOMEM, "%s: not enough memory for a state", f->path);
     initial->given = true;
-    real *at = initial->data;
+    real *at = (real *)(void *)initial->data;
     for (int i = 0; !status && i < engine_states(s->engine); i++) {
         slot_state own = engine_state(s->engine, i, 0);
         status = read_state(f, &own, at, err);

@@ -71,7 +71,8 @@ typedef struct {
     int window;                                 /* 0: none */
     const exact *alibi;                         /* (heads) slopes, or NULL */
     real scale;
-    const real *q, *k, *v; size_t q_stride, k_stride, v_stride;  /* between rows; head h begins at column h*head_dim */
+    const real *q; stored k, v;                 /* backward: reals; in blocks: head_dim is whole blocks */
+    size_t q_stride, k_stride, v_stride;        /* between rows; head h begins at column h*head_dim */
     real *o; size_t o_stride;
     exact *lse;                                 /* (rows, heads): natural log-sum-exp of the scores, or NULL */
     real dropout;                               /* of the probabilities; 0 for none */
@@ -243,8 +244,8 @@ typedef struct kernels {
     void   (*widen)(real *y, stored x, size_t n);
     /* dtable[index[r]] += dy[r], rows ascending; without add the table (table_rows) is zeroed first. */
     void   (*scatter)(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
-    /* dst[index[r]] = src[r]: storing new keys and values in a session's cache. */
-    void   (*put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
+    /* dst[index[r]] = src[r], rounded to `type`: storing new keys and values in a session's cache. */
+    void   (*put_rows)(void *dst, stored_type type, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
 
     /* y[s] = the first, last or mean row of x[start[s]] .. x[start[s+1]-1]; zeros of a sequence without rows. */
     void   (*pool)(real *y, const real *x, const int *start, pooling how, int seqs, int width);

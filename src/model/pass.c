@@ -34,6 +34,8 @@ void pass_close(pass *p)
     *p = (pass){ 0 };
 }
 
+stored_type default_cache(size_t bytes, size_t numbers) { return bytes < 3 * numbers ? STORED_F16 : STORED_REAL; }
+
 int pass_run(pass *p, lithe_error *err)
 {
     const batch *b = batch_view(&p->batch, err);

@@ -16,6 +16,10 @@ int  pass_open(pass *p, const lithe_model *m, const graph_options *o, want w, li
 int  pass_plan(pass *p, const lithe_model *m, const graph_options *o, want w, lithe_error *err);
 void pass_close(pass *p);
 
+/* How keys and values are kept if nobody says: as f16 for a model whose numbers take less than 3 bytes each, as they
+ * do when most of them are stored in 16 bits or fewer. */
+stored_type default_cache(size_t bytes, size_t numbers);
+
 /* Runs the graph on the batch that was built.  The results stay valid until the next run. */
 int  pass_run(pass *p, lithe_error *err);
 

@@ -80,6 +80,7 @@ static int make(planned *x, int i, lithe_error *err)
     o.capacity[ROWS_SEQS] = decoding ? 1 : x->windows;
     o.slots = 1;
     o.context = x->ctx;
+    o.cache = x->stored_bytes ? default_cache(x->stored_bytes, params_total(m->params)) : STORED_REAL;
     return pass_plan(&x->passes[i], m, &o, wanted(m->task.kind, MODES[i]), err);
 }
 

@@ -27,13 +27,14 @@ static attention_args arguments(const node *n)
 {
     const batch *b = run_batch(n);
     bool cached = n->in[K_STATE] != NULL;
+    stored k = cached ? in_stored(n, K_STATE) : (stored){ .data = operand(n, K) }, v = cached ? in_stored(n, V_STATE) : (stored){ .data = operand(n, V) };
     return (attention_args){
         .seqs = b->seqs, .heads = n->i[HEADS], .kv_heads = n->i[KV_HEADS], .head_dim = n->i[HEAD_DIM],
         .start = b->start, .kv_start = key_start(n, cached), .past = keys_before(n, cached),
         .causal = n->i[CAUSAL], .window = n->i[WINDOW], .alibi = n->data, .scale = n->f[SCALE],
         .q = operand(n, Q), .q_stride = stride(n, Q),
-        .k = cached ? in_data(n, K_STATE) : operand(n, K), .k_stride = cached ? (size_t)n->in[K_STATE]->width : stride(n, K),
-        .v = cached ? in_data(n, V_STATE) : operand(n, V), .v_stride = cached ? (size_t)n->in[V_STATE]->width : stride(n, V),
+        .k = k, .k_stride = cached ? (size_t)n->in[K_STATE]->width : stride(n, K),
+        .v = v, .v_stride = cached ? (size_t)n->in[V_STATE]->width : stride(n, V),
         .o = out_data(n, 0), .o_stride = (size_t)n->out[0]->width, .lse = save_data(n, 0),
         .dropout = b->row_key && training(n->graph) ? n->f[DROPOUT] : 0, .row_key = b->row_key, .layer_key = n->key };
 }
@@ -41,9 +42,9 @@ static attention_args arguments(const node *n)
 static void forward(const node *n, const kernels *k)
 {
     int rows = live_rows(n->out[0]), kv = n->i[KV_HEADS] * n->i[HEAD_DIM];
-    if (n->in[K_STATE]) {
-        k->put_rows(n->in[K_STATE]->data, (size_t)kv, state_rows(n), operand(n, K), stride(n, K), rows, kv);
-        k->put_rows(n->in[V_STATE]->data, (size_t)kv, state_rows(n), operand(n, V), stride(n, V), rows, kv);
+    for (int i = 0; i < 2 && n->in[K_STATE]; i++) {
+        const tensor *cache = n->in[K_STATE + i];
+        k->put_rows(cache->data, cache->type, (size_t)kv, state_rows(n), operand(n, K + i), stride(n, K + i), rows, kv);
     }
     attention_args a = arguments(n);
     k->attention(&a);
@@ -95,7 +96,9 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     int all = k ? o.heads : o.heads + 2 * o.kv_heads, head_dim = q->width / all, width = o.heads * head_dim, kv = o.kv_heads * head_dim;
     require(g, q->width == all * head_dim, "attention: %d heads in a width of %d", all, q->width);
     require(g, !k || (k->width == kv && v && v->width == kv), "attention: keys of %d heads of %d in a width of %d", o.kv_heads, head_dim, k ? k->width : 0);
-    int context = graph_settings(g)->context;
+    int context = graph_settings(g)->context, block = stored_formats[graph_settings(g)->cache].block;
+    require(g, !o.causal || head_dim % block == 0, "keys in heads of %d numbers cannot be kept as %s, in blocks of %d: keep them as f16", head_dim,
+            stored_formats[graph_settings(g)->cache].name, block);
     require(g, o.window >= 0, "attention: a window of %d", o.window);
     tensor *ks = o.causal ? state(g, "k", context, kv) : NULL, *vs = o.causal ? state(g, "v", context, kv) : NULL;
     node *n = append(g, &op_attention, (tensor *[]){ q, k, v, ks, vs }, 5);

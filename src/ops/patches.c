@@ -17,7 +17,7 @@ static void forward(const node *n, const kernels *k)
     k->gemm(&(gemm_args){ .M = rows, .N = out, .K = in, .type = compute(n), .a = b->patches, .lda = (size_t)in,
                           .b = in_stored(n, W), .ldb = (size_t)in, .tb = true, .packed = packed_weight(n, n->in[W], true),
                           .c = out_data(n, 0), .ldc = (size_t)out, .bias = in_data(n, BIAS) });
-    k->put_rows(out_data(n, 0), (size_t)out, b->start, in_data(n, TOKEN), 0, b->seqs, out);
+    k->put_rows(out_data(n, 0), STORED_REAL, (size_t)out, b->start, in_data(n, TOKEN), 0, b->seqs, out);
 }
 
 static void backward(const node *n, const kernels *k)
@@ -30,7 +30,7 @@ static void backward(const node *n, const kernels *k)
     k->gather(of_tokens, false, (stored){ .data = dy }, b->start, b->seqs, out);
     if (dtoken) k->column_sum(dtoken, join, of_tokens, (size_t)out, b->seqs, out);
     for (int c = 0; c < out; c++) zeros[c] = 0;
-    k->put_rows(dy, (size_t)out, b->start, zeros, 0, b->seqs, out);
+    k->put_rows(dy, STORED_REAL, (size_t)out, b->start, zeros, 0, b->seqs, out);
     real *dw = grad_in(n, W, &join);
     if (dw) k->gemm(&(gemm_args){ .M = out, .N = in, .K = rows, .type = compute(n), .add = join, .ta = true, .a = dy, .lda = (size_t)out,
                                   .b.data = b->patches, .ldb = (size_t)in, .c = dw, .ldc = (size_t)in });

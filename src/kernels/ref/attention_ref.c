@@ -33,11 +33,21 @@ static double dot(const real *a, const real *b, int n)
 static size_t key_at(const query *t, int j)   { return (size_t)(t->kv_row + j) * t->a->k_stride + t->kv; }
 static size_t value_at(const query *t, int j) { return (size_t)(t->kv_row + j) * t->a->v_stride + t->kv; }
 
+/* The head of a key or a value, as reals: where it lies, or in scratch after the query's doubles. */
+static const real *head_of(const query *t, stored x, size_t at)
+{
+    size_t width = (size_t)t->a->head_dim;
+    real *room = (real *)((double *)thread_scratch() + width);
+    if (x.type == STORED_REAL) return (const real *)x.data + at;
+    ref_widen(room, stored_from(x, at), width);
+    return room;
+}
+
 static double score(const query *t, int j)
 {
     const attention_args *a = t->a;
     double alibi = a->alibi ? (double)a->alibi[t->head] * abs(t->at - j) : 0;
-    return (double)a->scale * dot(a->q + t->q, a->k + key_at(t, j), a->head_dim) - alibi;
+    return (double)a->scale * dot(a->q + t->q, head_of(t, a->k, key_at(t, j)), a->head_dim) - alibi;
 }
 
 static double mask(const query *t, int j)
@@ -80,8 +90,9 @@ static void forward(const query *t)
     for (int j = t->from; j < t->until; j++) max = fmax(max, score(t, j));
     for (int j = t->from; j < t->until; j++) {
         double e = exp(score(t, j) - max), kept = e * mask(t, j);
+        const real *v = head_of(t, a->v, value_at(t, j));
         sum += e;
-        for (int c = 0; c < a->head_dim; c++) o[c] += kept * (double)a->v[value_at(t, j) + (size_t)c];
+        for (int c = 0; c < a->head_dim; c++) o[c] += kept * (double)v[c];
     }
     for (int c = 0; c < a->head_dim; c++) a->o[t->o + (size_t)c] = (real)(o[c] / sum);
     if (a->lse) a->lse[(size_t)t->row * (size_t)a->heads + (size_t)t->head] = (exact)(max + log(sum));
@@ -98,7 +109,7 @@ static void backward(const query *t)
     a->delta[stat] = (exact)delta;
     for (int c = 0; c < a->head_dim; c++) dq[c] = 0;
     for (int j = t->from; j < t->until; j++) {
-        const real *k = a->k + key_at(t, j), *v = a->v + value_at(t, j);
+        const real *k = head_of(t, a->k, key_at(t, j)), *v = head_of(t, a->v, value_at(t, j));
         real *dk = a->dk + key_at(t, j), *dv = a->dv + value_at(t, j);
         double p = exp(score(t, j) - (double)a->lse[stat]), m = mask(t, j);
         double ds = (double)a->scale * p * (m * dot(d_o, v, a->head_dim) - delta);

@@ -14,6 +14,7 @@ void   ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, in
 
 void ref_gather(real *y, bool add, stored table, const int *index, int rows, int width);
 void ref_widen(real *y, stored x, size_t n);
+void ref_narrow(void *y, stored_type type, const real *x, size_t n);        /* to f32 or f16 */
 real ref_number(stored x, size_t i);                         /* the i-th number of x */
 void ref_pool(real *y, const real *x, const int *start, pooling how, int seqs, int width);
 void ref_pool_backward(real *dx, bool add, const real *dy, const int *start, pooling how, int seqs, int width);
@@ -21,7 +22,7 @@ void ref_largest(exact *value, int *index, const real *x, int rows, int width);
 void ref_correct(exact *right, const real *logits, const int *target, const real *weight, int rows, int vocab);
 void ref_squared_error(exact *loss, real *dx, bool add, const real *x, const real *value, real scale, int rows);
 void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
-void ref_put_rows(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
+void ref_put_rows(void *dst, stored_type type, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
 
 void ref_copy(real *y, bool add, const real *x, size_t n);
 void ref_sum(real *y, const real *a, const real *b, size_t n);

@@ -23,10 +23,10 @@ void ref_scatter(real *dtable, bool add, const real *dy, const int *index, int r
         ref_copy(dtable + (size_t)index[r] * (size_t)width, true, dy + (size_t)r * (size_t)width, (size_t)width);
 }
 
-void ref_put_rows(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width)
+void ref_put_rows(void *dst, stored_type type, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width)
 {
     for (int r = 0; r < rows; r++)
-        ref_copy(dst + (size_t)index[r] * dst_stride, false, src + (size_t)r * src_stride, (size_t)width);
+        ref_narrow((char *)dst + stored_bytes(type, (size_t)index[r] * dst_stride), type, src + (size_t)r * src_stride, (size_t)width);
 }
 
 void ref_copy(real *y, bool add, const real *x, size_t n)

@@ -2,6 +2,7 @@
 #include "kernels/blocks.h"
 #include "kernels/half.h"
 #include "kernels/ref/ref.h"
+#include <assert.h>
 #include <string.h>
 
 static void widen_real(const void *data, size_t n, real *out) { memcpy(out, data, n * sizeof *out); }
@@ -55,6 +56,16 @@ void ref_widen(real *y, stored x, size_t n)
     if (f->widen) { f->widen(x.data, n, y); return; }
     const uint8_t *block = x.data;
     for (size_t i = 0; i < n; i += (size_t)f->block, block += f->bytes) widen_block(f, block, y + i);
+}
+
+void ref_narrow(void *y, stored_type type, const real *x, size_t n)
+{
+    assert(type == STORED_REAL || type == STORED_F16);
+    if (type == STORED_REAL) memcpy(y, x, n * sizeof *x);
+    for (size_t i = 0; i < n && type == STORED_F16; i++) {
+        uint16_t half = f16_from_float((float)x[i]);
+        memcpy((char *)y + i * sizeof half, &half, sizeof half);
+    }
 }
 
 real ref_number(stored x, size_t i)

@@ -62,8 +62,8 @@ static void open_block(gradient *g, int key)
     g->mode = FRESH;
     for (int j = 0; j < g->keys; j++) {
         size_t row = (size_t)(g->row0 + key + j), column = (size_t)g->kv_head * (size_t)a->head_dim;
-        k[j] = a->k + row * a->k_stride + column;
-        v[j] = a->v + row * a->v_stride + column;
+        k[j] = (const float *)a->k.data + row * a->k_stride + column;
+        v[j] = (const float *)a->v.data + row * a->v_stride + column;
     }
     transpose_tile(g->kt, k, g->keys, a->head_dim);
     transpose_tile(g->vt, v, g->keys, a->head_dim);
@@ -115,7 +115,7 @@ static void query_tile(gradient *g, int first, int head)
     int n = lesser(TILE, g->rows - first), D = a->head_dim;
     size_t row = (size_t)(g->row0 + first), column = (size_t)head * (size_t)D;
     const float *q = a->q + row * a->q_stride + column, *d_o = a->d_o + row * a->o_stride + column;
-    const float *k = a->k + (size_t)(g->row0 + g->key) * a->k_stride + (size_t)g->kv_head * (size_t)D;
+    const float *k = (const float *)a->k.data + (size_t)(g->row0 + g->key) * a->k_stride + (size_t)g->kv_head * (size_t)D;
     bool masked = find_edges(g, first, n);
     const edges *sees = masked ? &g->sees : NULL, *seen = masked ? &g->seen : NULL;
     product_part((tile_product){ .M = n, .N = g->keys, .K = D, .a = q, .a_row = a->q_stride, .a_col = 1,

@@ -9,6 +9,7 @@
  * nothing of leaves its maximum, sum and O as they are: so a lane's bytes do not
  * depend on the others of its tile. */
 #include "kernels/vector/attention_tile.h"
+#include "kernels/vector/vec_stored.h"
 #include "kernels/vector/vector.h"
 #include <float.h>
 
@@ -20,6 +21,7 @@ typedef struct {
     int from, until;                            /* the keys of all blocks */
     size_t width;                               /* of a row of out: head_dim in whole registers */
     float *q, *s, *out;                         /* (head_dim, TILE), (TILE keys, TILE lanes), (TILE lanes, width) */
+    float *keys, *values;                       /* (TILE, head_dim) each, of a block that is not stored as floats */
     float max[TILE], sum[TILE], factor[TILE];
     /* Position and slope of a lane, first and last key it sees. */
     float at[TILE], slope[TILE], least[TILE], limit[TILE];
@@ -80,6 +82,8 @@ static void open_tile(tile *t)
     t->q = thread_scratch();
     t->s = t->q + a->head_dim * TILE;
     t->out = t->s + TILE * TILE;
+    t->keys = t->out + TILE * t->width;
+    t->values = t->keys + TILE * a->head_dim;
     transpose_tile(t->q, row, t->lanes, a->head_dim);
 }
 
@@ -137,13 +141,30 @@ static void drop_lanes(tile *t, int i, int first, int n)
     }
 }
 
+typedef struct { const float *data; size_t stride; } floats;
+
+/* The head's columns of `rows` rows of keys or values: where they lie, or widened to `room`. */
+static floats block_of(const tile *t, stored x, size_t stride, int first, int rows, float *room)
+{
+    int width = t->a->head_dim;
+    size_t at = (size_t)(t->a->kv_start[t->seq] + first) * stride + (size_t)t->kv_head * (size_t)width;
+    if (x.type == STORED_REAL) return (floats){ (const float *)x.data + at, stride };
+    x = stored_from(x, at);
+    const char *ahead = (const char *)x.data + AHEAD * stored_bytes(x.type, stride);
+    for (int r = 0; r < rows; r++, ahead += stored_bytes(x.type, stride)) {
+        for (size_t i = 0; i < stored_bytes(x.type, (size_t)width); i += 64) _mm_prefetch(ahead + i, _MM_HINT_T0);
+        widen_run(WIDEN, room + r * width, stored_from(x, (size_t)r * stride), width);
+    }
+    return (floats){ room, (size_t)width };
+}
+
 static void key_block(tile *t, int first)
 {
     const attention_args *a = t->a;
     int n = lesser(TILE, t->until - first);
     bool masked = find_edges(t, first, n);
-    size_t row = (size_t)(a->kv_start[t->seq] + first), column = (size_t)t->kv_head * (size_t)a->head_dim;
-    product_part((tile_product){ .M = n, .N = t->lanes, .K = a->head_dim, .a = a->k + row * a->k_stride + column, .a_row = a->k_stride,
+    floats k = block_of(t, a->k, a->k_stride, first, n, t->keys), v = block_of(t, a->v, a->v_stride, first, n, t->values);
+    product_part((tile_product){ .M = n, .N = t->lanes, .K = a->head_dim, .a = k.data, .a_row = k.stride,
                                  .a_col = 1, .b = t->q, .ldb = TILE, .c = t->s, .ldc = TILE },
                  COLUMNS, masked ? &t->seen : NULL);
     for (int i = 0; i < t->lanes; i += VW) {
@@ -151,7 +172,7 @@ static void key_block(tile *t, int first)
         if (a->dropout > 0) drop_lanes(t, i, first, n);
     }
     product_part((tile_product){ .M = t->lanes, .N = a->head_dim, .K = n, .a = t->s, .a_row = 1, .a_col = TILE,
-                                 .b = a->v + row * a->v_stride + column, .ldb = a->v_stride, .c = t->out, .ldc = t->width,
+                                 .b = v.data, .ldb = v.stride, .c = t->out, .ldc = t->width,
                                  .mode = first > t->from ? JOIN : FRESH, .factor = t->factor },
                  TERMS, masked ? &t->sees : NULL);
 }

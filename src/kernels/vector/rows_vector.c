@@ -6,38 +6,40 @@
 
 typedef struct {
     float *to; stored from;
-    size_t to_stride, from_stride;
-    const int *to_index, *from_index;           /* NULL: row r itself */
+    const int *index;                           /* of rows to read */
     bool add;
     int rows, width;
-} move;
+} gathering;
 
-static void move_rows(void *context, int task)
+static void gather_piece(void *context, int task)
 {
-    const move *c = context;
+    const gathering *c = context;
     int block = rows_in_piece(c->width), first = task * block, end = lesser(c->rows, first + block);
-    for (int r = first; r < end; r++) {
-        float *to = c->to + (size_t)(c->to_index ? c->to_index[r] : r) * c->to_stride;
-        stored from = stored_from(c->from, (size_t)(c->from_index ? c->from_index[r] : r) * c->from_stride);
-        widen_run(c->add ? WIDEN_ADDED : WIDEN, to, from, c->width);
-    }
-}
-
-static void move_all(move c)
-{
-    parallel_for(pieces((size_t)c.rows, (size_t)rows_in_piece(c.width)), move_rows, &c);
+    size_t width = (size_t)c->width;
+    for (int r = first; r < end; r++)
+        widen_run(c->add ? WIDEN_ADDED : WIDEN, c->to + (size_t)r * width, stored_from(c->from, (size_t)c->index[r] * width), c->width);
 }
 
 void LEVEL(gather)(real *y, bool add, stored table, const int *index, int rows, int width)
 {
-    move_all((move){ .to = y, .from = table, .to_stride = (size_t)width, .from_stride = (size_t)width,
-                     .from_index = index, .add = add, .rows = rows, .width = width });
+    gathering c = { .to = y, .from = table, .index = index, .add = add, .rows = rows, .width = width };
+    parallel_for(pieces((size_t)rows, (size_t)rows_in_piece(width)), gather_piece, &c);
 }
 
-void LEVEL(put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width)
+typedef struct { char *dst; stored_type type; size_t dst_stride; const int *index; const float *src; size_t src_stride; int rows, width; } putting;
+
+static void put_piece(void *context, int task)
 {
-    move_all((move){ .to = dst, .from = { .data = src }, .to_stride = dst_stride, .from_stride = src_stride,
-                     .to_index = index, .rows = rows, .width = width });
+    const putting *c = context;
+    int block = rows_in_piece(c->width), first = task * block, end = lesser(c->rows, first + block);
+    for (int r = first; r < end; r++)
+        narrow_run(c->dst + stored_bytes(c->type, (size_t)c->index[r] * c->dst_stride), c->type, c->src + (size_t)r * c->src_stride, c->width);
+}
+
+void LEVEL(put_rows)(void *dst, stored_type type, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width)
+{
+    putting c = { dst, type, dst_stride, index, src, src_stride, rows, width };
+    parallel_for(pieces((size_t)rows, (size_t)rows_in_piece(width)), put_piece, &c);
 }
 
 typedef struct { float *y; stored x; size_t n; } widening;

@@ -76,6 +76,25 @@ INLINE void widen_any(const widen_kind kind, float *y, stored x, int n)
     }
 }
 
+INLINE vhalves vnarrow_f16(vec x)
+{
+#if VW == 16
+    return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+    return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+#endif
+}
+
+/* n floats to f32 or f16. */
+static inline void narrow_run(void *y, stored_type type, const float *x, int n)
+{
+    if (type != STORED_F16) { ref_narrow(y, type, x, (size_t)n); return; }
+    for (int i = 0; i < n; i += VW) {
+        vhalves halves = vnarrow_f16(vload_n(x + i, n - i));
+        memcpy((uint16_t *)y + i, &halves, (size_t)lesser(n - i, VW) * sizeof(uint16_t));
+    }
+}
+
 /* A run of n numbers. */
 static inline void widen_run(widen_kind kind, float *y, stored x, int n)
 {

@@ -11,7 +11,7 @@ void LEVEL(column_sum)(real *y, bool add, const real *x, size_t ldx, int rows, i
 void LEVEL(gather)(real *y, bool add, stored table, const int *index, int rows, int width);
 void LEVEL(widen)(real *y, stored x, size_t n);
 void LEVEL(scatter)(real *dtable, bool add, const real *dy, const int *index, int rows, int width, int table_rows);
-void LEVEL(put_rows)(real *dst, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
+void LEVEL(put_rows)(void *dst, stored_type type, size_t dst_stride, const int *index, const real *src, size_t src_stride, int rows, int width);
 
 void LEVEL(copy)(real *y, bool add, const real *x, size_t n);
 void LEVEL(sum)(real *y, const real *a, const real *b, size_t n);
