@@ -452,6 +452,8 @@ const test tests_text[] = {
     { "text: two texts and what is around them", text_pairs },
     { "text: what tokens are for", text_roles },
     { "text: refused by name", text_refused },
+    { "text: the files of Qwen2", text_qwen2_files },
+    { "text: added tokens beside a vocabulary", text_tokens_beside },
     { "text: cut off and damaged files", text_cut_off },
     { "text: paths that hold nothing", text_empty_paths },
     { "text: patterns without end", text_endless_patterns },

@@ -1,5 +1,6 @@
 /* Tokenizer files that are hostile, damaged or absent. */
 #include "text_tests.h"
+#include "base/file.h"
 #include "base/random.h"
 #include <stdlib.h>
 
@@ -158,3 +159,120 @@ void text_endless_patterns(void)
     free(text);
 }
 
+
+/* ---- files beside a vocabulary ----------------------------------------------------------------------- */
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    lithe_error err = { 0 };
+    char *path = path_join(dir, name);
+    CHECK_MSG(!file_write(path, text, strlen(text), &err), "%s", err.text);
+    free(path);
+}
+
+/* vocab.json with the 256 bytes under their names in GPT-2's alphabet, and eight merges. */
+static void put_vocabulary(const char *dir)
+{
+    static const char *const pairs[][2] = { { "1", "2" }, { "\u0120", "1" }, { "a", "b" }, { "\u0120", "ab" }, { "!", "!" }, { "!!", "\u010a" }, { "'", "S" }, { "C", "'" } };
+    char vocabulary[8192], merges[256] = "#version: 0.2\n";
+    size_t n = 0, m = strlen(merges), other = 0;
+    for (int b = 0; b < 256; b++) {
+        bool shown = (b >= '!' && b <= '~') || (b >= 0xa1 && b <= 0xac) || b >= 0xae;
+        n += (size_t)snprintf(vocabulary + n, sizeof vocabulary - n, "%c\"\\u%04x\":%d", b ? ',' : '{', shown ? (unsigned)b : 256 + (unsigned)other, b);
+        other += !shown;
+    }
+    for (int i = 0; i < 8; i++) {
+        n += (size_t)snprintf(vocabulary + n, sizeof vocabulary - n, ",\"%s%s\":%d", pairs[i][0], pairs[i][1], 256 + i);
+        m += (size_t)snprintf(merges + m, sizeof merges - m, "%s %s\n", pairs[i][0], pairs[i][1]);
+    }
+    snprintf(vocabulary + n, sizeof vocabulary - n, "}");
+    put(dir, "vocab.json", vocabulary);
+    put(dir, "merges.txt", merges);
+}
+
+static void check_ids(const lithe_tokenizer *t, const char *text, const int *expected)
+{
+    int32_t ids[32];
+    size_t n = lithe_encode(t, text, strlen(text), 0, ids, 32), i = 0;
+    for (; i < n && ids[i] == expected[i]; i++);
+    CHECK_MSG(i == n && expected[n] < 0, "\"%s\": id %zu of %zu is another", text, i, n);
+}
+
+/* The ids are those of transformers 4.40's Qwen2Tokenizer with these files. */
+static void check_qwen2(const char *dir)
+{
+    static const struct { const char *text; int ids[16]; } cases[] = {
+        { "12 12", { 49, 50, 32, 49, 50, -1 } }, { "ab12ab 1", { 258, 49, 50, 258, 32, 49, -1 } }, { "!!\nab", { 261, 258, -1 } }, { "C'S abS", { 67, 262, 259, 83, -1 } },
+        { "e\u0301", { 195, 169, -1 } }, { "a<|im_start|>b", { 97, 300, 98, -1 } }, { "  ab\n\n 12!!\n", { 32, 259, 10, 10, 32, 49, 50, 261, -1 } } };
+    lithe_error err = { 0 };
+    lithe_tokenizer *t = lithe_tokenizer_open(dir, &err);
+    CHECK_MSG(t && lithe_tokenizer_eos(t) == 300 && lithe_tokenizer_is_special(t, 300), "%s", err.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_ids(t, cases[i].text, cases[i].ids);
+    lithe_tokenizer_close(t);
+}
+
+#define DECODER "\"added_tokens_decoder\":{\"300\":{\"content\":\"<|im_start|>\",\"normalized\":false,\"special\":true}}"
+
+void text_qwen2_files(void)
+{
+    const char *dir = in_dir("qwen2"), *again = in_dir("qwen2-again");
+    lithe_error err = { 0 };
+    CHECK(!dir_make(dir, &err) && !dir_make(again, &err));
+    put_vocabulary(dir);
+    put(dir, "tokenizer_config.json", "{\"tokenizer_class\":\"Qwen2Tokenizer\",\"eos_token\":\"<|im_start|>\"," DECODER "}");
+    check_qwen2(dir);
+    lithe_tokenizer *t = lithe_tokenizer_open(dir, &err);
+    CHECK_MSG(!lithe_tokenizer_save(t, in_dir("qwen2-again/tokenizer.json"), &err), "%s", err.text);
+    lithe_tokenizer_close(t);
+    check_qwen2(again);
+}
+
+/* Tokens that its own file does not have go with a tokenizer whose file is written as it was read. */
+static void kept_with_its_source(const char *dir)
+{
+    const char *copy = in_dir("beside-copy");
+    lithe_error err = { 0 };
+    put(dir, "tokenizer_config.json", "{\"added_tokens_decoder\":{\"310\":{\"content\":\"<later>\",\"special\":true}}}");
+    lithe_tokenizer *t = lithe_tokenizer_open(dir, &err);
+    CHECK(!dir_make(copy, &err) && !lithe_tokenizer_save(t, in_dir("beside-copy/tokenizer.json"), &err));
+    lithe_tokenizer_close(t);
+    t = lithe_tokenizer_open(copy, &err);
+    CHECK_MSG(t && lithe_tokenizer_is_special(t, 310), "%s", err.text);
+    check_ids(t, "a<later>", (const int[]){ 97, 310, -1 });
+    lithe_tokenizer_close(t);
+}
+
+void text_tokens_beside(void)
+{
+    static const struct { const char *config, *added; } cases[] = {
+        { "{\"eos_token\":\"<|im_end|>\"}", "{\"<|im_start|>\":300,\"<|im_end|>\":301}" },
+        { "{\"eos_token\":\"<|im_end|>\"," "\"added_tokens_decoder\":{\"300\":{\"content\":\"<|im_start|>\"},\"301\":{\"content\":\"<|im_end|>\",\"special\":true}}}", NULL } };
+    static const struct { const char *config, *added, *why; } bad[] = {
+        { "{}", "{\"<x>\":97}", "another token" }, { "{}", "{\"<x>\":-1}", "id -1" }, { "{}", "{\"<x>\":\"7\"}", "no whole id" }, { "{}", "{\"<x>\":4194304}", "4194304" },
+        { "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}", "{}", "\"x\"" }, { "{\"added_tokens_decoder\":{\"7\":{}}}", "{}", "no content" },
+        { "{\"tokenizer_class\":\"HerbertTokenizerFast\"}", "{}", "HerbertTokenizerFast" }, { "{\"word_tokenizer_type\":\"mecab\"}", "{}", "mecab" } };
+    const char *dir = in_dir("beside"), *again = in_dir("beside-again"), *saved = in_dir("beside-again/tokenizer.json");
+    lithe_error err = { 0 };
+    CHECK(!dir_make(dir, &err) && !dir_make(again, &err));
+    put_vocabulary(dir);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put(dir, "tokenizer_config.json", cases[i].config);
+        put(dir, "added_tokens.json", cases[i].added ? cases[i].added : "{}");
+        lithe_tokenizer *t = lithe_tokenizer_open(dir, &err);
+        CHECK_MSG(t, "%s", err.text);
+        check_ids(t, "hi<|im_start|>12", (const int[]){ 104, 105, 300, 256, -1 });
+        CHECK(lithe_tokenizer_eos(t) == 301 && lithe_tokenizer_vocab(t) == 302);
+        CHECK(!lithe_tokenizer_save(t, saved, &err));
+        lithe_tokenizer_close(t);
+        t = lithe_tokenizer_open(again, &err);
+        check_ids(t, "hi<|im_start|>12", (const int[]){ 104, 105, 300, 256, -1 });
+        lithe_tokenizer_close(t);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lithe_error e = { 0 };
+        put(dir, "tokenizer_config.json", bad[i].config);
+        put(dir, "added_tokens.json", bad[i].added);
+        CHECK_MSG(!lithe_tokenizer_open(dir, &e) && strstr(e.text, bad[i].why), "%s: %s", bad[i].why, e.text);
+    }
+    kept_with_its_source(again);
+}

@@ -37,4 +37,8 @@ void split_text(const split_step *steps, int n, const char *text, size_t len, sp
 size_t split_gpt2(const char *text, size_t len);
 #define SPLIT_GPT2_PATTERN "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
+/* That of transformers' Qwen2Tokenizer. */
+#define SPLIT_QWEN2_PATTERN "(?i:'s|'t|'re|'ve|'m|'ll|'d)" \
+    "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 #endif

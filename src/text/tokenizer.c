@@ -198,14 +198,29 @@ static int make_tree(lithe_tokenizer *t, const char *what, lithe_error *err)
     return LITHE_OK;
 }
 
-int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
+/* Makes the entries from number `first` on tokens that are found in texts. */
+static int find_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err)
 {
-    for (size_t i = 0; i < t->n_entries && !failed(err); i++) {
+    for (size_t i = first; i < t->n_entries && !failed(err); i++) {
         const added_entry *e = &t->entries[i];
         if (tokenizer_add(&t->added, e->id, e->text, e->len, true, what, err)) return err->status;
         check_entry(t, e, what, err);
     }
-    if (failed(err) || make_matcher(t, false, &t->plain, err) || make_matcher(t, true, &t->normalized, err)) return err->status;
+    return failed(err) || make_matcher(t, false, &t->plain, err) || make_matcher(t, true, &t->normalized, err) ? (int)err->status : LITHE_OK;
+}
+
+int tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err)
+{
+    if (find_entries(t, first, what, err)) return err->status;
+    t->later = t->later ? t->later : first;
+    t->flags = NULL;                                                        /* of the arena; there are more ids now */
+    tokenizer_name_roles(t);
+    return tokenizer_flag(t, what, err);
+}
+
+int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
+{
+    if (find_entries(t, 0, what, err)) return err->status;
     const char *mark = t->mark ? t->mark : " ";
     if (t->model != MODEL_BPE && make_tree(t, what, err)) return err->status;
     bool apart = t->model == MODEL_UNIGRAM ? pieces_divide(&t->vocabulary, mark) : t->model == MODEL_BPE && t->bpe.characters && marks_divide(t, mark);

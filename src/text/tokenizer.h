@@ -53,6 +53,7 @@ struct lithe_tokenizer {
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
     size_t n_entries, entries_room;
+    size_t later;                          /* the first entry that its source does not have; 0: it has them all */
     added_tokens plain, normalized;        /* found before and after normalizing */
     pieces added;                          /* id -> text of the entries */
 
@@ -80,14 +81,17 @@ struct lithe_tokenizer {
     size_t n_pairs;
 };
 
+/* GPT-2's pattern, the same with a space before a text, or Qwen2's pattern after the normal form NFC. */
+typedef enum { WORDS_GPT2, WORDS_GPT2_PREFIXED, WORDS_QWEN2 } byte_level_words;
+
 /* These read from memory.  what names the source in messages; they return NULL and set err on failure.
- * _json: a tokenizer.json.  _files: vocab.json and merges.txt; prefix_space as in
- * tokenizer_config.json.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
+ * _json: a tokenizer.json.  _files: vocab.json and merges.txt, and how text is cut
+ * into words.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
  * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary.
  * _sentencepiece: a .model. */
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
-                                      bool prefix_space, const char *what, const char *what_merges, lithe_error *err);
+                                      byte_level_words words, const char *what, const char *what_merges, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
 /* Lower the letters; drop marks; separate Chinese characters. */
 typedef struct { bool lower, marks, spaced; } bert_options;
@@ -131,6 +135,15 @@ void tokenizer_bert_shape(lithe_tokenizer *t, bert_options how);
 int  tokenizer_add_bert_specials(lithe_tokenizer *t, const char *what, lithe_error *err);
 int  tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error *err);
 int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
+
+/* The files beside a vocabulary (tokenizer_beside.c).  The first refuses settings for a class of tokenizer that reads
+ * this kind of file in another way; the second says whether they are for Qwen2's; the third adds their tokens. */
+typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEPIECE } vocabulary_file;
+int  tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
+bool tokenizer_is_qwen2(const json_t *config);
+int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
+/* Takes the entries from number `first` on into a finished tokenizer. */
+int  tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err);
 
 /* Adds an entry; its text is copied. */
 int tokenizer_add_entry(lithe_tokenizer *t, added_entry e, const char *what, lithe_error *err);

@@ -2,6 +2,7 @@
  * line, best first, after a line "#version"), and makes the vocabulary of the 256 bytes.
  * Both are byte-level; the first is split by GPT-2's pattern, the second not at all. */
 #include "text/tokenizer.h"
+#include "text/pattern.h"
 #include "text/tokenizer_parts.h"
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +71,25 @@ int tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error
     return e.id < 0 ? LITHE_OK : tokenizer_add_entry(t, e, what, err);
 }
 
+static void cut_words(lithe_tokenizer *t, byte_level_words words, const char *what, lithe_error *err)
+{
+    if (words == WORDS_QWEN2) {
+        struct pattern *p = pattern_new(SPLIT_QWEN2_PATTERN, sizeof SPLIT_QWEN2_PATTERN - 1, false, what, err);
+        t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_NFC };
+        t->split[t->n_split++] = (split_step){ .kind = SPLIT_PATTERN, .behavior = SPLIT_ISOLATED, .pattern = p };
+        return;
+    }
+    if (words == WORDS_GPT2_PREFIXED) t->split[t->n_split++] = (split_step){ .kind = SPLIT_PREFIX_SPACE };
+    t->split[t->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
+}
+
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
-                                      bool prefix_space, const char *what, const char *what_merges, lithe_error *err)
+                                      byte_level_words words, const char *what, const char *what_merges, lithe_error *err)
 {
     json_t *root = json_parse(vocab, vocab_len, 2, what, err);
     lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
     pieces names = { 0 };
-    if (t && prefix_space) t->split[t->n_split++] = (split_step){ .kind = SPLIT_PREFIX_SPACE };
-    if (t) t->split[t->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
+    if (t) cut_words(t, words, what, err);
     if (t) read_vocab(t, &names, root, what, err);
     if (t && !failed(err)) room_for_pairs(t, merges, merges_len, what_merges, err);
     if (t && !failed(err)) read_merge_lines(t, &names, merges, merges_len, what_merges, err);

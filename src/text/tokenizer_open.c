@@ -49,9 +49,22 @@ static void configure(lithe_tokenizer *t, const json_t *config, const char *what
     tokenizer_flag(t, what, err);
 }
 
+static bool setting(const json_t *config, const char *key, bool otherwise)
+{
+    const json_t *v = json_object_get(config, key);
+    return json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
+
+static byte_level_words words_of(const json_t *config)
+{
+    if (tokenizer_is_qwen2(config)) return WORDS_QWEN2;
+    return setting(config, "add_prefix_space", false) ? WORDS_GPT2_PREFIXED : WORDS_GPT2;
+}
+
 static lithe_tokenizer *open_files(const char *vocab, const char *dir, const json_t *config, lithe_error *err)
 {
     static const char *const merges_names[] = { "merges.txt", "vocab.bpe", NULL };
+    if (tokenizer_check_class(config, VOCABULARY_BYTE_LEVEL, vocab, err)) return NULL;
     char *merges = one_beside(dir, merges_names);
     size_t vocab_size = 0, merges_size = 0;
     if (!merges) {
@@ -62,8 +75,7 @@ static lithe_tokenizer *open_files(const char *vocab, const char *dir, const jso
     char *merges_text = file_read(merges, FILE_LIMIT, &merges_size, err);
     lithe_tokenizer *t = NULL;
     if (vocab_text && merges_text)
-        t = tokenizer_from_files(vocab_text, vocab_size, merges_text, merges_size,
-                                 json_is_true(json_object_get(config, "add_prefix_space")), vocab, merges, err);
+        t = tokenizer_from_files(vocab_text, vocab_size, merges_text, merges_size, words_of(config), vocab, merges, err);
     free(vocab_text);
     free(merges_text);
     free(merges);
@@ -81,18 +93,13 @@ static lithe_tokenizer *open_alone(const char *path, reader read, lithe_error *e
     return t;
 }
 
-static bool setting(const json_t *config, const char *key, bool otherwise)
-{
-    const json_t *v = json_object_get(config, key);
-    return json_is_boolean(v) ? json_is_true(v) : otherwise;
-}
-
 /* Reads a vocab.txt, which is cased unless the caller or the settings say otherwise. */
 static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int lowercase, lithe_error *err)
 {
     bool lower = lowercase ? lowercase > 0 : setting(config, "do_lower_case", false);
     bert_options how = { .lower = lower, .marks = setting(config, "strip_accents", lower), .spaced = setting(config, "tokenize_chinese_chars", true) };
     size_t size;
+    if (tokenizer_check_class(config, VOCABULARY_WORDPIECE, path, err)) return NULL;
     char *text = file_read(path, FILE_LIMIT, &size, err);
     lithe_tokenizer *t = text ? tokenizer_from_pieces(text, size, how, path, err) : NULL;
     free(text);
@@ -146,8 +153,8 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     file_unmap(&m);
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
-    else t = open_alone(path, alone[f], err);
-    if (t && t->model != MODEL_LONGEST) configure(t, config, path, err);
+    else if (f != FORMAT_SENTENCEPIECE || !tokenizer_check_class(config, VOCABULARY_SENTENCEPIECE, path, err)) t = open_alone(path, alone[f], err);
+    if (t && t->model != MODEL_LONGEST && !tokenizer_add_beside(t, dir, config, path, err)) configure(t, config, path, err);
     json_decref(config);
     if (!failed(err)) return t;
     lithe_tokenizer_close(t);

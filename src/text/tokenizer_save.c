@@ -86,15 +86,17 @@ static json_t *added(const lithe_tokenizer *t)
     return list;
 }
 
+static bool splits(const lithe_tokenizer *t, split_kind kind)
+{
+    for (int i = 0; i < t->n_split; i++)
+        if (t->split[i].kind == kind) return true;
+    return false;
+}
+
 /* {"type": "ByteLevel"} as pre_tokenizer, decoder and post_processor; the last two hardly use its flags. */
 static json_t *byte_level(const lithe_tokenizer *t)
 {
-    bool prefix = false, regex = false;
-    for (int i = 0; i < t->n_split; i++) {
-        prefix |= t->split[i].kind == SPLIT_PREFIX_SPACE;
-        regex |= t->split[i].kind == SPLIT_GPT2;
-    }
-    return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", prefix, "trim_offsets", 1, "use_regex", regex);
+    return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", splits(t, SPLIT_PREFIX_SPACE), "trim_offsets", 1, "use_regex", splits(t, SPLIT_GPT2));
 }
 
 static json_t *name_as_json(const lithe_tokenizer *t, int32_t id, char *text)
@@ -175,28 +177,53 @@ static json_t *model(const lithe_tokenizer *t, char *names[3])
                      "byte_fallback", c && t->bpe.byte_id[0] >= 0, "ignore_merges", 0, "vocab", v, "merges", m);
 }
 
+/* How a byte-level text is cut into words: by ByteLevel itself, or before it by Qwen2's pattern. */
+static json_t *words(const lithe_tokenizer *t)
+{
+    if (!splits(t, SPLIT_PATTERN)) return byte_level(t);
+    return json_pack("{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, o]}", "type", "Sequence", "pretokenizers", "type", "Split", "pattern", "Regex", SPLIT_QWEN2_PATTERN,
+                     "behavior", "Isolated", "invert", 0, byte_level(t));
+}
+
 static json_t *as_json(const lithe_tokenizer *t, char *names[3])
 {
     if (t->model == MODEL_WORDPIECE) return wordpiece_as_json(t, names[0]);
     bool c = t->bpe.characters;
-    json_t *normalizer = c ? json_pack("{s:s, s:s}", "type", "Prepend", "prepend", " ") : json_null();
+    json_t *normalizer = c ? json_pack("{s:s, s:s}", "type", "Prepend", "prepend", " ")
+                         : takes(t, NORMAL_NFC) ? json_pack("{s:s}", "type", "NFC") : json_null();
     json_t *decoder = c ? json_pack("{s:s, s:[{s:s}, {s:s}, {s:s, s:s, s:i, s:i}]}", "type", "Sequence", "decoders", "type", "ByteFallback",
                                     "type", "Fuse", "type", "Strip", "content", " ", "start", 1, "stop", 0) : byte_level(t);
     return json_pack("{s:s, s:n, s:n, s:o, s:o, s:o, s:o, s:o, s:o}", "version", "1.0", "truncation", "padding", "added_tokens", added(t),
-                     "normalizer", normalizer, "pre_tokenizer", c ? json_null() : byte_level(t),
+                     "normalizer", normalizer, "pre_tokenizer", c ? json_null() : words(t),
                      "post_processor", post_processor(t, names[0]), "decoder", decoder, "model", model(t, names));
 }
 
-/* Writes the roles that do not follow from names to a tokenizer_config.json beside
- * path, unless there is one. */
-static int save_roles(const lithe_tokenizer *t, const char *path, lithe_error *err)
+/* {"ID": {"content": TEXT, ...}} of the added tokens that the source does not have. */
+static json_t *later_tokens(const lithe_tokenizer *t)
 {
-    if (!t->configured) return LITHE_OK;
+    json_t *all = json_object();
+    for (size_t i = t->later; i < t->n_entries && all; i++) {
+        const added_entry *e = &t->entries[i];
+        char id[16];
+        snprintf(id, sizeof id, "%d", (int)e->id);
+        json_object_set_new(all, id, json_pack("{s:s%, s:b, s:b, s:b, s:b, s:b}", "content", e->text, e->len, "lstrip", e->lstrip, "normalized", e->normalized,
+                                               "rstrip", e->rstrip, "single_word", e->single_word, "special", e->special));
+    }
+    return all;
+}
+
+/* Writes what the tokenizer's own file does not say, roles and later tokens, to a tokenizer_config.json beside path,
+ * unless there is one. */
+static int save_beside(const lithe_tokenizer *t, const char *path, lithe_error *err)
+{
+    const bool later = t->source && t->later;
+    if (!t->configured && !later) return LITHE_OK;
     char *dir = path_parent(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL, *text = xalloc(longest_name(t) + 2, 1);
     json_t *config = beside && text ? json_object() : NULL;
     int bad = !config;
     for (int i = 0; i < ROLES && !bad; i++)
         if (t->configured >> i & 1) bad = json_object_set_new(config, tokenizer_role_key(i), name_as_json(t, t->role[i], text));
+    if (!bad && later) bad = json_object_set_new(config, "added_tokens_decoder", later_tokens(t));
     if (bad) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (!path_exists(beside)) json_write(config, beside, err);
     json_decref(config);
@@ -215,7 +242,7 @@ int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error
     if (!err) err = &local;
     if (failed(err)) return err->status;
     if (!t || !path) return fail(err, LITHE_EINVAL, "tokenizer: nothing to save, or no path");
-    if (save_roles(t, path, err)) return err->status;
+    if (save_beside(t, path, err)) return err->status;
     if (t->source) return file_write(path, t->source, t->source_bytes, err);
     char *names[3];
     size_t room = longest_name(t) + 2;

@@ -1,0 +1,124 @@
+/* What the files beside a vocabulary say of it: the class of tokenizer they are for, and tokens that were added later
+ * (added_tokens.json, and added_tokens_decoder in tokenizer_config.json).
+ * Invariant: a class whose words are cut in another way than the vocabulary's file implies is refused by name. */
+#include "base/file.h"
+#include "text/tokenizer.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { JSON_BYTES = 64 << 20, DEPTH = 16 };
+
+/* ---- classes ---------------------------------------------------------------------- */
+
+/* The classes that read a vocabulary as its file implies, with or without "Fast" at the end.  tokenizer.json says
+ * everything itself. */
+static const char *const wordpiece_classes[] = { "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "RetriBertTokenizer",
+    "ConvBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer",
+    "PreTrainedTokenizer", NULL };
+static const char *const byte_level_classes[] = { "GPT2Tokenizer", "RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "CodeGenTokenizer",
+    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "PreTrainedTokenizer", NULL };
+static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "PreTrainedTokenizer", NULL };
+
+static bool is_class(const char *name, const char *class)
+{
+    size_t n = strlen(class);
+    return !strncmp(name, class, n) && (!name[n] || !strcmp(name + n, "Fast"));
+}
+
+int tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err)
+{
+    static const char *const *const classes[] = { wordpiece_classes, byte_level_classes, sentencepiece_classes };
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class")), *words = json_string_value(json_object_get(config, "word_tokenizer_type"));
+    if (words && strcmp(words, "basic")) return fail(err, LITHE_ECONFIG, "%s: its words are cut by %.40s (word_tokenizer_type), which is not supported", what, words);
+    for (const char *const *c = classes[file]; name && *c; c++)
+        if (is_class(name, *c)) return LITHE_OK;
+    return name ? fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name) : LITHE_OK;
+}
+
+bool tokenizer_is_qwen2(const json_t *config)
+{
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+    return name && is_class(name, "Qwen2Tokenizer");
+}
+
+/* ---- added tokens ------------------------------------------------------------------ */
+
+static int check_id(json_int_t id, const char *text, const char *what, lithe_error *err)
+{
+    return id >= 0 && id < PIECES_ID_LIMIT ? LITHE_OK
+         : fail(err, LITHE_EFORMAT, "%s: added token \"%.60s\" has id %lld, expected 0 to %d", what, text, (long long)id, PIECES_ID_LIMIT - 1);
+}
+
+static bool has_entry(const lithe_tokenizer *t, const char *text, size_t len)
+{
+    for (size_t i = 0; i < t->n_entries; i++)
+        if (t->entries[i].len == len && !memcmp(t->entries[i].text, text, len)) return true;
+    return false;
+}
+
+/* Whether the settings give the text a role or name it among their other special tokens. */
+static bool is_named_special(const json_t *config, const char *text)
+{
+    const json_t *others = json_object_get(config, "additional_special_tokens");
+    for (int i = 0; i <= ROLES + (int)json_array_size(others); i++) {
+        const json_t *v = i < ROLES ? json_object_get(config, tokenizer_role_key(i)) : json_array_get(others, (size_t)(i - ROLES));
+        if (json_is_object(v)) v = json_object_get(v, "content");
+        if (json_is_string(v) && !strcmp(json_string_value(v), text)) return true;
+    }
+    return false;
+}
+
+/* {"TEXT": ID}: only the settings say which of them are special. */
+static int add_plain(lithe_tokenizer *t, const json_t *tokens, const json_t *config, const char *what, lithe_error *err)
+{
+    json_t *open = (json_t *)(uintptr_t)tokens;                              /* jansson's iterators are not const */
+    for (void *i = json_object_iter(open); i; i = json_object_iter_next(open, i)) {
+        const char *text = json_object_iter_key(i);
+        const json_t *id = json_object_iter_value(i);
+        if (!json_is_integer(id)) return fail(err, LITHE_EFORMAT, "%s: added token \"%.60s\" has no whole id", what, text);
+        bool special = is_named_special(config, text);
+        added_entry e = { .text = text, .len = strlen(text), .id = (int32_t)json_integer_value(id), .special = special, .normalized = !special };
+        if (!e.len || has_entry(t, text, e.len)) continue;
+        if (check_id(json_integer_value(id), text, what, err) || tokenizer_add_entry(t, e, what, err)) return err->status;
+    }
+    return LITHE_OK;
+}
+
+static bool flag(const json_t *object, const char *key, bool otherwise)
+{
+    const json_t *v = json_object_get(object, key);
+    return json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
+
+/* {"ID": {"content": TEXT, "special": ..., ...}} */
+static int add_described(lithe_tokenizer *t, const json_t *tokens, const char *what, lithe_error *err)
+{
+    json_t *open = (json_t *)(uintptr_t)tokens;
+    for (void *i = json_object_iter(open); i; i = json_object_iter_next(open, i)) {
+        const json_t *d = json_object_iter_value(i), *content = json_object_get(d, "content");
+        int id;
+        if (!json_is_string(content) || !text_int(json_object_iter_key(i), 0, PIECES_ID_LIMIT - 1, &id))
+            return fail(err, LITHE_EFORMAT, "%s: added_tokens_decoder \"%.60s\" has no id from 0 to %d or no content", what, json_object_iter_key(i), PIECES_ID_LIMIT - 1);
+        bool special = flag(d, "special", false);
+        added_entry e = { .text = json_string_value(content), .len = json_string_length(content), .id = id, .special = special,
+                          .normalized = flag(d, "normalized", !special), .single_word = flag(d, "single_word", false),
+                          .lstrip = flag(d, "lstrip", false), .rstrip = flag(d, "rstrip", false) };
+        if (!e.len || has_entry(t, e.text, e.len)) continue;
+        if (tokenizer_add_entry(t, e, what, err)) return err->status;
+    }
+    return LITHE_OK;
+}
+
+int tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err)
+{
+    char *path = path_join(dir, "added_tokens.json");
+    size_t before = t->n_entries;
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    json_t *plain = path_exists(path) ? json_read(path, JSON_BYTES, DEPTH, err) : NULL;
+    int status = failed(err) ? (int)err->status : add_described(t, json_object_get(config, "added_tokens_decoder"), what, err);
+    if (!status) status = add_plain(t, plain, config, path, err);
+    if (!status && t->n_entries > before) status = tokenizer_take_entries(t, before, what, err);
+    json_decref(plain);
+    free(path);
+    return status;
+}
