@@ -26,6 +26,7 @@ ifeq ($(shell uname -m),x86_64)
 VECTOR  := $(wildcard src/kernels/vector/*.c)
 AMX     := $(wildcard src/kernels/amx/*.c)
 OBJ     += $(VECTOR:src/%.c=$(B)/avx2/%.o) $(VECTOR:src/%.c=$(B)/avx512/%.o) $(AMX:src/%.c=$(B)/%.o)
+OBJ     += $(B)/vnni/kernels/vector/blocks_product.o
 endif
 AVX2    := -O3 -mavx2 -mfma -mf16c -DLEVEL_AVX2
 AVX512  := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -DLEVEL_AVX512
@@ -68,6 +69,7 @@ $(B)/bench-%: bench/%.c $(OBJ)
 COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -MMD -MP
 $(B)/avx2/%.o:   src/%.c ; $(COMPILE) $(AVX2) -c $< -o $@
 $(B)/avx512/%.o: src/%.c ; $(COMPILE) $(AVX512) -c $< -o $@
+$(B)/vnni/%.o:   src/%.c ; $(COMPILE) $(AVX512) -mavx512vnni -DVNNI -c $< -o $@
 $(B)/kernels/amx/%.o: src/kernels/amx/%.c ; $(COMPILE) $(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16 -c $< -o $@
 $(B)/double/tests/%.o: tests/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
 $(B)/double/%.o: src/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
@@ -106,6 +108,7 @@ run: deps
 bench: $(BENCHES)
 	$(B)/bench-gemm
 	$(B)/bench-kernels
+	$(B)/bench-blocks
 	$(B)/bench-rwkv
 	$(B)/bench-step
 

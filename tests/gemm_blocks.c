@@ -140,6 +140,26 @@ static void by_definition(void)
             }
 }
 
+#if defined(__x86_64__)
+/* A machine with AVX-512 but without VNNI. */
+void gemm_blocks_by_avx512(const gemm_args *g, bool vnni);
+static void without_vnni(const gemm_args *g) { gemm_blocks_by_avx512(g, false); }
+
+static void by_definition_without_vnni(void)
+{
+    kernels k;
+    if (!kernels_level("avx512")) test_skip("this machine has no AVX-512");
+    k = *kernels_level("avx512");
+    k.gemm = without_vnni;
+    EACH_BLOCK_TYPE(type) {
+        problem p = new_problem(type, 15, 35, 512, 1);
+        if (type == STORED_Q8_0) p.bytes[1 + 2] = 0x80, p.bytes[1 + 3] = 0x80;
+        check_problem(&p, &k);
+        free_problem(&p);
+    }
+}
+#endif
+
 /* Rows of zeros, of tiny numbers, of one large number among small ones; weights at the ends of their range. */
 static void at_the_limits(void)
 {
@@ -257,7 +277,11 @@ static void errors(void)
 }
 
 const test tests_gemm_blocks[] = {
-    { "kernels/gemm in blocks: the definition", by_definition }, { "kernels/gemm in blocks: limits", at_the_limits }, { "kernels/gemm in blocks: not finite", not_finite },
+    { "kernels/gemm in blocks: the definition", by_definition },
+#if defined(__x86_64__)
+    { "kernels/gemm in blocks: AVX-512 without VNNI", by_definition_without_vnni },
+#endif
+    { "kernels/gemm in blocks: limits", at_the_limits }, { "kernels/gemm in blocks: not finite", not_finite },
     { "kernels/gemm in blocks: rows and threads", rows_and_threads }, { "kernels/gemm in blocks: stored transposed", transposed },
     { "kernels/gemm in blocks: errors of each type", errors }, {0}
 };

@@ -6,6 +6,7 @@
  * Each element of C is one chain of fused multiply-adds, k ascending from zero,
  * whatever the tile, the panel or the number of rows beside it. */
 #include "base/threads.h"
+#include "kernels/blocks.h"
 #include "kernels/vector/gemm_cut.h"
 #include "kernels/vector/gemm_few.h"
 #include "kernels/vector/gemm_finish.h"
@@ -274,7 +275,7 @@ void LEVEL(gemm)(const gemm_args *said)
 {
     const gemm_args g = as_stored(said);
     if (g.M < 1 || g.N < 1) return;
-    if (in_blocks(g.b.type)) ref_gemm_blocks(&g);
+    if (in_blocks(g.b.type)) LEVEL(gemm_blocks)(&g);
     else if (LEVEL(gemm_is_few)(&g)) LEVEL(gemm_few)(&g);
     else {
         grid t = cut(&g);
