@@ -169,11 +169,13 @@ static void write_text(generator *g, const char *prompt, size_t size, const int3
     size_t before = how.go_on ? lithe_session_length(g->session) : 0;
     if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
     lithe_generate(g->session, g->tokenizer, ids, n, &how, write_piece, &p, &reason, err);
-    size_t length = lithe_session_length(g->session), tokens = length > before + n ? length - before - n : 0;
+    /* The last token is in the text, but had no room in the session. */
+    const bool full = reason && !strcmp(reason, "full");
+    size_t length = lithe_session_length(g->session), tokens = (length > before + n ? length - before - n : 0) + full;
     if (p.failed) wrong(err, LITHE_ENOMEM, "out of memory for the text");
     if (p.show) end_line(&p);
     else if (!err->status) print_generated(prompt, size, &p, reason, tokens);
-    if (!err->status && reason && !strcmp(reason, "full")) say("the context of %d tokens is full: stopped after %zu", g->context, tokens);
+    if (!err->status && full) say("the context of %d tokens is full: stopped after %zu", g->context, tokens);
     free(p.text);
 }
 

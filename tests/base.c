@@ -435,6 +435,18 @@ static void json_refuses(void)
     json_decref(value);
 }
 
+static void pointers_are_refused(void)
+{
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
+    lithe_error one = { 0 }, two = { 0 }, none = { 0 };
+    mapping m;
+    CHECK(!file_write(in_dir("model.safetensors"), pointer, sizeof pointer - 1, &none) && !file_write(in_dir("text.md"), pointer, 20, &none));
+    CHECK(file_map(&m, in_dir("model.safetensors"), &one) == LITHE_EFORMAT && strstr(one.text, "Git LFS pointer") && !m.data);
+    CHECK(!file_read(in_dir("model.safetensors"), 1000, NULL, &two) && strstr(two.text, "git lfs pull"));
+    CHECK(!file_map(&m, in_dir("text.md"), &none) && m.size == 20);
+    file_unmap(&m);
+}
+
 /* The text is what json.dumps of Python 3 gives; a large integer is read as the nearest double. */
 static void json_as_python_writes_it(void)
 {
@@ -509,6 +521,7 @@ const test tests_base[] = {
     { "base: names", names },
     { "base: content hashes", content_hashes },
     { "base: JSON refusals", json_refuses },
+    { "base: what Git LFS did not fetch", pointers_are_refused },
     { "base: JSON as Python writes it", json_as_python_writes_it },
     { "base: JSON is written short", json_is_written_short },
     { "base: options of other sizes", sizes_of_options },

@@ -143,6 +143,7 @@ static const struct { const char *label, *header; size_t tail; int64_t claimed; 
     { "11 nothing but a tail",   "{}", 1, -1, "end at byte 0 of the data, the file at 1" },
     { "12 metadata number",      "{\"__metadata__\":{\"a\":1}}", 0, -1, "__metadata__ \"a\" is not a string" },
     { "12 metadata null",        "{\"__metadata__\":{\"a\":null}}", 0, -1, "is not a string" },
+    { "12 metadata null",        "{\"__metadata__\":null}", 0, 0, "" },
     { "12 metadata list",        "{\"__metadata__\":[]}", 0, -1, "__metadata__ is not an object" },
     { "13 control byte",         "{\"a\\u0007\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, -1, "control byte 0x07 at 1" },
     { "13 delete",               "{\"\x7f\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}", 0, -1, "control byte 0x7f" },

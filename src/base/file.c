@@ -43,6 +43,20 @@ static int open_regular(const char *path, size_t *size, lithe_error *err)
     return -1;
 }
 
+void file_unmap(mapping *m)
+{
+    if (m->size) munmap((void *)(uintptr_t)m->data, m->size);
+    *m = (mapping){ 0 };
+}
+
+/* Fails for what Git leaves in place of a large file that was not fetched. */
+static int refuse_pointer(const void *data, size_t size, const char *path, lithe_error *err)
+{
+    static const char begin[] = "version https://git-lfs.github.com/spec/";
+    if (size >= 1024 || size < sizeof begin - 1 || memcmp(data, begin, sizeof begin - 1)) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: is a Git LFS pointer: the file itself was not fetched; fetch it with git lfs pull", path);
+}
+
 int file_map(mapping *m, const char *path, lithe_error *err)
 {
     *m = (mapping){ 0 };
@@ -57,16 +71,12 @@ int file_map(mapping *m, const char *path, lithe_error *err)
         else {
             madvise(p, size, MADV_HUGEPAGE);  /* a hint: what is not in memory yet is read and mapped 2 MiB at a time */
             *m = (mapping){ p, size };
+            status = refuse_pointer(p, size, path, err);
+            if (status) file_unmap(m);
         }
     }
     close(fd);
     return status;
-}
-
-void file_unmap(mapping *m)
-{
-    if (m->size) munmap((void *)(uintptr_t)m->data, m->size);
-    *m = (mapping){ 0 };
 }
 
 /* Reads size bytes, or less at the end of the file; returns the count, or -1. */
@@ -98,6 +108,7 @@ char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err)
     text = xalloc(bytes + 1, 1);
     if (!text) fail(err, LITHE_ENOMEM, "%s: cannot read %zu bytes, out of memory", path, bytes);
     else if ((n = read_fully(fd, text, bytes)) < 0) fail_errno(err, path, "read");
+    else if (refuse_pointer(text, (size_t)n, path, err)) n = -1;
 out:
     close(fd);
     if (n < 0) { free(text); return NULL; }

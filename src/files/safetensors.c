@@ -77,6 +77,7 @@ static int read_entry(entry *e, const char *what, const char *name, const json_t
 
 static int read_metadata(tensor_file *f, const char *what, json_t *metadata, lithe_error *err)
 {
+    if (json_is_null(metadata)) return LITHE_OK;                             /* as the reference reader takes it */
     if (!json_is_object(metadata)) return fail(err, LITHE_EFORMAT, "%s: __metadata__ is not an object", what);
     for (void *i = json_object_iter(metadata); i; i = json_object_iter_next(metadata, i))
         if (!json_is_string(json_object_iter_value(i)))
