@@ -76,6 +76,9 @@ int     lithe_tokenizer_continues(const lithe_tokenizer *t, int32_t id);
  * "longest_first". */
 size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, const char *b, size_t b_len, size_t limit,
                          int32_t *ids, int32_t *types, size_t cap);
+/* The template by which a conversation becomes a text, in Jinja, as the model's files have it; NULL: they have none. */
+const char *lithe_tokenizer_chat_template(const lithe_tokenizer *t);
+
 /* The same for texts that are ids already. */
 size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const int32_t *b, size_t b_n, size_t limit,
                   int32_t *ids, int32_t *types, size_t cap);

@@ -15,8 +15,9 @@ static const known_key common[] = {
     /* ids that the tokenizer and the text say; ends of texts are read with generation_config.json */
     { "bos_token_id", "*" }, { "eos_token_id", "*" }, { "pad_token_id", "*" }, { "sep_token_id", "*" }, { "cls_token_id", "*" }, { "mask_token_id", "*" },
     { "unk_token_id", "*" }, { "decoder_start_token_id", "*" },
-    /* of ours: row groups of older runs (model/groups.c), how the slots came to be (grow/grow_slots.c) */
-    { .key = "lithe_segments" }, { "slots_history", "*" },
+    /* of ours: row groups of older runs (model/groups.c), how the slots came to be (grow/grow_slots.c), how an embedder
+     * of a GGUF file pools (infer/embedding_settings.c) */
+    { .key = "lithe_segments" }, { "slots_history", "*" }, { "lithe_pooling", "*" },
     /* how it runs: speed, memory, what is returned */
     { "use_cache", "*" }, { "return_dict", "*" }, { "output_attentions", "*" }, { "output_hidden_states", "*" }, { "output_past", "*" }, { "torchscript", "*" },
     { "chunk_size_feed_forward", "*" }, { "gradient_checkpointing", "*" }, { "gradient_checkpointing_kwargs", "*" }, { "attn_implementation", "*" },

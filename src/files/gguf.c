@@ -12,9 +12,9 @@
 enum { MAX_FILE_RANK = 4, MAX_FILE_NAME = 64 };
 
 static const gguf_format FORMATS[] = {
-    [0] = { "F32", 1, 4, DT_F32 }, { "F16", 1, 2, DT_F16 }, { "Q4_0", 32, 18, DT_OTHER }, { "Q4_1", 32, 20, DT_OTHER },
-    [6] = { "Q5_0", 32, 22, DT_OTHER }, { "Q5_1", 32, 24, DT_OTHER }, { "Q8_0", 32, 34, DT_OTHER }, { "Q8_1", 32, 36, DT_OTHER },
-    { "Q2_K", 256, 84, DT_OTHER }, { "Q3_K", 256, 110, DT_OTHER }, { "Q4_K", 256, 144, DT_OTHER }, { "Q5_K", 256, 176, DT_OTHER }, { "Q6_K", 256, 210, DT_OTHER },
+    [0] = { "F32", 1, 4, DT_F32 }, { "F16", 1, 2, DT_F16 }, { "Q4_0", 32, 18, DT_Q4_0 }, { "Q4_1", 32, 20, DT_Q4_1 },
+    [6] = { "Q5_0", 32, 22, DT_Q5_0 }, { "Q5_1", 32, 24, DT_Q5_1 }, { "Q8_0", 32, 34, DT_Q8_0 }, { "Q8_1", 32, 36, DT_OTHER },
+    { "Q2_K", 256, 84, DT_Q2_K }, { "Q3_K", 256, 110, DT_Q3_K }, { "Q4_K", 256, 144, DT_Q4_K }, { "Q5_K", 256, 176, DT_Q5_K }, { "Q6_K", 256, 210, DT_Q6_K },
     { "Q8_K", 256, 292, DT_OTHER },
     { "IQ2_XXS", 256, 66, DT_OTHER }, { "IQ2_XS", 256, 74, DT_OTHER }, { "IQ3_XXS", 256, 98, DT_OTHER }, { "IQ1_S", 256, 50, DT_OTHER }, { "IQ4_NL", 32, 18, DT_OTHER },
     { "IQ3_S", 256, 110, DT_OTHER }, { "IQ2_S", 256, 82, DT_OTHER }, { "IQ4_XS", 256, 136, DT_OTHER },
@@ -130,6 +130,15 @@ static int place_data(file_tensor *t, size_t n, const reading *r, lithe_error *e
     return LITHE_OK;
 }
 
+/* "rwkv6.rescale_every_n_layers" */
+static void note_rescale(tensor_file *f, const gguf_value *v)
+{
+    static const char key[] = ".rescale_every_n_layers";
+    size_t n = strlen(v->key);
+    int64_t layers;
+    if (n >= sizeof key && !strcmp(v->key + n - (sizeof key - 1), key) && gguf_integer(v, &layers) && layers > 0 && layers < INT32_MAX) f->rescale = (int)layers;
+}
+
 int gguf_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err)
 {
     if (f->keys) return fail(err, LITHE_EFORMAT, "%s: is GGUF, which is not read in shards of an index", what);
@@ -139,6 +148,7 @@ int gguf_parse(tensor_file *f, const char *what, const uint8_t *data, size_t siz
     file_tensor *t = status ? NULL : append_tensors(f, what, (size_t)keys->tensors, err);
     if (!t) return failed(err) ? (int)err->status : LITHE_EFORMAT;
     reading r = { .what = what, .data = data, .at = keys->end, .size = size, .alignment = keys->alignment };
+    for (size_t i = 0; i < keys->count; i++) note_rescale(f, &keys->values[i]);
     for (uint64_t i = 0; i < keys->tensors && !status; i++) status = read_tensor(&t[i], &r, &f->memory, err);
     return status ? status : place_data(t, (size_t)keys->tensors, &r, err);
 }

@@ -3,6 +3,7 @@
  * Invariant: after naming_apply no name stands twice, and every tensor's elements
  * lie where the file has them. */
 #include "files/naming.h"
+#include "base/gguf_keys.h"
 #include "files/tensor_formats.h"
 #include <stdlib.h>
 
@@ -16,17 +17,23 @@ static bool holds(const tensor_file *f, const char *mark)
     return false;
 }
 
+static bool is_of(const naming *n, const tensor_file *f)
+{
+    return (!n->format || !strcmp(n->format, f->format)) && (!n->mark || holds(f, n->mark)) &&
+           (!n->architecture || gguf_is(gguf_string(gguf_find(f->keys, "general.architecture")), n->architecture));
+}
+
 const naming *naming_of_file(const tensor_file *f)
 {
     for (int i = 0; namings[i]; i++)
-        if ((!namings[i]->format || !strcmp(namings[i]->format, f->format)) && holds(f, namings[i]->mark)) return namings[i];
+        if (is_of(namings[i], f)) return namings[i];
     return NULL;
 }
 
 const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context)
 {
     for (int i = 0; namings[i]; i++)
-        if (namings[i]->format && !strcmp(namings[i]->format, format) && has(context, namings[i]->mark)) return namings[i];
+        if (namings[i]->format && !strcmp(namings[i]->format, format) && namings[i]->mark && has(context, namings[i]->mark)) return namings[i];
     return NULL;
 }
 
@@ -101,7 +108,7 @@ static void apply_form(file_tensor *t, const naming_form *form)
         t->dims[0] /= form->parts;
         t->count /= (size_t)form->parts;
         t->bytes /= (size_t)form->parts;
-        t->data = (const char *)t->data + (size_t)form->part * t->count * dtype_bytes(t->type);
+        t->data = (const char *)t->data + (size_t)form->part * t->bytes;
     }
     if (form->transposed && t->rank > 1) {
         t->order = order_of(t);
@@ -120,6 +127,12 @@ static int parts_of(const naming_rule *r, const file_tensor *t)
     return parts > 1 && t->rank && t->dims[0] % parts == 0 && !t->order.rank ? parts : 1;
 }
 
+static int layer_of(const char *name)
+{
+    const char *digits = strpbrk(name, "0123456789");
+    return digits ? (int)(strtol(digits, NULL, 10) & 0xffff) : 0;
+}
+
 static int rename_tensor(tensor_file *f, file_tensor *t, const naming_rule *r, const char *ours, lithe_error *err)
 {
     if (strcmp(ours, t->name)) {
@@ -129,6 +142,7 @@ static int rename_tensor(tensor_file *f, file_tensor *t, const naming_rule *r, c
     if (!r) return LITHE_OK;
     if (!r->ours) t->ignored = true;
     else if (!t->form) t->form = &r->form;
+    if (r->form.rescaled && f->rescale > 0) t->exponent = layer_of(t->name) / f->rescale;
     apply_form(t, &r->form);
     return LITHE_OK;
 }
@@ -245,9 +259,10 @@ static bool loosely_equal(const file_tensor *t, const wanted_shape *p, size_t co
 }
 
 /* Puts heads that keep their parts together, or adjacent RoPE pairs, into our order. */
-static void add_axis(element_order *o, const wanted_shape *p, int axis, bool pairs, int64_t step)
+static void add_axis(element_order *o, const wanted_shape *p, int axis, const naming_form *form, int64_t step)
 {
-    int64_t heads = p->axis[axis].heads, parts = p->axis[axis].parts, n = p->dims[axis];
+    const bool pairs = form && form->pairs, parted = form && form->parted;
+    int64_t heads = p->axis[axis].heads, parts = parted ? 1 : p->axis[axis].parts, n = p->dims[axis];
     if (heads > 0 && parts > 1) {
         int64_t channels = n / (heads * parts);
         add_dimension(o, parts, channels * step);
@@ -272,7 +287,7 @@ bool naming_view(file_tensor *t, const wanted_shape *p)
     t->rank = p->rank;
     memcpy(t->dims, p->dims, sizeof t->dims);
     element_order stored = order_of(t), ours = { 0 };
-    for (int d = 0; d < p->rank; d++) add_axis(&ours, p, d, t->form && t->form->pairs, stored.step[d]);
+    for (int d = 0; d < p->rank; d++) add_axis(&ours, p, d, t->form, stored.step[d]);
     t->order = simplest(ours);
     return true;
 }

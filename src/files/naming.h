@@ -34,6 +34,8 @@ typedef struct naming_form {
     shape_rule shape;
     bool transposed;                 /* the last two dimensions are swapped */
     bool pairs;                      /* in the rows of a head RoPE pairs are adjacent; ours are half a head apart */
+    bool parted;                     /* q, k and v of all heads lie one after the other, as ours do */
+    bool rescaled;                   /* divided by 2^(layer / f->rescale); layer: the first number in its name */
     int part, parts;                 /* ours is one of `parts` equal parts along the first dimension */
     const char *like;                /* it is written in the shape of this tensor of ours; NULL: in its own */
     const value_rule *values;        /* NULL: the same numbers */
@@ -46,7 +48,8 @@ typedef struct { const char *theirs, *ours; naming_form form; } naming_rule;
 
 typedef struct naming {
     const char *format;              /* of the files that have these names ("rwkv.cpp"); NULL: any */
-    const char *mark;                /* pattern of a tensor's name by which such a file is recognised */
+    const char *architecture;        /* as GGUF files say it (general.architecture); NULL: any, or they say none */
+    const char *mark;                /* pattern of a tensor's name by which a file is recognised; NULL: by the above */
     const naming_rule *rules;        /* ends with a NULL in theirs */
     bool kept;                       /* a directory opened under these names is written under them again */
     /* config.json by the tensors under our names, a new reference; or NULL */

@@ -84,6 +84,7 @@ bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out
         if (blocks) run_blocks(x, r.offset, r.step, r.n, out);
         else RUNS[t->type]((const uint8_t *)t->data + r.offset * dtype_bytes(t->type), r.step, r.n, out);
         for (size_t i = 0; function_of(t) && i < r.n; i++) out[i] = (float)function_of(t)->ours((double)out[i]);
+        for (size_t i = 0; t->exponent && i < r.n; i++) out[i] = ldexpf(out[i], t->exponent);
     }
     return true;
 }
@@ -103,7 +104,7 @@ static bool copy_blocks(const file_tensor *t, size_t first, size_t n, uint8_t *t
 bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *out)
 {
     size_t bytes = dtype_bytes(t->type);
-    if (function_of(t) || !within(t, first, n)) return false;
+    if (function_of(t) || t->exponent || !within(t, first, n)) return false;
     if (dtype_block(t->type) > 1) return copy_blocks(t, first, n, out);
     uint8_t *to = out;
     for (run r; n && bytes; first += r.n, n -= r.n) {
@@ -116,7 +117,7 @@ bool file_tensor_elements(const file_tensor *t, size_t first, size_t n, void *ou
     return bytes > 0;
 }
 
-bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && !function_of(t) && t->type != DT_OTHER; }
+bool file_tensor_as_is(const file_tensor *t) { return !t->order.rank && !function_of(t) && !t->exponent && t->type != DT_OTHER; }
 
 /* ---- back ---------------------------------------------------------------------------- */
 

@@ -39,6 +39,7 @@ typedef struct {
     size_t count, bytes;                       /* elements; bytes in the file */
     const void *data;                          /* little-endian, may be unaligned */
     element_order order;                       /* of the elements in data */
+    int exponent;                              /* its numbers are those of data times 2^exponent */
 } file_tensor;
 
 typedef struct tensor_file {
@@ -50,6 +51,7 @@ typedef struct tensor_file {
     json_t *metadata;                          /* string -> string, or NULL */
     json_t *config;                            /* the configuration in the file itself, or NULL */
     struct gguf_keys *keys;                    /* of GGUF, its keys and their values; else NULL */
+    int rescale;                               /* layers after which RWKV-6's matrices are halved; 0: never */
     const struct naming *names;                /* the names before naming_apply_file; NULL: ours */
     mapping maps[MAX_SHARDS]; int map_count;   /* the mapped shards */
     arena memory;

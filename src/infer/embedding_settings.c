@@ -153,6 +153,9 @@ int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *
     if (failed(err)) return err->status;
     if (!err) err = &own;
     *o = LITHE_OPTIONS(lithe_embedding, .pooling = m && !lithe_model_encoder(m) ? "last" : "mean");
+    /* Of a GGUF file. */
+    const char *said = m ? json_string_value(json_object_get(m->json, "lithe_pooling")) : NULL;
+    if (said) o->pooling = said;
     if (!m || !m->path || !path_is_dir(m->path)) return LITHE_OK;
     int status = read_modules(m->path, o, &whole, err);
     if (!status) status = read_transformer(m->path, lithe_model_context(m), o, err);

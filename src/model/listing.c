@@ -49,9 +49,18 @@ static int fill(lithe_listing *l, lithe_error *err)
     return status;
 }
 
+/* Opened once more, under our names, from which some configurations take sizes. */
+static json_t *config_of_keys(const place *p)
+{
+    tensor_file *f = model_tensors(p->weights, NULL);
+    json_t *config = f ? tensors_config(f, NULL) : NULL;
+    tensor_file_close(f);
+    return config;
+}
+
 static const char *arch_name(const place *p, const tensor_file *f)
 {
-    json_t *config = f->config ? json_incref(f->config) : p->config ? config_read(p->config, NULL) : NULL;
+    json_t *config = f->config ? json_incref(f->config) : f->keys ? config_of_keys(p) : p->config ? config_read(p->config, NULL) : NULL;
     lithe_error ignored = { 0 };
     const arch *a = config ? config_arch(config, "config.json", &ignored) : tensors_arch(f);
     json_decref(config);

@@ -79,7 +79,7 @@ static holding holding_of_blocks(const param_source *s)
 static holding holding_of(const param_source *s, stored_type *type)
 {
     const file_tensor *t = &s->from;
-    bool function = t->form && t->form->values, known = !function && dtype_stored(t->type, type);
+    bool function = (t->form && t->form->values) || t->exponent, known = !function && dtype_stored(t->type, type);
     holding h = !known ? AS_FLOATS : dtype_block(t->type) > 1 ? holding_of_blocks(s) : file_tensor_as_is(t) ? WHERE_IT_LIES : COPIED;
     if (h == AS_FLOATS) *type = STORED_REAL;
     return h;

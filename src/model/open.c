@@ -3,6 +3,7 @@
  * Invariant: every shape is compared with the file before memory for the parameters
  * is allocated, so a configuration cannot demand more than the file holds. */
 #include "model/groups.h"
+#include "base/gguf_keys.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static json_t *find_config(const place *p, bool lone, const char *named, const t
     *what = named ? named : p->weights;
     if (named) return read_named(named, err);
     json_t *own = tensors_config(f, err);
-    if (f->config || failed(err)) return own;
+    if (f->config || f->keys || failed(err)) return own;
     json_t *beside = p->config ? config_read(p->config, lone && own ? NULL : err) : NULL;
     if (beside && (!lone || !own || describes_same(beside, own))) {
         *what = p->config;
@@ -92,6 +93,13 @@ static const arch *arch_by_tensors(const arch *a, const tensor_file *f)
     return a;
 }
 
+/* The tokenizer inside the file, or beside it. */
+static char *find_tokenizer(const place *p, const tensor_file *f, int vocab)
+{
+    bool inside = f->keys && (gguf_find(f->keys, "tokenizer.ggml.tokens") || gguf_find(f->keys, "tokenizer.huggingface.json"));
+    return inside ? strdup(p->weights) : place_tokenizer(p, vocab);
+}
+
 static void close_file(void *file) { tensor_file_close(file); }
 
 /* On success f belongs to the model. */
@@ -111,7 +119,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);
-        m->tokenizer = place_tokenizer(p, arch_vocab(a, m->config));
+        m->tokenizer = find_tokenizer(p, f, arch_vocab(a, m->config));
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
     if (!status) {

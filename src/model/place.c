@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In the order Hugging Face's loader prefers. */
+/* In the order Hugging Face's loader prefers; then ours. */
 static const char *const WEIGHTS[] = {
-    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", NULL
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "model.gguf", NULL
 };
 
 /* The path of the first of the names that is a file in dir, or NULL. */

@@ -211,7 +211,7 @@ static void set_roles(reading *r)
     }
 }
 
-lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err)
+lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len, const added_entry *found, size_t n, const char *what, lithe_error *err)
 {
     lithe_tokenizer *t = tokenizer_new(err);
     reading r = { .t = t, .what = what, .kind = UNIGRAM, .unknown = 0, .bos = 1, .eos = 2, .pad = -1 };
@@ -228,6 +228,7 @@ lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, cons
         else tokenizer_score_merges(t, r.scores, r.n, what, err);
     }
     free(r.scores);
+    for (size_t i = 0; i < n && t && !failed(err); i++) tokenizer_add_entry(t, found[i], what, err);
     if (t && !failed(err) && !tokenizer_finish(t, what, err)) {
         set_roles(&r);
         if (!tokenizer_flag(t, what, err)) tokenizer_keep_source(t, data, len, what, err);
@@ -235,4 +236,9 @@ lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, cons
     if (t && !failed(err)) return t;
     lithe_tokenizer_close(t);
     return NULL;
+}
+
+lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err)
+{
+    return tokenizer_from_sentencepiece_with(data, len, NULL, 0, what, err);
 }

@@ -176,6 +176,17 @@ int tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, cons
     return LITHE_OK;
 }
 
+int tokenizer_set_template(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err)
+{
+    char *copy = arena_alloc(&t->memory, len + 1);
+    if (!copy) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    memcpy(copy, text, len);
+    t->chat_template = copy;
+    return LITHE_OK;
+}
+
+const char *lithe_tokenizer_chat_template(const lithe_tokenizer *t) { return t ? t->chat_template : NULL; }
+
 /* Whether the mark is a piece, and no piece has a mark after another character. */
 static bool pieces_divide(const pieces *p, const char *mark)
 {

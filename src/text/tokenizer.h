@@ -75,6 +75,7 @@ struct lithe_tokenizer {
     const char *glue;               /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
     bool cleanup;                   /* WordPiece: decoding removes spaces before punctuation */
 
+    const char *chat_template;          /* how the turns of a conversation become a text, in Jinja; NULL: not known */
     char *source;                       /* the tokenizer.json, RWKV vocabulary or .model it was read from, for saving */
     size_t source_bytes;
     int32_t (*pairs)[2];                   /* merges in order, if there is no source; heap */
@@ -88,7 +89,7 @@ typedef enum { WORDS_GPT2, WORDS_GPT2_PREFIXED, WORDS_QWEN2 } byte_level_words;
  * _json: a tokenizer.json.  _files: vocab.json and merges.txt, and how text is cut
  * into words.  _llama2c: the tokenizer file of llama2.c.  _pieces: a
  * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary.
- * _sentencepiece: a .model. */
+ * _sentencepiece: a .model.  _gguf: the tokenizer in a GGUF file. */
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       byte_level_words words, const char *what, const char *what_merges, lithe_error *err);
@@ -98,6 +99,11 @@ typedef struct { bool lower, marks, spaced; } bert_options;
 lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err);
+/* The same with pieces that are found in texts before anything else is done with them, as llama.cpp and Hugging Face
+ * find special tokens; SentencePiece itself finds none. */
+lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len, const added_entry *found, size_t n,
+                                                   const char *what, lithe_error *err);
+lithe_tokenizer *tokenizer_from_gguf(const char *data, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
 /* ---- shared by the readers ------------------------------------------------------------ */
@@ -116,6 +122,7 @@ void tokenizer_find_bytes(lithe_tokenizer *t);
 int  tokenizer_score_merges(lithe_tokenizer *t, const float *scores, size_t n, const char *what, lithe_error *err);
 /* Keeps a copy of the file for saving. */
 int  tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
+int  tokenizer_set_template(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
 /* To be called when entries is complete: makes the two matchers, checks ids against the vocabulary, sets roles and
  * flags. */
 int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);

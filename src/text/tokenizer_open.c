@@ -49,6 +49,18 @@ static void configure(lithe_tokenizer *t, const json_t *config, const char *what
     tokenizer_flag(t, what, err);
 }
 
+/* A template is a string, or the one named default in a list. */
+static void read_template(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
+{
+    const json_t *v = json_object_get(config, "chat_template");
+    for (size_t i = 0; json_is_array(v) && i < json_array_size(v); i++) {
+        const json_t *one = json_array_get(v, i);
+        const char *name = json_string_value(json_object_get(one, "name"));
+        if (name && !strcmp(name, "default")) { v = json_object_get(one, "template"); break; }
+    }
+    if (json_is_string(v)) tokenizer_set_template(t, json_string_value(v), json_string_length(v), what, err);
+}
+
 static bool setting(const json_t *config, const char *key, bool otherwise)
 {
     const json_t *v = json_object_get(config, key);
@@ -106,7 +118,7 @@ static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int 
     return t;
 }
 
-typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_WORLD, FORMAT_SENTENCEPIECE, FORMAT_LLAMA2C } format;
+typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_WORLD, FORMAT_SENTENCEPIECE, FORMAT_LLAMA2C, FORMAT_GGUF } format;
 
 /* Whether the text begins as the line of an RWKV vocabulary does: 1 'x' 1 */
 static bool is_world(const char *text, size_t n)
@@ -131,6 +143,7 @@ static format format_of(const mapping *m)
 {
     size_t i = 0, n = m->size < 4096 ? m->size : 4096;
     const char *text = (const char *)m->data;
+    if (n >= 4 && !memcmp(text, "GGUF", 4)) return FORMAT_GGUF;
     while (i < n && text[i] && strchr(" \t\r\n", text[i])) i++;
     if (i < n && text[i] == '{') return FORMAT_JSON;
     if (is_sentencepiece(m->data, n)) return FORMAT_SENTENCEPIECE;
@@ -150,11 +163,17 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     mapping m;
     if (failed(err) || file_map(&m, path, err)) { json_decref(config); return NULL; }
     format f = format_of(&m);
+    if (f == FORMAT_GGUF) t = tokenizer_from_gguf((const char *)m.data, m.size, path, err);
     file_unmap(&m);
+    if (f == FORMAT_GGUF) {                                  /* it says all by itself */
+        json_decref(config);
+        return t;
+    }
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
     else if (f != FORMAT_SENTENCEPIECE || !tokenizer_check_class(config, VOCABULARY_SENTENCEPIECE, path, err)) t = open_alone(path, alone[f], err);
     if (t && t->model != MODEL_LONGEST && !tokenizer_add_beside(t, dir, config, path, err)) configure(t, config, path, err);
+    if (t && !failed(err)) read_template(t, config, path, err);
     json_decref(config);
     if (!failed(err)) return t;
     lithe_tokenizer_close(t);

@@ -1,6 +1,7 @@
 /* libFuzzer: bytes as a GGUF file: its keys, each value read as everything it can
- * be, and its tensors. */
+ * be, its tensors under their names and ours, and its configuration. */
 #include "files/gguf.h"
+#include "files/naming.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         file_tensor_floats(t, t->count > 256 ? t->count - 256 : 0, t->count < 256 ? t->count : 256, out);
     }
     if (f && f->keys) read_keys(f->keys);
+    if (f && !naming_apply_file(f, &err) && f->names && f->names->config) {
+        json_t *config = f->names->config(f, &err);
+        assert(!config == (err.status != LITHE_OK) && !strchr(err.text, '\n'));
+        json_decref(config);
+    }
     tensor_file_close(f);
     return 0;
 }

@@ -19,6 +19,9 @@ static lithe_tokenizer *open_as(int kind, const char *text, size_t len, lithe_er
 {
     if (kind == 0) return tokenizer_from_json(text, len, "json", err);
     if (kind == 1) return tokenizer_from_llama2c(text, len, "llama2c", err);
+    const added_entry found = { .text = "<s>", .len = 3, .id = 1, .special = true };
+    if (kind == 11) return tokenizer_from_gguf(text, len, "gguf", err);
+    if (kind == 10) return tokenizer_from_sentencepiece_with(text, len, &found, 1, "model", err);
     if (kind == 9) return tokenizer_from_sentencepiece(text, len, "model", err);
     if (kind == 8) return tokenizer_from_world(text, len, "world.txt", err);
     if (kind >= 4) return tokenizer_from_pieces(text, len, (bert_options){ kind & 1, kind & 1, kind & 2 }, "vocab.txt", err);
@@ -110,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char sample[] = "It's <s> 12 a\u0301\u00e9\xff\n\n  the the<|endoftext|>  \xe2\x82 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     if (!size) return 0;
     lithe_error err = { 0 };
-    lithe_tokenizer *t = open_as(data[0] % 10, (const char *)data + 1, size - 1, &err);
+    lithe_tokenizer *t = open_as(data[0] % 12, (const char *)data + 1, size - 1, &err);
     require(t ? !err.status : err.status && err.text[0]);
     if (t) {
         const char *text = (const char *)data;
