@@ -22,7 +22,7 @@ void file_unmap(mapping *m);
  * limit bytes are refused.  Release with free(). */
 char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err);
 
-typedef struct { FILE *stream; char *path, *temporary; } writer;
+typedef struct { FILE *stream; char *path, *temporary, *buffer; } writer;
 
 /* writer_open(&w, path) ... fwrite(w.stream) ... writer_commit(&w).  On any
  * failure, or writer_abandon, the temporary file is removed and path is as it

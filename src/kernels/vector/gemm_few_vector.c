@@ -102,12 +102,12 @@ INLINE int side_by_side(const int rows) { return rows == 1 ? STRIP / VW : rows =
 /* Of a register of columns the next k: 4, or 8 of halves, which are transposed in pairs. */
 INLINE int step_k(const bool halves) { return halves ? 8 : 4; }
 
-INLINE void transpose_step(const bool halves, vec out[8], const float *piece, int column, int step)
+INLINE void transpose_step(const bool halves, vec out[8], const float *at)
 {
     const int stride = halves ? PIECE_K / 2 : PIECE_K;
     const float *row[VW];
     vec quad[4];
-    UNROLL for (int i = 0; i < VW; i++) row[i] = piece + (column + i) * stride + 4 * step;
+    UNROLL for (int i = 0; i < VW; i++) row[i] = at + i * stride;
     vtranspose_quad(quad, row, 0);
     UNROLL for (int i = 0; i < step_k(halves); i++) out[i] = !halves ? quad[i] : i % 2 ? vpair_odd(quad[i / 2]) : vpair_even(quad[i / 2]);
 }
@@ -115,15 +115,17 @@ INLINE void transpose_step(const bool halves, vec out[8], const float *piece, in
 /* Adds the products of a piece's first `steps` steps to the sums (rows, STRIP) of `many` registers of columns. */
 INLINE void add_piece(const bool halves, const int rows, const int many, const float *a, const float *piece, int column, int steps, float *sums, bool begin, errand *e)
 {
-    const int fetched = many * VW * step_k(halves) / PIECE_K;
+    const int fetched = many * VW * step_k(halves) / PIECE_K, stride = halves ? PIECE_K / 2 : PIECE_K;
     vec c[MOST_ROWS][STRIP / VW];
     UNROLL for (int r = 0; r < rows; r++)
         UNROLL for (int j = 0; j < many; j++) c[r][j] = begin ? vzero() : vload(sums + r * STRIP + column + j * VW);
-    for (int s = 0; s < steps; s++, a += step_k(halves) * rows) {
+    const float *at = piece + column * stride;
+    for (int s = 0; s < steps; s++, a += step_k(halves) * rows, at += 4) {
+        __asm__("" : "+r"(at));                         /* else a pointer is kept for each row, in memory */
         fetch(e, fetched ? fetched : 1);
         UNROLL for (int j = 0; j < many; j++) {
             vec b[8];
-            transpose_step(halves, b, piece, column + j * VW, s);
+            transpose_step(halves, b, at + j * VW * stride);
             UNROLL for (int k = 0; k < step_k(halves); k++)
                 UNROLL for (int r = 0; r < rows; r++) c[r][j] = vfma(vset1(a[k * rows + r]), b[k], c[r][j]);
         }
