@@ -27,7 +27,7 @@ typedef struct {
     { "seed", 's', SEED(S, decoding.seed), "N", "0", .help = "seed of the sampling; the same seed gives the same text" }, \
     { "context", 0, COUNT(S, decoding.context), "N", .help = "tokens the session holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx" }, \
     { "cache-type", 0, CHOICE(S, decoding.cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", \
-      .choices = "f32|f16", .also = "cache-type-k,cache-type-v,ctk,ctv" }, \
+      .choices = "f32|f16|q8_0", .also = "cache-type-k,cache-type-v,ctk,ctv" }, \
     { "ignore-eos", 0, FLAG(S, decoding.ignore_eos), .help = "continue after an end-of-text token" }, \
     { "tokenizer", 0, FILENAME(S, decoding.tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" }, \
     { "config", 0, FILENAME(S, decoding.config), "FILE", .help = "config.json of a weights file that has none beside it" }

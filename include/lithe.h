@@ -219,8 +219,9 @@ lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err)
 typedef struct {
     size_t size;               /* sizeof(lithe_session_options) */
     int context;               /* as in lithe_session_open */
-    const char *cache_type;    /* how keys and values are kept: "f32" or "f16"; NULL: as f16 if most of the model is
-                                * stored in 16 bits or fewer.  Recurrent states are always f32. */
+    const char *cache_type;    /* how keys and values are kept: "f32", "f16" or "q8_0" (in blocks of 32, so heads are
+                                * whole blocks); NULL: as f16 if most of the model is stored in 16 bits or fewer.
+                                * Recurrent states are always f32. */
 } lithe_session_options;
 lithe_session *lithe_session_open_with(lithe_model *m, const lithe_session_options *o, lithe_error *err);
 void           lithe_session_close(lithe_session *s);

@@ -291,6 +291,35 @@ static void keys_in_half_are_near(void)
     }
 }
 
+#define HEADS_OF_32 "{\"vocab_size\":61,\"max_position_embeddings\":320,\"hidden_size\":128,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":90,\"initializer_range\":0.2}"
+
+/* Keys in blocks: sequences together as alone, saved sessions that go on as they would have, logits that are near. */
+static void keys_in_blocks(void)
+{
+    enum { N = 200, VOCAB = 61 };
+    static float exactly[N * VOCAB], rounded[N * VOCAB];
+    lithe_error err = { 0 };
+    lithe_model *m = model_of("llama", HEADS_OF_32), *other = model_of("llama", WIDE[1].config);
+    play p = play_of(m, N);
+    cache_type = "q8_0";
+    check_model(m, 300);
+    lithe_engine *e = engine_of(m, 1);
+    CHECK(!lithe_logits(m, p.ids[0], N, exactly, &err) && !lithe_engine_step(e, &(lithe_engine_input){ 0, p.ids[0], N, rounded, N }, 1, &err));
+    double off = relative_error(rounded, exactly, N * VOCAB);
+    CHECK_MSG(off > 1e-4 && off < 6e-2, "relative error %g", off);
+    lithe_session_options o = LITHE_OPTIONS(lithe_session_options, .cache_type = cache_type);
+    lithe_session *s = lithe_session_open_with(m, &o, &err), *again = lithe_session_open_with(m, &o, &err);
+    CHECK_MSG(!lithe_session_sync(s, p.ids[0], 100, &err) && !lithe_session_save(s, NULL, in_dir("blocks"), &err) && !lithe_session_load(again, NULL, in_dir("blocks"), &err), "%s", err.text);
+    CHECK(!lithe_session_push(s, 3, &err) && !lithe_session_push(again, 3, &err) && !memcmp(lithe_session_logits(s), lithe_session_logits(again), VOCAB * sizeof(float)));
+    CHECK(!lithe_session_open_with(other, &o, &err) && strstr(err.text, "heads of 16 numbers cannot be kept as q8_0, in blocks of 32"));
+    cache_type = NULL;
+    lithe_session_close(s);
+    lithe_session_close(again);
+    lithe_engine_close(e);
+    lithe_model_close(m);
+    lithe_model_close(other);
+}
+
 /* ---- refusals --------------------------------------------------------------------------------- */
 
 static void check_refused(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_status status, const char *why)
@@ -418,6 +447,7 @@ const test tests_engine[] = {
     { "engine: forks and clears", forks_and_clears },
     { "engine: keys are kept as asked", keys_are_kept_as_asked },
     { "engine: keys kept in half are near", keys_in_half_are_near },
+    { "engine: keys in blocks", keys_in_blocks },
     { "engine: refusals", engines_refuse },
     { "engine: steps allocate nothing", steps_allocate_nothing },
     { "engine: sessions return to their mark", sessions_return_to_their_mark },

@@ -91,6 +91,25 @@ static void put_halves(const kernels *k, const real *src, size_t src_stride, int
     free(dst);
 }
 
+/* A number in a block of q8_0 is off by half a step at most: the largest of the block has 127 steps. */
+static void put_blocks(const kernels *k, int rows, int width)
+{
+    size_t n = (size_t)rows * (size_t)width;
+    real *src = filled(n, 2), *back = blank(n);
+    void *dst = malloc(stored_bytes(STORED_Q8_0, n));
+    int *index = indices((size_t)rows, 1);
+    for (int r = 0; r < rows; r++) index[r] = r;
+    k->put_rows(dst, STORED_Q8_0, (size_t)width, index, src, (size_t)width, rows, width);
+    k->widen(back, (stored){ .type = STORED_Q8_0, .data = dst }, n);
+    for (size_t i = 0; i < n; i += 32) {
+        double most = 0;
+        for (size_t j = i; j < i + 32; j++) most = fmax(most, fabs((double)src[j]));
+        for (size_t j = i; j < i + 32; j++)
+            CHECK_MSG(fabs((double)back[j] - (double)src[j]) <= most / 127 * 0.501 + most * 0x1p-11, "put_rows of %g as q8_0 gives %g", (double)src[j], (double)back[j]);
+    }
+    free(dst);
+}
+
 static void put_rows(const kernels *k)
 {
     int rows = size_up_to(40), width = size_up_to(200), table = rows + below(20), stride = width + below(9), from_stride = width + below(9);
@@ -105,6 +124,7 @@ static void put_rows(const kernels *k)
     k->put_rows(dst, STORED_REAL, (size_t)stride, index, src, (size_t)from_stride, rows, width);
     expect("put_rows", dst, want, n, 0);
     put_halves(k, src, (size_t)from_stride, rows, width);
+    put_blocks(k, rows, 32 * (1 + width / 32));
 }
 
 static void dropout(const kernels *k)

@@ -81,6 +81,8 @@ static stored rounded(const real **x, size_t n, stored_type type)
 
 static void store_keys(batch *b, stored_type type)
 {
+    /* Rows are whole blocks. */
+    if (type == STORED_Q8_0) b->a.k_stride = (size_t)b->widths[K], b->a.v_stride = (size_t)b->widths[V];
     b->a.k = rounded(&b->k, size_of(b, K), type);
     b->a.v = rounded(&b->v, size_of(b, V), type);
 }
@@ -180,12 +182,13 @@ static void check_forward(const kernels *k, batch *b)
 
 void attention_forward(const kernels *k)
 {
-    EACH_FLAG(causal) EACH_FLAG(cached) EACH_FLAG(half) for (int i = 0; i < 9; i++) {
-        batch b;
-        make_batch(&b, causal, cached, i < 5 ? 150 : 70, head_dims[i]);
-        if (half) store_keys(&b, STORED_F16);
-        check_forward(k, &b);
-    }
+    EACH_FLAG(causal) EACH_FLAG(cached) for (int i = 0; i < 9; i++)
+        for (int t = 0; t < (head_dims[i] % 32 ? 2 : 3); t++) {
+            batch b;
+            make_batch(&b, causal, cached, i < 5 ? 150 : 70, head_dims[i]);
+            store_keys(&b, (stored_type[]){ STORED_REAL, STORED_F16, STORED_Q8_0 }[t]);
+            check_forward(k, &b);
+        }
 }
 
 static void check_gradient(const kernels *k, batch *b, bool add_dq, bool add_dk, bool add_dv)
@@ -277,6 +280,7 @@ void attention_decoding(const kernels *k)
         b.rows = b.kv_rows = seqs * length;
         a->q = filled(size_of(&b, Q), 2), a->k.data = b.k = filled(size_of(&b, K), 2), a->v.data = b.v = filled(size_of(&b, V), 1);
         if (i & 2) store_keys(&b, STORED_F16);
+        else if (head_dims[i] % 32 == 0) store_keys(&b, STORED_Q8_0);
         real *full = a->o = result(&b, O, false), *lse = a->lse = blank((size_t)(b.rows * a->heads));
         k->attention(a);
         for (int at = 0, step; at < length; at += step) {

@@ -26,13 +26,13 @@ struct lithe_engine {
 
 static int choose_cache(stored_type *type, const lithe_model *m, const char *name, lithe_error *err)
 {
-    static const stored_type types[] = { STORED_REAL, STORED_F16 };
+    static const stored_type types[] = { STORED_REAL, STORED_F16, STORED_Q8_0 };
     size_t bytes = 0;
     for (int i = 0; i < m->params->count; i++) bytes += stored_bytes(weight_stored(&m->params->items[i]->weight).type, m->params->items[i]->count);
     *type = default_cache(bytes, params_total(m->params));
     for (size_t i = 0; name && i < sizeof types / sizeof *types; i++)
         if (!strcmp(name, stored_formats[*type = types[i]].name)) return LITHE_OK;
-    return !name ? LITHE_OK : fail(err, LITHE_EINVAL, "keys and values as \"%s\": f32 and f16 are possible", name);
+    return !name ? LITHE_OK : fail(err, LITHE_EINVAL, "keys and values as \"%s\": f32, f16 and q8_0 are possible", name);
 }
 
 static int prepare(lithe_engine *e, const lithe_engine_options *o, lithe_error *err)

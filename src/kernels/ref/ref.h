@@ -14,7 +14,8 @@ void   ref_column_sum(real *y, bool add, const real *x, size_t ldx, int rows, in
 
 void ref_gather(real *y, bool add, stored table, const int *index, int rows, int width);
 void ref_widen(real *y, stored x, size_t n);
-void ref_narrow(void *y, stored_type type, const real *x, size_t n);        /* to f32 or f16 */
+/* To f32, f16, or blocks of a type that is written. */
+void ref_narrow(void *y, stored_type type, const real *x, size_t n);
 real ref_number(stored x, size_t i);                         /* the i-th number of x */
 void ref_pool(real *y, const real *x, const int *start, pooling how, int seqs, int width);
 void ref_pool_backward(real *dx, bool add, const real *dy, const int *start, pooling how, int seqs, int width);

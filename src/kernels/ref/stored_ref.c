@@ -60,11 +60,17 @@ void ref_widen(real *y, stored x, size_t n)
 
 void ref_narrow(void *y, stored_type type, const real *x, size_t n)
 {
-    assert(type == STORED_REAL || type == STORED_F16);
+    const stored_format *f = &stored_formats[type];
+    float block[MOST_BLOCK];
+    assert(type == STORED_REAL || type == STORED_F16 || f->quantize);
     if (type == STORED_REAL) memcpy(y, x, n * sizeof *x);
     for (size_t i = 0; i < n && type == STORED_F16; i++) {
         uint16_t half = f16_from_float((float)x[i]);
         memcpy((char *)y + i * sizeof half, &half, sizeof half);
+    }
+    for (size_t i = 0; i < n && f->quantize; i += (size_t)f->block) {
+        for (size_t k = 0; k < (size_t)f->block; k++) block[k] = (float)x[i + k];
+        f->quantize(block, (uint8_t *)y + stored_bytes(type, i));
     }
 }
 

@@ -4,6 +4,7 @@
 #define VECTOR_VEC_STORED_H
 
 #include "kernels/blocks.h"
+#include "kernels/half.h"
 #include "kernels/ref/ref.h"
 #include "kernels/vector/vec_row.h"
 #include <string.h>
@@ -66,12 +67,35 @@ static inline void widen_blocks(widen_kind kind, float *y, stored x, int n)
     }
 }
 
+INLINE vec vwiden_bytes(const uint8_t *p)
+{
+#if VW == 16
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+#else
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+#endif
+}
+
+/* Keys and values in blocks: a scale of 16 bits, then 32 bytes.  Zero is added so that none comes out negative, as in
+ * ref_widen. */
+INLINE void widen_q8_0(const widen_kind kind, float *y, const uint8_t *block, int n)
+{
+    for (int i = 0; i < n; i += 32, block += 34) {
+        vec scale = vset1(float_from_f16((uint16_t)(block[0] | block[1] << 8)));
+        UNROLL for (int j = 0; j < 32; j += VW) {
+            vec x = vfma(scale, vwiden_bytes(block + 2 + j), vzero());
+            vstore_add(y + i + j, VW, kind == WIDEN_ADDED, kind == WIDEN_ROUNDED ? vround_bf16(x) : x);
+        }
+    }
+}
+
 INLINE void widen_any(const widen_kind kind, float *y, stored x, int n)
 {
     switch (x.type) {
     case STORED_F16:  widen_typed(STORED_F16, kind, y, x.data, n); break;
     case STORED_BF16: widen_typed(STORED_BF16, kind, y, x.data, n); break;
     case STORED_REAL: widen_typed(STORED_REAL, kind, y, x.data, n); break;
+    case STORED_Q8_0: widen_q8_0(kind, y, x.data, n); break;
     default:          widen_blocks(kind, y, x, n); break;
     }
 }
@@ -85,7 +109,7 @@ INLINE vhalves vnarrow_f16(vec x)
 #endif
 }
 
-/* n floats to f32 or f16. */
+/* n floats to a type that ref_narrow writes. */
 static inline void narrow_run(void *y, stored_type type, const float *x, int n)
 {
     if (type != STORED_F16) { ref_narrow(y, type, x, (size_t)n); return; }
