@@ -123,8 +123,22 @@ int          lithe_model_images(const lithe_model *m, int *side, int *patch, int
 /* The filter with which images are resized for it; NULL for text. */
 const char  *lithe_model_image_filter(const lithe_model *m);
 
+/* Quantizes an opened model in memory: its matrices go to blocks of integers with common scales, in one of ggml's
+ * types, "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_K", "q4_K_M", "q5_K" or "q6_K"; norms, biases, positions, low-rank
+ * branches and small tables stay as they are (docs/quantized.md). */
+typedef struct {
+    size_t size;               /* sizeof(lithe_quantize_options) */
+    const char *vocabulary;    /* type of embedding and head; "keep": as they are; NULL: q8_0 for q8_0, else q6_K */
+} lithe_quantize_options;
+typedef struct {
+    size_t bytes_before, bytes_after;          /* of all parameters */
+    int quantized, in_other_types, kept;       /* parameters in blocks; of these, in another type; others */
+} lithe_quantized;
+int          lithe_model_quantize(lithe_model *m, const char *type, const lithe_quantize_options *o, lithe_quantized *report, lithe_error *err);
+
 /* Writes only the parameters to one new file, under the authors' names: PATH.pth like torch.save, PATH.safetensors,
- * or, for RWKV only, PATH.bin for rwkv.cpp.  RWKV opens from each of them without a config.json. */
+ * or, for RWKV only, PATH.bin for rwkv.cpp.  RWKV opens from each of them without a config.json.  dtype "stored": as
+ * the model has them, blocks included, where the format has their types. */
 int          lithe_model_export(const lithe_model *m, const char *path, const char *dtype, lithe_error *err);
 
 /* Writes `logits` [n, vocab] (F32) as a safetensors file. */
@@ -183,6 +197,7 @@ typedef struct lithe_growth {
     char moves[512];           /* what was changed: "ffn_slot_num 256 -> 512; ..." */
     size_t params_before, params_after;
     double max_logit, max_difference, divergence;      /* filled by lithe_compare */
+    double same_top;                                   /* the same: the share of rows whose largest outputs are one */
 } lithe_growth;
 
 /* The grown model that o describes; report (or NULL) says how it was grown and what is preserved. */
@@ -199,7 +214,8 @@ int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const 
 lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err);
 
 /* Measures the largest |logit| of a and the largest |logit difference| between a and b over ids, and the mean over the
- * rows of the Kullback-Leibler divergence of b's probabilities from a's (in nats; NaN if there are no probabilities).
+ * rows of the Kullback-Leibler divergence of b's probabilities from a's (in nats), and the share of rows where the
+ * same one is largest (both NaN if there are no probabilities).
  * The logits are those of the task: tokens, classes, spans, a number; without a head they are hidden states.  Image
  * models are compared on noise, and ids may be NULL.  If b has more tokens, those of a are compared. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);

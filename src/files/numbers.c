@@ -89,14 +89,30 @@ bool file_tensor_floats(const file_tensor *t, size_t first, size_t n, float *out
     return true;
 }
 
-/* Elements in blocks: runs are whole blocks or nothing. */
+/* The next run of a tensor in blocks: where its bytes begin and how many they are; false if it is not whole blocks. */
+static bool run_of_blocks(const file_tensor *t, size_t first, size_t n, run *r, size_t *offset, size_t *bytes)
+{
+    *r = run_at(t, first, n);
+    return r->step == 1 && dtype_size(t->type, r->n, bytes) && dtype_size(t->type, r->offset, offset);
+}
+
 static bool copy_blocks(const file_tensor *t, size_t first, size_t n, uint8_t *to)
 {
-    size_t block = (size_t)dtype_block(t->type), offset, bytes;
+    size_t offset, bytes;
     for (run r; n; first += r.n, to += bytes, n -= r.n) {
-        r = run_at(t, first, n);
-        if (r.step != 1 || r.offset % block || !dtype_size(t->type, r.n, &bytes) || !dtype_size(t->type, r.offset, &offset)) return false;
+        if (!run_of_blocks(t, first, n, &r, &offset, &bytes)) return false;
         memcpy(to, (const uint8_t *)t->data + offset, bytes);
+    }
+    return true;
+}
+
+bool file_tensor_put_blocks(const file_tensor *t, size_t first, size_t n, const void *in)
+{
+    const uint8_t *from = in;
+    size_t offset, bytes;
+    for (run r; n; first += r.n, from += bytes, n -= r.n) {
+        if (!run_of_blocks(t, first, n, &r, &offset, &bytes)) return false;
+        memcpy((uint8_t *)(uintptr_t)t->data + offset, from, bytes);
     }
     return true;
 }

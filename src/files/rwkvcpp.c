@@ -23,6 +23,13 @@ typedef struct {
 /* As it numbers them; DT_BOOL, which is 0: none. */
 static const dtype TYPES[] = { DT_F32, DT_F16, DT_Q4_0, DT_Q4_1, [7] = DT_Q5_0, DT_Q5_1, DT_Q8_0 };
 
+uint32_t rwkvcpp_number(dtype type)
+{
+    uint32_t i = 0;
+    while (i < sizeof TYPES / sizeof *TYPES && (TYPES[i] != type || !type)) i++;
+    return i < sizeof TYPES / sizeof *TYPES ? i : RWKVCPP_NO_TYPE;
+}
+
 bool is_rwkvcpp(const uint8_t *data, size_t size) { return size >= 4 && read_u32(data) == 0x67676d66; }
 
 /* ---- records ------------------------------------------------------------------------- */

@@ -16,7 +16,7 @@ static const out_tensor *find(const out_tensor *tensors, int count, const char *
 dtype rwkvcpp_type(const out_tensor *t, dtype asked)
 {
     static const char *const full[] = { ".time_", ".k_k", ".k_a", ".r_k", ".x_rwkvag", ".x_k", ".w0", ".a0", ".v0" };
-    if (asked == DT_BF16) return DT_OTHER;
+    if (rwkvcpp_number(asked) == RWKVCPP_NO_TYPE) return DT_OTHER;
     for (size_t i = 0; i < sizeof full / sizeof *full; i++)
         if (strstr(t->name, full[i])) return DT_F32;
     return t->rank > 1 ? asked : DT_F32;
@@ -30,10 +30,20 @@ static void put_record(FILE *out, const out_tensor *t)
     shape_count(t->dims, t->rank, &count);
     put_u32(out, (uint64_t)t->rank);
     put_u32(out, strlen(t->name));
-    put_u32(out, t->type == DT_F16);
+    put_u32(out, rwkvcpp_number(t->type));
     for (int d = t->rank; d-- > 0;) put_u32(out, (uint64_t)t->dims[d]);
     fputs(t->name, out);
-    fwrite(t->data, dtype_bytes(t->type), count, out);
+    size_t bytes = 0;
+    dtype_size(t->type, count, &bytes);
+    fwrite(t->data, 1, bytes, out);
+}
+
+/* That of its blocks, else of its embedding. */
+static uint32_t type_of_file(const out_tensor *tensors, int count, const out_tensor *embedding)
+{
+    for (int i = 0; i < count; i++)
+        if (dtype_block(tensors[i].type) > 1) return rwkvcpp_number(tensors[i].type);
+    return rwkvcpp_number(embedding->type);
 }
 
 static int check(const char *path, const out_tensor *tensors, int count, lithe_error *err)
@@ -63,7 +73,7 @@ int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, lithe_
     if (!status) status = writer_open(&w, path, err);
     if (status) return status;
     const out_tensor *embedding = find(tensors, count, "emb.weight");
-    const uint64_t header[] = { 0x67676d66, 101, (uint64_t)embedding->dims[0], (uint64_t)embedding->dims[1], layers(tensors, count), embedding->type == DT_F16 };
+    const uint64_t header[] = { 0x67676d66, 101, (uint64_t)embedding->dims[0], (uint64_t)embedding->dims[1], layers(tensors, count), type_of_file(tensors, count, embedding) };
     for (int i = 0; i < 6; i++) put_u32(w.stream, header[i]);
     for (int i = 0; i < count; i++) put_record(w.stream, &tensors[i]);
     return writer_commit(&w, err);

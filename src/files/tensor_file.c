@@ -24,7 +24,7 @@ static const struct {
     { "safetensors", NULL,           safetensors_parse },
 };
 
-static dtype as_asked(const out_tensor *t, dtype asked) { (void)t; return asked; }
+static dtype as_asked(const out_tensor *t, dtype asked) { (void)t; return dtype_block(asked) > 1 ? DT_OTHER : asked; }
 static int write_safetensors(const char *path, const out_tensor *tensors, int count, lithe_error *err) { return safetensors_write(path, tensors, count, NULL, err); }
 
 static const tensor_writer WRITERS[] = {

@@ -26,6 +26,9 @@ enum { MAX_RANK = 8, MAX_SHARDS = 64 };
  * fastest.  The product of the sizes is that of the tensor.  rank 0: row-major order. */
 typedef struct { int rank; int64_t dims[MAX_RANK], step[MAX_RANK]; } element_order;
 
+/* A matrix whose columns lie one after the other. */
+static inline bool is_transposed(const element_order *o) { return o->rank == 2 && o->step[0] == 1 && o->step[1] == o->dims[0]; }
+
 typedef struct {
     const char *name;
     const char *stored;             /* the name in the file, if naming_apply gave it another; else NULL */
@@ -78,6 +81,9 @@ bool file_tensor_as_is(const file_tensor *t);
 /* The reverse of file_tensor_floats, into data, for F32, BF16 and F16; false if a finite number is out of range for
  * F16. */
 bool file_tensor_put(const file_tensor *t, size_t first, size_t n, const float *in);
+
+/* The reverse of file_tensor_elements in blocks, whole ones; false if their order does not keep blocks whole. */
+bool file_tensor_put_blocks(const file_tensor *t, size_t first, size_t n, const void *in);
 
 typedef struct { const char *name; dtype type; int rank; int64_t dims[MAX_RANK]; const void *data; } out_tensor;
 

@@ -22,6 +22,8 @@ int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t
 
 int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 dtype rwkvcpp_type(const out_tensor *t, dtype asked);
+enum { RWKVCPP_NO_TYPE = UINT8_MAX };
+uint32_t rwkvcpp_number(dtype type);           /* of a type as its files number them, or RWKVCPP_NO_TYPE */
 
 /* Appends n zeroed tensors; NULL if memory is out or there are too many. */
 file_tensor *append_tensors(tensor_file *f, const char *what, size_t n, lithe_error *err);

@@ -53,9 +53,30 @@ static double divergence(const tensor *a, const tensor *b, int rows)
     return sum;
 }
 
-/* Runs both models on the batch that the first pass has built; adds the divergences to *kl and their number to
- * *rows. */
-static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, double *kl, double *rows, lithe_error *err)
+/* How many rows have their largest in the same place. */
+static int same_largest(const tensor *a, const tensor *b, int rows)
+{
+    int same = 0;
+    for (int r = 0; r < rows; r++) {
+        const real *x = a->data + (size_t)r * (size_t)a->width, *y = b->data + (size_t)r * (size_t)b->width;
+        int i = 0, j = 0;
+        for (int c = 1; c < a->width; c++) i = x[c] > x[i] ? c : i, j = y[c] > y[j] ? c : j;
+        same += i == j;
+    }
+    return same;
+}
+
+/* Sums over the rows that were compared by their probabilities. */
+typedef struct { double kl, same, rows; } likeness;
+
+static void finish(lithe_growth *report, const likeness *l)
+{
+    report->divergence = l->rows > 0 ? l->kl / l->rows : (double)NAN;
+    report->same_top = l->rows > 0 ? l->same / l->rows : (double)NAN;
+}
+
+/* Runs both models on the batch that the first pass has built. */
+static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, likeness *l, lithe_error *err)
 {
     const batch *b = batch_view(&p[0].batch, err);
     if (!b) return err ? (int)err->status : LITHE_EINVAL;
@@ -65,8 +86,9 @@ static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, do
         if (!x) continue;
         compare_rows(x, y, rows_of(x, b), !p[0].r.logits, report);
         if (!probabilities || i) continue;
-        *kl += divergence(x, y, rows_of(x, b));
-        *rows += rows_of(x, b);
+        l->kl += divergence(x, y, rows_of(x, b));
+        l->same += same_largest(x, y, rows_of(x, b));
+        l->rows += rows_of(x, b);
     }
     return LITHE_OK;
 }
@@ -95,7 +117,7 @@ static int open_both(pass p[2], const lithe_model *a, const lithe_model *b, int 
 static int compare_text(pass p[2], const lithe_model *a, const lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
 {
     batch_builder *to = &p[0].batch;
-    double kl = 0, rows = 0;
+    likeness l = { 0 };
     int longest = lithe_model_context(a) < lithe_model_context(b) ? lithe_model_context(a) : lithe_model_context(b);
     if (longest > TOKENS_MAX) longest = TOKENS_MAX;
     if (n < (size_t)longest) longest = (int)n;
@@ -105,15 +127,15 @@ static int compare_text(pass p[2], const lithe_model *a, const lithe_model *b, c
     for (size_t first = 0; first < n && !status; first += (size_t)longest) {
         batch_begin(to);
         batch_add(to, &(batch_sequence){ .n = n - first < (size_t)longest ? (int)(n - first) : longest, .ids = ids + first });
-        status = compare_batch(p, has_probabilities(a), report, &kl, &rows, err);
+        status = compare_batch(p, has_probabilities(a), report, &l, err);
     }
-    report->divergence = rows > 0 ? kl / rows : (double)NAN;
+    finish(report, &l);
     return status;
 }
 
 static int compare_images(pass p[2], const lithe_model *a, const lithe_model *b, lithe_growth *report, lithe_error *err)
 {
-    double kl = 0, rows = 0;
+    likeness l = { 0 };
     int tokens = lithe_model_context(a), status = open_both(p, a, b, tokens, IMAGES, err);
     size_t count = status ? 0 : (size_t)(tokens - 1) * (size_t)p[0].batch.capacity.patch_width;
     real *patches = status ? NULL : xalloc(IMAGES * count, sizeof *patches);
@@ -122,9 +144,9 @@ static int compare_images(pass p[2], const lithe_model *a, const lithe_model *b,
         for (size_t i = 0; i < IMAGES * count; i++) patches[i] = (real)random_normal(1, i);
         batch_begin(&p[0].batch);
         for (size_t k = 0; k < IMAGES; k++) batch_add(&p[0].batch, &(batch_sequence){ .n = tokens, .patches = patches + k * count });
-        status = compare_batch(p, has_probabilities(a), report, &kl, &rows, err);
+        status = compare_batch(p, has_probabilities(a), report, &l, err);
     }
-    report->divergence = rows > 0 ? kl / rows : (double)NAN;
+    finish(report, &l);
     free(patches);
     return status;
 }

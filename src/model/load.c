@@ -62,8 +62,6 @@ int model_load(const load_plan *plan, lithe_error *err)
 /* How a model for inference holds a parameter. */
 typedef enum { WHERE_IT_LIES, TRANSPOSED, COPIED, AS_FLOATS } holding;
 
-static bool is_transposed(const element_order *o) { return o->rank == 2 && o->step[0] == 1 && o->step[1] == o->dims[0]; }
-
 /* Blocks stay what they are along what is read of the parameter: its rows, whose order may be another, or its
  * columns, if the file has those as rows. */
 static holding holding_of_blocks(const param_source *s)

@@ -14,7 +14,7 @@ static const size_t CHUNK = (size_t)1 << 18;                 /* elements that on
 
 /* ---- values ------------------------------------------------------------------- */
 
-typedef struct { const param *from; file_tensor to; atomic_bool overflow; } storing;
+typedef struct { const param *from; file_tensor to; atomic_bool overflow, cut; } storing;
 
 static void store_chunk(void *context, int chunk)
 {
@@ -23,6 +23,11 @@ static void store_chunk(void *context, int chunk)
     real values[N];
     float x[N];
     size_t first = (size_t)chunk * CHUNK, last = s->from->count - first < CHUNK ? s->from->count : first + CHUNK;
+    if (dtype_block(s->to.type) > 1) {
+        const stored form = weight_stored(&s->from->weight);
+        if (form.rows || !file_tensor_put_blocks(&s->to, first, last - first, stored_from(form, first).data)) atomic_store(&s->cut, true);
+        return;
+    }
     for (size_t i = first; i < last; i += N) {
         size_t n = last - i < N ? last - i : N;
         weight_read(&s->from->weight, i, n, values);
@@ -62,6 +67,12 @@ static out_tensor *out_named(saving *s, const char *name, bool of_parts)
     return t->name ? t : NULL;
 }
 
+static int refuse_type(const saving *s, dtype type, const char *name, lithe_error *err)
+{
+    if (type == DT_BF16) return fail(err, LITHE_EINVAL, "%s: is written in f32 or f16, not bf16", s->path);
+    return fail(err, LITHE_EINVAL, "%s: a file with the ending %s cannot hold %s, the type of %s", s->path, s->writer->ending, dtype_name(type), name);
+}
+
 /* Sets shape, type and data of the tensor for p.  Its data is p's own where that can be written as it is, else new
  * memory.  *at is the tensor to convert p's values into; its data is NULL when none need be converted. */
 static int describe(saving *s, out_tensor *t, const param *p, const naming_rule *rule, file_tensor *at, lithe_error *err)
@@ -74,12 +85,15 @@ static int describe(saving *s, out_tensor *t, const param *p, const naming_rule 
     naming_shape(&whole, form, &shape, &other_shape);
     t->rank = whole.rank;
     memcpy(t->dims, whole.dims, sizeof t->dims);
-    whole.type = t->type = s->writer->type(t, s->type);
-    if (t->type == DT_OTHER) return fail(err, LITHE_EINVAL, "%s: is written in f32 or f16, not bf16", s->path);
-    *at = whole;
     const stored present = weight_stored(&p->weight);
-    bool as_is = dtype_of(present.type) == t->type && !present.rows && form->parts < 2 && naming_target(at, form, &shape) && file_tensor_as_is(at);
-    if (!t->data) t->data = as_is ? present.data : arena_alloc(&s->memory, whole.count * dtype_bytes(t->type));
+    dtype asked = s->type == DT_OTHER ? dtype_of(present.type) : s->type;
+    whole.type = t->type = s->writer->type(t, asked);
+    if (t->type == DT_OTHER) return refuse_type(s, asked, p->name, err);
+    if (!dtype_size(t->type, whole.count, &whole.bytes)) return refuse_type(s, t->type, p->name, err);
+    *at = whole;
+    bool as_is = dtype_of(present.type) == t->type && form->parts < 2 && naming_target(at, form, &shape) &&
+                 (present.rows ? is_transposed(&at->order) : file_tensor_as_is(at));
+    if (!t->data) t->data = as_is ? present.data : arena_alloc(&s->memory, whole.bytes);
     if (!t->data) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
     *at = whole;
     at->data = as_is ? NULL : t->data;
@@ -99,6 +113,8 @@ static int add_parameter(saving *s, const param *p, lithe_error *err)
     if (!status && values.to.data) parallel_for((int)((p->count + CHUNK - 1) / CHUNK), store_chunk, &values);
     if (!status && atomic_load(&values.overflow))
         status = fail(err, LITHE_EINVAL, "%s: %s holds values beyond f16's largest, 65504; save it as f32 or bf16", s->path, p->name);
+    if (!status && atomic_load(&values.cut))
+        status = fail(err, LITHE_EINVAL, "%s: %s cannot be written in blocks there, whose rows are another axis; keep it in f16", s->path, p->name);
     return status;
 }
 
@@ -241,7 +257,8 @@ int lithe_model_export(const lithe_model *m, const char *path, const char *type_
     saving s = { .m = m, .path = path };
     if (failed(err)) return err->status;
     if (!m || !path) return fail(err, LITHE_EINVAL, "saving needs a model and a file");
-    int status = read_type(type_name, &s.type, err);
+    s.type = DT_OTHER;                                       /* as each parameter is stored */
+    int status = type_name && !strcmp(type_name, "stored") ? LITHE_OK : read_type(type_name, &s.type, err);
     if (!status) status = choose_writer(&s, err);
     if (!status && path_exists(path)) status = fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
     return status ? status : write_tensors(&s, err);
