@@ -1,8 +1,8 @@
 /* libFuzzer: a model of hostile files, opened and used through the public
  * interface.  The first byte chooses the architecture and the form of its files, the
- * second what is done with the model, the third whether the tensors are made to fit the
- * configuration, so that it is met further on.  Then come edits (edits.h), each after
- * the number of its file. */
+ * second what is done with the model, the third how, and whether the tensors are made to fit
+ * the configuration, so that it is met further on.  Then come edits (edits.h), each after the
+ * number of its file. */
 #include "edits.h"
 #include "models.h"
 #include <assert.h>
@@ -129,7 +129,7 @@ static void fit_tensors(folder *f, form_kind kind)
 
 /* ---- what is done with a model ------------------------------------------------------------------ */
 
-typedef struct { lithe_model *m; lithe_tokenizer *t; int32_t ids[IDS]; size_t n; const char *scratch; } subject;
+typedef struct { lithe_model *m; lithe_tokenizer *t; int32_t ids[IDS]; size_t n; const char *scratch; unsigned choice; } subject;
 static const char *const texts[2] = { "the cats sat on mats. [MASK]", "the cat" };
 
 /* Room for `values` numbers and some; NULL where they are too many to wait for. */
@@ -208,9 +208,11 @@ static void classify(const subject *s, lithe_error *err)
     lithe_model_close(m);
 }
 
+/* The sizes are sought among hundreds, so this is not done each time. */
 static void grow(const subject *s, lithe_error *err)
 {
     lithe_growth report;
+    if (s->choice % 8 > 1) return;
     lithe_model *grown = lithe_model_grow(s->m, &LITHE_OPTIONS(lithe_grow_options, .factor = 1.5), &report, err);
     if (grown && s->n * (size_t)lithe_model_vocab(grown) < VALUES) lithe_compare(s->m, grown, s->ids, s->n, &report, err);
     lithe_model_close(grown);
@@ -230,7 +232,7 @@ static void export(const subject *s, lithe_error *err)
 {
     static const char *const names[] = { "model.pth", "model.safetensors", "model.bin" };
     char path[FOLDER_PATH];
-    snprintf(path, sizeof path, "%s/%s", s->scratch, names[s->n % 3]);
+    snprintf(path, sizeof path, "%s/%s", s->scratch, names[s->choice % 3]);
     lithe_model_export(s->m, path, "f16", err);
 }
 
@@ -256,11 +258,11 @@ static void find_ids(subject *s, lithe_error *err)
     if (s->n > context) s->n = context;
 }
 
-static void use(lithe_model *m, deed *what)
+static void use(lithe_model *m, deed *what, unsigned choice)
 {
     char scratch[SCRATCH_PATH];
     lithe_error err = { 0 };
-    subject s = { .m = m, .scratch = scratch };
+    subject s = { .m = m, .scratch = scratch, .choice = choice };
     scratch_path(scratch, "scratch");
     dir_remove(scratch, NULL);
     folder_make(scratch);
@@ -278,7 +280,9 @@ static void list_tensors(const char *path)
     lithe_error err = { 0 };
     lithe_listing *l = lithe_listing_open(path, &err);
     assert(!l == (err.status != LITHE_OK) && !strchr(err.text, '\n'));
+    lithe_key_info key;
     for (size_t i = 0; l && i < lithe_listing_count(l); i++) lithe_listing_bad_values(l, i);
+    for (size_t i = 0; l && lithe_listing_key(l, i, &key); i++) assert(key.key && key.type);
     lithe_listing_close(l);
 }
 
@@ -290,7 +294,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!form_count) list_forms();
     form *x = &forms[take_byte(&b) % (unsigned)form_count];
     unsigned what = take_byte(&b) % (DEEDS + 1);
-    bool fit = take_byte(&b) & 1;
+    unsigned choice = take_byte(&b);
+    bool fit = choice & 1;
     if (!x->files.count) prepare(x);
     folder_put_all(&x->files);
     folder f = folder_copy(&x->files);
@@ -305,7 +310,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_open(path, NULL, &err);
     assert(!m == (err.status != LITHE_OK) && !strchr(err.text, '\n'));
-    if (m) use(m, deeds[what % DEEDS]);
+    if (m) use(m, deeds[what % DEEDS], choice);
     lithe_model_close(m);
     folder_free(&f);
     return 0;
