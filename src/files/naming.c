@@ -108,7 +108,9 @@ static void apply_form(file_tensor *t, const naming_form *form)
         t->dims[0] /= form->parts;
         t->count /= (size_t)form->parts;
         t->bytes /= (size_t)form->parts;
-        t->data = (const char *)t->data + (size_t)form->part * t->bytes;
+        size_t bytes = 0;                                    /* of a part, of whole blocks */
+        dtype_size(t->type, t->count, &bytes);
+        t->data = (const char *)t->data + (size_t)form->part * bytes;
     }
     if (form->transposed && t->rank > 1) {
         t->order = order_of(t);
