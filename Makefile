@@ -70,7 +70,7 @@ COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(CFLAGS) $(LIBFLA
 $(B)/avx2/%.o:   src/%.c ; $(COMPILE) $(AVX2) -c $< -o $@
 $(B)/avx512/%.o: src/%.c ; $(COMPILE) $(AVX512) -c $< -o $@
 $(B)/vnni/%.o:   src/%.c ; $(COMPILE) $(AVX512) -mavx512vnni -DVNNI -c $< -o $@
-$(B)/kernels/amx/%.o: src/kernels/amx/%.c ; $(COMPILE) $(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16 -c $< -o $@
+$(B)/kernels/amx/%.o: src/kernels/amx/%.c ; $(COMPILE) $(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8 -c $< -o $@
 $(B)/double/tests/%.o: tests/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
 $(B)/double/%.o: src/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
 $(B)/cli/%.o:    cli/%.c | require-libraries ; $(COMPILE) -Icli -c $< -o $@

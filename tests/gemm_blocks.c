@@ -142,8 +142,9 @@ static void by_definition(void)
 
 #if defined(__x86_64__)
 /* A machine with AVX-512 but without VNNI. */
-void gemm_blocks_by_avx512(const gemm_args *g, bool vnni);
-static void without_vnni(const gemm_args *g) { gemm_blocks_by_avx512(g, false); }
+void gemm_blocks_by_avx512(const gemm_args *g, void (*multiply)(void), bool sign);
+void multiply_blocks_avx512(void);
+static void without_vnni(const gemm_args *g) { gemm_blocks_by_avx512(g, multiply_blocks_avx512, true); }
 
 static void by_definition_without_vnni(void)
 {

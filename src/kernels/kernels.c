@@ -45,9 +45,9 @@ static bool has_avx512(void)
 /* Linux lets a process use the tiles when it asks (Documentation/arch/x86/xstate.rst). */
 static bool has_amx(void)
 {
-    enum { LEAF7_AMX_BF16 = 1 << 22, LEAF7_AMX_TILE = 1 << 24, LEAF7_1_AVX512_BF16 = 1 << 5 };
+    enum { LEAF7_AMX_BF16 = 1 << 22, LEAF7_AMX_TILE = 1 << 24, LEAF7_AMX_INT8 = 1 << 25, LEAF7_VNNI = 1 << 11, LEAF7_1_AVX512_BF16 = 1 << 5 };
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };               /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
-    if (!os_saves(0x600e6) || !all(cpuid(7, 0).d, LEAF7_AMX_BF16 | LEAF7_AMX_TILE)) return false;
+    if (!os_saves(0x600e6) || !all(cpuid(7, 0).d, LEAF7_AMX_BF16 | LEAF7_AMX_TILE | LEAF7_AMX_INT8) || !all(cpuid(7, 0).c, LEAF7_VNNI)) return false;
     return all(cpuid(7, 1).a, LEAF7_1_AVX512_BF16) && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
 }
 #endif

@@ -7,6 +7,7 @@
  * Each element is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor the thread that
  * packed changes a bit of it. */
 #include "base/threads.h"
+#include "kernels/amx/blocks_amx.h"
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/gemm_finish.h"
 #include <string.h>
@@ -284,7 +285,8 @@ static void (*gemm_f32)(const gemm_args *);
 static void gemm_amx(const gemm_args *said)
 {
     const gemm_args g = as_stored(said);
-    if (g.type != COMPUTE_BF16 || in_blocks(g.b.type)) gemm_f32(&g);
+    if (in_blocks(g.b.type)) gemm_blocks_amx(&g);
+    else if (g.type != COMPUTE_BF16) gemm_f32(&g);
     else if (g.M > 0 && g.N > 0) gemm_bf16(&g);
 }
 

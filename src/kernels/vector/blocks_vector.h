@@ -46,4 +46,7 @@ void LEVEL(unpack_blocks)(stored_type type, piece *to, const uint8_t *p, size_t 
 typedef void blocks_product(stored_type type, const piece *b, int blocks, const uint8_t *row, int rows_apart, int rows, float *sums, bool first);
 blocks_product LEVEL(multiply_blocks), multiply_blocks_vnni;
 
+/* The product by one of these; sign: q8_0 keeps its sign. */
+void LEVEL(gemm_blocks_by)(const gemm_args *g, blocks_product *multiply, bool sign);
+
 #endif

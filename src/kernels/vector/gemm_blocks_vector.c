@@ -107,7 +107,7 @@ static void multiply_rows(job *j)
     parallel_for(j->tasks, strips, j);
 }
 
-void LEVEL(gemm_blocks_by)(const gemm_args *g, bool vnni)
+void LEVEL(gemm_blocks_by)(const gemm_args *g, blocks_product *multiply, bool sign)
 {
     const stored_format *f = &stored_formats[g->b.type];
     const size_t record = row_block_bytes(f->block, f->run), row = record * (size_t)(g->K / f->block);
@@ -116,12 +116,16 @@ void LEVEL(gemm_blocks_by)(const gemm_args *g, bool vnni)
         ref_gemm_blocks(g);
         return;
     }
-    job j = { .g = g, .f = f, .offset = offset_of(g->b.type, !vnni), .rows = thread_scratch(), .record = record,
-              .tasks = lesser(cuts(g->N, VW), 8 * threads_count()), .multiply = vnni ? multiply_blocks_vnni : LEVEL(multiply_blocks) };
+    job j = { .g = g, .f = f, .offset = offset_of(g->b.type, sign), .rows = thread_scratch(), .record = record,
+              .tasks = lesser(cuts(g->N, VW), 8 * threads_count()), .multiply = multiply };
     for (j.m = 0; j.m < g->M; j.m += j.count) {
         j.count = lesser(lesser(most, MOST_ROWS), g->M - j.m);
         multiply_rows(&j);
     }
 }
 
-void LEVEL(gemm_blocks)(const gemm_args *g) { LEVEL(gemm_blocks_by)(g, VW == 16 && __builtin_cpu_supports("avx512vnni")); }
+void LEVEL(gemm_blocks)(const gemm_args *g)
+{
+    bool vnni = VW == 16 && __builtin_cpu_supports("avx512vnni");
+    LEVEL(gemm_blocks_by)(g, vnni ? multiply_blocks_vnni : LEVEL(multiply_blocks), !vnni);
+}

@@ -7,7 +7,6 @@
 
 void LEVEL(gemm)(const gemm_args *g);
 void LEVEL(gemm_blocks)(const gemm_args *g);                 /* with B in blocks */
-void LEVEL(gemm_blocks_by)(const gemm_args *g, bool vnni);   /* the same with that instruction of AVX-512, or without */
 void LEVEL(column_sum)(real *y, bool add, const real *x, size_t ldx, int rows, int width);
 
 void LEVEL(gather)(real *y, bool add, stored table, const int *index, int rows, int width);
