@@ -49,6 +49,11 @@ static char *read_stream(FILE *f, const char *name, size_t *size, lithe_error *e
     return text;
 }
 
+char *read_documents(const char *path, size_t *size, lithe_error *err)
+{
+    return err->status ? NULL : lithe_text_read(&path, 1, SIZE_MAX, size, err);
+}
+
 char *read_text(const char *path, size_t *size, lithe_error *err)
 {
     if (err->status != LITHE_OK) return NULL;

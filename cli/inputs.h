@@ -7,6 +7,9 @@
 
 /* The whole file, or standard input for "-", and a NUL after it; malloc'd. */
 char *read_text(const char *path, size_t *size, lithe_error *err);
+/* The text of a corpus as `train` reads it (.txt, .jsonl, .gz and .zst of them, a directory, "-"), its documents joined
+ * by empty lines, and a NUL after it; malloc'd. */
+char *read_documents(const char *path, size_t *size, lithe_error *err);
 
 /* The ids of "1 2 3" or "1,2,3", malloc'd.  An id lies in 0 .. 2^31-1. */
 int32_t *parse_ids(const char *text, size_t *n, lithe_error *err);

@@ -154,7 +154,7 @@ static int eval(const arguments *a)
     if (!s->text && !s->task) return usage("which text? --text FILE or --task FILE is needed");
     if (s->text && s->task) return usage("--text and --task are two evaluations: give one of them");
     if (s->task) return eval_task(a);
-    char *text = read_text(s->text, &size, &err);
+    char *text = read_documents(s->text, &size, &err);
     lithe_model *m = open_model(path, s->config, &err);
     lithe_tokenizer *t = m && !misused(a, s, m, &err) ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if (t && lithe_model_encoder(m)) eval_masked(m, t, text, size, s, &err);

@@ -117,7 +117,7 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
         return s->text ? wrong(err, LITHE_EINVAL, "%s: reads images, so --text cannot be used to compare", path) : err->status;
     }
     if (s->text) {
-        char *text = read_text(s->text, &size, err);
+        char *text = read_documents(s->text, &size, err);
         snprintf(t->from, sizeof t->from, "%.200s", s->text);
         if (text && !tokenizer) wrong(err, LITHE_EINVAL, "%s: has no tokenizer for --text; give --tokenizer PATH", path);
         else if (text && !trial_text(t, tokenizer, text, size, most)) wrong(err, LITHE_EFORMAT, "%s: holds no text", s->text);

@@ -195,7 +195,7 @@ static int inspect_features(const arguments *a)
     if (!s->text) return usage("--diversity measures the features of a text: give --text FILE");
     lithe_model *m = open_model(path, s->config, &err);
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    char *text = t ? read_text(s->text, &size, &err) : NULL;
+    char *text = t ? read_documents(s->text, &size, &err) : NULL;
     int32_t *ids = text ? encode_text(t, text, size, false, &n, &err) : NULL;
     lithe_diversity *d = ids ? lithe_diversity_open(m, ids, n, &LITHE_OPTIONS(lithe_diversity_options, .ctx = s->ctx, .tokens = (size_t)s->tokens), &err) : NULL;
     if (d && s->json) emit_diversity(d, m);

@@ -21,7 +21,7 @@ static int32_t *wanted_ids(const lithe_model *m, const char *path, const logits_
     if (s->ids) return parse_ids(s->ids, n, err);
     size_t size = 0;
     int32_t *ids = NULL;
-    char *text = read_text(s->text, &size, err);
+    char *text = read_documents(s->text, &size, err);
     lithe_tokenizer *t = model_tokenizer(m, path, s->tokenizer, err);
     if (t && text) ids = encode_text(t, text, size, s->special, n, err);
     lithe_tokenizer_close(t);

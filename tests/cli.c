@@ -260,6 +260,8 @@ static void a_life(void)
     CHECK_MSG(sh("$L train --resume r") == 0, "a finished run: %s", err);
     CHECK_MSG(sh("$L train --resume r --steps 30 --json") == 0, "%s", err);
     CHECK(strstr(out, "\"event\":\"step\",\"step\":21,\"steps\":30") && strstr(out, "\"event\":\"finished\""));
+    CHECK(sh("gzip -kc tale.txt > packed; printf '\\357\\273\\277' | cat - tale.txt > marked.txt; for f in tale.txt packed marked.txt; do $L eval r --text $f; done | uniq | wc -l") == 0);
+    CHECK_MSG(atoi(out) == 1, "the same text in other packings evaluates otherwise: %s", out);
     CHECK_MSG(sh("$L eval r --text tale.txt --json") == 0, "%s", err);
     json_t *value = json_out("lithe.eval.1");
     CHECK(number(value, "loss") > 0 && number(value, "loss") < 6);

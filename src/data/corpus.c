@@ -212,6 +212,18 @@ static int read_more(corpus *c, lithe_error *err)
     return LITHE_OK;
 }
 
+/* Names the packed formats that are not read, which would otherwise be taken for text. */
+static int refuse_packed(const mapping *m, const char *name, lithe_error *err)
+{
+    static const struct { const char *begin; size_t n; const char *format; } others[] = {
+        { "\xfd" "7zXZ\0", 6, "xz" }, { "BZh", 3, "bzip2" }, { "PK\3\4", 4, "zip" }, { "7z\xbc\xaf\x27\x1c", 6, "7z" }, { "Rar!", 4, "rar" }, { "PAR1", 4, "Parquet" },
+        { "\x1f\x9d", 2, "compress" } };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (m->size > others[i].n && !memcmp(m->data, others[i].begin, others[i].n))
+            return fail(err, LITHE_EFORMAT, "%s: is a file of %s; unpack it first (gzip and zstd are read as they are)", name, others[i].format);
+    return LITHE_OK;
+}
+
 static packing packing_of_bytes(const mapping *m)
 {
     if (m->size > 2 && m->data[0] == 0x1f && m->data[1] == 0x8b) return GZIP;
@@ -239,7 +251,8 @@ static int open_current(corpus *c, lithe_error *err)
     in->known.bytes = c->map.size;
     hash_hex(c->map.data, c->map.size, in->known.hash);
     c->form = in->form;
-    c->packing = in->form == UNSEEN ? packing_of_bytes(&c->map) : in->packing;
+    c->packing = in->packing == PLAIN ? packing_of_bytes(&c->map) : in->packing;
+    if (c->packing == PLAIN && refuse_packed(&c->map, in->known.path, err)) return LITHE_EFORMAT;
     c->at = c->end = c->line = c->skipped = 0;
     if (c->packing == PLAIN) {
         c->view = (const char *)c->map.data;
@@ -378,9 +391,10 @@ char *corpus_text(const char *const *paths, int n, size_t limit, size_t *size, l
         char *grown = xrealloc(text, used + take + 3, 1);
         if (!grown) { fail(err, LITHE_ENOMEM, "out of memory with %zu bytes of text", used); break; }
         text = grown;
+        if (used) { memcpy(text + used, "\n\n", 2); used += 2; }
         memcpy(text + used, d.text, take);
-        memcpy(text + used + take, "\n\n", 3);
-        used += take + 2;
+        used += take;
+        text[used] = 0;
         if (take < d.size) break;
     }
     corpus_close(c);
