@@ -116,7 +116,7 @@ static void packed_documents(void)
     check_refused("plain.txt.zst", "damaged zstd");
     put_file("none.txt.gz", "", 0);
     check_refused("none.txt.gz", "is empty");
-    put_file("unnamed.txt", packed, gzip("by content", 10, packed, sizeof packed));           /* packed, whatever its name */
+    put_file("unnamed.txt", packed, gzip("by content", 10, packed, sizeof packed));     /* packed, whatever its name */
     check_documents("unnamed.txt", "by content|");
     put_file("a.txt.xz", "\xfd" "7zXZ\0\0\4\xe6", 9);
     check_refused("a.txt.xz", "file of xz");
