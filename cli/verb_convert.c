@@ -12,7 +12,7 @@
 typedef struct { common common; const char *dtype, *config, *tokenizer; int lowercase, json; } convert_settings;
 
 static const option convert_options[] = {
-    { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16", .also = "type,precision" },
+    { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights; stored: as SRC has them, in blocks too (of one file)", .choices = "f32|bf16|f16|stored", .also = "type,precision" },
     { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to write with the model (default: the model's own, if it has one)" },
     { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "the vocab.txt given as --tokenizer is uncased; the model that is written says so" },
@@ -23,7 +23,13 @@ static const option convert_options[] = {
 static bool one_file(const char *path)
 {
     const char *end = strrchr(path, '.');
-    return end && end != path && (!strcmp(end, ".pth") || !strcmp(end, ".safetensors") || !strcmp(end, ".bin"));
+    return end && end != path && (!strcmp(end, ".pth") || !strcmp(end, ".safetensors") || !strcmp(end, ".bin") || !strcmp(end, ".gguf"));
+}
+
+static bool is_gguf(const char *path)
+{
+    const char *end = strrchr(path, '.');
+    return end && !strcmp(end, ".gguf");
 }
 
 static int convert(const arguments *a)
@@ -36,10 +42,10 @@ static int convert(const arguments *a)
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
         t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
-    int status = err.status ? err.status : one_file(to) ? lithe_model_export(m, to, s->dtype, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
+    int status = err.status ? err.status : one_file(to) ? lithe_model_export_with(m, to, s->dtype, t, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
     if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",
-            one_file(to) ? "weights only" : t ? "with its tokenizer" : "without a tokenizer");
+            one_file(to) && !is_gguf(to) ? "weights only" : t ? "with its tokenizer" : "without a tokenizer");
         if (s->json) {
             emitter e = emit_begin(stdout, "convert");
             emit_text(&e, "architecture", lithe_model_arch(m));
@@ -57,13 +63,15 @@ static int convert(const arguments *a)
 const verb verb_convert = {
     .name = "convert", .operands = "SRC DST", .least = 2, .most = 2,
     .summary = "write a model as config.json and model.safetensors, or its weights as one file",
-    .about = "Opens SRC, any MODEL this program reads (safetensors, sharded or not, pytorch_model.bin, RWKV .pth, llama2.c and rwkv.cpp .bin, a "
-             "RUN), and writes it to the new directory DST as config.json, model.safetensors and tokenizer.json.\n\n"
+    .about = "Opens SRC, any MODEL this program reads (safetensors, sharded or not, pytorch_model.bin, GGUF, RWKV .pth, llama2.c and rwkv.cpp "
+             ".bin, a RUN), and writes it to the new directory DST as config.json, model.safetensors and tokenizer.json.\n\n"
              "A DST that ends with .pth or .safetensors is one new file of weights under the names of the architecture's authors; .pth is "
              "what torch.load reads. RWKV opens from such a file by itself, other models with their config.json beside it. A DST that ends with "
-             ".bin is a file for rwkv.cpp, of RWKV alone.",
+             ".bin is a file for rwkv.cpp, of RWKV alone.\n\n"
+             "A DST that ends with .gguf is one new file that is a MODEL by itself, with configuration, tokenizer and chat template: in llama.cpp's names where "
+             "it knows the architecture, else in ours. --dtype stored keeps the type of each weight, blocks as they are.",
     .examples = "  lithe convert stories260K.bin stories/ --tokenizer tok512.bin\n  lithe convert runs/tale-1 small/ --dtype bf16\n"
-                "  lithe convert runs/goose goose.pth --dtype bf16\n",
+                "  lithe convert runs/goose goose.pth --dtype bf16\n  lithe convert runs/tale-1 tale.gguf --dtype f16\n",
     .options = convert_options, .bytes = sizeof(convert_settings), .run = convert,
 };
 

@@ -136,9 +136,12 @@ typedef struct {
 } lithe_quantized;
 int          lithe_model_quantize(lithe_model *m, const char *type, const lithe_quantize_options *o, lithe_quantized *report, lithe_error *err);
 
-/* Writes only the parameters to one new file, under the authors' names: PATH.pth like torch.save, PATH.safetensors,
- * or, for RWKV only, PATH.bin for rwkv.cpp.  RWKV opens from each of them without a config.json.  dtype "stored": as
- * the model has them, blocks included, where the format has their types. */
+/* Writes the parameters to one new file, under the authors' names: PATH.pth like torch.save, PATH.safetensors, or, for
+ * RWKV only, PATH.bin for rwkv.cpp.  RWKV opens from each of them without a config.json.  PATH.gguf holds the
+ * configuration too, and opens by itself; t (or NULL) is the tokenizer that it gets.  dtype is f32 (NULL), bf16, f16 or
+ * "stored": each as m has it, blocks as they are. */
+int          lithe_model_export_with(const lithe_model *m, const char *path, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
+/* The same without a tokenizer. */
 int          lithe_model_export(const lithe_model *m, const char *path, const char *dtype, lithe_error *err);
 
 /* Writes `logits` [n, vocab] (F32) as a safetensors file. */

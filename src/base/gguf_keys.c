@@ -241,6 +241,17 @@ gguf_text gguf_string(const gguf_value *v)
 
 bool gguf_is(gguf_text text, const char *name) { return text.len == strlen(name) && !memcmp(text.bytes, name, text.len); }
 
+bool gguf_same(const gguf_value *a, const gguf_value *b)
+{
+    gguf_strings s = gguf_texts(a), r = gguf_texts(b);
+    gguf_text x, y;
+    if (a->type == GGUF_STRING) return x = gguf_string(a), y = gguf_string(b), x.len == y.len && !memcmp(x.bytes, y.bytes, x.len);
+    if (a->type != GGUF_ARRAY) return !memcmp(a->data, b->data, TYPES[a->type].bytes);
+    while (gguf_next(&s, &x) && gguf_next(&r, &y))
+        if (x.len != y.len || memcmp(x.bytes, y.bytes, x.len)) return false;
+    return a->of == GGUF_STRING || (a->of != GGUF_ARRAY && !memcmp(a->data, b->data, a->count * TYPES[a->of].bytes));
+}
+
 gguf_value gguf_element(const gguf_value *v, uint64_t i)
 {
     return (gguf_value){ .key = v->key, .type = v->of, .count = 1, .data = v->data + i * TYPES[v->of].bytes };

@@ -44,6 +44,7 @@ bool      gguf_number(const gguf_value *v, double *out);    /* of an f32 the sho
 bool      gguf_bool(const gguf_value *v, bool *out);
 gguf_text gguf_string(const gguf_value *v);
 bool      gguf_is(gguf_text text, const char *name);
+bool      gguf_same(const gguf_value *a, const gguf_value *b);       /* of one type and count, the same bytes */
 /* Element i of an array of numbers as those above read it. */
 gguf_value gguf_element(const gguf_value *v, uint64_t i);
 /* The strings of an array, one after the other: for (gguf_strings s = gguf_texts(v); gguf_next(&s, &text);) */
@@ -57,7 +58,7 @@ bool gguf_read_text(const uint8_t *p, size_t left, gguf_text *out);
 /* ---- writing ---- */
 
 /* Keys in the order in which they are put.  A failure to take memory is kept in out_of_memory. */
-typedef struct { uint8_t *bytes; size_t size, room; uint64_t count; bool out_of_memory; } gguf_head;
+typedef struct gguf_head { uint8_t *bytes; size_t size, room; uint64_t count; bool out_of_memory; } gguf_head;
 
 void gguf_put_integer(gguf_head *h, const char *key, gguf_type type, int64_t value);
 void gguf_put_number(gguf_head *h, const char *key, double value);   /* f32 */

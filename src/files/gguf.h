@@ -14,6 +14,9 @@ typedef struct {
 const gguf_format *gguf_format_of(uint32_t number);       /* NULL: no such type */
 int gguf_number_of(dtype type);                           /* the reverse; negative: none */
 
+/* A whole file: head holds the keys.  Types are those that ggml has. */
+int gguf_write(const char *path, const gguf_head *head, const out_tensor *tensors, int count, lithe_error *err);
+
 /* A value as JSON (a new reference); NULL where JSON has none, such as bytes that are not UTF-8. */
 json_t *gguf_json(const gguf_value *v);
 

@@ -18,17 +18,32 @@ static int no_memory(const tensor_file *f, lithe_error *err) { return fail(err, 
 
 static json_int_t whole(const json_t *config, const char *key) { return json_integer_value(json_object_get(config, key)); }
 
-/* The factor by which llama3's scaling divides frequency i of n, with low_freq_factor 1 and high_freq_factor 4. */
-static double llama3_factor(double base, double i, double n, double factor, double original)
+typedef struct { double factor, low, high, original; } llama3;
+
+/* The factor by which llama3's scaling divides frequency i of n. */
+static double llama3_factor(double base, double i, double n, llama3 s)
 {
-    const double low = 1, high = 4, length = 2 * acos(-1) * pow(base, i / n), smooth = (original / length - low) / (high - low);
-    return length < original / high ? 1 : length > original / low ? factor : 1 / ((1 - smooth) / factor + smooth);
+    const double length = 2 * acos(-1) * pow(base, i / n), smooth = (s.original / length - s.low) / (s.high - s.low);
+    return length < s.original / s.high ? 1 : length > s.original / s.low ? s.factor : 1 / ((1 - smooth) / s.factor + smooth);
+}
+
+int gguf_rope_factors(const json_t *config, double factors[GGUF_MOST_FACTORS])
+{
+    const json_t *scaling = json_object_get(config, "rope_scaling");
+    const char *type = json_string_value(json_object_get(scaling, "rope_type"));
+    json_int_t heads = whole(config, "num_attention_heads"), size = whole(config, "head_dim") ? whole(config, "head_dim") : heads > 0 ? whole(config, "hidden_size") / heads : 0;
+    double low = json_number_value(json_object_get(scaling, "low_freq_factor")), high = json_number_value(json_object_get(scaling, "high_freq_factor"));
+    double factor = json_number_value(json_object_get(scaling, "factor")), original = json_number_value(json_object_get(scaling, "original_max_position_embeddings"));
+    if (!type || strcmp(type, "llama3") || size / 2 > GGUF_MOST_FACTORS) return 0;
+    for (json_int_t i = 0; i < size / 2; i++)
+        factors[i] = llama3_factor(json_number_value(json_object_get(config, "rope_theta")), (double)i, (double)(size / 2), (llama3){ factor, low, high, original });
+    return (int)(size / 2);
 }
 
 static bool are_llama3(const float *held, size_t n, double base, double factor, double original)
 {
     size_t i = 0;
-    while (i < n && fabs((double)held[i] / llama3_factor(base, (double)i, (double)n, factor, original) - 1) <= 1e-4) i++;
+    while (i < n && fabs((double)held[i] / llama3_factor(base, (double)i, (double)n, (llama3){ factor, 1, 4, original }) - 1) <= 1e-4) i++;
     return i == n;
 }
 
@@ -91,6 +106,39 @@ static int read_llama(json_t *config, const tensor_file *f, lithe_error *err)
     return status ? status : read_scaling(config, f, err);
 }
 
+static void put_whole(gguf_head *h, const gguf_arch *a, const char *rest, json_int_t value)
+{
+    char name[GGUF_KEY_BYTES];
+    gguf_put_integer(h, gguf_key_name(a, rest, name), GGUF_U32, value);
+}
+
+static void put_text(gguf_head *h, const gguf_arch *a, const char *rest, const char *text)
+{
+    char name[GGUF_KEY_BYTES];
+    gguf_put_string(h, gguf_key_name(a, rest, name), text, strlen(text));
+}
+
+/* Linear scaling; llama3's is a tensor. */
+static void write_scaling(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    char name[GGUF_KEY_BYTES];
+    const json_t *scaling = json_object_get(config, "rope_scaling");
+    const char *type = json_string_value(json_object_get(scaling, "rope_type"));
+    if (!type || strcmp(type, "linear")) return;
+    put_text(h, a, "rope.scaling.type", type);
+    gguf_put_number(h, gguf_key_name(a, "rope.scaling.factor", name), json_number_value(json_object_get(scaling, "factor")));
+}
+
+static void write_llama(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    json_int_t heads = whole(config, "num_attention_heads"), usual = heads > 0 ? whole(config, "hidden_size") / heads : 0, size = whole(config, "head_dim");
+    put_whole(h, a, "vocab_size", whole(config, "vocab_size"));
+    if (!whole(config, "num_key_value_heads")) put_whole(h, a, "attention.head_count_kv", heads);
+    put_whole(h, a, "rope.dimension_count", size ? size : usual);
+    if (size && size != usual) put_whole(h, a, "attention.key_length", size), put_whole(h, a, "attention.value_length", size);
+    write_scaling(h, a, config);
+}
+
 #define LLAMA_KEYS \
     WHOLE("context_length", "max_position_embeddings"), WHOLE("embedding_length", "hidden_size"), WHOLE("block_count", "num_hidden_layers"), \
     WHOLE("feed_forward_length", "intermediate_size"), WHOLE("attention.head_count", "num_attention_heads"), MAYBE_WHOLE("attention.head_count_kv", "num_key_value_heads"), \
@@ -111,6 +159,11 @@ static const gguf_key GPT2[] = {
     { 0 }
 };
 
+static void write_gpt2(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    if (!whole(config, "n_inner")) put_whole(h, a, "feed_forward_length", 4 * whole(config, "n_embd"));
+}
+
 static const gguf_key GPTNEOX[] = {
     WHOLE("context_length", "max_position_embeddings"), WHOLE("embedding_length", "hidden_size"), WHOLE("block_count", "num_hidden_layers"),
     WHOLE("feed_forward_length", "intermediate_size"), WHOLE("attention.head_count", "num_attention_heads"), BOOL("use_parallel_residual", "use_parallel_residual"),
@@ -127,6 +180,13 @@ static int read_gptneox(json_t *config, const tensor_file *f, lithe_error *err)
     int bad = json_object_set_new(config, "attention_bias", json_boolean(bias));
     if (gguf_integer(gguf_key_of(f, "rope.dimension_count"), &rotated) && size > 0) bad |= json_object_set_new(config, "rotary_pct", json_real((double)rotated / (double)size));
     return bad ? no_memory(f, err) : read_scaling(config, f, err);
+}
+
+static void write_gptneox(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    json_int_t heads = whole(config, "num_attention_heads"), size = heads > 0 ? whole(config, "hidden_size") / heads : 0;
+    put_whole(h, a, "rope.dimension_count", (json_int_t)((double)size * json_number_value(json_object_get(config, "rotary_pct"))));
+    write_scaling(h, a, config);
 }
 
 /* ---- encoders ------------------------------------------------------------------------------ */
@@ -162,6 +222,33 @@ static int read_task(json_t *config, const tensor_file *f, const char *stem, lit
     if (!bad && json_object_size(names)) bad = json_object_set(config, "id2label", names);
     json_decref(names);
     return bad ? fail(err, LITHE_ECONFIG, "%s: classifier.output_labels is no list of texts, or memory is out", f->path) : LITHE_OK;
+}
+
+/* Both encoders: bidirectional; how an embedder pools; the names of classes. */
+static void write_encoder(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    char name[GGUF_KEY_BYTES], key[24];
+    const json_t *labels = json_object_get(config, "id2label"), *label;
+    const char *how = json_string_value(json_object_get(config, "lithe_pooling"));
+    if (!how) how = json_string_value(json_object_get(config, "classifier_pooling"));
+    gguf_put_bool(h, gguf_key_name(a, "attention.causal", name), false);
+    put_whole(h, a, "pooling_type", how && !strcmp(how, "cls") ? POOLED_CLS : how && !strcmp(how, "last") ? POOLED_LAST : POOLED_MEAN);
+    if (!json_object_size(labels)) return;
+    gguf_put_array(h, gguf_key_name(a, "classifier.output_labels", name), GGUF_STRING, json_object_size(labels));
+    for (size_t i = 0; i < json_object_size(labels); i++) {
+        snprintf(key, sizeof key, "%zu", i);
+        label = json_object_get(labels, key);
+        gguf_put_text(h, label ? json_string_value(label) : key, label ? json_string_length(label) : strlen(key));
+    }
+}
+
+static void write_modern_bert(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    const char *act = json_string_value(json_object_get(config, "hidden_activation"));
+    write_encoder(h, a, config);
+    put_text(h, a, "hidden_activation", act ? act : "gelu");
+    put_text(h, a, "rope.scaling.type", "none");
+    put_whole(h, a, "vocab_size", whole(config, "vocab_size"));
 }
 
 static int read_bert(json_t *config, const tensor_file *f, lithe_error *err)
@@ -213,6 +300,15 @@ static int read_rwkv(json_t *config, const tensor_file *f, lithe_error *err)
     return bad ? no_memory(f, err) : LITHE_OK;
 }
 
+/* llama.cpp asks for a number of heads, which it does not use. */
+static void write_rwkv(gguf_head *h, const gguf_arch *a, const json_t *config)
+{
+    put_whole(h, a, "attention.head_count", 0);
+    put_whole(h, a, "vocab_size", whole(config, "vocab_size"));
+    put_whole(h, a, "token_shift_count", 2);
+    if (json_object_get(config, "time_mix_extra_dim")) put_whole(h, a, "rescale_every_n_layers", 0);
+}
+
 #define RWKV_KEYS \
     WHOLE("embedding_length", "hidden_size"), WHOLE("block_count", "num_hidden_layers"), WHOLE("feed_forward_length", "intermediate_size"), \
     ANY("attention.head_count"), ONLY("token_shift_count", 2), ANY("vocab_size")
@@ -232,15 +328,18 @@ static const gguf_key RWKV7[] = {
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
+#define ONLY_VALUES(...) (const char *const[]){ __VA_ARGS__, NULL }
+
 static const gguf_arch ARCHS[] = {
-    { "llama", "llama", "LlamaForCausalLM", LLAMA, read_llama },
-    { "qwen2", "qwen2", "Qwen2ForCausalLM", QWEN2, read_llama },
-    { "gpt2", "gpt2", "GPT2LMHeadModel", GPT2, NULL },
-    { "gptneox", "gpt_neox", "GPTNeoXForCausalLM", GPTNEOX, read_gptneox },
-    { "bert", "bert", "BertModel", BERT, read_bert },
-    { "modern-bert", "modernbert", "ModernBertModel", MODERN_BERT, read_modern_bert },
-    { "rwkv6", "rwkv6", "Rwkv6ForCausalLM", RWKV6, read_rwkv },
-    { "rwkv7", "rwkv7", "RWKV7ForCausalLM", RWKV7, read_rwkv },
+    { "llama", "llama", "LlamaForCausalLM", LLAMA, read_llama, write_llama, ONLY_VALUES("hidden_act=silu|swish") },
+    { "qwen2", "qwen2", "Qwen2ForCausalLM", QWEN2, read_llama, write_llama, ONLY_VALUES("hidden_act=silu|swish", "sliding_window=") },
+    { "gpt2", "gpt2", "GPT2LMHeadModel", GPT2, NULL, write_gpt2,
+      ONLY_VALUES("activation_function=gelu_new|gelu_pytorch_tanh|gelu_fast|gelu", "scale_attn_weights=true", "scale_attn_by_inverse_layer_idx=false") },
+    { "gptneox", "gpt_neox", "GPTNeoXForCausalLM", GPTNEOX, read_gptneox, write_gptneox, ONLY_VALUES("hidden_act=gelu|gelu_new|gelu_fast|gelu_pytorch_tanh") },
+    { "bert", "bert", "BertModel", BERT, read_bert, write_encoder, ONLY_VALUES("hidden_act=gelu|gelu_new|gelu_fast|gelu_pytorch_tanh") },
+    { "modern-bert", "modernbert", "ModernBertModel", MODERN_BERT, read_modern_bert, write_modern_bert, ONLY_VALUES("hidden_activation=gelu|silu") },
+    { "rwkv6", "rwkv6", "Rwkv6ForCausalLM", RWKV6, read_rwkv, write_rwkv, NULL },
+    { "rwkv7", "rwkv7", "RWKV7ForCausalLM", RWKV7, read_rwkv, write_rwkv, NULL },
 };
 
 const gguf_arch *gguf_arch_at(int i) { return i < (int)(sizeof ARCHS / sizeof *ARCHS) ? &ARCHS[i] : NULL; }

@@ -1,6 +1,6 @@
 /* A config.json from the keys of a GGUF file.  A file that Lithe wrote holds its
- * config.json whole, under lithe.config, and keys of its architecture win over it
- * where both speak; of others the keys and the tensors say all.
+ * config.json whole, under lithe.config, with which the keys must agree; of others the
+ * keys and the tensors say all.
  * Invariant: a key of the architecture that is not in its table is refused, since it
  * may change the results. */
 #include "files/gguf_config.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONFIG_DEPTH = 32 };
+enum { CONFIG_DEPTH = 32, HEAD_BYTES = 24 };
 
 const gguf_value *gguf_key_of(const tensor_file *f, const char *rest)
 {
@@ -41,13 +41,6 @@ static json_t *value_of(const gguf_value *v, key_kind kind)
     return gguf_bool(v, &yes) ? json_boolean(yes) : NULL;
 }
 
-/* What config.json says already stays where the key is the same number as an f32: it may have more digits. */
-static bool says_the_same(const json_t *present, const json_t *value)
-{
-    if (json_is_real(value) && json_is_number(present)) return !((float)json_number_value(present) < (float)json_real_value(value)) && !((float)json_number_value(present) > (float)json_real_value(value));
-    return false;
-}
-
 static bool is_only(const gguf_value *v, double only)
 {
     double x = NAN;
@@ -67,7 +60,6 @@ static int read_key(json_t *config, const gguf_key *k, const tensor_file *f, lit
     json_t *value = value_of(v, k->kind);
     if (!value) return fail(err, LITHE_ECONFIG, "%s: %s is %s%s, expected %s", f->path, v->key, v->type == GGUF_ARRAY ? "an array of " : "of type ",
                             gguf_type_name(v->type == GGUF_ARRAY ? v->of : v->type), k->kind == KEY_WHOLE ? "a whole number" : k->kind == KEY_NUMBER ? "a number" : "a bool");
-    if (says_the_same(json_object_get(config, k->ours), value)) { json_decref(value); return LITHE_OK; }
     return json_object_set_new(config, k->ours, value) ? fail(err, LITHE_ENOMEM, "%s: no memory for its configuration", f->path) : LITHE_OK;
 }
 
@@ -151,14 +143,36 @@ static int check_whole(const tensor_file *f, lithe_error *err)
     return parts < 2 ? LITHE_OK : fail(err, LITHE_ECONFIG, "%s: is one of %lld parts of a model: merge them first", f->path, (long long)parts);
 }
 
+/* Whether the keys of the file are those that this configuration is written with. */
+static int check_agrees(const json_t *config, const gguf_arch *a, const tensor_file *f, lithe_error *err)
+{
+    uint8_t first[HEAD_BYTES] = "GGUF\3";
+    gguf_head h = { 0 };
+    gguf_keys said = { 0 };
+    gguf_put_bytes(&h, first, sizeof first);
+    int status = gguf_put_config(&h, a, config, err);
+    if (!status && h.out_of_memory) status = fail(err, LITHE_ENOMEM, "%s: no memory for its configuration", f->path);
+    if (!status) store_bytes(h.bytes + 16, 8, h.count);
+    if (!status) status = gguf_keys_read(&said, h.bytes, h.size, f->path, err);
+    for (size_t i = 0; i < said.count && !status; i++) {
+        const gguf_value *v = &said.values[i], *held = gguf_find(f->keys, v->key);
+        bool same = held && held->type == v->type && held->of == v->of && held->count == v->count && gguf_same(held, v);
+        if (!same) status = fail(err, LITHE_ECONFIG, "%s: %s is not what its lithe.config says: take lithe.config away if the key is right", f->path, v->key);
+    }
+    gguf_keys_free(&said);
+    gguf_head_free(&h);
+    return status;
+}
+
 static int fill(json_t *config, const gguf_arch *a, const tensor_file *f, bool whole, lithe_error *err)
 {
     int status = check_keys(a, f, err), bad = 0;
-    if (!whole) bad = json_object_set_new(config, "model_type", json_string(a->model_type)) || json_object_set_new(config, "architectures", json_pack("[s]", a->class_name));
+    if (whole) return status ? status : check_agrees(config, a, f, err);
+    bad = json_object_set_new(config, "model_type", json_string(a->model_type)) || json_object_set_new(config, "architectures", json_pack("[s]", a->class_name));
     for (const gguf_key *k = a->keys; k->key && !status; k++) status = read_key(config, k, f, err);
     if (!bad && !status) bad = read_ids(config, f) || read_tables(config, f);
     if (bad) return fail(err, LITHE_ENOMEM, "%s: no memory for its configuration", f->path);
-    return status || whole || !a->read ? status : a->read(config, f, err);
+    return status || !a->read ? status : a->read(config, f, err);
 }
 
 json_t *gguf_config(const tensor_file *f, lithe_error *err)
@@ -173,4 +187,59 @@ json_t *gguf_config(const tensor_file *f, lithe_error *err)
     if (!status) return config;
     json_decref(config);
     return NULL;
+}
+
+/* ---- the way back ------------------------------------------------------------------------ */
+
+const gguf_arch *gguf_arch_of(const json_t *config)
+{
+    const char *type = json_string_value(json_object_get(config, "model_type"));
+    if (type && !strcmp(type, "mistral")) type = "llama";
+    for (int i = 0; type && gguf_arch_at(i); i++)
+        if (!strcmp(gguf_arch_at(i)->model_type, type)) return gguf_arch_at(i);
+    return NULL;
+}
+
+const char *gguf_key_name(const gguf_arch *a, const char *rest, char name[GGUF_KEY_BYTES])
+{
+    snprintf(name, GGUF_KEY_BYTES, "%s.%s", a->name, rest);
+    return name;
+}
+
+static void put_key(gguf_head *h, const gguf_arch *a, const gguf_key *k, const json_t *config)
+{
+    char name[GGUF_KEY_BYTES];
+    const json_t *value = k->ours ? json_object_get(config, k->ours) : NULL;
+    gguf_key_name(a, k->key, name);
+    if (!value || json_is_null(value)) return;
+    if (k->kind == KEY_WHOLE) gguf_put_integer(h, name, GGUF_U32, json_integer_value(value));
+    else if (k->kind == KEY_NUMBER) gguf_put_number(h, name, json_number_value(value));
+    else if (k->kind == KEY_BOOL) gguf_put_bool(h, name, json_is_true(value));
+}
+
+/* "KEY=VALUE|VALUE": whether config has one of the values, or says nothing. */
+static bool has_fixed(const json_t *config, const char *fixed)
+{
+    char key[64];
+    size_t n = strcspn(fixed, "=");
+    snprintf(key, sizeof key, "%.*s", (int)n, fixed);
+    const json_t *value = json_object_get(config, key);
+    char *text = value && !json_is_null(value) ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    bool found = !text;
+    for (const char *at = fixed + n; text && *at; at += 1 + strcspn(at + 1, "|")) {
+        size_t length = strcspn(at + 1, "|"), quoted = text[0] == '"', size = strlen(text) - 2 * quoted;
+        found |= length == size && !memcmp(at + 1, text + quoted, size);
+    }
+    free(text);
+    return found;
+}
+
+int gguf_put_config(gguf_head *h, const gguf_arch *a, const json_t *config, lithe_error *err)
+{
+    for (const char *const *f = a->fixed; f && *f; f++)
+        if (!has_fixed(config, *f))
+            return fail(err, LITHE_EINVAL, "GGUF's %s has %s alone, this model another value: write it as a directory or as safetensors", a->name, *f);
+    for (const gguf_key *k = a->keys; k->key; k++) put_key(h, a, k, config);
+    if (a->write) a->write(h, a, config);
+    return LITHE_OK;
 }

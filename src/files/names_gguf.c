@@ -83,7 +83,7 @@ static const naming_rule MODERN_BERT[] = {
 
 #define FLAT(theirs, ours)       { "blk.*." theirs ".weight", "blocks.*." ours, { .shape = SHAPE_FLAT } }
 #define LOW_RANK(theirs, ours)   TURNED("blk.*." theirs ".weight", "blocks.*." ours)
-#define MIX(ours, i, n)          { "blk.*.time_mix_lerp_fused.weight", "blocks.*.att." ours, { .shape = SHAPE_ANY, .part = i, .parts = n } }
+#define MIX(ours, i, n)          { "blk.*.time_mix_lerp_fused.weight", "blocks.*.att." ours, { .shape = SHAPE_STACKED, .part = i, .parts = n } }
 #define RESCALED(theirs, ours)   { "blk.*." theirs ".weight", "blocks.*." ours ".weight", { .rescaled = true } }
 
 static const naming_rule RWKV6[] = {

@@ -30,6 +30,13 @@ const naming *naming_of_file(const tensor_file *f)
     return NULL;
 }
 
+const naming *naming_of_architecture(const char *format, const char *architecture)
+{
+    for (int i = 0; namings[i]; i++)
+        if (namings[i]->architecture && !strcmp(namings[i]->format, format) && !strcmp(namings[i]->architecture, architecture)) return namings[i];
+    return NULL;
+}
+
 const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context)
 {
     for (int i = 0; namings[i]; i++)
@@ -301,6 +308,7 @@ void naming_shape(file_tensor *out, const naming_form *form, const wanted_shape 
     memcpy(out->dims, s->dims, sizeof out->dims);
     shape_count(out->dims, out->rank, &out->count);
     if (form->shape == SHAPE_FLAT) out->rank = 1, out->dims[0] = (int64_t)out->count;
+    if (form->shape == SHAPE_STACKED) out->rank = 4, out->dims[0] = out->dims[1] = out->dims[2] = 1, out->dims[3] = (int64_t)out->count;
     while (form->shape == SHAPE_HEADS && out->rank < 3) out->dims[out->rank++] = 1;
     if (form->transposed && out->rank > 1) swap(&out->dims[out->rank - 1], &out->dims[out->rank - 2]);
     if (form->parts > 1) {

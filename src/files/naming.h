@@ -18,6 +18,7 @@ typedef enum {
     SHAPE_OURS,
     SHAPE_ANY,                       /* written as ours */
     SHAPE_FLAT,                      /* written as (n) */
+    SHAPE_STACKED,                   /* written as (parts, 1, 1, n), of parts alone */
     SHAPE_HEADS                      /* written as (heads, channels, 1), rwkv.cpp's numbers of each head */
 } shape_rule;
 
@@ -61,6 +62,7 @@ extern const naming *const namings[];                     /* ends with NULL */
 /* The table whose mark f holds, NULL: none, its names are ours; and the one that a file of this format is written
  * by, when `has` says which tensors of ours there are. */
 const naming *naming_of_file(const tensor_file *f);
+const naming *naming_of_architecture(const char *format, const char *architecture);
 const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context);
 
 /* Gives the tensors of f our names: t->name; t->stored is the name in the file.  A tensor whose name another one has

@@ -30,6 +30,7 @@ static int write_safetensors(const char *path, const out_tensor *tensors, int co
 static const tensor_writer WRITERS[] = {
     { ".pth",         NULL,       NULL,   as_asked,     pytorch_write     },
     { ".safetensors", NULL,       NULL,   as_asked,     write_safetensors },
+    { ".gguf",        "gguf",     NULL,   gguf_type_for, NULL             },
     { ".bin",         "rwkv.cpp", "RWKV", rwkvcpp_type, rwkvcpp_write     },
 };
 
@@ -284,7 +285,7 @@ const tensor_writer *tensor_writer_of(const char *path, lithe_error *err)
         size_t k = strlen(WRITERS[i].ending);
         if (n > k && !strcmp(path + n - k, WRITERS[i].ending)) return &WRITERS[i];
     }
-    fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .pth, .safetensors or, for rwkv.cpp, .bin", path);
+    fail(err, LITHE_EINVAL, "%s: a model is written to one file that ends with .gguf, .pth, .safetensors or, for rwkv.cpp, .bin", path);
     return NULL;
 }
 

@@ -93,6 +93,7 @@ typedef struct {
     const char *ending, *format, *architectures;                    /* format NULL: our names, for all architectures */
     /* The type of a stored tensor; DT_OTHER: the format does not have the wanted type. */
     dtype (*type)(const out_tensor *t, dtype asked);
+    /* NULL: gguf_write, which takes keys too. */
     int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 } tensor_writer;
 const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);

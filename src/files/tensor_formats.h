@@ -21,6 +21,7 @@ int  rwkvcpp_parse(tensor_file *f, const char *what, const uint8_t *data, size_t
 int  llama2c_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err);
 
 int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);
+dtype gguf_type_for(const out_tensor *t, dtype asked);
 dtype rwkvcpp_type(const out_tensor *t, dtype asked);
 enum { RWKVCPP_NO_TYPE = UINT8_MAX };
 uint32_t rwkvcpp_number(dtype type);           /* of a type as its files number them, or RWKVCPP_NO_TYPE */

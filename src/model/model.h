@@ -105,6 +105,9 @@ int model_name_labels(lithe_model *m, const char *const *names, int n, lithe_err
  * values where there is no such file. */
 preprocessor preprocessor_default(void);
 int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
+/* The same from its JSON (NULL: usual values), and the way back, a new reference. */
+int preprocessor_parse(preprocessor *p, const json_t *json, image_shape shape, const char *what, lithe_error *err);
+json_t *preprocessor_json(const preprocessor *p, image_shape shape);
 int preprocessor_write(const preprocessor *p, const char *dir, image_shape shape, lithe_error *err);
 
 #endif

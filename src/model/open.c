@@ -2,6 +2,7 @@
  * Its values stay in the mapped file until master values are made (params_masters).
  * Invariant: every shape is compared with the file before memory for the parameters
  * is allocated, so a configuration cannot demand more than the file holds. */
+#include "model/gguf_model.h"
 #include "model/groups.h"
 #include "base/gguf_keys.h"
 #include <stdlib.h>
@@ -116,7 +117,8 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     load_plan_free(&plan);
     if (!status && path_is_dir(path)) status = groups_open(m, p->dir, err);
     if (!status && path_is_dir(path)) status = generation_open(m, p->dir, err);
-    if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
+    if (!status && f->keys) status = gguf_read_preprocessor(m, f, err);
+    else if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
     if (!status) {
         m->path = strdup(path_is_dir(path) ? p->dir : p->weights);
         m->tokenizer = find_tokenizer(p, f, arch_vocab(a, m->config));

@@ -66,15 +66,18 @@ static int parse(preprocessor *p, const json_t *json, image_shape shape, const c
     return status;
 }
 
-int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err)
+int preprocessor_parse(preprocessor *p, const json_t *json, image_shape shape, const char *what, lithe_error *err)
 {
     *p = preprocessor_default();
-    if (!shape.side) return LITHE_OK;
+    return failed(err) ? (int)err->status : shape.side && json ? parse(p, json, shape, what, err) : LITHE_OK;
+}
+
+int preprocessor_read(preprocessor *p, const char *dir, image_shape shape, lithe_error *err)
+{
     char *path = failed(err) ? NULL : path_join(dir, NAME);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", dir);
-    json_t *json = path_exists(path) ? json_read(path, BYTES, DEPTH, err) : NULL;
-    int status = failed(err) ? (int)err->status : LITHE_OK;
-    if (json) status = parse(p, json, shape, path, err);
+    json_t *json = shape.side && path_exists(path) ? json_read(path, BYTES, DEPTH, err) : NULL;
+    int status = preprocessor_parse(p, json, shape, path, err);
     json_decref(json);
     free(path);
     return status;
@@ -87,13 +90,18 @@ static json_t *list_of(const double *x, int n)
     return list;
 }
 
+json_t *preprocessor_json(const preprocessor *p, image_shape shape)
+{
+    return json_pack("{s:b s:b s:b s:s s:o? s:o? s:i s:f s:{s:i s:i}}", "do_normalize", 1, "do_rescale", 1, "do_resize", 1,
+                     "image_processor_type", "ViTImageProcessor", "image_mean", list_of(p->mean, shape.channels), "image_std", list_of(p->deviation, shape.channels),
+                     "resample", p->filter, "rescale_factor", p->factor, "size", "height", shape.side, "width", shape.side);
+}
+
 int preprocessor_write(const preprocessor *p, const char *dir, image_shape shape, lithe_error *err)
 {
     if (!shape.side) return LITHE_OK;
     char *path = failed(err) ? NULL : path_join(dir, NAME);
-    json_t *json = json_pack("{s:b s:b s:b s:s s:o? s:o? s:i s:f s:{s:i s:i}}", "do_normalize", 1, "do_rescale", 1, "do_resize", 1,
-                             "image_processor_type", "ViTImageProcessor", "image_mean", list_of(p->mean, shape.channels), "image_std", list_of(p->deviation, shape.channels),
-                             "resample", p->filter, "rescale_factor", p->factor, "size", "height", shape.side, "width", shape.side);
+    json_t *json = preprocessor_json(p, shape);
     int status = path && json ? json_write(json, path, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to write %s", dir, NAME);
     json_decref(json);
     free(path);

@@ -4,6 +4,7 @@
  * Invariant: lithe_model_save's directory is complete when it appears, by rename. */
 #include "model/groups.h"
 #include "files/dtypes.h"
+#include "model/gguf_model.h"
 #include "base/threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -44,7 +45,9 @@ typedef struct {
     const char *path;
     const tensor_writer *writer;
     const naming *names;
-    dtype type;
+    dtype type;                      /* DT_OTHER: each as it is stored */
+    gguf_head keys;                  /* of a GGUF file */
+    json_t *config;                  /* likewise: config.json as it is written */
     out_tensor *out; int count;
     arena memory;                    /* for names and values */
 } saving;
@@ -121,10 +124,11 @@ static int add_parameter(saving *s, const param *p, lithe_error *err)
 static int write_tensors(saving *s, lithe_error *err)
 {
     const params *p = s->m->params;
-    s->out = xalloc((size_t)p->count + 1, sizeof *s->out);
+    s->out = xalloc((size_t)p->count + GGUF_MORE_TENSORS, sizeof *s->out);
     int status = s->out ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
     for (int i = 0; i < p->count && !status; i++) status = add_parameter(s, p->items[i], err);
-    if (!status) status = s->writer->write(s->path, s->out, s->count, err);
+    if (!status && !s->writer->write) s->count = gguf_model_tensors(s->out, s->count, s->config, &s->memory);
+    if (!status) status = s->writer->write ? s->writer->write(s->path, s->out, s->count, err) : gguf_write(s->path, &s->keys, s->out, s->count, err);
     arena_free(&s->memory);
     free(s->out);
     return status;
@@ -160,7 +164,7 @@ static int set_id(json_t *json, const char *key, int32_t id)
  * ids. */
 static json_t *written_config(const lithe_model *m, const char *where, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
-    const char *name = type == DT_F32 ? "float32" : type == DT_BF16 ? "bfloat16" : "float16";
+    const char *name = type == DT_BF16 ? "bfloat16" : type == DT_F16 ? "float16" : "float32";
     json_t *json = model_config(m, err);
     int bad = !json;
     if (json) bad = json_object_set_new(json, "torch_dtype", json_string(name)) || json_object_set_new(json, "dtype", json_string(name));
@@ -241,27 +245,58 @@ static int read_type(const char *name, dtype *type, lithe_error *err)
     return parse_type(name, type) ? LITHE_OK : fail(err, LITHE_EINVAL, "%s is no type to save a model in; known: f32, bf16, f16", name);
 }
 
+/* The type in which most of the numbers are stored. */
+static dtype most_stored(const lithe_model *m)
+{
+    size_t counts[STORED_TYPES] = { 0 };
+    stored_type most = STORED_REAL;
+    for (int i = 0; i < m->params->count; i++) counts[weight_stored(&m->params->items[i]->weight).type] += m->params->items[i]->count;
+    for (int type = 0; type < STORED_TYPES; type++)
+        if (counts[type] > counts[most]) most = (stored_type)type;
+    return dtype_of(most);
+}
+
 static bool has_parameter(const void *context, const char *name) { return params_find(context, name) != NULL; }
 
-static int choose_writer(saving *s, lithe_error *err)
+/* GGUF has names for every architecture: llama.cpp's, or ours. */
+static int begin_gguf(saving *s, const lithe_tokenizer *t, lithe_error *err)
+{
+    s->config = written_config(s->m, s->path, s->type, t, err);
+    if (!s->config) return failed(err) ? (int)err->status : LITHE_ENOMEM;
+    const gguf_arch *a = gguf_arch_of(s->config);
+    s->names = a ? naming_of_architecture("gguf", a->name) : NULL;
+    return gguf_model_keys(&s->keys, s->m, s->config, s->type == DT_OTHER ? most_stored(s->m) : s->type, t, err);
+}
+
+static int choose_writer(saving *s, const lithe_tokenizer *t, lithe_error *err)
 {
     const tensor_writer *w = s->writer = tensor_writer_of(s->path, err);
     if (!w) return LITHE_EINVAL;
+    if (!w->write) return begin_gguf(s, t, err);
     s->names = w->format ? naming_of_format(w->format, has_parameter, s->m->params) : NULL;
     if (!w->format || s->names) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "%s: only %s is written for %s, as %s", s->path, w->architectures, w->format, w->ending);
 }
 
-int lithe_model_export(const lithe_model *m, const char *path, const char *type_name, lithe_error *err)
+int lithe_model_export_with(const lithe_model *m, const char *path, const char *type_name, const lithe_tokenizer *t, lithe_error *err)
 {
-    saving s = { .m = m, .path = path };
+    saving s = { .m = m, .path = path, .type = DT_OTHER };
     if (failed(err)) return err->status;
     if (!m || !path) return fail(err, LITHE_EINVAL, "saving needs a model and a file");
-    s.type = DT_OTHER;                                       /* as each parameter is stored */
-    int status = type_name && !strcmp(type_name, "stored") ? LITHE_OK : read_type(type_name, &s.type, err);
-    if (!status) status = choose_writer(&s, err);
+    bool as_stored = type_name && !strcmp(type_name, "stored");
+    int status = as_stored ? LITHE_OK : read_type(type_name, &s.type, err);
+    if (!status && t) status = lithe_model_fits(m, t, err);
     if (!status && path_exists(path)) status = fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
-    return status ? status : write_tensors(&s, err);
+    if (!status) status = choose_writer(&s, t, err);
+    if (!status) status = write_tensors(&s, err);
+    gguf_head_free(&s.keys);
+    json_decref(s.config);
+    return status;
+}
+
+int lithe_model_export(const lithe_model *m, const char *path, const char *type_name, lithe_error *err)
+{
+    return lithe_model_export_with(m, path, type_name, NULL, err);
 }
 
 static char *temporary_beside(const char *target)

@@ -225,7 +225,10 @@ lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len,
     if (t && !read_model(&r, data, len, err)) {
         t->bpe.unknown = (int32_t)r.unknown;
         if (r.kind == UNIGRAM) make_unigram(&r, err);
-        else tokenizer_score_merges(t, r.scores, r.n, what, err);
+        else if (!tokenizer_score_merges(t, r.scores, r.n, what, err)) {
+            t->unigram.scores = r.scores;                   /* for a file that holds them again */
+            r.scores = NULL;
+        }
     }
     free(r.scores);
     for (size_t i = 0; i < n && t && !failed(err); i++) tokenizer_add_entry(t, found[i], what, err);

@@ -24,6 +24,7 @@ typedef struct {
     split_behavior behavior;
     bool invert;               /* the text between the matches is the match */
     struct pattern *pattern;
+    const char *text;          /* of the pattern; borrowed; NULL: it is no regular expression of a file */
     const char *mark;          /* borrowed */
 } split_step;
 

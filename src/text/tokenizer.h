@@ -48,7 +48,7 @@ struct lithe_tokenizer {
     model_kind model;
     bpe bpe;
     wordpiece wordpiece;
-    unigram unigram;                       /* the tokenizer owns its scores */
+    unigram unigram;                       /* the tokenizer owns its scores, which BPE by scores has too */
     trie tree;                             /* of the vocabulary, except for BPE */
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
@@ -105,6 +105,9 @@ lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len,
                                                    const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_gguf(const char *data, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
+
+/* The file as lithe_tokenizer_save writes it (malloc'd); NULL: memory is out, or it cannot be written. */
+char *tokenizer_text(const lithe_tokenizer *t, size_t *n);
 
 /* ---- shared by the readers ------------------------------------------------------------ */
 

@@ -58,10 +58,10 @@ static const struct { const char *key; role role; } ROLE_KEYS[] = {
 };
 enum { ROLE_KEY_COUNT = sizeof ROLE_KEYS / sizeof *ROLE_KEYS };
 
-const char *tokenizer_gguf_key(role of)
+const char *tokenizer_gguf_key(int wanted)
 {
     int i = 0;
-    while (ROLE_KEYS[i].role != of) i++;
+    while ((int)ROLE_KEYS[i].role != wanted) i++;
     return ROLE_KEYS[i].key;
 }
 
@@ -293,12 +293,12 @@ static lithe_tokenizer *read_pieces(const reading *r, bool sums, lithe_error *er
     gguf_strings s = gguf_texts(r->tokens);
     gguf_text token;
     size_t n = 0;
-    bool fallback = false;
+    bool fallback = false, finds = flag(r, GGUF_FINDS_SPECIAL, true);
     for (uint64_t i = 0; found && gguf_next(&s, &token); i++) {
         int32_t type = type_of(r, i), control = type == GGUF_CONTROL || type == GGUF_USER_DEFINED;
         fallback |= type == GGUF_BYTE;
         put_piece(&model, token, score_of(r, i), control ? GGUF_CONTROL : type);
-        if (control && token.len)
+        if (finds && control && token.len)
             found[n++] = (added_entry){ .text = token.bytes, .len = token.len, .id = (int32_t)i, .special = type == GGUF_CONTROL };
     }
     put_settings(&model, r, sums, fallback);
@@ -328,7 +328,8 @@ static lithe_tokenizer *read_world(const reading *r, lithe_error *err)
     gguf_text token;
     for (uint64_t i = 0; gguf_next(&s, &token); i++) {
         if (!i || type_of(r, i) != GGUF_NORMAL) continue;
-        char quote = memchr(token.bytes, '\'', token.len) ? '"' : '\'';
+        /* As Python writes bytes. */
+        char quote = memchr(token.bytes, '\'', token.len) && !memchr(token.bytes, '"', token.len) ? '"' : '\'';
         gguf_put_bytes(&lines, number, (size_t)snprintf(number, sizeof number, "%llu b%c", (unsigned long long)i, quote));
         gguf_put_bytes(&lines, token.bytes, token.len);
         gguf_put_bytes(&lines, number, (size_t)snprintf(number, sizeof number, "%c %zu\n", quote, escaped_length(token)));

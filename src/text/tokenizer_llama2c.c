@@ -68,6 +68,8 @@ lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char
         t->single = (template){ { { 1, 0 }, { TEXT_A, 0 } }, 2 };
         t->pair = (template){ { { 1, 0 }, { TEXT_A, 0 }, { 1, 1 }, { TEXT_B, 1 } }, 4 };
         tokenizer_score_merges(t, scores, n, what, err);
+        t->unigram.scores = scores;                         /* for a file that holds them again */
+        scores = NULL;
     }
     free(scores);
     if (t && !failed(err) && !tokenizer_finish(t, what, err)) {

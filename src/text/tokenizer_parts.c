@@ -115,6 +115,7 @@ static int read_split(lithe_tokenizer *t, const json_t *part, const char *what, 
     bool whole = (b == SPLIT_ISOLATED && !step.invert) || (b == SPLIT_REMOVED && step.invert);
     if (regex && whole && !strcmp(json_string_value(regex), SPLIT_GPT2_PATTERN)) step = (split_step){ .kind = SPLIT_GPT2 };
     else step.pattern = pattern_new(json_string_value(text), json_string_length(text), !regex, what, err);
+    if (step.pattern && regex) step.text = arena_strdup(&t->memory, json_string_value(text));
     return failed(err) ? (int)err->status : add_split(t, step, what, err);
 }
 

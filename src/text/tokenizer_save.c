@@ -237,6 +237,27 @@ const char *lithe_tokenizer_file(const lithe_tokenizer *t)
     return t && t->model == MODEL_LONGEST ? WORLD_FILE : t && t->sentencepiece ? SENTENCEPIECE_FILE : "tokenizer.json";
 }
 
+/* The JSON of a tokenizer without a source, a new reference. */
+static json_t *made_json(const lithe_tokenizer *t)
+{
+    char *names[3];
+    size_t room = longest_name(t) + 2;
+    for (int i = 0; i < 3; i++) names[i] = xalloc(i == 2 ? 2 * room : room, 1);
+    json_t *root = names[0] && names[1] && names[2] ? as_json(t, names) : NULL;
+    for (int i = 0; i < 3; i++) free(names[i]);
+    return root;
+}
+
+char *tokenizer_text(const lithe_tokenizer *t, size_t *n)
+{
+    json_t *root = t->source ? NULL : made_json(t);
+    char *text = t->source ? xalloc(t->source_bytes + 1, 1) : root ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (text && t->source) memcpy(text, t->source, t->source_bytes);
+    *n = t->source ? t->source_bytes : text ? strlen(text) : 0;
+    json_decref(root);
+    return text;
+}
+
 int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
     lithe_error local = { 0 };
@@ -245,13 +266,9 @@ int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error
     if (!t || !path) return fail(err, LITHE_EINVAL, "tokenizer: nothing to save, or no path");
     if (save_beside(t, path, err)) return err->status;
     if (t->source) return file_write(path, t->source, t->source_bytes, err);
-    char *names[3];
-    size_t room = longest_name(t) + 2;
-    for (int i = 0; i < 3; i++) names[i] = xalloc(i == 2 ? 2 * room : room, 1);
-    json_t *root = names[0] && names[1] && names[2] ? as_json(t, names) : NULL;
+    json_t *root = made_json(t);
     if (!root) fail(err, LITHE_ENOMEM, "%s: tokenizer cannot be written as JSON: out of memory, a piece that is not UTF-8, or two that are the same", path);
     else json_write(root, path, err);
     json_decref(root);
-    for (int i = 0; i < 3; i++) free(names[i]);
     return failed(err) ? (int)err->status : LITHE_OK;
 }
