@@ -44,8 +44,8 @@ $(B)/long-%: tests/long/%.c $(OBJ)
 	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -o $@ $< $(OBJ) $(LDLIBS)
 
 # libFuzzer is clang's.  What is found is left in build/fuzz/NAME-*.  Choosing inputs by their entropy would take as
-# long as the slowest fuzzers themselves.
-FUZZ_FLAGS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=60 -rss_limit_mb=3000 -entropic=0 -print_final_stats=1
+# long as the slowest fuzzers themselves; inputs that are lists of edits are long from the start.
+FUZZ_FLAGS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=60 -rss_limit_mb=3000 -entropic=0 -len_control=0 -print_final_stats=1
 check-fuzz: deps
 	@command -v clang >/dev/null || { echo "lithe: fuzzing needs clang:  apt-get install clang"; exit 1; }
 	@$(MAKE) --no-print-directory -j$(JOBS) B=build/fuzz CC=clang CFLAGS='$(SANE) -fsanitize=fuzzer-no-link,address,undefined' $(FUZZERS:%=fuzzed-%)
