@@ -147,7 +147,7 @@ bool arch_alias(const arch *a, const char *name);         /* whether name is amo
 /* Reads config into a zeroed struct of arch->config.size: a copy is normalized, then defaults, bounds, check.
  * what: the file, for messages. */
 int arch_configure(const arch *a, const json_t *config, void *out, const char *what, lithe_error *err);
-/* The two halves of arch_read, for callers that keep the JSON. */
+/* The two halves of arch_configure, for callers that keep the JSON. */
 int arch_normalize(const arch *a, json_t *config, const char *what, lithe_error *err);
 int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err);
 /* The reverse: writes every field's value, model_type and the keys of other programs into json, whose other keys stay.

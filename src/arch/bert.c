@@ -56,12 +56,14 @@ static tensor *words(graph *g, const bert *c)
 static tensor *embed(graph *g, const bert *c, int first)
 {
     const table_options position = { .rows = AXIS_POSITION, .std = c->initializer_range }, type = { .std = c->initializer_range };
+    /* (positions, C) */
     tensor *positions = embedding_table(g, "embeddings.position_embeddings.weight", c->max_position_embeddings, c->hidden_size, position);
+    /* (types, C) */
     tensor *types = embedding_table(g, "embeddings.token_type_embeddings.weight", c->type_vocab_size, c->hidden_size, type);
     tensor *x = embedding(g, words(g, c));                                                             /* (tokens, C) */
     x = add_types(g, add_positions_from(g, x, positions, first), types);                               /* (tokens, C) */
     x = norm(g, x, "embeddings.LayerNorm", (norm_options){ .eps = c->layer_norm_eps });                /* (tokens, C) */
-    return tap(g, dropout(g, x, c->hidden_dropout_prob), "embed", -1);
+    return tap(g, dropout(g, x, c->hidden_dropout_prob), "embed", -1);                                 /* (tokens, C) */
 }
 
 static tensor *layer(graph *g, const bert *c, tensor *x, int l)
@@ -83,7 +85,7 @@ static tensor *layer(graph *g, const bert *c, tensor *x, int l)
     tap(g, x, "post_mix", l);
     tensor *h = dense(g, x, "intermediate.dense", c->intermediate_size, up);                           /* (tokens, F) */
     x = norm(g, dense_add(g, x, h, "output.dense", down), "output.LayerNorm", ln);                     /* (tokens, C) */
-    return tap(g, x, "post_ffn", l);
+    return tap(g, x, "post_ffn", l);                                                                   /* (tokens, C) */
 }
 
 static tensor *body(graph *g, const bert *c, int first)
@@ -96,6 +98,7 @@ static tensor *body(graph *g, const bert *c, int first)
     return x;
 }
 
+/* (tokens, C) each */
 static tensor *bert_build(graph *g, const void *config)    { return body(g, config, 0); }
 static tensor *roberta_build(graph *g, const void *config) { return body(g, config, ((const bert *)config)->pad_token_id + 1); }
 

@@ -4,7 +4,7 @@
 tensor *square_dense(graph *g, const encoder *e, tensor *rows, const char *name, activation act)
 {
     const dense_options o = { .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .bias = true, .std = e->std, .cut = e->cut, .act = act };
-    return dense(g, rows, name, e->width, o);
+    return dense(g, rows, name, e->width, o);                                                            /* (rows, C) */
 }
 
 head masked_head(graph *g, const encoder *e, tensor *rows, masked_head_names n)
@@ -13,6 +13,7 @@ head masked_head(graph *g, const encoder *e, tensor *rows, masked_head_names n)
     ln.before_tied_head = n.tied != NULL;
     rows = norm(g, square_dense(g, e, rows, n.dense, e->act), n.norm, ln);                             /* (rows, C) */
     tensor *w = n.tied ? n.tied : head_weight(g, n.weight, e->vocab, e->width, e->std);                /* (vocab, C) */
+    /* (vocab) */
     tensor *b = parameter(g, n.bias, (param_rule){ .dims = { e->vocab }, .axes = { writes(AXIS_VOCAB) } });
     return (head){ .hidden = rows, .weight = w, .bias = b };
 }
@@ -28,6 +29,7 @@ head label_head(graph *g, const encoder *e, tensor *rows, const char *name, int 
 
 head bert_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout)
 {
+    /* (sequences, C) */
     if (t->kind == TASK_SEQUENCE || t->kind == TASK_PRETRAIN) rows = square_dense(g, e, rows, "pooler.dense", ACT_TANH);
     if (t->kind == TASK_PRETRAIN) return label_head(g, e, rows, "cls.seq_relationship", t->labels);
     if (t->kind == TASK_SPAN) return label_head(g, e, rows, "qa_outputs", t->labels);

@@ -53,9 +53,10 @@ static tensor *build(graph *g, const void *config)
     const dense_options up   = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .layout = IN_OUT, .bias = true, .std = std, .act = c->activation_function };
     const dense_options down = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .layout = IN_OUT, .bias = true, .std = std_out, .dropout = drop };
 
+    /* (positions, C) */
     tensor *wpe = embedding_table(g, "wpe.weight", c->n_positions, C, (table_options){ .rows = AXIS_POSITION, .std = std });
     tensor *x = add_positions(g, embedding(g, words(g, c)), wpe);                  /* (tokens, C) */
-    x = tap(g, dropout(g, x, c->embd_pdrop), "embed", -1);
+    x = tap(g, dropout(g, x, c->embd_pdrop), "embed", -1);                         /* (tokens, C) */
     for (int l = 0; l < c->n_layer; l++) {
         scope(g, "h.%d.", l);
         tensor *h = norm(g, x, "ln_1", ln);                                        /* (tokens, C) */
@@ -73,6 +74,7 @@ static tensor *build(graph *g, const void *config)
 static head language(graph *g, const void *config, tensor *rows)
 {
     const gpt2 *c = config;
+    /* (vocab, C) */
     tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->n_embd, c->initializer_range);
     return (head){ .hidden = rows, .weight = w };
 }

@@ -108,6 +108,7 @@ static tensor *build(graph *g, const void *config)
 static head language(graph *g, const void *config, tensor *rows)
 {
     const gpt_neox *c = config;
+    /* (vocab, C) */
     tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "embed_out.weight", c->vocab_size, c->hidden_size, c->initializer_range);
     return (head){ .hidden = rows, .weight = w };
 }

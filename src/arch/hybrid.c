@@ -132,6 +132,7 @@ static tensor *to_heads(graph *g, const building *b, tensor *x, const char *name
     const dense_options matrix = { .in = AXIS_RESIDUAL, .out = out, .bias = b->c->attention_bias, .std = b->c->initializer_range };
     pattention_layer_options tokens = patt_in(b->c);
     tokens.out = out;
+    /* (tokens, width) */
     return here(b, b->c->projection) == LINEAR ? dense(g, x, name, width, matrix) : pattention_layer(g, x, name, width, tokens);
 }
 
@@ -140,6 +141,7 @@ static tensor *from_heads(graph *g, const building *b, tensor *x, tensor *a, con
     const dense_options matrix = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = b->c->attention_bias, .std = b->c->initializer_range };
     pattention_layer_options tokens = patt_out(b->c);
     tokens.in = AXIS_HEAD;
+    /* (tokens, C) */
     return here(b, b->c->projection) == LINEAR ? dense_add(g, x, a, name, matrix) : pattention_add(g, x, a, name, tokens);
 }
 
@@ -147,6 +149,7 @@ static tensor *from_heads(graph *g, const building *b, tensor *x, tensor *a, con
 static tensor *rwkv_tokens(const void *context, graph *g, tensor *x, const char *name, rwkv_options o)
 {
     const building *b = context;
+    /* (tokens, C) */
     return o.residual ? pattention_add(g, o.residual, x, name, patt_out(b->c)) : pattention_layer(g, x, name, width_of(x), patt_in(b->c));
 }
 
@@ -171,10 +174,11 @@ static tensor *mix(graph *g, building *b, tensor *x, tensor *h)
     at.projections = here(b, c->projection) == PATTENTION ? &tokens : NULL;
     at.first_values = &b->first_values;
     switch (here(b, c->mixer)) {
-    case MIX_RWKV4: return rwkv4_time_mix(g, x, h, at);
-    case MIX_RWKV6: return rwkv6_time_mix(g, x, h, at, sizes6);
+    case MIX_RWKV4: return rwkv4_time_mix(g, x, h, at);                                                /* (tokens, C) */
+    case MIX_RWKV6: return rwkv6_time_mix(g, x, h, at, sizes6);                                        /* (tokens, C) */
+    /* (tokens, C) */
     case MIX_RWKV7: return rwkv7_time_mix(g, x, h, at, rwkv7_sizes_for(c->hidden_size, c->rwkv_head_dim));
-    default:        return attend(g, b, x, h);
+    default:        return attend(g, b, x, h);                                                         /* (tokens, C) */
     }
 }
 
@@ -184,8 +188,8 @@ static tensor *fire(graph *g, const building *b, tensor *u, tensor *up)
     const activation act = act_here(b);
     series_layer_options o = { .n = b->c->siaf_n, .gains = true };
     for (int i = 0; i < o.n; i++) o.act[i] = act;
-    if (here(b, b->c->series)) return series_layer(g, u, up, "mlp.siaf", o);
-    return up ? glu(g, u, up, act) : activate(g, u, act);
+    if (here(b, b->c->series)) return series_layer(g, u, up, "mlp.siaf", o);                           /* (tokens, F) */
+    return up ? glu(g, u, up, act) : activate(g, u, act);                                              /* (tokens, F) */
 }
 
 static tensor *perceptron(graph *g, const building *b, tensor *x, tensor *h, bool gated)
@@ -202,6 +206,7 @@ static tensor *channel_mix(graph *g, const building *b, tensor *x, tensor *h, bo
 {
     const int C = b->c->hidden_size, F = b->c->intermediate_size;
     const rwkv_place at = rwkv_place_of(b->layer, b->c->num_hidden_layers);
+    /* (tokens, F), gated also (tokens, C) */
     rwkv_channel k = gated ? rwkv4_channel_key(g, h, F, at, ACT_NONE) : (rwkv_channel){ .key = rwkv7_channel_key(g, h, F, at, ACT_NONE) };
     k.key = fire(g, b, k.key, NULL);                                                                   /* (tokens, F) */
     if (gated) return rwkv_channel_value(g, x, k);                                                     /* (tokens, C) */
@@ -213,9 +218,10 @@ static tensor *feed_forward(graph *g, const building *b, tensor *x, tensor *h)
 {
     const hybrid *c = b->c;
     const int kind = here(b, c->feed_forward);
+    /* (tokens, C) */
     if (kind == FF_PATTENTION) return pattention_add(g, x, h, "mlp.tokens", patt(c, c->ffn_slot_num, c->ffn_tau2));
-    if (kind == FF_MLP || kind == FF_GLU) return perceptron(g, b, x, h, kind == FF_GLU);
-    return channel_mix(g, b, x, h, kind == FF_GATED_CHANNEL_MIX);
+    if (kind == FF_MLP || kind == FF_GLU) return perceptron(g, b, x, h, kind == FF_GLU);               /* (tokens, C) */
+    return channel_mix(g, b, x, h, kind == FF_GATED_CHANNEL_MIX);                                      /* (tokens, C) */
 }
 
 /* ---- the model -------------------------------------------------------------------------- */
@@ -232,10 +238,11 @@ static tensor *embed(graph *g, const building *b)
     tensor *x = embedding(g, words(g, c));                                                             /* (tokens, C) */
     if (position(c) == POSITION_LEARNED) {
         const table_options o = { .rows = AXIS_POSITION, .std = c->initializer_range };
+        /* (tokens, C) */
         x = add_positions(g, x, embedding_table(g, "embed_positions.weight", c->max_position_embeddings, c->hidden_size, o));
     }
-    if (recurs(c) || c->norm_place == POST) x = normed(g, b, x, "embed_norm", false);
-    return tap(g, x, "embed", -1);
+    if (recurs(c) || c->norm_place == POST) x = normed(g, b, x, "embed_norm", false);                  /* (tokens, C) */
+    return tap(g, x, "embed", -1);                                                                     /* (tokens, C) */
 }
 
 static tensor *layer(graph *g, building *b, tensor *x)
@@ -245,9 +252,10 @@ static tensor *layer(graph *g, building *b, tensor *x)
     const bottleneck_options beside = { .width = bottleneck_width(c->hidden_size, c->aug_reduction), .inner = ACT_GELU_ERF, .std = c->initializer_range };
     tensor *h = post ? x : normed(g, b, x, "mixer_norm", false), *y = mix(g, b, x, h);                 /* (tokens, C) */
     if (here(b, c->shortcut) == AUGMENTED) y = bottleneck_add(g, y, h, "shortcut", beside);            /* (tokens, C) */
-    x = tap(g, post ? normed(g, b, y, "mixer_norm", false) : y, "post_mix", b->layer);
+    x = tap(g, post ? normed(g, b, y, "mixer_norm", false) : y, "post_mix", b->layer);                 /* (tokens, C) */
     h = post ? x : normed(g, b, x, "feed_forward_norm", false);                                        /* (tokens, C) */
     y = feed_forward(g, b, x, h);                                                                      /* (tokens, C) */
+    /* (tokens, C) */
     return tap(g, post ? normed(g, b, y, "feed_forward_norm", last && c->tie_word_embeddings) : y, "post_ffn", b->layer);
 }
 
@@ -262,12 +270,14 @@ static tensor *build(graph *g, const void *config)
         x = layer(g, &b, x);                                                                           /* (tokens, C) */
     }
     unscope(g);
+    /* (tokens, C) */
     return c->norm_place == POST ? x : tap(g, normed(g, &b, x, "norm", c->tie_word_embeddings), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows)
 {
     const hybrid *c = config;
+    /* (vocab, C) */
     tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range);
     return (head){ .hidden = rows, .weight = w };
 }

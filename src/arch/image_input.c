@@ -36,16 +36,20 @@ tensor *image_embedding(graph *g, const image_input *c, int width, double std)
     const int P = c->patch_size;
     const axis out = writes(AXIS_RESIDUAL);
     scope(g, "%s", "embeddings.");
+    /* (width, channels, P, P) */
     tensor *w = parameter(g, "patch_embeddings.projection.weight", (param_rule){ .dims = { width, c->num_channels, P, P }, .axes = { out }, .init = INIT_NORMAL,
                                                                                  .std = std, .decay = true });
+    /* (width) */
     tensor *b = parameter(g, "patch_embeddings.projection.bias", (param_rule){ .dims = { width }, .axes = { out } });
+    /* (1, 1, width) */
     tensor *token = parameter(g, "cls_token", (param_rule){ .dims = { 1, 1, width }, .axes = { [2] = out }, .init = INIT_NORMAL, .std = std });
+    /* (1, positions, width) */
     tensor *positions = parameter(g, "position_embeddings", (param_rule){ .dims = { 1, image_context(c), width }, .axes = { [2] = out }, .init = INIT_NORMAL, .std = std });
-    return add_positions(g, patches(g, w, b, token), positions);
+    return add_positions(g, patches(g, w, b, token), positions);                                   /* (tokens, width) */
 }
 
 head image_head(graph *g, tensor *rows, const task *t, double std)
 {
-    tensor *bias = parameter(g, "classifier.bias", (param_rule){ .dims = { t->labels } });
+    tensor *bias = parameter(g, "classifier.bias", (param_rule){ .dims = { t->labels } });                /* (labels) */
     return (head){ .hidden = rows, .weight = head_weight(g, "classifier.weight", t->labels, width_of(rows), std), .bias = bias };
 }

@@ -7,7 +7,8 @@
 #include "arch/fields.h"
 #include "arch/layers.h"
 
-/* A configuration struct begins with it, and takes its fields and the first of its `divides`. */
+/* A configuration struct begins with it and takes IMAGE_INPUT_FIELDS; the architecture lists the pair "patch_size",
+ * "image_size" in its `divides`. */
 typedef struct { int image_size, patch_size, num_channels; } image_input;
 
 #define IMAGE_INPUT_FIELDS \

@@ -110,6 +110,7 @@ static tensor *words(graph *g, const llama *c)
     return embedding_table(g, "model.embed_tokens.weight", c->vocab_size, c->hidden_size, o);          /* (vocab, C) */
 }
 
+/* (tokens, C) */
 tensor *llama_embed(graph *g, const llama *c) { return tap(g, embedding(g, words(g, c)), "embed", -1); }
 
 rope_angles llama_angles(graph *g, const llama *c)
@@ -120,7 +121,7 @@ rope_angles llama_angles(graph *g, const llama *c)
 
 tensor *llama_norm(graph *g, const llama *c, tensor *x, const char *name)
 {
-    return norm(g, x, name, (norm_options){ .kind = NORM_RMS, .eps = c->rms_norm_eps });
+    return norm(g, x, name, (norm_options){ .kind = NORM_RMS, .eps = c->rms_norm_eps });               /* (tokens, C) */
 }
 
 tensor *llama_attend(graph *g, const llama *c, tensor *x, tensor *h, rope_angles angles, int layer)
@@ -175,12 +176,13 @@ static tensor *build(graph *g, const void *config)
         llama_sides s = llama_gate_up(g, c, h);                                                 /* (tokens, F) twice */
         x = tap(g, llama_down(g, c, x, glu(g, s.gate, s.up, c->hidden_act)), "post_ffn", l);    /* (tokens, C) */
     }
-    return llama_final_norm(g, c, x);
+    return llama_final_norm(g, c, x);                                                                  /* (tokens, C) */
 }
 
 head llama_language(graph *g, const void *config, tensor *rows)
 {
     const llama *c = config;
+    /* (vocab, C) */
     tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range);
     return (head){ .hidden = rows, .weight = w };
 }

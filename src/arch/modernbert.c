@@ -145,7 +145,7 @@ static tensor *build(graph *g, const void *config)
     const rope_angles global = rope_table(g, (rope_options){ .dims = D, .base = c->global_rope_theta });
     const rope_angles local = rope_table(g, (rope_options){ .dims = D, .base = c->local_rope_theta });
     tensor *x = norm(g, embedding(g, words(g, c)), "embeddings.norm", ln(c));                          /* (tokens, C) */
-    x = tap(g, dropout(g, x, c->embedding_dropout), "embed", -1);
+    x = tap(g, dropout(g, x, c->embedding_dropout), "embed", -1);                                      /* (tokens, C) */
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "layers.%d.", l);
         x = layer(g, c, x, l, l % c->global_attn_every_n_layers ? local : global);                     /* (tokens, C) */
@@ -170,7 +170,9 @@ static head language(graph *g, const void *config, tensor *rows)
 {
     const modernbert *c = config;
     rows = transform(g, c, rows, c->tie_word_embeddings);                                              /* (rows, C) */
+    /* (vocab, C) */
     tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "decoder.weight", c->vocab_size, c->hidden_size, std_out(c));
+    /* (vocab) */
     tensor *b = c->decoder_bias ? parameter(g, "decoder.bias", (param_rule){ .dims = { c->vocab_size }, .axes = { writes(AXIS_VOCAB) } }) : NULL;
     return (head){ .hidden = rows, .weight = w, .bias = b };
 }

@@ -64,16 +64,17 @@ static tensor *layer(graph *g, const mosaicbert *c, tensor *x, int l)
     tap(g, x, "post_mix", l);
     tensor *h = glu_halves(g, dense(g, x, "mlp.gated_layers", 2 * F, gates), c->hidden_act);           /* (tokens, F) */
     x = norm(g, dense_add(g, x, dropout(g, h, drop), "mlp.wo", down), "mlp.layernorm", ln);            /* (tokens, C) */
-    return tap(g, x, "post_ffn", l);
+    return tap(g, x, "post_ffn", l);                                                                   /* (tokens, C) */
 }
 
 static tensor *build(graph *g, const void *config)
 {
     const mosaicbert *c = config;
+    /* (types, C) */
     tensor *types = embedding_table(g, "embeddings.token_type_embeddings.weight", c->type_vocab_size, c->hidden_size, (table_options){ .std = c->initializer_range });
     tensor *x = add_types(g, embedding(g, words(g, c)), types);                                        /* (tokens, C) */
     x = norm(g, x, "embeddings.LayerNorm", (norm_options){ .eps = c->layer_norm_eps });                /* (tokens, C) */
-    x = tap(g, dropout(g, x, c->hidden_dropout_prob), "embed", -1);
+    x = tap(g, dropout(g, x, c->hidden_dropout_prob), "embed", -1);                                    /* (tokens, C) */
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);
         x = layer(g, c, x, l);                                                                         /* (tokens, C) */

@@ -127,10 +127,10 @@ static int check(const void *config, lithe_error *err)
 /* S(W_gate h) * W_up h */
 static tensor *gated(graph *g, const pangu_pi *c, llama_sides s)
 {
-    if (c->siaf_n == 1) return glu(g, s.gate, s.up, c->llama.hidden_act);
+    if (c->siaf_n == 1) return glu(g, s.gate, s.up, c->llama.hidden_act);                              /* (tokens, F) */
     series_layer_options o = { .n = c->siaf_n, .scalar = c->siaf_param == PARAM_SCALAR, .gains = c->siaf_gain };
     for (int i = 0; i < c->siaf_n; i++) o.act[i] = series_act(c, i);
-    return series_layer(g, s.gate, s.up, "mlp.siaf", o);
+    return series_layer(g, s.gate, s.up, "mlp.siaf", o);                                               /* (tokens, F) */
 }
 
 /* ---- the shortcuts --------------------------------------------------------------------- */
@@ -143,6 +143,7 @@ static tensor *shortcut(graph *g, const pangu_pi *c, const char *name, tensor *x
     const dense_options whole = { .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .std = std_out, .act = c->aug_act };
     const bottleneck_options narrow = { .width = c->aug_width ? c->aug_width : bottleneck_width(c->llama.hidden_size, c->aug_reduction), .std = std, .std_out = std_out,
                                         .inner = after ? ACT_NONE : c->aug_act, .outer = after ? c->aug_act : ACT_NONE };
+    /* (tokens, C) */
     return c->aug_kind == KIND_DENSE ? dense_add(g, x, h, name, whole) : bottleneck_add(g, x, h, name, narrow);
 }
 
@@ -154,7 +155,7 @@ static tensor *shortcuts(graph *g, const pangu_pi *c, const char *part, tensor *
         snprintf(name, sizeof name, "%s.aug.%d", part, t);
         x = shortcut(g, c, name, x, h);                                                                /* (tokens, C) */
     }
-    return times(g, x, c->aug_scale);
+    return times(g, x, c->aug_scale);                                                                  /* (tokens, C) */
 }
 
 static tensor *build(graph *g, const void *config)
@@ -173,7 +174,7 @@ static tensor *build(graph *g, const void *config)
         sum = llama_down(g, base, x, gated(g, c, llama_gate_up(g, base, h)));                          /* (tokens, C) */
         x = tap(g, c->aug_ffn ? shortcuts(g, c, "mlp", sum, raw ? x : h) : sum, "post_ffn", l);        /* (tokens, C) */
     }
-    return llama_final_norm(g, base, x);
+    return llama_final_norm(g, base, x);                                                               /* (tokens, C) */
 }
 
 /* ---- growing --------------------------------------------------------------------------- */

@@ -72,21 +72,25 @@ tensor *rwkv_matrix(graph *g, tensor *x, const char *name, int width, rwkv_optio
     if (!graph_ok(g)) return NULL;
     char text[96];
     snprintf(text, sizeof text, "%s.weight", name);
+    /* (width, C) */
     tensor *w = parameter(g, text, (param_rule){ .dims = { width, x->width }, .axes = { writes(or_residual(o.out)), reads(or_residual(o.in)) },
                                                  .init = o.gain > 0 ? INIT_ORTHOGONAL : INIT_ZERO, .std = o.gain, .decay = true });
+    /* (tokens, width) */
     return linear(g, x, w, NULL, (linear_options){ .layout = OUT_IN, .act = o.act, .residual = o.residual });
 }
 
 tensor *rwkv_project(graph *g, const rwkv_place *at, tensor *x, const char *name, rwkv_options o)
 {
     const rwkv_projections *p = at->projections;
-    return p ? p->project(p->context, g, x, name, o) : rwkv_matrix(g, x, name, width_of(x), o);
+    return p ? p->project(p->context, g, x, name, o) : rwkv_matrix(g, x, name, width_of(x), o);        /* (tokens, C) */
 }
 
 rwkv_head_norm rwkv_ln_x(graph *g, int C, const rwkv_place *at)
 {
+    /* (C) */
     tensor *w = parameter(g, "att.ln_x.weight", (param_rule){ .dims = { C }, .axes = { writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA, .formula = rwkv_constant,
                                                               .args = { pow((1.0 + at->layer) / at->layers, 0.7) } });
+    /* (C) */
     tensor *b = parameter(g, "att.ln_x.bias", (param_rule){ .dims = { C }, .axes = { writes(AXIS_RESIDUAL) } });
     return (rwkv_head_norm){ w, b };
 }
@@ -94,7 +98,7 @@ rwkv_head_norm rwkv_ln_x(graph *g, int C, const rwkv_place *at)
 tensor *rwkv_group_norm(graph *g, tensor *x, const rwkv_place *at, int N, double eps)
 {
     const rwkv_head_norm ln_x = rwkv_ln_x(g, width_of(x), at);
-    return group_norm(g, x, (group_norm_options){ .w = ln_x.w, .b = ln_x.b, .N = N, .eps = eps });
+    return group_norm(g, x, (group_norm_options){ .w = ln_x.w, .b = ln_x.b, .N = N, .eps = eps });     /* (tokens, C) */
 }
 
 int rwkv_inner(int C) { int n = (int)(3.5 * C / 32) * 32; return n > 0 ? n : 4 * C; }
@@ -102,7 +106,9 @@ int rwkv_inner(int C) { int n = (int)(3.5 * C / 32) * 32; return n > 0 ? n : 4 *
 rwkv_channel rwkv_channel_key(graph *g, tensor *h, rwkv_channel_options o)
 {
     const int C = width_of(h);
+    /* (1, 1, C) twice */
     const tensor_list mix = { { rwkv_mix(g, o.key, C, o.share), rwkv_mix(g, o.receptance, C, o.share) } };
+    /* (tokens, C) twice */
     tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = o.share.past, .name = "ffn.shift" });
     tensor *r = rwkv_matrix(g, y.at[1], "ffn.receptance", C, (rwkv_options){ 0 });                     /* (tokens, C) */
     /* (tokens, F) */
@@ -118,6 +124,7 @@ tensor *rwkv_channel_value(graph *g, tensor *x, rwkv_channel c)
 
 /* ---- both ends ---- */
 
+/* (tokens, C) */
 tensor *rwkv_norm(graph *g, tensor *x, const char *name, double eps) { return norm(g, x, name, (norm_options){ .eps = eps }); }
 
 /* So small that the norm after it makes every step count ("small initial embedding"). */
@@ -125,17 +132,18 @@ static double tiny(const double *args, uint64_t key, size_t i) { return args[0] 
 
 tensor *rwkv_embed(graph *g, int vocab, int C, double eps)
 {
+    /* (vocab, C) */
     tensor *table = parameter(g, "emb.weight", (param_rule){ .dims = { vocab, C }, .axes = { writes(AXIS_VOCAB), writes(AXIS_RESIDUAL) },
                                                              .init = INIT_FORMULA, .formula = tiny, .args = { 1e-4 }, .decay = true });
     tensor *x = embedding(g, table);                                                                   /* (tokens, C) */
     scope(g, "%s", "blocks.0.");
-    return tap(g, rwkv_norm(g, x, "ln0", eps), "embed", -1);
+    return tap(g, rwkv_norm(g, x, "ln0", eps), "embed", -1);                                           /* (tokens, C) */
 }
 
 tensor *rwkv_final_norm(graph *g, tensor *x, double eps)
 {
     unscope(g);
-    return tap(g, rwkv_norm(g, x, "ln_out", eps), "final_norm", -1);
+    return tap(g, rwkv_norm(g, x, "ln_out", eps), "final_norm", -1);                                   /* (tokens, C) */
 }
 
 /* Orthogonal, times half of sqrt(V/C) when that is more than one. */
@@ -143,6 +151,7 @@ head rwkv_head(graph *g, tensor *rows, int vocab)
 {
     const int C = width_of(rows);
     double gain = vocab > C && C ? 0.5 * sqrt((double)vocab / C) : 0.5;
+    /* (vocab, C) */
     tensor *w = parameter(g, "head.weight", (param_rule){ .dims = { vocab, C }, .axes = { writes(AXIS_VOCAB), reads(AXIS_RESIDUAL) },
                                                           .init = INIT_ORTHOGONAL, .std = gain, .decay = true });
     return (head){ .hidden = rows, .weight = w };

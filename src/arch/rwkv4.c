@@ -18,11 +18,14 @@ static double bonus(const double *p, uint64_t key, size_t i) { (void)p, (void)ke
 tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at)
 {
     const int C = width_of(h);
+    /* (1, 1, C) three times */
     const tensor_list mix = { { rwkv_mix(g, "att.time_mix_k", C, (rwkv_share){ .power = at.left }),
                                 rwkv_mix(g, "att.time_mix_v", C, (rwkv_share){ .power = at.left, .more = 0.3 * at.depth }),
                                 rwkv_mix(g, "att.time_mix_r", C, (rwkv_share){ .power = at.left / 2 }) } };
+    /* (C) */
     tensor *w = parameter(g, "att.time_decay", (param_rule){ .dims = { C }, .axes = { writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA, .formula = decay,
                                                              .args = { rwkv_last(C), 0.7 + 1.3 * at.depth }, .lr_factor = 2 });
+    /* (C) */
     tensor *u = parameter(g, "att.time_first", (param_rule){ .dims = { C }, .axes = { writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA, .formula = bonus, .lr_factor = 3 });
 
     /* (tokens, C) three times */
@@ -38,6 +41,7 @@ tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at)
 rwkv_channel rwkv4_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act)
 {
     const int C = width_of(h);
+    /* (tokens, F), (tokens, C) */
     return rwkv_channel_key(g, h, (rwkv_channel_options){ .key = "ffn.time_mix_k", .receptance = "ffn.time_mix_r", .share = { .power = at.left },
                                                           .inner = inner, .gain = inner > C && C ? sqrt((double)inner / C) : 1, .act = act });
 }

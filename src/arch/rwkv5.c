@@ -45,6 +45,7 @@ static tensor *decays(graph *g, const rwkv5 *c, double depth)
 {
     const int C = c->rwkv.hidden_size, N = c->head_size, H = C / N;
     const double exponent = 0.7 + 1.3 * depth;
+    /* (H, N) */
     if (c->version == V52) return rwkv_heads(g, "att.time_decay", H, N, (rwkv_init){ .formula = rwkv_first_decay, .args = { rwkv_last(C), exponent }, .lr_factor = 2 });
     const param_rule rule = { .dims = { H }, .axes = { writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA, .formula = rwkv_first_decay, .args = { rwkv_last(H), exponent } };
     return head_constants(g, parameter(g, "att.time_decay", rule), N, false);                          /* (1, C) */
@@ -53,6 +54,7 @@ static tensor *decays(graph *g, const rwkv5 *c, double depth)
 static tensor *bonuses(graph *g, const rwkv5 *c, double depth)
 {
     const int C = c->rwkv.hidden_size, N = c->head_size, H = C / N;
+    /* (H, N) */
     if (c->version == V52) return rwkv_heads(g, "att.time_faaaa", H, N, (rwkv_init){ .formula = rwkv_first_bonus, .args = { rwkv_last(C), depth } });
     const param_rule rule = { .dims = { H }, .axes = { writes(AXIS_RESIDUAL) } };
     /* (1, C) */
@@ -64,6 +66,7 @@ static tensor *time_mix(graph *g, const rwkv5 *c, tensor *x, tensor *h, rwkv_pla
     const int C = c->rwkv.hidden_size, N = c->head_size;
     const bool gated = c->version != V50;
     const rwkv_share half = { .power = at.left / 2 };
+    /* (1, 1, C) four times */
     const tensor_list mix = { { rwkv_mix(g, "att.time_mix_k", C, (rwkv_share){ .power = at.left }),
                                 rwkv_mix(g, "att.time_mix_v", C, (rwkv_share){ .power = at.left, .more = 0.3 * at.depth }),
                                 rwkv_mix(g, "att.time_mix_r", C, half), gated ? rwkv_mix(g, "att.time_mix_g", C, half) : NULL } };

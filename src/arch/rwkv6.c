@@ -31,6 +31,7 @@ enum { XW, XK, XV, XR, XG, MIXES };
 /* tanh(x W1), of so many columns. */
 static tensor *squeezed(graph *g, tensor *x, const char *name, int width)
 {
+    /* (C, width) */
     tensor *w1 = parameter(g, name, (param_rule){ .dims = { width_of(x), width }, .axes = { reads(AXIS_RESIDUAL) } });
     return linear(g, x, w1, NULL, (linear_options){ .layout = IN_OUT, .act = ACT_TANH });       /* (tokens, width) */
 }
@@ -41,9 +42,12 @@ static tensor_list shift(graph *g, tensor *x, int R, rwkv_place at)
     const int C = width_of(x);
     const double left = at.left, more[MIXES] = { [XV] = 0.3 * at.depth }, power[MIXES] = { left, left, left, left / 2, left / 2 };
     static const char *const names[MIXES] = { "att.time_maa_w", "att.time_maa_k", "att.time_maa_v", "att.time_maa_r", "att.time_maa_g" };
+    /* (1, 1, C) */
     const tensor_list first = { { rwkv_mix(g, "att.time_maa_x", C, (rwkv_share){ .power = left, .past = true }) } };
     tensor_list base = { 0 };
+    /* (1, 1, C) five times */
     for (int m = 0; m < MIXES; m++) base.at[m] = rwkv_mix(g, names[m], C, (rwkv_share){ .power = power[m], .more = more[m], .past = true });
+    /* (5, R, C) */
     tensor *w2 = parameter(g, "att.time_maa_w2", (param_rule){ .dims = { MIXES, R, C }, .axes = { [2] = writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA,
                                                                .formula = uniform, .args = { 0.01 } });
 
@@ -59,7 +63,9 @@ static tensor_list shift(graph *g, tensor *x, int R, rwkv_place at)
 static tensor *decays(graph *g, tensor *x, int R, double depth)
 {
     const int C = width_of(x);
+    /* (1, 1, C) */
     tensor *base = rwkv_channels(g, "att.time_decay", C, (rwkv_init){ .formula = rwkv_first_decay, .args = { rwkv_last(C), 0.7 + 1.3 * depth }, .lr_factor = 2 });
+    /* (R, C) */
     tensor *w2 = parameter(g, "att.time_decay_w2", (param_rule){ .dims = { R, C }, .axes = { [1] = writes(AXIS_RESIDUAL) }, .init = INIT_FORMULA,
                                                                  .formula = uniform, .args = { 0.01 } });
     /* (tokens, C) */
@@ -75,6 +81,7 @@ tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_size
     tensor *v = rwkv_project(g, &at, y.at[XV], "att.value", (rwkv_options){ .gain = 1 });              /* (tokens, C) */
     tensor *gate = rwkv_project(g, &at, y.at[XG], "att.gate", (rwkv_options){ .gain = 0.1 });          /* (tokens, C) */
     tensor *w = decays(g, y.at[XW], n.decay_rank, at.depth);                                           /* (tokens, C) */
+    /* (C/N, N) */
     tensor *u = rwkv_heads(g, "att.time_faaaa", C / N, N, (rwkv_init){ .formula = rwkv_first_bonus, .args = { rwkv_last(C), at.depth } });
     /* (tokens, C) */
     tensor *s = wkv6(g, "att.wkv", (wkv6_inputs){ .r = r, .decay = w, .key = k, .v = v, .bonus = u, .N = N });

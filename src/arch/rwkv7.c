@@ -84,7 +84,9 @@ static tensor *low_rank(graph *g, tensor *x, const char *name, low_rank_options 
     char text[2][32];
     const int C = width_of(x), R = o.rank;
     for (int i = 0; i < 2; i++) snprintf(text[i], sizeof text[i], "att.%s%d", name, i + 1);
+    /* (C, R) */
     tensor *down = parameter(g, text[0], (param_rule){ .dims = { C, R }, .axes = { reads(AXIS_RESIDUAL) } });
+    /* (R, C) */
     tensor *up = parameter(g, text[1], (param_rule){ .dims = { R, C }, .axes = { [1] = writes(AXIS_RESIDUAL) }, .init = INIT_ORTHOGONAL,
                                                      .std = 0.1 * (R > C && C ? sqrt((double)R / C) : 1) });
     tensor *h = linear(g, x, down, NULL, (linear_options){ .layout = IN_OUT, .act = o.inner });        /* (tokens, R) */
@@ -95,7 +97,8 @@ static tensor *low_rank(graph *g, tensor *x, const char *name, low_rank_options 
 static tensor *values(graph *g, const rwkv_place *at, tensor *v, tensor *x, int rank)
 {
     const int C = width_of(x);
-    if (!*at->first_values) return *at->first_values = v;
+    if (!*at->first_values) return *at->first_values = v;                                              /* (tokens, C) */
+    /* (1, 1, C) */
     tensor *v0 = rwkv_channels(g, "att.v0", C, (rwkv_init){ .formula = slope, .args = { 0.73, -0.4, rwkv_last(C) } });
     /* (tokens, C) */
     tensor *share = low_rank(g, x, "v", (low_rank_options){ .rank = rank, .act = ACT_SIGMOID, .bias = v0 });
@@ -108,14 +111,19 @@ tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_size
 {
     const int C = width_of(h), N = n.head_dim, H = C / N;
     const double last = rwkv_last(C), left = at.left;
+    /* (1, 1, C) six times */
     const tensor_list mix = { { mix_of(g, "att.x_r", C, 0.2 * left), mix_of(g, "att.x_w", C, 0.9 * left), mix_of(g, "att.x_k", C, 0.7 * left),
                                 mix_of(g, "att.x_v", C, 0.7 * left), mix_of(g, "att.x_a", C, 0.9 * left), mix_of(g, "att.x_g", C, 0.2 * left) } };
+    /* (1, 1, C) */
     tensor *w0 = rwkv_channels(g, "att.w0", C, (rwkv_init){ .formula = decay, .args = { last, 1 + pow(at.depth, 0.3), N }, .lr_factor = 2 });
-    tensor *a0 = rwkv_channels(g, "att.a0", C, (rwkv_init){ .formula = rate, .args = { last, 0, N } });
+    tensor *a0 = rwkv_channels(g, "att.a0", C, (rwkv_init){ .formula = rate, .args = { last, 0, N } });  /* (1, 1, C) */
+    /* (1, 1, C) */
     tensor *k_k = rwkv_channels(g, "att.k_k", C, (rwkv_init){ .formula = slope, .args = { 0.71, -0.1, last } });
+    /* (1, 1, C) */
     tensor *k_a = rwkv_channels(g, "att.k_a", C, (rwkv_init){ .formula = rwkv_constant, .args = { 1.02 } });
+    /* (H, N) */
     tensor *r_k = rwkv_heads(g, "att.r_k", H, N, (rwkv_init){ .formula = rwkv_constant, .args = { -0.04 } });
-    const rwkv_head_norm ln_x = rwkv_ln_x(g, C, &at);
+    const rwkv_head_norm ln_x = rwkv_ln_x(g, C, &at);                                                    /* (C) twice */
 
     /* (tokens, C) six times */
     tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "att.shift" });
@@ -132,7 +140,9 @@ tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_size
 
     /* (tokens, C) three times */
     const wkv7_key_set keys = wkv7_keys(g, (wkv7_keys_inputs){ .k = k, .rate = a, .k_k = k_k, .k_a = k_a, .N = N });
+    /* (tokens, C) */
     tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ .r = r, .decay = w, .key = keys.key, .v = v, .removal = keys.removal, .written = keys.written, .N = N });
+    /* (tokens, C) */
     s = wkv7_read(g, (wkv7_read_inputs){ .y = s, .r = r, .key = keys.key, .v = v, .w = ln_x.w, .b = ln_x.b, .bonus = r_k, .N = N, .eps = 64e-5 });
     /* (tokens, C) */
     return rwkv_project(g, &at, glu(g, gate, s, ACT_NONE), "att.output", (rwkv_options){ .residual = x });
@@ -140,7 +150,7 @@ tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_size
 
 tensor *rwkv7_channel_key(graph *g, tensor *h, int inner, rwkv_place at, activation act)
 {
-    const tensor_list mix = { { mix_of(g, "ffn.x_k", width_of(h), pow(at.left, 4)) } };
+    const tensor_list mix = { { mix_of(g, "ffn.x_k", width_of(h), pow(at.left, 4)) } };                  /* (1, 1, C) */
     /* (tokens, C) */
     tensor_list y = token_shift(g, h, (token_shift_options){ .mix = mix, .past = true, .name = "ffn.shift" });
     /* (tokens, F) */
