@@ -15,13 +15,13 @@
 #include "kernels/vector/vec_transpose.h"
 
 enum { MOST_ROWS = 8, LINE = 64,                /* bytes of a line of the cache */
-       STRIP = 32, PIECE_K = 64, AHEAD = 2,                /* of B stored (N,K) */
-       SPAN = 256, SPAN_K = 8,                  /* of B stored (K,N) */
-       MOST_COLUMNS = 2048 };                   /* of a task, stored (K,N) */
+       STRIP = 32, PIECE_K = 64, AHEAD = 2,     /* of B stored (N,K); pieces */
+       SPAN = 256, SPAN_K = 8, ROW_AHEAD = 2048,        /* of B stored (K,N); bytes */
+       SUMS = 16384 };                          /* of a task, stored (K,N) */
 
 /* The scratch of the calling thread holds A for all threads; after it come each thread's own piece and sums. */
 #define SHARED_BYTES ((size_t)4 << 20)
-_Static_assert(SHARED_BYTES + (STRIP * PIECE_K + SPAN * SPAN_K + MOST_ROWS * MOST_COLUMNS) * sizeof(float) <= THREAD_SCRATCH_BYTES, "scratch");
+_Static_assert(SHARED_BYTES + (STRIP * PIECE_K + SPAN * SPAN_K + SUMS) * sizeof(float) <= THREAD_SCRATCH_BYTES, "scratch");
 
 typedef struct { const gemm_args *g; const float *a; int tasks; } few;      /* a: (K,M) */
 
@@ -138,13 +138,16 @@ INLINE void strip_of(const bool halves, const int rows, const few *f, int n, int
 {
     const gemm_args *g = f->g;
     copy_function *copy = copy_of(g);
-    float last[PIECE_K * MOST_ROWS] = { 0 };
+    float last[PIECE_K * MOST_ROWS];
     for (int k = 0; k == 0 || k < g->K; k += PIECE_K) {
         int kc = lesser(PIECE_K, g->K - k), steps = cuts(kc, step_k(halves));
         const float *a = f->a + (size_t)k * (size_t)rows;
         errand e = errand_at(g, n, k);
         copy(g, piece, n, columns, k, kc);
-        if (kc % step_k(halves)) a = memcpy(last, a, (size_t)(kc * rows) * sizeof *a);
+        if (kc % step_k(halves)) {                      /* zeros follow the last numbers of A too */
+            memset(last, 0, sizeof last);
+            a = memcpy(last, a, (size_t)(kc * rows) * sizeof *a);
+        }
         for (int j = 0; j < columns; j += side_by_side(rows) * VW) add_piece(halves, rows, side_by_side(rows), a, piece, j, steps, sums, k == 0, &e);
     }
     finish_block(g, sums, STRIP, 0, n, rows, columns);
@@ -178,25 +181,31 @@ static void strips(void *context, int task)
 
 /* ---- B stored (K,N) ---------------------------------------------------------------------- */
 
-/* Of the SPAN_K rows of B after those at b, the lines whose turn it is at column j: each is fetched once. */
-INLINE void fetch_rows(const stored_type type, const void *b, size_t ldb, int j)
+/* Columns of a task, whose sums are (rows, most_columns). */
+INLINE int most_columns(const int rows) { return SUMS / rows / VW * VW; }
+
+/* Fetches, of what is read ROW_AHEAD bytes later in these rows of B or at the beginning of the next ones, the lines
+ * whose turn it is at column j: each is fetched once. */
+INLINE void fetch_rows(const stored_type type, const void *b, size_t ldb, int columns, int j)
 {
-    const int size = type == STORED_REAL ? 4 : 2, rows = SPAN_K * VW * size / LINE, turn = j / VW % (SPAN_K / rows);
-    const char *at = (const char *)b + ((size_t)(SPAN_K + turn * rows) * ldb + (size_t)j) * (size_t)size;
+    const int size = type == STORED_REAL ? 4 : 2, rows = SPAN_K * VW * size / LINE;
+    int row = j / VW % (SPAN_K / rows) * rows, column = j + lesser(ROW_AHEAD / size, columns);
+    if (column >= columns) column -= columns, row += SPAN_K;
+    const char *at = (const char *)b + ((size_t)row * ldb + (size_t)column) * (size_t)size;
     UNROLL for (int i = 0; i < rows; i++) _mm_prefetch(at + (size_t)i * ldb * (size_t)size, _MM_HINT_T0);
 }
 
-/* Adds kc products to the sums (rows, MOST_COLUMNS) of one register of columns, of which b holds n, from number `at`
+/* Adds kc products to the sums of one register of columns, of which b holds n, from number `at`
  * on. */
 INLINE void add_register(const stored_type type, const int rows, const float *a, const void *b, size_t at, size_t ldb, const int kc, int n, float *sums, bool begin)
 {
     vec c[MOST_ROWS];
-    UNROLL for (int r = 0; r < rows; r++) c[r] = begin ? vzero() : vload(sums + r * MOST_COLUMNS);
+    UNROLL for (int r = 0; r < rows; r++) c[r] = begin ? vzero() : vload(sums + r * most_columns(rows));
     UNROLL for (int k = 0; k < kc; k++) {
         vec x = vload_stored(type, b, at + (size_t)k * ldb, n);
         UNROLL for (int r = 0; r < rows; r++) c[r] = vfma(vset1(a[k * rows + r]), x, c[r]);
     }
-    UNROLL for (int r = 0; r < rows; r++) vstore(sums + r * MOST_COLUMNS, c[r]);
+    UNROLL for (int r = 0; r < rows; r++) vstore(sums + r * most_columns(rows), c[r]);
 }
 
 /* Of all columns; b is (kc, ldb), of which `columns` may be read. */
@@ -204,7 +213,7 @@ INLINE void add_rows(const stored_type type, const int rows, const float *a, con
 {
     int j = 0;
     for (; kc == SPAN_K && j + VW <= columns; j += VW) {
-        fetch_rows(type, b, ldb, j);
+        fetch_rows(type, b, ldb, columns, j);
         add_register(type, rows, a, b, (size_t)j, ldb, SPAN_K, VW, sums + j, begin);
     }
     for (; j < columns; j += VW) add_register(type, rows, a, b, (size_t)j, ldb, kc, columns - j, sums + j, begin);
@@ -251,7 +260,7 @@ static void spans(void *context, int task)
         if (add) add(a, b_at(g, k, n).data, g->ldb, kc, columns, sums, k == 0);
         else add_widened(g, a, n, columns, k, kc, piece, sums);
     }
-    finish_block(g, sums, MOST_COLUMNS, 0, n, g->M, columns);
+    finish_block(g, sums, (size_t)most_columns(g->M), 0, n, g->M, columns);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------- */
@@ -284,7 +293,7 @@ void LEVEL(gemm_few)(const gemm_args *g)
         parallel_for(f.tasks, strips, &f);
     } else {
         f.tasks = lesser(cuts(g->N, 4 * VW), threads);
-        while (cuts(cuts(g->N, VW), f.tasks) * VW > MOST_COLUMNS) f.tasks += threads;
+        while (cuts(cuts(g->N, VW), f.tasks) * VW > most_columns(g->M)) f.tasks += threads;
         parallel_for(f.tasks, spans, &f);
     }
 }
