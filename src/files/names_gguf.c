@@ -112,7 +112,8 @@ static const naming_rule RWKV7[] = {
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-static const naming_rule OWN[] = { { 0 } };
+/* Blocks lie along the slots of Pattention's values. */
+static const naming_rule OWN[] = { TURNED("@value_param_tokens", "@value_param_tokens"), { 0 } };
 
 #define GGUF(name_, architecture_, rules_) const naming names_gguf_##name_ = { .format = "gguf", .architecture = architecture_, .rules = rules_, .config = gguf_config }
 GGUF(llama, "llama", LLAMA);

@@ -34,7 +34,8 @@ static void run_pack(graph *g, const pack_request *r)
     struct weight *w = &r->param->weight;
     compute_type type = g->options.compute;
     if (w->packed[type][r->tb].version == w->version) return;
-    g->kernels->gemm_pack(w->packed[type][r->tb].memory, type, weight_stored(w), (size_t)(r->tb ? r->K : r->N), r->tb, r->K, r->N);
+    const gemm_args b = as_stored(&(gemm_args){ .b = weight_stored(w), .ldb = (size_t)(r->tb ? r->K : r->N), .tb = r->tb });
+    g->kernels->gemm_pack(w->packed[type][r->tb].memory, type, b.b, b.ldb, b.tb, r->K, r->N);
     w->packed[type][r->tb].version = w->version;
 }
 

@@ -62,12 +62,11 @@ int model_load(const load_plan *plan, lithe_error *err)
 /* How a model for inference holds a parameter. */
 typedef enum { WHERE_IT_LIES, TRANSPOSED, COPIED, AS_FLOATS } holding;
 
-/* Blocks stay what they are along what is read of the parameter: its rows, whose order may be another, or its
- * columns, if the file has those as rows. */
+/* Blocks stay what they are along what is read of the parameter: its rows, whose order may be another, or its columns,
+ * if the file has those as rows. */
 static holding holding_of_blocks(const param_source *s)
 {
     const element_order *o = &s->from.order;
-    if (s->to->reads == READ_COLUMNS && is_transposed(o)) return TRANSPOSED;
     if (s->to->reads != READ_ROWS) return AS_FLOATS;
     if (!o->rank) return WHERE_IT_LIES;
     return o->step[o->rank - 1] == 1 && o->dims[o->rank - 1] % dtype_block(s->from.type) == 0 ? COPIED : AS_FLOATS;
@@ -78,7 +77,8 @@ static holding holding_of(const param_source *s, stored_type *type)
 {
     const file_tensor *t = &s->from;
     bool function = (t->form && t->form->values) || t->exponent, known = !function && dtype_stored(t->type, type);
-    holding h = !known ? AS_FLOATS : dtype_block(t->type) > 1 ? holding_of_blocks(s) : file_tensor_as_is(t) ? WHERE_IT_LIES : COPIED;
+    holding h = !known ? AS_FLOATS : s->to->reads == READ_COLUMNS && !s->to->plain && is_transposed(&t->order) ? TRANSPOSED :
+                dtype_block(t->type) > 1 ? holding_of_blocks(s) : file_tensor_as_is(t) ? WHERE_IT_LIES : COPIED;
     if (h == AS_FLOATS) *type = STORED_REAL;
     return h;
 }
