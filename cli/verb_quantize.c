@@ -24,13 +24,11 @@ static const option quantize_options[] = {
 
 typedef struct { double loss[2], divergence, same; size_t tokens; } costs;
 
-static int compare_on_text(const arguments *a, lithe_model *m[2], costs *c, lithe_error *err)
+static int compare_on_text(const quantize_settings *s, lithe_model *m[2], const lithe_tokenizer *t, costs *c, lithe_error *err)
 {
-    const quantize_settings *s = a->settings;
     size_t size, n = 0;
     lithe_growth differences = { 0 };
-    lithe_tokenizer *t = model_tokenizer(m[0], a->operands[0], s->tokenizer, err);
-    char *text = t ? read_text(s->text, &size, err) : NULL;
+    char *text = read_text(s->text, &size, err);
     int32_t *ids = text ? encode_text(t, text, size, 0, &n, err) : NULL;
     int longest = lithe_model_context(m[0]), ctx = s->ctx ? s->ctx : longest < 512 ? longest : 512, status = ids ? LITHE_OK : LITHE_EINVAL;
     if (ids && n < 2) status = wrong(err, LITHE_EFORMAT, "%s: holds %zu tokens; at least 2 are needed to predict one", s->text, n);
@@ -39,7 +37,6 @@ static int compare_on_text(const arguments *a, lithe_model *m[2], costs *c, lith
     *c = (costs){ { c->loss[0] / (double)(n - 1), c->loss[1] / (double)(n - 1) }, differences.divergence, differences.same_top, n - 1 };
     free(ids);
     free(text);
-    lithe_tokenizer_close(t);
     return status;
 }
 
@@ -78,6 +75,14 @@ static const char *vocabulary_of(const quantize_settings *s)
     return s->vocabulary ? s->vocabulary : end && !strcmp(end, ".bin") ? "keep" : NULL;
 }
 
+/* Of a model that has none, only the text needs one. */
+static lithe_tokenizer *tokenizer_for(const arguments *a, const lithe_model *m, lithe_error *err)
+{
+    const quantize_settings *s = a->settings;
+    bool wanted = s->text || s->tokenizer || lithe_model_tokenizer(m);
+    return wanted ? model_tokenizer(m, a->operands[0], s->tokenizer, err) : NULL;
+}
+
 static int quantize(const arguments *a)
 {
     const quantize_settings *s = a->settings;
@@ -87,10 +92,12 @@ static int quantize(const arguments *a)
     if (!s->out && !s->text) return usage("quantize writes to --out FILE, or measures with --text FILE");
     lithe_model *m[2] = { open_model(a->operands[0], s->config, &err), NULL };
     if (m[0]) m[1] = open_model(a->operands[0], s->config, &err);
-    int status = m[1] ? lithe_model_quantize(m[1], s->to, &LITHE_OPTIONS(lithe_quantize_options, .vocabulary = vocabulary_of(s)), &q, &err) : LITHE_EINVAL;
-    if (!status && s->text) status = compare_on_text(a, m, &c, &err);
-    if (!status && s->out) status = lithe_model_export(m[1], s->out, "stored", &unwritten);
+    lithe_tokenizer *t = m[1] ? tokenizer_for(a, m[0], &err) : NULL;
+    int status = err.status ? (int)err.status : lithe_model_quantize(m[1], s->to, &LITHE_OPTIONS(lithe_quantize_options, .vocabulary = vocabulary_of(s)), &q, &err);
+    if (!status && s->text) status = compare_on_text(s, m, t, &c, &err);
+    if (!status && s->out) status = lithe_model_export_with(m[1], s->out, "stored", t, &unwritten);
     if (!status) print_quantized(s, &q, &c);
+    lithe_tokenizer_close(t);
     lithe_model_close(m[0]);
     lithe_model_close(m[1]);
     return err.status ? failed_input(&err) : unwritten.status ? failed_output(&unwritten) : EXIT_DONE;
@@ -99,11 +106,11 @@ static int quantize(const arguments *a)
 const verb verb_quantize = {
     .name = "quantize", .operands = "MODEL", .least = 1, .most = 1,
     .summary = "write a model in blocks of small integers, and measure what that costs",
-    .about = "Quantizes the matrices of a model to one of ggml's types and writes them to --out, a file of a format that has the type (.bin for "
-             "RWKV, rwkv.cpp's). Embedding and head go to q6_K, or to q8_0 with the matrices; norms, biases, positions, low-rank branches and small "
+    .about = "Quantizes the matrices of a model to one of ggml's types and writes the model to --out: a new GGUF file, which is a MODEL by itself, "
+             "or for RWKV a .bin of rwkv.cpp. Embedding and head go to q6_K, or to q8_0 with the matrices; norms, biases, positions, low-rank branches and small "
              "tables stay as they are. A K type whose blocks of 256 do not divide a matrix's rows becomes the nearest type with blocks of 32; "
              "docs/quantized.md says more.\n\n"
              "With --text both models predict the text: the perplexities, the mean divergence of the probabilities (in nats), and how often the likeliest token is the same.",
-    .examples = "  lithe quantize runs/tale-1 --to q4_K --text valid.txt\n  lithe quantize goose.pth --to q5_1 --out goose.bin\n",
+    .examples = "  lithe quantize runs/tale-1 --to q4_K --out tale.gguf --text valid.txt\n  lithe quantize goose.pth --to q5_1 --out goose.bin\n",
     .options = quantize_options, .bytes = sizeof(quantize_settings), .run = quantize,
 };

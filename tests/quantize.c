@@ -197,6 +197,36 @@ static void refusals(void)
     lithe_model_close(m);
 }
 
+/* ---- GGUF -------------------------------------------------------------------------------------------- */
+
+/* What is written is what was in memory: the same types, and the same bytes in the results. */
+static void through_gguf(void)
+{
+    static const char *const types[] = { "q8_0", "q5_1", "q4_K" };
+    for (int kind = 0; kind < KIND_COUNT; kind++)
+        for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+            float before[IDS * VOCAB], after[IDS * VOCAB];
+            lithe_error err = { 0 };
+            lithe_tensor_info a, b;
+            lithe_model *m = saved_model(kind), *again = NULL;
+            if (!m) continue;
+            CHECK(!lithe_model_quantize(m, types[t], NULL, NULL, &err));
+            unlink(in_dir("q.gguf"));
+            CHECK_MSG(!lithe_model_export(m, in_dir("q.gguf"), "stored", &err) && (again = lithe_model_open(in_dir("q.gguf"), NULL, &err)), "%s in %s: %s",
+                      KINDS[kind].arch, types[t], err.text);
+            for (size_t i = 0; again && lithe_model_parameter(m, i, &a); i++) {
+                bool there = lithe_model_parameter_named(again, a.name, &b);
+                CHECK_MSG(there && !strcmp(a.dtype, b.dtype), "%s in %s: %s is %s, was %s", KINDS[kind].arch, types[t], a.name, there ? b.dtype : "none", a.dtype);
+            }
+            logits_of(m, before);
+            if (again) logits_of(again, after);
+            CHECK_MSG(again && !memcmp(before, after, sizeof before), "%s in %s", KINDS[kind].arch, types[t]);
+            lithe_model_close(again);
+            lithe_model_close(m);
+        }
+}
+
 const test tests_quantize[] = {
-    { "quantize: rwkv.cpp's files", rwkvcpp_files }, { "quantize: every kind of architecture", every_kind }, { "quantize: rules", rules }, { "quantize: refused", refusals }, {0}
+    { "quantize: rwkv.cpp's files", rwkvcpp_files }, { "quantize: every kind of architecture", every_kind }, { "quantize: through GGUF", through_gguf },
+    { "quantize: rules", rules }, { "quantize: refused", refusals }, {0}
 };

@@ -30,10 +30,15 @@ const naming *naming_of_file(const tensor_file *f)
     return NULL;
 }
 
+bool naming_is_ours(const naming *n) { return !n || (!n->architecture && !n->mark); }
+
 const naming *naming_of_architecture(const char *format, const char *architecture)
 {
-    for (int i = 0; namings[i]; i++)
-        if (namings[i]->architecture && !strcmp(namings[i]->format, format) && !strcmp(namings[i]->architecture, architecture)) return namings[i];
+    for (int i = 0; namings[i]; i++) {
+        const naming *n = namings[i];
+        if (!n->format || strcmp(n->format, format)) continue;
+        if (architecture ? n->architecture && !strcmp(n->architecture, architecture) : naming_is_ours(n)) return n;
+    }
     return NULL;
 }
 

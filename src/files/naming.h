@@ -62,7 +62,9 @@ extern const naming *const namings[];                     /* ends with NULL */
 /* The table whose mark f holds, NULL: none, its names are ours; and the one that a file of this format is written
  * by, when `has` says which tensors of ours there are. */
 const naming *naming_of_file(const tensor_file *f);
-const naming *naming_of_architecture(const char *format, const char *architecture);
+const naming *naming_of_architecture(const char *format, const char *architecture);       /* NULL: under our names */
+/* Whether a table has our names, and orders of elements alone. */
+bool naming_is_ours(const naming *n);
 const naming *naming_of_format(const char *format, bool (*has)(const void *context, const char *name), const void *context);
 
 /* Gives the tensors of f our names: t->name; t->stored is the name in the file.  A tensor whose name another one has

@@ -111,7 +111,7 @@ static int add_parameter(saving *s, const param *p, lithe_error *err)
     const naming_rule *rule = s->names ? naming_rule_of(s->names->rules, p->name, name) : NULL;
     if (!rule) rule = &plain;
     storing values = { .from = p };
-    out_tensor *t = out_named(s, s->names ? name : published_name(s, p->name, name), rule->form.parts > 1);
+    out_tensor *t = out_named(s, naming_is_ours(s->names) ? published_name(s, p->name, name) : name, rule->form.parts > 1);
     int status = t ? describe(s, t, p, rule, &values.to, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
     if (!status && values.to.data) parallel_for((int)((p->count + CHUNK - 1) / CHUNK), store_chunk, &values);
     if (!status && atomic_load(&values.overflow))
@@ -264,7 +264,7 @@ static int begin_gguf(saving *s, const lithe_tokenizer *t, lithe_error *err)
     s->config = written_config(s->m, s->path, s->type, t, err);
     if (!s->config) return failed(err) ? (int)err->status : LITHE_ENOMEM;
     const gguf_arch *a = gguf_arch_of(s->config);
-    s->names = a ? naming_of_architecture("gguf", a->name) : NULL;
+    s->names = naming_of_architecture("gguf", a ? a->name : NULL);
     return gguf_model_keys(&s->keys, s->m, s->config, s->type == DT_OTHER ? most_stored(s->m) : s->type, t, err);
 }
 
