@@ -44,24 +44,27 @@ class Peer:
     def tokenize(self, text, special=False):
         return list(self.vocab.tokenize(text, special, special))
 
-    def logits(self, ids, last=False):
+    def logits(self, ids):
         self.context.kv_cache_clear()
         batch = cpp.LlamaBatch(n_tokens=len(ids), embd=0, n_seq_max=1)
-        batch.add_sequence(ids, 0, not last)
-        if last:
-            batch.set_last_logits_to_true()
+        batch.add_sequence(ids, 0, True)
         self.context.decode(batch)
-        rows = [len(ids) - 1] if last else range(len(ids))
-        return np.array([self.context.get_logits_ith(i) for i in rows], dtype=np.float32)
+        return np.array([self.context.get_logits_ith(i) for i in range(len(ids))], dtype=np.float32)
 
     def greedy(self, ids, n):
-        ids, start = list(ids), len(ids)
-        while len(ids) - start < n:
-            best = int(self.logits(ids, last=True)[0].argmax())
+        self.context.kv_cache_clear()
+        made, fed = [], list(ids)
+        while len(made) < n:
+            batch, first = cpp.LlamaBatch(n_tokens=len(fed), embd=0, n_seq_max=1), len(ids) + len(made) - len(fed)
+            for i, token in enumerate(fed):
+                batch.add(token, first + i, [0], i == len(fed) - 1)
+            self.context.decode(batch)
+            best = int(np.argmax(self.context.get_logits_ith(len(fed) - 1)))
             if self.vocab.is_eog(best):
                 break
-            ids.append(best)
-        return ids[start:]
+            made.append(best)
+            fed = [best]
+        return made
 
 
 def nll(logits, ids):
@@ -92,7 +95,7 @@ def main():
         prompt = s[:120].rsplit(" ", 1)[0].strip()
         answer = json.loads(lithe(a, "generate", a.model, "-", "--temperature", "0", "--max-tokens", str(a.words), "--no-echo", "--json", stdin=prompt).splitlines()[-1])
         wanted = peer.greedy(peer.tokenize(prompt), a.words)
-        same.append(answer["text"] == peer.vocab.detokenize(wanted, 4096, False, False) if False else answer["text"] == "".join(peer.vocab.token_to_piece(t, 0, False) for t in wanted))
+        same.append(answer["text"] == "".join(peer.vocab.token_to_piece(t, 0, False) for t in wanted))
     result["prompts"], result["same_text"] = len(same), sum(same)
     pieces = [ids[i * 512:(i + 1) * 512] for i in range(a.chunks) if (i + 1) * 512 <= len(ids)]
     for name, run in ("lithe", lambda i: lithe_logits(a, i)), ("llama.cpp", peer.logits):
