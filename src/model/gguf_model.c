@@ -113,7 +113,18 @@ static int add_factors(out_tensor *out, int count, const json_t *config, arena *
     return count + 1;
 }
 
+/* llama.cpp's GPT-NeoX has a head of its own: where it is tied, the embedding is written twice. */
+static int add_head(out_tensor *out, int count, const json_t *config)
+{
+    const gguf_arch *a = gguf_arch_of(config);
+    const out_tensor *from = a && !strcmp(a->name, "gptneox") && !find(out, count, "output.weight") ? find(out, count, "token_embd.weight") : NULL;
+    if (!from) return count;
+    out[count] = *from;
+    out[count].name = "output.weight";
+    return count + 1;
+}
+
 int gguf_model_tensors(out_tensor *out, int count, const json_t *config, arena *memory)
 {
-    return add_factors(out, add_residuals(out, count), config, memory);
+    return add_head(out, add_factors(out, add_residuals(out, count), config, memory), config);
 }

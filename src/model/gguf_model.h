@@ -5,7 +5,7 @@
 #include "files/gguf_config.h"
 #include "model/model.h"
 
-enum { GGUF_MORE_TENSORS = 4 };
+enum { GGUF_MORE_TENSORS = 5 };
 
 /* All keys: of the architecture, of the configuration as a whole, of the tokenizer (NULL: none).  config: config.json
  * as it is written.  type: of most of the tensors. */

@@ -157,11 +157,12 @@ static int put_merges(const writing *w, lithe_error *err)
 static void put_bool(const writing *w, const char *key, bool value) { gguf_put_bool(w->h, key, value); }
 static void put_name(const writing *w, const char *key, const char *name) { gguf_put_string(w->h, key, name, strlen(name)); }
 
-/* The pre-tokenizer with this tokenizer's splits; NULL: it has no name. */
+/* The pre-tokenizer with this tokenizer's splits, any where nothing is merged; NULL: it has no name. */
 static const pre_tokenizer *splits_of(const lithe_tokenizer *t)
 {
     const char *patterns[TOKENIZER_STEPS];
     size_t n = 0;
+    if (!t->bpe.filled) return pre_tokenizer_named("gpt-2", 5);
     for (int i = 0; i < t->n_split; i++) {
         const split_step *s = &t->split[i];
         if (s->kind == SPLIT_PREFIX_SPACE && !i) continue;
