@@ -57,9 +57,9 @@ fuzzed-%: $(B)/fuzz-%
 	@echo "  fuzz $*: $$(sed -n 's/^stat::number_of_executed_units: *//p' build/fuzz/$*.log) inputs"
 
 # Fuzzers run the kernels of ref, into which the sanitizers look: the others only have to be there.
-build/fuzz/avx2/%.o build/fuzz/avx512/%.o build/fuzz/kernels/amx/%.o: override CFLAGS := -O0
+build/fuzz/avx2/%.o build/fuzz/avx512/%.o build/fuzz/vnni/%.o build/fuzz/kernels/amx/%.o: override CFLAGS := -O0
 build/fuzz/avx2/%.o: override AVX2 := $(filter-out -O3,$(AVX2))
-build/fuzz/avx512/%.o build/fuzz/kernels/amx/%.o: override AVX512 := $(filter-out -O3,$(AVX512))
+build/fuzz/avx512/%.o build/fuzz/vnni/%.o build/fuzz/kernels/amx/%.o: override AVX512 := $(filter-out -O3,$(AVX512))
 
 $(B)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(OBJ)
 	@echo "  fuzzer $@"

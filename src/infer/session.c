@@ -210,7 +210,7 @@ int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_err
         s->length = common;
         s->ready = false;
     }
-    return read_on(s, ids + common, n - common, err);
+    return common < n ? read_on(s, ids + common, n - common, err) : LITHE_OK;
 }
 
 int lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
