@@ -42,17 +42,17 @@ static lithe_model *fresh(const char *name, lithe_error *err)
 }
 
 /* Random ids and targets in windows of ctx. */
-static batch random_batch(int windows, int ctx, int vocab)
+static void add_windows(batch_builder *b, int windows, int ctx, int vocab)
 {
-    int rows = windows * ctx, *ids = xalloc((size_t)rows, sizeof *ids), *pos = xalloc((size_t)rows, sizeof *pos);
-    int *target = xalloc((size_t)rows, sizeof *target), *start = xalloc((size_t)windows + 1, sizeof *start);
-    for (int r = 0; r < rows; r++) {
-        ids[r] = (int)(random_u64(1, (uint64_t)r) % (uint64_t)vocab);
-        target[r] = (int)(random_u64(2, (uint64_t)r) % (uint64_t)vocab);
-        pos[r] = r % ctx;
+    int *ids = xalloc((size_t)ctx, sizeof *ids);
+    for (int w = 0; w < windows; w++) {
+        uint64_t first = (uint64_t)w * (uint64_t)ctx;
+        for (int i = 0; i < ctx; i++) ids[i] = (int)(random_u64(1, first + (uint64_t)i) % (uint64_t)vocab);
+        batch_add(b, &(batch_sequence){ .n = ctx, .ids = ids });
+        for (int i = 0; i < ctx; i++) batch_select(b, i, (int)(random_u64(2, first + (uint64_t)i) % (uint64_t)vocab), 1);
     }
-    for (int w = 0; w <= windows; w++) start[w] = w * ctx;
-    return (batch){ .rows = rows, .seqs = windows, .ids = ids, .pos = pos, .start = start, .target = target, .scale = (real)(1.0 / rows) };
+    batch_scale(b, 1.0 / (windows * ctx), 1, false);
+    free(ids);
 }
 
 int main(int argc, char **argv)
@@ -67,17 +67,18 @@ int main(int argc, char **argv)
     optimizer o;
     if (!m || optimizer_open(&o, m, &(adamw_settings){ .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 }, &err)) stop(&err);
     const kernels *k = kernels_default();
-    graph *g = graph_new(k, m->params, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { windows * ctx, windows, 0 },
-                                                         .compute = strcmp(type, "bf16") ? COMPUTE_F32 : COMPUTE_BF16 });
-    arch_build(m->arch, m->config, &m->task, g, WANT_LOSS);
-    if (graph_plan(g, &err)) stop(&err);
-    batch b = random_batch(windows, ctx, lithe_model_vocab(m));
+    const int rows = windows * ctx;
+    pass p;
+    if (pass_open(&p, m, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { rows, windows, 0 },
+                                           .compute = strcmp(type, "bf16") ? COMPUTE_F32 : COMPUTE_BF16 }, WANT_LOSS, &err)) stop(&err);
+    batch_begin(&p.batch);
+    add_windows(&p.batch, windows, ctx, lithe_model_vocab(m));
 
     double *times = xalloc((size_t)steps, sizeof *times), *parts[3];
-    for (int p = 0; p < 3; p++) parts[p] = xalloc((size_t)steps, sizeof *parts[p]);
+    for (int i = 0; i < 3; i++) parts[i] = xalloc((size_t)steps, sizeof *parts[i]);
     for (int s = -1; s < steps; s++) {
         double at[4] = { wall_seconds() };
-        graph_run(g, &b);
+        if (pass_run(&p, &err)) stop(&err);
         at[1] = wall_seconds();
         double norm = optimizer_norm(&o, k);
         at[2] = wall_seconds();
@@ -85,13 +86,13 @@ int main(int argc, char **argv)
         at[3] = wall_seconds();
         if (s < 0) continue;
         times[s] = at[3] - at[0];
-        for (int p = 0; p < 3; p++) parts[p][s] = at[p + 1] - at[p];
+        for (int i = 0; i < 3; i++) parts[i][s] = at[i + 1] - at[i];
     }
-    double flops = 6 * (double)params_total(m->params) * b.rows, middle = median(times, steps);
+    double flops = 6 * (double)params_total(m->params) * rows, middle = median(times, steps);
     printf("commit,cpu,level,threads,arch,dtype,batch,ctx,steps,seconds,least,graph,norm,adamw,tokens_per_second,gflops_of_6nt\n");
     printf("%s,%s,%s,%d,%s,%s,%d,%d,%d,%.3f,%.3f,%.3f,%.3f,%.3f,%.1f,%.1f\n", COMMIT, cpu_name(), k->name, threads_count(), name, type, windows, ctx, steps,
-           middle, times[0], median(parts[0], steps), median(parts[1], steps), median(parts[2], steps), b.rows / middle, flops / middle * 1e-9);
-    graph_close(g);
+           middle, times[0], median(parts[0], steps), median(parts[1], steps), median(parts[2], steps), rows / middle, flops / middle * 1e-9);
+    pass_close(&p);
     optimizer_close(&o);
     lithe_model_close(m);
     return 0;

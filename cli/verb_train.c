@@ -28,7 +28,7 @@
 
 static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_images = 400e3;
 static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
-enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16, CONTEXT = 256, BATCH = 8, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
+enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16, CONTEXT = 256, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
 
 typedef struct {
     common common;
@@ -84,7 +84,7 @@ static const option train_options[] = {
     { "tokens", 0, SIZE(S, tokens), "N", .help = "tokens to train on, instead of --steps", .least = 1 },
     { "epochs", 0, REAL(S, epochs), "X", .help = "passes over the data, instead of --steps (default 3 for tables)" },
     { "time", 0, TIME(S, time), "2h30m", .help = "how long to train, instead of --steps", .least = 1e-3, .also = "seconds,minutes" },
-    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate", .note = by_arch, .also = "learning-rate" },
+    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate (a table's model that does not begin --from another: 0.001)", .note = by_arch, .also = "learning-rate" },
     { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end", .note = by_arch },
     { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "learning-rate schedule", .note = by_arch,
       .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
@@ -279,7 +279,7 @@ static int round_number(double x)
     return (int)((lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power + 0.5);
 }
 
-static int usual_batch(const making *k) { return k->images ? 64 : lithe_dataset_examples(k->data, 0) ? 16 : BATCH; }
+static int batch_of(const making *k) { return k->s->batch ? k->s->batch : lithe_dataset_batch(k->data); }
 
 static int choose_steps(making *k, double step_tokens)
 {
@@ -314,11 +314,11 @@ static int fill_options(making *k)
     const S *s = k->s;
     const arguments *a = k->a;
     int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    double step_tokens = (double)(s->batch ? s->batch : k->images ? usual_batch(k) : BATCH) * ctx * (s->bptt ? s->bptt : 1);
+    double step_tokens = (double)batch_of(k) * ctx * (s->bptt ? s->bptt : 1);
     size_t examples = lithe_dataset_examples(k->data, 0);
     bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->images);
     int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
-    double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : 3) * (double)examples / (s->batch ? s->batch : usual_batch(k)));
+    double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : lithe_dataset_epochs(k->data)) * (double)examples / batch_of(k));
     k->options = LITHE_OPTIONS(lithe_train_options,
         .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
@@ -363,12 +363,12 @@ static void say_choices(const making *k)
         lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
     char length[64], duration[24];
     if (o->steps) snprintf(length, sizeof length, "%d steps", o->steps);
-    else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : 3);
+    else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : lithe_dataset_epochs(k->data));
     else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
     else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
-    if (examples) say("length     %s of %d examples", length, o->batch ? o->batch : usual_batch(k));
-    else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens%s", length, o->batch ? o->batch : BATCH, o->bptt, ctx, k->steps_says);
-    else say("length     %s of %d x %d tokens%s", length, o->batch ? o->batch : BATCH, ctx, k->steps_says);
+    if (examples) say("length     %s of %d examples", length, batch_of(k));
+    else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens%s", length, batch_of(k), o->bptt, ctx, k->steps_says);
+    else say("length     %s of %d x %d tokens%s", length, batch_of(k), ctx, k->steps_says);
     say("run        %s", k->out);
 }
 

@@ -140,6 +140,7 @@ typedef struct {
 lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
                                   const lithe_data_options *o, lithe_error *err);
 void           lithe_dataset_close(lithe_dataset *d);
+
 /* ---- training ------------------------------------------------------------ */
 
 /* Zero means the value of the architecture's paper (schedule, lr, decay, betas, masks), for labelled data the usual

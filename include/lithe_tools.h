@@ -91,6 +91,9 @@ size_t         lithe_dataset_examples(const lithe_dataset *d, int valid);  /* ro
 int            lithe_dataset_labels(const lithe_dataset *d);         /* number of classes; 0 for text and for numbers */
 const char    *lithe_dataset_label(const lithe_dataset *d, int i);         /* borrowed; NULL after the last */
 int            lithe_dataset_pairs(const lithe_dataset *d);                /* whether its examples are pairs of texts */
+/* What a run on it usually takes where its options are 0: windows or examples in a step, and passes over the data. */
+int            lithe_dataset_batch(const lithe_dataset *d);
+double         lithe_dataset_epochs(const lithe_dataset *d);
 /* Returns 1 for images, and gives their side and channels; 0 for other data.  Either pointer may be NULL. */
 int            lithe_dataset_images(const lithe_dataset *d, int *side, int *channels);
 /* Whether a path looks like labelled images, by its name or by the files in the directory. */
@@ -166,8 +169,8 @@ long long                lithe_listing_bad_values(const lithe_listing *l, size_t
 void                     lithe_listing_close(lithe_listing *l);
 
 /* The parameters of an open model, under the names of its published checkpoints: the i-th in the order of names, or by
- * name.  dtype is how its values are stored ("f32", "f16", "bf16"), bytes what they take; file is NULL.  Returns 1, or
- * 0 if there is no such parameter. */
+ * name.  dtype is how its values are stored ("f32", "f16", "bf16", "q8_0", ...), bytes what they take; file is NULL.
+ * Returns 1, or 0 if there is no such parameter. */
 int lithe_model_parameter(const lithe_model *m, size_t i, lithe_tensor_info *out);
 int lithe_model_parameter_named(const lithe_model *m, const char *name, lithe_tensor_info *out);
 /* n of its values from number `first` on, in row-major order, as floats however they are stored. */

@@ -415,7 +415,7 @@ const test tests_model[] = {
     { "model/tied heads", test_tied_head },
     { "model/prefixes and buffers", test_prefixes },
     { "model/places", test_places },
-    { "model/llama2.c file", test_llama2c },
+    { "model/a file of llama2.c", test_llama2c },
     { "model/run stands for its newest complete checkpoint", test_runs },
     { "model/manifest", test_manifest },
     { "model/refused targets leave no files", test_save_refusals },

@@ -101,6 +101,8 @@ static const split_facts *facts_of(const lithe_dataset *d, int valid)
 
 size_t      lithe_dataset_tokens(const lithe_dataset *d, int valid)   { return facts_of(d, valid)->tokens; }
 size_t      lithe_dataset_examples(const lithe_dataset *d, int valid) { return facts_of(d, valid)->examples; }
+int    lithe_dataset_batch(const lithe_dataset *d) { return d ? d->kind->batch : 0; }
+double lithe_dataset_epochs(const lithe_dataset *d) { return d ? d->kind->epochs : 0; }
 size_t      lithe_dataset_bytes(const lithe_dataset *d, int valid)    { return facts_of(d, valid)->text_bytes; }
 int         lithe_dataset_labels(const lithe_dataset *d)              { return d ? d->names.count : 0; }
 int         lithe_dataset_pairs(const lithe_dataset *d)               { return d && d->pairs; }

@@ -137,6 +137,14 @@ double metric_squared_error(const double *x, const double *y, size_t n)
 
 const lithe_metrics metrics_unknown = { NAN, NAN, NAN, NAN, NAN, NAN };
 
+lithe_metrics masked_metrics(const masked_counts *x)
+{
+    lithe_metrics m = metrics_unknown;
+    if (x->tokens > 0) m.accuracy = x->correct / x->tokens;
+    if (x->pairs > 0) m.next_accuracy = x->pairs_correct / x->pairs;
+    return m;
+}
+
 int outcomes_open(outcomes *x, int classes, size_t most, lithe_error *err)
 {
     *x = (outcomes){ .classes = classes };

@@ -27,6 +27,11 @@ extern const lithe_metrics metrics_unknown;                 /* all NAN */
 lithe_metrics outcomes_metrics(const outcomes *x);          /* those that the task has */
 lithe_evaluation outcomes_evaluation(const outcomes *x);    /* the metrics, the mean loss and the number of examples */
 
+/* ---- masked tokens and sentences that follow, counted while they are read ---- */
+
+typedef struct { double correct, tokens; double pairs_correct, pairs; } masked_counts;
+lithe_metrics masked_metrics(const masked_counts *x);       /* accuracy and next_accuracy, where anything was counted */
+
 /* ---- metrics ---- */
 
 typedef struct {

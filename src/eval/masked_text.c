@@ -94,6 +94,6 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     if (!status && !out->examples) status = fail(err, LITHE_EFORMAT, "not one of %zu tokens was masked at a rate of %g: a longer text or a higher rate is needed", n, rate);
     if (status) return status;
     out->loss = nll / (double)out->examples;
-    out->metrics.accuracy = correct / (double)out->examples;
+    out->metrics = masked_metrics(&(masked_counts){ .correct = correct, .tokens = (double)out->examples });
     return LITHE_OK;
 }

@@ -115,7 +115,7 @@ void unscope(graph *g);                         /* their names are whole again *
 tensor *parameter(graph *g, const char *name, param_rule rule);
 
 /* Per-sequence storage of a time mixer: `rows` rows of `width` for each slot,
- * owned by the session.  NULL in graphs that carry no state. */
+ * owned by the graph.  NULL in graphs that carry no state. */
 tensor *state(graph *g, const char *name, int rows, int width);
 
 /* A recurrent state: one row for each slot, which depends on all tokens so far.  It can be extended or begun again, but
@@ -173,7 +173,7 @@ real        *grad_in(const node *n, int i, bool *add);
 /* The packed form that `pack` announced, up to date; or NULL. */
 const void  *packed_weight(const node *n, const tensor *w, bool tb);
 compute_type compute(const node *n);
-/* Where this run's keys and values are: rows of the batch, or of the sessions' storage when the node has a state. */
+/* Where this run's keys and values are: rows of the batch, or of the slots' storage when the node has a state. */
 const int   *key_start(const node *n, bool has_state);       /* (seqs) */
 const int   *keys_before(const node *n, bool has_state);     /* (seqs) */
 const int   *state_rows(const node *n);                      /* (rows) slot * context + pos */

@@ -40,6 +40,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     lithe_generation options;
     shown_text rest;
     text_stream stream;
+    if (reason) *reason = NULL;
     if (!s || !t) return LITHE_EINVAL;
     if (!err) err = &own;
     if (options_read(&options, sizeof options, o, "lithe_generation", err)) return LITHE_EINVAL;
@@ -50,7 +51,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     text_stream_open(&stream, t, session_last(s), options.stop, options.stops);
     ending end = run(s, &stream, &options, give, context, err);
     if (end != FAILED && end != CANCELLED && !text_stream_end(&stream, &rest, err)) pass_text(give, context, rest);
-    if (reason) *reason = REASONS[end];
+    if (reason) *reason = REASONS[err->status ? FAILED : end];
     text_stream_close(&stream);
     return err->status;
 }

@@ -1,4 +1,4 @@
-/* Inference: passes without state (sequences.c, score.c, compare.c, image_logits.c),
+/* Inference: passes without state (sequences.c, score.c, image_logits.c),
  * an engine whose slots keep states (engine.c), a session of one slot (session.c),
  * sampling of the next token (sampler.c), streams of text (text_stream.c), and the
  * loop over the last three (generate.c). */

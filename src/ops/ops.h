@@ -69,7 +69,7 @@ tensor *rope(graph *g, tensor *x, rope_angles a, int heads);
 tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads);  /* q and k of [q k v], of so many heads each */
 
 /* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by
- * side (k, v NULL).  In decoding graphs the keys and values are appended to the session's states "k" and "v" of the
+ * side (k, v NULL).  In decoding graphs the keys and values are appended to the slot's states "k" and "v" of the
  * scope, which this declares where attention is causal. */
 typedef struct {
     int heads, kv_heads;                        /* kv_heads 0: as many as heads */
@@ -85,20 +85,21 @@ double alibi_slope(int heads, int h);
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
 
 /* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or
- * with `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In decoding graphs
- * the last row is the session's state `name`; name NULL: that of `state`, made by carried(), which `peek` reads and
+ * with `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In graphs that carry
+ * state the last row is the slot's state `name`; name NULL: that of `state`, made by carried(), which `peek` reads and
  * leaves to another shift of the same x to renew. */
 typedef struct { tensor_list mix; bool past, peek; const char *name; tensor *state; } token_shift_options;
 tensor_list token_shift(graph *g, tensor *x, token_shift_options o);
 
 /* RWKV-4's average of the values so far, e^key their weights, e^-e^decay what a step leaves of them, e^(bonus+key)
- * the newest's.  In decoding graphs the sums are the session's state `name`. */
+ * the newest's.  In graphs that carry state the sums are the slot's state `name`. */
 typedef struct { tensor *k, *v, *decay, *bonus; } wkv4_inputs;
 tensor *wkv4(graph *g, const char *name, wkv4_inputs in);
 
 /* The scan of RWKV-5 and 6, heads of N channels: a row reads the matrix of those before it, and its own value
  * through the bonus.  decay: what w = exp(-exp(decay)) comes from, a row for every row of r, or one for all; decay
- * and bonus of as many numbers as r has channels.  In decoding graphs its matrices are the session's state `name`. */
+ * and bonus of as many numbers as r has channels.  In graphs that carry state its matrices are the slot's state
+ * `name`. */
 typedef struct { tensor *r, *decay, *key, *v, *bonus; int N; } wkv6_inputs;
 tensor *wkv6(graph *g, const char *name, wkv6_inputs in);
 /* (1, heads N): each number of x (1, heads), or e^ it, N times.  Cannot be trained. */
@@ -108,7 +109,7 @@ tensor *head_constants(graph *g, tensor *x, int N, bool exponential);
 typedef struct { tensor *k, *rate, *k_k, *k_a; int N; } wkv7_keys_inputs;
 typedef struct { tensor *key, *removal, *written; } wkv7_key_set;
 wkv7_key_set wkv7_keys(graph *g, wkv7_keys_inputs in);
-/* The scan; in decoding graphs its matrices are the session's state `name`. */
+/* The scan; in graphs that carry state its matrices are the slot's state `name`. */
 typedef struct { tensor *r, *decay, *key, *v, *removal, *written; int N; } wkv7_inputs;
 tensor *wkv7(graph *g, const char *name, wkv7_inputs in);
 /* Each head of y normalised, times w plus b, plus (sum of r key bonus over the head) v. */

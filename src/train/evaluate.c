@@ -17,7 +17,7 @@ static void take_outcomes(outcomes *x, const feed *f)
 
 /* ---- the split -------------------------------------------------------------------------- */
 
-typedef struct { double correct, pairs_correct; outcomes labels; } totals;
+typedef struct { masked_counts masked; outcomes labels; } totals;
 
 static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *err)
 {
@@ -28,11 +28,15 @@ static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *e
     e->targets += b->targets;
     e->labels += b->labels;
     e->loss += feed_loss(f);
-    all->correct += feed_correct(f);
+    if (t->objective.most.selected) {
+        all->masked.correct += feed_correct(f);
+        all->masked.tokens += b->targets;
+    }
     if (t->model->task.kind == TASK_SEQUENCE) take_outcomes(&all->labels, f);
     else e->seq_loss += feed_seq_loss(f);
     const tensor *pairs = f->pass.r.seq_loss;               /* of two classes: correct where the loss is below log 2 */
-    for (int s = 0; pairs && s < b->seqs; s++) all->pairs_correct += (double)pairs->data[s] < log(2);
+    for (int s = 0; pairs && s < b->seqs; s++) all->masked.pairs_correct += (double)pairs->data[s] < log(2);
+    if (t->model->task.kind == TASK_PRETRAIN) all->masked.pairs += b->labels;
     return LITHE_OK;
 }
 
@@ -58,8 +62,7 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
     if (!status && has->kind == TASK_SEQUENCE) {
         e->metrics = outcomes_metrics(&all.labels);
         e->seq_loss = all.labels.loss;
-    } else if (t->objective.most.selected && e->targets > 0) e->metrics.accuracy = all.correct / e->targets;
-    if (!status && has->kind == TASK_PRETRAIN && e->labels > 0) e->metrics.next_accuracy = all.pairs_correct / e->labels;
+    } else e->metrics = masked_metrics(&all.masked);
     e->mean = e->loss * one_over(e->targets) + e->seq_loss * one_over(e->labels);
     outcomes_close(&all.labels);
     return status;
