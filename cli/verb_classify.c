@@ -11,7 +11,7 @@ typedef classify_settings S;
 static const option classify_options[] = {
     { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, when there is one TEXT", .also = "second,text-pair" },
     { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file; a tab separates the two texts of a pair; - is standard input", .also = "file,input" },
-    { "top", 'k', COUNT(S, top), "N", "1", .help = "number of classes to print for each text", .least = 1, .also = "top-k" },
+    { "top", 'k', COUNT(S, top), "N", .help = "number of classes to print for each text (default 1; with --json all)", .least = 1, .also = "top-k" },
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },
     { 0 }
@@ -25,47 +25,55 @@ static const char *label_name(const lithe_model *m, int i, char *text, size_t ca
     return text;
 }
 
-/* The likeliest class that is not in `taken`. */
-static int next_best(const float *p, int n, const int *taken, int count)
+typedef struct { float probability; int label; } class;
+
+/* The likelier first, and of equal ones the first. */
+static int by_probability(const void *a, const void *b)
 {
-    int best = -1;
-    for (int c = 0; c < n; c++) {
-        bool used = false;
-        for (int i = 0; i < count; i++) used |= taken[i] == c;
-        if (!used && (best < 0 || p[c] > p[best])) best = c;
-    }
-    return best;
+    const class *x = a, *y = b;
+    return x->probability > y->probability ? -1 : x->probability < y->probability ? 1 : x->label - y->label;
 }
 
-enum { TOP_MOST = 100 };
+/* p (n) sorted, in memory to be freed; *top: how many of them are printed. */
+static class *sorted(const float *p, int n, const S *s, int *top)
+{
+    class *all = calloc((size_t)n, sizeof *all);
+    for (int i = 0; i < n && all; i++) all[i] = (class){ p[i], i };
+    if (all) qsort(all, (size_t)n, sizeof *all, by_probability);
+    *top = !all ? 0 : s->top && s->top < n ? s->top : s->top || s->json ? n : 1;
+    return all;
+}
 
 static void print_classes(const lithe_model *m, const float *p, int n, const S *s)
 {
-    int taken[TOP_MOST], top = s->top < n ? s->top : n;
+    int top;
     char text[24];
-    for (int i = 0; i < top && i < TOP_MOST; i++) {
-        taken[i] = next_best(p, n, taken, i);
-        printf("%s%s\t%.4f", i ? "\t" : "", label_name(m, taken[i], text, sizeof text), (double)p[taken[i]]);
-    }
+    class *c = sorted(p, n, s, &top);
+    for (int i = 0; i < top; i++) printf("%s%s\t%.4f", i ? "\t" : "", label_name(m, c[i].label, text, sizeof text), (double)c[i].probability);
     putchar('\n');
+    free(c);
+}
+
+static void emit_class(emitter *e, const lithe_model *m, const class *c)
+{
+    char text[24];
+    emit_text(e, "label", label_name(m, c->label, text, sizeof text));
+    emit_number(e, "probability", (double)c->probability);
 }
 
 static void emit_classes(emitter *e, const lithe_model *m, const float *p, int n, const S *s)
 {
-    int taken[TOP_MOST], top = s->top < n ? s->top : n;
-    char text[24];
-    taken[0] = next_best(p, n, taken, 0);
-    emit_text(e, "label", label_name(m, taken[0], text, sizeof text));
-    emit_number(e, "probability", (double)p[taken[0]]);
+    int top;
+    class *c = sorted(p, n, s, &top);
+    if (top) emit_class(e, m, c);
     emit_open(e, "labels", '[');
-    for (int i = 0; i < top && i < TOP_MOST; i++) {
-        taken[i] = next_best(p, n, taken, i);
+    for (int i = 0; i < top; i++) {
         emit_open(e, NULL, '{');
-        emit_text(e, "label", label_name(m, taken[i], text, sizeof text));
-        emit_number(e, "probability", (double)p[taken[i]]);
+        emit_class(e, m, &c[i]);
         emit_close(e, '}');
     }
     emit_close(e, ']');
+    free(c);
 }
 
 static void print_text(const lithe_model *m, const lines *l, size_t i, const float *p, int n, const S *s)

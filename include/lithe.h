@@ -137,6 +137,8 @@ typedef struct {
     const char *image_filter;              /* the filter for resizing, by PIL's name; "bilinear" */
 } lithe_data_options;
 
+/* Reads n sources, makes their files in dir (NULL: a temporary directory, gone when it closes) and opens them.  Images
+ * need no tokenizer. */
 lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t,
                                   const lithe_data_options *o, lithe_error *err);
 void           lithe_dataset_close(lithe_dataset *d);
@@ -256,7 +258,7 @@ int32_t        lithe_session_sample(lithe_session *s, const lithe_sampling *o, l
 typedef struct {
     size_t size;               /* sizeof(lithe_generation) */
     const lithe_sampling *sampling;        /* NULL: greedy */
-    int max_tokens;
+    int max_tokens;            /* 0: until something else ends the text; a recurrent model may never end */
     const char *const *stop; int stops;
     int ignore_eos;
     int go_on;              /* the prompt (which may be empty) continues what the session has read; 0: it replaces it */

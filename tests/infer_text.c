@@ -182,6 +182,16 @@ static void check_eos(void)
     lithe_tokenizer_close(t);
 }
 
+static void check_sampling(lithe_session *s)
+{
+    const lithe_sampling bad[] = { LITHE_OPTIONS(lithe_sampling, .temperature = -1), LITHE_OPTIONS(lithe_sampling, .temperature = NAN), LITHE_OPTIONS(lithe_sampling, .top_p = 1.5f),
+        LITHE_OPTIONS(lithe_sampling, .min_p = -0.5f), LITHE_OPTIONS(lithe_sampling, .top_k = -1), LITHE_OPTIONS(lithe_sampling, .repetition = INFINITY) };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lithe_error err = { 0 };
+        CHECK_MSG(lithe_session_sample(s, &bad[i], &err) == -1 && err.status == LITHE_EINVAL && strstr(err.text, "expected a number"), "%zu: %s", i, err.text);
+    }
+}
+
 static void check_full(void)
 {
     lithe_error err = { 0 };
@@ -199,9 +209,17 @@ static void check_full(void)
     CHECK(!memcmp(h.text, "efghijklmnopqrst", 16));
     CHECK(lithe_generate(s, t, prompt, 21, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) == LITHE_EFULL && strstr(err.text, "21") && strstr(err.text, "20"));
     err = (lithe_error){ 0 };
-    CHECK(lithe_generate(s, t, prompt, 0, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) == LITHE_EINVAL && err.text[0]);
+    CHECK(!reason);
     err = (lithe_error){ 0 };
+    CHECK(lithe_generate(s, t, prompt, 0, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) == LITHE_EINVAL && err.text[0] && !reason);
+    err = (lithe_error){ 0 };
+    h = (heard){ .whole = true, .stop_after = 3 };                      /* what was shown has been read */
+    CHECK(!lithe_generate(s, t, prompt, 2, &LITHE_OPTIONS(lithe_generation), hear, &h, &reason, &err) && !strcmp(reason, "cancelled"));
+    CHECK_MSG(lithe_session_length(s) == 5 && h.length == 3, "%zu ids, %zu bytes", lithe_session_length(s), h.length);
+    check_sampling(s);
     CHECK(lithe_generate(NULL, t, prompt, 1, &LITHE_OPTIONS(lithe_generation), hear, &h, NULL, &err) && lithe_generate(s, NULL, prompt, 1, &LITHE_OPTIONS(lithe_generation), hear, &h, NULL, &err));
+    CHECK(err.status == LITHE_EINVAL && strstr(err.text, "there is no session"));
+    err = (lithe_error){ 0 };
     CHECK(!lithe_generate(s, t, prompt, 20, &LITHE_OPTIONS(lithe_generation, .max_tokens = 5), NULL, NULL, NULL, &err));
     lithe_session_close(s);
     lithe_tokenizer_close(t);

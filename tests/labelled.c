@@ -109,6 +109,7 @@ static void a_dataset(void)
     if (!d) return;
     CHECK(lithe_dataset_labels(d) == 2 && !strcmp(lithe_dataset_label(d, 0), "down") && !strcmp(lithe_dataset_label(d, 1), "up") && !lithe_dataset_label(d, 2));
     CHECK(lithe_dataset_examples(d, 0) == 4 && lithe_dataset_examples(d, 1) == 1 && !lithe_dataset_pairs(d) && lithe_dataset_longest(d) == 5);
+    CHECK(lithe_dataset_batch(d) == 16 && lithe_dataset_epochs(d) == 3);
     const examples *e = &table_of(d)->train;
     CHECK(e->label[0] == 1 && e->label[1] == 0 && e->label[2] == 1 && e->label[3] == 0 && e->ids[e->start[2]] == 'b');
     dataset_identity(d, identity, sizeof identity);

@@ -30,7 +30,7 @@ static const field fields[] = {
 };
 
 static const known_key others[] = {
-    { .key = "rope_scaling" }, { .key = "rope_parameters" }, { .key = "rope_theta" }, { .key = "partial_rotary_factor" },
+    { "attention_probs_dropout_prob", "0|0.0" }, { "hidden_dropout_prob", "0|0.0" }, { .key = "rope_scaling" }, { .key = "rope_parameters" }, { .key = "rope_theta" }, { .key = "partial_rotary_factor" },
     { 0 }
 };
 

@@ -11,7 +11,7 @@ static const known_key common[] = {
     { "transformers.js_config", "*" }, { "tokenizer_class", "*" }, { "is_llama_config", "*" }, { "unsloth_version", "*" }, { "unsloth_fixed", "*" },
     { "torch_dtype", "*" }, { "dtype", "*" }, { "use_bfloat16", "*" }, { "vocab_file", "*" }, { "language", "*" }, { "license", "*" }, { "name", "*" },
     /* the task and its classes (arch/task.c) */
-    { "id2label", "*" }, { "label2id", "*" }, { "num_labels", "*" }, { "problem_type", "*" }, { "finetuning_task", "*" }, { "classifier_dropout", "*" },
+    { "id2label", "*" }, { "label2id", "*" }, { "num_labels", "*" }, { "_num_labels", "*" }, { "problem_type", "*" }, { "finetuning_task", "*" }, { "classifier_dropout", "*" },
     /* ids that the tokenizer and the text say; ends of texts are read with generation_config.json */
     { "bos_token_id", "*" }, { "eos_token_id", "*" }, { "pad_token_id", "*" }, { "sep_token_id", "*" }, { "cls_token_id", "*" }, { "mask_token_id", "*" },
     { "unk_token_id", "*" }, { "decoder_start_token_id", "*" },

@@ -35,7 +35,7 @@ static const field fields[] = {
 };
 
 static const known_key others[] = {
-    { .key = "layer_types" }, { .key = "rope_parameters" }, { "rope_scaling", "null" }, { "position_embedding_type", "\"absolute\"|\"sans_pos\"" },
+    { .key = "layer_types" }, { .key = "rope_parameters" }, { "rope_scaling", "null" }, { "layer_norm_eps", "*" }, { "position_embedding_type", "\"absolute\"|\"sans_pos\"" },
     /* Which rows a loss reads. */
     { "sparse_prediction", "*" }, { "sparse_pred_ignore_index", "*" }, { "repad_logits_with_grad", "*" },
     { 0 }

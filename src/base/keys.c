@@ -28,7 +28,7 @@ const known_key *key_find(const known_key *known, const char *key)
 int key_check(const char *key, const json_t *value, const known_key *k, const char *what, lithe_error *err)
 {
     if (k ? !k->harmless || !strcmp(k->harmless, "*") : says_nothing(value)) return LITHE_OK;
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
     int status = LITHE_OK;
     if (!text) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to read \"%.80s\"", what, key);
     else if (!k) status = fail(err, LITHE_ECONFIG, "%s: \"%.80s\": %.80s is not known and could change the results; remove the key if it does not", what, key, text);

@@ -153,7 +153,7 @@ static int compare_images(pass p[2], const lithe_model *a, const lithe_model *b,
 
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err)
 {
-    if (!a || !b) return LITHE_EINVAL;
+    if (!a || !b) return fail(err, LITHE_EINVAL, "there are no two models to compare");
     if (failed(err)) return err->status;
     pass p[2] = { { 0 }, { 0 } };
     int status = check_pair(a, b, err);

@@ -79,6 +79,7 @@ static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer 
 
 lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err)
 {
+    if (!m || !from || !to) fail(err, LITHE_EINVAL, "there is no %s", m ? "tokenizer" : "model");
     if (!m || !from || !to || failed(err)) return NULL;
     int before = lithe_model_vocab(m), known = lithe_tokenizer_vocab(from) < before ? lithe_tokenizer_vocab(from) : before, after = lithe_tokenizer_vocab(to);
     lithe_error first = { 0 };

@@ -210,7 +210,8 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
 growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
 {
     lithe_grow_options options;
-    if (!small || options_read(&options, sizeof options, o, "lithe_grow_options", err)) return NULL;
+    if (!small) { fail(err, LITHE_EINVAL, "there is no model"); return NULL; }
+    if (options_read(&options, sizeof options, o, "lithe_grow_options", err)) return NULL;
     lithe_growth unused;
     lithe_error first = { 0 };
     if (!report) report = &unused;

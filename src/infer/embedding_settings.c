@@ -119,18 +119,20 @@ static int read_prompt(const char *dir, lithe_embedding *o, lithe_error *err)
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
-static void limit_length(const json_t *object, const char *key, int most, lithe_embedding *o)
+/* A limit above the model's context, or a tokenizer's of 1e30, is none. */
+static void limit_length(const json_t *object, const char *key, int most, lithe_embedding *o, lithe_error *err)
 {
-    int n;
-    if (json_int(object, key, 1, most, &n) && (!o->max_length || n < o->max_length)) o->max_length = n;
+    const json_t *value = json_object_get(object, key);
+    if (value && !json_is_null(value) && !(json_number_value(value) >= 1)) fail(err, LITHE_ECONFIG, "%s is no number of tokens from 1 on", key);
+    else json_int(object, key, 1, most, &o->max_length);
 }
 
 static int read_transformer(const char *dir, int context, lithe_embedding *o, lithe_error *err)
 {
     json_t *own = read_beside(dir, ".", "sentence_bert_config.json", transformer_settings, err);
     json_t *tokenizer = failed(err) ? NULL : read_beside(dir, ".", "tokenizer_config.json", NULL, err);
-    limit_length(own, "max_seq_length", context, o);
-    if (!o->max_length) limit_length(tokenizer, "model_max_length", context, o);
+    limit_length(own, "max_seq_length", context, o, err);
+    if (!o->max_length) limit_length(tokenizer, "model_max_length", context, o, err);
     o->lowercase = json_is_true(json_object_get(own, "do_lower_case"));
     json_decref(own);
     json_decref(tokenizer);

@@ -59,7 +59,8 @@ static int prepare(lithe_engine *e, const lithe_engine_options *o, lithe_error *
 lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err)
 {
     lithe_engine_options options;
-    if (!m || failed(err) || options_read(&options, sizeof options, o, "lithe_engine_options", err) || must_continue_text(m, err)) return NULL;
+    if (!m) { fail(err, LITHE_EINVAL, "there is no model"); return NULL; }
+    if (failed(err) || options_read(&options, sizeof options, o, "lithe_engine_options", err) || must_continue_text(m, err)) return NULL;
     lithe_engine *e = xalloc(1, sizeof *e);
     if (!e) { fail(err, LITHE_ENOMEM, "not enough memory for an engine"); return NULL; }
     e->model = m;
@@ -154,7 +155,7 @@ static int run_pass(lithe_engine *e, const lithe_engine_input *inputs, size_t co
 
 int lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_error *err)
 {
-    if (!e) return LITHE_EINVAL;
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
     if (failed(err)) return err->status;
     int status = LITHE_OK;
     size_t checked = 0;
@@ -197,7 +198,7 @@ static size_t bytes_of(const slot_state *x, size_t length) { return stored_bytes
 
 int lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err)
 {
-    if (!e) return LITHE_EINVAL;
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
     if (failed(err)) return err->status;
     if (!has_slot(e, from) || !has_slot(e, to)) return fail(err, LITHE_EINVAL, "slot %d into slot %d: the engine has slots 0 to %d", from, to, e->slots - 1);
     for (int i = 0; i < e->state_count && from != to; i++) {

@@ -25,10 +25,11 @@ static ending run(lithe_session *s, text_stream *stream, const lithe_generation 
         if (id < 0) return FAILED;
         if (!o->ignore_eos && model_ends_text(engine_model(s->engine), stream->tokenizer, id)) return EOS;
         if (text_stream_add(stream, id, &text, err)) return FAILED;
-        if (pass_text(give, context, text)) return CANCELLED;
-        if (stream->stopped) return STOP;
-        if (is_full(s)) return FULL;
+        bool cancelled = pass_text(give, context, text);
+        if (stream->stopped) return cancelled ? CANCELLED : STOP;
+        if (is_full(s)) return cancelled ? CANCELLED : FULL;
         if (lithe_session_push(s, id, err)) return FAILED;
+        if (cancelled) return CANCELLED;
     }
     return LENGTH;
 }
@@ -41,7 +42,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     shown_text rest;
     text_stream stream;
     if (reason) *reason = NULL;
-    if (!s || !t) return LITHE_EINVAL;
+    if (!s || !t) return fail(err, LITHE_EINVAL, "there is no %s", s ? "tokenizer" : "session");
     if (!err) err = &own;
     if (options_read(&options, sizeof options, o, "lithe_generation", err)) return LITHE_EINVAL;
     if (lithe_model_fits(engine_model(s->engine), t, err)) return err->status;

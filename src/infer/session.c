@@ -5,6 +5,7 @@
 #include "infer/session.h"
 #include "base/random.h"
 #include "base/sized.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,7 +145,7 @@ static void *copy_of(const void *from, size_t bytes)
 
 int lithe_session_mark(lithe_session *s, lithe_error *err)
 {
-    if (!s) return LITHE_EINVAL;
+    if (!s) return fail(err, LITHE_EINVAL, "there is no session");
     if (failed(err)) return err->status;
     if (!engine_recurrent(s->engine)) return LITHE_OK;       /* every prefix is kept in any case */
     session_forget_mark(s);
@@ -195,7 +196,7 @@ static int read_on(lithe_session *s, const int32_t *ids, size_t n, lithe_error *
 
 int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
 {
-    if (!s) return LITHE_EINVAL;
+    if (!s) return fail(err, LITHE_EINVAL, "there is no session");
     if (failed(err)) return err->status;
     if (s->context && n > (size_t)s->context) return fail(err, LITHE_EFULL, "the text is %zu tokens long, the context holds %d", n, s->context);
     if (check_ids(engine_model(s->engine), ids, n, err)) return LITHE_EINVAL;
@@ -215,7 +216,7 @@ int lithe_session_sync(lithe_session *s, const int32_t *ids, size_t n, lithe_err
 
 int lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_error *err)
 {
-    if (!s) return LITHE_EINVAL;
+    if (!s) return fail(err, LITHE_EINVAL, "there is no session");
     if (failed(err)) return err->status;
     if (s->context && n > (size_t)s->context - s->length)
         return fail(err, LITHE_EFULL, "%zu more tokens: the context of %d tokens holds %zu already", n, s->context, s->length);
@@ -224,7 +225,7 @@ int lithe_session_extend(lithe_session *s, const int32_t *ids, size_t n, lithe_e
 
 int lithe_session_push(lithe_session *s, int32_t id, lithe_error *err)
 {
-    if (!s) return LITHE_EINVAL;
+    if (!s) return fail(err, LITHE_EINVAL, "there is no session");
     if (failed(err)) return err->status;
     if (s->context && s->length >= (size_t)s->context) return fail(err, LITHE_EFULL, "the context of %d tokens is full", s->context);
     return read_on(s, &id, 1, err);
@@ -234,11 +235,23 @@ size_t lithe_session_length(const lithe_session *s)  { return s ? s->length : 0;
 int    lithe_session_context(const lithe_session *s) { return s ? s->context : 0; }
 const float *lithe_session_logits(const lithe_session *s) { return s && s->ready ? s->logits : NULL; }
 
+static int check_sampling(const lithe_sampling *o, lithe_error *err)
+{
+    const struct { const char *name; double value, most; } numbers[] = {
+        { "temperature", (double)o->temperature, HUGE_VAL }, { "top_p", (double)o->top_p, 1 }, { "min_p", (double)o->min_p, 1 },
+        { "repetition", (double)o->repetition, HUGE_VAL }, { "top_k", o->top_k, HUGE_VAL } };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!(numbers[i].value >= 0 && numbers[i].value <= numbers[i].most) || isinf(numbers[i].value))
+            return fail(err, LITHE_EINVAL, "%s is %g, expected a number from 0%s", numbers[i].name, numbers[i].value, numbers[i].most > 1 ? " on" : " to 1");
+    return LITHE_OK;
+}
+
 int32_t lithe_session_sample(lithe_session *s, const lithe_sampling *o, lithe_error *err)
 {
     lithe_sampling how;
     int32_t id;
-    if (!s || options_read(&how, sizeof how, o, "lithe_sampling", err)) return -1;
+    if (!s) { fail(err, LITHE_EINVAL, "there is no session"); return -1; }
+    if (options_read(&how, sizeof how, o, "lithe_sampling", err) || check_sampling(&how, err)) return -1;
     if (!s->ready) { fail(err, LITHE_EINVAL, "nothing was read: there are no logits to choose from"); return -1; }
     const int32_t *before = s->ids ? s->ids : s->seen.ids;
     return sampler_next(&s->sampler, s->logits, before, s->ids ? s->length : s->seen.count, s->length, &how, &id, err) ? -1 : id;

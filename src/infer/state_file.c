@@ -117,7 +117,7 @@ static int write_state(const lithe_session *s, const json_t *meta, const char *p
 
 int lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
-    if (!s || !path) return LITHE_EINVAL;
+    if (!s || !path) return fail(err, LITHE_EINVAL, "there is no %s", s ? "path" : "session");
     if (failed(err)) return err->status;
     json_t *meta = json_object();
     int status = meta ? describe(meta, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
@@ -291,7 +291,7 @@ static int load_saved(lithe_session *s, const lithe_tokenizer *t, const tensor_f
 
 int lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
-    if (!s || !path) return LITHE_EINVAL;
+    if (!s || !path) return fail(err, LITHE_EINVAL, "there is no %s", s ? "path" : "session");
     if (failed(err)) return err->status;
     lithe_error first = { 0 };
     tensor_file *f = tensor_file_open(path, &first);

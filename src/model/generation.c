@@ -90,7 +90,8 @@ int lithe_sampling_read(const lithe_model *m, lithe_sampling *o, lithe_error *er
     if (failed(err)) return err->status;
     const json_t *json = m ? m->generation : NULL, *samples = json_object_get(json, "do_sample");
     if (keys_check(json, known, "generation_config.json", err)) return err ? (int)err->status : LITHE_ECONFIG;
-    int given = json_is_boolean(samples), status = read_number(json, "repetition_penalty", 0, 100, &o->repetition, err);
+    if (samples && !json_is_boolean(samples) && !json_is_null(samples)) return fail(err, LITHE_ECONFIG, "generation_config.json: do_sample is neither true nor false");
+    int given = json_is_boolean(samples), status = read_number(json, "repetition_penalty", 1e-3, 100, &o->repetition, err);
     if (status) return status;
     if (!json_is_true(samples)) {
         if (given) o->temperature = 0;
