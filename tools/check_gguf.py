@@ -2,7 +2,7 @@
 """Compare Lithe with llama.cpp on the same GGUF file: logits, greedy text, perplexity.
 
     python3 -m venv ENV && ENV/bin/pip install cyllama numpy safetensors
-    ENV/bin/python tools/check_gguf.py MODEL.gguf TEXT [--tokens 200] [--prompts 10] [--chunks 4] [--lithe build/lithe]
+    ENV/bin/python tools/check_gguf.py MODEL.gguf TEXT [--tokens 200] [--prompts 10] [--chunks 4] [--exact F32.gguf] [--lithe build/lithe]
 
 cyllama holds llama.cpp's library; its products round activations to int8 where weights are quantised.  The first
 lines of TEXT are the tokens whose logits are compared, its later lines the prompts, its first --chunks pieces of 512
@@ -39,6 +39,7 @@ class Peer:
         self.vocab = self.model.get_vocab()
         self.params = cpp.LlamaContextParams()
         self.params.n_ctx, self.params.n_batch = context, context
+        self.params.n_threads = self.params.n_threads_batch = 1
         self.context = cpp.LlamaContext(self.model, self.params)
 
     def tokenize(self, text, special=False):
@@ -76,6 +77,7 @@ def nll(logits, ids):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("model"), p.add_argument("text"), p.add_argument("--lithe", default="build/lithe")
+    p.add_argument("--exact", help="the same model with its blocks as F32 (lithe convert MODEL.gguf F32.gguf): both are compared with it")
     for name, n in ("tokens", 200), ("prompts", 10), ("words", 64), ("chunks", 4):
         p.add_argument("--" + name, type=int, default=n)
     a = p.parse_args()
@@ -89,6 +91,10 @@ def main():
     result["mean_difference"] = float(np.abs(x - y).mean())
     result["largest_logit"] = float(np.abs(y).max())
     result["same_top"] = float((x.argmax(1) == y.argmax(1)).mean())
+    if a.exact:
+        z = lithe_logits(argparse.Namespace(lithe=a.lithe, model=a.exact), ids[:a.tokens])
+        for name, u in ("lithe", x), ("llama.cpp", y):
+            result[f"{name} and exact"] = {"same_top": float((u.argmax(1) == z.argmax(1)).mean()), "mean_difference": float(np.abs(u - z).mean())}
     lines = [s for s in text.split("\n") if len(s) > 200][:a.prompts]
     same = []
     for s in lines:
