@@ -117,7 +117,12 @@ static void test_refused_configs(void)
         { "gpt_neox", "{\"hidden_size\":64,\"num_attention_heads\":4,\"rotary_pct\":0.2}", LITHE_ECONFIG, "rotary_pct is 0.2, 3 of a head's 16 channels" },
         { "gpt_neox", "{\"rotary_pct\":0}", LITHE_ECONFIG, "rotary_pct is 0, expected 0.001 to 1" },
         { "gpt_neox", "{\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2.0}}", LITHE_ECONFIG, "dynamic" },
-        { "tokenformer", "{\"norm\":\"rmsnorm\"}", LITHE_ECONFIG, "norm is \"rmsnorm\"" },
+        { "tokenformer", "{\"norm\":\"rmsnorm\"}", LITHE_ECONFIG, "\"norm\": \"rmsnorm\" is not supported, only \"layernorm_nonparam\"" },
+        { "tokenformer", "{\"pos_emb\":\"learned\"}", LITHE_ECONFIG, "\"pos_emb\": \"learned\" is not supported" },
+        { "tokenformer", "{\"gpt_j_residual\":true}", LITHE_ECONFIG, "\"gpt_j_residual\": true is not supported" },
+        { "tokenformer", "{\"hidden_size\":64,\"num_attention_heads\":4,\"rotary_pct\":0.2}", LITHE_ECONFIG, "rotary_pct is 0.2, 3 of a head's 16 channels" },
+        { "rwkv4", "{\"tie_word_embeddings\":true}", LITHE_ECONFIG, "\"tie_word_embeddings\": true is not supported" },
+        { "llama", "{\"num_attention_heads\":5}", LITHE_ECONFIG, "num_attention_heads is 5, which does not divide hidden_size 4096" },
         { "tokenformer", "{\"qkv_slot_num\":0}", LITHE_ECONFIG, "qkv_slot_num is 0" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -2,7 +2,7 @@
  * of fields.
  * Invariant: a struct that arch_read filled has every value within its bounds,
  * and arch_publish followed by arch_configure gives the same struct. */
-#include "arch/arch.h"
+#include "arch/layers.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,13 +162,12 @@ int arch_context(const arch *a, const void *config)
     return a->equations.context ? a->equations.context(config) : arch_int(a, config, "max_position_embeddings");
 }
 
-static int check_divisors(const arch *a, const void *config, const char *what, lithe_error *err)
+static int check_divisors(const arch *a, const void *config, lithe_error *err)
 {
-    for (const char *const *pair = a->config.divides; pair && *pair; pair += 2) {
-        int part = arch_int(a, config, pair[0]), whole = arch_int(a, config, pair[1]);
-        if (part && whole % part) return fail(err, LITHE_ECONFIG, "%s: %s is %d, which does not divide %s %d", what, pair[0], part, pair[1], whole);
-    }
-    return LITHE_OK;
+    int status = LITHE_OK;
+    for (const char *const *pair = a->config.divides; !status && pair && *pair; pair += 2)
+        status = check_divides(pair[0], arch_int(a, config, pair[0]), pair[1], arch_int(a, config, pair[1]), err);
+    return status;
 }
 
 int arch_read(const arch *a, const json_t *normalized, void *out, const char *what, lithe_error *err)
@@ -179,8 +178,7 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
         int status = read_field(f, json_object_get(normalized, f->key), out, what, err);
         if (status) return status;
     }
-    int status = check_divisors(a, out, what, err);
-    if (status) return status;
+    if (check_divisors(a, out, &hook)) return relay(what, &hook, err);
     if (a->config.check && (a->config.check(out, &hook) < 0 || hook.status)) return relay(what, &hook, err);
     return LITHE_OK;
 }

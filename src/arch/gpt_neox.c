@@ -34,15 +34,12 @@ static const known_key others[] = {
     { 0 }
 };
 
-/* Rotated channels of a head. */
-static int rotary(const gpt_neox *c) { return (int)(c->hidden_size / c->num_attention_heads * c->rotary_pct); }
+static int head_width(const gpt_neox *c) { return c->hidden_size / c->num_attention_heads; }
 
 static int check(const void *config, lithe_error *err)
 {
     const gpt_neox *c = config;
-    if (rotary(c) > 1 && rotary(c) % 2 == 0) return LITHE_OK;
-    return fail(err, LITHE_ECONFIG, "rotary_pct is %g, %d of a head's %d channels: rotary positions need an even number of them", c->rotary_pct, rotary(c),
-                c->hidden_size / c->num_attention_heads);
+    return check_rotary(c->rotary_pct, head_width(c), 2, err);
 }
 
 /* Newer files say partial_rotary_factor and rope_theta, in rope_parameters or beside the older keys, which then win. */
@@ -72,7 +69,8 @@ static tensor *words(graph *g, const gpt_neox *c)
 
 static rope_angles angles_of(graph *g, const gpt_neox *c)
 {
-    return rope_table(g, (rope_options){ .dims = rotary(c), .base = c->rotary_emb_base, .scaling = (rope_scaling)c->lithe_rope_type, .factor = c->lithe_rope_factor,
+    return rope_table(g, (rope_options){ .dims = rotary_channels(c->rotary_pct, head_width(c)), .base = c->rotary_emb_base,
+                                         .scaling = (rope_scaling)c->lithe_rope_type, .factor = c->lithe_rope_factor,
                                          .low = c->lithe_rope_low, .high = c->lithe_rope_high, .original = c->lithe_rope_original });
 }
 

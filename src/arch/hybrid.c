@@ -81,11 +81,9 @@ static int check_layer(const hybrid *c, int l, lithe_error *err)
 
 static int check_attention(const hybrid *c, lithe_error *err)
 {
-    if (c->hidden_size % c->num_attention_heads)
-        return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
-    if (c->num_attention_heads % kv_heads(c))
-        return fail(err, LITHE_ECONFIG, "num_key_value_heads is %d, which does not divide num_attention_heads %d", kv_heads(c), c->num_attention_heads);
-    return position(c) == POSITION_ROTARY ? check_pairs(c->hidden_size / c->num_attention_heads, err) : LITHE_OK;
+    int status = check_divides("num_attention_heads", c->num_attention_heads, "hidden_size", c->hidden_size, err);
+    if (!status) status = check_divides("num_key_value_heads", c->num_key_value_heads, "num_attention_heads", c->num_attention_heads, err);
+    return status || position(c) != POSITION_ROTARY ? status : check_pairs(c->hidden_size / c->num_attention_heads, err);
 }
 
 static int check(const void *config, lithe_error *err)
@@ -98,9 +96,9 @@ static int check(const void *config, lithe_error *err)
         return fail(err, LITHE_ECONFIG, "position is %s, which rotates or biases the heads of attention, and no layer's mixer is attention", c->position == POSITION_ROTARY ? "rotary" : "alibi");
     if (!recurs(c) && position(c) == POSITION_NONE && c->encoder)
         return fail(err, LITHE_ECONFIG, "encoder is true and position is none: attention alone does not know the order of its tokens; take rotary, learned or alibi");
-    if ((any(c, c->mixer, MIX_RWKV6) || any(c, c->mixer, MIX_RWKV7)) && c->hidden_size % c->rwkv_head_dim)
-        return fail(err, LITHE_ECONFIG, "rwkv_head_dim is %d, which does not divide hidden_size %d", c->rwkv_head_dim, c->hidden_size);
-    int status = attends ? check_attention(c, err) : LITHE_OK;
+    int status = LITHE_OK;
+    if (any(c, c->mixer, MIX_RWKV6) || any(c, c->mixer, MIX_RWKV7)) status = check_divides("rwkv_head_dim", c->rwkv_head_dim, "hidden_size", c->hidden_size, err);
+    if (!status && attends) status = check_attention(c, err);
     for (int l = 0; !status && l < c->num_hidden_layers; l++) status = check_layer(c, l, err);
     return status;
 }

@@ -149,6 +149,22 @@ int check_pairs(int channels, lithe_error *err)
     return channels % 2 ? fail(err, LITHE_ECONFIG, "heads of %d channels: rotary positions need an even number", channels) : LITHE_OK;
 }
 
+int rotary_channels(double pct, int channels) { return (int)(channels * pct); }
+
+int check_rotary(double pct, int channels, int least, lithe_error *err)
+{
+    const int rotated = rotary_channels(pct, channels);
+    if (rotated >= least && rotated % 2 == 0) return LITHE_OK;
+    return fail(err, LITHE_ECONFIG, "rotary_pct is %g, %d of a head's %d channels: rotary positions need an even number of them, at least %d",
+                pct, rotated, channels, least);
+}
+
+int check_divides(const char *part, int divisor, const char *whole, int value, lithe_error *err)
+{
+    if (!divisor || value % divisor == 0) return LITHE_OK;
+    return fail(err, LITHE_ECONFIG, "%s is %d, which does not divide %s %d", part, divisor, whole, value);
+}
+
 int usual_head_dim(int width) { return width % 64 ? 32 : 64; }
 int usual_heads(int width) { return width / usual_head_dim(width); }
 int glu_width(int width) { return (width * 8 / 3 + 31) / 32 * 32; }

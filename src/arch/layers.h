@@ -89,6 +89,12 @@ int     bottleneck_width(int C, int reduction);         /* C/reduction, rounded 
 
 /* Rotary positions rotate pairs of a head's channels. */
 int check_pairs(int channels, lithe_error *err);
+/* The number of a head's channels that are rotated, of which rotary_pct gives the share. */
+int rotary_channels(double pct, int channels);
+/* Refuses a rotary_pct that rotates an odd number of channels, or fewer than `least`. */
+int check_rotary(double pct, int channels, int least, lithe_error *err);
+/* Refuses a value of the key `part`, unless it is 0 (absent), that does not divide the value of the key `whole`. */
+int check_divides(const char *part, int divisor, const char *whole, int value, lithe_error *err);
 
 int usual_heads(int width);                                 /* of 64 channels, or 32 where 64 do not divide the width */
 int usual_head_dim(int width);

@@ -99,9 +99,8 @@ static int head_width(const llama *c) { return c->head_dim ? c->head_dim : c->hi
 int llama_check(const void *config, lithe_error *err)
 {
     const llama *c = config;
-    if (!c->head_dim && c->hidden_size % c->num_attention_heads)
-        return fail(err, LITHE_ECONFIG, "num_attention_heads is %d, which does not divide hidden_size %d", c->num_attention_heads, c->hidden_size);
-    return check_pairs(head_width(c), err);
+    int status = c->head_dim ? LITHE_OK : check_divides("num_attention_heads", c->num_attention_heads, "hidden_size", c->hidden_size, err);
+    return status ? status : check_pairs(head_width(c), err);
 }
 
 static tensor *words(graph *g, const llama *c)

@@ -6,7 +6,7 @@
 /* ---- configurations ---- */
 
 const known_key rwkv_others[] = {
-    { .key = "attention_hidden_size" }, { .key = "tie_word_embeddings" }, { .key = "head_size_divisor" }, { .key = "model_version" },
+    { .key = "attention_hidden_size" }, RWKV_OWN_HEAD, { .key = "head_size_divisor" }, { .key = "model_version" },
     /* Of half precision alone; the tensors' shapes tell the heads. */
     { "rescale_every", "*" }, { "num_attention_heads", "*" }, { "num_heads", "*" },
     { 0 }
@@ -18,8 +18,6 @@ int rwkv_normalize(json_t *config, lithe_error *err)
     if (json_is_integer(attention) && json_is_integer(width) && json_integer_value(attention) != json_integer_value(width))
         return fail(err, LITHE_ECONFIG, "attention_hidden_size is %lld; only hidden_size, %lld, is supported",
                     (long long)json_integer_value(attention), (long long)json_integer_value(width));
-    if (json_is_true(json_object_get(config, "tie_word_embeddings")))
-        return fail(err, LITHE_ECONFIG, "tie_word_embeddings is true; RWKV's head is its own");
     const json_t *divisor = json_object_get(config, "head_size_divisor");
     double d = json_number_value(divisor);
     if (json_is_number(divisor) && !json_object_get(config, "group_norm_epsilon") && d > 0 && json_object_set_new(config, "group_norm_epsilon", json_real(1e-5 * d * d)))

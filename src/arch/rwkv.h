@@ -19,11 +19,12 @@ typedef struct {
     INT_OF(rwkv, num_hidden_layers, 12, LAYERS), INT_OF(rwkv, intermediate_size, 0, INNER), REAL_OF(rwkv, layer_norm_epsilon, 1e-5, EPSILON), \
     REAL_OF(rwkv, l2_wrap, 1e-4, EPSILON)
 
+/* The head is never the embedding. */
+#define RWKV_OWN_HEAD { "tie_word_embeddings", "false|null" }
 /* Of version 4 to 6, in the forms of transformers and of its remote code. */
 extern const known_key rwkv_others[];
 
-/* Refuses what no version has: a tied head, attention of another width.  Turns head_size_divisor into
- * group_norm_epsilon. */
+/* Refuses attention of another width, which no version has.  Turns head_size_divisor into group_norm_epsilon. */
 int    rwkv_normalize(json_t *config, lithe_error *err);
 int    rwkv_context(const void *config);
 double rwkv_l2_wrap(const void *config);

@@ -9,7 +9,6 @@
 #include "arch/rwkv.h"
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 typedef struct {
     int vocab_size, max_position_embeddings, hidden_size, num_hidden_layers, head_dim, intermediate_size;
@@ -27,8 +26,9 @@ static const field fields[] = {
 
 static const known_key others[] = {
     { .key = "head_size" }, { .key = "layer_norm_epsilon" }, { .key = "context_length" }, { .key = "lora_rank_decay" }, { .key = "lora_rank_iclr" },
-    { .key = "lora_rank_value_residual_mix" }, { .key = "lora_rank_gate" }, { .key = "num_heads" }, { .key = "hidden_act" }, { .key = "norm_first" },
-    { .key = "norm_bias" }, { .key = "attn" }, { .key = "tie_word_embeddings" },
+    { .key = "lora_rank_value_residual_mix" }, { .key = "lora_rank_gate" }, { .key = "num_heads" },
+    /* Other values mean other equations; attn makes layers of attention. */
+    { "hidden_act", "\"sqrelu\"|null" }, { "norm_first", "true|null" }, { "norm_bias", "true|null" }, { "attn", "null" }, RWKV_OWN_HEAD,
     /* speed alone */
     { "attn_mode", "*" }, { "fuse_norm", "*" }, { "fuse_cross_entropy", "*" }, { "fuse_linear_cross_entropy", "*" },
     { "hidden_ratio", "*" }, { "value_dim", "*" },      /* of which intermediate_size and the tensors' shapes tell */
@@ -38,6 +38,7 @@ static const known_key others[] = {
 /* Older spellings, and what another program's keys leave to be worked out. */
 static int normalize(json_t *config, lithe_error *err)
 {
+    (void)err;
     static const char *const older[][2] = { { "head_size", "head_dim" }, { "layer_norm_epsilon", "norm_eps" }, { "context_length", "max_position_embeddings" },
         { "lora_rank_decay", "decay_low_rank_dim" }, { "lora_rank_iclr", "a_low_rank_dim" }, { "lora_rank_value_residual_mix", "v_low_rank_dim" },
         { "lora_rank_gate", "gate_low_rank_dim" } };
@@ -49,12 +50,6 @@ static int normalize(json_t *config, lithe_error *err)
     const json_t *width = json_object_get(config, "hidden_size"), *heads = json_object_get(config, "num_heads"), *size = json_object_get(config, "head_dim");
     if (json_integer_value(heads) > 0 && json_is_integer(width) && (!size || json_is_null(size)))
         json_object_set_new(config, "head_dim", json_integer(json_integer_value(width) / json_integer_value(heads)));
-    const char *act = json_string_value(json_object_get(config, "hidden_act"));
-    if (act && strcmp(act, "sqrelu")) return fail(err, LITHE_ECONFIG, "hidden_act is \"%.40s\"; only \"sqrelu\" is supported", act);
-    if (json_is_false(json_object_get(config, "norm_first"))) return fail(err, LITHE_ECONFIG, "norm_first is false; only true is supported");
-    if (json_is_false(json_object_get(config, "norm_bias"))) return fail(err, LITHE_ECONFIG, "norm_bias is false; only true is supported");
-    if (json_is_true(json_object_get(config, "tie_word_embeddings"))) return fail(err, LITHE_ECONFIG, "tie_word_embeddings is true; RWKV's head is its own");
-    if (json_is_object(json_object_get(config, "attn"))) return fail(err, LITHE_ECONFIG, "attn makes layers of attention; only layers of RWKV-7 are supported");
     return 0;
 }
 

@@ -9,7 +9,6 @@
 #include "arch/fields.h"
 #include "arch/layers.h"
 #include <math.h>
-#include <string.h>
 
 typedef struct {
     int vocab_size, num_layers, hidden_size, num_attention_heads, qkv_slot_num, proj_slot_num, ffn_slot_num, max_position_embeddings;
@@ -29,26 +28,16 @@ static const field fields[] = {
 };
 
 static const known_key others[] = {
-    { .key = "norm" }, { .key = "final_norm" }, { .key = "pos_emb" }, { .key = "init_method" }, { .key = "output_layer_init_method" }, { .key = "gpt_j_residual" },
+    /* These decide the equations: only the values of the released files are supported. */
+    { "norm", "\"layernorm_nonparam\"|null" }, { "final_norm", "\"layernorm\"|null" }, { "pos_emb", "\"rotary\"|null" }, { "init_method", "\"normal\"|null" },
+    { "output_layer_init_method", "\"wang_init\"|null" }, { "gpt_j_residual", "false|null" },
     { .key = "seq_length" }, { "use_bias_in_attn_linear", "*" }, { "attention_config", "*" }, { "make_vocab_size_divisible_by", "*" }, { "pretrain_partial_init", "*" },
     { 0 }
 };
 
-/* Keys that decide the equations: only the value of the released files is accepted. */
-static const struct { const char *key, *only; } fixed[] = {
-    { "norm", "layernorm_nonparam" }, { "final_norm", "layernorm" }, { "pos_emb", "rotary" },
-    { "init_method", "normal" }, { "output_layer_init_method", "wang_init" },
-};
-
 static int normalize(json_t *config, lithe_error *err)
 {
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
-        const char *value = json_string_value(json_object_get(config, fixed[i].key));
-        if (value && strcmp(value, fixed[i].only))
-            return fail(err, LITHE_ECONFIG, "%s is \"%s\"; only \"%s\" is supported", fixed[i].key, value, fixed[i].only);
-    }
-    if (json_is_true(json_object_get(config, "gpt_j_residual")))
-        return fail(err, LITHE_ECONFIG, "gpt_j_residual is true; only false is supported");
+    (void)err;
     if (!json_object_get(config, "max_position_embeddings") && json_is_integer(json_object_get(config, "seq_length")))
         json_object_set(config, "max_position_embeddings", json_object_get(config, "seq_length"));
     if (!json_object_get(config, "no_weight_tying") && json_is_boolean(json_object_get(config, "tie_word_embeddings")))
@@ -56,22 +45,21 @@ static int normalize(json_t *config, lithe_error *err)
     return 0;
 }
 
-static int rotary(const tokenformer *c) { return (int)(c->hidden_size / c->num_attention_heads * c->rotary_pct); }
+static int head_width(const tokenformer *c) { return c->hidden_size / c->num_attention_heads; }
 
 static int check(const void *config, lithe_error *err)
 {
     const tokenformer *c = config;
-    if (rotary(c) % 2)
-        return fail(err, LITHE_ECONFIG, "rotary_pct %g of %d channels is %d, which is odd", c->rotary_pct, c->hidden_size / c->num_attention_heads, rotary(c));
-    return 0;
+    return check_rotary(c->rotary_pct, head_width(c), 0, err);
 }
 
 /* Programs for the released files read seq_length and these keys. */
 static int publish(json_t *config)
 {
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (json_object_set_new(config, fixed[i].key, json_string(fixed[i].only))) return LITHE_ENOMEM;
-    return json_object_set(config, "seq_length", json_object_get(config, "max_position_embeddings"));
+    json_t *keys = json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "norm", "layernorm_nonparam", "final_norm", "layernorm", "pos_emb", "rotary",
+                             "init_method", "normal", "output_layer_init_method", "wang_init",
+                             "seq_length", json_object_get(config, "max_position_embeddings"));
+    return json_object_update_new(config, keys) ? LITHE_ENOMEM : 0;
 }
 
 static tensor *words(graph *g, const tokenformer *c)
@@ -96,7 +84,7 @@ static tensor *build(graph *g, const void *config)
     qkv.out = proj.in = AXIS_HEAD;
     proj.dropout = ffn.dropout = c->hidden_dropout;
 
-    const rope_angles angles = rope_table(g, (rope_options){ .dims = rotary(c), .base = c->rotary_emb_base });
+    const rope_angles angles = rope_table(g, (rope_options){ .dims = rotary_channels(c->rotary_pct, head_width(c)), .base = c->rotary_emb_base });
     tensor *x = tap(g, dropout(g, embedding(g, words(g, c)), c->hidden_dropout), "embed", -1);         /* (tokens, C) */
     for (int l = 0; l < c->num_layers; l++) {
         scope(g, "sequential.%d.", 2 + l);
