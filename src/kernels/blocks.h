@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MOST_BLOCK = 256, MOST_RUNS = 16 };
+enum { MOST_BLOCK = 256, MOST_RUNS = 16,
+       LONGEST_IN_BLOCKS = 1 << 19 };           /* most K of a product, whose rounded row fits a thread's scratch */
 
 typedef struct block_parts {
     float scale, base;

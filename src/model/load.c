@@ -5,6 +5,7 @@
 #include "model/model.h"
 #include "files/dtypes.h"
 #include "base/threads.h"
+#include "kernels/blocks.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -72,12 +73,20 @@ static holding holding_of_blocks(const param_source *s)
     return o->step[o->rank - 1] == 1 && o->dims[o->rank - 1] % dtype_block(s->from.type) == 0 ? COPIED : AS_FLOATS;
 }
 
+/* More blocks side by side than a product takes. */
+static bool is_too_long(const param_source *s)
+{
+    const param_rule *r = &s->to->rule;
+    int outputs = r->dims[s->to->reads == READ_COLUMNS && r->rank > 1];
+    return dtype_block(s->from.type) > 1 && (outputs < 1 || s->to->count / (size_t)outputs > LONGEST_IN_BLOCKS);
+}
+
 /* *type: of the numbers that it then holds. */
 static holding holding_of(const param_source *s, stored_type *type)
 {
     const file_tensor *t = &s->from;
     bool function = (t->form && t->form->values) || t->exponent, known = !function && dtype_stored(t->type, type);
-    holding h = !known ? AS_FLOATS : s->to->reads == READ_COLUMNS && !s->to->plain && is_transposed(&t->order) ? TRANSPOSED :
+    holding h = !known || is_too_long(s) ? AS_FLOATS : s->to->reads == READ_COLUMNS && !s->to->plain && is_transposed(&t->order) ? TRANSPOSED :
                 dtype_block(t->type) > 1 ? holding_of_blocks(s) : file_tensor_as_is(t) ? WHERE_IT_LIES : COPIED;
     if (h == AS_FLOATS) *type = STORED_REAL;
     return h;

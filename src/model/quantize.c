@@ -15,6 +15,7 @@
 #include <strings.h>
 
 enum { LEAST_ROWS = 32, KEEP = STORED_TYPES };
+_Static_assert(LONGEST_IN_BLOCKS * sizeof(real) <= THREAD_SCRATCH_BYTES, "a column in scratch");
 
 typedef struct { stored_type type, vocabulary; bool mixed; int layers; } choices;
 
@@ -34,7 +35,7 @@ static int row_count(const param *p) { return p->rule.dims[p->reads != READ_ROWS
 static bool is_kept(const param *p)
 {
     return p->rule.rank != 2 || p->plain || !in_one_direction(p) || has_axis(p, AXIS_NONE) || has_axis(p, AXIS_BOTTLENECK) ||
-           has_axis(p, AXIS_POSITION) || row_count(p) < LEAST_ROWS;
+           has_axis(p, AXIS_POSITION) || row_count(p) < LEAST_ROWS || row_length(p) > LONGEST_IN_BLOCKS;
 }
 
 static bool counts_more(const param *p, int layers)
@@ -81,7 +82,7 @@ static int make(param *p, stored_type type, lithe_error *err)
 {
     size_t bytes = stored_bytes(type, p->count);
     making it = { p, type, weight_copy(&p->weight, p->count), big_alloc(bytes) };
-    if (!it.values || !it.to || (size_t)row_length(p) * sizeof(real) > THREAD_SCRATCH_BYTES) {
+    if (!it.values || !it.to) {
         free((void *)(uintptr_t)it.values);
         big_free(it.to, bytes);
         return fail(err, LITHE_ENOMEM, "not enough memory to quantize %s", p->name);

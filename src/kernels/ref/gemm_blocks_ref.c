@@ -15,7 +15,7 @@
 #include <math.h>
 
 typedef struct { float scale; int8_t q[MOST_BLOCK]; } rounded;          /* a block of a row of A */
-_Static_assert(sizeof(rounded) * (1 << 14) <= THREAD_SCRATCH_BYTES, "scratch");
+_Static_assert(sizeof(rounded) * (LONGEST_IN_BLOCKS / 32) <= THREAD_SCRATCH_BYTES, "scratch");
 
 static void round_block(const real *x, int n, rounded *out)
 {
@@ -66,6 +66,6 @@ static void row_of_blocks(void *context, int m)
 void ref_gemm_blocks(const gemm_args *g)
 {
     gemm_args copy = *g;
-    assert(g->tb && !g->ta && g->K % stored_formats[g->b.type].block == 0);
+    assert(g->tb && !g->ta && g->K <= LONGEST_IN_BLOCKS && g->K % stored_formats[g->b.type].block == 0);
     parallel_for(g->M, row_of_blocks, &copy);
 }
