@@ -5,7 +5,7 @@
  *   model       an architecture, its configuration, its parameters
  *   trainer     trains a model on a dataset, in a run directory
  *   session     reads and continues one sequence with a model
- *   engine      reads and continues many sequences at once with a model
+ *   engine      reads and continues many sequences at once with a model (lithe_tools.h)
  *
  * What x_open or x_new returns, x_close releases; closing NULL does nothing.
  * A call that can fail takes a lithe_error last (NULL if you do not need it) and
@@ -95,7 +95,8 @@ lithe_model *lithe_model_new(const char *arch, const char *config_json, uint64_t
  * pytorch_model.bin), a RUN directory (its newest complete checkpoint), or a single file that describes itself
  * (llama2.c and rwkv.cpp .bin, RWKV .pth). config is a config.json for a single file that does not, else NULL. The
  * files of a checkpoint are compared with the hashes in its manifest. They stay mapped while the model is open, and its
- * parameters are used as they are stored there; training widens them to fp32. */
+ * parameters are used as they are stored there (only what the file has in another order is copied); training widens
+ * them to fp32. */
 lithe_model *lithe_model_open(const char *path, const char *config, lithe_error *err);
 
 /* Which checkpoint of the RUN that was opened is damaged, how, and which older one is used; NULL if none is;
@@ -219,14 +220,6 @@ void           lithe_trainer_close(lithe_trainer *t);
 /* context is the number of ids that the session can hold, at most the model's context; 0 means the model's context,
  * and for a recurrent model (RWKV) any number, in constant memory. */
 lithe_session *lithe_session_open(lithe_model *m, int context, lithe_error *err);
-typedef struct {
-    size_t size;               /* sizeof(lithe_session_options) */
-    int context;               /* as in lithe_session_open */
-    const char *cache_type;    /* how keys and values are kept: "f32", "f16" or "q8_0" (in blocks of 32, so heads are
-                                * whole blocks); NULL: as f16 if most of the model is stored in 16 bits or fewer.
-                                * Recurrent states are always f32. */
-} lithe_session_options;
-lithe_session *lithe_session_open_with(lithe_model *m, const lithe_session_options *o, lithe_error *err);
 void           lithe_session_close(lithe_session *s);
 int            lithe_session_context(const lithe_session *s);                         /* 0: any number */
 
@@ -265,37 +258,6 @@ typedef struct {
 } lithe_generation;
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
-
-/* ---- many sequences at once ------------------------------------------------ */
-
-/* An engine has `slots` sequences, numbered from 0, each empty at first and of its own length.  The results of a
- * sequence do not depend on the others, bit for bit.  After opening, a step allocates nothing. */
-typedef struct {
-    size_t size;               /* sizeof(lithe_engine_options) */
-    int slots;                 /* 1 */
-    int context;               /* number of ids that each slot can hold, as in lithe_session_open */
-    const char *cache_type;    /* as in lithe_session_options */
-} lithe_engine_options;
-lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err);
-void          lithe_engine_close(lithe_engine *e);
-int           lithe_engine_slots(const lithe_engine *e);
-int           lithe_engine_context(const lithe_engine *e);                  /* 0: any number */
-size_t        lithe_engine_length(const lithe_engine *e, int slot);         /* ids that the slot has read */
-
-/* The ids that one slot reads in a step: n ids (n 0: none).  The logits after each of the last `wanted` of them,
- * (wanted, vocab), are written to `logits`, which is the caller's memory. */
-typedef struct {
-    int slot;
-    const int32_t *ids; size_t n;
-    float *logits; size_t wanted;
-} lithe_engine_input;
-/* Reads all inputs, each for another slot, as one ragged batch (in parts if they are long).  All of them are checked
- * before any is read: an id outside the vocabulary or a slot twice is LITHE_EINVAL, a context that is too small
- * LITHE_EFULL. */
-int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_error *err);
-void          lithe_engine_clear(lithe_engine *e, int slot);                /* empties the slot */
-/* Slot `to` becomes a copy of `from`. */
-int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);
 
 /* ---- encoders and classifiers ---------------------------------------------- */
 

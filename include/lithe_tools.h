@@ -1,6 +1,6 @@
 /* lithe_tools.h - functions for tools, in addition to lithe.h: architectures and model sizes, learning vocabularies,
- * scoring, masked tokens and states of sessions, growing and its report, the tensors of files, diversity of features,
- * evaluations, plans, the machine.  The conventions are those of lithe.h. */
+ * scoring, masked tokens, states of sessions, engines, growing and its report, the tensors of files, diversity of
+ * features, evaluations, plans, the machine.  The conventions are those of lithe.h. */
 #ifndef LITHE_TOOLS_H
 #define LITHE_TOOLS_H
 
@@ -241,6 +241,16 @@ int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int strid
  * says how to choose, 0 if it does not or there is none.  A setting that cannot be honoured is LITHE_ECONFIG. */
 int            lithe_sampling_read(const lithe_model *m, lithe_sampling *o, lithe_error *err);
 
+/* lithe_session_open with options. */
+typedef struct {
+    size_t size;               /* sizeof(lithe_session_options) */
+    int context;               /* as in lithe_session_open */
+    const char *cache_type;    /* how keys and values are kept: "f32", "f16" or "q8_0" (in blocks of 32, so heads are
+                                * whole blocks); NULL: as f16 if most of the model is stored in 16 bits or fewer.
+                                * Recurrent states are always f32. */
+} lithe_session_options;
+lithe_session *lithe_session_open_with(lithe_model *m, const lithe_session_options *o, lithe_error *err);
+
 /* Keeps a copy of the present recurrent state for later syncs, in place of the previous copy; other models need
  * none. */
 int            lithe_session_mark(lithe_session *s, lithe_error *err);
@@ -261,6 +271,37 @@ int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int t
 /* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an
  * image. */
 int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
+
+/* ---- many sequences at once ------------------------------------------------ */
+
+/* An engine has `slots` sequences, numbered from 0, each empty at first and of its own length.  The results of a
+ * sequence do not depend on the others, bit for bit.  After opening, a step allocates nothing. */
+typedef struct {
+    size_t size;               /* sizeof(lithe_engine_options) */
+    int slots;                 /* 1 */
+    int context;               /* number of ids that each slot can hold, as in lithe_session_open */
+    const char *cache_type;    /* as in lithe_session_options */
+} lithe_engine_options;
+lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err);
+void          lithe_engine_close(lithe_engine *e);
+int           lithe_engine_slots(const lithe_engine *e);
+int           lithe_engine_context(const lithe_engine *e);                  /* 0: any number */
+size_t        lithe_engine_length(const lithe_engine *e, int slot);         /* ids that the slot has read */
+
+/* The ids that one slot reads in a step: n ids (n 0: none).  The logits after each of the last `wanted` of them,
+ * (wanted, vocab), are written to `logits`, which is the caller's memory. */
+typedef struct {
+    int slot;
+    const int32_t *ids; size_t n;
+    float *logits; size_t wanted;
+} lithe_engine_input;
+/* Reads all inputs, each for another slot, as one ragged batch (in parts if they are long).  All of them are checked
+ * before any is read: an id outside the vocabulary or a slot twice is LITHE_EINVAL, a context that is too small
+ * LITHE_EFULL. */
+int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t count, lithe_error *err);
+void          lithe_engine_clear(lithe_engine *e, int slot);                /* empties the slot */
+/* Slot `to` becomes a copy of `from`. */
+int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);
 
 /* ---- evaluation ------------------------------------------------------------ */
 
