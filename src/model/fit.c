@@ -6,6 +6,7 @@ int lithe_model_fits(const lithe_model *m, const lithe_tokenizer *t, lithe_error
     if (failed(err)) return err->status;
     if (!m || !t) return fail(err, LITHE_EINVAL, "a model and a tokenizer are needed");
     int has = lithe_model_vocab(m), known = lithe_tokenizer_vocab(t);
+    if (!has) return fail(err, LITHE_ECONFIG, "a %s reads images, not text", m->arch->name);
     return known <= has ? LITHE_OK : fail(err, LITHE_ECONFIG, "the tokenizer has %d ids, the model a vocabulary of %d", known, has);
 }
 
