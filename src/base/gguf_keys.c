@@ -6,10 +6,12 @@
 #include <string.h>
 
 static const struct { const char *name; size_t bytes; bool whole, has_sign; } TYPES[GGUF_TYPES] = {
-    [GGUF_U8] = { "u8", 1, true }, [GGUF_I8] = { "i8", 1, true, true }, [GGUF_U16] = { "u16", 2, true }, [GGUF_I16] = { "i16", 2, true, true },
-    [GGUF_U32] = { "u32", 4, true }, [GGUF_I32] = { "i32", 4, true, true }, [GGUF_F32] = { "f32", 4 }, [GGUF_BOOL] = { "bool", 1 },
-    [GGUF_STRING] = { "string" }, [GGUF_ARRAY] = { "array" },
-    [GGUF_U64] = { "u64", 8, true }, [GGUF_I64] = { "i64", 8, true, true }, [GGUF_F64] = { "f64", 8 },
+#define WHOLE(type, text, size, sign) [type] = { .name = text, .bytes = size, .whole = true, .has_sign = sign }
+    WHOLE(GGUF_U8, "u8", 1, false), WHOLE(GGUF_I8, "i8", 1, true), WHOLE(GGUF_U16, "u16", 2, false), WHOLE(GGUF_I16, "i16", 2, true),
+    WHOLE(GGUF_U32, "u32", 4, false), WHOLE(GGUF_I32, "i32", 4, true), WHOLE(GGUF_U64, "u64", 8, false), WHOLE(GGUF_I64, "i64", 8, true),
+#undef WHOLE
+    [GGUF_F32] = { .name = "f32", .bytes = 4 }, [GGUF_F64] = { .name = "f64", .bytes = 8 }, [GGUF_BOOL] = { .name = "bool", .bytes = 1 },
+    [GGUF_STRING] = { .name = "string" }, [GGUF_ARRAY] = { .name = "array" },
 };
 
 const char *gguf_type_name(gguf_type type)  { return TYPES[type].name; }
