@@ -187,7 +187,7 @@ void text_charsmap(void)
     for (uint64_t k = 0; k < 200; k++) {
         char blob[300] = { 0 }, text[64];
         lithe_error err = { 0 };
-        charsmap m = { .trim = k & 1, .dummy = k & 2 };
+        charsmap m = { .trim = k & 1, .add_space = k & 2 };
         text_buffer b = { 0 };
         blob[0] = (char)(256 & 255); blob[1] = 1;
         for (size_t i = 4; i < sizeof blob; i++) blob[i] = (char)random_u64(k, i);

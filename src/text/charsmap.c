@@ -90,7 +90,7 @@ void charsmap_apply(const charsmap *m, text_buffer *out, const char *text, size_
     size_t at = 0, n, k;
     while (m->trim && at < len && (k = next(m, text + at, len - at, &form, &n), n == 1 && form[0] == ' ')) at += k;
     if (at == len) return;
-    if (m->dummy) text_append(out, SPACE_MARK, 3);
+    if (m->add_space) text_append(out, SPACE_MARK, 3);
     for (bool space = m->trim; at < len; at += k) {
         k = next(m, text + at, len - at, &form, &n);
         while (space && n && form[0] == ' ') { form++; n--; }

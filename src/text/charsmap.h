@@ -17,7 +17,7 @@ typedef struct charsmap {
     char *strings;                         /* [bytes], the last one ended by NUL */
     size_t bytes;
     bool trim;                             /* remove spaces at the ends and keep one between words */
-    bool dummy;                            /* put a space before a text that is not empty */
+    bool add_space;                            /* put a space before a text that is not empty */
 } charsmap;
 
 /* Copies the parts of blob; its sizes and every offset into strings are checked when they are used. */

@@ -135,7 +135,7 @@ static void decode_sentencepiece(const lithe_tokenizer *t, const int32_t *ids, s
         if (ids[i] == t->role[ROLE_UNK]) { text_put(out, t->unknown_text, strlen(t->unknown_text)); continue; }
         if (pieces_has(&t->added, ids[i]) && !lithe_tokenizer_is_special(t, ids[i])) { text_put(out, bytes, len); continue; }
         if (pieces_find(&t->vocabulary, bytes, len) != ids[i]) continue;            /* control */
-        bool first = !taken && !out->n && (map->dummy || map->trim) && len >= m && !memcmp(bytes, t->mark, m);
+        bool first = !taken && !out->n && (map->add_space || map->trim) && len >= m && !memcmp(bytes, t->mark, m);
         taken = taken || (first && !map->trim);
         if (first) { bytes += m; len -= m; }
         put_unmarked(bytes, len, t->mark, out);

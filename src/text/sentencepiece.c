@@ -151,7 +151,7 @@ static int read_normalizer(reading *r, const field *f, lithe_error *err)
     int more;
     while ((more = read_field(&w, &part)) > 0) {
         if (part.number == 2 && part.bytes && !m->units && charsmap_open(m, part.bytes, part.len, r->what, err)) return err->status;
-        if (part.number == 3) m->dummy = part.value;
+        if (part.number == 3) m->add_space = part.value;
         if (part.number == 4) m->trim = part.value;
         if (part.number == 5 && !part.value) return fail(err, LITHE_EFORMAT, "%s: spaces that are not escaped are not supported", r->what);
     }
@@ -217,7 +217,7 @@ lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len,
     reading r = { .t = t, .what = what, .kind = UNIGRAM, .unknown = 0, .bos = 1, .eos = 2, .pad = -1 };
     if (t) {
         t->bpe.characters = t->bpe.fuse_unknown = t->sentencepiece = true;
-        t->charsmap.trim = t->charsmap.dummy = true;
+        t->charsmap.trim = t->charsmap.add_space = true;
         t->mark = SPACE_MARK;
         t->unknown_text = " \u2047 ";
         t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_CHARSMAP, .map = &t->charsmap };

@@ -227,7 +227,7 @@ static int put_pieces(const writing *w, lithe_error *err)
     const lithe_tokenizer *t = w->t;
     bool sums = t->model == MODEL_UNIGRAM, own = t->sentencepiece || (!t->source && !t->mark);
     put_name(w, "tokenizer.ggml.model", sums ? "t5" : "llama");
-    put_bool(w, "tokenizer.ggml.add_space_prefix", t->sentencepiece ? t->charsmap.dummy : true);
+    put_bool(w, "tokenizer.ggml.add_space_prefix", t->sentencepiece ? t->charsmap.add_space : true);
     put_bool(w, "tokenizer.ggml.remove_extra_whitespaces", t->sentencepiece && t->charsmap.trim);
     put_bool(w, "tokenizer.ggml.add_bos_token", begins(t));
     put_bool(w, "tokenizer.ggml.add_eos_token", ends(t));
