@@ -259,26 +259,6 @@ typedef struct {
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);
 
-/* ---- encoders and classifiers ---------------------------------------------- */
-
-/* Texts longer than the model's context are truncated; *cut (or NULL) receives their number. */
-
-/* out receives (n, labels) probabilities for "classify", or (n) numbers for "regress", of n texts, or of pairs where
- * pairs and its entry are not NULL.  Returns the number of values for a text. */
-int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
-                   float *out, size_t *cut, lithe_error *err);
-
-/* out receives (n, width) vectors of n texts.  Returns the width; out NULL only asks for it. */
-typedef struct {
-    size_t size;               /* sizeof(lithe_embedding) */
-    const char *pooling;       /* over the tokens of the last layer: "mean", "cls" (the first token), "last" */
-    int normalize;             /* scale vectors to length 1 */
-    int max_length;            /* in tokens; 0: the model's context */
-    int lowercase;             /* texts are read in lower case, whatever the tokenizer does */
-    char prompt[256];          /* read before each text; "" for none */
-} lithe_embedding;
-int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
-                float *out, size_t *cut, lithe_error *err);
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,6 @@
 /* lithe_tools.h - functions for tools, in addition to lithe.h: architectures and model sizes, learning vocabularies,
- * scoring, masked tokens, states of sessions, engines, growing and its report, the tensors of files, diversity of
- * features, evaluations, plans, the machine.  The conventions are those of lithe.h. */
+ * scoring, states of sessions, engines, encoders and classifiers, growing and its report, the tensors of files,
+ * diversity of features, evaluations, plans, the machine.  The conventions are those of lithe.h. */
 #ifndef LITHE_TOOLS_H
 #define LITHE_TOOLS_H
 
@@ -263,15 +263,6 @@ int            lithe_session_mark(lithe_session *s, lithe_error *err);
 int            lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
 int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err);
 
-/* out receives the `top` likeliest tokens at each mask token of the text, likeliest first: (masks, top), with id -1
- * after the end of the vocabulary.  Returns the number of masks; out NULL only asks for it. */
-typedef struct { int32_t id; float probability; } lithe_candidate;
-int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
-
-/* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an
- * image. */
-int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
-
 /* ---- many sequences at once ------------------------------------------------ */
 
 /* An engine has `slots` sequences, numbered from 0, each empty at first and of its own length.  The results of a
@@ -302,6 +293,36 @@ int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *input
 void          lithe_engine_clear(lithe_engine *e, int slot);                /* empties the slot */
 /* Slot `to` becomes a copy of `from`. */
 int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);
+
+/* ---- encoders and classifiers ---------------------------------------------- */
+
+/* Texts longer than the model's context are truncated; *cut (or NULL) receives their number. */
+
+/* out receives (n, labels) probabilities for "classify", or (n) numbers for "regress", of n texts, or of pairs where
+ * pairs and its entry are not NULL.  Returns the number of values for a text. */
+int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
+                   float *out, size_t *cut, lithe_error *err);
+
+/* out receives (n, width) vectors of n texts.  Returns the width; out NULL only asks for it. */
+typedef struct {
+    size_t size;               /* sizeof(lithe_embedding) */
+    const char *pooling;       /* over the tokens of the last layer: "mean", "cls" (the first token), "last" */
+    int normalize;             /* scale vectors to length 1 */
+    int max_length;            /* in tokens; 0: the model's context */
+    int lowercase;             /* texts are read in lower case, whatever the tokenizer does */
+    char prompt[256];          /* read before each text; "" for none */
+} lithe_embedding;
+int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
+                float *out, size_t *cut, lithe_error *err);
+
+/* out receives the `top` likeliest tokens at each mask token of the text, likeliest first: (masks, top), with id -1
+ * after the end of the vocabulary.  Returns the number of masks; out NULL only asks for it. */
+typedef struct { int32_t id; float probability; } lithe_candidate;
+int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
+
+/* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an
+ * image. */
+int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
 
 /* ---- evaluation ------------------------------------------------------------ */
 
