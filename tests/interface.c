@@ -171,7 +171,59 @@ static void moments_grow_with_the_model(void)
     lithe_tokenizer_close(t);
 }
 
+/* What a program gives by mistake ends in one line, never in a fault. */
+static void null_is_said(void)
+{
+    lithe_error open = { 0 };
+    lithe_model *m = new_model("gpt2", TINY);
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &open);
+    lithe_session *s = lithe_session_open(m, 0, &open);
+    lithe_engine *e = lithe_engine_open(m, NULL, &open);
+    const char *const nothing[] = { NULL };
+    const lithe_engine_input no_ids = { .n = 3 };
+    lithe_growth report;
+    lithe_key_info key;
+    double total;
+    float out[8];
+    CHECK_MSG(m && t && s && e, "%s", open.text);
+#define SAID(call, word) do { lithe_error err = { 0 }; call; CHECK_MSG(err.status == LITHE_EINVAL && strstr(err.text, word), "%s: \"%s\"", #call, err.text); } while (0)
+    SAID(lithe_session_sync(s, NULL, 3, &err), "no array of the 3");
+    SAID(lithe_session_extend(s, NULL, 3, &err), "no array of the 3");
+    SAID(lithe_engine_step(e, &no_ids, 1, &err), "no array of the 3");
+    SAID(lithe_engine_step(e, NULL, 2, &err), "no array of the 2");
+    SAID(lithe_logits(m, NULL, 3, out, &err), "no array of the 3");
+    SAID(lithe_logits(m, (int32_t[]){ 1 }, 1, NULL, &err), "no memory for 1 rows");
+    SAID(lithe_score(m, NULL, 3, 0, 0, NULL, &total, &err), "no array of the 3");
+    SAID(lithe_compare(m, m, NULL, 3, &report, &err), "no array of the 3");
+    SAID(lithe_embed(m, t, nothing, 1, NULL, out, NULL, &err), "text 1 of 1");
+    SAID(lithe_embed(m, t, NULL, 1, NULL, out, NULL, &err), "text 1 of 1");
+    SAID(lithe_dataset_open(NULL, 1, NULL, t, NULL, &err), "path 1 of 1");
+    SAID(lithe_dataset_open(nothing, 1, NULL, t, NULL, &err), "path 1 of 1");
+    SAID(lithe_session_push(NULL, 1, &err), "no session");
+    SAID(lithe_session_sample(NULL, NULL, &err), "no session");
+    SAID(lithe_session_mark(NULL, &err), "no session");
+    SAID(lithe_session_save(NULL, t, "x", &err), "no session");
+    SAID(lithe_session_load(NULL, t, "x", &err), "no session");
+    SAID(lithe_engine_open(NULL, NULL, &err), "no model");
+    SAID(lithe_session_open(NULL, 0, &err), "no model");
+    SAID(lithe_engine_fork(NULL, 0, 0, &err), "no engine");
+    SAID(lithe_logits(NULL, NULL, 0, out, &err), "no model");
+    SAID(lithe_score(NULL, NULL, 0, 0, 0, NULL, &total, &err), "no model");
+    SAID(lithe_model_grow(NULL, NULL, &report, &err), "no model");
+    SAID(lithe_model_extend(m, NULL, NULL, &report, &err), "no tokenizer");
+    SAID(lithe_compare(m, NULL, NULL, 0, &report, &err), "no two models");
+    SAID(lithe_generate(s, NULL, NULL, 0, NULL, NULL, NULL, NULL, &err), "no tokenizer");
+    SAID(lithe_diversity_open(NULL, NULL, 0, NULL, &err), "no model");
+#undef SAID
+    CHECK(!lithe_listing_key(NULL, 0, &key) && !key.key && !lithe_listing_key(NULL, 0, NULL));
+    lithe_engine_close(e);
+    lithe_session_close(s);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
 const test tests_interface[] = {
+    { "interface: what is NULL is said", null_is_said },
     { "interface: models say what they are", models_say_what_they_are },
     { "interface: parameters are read", parameters_are_read },
     { "interface: texts are joined", texts_are_joined },

@@ -67,6 +67,8 @@ lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *d
     lithe_data_options options;
     if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return NULL;
     const dataset_kind *kind = dataset_kind_of(options.task);
+    for (int i = 0; i < n; i++)
+        if (!paths || !paths[i]) { fail(err, LITHE_EINVAL, "path %d of %d is NULL", i + 1, n); return NULL; }
     if (!kind) {
         fail(err, LITHE_EINVAL, "task is \"%s\", expected classify, regress or images", options.task);
         return NULL;

@@ -65,8 +65,10 @@ static int add_name(label_names *n, const char *name, lithe_error *err)
 
 int names_copy(label_names *n, const char *const *names, int count, lithe_error *err)
 {
+    if (count < 0 || (count && !names)) return fail(err, LITHE_EINVAL, "there are no names of %d classes", count);
     int status = names_open(n, (size_t)count, err);
-    for (int i = 0; i < count && !status; i++) status = add_name(n, names[i], err);
+    for (int i = 0; i < count && !status; i++)
+        status = names[i] ? add_name(n, names[i], err) : fail(err, LITHE_EINVAL, "name %d of %d classes is NULL", i + 1, count);
     return status;
 }
 

@@ -117,7 +117,8 @@ lithe_diversity *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t
     lithe_diversity_options options;
     reading r = { 0 };
     pass p = { 0 };
-    if (!m || options_read(&options, sizeof options, o, "lithe_diversity_options", err) || plan_reading(m, ids, n, &options, &r, err)) return NULL;
+    if (!m) { fail(err, LITHE_EINVAL, "there is no model"); return NULL; }
+    if (options_read(&options, sizeof options, o, "lithe_diversity_options", err) || plan_reading(m, ids, n, &options, &r, err)) return NULL;
     lithe_diversity *d = xalloc(1, sizeof *d);
     graph_options g = { .mode = GRAPH_SCORE, .capacity = { r.at_once * r.ctx, r.at_once, 0 }, .taps = true };
     int status = d ? pass_open(&p, m, &g, WANT_HIDDEN, err) : fail(err, LITHE_ENOMEM, "not enough memory to measure features");

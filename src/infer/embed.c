@@ -80,6 +80,7 @@ int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *tex
     pooled p = { (pooling)how, o->normalize, out, width_of(m) };
     if (!p.width) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
     if (!out) return p.width;
+    if (texts_check(texts, n, err)) return LITHE_EINVAL;
     char **given = prepared(texts, n, o);
     if (!given) return fail(err, LITHE_ENOMEM, "not enough memory for %zu texts", n);
     status = sequences_encode(&x, m, t, (const char *const *)given, NULL, n, o->max_length, err);

@@ -157,6 +157,7 @@ int lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t 
 {
     if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
     if (failed(err)) return err->status;
+    if (count && !inputs) return fail(err, LITHE_EINVAL, "there is no array of the %zu inputs", count);
     int status = LITHE_OK;
     size_t checked = 0;
     for (; checked < count && !status; checked++) {

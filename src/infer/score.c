@@ -8,12 +8,13 @@ enum { ROWS_AT_ONCE = 2048 };
 
 int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err)
 {
-    if (!m) return LITHE_EINVAL;
+    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     if (failed(err)) return err->status;
     int longest = lithe_model_context(m), vocab = lithe_model_vocab(m);
     if (must_predict_tokens(m, err)) return LITHE_EINVAL;
     if (!n || n > (size_t)longest) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, longest);
     if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
+    if (!out) return fail(err, LITHE_EINVAL, "there is no memory for %zu rows of logits", n);
     pass p;
     graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)n, 1, 0 } };
     int status = pass_open(&p, m, &o, WANT_LOGITS, err);
@@ -28,7 +29,7 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
 
 int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *path, lithe_error *err)
 {
-    if (!m) return LITHE_EINVAL;
+    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     size_t vocab = (size_t)lithe_model_vocab(m), count;
     float *logits = size_mul(n, vocab, &count) && n <= (size_t)lithe_model_context(m) ? malloc((count + 1) * sizeof *logits) : NULL;
     if (!logits) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, lithe_model_context(m));
@@ -83,7 +84,7 @@ static int run_windows(pass *p, const windows *w, size_t first, int count, const
 
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err)
 {
-    if (!m) return LITHE_EINVAL;
+    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     if (failed(err)) return err->status;
     int longest = lithe_model_context(m);
     if (ctx < 0 || ctx > longest) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, longest);

@@ -34,10 +34,18 @@ static int add_text(sequences *x, const lithe_model *m, const lithe_tokenizer *t
     return check_ids(m, x->ids + used, length, err) ? LITHE_EINVAL : LITHE_OK;
 }
 
+int texts_check(const char *const *texts, size_t n, lithe_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!texts || !texts[i]) return fail(err, LITHE_EINVAL, "text %zu of %zu is NULL", i + 1, n);
+    return LITHE_OK;
+}
+
 int sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                      int limit, lithe_error *err)
 {
     *x = (sequences){ 0 };
+    if (texts_check(texts, n, err)) return LITHE_EINVAL;
     if (lithe_model_fits(m, t, err)) return err ? (int)err->status : LITHE_EINVAL;
     int context = lithe_model_context(m);
     if (limit < 1 || limit > context) limit = context;

@@ -15,6 +15,9 @@ typedef struct {
     int selected;
 } sequences;
 
+/* Fails if one of the n texts is NULL. */
+int texts_check(const char *const *texts, size_t n, lithe_error *err);
+
 /* Encodes texts, or pairs of texts (an entry of pairs, or pairs itself, is NULL for single texts), with special
  * tokens, truncated to limit ids. */
 int  sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,

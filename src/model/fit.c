@@ -55,6 +55,7 @@ int model_fit(const lithe_model *m, const demands *d, lithe_error *err)
 int check_ids(const lithe_model *m, const int32_t *ids, size_t n, lithe_error *err)
 {
     int vocab = lithe_model_vocab(m);
+    if (n && !ids) return fail(err, LITHE_EINVAL, "there is no array of the %zu tokens", n);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= vocab)
             return fail(err, LITHE_EINVAL, "token %d at place %zu is not in the model's vocabulary of %d: is this its tokenizer?", (int)ids[i], i, vocab);

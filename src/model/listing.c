@@ -127,6 +127,7 @@ static void describe_key(lithe_listing *l, const gguf_value *v, lithe_key_info *
 int lithe_listing_key(lithe_listing *l, size_t i, lithe_key_info *out)
 {
     const tensor_file *f = l ? l->file : NULL;
+    if (!out) return 0;
     *out = (lithe_key_info){ 0 };
     if (f && f->keys) {
         if (i < f->keys->count) describe_key(l, &f->keys->values[i], out);

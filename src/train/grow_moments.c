@@ -5,7 +5,7 @@
 
 int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err)
 {
-    if (!m) return LITHE_EINVAL;
+    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     if (failed(err)) return err->status;
     char *file = m->path && path_is_dir(m->path) ? path_join(m->path, MOMENTS_FILE) : NULL;
     bool there = file && path_exists(file);

@@ -79,7 +79,7 @@ static size_t append_group(int first, const char *option, char *text, size_t siz
 
 void lithe_train_defaults(const char *option, char *text, size_t size)
 {
-    size_t n = (size_t)snprintf(text, size, "%s", value_of(&usual, option).text);
+    size_t n = (size_t)snprintf(text, size, "%s", option ? value_of(&usual, option).text : "");
     for (int i = 0; n && n < size; i++) {
         n += append_group(i, option, text + n, size - n);
         if (!architectures[i]) return;
