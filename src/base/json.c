@@ -158,15 +158,28 @@ static int digits_of(const json_t *value)
     return digits;
 }
 
+char *json_text(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_of(value)));
+    size_t size = text ? strlen(text) : 0;
+    char *line = text ? realloc(text, size + 2) : NULL;
+    if (line) memcpy(line + size, "\n", 2);
+    else free(text);
+    return line;
+}
+
 int json_write(const json_t *value, const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION((size_t)digits_of(value));
-    char *text = json_dumps(value, flags);
+    char *text = json_text(value);
     if (!text) return fail(err, LITHE_ENOMEM, "%s: cannot write as JSON, out of memory or not UTF-8", path);
-    size_t size = strlen(text);
-    text[size] = '\n';                                      /* in place of the NUL */
-    int status = file_write(path, text, size + 1, err);
+    int status = file_write(path, text, strlen(text), err);
     free(text);
     return status;
+}
+
+bool json_flag(const json_t *object, const char *key, bool otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_boolean(value) ? json_is_true(value) : otherwise;
 }

@@ -19,8 +19,13 @@ bool json_int(const json_t *object, const char *key, int least, int most, int *o
 /* The same of a number that stands as text: decimal digits alone. */
 bool text_int(const char *text, int least, int most, int *out);
 
-/* Indented, keys in insertion order, the shortest numbers that read back the
- * same, newline at the end, written atomically. */
+/* object[key], or `otherwise` where it is neither true nor false. */
+bool json_flag(const json_t *object, const char *key, bool otherwise);
+
+/* The text of a value, to be freed: indented, keys in insertion order, the shortest numbers that read back the same, a
+ * newline at the end.  NULL when memory is out or it is not UTF-8. */
+char *json_text(const json_t *value);
+/* Writes it atomically. */
 int json_write(const json_t *value, const char *path, lithe_error *err);
 
 #endif

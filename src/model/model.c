@@ -92,40 +92,6 @@ const arch *tensors_arch(const tensor_file *f)
     return NULL;
 }
 
-/* The fewest digits from which every number in value is read back exactly. */
-static int digits_of(const json_t *value)
-{
-    int digits = 1, d;
-    const char *key;
-    json_t *item;
-    size_t i;
-    json_t *open = (json_t *)(uintptr_t)value;              /* jansson's iterators are not const */
-    if (json_is_real(value)) {
-        char text[40];
-        double x = json_real_value(value);
-        for (; digits < 17; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, x);
-            if (fabs(strtod(text, NULL) - x) <= 0) break;
-        }
-    }
-    json_array_foreach(open, i, item)
-        if ((d = digits_of(item)) > digits) digits = d;
-    json_object_foreach(open, key, item)
-        if ((d = digits_of(item)) > digits) digits = d;
-    return digits;
-}
-
-char *json_text(const json_t *value)
-{
-    char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_of(value)));
-    if (!text) return NULL;
-    size_t size = strlen(text);
-    char *line = realloc(text, size + 2);
-    if (!line) { free(text); return NULL; }
-    memcpy(line + size, "\n", 2);
-    return line;
-}
-
 json_t *model_config(const lithe_model *m, lithe_error *err)
 {
     if (failed(err)) return NULL;

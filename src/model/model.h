@@ -47,7 +47,6 @@ json_t     *config_read(const char *path, lithe_error *err);
 /* The config.json to write (a new reference): m->json with the present value of every field. */
 json_t     *model_config(const lithe_model *m, lithe_error *err);
 /* The text that json_write writes; the caller frees it; NULL when memory runs out. */
-char       *json_text(const json_t *value);
 
 /* Writes the files of a MODEL into dir, which exists.  Saving and checkpoints use it. */
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);

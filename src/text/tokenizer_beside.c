@@ -2,7 +2,7 @@
  * (added_tokens.json, and added_tokens_decoder in tokenizer_config.json).
  * Invariant: a class whose words are cut in another way than the vocabulary's file implies is refused by name. */
 #include "base/file.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_parts.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,25 +84,16 @@ static int add_plain(lithe_tokenizer *t, const json_t *tokens, const json_t *con
     return LITHE_OK;
 }
 
-static bool flag(const json_t *object, const char *key, bool otherwise)
-{
-    const json_t *v = json_object_get(object, key);
-    return json_is_boolean(v) ? json_is_true(v) : otherwise;
-}
-
 /* {"ID": {"content": TEXT, "special": ..., ...}} */
 static int add_described(lithe_tokenizer *t, const json_t *tokens, const char *what, lithe_error *err)
 {
     json_t *open = (json_t *)(uintptr_t)tokens;
     for (void *i = json_object_iter(open); i; i = json_object_iter_next(open, i)) {
-        const json_t *d = json_object_iter_value(i), *content = json_object_get(d, "content");
+        const json_t *d = json_object_iter_value(i);
         int id;
-        if (!json_is_string(content) || !text_int(json_object_iter_key(i), 0, PIECES_ID_LIMIT - 1, &id))
+        if (!json_is_string(json_object_get(d, "content")) || !text_int(json_object_iter_key(i), 0, PIECES_ID_LIMIT - 1, &id))
             return fail(err, LITHE_EFORMAT, "%s: added_tokens_decoder \"%.60s\" has no id from 0 to %d or no content", what, json_object_iter_key(i), PIECES_ID_LIMIT - 1);
-        bool special = flag(d, "special", false);
-        added_entry e = { .text = json_string_value(content), .len = json_string_length(content), .id = id, .special = special,
-                          .normalized = flag(d, "normalized", !special), .single_word = flag(d, "single_word", false),
-                          .lstrip = flag(d, "lstrip", false), .rstrip = flag(d, "rstrip", false) };
+        const added_entry e = tokenizer_described(d, id);
         if (!e.len || has_entry(t, e.text, e.len)) continue;
         if (tokenizer_add_entry(t, e, what, err)) return err->status;
     }

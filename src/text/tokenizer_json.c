@@ -157,12 +157,7 @@ static int read_added(lithe_tokenizer *t, const json_t *added, const char *what,
         if (json_integer_value(id) < 0 || json_integer_value(id) >= PIECES_ID_LIMIT)
             return fail(err, LITHE_EFORMAT, "%s: added_tokens[%zu] has id %lld, expected 0 to %d", what, i,
                         (long long)json_integer_value(id), PIECES_ID_LIMIT - 1);
-        bool special = json_flag(a, "special", false);
-        added_entry e = { .text = json_string_value(content), .len = json_string_length(content), .id = (int32_t)json_integer_value(id),
-                          .special = special, .normalized = json_flag(a, "normalized", !special),
-                          .single_word = json_flag(a, "single_word", false), .lstrip = json_flag(a, "lstrip", false),
-                          .rstrip = json_flag(a, "rstrip", false) };
-        if (tokenizer_add_entry(t, e, what, err)) return err->status;
+        if (tokenizer_add_entry(t, tokenizer_described(a, (int32_t)json_integer_value(id)), what, err)) return err->status;
     }
     return LITHE_OK;
 }

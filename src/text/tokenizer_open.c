@@ -61,16 +61,10 @@ static void read_template(lithe_tokenizer *t, const json_t *config, const char *
     if (json_is_string(v)) tokenizer_set_template(t, json_string_value(v), json_string_length(v), what, err);
 }
 
-static bool setting(const json_t *config, const char *key, bool otherwise)
-{
-    const json_t *v = json_object_get(config, key);
-    return json_is_boolean(v) ? json_is_true(v) : otherwise;
-}
-
 static byte_level_words words_of(const json_t *config)
 {
     if (tokenizer_is_qwen2(config)) return WORDS_QWEN2;
-    return setting(config, "add_prefix_space", false) ? WORDS_GPT2_PREFIXED : WORDS_GPT2;
+    return json_flag(config, "add_prefix_space", false) ? WORDS_GPT2_PREFIXED : WORDS_GPT2;
 }
 
 static lithe_tokenizer *open_files(const char *vocab, const char *dir, const json_t *config, lithe_error *err)
@@ -108,8 +102,8 @@ static lithe_tokenizer *open_alone(const char *path, reader read, lithe_error *e
 /* Reads a vocab.txt, which is cased unless the caller or the settings say otherwise. */
 static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int lowercase, lithe_error *err)
 {
-    bool lower = lowercase ? lowercase > 0 : setting(config, "do_lower_case", false);
-    bert_options how = { .lower = lower, .marks = setting(config, "strip_accents", lower), .spaced = setting(config, "tokenize_chinese_chars", true) };
+    bool lower = lowercase ? lowercase > 0 : json_flag(config, "do_lower_case", false);
+    bert_options how = { .lower = lower, .marks = json_flag(config, "strip_accents", lower), .spaced = json_flag(config, "tokenize_chinese_chars", true) };
     size_t size;
     if (tokenizer_check_class(config, VOCABULARY_WORDPIECE, path, err)) return NULL;
     char *text = file_read(path, FILE_LIMIT, &size, err);

@@ -281,3 +281,12 @@ int tokenizer_read_template(lithe_tokenizer *t, const json_t *post, const char *
 {
     return each(t, post, "processors", read_post_processor, SEQUENCE_DEPTH, what, err);
 }
+
+added_entry tokenizer_described(const json_t *description, int32_t id)
+{
+    const json_t *content = json_object_get(description, "content");
+    bool special = json_flag(description, "special", false);
+    return (added_entry){ .text = json_string_value(content), .len = json_string_length(content), .id = id, .special = special,
+                          .normalized = json_flag(description, "normalized", !special), .single_word = json_flag(description, "single_word", false),
+                          .lstrip = json_flag(description, "lstrip", false), .rstrip = json_flag(description, "rstrip", false) };
+}

@@ -15,10 +15,8 @@ int tokenizer_read_template(lithe_tokenizer *t, const json_t *post, const char *
 int tokenizer_add_pair(lithe_tokenizer *t, const pieces *names, size_t rank, const char *left, size_t left_len,
                        const char *right, size_t right_len, const char *what, lithe_error *err);
 
-static inline bool json_flag(const json_t *object, const char *key, bool otherwise)
-{
-    const json_t *v = json_object_get(object, key);
-    return json_is_boolean(v) ? json_is_true(v) : otherwise;
-}
+/* An entry of this id as Hugging Face describes added tokens: "content", "special" and the other flags.  Its text is
+ * borrowed; NULL when there is no content. */
+added_entry tokenizer_described(const json_t *description, int32_t id);
 
 #endif
