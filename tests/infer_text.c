@@ -133,7 +133,7 @@ void ids_become_text(void)
             CHECK_MSG(out.n == strlen(cases[i].shown[k]) && !memcmp(out.bytes ? out.bytes : "", cases[i].shown[k], out.n), "\"%s\", id %zu: \"%.*s\"", cases[i].ids, k, (int)out.n, out.bytes);
         }
         CHECK(t.stopped == cases[i].stopped && !text_stream_end(&t, &out, &err));
-        CHECK_MSG(out.n == strlen(cases[i].rest) && !memcmp(out.bytes, cases[i].rest, out.n), "\"%s\" leaves \"%.*s\"", cases[i].ids, (int)out.n, out.bytes);
+        CHECK_MSG(out.n == strlen(cases[i].rest) && !memcmp(out.bytes ? out.bytes : "", cases[i].rest, out.n), "\"%s\" leaves \"%.*s\"", cases[i].ids, (int)out.n, out.bytes);
         text_stream_close(&t);
     }
     lithe_tokenizer_close(bytes);

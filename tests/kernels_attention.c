@@ -70,8 +70,8 @@ static stored rounded(const real **x, size_t n, stored_type type)
 {
     const stored_format *f = &stored_formats[type];
     n = (n + (size_t)f->block - 1) / (size_t)f->block * (size_t)f->block;
-    void *bytes = malloc(stored_bytes(type, n));
     real *from = blank(n), *back = blank(n);
+    void *bytes = blank(stored_bytes(type, n) / sizeof(real) + 1);
     memcpy(from, *x, n * sizeof *from);
     ref_narrow(bytes, type, from, n);
     ref_widen(back, (stored){ .type = type, .data = bytes }, n);
