@@ -12,11 +12,13 @@ INLINE vint ihigh_half(vint x) { return iand(iright(x, 4), ibyte(15)); }
 /* Bits of a byte that come to stand `up` higher, or lower where that is negative; the others are 0. */
 INLINE vint ibits_of(vint x, const int up, const unsigned mask) { return iand(up < 0 ? iright(x, -up) : ileft(x, up), ibyte(mask)); }
 
-/* As many bytes of what will be read after, while as many are unpacked. */
-INLINE void fetch(errand *e, size_t bytes)
+/* Transposes 16 bytes of each column from p, and fetches as many of what is read after this strip: a few lines at a
+ * time, and to the second-level cache, since the buffers for lines to the first hold 16 and the next request waits. */
+INLINE void take(vint x[4], const uint8_t *p, size_t stride, errand *e)
 {
-    const uint8_t *end = e->next + bytes < e->end ? e->next + bytes : e->end;
-    for (; e->next < end; e->next += LINE) _mm_prefetch((const void *)e->next, _MM_HINT_T0);
+    itranspose(x, p, stride);
+    UNROLL for (int i = 0; i < 16 * VW; i += LINE) _mm_prefetch((const void *)(e->next + i), _MM_HINT_T1);
+    e->next += e->next < e->end ? 16 * VW : 0;
 }
 
 /* ---- blocks of 32 ---------------------------------------------------------------------------- */
@@ -53,9 +55,8 @@ INLINE void unpack_32(const stored_type type, const bool sign, piece *to, const 
     for (int b = 0; b < blocks; b++, p += bytes) {
         uint8_t *q = to->q + b * 8 * K4;
         vint x[4], y[4], scales = word_of_columns(p, stride), fifth = has_fifth ? word_of_columns(p + head, stride) : izero();
-        fetch(e, VW * bytes);
-        itranspose(x, p + at, stride);
-        if (type == STORED_Q8_0) itranspose(y, p + at + 16, stride);
+        take(x, p + at, stride, e);
+        if (type == STORED_Q8_0) take(y, p + at + 16, stride, e);
         UNROLL for (int j = 0; j < 4; j++) {
             vint low = x[j], high = y[j];
             if (type != STORED_Q8_0) high = ihigh_half(low), low = ilow_half(low);
@@ -89,10 +90,10 @@ INLINE void put_run(const block_of_256 *to, const int r, vint factor, vint share
 }
 
 /* q4 and q5: 16 bytes of scale, base, factors and shares, then in q5 32 of fifth bits, then 128. */
-INLINE void unpack_q45(const bool has_fifth, const block_of_256 *to, const uint8_t *p, size_t stride)
+INLINE void unpack_q45(const bool has_fifth, const block_of_256 *to, const uint8_t *p, size_t stride, errand *e)
 {
     vint h[4], x[4], fifth[8];
-    itranspose(h, p, stride);
+    take(h, p, stride, e);
     put_scales(to, h[0], iright(h[0], 16), true);
     const vint six = iset(63), four = iset(15), upper = iset(0x30);
     UNROLL for (int r = 0; r < 4; r++) {
@@ -100,11 +101,11 @@ INLINE void unpack_q45(const bool has_fifth, const block_of_256 *to, const uint8
         put_run(to, r, iand(factor, six), iand(share, six));
         put_run(to, r + 4, ior(iand(low, four), iand(iright(factor, 2), upper)), ior(iand(iright(low, 4), four), iand(iright(share, 2), upper)));
     }
-    if (has_fifth) itranspose(fifth, p + 16, stride), itranspose(fifth + 4, p + 32, stride);
+    if (has_fifth) take(fifth, p + 16, stride, e), take(fifth + 4, p + 32, stride, e);
     p += has_fifth ? 48 : 16;
     UNROLL for (int part = 0; part < 8; part++) {            /* 16 bytes: 16 numbers of run r, and of the next */
         int r = part / 2 * 2, at = 8 * r + part % 2 * 4;
-        itranspose(x, p + 16 * part, stride);
+        take(x, p + 16 * part, stride, e);
         UNROLL for (int j = 0; j < 4; j++) {
             vint low = ilow_half(x[j]), high = ihigh_half(x[j]), bits = fifth[part % 2 * 4 + j];
             if (has_fifth) low = ior(low, ibits_of(bits, 4 - r, 16)), high = ior(high, ibits_of(bits, 3 - r, 16));
@@ -114,19 +115,19 @@ INLINE void unpack_q45(const bool has_fifth, const block_of_256 *to, const uint8
     }
 }
 
-INLINE void unpack_q6(const block_of_256 *to, const uint8_t *p, size_t stride)
+INLINE void unpack_q6(const block_of_256 *to, const uint8_t *p, size_t stride, errand *e)
 {
     vint x[4], h[8];
-    itranspose(x, p + 194, stride);                          /* factors 2 to 15, and the scale in the last two bytes */
+    take(x, p + 194, stride, e);                             /* factors 2 to 15, and the scale in the last two bytes */
     put_scales(to, iright(x[3], 16), izero(), false);
     UNROLL for (int r = 2; r < 16; r++) istore(to->factor + r * VW, iright_signed(ileft(x[(r - 2) / 4], 24 - (r - 2) % 4 * 8), 24));
-    itranspose(x, p + 192, stride);
+    take(x, p + 192, stride, e);
     UNROLL for (int r = 0; r < 2; r++) istore(to->factor + r * VW, iright_signed(ileft(x[0], 24 - r * 8), 24));
     UNROLL for (int half = 0; half < 2; half++) {
-        itranspose(h, p + 128 + 32 * half, stride);
-        itranspose(h + 4, p + 144 + 32 * half, stride);
+        take(h, p + 128 + 32 * half, stride, e);
+        take(h + 4, p + 144 + 32 * half, stride, e);
         UNROLL for (int part = 0; part < 4; part++) {        /* 16 bytes: 16 numbers, and those 64 further on */
-            itranspose(x, p + 64 * half + 16 * part, stride);
+            take(x, p + 64 * half + 16 * part, stride, e);
             UNROLL for (int j = 0; j < 4; j++) {
                 int at = 32 * half + 4 * part + j;
                 vint bits = h[part % 2 * 4 + j];
@@ -138,12 +139,12 @@ INLINE void unpack_q6(const block_of_256 *to, const uint8_t *p, size_t stride)
 }
 
 /* Four numbers of two bits in a byte, 32 apart; with third bits, one for each run of 32 in a byte, or without. */
-INLINE void unpack_two_bits(const bool has_third, const block_of_256 *to, const uint8_t *p, const uint8_t *third, size_t stride)
+INLINE void unpack_two_bits(const bool has_third, const block_of_256 *to, const uint8_t *p, const uint8_t *third, size_t stride, errand *e)
 {
     vint x[4], h[8];
-    if (has_third) itranspose(h, third, stride), itranspose(h + 4, third + 16, stride);
+    if (has_third) take(h, third, stride, e), take(h + 4, third + 16, stride, e);
     UNROLL for (int part = 0; part < 4; part++) {
-        itranspose(x, p + 16 * part, stride);
+        take(x, p + 16 * part, stride, e);
         UNROLL for (int j = 0; j < 4; j++)
             UNROLL for (int i = 0; i < 4; i++) {
                 int run = part / 2 * 4 + i;
@@ -154,26 +155,26 @@ INLINE void unpack_two_bits(const bool has_third, const block_of_256 *to, const 
     }
 }
 
-INLINE void unpack_q2(const block_of_256 *to, const uint8_t *p, size_t stride)
+INLINE void unpack_q2(const block_of_256 *to, const uint8_t *p, size_t stride, errand *e)
 {
     vint h[4];
-    itranspose(h, p + 68, stride);
+    take(h, p + 68, stride, e);
     put_scales(to, h[3], iright(h[3], 16), true);
-    itranspose(h, p, stride);
+    take(h, p, stride, e);
     UNROLL for (int r = 0; r < 16; r++) put_run(to, r, iand(ibyte_at(h, r), iset(15)), iand(iright(ibyte_at(h, r), 4), iset(15)));
-    unpack_two_bits(false, to, p + 16, NULL, stride);
+    unpack_two_bits(false, to, p + 16, NULL, stride, e);
 }
 
-INLINE void unpack_q3(const block_of_256 *to, const uint8_t *p, size_t stride)
+INLINE void unpack_q3(const block_of_256 *to, const uint8_t *p, size_t stride, errand *e)
 {
     vint h[4];
-    itranspose(h, p + 94, stride);                           /* factors from byte 2 on, and the scale in the last two */
+    take(h, p + 94, stride, e);                              /* factors from byte 2 on, and the scale in the last two */
     put_scales(to, iright(h[3], 16), izero(), false);
     UNROLL for (int r = 0; r < 16; r++) {
         vint low = iand(iright(ibyte_at(h, 2 + r % 8), r / 8 * 4), iset(15)), high = iand(iright(ibyte_at(h, 10 + r % 4), r / 4 * 2), iset(3));
         istore(to->factor + r * VW, isub(ior(low, ileft(high, 4)), iset(32)));
     }
-    unpack_two_bits(true, to, p + 32, p, stride);
+    unpack_two_bits(true, to, p + 32, p, stride, e);
 }
 
 INLINE void unpack_256(const stored_type type, piece *to, const uint8_t *p, size_t stride, int blocks, errand *e)
@@ -182,11 +183,10 @@ INLINE void unpack_256(const stored_type type, piece *to, const uint8_t *p, size
     const int runs = type == STORED_Q4_K || type == STORED_Q5_K ? 8 : 16;
     for (int b = 0; b < blocks; b++, p += bytes) {
         block_of_256 at = { to->q + (size_t)b * 64 * K4, to->factor + b * runs * VW, to->share + b * runs * VW, to->scale + b * VW, to->base + b * VW };
-        fetch(e, VW * bytes);
-        if (type == STORED_Q2_K) unpack_q2(&at, p, stride);
-        else if (type == STORED_Q3_K) unpack_q3(&at, p, stride);
-        else if (type == STORED_Q6_K) unpack_q6(&at, p, stride);
-        else unpack_q45(type == STORED_Q5_K, &at, p, stride);
+        if (type == STORED_Q2_K) unpack_q2(&at, p, stride, e);
+        else if (type == STORED_Q3_K) unpack_q3(&at, p, stride, e);
+        else if (type == STORED_Q6_K) unpack_q6(&at, p, stride, e);
+        else unpack_q45(type == STORED_Q5_K, &at, p, stride, e);
     }
 }
 

@@ -36,7 +36,7 @@ INLINE int offset_of(const stored_type type, bool sign)
  *   int8 q (block), float scale, int32 start (runs): -offset_of times the sum of the run, float sum (runs). */
 INLINE size_t row_block_bytes(const int block, const int run) { return (size_t)block + sizeof(float) + 2 * sizeof(int32_t) * (size_t)(block / run); }
 
-/* What will be read next, of which each block of a piece fetches its part. */
+/* What will be read after a strip, of which each block of a piece fetches its part. */
 typedef struct { const uint8_t *next, *end; } errand;
 
 /* Blocks of the VW columns from p, `stride` bytes apart; columns from `columns` on are zeros. */

@@ -82,7 +82,7 @@ INLINE void fetch(errand *e, const int columns)
 {
     UNROLL for (int i = 0; i < columns; i++) {
         if (e->columns-- <= 0) return;
-        for (size_t j = 0; j < e->bytes; j += LINE) _mm_prefetch(e->at + j, _MM_HINT_T0);
+        for (size_t j = 0; j < e->bytes; j += LINE) _mm_prefetch(e->at + j, _MM_HINT_T1);
         e->at += e->stride;
     }
 }
