@@ -234,6 +234,7 @@ int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe
 /* The negative log-likelihood in nats of ids[1..n-1], each given the tokens before it in windows of `ctx` tokens (0:
  * the model's context) that advance by `stride` (0: ctx); each token is scored once, in the first window that has it.
  * nll receives (n-1) values, or is NULL; *total receives the sum. */
+int lithe_engine_score(lithe_engine *e, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
 int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err);
 
 /* Lays the sampling that generation_config.json beside m asks for over *o, as transformers would: its temperature,
@@ -272,6 +273,8 @@ typedef struct {
     int slots;                 /* 1 */
     int context;               /* number of ids that each slot can hold, as in lithe_session_open */
     const char *cache_type;    /* as in lithe_session_options */
+    int scores;                /* 1: steps can score the ids that they read; each slot then keeps a row of logits */
+    int whole;                 /* 1: it has no slots, for any model: it embeds, classifies and scores whole texts */
 } lithe_engine_options;
 lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err);
 void          lithe_engine_close(lithe_engine *e);
@@ -285,6 +288,9 @@ typedef struct {
     int slot;
     const int32_t *ids; size_t n;
     float *logits; size_t wanted;
+    /* (n), or NULL: minus the log-probability of each id, in nats, given all ids of the slot before it, those of
+     * earlier steps too; 0 for the first id of a slot.  For engines with `scores`. */
+    float *nll;
 } lithe_engine_input;
 /* Reads all inputs, each for another slot, as one ragged batch (in parts if they are long).  All of them are checked
  * before any is read: an id outside the vocabulary or a slot twice is LITHE_EINVAL, a context that is too small
@@ -296,10 +302,14 @@ int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *
 
 /* ---- encoders and classifiers ---------------------------------------------- */
 
-/* Texts longer than the model's context are truncated; *cut (or NULL) receives their number. */
+/* Texts longer than the model's context are truncated; *cut (or NULL) receives their number.  Each of these functions
+ * reads with an engine, which a caller keeps who reads texts as they come: it is prepared once.  The one without an
+ * engine opens one for its call, and gives the same results. */
 
 /* out receives (n, labels) probabilities for "classify", or (n) numbers for "regress", of n texts, or of pairs where
  * pairs and its entry are not NULL.  Returns the number of values for a text. */
+int lithe_engine_classify(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
+                          float *out, size_t *cut, lithe_error *err);
 int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                    float *out, size_t *cut, lithe_error *err);
 
@@ -312,12 +322,15 @@ typedef struct {
     int lowercase;             /* texts are read in lower case, whatever the tokenizer does */
     char prompt[256];          /* read before each text; "" for none */
 } lithe_embedding;
+int lithe_engine_embed(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
+                       float *out, size_t *cut, lithe_error *err);
 int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
                 float *out, size_t *cut, lithe_error *err);
 
 /* out receives the `top` likeliest tokens at each mask token of the text, likeliest first: (masks, top), with id -1
  * after the end of the vocabulary.  Returns the number of masks; out NULL only asks for it. */
 typedef struct { int32_t id; float probability; } lithe_candidate;
+int lithe_engine_fill(lithe_engine *e, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
 int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err);
 
 /* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an

@@ -58,7 +58,7 @@ static lithe_engine *engine_of(lithe_model *m, int slots)
 static void read_in(lithe_engine *e, int slot, const int32_t *ids, size_t n, float *logits)
 {
     lithe_error err = { 0 };
-    CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ slot, ids, n, logits, logits ? 1 : 0 }, 1, &err), "%s", err.text);
+    CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ slot, ids, n, logits, logits ? 1 : 0, NULL }, 1, &err), "%s", err.text);
 }
 
 /* ---- together as alone ------------------------------------------------------------------ */
@@ -106,7 +106,7 @@ static void check_together(lithe_model *m, const play *p, heard expected, uint64
         size_t count = 0;
         for (int i = 0; i < SEQS; i++) {
             int s = (int)permuted((uint64_t)i, SEQS, seed + 100 + (uint64_t)turn), n = tokens_of(p, s, turn);
-            inputs[count++] = (lithe_engine_input){ (int)permuted((uint64_t)s, SLOTS, seed), &p->ids[s][at[s]], (size_t)n, found[turn][s], n > 0 };
+            inputs[count++] = (lithe_engine_input){ (int)permuted((uint64_t)s, SLOTS, seed), &p->ids[s][at[s]], (size_t)n, found[turn][s], n > 0, NULL };
             at[s] += n;
         }
         CHECK_MSG(!lithe_engine_step(e, inputs, count, &err), "%s: %s", m->arch->name, err.text);
@@ -180,7 +180,7 @@ static void logits_where_they_are_wanted(void)
         CHECK(!lithe_logits(m, p.ids[0], N, all, &err));
         for (size_t wanted = 0; wanted <= N; wanted += 50) {
             lithe_engine_clear(e, 1);
-            CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ 1, p.ids[0], N, some, wanted }, 1, &err) && lithe_engine_length(e, 1) == N, "%s", err.text);
+            CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ 1, p.ids[0], N, some, wanted, NULL }, 1, &err) && lithe_engine_length(e, 1) == N, "%s", err.text);
             CHECK(max_difference(some, all + (N - wanted) * VOCAB, wanted * VOCAB) < 2e-5);
         }
         for (int k = 0; k < N; k++) {
@@ -281,7 +281,7 @@ static void keys_in_half_are_near(void)
         CHECK(!lithe_logits(m, p.ids[0], N, exactly, &err));
         cache_type = "f16";
         lithe_engine *e = engine_of(m, 1);
-        CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ 0, p.ids[0], N, rounded, N }, 1, &err), "%s", err.text);
+        CHECK_MSG(!lithe_engine_step(e, &(lithe_engine_input){ 0, p.ids[0], N, rounded, N, NULL }, 1, &err), "%s", err.text);
         double off = 0, size = 0;
         for (int k = 0; k < N * VOCAB; k++) off += pow((double)rounded[k] - (double)exactly[k], 2), size += pow((double)exactly[k], 2);
         CHECK_MSG(sqrt(off / size) > 1e-6 && sqrt(off / size) < 2e-3, "%s: relative error %g", WIDE[i].arch, sqrt(off / size));
@@ -304,7 +304,7 @@ static void keys_in_blocks(void)
     cache_type = "q8_0";
     check_model(m, 300);
     lithe_engine *e = engine_of(m, 1);
-    CHECK(!lithe_logits(m, p.ids[0], N, exactly, &err) && !lithe_engine_step(e, &(lithe_engine_input){ 0, p.ids[0], N, rounded, N }, 1, &err));
+    CHECK(!lithe_logits(m, p.ids[0], N, exactly, &err) && !lithe_engine_step(e, &(lithe_engine_input){ 0, p.ids[0], N, rounded, N, NULL }, 1, &err));
     double off = relative_error(rounded, exactly, N * VOCAB);
     CHECK_MSG(off > 1e-4 && off < 6e-2, "relative error %g", off);
     lithe_session_options o = LITHE_OPTIONS(lithe_session_options, .cache_type = cache_type);
@@ -340,19 +340,19 @@ static void engines_refuse(void)
     CHECK(lithe_engine_slots(e) == 2 && lithe_engine_context(e) == 10 && lithe_engine_slots(same) == 1 && lithe_engine_context(same) == 24);
     read_in(e, 0, ids, 3, NULL);
     read_in(same, 0, ids, 3, NULL);
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0 }, { 2, ids, 1, NULL, 0 } }, 2, LITHE_EINVAL, "slot 2: the engine has slots 0 to 1");
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0 }, { -1, ids, 1, NULL, 0 } }, 2, LITHE_EINVAL, "slot -1");
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0 }, { 0, ids, 1, NULL, 0 }, { 1, ids, 1, NULL, 0 } }, 3, LITHE_EINVAL, "slot 1 stands twice");
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0 }, { 0, bad, 2, NULL, 0 } }, 2, LITHE_EINVAL, "token 23 at place 1");
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0 }, { 0, ids, 8, NULL, 0 } }, 2, LITHE_EFULL, "slot 0: 8 more tokens: the context of 10 tokens holds 3");
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, logits, 2 } }, 1, LITHE_EINVAL, "logits of 2 tokens are wanted, 1 are read");
-    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 1 } }, 1, LITHE_EINVAL, "logits of 1 tokens");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0, NULL }, { 2, ids, 1, NULL, 0, NULL } }, 2, LITHE_EINVAL, "slot 2: the engine has slots 0 to 1");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0, NULL }, { -1, ids, 1, NULL, 0, NULL } }, 2, LITHE_EINVAL, "slot -1");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0, NULL }, { 0, ids, 1, NULL, 0, NULL }, { 1, ids, 1, NULL, 0, NULL } }, 3, LITHE_EINVAL, "slot 1 stands twice");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0, NULL }, { 0, bad, 2, NULL, 0, NULL } }, 2, LITHE_EINVAL, "token 23 at place 1");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 0, NULL }, { 0, ids, 8, NULL, 0, NULL } }, 2, LITHE_EFULL, "slot 0: 8 more tokens: the context of 10 tokens holds 3");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, logits, 2, NULL } }, 1, LITHE_EINVAL, "logits of 2 tokens are wanted, 1 are read");
+    check_refused(e, (lithe_engine_input[]){ { 1, ids, 1, NULL, 1, NULL } }, 1, LITHE_EINVAL, "logits of 1 tokens");
     CHECK(!lithe_engine_step(e, NULL, 0, &err) && !lithe_engine_step(e, &(lithe_engine_input){ .slot = 1 }, 1, &err) && !lithe_engine_length(e, 1));
     read_in(e, 0, ids, 1, before);
     read_in(same, 0, ids, 1, after);
     CHECK(!memcmp(before, after, sizeof before));
     /* The failure sticks. */
-    CHECK(lithe_engine_fork(e, 0, 2, &err) == LITHE_EINVAL && lithe_engine_step(e, &(lithe_engine_input){ 0, ids, 1, NULL, 0 }, 1, &err) == LITHE_EINVAL);
+    CHECK(lithe_engine_fork(e, 0, 2, &err) == LITHE_EINVAL && lithe_engine_step(e, &(lithe_engine_input){ 0, ids, 1, NULL, 0, NULL }, 1, &err) == LITHE_EINVAL);
     err = (lithe_error){ 0 };
     CHECK(!lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .slots = -1), &err) && strstr(err.text, "-1 slots"));
     err = (lithe_error){ 0 };
@@ -379,7 +379,7 @@ static void steps_allocate_nothing(void)
         lithe_engine *e = engine_of(m, SEQS);
         lithe_session *s = lithe_session_open(m, 0, &err);
         lithe_engine_input inputs[SEQS];
-        for (int k = 0; k < SEQS; k++) inputs[k] = (lithe_engine_input){ k, p.ids[k], (size_t)p.prompt[k], logits[k], 1 };
+        for (int k = 0; k < SEQS; k++) inputs[k] = (lithe_engine_input){ k, p.ids[k], (size_t)p.prompt[k], logits[k], 1, NULL };
         lithe_engine_step(e, inputs, 1, &err);                   /* the threads get their scratch */
         lithe_engine_clear(e, 0);
         CHECK_MSG(!lithe_session_push(s, 1, &err), "%s", err.text);

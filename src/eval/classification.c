@@ -28,26 +28,35 @@ static void take_labels(void *context, const results *r, const batch *b, size_t 
     }
 }
 
-/* Reads texts, or pairs of them, for lithe_classify and lithe_evaluate alike. */
-static int read_texts(const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
+/* Reads texts, or pairs of them, for lithe_engine_classify and lithe_evaluate alike. */
+static int read_texts(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                       sequences_take *take, void *context, size_t *cut, lithe_error *err)
 {
     sequences x;
-    int status = sequences_encode(&x, m, t, texts, pairs, n, 0, err);
+    int status = sequences_encode(&x, engine_model(e), t, texts, pairs, n, 0, err);
     if (cut) *cut = status ? 0 : x.cut;
-    if (!status) status = sequences_run(&x, m, WANT_LOGITS, take, context, err);
+    if (!status) status = sequences_run(&x, e, WANT_LOGITS, take, context, err);
     sequences_close(&x);
     return status;
 }
 
+int lithe_engine_classify(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n, float *out, size_t *cut,
+                          lithe_error *err)
+{
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
+    if (failed(err)) return err->status;
+    const task *k = &engine_model(e)->task;
+    int status = must_label(engine_model(e), err);
+    if (!status) status = read_texts(e, t, texts, pairs, n, take_labels, &(labelling){ out, k->regression }, cut, err);
+    return status ? status : k->labels;
+}
+
 int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n, float *out, size_t *cut, lithe_error *err)
 {
-    if (failed(err)) return err->status;
-    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
-    labelling l = { out, m->task.regression };
-    int status = must_label(m, err);
-    if (!status) status = read_texts(m, t, texts, pairs, n, take_labels, &l, cut, err);
-    return status ? status : m->task.labels;
+    lithe_engine *e = engine_of_whole(m, err);
+    int labels = lithe_engine_classify(e, t, texts, pairs, n, out, cut, err);
+    lithe_engine_close(e);
+    return labels;
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */
@@ -99,16 +108,18 @@ static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *
     task_table x = { 0 };
     judging j = { .table = &x };
     size_t cut = 0;
-    int status = must_label(m, err);
+    lithe_engine *e = engine_of_whole(m, err);
+    int status = e ? must_label(m, err) : LITHE_ENOMEM;
     if (!status) status = read_table(&x, m, path, o, err);
     if (!status) status = outcomes_open(&j.outcomes, m->task.regression ? 0 : m->task.labels, x.rows.count, err);
-    if (!status) status = read_texts(m, t, x.text, x.pair, x.rows.count, take_outcomes, &j, &cut, err);
+    if (!status) status = read_texts(e, t, x.text, x.pair, x.rows.count, take_outcomes, &j, &cut, err);
     if (!status) {
         *out = outcomes_evaluation(&j.outcomes);
         out->cut = cut;
     }
     outcomes_close(&j.outcomes);
     close_table(&x);
+    lithe_engine_close(e);
     return status;
 }
 

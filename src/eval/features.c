@@ -2,13 +2,13 @@
  * measured (eval/diversity.h).  Sequences of one length are cut from the ids
  * end to end; as many places are gathered in one pass over them as a gigabyte
  * of their rows allows, then the text is read again. */
-#include "infer/infer.h"
+#include "infer/engine.h"
 #include "base/sized.h"
 #include "eval/diversity.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST = 256, SKIPPED = 4, ROWS_AT_ONCE = 1024, MOST_TOKENS = 16384, TOKENS_PER_CHANNEL = 5 };
+enum { LONGEST = 256, SKIPPED = 4, ROWS_OF_TAPS = 1024, MOST_TOKENS = 16384, TOKENS_PER_CHANNEL = 5 };
 static const size_t ROOM = (size_t)1 << 30;                 /* bytes of gathered rows */
 
 struct lithe_diversity {
@@ -30,7 +30,7 @@ static int plan_reading(const lithe_model *m, const int32_t *ids, size_t n, cons
     *r = (reading){ ids, ctx, o->skip < 0 ? 0 : o->skip ? o->skip : SKIPPED, 0, 1 };
     if (ctx - r->skip < 2) return fail(err, LITHE_EINVAL, "%d tokens, the first %d left out: at least two must remain", ctx, r->skip);
     r->sequences = (int)(n / (size_t)ctx);
-    r->at_once = ROWS_AT_ONCE / ctx < 1 ? 1 : ROWS_AT_ONCE / ctx < r->sequences ? ROWS_AT_ONCE / ctx : r->sequences;
+    r->at_once = ROWS_OF_TAPS / ctx < 1 ? 1 : ROWS_OF_TAPS / ctx < r->sequences ? ROWS_OF_TAPS / ctx : r->sequences;
     return check_ids(m, ids, (size_t)r->sequences * (size_t)ctx, err);
 }
 
@@ -116,14 +116,15 @@ lithe_diversity *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t
 {
     lithe_diversity_options options;
     reading r = { 0 };
-    pass p = { 0 };
+    pass *p;
     if (!m) { fail(err, LITHE_EINVAL, "there is no model"); return NULL; }
     if (options_read(&options, sizeof options, o, "lithe_diversity_options", err) || plan_reading(m, ids, n, &options, &r, err)) return NULL;
     lithe_diversity *d = xalloc(1, sizeof *d);
-    graph_options g = { .mode = GRAPH_SCORE, .capacity = { r.at_once * r.ctx, r.at_once, 0 }, .taps = true };
-    int status = d ? pass_open(&p, m, &g, WANT_HIDDEN, err) : fail(err, LITHE_ENOMEM, "not enough memory to measure features");
-    if (!status) status = survey(d, &p, &r, err);
-    pass_close(&p);
+    lithe_engine *e = d ? engine_of_whole(m, err) : NULL;
+    int status = e ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to measure features");
+    if (!status) status = engine_whole(e, &(whole_pass){ .want = WANT_HIDDEN, .rows = r.at_once * r.ctx, .seqs = r.at_once, .taps = true }, &p, err);
+    if (!status) status = survey(d, p, &r, err);
+    lithe_engine_close(e);
     if (!status) return d;
     lithe_diversity_close(d);
     return NULL;

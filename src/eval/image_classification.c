@@ -3,44 +3,47 @@
 #include "data/image_augment.h"
 #include "data/image_set.h"
 #include "data/metrics.h"
-#include "infer/infer.h"
+#include "infer/engine.h"
 #include <stdlib.h>
 
 enum { AT_ONCE = 32 };
 
 /* ---- images into a pass ------------------------------------------------------------------ */
 
-typedef struct { const lithe_model *m; image_shape shape; image_pass pass; normalization normal; float *samples; } classifier;
+typedef struct { lithe_engine *engine; pass *pass; const preprocessor *how; image_shape shape; normalization normal; float *samples; real *patches; } classifier;
 
-static int classifier_open(classifier *v, const lithe_model *m, lithe_error *err)
+static int classifier_open(classifier *v, lithe_model *m, lithe_error *err)
 {
-    *v = (classifier){ .m = m };
-    int status = image_pass_open(&v->pass, m, AT_ONCE, err);
+    const image_shape shape = arch_images(m->arch, m->config);
+    *v = (classifier){ .how = &m->preprocessor, .shape = shape };
+    if (must_read_images(m, err) || !(v->engine = engine_of_whole(m, err))) return err ? (int)err->status : LITHE_EINVAL;
+    int tokens = lithe_model_context(m), status = engine_whole(v->engine, &(whole_pass){ .want = WANT_LOGITS, .rows = tokens * AT_ONCE, .seqs = AT_ONCE }, &v->pass, err);
     if (status) return status;
-    v->shape = arch_images(m->arch, m->config);
     v->normal.factor = m->preprocessor.factor;
     for (int c = 0; c < 3; c++) {
         v->normal.mean[c] = m->preprocessor.mean[c];
         v->normal.deviation[c] = m->preprocessor.deviation[c];
     }
-    v->samples = xalloc((size_t)v->shape.side * (size_t)v->shape.side * (size_t)v->shape.channels, sizeof *v->samples);
-    return v->samples ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for images of %d pixels a side", v->shape.side);
+    v->samples = xalloc((size_t)shape.side * (size_t)shape.side * (size_t)shape.channels, sizeof *v->samples);
+    v->patches = xalloc((size_t)(tokens - 1) * (size_t)v->pass->batch.capacity.patch_width, sizeof *v->patches);
+    return v->samples && v->patches ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for images of %d pixels a side", shape.side);
 }
 
 static void classifier_close(classifier *v)
 {
-    image_pass_close(&v->pass);
+    lithe_engine_close(v->engine);
     free(v->samples);
+    free(v->patches);
 }
 
 /* Takes p, whatever its size, as the next image of the pass. */
 static int put_image(classifier *v, image *p, const char *name, lithe_error *err)
 {
-    int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->m->preprocessor.filter, name, err);
+    int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->how->filter, name, err);
     if (status) return status;
     augment(p->pixels, v->shape.side, v->shape.channels, augmentation_find("none"), 0, v->samples);
-    cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, v->pass.patches);
-    image_pass_add(&v->pass);
+    cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, v->patches);
+    batch_add(&v->pass->batch, &(batch_sequence){ .n = lithe_model_context(engine_model(v->engine)), .patches = v->patches });
     return LITHE_OK;
 }
 
@@ -56,6 +59,7 @@ typedef struct {
 static int read_batch(classifier *v, const image_task *t, size_t first, size_t count, lithe_error *err)
 {
     int status = LITHE_OK;
+    batch_begin(&v->pass->batch);
     for (size_t i = 0; i < count && !status; i++) {
         const char *name = "";
         image p;
@@ -63,13 +67,13 @@ static int read_batch(classifier *v, const image_task *t, size_t first, size_t c
         if (!status) status = put_image(v, &p, name, err);
         image_free(&p);
     }
-    if (!status) status = image_pass_run(&v->pass, err);
-    for (size_t i = 0; i < count && !status; i++) t->take(t->context, first + i, v->pass.pass.r.logits->data + i * (size_t)v->pass.labels);
+    if (!status) status = pass_run(v->pass, err);
+    for (size_t i = 0; i < count && !status; i++) t->take(t->context, first + i, v->pass->r.logits->data + i * (size_t)v->pass->r.logits->width);
     return status;
 }
 
 /* Reads images for lithe_classify_images and evaluate_images alike. */
-static int read_images(const lithe_model *m, size_t n, const image_task *t, lithe_error *err)
+static int read_images(lithe_model *m, size_t n, const image_task *t, lithe_error *err)
 {
     classifier v;
     int status = classifier_open(&v, m, err);

@@ -2,48 +2,46 @@
  * pre-training (data/mask.h), always the same ones for one seed. */
 #include "data/metrics.h"
 #include "data/objective.h"
-#include "infer/infer.h"
+#include "infer/engine.h"
 #include "model/fit.h"
-
-enum { ROWS_AT_ONCE = 2048 };
 
 /* Pieces of ids are masked as those of a training set, without its data. */
 static const objective_kind pieces_of_ids = { .name = "ids", .open = masked_open, .close = masked_close };
 
-typedef struct { objective objective; pass pass; } reading;
+typedef struct { objective objective; lithe_engine *engine; pass *pass; } reading;
 
-static int reading_open(reading *r, const lithe_model *m, const lithe_tokenizer *t, int ctx, double rate, uint64_t seed, lithe_error *err)
+static int reading_open(reading *r, lithe_model *m, const lithe_tokenizer *t, int ctx, double rate, uint64_t seed, lithe_error *err)
 {
     const objective_settings each = { .mask = { .kind = MASK_EACH, .rate = rate, .keep = 0.1, .random = 0.1 }, .valid_rate = rate };
     int at_once = ROWS_AT_ONCE / ctx > 0 ? ROWS_AT_ONCE / ctx : 1;
     int status = objective_open(&r->objective, &pieces_of_ids, NULL, t, &each, ctx, seed, err);
     const batch_capacity one = r->objective.most;
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = at_once * one.rows, [ROWS_SEQS] = at_once, [ROWS_SELECTED] = at_once * one.selected } };
-    if (!status) status = pass_open(&r->pass, m, &o, WANT_LOSS, err);
-    if (!status) batch_begin(&r->pass.batch);
+    if (!status && !(r->engine = engine_of_whole(m, err))) status = LITHE_ENOMEM;
+    if (!status) status = engine_whole(r->engine, &(whole_pass){ WANT_LOSS, at_once * one.rows, at_once, at_once * one.selected, false }, &r->pass, err);
+    if (!status) batch_begin(&r->pass->batch);
     return status;
 }
 
 static void reading_close(reading *r)
 {
-    pass_close(&r->pass);
+    lithe_engine_close(r->engine);
     objective_close(&r->objective);
 }
 
 static void add_piece(reading *r, const int32_t *ids, size_t n, uint64_t number)
 {
     objective *o = &r->objective;
-    masked_add(o, &r->pass.batch, (id_text){ ids, n }, NULL, &o->settings.mask, masked_valid_key(o, number), 0);
+    masked_add(o, &r->pass->batch, (id_text){ ids, n }, NULL, &o->settings.mask, masked_valid_key(o, number), 0);
 }
 
 /* Runs what is there; its masked tokens, their losses and correct predictions join the sums. */
 static int run_pieces(reading *r, size_t *masked, double *nll, double *correct, lithe_error *err)
 {
-    batch_builder *b = &r->pass.batch;
-    int status = pass_run(&r->pass, err);
+    batch_builder *b = &r->pass->batch;
+    int status = pass_run(r->pass, err);
     for (int k = 0; k < b->selected && !status; k++) {
-        *nll += (double)r->pass.r.loss->data[k];
-        *correct += (double)r->pass.r.correct->data[k];
+        *nll += (double)r->pass->r.loss->data[k];
+        *correct += (double)r->pass->r.correct->data[k];
     }
     *masked += (size_t)b->selected;
     batch_begin(b);
@@ -87,7 +85,7 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     size_t room = status ? 1 : (size_t)masked_room(&r.objective), pieces = status ? 0 : (n + room - 1) / room;
     for (size_t i = 0; i < pieces && !status; i++) {
         add_piece(&r, ids + i * room, i + 1 < pieces ? room : n - i * room, i);
-        if (i + 1 < pieces && r.pass.batch.seqs < ROWS_AT_ONCE / ctx) continue;
+        if (i + 1 < pieces && r.pass->batch.seqs < ROWS_AT_ONCE / ctx) continue;
         status = run_pieces(&r, &out->examples, &nll, &correct, err);
     }
     reading_close(&r);

@@ -34,16 +34,6 @@ static void take_hidden(void *context, const results *r, const batch *b, size_t 
         pool_sequence(p, r->hidden->data + (size_t)b->start[s] * (size_t)p->width, b->start[s + 1] - b->start[s], p->out + (first + (size_t)s) * (size_t)p->width);
 }
 
-static int width_of(const lithe_model *m)
-{
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { 1, 1, 0 } };
-    pass p;
-    if (pass_plan(&p, m, &o, WANT_HIDDEN, NULL)) return 0;
-    int width = p.r.hidden->width;
-    pass_close(&p);
-    return width;
-}
-
 /* The n texts with the prompt before them and in lower case as o asks, to be freed as one; NULL when memory is out. */
 static char **prepared(const char *const *texts, size_t n, const lithe_embedding *o)
 {
@@ -64,29 +54,49 @@ static char **prepared(const char *const *texts, size_t n, const lithe_embedding
     return out;
 }
 
-int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, float *out, size_t *cut, lithe_error *err)
+static int pooling_of(const lithe_embedding *o, pooling *how, lithe_error *err)
 {
     static const char *const names[] = { "cls", "last", "mean" };       /* in the order of `pooling` */
-    lithe_embedding own;
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(o->pooling ? o->pooling : "mean", names[i])) {
+            *how = (pooling)i;
+            return LITHE_OK;
+        }
+    return fail(err, LITHE_EINVAL, "pooling \"%.40s\", expected mean, cls or last", o->pooling);
+}
+
+static int embed_texts(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, pooled *p, size_t *cut, lithe_error *err)
+{
     sequences x;
-    int how = 0;
-    if (failed(err)) return err->status;
-    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
-    int status = o ? options_read(&own, sizeof own, o, "lithe_embedding", err) : lithe_embedding_read(m, &own, err);
-    if (status) return status;
-    o = &own;
-    while (how < 3 && strcmp(o->pooling ? o->pooling : "mean", names[how])) how++;
-    if (how == 3) return fail(err, LITHE_EINVAL, "pooling \"%.40s\", expected mean, cls or last", o->pooling);
-    pooled p = { (pooling)how, o->normalize, out, width_of(m) };
-    if (!p.width) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
-    if (!out) return p.width;
     if (texts_check(texts, n, err)) return LITHE_EINVAL;
     char **given = prepared(texts, n, o);
     if (!given) return fail(err, LITHE_ENOMEM, "not enough memory for %zu texts", n);
-    status = sequences_encode(&x, m, t, (const char *const *)given, NULL, n, o->max_length, err);
+    int status = sequences_encode(&x, engine_model(e), t, (const char *const *)given, NULL, n, o->max_length, err);
     free(given);
     if (cut) *cut = status ? 0 : x.cut;
-    if (!status) status = sequences_run(&x, m, WANT_HIDDEN, take_hidden, &p, err);
+    if (!status) status = sequences_run(&x, e, WANT_HIDDEN, take_hidden, p, err);
     sequences_close(&x);
+    return status;
+}
+
+int lithe_engine_embed(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, float *out, size_t *cut, lithe_error *err)
+{
+    lithe_embedding how;
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
+    if (failed(err)) return err->status;
+    pooled p = { .out = out };
+    int status = o ? options_read(&how, sizeof how, o, "lithe_embedding", err) : lithe_embedding_read(engine_model(e), &how, err);
+    if (status || (status = pooling_of(&how, &p.how, err))) return status;
+    p.normalize = how.normalize;
+    if (!(p.width = engine_width(e))) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
+    if (out) status = embed_texts(e, t, texts, n, &how, &p, cut, err);
     return status ? status : p.width;
+}
+
+int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, float *out, size_t *cut, lithe_error *err)
+{
+    lithe_engine *e = engine_of_whole(m, err);
+    int width = lithe_engine_embed(e, t, texts, n, o, out, cut, err);
+    lithe_engine_close(e);
+    return width;
 }

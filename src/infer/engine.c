@@ -1,15 +1,18 @@
 #include "infer/engine.h"
 #include "base/sized.h"
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The rows of a pass, and how many of them can have logits; results depend on neither. */
-enum { CHUNK = 128, LOGITS = 16, MOST_SLOTS = 1 << 12 };
+/* The rows of a pass over slots, and how many of them can have logits, with and without scores; results depend on
+ * none of these. */
+enum { CHUNK = 128, LOGITS = 16, SCORED = 64, MOST_SLOTS = 1 << 12 };
 
 typedef struct {
     size_t length;                   /* ids read */
     bool given;                      /* at length 0: it begins from its states as they are, not from zeros */
+    bool scores;                     /* the engine's `last` has its logits after the last id */
     const lithe_engine_input *input; /* during a step: its input, */
     size_t taken;                    /* and how much of that was read */
 } slot;
@@ -17,9 +20,12 @@ typedef struct {
 struct lithe_engine {
     lithe_model *model;
     int vocab, context, slots;       /* context 0: no limit */
+    int width;                       /* of hidden states; 0: nobody has asked yet */
     pass pass;
     tensor *const *states; int state_count;
     slot *slot;                      /* (slots) */
+    real *last;                      /* (slots, vocab) logits after the last id, of an engine that scores; else NULL */
+    struct { whole_pass planned; pass pass; } whole[3];         /* by what is wanted */
 };
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -35,16 +41,18 @@ static int choose_cache(stored_type *type, const lithe_model *m, const char *nam
     return !name ? LITHE_OK : fail(err, LITHE_EINVAL, "keys and values as \"%s\": f32, f16 and q8_0 are possible", name);
 }
 
-static int prepare(lithe_engine *e, const lithe_engine_options *o, lithe_error *err)
+static int open_slots(lithe_engine *e, const lithe_engine_options *o, lithe_error *err)
 {
     int longest = lithe_model_context(e->model), held = o->context && o->context < longest ? o->context : longest;
     e->slots = o->slots ? o->slots : 1;
     if (e->slots < 1 || e->slots > MOST_SLOTS) return fail(err, LITHE_EINVAL, "an engine of %d slots: 1 to %d are possible", e->slots, MOST_SLOTS);
+    if (must_continue_text(e->model, err)) return LITHE_EINVAL;
     if (o->context < 0) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", o->context, longest);
     stored_type cache;
+    int logits = o->scores ? SCORED : LOGITS;
     if (choose_cache(&cache, e->model, o->cache_type, err)) return err ? (int)err->status : LITHE_EINVAL;
     graph_options g = { .mode = GRAPH_DECODE, .slots = e->slots, .context = held, .cache = cache, .capacity = {
-        [ROWS_TOKENS] = e->slots > CHUNK ? e->slots : CHUNK, [ROWS_SEQS] = e->slots, [ROWS_SELECTED] = e->slots > LOGITS ? e->slots : LOGITS } };
+        [ROWS_TOKENS] = e->slots > CHUNK ? e->slots : CHUNK, [ROWS_SEQS] = e->slots, [ROWS_SELECTED] = e->slots > logits ? e->slots : logits } };
     int status = pass_open(&e->pass, e->model, &g, WANT_LOGITS, err);
     if (status) return status;
     e->state_count = graph_states(e->pass.g, &e->states);
@@ -53,29 +61,73 @@ static int prepare(lithe_engine *e, const lithe_engine_options *o, lithe_error *
     if (!endless && o->context > longest) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", o->context, longest);
     e->context = endless ? o->context : held;
     e->slot = xalloc((size_t)e->slots, sizeof *e->slot);
-    return e->slot ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for an engine of %d slots", e->slots);
+    if (o->scores) e->last = xalloc((size_t)e->slots, (size_t)e->vocab * sizeof *e->last);
+    return e->slot && (e->last || !o->scores) ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for an engine of %d slots", e->slots);
 }
 
 lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err)
 {
     lithe_engine_options options;
     if (!m) { fail(err, LITHE_EINVAL, "there is no model"); return NULL; }
-    if (failed(err) || options_read(&options, sizeof options, o, "lithe_engine_options", err) || must_continue_text(m, err)) return NULL;
+    if (failed(err) || options_read(&options, sizeof options, o, "lithe_engine_options", err)) return NULL;
     lithe_engine *e = xalloc(1, sizeof *e);
     if (!e) { fail(err, LITHE_ENOMEM, "not enough memory for an engine"); return NULL; }
     e->model = m;
     e->vocab = lithe_model_vocab(m);
-    if (!prepare(e, &options, err)) return e;
+    if (options.whole || !open_slots(e, &options, err)) return e;
     lithe_engine_close(e);
     return NULL;
 }
+
+lithe_engine *engine_of_whole(lithe_model *m, lithe_error *err) { return lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .whole = 1), err); }
 
 void lithe_engine_close(lithe_engine *e)
 {
     if (!e) return;
     pass_close(&e->pass);
+    for (size_t i = 0; i < sizeof e->whole / sizeof *e->whole; i++) pass_close(&e->whole[i].pass);
     free(e->slot);
+    free(e->last);
     free(e);
+}
+
+/* ---- whole sequences ------------------------------------------------------------------- */
+
+static bool holds(const whole_pass *planned, const whole_pass *o)
+{
+    return planned->rows >= o->rows && planned->seqs >= o->seqs && planned->selected >= o->selected && !planned->selected == !o->selected && planned->taps == o->taps;
+}
+
+/* A second plan has room for more than it was asked for, so that there will be few of them. */
+static int room_for(int wanted, int planned)
+{
+    int twice = planned <= ROWS_AT_ONCE / 2 ? 2 * planned : planned;
+    return wanted > twice ? wanted : twice;
+}
+
+int engine_whole(lithe_engine *e, const whole_pass *o, pass **out, lithe_error *err)
+{
+    whole_pass *planned = &e->whole[o->want].planned, next = *o;
+    pass *p = *out = &e->whole[o->want].pass;
+    if (failed(err)) return err->status;
+    if (p->g && holds(planned, o)) return LITHE_OK;
+    if (p->g && planned->taps == o->taps && !planned->selected == !o->selected)
+        next = (whole_pass){ o->want, room_for(o->rows, planned->rows), room_for(o->seqs, planned->seqs), room_for(o->selected, planned->selected), o->taps };
+    pass_close(p);
+    *planned = next;
+    graph_options g = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = next.rows, [ROWS_SEQS] = next.seqs, [ROWS_SELECTED] = next.selected }, .taps = o->taps };
+    return pass_open(p, e->model, &g, o->want, err);
+}
+
+int engine_width(lithe_engine *e)
+{
+    graph_options one = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = 1, [ROWS_SEQS] = 1 } };
+    pass p;
+    if (!e->width && !pass_plan(&p, e->model, &one, WANT_HIDDEN, NULL)) {
+        e->width = p.r.hidden->width;
+        pass_close(&p);
+    }
+    return e->width;
 }
 
 /* ---- reading -------------------------------------------------------------------------- */
@@ -84,23 +136,31 @@ static bool has_slot(const lithe_engine *e, int i) { return e && i >= 0 && i < e
 
 static int check_input(const lithe_engine *e, const lithe_engine_input *in, lithe_error *err)
 {
+    if (!e->slots) return fail(err, LITHE_EINVAL, "the engine reads whole sequences: it has no slots");
     if (!has_slot(e, in->slot)) return fail(err, LITHE_EINVAL, "slot %d: the engine has slots 0 to %d", in->slot, e->slots - 1);
     const slot *s = &e->slot[in->slot];
     if (s->input) return fail(err, LITHE_EINVAL, "slot %d stands twice in a step", in->slot);
     if (in->wanted > in->n || (in->wanted && !in->logits)) return fail(err, LITHE_EINVAL, "slot %d: logits of %zu tokens are wanted, %zu are read", in->slot, in->wanted, in->n);
+    if (in->nll && !e->last) return fail(err, LITHE_EINVAL, "slot %d: nll is wanted of an engine that was opened without scores", in->slot);
     if (e->context && in->n > (size_t)e->context - s->length)
         return fail(err, LITHE_EFULL, "slot %d: %zu more tokens: the context of %d tokens holds %zu already", in->slot, in->n, e->context, s->length);
     return check_ids(e->model, in->ids, in->n, err) ? LITHE_EINVAL : LITHE_OK;
 }
 
-/* The number of ids of the slot before those whose logits are wanted. */
-static size_t before_logits(const slot *s) { return s->input->n - s->input->wanted; }
+/* The number of the step's ids before the first whose logits are computed: because they are wanted, because they score
+ * the id after it, or because they will score the first id of the next step. */
+static size_t before_logits(const lithe_engine *e, const slot *s)
+{
+    const lithe_engine_input *in = s->input;
+    return in->nll ? 0 : in->n - (in->wanted || !e->last || !in->n ? in->wanted : 1);
+}
 
 /* The number of remaining ids that go into this pass. */
-static size_t piece_of(const slot *s, const batch_builder *b)
+static size_t piece_of(const lithe_engine *e, const slot *s)
 {
-    size_t left = s->input->n - s->taken, rows = (size_t)(b->capacity.rows - b->rows), most = (size_t)(b->capacity.selected - b->selected);
-    if (before_logits(s) > s->taken) most += before_logits(s) - s->taken;
+    const batch_builder *b = &e->pass.batch;
+    size_t left = s->input->n - s->taken, rows = (size_t)(b->capacity.rows - b->rows), most = (size_t)(b->capacity.selected - b->selected), before = before_logits(e, s);
+    if (before > s->taken) most += before - s->taken;
     if (left > rows) left = rows;
     return left > most ? most : left;
 }
@@ -115,26 +175,52 @@ static int position(const lithe_engine *e, const slot *s)
 static void add_piece(lithe_engine *e, const slot *s, size_t n)
 {
     batch_builder *b = &e->pass.batch;
+    size_t before = before_logits(e, s);
     batch_add(b, &(batch_sequence){ .n = (int)n, .ids = s->input->ids + s->taken, .position = position(e, s), .slot = s->input->slot });
-    for (size_t i = before_logits(s) > s->taken ? before_logits(s) - s->taken : 0; i < n; i++) batch_select(b, (int)i, 0, 1);
+    for (size_t i = before > s->taken ? before - s->taken : 0; i < n; i++) batch_select(b, (int)i, 0, 1);
 }
 
-/* Copies the logits of sequence i of the batch, which begin at row `row`, to its input's memory; returns the number
- * of rows. */
-static int copy_logits(lithe_engine *e, int i, int row)
+static float nll_of(const lithe_engine *e, real *logits, int id)
+{
+    exact loss;
+    kernels_default()->cross_entropy(logits, &loss, &id, NULL, false, 1, 1, e->vocab);
+    return (float)loss;
+}
+
+static real *last_logits(const lithe_engine *e, int i) { return e->last + (size_t)i * (size_t)e->vocab; }
+
+/* Gives the logits after id number `at` of the step to all that wait for them. */
+static void take_logits(lithe_engine *e, slot *s, size_t at, real *logits)
+{
+    const lithe_engine_input *in = s->input;
+    size_t vocab = (size_t)e->vocab;
+    float *to = at + in->wanted >= in->n ? in->logits + (at + in->wanted - in->n) * vocab : NULL;
+    for (size_t k = 0; to && k < vocab; k++) to[k] = (float)logits[k];
+    if (in->nll && at + 1 < in->n) in->nll[at + 1] = nll_of(e, logits, in->ids[at + 1]);
+    if (e->last && at + 1 == in->n) memcpy(last_logits(e, in->slot), logits, vocab * sizeof *logits);
+}
+
+/* Takes the logits of sequence i of the batch, which begin at row `row`; returns the number of rows. */
+static int take_piece(lithe_engine *e, int i, int row)
 {
     const batch_builder *b = &e->pass.batch;
     slot *s = &e->slot[b->slot[i]];
-    size_t vocab = (size_t)e->vocab, end = s->taken + (size_t)(b->start[i + 1] - b->start[i]), at = s->taken > before_logits(s) ? s->taken : before_logits(s);
+    size_t end = s->taken + (size_t)(b->start[i + 1] - b->start[i]), before = before_logits(e, s), at = s->taken > before ? s->taken : before;
     int first = row;
-    for (; at < end; at++, row++) {
-        const real *from = e->pass.r.logits->data + (size_t)row * vocab;
-        float *to = s->input->logits + (at - before_logits(s)) * vocab;
-        for (size_t k = 0; k < vocab; k++) to[k] = (float)from[k];
-    }
+    for (; at < end; at++, row++) take_logits(e, s, at, e->pass.r.logits->data + (size_t)row * (size_t)e->vocab);
     s->length += end - s->taken;
     s->taken = end;
+    s->scores = e->last && end == s->input->n;
     return row - first;
+}
+
+/* Begins a slot's part of a step; its first id is scored by the logits of the step before. */
+static void begin_input(lithe_engine *e, const lithe_engine_input *in)
+{
+    slot *s = &e->slot[in->slot];
+    s->input = in;
+    s->taken = 0;
+    if (in->nll && in->n) in->nll[0] = !s->length ? 0 : s->scores ? nll_of(e, last_logits(e, in->slot), in->ids[0]) : NAN;
 }
 
 /* One pass over the remaining ids; *done is set if there were none. */
@@ -144,12 +230,12 @@ static int run_pass(lithe_engine *e, const lithe_engine_input *inputs, size_t co
     batch_begin(b);
     for (size_t i = 0; i < count; i++) {
         const slot *s = &e->slot[inputs[i].slot];
-        size_t n = piece_of(s, b);
+        size_t n = piece_of(e, s);
         if (n) add_piece(e, s, n);
     }
     if ((*done = !b->rows)) return LITHE_OK;
     int status = pass_run(&e->pass, err);
-    for (int i = 0, row = 0; i < b->seqs && !status; i++) row += copy_logits(e, i, row);
+    for (int i = 0, row = 0; i < b->seqs && !status; i++) row += take_piece(e, i, row);
     return status;
 }
 
@@ -164,8 +250,8 @@ int lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t 
         status = check_input(e, &inputs[checked], err);
         if (status) break;
         e->slot[inputs[checked].slot].input = &inputs[checked];
-        e->slot[inputs[checked].slot].taken = 0;
     }
+    for (size_t i = 0; i < count && !status; i++) begin_input(e, &inputs[i]);
     for (bool done = false; !status && !done; ) status = run_pass(e, inputs, count, &done, err);
     for (size_t i = 0; i < checked; i++) e->slot[inputs[i].slot].input = NULL;
     return status;
@@ -207,6 +293,7 @@ int lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err)
         memcpy(y.data, x.data, bytes_of(&x, e->slot[from].length));
     }
     e->slot[to] = e->slot[from];
+    if (e->slot[from].scores && from != to) memcpy(last_logits(e, to), last_logits(e, from), (size_t)e->vocab * sizeof *e->last);
     return LITHE_OK;
 }
 
@@ -219,7 +306,7 @@ static size_t snapshot_bytes(const lithe_engine *e, size_t length)
         slot_state x = engine_state(e, i, 0);
         bytes += bytes_of(&x, length);
     }
-    return bytes;
+    return bytes + (e->last ? (size_t)e->vocab * sizeof *e->last : 0);
 }
 
 slot_snapshot *snapshot_new(const lithe_engine *e, size_t length)
@@ -242,6 +329,7 @@ slot_snapshot *engine_snapshot(const lithe_engine *e, int at)
         memcpy(to, from.data, bytes);
         to += bytes;
     }
+    if ((x->scores = s->scores)) memcpy(to, last_logits(e, at), (size_t)e->vocab * sizeof *e->last);
     return x;
 }
 
@@ -254,5 +342,6 @@ void engine_restore(lithe_engine *e, int at, const slot_snapshot *x)
         memcpy(to.data, from, bytes);
         from += bytes;
     }
-    e->slot[at] = (slot){ .length = x->length, .given = x->given };
+    if (x->scores) memcpy(last_logits(e, at), from, (size_t)e->vocab * sizeof *e->last);
+    e->slot[at] = (slot){ .length = x->length, .given = x->given, .scores = x->scores };
 }

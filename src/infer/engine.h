@@ -1,8 +1,10 @@
-/* An engine reads many sequences with one model: it owns the graph and the
- * states of the slots.  Each slot is a sequence of its own, at its own position; a step
- * takes tokens for any of them as one ragged batch.  lithe.h has the public part;
- * this is what sessions and state files need in addition.
- * Invariant: the states of a slot are those after its `length` ids, and the results of a slot
+/* An engine reads many sequences with one model: it owns the graphs, and the states of its slots.  Each slot is a
+ * sequence of its own, at its own position; a step takes tokens for any of them as one ragged batch.  Whole sequences,
+ * which need no states, are read by passes that are planned once and reused.
+ * All that reads tokens or images in infer and eval stands on an engine: sessions and generation on its slots; scoring,
+ * logits, embedding, classifying, filling in masks, evaluations and features on its passes over whole sequences.
+ * lithe_tools.h has the public part; this is what those need in addition.
+ * Invariant: the states of a slot are those after its `length` ids, and the results of a sequence
  * depend on its own ids only, bit for bit. */
 #ifndef INFER_ENGINE_H
 #define INFER_ENGINE_H
@@ -11,6 +13,21 @@
 
 const lithe_model *engine_model(const lithe_engine *e);
 bool engine_recurrent(const lithe_engine *e);   /* a slot cannot be shortened: it is extended, restarted, or restored */
+
+/* Opens an engine without slots. */
+lithe_engine *engine_of_whole(lithe_model *m, lithe_error *err);
+
+/* The rows of a batch of whole sequences, unless one of them is longer. */
+enum { ROWS_AT_ONCE = 2048 };
+
+/* What a pass over whole sequences gives, and the capacity that it needs at least.  selected 0: the head reads all
+ * rows. */
+typedef struct { want want; int rows, seqs, selected; bool taps; } whole_pass;
+/* *p is the pass, borrowed until the next call for the same `want`.  It is planned when the one before does not do. */
+int engine_whole(lithe_engine *e, const whole_pass *o, pass **p, lithe_error *err);
+
+/* The width of the model's hidden states; 0 if memory is out. */
+int engine_width(lithe_engine *e);
 
 /* State number i of a slot, in the order of declaration. */
 typedef struct {
@@ -31,6 +48,7 @@ void engine_place(lithe_engine *e, int slot, size_t n);
 typedef struct {
     size_t length;                   /* number of ids that were read */
     bool given;                      /* at length 0: initial states in place of zeros */
+    bool scores;                     /* the logits after the last id stand after the states */
     _Alignas(real) char data[];
 } slot_snapshot;
 slot_snapshot *snapshot_new(const lithe_engine *e, size_t length);      /* zeros, to be freed; NULL if memory is out */

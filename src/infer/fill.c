@@ -33,11 +33,13 @@ static void take_masks(void *context, const results *r, const batch *b, size_t f
         take_top(r->logits->data + (size_t)k * (size_t)r->logits->width, r->logits->width, f->top, f->out + (size_t)k * (size_t)f->top);
 }
 
-int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err)
+int lithe_engine_fill(lithe_engine *e, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err)
 {
     sequences x;
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
     if (failed(err)) return err->status;
-    if (!m || !t || top < 1) return fail(err, LITHE_EINVAL, "filling in needs a model, a tokenizer and at least one candidate");
+    if (!t || top < 1) return fail(err, LITHE_EINVAL, "filling in needs a model, a tokenizer and at least one candidate");
+    const lithe_model *m = engine_model(e);
     int32_t mask = lithe_tokenizer_special(t, "mask");
     if (m->task.kind > TASK_PRETRAIN) return fail(err, LITHE_ECONFIG, "this %s has no head that predicts tokens: its task is \"%s\"", m->arch->name, task_name(&m->task));
     if (!lithe_model_encoder(m)) return fail(err, LITHE_ECONFIG, "%s reads from left to right: it goes on with a text (lithe generate), it does not fill in masks", m->arch->name);
@@ -50,8 +52,16 @@ int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int t
     x.selected = count;
     if (!places) status = fail(err, LITHE_ENOMEM, "not enough memory for %zu tokens", x.start[1]);
     else if (x.cut) status = fail(err, LITHE_EFULL, "the text is longer than the model's context of %d tokens", lithe_model_context(m));
-    else if (count && out) status = sequences_run(&x, m, WANT_LOGITS, take_masks, &(filled){ out, top }, err);
+    else if (count && out) status = sequences_run(&x, e, WANT_LOGITS, take_masks, &(filled){ out, top }, err);
     free(places);
     sequences_close(&x);
     return status ? status : count;
+}
+
+int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int top, lithe_candidate *out, lithe_error *err)
+{
+    lithe_engine *e = engine_of_whole(m, err);
+    int masks = lithe_engine_fill(e, t, text, top, out, err);
+    lithe_engine_close(e);
+    return masks;
 }

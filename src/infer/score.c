@@ -1,29 +1,31 @@
-/* Passes without state: the logits of a sequence, and the negative
- * log-likelihood of a text in windows. */
-#include "infer/infer.h"
-#include <math.h>
+/* The logits of a sequence, and the negative log-likelihood of a text in windows. */
+#include "infer/engine.h"
 #include <stdlib.h>
 
-enum { ROWS_AT_ONCE = 2048 };
+static int read_logits(lithe_engine *e, const int32_t *ids, size_t n, float *out, lithe_error *err)
+{
+    pass *p;
+    int status = engine_whole(e, &(whole_pass){ .want = WANT_LOGITS, .rows = (int)n, .seqs = 1 }, &p, err);
+    if (status) return status;
+    batch_begin(&p->batch);
+    batch_add(&p->batch, &(batch_sequence){ .n = (int)n, .ids = ids });
+    status = pass_run(p, err);
+    for (size_t i = 0; !status && i < n * (size_t)p->r.logits->width; i++) out[i] = (float)p->r.logits->data[i];
+    return status;
+}
 
 int lithe_logits(lithe_model *m, const int32_t *ids, size_t n, float *out, lithe_error *err)
 {
     if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     if (failed(err)) return err->status;
-    int longest = lithe_model_context(m), vocab = lithe_model_vocab(m);
+    int longest = lithe_model_context(m);
     if (must_predict_tokens(m, err)) return LITHE_EINVAL;
     if (!n || n > (size_t)longest) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, longest);
     if (check_ids(m, ids, n, err)) return LITHE_EINVAL;
     if (!out) return fail(err, LITHE_EINVAL, "there is no memory for %zu rows of logits", n);
-    pass p;
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { (int)n, 1, 0 } };
-    int status = pass_open(&p, m, &o, WANT_LOGITS, err);
-    if (status) return status;
-    batch_begin(&p.batch);
-    batch_add(&p.batch, &(batch_sequence){ .n = (int)n, .ids = ids });
-    status = pass_run(&p, err);
-    for (size_t i = 0; !status && i < n * (size_t)vocab; i++) out[i] = (float)p.r.logits->data[i];
-    pass_close(&p);
+    lithe_engine *e = engine_of_whole(m, err);
+    int status = e ? read_logits(e, ids, n, out, err) : LITHE_ENOMEM;
+    lithe_engine_close(e);
     return status;
 }
 
@@ -43,7 +45,7 @@ int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *
 /* ---- windows ------------------------------------------------------------------ */
 
 /* Window w reads ids[w*stride ..] and scores the targets that no earlier window scored. */
-typedef struct { size_t n; int ctx, stride; } windows;
+typedef struct { const int32_t *ids; size_t n; int ctx, stride; } windows;
 
 static size_t window_count(const windows *w)
 {
@@ -58,12 +60,12 @@ static int window_rows(const windows *w, size_t k)
 }
 
 /* Runs windows first .. first+count-1 as one batch and adds their scores. */
-static int run_windows(pass *p, const windows *w, size_t first, int count, const int32_t *ids, float *nll, double *total, lithe_error *err)
+static int run_windows(pass *p, const windows *w, size_t first, int count, float *nll, double *total, lithe_error *err)
 {
     batch_builder *b = &p->batch;
     batch_begin(b);
     for (size_t k = first; k < first + (size_t)count; k++) {
-        const int32_t *begin = ids + k * (size_t)w->stride;
+        const int32_t *begin = w->ids + k * (size_t)w->stride;
         int length = window_rows(w, k);
         batch_add(b, &(batch_sequence){ .n = length, .ids = begin });
         for (int i = k ? w->ctx - w->stride : 0; i < length; i++) batch_select(b, i, begin[i + 1], 1);
@@ -82,30 +84,37 @@ static int run_windows(pass *p, const windows *w, size_t first, int count, const
     return LITHE_OK;
 }
 
-int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err)
+int lithe_engine_score(lithe_engine *e, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err)
 {
-    if (!m) return fail(err, LITHE_EINVAL, "there is no model");
+    double unused;
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
     if (failed(err)) return err->status;
+    const lithe_model *m = engine_model(e);
     int longest = lithe_model_context(m);
     if (ctx < 0 || ctx > longest) return fail(err, LITHE_EINVAL, "windows of %d tokens: the model has %d positions", ctx, longest);
     if (stride < 0 || stride > (ctx ? ctx : longest)) return fail(err, LITHE_EINVAL, "a stride of %d is more than the window of %d", stride, ctx ? ctx : longest);
     if (n < 2) return fail(err, LITHE_EINVAL, "%zu tokens: at least two are needed to score one", n);
     if (check_ids(m, ids, n, err) || must_continue_text(m, err)) return LITHE_EINVAL;
-    windows w = { n, ctx ? ctx : longest, 0 };
+    windows w = { ids, n, ctx ? ctx : longest, 0 };
     if ((size_t)w.ctx > n - 1) w.ctx = (int)(n - 1);
     w.stride = stride && stride < w.ctx ? stride : w.ctx;
     size_t count = window_count(&w);
     int at_once = ROWS_AT_ONCE / w.ctx > 0 ? ROWS_AT_ONCE / w.ctx : 1;
     if ((size_t)at_once > count) at_once = (int)count;
 
-    double unused;
     if (!total) total = &unused;
     *total = 0;
-    pass p;
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { at_once * w.ctx, at_once, 0 } };
-    int status = pass_open(&p, m, &o, WANT_LOSS, err);
+    pass *p;
+    int status = engine_whole(e, &(whole_pass){ .want = WANT_LOSS, .rows = at_once * w.ctx, .seqs = at_once }, &p, err);
     for (size_t k = 0; !status && k < count; k += (size_t)at_once)
-        status = run_windows(&p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, ids, nll, total, err);
-    pass_close(&p);
+        status = run_windows(p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, nll, total, err);
+    return status;
+}
+
+int lithe_score(lithe_model *m, const int32_t *ids, size_t n, int ctx, int stride, float *nll, double *total, lithe_error *err)
+{
+    lithe_engine *e = engine_of_whole(m, err);
+    int status = lithe_engine_score(e, ids, n, ctx, stride, nll, total, err);       /* no engine: the failure sticks */
+    lithe_engine_close(e);
     return status;
 }

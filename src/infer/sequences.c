@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_AT_ONCE = 2048 };
-
 /* ---- texts --------------------------------------------------------------------------- */
 
 static bool make_room(sequences *x, size_t wanted)
@@ -93,21 +91,18 @@ static void fill_batch(const sequences *x, size_t first, batch_builder *b)
     for (int k = 0; k < x->selected; k++) batch_select(b, x->select[k], 0, 1);
 }
 
-int sequences_run(const sequences *x, const lithe_model *m, want w, sequences_take *take, void *context, lithe_error *err)
+int sequences_run(const sequences *x, lithe_engine *e, want w, sequences_take *take, void *context, lithe_error *err)
 {
     int rows, seqs;
-    pass p;
+    pass *p;
     if (failed(err)) return err->status;
     if (!x->n) return LITHE_OK;
     largest_batch(x, &rows, &seqs);
-    graph_options o = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = rows, [ROWS_SEQS] = seqs, [ROWS_SELECTED] = x->selected } };
-    int status = pass_open(&p, m, &o, w, err);
-    if (status) return status;
+    int status = engine_whole(e, &(whole_pass){ w, rows, seqs, x->selected, false }, &p, err);
     for (size_t first = 0; first < x->n && !status; first += batch_of(x, first)) {
-        fill_batch(x, first, &p.batch);
-        status = pass_run(&p, err);
-        if (!status) take(context, &p.r, &p.batch.view, first);
+        fill_batch(x, first, &p->batch);
+        status = pass_run(p, err);
+        if (!status) take(context, &p->r, &p->batch.view, first);
     }
-    pass_close(&p);
     return status;
 }

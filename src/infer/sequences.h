@@ -1,10 +1,10 @@
-/* Runs many sequences through one graph in ragged batches, for classifying,
+/* Reads many whole sequences with an engine in ragged batches, for classifying,
  * embedding and filling masks.  A result depends on its own sequence
  * only. */
 #ifndef INFER_SEQUENCES_H
 #define INFER_SEQUENCES_H
 
-#include "infer/infer.h"
+#include "infer/engine.h"
 
 typedef struct {
     int32_t *ids, *types;               /* end to end */
@@ -26,6 +26,6 @@ void sequences_close(sequences *x);
 
 /* Called when sequences first .. first + b->seqs - 1 have been run. */
 typedef void sequences_take(void *context, const results *r, const batch *b, size_t first);
-int  sequences_run(const sequences *x, const lithe_model *m, want w, sequences_take *take, void *context, lithe_error *err);
+int  sequences_run(const sequences *x, lithe_engine *e, want w, sequences_take *take, void *context, lithe_error *err);
 
 #endif
