@@ -12,14 +12,18 @@ PNG     := $(shell pkg-config --exists libpng 2>/dev/null && echo libpng)
 JPEG    := $(shell pkg-config --exists libjpeg 2>/dev/null && echo libjpeg)
 IMAGES  := $(PNG) $(JPEG)
 PACKAGES += libpng-dev libjpeg-dev
+# So is the server.
+HTTP    := $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo libmicrohttpd)
+OPTIONAL := $(IMAGES) $(HTTP)
+PACKAGES += libmicrohttpd-dev
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS  ?= -O2 -g
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
-ROOMS   := base text graph ops arch files model grow data infer train eval driver
-LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c)
+ROOMS   := base text graph ops arch files model grow data infer train eval serve driver
+LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c) src/serve/$(if $(HTTP),http_absent.c,http.c)
 SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o)
 ifeq ($(shell uname -m),x86_64)
@@ -39,10 +43,10 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(patsubst %,$(B)/double/tests/%.o,small graph_plans graph_random main)
 
-$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG)
+$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG) $(if $(HTTP),-DLITHE_HTTP)
 
-LDLIBS   = $(shell pkg-config --libs $(LIBS) $(IMAGES)) -lm -pthread
-LIBFLAGS = $(shell pkg-config --cflags $(LIBS) $(IMAGES))
+LDLIBS   = $(shell pkg-config --libs $(LIBS) $(OPTIONAL)) -lm -pthread
+LIBFLAGS = $(shell pkg-config --cflags $(LIBS) $(OPTIONAL))
 
 all: $(B)/lithe $(B)/lithe.pc
 
@@ -86,7 +90,7 @@ require-libraries:
 
 deps:
 	@have() { pkg-config --exists "$$@" 2>/dev/null && [ -e /usr/share/doc/bible-kjv-text ] && command -v $(CC) >/dev/null; }; \
-	if have $(LIBS) libpng libjpeg; then :; \
+	if have $(LIBS) libpng libjpeg libmicrohttpd; then :; \
 	elif [ "$$(id -u)" = 0 ] && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $(PACKAGES); then :; \
 	elif have $(LIBS); then :; \
 	else echo "lithe: run this as root:  apt-get install $(PACKAGES)"; exit 1; fi
@@ -125,7 +129,7 @@ install: all
 	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
 	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lithe.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/lithe.pc
-	install -m 644 include/lithe.h include/lithe_tools.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/lithe.h include/lithe_tools.h include/lithe_serve.h $(DESTDIR)$(PREFIX)/include
 	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1
 	for verb in $$($(B)/lithe help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
 	$(B)/lithe completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lithe

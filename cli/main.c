@@ -11,7 +11,7 @@
 #include <string.h>
 
 const verb *const verbs[] = {
-    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_eval, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
+    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
     &verb_inspect, &verb_convert, &verb_quantize, &verb_plan, &verb_doctor, &verb_completions, &verb_help, NULL
 };
 
@@ -31,6 +31,7 @@ int unknown_verb(const char *name)
     suggest_also(&s, "fill", "mask,unmask,fill-mask");
     suggest_also(&s, "embed", "embedding,embeddings,vector");
     suggest_also(&s, "classify", "predict,label");
+    suggest_also(&s, "serve", "server,listen,api,http");
     suggest_also(&s, "train", "finetune,pretrain,fit");
     suggest_also(&s, "inspect", "info,show,dump");
     suggest_also(&s, "tokenize", "encode");

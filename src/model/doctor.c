@@ -22,6 +22,11 @@
 #else
 #define HAS_PNG 0
 #endif
+#ifdef LITHE_HTTP
+#define HAS_HTTP 1
+#else
+#define HAS_HTTP 0
+#endif
 #ifdef LITHE_JPEG
 #define HAS_JPEG 1
 #else
@@ -106,12 +111,12 @@ static json_t *facts(void)
     proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
     proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
     huge_pages(pages, sizeof pages);
-    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b, s:b}}",
+    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b, s:b, s:b}}",
                      "version", lithe_version(), "cpu", cpu[0] ? cpu : "unknown", "cpus_online", (int)sysconf(_SC_NPROCESSORS_ONLN),
                      "level", kernels_default()->name, "levels", level_list(), "threads", threads_count(),
                      "memory_bytes", memory_limit(), "memory_available_bytes", strtod(available, NULL) * 1024,
                      "transparent_huge_pages", pages, "libraries", library_versions(),
-                     "optional", "cuda", 0, "mpi", 0, "png", HAS_PNG, "jpeg", HAS_JPEG);
+                     "optional", "cuda", 0, "mpi", 0, "png", HAS_PNG, "jpeg", HAS_JPEG, "microhttpd", HAS_HTTP);
 }
 
 /* ---- text ------------------------------------------------------------------------- */

@@ -1,0 +1,109 @@
+#include "serve/served.h"
+#include "base/arena.h"
+#include "infer/engine.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static int open_engine(served *m, const lithe_engine_options *o, lithe_error *err)
+{
+    m->engine = lithe_engine_open(m->model, o, err);
+    if (!m->engine) return err->status;
+    m->slots = lithe_engine_slots(m->engine);
+    m->context = lithe_engine_context(m->engine);
+    m->slot = xalloc((size_t)m->slots, sizeof *m->slot);
+    m->inputs = xalloc((size_t)m->slots, sizeof *m->inputs);
+    m->logits = xalloc((size_t)m->slots, (size_t)m->vocab * sizeof *m->logits);
+    m->scoring = xalloc(SCORED_ROWS, (size_t)m->vocab * sizeof *m->scoring);
+    if (!m->slot || !m->inputs || !m->logits || !m->scoring) return fail(err, LITHE_ENOMEM, "not enough memory for %d sequences of %s", m->slots, m->name);
+    return chooser_open(&m->chooser, m->model, m->runner, m->context, err);
+}
+
+static bool continues_text(const lithe_model *m) { return !strcmp(lithe_model_task(m), "language") && !lithe_model_encoder(m); }
+
+static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, lithe_error *err)
+{
+    for (const char *c = m->name; *c; c++) if ((unsigned char)*c < ' ') return fail(err, LITHE_EINVAL, "the name of a model has a control character");
+    if (!*m->name) return fail(err, LITHE_EINVAL, "a model has no name");
+    if (lithe_model_images(m->model, NULL, NULL, NULL)) return fail(err, LITHE_EINVAL, "%s reads images, and only models of text can be served", m->name);
+    m->reader = lithe_tokenizer_open_with(tokenizer, o, err);
+    m->runner = lithe_tokenizer_open_with(tokenizer, o, err);
+    if (failed(err) || lithe_model_fits(m->model, m->reader, err)) return err->status;
+    m->vocab = lithe_model_vocab(m->model);
+    m->context = lithe_model_context(m->model);
+    m->created = (long long)time(NULL);
+    return continues_text(m->model) ? open_engine(m, e, err) : LITHE_OK;
+}
+
+served *served_open(const char *name, lithe_model *model, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, lithe_error *err)
+{
+    served *m = xalloc(1, sizeof *m);
+    if (m) *m = (served){ .name = strdup(name), .model = model };
+    if (!m || !m->name) fail(err, LITHE_ENOMEM, "not enough memory for the model %s", name);
+    else if (!open_parts(m, tokenizer, o, e, err)) return m;
+    served_close(m);
+    return NULL;
+}
+
+void served_close(served *m)
+{
+    if (!m) return;
+    chooser_close(&m->chooser);
+    lithe_engine_close(m->engine);
+    lithe_tokenizer_close(m->reader);
+    lithe_tokenizer_close(m->runner);
+    free(m->slot);
+    free(m->inputs);
+    free(m->logits);
+    free(m->scoring);
+    free(m->name);
+    free(m);
+}
+
+size_t served_state_bytes(const served *m, size_t length)
+{
+    size_t bytes = 0;
+    for (int i = 0; m->engine && i < engine_states(m->engine); i++) {
+        slot_state x = engine_state(m->engine, i, 0);
+        bytes += stored_bytes(x.type, (x.recurrent ? 1 : length) * (size_t)x.width);
+    }
+    return bytes;
+}
+
+/* ---- what requests ask of it ----------------------------------------------------------- */
+
+served *served_find(served *const *all, int count, const json_t *body, problem *p)
+{
+    const char *name = field_text(body, "model", NULL, p);
+    if (p->status) return NULL;
+    if (!name && count == 1) return all[0];
+    if (!name) { refuse(p, 400, "model", "model must be given: this server has %d models", count); return NULL; }
+    for (int i = 0; i < count; i++) if (!strcmp(all[i]->name, name)) return all[i];
+    p->code = "model_not_found";
+    refuse(p, 404, "model", "the model `%.200s` does not exist: GET /v1/models lists those that do", name);
+    return NULL;
+}
+
+/* A tokenizer that ends texts by a token does so only where the text is complete, and a prompt is not. */
+static size_t without_end(const served *m, const char *text, size_t size, const int32_t *ids, size_t n)
+{
+    int32_t eos = lithe_tokenizer_eos(m->reader);
+    bool ends = n && eos >= 0 && ids[n - 1] == eos && n > lithe_encode(m->reader, text, size, 0, NULL, 0);
+    return ends ? n - 1 : n;
+}
+
+int32_t *served_encode(const served *m, const char *text, size_t size, bool special, size_t *n, problem *p)
+{
+    *n = lithe_encode(m->reader, text, size, special, NULL, 0);
+    int32_t *ids = malloc((*n + 1) * sizeof *ids), bos = lithe_tokenizer_bos(m->reader), eos = lithe_tokenizer_eos(m->reader);
+    if (!ids) { refuse(p, 503, NULL, "not enough memory for %zu tokens", *n); return NULL; }
+    *n = lithe_encode(m->reader, text, size, special, ids, *n);
+    if (special) *n = without_end(m, text, size, ids, *n);
+    if (*n) return ids;
+    *n = 1;
+    if (bos >= 0 || eos >= 0) ids[0] = bos >= 0 ? bos : eos;
+    else if (lithe_encode(m->reader, "\n", 1, 0, ids, 1) != 1) refuse(p, 400, "prompt", "the prompt is empty, and the tokenizer has no token that begins texts");
+    return ids;
+}

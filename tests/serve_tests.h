@@ -1,0 +1,22 @@
+/* A server in the test's own process, over tiny models of bytes. */
+#ifndef TEST_SERVE_TESTS_H
+#define TEST_SERVE_TESTS_H
+
+#include "http_client.h"
+#include "lithe_serve.h"
+
+typedef struct { lithe_server *server; lithe_model *models[4]; int count, port; } stand;
+
+/* A model with random values whose tokens are bytes; a context of 320. */
+lithe_model *serve_model(const char *name);
+/* A server of these architectures (ending with NULL), each under its own name; skips the test without libmicrohttpd. */
+stand stand_open(const char *const *archs, const lithe_server_options *o);
+void  stand_close(stand *s);
+
+/* Posts JSON given as a format and gives the answer's JSON; the status must be this. */
+json_t *posted(const stand *s, const char *path, int status, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* choices[i] of an answer, or of the joined events of a stream. */
+const json_t *choice_at(const json_t *answer, size_t i);
+const char   *choice_text(const json_t *answer, size_t i);
+
+#endif
