@@ -345,6 +345,20 @@ static const char *classes_text(const making *k, char *text, size_t cap)
     return text;
 }
 
+/* "NAME (EXAMPLES), ..." of as many classes as have room. */
+static void say_classes(const lithe_dataset *d)
+{
+    char text[400];
+    size_t n = 0;
+    const int classes = lithe_dataset_labels(d);
+    for (int i = 0; i < classes && n < sizeof text; i++) {
+        const char *name = lithe_dataset_label(d, i);
+        if (strlen(name) + 40 > sizeof text - n) { snprintf(text + n, sizeof text - n, ", and %d more", classes - i); break; }
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s (%zu)", i ? ", " : "", name, lithe_dataset_label_examples(d, i));
+    }
+    if (classes && lithe_dataset_label_examples(d, 0)) say("classes    %s", text);
+}
+
 static void say_choices(const making *k)
 {
     char text[3][32];
@@ -356,6 +370,8 @@ static void say_choices(const making *k)
     else say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
         size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
         size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
+    if (lithe_dataset_columns(k->data)) say("columns    %s", lithe_dataset_columns(k->data));
+    say_classes(k->data);
     int side = 0, patch = 0, channels = 0;
     if (lithe_model_images(k->model, &side, &patch, &channels)) say("images     %d x %d, %s, in patches of %d", side, side, channels == 1 ? "greyscale" : "colour", patch);
     else say("tokenizer  %s", k->tokenizer_says);

@@ -90,6 +90,8 @@ size_t         lithe_dataset_bytes(const lithe_dataset *d, int valid);   /* byte
 size_t         lithe_dataset_examples(const lithe_dataset *d, int valid);  /* rows of a table; 0 for text */
 int            lithe_dataset_labels(const lithe_dataset *d);         /* number of classes; 0 for text and for numbers */
 const char    *lithe_dataset_label(const lithe_dataset *d, int i);         /* borrowed; NULL after the last */
+size_t         lithe_dataset_label_examples(const lithe_dataset *d, int i);  /* examples of class i to learn from */
+const char    *lithe_dataset_columns(const lithe_dataset *d);     /* which columns a table's were; NULL: not a table; borrowed */
 int            lithe_dataset_pairs(const lithe_dataset *d);                /* whether its examples are pairs of texts */
 /* What a run on it usually takes where its options are 0: windows or examples in a step, and passes over the data. */
 int            lithe_dataset_batch(const lithe_dataset *d);
@@ -341,7 +343,11 @@ int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, fl
 
 /* Evaluates a classifier or a regression model on a labelled table (lithe_data_options has its columns); an image
  * model, with t NULL, on a set of images (its test part, else its validation part, else all of it). */
-typedef struct { double loss; lithe_metrics metrics; size_t examples, cut; } lithe_evaluation;
+typedef struct {
+    double loss; lithe_metrics metrics;
+    size_t examples, cut;
+    char columns[256];                 /* which columns of the table were read */
+} lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
 
 /* Measures how well an encoder predicts ids, a text without special tokens.  The text is split into pieces of ctx

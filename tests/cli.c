@@ -360,7 +360,8 @@ static void labelled_text(void)
         { "$L classify m 'good and fine 3'", 0, "up\t0.", NULL }, { "$L classify m 'bad and poor 3' --top 2", 0, "\tup\t", NULL },
         { "printf 'good and fine 9\\nbad and poor 9\\tand more\\n' | $L classify m --text - --json", 0, "\"pair\":\"and more\",\"label\":\"", NULL },
         { "$L classify r 'good and fine 3'", 0, ".", NULL }, { "$L classify r x --json", 0, "\"value\":", NULL },
-        { "$L eval m --task t.tsv", 0, "Matthews  (120 examples)", NULL }, { "$L eval r --task n.tsv --json", 0, "\"spearman\":", NULL },
+        { "$L eval m --task t.tsv", 0, "Matthews  (120 examples)", "columns: text \"text\", label \"label\"\n" },
+        { "$L eval r --task n.tsv --json", 0, "\"spearman\":", "label \"score\"\n" },
         { "$L eval m --task other.tsv", 3, NULL, "other.tsv:3: label \"left\" is none of the 2" }, { "$L eval m --task n.tsv", 3, NULL, "n.tsv:2: label \"1.5\"" },
         { "$L train t.tsv --task classify --from m --valid wrong.tsv --steps 1 --out x", 3, NULL, "wrong.tsv:17: label \"side\" is none of the 2" },
         { "$L train t.tsv --task regress --from m --steps 1 --out x", 3, NULL, "t.tsv:2: label \"up\" is not a number" },
@@ -370,6 +371,7 @@ static void labelled_text(void)
         { "$L embed m x --pooling mean --json", 0, "\"embedding\":[", NULL }, { "$L embed m", 2, NULL, "embed what?" });
     CHECK(sh("$L train t.tsv --from m --steps 3 --threads 1 --out again") == 0);      /* goes on with the head it has */
     CHECK_MSG(strstr(err, "2 classes"), "%s", err);
+    CHECK_MSG(strstr(err, "\ncolumns    text \"text\", label \"label\"\n") && strstr(err, "\nclasses    down (57), up (57)\n"), "%s", err);
 }
 
 static void masked_tokens(void)

@@ -36,7 +36,7 @@ static void formats(void)
     SAME(write_file("a.csv", "text,category\n\"one, \"\"two\"\"\nthree\",x\r\nfour,\"y z\"\n"), NULL, "one, \"two\"\nthree|-|x/four|-|y z/");
     SAME(write_file("a.jsonl", "{\"label\": 2, \"text\": \"a\\tb\"}\n\n{\"text\": \"c\", \"label\": \"no\", \"more\": [1]}\n"), NULL, "a\tb|-|2/c|-|no/");
     SAME(write_file("b.jsonl", "{\"premise\": \"a\", \"hypothesis\": \"b\", \"label\": 0}\n"), NULL, "a|b|0/");
-    SAME(write_file("e.csv", "text,label\na,1,\n"), (&(table_columns){ "text", NULL, "label" }), "a|-|1/");
+    SAME(write_file("e.csv", "text,label\n\"\",1\nb,\"2\"\n"), (&(table_columns){ "text", NULL, "label" }), "|-|1/b|-|2/");
 }
 
 static void columns(void)
@@ -49,6 +49,70 @@ static void columns(void)
     SAME(named, (&(table_columns){ .text = "b" }), "z|-|3.5/v w|-|1/");
     HOLDS(rows_of(named, &(table_columns){ .text = "c" }), "no column called \"c\"");
     HOLDS(rows_of(named, &(table_columns){ .text = "9" }), "has 4 columns, there is no column 9");
+}
+
+/* n rows "TEXT i" with a label of each of the given ones in turn, after the header, which may be "". */
+static const char *made(const char *name, const char *header, const char *format, const char *const *labels)
+{
+    char text[8192];
+    int classes = 0;
+    snprintf(text, sizeof text, "%s", header);
+    while (labels[classes]) classes++;
+    for (int i = 0; i < 40; i++) {
+        size_t n = strlen(text);
+        snprintf(text + n, sizeof text - n, format, labels[i % classes], i);        /* NOLINT: formats of this file */
+    }
+    return write_file(name, text);
+}
+#define LABELS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* The error, or how many rows, the chosen columns and the first row. */
+static const char *chosen(const char *path, const table_columns *c)
+{
+    static char out[2048];
+    lithe_error err = { 0 };
+    table t;
+    if (table_read(&t, path, c, true, &err)) { snprintf(out, sizeof out, "%s", err.text); return out; }
+    const table_row *r = &t.rows[0];
+    snprintf(out, sizeof out, "%zu: %s: %s|%s|%s", t.count, t.columns, r->text, r->pair ? r->pair : "-", r->label);
+    table_free(&t);
+    return out;
+}
+#define CHOSEN(path, columns, expected) do { const char *got_ = chosen(path, columns); CHECK_MSG(!strcmp(got_, expected), "%s, expected %s", got_, expected); } while (0)
+
+static void headers(void)
+{
+    const char *const *binary = LABELS("1", "0"), *const *words = LABELS("neg", "pos");
+    CHOSEN(made("mrpc.tsv", "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n", "%s\t7%2$d\t9%2$d\tone long sentence %2$d\tanother long sentence %2$d\n", binary), NULL,
+           "40: text \"#1 String\", pair \"#2 String\", label \"Quality\": one long sentence 0|another long sentence 0|1");
+    CHOSEN(made("qqp.tsv", "id\tquestion1\tquestion2\tis_duplicate\n", "%2$d\tis it so %2$d?\tis it not %2$d?\t%1$s\n", binary), NULL,
+           "40: text \"question1\", pair \"question2\", label \"is_duplicate\": is it so 0?|is it not 0?|1");
+    CHOSEN(made("toxic.csv", "id,comment_text,toxic\n", "%2$d,a comment about this %2$d,%1$s\n", binary), NULL, "40: text \"comment_text\", label \"toxic\": a comment about this 0|-|1");
+    CHOSEN(made("toxic.csv", "id,comment_text,toxic\n", "%2$d,a comment about this %2$d,%1$s\n", binary), (&(table_columns){ .text = "2", .label = "3" }),
+           "40: text \"comment_text\", label \"toxic\": a comment about this 0|-|1");
+    CHOSEN(made("space.csv", "text, label\n", "a text like any other %2$d, %1$s\n", words), NULL, "40: text \"text\", label \" label\": a text like any other 0|-| neg");
+    CHOSEN(made("mood.csv", "said,mood\n", "a text like any other %2$d,%1$s\n", words), NULL, "40: text \"said\", label \"mood\": a text like any other 0|-|neg");
+    /* No header: the words of the first row come again, or are a sentence. */
+    CHOSEN(made("class.tsv", "", "what is a %2$d\t%1$s\n", LABELS("class", "label")), NULL, "40: text 1, label 2 (no header): what is a 0|-|class");
+    CHOSEN(made("rare.tsv", "The weather today is rather fine.\trare\n", "The weather today is %2$d.\t%1$s\n", words), NULL,
+           "41: text 1, label 2 (no header): The weather today is rather fine.|-|rare");
+}
+
+static void equals_are_asked_for(void)
+{
+    const char *const *truth = LABELS("true", "false"), *const *words = LABELS("entailment", "not_entailment");
+    CHOSEN(made("qnli.tsv", "index\tquestion\tsentence\tlabel\n", "%2$d\twhat is %2$d?\tit is a number %2$d\t%1$s\n", words), NULL,
+           "40: text \"question\", pair \"sentence\", label \"label\": what is 0?|it is a number 0|entailment");
+    const char *boolq = made("boolq.jsonl", "", "{\"question\": \"is %2$d a number\", \"title\": \"Number\", \"answer\": %1$s, \"passage\": \"of the number %2$d\"}\n", truth);
+    CHOSEN(boolq, NULL, "40: text \"question\", pair \"passage\", label \"answer\": is 0 a number|of the number 0|true");
+    CHOSEN(boolq, (&(table_columns){ .label = "answer" }), "40: text \"question\", pair \"passage\", label \"answer\": is 0 a number|of the number 0|true");
+    HOLDS(chosen(boolq, &(table_columns){ .text = "answer", .label = "answer" }), "column \"answer\" cannot be two of text, pair and label");
+    const char *two = made("two.csv", "comment,rude,insulting\n", "a comment %2$d,%1$s,%1$s\n", LABELS("0", "1"));
+    HOLDS(chosen(two, NULL), "columns \"rude\" and \"insulting\" could each be the label: name it with --label-column");
+    CHOSEN(two, (&(table_columns){ .label = "rude" }), "40: text \"comment\", label \"rude\": a comment 0|-|0");
+    const char *both = made("both.csv", "review,summary,label\n", "the review %2$d,a summary %2$d,%1$s\n", LABELS("0", "1"));
+    HOLDS(chosen(both, NULL), "columns \"review\" and \"summary\" both hold text");
+    CHOSEN(both, (&(table_columns){ .pair = "" }), "40: text \"review\", label \"label\": the review 0|-|0");
 }
 
 static void shared_layouts(void)
@@ -81,7 +145,9 @@ static void tables_refuse(void)
     HOLDS(rows_of(write_file("b.csv", "text,label\n\"a\"b,1\n"), NULL), "b.csv:2: text after the closing quote");
     HOLDS(rows_of(write_file("empty.tsv", ""), NULL), "is empty");
     HOLDS(rows_of(write_file("head.tsv", "text\tlabel\n"), NULL), "holds no rows");
-    HOLDS(rows_of(write_file("short.tsv", "text\tlabel\na\t1\nb\n"), NULL), "short.tsv:3: has no label");
+    HOLDS(rows_of(write_file("short.tsv", "text\tlabel\na\t1\nb\n"), NULL), "short.tsv:3: has 1 columns, line 1 has 2");
+    HOLDS(rows_of(write_file("wide.csv", "text,label\n\na,1\nb,2,\n"), NULL), "wide.csv:4: has 3 columns, line 1 has 2");
+    HOLDS(rows_of(write_file("none.tsv", "text\tlabel\na\t1\nb\t\n"), NULL), "none.tsv:3: has no label");
     HOLDS(rows_of(write_file("j.jsonl", "{\"text\": \"a\", \"label\": 1}\n[]\n"), NULL), "j.jsonl:2: not a JSON object");
     HOLDS(rows_of(write_file("k.jsonl", "{\"text\": \"a\", \"label\": {}}\n"), NULL), "k.jsonl:1: has no label");
     HOLDS(rows_of(write_file("u.tsv", "text\tlabel\n\xff\t1\n"), NULL), "not UTF-8");
@@ -160,12 +226,38 @@ static const char *refused(const char *path, const lithe_data_options *o)
     return err.text;
 }
 
+/* "NAME EXAMPLES," of each class, or the error. */
+static const char *classes_of(const char *path)
+{
+    static char out[1024];
+    lithe_error err = { 0 };
+    size_t n = 0;
+    lithe_dataset *d = open_task(path, NULL, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = path), &err);
+    if (!d) { snprintf(out, sizeof out, "%s", err.text); return out; }
+    for (int i = 0; i < lithe_dataset_labels(d); i++) n += (size_t)snprintf(out + n, sizeof out - n, "%s %zu,", lithe_dataset_label(d, i), lithe_dataset_label_examples(d, i));
+    CHECK(lithe_dataset_columns(d) && strstr(lithe_dataset_columns(d), "text 1, label 2"));
+    lithe_dataset_close(d);
+    return out;
+}
+
+static void classes_that_occur(void)
+{
+    static const struct { const char *labels[5], *expected; } cases[] = {
+        { { "0", "1" }, "LABEL_0 20,LABEL_1 20," },
+        { { "1", "2", "3", "4" }, "1 10,2 10,3 10,4 10," },
+        { { "2000", "9", "2001", "2002" }, "9 10,2000 10,2001 10,2002 10," },
+        { { "1" }, "one class alone (\"1\"), nothing to tell apart" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        HOLDS(classes_of(made("c.tsv", "", "it is a text %2$d\t%1$s\n", cases[i].labels)), cases[i].expected);
+}
+
 static void labels_refused(void)
 {
     const char *train = write_file("t.tsv", "text\tlabel\na\tup\nb\tdown\n"), *other = write_file("o.tsv", "text\tlabel\na\tup\nb\tsideways\n");
-    const char *numbers = write_file("n.tsv", "text\tlabel\na\t0\nb\t2\n"), *more = write_file("m.tsv", "text\tlabel\na\t1\nb\t3\n");
+    const char *numbers = write_file("n.tsv", "text\tlabel\na\t0\nb\t1\n"), *more = write_file("m.tsv", "text\tlabel\na\t1\nb\t3\n");
     HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = other)), "o.tsv:3: label \"sideways\" is none of the 2");
-    HOLDS(refused(numbers, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = more)), "m.tsv:3: label 3, there are 3 classes, 0 to 2");
+    HOLDS(refused(numbers, &LITHE_OPTIONS(lithe_data_options, .task = "classify", .valid = more)), "m.tsv:3: label 3, there are 2 classes, 0 to 1");
     HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "regress")), "t.tsv:2: label \"up\" is not a number");
     HOLDS(refused(train, &LITHE_OPTIONS(lithe_data_options, .task = "rank")), "expected classify, regress or images");
     HOLDS(refused(write_file("one.tsv", "text\tlabel\na\tx\nb\tx\n"), &LITHE_OPTIONS(lithe_data_options, .task = "classify")), "one class alone");
@@ -176,10 +268,13 @@ static void labels_refused(void)
 const test tests_labelled[] = {
     { "labelled: formats", formats },
     { "labelled: columns", columns },
+    { "labelled: headers", headers },
+    { "labelled: equals are asked for", equals_are_asked_for },
     { "labelled: the shared sets", shared_layouts },
     { "labelled: tables refuse", tables_refuse },
     { "labelled: a dataset", a_dataset },
     { "labelled: numbers and shares", numbers_and_shares },
+    { "labelled: classes that occur", classes_that_occur },
     { "labelled: labels are refused by line", labels_refused },
     { 0 }
 };

@@ -36,6 +36,8 @@ struct lithe_dataset {
     split_facts facts[SPLITS];
     int vocab;                                  /* all ids are below it; 0 of images */
     label_names names;                          /* of the classes; none of text and of numbers */
+    size_t *counted;                            /* (names.count): examples of each class to learn from; NULL: unknown */
+    char *columns;                              /* which ones of a table were chosen, for a person; NULL: unknown */
     bool labelled, numbers, pairs;              /* each example has a label; which is a number; and two texts */
     int longest;                                /* tokens of a table's longest example, special ones too */
     int side, channels;                         /* of images; 0 else */

@@ -89,6 +89,8 @@ void lithe_dataset_close(lithe_dataset *d)
     d->kind->close(d);
     if (d->temporary) dir_remove(d->dir, NULL);
     names_free(&d->names);
+    free(d->counted);
+    free(d->columns);
     free(d->dir);
     free(d);
 }
@@ -109,6 +111,8 @@ size_t      lithe_dataset_bytes(const lithe_dataset *d, int valid)    { return f
 int         lithe_dataset_labels(const lithe_dataset *d)              { return d ? d->names.count : 0; }
 int         lithe_dataset_pairs(const lithe_dataset *d)               { return d && d->pairs; }
 int         lithe_dataset_longest(const lithe_dataset *d)             { return d ? d->longest : 0; }
+const char *lithe_dataset_columns(const lithe_dataset *d)             { return d ? d->columns : NULL; }
+size_t      lithe_dataset_label_examples(const lithe_dataset *d, int i) { return i < 0 || i >= lithe_dataset_labels(d) || !d->counted ? 0 : d->counted[i]; }
 const char *lithe_dataset_label(const lithe_dataset *d, int i)        { return i < 0 || i >= lithe_dataset_labels(d) ? NULL : d->names.text[i]; }
 
 int lithe_dataset_images(const lithe_dataset *d, int *side, int *channels)

@@ -19,13 +19,13 @@ int label_find(const label_set *l, const char *label)
 {
     for (int i = 0; i < l->classes; i++) if (!strcmp(l->names[i], label)) return i;
     int n = class_number(label);
-    return n < l->classes ? n : -1;
+    return n >= 0 && n < l->classes && class_number(l->names[n]) < 0 ? n : -1;
 }
 
 static int unknown_label(const char *path, const table_row *r, const label_set *l, lithe_error *err)
 {
     const char *first = l->classes ? l->names[0] : "";
-    if (class_number(r->label) >= 0)
+    if (class_number(r->label) >= 0 && class_number(first) < 0)
         return fail(err, LITHE_EFORMAT, "%s:%ld: label %s, there are %d classes, 0 to %d", path, r->line, r->label, l->classes, l->classes - 1);
     return fail(err, LITHE_EFORMAT, "%s:%ld: label \"%.100s\" is none of the %d there are (\"%.60s\" ...)", path, r->line, r->label, l->classes, first);
 }
@@ -106,39 +106,40 @@ static int number_names(label_names *n, int count, lithe_error *err)
     return status;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+/* Numbers by their size, before all else by name. */
+static int by_label(const void *a, const void *b)
+{
+    const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+    int m = class_number(x), n = class_number(y);
+    return m >= 0 && n >= 0 && m != n ? (m > n) - (m < n) : strcmp(x, y);
+}
 
 /* Collects the rows' labels, each once, in order; returns their number. */
 static int sort_labels(const table *t, const char **sorted)
 {
     int different = 0;
     for (size_t i = 0; i < t->count; i++) sorted[i] = t->rows[i].label;
-    qsort(sorted, t->count, sizeof *sorted, by_name);
+    qsort(sorted, t->count, sizeof *sorted, by_label);
     for (size_t i = 0; i < t->count; i++)
         if (!i || strcmp(sorted[i], sorted[different - 1])) sorted[different++] = sorted[i];
     return different;
 }
 
-/* The largest label of a table of numbers; -1: not all labels are numbers. */
-static int largest_number(const table *t)
+/* Whether the labels are 0, 1, 2 ... without a gap. */
+static bool are_places(const char *const *sorted, int different)
 {
-    int most = -1;
-    for (size_t i = 0; i < t->count; i++) {
-        int n = class_number(t->rows[i].label);
-        if (n < 0) return -1;
-        if (n > most) most = n;
-    }
-    return most;
+    for (int i = 0; i < different; i++) if (class_number(sorted[i]) != i) return false;
+    return true;
 }
 
 int names_of_table(label_names *n, const table *t, const char *path, lithe_error *err)
 {
     const char **sorted = xalloc(t->count + 1, sizeof *sorted);
-    int numbers = largest_number(t) + 1, different = sorted ? sort_labels(t, sorted) : 0, classes = numbers ? numbers : different, status;
+    int classes = sorted ? sort_labels(t, sorted) : 0, status;
     if (!sorted) status = fail(err, LITHE_ENOMEM, "%s: out of memory for %zu labels", path, t->count);
     else if (classes > CLASSES_MOST) status = fail(err, LITHE_EFORMAT, "%s: %d different labels, at most %d: is this the column of labels?", path, classes, CLASSES_MOST);
-    else if (classes < 2) status = fail(err, LITHE_EFORMAT, "%s: one class alone, nothing to tell apart", path);
-    else status = numbers ? number_names(n, classes, err) : names_copy(n, sorted, classes, err);
+    else if (classes < 2) status = fail(err, LITHE_EFORMAT, "%s: one class alone (\"%.60s\"), nothing to tell apart", path, classes ? sorted[0] : "");
+    else status = are_places(sorted, classes) ? number_names(n, classes, err) : names_copy(n, sorted, classes, err);
     free(sorted);
     return status;
 }

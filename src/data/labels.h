@@ -10,7 +10,7 @@ enum { CLASSES_MOST = 65536 };
 /* The labels there may be are these names, or with `numbers` any number. */
 typedef struct { bool numbers; char *const *names; int classes; } label_set;
 
-/* Gives the class a label means, by its name, or by its number where no name is the same; -1: there is none. */
+/* Gives the class a label means, by its name, or by its place where no name is the same and that name is no number; -1: there is none. */
 int label_find(const label_set *l, const char *label);
 /* Gives the class, or the number, of a row of the table at path; a label that is not in the set is refused by its
  * line. */
@@ -20,8 +20,8 @@ int label_read(const label_set *l, const table_row *r, const char *path, int *la
 
 typedef struct { char **text; int count; } label_names;
 
-/* Names are malloc'd.  Those of a table are LABEL_0 ... where all its labels are numbers, else its different labels
- * in order. */
+/* Names are malloc'd.  Those of a table are LABEL_0 ... where its labels are the numbers 0, 1 ... without a gap, else
+ * its different labels in order. */
 int     names_of_table(label_names *n, const table *t, const char *path, lithe_error *err);
 int     names_copy(label_names *n, const char *const *names, int count, lithe_error *err);
 int     names_read(label_names *n, const json_t *list, const char *path, lithe_error *err);

@@ -97,7 +97,8 @@ static int write_files(const char *dir, const preparation *p, const lithe_tokeni
     int status = write_split(dir, TRAIN, &p->train, p->held, &train, err);
     if (!status) status = write_split(dir, VALID, p->held ? &p->train : &p->valid, p->held, &valid, err);
     tokenizer_hex(t, hex);
-    json_t *value = json_pack("{s:i s:s s:b s:o? s:s s:o? s:o?}", "version", 1, "task", p->numbers ? "regress" : "classify", "pairs", p->pairs,
+    json_t *value = json_pack("{s:i s:s s:b s:s s:o? s:s s:o? s:o?}", "version", 1, "task", p->numbers ? "regress" : "classify", "pairs", p->pairs,
+                              "columns", p->train.columns,
                               "labels", names_json(&p->names), "tokenizer", hex, "train", train, "valid", valid);
     if (!status) status = value && path ? json_write(value, path, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
     json_decref(value);
