@@ -124,7 +124,7 @@ static int eval_task(const arguments *a)
     bool images = lithe_model_images(m, NULL, NULL, NULL);
     lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if ((t || images) && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
-        if (*v.columns) say("columns: %s", v.columns);
+        if (*v.notice) say("%s", v.notice);
         print_figures(&v, s->json);
         if (v.cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", v.cut, v.examples, lithe_model_context(m));
     }

@@ -207,6 +207,7 @@ static lithe_dataset *open_data(making *k)
     if (k->images) {
         o.task = "images";
         o.image_filter = lithe_model_image_filter(k->model);
+        o.image_resize = lithe_model_image_resize(k->model, &o.image_shortest);
         lithe_model_images(k->model, &o.image_side, NULL, &o.image_channels);
     }
     if (valid && !quantity_amount(valid, '%', &share, &unit) && unit) o.valid_share = share / 100;
@@ -371,6 +372,7 @@ static void say_choices(const making *k)
         size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
         size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
     if (lithe_dataset_columns(k->data)) say("columns    %s", lithe_dataset_columns(k->data));
+    if (lithe_dataset_left_out(k->data)) say("left out   %s", lithe_dataset_left_out(k->data));
     say_classes(k->data);
     int side = 0, patch = 0, channels = 0;
     if (lithe_model_images(k->model, &side, &patch, &channels)) say("images     %d x %d, %s, in patches of %d", side, side, channels == 1 ? "greyscale" : "colour", patch);

@@ -136,6 +136,7 @@ typedef struct {
     /* The size of the images; by default the larger side of the first ones (at most 224), colour if one has it. */
     int image_side, image_channels;
     const char *image_filter;              /* the filter for resizing, by PIL's name; "bilinear" */
+    int image_resize, image_shortest;      /* as lithe_model_image_resize gives them (lithe_tools.h); 0: image_side */
 } lithe_data_options;
 
 /* Reads n sources, makes their files in dir (NULL: a temporary directory, gone when it closes) and opens them.  Images

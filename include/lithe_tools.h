@@ -91,7 +91,10 @@ size_t         lithe_dataset_examples(const lithe_dataset *d, int valid);  /* ro
 int            lithe_dataset_labels(const lithe_dataset *d);         /* number of classes; 0 for text and for numbers */
 const char    *lithe_dataset_label(const lithe_dataset *d, int i);         /* borrowed; NULL after the last */
 size_t         lithe_dataset_label_examples(const lithe_dataset *d, int i);  /* examples of class i to learn from */
-const char    *lithe_dataset_columns(const lithe_dataset *d);     /* which columns a table's were; NULL: not a table; borrowed */
+/* For a person to read, borrowed: which columns of a table were chosen (NULL: it is no table), and which files of a
+ * set of images were left out (NULL: none). */
+const char    *lithe_dataset_columns(const lithe_dataset *d);
+const char    *lithe_dataset_left_out(const lithe_dataset *d);
 int            lithe_dataset_pairs(const lithe_dataset *d);                /* whether its examples are pairs of texts */
 /* What a run on it usually takes where its options are 0: windows or examples in a step, and passes over the data. */
 int            lithe_dataset_batch(const lithe_dataset *d);
@@ -127,6 +130,9 @@ const char  *lithe_model_label(const lithe_model *m, int i);    /* name of a cla
 int          lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels);
 /* The filter with which images are resized for it; NULL for text. */
 const char  *lithe_model_image_filter(const lithe_model *m);
+/* The side to which images are resized before their middle is cut out, with *shortest their shorter side; 0: nothing is
+ * cut off. */
+int          lithe_model_image_resize(const lithe_model *m, int *shortest);
 
 /* Quantizes an opened model in memory: its matrices go to blocks of integers with common scales, in one of ggml's
  * types, "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_K", "q4_K_M", "q5_K" or "q6_K"; norms, biases, positions, low-rank
@@ -346,7 +352,7 @@ int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, fl
 typedef struct {
     double loss; lithe_metrics metrics;
     size_t examples, cut;
-    char columns[256];                 /* which columns of the table were read */
+    char notice[1200];        /* which columns of the table were read, or which images were left out; "": nothing */
 } lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
 

@@ -104,6 +104,12 @@ static void packed_documents(void)
     check_documents("a.txt.gz", "first second|");
     put_file("cut.txt.gz", packed, n - 3);
     check_refused("cut.txt.gz", "in the middle");
+    memset(packed + n, 0, 700);
+    put_file("padded.txt.gz", packed, n + 512);             /* zeros to the end of a block */
+    check_documents("padded.txt.gz", "first second|");
+    packed[n + 600] = 1;
+    put_file("rest.txt.gz", packed, n + 700);
+    check_refused("rest.txt.gz", "damaged gzip");
     packed[20] ^= 1;
     put_file("bad.txt.gz", packed, n);
     check_refused("bad.txt.gz", "damaged gzip");

@@ -248,6 +248,9 @@ static void preprocessors(void)
         { "{\"image_mean\":[0.5]}", "image_mean has 1 numbers, the model 3" }, { "{\"image_std\":[0.5,0,0.5]}", "more than 0" },
         { "{\"size\":{\"height\":8,\"width\":9}}", "resizes to 9 x 8" }, { "{\"size\":16}", "the model reads 8 x 8" }, { "{\"resample\":7}", "resample" },
         { "{\"rescale_factor\":0}", "rescale_factor" }, { "{\"image_mean\":[0.5,\"x\",1]}", "place 1" }, { "{", "preprocessor_config.json" },
+        { "{\"do_flip_channel_order\":true}", "\"do_flip_channel_order\": true is not known" }, { "{\"do_center_crop\":true,\"size\":8}", "needs crop_size" },
+        { "{\"do_center_crop\":true,\"size\":9,\"crop_size\":9}", "cuts out 9 x 9, the model reads 8 x 8" },
+        { "{\"do_center_crop\":true,\"size\":{\"height\":9,\"width\":10},\"crop_size\":8}", "resizes to 10 x 9" }, { "{\"size\":{\"shortest_edge\":8}}", "resizes to 8 x 8" },
     };
     const image_shape shape = { 8, 4, 3 };
     lithe_error err = { 0 };
@@ -264,6 +267,12 @@ static void preprocessors(void)
     put_text(in_dir("p"), "{\"do_normalize\":false,\"do_rescale\":false,\"do_resize\":false,\"size\":32,\"image_std\":[1,2,3],\"resample\":0}");
     CHECK_MSG(!preprocessor_read(&p, in_dir("p"), shape, &err), "%s", err.text);
     CHECK(p.filter == 0 && p.factor >= 1 && p.factor <= 1 && p.deviation[2] >= 1 && p.deviation[2] <= 1 && p.mean[0] <= 0);
+    put_text(in_dir("p"), "{\"size\":{\"shortest_edge\":9},\"do_center_crop\":true,\"crop_size\":{\"height\":8,\"width\":8},\"image_mean\":0.5,\"image_std\":0.25,\"rescale_offset\":true}");
+    for (int written = 0; written < 2; written++) {
+        CHECK_MSG(!preprocessor_read(&p, in_dir("p"), shape, &err), "%s", err.text);
+        CHECK_MSG(p.resize == 9 && p.shortest && p.mean[2] == 1.5 && p.deviation[2] == 0.25, "%d %g %g", p.resize, p.mean[2], p.deviation[2]);
+        CHECK_MSG(!preprocessor_write(&p, in_dir("p"), shape, &err), "%s", err.text);
+    }
 }
 
 const test tests_image_data[] = {

@@ -254,6 +254,34 @@ static void links_and_hidden_names(void)
     CHECK(!err.status);
 }
 
+static void check_left_out(const char *path, const char *expected)
+{
+    lithe_error err = { 0 };
+    char shown[2048];
+    image_set *s = open_one(path, &err);
+    const char *said = s ? image_set_left_out(s, &err) : err.text;
+    snprintf(shown, sizeof shown, "%s", said ? said : "nothing");
+    for (char *at; (at = strstr(shown, test_dir())); ) memmove(at, at + strlen(test_dir()), strlen(at + strlen(test_dir())) + 1);
+    CHECK_MSG(!strcmp(shown, expected), "%s, expected %s", shown, expected);
+    image_set_close(s);
+}
+
+/* What a set leaves out is counted and named, in a folder as in an archive of it. */
+static void left_out(void)
+{
+    char command[3000];
+    put_folders();
+    check_left_out(in_dir("f"), "1 of a format that is not read (/f/train/dog/notes.txt)");
+    put("f/train/dog/9.bmp", "x", 1);
+    put("f/train/wolf/1.webp", "x", 1);
+    put("f/train/dog/._1.png", "x", 1);
+    CHECK(!symlink("../..", in_dir("f/train/back")));
+    check_left_out(in_dir("f"), "3 of a format that is not read (/f/train/dog/9.bmp, ...), 1 hidden (/f/train/dog/._1.png), 1 links (/f/train/back)");
+    snprintf(command, sizeof command, "cd %s && tar --sort=name -cf left.tar f", test_dir());
+    if (system(command)) test_skip("no tar that sorts on this machine");
+    check_left_out(in_dir("left.tar"), "3 of a format that is not read (/left.tar/f/train/dog/9.bmp, ...), 1 hidden (/left.tar/f/train/dog/._1.png), 1 links (/left.tar/f/train/back)");
+}
+
 /* The published sets, as far as they lie here: counts, and the first records' labels. */
 static void published_sets(void)
 {
@@ -281,6 +309,7 @@ const test tests_image_sets[] = {
     { "images: classes by name", classes_by_name },
     { "images: many small images", many_small_images },
     { "images: links and hidden names", links_and_hidden_names },
+    { "images: what is left out is said", left_out },
     { "images: published sets", published_sets },
     { 0 }
 };

@@ -126,6 +126,98 @@ static void grey_and_colour(void)
     tensor_file_close(f);
 }
 
+/* The first square is resized whole, of the second the shorter side; what is missing in the middle is black. */
+static void middles_are_cut_out(void)
+{
+    static const struct { image_fitting how; int width, height; uint8_t from[12], to[9]; } cases[] = {
+        { { 1, 1, RESIZE_NEAREST, 3, false }, 3, 3, { 1, 2, 3, 4, 5, 6, 7, 8, 9 }, { 5 } },
+        { { 2, 1, RESIZE_NEAREST, 2, true }, 5, 2, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { 2, 3, 7, 8 } },
+        { { 2, 1, RESIZE_NEAREST, 3, true }, 3, 4, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, { 4, 5, 7, 8 } },
+        { { 3, 1, RESIZE_NEAREST, 2, false }, 2, 2, { 1, 2, 3, 4 }, { 1, 2, 0, 3, 4, 0, 0, 0, 0 } },
+    };
+    lithe_error err = { 0 };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        image i;
+        CHECK(!image_new(&i, cases[k].width, cases[k].height, 1, "x", &err));
+        memcpy(i.pixels, cases[k].from, image_bytes(&i));
+        CHECK_MSG(!image_fit(&i, &cases[k].how, "x", &err), "%s", err.text);
+        CHECK_MSG(i.width == cases[k].how.side && !memcmp(i.pixels, cases[k].to, image_bytes(&i)), "case %zu: %d %d", k, i.pixels[0], i.pixels[1]);
+        image_free(&i);
+    }
+    image i;
+    CHECK(!image_new(&i, 30000, 1, 1, "x", &err) && image_fit(&i, &(image_fitting){ 2, 1, RESIZE_BOX, 2, true }, "x", &err) && strstr(err.text, "60000 x 2"));
+    image_free(&i);
+}
+
+/* ---- orientation ------------------------------------------------------------------ */
+
+/* PIL.ImageOps.exif_transpose of the rows 1 2 3 and 4 5 6. */
+static const struct { int width; uint8_t pixels[6]; } upright[9] = {
+    [1] = { 3, { 1, 2, 3, 4, 5, 6 } }, [2] = { 3, { 3, 2, 1, 6, 5, 4 } }, [3] = { 3, { 6, 5, 4, 3, 2, 1 } }, [4] = { 3, { 4, 5, 6, 1, 2, 3 } },
+    [5] = { 2, { 1, 4, 2, 5, 3, 6 } }, [6] = { 2, { 4, 1, 5, 2, 6, 3 } }, [7] = { 2, { 6, 3, 5, 2, 4, 1 } }, [8] = { 2, { 3, 6, 2, 5, 1, 4 } },
+};
+
+static void photos_stand_upright(void)
+{
+    for (int turn = 1; turn <= 8; turn++) {
+        lithe_error err = { 0 };
+        image i;
+        CHECK(!image_new(&i, 3, 2, 1, "x", &err));
+        memcpy(i.pixels, upright[1].pixels, 6);
+        CHECK(!image_upright(&i, turn, "x", &err));
+        CHECK_MSG(i.width == upright[turn].width && i.height == 6 / i.width && !memcmp(i.pixels, upright[turn].pixels, 6), "orientation %d", turn);
+        image_free(&i);
+    }
+}
+
+/* The number lies at place 18 of what PIL writes, in either order of bytes. */
+static void orientations_are_read(void)
+{
+    uint8_t big[] = { 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0 };
+    uint8_t little[] = { 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0 };
+    CHECK(exif_orientation(big, sizeof big) == 6 && exif_orientation(little, sizeof little) == 8);
+    for (size_t n = 0; n < 20; n++) CHECK(exif_orientation(big, n) == 1 && exif_orientation(little, n) == 1);
+    big[19] = 9, little[18] = 0;
+    CHECK(exif_orientation(big, sizeof big) == 1 && exif_orientation(little, sizeof little) == 1);
+    memset(big + 4, 0xff, 4);
+    CHECK(exif_orientation(big, sizeof big) == 1);
+}
+
+/* A file with Exif data of orientation 6 is the same file without them, turned. */
+static void check_turned(const char *name, const uint8_t *marker, size_t size, size_t after)
+{
+    lithe_error err = { 0 };
+    size_t n;
+    image plain, turned;
+    uint8_t *bytes = (uint8_t *)file_read(golden_image(name), 1 << 20, &n, &err), *whole = malloc(n + size);
+    memcpy(whole, bytes, after);
+    memcpy(whole + after, marker, size);
+    memcpy(whole + after + size, bytes + after, n - after);
+    CHECK_MSG(!image_decode(&plain, bytes, n, name, &err) && !image_decode(&turned, whole, n + size, name, &err), "%s", err.text);
+    CHECK(!image_upright(&plain, 6, name, &err) && plain.width == turned.width && plain.height == turned.height);
+    CHECK(!memcmp(plain.pixels, turned.pixels, image_bytes(&plain)));
+    image_free(&plain);
+    image_free(&turned);
+    free(bytes);
+    free(whole);
+}
+
+static void turned_png(void)
+{
+    needs("PNG");
+    /* PIL's chunk, with its checksum; it may stand after the header, which ends at byte 33 */
+    static const uint8_t chunk[] = { 0, 0, 0, 0x1a, 'e', 'X', 'I', 'f', 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0,
+                                     0, 0, 0, 0, 0xd6, 0x67, 0x4b, 0x69 };
+    check_turned("rgb.png", chunk, sizeof chunk, 33);
+}
+
+static void turned_jpeg(void)
+{
+    needs("JPEG");
+    static const uint8_t marker[] = { 0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0 };
+    check_turned("rgb.jpg", marker, sizeof marker, 2);
+}
+
 /* ---- hostile files -------------------------------------------------------------- */
 
 static bool reads(const uint8_t *bytes, size_t size, lithe_error *err)
@@ -196,6 +288,11 @@ const test tests_images[] = {
     { "images: JPEG files as PIL reads them", jpeg_as_pil },
     { "images: resizing as PIL's", resizing_as_pil },
     { "images: grey and colour", grey_and_colour },
+    { "images: middles are cut out", middles_are_cut_out },
+    { "images: photos stand upright", photos_stand_upright },
+    { "images: orientations are read", orientations_are_read },
+    { "images: a PNG file on its side", turned_png },
+    { "images: a JPEG file on its side", turned_jpeg },
     { "images: damaged PNG files", damaged_png },
     { "images: damaged JPEG files", damaged_jpeg },
     { "images: a image too large for any memory", enormous },

@@ -33,6 +33,8 @@ static void models_say_what_they_are(void)
     CHECK(!lithe_model_images(gpt2, &side, &patch, &channels) && side == 0 && patch == 0 && channels == 0);
     CHECK(lithe_model_images(vit, &side, &patch, &channels) && side == 12 && patch == 4 && channels == 1 && lithe_model_images(vit, NULL, NULL, NULL));
     CHECK(!lithe_model_image_filter(bert) && !strcmp(lithe_model_image_filter(vit), "bilinear"));
+    int shortest = 1;
+    CHECK(lithe_model_image_resize(vit, &shortest) == 0 && !shortest);
     lithe_model_close(gpt2);
     lithe_model_close(bert);
     lithe_model_close(vit);

@@ -38,6 +38,7 @@ struct lithe_dataset {
     label_names names;                          /* of the classes; none of text and of numbers */
     size_t *counted;                            /* (names.count): examples of each class to learn from; NULL: unknown */
     char *columns;                              /* which ones of a table were chosen, for a person; NULL: unknown */
+    char *left_out;                             /* which files of a set of images were left out; NULL: none */
     bool labelled, numbers, pairs;              /* each example has a label; which is a number; and two texts */
     int longest;                                /* tokens of a table's longest example, special ones too */
     int side, channels;                         /* of images; 0 else */
@@ -78,6 +79,10 @@ const dataset_kind *dataset_kind_of(const char *task);
 
 /* Opens the files of dir as they were left, by the description beside them (dataset_kind's open). */
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err);
+
+/* While a kind opens a dataset: reads a text of the description, if it has it, and counts an example of a class. */
+int dataset_note(lithe_dataset *d, char **out, const json_t *description, const char *key, lithe_error *err);
+int dataset_count_label(lithe_dataset *d, int label, lithe_error *err);
 
 /* Puts the files into another directory (links where it can, copies elsewhere). */
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err);

@@ -45,6 +45,21 @@ static json_t *read_description(const char *dir, lithe_error *err)
     return json;
 }
 
+int dataset_note(lithe_dataset *d, char **out, const json_t *description, const char *key, lithe_error *err)
+{
+    const char *text = json_string_value(json_object_get(description, key));
+    *out = text ? strdup(text) : NULL;
+    return text && !*out ? fail(err, LITHE_ENOMEM, "%s: out of memory", d->dir) : LITHE_OK;
+}
+
+int dataset_count_label(lithe_dataset *d, int label, lithe_error *err)
+{
+    if (!d->counted) d->counted = xalloc((size_t)d->names.count, sizeof *d->counted);
+    if (!d->counted) return fail(err, LITHE_ENOMEM, "%s: out of memory for %d classes", d->dir, d->names.count);
+    d->counted[label]++;
+    return LITHE_OK;
+}
+
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err)
 {
     json_t *json = failed(err) ? NULL : read_description(dir, err);
@@ -91,6 +106,7 @@ void lithe_dataset_close(lithe_dataset *d)
     names_free(&d->names);
     free(d->counted);
     free(d->columns);
+    free(d->left_out);
     free(d->dir);
     free(d);
 }
@@ -112,6 +128,7 @@ int         lithe_dataset_labels(const lithe_dataset *d)              { return d
 int         lithe_dataset_pairs(const lithe_dataset *d)               { return d && d->pairs; }
 int         lithe_dataset_longest(const lithe_dataset *d)             { return d ? d->longest : 0; }
 const char *lithe_dataset_columns(const lithe_dataset *d)             { return d ? d->columns : NULL; }
+const char *lithe_dataset_left_out(const lithe_dataset *d)            { return d ? d->left_out : NULL; }
 size_t      lithe_dataset_label_examples(const lithe_dataset *d, int i) { return i < 0 || i >= lithe_dataset_labels(d) || !d->counted ? 0 : d->counted[i]; }
 const char *lithe_dataset_label(const lithe_dataset *d, int i)        { return i < 0 || i >= lithe_dataset_labels(d) ? NULL : d->names.text[i]; }
 

@@ -37,7 +37,7 @@ void image_free(image *i)
 #define JPEG_READER NULL
 #endif
 
-typedef int reader(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
+typedef int reader(image *out, int *orientation, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
 static const struct { const char *name, *package, *magic; size_t length; reader *read; } formats[] = {
     { "PNG",  "libpng-dev",  "\x89PNG\r\n\x1a\n", 8, PNG_READER },
     { "JPEG", "libjpeg-dev", "\xff\xd8\xff",      3, JPEG_READER },
@@ -67,7 +67,8 @@ int image_decode(image *out, const uint8_t *bytes, size_t size, const char *name
     if (i < 0) return fail(err, LITHE_EFORMAT, "%s: is neither a PNG nor a JPEG file", name);
     if (!formats[i].read)
         return fail(err, LITHE_EDEVICE, "%s: this build reads no %s: install %s and build again", name, formats[i].name, formats[i].package);
-    int status = formats[i].read(out, bytes, size, name, err);
+    int orientation = 1, status = formats[i].read(out, &orientation, bytes, size, name, err);
+    if (!status) status = image_upright(out, orientation, name, err);
     if (status) image_free(out);
     return status;
 }

@@ -19,7 +19,8 @@ int  image_new(image *out, int64_t width, int64_t height, int channels, const ch
 void image_free(image *i);
 
 /* Decodes a PNG or JPEG file, which its first bytes identify.  Alpha is dropped, palettes
- * and 16 bits become 8 bits; a damaged or cut file is refused. */
+ * and 16 bits become 8 bits (rounded), and it is turned as its Exif orientation says; a damaged or cut file is
+ * refused. */
 int  image_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
 int  image_read(image *out, const char *path, lithe_error *err);
 bool image_known(const uint8_t *bytes, size_t size);            /* it begins like a PNG or JPEG file */
@@ -35,12 +36,20 @@ int  image_channels(image *i, int channels, const char *name, lithe_error *err);
 typedef enum { RESIZE_NEAREST, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_BICUBIC, RESIZE_BOX, RESIZE_HAMMING, RESIZE_FILTERS } resize_filter;
 int  image_resize(image *i, int width, int height, resize_filter filter, const char *name, lithe_error *err);
 
-/* Converts the channels, then resizes to a square. */
-int  image_fit(image *i, int side, int channels, resize_filter filter, const char *name, lithe_error *err);
+/* How images become squares of one size: the channels are converted; the image is resized to `resize` a side, or with
+ * `shortest` so that its shorter side has that; the middle of `side` pixels is cut out, on black where there is less. */
+typedef struct { int side, channels; resize_filter filter; int resize; bool shortest; } image_fitting;     /* resize 0: side */
+int  image_fit(image *i, const image_fitting *f, const char *name, lithe_error *err);
+
+/* The orientation, 1 to 8, that Exif data say, from their TIFF header on; 1: upright, as where they say nothing. */
+int  exif_orientation(const uint8_t *tiff, size_t size);
+/* Turns an image that lies in this orientation upright. */
+int  image_upright(image *i, int orientation, const char *name, lithe_error *err);
 
 /* ---- one format each; it is absent where its library was absent from the build ---- */
 
-int png_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
-int jpeg_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
+/* *orientation: what its Exif data say; it stays as it is where there are none. */
+int png_decode(image *out, int *orientation, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
+int jpeg_decode(image *out, int *orientation, const uint8_t *bytes, size_t size, const char *name, lithe_error *err);
 
 #endif

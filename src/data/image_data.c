@@ -54,6 +54,8 @@ static int open_images(lithe_dataset *base, const json_t *json, const lithe_toke
     base->labelled = true;
     base->side = a->side;
     base->channels = a->channels;
+    for (size_t i = 0; i < a->count && !status; i++) status = dataset_count_label(base, image_shard_label(a, i), err);
+    if (!status) status = dataset_note(base, &base->left_out, json, "left_out", err);
     return status ? status : read_statistics(base, json, err);
 }
 

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <jpeglib.h>
 #include <jerror.h>
 
@@ -17,6 +18,7 @@ typedef struct {
     struct jpeg_progress_mgr progress;
     jmp_buf back;
     image *out;
+    int *orientation;
     uint8_t *row;                    /* of CMYK samples */
     const uint8_t *bytes;
     size_t size;
@@ -70,6 +72,15 @@ static void inks_to_colour(uint8_t *to, const uint8_t *row, int width)
         for (int c = 0; c < 3; c++) *to++ = (uint8_t)((row[c] * row[3] + 127) / 255);
 }
 
+/* Exif data are a marker of their own, after these letters. */
+static void read_orientation(reading *r)
+{
+    static const char letters[6] = "Exif\0";
+    for (jpeg_saved_marker_ptr m = r->jpeg.marker_list; m; m = m->next)
+        if (m->data_length > sizeof letters && !memcmp(m->data, letters, sizeof letters))
+            *r->orientation = exif_orientation(m->data + sizeof letters, m->data_length - sizeof letters);
+}
+
 static bool decode(reading *r)
 {
     j_decompress_ptr jpeg = &r->jpeg;
@@ -77,7 +88,9 @@ static bool decode(reading *r)
     jpeg_create_decompress(jpeg);
     jpeg->progress = &r->progress;
     jpeg_mem_src(jpeg, r->bytes, r->size);
+    jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(jpeg, TRUE);
+    read_orientation(r);
     r->status = (lithe_status)image_new(r->out, jpeg->image_width, jpeg->image_height, choose_colours(jpeg), r->name, r->err);
     if (r->status) return false;
     jpeg_start_decompress(jpeg);
@@ -93,9 +106,9 @@ static bool decode(reading *r)
     return true;
 }
 
-int jpeg_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err)
+int jpeg_decode(image *out, int *orientation, const uint8_t *bytes, size_t size, const char *name, lithe_error *err)
 {
-    reading r = { .out = out, .bytes = bytes, .size = size, .name = name, .err = err };
+    reading r = { .out = out, .orientation = orientation, .bytes = bytes, .size = size, .name = name, .err = err };
     set_up(&r);
     bool good = decode(&r);
     jpeg_destroy_decompress(&r.jpeg);

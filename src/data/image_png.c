@@ -12,6 +12,7 @@ typedef struct {
     png_structp png;
     png_infop info;
     image *out;
+    int *orientation;
     const uint8_t *bytes;
     size_t left;
     const char *name;
@@ -50,6 +51,18 @@ static void ask_for_plain_samples(png_structp png)
     png_set_strip_alpha(png);
 }
 
+/* Exif data are a chunk that may come after the samples. */
+static void read_orientation(reading *r)
+{
+#ifdef PNG_eXIf_SUPPORTED
+    png_bytep data;
+    png_uint_32 size;
+    if (png_get_eXIf_1(r->png, r->info, &size, &data)) *r->orientation = exif_orientation(data, size);
+#else
+    (void)r;
+#endif
+}
+
 static bool decode(reading *r)
 {
     if (setjmp(png_jmpbuf(r->png))) return false;
@@ -68,13 +81,14 @@ static bool decode(reading *r)
     if (png_get_rowbytes(r->png, r->info) != stride) png_error(r->png, "rows of an unexpected length");
     for (int pass = 0; pass < passes; pass++)
         for (int y = 0; y < r->out->height; y++) png_read_row(r->png, r->out->pixels + (size_t)y * stride, NULL);
-    png_read_end(r->png, NULL);
+    png_read_end(r->png, r->info);
+    read_orientation(r);
     return true;
 }
 
-int png_decode(image *out, const uint8_t *bytes, size_t size, const char *name, lithe_error *err)
+int png_decode(image *out, int *orientation, const uint8_t *bytes, size_t size, const char *name, lithe_error *err)
 {
-    reading r = { .out = out, .bytes = bytes, .left = size, .name = name, .err = err };
+    reading r = { .out = out, .orientation = orientation, .bytes = bytes, .left = size, .name = name, .err = err };
     r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
     r.info = r.png ? png_create_info_struct(r.png) : NULL;
     bool good = r.info && decode(&r);

@@ -73,10 +73,8 @@ static int choose_splits(const image_set *s, image_set *other, const lithe_data_
 
 /* ---- sizes --------------------------------------------------------------------------- */
 
-typedef struct { int side, channels; resize_filter filter; } shape;
-
 /* Chooses what the options leave open from the first images: the larger side (224 at most), colour if one has it. */
-static int choose_shape(shape *x, const selection *train, const lithe_data_options *o, lithe_error *err)
+static int choose_shape(image_fitting *x, const selection *train, const lithe_data_options *o, lithe_error *err)
 {
     int side = 1, channels = 1, status = LITHE_OK, filter = RESIZE_BILINEAR;
     bool known = o->image_side > 0 && o->image_channels > 0;
@@ -90,7 +88,8 @@ static int choose_shape(shape *x, const selection *train, const lithe_data_optio
         image_free(&p);
     }
     for (int f = 0; o->image_filter && f < RESIZE_FILTERS; f++) if (!strcmp(filters[f], o->image_filter)) filter = f;
-    *x = (shape){ o->image_side > 0 ? o->image_side : side < LARGEST_SIDE ? side : LARGEST_SIDE, o->image_channels > 0 ? o->image_channels : channels, (resize_filter)filter };
+    *x = (image_fitting){ o->image_side > 0 ? o->image_side : side < LARGEST_SIDE ? side : LARGEST_SIDE, o->image_channels > 0 ? o->image_channels : channels,
+                          (resize_filter)filter, o->image_resize, o->image_shortest != 0 };
     return status;
 }
 
@@ -106,7 +105,7 @@ static void count_samples(statistics *s, const image *p)
     s->n += (double)p->width * p->height;
 }
 
-static int write_split(const char *dir, data_split split, const selection *x, const shape *z, int classes, statistics *stats, lithe_error *err)
+static int write_split(const char *dir, data_split split, const selection *x, const image_fitting *z, int classes, statistics *stats, lithe_error *err)
 {
     image_shard_writer w;
     char *path = path_join(dir, image_kind.file[split]);
@@ -119,7 +118,7 @@ static int write_split(const char *dir, data_split split, const selection *x, co
             const image_item item = image_set_item(x->set, x->item[i]);
             image p;
             status = image_item_read(&item, &p, err);
-            if (!status) status = image_fit(&p, z->side, z->channels, z->filter, item.name, err);
+            if (!status) status = image_fit(&p, z, item.name, err);
             if (!status && stats) count_samples(stats, &p);
             if (!status) status = image_shard_put(&w, p.pixels, err);
             image_free(&p);
@@ -149,13 +148,13 @@ static json_t *numbers(const double *x, int n)
     return list;
 }
 
-static int describe(const char *dir, const label_names *names, const shape *z, const statistics *stats, lithe_error *err)
+static int describe(const char *dir, const char *left_out, const label_names *names, const image_fitting *z, const statistics *stats, lithe_error *err)
 {
     double mean[3], deviation[3];
     char *path = path_join(dir, DATA_JSON);
     json_t *list = names_json(names);
     finish_statistics(stats, mean, deviation);
-    json_t *value = json_pack("{s:i s:s s:o? s:o? s:o?}", "version", 1, "task", "images", "labels", list, "mean", numbers(mean, z->channels),
+    json_t *value = json_pack("{s:i s:s s:s* s:o? s:o? s:o?}", "version", 1, "task", "images", "left_out", left_out, "labels", list, "mean", numbers(mean, z->channels),
                               "deviation", numbers(deviation, z->channels));
     int status = value && path && list ? json_write(value, path, err) : fail(err, LITHE_EFORMAT, "%s: out of memory, or a class whose name is not UTF-8", dir);
     json_decref(value);
@@ -169,6 +168,7 @@ static int check_options(const lithe_data_options *o, lithe_error *err)
     for (int f = 0; f < RESIZE_FILTERS; f++) known |= o->image_filter && !strcmp(filters[f], o->image_filter);
     if (!known) return fail(err, LITHE_EINVAL, "no filter is called %s: nearest, lanczos, bilinear, bicubic, box, hamming", o->image_filter);
     if (o->image_side < 0 || o->image_side > 4096) return fail(err, LITHE_EINVAL, "images of %d pixels a side, at most 4096", o->image_side);
+    if (o->image_resize < 0 || o->image_resize > 4096) return fail(err, LITHE_EINVAL, "images resized to %d pixels a side, at most 4096", o->image_resize);
     if (o->image_channels < 0 || o->image_channels > 3 || o->image_channels == 2) return fail(err, LITHE_EINVAL, "%d channels, expected 1 or 3", o->image_channels);
     return LITHE_OK;
 }
@@ -182,17 +182,18 @@ static int choose_classes(label_names *names, image_set *s, image_set *other, co
     return status || !other ? status : image_set_relabel(other, names, err);
 }
 
-static int write_files(const char *dir, const image_set *s, image_set *other, const label_names *names, const lithe_data_options *o, lithe_error *err)
+static int write_files(const char *dir, image_set *s, image_set *other, const label_names *names, const lithe_data_options *o, lithe_error *err)
 {
     selection train = { 0 }, valid = { 0 };
     statistics stats = { 0 };
-    shape z;
+    image_fitting z;
     int status = choose_splits(s, other, o, &train, &valid, err);
     if (!status) status = choose_shape(&z, &train, o, err);
     if (!status) status = dir_make(dir, err);
     if (!status) status = write_split(dir, TRAIN, &train, &z, names->count, &stats, err);
     if (!status) status = write_split(dir, VALID, &valid, &z, names->count, NULL, err);
-    if (!status) status = describe(dir, names, &z, &stats, err);
+    const char *left_out = status ? NULL : image_set_left_out(s, err);
+    if (!status) status = failed(err) ? (int)err->status : describe(dir, left_out, names, &z, &stats, err);
     free(train.item);
     free(valid.item);
     return status;

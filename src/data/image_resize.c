@@ -148,8 +148,30 @@ int image_resize(image *i, int width, int height, resize_filter f, const char *n
     return status ? status : pass(i, width, height, f, name, err);
 }
 
-int image_fit(image *i, int side, int channels, resize_filter filter, const char *name, lithe_error *err)
+/* transformers' rounding. */
+static int crop_middle(image *i, int side, const char *name, lithe_error *err)
 {
-    int status = image_channels(i, channels, name, err);
-    return status ? status : image_resize(i, side, side, filter, name, err);
+    image out;
+    if (i->width == side && i->height == side) return LITHE_OK;
+    int status = image_new(&out, side, side, i->channels, name, err);
+    if (status) return status;
+    const int wide = i->width < side ? i->width : side, high = i->height < side ? i->height : side;
+    const int left = (i->width - wide) / 2, top = (i->height - high) / 2, x = (side - wide) / 2, y = (side - high) / 2;
+    const size_t c = (size_t)i->channels;
+    for (int row = 0; row < high; row++)
+        memcpy(out.pixels + ((size_t)(y + row) * (size_t)side + (size_t)x) * c, i->pixels + ((size_t)(top + row) * (size_t)i->width + (size_t)left) * c, (size_t)wide * c);
+    image_free(i);
+    *i = out;
+    return LITHE_OK;
+}
+
+int image_fit(image *i, const image_fitting *f, const char *name, lithe_error *err)
+{
+    int status = image_channels(i, f->channels, name, err);
+    const int64_t size = f->resize ? f->resize : f->side, least = i->width < i->height ? i->width : i->height;
+    const int64_t width = f->shortest ? size * i->width / least : size, height = f->shortest ? size * i->height / least : size;
+    if (!status && (width > IMAGE_SIDE || height > IMAGE_SIDE))
+        status = fail(err, LITHE_EFORMAT, "%s: an image of %d x %d pixels becomes one of %lld x %lld", name, i->width, i->height, (long long)width, (long long)height);
+    if (!status) status = image_resize(i, (int)width, (int)height, f->filter, name, err);
+    return status ? status : crop_middle(i, f->side, name, err);
 }

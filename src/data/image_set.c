@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "data/corpus.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,6 +19,7 @@ struct image_set {
     entry *entries; size_t count, capacity;
     const char **classes; int class_count;      /* in order */
     holding *held; int held_count;
+    struct { size_t count; const char *first; } left[LEFT_SORTS];
 };
 
 static int no_memory(const char *path, lithe_error *err) { return fail(err, LITHE_ENOMEM, "%s: out of memory for its images", path); }
@@ -56,6 +58,29 @@ int set_add(image_set *s, const image_run *r, lithe_error *err)
     s->entries[s->count] = (entry){ *r, image_set_count(s), label };
     s->count++;
     return LITHE_OK;
+}
+
+/* ---- what is left out ------------------------------------------------------------------- */
+
+int set_leave(image_set *s, left_sort sort, const char *path, const char *name, lithe_error *err)
+{
+    char *first = s->left[sort].count++ ? NULL : path_join(path, name);
+    if (s->left[sort].count > 1) return LITHE_OK;
+    s->left[sort].first = first ? set_text(s, first, err) : NULL;
+    free(first);
+    return s->left[sort].first ? LITHE_OK : no_memory(path, err);
+}
+
+const char *image_set_left_out(image_set *s, lithe_error *err)
+{
+    static const char *const what[LEFT_SORTS] = { "of a format that is not read", "hidden", "links" };
+    char text[1024];
+    int n = 0;
+    for (int i = 0; i < LEFT_SORTS; i++)
+        if (s->left[i].count && n < (int)sizeof text)
+            n += snprintf(text + n, sizeof text - (size_t)n, "%s%zu %s (%.200s%s)", n ? ", " : "", s->left[i].count, what[i], s->left[i].first,
+                          s->left[i].count > 1 ? ", ..." : "");
+    return n ? set_text(s, text, err) : NULL;
 }
 
 /* ---- images --------------------------------------------------------------------------- */

@@ -42,6 +42,8 @@ size_t      image_set_count(const image_set *s);
 image_item  image_set_item(const image_set *s, size_t i);
 int         image_set_classes(const image_set *s);
 const char *image_set_class(const image_set *s, int label);
+/* Says which files in folders and archives were left out, with the first of each sort; NULL: none; borrowed. */
+const char *image_set_left_out(image_set *s, lithe_error *err);
 /* Copies the names of all classes. */
 int         image_set_names(const image_set *s, label_names *names, lithe_error *err);
 /* Labels the images by these names, as a model knows the classes; an image of another class is refused. */
@@ -76,13 +78,17 @@ void       *set_array(image_set *s, size_t count, size_t size, lithe_error *err)
 /* Gives the whole of a file, unpacked where it is packed; the set keeps it. */
 int         set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *size, lithe_error *err);
 
+/* Counts a file that the set leaves out: of a format that is not read, hidden, or a link. */
+typedef enum { LEFT_FORMAT, LEFT_HIDDEN, LEFT_LINK, LEFT_SORTS } left_sort;
+int         set_leave(image_set *s, left_sort sort, const char *path, const char *name, lithe_error *err);
+
 /* CIFAR */
 int records_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 int idx_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 /* Adds the file `name` ("train/cat/1.jpg" under path), whose folders give its part and class.  Without bytes, the
- * file is read when its image is.  A name with a component that begins with a dot is skipped, as it is in a
- * directory. */
+ * file is read when its image is.  A name with a component that begins with a dot is left out, as it is in a
+ * directory, and so is what is no image file. */
 int  image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err);
 bool image_file_name(const char *name);                         /* it ends in .png, .jpg or .jpeg */
 int  sources_add(image_set *s, const char *path, lithe_error *err);     /* takes a file or a directory of any kind */

@@ -98,7 +98,8 @@ static int read_folders(const char *path, const char *name, char class_name[CLAS
 int image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
 {
     char class_name[CLASS_NAME];
-    if (is_hidden(name)) return LITHE_OK;
+    if (is_hidden(name)) return set_leave(s, LEFT_HIDDEN, path, name, err);
+    if (!image_file_name(name)) return set_leave(s, LEFT_FORMAT, path, name, err);
     int status = read_folders(path, name, class_name, &part, err);
     if (status) return status;
     char *joined = path_join(path, name);
@@ -126,6 +127,7 @@ static int add_file(image_set *s, const char *path, image_part part, lithe_error
 }
 
 static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
+static int not_itself(const struct dirent *e) { return strcmp(e->d_name, ".") && strcmp(e->d_name, ".."); }
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
 
 /* Whether it is a directory, and no link to one. */
@@ -140,14 +142,15 @@ static int add_images(image_set *s, const char *path, const char *under, int dep
 {
     struct dirent **entries = NULL;
     char *here = *under ? path_join(path, under) : strdup(path);
-    int n = here ? scandir(here, &entries, visible, by_bytes) : -1, status = LITHE_OK;
+    int n = here ? scandir(here, &entries, not_itself, by_bytes) : -1, status = LITHE_OK;
     if (n < 0) status = here ? fail_errno(err, here, "read directory") : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", here, DIRECTORY_DEPTH);
     for (int i = 0; i < n; i++) {
         char *name = *under ? path_join(under, entries[i]->d_name) : strdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
         if (!status && !full) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-        if (!status && is_own_directory(full)) status = add_images(s, path, name, depth + 1, err);
-        else if (!status && !path_is_dir(full) && image_file_name(name)) status = image_file_add(s, path, name, NULL, 0, PART_NONE, err);
+        if (!status && is_own_directory(full) && !is_hidden(name)) status = add_images(s, path, name, depth + 1, err);
+        else if (!status && path_is_dir(full)) status = set_leave(s, is_hidden(name) ? LEFT_HIDDEN : LEFT_LINK, path, name, err);
+        else if (!status) status = image_file_add(s, path, name, NULL, 0, PART_NONE, err);
         free(full);
         free(name);
         free(entries[i]);

@@ -74,10 +74,9 @@ int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, i
         else if (type == 'x') pax_name(bytes + at, length, longer);
         else {
             const char *full = *longer ? longer : name;
-            if ((type == '0' || type == 0) && image_file_name(full)) {
-                int status = image_file_add(s, path, full, bytes + at, length, part, err);
-                if (status) return status;
-            }
+            const bool file = type == '0' || type == 0, link = type == '1' || type == '2';
+            int status = file ? image_file_add(s, path, full, bytes + at, length, part, err) : link ? set_leave(s, LEFT_LINK, path, full, err) : LITHE_OK;
+            if (status) return status;
             *longer = 0;
         }
         size_t padded = (length + BLOCK - 1) / BLOCK * BLOCK;

@@ -10,7 +10,8 @@ enum { CLASSES_MOST = 65536 };
 /* The labels there may be are these names, or with `numbers` any number. */
 typedef struct { bool numbers; char *const *names; int classes; } label_set;
 
-/* Gives the class a label means, by its name, or by its place where no name is the same and that name is no number; -1: there is none. */
+/* Gives the class a label means, by its name, or by its place where no name is the same and the name there is no
+ * number; -1: there is none. */
 int label_find(const label_set *l, const char *label);
 /* Gives the class, or the number, of a row of the table at path; a label that is not in the set is refused by its
  * line. */

@@ -88,16 +88,6 @@ int example_write(const table_data *d, const examples *e, size_t i, int limit, i
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int count_classes(table_data *d, lithe_error *err)
-{
-    const examples *e = &d->train;
-    if (!d->base.names.count) return LITHE_OK;
-    d->base.counted = xalloc((size_t)d->base.names.count, sizeof *d->base.counted);
-    if (!d->base.counted) return fail(err, LITHE_ENOMEM, "%s: out of memory for %d classes", d->base.dir, d->base.names.count);
-    for (size_t i = 0; i < e->count; i++) d->base.counted[e->label[i]]++;
-    return LITHE_OK;
-}
-
 /* Checks that bytes and hash of a split's table are those in the description. */
 static int check_file(split_facts *f, const char *path, const json_t *known, lithe_error *err)
 {
@@ -149,11 +139,10 @@ static int open_table(lithe_dataset *base, const json_t *json, const lithe_token
     base->labelled = true;
     base->numbers = !strcmp(json_string_value(json_object_get(json, "task")), "regress");
     base->pairs = json_is_true(json_object_get(json, "pairs"));
-    const char *columns = json_string_value(json_object_get(json, "columns"));
-    if (columns && !(base->columns = strdup(columns))) return fail(err, LITHE_ENOMEM, "%s: out of memory", base->dir);
+    if (dataset_note(base, &base->columns, json, "columns", err)) return LITHE_ENOMEM;
     status = names_read(&base->names, json_object_get(json, "labels"), base->dir, err);
     if (!status) status = read_split(d, TRAIN, &d->train, json_object_get(json, "train"), t, err);
-    if (!status) status = count_classes(d, err);
+    for (size_t i = 0; i < d->train.count && !status && d->base.names.count; i++) status = dataset_count_label(&d->base, d->train.label[i], err);
     return status ? status : read_split(d, VALID, &d->valid, json_object_get(json, "valid"), t, err);
 }
 

@@ -84,6 +84,12 @@ static int zstd_some(unpacker *u, char *out, size_t cap, size_t *got, lithe_erro
     return LITHE_OK;
 }
 
+/* Tapes and block devices fill their last block with zeros, which gzip passes over. */
+static void skip_padding(unpacker *u)
+{
+    while (u->kind == GZIP && u->at && !u->inside && u->at < u->in->size && !u->in->data[u->at]) u->at++;
+}
+
 int unpack_read(unpacker *u, char *out, size_t cap, size_t *got, lithe_error *err)
 {
     *got = 0;
@@ -93,6 +99,7 @@ int unpack_read(unpacker *u, char *out, size_t cap, size_t *got, lithe_error *er
         bool inside = u->inside;
         int status = u->kind == GZIP ? inflate_some(u, out, cap, got, err) : zstd_some(u, out, cap, got, err);
         if (status) return status;
+        skip_padding(u);
         if (!*got && u->inside && inside && u->at == at) /* no input is left and no output comes: the rest is missing */
             return fail(err, LITHE_EFORMAT, "%s: ends after %zu bytes in the middle of its packed data", u->name, u->in->size);
     }

@@ -116,7 +116,7 @@ static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *
     if (!status) {
         *out = outcomes_evaluation(&j.outcomes);
         out->cut = cut;
-        snprintf(out->columns, sizeof out->columns, "%s", x.rows.columns);
+        snprintf(out->notice, sizeof out->notice, "columns: %s", x.rows.columns);
     }
     outcomes_close(&j.outcomes);
     close_table(&x);

@@ -39,7 +39,9 @@ static void classifier_close(classifier *v)
 /* Takes p, whatever its size, as the next image of the pass. */
 static int put_image(classifier *v, image *p, const char *name, lithe_error *err)
 {
-    int status = image_fit(p, v->shape.side, v->shape.channels, (resize_filter)v->how->filter, name, err);
+    const preprocessor *q = v->how;
+    const image_fitting f = { v->shape.side, v->shape.channels, (resize_filter)q->filter, q->resize, q->shortest };
+    int status = image_fit(p, &f, name, err);
     if (status) return status;
     augment(p->pixels, v->shape.side, v->shape.channels, augmentation_find("none"), 0, v->samples);
     cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, v->patches);
@@ -146,7 +148,9 @@ int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lit
     judging j = { .set = s };
     int status = outcomes_open(&j.outcomes, m->task.labels, image_set_count(s), err);
     if (!status) status = read_images(m, image_set_count(s), &(image_task){ read_item, take_outcome, &j }, err);
+    const char *left_out = status ? NULL : image_set_left_out(s, err);
     if (!status) *out = outcomes_evaluation(&j.outcomes);
+    if (left_out) snprintf(out->notice, sizeof out->notice, "left out: %s", left_out);
     outcomes_close(&j.outcomes);
     image_set_close(s);
     return status;

@@ -241,3 +241,9 @@ char *lithe_model_config(const lithe_model *m)
     json_decref(json);
     return text;
 }
+
+int lithe_model_image_resize(const lithe_model *m, int *shortest)
+{
+    if (shortest) *shortest = m && m->preprocessor.shortest;
+    return lithe_model_images(m, NULL, NULL, NULL) ? m->preprocessor.resize : 0;
+}

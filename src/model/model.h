@@ -9,7 +9,9 @@
 /* How an image is prepared for a model: it is resized with PIL's filter of this number, and each channel becomes
  * (sample * factor - mean) / deviation.  known: the values come from a file or from data; else they are the usual
  * ones. */
-typedef struct { bool known; int filter; double factor, mean[3], deviation[3]; } preprocessor;
+/* resize: the side, or with `shortest` the shorter side, before the middle of an image is cut out; 0: nothing is cut
+ * off. */
+typedef struct { bool known, shortest; int filter, resize; double factor, mean[3], deviation[3]; } preprocessor;
 
 struct lithe_model {
     const arch *arch;
