@@ -1,5 +1,6 @@
 /* Datasets of images: what is prepared, kept and refused; variations of a
  * image; patches. */
+#include "base/file.h"
 #include "base/random.h"
 #include "data/image_data.h"
 #include "data/image_augment.h"
@@ -71,6 +72,28 @@ static void prepared(void)
     if (kept) dataset_identity(kept, again, sizeof again);
     CHECK(kept && !strcmp(identity, again) && !strcmp(lithe_dataset_label(kept, 2), "4"));
     lithe_dataset_close(kept);
+    lithe_dataset_close(d);
+}
+
+/* A folder's notice goes with its dataset; so do the examples of each class. */
+static void what_is_told(void)
+{
+    lithe_error err = { 0 };
+    char path[800];
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/t/%s", test_dir(), i < 3 ? "cat" : "dog");
+        CHECK(!dir_make(path, &err));
+        snprintf(path, sizeof path, "%s/t/%s/%d.png", test_dir(), i < 3 ? "cat" : "dog", i);
+        if (file_copy(test_file("tests/golden/images/grey.png"), path, &err)) test_fail(__FILE__, __LINE__, err.text);
+    }
+    CHECK(!file_write(in_dir("t/cat/5.gif"), "GIF", 3, &err));
+    if (!strstr(image_formats(), "PNG")) test_skip("this build reads no PNG");
+    lithe_dataset *d = open_set(in_dir("t"), LITHE_OPTIONS(lithe_data_options, .image_resize = 9, .image_side = 8, .valid = in_dir("t")), &err);
+    CHECK_MSG(d, "%s", err.text);
+    if (!d) return;
+    const char *said = lithe_dataset_left_out(d);
+    CHECK_MSG(said && strstr(said, "1 of a format that is not read (") && strstr(said, "t/cat/5.gif)"), "%s", said ? said : "nothing");
+    CHECK(lithe_dataset_label_examples(d, 0) == 3 && lithe_dataset_label_examples(d, 1) == 1 && !lithe_dataset_label_examples(d, 2) && !lithe_dataset_columns(d));
     lithe_dataset_close(d);
 }
 
@@ -277,6 +300,7 @@ static void preprocessors(void)
 
 const test tests_image_data[] = {
     { "images: a dataset as it was prepared", prepared },
+    { "images: what a dataset tells of its files", what_is_told },
     { "images: what the options choose", chosen },
     { "images: damaged shards", damaged },
     { "images: a way that changes nothing", unchanged },
