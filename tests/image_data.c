@@ -76,7 +76,7 @@ static void prepared(void)
 }
 
 /* A folder's notice goes with its dataset; so do the examples of each class. */
-static void what_is_told(void)
+static void what_is_known(void)
 {
     lithe_error err = { 0 };
     char path[800];
@@ -300,7 +300,7 @@ static void preprocessors(void)
 
 const test tests_image_data[] = {
     { "images: a dataset as it was prepared", prepared },
-    { "images: what a dataset tells of its files", what_is_told },
+    { "images: what a dataset tells of its files", what_is_known },
     { "images: what the options choose", chosen },
     { "images: damaged shards", damaged },
     { "images: a way that changes nothing", unchanged },

@@ -36,9 +36,10 @@ int  image_channels(image *i, int channels, const char *name, lithe_error *err);
 typedef enum { RESIZE_NEAREST, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_BICUBIC, RESIZE_BOX, RESIZE_HAMMING, RESIZE_FILTERS } resize_filter;
 int  image_resize(image *i, int width, int height, resize_filter filter, const char *name, lithe_error *err);
 
-/* How images become squares of one size: the channels are converted; the image is resized to `resize` a side, or with
- * `shortest` so that its shorter side has that; the middle of `side` pixels is cut out, on black where there is less. */
-typedef struct { int side, channels; resize_filter filter; int resize; bool shortest; } image_fitting;     /* resize 0: side */
+/* How images become squares of one size: the channels are converted; the image is resized to `resize` a side (0: to
+ * `side`), or with `shortest` so that its shorter side has that; the middle of `side` pixels is cut out, on black
+ * where there is less. */
+typedef struct { int side, channels; resize_filter filter; int resize; bool shortest; } image_fitting;
 int  image_fit(image *i, const image_fitting *f, const char *name, lithe_error *err);
 
 /* The orientation, 1 to 8, that Exif data say, from their TIFF header on; 1: upright, as where they say nothing. */
