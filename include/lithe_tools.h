@@ -274,6 +274,9 @@ int            lithe_session_load(lithe_session *s, const lithe_tokenizer *t, co
 
 /* ---- many sequences at once ------------------------------------------------ */
 
+/* 1: the model keeps recurrent states only, so it reads texts of any length in constant memory. */
+int           lithe_model_recurrent(const lithe_model *m);
+
 /* An engine has `slots` sequences, numbered from 0, each empty at first and of its own length.  The results of a
  * sequence do not depend on the others, bit for bit.  After opening, a step allocates nothing. */
 typedef struct {
@@ -289,6 +292,7 @@ void          lithe_engine_close(lithe_engine *e);
 int           lithe_engine_slots(const lithe_engine *e);
 int           lithe_engine_context(const lithe_engine *e);                  /* 0: any number */
 size_t        lithe_engine_length(const lithe_engine *e, int slot);         /* ids that the slot has read */
+size_t        lithe_engine_bytes(const lithe_engine *e);    /* memory of its slots and their passes, beside the model */
 
 /* The ids that one slot reads in a step: n ids (n 0: none).  The logits after each of the last `wanted` of them,
  * (wanted, vocab), are written to `logits`, which is the caller's memory. */
@@ -307,6 +311,36 @@ int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *input
 void          lithe_engine_clear(lithe_engine *e, int slot);                /* empties the slot */
 /* Slot `to` becomes a copy of `from`. */
 int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);
+
+/* ---- many texts --------------------------------------------------------------- */
+
+/* A prompt to continue, as lithe_generate would (`how` NULL: greedily, until something else ends it). */
+typedef struct { const int32_t *ids; size_t n; const lithe_generation *how; } lithe_continuation;
+/* A piece of the text number `index`, as lithe_generate gives it.  The last one of a text has its reason and the number
+ * of tokens that were written, and may be empty; before it, reason is NULL. */
+typedef struct { size_t index; const char *text; size_t n; const char *reason; size_t tokens; } lithe_piece;
+/* Continues `count` prompts, as many together as the engine has slots, which are emptied; a text that ends is replaced
+ * by the next prompt at once.  Each text is, bit for bit, the one that its prompt gets alone in a session of the same
+ * context and cache type, with the same options.  What all prompts begin with is read once.  Pieces of different texts
+ * come as they are written; a non-zero return of give ends the call. */
+int lithe_generate_batch(lithe_engine *e, const lithe_tokenizer *t, const lithe_continuation *texts, size_t count,
+                         int (*give)(void *context, const lithe_piece *piece), void *context, lithe_error *err);
+
+/* A file of prompts has a JSON object on each line: `prompt`, and if wanted max_tokens, temperature, top_k, top_p,
+ * min_p, repeat_penalty, seed, stop (a string or an array of them) and ignore_eos, in place of those of `usual`
+ * (NULL: zeros); id and metadata are the caller's.  Another key, or a value that does not fit, is LITHE_EFORMAT with
+ * `name` and the line.  usual and its arrays are borrowed as long as the prompts are. */
+typedef struct {
+    const char *text; size_t size;         /* the prompt */
+    const char *id;                        /* as JSON; NULL: it has none */
+    lithe_generation how;
+    size_t line;
+} lithe_prompt;
+typedef struct lithe_prompts lithe_prompts;
+lithe_prompts      *lithe_prompts_read(const char *text, size_t size, const char *name, const lithe_generation *usual, lithe_error *err);
+size_t              lithe_prompts_count(const lithe_prompts *p);
+const lithe_prompt *lithe_prompts_at(const lithe_prompts *p, size_t i);        /* borrowed; NULL past the end */
+void                lithe_prompts_close(lithe_prompts *p);
 
 /* ---- encoders and classifiers ---------------------------------------------- */
 

@@ -31,8 +31,8 @@
     X(tests_metrics) \
     X(tests_train_files) X(tests_train) X(tests_train_resume) X(tests_train_fit) X(tests_train_bptt) \
     X(tests_train_labels) \
-    X(tests_infer) X(tests_infer_sampler) X(tests_engine) X(tests_engine_scores) \
     X(tests_serve) \
+    X(tests_infer) X(tests_infer_sampler) X(tests_engine) X(tests_engine_scores) X(tests_generate_batch) X(tests_generate_prompts) \
     X(tests_diversity) \
     X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
     X(tests_fuzz_seeds) X(tests_checkpoints) \

@@ -41,6 +41,24 @@ static int choose_cache(stored_type *type, const lithe_model *m, const char *nam
     return !name ? LITHE_OK : fail(err, LITHE_EINVAL, "keys and values as \"%s\": f32, f16 and q8_0 are possible", name);
 }
 
+static bool only_recurrent(const graph *g)
+{
+    tensor *const *states;
+    int count = graph_states(g, &states);
+    for (int i = 0; i < count; i++) if (!states[i]->recurrent) return false;
+    return count > 0;
+}
+
+int lithe_model_recurrent(const lithe_model *m)
+{
+    const graph_options o = { .mode = GRAPH_DECODE, .slots = 1, .context = 1, .capacity = { 1, 1, 1 } };
+    pass p;
+    if (!m || must_continue_text(m, NULL) || pass_plan(&p, m, &o, WANT_HIDDEN, NULL)) return 0;
+    bool endless = only_recurrent(p.g);
+    pass_close(&p);
+    return endless;
+}
+
 static int open_slots(lithe_engine *e, const lithe_engine_options *o, lithe_error *err)
 {
     int longest = lithe_model_context(e->model), held = o->context && o->context < longest ? o->context : longest;
@@ -56,8 +74,7 @@ static int open_slots(lithe_engine *e, const lithe_engine_options *o, lithe_erro
     int status = pass_open(&e->pass, e->model, &g, WANT_LOGITS, err);
     if (status) return status;
     e->state_count = graph_states(e->pass.g, &e->states);
-    bool endless = e->state_count > 0;
-    for (int i = 0; i < e->state_count; i++) endless = endless && e->states[i]->recurrent;
+    bool endless = only_recurrent(e->pass.g);
     if (!endless && o->context > longest) return fail(err, LITHE_EINVAL, "a context of %d: the model has %d positions", o->context, longest);
     e->context = endless ? o->context : held;
     e->slot = xalloc((size_t)e->slots, sizeof *e->slot);
@@ -261,9 +278,17 @@ int lithe_engine_step(lithe_engine *e, const lithe_engine_input *inputs, size_t 
 
 int    lithe_engine_slots(const lithe_engine *e)              { return e ? e->slots : 0; }
 int    lithe_engine_context(const lithe_engine *e)            { return e ? e->context : 0; }
+size_t lithe_engine_bytes(const lithe_engine *e)
+{
+    if (!e || !e->pass.g) return 0;
+    plan_summary s = graph_summary(e->pass.g);
+    return s.state_bytes + s.arena_bytes + s.packed_bytes + (e->last ? (size_t)e->slots * (size_t)e->vocab * sizeof *e->last : 0);
+}
+
 size_t lithe_engine_length(const lithe_engine *e, int i)      { return has_slot(e, i) ? e->slot[i].length : 0; }
 
 const lithe_model *engine_model(const lithe_engine *e) { return e->model; }
+int  engine_rows(const lithe_engine *e) { return e->pass.batch.capacity.rows; }
 bool engine_recurrent(const lithe_engine *e) { return graph_recurrent(e->pass.g); }
 int  engine_states(const lithe_engine *e) { return e->state_count; }
 

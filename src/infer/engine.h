@@ -12,6 +12,7 @@
 #include "infer/infer.h"
 
 const lithe_model *engine_model(const lithe_engine *e);
+int  engine_rows(const lithe_engine *e);        /* ids of all slots together that one pass reads */
 bool engine_recurrent(const lithe_engine *e);   /* a slot cannot be shortened: it is extended, restarted, or restored */
 
 /* Opens an engine without slots. */

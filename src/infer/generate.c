@@ -1,10 +1,21 @@
 /* The loop of generation: an id is chosen, its text is shown, the id is read. */
 #include "base/sized.h"
+#include "infer/generation.h"
 #include "infer/session.h"
-#include "infer/text_stream.h"
 
-typedef enum { FAILED, LENGTH, STOP, EOS, FULL, CANCELLED } ending;
-static const char *const REASONS[] = { NULL, "length", "stop", "eos", "full", "cancelled" };
+const char *ending_name(ending e)
+{
+    static const char *const names[] = { [LENGTH] = "length", [STOP] = "stop", [EOS] = "eos", [FULL] = "full", [CANCELLED] = "cancelled" };
+    return names[e];
+}
+
+ending text_take(text_stream *s, const lithe_model *m, const lithe_generation *o, int32_t id, bool full, shown_text *shown, lithe_error *err)
+{
+    *shown = (shown_text){ 0 };
+    if (!o->ignore_eos && model_ends_text(m, s->tokenizer, id)) return EOS;
+    if (text_stream_add(s, id, shown, err)) return FAILED;
+    return s->stopped ? STOP : full ? FULL : GOES_ON;
+}
 
 typedef int listener(void *context, const char *text, size_t n);
 
@@ -23,11 +34,9 @@ static ending run(lithe_session *s, text_stream *stream, const lithe_generation 
         shown_text text;
         int32_t id = lithe_session_sample(s, o->sampling, err);
         if (id < 0) return FAILED;
-        if (!o->ignore_eos && model_ends_text(engine_model(s->engine), stream->tokenizer, id)) return EOS;
-        if (text_stream_add(stream, id, &text, err)) return FAILED;
+        ending end = text_take(stream, engine_model(s->engine), o, id, is_full(s), &text, err);
         bool cancelled = pass_text(give, context, text);
-        if (stream->stopped) return cancelled ? CANCELLED : STOP;
-        if (is_full(s)) return cancelled ? CANCELLED : FULL;
+        if (end != GOES_ON) return cancelled ? CANCELLED : end;
         if (lithe_session_push(s, id, err)) return FAILED;
         if (cancelled) return CANCELLED;
     }
@@ -52,7 +61,7 @@ int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *pr
     text_stream_open(&stream, t, session_last(s), options.stop, options.stops);
     ending end = run(s, &stream, &options, give, context, err);
     if (end != FAILED && end != CANCELLED && !text_stream_end(&stream, &rest, err)) pass_text(give, context, rest);
-    if (reason) *reason = REASONS[err->status ? FAILED : end];
+    if (reason) *reason = ending_name(err->status ? FAILED : end);
     text_stream_close(&stream);
     return err->status;
 }

@@ -10,6 +10,7 @@
  * result, all are sorted.
  * Invariant: the choice is that of the sorted whole vocabulary. */
 #include "infer/sampler.h"
+#include "base/sized.h"
 #include "base/arena.h"
 #include "base/random.h"
 #include <float.h>
@@ -23,6 +24,18 @@ static const double NOTHING = 105;                       /* e^-105 is zero as a 
 static const double DOUBT = 1.3e-7;
 
 /* ---- memory ----------------------------------------------------------------------- */
+
+int sampling_read(lithe_sampling *own, const lithe_sampling *o, lithe_error *err)
+{
+    if (options_read(own, sizeof *own, o, "lithe_sampling", err)) return LITHE_EINVAL;
+    const struct { const char *name; double value, most; } numbers[] = {
+        { "temperature", (double)own->temperature, HUGE_VAL }, { "top_p", (double)own->top_p, 1 }, { "min_p", (double)own->min_p, 1 },
+        { "repetition", (double)own->repetition, HUGE_VAL }, { "top_k", own->top_k, HUGE_VAL } };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!(numbers[i].value >= 0 && numbers[i].value <= numbers[i].most) || isinf(numbers[i].value))
+            return fail(err, LITHE_EINVAL, "%s is %g, expected a number from 0%s", numbers[i].name, numbers[i].value, numbers[i].most > 1 ? " on" : " to 1");
+    return LITHE_OK;
+}
 
 int sampler_open(sampler *s, int vocab, lithe_error *err)
 {

@@ -18,6 +18,9 @@ typedef struct {
 int  sampler_open(sampler *s, int vocab, lithe_error *err);
 void sampler_close(sampler *s);
 
+/* Copies o (NULL: all zero) and refuses what is no way to sample. */
+int  sampling_read(lithe_sampling *own, const lithe_sampling *o, lithe_error *err);
+
 /* Samples the next id from logits (vocab).  The repetition penalty applies to the n ids before
  * it, however often they occur.  number is the number of the draw: the same seed at
  * the same position of a sequence gives the same draw.  Logits that are NaN, or of which none

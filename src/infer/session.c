@@ -5,7 +5,6 @@
 #include "infer/session.h"
 #include "base/random.h"
 #include "base/sized.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,23 +234,12 @@ size_t lithe_session_length(const lithe_session *s)  { return s ? s->length : 0;
 int    lithe_session_context(const lithe_session *s) { return s ? s->context : 0; }
 const float *lithe_session_logits(const lithe_session *s) { return s && s->ready ? s->logits : NULL; }
 
-static int check_sampling(const lithe_sampling *o, lithe_error *err)
-{
-    const struct { const char *name; double value, most; } numbers[] = {
-        { "temperature", (double)o->temperature, HUGE_VAL }, { "top_p", (double)o->top_p, 1 }, { "min_p", (double)o->min_p, 1 },
-        { "repetition", (double)o->repetition, HUGE_VAL }, { "top_k", o->top_k, HUGE_VAL } };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (!(numbers[i].value >= 0 && numbers[i].value <= numbers[i].most) || isinf(numbers[i].value))
-            return fail(err, LITHE_EINVAL, "%s is %g, expected a number from 0%s", numbers[i].name, numbers[i].value, numbers[i].most > 1 ? " on" : " to 1");
-    return LITHE_OK;
-}
-
 int32_t lithe_session_sample(lithe_session *s, const lithe_sampling *o, lithe_error *err)
 {
     lithe_sampling how;
     int32_t id;
     if (!s) { fail(err, LITHE_EINVAL, "there is no session"); return -1; }
-    if (options_read(&how, sizeof how, o, "lithe_sampling", err) || check_sampling(&how, err)) return -1;
+    if (sampling_read(&how, o, err)) return -1;
     if (!s->ready) { fail(err, LITHE_EINVAL, "nothing was read: there are no logits to choose from"); return -1; }
     const int32_t *before = s->ids ? s->ids : s->seen.ids;
     return sampler_next(&s->sampler, s->logits, before, s->ids ? s->length : s->seen.count, s->length, &how, &id, err) ? -1 : id;

@@ -111,7 +111,7 @@ static void add_input(served *m, size_t *count, int slot, size_t n, float *logit
 {
     sequence *q = m->slot[slot].sequence;
     m->slot[slot].taken = n;
-    m->inputs[(*count)++] = (lithe_engine_input){ slot, q->ids + q->read, n, logits, wanted };
+    m->inputs[(*count)++] = (lithe_engine_input){ .slot = slot, .ids = q->ids + q->read, .n = n, .logits = logits, .wanted = wanted };
 }
 
 /* One token of each sequence that writes. */
