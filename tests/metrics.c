@@ -1,4 +1,5 @@
 /* Figures of merit against values worked out by hand. */
+#include "base/softmax.h"
 #include "data/metrics.h"
 #include "test.h"
 #include <math.h>
@@ -91,7 +92,7 @@ static void judged_one_after_another(void)
     CHECK(isnan(e.metrics.pearson) && isnan(e.metrics.spearman) && isnan(e.metrics.next_accuracy) && !e.cut);
     outcomes_close(&x);
     float p[2];
-    label_probabilities(logits[0], 2, p);
+    softmax_probabilities(logits[0], 2, p);
     CHECK(fabsf(p[0] - 0.25f) < 1e-6f && fabsf(p[1] - 0.75f) < 1e-6f);
     CHECK(!outcomes_open(&x, 0, 3, &err));
     for (int i = 0; i < 3; i++) outcomes_add(&x, &numbers[i], 0, truth[i]);

@@ -1,5 +1,6 @@
 /* Computes metrics (data/metrics.h). */
 #include "data/metrics.h"
+#include "base/softmax.h"
 #include "base/arena.h"
 #include <math.h>
 #include <stdbool.h>
@@ -54,18 +55,6 @@ int label_of(const float *logits, int classes)
     int best = 0;
     for (int c = 1; c < classes; c++) if (logits[c] > logits[best]) best = c;
     return best;
-}
-
-double label_loss(const float *logits, int classes, int label)
-{
-    double top = (double)logits[label_of(logits, classes)], sum = 0;
-    for (int c = 0; c < classes; c++) sum += exp((double)logits[c] - top);
-    return top + log(sum) - (double)logits[label];
-}
-
-void label_probabilities(const float *logits, int classes, float *out)
-{
-    for (int c = 0; c < classes; c++) out[c] = (float)exp(-label_loss(logits, classes, c));
 }
 
 /* ---- values ---------------------------------------------------------------------------- */
@@ -172,7 +161,7 @@ void outcomes_add(outcomes *x, const float *logits, int label, float value)
     if (x->classes) {
         x->predicted[i] = label_of(logits, x->classes);
         x->label[i] = label;
-        x->loss += label_loss(logits, x->classes, label);
+        x->loss += softmax_loss(logits, x->classes, label);
     } else {
         x->value[i] = (double)logits[0];
         x->truth[i] = (double)value;

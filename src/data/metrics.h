@@ -43,11 +43,7 @@ typedef struct {
 /* All NAN when memory is out. */
 class_metrics metrics_of_classes(const int *predicted, const int *label, size_t n, int classes);
 
-/* label_of gives the class of the largest logit, the first of equal ones; label_loss gives -log
- * softmax(logits)[label]. */
-int    label_of(const float *logits, int classes);
-double label_loss(const float *logits, int classes, int label);
-void   label_probabilities(const float *logits, int classes, float *out);
+int    label_of(const float *logits, int classes);         /* the class of the largest logit, of equal ones the first */
 
 double metric_pearson(const double *x, const double *y, size_t n);
 /* Gives Pearson's correlation of the ranks, where ties share their mean rank.  NAN when memory is out. */

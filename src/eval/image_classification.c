@@ -1,5 +1,6 @@
 /* Classifies images, and evaluates a model's classes on a labelled set. */
 #include "eval/classification.h"
+#include "base/softmax.h"
 #include "data/image_augment.h"
 #include "data/image_set.h"
 #include "data/metrics.h"
@@ -98,7 +99,7 @@ static int read_path(void *context, size_t i, image *out, const char **name, lit
 static void take_probabilities(void *context, size_t i, const real *logits)
 {
     const files *f = context;
-    label_probabilities(logits, f->classes, f->out + i * (size_t)f->classes);
+    softmax_probabilities(logits, f->classes, f->out + i * (size_t)f->classes);
 }
 
 int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err)

@@ -1,4 +1,4 @@
-/* GET /health, /livez, /readyz, /v1/models, /v1/models/NAME. */
+/* GET /health, /livez, /readyz, /metrics, /v1/models, /v1/models/NAME. */
 #include "serve/api.h"
 #include <string.h>
 
@@ -23,6 +23,20 @@ void api_ready(site *s, exchange *x, const json_t *body)
     if (atomic_load(&s->stopping)) refuse(&p, 503, NULL, "the server stops");
     if (p.status) exchange_refuse(x, &p);
     else api_health(s, x, body);
+}
+
+void api_metrics(site *s, exchange *x, const json_t *body)
+{
+    metrics_now now = { .waiting = scheduler_waiting(&s->scheduler) };
+    metrics_model models[MOST_MODELS];
+    (void)body;
+    for (int i = 0; i < s->count; i++) {
+        const served *m = s->models[i];
+        models[i] = (metrics_model){ m->name, lithe_model_arch(m->model), m->dtype, m->hash };
+        now.slots += m->slots;
+        now.busy += atomic_load(&m->busy);
+    }
+    exchange_answer(x, 200, "text/plain; version=0.0.4", metrics_text(&s->metrics, &now, models, s->count));
 }
 
 static json_t *describe(const served *m)

@@ -6,6 +6,7 @@
 
 #include "serve/request_fields.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 typedef enum { ANSWER_NONE, ANSWER_WHOLE, ANSWER_STREAM } answer_kind;
@@ -28,7 +29,7 @@ typedef struct exchange {
     size_t sent;                        /* and how much of it was */
     bool ended, gone;                   /* the answer is complete; the client has left */
     double said;                        /* when something was last added to it */
-    size_t prompt_tokens, tokens;       /* for log and metrics */
+    size_t prompt_tokens; atomic_size_t tokens;       /* for log and metrics */
     /* The connection.  It is parked while there is nothing to send, and woken when there is. */
     int fd;                             /* -1 after the connection has closed */
     bool parked;

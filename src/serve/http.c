@@ -178,7 +178,7 @@ static void end_request(void *context, struct MHD_Connection *c, void **kept, en
     if (!p) return;
     leave_body(p);
     exchange_closed(p->x);
-    route_log(p->http->site, p->x);
+    route_note(p->http->site, p->x);
     exchange_release(p->x);
     atomic_fetch_sub(&p->http->open, 1);
     free(p);

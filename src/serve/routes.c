@@ -10,10 +10,17 @@ static const route ROUTES[] = {
     { .method = "GET", .path = "/v1/health", .call = api_health, .early = true },
     { .method = "GET", .path = "/livez", .call = api_live, .early = true },
     { .method = "GET", .path = "/readyz", .call = api_ready, .early = true },
+    { .method = "GET", .path = "/metrics", .call = api_metrics },
     { .method = "GET", .path = "/v1/models", .call = api_models, .below = true },
     { .method = "POST", .path = "/v1/completions", .call = api_completions, .keys = completions_keys },
     { .method = "POST", .path = "/tokenize", .call = api_tokenize, .keys = tokenize_keys },
     { .method = "POST", .path = "/detokenize", .call = api_detokenize, .keys = detokenize_keys },
+    { .method = "POST", .path = "/v1/embeddings", .call = api_embeddings, .keys = embeddings_keys },
+    { .method = "POST", .path = "/embed", .call = api_embed, .keys = embed_keys },
+    { .method = "POST", .path = "/predict", .call = api_predict, .keys = predict_keys },
+    { .method = "POST", .path = "/rerank", .call = api_rerank, .keys = rerank_keys },
+    { .method = "POST", .path = "/v1/rerank", .call = api_rerank, .keys = rerank_keys },
+    { .method = "POST", .path = "/fill", .call = api_fill, .keys = fill_keys },
     { .method = "GET", .path = "/tokenizer_info", .call = api_tokenizer_info },
     { .method = "GET", .path = "/v1/tokenizer_info", .call = api_tokenizer_info },
     { .method = "POST", .path = "/v1/tokenize", .call = api_tokenize, .keys = tokenize_keys },
@@ -88,15 +95,17 @@ void route_call(const route *r, site *s, exchange *x)
     json_decref(body);
 }
 
-/* ---- the log --------------------------------------------------------------------------- */
+/* ---- log and metrics ------------------------------------------------------------------------- */
 
-void route_log(site *s, const exchange *x)
+void route_note(site *s, const exchange *x)
 {
+    double seconds = exchange_now() - x->began;
     char line[400];
     const char *format = s->options.log_json ? "{\"event\":\"request\",\"route\":\"%s\",\"status\":%d,\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"seconds\":%.4f}"
                                              : "%s %d, %zu tokens read, %zu written, %.3f s";
+    if (!x->unlogged) metrics_request(&s->metrics, x->route, x->status, seconds, x->prompt_tokens, atomic_load(&x->tokens));
     if (!s->options.log || x->unlogged) return;
-    snprintf(line, sizeof line, format, x->route, x->status, x->prompt_tokens, x->tokens, exchange_now() - x->began);
+    snprintf(line, sizeof line, format, x->route, x->status, x->prompt_tokens, atomic_load(&x->tokens), seconds);
     pthread_mutex_lock(&s->log_mutex);
     s->options.log(s->options.log_context, line);
     pthread_mutex_unlock(&s->log_mutex);

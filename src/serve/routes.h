@@ -15,7 +15,7 @@ const char  *route_path(const route *r);
 bool         route_is_logged(const route *r);
 /* Answers x, now or later. */
 void         route_call(const route *r, site *s, exchange *x);
-/* Tells the log of a request that was answered. */
-void         route_log(site *s, const exchange *x);
+/* Notes a request that was answered, in the metrics and the log. */
+void         route_note(site *s, const exchange *x);
 
 #endif

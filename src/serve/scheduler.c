@@ -6,14 +6,17 @@
 /* A stream whose client has not read that much yet has to wait. */
 enum { BACKLOG = 1 << 20, LEAST_PROMPT_ROWS = 16 };
 
-static void drop_slots(job *j)
+static void leave_slot(served *m, int i)
 {
-    served *m = j->model;
-    for (int i = 0; i < m->slots; i++)
-        if (m->slot[i].job == j) {
-            m->slot[i] = (place_in_engine){ 0 };
-            lithe_engine_clear(m->engine, i);
-        }
+    m->slot[i] = (place_in_engine){ 0 };
+    lithe_engine_clear(m->engine, i);
+    atomic_fetch_sub(&m->busy, 1);
+}
+
+static void leave_slots(job *j)
+{
+    for (int i = 0; i < j->model->slots; i++)
+        if (j->model->slot[i].job == j) leave_slot(j->model, i);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------- */
@@ -33,7 +36,7 @@ static void remove_job(scheduler *s, job *j)
     while (*at != j) at = &(*at)->next;
     *at = j->next;
     count_start(s, j);
-    drop_slots(j);
+    leave_slots(j);
     exchange *x = j->x;
     size_t bytes = j->bytes;
     j->kind->close(j);
@@ -104,6 +107,7 @@ static void fill_slots(scheduler *s, served *m)
             continue;
         }
         m->slot[i++] = (place_in_engine){ .job = j, .sequence = q };
+        atomic_fetch_add(&m->busy, 1);
     }
 }
 
@@ -173,8 +177,7 @@ static void after_step(scheduler *s, served *m, const lithe_engine_input *in, li
     if (err.status) refuse(&at.job->problem, err.status == LITHE_ENOMEM ? 503 : 500, NULL, "%s", err.text);
     bool ended = at.sequence->phase == SEQUENCE_ENDED;
     if (ended) {
-        m->slot[in->slot] = (place_in_engine){ 0 };
-        lithe_engine_clear(m->engine, in->slot);
+        leave_slot(m, in->slot);
         note_end(at.job, at.sequence);
     } else if (at.sequence->count > before && at.job->kind->wrote) at.job->kind->wrote(at.job, at.sequence);
     if (at.job->problem.status || (ended && at.job->ended == at.job->count)) finish_job(s, at.job);
@@ -264,6 +267,14 @@ int scheduler_start(scheduler *s, served *const *models, int count, int queue, s
     if (!pthread_create(&s->thread, NULL, run, s)) return LITHE_OK;
     s->running = false;
     return fail(err, LITHE_ENOMEM, "cannot start a thread");
+}
+
+int scheduler_waiting(scheduler *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    int n = s->waiting;
+    pthread_mutex_unlock(&s->mutex);
+    return n;
 }
 
 bool scheduler_submit(scheduler *s, job *j, problem *p)

@@ -44,6 +44,7 @@ typedef struct {
 int  scheduler_start(scheduler *s, served *const *models, int count, int queue, size_t bytes, lithe_error *err);
 /* The job is the scheduler's from then on.  False, and a problem, if there are too many. */
 bool scheduler_submit(scheduler *s, job *j, problem *p);
+int  scheduler_waiting(scheduler *s);               /* jobs that wait for a slot */
 /* Accepts no more jobs, waits for those that run, at most `seconds`, breaks off the others and ends the thread. */
 void scheduler_stop(scheduler *s, double seconds);
 

@@ -1,5 +1,6 @@
 #include "serve/served.h"
 #include "base/arena.h"
+#include "base/file.h"
 #include "infer/engine.h"
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,21 @@ static int open_engine(served *m, const lithe_engine_options *o, lithe_error *er
 
 static bool continues_text(const lithe_model *m) { return !strcmp(lithe_model_task(m), "language") && !lithe_model_encoder(m); }
 
+/* The type that most bytes of the parameters have, and a hash of the configuration. */
+static void describe(served *m)
+{
+    lithe_tensor_info t;
+    size_t most = 0;
+    char *config = lithe_model_config(m->model);
+    for (size_t i = 0; lithe_model_parameter(m->model, i, &t); i++) {
+        if (t.bytes <= most) continue;
+        most = t.bytes;
+        snprintf(m->dtype, sizeof m->dtype, "%s", t.dtype);
+    }
+    if (config) hash_hex(config, strlen(config), m->hash);
+    free(config);
+}
+
 static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, lithe_error *err)
 {
     for (const char *c = m->name; *c; c++) if ((unsigned char)*c < ' ') return fail(err, LITHE_EINVAL, "the name of a model has a control character");
@@ -34,6 +50,10 @@ static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_op
     m->vocab = lithe_model_vocab(m->model);
     m->context = lithe_model_context(m->model);
     m->created = (long long)time(NULL);
+    describe(m);
+    m->whole = lithe_engine_open(m->model, &LITHE_OPTIONS(lithe_engine_options, .whole = 1), err);
+    m->width = m->whole ? lithe_engine_embed(m->whole, m->runner, NULL, 0, &LITHE_OPTIONS(lithe_embedding, .pooling = "mean"), NULL, NULL, NULL) : 0;
+    if (failed(err)) return err->status;
     return continues_text(m->model) ? open_engine(m, e, err) : LITHE_OK;
 }
 
@@ -52,6 +72,7 @@ void served_close(served *m)
     if (!m) return;
     chooser_close(&m->chooser);
     lithe_engine_close(m->engine);
+    lithe_engine_close(m->whole);
     lithe_tokenizer_close(m->reader);
     lithe_tokenizer_close(m->runner);
     free(m->slot);

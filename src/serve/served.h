@@ -5,6 +5,7 @@
 #include "lithe_tools.h"
 #include "serve/request_fields.h"
 #include "serve/sequence.h"
+#include <stdatomic.h>
 
 /* Rows of a pass that read prompts, beside a row for each sequence that writes: between two tokens of a stream, a model
  * reads at most that many tokens of other requests.  SCORED_ROWS of them can be scored. */
@@ -20,9 +21,13 @@ typedef struct served {
     lithe_tokenizer *reader, *runner;
     int vocab, context;                 /* context 0: any number of ids */
     long long created;
+    char dtype[16], hash[33];           /* how most of its values are stored; of its configuration */
+    lithe_engine *whole;                /* for whole texts: embeddings, classes, masked tokens */
+    int width;                          /* of an embedding */
     /* Only of a model that continues texts. */
     lithe_engine *engine;
     int slots, next;                    /* next: the slot whose prompt is read first in the next turn */
+    atomic_int busy;                    /* slots in use */
     place_in_engine *slot;              /* (slots) */
     lithe_engine_input *inputs;         /* (slots) */
     float *logits, *scoring;            /* (slots, vocab); (SCORED_ROWS, vocab) */

@@ -29,6 +29,7 @@ lithe_server *lithe_server_open(const lithe_server_options *o, lithe_error *err)
     lithe_server *s = failed(err) ? NULL : xalloc(1, sizeof *s);
     if (!s) { fail(err, LITHE_ENOMEM, "not enough memory for a server"); return NULL; }
     pthread_mutex_init(&s->site.log_mutex, NULL);
+    metrics_open(&s->site.metrics);
     if (!fill_options(&s->site.options, o, err)) s->http = http_open(&s->site, err);
     if (s->http) return s;
     lithe_server_close(s);
@@ -97,5 +98,6 @@ void lithe_server_close(lithe_server *s)
     lithe_server_stop(s, 0);
     for (int i = 0; i < s->site.count; i++) served_close(s->site.models[i]);
     pthread_mutex_destroy(&s->site.log_mutex);
+    metrics_close(&s->site.metrics);
     free(s);
 }

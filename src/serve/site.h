@@ -4,6 +4,7 @@
 
 #include "lithe_serve.h"
 #include "serve/exchange.h"
+#include "serve/server_metrics.h"
 #include "serve/scheduler.h"
 #include <stdatomic.h>
 
@@ -19,6 +20,7 @@ typedef struct site {
     atomic_bool ready, stopping;
     atomic_size_t bodies;               /* bytes of bodies that are being received */
     scheduler scheduler;
+    metrics metrics;
     pthread_mutex_t log_mutex;
 } site;
 

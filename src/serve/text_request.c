@@ -106,14 +106,14 @@ static void generation_close(job *j)
 
 static const job_kind generates;
 
-generation *generation_read(const site *s, exchange *x, const json_t *body, const generation_form *form, int max_tokens, problem *p)
+generation *generation_read(site *s, exchange *x, const json_t *body, const generation_form *form, int max_tokens, problem *p)
 {
     served *m = served_find(s->models, s->count, body, p);
     generation *g = m ? xalloc(1, sizeof *g) : NULL;
     if (m && !g) refuse(p, 503, NULL, "not enough memory for the request");
     if (!g) return NULL;
     uint64_t name = random_seed();
-    *g = (generation){ .job = { .kind = &generates, .model = m, .x = exchange_hold(x) }, .form = form, .created = (long long)time(NULL) };
+    *g = (generation){ .job = { .kind = &generates, .model = m, .x = exchange_hold(x) }, .metrics = &s->metrics, .form = form, .created = (long long)time(NULL) };
     snprintf(g->fingerprint, sizeof g->fingerprint, "lithe-%s", lithe_version());
     snprintf(g->id, sizeof g->id, "%s%016llx", form->id, (unsigned long long)name);
     if (!m->engine) refuse(p, 400, "model", "%s does not continue texts: it is for %s", m->name, lithe_model_encoder(m->model) ? "/v1/embeddings, /fill, /rerank or /predict" : "/predict");
@@ -212,9 +212,21 @@ static void send_part(generation *g, json_t *choices, bool last)
     exchange_event(g->job.x, event);
 }
 
+/* The time since the token before, or since the request began. */
+static void note_token(generation *g, sequence *q)
+{
+    double now = exchange_now();
+    if (q->count == q->noted) return;
+    metrics_token(g->metrics, !q->noted, now - (q->noted ? q->last_token : g->job.x->began));
+    atomic_fetch_add(&g->job.x->tokens, 1);
+    q->last_token = now;
+    q->noted = q->count;
+}
+
 static void wrote(job *j, sequence *q)
 {
     generation *g = (generation *)j;
+    note_token(g, q);
     json_t *part = g->stream ? g->form->part(g, q) : NULL;
     if (part) send_part(g, json_pack("[o]", part), false);
 }
@@ -222,7 +234,6 @@ static void wrote(job *j, sequence *q)
 static void finish(job *j)
 {
     generation *g = (generation *)j;
-    j->x->tokens = written(g);
     if (g->stream) {
         if (g->usage) send_part(g, json_array(), true);
         exchange_done(j->x);

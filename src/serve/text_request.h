@@ -18,6 +18,7 @@ typedef struct {
 
 struct generation {
     job job;
+    metrics *metrics;
     const generation_form *form;
     generation_rules rules;
     int n;                              /* choices of each prompt */
@@ -32,7 +33,7 @@ struct generation {
     "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user", "ignore_eos", "truncate"
 
 /* Reads those fields but logprobs, with max_tokens where none is given.  NULL and a problem if one is wrong. */
-generation *generation_read(const site *s, exchange *x, const json_t *body, const generation_form *form, int max_tokens, problem *p);
+generation *generation_read(site *s, exchange *x, const json_t *body, const generation_form *form, int max_tokens, problem *p);
 /* Adds a prompt, whose ids become the generation's, and its choices; room for all of them is made before. */
 bool generation_reserve(generation *g, size_t prompts, problem *p);
 void generation_add(generation *g, int32_t *ids, size_t n, const json_t *body, problem *p);
