@@ -40,9 +40,9 @@ static const option grow_options[] = {
     { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "give the model the vocabulary of a tokenizer that extends its own, instead of --params",
       .also = "vocab,extend" },
     { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "directory of the grown model, which must not exist or be empty", .also = "output" },
-    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "the method: for slots A to F (default A); for other sizes duplicate, corner, stack, interpolate or aki (default duplicate)" },
+    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "the method: for slots A to F (default C, or what the model's Pattention allows); for other sizes duplicate, clone, corner, stack, interpolate or aki (default duplicate)" },
     { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result opens in every reader of the published format" },
-    { "noise", 0, REAL(grow_settings, noise), "X", .help = "relative noise on copied weights, so that copies diverge in training (default 0)", .most = 1 },
+    { "noise", 0, REAL(grow_settings, noise), "X", .help = "repeat heads and inner units (method clone) or slots (D) with relative noise, which parts the copies (default 0: none)", .most = 1 },
     { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "keep the old slots fixed in later training" },
     { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of the old slots in later training (default 1)", .most = 1000 },
     { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "seed of new values and of noise" },
@@ -146,6 +146,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
         emit_text(&e, "method", g->method);
         emit_bool(&e, "preserves", g->preserves != 0);
         emit_text(&e, "says", g->says);
+        emit_text(&e, "symmetry", g->symmetry);
         emit_text(&e, "moves", g->moves);
         emit_count(&e, "params_before", (long long)g->params_before);
         emit_count(&e, "params_after", (long long)g->params_after);
@@ -167,6 +168,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
     bool said = !strncmp(g->says, verdict, strlen(verdict));
     printf("outputs  %s%s%s\n", said ? "" : verdict, said || !*g->says ? "" : ": ", g->says);
     const char *task = lithe_model_task(m), *what = !strcmp(task, "body") ? "feature" : !strcmp(task, "regress") ? "number" : "logit";
+    if (*g->symmetry) printf("symmetry %s\n", g->symmetry);
     printf("measured largest %s difference %.3g (largest %s %.3g) over ", what, g->max_difference, what, g->max_logit);
     if (t->n) printf("%zu tokens of ", t->n);
     printf("%s", t->from);
@@ -237,10 +239,11 @@ const verb verb_grow = {
              "written and the exit code is 6. Classifiers are compared by the logits of their classes, models without a head by their features, image "
              "models on images of noise. The divergence is the Kullback-Leibler divergence of the larger model's probabilities from the smaller "
              "one's, in nats a token.\n\n"
-             "duplicate repeats units and divides the weights that read them (Net2Net), and adds blocks that write zero: the outputs are preserved where "
-             "the residual width is multiplied by a whole number and the model is pre-norm. corner puts the old matrices into the corner of new ones; "
-             "stack repeats the stack of layers, interpolate repeats each layer; aki takes repeated heads and units from the layer above. These change "
-             "the outputs.\n\n"
+             "duplicate adds heads, inner units and blocks that begin fresh and that nothing reads yet, and repeats channels, whose copies are read by fresh weights "
+             "that cancel: the outputs are preserved where the residual width is multiplied by a whole number and the model is pre-norm, and training parts the copies. "
+             "clone repeats heads and units too and divides the weights that read them (Net2Net, HyperCloning); its copies stay equal unless --noise or dropout parts them. "
+             "corner puts the old matrices into the corner of new ones; stack repeats the stack of layers, interpolate repeats each layer; aki takes repeated heads and "
+             "units from the layer above. These change the outputs. The report says what parts the copies.\n\n"
              "--vocabulary gives each new token the mean of the old tokens it was split into, in the embedding and in the head; the logits of old "
              "tokens do not change.\n\n"
              "--to ARCH gives a model what ARCH adds to its architecture, such as a series activation and augmented shortcuts. The additions start without effect but with gradients, so "

@@ -194,11 +194,11 @@ typedef struct {
     const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
     /* An architecture that extends m's (lithe_arch_over), with the same sizes; set: keys of what it adds. */
     const char *to;
-    /* TokenFormer "A".."F" (NULL: A, with softmax D); others "duplicate" (NULL), "corner", "stack", "interpolate",
-     * "aki" */
+    /* For slots "A".."F" (NULL: C, or what the form of Pattention allows); for other sizes "duplicate" (NULL), "clone",
+     * "corner", "stack", "interpolate", "aki" */
     const char *method;
     int   portable;     /* choose a method whose result opens in any reader of the published format (scale sqrt(n)) */
-    float noise;        /* relative noise on copied incoming weights; 0: none */
+    float noise;        /* repeat heads and inner units with this relative noise on incoming weights (clone); 0: none */
     uint64_t seed;
     int   freeze_old;          /* keep the old slots fixed in later training */
     float old_lr;              /* learning-rate factor of old slots; 0 means 1 */
@@ -208,6 +208,7 @@ typedef struct lithe_growth {
     char method[32];
     int  preserves;            /* 1: outputs are preserved (up to rounding); 0: not, for the reason in `says` */
     char says[256];            /* when and what is preserved */
+    char symmetry[256];        /* whether copies part in training ("broken: ..."), and by what */
     char moves[512];           /* what was changed: "ffn_slot_num 256 -> 512; ..." */
     size_t params_before, params_after;
     double max_logit, max_difference, divergence;      /* filled by lithe_compare */

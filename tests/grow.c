@@ -76,7 +76,8 @@ static void refuses(const char *name, const char *config, lithe_grow_options o, 
 
 static void slots(void)
 {
-    preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .factor = 2), 0);
+    preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .factor = 2), 1e-5);
+    preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .factor = 2, .method = "A"), 0);
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .factor = 2.4, .method = "A"), 0);
     preserves("tokenformer", GELU_FIRST, LITHE_OPTIONS(lithe_grow_options, .set = SLOTS), 1e-6);
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "B"), 1e-5);
@@ -114,8 +115,8 @@ static void slots_refused(void)
 static void twice(void)
 {
     lithe_growth r;
-    lithe_model *a = model("tokenformer", L2), *b = grown(a, LITHE_OPTIONS(lithe_grow_options, .set = TWICE), &r);
-    lithe_model *c = grown(b, LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=60,proj_slot_num=50,ffn_slot_num=350"), &r);
+    lithe_model *a = model("tokenformer", L2), *b = grown(a, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "A"), &r);
+    lithe_model *c = grown(b, LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=60,proj_slot_num=50,ffn_slot_num=350", .method = "A"), &r);
     lithe_error err = { 0 };
     lithe_compare(a, c, ids, IDS, &r, &err);
     CHECK_MSG(r.max_difference == 0, "%g", r.max_difference);
@@ -277,7 +278,7 @@ static void moments_are_gradients(void)
 {
     lithe_error err = { 0 };
     lithe_model *m = model("gpt2", SMALL_GPT2_DROPOUT);
-    growth *g = growth_new(m, &LITHE_OPTIONS(lithe_grow_options, .set = "n_embd=24,n_inner=96"), NULL, &err);
+    growth *g = growth_new(m, &LITHE_OPTIONS(lithe_grow_options, .set = "n_embd=24,n_inner=96", .method = "clone"), NULL, &err);
     lithe_model *large = growth_apply(g, &err), *both[2] = { m, large };
     CHECK_MSG(large != NULL, "%s", err.text);
     small_batch b;

@@ -285,6 +285,8 @@ static const char *block_changes(const void *config)
     return ((const hybrid *)config)->norm_place == POST ? "norm_place post normalises after every sum" : NULL;
 }
 
+static const char *heads_change(const void *config) { return position(config) == POSITION_ALIBI ? "ALiBi's slopes are those of the number of heads" : NULL; }
+
 static bool encoder(const void *config) { return ((const hybrid *)config)->encoder; }
 
 /* A common interleaving: RWKV-7 layers with attention between them. */
@@ -307,9 +309,9 @@ const arch arch_hybrid = {
                     .layers = "num_hidden_layers", .layer_prefix = "layers." },
                 .inner_keys = NAMES("intermediate_size", "qkv_slot_num", "proj_slot_num", "ffn_slot_num"),
                 .slots = (const slot_group[]){
-                    { "qkv_slot_num",  "qkv_tau2",  NAMES("self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj.", "att.receptance.", "att.key.", "att.value.") },
+                    { "qkv_slot_num",  "qkv_tau2",  NAMES("self_attn.q_proj.", "self_attn.k_proj.", "self_attn.v_proj.", "att.receptance.", "att.key.", "att.value.", "att.gate.") },
                     { "proj_slot_num", "proj_tau2", NAMES("self_attn.o_proj.", "att.output.") },
                     { "ffn_slot_num",  "ffn_tau2",  NAMES("mlp.tokens.") },
                     { 0 } },
-                .block_changes = block_changes },
+                .block_changes = block_changes, .heads_change = heads_change },
 };

@@ -9,45 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- methods ---------------------------------------------------------------------- */
-
-static const struct { const char *name, *says; } methods[] = {
-    [METHOD_DUPLICATE] = { "duplicate", "preserved up to rounding: repeated entries are divided where they are read, new blocks add zero" },
-    [METHOD_CORNER]    = { "corner", "not preserved: the old matrices in the corner of fresh ones" },
-    [METHOD_STACK]     = { "stack", "not preserved: the stack of layers is repeated on top of itself; width as under duplicate" },
-    [METHOD_INTERPOLATE] = { "interpolate", "not preserved: each layer is followed by copies of itself; width as under duplicate" },
-    [METHOD_AKI]       = { "aki", "not preserved: repeated heads and inner units come from the layer above; the rest as under duplicate" },
-    [METHOD_A] = { "A", "preserved exactly: new keys are zero and the old scale is kept in config.json" },
-    [METHOD_B] = { "B", "preserved up to rounding: sign-flipped copies of all keys, new values zero" },
-    [METHOD_C] = { "C", "preserved up to rounding: new keys with the old ones' Gram matrix, new values zero" },
-    [METHOD_D] = { "D", "preserved up to rounding: every slot copied, its value shared out" },
-    [METHOD_E] = { "E", "preserved up to rounding: new keys are zero, old values rescaled" },
-    [METHOD_F] = { "F", "not preserved: fresh slots, as the released code grows" },
-};
-
-static int choose_method(growth *g, lithe_error *err)
-{
-    const char *name = g->options.method, *theta = json_string_value(json_object_get(g->before, "norm_activation_type"));
-    if (!name) {
-        g->method = METHOD_DUPLICATE;
-        if (!has_slots(g)) return 0;
-        bool l2_gelu = !theta || !strcmp(theta, "l2_norm_gelu"), gelu_l2 = theta && !strcmp(theta, "gelu_l2_norm");
-        g->method = g->options.portable ? l2_gelu ? METHOD_C : gelu_l2 ? METHOD_E : METHOD_D : l2_gelu || gelu_l2 ? METHOD_A : METHOD_D;
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (!strcasecmp(name, methods[i].name)) {
-            g->method = (method)i;
-            if (g->options.portable && g->method == METHOD_A)
-                return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: take B, C, D or E for a portable model");
-            bool of_slots = g->method >= METHOD_A;
-            if (of_slots && !has_slots(g))
-                return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, of which a %s has none; take duplicate, corner, stack, interpolate or aki",
-                            name, g->arch->name);
-            return 0;
-        }
-    return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, corner, stack, interpolate, aki", name);
-}
+/* ---- which architecture -------------------------------------------------------------- */
 
 static int choose_arch(growth *g, lithe_error *err)
 {
@@ -133,7 +95,7 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     int status = grow_axes(g, large, map, report, err);
     if (!status) status = grow_slots(g, large, map, err);
     if (!map->small && !addition) map->zero = writes_residual(&large->rule);
-    if (!status && map->small && g->method == METHOD_DUPLICATE && g->options.noise > 0) add_noise(g, &large->rule, map);
+    if (!status && map->small && g->method == METHOD_CLONE && g->options.noise > 0) add_noise(g, &large->rule, map);
     return status;
 }
 
@@ -143,11 +105,7 @@ void growth_free(growth *g)
 {
     if (!g) return;
     for (int i = 0; g->maps && i < g->count; i++) {
-        for (int a = 0; a < PARAM_RANK; a++) {
-            free(g->maps[i].axes[a].from);
-            free(g->maps[i].axes[a].scale);
-            free(g->maps[i].axes[a].moment);
-        }
+        for (int a = 0; a < PARAM_RANK; a++) free(g->maps[i].axes[a].entries);
         free(g->maps[i].extra);
         free(g->maps[i].name);
     }
@@ -163,7 +121,10 @@ static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
 {
     if (g->options.to) return grow_additions(g, report, err);
     int status = grow_sizes(g, report, err);
-    return status ? status : grow_slot_scales(g, report, err);
+    if (!status) status = settle_method(g, err);
+    if (status) return status;
+    say_method(g, report);
+    return grow_slot_scales(g, report, err);
 }
 
 /* Reports new blocks, heads and additions that change the function, and names the architecture in the configuration. */
@@ -190,12 +151,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     int status = choose_arch(g, err);
     if (!status) status = choose_method(g, err);
     if (status) return status;
-    snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
-    snprintf(report->says, sizeof report->says, "%s", methods[g->method].says);
-    report->preserves = g->method == METHOD_DUPLICATE || (g->method >= METHOD_A && g->method != METHOD_F);
     if ((status = choose_config(g, report, err))) return status;
-    if (g->options.noise > 0 && (g->method == METHOD_D || g->method == METHOD_DUPLICATE))
-        not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);
     if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
     report_changes(g, report);
     g->count = g->large->params->count;

@@ -4,10 +4,19 @@
 
 #include "grow/growth.h"
 
-/* How the entries along one axis of a larger parameter come from those of the smaller one. */
+/* Where one entry along an axis of a larger parameter comes from. */
 typedef struct {
-    int count, *from;           /* (count): the index in the smaller parameter, -1: new */
-    double *scale, *moment;     /* (count): factor of the value, and of the first moment, which maps like a gradient */
+    int from;                   /* the index in the smaller parameter; -1: it is new */
+    int copy, copies;           /* which one it is, from 0, of the entries that come from there */
+    double scale, moment;       /* factors of the value, and of the first moment, which maps like a gradient */
+} axis_entry;
+
+/* The entries along one axis of a larger parameter. */
+typedef struct {
+    int count;
+    axis_entry *entries;        /* (count) */
+    bool zero;                  /* the values of new entries are 0: units that nothing reads yet */
+    bool shared;                /* copies get fresh values, which are taken from the first one, so that the sum stays */
 } axis_map;
 
 /* How a larger parameter comes from the smaller one. */
@@ -19,9 +28,10 @@ typedef struct {
     bool zero;                           /* new entries are 0, else initial values */
     float *extra;                        /* (new rows, width of the smaller one): values of the new rows; or NULL */
     double noise; int noise_axis;        /* standard deviation of noise on the entries that repeat along that axis */
+    double fresh;                        /* standard deviation of the fresh values along a shared axis */
 } param_map;
 
-typedef enum { METHOD_DUPLICATE, METHOD_CORNER, METHOD_STACK, METHOD_INTERPOLATE, METHOD_AKI, METHOD_A, METHOD_B, METHOD_C, METHOD_D, METHOD_E, METHOD_F } method;
+typedef enum { METHOD_DUPLICATE, METHOD_CLONE, METHOD_CORNER, METHOD_STACK, METHOD_INTERPOLATE, METHOD_AKI, METHOD_A, METHOD_B, METHOD_C, METHOD_D, METHOD_E, METHOD_F } method;
 
 struct growth {
     const lithe_model *small;
@@ -45,18 +55,32 @@ void   not_preserved(lithe_growth *report, const char *format, ...) __attribute_
 const slot_group *slot_group_of(const arch *a, const param *p);     /* NULL when p holds no parameter tokens */
 bool slots_used(const growth *g, const slot_group *s);       /* whether the model has parameter tokens of this group */
 bool has_slots(const growth *g);                             /* whether it has parameter tokens at all */
+bool gram_possible(const growth *g);                         /* whether method C has as many new slots as it needs */
 /* Checks the method's conditions for every group and writes the squared scales and slots_history to g->config. */
 int  grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
 /* Fills map->extra with new slots of keys or values under the method, and the scales of the old slots. */
 int  grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err);
 
+/* ---- grow_method.c: the methods, and what is said of a growth ---- */
+bool of_slots(method m);
+/* Whether new heads and inner units begin fresh, with nothing that reads them yet; else they repeat old ones. */
+bool begins_fresh(method m);
+/* Whether fresh weights read the copies of channels, so that these part; else old weights are divided among them. */
+bool channels_part(method m);
+const char *method_name(method m);
+int  choose_method(growth *g, lithe_error *err);             /* before the sizes are chosen: options.method or the usual one */
+int  settle_method(growth *g, lithe_error *err);             /* afterwards: a method with nothing to do gives way to duplicate */
+void say_method(const growth *g, lithe_growth *report);      /* its name, what becomes of outputs, what parts copies */
+
 /* ---- grow_plan.c: the larger sizes ---- */
+/* The size of the first axis of a kind among a model's parameters; 0 when there is none. */
+int axis_size(const lithe_model *m, axis_kind kind);
 /* Turns the options into sizes in g->config; report->moves lists what changes. */
 int grow_sizes(growth *g, lithe_growth *report, lithe_error *err);
 /* Does so for options.to: the sizes stay, and options.set gives the keys that the other architecture adds. */
 int grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 
-/* ---- grow_axes.c: duplication by the meaning of axes ---- */
+/* ---- grow_axes.c: new entries by the meaning of axes ---- */
 /* Fills map->axes for the parameter `large` from map->small. */
 int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err);
 

@@ -11,7 +11,7 @@
 
 static const double TOLERANCE = 0.05;
 
-static int axis_size(const lithe_model *m, axis_kind kind)
+int axis_size(const lithe_model *m, axis_kind kind)
 {
     for (int i = 0; i < m->params->count; i++) {
         const param_rule *r = &m->params->items[i]->rule;

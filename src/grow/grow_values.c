@@ -1,20 +1,22 @@
 /* Computes values and optimizer moments of a larger model by the map of its growth. */
 #include "base/random.h"
 #include "grow/grow.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where an entry of the larger parameter comes from: its place in the smaller one, and whether it is new along axis 0
- * or along another axis. */
-typedef struct { size_t at; bool new_row, new_rest; } origin;
+/* Where an entry of the larger parameter comes from: its place in the smaller one; whether it is new along axis 0 or
+ * along another axis, and whether that makes it 0. */
+typedef struct { size_t at; bool new_row, new_rest, zero; } origin;
 
 static origin origin_of(const param_map *map, const int along[PARAM_RANK])
 {
     origin o = { 0 };
     for (int a = 0; a < PARAM_RANK; a++) {
-        int from = map->axes[a].from[along[a]];
+        int from = map->axes[a].entries[along[a]].from;
         if (from < 0 && a == 0) o.new_row = true;
         else if (from < 0) o.new_rest = true;
+        if (from < 0) o.zero |= map->axes[a].zero;
         o.at = o.at * (size_t)(a < map->small->rule.rank ? map->small->rule.dims[a] : 1) + (from < 0 ? 0 : (size_t)from);
     }
     return o;
@@ -39,6 +41,27 @@ static bool from_above(const param_map *map, const param_rule *rule, const int a
     return false;
 }
 
+/* The fresh value of a copy.  Of a vector (the norm before a tied head) it has the other sign than the old one: Adam
+ * would change copies alike whose gradients differ by a positive factor. */
+static double fresh_value(const param_map *map, double value, uint64_t key, uint64_t counter)
+{
+    double x = map->fresh * random_normal(key, counter);
+    return map->small->rule.rank > 1 ? x : value > 0 ? -fabs(x) : fabs(x);
+}
+
+/* What the entry holds of a value along axis a: of a shared one its copies hold fresh values, and the first the rest.
+ * at: its place in the larger parameter, in which neighbours along the axis are `stride` apart. */
+static double held(const param_map *map, int a, const int along[PARAM_RANK], size_t at, size_t stride, double value, uint64_t key)
+{
+    const axis_entry *e = &map->axes[a].entries[along[a]];
+    if (!map->axes[a].shared || e->copies < 2) return value * e->scale;
+    uint64_t first = (uint64_t)(at - stride * (size_t)(along[a] - e->from)) * (uint64_t)e->copies;
+    if (e->copy) return fresh_value(map, value, key, first + (uint64_t)e->copy);
+    double rest = value;
+    for (int c = 1; c < e->copies; c++) rest -= fresh_value(map, value, key, first + (uint64_t)c);
+    return rest;
+}
+
 /* small and next are the values of the smaller model's parameters. */
 static void map_values(const param_map *map, const param *large, real *values, const real *small, const real *next, uint64_t seed)
 {
@@ -48,11 +71,14 @@ static void map_values(const param_map *map, const param *large, real *values, c
     for (size_t at = 0; at < large->count; at++, advance(map, along)) {
         origin o = origin_of(map, along);
         if (o.new_row && at % large_row == 0) new_rows++;
-        if (o.new_rest || (o.new_row && !map->extra)) continue;
+        if (o.zero) values[at] = 0;
+        if (o.zero || o.new_rest || (o.new_row && !map->extra)) continue;
         const real *source = from_above(map, &large->rule, along) ? next : small;
-        double value = o.new_row ? (double)map->extra[(size_t)new_rows * row + o.at] : (double)source[o.at] * map->axes[0].scale[along[0]];
+        double value = o.new_row ? (double)map->extra[(size_t)new_rows * row + o.at] : (double)source[o.at];
         if (map->noise > 0 && along[map->noise_axis] >= old) value += map->noise * random_normal(key, at);
-        for (int a = 1; a < PARAM_RANK; a++) value *= map->axes[a].scale[along[a]];
+        size_t stride = 1;
+        for (int a = PARAM_RANK; a-- > 0; stride *= (size_t)map->axes[a].count)
+            if (a || !o.new_row) value = held(map, a, along, at, stride, value, key);
         values[at] = (real)value;
     }
 }
@@ -102,7 +128,7 @@ void growth_moments(const growth *g, const lithe_model *large, const real *m, co
             origin o = origin_of(map, along);
             if (o.new_row || o.new_rest) continue;
             double factor = 1;
-            for (int a = 0; a < PARAM_RANK; a++) factor *= map->axes[a].moment[along[a]];
+            for (int a = 0; a < PARAM_RANK; a++) factor *= map->axes[a].entries[along[a]].moment;
             large_m[to + at] = (real)(factor * (double)m[from + o.at]);
             large_v[to + at] = (real)(factor * factor * (double)v[from + o.at]);
         }
