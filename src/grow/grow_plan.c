@@ -245,7 +245,9 @@ int grow_additions(growth *g, lithe_growth *report, lithe_error *err)
     const lithe_grow_options *o = &g->options;
     if (o->params > 0 || o->factor > 0) return fail(err, LITHE_EINVAL, "becoming a %s keeps the sizes: give no number of parameters", g->arch->name);
     if (o->method || o->noise > 0) return fail(err, LITHE_EINVAL, "becoming a %s repeats nothing: it takes no method and no noise", g->arch->name);
+    report->preserves = 1;
     snprintf(report->method, sizeof report->method, "additions");
+    snprintf(report->symmetry, sizeof report->symmetry, "broken: what is added begins fresh");
     snprintf(report->moves, sizeof report->moves, "%s -> %s%s%s", g->small->arch->name, g->arch->name, o->set ? ": " : "", o->set ? o->set : "");
     return set_additions(g, err);
 }
