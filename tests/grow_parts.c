@@ -52,7 +52,7 @@ static double product(const double *x, const double *y, size_t n)
 }
 
 /* The number of pairs along a grown axis that are equal, or so nearly parallel as only copies are. */
-static int twins_along(const param *p, int along)
+static int alike_along(const param *p, int along)
 {
     int count = p->rule.dims[along], found = 0;
     size_t n = 0;
@@ -68,13 +68,13 @@ static int twins_along(const param *p, int along)
     return found;
 }
 
-static int twins(const lithe_model *small, const lithe_model *large, char *where, size_t size)
+static int alike(const lithe_model *small, const lithe_model *large, char *where, size_t size)
 {
     int found = 0;
     for (int i = 0; i < large->params->count; i++) {
         const param *p = large->params->items[i], *q = params_find(small->params, p->name);
         for (int a = 0; q && a < p->rule.rank; a++) {
-            int here = p->rule.dims[a] > q->rule.dims[a] ? twins_along(p, a) : 0;
+            int here = p->rule.dims[a] > q->rule.dims[a] ? alike_along(p, a) : 0;
             if (here && !found) snprintf(where, size, "%s, axis %d", p->name, a);
             found += here;
         }
@@ -83,7 +83,7 @@ static int twins(const lithe_model *small, const lithe_model *large, char *where
 }
 
 /* Grows, checks that the outputs are those of before, trains, and returns the number of twins. */
-static int grown_twins(const small_case *c, lithe_grow_options o, char *where, size_t size)
+static int grown_alike(const small_case *c, lithe_grow_options o, char *where, size_t size)
 {
     lithe_error err = { 0 };
     lithe_growth r;
@@ -98,14 +98,14 @@ static int grown_twins(const small_case *c, lithe_grow_options o, char *where, s
     CHECK_MSG(!lithe_compare(m, large, ids, 20, &r, &err), "%s: %s", c->name, err.text);
     if (r.preserves) CHECK_MSG(r.max_difference <= 1e-5 * fmax(1, r.max_logit), "%s: %s: differs by %g of %g", c->name, r.moves, r.max_difference, r.max_logit);
     train(large);
-    int found = twins(m, large, where, size);
+    int found = alike(m, large, where, size);
     lithe_model_close(large);
     lithe_model_close(m);
     return found;
 }
 
-/* Its configuration, with several classes for images: the gradient of two has one direction, by which all rows of the last
- * layer go. */
+/* Its configuration, with several classes for images: the gradient of two has one direction, by which all rows of the
+ * last layer go. */
 static small_case with_classes(const small_case *c)
 {
     small_case out = *c;
@@ -146,7 +146,7 @@ static void every_architecture(void)
         small_case c = with_classes(&cases[i / 2]);
         larger(&c, i % 2, set, sizeof set);
         if (*set) {
-            int found = grown_twins(&c, LITHE_OPTIONS(lithe_grow_options, .set = set), where, sizeof where);
+            int found = grown_alike(&c, LITHE_OPTIONS(lithe_grow_options, .set = set), where, sizeof where);
             CHECK_MSG(!found, "%s, %s: %d pairs of units are alike, first in %s", c.name, set, found, where);
         }
         free((char *)(uintptr_t)c.config);
@@ -158,7 +158,7 @@ static void by_size(void)
     static const small_case cases[] = { { "gpt2", "gpt2", SMALL_GPT2 }, { "llama", "llama", SMALL_LLAMA }, { "rwkv7", "rwkv7", SMALL_RWKV7 }, { "pangu-pi", "pangu_pi", SMALL_PANGU_PI } };
     for (int i = 0; i < 4; i++) {
         char where[200] = "";
-        int found = grown_twins(&cases[i], LITHE_OPTIONS(lithe_grow_options, .factor = 2), where, sizeof where);
+        int found = grown_alike(&cases[i], LITHE_OPTIONS(lithe_grow_options, .factor = 2), where, sizeof where);
         CHECK_MSG(!found, "%s: %d pairs of units are alike, first in %s", cases[i].name, found, where);
     }
 }
@@ -170,7 +170,7 @@ static void of_slots(void)
     static const char *const methods[] = { "A", "B", "C", "D" };
     for (int i = 0; i < 4; i++) {
         char where[200] = "";
-        int found = grown_twins(&c, LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=36,proj_slot_num=30,ffn_slot_num=210", .method = methods[i]), where, sizeof where);
+        int found = grown_alike(&c, LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=36,proj_slot_num=30,ffn_slot_num=210", .method = methods[i]), where, sizeof where);
         CHECK_MSG(!found, "%s: %d pairs of slots are alike, first in %s", methods[i], found, where);
     }
 }
@@ -179,8 +179,8 @@ static void clones(void)
 {
     static const small_case c = { "llama", "llama", SMALL_LLAMA };
     char where[200] = "";
-    CHECK(grown_twins(&c, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=32", .method = "clone"), where, sizeof where) > 0);
-    CHECK(grown_twins(&c, LITHE_OPTIONS(lithe_grow_options, .set = "intermediate_size=40", .method = "clone"), where, sizeof where) > 0);
+    CHECK(grown_alike(&c, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=32", .method = "clone"), where, sizeof where) > 0);
+    CHECK(grown_alike(&c, LITHE_OPTIONS(lithe_grow_options, .set = "intermediate_size=40", .method = "clone"), where, sizeof where) > 0);
 }
 
 const test tests_grow_parts[] = {

@@ -68,9 +68,12 @@ bool begins_fresh(method m);
 /* Whether fresh weights read the copies of channels, so that these part; else old weights are divided among them. */
 bool channels_part(method m);
 const char *method_name(method m);
-int  choose_method(growth *g, lithe_error *err);             /* before the sizes are chosen: options.method or the usual one */
-int  settle_method(growth *g, lithe_error *err);             /* afterwards: a method with nothing to do gives way to duplicate */
-void say_method(const growth *g, lithe_growth *report);      /* its name, what becomes of outputs, what parts copies */
+/* Before the sizes are chosen: options.method, or the usual one. */
+int  choose_method(growth *g, lithe_error *err);
+/* Afterwards: a method that has nothing to do gives way to duplicate. */
+int  settle_method(growth *g, lithe_error *err);
+/* Reports the method's name, what becomes of the outputs and what parts copies. */
+void say_method(const growth *g, lithe_growth *report);
 
 /* ---- grow_plan.c: the larger sizes ---- */
 /* The size of the first axis of a kind among a model's parameters; 0 when there is none. */

@@ -1,7 +1,7 @@
 /* What a larger size means for each kind of axis.
- *   heads, inner units      new ones begin fresh, and what reads them is 0
- *   channels (the residual width)   every channel is repeated, so that norms see the same means; what reads the copies
- *                           is fresh, and is taken from what reads the first, so that the sum stays
+ *   heads, inner units       new ones begin fresh, and what reads them is 0
+ *   channels (residual)      every channel is repeated, so that norms see the same means; what reads the copies is
+ *                            fresh, and is taken from what reads the first, so that the sum stays
  * The outputs are the same, and gradients of copies differ from the first step on.  clone repeats heads and inner units
  * too, and divides what reads them by how often each is repeated (Chen, Goodfellow & Shlens 2015, Net2Net; Chen et al.
  * 2021, bert2BERT; Samragh et al. 2024, HyperCloning): its copies get equal gradients and stay equal.  Gradients divide
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The fresh values of what reads copies of channels, relative to the old ones: chosen by measurement (docs/growing.md). */
+/* The fresh values of what reads copies of channels, relative to the old ones, by measurement (docs/growing.md). */
 static const double FRESH = 0.2;
 
 typedef struct { int heads, kv_heads; } head_counts;

@@ -3,7 +3,7 @@
  * N after growing, m = N - n, and tau^2 the squared scale:
  *   A  keys 0, values fresh; tau^2 stays         both L2 forms; new slots add exact zeros at the end
  *   B  copies of all keys, each row times +-1, values 0; tau^2 N/n      l2_norm_gelu: rows' norms grow by sqrt(N/n)
- *   C  sqrt(f) U K or sqrt(f) U R, K = Q R, U'U = 1, f = N/tau^2 - 1, values 0; tau^2 becomes N      l2_norm_gelu, m >= rank K
+ *   C  sqrt(f) U K or sqrt(f) U R, K = Q R, U'U = 1, f = N/tau^2 - 1, values 0; tau^2 N     l2_norm_gelu, m >= rank K
  *   D  copies of all keys, values shared out (shares sum to 1); tau^2 N/n          every form
  *   E  keys 0, values fresh, old values times sqrt(tau^2/N); tau^2 N                gelu_l2_norm
  *   F  fresh keys and values; tau^2 N                                   the released code: not preserving
