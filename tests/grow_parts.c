@@ -82,7 +82,7 @@ static int alike(const lithe_model *small, const lithe_model *large, char *where
     return found;
 }
 
-/* Grows, checks that the outputs are those of before, trains, and returns the number of twins. */
+/* Grows, checks that the outputs are those of before, trains, and returns the number of such pairs. */
 static int grown_alike(const small_case *c, lithe_grow_options o, char *where, size_t size)
 {
     lithe_error err = { 0 };

@@ -31,7 +31,8 @@ typedef struct {
     double fresh;                        /* standard deviation of the fresh values along a shared axis */
 } param_map;
 
-typedef enum { METHOD_DUPLICATE, METHOD_CLONE, METHOD_CORNER, METHOD_STACK, METHOD_INTERPOLATE, METHOD_AKI, METHOD_A, METHOD_B, METHOD_C, METHOD_D, METHOD_E, METHOD_F } method;
+typedef enum { METHOD_DUPLICATE, METHOD_CLONE, METHOD_CORNER, METHOD_STACK, METHOD_INTERPOLATE, METHOD_AKI, METHOD_A, METHOD_B, METHOD_C, METHOD_D, METHOD_E, METHOD_F,
+               METHODS } method;
 
 struct growth {
     const lithe_model *small;
@@ -45,9 +46,17 @@ struct growth {
 };
 
 /* ---- grow_config.c ---- */
+bool of_slots(method m);
+/* Whether new heads and inner units begin fresh, with nothing that reads them yet; else they repeat old ones. */
+bool begins_fresh(method m);
+/* Whether fresh weights read the copies of channels, so that these part; else old weights are divided among them. */
+bool channels_part(method m);
+const char *method_name(method m);
 int    config_int(const json_t *config, const char *key, int absent);
 double config_real(const json_t *config, const char *key, double absent);
 double root_mean_square(const param *p);
+/* The size of the first axis of a kind among a model's parameters; 0 when there is none. */
+int axis_size(const lithe_model *m, axis_kind kind);
 /* Says in the report that the function is not preserved, and why; the first reason stays. */
 void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -62,12 +71,6 @@ int  grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
 int  grow_slots(const growth *g, const param *large, param_map *map, lithe_error *err);
 
 /* ---- grow_method.c: the methods, and what is said of a growth ---- */
-bool of_slots(method m);
-/* Whether new heads and inner units begin fresh, with nothing that reads them yet; else they repeat old ones. */
-bool begins_fresh(method m);
-/* Whether fresh weights read the copies of channels, so that these part; else old weights are divided among them. */
-bool channels_part(method m);
-const char *method_name(method m);
 /* Before the sizes are chosen: options.method, or the usual one. */
 int  choose_method(growth *g, lithe_error *err);
 /* Afterwards: a method that has nothing to do gives way to duplicate. */
@@ -76,8 +79,6 @@ int  settle_method(growth *g, lithe_error *err);
 void say_method(const growth *g, lithe_growth *report);
 
 /* ---- grow_plan.c: the larger sizes ---- */
-/* The size of the first axis of a kind among a model's parameters; 0 when there is none. */
-int axis_size(const lithe_model *m, axis_kind kind);
 /* Turns the options into sizes in g->config; report->moves lists what changes. */
 int grow_sizes(growth *g, lithe_growth *report, lithe_error *err);
 /* Does so for options.to: the sizes stay, and options.set gives the keys that the other architecture adds. */

@@ -97,7 +97,7 @@ static int count_copies(axis_map *map, int old, lithe_error *err)
     return LITHE_OK;
 }
 
-/* Factors of values and moments.  Channels that are shared keep the moments of the first copy; the others begin at 0. */
+/* Factors of values and moments.  The first copy of a channel keeps its moments; the others begin at 0. */
 static void set_factors(const growth *g, const param *large, axis kind, axis_map *map)
 {
     bool duplicated = g->method != METHOD_CORNER && kind.kind != AXIS_SLOT, read = divided(g, large, kind);

@@ -1,5 +1,6 @@
-/* Helpers of all parts of growing: numbers of a configuration, the size of a
- * parameter's values, and the report that a function is not preserved. */
+/* Helpers of all parts of growing: the methods' names and kinds, numbers of a
+ * configuration, sizes of a parameter and its values, and the report that a function is
+ * not preserved. */
 #include "base/json.h"
 #include "grow/grow.h"
 #include <limits.h>
@@ -7,6 +8,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+static const char *const names[METHODS] = {
+    [METHOD_DUPLICATE] = "duplicate", [METHOD_CLONE] = "clone", [METHOD_CORNER] = "corner", [METHOD_STACK] = "stack",
+    [METHOD_INTERPOLATE] = "interpolate", [METHOD_AKI] = "aki",
+    [METHOD_A] = "A", [METHOD_B] = "B", [METHOD_C] = "C", [METHOD_D] = "D", [METHOD_E] = "E", [METHOD_F] = "F",
+};
+const char *method_name(method m) { return names[m]; }
+
+bool of_slots(method m) { return m >= METHOD_A; }
+bool begins_fresh(method m) { return m != METHOD_CLONE && m != METHOD_CORNER && m != METHOD_AKI; }
+bool channels_part(method m) { return m != METHOD_CLONE && m != METHOD_CORNER; }
 
 int config_int(const json_t *config, const char *key, int absent)
 {
@@ -32,6 +44,16 @@ double root_mean_square(const param *p)
         for (size_t i = 0; i < n; i++) sum += (double)piece[i] * (double)piece[i];
     }
     return sqrt(sum / (double)p->count);
+}
+
+int axis_size(const lithe_model *m, axis_kind kind)
+{
+    for (int i = 0; i < m->params->count; i++) {
+        const param_rule *r = &m->params->items[i]->rule;
+        for (int a = 0; a < r->rank; a++)
+            if (r->axes[a].kind == kind) return r->dims[a] / (r->axes[a].parts > 1 ? r->axes[a].parts : 1);
+    }
+    return 0;
 }
 
 void not_preserved(lithe_growth *report, const char *format, ...)

@@ -4,27 +4,22 @@
 #include <string.h>
 #include <strings.h>
 
-/* A method's name; for methods that are about slots or change the outputs also what becomes of the outputs, and what
- * makes the entries that it adds differ from one another in training. */
-static const struct { const char *name, *says, *symmetry; } methods[] = {
-    [METHOD_DUPLICATE] = { "duplicate", "", "" },
-    [METHOD_CLONE]     = { "clone", "", "" },
-    [METHOD_CORNER]    = { "corner", "the old matrices in the corner of fresh ones", "everything new is fresh" },
-    [METHOD_STACK]     = { "stack", "the stack of layers is repeated on top of itself", "copies of layers stand at other depths" },
-    [METHOD_INTERPOLATE] = { "interpolate", "each layer is followed by copies of itself", "copies of layers stand at other depths" },
-    [METHOD_AKI]       = { "aki", "repeated heads and inner units come from the layer above", "repeated units come from another layer, but those of the last layer stay equal" },
-    [METHOD_A] = { "A", "new keys are zero and the old scale is kept in config.json", "the values of new slots begin fresh" },
-    [METHOD_B] = { "B", "sign-flipped copies of all keys, new values zero", "new values begin at 0, or fresh with the sum 0 where keys are equal" },
-    [METHOD_C] = { "C", "new keys with the old ones' Gram matrix, new values zero", "new keys are random mixtures of the old ones" },
-    [METHOD_D] = { "D", "every slot copied, its value shared out", "the shares of a value differ in sign" },
-    [METHOD_E] = { "E", "new keys are zero, old values rescaled", "the values of new slots begin fresh" },
-    [METHOD_F] = { "F", "fresh slots, as the released code grows", "everything new is fresh" },
+/* For methods that are about slots or change the outputs: what becomes of the outputs, and what makes the entries that
+ * they add differ from one another in training. */
+static const struct { const char *says, *symmetry; } methods[METHODS] = {
+    [METHOD_DUPLICATE] = { "", "" },
+    [METHOD_CLONE]     = { "", "" },
+    [METHOD_CORNER]    = { "the old matrices in the corner of fresh ones", "everything new is fresh" },
+    [METHOD_STACK]     = { "the stack of layers is repeated on top of itself", "copies of layers stand at other depths" },
+    [METHOD_INTERPOLATE] = { "each layer is followed by copies of itself", "copies of layers stand at other depths" },
+    [METHOD_AKI]       = { "repeated heads and inner units come from the layer above", "repeated units come from another layer, but those of the last layer stay equal" },
+    [METHOD_A] = { "new keys are zero and the old scale is kept in config.json", "the values of new slots begin fresh" },
+    [METHOD_B] = { "sign-flipped copies of all keys, new values zero", "new values begin at 0, or fresh with the sum 0 where keys are equal" },
+    [METHOD_C] = { "new keys with the old ones' Gram matrix, new values zero", "new keys are random mixtures of the old ones" },
+    [METHOD_D] = { "every slot copied, its value shared out", "the shares of a value differ in sign" },
+    [METHOD_E] = { "new keys are zero, old values rescaled", "the values of new slots begin fresh" },
+    [METHOD_F] = { "fresh slots, as the released code grows", "everything new is fresh" },
 };
-
-bool of_slots(method m) { return m >= METHOD_A; }
-bool begins_fresh(method m) { return m != METHOD_CLONE && m != METHOD_CORNER && m != METHOD_AKI; }
-bool channels_part(method m) { return m != METHOD_CLONE && m != METHOD_CORNER; }
-const char *method_name(method m) { return methods[m].name; }
 
 /* ---- choosing --------------------------------------------------------------------- */
 
@@ -38,9 +33,9 @@ static method usual_of_slots(const growth *g)
 
 static int named_method(const growth *g, const char *name, method *out, lithe_error *err)
 {
-    size_t i = 0, count = sizeof methods / sizeof *methods;
-    while (i < count && strcasecmp(name, methods[i].name)) i++;
-    if (i == count)
+    int i = 0;
+    while (i < METHODS && strcasecmp(name, method_name((method)i))) i++;
+    if (i == METHODS)
         return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, clone, corner, stack, interpolate, aki", name);
     *out = (method)i;
     if (g->options.portable && *out == METHOD_A)
@@ -131,7 +126,7 @@ static void say_symmetry(const growth *g, changes c, lithe_growth *report)
 void say_method(const growth *g, lithe_growth *report)
 {
     changes c = changes_of(g);
-    snprintf(report->method, sizeof report->method, "%s", methods[g->method].name);
+    snprintf(report->method, sizeof report->method, "%s", method_name(g->method));
     say_outputs(g, c, report);
     say_symmetry(g, c, report);
     if (g->options.noise > 0) not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);

@@ -11,16 +11,6 @@
 
 static const double TOLERANCE = 0.05;
 
-int axis_size(const lithe_model *m, axis_kind kind)
-{
-    for (int i = 0; i < m->params->count; i++) {
-        const param_rule *r = &m->params->items[i]->rule;
-        for (int a = 0; a < r->rank; a++)
-            if (r->axes[a].kind == kind) return r->dims[a] / (r->axes[a].parts > 1 ? r->axes[a].parts : 1);
-    }
-    return 0;
-}
-
 static int inner_size(const lithe_model *m) { return axis_size(m, AXIS_INNER); }
 
 /* Sets a key; one that the architecture does not have is NULL, and nothing is set. */
