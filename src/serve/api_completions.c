@@ -46,17 +46,18 @@ static json_t *choice(generation *g, sequence *q)
     return json_pack("{s:i, s:o, s:o, s:o}", "index", q->index, "text", text, "logprobs", scores, "finish_reason", reason);
 }
 
-static json_t *part(generation *g, sequence *q)
+static json_t *parts(generation *g, sequence *q)
 {
+    json_t *all = json_array();
     bool first = g->echo && !q->first_sent;
-    if (q->text.n == q->sent_bytes && !q->reason && !first) return NULL;
-    json_t *all = choice(g, q);
+    if (q->text.n == q->sent_bytes && !q->reason && !first) return all;
+    json_array_append_new(all, choice(g, q));
     q->first_sent = true;
     q->sent_bytes = q->text.n;
     return all;
 }
 
-static const generation_form completions = { "cmpl-", "text_completion", "text_completion", choice, part };
+static const generation_form completions = { "cmpl-", "text_completion", "text_completion", choice, parts };
 
 /* ---- the prompts ----------------------------------------------------------------------- */
 

@@ -143,7 +143,8 @@ int sequence_choose(sequence *q, chooser *c, const float *logits, lithe_error *e
     int status = sampler_next(&c->sampler, adjust(q, c, logits), q->ids, q->count, q->count, &how, &id, err);
     if (status) return status;
     if (!add_id(q, id) || (r->score && !add_score(q, id, logits, c->vocab))) return fail(err, LITHE_ENOMEM, "not enough memory for %zu tokens", q->count);
-    if (!r->ignore_eos && model_ends_text(c->model, c->tokenizer, id)) return sequence_end(q, "stop", err);
+    q->ended_by_token = !r->ignore_eos && ((r->has_end && id == r->end) || model_ends_text(c->model, c->tokenizer, id));
+    if (q->ended_by_token) return sequence_end(q, "stop", err);
     if ((status = text_stream_add(&q->stream, id, &shown, err)) || (status = show(q, shown, err))) return status;
     if (q->stream.stopped) return sequence_end(q, "stop", err);
     bool full = c->context && q->count > (size_t)c->context;

@@ -17,7 +17,8 @@ typedef struct {
     logit_bias *bias; int biases;
     int max_tokens;                     /* 0: read only */
     char **stop; int stops;
-    bool ignore_eos;
+    bool ignore_eos, has_end;
+    int32_t end;                        /* with has_end: a token that ends the text, beside those of the model */
     bool score, score_prompt;           /* log-probabilities of the written ids, of the prompt's ids */
     int top;                            /* alternatives of each */
 } generation_rules;
@@ -40,6 +41,7 @@ typedef struct sequence {
     bool first_sent;
     size_t sent_bytes, sent_scores, sent_chars;
     double last_token; size_t noted;    /* for metrics: when the latest was written, and the ids until then */
+    bool ended_by_token;
     const char *reason;                 /* why it ended: "stop" or "length" */
 } sequence;
 

@@ -227,8 +227,9 @@ static void wrote(job *j, sequence *q)
 {
     generation *g = (generation *)j;
     note_token(g, q);
-    json_t *part = g->stream ? g->form->part(g, q) : NULL;
-    if (part) send_part(g, json_pack("[o]", part), false);
+    json_t *parts = g->stream ? g->form->parts(g, q) : NULL;
+    for (size_t i = 0; i < json_array_size(parts); i++) send_part(g, json_pack("[O]", json_array_get(parts, i)), false);
+    json_decref(parts);
 }
 
 static void finish(job *j)

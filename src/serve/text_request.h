@@ -8,12 +8,12 @@
 
 typedef struct generation generation;
 
-/* The form of an answer.  choice: a whole one (a new reference).  part: what a stream has not sent yet (a new
- * reference, or NULL if there is nothing to send). */
+/* The form of an answer.  choice: a whole one (a new reference).  parts: a list of what a stream has not sent yet, an
+ * event for each (a new reference). */
 typedef struct {
     const char *id, *object, *chunk;
     json_t *(*choice)(generation *g, sequence *q);
-    json_t *(*part)(generation *g, sequence *q);
+    json_t *(*parts)(generation *g, sequence *q);
 } generation_form;
 
 struct generation {
