@@ -1,21 +1,14 @@
-/* What a token costs.
- *
- *     bench-decode MODEL [TOKENS [THREADS]]                    128 1
- *
- * One CSV row: the tokens a second of a model on disk, the bytes of the weights that a token multiplies by, and the
- * rate at which they are read, beside the rate at which the same threads read as many bytes of memory and do
- * nothing else.  Both are measured in turns, and `share` is their ratio.  One thread is measured in its own time,
- * several by the clock.
+/* What a token costs as a text grows.
  *
  *     bench-decode [TOKENS [WIDTH [LAYERS [ARCH...]]]]         8192 256 6 gpt2 rwkv7
  *
- * As a text grows: models of one width and depth write in turns, so that a machine whose speed changes changes it for
- * all.  One CSV row each POINT tokens: the tokens so far and, for each model, the seconds it has
- * taken; then on standard error how well a line fits.  One thread, its own time. */
-#include "base/arena.h"
+ * Models of one width and depth write in turns, so that a machine whose speed changes changes it for all.  One CSV row
+ * each POINT tokens: the tokens so far and, for each model, the seconds it has taken; then on standard error how well a
+ * line fits.  One thread, its own time.  (`lithe bench` measures a model on disk.) */
 #include "infer/session.h"
-#include "model/pass.h"
-#include "timing.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <math.h>
 
 enum { MODELS = 4, PIECE = 64, POINT = 256, VOCAB = 4096 };
@@ -64,7 +57,7 @@ static double r_squared(const double *y, int n)
     return xy * xy / (xx * yy);
 }
 
-static int growing_text(int argc, char **argv)
+int main(int argc, char **argv)
 {
     static const char *const usual[] = { "gpt2", "rwkv7" };
     int tokens = argc > 1 ? atoi(argv[1]) : 8192, width = argc > 2 ? atoi(argv[2]) : 256, layers = argc > 3 ? atoi(argv[3]) : 6;
@@ -99,74 +92,4 @@ static int growing_text(int argc, char **argv)
         free(s[i].at);
     }
     return 0;
-}
-
-/* ---- a model on disk ---------------------------------------------------------------- */
-
-enum { TURNS = 9, READ_PIECE = 1 << 20 };
-
-/* Bytes of the weights that a token is multiplied by, as they are stored. */
-static size_t bytes_read(const lithe_model *m, lithe_error *err)
-{
-    pass p;
-    const step *steps;
-    size_t bytes = 0;
-    graph_options o = { .mode = GRAPH_DECODE, .slots = 1, .context = 8, .capacity = { [ROWS_TOKENS] = 1, [ROWS_SEQS] = 1, [ROWS_SELECTED] = 1 } };
-    if (pass_plan(&p, m, &o, WANT_LOGITS, err)) return 0;
-    for (int i = 0, count = graph_steps(p.g, &steps); i < count; i++) {
-        const node *n = steps[i].node;
-        for (int j = 0; j < MAX_IN && n->op->flops; j++)
-            if (n->in[j] && n->in[j]->param && (n->op->weights & IN(j)))
-                bytes += stored_bytes(weight_stored(&n->in[j]->param->weight).type, n->in[j]->param->count);
-    }
-    pass_close(&p);
-    return bytes;
-}
-
-static void read_piece(void *memory, int piece)
-{
-    const uint64_t *p = memory;
-    uint64_t sums[8] = { 0 };
-    p += (size_t)piece * (READ_PIECE / sizeof *p);
-    for (size_t i = 0; i < READ_PIECE / sizeof *p; i += 8)
-        for (size_t j = 0; j < 8; j++) sums[j] ^= p[i + j];
-    for (int j = 0; j < 8; j++) __asm__ volatile("" : : "r"(sums[j]));
-}
-
-static int decode_model(const char *path, int tokens, int threads)
-{
-    const int turn_tokens = tokens / TURNS + 1;
-    lithe_error err = { 0 };
-    threads_set(threads);
-    double (*const now)(void) = threads == 1 ? seconds : wall_seconds, token[TURNS], reading[TURNS];
-    lithe_model *m = lithe_model_open(path, NULL, &err);
-    lithe_session *s = m ? lithe_session_open(m, turn_tokens * TURNS + 1, &err) : NULL;
-    size_t bytes = s ? bytes_read(m, &err) : 0, pieces = bytes / READ_PIECE + 1;
-    void *memory = bytes ? big_alloc(pieces * READ_PIECE) : NULL;
-    if (memory) {
-        memset(memory, 1, pieces * READ_PIECE);
-        lithe_session_push(s, 1, &err);
-    }
-    for (int turn = 0; turn < TURNS && memory && !err.status; turn++) {
-        double start = now();
-        for (int i = 0; i < turn_tokens; i++) lithe_session_push(s, 1 + i, &err);
-        token[turn] = (now() - start) / turn_tokens;
-        start = now();
-        parallel_for((int)pieces, read_piece, memory);
-        reading[turn] = (now() - start) * (double)bytes / (double)(pieces * READ_PIECE);
-    }
-    if (err.status || !memory) { fprintf(stderr, "%s: %s\n", path, err.status ? err.text : "not enough memory"); return 1; }
-    double each = median(token, TURNS), floor = median(reading, TURNS);
-    printf("commit,cpu,level,threads,model,tokens/s,MB/token,GB/s,GB/s of reading,share\n%s,%s,%s,%d,%s,%.2f,%.1f,%.2f,%.2f,%.3f\n", COMMIT, cpu_name(),
-           kernels_default()->name, threads, path, 1 / each, (double)bytes * 1e-6, (double)bytes * 1e-9 / each, (double)bytes * 1e-9 / floor, floor / each);
-    big_free(memory, pieces * READ_PIECE);
-    lithe_session_close(s);
-    lithe_model_close(m);
-    return 0;
-}
-
-int main(int argc, char **argv)
-{
-    if (argc < 2 || strspn(argv[1], "0123456789") == strlen(argv[1])) return growing_text(argc, argv);
-    return decode_model(argv[1], argc > 2 ? atoi(argv[2]) : 128, argc > 3 ? atoi(argv[3]) : 1);
 }

@@ -12,7 +12,7 @@
 
 const verb *const verbs[] = {
     &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
-    &verb_inspect, &verb_convert, &verb_quantize, &verb_plan, &verb_doctor, &verb_completions, &verb_help, NULL
+    &verb_inspect, &verb_convert, &verb_quantize, &verb_bench, &verb_plan, &verb_doctor, &verb_completions, &verb_help, NULL
 };
 
 const verb *verb_find(const char *name)

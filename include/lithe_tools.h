@@ -287,6 +287,7 @@ typedef struct {
     const char *cache_type;    /* as in lithe_session_options */
     int scores;                /* 1: steps can score the ids that they read; each slot then keeps a row of logits */
     int whole;                 /* 1: it has no slots, for any model: it embeds, classifies and scores whole texts */
+    int timed;                 /* 1: it measures the time of operations (lithe_engine_profile) */
 } lithe_engine_options;
 lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, lithe_error *err);
 void          lithe_engine_close(lithe_engine *e);
@@ -312,6 +313,11 @@ int           lithe_engine_step(lithe_engine *e, const lithe_engine_input *input
 void          lithe_engine_clear(lithe_engine *e, int slot);                /* empties the slot */
 /* Slot `to` becomes a copy of `from`. */
 int           lithe_engine_fork(lithe_engine *e, int from, int to, lithe_error *err);
+
+/* The time that an engine opened with `timed` has spent in one kind of operation, and how often it ran it: kind i, the
+ * slowest first.  Returns 1, or 0 past the last. */
+typedef struct { const char *op; double seconds; size_t runs; } lithe_op_time;
+int           lithe_engine_profile(const lithe_engine *e, size_t i, lithe_op_time *out);
 
 /* ---- many texts --------------------------------------------------------------- */
 
@@ -443,9 +449,20 @@ char *lithe_plan(const char *config, int batch, int ctx, int recompute, const ch
 /* The machine as text (malloc'd): CPU, levels of kernels, threads, memory, libraries, absent optional parts. */
 char *lithe_doctor(int json);
 
+/* Seconds since some moment: those of this process's own time where it has one thread, else of the clock. */
+double lithe_clock(void);
+
 /* The matrix-product rate of this machine in FLOP/s, for fp32 or bf16 and all threads, measured in about 0.1 s the
  * first time. */
 double lithe_peak(const char *dtype);
+
+/* The rate in bytes/s at which all threads read the weights of m from memory, and do nothing else; measured anew. */
+double lithe_read_rate(const lithe_model *m);
+
+/* What a pass over `rows` tokens of `seqs` sequences takes: the bytes of the weights that it multiplies by, as they are
+ * stored, and floating-point operations. */
+typedef struct { double bytes, flops; } lithe_work;
+int lithe_pass_work(const lithe_model *m, int rows, int seqs, lithe_work *out, lithe_error *err);
 
 #ifdef __cplusplus
 }

@@ -33,6 +33,7 @@
     X(tests_train_labels) \
     X(tests_serve) X(tests_serve_texts) X(tests_serve_chat) X(tests_serve_limits) \
     X(tests_infer) X(tests_infer_sampler) X(tests_engine) X(tests_engine_scores) X(tests_generate_batch) X(tests_generate_prompts) \
+    X(tests_bench) \
     X(tests_diversity) \
     X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
     X(tests_fuzz_seeds) X(tests_checkpoints) \

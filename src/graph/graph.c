@@ -29,6 +29,7 @@ void graph_close(graph *g)
     free(g->packs);
     free(g->taps);
     free(g->steps);
+    free(g->seconds);
     free(g->buffers);
     free(g->range_ends);
     free(g->range_end_start);

@@ -96,6 +96,7 @@ typedef struct {
     bool windows;               /* training: recurrent states of `slots` are passed on from run to run (see carried) */
     compute_type compute;
     bool recompute;             /* run each layer's forward again before its backward instead of keeping it */
+    bool timed;                 /* measure the time of each step (graph_seconds) */
     bool taps;                  /* keep the rows that `tap` names to the end of the run */
     bool poison;                /* fill every dead buffer with NaN: a wrong read mask or lifetime shows at once */
     real *const *states;        /* decoding: storage of the states in order of declaration, NULL: the graph owns it */
@@ -202,6 +203,8 @@ typedef struct {
 } plan_summary;
 plan_summary graph_summary(const graph *g);
 int          graph_steps(const graph *g, const step **steps);
+/* The seconds that each step has taken in all runs, and the number of these; NULL if the graph is not timed. */
+const double *graph_seconds(const graph *g, size_t *runs);
 
 /* A buffer of the plan and its live ranges, steps first[k]..last[k]; that of a result that is kept ends after the last
  * step. */

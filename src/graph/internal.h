@@ -21,6 +21,7 @@ struct graph {
     tapped *taps;       int tap_count;
 
     step *steps;        int step_count;
+    double *seconds;    size_t runs;         /* of a timed graph: of each step, in all its runs */
     buffer *buffers;    int buffer_count;
     /* Buffers with a live range that ends at step s: range_ends[range_end_start[s] .. range_end_start[s+1]-1]. */
     int *range_ends, *range_end_start;

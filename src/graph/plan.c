@@ -335,6 +335,8 @@ static int allocate_packs(graph *g, lithe_error *err)
 int graph_plan(graph *g, lithe_error *err)
 {
     if (graph_plan_only(g, err)) return err ? err->status : LITHE_ECONFIG;
+    if (g->options.timed && !(g->seconds = xalloc((size_t)g->step_count + 1, sizeof *g->seconds)))
+        return fail(err, LITHE_ENOMEM, "not enough memory for the times of %d steps", g->step_count);
     g->arena = big_alloc(g->arena_bytes);
     if (!g->arena && g->arena_bytes)
         return fail(err, LITHE_ENOMEM, "this run needs %.2f GB for activations and gradients, more than there is: reduce the batch, the context, or recompute",

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the executor --------------------------------------------------------------- */
 
@@ -39,22 +40,48 @@ static void run_pack(graph *g, const pack_request *r)
     w->packed[type][r->tb].version = w->version;
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void run_step(graph *g, const step *t)
+{
+    g->phase = t->kind;
+    if (t->kind == STEP_PACK) run_pack(g, &g->packs[t->pack]);
+    else if (t->kind == STEP_BACKWARD) t->node->op->backward(t->node, g->kernels);
+    else t->node->op->forward(t->node, g->kernels);
+}
+
+static void run_timed(graph *g, int s)
+{
+    double start = now();
+    run_step(g, &g->steps[s]);
+    g->seconds[s] += now() - start;
+}
+
+const double *graph_seconds(const graph *g, size_t *runs)
+{
+    *runs = g->runs;
+    return g->seconds;
+}
+
 void graph_run(graph *g, const batch *b)
 {
     prepare(g, b);
     g->batch = b;
     if (g->options.poison) poison((real *)(void *)g->arena, g->arena_bytes);
     for (int s = 0; s < g->step_count; s++) {
-        const step *t = &g->steps[s];
-        g->phase = t->kind;
-        if (t->kind == STEP_PACK) run_pack(g, &g->packs[t->pack]);
-        else if (t->kind == STEP_BACKWARD) t->node->op->backward(t->node, g->kernels);
-        else t->node->op->forward(t->node, g->kernels);
+        if (g->seconds) run_timed(g, s);
+        else run_step(g, &g->steps[s]);
         if (g->options.poison)
             for (int d = g->range_end_start[s]; d < g->range_end_start[s + 1]; d++)
                 poison((real *)(void *)(g->arena + g->buffers[g->range_ends[d]].offset), g->buffers[g->range_ends[d]].bytes);
     }
     g->batch = NULL;
+    g->runs++;
 }
 
 /* ---- the memory of an op --------------------------------------------------------------- */

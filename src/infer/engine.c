@@ -21,6 +21,7 @@ struct lithe_engine {
     lithe_model *model;
     int vocab, context, slots;       /* context 0: no limit */
     int width;                       /* of hidden states; 0: nobody has asked yet */
+    bool timed;
     pass pass;
     tensor *const *states; int state_count;
     slot *slot;                      /* (slots) */
@@ -69,7 +70,7 @@ static int open_slots(lithe_engine *e, const lithe_engine_options *o, lithe_erro
     stored_type cache;
     int logits = o->scores ? SCORED : LOGITS;
     if (choose_cache(&cache, e->model, o->cache_type, err)) return err ? (int)err->status : LITHE_EINVAL;
-    graph_options g = { .mode = GRAPH_DECODE, .slots = e->slots, .context = held, .cache = cache, .capacity = {
+    graph_options g = { .mode = GRAPH_DECODE, .timed = e->timed, .slots = e->slots, .context = held, .cache = cache, .capacity = {
         [ROWS_TOKENS] = e->slots > CHUNK ? e->slots : CHUNK, [ROWS_SEQS] = e->slots, [ROWS_SELECTED] = e->slots > logits ? e->slots : logits } };
     int status = pass_open(&e->pass, e->model, &g, WANT_LOGITS, err);
     if (status) return status;
@@ -91,6 +92,7 @@ lithe_engine *lithe_engine_open(lithe_model *m, const lithe_engine_options *o, l
     if (!e) { fail(err, LITHE_ENOMEM, "not enough memory for an engine"); return NULL; }
     e->model = m;
     e->vocab = lithe_model_vocab(m);
+    e->timed = options.timed;
     if (options.whole || !open_slots(e, &options, err)) return e;
     lithe_engine_close(e);
     return NULL;
@@ -132,7 +134,7 @@ int engine_whole(lithe_engine *e, const whole_pass *o, pass **out, lithe_error *
         next = (whole_pass){ o->want, room_for(o->rows, planned->rows), room_for(o->seqs, planned->seqs), room_for(o->selected, planned->selected), o->taps };
     pass_close(p);
     *planned = next;
-    graph_options g = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = next.rows, [ROWS_SEQS] = next.seqs, [ROWS_SELECTED] = next.selected }, .taps = o->taps };
+    graph_options g = { .mode = GRAPH_SCORE, .capacity = { [ROWS_TOKENS] = next.rows, [ROWS_SEQS] = next.seqs, [ROWS_SELECTED] = next.selected }, .taps = o->taps, .timed = e->timed };
     return pass_open(p, e->model, &g, o->want, err);
 }
 
@@ -288,6 +290,11 @@ size_t lithe_engine_bytes(const lithe_engine *e)
 size_t lithe_engine_length(const lithe_engine *e, int i)      { return has_slot(e, i) ? e->slot[i].length : 0; }
 
 const lithe_model *engine_model(const lithe_engine *e) { return e->model; }
+const graph *engine_graph(const lithe_engine *e, int i)
+{
+    return i == 0 ? e->pass.g : i <= (int)(sizeof e->whole / sizeof *e->whole) ? e->whole[i - 1].pass.g : NULL;
+}
+
 int  engine_rows(const lithe_engine *e) { return e->pass.batch.capacity.rows; }
 bool engine_recurrent(const lithe_engine *e) { return graph_recurrent(e->pass.g); }
 int  engine_states(const lithe_engine *e) { return e->state_count; }

@@ -13,6 +13,9 @@
 
 const lithe_model *engine_model(const lithe_engine *e);
 int  engine_rows(const lithe_engine *e);        /* ids of all slots together that one pass reads */
+/* Its graphs, from 0 on: that of the slots, then those of whole sequences; NULL where there is none. */
+enum { ENGINE_GRAPHS = 4 };
+const graph *engine_graph(const lithe_engine *e, int i);
 bool engine_recurrent(const lithe_engine *e);   /* a slot cannot be shortened: it is extended, restarted, or restored */
 
 /* Opens an engine without slots. */

@@ -1,6 +1,5 @@
 /* `lithe doctor` says what this machine and this build can do, as a table or as
- * JSON of the same facts.  lithe_peak measures the rate of the matrix product, of
- * which other speeds are given as a share. */
+ * JSON of the same facts. */
 #include "model/model.h"
 #include "base/threads.h"
 #include <ctype.h>
@@ -160,59 +159,4 @@ char *lithe_doctor(int json)
     char *text = !all ? NULL : json ? json_text(all) : as_text(all);
     json_decref(all);
     return text;
-}
-
-/* ---- the peak --------------------------------------------------------------------- */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Returns the best rate of several products within about a tenth of a second. */
-static double measure(compute_type type)
-{
-    const kernels *k = kernels_default();
-    const int side = strcmp(k->name, "ref") ? 1024 : 192;    /* the plain kernels are a thousand times slower */
-    size_t count = (size_t)side * (size_t)side, bytes = count * sizeof(real);
-    size_t packed_bytes = k->gemm_pack_bytes ? k->gemm_pack_bytes(type, side, side) : 0;
-    real *a = big_alloc(bytes), *b = big_alloc(bytes), *c = big_alloc(bytes);
-    void *packed = packed_bytes ? big_alloc(packed_bytes) : NULL;
-    double best = 0;
-    if (a && b && c && (packed || !packed_bytes)) {
-        for (size_t i = 0; i < count; i++) a[i] = b[i] = (real)(i % 17) / 17;
-        if (packed) k->gemm_pack(packed, type, (stored){ .data = b }, (size_t)side, false, side, side);
-        gemm_args g = { .M = side, .N = side, .K = side, .a = a, .lda = (size_t)side, .b.data = b, .ldb = (size_t)side,
-                        .c = c, .ldc = (size_t)side, .type = type, .packed = packed };
-        double start = now(), last = start;
-        while (last - start < 0.08 || best <= 0) {
-            k->gemm(&g);
-            double end = now(), rate = 2 * (double)count * side / (end - last);
-            if (rate > best) best = rate;
-            last = end;
-        }
-    }
-    big_free(a, bytes);
-    big_free(b, bytes);
-    big_free(c, bytes);
-    if (packed) big_free(packed, packed_bytes);
-    return best;
-}
-
-double lithe_peak(const char *type)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static struct { double rate; int threads; const kernels *level; } known[2];
-    int i = type && !strcmp(type, "bf16");
-    pthread_mutex_lock(&lock);
-    if (known[i].threads != threads_count() || known[i].level != kernels_default()) {
-        known[i].rate = measure(i ? COMPUTE_BF16 : COMPUTE_F32);
-        known[i].threads = threads_count();
-        known[i].level = kernels_default();
-    }
-    double rate = known[i].rate;
-    pthread_mutex_unlock(&lock);
-    return rate;
 }
