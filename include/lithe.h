@@ -256,6 +256,7 @@ typedef struct {
     const char *const *stop; int stops;
     int ignore_eos;
     int go_on;              /* the prompt (which may be empty) continues what the session has read; 0: it replaces it */
+    const int32_t *ends; int end_count;    /* further tokens that end the text, as the end-of-text token does */
 } lithe_generation;
 int lithe_generate(lithe_session *s, const lithe_tokenizer *t, const int32_t *prompt, size_t n, const lithe_generation *o,
                    int (*give)(void *context, const char *text, size_t n), void *context, const char **reason, lithe_error *err);

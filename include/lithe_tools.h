@@ -78,10 +78,52 @@ size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, 
                          int32_t *ids, int32_t *types, size_t cap);
 /* The template by which a conversation becomes a text, in Jinja, as the model's files have it; NULL: they have none. */
 const char *lithe_tokenizer_chat_template(const lithe_tokenizer *t);
-
 /* The same for texts that are ids already. */
 size_t lithe_join(const lithe_tokenizer *t, const int32_t *a, size_t a_n, const int32_t *b, size_t b_n, size_t limit,
                   int32_t *ids, int32_t *types, size_t cap);
+
+/* ---- chat templates ------------------------------------------------------ */
+
+/* A template writes a conversation as the text that a model was trained on (docs/chat.md).  It is opened once, knows
+ * the special tokens of t, does not need t any more, and is rendered by any number of threads. */
+typedef struct lithe_template lithe_template;
+
+/* source is the name of one of the model's own templates, of a built-in one (lithe_template_name), or a file with a
+ * template (.jinja, or .json with chat_template in it).  NULL: the model's own; without one, "world" for an RWKV
+ * vocabulary, else "plain".  What a template asks for and this library does not know is LITHE_EFORMAT, by its line. */
+lithe_template *lithe_template_open(const lithe_tokenizer *t, const char *source, lithe_error *err);
+/* The same from the text of a template; `name` stands in messages. */
+lithe_template *lithe_template_parse(const lithe_tokenizer *t, const char *text, size_t n, const char *name, lithe_error *err);
+void            lithe_template_close(lithe_template *p);
+const char     *lithe_template_text(const lithe_template *p);              /* in Jinja; borrowed */
+const char     *lithe_template_name(int i);                                /* the built-in ones; NULL after the last */
+
+typedef struct {
+    size_t size;               /* sizeof(lithe_template_options) */
+    const char *tools;         /* a JSON list of functions that the model may call; NULL: none */
+    const char *variables;     /* a JSON object of further variables, e.g. {"enable_thinking": false}; NULL: none */
+    int no_reply;              /* 1: the text ends after the last message; 0: with the start of the assistant's reply */
+    int64_t now;               /* seconds since 1970, for templates that write the date; 0: the present */
+} lithe_template_options;
+
+/* A rendered conversation: a text of n bytes, ended by NUL.  user[i] is 1 where byte i was written by a user (it comes
+ * from the messages, tools or variables), reply[i] where a template says that an assistant writes it
+ * ({% generation %}); either is NULL if no byte has it. */
+typedef struct { char *text; unsigned char *user, *reply; size_t n; } lithe_rendered;
+
+/* Renders messages, a JSON list such as [{"role": "user", "content": "Hi"}] of `bytes` bytes, into *out, for
+ * lithe_rendered_free.  Messages may have further keys, which templates read (tool_calls, reasoning_content); a content
+ * may be a list of {"type": "text", "text": ...}.  LITHE_EINVAL if the template raises an exception, meets what it
+ * cannot use, or exceeds its bounds in time (of the order of a second), memory or depth. */
+int  lithe_template_render(const lithe_template *p, const char *messages, size_t bytes, const lithe_template_options *o,
+                           lithe_rendered *out, lithe_error *err);
+void lithe_rendered_free(lithe_rendered *r);
+/* The ids of a rendered conversation, as lithe_encode gives them, except that bytes of users never become a special
+ * token, and no special tokens are added: the template has written them. */
+size_t lithe_encode_rendered(const lithe_tokenizer *t, const lithe_rendered *r, int32_t *ids, size_t cap);
+/* What the template writes after a reply: the special token there (-1: none), else *text, to be used as a stop string
+ * (NULL: nothing; borrowed). */
+int32_t lithe_template_end(const lithe_template *p, const char **text);
 
 /* ---- data ---------------------------------------------------------------- */
 

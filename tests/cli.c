@@ -218,6 +218,26 @@ static void states_go_on(void)
     CHECK(sh("%s; $L generate $M One -n 3 --save-state /nosuch/s", models[0]) == 1 && strstr(err, "/nosuch"));
 }
 
+/* A conversation of two turns, of which only what is new is read, is the text of both written at once: of a
+ * transformer, and of a recurrent model. */
+static void models_take_turns(void)
+{
+    static const char *const lines = "printf '{%% for m in messages %%}{{ m.role.upper() }}: {{ m.content }}\\n{%% endfor %%}{{ \"ASSISTANT:\" if add_generation_prompt }}' > t.jinja";
+    char models[2][9000];
+    snprintf(models[0], sizeof models[0], "M='%s'; T=", test_data("checkpoints/stories260K/stories260K.bin"));
+    snprintf(models[1], sizeof models[1], "M='%s'; T='--tokenizer bytes'", test_data("checkpoints/rwkv/tiny-rwkv-7v0-834K-FP32.bin"));
+    for (int i = 0; i < 2; i++) {
+        CHECK(sh("%s; %s; printf 'One day\n' | $L chat $M $T --template t.jinja --system Story --temperature 0 -n 12 > a", models[i], lines) == 0);
+        CHECK_MSG(sh("%s; printf 'One day\nThe dog\n' | $L chat $M $T --template t.jinja --system Story --temperature 0 -n 12 > b", models[i]) == 0, "%s", err);
+        CHECK_MSG(sh("%s; printf 'SYSTEM: Story\nUSER: One day\nASSISTANT:%%s\nUSER: The dog\nASSISTANT:' \"$(cat a)\" | $L generate $M - $T --no-echo -n 12 --temperature 0 --stop '\n' > c; "
+                     "cat a c | cmp - b && test -s c && cat b", models[i]) == 0, "%s %s", out, err);
+    }
+    CHECK(sh("%s; printf 'One\nTwo\nThree\nFour\n' | $L chat $M $T --context 64 --temperature 0 -n 12", models[0]) == 0 && strstr(err, "dropped"));
+    CHECK(sh("%s; $L chat $M $T --template nowhere < /dev/null", models[0]) == 3 && strstr(err, "template 'nowhere'"));
+    CHECK(sh("%s; echo '{%% include 1 %%}' > t.jinja; $L chat $M $T --template t.jinja < /dev/null", models[0]) == 3 && strstr(err, "t.jinja: line 1: tag 'include' is not known"));
+    CHECK(sh("%s; echo Hi | $L chat $M $T --template chatml --variables '[]'", models[0]) == 2 && strstr(err, "variables: expected an object"));
+}
+
 static void models_write_text(void)
 {
     char model[9000];
@@ -402,6 +422,7 @@ const test tests_cli[] = {
     { "cli: features are measured, a LLaMA becomes a PanGu-pi", features_are_measured },
     { "cli: logits are written", logits_are_written },
     { "cli: models write text", models_write_text },
+    { "cli: models take turns", models_take_turns },
     { "cli: states go on", states_go_on },
     { "cli: train, resume, evaluate, generate", a_life },
     { "cli: a model grows", a_model_grows },

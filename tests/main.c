@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define LISTS(X) \
-    X(tests_base) X(tests_text) X(tests_tensor_file) \
+    X(tests_base) X(tests_text) X(tests_chat) X(tests_tensor_file) \
     X(tests_kernels) X(tests_gemm) \
     X(tests_graph) X(tests_plans) \
     X(tests_ops) X(tests_series) \

@@ -9,10 +9,16 @@ const char *ending_name(ending e)
     return names[e];
 }
 
+static bool among(const int32_t *ids, int n, int32_t id)
+{
+    for (int i = 0; i < n; i++) if (ids[i] == id) return true;
+    return false;
+}
+
 ending text_take(text_stream *s, const lithe_model *m, const lithe_generation *o, int32_t id, bool full, shown_text *shown, lithe_error *err)
 {
     *shown = (shown_text){ 0 };
-    if (!o->ignore_eos && model_ends_text(m, s->tokenizer, id)) return EOS;
+    if (!o->ignore_eos && (model_ends_text(m, s->tokenizer, id) || among(o->ends, o->end_count, id))) return EOS;
     if (text_stream_add(s, id, shown, err)) return FAILED;
     return s->stopped ? STOP : full ? FULL : GOES_ON;
 }

@@ -40,14 +40,17 @@ static size_t lower(const added_tokens *a, size_t lo, size_t hi, size_t depth, i
     return lo;
 }
 
-/* The longest token that text begins with, or NULL. */
-static const added_token *longest(const added_tokens *a, const char *text, size_t len)
+/* The longest token that text begins with, or NULL; the first `plain` bytes have no mark. */
+static const added_token *longest(const added_tokens *a, const char *text, size_t len, size_t plain)
 {
     unsigned char c = (unsigned char)text[0];
     size_t lo = a->first[c], hi = a->first[c + 1];
     const added_token *found = NULL;
     for (size_t depth = 1; lo < hi; depth++) {
-        if (a->tokens[lo].len == depth) found = &a->tokens[lo++];
+        if (a->tokens[lo].len == depth) {
+            if (depth <= plain || !a->tokens[lo].special) found = &a->tokens[lo];
+            lo++;
+        }
         if (depth == len) break;
         c = (unsigned char)text[depth];
         lo = lower(a, lo, hi, depth, c);
@@ -104,11 +107,20 @@ static size_t spaces_after(const char *text, size_t end, size_t len)
     return end;
 }
 
-void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added_piece piece, void *context)
+/* The number of bytes without marks at the start, at most ADDED_TOKEN_LIMIT. */
+static size_t plain_bytes(const unsigned char *marks, size_t len)
+{
+    size_t n = 0, most = len < ADDED_TOKEN_LIMIT ? len : ADDED_TOKEN_LIMIT;
+    if (!marks) return most;
+    while (n < most && !marks[n]) n++;
+    return n;
+}
+
+void added_tokens_cut(const added_tokens *a, const char *text, const unsigned char *marks, size_t len, added_piece piece, void *context)
 {
     size_t done = 0, stripped = 0;         /* after `stripped` there is no white space that was looked at */
     for (size_t i = 0; a->n && i < len; ) {
-        const added_token *t = longest(a, text + i, len - i);
+        const added_token *t = longest(a, text + i, len - i, plain_bytes(marks ? marks + i : NULL, len - i));
         if (!t) { i++; continue; }
         size_t start = i, end = i + t->len;
         i = end;

@@ -15,6 +15,7 @@ typedef struct {
     int32_t id;
     bool single_word;                      /* it does not match inside a word */
     bool lstrip, rstrip;                   /* the match includes the white space on that side */
+    bool special;
 } added_token;
 
 typedef struct {                           /* sorted by text; all zero: there are no tokens */
@@ -27,8 +28,9 @@ typedef struct {                           /* sorted by text; all zero: there ar
 void added_tokens_init(added_tokens *a, added_token *tokens, size_t n);
 
 /* Splits text and calls, in order, piece(context, text, len, -1) for the text between tokens
- * and piece(context, ..., id) for a token. */
+ * and piece(context, ..., id) for a token.  A special token is not found where one of its bytes
+ * has a mark (marks [len]; NULL: no byte has). */
 typedef void (*added_piece)(void *context, const char *text, size_t len, int32_t id);
-void added_tokens_cut(const added_tokens *a, const char *text, size_t len, added_piece piece, void *context);
+void added_tokens_cut(const added_tokens *a, const char *text, const unsigned char *marks, size_t len, added_piece piece, void *context);
 
 #endif

@@ -78,7 +78,7 @@ int tokenizer_flag(lithe_tokenizer *t, const char *what, lithe_error *err)
         if (t->role[i] >= 0) t->flags[t->role[i]] = TOKEN_SPECIAL;
     for (int32_t id = 0; id < n; id++)
         if (!t->flags[id] && continues(t, id)) t->flags[id] = TOKEN_CONTINUES;
-    return LITHE_OK;
+    return tokenizer_match_first(t, err);
 }
 
 int32_t lithe_tokenizer_special(const lithe_tokenizer *t, const char *name)

@@ -128,15 +128,19 @@ static int check_entry(const lithe_tokenizer *t, const added_entry *e, const cha
     return LITHE_OK;
 }
 
-/* The entries with or without `normalized`; the text of those with it is normalized too. */
-static int make_matcher(lithe_tokenizer *t, bool normalized, added_tokens *out, lithe_error *err)
+static bool is_plain(const added_entry *e)      { return !e->normalized; }
+static bool is_normalized(const added_entry *e) { return e->normalized; }
+static bool is_ordinary(const added_entry *e)   { return e->normalized && !e->special; }
+
+/* The entries of a kind, whose text is normalized where it is found after normalizing. */
+static int make_matcher(lithe_tokenizer *t, bool (*chosen)(const added_entry *e), bool normalized, added_tokens *out, lithe_error *err)
 {
     size_t n = 0;
     added_token *tokens = arena_alloc(&t->memory, (t->n_entries + 1) * sizeof *tokens);
     if (!tokens) return fail(err, LITHE_ENOMEM, "tokenizer: out of memory");
     for (size_t i = 0; i < t->n_entries; i++) {
         const added_entry *e = &t->entries[i];
-        if (e->normalized != normalized) continue;
+        if (!chosen(e)) continue;
         size_t len = e->len;
         char *form = normalized ? normalize(t->normal, t->n_normal, e->text, e->len, &len) : NULL;
         const char *text = e->text;
@@ -146,9 +150,35 @@ static int make_matcher(lithe_tokenizer *t, bool normalized, added_tokens *out, 
             free(form);
             if (!(text = kept)) return fail(err, LITHE_ENOMEM, "tokenizer: out of memory");
         }
-        tokens[n++] = (added_token){ text, len, e->id, e->single_word, e->lstrip, e->rstrip };
+        tokens[n++] = (added_token){ text, len, e->id, e->single_word, e->lstrip, e->rstrip, e->special };
     }
     added_tokens_init(out, tokens, n);
+    return LITHE_OK;
+}
+
+static bool has_entry(const lithe_tokenizer *t, int32_t id)
+{
+    for (size_t i = 0; i < t->n_entries; i++) if (t->entries[i].id == id) return true;
+    return false;
+}
+
+int tokenizer_match_first(lithe_tokenizer *t, lithe_error *err)
+{
+    size_t n = 0;
+    added_token *tokens = arena_alloc(&t->memory, (t->n_entries + ROLES) * sizeof *tokens);
+    if (!tokens) return fail(err, LITHE_ENOMEM, "tokenizer: out of memory");
+    for (size_t i = 0; i < t->n_entries; i++) {
+        const added_entry *e = &t->entries[i];
+        if (!e->normalized || e->special) tokens[n++] = (added_token){ e->text, e->len, e->id, e->single_word, e->lstrip, e->rstrip, e->special };
+    }
+    for (int i = 0; i < ROLES; i++) {
+        const int32_t id = t->role[i];
+        if (!pieces_has(&t->vocabulary, id) || has_entry(t, id)) continue;
+        added_token one = { .id = id, .special = true };
+        one.text = pieces_bytes(&t->vocabulary, id, &one.len);
+        if (one.len && one.len <= ADDED_TOKEN_LIMIT) tokens[n++] = one;
+    }
+    added_tokens_init(&t->first, tokens, n);
     return LITHE_OK;
 }
 
@@ -176,12 +206,16 @@ int tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, cons
     return LITHE_OK;
 }
 
-int tokenizer_set_template(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err)
+int tokenizer_add_template(lithe_tokenizer *t, const char *name, const char *text, size_t len, const char *what, lithe_error *err)
 {
     char *copy = arena_alloc(&t->memory, len + 1);
-    if (!copy) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    named_template *one = arena_alloc(&t->memory, sizeof *one);
+    const char *named = arena_strdup(&t->memory, name);
+    if (!copy || !one || !named) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     memcpy(copy, text, len);
-    t->chat_template = copy;
+    if (!strcmp(name, "default")) { t->chat_template = copy; return LITHE_OK; }
+    *one = (named_template){ named, copy, t->templates };
+    t->templates = one;
     return LITHE_OK;
 }
 
@@ -217,7 +251,8 @@ static int find_entries(lithe_tokenizer *t, size_t first, const char *what, lith
         if (tokenizer_add(&t->added, e->id, e->text, e->len, true, what, err)) return err->status;
         check_entry(t, e, what, err);
     }
-    return failed(err) || make_matcher(t, false, &t->plain, err) || make_matcher(t, true, &t->normalized, err) ? (int)err->status : LITHE_OK;
+    return failed(err) || make_matcher(t, is_plain, false, &t->plain, err) || make_matcher(t, is_normalized, true, &t->normalized, err)
+        || make_matcher(t, is_ordinary, true, &t->ordinary, err) ? (int)err->status : LITHE_OK;
 }
 
 int tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err)
@@ -244,7 +279,7 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-typedef struct { lithe_tokenizer *t; id_sink sink; } encoding;
+typedef struct { lithe_tokenizer *t; id_sink sink; const added_tokens *normalized; } encoding;
 
 /* The vocabulary has all bytes, so there is always a piece. */
 static void take_longest(const trie *tree, const char *text, size_t len, id_sink *out)
@@ -282,18 +317,26 @@ static void on_plain_piece(void *context, const char *text, size_t len, int32_t 
     }
     size_t n;
     char *form = normalize(e->t->normal, e->t->n_normal, text, len, &n);
-    if (n) added_tokens_cut(&e->t->normalized, form, n, on_normal_piece, e);
+    if (n) added_tokens_cut(e->normalized, form, NULL, n, on_normal_piece, e);
     if (form != text) free(form);
 }
 
 size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int special, int32_t *ids, size_t cap)
 {
     if (!t) return 0;
-    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 } };
+    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->normalized };
     const frame around = special ? layout_of(t).one : (frame){ 0 };
     for (size_t i = 0; i < around.before.n; i++) id_put(&e.sink, around.before.ids[i]);
-    if (text && len) added_tokens_cut(&t->plain, text, len, on_plain_piece, &e);
+    if (text && len) added_tokens_cut(&t->plain, text, NULL, len, on_plain_piece, &e);
     for (size_t i = 0; i < around.after.n; i++) id_put(&e.sink, around.after.ids[i]);
+    return e.sink.n;
+}
+
+size_t lithe_encode_rendered(const lithe_tokenizer *t, const lithe_rendered *r, int32_t *ids, size_t cap)
+{
+    if (!t || !r || !r->n) return 0;
+    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->ordinary };
+    added_tokens_cut(&t->first, r->text, r->user, r->n, on_plain_piece, &e);
     return e.sink.n;
 }
 

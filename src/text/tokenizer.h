@@ -42,6 +42,8 @@ enum { TEXT_A = -1, TEXT_B = -2 };
 typedef enum { ROLE_BOS, ROLE_EOS, ROLE_CLS, ROLE_SEP, ROLE_PAD, ROLE_MASK, ROLE_UNK, ROLES } role;
 enum { TOKEN_SPECIAL = 1, TOKEN_CONTINUES = 2 };
 
+typedef struct named_template { const char *name, *text; struct named_template *next; } named_template;
+
 struct lithe_tokenizer {
     arena memory;                          /* strings and small arrays */
     pieces vocabulary;                     /* without the added tokens that the vocabulary does not name */
@@ -55,6 +57,7 @@ struct lithe_tokenizer {
     size_t n_entries, entries_room;
     size_t later;                          /* the first entry that its source does not have; 0: it has them all */
     added_tokens plain, normalized;        /* found before and after normalizing */
+    added_tokens first, ordinary;          /* the same where marks count: with all special tokens, without any */
     pieces added;                          /* id -> text of the entries */
 
     normal_step normal[TOKENIZER_STEPS];
@@ -76,6 +79,7 @@ struct lithe_tokenizer {
     bool cleanup;                   /* WordPiece: decoding removes spaces before punctuation */
 
     const char *chat_template;          /* how the turns of a conversation become a text, in Jinja; NULL: not known */
+    named_template *templates;          /* further ones, by name */
     char *source;                       /* the tokenizer.json, RWKV vocabulary or .model it was read from, for saving */
     size_t source_bytes;
     int32_t (*pairs)[2];                   /* merges in order, if there is no source; heap */
@@ -125,7 +129,8 @@ void tokenizer_find_bytes(lithe_tokenizer *t);
 int  tokenizer_score_merges(lithe_tokenizer *t, const float *scores, size_t n, const char *what, lithe_error *err);
 /* Keeps a copy of the file for saving. */
 int  tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
-int  tokenizer_set_template(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
+/* Adds a chat template, whose text is copied; the one with the name "default" is the usual one. */
+int  tokenizer_add_template(lithe_tokenizer *t, const char *name, const char *text, size_t len, const char *what, lithe_error *err);
 /* To be called when entries is complete: makes the two matchers, checks ids against the vocabulary, sets roles and
  * flags. */
 int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);
@@ -134,6 +139,8 @@ int  tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err);
 void tokenizer_name_roles(lithe_tokenizer *t);
 const char *tokenizer_role_key(int role);                          /* "bos_token" ... */
 int  tokenizer_flag(lithe_tokenizer *t, const char *what, lithe_error *err);
+/* Makes `first`, which has the tokens of roles even where the vocabulary's own tokenizer finds none in texts. */
+int  tokenizer_match_first(lithe_tokenizer *t, lithe_error *err);
 /* [CLS] A [SEP] and [CLS] A [SEP] B [SEP] with `middle` times the SEP between; the
  * second text has this type. */
 void tokenizer_around(lithe_tokenizer *t, int32_t cls, int32_t sep, int middle, int32_t type);

@@ -397,7 +397,7 @@ lithe_tokenizer *tokenizer_from_gguf(const char *data, size_t len, const char *w
     lithe_tokenizer *t = read_model(&r, err);
     if (t && r.tokens && t->model != MODEL_LONGEST) set_roles(t, &r, err);
     const gguf_text chat = gguf_string(gguf_find(&keys, "tokenizer.chat_template"));
-    if (t && chat.len) tokenizer_set_template(t, chat.bytes, chat.len, what, err);
+    if (t && chat.len) tokenizer_add_template(t, "default", chat.bytes, chat.len, what, err);
     gguf_keys_free(&keys);
     if (t && !failed(err)) return t;
     lithe_tokenizer_close(t);

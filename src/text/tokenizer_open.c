@@ -49,16 +49,33 @@ static void configure(lithe_tokenizer *t, const json_t *config, const char *what
     tokenizer_flag(t, what, err);
 }
 
-/* A template is a string, or the one named default in a list. */
+/* A template is a string, or a list of them with names. */
 static void read_template(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
 {
     const json_t *v = json_object_get(config, "chat_template");
+    if (json_is_string(v)) tokenizer_add_template(t, "default", json_string_value(v), json_string_length(v), what, err);
     for (size_t i = 0; json_is_array(v) && i < json_array_size(v); i++) {
-        const json_t *one = json_array_get(v, i);
+        const json_t *one = json_array_get(v, i), *text = json_object_get(one, "template");
         const char *name = json_string_value(json_object_get(one, "name"));
-        if (name && !strcmp(name, "default")) { v = json_object_get(one, "template"); break; }
+        if (name && json_is_string(text)) tokenizer_add_template(t, name, json_string_value(text), json_string_length(text), what, err);
     }
-    if (json_is_string(v)) tokenizer_set_template(t, json_string_value(v), json_string_length(v), what, err);
+}
+
+/* The template in a file of its own: chat_template.json, or chat_template.jinja, which is the newest form. */
+static void read_template_files(lithe_tokenizer *t, const char *dir, lithe_error *err)
+{
+    static const char *const json_name[] = { "chat_template.json", NULL }, *const text_name[] = { "chat_template.jinja", NULL };
+    char *path = one_beside(dir, json_name);
+    json_t *config = path ? json_read(path, FILE_LIMIT, CONFIG_DEPTH, err) : NULL;
+    if (config) read_template(t, config, path, err);
+    json_decref(config);
+    free(path);
+    size_t n = 0;
+    path = one_beside(dir, text_name);
+    char *text = path && !failed(err) ? file_read(path, FILE_LIMIT, &n, err) : NULL;
+    if (text) tokenizer_add_template(t, "default", text, n, path, err);
+    free(text);
+    free(path);
 }
 
 static byte_level_words words_of(const json_t *config)
@@ -168,6 +185,7 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     else if (f != FORMAT_SENTENCEPIECE || !tokenizer_check_class(config, VOCABULARY_SENTENCEPIECE, path, err)) t = open_alone(path, alone[f], err);
     if (t && t->model != MODEL_LONGEST && !tokenizer_add_beside(t, dir, config, path, err)) configure(t, config, path, err);
     if (t && !failed(err)) read_template(t, config, path, err);
+    if (t && !failed(err)) read_template_files(t, dir, err);
     json_decref(config);
     if (!failed(err)) return t;
     lithe_tokenizer_close(t);

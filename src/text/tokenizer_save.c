@@ -212,19 +212,31 @@ static json_t *later_tokens(const lithe_tokenizer *t)
     return all;
 }
 
+/* The templates as tokenizer_config.json has them: one text, or a list with names. */
+static json_t *templates_json(const lithe_tokenizer *t)
+{
+    if (!t->templates) return json_string(t->chat_template);
+    json_t *all = json_array();
+    if (t->chat_template) json_array_append_new(all, json_pack("{s:s, s:s}", "name", "default", "template", t->chat_template));
+    for (const named_template *one = t->templates; one; one = one->next)
+        json_array_append_new(all, json_pack("{s:s, s:s}", "name", one->name, "template", one->text));
+    return all;
+}
+
 /* Writes what the tokenizer's own file does not say, roles, later tokens and the chat template, to a
  * tokenizer_config.json beside path, unless there is one. */
 static int save_beside(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
     const bool later = t->source && t->n_entries && (t->later || t->sentencepiece);         /* a .model has none */
-    if (!t->configured && !later && !t->chat_template) return LITHE_OK;
+    const bool templates = t->chat_template || t->templates;
+    if (!t->configured && !later && !templates) return LITHE_OK;
     char *dir = path_parent(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL, *text = xalloc(longest_name(t) + 2, 1);
     json_t *config = beside && text ? json_object() : NULL;
     int bad = !config;
     for (int i = 0; i < ROLES && !bad; i++)
         if (t->configured >> i & 1) bad = json_object_set_new(config, tokenizer_role_key(i), name_as_json(t, t->role[i], text));
     if (!bad && later) bad = json_object_set_new(config, "added_tokens_decoder", later_tokens(t));
-    if (!bad && t->chat_template) bad = json_object_set_new(config, "chat_template", json_string(t->chat_template));
+    if (!bad && templates) bad = json_object_set_new(config, "chat_template", templates_json(t));
     if (bad) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (!path_exists(beside)) json_write(config, beside, err);
     json_decref(config);

@@ -72,7 +72,7 @@ static int count_words(learning *l, const char *text, size_t len, lithe_error *e
     size_t n = 0;
     for (; l->kind->specials[n]; n++) tokens[n] = (added_token){ .text = l->kind->specials[n], .len = strlen(l->kind->specials[n]) };
     added_tokens_init(&borders, tokens, n);
-    if (len) added_tokens_cut(&borders, text, len, on_text, l);
+    if (len) added_tokens_cut(&borders, text, NULL, len, on_text, l);
     return l->words.failed ? fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory") : LITHE_OK;
 }
 
