@@ -25,7 +25,7 @@ FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=o
 ROOMS   := base text graph ops arch files model grow data infer train eval serve driver
 LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c) src/serve/$(if $(HTTP),http_absent.c,http.c)
 SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
-OBJ     := $(SRC:src/%.c=$(B)/%.o)
+OBJ     := $(SRC:src/%.c=$(B)/%.o) $(B)/held_tasks.o
 ifeq ($(shell uname -m),x86_64)
 VECTOR  := $(wildcard src/kernels/vector/*.c)
 AMX     := $(wildcard src/kernels/amx/*.c)
@@ -58,6 +58,13 @@ $(B)/liblithe.so.$(VERSION): $(OBJ) src/lithe.map
 $(B)/lithe: $(CLI) $(B)/liblithe.so.$(VERSION)
 	@echo "  ld $@"
 	@$(CC) $(CFLAGS) -o $@ $(CLI) $(B)/liblithe.so.$(VERSION) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -lm -pthread
+
+# The library holds the files of tasks/ as texts.
+$(B)/held_tasks.c: $(wildcard tasks/*.json)
+	@mkdir -p $(B)
+	@{ printf '#include "eval/task_file.h"\nconst held_task held_tasks[] = {\n'; \
+	   for f in $(sort $^); do n=$${f##*/}; printf '{ "%s",\n' "$${n%.json}"; sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n"/' $$f; echo '},'; done; printf '{ 0 } };\n'; } > $@
+$(B)/held_tasks.o: $(B)/held_tasks.c | require-libraries ; $(COMPILE) -c $< -o $@
 
 # Tests see the rooms' own headers, so they link the objects.
 $(B)/tests: $(TESTS) $(OBJ)

@@ -5,6 +5,7 @@
  * nll is summed over every token of the text except an unscored first one; bytes
  * are those of the scored tokens, so that results of different tokenizers on
  * the same text are comparable. */
+#include "eval_items.h"
 #include "inputs.h"
 #include "output.h"
 #include "verbs.h"
@@ -13,15 +14,20 @@
 
 typedef struct {
     common common;
-    const char *text, *task, *text_column, *pair_column, *label_column, *tokenizer, *config;
-    int ctx, stride, special, json;
+    const char *text, *task, *data, *shots_from, *out, *text_column, *pair_column, *label_column, *tokenizer, *config;
+    int ctx, stride, special, limit, shots, json;
     double mask_rate;
     uint64_t seed;
 } eval_settings;
 
 static const option eval_options[] = {
-    { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "data,input,file" },
-    { "task", 0, FILENAME(eval_settings, task), "FILE", .help = "a labelled table as in lithe train --task, or a labelled set of images, instead of --text" },
+    { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "input,file" },
+    { "task", 0, FILENAME(eval_settings, task), "NAME|FILE", .help = "instead of --text: with --data a task by its name or a task file; else a labelled table as in lithe train --task, or a labelled set of images", .also = "benchmark" },
+    { "data", 0, FILENAME(eval_settings, data), "FILE", .help = "the items of a task: a file, or a directory of files" },
+    { "limit", 0, COUNT(eval_settings, limit), "N", .help = "with --data: only the first items of each file", .least = 1 },
+    { "shots", 0, COUNT(eval_settings, shots), "K", .help = "with --data: solved items before each", .also = "num-fewshot,few-shot,fewshot" },
+    { "shots-from", 0, FILENAME(eval_settings, shots_from), "FILE", .help = "the file of these (default: the task's, else the data without the item itself)" },
+    { "out", 'o', FILENAME(eval_settings, out), "FILE", .help = "with --data: write what was found for each item, as lines of JSON", .also = "output,log-samples" },
     { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)" },
     { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "with --task: the column of the second text of a pair; --no-pair-column: there is none" },
     { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "with --task: the column of the label" },
@@ -29,10 +35,10 @@ static const option eval_options[] = {
     { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens between the starts of two windows (default: the window, so that windows do not overlap)", .least = 1 },
     { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin-of-text token before the text, where the tokenizer adds one" },
     { "mask-rate", 0, REAL(eval_settings, mask_rate), "P", "0.15", .help = "with encoders: share of the tokens that is masked", .most = 1 },
-    { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "with encoders: seed of the masks" },
+    { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "with encoders: seed of the masks; with --data: of the intervals" },
     { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}; with --data {schema, task, accuracy, accuracy_norm, examples, interval, interval_norm, perplexity, shots, files}" },
     { 0 }
 };
 
@@ -133,6 +139,23 @@ static int eval_task(const arguments *a)
     return err.status ? failed_input(&err) : EXIT_DONE;
 }
 
+/* ---- tasks ---------------------------------------------------------------------- */
+
+static int eval_items(const arguments *a)
+{
+    const eval_settings *s = a->settings;
+    const item_settings items = { .task = s->task, .data = s->data, .shots_from = s->shots_from, .out = s->out, .limit = s->limit, .shots = s->shots, .seed = s->seed, .json = s->json };
+    lithe_error err = { 0 };
+    const char *path = a->operands[0];
+    if (!lithe_task_known(s->task) && is_name(s->task)) return unknown_task(s->task);
+    lithe_model *m = open_model(path, s->config, &err);
+    lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    int code = t ? eval_items_run(m, t, &items) : failed_input(&err);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return code;
+}
+
 /* Whether options were given that do not fit the model. */
 static bool misused(const arguments *a, const eval_settings *s, lithe_model *m, lithe_error *err)
 {
@@ -152,8 +175,12 @@ static int eval(const arguments *a)
     lithe_error err = { 0 };
     size_t size = 0;
     const char *path = a->operands[0];
+    if (s->data && !s->task) return usage("--data %s has the items of a task: which? --task NAME", s->data);
     if (!s->text && !s->task) return usage("which text? --text FILE or --task FILE is needed");
     if (s->text && s->task) return usage("--text and --task are two evaluations: give one of them");
+    if (s->task && s->data) return eval_items(a);
+    if (s->task && lithe_task_known(s->task)) return usage("%s is a task: give a file with its items, --data FILE", s->task);
+    if (s->task && is_name(s->task)) return unknown_task(s->task);
     if (s->task) return eval_task(a);
     char *text = read_documents(s->text, &size, &err);
     lithe_model *m = open_model(path, s->config, &err);
@@ -171,7 +198,7 @@ static int eval(const arguments *a)
 
 const verb verb_eval = {
     .name = "eval", .operands = "MODEL", .least = 1, .most = 1,
-    .summary = "measure loss, perplexity and bits per byte on a text, or accuracy on a table",
+    .summary = "measure loss, perplexity and bits per byte on a text, or accuracy on a task or a table",
     .about = "Predicts every token of a text from the tokens before it and prints the mean negative log-likelihood (nats a token), its "
              "exponential (the perplexity), and bits per byte.\n\n"
              "The text is read in windows of --ctx tokens that begin --stride tokens apart; each token is scored once, in the first window that "
@@ -181,10 +208,15 @@ const verb verb_eval = {
              "Otherwise the first token is context only: it is not in the loss, and its bytes are not counted.\n\n"
              "An encoder is bidirectional: in pieces of --ctx tokens a share --mask-rate of the tokens is masked as in pre-training, and these "
              "tokens are predicted. The encoder's special tokens surround each piece.\n\n"
-             "With --task the model is a classifier and FILE a labelled table: the figures are accuracy, F1 (of class 1 when there are two classes, "
+             "With --task and --data the model is asked the items of a benchmark, as lm-evaluation-harness asks them: accuracy is the share of "
+             "items whose right choice is likelier than each other one (equal ones are wrong), accuracy_norm the same for the "
+             "likelihood of each byte, with 95 % intervals by a bootstrap over the items; of single continuations (lambada), the share whose "
+             "tokens are each the likeliest. An encoder predicts each token of a choice from all others. The tasks are lithe's own, by name, or "
+             "files that you write (docs/tasks.md): arc, blimp, cmmlu, hellaswag, lambada, lawbench, piqa, winogrande.\n\n"
+             "With --task alone the model is a classifier and FILE a labelled table: the figures are accuracy, F1 (of class 1 when there are two classes, "
              "else the mean over the classes) and Matthews' correlation, or Pearson's and Spearman's correlations where the labels are numbers.\n\n"
              "For an image model FILE is a labelled set of images as in lithe train; its test part is used, else its validation part, else all of it.\n\n"
              "The bytes are those of the scored part of the text, as they are in the file.",
-    .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n  lithe eval runs/reviews-1 --task test.csv\n",
+    .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --task hellaswag --data hellaswag_val.jsonl --json\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n  lithe eval runs/reviews-1 --task test.csv\n",
     .options = eval_options, .bytes = sizeof(eval_settings), .run = eval,
 };

@@ -452,6 +452,45 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
  * LITHE_ECONFIG.  lithe_embed uses these for o NULL. */
 int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *err);
 
+/* A task is a benchmark of a language model: items with several choices of which one is right, or with one
+ * continuation (docs/tasks.md).  Its file says how the records of a data file become texts; the library holds
+ * "hellaswag", "lambada" and others, and `task` is the name of one of these or the path of a file.  The log-likelihood
+ * of each choice after its context is computed as in lm-evaluation-harness; by an encoder, each token is predicted from
+ * all others. */
+typedef struct {
+    size_t number, of;         /* of the items so far, and of those in the files so far */
+    const char *path; long line;               /* where its record begins; all pointers are borrowed */
+    const char *context;       /* of the right choice, with the shots */
+    int choices, answer, chosen, chosen_norm;  /* -1: several are equally likely, which counts as wrong */
+    const char *const *texts;  /* (choices), and for each: */
+    const double *nll;         /* negative log-likelihood in nats, */
+    const size_t *bytes, *tokens;
+    int correct, correct_norm;
+} lithe_task_item;
+typedef struct {
+    size_t size;               /* sizeof(lithe_task_options) */
+    const char *data;          /* a file, or a directory with several; packed (.gz, .zst) ones too */
+    int limit;                 /* of each file, only the first items; 0: all */
+    int shots;                 /* number of solved items before each */
+    const char *shots_from;    /* their file; NULL: the one that the task names, else the data without the item */
+    uint64_t seed;             /* of the intervals */
+    int (*item)(void *context, const lithe_task_item *item);   /* or NULL; a non-zero return ends the run */
+    void *context;
+} lithe_task_options;
+typedef struct {
+    size_t examples, cut;      /* cut: items whose context was too long and lost its beginning */
+    double accuracy;           /* share of items whose right choice is likelier than each other one; of single
+                                * continuations, those whose ids are each the likeliest */
+    double accuracy_norm;      /* the same with log-likelihoods divided by the bytes of the choice */
+    double interval[2], interval_norm[2];      /* in which they lie with 95 % (bootstrap over the items) */
+    double perplexity;         /* of the right choice as a whole: exp of its mean negative log-likelihood */
+} lithe_task_result;
+int lithe_task_run(lithe_model *m, const lithe_tokenizer *t, const char *task, const lithe_task_options *o, lithe_task_result *out, lithe_error *err);
+/* Names of the tasks that the library holds; NULL after the last. */
+const char *lithe_task_name(int i);
+/* Returns 1 if name is that of a held task or the path of a task file. */
+int         lithe_task_known(const char *name);
+
 /* Measures how different the features of tokens are, at each place of m that its architecture names, over sequences of
  * `ctx` tokens cut from ids end to end (an incomplete last one is not read).  The measures are means over the
  * sequences, with their standard deviation; the last five are over all tokens together. */

@@ -1,0 +1,381 @@
+/* Tasks: data of each form become the harness's texts, scores are those of whole passes and those worked out by hand,
+ * and what cannot be right is refused by file and line. */
+#include "base/bootstrap.h"
+#include "eval/task_encode.h"
+#include "eval/task_item.h"
+#include "lithe_tools.h"
+#include "shell.h"
+#include "test.h"
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define NEAR(a, b, e) CHECK_MSG(fabs((a) - (b)) <= (e), "%.17g, expected %.17g", (double)(a), (double)(b))
+
+static const char *file_of(const char *name, const char *text)
+{
+    FILE *f = fopen(in_dir(name), "w");
+    fputs(text, f);
+    fclose(f);
+    return in_dir(name);
+}
+
+/* ---- texts -------------------------------------------------------------------------------- */
+
+typedef struct { task_file *task; task_data data; arena memory; lithe_error err; } opened;
+
+static opened open_data(const char *task, const char *path)
+{
+    opened o = { 0 };
+    o.task = task_file_open(task, &o.err);
+    if (o.task) task_data_read(&o.data, o.task, path, &o.err);
+    return o;
+}
+
+static void close_data(opened *o)
+{
+    if (o->data.path) task_data_free(&o->data);
+    task_file_close(o->task);
+    arena_free(&o->memory);
+}
+
+static void check_item(opened *o, size_t record, int shots, const char *const *texts, int count, int answer, const char *context)
+{
+    task_item x;
+    task_shots s = { 0 };
+    if (o->err.status) { CHECK_MSG(0, "%s", o->err.text); return; }
+    task_shots_read(&s, &o->data, o->task, NULL, shots, &o->err);
+    if (!o->err.status) task_item_make(&x, &o->data, record, o->task, &o->memory, &o->err);
+    if (!o->err.status) task_item_complete(&x, &o->data, record, o->task, &s, shots, &o->memory, &o->err);
+    task_shots_free(&s);
+    if (o->err.status) { CHECK_MSG(0, "%s", o->err.text); return; }
+    CHECK_MSG(x.count == count && x.answer == answer, "%d choices, the right one is %d", x.count, x.answer);
+    for (int i = 0; i < x.count && i < count; i++) CHECK_MSG(!strcmp(x.text[i], texts[i]), "\"%s\", expected \"%s\"", x.text[i], texts[i]);
+    CHECK_MSG(!strcmp(x.context[x.answer], context), "\"%s\", expected \"%s\"", x.context[x.answer], context);
+}
+
+static void check_first(const char *task, const char *path, const char *const *texts, int count, int answer, const char *context)
+{
+    opened o = open_data(task, path);
+    check_item(&o, 0, 0, texts, count, answer, context);
+    close_data(&o);
+}
+#define FIRST(task, path, answer, context, ...) do { const char *const list[] = { __VA_ARGS__ }; check_first(task, path, list, (int)(sizeof list / sizeof *list), answer, context); } while (0)
+
+/* By hand from the harness's rules: hellaswag's brackets, titles and double spaces; a capital after ctx_a. */
+static void texts_of_tasks(void)
+{
+    FIRST("hellaswag", file_of("h.jsonl", "{\"ind\": 1, \"activity_label\": \"Cooking\", \"ctx_a\": \"[header] Boil it [title] Water\", \"ctx_b\": \"tHEN she\", \"endings\": [\" a [substeps] b\", \"c\", \"d  e\", \"f\"], \"label\": 2}\n"),
+          2, "Cooking: Boil it. Water Then she", "a b", "c", "d e", "f");
+    FIRST("hellaswag", file_of("h.txt", "Jump: A boy. he\n1\nstarts\nclaps\nis\ndoes\n"), 1, "Jump: A boy. he", "starts", "claps", "is", "does");
+    FIRST("lambada", file_of("l.jsonl", "{\"text\": \"two  words\\nand one\"}\n"), 0, "two  words\nand", "one");
+    FIRST("piqa", file_of("p.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": 1}\n"), 1, "Question: g\nAnswer:", "a", "b");
+    FIRST("winogrande", file_of("w.jsonl", "{\"sentence\": \"Ann met Bo because _ was late.\", \"option1\": \"Ann\", \"option2\": \"Bo\", \"answer\": \"2\"}\n"),
+          1, "Ann met Bo because Bo", "was late.", "was late.");
+    FIRST("arc", file_of("a.jsonl", "{\"id\": \"x\", \"question\": {\"stem\": \"Why?\", \"choices\": [{\"text\": \"t1\", \"label\": \"A\"}, {\"text\": \"t2\", \"label\": \"B\"}, {\"text\": \"t3\", \"label\": \"C\"}]}, \"answerKey\": \"C\"}\n"),
+          2, "Question: Why?\nAnswer:", "t1", "t2", "t3");
+    FIRST("arc_challenge", file_of("b.json", "[{\"question\": \"Why?\", \"choices\": {\"text\": [\"t1\", \"t2\"], \"label\": [\"1\", \"2\"]}, \"answerKey\": \"1\"}]"), 0, "Question: Why?\nAnswer:", "t1", "t2");
+    FIRST("blimp", file_of("s.jsonl", "{\"sentence_good\": \"He does.\", \"sentence_bad\": \"He do.\"}\n"), 0, "", "He does.", "He do.");
+    FIRST("cmmlu", file_of("economics.csv", ",Question,A,B,C,D,Answer\n0,\" q, \",w,x,y,z,D\n"), 3, "以下是关于经济学的单项选择题，请直接给出正确答案的选项。\n\nq,\nA. w\nB. x\nC. y\nD. z\n答案：", "A", "B", "C", "D");
+    FIRST("lawbench", file_of("1-2.json", "[{\"instruction\": \"i\", \"question\": \"q?A:a;B:b\", \"answer\": \"正确答案：B。\"}]"), 1, "i\nq?A:a;B:b\n[正确答案]", "A", "B", "C", "D");
+}
+
+static void samples_of_tasks(void)
+{
+    FIRST("winogrande", test_data("eval/winogrande/dev.json"), 1, "Sarah was a much better surgeon than Maria so Maria", "always got the easier cases.", "always got the easier cases.");
+    FIRST("arc", test_data("eval/arc/ARC-Easy-test.json.gz"), 0, "Question: Which statement best explains why photosynthesis is the foundation of most food webs?\nAnswer:",
+          "Sunlight is the source of energy for nearly all ecosystems.", "Most ecosystems are found on land instead of in water.", "Carbon dioxide is more available than other gases.", "The producers in all ecosystems are plants.");
+    FIRST("blimp", test_data("eval/blimp/passive_1.jsonl.gz"), 0, "", "Lucille's sisters are confused by Amy.", "Lucille's sisters are communicated by Amy.");
+    static const struct { const char *task, *data; size_t records; } all[] = {
+        { "hellaswag", "eval/hellaswag/val_every5th.txt", 2009 }, { "lambada", "eval/lambada/lambada_test.jsonl.gz", 5153 }, { "piqa", "eval/piqa/valid.jsonl", 1838 },
+        { "winogrande", "eval/winogrande/dev.json", 1267 }, { "arc", "eval/arc/ARC-Easy-test.json.gz", 2376 }, { "lawbench", "eval/lawbench/3-6.json", 500 },
+        { "cmmlu", "eval/cmmlu/test/high_school_geography.csv", 118 } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        opened o = open_data(all[i].task, test_data(all[i].data));
+        CHECK_MSG(!o.err.status && o.data.count == all[i].records, "%s: %zu records, %s", all[i].task, o.data.count, o.err.text);
+        for (size_t r = 0; r < o.data.count; r++) {
+            task_item x;
+            arena memory = { 0 };
+            CHECK_MSG(!task_item_make(&x, &o.data, r, o.task, &memory, &o.err), "%s", o.err.text);
+            arena_free(&memory);
+        }
+        close_data(&o);
+    }
+}
+
+/* Shots are the first records: of the task's own file, else of the data without the item itself. */
+static void shots(void)
+{
+    const char *rows = "{\"goal\": \"g1\", \"sol1\": \"a1\", \"sol2\": \"b1\", \"label\": 0}\n{\"goal\": \"g2\", \"sol1\": \"a2\", \"sol2\": \"b2\", \"label\": 1}\n{\"goal\": \"g3\", \"sol1\": \"a3\", \"sol2\": \"b3\", \"label\": 1}\n";
+    opened o = open_data("piqa", file_of("p.jsonl", rows));
+    check_item(&o, 0, 1, (const char *const[]){ "a1", "b1" }, 2, 0, "Question: g2\nAnswer: b2\n\nQuestion: g1\nAnswer:");
+    check_item(&o, 2, 2, (const char *const[]){ "a3", "b3" }, 2, 1, "Question: g1\nAnswer: a1\n\nQuestion: g2\nAnswer: b2\n\nQuestion: g3\nAnswer:");
+    close_data(&o);
+    CHECK(sh("mkdir -p c/dev c/test; printf ',Question,A,B,C,D,Answer\\n0,dq,1,2,3,4,B\\n' > c/dev/economics.csv; printf ',Question,A,B,C,D,Answer\\n0,q,5,6,7,8,A\\n' > c/test/economics.csv") == 0);
+    o = open_data("cmmlu", in_dir("c/test/economics.csv"));
+    check_item(&o, 0, 1, (const char *const[]){ "A", "B", "C", "D" }, 4, 0,
+               "以下是关于经济学的单项选择题，请直接给出正确答案的选项。\n\ndq\nA. 1\nB. 2\nC. 3\nD. 4\n答案： B\n\nq\nA. 5\nB. 6\nC. 7\nD. 8\n答案：");
+    close_data(&o);
+}
+
+/* The ids of a continuation are those of both texts without the first ones; white space moves to the continuation. */
+static void ids_of_continuations(void)
+{
+    lithe_error e = { 0 };
+    arena memory = { 0 };
+    bool cut = false;
+    task_sequence s;
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &e);
+    CHECK(!task_encode(&s, t, "ab  ", " ", "cd", 0, &memory, &cut, &e) && s.n == 7 && s.first == 2 && s.end == 7 && s.ids[2] == ' ' && !cut);
+    CHECK(!task_encode(&s, t, "abcdef", " ", "gh", 5, &memory, &cut, &e) && s.n == 6 && s.first == 3 && s.ids[0] == 'd' && cut);
+    CHECK(task_encode(&s, t, "a", " ", "long text", 5, &memory, &cut, &e) == LITHE_EFORMAT);
+    /* There is no begin-of-text token. */
+    CHECK(!task_encode(&s, t, "", "", "xyz", 0, &memory, &cut, &(lithe_error){ 0 }) && s.n == 3 && s.first == 1);
+    lithe_tokenizer_close(t);
+    arena_free(&memory);
+}
+
+/* ---- scores ---------------------------------------------------------------------------------- */
+
+#define BYTES_GPT2 "{\"vocab_size\":256,\"n_positions\":128,\"n_embd\":16,\"n_layer\":2,\"n_head\":2,\"initializer_range\":%s}"
+
+typedef struct { lithe_task_item items[16]; double nll[16][4]; char context[16][256]; int count; lithe_task_result result; lithe_error err; } outcome;
+
+static int keep(void *context, const lithe_task_item *x)
+{
+    outcome *o = context;
+    o->items[o->count] = *x;
+    for (int i = 0; i < x->choices && i < 4; i++) o->nll[o->count][i] = x->nll[i];
+    snprintf(o->context[o->count++], 256, "%s", x->context);
+    return 0;
+}
+
+static outcome run(lithe_model *m, const lithe_tokenizer *t, const char *task, const char *data, int few)
+{
+    static outcome o;
+    o = (outcome){ 0 };
+    const lithe_task_options options = { .size = sizeof options, .data = data, .shots = few, .item = keep, .context = &o };
+    lithe_task_run(m, t, task, &options, &o.result, &o.err);
+    CHECK_MSG(!o.err.status, "%s", o.err.text);
+    return o;
+}
+
+/* With all weights 0 each byte has the probability 1/256, so scores are numbers of bytes (the delimiter's too): the
+ * shorter choice wins as it is, the longer one by bytes ((n + 1) / n falls), and equal lengths are a tie. */
+static void worked_out_by_hand(void)
+{
+    lithe_error e = { 0 };
+    char config[200];
+    snprintf(config, sizeof config, BYTES_GPT2, "0.0");
+    lithe_model *m = lithe_model_new("gpt2", config, 1, &e);
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &e);
+    outcome o = run(m, t, "piqa", file_of("p.jsonl",
+        "{\"goal\": \"g\", \"sol1\": \"abc\", \"sol2\": \"abcdef\", \"label\": 0}\n{\"goal\": \"g\", \"sol1\": \"abc\", \"sol2\": \"abcdef\", \"label\": 1}\n"
+        "{\"goal\": \"g\", \"sol1\": \"ab\", \"sol2\": \"cd\", \"label\": 0}\n\n{\"goal\": \"g\", \"sol1\": \"abcdef\", \"sol2\": \"é\", \"label\": 1}\n"), 0);
+    const double one = log(256);
+    NEAR(o.nll[0][0], 4 * one, 1e-4);
+    NEAR(o.nll[0][1], 7 * one, 1e-4);
+    CHECK(o.count == 4 && o.items[0].correct == 1 && o.items[0].correct_norm == 0 && o.items[1].correct == 0 && o.items[1].correct_norm == 1);
+    /* The third is a tie; é of the fourth is two bytes. */
+    CHECK(o.items[2].chosen == -1 && o.items[2].chosen_norm == -1 && !o.items[2].correct && !o.items[2].correct_norm);
+    CHECK(o.items[3].correct == 1 && o.items[3].correct_norm == 0 && o.items[3].line == 5);
+    NEAR(o.result.accuracy, 0.5, 0);
+    NEAR(o.result.accuracy_norm, 0.25, 0);
+    NEAR(o.result.perplexity / exp(one * (4 + 7 + 3 + 3) / 4), 1, 1e-3);
+    CHECK(o.result.examples == 4 && o.result.interval[0] <= 0.5 && o.result.interval[1] >= 0.5);
+    o = run(m, t, "lambada", file_of("l.jsonl", "{\"text\": \"a b\"}\n{\"text\": \"the ships sail\"}\n"), 0);
+    NEAR(o.nll[1][0], 5 * one, 1e-4);
+    /* All ids are the likeliest, and the first of them is byte 0. */
+    CHECK(o.result.examples == 2 && o.result.accuracy <= 0);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
+static double whole_nll(lithe_model *m, const char *context, const char *text)
+{
+    char all[512];
+    int32_t ids[512];
+    lithe_error e = { 0 };
+    int n = snprintf(all, sizeof all, "%s %s", context, text), first = (int)strlen(context), vocab = lithe_model_vocab(m);
+    float *z = malloc((size_t)n * (size_t)vocab * sizeof *z);
+    double nll = 0;
+    for (int i = 0; i < n; i++) ids[i] = (unsigned char)all[i];
+    CHECK_MSG(!lithe_logits(m, ids, (size_t)n, z, &e), "%s", e.text);
+    for (int i = first; i < n; i++) {
+        const float *row = z + (size_t)(i - 1) * (size_t)vocab;
+        double sum = 0;
+        for (int k = 0; k < vocab; k++) sum += exp((double)row[k]);
+        nll += log(sum) - (double)row[ids[i]];
+    }
+    free(z);
+    return nll;
+}
+
+/* What choices, and items with shots, have in common is read once; scores are those of whole passes all the same, of
+ * keys as of recurrent states. */
+static void prefixes_are_shared(void)
+{
+    static const struct { const char *arch, *config; } models[] = {
+        { "gpt2", "{\"vocab_size\":256,\"n_positions\":128,\"n_embd\":16,\"n_layer\":2,\"n_head\":2,\"initializer_range\":0.3}" },
+        { "rwkv7", "{\"vocab_size\":256,\"max_position_embeddings\":128,\"hidden_size\":16,\"head_dim\":8,\"num_hidden_layers\":2}" } };
+    const char *data = file_of("p.jsonl", "{\"goal\": \"of one\", \"sol1\": \"abc\", \"sol2\": \"abd and more\", \"label\": 0}\n{\"goal\": \"two\", \"sol1\": \"x\", \"sol2\": \"yz\", \"label\": 1}\n"
+                                          "{\"goal\": \"three\", \"sol1\": \"same\", \"sol2\": \"same but longer\", \"label\": 1}\n");
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", NULL);
+    for (size_t k = 0; k < sizeof models / sizeof *models; k++)
+        for (int few = 0; few < 2; few++) {
+            lithe_error e = { 0 };
+            lithe_model *m = lithe_model_new(models[k].arch, models[k].config, 7, &e);
+            CHECK_MSG(m, "%s", e.text);
+            outcome o = run(m, t, "piqa", data, few);
+            static const char *const texts[3][2] = { { "abc", "abd and more" }, { "x", "yz" }, { "same", "same but longer" } };
+            for (int i = 0; i < o.count; i++)
+                for (int c = 0; c < 2; c++) NEAR(o.nll[i][c], whole_nll(m, o.context[i], texts[i][c]), 2e-4);
+            CHECK(o.count == 3);
+            lithe_model_close(m);
+        }
+    lithe_tokenizer_close(t);
+}
+
+/* An encoder's score of a sentence: each of its tokens from all others. */
+static void encoders_by_masks(void)
+{
+    lithe_error e = { 0 };
+    file_of("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\ncat\ncats\nsleeps\n.\n");
+    lithe_tokenizer *t = lithe_tokenizer_open(in_dir("vocab.txt"), &e);
+    lithe_model *m = lithe_model_new("bert", "{\"vocab_size\":10,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3,\"intermediate_size\":20,\"initializer_range\":0.5}", 3, &e);
+    CHECK_MSG(t && m, "%s", e.text);
+    outcome o = run(m, t, "blimp", file_of("s.jsonl", "{\"sentence_good\": \"the cat sleeps.\", \"sentence_bad\": \"the cats sleeps.\"}\n"), 0);
+    const int32_t ids[6] = { 2, 5, 6, 8, 9, 3 };
+    double nll = 0;
+    for (int at = 1; at < 5; at++) {
+        int32_t masked[6];
+        float z[6 * 10];
+        double sum = 0;
+        memcpy(masked, ids, sizeof ids);
+        masked[at] = 4;
+        CHECK_MSG(!lithe_logits(m, masked, 6, z, &e), "%s", e.text);
+        for (int k = 0; k < 10; k++) sum += exp((double)z[at * 10 + k]);
+        nll += log(sum) - (double)z[at * 10 + ids[at]];
+    }
+    NEAR(o.nll[0][0], nll, 1e-4);
+    CHECK(o.items[0].correct == (o.nll[0][0] < o.nll[0][1]));
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
+/* A share of 0.3 of 400: the normal approximation is 0.3 +- 1.96 sqrt(0.3 0.7 / 400) = +- 0.0449. */
+static void intervals(void)
+{
+    double x[400], a[2], b[2];
+    for (int i = 0; i < 400; i++) x[i] = i % 10 < 3;
+    bootstrap_mean(x, 400, 1, a);
+    bootstrap_mean(x, 400, 1, b);
+    CHECK(!memcmp(a, b, sizeof a));
+    NEAR(a[0], 0.3 - 0.0449, 0.008);
+    NEAR(a[1], 0.3 + 0.0449, 0.008);
+    bootstrap_mean(x, 400, 2, b);
+    CHECK(memcmp(a, b, sizeof a));
+    bootstrap_mean(x, 0, 1, a);
+    CHECK(isnan(a[0]) && isnan(a[1]));
+}
+
+/* ---- what is refused ----------------------------------------------------------------------------- */
+
+static void refused(const char *task, const char *path, const char *part)
+{
+    opened o = open_data(task, path);
+    task_item x;
+    for (size_t i = 0; i < o.data.count && !o.err.status; i++) task_item_make(&x, &o.data, i, o.task, &o.memory, &o.err);
+    CHECK_MSG(o.err.status && strstr(o.err.text, part) && !strchr(o.err.text, '\n'), "\"%s\", expected ... %s ...", o.err.text, part);
+    close_data(&o);
+}
+
+static void wrong_data(void)
+{
+    refused("piqa", file_of("a.jsonl", "\n{\"text\": \"a b\"}\n"), "a.jsonl:2: is not data of piqa: it has text; expected are goal, sol1, sol2");
+    refused("piqa", file_of("b.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\"}\n"), "b.jsonl:1: has no answer key");
+    refused("piqa", file_of("c.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": 0}\n{\"goal\": \"g\", \"sol1\": \"a\", \"label\": 0}\n"), "c.jsonl:2: has no field \"sol2\"");
+    refused("piqa", file_of("d.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": 2}\n"), "d.jsonl:1: the answer \"2\" is none of the 2 choices");
+    refused("piqa", file_of("e.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": 0}\n{\"goal\"\n"), "e.jsonl:2");
+    refused("piqa", file_of("f.jsonl", ""), "f.jsonl");
+    refused("piqa", file_of("g.jsonl", "[1, 2]"), "g.jsonl:1: expected a JSON object");
+    refused("hellaswag", file_of("h.txt", "a: b. c\n0\nw\nx\ny\n"), "h.txt:5: ends after 5 of the 6 lines");
+    refused("hellaswag", file_of("i.txt", "a: b. c\nnine\nw\nx\ny\nz\n"), "i.txt:1: the answer \"nine\" is none of the 4 choices");
+    refused("lambada", file_of("j.jsonl", "{\"text\": \"oneword\"}\n"), "j.jsonl:1: \"text\" is not of the form that lambada reads");
+    refused("cmmlu", file_of("k.csv", ",Question,A,B,C,D,Answer\n0,q,w,x,y,z,E\n"), "k.csv:2: the answer \"E\" is none");
+    file_of("q-labels.lst", "0\n1\n");
+    refused("piqa", file_of("q.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\"}\n"), "q-labels.lst: has more lines than the 1 records");
+    refused("nothing", file_of("l.jsonl", "{}"), "tasks are arc, blimp, cmmlu, hellaswag, lambada, lawbench, piqa, winogrande");
+}
+
+static void wrong_tasks(void)
+{
+    CHECK(!strcmp(lithe_task_name(0), "arc") && !lithe_task_name(-1) && !lithe_task_name(8) && lithe_task_known("arc_easy") && !lithe_task_known("arc_hard"));
+    static const struct { const char *text, *part; } files[] = {
+        { "{\"choices\": [\"a\", \"b\"]}", "it has no \"task\"" },
+        { "{\"task\": \"x\", \"colour\": 1}", "\"colour\": 1 is not known" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": [\"{a}\"], \"answer\": \"{a}\", \"answers\": [\"1\"]}", "1 choices" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": [\"{a}\", \"b\"], \"answer\": \"{a}\", \"answers\": [\"1\"]}", "a key for each of 2" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"lines\": [\"a\"]}], \"continuation\": \"{a}\"}", "either \"fields\" or \"lines\"" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"extract\": {\"a\": \"(\"}}], \"continuation\": \"{a}\"}", "is not a regular expression" },
+        { "{\"task\": \"x\", \"data\": [], \"continuation\": \"{a}\"}", "\"data\" is not a list" } };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        lithe_error e = { 0 };
+        task_file *t = task_file_parse(files[i].text, strlen(files[i].text), "x.json", &e);
+        CHECK_MSG(!t && strstr(e.text, files[i].part), "\"%s\", expected ... %s ...", e.text, files[i].part);
+        task_file_close(t);
+    }
+    refused(file_of("own.json", "{\"task\": \"own\", \"data\": [{\"fields\": [\"a\"]}], \"context\": \"{a|loud}\", \"continuation\": \"x\"}"), file_of("m.jsonl", "{\"a\": \"b\"}\n"), "there is no filter \"loud\"");
+}
+
+/* ---- the command ------------------------------------------------------------------------------------ */
+
+static double number(const json_t *value, const char *key) { return json_number_value(json_object_get(value, key)); }
+
+/* A person's own task file, and a record of each item, which gives the figures again. */
+static void the_command(void)
+{
+    file_of("own.json", "{\"task\": \"own\", \"data\": [{\"fields\": [\"q\"]}], \"context\": \"{q}\", \"choices\": [\"yes\", \"no\"], \"answer\": \"{a}\", \"answers\": [\"y\", \"n\"]}");
+    file_of("d.jsonl", "{\"q\": \"do ships sail\", \"a\": \"y\"}\n{\"q\": \"do kings fly\", \"a\": \"n\"}\n{\"q\": \"is it north\", \"a\": \"y\"}\n");
+    file_of("table.tsv", "text\tlabel\na\t1\n");
+    CHECK(sh("i=0; while [ $i -lt 200 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt; $L train tale.txt --tokenizer bytes --params 50k --ctx 64 --steps 2 --batch 2 --out r -q") == 0);
+    CHECK_MSG(sh("$L eval r --task own.json --data d.jsonl --out items.jsonl --json") == 0, "%s", err);
+    json_t *v = json_loads(out, 0, NULL);
+    CHECK_MSG(v && (int)number(v, "examples") == 3 && json_array_size(json_object_get(v, "interval")) == 2 && json_object_get(v, "accuracy_norm"), "%s", out);
+    FILE *f = fopen(in_dir("items.jsonl"), "r");
+    char line[4096];
+    int correct = 0, items = 0;
+    while (f && fgets(line, sizeof line, f)) {
+        json_t *x = json_loads(line, 0, NULL);
+        correct += json_is_true(json_object_get(x, "correct"));
+        items++;
+        json_decref(x);
+    }
+    if (f) fclose(f);
+    CHECK(items == 3);
+    NEAR(number(v, "accuracy"), correct / 3.0, 1e-9);
+    json_decref(v);
+    TRANSCRIPTS(
+        { "$L eval r --task own.json --data d.jsonl --limit 2", 0, "(2 examples)", NULL }, { "$L eval r --task own.json --data d.jsonl --shots 2 --json", 0, "\"shots\":2", NULL },
+        { "$L eval r --task own.json --data d.jsonl --shots 3", 3, NULL, "3 shots beside the item itself are wanted" },
+        { "$L eval r --task hellaswga --data d.jsonl", 2, NULL, "tasks are arc, blimp, cmmlu, hellaswag" }, { "$L eval r --task hellaswga", 2, NULL, "tasks are arc, blimp" },
+        { "$L eval r --task piqa", 2, NULL, "piqa is a task: give a file with its items, --data FILE" }, { "$L eval r --task own.json", 2, NULL, "own.json is a task" },
+        { "$L eval r --data d.jsonl", 2, NULL, "--task NAME" }, { "$L eval r --task piqa --data d.jsonl", 3, NULL, "d.jsonl:1: is not data of piqa" },
+        { "$L eval r --task piqa --data nowhere.jsonl", 3, NULL, "nowhere.jsonl" }, { "$L eval r --task table.tsv", 3, NULL, "no head that classifies" },
+        { "$L eval r --task table.tsv --data d.jsonl", 3, NULL, "table.tsv" });
+}
+
+const test tests_tasks[] = {
+    { "tasks: the texts of each form of data", texts_of_tasks },
+    { "tasks: the texts of the samples", samples_of_tasks },
+    { "tasks: solved items before each", shots },
+    { "tasks: the ids of continuations", ids_of_continuations },
+    { "tasks: scores worked out by hand", worked_out_by_hand },
+    { "tasks: common beginnings are read once", prefixes_are_shared },
+    { "tasks: encoders score by masks", encoders_by_masks },
+    { "tasks: intervals", intervals },
+    { "tasks: wrong data are refused by their line", wrong_data },
+    { "tasks: wrong task files are refused", wrong_tasks },
+    { "tasks: the command", the_command },
+    { 0 }
+};
