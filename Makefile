@@ -17,13 +17,17 @@ HTTP    := $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo libmicr
 OPTIONAL := $(IMAGES) $(HTTP)
 PACKAGES += libmicrohttpd-dev
 
+# So is MPI, for several machines: a shared object of its own, which is loaded under mpirun only.
+MPI     := $(shell pkg-config --exists mpi-c 2>/dev/null && echo mpi-c)
+PACKAGES += libopenmpi-dev openmpi-bin
+
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS  ?= -O2 -g
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
 ROOMS   := base text graph ops arch files model grow data infer train eval serve driver
-LEFT_OUT := $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c) src/serve/$(if $(HTTP),http_absent.c,http.c)
+LEFT_OUT := src/train/reduce_mpi.c $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c) src/serve/$(if $(HTTP),http_absent.c,http.c)
 SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o) $(B)/held_tasks.o
 ifeq ($(shell uname -m),x86_64)
@@ -43,12 +47,12 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(patsubst %,$(B)/double/tests/%.o,small graph_plans graph_random main)
 
-$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG) $(if $(HTTP),-DLITHE_HTTP)
+$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG) $(if $(HTTP),-DLITHE_HTTP) $(if $(MPI),-DLITHE_MPI)
 
 LDLIBS   = $(shell pkg-config --libs $(LIBS) $(OPTIONAL)) -lm -pthread
 LIBFLAGS = $(shell pkg-config --cflags $(LIBS) $(OPTIONAL))
 
-all: $(B)/lithe $(B)/lithe.pc
+all: $(B)/lithe $(B)/lithe.pc $(if $(MPI),$(B)/liblithe_mpi.so)
 
 $(B)/liblithe.so.$(VERSION): $(OBJ) src/lithe.map
 	@echo "  ld $@"
@@ -65,6 +69,10 @@ $(B)/held_tasks.c: $(wildcard tasks/*.json)
 	@{ printf '#include "eval/task_file.h"\nconst held_task held_tasks[] = {\n'; \
 	   for f in $(sort $^); do n=$${f##*/}; printf '{ "%s",\n' "$${n%.json}"; sed 's/[\\"]/\\&/g; s/^/"/; s/$$/\\n"/' $$f; echo '},'; done; printf '{ 0 } };\n'; } > $@
 $(B)/held_tasks.o: $(B)/held_tasks.c | require-libraries ; $(COMPILE) -c $< -o $@
+
+$(B)/liblithe_mpi.so: src/train/reduce_mpi.c src/train/transport.h
+	@mkdir -p $(@D) && echo "  ld $@"
+	@$(CC) $(FLAGS) $(CFLAGS) $(shell pkg-config --cflags mpi-c) -shared -o $@ $< $(shell pkg-config --libs mpi-c)
 
 # Tests see the rooms' own headers, so they link the objects.
 $(B)/tests: $(TESTS) $(OBJ)
@@ -97,7 +105,7 @@ require-libraries:
 
 deps:
 	@have() { pkg-config --exists "$$@" 2>/dev/null && [ -e /usr/share/doc/bible-kjv-text ] && command -v $(CC) >/dev/null; }; \
-	if have $(LIBS) libpng libjpeg libmicrohttpd; then :; \
+	if have $(LIBS) libpng libjpeg libmicrohttpd mpi-c; then :; \
 	elif [ "$$(id -u)" = 0 ] && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $(PACKAGES); then :; \
 	elif have $(LIBS); then :; \
 	else echo "lithe: run this as root:  apt-get install $(PACKAGES)"; exit 1; fi
@@ -135,6 +143,7 @@ install: all
 	install -m 755 $(B)/lithe $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
+	$(if $(MPI),install -m 755 $(B)/liblithe_mpi.so $(DESTDIR)$(PREFIX)/lib)
 	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lithe.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/lithe.pc
 	install -m 644 include/lithe.h include/lithe_tools.h include/lithe_serve.h $(DESTDIR)$(PREFIX)/include
 	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1

@@ -80,7 +80,7 @@ int main(int argc, char **argv)
         double at[4] = { wall_seconds() };
         if (pass_run(&p, &err)) stop(&err);
         at[1] = wall_seconds();
-        double norm = optimizer_norm(&o, k);
+        double norm = sqrt(optimizer_squares(&o, k));
         at[2] = wall_seconds();
         optimizer_step(&o, k, 3e-4, norm);
         at[3] = wall_seconds();

@@ -45,6 +45,8 @@ static int run(const verb *v, int argc, char **argv)
     common *settings = calloc(1, v->bytes);
     arguments a;
     if (!settings) { complain("out of memory"); return EXIT_RESOURCES; }
+    int rank;
+    if (v == &verb_train && lithe_ranks_launched(&rank) > 1) output_rank(rank, NULL);
     output_begin(v->name, false);
     int code = arguments_read(&a, v, argc, argv, settings);
     if (settings->help) {

@@ -8,8 +8,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static const char *verb_name;
+static const char *verb_name, *rank_host;
 static bool quiet;
+static int rank = -1;
 
 void output_begin(const char *verb, bool be_quiet)
 {
@@ -17,11 +18,17 @@ void output_begin(const char *verb, bool be_quiet)
     quiet = be_quiet;
 }
 
-bool output_quiet(void) { return quiet; }
+void output_rank(int number, const char *host)
+{
+    rank = number;
+    rank_host = host;
+}
+
+bool output_quiet(void) { return quiet || rank > 0; }
 
 void say(const char *format, ...)
 {
-    if (quiet) return;
+    if (output_quiet()) return;
     va_list args;
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -31,7 +38,9 @@ void say(const char *format, ...)
 
 static void vcomplain(const char *format, va_list args)
 {
+    if (rank > 0 && !rank_host) return;
     fprintf(stderr, verb_name ? "lithe %s: " : "lithe: ", verb_name);
+    if (rank >= 0 && rank_host) fprintf(stderr, "rank %d on %s: ", rank, rank_host);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
 }

@@ -14,6 +14,9 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "lithe VERB: ..." on stderr, always. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_begin(const char *verb, bool quiet);
+/* One of several processes of one command: what all of them would say is said by rank 0 only.  Until its host is
+ * known a rank above 0 says nothing, and after that only why it failed; rank -1: a process that stands for itself. */
+void output_rank(int rank, const char *host);
 bool output_quiet(void);
 /* Calls complain() and returns the exit code of a wrong command line. */
 int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,7 +8,7 @@
 
 static int stop_training(lithe_trainer *t, meter *m, const lithe_event *e, lithe_error *err)
 {
-    int code = interrupted();
+    int code = interrupted() ? interrupted() : 143;     /* the signal came to another rank */
     meter_close(m);
     if (lithe_trainer_save(t, err)) return failed_output(err);
     say("interrupted at step %d of %d; continue with: lithe train --resume %s", e->step, e->steps, lithe_trainer_model_dir(t));
@@ -29,23 +29,28 @@ static void conclude(lithe_trainer *t, const lithe_event *e, bool json)
     if (!json) puts(run);
 }
 
-int train_to_the_end(lithe_trainer *t, const char *dtype, bool json)
+/* Whether a signal asks one of the ranks for something. */
+static bool any(lithe_ranks *r, int asked, lithe_error *err) { return r ? lithe_ranks_any(r, asked, err) > 0 : asked; }
+
+int train_to_the_end(lithe_trainer *t, lithe_ranks *ranks, const char *dtype, bool json)
 {
     lithe_error err = { 0 };
     lithe_event e = { 0 };
     meter m;
     int more = 1;
+    bool leads = !ranks || !lithe_ranks_rank(ranks);
     interrupt_catch(false);
-    meter_open(&m, meter_choose(json), dtype);
+    meter_open(&m, leads ? meter_choose(json) : METER_NONE, dtype);
     while (more > 0 && e.kind != LITHE_FINISHED) {
         if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;
         meter_event(&m, &e);
         if (e.kind == LITHE_FINISHED) break;
-        if (interrupted()) return stop_training(t, &m, &e, &err);
-        if (checkpoint_wanted() && lithe_trainer_save(t, &err)) break;
+        if (any(ranks, interrupted() != 0, &err)) return stop_training(t, &m, &e, &err);
+        if (any(ranks, checkpoint_wanted(), &err) && lithe_trainer_save(t, &err)) break;
+        if (err.status) break;
     }
     meter_close(&m);
     if (err.status || more < 0) return failed_output(&err);
-    conclude(t, &e, json);
+    if (leads) conclude(t, &e, json);
     return EXIT_DONE;
 }

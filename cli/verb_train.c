@@ -17,6 +17,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "quantity.h"
+#include "processes.h"
 #include "run_name.h"
 #include "training.h"
 #include "verbs.h"
@@ -32,7 +33,7 @@ enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16
 
 typedef struct {
     common common;
-    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments;
+    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments, *mpi;
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
     amount warmup, eval_every, save_every;
@@ -120,6 +121,7 @@ static const option train_options[] = {
     { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, or to 2x as many" },
     { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "the method of growing, as in lithe grow --method" },
     { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data" },
+    { "mpi", 0, CHOICE(S, mpi), "WHEN", "auto", .help = "train in all processes of mpirun together; auto: if it started several", .choices = "auto|on|off" },
     { "json", 0, FLAG(S, json), .help = "print each event as a line of JSON" },
     { 0 }
 };
@@ -137,6 +139,7 @@ typedef struct {
     char *command, out[4096], tokenizer_says[200], steps_says[120];
     bool images;                        /* the data are images, not text */
     lithe_train_options options;
+    lithe_ranks *ranks;                 /* NULL: one process */
     lithe_error err;                    /* of inputs */
 } making;
 
@@ -329,7 +332,7 @@ static int fill_options(making *k)
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
         .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
         .seed = s->seed, .recompute = s->recompute, .bptt = s->bptt, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
-        .moments = s->moments, .from = s->from, .command = k->command);
+        .moments = s->moments, .from = s->from, .command = k->command, .ranks = k->ranks);
     if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
         return wrong(&k->err, LITHE_EINVAL, "--time and --epochs leave the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
     if (k->options.warmup == -2) k->options.warmup = -1;
@@ -427,9 +430,9 @@ static int make_parts(making *k)
     return k->err.status ? (int)k->err.status : fill_options(k);
 }
 
-static int train_new(const arguments *a)
+static int train_new(const arguments *a, lithe_ranks *ranks)
 {
-    making k = { .a = a, .s = a->settings, .command = command_text(a->words) };
+    making k = { .a = a, .s = a->settings, .command = command_text(a->words), .ranks = ranks };
     lithe_error err = { 0 };
     int code = EXIT_DONE;
     interrupt_catch(false);                             /* so that temporary files are removed */
@@ -439,16 +442,16 @@ static int train_new(const arguments *a)
         choose_run(k.s->out, a->operands[0], k.out, sizeof k.out);
         say_choices(&k);
         lithe_trainer *t = lithe_trainer_open(k.model, k.data, k.tokenizer, &k.options, k.out, &err);
-        code = t ? train_to_the_end(t, k.s->dtype, k.s->json) : failed_output(&err);
+        code = t ? train_to_the_end(t, ranks, k.s->dtype, k.s->json) : failed_output(&err);
         lithe_trainer_close(t);
     }
     making_close(&k);
     return code;
 }
 
-static int train_resumed(const arguments *a)
+static int train_resumed(const arguments *a, lithe_ranks *ranks)
 {
-    static const char *const allowed[] = { "resume", "steps", "save-every", "json", "help", "quiet", "threads" };
+    static const char *const allowed[] = { "mpi", "resume", "steps", "save-every", "json", "help", "quiet", "threads" };
     const S *s = a->settings;
     const option *o;
     if (a->count) return usage("--resume takes no DATA, the run has its own: leave out '%s' (--from starts a new run from a model)", a->operands[0]);
@@ -458,14 +461,37 @@ static int train_resumed(const arguments *a)
         if (!may) return usage("--resume continues the same run: --%s cannot be given (--from starts a new run from a model)", o->name);
     }
     lithe_error err = { 0 };
-    lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER) };
+    lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER),
+                                    .ranks = ranks };
     if (options.save_every < 0) return usage("--save-every %g%% needs --steps", s->save_every.value);
     struct stat at;
     if (stat(s->resume, &at)) wrong(&err, LITHE_EIO, "%s: cannot open, %s", s->resume, strerror(errno));
     lithe_trainer *t = lithe_trainer_resume(s->resume, &options, &err);
-    int code = t ? train_to_the_end(t, NULL, s->json) : failed_input(&err);
+    int code = t ? train_to_the_end(t, ranks, NULL, s->json) : failed_input(&err);
     lithe_trainer_close(t);
     return code;
+}
+
+/* A rank above 0 takes part in what rank 0 begins. */
+static int train_joined(const arguments *a, lithe_ranks *ranks)
+{
+    const S *s = a->settings;
+    lithe_error err = { 0 };
+    lithe_trainer *t = lithe_trainer_join(ranks, &err);
+    int code = t ? train_to_the_end(t, ranks, s->dtype, s->json) : failed_input(&err);
+    lithe_trainer_close(t);
+    return code;
+}
+
+static int train_in_ranks(const arguments *a, bool resumed)
+{
+    const S *s = a->settings;
+    lithe_ranks *ranks;
+    int code;
+    if (!ranks_begin(&ranks, s->mpi, s->common.threads, &code)) return code;
+    if (lithe_ranks_rank(ranks)) code = train_joined(a, ranks);
+    else code = resumed ? train_resumed(a, ranks) : train_new(a, ranks);
+    return ranks_end(ranks, code);
 }
 
 static int train(const arguments *a)
@@ -475,7 +501,7 @@ static int train(const arguments *a)
         for (int i = 0; lithe_arch_name(i); i++) printf("%-14s %s\n", lithe_arch_name(i), lithe_arch_summary(i));
         return EXIT_DONE;
     }
-    if (s->resume && option_origin(a, "resume") >= option_origin(a, "from")) return train_resumed(a);
+    if (s->resume && option_origin(a, "resume") >= option_origin(a, "from")) return train_in_ranks(a, true);
     if (!a->count) return usage("train on what? lithe train DATA... (files, directories, or - for standard input)");
     if (s->from && (s->arch || s->config || s->params > 0 || s->vocab))
         return usage("--from takes the model as it is: leave out --arch, --config, --params and --vocab (lithe grow makes it larger)");
@@ -484,7 +510,7 @@ static int train(const arguments *a)
     if (s->task && a->count != 1) return usage("--task %s takes one table; --valid names another one", s->task);
     if (s->task && s->next_sentence) return usage("--next-sentence is learned from text, --task from a table: give one of them");
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
-    return train_new(a);
+    return train_in_ranks(a, false);
 }
 
 const verb verb_train = {

@@ -55,6 +55,7 @@ typedef struct lithe_tokenizer lithe_tokenizer;
 typedef struct lithe_dataset   lithe_dataset;
 typedef struct lithe_model     lithe_model;
 typedef struct lithe_trainer   lithe_trainer;
+typedef struct lithe_ranks     lithe_ranks;
 typedef struct lithe_session   lithe_session;
 typedef struct lithe_engine    lithe_engine;
 
@@ -182,6 +183,7 @@ typedef struct {
     const char *from;       /* the directory of that checkpoint, for carry */
     const char *command;    /* written to command.txt */
     int    bptt;            /* of recurrent models: windows of a sequence, through all of which the gradient goes; 1 */
+    lithe_ranks *ranks;     /* the processes that train together (lithe_tools.h), borrowed; NULL: this one alone */
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;

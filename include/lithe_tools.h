@@ -277,6 +277,29 @@ lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *fro
  * models are compared on noise, and ids may be NULL.  If b has more tokens, those of a are compared. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
 
+/* ---- many processes --------------------------------------------------------- */
+
+/* Ranks are the processes of one mpirun that train one run together, on machines that see the same files.  Rank 0 calls
+ * lithe_trainer_open or lithe_trainer_resume with the ranks in its options, and every other one lithe_trainer_join;
+ * then all of them call lithe_trainer_next, which does the same event in all.  Rank 0 writes the run. */
+
+/* The number of processes that mpirun started, 1 without it; *rank (or NULL) receives this one's number. */
+int          lithe_ranks_launched(int *rank);
+/* Connects the processes.  LITHE_EDEVICE if lithe was built without MPI. */
+lithe_ranks *lithe_ranks_open(lithe_error *err);
+void         lithe_ranks_close(lithe_ranks *r);
+void         lithe_ranks_abort(lithe_ranks *r, int code);      /* ends all processes; mpirun exits with the code */
+int          lithe_ranks_rank(const lithe_ranks *r);
+int          lithe_ranks_count(const lithe_ranks *r);
+int          lithe_ranks_local(const lithe_ranks *r);          /* how many of them are on this machine */
+const char  *lithe_ranks_host(const lithe_ranks *r);           /* this machine's name */
+/* Whether any of the ranks says yes; all of them must ask. */
+int          lithe_ranks_any(lithe_ranks *r, int yes, lithe_error *err);
+
+/* Waits until rank 0 has opened or resumed a run, and takes part in it.  Fails in rank 0 if version, kernels, data,
+ * settings or weights are not the same everywhere. */
+lithe_trainer *lithe_trainer_join(lithe_ranks *r, lithe_error *err);
+
 /* ---- inference ----------------------------------------------------------- */
 
 /* One pass over n ids (n <= context); out receives n rows of vocab logits. */
@@ -522,10 +545,20 @@ void                       lithe_diversity_close(lithe_diversity *d);
 
 /* ---- plans and machines -------------------------------------------------- */
 
-/* The plan of a configuration as text (malloc'd): with ops non-zero one line for each op (step, op, shape, offset,
- * bytes, flops), and the memory that training, scoring and decoding need.  config is a config.json or a MODEL, whose
- * parameters count as its files store them where nothing trains. */
-char *lithe_plan(const char *config, int batch, int ctx, int recompute, const char *dtype, int ops, int json, lithe_error *err);
+typedef struct {
+    size_t size;               /* sizeof(lithe_plan_options) */
+    int batch, ctx;            /* windows in a step: 8; tokens in a window: the model's context, at most 1024 */
+    int recompute;             /* as in lithe_train_options */
+    const char *dtype;         /* "f32", "bf16"; f32 */
+    int ops;                   /* with a line for each op: step, op, shape, offset, bytes, flops */
+    int json;
+    int ranks;                 /* machines like this one that train together; 1 */
+} lithe_plan_options;
+/* The plan of a configuration as text (malloc'd): the memory that training, scoring and decoding need and their
+ * operations; for several ranks the memory of each, and the time of a step by the model of docs/scaling.md, for which
+ * this machine's peak is measured.  config is a config.json or a MODEL, whose parameters count as its files store
+ * them where nothing trains. */
+char *lithe_plan(const char *config, const lithe_plan_options *o, lithe_error *err);
 
 /* The machine as text (malloc'd): CPU, levels of kernels, threads, memory, libraries, absent optional parts. */
 char *lithe_doctor(int json);

@@ -26,7 +26,7 @@ static void train(lithe_model *m)
         small_batch b;
         small_fill(&b, 23, 100 + i);
         small_loss(g, &r, &b);
-        optimizer_step(&o, k, 3e-3, optimizer_norm(&o, k));
+        optimizer_step(&o, k, 3e-3, sqrt(optimizer_squares(&o, k)));
     }
     graph_close(g);
     optimizer_close(&o);

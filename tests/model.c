@@ -327,7 +327,7 @@ static void test_nothing(void)
 {
     lithe_error e = { .status = LITHE_EIO, .text = "before" };
     CHECK(!lithe_model_new("gpt2", NULL, 1, &e) && !lithe_model_open("x", NULL, &e) && !lithe_listing_open("x", &e));
-    CHECK(!lithe_model_size("gpt2", 1e6, 256, 64, &e) && !lithe_plan("x", 1, 1, 0, NULL, 0, 0, &e) && lithe_model_save(NULL, "x", NULL, NULL, &e) == LITHE_EIO);
+    CHECK(!lithe_model_size("gpt2", 1e6, 256, 64, &e) && !lithe_plan("x", &LITHE_OPTIONS(lithe_plan_options, .batch = 1, .ctx = 1), &e) && lithe_model_save(NULL, "x", NULL, NULL, &e) == LITHE_EIO);
     CHECK(e.status == LITHE_EIO && !strcmp(e.text, "before"));
     CHECK(!lithe_model_arch(NULL) && !lithe_model_config(NULL) && !lithe_model_params(NULL) && !lithe_listing_count(NULL) && !lithe_listing_tensor(NULL, 0));
     CHECK(!lithe_model_open(NULL, NULL, NULL) && !lithe_model_open("/nowhere/at/all", NULL, NULL) && !lithe_listing_open("/nowhere", NULL));
@@ -342,10 +342,10 @@ static void test_plan(void)
     for (int i = 0; i < SMALL_COUNT; i++) {
         lithe_error e = { 0 };
         put_text(in_dir("config.json"), SMALL[i]);
-        char *text = lithe_plan(in_dir("config.json"), 4, 16, i == 1, i == 2 ? "bf16" : NULL, 1, 0, &e);
+        char *text = lithe_plan(in_dir("config.json"), &LITHE_OPTIONS(lithe_plan_options, .batch = 4, .ctx = 16, .recompute = i == 1, .dtype = i == 2 ? "bf16" : NULL, .ops = 1), &e);
         CHECK_MSG(text && strstr(text, "training, 4 x 16 tokens a step") && strstr(text, "decoding") && strstr(text, "backward"), "%s %s", e.text, text ? text : "");
         free(text);
-        text = lithe_plan(test_dir(), 4, 16, 0, NULL, 1, 1, &e);
+        text = lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .batch = 4, .ctx = 16, .ops = 1, .json = 1), &e);
         json_t *json = text ? json_parse(text, strlen(text), 8, "plan", &e) : NULL, *training = json_object_get(json, "training");
         CHECK_MSG(json, "%s", e.text);
         json_int_t parameters = json_integer_value(json_object_get(json, "parameters"));
@@ -354,9 +354,30 @@ static void test_plan(void)
         CHECK((json_int_t)json_array_size(json_object_get(json, "steps")) == json_integer_value(json_object_get(training, "steps")));
         json_decref(json);
         free(text);
-        CHECK(!lithe_plan(test_dir(), 4, 25, 0, NULL, 0, 0, &e));
+        CHECK(!lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .batch = 4, .ctx = 25), &e));
         check_failure(&e, LITHE_EINVAL, "a context of 1 to 24");
     }
+}
+
+/* Ranks share a step: each needs the memory of its windows, and exchanges (n - 1) / n of all weights twice. */
+static void plan_of_ranks(void)
+{
+    lithe_error e = { 0 };
+    put_text(in_dir("config.json"), SMALL[0]);
+    char *alone = lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .batch = 2, .ctx = 16, .json = 1), &e);
+    char *shared = lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .batch = 7, .ctx = 16, .json = 1, .ranks = 4), &e);
+    json_t *a = alone ? json_parse(alone, strlen(alone), 8, "plan", &e) : NULL, *b = shared ? json_parse(shared, strlen(shared), 8, "plan", &e) : NULL;
+    const json_t *ranks = json_object_get(b, "ranks"), *slow = json_array_get(json_object_get(ranks, "networks"), 0);
+    CHECK_MSG(a && b && !json_object_get(a, "ranks"), "%s", e.text);
+    CHECK(json_integer_value(json_object_get(ranks, "total_bytes_of_each")) == json_integer_value(json_object_get(json_object_get(a, "training"), "total_bytes")));
+    double bytes = 4.0 * (double)json_integer_value(json_object_get(b, "parameters")), seconds = json_real_value(json_object_get(slow, "exchange_seconds"));
+    CHECK_MSG(fabs(seconds - 2 * 0.75 * bytes / 125e6) < 1e-9, "%g s", seconds);
+    CHECK(!lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .batch = 2, .ctx = 16, .ranks = 3), &e));
+    check_failure(&e, LITHE_EINVAL, "3 ranks share a step of 2 windows");
+    json_decref(a);
+    json_decref(b);
+    free(alone);
+    free(shared);
 }
 
 /* Of a MODEL, what is only read counts as it is stored, and what is trained in fp32. */
@@ -367,7 +388,8 @@ static void test_plan_of_files(void)
         lithe_error e = { 0 };
         lithe_model *m = lithe_model_new(NULL, SMALL[0], 1, &e);
         CHECK_MSG(m && !lithe_model_save(m, in_dir(types[i].type), types[i].type, NULL, &e), "%s", e.text);
-        char *text = lithe_plan(in_dir(types[i].type), 4, 16, 0, NULL, 0, 0, &e), *facts = lithe_plan(in_dir(types[i].type), 4, 16, 0, NULL, 0, 1, &e);
+        char *text = lithe_plan(in_dir(types[i].type), &LITHE_OPTIONS(lithe_plan_options, .batch = 4, .ctx = 16), &e);
+        char *facts = lithe_plan(in_dir(types[i].type), &LITHE_OPTIONS(lithe_plan_options, .batch = 4, .ctx = 16, .json = 1), &e);
         CHECK_MSG(text && strstr(text, "parameters as stored"), "%s", text ? text : e.text);
         json_t *json = facts ? json_parse(facts, strlen(facts), 8, "plan", &e) : NULL;
         size_t bytes = 0;
@@ -411,6 +433,7 @@ const test tests_model[] = {
     { "model/values depend on seed and name", test_fresh_values },
     { "model/nothing and stuck errors", test_nothing },
     { "model/plans", test_plan },
+    { "model/plans of several ranks", plan_of_ranks },
     { "model/plans of stored parameters", test_plan_of_files },
     { "model/doctor and peak", test_doctor },
     { "model/golden directories open", test_golden },

@@ -60,7 +60,7 @@ static void adamw_against_double(void)
                 p->items[i]->grad[j] = (real)g;
                 square += (double)(real)g * (double)(real)g;
             }
-        double norm = optimizer_norm(&o, kernels_default()), scale = norm > s.clip ? s.clip / norm : 1;
+        double norm = sqrt(optimizer_squares(&o, kernels_default())), scale = norm > s.clip ? s.clip / norm : 1;
         CHECK(fabs(norm - sqrt(square)) < 1e-6 * norm && scale < 1);
         optimizer_step(&o, kernels_default(), lr, norm);
         for (int i = 0; i < p->count; i++) {

@@ -371,7 +371,7 @@ static void frozen_rows(void)
     for (int i = 0; i < m->params->count; i++)
         for (size_t j = 0; j < m->params->items[i]->count; j++) m->params->items[i]->grad[j] = 1;
     size_t still_rows = 0, moved = 0;
-    double norm = optimizer_norm(&o, kernels_default());
+    double norm = sqrt(optimizer_squares(&o, kernels_default()));
     optimizer_step(&o, kernels_default(), 1e-3, norm);
     for (size_t i = 0; i < n; i++) moved += before[i] < m->params->values[i] || before[i] > m->params->values[i];
     for (int i = 0; i < count; i++) {

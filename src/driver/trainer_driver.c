@@ -28,4 +28,6 @@ lithe_trainer *lithe_trainer_open(lithe_model *m, lithe_dataset *d, const lithe_
     return trainer_open(m, d, t, o, run, &hooks, err);
 }
 
+lithe_trainer *lithe_trainer_join(lithe_ranks *r, lithe_error *err) { return trainer_join(r, &hooks, err); }
+
 lithe_trainer *lithe_trainer_resume(const char *run, const lithe_train_options *o, lithe_error *err) { return trainer_resume(run, o, &hooks, err); }

@@ -32,6 +32,12 @@
 #define HAS_JPEG 0
 #endif
 
+#ifdef LITHE_MPI
+#define HAS_MPI 1
+#else
+#define HAS_MPI 0
+#endif
+
 void lithe_threads(int n) { threads_set(n); }
 
 /* ---- facts ------------------------------------------------------------------------ */
@@ -115,7 +121,7 @@ static json_t *facts(void)
                      "level", kernels_default()->name, "levels", level_list(), "threads", threads_count(),
                      "memory_bytes", memory_limit(), "memory_available_bytes", strtod(available, NULL) * 1024,
                      "transparent_huge_pages", pages, "libraries", library_versions(),
-                     "optional", "cuda", 0, "mpi", 0, "png", HAS_PNG, "jpeg", HAS_JPEG, "microhttpd", HAS_HTTP);
+                     "optional", "cuda", 0, "mpi", HAS_MPI, "png", HAS_PNG, "jpeg", HAS_JPEG, "microhttpd", HAS_HTTP);
 }
 
 /* ---- text ------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * the equations for training, scoring and decoding and, when asked, prints the steps of
  * the first of these with their buffers and operations.  A multiply-add counts as two
  * operations, and the backward pass of an op counts as twice its forward pass. */
+#include "base/sized.h"
 #include "model/pass.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@ static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward",
 
 typedef struct {
     lithe_model *model;
-    int windows, ctx;
+    int windows, ctx;                /* windows: of a rank */
+    int batch, ranks;
     bool recompute;
     compute_type compute;
     pass passes[PLANS];
@@ -84,10 +86,13 @@ static int make(planned *x, int i, lithe_error *err)
     return pass_plan(&x->passes[i], m, &o, wanted(m->task.kind, MODES[i]), err);
 }
 
-static int make_all(planned *x, int windows, int ctx, lithe_error *err)
+static int make_all(planned *x, const lithe_plan_options *o, lithe_error *err)
 {
-    int context = lithe_model_context(x->model);
-    x->windows = windows ? windows : DEFAULT_WINDOWS;
+    int context = lithe_model_context(x->model), ctx = o->ctx;
+    x->batch = o->batch ? o->batch : DEFAULT_WINDOWS;
+    x->ranks = o->ranks ? o->ranks : 1;
+    if (x->ranks < 1 || x->ranks > x->batch) return fail(err, LITHE_EINVAL, "%d ranks share a step of %d windows: each needs one", x->ranks, x->batch);
+    x->windows = x->batch / x->ranks + (x->batch % x->ranks > 0);
     x->ctx = ctx ? ctx : context < CONTEXT_MAX ? context : CONTEXT_MAX;
     if (x->windows < 1 || x->ctx < 1 || x->ctx > context)
         return fail(err, LITHE_EINVAL, "a plan needs a batch of at least 1 and a context of 1 to %d, the model's; got %d and %d", context, x->windows, x->ctx);
@@ -127,6 +132,33 @@ static size_t total_bytes(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
     return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
+}
+
+/* ---- several ranks ------------------------------------------------------------------ */
+
+/* Gbit/s of the networks that are shown, and the share of the peak that training reaches (docs/scaling.md). */
+static const double NETWORKS[] = { 1, 10, 100 }, REACHED = 0.3;
+enum { NETWORK_COUNT = sizeof NETWORKS / sizeof *NETWORKS };
+
+/* Seconds of a step: its operations in one rank, and the exchange of gradients and weights, of which each rank sends
+ * and receives all but its own share. */
+typedef struct { double compute, exchange, efficiency; } step_time;
+
+static step_time time_of(const planned *x, double network)
+{
+    double compute = total_flops(x->passes[0].g) / (REACHED * lithe_peak(x->compute == COMPUTE_BF16 ? "bf16" : "f32"));
+    double bytes = 2.0 * (x->ranks - 1) / x->ranks * (double)params_total(x->model->params) * sizeof(real), exchange = bytes / (network * 1e9 / 8);
+    return (step_time){ compute, exchange, compute / (compute + exchange) };
+}
+
+static void print_ranks(FILE *out, const planned *x)
+{
+    if (x->ranks == 1 || !x->passes[0].g) return;
+    fprintf(out, "%d ranks, each a machine like this one, together %d x %d tokens a step\n", x->ranks, x->batch, x->ctx);
+    for (int i = 0; i < NETWORK_COUNT; i++) {
+        step_time t = time_of(x, NETWORKS[i]);
+        fprintf(out, "    %3.0f Gbit/s                   %8.2f s a step, %.2f s of it exchange: efficiency %.0f %%\n", NETWORKS[i], t.compute + t.exchange, t.exchange, 100 * t.efficiency);
+    }
 }
 
 /* The tensor that a step writes: a forward step its result, a backward step its first gradient. */
@@ -221,6 +253,7 @@ static char *as_text(const planned *x, bool ops)
             lithe_model_vocab(x->model), lithe_model_context(x->model), x->compute == COMPUTE_BF16 ? "bf16" : "f32");
     for (int i = 0; i < PLANS; i++)
         if (x->passes[i].g) print_plan(out, x, i);
+    print_ranks(out, x);
     if (!fclose(out)) return text;
     free(text);
     return NULL;
@@ -266,33 +299,48 @@ static json_t *plan_json(const planned *x, int i)
                      "flops", total_flops(x->passes[i].g), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
 }
 
+static json_t *ranks_json(const planned *x)
+{
+    json_t *networks = json_array();
+    for (int i = 0; i < NETWORK_COUNT; i++) {
+        step_time t = time_of(x, NETWORKS[i]);
+        json_array_append_new(networks, json_pack("{s:f, s:f, s:f, s:f}", "gbit_per_second", NETWORKS[i], "compute_seconds", t.compute,
+                                                  "exchange_seconds", t.exchange, "efficiency", t.efficiency));
+    }
+    bool whole = json_array_size(networks) == NETWORK_COUNT;
+    if (!whole) json_decref(networks);
+    return whole ? json_pack("{s:i, s:i, s:I, s:o}", "count", x->ranks, "batch_of_each", x->windows, "total_bytes_of_each", (json_int_t)total_bytes(x, 0), "networks", networks) : NULL;
+}
+
 static char *as_json(const planned *x, bool ops)
 {
     json_t *all = json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:b, s:s}", "arch", x->model->arch->name,
                             "parameters", (json_int_t)params_total(x->model->params), "vocab", lithe_model_vocab(x->model),
-                            "context", lithe_model_context(x->model), "batch", x->windows, "ctx", x->ctx, "recompute", (int)x->recompute,
+                            "context", lithe_model_context(x->model), "batch", x->batch, "ctx", x->ctx, "recompute", (int)x->recompute,
                             "dtype", x->compute == COMPUTE_BF16 ? "bf16" : "f32");
     bool bad = !all;
     for (int i = 0; i < PLANS; i++) bad = bad || (x->passes[i].g && json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i)));
+    if (x->ranks > 1 && x->passes[0].g) bad = bad || json_object_set_new(all, "ranks", ranks_json(x));
     if (ops) bad = bad || json_object_set_new(all, "steps", steps_json(first_graph(x)));
     char *text = bad ? NULL : json_text(all);
     json_decref(all);
     return text;
 }
 
-char *lithe_plan(const char *config, int windows, int ctx, int recompute, const char *type, int ops, int json, lithe_error *err)
+char *lithe_plan(const char *config, const lithe_plan_options *o, lithe_error *err)
 {
-    planned x = { .recompute = recompute != 0 };
+    lithe_plan_options options;
     char *text = NULL;
-    if (failed(err)) return NULL;
+    if (failed(err) || options_read(&options, sizeof options, o, "lithe_plan_options", err)) return NULL;
+    const char *type = options.dtype;
     if (type && strcmp(type, "f32") && strcmp(type, "bf16")) {
         fail(err, LITHE_EINVAL, "%.20s is no type to compute in; known: f32, bf16", type);
         return NULL;
     }
-    x.compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32;
+    planned x = { .recompute = options.recompute != 0, .compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32 };
     declare(&x, config, err);
-    if (x.model && !make_all(&x, windows, ctx, err)) {
-        text = json ? as_json(&x, ops) : as_text(&x, ops);
+    if (x.model && !make_all(&x, &options, err)) {
+        text = options.json ? as_json(&x, options.ops) : as_text(&x, options.ops);
         if (!text) fail(err, LITHE_ENOMEM, "not enough memory for the text of a plan");
     }
     for (int i = 0; i < PLANS; i++) pass_close(&x.passes[i]);

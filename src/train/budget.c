@@ -19,7 +19,7 @@ static double time_step(lithe_trainer *t, lithe_error *err)
     params_edit(t->model->params);                          /* weights are packed again, as after an update */
     trainer_step_loss(t, 1, &loss, err);
     before_norm = seconds_now();
-    optimizer_norm(&t->optimizer, t->kernels);
+    optimizer_squares(&t->optimizer, t->kernels);
     return seconds_now() - began + WEIGHTS_PASSES * (seconds_now() - before_norm);
 }
 

@@ -47,13 +47,10 @@ static void rate_checkpoint(const lithe_trainer *t, progress *p)
     }
 }
 
-int trainer_save(lithe_trainer *t, lithe_error *err)
+static int write_checkpoint(lithe_trainer *t, const progress *rated, lithe_error *err)
 {
-    if (failed(err)) return err->status;
-    progress p = t->progress;
-    int best_before = p.best_step;
+    progress p = *rated;
     char name[CHECKPOINT_NAME];
-    rate_checkpoint(t, &p);
     checkpoint_name(name, p.step);
     char *scratch = run_scratch(t->run, name, err);
     if (!scratch) return err ? (int)err->status : LITHE_EIO;
@@ -66,11 +63,22 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     if (!status) status = checkpoint_publish(scratch, t->run, p.step, err);
     if (status) dir_remove(scratch, NULL);
     free(scratch);
+    return status;
+}
+
+int trainer_save(lithe_trainer *t, lithe_error *err)
+{
+    progress p = t->progress;
+    int best_before = p.best_step, status = trainer_collect(t, err);
+    bool leads = ranks_leads(t->ranks);
+    rate_checkpoint(t, &p);
+    if (!status && leads) status = write_checkpoint(t, &p, err);
     if (status) return status;
+    ranks_busy(t->ranks, RANKS_SAVING);
     t->progress = p;
     t->saved = true;
-    if (p.best_step != best_before) status = trainer_write_best(t, err);
-    return status ? status : prune(t, err);
+    if (leads && p.best_step != best_before) status = trainer_write_best(t, err);
+    return status || !leads ? status : prune(t, err);
 }
 
 int lithe_trainer_save(lithe_trainer *t, lithe_error *err)

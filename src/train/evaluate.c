@@ -4,6 +4,7 @@
 #include "train/trainer.h"
 #include "data/metrics.h"
 #include <math.h>
+#include <stdlib.h>
 
 /* ---- labels ---------------------------------------------------------------------------- */
 
@@ -40,6 +41,33 @@ static int take_run(lithe_trainer *t, evaluation *e, totals *all, lithe_error *e
     return LITHE_OK;
 }
 
+/* Adds what the other ranks found: sums, and the outcomes of examples first .. first + their number - 1 of the n. */
+static int sum_over_ranks(lithe_trainer *t, evaluation *e, totals *all, uint64_t n, uint64_t first, lithe_error *err)
+{
+    outcomes *x = &all->labels;
+    double sums[] = { e->loss, e->seq_loss, e->targets, e->labels, all->masked.correct, all->masked.tokens, all->masked.pairs_correct, all->masked.pairs, x->loss };
+    if (ranks_count(t->ranks) == 1) return LITHE_OK;
+    int status = ranks_sum(t->ranks, sums, sizeof sums / sizeof *sums, err);
+    e->loss = sums[0], e->seq_loss = sums[1], e->targets = sums[2], e->labels = sums[3];
+    all->masked = (masked_counts){ sums[4], sums[5], sums[6], sums[7] };
+    x->loss = sums[8];
+    if (status || t->model->task.kind != TASK_SEQUENCE) return status;
+    double *found = xalloc(2 * n + 1, sizeof *found);        /* of each example: what was predicted, and what is true */
+    if (!found) return fail(err, LITHE_ENOMEM, "not enough memory for %llu examples", (unsigned long long)n);
+    for (size_t i = 0; i < x->count; i++) {
+        found[2 * (first + i)] = x->classes ? x->predicted[i] : x->value[i];
+        found[2 * (first + i) + 1] = x->classes ? x->label[i] : x->truth[i];
+    }
+    status = ranks_sum(t->ranks, found, (int)(2 * n), err);
+    for (size_t i = 0; i < n && !status; i++) {
+        if (x->classes) x->predicted[i] = (int)found[2 * i], x->label[i] = (int)found[2 * i + 1];
+        else x->value[i] = found[2 * i], x->truth[i] = found[2 * i + 1];
+    }
+    x->count = (size_t)n;
+    free(found);
+    return status;
+}
+
 static double one_over(double n) { return n > 0 ? 1 / n : 0; }
 
 int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
@@ -51,14 +79,16 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err)
     if (n > samples) n = samples;
     int status = has->kind == TASK_SEQUENCE ? outcomes_open(&all.labels, has->regression ? 0 : has->labels, n, err) : LITHE_OK;
     batch_builder *b = &t->valid.pass.batch;
+    uint64_t rank = (uint64_t)ranks_rank(t->ranks), ranks = (uint64_t)ranks_count(t->ranks), first = n * rank / ranks, end = n * (rank + 1) / ranks;
     batch_begin(b);
-    for (uint64_t i = 0, held = 0; i < n && !status; i++) {
+    for (uint64_t i = first, held = 0; i < end && !status; i++) {
         objective_valid(&t->objective, b, i * (samples / n) + i * (samples % n) / n);
-        if (++held < (uint64_t)t->valid.samples && i + 1 < n) continue;
+        if (++held < (uint64_t)t->valid.samples && i + 1 < end) continue;
         status = take_run(t, e, &all, err);
         batch_begin(b);
         held = 0;
     }
+    if (!status) status = sum_over_ranks(t, e, &all, n, first, err);
     if (!status && has->kind == TASK_SEQUENCE) {
         e->metrics = outcomes_metrics(&all.labels);
         e->seq_loss = all.labels.loss;

@@ -41,6 +41,7 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
     const planned_growth *g = &t->settings.growths[p->grown];
     const lithe_grow_options o = { .size = sizeof o, .params = g->params, .factor = g->factor, .method = t->settings.grow_method,
                                    .seed = key_of(t->settings.seed, (uint64_t)p->step) };
+    if (trainer_collect(t, err)) return err ? (int)err->status : LITHE_EIO;
     growth *map = growth_new(t->model, &o, report, err);
     lithe_model *large = map ? growth_apply(map, err) : NULL;
     int status = large ? compare(t, large, report, err) : err ? (int)err->status : LITHE_EINVAL;

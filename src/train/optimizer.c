@@ -72,6 +72,7 @@ int optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, 
     int status = failed(err) ? (int)err->status : params_gradients(m->params, err);
     if (status) return status;
     size_t bytes = m->params->arena_count * sizeof(real);
+    o->end = m->params->arena_count;
     o->m = big_alloc(bytes);
     o->v = big_alloc(bytes);
     if (!o->m || !o->v) status = fail(err, LITHE_ENOMEM, "the optimizer needs %.1f MB more memory than there is", 2e-6 * (double)bytes);
@@ -91,11 +92,25 @@ void optimizer_close(optimizer *o)
 
 /* ---- the step ------------------------------------------------------------------------ */
 
-double optimizer_norm(const optimizer *o, const kernels *k)
+/* The part of a span that this process updates; its count is 0 where there is none. */
+static span own_part(const optimizer *o, const span *s)
+{
+    span part = *s;
+    size_t end = s->first + s->count;
+    if (part.first < o->first) part.first = o->first;
+    if (end > o->end) end = o->end;
+    part.count = end > part.first ? end - part.first : 0;
+    return part;
+}
+
+double optimizer_squares(const optimizer *o, const kernels *k)
 {
     double sum = 0;
-    for (int i = 0; i < o->count; i++) sum += k->sum_of_squares(o->params->grad + o->spans[i].first, o->spans[i].count);
-    return sqrt(sum);
+    for (int i = 0; i < o->count; i++) {
+        span it = own_part(o, &o->spans[i]);
+        if (it.count) sum += k->sum_of_squares(o->params->grad + it.first, it.count);
+    }
+    return sum;
 }
 
 void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
@@ -105,7 +120,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
     real *values = params_edit(o->params);
     if (o->updates < UPDATES_MAX) o->updates++;              /* at that number both corrections are 1 */
     for (int i = 0; i < o->count; i++) {
-        const span *it = &o->spans[i];
+        const span part = own_part(o, &o->spans[i]), *it = &part;
         double age = it->born < o->updates ? o->updates - it->born : 1;
         adamw_args a = {
             .lr = (real)(lr * it->lr_factor), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
@@ -113,7 +128,7 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
             /* from the betas as the kernel has them, rounded to real */
             .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),
         };
-        k->adamw(values + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
+        if (it->count) k->adamw(values + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
     }
 }
 

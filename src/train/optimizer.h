@@ -17,6 +17,7 @@ typedef struct {
     real *m, *v;                     /* first and second moments, laid out like the arenas of params */
     int updates;                     /* counted since the moments were zero */
     span *spans; int count;          /* in the order of the arena; frozen rows have none */
+    size_t first, end;               /* the part of the arena that this process updates: all of it, or a rank's share */
 } optimizer;
 
 /* Allocates gradients and moments, and takes the parameter groups of m. */
@@ -24,8 +25,9 @@ int    optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *
 /* Takes the groups of m again, after they changed. */
 int    optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err);
 void   optimizer_close(optimizer *o);
-/* Of the gradient of all spans; NaN or Inf when a gradient is. */
-double optimizer_norm(const optimizer *o, const kernels *k);
+/* The squared norm of the gradient of all spans within first .. end-1; NaN or Inf when a gradient is. */
+double optimizer_squares(const optimizer *o, const kernels *k);
+/* Updates first .. end-1.  norm: of the whole gradient. */
 void   optimizer_step(optimizer *o, const kernels *k, double lr, double norm);
 
 /* Write and read DIR/optimizer.safetensors, which holds NAME.exp_avg and NAME.exp_avg_sq for every parameter.  m and v

@@ -103,8 +103,10 @@ lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, con
     lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
     if (!t) return NULL;
     int status = (t->run = strdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-    if (!status) status = log_open(&t->log, run, err);
-    if (!status) status = run_sweep(run, err);
+    t->ranks = options.ranks;
+    bool leads = ranks_leads(t->ranks);
+    if (!status && leads) status = log_open(&t->log, run, err);
+    if (!status && leads) status = run_sweep(run, err);
     if (!status) status = read_newest(t, err);
     if (!status) status = apply_options(t, &options, err);
     if (!status) status = open_tokenizer(t, err);
@@ -112,8 +114,9 @@ lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, con
     if (!status) status = trainer_begin(t, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = trainer_moments(t, err);
-    if (!status && t->progress.best_step >= 0) status = trainer_write_best(t, err);
-    if (!status) status = log_cut(&t->log, t->progress.step, t->progress.lines, err);
+    if (!status && leads && t->progress.best_step >= 0) status = trainer_write_best(t, err);
+    if (!status && leads) status = log_cut(&t->log, t->progress.step, t->progress.lines, err);
+    if (!status) status = trainer_announce(t, err);
     t->saved = true;
     if (!status) return t;
     lithe_trainer_close(t);

@@ -110,6 +110,8 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
         t->model = m;
         t->data = d;
         t->tokenizer = tokenizer;
+        t->ranks = o->ranks;
+        ranks_alone(t->ranks, true);                        /* until the run is there for the others to join */
         dataset_identity(d, t->identity, sizeof t->identity);
         if (!dir_is_empty(named)) status = fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", named);
     }
@@ -119,6 +121,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = begin_moments(t, o, err);
     if (!status) status = make_run(t, o, named, err);
+    if (!status) status = trainer_announce(t, err);
     free(named);
     if (!status) return t;
     lithe_trainer_close(t);

@@ -1,17 +1,18 @@
-/* Loss and gradients of a step over `batch` samples, in `accumulate` micro-batches. */
+/* Loss and gradients of a step over `batch` samples: each rank computes a slice, in `accumulate` micro-batches. */
 #include "train/trainer.h"
 
 static double one_over(double n) { return n > 0 ? 1 / n : 0; }
 
 batch_builder *trainer_batch(lithe_trainer *t) { return t->bptt.windows ? &t->bptt.whole : &t->train.pass.batch; }
 
-/* Builds one micro-batch of a step. */
+/* Builds one micro-batch of this rank's slice of a step. */
 static void fill_part(lithe_trainer *t, int at, int part)
 {
     const settings *s = &t->settings;
     batch_builder *b = trainer_batch(t);
     uint64_t first = (uint64_t)(at - 1) * (uint64_t)s->batch;
-    int64_t begin = (int64_t)part * s->batch / s->accumulate, end = (int64_t)(part + 1) * s->batch / s->accumulate;
+    int64_t slices = (int64_t)s->accumulate * ranks_count(t->ranks), slice = (int64_t)s->accumulate * ranks_rank(t->ranks) + part;
+    int64_t begin = slice * s->batch / slices, end = (slice + 1) * s->batch / slices;
     batch_begin(b);
     for (int64_t i = begin; i < end; i++) objective_train(&t->objective, b, at, first + (uint64_t)i);
 }
@@ -32,25 +33,26 @@ int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
 {
     const int parts = t->settings.accumulate;
     const batch_builder *b = trainer_batch(t);
-    double targets = 0, labels = 0, sum = 0, seq_sum = 0;
+    double counts[2] = { 0 }, sums[4] = { 0 };
     /* The number that the loss is divided by must be known before the gradients are computed. */
-    for (int part = 0; part < parts && parts > 1; part++) {
-        fill_part(t, at, part);
-        targets += b->targets;
-        labels += b->labels;
-    }
-    t->step_rows = t->step_flops = 0;
     for (int part = 0; part < parts; part++) {
-        part_sums sums;
         fill_part(t, at, part);
-        if (parts == 1) { targets = b->targets; labels = b->labels; }
-        int status = run_part(t, one_over(targets), one_over(labels), part > 0, &sums, err);
-        if (status) return status;
-        sum += sums.loss;
-        seq_sum += sums.seq_loss;
-        t->step_rows += b->rows;
-        t->step_flops += sums.flops;
+        counts[0] += b->targets;
+        counts[1] += b->labels;
     }
-    *loss = sum * one_over(targets) + seq_sum * one_over(labels);
-    return LITHE_OK;
+    int status = ranks_sum(t->ranks, counts, 2, err);
+    for (int part = 0; part < parts && !status; part++) {
+        part_sums own;
+        if (parts > 1) fill_part(t, at, part);              /* the only part is there already */
+        status = run_part(t, one_over(counts[0]), one_over(counts[1]), part > 0, &own, err);
+        sums[0] += own.loss;
+        sums[1] += own.seq_loss;
+        sums[2] += b->rows;
+        sums[3] += own.flops;
+    }
+    if (!status) status = ranks_sum(t->ranks, sums, 4, err);
+    t->step_rows = sums[2];
+    t->step_flops = sums[3];
+    *loss = sums[0] * one_over(counts[0]) + sums[1] * one_over(counts[1]);
+    return status;
 }

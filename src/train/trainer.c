@@ -29,6 +29,7 @@ static int write_scalars(lithe_trainer *t, const scalar *s, int count, lithe_err
 {
     int status = LITHE_OK, at = t->progress.step;
     double now = wall_now();
+    if (!ranks_leads(t->ranks)) return LITHE_OK;
     if (!t->events.path) {
         status = tensorboard_open(&t->events, t->run, err);
         if (!status && at > 1) status = tensorboard_restart(&t->events, now, at, err);
@@ -67,12 +68,31 @@ static int log_step(lithe_trainer *t, const lithe_event *e, lithe_error *err)
     return status ? status : write_scalars(t, s, sizeof s / sizeof *s, err);
 }
 
+/* Sums the gradients of all ranks, each rank its share; gives the norm of the sum. */
+static int sum_gradients(lithe_trainer *t, double *norm, lithe_error *err)
+{
+    const params *p = t->model->params;
+    int status = ranks_reduce(t->ranks, p->grad, p->arena_count, err);
+    double squares = status ? 0 : optimizer_squares(&t->optimizer, t->kernels);
+    if (!status) status = ranks_sum(t->ranks, &squares, 1, err);
+    *norm = sqrt(squares);
+    return status;
+}
+
+/* Each rank updates its share of the weights, which then comes to all. */
+static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
+{
+    optimizer_step(&t->optimizer, t->kernels, lr, norm);
+    return ranks_spread(t->ranks, params_edit(t->model->params), t->model->params->arena_count, err);
+}
+
 static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     const settings *s = &t->settings;
     progress *p = &t->progress;
     double began = seconds_now();
     int status = trainer_step_loss(t, p->step + 1, &t->train_loss, err);
+    if (!status) status = sum_gradients(t, &e->grad_norm, err);
     if (status) return status;
     p->step++;
     p->lines = 0;
@@ -82,14 +102,13 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     e->loss = t->train_loss;
     e->tokens = t->step_rows;
     e->flops = t->step_flops;
-    e->grad_norm = optimizer_norm(&t->optimizer, t->kernels);
     p->tokens += e->tokens;
     e->seconds = seconds_now() - began;
     if (!isfinite(e->loss) || !isfinite(e->grad_norm)) return skip(t, e, err);
-    optimizer_step(&t->optimizer, t->kernels, e->lr, e->grad_norm);
+    status = update(t, e->lr, e->grad_norm, err);
     p->in_a_row = 0;
     e->seconds = seconds_now() - began;
-    return log_step(t, e, err);
+    return status ? status : log_step(t, e, err);
 }
 
 /* Metrics that the task does not have are left out. */
@@ -190,7 +209,8 @@ static int finish(lithe_trainer *t, lithe_event *e, lithe_error *err)
     static const char *const except[] = { MOMENTS_FILE, "trainer.json", "manifest.json", NULL };
     e->kind = LITHE_FINISHED;
     char *dir = checkpoint_path(t->run, t->progress.step);
-    int status = dir ? run_link(dir, t->run, except, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    int status = dir ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    if (!status && ranks_leads(t->ranks)) status = run_link(dir, t->run, except, err);
     free(dir);
     snprintf(t->text, sizeof t->text, "%s", t->run);
     return status;

@@ -6,6 +6,7 @@
 #include "grow/growth.h"
 #include "train/bptt.h"
 #include "train/log.h"
+#include "train/ranks.h"
 #include "train/tensorboard.h"
 
 /* ---- the state ------------------------------------------------------------------------------ */
@@ -26,6 +27,7 @@ struct lithe_trainer {
     const kernels *kernels;
     trainer_hooks hooks;
     char *run;
+    lithe_ranks *ranks;                         /* borrowed; NULL: one process */
     settings settings;
     progress progress;
     optimizer optimizer;
@@ -69,6 +71,15 @@ int trainer_validate(lithe_trainer *t, evaluation *e, lithe_error *err);
 bool trainer_samples(const lithe_trainer *t);                   /* whether the run writes samples of text */
 int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* writes samples/STEP.txt and sets t->sample */
 
+/* ---- agreement.c ------------------------------------------------------------------------------------ */
+
+/* What rank 0 tells the others when its run is there. */
+typedef struct { int steps, save_every; char run[4096]; } announcement;
+/* Rank 0 lets the others join its run; then all check that they have the same. */
+int trainer_announce(lithe_trainer *t, lithe_error *err);
+/* Every rank gets every other's share of the moments. */
+int trainer_collect(lithe_trainer *t, lithe_error *err);
+
 /* ---- checkpoint.c ----------------------------------------------------------------------------------- */
 
 int trainer_save(lithe_trainer *t, lithe_error *err);
@@ -88,5 +99,9 @@ int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error 
 /* What lithe_trainer_open and lithe_trainer_resume do, with a driver's hooks (which are copied). */
 lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokenizer *t, const lithe_train_options *o, const char *run, const trainer_hooks *hooks, lithe_error *err);
 lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err);
+
+/* ---- join_run.c ------------------------------------------------------------------------------------------ */
+
+lithe_trainer *trainer_join(lithe_ranks *r, const trainer_hooks *hooks, lithe_error *err);
 
 #endif

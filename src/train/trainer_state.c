@@ -51,7 +51,7 @@ int trainer_end_line(lithe_trainer *t, lithe_error *err)
 {
     t->progress.lines++;
     t->saved = false;
-    return log_write(&t->log, err);
+    return ranks_leads(t->ranks) ? log_write(&t->log, err) : LITHE_OK;
 }
 
 /* ---- the parts of a run ---------------------------------------------------------------- */
@@ -104,13 +104,16 @@ int trainer_begin(lithe_trainer *t, lithe_error *err)
     int status = fit(t, err);
     if (!status && t->data->side) status = adopt_images(t->model, t->data, err);
     if (!status) status = choose_objective(t, err);
+    if (!status && t->settings.batch / t->settings.accumulate < ranks_count(t->ranks))
+        status = fail(err, LITHE_EINVAL, "a step of %d samples in %d parts leaves nothing for some of the %d ranks: ask for a larger batch", t->settings.batch,
+                      t->settings.accumulate, ranks_count(t->ranks));
     return status ? status : bptt_check(t->model, &t->objective, &t->settings, err);
 }
 
 int trainer_prepare(lithe_trainer *t, lithe_error *err)
 {
     const settings *s = &t->settings;
-    int windows = s->batch / s->accumulate + (s->batch % s->accumulate > 0), updates = t->optimizer.updates;
+    int slices = s->accumulate * ranks_count(t->ranks), windows = s->batch / slices + (s->batch % slices > 0), updates = t->optimizer.updates;
     uint64_t valid = t->objective.valid_samples, eval = (uint64_t)s->eval_windows;
     if (eval > valid) eval = valid;
     optimizer_close(&t->optimizer);
@@ -118,7 +121,10 @@ int trainer_prepare(lithe_trainer *t, lithe_error *err)
     feed_close(&t->valid);
     bptt_close(&t->bptt);
     int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
+    rank_share share = ranks_share(t->ranks, t->model->params->arena_count);
     t->optimizer.updates = updates;
+    t->optimizer.first = share.first;
+    t->optimizer.end = share.end;
     if (!status) status = feed_open(&t->train, t->model, GRAPH_TRAIN, s, &t->objective, windows, err);
     if (!status && eval) status = feed_open(&t->valid, t->model, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
     if (!status && s->bptt > 1) status = bptt_open(&t->bptt, t->model, &t->train, s, &t->objective, err);
