@@ -79,7 +79,7 @@ static char *with_plain_numbers(const char *text, size_t size, size_t *length)
     return out;
 }
 
-json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err)
+static json_t *parse(const char *text, size_t size, int depth, bool strict, const char *what, lithe_error *err)
 {
     if (failed(err)) return NULL;
     int deepest = nesting(text, size);
@@ -91,7 +91,7 @@ json_t *json_parse(const char *text, size_t size, int depth, const char *what, l
     json_error_t at;
     json_t *value = json_loadb(text, size, flags, &at);
     bool memory = !value && json_error_code(&at) == json_error_out_of_memory;
-    if (!value && !memory) {
+    if (!value && !memory && !strict) {
         size_t length;
         char *plain = with_plain_numbers(text, size, &length);
         memory = !plain;
@@ -101,6 +101,10 @@ json_t *json_parse(const char *text, size_t size, int depth, const char *what, l
     if (!value) fail(err, memory ? LITHE_ENOMEM : LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
     return value;
 }
+
+json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, false, what, err); }
+
+json_t *json_parse_strict(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, true, what, err); }
 
 json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err)
 {

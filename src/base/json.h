@@ -11,6 +11,8 @@
 /* what names the source in messages.  depth: deepest nesting allowed.  The
  * caller owns the result (json_decref). */
 json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err);
+/* The same of JSON by the letter, as programs send it: NaN, Infinity and integers above 64 bits are refused. */
+json_t *json_parse_strict(const char *text, size_t size, int depth, const char *what, lithe_error *err);
 json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err);
 
 /* object[key] as a whole number from least to most; false, and *out as it was, where it is anything else.  Every count

@@ -1,4 +1,5 @@
 #include "serve/http.h"
+#include "serve/clients.h"
 #include "serve/routes.h"
 #include <errno.h>
 #include <microhttpd.h>
@@ -9,17 +10,20 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A connection that is silent is closed by libmicrohttpd; one on which bytes drip is ended so much later. */
+static const double SILENT_SECONDS = 1;
 enum { STREAM_BLOCK = 16 << 10, LISTEN_BACKLOG = 1024 };
 
 struct http {
     site *site;
     struct MHD_Daemon *daemon;
     int socket, port;
+    clients clients;
     atomic_int open;                        /* exchanges whose answers are not sent yet */
 };
 
 /* A request on its way: what MHD keeps for the connection until it is answered. */
-typedef struct { http *http; exchange *x; const route *route; problem problem; const char *allow; bool called; size_t received; } passage;
+typedef struct { http *http; exchange *x; client *client; const route *route; problem problem; const char *allow; bool called; size_t received; } passage;
 
 /* ---- answers ------------------------------------------------------------------------- */
 
@@ -47,7 +51,11 @@ static void add_headers(struct MHD_Response *r, const passage *p)
     if (x->ignored) MHD_add_response_header(r, "X-Lithe-Ignored", x->ignored);
     if (p->allow && x->status == 405) MHD_add_response_header(r, "Allow", p->allow);
     if (x->status == 401) MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
-    if (cors) MHD_add_response_header(r, "Access-Control-Allow-Origin", cors);
+    if (cors) {
+        MHD_add_response_header(r, "Access-Control-Allow-Origin", cors);
+        MHD_add_response_header(r, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+        MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Lithe-Ignored");
+    }
     if (x->status != 429 && x->status != 503) return;
     snprintf(seconds, sizeof seconds, "%d", x->retry_after ? x->retry_after : 1);
     MHD_add_response_header(r, "Retry-After", seconds);
@@ -93,6 +101,12 @@ static void check_length(struct MHD_Connection *c, const http *h, problem *p)
     if (text && n > h->site->options.body) refuse(p, 413, NULL, "the body has %llu bytes, and at most %zu are read", n, h->site->options.body);
 }
 
+static client *client_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return i ? i->socket_context : NULL;
+}
+
 static int socket_of(struct MHD_Connection *c)
 {
     const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -104,7 +118,7 @@ static passage *passage_new(http *h, struct MHD_Connection *c, const char *metho
     passage *p = calloc(1, sizeof *p);
     exchange *x = p ? exchange_new() : NULL;
     if (!x) { free(p); return NULL; }
-    *p = (passage){ .http = h, .x = x };
+    *p = (passage){ .http = h, .x = x, .client = client_of(c) };
     request_head head = { method, path, header(c, "Authorization"), header(c, "Content-Type") };
     p->route = route_find(h->site, &head, &p->allow, &p->problem);
     check_length(c, h, &p->problem);
@@ -141,7 +155,17 @@ static void leave_body(passage *p)
 
 static enum MHD_Result refused(struct MHD_Connection *c, passage *p)
 {
+    client_sends(&p->http->clients, p->client, false);
     exchange_refuse(p->x, &p->problem);
+    return answer(c, p);
+}
+
+/* A browser asks whether a page of another origin may send a request. */
+static bool asks_leave(const http *h, const char *method) { return h->site->options.cors && !strcmp(method, "OPTIONS"); }
+
+static enum MHD_Result give_leave(struct MHD_Connection *c, const passage *p)
+{
+    exchange_answer(p->x, 204, "text/plain", strdup(""));
     return answer(c, p);
 }
 
@@ -155,6 +179,7 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *c, con
     if (!p) {
         *kept = p = passage_new(context, c, method, path);
         if (!p) return MHD_NO;
+        if (asks_leave(context, method)) return give_leave(c, p);
         return p->problem.status ? refused(c, p) : MHD_YES;
     }
     if (*n) {
@@ -165,6 +190,7 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *c, con
     if (!p->called) {
         p->called = true;
         if (p->problem.status || !p->x->path) return refused(c, p);
+        client_sends(&p->http->clients, p->client, false);
         route_call(p->route, p->http->site, p->x);
         leave_body(p);
     }
@@ -177,12 +203,20 @@ static void end_request(void *context, struct MHD_Connection *c, void **kept, en
     (void)context, (void)c, (void)why;
     if (!p) return;
     leave_body(p);
+    client_sends(&p->http->clients, p->client, true);
     exchange_closed(p->x);
     route_note(p->http->site, p->x);
     exchange_release(p->x);
     atomic_fetch_sub(&p->http->open, 1);
     free(p);
     *kept = NULL;
+}
+
+static void note_connection(void *context, struct MHD_Connection *c, void **kept, enum MHD_ConnectionNotificationCode what)
+{
+    http *h = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) *kept = clients_add(&h->clients, socket_of(c));
+    else clients_remove(&h->clients, *kept);
 }
 
 /* ---- listening ---------------------------------------------------------------------------- */
@@ -234,6 +268,7 @@ static int start_daemon(http *h, lithe_error *err)
     const lithe_server_options *o = &h->site->options;
     h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, take_request, h,
                                  MHD_OPTION_LISTEN_SOCKET, h->socket, MHD_OPTION_NOTIFY_COMPLETED, end_request, h,
+                                 MHD_OPTION_NOTIFY_CONNECTION, note_connection, h,
                                  MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES,
                                  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(o->client_seconds < 1 ? 1 : o->client_seconds), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     return h->daemon ? LITHE_OK : fail(err, LITHE_EDEVICE, "cannot start the HTTP server, %s", strerror(errno));
@@ -245,7 +280,9 @@ http *http_open(site *s, lithe_error *err)
     if (!h) { fail(err, LITHE_ENOMEM, "not enough memory for a server"); return NULL; }
     h->site = s;
     h->socket = -1;
-    if (!start_listening(h, err) && !start_daemon(h, err)) return h;
+    bool watches = !start_listening(h, err) && !clients_open(&h->clients, s->options.client_seconds + SILENT_SECONDS, err);
+    if (watches && !start_daemon(h, err)) return h;
+    if (watches) clients_close(&h->clients);
     if (h->socket >= 0) close(h->socket);
     free(h);
     return NULL;
@@ -267,5 +304,6 @@ void http_close(http *h, double seconds)
     http_quiesce(h);
     for (double end = exchange_now() + seconds; atomic_load(&h->open) && exchange_now() < end; ) nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
     MHD_stop_daemon(h->daemon);
+    clients_close(&h->clients);
     free(h);
 }

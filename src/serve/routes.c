@@ -88,7 +88,7 @@ void route_call(const route *r, site *s, exchange *x)
     lithe_error err = { 0 };
     problem p = { 0 };
     if (!strcmp(r->method, "GET")) { r->call(s, x, NULL); return; }
-    json_t *body = json_parse(x->body.bytes ? x->body.bytes : "", x->body.n, REQUEST_DEPTH, "request", &err);
+    json_t *body = json_parse_strict(x->body.bytes ? x->body.bytes : "", x->body.n, REQUEST_DEPTH, "request", &err);
     if (!body) refuse_error(&p, NULL, &err);
     else if (!json_is_object(body)) refuse(&p, 400, NULL, "request: must be a JSON object");
     else x->ignored = unknown_keys(body, r->keys);

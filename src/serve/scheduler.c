@@ -60,7 +60,7 @@ static void drop_those_left(scheduler *s)
     for (job *j = s->jobs, *next; j; j = next) {
         next = j->next;
         exchange_ping(j->x);
-        if (!exchange_left(j->x)) continue;
+        if (!exchange_left(j->x) && !j->problem.status) continue;
         refuse(&j->problem, 499, NULL, "the client has left");          /* which lets go of its connection */
         finish_job(s, j);
     }
@@ -118,13 +118,23 @@ static void add_input(served *m, size_t *count, int slot, size_t n, float *logit
     m->inputs[(*count)++] = (lithe_engine_input){ .slot = slot, .ids = q->ids + q->read, .n = n, .logits = logits, .wanted = wanted };
 }
 
+/* Whether the client of a sequence reads what is written; a stream that waits too long for it is broken off. */
+static bool is_read(const scheduler *s, const place_in_engine *at)
+{
+    sequence *q = at->sequence;
+    if (exchange_backlog(at->job->x) <= BACKLOG) q->waits_since = 0;
+    else if (!(q->waits_since > 0)) q->waits_since = exchange_now();
+    else if (exchange_now() - q->waits_since > s->patience) refuse(&at->job->problem, 408, NULL, "the client reads too slowly");
+    return !(q->waits_since > 0);
+}
+
 /* One token of each sequence that writes. */
-static size_t gather_writers(served *m)
+static size_t gather_writers(const scheduler *s, served *m)
 {
     size_t count = 0;
     for (int i = 0; i < m->slots; i++) {
         const place_in_engine *at = &m->slot[i];
-        if (!at->sequence || at->sequence->phase != SEQUENCE_WRITES || exchange_backlog(at->job->x) > BACKLOG) continue;
+        if (!at->sequence || at->sequence->phase != SEQUENCE_WRITES || !is_read(s, at)) continue;
         add_input(m, &count, i, 1, m->logits + (size_t)i * (size_t)m->vocab, 1);
     }
     return count;
@@ -188,7 +198,7 @@ static bool turn_model(scheduler *s, served *m)
 {
     lithe_error err = { 0 };
     fill_slots(s, m);
-    size_t count = gather_readers(m, gather_writers(m));
+    size_t count = gather_readers(m, gather_writers(s, m));
     if (!count) return false;
     lithe_engine_step(m->engine, m->inputs, count, &err);
     for (size_t i = 0; i < count; i++)
@@ -259,9 +269,9 @@ static void *run(void *argument)
     return NULL;
 }
 
-int scheduler_start(scheduler *s, served *const *models, int count, int queue, size_t bytes, lithe_error *err)
+int scheduler_start(scheduler *s, served *const *models, int count, int queue, size_t bytes, double patience, lithe_error *err)
 {
-    *s = (scheduler){ .models = models, .model_count = count, .limit = queue, .most_bytes = bytes, .running = true };
+    *s = (scheduler){ .models = models, .model_count = count, .limit = queue, .most_bytes = bytes, .patience = patience, .running = true };
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->changed, NULL);
     if (!pthread_create(&s->thread, NULL, run, s)) return LITHE_OK;

@@ -36,12 +36,13 @@ typedef struct {
     pthread_cond_t changed;
     job *arrived;                           /* in order of arrival; taken over by the thread at its next turn */
     int waiting, limit, unfinished;         /* jobs without a slot yet, how many there may be, and all jobs */
+    double patience;                        /* seconds that a stream waits for its client */
     size_t bytes, most_bytes;               /* of the prompts of all jobs, and how many there may be */
     bool running, draining, dropping;
     job *jobs;                              /* the thread's own */
 } scheduler;
 
-int  scheduler_start(scheduler *s, served *const *models, int count, int queue, size_t bytes, lithe_error *err);
+int  scheduler_start(scheduler *s, served *const *models, int count, int queue, size_t bytes, double patience, lithe_error *err);
 /* The job is the scheduler's from then on.  False, and a problem, if there are too many. */
 bool scheduler_submit(scheduler *s, job *j, problem *p);
 int  scheduler_waiting(scheduler *s);               /* jobs that wait for a slot */

@@ -40,6 +40,7 @@ typedef struct sequence {
     /* What a stream has sent: its first part; bytes of the text, scores, and characters before the next score. */
     bool first_sent;
     size_t sent_bytes, sent_scores, sent_chars;
+    double waits_since;                 /* that its client has too much to read yet; 0: it has not */
     double last_token; size_t noted;    /* for metrics: when the latest was written, and the ids until then */
     bool ended_by_token;
     const char *reason;                 /* why it ended: "stop" or "length" */

@@ -60,7 +60,7 @@ int lithe_server_ready(lithe_server *s, lithe_error *err)
     if (!s) return fail(err, LITHE_EINVAL, "there is no server");
     if (failed(err)) return err->status;
     if (!s->site.count) return fail(err, LITHE_EINVAL, "a server without a model");
-    int status = scheduler_start(&s->site.scheduler, s->site.models, s->site.count, s->site.options.queue, MOST_PROMPTS, err);
+    int status = scheduler_start(&s->site.scheduler, s->site.models, s->site.count, s->site.options.queue, MOST_PROMPTS, s->site.options.client_seconds, err);
     if (!status) atomic_store(&s->site.ready, true);
     return status;
 }
