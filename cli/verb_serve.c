@@ -12,7 +12,7 @@
 typedef struct {
     common common;
     int port, parallel, context, queue, connections, no_auth;
-    double body, client_time;
+    double body, client_time, prefix_cache;
     const char *host, *key_file, *tokenizer, *cache_type, *cors, *log_format;
 } serve_settings;
 typedef serve_settings S;
@@ -27,6 +27,7 @@ static const option serve_options[] = {
     { "cache-type", 0, CHOICE(S, cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", .choices = "f32|f16|q8_0" },
     { "queue", 0, COUNT(S, queue), "N", "256", .help = "requests that may wait; more are answered 429", .least = 1 },
     { "connections", 0, COUNT(S, connections), "N", "1100", .help = "largest number of open connections", .least = 1, .most = 60000 },
+    { "prefix-cache", 0, SIZE(S, prefix_cache), "BYTES", "256M", .help = "memory for the states after beginnings of prompts, from which later prompts that begin so are read on; 0: none", .also = "cache-ram,cache-reuse" },
     { "max-body", 0, SIZE(S, body), "BYTES", "4M", .help = "largest body of a request", .least = 1 },
     { "client-time", 0, TIME(S, client_time), "TIME", "30s", .help = "how long a client may take to send a request, or to read more of an answer", .least = 1, .also = "timeout" },
     { "cors", 0, TEXT(S, cors), "ORIGIN", .help = "let web pages of this origin use the server (default: none); *: any" },
@@ -142,7 +143,7 @@ static int serve(const arguments *a)
     allow_files(s->connections);
     interrupt_catch(false);
     const lithe_server_options o = LITHE_OPTIONS(lithe_server_options, .host = s->host, .port = s->port, .keys = keys.keys, .key_count = keys.count, .no_auth = s->no_auth,
-        .parallel = s->parallel, .context = s->context, .cache_type = s->cache_type, .queue = s->queue, .connections = s->connections, .body = (size_t)s->body,
+        .parallel = s->parallel, .context = s->context, .cache_type = s->cache_type, .queue = s->queue, .connections = s->connections, .body = (size_t)s->body, .prefix_bytes = s->prefix_cache < 1 ? 1 : (size_t)s->prefix_cache,
         .client_seconds = s->client_time, .cors = s->cors, .log = output_quiet() || !strcmp(s->log_format, "none") ? NULL : log_line, .log_json = !strcmp(s->log_format, "json"));
     lithe_server *server = models && !err.status ? lithe_server_open(&o, &err) : NULL;
     if (server) print_address(server, s->host);

@@ -26,6 +26,7 @@ typedef struct {
     int queue;                 /* requests that may wait; 256 */
     int connections;           /* open connections; 1100 */
     size_t body;               /* largest body of a request in bytes; 4 MiB */
+    size_t prefix_bytes;       /* memory for the states after beginnings of prompts, to be reused; 256 MiB; 1: none */
     double client_seconds;     /* a client has this long for the whole of a request, or to read more of an answer; 30 */
     const char *cors;          /* the origin whose web pages may use the server, or "*"; NULL: none */
     /* Receives a line for each request, without the texts in it; NULL: none.  It is called from the server's threads,

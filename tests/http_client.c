@@ -107,7 +107,7 @@ reply http_get(int port, const char *path)
 
 /* ---- JSON ------------------------------------------------------------------------------ */
 
-json_t *reply_json(const reply *r) { return r->body ? json_loadb(r->body, r->n, JSON_REJECT_DUPLICATES, NULL) : NULL; }
+json_t *reply_json(const reply *r) { return r->body ? json_loadb(r->body, r->n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL) : NULL; }
 
 json_t *reply_events(const reply *r, int *done)
 {
@@ -117,7 +117,7 @@ json_t *reply_events(const reply *r, int *done)
         if (at[0] == ':') continue;
         CHECK_MSG(!strncmp(at, "data: ", 6) && !*done, "an event is \"%.60s\"", at);
         *done = !strncmp(at, "data: [DONE]", 12);
-        json_t *event = *done ? NULL : json_loadb(at + 6, (size_t)(end - at) - 6, JSON_REJECT_DUPLICATES, NULL);
+        json_t *event = *done ? NULL : json_loadb(at + 6, (size_t)(end - at) - 6, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
         CHECK_MSG(event || *done, "an event is no JSON: %.200s", at);
         if (event) json_array_append_new(all, event);
     }

@@ -16,6 +16,7 @@
 static const struct { const char *arch, *config; } MODELS[] = {
     { "gpt2", "{\"vocab_size\":256,\"n_positions\":320,\"n_embd\":60,\"n_layer\":2,\"n_head\":3,\"initializer_range\":0.2}" },
     { "rwkv7", "{\"vocab_size\":256,\"max_position_embeddings\":320,\"hidden_size\":48,\"head_dim\":8,\"num_hidden_layers\":2,\"intermediate_size\":72}" },
+    { "hybrid", "{\"vocab_size\":256,\"max_position_embeddings\":320,\"hidden_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"rwkv_head_dim\":8,\"intermediate_size\":72,\"initializer_range\":0.2,\"mixer\":\"rwkv7,attention\"}" },
 };
 
 lithe_model *serve_model(const char *name)

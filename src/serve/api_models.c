@@ -27,7 +27,7 @@ void api_ready(site *s, exchange *x, const json_t *body)
 
 void api_metrics(site *s, exchange *x, const json_t *body)
 {
-    metrics_now now = { .waiting = scheduler_waiting(&s->scheduler) };
+    metrics_now now = { .waiting = scheduler_waiting(&s->scheduler), .prefix_bytes = atomic_load(&s->prefixes.bytes), .prefix_tokens = atomic_load(&s->prefixes.restored) };
     metrics_model models[MOST_MODELS];
     (void)body;
     for (int i = 0; i < s->count; i++) {

@@ -20,10 +20,10 @@ static char *token_text(const lithe_tokenizer *t, int32_t before, int32_t id, si
     return text;
 }
 
-/* A token that is no whole text is written as OpenAI does, "bytes:\xe2\x80". */
+/* A token that is no whole text, or has a NUL, is written as OpenAI does, "bytes:\xe2\x80". */
 static json_t *shown_token(const char *text, size_t n)
 {
-    if (utf8_valid(text, n) == n) return json_stringn(text, n);
+    if (utf8_valid(text, n) == n && !memchr(text, 0, n)) return json_stringn(text, n);
     char *bytes = malloc(6 + 4 * n + 1), *to = bytes;
     if (!bytes) return NULL;
     to += sprintf(to, "bytes:");

@@ -66,14 +66,33 @@ static void drop_those_left(scheduler *s)
     }
 }
 
+/* ---- prefixes --------------------------------------------------------------------------- */
+
+/* Short texts are read again as fast as they are looked up. */
+enum { SHORTEST_PREFIX = 16 };
+
+/* Keeps the states of a slot; logits are those after all ids of the prompt, or NULL. */
+static void keep_prefix(served *m, int slot, const float *logits)
+{
+    const sequence *q = m->slot[slot].sequence;
+    if (q->read >= SHORTEST_PREFIX) prefix_keep(m->prefixes, m->engine, slot, q->ids, q->read, logits, m->vocab);
+}
+
 /* ---- a turn of a model ------------------------------------------------------------------ */
+
+/* A choice begins when the first one with its prompt has read it, from whose states it goes on. */
+static bool can_begin(const job *j)
+{
+    const sequence *first = j->begun < j->count ? j->sequences[j->begun].first : NULL;
+    return j->begun < j->count && !(first && first->phase == SEQUENCE_READS && j->model->prefixes->most > 1);
+}
 
 /* The job with a sequence to begin that has the fewest running ones, the earliest of several. */
 static job *next_job(const scheduler *s, const served *m)
 {
     job *best = NULL;
     for (job *j = s->jobs; j; j = j->next)
-        if (j->model == m && j->begun < j->count && (!best || j->begun - j->ended < best->begun - best->ended)) best = j;
+        if (j->model == m && can_begin(j) && (!best || j->begun - j->ended < best->begun - best->ended)) best = j;
     return best;
 }
 
@@ -94,6 +113,33 @@ static bool begin_sequence(job *j, sequence *q)
     return false;
 }
 
+/* What follows when a sequence in a slot has chosen an id, or could not. */
+static void settle(scheduler *s, served *m, int slot, size_t before, const lithe_error *err)
+{
+    place_in_engine at = m->slot[slot];
+    if (err->status) refuse(&at.job->problem, err->status == LITHE_ENOMEM ? 503 : 500, NULL, "%s", err->text);
+    bool ended = at.sequence->phase == SEQUENCE_ENDED;
+    if (ended) {
+        keep_prefix(m, slot, NULL);
+        leave_slot(m, slot);
+        note_end(at.job, at.sequence);
+    } else if (at.sequence->count > before && at.job->kind->wrote) at.job->kind->wrote(at.job, at.sequence);
+    if (at.job->problem.status || (ended && at.job->ended == at.job->count)) finish_job(s, at.job);
+}
+
+/* The sequence goes on from the longest beginning of its prompt that is known; what is scored has to be read. */
+static void enter_slot(scheduler *s, served *m, int slot, job *j, sequence *q)
+{
+    lithe_error err = { 0 };
+    float *logits = m->logits + (size_t)slot * (size_t)m->vocab;
+    m->slot[slot] = (place_in_engine){ .job = j, .sequence = q };
+    atomic_fetch_add(&m->busy, 1);
+    if (!q->rules->score_prompt) q->read = prefix_restore(m->prefixes, m->engine, slot, q->ids, q->prompt, logits, m->vocab);
+    if (q->read < q->prompt) return;
+    sequence_choose(q, &m->chooser, logits, &err);
+    settle(s, m, slot, q->prompt, &err);
+}
+
 static void fill_slots(scheduler *s, served *m)
 {
     for (int i = 0; i < m->slots; ) {
@@ -106,8 +152,7 @@ static void fill_slots(scheduler *s, served *m)
             if (j->ended == j->count) finish_job(s, j);
             continue;
         }
-        m->slot[i++] = (place_in_engine){ .job = j, .sequence = q };
-        atomic_fetch_add(&m->busy, 1);
+        enter_slot(s, m, i, j, q);
     }
 }
 
@@ -148,7 +193,8 @@ static size_t gather_readers(served *m, size_t count)
         int i = (m->next + k) % m->slots;
         const sequence *q = m->slot[i].sequence;
         if (!q || q->phase != SEQUENCE_READS) continue;
-        size_t left = q->prompt - q->read, n = left < rows ? left : rows;
+        size_t left = q->prompt - q->read, n = left < rows ? left : rows, border = PREFIX_BORDER - q->read % PREFIX_BORDER;
+        if (m->recurrent && n > border) n = border;
         if (q->rules->score_prompt && n > SCORED_ROWS - scored) n = SCORED_ROWS - scored;
         if (!n) continue;
         if (q->rules->score_prompt) add_input(m, &count, i, n, m->scoring + scored * (size_t)m->vocab, n);
@@ -175,22 +221,18 @@ static int take_step(served *m, sequence *q, const lithe_engine_input *in, lithe
     if (q->phase == SEQUENCE_READS && q->rules->score_prompt && !score_rows(m, q, in))
         return fail(err, LITHE_ENOMEM, "not enough memory for the scores of %zu tokens", q->prompt);
     q->read += in->n;
+    if (q->read == q->prompt) keep_prefix(m, in->slot, in->logits + (in->wanted - 1) * (size_t)m->vocab);
+    else if (m->recurrent && q->read < q->prompt && q->read % PREFIX_BORDER == 0) keep_prefix(m, in->slot, NULL);
     return q->read < q->count ? LITHE_OK : sequence_choose(q, &m->chooser, in->logits + (in->wanted - 1) * (size_t)m->vocab, err);
 }
 
-static void after_step(scheduler *s, served *m, const lithe_engine_input *in, lithe_error *failure)
+static void after_step(scheduler *s, served *m, const lithe_engine_input *in, const lithe_error *failure)
 {
-    place_in_engine at = m->slot[in->slot];
-    size_t before = at.sequence->count;
+    sequence *q = m->slot[in->slot].sequence;
+    size_t before = q->count;
     lithe_error err = *failure;
-    if (!err.status) take_step(m, at.sequence, in, &err);
-    if (err.status) refuse(&at.job->problem, err.status == LITHE_ENOMEM ? 503 : 500, NULL, "%s", err.text);
-    bool ended = at.sequence->phase == SEQUENCE_ENDED;
-    if (ended) {
-        leave_slot(m, in->slot);
-        note_end(at.job, at.sequence);
-    } else if (at.sequence->count > before && at.job->kind->wrote) at.job->kind->wrote(at.job, at.sequence);
-    if (at.job->problem.status || (ended && at.job->ended == at.job->count)) finish_job(s, at.job);
+    if (!err.status) take_step(m, q, in, &err);
+    settle(s, m, in->slot, before, &err);
 }
 
 /* Returns whether anything was done. */

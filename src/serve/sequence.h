@@ -33,6 +33,7 @@ typedef struct sequence {
     size_t read;                        /* how many of them the model has read */
     sequence_phase phase;
     bool begun;                         /* it has, or had, a slot */
+    const struct sequence *first;       /* of the choices with the same prompt; NULL: this one */
     scored_id *scores, *top;            /* of ids[score_first ..]; (.., rules->top) their alternatives */
     size_t score_first, scored, score_room;
     text_stream stream;

@@ -13,6 +13,7 @@ static int open_engine(served *m, const lithe_engine_options *o, lithe_error *er
     m->engine = lithe_engine_open(m->model, o, err);
     if (!m->engine) return err->status;
     m->slots = lithe_engine_slots(m->engine);
+    for (int i = 0; i < engine_states(m->engine); i++) m->recurrent |= engine_state(m->engine, i, 0).recurrent;
     m->context = lithe_engine_context(m->engine);
     m->slot = xalloc((size_t)m->slots, sizeof *m->slot);
     m->inputs = xalloc((size_t)m->slots, sizeof *m->inputs);

@@ -4,6 +4,7 @@
 
 #include "lithe_tools.h"
 #include "serve/request_fields.h"
+#include "serve/prefix_store.h"
 #include "serve/sequence.h"
 #include <stdatomic.h>
 
@@ -26,6 +27,8 @@ typedef struct served {
     int width;                          /* of an embedding */
     /* Only of a model that continues texts. */
     lithe_engine *engine;
+    prefix_store *prefixes;             /* borrowed */
+    bool recurrent;                     /* some of its states are */
     int slots, next;                    /* next: the slot whose prompt is read first in the next turn */
     atomic_int busy;                    /* slots in use */
     place_in_engine *slot;              /* (slots) */

@@ -7,7 +7,7 @@
 
 struct lithe_server { site site; http *http; };
 
-enum { PARALLEL = 8, QUEUE = 256, CONNECTIONS = 1100, BODY = 4 << 20 };
+enum { PARALLEL = 8, QUEUE = 256, CONNECTIONS = 1100, BODY = 4 << 20, PREFIXES = 256 << 20 };
 static const double CLIENT_SECONDS = 30, LAST_ANSWERS = 1;
 
 static int fill_options(lithe_server_options *o, const lithe_server_options *given, lithe_error *err)
@@ -18,6 +18,7 @@ static int fill_options(lithe_server_options *o, const lithe_server_options *giv
     if (!o->queue) o->queue = QUEUE;
     if (!o->connections) o->connections = CONNECTIONS;
     if (!o->body) o->body = BODY;
+    if (!o->prefix_bytes) o->prefix_bytes = PREFIXES;
     if (!(o->client_seconds > 0)) o->client_seconds = CLIENT_SECONDS;
     if (o->port < 0 || o->port > 65535) return fail(err, LITHE_EINVAL, "port %d: 0 to 65535 are possible", o->port);
     if (o->parallel < 1 || o->queue < 1 || o->connections < 1 || o->context < 0) return fail(err, LITHE_EINVAL, "parallel, queue and connections are at least 1");
@@ -31,6 +32,7 @@ lithe_server *lithe_server_open(const lithe_server_options *o, lithe_error *err)
     pthread_mutex_init(&s->site.log_mutex, NULL);
     metrics_open(&s->site.metrics);
     if (!fill_options(&s->site.options, o, err)) s->http = http_open(&s->site, err);
+    s->site.prefixes.most = s->site.options.prefix_bytes;
     if (s->http) return s;
     lithe_server_close(s);
     return NULL;
@@ -51,7 +53,7 @@ int lithe_server_add(lithe_server *s, const char *name, lithe_model *m, const ch
         if (!strcmp(all->models[i]->name, name)) return fail(err, LITHE_EINVAL, "two models are called %s: give one another name, NAME=MODEL", name);
     const lithe_engine_options engine = LITHE_OPTIONS(lithe_engine_options, .slots = all->options.parallel, .context = all->options.context, .cache_type = all->options.cache_type);
     served *added = served_open(name, m, tokenizer, o, &engine, err);
-    if (added) all->models[all->count++] = added;
+    if (added) added->prefixes = &all->prefixes, all->models[all->count++] = added;
     return err->status;
 }
 
@@ -70,15 +72,16 @@ char *lithe_server_memory(const lithe_server *s)
     enum { PARSED = 16 };                           /* bytes that a byte of JSON takes while it is read */
     if (!s) return NULL;
     const site *all = &s->site;
-    double states = 0, logits = 0, requests = (double)(MOST_BODIES + MOST_PROMPTS) + PARSED * (double)all->options.body, connections = (double)all->options.connections * HEAD_BYTES;
+    double states = 0, logits = 0, requests = (double)(MOST_BODIES + MOST_PROMPTS) + PARSED * (double)all->options.body, connections = (double)all->options.connections * HEAD_BYTES,
+           prefixes = (double)all->prefixes.most;
     char *text = NULL;
     for (int i = 0; i < all->count; i++) {
         const served *m = all->models[i];
         states += (double)m->slots * (double)served_state_bytes(m, (size_t)m->context);
         logits += m->engine ? (double)(m->slots + SCORED_ROWS) * m->vocab * (double)sizeof(float) : 0;
     }
-    if (asprintf(&text, "serving takes at most %.0f MB beside the models: states %.0f MB, logits %.0f MB, requests %.0f MB, connections %.0f MB",
-                 (states + logits + requests + connections) / 1e6, states / 1e6, logits / 1e6, requests / 1e6, connections / 1e6) < 0) return NULL;
+    if (asprintf(&text, "serving takes at most %.0f MB beside the models: states %.0f MB, prefixes %.0f MB, logits %.0f MB, requests %.0f MB, connections %.0f MB",
+                 (states + prefixes + logits + requests + connections) / 1e6, states / 1e6, prefixes / 1e6, logits / 1e6, requests / 1e6, connections / 1e6) < 0) return NULL;
     return text;
 }
 
@@ -97,6 +100,7 @@ void lithe_server_close(lithe_server *s)
     if (!s) return;
     lithe_server_stop(s, 0);
     for (int i = 0; i < s->site.count; i++) served_close(s->site.models[i]);
+    prefix_store_close(&s->site.prefixes);
     pthread_mutex_destroy(&s->site.log_mutex);
     metrics_close(&s->site.metrics);
     free(s);

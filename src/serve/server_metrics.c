@@ -135,6 +135,8 @@ char *metrics_text(metrics *m, const metrics_now *now, const metrics_model *mode
     number(f, "queue_depth", "gauge", "Requests that wait for a slot.", now->waiting);
     number(f, "slots_total", "gauge", "Sequences that can be continued at once.", now->slots);
     number(f, "slots_busy", "gauge", "Sequences that are being continued.", now->busy);
+    number(f, "prefix_bytes", "gauge", "Memory of the states that are kept after beginnings of prompts.", (double)now->prefix_bytes);
+    number(f, "prefix_tokens_total", "counter", "Tokens of prompts that did not have to be read, since their states were known.", (double)now->prefix_tokens);
     number(f, "resident_bytes", "gauge", "Resident memory of the process.", resident_bytes());
     write_models(f, models, count);
     if (!fclose(f)) return text;

@@ -26,7 +26,7 @@ void metrics_request(metrics *m, const char *route, int status, double seconds, 
 void metrics_token(metrics *m, int first, double seconds);
 
 /* What is not counted but looked at. */
-typedef struct { int waiting, slots, busy; } metrics_now;
+typedef struct { int waiting, slots, busy; size_t prefix_bytes, prefix_tokens; } metrics_now;
 typedef struct { const char *name, *arch, *dtype, *hash; } metrics_model;
 /* The page, to be freed; NULL if memory is out. */
 char *metrics_text(metrics *m, const metrics_now *now, const metrics_model *models, int count);

@@ -19,6 +19,7 @@ typedef struct site {
     int count;
     atomic_bool ready, stopping;
     atomic_size_t bodies;               /* bytes of bodies that are being received */
+    prefix_store prefixes;
     scheduler scheduler;
     metrics metrics;
     pthread_mutex_t log_mutex;

@@ -162,7 +162,11 @@ void generation_add(generation *g, int32_t *ids, size_t n, const json_t *body, p
         int32_t *own = i + 1 < g->n ? xalloc(n, sizeof *own) : ids;
         if (own && own != ids) memcpy(own, ids, n * sizeof *ids);
         if (!sequence_open(&g->job.sequences[g->job.count], &g->rules, g->job.count, own, n, g->job.model->runner)) refuse(p, 503, NULL, "not enough memory for %zu tokens", n);
-        else g->job.count++, g->job.bytes += n * sizeof *ids;
+        else {
+            if (i) g->job.sequences[g->job.count].first = &g->job.sequences[g->job.count - i];
+            g->job.count++;
+            g->job.bytes += n * sizeof *ids;
+        }
         if (own == ids) ids = NULL;
     }
     free(ids);

@@ -30,10 +30,12 @@ static site *the_site(void)
     must(!file_write(scratch_path(path, "vocab.txt"), FUZZ_WORDS, sizeof FUZZ_WORDS - 1, &err));
     pthread_mutex_init(&s.log_mutex, NULL);
     metrics_open(&s.metrics);
+    s.prefixes.most = 1 << 20;
     for (; s.count < 2; s.count++) {
         const lithe_engine_options o = LITHE_OPTIONS(lithe_engine_options, .slots = 2);
         s.models[s.count] = served_open(s.count ? "b" : "a", fuzz_model(arch_find(archs[s.count])), path, NULL, &o, &err);
         must(s.models[s.count]);
+        s.models[s.count]->prefixes = &s.prefixes;
     }
     must(!scheduler_start(&s.scheduler, s.models, s.count, 8, 1 << 20, 5, &err));
     atomic_store(&s.ready, true);
