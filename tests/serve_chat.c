@@ -11,21 +11,31 @@ static const char *text_at(const json_t *object, const char *key) { return json_
 
 static stand stand_gpt2(void) { return stand_open((const char *const[]){ "gpt2", NULL }, NULL); }
 
+/* What a template writes after a reply ends the reply. */
 static void replies_are_completions(void)
 {
+    lithe_error err = { 0 };
+    const char *stop;
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    lithe_template *plain = lithe_template_open(t, NULL, &err);
+    CHECK(lithe_template_end(plain, &stop) < 0 && stop);
+    json_t *end = json_string(stop);
+    char *quoted_end = json_dumps(end, JSON_ENCODE_ANY);
     stand s = stand_gpt2();
     json_t *template = posted(&s, "/apply-template", 200, "{" TALK "}");
     const char *prompt = text_at(template, "prompt");
     CHECK_MSG(prompt && strstr(prompt, "Be kind.") && strstr(prompt, "Hello"), "%s", prompt ? prompt : "no prompt");
     json_t *answer = posted(&s, "/v1/chat/completions", 200, "{" TALK HOW "}"), *text = json_string(prompt);
     char *quoted = json_dumps(text, JSON_ENCODE_ANY);
-    json_t *whole = posted(&s, "/v1/completions", 200, "{\"prompt\":%s,\"stop\":[\"\\n\\nUser:\"]" HOW "}", quoted);
+    json_t *whole = posted(&s, "/v1/completions", 200, "{\"prompt\":%s,\"stop\":[%s]" HOW "}", quoted, quoted_end);
     const json_t *message = at(choice_at(answer, 0), "message");
     CHECK_MSG(!strcmp(text_at(message, "content"), choice_text(whole, 0)), "the reply is \"%s\", the completion \"%s\"", text_at(message, "content"), choice_text(whole, 0));
     CHECK(!strcmp(text_at(message, "role"), "assistant") && !strcmp(text_at(answer, "object"), "chat.completion"));
     CHECK(json_equal(at(answer, "usage"), at(whole, "usage")));
-    free(quoted);
-    json_decref(template), json_decref(answer), json_decref(whole), json_decref(text);
+    free(quoted), free(quoted_end);
+    lithe_template_close(plain);
+    lithe_tokenizer_close(t);
+    json_decref(end), json_decref(template), json_decref(answer), json_decref(whole), json_decref(text);
     stand_close(&s);
 }
 

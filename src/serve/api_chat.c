@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const chat_keys[] = { GENERATION_KEYS, "messages", "max_completion_tokens", "top_logprobs", "response_format", NULL };
-const char *const apply_template_keys[] = { "model", "messages", NULL };
+const char *const chat_keys[] = { GENERATION_KEYS, "messages", "max_completion_tokens", "top_logprobs", "response_format", "tools", "chat_template_kwargs", NULL };
+const char *const apply_template_keys[] = { "model", "messages", "tools", "chat_template_kwargs", NULL };
 
 enum { MOST_TOP = 20, ENDLESS_TOKENS = 4096 };
 
@@ -111,6 +111,6 @@ void api_apply_template(site *s, exchange *x, const json_t *body)
     const served *m = served_find(s->models, s->count, body, &p);
     if (m) chat_prompt_open(&c, m, body, &p);
     if (p.status) exchange_refuse(x, &p);
-    else exchange_json(x, json_pack("{s:o}", "prompt", json_shown(c.text, strlen(c.text))));
+    else exchange_json(x, json_pack("{s:o}", "prompt", json_shown(c.rendered.text, c.rendered.n)));
     chat_prompt_close(&c);
 }

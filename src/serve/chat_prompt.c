@@ -20,51 +20,60 @@ static void check_message(const json_t *message, size_t i, problem *p)
     for (size_t k = 0; k < json_array_size(content) && !p->status; k++) check_part(json_array_get(content, k), p);
 }
 
-static const json_t *messages_of(const json_t *body, problem *p)
+static void check_messages(const json_t *messages, problem *p)
 {
-    const json_t *messages = given(body, "messages");
     if (!json_is_array(messages) || !json_array_size(messages)) refuse(p, 400, "messages", "messages must be a list of at least one message");
     for (size_t i = 0; i < json_array_size(messages) && !p->status; i++) check_message(json_array_get(messages, i), i, p);
-    return messages;
 }
 
-/* ---- the plain form --------------------------------------------------------------------- */
+/* ---- the template ------------------------------------------------------------------------ */
 
-static void add_content(text_buffer *b, const json_t *content)
+/* body[key] as JSON, to be freed; NULL if it is absent. */
+static char *json_of(const json_t *body, const char *key, bool list, problem *p)
 {
-    if (json_is_string(content)) text_append(b, json_string_value(content), json_string_length(content));
-    for (size_t k = 0; k < json_array_size(content); k++) add_content(b, given(json_array_get(content, k), "text"));
+    const json_t *value = given(body, key);
+    if (value && !(list ? json_is_array(value) : json_is_object(value))) refuse(p, 400, key, "%s must be %s", key, list ? "a list" : "an object");
+    char *text = value && !p->status ? json_dumps(value, JSON_COMPACT) : NULL;
+    if (value && !text) refuse(p, 503, NULL, "not enough memory for the conversation");
+    return text;
 }
 
-/* "User: Hello\n\nAssistant:" */
-static void add_message(text_buffer *b, const json_t *message)
+static void render(chat_prompt *c, const served *m, const json_t *body, problem *p)
 {
-    const char *role = json_string_value(given(message, "role"));
-    char first = (char)(*role >= 'a' && *role <= 'z' ? *role - 'a' + 'A' : *role);
-    if (first) text_append(b, &first, 1), text_append(b, role + 1, strlen(role + 1));
-    text_append(b, ": ", 2);
-    add_content(b, given(message, "content"));
-    text_append(b, "\n\n", 2);
+    lithe_error err = m->template_error;
+    char *messages = json_of(body, "messages", true, p), *tools = json_of(body, "tools", true, p), *variables = json_of(body, "chat_template_kwargs", false, p);
+    if (!p->status)
+        lithe_template_render(m->template, messages, strlen(messages), &LITHE_OPTIONS(lithe_template_options, .tools = tools, .variables = variables), &c->rendered, &err);
+    if (err.status) refuse_error(p, "messages", &err);
+    free(messages);
+    free(tools);
+    free(variables);
+}
+
+static void encode(chat_prompt *c, const served *m, problem *p)
+{
+    const char *stop;
+    c->n = lithe_encode_rendered(m->reader, &c->rendered, NULL, 0);
+    c->ids = malloc((c->n + 1) * sizeof *c->ids);
+    c->end = lithe_template_end(m->template, &stop);
+    c->stop = stop ? strdup(stop) : NULL;
+    if (!c->ids || (stop && !c->stop)) refuse(p, 503, NULL, "not enough memory for the conversation");
+    else if (!c->n) refuse(p, 400, "messages", "the template of %s writes nothing for this conversation", m->name);
+    else lithe_encode_rendered(m->reader, &c->rendered, c->ids, c->n);
 }
 
 void chat_prompt_open(chat_prompt *c, const served *m, const json_t *body, problem *p)
 {
-    static const char reply[] = "Assistant:";
-    text_buffer b = { 0 };
     *c = (chat_prompt){ .end = -1 };
-    const json_t *messages = messages_of(body, p);
-    if (p->status) return;
-    for (size_t i = 0; i < json_array_size(messages); i++) add_message(&b, json_array_get(messages, i));
-    text_append(&b, reply, sizeof reply);
-    c->text = b.bytes;
-    c->stop = strdup("\n\nUser:");
-    if (b.failed || !c->stop) refuse(p, 503, NULL, "not enough memory for the conversation");
-    else c->ids = served_encode(m, b.bytes, b.n - 1, true, &c->n, p);
+    check_messages(given(body, "messages"), p);
+    if (!m->template && !m->template_error.status) refuse(p, 400, "model", "%s does not continue texts, so it has no conversations", m->name);
+    if (!p->status) render(c, m, body, p);
+    if (!p->status) encode(c, m, p);
 }
 
 void chat_prompt_close(chat_prompt *c)
 {
-    free(c->text);
+    lithe_rendered_free(&c->rendered);
     free(c->ids);
     free(c->stop);
 }

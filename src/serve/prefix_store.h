@@ -1,7 +1,7 @@
 /* The states of engines after the beginnings of prompts, so that a prompt with a known beginning is read from there
  * on.  Keys and values are kept by pages of 64 tokens, recurrent states as snapshots at borders and at ends of texts;
  * what was used longest ago goes when the memory is used up.
- * Invariant: an entry's states are those of an engine that has read its ids, so nothing depends on whether it is found. */
+ * Invariant: an entry's states are those of an engine that has read its ids, so no answer depends on finding it. */
 #ifndef SERVE_PREFIX_STORE_H
 #define SERVE_PREFIX_STORE_H
 

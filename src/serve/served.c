@@ -40,7 +40,14 @@ static void describe(served *m)
     free(config);
 }
 
-static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, lithe_error *err)
+/* A template that this library does not know leaves the model without conversations, unless it was asked for. */
+static int open_template(served *m, const char *template, lithe_error *err)
+{
+    m->template = lithe_template_open(m->reader, template, template ? err : &m->template_error);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
+static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, const char *template, lithe_error *err)
 {
     for (const char *c = m->name; *c; c++) if ((unsigned char)*c < ' ') return fail(err, LITHE_EINVAL, "the name of a model has a control character");
     if (!*m->name) return fail(err, LITHE_EINVAL, "a model has no name");
@@ -55,15 +62,16 @@ static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_op
     m->whole = lithe_engine_open(m->model, &LITHE_OPTIONS(lithe_engine_options, .whole = 1), err);
     m->width = m->whole ? lithe_engine_embed(m->whole, m->runner, NULL, 0, &LITHE_OPTIONS(lithe_embedding, .pooling = "mean"), NULL, NULL, NULL) : 0;
     if (failed(err)) return err->status;
-    return continues_text(m->model) ? open_engine(m, e, err) : LITHE_OK;
+    return !continues_text(m->model) || open_template(m, template, err) ? (int)err->status : open_engine(m, e, err);
 }
 
-served *served_open(const char *name, lithe_model *model, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, lithe_error *err)
+served *served_open(const char *name, lithe_model *model, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e,
+                    const char *template, lithe_error *err)
 {
     served *m = xalloc(1, sizeof *m);
     if (m) *m = (served){ .name = strdup(name), .model = model };
     if (!m || !m->name) fail(err, LITHE_ENOMEM, "not enough memory for the model %s", name);
-    else if (!open_parts(m, tokenizer, o, e, err)) return m;
+    else if (!open_parts(m, tokenizer, o, e, template, err)) return m;
     served_close(m);
     return NULL;
 }
@@ -72,6 +80,7 @@ void served_close(served *m)
 {
     if (!m) return;
     chooser_close(&m->chooser);
+    lithe_template_close(m->template);
     lithe_engine_close(m->engine);
     lithe_engine_close(m->whole);
     lithe_tokenizer_close(m->reader);

@@ -26,6 +26,8 @@ typedef struct served {
     lithe_engine *whole;                /* for whole texts: embeddings, classes, masked tokens */
     int width;                          /* of an embedding */
     /* Only of a model that continues texts. */
+    lithe_template *template;           /* NULL: it could not be opened, because: */
+    lithe_error template_error;
     lithe_engine *engine;
     prefix_store *prefixes;             /* borrowed */
     bool recurrent;                     /* some of its states are */
@@ -37,7 +39,8 @@ typedef struct served {
     chooser chooser;
 } served;
 
-served *served_open(const char *name, lithe_model *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e, lithe_error *err);
+served *served_open(const char *name, lithe_model *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e,
+                    const char *template, lithe_error *err);
 void    served_close(served *m);
 
 /* The bytes of the states of one slot that has read that many ids; 0 for a model without slots. */

@@ -33,7 +33,7 @@ static site *the_site(void)
     s.prefixes.most = 1 << 20;
     for (; s.count < 2; s.count++) {
         const lithe_engine_options o = LITHE_OPTIONS(lithe_engine_options, .slots = 2);
-        s.models[s.count] = served_open(s.count ? "b" : "a", fuzz_model(arch_find(archs[s.count])), path, NULL, &o, &err);
+        s.models[s.count] = served_open(s.count ? "b" : "a", fuzz_model(arch_find(archs[s.count])), path, NULL, &o, NULL, &err);
         must(s.models[s.count]);
         s.models[s.count]->prefixes = &s.prefixes;
     }
