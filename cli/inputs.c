@@ -1,6 +1,7 @@
 /* Reads the inputs of verbs. */
 #include "inputs.h"
 #include "output.h"
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -96,6 +97,25 @@ int ids_fit(const int32_t *ids, size_t n, int vocab, lithe_error *err)
     for (size_t i = 0; i < n; i++)
         if (ids[i] >= vocab) return wrong(err, LITHE_EFORMAT, "id %d at position %zu, the vocabulary has %d", ids[i], i, vocab);
     return LITHE_OK;
+}
+
+/* ---- outputs ---------------------------------------------------------------- */
+
+static bool is_empty_directory(const char *path)
+{
+    DIR *d = opendir(path);
+    bool empty = d != NULL;
+    for (struct dirent *e; d && (e = readdir(d)); ) empty &= !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+    if (d) closedir(d);
+    return empty;
+}
+
+int must_be_new(const char *path, bool directory, lithe_error *err)
+{
+    struct stat at;
+    if (err->status || !path || lstat(path, &at) || (directory && is_empty_directory(path))) return err->status;
+    if (directory && S_ISDIR(at.st_mode)) return wrong(err, LITHE_EINVAL, "%s: exists and is not empty: name a new directory", path);
+    return wrong(err, LITHE_EINVAL, "%s: is there already: name a new %s", path, directory ? "directory" : "file");
 }
 
 /* ---- models ----------------------------------------------------------------- */

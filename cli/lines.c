@@ -18,7 +18,6 @@ int lines_open(lines *l, const char *const *texts, int n, const char *path, bool
         next = end ? end + 1 : l->memory + size;
         if (end) *end = 0;
         if (end > at && end[-1] == '\r') end[-1] = 0;
-        if (!*at) continue;
         if ((tab = pairs ? strchr(at, '\t') : NULL)) *tab++ = 0;
         l->pairs[l->count] = tab;
         l->texts[l->count++] = at;

@@ -38,7 +38,7 @@ static int convert(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     const char *from = a->operands[0], *to = a->operands[1];
     char text[16];
-    lithe_model *m = open_model(from, s->config, &err);
+    lithe_model *m = must_be_new(to, !one_file(to), &err) ? NULL : open_model(from, s->config, &err);
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
         t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);

@@ -209,7 +209,7 @@ static int grow(const arguments *a)
     if (!s->out) return usage("where to? --out DIR is needed");
     if ((s->params.value > 0) + (s->set || s->to) + (s->vocabulary != NULL) != 1)
         return usage("how large? give one of --params N, --params 2x, --set KEY=VALUE, --to ARCH and --vocabulary TOKENIZER");
-    lithe_model *m = open_model(path, s->config, &err), *large = NULL;
+    lithe_model *m = must_be_new(s->out, true, &err) ? NULL : open_model(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
     if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = larger(m, s, &tokenizer, &g, &err);

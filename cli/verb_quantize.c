@@ -90,7 +90,7 @@ static int quantize(const arguments *a)
     lithe_quantized q = { 0 };
     costs c = { 0 };
     if (!s->out && !s->text) return usage("quantize writes to --out FILE, or measures with --text FILE");
-    lithe_model *m[2] = { open_model(a->operands[0], s->config, &err), NULL };
+    lithe_model *m[2] = { must_be_new(s->out, false, &err) ? NULL : open_model(a->operands[0], s->config, &err), NULL };
     if (m[0]) m[1] = open_model(a->operands[0], s->config, &err);
     lithe_tokenizer *t = m[1] ? tokenizer_for(a, m[0], &err) : NULL;
     int status = err.status ? (int)err.status : lithe_model_quantize(m[1], s->to, &LITHE_OPTIONS(lithe_quantize_options, .vocabulary = vocabulary_of(s)), &q, &err);

@@ -25,6 +25,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_images = 400e3;
@@ -414,6 +415,19 @@ static int make_image_parts(making *k)
     return k->err.status ? (int)k->err.status : fill_options(k);
 }
 
+/* A table is no text: its labels are learned, or else a person says that its signs are. */
+static void refuse_tables(making *k)
+{
+    static const char *const endings[] = { ".tsv", ".csv", ".tsv.gz", ".csv.gz", ".tsv.zst", ".csv.zst" };
+    for (int i = 0; i < k->a->count; i++)
+        for (size_t j = 0; j < sizeof endings / sizeof *endings; j++) {
+            const char *path = k->a->operands[i];
+            const size_t n = strlen(path), m = strlen(endings[j]);
+            if (n > m && !strcasecmp(path + n - m, endings[j]))
+                wrong(&k->err, LITHE_EINVAL, "%s: is a table: --task classify learns its classes, --task regress its numbers; to read it as text: lithe train - < %s", path, path);
+        }
+}
+
 static int make_parts(making *k)
 {
     const S *s = k->s;
@@ -421,7 +435,8 @@ static int make_parts(making *k)
     k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
     k->arch = s->arch ? s->arch : lithe_arch_usual(k->images);
     if (k->images) return make_image_parts(k);
-    if (!s->from) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
+    if (!k->err.status && !s->task && !(k->model && labelled_task(k->model))) refuse_tables(k);
+    if (!s->from && !k->err.status) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);
@@ -436,7 +451,8 @@ static int train_new(const arguments *a, lithe_ranks *ranks)
     lithe_error err = { 0 };
     int code = EXIT_DONE;
     interrupt_catch(false);                             /* so that temporary files are removed */
-    if (make_parts(&k)) code = failed_input(&k.err);
+    must_be_new(k.s->out, true, &k.err);
+    if (k.err.status || make_parts(&k)) code = failed_input(&k.err);
     else if (interrupted()) code = interrupted();
     else {
         choose_run(k.s->out, a->operands[0], k.out, sizeof k.out);
@@ -509,6 +525,8 @@ static int train(const arguments *a)
     if ((s->steps > 0) + (s->tokens > 0) + (s->time > 0) + (s->epochs > 0) > 1) return usage("--steps, --tokens, --time and --epochs all say how long to train: give one of them");
     if (s->task && a->count != 1) return usage("--task %s takes one table; --valid names another one", s->task);
     if (s->task && s->next_sentence) return usage("--next-sentence is learned from text, --task from a table: give one of them");
+    if (s->vocab && s->tokenizer) return usage("--vocab learns a vocabulary and --tokenizer %s has one: give one of them", s->tokenizer);
+    if (option_origin(a, "lr") != ORIGIN_DEFAULT && !(s->lr > 0)) return usage("--lr 0 changes nothing: give a rate above 0");
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
     return train_in_ranks(a, false);
 }

@@ -87,7 +87,7 @@ static void what_is_missing_is_named(void)
         { "$L convert nosuch there", 3, NULL, "nosuch" }, { "$L train-tokenizer nosuch --vocab 300 --out t.json", 3, NULL, "nosuch" },
         { "echo rubbish > r.safetensors; $L inspect r.safetensors", 3, NULL, "r.safetensors" },
         { "$L generate $ROOT/tests/golden/rwkv-pth/attack.pth x", 3, NULL, "refuses to load posix.system" }, { "test ! -e attacked", 0, NULL, NULL },
-        { "$L convert $ROOT/tests/golden/rwkv-pth/legacy.pth out", 3, NULL, "format before 1.6" },
+        { "$L convert $ROOT/tests/golden/rwkv-pth/legacy.pth made", 3, NULL, "format before 1.6" },
         { "mkdir empty; $L generate empty hi", 3, NULL, "empty" },
         { "$L generate $ROOT/tests/golden/gpt2 hi", 2, NULL, "--tokenizer" });
 }

@@ -343,7 +343,7 @@ static void data_shorter_than_a_window(void)
     for (uint64_t sample = 0; sample < 5; sample++) CHECK(text_window(text_of(d), 1, sample, tokens - 1, ids, targets, starts) == 1);
     CHECK(text_check(text_of(d), tokens, &err) == LITHE_EINVAL);
     char held[40], needed[40];
-    snprintf(held, sizeof held, "holds %d tokens", tokens);
+    snprintf(held, sizeof held, "has %d tokens", tokens);
     snprintf(needed, sizeof needed, "at least %d", tokens + 1);
     CHECK_MSG(strstr(err.text, held) && strstr(err.text, needed), "%s", err.text);
     lithe_dataset_close(d);

@@ -74,7 +74,7 @@ static int open_pieces(objective *o, lithe_error *err)
     int status = masked_open(o, err);
     if (!status) status = count_pieces(o, &text_of(o->data)->train, &o->pieces, &o->samples, err);
     if (!status) status = count_pieces(o, &text_of(o->data)->valid, &o->valid_pieces, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, text_kind.file[TRAIN]);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "the text to train on has no tokens to learn from");
     return status;
 }
 

@@ -104,7 +104,7 @@ static int open_pairs(objective *o, lithe_error *err)
     if (!status) status = sentences_find(&o->valid_sentences, &text_of(o->data)->valid, o->tokenizer, o->room, err);
     if (!status) status = draw_pairs(o, &o->sentences, COPIES, &o->pairs, &o->samples, err);
     if (!status) status = draw_pairs(o, &o->valid_sentences, 1, &o->valid_pairs, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no sentences", o->data->dir, text_kind.file[TRAIN]);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "the text to train on has no sentences");
     return status;
 }
 

@@ -50,7 +50,7 @@ static int open_blocks(objective *o, lithe_error *err)
     if (!status) status = sentences_find(&o->valid_sentences, &text_of(o->data)->valid, o->tokenizer, room, err);
     if (!status) status = plan_blocks(o, &o->sentences, &o->pieces, &o->samples, err);
     if (!status) status = plan_blocks(o, &o->valid_sentences, &o->valid_pieces, &o->valid_samples, err);
-    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "%s/%s: holds no tokens to learn from", o->data->dir, text_kind.file[TRAIN]);
+    if (!status && !o->samples) status = fail(err, LITHE_EINVAL, "the text to train on has no tokens to learn from");
     return status;
 }
 

@@ -16,8 +16,8 @@ int text_check(const text_data *d, int ctx, lithe_error *err)
 {
     if (failed(err)) return err->status;
     if (text_windows(d, ctx)) return LITHE_OK;
-    return fail(err, LITHE_EINVAL, "%s/%s: holds %llu tokens, a context of %d needs at least %lld: give more text or a smaller context",
-                d->base.dir, text_kind.file[TRAIN], (unsigned long long)d->train.header.tokens, ctx, (long long)ctx + 1);
+    return fail(err, LITHE_EINVAL, "the text to train on has %llu tokens, a context of %d needs at least %lld: give more text or a smaller context",
+                (unsigned long long)d->train.header.tokens, ctx, (long long)ctx + 1);
 }
 
 /* Sequences of the stretch [first, first + n): its start, and each document's. */

@@ -70,7 +70,7 @@ static int read_batch(classifier *v, const image_task *t, size_t first, size_t c
         if (!status) status = put_image(v, &p, name, err);
         image_free(&p);
     }
-    if (!status) status = pass_run(v->pass, err);
+    if (!status) status = pass_answer(v->pass, engine_model(v->engine), err);
     for (size_t i = 0; i < count && !status; i++) t->take(t->context, first + i, v->pass->r.logits->data + i * (size_t)v->pass->r.logits->width);
     return status;
 }

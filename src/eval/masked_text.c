@@ -38,7 +38,7 @@ static void add_piece(reading *r, const int32_t *ids, size_t n, uint64_t number)
 static int run_pieces(reading *r, size_t *masked, double *nll, double *correct, lithe_error *err)
 {
     batch_builder *b = &r->pass->batch;
-    int status = pass_run(r->pass, err);
+    int status = pass_answer(r->pass, engine_model(r->engine), err);
     for (int k = 0; k < b->selected && !status; k++) {
         *nll += (double)r->pass->r.loss->data[k];
         *correct += (double)r->pass->r.correct->data[k];

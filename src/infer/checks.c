@@ -1,5 +1,7 @@
-/* Checks that a model can do what is asked of it. */
+/* Checks that a model can do what is asked of it, and that what it says are numbers. */
 #include "infer/infer.h"
+#include <math.h>
+#include <stdlib.h>
 
 int must_predict_tokens(const lithe_model *m, lithe_error *err)
 {
@@ -20,4 +22,47 @@ int must_read_images(const lithe_model *m, lithe_error *err)
     if (images && m->task.kind == TASK_SEQUENCE) return 0;
     if (images) return fail(err, LITHE_EINVAL, "this %s has no head that tells classes: its task is \"%s\"", m->arch->name, task_name(&m->task));
     return fail(err, LITHE_EINVAL, "a %s reads text, not images", m->arch->name);
+}
+
+/* ---- results that are no numbers ------------------------------------------------------- */
+
+/* Whether the rows that the batch has of a result are finite; a result that was not asked for is. */
+static bool all_finite(const tensor *t, const batch *b)
+{
+    const int rows = !t ? 0 : t->space == ROWS_TOKENS ? b->rows : t->space == ROWS_SEQS ? b->seqs : b->select ? b->selected : b->rows;
+    for (size_t i = 0, n = t ? (size_t)rows * (size_t)t->width : 0; i < n; i++) if (!isfinite(t->data[i])) return false;
+    return true;
+}
+
+/* Finds the first parameter, in the order of their names, that has a value which is no number. */
+static int blame(const lithe_model *m, lithe_error *err)
+{
+    enum { CHUNK = 4096 };
+    real *values = xalloc(CHUNK, sizeof *values);
+    if (!values) return fail(err, LITHE_ENOMEM, "not enough memory to look through %d tensors", m->params->count);
+    for (int i = 0; i < m->params->count; i++) {
+        const param *p = m->params->items[i];
+        for (size_t first = 0, n; first < p->count; first += n) {
+            n = p->count - first < CHUNK ? p->count - first : CHUNK;
+            weight_read(&p->weight, first, n, values);
+            for (size_t k = 0; k < n; k++) {
+                if (isfinite(values[k])) continue;
+                fail(err, LITHE_EFORMAT, "%s: value %zu is %s, so the model's results are no numbers: its file is damaged, or its training diverged",
+                     p->name, first + k, isnan(values[k]) ? "nan" : "infinite");
+                free(values);
+                return LITHE_EFORMAT;
+            }
+        }
+    }
+    free(values);
+    return fail(err, LITHE_EFORMAT, "the model's results are no numbers, though all its parameters are: they are too large");
+}
+
+int pass_answer(pass *p, const lithe_model *m, lithe_error *err)
+{
+    int status = pass_run(p, err);
+    if (status) return status;
+    const tensor *const asked[] = { p->r.loss, p->r.logits, p->r.seq_loss, p->r.seq_logits, p->r.hidden };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) if (!all_finite(asked[i], &p->batch.view)) return blame(m, err);
+    return LITHE_OK;
 }

@@ -253,7 +253,7 @@ static int run_pass(lithe_engine *e, const lithe_engine_input *inputs, size_t co
         if (n) add_piece(e, s, n);
     }
     if ((*done = !b->rows)) return LITHE_OK;
-    int status = pass_run(&e->pass, err);
+    int status = pass_answer(&e->pass, e->model, err);
     for (int i = 0, row = 0; i < b->seqs && !status; i++) row += take_piece(e, i, row);
     return status;
 }

@@ -9,7 +9,7 @@ static int read_logits(lithe_engine *e, const int32_t *ids, size_t n, float *out
     if (status) return status;
     batch_begin(&p->batch);
     batch_add(&p->batch, &(batch_sequence){ .n = (int)n, .ids = ids });
-    status = pass_run(p, err);
+    status = pass_answer(p, engine_model(e), err);
     for (size_t i = 0; !status && i < n * (size_t)p->r.logits->width; i++) out[i] = (float)p->r.logits->data[i];
     return status;
 }
@@ -60,7 +60,7 @@ static int window_rows(const windows *w, size_t k)
 }
 
 /* Runs windows first .. first+count-1 as one batch and adds their scores. */
-static int run_windows(pass *p, const windows *w, size_t first, int count, float *nll, double *total, lithe_error *err)
+static int run_windows(const lithe_model *m, pass *p, const windows *w, size_t first, int count, float *nll, double *total, lithe_error *err)
 {
     batch_builder *b = &p->batch;
     batch_begin(b);
@@ -70,7 +70,7 @@ static int run_windows(pass *p, const windows *w, size_t first, int count, float
         batch_add(b, &(batch_sequence){ .n = length, .ids = begin });
         for (int i = k ? w->ctx - w->stride : 0; i < length; i++) batch_select(b, i, begin[i + 1], 1);
     }
-    int status = pass_run(p, err);
+    int status = pass_answer(p, m, err);
     if (status) return status;
     for (int k = 0; k < count; k++) {
         size_t window = first + (size_t)k, begin = window * (size_t)w->stride;
@@ -107,7 +107,7 @@ int lithe_engine_score(lithe_engine *e, const int32_t *ids, size_t n, int ctx, i
     pass *p;
     int status = engine_whole(e, &(whole_pass){ .want = WANT_LOSS, .rows = at_once * w.ctx, .seqs = at_once }, &p, err);
     for (size_t k = 0; !status && k < count; k += (size_t)at_once)
-        status = run_windows(p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, nll, total, err);
+        status = run_windows(m, p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, nll, total, err);
     return status;
 }
 

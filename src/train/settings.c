@@ -65,6 +65,14 @@ int settings_growths(settings *s, lithe_error *err)
     return status;
 }
 
+int settings_check_growths(const settings *s, lithe_error *err)
+{
+    const int steps = s->schedule.steps;
+    for (int i = 0; i < s->growth_count && steps; i++)
+        if (s->growths[i].at > steps) return fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", s->growths[i].at, steps);
+    return LITHE_OK;
+}
+
 static bool copy_text(char **to, const char *from) { return !from || (*to = strdup(from)); }
 
 text_task settings_task(const settings *s, const lithe_model *m)

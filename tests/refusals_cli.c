@@ -1,0 +1,70 @@
+/* What the program refuses, and names: options that contradict each other, outputs that are there already, weights that
+ * are no numbers; and rows that stay beside their lines. */
+#include "shell.h"
+#include "test.h"
+
+static void contradictions(void)
+{
+    CHECK(sh("printf 'some text to learn from, again and again\\n%%.0s' $(seq 40) > t.txt; printf 'a\\t1\\nb\\t0\\n' > q.tsv; cp q.tsv q.csv; for i in 1 2 3 4 5 6 7 8; do cat q.tsv; done > long.tsv; mkdir full; cp t.txt full/") == 0);
+    TRANSCRIPTS(
+        { "$L train t.txt --vocab 300 --tokenizer bytes", 2, NULL, "--vocab learns a vocabulary and --tokenizer bytes has one: give one of them" },
+        { "$L train t.txt --steps 2 --time 1m", 2, NULL, "give one of them" }, { "$L train t.txt --lr 0", 2, NULL, "--lr 0 changes nothing" },
+        { "$L train t.txt --tokenizer bytes --params 20k --ctx 16 --steps 3 --grow-at 4:2x --out g", 2, NULL, "grow_at names step 4, but the last step is 3" },
+        { "$L train q.tsv --steps 1", 2, NULL, "q.tsv: is a table: --task classify learns its classes" }, { "$L train t.txt q.csv --steps 1", 2, NULL, "q.csv: is a table" },
+        { "$L train - --tokenizer bytes --params 20k --ctx 8 --batch 1 --steps 1 --valid 50% --out asked < long.tsv", 0, "asked\n", "bytes" });
+    CHECK_MSG(sh("! test -e g && ! test -e runs && ls -a | grep -c lithe") == 1 && !strcmp(out, "0\n"), "%s", out);
+}
+
+/* Nothing is read or computed for an output that could not be written: the input need not even be there. */
+static void outputs_that_are_there(void)
+{
+    CHECK(sh("mkdir full; echo text > full/t.txt; echo x > there.gguf; mkdir empty; ln -s full linked") == 0);
+    TRANSCRIPTS(
+        { "$L train nothing.txt --out full", 2, NULL, "full: exists and is not empty" }, { "$L train nothing.txt --out linked", 2, NULL, "linked: is there already" },
+        { "$L train nothing.txt --out there.gguf", 2, NULL, "there.gguf: is there already: name a new directory" },
+        { "$L grow nothing --params 2x --out full", 2, NULL, "full: exists and is not empty" }, { "$L convert nothing full", 2, NULL, "full: exists and is not empty" },
+        { "$L convert nothing there.gguf", 2, NULL, "there.gguf: is there already: name a new file" },
+        { "$L quantize nothing --to q8_0 --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L convert nothing empty", 3, NULL, "nothing" });
+}
+
+/* The first or last number of the file becomes NaN; each command names the tensor that it is in. */
+static void check_named(const char *place, const char *const *commands, size_t n)
+{
+    char says[300];
+    CHECK(sh("rm -rf m; cp -r $ROOT/tests/golden/gpt2 m; f=m/model.safetensors; first=$((8 + $(od -An -tu8 -N8 $f))); last=$(($(stat -c %%s $f) - 4)); "
+             "printf '\\0\\0\\300\\177' | dd of=$f bs=1 seek=$%s conv=notrunc 2> /dev/null", place) == 0);
+    CHECK_MSG(sh("$L inspect m --check-values | grep '1 bad' | cut -d ' ' -f 1 | sed s/transformer.// | tr -d '\\n'") == 0 && strstr(out, "."), "%s %s", out, err);
+    snprintf(says, sizeof says, "%.190s: value ", out);
+    for (size_t i = 0; i < n; i++) {
+        int code = sh("%s", commands[i]);
+        CHECK_MSG(code == 3 && strstr(err, says) && strstr(err, " is nan"), "%s: %d %s, expected %s", commands[i], code, err, says);
+    }
+}
+
+static void weights_that_are_no_numbers(void)
+{
+    static const char *const commands[] = { "$L logits m --ids '1 2 3' --out l", "$L generate m 0 -n 2 --tokenizer d", "$L eval m --text t.txt --tokenizer d", "$L embed m 0 --tokenizer d" };
+    CHECK(sh("printf 0123456789 > t.txt; mkdir d; { printf '{'; for i in 0 1 2 3 4 5 6 7 8 9; do printf '\"%%s\":%%s,' $i $i; done; printf '\"<|endoftext|>\":10}'; } > d/vocab.json; "
+             "echo '#version: 0.2' > d/merges.txt") == 0);
+    check_named("first", commands, 4);
+    check_named("last", commands, 3);                   /* of the row of a token that the fourth does not read */
+    CHECK(sh("test -e l") == 1);
+}
+
+/* Empty lines have results of their own. */
+static void rows_stay_beside_lines(void)
+{
+    CHECK(sh("printf 'good\\tup\\nbad\\tdown\\n%%.0s' $(seq 20) > t.tsv; printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\n' > vocab.txt; "
+             "$L train t.tsv --task classify --params 30k --arch bert --tokenizer vocab.txt --ctx 16 --steps 1 --out m") == 0);
+    TRANSCRIPTS(
+        { "printf 'good\\n\\nbad\\n' | $L classify m --text - | wc -l", 0, "3\n", NULL }, { "printf 'good\\n\\n\\nbad' | $L embed m --text - | wc -l", 0, "4\n", NULL },
+        { "printf '\\n' | $L classify m --text - --json", 0, "{\"schema\":\"lithe.classify.1\",\"text\":\"\",", NULL });
+}
+
+const test tests_refusals_cli[] = {
+    { "cli: contradictions are refused", contradictions },
+    { "cli: outputs that are there already", outputs_that_are_there },
+    { "cli: weights that are no numbers", weights_that_are_no_numbers },
+    { "cli: rows stay beside lines", rows_stay_beside_lines },
+    { 0 }
+};
