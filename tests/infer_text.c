@@ -242,7 +242,8 @@ static void check_failure(void)
         int status = lithe_generate(s, t, prompt, 1, &LITHE_OPTIONS(lithe_generation, .max_tokens = 4), hear, &h, &reason, sticky ? NULL : &err);
         CHECK_MSG(status == LITHE_EFORMAT && !reason && is(&h, "ab"), "%d, \"%.*s\"", status, (int)h.length, h.text);
         CHECK_MSG(strstr(err.text, "wpe.weight: value 130 is nan"), "%s", err.text);
-        CHECK(lithe_session_sample(s, &(lithe_sampling){ .size = sizeof(lithe_sampling) }, NULL) == 'b');     /* it stands before the failure */
+        /* It stands before the failure. */
+        CHECK(lithe_session_sample(s, &(lithe_sampling){ .size = sizeof(lithe_sampling) }, NULL) == 'b');
         lithe_session_sync(s, NULL, 0, NULL);
     }
     lithe_session_close(s);

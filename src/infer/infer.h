@@ -14,8 +14,8 @@ int must_continue_text(const lithe_model *m, lithe_error *err);
 /* Fails if m does not classify images. */
 int must_read_images(const lithe_model *m, lithe_error *err);
 
-/* Runs the graph on the batch that was built, as pass_run; results that are no finite numbers are LITHE_EFORMAT, with the
- * parameter that is to blame. */
+/* Runs the graph on the batch that was built, as pass_run; results that are no finite numbers are LITHE_EFORMAT, with
+ * the parameter that is to blame. */
 int pass_answer(pass *p, const lithe_model *m, lithe_error *err);
 
 #endif
