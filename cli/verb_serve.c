@@ -171,6 +171,16 @@ const verb verb_serve = {
              "Only this machine reaches the server unless --host says otherwise, and then a key is needed, or --no-auth.",
     .examples = "  lithe serve runs/tale-1\n"
                 "  lithe serve chat=models/llama.gguf runs/bert --port 8000 --parallel 16\n"
-                "  curl http://127.0.0.1:8080/v1/completions -H 'Content-Type: application/json' -d '{\"prompt\": \"Once upon a time\", \"max_tokens\": 50}'\n",
+                "  lithe serve runs/tale-1 --host 0.0.0.0 --api-key-file keys.txt\n\n"
+                "  curl http://127.0.0.1:8080/v1/completions -H 'Content-Type: application/json' -d '{\"prompt\": \"Once upon a time\", \"max_tokens\": 50}'\n\n"
+                "  # Python's openai\n"
+                "  client = openai.OpenAI(base_url=\"http://127.0.0.1:8080/v1\", api_key=\"none\")\n"
+                "  client.chat.completions.create(model=\"tale-1\", messages=[{\"role\": \"user\", \"content\": \"Hello\"}])\n\n"
+                "  lm_eval --model local-completions --tasks lambada_openai \\\n"
+                "      --model_args base_url=http://127.0.0.1:8080/v1/completions,model=tale-1,tokenizer_backend=remote\n\n"
+                "  # systemd (docs/serving.md has a hardened unit)\n"
+                "  ExecStart=/usr/local/bin/lithe serve /srv/models/tale --log-format json\n\n"
+                "  # nginx\n"
+                "  location / { proxy_pass http://127.0.0.1:8080; proxy_http_version 1.1; proxy_buffering off; }\n",
     .options = serve_options, .bytes = sizeof(S), .run = serve,
 };
