@@ -36,6 +36,9 @@ AMX     := $(wildcard src/kernels/amx/*.c)
 OBJ     += $(VECTOR:src/%.c=$(B)/avx2/%.o) $(VECTOR:src/%.c=$(B)/avx512/%.o) $(AMX:src/%.c=$(B)/%.o)
 OBJ     += $(B)/vnni/kernels/vector/blocks_product.o
 endif
+# The parts of the page at /, which become one file, and that an array of bytes.
+PAGE    := $(wildcard src/serve/page/*)
+OBJ     += $(B)/serve/page_bytes.o
 AVX2    := -O3 -mavx2 -mfma -mf16c -DLEVEL_AVX2
 AVX512  := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -DLEVEL_AVX512
 
@@ -92,6 +95,12 @@ $(B)/vnni/%.o:   src/%.c ; $(COMPILE) $(AVX512) -mavx512vnni -DVNNI -c $< -o $@
 $(B)/kernels/amx/%.o: src/kernels/amx/%.c ; $(COMPILE) $(AVX512) -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8 -c $< -o $@
 $(B)/double/tests/%.o: tests/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
 $(B)/double/%.o: src/%.c ; $(COMPILE) -DLITHE_DOUBLE -c $< -o $@
+$(B)/serve/page_bytes.c: $(PAGE) Makefile
+	@mkdir -p $(@D) && echo "  join $@"
+	@sed $(foreach part,$(notdir $(filter-out %.html,$(PAGE))),-e '/^@$(part)@$$/{' -e 'r src/serve/page/$(part)' -e 'd' -e '}') src/serve/page/page.html > $(B)/serve/page.html
+	@{ echo '#include "serve/page_bytes.h"'; echo 'const unsigned char page_html[] = {'; od -An -v -tu1 $(B)/serve/page.html | sed 's/[0-9][0-9]*/&,/g'; \
+	   echo '};'; echo 'const size_t page_bytes = sizeof page_html;'; } > $@
+$(B)/serve/page_bytes.o: $(B)/serve/page_bytes.c ; $(COMPILE) -c $< -o $@
 $(B)/cli/%.o:    cli/%.c | require-libraries ; $(COMPILE) -Icli -c $< -o $@
 $(B)/tests.d/fuzz_seeds.o: FLAGS += -DFUZZERS='$(foreach name,$(FUZZERS),X($(name)))'
 $(B)/tests.d/fuzz_seeds.o: $(wildcard tests/fuzz/*.c)

@@ -30,7 +30,7 @@ lithe_model *serve_model(const char *name)
     return m;
 }
 
-static stand stand_listen(const lithe_server_options *o)
+stand stand_listen(const lithe_server_options *o)
 {
     lithe_error err = { 0 };
     stand s = { .server = lithe_server_open(o, &err) };
@@ -40,15 +40,24 @@ static stand stand_listen(const lithe_server_options *o)
     return s;
 }
 
-stand stand_open(const char *const *archs, const lithe_server_options *o)
+void stand_add(stand *s, const char *name, lithe_model *m, const char *tokenizer)
 {
     lithe_error err = { 0 };
+    s->models[s->count++] = m;
+    CHECK_MSG(!lithe_server_add(s->server, name, m, tokenizer, NULL, &err), "%s", err.text);
+}
+
+void stand_ready(stand *s)
+{
+    lithe_error err = { 0 };
+    CHECK_MSG(!lithe_server_ready(s->server, &err), "%s", err.text);
+}
+
+stand stand_open(const char *const *archs, const lithe_server_options *o)
+{
     stand s = stand_listen(o);
-    for (; archs[s.count]; s.count++) {
-        s.models[s.count] = serve_model(archs[s.count]);
-        CHECK_MSG(!lithe_server_add(s.server, archs[s.count], s.models[s.count], "bytes", NULL, &err), "%s", err.text);
-    }
-    CHECK_MSG(!lithe_server_ready(s.server, &err), "%s", err.text);
+    for (; *archs; archs++) stand_add(&s, *archs, serve_model(*archs), "bytes");
+    stand_ready(&s);
     return s;
 }
 

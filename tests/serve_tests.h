@@ -5,12 +5,18 @@
 #include "http_client.h"
 #include "lithe_serve.h"
 
-typedef struct { lithe_server *server; lithe_model *models[4]; int count, port; } stand;
+typedef struct { lithe_server *server; lithe_model *models[6]; int count, port; } stand;
 
 /* A model with random values whose tokens are bytes; a context of 320. */
 lithe_model *serve_model(const char *name);
 /* A server of these architectures (ending with NULL), each under its own name; skips the test without libmicrohttpd. */
 stand stand_open(const char *const *archs, const lithe_server_options *o);
+/* The same in parts: a server without models, models, and then it is ready.  The encoders are three of BERT, "masked",
+ * "mood" (three classes) and "ranker" (a number), with the vocabulary that is named. */
+stand stand_listen(const lithe_server_options *o);
+void  stand_add(stand *s, const char *name, lithe_model *m, const char *tokenizer);
+void  stand_add_encoders(stand *s, const char **vocabulary);
+void  stand_ready(stand *s);
 void  stand_close(stand *s);
 
 /* Posts JSON given as a format and gives the answer's JSON; the status must be this. */

@@ -29,23 +29,26 @@ static const char *write_vocabulary(int *count)
     return path;
 }
 
-static stand stand_encoders(const char **vocabulary)
+void stand_add_encoders(stand *s, const char **vocabulary)
 {
     lithe_error err = { 0 };
     int vocab;
-    stand s = { .server = lithe_server_open(NULL, &err) };
-    if (err.status == LITHE_EDEVICE) test_skip("built without libmicrohttpd");
     *vocabulary = write_vocabulary(&vocab);
-    s.port = lithe_server_port(s.server);
-    for (; s.count < HEAD_COUNT; s.count++) {
+    for (int i = 0; i < HEAD_COUNT; i++) {
         char config[500];
-        snprintf(config, sizeof config, BODY, vocab, HEADS[s.count]);
-        lithe_model *m = s.models[s.count] = lithe_model_new("bert", config, 5, &err);
+        snprintf(config, sizeof config, BODY, vocab, HEADS[i]);
+        lithe_model *m = lithe_model_new("bert", config, 5, &err);
         CHECK_MSG(m, "%s", err.text);
         small_perturb(m->params, 0.5, 7);
-        CHECK_MSG(!lithe_server_add(s.server, NAMES[s.count], m, *vocabulary, NULL, &err), "%s", err.text);
+        stand_add(s, NAMES[i], m, *vocabulary);
     }
-    CHECK_MSG(!lithe_server_ready(s.server, &err), "%s", err.text);
+}
+
+static stand stand_encoders(const char **vocabulary)
+{
+    stand s = stand_listen(NULL);
+    stand_add_encoders(&s, vocabulary);
+    stand_ready(&s);
     return s;
 }
 

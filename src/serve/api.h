@@ -7,7 +7,7 @@
 
 typedef void route_function(site *s, exchange *x, const json_t *body);
 
-route_function api_health, api_live, api_ready, api_metrics, api_models;        /* api_models.c */
+route_function api_page, api_health, api_live, api_ready, api_metrics, api_models;        /* api_models.c */
 route_function api_completions;                                                 /* api_completions.c */
 route_function api_chat, api_apply_template;                                    /* api_chat.c */
 route_function api_tokenize, api_detokenize, api_tokenizer_info;                /* api_tokens.c */

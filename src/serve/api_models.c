@@ -42,8 +42,8 @@ void api_metrics(site *s, exchange *x, const json_t *body)
 static json_t *describe(const served *m)
 {
     json_t *context = m->context ? json_integer(m->context) : json_null();
-    return json_pack("{s:s, s:s, s:I, s:s, s:{s:s, s:s, s:I, s:o, s:i, s:i}}", "id", m->name, "object", "model", "created", (json_int_t)m->created, "owned_by", "lithe",
-                     "meta", "arch", lithe_model_arch(m->model), "task", lithe_model_task(m->model), "params", (json_int_t)lithe_model_params(m->model), "ctx", context,
+    return json_pack("{s:s, s:s, s:I, s:s, s:{s:s, s:s, s:b, s:I, s:o, s:i, s:i}}", "id", m->name, "object", "model", "created", (json_int_t)m->created, "owned_by", "lithe",
+                     "meta", "arch", lithe_model_arch(m->model), "task", lithe_model_task(m->model), "encoder", lithe_model_encoder(m->model), "params", (json_int_t)lithe_model_params(m->model), "ctx", context,
                      "vocab", m->vocab, "slots", m->slots);
 }
 

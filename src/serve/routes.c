@@ -6,6 +6,7 @@
 /* early: it is answered without a key, before the models are open, and not logged.  below: so are paths below it. */
 struct route { const char *method, *path; route_function *call; const char *const *keys; bool early, below; };
 static const route ROUTES[] = {
+    { .method = "GET", .path = "/", .call = api_page, .early = true },
     { .method = "GET", .path = "/health", .call = api_health, .early = true },
     { .method = "GET", .path = "/v1/health", .call = api_health, .early = true },
     { .method = "GET", .path = "/livez", .call = api_live, .early = true },

@@ -1,0 +1,33 @@
+/* What the page says, in two languages. */
+const WORDS = {
+  en: {
+    skip: "Skip to the text", model: "Model", views: "Views", language: "中文 (Chinese)", theme: "Dark colours", settings: "Settings", close: "Close",
+    chat: "Chat", complete: "Complete", similar: "Similarity", fill: "Fill in", classify: "Classify",
+    conversation: "Conversation", message: "Write a message", new: "New chat", again: "Try again", stop: "Stop", send: "Send", copy: "Copy", copied: "Copied",
+    text: "Text", complete_hint: "Once upon a time", written: "What the model wrote, token by token", keep: "Keep", score: "How likely is my text?", continue: "Continue",
+    lines: "Lines to compare", lines_hint: "One text on each line", compare: "Compare", fill_label: "A text with masks", insert_mask: "Insert a mask", pair: "Second text, for a pair (may be empty)",
+    system: "System prompt", temperature: "Temperature", repetition: "Repetition penalty", max_tokens: "Most tokens", seed: "Seed", random: "random", stop_at: "Stop at",
+    colours: "Colour tokens by surprise", expected: "expected", surprising: "surprising", token_hint: "Point at a token, or use the arrow keys in a reply, to see what else was likely.",
+    key: "API key", key_wanted: "This server asks for a key: see the settings.", architecture: "Architecture", parameters: "Parameters", context: "Context", vocabulary: "Vocabulary", task: "Task",
+    ask: "What would you like to talk about?", ideas: ["Tell me a story about a small robot who learns to swim.", "Explain why the sky is blue, in three sentences.", "Once upon a time, there was a little girl named Lily."],
+    you: "You said", reply: "Reply", reading: "Reading…", speed: (n, rate) => `${n} tokens · ${rate} tokens/s`, first: s => ` · first after ${s} s`,
+    scored: (n, bits) => `${n} tokens · ${bits} bits a token · perplexity ${(2 ** bits).toFixed(1)}`, used: (n, all) => all ? `${n} of ${all} tokens` : `${n} tokens`,
+    bits: (p, b) => `${p} likely · ${b} bits of surprise`, number: "Number", at_mask: n => `Mask ${n}`, nothing: "The model wrote nothing.", no_view: "This model has no view of its own here; its hidden states are served at /v1/embeddings.",
+    offline: "The server does not answer.", stopped: "stopped", length: "cut at the most tokens",
+  },
+  zh: {
+    skip: "跳到正文", model: "模型", views: "视图", language: "English (英文)", theme: "深色", settings: "设置", close: "关闭",
+    chat: "对话", complete: "续写", similar: "相似度", fill: "填空", classify: "分类",
+    conversation: "对话内容", message: "输入消息", new: "新对话", again: "重新生成", stop: "停止", send: "发送", copy: "复制", copied: "已复制",
+    text: "文本", complete_hint: "从前，有一座山", written: "模型写出的内容，逐个词元", keep: "并入正文", score: "我的文本有多可能？", continue: "续写",
+    lines: "要比较的文本", lines_hint: "每行一条", compare: "比较", fill_label: "带空格的文本", insert_mask: "插入空格", pair: "第二段文本（句对，可留空）",
+    system: "系统提示", temperature: "温度", repetition: "重复惩罚", max_tokens: "最多词元", seed: "随机种子", random: "随机", stop_at: "遇到即停",
+    colours: "按意外程度着色", expected: "意料之中", surprising: "意料之外", token_hint: "把指针移到词元上，或在回复中用方向键，查看还有哪些可能。",
+    key: "API 密钥", key_wanted: "服务器需要密钥：请在设置中填写。", architecture: "架构", parameters: "参数量", context: "上下文", vocabulary: "词表", task: "任务",
+    ask: "想聊点什么？", ideas: ["讲一个小机器人学游泳的故事。", "用三句话解释天空为什么是蓝色的。", "从前，有一个叫小丽的女孩。"],
+    you: "你说", reply: "回复", reading: "读取中…", speed: (n, rate) => `${n} 个词元 · 每秒 ${rate} 个`, first: s => ` · 首个用时 ${s} 秒`,
+    scored: (n, bits) => `${n} 个词元 · 每词元 ${bits} 比特 · 困惑度 ${(2 ** bits).toFixed(1)}`, used: (n, all) => all ? `${n} / ${all} 个词元` : `${n} 个词元`,
+    bits: (p, b) => `概率 ${p} · 意外程度 ${b} 比特`, number: "数值", at_mask: n => `第 ${n} 个空`, nothing: "模型没有写出内容。", no_view: "此模型没有专门的视图；隐藏状态见 /v1/embeddings。",
+    offline: "服务器没有响应。", stopped: "已停止", length: "达到词元上限",
+  },
+};
