@@ -2,6 +2,7 @@
 #include "generator.h"
 #include "interrupt.h"
 #include "output.h"
+#include "watch.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,7 @@ bool page_add(page *p, const char *text, size_t n)
 int write_piece(void *context, const char *text, size_t n)
 {
     page *p = context;
+    watch_end();
     if (p->tail_only) p->size = 0;
     if (!page_add(p, text, n)) return 1;
     if (p->show) {

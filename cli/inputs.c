@@ -1,6 +1,7 @@
 /* Reads the inputs of verbs. */
 #include "inputs.h"
 #include "output.h"
+#include "watch.h"
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -122,7 +123,11 @@ int must_be_new(const char *path, bool directory, lithe_error *err)
 
 lithe_model *open_model(const char *path, const char *config, lithe_error *err)
 {
+    char what[300];
+    snprintf(what, sizeof what, "opening %.280s", path);
+    watch_begin(what);
     lithe_model *m = lithe_model_open(path, config, err);
+    watch_end();
     if (lithe_model_notice(m)) say("%s", lithe_model_notice(m));
     return m;
 }

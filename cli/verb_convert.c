@@ -1,6 +1,7 @@
 /* lithe convert, plan, doctor: a model in another format, the memory and operations
  * of a configuration, and the kernels of this machine. */
 #include "inputs.h"
+#include "model_out.h"
 #include "output.h"
 #include "quantity.h"
 #include "verbs.h"
@@ -12,19 +13,13 @@
 typedef struct { common common; const char *dtype, *config, *tokenizer; int lowercase, json; } convert_settings;
 
 static const option convert_options[] = {
-    { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights; stored: as SRC has them, in blocks too (of one file)", .choices = "f32|bf16|f16|stored", .also = "type,precision" },
+    { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights; stored: as SRC has them, in blocks too (in a directory as model.gguf)", .choices = "f32|bf16|f16|stored", .also = "type,precision" },
     { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to write with the model (default: the model's own, if it has one)" },
     { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "the vocab.txt given as --tokenizer is uncased; the model that is written says so" },
     { "json", 0, FLAG(convert_settings, json), .help = "print {schema, architecture, parameters, dtype, path}" },
     { 0 }
 };
-
-static bool one_file(const char *path)
-{
-    const char *end = strrchr(path, '.');
-    return end && end != path && (!strcmp(end, ".pth") || !strcmp(end, ".safetensors") || !strcmp(end, ".bin") || !strcmp(end, ".gguf"));
-}
 
 static bool is_gguf(const char *path)
 {
@@ -38,14 +33,14 @@ static int convert(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     const char *from = a->operands[0], *to = a->operands[1];
     char text[16];
-    lithe_model *m = must_be_new(to, !one_file(to), &err) ? NULL : open_model(from, s->config, &err);
+    lithe_model *m = must_be_new(to, !names_a_file(to), &err) ? NULL : open_model(from, s->config, &err);
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
         t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
-    int status = err.status ? err.status : one_file(to) ? lithe_model_export_with(m, to, s->dtype, t, &unwritten) : lithe_model_save(m, to, s->dtype, t, &unwritten);
+    int status = err.status ? err.status : write_model(m, to, s->dtype, t, &unwritten);
     if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",
-            one_file(to) && !is_gguf(to) ? "weights only" : t ? "with its tokenizer" : "without a tokenizer");
+            names_a_file(to) && !is_gguf(to) ? "weights only" : t ? "with its tokenizer" : "without a tokenizer");
         if (s->json) {
             emitter e = emit_begin(stdout, "convert");
             emit_text(&e, "architecture", lithe_model_arch(m));

@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "verbs.h"
+#include "watch.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,9 @@ static void write_text(generator *g, const char *prompt, size_t size, const int3
     how.go_on = s->load_state != NULL;
     size_t before = how.go_on ? lithe_session_length(g->session) : 0;
     if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
+    watch_begin("reading the prompt");
     lithe_generate(g->session, g->tokenizer, ids, n, &how, write_piece, &p, &reason, err);
+    watch_end();
     /* The last token is in the text, but had no room in the session. */
     const bool full = reason && !strcmp(reason, "full");
     size_t length = lithe_session_length(g->session), tokens = (length > before + n ? length - before - n : 0) + full;

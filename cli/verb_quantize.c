@@ -1,5 +1,6 @@
 /* lithe quantize: a model in blocks of integers, and what that costs in quality. */
 #include "inputs.h"
+#include "model_out.h"
 #include "output.h"
 #include "verbs.h"
 #include <math.h>
@@ -10,7 +11,7 @@ typedef struct { common common; const char *to, *out, *text, *vocabulary, *token
 
 static const option quantize_options[] = {
     { "to", 0, CHOICE(quantize_settings, to), "TYPE", "q8_0", .help = "type of the matrices", .choices = "q8_0|q4_0|q4_1|q5_0|q5_1|q4_K|q4_K_M|q5_K|q6_K", .also = "type,dtype" },
-    { "out", 'o', FILENAME(quantize_settings, out), "FILE", .help = "the new file; without it the model is only measured, with --text", .also = "output" },
+    { "out", 'o', FILENAME(quantize_settings, out), "FILE|DIR", .help = "the new file, or the new model directory with its model.gguf; without it the model is only measured, with --text", .also = "output" },
     { "text", 0, FILENAME(quantize_settings, text), "FILE", .help = "compare both models on this text: perplexity, divergence, equal likeliest tokens", .also = "data,input,file" },
     { "vocabulary", 0, TEXT(quantize_settings, vocabulary), "TYPE", .help = "type of the embedding and the head; keep: as they are (default: q8_0 for q8_0, else q6_K)" },
     { "ctx", 0, COUNT(quantize_settings, ctx), "N", .help = "with --text: tokens in a window (default: the context of the model, at most 512)", .least = 2, .also = "context,window" },
@@ -89,13 +90,13 @@ static int quantize(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     lithe_quantized q = { 0 };
     costs c = { 0 };
-    if (!s->out && !s->text) return usage("quantize writes to --out FILE, or measures with --text FILE");
-    lithe_model *m[2] = { must_be_new(s->out, false, &err) ? NULL : open_model(a->operands[0], s->config, &err), NULL };
+    if (!s->out && !s->text) return usage("quantize writes to --out FILE or DIR, or measures with --text FILE");
+    lithe_model *m[2] = { must_be_new(s->out, s->out && !names_a_file(s->out), &err) ? NULL : open_model(a->operands[0], s->config, &err), NULL };
     if (m[0]) m[1] = open_model(a->operands[0], s->config, &err);
     lithe_tokenizer *t = m[1] ? tokenizer_for(a, m[0], &err) : NULL;
     int status = err.status ? (int)err.status : lithe_model_quantize(m[1], s->to, &LITHE_OPTIONS(lithe_quantize_options, .vocabulary = vocabulary_of(s)), &q, &err);
     if (!status && s->text) status = compare_on_text(s, m, t, &c, &err);
-    if (!status && s->out) status = lithe_model_export_with(m[1], s->out, "stored", t, &unwritten);
+    if (!status && s->out) status = write_model(m[1], s->out, "stored", t, &unwritten);
     if (!status) print_quantized(s, &q, &c);
     lithe_tokenizer_close(t);
     lithe_model_close(m[0]);
@@ -107,10 +108,11 @@ const verb verb_quantize = {
     .name = "quantize", .operands = "MODEL", .least = 1, .most = 1,
     .summary = "write a model in blocks of small integers, and measure what that costs",
     .about = "Quantizes the matrices of a model to one of ggml's types and writes the model to --out: a new GGUF file, which is a MODEL by itself, "
-             "or for RWKV a .bin of rwkv.cpp. Embedding and head go to q6_K, or to q8_0 with the matrices; norms, biases, positions, low-rank branches and small "
+             "or for RWKV a .bin of rwkv.cpp; any other name is a new model directory with config.json, tokenizer and model.gguf. Embedding and head go to q6_K, or to q8_0 with the matrices; norms, biases, positions, low-rank branches and small "
              "tables stay as they are. A K type whose blocks of 256 do not divide a matrix's rows becomes the nearest type with blocks of 32; "
              "docs/quantized.md says more.\n\n"
              "With --text both models predict the text: the perplexities, the mean divergence of the probabilities (in nats), and how often the likeliest token is the same.",
-    .examples = "  lithe quantize runs/tale-1 --to q4_K --out tale.gguf --text valid.txt\n  lithe quantize goose.pth --to q5_1 --out goose.bin\n",
+    .examples = "  lithe quantize runs/tale-1 --to q4_K --out tale.gguf --text valid.txt\n  lithe quantize goose.pth --to q5_1 --out goose.bin\n"
+                "  lithe quantize runs/tale-1 --to q8_0 --out tale-q8/\n",
     .options = quantize_options, .bytes = sizeof(quantize_settings), .run = quantize,
 };

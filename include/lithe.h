@@ -105,7 +105,8 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
 const char  *lithe_model_notice(const lithe_model *m);
 
 /* Writes a MODEL directory: config.json, model.safetensors, and the tokenizer if one is given.  dtype is "f32", "bf16"
- * or "f16"; NULL means f32.  A directory that is not empty is refused. */
+ * or "f16"; NULL means f32; "stored" is each parameter as m has it, blocks too, in a model.gguf.  A directory that is
+ * not empty is refused. */
 int          lithe_model_save(const lithe_model *m, const char *dir, const char *dtype, const lithe_tokenizer *t, lithe_error *err);
 
 void         lithe_model_close(lithe_model *m);                 /* after the trainers and sessions that borrow it */

@@ -226,7 +226,31 @@ static void through_gguf(void)
         }
 }
 
+/* A directory holds the same in its model.gguf, and opens by its name. */
+static void through_a_directory(void)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        float before[IDS * VOCAB], after[IDS * VOCAB];
+        lithe_error err = { 0 };
+        char name[20];
+        lithe_model *m = saved_model(kind);
+        if (!m) continue;
+        snprintf(name, sizeof name, "stored-%d", kind);
+        CHECK(!lithe_model_quantize(m, "q8_0", NULL, NULL, &err));
+        CHECK_MSG(!lithe_model_save(m, in_dir(name), "stored", NULL, &err), "%s: %s", KINDS[kind].arch, err.text);
+        lithe_model *again = lithe_model_open(in_dir(name), NULL, &err);
+        CHECK_MSG(again && lithe_model_params(again) == lithe_model_params(m), "%s: %s", KINDS[kind].arch, err.text);
+        logits_of(m, before);
+        if (again) logits_of(again, after);
+        CHECK_MSG(again && !memcmp(before, after, sizeof before), "%s has other logits", KINDS[kind].arch);
+        CHECK(lithe_model_save(m, in_dir(name), "stored", NULL, &err) == LITHE_EINVAL && strstr(err.text, "not empty"));
+        lithe_model_close(again);
+        lithe_model_close(m);
+    }
+}
+
 const test tests_quantize[] = {
     { "quantize: rwkv.cpp's files", rwkvcpp_files }, { "quantize: every kind of architecture", every_kind }, { "quantize: through GGUF", through_gguf },
+    { "quantize: through a directory", through_a_directory },
     { "quantize: rules", rules }, { "quantize: refused", refusals }, {0}
 };

@@ -171,7 +171,8 @@ static int write_on(generator *g, seat *s, const float *logits, lithe_error *err
     shown_text text, rest;
     const lithe_model *m = engine_model(g->engine);
     int context = lithe_engine_context(g->engine);
-    if (sampler_next(&g->sampler, logits, s->ids, s->count, s->count, &s->sampling, &id, err)) return LITHE_EINVAL;
+    int status = sampler_next(&g->sampler, logits, s->ids, s->count, s->count, &s->sampling, &id, err);
+    if (status) return status;
     ending end = text_take(&s->stream, m, &s->how, id, context && s->count == (size_t)context, &text, err);
     if (end == FAILED || make_room(s, s->count + 1, err)) return LITHE_ENOMEM;
     if (end == GOES_ON || end == FULL) s->ids[s->count++] = id;

@@ -134,11 +134,14 @@ static int write_tensors(saving *s, lithe_error *err)
     return status;
 }
 
-static int write_weights(const lithe_model *m, const char *dir, dtype type, lithe_error *err)
+/* Parameters as they are stored need a format that knows blocks. */
+static int write_weights(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
-    char *path = path_join(dir, "model.safetensors");
+    bool as_stored = type == DT_OTHER;
+    char *path = path_join(dir, as_stored ? "model.gguf" : "model.safetensors");
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
-    int status = write_tensors(&(saving){ .m = m, .path = path, .writer = tensor_writer_of(path, err), .names = m->names, .type = type }, err);
+    int status = as_stored ? lithe_model_export_with(m, path, "stored", t, err)
+                           : write_tensors(&(saving){ .m = m, .path = path, .writer = tensor_writer_of(path, err), .names = m->names, .type = type }, err);
     free(path);
     return status;
 }
@@ -224,7 +227,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
 {
     if (failed(err)) return err->status;
     int status = t ? lithe_model_fits(m, t, err) : LITHE_OK;
-    if (!status) status = write_weights(m, dir, type, err);
+    if (!status) status = write_weights(m, dir, type, t, err);
     if (!status) status = write_config(m, dir, type, t, err);
     if (!status && t) status = write_tokenizer(t, dir, err);
     return status ? status : preprocessor_write(&m->preprocessor, dir, arch_images(m->arch, m->config), err);
@@ -311,10 +314,10 @@ static char *temporary_beside(const char *target)
 
 int lithe_model_save(const lithe_model *m, const char *dir, const char *type_name, const lithe_tokenizer *t, lithe_error *err)
 {
-    dtype type;
+    dtype type = DT_OTHER;
     if (failed(err)) return err->status;
     if (!m || !dir || !*dir) return fail(err, LITHE_EINVAL, "saving needs a model and a directory");
-    if (read_type(type_name, &type, err)) return LITHE_EINVAL;
+    if (!(type_name && !strcmp(type_name, "stored")) && read_type(type_name, &type, err)) return LITHE_EINVAL;
     if (path_exists(dir) && !path_is_dir(dir)) return fail(err, LITHE_EINVAL, "%s: is a file, expected a new or empty directory", dir);
     if (path_exists(dir) && !dir_is_empty(dir)) return fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
     bool ours = !path_exists(dir);
