@@ -26,7 +26,7 @@ CFLAGS  ?= -O2 -g
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
-ROOMS   := base text graph ops arch files model grow data infer train eval serve driver
+ROOMS   := base text graph ops arch files model grow data infer train eval report serve driver
 LEFT_OUT := src/train/reduce_mpi.c $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c) src/serve/$(if $(HTTP),http_absent.c,http.c)
 SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o) $(B)/held_tasks.o
@@ -154,7 +154,7 @@ install: all
 	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
 	$(if $(MPI),install -m 755 $(B)/liblithe_mpi.so $(DESTDIR)$(PREFIX)/lib)
 	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lithe.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/lithe.pc
-	install -m 644 include/lithe.h include/lithe_tools.h include/lithe_serve.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/lithe.h include/lithe_tools.h include/lithe_serve.h include/lithe_runs.h $(DESTDIR)$(PREFIX)/include
 	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1
 	for verb in $$($(B)/lithe help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
 	$(B)/lithe completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lithe

@@ -17,7 +17,7 @@ static void installed_files(void)
 {
     install();
     CHECK_MSG(sh("for v in $(usr/bin/lithe help | sed -n 's/^  \\([a-z-]*\\)  .*/\\1/p'); do test -s usr/share/man/man1/lithe-$v.1 || echo no page for $v; done") == 0 && !*out, "%s%s", out, err);
-    CHECK(sh("ls usr/share/man/man1/lithe-train.1 usr/lib/liblithe.so.0 usr/include/lithe.h usr/include/lithe_tools.h usr/share/zsh/site-functions/_lithe") == 0);
+    CHECK(sh("ls usr/share/man/man1/lithe-train.1 usr/lib/liblithe.so.0 usr/include/lithe.h usr/include/lithe_tools.h usr/include/lithe_runs.h usr/share/zsh/site-functions/_lithe") == 0);
     TRANSCRIPTS({ "usr/bin/lithe --version", 0, "lithe 0", NULL }, { "usr/bin/lithe train", 2, NULL, "train on what?" });
 }
 
@@ -48,7 +48,7 @@ static void programs(void)
 /* Each alone, and from C++ with a structure of options. */
 static void headers(void)
 {
-    CHECK_MSG(sh("for h in lithe.h lithe_tools.h; do ${CC:-cc} -std=c11 -fsyntax-only " STRICT " -Wstrict-prototypes -x c $ROOT/include/$h || exit 1; done") == 0 && !*err, "%s", err);
+    CHECK_MSG(sh("for h in lithe.h lithe_tools.h lithe_runs.h; do ${CC:-cc} -std=c11 -fsyntax-only " STRICT " -Wstrict-prototypes -x c $ROOT/include/$h || exit 1; done") == 0 && !*err, "%s", err);
     if (sh("command -v g++")) test_skip("no g++");
     CHECK_MSG(sh("printf '#include <lithe_tools.h>\\nint main() { lithe_train_options o = {}; o.size = sizeof o; lithe_error e = {}; return lithe_model_open(\"\", nullptr, &e) != nullptr; }\\n' > t.cc && "
                  "g++ -std=c++11 -fsyntax-only " STRICT " -I$ROOT/include t.cc") == 0 && !*err, "%s", err);

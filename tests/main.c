@@ -36,6 +36,7 @@
     X(tests_bench) \
     X(tests_diversity) \
     X(tests_tasks) \
+    X(tests_reports) \
     X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
     X(tests_fuzz_seeds) X(tests_checkpoints) \
     X(tests_cli) X(tests_refusals_cli) X(tests_rooms) X(tests_interface) X(tests_library) X(tests_extending) X(tests_coverage) X(tests_words)

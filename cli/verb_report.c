@@ -1,0 +1,48 @@
+/* lithe report: one page about training runs. */
+#include "inputs.h"
+#include "output.h"
+#include "runs.h"
+#include "verbs.h"
+
+typedef struct { common common; const char *out, *csv, *title, *peak; int json; } report_settings;
+
+static const option report_options[] = {
+    { "out", 'o', FILENAME(report_settings, out), "FILE.html", "report.html", .help = "the page to write", .also = "output,html" },
+    { "csv", 0, FILENAME(report_settings, csv), "DIR", .help = "also write the numbers of every figure there, as CSV and JSON" },
+    { "title", 0, TEXT(report_settings, title), "TEXT", .help = "title of the page (default: the name of the run, or the number of runs)" },
+    { "peak", 0, CHOICE(report_settings, peak), "TYPE", .help = "show the share of this machine's peak in this type, measured now; for runs that it trained", .choices = "f32|bf16" },
+    { "json", 0, FLAG(report_settings, json), .help = "print {schema, path, csv, runs}" },
+    { 0 }
+};
+
+static int report(const arguments *a)
+{
+    const report_settings *s = a->settings;
+    lithe_error err = { 0 };
+    lithe_run **runs = open_runs(a->operands, a->count, &err);
+    if (!runs) return failed_input(&err);
+    const lithe_report_options o = { .size = sizeof o, .title = s->title, .csv = s->csv, .peak = s->peak ? lithe_peak(s->peak) : 0 };
+    int status = lithe_report(runs, a->count, s->out, &o, &err);
+    close_runs(runs, a->count);
+    if (status) return failed_output(&err);
+    if (s->json) {
+        emitter e = emit_begin(stdout, "report");
+        emit_text(&e, "path", s->out);
+        emit_text(&e, "csv", s->csv);
+        emit_count(&e, "runs", a->count);
+        emit_end(&e);
+    } else printf("%s\n", s->out);
+    return EXIT_DONE;
+}
+
+const verb verb_report = {
+    .name = "report", .operands = "RUN...", .least = 1, .most = -1,
+    .summary = "write one page of figures about training runs",
+    .about = "Reads the logs of runs, finished or not, and writes one HTML file: a table, curves by steps and at equal tokens, compute and "
+             "time, what growing saved, differences with intervals, samples, commands, configurations and hashes. It needs no other file, no "
+             "script and no network, and can be printed.\n\n"
+             "Runs that differ in their seed only are one curve in a band. Runs with different tokenizers are compared by bits per byte. A "
+             "damaged or unfinished log is used as far as it can be read, and the page says so.",
+    .examples = "  lithe report runs/tale-1\n  lithe report runs/a runs/b --out ab.html --csv ab\n",
+    .options = report_options, .bytes = sizeof(report_settings), .run = report,
+};

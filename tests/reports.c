@@ -1,0 +1,340 @@
+/* Runs as their logs tell them, and pages about them: figures are those of the log, pages are well-formed, need nothing
+ * else and can be read on light and dark screens; differences and savings are those worked out by hand. */
+#include "tree.h"
+#include "lithe_runs.h"
+#include "shell.h"
+#include "test.h"
+#include <ctype.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NEAR(a, b, e) CHECK_MSG(fabs((a) - (b)) <= (e), "%.17g, expected %.17g", (double)(a), (double)(b))
+
+static void put(const char *run, const char *name, const char *text)
+{
+    FILE *f;
+    sh("mkdir -p %s/ckpt-10 %s/samples %s/data", run, run, run);
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", run, name);
+    f = fopen(in_dir(path), "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+/* A run of `steps` steps of 100 tokens, 2 s and 1e9 FLOPs with an evaluation after each tenth, whose loss is `first`
+ * and falls by `slope` each time. */
+static void make_run(const char *name, const char *arch, const char *command, const char *tokenizer, int steps, double first, double slope, const char *more)
+{
+    static char log[1 << 16], manifest[200];
+    int n = snprintf(log, sizeof log, "{\"step\": 0, \"started\": \"%s\", \"params\": 1000, \"steps\": %d, \"batch\": 1, \"ctx\": 100, \"lr\": 0.001, \"schedule\": \"cosine\", \"dtype\": \"f32\"}\n", arch, steps);
+    for (int s = 0; s <= steps; s++) {
+        if (s) n += snprintf(log + n, sizeof log - (size_t)n, "{\"step\": %d, \"loss\": %.9g, \"grad_norm\": 1.5, \"lr\": 0.001, \"tokens\": 100, \"seconds\": 2, \"flops\": 1000000000}\n", s, first - slope * s / 10);
+        if (s % 10 == 0) n += snprintf(log + n, sizeof log - (size_t)n, "{\"step\": %d, \"valid_loss\": %.9g, \"bits_per_byte\": %.9g, \"params\": 1000, \"seconds\": 1}\n", s, first - slope * s / 10, (first - slope * s / 10) / 2);
+    }
+    snprintf(log + n, sizeof log - (size_t)n, "%s", more);
+    snprintf(manifest, sizeof manifest, "{\"files\": {\"tokenizer.json\": {\"bytes\": 1, \"xxh128\": \"%s\"}, \"model.safetensors\": {\"bytes\": 1, \"xxh128\": \"abc\"}}}", tokenizer);
+    put(name, "log.jsonl", log);
+    put(name, "command.txt", command);
+    put(name, "config.json", "{\"model_type\": \"gpt2\", \"note\": \"<&>\"}");
+    put(name, "ckpt-10/manifest.json", manifest);
+    put(name, "samples/0.txt", "xq <zz>");
+    put(name, "samples/10.txt", "the ships");
+}
+
+static lithe_run *open_run(const char *name)
+{
+    lithe_error e = { 0 };
+    lithe_run *r = lithe_run_open(in_dir(name), &e);
+    CHECK_MSG(r, "%s", e.text);
+    if (!r) exit(1);
+    return r;
+}
+
+static void a_log(void)
+{
+    lithe_run_summary s;
+    lithe_run_event event;
+    double x[100], y[100];
+    int step;
+    make_run("a", "gpt2", "lithe train t.txt --out a", "t1", 20, 5, 1, "{\"step\": 20, \"skipped\": \"nan\"}\n");
+    lithe_run *r = open_run("a");
+    lithe_run_summarize(r, &s);
+    CHECK(!strcmp(s.name, "a") && !strcmp(s.arch, "gpt2") && s.step == 20 && s.steps == 20 && s.skipped == 1 && !strcmp(s.tokenizer, "t1") && !lithe_run_notice(r, 0) && s.checkpoints == 1);
+    NEAR(s.tokens, 2000, 0);
+    NEAR(s.seconds, 40, 0);
+    NEAR(s.flops, 2e10, 0);
+    NEAR(s.valid_loss, 3, 1e-9);
+    NEAR(s.loss, (3.1 + 3) / 2, 1e-9);
+    CHECK(lithe_run_curve(r, "loss", "tokens", x, y, 100) == 20);
+    NEAR(x[4], 500, 0);
+    NEAR(y[4], 4.5, 1e-9);
+    CHECK(lithe_run_curve(r, "valid_loss", "flops", x, y, 2) == 3 && x[1] == 1e10);
+    CHECK(lithe_run_curve(r, "tokens_per_second", "step", x, y, 100) == 20 && y[0] == 50);
+    CHECK(lithe_run_curve(r, "nothing", "step", x, y, 100) == 0);
+    CHECK(lithe_run_event_at(r, 0, &event) && !strcmp(event.kind, "skipped") && event.step == 20);
+    CHECK(lithe_run_event_at(r, 1, &event) && !strcmp(event.kind, "checkpoint") && event.step == 10 && !lithe_run_event_at(r, 2, &event));
+    CHECK(!strcmp(lithe_run_sample(r, 1, &step), "the ships") && step == 10 && !lithe_run_sample(r, 2, &step));
+    lithe_run_close(r);
+}
+
+static void damaged_logs(void)
+{
+    lithe_run_summary s;
+    lithe_error e = { 0 };
+    put("d", "log.jsonl", "{\"step\": 0, \"started\": \"gpt2\", \"params\": 10, \"steps\": 5}\n\x01\x02 not json\n{\"step\": 1, \"loss\": 2.5, \"tokens\": 10, \"seconds\": 1, \"flops\": 5}\n{\"step\": 2, \"lo");
+    lithe_run *r = open_run("d");
+    lithe_run_summarize(r, &s);
+    CHECK(s.step == 1 && s.steps == 5 && isnan(s.valid_loss));
+    NEAR(s.loss, 2.5, 0);
+    CHECK(strstr(lithe_run_notice(r, 0), "log.jsonl:4: the last line is incomplete") && strstr(lithe_run_notice(r, 1), "log.jsonl:2: 1 damaged line is left out") && strstr(lithe_run_notice(r, 2), "unfinished: step 1 of 5"));
+    CHECK(!lithe_report(&r, 1, in_dir("d.html"), NULL, &e));
+    lithe_run_close(r);
+    char *page = tree_text(in_dir("d.html"));
+    CHECK(strstr(page, "unfinished: step 1 of 5") && strstr(page, "damaged line is left out") && strstr(page, "There are no such numbers"));
+    free(page);
+    put("f", "log.jsonl", "\n\nnothing\n");
+    CHECK(!lithe_run_open(in_dir("f"), &e) && e.status == LITHE_EFORMAT && strstr(e.text, "holds no line of a run"));
+    e = (lithe_error){ 0 };
+    CHECK(!lithe_run_open(in_dir("nowhere"), &e) && strstr(e.text, "is no run"));
+}
+
+/* ---- the page ---------------------------------------------------------------------------- */
+
+/* Tags balance, attributes are quoted, and & begins one of four entities. */
+static void check_well_formed(const char *page)
+{
+    char open[64][16];
+    int depth = 0;
+    const char *at = strchr(page, '\n');                    /* after <!DOCTYPE html> */
+    for (; at && *at; at++) {
+        if (*at == '&') { CHECK_MSG(!strncmp(at, "&lt;", 4) || !strncmp(at, "&gt;", 4) || !strncmp(at, "&amp;", 5) || !strncmp(at, "&quot;", 6), "%.20s", at); continue; }
+        CHECK_MSG(*at != '>', "a bracket without a tag before %.40s", at);
+        if (*at != '<') continue;
+        bool closing = at[1] == '/';
+        const char *name = at + 1 + closing;
+        size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), quotes = 0;
+        const char *end = name + length;
+        for (; *end && (*end != '>' || quotes % 2); end++) quotes += *end == '"';
+        CHECK_MSG(length && length < 16 && *end && quotes % 2 == 0 && depth < 63, "a tag at %.40s", at);
+        if (!length || length >= 16 || !*end || depth >= 63) return;
+        if (closing) {
+            CHECK_MSG(depth > 0 && strlen(open[depth - 1]) == length && !strncmp(open[depth - 1], name, length), "%.*s closes %s", (int)length, name, depth ? open[depth - 1] : "nothing");
+            depth -= depth > 0;
+        } else if (end[-1] != '/') snprintf(open[depth++], 16, "%.*s", (int)length, name);
+        at = end;
+    }
+    CHECK_MSG(depth == 0, "%s is not closed", depth ? open[depth - 1] : "");
+}
+
+static void check_alone(const char *page)
+{
+    static const char *const outside[] = { "http", "src=", "href=", "<script", "<link", "@import", "url(h", "url(\"", "url('", "url(/", "javascript" };
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) CHECK_MSG(!strstr(page, outside[i]), "the page has %s", outside[i]);
+}
+
+static double luminance(const char *hex)
+{
+    double sum = 0;
+    static const double weight[] = { 0.2126, 0.7152, 0.0722 };
+    for (int i = 0; i < 3; i++) {
+        const char two[3] = { hex[2 * i], hex[2 * i + 1], 0 };
+        double c = (double)strtol(two, NULL, 16) / 255;
+        sum += weight[i] * (c <= 0.04045 ? c / 12.92 : pow((c + 0.055) / 1.055, 2.4));
+    }
+    return sum;
+}
+
+/* Every colour of each :root block but the rules' against its paper, by WCAG 2.2. */
+static int check_contrast(const char *page)
+{
+    int checked = 0;
+    for (const char *block = page; (block = strstr(block, ":root{--paper:#")); block++) {
+        double paper = luminance(block + 15);
+        const char *end = strchr(block, '}');
+        for (const char *at = block + 15; (at = strstr(at, "--")) && at < end; at++) {
+            const char *hex = strchr(at, '#');
+            double ink = luminance(hex + 1), ratio = (fmax(ink, paper) + 0.05) / (fmin(ink, paper) + 0.05);
+            if (strncmp(at, "--rule", 6)) checked++, CHECK_MSG(ratio >= 4.5, "%.20s has a contrast of %.2f", at, ratio);
+        }
+    }
+    return checked;
+}
+
+static char *report_of(const char *const *names, int n, const char *csv)
+{
+    lithe_run *runs[16];
+    lithe_error e = { 0 };
+    for (int i = 0; i < n; i++) runs[i] = open_run(names[i]);
+    const lithe_report_options o = { .size = sizeof o, .csv = csv };
+    CHECK_MSG(!lithe_report(runs, n, in_dir("r.html"), &o, &e), "%s", e.text);
+    for (int i = 0; i < n; i++) lithe_run_close(runs[i]);
+    return tree_text(in_dir("r.html"));
+}
+
+static int count_of(const char *text, const char *part)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)); at++) n++;
+    return n;
+}
+
+static void pages(void)
+{
+    make_run("a", "gpt2", "lithe train t.txt --out a", "t1", 20, 5, 1, "{\"step\": 20, \"rolled_back\": \"<nan>\"}\n");
+    make_run("b", "rwkv7", "lithe train t.txt --arch rwkv7 --out b", "t1", 20, 5.25, 1.1, "");
+    char *page = report_of((const char *const[]){ "a", "b" }, 2, in_dir("csv"));
+    check_well_formed(page);
+    check_alone(page);
+    CHECK(check_contrast(page) == 3 * 10);
+    CHECK(strlen(page) < 500000 && strstr(page, "<title>2 training runs</title>") && strstr(page, ">3.0000<") && strstr(page, ">3.0500<") && strstr(page, "lithe train t.txt --arch rwkv7 --out b"));
+    CHECK(strstr(page, "xq &lt;zz&gt;") && strstr(page, "&lt;nan&gt;") && strstr(page, "abc  ckpt-10/model.safetensors") && strstr(page, "&lt;&amp;&gt;"));
+    CHECK(strstr(page, "Validation loss at equal compute") && strstr(page, "Gradient norm") && strstr(page, "Tokens per second") && strstr(page, "Bits per byte by tokens"));
+    CHECK(strstr(page, "<td>+0.1000</td>"));                             /* of 0.25, 0.15 and 0.05, the last two */
+    free(page);
+}
+
+/* One line of a CSV file, without its end. */
+static void check_line(const char *file, int number, const char *expected)
+{
+    char *text = tree_text(in_dir(file)), *line = text;
+    for (int i = 0; i < number && line; i++) line = strchr(line, '\n') + 1;
+    CHECK_MSG(line && !strncmp(line, expected, strlen(expected)) && line[strlen(expected)] == '\n', "%s:%d is %.120s", file, number + 1, line ? line : "absent");
+    free(text);
+}
+
+static void numbers_beside(void)
+{
+    make_run("a", "gpt2", "lithe train \"t, u.txt\"", "t1", 20, 5, 1, "");
+    free(report_of((const char *const[]){ "a" }, 1, in_dir("csv")));
+    check_line("csv/steps.csv", 0, "run,step,tokens,seconds,flops,loss,grad_norm,lr,tokens_per_second,flops_per_second");
+    check_line("csv/steps.csv", 3, "a,3,300,6,3000000000,4.7,1.5,0.001,50,500000000");
+    check_line("csv/evaluations.csv", 2, "a,10,1000,20,10000000000,4,2,,1000");
+    check_line("csv/runs.csv", 1, "a,gpt2,1000,20,20,2000,40,20000000000,3.05,3,3,1.5,,0,0,0,t1,\"lithe train \"\"t, u.txt\"\"\"");
+    json_t *v = json_load_file(in_dir("csv/evaluations.json"), 0, NULL), *second = json_array_get(v, 1);
+    CHECK(json_array_size(v) == 3 && json_is_null(json_object_get(second, "accuracy")));
+    NEAR(json_number_value(json_object_get(second, "valid_loss")), 4, 1e-12);
+    json_decref(v);
+}
+
+static void tokenizers_differ(void)
+{
+    make_run("a", "gpt2", "lithe train t.txt", "t1", 20, 5, 1, "");
+    make_run("b", "gpt2", "lithe train t.txt --tokenizer u", "t2", 20, 9, 1, "");
+    char *page = report_of((const char *const[]){ "a", "b" }, 2, NULL);
+    CHECK(strstr(page, "different tokenizers") && !strstr(page, "Validation loss") && !strstr(page, "Training loss") && strstr(page, "Bits per byte at equal compute") && strstr(page, "<td>+2.0000</td>"));
+    free(page);
+}
+
+static void seeds_are_a_band(void)
+{
+    make_run("s0", "gpt2", "lithe train t.txt --seed 0 --out s0", "t1", 20, 5, 1, "");
+    make_run("s1", "gpt2", "lithe train t.txt --seed=1 --out s1", "t1", 20, 5.5, 1, "");
+    make_run("l", "gpt2", "lithe train t.txt --lr 1 --out l", "t1", 20, 6, 1, "");
+    char *page = report_of((const char *const[]){ "s0", "s1", "l" }, 3, NULL);
+    int figures = count_of(page, "<figure>"), bands = count_of(page, "<polygon");
+    CHECK_MSG(figures == bands && strstr(page, "s0 and 1 more"), "%d figures, %d bands", figures, bands);
+    free(page);
+}
+
+/* The grown run ends at 3.0 with 2e10; the other falls from 5 by 0.5 in 1e10 and is there at 4e10. */
+static void savings_of_growing(void)
+{
+    make_run("g", "tokenformer", "lithe train t.txt --out g", "t1", 20, 5, 1, "{\"step\": 20, \"grew\": \"slots 1 -> 2\", \"method\": \"A\", \"params_before\": 1000, \"params\": 2000}\n");
+    make_run("w", "tokenformer", "lithe train t.txt --out w --params 2k", "t1", 60, 5, 0.5, "");
+    char *page = report_of((const char *const[]){ "g", "w" }, 2, in_dir("csv"));
+    check_line("csv/growth.csv", 1, "g,w,3,20000000000,40000000000,0.5");
+    CHECK(strstr(page, "<td>50 %</td>") && strstr(page, "slots 1 -&gt; 2: 1000 to 2000 parameters"));
+    free(page);
+}
+
+static void long_pages(void)
+{
+    static lithe_run *runs[20];
+    lithe_error e = { 0 };
+    static char log[1 << 20];
+    size_t n = (size_t)snprintf(log, sizeof log, "{\"step\": 0, \"started\": \"gpt2\", \"params\": 10, \"steps\": 1000}\n");
+    for (int s = 1; s <= 1000; s++) n += (size_t)snprintf(log + n, sizeof log - n, "{\"step\": %d, \"loss\": %.6f, \"grad_norm\": %.6f, \"lr\": 0.001, \"tokens\": 100, \"seconds\": 1, \"flops\": 1000}\n", s, 5 + sin(s), 2 + cos(s * 1.7));
+    put("long", "log.jsonl", log);
+    for (int i = 0; i < 20; i++) runs[i] = open_run("long");
+    CHECK_MSG(!lithe_report(runs, 20, in_dir("r.html"), NULL, &e), "%s", e.text);
+    char *page = tree_text(in_dir("r.html"));
+    CHECK_MSG(strlen(page) <= 500000, "%zu bytes", strlen(page));
+    check_well_formed(page);
+    free(page);
+    for (int i = 0; i < 20; i++) lithe_run_close(runs[i]);
+}
+
+/* ---- differences ----------------------------------------------------------------------------- */
+
+/* At equal steps b - a is 0.25, 0.15, 0.05; at equal FLOPs a run that computes twice as fast is compared between its
+ * evaluations. */
+static void differences(void)
+{
+    lithe_run_difference d;
+    lithe_error e = { 0 };
+    make_run("a", "gpt2", "x", "t1", 20, 5, 1, "");
+    make_run("b", "gpt2", "y", "t1", 20, 5.25, 1.1, "");
+    make_run("c", "gpt2", "z", "t1", 10, 7, 1, "");
+    lithe_run *a = open_run("a"), *b = open_run("b"), *c = open_run("c");
+    CHECK_MSG(!lithe_run_compare(a, b, NULL, 1, &d, &e), "%s", e.text);
+    CHECK(!strcmp(d.measure, "valid_loss") && d.points == 3);
+    NEAR(d.difference, 0.1, 1e-9);
+    NEAR(d.interval[0], 0.05, 1e-9);
+    NEAR(d.interval[1], 0.15, 1e-9);
+    NEAR(d.last_b - d.last_a, 0.05, 1e-9);
+    CHECK(!lithe_run_compare(a, c, "tokens", 1, &d, &e) && d.points == 2);
+    NEAR(d.difference, 2, 1e-9);
+    CHECK(lithe_run_compare(a, c, "miles", 1, &d, &e) == LITHE_EINVAL && strstr(e.text, "miles"));
+    lithe_run_close(a);
+    lithe_run_close(b);
+    lithe_run_close(c);
+}
+
+/* ---- the commands ------------------------------------------------------------------------------- */
+
+static void commands(void)
+{
+    CHECK(sh("i=0; while [ $i -lt 300 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt") == 0);
+    CHECK_MSG(sh("$L sweep --vary lr=1e-3,3e-3 --seeds 2 --jobs 2 --out s --json -- tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 4 --eval-every 1 --sample the") == 0, "%s", err);
+    json_t *v = json_loads(out, 0, NULL), *combinations = json_object_get(v, "combinations");
+    CHECK_MSG(json_integer_value(json_object_get(v, "runs")) == 4 && json_array_size(combinations) == 2 && !json_integer_value(json_object_get(v, "failed")), "%s", out);
+    CHECK(json_number_value(json_object_get(json_array_get(combinations, 0), "valid_loss")) > 1);
+    json_decref(v);
+    TRANSCRIPTS(
+        { "ls s/lr=1e-3,seed=1/model.safetensors s/report.html s/csv/runs.csv", 0, "runs.csv", NULL },
+        { "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --out s -- tale.txt --steps 4", 0, "validation loss", "is finished" },
+        { "$L sweep --vary lr -- tale.txt", 2, NULL, "expected OPTION=A,B" }, { "$L sweep --vary out=1,2 -- tale.txt", 2, NULL, "the sweep chooses it" },
+        { "$L sweep --vary ctx=3000000 --out t -- tale.txt --steps 1 2>&1 | grep -c failed", 0, "1", NULL },
+        { "$L report s/lr=1e-3,seed=0 s/lr=1e-3,seed=1 --out p.html --csv numbers", 0, "p.html", NULL }, { "$L report s/lr=1e-3,seed=0 --out p.html --json", 0, "\"runs\":1", NULL },
+        { "$L report nowhere", 3, NULL, "is no run" }, { "$L report", 2, NULL, "operand is missing" }, { "$L compare s/lr=1e-3,seed=0", 2, NULL, "not enough" },
+        { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0", 0, "95 % interval", NULL }, { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0 --json", 0, "\"difference\":", NULL },
+        { "$L watch s/lr=1e-3,seed=0", 0, "training loss", NULL }, { "$L watch nowhere", 3, NULL, "is no run" });
+    CHECK_MSG(sh("$L compare s/lr=1e-3,seed=0 s/lr=1e-3,seed=0 --against flops --json") == 0 && strstr(out, "\"difference\":0,"), "%s %s", out, err);
+}
+
+/* A screenshot at the widths of a phone and a desk; people look at them, this test at their being there. */
+static void screenshots(void)
+{
+    if (sh("command -v chromium") != 0) test_skip("no chromium");
+    make_run("a", "gpt2", "lithe train t.txt --out a", "t1", 20, 5, 1, "");
+    free(report_of((const char *const[]){ "a" }, 1, NULL));
+    for (int i = 0; i < 2; i++)
+        CHECK_MSG(sh("chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=%d,2400 --screenshot=$PWD/page.png file://$PWD/r.html && test $(wc -c < page.png) -gt 20000 && rm page.png", i ? 1280 : 390) == 0, "%.500s", err);
+}
+
+const test tests_reports[] = {
+    { "reports: a log", a_log },
+    { "reports: damaged logs are used as far as they go", damaged_logs },
+    { "reports: pages are well-formed, alone and readable", pages },
+    { "reports: the numbers beside a page are the log's", numbers_beside },
+    { "reports: tokenizers that differ", tokenizers_differ },
+    { "reports: seeds are a band", seeds_are_a_band },
+    { "reports: what growing saves", savings_of_growing },
+    { "reports: pages have a largest size", long_pages },
+    { "reports: differences", differences },
+    { "reports: the commands", commands },
+    { "reports: screenshots", screenshots },
+    { 0 }
+};
