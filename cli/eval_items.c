@@ -126,6 +126,7 @@ static void print_json(const listener *l, const lithe_task_result *r)
     emit_number(&e, "perplexity", r->perplexity);
     emit_count(&e, "shots", l->settings->shots);
     emit_count(&e, "cut", (long long)r->cut);
+    emit_count(&e, "cached", (long long)r->cached);
     emit_open(&e, "files", '[');
     for (size_t i = 0; i < l->count; i++) {
         const file_figures *f = &l->files[i];
@@ -155,13 +156,25 @@ static FILE *open_records(const char *path, lithe_error *err)
     return f;
 }
 
+/* The cache of the user, where the system's conventions have it; NULL without a home. */
+static const char *usual_cache(char *path, size_t size)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache) snprintf(path, size, "%s/lithe/eval", cache);
+    else if (home && *home) snprintf(path, size, "%s/.cache/lithe/eval", home);
+    else return NULL;
+    return path;
+}
+
 int eval_items_run(lithe_model *m, const lithe_tokenizer *t, const item_settings *s)
 {
     lithe_error err = { 0 };
     lithe_task_result r;
+    char path[4200];
+    const char *cache = s->default_cache ? usual_cache(path, sizeof path) : s->cache;
     listener l = { .settings = s, .records = open_records(s->out, &err), .painting = terminal(stderr) && !output_quiet() };
     if (err.status) return failed_output(&err);
-    const lithe_task_options o = { .size = sizeof o, .data = s->data, .limit = s->limit, .shots = s->shots, .shots_from = s->shots_from, .seed = s->seed, .item = take_item, .context = &l };
+    const lithe_task_options o = { .size = sizeof o, .data = s->data, .limit = s->limit, .shots = s->shots, .shots_from = s->shots_from, .seed = s->seed, .item = take_item, .context = &l, .cache = cache };
     int status = lithe_task_run(m, t, s->task, &o, &r, &err);
     if (l.painting && l.count) fputs("\r\033[K", stderr);
     bool lost = l.records && (ferror(l.records) | fclose(l.records));

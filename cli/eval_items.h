@@ -5,7 +5,7 @@
 #include "lithe_tools.h"
 #include <stdbool.h>
 
-typedef struct { const char *task, *data, *shots_from, *out; int limit, shots; uint64_t seed; bool json; } item_settings;
+typedef struct { const char *task, *data, *shots_from, *out, *cache; bool default_cache; int limit, shots; uint64_t seed; bool json; } item_settings;
 
 /* Runs the task and prints its figures; returns the exit code. */
 int  eval_items_run(lithe_model *m, const lithe_tokenizer *t, const item_settings *s);

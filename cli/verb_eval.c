@@ -11,10 +11,11 @@
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
     common common;
-    const char *text, *task, *data, *shots_from, *out, *text_column, *pair_column, *label_column, *tokenizer, *config;
+    const char *text, *task, *data, *shots_from, *out, *cache, *protocol, *text_column, *pair_column, *label_column, *tokenizer, *config;
     int ctx, stride, special, limit, shots, json;
     double mask_rate;
     uint64_t seed;
@@ -31,6 +32,8 @@ static const option eval_options[] = {
     { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)" },
     { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "with --task: the column of the second text of a pair; --no-pair-column: there is none" },
     { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "with --task: the column of the label" },
+    { "cache", 0, FILENAME(eval_settings, cache), "DIR", .help = "with --data: where scores of earlier runs are kept (default: lithe/eval in the user's cache); --no-cache: nowhere" },
+    { "protocol", 0, CHOICE(eval_settings, protocol), "NAME", "tokens", .help = "with --text: tokens of the text as it is, or WikiText's pages as plain text, by words", .choices = "tokens|wikitext-word" },
     { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (default: the context of the model)", .least = 2, .also = "context,window" },
     { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens between the starts of two windows (default: the window, so that windows do not overlap)", .least = 1 },
     { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin-of-text token before the text, where the tokenizer adds one" },
@@ -38,7 +41,7 @@ static const option eval_options[] = {
     { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "with encoders: seed of the masks; with --data: of the intervals" },
     { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}; with --data {schema, task, accuracy, accuracy_norm, examples, interval, interval_norm, perplexity, shots, files}" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}; with --data {schema, task, accuracy, accuracy_norm, examples, interval, interval_norm, perplexity, shots, files}; with --protocol wikitext-word {schema, protocol, word_perplexity, byte_perplexity, bits_per_byte, ...}" },
     { 0 }
 };
 
@@ -105,6 +108,28 @@ static int eval_masked(lithe_model *m, const lithe_tokenizer *t, const char *tex
     return LITHE_OK;
 }
 
+/* By words, as papers give WikiText. */
+static void eval_words(lithe_model *m, const lithe_tokenizer *t, const char *text, size_t size, const eval_settings *s, lithe_error *err)
+{
+    lithe_wikitext r;
+    if (lithe_score_wikitext(m, t, text, size, &r, err)) return;
+    double word = exp(r.nll / (double)r.words), byte = exp(r.nll / (double)r.bytes), bits = r.nll / log(2) / (double)r.bytes;
+    if (!s->json) {
+        printf("word perplexity %.4f  byte perplexity %.6f  bits per byte %.6f  (%zu pages, %zu words, %zu bytes, %zu tokens)\n", word, byte, bits, r.pages, r.words, r.bytes, r.tokens);
+        return;
+    }
+    emitter e = emit_begin(stdout, "eval");
+    emit_text(&e, "protocol", s->protocol);
+    emit_number(&e, "word_perplexity", word);
+    emit_number(&e, "byte_perplexity", byte);
+    emit_number(&e, "bits_per_byte", bits);
+    emit_count(&e, "pages", (long long)r.pages);
+    emit_count(&e, "words", (long long)r.words);
+    emit_count(&e, "bytes", (long long)r.bytes);
+    emit_count(&e, "tokens", (long long)r.tokens);
+    emit_end(&e);
+}
+
 static void print_figures(const lithe_evaluation *v, bool json)
 {
     char text[160];
@@ -144,7 +169,7 @@ static int eval_task(const arguments *a)
 static int eval_items(const arguments *a)
 {
     const eval_settings *s = a->settings;
-    const item_settings items = { .task = s->task, .data = s->data, .shots_from = s->shots_from, .out = s->out, .limit = s->limit, .shots = s->shots, .seed = s->seed, .json = s->json };
+    const item_settings items = { .task = s->task, .data = s->data, .shots_from = s->shots_from, .out = s->out, .cache = s->cache, .default_cache = option_origin(a, "cache") == ORIGIN_DEFAULT, .limit = s->limit, .shots = s->shots, .seed = s->seed, .json = s->json };
     lithe_error err = { 0 };
     const char *path = a->operands[0];
     if (!lithe_task_known(s->task) && is_name(s->task)) return unknown_task(s->task);
@@ -186,6 +211,7 @@ static int eval(const arguments *a)
     lithe_model *m = open_model(path, s->config, &err);
     lithe_tokenizer *t = m && !misused(a, s, m, &err) ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if (t && lithe_model_encoder(m)) eval_masked(m, t, text, size, s, &err);
+    else if (t && !strcmp(s->protocol, "wikitext-word")) eval_words(m, t, text, size, s, &err);
     else if (t) {
         score r = score_text(m, t, text, size, s, &err);
         if (!err.status) print_score(&r, s, m);

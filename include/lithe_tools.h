@@ -462,6 +462,11 @@ typedef struct {
 } lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
 
+/* Scores a file of WikiText by the words that it has, whatever the tokenizer, as papers and lm-evaluation-harness do
+ * (docs/tasks.md): perplexities of words are exp(nll / words). */
+typedef struct { double nll; size_t tokens, words, bytes, pages; } lithe_wikitext;
+int lithe_score_wikitext(lithe_model *m, const lithe_tokenizer *t, const char *text, size_t size, lithe_wikitext *out, lithe_error *err);
+
 /* Measures how well an encoder predicts ids, a text without special tokens.  The text is split into pieces of ctx
  * tokens (0: the model's context), including the special tokens around each, in which a share `rate` of the tokens is
  * masked as in pre-training (80 % of these become the mask token, 10 % a random token, 10 % stay; Devlin et al. 2019),
@@ -499,9 +504,13 @@ typedef struct {
     uint64_t seed;             /* of the intervals */
     int (*item)(void *context, const lithe_task_item *item);   /* or NULL; a non-zero return ends the run */
     void *context;
+    /* A directory for scores, by what they depend on: another run with the same model, task and data takes them from
+     * there.  NULL: none. */
+    const char *cache;
 } lithe_task_options;
 typedef struct {
     size_t examples, cut;      /* cut: items whose context was too long and lost its beginning */
+    size_t cached;             /* items whose scores were there already */
     double accuracy;           /* share of items whose right choice is likelier than each other one; of single
                                 * continuations, those whose ids are each the likeliest */
     double accuracy_norm;      /* the same with log-likelihoods divided by the bytes of the choice */

@@ -154,7 +154,7 @@ static outcome run(lithe_model *m, const lithe_tokenizer *t, const char *task, c
 {
     static outcome o;
     o = (outcome){ 0 };
-    const lithe_task_options options = { .size = sizeof options, .data = data, .shots = few, .item = keep, .context = &o };
+    const lithe_task_options options = { .size = sizeof options, .data = data, .shots = few, .item = keep, .context = &o, .cache = in_dir("cache") };
     lithe_task_run(m, t, task, &options, &o.result, &o.err);
     CHECK_MSG(!o.err.status, "%s", o.err.text);
     return o;
@@ -187,6 +187,60 @@ static void worked_out_by_hand(void)
     NEAR(o.nll[1][0], 5 * one, 1e-4);
     /* All ids are the likeliest, and the first of them is byte 0. */
     CHECK(o.result.examples == 2 && o.result.accuracy <= 0);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
+/* Scores are taken from an earlier run of the same model, task and data, of whatever limit, and from no other; a
+ * damaged line is passed over. */
+static void scores_are_kept(void)
+{
+    lithe_error e = { 0 };
+    char config[200];
+    lithe_task_result r;
+    snprintf(config, sizeof config, BYTES_GPT2, "0.3");
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &e);
+    lithe_model *m = lithe_model_new("gpt2", config, 1, &e), *other = lithe_model_new("gpt2", config, 2, &e);
+    const char *rows = "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"b\", \"label\": 0}\n{\"goal\": \"h\", \"sol1\": \"cc\", \"sol2\": \"d\", \"label\": 0}\n{\"goal\": \"i\", \"sol1\": \"e\", \"sol2\": \"ff\", \"label\": 1}\n";
+    lithe_task_options o = { .size = sizeof o, .data = file_of("p.jsonl", rows), .limit = 2, .cache = in_dir("c") };
+    CHECK(!lithe_task_run(m, t, "piqa", &o, &r, &e) && r.cached == 0);
+    const double perplexity = r.perplexity;
+    CHECK(!lithe_task_run(m, t, "piqa", &o, &r, &e) && r.cached == 2);
+    NEAR(r.perplexity, perplexity, 0);
+    CHECK(sh("echo '{\"item\": 2, \"nll\": [1], \"greedy\": [tr' >> c/$(ls c)") == 0);
+    o.limit = 0;
+    CHECK(!lithe_task_run(m, t, "piqa", &o, &r, &e) && r.cached == 2 && r.examples == 3);
+    CHECK(!lithe_task_run(m, t, "piqa", &o, &r, &e) && r.cached == 3);
+    CHECK(!lithe_task_run(other, t, "piqa", &o, &r, &e) && r.cached == 0);
+    o.shots = 1;
+    CHECK(!lithe_task_run(m, t, "piqa", &o, &r, &e) && r.cached == 0);
+    o.shots = 0;
+    o.data = file_of("p.jsonl", "{\"goal\": \"g\", \"sol1\": \"a\", \"sol2\": \"c\", \"label\": 0}\n");
+    CHECK(!lithe_task_run(m, t, "piqa", &o, &r, &e) && r.cached == 0);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    lithe_model_close(other);
+}
+
+/* Two pages, worked out by hand: plain text, and words and bytes of the file.  With all weights 0 each byte is ln
+ * 256. */
+static void words_of_wikitext(void)
+{
+    lithe_error e = { 0 };
+    char config[200];
+    lithe_wikitext w;
+    snprintf(config, sizeof config, BYTES_GPT2, "0.0");
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &e);
+    lithe_model *m = lithe_model_new("gpt2", config, 1, &e);
+    const char *text = " \n = One = \n \n A well @-@ known ( old ) king 's ship , \" gone \" . \n = = Part = = \n = Two = \n x\n";
+    CHECK_MSG(!lithe_score_wikitext(m, t, text, strlen(text), &w, &e), "%s", e.text);
+    /* " = One = \n\nA well-known (old) king's ship, \"gone\".\n== Part == " and " = Two =\nx\n", but for the first byte
+     * of each, which nothing predicts where a vocabulary has no begin-of-text token. */
+    const size_t bytes = strlen(" = One =\n\nA well-known (old) king's ship, \"gone\".\n== Part == ") + strlen(" = Two =\nx\n") - 2;
+    CHECK_MSG(w.pages == 2 && w.tokens == bytes, "%zu pages, %zu tokens, expected %zu", w.pages, w.tokens, bytes);
+    NEAR(w.nll, (double)bytes * log(256), 1e-3);
+    CHECK_MSG(w.words == 25 + 6, "%zu words", w.words);
+    CHECK(lithe_score_wikitext(m, t, " \n", 2, &w, &e) == LITHE_EFORMAT);
     lithe_tokenizer_close(t);
     lithe_model_close(m);
 }
@@ -339,7 +393,7 @@ static void the_command(void)
     file_of("d.jsonl", "{\"q\": \"do ships sail\", \"a\": \"y\"}\n{\"q\": \"do kings fly\", \"a\": \"n\"}\n{\"q\": \"is it north\", \"a\": \"y\"}\n");
     file_of("table.tsv", "text\tlabel\na\t1\n");
     CHECK(sh("i=0; while [ $i -lt 200 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt; $L train tale.txt --tokenizer bytes --params 50k --ctx 64 --steps 2 --batch 2 --out r -q") == 0);
-    CHECK_MSG(sh("$L eval r --task own.json --data d.jsonl --out items.jsonl --json") == 0, "%s", err);
+    CHECK_MSG(sh("$L eval r --task own.json --data d.jsonl --out items.jsonl --cache c --json") == 0, "%s", err);
     json_t *v = json_loads(out, 0, NULL);
     CHECK_MSG(v && (int)number(v, "examples") == 3 && json_array_size(json_object_get(v, "interval")) == 2 && json_object_get(v, "accuracy_norm"), "%s", out);
     FILE *f = fopen(in_dir("items.jsonl"), "r");
@@ -356,12 +410,13 @@ static void the_command(void)
     NEAR(number(v, "accuracy"), correct / 3.0, 1e-9);
     json_decref(v);
     TRANSCRIPTS(
-        { "$L eval r --task own.json --data d.jsonl --limit 2", 0, "(2 examples)", NULL }, { "$L eval r --task own.json --data d.jsonl --shots 2 --json", 0, "\"shots\":2", NULL },
-        { "$L eval r --task own.json --data d.jsonl --shots 3", 3, NULL, "3 shots beside the item itself are wanted" },
+        { "$L eval r --task own.json --data d.jsonl --limit 2 --no-cache", 0, "(2 examples)", NULL }, { "$L eval r --task own.json --data d.jsonl --shots 2 --cache c --json", 0, "\"shots\":2", NULL },
+        { "$L eval r --task own.json --data d.jsonl --cache c --json", 0, "\"cached\":3", NULL }, { "$L eval r --text tale.txt --protocol wikitext-word --json", 0, "\"word_perplexity\":", NULL },
+        { "$L eval r --task own.json --data d.jsonl --shots 3 --no-cache", 3, NULL, "3 shots beside the item itself are wanted" },
         { "$L eval r --task hellaswga --data d.jsonl", 2, NULL, "tasks are arc, blimp, cmmlu, hellaswag" }, { "$L eval r --task hellaswga", 2, NULL, "tasks are arc, blimp" },
         { "$L eval r --task piqa", 2, NULL, "piqa is a task: give a file with its items, --data FILE" }, { "$L eval r --task own.json", 2, NULL, "own.json is a task" },
-        { "$L eval r --data d.jsonl", 2, NULL, "--task NAME" }, { "$L eval r --task piqa --data d.jsonl", 3, NULL, "d.jsonl:1: is not data of piqa" },
-        { "$L eval r --task piqa --data nowhere.jsonl", 3, NULL, "nowhere.jsonl" }, { "$L eval r --task table.tsv", 3, NULL, "no head that classifies" },
+        { "$L eval r --data d.jsonl", 2, NULL, "--task NAME" }, { "$L eval r --task piqa --data d.jsonl --no-cache", 3, NULL, "d.jsonl:1: is not data of piqa" },
+        { "$L eval r --task piqa --data nowhere.jsonl --no-cache", 3, NULL, "nowhere.jsonl" }, { "$L eval r --task table.tsv", 3, NULL, "no head that classifies" },
         { "$L eval r --task table.tsv --data d.jsonl", 3, NULL, "table.tsv" });
 }
 
@@ -371,6 +426,8 @@ const test tests_tasks[] = {
     { "tasks: solved items before each", shots },
     { "tasks: the ids of continuations", ids_of_continuations },
     { "tasks: scores worked out by hand", worked_out_by_hand },
+    { "tasks: scores are kept", scores_are_kept },
+    { "tasks: words of WikiText", words_of_wikitext },
     { "tasks: common beginnings are read once", prefixes_are_shared },
     { "tasks: encoders score by masks", encoders_by_masks },
     { "tasks: intervals", intervals },

@@ -100,7 +100,7 @@ def run_harness(case, args, folder):
 def run_lithe(case, args, folder):
     name, _, _, task, data, shots = case
     path = f"{folder}/{name}-items.jsonl"
-    command = [args.lithe, "eval", args.model, "--task", task, "--data", f"{args.data}/{data}", "--limit", str(args.limit), "--out", path, "--json"]
+    command = [args.lithe, "eval", args.model, "--task", task, "--data", f"{args.data}/{data}", "--limit", str(args.limit), "--out", path, "--json", "--threads", "1", "--no-cache"]
     subprocess.run(command + (["--shots", str(shots)] if shots else []), check=True, stdout=subprocess.DEVNULL)
     return [(x["correct"], x["correct_norm"], x["log_likelihood"]) for x in lines(path)]
 

@@ -178,10 +178,11 @@ sh tools/curves.sh "$demo" >"$demo/curves.svg"
     write 'RWKV-7' "$demo/rwkv7"
 } | tee "$demo/texts.txt"
 check
+"$lithe" report "$demo/small" "$demo/large" "$demo/gpt2" "$demo/rwkv7" --out "$demo/report.html" --title 'A TokenFormer that grows, a GPT-2 and an RWKV-7' --quiet >/dev/null
 : >"$demo/done"
 cat <<EOF
 
-curves in $demo/curves.svg; $took $(($(date +%s) - began)) s. Try next:
+report in $demo/report.html, curves in $demo/curves.svg; $took $(($(date +%s) - began)) s. Try next:
 
     $lithe generate $demo/large "In the beginning"
     $lithe train $text --valid $held_out --from $demo/large --lr 1e-3 --time 5m

@@ -84,7 +84,7 @@ bool task_pattern_group(const task_pattern *p, int i, const char **name, const c
 char *task_pattern_replace(task_pattern *p, const char *text, const char *by, arena *memory, lithe_error *err)
 {
     PCRE2_SIZE size = 2 * strlen(text) + 64;
-    const uint32_t options = PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH | PCRE2_SUBSTITUTE_LITERAL;
+    const uint32_t options = PCRE2_SUBSTITUTE_GLOBAL | PCRE2_SUBSTITUTE_OVERFLOW_LENGTH;
     for (int tries = 0; tries < 2; tries++) {
         char *to = arena_alloc(memory, size + 1);
         if (!to) { fail(err, LITHE_ENOMEM, "%s: out of memory", p->what); return NULL; }

@@ -18,7 +18,7 @@ int           task_pattern_search(task_pattern *p, const char *text, lithe_error
  * part in the match has *start NULL. */
 bool          task_pattern_group(const task_pattern *p, int i, const char **name, const char **start, size_t *length);
 
-/* The text with every match replaced, in the arena; NULL on failure. */
+/* The text with every match replaced, where $1 is the first group of the match, in the arena; NULL on failure. */
 char         *task_pattern_replace(task_pattern *p, const char *text, const char *by, arena *memory, lithe_error *err);
 
 #endif

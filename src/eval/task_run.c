@@ -5,8 +5,7 @@
 #include "base/bootstrap.h"
 #include "base/file.h"
 #include "base/sized.h"
-#include "eval/task_item.h"
-#include "eval/task_score.h"
+#include "eval/task_cache.h"
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,9 +20,11 @@ typedef struct {
     lithe_task_options options;
     task_scorer scorer;
     bool encoder;
+    task_cache cache;                    /* of the file that is being read */
+    uint64_t model_key[2];
     double *correct, *correct_norm; size_t count, room;         /* 1 or 0 for each item so far */
     double answer_nll;
-    size_t cut;
+    size_t cut, cached;
     bool stopped;
 } task_run;
 
@@ -95,6 +96,22 @@ static int judge(task_run *run, const scored_item *x, const task_data *d, size_t
     return LITHE_OK;
 }
 
+/* Scores those whose scores are not known from an earlier run. */
+static int score_items(task_run *run, const task_request *requests, size_t first, size_t count, lithe_error *err)
+{
+    task_request missing[AT_ONCE];
+    size_t number[AT_ONCE], n = 0;
+    for (size_t i = 0; i < count; i++) {
+        task_request r = requests[i];
+        if (task_cache_find(&run->cache, first + i, &r)) { run->cached++; continue; }
+        number[n] = first + i;
+        missing[n++] = r;
+    }
+    int status = task_scorer_run(&run->scorer, missing, n, err);
+    for (size_t i = 0; i < n && !status; i++) task_cache_add(&run->cache, number[i], &missing[i]);
+    return status;
+}
+
 /* Items first .. first+count-1 of a file. */
 static int run_items(task_run *run, const task_data *d, const task_shots *shots, size_t first, size_t count, size_t of, lithe_error *err)
 {
@@ -108,7 +125,7 @@ static int run_items(task_run *run, const task_data *d, const task_shots *shots,
         if (!status) status = encode_item(run, &items[i], d, &memory, err);
         requests[i] = (task_request){ items[i].choices, items[i].item.count, items[i].scores };
     }
-    if (!status) status = task_scorer_run(&run->scorer, requests, count, err);
+    if (!status) status = score_items(run, requests, first, count, err);
     for (size_t i = 0; i < count && !status && !run->stopped; i++) status = judge(run, &items[i], d, of, err);
     free(items);
     arena_free(&memory);
@@ -147,11 +164,13 @@ static int run_file(task_run *run, const char *path, lithe_error *err)
     int status = task_data_read(&d, run->task, path, err);
     if (status) return status;
     status = task_shots_read(&shots, &d, run->task, run->options.shots_from, run->options.shots, err);
+    if (!status) status = task_cache_open(&run->cache, run->options.cache, run->model_key, run->tokenizer, run->task, &d, &shots, run->options.shots, err);
     size_t count = limited(run, d.count), of = run->count + count;
     for (size_t first = 0, n; first < count && !status && !run->stopped; first += n) {
         n = count - first < AT_ONCE ? count - first : AT_ONCE;
         status = run_items(run, &d, &shots, first, n, of, err);
     }
+    task_cache_close(&run->cache);
     task_shots_free(&shots);
     task_data_free(&d);
     return status;
@@ -174,7 +193,7 @@ static int run_task(task_run *run, lithe_task_result *out, lithe_error *err)
     for (int i = 0; i < count; i++) free(files[i]);
     free(files);
     if (status) return status;
-    *out = (lithe_task_result){ .examples = run->count, .cut = run->cut, .accuracy = mean(run->correct, run->count), .accuracy_norm = mean(run->correct_norm, run->count),
+    *out = (lithe_task_result){ .examples = run->count, .cut = run->cut, .cached = run->cached, .accuracy = mean(run->correct, run->count), .accuracy_norm = mean(run->correct_norm, run->count),
                                 .perplexity = exp(run->answer_nll / (double)run->count) };
     bootstrap_mean(run->correct, run->count, run->options.seed, out->interval);
     bootstrap_mean(run->correct_norm, run->count, run->options.seed, out->interval_norm);
@@ -192,6 +211,7 @@ int lithe_task_run(lithe_model *m, const lithe_tokenizer *t, const char *name, c
     run.task = held;
     run.encoder = arch_encoder(m->arch, m->config);
     int status = held ? task_scorer_open(&run.scorer, m, t, err) : err ? (int)err->status : LITHE_EINVAL;
+    if (!status && run.options.cache) task_model_key(m, run.model_key);
     if (!status) status = run_task(&run, out, err);
     task_scorer_close(&run.scorer);
     task_file_close(held);

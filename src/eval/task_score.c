@@ -20,5 +20,6 @@ void task_scorer_close(task_scorer *s)
 
 int task_scorer_run(task_scorer *s, task_request *requests, size_t count, lithe_error *err)
 {
+    if (!count) return LITHE_OK;
     return arch_encoder(s->model->arch, s->model->config) ? score_masked(s, requests, count, err) : score_causal(s, requests, count, err);
 }

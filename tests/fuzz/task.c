@@ -1,6 +1,6 @@
 /* libFuzzer: bytes as a task file (first byte 0), or as the data of a held task: the first byte chooses the task, the
  * second the ending of the file's name.  An item that is made has at least one choice and a right one among them. */
-#include "eval/task_item.h"
+#include "eval/task_cache.h"
 #include "scratch.h"
 #include <assert.h>
 #include <stdio.h>
@@ -33,6 +33,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     lithe_error err = { 0 };
     char path[SCRATCH_PATH], name[16];
     if (size < 2) return 0;
+    task_cache c = { 0 };
+    task_cache_read(&c, (const char *)data, size, 10);
+    for (size_t i = 0; i < c.count; i++) assert(c.items[i].count >= 0 && c.items[i].count <= CHOICES_MOST);
+    task_cache_close(&c);
     int held = 0;
     while (held_tasks[held].name) held++;
     task_file *t = data[0] ? task_file_open(held_tasks[data[0] % held].name, &err) : task_file_parse((const char *)data + 2, size - 2, "fuzz", &err);
