@@ -128,7 +128,7 @@ static void ids_of_continuations(void)
     lithe_tokenizer *t = lithe_tokenizer_open("bytes", &e);
     CHECK(!task_encode(&s, t, "ab  ", " ", "cd", 0, &memory, &cut, &e) && s.n == 7 && s.first == 2 && s.end == 7 && s.ids[2] == ' ' && !cut);
     CHECK(!task_encode(&s, t, "abcdef", " ", "gh", 5, &memory, &cut, &e) && s.n == 6 && s.first == 3 && s.ids[0] == 'd' && cut);
-    CHECK(task_encode(&s, t, "a", " ", "long text", 5, &memory, &cut, &e) == LITHE_EFORMAT);
+    CHECK(!task_encode(&s, t, "ab", " ", "long text", 5, &memory, &cut, &e) && s.n == 11 && s.first == 1 && s.ids[0] == 'b');
     /* There is no begin-of-text token. */
     CHECK(!task_encode(&s, t, "", "", "xyz", 0, &memory, &cut, &(lithe_error){ 0 }) && s.n == 3 && s.first == 1);
     lithe_tokenizer_close(t);
@@ -187,6 +187,14 @@ static void worked_out_by_hand(void)
     NEAR(o.nll[1][0], 5 * one, 1e-4);
     /* All ids are the likeliest, and the first of them is byte 0. */
     CHECK(o.result.examples == 2 && o.result.accuracy <= 0);
+    char item[400], line[300];
+    memset(line, 'y', 200);
+    line[200] = 0;
+    snprintf(item, sizeof item, "{\"goal\": \"g\", \"sol1\": \"abc\", \"sol2\": \"%s\", \"label\": 0}\n", line);
+    o = run(m, t, "piqa", file_of("long.jsonl", item), 0);          /* longer than the context of 128 */
+    NEAR(o.nll[0][0], 4 * one, 1e-4);
+    NEAR(o.nll[0][1], 201 * one, 1e-3);
+    CHECK(o.result.cut == 1 && o.items[0].correct);
     lithe_tokenizer_close(t);
     lithe_model_close(m);
 }

@@ -4,7 +4,8 @@
  *   slot 0          the root
  *   slots 1 ..      of each request in the group: its prefix, then its choices
  *
- * Each choice reads the id before its first predicted one by itself, so that all logits are its own. */
+ * Each choice reads the id before its first predicted one by itself, so that all logits are its own.  A request with a
+ * continuation longer than the model's context is scored apart, in windows. */
 #include "base/arena.h"
 #include "eval/task_score.h"
 #include <math.h>
@@ -155,11 +156,46 @@ static int score_group(task_scorer *s, task_request *group, int count, lithe_err
     return status;
 }
 
-int score_causal(task_scorer *s, task_request *requests, size_t count, lithe_error *err)
+static int score_short(task_scorer *s, task_request *requests, size_t count, lithe_error *err)
 {
-    int status = count ? make_room(s, requests, count, err) : LITHE_OK;
-    if (!status && count) status = read_root(s, requests, count, err);
+    int status = make_room(s, requests, count, err);
+    if (!status) status = read_root(s, requests, count, err);
     for (size_t i = 0; i < count && !status; i += (size_t)s->at_once)
         status = score_group(s, requests + i, (int)least((size_t)s->at_once, count - i), err);
+    return status;
+}
+
+/* ---- long continuations ------------------------------------------------------------------------ */
+
+static bool is_long(const task_scorer *s, const task_request *r)
+{
+    bool found = false;
+    for (int c = 0; c < r->count; c++) found |= r->choices[c].n > (size_t)lithe_model_context(s->model) + 1;
+    return found;
+}
+
+/* Scores choices of which one is longer than the model's context in windows that overlap by half. */
+static int score_long(task_scorer *s, task_request *r, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (int c = 0; c < r->count && !status; c++) {
+        const task_sequence *q = &r->choices[c];
+        float *nll = xalloc(q->n, sizeof *nll);
+        status = nll ? lithe_score(s->model, q->ids, q->n, 0, (lithe_model_context(s->model) + 1) / 2, nll, NULL, err) : fail(err, LITHE_ENOMEM, "not enough memory for %zu scores", q->n);
+        r->scores[c] = (task_score){ 0 };
+        for (size_t i = q->first; i < q->n && !status; i++) r->scores[c].nll += (double)nll[i - 1];
+        free(nll);
+    }
+    return status;
+}
+
+int score_causal(task_scorer *s, task_request *requests, size_t count, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (size_t i = 0, n; i < count && !status; i += n) {
+        for (n = 0; i + n < count && !is_long(s, &requests[i + n]); ) n++;
+        status = n ? score_short(s, requests + i, n, err) : score_long(s, &requests[i], err);
+        if (!n) n = 1;
+    }
     return status;
 }

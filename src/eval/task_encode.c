@@ -75,8 +75,8 @@ int task_encode(task_sequence *out, const lithe_tokenizer *t, const char *contex
     if (status) return status;
     if (out->first >= out->n) return fail(err, LITHE_EFORMAT, "\"%.60s\" adds no token to its context", text);
     if (!out->first) out->first = 1;
-    if (limit && out->n - out->first > limit) return fail(err, LITHE_EFORMAT, "a continuation of %zu tokens: the model's context is %zu", out->n - out->first, limit);
     size_t lost = limit && out->n > limit + 1 ? out->n - limit - 1 : 0;
+    if (lost >= out->first) lost = out->first - 1;
     *cut |= lost > 0;
     *out = (task_sequence){ out->ids + lost, out->n - lost, out->first - lost, out->end - lost };
     return LITHE_OK;
@@ -95,9 +95,8 @@ int task_encode_around(task_sequence *out, const lithe_tokenizer *t, const char 
     if (a.n >= b.n) return fail(err, LITHE_EFORMAT, "\"%.60s\" adds no token to its context", text);
     if (layout_fits(&l, false, limit, err)) return LITHE_EINVAL;
     size_t lost = n > limit ? n - limit : 0;
-    if (lost > a.n) return fail(err, LITHE_EFORMAT, "a continuation of %zu tokens: the model's context is %zu", b.n - a.n, limit);
     *cut |= lost > 0;
     layout_write(&l, (id_text){ b.ids + lost, b.n - lost }, NULL, 0, ids, NULL, n);
-    *out = (task_sequence){ ids, n - lost, before + a.n - lost, before + b.n - lost };
+    *out = (task_sequence){ ids, n - lost, before + (a.n > lost ? a.n - lost : 0), before + b.n - lost };
     return LITHE_OK;
 }
