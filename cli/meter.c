@@ -153,9 +153,10 @@ static void event_lines(meter *m, const lithe_event *e)
         line(m, "step %d/%d  %s", e->step, e->steps, e->text ? e->text : "");
         break;
     case LITHE_GREW:
-        line(m, "step %d/%d  grown by method %s: %zu -> %zu parameters, %s; outputs %s, largest logit difference %.3g", e->step, e->steps,
-             e->growth->method, e->growth->params_before, e->growth->params_after, e->growth->moves,
-             e->growth->preserves ? "preserved" : "not preserved", e->growth->max_difference);
+        line(m, "step %d/%d  grown by method %s: %zu -> %zu parameters, %s; outputs %s, largest logit difference %.3g, "
+             "root mean square of activations %.3g -> %.3g; symmetry %s; learning rate %.3g", e->step, e->steps,
+             e->growth->method, e->growth->params_before, e->growth->params_after, e->growth->moves, e->growth->preserves ? "preserved" : "not preserved",
+             e->growth->max_difference, e->growth->rms_before, e->growth->rms_after, e->growth->symmetry, e->lr);
         break;
     case LITHE_SAVED:
     case LITHE_FINISHED:
@@ -193,6 +194,11 @@ static void event_json(const lithe_event *e)
         emit_count(&j, "params_after", (long long)e->growth->params_after);
         emit_number(&j, "max_logit", e->growth->max_logit);
         emit_number(&j, "max_difference", e->growth->max_difference);
+        emit_number(&j, "rms_before", e->growth->rms_before);
+        emit_number(&j, "rms_after", e->growth->rms_after);
+        emit_text(&j, "says", e->growth->says);
+        emit_text(&j, "symmetry", e->growth->symmetry);
+        emit_number(&j, "lr", e->lr);
     }
     emit_number(&j, "total_tokens", e->total_tokens);
     if (e->text && *e->text) emit_text(&j, e->kind == LITHE_EVALUATED ? "sample" : e->kind == LITHE_SAVED || e->kind == LITHE_FINISHED ? "path" : "text", e->text);

@@ -13,8 +13,8 @@
 typedef struct {
     common common;
     amount params;
-    const char *set, *to, *vocabulary, *method, *text, *out, *tokenizer, *config, *dtype;
-    int portable, freeze_old, json;
+    const char *set, *to, *vocabulary, *method, *text, *out, *tokenizer, *config, *dtype, *where;
+    int portable, freeze_old, rewarm, json;
     double noise, old_lr;
     uint64_t seed;
 } grow_settings;
@@ -43,8 +43,10 @@ static const option grow_options[] = {
     { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "the method: for slots A to F (default C, or what the model's Pattention allows); for other sizes duplicate, clone, corner, stack, interpolate or aki (default duplicate)" },
     { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result opens in every reader of the published format" },
     { "noise", 0, REAL(grow_settings, noise), "X", .help = "repeat heads and inner units (method clone) or slots (D) with relative noise, which parts the copies (default 0: none)", .most = 1 },
-    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "keep the old slots fixed in later training" },
-    { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of the old slots in later training (default 1)", .most = 1000 },
+    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "keep the old values fixed in later training; of a growth by slots alone, the old slots" },
+    { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of the same values in later training (default 1)", .most = 1000 },
+    { "rewarm", 0, COUNT(grow_settings, rewarm), "N", .help = "in later training the learning rate of new values rises over so many updates (default 0: at once)", .most = 1e9 },
+    { "where", 0, CHOICE(grow_settings, where), "PLACE", "top", .help = "where new layers go: after the old ones, before them, or evenly between them", .choices = "top|bottom|spread" },
     { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "seed of new values and of noise" },
     { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on this text" },
     { "dtype", 0, CHOICE(grow_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16" },
@@ -131,13 +133,6 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
 
 /* ---- report ------------------------------------------------------------------- */
 
-/* The tolerance is for rounding in float32 through many layers, relative to the largest logit. */
-static bool preserved_as_stated(const lithe_growth *g)
-{
-    double scale = g->max_logit > 1 ? g->max_logit : 1;
-    return !g->preserves || g->max_difference <= 1e-4 * scale;
-}
-
 static void print_report(const lithe_growth *g, const trial *t, const lithe_model *m, const grow_settings *s)
 {
     if (s->json) {
@@ -153,6 +148,8 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
         emit_number(&e, "max_logit", g->max_logit);
         emit_number(&e, "max_difference", g->max_difference);
         emit_number(&e, "divergence", g->divergence);
+        emit_number(&e, "rms_before", g->rms_before);
+        emit_number(&e, "rms_after", g->rms_after);
         emit_text(&e, "compared_on", t->from);
         emit_count(&e, "tokens", (long long)t->n);
         emit_text(&e, "path", s->out);
@@ -173,6 +170,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
     if (t->n) printf("%zu tokens of ", t->n);
     printf("%s", t->from);
     if (g->max_difference > 0 && !isnan(g->divergence)) printf("; divergence %.3g nats", g->divergence);
+    if (!isnan(g->rms_before)) printf("\nactivations of the last layer: root mean square %.4g before, %.4g after", g->rms_before, g->rms_after);
     putchar('\n');
 }
 
@@ -182,7 +180,8 @@ static lithe_grow_options options_of(const grow_settings *s)
 {
     return LITHE_OPTIONS(lithe_grow_options,
         .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .to = s->to, .method = s->method,
-        .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr);
+        .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr,
+        .rewarm = s->rewarm, .where = s->where);
 }
 
 /* The larger model; with --vocabulary, *tokenizer becomes the larger one. */
@@ -215,7 +214,7 @@ static int grow(const arguments *a)
     if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = larger(m, s, &tokenizer, &g, &err);
     int code = EXIT_DONE;
     if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
-        bool kept = preserved_as_stated(&g);
+        bool kept = lithe_growth_kept(&g);
         if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || (!s->vocabulary && lithe_grow_moments(m, &o, s->out, &unwritten) < 0))) code = failed_output(&unwritten);
         else print_report(&g, &t, m, s);
         if (!kept) {

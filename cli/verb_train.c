@@ -34,11 +34,11 @@ enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16
 
 typedef struct {
     common common;
-    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *sample, *grow_at, *grow_method, *moments, *mpi;
+    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *sample, *grow_at, *grow_method, *grow_where, *moments, *mpi;
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
-    double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random;
+    double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random, grow_noise, grow_old_lr;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, json;
+    int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, grow_portable, grow_freeze_old, grow_rewarm, json;
     uint64_t seed;
 } train_settings;
 typedef train_settings S;
@@ -119,8 +119,14 @@ static const option train_options[] = {
     { "save-every", 0, AMOUNT(S, save_every), "N|10%", .help = "steps, or share of them, between checkpoints (default 10%); 0: only the last one", .choices = "%",
       .also = "checkpoint-every,save-interval" },
     { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a short text from this prompt at each evaluation" },
-    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, or to 2x as many" },
-    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "the method of growing, as in lithe grow --method" },
+    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, to 2x as many, or to sizes KEY=N[,KEY=N]" },
+    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "with --grow-at: the method, as in lithe grow --method" },
+    { "grow-noise", 0, REAL(S, grow_noise), "X", .help = "with --grow-at: relative noise on repeated units, as in lithe grow --noise (default 0)", .most = 1 },
+    { "grow-portable", 0, FLAG(S, grow_portable), .help = "with --grow-at: choose a method whose result opens in every reader" },
+    { "grow-freeze-old", 0, FLAG(S, grow_freeze_old), .help = "with --grow-at: keep the old values fixed, as in lithe grow --freeze-old" },
+    { "grow-old-lr", 0, REAL(S, grow_old_lr), "X", .help = "with --grow-at: learning-rate factor of the old values (default 1)", .most = 1000 },
+    { "grow-rewarm", 0, COUNT(S, grow_rewarm), "N", .help = "with --grow-at: steps over which the learning rate of the new values rises (default 0: at once)" },
+    { "grow-where", 0, CHOICE(S, grow_where), "PLACE", .help = "with --grow-at: where new layers go (default top)", .choices = "top|bottom|spread" },
     { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data" },
     { "mpi", 0, CHOICE(S, mpi), "WHEN", "auto", .help = "train in all processes of mpirun together; auto: if it started several", .choices = "auto|on|off" },
     { "json", 0, FLAG(S, json), .help = "print each event as a line of JSON" },
@@ -141,6 +147,7 @@ typedef struct {
     bool images;                        /* the data are images, not text */
     lithe_train_options options;
     lithe_ranks *ranks;                 /* NULL: one process */
+    char grow_with[160];                /* of the options */
     lithe_error err;                    /* of inputs */
 } making;
 
@@ -314,6 +321,20 @@ static double or_off(const arguments *a, const char *name, double x)
     return option_origin(a, name) != ORIGIN_DEFAULT && !(x > 0) ? -1 : x;
 }
 
+/* The options of growths as one text, as in lithe_train_options; NULL when none is given. */
+static const char *growing_options(making *k)
+{
+    const S *s = k->s;
+    size_t n = 0, size = sizeof k->grow_with;
+    char *text = k->grow_with;
+    if (s->grow_noise > 0) n += (size_t)snprintf(text + n, size - n, "noise=%.9g,", s->grow_noise);
+    if (s->grow_old_lr > 0) n += (size_t)snprintf(text + n, size - n, "old_lr=%.9g,", s->grow_old_lr);
+    if (s->grow_rewarm) n += (size_t)snprintf(text + n, size - n, "rewarm=%d,", s->grow_rewarm);
+    if (s->grow_where) n += (size_t)snprintf(text + n, size - n, "where=%s,", s->grow_where);
+    n += (size_t)snprintf(text + n, size - n, "%s%s", s->grow_portable ? "portable," : "", s->grow_freeze_old ? "freeze_old," : "");
+    return n ? text : NULL;
+}
+
 static int fill_options(making *k)
 {
     const S *s = k->s;
@@ -332,7 +353,7 @@ static int fill_options(making *k)
         .static_masking = s->static_masking, .packing = s->packing,
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
         .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
-        .seed = s->seed, .recompute = s->recompute, .bptt = s->bptt, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method,
+        .seed = s->seed, .recompute = s->recompute, .bptt = s->bptt, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method, .grow_with = growing_options(k),
         .moments = s->moments, .from = s->from, .command = k->command, .ranks = k->ranks);
     if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
         return wrong(&k->err, LITHE_EINVAL, "--time and --epochs leave the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");

@@ -178,13 +178,16 @@ typedef struct {
     uint64_t seed;
     int    recompute;          /* recompute activations in the backward pass instead of keeping them */
     const char *sample;        /* prompt of the text that is written at each evaluation; NULL: none */
-    const char *grow_at;       /* "STEP:PARAMS[,STEP:PARAMS]": grow during the run; PARAMS is a number or "2x" */
+    const char *grow_at;    /* "STEP:WHAT[,STEP:WHAT]": grow during the run; WHAT is "3M", "2x" or "KEY=N,KEY=N" */
     const char *grow_method;
     const char *moments;    /* moments of the checkpoint the model comes from: "reset" or "carry"; reset */
     const char *from;       /* the directory of that checkpoint, for carry */
     const char *command;    /* written to command.txt */
     int    bptt;            /* of recurrent models: windows of a sequence, through all of which the gradient goes; 1 */
     lithe_ranks *ranks;     /* the processes that train together (lithe_tools.h), borrowed; NULL: this one alone */
+    /* Other options of these growths, as in lithe_grow_options: "noise=0.01,portable,freeze_old,old_lr=0.1,rewarm=50,
+     * where=top". */
+    const char *grow_with;
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;

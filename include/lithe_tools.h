@@ -242,8 +242,11 @@ typedef struct {
     int   portable;     /* choose a method whose result opens in any reader of the published format (scale sqrt(n)) */
     float noise;        /* repeat heads and inner units with this relative noise on incoming weights (clone); 0: none */
     uint64_t seed;
-    int   freeze_old;          /* keep the old slots fixed in later training */
-    float old_lr;              /* learning-rate factor of old slots; 0 means 1 */
+    /* Keep the old values fixed in later training; of a growth by slots alone, the old slots. */
+    int   freeze_old;
+    float old_lr;              /* learning-rate factor of the same values; 0 means 1 */
+    int   rewarm;              /* the learning rate of new values rises over so many updates; 0: at once */
+    const char *where;         /* where new layers go: "top" (NULL), "bottom", "spread" */
 } lithe_grow_options;
 
 typedef struct lithe_growth {
@@ -255,6 +258,7 @@ typedef struct lithe_growth {
     size_t params_before, params_after;
     double max_logit, max_difference, divergence;      /* filled by lithe_compare */
     double same_top;                                   /* the same: the share of rows whose largest outputs are one */
+    double rms_before, rms_after;                      /* the same: root mean square of what leaves the last layer */
 } lithe_growth;
 
 /* The grown model that o describes; report (or NULL) says how it was grown and what is preserved. */
@@ -276,6 +280,10 @@ lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *fro
  * The logits are those of the task: tokens, classes, spans, a number; without a head they are hidden states.  Image
  * models are compared on noise, and ids may be NULL.  If b has more tokens, those of a are compared. */
 int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, lithe_growth *report, lithe_error *err);
+
+/* Whether max_difference, of lithe_compare, keeps what the method says: outputs that are preserved differ by rounding
+ * at most, 1e-4 of the largest. */
+int lithe_growth_kept(const lithe_growth *report);
 
 /* ---- many processes --------------------------------------------------------- */
 

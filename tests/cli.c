@@ -297,7 +297,7 @@ static void a_life(void)
 static void a_model_grows(void)
 {
     CHECK(sh("%s; $L train tale.txt %s --arch tokenformer --steps 10 --out r -q", make_text, tiny) == 0);
-    CHECK_MSG(sh("$L grow r --params 2x --out big --json") == 0, "%s", err);
+    CHECK_MSG(sh("$L grow r --params 2x --method A --out big --json") == 0, "%s", err);
     json_t *value = json_out("lithe.grow.1");
     double before = number(value, "params_before"), after = number(value, "params_after");
     CHECK_MSG(after > 1.9 * before && after < 2.1 * before, "%g -> %g", before, after);
@@ -308,6 +308,11 @@ static void a_model_grows(void)
     CHECK_MSG(sh("$L train tale.txt --from big --steps 3 --out s -q && $L generate s king -n 5") == 0, "%s", err);
     CHECK(sh("$L grow r --params 2x --out big") == 2 && strstr(err, "big"));
     CHECK(sh("$L grow r --params 2x --method Z --out other") == 2 && strstr(err, "Z"));
+    TRANSCRIPTS({ "$L grow r --params 100000000000x --out absurd", 4, NULL, "GB" }, { "$L grow r --set num_layers=3 --where middle --out absurd", 2, NULL, "top" },
+                { "$L grow r --params 2x --rewarm 20 --freeze-old --out c", 0, "root mean square", "c written" }, { "$L grow r --params 2x --out d", 0, "symmetry broken", "d written" });
+    CHECK_MSG(sh("$L train tale.txt %s --arch gpt2 --steps 6 --grow-at 2:n_layer=4,n_inner=200,4:2x --grow-rewarm 3 --grow-old-lr 0.5 --grow-where spread --out g", tiny) == 0, "%s", err);
+    CHECK(strstr(err, "n_inner") && strstr(err, "symmetry broken"));
+    CHECK(sh("$L train tale.txt %s --arch gpt2 --steps 6 --grow-at 2:2x --grow-noise 7 --out h", tiny) == 2);
 }
 
 static void signals_leave_a_checkpoint(void)

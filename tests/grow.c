@@ -195,6 +195,64 @@ static void pangu_pi(void)
     differs("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=3"), 1e-6);
 }
 
+/* The portable growth of a model that keeps an older scale. */
+static void portable(void)
+{
+    lithe_growth r;
+    lithe_error err = { 0 };
+    lithe_model *a = model("tokenformer", L2), *b = grown(a, LITHE_OPTIONS(lithe_grow_options, .set = TWICE, .method = "A"), &r);
+    lithe_model *c = grown(b, LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=60,proj_slot_num=50,ffn_slot_num=350", .portable = 1), &r);
+    CHECK_MSG(r.preserves && r.max_difference <= 1e-5 * r.max_logit && !json_object_get(c->json, "ffn_tau2"), "differs by %g", r.max_difference);
+    lithe_compare(a, c, ids, IDS, &r, &err);
+    CHECK(r.max_difference <= 1e-5 * r.max_logit);
+    CHECK(!lithe_model_grow(b, &LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=280", .portable = 1, .method = "B"), &r, &err) && strstr(err.text, "method C"));
+    lithe_model_close(c);
+    lithe_model_close(b);
+    lithe_model_close(a);
+}
+
+static void where(void)
+{
+    preserves("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "bottom"), 0);
+    preserves("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "spread"), 0);
+    preserves("rwkv7", SMALL_RWKV7, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=7", .where = "spread"), 1e-6);
+    preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "num_layers=4", .where = "bottom"), 0);
+    preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4", .where = "spread"), 0);
+    refuses("rwkv7", SMALL_RWKV7, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=5", .where = "bottom"), "take top or spread");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "left"), "\"left\"");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "spread", .method = "stack"), "stack");
+    lithe_growth r;
+    lithe_model *m = model("gpt2", SMALL_GPT2), *large = grown(m, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "spread"), &r);
+    const param *x = params_find(large->params, "h.1.mlp.c_fc.weight"), *y = params_find(m->params, "h.1.mlp.c_fc.weight");
+    CHECK(x->count == y->count && memcmp(x->weight.values, y->weight.values, x->count * sizeof(real)) != 0);
+    x = params_find(large->params, "h.2.mlp.c_fc.weight");
+    CHECK(!memcmp(x->weight.values, y->weight.values, x->count * sizeof(real)));
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+/* A statement is about what was done. */
+static void statements(void)
+{
+    static const struct { const char *set, *method, *says, *not; } cases[] = {
+        { "hidden_size=32", NULL, "copies of channels", "slots" }, { "num_layers=3", "A", "new blocks add zero", "keys" },
+        { "qkv_slot_num=30", "A", "exactly: new keys", "blocks" }, { "qkv_slot_num=30,num_layers=3", "A", "blocks", "channels" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_growth r;
+        lithe_model *m = model("tokenformer", L2), *large = grown(m, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].set, .method = cases[i].method), &r);
+        CHECK_MSG(strstr(r.says, cases[i].says) && !strstr(r.says, cases[i].not), "%s: %s", r.moves, r.says);
+        CHECK_MSG(!strncmp(r.symmetry, "broken: ", 8), "%s", r.symmetry);
+        CHECK(lithe_growth_kept(&r) && r.rms_before > 0 && r.rms_after > 0);
+        r.max_difference = 1;
+        CHECK(lithe_growth_kept(&r) == !r.preserves);
+        lithe_model_close(large);
+        lithe_model_close(m);
+    }
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .noise = 0.1f), "repeats none");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .factor = 1e9), "GB");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_embd=24", .method = "clone", .freeze_old = 1), "apart");
+}
+
 static void not_exact(void)
 {
     differs("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .factor = 2, .method = "corner"), 1e-2);
@@ -347,6 +405,9 @@ const test tests_grow[] = {
     { "grow.depth, width, heads, inner width", depth_and_width },
     { "grow.gpt-neox in width with heads, inner width, depth", gpt_neox },
     { "grow.pangu-pi in width, depth, inner width, bottleneck", pangu_pi },
+    { "grow.portable after a kept scale", portable },
+    { "grow.new layers at the top, at the bottom, spread", where },
+    { "grow.statements fit what was done", statements },
     { "grow.what is not exact says so", not_exact },
     { "grow.moments of slots", moments },
     { "grow.parameter groups on disk", groups_on_disk },

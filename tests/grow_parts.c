@@ -1,6 +1,6 @@
 /* Copies that growing makes part in training: after sixty steps no two units of a grown model are equal, whatever the
  * architecture, and those that began as copies point elsewhere.  Cloned units, which have nothing to part them, do not:
- * the check finds them. */
+ * the check finds them.  Beside it what parameter groups do for old and for new values. */
 #include "grow/growth.h"
 #include "model/model.h"
 #include "train/optimizer.h"
@@ -12,7 +12,7 @@
 
 enum { STEPS = 60, LEAST = 8 };         /* units of fewer numbers may be alike by chance */
 
-static void train(lithe_model *m)
+static void train(lithe_model *m, int steps)
 {
     lithe_error err = { 0 };
     optimizer o;
@@ -22,7 +22,7 @@ static void train(lithe_model *m)
     results r;
     const kernels *k = kernels_default();
     graph *g = small_graph(&view, GRAPH_TRAIN, false, k->name, &r);
-    for (uint64_t i = 0; i < STEPS; i++) {
+    for (uint64_t i = 0; i < (uint64_t)steps; i++) {
         small_batch b;
         small_fill(&b, 23, 100 + i);
         small_loss(g, &r, &b);
@@ -31,6 +31,94 @@ static void train(lithe_model *m)
     graph_close(g);
     optimizer_close(&o);
 }
+
+/* ---- old and new values -------------------------------------------------------------- */
+
+/* The place in the smaller parameter of entry i of the larger one, in whose corner it is; -1: elsewhere. */
+static long corner_of(const param *large, const param *small, size_t i)
+{
+    long at = 0;
+    for (int a = 0, along; a < large->rule.rank; a++) {
+        size_t inner = 1;
+        for (int b = a + 1; b < large->rule.rank; b++) inner *= (size_t)large->rule.dims[b];
+        along = (int)(i / inner % (size_t)large->rule.dims[a]);
+        int parts = large->rule.axes[a].parts > 1 ? large->rule.axes[a].parts : 1, n = large->rule.dims[a] / parts, o = small->rule.dims[a] / parts;
+        if (along % n >= o) return -1;
+        at = at * small->rule.dims[a] + along / n * o + along % n;
+    }
+    return at;
+}
+
+/* Frozen old values stay as they are to the bit while new ones learn; not frozen they learn too. */
+static void check_frozen(const char *name, const char *config, const char *set, bool freeze)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new(name, config, 3, &err);
+    small_perturb(m->params, 0.05, 9);
+    lithe_model *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .set = set, .freeze_old = freeze), NULL, &err);
+    CHECK_MSG(large != NULL, "%s", err.text);
+    groups_begin(large, 0, true);
+    size_t count = large->params->arena_count, moved = 0, old = 0, learned = 0;
+    real *before = malloc(count * sizeof *before);
+    memcpy(before, params_edit(large->params), count * sizeof *before);
+    train(large, 10);
+    for (int i = 0; i < large->params->count; i++) {
+        const param *p = large->params->items[i], *q = params_find(m->params, p->name);
+        for (size_t j = 0; j < p->count; j++) {
+            bool same = p->weight.values[j] <= before[p->offset + j] && p->weight.values[j] >= before[p->offset + j];
+            if (q && corner_of(p, q, j) >= 0) old++, moved += !same;
+            else learned += !same;
+        }
+    }
+    CHECK_MSG(learned > 0 && (freeze ? !moved : moved > old / 2), "%s %s: of %zu old values %zu moved, and %zu new ones", name, set, old, moved, learned);
+    free(before);
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
+static void frozen(void)
+{
+    for (int freeze = 0; freeze < 2; freeze++) {
+        check_frozen("gpt2", SMALL_GPT2, "n_embd=24,n_inner=60", freeze);
+        check_frozen("gpt2", SMALL_GPT2, "n_layer=4", freeze);
+        check_frozen("llama", SMALL_LLAMA, "hidden_size=32,intermediate_size=40", freeze);
+        check_frozen("rwkv7", SMALL_RWKV7, "hidden_size=24,intermediate_size=31", freeze);
+        check_frozen("rwkv6", SMALL_RWKV6, "hidden_size=24", freeze);
+    }
+}
+
+/* The rate of new values rises over the first updates; a second growth keeps what the first one set apart. */
+static void warmed(void)
+{
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new("gpt2", SMALL_GPT2, 3, &err), *first[2], *second;
+    double moved[2] = { 0 };
+    for (int i = 0; i < 2; i++) {
+        first[i] = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .set = "n_inner=60", .rewarm = i ? 100 : 0), NULL, &err);
+        CHECK_MSG(first[i] != NULL, "%s", err.text);
+        groups_begin(first[i], 0, false);
+        const param *p = params_find(first[i]->params, "h.0.mlp.c_proj.weight");
+        train(first[i], 5);
+        for (size_t j = 48 * 12; j < p->count; j++) moved[i] += fabs((double)p->weight.values[j]);   /* from 0 */
+    }
+    CHECK_MSG(moved[1] > 0 && moved[1] < 0.2 * moved[0], "%g with a warm-up of 100 updates, %g without", moved[1], moved[0]);
+    second = lithe_model_grow(first[1], &LITHE_OPTIONS(lithe_grow_options, .set = "n_embd=24"), NULL, &err);
+    CHECK_MSG(second != NULL, "%s", err.text);
+    int kept = 0, born = 0;
+    for (int i = 0; second && i < second->group_count; i++) {
+        const param_group *g = &second->groups[i];
+        /* (in,out): 12 of 24 rows, 48 of 60 columns */
+        if (strcmp(g->param->name, "h.0.mlp.c_fc.weight")) continue;
+        kept += g->first == 0 && g->rows == 12 && g->column == 48 && g->columns == 12 && g->rewarm == 100 && g->born == 0;
+        born += g->first == 12 && g->rows == 12 && !g->columns && g->born == BORN_LATER;
+    }
+    CHECK_MSG(kept == 1 && born == 1, "%d kept, %d new", kept, born);
+    lithe_model_close(second);
+    for (int i = 0; i < 2; i++) lithe_model_close(first[i]);
+    lithe_model_close(m);
+}
+
+/* ---- copies ---------------------------------------------------------------------------- */
 
 /* The entries of p whose index along the axis is `unit`, of which there are n. */
 static double *unit_of(const param *p, int along, int unit, size_t *n)
@@ -97,7 +185,7 @@ static int grown_alike(const small_case *c, lithe_grow_options o, char *where, s
     for (int i = 0; i < 20; i++) ids[i] = (int32_t)(random_u64(1, (uint64_t)i) % 23);
     CHECK_MSG(!lithe_compare(m, large, ids, 20, &r, &err), "%s: %s", c->name, err.text);
     if (r.preserves) CHECK_MSG(r.max_difference <= 1e-5 * fmax(1, r.max_logit), "%s: %s: differs by %g of %g", c->name, r.moves, r.max_difference, r.max_logit);
-    train(large);
+    train(large, STEPS);
     int found = alike(m, large, where, size);
     lithe_model_close(large);
     lithe_model_close(m);
@@ -188,5 +276,7 @@ const test tests_grow_parts[] = {
     { "grow.copies part when a number of parameters is asked for", by_size },
     { "grow.copies of slots part", of_slots },
     { "grow.clones do not part", clones },
+    { "grow.old values can be frozen", frozen },
+    { "grow.new values warm up", warmed },
     { 0 }
 };

@@ -244,7 +244,8 @@ static void grow(const char *name, lithe_grow_options o, double tolerance)
 
 static void growing(void)
 {
-    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .factor = 2), 0);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .factor = 2), 1e-5);
+    grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .factor = 2, .method = "A"), 0);
     grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .set = "qkv_slot_num=24,proj_slot_num=20,ffn_slot_num=120", .method = "B"), 1e-5);
     grow("tokenformer_vit", LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=90", .method = "C"), 1e-5);
     grow("tokenformer_vit-softmax", LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=80", .method = "D"), 1e-5);

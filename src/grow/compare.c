@@ -66,13 +66,27 @@ static int same_largest(const tensor *a, const tensor *b, int rows)
     return same;
 }
 
-/* Sums over the rows that were compared by their probabilities. */
-typedef struct { double kl, same, rows; } likeness;
+/* Sums over the rows that were compared by their probabilities, and of the squares of what leaves the last layer of
+ * each model. */
+typedef struct { double kl, same, rows, squares[2], numbers[2]; } likeness;
+
+static void add_squares(const graph *g, const batch *b, double *squares, double *numbers)
+{
+    const tapped *taps;
+    const tensor *x = NULL;
+    for (int i = 0, n = graph_taps(g, &taps); i < n; i++)
+        if (!strcmp(taps[i].name, "post_ffn")) x = taps[i].rows;
+    size_t count = x ? (size_t)rows_of(x, b) * (size_t)x->width : 0;
+    for (size_t i = 0; i < count; i++) *squares += (double)x->data[i] * (double)x->data[i];
+    *numbers += (double)count;
+}
 
 static void finish(lithe_growth *report, const likeness *l)
 {
     report->divergence = l->rows > 0 ? l->kl / l->rows : (double)NAN;
     report->same_top = l->rows > 0 ? l->same / l->rows : (double)NAN;
+    report->rms_before = l->numbers[0] > 0 ? sqrt(l->squares[0] / l->numbers[0]) : (double)NAN;
+    report->rms_after = l->numbers[1] > 0 ? sqrt(l->squares[1] / l->numbers[1]) : (double)NAN;
 }
 
 /* Runs both models on the batch that the first pass has built. */
@@ -80,7 +94,10 @@ static int compare_batch(pass p[2], bool probabilities, lithe_growth *report, li
 {
     const batch *b = batch_view(&p[0].batch, err);
     if (!b) return err ? (int)err->status : LITHE_EINVAL;
-    for (int i = 0; i < 2; i++) graph_run(p[i].g, b);
+    for (int i = 0; i < 2; i++) {
+        graph_run(p[i].g, b);
+        add_squares(p[i].g, b, &l->squares[i], &l->numbers[i]);
+    }
     for (int i = 0; i < 2; i++) {
         const tensor *x = compared(&p[0], i), *y = compared(&p[1], i);
         if (!x) continue;
@@ -109,7 +126,7 @@ static bool has_probabilities(const lithe_model *m) { return m->task.kind != TAS
 /* Opens passes of both models with the same capacity. */
 static int open_both(pass p[2], const lithe_model *a, const lithe_model *b, int tokens, int seqs, lithe_error *err)
 {
-    const graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * seqs, seqs, 0 } };
+    const graph_options o = { .mode = GRAPH_SCORE, .capacity = { tokens * seqs, seqs, 0 }, .taps = true };
     int status = pass_open(&p[0], a, &o, wanted(a), err);
     return status ? status : pass_open(&p[1], b, &o, wanted(b), err);
 }
@@ -163,4 +180,10 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
     pass_close(&p[0]);
     pass_close(&p[1]);
     return status;
+}
+
+int lithe_growth_kept(const lithe_growth *report)
+{
+    double scale = report->max_logit > 1 ? report->max_logit : 1;
+    return !report->preserves || report->max_difference <= 1e-4 * scale;
 }

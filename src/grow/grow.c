@@ -11,13 +11,25 @@
 
 /* ---- which architecture -------------------------------------------------------------- */
 
+/* The names of the architectures that extend this one; "nothing". */
+static void extensions_of(const arch *over, char *text, size_t size)
+{
+    size_t n = 0;
+    for (int i = 0; architectures[i] && n < size; i++)
+        if (architectures[i]->growth.over == over) n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "", architectures[i]->name);
+    if (!n) snprintf(text, size, "nothing");
+}
+
 static int choose_arch(growth *g, lithe_error *err)
 {
+    char possible[200];
     if (!g->options.to) return 0;
     const arch *a = arch_find(g->options.to);
-    if (!a) return fail(err, LITHE_EINVAL, "%.60s is not a known architecture", g->options.to);
+    extensions_of(g->small->arch, possible, sizeof possible);
+    if (!a) return fail(err, LITHE_EINVAL, "%.60s is not a known architecture; a %s can become: %s", g->options.to, g->small->arch->name, possible);
     if (a->growth.over != g->small->arch)
-        return fail(err, LITHE_EINVAL, "a %s does not become a %s: %s", g->small->arch->name, a->name, a->growth.over ? a->growth.over->name : "nothing else");
+        return fail(err, LITHE_EINVAL, "a %s does not become a %s, which extends %s; it can become: %s", g->small->arch->name, a->name,
+                    a->growth.over ? a->growth.over->name : "no other architecture", possible);
     g->arch = a;
     return 0;
 }
@@ -27,8 +39,11 @@ static int choose_arch(growth *g, lithe_error *err)
 /* The layer of the smaller model that a layer of the larger one comes from; -1: it is new. */
 static long source_layer(const growth *g, long layer, int before, int after)
 {
+    long spread = layer * before / after;
     if (g->method == METHOD_STACK) return layer % before;
-    if (g->method == METHOD_INTERPOLATE) return layer * before / after;
+    if (g->method == METHOD_INTERPOLATE) return spread;
+    if (g->where == AT_BOTTOM) return layer - (after - before) < 0 ? -1 : layer - (after - before);
+    if (g->where == SPREAD) return layer && (layer - 1) * before / after == spread ? -1 : spread;
     return layer < before ? layer : -1;
 }
 
@@ -56,6 +71,34 @@ static const char *old_name(const growth *g, const char *name, int above, char t
     if (from < 0 || (above && (layer >= after || from + above >= before))) return NULL;
     snprintf(text, 256, "%s%ld%s", g->arch->growth.keys.layer_prefix, from + above + g->arch->growth.keys.first_layer, rest);
     return text;
+}
+
+static int choose_where(growth *g, lithe_error *err)
+{
+    const char *where = g->options.where ? g->options.where : "top";
+    g->where = !strcmp(where, "bottom") ? AT_BOTTOM : !strcmp(where, "spread") ? SPREAD : AT_TOP;
+    if (g->where == AT_TOP && strcmp(where, "top")) return fail(err, LITHE_EINVAL, "new layers go to the top, to the bottom or spread, not \"%s\"", where);
+    if (g->where != AT_TOP && (g->method == METHOD_STACK || g->method == METHOD_INTERPOLATE))
+        return fail(err, LITHE_EINVAL, "method %s says where its layers go: leave out \"%s\"", method_name(g->method), where);
+    return LITHE_OK;
+}
+
+/* Below the first layer nothing can be put where that layer holds what the others lack, such as the norm of the
+ * embedding, or lacks what they hold. */
+static int check_bottom(const growth *g, lithe_error *err)
+{
+    char other[256];
+    const char *rest;
+    bool deeper = config_int(g->config, g->arch->growth.keys.layers, 0) > config_int(g->before, g->arch->growth.keys.layers, 0);
+    for (int i = 0; g->where == AT_BOTTOM && deeper && i < g->large->params->count; i++) {
+        const char *name = g->large->params->items[i]->name;
+        long layer = layer_of(g->arch, name, &rest);
+        if (layer != 0 && layer != 1) continue;
+        snprintf(other, sizeof other, "%s%ld%s", g->arch->growth.keys.layer_prefix, 1 - layer + g->arch->growth.keys.first_layer, rest);
+        if (!params_find(g->large->params, other))
+            return fail(err, LITHE_EINVAL, "only one of the two lowest layers of a %s has %s, so no layer can be put below the first: take top or spread", g->arch->name, name);
+    }
+    return LITHE_OK;
 }
 
 /* Whether a matrix writes to the residual stream: a new pre-norm block in which these are zero is the identity. */
@@ -122,6 +165,7 @@ static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
     if (g->options.to) return grow_additions(g, report, err);
     int status = grow_sizes(g, report, err);
     if (!status) status = settle_method(g, err);
+    if (!status) status = choose_where(g, err);
     if (status) return status;
     say_method(g, report);
     return grow_slot_scales(g, report, err);
@@ -153,6 +197,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     if (status) return status;
     if ((status = choose_config(g, report, err))) return status;
     if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
+    if ((status = check_bottom(g, err))) return status;
     report_changes(g, report);
     g->count = g->large->params->count;
     if (!(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");

@@ -39,6 +39,7 @@ struct growth {
     const arch *arch;                    /* of the larger model */
     lithe_grow_options options;
     method method;
+    enum { AT_TOP, AT_BOTTOM, SPREAD } where;        /* new layers */
     json_t *before, *config;             /* the configurations of the smaller and of the larger model, with every key */
     lithe_model *large;                  /* declared, without values */
     param_map *maps;                     /* one for each parameter of large, in its order */
@@ -65,6 +66,8 @@ const slot_group *slot_group_of(const arch *a, const param *p);     /* NULL when
 bool slots_used(const growth *g, const slot_group *s);       /* whether the model has parameter tokens of this group */
 bool has_slots(const growth *g);                             /* whether it has parameter tokens at all */
 bool gram_possible(const growth *g);                         /* whether method C has as many new slots as it needs */
+/* Which methods add any number of slots, as the end of a message. */
+const char *any_number_of_slots(const growth *g);
 /* Checks the method's conditions for every group and writes the squared scales and slots_history to g->config. */
 int  grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err);
 /* Fills map->extra with new slots of keys or values under the method, and the scales of the old slots. */

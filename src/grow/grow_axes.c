@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* The fresh values of what reads copies of channels, relative to the old ones, by measurement (docs/growing.md). */
-static const double FRESH = 0.2;
+static const double FRESH = 0.1;
 
 typedef struct { int heads, kv_heads; } head_counts;
 

@@ -3,6 +3,7 @@
  * and whole-number duplication of the residual width which changes the proportions
  * least.
  * Invariant: the chosen sizes have the target number of parameters within 5 %, counted. */
+#include "base/memory.h"
 #include "grow/grow.h"
 #include <math.h>
 #include <stdio.h>
@@ -50,8 +51,8 @@ static int choose_slots(growth *g, double target, lithe_error *err)
     if (target <= one) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f", target, one);
     else if (got < 0) status = fail(err, LITHE_EINVAL, "%.0f parameters are more than slots can hold", target);
     else if (fabs(got - target) > TOLERANCE * target)
-        status = fail(err, LITHE_EINVAL, "this method multiplies the slots by a whole number: times %.0f the model has %.0f parameters, not %.0f; ask for that, or take method A or C",
-                      factor, got, target);
+        status = fail(err, LITHE_EINVAL, "method %s multiplies the slots by a whole number: times %.0f the model has %.0f parameters, not %.0f; ask for that%s",
+                      method_name(g->method), factor, got, target, any_number_of_slots(g));
     return status;
 }
 
@@ -242,6 +243,14 @@ int grow_additions(growth *g, lithe_growth *report, lithe_error *err)
     return set_additions(g, err);
 }
 
+/* Refuses a number of parameters whose values alone do not fit beside the smaller model. */
+static int check_memory(double now, double target, lithe_error *err)
+{
+    double needed = (now + target) * sizeof(real), limit = memory_limit();
+    if (!(limit > 0) || needed <= limit) return LITHE_OK;
+    return fail(err, LITHE_ENOMEM, "%.3g parameters need %.1f GB, more than the %.1f GB of memory of this machine", target, 1e-9 * needed, 1e-9 * limit);
+}
+
 int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
 {
     const lithe_grow_options *o = &g->options;
@@ -250,7 +259,8 @@ int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
      * it. */
     if (g->arch->growth.keys.inner && inner_size(g->small)) set_int(g->config, g->arch->growth.keys.inner, inner_size(g->small));
     if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->growth.keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
-    int status = 0;
+    int status = check_memory(now, target, err);
+    if (status) return status;
     if (o->set && target > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
     else if (o->set) status = apply_set(g, err);
     else if (!(target > now)) status = fail(err, LITHE_EINVAL, "%.0f parameters are not more than the present %.0f: growing only adds", target, now);

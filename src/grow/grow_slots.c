@@ -51,6 +51,13 @@ static const char *theta_of(const growth *g)
     return name ? name : "l2_norm_gelu";
 }
 
+const char *any_number_of_slots(const growth *g)
+{
+    const char *theta = theta_of(g);
+    if (!strcmp(theta, "l2_norm_gelu")) return g->options.portable ? ", or take method C" : ", or take method A or C";
+    return strcmp(theta, "gelu_l2_norm") ? "; other methods do not preserve this form" : g->options.portable ? ", or take method E" : ", or take method A or E";
+}
+
 static double old_tau2(const growth *g, const slot_group *s)
 {
     double tau2 = config_real(g->before, s->tau2_key, 0);
@@ -71,7 +78,7 @@ static int check_method(const growth *g, const slot_group *s, int n, int N, lith
     if (g->method == METHOD_E && !gelu_l2)
         return fail(err, LITHE_EINVAL, "method E is for gelu_l2_norm, this model has %s; take method A", theta);
     if ((g->method == METHOD_B || g->method == METHOD_D) && N % n)
-        return fail(err, LITHE_EINVAL, "method %s needs whole multiples: %s would go from %d to %d; take method A or C", method_name(g->method), s->slots_key, n, N);
+        return fail(err, LITHE_EINVAL, "method %s needs whole multiples: %s would go from %d to %d%s", method_name(g->method), s->slots_key, n, N, any_number_of_slots(g));
     return 0;
 }
 
@@ -144,7 +151,7 @@ bool gram_possible(const growth *g)
 static int gram_matched(const param *keys, const real *values, int m, double f, float *extra, uint64_t key, lithe_error *err)
 {
     int n = keys->rule.dims[0], d = keys->rule.dims[1], rank = rank_of(keys);
-    if (m < rank) return fail(err, LITHE_EINVAL, "method C needs at least %d new slots for %s, %d are asked for; take method A", rank, keys->name, m);
+    if (m < rank) return fail(err, LITHE_EINVAL, "method C needs at least %d new slots for %s, %d are asked for; take method A, unless the model must be portable", rank, keys->name, m);
     double *k = malloc((size_t)n * (size_t)d * sizeof *k), *r = calloc((size_t)d * (size_t)d + 1, sizeof *r), *u = malloc((size_t)m * (size_t)rank * sizeof *u);
     double *row = malloc((size_t)d * sizeof *row);
     int status = k && r && u && row ? 0 : fail(err, LITHE_ENOMEM, "not enough memory to grow %s", keys->name);

@@ -1,12 +1,12 @@
 /* `lithe doctor` says what this machine and this build can do, as a table or as
  * JSON of the same facts. */
+#include "base/memory.h"
 #include "model/model.h"
 #include "base/threads.h"
 #include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -74,20 +74,6 @@ static void huge_pages(char *out, size_t size)
     char *from = strchr(line, '['), *to = from ? strchr(from, ']') : NULL;
     if (to) *to = 0;
     snprintf(out, size, "%s", to ? from + 1 : "unknown");
-}
-
-/* The bytes that this process may use: the installed memory, or less where its cgroup limits it. */
-static double memory_limit(void)
-{
-    struct sysinfo s;
-    double bytes = sysinfo(&s) ? 0 : (double)s.totalram * s.mem_unit, limit;
-    static const char *const files[] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        FILE *f = fopen(files[i], "re");
-        if (f && fscanf(f, "%lf", &limit) == 1 && limit > 0 && limit < bytes) bytes = limit;
-        if (f) fclose(f);
-    }
-    return bytes;
 }
 
 static json_t *level_list(void)

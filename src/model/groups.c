@@ -1,5 +1,5 @@
 /* Parameter groups (model/groups.h).  Invariant: the groups of a model are sorted
- * by the names of their parameters, then by their rows, and no row is in two. */
+ * by the names of their parameters, then by rows, then by columns, and no entry is in two. */
 #include "base/json.h"
 #include "model/groups.h"
 #include <stdlib.h>
@@ -13,15 +13,32 @@ static int by_place(const void *a, const void *b)
 {
     const param_group *x = a, *y = b;
     if (x->param != y->param) return strcmp(x->param->name, y->param->name);
-    return (x->first > y->first) - (x->first < y->first);
+    if (x->first != y->first) return (x->first > y->first) - (x->first < y->first);
+    return (x->column > y->column) - (x->column < y->column);
+}
+
+static int width_of_rows(const param *p) { return (int)(p->count / (size_t)p->rule.dims[0]); }
+
+/* Whether x lies in its parameter. */
+static bool lies_inside(const param_group *x)
+{
+    int dim = x->param->rule.dims[0], width = width_of_rows(x->param);
+    bool rows = x->first >= 0 && x->rows > 0 && x->first < dim && x->rows <= dim - x->first;
+    return rows && (x->columns ? x->column >= 0 && x->columns > 0 && x->column < width && x->columns <= width - x->column : !x->column);
+}
+
+/* Whether y, which comes after x by place, overlaps x, or takes rows in part. */
+static bool collide(const param_group *x, const param_group *y)
+{
+    if (x->param != y->param || x->first + x->rows <= y->first) return false;
+    bool same_rows = x->first == y->first && x->rows == y->rows;
+    return !same_rows || !x->columns || !y->columns || x->column + x->columns > y->column;
 }
 
 static int check(const param_group *g, int count, const char *what, lithe_error *err)
 {
     for (int i = 0; i < count; i++) {
-        int dim = g[i].param->rule.dims[0];
-        bool inside = g[i].first >= 0 && g[i].rows > 0 && g[i].first < dim && g[i].rows <= dim - g[i].first;
-        bool shared = i && g[i - 1].param == g[i].param && g[i - 1].first + g[i - 1].rows > g[i].first;
+        bool inside = lies_inside(&g[i]), shared = i && collide(&g[i - 1], &g[i]);
         if (!inside || shared)
             return fail(err, LITHE_ECONFIG, "%s: a group of %s has %d rows from %d on, %s", what, g[i].param->name, g[i].rows, g[i].first,
                         shared ? "some of which belong to another group" : "which the parameter does not have");
@@ -62,7 +79,9 @@ static bool read_group(param_group *g, const lithe_model *m, const json_t *entry
                          .frozen = json_is_true(json_object_get(entry, "frozen")) };
     bool rows = json_int(entry, "first", 0, INT32_MAX, &g->first) && json_int(entry, "rows", 1, INT32_MAX, &g->rows);
     bool born = !json_object_get(entry, "born") || json_int(entry, "born", BORN_LATER, UPDATES_MAX, &g->born);
-    return g->param && rows && born && g->lr_factor >= 0 && g->lr_factor <= 1e6;
+    bool columns = !json_object_get(entry, "columns") || (json_int(entry, "column", 0, INT32_MAX, &g->column) && json_int(entry, "columns", 1, INT32_MAX, &g->columns));
+    bool rewarm = !json_object_get(entry, "rewarm") || json_int(entry, "rewarm", 0, UPDATES_MAX, &g->rewarm);
+    return g->param && rows && born && columns && rewarm && g->lr_factor >= 0 && g->lr_factor <= 1e6;
 }
 
 int groups_read(lithe_model *m, const json_t *list, const char *what, lithe_error *err)
@@ -76,7 +95,7 @@ int groups_read(lithe_model *m, const json_t *list, const char *what, lithe_erro
     json_array_foreach(list, i, entry)
         if (!read_group(&groups[i], m, entry)) {
             free(groups);
-            return fail(err, LITHE_ECONFIG, "%s: group %zu has a parameter, rows, a \"born\" or an \"lr_factor\" that is not valid", what, i);
+            return fail(err, LITHE_ECONFIG, "%s: group %zu has a parameter, rows, columns, a \"born\", a \"rewarm\" or an \"lr_factor\" that is not valid", what, i);
         }
     return groups_set(m, groups, (int)n, what, err);
 }
@@ -88,6 +107,8 @@ json_t *groups_json(const lithe_model *m)
         const param_group *g = &m->groups[i];
         json_t *entry = json_pack("{s:s,s:i,s:i,s:i,s:f,s:b}", "param", g->param->name, "first", g->first, "rows", g->rows, "born", g->born,
                                   "lr_factor", g->lr_factor, "frozen", g->frozen);
+        if (g->columns) json_object_update_new(entry, json_pack("{s:i,s:i}", "column", g->column, "columns", g->columns));
+        if (g->rewarm) json_object_set_new(entry, "rewarm", json_integer(g->rewarm));
         if (!json_array_append_new(list, entry)) continue;
         json_decref(list);
         list = NULL;

@@ -1,6 +1,7 @@
-/* Growing inside a run: weights and moments go through the same map, the graphs are
+/* Growing inside a run, by the options of lithe_model_grow: weights and moments go through the same map, the graphs are
  * planned again, and training continues with the larger model at the next step.  New
  * rows count their bias correction from the present number of updates.
+ * A growth that breaks what its method promises is refused.
  * Invariant: the checkpoint that follows is complete by itself. */
 #include "base/random.h"
 #include "train/trainer.h"
@@ -38,13 +39,17 @@ static int replace_model(lithe_trainer *t, const growth *map, lithe_model *large
 int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
 {
     progress *p = &t->progress;
-    const planned_growth *g = &t->settings.growths[p->grown];
-    const lithe_grow_options o = { .size = sizeof o, .params = g->params, .factor = g->factor, .method = t->settings.grow_method,
-                                   .seed = key_of(t->settings.seed, (uint64_t)p->step) };
-    if (trainer_collect(t, err)) return err ? (int)err->status : LITHE_EIO;
-    growth *map = growth_new(t->model, &o, report, err);
+    lithe_grow_options o;
+    char *set;
+    int status = settings_growth(&t->settings, p->grown, &o, &set, err);
+    if (!status) status = trainer_collect(t, err);
+    o.seed = key_of(t->settings.seed, (uint64_t)p->step);
+    growth *map = status ? NULL : growth_new(t->model, &o, report, err);
     lithe_model *large = map ? growth_apply(map, err) : NULL;
-    int status = large ? compare(t, large, report, err) : err ? (int)err->status : LITHE_EINVAL;
+    status = large ? compare(t, large, report, err) : err ? (int)err->status : LITHE_EINVAL;
+    if (!status && !lithe_growth_kept(report))
+        status = fail(err, LITHE_EMISMATCH, "step %d: method %s promises the same outputs, yet one differs by %.3g; the run stays as it was before growing",
+                      p->step, report->method, report->max_difference);
     if (!status) {
         status = replace_model(t, map, large, err);
         p->grown++;
@@ -53,5 +58,6 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
         p->good_step = -1;                                  /* earlier checkpoints have other shapes */
     } else lithe_model_close(large);
     growth_free(map);
+    free(set);
     return status;
 }

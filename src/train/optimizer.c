@@ -5,8 +5,9 @@
  *   w <- w - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay w)
  * With decay decoupled from the learning rate (MosaicML's DecoupledAdamW), decay / peak
  * replaces decay, for all parameters.  The arena is divided into spans: a span is a
- * parameter, or a group of its rows (model/groups.h).  Frozen rows have no span, so they
- * have no update and no decay and are not part of the norm.
+ * parameter, or a group of its entries (model/groups.h), whose learning rate may rise
+ * over its first updates.  Frozen entries have no span, so they have no update and no
+ * decay and are not part of the norm.
  * Invariant: padding between parameters is never touched. */
 #include "train/optimizer.h"
 #include "base/json.h"
@@ -29,29 +30,51 @@ static double decay_of(const adamw_settings *s, const param *p)
     return p->rule.decay ? s->weight_decay : 0;
 }
 
-static void add_span(optimizer *o, const param *p, int first, int rows, const param_group *s)
+typedef struct { int first, rows, column, columns; } rectangle;
+
+/* Rows that are taken whole are one run. */
+static void add_span(optimizer *o, const param *p, rectangle r, const param_group *s)
 {
     size_t width = p->count / (size_t)p->rule.dims[0];
-    if (rows <= 0 || p->frozen || (s && s->frozen)) return;
+    bool whole = (size_t)r.columns == width;
+    if (r.rows <= 0 || r.columns <= 0 || p->frozen || (s && s->frozen)) return;
     o->spans[o->count++] = (span){
-        .first = p->offset + (size_t)first * width,
-        .count = (size_t)rows * width,
+        .first = p->offset + (size_t)r.first * width + (size_t)r.column,
+        .count = whole ? (size_t)r.rows * width : (size_t)r.columns,
+        .rows = whole ? 1 : (size_t)r.rows,
+        .stride = width,
         .born = s ? s->born : 0,
+        .rewarm = s ? s->rewarm : 0,
         .lr_factor = (p->rule.lr_factor > 0 ? p->rule.lr_factor : 1) * (s && s->lr_factor > 0 ? s->lr_factor : 1),
         .weight_decay = decay_of(&o->settings, p),
     };
 }
 
-/* Adds the spans of a parameter: its groups, and the rows between them, which train by the parameter's own rule. */
+/* Adds the groups of the same rows, and the columns between them, which train by the parameter's own rule. */
+static void add_rows(optimizer *o, const param *p, const param_group **next, const param_group *end)
+{
+    const param_group *band = *next;
+    int column = 0, width = (int)(p->count / (size_t)p->rule.dims[0]);
+    for (; *next < end && (*next)->param == p && (*next)->first == band->first; ++*next) {
+        int columns = (*next)->columns ? (*next)->columns : width;
+        add_span(o, p, (rectangle){ band->first, band->rows, column, (*next)->column - column }, NULL);
+        add_span(o, p, (rectangle){ band->first, band->rows, (*next)->column, columns }, *next);
+        column = (*next)->column + columns;
+    }
+    add_span(o, p, (rectangle){ band->first, band->rows, column, width - column }, NULL);
+}
+
+/* Adds the spans of a parameter: its groups, and the rows between them. */
 static void add_param(optimizer *o, const param *p, const param_group **next, const param_group *end)
 {
-    int row = 0;
-    for (; *next < end && (*next)->param == p; ++*next) {
-        add_span(o, p, row, (*next)->first - row, NULL);
-        add_span(o, p, (*next)->first, (*next)->rows, *next);
-        row = (*next)->first + (*next)->rows;
+    int row = 0, width = (int)(p->count / (size_t)p->rule.dims[0]);
+    while (*next < end && (*next)->param == p) {
+        const param_group *band = *next;
+        add_span(o, p, (rectangle){ row, band->first - row, 0, width }, NULL);
+        add_rows(o, p, next, end);
+        row = band->first + band->rows;
     }
-    add_span(o, p, row, p->rule.dims[0] - row, NULL);
+    add_span(o, p, (rectangle){ row, p->rule.dims[0] - row, 0, width }, NULL);
 }
 
 int optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err)
@@ -60,7 +83,7 @@ int optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err)
     if (failed(err)) return err->status;
     free(o->spans);
     o->count = 0;
-    o->spans = xalloc((size_t)o->params->count + 2 * (size_t)m->group_count, sizeof *o->spans);
+    o->spans = xalloc((size_t)o->params->count + 4 * (size_t)m->group_count, sizeof *o->spans);
     if (!o->spans) return fail(err, LITHE_ENOMEM, "out of memory for %d parameters", o->params->count);
     for (int i = 0; i < o->params->count; i++) add_param(o, o->params->items[i], &next, end);
     return LITHE_OK;
@@ -92,23 +115,25 @@ void optimizer_close(optimizer *o)
 
 /* ---- the step ------------------------------------------------------------------------ */
 
-/* The part of a span that this process updates; its count is 0 where there is none. */
-static span own_part(const optimizer *o, const span *s)
+/* The part of a span's run that this process updates; its count is 0 where there is none. */
+typedef struct { size_t first, count; } run;
+static run own_run(const optimizer *o, const span *s, size_t row)
 {
-    span part = *s;
-    size_t end = s->first + s->count;
-    if (part.first < o->first) part.first = o->first;
+    size_t first = s->first + row * s->stride, end = first + s->count;
+    if (first < o->first) first = o->first;
     if (end > o->end) end = o->end;
-    part.count = end > part.first ? end - part.first : 0;
-    return part;
+    return (run){ first, end > first ? end - first : 0 };
 }
 
 double optimizer_squares(const optimizer *o, const kernels *k)
 {
     double sum = 0;
     for (int i = 0; i < o->count; i++) {
-        span it = own_part(o, &o->spans[i]);
-        if (it.count) sum += k->sum_of_squares(o->params->grad + it.first, it.count);
+        const span *s = &o->spans[i];
+        for (size_t row = 0; row < s->rows; row++) {
+            run it = own_run(o, s, row);
+            if (it.count) sum += k->sum_of_squares(o->params->grad + it.first, it.count);
+        }
     }
     return sum;
 }
@@ -120,15 +145,18 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
     real *values = params_edit(o->params);
     if (o->updates < UPDATES_MAX) o->updates++;              /* at that number both corrections are 1 */
     for (int i = 0; i < o->count; i++) {
-        const span part = own_part(o, &o->spans[i]), *it = &part;
+        const span *it = &o->spans[i];
         double age = it->born < o->updates ? o->updates - it->born : 1;
         adamw_args a = {
-            .lr = (real)(lr * it->lr_factor), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
+            .lr = (real)(lr * it->lr_factor * (age < it->rewarm ? age / it->rewarm : 1)), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
             .weight_decay = (real)it->weight_decay, .scale = (real)scale,
             /* from the betas as the kernel has them, rounded to real */
             .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),
         };
-        if (it->count) k->adamw(values + it->first, o->m + it->first, o->v + it->first, o->params->grad + it->first, it->count, &a);
+        for (size_t row = 0; row < it->rows; row++) {
+            run own = own_run(o, it, row);
+            if (own.count) k->adamw(values + own.first, o->m + own.first, o->v + own.first, o->params->grad + own.first, own.count, &a);
+        }
     }
 }
 

@@ -8,8 +8,8 @@
  * all parameters. */
 typedef struct { double beta1, beta2, eps, weight_decay, clip; bool decoupled; double peak; } adamw_settings;
 
-/* A range of the parameter arena that trains by one rule. */
-typedef struct { size_t first, count; int born; double lr_factor, weight_decay; } span;
+/* A part of the parameter arena that trains by one rule: `rows` runs of `count` entries, which begin `stride` apart. */
+typedef struct { size_t first, count, rows, stride; int born, rewarm; double lr_factor, weight_decay; } span;
 
 typedef struct {
     params *params;                  /* borrowed */

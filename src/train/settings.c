@@ -36,43 +36,6 @@ static int check_options(const lithe_train_options *o, lithe_error *err)
     return LITHE_OK;
 }
 
-static int parse_growth(const char **text, planned_growth *g, lithe_error *err)
-{
-    char *end;
-    long at = strtol(*text, &end, 10);
-    double size = *end == ':' ? strtod(end + 1, &end) : 0;
-    double unit = *end == 'k' || *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'B' || *end == 'G' ? 1e9 : 1;
-    bool factor = *end == 'x';
-    if (unit > 1 || factor) end++;
-    if (at < 1 || at > STEPS_MAX || !(size > 0 && size < 1e15) || (*end && *end != ','))
-        return fail(err, LITHE_EINVAL, "grow_at is \"%s\" here, expected STEP:PARAMS such as 500:2x or 500:3M", *text);
-    *g = (planned_growth){ .at = (int)at, .params = factor ? 0 : size * unit, .factor = factor ? size : 0 };
-    *text = *end ? end + 1 : end;
-    return LITHE_OK;
-}
-
-int settings_growths(settings *s, lithe_error *err)
-{
-    const char *text = s->grow_at ? s->grow_at : "";
-    int status = LITHE_OK, n = 0;
-    for (; !status && *text; n++) {
-        if (n == MAX_GROWTHS) return fail(err, LITHE_EINVAL, "grow_at names more than %d growths", MAX_GROWTHS);
-        status = parse_growth(&text, &s->growths[n], err);
-        if (!status && n && s->growths[n].at <= s->growths[n - 1].at)
-            status = fail(err, LITHE_EINVAL, "grow_at: step %d is listed after step %d, steps must increase", s->growths[n].at, s->growths[n - 1].at);
-    }
-    s->growth_count = n;
-    return status;
-}
-
-int settings_check_growths(const settings *s, lithe_error *err)
-{
-    const int steps = s->schedule.steps;
-    for (int i = 0; i < s->growth_count && steps; i++)
-        if (s->growths[i].at > steps) return fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", s->growths[i].at, steps);
-    return LITHE_OK;
-}
-
 static bool copy_text(char **to, const char *from) { return !from || (*to = strdup(from)); }
 
 text_task settings_task(const settings *s, const lithe_model *m)
@@ -158,7 +121,7 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
     s->warmup_share = r->warmup;
     if (s->accumulate > s->batch)
         return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);
-    if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method))
+    if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method) || !copy_text(&s->grow_with, o->grow_with))
         return fail(err, LITHE_ENOMEM, "out of memory for the options");
     status = settings_growths(s, err);
     if (!status) status = choose_augmentation(s, o, d, err);
@@ -188,6 +151,7 @@ void settings_free(settings *s)
     free(s->sample);
     free(s->grow_at);
     free(s->grow_method);
+    free(s->grow_with);
     free(s->augment);
     *s = (settings){ 0 };
 }

@@ -12,7 +12,8 @@ enum { MAX_GROWTHS = 16, SKIPS_IN_A_ROW = 3, MAX_ROLL_BACKS = 3 };
 enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };
 #define BETA_MAX 0.9999999
 
-typedef struct { int at; double params, factor; } planned_growth;   /* one of params and factor is 0 */
+/* At a step: one of params and factor, or the sizes that stand in grow_at from character `set` on. */
+typedef struct { int at; double params, factor; size_t set, set_length; } planned_growth;
 
 typedef struct {
     int ctx, batch, accumulate;
@@ -25,7 +26,7 @@ typedef struct {
     bool recompute;
     objective_settings objective;
     double usual_epochs, warmup_share;          /* defaults that depend on the data or recipe; not in trainer.json */
-    char *sample, *grow_at, *grow_method;       /* NULL: none */
+    char *sample, *grow_at, *grow_method, *grow_with;           /* NULL: none */
     char *augment;                              /* of images; NULL: none */
     planned_growth growths[MAX_GROWTHS]; int growth_count;
 } settings;
@@ -43,6 +44,8 @@ text_task settings_task(const settings *s, const lithe_model *m);
 /* Read what options and trainer.json hold as text: the names of a schedule and of a type, and grow_at. */
 int  settings_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err);
 int  settings_growths(settings *s, lithe_error *err);
+/* The options of growth number i; *set is to be freed after their use. */
+int  settings_growth(const settings *s, int i, lithe_grow_options *o, char **set, lithe_error *err);
 
 typedef struct {
     int step;                        /* steps taken, including skipped ones; it gives the place in the data */

@@ -182,6 +182,7 @@ static int grow(lithe_trainer *t, lithe_event *e, lithe_error *err)
     if (status) return status;
     e->seconds = seconds_now() - began;
     e->growth = &t->growth;
+    e->lr = schedule_lr(&t->settings.schedule, t->progress.step) * t->progress.lr_scale;
     snprintf(t->text, sizeof t->text, "%s", t->growth.moves);
     line_begin(&t->log, t->progress.step);
     line_text(&t->log, "grew", t->growth.moves);
@@ -190,6 +191,11 @@ static int grow(lithe_trainer *t, lithe_event *e, lithe_error *err)
     line_number(&t->log, "params", (double)t->growth.params_after);
     line_number(&t->log, "max_logit", t->growth.max_logit);
     line_number(&t->log, "max_difference", t->growth.max_difference);
+    line_number(&t->log, "rms_before", t->growth.rms_before);
+    line_number(&t->log, "rms_after", t->growth.rms_after);
+    line_text(&t->log, "says", t->growth.says);
+    line_text(&t->log, "symmetry", t->growth.symmetry);
+    line_number(&t->log, "lr", e->lr);
     return trainer_end_line(t, err);
 }
 

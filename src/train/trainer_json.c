@@ -9,7 +9,8 @@
 
 enum { JSON_BYTES = 16 << 20, JSON_DEPTH = 8 };
 
-/* INT_OPTIONAL: older files do not have it.  NUMBER_OR_NULL: null stands for NaN.  TEXT: null stands for NULL. */
+/* INT_OPTIONAL: older files do not have it.  NUMBER_OR_NULL: null stands for NaN.  TEXT: null, or what an
+ * older file does not have, stands for NULL. */
 typedef enum { INT, INT_OPTIONAL, NUMBER, NUMBER_OR_NULL, FLAG, TEXT } entry_kind;
 typedef struct { const char *key; entry_kind kind; size_t offset; double least, most; } entry;
 
@@ -25,7 +26,7 @@ static const entry of_settings[] = {
     { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
     { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
     { "whole_sentences", FLAG, S(objective.sentences), 0, 1 }, { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
-    { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 },
+    { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 }, { "grow_with", TEXT, S(grow_with), 0, 0 },
     { "augment", TEXT, S(augment), 0, 0 }, { "bptt", INT_OPTIONAL, S(bptt), 1, WINDOWS_MAX }, { 0 },
 };
 #define P(member) offsetof(progress, member)
@@ -70,7 +71,7 @@ static bool entry_read(const entry *e, const json_t *object, void *to)
     case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
     case NUMBER_OR_NULL:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
     case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
-    default:     return json_is_null(value) || (json_is_string(value) && (*(char **)at = strdup(json_string_value(value))));
+    default:     return !value || json_is_null(value) || (json_is_string(value) && (*(char **)at = strdup(json_string_value(value))));
     }
 }
 

@@ -1,0 +1,124 @@
+/* Reads which growths a run makes, and how:
+ *   grow_at    STEP:WHAT[,STEP:WHAT]; WHAT is a number of parameters, a multiple "2x", or sizes "KEY=N[,KEY=N]"
+ *   grow_with  the other options, "noise=0.01,portable,rewarm=50", by the names of lithe_grow_options
+ * Invariant: what was read once in a run's options is read in the same way from its trainer.json. */
+#include "train/settings.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- when, and to which size ---------------------------------------------------------- */
+
+/* The length of "KEY=N,KEY=N" at the beginning of text: up to the comma before the next STEP:, or to its end. */
+static size_t sizes_length(const char *text)
+{
+    size_t n = strcspn(text, ",");
+    while (text[n] && strcspn(text + n + 1, ":") >= strcspn(text + n + 1, ",")) n += 1 + strcspn(text + n + 1, ",");
+    return n;
+}
+
+/* Reads a number of parameters or a multiple; returns what follows it. */
+static const char *read_amount(const char *text, planned_growth *g)
+{
+    char *end;
+    double size = strtod(text, &end), unit = *end == 'k' || *end == 'K' ? 1e3 : *end == 'M' ? 1e6 : *end == 'B' || *end == 'G' ? 1e9 : 1;
+    bool factor = *end == 'x';
+    if (!(size > 0 && size < 1e15)) return text;
+    g->params = factor ? 0 : size * unit;
+    g->factor = factor ? size : 0;
+    return unit > 1 || factor ? end + 1 : end;
+}
+
+static int parse_growth(const char *whole, const char **text, planned_growth *g, lithe_error *err)
+{
+    char *colon;
+    long at = strtol(*text, &colon, 10);
+    const char *what = colon + 1, *end = what;
+    *g = (planned_growth){ .at = (int)at };
+    bool sizes = *colon == ':' && what[strcspn(what, "=,:")] == '=';
+    if (sizes) {
+        g->set = (size_t)(what - whole);
+        g->set_length = sizes_length(what);
+        end = what + g->set_length;
+    } else if (*colon == ':') end = read_amount(what, g);
+    if (at < 1 || at > STEPS_MAX || *colon != ':' || end == what || (*end && *end != ','))
+        return fail(err, LITHE_EINVAL, "grow_at is \"%s\" here, expected STEP:PARAMS such as 500:2x or 500:3M, or STEP:KEY=N", *text);
+    *text = *end ? end + 1 : end;
+    return LITHE_OK;
+}
+
+/* ---- how --------------------------------------------------------------------------------- */
+
+static bool read_number(const char *text, double most, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && !*end && *out >= 0 && *out <= most;
+}
+
+/* Reads one item, NAME=VALUE or the name of a flag; false when there is no such option, or no such value. */
+static bool read_option(lithe_grow_options *o, char *item)
+{
+    static const char *const places[] = { "top", "bottom", "spread" };
+    char *equals = strchr(item, '=');
+    const char *value = equals ? equals + 1 : "1";
+    double x = 0;
+    if (equals) *equals = 0;
+    if (!strcmp(item, "where")) {
+        for (int i = 0; i < 3; i++) if (!strcmp(value, places[i])) o->where = places[i];
+        return o->where != NULL;
+    }
+    if (!read_number(value, !strcmp(item, "rewarm") ? UPDATES_MAX : !strcmp(item, "old_lr") ? 1000 : 1, &x)) return false;
+    if (!strcmp(item, "noise")) o->noise = (float)x;
+    else if (!strcmp(item, "old_lr")) o->old_lr = (float)x;
+    else if (!strcmp(item, "rewarm")) o->rewarm = (int)x;
+    else if (!strcmp(item, "portable")) o->portable = x > 0;
+    else if (!strcmp(item, "freeze_old")) o->freeze_old = x > 0;
+    else return false;
+    return true;
+}
+
+static int read_options(const char *text, lithe_grow_options *o, lithe_error *err)
+{
+    char copy[256], *rest = copy, *item;
+    if (!text) return LITHE_OK;
+    if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy) return fail(err, LITHE_EINVAL, "grow_with is longer than %zu characters", sizeof copy);
+    while ((item = strsep(&rest, ",")) != NULL)
+        if (*item && !read_option(o, item))
+            return fail(err, LITHE_EINVAL, "grow_with is \"%s\", expected noise=X, portable, freeze_old, old_lr=X, rewarm=N, where=top|bottom|spread", text);
+    return LITHE_OK;
+}
+
+/* ---- both ---------------------------------------------------------------------------------- */
+
+int settings_growths(settings *s, lithe_error *err)
+{
+    const char *text = s->grow_at ? s->grow_at : "";
+    lithe_grow_options ignored = { .size = sizeof ignored };
+    int n = 0, status = read_options(s->grow_with, &ignored, err);
+    for (; !status && *text; n++) {
+        if (n == MAX_GROWTHS) return fail(err, LITHE_EINVAL, "grow_at names more than %d growths", MAX_GROWTHS);
+        status = parse_growth(s->grow_at, &text, &s->growths[n], err);
+        if (!status && n && s->growths[n].at <= s->growths[n - 1].at)
+            status = fail(err, LITHE_EINVAL, "grow_at: step %d is listed after step %d, steps must increase", s->growths[n].at, s->growths[n - 1].at);
+    }
+    s->growth_count = n;
+    return status;
+}
+
+int settings_check_growths(const settings *s, lithe_error *err)
+{
+    const int steps = s->schedule.steps;
+    for (int i = 0; i < s->growth_count && steps; i++)
+        if (s->growths[i].at > steps) return fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", s->growths[i].at, steps);
+    return LITHE_OK;
+}
+
+int settings_growth(const settings *s, int i, lithe_grow_options *o, char **set, lithe_error *err)
+{
+    const planned_growth *g = &s->growths[i];
+    *o = (lithe_grow_options){ .size = sizeof *o, .params = g->params, .factor = g->factor, .method = s->grow_method };
+    *set = g->set_length ? strndup(s->grow_at + g->set, g->set_length) : NULL;
+    o->set = *set;
+    if (g->set_length && !*set) return fail(err, LITHE_ENOMEM, "out of memory for the sizes of a growth");
+    return read_options(s->grow_with, o, err);
+}
