@@ -231,6 +231,21 @@ static void where(void)
     lithe_model_close(m);
 }
 
+/* The hidden states before a tied head keep their channels; the new ones are 0, so that products of vectors stay. */
+static void vectors(void)
+{
+    lithe_growth r;
+    lithe_model *m = model("gpt2", SMALL_GPT2), *large = grown(m, LITHE_OPTIONS(lithe_grow_options, .set = "n_embd=36"), &r);
+    static const char *const names[] = { "ln_f.weight", "ln_f.bias" };
+    for (int i = 0; i < 2; i++) {
+        const real *x = params_find(m->params, names[i])->weight.values, *y = params_find(large->params, names[i])->weight.values;
+        CHECK(!memcmp(x, y, 12 * sizeof *x));
+        for (int j = 12; j < 36; j++) CHECK(y[j] == 0);
+    }
+    lithe_model_close(large);
+    lithe_model_close(m);
+}
+
 /* A statement is about what was done. */
 static void statements(void)
 {
@@ -407,6 +422,7 @@ const test tests_grow[] = {
     { "grow.pangu-pi in width, depth, inner width, bottleneck", pangu_pi },
     { "grow.portable after a kept scale", portable },
     { "grow.new layers at the top, at the bottom, spread", where },
+    { "grow.vectors before a tied head", vectors },
     { "grow.statements fit what was done", statements },
     { "grow.what is not exact says so", not_exact },
     { "grow.moments of slots", moments },

@@ -1,7 +1,6 @@
 /* Computes values and optimizer moments of a larger model by the map of its growth. */
 #include "base/random.h"
 #include "grow/grow.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,14 +40,6 @@ static bool from_above(const param_map *map, const param_rule *rule, const int a
     return false;
 }
 
-/* The fresh value of a copy.  Of a vector (the norm before a tied head) it has the other sign than the old one: Adam
- * would change copies alike whose gradients differ by a positive factor. */
-static double fresh_value(const param_map *map, double value, uint64_t key, uint64_t counter)
-{
-    double x = map->fresh * random_normal(key, counter);
-    return map->small->rule.rank > 1 ? x : value > 0 ? -fabs(x) : fabs(x);
-}
-
 /* What the entry holds of a value along axis a: of a shared one its copies hold fresh values, and the first the rest.
  * at: its place in the larger parameter, in which neighbours along the axis are `stride` apart. */
 static double held(const param_map *map, int a, const int along[PARAM_RANK], size_t at, size_t stride, double value, uint64_t key)
@@ -56,9 +47,9 @@ static double held(const param_map *map, int a, const int along[PARAM_RANK], siz
     const axis_entry *e = &map->axes[a].entries[along[a]];
     if (!map->axes[a].shared || e->copies < 2) return value * e->scale;
     uint64_t first = (uint64_t)(at - stride * (size_t)(along[a] - e->from)) * (uint64_t)e->copies;
-    if (e->copy) return fresh_value(map, value, key, first + (uint64_t)e->copy);
+    if (e->copy) return map->fresh * random_normal(key, first + (uint64_t)e->copy);
     double rest = value;
-    for (int c = 1; c < e->copies; c++) rest -= fresh_value(map, value, key, first + (uint64_t)c);
+    for (int c = 1; c < e->copies; c++) rest -= map->fresh * random_normal(key, first + (uint64_t)c);
     return rest;
 }
 
