@@ -143,7 +143,7 @@ static void branches_are_width(void)
 static void refused_configurations(void)
 {
     static const struct { const char *keys, *because; } bad[] = {
-        { "\"siaf_n\":3", "siaf_gain" }, { "\"siaf_act\":\"relu\"", "no slope" }, { "\"siaf_n\":4,\"siaf_act\":\"silu,tanh,gelu,tanh\"", "begin alike" },
+        { "\"siaf_n\":3", "siaf_gain" }, { "\"aug_kind\":\"dense\",\"aug_branches\":2", "begin alike" }, { "\"siaf_act\":\"relu\"", "no slope" }, { "\"siaf_n\":4,\"siaf_act\":\"silu,tanh,gelu,tanh\"", "begin alike" },
         { "\"siaf_n\":2,\"siaf_act\":\"silu,tanh,gelu\"", "3 activations for 2" }, { "\"siaf_act\":\"silu,,\"", "siaf_act" }, { "\"siaf_act\":\"\"", "siaf_act" }, { "\"siaf_n\":8,\"siaf_act\":\"tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh,tanh\"", "more than 8" }, { "\"siaf_act\":\"silu,swash\"", "swash" },
         { "\"siaf_act\":7", "siaf_act" }, { "\"siaf_n\":1,\"siaf_act\":\"tanh\"", "hidden_act" }, { "\"siaf_n\":9", "siaf_n" }, { "\"siaf_n\":0", "siaf_n" }, { "\"siaf_window\":2", "siaf_window" }, { "\"siaf_windows\":1", "siaf_windows" },
         { "\"aug_fnn\":true", "aug_fnn" }, { "\"aug_kind\":\"circulant\"", "circulant" }, { "\"aug_act\":\"gelu0\",\"aug_kind\":\"dense\"", "gelu0" },

@@ -113,8 +113,9 @@ static head language(graph *g, const void *config, tensor *rows)
 
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width, "tie_word_embeddings", 1);
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width, "tie_word_embeddings", 1,
+                     "initializer_range", sized_std(width));
 }
 
 const arch arch_gpt_neox = {

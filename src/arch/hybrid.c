@@ -292,10 +292,11 @@ static bool encoder(const void *config) { return ((const hybrid *)config)->encod
 /* A common interleaving: RWKV-7 layers with attention between them. */
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i}", "vocab_size", vocab, "hidden_size", width, "num_hidden_layers", layers,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f}", "vocab_size", vocab, "hidden_size", width, "num_hidden_layers", layers,
                      "max_position_embeddings", positions, "num_attention_heads", usual_heads(width), "intermediate_size", glu_width(width),
                      "rwkv_head_dim", usual_head_dim(width), "mixer", "rwkv7,attention", "feed_forward", "glu", "activation", "silu", "norm", "rms_norm",
-                     "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
+                     "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3,
+                     "initializer_range", sized_std(width));
 }
 
 const arch arch_hybrid = {

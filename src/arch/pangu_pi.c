@@ -114,6 +114,9 @@ static int check(const void *config, lithe_error *err)
             if (series_act(c, i) == series_act(c, j))
                 return fail(err, LITHE_ECONFIG, "branches %d and %d of the series (siaf_n %d) begin alike and would stay alike: set siaf_gain", j + 1, i + 1, c->siaf_n);
     }
+    if (c->aug_kind == KIND_DENSE && c->aug_branches > 1 && c->aug_init == BEGIN_ZERO)
+        return fail(err, LITHE_ECONFIG, "aug_branches is %d and aug_kind dense with aug_init zero: the branches begin alike and would stay alike; take aug_init small, or aug_kind bottleneck",
+                    c->aug_branches);
     if (!has_shortcuts(c) || (c->aug_act_pos == POS_BETWEEN && c->aug_kind == KIND_BOTTLENECK)) return 0;
     if (!zero_at_zero(c->aug_act))
         return fail(err, LITHE_ECONFIG, "aug_act %s is not 0 at 0: it goes with aug_kind bottleneck and aug_act_pos between", activation_name(c->aug_act));

@@ -23,6 +23,7 @@ typedef struct {
 #define RWKV_OWN_HEAD { "tie_word_embeddings", "false|null" }
 /* Of version 4 to 6, in the forms of transformers and of its remote code. */
 extern const known_key rwkv_others[];
+extern const recipe rwkv_recipe;            /* the optimizer settings of the authors' trainer */
 
 /* Refuses attention of another width, which no version has.  Turns head_size_divisor into group_norm_epsilon. */
 int    rwkv_normalize(json_t *config, lithe_error *err);

@@ -72,6 +72,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_rwkv4 = {
     .name = "rwkv4", .class_name = "RwkvForCausalLM", .stem = "Rwkv",
     .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
+    .recipe = &rwkv_recipe,
     .config = { .size = sizeof(rwkv), .fields = fields, .others = rwkv_others, .normalize = rwkv_normalize, .sized = sized,
                 .aliases = NAMES("rwkv") },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },

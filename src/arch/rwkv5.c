@@ -112,6 +112,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_rwkv5 = {
     .name = "rwkv5", .class_name = "Rwkv5ForCausalLM", .stem = "Rwkv5",
     .summary = "RWKV-5: a recurrent network with a fading matrix for each head, constant memory (Peng et al. 2024)",
+    .recipe = &rwkv_recipe,
     .config = { .size = sizeof(rwkv5), .fields = fields, .others = rwkv_others, .divides = NAMES("head_size", "hidden_size"),
                 .normalize = normalize, .sized = sized },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },

@@ -118,6 +118,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_rwkv6 = {
     .name = "rwkv6", .class_name = "Rwkv6ForCausalLM", .stem = "Rwkv6",
     .summary = "RWKV-6: RWKV-5 whose mixing and fading come from the token, constant memory (Peng et al. 2024)",
+    .recipe = &rwkv_recipe,
     .config = { .size = sizeof(rwkv6), .fields = fields, .others = rwkv_others, .divides = NAMES("head_size", "hidden_size"),
                 .normalize = rwkv_normalize, .sized = sized },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },

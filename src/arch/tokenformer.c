@@ -8,7 +8,6 @@
  * pytorch_model.bin (layer l is sequential.{2+l}). */
 #include "arch/fields.h"
 #include "arch/layers.h"
-#include <math.h>
 
 typedef struct {
     int vocab_size, num_layers, hidden_size, num_attention_heads, qkv_slot_num, proj_slot_num, ffn_slot_num, max_position_embeddings;
@@ -109,13 +108,11 @@ static head language(graph *g, const void *config, tensor *rows)
     return (head){ .hidden = rows, .weight = head_weight(g, "final_linear.weight", c->vocab_size, c->hidden_size, c->init_method_std) };
 }
 
-/* Slots n = 0.75 d and 3 d: exactly a GPT layer's 12 d^2 weights and products.  The published deviation of 0.02 is
- * one for widths of 768 and more; a small model learns far better from a wider start (at 128: 1.63 bits per byte of
- * the King James Bible with 0.06, 1.85 with 0.02, after 400k tokens). */
+/* Slots n = 0.75 d and 3 d: exactly a GPT layer's 12 d^2 weights and products. */
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:i, s:i, s:i}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_layers", layers, "num_attention_heads", usual_heads(width), "init_method_std", fmax(0.02, 0.7 / sqrt(width)),
+                     "num_layers", layers, "num_attention_heads", usual_heads(width), "init_method_std", sized_std(width),
                      "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
 }
 
