@@ -72,7 +72,7 @@ const verb verb_convert = {
 
 /* ---- plan ------------------------------------------------------------------- */
 
-typedef struct { common common; int batch, ctx, recompute, ops, json, ranks; const char *dtype; } plan_settings;
+typedef struct { common common; int batch, ctx, recompute, ops, json, ranks, parallel; const char *dtype; } plan_settings;
 
 static const option plan_options[] = {
     { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a step, or in one of the parts it is split into", .least = 1, .most = 1 << 20, .also = "batch-size" },
@@ -80,6 +80,7 @@ static const option plan_options[] = {
     { "recompute", 0, FLAG(plan_settings, recompute), .help = "recompute activations in the backward pass instead of keeping them" },
     { "dtype", 0, CHOICE(plan_settings, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16" },
     { "ranks", 0, COUNT(plan_settings, ranks), "N", "1", .help = "machines like this one that train together: the memory of each, and the time of a step", .least = 1, .most = 1 << 16 },
+    { "parallel", 0, COUNT(plan_settings, parallel), "N", "1", .help = "texts that are written together: the memory of decoding them", .least = 1, .most = 4096, .also = "np" },
     { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "print a line for each operation: shape, offset, bytes, flops" },
     { "json", 0, FLAG(plan_settings, json), .help = "print it as JSON" },
     { 0 }
@@ -101,7 +102,7 @@ static int plan(const arguments *a)
     const plan_settings *s = a->settings;
     lithe_error err = { 0 };
     return print_text(lithe_plan(a->operands[0], &LITHE_OPTIONS(lithe_plan_options, .batch = s->batch, .ctx = s->ctx, .recompute = s->recompute,
-                                                                .dtype = s->dtype, .ops = s->ops, .json = s->json, .ranks = s->ranks), &err), &err);
+                                                                .dtype = s->dtype, .ops = s->ops, .json = s->json, .ranks = s->ranks, .parallel = s->parallel), &err), &err);
 }
 
 const verb verb_plan = {
@@ -109,7 +110,8 @@ const verb verb_plan = {
     .summary = "print the memory and operations that a configuration needs",
     .about = "Prints the operations of a config.json (or of a MODEL) with their place in memory and their cost, and the memory that training, "
              "scoring and generating need in all. Nothing is allocated or run. With --ranks, the memory of each and the time of a step on networks of 1, 10 and 100 Gbit/s (docs/scaling.md).",
-    .examples = "  lithe plan config.json --batch 16 --ctx 512 --no-ops\n  lithe plan gpt2/ --batch 64 --ranks 8 --no-ops\n",
+    .examples = "  lithe plan config.json --batch 16 --ctx 512 --no-ops\n  lithe plan gpt2/ --batch 64 --ranks 8 --no-ops\n"
+                "  lithe plan gpt2/ --parallel 16 --no-ops\n",
     .options = plan_options, .bytes = sizeof(plan_settings), .run = plan,
 };
 

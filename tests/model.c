@@ -359,6 +359,26 @@ static void test_plan(void)
     }
 }
 
+/* Texts together need the states of each; the weights are read once for all. */
+static void plan_of_texts(void)
+{
+    lithe_error e = { 0 };
+    long long bytes[2][2];
+    put_text(in_dir("config.json"), SMALL[0]);
+    for (int i = 0; i < 2; i++) {
+        char *text = lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .ctx = 16, .json = 1, .parallel = i ? 5 : 0), &e);
+        json_t *all = text ? json_parse(text, strlen(text), 8, "plan", &e) : NULL, *decoding = json_object_get(all, "decoding");
+        CHECK_MSG(decoding && json_integer_value(json_object_get(all, "parallel")) == (i ? 5 : 1), "%s", e.text);
+        bytes[i][0] = json_integer_value(json_object_get(decoding, "state_bytes"));
+        bytes[i][1] = json_integer_value(json_object_get(decoding, "parameter_bytes"));
+        json_decref(all);
+        free(text);
+    }
+    CHECK_MSG(bytes[0][0] > 0 && bytes[1][0] == 5 * bytes[0][0] && bytes[1][1] == bytes[0][1], "%lld and %lld bytes of states", bytes[0][0], bytes[1][0]);
+    CHECK(!lithe_plan(test_dir(), &LITHE_OPTIONS(lithe_plan_options, .parallel = -1), &e));
+    check_failure(&e, LITHE_EINVAL, "-1 texts together");
+}
+
 /* Ranks share a step: each needs the memory of its windows, and exchanges (n - 1) / n of all weights twice. */
 static void plan_of_ranks(void)
 {
@@ -434,6 +454,7 @@ const test tests_model[] = {
     { "model/nothing and stuck errors", test_nothing },
     { "model/plans", test_plan },
     { "model/plans of several ranks", plan_of_ranks },
+    { "model/plans of texts together", plan_of_texts },
     { "model/plans of stored parameters", test_plan_of_files },
     { "model/doctor and peak", test_doctor },
     { "model/golden directories open", test_golden },

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLANS = 3, DEFAULT_WINDOWS = 8, CONTEXT_MAX = 1024, STEP_TOKENS_MAX = 1 << 24 };
+enum { PLANS = 3, DEFAULT_WINDOWS = 8, CONTEXT_MAX = 1024, STEP_TOKENS_MAX = 1 << 24, PARALLEL_MOST = 1 << 12 };
 static const char *const PLAN_NAMES[PLANS] = { "training", "scoring", "decoding" };
 static const graph_mode MODES[PLANS] = { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE };
 static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward", "recompute", "backward" };
@@ -15,7 +15,7 @@ static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward",
 typedef struct {
     lithe_model *model;
     int windows, ctx;                /* windows: of a rank */
-    int batch, ranks;
+    int batch, ranks, parallel;
     bool recompute;
     compute_type compute;
     pass passes[PLANS];
@@ -78,9 +78,9 @@ static int make(planned *x, int i, lithe_error *err)
     const lithe_model *m = x->model;
     graph_options o = { .mode = MODES[i], .compute = x->compute, .recompute = x->recompute && MODES[i] == GRAPH_TRAIN };
     bool decoding = MODES[i] == GRAPH_DECODE;
-    o.capacity[ROWS_TOKENS] = decoding ? 1 : x->windows * x->ctx;
-    o.capacity[ROWS_SEQS] = decoding ? 1 : x->windows;
-    o.slots = 1;
+    o.capacity[ROWS_TOKENS] = decoding ? x->parallel : x->windows * x->ctx;
+    o.capacity[ROWS_SEQS] = decoding ? x->parallel : x->windows;
+    o.slots = x->parallel;
     o.context = x->ctx;
     o.cache = x->stored_bytes ? default_cache(x->stored_bytes, params_total(m->params)) : STORED_REAL;
     return pass_plan(&x->passes[i], m, &o, wanted(m->task.kind, MODES[i]), err);
@@ -92,6 +92,8 @@ static int make_all(planned *x, const lithe_plan_options *o, lithe_error *err)
     x->batch = o->batch ? o->batch : DEFAULT_WINDOWS;
     x->ranks = o->ranks ? o->ranks : 1;
     if (x->ranks < 1 || x->ranks > x->batch) return fail(err, LITHE_EINVAL, "%d ranks share a step of %d windows: each needs one", x->ranks, x->batch);
+    x->parallel = o->parallel ? o->parallel : 1;
+    if (x->parallel < 1 || x->parallel > PARALLEL_MOST) return fail(err, LITHE_EINVAL, "%d texts together: 1 to %d are possible", x->parallel, PARALLEL_MOST);
     x->windows = x->batch / x->ranks + (x->batch % x->ranks > 0);
     x->ctx = ctx ? ctx : context < CONTEXT_MAX ? context : CONTEXT_MAX;
     if (x->windows < 1 || x->ctx < 1 || x->ctx > context)
@@ -226,8 +228,9 @@ static void print_steps(FILE *out, const graph *g)
 static void print_plan(FILE *out, const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
-    double tokens = MODES[i] == GRAPH_DECODE ? 1 : (double)x->windows * x->ctx;
-    if (MODES[i] == GRAPH_DECODE) fprintf(out, "%s, one token at a time, context %d\n", PLAN_NAMES[i], x->ctx);
+    double tokens = MODES[i] == GRAPH_DECODE ? x->parallel : (double)x->windows * x->ctx;
+    if (MODES[i] == GRAPH_DECODE && x->parallel > 1) fprintf(out, "%s, %d texts together, one token of each at a time, context %d\n", PLAN_NAMES[i], x->parallel, x->ctx);
+    else if (MODES[i] == GRAPH_DECODE) fprintf(out, "%s, one token at a time, context %d\n", PLAN_NAMES[i], x->ctx);
     else fprintf(out, "%s, %d x %d tokens a step%s\n", PLAN_NAMES[i], x->windows, x->ctx, MODES[i] == GRAPH_TRAIN && x->recompute ? ", layers run again for backward" : "");
     print_line(out, MODES[i] != GRAPH_TRAIN && x->stored_bytes ? "parameters as stored" : "parameters", parameter_bytes(x, i));
     if (MODES[i] == GRAPH_TRAIN) {
@@ -314,9 +317,9 @@ static json_t *ranks_json(const planned *x)
 
 static char *as_json(const planned *x, bool ops)
 {
-    json_t *all = json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:b, s:s}", "arch", x->model->arch->name,
+    json_t *all = json_pack("{s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:s}", "arch", x->model->arch->name,
                             "parameters", (json_int_t)params_total(x->model->params), "vocab", lithe_model_vocab(x->model),
-                            "context", lithe_model_context(x->model), "batch", x->batch, "ctx", x->ctx, "recompute", (int)x->recompute,
+                            "context", lithe_model_context(x->model), "batch", x->batch, "ctx", x->ctx, "parallel", x->parallel, "recompute", (int)x->recompute,
                             "dtype", x->compute == COMPUTE_BF16 ? "bf16" : "f32");
     bool bad = !all;
     for (int i = 0; i < PLANS; i++) bad = bad || (x->passes[i].g && json_object_set_new(all, PLAN_NAMES[i], plan_json(x, i)));
