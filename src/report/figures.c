@@ -88,18 +88,8 @@ void figures_close(figures *f)
 
 /* ---- curves --------------------------------------------------------------------------------- */
 
-static bool read_curve(chart_curve *c, const lithe_run *r, const char *of, const char *against)
-{
-    c->n = lithe_run_curve(r, of, against, NULL, NULL, 0);
-    c->x = xalloc(c->n + 1, sizeof *c->x);
-    c->y = xalloc(c->n + 1, sizeof *c->y);
-    if (!c->x || !c->y) { c->n = 0; return false; }
-    lithe_run_curve(r, of, against, c->x, c->y, c->n);
-    return true;
-}
-
 /* Joins another curve of the group: sums in y, least and most in low and high, over the points that all have. */
-static void join_curve(chart_curve *c, const chart_curve *other)
+static void join_curve(chart_curve *c, const run_points *other)
 {
     if (!c->low) {
         c->low = xalloc(c->n + 1, sizeof *c->low);
@@ -133,12 +123,12 @@ chart_curve *figures_curves(const figures *f, const char *of, const char *agains
         int members = 0;
         curves[g] = (chart_curve){ .name = f->group_names[g], .colour = g, .dots = !strncmp(of, "valid", 5) || !strncmp(of, "bits", 4) || !strcmp(of, "accuracy") };
         for (int i = 0; i < f->n; i++) {
-            chart_curve one = { 0 };
+            run_points one = { 0 };
             if (f->group[i] != g) continue;
-            if (!members++) { read_curve(&curves[g], f->runs[i], of, against); continue; }
-            if (read_curve(&one, f->runs[i], of, against)) join_curve(&curves[g], &one);
-            free(one.x);
-            free(one.y);
+            run_points_read(&one, f->runs[i], of, against);
+            if (!members++) { curves[g].x = one.x; curves[g].y = one.y; curves[g].n = one.n; continue; }
+            join_curve(&curves[g], &one);
+            run_points_free(&one);
         }
         divide(&curves[g], members);
     }
@@ -156,11 +146,6 @@ void figures_free(chart_curve *curves, int count)
     free(curves);
 }
 
-static double place_on(const run_place *p, const char *against)
-{
-    return !strcmp(against, "step") ? p->step : !strcmp(against, "tokens") ? p->tokens : !strcmp(against, "seconds") ? p->seconds : p->flops;
-}
-
 chart_mark *figures_marks(const figures *f, const char *against, int *count)
 {
     size_t most = 0;
@@ -171,7 +156,7 @@ chart_mark *figures_marks(const figures *f, const char *against, int *count)
         for (size_t k = 0; k < f->runs[i]->mark_count; k++) {
             const run_mark *m = &f->runs[i]->marks[k];
             if (!strcmp(m->kind, "checkpoint") && f->n > 3) continue;
-            marks[(*count)++] = (chart_mark){ place_on(&m->at, against), f->group[i], m->kind[0], *m->text ? m->text : m->kind };
+            marks[(*count)++] = (chart_mark){ run_place_on(&m->at, against), f->group[i], m->kind[0], *m->text ? m->text : m->kind };
         }
     return marks;
 }

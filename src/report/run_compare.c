@@ -5,26 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { double *x, *y; size_t n; } curve;
-
-static int read_curve(curve *c, const lithe_run *r, const char *of, const char *against, lithe_error *err)
-{
-    c->n = lithe_run_curve(r, of, against, NULL, NULL, 0);
-    c->x = xalloc(c->n + 1, sizeof *c->x);
-    c->y = xalloc(c->n + 1, sizeof *c->y);
-    if (!c->x || !c->y) return fail(err, LITHE_ENOMEM, "%s: not enough memory for %zu evaluations", r->path, c->n);
-    lithe_run_curve(r, of, against, c->x, c->y, c->n);
-    return LITHE_OK;
-}
-
-static void free_curve(curve *c)
-{
-    free(c->x);
-    free(c->y);
-}
-
 /* The curve's value at x: of equal steps the last one there, else between the two points around it.  NAN outside. */
-static double value_at(const curve *c, double x, bool exact)
+static double value_at(const run_points *c, double x, bool exact)
 {
     double y = NAN;
     for (size_t i = 0; i < c->n; i++) {
@@ -42,7 +24,7 @@ static double mean(const double *x, size_t n)
 }
 
 /* The points of a that b has too, a's value and b's; a growth repeats an evaluation, of which the last counts. */
-static size_t pair_up(const curve *a, const curve *b, bool exact, double *ya, double *yb)
+static size_t pair_up(const run_points *a, const run_points *b, bool exact, double *ya, double *yb)
 {
     size_t n = 0;
     for (size_t i = 0; i < a->n; i++) {
@@ -54,7 +36,7 @@ static size_t pair_up(const curve *a, const curve *b, bool exact, double *ya, do
     return n;
 }
 
-static int compare_curves(const curve *a, const curve *b, bool exact, const char *names[2], uint64_t seed, lithe_run_difference *out, lithe_error *err)
+static int compare_curves(const run_points *a, const run_points *b, bool exact, const char *names[2], uint64_t seed, lithe_run_difference *out, lithe_error *err)
 {
     double *ya = xalloc(a->n + 1, sizeof *ya), *yb = xalloc(a->n + 1, sizeof *yb), *difference = xalloc(a->n + 1, sizeof *difference);
     size_t n = ya && yb && difference ? pair_up(a, b, exact, ya, yb) : 0, first = n / 2, count = n - first;
@@ -80,17 +62,17 @@ int lithe_run_compare(const lithe_run *a, const lithe_run *b, const char *agains
 {
     static const char *const axes[] = { "step", "tokens", "seconds", "flops" };
     bool is_axis = !against;
-    curve ca = { 0 }, cb = { 0 };
+    run_points ca = { 0 }, cb = { 0 };
     if (failed(err)) return err->status;
     if (!a || !b || !out) return fail(err, LITHE_EINVAL, "two runs are needed");
     for (int i = 0; i < 4 && against; i++) is_axis |= !strcmp(against, axes[i]);
     if (!is_axis) return fail(err, LITHE_EINVAL, "runs are compared at equal step, tokens, seconds or flops, not \"%.40s\"", against);
     const char *at = against ? against : "step", *names[2] = { a->name, b->name };
     *out = (lithe_run_difference){ .measure = strcmp(a->tokenizer, b->tokenizer) ? "bits_per_byte" : "valid_loss" };
-    int status = read_curve(&ca, a, out->measure, at, err);
-    if (!status) status = read_curve(&cb, b, out->measure, at, err);
+    bool there = run_points_read(&ca, a, out->measure, at) && run_points_read(&cb, b, out->measure, at);
+    int status = there ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s and %s: not enough memory for their evaluations", a->name, b->name);
     if (!status) status = compare_curves(&ca, &cb, !strcmp(at, "step"), names, seed, out, err);
-    free_curve(&ca);
-    free_curve(&cb);
+    run_points_free(&ca);
+    run_points_free(&cb);
     return status;
 }

@@ -1,11 +1,12 @@
 /* What a run comes to, and its curves. */
 #include "report/run_log.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- curves ------------------------------------------------------------------------------- */
 
-static double place_value(const run_place *p, const char *against)
+double run_place_on(const run_place *p, const char *against)
 {
     return !strcmp(against, "step") ? p->step : !strcmp(against, "tokens") ? p->tokens : !strcmp(against, "seconds") ? p->seconds : !strcmp(against, "flops") ? p->flops : NAN;
 }
@@ -36,9 +37,26 @@ size_t lithe_run_curve(const lithe_run *r, const char *of, const char *against, 
 {
     size_t n = 0;
     if (!r || !of || !against) return 0;
-    for (size_t i = 0; i < r->step_count; i++) add_point(place_value(&r->steps[i].at, against), step_value(&r->steps[i], of), x, y, cap, &n);
-    for (size_t i = 0; i < r->evaluation_count; i++) add_point(place_value(&r->evaluations[i].at, against), evaluation_value(&r->evaluations[i], of), x, y, cap, &n);
+    for (size_t i = 0; i < r->step_count; i++) add_point(run_place_on(&r->steps[i].at, against), step_value(&r->steps[i], of), x, y, cap, &n);
+    for (size_t i = 0; i < r->evaluation_count; i++) add_point(run_place_on(&r->evaluations[i].at, against), evaluation_value(&r->evaluations[i], of), x, y, cap, &n);
     return n;
+}
+
+bool run_points_read(run_points *c, const lithe_run *r, const char *of, const char *against)
+{
+    c->n = lithe_run_curve(r, of, against, NULL, NULL, 0);
+    c->x = xalloc(c->n + 1, sizeof *c->x);
+    c->y = xalloc(c->n + 1, sizeof *c->y);
+    if (!c->x || !c->y) { c->n = 0; return false; }
+    lithe_run_curve(r, of, against, c->x, c->y, c->n);
+    return true;
+}
+
+void run_points_free(run_points *c)
+{
+    free(c->x);
+    free(c->y);
+    *c = (run_points){ 0 };
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -29,6 +29,13 @@ struct lithe_run {
     bool failed;                        /* memory was out */
 };
 
+/* How far a run was by "step", "tokens", "seconds" or "flops"; NaN for another word. */
+double run_place_on(const run_place *p, const char *against);
+/* A curve of lithe_run_curve in memory of its own, to be freed; false when memory is out. */
+typedef struct { double *x, *y; size_t n; } run_points;
+bool   run_points_read(run_points *c, const lithe_run *r, const char *of, const char *against);
+void   run_points_free(run_points *c);
+
 /* Texts of the run's files: its command, configuration, tokenizer, samples, checkpoints and hashes. */
 void run_read_files(lithe_run *r);
 /* Makes room for one more element of a growing array, which is returned, perhaps elsewhere; NULL when memory is out. */
