@@ -448,6 +448,10 @@ int lithe_engine_embed(lithe_engine *e, const lithe_tokenizer *t, const char *co
                        float *out, size_t *cut, lithe_error *err);
 int lithe_embed(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o,
                 float *out, size_t *cut, lithe_error *err);
+/* The same of texts that are ids already: text i is ids[start[i]..start[i+1]-1], without special tokens, which are
+ * added, and without the prompt. */
+int lithe_engine_embed_ids(lithe_engine *e, const lithe_tokenizer *t, const int32_t *ids, const size_t *start, size_t n,
+                           const lithe_embedding *o, float *out, size_t *cut, lithe_error *err);
 
 /* out receives the `top` likeliest tokens at each mask token of the text, likeliest first: (masks, top), with id -1
  * after the end of the vocabulary.  Returns the number of masks; out NULL only asks for it. */

@@ -99,6 +99,22 @@ static void vectors_are_those_of_embed(void)
         square += x * x, cosine += x * y, whole += y * y;
     }
     CHECK(json_array_size(part) == 7 && fabs(square - 1) < 1e-6 && fabs(cosine / sqrt(whole) - 1) < 1e-6);
+    /* The same texts as ids. */
+    int32_t ids[64];
+    size_t start[TEXTS + 1] = { 0 };
+    char lists[500] = "";
+    float by_ids[TEXTS * MOST];
+    for (size_t i = 0; i < TEXTS; i++) {
+        start[i + 1] = start[i] + lithe_encode(t, SAID[i], strlen(SAID[i]), 0, ids + start[i], 64 - start[i]);
+        for (size_t k = start[i]; k < start[i + 1]; k++) sprintf(lists + strlen(lists), "%s%d%s", k == start[i] ? "[" : ",", ids[k], k + 1 == start[i + 1] ? i + 1 < TEXTS ? "]," : "]" : "");
+    }
+    lithe_engine *e = lithe_engine_open(s.models[0], &LITHE_OPTIONS(lithe_engine_options, .whole = 1), &err);
+    CHECK(lithe_engine_embed_ids(e, t, ids, start, TEXTS, &how, by_ids, NULL, &err) == width && !memcmp(by_ids, expected, TEXTS * (size_t)width * sizeof *by_ids));
+    lithe_engine_close(e);
+    json_t *g = posted(&s, "/v1/embeddings", 200, "{\"model\":\"masked\",\"input\":[%s]}", lists), *one = posted(&s, "/v1/embeddings", 200, "{\"model\":\"masked\",\"input\":%.*s}", (int)strcspn(lists, "]") + 1, lists);
+    CHECK(json_equal(at(g, "data"), at(a, "data")) && json_equal(at(json_array_get(at(one, "data"), 0), "embedding"), at(json_array_get(at(a, "data"), 0), "embedding")));
+    json_decref(posted(&s, "/v1/embeddings", 400, "{\"model\":\"masked\",\"input\":[[]]}"));
+    json_decref(g), json_decref(one);
     json_t *d = posted(&s, "/embed", 200, "{\"model\":\"masked\",\"inputs\":[\"%s\"]}", SAID[0]);
     CHECK(json_equal(json_array_get(d, 0), at(json_array_get(at(a, "data"), 0), "embedding")));
     json_decref(posted(&s, "/v1/embeddings", 400, "{\"model\":\"masked\",\"input\":\"a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a\"}"));

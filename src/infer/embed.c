@@ -79,17 +79,38 @@ static int embed_texts(lithe_engine *e, const lithe_tokenizer *t, const char *co
     return status;
 }
 
+/* Begins an embedding as o says, else as the files beside the model do. */
+static int begin(lithe_engine *e, const lithe_embedding *o, lithe_embedding *how, pooled *p, lithe_error *err)
+{
+    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
+    if (failed(err)) return err->status;
+    int status = o ? options_read(how, sizeof *how, o, "lithe_embedding", err) : lithe_embedding_read(engine_model(e), how, err);
+    if (status || (status = pooling_of(how, &p->how, err))) return status;
+    p->normalize = how->normalize;
+    return (p->width = engine_width(e)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for the graph");
+}
+
 int lithe_engine_embed(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, float *out, size_t *cut, lithe_error *err)
 {
     lithe_embedding how;
-    if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
-    if (failed(err)) return err->status;
     pooled p = { .out = out };
-    int status = o ? options_read(&how, sizeof how, o, "lithe_embedding", err) : lithe_embedding_read(engine_model(e), &how, err);
-    if (status || (status = pooling_of(&how, &p.how, err))) return status;
-    p.normalize = how.normalize;
-    if (!(p.width = engine_width(e))) return fail(err, LITHE_ENOMEM, "not enough memory for the graph");
-    if (out) status = embed_texts(e, t, texts, n, &how, &p, cut, err);
+    int status = begin(e, o, &how, &p, err);
+    if (!status && out) status = embed_texts(e, t, texts, n, &how, &p, cut, err);
+    return status ? status : p.width;
+}
+
+int lithe_engine_embed_ids(lithe_engine *e, const lithe_tokenizer *t, const int32_t *ids, const size_t *start, size_t n, const lithe_embedding *o, float *out, size_t *cut, lithe_error *err)
+{
+    lithe_embedding how;
+    sequences x;
+    pooled p = { .out = out };
+    int status = begin(e, o, &how, &p, err);
+    if (status) return status;
+    if (!t || !ids || !start || !out) return fail(err, LITHE_EINVAL, "there is no %s", !t ? "tokenizer" : out ? "array of ids" : "memory for the vectors");
+    status = sequences_join(&x, engine_model(e), t, ids, start, n, how.max_length, err);
+    if (cut) *cut = status ? 0 : x.cut;
+    if (!status) status = sequences_run(&x, e, WANT_HIDDEN, take_hidden, &p, err);
+    sequences_close(&x);
     return status ? status : p.width;
 }
 

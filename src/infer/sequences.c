@@ -32,6 +32,20 @@ static int add_text(sequences *x, const lithe_model *m, const lithe_tokenizer *t
     return check_ids(m, x->ids + used, length, err) ? LITHE_EINVAL : LITHE_OK;
 }
 
+/* The same for a text that is ids. */
+static int add_ids(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, size_t n, size_t limit, lithe_error *err)
+{
+    size_t used = x->start[x->n], whole = lithe_join(t, ids, n, NULL, 0, 0, NULL, NULL, 0), length = whole < limit ? whole : limit;
+    const layout l = layout_of(t);
+    if (!length) return fail(err, LITHE_EFORMAT, "text %zu is empty", x->n + 1);
+    if (layout_fits(&l, false, limit, err)) return LITHE_EINVAL;
+    if (!make_room(x, used + length)) return fail(err, LITHE_ENOMEM, "not enough memory for %zu tokens", used + length);
+    length = lithe_join(t, ids, n, NULL, 0, limit, x->ids + used, x->types + used, length);
+    x->cut += whole > limit;
+    x->start[++x->n] = used + length;
+    return check_ids(m, x->ids + used, length, err) ? LITHE_EINVAL : LITHE_OK;
+}
+
 int texts_check(const char *const *texts, size_t n, lithe_error *err)
 {
     for (size_t i = 0; i < n; i++)
@@ -39,17 +53,32 @@ int texts_check(const char *const *texts, size_t n, lithe_error *err)
     return LITHE_OK;
 }
 
+/* Begins with none of n texts; *limit becomes the most ids of each. */
+static int begin(sequences *x, const lithe_model *m, const lithe_tokenizer *t, size_t n, int *limit, lithe_error *err)
+{
+    *x = (sequences){ 0 };
+    if (lithe_model_fits(m, t, err)) return err ? (int)err->status : LITHE_EINVAL;
+    int context = lithe_model_context(m);
+    if (*limit < 1 || *limit > context) *limit = context;
+    x->start = xalloc(n + 1, sizeof *x->start);
+    return x->start ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for %zu texts", n);
+}
+
 int sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                      int limit, lithe_error *err)
 {
     *x = (sequences){ 0 };
     if (texts_check(texts, n, err)) return LITHE_EINVAL;
-    if (lithe_model_fits(m, t, err)) return err ? (int)err->status : LITHE_EINVAL;
-    int context = lithe_model_context(m);
-    if (limit < 1 || limit > context) limit = context;
-    x->start = xalloc(n + 1, sizeof *x->start);
-    int status = x->start ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for %zu texts", n);
+    int status = begin(x, m, t, n, &limit, err);
     for (size_t i = 0; i < n && !status; i++) status = add_text(x, m, t, texts[i], pairs ? pairs[i] : NULL, (size_t)limit, err);
+    if (status) sequences_close(x);
+    return status;
+}
+
+int sequences_join(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, const size_t *start, size_t n, int limit, lithe_error *err)
+{
+    int status = begin(x, m, t, n, &limit, err);
+    for (size_t i = 0; i < n && !status; i++) status = add_ids(x, m, t, ids + start[i], start[i + 1] - start[i], (size_t)limit, err);
     if (status) sequences_close(x);
     return status;
 }

@@ -22,6 +22,8 @@ int texts_check(const char *const *texts, size_t n, lithe_error *err);
  * tokens, truncated to limit ids. */
 int  sequences_encode(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                       int limit, lithe_error *err);
+/* The same of texts that are ids without special tokens: text i is ids[start[i]..start[i+1]-1]. */
+int  sequences_join(sequences *x, const lithe_model *m, const lithe_tokenizer *t, const int32_t *ids, const size_t *start, size_t n, int limit, lithe_error *err);
 void sequences_close(sequences *x);
 
 /* Called when sequences first .. first + b->seqs - 1 have been run. */

@@ -65,7 +65,10 @@ static json_t *plain_answer(texts *w)
 
 static int read_vectors(texts *w, size_t first, size_t n, size_t *cut, lithe_error *err)
 {
-    return lithe_engine_embed(w->job.model->whole, w->job.model->runner, w->text + first, n, &w->how, w->values + first * (size_t)w->width, cut, err);
+    const served *m = w->job.model;
+    float *out = w->values + first * (size_t)w->width;
+    if (w->ids) return lithe_engine_embed_ids(m->whole, m->runner, w->ids, w->start + first, n, &w->how, out, cut, err);
+    return lithe_engine_embed(m->whole, m->runner, w->text + first, n, &w->how, out, cut, err);
 }
 
 static void prepare(texts *w, const json_t *body, bool scale, problem *p)
@@ -80,15 +83,17 @@ static void prepare(texts *w, const json_t *body, bool scale, problem *p)
     w->dimensions = field_int(body, "dimensions", 1, w->width, 0, p);
 }
 
+/* A text, a list of texts, the ids of one text, or a list of those. */
 static void add_inputs(texts *w, const json_t *body, const char *key, problem *p)
 {
-    const json_t *input = given(body, key);
+    const json_t *input = given(body, key), *first = json_array_get(input, 0);
     size_t most = w->how.max_length ? (size_t)w->how.max_length : (size_t)lithe_model_context(w->job.model->model);
-    if (!json_is_array(input) && !json_is_string(input)) refuse(p, 400, key, "%s must be a string or a list of strings", key);
-    if (json_is_array(input) && (json_is_integer(json_array_get(input, 0)) || json_is_array(json_array_get(input, 0))))
-        refuse(p, 400, key, "%s must hold texts: token ids of another model's vocabulary mean nothing here", key);
+    json_t *one = json_is_integer(first) ? json_pack("[O]", input) : NULL;
+    if (!json_is_array(input) && !json_is_string(input)) refuse(p, 400, key, "%s must be a string, a list of strings, a list of token ids or a list of such lists", key);
     if (json_is_string(input)) texts_add(w, input, NULL, key, most, p);
-    for (size_t i = 0; i < json_array_size(input) && !p->status; i++) texts_add(w, json_array_get(input, i), NULL, key, most, p);
+    else if (one || json_is_array(first)) texts_add_ids(w, one ? one : input, key, most, p);
+    else for (size_t i = 0; i < json_array_size(input) && !p->status; i++) texts_add(w, json_array_get(input, i), NULL, key, most, p);
+    json_decref(one);
 }
 
 void api_embeddings(site *s, exchange *x, const json_t *body)

@@ -93,16 +93,6 @@ void served_close(served *m)
     free(m);
 }
 
-size_t served_state_bytes(const served *m, size_t length)
-{
-    size_t bytes = 0;
-    for (int i = 0; m->engine && i < engine_states(m->engine); i++) {
-        slot_state x = engine_state(m->engine, i, 0);
-        bytes += stored_bytes(x.type, (x.recurrent ? 1 : length) * (size_t)x.width);
-    }
-    return bytes;
-}
-
 /* ---- what requests ask of it ----------------------------------------------------------- */
 
 served *served_find(served *const *all, int count, const json_t *body, problem *p)

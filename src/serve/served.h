@@ -43,9 +43,6 @@ served *served_open(const char *name, lithe_model *m, const char *tokenizer, con
                     const char *template, lithe_error *err);
 void    served_close(served *m);
 
-/* The bytes of the states of one slot that has read that many ids; 0 for a model without slots. */
-size_t  served_state_bytes(const served *m, size_t length);
-
 /* The one that body["model"] names, or the only one; NULL and a problem if there is none. */
 served *served_find(served *const *all, int count, const json_t *body, problem *p);
 

@@ -72,16 +72,16 @@ char *lithe_server_memory(const lithe_server *s)
     enum { PARSED = 16 };                           /* bytes that a byte of JSON takes while it is read */
     if (!s) return NULL;
     const site *all = &s->site;
-    double states = 0, logits = 0, requests = (double)(MOST_BODIES + MOST_PROMPTS) + PARSED * (double)all->options.body, connections = (double)all->options.connections * HEAD_BYTES,
+    double engines = 0, logits = 0, requests = (double)(MOST_BODIES + MOST_PROMPTS) + PARSED * (double)all->options.body, connections = (double)all->options.connections * HEAD_BYTES,
            prefixes = (double)all->prefixes.most;
     char *text = NULL;
     for (int i = 0; i < all->count; i++) {
         const served *m = all->models[i];
-        states += (double)m->slots * (double)served_state_bytes(m, (size_t)m->context);
+        engines += (double)lithe_engine_bytes(m->engine);
         logits += m->engine ? (double)(m->slots + SCORED_ROWS) * m->vocab * (double)sizeof(float) : 0;
     }
-    if (asprintf(&text, "serving takes at most %.0f MB beside the models: states %.0f MB, prefixes %.0f MB, logits %.0f MB, requests %.0f MB, connections %.0f MB",
-                 (states + prefixes + logits + requests + connections) / 1e6, states / 1e6, prefixes / 1e6, logits / 1e6, requests / 1e6, connections / 1e6) < 0) return NULL;
+    if (asprintf(&text, "serving takes at most %.0f MB beside the models: engines %.0f MB, prefixes %.0f MB, logits %.0f MB, requests %.0f MB, connections %.0f MB",
+                 (engines + prefixes + logits + requests + connections) / 1e6, engines / 1e6, prefixes / 1e6, logits / 1e6, requests / 1e6, connections / 1e6) < 0) return NULL;
     return text;
 }
 

@@ -12,6 +12,8 @@ static void texts_close(job *j)
     free(w->found);
     free(w->masks);
     free(w->text);
+    free(w->ids);
+    free(w->start);
     free(w->pair);
     free(w->tokens);
     free(w->values);
@@ -84,6 +86,19 @@ static const char *text_value(const json_t *text, const char *key, problem *p)
     return value ? value : "";
 }
 
+/* The next text has n tokens in all. */
+static void add_length(texts *w, size_t n, size_t limit, const char *key, problem *p)
+{
+    if (!n) refuse(p, 400, key, "%s has an empty text", key);
+    if (n > limit && !w->truncate) {
+        p->code = "context_length_exceeded";
+        refuse(p, 400, key, "a text has %zu tokens, and %s reads %zu; with \"truncate\": true its end is left out", n, w->job.model->name, limit);
+    }
+    if (n > limit) n = limit;
+    w->tokens[w->count++] = n;
+    w->total += n;
+}
+
 void texts_add(texts *w, const json_t *text, const json_t *pair, const char *key, size_t limit, problem *p)
 {
     const char *a = text_value(text, key, p), *b = pair ? text_value(pair, key, p) : NULL;
@@ -91,17 +106,44 @@ void texts_add(texts *w, const json_t *text, const json_t *pair, const char *key
     if (w->count == MOST_TEXTS) { refuse(p, 400, key, "%s has more than %d texts", key, MOST_TEXTS); return; }
     if (!make_room(w)) { refuse(p, 503, NULL, "not enough memory for %zu texts", w->count); return; }
     size_t n = lithe_encode_pair(w->job.model->reader, a, strlen(a), b, b ? strlen(b) : 0, 0, NULL, NULL, 0);
-    if (!n) refuse(p, 400, key, "%s has an empty text", key);
-    if (n > limit && !w->truncate) {
-        p->code = "context_length_exceeded";
-        refuse(p, 400, key, "a text has %zu tokens, and %s reads %zu; with \"truncate\": true its end is left out", n, w->job.model->name, limit);
-    }
-    if (n > limit) n = limit;
     w->text[w->count] = a;
     w->pair[w->count] = b;
-    w->tokens[w->count++] = n;
-    w->total += n;
     w->job.bytes += strlen(a) + (b ? strlen(b) : 0);
+    add_length(w, n, limit, key, p);
+}
+
+static size_t count_ids(const json_t *lists)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(lists); i++) n += json_array_size(json_array_get(lists, i));
+    return n;
+}
+
+static void add_list(texts *w, const json_t *list, size_t limit, const char *key, problem *p)
+{
+    size_t n = 0, at = w->start[w->count];
+    if (!json_is_array(list)) refuse(p, 400, key, "%s must be a list of lists of token ids, or of strings", key);
+    int32_t *ids = p->status ? NULL : field_ids(list, key, w->job.model->vocab, &n, p);
+    if (!p->status && !make_room(w)) refuse(p, 503, NULL, "not enough memory for %zu texts", w->count);
+    if (!p->status && !n) refuse(p, 400, key, "%s has an empty list", key);
+    if (!p->status) {
+        memcpy(w->ids + at, ids, n * sizeof *ids);
+        w->start[w->count + 1] = at + n;
+        add_length(w, lithe_join(w->job.model->reader, ids, n, NULL, 0, 0, NULL, NULL, 0), limit, key, p);
+    }
+    free(ids);
+}
+
+void texts_add_ids(texts *w, const json_t *lists, const char *key, size_t limit, problem *p)
+{
+    size_t count = json_array_size(lists), n = count_ids(lists);
+    if (count > MOST_TEXTS) refuse(p, 400, key, "%s has more than %d texts", key, MOST_TEXTS);
+    if (p->status) return;
+    w->ids = xalloc(n + 1, sizeof *w->ids);
+    w->start = xalloc(count + 1, sizeof *w->start);
+    w->job.bytes += n * sizeof *w->ids;
+    if (!w->ids || !w->start) refuse(p, 503, NULL, "not enough memory for %zu tokens", n);
+    for (size_t i = 0; i < count && !p->status; i++) add_list(w, json_array_get(lists, i), limit, key, p);
 }
 
 /* Memory for the results. */

@@ -13,6 +13,7 @@ struct texts {
     job job;
     json_t *body;                       /* which holds the texts */
     const char **text, **pair;          /* (count); pair[i] NULL: text i is not a pair */
+    int32_t *ids; size_t *start;        /* texts that are ids: text i is ids[start[i]..start[i+1]-1]; NULL: none is */
     size_t *tokens;                     /* (count) with special tokens */
     size_t count, room, total, done;
     bool truncate;
@@ -32,6 +33,8 @@ struct texts {
 texts *texts_open(const site *s, exchange *x, const json_t *body, problem *p);
 /* Adds a text, or a pair, that lies in the body under `key`; limit: the most tokens that are read of it. */
 void   texts_add(texts *w, const json_t *text, const json_t *pair, const char *key, size_t limit, problem *p);
+/* Adds the texts of a list of lists of ids, without special tokens; the request then has no others. */
+void   texts_add_ids(texts *w, const json_t *lists, const char *key, size_t limit, problem *p);
 /* Hands it to the scheduler; a problem is answered. */
 void   texts_submit(site *s, texts *w, problem *p);
 
