@@ -177,6 +177,9 @@ static void models_have_names(void)
     CHECK(!strcmp(json_string_value(at(one, "model")), "rwkv7"));
     json_decref(one);
     json_decref(posted(&s, "/v1/completions", 400, "{\"prompt\":\"a\",\"max_tokens\":1}"));
+    reply r = http_post(s.port, "/v1/completions", "{\"model\":\"gpt2\",\"prompt\":\"a\",\"max_tokens\":1,\"b\\r\\nc\":1,\"d\":2}");
+    CHECK(r.status == 200 && reply_header(&r, "X-Lithe-Ignored") && !strncmp(reply_header(&r, "X-Lithe-Ignored"), "bc, d\r", 6));
+    reply_free(&r);
     char *memory = lithe_server_memory(s.server);
     CHECK(memory && strstr(memory, "serving takes at most"));
     free(memory);

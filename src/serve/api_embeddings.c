@@ -73,10 +73,9 @@ static int read_vectors(texts *w, size_t first, size_t n, size_t *cut, lithe_err
 
 static void prepare(texts *w, const json_t *body, bool scale, problem *p)
 {
-    lithe_error err = { 0 };
     const served *m = w->job.model;
-    w->how.size = sizeof w->how;
-    if (lithe_embedding_read(m->model, &w->how, &err) < 0) refuse_error(p, NULL, &err);
+    w->how = m->embedding;
+    if (m->embedding_error.status) refuse_error(p, NULL, &m->embedding_error);
     w->how.normalize = scale;
     w->width = m->width;
     w->read = read_vectors;

@@ -53,8 +53,9 @@ void api_models(site *s, exchange *x, const json_t *body)
     problem p = { 0 };
     (void)body;
     if (strlen(x->path) > sizeof list) {
-        const char *name = x->path + sizeof list;
-        served *m = served_find(s->models, s->count, json_pack("{s:s}", "model", name), &p);
+        json_t *named = json_pack("{s:s}", "model", x->path + sizeof list);
+        const served *m = served_find(s->models, s->count, named, &p);
+        json_decref(named);
         if (m) exchange_json(x, describe(m));
         else exchange_refuse(x, &p);
         return;

@@ -196,5 +196,9 @@ void exchange_closed(exchange *x)
     pthread_mutex_lock(&x->mutex);
     x->fd = -1;
     x->gone = true;
+    if (x->kind == ANSWER_NONE) {
+        x->kind = ANSWER_WHOLE;
+        x->status = CLIENT_LEFT;
+    }
     pthread_mutex_unlock(&x->mutex);
 }

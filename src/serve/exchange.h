@@ -9,6 +9,9 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+/* The status, in log and metrics, of a request whose client did not wait for the answer. */
+enum { CLIENT_LEFT = 499 };
+
 typedef enum { ANSWER_NONE, ANSWER_WHOLE, ANSWER_STREAM } answer_kind;
 
 typedef struct exchange {
@@ -64,6 +67,7 @@ size_t exchange_backlog(exchange *x);               /* bytes that the client has
  * connection.  take gives the next bytes of a stream, 0 after it has parked the connection, -1 at the end. */
 answer_kind exchange_wait(exchange *x);
 ssize_t     exchange_take(exchange *x, char *bytes, size_t cap);
-void        exchange_closed(exchange *x);           /* the connection does not exist any more */
+/* The connection does not exist any more: the answer does not change from now on. */
+void        exchange_closed(exchange *x);
 
 #endif

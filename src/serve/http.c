@@ -125,6 +125,7 @@ static passage *passage_new(http *h, struct MHD_Connection *c, const char *metho
     x->route = p->route ? route_path(p->route) : "-";
     x->unlogged = p->route && !route_is_logged(p->route);
     x->path = strdup(path);
+    if (!x->path) refuse(&p->problem, 503, NULL, "not enough memory for the request");
     x->connection = c;
     x->fd = socket_of(c);
     x->park = park;
@@ -189,7 +190,7 @@ static enum MHD_Result take_request(void *context, struct MHD_Connection *c, con
     }
     if (!p->called) {
         p->called = true;
-        if (p->problem.status || !p->x->path) return refused(c, p);
+        if (p->problem.status) return refused(c, p);
         client_sends(&p->http->clients, p->client, false);
         route_call(p->route, p->http->site, p->x);
         leave_body(p);

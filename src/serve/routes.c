@@ -2,6 +2,7 @@
 #include "serve/api.h"
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* early: it is answered without a key, before the models are open, and not logged.  below: so are paths below it. */
 struct route { const char *method, *path; route_function *call; const char *const *keys; bool early, below; };
@@ -104,11 +105,14 @@ void route_note(site *s, const exchange *x)
 {
     double seconds = exchange_now() - x->began;
     char line[400];
-    const char *format = s->options.log_json ? "{\"event\":\"request\",\"route\":\"%s\",\"status\":%d,\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"seconds\":%.4f}"
-                                             : "%s %d, %zu tokens read, %zu written, %.3f s";
-    if (!x->unlogged) metrics_request(&s->metrics, x->route, x->status, seconds, x->prompt_tokens, atomic_load(&x->tokens));
-    if (!s->options.log || x->unlogged) return;
-    snprintf(line, sizeof line, format, x->route, x->status, x->prompt_tokens, atomic_load(&x->tokens), seconds);
+    size_t tokens = atomic_load(&x->tokens);
+    if (x->unlogged) return;
+    metrics_request(&s->metrics, x->route, x->status, seconds, x->prompt_tokens, tokens);
+    if (!s->options.log) return;
+    if (s->options.log_json)
+        snprintf(line, sizeof line, "{\"event\":\"request\",\"time\":%lld,\"route\":\"%s\",\"status\":%d,\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"seconds\":%.4f}",
+                 (long long)time(NULL), x->route, x->status, x->prompt_tokens, tokens, seconds);
+    else snprintf(line, sizeof line, "%s %d, %zu tokens read, %zu written, %.3f s", x->route, x->status, x->prompt_tokens, tokens, seconds);
     pthread_mutex_lock(&s->log_mutex);
     s->options.log(s->options.log_context, line);
     pthread_mutex_unlock(&s->log_mutex);

@@ -61,7 +61,7 @@ static void drop_those_left(scheduler *s)
         next = j->next;
         exchange_ping(j->x);
         if (!exchange_left(j->x) && !j->problem.status) continue;
-        refuse(&j->problem, 499, NULL, "the client has left");          /* which lets go of its connection */
+        refuse(&j->problem, CLIENT_LEFT, NULL, "the client has left");          /* which lets go of its connection */
         finish_job(s, j);
     }
 }

@@ -25,6 +25,8 @@ typedef struct served {
     char dtype[16], hash[33];           /* how most of its values are stored; of its configuration */
     lithe_engine *whole;                /* for whole texts: embeddings, classes, masked tokens */
     int width;                          /* of an embedding */
+    lithe_embedding embedding;          /* how texts become embeddings; unknown, because: */
+    lithe_error embedding_error;
     /* Only of a model that continues texts. */
     lithe_template *template;           /* NULL: it could not be opened, because: */
     lithe_error template_error;
