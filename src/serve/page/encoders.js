@@ -29,7 +29,7 @@ async function similar(signal) {
 
 async function fill(signal) {
   const answer = (await (await ask("/fill", { model: model.id, text: $("fill-text").value, top: 8 }, signal)).json()).data[0];
-  $("fill-out").replaceChildren(...answer.masks.map((candidates, i) => element("div", { className: "wide" }, element("h3", { textContent: words.at_mask(i + 1) }),
+  $("fill-out").replaceChildren(...answer.masks.map((candidates, i) => element("div", { className: "wide" }, element("h3", { textContent: `${mask} ${i + 1}` }),
     ...candidates.map(c => bar(visible(c.token), c.probability)))));
 }
 
@@ -39,7 +39,7 @@ async function classify(signal) {
   const number = model.meta.task === "regress";
   const answer = await (await ask("/predict", { model: model.id, inputs: second ? [text, second] : text, raw_scores: number }, signal)).json();
   $("classify-out").replaceChildren(element("div", { className: "wide" },
-    ...answer.map(c => number ? element("h3", { textContent: words.number + ": " + c.score.toPrecision(5) }) : bar(c.label, c.score))));
+    ...answer.map(c => number ? element("h3", { textContent: c.score.toPrecision(5) }) : bar(c.label, c.score))));
 }
 
 for (const [name, task] of [["similar", similar], ["fill", fill], ["classify", classify]])

@@ -137,6 +137,7 @@ function show_tabs() {
   const writes = names.includes("chat");
   for (const e of document.querySelectorAll("aside .field, aside .pair, aside .check, .scale, .hint")) if (!e.dataset.for && e.parentNode.id !== "key-field") e.hidden = !writes;
   $("context").hidden = !writes;
+  $("facts").textContent = writes ? words.settings : words.model;
 }
 
 function show_view(name, focus = true) {
