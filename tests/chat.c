@@ -176,6 +176,60 @@ static void users_write_no_special_tokens(void)
     lithe_tokenizer_close(t);
 }
 
+/* What a token is written as, even where decoding leaves it out. */
+static size_t name_of(const lithe_tokenizer *t, int32_t id, char *name, size_t cap)
+{
+    size_t n = 0;
+    const pieces *p = pieces_has(&t->added, id) ? &t->added : &t->vocabulary;
+    const char *bytes = pieces_has(p, id) ? pieces_bytes(p, id, &n) : "";
+    if (n >= cap) return 0;
+    memcpy(name, bytes, n);
+    name[n] = 0;
+    return n;
+}
+
+/* Published vocabularies of each kind: what all special tokens look like, typed by a user, becomes none of them, and text
+ * without them has the ids that it always has. */
+static void check_vocabulary(const char *path)
+{
+    lithe_error err = { 0 };
+    lithe_tokenizer *t = lithe_tokenizer_open(path, &err);
+    if (!t) { CHECK_MSG(t, "%s", err.text); return; }
+    size_t specials = 0, room = 1 << 20, n = 0;
+    char *typed = malloc(room), name[600];
+    for (int32_t id = 0; id < lithe_tokenizer_vocab(t); id++) {
+        size_t length = lithe_tokenizer_is_special(t, id) ? name_of(t, id, name, sizeof name) : 0;
+        if (!length || n + 2 * length + 2 > room) continue;
+        n += (size_t)snprintf(typed + n, room - n, "%.*s%.*s x", (int)length, name, (int)length, name);
+        specials++;
+    }
+    lithe_rendered r = { typed, calloc(n + 1, 1), NULL, n };
+    int32_t *ids = malloc((n + 8) * sizeof *ids);
+    memset(r.user, 1, n);
+    size_t count = lithe_encode_rendered(t, &r, ids, n + 8), found = 0;
+    for (size_t i = 0; i < count; i++) found += (size_t)lithe_tokenizer_is_special(t, ids[i]) && ids[i] != lithe_tokenizer_special(t, "unk");
+    CHECK_MSG(!found && (specials || strstr(path, "rwkv")), "%s: %zu of %zu special tokens typed by a user were taken as such", path, found, specials);
+    static const char plain[] = "  It's a fine day, isn't it?\n\nJa: \xc3\xbc\xe4\xbd\xa0 123 ";
+    unsigned char half[sizeof plain] = { 0 };
+    int32_t one[200], two[200];
+    memset(half + 9, 1, 12);
+    size_t a = lithe_encode(t, plain, sizeof plain - 1, 0, one, 200);
+    size_t b = lithe_encode_rendered(t, &(lithe_rendered){ (char *)(uintptr_t)plain, half, NULL, sizeof plain - 1 }, two, 200);
+    CHECK_MSG(a == b && a < 200 && !memcmp(one, two, a * sizeof *one), "%s: marks change the ids of plain text: %zu, %zu", path, a, b);
+    free(typed); free(r.user); free(ids);
+    lithe_tokenizer_close(t);
+}
+
+static void no_vocabulary_trusts_users(void)
+{
+    static const char *const vocabularies[] = { "bert-base-uncased", "bert-base-chinese", "gpt2", "gpt-neox/20B_tokenizer.json", "mistral", "t5", "sentencepiece-test/unigram1000.model", "rwkv" };
+    for (size_t i = 0; i < sizeof vocabularies / sizeof *vocabularies; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "tokenizers/%s", vocabularies[i]);
+        check_vocabulary(test_data(path));
+    }
+}
+
 static void the_end_of_a_reply(void)
 {
     static const struct { const char *name; int32_t id; const char *text; } ends[] = {
@@ -320,6 +374,7 @@ const test tests_chat[] = {
     { "chat: programs render as in jinja2", programs_render_as_in_jinja2 },
     { "chat: templates render as in transformers", templates_render_as_in_transformers },
     { "chat: users write no special tokens", users_write_no_special_tokens },
+    { "chat: no vocabulary trusts users", no_vocabulary_trusts_users },
     { "chat: the end of a reply", the_end_of_a_reply },
     { "chat: hostile templates end", hostile_templates_end },
     { "chat: unknown constructs are refused", unknown_constructs_are_refused },
