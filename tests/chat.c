@@ -188,8 +188,8 @@ static size_t name_of(const lithe_tokenizer *t, int32_t id, char *name, size_t c
     return n;
 }
 
-/* Published vocabularies of each kind: what all special tokens look like, typed by a user, becomes none of them, and text
- * without them has the ids that it always has. */
+/* Published vocabularies of each kind: what all special tokens look like, typed by a user, becomes none of them, and
+ * text without them has the ids that it always has. */
 static void check_vocabulary(const char *path)
 {
     lithe_error err = { 0 };
