@@ -333,6 +333,9 @@ static void senseless_is_refused(void)
         { "\"feed_forward\":\"mlp,pattention\",\"series\":\"on\"", "layer 1: series is on" },
         { "\"mixer\":\"rwkv7\",\"rwkv_head_dim\":5", "rwkv_head_dim is 5" },
         { "\"mixer\":\"rwkv7,mamba\"", "mixer is" },
+        { "\"mixer\":[\"rwkv7\",\"mamba\"]", "mixer is" },
+        { "\"mixer\":[\"rwkv7\",7]", "mixer is" },
+        { "\"mixers\":\"rwkv7\"", "mixers" },
         { "\"num_attention_heads\":5", "num_attention_heads is 5" },
         { "\"num_attention_heads\":4,\"num_key_value_heads\":3", "num_key_value_heads is 3" },
     };
@@ -347,6 +350,20 @@ static void senseless_is_refused(void)
     }
 }
 
+/* A list of words is the text of them. */
+static void lists_of_words(void)
+{
+    static const char *const written[] = { SMALL_HYBRID ",\"mixer\":[\"rwkv7\",\"attention\"],\"activation\":[\"silu\"]}", SMALL_HYBRID ",\"mixer\":\"rwkv7,attention\",\"activation\":\"silu\"}" };
+    lithe_model *m[2];
+    for (int i = 0; i < 2; i++) {
+        lithe_error err = { 0 };
+        m[i] = lithe_model_new("hybrid", written[i], 1, &err);
+        CHECK_MSG(m[i] != NULL, "%s", err.text);
+    }
+    CHECK(m[0] && m[1] && !memcmp(m[0]->config, m[1]->config, m[0]->arch->config.size));
+    for (int i = 0; i < 2; i++) lithe_model_close(m[i]);
+}
+
 const test tests_suite[] = {
     { "suite: listed with its paper", listed_with_its_paper },
     { "suite: activations are read by every spelling", activations_are_read },
@@ -357,6 +374,7 @@ const test tests_suite[] = {
     { "suite: decoding is the full pass", decoding_is_the_full_pass },
     { "suite: grown starts where it stood", grown_starts_where_it_stood },
     { "suite: senseless combinations are refused", senseless_is_refused },
+    { "suite: lists of words", lists_of_words },
     { "suite: a run that is interrupted goes on", interrupted_goes_on },
     { 0 }
 };

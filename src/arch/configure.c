@@ -77,22 +77,35 @@ static int read_number(const field *f, const json_t *value, double *x, const cha
     return LITHE_OK;
 }
 
+/* Adds one word to the choices of a list, of which there are *count. */
+static int add_choice(const field *f, const json_t *value, const char *word, size_t length, int *out, int *count, const char *what, lithe_error *err)
+{
+    int choice = word ? word_find(f, word, length) : -1;
+    if (choice < 0) return refuse(f, value, what, words_of(f), err);
+    if (*count == (int)f->most) return fail(err, LITHE_ECONFIG, "%s: %s names more than %d", what, f->key, *count);
+    out[(*count)++] = choice;
+    return LITHE_OK;
+}
+
+/* "a,c,a", or ["a", "c", "a"] */
 static int read_choices(const field *f, const json_t *value, int *out, const char *what, lithe_error *err)
 {
-    const char *at = json_string_value(value);
-    int count = (int)f->most, i = 0;
-    for (int j = 0; j < count; j++) out[j] = -1;
+    int count = 0, status = LITHE_OK;
+    size_t i;
+    json_t *item;
+    for (int j = 0; j < (int)f->most; j++) out[j] = -1;
     if (!value || json_is_null(value)) return LITHE_OK;
+    json_array_foreach(value, i, item)
+        if (!status) status = add_choice(f, value, json_string_value(item), json_string_length(item), out, &count, what, err);
+    if (json_is_array(value)) return status;
+    const char *at = json_string_value(value);
     if (!at) return refuse(f, value, what, words_of(f), err);
-    for (; ; at++) {
-        size_t length = strcspn(at, ",");
-        int choice = word_find(f, at, length);
-        if (choice < 0) return refuse(f, value, what, words_of(f), err);
-        if (i == count) return fail(err, LITHE_ECONFIG, "%s: %s names more than %d", what, f->key, count);
-        out[i++] = choice;
-        at += length;
-        if (!*at) return LITHE_OK;
+    for (size_t length; !status; at += length + 1) {
+        length = strcspn(at, ",");
+        status = add_choice(f, value, at, length, out, &count, what, err);
+        if (!at[length]) break;
     }
+    return status;
 }
 
 /* value NULL or null: the default. */
