@@ -35,12 +35,12 @@ static const file_tensor *find_relative(const tensor_file *f, const char *mark)
     long layer;
     for (int i = 0; i < f->count; i++) {
         const char *rest = in_layer(f->tensors[i].name, &layer);
-        if (rest && (!strncmp(rest, mark, strlen(mark)) || (!strcmp(mark, "rosa") && strstr(rest, mark)))) return &f->tensors[i];
+        if ((rest && !strncmp(rest, mark, strlen(mark))) || (!strcmp(mark, "rosa") && strstr(f->tensors[i].name, mark))) return &f->tensors[i];
     }
     return NULL;
 }
 
-static int refuse_relatives(const tensor_file *f, lithe_error *err)
+int rwkv_refuse(const tensor_file *f, lithe_error *err)
 {
     static const char known[] = "RWKV-4, 5, 6 and 7 are read";
     for (int i = 0; i < RELATIVE_COUNT; i++) {
@@ -68,7 +68,7 @@ static const char *version_of_tensors(const tensor_file *f)
 const char *rwkv_version(const tensor_file *f, lithe_error *err)
 {
     if (failed(err) || !tensor_file_find(f, "emb.weight") || !tensor_file_find(f, "blocks.0.ln0.weight")) return NULL;
-    return refuse_relatives(f, err) ? NULL : version_of_tensors(f);
+    return rwkv_refuse(f, err) ? NULL : version_of_tensors(f);
 }
 
 /* ---- configurations ------------------------------------------------------------------- */

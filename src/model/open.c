@@ -5,6 +5,7 @@
 #include "model/gguf_model.h"
 #include "model/groups.h"
 #include "base/gguf_keys.h"
+#include "files/rwkv_files.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ static json_t *find_config(const place *p, bool lone, const char *named, const t
         return beside;
     }
     json_decref(beside);
-    if (!own && !p->config) fail(err, LITHE_ECONFIG, "%s: has no config.json beside it; name one with --config%s", p->weights, arch_hint(f, text));
+    if (!own && !p->config && !rwkv_refuse(f, err)) fail(err, LITHE_ECONFIG, "%s: has no config.json beside it; name one with --config%s", p->weights, arch_hint(f, text));
     return own;
 }
 
