@@ -6,6 +6,7 @@
 #include "lithe_tools.h"
 #include "shell.h"
 #include "test.h"
+#include <ctype.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -298,6 +299,44 @@ static void prefixes_are_shared(void)
     lithe_tokenizer_close(t);
 }
 
+/* The likeliest byte after a text, by a whole pass. */
+static int likeliest_after(lithe_model *m, const char *text)
+{
+    float z[8 * 256];
+    int32_t ids[8];
+    lithe_error e = { 0 };
+    size_t n = strlen(text);
+    int best = 0;
+    for (size_t i = 0; i < n; i++) ids[i] = (unsigned char)text[i];
+    CHECK_MSG(!lithe_logits(m, ids, n, z, &e), "%s", e.text);
+    for (int k = 1; k < 256; k++) if (z[(n - 1) * 256 + (size_t)k] > z[(n - 1) * 256 + (size_t)best]) best = k;
+    return best;
+}
+
+/* A model writes the likeliest bytes: of the first models whose first one is a letter, the answer is that letter. */
+static void texts_are_written(void)
+{
+    lithe_error e = { 0 };
+    lithe_model *m = NULL;
+    char config[200], rows[200];
+    int best = 0;
+    snprintf(config, sizeof config, BYTES_GPT2, "0.5");
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &e);
+    for (uint64_t seed = 1; seed < 200 && !isalpha(best); seed++) {
+        lithe_model_close(m);
+        m = lithe_model_new("gpt2", config, seed, &e);
+        best = likeliest_after(m, "abc:");
+        if (best > 127) best = 0;
+    }
+    CHECK(isalpha(best));
+    snprintf(rows, sizeof rows, "{\"q\": \"abc:\", \"a\": \" %c\"}\n{\"q\": \"abc:\", \"a\": \"no\"}\n", best);
+    const char *task = file_of("write.json", "{\"task\": \"write\", \"data\": [{\"fields\": [\"q\", \"a\"]}], \"context\": \"{q}\", \"answer\": \"{a}\", \"generate\": {\"longest\": 1}, \"delimiter\": \"\"}");
+    outcome o = run(m, t, task, file_of("w.jsonl", rows), 0);
+    CHECK(o.count == 2 && o.items[0].correct && !o.items[1].correct);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
 /* An encoder's score of a sentence: each of its tokens from all others. */
 static void encoders_by_masks(void)
 {
@@ -380,6 +419,7 @@ static void wrong_tasks(void)
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": [\"{a}\", \"b\"], \"answer\": \"{a}\", \"answers\": [\"1\"]}", "a key for each of 2" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"lines\": [\"a\"]}], \"continuation\": \"{a}\"}", "either \"fields\" or \"lines\"" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"extract\": {\"a\": \"(\"}}], \"continuation\": \"{a}\"}", "is not a regular expression" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"generate\": {}}", "\"generate\" needs \"longest\"" },
         { "{\"task\": \"x\", \"data\": [], \"continuation\": \"{a}\"}", "\"data\" is not a list" } };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         lithe_error e = { 0 };
@@ -437,6 +477,7 @@ const test tests_tasks[] = {
     { "tasks: scores are kept", scores_are_kept },
     { "tasks: words of WikiText", words_of_wikitext },
     { "tasks: common beginnings are read once", prefixes_are_shared },
+    { "tasks: texts are written", texts_are_written },
     { "tasks: encoders score by masks", encoders_by_masks },
     { "tasks: intervals", intervals },
     { "tasks: wrong data are refused by their line", wrong_data },

@@ -106,11 +106,12 @@ static void read_choices(reader *r)
 {
     task_file *t = r->t;
     const json_t *list = json_object_get(t->json, "choices");
-    const char *only = text_at(r, t->json, "continuation", NULL);
+    bool generates = json_object_get(t->json, "generate") != NULL;
+    const char *only = generates ? t->answer : text_at(r, t->json, "continuation", NULL);
     size_t count = only ? 1 : json_array_size(list);
     int answers;
     t->answers = texts_at(r, t->json, "answers", &answers);
-    if (only && (list || t->answers || t->answer)) fail(r->err, LITHE_EFORMAT, "%s: a task with a \"continuation\" has no choices and no answers", r->what);
+    if (only && !generates && (list || t->answers || t->answer)) fail(r->err, LITHE_EFORMAT, "%s: a task with a \"continuation\" has no choices and no answers", r->what);
     if (!only && (count < 2 || count > CHOICES_MOST)) fail(r->err, LITHE_EFORMAT, "%s: %zu choices, expected 2 to %d, or a \"continuation\"", r->what, count, CHOICES_MOST);
     if (!only && (!t->answer || answers != (int)count)) fail(r->err, LITHE_EFORMAT, "%s: needs \"answer\", and \"answers\" with a key for each of %zu choices", r->what, count);
     t->choices = room_for(r, count, sizeof *t->choices);
@@ -119,6 +120,17 @@ static void read_choices(reader *r)
         else read_choice(r, json_array_get(list, i), &t->choices[i]);
     }
     t->choice_count = (int)count;
+}
+
+/* The answer is then the one continuation, and must be written by the model itself. */
+static void read_generation(reader *r)
+{
+    static const known_key keys[] = { { "longest", NULL }, { "stop", NULL }, { NULL, NULL } };
+    const json_t *generate = json_object_get(r->t->json, "generate");
+    if (!generate || keys_check(generate, keys, r->what, r->err)) return;
+    if (!r->t->answer || r->t->answers) fail(r->err, LITHE_EFORMAT, "%s: a task that generates has an \"answer\" and no choices", r->what);
+    if (!json_int(generate, "longest", 1, 1 << 16, &r->t->longest)) fail(r->err, LITHE_EFORMAT, "%s: \"generate\" needs \"longest\", the most tokens of a text", r->what);
+    r->t->stop = texts_at(r, generate, "stop", &r->t->stop_count);
 }
 
 static void read_rewriting(reader *r)
@@ -135,7 +147,7 @@ static void read_rewriting(reader *r)
 
 static void read_task(reader *r)
 {
-    static const known_key keys[] = { { "task", NULL }, { "also", NULL }, { "about", NULL }, { "data", NULL }, { "description", NULL }, { "context", NULL }, { "choices", NULL }, { "continuation", NULL }, { "answer", NULL },
+    static const known_key keys[] = { { "task", NULL }, { "also", NULL }, { "about", NULL }, { "data", NULL }, { "description", NULL }, { "context", NULL }, { "choices", NULL }, { "continuation", NULL }, { "generate", NULL }, { "answer", NULL },
                                       { "answers", NULL }, { "delimiter", NULL }, { "between", NULL }, { "rewrite", NULL }, { "shots", NULL }, { "names", NULL }, { NULL, NULL } };
     task_file *t = r->t;
     if (keys_check(t->json, keys, r->what, r->err)) return;
@@ -151,6 +163,7 @@ static void read_task(reader *r)
     t->names = pairs_at(r, t->json, "names", &t->name_count);
     read_forms(r);
     read_choices(r);
+    read_generation(r);
     read_rewriting(r);
 }
 

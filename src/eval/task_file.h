@@ -32,6 +32,7 @@ typedef struct {
     const char *name, *about, *context, *description, *delimiter, *between, *answer, *shots;
     choice_template *choices; int choice_count;
     const char **answers;                    /* (choice_count) the key of each choice; NULL: a single continuation */
+    const char **stop; int stop_count, longest;      /* of texts that are generated, in tokens; longest 0: none are */
     task_form *forms; int form_count;
     rewriting *rewrite; int rewrite_count;
     named_text *names; int name_count;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/sized.h"
 #include "eval/task_cache.h"
+#include "eval/task_generate.h"
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ typedef struct {
     const lithe_tokenizer *tokenizer;
     lithe_task_options options;
     task_scorer scorer;
+    lithe_session *session;              /* of a task that generates; NULL of others */
     bool encoder;
     task_cache cache;                    /* of the file that is being read */
     uint64_t model_key[2];
@@ -96,8 +98,19 @@ static int judge(task_run *run, const scored_item *x, const task_data *d, size_t
     return LITHE_OK;
 }
 
+/* Lets the model write the answers; greedy then says whether it wrote the right one. */
+static int write_answers(task_run *run, const scored_item *items, task_request *requests, const size_t *number, size_t count, size_t first, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (size_t i = 0; i < count && !status && run->session; i++) {
+        const task_item *x = &items[number[i] - first].item;
+        status = task_generates(run->session, run->tokenizer, run->task, x->context[0], x->text[0], &requests[i].scores[0].greedy, err);
+    }
+    return status;
+}
+
 /* Scores those whose scores are not known from an earlier run. */
-static int score_items(task_run *run, const task_request *requests, size_t first, size_t count, lithe_error *err)
+static int score_items(task_run *run, const scored_item *items, const task_request *requests, size_t first, size_t count, lithe_error *err)
 {
     task_request missing[AT_ONCE];
     size_t number[AT_ONCE], n = 0;
@@ -108,6 +121,7 @@ static int score_items(task_run *run, const task_request *requests, size_t first
         missing[n++] = r;
     }
     int status = task_scorer_run(&run->scorer, missing, n, err);
+    if (!status) status = write_answers(run, items, missing, number, n, first, err);
     for (size_t i = 0; i < n && !status; i++) task_cache_add(&run->cache, number[i], &missing[i]);
     return status;
 }
@@ -125,7 +139,7 @@ static int run_items(task_run *run, const task_data *d, const task_shots *shots,
         if (!status) status = encode_item(run, &items[i], d, &memory, err);
         requests[i] = (task_request){ items[i].choices, items[i].item.count, items[i].scores };
     }
-    if (!status) status = score_items(run, requests, first, count, err);
+    if (!status) status = score_items(run, items, requests, first, count, err);
     for (size_t i = 0; i < count && !status && !run->stopped; i++) status = judge(run, &items[i], d, of, err);
     free(items);
     arena_free(&memory);
@@ -211,8 +225,10 @@ int lithe_task_run(lithe_model *m, const lithe_tokenizer *t, const char *name, c
     run.task = held;
     run.encoder = arch_encoder(m->arch, m->config);
     int status = held ? task_scorer_open(&run.scorer, m, t, err) : err ? (int)err->status : LITHE_EINVAL;
+    if (!status && held->longest && !(run.session = lithe_session_open(m, 0, err))) status = err ? (int)err->status : LITHE_ENOMEM;
     if (!status && run.options.cache) task_model_key(m, run.model_key);
     if (!status) status = run_task(&run, out, err);
+    lithe_session_close(run.session);
     task_scorer_close(&run.scorer);
     task_file_close(held);
     free(run.correct);
