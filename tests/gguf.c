@@ -133,7 +133,7 @@ static void keys_are_refused(void)
 {
     gguf_head h = { 0 };
     check_refused(&h, "no general.architecture");
-    gguf_put_string(&h, "general.architecture", "gemma9", 6), check_refused(&h, "the architecture gemma9, which is not known here; known: llama, qwen2, gpt2");
+    gguf_put_string(&h, "general.architecture", "gemma9", 6), check_refused(&h, "the architecture gemma9, which is not known here; known: llama, qwen2, qwen3, gpt2");
     put_llama(&h, "llama.block_count"), check_refused(&h, "no key for block_count (num_hidden_layers)");
     put_llama(&h, "llama.block_count"), gguf_put_number(&h, "llama.block_count", 2), check_refused(&h, "llama.block_count is of type f32, expected a whole number");
     put_llama(&h, NULL), gguf_put_number(&h, "llama.logit_scale", 2), check_refused(&h, "llama.logit_scale is not known here, and may change the results");

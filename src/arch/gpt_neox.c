@@ -14,8 +14,8 @@
 typedef struct {
     int vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_position_embeddings;
     activation hidden_act;
-    int use_parallel_residual, attention_bias, tie_word_embeddings, lithe_rope_type;
-    double rotary_pct, rotary_emb_base, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original;
+    int use_parallel_residual, attention_bias, tie_word_embeddings, lithe_rope_type, lithe_rope_exact;
+    double rotary_pct, rotary_emb_base, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original, lithe_rope_attention;
     double layer_norm_eps, hidden_dropout, attention_dropout, initializer_range;
 } gpt_neox;
 
@@ -70,8 +70,7 @@ static tensor *words(graph *g, const gpt_neox *c)
 static rope_angles angles_of(graph *g, const gpt_neox *c)
 {
     return rope_table(g, (rope_options){ .dims = rotary_channels(c->rotary_pct, head_width(c)), .base = c->rotary_emb_base,
-                                         .scaling = (rope_scaling)c->lithe_rope_type, .factor = c->lithe_rope_factor,
-                                         .low = c->lithe_rope_low, .high = c->lithe_rope_high, .original = c->lithe_rope_original });
+                                         ROPE_OPTIONS_OF(c) });
 }
 
 static tensor *build(graph *g, const void *config)

@@ -65,19 +65,24 @@ double wang_std(int layers, int width) { return 2 / (layers * sqrt(width)); }
 
 /* ---- norms ---- */
 
-static tensor *norm_parameter(graph *g, const char *name, const char *suffix, int width, init_kind init, bool before_tied_head)
+static tensor *norm_parameter(graph *g, const char *name, const char *suffix, int width, init_kind init, const norm_options *o)
 {
     char text[96];
-    return parameter(g, suffixed(text, name, suffix), (param_rule){ .dims = { width }, .axes = { { AXIS_RESIDUAL, before_tied_head, 1 } }, .init = init });
+    const axis_kind over = o->heads ? AXIS_NONE : o->over ? o->over : AXIS_RESIDUAL;
+    return parameter(g, suffixed(text, name, suffix), (param_rule){ .dims = { width }, .axes = { { over, o->before_tied_head, 1 } }, .init = init });
 }
 
 tensor *norm(graph *g, tensor *x, const char *name, norm_options o)
 {
     if (!graph_ok(g)) return NULL;
-    bool affine = o.kind != NORM_LAYER_PLAIN, biased = o.kind == NORM_LAYER;
-    tensor *w = affine ? norm_parameter(g, name, "weight", x->width, INIT_ONE, o.before_tied_head) : NULL;
-    tensor *b = biased ? norm_parameter(g, name, "bias", x->width, INIT_ZERO, o.before_tied_head) : NULL;
-    return o.kind == NORM_RMS ? rms_norm(g, x, w, o.eps) : layer_norm(g, x, w, b, o.eps);
+    const bool affine = o.kind != NORM_LAYER_PLAIN, biased = o.kind == NORM_LAYER, shifted = o.kind == NORM_RMS_SHIFTED;
+    const int width = o.heads ? x->width / o.heads : x->width;
+    tensor *w = affine ? norm_parameter(g, name, "weight", width, shifted ? INIT_ZERO : INIT_ONE, &o) : NULL;
+    tensor *b = biased ? norm_parameter(g, name, "bias", width, INIT_ZERO, &o) : NULL;
+    if (shifted) return add(g, rms_norm_heads(g, x, NULL, o.eps, o.heads), rms_norm_heads(g, x, w, o.eps, o.heads));
+    if (o.kind == NORM_RMS) return rms_norm_heads(g, x, w, o.eps, o.heads);
+    require(g, !o.heads, "norm: layer norms of heads are not supported");
+    return layer_norm(g, x, w, b, o.eps);
 }
 
 /* ---- embeddings and heads ---- */

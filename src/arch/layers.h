@@ -51,11 +51,13 @@ double  wang_std(int layers, int width);                /* std_values of TokenFo
 
 /* ---- norms ---- */
 
-/* With weight and bias; weight; neither; weight. */
-typedef enum { NORM_LAYER, NORM_RMS, NORM_LAYER_PLAIN, NORM_LAYER_SCALED } norm_kind;
+/* With weight and bias; weight; neither; weight; 1 + weight. */
+typedef enum { NORM_LAYER, NORM_RMS, NORM_LAYER_PLAIN, NORM_LAYER_SCALED, NORM_RMS_SHIFTED } norm_kind;
 typedef struct {
     norm_kind kind;
     double eps;
+    axis_kind over;                  /* of its width; AXIS_NONE: the residual width */
+    int heads;                       /* each of so many equal parts by itself, with one weight for all; 0: the whole */
     bool before_tied_head;           /* a tied head reads the result: a duplicated residual width is divided here */
 } norm_options;
 tensor *norm(graph *g, tensor *x, const char *name, norm_options o);

@@ -166,14 +166,14 @@ static tensor *build(graph *g, const void *config)
     const pangu_pi *c = config;
     const llama *base = &c->llama;
     const bool raw = c->aug_input == INPUT_RAW;
-    const rope_angles angles = llama_angles(g, base);
+    const llama_rotation angles = llama_angles(g, base);
     tensor *x = llama_embed(g, base);                                                                  /* (tokens, C) */
     for (int l = 0; l < base->num_hidden_layers; l++) {
         scope(g, "model.layers.%d.", l);
-        tensor *h = llama_norm(g, base, x, "input_layernorm");                                         /* (tokens, C) */
+        tensor *h = llama_before_attention(g, base, x);                                                /* (tokens, C) */
         tensor *sum = llama_attend(g, base, x, h, angles, l);                                          /* (tokens, C) */
         x = tap(g, shortcuts(g, c, "self_attn", sum, raw ? x : h), "post_mix", l);                     /* (tokens, C) */
-        h = llama_norm(g, base, x, "post_attention_layernorm");                                        /* (tokens, C) */
+        h = llama_before_mlp(g, base, x);                                                              /* (tokens, C) */
         sum = llama_down(g, base, x, gated(g, c, llama_gate_up(g, base, h)));                          /* (tokens, C) */
         x = tap(g, c->aug_ffn ? shortcuts(g, c, "mlp", sum, raw ? x : h) : sum, "post_ffn", l);        /* (tokens, C) */
     }

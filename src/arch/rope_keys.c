@@ -1,17 +1,43 @@
 #include "arch/rope_keys.h"
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-static const struct { const char *ours, *theirs; } scaling_keys[] = {
-    { "lithe_rope_factor", "factor" }, { "lithe_rope_low", "low_freq_factor" }, { "lithe_rope_high", "high_freq_factor" },
-    { "lithe_rope_original", "original_max_position_embeddings" },
+/* The keys of each scaling; the newer names of llama3 and yarn differ. */
+static const struct { const char *type, *ours, *theirs; } scaling_keys[] = {
+    { NULL, "lithe_rope_factor", "factor" },
+    { "llama3", "lithe_rope_low", "low_freq_factor" }, { "llama3", "lithe_rope_high", "high_freq_factor" }, { "llama3", "lithe_rope_original", "original_max_position_embeddings" },
+    { "yarn", "lithe_rope_low", "beta_slow" }, { "yarn", "lithe_rope_high", "beta_fast" }, { "yarn", "lithe_rope_original", "original_max_position_embeddings" },
+    { "yarn", "lithe_rope_attention", "attention_factor" },
 };
 enum { SCALING_KEYS = sizeof scaling_keys / sizeof *scaling_keys };
+
+static bool is_of(int i, const char *type) { return !scaling_keys[i].type || (type && !strcmp(scaling_keys[i].type, type)); }
 
 void bring_key(json_t *config, const char *ours, const json_t *from, const char *theirs)
 {
     json_t *value = json_object_get(from, theirs);
     if (value && !json_is_null(value)) json_object_set(config, ours, value);
+}
+
+static double number_of(const json_t *keys, const char *key, double absent)
+{
+    const json_t *value = json_object_get(keys, key);
+    return json_is_number(value) && json_number_value(value) > 0 ? json_number_value(value) : absent;
+}
+
+/* Peng et al. 2023, "YaRN": what keys mean that the file does not have; scores grow with the logarithm of the factor. */
+static void complete_yarn(json_t *config, const json_t *keys)
+{
+    const double length = number_of(config, "max_position_embeddings", 2048), original = number_of(keys, "original_max_position_embeddings", length);
+    const double stretch = number_of(keys, "factor", length / original), usual = stretch > 1 ? log(stretch) / 10 : 0;
+    const double m = number_of(keys, "mscale", 0), all = number_of(keys, "mscale_all_dim", 0), attention = m > 0 && all > 0 ? (m * usual + 1) / (all * usual + 1) : usual + 1;
+    json_object_set_new(config, "lithe_rope_original", json_real(original));
+    json_object_set_new(config, "lithe_rope_factor", json_real(stretch));
+    json_object_set_new(config, "lithe_rope_low", json_real(number_of(keys, "beta_slow", 1)));
+    json_object_set_new(config, "lithe_rope_high", json_real(number_of(keys, "beta_fast", 32)));
+    json_object_set_new(config, "lithe_rope_attention", json_real(number_of(keys, "attention_factor", attention)));
+    if (json_is_false(json_object_get(keys, "truncate"))) json_object_set_new(config, "lithe_rope_exact", json_true());
 }
 
 void rope_normalize(json_t *config, const char *base)
@@ -22,24 +48,27 @@ void rope_normalize(json_t *config, const char *base)
     bring_key(config, base, keys, "rope_theta");
     bring_key(config, "lithe_rope_type", keys, "type");
     bring_key(config, "lithe_rope_type", keys, "rope_type");
-    for (int i = 0; i < SCALING_KEYS; i++) bring_key(config, scaling_keys[i].ours, keys, scaling_keys[i].theirs);
+    const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
+    if (type && !strcmp(type, "yarn")) complete_yarn(config, keys);
+    else for (int i = 0; i < SCALING_KEYS; i++) if (is_of(i, type)) bring_key(config, scaling_keys[i].ours, keys, scaling_keys[i].theirs);
 }
 
 int rope_publish(json_t *config, const char *base, const json_t *more)
 {
+    static const char *const own[] = { "lithe_rope_type", "lithe_rope_factor", "lithe_rope_low", "lithe_rope_high", "lithe_rope_original", "lithe_rope_attention", "lithe_rope_exact" };
     const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
-    bool scaled = type && strcmp(type, "default"), llama3 = type && !strcmp(type, "llama3");
+    const bool scaled = type && strcmp(type, "default");
     json_t *newer = json_pack("{s:s,s:O}", "rope_type", scaled ? type : "default", "rope_theta", json_object_get(config, base));
     if (!newer) return LITHE_ENOMEM;
     if (more) json_object_update(newer, (json_t *)(uintptr_t)more);
     if (scaled) {
         json_t *older = json_pack("{s:s}", "rope_type", type);
-        for (int i = 0; i < (llama3 ? SCALING_KEYS : 1); i++) bring_key(older, scaling_keys[i].theirs, config, scaling_keys[i].ours);
+        for (int i = 0; i < SCALING_KEYS; i++) if (is_of(i, type)) bring_key(older, scaling_keys[i].theirs, config, scaling_keys[i].ours);
+        if (json_is_true(json_object_get(config, "lithe_rope_exact"))) json_object_set_new(older, "truncate", json_false());
         json_object_update(newer, older);
         json_object_set_new(config, "rope_scaling", older);
     }
     json_object_set_new(config, "rope_parameters", newer);
-    json_object_del(config, "lithe_rope_type");
-    for (int i = 0; i < SCALING_KEYS; i++) json_object_del(config, scaling_keys[i].ours);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) json_object_del(config, own[i]);
     return 0;
 }

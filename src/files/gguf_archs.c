@@ -80,12 +80,21 @@ static int read_scaling(json_t *config, const tensor_file *f, lithe_error *err)
 
 /* ---- LLaMA and its like ------------------------------------------------------------------ */
 
+static bool is_type(const json_t *config, const char *type)
+{
+    const char *said = json_string_value(json_object_get(config, "model_type"));
+    return said && !strcmp(said, type);
+}
+
 /* Keys, values and the rotated channels of a head are as many. */
 static int read_heads(json_t *config, const tensor_file *f, lithe_error *err)
 {
     json_int_t heads = whole(config, "num_attention_heads"), usual = heads > 0 ? whole(config, "hidden_size") / heads : 0;
     int64_t size = usual, other;
-    if (gguf_integer(gguf_key_of(f, "attention.key_length"), &size) && size != usual && json_object_set_new(config, "head_dim", json_integer(size))) return no_memory(f, err);
+    const bool said = gguf_integer(gguf_key_of(f, "attention.key_length"), &size);
+    /* Where config.json does not say it, it means another number to Qwen3. */
+    const bool always = is_type(config, "qwen3");
+    if (((said && size != usual) || always) && json_object_set_new(config, "head_dim", json_integer(size))) return no_memory(f, err);
     static const char *const same[] = { "attention.value_length", "rope.dimension_count" };
     for (int i = 0; i < 2; i++)
         if (gguf_integer(gguf_key_of(f, same[i]), &other) && other != size)
@@ -333,6 +342,7 @@ static const gguf_key RWKV7[] = {
 static const gguf_arch ARCHS[] = {
     { "llama", "llama", "LlamaForCausalLM", LLAMA, read_llama, write_llama, ONLY_VALUES("hidden_act=silu|swish") },
     { "qwen2", "qwen2", "Qwen2ForCausalLM", QWEN2, read_llama, write_llama, ONLY_VALUES("hidden_act=silu|swish", "sliding_window=") },
+    { "qwen3", "qwen3", "Qwen3ForCausalLM", QWEN2, read_llama, write_llama, ONLY_VALUES("hidden_act=silu|swish", "sliding_window=") },
     { "gpt2", "gpt2", "GPT2LMHeadModel", GPT2, NULL, write_gpt2,
       ONLY_VALUES("activation_function=gelu_new|gelu_pytorch_tanh|gelu_fast|gelu", "scale_attn_weights=true", "scale_attn_by_inverse_layer_idx=false") },
     { "gptneox", "gpt_neox", "GPTNeoXForCausalLM", GPTNEOX, read_gptneox, write_gptneox, ONLY_VALUES("hidden_act=gelu|gelu_new|gelu_fast|gelu_pytorch_tanh") },

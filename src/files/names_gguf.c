@@ -23,6 +23,10 @@
 static const naming_rule LLAMA[] = { LLAMA_RULES(true) };
 static const naming_rule QWEN2[] = { LLAMA_RULES(false) };
 
+static const naming_rule QWEN3[] = {
+    NAMED("blk.*.attn_q_norm.@", "model.layers.*.self_attn.q_norm.@"), NAMED("blk.*.attn_k_norm.@", "model.layers.*.self_attn.k_norm.@"), LLAMA_RULES(false)
+};
+
 #define TURNED(theirs, ours) { theirs, ours, { .transposed = true } }
 
 static const naming_rule GPT2[] = {
@@ -118,6 +122,7 @@ static const naming_rule OWN[] = { TURNED("@value_param_tokens", "@value_param_t
 #define GGUF(name_, architecture_, rules_) const naming names_gguf_##name_ = { .format = "gguf", .architecture = architecture_, .rules = rules_, .config = gguf_config }
 GGUF(llama, "llama", LLAMA);
 GGUF(qwen2, "qwen2", QWEN2);
+GGUF(qwen3, "qwen3", QWEN3);
 GGUF(gpt2, "gpt2", GPT2);
 GGUF(gptneox, "gptneox", GPTNEOX);
 GGUF(bert, "bert", BERT);

@@ -41,6 +41,8 @@ tensor *linear(graph *g, tensor *x, tensor *w, tensor *bias, linear_options o);
 tensor *layer_norm(graph *g, tensor *x, tensor *w, tensor *b, double eps);
 /* x / sqrt(mean(x^2) + eps) * w.  Zhang & Sennrich 2019. */
 tensor *rms_norm(graph *g, tensor *x, tensor *w, double eps);
+/* The same of each of so many equal parts of a row by itself, w as wide as one of them; heads 0: of the whole. */
+tensor *rms_norm_heads(graph *g, tensor *x, tensor *w, double eps, int heads);
 
 tensor *add(graph *g, tensor *a, tensor *b);
 tensor *activate(graph *g, tensor *x, activation act);
@@ -55,17 +57,21 @@ tensor *times(graph *g, tensor *x, double factor);                   /* factor x
 tensor *dropout(graph *g, tensor *x, double p);
 
 /* Rotary positions (Su et al. 2021): the angle of pair i at position t is t * base^(-2i/dims). */
-typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3 } rope_scaling;
+/* Dynamic scaling changes nothing within the context that the configuration says, and there is none beyond it. */
+typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC } rope_scaling;
 typedef struct {
     int dims;                                   /* rotated channels of each head, even */
     double base;
     rope_scaling scaling;
-    double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3: all four */
+    double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3 and ROPE_YARN: all four */
+    double attention;                           /* ROPE_YARN: what q and k are multiplied by */
+    bool exact;                                 /* ROPE_YARN: the bounds are not rounded to whole pairs */
 } rope_options;
 /* The RoPE table: cos and sin for every position that this graph can hold; dims 0: nothing is rotated. */
 typedef struct { const exact *table; int dims; } rope_angles;
 rope_angles rope_table(graph *g, rope_options o);
 tensor *rope(graph *g, tensor *x, rope_angles a, int heads);
+tensor *rope_first(graph *g, tensor *x, rope_angles a, int heads, int rotated);       /* the first ones of the heads */
 tensor *rope_fused(graph *g, tensor *qkv, rope_angles a, int heads);  /* q and k of [q k v], of so many heads each */
 
 /* softmax(q k' * scale) v.  q: heads * head_dim wide; k, v: kv_heads * head_dim; or q alone holds [q k v] side by

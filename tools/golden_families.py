@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Write the fixtures of the families that share LLaMA's block into tests/golden, from transformers.
+
+    python3 -m venv ENV && ENV/bin/pip install torch 'transformers>=5.20' safetensors
+    ENV/bin/python tools/golden_families.py [--out tests/golden] [NAME ...]      (no NAME: all of them)
+
+Made with torch 2.15 and transformers 5.24; never needed to build or to test. Parameters and inputs are drawn in
+float32, everything after them is computed in float64 and rounded to float32 once, as in tools/golden.py, whose
+pieces this uses.
+"""
+import functools, os
+import transformers
+from golden import V, all_double, batch, draw, measure, save, source, write
+
+# name: (class, options beside the common ones, whether gradients and steps are kept)
+FAMILIES = {
+    "qwen3": ("Qwen3", dict(head_dim=8, tie_word_embeddings=True), True),
+    "qwen3-window": ("Qwen3", dict(head_dim=4, use_sliding_window=True, sliding_window=3, max_window_layers=1), False),
+    "llama-yarn": ("Llama", dict(head_dim=8, max_position_embeddings=128, rope_parameters={
+        "rope_type": "yarn", "rope_theta": 100.0, "factor": 4.0, "original_max_position_embeddings": 32}), True),
+    "smollm3": ("SmolLM3", dict(no_rope_layer_interval=2, tie_word_embeddings=True), False),
+    "olmo2": ("Olmo2", dict(), True),
+    "granite": ("Granite", dict(embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.3, logits_scaling=2.5), True),
+    "phi3": ("Phi3", dict(partial_rotary_factor=0.5, num_attention_heads=2, num_key_value_heads=1), True),
+    "gemma": ("Gemma", dict(head_dim=4, hidden_act="gelu_pytorch_tanh"), False),
+    "gemma3": ("Gemma3Text", dict(head_dim=4, query_pre_attn_scalar=6, sliding_window=3, num_hidden_layers=3,
+                                  layer_types=["sliding_attention", "sliding_attention", "full_attention"], sliding_window_pattern=3), True),
+    "stablelm": ("StableLm", dict(use_qkv_bias=True, num_attention_heads=2, num_key_value_heads=1), False),
+}
+COMMON = dict(vocab_size=V, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+              max_position_embeddings=32, bos_token_id=0, eos_token_id=0, pad_token_id=None)
+
+
+def values(model, g):
+    """As golden.parameters, but norms that multiply by 1 + w are drawn around 0."""
+    shifted = type(model).__name__.startswith("Gemma")
+    for n, p in model.named_parameters():
+        norm = p.dim() == 1 and n.endswith("weight")
+        std = 0.2 if p.dim() == 1 else 0.5 if "embed" in n else 0.25
+        p.data = draw(p.shape, g, std, 1.0 if norm and not shifted else 0.0)
+
+
+def family(out, name):
+    stem, more, train = FAMILIES[name]
+    config = getattr(transformers, stem + "Config")(**{**COMMON, **more})
+    cls = getattr(transformers, stem.replace("Gemma3Text", "Gemma3") + "ForCausalLM")
+    with all_double():
+        model = cls._from_config(config, attn_implementation="eager").eval()
+    values(model, source(name))
+    model.float().save_pretrained(out)
+    if os.path.exists(os.path.join(out, "generation_config.json")):
+        os.remove(os.path.join(out, "generation_config.json"))
+    model.double()
+    with all_double():
+        got = measure(lambda ids: model(ids, use_cache=False).logits, dict(model.named_parameters()), *batch(source(name + " batch")), train)
+    save(os.path.join(out, "golden.safetensors"), got)
+
+
+if __name__ == "__main__":
+    write({name: functools.partial(family, name=name) for name in FAMILIES}, __doc__)
