@@ -96,8 +96,8 @@ static dense_options projection(const llama *c, axis_kind out, int heads)
 static tensor *rotated(graph *g, const llama *c, tensor *x, const char *norm_name, rope_angles angles, axis_kind over, int heads)
 {
     const norm_options o = { .kind = family(c)->norm, .eps = c->rms_norm_eps, .over = over, .heads = family(c)->head_norms ? heads : 0 };
-    if (family(c)->head_norms || family(c)->whole_norms) x = norm(g, x, norm_name, o);            /* (tokens, heads D) */
-    return rope(g, x, angles, heads);                                                             /* (tokens, heads D) */
+    if (family(c)->head_norms || family(c)->whole_norms) x = norm(g, x, norm_name, o);           /* (tokens, heads D) */
+    return rope(g, x, angles, heads);                                                            /* (tokens, heads D) */
 }
 
 /* (tokens, H D) */
@@ -116,8 +116,9 @@ static tensor *attend_apart(graph *g, const llama *c, tensor *h, rope_angles ang
 static tensor *attend_fused(graph *g, const llama *c, tensor *h, rope_angles angles, int layer)
 {
     const int H = c->num_attention_heads, G = kv_heads(c), D = head_width(c);
-    tensor *qkv = dense(g, h, "self_attn.qkv_proj", (H + 2 * G) * D, projection(c, AXIS_NONE, 0));  /* (tokens, (H + 2 G) D) */
-    qkv = rope_first(g, qkv, angles, H + 2 * G, H + G);                                             /* (tokens, (H + 2 G) D) */
+    /* (tokens, (H + 2 G) D) */
+    tensor *qkv = dense(g, h, "self_attn.qkv_proj", (H + 2 * G) * D, projection(c, AXIS_NONE, 0));
+    qkv = rope_first(g, qkv, angles, H + 2 * G, H + G);                                 /* (tokens, (H + 2 G) D) */
     return attention(g, qkv, NULL, NULL, attention_of(c, layer));                                   /* (tokens, H D) */
 }
 
@@ -138,7 +139,8 @@ tensor *llama_attend(graph *g, const llama *c, tensor *x, tensor *h, llama_rotat
 {
     const dense_options to_x = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = c->attention_bias, .std = c->initializer_range };
     const rope_angles here = layer_angles(c, angles, layer);
-    tensor *a = family(c)->fused ? attend_fused(g, c, h, here, layer) : attend_apart(g, c, h, here, layer);     /* (tokens, H D) */
+    /* (tokens, H D) */
+    tensor *a = family(c)->fused ? attend_fused(g, c, h, here, layer) : attend_apart(g, c, h, here, layer);
     return add_part(g, c, x, a, "self_attn.o_proj", to_x, "post_attention_layernorm");              /* (tokens, C) */
 }
 

@@ -9,7 +9,7 @@
 /* What a family of published models changes in the block; nothing: LLaMA itself. */
 typedef struct {
     const char *type, *class_name;  /* config.json's model_type and architectures[0] */
-    bool head_norms, whole_norms;   /* RMS norms of q and k before they are rotated, head by head or of all heads together */
+    bool head_norms, whole_norms;   /* RMS norms of q and k before they are rotated, of each head or of all together */
     bool norms_before, norms_after; /* of what attention and feed-forward read, and of what they give */
     norm_kind norm;
     bool fused;                     /* q, k and v are rows of one matrix, gate and up of another */
@@ -33,9 +33,9 @@ typedef struct {
 
 /* Those of ours (lithe_...) stand inside rope_scaling or rope_parameters of a file, in its model_type, or in what it
  * says of layers and sliding windows; llama_normalize brings them here.
- * lithe_window: a token sees that many tokens, itself among them, in the layers from lithe_window_from on; 0: all before
- * it.  Every lithe_full_every-th layer has no window; the others rotate by lithe_local_theta, where that is not 0.
- * Every lithe_plain_every-th layer rotates nothing. */
+ * lithe_window: a token sees that many tokens, itself among them, in the layers from lithe_window_from on; 0: all
+ * before it.  Every lithe_full_every-th layer has no window; the others rotate by lithe_local_theta, where that is
+ * not 0.  Every lithe_plain_every-th layer rotates nothing. */
 #define LLAMA_FIELDS \
     INT_OF(llama, vocab_size, 32000, VOCABULARY), INT_OF(llama, hidden_size, 4096, WIDTH), INT_OF(llama, intermediate_size, 11008, INNER), \
     INT_OF(llama, num_hidden_layers, 32, LAYERS), INT_OF(llama, num_attention_heads, 32, HEADS), INT_OF(llama, num_key_value_heads, 0, HEADS), \

@@ -26,7 +26,7 @@ static double number_of(const json_t *keys, const char *key, double absent)
     return json_is_number(value) && json_number_value(value) > 0 ? json_number_value(value) : absent;
 }
 
-/* Peng et al. 2023, "YaRN": what keys mean that the file does not have; scores grow with the logarithm of the factor. */
+/* Peng et al. 2023, "YaRN": what keys mean that the file does not have; scores grow with the log of the factor. */
 static void complete_yarn(json_t *config, const json_t *keys)
 {
     const double length = number_of(config, "max_position_embeddings", 2048), original = number_of(keys, "original_max_position_embeddings", length);
