@@ -421,6 +421,8 @@ const test tests_text[] = {
     { "text: any bytes come back", any_bytes_come_back },
     { "text: splits", text_splits },
     { "text: GPT-2 pattern against PCRE2", text_gpt2_pattern },
+    { "text: patterns as Oniguruma reads them", text_oniguruma_patterns },
+    { "text: patterns that are refused", text_patterns_refused },
     { "text: added tokens", text_added_tokens },
     { "text: templates", text_templates },
     { "text: merges of both forms", text_merge_forms },

@@ -1,5 +1,6 @@
 /* The components of a tokenizer.json, one by one. */
 #include "text_tests.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "text/pattern.h"
 #include "base/utf8.h"
@@ -59,6 +60,57 @@ void text_splits(void)
 }
 
 /* The hand-written scanner and PCRE2 give the same words. */
+/* Whether matches and what lies between them are the pieces; what is otherwise. */
+static const char *other_pieces(pattern *p, const char *text, const json_t *expected)
+{
+    static char seen[400];
+    const size_t len = strlen(text);
+    size_t at = 0, start, end, n = 0;
+    int length = 0;
+    bool same = true;
+    pattern_begin(p, len);
+    while (at < len) {
+        bool found = pattern_find(p, text, len, at, &start, &end) && end > start;
+        const size_t stop = !found ? len : start > at ? start : end;
+        const char *wanted = json_string_value(json_array_get(expected, n++));
+        same &= wanted && strlen(wanted) == stop - at && !memcmp(wanted, text + at, stop - at);
+        length += snprintf(seen + length, sizeof seen - (size_t)length, "%s%.*s", n > 1 ? "|" : "", (int)(stop - at), text + at);
+        at = stop;
+    }
+    return same && n == json_array_size(expected) ? NULL : seen;
+}
+
+/* As Oniguruma reads the same pattern, by tools/golden_patterns.py. */
+void text_oniguruma_patterns(void)
+{
+    lithe_error err = { 0 };
+    json_t *rows = json_read(test_file("tests/golden/text/patterns.json"), 1 << 20, 8, &err), *row;
+    size_t i;
+    CHECK_MSG(json_array_size(rows) > 40, "%s", err.text);
+    json_array_foreach(rows, i, row) {
+        const char *text = json_string_value(json_object_get(row, "pattern")), *other = NULL;
+        pattern *p = pattern_new(text, strlen(text), false, "test", &err);
+        CHECK_MSG(p, "%s: %s", text, err.text);
+        if (p) other = other_pieces(p, json_string_value(json_object_get(row, "text")), json_object_get(row, "pieces"));
+        CHECK_MSG(!other, "%s: %s", text, other);
+        pattern_free(p);
+        err = (lithe_error){ 0 };
+    }
+    json_decref(rows);
+}
+
+/* What PCRE2 would read otherwise, and what Oniguruma has no equal of. */
+void text_patterns_refused(void)
+{
+    static const char *const patterns[] = { "\\h+", "\\X", "[a[b]]", "[a&&b]", "(?s)a.", "(?P<n>a)", "(?~ab)", "\\xe3\\x81\\x82", "\\p{Alnum}", "[\\W]", "\\u30", "\\G a", "(?i", "[a", "a)" };
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        lithe_error err = { 0 };
+        pattern *p = pattern_new(patterns[i], strlen(patterns[i]), false, "test", &err);
+        CHECK_MSG(!p && err.status == LITHE_EFORMAT, "%s: %d %s", patterns[i], err.status, err.text);
+        pattern_free(p);
+    }
+}
+
 void text_gpt2_pattern(void)
 {
     lithe_error err = { 0 };

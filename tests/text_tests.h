@@ -36,7 +36,7 @@ lithe_tokenizer *text_build(const char *pre_tokenizer, const char *vocab, const 
 const char *text_roberta_dir(const char *config);
 
 /* In text_parts.c, text_files.c, text_train.c, text_wordpiece.c, text_world.c, text_sentencepiece.c, text_golden.c. */
-void text_splits(void), text_gpt2_pattern(void), text_added_tokens(void), text_templates(void), text_merge_forms(void),
+void text_splits(void), text_gpt2_pattern(void), text_oniguruma_patterns(void), text_patterns_refused(void), text_added_tokens(void), text_templates(void), text_merge_forms(void),
      text_normal_forms(void), text_long_matches(void);
 void text_qwen2_files(void), text_tokens_beside(void);
 void text_refused(void), text_cut_off(void), text_empty_paths(void), text_endless_patterns(void);

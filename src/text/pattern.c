@@ -9,6 +9,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/pattern.h"
 #include "base/arena.h"
+#include "text/oniguruma.h"
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,62 +35,6 @@ void pattern_free(pattern *p)
     pcre2_match_context_free(p->context);
     pcre2_jit_stack_free(p->stack);
     free(p);
-}
-
-typedef struct { char *out; size_t n; } builder;
-
-static void put(builder *b, const char *text, size_t len)
-{
-    memcpy(b->out + b->n, text, len);
-    b->n += len;
-}
-
-/* The characters of Oniguruma's \s and \w; PCRE2's \s has U+180E too, and its \w has no marks and no circled
- * letters. */
-#define SPACE "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
-#define WORD "\\p{L}\\p{M}\\p{Nl}\\p{Nd}\\p{Pc}\\x{24b6}-\\x{24e9}"
-
-/* Translates one escape, \x at text[0]; inside: it is in a class. */
-static int translate_escape(builder *b, const char *text, bool inside, const char *what, lithe_error *err)
-{
-    const char *to = NULL;
-    switch (text[1]) {
-    case 's': to = inside ? SPACE : "[" SPACE "]"; break;
-    case 'S': to = inside ? "\\S" : "[^" SPACE "]"; break;
-    case 'w': to = inside ? WORD : "[" WORD "]"; break;
-    case 'W': to = "[^" WORD "]";
-              if (inside) return fail(err, LITHE_EFORMAT, "%s: \\W inside brackets is not supported in a pattern", what);
-              break;
-    case 'h': case 'H': case 'X': case 'C': case 'Q': case 'E':
-              return fail(err, LITHE_EFORMAT, "%s: \\%c is not supported in a pattern", what, text[1]);
-    }
-    if (to) put(b, to, strlen(to));
-    else put(b, text, 2);
-    return LITHE_OK;
-}
-
-/* Translates Oniguruma's syntax to PCRE2's; b has room for it. */
-static int translate(builder *b, const char *text, size_t len, const char *what, lithe_error *err)
-{
-    bool inside = false;
-    size_t opened = 0;                     /* the first position in a class where ] ends it */
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (c == '\\' && i + 1 < len) {
-            if (translate_escape(b, text + i, inside, what, err)) return err->status;
-            i++;
-            continue;
-        }
-        if (inside && (c == '[' || (c == '&' && i + 1 < len && text[i + 1] == '&')))
-            return fail(err, LITHE_EFORMAT, "%s: a pattern with %s inside brackets is not supported", what, c == '[' ? "[" : "&&");
-        if (inside && c == ']' && i >= opened) inside = false;
-        else if (!inside && c == '[') {
-            inside = true;
-            opened = i + (i + 1 < len && text[i + 1] == '^' ? 3 : 2);
-        }
-        put(b, &c, 1);
-    }
-    return LITHE_OK;
 }
 
 static pcre2_code *compile(const char *text, size_t len, bool literal, const char *what, lithe_error *err)
@@ -133,14 +78,13 @@ pattern *pattern_new(const char *text, size_t len, bool literal, const char *wha
         fail(err, LITHE_EFORMAT, "%s: a pattern of %zu bytes, expected 1 to %d", what, len, PATTERN_LIMIT);
         return NULL;
     }
-    builder b = { xrealloc(NULL, len, sizeof SPACE), 0 };   /* no escape becomes longer than this */
+    size_t n = len;
+    char *translated = literal ? NULL : oniguruma_to_pcre2(text, len, &n, what, err);
     pattern *p = xalloc(1, sizeof *p);
-    if (!b.out || !p) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-    else if (literal) put(&b, text, len);
-    else translate(&b, text, len, what, err);
-    if (!failed(err)) p->code = compile(b.out, b.n, literal, what, err);
+    if (!p) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    if (!failed(err)) p->code = compile(literal ? text : translated, n, literal, what, err);
     if (!failed(err) && !prepare(p)) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-    free(b.out);
+    free(translated);
     if (!failed(err)) return p;
     pattern_free(p);
     return NULL;

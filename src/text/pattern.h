@@ -1,6 +1,5 @@
 /* Regular expressions of tokenizer files, run by PCRE2 with limits.  They were
- * written for Oniguruma; syntax that the two interpret differently is
- * translated (\s, \w) or refused (&& and nested brackets in a class). */
+ * written for Oniguruma: text/oniguruma.h translates them. */
 #ifndef TEXT_PATTERN_H
 #define TEXT_PATTERN_H
 
