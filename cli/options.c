@@ -114,7 +114,7 @@ static const char *store(const option *o, void *settings, const char *text)
     case OPTION_CHOICE: wrong = choice(o->choices, text); *(const char **)at = text; return wrong;
     case OPTION_TEXT:
     case OPTION_FILE:   *(const char **)at = text; return *text || o->kind == OPTION_TEXT ? NULL : "names no file";
-    case OPTION_LIST:   return list_add(at, text);
+    case OPTION_LIST:   return *text ? list_add(at, text) : "is empty";
     case OPTION_SEED:   return quantity_seed(text, at);
     default:            break;
     }

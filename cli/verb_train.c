@@ -227,6 +227,17 @@ static lithe_dataset *open_data(making *k)
     return lithe_dataset_open(k->a->operands, k->a->count, NULL, k->tokenizer, &o, &k->err);
 }
 
+/* The library calls a configuration config.json; what is wrong in it is said of the file that was given. */
+static lithe_model *model_of_config(making *k, const char *config)
+{
+    static const char name[] = "config.json";
+    lithe_error each = { 0 };
+    lithe_model *m = lithe_model_new(k->s->arch, config, k->s->seed, &each);
+    const bool named = !strncmp(each.text, name, sizeof name - 1);
+    if (!m) wrong(&k->err, each.status, "%s%s", named ? k->s->config : "", named ? each.text + sizeof name - 1 : each.text);
+    return m;
+}
+
 static lithe_model *fresh_model(making *k)
 {
     const S *s = k->s;
@@ -234,7 +245,7 @@ static lithe_model *fresh_model(making *k)
     double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, (double)k->text_size));
     char *config = s->config ? read_text(s->config, &size, &k->err)
                  : lithe_model_size(k->arch, params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
-    lithe_model *m = config ? lithe_model_new(s->config ? s->arch : k->arch, config, s->seed, &k->err) : NULL;
+    lithe_model *m = !config ? NULL : s->config ? model_of_config(k, config) : lithe_model_new(k->arch, config, s->seed, &k->err);
     free(config);
     if (!m || lithe_tokenizer_vocab(k->tokenizer) <= lithe_model_vocab(m)) return m;
     wrong(&k->err, LITHE_ECONFIG, "%s: a vocabulary of %d is too small for the tokenizer's %d tokens", s->config, lithe_model_vocab(m),
@@ -248,7 +259,7 @@ static lithe_model *configured_model(making *k)
 {
     size_t size = 0;
     char *config = read_text(k->s->config, &size, &k->err);
-    lithe_model *m = config ? lithe_model_new(k->s->arch, config, k->s->seed, &k->err) : NULL;
+    lithe_model *m = config ? model_of_config(k, config) : NULL;
     free(config);
     return m;
 }
@@ -531,9 +542,26 @@ static int train_in_ranks(const arguments *a, bool resumed)
     return ranks_end(ranks, code);
 }
 
+/* Whether a name is none of an architecture, and several begin with it, which are listed. */
+static bool begins_several(const char *name, char *list, size_t cap)
+{
+    size_t n = 0;
+    int count = 0;
+    *list = 0;
+    for (int i = 0; lithe_arch_name(i); i++) {
+        const char *each = lithe_arch_name(i);
+        if (!strcmp(each, name)) return false;
+        if (strncmp(each, name, strlen(name))) continue;
+        if (n < cap) n += (size_t)snprintf(list + n, cap - n, "%s %s", count ? "," : "", each);
+        count++;
+    }
+    return count > 1;
+}
+
 static int train(const arguments *a)
 {
     const S *s = a->settings;
+    char several[160];
     if (s->arch && !strcmp(s->arch, "help")) {
         for (int i = 0; lithe_arch_name(i); i++) printf("%-14s %s\n", lithe_arch_name(i), lithe_arch_summary(i));
         return EXIT_DONE;
@@ -546,6 +574,7 @@ static int train(const arguments *a)
     if ((s->steps > 0) + (s->tokens > 0) + (s->time > 0) + (s->epochs > 0) > 1) return usage("--steps, --tokens, --time and --epochs all say how long to train: give one of them");
     if (s->task && a->count != 1) return usage("--task %s takes one table; --valid names another one", s->task);
     if (s->task && s->next_sentence) return usage("--next-sentence is learned from text, --task from a table: give one of them");
+    if (s->arch && begins_several(s->arch, several, sizeof several)) return usage("--arch %s could be%s: name one of them", s->arch, several);
     if (s->vocab && s->tokenizer) return usage("--vocab learns a vocabulary and --tokenizer %s has one: give one of them", s->tokenizer);
     if (option_origin(a, "lr") != ORIGIN_DEFAULT && !(s->lr > 0)) return usage("--lr 0 changes nothing: give a rate above 0");
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);

@@ -64,7 +64,7 @@ static void what_goes_wrong(void)
     put_strokes("train", 40);
     TRANSCRIPTS(
         { "$L train set --params 20k --steps 2 --out run", 0, "", "" },
-        { "$L generate run hello", 2, NULL, "has no tokenizer" },
+        { "$L generate run hello", 2, NULL, "reads images and no text" },
         { "echo some text > t.txt; $L eval run --text t.txt --tokenizer bytes", 3, NULL, "a vit reads images, not text" },
         { "$L train t.txt --arch vit --out no", 2, NULL, "no set of labelled images" },
         { "$L train set --patch 3 --out no", 2, NULL, "patches of 3 do not divide" },

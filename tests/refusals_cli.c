@@ -61,10 +61,26 @@ static void rows_stay_beside_lines(void)
         { "printf '\\n' | $L classify m --text - --json", 0, "{\"schema\":\"lithe.classify.1\",\"text\":\"\",", NULL });
 }
 
+/* A message speaks of what the person gave, and of what would help. */
+static void messages(void)
+{
+    CHECK(sh("printf 'once upon a time there was a text that is long enough to be read as one\n' > novel.txt; mkdir lone; cp $ROOT/tests/golden/rwkv-pth/rwkv4.pth lone/") == 0);
+    TRANSCRIPTS(
+        { "$L inspect novel.txt", 3, NULL, "novel.txt: is a text, and no file of a model's tensors" },
+        { "$L generate lone", 3, NULL, "lone: holds no model.safetensors, pytorch_model.bin or index of shards; a model may be the file lone/rwkv4.pth" },
+        { "$L generate lone/rwkv4.pth", 2, NULL, "an RWKV vocabulary" },
+        { "$L generate $ROOT/tests/golden/vit hi", 2, NULL, "a vit reads images and no text: lithe classify it" },
+        { "$L train novel.txt --config novel.txt --tokenizer bytes", 3, NULL, "novel.txt: line 1" },
+        { "$L train novel.txt --arch rwkv", 2, NULL, "--arch rwkv could be rwkv4, rwkv5, rwkv6, rwkv7: name one of them" },
+        { "$L grow $ROOT/tests/golden/gpt2 --to pangu-pi --out g", 2, NULL, "a gpt2 does not become a pangu_pi, which extends llama" },
+        { "$L generate lone --stop ''", 2, NULL, "--stop" });
+}
+
 const test tests_refusals_cli[] = {
     { "cli: contradictions are refused", contradictions },
     { "cli: outputs that are there already", outputs_that_are_there },
     { "cli: weights that are no numbers", weights_that_are_no_numbers },
+    { "cli: messages speak of what was given", messages },
     { "cli: rows stay beside lines", rows_stay_beside_lines },
     { 0 }
 };

@@ -164,10 +164,18 @@ static int parse_header(tensor_file *f, json_t *header, const char *what, const 
     return status;
 }
 
+/* Whether the first bytes are those of a text, which no length of a header is. */
+static bool is_text(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size && i < 64; i++) if (data[i] < 32 && !strchr("\t\n\r", data[i])) return false;
+    return true;
+}
+
 int safetensors_parse(tensor_file *f, const char *what, const uint8_t *data, size_t size, lithe_error *err)
 {
     if (size < 8) return fail(err, LITHE_EFORMAT, "%s: %zu bytes, too short for any file of tensors", what, size);
     uint64_t length = read_u64(data);
+    if (length > MAX_HEADER && is_text(data, size)) return fail(err, LITHE_EFORMAT, "%s: is a text, and no file of a model's tensors", what);
     if (length > MAX_HEADER)
         return fail(err, LITHE_EFORMAT, "%s: is no safetensors, PyTorch or llama2.c file: read as safetensors, its header has %llu bytes, at most %d are accepted",
                     what, (unsigned long long)length, MAX_HEADER);

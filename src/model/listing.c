@@ -73,7 +73,7 @@ lithe_listing *lithe_listing_open(const char *path, lithe_error *err)
     int status = place_find(&p, path, err);
     lithe_listing *l = status ? NULL : xalloc(1, sizeof *l);
     if (!status && !l) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to list it", path);
-    if (!status && !p.weights) status = fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p.dir);
+    if (!status && !p.weights) status = place_without_weights(&p, err);
     if (!status && !(l->file = tensor_file_open(p.weights, err))) status = LITHE_EFORMAT;
     if (!status) status = fill(l, err);
     if (!status) l->arch = arch_name(&p, l->file);

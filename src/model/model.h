@@ -78,6 +78,8 @@ wanted_shape param_shape(const param *p);                                       
  * a RUN dir is the newest complete checkpoint, run the RUN, and notice says which newer one is damaged. */
 typedef struct { char *dir, *weights, *config, *run, *notice; } place;
 int  place_find(place *p, const char *path, lithe_error *err);
+/* Fails for a directory without weights, and names a file in it that could be opened. */
+int  place_without_weights(const place *p, lithe_error *err);
 void place_free(place *p);
 /* A tokenizer's file beside it, which the caller frees; NULL when there is none. */
 char *place_tokenizer(const place *p, int vocab);

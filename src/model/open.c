@@ -139,7 +139,7 @@ static lithe_model *open_place(place *p, const char *path, const char *config, l
     json_t *json = NULL;
     lithe_model *m = NULL;
     const char *what = NULL;
-    if (!p->weights) fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards", p->dir);
+    if (!p->weights) place_without_weights(p, err);
     else f = model_tensors(p->weights, err);
     if (f) json = find_config(p, !path_is_dir(path), config, f, &what, err);
     if (json && !failed(err)) m = fill(p, path, json, what, f, err);

@@ -2,6 +2,7 @@
  * directory with checkpoints is a RUN, whose newest complete checkpoint is the model. */
 #include "model/checkpoints.h"
 #include "model/model.h"
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,31 @@ static char *first_of(const char *dir, const char *const *names)
         free(path);
     }
     return NULL;
+}
+
+/* The first file of dir, by name, that could be a model by itself; NULL: there is none. */
+static char *lone_model(const char *dir)
+{
+    static const char *const endings[] = { ".gguf", ".bin", ".pth", ".safetensors" };
+    struct dirent **entries = NULL;
+    char *found = NULL;
+    const int n = scandir(dir, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *ending = strrchr(entries[i]->d_name, '.');
+        for (size_t e = 0; ending && !found && e < sizeof endings / sizeof *endings; e++)
+            if (!strcmp(ending, endings[e])) found = path_join(dir, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    return found;
+}
+
+int place_without_weights(const place *p, lithe_error *err)
+{
+    char *lone = lone_model(p->dir);
+    int status = fail(err, LITHE_EIO, "%s: holds no model.safetensors, pytorch_model.bin or index of shards%s%s", p->dir, lone ? "; a model may be the file " : "", lone ? lone : "");
+    free(lone);
+    return status;
 }
 
 static char *config_in(const char *dir)
