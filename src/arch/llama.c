@@ -207,7 +207,9 @@ const arch arch_llama = {
                                  "olmo2", "Olmo2ForCausalLM", "granite", "GraniteForCausalLM", "phi3", "Phi3ForCausalLM", "gemma", "GemmaForCausalLM",
                                  "gemma3_text", "Gemma3ForCausalLM", "stablelm", "StableLmForCausalLM", "PanguEmbedded", "openpangu_dense", "PanguEmbeddedForCausalLM") },
     .equations = { .build = build, .language = llama_language },
-    .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }),
+    /* Bare bodies, as embedders are saved, have no "model." */
+    .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }, { "layers.@", "model.layers.@" }, { "embed_tokens.weight", "model.embed_tokens.weight" },
+                                   { "norm.@", "model.norm.@" }),
                .tied_head = "lm_head.weight", .tied_to = "model.embed_tokens.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
                     .layers = "num_hidden_layers", .layer_prefix = "model.layers." },

@@ -49,6 +49,15 @@ bool arch_head_tensor(const arch *a, const char *name)
     return false;
 }
 
+/* Whether the file of a bare causal model has what a language model needs: its head is the embedding. */
+static bool has_tied_head(const arch *a, const json_t *config)
+{
+    const json_t *said = json_object_get(config, "tie_word_embeddings");
+    for (const field *f = a->config.fields; f->key; f++)
+        if (!strcmp(f->key, "tie_word_embeddings")) return json_is_boolean(said) ? json_is_true(said) : f->value > 0;
+    return true;
+}
+
 static int read_labels(const json_t *config, task *t, const char *what, lithe_error *err)
 {
     const json_t *names = json_object_get(config, "id2label"), *number = json_object_get(config, "num_labels");
@@ -69,8 +78,8 @@ int task_read(const arch *a, const json_t *config, task *out, const char *what, 
     const char *name = class_of(config);
     int i = find_ending(name);
     *out = arch_task(a);
-    /* A bare causal model is the language model it was saved from. */
-    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder)) out->kind = endings[i].kind;
+    /* A bare causal model is the language model it was saved from, unless the head of that was left out. */
+    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder && has_tied_head(a, config))) out->kind = endings[i].kind;
     if ((out->kind == TASK_LANGUAGE || out->kind == TASK_PRETRAIN) && !a->equations.language)
         return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s has no head of a language model", what, name ? name : "nothing", a->name);
     if (out->kind == TASK_PRETRAIN && !a->equations.classify)
