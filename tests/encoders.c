@@ -456,6 +456,7 @@ const test tests_encoders[] = {
     { "encoders: published names and spellings", encoders_names },
     { "encoders: what is refused", encoders_refused },
     { "encoders: initial values are cut", encoders_initial_values },
+    { "encoders: several labels at once", encoders_several_labels },
     { "encoders: growing keeps what it can", encoders_grow },
     { 0 }
 };

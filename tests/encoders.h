@@ -11,6 +11,7 @@ void encoders_published_sizes(void);
 void encoders_names(void);
 void encoders_refused(void);
 void encoders_initial_values(void);
+void encoders_several_labels(void);
 void encoders_grow(void);
 
 #endif

@@ -1,5 +1,6 @@
 /* The encoders' files: parameters to the unit, tensors under every published
  * name, configurations old and new, and what no reader should guess. */
+#include "base/file.h"
 #include "encoders.h"
 #include "golden.h"
 #include "small.h"
@@ -220,6 +221,44 @@ void encoders_initial_values(void)
         CHECK_MSG(fabs(sqrt(sum / (double)p->count) / (0.87962566 * std) - 1) < 0.04, "%s: a deviation of %.4g", p->name, sqrt(sum / (double)p->count));
     }
     lithe_model_close(m);
+}
+
+/* ---- several labels at once ------------------------------------------------------------------------------- */
+
+static const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nan\napple\na\nday\n";
+
+/* What the golden classifier of so many labels says of a text, with this problem_type. */
+static void say_labels(const char *problem, int labels, float *out)
+{
+    static const char *const text[] = { "an apple a day" };
+    lithe_error err = { 0 };
+    json_t *config = json_load_file(test_file("tests/golden/bert/config.json"), 0, NULL), *names = json_object();
+    for (int i = 0; i < labels; i++) json_object_set_new(names, (const char *const[]){ "0", "1", "2" }[i], json_string("x"));
+    json_object_set_new(config, "id2label", names);
+    json_object_set_new(config, "architectures", json_pack("[s]", "BertForSequenceClassification"));
+    if (problem) json_object_set_new(config, "problem_type", json_string(problem));
+    CHECK(!json_dump_file(config, in_dir("c.json"), 0));
+    json_decref(config);
+    lithe_model *m = lithe_model_open(test_file("tests/golden/bert/model.safetensors"), in_dir("c.json"), &err);
+    CHECK(!file_write(in_dir("vocab.txt"), vocabulary, sizeof vocabulary - 1, &err));
+    lithe_tokenizer *t = lithe_tokenizer_open(in_dir("vocab.txt"), &err);
+    CHECK_MSG(m && t && lithe_classify(m, t, text, NULL, 1, out, NULL, &err) == labels, "%s: %s", problem ? problem : "none", err.text);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+}
+
+/* Each label has a probability of its own: the sigmoids of the logits whose softmax the classes are. */
+void encoders_several_labels(void)
+{
+    float one[3] = { 0 }, several[3] = { 0 };
+    double sum = 0;
+    say_labels("single_label_classification", 3, one);
+    say_labels("multi_label_classification", 3, several);
+    for (int i = 0; i < 3; i++) sum += (double)several[i] / (1 - (double)several[i]);
+    for (int i = 0; i < 3; i++) {
+        double e = (double)several[i] / (1 - (double)several[i]);
+        CHECK_MSG(fabs(e / sum - (double)one[i]) < 1e-6, "label %d: %g of %g, %g", i, e, sum, (double)one[i]);
+    }
 }
 
 /* ---- growing -------------------------------------------------------------------------------------------- */

@@ -29,7 +29,8 @@ typedef struct { tensor *hidden, *weight, *bias; } head;
 
 /* What is predicted from the last layer.  In config.json the end of architectures[0] names it, as in Hugging Face's
  * class names; num_labels or id2label give the number of labels, and problem_type or a single label means
- * regression. */
+ * regression.  sigmoid: what is said of a label is its own probability, as transformers' pipelines give it for several
+ * labels at once (problem_type multi_label_classification) and for a single one without a problem_type. */
 typedef enum {
     TASK_LANGUAGE,       /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
     TASK_PRETRAIN,       /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
@@ -38,7 +39,7 @@ typedef enum {
     TASK_SPAN,           /* where an answer begins and ends: ...ForQuestionAnswering */
     TASK_BODY            /* hidden states alone: an encoder's ...Model */
 } task_kind;
-typedef struct { task_kind kind; int labels; bool regression; } task;
+typedef struct { task_kind kind; int labels; bool regression, sigmoid; } task;
 
 /* The images that a model reads: side x side pixels in square patches. */
 typedef struct { int side, patch, channels; } image_shape;

@@ -66,8 +66,10 @@ static int read_labels(const json_t *config, task *t, const char *what, lithe_er
     if (n < 1 || n > MOST_LABELS) return fail(err, LITHE_ECONFIG, "%s: %lld labels, must be from 1 to %d", what, (long long)n, MOST_LABELS);
     t->labels = (int)n;
     t->regression = t->kind == TASK_SEQUENCE && (problem ? !strcmp(problem, "regression") : n == 1);
-    if (problem && t->kind == TASK_SEQUENCE && strcmp(problem, "regression") && strcmp(problem, "single_label_classification"))
-        return fail(err, LITHE_ECONFIG, "%s: problem_type is \"%.60s\", expected single_label_classification or regression", what, problem);
+    const bool several = problem && !strcmp(problem, "multi_label_classification");
+    t->sigmoid = t->kind == TASK_SEQUENCE && (several || (n == 1 && !problem));
+    if (problem && t->kind == TASK_SEQUENCE && !several && strcmp(problem, "regression") && strcmp(problem, "single_label_classification"))
+        return fail(err, LITHE_ECONFIG, "%s: problem_type is \"%.60s\", expected single_label_classification, multi_label_classification or regression", what, problem);
     if (t->regression && n != 1) return fail(err, LITHE_ECONFIG, "%s: a regression of %lld numbers, only one is supported", what, (long long)n);
     return LITHE_OK;
 }
@@ -107,7 +109,7 @@ int task_publish(const arch *a, const task *t, json_t *config)
     if (write_class(a, t, config)) return LITHE_ENOMEM;
     if (t->kind != TASK_SEQUENCE && t->kind != TASK_TOKENS) return LITHE_OK;
     if (!json_is_object(json_object_get(config, "id2label")) && json_object_set_new(config, "num_labels", json_integer(t->labels))) return LITHE_ENOMEM;
-    if (t->regression && json_object_set_new(config, "problem_type", json_string("regression"))) return LITHE_ENOMEM;
+    if (t->regression && !t->sigmoid && json_object_set_new(config, "problem_type", json_string("regression"))) return LITHE_ENOMEM;
     return LITHE_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "infer/classify.h"
 #include "base/softmax.h"
+#include <math.h>
 
 int must_label(const lithe_model *m, lithe_error *err)
 {
@@ -8,7 +9,7 @@ int must_label(const lithe_model *m, lithe_error *err)
                 m->arch->name, task_name(&m->task));
 }
 
-typedef struct { float *out; bool numbers; } labelling;
+typedef struct { float *out; bool numbers, sigmoid; } labelling;
 
 static void take_labels(void *context, const results *r, const batch *b, size_t first)
 {
@@ -17,7 +18,8 @@ static void take_labels(void *context, const results *r, const batch *b, size_t 
     for (int s = 0; s < b->seqs; s++) {
         const real *z = r->logits->data + (size_t)s * (size_t)classes;
         float *out = l->out + (first + (size_t)s) * (size_t)classes;
-        if (l->numbers) *out = (float)*z;
+        if (l->sigmoid) for (int c = 0; c < classes; c++) out[c] = (float)(1 / (1 + exp(-(double)z[c])));
+        else if (l->numbers) *out = (float)*z;
         else softmax_probabilities(z, classes, out);
     }
 }
@@ -40,7 +42,7 @@ int lithe_engine_classify(lithe_engine *e, const lithe_tokenizer *t, const char 
     if (failed(err)) return err->status;
     const task *k = &engine_model(e)->task;
     int status = must_label(engine_model(e), err);
-    if (!status) status = read_labelled(e, t, texts, pairs, n, take_labels, &(labelling){ out, k->regression }, cut, err);
+    if (!status) status = read_labelled(e, t, texts, pairs, n, take_labels, &(labelling){ out, k->regression, k->sigmoid }, cut, err);
     return status ? status : k->labels;
 }
 

@@ -37,6 +37,8 @@ static int fit_labels(const lithe_model *m, const demands *d, lithe_error *err)
         return fail(err, LITHE_ECONFIG, "the data are labelled, the model's task is \"%s\": give it a head for them", task_name(has));
     if (!d->labelled && has->kind != TASK_LANGUAGE && has->kind != TASK_PRETRAIN)
         return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the data are text without labels", task_name(has));
+    if (d->labelled && has->sigmoid && !has->regression)
+        return fail(err, LITHE_ECONFIG, "the model has several labels at once for a text (multi_label_classification): it classifies, and cannot be trained on a table");
     if (d->labelled && has->regression != d->numbers)
         return fail(err, LITHE_ECONFIG, "the model's task is \"%s\", the %s", task_name(has),
                     d->images.side ? "data are images with classes" : d->numbers ? "labels are numbers" : "labels are classes");
