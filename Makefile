@@ -78,9 +78,15 @@ $(B)/liblithe_mpi.so: src/train/reduce_mpi.c src/train/transport.h
 	@$(CC) $(FLAGS) $(CFLAGS) $(shell pkg-config --cflags mpi-c) -shared -o $@ $< $(shell pkg-config --libs mpi-c)
 
 # Tests see the rooms' own headers, so they link the objects.
-$(B)/tests: $(TESTS) $(OBJ)
+$(B)/tests: $(TESTS) $(OBJ) | $(B)/lithe-faults
 	@echo "  ld $@"
 	@$(CC) $(CFLAGS) -o $@ $(TESTS) $(OBJ) $(LDLIBS)
+# The program in whose library any allocation or call of the system can be made to fail (tests/faults/inject.c).
+$(B)/liblithe-faults.so: $(B)/tests.d/faults/inject.o $(OBJ) tests/faults/faults.map
+	@$(CC) $(CFLAGS) -shared -Wl,-soname,liblithe-faults.so -Wl,--version-script=tests/faults/faults.map -o $@ $(filter %.o,$^) $(LDLIBS)
+$(B)/lithe-faults: $(CLI) $(B)/liblithe-faults.so
+	@echo "  ld $@"
+	@$(CC) $(CFLAGS) -o $@ $(CLI) $(B)/liblithe-faults.so -Wl,-rpath,'$$ORIGIN' -lm -pthread
 $(B)/tests-double: $(DOUBLE)
 	@echo "  ld $@"
 	@$(CC) $(CFLAGS) -o $@ $(DOUBLE) $(LDLIBS)
@@ -105,6 +111,7 @@ $(B)/cli/%.o:    cli/%.c | require-libraries ; $(COMPILE) -Icli -c $< -o $@
 $(B)/tests.d/fuzz_seeds.o: FLAGS += -DFUZZERS='$(foreach name,$(FUZZERS),X($(name)))'
 $(B)/tests.d/fuzz_seeds.o: $(wildcard tests/fuzz/*.c)
 $(B)/tests.d/fuzz/%.o: tests/fuzz/%.c | require-libraries ; $(COMPILE) -Itests -DLLVMFuzzerTestOneInput=fuzz_$* -c $< -o $@
+$(B)/tests.d/faults/inject.o: FLAGS += -fno-builtin
 $(B)/tests.d/%.o: tests/%.c | require-libraries ; $(COMPILE) -Itests -c $< -o $@
 $(B)/%.o:        src/%.c | require-libraries ; $(COMPILE) -c $< -o $@
 -include $(shell find $(B) -name '*.d' -type f 2>/dev/null)

@@ -88,6 +88,8 @@ int failed_output(const lithe_error *err) { return exit_of(err, EXIT_FAILED); }
 
 int output_end(int code)
 {
+    lithe_error err = { 0 };
+    if (code == EXIT_DONE && lithe_check_pending(&err)) code = failed_output(&err);
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
     if (errno == EPIPE) return code;

@@ -215,7 +215,8 @@ static int grow(const arguments *a)
     int code = EXIT_DONE;
     if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
         bool kept = lithe_growth_kept(&g);
-        if (kept && (lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) || (!s->vocabulary && lithe_grow_moments(m, &o, s->out, &unwritten) < 0))) code = failed_output(&unwritten);
+        if (kept && (s->vocabulary ? lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) : lithe_grow_save(m, &o, large, s->out, s->dtype, tokenizer, &unwritten)))
+            code = failed_output(&unwritten);
         else print_report(&g, &t, m, s);
         if (!kept) {
             complain("method %s promises the same outputs, yet a logit differs by %.3g; %s was not written", g.method, g.max_difference, s->out);

@@ -10,6 +10,12 @@
 extern "C" {
 #endif
 
+/* ---- errors -------------------------------------------------------------- */
+
+/* Fails when something went wrong on this thread that no call has reported, such as an allocation by a call that has
+ * no err: what the thread made since its last error may be incomplete. */
+int lithe_check_pending(lithe_error *err);
+
 /* ---- architectures ------------------------------------------------------- */
 
 /* Names and one-line descriptions (with the paper) of the architectures; NULL after the last. */
@@ -264,10 +270,11 @@ typedef struct lithe_growth {
 /* The grown model that o describes; report (or NULL) says how it was grown and what is preserved. */
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
 
-/* Maps AdamW's moments beside m (a checkpoint of a run) as lithe_model_grow(m, o) maps the parameters, and writes them
- * to dir/optimizer.safetensors, where a run that begins from dir with moments "carry" finds them; the entries of new
- * slots and blocks are zero.  Returns 1 if they were written, 0 if there are none beside m. */
-int lithe_grow_moments(const lithe_model *m, const lithe_grow_options *o, const char *dir, lithe_error *err);
+/* lithe_model_save of `large`, which lithe_model_grow made of m under o.  AdamW's moments beside m, if m is of a run,
+ * are mapped as the parameters were and saved as dir/optimizer.safetensors, where a run that begins from dir
+ * with moments "carry" finds them; the entries of new slots and blocks are zero. */
+int lithe_grow_save(const lithe_model *m, const lithe_grow_options *o, const lithe_model *large, const char *dir,
+                    const char *dtype, const lithe_tokenizer *t, lithe_error *err);
 
 /* The model m with the vocabulary of `to`, whose first ids are those of `from`, the tokenizer of m.  A new token
  * begins as the mean of the tokens that `from` splits its text into, in the embedding and in the head.  The logits of

@@ -1,14 +1,22 @@
 /* The room base: memory, threads, random numbers, files, JSON. */
 #include "base/sized.h"
 #include "base/arena.h"
+#include "base/partial.h"
+#include "base/system.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/threads.h"
+#include "lithe_tools.h"
 #include "test.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -326,14 +334,66 @@ static void writing_keeps_links_and_refuses_devices(void)
     CHECK(strstr(err.text, "no such") != NULL);
 }
 
+static ssize_t write_to_a_full_disk(int fd, const void *from, size_t size) { (void)fd, (void)from, (void)size; errno = ENOSPC; return -1; }
+
 static void a_full_disk_is_named(void)
 {
+    static char bytes[5 << 20];                             /* more than a buffer */
+    const system_calls before = os;
+    for (size_t size = 1; size <= sizeof bytes; size *= sizeof bytes) {
+        lithe_error err = { 0 };
+        os.write = write_to_a_full_disk;
+        CHECK(file_write(in_dir("full"), bytes, size, &err) == LITHE_ENOMEM && strstr(err.text, "disk is full"));
+        os = before;
+        CHECK(!path_exists(in_dir("full")) && dir_is_empty(test_dir(), NULL));
+    }
+}
+
+static void *map_nothing(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    (void)at, (void)size, (void)protection, (void)flags, (void)fd, (void)offset;
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
+
+/* An allocation that fails where no error can be given: the next thing that is given away tells of it, once. */
+static void failures_are_pending(void)
+{
+    const system_calls before = os;
     lithe_error err = { 0 };
-    writer w = { .stream = fopen("/dev/full", "w"), .path = strdup("out.bin"), .temporary = NULL };
-    if (!w.stream) test_skip("no /dev/full");
-    fputs("x", w.stream);
-    CHECK(writer_commit(&w, &err) == LITHE_ENOMEM);
-    CHECK_MSG(strstr(err.text, "disk is full"), "%s", err.text);
+    CHECK(!lithe_check_pending(&err));
+    for (int i = 0; i < 3; i++) {
+        os.mmap = map_nothing;
+        CHECK(!big_alloc((size_t)8 << 20));
+        os = before;
+        err = (lithe_error){ 0 };
+        if (i == 0) CHECK(lithe_check_pending(&err) == LITHE_ENOMEM && !strcmp(err.text, "out of memory"));
+        if (i == 1) CHECK(file_write(in_dir("part"), "x", 1, &err) == LITHE_ENOMEM && !path_exists(in_dir("part")));
+        if (i == 2) CHECK(fail(&err, LITHE_EFORMAT, "is damaged") == LITHE_ENOMEM && !strcmp(err.text, "out of memory"));
+        err = (lithe_error){ 0 };
+        CHECK(!lithe_check_pending(&err) && !file_write(in_dir("whole"), "x", 1, &err));
+    }
+}
+
+/* Files and directories named PREFIX-PID-N of processes that run no more. */
+static void what_the_killed_left_is_removed(void)
+{
+    char gone[64];
+    lithe_error err = { 0 };
+    partial_dir mine, other;
+    pid_t child = fork();
+    if (!child) _exit(0);
+    waitpid(child, NULL, 0);
+    snprintf(gone, sizeof gone, ".lithe-%ld-7", (long)child);
+    CHECK(!dir_make(in_dir(gone), &err));
+    int fd = open(in_dir(gone), O_RDONLY | O_DIRECTORY);
+    CHECK(!flock(fd, LOCK_EX));                             /* a process elsewhere, whose number is not known here */
+    CHECK(!partial_make(&mine, test_dir(), ".lithe", &err) && path_exists(in_dir(gone)) && path_is_dir(mine.path));
+    close(fd);
+    CHECK(!partial_make(&other, test_dir(), ".lithe", &err) && !path_exists(in_dir(gone)) && path_is_dir(mine.path));
+    partial_remove(&mine);
+    partial_remove(&other);
+    CHECK(dir_is_empty(test_dir(), &err) == 1);
 }
 
 static void reading_refuses(void)
@@ -359,10 +419,10 @@ static void reading_refuses(void)
 static void directories(void)
 {
     lithe_error err = { 0 };
-    CHECK(dir_is_empty(in_dir("run")));
+    CHECK(dir_is_empty(in_dir("run"), NULL) == 1);
     CHECK(dir_make(in_dir("run/a/b/"), &err) == LITHE_OK);
     CHECK(dir_make(in_dir("run/a"), &err) == LITHE_OK);
-    CHECK(path_is_dir(in_dir("run/a/b")) && !dir_is_empty(in_dir("run")) && dir_is_empty(in_dir("run/a/b")));
+    CHECK(path_is_dir(in_dir("run/a/b")) && !dir_is_empty(in_dir("run"), NULL) && dir_is_empty(in_dir("run/a/b"), NULL) == 1);
     CHECK(file_write(in_dir("kept"), "k", 1, &err) == LITHE_OK);
     CHECK(file_write(in_dir("run/a/b/f"), "k", 1, &err) == LITHE_OK);
     CHECK(!symlink("../../..", in_dir("run/a/up")));
@@ -516,6 +576,8 @@ const test tests_base[] = {
     { "base: writing is atomic", writing_is_atomic },
     { "base: writing keeps links, refuses devices", writing_keeps_links_and_refuses_devices },
     { "base: a full disk is named", a_full_disk_is_named },
+    { "base: failures are pending", failures_are_pending },
+    { "base: what the killed left is removed", what_the_killed_left_is_removed },
     { "base: reading refuses", reading_refuses },
     { "base: directories", directories },
     { "base: names", names },

@@ -1,6 +1,7 @@
 /* Which checkpoint of a run is opened: the newest that is whole.  One that is damaged
  * is named, and one that a trainer removes meanwhile is not missed. */
 #include "model/checkpoints.h"
+#include "base/writer.h"
 #include "model/model.h"
 #include "shell.h"
 #include "test.h"

@@ -228,10 +228,10 @@ static void a_temporary_dataset_leaves_nothing(void)
     const char *path = name;
     snprintf(name, sizeof name, "%s", in_dir("text.txt"));
     lithe_dataset *d = lithe_dataset_open(&path, 1, NULL, t, NULL, &err);
-    CHECK_MSG(d && !dir_is_empty(in_dir("tmp")), "%s", err.text);
+    CHECK_MSG(d && !dir_is_empty(in_dir("tmp"), NULL), "%s", err.text);
     lithe_dataset_close(d);
-    CHECK(dir_is_empty(in_dir("tmp")));
-    CHECK(!lithe_dataset_open(&path, 1, NULL, t, &LITHE_OPTIONS(lithe_data_options, .valid_share = -1), &err) && dir_is_empty(in_dir("tmp")));
+    CHECK(dir_is_empty(in_dir("tmp"), NULL) == 1);
+    CHECK(!lithe_dataset_open(&path, 1, NULL, t, &LITHE_OPTIONS(lithe_data_options, .valid_share = -1), &err) && dir_is_empty(in_dir("tmp"), NULL) == 1);
     lithe_tokenizer_close(t);
 }
 

@@ -2,6 +2,7 @@
  * ggml's own package as llama.cpp's converter would write them; their results are
  * those of the folders they come from. */
 #include "base/gguf_keys.h"
+#include "base/writer.h"
 #include "golden.h"
 #include "model.h"
 

@@ -1,6 +1,7 @@
 /* GGUF files that are written: the tensors are those of ggml's own package, byte for
  * byte; what is read again is the same model and the same tokenizer. */
 #include "files/gguf.h"
+#include "base/writer.h"
 #include "golden.h"
 #include "model.h"
 #include "text/tokenizer_gguf.h"

@@ -1,6 +1,7 @@
 /* Images by the program: train, resume, evaluate, classify, grow; and what a
  * person gets wrong. */
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/random.h"
 #include "data/image.h"
 #include "shell.h"

@@ -2,6 +2,7 @@
  * image; patches. */
 #include "base/file.h"
 #include "base/random.h"
+#include "base/writer.h"
 #include "data/image_data.h"
 #include "data/image_augment.h"
 #include "model/model.h"

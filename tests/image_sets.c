@@ -2,6 +2,7 @@
  * their parts and classes, and files that lie. */
 #include "data/image_set.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "test.h"
 #include <malloc.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* Text that streams, from models with a script: at position p the largest logit
  * is that of the p-th token, whatever was read. */
 #include "infer/infer.h"
+#include "base/writer.h"
 #include "infer/text_stream.h"
 #include "infer_tests.h"
 #include "model/model.h"

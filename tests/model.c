@@ -1,6 +1,7 @@
 /* Configurations: published counts, what is refused, what is kept; sizes, plans. */
 #include "model.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/json.h"
 #include <math.h>
 

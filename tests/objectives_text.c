@@ -1,6 +1,7 @@
 /* Objectives over sentences: where they end, blocks of whole ones, and pairs of
  * which the second follows the first or does not. */
 #include "base/random.h"
+#include "base/writer.h"
 #include "test.h"
 #include "data/text_data.h"
 #include "train/trainer.h"

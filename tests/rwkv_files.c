@@ -4,6 +4,7 @@
 #include "model.h"
 #include "rwkv_files.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/json.h"
 
 /* ---- versions ------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 #include "model.h"
 #include "rwkv_files.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include <math.h>
 
 /* rwkv.cpp's versions 5 and 6, as its own converter writes them; exp and log lose the last digits of version 5's

@@ -5,6 +5,7 @@
  * bit.  Joining the registry is joining these tests (and gradients.c,
  * graph_plans.c, which go through the same list). */
 #include "base/file.h"
+#include "base/writer.h"
 #include "model/model.h"
 #include "small.h"
 #include "test.h"

@@ -1,6 +1,7 @@
 /* Files of tensors: every rule of safetensors, the writer, shards, and files
  * of other kinds.  tensor_file_*.c test the other formats and the conversions. */
 #include "tensor_file.h"
+#include "base/writer.h"
 #include "base/random.h"
 #include <stdlib.h>
 

@@ -3,6 +3,7 @@
  * values are read as.  Files written by an independent program are in
  * tests/golden/gguf. */
 #include "tensor_file.h"
+#include "base/writer.h"
 #include "files/gguf.h"
 #include "lithe_tools.h"
 #include "model/model.h"

@@ -3,6 +3,7 @@
  * byte for byte, and the logits they give. */
 #include "tensor_file.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "model/model.h"
 #include "quantizer.h"
 #include <math.h>

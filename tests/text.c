@@ -1,5 +1,6 @@
 /* Tokenizers: published ids, saving and reading, bytes, merging, speed. */
 #include "text_tests.h"
+#include "base/writer.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "text/byte_alphabet.h"

@@ -1,6 +1,7 @@
 /* Tokenizer files that are hostile, damaged or absent. */
 #include "text_tests.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/random.h"
 #include <stdlib.h>
 

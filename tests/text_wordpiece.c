@@ -1,5 +1,6 @@
 /* WordPiece: published ids, the two forms of one vocabulary, pairs, roles. */
 #include "text_tests.h"
+#include "base/writer.h"
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -2,6 +2,7 @@
  * of one window of N C tokens, a run is the same run however it is split or stopped,
  * and what lies further back than a window is learned so and not otherwise. */
 #include "base/random.h"
+#include "base/writer.h"
 #include "base/threads.h"
 #include "test.h"
 #include "train_runs.h"

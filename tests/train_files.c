@@ -1,6 +1,7 @@
 /* Training: the optimizer and the schedules against their formulas, and the bytes
  * of what a run writes. */
 #include "base/json.h"
+#include "base/writer.h"
 #include "base/random.h"
 #include "base/threads.h"
 #include "test.h"

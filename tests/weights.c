@@ -1,6 +1,7 @@
 /* Weights: the questions that are asked of one, and every architecture in every
  * stored form, mapped from its file, against itself with master values. */
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/random.h"
 #include "kernels/blocks.h"
 #include "small.h"

@@ -88,6 +88,7 @@ int arch_declare(const arch *a, const void *config, const task *t, params *p, li
     arch_build(a, config, t, g, WANT_LOGITS);
     lithe_error first = { 0 };
     if (!graph_ok(g)) graph_plan_only(g, &first);
+    check_pending(&first);
     graph_close(g);
     return first.status ? fail(err, first.status, "%s: %s", a->name, first.text) : 0;
 }

@@ -226,6 +226,7 @@ static int publish_choices(const field *f, const int *choice, json_t *json)
     int present[MOST_CHOICES];
     lithe_error other = { 0 };
     if (!read_choices(f, json_object_get(json, f->key), present, "", &other) && !memcmp(present, choice, (size_t)f->most * sizeof *choice)) return 0;
+    drop_error(&other);
     for (int i = 0; i < (int)f->most && choice[i] >= 0 && used < sizeof text; i++) {
         json_t *name = word_value(f, choice[i]);
         if (!name) return LITHE_ENOMEM;

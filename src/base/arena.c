@@ -4,6 +4,8 @@
  * TLB, not the cache, bounds a GEMM over a large weight on 4 KiB pages.
  * Invariant: memory handed out is zero. */
 #include "base/arena.h"
+#include "base/system.h"
+#include "base/error.h"
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,6 +23,13 @@ struct arena_block {
 
 static atomic_size_t allocations;
 
+/* p, or NULL, of which the next error of this thread tells. */
+static void *noted(void *p)
+{
+    if (!p) fail_later(LITHE_ENOMEM, "out of memory");
+    return p;
+}
+
 static void count(void) { atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed); }
 
 size_t allocation_count(void) { return atomic_load_explicit(&allocations, memory_order_relaxed); }
@@ -28,8 +37,8 @@ size_t allocation_count(void) { return atomic_load_explicit(&allocations, memory
 static struct arena_block *new_block(size_t capacity)
 {
     size_t total;
-    if (!size_add(capacity, sizeof(struct arena_block), &total)) return NULL;
-    struct arena_block *b = calloc(1, total);
+    if (!size_add(capacity, sizeof(struct arena_block), &total)) return noted(NULL);
+    struct arena_block *b = noted(calloc(1, total));
     if (b) b->capacity = capacity;
     return b;
 }
@@ -43,7 +52,7 @@ static size_t next_capacity(const struct arena_block *last)
 void *arena_alloc(arena *a, size_t bytes)
 {
     count();
-    if (!size_add(bytes, ALIGN - 1, &bytes)) return NULL;
+    if (!size_add(bytes, ALIGN - 1, &bytes)) return noted(NULL);
     bytes &= ~(size_t)(ALIGN - 1);
     struct arena_block *b = a->blocks;
     if (!b || b->capacity - b->used < bytes) {
@@ -84,7 +93,7 @@ static void *map_aligned(size_t bytes)
 {
     size_t reserve;
     if (!size_add(bytes, HUGE_PAGE, &reserve)) return NULL;
-    unsigned char *p = mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *p = os.mmap(NULL, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return NULL;
     size_t head = (HUGE_PAGE - ((uintptr_t)p & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
     if (head) munmap(p, head);
@@ -104,9 +113,9 @@ void *big_alloc(size_t bytes)
 {
     size_t rounded;
     count();
-    if (bytes >= HUGE_PAGE) return round_up(bytes, HUGE_PAGE, &rounded) ? map_aligned(rounded) : NULL;
+    if (bytes >= HUGE_PAGE) return noted(round_up(bytes, HUGE_PAGE, &rounded) ? map_aligned(rounded) : NULL);
     round_up(bytes ? bytes : 1, 64, &rounded);
-    void *p = aligned_alloc(64, rounded);
+    void *p = noted(aligned_alloc(64, rounded));
     return p ? memset(p, 0, rounded) : NULL;
 }
 
@@ -121,13 +130,21 @@ void big_free(void *p, size_t bytes)
 void *xalloc(size_t n, size_t size)
 {
     count();
-    return calloc(n ? n : 1, size ? size : 1);
+    return noted(calloc(n ? n : 1, size ? size : 1));
 }
 
 void *xrealloc(void *p, size_t n, size_t size)
 {
     size_t bytes;
     count();
-    if (!size_mul(n, size, &bytes)) return NULL;
-    return realloc(p, bytes ? bytes : 1);
+    return noted(size_mul(n, size, &bytes) ? realloc(p, bytes ? bytes : 1) : NULL);
+}
+
+char *xstrdup(const char *text) { return xstrndup(text, strlen(text)); }
+
+char *xstrndup(const char *text, size_t n)
+{
+    n = strnlen(text, n);
+    char *copy = xalloc(n + 1, 1);
+    return copy ? memcpy(copy, text, n) : NULL;
 }

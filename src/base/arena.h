@@ -1,5 +1,6 @@
 /* Memory with one lifetime: many small allocations and one release.  This file also
- * has the checked arithmetic that every size from a file goes through. */
+ * has the checked arithmetic that every size from a file goes through.
+ * When memory is out, a function here returns NULL and leaves a pending failure (base/error.h). */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -25,8 +26,10 @@ static inline bool size_add(size_t a, size_t b, size_t *out) { return !__builtin
  * big_alloc, xalloc and xrealloc: a step after planning must not move it. */
 size_t allocation_count(void);
 
-/* calloc and realloc that are counted; NULL when memory is out. */
+/* calloc, realloc, strdup and strndup that are counted; NULL when memory is out. */
 void *xalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t count, size_t size);
+char *xstrdup(const char *text);
+char *xstrndup(const char *text, size_t n);
 
 #endif

@@ -1,11 +1,11 @@
-/* Reading, writing, directories, names, content hashes. */
+/* Reading, directories, names, content hashes. */
 #include "base/file.h"
 #include "base/arena.h"
+#include "base/system.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,9 +17,17 @@ int fail_errno(lithe_error *err, const char *path, const char *doing)
 {
     int e = errno;
     char text[128];
+    lithe_error swallowed = { 0 };
+    /* Whoever asks without an error takes the file for absent. */
+    if (!err && (e == EIO || e == ENOMEM || e == EMFILE || e == ENFILE)) {
+        fail_errno(&swallowed, path, doing);
+        fail_later(swallowed.status, swallowed.text);
+        return swallowed.status;
+    }
     switch (e) {
     case ENOSPC: case EDQUOT: return fail(err, LITHE_ENOMEM, "%s: disk is full: cannot %s", path, doing);
     case ENOMEM:              return fail(err, LITHE_ENOMEM, "%s: cannot %s, out of memory", path, doing);
+    case EFBIG:               return fail(err, LITHE_ENOMEM, "%s: cannot %s, files may not be that large here (ulimit -f)", path, doing);
     case EMFILE: case ENFILE: return fail(err, LITHE_ENOMEM, "%s: cannot %s, too many files are open", path, doing);
     case ENOENT:              return fail(err, LITHE_EIO, "%s: cannot %s, no such file or directory", path, doing);
     case EACCES: case EPERM:  return fail(err, LITHE_EIO, "%s: cannot %s, permission denied", path, doing);
@@ -33,7 +41,7 @@ int fail_errno(lithe_error *err, const char *path, const char *doing)
 static int open_regular(const char *path, size_t *size, lithe_error *err)
 {
     struct stat s;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);         /* opening a FIFO must not block */
+    int fd = os.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);         /* opening a FIFO must not block */
     if (fd < 0) { fail_errno(err, path, "open"); return -1; }
     if (fstat(fd, &s)) fail_errno(err, path, "look at");
     else if (S_ISDIR(s.st_mode)) fail(err, LITHE_EINVAL, "%s: is a directory, expected a file", path);
@@ -66,7 +74,7 @@ int file_map(mapping *m, const char *path, lithe_error *err)
     if (fd < 0) return err ? (int)err->status : LITHE_EIO;
     if (!size) *m = (mapping){ (const uint8_t *)"", 0 };
     else {
-        void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        void *p = os.mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED) status = fail_errno(err, path, "map");
         else {
             madvise(p, size, MADV_HUGEPAGE);  /* a hint: what is not in memory yet is read and mapped 2 MiB at a time */
@@ -84,7 +92,7 @@ static ssize_t read_fully(int fd, char *to, size_t size)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t n = read(fd, to + done, size - done);
+        ssize_t n = os.read(fd, to + done, size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return -1;
         if (n == 0) break;
@@ -117,127 +125,6 @@ out:
     return text;
 }
 
-/* ---- writing -------------------------------------------------------------------- */
-
-static char *temporary_beside(const char *path)
-{
-    static atomic_uint serial;
-    char name[64], *dir = path_parent(path);
-    snprintf(name, sizeof name, ".lithe-%ld-%u.tmp", (long)getpid(), atomic_fetch_add(&serial, 1));
-    char *temporary = dir ? path_join(dir, name) : NULL;
-    free(dir);
-    return temporary;
-}
-
-/* The file to write: links are followed to the file they name, so that a link stays a link. */
-static char *resolve(const char *path, lithe_error *err)
-{
-    struct stat s;
-    if (!lstat(path, &s) && S_ISLNK(s.st_mode) && !stat(path, &s)) {
-        char *real = realpath(path, NULL);
-        if (!real) fail_errno(err, path, "follow");
-        return real;
-    }
-    char *copy = strdup(path);
-    if (!copy) fail(err, LITHE_ENOMEM, "%s: cannot write, out of memory", path);
-    return copy;
-}
-
-/* What is written 2 MiB at a time stays in memory in huge pages, where the file system can: whoever maps the file then
- * reads it at the full rate. */
-enum { BUFFER_BYTES = 2 << 20 };
-
-int writer_open(writer *w, const char *path, lithe_error *err)
-{
-    struct stat s;
-    int fd = -1, status = LITHE_OK;
-    *w = (writer){ 0 };
-    if (failed(err)) return err->status;
-    if (!stat(path, &s) && !S_ISREG(s.st_mode))             /* renaming over a device would remove it */
-        return fail(err, LITHE_EINVAL, "%s: is not a regular file, cannot be written as one", path);
-    w->path = resolve(path, err);
-    w->temporary = w->path ? temporary_beside(w->path) : NULL;
-    if (!w->temporary) { status = fail(err, LITHE_ENOMEM, "%s: cannot write, out of memory", path); goto out; }
-    fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        status = fail_errno(err, path, "write");
-        free(w->temporary);                                  /* not ours, so it is never removed */
-        w->temporary = NULL;
-        goto out;
-    }
-    w->stream = fdopen(fd, "wb");
-    if (!w->stream) { status = fail_errno(err, path, "write"); close(fd); }
-    else if ((w->buffer = malloc(BUFFER_BYTES))) setvbuf(w->stream, w->buffer, _IOFBF, BUFFER_BYTES);
-out:
-    if (status) writer_abandon(w);
-    return status;
-}
-
-void writer_abandon(writer *w)
-{
-    if (w->stream) fclose(w->stream);
-    if (w->temporary) unlink(w->temporary);
-    free(w->temporary);
-    free(w->path);
-    free(w->buffer);
-    *w = (writer){ 0 };
-}
-
-static int sync_parent(const char *path, lithe_error *err)
-{
-    char *dir = path_parent(path);
-    if (!dir) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    int status = dir_sync(dir, err);
-    free(dir);
-    return status;
-}
-
-int writer_commit(writer *w, lithe_error *err)
-{
-    int status = LITHE_OK;
-    if (failed(err) || !w->stream) {
-        writer_abandon(w);
-        return failed(err) ? (int)err->status : LITHE_EIO;
-    }
-    errno = EIO;                                        /* for an error that ferror reports and errno no longer has */
-    if (fflush(w->stream) || ferror(w->stream) || fsync(fileno(w->stream))) {
-        status = fail_errno(err, w->path, "write");
-        goto out;
-    }
-    int closed = fclose(w->stream);
-    w->stream = NULL;
-    if (closed || rename(w->temporary, w->path)) { status = fail_errno(err, w->path, "write"); goto out; }
-    free(w->temporary);
-    w->temporary = NULL;
-    status = sync_parent(w->path, err);
-out:
-    writer_abandon(w);
-    return status;
-}
-
-int file_write(const char *path, const void *data, size_t size, lithe_error *err)
-{
-    writer w;
-    int status = writer_open(&w, path, err);
-    if (status) return status;
-    if (size && fwrite(data, 1, size, w.stream) != size) {
-        status = fail_errno(err, path, "write");
-        writer_abandon(&w);
-        return status;
-    }
-    return writer_commit(&w, err);
-}
-
-int file_copy(const char *from, const char *to, lithe_error *err)
-{
-    mapping m;
-    int status = file_map(&m, from, err);
-    if (status) return status;
-    status = file_write(to, m.data, m.size, err);
-    file_unmap(&m);
-    return status;
-}
-
 bool file_same(const char *a, const char *b)
 {
     mapping x, y;
@@ -267,11 +154,11 @@ bool path_is_dir(const char *path)
 
 static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
 
-bool dir_is_empty(const char *path)
+int dir_is_empty(const char *path, lithe_error *err)
 {
     DIR *d = opendir(path);
-    if (!d) return errno == ENOENT;
-    bool empty = true;
+    if (!d) return errno == ENOENT ? 1 : fail_errno(err, path, "look into");
+    int empty = 1;
     for (struct dirent *e; empty && (e = readdir(d));) empty = is_dot(e->d_name);
     closedir(d);
     return empty;
@@ -293,20 +180,29 @@ int dir_make(const char *path, lithe_error *err)
 int dir_sync(const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    int status = LITHE_OK, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = LITHE_OK, fd = os.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     /* A directory that is writable but not readable cannot be synced. */
     if (fd < 0) return errno == EACCES ? LITHE_OK : fail_errno(err, path, "open");
-    if (fsync(fd) && errno != EINVAL && errno != EROFS) status = fail_errno(err, path, "sync");
+    if (os.fsync(fd) && errno != EINVAL && errno != EROFS) status = fail_errno(err, path, "sync");
     close(fd);
+    return status;
+}
+
+int dir_sync_parent(const char *path, lithe_error *err)
+{
+    char *dir = path_parent(path);
+    if (!dir) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    int status = dir_sync(dir, err);
+    free(dir);
     return status;
 }
 
 int dir_rename(const char *from, const char *to, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    if (rename(from, to)) return fail_errno(err, from, "rename");
-    int status = sync_parent(to, err);
-    return status ? status : sync_parent(from, err);
+    if (os.rename(from, to)) return fail_errno(err, from, "rename");
+    int status = dir_sync_parent(to, err);
+    return status ? status : dir_sync_parent(from, err);
 }
 
 enum { DIR_DEPTH = 128 };
@@ -348,6 +244,19 @@ char *path_join(const char *dir, const char *name)
     return path;
 }
 
+char *path_follow(const char *path, lithe_error *err)
+{
+    struct stat s;
+    if (!lstat(path, &s) && S_ISLNK(s.st_mode) && !stat(path, &s)) {
+        char *real = realpath(path, NULL);
+        if (!real) fail_errno(err, path, "follow");
+        return real;
+    }
+    char *copy = xstrdup(path);
+    if (!copy) fail(err, LITHE_ENOMEM, "%s: cannot write, out of memory", path);
+    return copy;
+}
+
 /* "a/b" -> "a", "a" -> ".", "/a" -> "/", "a/b/" -> "a" */
 char *path_parent(const char *path)
 {
@@ -355,7 +264,7 @@ char *path_parent(const char *path)
     while (n > 1 && path[n - 1] == '/') n--;
     while (n && path[n - 1] != '/') n--;
     while (n > 1 && path[n - 1] == '/') n--;
-    return n ? strndup(path, n) : strdup(".");
+    return n ? xstrndup(path, n) : xstrdup(".");
 }
 
 const char *path_base(const char *path)

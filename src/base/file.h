@@ -1,15 +1,15 @@
-/* Files.  Reading maps; writing goes to a temporary name, is fsynced, renamed,
- * and its directory fsynced: a reader sees the old file or the new one. */
+/* Files: reading, which maps them, directories, names and content hashes.  base/writer.h writes. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
-#include "base/error.h"
+#include "base/writer.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* fail() with the meaning of errno: "path: cannot DOING, why"; a full disk is LITHE_ENOMEM. */
+/* fail() with the meaning of errno: "path: cannot DOING, why"; a full disk is LITHE_ENOMEM.
+ * Without err, what says nothing about the file itself (an I/O error, memory, descriptors) becomes pending. */
 int fail_errno(lithe_error *err, const char *path, const char *doing);
 
 typedef struct { const uint8_t *data; size_t size; } mapping;   /* an empty file maps to data != NULL, size 0 */
@@ -22,24 +22,14 @@ void file_unmap(mapping *m);
  * limit bytes are refused.  Release with free(). */
 char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err);
 
-typedef struct { FILE *stream; char *path, *temporary, *buffer; } writer;
-
-/* writer_open(&w, path) ... fwrite(w.stream) ... writer_commit(&w).  On any
- * failure, or writer_abandon, the temporary file is removed and path is as it
- * was.  writer_commit reports write errors that happened at any time before.
- * A path that names a device or a pipe is refused; a link is written through. */
-int  writer_open(writer *w, const char *path, lithe_error *err);
-int  writer_commit(writer *w, lithe_error *err);
-void writer_abandon(writer *w);
-int  file_write(const char *path, const void *data, size_t size, lithe_error *err);     /* open, write and commit */
-int  file_copy(const char *from, const char *to, lithe_error *err);
 bool file_same(const char *a, const char *b);              /* both can be read and have the same bytes */
 
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
-bool dir_is_empty(const char *path);                        /* true also when it does not exist */
+int  dir_is_empty(const char *path, lithe_error *err);      /* 1: yes, or absent; 0: no; below 0: failed */
 int  dir_make(const char *path, lithe_error *err);          /* with parents; an existing directory is fine */
 int  dir_sync(const char *path, lithe_error *err);          /* fsync of the directory itself */
+int  dir_sync_parent(const char *path, lithe_error *err);   /* of the directory that path is in */
 int  dir_rename(const char *from, const char *to, lithe_error *err);     /* and fsync of the parent */
 int  dir_remove(const char *path, lithe_error *err);        /* with contents, does not follow links */
 
@@ -47,6 +37,7 @@ int  dir_remove(const char *path, lithe_error *err);        /* with contents, do
 char *path_join(const char *dir, const char *name);
 char *path_parent(const char *path);
 const char *path_base(const char *path);
+char *path_follow(const char *path, lithe_error *err);      /* what a link names, else path; free() it */
 
 /* 64-bit content hash (XXH3), 128 bits for a whole file as 32 hex digits. */
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);

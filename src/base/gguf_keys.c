@@ -119,7 +119,7 @@ static int read_pair(gguf_value *v, cursor *c, lithe_error *err)
 {
     gguf_text key;
     int status = read_key(c, &key, err);
-    if (!status && !(v->key = strndup(key.bytes, key.len))) status = fail(err, LITHE_ENOMEM, "%s: no memory for its keys", c->what);
+    if (!status && !(v->key = xstrndup(key.bytes, key.len))) status = fail(err, LITHE_ENOMEM, "%s: no memory for its keys", c->what);
     if (!status) status = read_type(c, key, &v->type, err);
     v->count = 1;
     if (!status && v->type == GGUF_ARRAY) status = read_array_head(c, key, &v->of, &v->count, err);

@@ -6,9 +6,72 @@
 #include "base/json.h"
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include <math.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* ---- memory ------------------------------------------------------------------------ */
+
+/* jansson 2.14 does not look whether the buffer of a token could grow: it leaves letters out and reads past its end.
+ * So a parse never sees an allocation fail: it is left at once, and all that it has made is released. */
+static _Thread_local struct { bool running; jmp_buf leave; void **made; size_t count, room; } parser;
+
+static bool note_made(void *p)
+{
+    if (parser.count == parser.room) {
+        size_t room = parser.room ? 2 * parser.room : 256;
+        void **more = xrealloc(parser.made, room, sizeof *more);
+        if (!more) return false;
+        parser.made = more;
+        parser.room = room;
+    }
+    parser.made[parser.count++] = p;
+    return true;
+}
+
+static void *json_allocate(size_t size)
+{
+    void *p = malloc(size);
+    if (!p) fail_later(LITHE_ENOMEM, "out of memory");
+    if (!parser.running || (p && note_made(p))) return p;
+    free(p);
+    longjmp(parser.leave, 1);
+}
+
+static void json_release(void *p)
+{
+    size_t i = parser.running && p ? parser.count : 0;
+    while (i && parser.made[i - 1] != p) i--;
+    if (i) parser.made[i - 1] = parser.made[--parser.count];
+    free(p);
+}
+
+/* A program that gave jansson functions of its own keeps them. */
+__attribute__((constructor)) static void take_memory(void)
+{
+    json_malloc_t allocate;
+    json_free_t release;
+    json_get_alloc_funcs(&allocate, &release);
+    if (allocate == malloc && release == free) json_set_alloc_funcs(json_allocate, json_release);
+}
+
+static json_t *load(const char *text, size_t size, json_error_t *at)
+{
+    json_t *volatile value = NULL;
+    parser.count = 0;
+    parser.running = true;
+    if (!setjmp(parser.leave)) value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, at);
+    else while (parser.count) free(parser.made[--parser.count]);
+    parser.running = false;
+    free(parser.made);
+    parser.made = NULL;
+    parser.room = 0;
+    return value;
+}
+
+/* ---- reading ----------------------------------------------------------------------- */
 
 /* Deepest nesting of brackets outside strings. */
 static int nesting(const char *text, size_t size)
@@ -87,19 +150,18 @@ static json_t *parse(const char *text, size_t size, int depth, bool strict, cons
         fail(err, LITHE_EFORMAT, "%s: JSON nested %d deep, at most %d is accepted", what, deepest, depth);
         return NULL;
     }
-    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
-    json_error_t at;
-    json_t *value = json_loadb(text, size, flags, &at);
-    bool memory = !value && json_error_code(&at) == json_error_out_of_memory;
-    if (!value && !memory && !strict) {
+    json_error_t at = { .line = -1 }, unused;
+    json_t *value = load(text, size, &at);
+    if (!value && !strict && !check_pending(err)) {
         size_t length;
         char *plain = with_plain_numbers(text, size, &length);
-        memory = !plain;
-        if (plain) value = json_loadb(plain, length, flags, NULL);
+        if (plain) value = load(plain, length, &unused);
         free(plain);
     }
-    if (!value) fail(err, memory ? LITHE_ENOMEM : LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
-    return value;
+    if (!value) fail(err, LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
+    if (!check_pending(err)) return value;
+    json_decref(value);
+    return NULL;
 }
 
 json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, false, what, err); }
@@ -166,9 +228,12 @@ char *json_text(const json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION((size_t)digits_of(value)));
     size_t size = text ? strlen(text) : 0;
-    char *line = text ? realloc(text, size + 2) : NULL;
-    if (line) memcpy(line + size, "\n", 2);
-    else free(text);
+    char *line = text && !check_pending(NULL) ? xalloc(size + 2, 1) : NULL;
+    if (line) {
+        memcpy(line, text, size);
+        line[size] = '\n';
+    }
+    free(text);
     return line;
 }
 
@@ -176,7 +241,7 @@ int json_write(const json_t *value, const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
     char *text = json_text(value);
-    if (!text) return fail(err, LITHE_ENOMEM, "%s: cannot write as JSON, out of memory or not UTF-8", path);
+    if (!text) return fail(err, LITHE_EINVAL, "%s: cannot write as JSON, it is not UTF-8", path);
     int status = file_write(path, text, strlen(text), err);
     free(text);
     return status;

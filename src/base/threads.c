@@ -6,6 +6,7 @@
  * and nothing unfinished. */
 #include "base/threads.h"
 #include "base/arena.h"
+#include "base/error.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -169,14 +170,19 @@ static void initialise(void)
     pthread_atfork(NULL, NULL, forget_workers);
 }
 
-void *thread_scratch(void)
+bool thread_ready(void)
 {
     if (!scratch) {
         pthread_once(&once, initialise);
         scratch = big_alloc(THREAD_SCRATCH_BYTES);
-        if (!scratch) abort();
-        pthread_setspecific(scratch_key, scratch);
+        if (scratch) pthread_setspecific(scratch_key, scratch);
     }
+    return scratch != NULL;
+}
+
+void *thread_scratch(void)
+{
+    if (!thread_ready()) abort();
     return scratch;
 }
 
@@ -310,7 +316,7 @@ static void start_workers(int threads)
     sigset_t all, before;
     pool.started = threads;
     pool.workers = xalloc((size_t)threads, sizeof *pool.workers);
-    if (!pool.workers) return;
+    if (!pool.workers) { forget_pending(); return; }
     sigfillset(&all);                                       /* signals belong to the program's own threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 0; i < threads - 1; i++) {
@@ -321,6 +327,7 @@ static void start_workers(int threads)
         if (pthread_create(&w->thread, NULL, work, w)) { free_scratch(w->scratch); break; }
         pool.count++;
     }
+    forget_pending();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

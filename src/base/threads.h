@@ -6,6 +6,7 @@
 #ifndef BASE_THREADS_H
 #define BASE_THREADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Runs body(context, task) for task = 0 .. tasks-1 and returns when all are
@@ -15,9 +16,11 @@ void parallel_for(int tasks, void (*body)(void *context, int task), void *contex
 
 /* This thread's scratch, 64-byte aligned, huge-page backed, contents undefined,
  * allocated once.  Kernels that pack or tile fit in it.  It is one buffer, so nested users
- * share it.  It cannot fail: a process that cannot map 8 MiB ends by abort(). */
+ * share it.  It cannot fail, so whoever is about to call kernels looks with thread_ready first
+ * whether this thread has its scratch; false: memory is out. */
 #define THREAD_SCRATCH_BYTES ((size_t)8 << 20)
 void *thread_scratch(void);
+bool  thread_ready(void);
 
 /* The number in use, caller included.  threads_set takes effect with the next
  * parallel_for; a forked child starts workers of its own when it needs them. */

@@ -2,6 +2,7 @@
  * holds a line (.jsonl) or all of it (.txt).  Invariant: two readings of unchanged files give the same documents. */
 #include "data/corpus.h"
 #include "base/arena.h"
+#include "base/system.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include <dirent.h>
@@ -64,7 +65,7 @@ static int add_file(corpus *c, const char *path, form f, packing p, lithe_error 
         c->inputs = grown;
         c->capacity = capacity;
     }
-    char *copy = strdup(path);
+    char *copy = xstrdup(path);
     if (!copy) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     c->inputs[c->count++] = (input){ .known = { .path = copy }, .form = f, .packing = p };
     return LITHE_OK;
@@ -159,7 +160,7 @@ static int map_stdin(mapping *m, lithe_error *err)
         FILE *f = tmpfile();
         ssize_t n = 0;
         if (!f) status = fail_errno(err, "standard input", "keep in a temporary file");
-        while (f && !status && (n = read(STDIN_FILENO, block, sizeof block)) != 0) {
+        while (f && !status && (n = os.read(STDIN_FILENO, block, sizeof block)) != 0) {
             if (n < 0 && errno == EINTR) continue;
             if (n < 0) status = fail_errno(err, "standard input", "read");
             else if (fwrite(block, 1, (size_t)n, f) != (size_t)n) status = fail_errno(err, "standard input", "keep in a temporary file");

@@ -12,6 +12,7 @@
 #define DATA_DATA_H
 
 #include "lithe_tools.h"
+#include "base/partial.h"
 #include "data/labels.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,7 +33,7 @@ typedef struct dataset_kind dataset_kind;
 struct lithe_dataset {
     const dataset_kind *kind;
     char *dir;                                  /* where the files of the splits and data.json lie */
-    bool temporary;                             /* dir is removed with the dataset */
+    partial_dir temporary;                       /* dir, where it is removed with the dataset */
     split_facts facts[SPLITS];
     int vocab;                                  /* all ids are below it; 0 of images */
     label_names names;                          /* of the classes; none of text and of numbers */

@@ -1,6 +1,7 @@
 /* The public handle of a dataset, whatever its kind (data/data.h). */
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/json.h"
 #include "base/sized.h"
 #include "data/corpus.h"
@@ -25,15 +26,12 @@ const dataset_kind *dataset_kind_of(const char *task)
 
 /* ---- opening ----------------------------------------------------------------------- */
 
-/* Makes a temporary directory, where the caller names none. */
-static char *temporary_dir(lithe_error *err)
+/* Where a dataset lies for which the caller names no directory. */
+#define TEMPORARY "lithe-data"
+static const char *temporary_parent(void)
 {
     const char *tmp = getenv("TMPDIR");
-    char *dir = path_join(tmp && *tmp ? tmp : "/tmp", "lithe-data-XXXXXX");
-    if (dir && mkdtemp(dir)) return dir;
-    fail_errno(err, tmp && *tmp ? tmp : "/tmp", "make a temporary directory");
-    free(dir);
-    return NULL;
+    return tmp && *tmp ? tmp : "/tmp";
 }
 
 static json_t *read_description(const char *dir, lithe_error *err)
@@ -48,7 +46,7 @@ static json_t *read_description(const char *dir, lithe_error *err)
 int dataset_note(lithe_dataset *d, char **out, const json_t *description, const char *key, lithe_error *err)
 {
     const char *text = json_string_value(json_object_get(description, key));
-    *out = text ? strdup(text) : NULL;
+    *out = text ? xstrdup(text) : NULL;
     return text && !*out ? fail(err, LITHE_ENOMEM, "%s: out of memory", d->dir) : LITHE_OK;
 }
 
@@ -62,14 +60,16 @@ int dataset_count_label(lithe_dataset *d, int label, lithe_error *err)
 
 lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err)
 {
+    partial_sweep(temporary_parent(), TEMPORARY);
     json_t *json = failed(err) ? NULL : read_description(dir, err);
     const char *task = json_string_value(json_object_get(json, "task"));
     const dataset_kind *kind = json ? dataset_kind_of(task) : NULL;
     if (json && !kind) fail(err, LITHE_EFORMAT, "%s/%s: is of another version of this program, its task is \"%.60s\"", dir, DATA_JSON, task);
     lithe_dataset *d = kind ? xalloc(1, kind->size) : NULL;
-    if (d) *d = (lithe_dataset){ .kind = kind, .dir = strdup(dir) };
+    if (d) *d = (lithe_dataset){ .kind = kind, .dir = xstrdup(dir) };
     if (kind && (!d || !d->dir)) fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
     int status = d && d->dir ? kind->open(d, json, t, sources, err) : LITHE_ENOMEM;
+    if (!status) status = check_pending(err);
     json_decref(json);
     if (!status) return d;
     lithe_dataset_close(d);
@@ -88,13 +88,13 @@ lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *d
         fail(err, LITHE_EINVAL, "task is \"%s\", expected classify, regress or images", options.task);
         return NULL;
     }
-    char *own = dir ? NULL : temporary_dir(err);
-    if (!dir && !own) return NULL;
-    int status = kind->prepare(paths, n, dir ? dir : own, t, &options, err);
-    lithe_dataset *d = status ? NULL : dataset_reopen(dir ? dir : own, t, false, err);
-    if (d) d->temporary = own != NULL;
-    else if (own) dir_remove(own, NULL);
-    free(own);
+    partial_dir own = { .lock = -1 };
+    if (!dir && partial_make(&own, temporary_parent(), TEMPORARY, err)) return NULL;
+    if (!dir) dir = own.path;
+    int status = kind->prepare(paths, n, dir, t, &options, err);
+    lithe_dataset *d = status ? NULL : dataset_reopen(dir, t, false, err);
+    if (d) d->temporary = own;
+    else partial_remove(&own);
     return d;
 }
 
@@ -102,7 +102,7 @@ void lithe_dataset_close(lithe_dataset *d)
 {
     if (!d) return;
     d->kind->close(d);
-    if (d->temporary) dir_remove(d->dir, NULL);
+    partial_remove(&d->temporary);
     names_free(&d->names);
     free(d->counted);
     free(d->columns);

@@ -2,6 +2,7 @@
  * shard holds what its header says, and its every label is below its classes,
  * so nobody after image_shard_open checks. */
 #include "data/image_shard.h"
+#include "base/writer.h"
 #include "base/arena.h"
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #define DATA_IMAGE_SHARD_H
 
 #include "base/file.h"
+#include "base/writer.h"
 #include "data/image.h"
 
 enum { IMAGE_SHARD_VERSION = 1, IMAGE_SHARD_HEADER = 64 };

@@ -1,6 +1,7 @@
 /* Sources of labelled images: finds the files, and by their names the part and the class (data/image_set.h).  Links to
  * directories are skipped, since they may form a cycle. */
 #include "base/file.h"
+#include "base/arena.h"
 #include "data/image_set.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -141,12 +142,12 @@ static bool is_own_directory(const char *path)
 static int add_images(image_set *s, const char *path, const char *under, int depth, lithe_error *err)
 {
     struct dirent **entries = NULL;
-    char *here = *under ? path_join(path, under) : strdup(path);
+    char *here = *under ? path_join(path, under) : xstrdup(path);
     int n = here ? scandir(here, &entries, not_itself, by_bytes) : -1, status = LITHE_OK;
     if (n < 0) status = here ? fail_errno(err, here, "read directory") : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", here, DIRECTORY_DEPTH);
     for (int i = 0; i < n; i++) {
-        char *name = *under ? path_join(under, entries[i]->d_name) : strdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
+        char *name = *under ? path_join(under, entries[i]->d_name) : xstrdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
         if (!status && !full) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
         if (!status && is_own_directory(full) && !is_hidden(name)) status = add_images(s, path, name, depth + 1, err);
         else if (!status && path_is_dir(full)) status = set_leave(s, is_hidden(name) ? LEFT_HIDDEN : LEFT_LINK, path, name, err);

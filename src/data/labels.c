@@ -1,5 +1,6 @@
 /* Labels and the names of classes (data/labels.h). */
 #include "data/labels.h"
+#include "base/arena.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static int names_open(label_names *n, size_t count, lithe_error *err)
 
 static int add_name(label_names *n, const char *name, lithe_error *err)
 {
-    if (!(n->text[n->count] = strdup(name))) return fail(err, LITHE_ENOMEM, "out of memory for %d labels", n->count + 1);
+    if (!(n->text[n->count] = xstrdup(name))) return fail(err, LITHE_ENOMEM, "out of memory for %d labels", n->count + 1);
     n->count++;
     return LITHE_OK;
 }

@@ -1,6 +1,7 @@
 /* Reading and writing shards (docs/shards.md).  Invariant: an open shard's every
  * id is below vocab and its ends ascend, so nobody after shard_open checks. */
 #include "data/shard.h"
+#include "base/writer.h"
 #include "base/arena.h"
 #include <endian.h>
 #include <stdlib.h>

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* Turns a table of labelled text into the files of a dataset (data/table_data.h).  Labels are checked, with the name of
  * their table, before anything is written. */
 #include "base/file.h"
+#include "base/writer.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "data/table_data.h"

@@ -26,7 +26,7 @@ static double *widened(const float *rows, int n, int width)
 
 static bool centre(double *h, int n, int width)
 {
-    double *mean = calloc((size_t)width, sizeof *mean);
+    double *mean = xalloc((size_t)width, sizeof *mean);
     for (int r = 0; mean && r < n; r++)
         for (int c = 0; c < width; c++) mean[c] += h[(size_t)r * (size_t)width + (size_t)c];
     for (int r = 0; mean && r < n; r++)
@@ -92,7 +92,7 @@ static void gram(void *context, const double *x, double *y)
 int diversity_of_sequence(const float *rows, int n, int width, double out[SEQUENCE_MEASURES])
 {
     size_t steps = (size_t)(width < EIGEN_STEPS ? width : EIGEN_STEPS) + 2;
-    double *h = widened(rows, n, width), *work = calloc(steps * (size_t)width, sizeof *work);
+    double *h = widened(rows, n, width), *work = xalloc(steps * (size_t)width, sizeof *work);
     int status = h && work ? 0 : LITHE_ENOMEM;
     if (!status) {
         matrix m = { h, n, width };
@@ -189,7 +189,7 @@ int diversity_of_rows(const float *rows, int n, int width, double out[SPREAD_MEA
 
 static int measure_place(diversity_place *p)
 {
-    double sum[SEQUENCE_MEASURES] = { 0 }, squares[SEQUENCE_MEASURES] = { 0 }, *each = calloc((size_t)p->sequences * SEQUENCE_MEASURES, sizeof *each);
+    double sum[SEQUENCE_MEASURES] = { 0 }, squares[SEQUENCE_MEASURES] = { 0 }, *each = xalloc((size_t)p->sequences * SEQUENCE_MEASURES, sizeof *each);
     int status = each ? 0 : LITHE_ENOMEM;
     for (int s = 0; !status && s < p->sequences; s++) {
         size_t first = (size_t)s * (size_t)p->length * (size_t)p->width;

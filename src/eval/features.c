@@ -3,6 +3,7 @@
  * end to end; as many places are gathered in one pass over them as a gigabyte
  * of their rows allows, then the text is read again. */
 #include "infer/engine.h"
+#include "base/arena.h"
 #include "base/sized.h"
 #include "eval/diversity.h"
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static int make_room(const tapped *taps, int first, int count, const reading *r,
     for (; first + n < count; n++) {
         size_t bytes, width = (size_t)taps[first + n].rows->width;
         if (!size_mul(tokens, width * sizeof(float), &bytes) || (n && (bytes > ROOM || used > ROOM - bytes))) break;
-        if (!(rows[n] = malloc(bytes))) { fail(err, LITHE_ENOMEM, "not enough memory for %zu features of %zu tokens: read fewer", width, tokens); return n; }
+        if (!(rows[n] = xalloc(bytes, 1))) { fail(err, LITHE_ENOMEM, "not enough memory for %zu features of %zu tokens: read fewer", width, tokens); return n; }
         places[n] = (diversity_place){ .rows = rows[n], .sequences = r->sequences, .length = r->ctx - r->skip, .width = (int)width };
         used += bytes;
     }

@@ -1,4 +1,5 @@
 /* Reads the data files of tasks (eval/task_data.h). */
+#include "base/arena.h"
 #include "eval/task_data.h"
 #include "base/file.h"
 #include "data/corpus.h"
@@ -162,7 +163,7 @@ static bool ends_in(const char *path, const char *ending)
 static char *stem_of(const char *path)
 {
     static const char *const endings[] = { ".gz", ".zst", ".jsonl", ".json", ".csv", ".tsv", ".txt" };
-    char *name = strdup(path_base(path));
+    char *name = xstrdup(path_base(path));
     for (size_t i = 0; name && i < sizeof endings / sizeof *endings; i++)
         if (ends_in(name, endings[i])) name[strlen(name) - strlen(endings[i])] = 0;
     return name;

@@ -2,6 +2,7 @@
  * language model evaluation harness).  A choice is right if its log-likelihood is larger than that of every other one,
  * or its log-likelihood for each byte of its text; equal ones are wrong.  A single continuation is right if each of its
  * ids is the likeliest. */
+#include "base/arena.h"
 #include "base/bootstrap.h"
 #include "base/file.h"
 #include "base/sized.h"
@@ -157,7 +158,7 @@ static int data_files(const char *path, char ***files, lithe_error *err)
     struct dirent **entries = NULL;
     int n = path_is_dir(path) ? scandir(path, &entries, visible, alphasort) : -1, count = 0;
     *files = xalloc(n > 0 ? (size_t)n : 1, sizeof **files);
-    if (n < 0 && *files) (*files)[count++] = strdup(path);
+    if (n < 0 && *files) (*files)[count++] = xstrdup(path);
     for (int i = 0; i < n; i++) {
         char *file = *files ? path_join(path, entries[i]->d_name) : NULL;
         if (file && !path_is_dir(file) && strcmp(file + strlen(file) - 4, ".lst")) (*files)[count++] = file;

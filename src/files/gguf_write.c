@@ -2,6 +2,7 @@
  * tensors in the order in which they are given, each at the next multiple of 32.
  * Invariant: what is written is what gguf_parse accepts. */
 #include "files/gguf.h"
+#include "base/writer.h"
 #include "files/tensor_formats.h"
 #include <stdlib.h>
 

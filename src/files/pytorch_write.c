@@ -3,6 +3,7 @@
  * N-th.  Each tensor is contiguous and has a storage of its own.
  * Invariant: the pickle has no opcode or global that pytorch.c does not read. */
 #include "base/arena.h"
+#include "base/writer.h"
 #include "files/tensor_formats.h"
 #include "files/zip.h"
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static char *make_pickle(const out_tensor *tensors, int count, size_t *size)
     }
     put(out, "u.");
     bool full = ferror(out) != 0;
-    if (!fclose(out) && !full) return text;
+    if (!fclose(out) && !full && text) return text;
     free(text);
     return NULL;
 }

@@ -3,6 +3,7 @@
  * state in F32, as the runtime's converter does.
  * Invariant: names, ranks and types of the records are those of its converter. */
 #include "files/tensor_formats.h"
+#include "base/writer.h"
 
 enum { MAX_FILE_RANK = 3 };
 

@@ -4,6 +4,7 @@
  * Invariant: everything is checked against the size of the file before it is used,
  * and the tensors tile the data area exactly: no hole, no overlap, no tail. */
 #include "files/tensor_formats.h"
+#include "base/writer.h"
 #include "base/utf8.h"
 #include "base/json.h"
 #include <stdlib.h>
@@ -293,7 +294,7 @@ static char *make_header(const char *path, const out_tensor **sorted, size_t n, 
     fflush(out);
     for (size_t i = *length; i % 8; i++) fputc(' ', out);
     bool full = ferror(out) != 0;
-    if (fclose(out) || full) status = fail(err, LITHE_ENOMEM, "%s: no memory for the header", path);
+    if (fclose(out) || full || !text) status = fail(err, LITHE_ENOMEM, "%s: no memory for the header", path);
     else if (*length > MAX_HEADER) status = fail(err, LITHE_EINVAL, "%s: a header of %zu bytes, at most %d are accepted", path, *length, MAX_HEADER);
     if (!status) return text;
     free(text);

@@ -83,7 +83,7 @@ param *params_declare(params *p, const char *name, const param_rule *rule)
     if (known || p->closed) return known;
     if (p->count == p->capacity && !make_room(p)) return NULL;
     param *q = xalloc(1, sizeof *q);
-    if (!q || !(q->name = strdup(name))) { free(q); return NULL; }
+    if (!q || !(q->name = xstrdup(name))) { free(q); return NULL; }
     q->rule = *rule;
     if (q->rule.lr_factor == 0) q->rule.lr_factor = 1;
     q->layer = first_number(name);

@@ -366,7 +366,8 @@ int graph_plan(graph *g, lithe_error *err)
     g->zeros = graph_constant(g, (size_t)seqs * sizeof(int) + 1);
     g->state_rows = graph_constant(g, (size_t)rows * sizeof(int) + 1);
     if (!graph_ok(g)) return fail(err, g->error.status, "%s", g->error.text);
-    return allocate_packs(g, err);
+    int status = allocate_packs(g, err);
+    return status ? status : check_pending(err);
 }
 
 plan_summary graph_summary(const graph *g)

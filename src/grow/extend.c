@@ -4,6 +4,7 @@
  * stay bitwise the same.
  * Invariant: every old id has the same text in the new tokenizer. */
 #include "model/model.h"
+#include "base/arena.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static int text_of(const lithe_tokenizer *t, int32_t id, char text[TEXT_MAX])
 
 static int check_old_ids(const lithe_tokenizer *from, const lithe_tokenizer *to, int known, lithe_error *err)
 {
-    char *a = malloc(TEXT_MAX), *b = malloc(TEXT_MAX);
+    char *a = xalloc(TEXT_MAX, 1), *b = xalloc(TEXT_MAX, 1);
     int status = a && b ? 0 : fail(err, LITHE_ENOMEM, "not enough memory to compare two tokenizers");
     for (int32_t id = 0; !status && id < known; id++) {
         int n = text_of(from, id, a), m = text_of(to, id, b);

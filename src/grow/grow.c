@@ -2,6 +2,7 @@
  * builds the larger configuration and maps every parameter by the meaning of its axes
  * under the chosen method; optimizer moments go through the same map. */
 #include "grow/grow.h"
+#include "base/arena.h"
 #include "base/sized.h"
 #include "base/random.h"
 #include <math.h>
@@ -125,7 +126,7 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
 {
     char text[256];
     const char *name = old_name(g, large->name, 0, text);
-    map->name = strdup(large->name);
+    map->name = xstrdup(large->name);
     map->small = name ? params_find(g->small->params, name) : NULL;
     if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
     bool copied = name && strcmp(name, large->name);        /* the layer it is copied from may lack this parameter */

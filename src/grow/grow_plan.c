@@ -24,6 +24,7 @@ static double count(const growth *g, const json_t *config)
     lithe_error ignored = { 0 };
     lithe_model *m = model_declare(g->arch, config, "the grown config.json", &ignored);
     double total = m ? (double)params_total(m->params) : -1;
+    drop_error(&ignored);
     lithe_model_close(m);
     return total;
 }

@@ -10,6 +10,7 @@
  * A program that knows only tau^2 = N can read what B and D make of a model that it could read, and what C, E and F
  * make of any. */
 #include "grow/grow.h"
+#include "base/arena.h"
 #include "base/random.h"
 #include <math.h>
 #include <stdio.h>
@@ -152,8 +153,8 @@ static int gram_matched(const param *keys, const real *values, int m, double f, 
 {
     int n = keys->rule.dims[0], d = keys->rule.dims[1], rank = rank_of(keys);
     if (m < rank) return fail(err, LITHE_EINVAL, "method C needs at least %d new slots for %s, %d are asked for; take method A, unless the model must be portable", rank, keys->name, m);
-    double *k = malloc((size_t)n * (size_t)d * sizeof *k), *r = calloc((size_t)d * (size_t)d + 1, sizeof *r), *u = malloc((size_t)m * (size_t)rank * sizeof *u);
-    double *row = malloc((size_t)d * sizeof *row);
+    double *k = xalloc((size_t)n * (size_t)d, sizeof *k), *r = xalloc((size_t)d * (size_t)d + 1, sizeof *r), *u = xalloc((size_t)m * (size_t)rank, sizeof *u);
+    double *row = xalloc((size_t)d, sizeof *row);
     int status = k && r && u && row ? 0 : fail(err, LITHE_ENOMEM, "not enough memory to grow %s", keys->name);
     for (size_t i = 0; !status && i < (size_t)n * (size_t)d; i++) k[i] = (double)values[i];
     for (size_t i = 0; !status && i < (size_t)m * (size_t)rank; i++) u[i] = random_normal(key, i);

@@ -1,5 +1,6 @@
 /* Computes values and optimizer moments of a larger model by the map of its growth. */
 #include "base/random.h"
+#include "base/arena.h"
 #include "grow/grow.h"
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +100,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
         lithe_model_close(large);
         return NULL;
     }
-    if (g->small->tokenizer) large->tokenizer = strdup(g->small->tokenizer);
+    if (g->small->tokenizer) large->tokenizer = xstrdup(g->small->tokenizer);
     large->names = g->small->names;
     large->preprocessor = g->small->preprocessor;
     return large;

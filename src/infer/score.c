@@ -1,5 +1,6 @@
 /* The logits of a sequence, and the negative log-likelihood of a text in windows. */
 #include "infer/engine.h"
+#include "base/arena.h"
 #include <stdlib.h>
 
 static int read_logits(lithe_engine *e, const int32_t *ids, size_t n, float *out, lithe_error *err)
@@ -33,7 +34,7 @@ int lithe_logits_save(lithe_model *m, const int32_t *ids, size_t n, const char *
 {
     if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     size_t vocab = (size_t)lithe_model_vocab(m), count;
-    float *logits = size_mul(n, vocab, &count) && n <= (size_t)lithe_model_context(m) ? malloc((count + 1) * sizeof *logits) : NULL;
+    float *logits = size_mul(n, vocab, &count) && n <= (size_t)lithe_model_context(m) ? xalloc(count + 1, sizeof *logits) : NULL;
     if (!logits) return fail(err, LITHE_EINVAL, "%zu ids: the model takes 1 to %d", n, lithe_model_context(m));
     int status = lithe_logits(m, ids, n, logits, err);
     out_tensor t = { .name = "logits", .type = DT_F32, .rank = 2, .dims = { (int64_t)n, (int64_t)vocab }, .data = logits };

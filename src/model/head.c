@@ -2,6 +2,7 @@
  * Parameters are matched by name: those that the old model lacks are initialized,
  * and those that the new one lacks (the old heads) are dropped. */
 #include "model/model.h"
+#include "base/arena.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, 
     copy_body(out, m);
     renew_head(out, m, seed);
     out->preprocessor = m->preprocessor;
-    if (!m->tokenizer || (out->tokenizer = strdup(m->tokenizer))) return out;
+    if (!m->tokenizer || (out->tokenizer = xstrdup(m->tokenizer))) return out;
     lithe_model_close(out);
     fail(err, LITHE_ENOMEM, "not enough memory for a model");
     return NULL;

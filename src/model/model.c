@@ -1,6 +1,7 @@
 /* A model in memory: its architecture, its configuration as a struct and as
  * the JSON it came from, and its named parameters. */
 #include "model/model.h"
+#include "base/threads.h"
 #include "base/json.h"
 #include "model/groups.h"
 #include <math.h>
@@ -128,7 +129,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
     m->json = config ? json_deep_copy(config) : json_object();
     m->config = xalloc(1, a->config.size);
     m->params = params_new();
-    if (!m->json || !m->config || !m->params) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what);
+    if (!m->json || !m->config || !m->params || !thread_ready()) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a model", what);
     if (!status) status = arch_normalize(a, m->json, what, err);
     if (!status) status = arch_read(a, m->json, m->config, what, err);
     if (!status) status = arch_check_keys(a, m->json, what, err);
@@ -147,7 +148,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
 lithe_model *model_create(const arch *a, const json_t *config, const char *what, lithe_error *err)
 {
     lithe_model *m = model_declare(a, config, what, err);
-    if (m && !params_close(m->params, err) && !params_masters(m->params, err)) return m;
+    if (m && !params_close(m->params, err) && !params_masters(m->params, err) && !check_pending(err)) return m;
     lithe_model_close(m);
     return NULL;
 }

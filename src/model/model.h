@@ -52,6 +52,10 @@ json_t     *model_config(const lithe_model *m, lithe_error *err);
 
 /* Writes the files of a MODEL into dir, which exists.  Saving and checkpoints use it. */
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);
+
+/* lithe_model_save with files of the caller's: more(context, dir) writes them before the directory appears. */
+typedef int more_files(const void *context, const char *dir, lithe_error *err);
+int model_save_with(const lithe_model *m, const char *dir, const char *type, const lithe_tokenizer *t, more_files *more, const void *context, lithe_error *err);
 /* Makes m->json equal to what opening that directory reads, in the same order of keys, so that a model that was opened
  * and one that was not write the same bytes later. */
 int model_adopt_config(lithe_model *m, dtype type, const lithe_tokenizer *t, lithe_error *err);

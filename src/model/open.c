@@ -3,6 +3,7 @@
  * Invariant: every shape is compared with the file before memory for the parameters
  * is allocated, so a configuration cannot demand more than the file holds. */
 #include "model/gguf_model.h"
+#include "base/arena.h"
 #include "model/groups.h"
 #include "base/gguf_keys.h"
 #include "files/rwkv_files.h"
@@ -99,7 +100,7 @@ static const arch *arch_by_tensors(const arch *a, const tensor_file *f)
 static char *find_tokenizer(const place *p, const tensor_file *f, int vocab)
 {
     bool inside = f->keys && (gguf_find(f->keys, "tokenizer.ggml.tokens") || gguf_find(f->keys, "tokenizer.huggingface.json"));
-    return inside ? strdup(p->weights) : place_tokenizer(p, vocab);
+    return inside ? xstrdup(p->weights) : place_tokenizer(p, vocab);
 }
 
 static void close_file(void *file) { tensor_file_close(file); }
@@ -121,7 +122,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     if (!status && f->keys) status = gguf_read_preprocessor(m, f, err);
     else if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
     if (!status) {
-        m->path = strdup(path_is_dir(path) ? p->dir : p->weights);
+        m->path = xstrdup(path_is_dir(path) ? p->dir : p->weights);
         m->tokenizer = find_tokenizer(p, f, arch_vocab(a, m->config));
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
@@ -165,5 +166,9 @@ lithe_model *lithe_model_open(const char *path, const char *config, lithe_error 
         place_free(&p);
     }
     if (!m) fail(err, each.status, "%s", each.text);
+    else if (check_pending(err)) {
+        lithe_model_close(m);
+        m = NULL;
+    }
     return m;
 }

@@ -1,5 +1,6 @@
 /* Opens, plans and runs a graph of a model's equations (model/pass.h). */
 #include "model/pass.h"
+#include "base/threads.h"
 
 static int make(pass *p, const lithe_model *m, const graph_options *o, want w, int (*plan)(graph *g, lithe_error *err), lithe_error *err)
 {
@@ -40,6 +41,7 @@ int pass_run(pass *p, lithe_error *err)
 {
     const batch *b = batch_view(&p->batch, err);
     if (!b) return err ? (int)err->status : LITHE_EINVAL;
+    if (!thread_ready()) return fail(err, LITHE_ENOMEM, "out of memory for a thread's scratch");
     graph_run(p->g, b);
     return LITHE_OK;
 }

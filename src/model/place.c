@@ -1,6 +1,7 @@
 /* Finds the files of a path that names a model: tensors, configuration, tokenizer.  A
  * directory with checkpoints is a RUN, whose newest complete checkpoint is the model. */
 #include "model/checkpoints.h"
+#include "base/arena.h"
 #include "model/model.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -60,8 +61,8 @@ static int find_in_directory(place *p, const char *path, lithe_error *err)
     p->dir = checkpoint_newest(path, &p->notice, err);
     if (failed(err)) return err->status;
     bool run = p->dir != NULL;
-    if (run) p->run = strdup(path);
-    else p->dir = strdup(path);
+    if (run) p->run = xstrdup(path);
+    else p->dir = xstrdup(path);
     if (!p->dir || (run && !p->run)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
     p->weights = first_of(p->dir, WEIGHTS);
     p->config = config_in(p->dir);
@@ -76,7 +77,7 @@ int place_find(place *p, const char *path, lithe_error *err)
     if (!path || !*path) return fail(err, LITHE_EINVAL, "no model was named");
     if (path_is_dir(path)) return find_in_directory(p, path, err);
     p->dir = path_parent(path);
-    p->weights = strdup(path);
+    p->weights = xstrdup(path);
     if (!p->dir || !p->weights) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
     p->config = config_in(p->dir);
     return LITHE_OK;

@@ -31,6 +31,7 @@ static size_t bytes_in_files(const lithe_model *m, const char *weights)
     load_plan plan = { 0 };
     tensor_file *f = model_tensors(weights, &unused);
     size_t bytes = f && !load_plan_make(&plan, m, f, &unused) ? load_plan_bytes(&plan) : 0;
+    drop_error(&unused);
     load_plan_free(&plan);
     tensor_file_close(f);
     return bytes;

@@ -133,6 +133,7 @@ int lithe_model_quantize(lithe_model *m, const char *type, const lithe_quantize_
     if (failed(err)) return err->status;
     if (!m || !type) return fail(err, LITHE_EINVAL, "quantizing needs a model and a type");
     if (m->params->values) return fail(err, LITHE_EINVAL, "quantizing needs a model that was opened and is not trained");
+    if (!thread_ready()) return fail(err, LITHE_ENOMEM, "not enough memory to quantize");
     int status = options_read(&o, sizeof o, given, "lithe_quantize_options", err);
     if (!status) status = read_type(&r, m, type, &o, err);
     if (!report) report = &unused;

@@ -3,8 +3,10 @@
  * Values saved in f32 are bitwise the same when they are read again.
  * Invariant: lithe_model_save's directory is complete when it appears, by rename. */
 #include "model/groups.h"
+#include "base/writer.h"
 #include "files/dtypes.h"
 #include "model/gguf_model.h"
+#include "base/partial.h"
 #include "base/threads.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -302,39 +304,49 @@ int lithe_model_export(const lithe_model *m, const char *path, const char *type_
     return lithe_model_export_with(m, path, type_name, NULL, err);
 }
 
-static char *temporary_beside(const char *target)
+/* Whether dir can become a model; *ours: it is not there yet. */
+static int check_free(const char *dir, bool *ours, lithe_error *err)
 {
-    static atomic_uint serial;
-    char name[64];
-    snprintf(name, sizeof name, ".lithe-model-%ld-%u.tmp", (long)getpid(), atomic_fetch_add(&serial, 1));
-    char *parent = path_parent(target), *path = parent ? path_join(parent, name) : NULL;
+    *ours = !path_exists(dir);
+    if (!*ours && !path_is_dir(dir)) return fail(err, LITHE_EINVAL, "%s: is a file, expected a new or empty directory", dir);
+    int empty = dir_is_empty(dir, err);
+    return empty ? (empty < 0 ? empty : LITHE_OK) : fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
+}
+
+/* Fills a directory beside target and renames it. */
+static int save_beside(const lithe_model *m, const char *target, dtype type, const lithe_tokenizer *t, more_files *more, const void *context, lithe_error *err)
+{
+    partial_dir s = { .lock = -1 };
+    char *parent = path_parent(target);
+    int status = parent ? partial_make(&s, parent, ".lithe-model", err) : fail(err, LITHE_ENOMEM, "%s: out of memory", target);
+    if (!status) status = model_write(m, s.path, type, t, err);
+    if (!status) status = groups_save(m, s.path, err);
+    if (!status && more) status = more(context, s.path, err);
+    if (!status) status = dir_sync(s.path, err);
+    if (!status) status = dir_rename(s.path, target, err);
+    partial_remove(&s);
     free(parent);
-    return path;
+    return status;
+}
+
+int model_save_with(const lithe_model *m, const char *dir, const char *type_name, const lithe_tokenizer *t, more_files *more, const void *context, lithe_error *err)
+{
+    dtype type = DT_OTHER;
+    bool ours;
+    if (failed(err)) return err->status;
+    if (!m || !dir || !*dir) return fail(err, LITHE_EINVAL, "saving needs a model and a directory");
+    if (!(type_name && !strcmp(type_name, "stored")) && read_type(type_name, &type, err)) return LITHE_EINVAL;
+    int status = check_free(dir, &ours, err);
+    if (status) return status;
+    status = dir_make(dir, err);
+    char *target = status ? NULL : realpath(dir, NULL);
+    if (!status) status = target ? save_beside(m, target, type, t, more, context, err) : fail_errno(err, dir, "write into");
+    if (status && ours) rmdir(dir);
+    free(target);
+    return status;
 }
 
 int lithe_model_save(const lithe_model *m, const char *dir, const char *type_name, const lithe_tokenizer *t, lithe_error *err)
 {
-    dtype type = DT_OTHER;
-    if (failed(err)) return err->status;
-    if (!m || !dir || !*dir) return fail(err, LITHE_EINVAL, "saving needs a model and a directory");
-    if (!(type_name && !strcmp(type_name, "stored")) && read_type(type_name, &type, err)) return LITHE_EINVAL;
-    if (path_exists(dir) && !path_is_dir(dir)) return fail(err, LITHE_EINVAL, "%s: is a file, expected a new or empty directory", dir);
-    if (path_exists(dir) && !dir_is_empty(dir)) return fail(err, LITHE_EINVAL, "%s: is not empty; name a new directory", dir);
-    bool ours = !path_exists(dir);
-    int status = dir_make(dir, err);
-    char *target = status ? NULL : realpath(dir, NULL), *temporary = target ? temporary_beside(target) : NULL;
-    if (!status && !temporary) status = fail_errno(err, dir, "write into");
-    if (!status) {
-        dir_remove(temporary, NULL);                /* a dead process that had this process's number may have left it */
-        status = dir_make(temporary, err);
-        if (!status) status = model_write(m, temporary, type, t, err);
-        if (!status) status = groups_save(m, temporary, err);
-        if (!status) status = dir_sync(temporary, err);
-        if (!status) status = dir_rename(temporary, target, err);
-        if (status) dir_remove(temporary, NULL);
-    }
-    if (status && ours) rmdir(dir);
-    free(temporary);
-    free(target);
-    return status;
+    return model_save_with(m, dir, type_name, t, NULL, NULL, err);
 }

@@ -59,6 +59,7 @@ static double count(const search *s, int width, int layers, double scale)
     json_t *config = shape_config(s, width, layers, scale);
     lithe_model *m = config ? model_declare(s->arch, config, "config.json", &ignored) : NULL;
     double total = m ? (double)params_total(m->params) : -1;
+    drop_error(&ignored);
     lithe_model_close(m);
     json_decref(config);
     return total;

@@ -10,6 +10,7 @@
  *
  * A file may hold the tokenizer.json itself (tokenizer.huggingface.json), which is used then. */
 #include "text/tokenizer.h"
+#include "base/arena.h"
 #include "base/file.h"
 #include "base/gguf_keys.h"
 #include "text/pre_tokenizers.h"
@@ -161,7 +162,7 @@ static gguf_text token_at(const reading *r, int64_t id)
 static void put_special(const reading *r, json_t *items, json_t *specials, int64_t id, int type)
 {
     const gguf_text token = token_at(r, id);
-    char *name = id < 0 ? NULL : strndup(token.bytes, token.len);
+    char *name = id < 0 ? NULL : xstrndup(token.bytes, token.len);
     if (!name) return;
     json_array_append_new(items, json_pack("{s:{s:s, s:i}}", "SpecialToken", "id", name, "type_id", type));
     json_object_set_new(specials, name, json_pack("{s:s, s:[I], s:[s]}", "id", name, "ids", (json_int_t)id, "tokens", name));

@@ -225,7 +225,9 @@ lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokeniz
     else t = open_file(is_dir ? file : path, is_dir ? path : dir, options.lowercase, err);
     free(dir);
     free(file);
-    return t;
+    if (!t || !check_pending(err)) return t;
+    lithe_tokenizer_close(t);
+    return NULL;
 }
 
 lithe_tokenizer *lithe_tokenizer_open(const char *path, lithe_error *err) { return lithe_tokenizer_open_with(path, NULL, err); }

@@ -6,6 +6,7 @@
 #include "text/tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "base/file.h"
+#include "base/writer.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -279,7 +280,7 @@ int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error
     if (save_beside(t, path, err)) return err->status;
     if (t->source) return file_write(path, t->source, t->source_bytes, err);
     json_t *root = made_json(t);
-    if (!root) fail(err, LITHE_ENOMEM, "%s: tokenizer cannot be written as JSON: out of memory, a piece that is not UTF-8, or two that are the same", path);
+    if (!root) fail(err, LITHE_EINVAL, "%s: tokenizer cannot be written as JSON: a piece that is not UTF-8, or two that are the same", path);
     else json_write(root, path, err);
     json_decref(root);
     return failed(err) ? (int)err->status : LITHE_OK;

@@ -235,7 +235,7 @@ lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, 
     alphabet_free(&l.alphabet);
     for (size_t i = 0; i < l.n_forms; i++) free(l.forms[i]);
     free(l.forms);
-    if (l.tokenizer && !failed(err)) return l.tokenizer;
+    if (l.tokenizer && !check_pending(err)) return l.tokenizer;
     lithe_tokenizer_close(l.tokenizer);
     return NULL;
 }

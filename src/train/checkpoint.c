@@ -24,7 +24,7 @@ int trainer_write_best(const lithe_trainer *t, lithe_error *err)
 
 /* Removes all checkpoints but the newest two, the best, and the newest good one.  One of a later step was found damaged
  * when the run was resumed; it stays for its owner to examine. */
-static int prune(const lithe_trainer *t, lithe_error *err)
+int trainer_prune(const lithe_trainer *t, lithe_error *err)
 {
     const progress *p = &t->progress;
     int *steps, count = checkpoint_list(t->run, &steps, err), newest = 0, status = count < 0 ? count : LITHE_OK;
@@ -78,7 +78,7 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     t->progress = p;
     t->saved = true;
     if (leads && p.best_step != best_before) status = trainer_write_best(t, err);
-    return status || !leads ? status : prune(t, err);
+    return status || !leads ? status : trainer_prune(t, err);
 }
 
 int lithe_trainer_save(lithe_trainer *t, lithe_error *err)

@@ -3,6 +3,7 @@
  * incomplete is removed when the run is resumed. */
 #include "base/json.h"
 #include "base/file.h"
+#include "base/system.h"
 #include "train/log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@ int log_open(run_log *l, const char *run, lithe_error *err)
     l->path = NULL;
     if (failed(err)) return err->status;
     if (!(l->path = path_join(run, "log.jsonl"))) return fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-    l->fd = open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    l->fd = os.open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (l->fd < 0) return fail_errno(err, l->path, "write");
     /* Other failures mean that the file system has no locks. */
     if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
@@ -41,7 +42,7 @@ int write_record(int fd, const char *path, const void *data, size_t size, lithe_
 {
     ssize_t written;
     if (failed(err)) return err->status;
-    do written = write(fd, data, size); while (written < 0 && errno == EINTR);
+    do written = os.write(fd, data, size); while (written < 0 && errno == EINTR);
     if (written >= 0 && (size_t)written < size) errno = ENOSPC;
     return written >= 0 && (size_t)written == size ? LITHE_OK : fail_errno(err, path, "write");
 }
@@ -105,7 +106,7 @@ int log_write(run_log *l, lithe_error *err)
 int log_sync(run_log *l, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    return fsync(l->fd) && errno != EINVAL ? fail_errno(err, l->path, "write") : LITHE_OK;
+    return os.fsync(l->fd) && errno != EINVAL ? fail_errno(err, l->path, "write") : LITHE_OK;
 }
 
 /* ---- cutting ------------------------------------------------------------------------- */

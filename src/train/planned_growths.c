@@ -2,6 +2,7 @@
  *   grow_at    STEP:WHAT[,STEP:WHAT]; WHAT is a number of parameters, a multiple "2x", or sizes "KEY=N[,KEY=N]"
  *   grow_with  the other options, "noise=0.01,portable,rewarm=50", by the names of lithe_grow_options
  * Invariant: what was read once in a run's options is read in the same way from its trainer.json. */
+#include "base/arena.h"
 #include "train/settings.h"
 #include <stdlib.h>
 #include <string.h>
@@ -117,7 +118,7 @@ int settings_growth(const settings *s, int i, lithe_grow_options *o, char **set,
 {
     const planned_growth *g = &s->growths[i];
     *o = (lithe_grow_options){ .size = sizeof *o, .params = g->params, .factor = g->factor, .method = s->grow_method };
-    *set = g->set_length ? strndup(s->grow_at + g->set, g->set_length) : NULL;
+    *set = g->set_length ? xstrndup(s->grow_at + g->set, g->set_length) : NULL;
     o->set = *set;
     if (g->set_length && !*set) return fail(err, LITHE_ENOMEM, "out of memory for the sizes of a growth");
     return read_options(s->grow_with, o, err);

@@ -1,5 +1,6 @@
 /* Resumes a run from its newest complete checkpoint. */
 #include "base/sized.h"
+#include "base/arena.h"
 #include "train/run_dir.h"
 #include "train/trainer.h"
 #include <stdlib.h>
@@ -35,11 +36,14 @@ static int read_newest(lithe_trainer *t, lithe_error *err)
         char *dir = checkpoint_path(t->run, steps[i]);
         if (!dir) fail(&each, LITHE_ENOMEM, "%s: out of memory", t->run);
         else if (!read_checkpoint(t, dir, &each)) taken = steps[i];
+        if (each.status == LITHE_ENOMEM) fail(err, each.status, "%s", each.text);        /* no damage of this one */
         if (each.status && !first.status) first = each;
         free(dir);
+        if (failed(err)) break;
     }
     free(steps);
     if (count < 0) return count;
+    if (failed(err)) return err->status;
     if (taken < 0) return fail(err, first.status, "%s: none of its %d checkpoints can be used: %s", t->run, count, first.text);
     t->notice = first.status != LITHE_OK;
     if (t->notice) snprintf(t->text, sizeof t->text, "%s; continuing from ckpt-%d", first.text, taken);
@@ -102,7 +106,7 @@ lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, con
     if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is not the directory of a run", run ? run : "(none)"); return NULL; }
     lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
     if (!t) return NULL;
-    int status = (t->run = strdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    int status = (t->run = xstrdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     t->ranks = options.ranks;
     bool leads = ranks_leads(t->ranks);
     if (!status && leads) status = log_open(&t->log, run, err);
@@ -115,9 +119,11 @@ lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, con
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = trainer_moments(t, err);
     if (!status && leads && t->progress.best_step >= 0) status = trainer_write_best(t, err);
+    if (!status && leads) status = trainer_prune(t, err);            /* a process may have ended before it did */
     if (!status && leads) status = log_cut(&t->log, t->progress.step, t->progress.lines, err);
     if (!status) status = trainer_announce(t, err);
     t->saved = true;
+    if (!status) status = check_pending(err);
     if (!status) return t;
     lithe_trainer_close(t);
     return NULL;

@@ -2,10 +2,11 @@
  * run is absent or complete, and so is each checkpoint in it: directories are built
  * under a name that begins with a dot and are then renamed. */
 #include "base/arena.h"
+#include "base/writer.h"
+#include "base/system.h"
 #include "train/run_dir.h"
 #include <dirent.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,19 +34,29 @@ char *run_scratch(const char *run, const char *name, lithe_error *err)
     return NULL;
 }
 
-int run_sweep(const char *run, lithe_error *err)
+static int sweep(const char *dir, lithe_error *err)
 {
-    if (failed(err)) return err->status;
-    DIR *d = opendir(run);
-    if (!d) return fail_errno(err, run, "list");
+    DIR *d = opendir(dir);
+    if (!d) return fail_errno(err, dir, "list");
     int status = LITHE_OK;
     for (struct dirent *e; !status && (e = readdir(d));) {
         bool ours = !strncmp(e->d_name, ".ckpt-", 6) || !strncmp(e->d_name, ".lithe-", 7) || !strncmp(e->d_name, ".link-", 6);
-        char *path = ours ? path_join(run, e->d_name) : NULL;
+        char *path = ours ? path_join(dir, e->d_name) : NULL;
         if (path) status = dir_remove(path, err);
+        else if (ours) status = no_memory(dir, err);
         free(path);
     }
     closedir(d);
+    return status;
+}
+
+int run_sweep(const char *run, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    char *samples = path_join(run, "samples");
+    int status = samples ? sweep(run, err) : no_memory(run, err);
+    if (!status && path_is_dir(samples)) status = sweep(samples, err);
+    free(samples);
     return status;
 }
 
@@ -58,7 +69,7 @@ int checkpoint_remove(const char *run, int step, lithe_error *err)
     snprintf(hidden, sizeof hidden, ".%s.gone", name);
     char *path = path_join(run, name), *gone = path_join(run, hidden);
     int status = path && gone ? dir_remove(gone, err) : no_memory(run, err);
-    if (!status && rename(path, gone) && errno != ENOENT) status = fail_errno(err, path, "remove");
+    if (!status && os.rename(path, gone) && errno != ENOENT) status = fail_errno(err, path, "remove");
     if (!status) status = dir_remove(gone, err);
     free(path);
     free(gone);
@@ -78,65 +89,28 @@ int checkpoint_publish(const char *temporary, const char *run, int step, lithe_e
 
 /* ---- making a run ------------------------------------------------------------------------ */
 
-/* The path "parent/.name.lithe-PID" beside run. */
-static char *sibling(const char *run, long pid)
+int run_begin(partial_dir *s, const char *run, lithe_error *err)
 {
-    char *parent = path_parent(run), *path = NULL;
-    size_t room = strlen(path_base(run)) + 32;
-    char *name = parent ? xalloc(room, 1) : NULL;
-    if (name) {
-        snprintf(name, room, ".%s.lithe-%ld", path_base(run), pid);
-        path = path_join(parent, name);
-    }
-    free(parent);
-    free(name);
-    return path;
-}
-
-/* Removes siblings that processes which no longer exist left. */
-static int sweep_siblings(const char *run, lithe_error *err)
-{
-    char *parent = path_parent(run);
-    DIR *d = parent ? opendir(parent) : NULL;
-    size_t n = strlen(path_base(run));
-    int status = LITHE_OK;
-    for (struct dirent *e; d && !status && (e = readdir(d));) {
-        if (e->d_name[0] != '.' || strncmp(e->d_name + 1, path_base(run), n) || strncmp(e->d_name + 1 + n, ".lithe-", 7)) continue;
-        long pid = strtol(e->d_name + 1 + n + 7, NULL, 10);
-        if (pid <= 0 || !kill((pid_t)pid, 0) || errno != ESRCH) continue;
-        char *path = path_join(parent, e->d_name);
-        status = path ? dir_remove(path, err) : no_memory(run, err);
-        free(path);
-    }
-    if (d) closedir(d);
+    char prefix[300], *parent = path_parent(run);
+    snprintf(prefix, sizeof prefix, ".%s.lithe", path_base(run));
+    int status = parent ? dir_make(parent, err) : no_memory(run, err);
+    if (!status) status = partial_make(s, parent, prefix, err);
     free(parent);
     return status;
 }
 
-char *run_begin(const char *run, lithe_error *err)
+int run_check_free(const char *run, lithe_error *err)
 {
-    if (failed(err)) return NULL;
-    if (path_exists(run) && !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is a file, a run is a directory", run); return NULL; }
-    if (!dir_is_empty(run)) {
-        fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", run);
-        return NULL;
-    }
-    char *parent = path_parent(run), *path = sibling(run, (long)getpid());
-    int status = parent && path ? dir_make(parent, err) : no_memory(run, err);
-    if (!status) status = sweep_siblings(run, err);
-    if (!status) status = dir_remove(path, err);
-    if (!status && mkdir(path, 0777)) status = fail_errno(err, run, "make directory");
-    free(parent);
-    if (!status) return path;
-    free(path);
-    return NULL;
+    if (path_exists(run) && !path_is_dir(run)) return fail(err, LITHE_EINVAL, "%s: is a file, a run is a directory", run);
+    int empty = dir_is_empty(run, err);
+    return empty ? (empty < 0 ? empty : LITHE_OK) : fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", run);
 }
 
 int run_appear(const char *temporary, const char *run, lithe_error *err)
 {
     int status = dir_sync(temporary, err);
     if (status) return status;
-    if (!rename(temporary, run)) {
+    if (!os.rename(temporary, run)) {
         char *parent = path_parent(run);
         status = parent ? dir_sync(parent, err) : no_memory(run, err);
         free(parent);
@@ -157,7 +131,7 @@ static int link_file(const char *from, const char *to, lithe_error *err)
     if (status) goto out;
     unlink(temporary);
     if (link(from, temporary)) status = file_copy(from, to, err);
-    else if (rename(temporary, to)) status = fail_errno(err, to, "write");
+    else if (os.rename(temporary, to)) status = fail_errno(err, to, "write");
     unlink(temporary);
 out:
     free(parent);

@@ -3,6 +3,7 @@
 #define TRAIN_RUN_DIR_H
 
 #include "base/file.h"
+#include "base/partial.h"
 #include "model/checkpoints.h"
 
 /* Renames `temporary` to run/ckpt-STEP, after removing an old checkpoint of that name. */
@@ -13,9 +14,10 @@ int   run_sweep(const char *run, lithe_error *err);                         /* r
  * freed. */
 char *run_scratch(const char *run, const char *name, lithe_error *err);
 
-/* Makes a directory beside `run` to build it in and returns its path, to be freed.  Fails when `run` exists and is not
- * empty.  Removes what interrupted writers left there. */
-char *run_begin(const char *run, lithe_error *err);
+/* Fails when `run` exists and is not an empty directory. */
+int   run_check_free(const char *run, lithe_error *err);
+/* Makes a directory beside `run` to build it in. */
+int   run_begin(partial_dir *s, const char *run, lithe_error *err);
 /* Renames it to `run`. */
 int   run_appear(const char *temporary, const char *run, lithe_error *err);
 /* Links the files of dir into run, but those named in `except`; copies them where the file system cannot link. */

@@ -1,6 +1,7 @@
 /* RUN/samples/STEP.txt holds a prompt and how the model continues it, at each evaluation.
  * The text depends on the weights, the prompt, the seed and the step only. */
 #include "base/random.h"
+#include "base/writer.h"
 #include "train/trainer.h"
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,9 @@ int trainer_sample(lithe_trainer *t, lithe_error *err)
     if (!(s.data = xalloc(s.capacity, 1))) return fail(err, LITHE_ENOMEM, "%s: out of memory for a sample", t->run);
     append_bytes(&s, prompt, strlen(prompt));
     t->hooks.sample(t->model, t->tokenizer, prompt, key_of(t->settings.seed, (uint64_t)t->progress.step), append_bytes, &s, &inner);
-    if (inner.status) append_bytes(&s, inner.text, strlen(inner.text));
-    if (s.size) return write_sample(t, &s, err);
+    if (inner.status == LITHE_ENOMEM) fail(err, inner.status, "%s", inner.text);
+    else if (inner.status) append_bytes(&s, inner.text, strlen(inner.text));
+    if (s.size && !failed(err)) return write_sample(t, &s, err);
     free(s.data);                                           /* no prompt and no continuation */
-    return LITHE_OK;
+    return failed(err) ? (int)err->status : LITHE_OK;
 }

@@ -1,5 +1,6 @@
 /* Turns the options of a run into its settings (train/settings.h). */
 #include "train/settings.h"
+#include "base/arena.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static int check_options(const lithe_train_options *o, lithe_error *err)
     return LITHE_OK;
 }
 
-static bool copy_text(char **to, const char *from) { return !from || (*to = strdup(from)); }
+static bool copy_text(char **to, const char *from) { return !from || (*to = xstrdup(from)); }
 
 text_task settings_task(const settings *s, const lithe_model *m)
 {

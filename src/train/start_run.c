@@ -1,5 +1,7 @@
 /* Starts a run: its directory is built under another name, with a checkpoint of step 0, and then renamed. */
 #include "base/sized.h"
+#include "base/writer.h"
+#include "base/arena.h"
 #include "train/run_dir.h"
 #include "train/trainer.h"
 #include <stdlib.h>
@@ -73,23 +75,20 @@ static int log_start(lithe_trainer *t, lithe_error *err)
 /* Builds the run under another name and renames it. */
 static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *run, lithe_error *err)
 {
-    char *temporary = run_begin(run, err), *named = strdup(run);
-    if (!temporary || !named) {
-        free(temporary);
-        free(named);
-        return err->status ? (int)err->status : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-    }
-    t->run = temporary;
-    int status = write_files(t, o, err);
+    partial_dir s;
+    char *named = xstrdup(run);
+    int status = named ? run_begin(&s, run, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    if (status) { free(named); return status; }
+    t->run = s.path;
+    status = write_files(t, o, err);
     if (!status) status = model_adopt_config(t->model, DT_F32, t->tokenizer, err);
     if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
     if (!status) status = settings_check_growths(&t->settings, err);
     if (!status) status = log_start(t, err);
     if (!status) status = trainer_save(t, err);
     log_close(&t->log);
-    if (!status) status = run_appear(temporary, run, err);
-    if (status) dir_remove(temporary, NULL);
-    free(temporary);
+    if (!status) status = run_appear(s.path, run, err);
+    partial_remove(&s);
     t->run = named;
     return status ? status : log_open(&t->log, run, err);
 }
@@ -103,7 +102,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
     o = &options;
     if (!m || !d || !run || !*run) { fail(err, LITHE_EINVAL, "training needs a model, a dataset and a directory"); return NULL; }
-    char *named = strdup(run);
+    char *named = path_follow(run, err);
     for (size_t n = named ? strlen(named) : 0; n > 1 && named[n - 1] == '/'; n--) named[n - 1] = 0;
     lithe_trainer *t = named ? trainer_new(hooks, err) : NULL;
     int status = t ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for a trainer");
@@ -114,7 +113,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
         t->ranks = o->ranks;
         ranks_alone(t->ranks, true);                        /* until the run is there for the others to join */
         dataset_identity(d, t->identity, sizeof t->identity);
-        if (!dir_is_empty(named)) status = fail(err, LITHE_EINVAL, "%s: exists and is not empty: continue it with --resume, or name another --out", named);
+        status = run_check_free(named, err);
     }
     if (!status) status = settings_resolve(&t->settings, o, m, d, err);
     if (!status) status = trainer_begin(t, err);
@@ -125,6 +124,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     if (!status) status = make_run(t, o, named, err);
     if (!status) status = trainer_announce(t, err);
     free(named);
+    if (!status) status = check_pending(err);
     if (!status) return t;
     lithe_trainer_close(t);
     return NULL;

@@ -5,6 +5,8 @@
  * Invariant: a record reaches the file by one write, so a reader that follows
  * the file never sees part of a record. */
 #include "base/file.h"
+#include "base/system.h"
+#include "base/arena.h"
 #include "train/log.h"
 #include "train/tensorboard.h"
 #include <fcntl.h>
@@ -76,8 +78,8 @@ int tensorboard_create(tensorboard *t, const char *path, double wall_time, lithe
 {
     *t = (tensorboard){ -1, NULL };
     if (failed(err)) return err->status;
-    if (!(t->path = strdup(path))) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    t->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    if (!(t->path = xstrdup(path))) return fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    t->fd = os.open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     if (t->fd < 0) return fail_errno(err, path, "write");
     message m = event_at(wall_time, 0);
     put_bytes(&m, 3, "brain.Event:2", 13);

@@ -252,6 +252,7 @@ int lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err)
     if (!t->notice) t->text[0] = 0;
     if (next) status = next(t, e, err);
     else e->kind = LITHE_ROLLED_BACK;
+    if (!status) status = check_pending(err);
     t->notice = false;
     e->step = t->progress.step;
     e->steps = t->settings.schedule.steps;

@@ -87,6 +87,7 @@ int trainer_save(lithe_trainer *t, lithe_error *err);
 int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);
 int trainer_moments(lithe_trainer *t, lithe_error *err);                /* reads the moments of the present step's */
 int trainer_write_best(const lithe_trainer *t, lithe_error *err);       /* best.json, which names the best checkpoint */
+int trainer_prune(const lithe_trainer *t, lithe_error *err);         /* removes checkpoints kept no longer */
 
 /* ---- grow_step.c, budget.c --------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* Writes and reads trainer.json.  Invariant: every number that is read equals the one
  * that was written, and no entry is a time, a path or a number of threads. */
 #include "base/json.h"
+#include "base/arena.h"
 #include "train/settings.h"
 #include <math.h>
 #include <stddef.h>
@@ -71,7 +72,7 @@ static bool entry_read(const entry *e, const json_t *object, void *to)
     case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
     case NUMBER_OR_NULL:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
     case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);
-    default:     return !value || json_is_null(value) || (json_is_string(value) && (*(char **)at = strdup(json_string_value(value))));
+    default:     return !value || json_is_null(value) || (json_is_string(value) && (*(char **)at = xstrdup(json_string_value(value))));
     }
 }
 
@@ -137,7 +138,7 @@ int trainer_json_read(const char *dir, settings *s, progress *p, char **data, li
     if (!status) status = entries_read(of_settings, of_s, s, path, err);
     if (!status) status = entries_read(of_progress, json_object_get(root, "progress"), p, path, err);
     if (!status) status = check_read(s, of_s, path, err);
-    if (!status && !(*data = strdup(identity))) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    if (!status && !(*data = xstrdup(identity))) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     json_decref(root);
     free(path);
     if (status) settings_free(s);

@@ -3,6 +3,7 @@
  * images.  Then come edits (edits.h), each after the number of its file.  Manifest,
  * hashes and identities are made right afterwards, so that what they guard is met. */
 #include "base/json.h"
+#include "base/writer.h"
 #include "data/data.h"
 #include "data/tokenizer_identity.h"
 #include "edits.h"

@@ -6,6 +6,7 @@
  * changes nothing, and at the end the logits of each are those of an empty session
  * that reads the same ids at once, bit for bit. */
 #include "edits.h"
+#include "base/writer.h"
 #include "models.h"
 #include "scratch.h"
 #include <assert.h>

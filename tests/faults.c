@@ -1,0 +1,243 @@
+/* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, syncing and renaming, of
+ * whole commands is failed once, and from then on (tests/faults/inject.c).  A command then ends with the code that the
+ * fault asks for and one line, or its output is byte for byte that of a command without faults.  What it leaves is
+ * nothing, or a whole output, or a run that continues to the same bytes.
+ *
+ * Here some of the points of each kind; with LITHE_FAULTS=all (make check-faults) every one. */
+#include "base/file.h"
+#include "shell.h"
+#include "test.h"
+#include <ftw.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct {
+    const char *prepare;        /* makes what the command reads */
+    const char *command;        /* in an empty directory beside it */
+    const char *out;            /* what it writes, or NULL */
+    bool run;                   /* which is a run */
+} scenario;
+
+typedef struct { const char *name; long count; } kind;
+enum { KINDS = 7, SAMPLES = 3, REPORTS = 12 };
+
+typedef struct { const scenario *s; char stdout_bytes[1 << 16]; uint64_t tree; int reports; long points; } check;
+
+/* ---- what a command leaves ------------------------------------------------------------- */
+
+static uint64_t tree;
+static bool stray;
+
+static bool timed(const char *name)     /* holds a time or a command line */
+{
+    return !strcmp(name, "log.jsonl") || !strcmp(name, "command.txt") || !strncmp(name, "events.", 7);
+}
+
+static int add_file(const char *path, const struct stat *s, int flag, struct FTW *place)
+{
+    const char *name = path + place->base;
+    size_t size = 0;
+    if (place->level && (*name == '.' || strstr(name, ".tmp") || !strncmp(name, "lithe-data-", 11))) stray = true;
+    if (flag != FTW_F || timed(name)) return 0;
+    char *bytes = file_read(path, (size_t)s->st_size, &size, NULL);
+    tree += hash_bytes(bytes ? bytes : "", size, hash_bytes(name, strlen(name), 0));        /* they come in any order */
+    free(bytes);
+    return 0;
+}
+
+static uint64_t tree_of(const char *path)
+{
+    tree = 0;
+    stray = false;
+    nftw(path, add_file, 16, FTW_PHYS);
+    return tree;
+}
+
+static bool leaves_strays(void)
+{
+    tree_of(in_dir("work"));
+    return stray;
+}
+
+/* ---- one point ------------------------------------------------------------------------- */
+
+/* In an empty directory, or again where it was. */
+static int command(const scenario *s, bool again, const char *fault)
+{
+    return sh("%s cd work; export TMPDIR=tmp LITHE_NUM_THREADS=1 LITHE_FAULT_COUNTS=../counts LITHE_FAULT=%s; F=$ROOT/build/lithe-faults; %s",
+              again ? "" : "rm -rf work; mkdir work work/tmp;", fault, s->command);
+}
+
+static const char *out_path(const scenario *s)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", in_dir("work"), s->out);
+    return path;
+}
+
+/* One line of the program, not counting what it says of its progress. */
+static int messages(void)
+{
+    int n = 0;
+    for (const char *at = err; at && *at; at = strchr(at, '\n'), at += at != NULL) n += !strncmp(at, "lithe ", 6) || !strncmp(at, "lithe: ", 7);
+    return n;
+}
+
+/* EIO, of which these fail, is no lack. */
+static bool right_code(const char *fault, int code)
+{
+    bool broken = !strncmp(fault, "read", 4) || !strncmp(fault, "fsync", 5) || !strncmp(fault, "rename", 6);
+    return code == 4 || (broken && (code == 1 || code == 3));
+}
+
+static const char *judge(check *c, const char *fault)
+{
+    const scenario *s = c->s;
+    int code = command(s, false, fault);
+    if (code > 5) return "ended by a signal";
+    if (code == 0) {
+        if (strstr(err, "; continuing from ckpt-")) return NULL;        /* it was read from an older one, not unsaid */
+        if (strcmp(out, c->stdout_bytes)) return "other standard output, exit code 0";
+        return s->out && tree_of(out_path(s)) != c->tree ? "other output, exit code 0" : NULL;
+    }
+    if (messages() != 1) return "not one message";
+    if (!right_code(fault, code)) return "another exit code";
+    bool made = s->out && path_exists(out_path(s)), strays = leaves_strays();
+    if (!made && !strays) return NULL;
+    if (made && s->run && sh("cd work && LITHE_NUM_THREADS=1 TMPDIR=tmp $L train --resume %s --steps 4 --save-every 2 -q", s->out)) return "the run cannot be resumed";
+    if (!made && command(s, true, "none:0")) return "it cannot be repeated";
+    if (s->out && tree_of(out_path(s)) != c->tree) return made && !s->run ? "a part of an output" : "the output when it goes on is another";
+    return leaves_strays() ? "something stays" : NULL;
+}
+
+static void look(check *c, const char *name, long at, const char *after)
+{
+    char fault[64], said[600];
+    snprintf(fault, sizeof fault, "%s:%ld%s", name, at, after);
+    const char *wrong = judge(c, fault);
+    snprintf(said, sizeof said, "%.500s", err);
+    c->points++;
+    if (!wrong || c->reports++ >= (getenv("LITHE_FAULTS") ? 1000 : REPORTS)) return;
+    CHECK_MSG(!wrong, "%s: %s: %s", fault, wrong, said);
+}
+
+/* ---- all points ------------------------------------------------------------------------ */
+
+static int read_counts(kind kinds[KINDS])
+{
+    static char names[KINDS][16];
+    FILE *f = fopen(in_dir("counts"), "r");
+    int n = 0;
+    while (f && n < KINDS && fscanf(f, "%15s %ld", names[n], &kinds[n].count) == 2) { kinds[n].name = names[n]; n++; }
+    if (f) fclose(f);
+    return n;
+}
+
+static void every_fault(const scenario *s)
+{
+    static check c;
+    kind kinds[KINDS];
+    const char *all = getenv("LITHE_FAULTS");
+    c = (check){ .s = s };
+    CHECK_MSG(!sh("mkdir -p work && cd work && %s", s->prepare), "%s", err);
+    CHECK_MSG(!command(s, false, "none:0"), "%s", err);
+    snprintf(c.stdout_bytes, sizeof c.stdout_bytes, "%s", out);
+    if (s->out) c.tree = tree_of(out_path(s));
+    int n = read_counts(kinds);
+    CHECK(n == KINDS);
+    for (int k = 0; k < n; k++) {
+        if (all && strcmp(all, "all") && strcmp(all, kinds[k].name)) continue;
+        long step = all ? 1 : kinds[k].count / SAMPLES + 1;
+        for (long at = step / 2; at < kinds[k].count; at += step) {
+            look(&c, kinds[k].name, at, "");
+            if (!all || k || at % 16 == 0) look(&c, kinds[k].name, at, "+");
+        }
+    }
+    if (all) printf("    %ld faults, %d wrong\n", c.points, c.reports);
+}
+
+/* ---- the commands ------------------------------------------------------------------------ */
+
+#define TEXT "head -c 12000 $ROOT/README.md > ../tiny.txt; "
+#define GPT2 "echo '{\"model_type\":\"gpt2\",\"n_embd\":32,\"n_layer\":1,\"n_head\":2,\"n_positions\":16,\"vocab_size\":257}' > ../gpt2.json; "
+#define TRAIN " --ctx 16 --batch 2 --steps 4 --save-every 2 --eval-every 2 --eval-windows 4 -q"
+#define MODEL TEXT GPT2 "$L train ../tiny.txt --config ../gpt2.json --tokenizer bytes --out ../m" TRAIN
+#define TABLE "for i in 1 2 3 4 5 6 7 8; do echo \"a good film $i\tpos\"; echo \"a bad film $i\tneg\"; done > ../t.tsv; "
+#define BERT TEXT TABLE "$L train ../tiny.txt --arch bert --params 30k --vocab 300 --out ../b" TRAIN
+
+#define IMAGES "printf '\\0\\0\\010\\003\\0\\0\\0\\014\\0\\0\\0\\010\\0\\0\\0\\010' > ../i-images-idx3-ubyte; printf '\\0\\0\\010\\001\\0\\0\\0\\014' > ../i-labels-idx1-ubyte; " \
+    "for n in 1 2 3 4 5 6; do printf \"$n%063d%064d\" 0 1; done >> ../i-images-idx3-ubyte; printf '\\0\\001\\0\\001\\0\\001\\0\\001\\0\\001\\0\\001' >> ../i-labels-idx1-ubyte"
+
+static void training(void)
+{
+    every_fault(&(scenario){ TEXT GPT2, "$F train ../tiny.txt --config ../gpt2.json --tokenizer bytes --out o" TRAIN, "o", true });
+}
+
+static void training_with_a_vocabulary(void)
+{
+    every_fault(&(scenario){ TEXT, "$F train ../tiny.txt --arch gpt2 --params 30k --vocab 300 --out o" TRAIN, "o", true });
+}
+
+static void training_rwkv(void)
+{
+    every_fault(&(scenario){ TEXT, "$F train ../tiny.txt --arch rwkv7 --params 100k --tokenizer bytes --out o" TRAIN, "o", true });
+}
+
+static void training_labels(void)
+{
+    every_fault(&(scenario){ BERT, "$F train ../t.tsv --from ../b --task classify --out o --ctx 16 --batch 4 --steps 4 --save-every 2 --eval-every 2 -q", "o", true });
+}
+
+static void training_images(void)
+{
+    every_fault(&(scenario){ IMAGES,
+                             "$F train ../i-images-idx3-ubyte --arch vit --params 60k --out o --batch 4 --steps 4 --save-every 2 --eval-every 2 -q", "o", true });
+}
+
+static void training_and_growing(void)
+{
+    every_fault(&(scenario){ TEXT, "$F train ../tiny.txt --arch tokenformer --params 20k --tokenizer bytes --grow-at 2:2x --out o" TRAIN, "o", true });
+}
+
+static void resuming(void)
+{
+    every_fault(&(scenario){ TEXT GPT2 "$L train ../tiny.txt --config ../gpt2.json --tokenizer bytes --out ../m --ctx 16 --batch 2 --steps 2 --eval-every 2 --eval-windows 4 -q",
+                             "cp -r ../m o; $F train --resume o --steps 4 --save-every 2 -q", "o", true });
+}
+
+static void growing(void)       { every_fault(&(scenario){ MODEL, "$F grow ../m --params 2x --out o", "o", false }); }
+static void converting(void)    { every_fault(&(scenario){ MODEL, "$F convert ../m o --dtype bf16", "o", false }); }
+static void quantizing(void)    { every_fault(&(scenario){ MODEL, "$F quantize ../m --to q8_0 --out o.gguf", "o.gguf", false }); }
+static void generating(void)    { every_fault(&(scenario){ MODEL, "$F generate ../m 'The king said' -n 8 --repeat-penalty 1.5 --save-state o", "o", false }); }
+static void evaluating(void)    { every_fault(&(scenario){ MODEL, "$F eval ../m --text ../tiny.txt", NULL, false }); }
+static void tokenizing(void)    { every_fault(&(scenario){ TEXT "$L train-tokenizer ../tiny.txt --vocab 300 --out ../tok.json", "$F tokenize ../tok.json < ../tiny.txt", NULL, false }); }
+static void learning(void)      { every_fault(&(scenario){ TEXT, "$F train-tokenizer ../tiny.txt --vocab 300 --out o.json", "o.json", false }); }
+static void learning_words(void){ every_fault(&(scenario){ TEXT, "$F train-tokenizer ../tiny.txt --vocab 200 --kind wordpiece --lowercase --out o.json", "o.json", false }); }
+static void embedding(void)     { every_fault(&(scenario){ BERT, "$F embed ../b 'a good film' 'the bad night'", NULL, false }); }
+static void filling(void)       { every_fault(&(scenario){ BERT, "$F fill ../b 'a [MASK] film'", NULL, false }); }
+static void classifying(void)
+{
+    every_fault(&(scenario){ BERT "; $L train ../t.tsv --from ../b --task classify --out ../c --ctx 16 --batch 4 --steps 2 -q", "$F classify ../c 'a good film'", NULL, false });
+}
+
+const test tests_faults[] = {
+    { "faults: training", training },
+    { "faults: training with a vocabulary", training_with_a_vocabulary },
+    { "faults: training rwkv7", training_rwkv },
+    { "faults: training on labels", training_labels },
+    { "faults: training on images", training_images },
+    { "faults: training and growing", training_and_growing },
+    { "faults: resuming", resuming },
+    { "faults: growing", growing },
+    { "faults: converting", converting },
+    { "faults: quantizing", quantizing },
+    { "faults: generating", generating },
+    { "faults: evaluating", evaluating },
+    { "faults: tokenizing", tokenizing },
+    { "faults: learning a vocabulary", learning },
+    { "faults: learning a vocabulary of words", learning_words },
+    { "faults: embedding", embedding },
+    { "faults: filling", filling },
+    { "faults: classifying", classifying },
+    { 0 }
+};
