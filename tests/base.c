@@ -68,6 +68,13 @@ static void big_blocks(void)
         if (p) memset(p, 0xff, sizes[i]);
         big_free(p, sizes[i]);
     }
+    size_t big = (size_t)8 << 20, dropped = 0;
+    unsigned char *q = big_alloc(big);
+    memset(q, 7, big);
+    big_drop(q, big, 3 << 20, 7 << 20);                     /* the whole pages in it; the bytes around them stay */
+    for (size_t i = 0; i < big; i++) dropped += q[i] == 0;
+    CHECK(dropped >= (1 << 20) && dropped <= (4 << 20) && q[(3 << 20) - 1] == 7 && q[7 << 20] == 7);
+    big_free(q, big);
     CHECK(!big_alloc(SIZE_MAX));
     CHECK(!xalloc(SIZE_MAX, 2));
     CHECK(!xrealloc(NULL, SIZE_MAX / 2, 4));

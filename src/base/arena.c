@@ -127,6 +127,13 @@ void big_free(void *p, size_t bytes)
     else if (round_up(bytes, HUGE_PAGE, &rounded)) munmap(p, rounded);
 }
 
+void big_drop(void *p, size_t bytes, size_t first, size_t end)
+{
+    size_t from, to = end / HUGE_PAGE * HUGE_PAGE;
+    if (!p || bytes < HUGE_PAGE || !round_up(first, HUGE_PAGE, &from)) return;
+    if (from < to) madvise((char *)p + from, to - from, MADV_DONTNEED);
+}
+
 void *xalloc(size_t n, size_t size)
 {
     count();

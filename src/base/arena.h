@@ -17,6 +17,9 @@ void  arena_free(arena *a);
  * Release with big_free and the same size. */
 void *big_alloc(size_t bytes);
 void  big_free(void *p, size_t bytes);
+/* Gives back the memory of the whole pages in bytes first .. end-1 of such an allocation; they are zeros again when
+ * they are next used.  Of small allocations nothing is given back. */
+void  big_drop(void *p, size_t bytes, size_t first, size_t end);
 
 /* These return false on overflow. */
 static inline bool size_mul(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }

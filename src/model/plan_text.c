@@ -130,11 +130,14 @@ static size_t parameter_bytes(const planned *x, int i)
     return MODES[i] != GRAPH_TRAIN && x->stored_bytes ? x->stored_bytes : params_total(x->model->params) * sizeof(real);
 }
 
-/* Training holds values, gradients and AdamW's two moments of each parameter; other modes hold values alone. */
+/* AdamW's two moments of each parameter, of which each rank has its share. */
+static size_t moment_bytes(const planned *x, int i) { return MODES[i] == GRAPH_TRAIN ? 2 * parameter_bytes(x, i) / (size_t)x->ranks : 0; }
+
+/* Training holds values, gradients and moments; other modes hold values alone. */
 static size_t total_bytes(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
-    return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 4 : 1) + s.arena_bytes + s.state_bytes + s.packed_bytes;
+    return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 2 : 1) + moment_bytes(x, i) + s.arena_bytes + s.state_bytes + s.packed_bytes;
 }
 
 /* ---- several ranks ------------------------------------------------------------------ */
@@ -236,7 +239,7 @@ static void print_plan(FILE *out, const planned *x, int i)
     print_line(out, MODES[i] != GRAPH_TRAIN && x->stored_bytes ? "parameters as stored" : "parameters", parameter_bytes(x, i));
     if (MODES[i] == GRAPH_TRAIN) {
         print_line(out, "gradients", parameter_bytes(x, i));
-        print_line(out, "AdamW's two moments", 2 * parameter_bytes(x, i));
+        print_line(out, "AdamW's two moments", moment_bytes(x, i));
         print_line(out, "activations and gradients", s.arena_bytes);
     } else print_line(out, "activations", s.arena_bytes);
     if (s.state_bytes) print_line(out, "keys and values", s.state_bytes);
@@ -297,7 +300,7 @@ static json_t *plan_json(const planned *x, int i)
     size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x, i) : 0;
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
                      "parameter_bytes", (json_int_t)parameter_bytes(x, i), "gradient_bytes", (json_int_t)training_only,
-                     "optimizer_bytes", (json_int_t)(2 * training_only), "activation_bytes", (json_int_t)s.arena_bytes,
+                     "optimizer_bytes", (json_int_t)moment_bytes(x, i), "activation_bytes", (json_int_t)s.arena_bytes,
                      "largest_live_bytes", (json_int_t)s.largest_live, "state_bytes", (json_int_t)s.state_bytes,
                      "packed_bytes", (json_int_t)s.packed_bytes, "total_bytes", (json_int_t)total_bytes(x, i),
                      "flops", total_flops(x->passes[i].g), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);

@@ -33,10 +33,11 @@ int trainer_announce(lithe_trainer *t, lithe_error *err)
     return agree(t, err);
 }
 
-int trainer_collect(lithe_trainer *t, lithe_error *err)
+int trainer_collect(lithe_trainer *t, bool everywhere, lithe_error *err)
 {
     const optimizer *o = &t->optimizer;
     size_t n = o->params->arena_count;
-    int status = failed(err) ? (int)err->status : ranks_spread(t->ranks, o->m, n, err);
-    return status ? status : ranks_spread(t->ranks, o->v, n, err);
+    int (*to)(lithe_ranks *r, real *x, size_t count, lithe_error *e) = everywhere ? ranks_spread : ranks_gather;
+    int status = failed(err) ? (int)err->status : to(t->ranks, o->m, n, err);
+    return status ? status : to(t->ranks, o->v, n, err);
 }

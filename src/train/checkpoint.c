@@ -69,10 +69,11 @@ static int write_checkpoint(lithe_trainer *t, const progress *rated, lithe_error
 int trainer_save(lithe_trainer *t, lithe_error *err)
 {
     progress p = t->progress;
-    int best_before = p.best_step, status = trainer_collect(t, err);
+    int best_before = p.best_step, status = trainer_collect(t, false, err);
     bool leads = ranks_leads(t->ranks);
     rate_checkpoint(t, &p);
     if (!status && leads) status = write_checkpoint(t, &p, err);
+    optimizer_drop(&t->optimizer);
     if (status) return status;
     ranks_busy(t->ranks, RANKS_SAVING);
     t->progress = p;
@@ -102,6 +103,7 @@ int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
     load_plan_free(&plan);
     optimizer *o = &t->optimizer;
     if (!status) status = optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err);
+    optimizer_drop(o);
     tensor_file_close(f);
     free(path);
     free(dir);
@@ -113,6 +115,7 @@ int trainer_moments(lithe_trainer *t, lithe_error *err)
     optimizer *o = &t->optimizer;
     char *dir = checkpoint_path(t->run, t->progress.step);
     int status = dir ? optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    optimizer_drop(o);
     free(dir);
     return status;
 }

@@ -30,6 +30,7 @@ static int replace_model(lithe_trainer *t, const growth *map, lithe_model *large
     int status = trainer_prepare(t, err);
     if (!status) status = model_adopt_config(large, DT_F32, t->tokenizer, err);
     if (!status) growth_moments(map, large, m, v, o->m, o->v);
+    optimizer_drop(o);
     big_free(m, bytes);
     big_free(v, bytes);
     lithe_model_close(small);
@@ -42,7 +43,7 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
     lithe_grow_options o;
     char *set;
     int status = settings_growth(&t->settings, p->grown, &o, &set, err);
-    if (!status) status = trainer_collect(t, err);
+    if (!status) status = trainer_collect(t, true, err);
     o.seed = key_of(t->settings.seed, (uint64_t)p->step);
     growth *map = status ? NULL : growth_new(t->model, &o, report, err);
     lithe_model *large = map ? growth_apply(map, err) : NULL;

@@ -113,6 +113,16 @@ void optimizer_close(optimizer *o)
     *o = (optimizer){ 0 };
 }
 
+void optimizer_drop(optimizer *o)
+{
+    size_t bytes = o->params->arena_count * sizeof(real), first = o->first * sizeof(real), end = o->end * sizeof(real);
+    real *const moments[2] = { o->m, o->v };
+    for (int i = 0; i < 2; i++) {
+        big_drop(moments[i], bytes, 0, first);
+        big_drop(moments[i], bytes, end, bytes);
+    }
+}
+
 /* ---- the step ------------------------------------------------------------------------ */
 
 /* The part of a span's run that this process updates; its count is 0 where there is none. */

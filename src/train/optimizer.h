@@ -25,6 +25,8 @@ int    optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *
 /* Takes the groups of m again, after they changed. */
 int    optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err);
 void   optimizer_close(optimizer *o);
+/* Gives back the memory of the moments outside first .. end-1. */
+void   optimizer_drop(optimizer *o);
 /* The squared norm of the gradient of all spans within first .. end-1; NaN or Inf when a gradient is. */
 double optimizer_squares(const optimizer *o, const kernels *k);
 /* Updates first .. end-1.  norm: of the whole gradient. */

@@ -250,7 +250,8 @@ int ranks_reduce(lithe_ranks *r, real *x, size_t n, lithe_error *err)
     return status;
 }
 
-int ranks_spread(lithe_ranks *r, real *x, size_t n, lithe_error *err)
+/* Sends this rank's share to all ranks, or to rank 0, and receives theirs. */
+static int share_out(lithe_ranks *r, real *x, size_t n, bool to_all, lithe_error *err)
 {
     if (!r || r->alone) return LITHE_OK;
     if (failed(err)) return err->status;
@@ -263,14 +264,17 @@ int ranks_spread(lithe_ranks *r, real *x, size_t n, lithe_error *err)
         for (int k = 0; k < t->count; k++) {
             if (k == t->rank) continue;
             rank_share theirs = piece_of(share_of(n, t->count, k), i);
-            get(r, &e, k, x + theirs.first, bytes_of(theirs));
-            put(r, &e, k, x + own.first, bytes_of(own));
+            if (to_all || !t->rank) get(r, &e, k, x + theirs.first, bytes_of(theirs));
+            if (to_all || !k) put(r, &e, k, x + own.first, bytes_of(own));
         }
         status = settle(r, &e, err);
     }
     free(p);
     return status;
 }
+
+int ranks_spread(lithe_ranks *r, real *x, size_t n, lithe_error *err) { return share_out(r, x, n, true, err); }
+int ranks_gather(lithe_ranks *r, real *x, size_t n, lithe_error *err) { return share_out(r, x, n, false, err); }
 
 /* ---- opening ---------------------------------------------------------------------------------- */
 

@@ -37,7 +37,8 @@ typedef struct { size_t first, end; } rank_share;
 rank_share ranks_share(const lithe_ranks *r, size_t n);                         /* this rank's, of n numbers */
 /* The share of this rank in x (n) becomes its sum over all ranks; the rest of x is undefined. */
 int  ranks_reduce(lithe_ranks *r, real *x, size_t n, lithe_error *err);
-/* Each rank's share in x (n) comes to all. */
+/* Each rank's share in x (n) comes to all, or to rank 0 alone. */
 int  ranks_spread(lithe_ranks *r, real *x, size_t n, lithe_error *err);
+int  ranks_gather(lithe_ranks *r, real *x, size_t n, lithe_error *err);
 
 #endif

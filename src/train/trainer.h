@@ -77,8 +77,8 @@ int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* writes sample
 typedef struct { int steps, save_every; char run[4096]; } announcement;
 /* Rank 0 lets the others join its run; then all check that they have the same. */
 int trainer_announce(lithe_trainer *t, lithe_error *err);
-/* Every rank gets every other's share of the moments. */
-int trainer_collect(lithe_trainer *t, lithe_error *err);
+/* Rank 0, or every rank, gets the others' shares of the moments; optimizer_drop gives their memory back. */
+int trainer_collect(lithe_trainer *t, bool everywhere, lithe_error *err);
 
 /* ---- checkpoint.c ----------------------------------------------------------------------------------- */
 
