@@ -337,7 +337,8 @@ static void strangers(void)
         { "fmgg\145\0\0\0\0\0\0\0", 12, "rwkv.cpp" },
         { "24ka\1\0\0\0\0\0\0\0", 12, "--version 0" },
         { "\x1f\x8b\x08\0\0\0\0\0\0", 9, "gzip" },
-        { "hello, world and more", 21, "no safetensors" },
+        { "hello, world and more", 21, "is a text" },
+        { "hello\1 world and more", 21, "no safetensors" },
         { "", 0, "too short" },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) check_parse("stranger", CASES[i].bytes, CASES[i].size, CASES[i].why);

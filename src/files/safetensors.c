@@ -165,10 +165,15 @@ static int parse_header(tensor_file *f, json_t *header, const char *what, const 
     return status;
 }
 
-/* Whether the first bytes are those of a text, which no length of a header is. */
+/* Whether the first bytes are letters of a text, of ASCII or longer, which no length of a header is. */
 static bool is_text(const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < size && i < 64; i++) if (data[i] < 32 && !strchr("\t\n\r", data[i])) return false;
+    int32_t c;
+    for (size_t i = 0, end = size < 64 ? size : 64; i < end; ) {
+        int n = utf8_next((const char *)data + i, size - i, &c);
+        if (c < 0 || c == 127 || (c < 32 && c != '\t' && c != '\n' && c != '\r')) return false;
+        i += (size_t)n;
+    }
     return true;
 }
 
