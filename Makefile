@@ -23,6 +23,9 @@ PACKAGES += libopenmpi-dev openmpi-bin
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS  ?= -O2 -g
+# What makes a fault of memory harder to exploit.  Kernels read no files, and are left as they are.
+HARDENING ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+LDHARDENING := -Wl,-z,relro,-z,now,-z,noexecstack
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
@@ -59,12 +62,12 @@ all: $(B)/lithe $(B)/lithe.pc $(if $(MPI),$(B)/liblithe_mpi.so)
 
 $(B)/liblithe.so.$(VERSION): $(OBJ) src/lithe.map
 	@echo "  ld $@"
-	@$(CC) $(CFLAGS) -shared -Wl,-soname,liblithe.so.$(VERSION) -Wl,--version-script=src/lithe.map -o $@ $(OBJ) $(LDLIBS)
+	@$(CC) $(CFLAGS) $(LDHARDENING) -shared -Wl,-soname,liblithe.so.$(VERSION) -Wl,--version-script=src/lithe.map -o $@ $(OBJ) $(LDLIBS)
 	@ln -sf liblithe.so.$(VERSION) $(B)/liblithe.so
 
 $(B)/lithe: $(CLI) $(B)/liblithe.so.$(VERSION)
 	@echo "  ld $@"
-	@$(CC) $(CFLAGS) -o $@ $(CLI) $(B)/liblithe.so.$(VERSION) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -lm -pthread
+	@$(CC) $(CFLAGS) -pie $(LDHARDENING) -o $@ $(CLI) $(B)/liblithe.so.$(VERSION) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib' -lm -pthread
 
 # The library holds the files of tasks/ as texts.
 $(B)/held_tasks.c: $(wildcard tasks/*.json)
@@ -94,7 +97,7 @@ $(B)/bench-%: bench/%.c $(OBJ)
 	@echo "  cc $<"
 	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -DCOMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null || echo -)\" -Ibench -o $@ $< $(OBJ) $(LDLIBS)
 
-COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -MMD -MP
+COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(if $(findstring /kernels/,$@),,$(HARDENING)) $(CFLAGS) $(LIBFLAGS) -MMD -MP
 $(B)/avx2/%.o:   src/%.c ; $(COMPILE) $(AVX2) -c $< -o $@
 $(B)/avx512/%.o: src/%.c ; $(COMPILE) $(AVX512) -c $< -o $@
 $(B)/vnni/%.o:   src/%.c ; $(COMPILE) $(AVX512) -mavx512vnni -DVNNI -c $< -o $@

@@ -5,10 +5,13 @@
 #include "options.h"
 #include "output.h"
 #include "suggest.h"
+#include "terminal.h"
 #include "verbs.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const verb *const verbs[] = {
     &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_report, &verb_compare, &verb_watch, &verb_sweep, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
@@ -95,9 +98,20 @@ const verb verb_help = {
     .options = help_options, .bytes = sizeof(help_settings), .run = help,
 };
 
+/* A file must not get the number of a stream that was closed: records would be written among its bytes.  Reading a
+ * closed standard input fails. */
+static void open_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDWR : O_WRONLY) != fd) _exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    open_streams();
     signal(SIGPIPE, SIG_IGN);                   /* when a reader closes the pipe, writing ends but training does not */
+    signal(SIGXFSZ, SIG_IGN);                   /* what is too large for `ulimit -f` is a full disk */
+    terminal_begin();
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;

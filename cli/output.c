@@ -1,7 +1,9 @@
 /* Messages, exit codes, the terminal, JSON. */
 #include "output.h"
+#include "terminal.h"
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,16 +88,23 @@ static int exit_of(const lithe_error *err, int unreadable)
 int failed_input(const lithe_error *err) { return exit_of(err, EXIT_INPUT); }
 int failed_output(const lithe_error *err) { return exit_of(err, EXIT_FAILED); }
 
+/* An earlier write may have met the closed pipe. */
+static bool nobody_reads(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int output_end(int code)
 {
     lithe_error err = { 0 };
     if (code == EXIT_DONE && lithe_check_pending(&err)) code = failed_output(&err);
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-    if (errno == EPIPE) return code;
+    if (errno == EPIPE || nobody_reads()) return code;
     complain("cannot write standard output, %s", errno ? strerror(errno) : "an earlier write failed");
     if (code != EXIT_DONE) return code;
-    return errno == ENOSPC || errno == EDQUOT ? EXIT_RESOURCES : EXIT_FAILED;
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? EXIT_RESOURCES : EXIT_FAILED;
 }
 
 /* ---- terminals -------------------------------------------------------------- */
@@ -109,7 +118,7 @@ static bool environment_says(const char *name)
 bool terminal(FILE *f)
 {
     const char *term = getenv("TERM");
-    return isatty(fileno(f)) && term && *term && strcmp(term, "dumb");
+    return isatty(stream_fd(f)) && term && *term && strcmp(term, "dumb");
 }
 
 bool coloured(FILE *f)
@@ -122,7 +131,7 @@ bool coloured(FILE *f)
 int terminal_width(FILE *f)
 {
     struct winsize size;
-    if (ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    if (ioctl(stream_fd(f), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
     return 80;
 }
 

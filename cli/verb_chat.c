@@ -235,7 +235,7 @@ static int chat(const arguments *a)
     if (!status && typing) say("Each line is a turn; Ctrl-D ends the conversation.");
     interrupt_catch(true);
     while (!status) {
-        if (typing) fputs("> ", stderr);
+        if (typing) fputs("> ", stderr), fflush(stderr);
         ssize_t n = getline(&line, &room, stdin);
         if (n < 0) break;
         if (n && line[n - 1] == '\n') n--;

@@ -18,7 +18,7 @@ SHARED_DATA   = $(or $(LITHE_SHARED),$(CURDIR)/../shared)
 
 # Debuggable, and a finding ends the process.
 SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
-sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)'
+sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
 check-all: test check-asan check-tsan check-faults check-fuzz check-long
@@ -55,7 +55,7 @@ $(B)/long-%: tests/long/%.c $(OBJ)
 FUZZ_FLAGS = -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -timeout=60 -rss_limit_mb=3000 -entropic=0 -len_control=0 -print_final_stats=1
 check-fuzz: deps
 	@command -v clang >/dev/null || { echo "lithe: fuzzing needs clang:  apt-get install clang"; exit 1; }
-	@$(MAKE) --no-print-directory -j$(JOBS) B=build/fuzz CC=clang CFLAGS='$(SANE) -fsanitize=fuzzer-no-link,address,undefined' $(FUZZERS:%=fuzzed-%)
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/fuzz CC=clang CFLAGS='$(SANE) -fsanitize=fuzzer-no-link,address,undefined' HARDENING= $(FUZZERS:%=fuzzed-%)
 
 fuzzed-%: $(B)/fuzz-%
 	@mkdir -p build/fuzz/corpus/$*

@@ -261,6 +261,56 @@ static void rolls_back(void)
     close_fixture(&f);
 }
 
+/* A loss that explodes, though it stays finite: weights times a thousand. */
+static void explodes(void)
+{
+    lithe_train_options o = small_run;
+    o.save_every = o.eval_every = 5;
+    fixture f = begin("run", tiny, &o);
+    lithe_event e = { 0 };
+    while (e.step < 12 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
+    const params *p = f.model->params;
+    for (size_t i = 0; i < p->arena_count; i++) p->values[i] *= 1000;
+    params_edit(f.model->params);
+    for (int i = 0; i < 3; i++) {
+        CHECK(lithe_trainer_next(f.trainer, &e, &f.err) == 1 && e.kind == LITHE_SKIPPED && isfinite(e.loss) && e.loss > 100);
+        CHECK_MSG(e.text && strstr(e.text, "far above"), "%s", e.text);
+    }
+    CHECK(lithe_trainer_next(f.trainer, &e, &f.err) == 1 && e.kind == LITHE_ROLLED_BACK && strstr(e.text, "ckpt-10"));
+    close_fixture(&f);
+}
+
+static void losses_are_judged(void)
+{
+    recent_losses r = { 0 };
+    CHECK(!losses_exploded(&r, 1e9));                       /* nothing is known yet */
+    for (int i = 0; i < 200; i++) {
+        double loss = 3 + 0.3 * (i % 2 ? 1 : -1);
+        CHECK(!losses_exploded(&r, loss));
+        losses_add(&r, loss);
+        CHECK(losses_exploded(&r, 50));
+    }
+    CHECK_MSG(fabs(r.mean - 3) < 0.02 && fabs(sqrt(r.variance) - 0.3) < 0.02, "%g %g", r.mean, sqrt(r.variance));
+    CHECK(!losses_exploded(&r, 7.9) && losses_exploded(&r, 8.2));
+    CHECK(!loss_exploded(39, 3) && loss_exploded(41, 3));
+}
+
+/* What is worse than it began is not the best: the checkpoint of step 0 stays. */
+static void step_0_can_be_the_best(void)
+{
+    lithe_train_options o = small_run;
+    o.lr = 3;
+    o.steps = 20;
+    o.save_every = o.eval_every = 5;
+    o.schedule = "constant";
+    o.warmup = -1;
+    fixture f = begin("run", tiny, &o);
+    run_out(f.trainer, &f.err);
+    const progress *p = &f.trainer->progress;
+    CHECK_MSG(p->best_step == 0 && path_is_dir(in_dir("run/ckpt-0")), "the best is of step %d, %g", p->best_step, p->best_loss);
+    close_fixture(&f);
+}
+
 static void diverges(void)
 {
     lithe_train_options o = small_run;
@@ -396,6 +446,9 @@ const test tests_train_resume[] = {
     { "train: damage is noticed", damage_is_noticed },
     { "train: full disk", full_disk },
     { "train: rolls back", rolls_back },
+    { "train: a loss explodes", explodes },
+    { "train: losses are judged", losses_are_judged },
+    { "train: step 0 can be the best", step_0_can_be_the_best },
     { "train: diverges", diverges },
     { "train: carries moments", carries_moments },
     { "train: grows inside", grows_inside },

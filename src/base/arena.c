@@ -5,15 +5,19 @@
  * Invariant: memory handed out is zero. */
 #include "base/arena.h"
 #include "base/system.h"
+#include "base/cgroup.h"
 #include "base/error.h"
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { ALIGN = 16, LEAST_BYTES = 1 << 10, BLOCK_BYTES = 64 << 10 };
 #define HUGE_PAGE ((size_t)2 << 20)
+#define LOOK_BYTES ((size_t)64 << 20)
 
 struct arena_block {
     struct arena_block *next;
@@ -109,11 +113,33 @@ static bool round_up(size_t bytes, size_t unit, size_t *out)
     return true;
 }
 
+/* The kernel gives memory that it does not have, and kills later, when it is touched.  So what is large is compared
+ * with what there is, counting what has been given here and is not touched yet. */
+static atomic_size_t given;
+
+static bool is_there(size_t bytes)
+{
+    long pages = 0;
+    size_t all = atomic_load(&given) + bytes;
+    if (bytes < LOOK_BYTES) return true;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
+    if (f) fclose(f);
+    return (double)all <= memory_available() + (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void *map_given(size_t bytes)
+{
+    void *p = is_there(bytes) ? map_aligned(bytes) : NULL;
+    if (p) atomic_fetch_add(&given, bytes);
+    return p;
+}
+
 void *big_alloc(size_t bytes)
 {
     size_t rounded;
     count();
-    if (bytes >= HUGE_PAGE) return noted(round_up(bytes, HUGE_PAGE, &rounded) ? map_aligned(rounded) : NULL);
+    if (bytes >= HUGE_PAGE) return noted(round_up(bytes, HUGE_PAGE, &rounded) ? map_given(rounded) : NULL);
     round_up(bytes ? bytes : 1, 64, &rounded);
     void *p = noted(aligned_alloc(64, rounded));
     return p ? memset(p, 0, rounded) : NULL;
@@ -124,7 +150,10 @@ void big_free(void *p, size_t bytes)
     size_t rounded;
     if (!p) return;
     if (bytes < HUGE_PAGE) free(p);
-    else if (round_up(bytes, HUGE_PAGE, &rounded)) munmap(p, rounded);
+    else if (round_up(bytes, HUGE_PAGE, &rounded)) {
+        munmap(p, rounded);
+        atomic_fetch_sub(&given, rounded);
+    }
 }
 
 void big_drop(void *p, size_t bytes, size_t first, size_t end)

@@ -6,6 +6,7 @@
  * and nothing unfinished. */
 #include "base/threads.h"
 #include "base/arena.h"
+#include "base/cgroup.h"
 #include "base/error.h"
 #include <pthread.h>
 #include <sched.h>
@@ -73,41 +74,20 @@ static int cpus_of_quota(const char *quota_path, const char *period_path)
     return cpus < 1 ? 1 : cpus > THREADS_MAX ? THREADS_MAX : (int)cpus;
 }
 
-/* The smallest quota of the group at path and of its parents. */
-static int cpus_of_group(const char *root, char *path, bool second)
+static void look_at_quota(void *context, const char *dir, bool second)
 {
-    int least = 0;
-    for (;;) {
-        char quota[5000], period[5000];
-        snprintf(quota, sizeof quota, "%s%s/%s", root, path, second ? "cpu.max" : "cpu.cfs_quota_us");
-        snprintf(period, sizeof period, "%s%s/cpu.cfs_period_us", root, path);
-        int n = cpus_of_quota(quota, second ? NULL : period);
-        if (n && (!least || n < least)) least = n;
-        char *slash = strrchr(path, '/');
-        if (!slash) return least;
-        *slash = 0;
-    }
+    char quota[4500], period[4500];
+    int *least = context;
+    snprintf(quota, sizeof quota, "%s/%s", dir, second ? "cpu.max" : "cpu.cfs_quota_us");
+    snprintf(period, sizeof period, "%s/cpu.cfs_period_us", dir);
+    int n = cpus_of_quota(quota, second ? NULL : period);
+    if (n && (!*least || n < *least)) *least = n;
 }
 
-/* Lines of /proc/self/cgroup are "id:controllers:path"; version 2 is "0::path". */
 static int cpus_of_cgroup(void)
 {
     int least = 0;
-    char line[4096];
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    while (f && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        char *controllers = strchr(line, ':');
-        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!path) continue;
-        *path++ = 0;
-        controllers++;
-        bool second = !*controllers;
-        if (!second && strcmp(controllers, "cpu") && !strstr(controllers, "cpu,") && !strstr(controllers, ",cpu")) continue;
-        int n = cpus_of_group(second ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu", path, second);
-        if (n && (!least || n < least)) least = n;
-    }
-    if (f) fclose(f);
+    cgroups_visit("cpu", look_at_quota, &least);
     return least;
 }
 

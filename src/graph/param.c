@@ -117,7 +117,7 @@ int params_close(params *p, lithe_error *err)
 static real *values_new(size_t count, const char *what, lithe_error *err)
 {
     real *values = big_alloc(count * sizeof *values);
-    if (!values) fail(err, LITHE_ENOMEM, "%.1f GB for %s are more than the memory of this machine", (double)count * sizeof *values / 1e9, what);
+    if (!values) fail(err, LITHE_ENOMEM, "%.1f GB for %s are more than the memory that is left", (double)count * sizeof *values / 1e9, what);
     return values;
 }
 

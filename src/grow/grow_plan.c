@@ -3,7 +3,7 @@
  * and whole-number duplication of the residual width which changes the proportions
  * least.
  * Invariant: the chosen sizes have the target number of parameters within 5 %, counted. */
-#include "base/memory.h"
+#include "base/cgroup.h"
 #include "grow/grow.h"
 #include <math.h>
 #include <stdio.h>

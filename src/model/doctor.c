@@ -1,7 +1,8 @@
 /* `lithe doctor` says what this machine and this build can do, as a table or as
  * JSON of the same facts. */
-#include "base/memory.h"
+#include "base/cgroup.h"
 #include "model/model.h"
+#include "base/cgroup.h"
 #include "base/threads.h"
 #include <ctype.h>
 #include <pthread.h>
@@ -98,14 +99,13 @@ static json_t *library_versions(void)
 
 static json_t *facts(void)
 {
-    char cpu[128], available[64], pages[32];
+    char cpu[128], pages[32];
     proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
-    proc_value("/proc/meminfo", "MemAvailable", available, sizeof available);
     huge_pages(pages, sizeof pages);
     return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b, s:b, s:b}}",
                      "version", lithe_version(), "cpu", cpu[0] ? cpu : "unknown", "cpus_online", (int)sysconf(_SC_NPROCESSORS_ONLN),
                      "level", kernels_default()->name, "levels", level_list(), "threads", threads_count(),
-                     "memory_bytes", memory_limit(), "memory_available_bytes", strtod(available, NULL) * 1024,
+                     "memory_bytes", memory_limit(), "memory_available_bytes", memory_available(),
                      "transparent_huge_pages", pages, "libraries", library_versions(),
                      "optional", "cuda", 0, "mpi", HAS_MPI, "png", HAS_PNG, "jpeg", HAS_JPEG, "microhttpd", HAS_HTTP);
 }

@@ -39,12 +39,20 @@ int trainer_prune(const lithe_trainer *t, lithe_error *err)
 /* Notes in p whether a later roll-back may use this checkpoint, and whether it is the best. */
 static void rate_checkpoint(const lithe_trainer *t, progress *p)
 {
-    bool finite = p->evaluated ? isfinite(p->valid_loss) : p->step == 0 || (!t->valid.pass.g && p->in_a_row == 0);
-    if (finite) p->good_step = p->step;
+    bool sound = isfinite(p->valid_loss) && !(p->best_step >= 0 && loss_exploded(p->valid_loss, p->best_loss));
+    bool good = p->evaluated ? sound : p->step == 0 || (!t->valid.pass.g && p->in_a_row == 0);
+    if (good) p->good_step = p->step;
     if (p->evaluated && isfinite(p->valid_loss) && !(p->best_loss <= p->valid_loss)) {
         p->best_loss = p->valid_loss;
         p->best_step = p->step;
     }
+}
+
+int trainer_rate(lithe_trainer *t, lithe_error *err)
+{
+    int before = t->progress.best_step;
+    rate_checkpoint(t, &t->progress);
+    return t->progress.best_step == before ? LITHE_OK : !ranks_leads(t->ranks) ? LITHE_OK : trainer_write_best(t, err);
 }
 
 static int write_checkpoint(lithe_trainer *t, const progress *rated, lithe_error *err)

@@ -4,6 +4,7 @@
 #define TRAIN_SETTINGS_H
 
 #include "data/objective.h"
+#include "train/losses.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -57,6 +58,7 @@ typedef struct {
     double valid_loss, bits_per_byte;           /* of the latest evaluation; NaN before the first */
     double best_loss; int best_step;            /* of the checkpoints; NaN and -1 when there is none */
     int good_step;                   /* the newest checkpoint that a roll-back may use, -1: none */
+    recent_losses losses;            /* of the steps that changed the weights, since the latest growth */
     double tokens;
     int lines;                       /* written to log.jsonl for this step */
 } progress;

@@ -1,6 +1,6 @@
 /* The training loop, one event at a time.  A step is
  *   samples -> loss and gradients, in `accumulate` micro-batches -> norm, clip -> AdamW
- * and a step whose loss or gradient is not finite is skipped: it changes nothing.
+ * and a step whose loss or gradient is not finite, or whose loss exploded, is skipped: it changes nothing.
  * After three skipped steps in a row the run rolls back to the newest good checkpoint
  * and halves the learning rate, while the data continue; when it would roll back a
  * fourth time, it has diverged.
@@ -40,14 +40,24 @@ static int write_scalars(lithe_trainer *t, const scalar *s, int count, lithe_err
 
 /* ---- the events -------------------------------------------------------------------------- */
 
-static int skip(lithe_trainer *t, lithe_event *e, lithe_error *err)
+/* Why a step must not change the weights; false when it may. */
+static bool failing(const lithe_trainer *t, const lithe_event *e, char *why, size_t size)
+{
+    const recent_losses *r = &t->progress.losses;
+    double bad = isfinite(e->loss) ? e->grad_norm : e->loss;
+    bool exploded = losses_exploded(r, e->loss);
+    if (!isfinite(bad)) snprintf(why, size, "%s is %s", isfinite(e->loss) ? "gradient's norm" : "loss", isnan(bad) ? "not a number" : "infinite");
+    else if (exploded) snprintf(why, size, "loss is %.6g, far above that of the steps before, %.6g", e->loss, r->mean);
+    return !isfinite(bad) || exploded;
+}
+
+static int skip(lithe_trainer *t, lithe_event *e, const char *why, lithe_error *err)
 {
     progress *p = &t->progress;
     p->skipped++;
     p->in_a_row++;
     e->kind = LITHE_SKIPPED;
-    snprintf(t->text, sizeof t->text, "step %d is skipped: the %s is %s", p->step, isfinite(e->loss) ? "gradient's norm" : "loss",
-             isnan(isfinite(e->loss) ? e->grad_norm : e->loss) ? "not a number" : "infinite");
+    snprintf(t->text, sizeof t->text, "step %d is skipped: the %s", p->step, why);
     line_begin(&t->log, p->step);
     line_text(&t->log, "skipped", t->text);
     return trainer_end_line(t, err);
@@ -90,6 +100,7 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     const settings *s = &t->settings;
     progress *p = &t->progress;
+    char why[160];
     double began = seconds_now();
     int status = trainer_step_loss(t, p->step + 1, &t->train_loss, err);
     if (!status) status = sum_gradients(t, &e->grad_norm, err);
@@ -104,7 +115,8 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     e->flops = t->step_flops;
     p->tokens += e->tokens;
     e->seconds = seconds_now() - began;
-    if (!isfinite(e->loss) || !isfinite(e->grad_norm)) return skip(t, e, err);
+    if (failing(t, e, why, sizeof why)) return skip(t, e, why, err);
+    losses_add(&p->losses, e->loss);
     status = update(t, e->lr, e->grad_norm, err);
     p->in_a_row = 0;
     e->seconds = seconds_now() - began;
@@ -149,6 +161,7 @@ static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
     t->metrics = v.metrics;
     e->seconds = seconds_now() - began;
     status = log_evaluation(t, e, err);
+    if (!status && p->step == 0) status = trainer_rate(t, err);       /* it is saved before its evaluation */
     if (!status && trainer_samples(t)) status = trainer_sample(t, err);
     return status;
 }
@@ -158,7 +171,7 @@ static int roll_back(lithe_trainer *t, lithe_event *e, lithe_error *err)
     progress *p = &t->progress;
     e->kind = LITHE_ROLLED_BACK;
     if (p->roll_backs == MAX_ROLL_BACKS || p->good_step < 0)
-        return fail(err, LITHE_EDIVERGED, "%s: step %d: %d steps in a row without a finite loss and gradient, after %d roll-backs: "
+        return fail(err, LITHE_EDIVERGED, "%s: step %d: %d steps in a row that had to be skipped, after %d roll-backs: "
                     "the run has diverged, start it with a smaller learning rate than %g", t->run, p->step, p->in_a_row, p->roll_backs,
                     t->settings.schedule.lr);
     int status = trainer_restore(t, p->good_step, err);
@@ -180,6 +193,7 @@ static int grow(lithe_trainer *t, lithe_event *e, lithe_error *err)
     double began = seconds_now();
     int status = trainer_grow(t, &t->growth, err);
     if (status) return status;
+    t->progress.losses = (recent_losses){ 0 };
     e->seconds = seconds_now() - began;
     e->growth = &t->growth;
     e->lr = schedule_lr(&t->settings.schedule, t->progress.step) * t->progress.lr_scale;

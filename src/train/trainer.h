@@ -83,6 +83,8 @@ int trainer_collect(lithe_trainer *t, bool everywhere, lithe_error *err);
 /* ---- checkpoint.c ----------------------------------------------------------------------------------- */
 
 int trainer_save(lithe_trainer *t, lithe_error *err);
+/* Notes whether the checkpoint of step 0, which is evaluated after it was saved, is the best. */
+int trainer_rate(lithe_trainer *t, lithe_error *err);
 /* Reads weights and moments of an earlier one. */
 int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err);
 int trainer_moments(lithe_trainer *t, lithe_error *err);                /* reads the moments of the present step's */

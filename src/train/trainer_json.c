@@ -10,9 +10,9 @@
 
 enum { JSON_BYTES = 16 << 20, JSON_DEPTH = 8 };
 
-/* INT_OPTIONAL: older files do not have it.  NUMBER_OR_NULL: null stands for NaN.  TEXT: null, or what an
+/* ..._OPTIONAL: older files do not have it.  NUMBER_OR_NULL: null stands for NaN.  TEXT: null, or what an
  * older file does not have, stands for NULL. */
-typedef enum { INT, INT_OPTIONAL, NUMBER, NUMBER_OR_NULL, FLAG, TEXT } entry_kind;
+typedef enum { INT, INT_OPTIONAL, NUMBER, NUMBER_OPTIONAL, NUMBER_OR_NULL, FLAG, TEXT } entry_kind;
 typedef struct { const char *key; entry_kind kind; size_t offset; double least, most; } entry;
 
 #define S(member) offsetof(settings, member)
@@ -37,7 +37,8 @@ static const entry of_progress[] = {
     { "grown", INT, P(grown), 0, MAX_GROWTHS }, { "grown_at", INT, P(grown_at), -1, STEPS_MAX }, { "evaluated", FLAG, P(evaluated), 0, 1 },
     { "valid_loss", NUMBER_OR_NULL, P(valid_loss), 0, 0 }, { "bits_per_byte", NUMBER_OR_NULL, P(bits_per_byte), 0, 0 },
     { "best_loss", NUMBER_OR_NULL, P(best_loss), 0, 0 }, { "best_step", INT, P(best_step), -1, STEPS_MAX }, { "good_step", INT, P(good_step), -1, STEPS_MAX },
-    { "tokens", NUMBER, P(tokens), 0, 1e18 }, { "log_lines", INT, P(lines), 0, STEPS_MAX }, { 0 },
+    { "loss_mean", NUMBER_OPTIONAL, P(losses.mean), 0, 1e300 }, { "loss_variance", NUMBER_OPTIONAL, P(losses.variance), 0, 1e300 },
+    { "losses", INT_OPTIONAL, P(losses.count), 0, STEPS_MAX }, { "tokens", NUMBER, P(tokens), 0, 1e18 }, { "log_lines", INT, P(lines), 0, STEPS_MAX }, { 0 },
 };
 
 static json_t *entry_value(const entry *e, const void *from)
@@ -69,6 +70,10 @@ static bool entry_read(const entry *e, const json_t *object, void *to)
     switch (e->kind) {
     case INT_OPTIONAL:
     case INT:  return (!value && e->kind == INT_OPTIONAL) || json_int(object, e->key, (int)e->least, (int)e->most, at);
+    case NUMBER_OPTIONAL:
+        if (!value) return true;
+        *(double *)at = x;
+        return x >= e->least && x <= e->most;
     case NUMBER: *(double *)at = x; return x >= e->least && x <= e->most;
     case NUMBER_OR_NULL:  *(double *)at = x; return json_is_number(value) || json_is_null(value);
     case FLAG:   *(bool *)at = json_is_true(value); return json_is_boolean(value);

@@ -1,0 +1,11 @@
+/* Files and models hold text of anyone.  Where a stream is a terminal, it passes through a filter that shows control
+ * characters, which could move the cursor or reprogram the terminal, as '?'. */
+#ifndef CLI_TERMINAL_H
+#define CLI_TERMINAL_H
+
+#include <stdio.h>
+
+void terminal_begin(void);          /* puts the filter before stdout and stderr, where these are terminals */
+int  stream_fd(FILE *f);            /* the descriptor of a standard stream */
+
+#endif
