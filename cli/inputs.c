@@ -143,7 +143,7 @@ lithe_tokenizer *model_tokenizer_with(const lithe_model *m, const char *path, co
 {
     if (err->status != LITHE_OK) return NULL;
     const char *found = given ? given : lithe_model_tokenizer(m);
-    if (lithe_model_images(m, NULL, NULL, NULL)) wrong(err, LITHE_EINVAL, "%s: a %s reads images and no text: lithe classify it", path, lithe_model_arch(m));
+    if (lithe_model_images(m, NULL, NULL, NULL)) wrong(err, LITHE_ECONFIG, "%s: a %s reads images, not text: lithe classify it", path, lithe_model_arch(m));
     else if (!found)
         wrong(err, LITHE_EINVAL, "%s: has no tokenizer; give --tokenizer PATH (a tokenizer.json, a .model, a vocab.txt, an RWKV vocabulary, a llama2.c "
                                  "tokenizer file, a folder) or --tokenizer bytes", path);

@@ -36,7 +36,8 @@ static void from_images_to_classes(void)
         { "$L eval run --task set --json", 0, "\"examples\":40", "" },
         { "$L eval run --task set", 0, "1.0000 accuracy", "" },
         { "$L train --resume run --steps 94", 0, "run\n", "" },
-        { "$L grow run --params 2x --out big", 0, "outputs  preserved up to rounding", "" },
+        { "$L grow run --params 2x --method A --out exact", 0, "largest logit difference 0 ", "" },
+        { "$L grow run --params 2x --out big --json | grep -o '\"max_difference\":[^,]*' | awk -F: '{ exit !($2 <= 1e-5) }'", 0, "", "" },
         { "$L eval big --task set", 0, "1.0000 accuracy", "" },
         { "$L train set --from big --steps 2 --batch 8 --augment none --out again", 0, "again\n", "from big" },
         { "grep -q ViTImageProcessor big/preprocessor_config.json && grep -q '\"3\": \"3\"' big/config.json", 0, "", "" },
@@ -65,8 +66,8 @@ static void what_goes_wrong(void)
     put_strokes("train", 40);
     TRANSCRIPTS(
         { "$L train set --params 20k --steps 2 --out run", 0, "", "" },
-        { "$L generate run hello", 2, NULL, "reads images and no text" },
-        { "echo some text > t.txt; $L eval run --text t.txt --tokenizer bytes", 2, NULL, "reads images and no text" },
+        { "$L generate run hello", 3, NULL, "a vit reads images, not text" },
+        { "echo some text > t.txt; $L eval run --text t.txt --tokenizer bytes", 3, NULL, "a vit reads images, not text" },
         { "$L train t.txt --arch vit --out no", 2, NULL, "no set of labelled images" },
         { "$L train set --patch 3 --out no", 2, NULL, "patches of 3 do not divide" },
         { "$L train set --params 3 --out no", 3, NULL, "too few for a vit" },

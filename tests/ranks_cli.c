@@ -9,7 +9,7 @@
 static void need_mpirun(void)
 {
     if (sh("command -v mpirun")) test_skip("mpirun is absent: apt-get install openmpi-bin");
-    if (sh("test -e $ROOT/build/liblithe_mpi.so")) test_skip("lithe was built without MPI: apt-get install libopenmpi-dev, then make");
+    if (sh("$L doctor | grep -q '^mpi  *present'")) test_skip("lithe was built without MPI: apt-get install libopenmpi-dev, then make");
 }
 
 static void by_mpirun(void)
