@@ -404,12 +404,7 @@ static const struct { const char *name; value (*apply)(machine *m, value v, cons
 };
 enum { FILTERS = sizeof filters / sizeof *filters };
 
-static size_t filter_index(const char *name)
-{
-    size_t i = 0;
-    while (i < FILTERS && strcmp(filters[i].name, name)) i++;
-    return i;
-}
+static size_t filter_index(const char *name) { return index_of_name(filters, sizeof *filters, FILTERS, name); }
 bool  known_filter(const char *name) { return filter_index(name) < FILTERS; }
 value apply_filter(machine *m, const char *name, value v, const arguments *a)
 {
@@ -484,12 +479,7 @@ static const struct { const char *name; tester *holds; } tests[] = {
 };
 enum { TESTS = sizeof tests / sizeof *tests };
 
-static size_t test_index(const char *name)
-{
-    size_t i = 0;
-    while (i < TESTS && strcmp(tests[i].name, name)) i++;
-    return i;
-}
+static size_t test_index(const char *name) { return index_of_name(tests, sizeof *tests, TESTS, name); }
 bool known_test(const char *name) { return test_index(name) < TESTS; }
 bool apply_test(machine *m, const char *name, value v, const arguments *a)
 {

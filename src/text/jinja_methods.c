@@ -441,11 +441,6 @@ static const struct { const char *name; value (*call)(machine *m, const argument
 };
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
 
-static size_t function_index(const char *name)
-{
-    size_t i = 0;
-    while (i < FUNCTIONS && strcmp(functions[i].name, name)) i++;
-    return i;
-}
+static size_t function_index(const char *name) { return index_of_name(functions, sizeof *functions, FUNCTIONS, name); }
 bool  known_function(const char *name) { return function_index(name) < FUNCTIONS; }
 value call_function(machine *m, const char *name, const arguments *a) { return machine_spend(m, 0) ? functions[function_index(name)].call(m, a) : value_none(); }

@@ -55,6 +55,14 @@ typedef struct function {
 
 typedef struct loop { value_list *items; size_t i; value last_changed; bool asked; } loop;
 
+/* The place of a name in a table of structs that begin with it; count if it is none of them. */
+static inline size_t index_of_name(const void *table, size_t size, size_t count, const char *name)
+{
+    size_t i = 0;
+    while (i < count && strcmp(*(const char *const *)((const char *)table + i * size), name)) i++;
+    return i;
+}
+
 /* jinja_filters.c; apply_filter and apply_test are called for names that are known. */
 bool  known_filter(const char *name);
 bool  known_test(const char *name);
