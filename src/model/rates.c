@@ -109,7 +109,7 @@ int lithe_pass_work(const lithe_model *m, int rows, int seqs, lithe_work *out, l
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* AHEAD: lines are asked for so much earlier, or the next page of a mapped file is waited for. */
-enum { PIECE = 1 << 20, AHEAD = 2048 };
+enum { PIECE = 1 << 20, AHEAD = 16384 };
 typedef struct { const char *data; size_t bytes; } memory;
 
 static void read_piece(void *context, int piece)
@@ -119,7 +119,7 @@ static void read_piece(void *context, int piece)
     uint64_t sums[8] = { 0 };
     for (size_t at = from; at + sizeof sums <= end; at += sizeof sums) {
         uint64_t x[8];
-        __builtin_prefetch(m->data + at + AHEAD);
+        __builtin_prefetch(m->data + at + AHEAD, 0, 2);
         __builtin_memcpy(x, m->data + at, sizeof x);
         for (int j = 0; j < 8; j++) sums[j] ^= x[j];
     }
