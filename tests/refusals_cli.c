@@ -69,7 +69,7 @@ static void messages(void)
         { "$L inspect novel.txt", 3, NULL, "novel.txt: is a text, and no file of a model's tensors" },
         { "$L generate lone", 3, NULL, "lone: holds no model.safetensors, pytorch_model.bin or index of shards; a model may be the file lone/rwkv4.pth" },
         { "$L generate lone/rwkv4.pth", 2, NULL, "an RWKV vocabulary" },
-        { "$L generate $ROOT/tests/golden/vit hi", 2, NULL, "a vit reads images and no text: lithe classify it" },
+        { "$L generate $ROOT/tests/golden/vit hi", 3, NULL, "a vit reads images, not text: lithe classify it" },
         { "$L train novel.txt --config novel.txt --tokenizer bytes", 3, NULL, "novel.txt: line 1" },
         { "$L train novel.txt --arch rwkv", 2, NULL, "--arch rwkv could be rwkv4, rwkv5, rwkv6, rwkv7: name one of them" },
         { "$L grow $ROOT/tests/golden/gpt2 --to pangu-pi --out g", 2, NULL, "a gpt2 does not become a pangu_pi, which extends llama" },
