@@ -12,7 +12,7 @@
 FUZZ_RUNS    ?= 200000
 FUZZ_SECONDS ?= 600
 ASAN_FILTER  ?=
-TSAN_FILTERS ?= base: graph: kernels: train:_a_run train:_threads train:_accumulation
+TSAN_FILTERS ?= base: graph: kernels: train:_a_run train:_threads train:_accumulation ranks:_a_run serve:
 SHARED_DATA   = $(or $(LITHE_SHARED),$(CURDIR)/../shared)
 ,            := ,
 
@@ -25,7 +25,7 @@ check-all: test check-asan check-tsan check-faults check-fuzz check-long
 
 check-asan: deps
 	@$(call links,asan)
-	@$(call sanitized,asan,address$(,)undefined) build/asan/build/lithe build/asan/build/tests build/asan/build/tests-double
+	@$(call sanitized,asan,address$(,)undefined) build/asan/build/lithe build/asan/build/tests build/asan/build/tests-double $(if $(MPI),build/asan/build/liblithe_mpi.so)
 	LITHE_SHARED='$(SHARED_DATA)' ASAN_OPTIONS=allocator_may_return_null=1 build/asan/build/tests '$(ASAN_FILTER)'
 
 check-tsan: deps
