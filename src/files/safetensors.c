@@ -306,35 +306,70 @@ static char *make_header(const char *path, const out_tensor **sorted, size_t n, 
     return NULL;
 }
 
-static int write_file(const char *path, const char *header, size_t length, const out_tensor **sorted, size_t n, lithe_error *err)
+/* The header and the data, to a stream. */
+static void put_file(FILE *out, const char *header, size_t length, const out_tensor **sorted, size_t n)
 {
-    writer w;
     uint64_t prefix = length;
-    int status = writer_open(&w, path, err);
-    if (status) return status;
-    fwrite(&prefix, sizeof prefix, 1, w.stream);
-    fwrite(header, 1, length, w.stream);
+    fwrite(&prefix, sizeof prefix, 1, out);
+    fwrite(header, 1, length, out);
     for (size_t i = 0; i < n; i++) {
         size_t bytes = out_bytes(sorted[i]);
-        if (bytes) fwrite(sorted[i]->data, 1, bytes, w.stream);
+        if (bytes) fwrite(sorted[i]->data, 1, bytes, out);
     }
-    return writer_commit(&w, err);
+}
+
+/* A file that is checked and ready to be put: its header, to be freed, and its tensors in their order. */
+typedef struct { char *header; size_t length, n; const out_tensor **sorted; } prepared;
+
+static int prepare(prepared *x, const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err)
+{
+    *x = (prepared){ 0 };
+    if (failed(err)) return err->status;
+    if (count < 0 || count > MAX_TENSORS) return fail(err, LITHE_EINVAL, "%s: %d tensors, at most %d are accepted", path, count, MAX_TENSORS);
+    x->n = (size_t)count;
+    x->sorted = xalloc(x->n, sizeof *x->sorted);
+    if (!x->sorted) return fail(err, LITHE_ENOMEM, "%s: no memory for %zu tensors", path, x->n);
+    for (size_t i = 0; i < x->n; i++) x->sorted[i] = &tensors[i];
+    int status = check_all(path, x->sorted, x->n, metadata, err);
+    qsort(x->sorted, x->n, sizeof *x->sorted, compare_out);
+    x->header = status ? NULL : make_header(path, x->sorted, x->n, (json_t *)(uintptr_t)metadata, &x->length, err);
+    return x->header ? LITHE_OK : status ? status : failed(err) ? (int)err->status : LITHE_EINVAL;
+}
+
+static void prepared_free(prepared *x)
+{
+    free(x->header);
+    free(x->sorted);
 }
 
 int safetensors_write(const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err)
 {
-    if (failed(err)) return err->status;
-    if (count < 0 || count > MAX_TENSORS) return fail(err, LITHE_EINVAL, "%s: %d tensors, at most %d are accepted", path, count, MAX_TENSORS);
-    size_t n = (size_t)count, length;
-    const out_tensor **sorted = xalloc(n, sizeof *sorted);
-    if (!sorted) return fail(err, LITHE_ENOMEM, "%s: no memory for %zu tensors", path, n);
-    for (size_t i = 0; i < n; i++) sorted[i] = &tensors[i];
-    int status = check_all(path, sorted, n, metadata, err);
-    qsort(sorted, n, sizeof *sorted, compare_out);
-    char *header = status ? NULL : make_header(path, sorted, n, (json_t *)(uintptr_t)metadata, &length, err);
-    if (header) status = write_file(path, header, length, sorted, n, err);
-    else if (!status) status = failed(err) ? err->status : LITHE_EINVAL;
-    free(header);
-    free(sorted);
+    prepared x;
+    writer w;
+    int status = prepare(&x, path, tensors, count, metadata, err);
+    if (!status && !(status = writer_open(&w, path, err))) {
+        put_file(w.stream, x.header, x.length, x.sorted, x.n);
+        status = writer_commit(&w, err);
+    }
+    prepared_free(&x);
     return status;
+}
+
+char *safetensors_bytes(const char *name, const out_tensor *tensors, int count, const json_t *metadata, size_t *size, lithe_error *err)
+{
+    prepared x;
+    char *bytes = NULL;
+    *size = 0;
+    if (!prepare(&x, name, tensors, count, metadata, err)) {
+        FILE *out = open_memstream(&bytes, size);
+        if (out) put_file(out, x.header, x.length, x.sorted, x.n);
+        bool bad = !out || ferror(out);
+        if ((out && fclose(out)) || bad) {
+            fail(err, LITHE_ENOMEM, "%s: not enough memory for the file", name);
+            free(bytes);
+            bytes = NULL;
+        }
+    }
+    prepared_free(&x);
+    return bytes;
 }

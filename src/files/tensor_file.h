@@ -100,6 +100,8 @@ const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);
 
 /* safetensors: tensors sorted by descending dtype alignment then name.  metadata: NULL for {"format":"pt"}. */
 int safetensors_write(const char *path, const out_tensor *tensors, int count, const json_t *metadata, lithe_error *err);
+/* The bytes of such a file, to be freed; name is used for the path in messages. */
+char *safetensors_bytes(const char *name, const out_tensor *tensors, int count, const json_t *metadata, size_t *size, lithe_error *err);
 
 /* A file for torch.load: an OrderedDict in the given order; F32, BF16 and F16. */
 int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_error *err);

@@ -1,13 +1,10 @@
-/* The session as session.c, state_file.c and tuned_state.c use it. */
+/* The session as session.c, session_file.c and tuned_state.c use it. */
 #ifndef INFER_SESSION_H
 #define INFER_SESSION_H
 
+#include "infer/chain.h"
 #include "infer/engine.h"
 #include "infer/sampler.h"
-
-/* A running digest of the ids that a session has read. */
-typedef struct { uint64_t a, b; } chain;
-chain chain_add(chain c, int32_t id);
 
 /* The set of ids that occurred, each once. */
 typedef struct { int32_t *ids; size_t count; uint8_t *is_there; } id_set;

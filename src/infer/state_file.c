@@ -1,14 +1,12 @@
-/* Sessions on disk: a safetensors file (docs/state-file.md) with the states as
- * float32, the logits, and what must match before anything else is used: digests of the model
- * and of the tokenizer.
- * Invariant: a session is changed only after the whole file was found correct. */
-#include "infer/session.h"
+/* A text that was read as a file: safetensors (docs/state-file.md) with the states as float32, the logits, and what must
+ * match before anything else is used: digests of the model and of the tokenizer. */
+#include "infer/state_file.h"
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEX = 33, PIECE_BYTES = 4096 };
+enum { PIECE_BYTES = 4096 };
 static const char FORMAT[] = "lithe state", VERSION[] = "1";
 _Static_assert(sizeof(real) == sizeof(float), "states are written as they lie in memory");
 
@@ -16,7 +14,7 @@ _Static_assert(sizeof(real) == sizeof(float), "states are written as they lie in
 
 typedef struct { char *text; size_t size; FILE *stream; } notes;
 
-static bool notes_end(notes *n, char hex[HEX])
+static bool notes_end(notes *n, char hex[DIGEST_HEX])
 {
     bool bad = !n->stream || ferror(n->stream);
     if (n->stream && fclose(n->stream)) bad = true;
@@ -26,10 +24,10 @@ static bool notes_end(notes *n, char hex[HEX])
 }
 
 /* The digest of the configuration and of the name and the numbers of every parameter. */
-static bool model_digest(const lithe_model *m, char hex[HEX])
+static bool model_digest(const lithe_model *m, char hex[DIGEST_HEX])
 {
     notes n = { 0 };
-    char each[HEX];
+    char each[DIGEST_HEX];
     json_t *config = json_object();
     char *text = config && !arch_publish(m->arch, m->config, config) ? json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
     n.stream = open_memstream(&n.text, &n.size);
@@ -49,7 +47,7 @@ static bool model_digest(const lithe_model *m, char hex[HEX])
 }
 
 /* The digest of the text of every id. */
-static bool tokenizer_digest(const lithe_tokenizer *t, char hex[HEX])
+static bool tokenizer_digest(const lithe_tokenizer *t, char hex[DIGEST_HEX])
 {
     notes n = { 0 };
     char piece[PIECE_BYTES];
@@ -62,71 +60,71 @@ static bool tokenizer_digest(const lithe_tokenizer *t, char hex[HEX])
     return notes_end(&n, hex);
 }
 
-static int describe(json_t *meta, const lithe_session *s, const lithe_tokenizer *t, lithe_error *err)
+int state_origin_of(const lithe_model *m, const lithe_tokenizer *t, state_origin *o, lithe_error *err)
 {
-    char model[HEX], tokenizer[HEX] = "", tokens[32], digest[HEX];
-    if (!model_digest(engine_model(s->engine), model) || (t && !tokenizer_digest(t, tokenizer))) return fail(err, LITHE_ENOMEM, "not enough memory to save a session");
-    snprintf(tokens, sizeof tokens, "%zu", s->length);
-    snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)s->digest.a, (unsigned long long)s->digest.b);
-    bool bad = json_object_set_new(meta, "format", json_string(FORMAT)) || json_object_set_new(meta, "version", json_string(VERSION))
-            || json_object_set_new(meta, "architecture", json_string(engine_model(s->engine)->arch->name)) || json_object_set_new(meta, "model", json_string(model))
-            || json_object_set_new(meta, "tokens", json_string(tokens)) || (t && json_object_set_new(meta, "tokenizer", json_string(tokenizer)));
-    if (!s->ids) {
-        snprintf(tokens, sizeof tokens, "%d", (int)s->last);
-        bad = bad || json_object_set_new(meta, "last", json_string(tokens)) || json_object_set_new(meta, "digest", json_string(digest));
-    }
-    return bad ? fail(err, LITHE_ENOMEM, "not enough memory to save a session") : LITHE_OK;
+    *o = (state_origin){ 0 };
+    return model_digest(m, o->model) && (!t || tokenizer_digest(t, o->tokenizer)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for the digest of a model");
 }
 
-/* ---- saving --------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static bool put(json_t *meta, const char *key, const char *value) { return !json_object_set_new(meta, key, json_string(value)); }
+
+static bool describe(json_t *meta, const lithe_engine *e, const text_read *r, const state_origin *o)
+{
+    char tokens[32], last[32], digest[DIGEST_HEX];
+    snprintf(tokens, sizeof tokens, "%zu", r->length);
+    snprintf(last, sizeof last, "%d", (int)r->last);
+    snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)r->digest.a, (unsigned long long)r->digest.b);
+    return put(meta, "format", FORMAT) && put(meta, "version", VERSION) && put(meta, "architecture", engine_model(e)->arch->name)
+        && put(meta, "model", o->model) && put(meta, "tokens", tokens) && (!*o->tokenizer || put(meta, "tokenizer", o->tokenizer))
+        && (r->ids || (put(meta, "last", last) && put(meta, "digest", digest)));
+}
 
 /* The shape on disk of a state of this length: keys or values of the ids that were read, or one row.  NULL data: memory
  * is out. */
-static out_tensor state_out(const lithe_session *s, const slot_state *x, const char *name, arena *memory)
+static out_tensor state_out(size_t length, const slot_state *x, const char *name, arena *memory)
 {
-    size_t count = s->length * (size_t)x->width;
+    size_t count = length * (size_t)x->width;
     real *numbers = x->type == STORED_REAL ? x->data : arena_alloc(memory, count * sizeof *numbers);
     if (numbers && x->type != STORED_REAL) kernels_default()->widen(numbers, (stored){ .type = x->type, .data = x->data }, count);
     if (x->recurrent) return (out_tensor){ .name = name, .type = DT_F32, .rank = 1, .dims = { x->width }, .data = numbers };
-    return (out_tensor){ .name = name, .type = DT_F32, .rank = 2, .dims = { (int64_t)s->length, x->width }, .data = numbers };
+    return (out_tensor){ .name = name, .type = DT_F32, .rank = 2, .dims = { (int64_t)length, x->width }, .data = numbers };
 }
 
-static int write_state(const lithe_session *s, const json_t *meta, const char *path, lithe_error *err)
+/* All tensors of the file, (engine_states + 2); their number, or -1 if memory is out. */
+static int tensors_out(const lithe_engine *e, int slot, const text_read *r, out_tensor *out, arena *memory)
+{
+    char name[320];
+    int n = engine_states(e);
+    for (int i = 0; i < n; i++) {
+        slot_state x = engine_state(e, i, slot);
+        snprintf(name, sizeof name, "state.%s", x.name);
+        out[i] = state_out(r->length, &x, arena_strdup(memory, name), memory);
+        if (!out[i].name || !out[i].data) return -1;
+    }
+    out[n++] = r->ids ? (out_tensor){ .name = "ids", .type = DT_I32, .rank = 1, .dims = { (int64_t)r->length }, .data = r->ids }
+                      : (out_tensor){ .name = "seen", .type = DT_I32, .rank = 1, .dims = { (int64_t)r->seen_count }, .data = r->seen };
+    if (r->logits) out[n++] = (out_tensor){ .name = "logits", .type = DT_F32, .rank = 1, .dims = { lithe_model_vocab(engine_model(e)) }, .data = r->logits };
+    return n;
+}
+
+int state_write(const state_target *to, const lithe_engine *e, int slot, const text_read *r, const state_origin *o, lithe_error *err)
 {
     arena memory = { 0 };
-    char name[320];
-    out_tensor *out = xalloc((size_t)engine_states(s->engine) + 2, sizeof *out);
-    int n = 0, status = out ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
-    for (int i = 0; !status && i < engine_states(s->engine); i++) {
-        slot_state x = engine_state(s->engine, i, 0);
-        snprintf(name, sizeof name, "state.%s", x.name);
-        out[n] = state_out(s, &x, arena_strdup(&memory, name), &memory);
-        if (!out[n].name || !out[n].data) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
-        n++;
-    }
-    if (!status) {
-        out[n++] = s->ids ? (out_tensor){ .name = "ids", .type = DT_I32, .rank = 1, .dims = { (int64_t)s->length }, .data = s->ids }
-                          : (out_tensor){ .name = "seen", .type = DT_I32, .rank = 1, .dims = { (int64_t)s->seen.count }, .data = s->seen.ids };
-        if (s->ready) out[n++] = (out_tensor){ .name = "logits", .type = DT_F32, .rank = 1, .dims = { s->vocab }, .data = s->logits };
-        status = safetensors_write(path, out, n, meta, err);
-    }
+    json_t *meta = json_object();
+    out_tensor *out = xalloc((size_t)engine_states(e) + 2, sizeof *out);
+    int n = meta && out && describe(meta, e, r, o) ? tensors_out(e, slot, r, out, &memory) : -1;
+    if (n < 0) fail(err, LITHE_ENOMEM, "%s: not enough memory for a state", to->path ? to->path : "state");
+    else if (to->path) safetensors_write(to->path, out, n, meta, err);
+    else *to->bytes = safetensors_bytes("state", out, n, meta, to->size, err);
     arena_free(&memory);
     free(out);
-    return status;
-}
-
-int lithe_session_save(const lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err)
-{
-    if (!s || !path) return fail(err, LITHE_EINVAL, "there is no %s", s ? "path" : "session");
-    if (failed(err)) return err->status;
-    json_t *meta = json_object();
-    int status = meta ? describe(meta, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to save a session", path);
-    if (!status) status = write_state(s, meta, path, err);
     json_decref(meta);
-    return status;
+    return failed(err) ? (int)err->status : LITHE_OK;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------- */
 
 static const char *metadata(const tensor_file *f, const char *key)
 {
@@ -134,19 +132,16 @@ static const char *metadata(const tensor_file *f, const char *key)
     return value ? value : "";
 }
 
-static int check_origin(const tensor_file *f, const lithe_session *s, const lithe_tokenizer *t, lithe_error *err)
+static int check_origin(const tensor_file *f, const lithe_engine *e, const state_origin *o, lithe_error *err)
 {
-    char model[HEX], tokenizer[HEX];
-    const char *kind = metadata(f, "architecture"), *theirs = metadata(f, "model"), *text = metadata(f, "tokenizer");
+    const char *kind = metadata(f, "architecture"), *theirs = metadata(f, "model"), *text = metadata(f, "tokenizer"), *own = engine_model(e)->arch->name;
     if (strcmp(metadata(f, "format"), FORMAT)) return fail(err, LITHE_EFORMAT, "%s: is no saved session", f->path);
     if (strcmp(metadata(f, "version"), VERSION)) return fail(err, LITHE_EFORMAT, "%s: a saved session of version \"%.20s\"; version %s is read", f->path, metadata(f, "version"), VERSION);
-    if (!model_digest(engine_model(s->engine), model)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
-    if (strcmp(theirs, model) || strcmp(kind, engine_model(s->engine)->arch->name))
+    if (strcmp(theirs, o->model) || strcmp(kind, own))
         return fail(err, LITHE_EFORMAT, "%s: is a session of the %.40s model %.8s, this is the %s model %.8s; load it into the model it was saved with",
-                    f->path, kind, theirs, engine_model(s->engine)->arch->name, model);
-    if (!t || !*text) return LITHE_OK;
-    if (!tokenizer_digest(t, tokenizer)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
-    return strcmp(text, tokenizer) ? fail(err, LITHE_EFORMAT, "%s: was saved with the tokenizer %.8s, this is %.8s; load it with the same one", f->path, text, tokenizer) : LITHE_OK;
+                    f->path, kind, theirs, own, o->model);
+    if (!*o->tokenizer || !*text || !strcmp(text, o->tokenizer)) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: was saved with the tokenizer %.8s, this is %.8s; load it with the same one", f->path, text, o->tokenizer);
 }
 
 /* Parses digits only, for a number below `limit`. */
@@ -195,45 +190,76 @@ static int check_read_ids(const tensor_file *f, const file_tensor *t, int vocab,
     return status;
 }
 
-typedef struct { uint64_t tokens; const file_tensor *ids, *logits, **states; chain digest; int32_t last; } saved;
-
-static int check_states(saved *x, const tensor_file *f, const lithe_session *s, lithe_error *err)
+static int check_states(saved_state *x, const tensor_file *f, const lithe_engine *e, lithe_error *err)
 {
     char name[320];
-    for (int i = 0; i < engine_states(s->engine); i++) {
-        slot_state own = engine_state(s->engine, i, 0);
+    int vocab = lithe_model_vocab(engine_model(e)), status = LITHE_OK;
+    for (int i = 0; !status && i < engine_states(e); i++) {
+        slot_state own = engine_state(e, i, 0);
         snprintf(name, sizeof name, "state.%s", own.name);
-        x->states[i] = own.recurrent ? find(f, name, DT_F32, 1, own.width, 0, err) : find(f, name, DT_F32, 2, (int64_t)x->tokens, own.width, err);
-        if (!x->states[i]) return LITHE_EFORMAT;
-        int status = check_finite(f, x->states[i], err);
-        if (status) return status;
+        x->states[i] = own.recurrent ? find(f, name, DT_F32, 1, own.width, 0, err) : find(f, name, DT_F32, 2, (int64_t)x->length, own.width, err);
+        status = x->states[i] ? check_finite(f, x->states[i], err) : LITHE_EFORMAT;
     }
-    x->logits = tensor_file_find(f, "logits");
-    if (x->logits && !(x->logits = find(f, "logits", DT_F32, 1, s->vocab, 0, err))) return LITHE_EFORMAT;
-    return x->logits ? check_finite(f, x->logits, err) : LITHE_OK;
+    x->logits = status ? NULL : tensor_file_find(f, "logits");
+    if (x->logits && !(x->logits = find(f, "logits", DT_F32, 1, vocab, 0, err))) return LITHE_EFORMAT;
+    return x->logits ? check_finite(f, x->logits, err) : status;
 }
 
-static int check_reading(saved *x, const tensor_file *f, const lithe_session *s, lithe_error *err)
+static int check_reading(saved_state *x, const tensor_file *f, const lithe_engine *e, lithe_error *err)
 {
-    uint64_t last = 0;
+    int context = lithe_engine_context(e), vocab = lithe_model_vocab(engine_model(e));
+    uint64_t length = 0, last = 0;
     unsigned long long a = 0, b = 0;
-    if (!read_number(metadata(f, "tokens"), (uint64_t)INT64_MAX, &x->tokens)) return fail(err, LITHE_EFORMAT, "%s: its number of tokens is \"%.40s\"", f->path, metadata(f, "tokens"));
-    if (s->context && x->tokens > (uint64_t)s->context)
-        return fail(err, LITHE_EFULL, "%s: the saved text is %llu tokens long, the context holds %d", f->path, (unsigned long long)x->tokens, s->context);
-    const char *name = s->ids ? "ids" : "seen", *digest = metadata(f, "digest");
+    if (!read_number(metadata(f, "tokens"), (uint64_t)INT64_MAX, &length)) return fail(err, LITHE_EFORMAT, "%s: its number of tokens is \"%.40s\"", f->path, metadata(f, "tokens"));
+    if (context && length > (uint64_t)context)
+        return fail(err, LITHE_EFULL, "%s: the saved text is %llu tokens long, the context holds %d", f->path, (unsigned long long)length, context);
+    x->length = (size_t)length;
+    const char *name = context ? "ids" : "seen", *digest = metadata(f, "digest");
     const file_tensor *t = tensor_file_find(f, name);
-    int64_t count = s->ids ? (int64_t)x->tokens : t && t->count <= (size_t)s->vocab && t->count <= x->tokens ? (int64_t)t->count : -1;
+    int64_t count = context ? (int64_t)length : t && t->count <= (size_t)vocab && t->count <= length ? (int64_t)t->count : -1;
     if (!(x->ids = find(f, name, DT_I32, 1, count, 0, err))) return LITHE_EFORMAT;
-    int status = check_read_ids(f, x->ids, s->vocab, !s->ids, err);
-    if (status || s->ids) return status;
+    int status = check_read_ids(f, x->ids, vocab, !context, err);
+    if (status || context) return status;
     bool right = strlen(digest) == 32 && strspn(digest, "0123456789abcdef") == 32 && sscanf(digest, "%16llx%16llx", &a, &b) == 2
-              && (x->tokens ? read_number(metadata(f, "last"), (uint64_t)s->vocab, &last) && x->ids->count : !x->ids->count);
+              && (length ? read_number(metadata(f, "last"), (uint64_t)vocab, &last) && x->ids->count : !x->ids->count);
     x->digest = (chain){ a, b };
-    x->last = x->tokens ? (int32_t)last : -1;
+    x->last = length ? (int32_t)last : -1;
     return right ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s: its digest or its last token is damaged", f->path);
 }
 
-/* Stores what was saved as the session stores it, a row for each token at a time. */
+static size_t widest(const lithe_engine *e)
+{
+    int width = 0;
+    for (int i = 0; i < engine_states(e); i++) {
+        slot_state x = engine_state(e, i, 0);
+        if (x.width > width) width = x.width;
+    }
+    return (size_t)width;
+}
+
+int saved_state_read(saved_state *x, const tensor_file *f, const lithe_engine *e, const state_origin *o, lithe_error *err)
+{
+    int own = engine_states(e), status;
+    *x = (saved_state){ .states = xalloc((size_t)own + 1, sizeof *x->states), .row = xalloc(widest(e), sizeof *x->row) };
+    status = x->states && x->row ? check_origin(f, e, o, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
+    if (!status) status = check_reading(x, f, e, err);
+    if (!status) status = check_states(x, f, e, err);
+    if (!status && f->count != own + 1 + (x->logits != NULL))
+        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", f->path, f->count, own + 1 + (x->logits != NULL));
+    return status;
+}
+
+void saved_state_close(saved_state *x)
+{
+    free(x->states);
+    free(x->row);
+}
+
+int32_t saved_state_id(const saved_state *x, size_t i) { return id_at(x->ids, i); }
+
+/* ---- into a slot -------------------------------------------------------------------------------- */
+
+/* Stores what was saved as the slot stores it, a row for each token at a time. */
 static void take_state(const slot_state *to, const file_tensor *t, size_t tokens, real *row)
 {
     if (to->type == STORED_REAL) { memcpy(to->data, t->data, t->bytes); return; }
@@ -243,60 +269,11 @@ static void take_state(const slot_state *to, const file_tensor *t, size_t tokens
     }
 }
 
-static void take(lithe_session *s, const saved *x, real *row)
+void saved_state_take(const saved_state *x, lithe_engine *e, int slot)
 {
-    session_clear(s);
-    session_forget_mark(s);
-    for (int i = 0; x->tokens && i < engine_states(s->engine); i++) {
-        slot_state to = engine_state(s->engine, i, 0);
-        take_state(&to, x->states[i], (size_t)x->tokens, row);
+    for (int i = 0; x->length && i < engine_states(e); i++) {
+        slot_state to = engine_state(e, i, slot);
+        take_state(&to, x->states[i], x->length, x->row);
     }
-    if (x->tokens) engine_place(s->engine, 0, (size_t)x->tokens);
-    for (size_t i = 0; i < x->ids->count; i++) {
-        int32_t id = id_at(x->ids, i);
-        session_note(s, &id, 1);
-    }
-    s->length = (size_t)x->tokens;
-    s->digest = x->digest;
-    s->last = x->last;
-    s->ready = x->logits != NULL;
-    if (s->ready) memcpy(s->logits, x->logits->data, (size_t)s->vocab * sizeof *s->logits);
-}
-
-static size_t widest(const lithe_session *s)
-{
-    int width = 0;
-    for (int i = 0; i < engine_states(s->engine); i++) {
-        slot_state x = engine_state(s->engine, i, 0);
-        if (x.width > width) width = x.width;
-    }
-    return (size_t)width;
-}
-
-static int load_saved(lithe_session *s, const lithe_tokenizer *t, const tensor_file *f, lithe_error *err)
-{
-    int own = engine_states(s->engine);
-    saved x = { .states = xalloc((size_t)own + 1, sizeof *x.states) };
-    real *row = xalloc(widest(s), sizeof *row);
-    int status = x.states && row ? check_origin(f, s, t, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory to load a session", f->path);
-    if (!status) status = check_reading(&x, f, s, err);
-    if (!status) status = check_states(&x, f, s, err);
-    if (!status && f->count != own + 1 + (x.logits != NULL))
-        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, a session of this model has %d", f->path, f->count, own + 1 + (x.logits != NULL));
-    if (!status) take(s, &x, row);
-    free(row);
-    free(x.states);
-    return status;
-}
-
-int lithe_session_load(lithe_session *s, const lithe_tokenizer *t, const char *path, lithe_error *err)
-{
-    if (!s || !path) return fail(err, LITHE_EINVAL, "there is no %s", s ? "path" : "session");
-    if (failed(err)) return err->status;
-    lithe_error first = { 0 };
-    tensor_file *f = tensor_file_open(path, &first);
-    if (f && is_tuned_state(f)) load_tuned_state(s, f, &first);
-    else if (f) load_saved(s, t, f, &first);
-    tensor_file_close(f);
-    return first.status ? fail(err, first.status, "%s", first.text) : LITHE_OK;
+    if (x->length) engine_place(e, slot, x->length);
 }
