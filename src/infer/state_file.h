@@ -8,7 +8,7 @@
 enum { DIGEST_HEX = 33 };
 
 /* Digests of the model's configuration and numbers, and of the tokenizer's texts ("": there is no tokenizer). */
-typedef struct { char model[DIGEST_HEX], tokenizer[DIGEST_HEX]; } state_origin;
+typedef struct state_origin { char model[DIGEST_HEX], tokenizer[DIGEST_HEX]; } state_origin;
 /* It reads all parameters. */
 int state_origin_of(const lithe_model *m, const lithe_tokenizer *t, state_origin *o, lithe_error *err);
 

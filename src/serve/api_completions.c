@@ -92,6 +92,7 @@ static void read_scores(generation *g, const json_t *body, problem *p)
     r->score = given(body, "logprobs") != NULL;
     g->echo = field_flag(body, "echo", false, p);
     r->score_prompt = g->echo && r->score;
+    if (r->score_prompt && g->job.state) refuse(p, 400, "state", "echo with logprobs scores the whole prompt, which has to be read: leave out state");
     if (given(body, "suffix") && json_string_length(given(body, "suffix"))) refuse(p, 400, "suffix", "suffix is not supported: the models continue texts at their end");
 }
 

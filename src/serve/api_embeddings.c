@@ -1,5 +1,6 @@
 /* POST /v1/embeddings (OpenAI) and /embed (text-embeddings-inference): vectors of length 1. */
 #include "serve/api.h"
+#include "serve/base64.h"
 #include "serve/texts.h"
 #include <math.h>
 #include <stdlib.h>
@@ -9,18 +10,6 @@ const char *const embeddings_keys[] = { "model", "input", "encoding_format", "di
 const char *const embed_keys[] = { "model", "inputs", "normalize", "truncate", "truncation_direction", "dimensions", NULL };
 
 /* ---- the answer ---------------------------------------------------------------------- */
-
-static char *base64_of(const unsigned char *bytes, size_t n)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = malloc((n + 2) / 3 * 4 + 1), *to = text;
-    for (size_t i = 0; text && i < n; i += 3) {
-        uint32_t x = (uint32_t)bytes[i] << 16 | (i + 1 < n ? (uint32_t)bytes[i + 1] << 8 : 0) | (i + 2 < n ? bytes[i + 2] : 0);
-        for (int k = 0; k < 4; k++) *to++ = i + (size_t)k > n ? '=' : letters[x >> (18 - 6 * k) & 63];
-    }
-    if (text) *to = 0;
-    return text;
-}
 
 static void scale_to_one(float *v, int n)
 {
@@ -35,7 +24,7 @@ static json_t *vector_of(const texts *w, size_t i)
     int n = w->dimensions ? w->dimensions : w->width;
     if (n < w->width && w->how.normalize) scale_to_one(v, n);
     if (w->base64) {
-        char *text = base64_of((const unsigned char *)v, (size_t)n * sizeof *v);
+        char *text = base64_encode(v, (size_t)n * sizeof *v);
         json_t *shown = text ? json_string(text) : NULL;
         free(text);
         return shown;

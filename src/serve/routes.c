@@ -16,6 +16,7 @@ static const route ROUTES[] = {
     { .method = "GET", .path = "/v1/models", .call = api_models, .below = true },
     { .method = "POST", .path = "/v1/completions", .call = api_completions, .keys = completions_keys },
     { .method = "POST", .path = "/v1/chat/completions", .call = api_chat, .keys = chat_keys },
+    { .method = "POST", .path = "/v1/state", .call = api_state, .keys = state_keys },
     { .method = "POST", .path = "/apply-template", .call = api_apply_template, .keys = apply_template_keys },
     { .method = "POST", .path = "/tokenize", .call = api_tokenize, .keys = tokenize_keys },
     { .method = "POST", .path = "/detokenize", .call = api_detokenize, .keys = detokenize_keys },

@@ -75,7 +75,7 @@ enum { SHORTEST_PREFIX = 16 };
 static void keep_prefix(served *m, int slot, const float *logits)
 {
     const sequence *q = m->slot[slot].sequence;
-    if (q->read >= SHORTEST_PREFIX) prefix_keep(m->prefixes, m->engine, slot, q->ids, q->read, logits, m->vocab);
+    if (q->read >= SHORTEST_PREFIX && !m->slot[slot].job->state) prefix_keep(m->prefixes, m->engine, slot, q->ids, q->read, logits, m->vocab);
 }
 
 /* ---- a turn of a model ------------------------------------------------------------------ */
@@ -107,7 +107,7 @@ static bool begin_sequence(job *j, sequence *q)
 {
     lithe_error err = { 0 };
     q->begun = true;
-    if (q->rules->max_tokens || q->rules->score_prompt) return true;
+    if (q->rules->max_tokens || q->rules->score_prompt || j->kind->read) return true;
     sequence_end(q, "length", &err);
     note_end(j, q);
     return false;
@@ -127,16 +127,32 @@ static void settle(scheduler *s, served *m, int slot, size_t before, const lithe
     if (at.job->problem.status || (ended && at.job->ended == at.job->count)) finish_job(s, at.job);
 }
 
-/* The sequence goes on from the longest beginning of its prompt that is known; what is scored has to be read. */
+/* The number of ids at the beginning of a prompt that do not have to be read: those of the request's state, else of the
+ * longest beginning that is known. */
+static size_t read_before(served *m, int slot, const job *j, const sequence *q, float *logits)
+{
+    if (q->rules->score_prompt) return 0;
+    if (j->state) return given_state_take(j->state, m->engine, slot, logits, m->vocab);
+    return prefix_restore(m->prefixes, m->engine, slot, q->ids, q->prompt, logits, m->vocab);
+}
+
+/* The whole prompt is read: the first token is chosen. */
+static int begin_writing(served *m, int slot, const float *logits, lithe_error *err)
+{
+    const place_in_engine *at = &m->slot[slot];
+    if (at->job->kind->read) at->job->kind->read(at->job, slot, logits);
+    return sequence_choose(at->sequence, &m->chooser, logits, err);
+}
+
 static void enter_slot(scheduler *s, served *m, int slot, job *j, sequence *q)
 {
     lithe_error err = { 0 };
     float *logits = m->logits + (size_t)slot * (size_t)m->vocab;
     m->slot[slot] = (place_in_engine){ .job = j, .sequence = q };
     atomic_fetch_add(&m->busy, 1);
-    if (!q->rules->score_prompt) q->read = prefix_restore(m->prefixes, m->engine, slot, q->ids, q->prompt, logits, m->vocab);
+    q->read = read_before(m, slot, j, q, logits);
     if (q->read < q->prompt) return;
-    sequence_choose(q, &m->chooser, logits, &err);
+    begin_writing(m, slot, logits, &err);
     settle(s, m, slot, q->prompt, &err);
 }
 
@@ -220,10 +236,14 @@ static int take_step(served *m, sequence *q, const lithe_engine_input *in, lithe
 {
     if (q->phase == SEQUENCE_READS && q->rules->score_prompt && !score_rows(m, q, in))
         return fail(err, LITHE_ENOMEM, "not enough memory for the scores of %zu tokens", q->prompt);
+    const float *last = in->wanted ? in->logits + (in->wanted - 1) * (size_t)m->vocab : NULL;
     q->read += in->n;
-    if (q->read == q->prompt) keep_prefix(m, in->slot, in->logits + (in->wanted - 1) * (size_t)m->vocab);
-    else if (m->recurrent && q->read < q->prompt && q->read % PREFIX_BORDER == 0) keep_prefix(m, in->slot, NULL);
-    return q->read < q->count ? LITHE_OK : sequence_choose(q, &m->chooser, in->logits + (in->wanted - 1) * (size_t)m->vocab, err);
+    if (q->read == q->prompt) {
+        keep_prefix(m, in->slot, last);
+        return begin_writing(m, in->slot, last, err);
+    }
+    if (m->recurrent && q->read < q->prompt && q->read % PREFIX_BORDER == 0) keep_prefix(m, in->slot, NULL);
+    return q->read < q->count ? LITHE_OK : sequence_choose(q, &m->chooser, last, err);
 }
 
 static void after_step(scheduler *s, served *m, const lithe_engine_input *in, const lithe_error *failure)

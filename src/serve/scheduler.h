@@ -5,10 +5,12 @@
 #define SERVE_SCHEDULER_H
 
 #include "serve/exchange.h"
-#include "serve/served.h"
+#include "serve/given_state.h"
 
 typedef struct job job;
 typedef struct {
+    /* A slot has read all of a prompt, with the logits after it; NULL: nobody asks. */
+    void (*read)(job *j, int slot, const float *logits);
     void (*wrote)(job *j, sequence *q);     /* a sequence has another token, or has ended; NULL: nobody listens */
     void (*finish)(job *j);                 /* all sequences, or all pieces, are done: it answers */
     bool (*work)(job *j);                   /* does a piece of other work, true while there is more; NULL: none */
@@ -21,7 +23,8 @@ struct job {
     served *model;
     exchange *x;                            /* held */
     sequence *sequences; int count;
-    size_t bytes;                           /* of its prompts */
+    given_state *state;                     /* from which its prompts are read on; NULL: none */
+    size_t bytes;                           /* of its prompts and its state */
     problem problem;                        /* why it failed, if it did */
     /* The scheduler's. */
     job *next;

@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/file.h"
 #include "infer/engine.h"
+#include "infer/state_file.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -90,6 +91,7 @@ void served_close(served *m)
     free(m->inputs);
     free(m->logits);
     free(m->scoring);
+    free(m->origin);
     free(m->name);
     free(m);
 }
@@ -106,6 +108,14 @@ served *served_find(served *const *all, int count, const json_t *body, problem *
     p->code = "model_not_found";
     refuse(p, 404, "model", "the model `%.200s` does not exist: GET /v1/models lists those that do", name);
     return NULL;
+}
+
+const state_origin *served_origin(served *m, lithe_error *err)
+{
+    state_origin *o = m->origin ? m->origin : xalloc(1, sizeof *o);
+    if (!o) fail(err, LITHE_ENOMEM, "not enough memory for the digest of %s", m->name);
+    else if (!m->origin && state_origin_of(m->model, m->reader, o, err)) { free(o); o = NULL; }
+    return m->origin = o;
 }
 
 /* A tokenizer that ends texts by a token does so only where the text is complete, and a prompt is not. */

@@ -39,6 +39,7 @@ typedef struct served {
     lithe_engine_input *inputs;         /* (slots) */
     float *logits, *scoring;            /* (slots, vocab); (SCORED_ROWS, vocab) */
     chooser chooser;
+    struct state_origin *origin;        /* NULL until it is asked for */
 } served;
 
 served *served_open(const char *name, lithe_model *m, const char *tokenizer, const lithe_tokenizer_options *o, const lithe_engine_options *e,
@@ -47,6 +48,9 @@ void    served_close(served *m);
 
 /* The one that body["model"] names, or the only one; NULL and a problem if there is none. */
 served *served_find(served *const *all, int count, const json_t *body, problem *p);
+
+/* Whose states it has; all parameters are read when it is first asked for, by the thread that reads requests. */
+const struct state_origin *served_origin(served *m, lithe_error *err);
 
 /* The ids of a text of a request with the special tokens of the model's prompts before it, never none, to be freed. */
 int32_t *served_encode(const served *m, const char *text, size_t size, bool special, size_t *n, problem *p);

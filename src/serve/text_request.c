@@ -100,6 +100,7 @@ static void generation_close(job *j)
     generation *g = (generation *)j;
     for (int i = 0; i < j->count; i++) sequence_close(&j->sequences[i]);
     free(j->sequences);
+    given_state_close(j->state);
     rules_close(&g->rules);
     free(g);
 }
@@ -117,6 +118,8 @@ generation *generation_read(site *s, exchange *x, const json_t *body, const gene
     snprintf(g->fingerprint, sizeof g->fingerprint, "lithe-%s", lithe_version());
     snprintf(g->id, sizeof g->id, "%s%016llx", form->id, (unsigned long long)name);
     if (!m->engine) refuse(p, 400, "model", "%s does not continue texts: it is for %s", m->name, lithe_model_encoder(m->model) ? "/v1/embeddings, /fill, /rerank or /predict" : "/predict");
+    g->job.state = given_state_open(m, body, p);
+    g->job.bytes = given_state_bytes(g->job.state);
     read_sampling(&g->rules, m, body, p);
     g->rules.max_tokens = field_int(body, "max_tokens", 0, INT_MAX, max_tokens, p);
     read_stop(&g->rules, body, p);
@@ -156,6 +159,7 @@ void generation_add(generation *g, int32_t *ids, size_t n, const json_t *body, p
     size_t drop = p->status ? 0 : surplus(g, n, body, p);
     if (ids) memmove(ids, ids + drop, (n - drop) * sizeof *ids);
     n -= drop;
+    given_state_check(g->job.state, g->job.model, ids, n, p);
     g->truncated += drop;
     g->prompt_tokens += n;
     for (int i = 0; i < g->n && !p->status; i++) {

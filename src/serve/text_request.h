@@ -30,7 +30,7 @@ struct generation {
 
 /* The keys that any request for text may have. */
 #define GENERATION_KEYS "model", "max_tokens", "n", "best_of", "stream", "stream_options", "stop", "seed", "temperature", "top_p", "top_k", "min_p", \
-    "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user", "ignore_eos", "truncate"
+    "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user", "ignore_eos", "truncate", "state"
 
 /* Reads those fields but logprobs, with max_tokens where none is given.  NULL and a problem if one is wrong. */
 generation *generation_read(site *s, exchange *x, const json_t *body, const generation_form *form, int max_tokens, problem *p);
