@@ -1,5 +1,5 @@
-/* A text that was read as a file: safetensors (docs/state-file.md) with the states as float32, the logits, and what must
- * match before anything else is used: digests of the model and of the tokenizer. */
+/* A text that was read as a file: safetensors (docs/state-file.md) with the states as float32, the logits, and what
+ * must match before anything else is used: digests of the model and of the tokenizer. */
 #include "infer/state_file.h"
 #include <assert.h>
 #include <math.h>
