@@ -29,7 +29,7 @@ int state_write(const state_target *to, const lithe_engine *e, int slot, const t
 /* What a file has, in the memory of the file. */
 typedef struct {
     size_t length;
-    const file_tensor *ids;                     /* the ids that were read; of a model without end, those that occurred */
+    const file_tensor *ids;                     /* the ids that were read; without end, those that occurred */
     const file_tensor *logits;                  /* NULL: nothing was read */
     const file_tensor **states;                 /* (engine_states) */
     chain digest;
