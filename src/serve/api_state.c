@@ -1,4 +1,4 @@
-/* POST /v1/state: the state of a model after a text or a conversation, which later requests may bring, here or elsewhere. */
+/* POST /v1/state: the state of a model after a text or a conversation, which later requests may bring. */
 #include "serve/api.h"
 #include "base/arena.h"
 #include "infer/state_file.h"
