@@ -1,5 +1,5 @@
 /* The state of a conversation leaves one server and goes on in another, and every answer is the one without it. */
-#include "serve/base64.h"
+#include "base/base64.h"
 #include "serve_tests.h"
 #include "test.h"
 #include <stdlib.h>

@@ -423,6 +423,8 @@ const test tests_text[] = {
     { "text: splits", text_splits },
     { "text: GPT-2 pattern against PCRE2", text_gpt2_pattern },
     { "text: patterns as Oniguruma reads them", text_oniguruma_patterns },
+    { "text: parts around a model", text_components },
+    { "text: Unigram in tokenizer.json, refused by name", text_unigram_refused },
     { "text: patterns that are refused", text_patterns_refused },
     { "text: added tokens", text_added_tokens },
     { "text: templates", text_templates },

@@ -56,7 +56,7 @@ static void hash_character(const lithe_tokenizer *t, int32_t c, uint64_t *h)
     size_t k = (size_t)utf8_put(c, text + 1), n;
     text[1 + k] = 'b';
     char *form = normalize(t->normal, t->n_normal, text, k + 2, &n);
-    split_text(t->split, t->n_split, form, n, hash_word, h);
+    split_text(t->split, t->n_split, form, n, true, hash_word, h);
     if (form != text) free(form);
 }
 

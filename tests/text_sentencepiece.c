@@ -37,7 +37,7 @@ static double best_sum(const lithe_tokenizer *t, const char *text, size_t len)
         for (size_t n = 1; n <= len - at; n++) {
             int32_t id = pieces_find(&t->vocabulary, text + at, n), c;
             bool one = (size_t)utf8_next(text + at, len - at, &c) == n;
-            double score = id >= 0 ? (double)t->unigram.scores[id] : one ? (double)t->unigram.lowest - 10 : -INFINITY;
+            double score = id >= 0 ? t->unigram.scores[id] : one ? t->unigram.lowest - 10 : -INFINITY;
             if (best[at] + score > best[at + n]) best[at + n] = best[at] + score;
         }
     double sum = best[len];
@@ -49,7 +49,7 @@ static double best_sum(const lithe_tokenizer *t, const char *text, size_t len)
 static double sum_of(const lithe_tokenizer *t, const int32_t *ids, size_t n)
 {
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)t->unigram.scores[ids[i]];
+    for (size_t i = 0; i < n; i++) sum += t->unigram.scores[ids[i]];
     return sum;
 }
 

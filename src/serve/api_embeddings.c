@@ -1,6 +1,6 @@
 /* POST /v1/embeddings (OpenAI) and /embed (text-embeddings-inference): vectors of length 1. */
 #include "serve/api.h"
-#include "serve/base64.h"
+#include "base/base64.h"
 #include "serve/texts.h"
 #include <math.h>
 #include <stdlib.h>

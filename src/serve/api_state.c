@@ -2,7 +2,7 @@
 #include "serve/api.h"
 #include "base/arena.h"
 #include "infer/state_file.h"
-#include "serve/base64.h"
+#include "base/base64.h"
 #include "serve/chat_prompt.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "serve/given_state.h"
 #include "infer/state_file.h"
-#include "serve/base64.h"
+#include "base/base64.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -36,8 +36,9 @@ void charsmap_close(charsmap *m)
 
 static size_t children(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 512) >> 6); }
 
-/* The replacement of the longest entry that text begins with, and the length of the entry; NULL: none. */
-static const char *longest(const charsmap *m, const char *text, size_t len, size_t *k)
+/* The replacement of the longest, or else the shortest entry that text begins with, and the length of the entry; NULL:
+ * none. */
+static const char *entry(const charsmap *m, bool shortest, const char *text, size_t len, size_t *k)
 {
     const char *found = NULL;
     size_t at = m->n ? children(m->units[0]) : 0;
@@ -52,6 +53,7 @@ static const char *longest(const charsmap *m, const char *text, size_t len, size
         if (value > m->bytes) break;
         found = m->strings + value;
         *k = i;
+        if (shortest) break;
     }
     return found;
 }
@@ -61,7 +63,7 @@ static size_t next(const charsmap *m, const char *text, size_t len, const char *
 {
     size_t k = 0;
     int32_t c;
-    if ((*form = longest(m, text, len, &k))) {
+    if ((*form = entry(m, false, text, len, &k))) {
         *n = strlen(*form);
         return k;
     }
@@ -99,4 +101,42 @@ void charsmap_apply(const charsmap *m, text_buffer *out, const char *text, size_
         space = m->trim && form[n - 1] == ' ';
     }
     if (m->trim) drop_spaces(out);
+}
+
+/* ---- as Hugging Face's library --------------------------------------------------------- */
+
+/* The end of the grapheme cluster that begins at text[i]. */
+static size_t cluster_end(const char *text, size_t i, size_t len)
+{
+    int32_t before, c;
+    utf8proc_int32_t state = 0;
+    i += (size_t)utf8_next(text + i, len - i, &before);
+    while (i < len && before >= 0) {
+        const size_t k = (size_t)utf8_next(text + i, len - i, &c);
+        if (c < 0 || utf8proc_grapheme_break_stateful(before, c, &state)) break;
+        before = c;
+        i += k;
+    }
+    return i;
+}
+
+static bool put_entry(const charsmap *m, text_buffer *out, const char *text, size_t len)
+{
+    size_t k;
+    const char *form = entry(m, true, text, len, &k);
+    if (form) text_append(out, form, strlen(form));
+    return form;
+}
+
+void charsmap_apply_precompiled(const charsmap *m, text_buffer *out, const char *text, size_t len)
+{
+    for (size_t i = 0, end; i < len; i = end) {
+        int32_t c;
+        end = cluster_end(text, i, len);
+        if (end - i < 6 && put_entry(m, out, text + i, end - i)) continue;
+        for (size_t at = i, k; at < end; at += k) {
+            k = (size_t)utf8_next(text + at, end - at, &c);
+            if (!put_entry(m, out, text + at, k)) text_append(out, text + at, k);
+        }
+    }
 }

@@ -26,4 +26,8 @@ void charsmap_close(charsmap *m);
 
 void charsmap_apply(const charsmap *m, text_buffer *out, const char *text, size_t len);
 
+/* The map alone, as Hugging Face's library applies it (Precompiled): a grapheme cluster of less than 6 bytes becomes
+ * the replacement of the shortest entry that it begins with; of others, each character does. */
+void charsmap_apply_precompiled(const charsmap *m, text_buffer *out, const char *text, size_t len);
+
 #endif

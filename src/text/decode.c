@@ -1,5 +1,7 @@
-/* Ids become text: concatenated bytes, characters with marks for spaces, or words. */
+/* Ids become text: concatenated bytes, characters with marks for spaces, or words.  For text of characters the begin-
+ * and end-of-text tokens are nothing. */
 #include "text/tokenizer.h"
+#include <ctype.h>
 #include <stdlib.h>
 
 typedef struct { char *text; size_t n, cap; } text_sink;
@@ -13,44 +15,50 @@ static void text_put(text_sink *s, const char *bytes, size_t len)
 /* The byte that a token <0xNN> means, or -1. */
 static int fallback_byte(const lithe_tokenizer *t, int32_t id, const char *bytes, size_t len)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    if (len != 6 || memcmp(bytes, "<0x", 3)) return -1;
-    const char *high = memchr(digits, bytes[3], 16), *low = memchr(digits, bytes[4], 16);
-    int byte = high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
-    return byte >= 0 && t->bpe.byte_id[byte] == id ? byte : -1;
+    if (len != 6 || memcmp(bytes, "<0x", 3) || !isxdigit((unsigned char)bytes[3]) || !isxdigit((unsigned char)bytes[4]) || bytes[5] != '>') return -1;
+    int byte = (int)strtol((char[]){ bytes[3], bytes[4], 0 }, NULL, 16);
+    return t->byte_names || t->bpe.byte_id[byte] == id ? byte : -1;
 }
 
-static void decode_characters(const lithe_tokenizer *t, int32_t id, bool after_bos, text_sink *out)
+/* The bytes of an added token or one of the vocabulary; NULL: no token has this id. */
+static const char *bytes_of(const lithe_tokenizer *t, int32_t id, size_t *len)
 {
-    size_t len, m = t->mark ? strlen(t->mark) : 0;
-    const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
-    int byte = fallback_byte(t, id, bytes, len);
-    if (byte >= 0) {
-        text_put(out, &(char){ (char)byte }, 1);
-        return;
+    if (pieces_has(&t->added, id)) return pieces_bytes(&t->added, id, len);
+    return pieces_has(&t->vocabulary, id) ? pieces_bytes(&t->vocabulary, id, len) : NULL;
+}
+
+/* A token of bytes. */
+static void decode_bytes(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    for (size_t i = 0, len; i < n; i++) {
+        const char *bytes = bytes_of(t, ids[i], &len);
+        if (bytes) text_put(out, bytes, len);
     }
+}
+
+/* first: nothing has been written; after_bos: the token before is the begin-of-text token. */
+static void put_characters(const lithe_tokenizer *t, const char *bytes, size_t len, bool first, bool after_bos, text_sink *out)
+{
+    const size_t m = t->mark ? strlen(t->mark) : 0;
+    const bool one = (t->lead == LEAD_SPACE && first) || (t->lead == LEAD_AFTER_BOS && after_bos), all = t->lead == LEAD_MARKS && first;
     for (size_t i = 0, k; i < len; i += k) {
-        bool mark = m && len - i >= m && !memcmp(bytes + i, t->mark, m);
+        bool mark = m && len - i >= m && !memcmp(bytes + i, t->mark, m), space = mark || bytes[i] == ' ';
         k = mark ? m : 1;
-        if (!(after_bos && i == 0 && (mark || bytes[0] == ' '))) text_put(out, mark ? " " : bytes + i, 1);
+        if (!(one && i == 0 && space) && !(all && mark)) text_put(out, mark ? " " : bytes + i, 1);
     }
 }
 
-static void decode_plain(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+static void decode_characters(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
 {
-    for (size_t i = 0; i < n; i++) {
-        size_t len;
-        bool words = t->bpe.characters;
-        if (words && (ids[i] == t->role[ROLE_BOS] || ids[i] == t->role[ROLE_EOS])) continue;
-        if (pieces_has(&t->added, ids[i])) {
-            const char *bytes = pieces_bytes(&t->added, ids[i], &len);
-            text_put(out, bytes, len);
-        } else if (!pieces_has(&t->vocabulary, ids[i])) continue;
-        else if (words) decode_characters(t, ids[i], t->strip && i > 0 && ids[i - 1] == t->role[ROLE_BOS], out);
-        else {
-            const char *bytes = pieces_bytes(&t->vocabulary, ids[i], &len);
-            text_put(out, bytes, len);
-        }
+    bool first = true;
+    for (size_t i = 0, len; i < n; i++) {
+        const char *bytes = ids[i] == t->role[ROLE_BOS] || ids[i] == t->role[ROLE_EOS] ? NULL : bytes_of(t, ids[i], &len);
+        if (!bytes) continue;
+        const int byte = fallback_byte(t, ids[i], bytes, len);
+        if (t->joined && !first) text_put(out, " ", 1);
+        if (byte >= 0) text_put(out, &(char){ (char)byte }, 1);
+        else put_characters(t, bytes, len, first, i > 0 && ids[i - 1] == t->role[ROLE_BOS], out);
+        first = false;
     }
 }
 
@@ -147,6 +155,7 @@ size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char
     text_sink out = { text, 0, text ? cap : 0 };
     if (t && t->model == MODEL_WORDPIECE) decode_words(t, ids, n, &out);
     else if (t && t->sentencepiece) decode_sentencepiece(t, ids, n, &out);
-    else if (t) decode_plain(t, ids, n, &out);
+    else if (t && t->bpe.characters) decode_characters(t, ids, n, &out);
+    else if (t) decode_bytes(t, ids, n, &out);
     return out.n;
 }

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "text/bert_text.h"
 #include "text/charsmap.h"
+#include "text/pattern.h"
 #include <stdlib.h>
 
 #define MARKS 256
@@ -83,6 +84,81 @@ static void replace(text_buffer *b, const char *from, const char *to, const char
     }
 }
 
+/* The matches in text[0 .. len), which is valid UTF-8. */
+static void replace_matches(text_buffer *b, pattern *p, const char *to, const char *text, size_t len)
+{
+    size_t done = 0, at = 0, start, end, last = SIZE_MAX;
+    pattern_begin(p, len);
+    while (at <= len && pattern_find(p, text, len, at, &start, &end)) {
+        if (start == end && end == last) {                  /* an empty match directly after a match */
+            int32_t c;
+            if (at >= len) break;
+            at += (size_t)utf8_next(text + at, len - at, &c);
+            last = SIZE_MAX;
+            continue;
+        }
+        text_append(b, text + done, start - done);
+        text_append(b, to, strlen(to));
+        at = done = last = end;
+    }
+    text_append(b, text + done, len - done);
+}
+
+/* The same in each stretch of UTF-8. */
+static void replace_pattern(text_buffer *b, pattern *p, const char *to, const char *text, size_t len)
+{
+    for (size_t i = 0, n; i < len; i += n) {
+        n = utf8_valid(text + i, len - i);
+        if (n) replace_matches(b, p, to, text + i, n);
+        else text_append(b, text + i, n = 1);
+    }
+}
+
+static void trim(text_buffer *b, bool start, bool end, const char *text, size_t len)
+{
+    size_t from = 0, to = len, k;
+    int32_t c;
+    while (start && from < len && (k = (size_t)utf8_next(text + from, len - from, &c), utf8_is_space(c))) from += k;
+    for (size_t i = from; end && i < len; i += k) {
+        k = (size_t)utf8_next(text + i, len - i, &c);
+        if (i == from) to = from;
+        if (!utf8_is_space(c)) to = i + k;
+    }
+    text_append(b, text + from, to - from);
+}
+
+/* Marks of every kind, unlike BERT's. */
+static void strip_accents(text_buffer *b, const char *text, size_t len)
+{
+    for (size_t i = 0, k; i < len; i += k) {
+        int32_t c;
+        k = (size_t)utf8_next(text + i, len - i, &c);
+        const utf8proc_category_t kind = c < 0x300 ? UTF8PROC_CATEGORY_CN : utf8proc_category(c);
+        if (kind != UTF8PROC_CATEGORY_MN && kind != UTF8PROC_CATEGORY_MC && kind != UTF8PROC_CATEGORY_ME) text_append(b, text + i, k);
+    }
+}
+
+static bool nmt_drops(int32_t c)
+{
+    return (c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f;
+}
+
+static bool nmt_is_blank(int32_t c)
+{
+    return c == 9 || c == 10 || c == 12 || c == 13 || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 || c == 0x2029 ||
+           c == 0x2581 || c == 0xfeff || c == 0xfffd;
+}
+
+static void nmt(text_buffer *b, const char *text, size_t len)
+{
+    for (size_t i = 0, k; i < len; i += k) {
+        int32_t c;
+        k = (size_t)utf8_next(text + i, len - i, &c);
+        if (nmt_is_blank(c)) text_append(b, " ", 1);
+        else if (!nmt_drops(c)) text_append(b, text + i, k);
+    }
+}
+
 static bool is_ascii(const char *text, size_t len)
 {
     unsigned char any = 0;
@@ -93,7 +169,7 @@ static bool is_ascii(const char *text, size_t len)
 /* The steps that change nothing in an ASCII text. */
 static bool is_needless(normal_kind kind, const char *text, size_t len)
 {
-    return kind <= NORMAL_DROP_MARKS && is_ascii(text, len);
+    return kind <= NORMAL_STRIP_ACCENTS && is_ascii(text, len);
 }
 
 static void take_step(text_buffer *b, const normal_step *s, const char *text, size_t len)
@@ -107,6 +183,11 @@ static void take_step(text_buffer *b, const normal_step *s, const char *text, si
     case NORMAL_PREPEND:    text_append(b, s->to, strlen(s->to)); text_append(b, text, len); break;
     case NORMAL_CHARSMAP:   charsmap_apply(s->map, b, text, len); break;
     case NORMAL_REPLACE:    replace(b, s->from, s->to, text, len); break;
+    case NORMAL_REPLACE_MATCHES: replace_pattern(b, s->pattern, s->to, text, len); break;
+    case NORMAL_PRECOMPILED: charsmap_apply_precompiled(s->map, b, text, len); break;
+    case NORMAL_TRIM:       trim(b, s->start, s->end, text, len); break;
+    case NORMAL_STRIP_ACCENTS: strip_accents(b, text, len); break;
+    case NORMAL_NMT:        nmt(b, text, len); break;
     }
 }
 

@@ -4,7 +4,7 @@
 #include "text/tokenizer.h"
 #include <stdlib.h>
 
-typedef struct { float score; int32_t id; } scored;
+typedef struct { double score; int32_t id; } scored;
 
 static int by_score(const void *x, const void *y)
 {
@@ -49,7 +49,7 @@ static int add_merges(lithe_tokenizer *t, scored *scores, size_t n, const char *
     return LITHE_OK;
 }
 
-int tokenizer_score_merges(lithe_tokenizer *t, const float *scores, size_t n, const char *what, lithe_error *err)
+int tokenizer_score_merges(lithe_tokenizer *t, const double *scores, size_t n, const char *what, lithe_error *err)
 {
     scored *order = xrealloc(NULL, n + 1, sizeof *order);
     if (!order) return fail(err, LITHE_ENOMEM, "%s: merges do not fit in memory", what);

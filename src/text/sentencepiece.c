@@ -59,7 +59,7 @@ enum { UNIGRAM = 1, BPE };
 typedef struct {
     lithe_tokenizer *t;
     const char *what;
-    float *scores;             /* [room] */
+    double *scores;            /* [room] */
     size_t n, room;
     int kind;
     bool fallback;
@@ -91,13 +91,13 @@ static int add_piece(reading *r, const char *text, size_t len, float score, uint
     if (type == BYTE && !is_byte(text, len, &byte)) return damaged(r, err);
     if (r->n == r->room) {
         size_t room = r->room ? r->room * 2 : 4096;
-        float *scores = xrealloc(r->scores, room, sizeof *scores);
+        double *scores = xrealloc(r->scores, room, sizeof *scores);
         if (!scores) return fail(err, LITHE_ENOMEM, "%s: out of memory", r->what);
         r->scores = scores;
         r->room = room;
     }
     if (type == BYTE) r->t->bpe.byte_id[byte] = (int32_t)r->n;
-    r->scores[r->n] = score;
+    r->scores[r->n] = (double)score;
     return tokenizer_add(&r->t->vocabulary, (int64_t)r->n++, text, len, type == NORMAL && len, r->what, err);
 }
 
@@ -186,7 +186,7 @@ static int make_unigram(reading *r, lithe_error *err)
 {
     lithe_tokenizer *t = r->t;
     t->model = MODEL_UNIGRAM;
-    t->unigram = (unigram){ .tree = &t->tree, .scores = r->scores, .unknown = (int32_t)r->unknown, .byte_id = r->fallback ? t->bpe.byte_id : NULL };
+    t->unigram = (unigram){ .tree = &t->tree, .scores = r->scores, .floats = true, .unknown = (int32_t)r->unknown, .byte_id = r->fallback ? t->bpe.byte_id : NULL };
     for (int32_t id = 0; id < t->vocabulary.n; id++) {
         size_t len;
         const char *bytes = pieces_bytes(&t->vocabulary, id, &len);

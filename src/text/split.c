@@ -3,11 +3,13 @@
 #include "base/arena.h"
 #include "text/bert_text.h"
 #include "text/pattern.h"
+#include "text/text_buffer.h"
 #include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { const split_step *steps; int n; split_word word; void *context; } job;
+/* first: where the beginning of the whole text is; NULL: it is not among the pieces. */
+typedef struct { const split_step *steps; int n; split_word word; void *context; const char *first; } job;
 
 static void run(const job *j, int i, const char *text, size_t len);
 
@@ -91,13 +93,16 @@ static void split_pattern(cutter *c, pattern *p, size_t len)
     else if (len > from) cut_pattern(c, p, from, len);
 }
 
-static void split_digits(cutter *c, size_t len)
+static bool is_number(int32_t c) { return utf8_class(c) == CLASS_NUMBER; }
+
+/* Characters of a kind are the matches. */
+static void split_characters(cutter *c, bool (*is_match)(int32_t c), size_t len)
 {
     size_t done = 0, k;
     for (size_t i = 0; i < len; i += k) {
         int32_t ch;
         k = (size_t)utf8_next(c->text + i, len - i, &ch);
-        if (utf8_class(ch) != CLASS_NUMBER) continue;
+        if (!is_match(ch)) continue;
         if (i > done) cut(c, done, i, false);
         cut(c, i, i + k, true);
         done = i + k;
@@ -116,8 +121,43 @@ static void prefix_space(const job *j, int i, const char *text, size_t len)
     }
     with[0] = ' ';
     memcpy(with + 1, text, len);
-    run(j, i + 1, with, len + 1);
+    job inner = *j;
+    inner.first = text == j->first ? with : NULL;
+    run(&inner, i + 1, with, len + 1);
     free(with);
+}
+
+/* Before each mark. */
+static void run_marked(const job *j, int i, const char *mark, const char *text, size_t len)
+{
+    const size_t m = strlen(mark);
+    while (len) {
+        const char *next = memmem(text + 1, len - 1, mark, m);
+        const size_t n = next ? (size_t)(next - text) : len;
+        run(j, i, text, n);
+        text += n;
+        len -= n;
+    }
+}
+
+static void metaspace(const job *j, int i, const char *text, size_t len)
+{
+    const split_step *s = &j->steps[i];
+    const size_t m = strlen(s->mark);
+    const bool first = text == j->first, marked = text[0] == ' ' || (len >= m && !memcmp(text, s->mark, m));
+    text_buffer b = { 0 };
+    if (!marked && (s->prefix == PREFIX_ALWAYS || (s->prefix == PREFIX_FIRST && first))) text_append(&b, s->mark, m);
+    for (size_t at = 0, n; at < len; at += n) {
+        const char *space = memchr(text + at, ' ', len - at);
+        if (space == text + at) { text_append(&b, s->mark, m); n = 1; continue; }
+        text_append(&b, text + at, n = space ? (size_t)(space - text) - at : len - at);
+    }
+    job inner = *j;
+    inner.first = first ? b.bytes : NULL;
+    if (b.failed) run(j, i + 1, text, len);
+    else if (s->whole) run(&inner, i + 1, b.bytes, b.n);
+    else run_marked(&inner, i + 1, s->mark, b.bytes, b.n);
+    free(b.bytes);
 }
 
 static void split_marks(const job *j, int i, const char *text, size_t len)
@@ -163,18 +203,20 @@ static void run(const job *j, int i, const char *text, size_t len)
     switch (j->steps[i].kind) {
     case SPLIT_PREFIX_SPACE: prefix_space(j, i, text, len); return;
     case SPLIT_MARKS:        split_marks(j, i, text, len); return;
+    case SPLIT_METASPACE:    metaspace(j, i, text, len); return;
     case SPLIT_BERT:         split_bert(j, i, text, len); return;
     case SPLIT_GPT2:
         for (size_t at = 0, k; at < len; at += k) run(j, i + 1, text + at, k = split_gpt2(text + at, len - at));
         return;
     case SPLIT_PATTERN:      split_pattern(&c, j->steps[i].pattern, len); break;
-    case SPLIT_DIGITS:       split_digits(&c, len); break;
+    case SPLIT_DIGITS:       split_characters(&c, is_number, len); break;
+    case SPLIT_PUNCTUATION:  split_characters(&c, bert_is_punctuation, len); break;
     }
     cutter_flush(&c);
 }
 
-void split_text(const split_step *steps, int n, const char *text, size_t len, split_word word, void *context)
+void split_text(const split_step *steps, int n, const char *text, size_t len, bool first, split_word word, void *context)
 {
-    job j = { steps, n, word, context };
+    job j = { steps, n, word, context, first ? text : NULL };
     run(&j, 0, text, len);
 }

@@ -13,8 +13,13 @@ typedef enum {
     SPLIT_DIGITS,              /* by characters that are numbers */
     SPLIT_BERT,                /* at white space, which is removed, and around each punctuation character */
     SPLIT_PREFIX_SPACE,        /* one piece, with a space before it unless it starts with one */
+    SPLIT_PUNCTUATION,         /* by punctuation characters */
+    SPLIT_METASPACE,           /* spaces become marks, and words begin at each unless `whole`; `prefix`: see below */
     SPLIT_MARKS                /* before each run of `mark`; used only if merges cannot cross such a position anyway */
 } split_kind;
+
+/* Which pieces Metaspace puts a mark before: all, the one at the beginning of a text, none. */
+typedef enum { PREFIX_ALWAYS, PREFIX_FIRST, PREFIX_NEVER } split_prefix;
 
 /* What is done with a match.  `a-b` at `-`:  a|-|b   a|b   a-|b   a|-b   a|-|b with a run of matches in one piece */
 typedef enum { SPLIT_ISOLATED, SPLIT_REMOVED, SPLIT_WITH_PREVIOUS, SPLIT_WITH_NEXT, SPLIT_CONTIGUOUS } split_behavior;
@@ -26,12 +31,14 @@ typedef struct {
     struct pattern *pattern;
     const char *text;          /* of the pattern; borrowed; NULL: it is no regular expression of a file */
     const char *mark;          /* borrowed */
+    split_prefix prefix;
+    bool whole;
 } split_step;
 
 /* Calls word(context, ...) for each word, in order; none is empty.  The text may
- * hold any bytes. */
+ * hold any bytes.  first: it is the beginning of the whole text. */
 typedef void (*split_word)(void *context, const char *text, size_t len);
-void split_text(const split_step *steps, int n, const char *text, size_t len, split_word word, void *context);
+void split_text(const split_step *steps, int n, const char *text, size_t len, bool first, split_word word, void *context);
 
 /* The length of the first word of text (len > 0) under
  * 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */

@@ -25,6 +25,7 @@ void lithe_tokenizer_close(lithe_tokenizer *t)
 {
     if (!t) return;
     for (int i = 0; i < t->n_split; i++) pattern_free(t->split[i].pattern);
+    for (int i = 0; i < t->n_normal; i++) pattern_free(t->normal[i].pattern);
     bpe_free(&t->bpe);
     trie_free(&t->tree);
     free(t->unigram.scores);
@@ -279,7 +280,8 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-typedef struct { lithe_tokenizer *t; id_sink sink; const added_tokens *normalized; } encoding;
+/* first: where the text begins, then its first piece after normalizing; NULL: later in the text. */
+typedef struct { lithe_tokenizer *t; id_sink sink; const added_tokens *normalized; const char *first; } encoding;
 
 /* The vocabulary has all bytes, so there is always a piece. */
 static void take_longest(const trie *tree, const char *text, size_t len, id_sink *out)
@@ -305,7 +307,7 @@ static void on_normal_piece(void *context, const char *text, size_t len, int32_t
 {
     encoding *e = context;
     if (id >= 0) id_put(&e->sink, id);
-    else split_text(e->t->split, e->t->n_split, text, len, on_word, e);
+    else split_text(e->t->split, e->t->n_split, text, len, text == e->first, on_word, e);
 }
 
 static void on_plain_piece(void *context, const char *text, size_t len, int32_t id)
@@ -317,14 +319,17 @@ static void on_plain_piece(void *context, const char *text, size_t len, int32_t 
     }
     size_t n;
     char *form = normalize(e->t->normal, e->t->n_normal, text, len, &n);
+    const char *const begin = e->first;
+    e->first = text == begin ? form : NULL;
     if (n) added_tokens_cut(e->normalized, form, NULL, n, on_normal_piece, e);
+    e->first = begin;
     if (form != text) free(form);
 }
 
 size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int special, int32_t *ids, size_t cap)
 {
     if (!t) return 0;
-    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->normalized };
+    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->normalized, text };
     const frame around = special ? layout_of(t).one : (frame){ 0 };
     for (size_t i = 0; i < around.before.n; i++) id_put(&e.sink, around.before.ids[i]);
     if (text && len) added_tokens_cut(&t->plain, text, NULL, len, on_plain_piece, &e);
@@ -335,7 +340,7 @@ size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int 
 size_t lithe_encode_rendered(const lithe_tokenizer *t, const lithe_rendered *r, int32_t *ids, size_t cap)
 {
     if (!t || !r || !r->n) return 0;
-    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->ordinary };
+    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->ordinary, r->text };
     added_tokens_cut(&t->first, r->text, r->user, r->n, on_plain_piece, &e);
     return e.sink.n;
 }

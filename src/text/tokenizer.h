@@ -42,6 +42,10 @@ enum { TEXT_A = -1, TEXT_B = -2 };
 typedef enum { ROLE_BOS, ROLE_EOS, ROLE_CLS, ROLE_SEP, ROLE_PAD, ROLE_MASK, ROLE_UNK, ROLES } role;
 enum { TOKEN_SPECIAL = 1, TOKEN_CONTINUES = 2 };
 
+/* What decoding removes at the beginning of a text of characters: nothing; one space directly after bos (llama2.c); one
+ * space; the marks of the first token (Metaspace). */
+typedef enum { LEAD_KEPT, LEAD_AFTER_BOS, LEAD_SPACE, LEAD_MARKS } lead;
+
 typedef struct named_template { const char *name, *text; struct named_template *next; } named_template;
 
 struct lithe_tokenizer {
@@ -73,7 +77,10 @@ struct lithe_tokenizer {
     bool sentencepiece;         /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
     const char *unknown_text;
     const char *mark;               /* the space in tokens; NULL: a space is a space */
-    bool strip;                     /* decoding removes one space after bos */
+    lead lead;
+    bool fused;                     /* decoding has made one text of the tokens */
+    bool byte_names;                /* decoding takes every token <0xHH> for a byte */
+    bool joined;                    /* decoding puts a space between tokens, as where a file has no decoder */
     const char *prefix;             /* WordPiece: the prefix of tokens that continue a word */
     const char *glue;               /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
     bool cleanup;                   /* WordPiece: decoding removes spaces before punctuation */
@@ -126,7 +133,7 @@ int tokenizer_add(pieces *p, int64_t id, const char *text, size_t len, bool find
 /* Reads the byte tokens from the vocabulary: single bytes, or <0x00> .. <0xFF>. */
 void tokenizer_find_bytes(lithe_tokenizer *t);
 /* Makes BPE's merges from the scores [n] of pieces whose bytes are known. */
-int  tokenizer_score_merges(lithe_tokenizer *t, const float *scores, size_t n, const char *what, lithe_error *err);
+int  tokenizer_score_merges(lithe_tokenizer *t, const double *scores, size_t n, const char *what, lithe_error *err);
 /* Keeps a copy of the file for saving. */
 int  tokenizer_keep_source(lithe_tokenizer *t, const char *text, size_t len, const char *what, lithe_error *err);
 /* Adds a chat template, whose text is copied; the one with the name "default" is the usual one. */

@@ -119,10 +119,10 @@ static void put_tokens(const writing *w)
 
 static void put_scores(const writing *w)
 {
-    const float *scores = w->t->unigram.scores;
+    const double *scores = w->t->unigram.scores;
     gguf_put_array(w->h, "tokenizer.ggml.scores", GGUF_F32, w->n);
     for (uint64_t i = 0; i < w->n; i++)
-        gguf_put_bytes(w->h, &(float){ scores && pieces_has(&w->t->vocabulary, (int64_t)i) ? scores[i] : -1000.0f - (float)i }, 4);
+        gguf_put_bytes(w->h, &(float){ scores && pieces_has(&w->t->vocabulary, (int64_t)i) ? (float)scores[i] : -1000.0f - (float)i }, 4);
 }
 
 /* ---- merges ----------------------------------------------------------------------------- */

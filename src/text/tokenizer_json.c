@@ -1,10 +1,11 @@
-/* Reads the model (BPE, WordPiece) and the added tokens of a tokenizer.json of
+/* Reads the model (BPE, WordPiece, Unigram) and the added tokens of a tokenizer.json of
  * Hugging Face.  Both forms of merges are read, "a b" and ["a", "b"].  A component that is
  * not supported is refused by name, because an approximate tokenizer is a wrong one. */
 #include "text/tokenizer.h"
 #include "text/tokenizer_parts.h"
 #include "base/file.h"
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,11 +79,13 @@ static int read_type(lithe_tokenizer *t, const json_t *model, const char *what, 
 {
     const char *type = json_string_value(json_object_get(model, "type"));
     if (!json_is_object(model)) return fail(err, LITHE_EFORMAT, "%s: has no model; expected a tokenizer.json", what);
-    if (!type) type = json_object_get(model, "max_input_chars_per_word") && !json_object_get(model, "merges") ? "WordPiece" : "BPE";
-    if (strcmp(type, "BPE") && strcmp(type, "WordPiece"))
-        return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE and WordPiece are", what, type);
-    t->model = strcmp(type, "BPE") ? MODEL_WORDPIECE : MODEL_BPE;
-    return LITHE_OK;
+    if (!type) type = json_object_get(model, "unk_id") ? "Unigram" : json_object_get(model, "max_input_chars_per_word") && !json_object_get(model, "merges") ? "WordPiece" : "BPE";
+    static const struct { const char *type; model_kind kind; } kinds[] = { { "BPE", MODEL_BPE }, { "WordPiece", MODEL_WORDPIECE }, { "Unigram", MODEL_UNIGRAM } };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        t->model = kinds[i].kind;
+        if (!strcmp(type, kinds[i].type)) return LITHE_OK;
+    }
+    return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE, WordPiece and Unigram are", what, type);
 }
 
 static int refuse_settings(const json_t *model, const char *what, lithe_error *err)
@@ -145,6 +148,40 @@ static int read_wordpiece(lithe_tokenizer *t, const json_t *model, const char *w
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
+/* [[TEXT, SCORE], ...] in the order of the ids. */
+static int read_scored(lithe_tokenizer *t, const json_t *vocab, const char *what, lithe_error *err)
+{
+    const size_t n = json_array_size(vocab);
+    if (!n || n >= PIECES_ID_LIMIT) return fail(err, LITHE_EFORMAT, "%s: model.vocab is not a list of 1 to %d pieces with scores", what, PIECES_ID_LIMIT - 1);
+    double *scores = t->unigram.scores = xrealloc(NULL, n, sizeof *scores), lowest = INFINITY;
+    if (!scores) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *text = json_array_get(json_array_get(vocab, i), 0), *score = json_array_get(json_array_get(vocab, i), 1);
+        if (!json_is_string(text) || !json_is_number(score)) return fail(err, LITHE_EFORMAT, "%s: model.vocab[%zu] is not a piece with its score", what, i);
+        scores[i] = json_number_value(score);
+        if (scores[i] < lowest) lowest = scores[i];
+        if (tokenizer_add(&t->vocabulary, (int64_t)i, json_string_value(text), json_string_length(text), true, what, err)) return err->status;
+    }
+    t->unigram.lowest = lowest;
+    return LITHE_OK;
+}
+
+static int read_unigram(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+{
+    const bool fallback = json_flag(model, "byte_fallback", false);
+    int unknown = 0;
+    if (read_scored(t, json_object_get(model, "vocab"), what, err)) return err->status;
+    if (!json_int(model, "unk_id", 0, t->vocabulary.n - 1, &unknown)) return fail(err, LITHE_EFORMAT, "%s: model.unk_id is none of the ids 0 to %d", what, t->vocabulary.n - 1);
+    t->unigram.unknown = t->bpe.unknown = unknown;
+    t->unigram.tree = &t->tree;
+    if (!fallback) return LITHE_OK;
+    tokenizer_find_bytes(t);
+    t->unigram.byte_id = t->bpe.byte_id;
+    for (int i = 0; i < 256; i++)
+        if (t->bpe.byte_id[i] < 0) return fail(err, LITHE_EFORMAT, "%s: falls back to bytes, but has no piece for byte %d", what, i);
+    return LITHE_OK;
+}
+
 /* ---- added tokens --------------------------------------------------------------------------------- */
 
 static int read_added(lithe_tokenizer *t, const json_t *added, const char *what, lithe_error *err)
@@ -170,7 +207,7 @@ lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *w
     const json_t *model = json_object_get(root, "model");
     if (t && !failed(err)) read_type(t, model, what, err);
     if (t && !failed(err)) tokenizer_read_steps(t, root, what, err);
-    if (t && !failed(err)) (t->model == MODEL_BPE ? read_bpe : read_wordpiece)(t, model, what, err);
+    if (t && !failed(err)) (t->model == MODEL_BPE ? read_bpe : t->model == MODEL_UNIGRAM ? read_unigram : read_wordpiece)(t, model, what, err);
     if (t && !failed(err)) read_added(t, json_object_get(root, "added_tokens"), what, err);
     if (t && !failed(err)) tokenizer_finish(t, what, err);
     if (t && !failed(err)) tokenizer_read_template(t, json_object_get(root, "post_processor"), what, err);

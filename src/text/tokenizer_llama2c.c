@@ -26,7 +26,7 @@ static float f32_at(const char *data)
 }
 
 /* Fills the vocabulary; scores[*n], to be freed. */
-static float *read_pieces(lithe_tokenizer *t, const char *data, size_t len, size_t *n, const char *what, lithe_error *err)
+static double *read_pieces(lithe_tokenizer *t, const char *data, size_t len, size_t *n, const char *what, lithe_error *err)
 {
     uint32_t longest = len >= 4 ? u32_at(data) : 0;
     size_t room = (len - (len >= 4 ? 4 : 0)) / 8 + 1;
@@ -34,7 +34,7 @@ static float *read_pieces(lithe_tokenizer *t, const char *data, size_t len, size
         fail(err, LITHE_EFORMAT, "%s: is neither JSON nor a llama2.c tokenizer (longest piece %u, expected 1 to %d)", what, longest, LONGEST_PIECE);
         return NULL;
     }
-    float *scores = xrealloc(NULL, room, sizeof *scores);
+    double *scores = xrealloc(NULL, room, sizeof *scores);
     if (!scores) fail(err, LITHE_ENOMEM, "%s: vocabulary does not fit in memory", what);
     *n = 0;
     for (size_t i = 4; i < len && !failed(err); ) {
@@ -47,7 +47,7 @@ static float *read_pieces(lithe_tokenizer *t, const char *data, size_t len, size
         const char *bytes = data + i + 8;
         bool findable = *n > 2 && length && pieces_find(&t->vocabulary, bytes, length) < 0;
         tokenizer_add(&t->vocabulary, (int64_t)*n, bytes, length, findable, what, err);
-        scores[*n] = score;
+        scores[*n] = (double)score;
         ++*n;
         i += 8 + length;
     }
@@ -59,9 +59,10 @@ lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char
 {
     lithe_tokenizer *t = tokenizer_new(err);
     size_t n = 0;
-    float *scores = t ? read_pieces(t, data, len, &n, what, err) : NULL;
+    double *scores = t ? read_pieces(t, data, len, &n, what, err) : NULL;
     if (t && !failed(err)) {
-        t->bpe.characters = t->bpe.fuse_unknown = t->strip = true;
+        t->bpe.characters = t->bpe.fuse_unknown = true;
+        t->lead = LEAD_AFTER_BOS;
         t->bpe.unknown = 0;
         t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_PREPEND, .to = " " };
         tokenizer_find_bytes(t);

@@ -1,5 +1,6 @@
 /* One function per component of a tokenizer.json; a Sequence is its members. */
 #include "text/tokenizer_parts.h"
+#include "base/base64.h"
 #include "text/pattern.h"
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,10 @@ static const char *text_of(lithe_tokenizer *t, const json_t *v, const char *name
 
 static int add_normal(lithe_tokenizer *t, normal_step step, const char *what, lithe_error *err)
 {
-    if (t->n_normal == TOKENIZER_STEPS) return fail(err, LITHE_EFORMAT, "%s: more than %d normalizers", what, TOKENIZER_STEPS);
+    if (t->n_normal == TOKENIZER_STEPS) {
+        pattern_free(step.pattern);
+        return fail(err, LITHE_EFORMAT, "%s: more than %d normalizers", what, TOKENIZER_STEPS);
+    }
     t->normal[t->n_normal++] = step;
     return LITHE_OK;
 }
@@ -62,22 +66,48 @@ static int read_bert(lithe_tokenizer *t, const json_t *part, const char *what, l
     return LITHE_OK;
 }
 
+static int read_replace(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    const json_t *from = json_object_get(part, "pattern"), *regex = json_object_get(from, "Regex");
+    normal_step step = { .kind = regex ? NORMAL_REPLACE_MATCHES : NORMAL_REPLACE };
+    step.to = text_of(t, json_object_get(part, "content"), "the content of Replace", what, err);
+    if (!regex) step.from = text_of(t, json_object_get(from, "String"), "the String pattern of Replace", what, err);
+    else if (!json_is_string(regex)) fail(err, LITHE_EFORMAT, "%s: the Regex of Replace is no string", what);
+    else step.pattern = pattern_new(json_string_value(regex), json_string_length(regex), false, what, err);
+    if (!failed(err) && !regex && !step.from[0]) fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
+    if (!failed(err)) return add_normal(t, step, what, err);
+    pattern_free(step.pattern);
+    return err->status;
+}
+
+/* A map of characters as SentencePiece compiles it, in base64. */
+static int read_precompiled(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    const json_t *map = json_object_get(part, "precompiled_charsmap");
+    size_t n = 0;
+    if (t->charsmap.units) return fail(err, LITHE_EFORMAT, "%s: more than one normalizer Precompiled", what);
+    char *blob = json_is_string(map) ? base64_decode(json_string_value(map), json_string_length(map), &n) : NULL;
+    if (!blob) return fail(err, LITHE_EFORMAT, "%s: the precompiled_charsmap of Precompiled is no base64", what);
+    charsmap_open(&t->charsmap, blob, n, what, err);
+    free(blob);
+    return failed(err) ? (int)err->status : add_normal(t, (normal_step){ .kind = NORMAL_PRECOMPILED, .map = &t->charsmap }, what, err);
+}
+
 static int read_normalizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     static const struct { const char *type; normal_kind kind; } forms[] = {
-        { "NFC", NORMAL_NFC }, { "NFD", NORMAL_NFD }, { "NFKC", NORMAL_NFKC }, { "NFKD", NORMAL_NFKD }, { "Lowercase", NORMAL_LOWER } };
-    if (is_type(part, "BertNormalizer")) return read_bert(t, part, what, err);
-    for (size_t i = 0; i < 5; i++)
+        { "NFC", NORMAL_NFC }, { "NFD", NORMAL_NFD }, { "NFKC", NORMAL_NFKC }, { "NFKD", NORMAL_NFKD }, { "Lowercase", NORMAL_LOWER },
+        { "StripAccents", NORMAL_STRIP_ACCENTS }, { "Nmt", NORMAL_NMT } };
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
         if (is_type(part, forms[i].type)) return add_normal(t, (normal_step){ .kind = forms[i].kind }, what, err);
-    normal_step step = { .kind = NORMAL_PREPEND };
-    if (is_type(part, "Prepend")) {
-        step.to = text_of(t, json_object_get(part, "prepend"), "what Prepend prepends", what, err);
-    } else if (is_type(part, "Replace")) {
-        step.kind = NORMAL_REPLACE;
-        step.from = text_of(t, json_object_get(json_object_get(part, "pattern"), "String"), "the String pattern of Replace", what, err);
-        step.to = text_of(t, json_object_get(part, "content"), "the content of Replace", what, err);
-        if (!failed(err) && !step.from[0]) return fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
-    } else return refuse(part, "normalizer", "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence", what, err);
+    if (is_type(part, "BertNormalizer")) return read_bert(t, part, what, err);
+    if (is_type(part, "Replace")) return read_replace(t, part, what, err);
+    if (is_type(part, "Precompiled")) return read_precompiled(t, part, what, err);
+    if (is_type(part, "Strip"))
+        return add_normal(t, (normal_step){ .kind = NORMAL_TRIM, .start = json_flag(part, "strip_left", true), .end = json_flag(part, "strip_right", true) }, what, err);
+    if (!is_type(part, "Prepend"))
+        return refuse(part, "normalizer", "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, Strip, StripAccents, Sequence", what, err);
+    const normal_step step = { .kind = NORMAL_PREPEND, .to = text_of(t, json_object_get(part, "prepend"), "what Prepend prepends", what, err) };
     return failed(err) ? (int)err->status : add_normal(t, step, what, err);
 }
 
@@ -101,18 +131,34 @@ static int read_byte_level(lithe_tokenizer *t, const json_t *part, const char *w
     return json_flag(part, "use_regex", true) ? add_split(t, (split_step){ .kind = SPLIT_GPT2 }, what, err) : LITHE_OK;
 }
 
-static int read_split(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+/* The place of the value's text in `names`, or of `otherwise` where there is no value; -1: it is not there. */
+static int named(const json_t *value, const char *otherwise, const char *const *names)
+{
+    const char *text = value ? json_string_value(value) : otherwise;
+    for (int i = 0; text && names[i]; i++)
+        if (!strcmp(text, names[i])) return i;
+    return -1;
+}
+
+/* otherwise: the behavior of a file that names none; NULL: it has to. */
+static int read_behavior(const json_t *part, const char *otherwise, split_behavior *b, const char *what, lithe_error *err)
 {
     static const char *const names[] = { "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous", NULL };
+    const json_t *value = json_object_get(part, "behavior");
+    const int i = named(value, otherwise, names);
+    *b = i < 0 ? SPLIT_ISOLATED : (split_behavior)i;
+    const char *text = json_string_value(value);
+    return i < 0 ? fail(err, LITHE_EFORMAT, "%s: the behavior \"%.60s\" of a pre_tokenizer is not known", what, text ? text : "") : LITHE_OK;
+}
+
+static int read_split(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
     const json_t *spec = json_object_get(part, "pattern"), *regex = json_object_get(spec, "Regex");
     const json_t *text = regex ? regex : json_is_string(spec) ? spec : json_object_get(spec, "String");
-    const char *behavior = json_string_value(json_object_get(part, "behavior"));
-    int b = 0;
-    while (names[b] && !(behavior && !strcmp(behavior, names[b]))) b++;
-    if (!json_is_string(text) || !names[b])
-        return fail(err, LITHE_EFORMAT, "%s: Split without a pattern, or with the behavior \"%.60s\"", what, behavior ? behavior : "");
-    split_step step = { .kind = SPLIT_PATTERN, .behavior = (split_behavior)b, .invert = json_flag(part, "invert", false) };
-    bool whole = (b == SPLIT_ISOLATED && !step.invert) || (b == SPLIT_REMOVED && step.invert);
+    split_step step = { .kind = SPLIT_PATTERN, .invert = json_flag(part, "invert", false) };
+    if (read_behavior(part, NULL, &step.behavior, what, err)) return err->status;
+    if (!json_is_string(text)) return fail(err, LITHE_EFORMAT, "%s: Split without a pattern", what);
+    bool whole = (step.behavior == SPLIT_ISOLATED && !step.invert) || (step.behavior == SPLIT_REMOVED && step.invert);
     if (regex && whole && !strcmp(json_string_value(regex), SPLIT_GPT2_PATTERN)) step = (split_step){ .kind = SPLIT_GPT2 };
     else step.pattern = pattern_new(json_string_value(text), json_string_length(text), !regex, what, err);
     if (step.pattern && regex) step.text = arena_strdup(&t->memory, json_string_value(text));
@@ -126,16 +172,46 @@ static int read_words(lithe_tokenizer *t, const char *text, const char *what, li
     return failed(err) ? (int)err->status : add_split(t, step, what, err);
 }
 
+static int read_delimiter(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
+{
+    const json_t *text = json_object_get(part, "delimiter");
+    if (!json_is_string(text)) return fail(err, LITHE_EFORMAT, "%s: CharDelimiterSplit without a delimiter", what);
+    split_step step = { .kind = SPLIT_PATTERN, .behavior = SPLIT_REMOVED, .pattern = pattern_new(json_string_value(text), json_string_length(text), true, what, err) };
+    return failed(err) ? (int)err->status : add_split(t, step, what, err);
+}
+
+/* The mark of Metaspace, as pre_tokenizer or decoder, and where it is put; add_prefix_space is of older files. */
+static int read_metaspace(lithe_tokenizer *t, const json_t *part, split_step *step, const char *what, lithe_error *err)
+{
+    static const char *const schemes[] = { "always", "first", "never", NULL };
+    const json_t *scheme = json_object_get(part, "prepend_scheme");
+    const int prefix = named(scheme, "always", schemes);
+    if (prefix < 0) return fail(err, LITHE_EFORMAT, "%s: the prepend_scheme of Metaspace is none of always, first, never", what);
+    *step = (split_step){ .kind = SPLIT_METASPACE, .prefix = (split_prefix)prefix, .whole = !json_flag(part, "split", true) };
+    if (!json_flag(part, "add_prefix_space", true)) step->prefix = PREFIX_NEVER;
+    t->mark = step->mark = text_of(t, json_object_get(part, "replacement"), "the replacement of Metaspace", what, err);
+    if (!failed(err) && !step->mark[0]) fail(err, LITHE_EFORMAT, "%s: the replacement of Metaspace is empty", what);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
+/* \w of Rust's regular expressions, which Whitespace is made with (Unicode TR18, annex C): not Oniguruma's. */
+#define WORD_CLASS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+
 static int read_pre_tokenizer(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
+    split_step step = { .kind = SPLIT_PUNCTUATION };
     if (!t->bpe.characters) return fail(err, LITHE_EFORMAT, "%s: a pre_tokenizer after ByteLevel is not supported", what);
     if (is_type(part, "ByteLevel")) return read_byte_level(t, part, what, err);
     if (is_type(part, "Split")) return read_split(t, part, what, err);
     if (is_type(part, "BertPreTokenizer")) return add_split(t, (split_step){ .kind = SPLIT_BERT }, what, err);
-    if (is_type(part, "Whitespace")) return read_words(t, "\\w+|[^\\w\\s]+", what, err);
+    if (is_type(part, "Whitespace")) return read_words(t, "[" WORD_CLASS "]+|[^" WORD_CLASS "\\s]+", what, err);
     if (is_type(part, "WhitespaceSplit")) return read_words(t, "\\S+", what, err);
+    if (is_type(part, "CharDelimiterSplit")) return read_delimiter(t, part, what, err);
+    if (is_type(part, "Punctuation")) return read_behavior(part, "Isolated", &step.behavior, what, err) ? (int)err->status : add_split(t, step, what, err);
+    if (is_type(part, "Metaspace")) return read_metaspace(t, part, &step, what, err) ? (int)err->status : add_split(t, step, what, err);
     if (!is_type(part, "Digits"))
-        return refuse(part, "pre_tokenizer", "BertPreTokenizer, ByteLevel, Split, Digits, Whitespace, WhitespaceSplit, Sequence", what, err);
+        return refuse(part, "pre_tokenizer",
+                      "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, Metaspace, Punctuation, Split, Whitespace, WhitespaceSplit, Sequence", what, err);
     split_behavior b = json_flag(part, "individual_digits", false) ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS;
     return add_split(t, (split_step){ .kind = SPLIT_DIGITS, .behavior = b }, what, err);
 }
@@ -148,20 +224,26 @@ static int read_byte_decoder(lithe_tokenizer *t, const json_t *part, const char 
     return is_type(part, "ByteLevel") ? LITHE_OK : refuse(part, "decoder after ByteLevel", "ByteLevel", what, err);
 }
 
+/* A decoder of tokens that are text.  Strip comes after Fuse, which makes one text of the tokens. */
 static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
-    if (is_type(part, "ByteFallback") || is_type(part, "Fuse")) return LITHE_OK;
-    if (is_type(part, "Strip")) {
-        const char *content = json_string_value(json_object_get(part, "content"));
-        if (!content || strcmp(content, " ") || json_integer_value(json_object_get(part, "start")) != 1 ||
-            json_integer_value(json_object_get(part, "stop")) != 0)
-            return fail(err, LITHE_EFORMAT, "%s: decoder Strip of anything but one leading space is not supported", what);
-        t->strip = true;
+    split_step step;
+    const char *content = json_string_value(json_object_get(part, "content"));
+    if (is_type(part, "Fuse")) { t->fused = true; return LITHE_OK; }
+    if (is_type(part, "ByteFallback")) { t->byte_names = true; return LITHE_OK; }
+    if (is_type(part, "Metaspace")) {
+        if (read_metaspace(t, part, &step, what, err)) return err->status;
+        t->lead = step.prefix == PREFIX_NEVER ? LEAD_KEPT : LEAD_MARKS;
         return LITHE_OK;
     }
-    const char *to = json_string_value(json_object_get(part, "content"));
-    if (!is_type(part, "Replace") || !to || strcmp(to, " "))
-        return refuse(part, "decoder", "ByteLevel; Replace by a space, ByteFallback, Fuse, Strip, Sequence", what, err);
+    if (is_type(part, "Strip")) {
+        if (!t->fused || !content || strcmp(content, " ") || json_integer_value(json_object_get(part, "start")) != 1 || json_integer_value(json_object_get(part, "stop")) != 0)
+            return fail(err, LITHE_EFORMAT, "%s: decoder Strip of anything but one leading space, after Fuse, is not supported", what);
+        t->lead = LEAD_SPACE;
+        return LITHE_OK;
+    }
+    if (!is_type(part, "Replace") || !content || strcmp(content, " "))
+        return refuse(part, "decoder", "ByteLevel; Replace by a space, ByteFallback, Fuse, Metaspace, Strip, Sequence", what, err);
     t->mark = text_of(t, json_object_get(json_object_get(part, "pattern"), "String"), "the String pattern of Replace", what, err);
     if (!failed(err) && !t->mark[0]) return fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
     return failed(err) ? (int)err->status : LITHE_OK;
@@ -184,8 +266,8 @@ int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *wha
         return err->status;
     const json_t *decoder = json_object_get(root, "decoder");
     if (t->model == MODEL_WORDPIECE) return each(t, decoder, "decoders", read_word_decoder, SEQUENCE_DEPTH, what, err);
-    if (t->bpe.characters && (!decoder || json_is_null(decoder)))
-        return fail(err, LITHE_EFORMAT, "%s: has neither a ByteLevel pre_tokenizer nor a decoder", what);
+    t->joined = t->bpe.characters && (!decoder || json_is_null(decoder));
+    if (t->joined) t->mark = NULL;                           /* of a Metaspace, which decoding leaves */
     return each(t, decoder, "decoders", t->bpe.characters ? read_decoder : read_byte_decoder, SEQUENCE_DEPTH, what, err);
 }
 

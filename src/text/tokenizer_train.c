@@ -61,7 +61,7 @@ static void on_text(void *context, const char *text, size_t len, int32_t id)
     learning *l = context;
     if (id >= 0) return;
     const char *form = keep_form(l, text, &len);
-    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, count_word, &l->words);
+    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, true, count_word, &l->words);
     l->words.failed |= len && !form;
 }
 

@@ -1,6 +1,6 @@
 /* Viterbi's algorithm, forward: the best path to each position, from the positions before it.
- * As in SentencePiece's code a sum is compared in double and stored in float, and of equal
- * sums the first one found stays; this decides between paths of equal score. */
+ * Of equal sums the first one found stays.  With `floats` a sum is compared in double and
+ * stored in float, as in SentencePiece's code. */
 #include "text/unigram.h"
 #include "base/arena.h"
 #include "base/utf8.h"
@@ -10,17 +10,18 @@
 #define UNKNOWN_PENALTY 10
 
 /* The last piece of the best path; id -2: no path yet. */
-typedef struct { int32_t id; uint32_t start; float score; } step;
+typedef struct { int32_t id; uint32_t start; double score; } step;
 enum { NO_WAY = -2, NO_PIECE = -1 };
 
-static void offer(step *to, int32_t id, uint32_t start, double score)
+static void offer(const unigram *u, step *to, int32_t id, uint32_t start, double score)
 {
-    if (to->id == NO_WAY || score > (double)to->score) *to = (step){ id, start, (float)score };
+    if (to->id == NO_WAY || score > to->score) *to = (step){ id, start, u->floats ? (double)(float)score : score };
 }
 
 /* best[len + 1]; a piece ends at the end of a character, so no path continues from inside one. */
 static void find_best(const unigram *u, const char *text, size_t len, step *best)
 {
+    const double unknown = u->floats ? (double)(float)(u->lowest - UNKNOWN_PENALTY) : u->lowest - UNKNOWN_PENALTY;
     for (size_t i = 0; i <= len; i++) best[i].id = NO_WAY;
     best[0] = (step){ NO_PIECE, 0, 0 };
     for (size_t at = 0, k; at < len; at += k) {
@@ -31,10 +32,12 @@ static void find_best(const unigram *u, const char *text, size_t len, step *best
         for (size_t i = at; i < len && (node = trie_step(u->tree, node, (unsigned char)text[i])) != TRIE_NONE; i++) {
             int32_t id = u->tree->id[node];
             if (id < 0) continue;
-            offer(&best[i + 1], id, (uint32_t)at, (double)best[at].score + (double)u->scores[id]);
+            offer(u, &best[i + 1], id, (uint32_t)at, best[at].score + u->scores[id]);
             single |= i + 1 == at + k;
         }
-        if (!single) offer(&best[at + k], NO_PIECE, (uint32_t)at, (double)(best[at].score + (u->lowest - UNKNOWN_PENALTY)));
+        if (single) continue;
+        const double sum = best[at].score + unknown;
+        offer(u, &best[at + k], NO_PIECE, (uint32_t)at, u->floats ? (double)(float)sum : sum);
     }
 }
 
@@ -62,9 +65,10 @@ static void put_way(const unigram *u, const char *text, size_t len, const step *
     bool again = false;
     for (size_t at = 0, end; at < len; at = end) {
         end = best[at].start;
-        if (best[at].id >= 0) id_put(out, best[at].id);
-        else put_unknown(u, text + at, end - at, again, out);
-        again = best[at].id < 0;
+        const bool unknown = best[at].id < 0 || best[at].id == u->unknown;
+        if (unknown) put_unknown(u, text + at, end - at, again, out);
+        else id_put(out, best[at].id);
+        again = unknown;
     }
 }
 

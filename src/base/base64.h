@@ -1,6 +1,6 @@
 /* Bytes as text (RFC 4648, section 4). */
-#ifndef SERVE_BASE64_H
-#define SERVE_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include <stddef.h>
 

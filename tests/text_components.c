@@ -1,0 +1,82 @@
+/* The parts of a tokenizer.json around a Unigram or BPE model, against Hugging Face's tokenizers
+ * (tools/golden_components.py). */
+#include "text_tests.h"
+#include "base/json.h"
+#include <stdlib.h>
+
+/* The tokenizer.json of a row: its parts, and its model, to which bytes are added where it falls back to them. */
+static lithe_tokenizer *assembled(const json_t *row, const json_t *models, lithe_error *err)
+{
+    const char *kind = json_string_value(json_object_get(row, "model"));
+    json_t *model = json_deep_copy(json_object_get(models, kind)), *file = json_deep_copy(row), *vocab = json_object_get(model, "vocab");
+    json_object_set(model, "byte_fallback", json_object_get(row, "byte_fallback"));
+    for (int i = 0; i < 256 && json_is_array(vocab) && json_is_true(json_object_get(row, "byte_fallback")); i++) {
+        char name[8];
+        snprintf(name, sizeof name, "<0x%02X>", (unsigned)i);
+        json_array_append_new(vocab, json_pack("[s, f]", name, -20.0));
+    }
+    json_object_set_new(file, "model", model);
+    json_object_del(file, "cases");
+    char *text = json_dumps(file, JSON_COMPACT);
+    lithe_tokenizer *t = tokenizer_from_json(text, strlen(text), json_string_value(json_object_get(row, "name")), err);
+    free(text);
+    json_decref(file);
+    return t;
+}
+
+static bool same(const int32_t *ids, size_t n, const json_t *expected)
+{
+    bool equal = n == json_array_size(expected);
+    for (size_t i = 0; equal && i < n; i++) equal = ids[i] == json_integer_value(json_array_get(expected, i));
+    return equal;
+}
+
+/* [text, ids, ids with special tokens, decoded] */
+static void check_case(const lithe_tokenizer *t, const json_t *c, const char *name)
+{
+    const json_t *text = json_array_get(c, 0), *back = json_array_get(c, 3);
+    for (int special = 0; special < 2; special++) {
+        size_t n, m;
+        int32_t *ids = text_ids(t, json_string_value(text), json_string_length(text), special, &n);
+        CHECK_MSG(same(ids, n, json_array_get(c, 1 + (size_t)special)), "%s: ids of \"%s\"", name, json_string_value(text));
+        char *decoded = text_back(t, ids, n, &m);
+        CHECK_MSG(m == json_string_length(back) && !memcmp(decoded, json_string_value(back), m), "%s: \"%s\" is decoded as \"%.*s\"", name, json_string_value(back), (int)m, decoded);
+        free(ids);
+        free(decoded);
+    }
+}
+
+void text_components(void)
+{
+    lithe_error err = { 0 };
+    json_t *golden = json_read(test_file("tests/golden/text/components.json"), 1 << 20, 16, &err), *row, *c;
+    const json_t *models = json_object_get(golden, "models");
+    size_t i, k;
+    CHECK_MSG(json_array_size(json_object_get(golden, "rows")) > 15, "%s", err.text);
+    json_array_foreach(json_object_get(golden, "rows"), i, row) {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        lithe_tokenizer *t = assembled(row, models, &err);
+        CHECK_MSG(t, "%s: %s", name, err.text);
+        json_array_foreach(json_object_get(row, "cases"), k, c) if (t) check_case(t, c, name);
+        lithe_tokenizer_close(t);
+        err = (lithe_error){ 0 };
+    }
+    json_decref(golden);
+}
+
+void text_unigram_refused(void)
+{
+    static const struct { const char *model, *complaint; } bad[] = {
+        { "{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1.0]]}", "unk_id" }, { "{\"type\":\"Unigram\",\"unk_id\":1,\"vocab\":[[\"a\",-1.0]]}", "unk_id" },
+        { "{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[]}", "pieces with scores" }, { "{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"a\"]]}", "model.vocab[0]" },
+        { "{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"a\",\"b\"]]}", "model.vocab[0]" }, { "{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"a\",0],[\"a\",0]]}", "twice" },
+        { "{\"unk_id\":0,\"byte_fallback\":true,\"vocab\":[[\"a\",0]]}", "byte 0" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        lithe_error err = { 0 };
+        char text[300];
+        int n = snprintf(text, sizeof text, "{\"model\":%s}", bad[i].model);
+        lithe_tokenizer *t = tokenizer_from_json(text, (size_t)n, "test.json", &err);
+        CHECK_MSG(!t && err.status == LITHE_EFORMAT && strstr(err.text, bad[i].complaint), "%s: %s", bad[i].model, err.text);
+        lithe_tokenizer_close(t);
+    }
+}
