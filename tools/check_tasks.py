@@ -4,11 +4,14 @@
     lithe convert MODEL hf/                        # f32, in the Hugging Face layout
     python tools/check_tasks.py build/lithe hf/ DATA [--limit 100] [--tasks hellaswag,...] [--out record.csv]
 
+With --serve, the harness asks `lithe serve MODEL` (its local-completions, tokenizer and all), in place of running the
+model itself; then MODEL is any that lithe opens, and nothing but lm-eval and datasets is needed.
+
 DATA is a directory with arc/, blimp/, cmmlu/, hellaswag/, lambada/, piqa/ and winogrande/.  The harness's own task files
 are used; only the place of the data differs.  Printed are the accuracies of both, the items on which they disagree and
 the largest difference of a log-likelihood.
 """
-import argparse, csv, gzip, json, os, re, subprocess, tempfile
+import argparse, atexit, csv, gzip, json, os, re, subprocess, tempfile
 import lm_eval
 from lm_eval.tasks import TaskManager
 
@@ -91,8 +94,11 @@ def run_harness(case, args, folder):
         f.write(f"include: {HARNESS}/{yaml}\ntask: check_{name}\ndataset_path: json\ndataset_name: null\n"
                 f"dataset_kwargs:\n  data_files: {json.dumps(files)}\ntraining_split: null\nvalidation_split: validation\ntest_split: test\n"
                 + ("" if "dev" in files else "fewshot_split: test\n"))
-    out = lm_eval.simple_evaluate(model="hf", model_args=f"pretrained={args.model},dtype=float32", tasks=[f"check_{name}"], num_fewshot=shots, limit=args.limit,
-                                  device="cpu", batch_size=8, bootstrap_iters=0, log_samples=True, task_manager=TaskManager(include_path=folder))
+    kind, model = "hf", f"pretrained={args.model},dtype=float32"
+    if args.serve:
+        kind, model = "local-completions", f"base_url={args.serve}/v1/completions,model={args.name},tokenizer_backend=remote,num_concurrent=4,max_length=100000"
+    out = lm_eval.simple_evaluate(model=kind, model_args=model, tasks=[f"check_{name}"], num_fewshot=shots, limit=args.limit,
+                                  device="cpu", batch_size=1 if args.serve else 8, bootstrap_iters=0, log_samples=True, task_manager=TaskManager(include_path=folder))
     samples = sorted(out["samples"][f"check_{name}"], key=lambda s: s["doc_id"])
     return [(s["acc"], s.get("acc_norm"), [r[0] for r in s["filtered_resps"]] if isinstance(s["filtered_resps"][0], (tuple, list)) else [s["filtered_resps"][0]]) for s in samples]
 
@@ -109,7 +115,13 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("lithe"), p.add_argument("model"), p.add_argument("data")
     p.add_argument("--limit", type=int, default=100), p.add_argument("--tasks"), p.add_argument("--out")
+    p.add_argument("--serve", action="store_true", help="the harness asks a server")
     args = p.parse_args()
+    if args.serve:
+        server = subprocess.Popen([args.lithe, "serve", args.model, "--port", "0", "--log-format", "none", "-q"], stdout=subprocess.PIPE, text=True)
+        atexit.register(server.terminate)
+        args.serve = server.stdout.readline().strip()
+        args.name = os.path.basename(os.path.normpath(args.model))
     table = [["task", "items", "lithe accuracy", "harness accuracy", "lithe accuracy_norm", "harness acc_norm", "items that differ", "largest difference of a log-likelihood"]]
     for case in CASES:
         if args.tasks and case[0] not in args.tasks.split(","):
