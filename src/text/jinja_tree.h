@@ -77,6 +77,11 @@ value call_method(machine *m, value self, const char *name, const arguments *a);
 value call_function(machine *m, const char *name, const arguments *a);
 value loop_field(machine *m, const loop *l, const char *name);
 
+/* jinja_operators.c: a o b of numbers, texts and lists; +v or -v; the comparisons of Python with `in` and `not in`. */
+value operator_arithmetic(machine *m, const char *o, value a, value b);
+value operator_sign(machine *m, value v, bool minus);
+bool  operator_compare(machine *m, const char *o, value a, value b);
+
 /* What an argument is, by position or by name; `otherwise` where it is absent. */
 value argument(const arguments *a, size_t i, const char *name, value otherwise);
 bool  argument_int(machine *m, const arguments *a, size_t i, const char *name, int64_t otherwise, int64_t *out);
