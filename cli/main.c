@@ -52,8 +52,9 @@ static int run(const verb *v, int argc, char **argv)
     common *settings = calloc(1, v->bytes);
     arguments a;
     if (!settings) { complain("out of memory"); return EXIT_RESOURCES; }
-    int rank;
-    if (v == &verb_train && lithe_ranks_launched(&rank) > 1) output_rank(rank, NULL);
+    int rank = 0;
+    bool together = v == &verb_train && lithe_ranks_launched(&rank) > 1;
+    if (together) output_rank(rank, NULL);
     output_begin(v->name, false);
     int code = arguments_read(&a, v, argc, argv, settings);
     if (settings->help) {
@@ -66,6 +67,8 @@ static int run(const verb *v, int argc, char **argv)
     }
     arguments_free(&a);
     free(settings);
+    /* The launcher ends all processes when one fails: the first has a moment to say what is wrong. */
+    if (together && rank > 0 && code == EXIT_USAGE) sleep(5);
     return code;
 }
 

@@ -14,8 +14,10 @@
 
 enum { RANKS = 5 };
 typedef struct message { struct message *next; size_t bytes; char data[]; } message;
-typedef struct { pthread_mutex_t lock; message *first[RANKS][RANKS], **last[RANKS][RANKS]; } post;     /* [from][to] */
+typedef struct post post;
 typedef struct { post *post; int rank, from; void *data; size_t bytes; } thread_rank;
+/* Messages [from][to], and the latest receive of each rank, NULL after it has ended. */
+struct post { pthread_mutex_t lock; message *first[RANKS][RANKS], **last[RANKS][RANKS]; thread_rank *unended[RANKS]; };
 
 static char sent;
 
@@ -38,7 +40,7 @@ static void *thread_receive(void *self, int from, void *data, size_t bytes)
     thread_rank *r = malloc(sizeof *r);
     *r = *(thread_rank *)self;
     r->from = from, r->data = data, r->bytes = bytes;
-    return r;
+    return r->post->unended[r->rank] = r;
 }
 
 static int thread_ended(void *self, void *transfer)
@@ -55,6 +57,7 @@ static int thread_ended(void *self, void *transfer)
     CHECK_MSG(m->bytes == r->bytes, "%zu bytes came, %zu were expected", m->bytes, r->bytes);
     memcpy(r->data, m->data, m->bytes < r->bytes ? m->bytes : r->bytes);
     free(m);
+    p->unended[r->rank] = NULL;
     free(r);
     return 1;
 }
@@ -162,6 +165,7 @@ static void silence_named(void)
     ranks_busy(r, 0.3);
     CHECK(ranks_sum(r, &x, 1, &err) == LITHE_EIO && strstr(err.text, "rank 1") && strstr(err.text, "has not answered"));
     lithe_ranks_close(r);
+    free(mail.unended[0]);
 }
 
 /* ---- runs ------------------------------------------------------------------------------- */
