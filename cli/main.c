@@ -114,6 +114,7 @@ int main(int argc, char **argv)
     open_streams();
     signal(SIGPIPE, SIG_IGN);                   /* when a reader closes the pipe, writing ends but training does not */
     signal(SIGXFSZ, SIG_IGN);                   /* what is too large for `ulimit -f` is a full disk */
+    lithe_guard_files(NULL);
     terminal_begin();
     if (argc < 2) {
         help_program(stderr);

@@ -127,9 +127,13 @@ static void print_address(const lithe_server *server, const char *host)
     fflush(stdout);
 }
 
-static void wait_for_end(void)
+/* Until a signal comes, or the file of a model is not what it was: an answer would be another model's. */
+static void wait_for_end(lithe_model *const *models, int count, lithe_error *err)
 {
-    while (!interrupted()) nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    while (!interrupted()) {
+        for (int i = 0; i < count; i++) if (lithe_model_intact(models[i], err)) return;
+        nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    }
     say("no new requests are taken; those that run have 8 seconds to end");
 }
 
@@ -151,7 +155,7 @@ static int serve(const arguments *a)
     for (int i = 0; i < a->count && server && !err.status && !interrupted(); i++) models[i] = serve_model(server, a->operands[i], s, &err);
     char *memory = server && !err.status && !interrupted() && !lithe_server_ready(server, &err) ? lithe_server_memory(server) : NULL;
     if (memory) say("%s", memory);
-    if (server && !err.status) wait_for_end();
+    if (server && !err.status) wait_for_end(models, a->count, &err);
     lithe_server_stop(server, 8);
     lithe_server_close(server);
     for (int i = 0; i < a->count && models; i++) lithe_model_close(models[i]);
@@ -166,6 +170,7 @@ const verb verb_serve = {
     .name = "serve", .operands = "MODEL...", .least = 1, .most = -1,
     .summary = "answer requests over HTTP, by OpenAI's interface",
     .about = "Serves models under the last part of their paths, or as NAME=MODEL, until SIGTERM or Ctrl-C; running requests then have 8 seconds to end. "
+             "When the file of a model is changed meanwhile, it ends with exit code 3. "
              "The address is printed on standard output, and /health answers 200 when the models are open. Several requests are continued at once, and "
              "none changes the answer of another: the same request with the same seed gives the same text in any company. docs/serving.md has the routes.\n\n"
              "Only this machine reaches the server unless --host says otherwise, and then a key is needed, or --no-auth.",

@@ -16,6 +16,12 @@ extern "C" {
  * no err: what the thread made since its last error may be incomplete. */
 int lithe_check_pending(lithe_error *err);
 
+/* Models and datasets are read where their files are mapped.  When such a file is cut by others, reading it is a
+ * SIGBUS, which ends the process.  From this call on, a handler of SIGBUS lets the reader go on instead, and the call
+ * that reads fails with LITHE_EFORMAT and names the file; so it does anyway, without a handler, where a file was
+ * overwritten.  A SIGBUS that came from elsewhere goes to the handler that was installed before. */
+int lithe_guard_files(lithe_error *err);
+
 /* ---- architectures ------------------------------------------------------- */
 
 /* Names and one-line descriptions (with the paper) of the architectures; NULL after the last. */
@@ -231,6 +237,9 @@ int lithe_model_parameter(const lithe_model *m, size_t i, lithe_tensor_info *out
 int lithe_model_parameter_named(const lithe_model *m, const char *name, lithe_tensor_info *out);
 /* n of its values from number `first` on, in row-major order, as floats however they are stored. */
 int lithe_model_values(const lithe_model *m, const char *name, size_t first, size_t n, float *out, lithe_error *err);
+/* Fails with LITHE_EFORMAT if a file that m is read from was cut or overwritten since it was opened: results would be
+ * of another model.  Whatever computes with m asks this by itself. */
+int lithe_model_intact(const lithe_model *m, lithe_error *err);
 
 /* ---- growing ------------------------------------------------------------- */
 

@@ -13,8 +13,10 @@
 /* ---- one weight --------------------------------------------------------------------------- */
 
 /* A set of one parameter (5, 7), stored as f16 in memory that is lent. */
-static int given_back;
+static int given_back, changed;
 static void give_back(void *lender) { given_back += lender == &given_back; }
+static int  intact(const void *lender, lithe_error *err) { return lender == &given_back && changed ? fail(err, LITHE_EFORMAT, "lent: was changed") : LITHE_OK; }
+static const lending lent_here = { intact, give_back };
 
 static params *lent(const uint16_t *halves, bool plain)
 {
@@ -24,7 +26,7 @@ static params *lent(const uint16_t *halves, bool plain)
     q->plain = plain;
     CHECK(!params_close(p, &err));
     weight_store(&q->weight, (stored){ .type = STORED_F16, .data = halves }, NULL, 0);
-    params_borrow(p, &given_back, give_back);
+    params_borrow(p, &given_back, &lent_here);
     CHECK(!params_plain(p, &err));
     return p;
 }
@@ -55,8 +57,14 @@ static void questions(void)
         params_free(p);
         CHECK(given_back == 1);
     }
+    changed = 1;                                             /* and its values are not made of what it is no longer */
+    params *gone = lent(halves, false);
+    CHECK(params_intact(gone, NULL) == LITHE_EFORMAT && params_masters(gone, &err) == LITHE_EFORMAT && given_back == 2);
+    changed = 0;
+    CHECK(!params_intact(gone, NULL));
+    params_free(gone);
     params_free(lent(halves, false));
-    CHECK(given_back == 2);                                  /* a set that goes gives back what it borrowed */
+    CHECK(given_back == 3);                                  /* a set that goes gives back what it borrowed */
 }
 
 /* A matrix in blocks, and stored transposed: any numbers of it, from any number on. */

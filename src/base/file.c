@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -37,54 +36,23 @@ int fail_errno(lithe_error *err, const char *path, const char *doing)
 
 /* ---- reading -------------------------------------------------------------------- */
 
-/* Opens a regular file and stores its size in *size; returns the descriptor, or -1. */
-static int open_regular(const char *path, size_t *size, lithe_error *err)
+int file_open_regular(const char *path, struct stat *s, lithe_error *err)
 {
-    struct stat s;
     int fd = os.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);         /* opening a FIFO must not block */
     if (fd < 0) { fail_errno(err, path, "open"); return -1; }
-    if (fstat(fd, &s)) fail_errno(err, path, "look at");
-    else if (S_ISDIR(s.st_mode)) fail(err, LITHE_EINVAL, "%s: is a directory, expected a file", path);
-    else if (!S_ISREG(s.st_mode)) fail(err, LITHE_EINVAL, "%s: is not a regular file", path);
-    else { *size = (size_t)s.st_size; return fd; }
+    if (fstat(fd, s)) fail_errno(err, path, "look at");
+    else if (S_ISDIR(s->st_mode)) fail(err, LITHE_EINVAL, "%s: is a directory, expected a file", path);
+    else if (!S_ISREG(s->st_mode)) fail(err, LITHE_EINVAL, "%s: is not a regular file", path);
+    else return fd;
     close(fd);
     return -1;
 }
 
-void file_unmap(mapping *m)
-{
-    if (m->size) munmap((void *)(uintptr_t)m->data, m->size);
-    *m = (mapping){ 0 };
-}
-
-/* Fails for what Git leaves in place of a large file that was not fetched. */
-static int refuse_pointer(const void *data, size_t size, const char *path, lithe_error *err)
+int refuse_git_pointer(const void *data, size_t size, const char *path, lithe_error *err)
 {
     static const char begin[] = "version https://git-lfs.github.com/spec/";
     if (size >= 1024 || size < sizeof begin - 1 || memcmp(data, begin, sizeof begin - 1)) return LITHE_OK;
     return fail(err, LITHE_EFORMAT, "%s: is a Git LFS pointer: the file itself was not fetched; fetch it with git lfs pull", path);
-}
-
-int file_map(mapping *m, const char *path, lithe_error *err)
-{
-    *m = (mapping){ 0 };
-    if (failed(err)) return err->status;
-    size_t size = 0;
-    int fd = open_regular(path, &size, err), status = LITHE_OK;
-    if (fd < 0) return err ? (int)err->status : LITHE_EIO;
-    if (!size) *m = (mapping){ (const uint8_t *)"", 0 };
-    else {
-        void *p = os.mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED) status = fail_errno(err, path, "map");
-        else {
-            madvise(p, size, MADV_HUGEPAGE);  /* a hint: what is not in memory yet is read and mapped 2 MiB at a time */
-            *m = (mapping){ p, size };
-            status = refuse_pointer(p, size, path, err);
-            if (status) file_unmap(m);
-        }
-    }
-    close(fd);
-    return status;
 }
 
 /* Reads size bytes, or less at the end of the file; returns the count, or -1. */
@@ -104,9 +72,10 @@ static ssize_t read_fully(int fd, char *to, size_t size)
 char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err)
 {
     if (failed(err)) return NULL;
-    size_t bytes = 0;
-    int fd = open_regular(path, &bytes, err);
+    struct stat s;
+    int fd = file_open_regular(path, &s, err);
     if (fd < 0) return NULL;
+    size_t bytes = (size_t)s.st_size;
     char *text = NULL;
     ssize_t n = -1;
     if (bytes > limit) {
@@ -116,26 +85,13 @@ char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err)
     text = xalloc(bytes + 1, 1);
     if (!text) fail(err, LITHE_ENOMEM, "%s: cannot read %zu bytes, out of memory", path, bytes);
     else if ((n = read_fully(fd, text, bytes)) < 0) fail_errno(err, path, "read");
-    else if (refuse_pointer(text, (size_t)n, path, err)) n = -1;
+    else if (refuse_git_pointer(text, (size_t)n, path, err)) n = -1;
 out:
     close(fd);
     if (n < 0) { free(text); return NULL; }
     text[n] = 0;
     if (size) *size = (size_t)n;
     return text;
-}
-
-bool file_same(const char *a, const char *b)
-{
-    mapping x, y;
-    if (file_map(&x, a, NULL)) return false;
-    bool same = !file_map(&y, b, NULL);
-    if (same) {
-        same = x.size == y.size && !memcmp(x.data, y.data, x.size);
-        file_unmap(&y);
-    }
-    file_unmap(&x);
-    return same;
 }
 
 /* ---- directories ------------------------------------------------------------------ */

@@ -1,28 +1,27 @@
-/* Files: reading, which maps them, directories, names and content hashes.  base/writer.h writes. */
+/* Files: reading, directories, names and content hashes.  base/mapped_file.h maps them, base/writer.h writes. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include "base/mapped_file.h"
 #include "base/writer.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* fail() with the meaning of errno: "path: cannot DOING, why"; a full disk is LITHE_ENOMEM.
  * Without err, what says nothing about the file itself (an I/O error, memory, descriptors) becomes pending. */
 int fail_errno(lithe_error *err, const char *path, const char *doing);
 
-typedef struct { const uint8_t *data; size_t size; } mapping;   /* an empty file maps to data != NULL, size 0 */
-
-/* Maps a regular file for reading; directories and devices are refused. */
-int  file_map(mapping *m, const char *path, lithe_error *err);
-void file_unmap(mapping *m);
+/* Opens a regular file for reading; directories, devices and pipes are refused.  Returns the descriptor, or -1. */
+int  file_open_regular(const char *path, struct stat *s, lithe_error *err);
+/* Fails for what Git leaves in place of a large file that was not fetched. */
+int  refuse_git_pointer(const void *data, size_t size, const char *path, lithe_error *err);
 
 /* The whole file with a NUL after its end, which size does not count; more than
  * limit bytes are refused.  Release with free(). */
 char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err);
-
-bool file_same(const char *a, const char *b);              /* both can be read and have the same bytes */
 
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);

@@ -17,13 +17,22 @@ enum { BUFFER_BYTES = 2 << 20 };
 
 struct written { int fd, error; };                          /* the errno of the first write that failed, or 0 */
 
+/* Reading mapped bytes that are gone gives a handler of SIGBUS (base/mapped_file.h) what the kernel does not: a reason
+ * to put zeros there. */
+static void touch(const char *data, size_t size)
+{
+    for (size_t i = 0; i < size; i += 4096) (void)*(const volatile char *)(data + i);
+    (void)*(const volatile char *)(data + size - 1);
+}
+
 static ssize_t write_out(void *cookie, const char *data, size_t size)
 {
     struct written *to = cookie;
     size_t done = 0;
     while (done < size && !to->error) {
         ssize_t n = os.write(to->fd, data + done, size - done);
-        if (n < 0 && errno != EINTR) to->error = errno;
+        if (n < 0 && errno == EFAULT) touch(data + done, size - done);
+        else if (n < 0 && errno != EINTR) to->error = errno;
         else if (n > 0) done += (size_t)n;
     }
     if (to->error) errno = to->error;
@@ -121,7 +130,11 @@ int file_copy(const char *from, const char *to, lithe_error *err)
     mapping m;
     int status = file_map(&m, from, err);
     if (status) return status;
-    status = file_write(to, m.data, m.size, err);
+    writer w;
+    status = writer_open(&w, to, err);
+    if (!status && m.size) fwrite(m.data, 1, m.size, w.stream);
+    if (!status && (status = mapping_intact(&m, err))) writer_abandon(&w);
+    if (!status) status = writer_commit(&w, err);
     file_unmap(&m);
     return status;
 }

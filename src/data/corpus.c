@@ -177,13 +177,14 @@ static int map_stdin(mapping *m, lithe_error *err)
     return status;
 }
 
-static void close_current(corpus *c)
+static int finish_current(corpus *c, int status, lithe_error *err)
 {
     unpack_close(c->unpacker);
-    if (c->map.data) file_unmap(&c->map);
-    c->map = (mapping){ 0 };
     c->unpacker = NULL;
+    return mapping_finish(&c->map, status, err);
 }
+
+static void close_current(corpus *c) { finish_current(c, LITHE_OK, NULL); }
 
 /* Makes room after end and reads more; sets ended when there is no more. */
 static int read_more(corpus *c, lithe_error *err)
@@ -348,11 +349,11 @@ int corpus_next(corpus *c, document *d, lithe_error *err)
     if (failed(err)) return err->status;
     for (; c->current < c->count; c->current++) {
         int status = c->map.data ? LITHE_OK : open_current(c, err);
-        if (status) { close_current(c); return status; }
+        if (status) return finish_current(c, status, err);
         do status = c->form == JSONL ? next_object(c, d, err) : next_text(c, d, err);
         while (status == 1 && !d->size);
-        if (status) return status;
-        close_current(c);
+        if (status == 1) return status;
+        if ((status = finish_current(c, status, err))) return status;
     }
     return 0;
 }
@@ -398,6 +399,7 @@ char *corpus_text(const char *const *paths, int n, size_t limit, size_t *size, l
         text[used] = 0;
         if (take < d.size) break;
     }
+    if (!failed(err)) finish_current(c, LITHE_OK, err);
     corpus_close(c);
     if (!failed(err) && !used) fail(err, LITHE_EINVAL, "%s: holds no text", paths[0]);
     if (failed(err)) { free(text); return NULL; }

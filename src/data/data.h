@@ -12,6 +12,7 @@
 #define DATA_DATA_H
 
 #include "lithe_tools.h"
+#include "base/mapped_file.h"
 #include "base/partial.h"
 #include "data/labels.h"
 #include <stdbool.h>
@@ -35,6 +36,7 @@ struct lithe_dataset {
     char *dir;                                  /* where the files of the splits and data.json lie */
     partial_dir temporary;                       /* dir, where it is removed with the dataset */
     split_facts facts[SPLITS];
+    mapping *map[SPLITS];                       /* of the files that are read in training; NULL: they are in memory */
     int vocab;                                  /* all ids are below it; 0 of images */
     label_names names;                          /* of the classes; none of text and of numbers */
     size_t *counted;                            /* (names.count): examples of each class to learn from; NULL: unknown */
@@ -85,8 +87,14 @@ lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool so
 int dataset_note(lithe_dataset *d, char **out, const json_t *description, const char *key, lithe_error *err);
 int dataset_count_label(lithe_dataset *d, int label, lithe_error *err);
 
+/* Fails with LITHE_EFORMAT when a file of d was cut or overwritten since it was opened: samples read since may be
+ * anything. */
+int dataset_intact(const lithe_dataset *d, lithe_error *err);
+
 /* Puts the files into another directory (links where it can, copies elsewhere). */
 int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err);
+/* Messages name the files in dir from now on, if they are there. */
+int dataset_called(const lithe_dataset *d, const char *dir, lithe_error *err);
 
 /* Writes "train.shard SIZE HASH, valid.shard SIZE HASH", which is equal for equal data. */
 void dataset_identity(const lithe_dataset *d, char *text, size_t cap);

@@ -167,6 +167,24 @@ int dataset_place(const lithe_dataset *d, const char *dir, lithe_error *err)
     return status ? status : dir_sync(dir, err);
 }
 
+int dataset_called(const lithe_dataset *d, const char *dir, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (int i = 0; i < SPLITS && !status; i++) {
+        char *path = d->map[i] ? path_join(dir, d->kind->file[i]) : NULL;
+        if (d->map[i]) status = path ? mapping_called(d->map[i], path, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+        free(path);
+    }
+    return status;
+}
+
+int dataset_intact(const lithe_dataset *d, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (int i = 0; i < SPLITS && !status; i++) if (d->map[i]) status = mapping_intact(d->map[i], err);
+    return status;
+}
+
 void dataset_identity(const lithe_dataset *d, char *text, size_t cap)
 {
     const split_facts *a = &d->facts[TRAIN], *b = &d->facts[VALID];

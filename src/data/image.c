@@ -79,8 +79,8 @@ int image_read(image *out, const char *path, lithe_error *err)
     *out = (image){ 0 };
     int status = failed(err) ? (int)err->status : file_map(&m, path, err);
     if (status) return status;
-    status = image_decode(out, m.data, m.size, path, err);
-    file_unmap(&m);
+    status = mapping_finish(&m, image_decode(out, m.data, m.size, path, err), err);
+    if (status) image_free(out);
     return status;
 }
 

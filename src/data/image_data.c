@@ -52,6 +52,8 @@ static int open_images(lithe_dataset *base, const json_t *json, const lithe_toke
                     || json_array_size(json_object_get(json, "deviation")) != (size_t)a->channels))
         status = fail(err, LITHE_EFORMAT, "%s/%s: does not describe %d classes and %d channels", base->dir, DATA_JSON, a->classes, a->channels);
     base->labelled = true;
+    base->map[TRAIN] = &d->train.map;
+    base->map[VALID] = &d->valid.map;
     base->side = a->side;
     base->channels = a->channels;
     for (size_t i = 0; i < a->count && !status; i++) status = dataset_count_label(base, image_shard_label(a, i), err);

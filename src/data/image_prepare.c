@@ -192,6 +192,8 @@ static int write_files(const char *dir, image_set *s, image_set *other, const la
     if (!status) status = dir_make(dir, err);
     if (!status) status = write_split(dir, TRAIN, &train, &z, names->count, &stats, err);
     if (!status) status = write_split(dir, VALID, &valid, &z, names->count, NULL, err);
+    if (!status) status = image_set_intact(s, err);
+    if (!status && other) status = image_set_intact(other, err);
     const char *left_out = status ? NULL : image_set_left_out(s, err);
     if (!status) status = failed(err) ? (int)err->status : describe(dir, left_out, names, &z, &stats, err);
     free(train.item);

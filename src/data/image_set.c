@@ -85,7 +85,12 @@ const char *image_set_left_out(image_set *s, lithe_error *err)
 
 /* ---- images --------------------------------------------------------------------------- */
 
-static int class_in_run(const image_run *r, size_t k) { return r->labels ? r->labels[k * r->label_stride] : 0; }
+/* Labels were checked when they were found, but lie in a file that others may have overwritten since. */
+static int class_in_run(const image_run *r, size_t k)
+{
+    int c = r->labels ? r->labels[k * r->label_stride] : 0;
+    return c < r->class_count ? c : 0;
+}
 
 static const entry *find_entry(const image_set *s, size_t i)
 {
@@ -298,6 +303,13 @@ image_set *image_set_open(const char *const *paths, int n, lithe_error *err)
     if (!status) return s;
     image_set_close(s);
     return NULL;
+}
+
+int image_set_intact(const image_set *s, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (int i = 0; i < s->held_count && !status; i++) status = mapping_intact(&s->held[i].map, err);
+    return status;
 }
 
 void image_set_close(image_set *s)

@@ -35,6 +35,7 @@ typedef struct image_set image_set;
 /* Takes everything at paths, whatever its part. */
 image_set *image_set_open(const char *const *paths, int n, lithe_error *err);
 void       image_set_close(image_set *s);
+int        image_set_intact(const image_set *s, lithe_error *err);     /* mapping_intact of the files it reads */
 /* Keeps the images of one part.  Where there are none it returns false, and nothing changes. */
 bool       image_set_keep(image_set *s, image_part part);
 

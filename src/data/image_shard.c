@@ -65,7 +65,12 @@ void image_shard_close(image_shard *s)
     *s = (image_shard){ 0 };
 }
 
-int image_shard_label(const image_shard *s, uint64_t i) { return (int)load_bytes(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES); }
+/* The file may have been overwritten since it was checked (base/mapped_file.h). */
+int image_shard_label(const image_shard *s, uint64_t i)
+{
+    uint64_t label = load_bytes(s->map.data + IMAGE_SHARD_HEADER + i * LABEL_BYTES, LABEL_BYTES);
+    return label < (uint64_t)s->classes ? (int)label : 0;
+}
 
 const uint8_t *image_shard_pixels(const image_shard *s, uint64_t i)
 {

@@ -81,17 +81,23 @@ static void header_write(const shard_header *h, uint8_t bytes[SHARD_HEADER_BYTES
 
 /* ---- reading -------------------------------------------------------------------- */
 
-uint64_t shard_document_end(const shard *s, uint64_t k) { return load_bytes(s->ends + 8 * k, 8); }
+/* What is read later than shard_open is held within bounds: the file may have been overwritten (base/mapped_file.h). */
+uint64_t shard_document_end(const shard *s, uint64_t k)
+{
+    uint64_t end = load_bytes(s->ends + 8 * k, 8);
+    return end < s->header.tokens ? end : s->header.tokens;
+}
 
 stretch shard_document(const shard *s, uint64_t k)
 {
     uint64_t first = k ? shard_document_end(s, k - 1) : 0, end = shard_document_end(s, k);
     if (s->header.open_id >= 0 && first < end) first++;
     if (s->header.close_id >= 0 && first < end) end--;
-    return (stretch){ first, end };
+    return (stretch){ first, end < first ? first : end };
 }
 
-void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids)
+/* They may be beyond the vocabulary. */
+static void stored_ids(const shard *s, uint64_t first, size_t n, int32_t *ids)
 {
     const uint8_t *p = s->ids + first * (uint64_t)s->header.width;
     for (size_t i = 0; i < n && s->header.width == 2; i++) {
@@ -104,6 +110,13 @@ void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids)
         memcpy(&x, p + 4 * i, sizeof x);
         ids[i] = (int32_t)le32toh(x);
     }
+}
+
+void shard_ids(const shard *s, uint64_t first, size_t n, int32_t *ids)
+{
+    bool within = first <= s->header.tokens && n <= s->header.tokens - first;
+    if (within) stored_ids(s, first, n, ids);
+    for (size_t i = 0; i < n; i++) if (!within || (uint32_t)ids[i] >= (uint32_t)s->header.vocab) ids[i] = 0;
 }
 
 size_t shard_read(const shard *s, stretch d, int32_t *ids)
@@ -165,7 +178,7 @@ static int check_ids(const shard *s, const char *path, lithe_error *err)
     for (uint64_t first = 0; first < h->tokens; first += 1024) {
         size_t n = h->tokens - first < 1024 ? (size_t)(h->tokens - first) : 1024;
         uint32_t largest = 0;
-        shard_ids(s, first, n, ids);
+        stored_ids(s, first, n, ids);
         for (size_t i = 0; i < n; i++) if ((uint32_t)ids[i] > largest) largest = (uint32_t)ids[i];
         if (largest >= (uint32_t)h->vocab) return fail(err, LITHE_EFORMAT, "%s: holds id %u, its vocabulary is %d", path, largest, h->vocab);
     }

@@ -97,7 +97,7 @@ static int check_file(split_facts *f, const char *path, const json_t *known, lit
     if (status) return status;
     hash_hex(m.data, m.size, f->hash);
     f->bytes = m.size;
-    file_unmap(&m);
+    if ((status = mapping_finish(&m, status, err))) return status;
     return then && !strcmp(then, f->hash) ? LITHE_OK : fail(err, LITHE_EMISMATCH, "%s: hash %s, %s speaks of %s", path, f->hash, DATA_JSON, then ? then : "none");
 }
 

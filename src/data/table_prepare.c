@@ -85,7 +85,7 @@ static int write_split(const char *dir, data_split split, const table *t, const 
     if (!status) {
         hash_hex(m.data, m.size, hash);
         *facts = json_pack("{s:I s:s}", "bytes", (json_int_t)m.size, "hash", hash);
-        file_unmap(&m);
+        status = mapping_finish(&m, status, err);
     }
     free(path);
     return status;

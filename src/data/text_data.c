@@ -31,8 +31,7 @@ static int check_source(const json_t *entry, lithe_error *err)
         hash_hex(m.data, m.size, now);
         if (strcmp(now, hash)) status = fail(err, LITHE_EMISMATCH, "%s: has changed since these shards were made: hash %s then, %s now", path, hash, now);
     }
-    file_unmap(&m);
-    return status;
+    return mapping_finish(&m, status, err);
 }
 
 static int check_sources(const json_t *list, lithe_error *err)
@@ -82,6 +81,8 @@ static int read_text(text_data *d, const json_t *json, const lithe_tokenizer *t,
     if (!status && sources) status = check_sources(json_object_get(json, "valid_sources"), err);
     d->reset_attention = json_is_true(json_object_get(json, "reset_attention"));
     d->base.vocab = d->train.header.vocab;
+    d->base.map[TRAIN] = &d->train.map;
+    d->base.map[VALID] = &d->valid.map;
     return status;
 }
 

@@ -149,6 +149,7 @@ int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lit
     judging j = { .set = s };
     int status = outcomes_open(&j.outcomes, m->task.labels, image_set_count(s), err);
     if (!status) status = read_images(m, image_set_count(s), &(image_task){ read_item, take_outcome, &j }, err);
+    if (!status) status = image_set_intact(s, err);
     const char *left_out = status ? NULL : image_set_left_out(s, err);
     if (!status) *out = outcomes_evaluation(&j.outcomes);
     if (left_out) snprintf(out->notice, sizeof out->notice, "left out: %s", left_out);

@@ -319,6 +319,13 @@ out:
     return NULL;
 }
 
+int tensor_file_intact(const tensor_file *f, lithe_error *err)
+{
+    int status = LITHE_OK;
+    for (int i = 0; i < f->map_count && !status; i++) status = mapping_intact(&f->maps[i], err);
+    return status;
+}
+
 void tensor_file_close(tensor_file *f)
 {
     if (!f) return;

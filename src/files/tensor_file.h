@@ -64,6 +64,7 @@ typedef struct tensor_file {
  * zip pickle, GGUF, an rwkv.cpp or a llama2.c version 0 .bin.  Hostile input ends in one line. */
 tensor_file *tensor_file_open(const char *path, lithe_error *err);
 void         tensor_file_close(tensor_file *f);
+int          tensor_file_intact(const tensor_file *f, lithe_error *err);       /* mapping_intact of all its shards */
 const file_tensor *tensor_file_find(const tensor_file *f, const char *name);
 
 /* The same from memory, which the caller owns and which must outlive the result.

@@ -37,6 +37,7 @@ void graph_close(graph *g)
 }
 
 const graph_options *graph_settings(const graph *g) { return &g->options; }
+const params *graph_params(const graph *g) { return g->params; }
 bool graph_ok(const graph *g) { return g->error.status == LITHE_OK; }
 bool training(const graph *g) { return g->options.mode == GRAPH_TRAIN; }
 

@@ -105,6 +105,7 @@ typedef struct {
 graph *graph_new(const kernels *k, params *p, const graph_options *o);
 void   graph_close(graph *g);
 const graph_options *graph_settings(const graph *g);
+const params *graph_params(const graph *g);
 
 /* Names of parameters and states made from here on begin with this; nodes
  * belong to a new segment (the unit of recomputation). */

@@ -23,7 +23,7 @@ void params_free(params *p)
     big_free(p->values, p->arena_count * sizeof(real));
     big_free(p->grad, p->arena_count * sizeof(real));
     big_free(p->plain, p->plain_count * sizeof(real));
-    if (p->lender) p->give_back(p->lender);
+    if (p->lender) p->lending->give_back(p->lender);
     tables_free(p->tables);
     free(p);
 }
@@ -128,8 +128,9 @@ int params_masters(params *p, lithe_error *err)
     for (int i = 0; i < p->count; i++) weight_widen(&p->items[i]->weight, p->items[i]->count, p->values + p->items[i]->offset);
     big_free(p->plain, p->plain_count * sizeof(real));
     p->plain = NULL;
+    int status = params_intact(p, err);
     params_borrow(p, NULL, NULL);
-    return 0;
+    return status;
 }
 
 int params_plain(params *p, lithe_error *err)
@@ -147,12 +148,14 @@ int params_plain(params *p, lithe_error *err)
     return 0;
 }
 
-void params_borrow(params *p, void *lender, void (*give_back)(void *lender))
+void params_borrow(params *p, void *lender, const lending *l)
 {
-    if (p->lender) p->give_back(p->lender);
+    if (p->lender) p->lending->give_back(p->lender);
     p->lender = lender;
-    p->give_back = give_back;
+    p->lending = l;
 }
+
+int params_intact(const params *p, lithe_error *err) { return p->lender ? p->lending->intact(p->lender, err) : LITHE_OK; }
 
 int params_gradients(params *p, lithe_error *err)
 {

@@ -67,7 +67,7 @@ typedef struct params {
     real *values, *grad; /* two arenas, parameters in name order, each 64-byte aligned; NULL until they are asked for */
     size_t arena_count;              /* elements in each, padding included (zeros) */
     real *plain; size_t plain_count; /* the values of the plain parameters, before there are master values */
-    void *lender; void (*give_back)(void *lender);           /* whose memory the stored forms lie in */
+    void *lender; const struct lending *lending;     /* whose memory the stored forms lie in; NULL: none */
     struct table *tables;            /* constants that its graphs share (graph_table) */
 } params;
 
@@ -85,8 +85,11 @@ int     params_masters(params *p, lithe_error *err);
 int     params_gradients(params *p, lithe_error *err);      /* the same, and gradients beside them */
 /* Real values for the plain parameters alone, once all are stored. */
 int     params_plain(params *p, lithe_error *err);
-/* The stored forms lie in what the lender owns until give_back is called. */
-void    params_borrow(params *p, void *lender, void (*give_back)(void *lender));
+/* The stored forms lie in what the lender owns until give_back is called.  intact fails when they are no longer what
+ * they were; results that were computed from them are then of no use. */
+typedef struct lending { int (*intact)(const void *lender, lithe_error *err); void (*give_back)(void *lender); } lending;
+void    params_borrow(params *p, void *lender, const lending *l);
+int     params_intact(const params *p, lithe_error *err);
 size_t  params_total(const params *p);                      /* stored elements, without padding */
 
 /* The arena of the values, all of them to be changed (see weight_edit). */

@@ -75,7 +75,7 @@ static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer 
             if (by_token(p, lithe_model_vocab(large))) fill_row(weight_edit(&p->weight), p->count / (size_t)p->rule.dims[0], id, pieces, count, known);
         }
     }
-    return 0;
+    return params_intact(m->params, err);
 }
 
 lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err)

@@ -95,6 +95,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
     lithe_model *large = model_create(g->arch, g->large->json, "the grown config.json", err);
     int status = large ? LITHE_OK : LITHE_ENOMEM;
     for (int i = 0; i < g->count && !status; i++) status = apply_values(&g->maps[i], params_find(large->params, g->maps[i].name), g->options.seed, err);
+    if (!status) status = params_intact(g->small->params, err);
     if (!status) status = grow_groups_to(g, large, err);
     if (status) {
         lithe_model_close(large);

@@ -76,8 +76,9 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task_text, 
     copy_body(out, m);
     renew_head(out, m, seed);
     out->preprocessor = m->preprocessor;
-    if (!m->tokenizer || (out->tokenizer = xstrdup(m->tokenizer))) return out;
+    int status = params_intact(m->params, err);
+    if (!status && m->tokenizer && !(out->tokenizer = xstrdup(m->tokenizer))) status = fail(err, LITHE_ENOMEM, "not enough memory for a model");
+    if (!status) return out;
     lithe_model_close(out);
-    fail(err, LITHE_ENOMEM, "not enough memory for a model");
     return NULL;
 }

@@ -32,7 +32,7 @@ static int describe(const char *dir, const char *name, json_t *files, lithe_erro
         hash_hex(map.data, map.size, hex);
         if (json_object_set_new(files, name, json_pack("{s:I, s:s}", "bytes", (json_int_t)map.size, "xxh128", hex)))
             status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
-        file_unmap(&map);
+        status = mapping_finish(&map, status, err);
     }
     free(path);
     return status;
@@ -108,7 +108,7 @@ static int check_contents(const char *path, const struct stat *s, const json_t *
     int status = file_map(&map, path, err);
     if (status) return status;
     hash_hex(map.data, map.size, hex);
-    file_unmap(&map);
+    if (mapping_finish(&map, LITHE_OK, err)) return err ? (int)err->status : LITHE_EFORMAT;
     if (!expected || strcmp(hex, expected)) return fail(err, LITHE_EFORMAT, "%s: its contents are not what " MANIFEST " says, the file is damaged", path);
     remember(s, hex);
     return LITHE_OK;

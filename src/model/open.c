@@ -103,7 +103,9 @@ static char *find_tokenizer(const place *p, const tensor_file *f, int vocab)
     return inside ? xstrdup(p->weights) : place_tokenizer(p, vocab);
 }
 
+static int  file_intact(const void *file, lithe_error *err) { return tensor_file_intact(file, err); }
 static void close_file(void *file) { tensor_file_close(file); }
+static const lending lent_file = { file_intact, close_file };
 
 /* On success f belongs to the model. */
 static lithe_model *fill(const place *p, const char *path, const json_t *config, const char *what, tensor_file *f, lithe_error *err)
@@ -121,13 +123,14 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     if (!status && path_is_dir(path)) status = generation_open(m, p->dir, err);
     if (!status && f->keys) status = gguf_read_preprocessor(m, f, err);
     else if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
+    if (!status) status = tensor_file_intact(f, err);
     if (!status) {
         m->path = xstrdup(path_is_dir(path) ? p->dir : p->weights);
         m->tokenizer = find_tokenizer(p, f, arch_vocab(a, m->config));
         if (!m->path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", p->weights);
     }
     if (!status) {
-        params_borrow(m->params, f, close_file);
+        params_borrow(m->params, f, &lent_file);
         return m;
     }
     lithe_model_close(m);

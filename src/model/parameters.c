@@ -29,5 +29,11 @@ int lithe_model_values(const lithe_model *m, const char *name, size_t first, siz
     if (first > p->count || n > p->count - first)
         return fail(err, LITHE_EINVAL, "%s has %zu values, it cannot give %zu from number %zu on", name, p->count, n, first);
     weight_read(&p->weight, first, n, out);
-    return LITHE_OK;
+    return params_intact(m->params, err);
+}
+
+int lithe_model_intact(const lithe_model *m, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    return m ? params_intact(m->params, err) : fail(err, LITHE_EINVAL, "there is no model");
 }

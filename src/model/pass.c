@@ -43,5 +43,5 @@ int pass_run(pass *p, lithe_error *err)
     if (!b) return err ? (int)err->status : LITHE_EINVAL;
     if (!thread_ready()) return fail(err, LITHE_ENOMEM, "out of memory for a thread's scratch");
     graph_run(p->g, b);
-    return LITHE_OK;
+    return params_intact(graph_params(p->g), err);
 }

@@ -294,6 +294,7 @@ int lithe_model_export_with(const lithe_model *m, const char *path, const char *
     if (!status && path_exists(path)) status = fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
     if (!status) status = choose_writer(&s, t, err);
     if (!status) status = write_tensors(&s, err);
+    if (!status && (status = params_intact(m->params, err))) unlink(path);
     gguf_head_free(&s.keys);
     json_decref(s.config);
     return status;
@@ -322,6 +323,7 @@ static int save_beside(const lithe_model *m, const char *target, dtype type, con
     if (!status) status = model_write(m, s.path, type, t, err);
     if (!status) status = groups_save(m, s.path, err);
     if (!status && more) status = more(context, s.path, err);
+    if (!status) status = params_intact(m->params, err);
     if (!status) status = dir_sync(s.path, err);
     if (!status) status = dir_rename(s.path, target, err);
     partial_remove(&s);

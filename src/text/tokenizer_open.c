@@ -175,10 +175,11 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     if (failed(err) || file_map(&m, path, err)) { json_decref(config); return NULL; }
     format f = format_of(&m);
     if (f == FORMAT_GGUF) t = tokenizer_from_gguf((const char *)m.data, m.size, path, err);
-    file_unmap(&m);
-    if (f == FORMAT_GGUF) {                                  /* it says all by itself */
+    if (mapping_finish(&m, LITHE_OK, err) || f == FORMAT_GGUF) {             /* GGUF says all by itself */
         json_decref(config);
-        return t;
+        if (!failed(err)) return t;
+        lithe_tokenizer_close(t);
+        return NULL;
     }
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);

@@ -72,6 +72,15 @@ static int log_start(lithe_trainer *t, lithe_error *err)
     return trainer_end_line(t, err);
 }
 
+/* The files of the data are in the run now. */
+static int call_data(const lithe_trainer *t, lithe_error *err)
+{
+    char *data = path_join(t->run, "data");
+    int status = data ? dataset_called(t->data, data, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    free(data);
+    return status;
+}
+
 /* Builds the run under another name and renames it. */
 static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *run, lithe_error *err)
 {
@@ -90,6 +99,7 @@ static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *
     if (!status) status = run_appear(s.path, run, err);
     partial_remove(&s);
     t->run = named;
+    if (!status) status = call_data(t, err);
     return status ? status : log_open(&t->log, run, err);
 }
 

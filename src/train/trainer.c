@@ -96,6 +96,17 @@ static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
     return ranks_spread(t->ranks, params_edit(t->model->params), t->model->params->arena_count, err);
 }
 
+/* The data are read before weights change, so these are of the step before when a file of the data turns out to be
+ * another: they are saved. */
+static int check_data(lithe_trainer *t, lithe_error *err)
+{
+    lithe_error changed = { 0 }, unsaved = { 0 };
+    if (!dataset_intact(t->data, &changed)) return LITHE_OK;
+    bool saved = t->saved || (!t->ranks && !trainer_save(t, &unsaved));
+    return saved ? fail(err, changed.status, "%s; the run is saved as %.100s/ckpt-%d", changed.text, t->run, t->progress.step)
+                 : fail(err, changed.status, "%s", changed.text);
+}
+
 static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     const settings *s = &t->settings;
@@ -103,6 +114,7 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     char why[160];
     double began = seconds_now();
     int status = trainer_step_loss(t, p->step + 1, &t->train_loss, err);
+    if (!status) status = check_data(t, err);
     if (!status) status = sum_gradients(t, &e->grad_norm, err);
     if (status) return status;
     p->step++;
@@ -153,6 +165,7 @@ static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
     double began = seconds_now();
     bool next = t->objective.kind == &predict_next;
     int status = trainer_validate(t, &v, err);
+    if (!status) status = check_data(t, err);
     if (status) return status;
     e->kind = LITHE_EVALUATED;
     p->valid_loss = v.mean;
