@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const names[] = { "bert", "roberta", "mosaicbert", "modernbert" };
+static const char *const names[] = { "bert", "roberta", "mosaicbert", "modernbert", "xlm-roberta", "camembert", "distilbert" };
 enum { NAMES = sizeof names / sizeof *names, LABELS = 3 };
 
 /* ---- golden models with another head -------------------------------------------------- */
@@ -36,7 +36,7 @@ const char *changed_config(const char *name, const char *key, json_t *value)
 
 static json_t *class_of(const char *name, const char *ending)
 {
-    static const char *const stems[NAMES] = { "Bert", "Roberta", "Bert", "ModernBert" };
+    static const char *const stems[NAMES] = { "Bert", "Roberta", "Bert", "ModernBert", "XLMRoberta", "Camembert", "DistilBert" };
     int i = 0;
     while (strcmp(names[i], name)) i++;
     char text[80];
@@ -227,6 +227,9 @@ static void every_head(const kernels *k)
         { "bert", "span", "ForQuestionAnswering" }, { "roberta", "classify", "ForSequenceClassification" }, { "roberta", "tokens", "ForTokenClassification" },
         { "roberta", "span", "ForQuestionAnswering" }, { "mosaicbert", "classify", "ForSequenceClassification" },
         { "modernbert", "classify", "ForSequenceClassification" }, { "modernbert", "tokens", "ForTokenClassification" },
+        { "xlm-roberta", "classify", "ForSequenceClassification" }, { "xlm-roberta", "tokens", "ForTokenClassification" }, { "xlm-roberta", "span", "ForQuestionAnswering" },
+        { "camembert", "classify", "ForSequenceClassification" }, { "camembert", "tokens", "ForTokenClassification" },
+        { "distilbert", "classify", "ForSequenceClassification" }, { "distilbert", "tokens", "ForTokenClassification" }, { "distilbert", "span", "ForQuestionAnswering" },
     };
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) check_head(k, heads[i].name, heads[i].job, heads[i].ending);
 }

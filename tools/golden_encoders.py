@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Write the fixtures of the encoders: BERT, RoBERTa and ModernBERT by the Hugging Face code, MosaicBERT by its authors'.
+"""Write the fixtures of the encoders: BERT and its relatives and ModernBERT by the Hugging Face code, MosaicBERT by its authors'.
 
     ENV/bin/pip install torch 'transformers==4.48.*' 'numpy<2' safetensors einops
     ENV/bin/python tools/golden_encoders.py --mosaic FOLDER [--out tests/golden] [NAME ...]
+
+DistilBERT, MPNet, XLM-RoBERTa and CamemBERT were made with torch 2.15 and transformers 5.24.
 
 FOLDER: examples/benchmarks/bert/src of github.com/mosaicml/examples (bert_layers.py and its neighbours).
 tests/golden/README.md says what each fixture holds. Written like golden.py's, whose pieces are used here.
@@ -42,6 +44,8 @@ def filled(classes, config, name):
             own.num_labels = 2
         with all_double():
             models[task] = cls._from_config(own, attn_implementation="eager").eval()
+        if hasattr(models[task], "lm_head"):        # comes last, so that what it is tied to has the embedding's name
+            models[task]._modules["lm_head"] = models[task]._modules.pop("lm_head")
         shapes.update({n: p.shape for n, p in models[task].named_parameters()})
     values = parameters(dict(sorted(shapes.items())), g)
     for model in models.values():
@@ -153,6 +157,41 @@ def roberta(out):
     library_encoder(out, "roberta", config, classes, 1, False, "roberta", "layer.1.")
 
 
+# ---------------------------------------------------------------- relatives
+
+def all_classes(stem, **more):
+    """The classes of one family, by task."""
+    import transformers as t
+    endings = dict(masked="ForMaskedLM", classify="ForSequenceClassification", tokens="ForTokenClassification", span="ForQuestionAnswering", **more)
+    return {task: getattr(t, stem + ending) for task, ending in endings.items()}
+
+
+def languages(out, name, stem):
+    """RoBERTa's equations under their own names; an activation that the head does not take from hidden_act."""
+    import transformers as t
+    config = getattr(t, stem + "Config")(**SIZES, **UNDROPPED, max_position_embeddings=26, type_vocab_size=1, layer_norm_eps=1e-5, hidden_act="relu", pad_token_id=1)
+    library_encoder(out, name, config, all_classes(stem), 1, False, "roberta", "layer.1.")
+
+
+def distilbert(out):
+    import transformers as t
+    config = t.DistilBertConfig(vocab_size=V, dim=16, n_layers=2, n_heads=2, hidden_dim=24, max_position_embeddings=24, num_labels=LABELS, dropout=0.0,
+                                attention_dropout=0.0, qa_dropout=0.0, seq_classif_dropout=0.0, dtype="float32")
+    library_encoder(out, "distilbert", config, all_classes("DistilBert"), 0, False, "distilbert", "layer.1.")
+
+
+def mpnet(out):
+    """Beside the rest, the bucket of each distance."""
+    import torch, transformers as t
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+    config = t.MPNetConfig(**SIZES, **UNDROPPED, max_position_embeddings=26, layer_norm_eps=1e-5, hidden_act="relu")
+    library_encoder(out, "mpnet", config, all_classes("MPNet"), 1, False, "mpnet", "layer.1.")
+    path = os.path.join(out, "golden.safetensors")
+    from safetensors.torch import load_file
+    buckets = MPNetEncoder.relative_position_bucket(torch.arange(-600, 601))
+    save(path, dict(load_file(path), buckets=buckets))
+
+
 # ---------------------------------------------------------------- ModernBERT
 
 def modernbert(out):
@@ -197,7 +236,9 @@ def mosaicbert(out):
                *(k for k in SIZES if k in said), "max_position_embeddings", "type_vocab_size", "layer_norm_eps", *UNDROPPED, "pad_token_id")})
 
 
-FIXTURES = {"bert": bert, "bert-old": bert_old, "roberta": roberta, "mosaicbert": mosaicbert, "modernbert": modernbert}
+FIXTURES = {"bert": bert, "bert-old": bert_old, "roberta": roberta, "mosaicbert": mosaicbert, "modernbert": modernbert,
+            "xlm-roberta": lambda out: languages(out, "xlm-roberta", "XLMRoberta"), "camembert": lambda out: languages(out, "camembert", "Camembert"),
+            "distilbert": distilbert, "mpnet": mpnet}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -5,7 +5,8 @@
  *
  * RoBERTa (Liu et al. 2019) is the same equations: its positions begin after
  * the padding row, one type row stands for all, and its heads are named and wired
- * otherwise.  Names and keys are those of the published checkpoints. */
+ * otherwise.  XLM-RoBERTa (Conneau et al. 2020) and CamemBERT (Martin et al. 2020) are RoBERTa
+ * with vocabularies of their own.  Names and keys are those of the published checkpoints. */
 #include "arch/encoder.h"
 
 typedef struct {
@@ -66,34 +67,22 @@ static tensor *embed(graph *g, const bert *c, int first)
     return tap(g, dropout(g, x, c->hidden_dropout_prob), "embed", -1);                                 /* (tokens, C) */
 }
 
-static tensor *layer(graph *g, const bert *c, tensor *x, int l)
-{
-    const int C = c->hidden_size;
-    const double std = c->initializer_range, drop = c->hidden_dropout_prob;
-    const norm_options ln = { .eps = c->layer_norm_eps };
-    const attention_options heads = { .heads = c->num_attention_heads, .dropout = c->attention_probs_dropout_prob };
-    const dense_options qkv  = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .bias = true, .std = std };
-    const dense_options proj = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = true, .std = std, .dropout = drop };
-    const dense_options up   = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .bias = true, .std = std, .act = c->hidden_act };
-    const dense_options down = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = true, .std = std, .dropout = drop };
+static const post_norm_names parts = { "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "attention.output.LayerNorm",
+                                       "intermediate.dense", "output.dense", "output.LayerNorm" };
 
-    tensor *q = dense(g, x, "attention.self.query", C, qkv);                                           /* (tokens, C) */
-    tensor *k = dense(g, x, "attention.self.key", C, qkv);                                             /* (tokens, C) */
-    tensor *v = dense(g, x, "attention.self.value", C, qkv);                                           /* (tokens, C) */
-    tensor *a = attention(g, q, k, v, heads);                                                          /* (tokens, C) */
-    x = norm(g, dense_add(g, x, a, "attention.output.dense", proj), "attention.output.LayerNorm", ln); /* (tokens, C) */
-    tap(g, x, "post_mix", l);
-    tensor *h = dense(g, x, "intermediate.dense", c->intermediate_size, up);                           /* (tokens, F) */
-    x = norm(g, dense_add(g, x, h, "output.dense", down), "output.LayerNorm", ln);                     /* (tokens, C) */
-    return tap(g, x, "post_ffn", l);                                                                   /* (tokens, C) */
+static encoder shape(const bert *c)
+{
+    return (encoder){ .width = c->hidden_size, .vocab = c->vocab_size, .heads = c->num_attention_heads, .inner = c->intermediate_size, .std = c->initializer_range,
+                      .act = c->hidden_act, .ln = { .eps = c->layer_norm_eps }, .dropout = c->hidden_dropout_prob, .attention_dropout = c->attention_probs_dropout_prob };
 }
 
 static tensor *body(graph *g, const bert *c, int first)
 {
+    const encoder e = shape(c);
     tensor *x = embed(g, c, first);                                                                    /* (tokens, C) */
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);
-        x = layer(g, c, x, l);                                                                         /* (tokens, C) */
+        x = post_norm_layer(g, &e, &parts, x, l);                                                      /* (tokens, C) */
     }
     return x;
 }
@@ -103,11 +92,6 @@ static tensor *bert_build(graph *g, const void *config)    { return body(g, conf
 static tensor *roberta_build(graph *g, const void *config) { return body(g, config, ((const bert *)config)->pad_token_id + 1); }
 
 /* ---- the heads ------------------------------------------------------------------------ */
-
-static encoder shape(const bert *c)
-{
-    return (encoder){ .width = c->hidden_size, .vocab = c->vocab_size, .std = c->initializer_range, .act = c->hidden_act, .ln = { .eps = c->layer_norm_eps } };
-}
 
 static double label_dropout(const bert *c) { return c->classifier_dropout < 0 ? c->hidden_dropout_prob : c->classifier_dropout; }
 
@@ -125,10 +109,12 @@ static head bert_classify(graph *g, const void *config, tensor *rows, const task
     return bert_labels(g, &e, rows, t, label_dropout(config));
 }
 
+/* Its activation is exact GELU whatever hidden_act says. */
 static head roberta_language(graph *g, const void *config, tensor *rows)
 {
     const bert *c = config;
-    const encoder e = shape(c);
+    encoder e = shape(c);
+    e.act = ACT_GELU_ERF;
     return masked_head(g, &e, rows, (masked_head_names){ "lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.weight",
                                                          c->tie_word_embeddings ? words(g, c) : NULL });
 }
@@ -174,9 +160,7 @@ static const name_pair roberta_names[] = { { "roberta.@", "@" }, { "lm_head.deco
 static const char *const inner_keys[] = { "intermediate_size", NULL };
 #define KEYS { .width = "hidden_size", .heads = "num_attention_heads", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "encoder.layer." }
 
-/* As in the papers but for the learning rates, which are of small models and batches. */
-static const recipe bert_recipe = { .lr = 1e-3, .warmup = 0.01, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
-                                    .mask = "count", .mask_rate = 0.15 };
+/* The learning rate is of small models and batches. */
 static const recipe roberta_recipe = { .lr = 1e-3, .warmup = 0.06, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
                                        .mask = "each", .mask_rate = 0.15, .sentences = true };
 
@@ -198,7 +182,7 @@ const arch arch_roberta = {
     .summary = "RoBERTa: BERT's encoder without pairs, positions after the padding (Liu et al. 2019)",
     .vocabulary = "roberta", .recipe = &roberta_recipe,
     .config = { .size = sizeof(bert), .fields = roberta_fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"),
-                .normalize = normalize, .check = roberta_check, .sized = roberta_sized, .aliases = NAMES("xlm-roberta", "camembert") },
+                .normalize = normalize, .check = roberta_check, .sized = roberta_sized, .aliases = NAMES("xlm-roberta", "XLMRobertaForMaskedLM", "camembert", "CamembertForMaskedLM") },
     .equations = { .build = roberta_build, .language = roberta_language, .classify = roberta_classify,
                    .encoder = always, .context = roberta_context },
     .files = { .prefix = "roberta.", .names = roberta_names,

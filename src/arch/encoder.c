@@ -1,6 +1,27 @@
 #include "arch/encoder.h"
 #include <stdio.h>
 
+const recipe bert_recipe = { .lr = 1e-3, .warmup = 0.01, .schedule = "linear", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .weight_decay = 0.01, .clip = 1,
+                             .mask = "count", .mask_rate = 0.15 };
+
+tensor *post_norm_layer(graph *g, const encoder *e, const post_norm_names *n, tensor *x, int layer)
+{
+    const int C = e->width;
+    const attention_options heads = { .heads = e->heads, .dropout = e->attention_dropout };
+    const dense_options qkv  = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .bias = true, .std = e->std };
+    const dense_options proj = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = true, .std = e->std, .dropout = e->dropout };
+    const dense_options up   = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .bias = true, .std = e->std, .act = e->act };
+    const dense_options down = { .in = AXIS_INNER, .out = AXIS_RESIDUAL, .bias = true, .std = e->std, .dropout = e->dropout };
+
+    tensor *q = dense(g, x, n->query, C, qkv);                                                         /* (tokens, C) */
+    tensor *k = dense(g, x, n->key, C, qkv);                                                           /* (tokens, C) */
+    tensor *v = dense(g, x, n->value, C, qkv);                                                         /* (tokens, C) */
+    tensor *a = attention(g, q, k, v, heads);                                                          /* (tokens, C) */
+    x = tap(g, norm(g, dense_add(g, x, a, n->out, proj), n->out_norm, e->ln), "post_mix", layer);      /* (tokens, C) */
+    tensor *h = dense(g, x, n->up, e->inner, up);                                                      /* (tokens, F) */
+    return tap(g, norm(g, dense_add(g, x, h, n->down, down), n->down_norm, e->ln), "post_ffn", layer); /* (tokens, C) */
+}
+
 tensor *square_dense(graph *g, const encoder *e, tensor *rows, const char *name, activation act)
 {
     const dense_options o = { .in = AXIS_RESIDUAL, .out = AXIS_RESIDUAL, .bias = true, .std = e->std, .cut = e->cut, .act = act };

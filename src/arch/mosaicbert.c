@@ -62,7 +62,7 @@ static tensor *layer(graph *g, const mosaicbert *c, tensor *x, int l)
     tensor *a = attention(g, qkv, NULL, NULL, heads);                                                  /* (tokens, C) */
     x = norm(g, dense_add(g, x, a, "attention.output.dense", proj), "attention.output.LayerNorm", ln); /* (tokens, C) */
     tap(g, x, "post_mix", l);
-    tensor *h = glu_halves(g, dense(g, x, "mlp.gated_layers", 2 * F, gates), c->hidden_act);           /* (tokens, F) */
+    tensor *h = glu_halves(g, dense(g, x, "mlp.gated_layers", 2 * F, gates), ACT_GELU_ERF);            /* (tokens, F) */
     x = norm(g, dense_add(g, x, dropout(g, h, drop), "mlp.wo", down), "mlp.layernorm", ln);            /* (tokens, C) */
     return tap(g, x, "post_ffn", l);                                                                   /* (tokens, C) */
 }

@@ -16,6 +16,7 @@
     EACH(rwkv7)             \
     EACH(bert)              \
     EACH(roberta)           \
+    EACH(distilbert)        \
     EACH(mosaicbert)        \
     EACH(modernbert)        \
     EACH(vit)               \
