@@ -33,14 +33,15 @@ void *allocate(size_t count, size_t size, lithe_error *err)
 
 /* ---- text ------------------------------------------------------------------- */
 
-static char *read_stream(FILE *f, const char *name, size_t *size, lithe_error *err)
+static char *read_stream(FILE *f, const char *name, size_t limit, size_t *size, lithe_error *err)
 {
     size_t room = 1 << 16, used = 0;
     char *text = allocate(room + 1, 1, err);
     while (text) {
         used += fread(text + used, 1, room - used, f);
         if (used < room) break;
-        char *larger = room > SIZE_MAX / 4 ? NULL : realloc(text, (room *= 2) + 1);
+        if (room >= limit) { wrong(err, LITHE_EFORMAT, "%s: does not end within %zu MB, the most that is read of it", name, limit >> 20); free(text); return NULL; }
+        char *larger = realloc(text, (room *= 2) + 1);
         if (!larger) { wrong(err, LITHE_ENOMEM, "%s: more than %zu bytes, out of memory", name, used); free(text); return NULL; }
         text = larger;
     }
@@ -56,16 +57,16 @@ char *read_documents(const char *path, size_t *size, lithe_error *err)
     return err->status ? NULL : lithe_text_read(&path, 1, SIZE_MAX, size, err);
 }
 
-char *read_text(const char *path, size_t *size, lithe_error *err)
+char *read_text(const char *path, size_t limit, size_t *size, lithe_error *err)
 {
     if (err->status != LITHE_OK) return NULL;
-    if (!strcmp(path, "-")) return read_stream(stdin, "standard input", size, err);
+    if (!strcmp(path, "-")) return read_stream(stdin, "standard input", limit, size, err);
     struct stat s;
     FILE *f = fopen(path, "rb");
     if (!f) { wrong(err, LITHE_EIO, "%s: cannot open, %s", path, strerror(errno)); return NULL; }
     char *text = NULL;
     if (fstat(fileno(f), &s) == 0 && S_ISDIR(s.st_mode)) wrong(err, LITHE_EIO, "%s: is a directory, expected a file", path);
-    else text = read_stream(f, path, size, err);
+    else text = read_stream(f, path, limit, size, err);
     fclose(f);
     return text;
 }

@@ -5,8 +5,10 @@
 #include "lithe_tools.h"
 #include <stdbool.h>
 
-/* The whole file, or standard input for "-", and a NUL after it; malloc'd. */
-char *read_text(const char *path, size_t *size, lithe_error *err);
+/* The whole file, or standard input for "-", and a NUL after it; malloc'd.  More than `limit` bytes are refused: a
+ * device or a pipe need not end. */
+enum { SMALL_TEXT = 16 << 20, LARGE_TEXT = 1 << 30 };
+char *read_text(const char *path, size_t limit, size_t *size, lithe_error *err);
 /* The text of a corpus as `train` reads it (.txt, .jsonl, .gz and .zst of them, a directory, "-"), its documents joined
  * by empty lines, and a NUL after it; malloc'd. */
 char *read_documents(const char *path, size_t *size, lithe_error *err);

@@ -6,7 +6,7 @@ int lines_open(lines *l, const char *const *texts, int n, const char *path, bool
 {
     size_t size = 0, count = 0;
     *l = (lines){ 0 };
-    if (path && !(l->memory = read_text(path, &size, err))) return err->status;
+    if (path && !(l->memory = read_text(path, LARGE_TEXT, &size, err))) return err->status;
     for (size_t i = 0; i < size; i++) count += l->memory[i] == '\n';
     l->texts = allocate((size_t)n + count + 1, sizeof *l->texts, err);
     l->pairs = allocate((size_t)n + count + 1, sizeof *l->pairs, err);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 const verb *const verbs[] = {
-    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_report, &verb_compare, &verb_watch, &verb_sweep, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
+    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_report, &verb_compare, &verb_watch, &verb_replay, &verb_sweep, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
     &verb_inspect, &verb_convert, &verb_quantize, &verb_bench, &verb_plan, &verb_doctor, &verb_completions, &verb_help, NULL
 };
 
@@ -40,6 +40,7 @@ int unknown_verb(const char *name)
     suggest_also(&s, "report", "plot,figures,html");
     suggest_also(&s, "compare", "diff");
     suggest_also(&s, "watch", "follow,monitor,tail");
+    suggest_also(&s, "replay", "repeat,rerun,reproduce");
     suggest_also(&s, "sweep", "search,grid,tune");
     suggest_also(&s, "tokenize", "encode");
     suggest_also(&s, "detokenize", "decode");

@@ -37,6 +37,7 @@ static int convert(const arguments *a)
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
         t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
+    if (m) lithe_model_finite(m, &err);
     int status = err.status ? err.status : write_model(m, to, s->dtype, t, &unwritten);
     if (!status) {
         say("%s: %s, %s parameters, %s, %s", to, lithe_model_arch(m), size_text((double)lithe_model_params(m), text), s->dtype ? s->dtype : "f32",

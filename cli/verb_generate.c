@@ -95,7 +95,7 @@ static int generate(const arguments *a)
     generator g;
     const char *prompt = a->count > 1 ? a->operands[1] : "";
     size_t size = strlen(prompt);
-    char *typed = a->count > 1 && !strcmp(prompt, "-") ? read_text("-", &size, &err) : NULL;
+    char *typed = a->count > 1 && !strcmp(prompt, "-") ? read_text("-", LARGE_TEXT, &size, &err) : NULL;
     if (typed) prompt = typed;
     interrupt_catch(false);
     int status = generator_open(&g, a, &s->decoding, &err);

@@ -54,7 +54,7 @@ static void keys_open(key_list *k, const char *path, lithe_error *err)
 {
     size_t size = 0;
     char *variable = getenv("LITHE_API_KEY");
-    if (path) k->text = read_text(path, &size, err);
+    if (path) k->text = read_text(path, SMALL_TEXT, &size, err);
     for (char *at = k->text; at && at < k->text + size && !err->status; ) {
         size_t n = strcspn(at, "\r\n");
         char *end = at + n;

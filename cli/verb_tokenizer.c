@@ -36,7 +36,7 @@ static int tokenize(const arguments *a)
     lithe_error err = { 0 };
     size_t size = 0, n = 0;
     lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
-    char *text = read_text("-", &size, &err);
+    char *text = read_text("-", LARGE_TEXT, &size, &err);
     n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
     int32_t *ids = text ? allocate(n, sizeof *ids, &err) : NULL;
     if (ids && t) {
@@ -66,7 +66,7 @@ static int detokenize(const arguments *a)
     lithe_error err = { 0 };
     size_t size = 0, n = 0, bytes = 0;
     lithe_tokenizer *t = lithe_tokenizer_open(a->operands[0], &err);
-    char *text = read_text("-", &size, &err), *out = NULL;
+    char *text = read_text("-", LARGE_TEXT, &size, &err), *out = NULL;
     int32_t *ids = text ? parse_ids(text, &n, &err) : NULL;
     if (ids && t && ids_fit(ids, n, lithe_tokenizer_vocab(t), &err) == LITHE_OK) out = decode_ids(t, ids, n, &bytes, &err);
     if (out) fwrite(out, 1, bytes, stdout);

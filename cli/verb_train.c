@@ -243,7 +243,7 @@ static lithe_model *fresh_model(making *k)
     const S *s = k->s;
     size_t size = 0;
     double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, (double)k->text_size));
-    char *config = s->config ? read_text(s->config, &size, &k->err)
+    char *config = s->config ? read_text(s->config, SMALL_TEXT, &size, &k->err)
                  : lithe_model_size(k->arch, params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
     lithe_model *m = !config ? NULL : s->config ? model_of_config(k, config) : lithe_model_new(k->arch, config, s->seed, &k->err);
     free(config);
@@ -258,7 +258,7 @@ static lithe_model *fresh_model(making *k)
 static lithe_model *configured_model(making *k)
 {
     size_t size = 0;
-    char *config = read_text(k->s->config, &size, &k->err);
+    char *config = read_text(k->s->config, SMALL_TEXT, &size, &k->err);
     lithe_model *m = config ? model_of_config(k, config) : NULL;
     free(config);
     return m;

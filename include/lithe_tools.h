@@ -237,6 +237,8 @@ int lithe_model_parameter(const lithe_model *m, size_t i, lithe_tensor_info *out
 int lithe_model_parameter_named(const lithe_model *m, const char *name, lithe_tensor_info *out);
 /* n of its values from number `first` on, in row-major order, as floats however they are stored. */
 int lithe_model_values(const lithe_model *m, const char *name, size_t first, size_t n, float *out, lithe_error *err);
+/* Fails with LITHE_EFORMAT, and names the first one in the order of names, if a value of m is NaN or infinite. */
+int lithe_model_finite(const lithe_model *m, lithe_error *err);
 /* Fails with LITHE_EFORMAT if a file that m is read from was cut or overwritten since it was opened: results would be
  * of another model.  Whatever computes with m asks this by itself. */
 int lithe_model_intact(const lithe_model *m, lithe_error *err);
@@ -300,6 +302,12 @@ int lithe_compare(lithe_model *a, lithe_model *b, const int32_t *ids, size_t n, 
 /* Whether max_difference, of lithe_compare, keeps what the method says: outputs that are preserved differ by rounding
  * at most, 1e-4 of the largest. */
 int lithe_growth_kept(const lithe_growth *report);
+
+/* ---- a run once more ------------------------------------------------------ */
+
+/* Opens the newest complete checkpoint of a run before a step, to go through that step again: the events of
+ * lithe_trainer_next are those of the run, bit for bit, and nothing is written. */
+lithe_trainer *lithe_trainer_replay(const char *run, int step, lithe_error *err);
 
 /* ---- many processes --------------------------------------------------------- */
 

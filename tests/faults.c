@@ -5,9 +5,10 @@
  *
  * Here some of the points of each kind; with LITHE_FAULTS=all (make check-faults) every one. */
 #include "base/file.h"
+#include "leaves.h"
 #include "shell.h"
 #include "test.h"
-#include <ftw.h>
+#include "tiny_inputs.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,42 +23,6 @@ typedef struct { const char *name; long count; } kind;
 enum { KINDS = 7, SAMPLES = 3, REPORTS = 12 };
 
 typedef struct { const scenario *s; char stdout_bytes[1 << 16]; uint64_t tree; int reports; long points; } check;
-
-/* ---- what a command leaves ------------------------------------------------------------- */
-
-static uint64_t tree;
-static bool stray;
-
-static bool timed(const char *name)     /* holds a time or a command line */
-{
-    return !strcmp(name, "log.jsonl") || !strcmp(name, "command.txt") || !strncmp(name, "events.", 7);
-}
-
-static int add_file(const char *path, const struct stat *s, int flag, struct FTW *place)
-{
-    const char *name = path + place->base;
-    size_t size = 0;
-    if (place->level && (*name == '.' || strstr(name, ".tmp") || !strncmp(name, "lithe-data-", 11))) stray = true;
-    if (flag != FTW_F || timed(name)) return 0;
-    char *bytes = file_read(path, (size_t)s->st_size, &size, NULL);
-    tree += hash_bytes(bytes ? bytes : "", size, hash_bytes(name, strlen(name), 0));        /* they come in any order */
-    free(bytes);
-    return 0;
-}
-
-static uint64_t tree_of(const char *path)
-{
-    tree = 0;
-    stray = false;
-    nftw(path, add_file, 16, FTW_PHYS);
-    return tree;
-}
-
-static bool leaves_strays(void)
-{
-    tree_of(in_dir("work"));
-    return stray;
-}
 
 /* ---- one point ------------------------------------------------------------------------- */
 
@@ -98,16 +63,16 @@ static const char *judge(check *c, const char *fault)
     if (code == 0) {
         if (strstr(err, "; continuing from ckpt-")) return NULL;        /* it was read from an older one, not unsaid */
         if (strcmp(out, c->stdout_bytes)) return "other standard output, exit code 0";
-        return s->out && tree_of(out_path(s)) != c->tree ? "other output, exit code 0" : NULL;
+        return s->out && tree_hash(out_path(s)) != c->tree ? "other output, exit code 0" : NULL;
     }
     if (messages() != 1) return "not one message";
     if (!right_code(fault, code)) return "another exit code";
-    bool made = s->out && path_exists(out_path(s)), strays = leaves_strays();
+    bool made = s->out && path_exists(out_path(s)), strays = leaves_strays(in_dir("work"));
     if (!made && !strays) return NULL;
     if (made && s->run && sh("cd work && LITHE_NUM_THREADS=1 TMPDIR=tmp $L train --resume %s --steps 4 --save-every 2 -q", s->out)) return "the run cannot be resumed";
     if (!made && command(s, true, "none:0")) return "it cannot be repeated";
-    if (s->out && tree_of(out_path(s)) != c->tree) return made && !s->run ? "a part of an output" : "the output when it goes on is another";
-    return leaves_strays() ? "something stays" : NULL;
+    if (s->out && tree_hash(out_path(s)) != c->tree) return made && !s->run ? "a part of an output" : "the output when it goes on is another";
+    return leaves_strays(in_dir("work")) ? "something stays" : NULL;
 }
 
 static void look(check *c, const char *name, long at, const char *after)
@@ -142,7 +107,7 @@ static void every_fault(const scenario *s)
     CHECK_MSG(!sh("mkdir -p work && cd work && %s", s->prepare), "%s", err);
     CHECK_MSG(!command(s, false, "none:0"), "%s", err);
     snprintf(c.stdout_bytes, sizeof c.stdout_bytes, "%s", out);
-    if (s->out) c.tree = tree_of(out_path(s));
+    if (s->out) c.tree = tree_hash(out_path(s));
     int n = read_counts(kinds);
     CHECK(n == KINDS);
     for (int k = 0; k < n; k++) {
@@ -157,16 +122,6 @@ static void every_fault(const scenario *s)
 }
 
 /* ---- the commands ------------------------------------------------------------------------ */
-
-#define TEXT "head -c 12000 $ROOT/README.md > ../tiny.txt; "
-#define GPT2 "echo '{\"model_type\":\"gpt2\",\"n_embd\":32,\"n_layer\":1,\"n_head\":2,\"n_positions\":16,\"vocab_size\":257}' > ../gpt2.json; "
-#define TRAIN " --ctx 16 --batch 2 --steps 4 --save-every 2 --eval-every 2 --eval-windows 4 -q"
-#define MODEL TEXT GPT2 "$L train ../tiny.txt --config ../gpt2.json --tokenizer bytes --out ../m" TRAIN
-#define TABLE "for i in 1 2 3 4 5 6 7 8; do echo \"a good film $i\tpos\"; echo \"a bad film $i\tneg\"; done > ../t.tsv; "
-#define BERT TEXT TABLE "$L train ../tiny.txt --arch bert --params 30k --vocab 300 --out ../b" TRAIN
-
-#define IMAGES "printf '\\0\\0\\010\\003\\0\\0\\0\\014\\0\\0\\0\\010\\0\\0\\0\\010' > ../i-images-idx3-ubyte; printf '\\0\\0\\010\\001\\0\\0\\0\\014' > ../i-labels-idx1-ubyte; " \
-    "for n in 1 2 3 4 5 6; do printf \"$n%063d%064d\" 0 1; done >> ../i-images-idx3-ubyte; printf '\\0\\001\\0\\001\\0\\001\\0\\001\\0\\001\\0\\001' >> ../i-labels-idx1-ubyte"
 
 static void training(void)
 {

@@ -43,12 +43,15 @@ static void check_named(const char *place, const char *const *commands, size_t n
 
 static void weights_that_are_no_numbers(void)
 {
-    static const char *const commands[] = { "$L logits m --ids '1 2 3' --out l", "$L generate m 0 -n 2 --tokenizer d", "$L eval m --text t.txt --tokenizer d", "$L embed m 0 --tokenizer d" };
-    CHECK(sh("printf 0123456789 > t.txt; mkdir d; { printf '{'; for i in 0 1 2 3 4 5 6 7 8 9; do printf '\"%%s\":%%s,' $i $i; done; printf '\"<|endoftext|>\":10}'; } > d/vocab.json; "
+    static const char *const commands[] = { "$L logits m --ids '1 2 3' --out l", "$L generate m 0 -n 2 --tokenizer d", "$L eval m --text t.txt --tokenizer d", "$L grow m --params 2x --out l", "$L convert m l", "$L convert m l.gguf", "$L quantize m --to q8_0 --out l.gguf",
+        "$L train t.txt --from m --tokenizer d --steps 2 --ctx 8 --out l", "$L bench m --tokenizer d", "$L generate m 0 -n 2 --tokenizer d --temperature 0",
+        "echo 1 | $L chat m --tokenizer d", "$L inspect m --diversity --text t.txt --tokenizer d", "$L embed m 0 --tokenizer d" };
+    enum { COMMANDS = sizeof commands / sizeof *commands };
+    CHECK(sh("printf '0123456789%%.0s' $(seq 100) > t.txt; mkdir d; { printf '{'; for i in 0 1 2 3 4 5 6 7 8 9; do printf '\"%%s\":%%s,' $i $i; done; printf '\"<|endoftext|>\":10}'; } > d/vocab.json; "
              "echo '#version: 0.2' > d/merges.txt") == 0);
-    check_named("first", commands, 4);
-    check_named("last", commands, 3);                   /* of the row of a token that the fourth does not read */
-    CHECK(sh("test -e l") == 1);
+    check_named("first", commands, COMMANDS);
+    check_named("last", commands, COMMANDS - 2);        /* of the row of a token that the last two do not read */
+    CHECK(sh("test -e l -o -e l.gguf") == 1);
 }
 
 /* Empty lines have results of their own. */

@@ -246,7 +246,10 @@ static void rolls_back(void)
     lithe_event e = { 0 };
     while (e.step < 7 && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
     double lr = e.lr;
+    lithe_error bad = { 0 };
+    CHECK(!lithe_model_finite(f.model, &bad));
     spoil(f.model);
+    CHECK(lithe_model_finite(f.model, &bad) == LITHE_EFORMAT && strstr(bad.text, "value 0 is nan"));
     for (int i = 0; i < 3; i++) {
         CHECK(lithe_trainer_next(f.trainer, &e, &f.err) == 1 && e.kind == LITHE_SKIPPED && e.step == 8 + i);
         CHECK_MSG(e.text && strstr(e.text, "not a number"), "%s", e.text);

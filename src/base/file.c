@@ -48,6 +48,33 @@ int file_open_regular(const char *path, struct stat *s, lithe_error *err)
     return -1;
 }
 
+enum { HOLE_RATIO = 200, HOLE_ALLOWANCE = 64 << 20 };
+
+/* The bytes of fd outside its holes, or `enough` of them; where the system does not know, all are. */
+static size_t bytes_stored(int fd, size_t enough)
+{
+    size_t stored = 0;
+    for (off_t at = 0, data; stored < enough; ) {
+        if ((data = lseek(fd, at, SEEK_DATA)) < 0) return errno == ENXIO ? stored : enough;
+        if ((at = lseek(fd, data, SEEK_HOLE)) <= data) return enough;
+        stored += (size_t)(at - data);
+    }
+    return stored;
+}
+
+int refuse_sparse(const char *path, size_t size, lithe_error *err)
+{
+    struct stat s;
+    if (failed(err)) return err->status;
+    if (size <= HOLE_ALLOWANCE) return LITHE_OK;
+    int fd = file_open_regular(path, &s, err);
+    if (fd < 0) return err ? (int)err->status : LITHE_EIO;
+    size_t enough = (size - HOLE_ALLOWANCE) / HOLE_RATIO, stored = bytes_stored(fd, enough);
+    close(fd);
+    if (stored >= enough) return LITHE_OK;
+    return fail(err, LITHE_EFORMAT, "%s: is %zu bytes, but only %zu of them are stored, and the rest is a hole: refused", path, size, stored);
+}
+
 int refuse_git_pointer(const void *data, size_t size, const char *path, lithe_error *err)
 {
     static const char begin[] = "version https://git-lfs.github.com/spec/";

@@ -16,6 +16,9 @@ int fail_errno(lithe_error *err, const char *path, const char *doing);
 
 /* Opens a regular file for reading; directories, devices and pipes are refused.  Returns the descriptor, or -1. */
 int  file_open_regular(const char *path, struct stat *s, lithe_error *err);
+/* Fails for a file of `size` bytes that is little more than a hole, which takes no room on the disk but as long to read
+ * as its size. */
+int  refuse_sparse(const char *path, size_t size, lithe_error *err);
 /* Fails for what Git leaves in place of a large file that was not fetched. */
 int  refuse_git_pointer(const void *data, size_t size, const char *path, lithe_error *err);
 

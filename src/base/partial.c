@@ -12,6 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *temporary_parent(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    return tmp && *tmp ? tmp : "/tmp";
+}
+
 void partial_lock(int fd) { flock(fd, LOCK_EX | LOCK_NB); }
 
 /* ---- what others left -------------------------------------------------------------------- */

@@ -11,6 +11,8 @@ typedef struct { char *path; int lock; } partial_dir;       /* zero: none */
 int  partial_make(partial_dir *s, const char *parent, const char *prefix, lithe_error *err);   /* an empty directory */
 void partial_remove(partial_dir *s);                        /* with its contents, if it is still there */
 
+const char *temporary_parent(void);                     /* where temporary files lie: TMPDIR, or /tmp */
+
 /* A new path PARENT/PREFIX-PID-N, to be released with free(); what others left there is removed. */
 char *partial_path(const char *parent, const char *prefix, lithe_error *err);
 void  partial_lock(int fd);                             /* of a file at such a path */

@@ -1,13 +1,13 @@
 /* Turns files into documents.  A plain file is mapped and read in place; a packed one is unpacked into a buffer that
  * holds a line (.jsonl) or all of it (.txt).  Invariant: two readings of unchanged files give the same documents. */
 #include "data/corpus.h"
+#include "data/stdin_file.h"
 #include "base/arena.h"
 #include "base/system.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -147,36 +147,6 @@ const source *corpus_source(const corpus *c, size_t i) { return &c->inputs[i].kn
 
 /* ---- one file ------------------------------------------------------------------- */
 
-/* Standard input can be read once, and is needed twice: all of it goes to a
- * file without a name, which is mapped as often as asked for. */
-static int map_stdin(mapping *m, lithe_error *err)
-{
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    static FILE *spool;
-    char block[1 << 16], path[64];
-    int status = LITHE_OK;
-    pthread_mutex_lock(&mutex);
-    if (!spool) {
-        FILE *f = tmpfile();
-        ssize_t n = 0;
-        if (!f) status = fail_errno(err, "standard input", "keep in a temporary file");
-        while (f && !status && (n = os.read(STDIN_FILENO, block, sizeof block)) != 0) {
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) status = fail_errno(err, "standard input", "read");
-            else if (fwrite(block, 1, (size_t)n, f) != (size_t)n) status = fail_errno(err, "standard input", "keep in a temporary file");
-        }
-        if (f && !status && fflush(f)) status = fail_errno(err, "standard input", "keep in a temporary file");
-        if (status && f) fclose(f);
-        else spool = f;
-    }
-    if (!status) {
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(spool));
-        status = file_map(m, path, err);
-    }
-    pthread_mutex_unlock(&mutex);
-    return status;
-}
-
 static int finish_current(corpus *c, int status, lithe_error *err)
 {
     unpack_close(c->unpacker);
@@ -248,8 +218,9 @@ static form form_of_bytes(const char *text, size_t size)
 static int open_current(corpus *c, lithe_error *err)
 {
     input *in = &c->inputs[c->current];
-    int status = in->form == UNSEEN ? map_stdin(&c->map, err) : file_map(&c->map, in->known.path, err);
+    int status = in->form == UNSEEN ? stdin_map(&c->map, err) : file_map(&c->map, in->known.path, err);
     if (status) return status;
+    if (in->form != UNSEEN && (status = refuse_sparse(in->known.path, c->map.size, err))) return status;
     in->known.bytes = c->map.size;
     hash_hex(c->map.data, c->map.size, in->known.hash);
     c->form = in->form;

@@ -28,12 +28,6 @@ const dataset_kind *dataset_kind_of(const char *task)
 
 /* Where a dataset lies for which the caller names no directory. */
 #define TEMPORARY "lithe-data"
-static const char *temporary_parent(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    return tmp && *tmp ? tmp : "/tmp";
-}
-
 static json_t *read_description(const char *dir, lithe_error *err)
 {
     char *path = path_join(dir, DATA_JSON);

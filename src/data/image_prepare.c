@@ -179,6 +179,7 @@ static int choose_classes(label_names *names, image_set *s, image_set *other, co
 {
     int status = o->label_count ? names_copy(names, o->labels, o->label_count, err) : image_set_names(s, names, err);
     if (!status && o->label_count) status = image_set_relabel(s, names, err);
+    if (!status && names->count < 2) status = fail(err, LITHE_EINVAL, "the images are of one class, \"%s\"; a classifier needs at least 2", names->text[0]);
     return status || !other ? status : image_set_relabel(other, names, err);
 }
 

@@ -186,6 +186,7 @@ int set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *siz
     int status = file_map(&h->map, path, err);
     if (status) return status;
     s->held_count++;
+    if ((status = refuse_sparse(path, h->map.size, err))) return status;
     *bytes = h->map.data;
     *size = h->map.size;
     if (packing_of(path) == PLAIN) return LITHE_OK;

@@ -50,13 +50,13 @@ static void gather(const tapped *taps, int first, int end, const reading *r, int
 }
 
 /* Reads all sequences once. */
-static int read_all(pass *p, const tapped *taps, int first, int end, const reading *r, float *const *rows, lithe_error *err)
+static int read_all(const lithe_model *m, pass *p, const tapped *taps, int first, int end, const reading *r, float *const *rows, lithe_error *err)
 {
     for (int s = 0; s < r->sequences; s += r->at_once) {
         int count = r->sequences - s < r->at_once ? r->sequences - s : r->at_once;
         batch_begin(&p->batch);
         for (int i = s; i < s + count; i++) batch_add(&p->batch, &(batch_sequence){ .n = r->ctx, .ids = r->ids + (size_t)i * (size_t)r->ctx });
-        int status = pass_run(p, err);
+        int status = pass_answer(p, m, err);
         if (status) return status;
         gather(taps, first, end, r, s, count, rows);
     }
@@ -89,7 +89,7 @@ static int make_room(const tapped *taps, int first, int count, const reading *r,
     return n;
 }
 
-static int survey(lithe_diversity *d, pass *p, const reading *r, lithe_error *err)
+static int survey(lithe_diversity *d, const lithe_model *m, pass *p, const reading *r, lithe_error *err)
 {
     const tapped *taps;
     int count = graph_taps(p->g, &taps);
@@ -101,7 +101,7 @@ static int survey(lithe_diversity *d, pass *p, const reading *r, lithe_error *er
     if (!places || !rows || !d->rows) fail(&first, LITHE_ENOMEM, "not enough memory for the features of %d places", count);
     while (!first.status && d->count < count) {
         int n = make_room(taps, d->count, count, r, places, rows, &first);
-        if (!first.status && !read_all(p, taps, d->count, d->count + n, r, rows, &first)) diversity_measure(places, n, &first);
+        if (!first.status && !read_all(m, p, taps, d->count, d->count + n, r, rows, &first)) diversity_measure(places, n, &first);
         for (int i = 0; i < n; i++) {
             if (!first.status) report(&places[i], &taps[d->count + i], &d->rows[d->count + i]);
             free(rows[i]);
@@ -124,7 +124,7 @@ lithe_diversity *lithe_diversity_open(lithe_model *m, const int32_t *ids, size_t
     lithe_engine *e = d ? engine_of_whole(m, err) : NULL;
     int status = e ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to measure features");
     if (!status) status = engine_whole(e, &(whole_pass){ .want = WANT_HIDDEN, .rows = r.at_once * r.ctx, .seqs = r.at_once, .taps = true }, &p, err);
-    if (!status) status = survey(d, p, &r, err);
+    if (!status) status = survey(d, m, p, &r, err);
     lithe_engine_close(e);
     if (!status) return d;
     lithe_diversity_close(d);

@@ -18,7 +18,7 @@ static int make_room(task_scorer *s, size_t longest, lithe_error *err)
 
 static int run_waiting(task_scorer *s, waiting *w, lithe_error *err)
 {
-    int status = w->count ? pass_run(s->pass, err) : LITHE_OK;
+    int status = w->count ? pass_answer(s->pass, s->model, err) : LITHE_OK;
     for (int i = 0; i < w->count && !status; i++) {
         w->of[i]->nll += (double)s->pass->r.loss->data[i];
         w->of[i]->greedy &= s->pass->r.correct->data[i] > 0;

@@ -231,7 +231,7 @@ growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_
 
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
 {
-    growth *g = growth_new(m, o, report, err);
+    growth *g = m && lithe_model_finite(m, err) ? NULL : growth_new(m, o, report, err);
     lithe_model *large = growth_apply(g, err);
     growth_free(g);
     return large;

@@ -34,28 +34,10 @@ static bool all_finite(const tensor *t, const batch *b)
     return true;
 }
 
-/* Finds the first parameter, in the order of their names, that has a value which is no number. */
 static int blame(const lithe_model *m, lithe_error *err)
 {
-    enum { CHUNK = 4096 };
-    real *values = xalloc(CHUNK, sizeof *values);
-    if (!values) return fail(err, LITHE_ENOMEM, "not enough memory to look through %d tensors", m->params->count);
-    for (int i = 0; i < m->params->count; i++) {
-        const param *p = m->params->items[i];
-        for (size_t first = 0, n; first < p->count; first += n) {
-            n = p->count - first < CHUNK ? p->count - first : CHUNK;
-            weight_read(&p->weight, first, n, values);
-            for (size_t k = 0; k < n; k++) {
-                if (isfinite(values[k])) continue;
-                fail(err, LITHE_EFORMAT, "%s: value %zu is %s, so the model's results are no numbers: its file is damaged, or its training diverged",
-                     p->name, first + k, isnan(values[k]) ? "nan" : "infinite");
-                free(values);
-                return LITHE_EFORMAT;
-            }
-        }
-    }
-    free(values);
-    return fail(err, LITHE_EFORMAT, "the model's results are no numbers, though all its parameters are: they are too large");
+    int status = lithe_model_finite(m, err);
+    return status ? status : fail(err, LITHE_EFORMAT, "the model's results are no numbers, though all its parameters are: they are too large");
 }
 
 int pass_answer(pass *p, const lithe_model *m, lithe_error *err)

@@ -136,6 +136,7 @@ int lithe_model_quantize(lithe_model *m, const char *type, const lithe_quantize_
     if (!thread_ready()) return fail(err, LITHE_ENOMEM, "not enough memory to quantize");
     int status = options_read(&o, sizeof o, given, "lithe_quantize_options", err);
     if (!status) status = read_type(&r, m, type, &o, err);
+    if (!status) status = lithe_model_finite(m, err);
     if (!report) report = &unused;
     *report = (lithe_quantized){ .bytes_before = bytes_of(m) };
     const param *odd = NULL;

@@ -52,7 +52,7 @@ int trainer_rate(lithe_trainer *t, lithe_error *err)
 {
     int before = t->progress.best_step;
     rate_checkpoint(t, &t->progress);
-    return t->progress.best_step == before ? LITHE_OK : !ranks_leads(t->ranks) ? LITHE_OK : trainer_write_best(t, err);
+    return t->progress.best_step == before || !trainer_writes(t) ? LITHE_OK : trainer_write_best(t, err);
 }
 
 static int write_checkpoint(lithe_trainer *t, const progress *rated, lithe_error *err)
@@ -78,16 +78,16 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
 {
     progress p = t->progress;
     int best_before = p.best_step, status = trainer_collect(t, false, err);
-    bool leads = ranks_leads(t->ranks);
+    bool writes = trainer_writes(t);
     rate_checkpoint(t, &p);
-    if (!status && leads) status = write_checkpoint(t, &p, err);
+    if (!status && writes) status = write_checkpoint(t, &p, err);
     optimizer_drop(&t->optimizer);
     if (status) return status;
     ranks_busy(t->ranks, RANKS_SAVING);
     t->progress = p;
     t->saved = true;
-    if (leads && p.best_step != best_before) status = trainer_write_best(t, err);
-    return status || !leads ? status : trainer_prune(t, err);
+    if (writes && p.best_step != best_before) status = trainer_write_best(t, err);
+    return status || !writes ? status : trainer_prune(t, err);
 }
 
 int lithe_trainer_save(lithe_trainer *t, lithe_error *err)

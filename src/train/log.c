@@ -13,7 +13,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { LINE_DEPTH = 8 };
+enum { LINE_DEPTH = 8, LOG_BYTES = 1 << 30 };
 
 int log_open(run_log *l, const char *run, lithe_error *err)
 {
@@ -125,6 +125,7 @@ int log_cut(run_log *l, int step, int lines, lithe_error *err)
 {
     mapping m;
     int status = file_map(&m, l->path, err), at_step = 0;
+    if (!status && m.size > LOG_BYTES) status = mapping_finish(&m, fail(err, LITHE_EFORMAT, "%s: is %zu bytes, at most %d are read", l->path, m.size, LOG_BYTES), err);
     if (status) return status;
     const char *text = (const char *)m.data, *end;
     size_t keep = 0;

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "train/run_dir.h"
 #include "train/trainer.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,12 +27,13 @@ static int read_checkpoint(lithe_trainer *t, const char *dir, lithe_error *err)
     return status;
 }
 
-/* Reads the newest complete checkpoint; the first event reports a newer one that is damaged. */
-static int read_newest(lithe_trainer *t, lithe_error *err)
+/* Reads the newest complete checkpoint before step `before`; the first event reports a newer one that is damaged. */
+static int read_newest(lithe_trainer *t, int before, lithe_error *err)
 {
     int *steps, count = checkpoint_list(t->run, &steps, err), taken = -1;
     lithe_error first = { 0 };
     for (int i = 0; i < count && taken < 0; i++) {
+        if (steps[i] >= before) continue;
         lithe_error each = { 0 };
         char *dir = checkpoint_path(t->run, steps[i]);
         if (!dir) fail(&each, LITHE_ENOMEM, "%s: out of memory", t->run);
@@ -41,9 +43,11 @@ static int read_newest(lithe_trainer *t, lithe_error *err)
         free(dir);
         if (failed(err)) break;
     }
+    int oldest = count > 0 ? steps[count - 1] : 0;
     free(steps);
     if (count < 0) return count;
     if (failed(err)) return err->status;
+    if (oldest >= before) return fail(err, LITHE_EINVAL, "%s: no checkpoint before step %d is left, the oldest is of step %d", t->run, before, oldest);
     if (taken < 0) return fail(err, first.status, "%s: none of its %d checkpoints can be used: %s", t->run, count, first.text);
     t->notice = first.status != LITHE_OK;
     if (t->notice) snprintf(t->text, sizeof t->text, "%s; continuing from ckpt-%d", first.text, taken);
@@ -96,6 +100,46 @@ static int check_run(const char *run, lithe_error *err)
     return count ? (count < 0 ? count : LITHE_OK) : fail(err, LITHE_EINVAL, "%s: holds no checkpoint, there is nothing to resume", run);
 }
 
+/* Opens what a checkpoint does not hold, when the settings are known. */
+static int open_parts(lithe_trainer *t, lithe_error *err)
+{
+    int status = open_tokenizer(t, err);
+    if (!status) status = open_data(t, err);
+    if (!status) status = trainer_begin(t, err);
+    if (!status) status = trainer_prepare(t, err);
+    return status ? status : trainer_moments(t, err);
+}
+
+/* Makes a trainer of the run that has opened nothing yet. */
+static lithe_trainer *trainer_of(const char *run, const trainer_hooks *hooks, lithe_error *err)
+{
+    if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is not the directory of a run", run ? run : "(none)"); return NULL; }
+    lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
+    if (!t || (t->run = xstrdup(run))) return t;
+    fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    lithe_trainer_close(t);
+    return NULL;
+}
+
+/* Samples are left out, since they change nothing. */
+lithe_trainer *lithe_trainer_replay(const char *run, int at, lithe_error *err)
+{
+    lithe_error own = { 0 };
+    if (failed(err)) return NULL;
+    if (!err) err = &own;
+    lithe_trainer *t = trainer_of(run, NULL, err);
+    if (!t) return NULL;
+    t->replay = t->saved = true;
+    int status = read_newest(t, at, err);
+    if (!status && at > t->settings.schedule.steps)
+        status = fail(err, LITHE_EINVAL, "%s: is a run of %d steps, it has no step %d", run, t->settings.schedule.steps, at);
+    if (!status) status = open_parts(t, err);
+    if (!status) status = check_pending(err);
+    if (!status) return t;
+    lithe_trainer_close(t);
+    return NULL;
+}
+
 lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, const trainer_hooks *hooks, lithe_error *err)
 {
     lithe_error own = { 0 };                                /* failures must stick even when the caller passes no err */
@@ -103,21 +147,16 @@ lithe_trainer *trainer_resume(const char *run, const lithe_train_options *o, con
     if (!err) err = &own;
     lithe_train_options options;
     if (options_read(&options, sizeof options, o, "lithe_train_options", err)) return NULL;
-    if (!run || !path_is_dir(run)) { fail(err, LITHE_EINVAL, "%s: is not the directory of a run", run ? run : "(none)"); return NULL; }
-    lithe_trainer *t = check_run(run, err) ? NULL : trainer_new(hooks, err);
+    lithe_trainer *t = trainer_of(run, hooks, err);
     if (!t) return NULL;
-    int status = (t->run = xstrdup(run)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    int status = LITHE_OK;
     t->ranks = options.ranks;
     bool leads = ranks_leads(t->ranks);
-    if (!status && leads) status = log_open(&t->log, run, err);
+    if (leads) status = log_open(&t->log, run, err);
     if (!status && leads) status = run_sweep(run, err);
-    if (!status) status = read_newest(t, err);
+    if (!status) status = read_newest(t, INT_MAX, err);
     if (!status) status = apply_options(t, &options, err);
-    if (!status) status = open_tokenizer(t, err);
-    if (!status) status = open_data(t, err);
-    if (!status) status = trainer_begin(t, err);
-    if (!status) status = trainer_prepare(t, err);
-    if (!status) status = trainer_moments(t, err);
+    if (!status) status = open_parts(t, err);
     if (!status && leads && t->progress.best_step >= 0) status = trainer_write_best(t, err);
     if (!status && leads) status = trainer_prune(t, err);            /* a process may have ended before it did */
     if (!status && leads) status = log_cut(&t->log, t->progress.step, t->progress.lines, err);

@@ -46,7 +46,7 @@ int trainer_sample(lithe_trainer *t, lithe_error *err)
 {
     const char *prompt = t->settings.sample;
     ranks_busy(t->ranks, RANKS_SAVING);
-    if (!ranks_leads(t->ranks)) return LITHE_OK;
+    if (!trainer_writes(t)) return LITHE_OK;
     lithe_error inner = { 0 };                      /* a sample that fails does not stop training; its text says why */
     text s = { .capacity = strlen(prompt) + 1024 };
     if (!(s.data = xalloc(s.capacity, 1))) return fail(err, LITHE_ENOMEM, "%s: out of memory for a sample", t->run);

@@ -127,6 +127,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     }
     if (!status) status = settings_resolve(&t->settings, o, m, d, err);
     if (!status) status = trainer_begin(t, err);
+    if (!status) status = lithe_model_finite(m, err);
     if (!status) status = settings_samples(&t->settings, o, t->objective.samples, err);
     if (!status) status = settings_check_growths(&t->settings, err);
     if (!status) status = trainer_prepare(t, err);

@@ -29,7 +29,7 @@ static int write_scalars(lithe_trainer *t, const scalar *s, int count, lithe_err
 {
     int status = LITHE_OK, at = t->progress.step;
     double now = wall_now();
-    if (!ranks_leads(t->ranks)) return LITHE_OK;
+    if (!trainer_writes(t)) return LITHE_OK;
     if (!t->events.path) {
         status = tensorboard_open(&t->events, t->run, err);
         if (!status && at > 1) status = tensorboard_restart(&t->events, now, at, err);
@@ -102,7 +102,7 @@ static int check_data(lithe_trainer *t, lithe_error *err)
 {
     lithe_error changed = { 0 }, unsaved = { 0 };
     if (!dataset_intact(t->data, &changed)) return LITHE_OK;
-    bool saved = t->saved || (!t->ranks && !trainer_save(t, &unsaved));
+    bool saved = !t->replay && (t->saved || (!t->ranks && !trainer_save(t, &unsaved)));
     return saved ? fail(err, changed.status, "%s; the run is saved as %.100s/ckpt-%d", changed.text, t->run, t->progress.step)
                  : fail(err, changed.status, "%s", changed.text);
 }
@@ -243,7 +243,7 @@ static int finish(lithe_trainer *t, lithe_event *e, lithe_error *err)
     e->kind = LITHE_FINISHED;
     char *dir = checkpoint_path(t->run, t->progress.step);
     int status = dir ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
-    if (!status && ranks_leads(t->ranks)) status = run_link(dir, t->run, except, err);
+    if (!status && trainer_writes(t)) status = run_link(dir, t->run, except, err);
     free(dir);
     snprintf(t->text, sizeof t->text, "%s", t->run);
     return status;

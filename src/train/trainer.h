@@ -39,6 +39,7 @@ struct lithe_trainer {
     double step_rows, step_flops;               /* of the latest step */
     run_log log;
     tensorboard events;
+    bool replay;                                /* events are those of the run, and nothing is written */
     bool saved;                                 /* the newest checkpoint holds the present state */
     double train_loss;                          /* of the latest step */
     char *sample;                               /* text of the latest evaluation */
@@ -55,6 +56,8 @@ lithe_trainer *trainer_new(const trainer_hooks *hooks, lithe_error *err);
 int            trainer_begin(lithe_trainer *t, lithe_error *err);
 /* Opens optimizer and feeds for the present t->model. */
 int            trainer_prepare(lithe_trainer *t, lithe_error *err);
+/* Whether this process is the one that writes the run's files. */
+static inline bool trainer_writes(const lithe_trainer *t) { return ranks_leads(t->ranks) && !t->replay; }
 /* Writes the line of log.jsonl that was begun, and counts it. */
 int            trainer_end_line(lithe_trainer *t, lithe_error *err);
 

@@ -51,7 +51,7 @@ int trainer_end_line(lithe_trainer *t, lithe_error *err)
 {
     t->progress.lines++;
     t->saved = false;
-    return ranks_leads(t->ranks) ? log_write(&t->log, err) : LITHE_OK;
+    return trainer_writes(t) ? log_write(&t->log, err) : LITHE_OK;
 }
 
 /* ---- the parts of a run ---------------------------------------------------------------- */
