@@ -3,17 +3,18 @@
 import argparse, csv, json, math, os, shutil, subprocess
 import units
 
-STEPS, EVALUATIONS, RATE = 800, 10, "3e-3"
+STEPS, BATCH, EVALUATIONS, RATE = 800, 4, 8, "5e-3"
+HELD_OUT = 60000      # bytes
 COLUMNS = ["text", "arch", "seed", "size", "method", "params", "flops", "steps", "bits", "twins_before", "twins_after", "curve"]
 
 MODELS = {
-    "tokenformer": {"model_type": "tokenformer", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 32, "num_layers": 2,
-                    "num_attention_heads": 2, "qkv_slot_num": 32, "proj_slot_num": 32, "ffn_slot_num": 128},
-    "llama": {"model_type": "llama", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 32, "num_hidden_layers": 2,
-              "num_attention_heads": 2, "intermediate_size": 96, "tie_word_embeddings": True},
-    "rwkv7": {"model_type": "rwkv7", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 32, "num_hidden_layers": 2,
-              "head_dim": 16, "intermediate_size": 96, "decay_low_rank_dim": 16, "a_low_rank_dim": 16, "v_low_rank_dim": 16,
-              "gate_low_rank_dim": 16},
+    "tokenformer": {"model_type": "tokenformer", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 16, "num_layers": 2,
+                    "num_attention_heads": 1, "qkv_slot_num": 24, "proj_slot_num": 24, "ffn_slot_num": 64},
+    "llama": {"model_type": "llama", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 16, "num_hidden_layers": 2,
+              "num_attention_heads": 1, "intermediate_size": 48, "tie_word_embeddings": True},
+    "rwkv7": {"model_type": "rwkv7", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 16, "num_hidden_layers": 2,
+              "head_dim": 16, "intermediate_size": 48, "decay_low_rank_dim": 8, "a_low_rank_dim": 8, "v_low_rank_dim": 8,
+              "gate_low_rank_dim": 8},
 }
 SPREAD = {"tokenformer": "init_method_std", "llama": "initializer_range"}      # RWKV's initial values have no such key
 
@@ -65,14 +66,14 @@ class Study:
         return self.path(name + ".json")
 
     def flops(self, model):
-        return json.loads(lithe("plan", model, "--batch", 8, "--ctx", 64, "--no-ops", "--json"))["training"]["flops"]
+        return json.loads(lithe("plan", model, "--batch", BATCH, "--ctx", 64, "--no-ops", "--json"))["training"]["flops"]
 
     def train(self, name, start, steps, stage, *more):
         """Trains a run anew; an interrupted one is discarded."""
         shutil.rmtree(self.path(name), ignore_errors=True)
         part = os.path.join(options.out, self.text)
-        lithe("train", part + ".train.txt", "--valid", part + ".valid.txt", *start, "--tokenizer", "bytes", "--ctx", 64, "--batch", 8, "--lr", RATE,
-              "--steps", steps, "--eval-every", max(steps // EVALUATIONS, 1), "--eval-windows", 128, "--save-every", 0,
+        lithe("train", part + ".train.txt", "--valid", part + ".valid.txt", *start, "--tokenizer", "bytes", "--ctx", 64, "--batch", BATCH, "--lr", RATE,
+              "--steps", steps, "--eval-every", max(steps // EVALUATIONS, 1), "--eval-windows", 64, "--save-every", 0,
               "--seed", 10 * self.seed + stage, "--threads", 1, "-q", "--out", self.path(name), *more)
         return self.path(name)
 
@@ -87,7 +88,7 @@ class Study:
     def second_stage(self, size, method, start):
         flops = self.flops(start)
         steps = round(self.budget / flops)
-        run = self.train("second", ["--from", start], steps, 2, "--moments", "carry", "--schedule", "linear", "--warmup", 0, "--min-lr", "3e-4")
+        run = self.train("second", ["--from", start], steps, 2, "--moments", "carry", "--schedule", "linear", "--warmup", 0, "--min-lr", "5e-4")
         with open(os.path.join(run, "log.jsonl")) as f:
             log = [json.loads(line) for line in f]
         curve = [e for e in log if "bits_per_byte" in e]
@@ -132,10 +133,10 @@ def record(*row):
 
 
 def cut(name, path):
-    """Writes OUT/NAME.train.txt and OUT/NAME.valid.txt, the last tenth of the lines' bytes."""
+    """Writes OUT/NAME.train.txt and OUT/NAME.valid.txt, about the last 60 kB."""
     with open(path, "rb") as f:
         text = f.read()
-    at = text.rindex(b"\n", 0, len(text) * 9 // 10) + 1
+    at = text.rindex(b"\n", 0, len(text) - HELD_OUT) + 1
     for part, data in ("train", text[:at]), ("valid", text[at:]):
         with open(os.path.join(options.out, f"{name}.{part}.txt"), "wb") as f:
             f.write(data)
