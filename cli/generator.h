@@ -13,8 +13,8 @@ typedef struct {
     const char *tokenizer, *config, *cache_type;
 } decoding;
 
-#define DECODING_OPTIONS(S, TOKENS) \
-    { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write", .least = 1, .also = "n-predict,length,num-tokens" }, \
+#define DECODING_OPTIONS(S, TOKENS, LEAST, HELP) \
+    { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write" HELP, .least = LEAST, .also = "n-predict,length,num-tokens" }, \
     { "temperature", 0, REAL(S, decoding.temperature), "T", "0.8", .help = "softmax temperature: below 1 likelier text, above 1 more varied text; 0 always takes the likeliest token (the model's generation_config.json goes before the defaults)", \
       .most = 100, .also = "temp" }, \
     { "top-k", 0, COUNT(S, decoding.top_k), "K", .help = "sample from the K likeliest tokens (default: all)" }, \

@@ -10,7 +10,7 @@
 typedef struct { common common; decoding decoding; const char *template, *system, *variables, *before, *after; } chat_settings;
 
 static const option chat_options[] = {
-    DECODING_OPTIONS(chat_settings, "512"),
+    DECODING_OPTIONS(chat_settings, "512", 1, ""),
     { "template", 0, TEXT(chat_settings, template), "NAME|FILE", .help = "how the conversation is written: one of the model's own templates, plain, chatml, world, world-instruction, world-qa, or a "
       "file in Jinja (default: the model's own; without one, world for an RWKV vocabulary, else plain)", .also = "chat-template,chat-template-file" },
     { "system", 0, TEXT(chat_settings, system), "TEXT", .help = "the system message, with which the conversation begins", .also = "system-prompt" },

@@ -10,7 +10,7 @@
 typedef struct { common common; decoding decoding; int echo, json, parallel; const char *load_state, *save_state, *prompts; } generate_settings;
 
 static const option generate_options[] = {
-    DECODING_OPTIONS(generate_settings, "256"),
+    DECODING_OPTIONS(generate_settings, "256", 0, "; 0: only read the prompt, for --save-state"),
     { "stop", 0, LIST(generate_settings, decoding.stop), "TEXT", .help = "stop before this text; may be given several times", .also = "until" },
     { "echo", 0, FLAG(generate_settings, echo), NULL, "1", .help = "print the prompt before its continuation" },
     { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "continue from a state that --save-state wrote for this model; PROMPT, if any, follows",
@@ -37,6 +37,16 @@ static void print_generated(const char *prompt, size_t size, const page *p, cons
 static int32_t *first_ids(const generator *g, const char *prompt, size_t size, const generate_settings *s, size_t *n, lithe_error *err)
 {
     return s->load_state ? encode_text(g->tokenizer, prompt, size, false, n, err) : prompt_ids(g, prompt, size, n, err);
+}
+
+/* --max-tokens 0 */
+static void read_only(generator *g, const char *prompt, size_t size, const int32_t *ids, size_t n, const generate_settings *s, lithe_error *err)
+{
+    watch_begin("reading the prompt");
+    if (s->load_state) lithe_session_extend(g->session, ids, n, err);
+    else lithe_session_sync(g->session, ids, n, err);
+    watch_end();
+    if (!err->status && s->json) print_generated(prompt, size, &(page){ 0 }, "length", 0);
 }
 
 static void write_text(generator *g, const char *prompt, size_t size, const int32_t *ids, size_t n, const generate_settings *s, lithe_error *err)
@@ -67,7 +77,8 @@ static int continue_text(generator *g, const char *prompt, size_t size, const ge
     int32_t *ids = first_ids(g, prompt, size, s, &n, err);
     if (ids && g->context && n > (size_t)g->context)
         wrong(err, LITHE_EFULL, "the prompt is %zu tokens, the context holds %d; shorten it", n, g->context);
-    if (ids && !err->status) write_text(g, prompt, size, ids, n, s, err);
+    if (ids && !err->status && s->decoding.max_tokens) write_text(g, prompt, size, ids, n, s, err);
+    else if (ids && !err->status) read_only(g, prompt, size, ids, n, s, err);
     free(ids);
     return err->status;
 }
@@ -80,6 +91,7 @@ static int generate_many(const arguments *a)
     generator g;
     if (a->count > 1) return usage("PROMPT and --prompts are two ways to say what is continued: give one of them");
     if (s->load_state || s->save_state) return usage("--load-state and --save-state are for one text, not for those of --prompts");
+    if (!s->decoding.max_tokens) return usage("--max-tokens 0 only reads a prompt, and --prompts are there to be continued");
     interrupt_catch(false);
     if (!generator_open(&g, a, &s->decoding, &err)) generate_prompts(&g, &s->decoding, s->prompts, s->parallel, &err);
     generator_close(&g);

@@ -208,7 +208,12 @@ static void states_go_on(void)
         CHECK_MSG(sh("%s; $L generate $M 'Once upon' $T --seed 3 -n 40 --save-state s%d > whole && $L generate $M 'Once upon' $T --seed 3 -n 15 --save-state half > first && "
                      "$L generate $M $T --seed 3 -n 25 --load-state half --save-state half > second", models[i], i) == 0, "%s", err);
         CHECK_MSG(sh("cmp s%d half", i) == 0, "%s", out);
+        /* A prompt that is only read, at once or in two parts. */
+        CHECK_MSG(sh("%s; $L generate $M 'Once upon' $T -n 12 --temperature 0 --no-echo > whole && $L generate $M 'Once upon' $T -n 0 --save-state read && "
+                     "$L generate $M $T -n 12 --temperature 0 --load-state read --no-echo > then && cmp whole then && $L generate $M $T Once -n 0 --save-state read --json | grep -q '\"tokens\":0'",
+                     models[i]) == 0, "%s%s", out, err);
     }
+    CHECK(sh("%s; $L generate $M --prompts p -n 0", models[0]) == 2 && sh("%s; $L chat $M -n 0", models[0]) == 2);
     CHECK_MSG(sh("%s; $L generate $M 'Once upon a time' -n 9 --temperature 0 --save-state a > whole && $L generate $M 'Once upon' -n 1 --temperature 0 --save-state b -q > first && "
                  "$L generate $M ' there' -n 1 --load-state b --temperature 0 --json", models[0]) == 0, "%s", err);
     json_decref(json_out("lithe.generate.1"));

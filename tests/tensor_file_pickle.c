@@ -371,6 +371,7 @@ void pytorch_wrapped(void)
         { "both",          P(DICT(STR("\12", "state_dict") "}" STR("\6", "module") "}" W PLAIN "ss" STR("\4", "step") PLAIN)), NULL },
         { "Composer's",    P(DICT(STR("\5", "state") "}" STR("\5", "model") "}" W PLAIN "ss" STR("\3", "rng") "]")), NULL },
         { "named model",   P(DICT(STR("\5", "model") PLAIN W PLAIN)), NULL },
+        { "another key",   P(DICT(STR("\3", "net") "}" W PLAIN "s" STR("\5", "epoch") "K\1" STR("\3", "opt") "}")), NULL },
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         bytes b = archive(CASES[i].pickle, CASES[i].size, 0);
@@ -382,6 +383,7 @@ void pytorch_wrapped(void)
         free(keep);
         free(b.data);
     }
+    check_pickle("two dicts", P(DICT(STR("\3", "net") "}" W PLAIN "s" STR("\3", "ema") "}" W PLAIN "s")), "tensors stand under several keys, \"net\" and \"ema\" among them");
 }
 
 /* ---- more promised than there is ------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include "files/zip.h"
 #include <stdlib.h>
 
-enum { MAX_WRAPPING = 8, MAX_TEXT = 1000, MAX_TEXTS = 64 };
+enum { MAX_WRAPPING = 8, MAX_ENTRIES = 1 << 24, MAX_TEXT = 1000, MAX_TEXTS = 64 };
 
 typedef enum { ORDERED_DICT, REBUILD_TENSOR, REBUILD_PARAMETER, STORAGE_CLASS } meaning;
 
@@ -225,14 +225,50 @@ static int lookup(const pickle *p, int dict, const char *key)
     return -1;
 }
 
+static size_t tensors_in(const pickle *p, int dict)
+{
+    size_t n = 0;
+    for (int c = p->values[dict].first, v; c >= 0; c = p->cells[v].next)
+        n += pickle_is(p, p->cells[v = p->cells[c].next].value, V_TENSOR);
+    return n;
+}
+
+/* Sets *inner to what stands under a key that checkpoints use, else to the only dict of tensors in a dict without any;
+ * -1: neither.  Several are refused, since nothing says which of them is the model. */
+static int inner_dict(const pickle *p, int dict, int *inner)
+{
+    int only = -1, under = -1;
+    long entries = 0;
+    *inner = -1;
+    for (size_t i = 0; i < sizeof WRAPPERS / sizeof *WRAPPERS && *inner < 0; i++) {
+        int held = lookup(p, dict, WRAPPERS[i]);
+        if (pickle_is(p, held, V_DICT)) *inner = held;
+    }
+    if (*inner >= 0 || tensors_in(p, dict)) return LITHE_OK;
+    for (int c = p->values[dict].first, v; c >= 0; c = p->cells[v].next) {
+        int key = p->cells[c].value, held = p->cells[v = p->cells[c].next].value;
+        if (!pickle_is(p, key, V_STRING) || !pickle_is(p, held, V_DICT)) continue;
+        /* A dict may stand under any number of keys. */
+        if ((entries += p->values[held].count) > MAX_ENTRIES) return refuse(p, "dicts of dicts without end");
+        if (!tensors_in(p, held)) continue;
+        if (only >= 0) {
+            const value *a = &p->values[under], *b = &p->values[key];
+            return fail(p->err, LITHE_EFORMAT, "%s: its tensors stand under several keys, \"%.*s\" and \"%.*s\" among them: save the one that is the model alone", p->what,
+                        a->count < 60 ? a->count : 60, a->text, b->count < 60 ? b->count : 60, b->text);
+        }
+        under = key;
+        only = held;
+    }
+    *inner = only;
+    return LITHE_OK;
+}
+
 /* The dict of tensors, which checkpoints wrap in other dicts. */
 static int unwrap(const pickle *p, int dict)
 {
-    for (int level = 0; level < MAX_WRAPPING; level++) {
-        int inner = -1;
-        for (size_t i = 0; i < sizeof WRAPPERS / sizeof *WRAPPERS && !pickle_is(p, inner, V_DICT); i++) inner = lookup(p, dict, WRAPPERS[i]);
-        if (!pickle_is(p, inner, V_DICT)) return dict;
-        dict = inner;
+    for (int level = 0, inner; level < MAX_WRAPPING; level++, dict = inner) {
+        int status = inner_dict(p, dict, &inner);
+        if (status || inner < 0) return status ? status : dict;
     }
     return refuse(p, "dicts of dicts without end");
 }
@@ -299,9 +335,7 @@ static int take_text(tensor_file *f, const pickle *p, int key, int text)
 
 static int take_dict(reader *r, const pickle *p, int dict)
 {
-    size_t n = 0;
-    for (int c = p->values[dict].first, v; c >= 0; c = p->cells[v].next)
-        n += pickle_is(p, p->cells[v = p->cells[c].next].value, V_TENSOR);
+    size_t n = tensors_in(p, dict);
     if (!n) return fail(p->err, LITHE_EFORMAT, "%s: its dict of %d entries holds no tensors", p->what, p->values[dict].count / 2);
     file_tensor *t = append_tensors(r->f, p->what, n, p->err);
     if (!t) return failed(p->err) ? p->err->status : LITHE_EFORMAT;
