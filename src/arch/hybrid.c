@@ -167,7 +167,7 @@ static tensor *mix(graph *g, building *b, tensor *x, tensor *h)
 {
     const hybrid *c = b->c;
     const rwkv_projections tokens = { .project = rwkv_tokens, .context = b };
-    const rwkv6_sizes sizes6 = { .head_size = c->rwkv_head_dim, .mix_rank = 32, .decay_rank = 64, .eps = 64e-5 };
+    const rwkv6_sizes sizes6 = { .head_size = c->rwkv_head_dim, .mix_rank = 32, .decay_rank = 64, .eps = RWKV_HEADS_EPS };
     rwkv_place at = rwkv_place_of(b->layer, c->num_hidden_layers);
     at.projections = here(b, c->projection) == PATTENTION ? &tokens : NULL;
     at.first_values = &b->first_values;

@@ -14,6 +14,7 @@ typedef struct {
     double layer_norm_epsilon, l2_wrap;
 } rwkv;
 
+#define RWKV_HEADS_EPS 64e-5         /* of the norm of the heads, as the authors have it */
 #define RWKV_FIELDS(vocabulary, length) \
     INT_OF(rwkv, vocab_size, vocabulary, VOCABULARY), INT_OF(rwkv, context_length, length, LENGTH), INT_OF(rwkv, hidden_size, 768, WIDTH), \
     INT_OF(rwkv, num_hidden_layers, 12, LAYERS), INT_OF(rwkv, intermediate_size, 0, INNER), REAL_OF(rwkv, layer_norm_epsilon, 1e-5, EPSILON), \
@@ -83,7 +84,7 @@ tensor *rwkv_group_norm(graph *g, tensor *x, const rwkv_place *at, int N, double
 
 /* Each: x + the time mix of normalised rows h. */
 typedef struct { int head_size, mix_rank, decay_rank; double eps; } rwkv6_sizes;         /* eps: of the heads' norm */
-typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; } rwkv7_sizes;
+typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; double eps; } rwkv7_sizes;
 tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at);
 tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n);
 tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n);

@@ -21,7 +21,7 @@ typedef struct {
 
 #define CONFIG rwkv5
 static const field fields[] = {
-    RWKV_FIELDS(65536, 4096), INT(head_size, 64, CHANNELS), REAL(group_norm_epsilon, 64e-5, EPSILON),
+    RWKV_FIELDS(65536, 4096), INT(head_size, 64, CHANNELS), REAL(group_norm_epsilon, RWKV_HEADS_EPS, EPSILON),
     /* Of 5.1, 5.0: the bonus is stored as it is, not its logarithm. */
     CHOICE(version, "5.2|5.1|5.0"), BOOL(time_faaaa, 0),
     { 0 }

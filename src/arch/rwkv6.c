@@ -18,7 +18,7 @@ typedef struct {
 #define CONFIG rwkv6
 static const field fields[] = {
     RWKV_FIELDS(65536, 4096), INT(head_size, 64, CHANNELS), INT(time_mix_extra_dim, 32, WIDTH), INT(time_decay_extra_dim, 64, WIDTH),
-    REAL(group_norm_epsilon, 64e-5, EPSILON),
+    REAL(group_norm_epsilon, RWKV_HEADS_EPS, EPSILON),
     { 0 }
 };
 

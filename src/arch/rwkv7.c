@@ -13,14 +13,15 @@
 typedef struct {
     int vocab_size, max_position_embeddings, hidden_size, num_hidden_layers, head_dim, intermediate_size;
     int decay_low_rank_dim, a_low_rank_dim, v_low_rank_dim, gate_low_rank_dim;
-    double norm_eps, l2_wrap;
+    double norm_eps, group_norm_epsilon, l2_wrap;
 } rwkv7;
 
 #define CONFIG rwkv7
 static const field fields[] = {
     INT(vocab_size, 65536, VOCABULARY), INT(max_position_embeddings, 4096, LENGTH), INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS),
     INT(head_dim, 64, CHANNELS), INT(intermediate_size, 0, INNER), INT(decay_low_rank_dim, 64, WIDTH), INT(a_low_rank_dim, 64, WIDTH),
-    INT(v_low_rank_dim, 32, WIDTH), INT(gate_low_rank_dim, 128, WIDTH), REAL(norm_eps, 1e-5, EPSILON), REAL(l2_wrap, 1e-4, EPSILON),
+    INT(v_low_rank_dim, 32, WIDTH), INT(gate_low_rank_dim, 128, WIDTH), REAL(norm_eps, 1e-5, EPSILON),
+    REAL(group_norm_epsilon, RWKV_HEADS_EPS, EPSILON), REAL(l2_wrap, 1e-4, EPSILON),
     { 0 }
 };
 
@@ -35,10 +36,19 @@ static const known_key others[] = {
     { 0 }
 };
 
+/* flash-linear-attention, which always writes attn_mode, has norm_eps times the channels of a head for the norm of the
+ * heads: with 64 channels and 1e-5 the authors' number. */
+static int flash_norm(json_t *config)
+{
+    const json_t *size = json_object_get(config, "head_dim"), *eps = json_object_get(config, "norm_eps");
+    if (!json_object_get(config, "attn_mode") || json_object_get(config, "group_norm_epsilon")) return LITHE_OK;
+    double channels = json_is_integer(size) ? json_number_value(size) : 64, each = json_is_number(eps) ? json_number_value(eps) : 1e-5;
+    return json_object_set_new(config, "group_norm_epsilon", json_real(channels * each));
+}
+
 /* Older spellings, and what another program's keys leave to be worked out. */
 static int normalize(json_t *config, lithe_error *err)
 {
-    (void)err;
     static const char *const older[][2] = { { "head_size", "head_dim" }, { "layer_norm_epsilon", "norm_eps" }, { "context_length", "max_position_embeddings" },
         { "lora_rank_decay", "decay_low_rank_dim" }, { "lora_rank_iclr", "a_low_rank_dim" }, { "lora_rank_value_residual_mix", "v_low_rank_dim" },
         { "lora_rank_gate", "gate_low_rank_dim" } };
@@ -50,7 +60,7 @@ static int normalize(json_t *config, lithe_error *err)
     const json_t *width = json_object_get(config, "hidden_size"), *heads = json_object_get(config, "num_heads"), *size = json_object_get(config, "head_dim");
     if (json_integer_value(heads) > 0 && json_is_integer(width) && (!size || json_is_null(size)))
         json_object_set_new(config, "head_dim", json_integer(json_integer_value(width) / json_integer_value(heads)));
-    return 0;
+    return flash_norm(config) ? fail(err, LITHE_ENOMEM, "not enough memory to read it") : LITHE_OK;
 }
 
 /* ---- initial values: those of the authors' trainer ---- */
@@ -138,7 +148,7 @@ tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_size
     /* (tokens, C) */
     tensor *s = wkv7(g, "att.wkv", (wkv7_inputs){ .r = r, .decay = w, .key = keys.key, .v = v, .removal = keys.removal, .written = keys.written, .N = N });
     /* (tokens, C) */
-    s = wkv7_read(g, (wkv7_read_inputs){ .y = s, .r = r, .key = keys.key, .v = v, .w = ln_x.w, .b = ln_x.b, .bonus = r_k, .N = N, .eps = 64e-5 });
+    s = wkv7_read(g, (wkv7_read_inputs){ .y = s, .r = r, .key = keys.key, .v = v, .w = ln_x.w, .b = ln_x.b, .bonus = r_k, .N = N, .eps = n.eps });
     /* (tokens, C) */
     return rwkv_project(g, &at, glu(g, gate, s, ACT_NONE), "att.output", (rwkv_options){ .residual = x });
 }
@@ -158,7 +168,7 @@ static tensor *build(graph *g, const void *config)
     const int C = c->hidden_size, L = c->num_hidden_layers, F = c->intermediate_size ? c->intermediate_size : 4 * C;
     const double eps = c->norm_eps;
     const rwkv7_sizes sizes = { .head_dim = c->head_dim, .decay_rank = c->decay_low_rank_dim, .a_rank = c->a_low_rank_dim, .v_rank = c->v_low_rank_dim,
-                                .gate_rank = c->gate_low_rank_dim };
+                                .gate_rank = c->gate_low_rank_dim, .eps = c->group_norm_epsilon };
     tensor *first_values = NULL, *x = rwkv_embed(g, c->vocab_size, C, eps);                            /* (tokens, C) */
     for (int l = 0; l < L; l++) {
         rwkv_place at = rwkv_place_of(l, L);
@@ -181,7 +191,7 @@ rwkv7_sizes rwkv7_sizes_for(int width, int head_dim)
 {
     double root = sqrt(width);
     return (rwkv7_sizes){ .head_dim = head_dim, .decay_rank = rank_of(1.8 * root), .a_rank = rank_of(1.8 * root), .v_rank = rank_of(1.3 * root),
-                          .gate_rank = rank_of(0.6 * pow(width, 0.8)) };
+                          .gate_rank = rank_of(0.6 * pow(width, 0.8)), .eps = RWKV_HEADS_EPS };
 }
 
 static json_t *sized(int width, int layers, int vocab, int positions)

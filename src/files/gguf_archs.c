@@ -348,8 +348,8 @@ static const gguf_arch ARCHS[] = {
     { "gptneox", "gpt_neox", "GPTNeoXForCausalLM", GPTNEOX, read_gptneox, write_gptneox, ONLY_VALUES("hidden_act=gelu|gelu_new|gelu_fast|gelu_pytorch_tanh") },
     { "bert", "bert", "BertModel", BERT, read_bert, write_encoder, ONLY_VALUES("hidden_act=gelu|gelu_new|gelu_fast|gelu_pytorch_tanh") },
     { "modern-bert", "modernbert", "ModernBertModel", MODERN_BERT, read_modern_bert, write_modern_bert, ONLY_VALUES("hidden_activation=gelu|silu") },
-    { "rwkv6", "rwkv6", "Rwkv6ForCausalLM", RWKV6, read_rwkv, write_rwkv, NULL },
-    { "rwkv7", "rwkv7", "RWKV7ForCausalLM", RWKV7, read_rwkv, write_rwkv, NULL },
+    { "rwkv6", "rwkv6", "Rwkv6ForCausalLM", RWKV6, read_rwkv, write_rwkv, ONLY_VALUES("group_norm_epsilon=0.00064") },
+    { "rwkv7", "rwkv7", "RWKV7ForCausalLM", RWKV7, read_rwkv, write_rwkv, ONLY_VALUES("group_norm_epsilon=0.00064") },
 };
 
 const gguf_arch *gguf_arch_at(int i) { return i < (int)(sizeof ARCHS / sizeof *ARCHS) ? &ARCHS[i] : NULL; }

@@ -224,7 +224,7 @@ static bool has_fixed(const json_t *config, const char *fixed)
     size_t n = strcspn(fixed, "=");
     snprintf(key, sizeof key, "%.*s", (int)n, fixed);
     const json_t *value = json_object_get(config, key);
-    char *text = value && !json_is_null(value) ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    char *text = value && !json_is_null(value) ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(7)) : NULL;
     bool found = !text;
     for (const char *at = fixed + n; text && *at; at += 1 + strcspn(at + 1, "|")) {
         size_t length = strcspn(at + 1, "|"), quoted = text[0] == '"', size = strlen(text) - 2 * quoted;

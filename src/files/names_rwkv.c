@@ -43,18 +43,24 @@ static const naming_rule HUGGING_FACE[] = {
                     TRANSPOSED("model.layers.*.attn." x "_lora.lora.2.weight", "blocks.*.att." x "2"), \
                     FLAT("model.layers.*.attn." x "_lora.lora.2.bias", "blocks.*.att." x "0")
 
-static const naming_rule LINEAR_ATTENTION[] = {
-    NAMED("model.embeddings.@", "emb.@"), NAMED("model.norm.@", "ln_out.@"), NAMED("lm_head.@", "head.@"),
-    NAMED("model.layers.*.pre_norm.@", "blocks.*.ln0.@"), NAMED("model.layers.*.attn_norm.@", "blocks.*.ln1.@"),
-    NAMED("model.layers.*.ffn_norm.@", "blocks.*.ln2.@"), NAMED("model.layers.*.attn.g_norm.@", "blocks.*.att.ln_x.@"),
-    NAMED("model.layers.*.attn.r_proj.@", "blocks.*.att.receptance.@"), NAMED("model.layers.*.attn.k_proj.@", "blocks.*.att.key.@"),
-    NAMED("model.layers.*.attn.v_proj.@", "blocks.*.att.value.@"), NAMED("model.layers.*.attn.o_proj.@", "blocks.*.att.output.@"),
-    LOW_RANK("w"), LOW_RANK("a"), LOW_RANK("v"), LOW_RANK("g"),
-    FLAT("model.layers.*.attn.k_k", "blocks.*.att.k_k"), FLAT("model.layers.*.attn.k_a", "blocks.*.att.k_a"),
-    FLAT("model.layers.*.ffn.x_k", "blocks.*.ffn.x_k"),
-    LOOSELY("model.layers.*.attn.@", "blocks.*.att.@"), LOOSELY("model.layers.*.ffn.@", "blocks.*.ffn.@"),
-    { 0 }
+#define FLASH_NAMES \
+    NAMED("model.embeddings.@", "emb.@"), NAMED("model.norm.@", "ln_out.@"), NAMED("lm_head.@", "head.@"), \
+    NAMED("model.layers.*.pre_norm.@", "blocks.*.ln0.@"), NAMED("model.layers.*.attn_norm.@", "blocks.*.ln1.@"), \
+    NAMED("model.layers.*.ffn_norm.@", "blocks.*.ln2.@"), NAMED("model.layers.*.attn.g_norm.@", "blocks.*.att.ln_x.@"), \
+    NAMED("model.layers.*.attn.r_proj.@", "blocks.*.att.receptance.@"), NAMED("model.layers.*.attn.k_proj.@", "blocks.*.att.key.@"), \
+    NAMED("model.layers.*.attn.v_proj.@", "blocks.*.att.value.@"), NAMED("model.layers.*.attn.o_proj.@", "blocks.*.att.output.@"), \
+    LOW_RANK("w"), LOW_RANK("a"), LOW_RANK("v"), LOW_RANK("g"), \
+    FLAT("model.layers.*.attn.k_k", "blocks.*.att.k_k"), FLAT("model.layers.*.attn.k_a", "blocks.*.att.k_a"), \
+    FLAT("model.layers.*.ffn.x_k", "blocks.*.ffn.x_k"), \
+    LOOSELY("model.layers.*.attn.@", "blocks.*.att.@"), LOOSELY("model.layers.*.ffn.@", "blocks.*.ffn.@")
+
+/* Its first layout keeps the six mixes of a layer as one tensor (6, C). */
+#define FLASH_MIX(x, i) { "model.layers.*.attn.x_x", "blocks.*.att.x_" x, { .shape = SHAPE_ANY, .part = i, .parts = 6 } }
+static const naming_rule FLASH_FIRST[] = {
+    FLASH_MIX("r", 0), FLASH_MIX("w", 1), FLASH_MIX("k", 2), FLASH_MIX("v", 3), FLASH_MIX("a", 4), FLASH_MIX("g", 5),
+    FLASH_NAMES, { 0 }
 };
+static const naming_rule FLASH[] = { FLASH_NAMES, { 0 } };
 
 /* ---- rwkv.cpp ------------------------------------------------------------------------ */
 
@@ -114,6 +120,7 @@ RUNTIME(7, "blocks.0.att.r_k");
 RUNTIME(6, "blocks.0.att.time_maa_x");
 RUNTIME(5, "blocks.0.att.ln_x.weight");
 RUNTIME(4, "blocks.0.ln0.weight");
-const naming names_rwkv_hf = { .mark = "rwkv.embeddings.weight", .rules = HUGGING_FACE, .kept = true, .config = rwkv_config };
-const naming names_rwkv_fla = { .mark = "model.layers.0.attn.r_k", .rules = LINEAR_ATTENTION, .kept = true, .config = rwkv_config };
+const naming names_rwkv_hf = { .mark = "rwkv.embeddings.weight", .rules = HUGGING_FACE, .kept = &names_rwkv_hf, .config = rwkv_config };
+const naming names_rwkv_flash = { .mark = "model.layers.0.attn.r_k", .rules = FLASH, .kept = &names_rwkv_flash, .config = rwkv_config };
+const naming names_rwkv_flash_first = { .mark = "model.layers.0.attn.x_x", .rules = FLASH_FIRST, .kept = &names_rwkv_flash, .config = rwkv_config };
 const naming names_rwkv = { .mark = "@blocks.0.ln0.weight", .rules = AUTHORS, .config = rwkv_config };

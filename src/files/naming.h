@@ -52,7 +52,7 @@ typedef struct naming {
     const char *architecture;        /* as GGUF files say it (general.architecture); NULL: any, or they say none */
     const char *mark;                /* pattern of a tensor's name by which a file is recognised; NULL: by the above */
     const naming_rule *rules;        /* ends with a NULL in theirs */
-    bool kept;                       /* a directory opened under these names is written under them again */
+    const struct naming *kept;       /* a directory opened under these names is written under those; NULL: under ours */
     /* config.json by the tensors under our names, a new reference; or NULL */
     json_t *(*config)(const tensor_file *f, lithe_error *err);
 } naming;

@@ -147,7 +147,7 @@ static lithe_model *open_place(place *p, const char *path, const char *config, l
     else f = model_tensors(p->weights, err);
     if (f) json = find_config(p, !path_is_dir(path), config, f, &what, err);
     if (json && !failed(err)) m = fill(p, path, json, what, f, err);
-    if (m && f->names && f->names->kept) m->names = f->names;
+    if (m && f->names) m->names = f->names->kept;
     json_decref(json);
     if (!m) tensor_file_close(f);
     else { m->notice = p->notice; p->notice = NULL; }
