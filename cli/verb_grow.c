@@ -35,7 +35,7 @@ static const option grow_options[] = {
     { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "number of parameters of the grown model, or a multiple of the present number", .choices = "x",
       .also = "size,parameters" },
     { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, instead of --params" },
-    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own, instead of --params; --set then says what is added", .note = extensions,
+    { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own, or one that combines the parts of others, instead of --params; --set then says what is added", .note = extensions,
       .also = "arch,architecture" },
     { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "give the model the vocabulary of a tokenizer that extends its own, instead of --params",
       .also = "vocab,extend" },
@@ -247,9 +247,11 @@ const verb verb_grow = {
              "--vocabulary gives each new token the mean of the old tokens it was split into, in the embedding and in the head; the logits of old "
              "tokens do not change.\n\n"
              "--to ARCH gives a model what ARCH adds to its architecture, such as a series activation and augmented shortcuts. The additions start without effect but with gradients, so "
-             "the outputs are the same. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
+             "the outputs are the same. An ARCH that combines the parts of others gives the model the names of its own parts; what it has no name for is "
+             "refused. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",
     .examples = "  lithe grow runs/tale-1 --params 2x --out larger/\n"
                 "  lithe grow llama/ --to pangu-pi --set siaf_n=2,aug_reduction=32 --out pi/\n"
+                "  lithe grow gpt2/ --to hybrid --set shortcut=augmented --out hybrid/\n"
                 "  lithe grow tf/ --set qkv_slot_num=96,ffn_slot_num=384 --method C --out tf96/\n",
     .options = grow_options, .bytes = sizeof(grow_settings), .run = grow,
 };

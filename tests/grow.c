@@ -181,6 +181,8 @@ static void gpt_neox(void)
     preserves("gpt_neox", SMALL_GPT_NEOX, LITHE_OPTIONS(lithe_grow_options, .factor = 3), 1e-5);
 }
 
+#define PLAIN_PANGU_PI "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":16,\"num_hidden_layers\":2,\"num_attention_heads\":4," \
+    "\"intermediate_size\":20,\"initializer_range\":0.3,\"aug_branches\":0,\"siaf_gain\":true}"
 static void pangu_pi(void)
 {
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4"), 0);
@@ -191,6 +193,14 @@ static void pangu_pi(void)
     preserves("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,intermediate_size=31,aug_width=7"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI_AFTER, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,num_hidden_layers=3,aug_width=7"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI_DENSE, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=36,num_hidden_layers=3"), 1e-5);
+    /* Branches and terms beside those there are, and the first ones. */
+    preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "aug_branches=3"), 0);
+    preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "aug_branches=2,siaf_n=3,siaf_act=silu,silu,tanh,num_hidden_layers=3"), 0);
+    preserves("pangu_pi", PLAIN_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "aug_branches=1,siaf_n=4,intermediate_size=30"), 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI_AFTER, LITHE_OPTIONS(lithe_grow_options, .set = "siaf_n=3"), 0);
+    differs("pangu_pi", SMALL_PANGU_PI_AFTER, LITHE_OPTIONS(lithe_grow_options, .set = "aug_branches=2"), 1e-4);
+    refuses("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "aug_branches=1"), "aug_branches would shrink from 2 to 1");
+    refuses("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "siaf_n=3"), "begin alike and would stay alike");
     /* aug_scale, of which the last norm leaves its eps */
     differs("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=3"), 1e-6);
 }

@@ -1,6 +1,6 @@
 /* Growing of every kind of Transformer and task: encoders with norms after or
- * before their sums, heads of classes, tokens, spans, pairs, none; and the methods
- * that change the outputs do what they say. */
+ * before their sums, heads of classes, tokens, spans, pairs, none; the methods that
+ * change the outputs do what they say; and models become hybrids. */
 #include "model/model.h"
 #include "base/random.h"
 #include "small.h"
@@ -163,7 +163,98 @@ static void units_from_above(void)
     changes("llama", SMALL_LLAMA, "hidden_size=32", "aki", "layer above");
 }
 
+/* ---- becoming a hybrid ------------------------------------------------------------------- */
+
+static lithe_model *published(const char *name)
+{
+    lithe_error err = { 0 };
+    char path[100];
+    snprintf(path, sizeof path, "tests/golden/%s", name);
+    lithe_model *m = lithe_model_open(test_file(path), NULL, &err);
+    CHECK_MSG(m != NULL, "%s: %s", name, err.text);
+    return m;
+}
+
+static lithe_model *hybrid_of(const lithe_model *m, const char *set, lithe_growth *report, lithe_error *err)
+{
+    const bool images = arch_reads_images(m->arch);
+    lithe_model *to = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = images ? "hybrid_vit" : "hybrid", .set = set), report, err);
+    CHECK_MSG(to && report->preserves, "%s: %s", m->arch->name, err->text);
+    return to;
+}
+
+/* The largest difference of the two models' outputs, relative to the largest output of the first. */
+static double difference(lithe_model *a, lithe_model *b)
+{
+    lithe_error err = { 0 };
+    lithe_growth r = { 0 };
+    int32_t ids[IDS];
+    for (int i = 0; i < IDS; i++) ids[i] = (int32_t)(random_u64(1, (uint64_t)i) % 23);
+    CHECK_MSG(!lithe_compare(a, b, ids, IDS, &r, &err) && r.max_logit > 0.05, "%s: %s", a->arch->name, err.text);
+    return r.max_difference / r.max_logit;
+}
+
+/* The models of the original authors' code: what they compute is what the hybrid computes, and it grows on. */
+static void hybrids(void)
+{
+    static const struct { const char *name; double tolerance; const char *grows; } CASES[] = {
+        { "gpt2", 0, "hidden_size=32,num_hidden_layers=4" }, { "gpt_neox-sequential", 0, "num_hidden_layers=3" }, { "llama", 0, "intermediate_size=50" }, { "tokenformer", 0, "qkv_slot_num=40" },
+        { "tokenformer-softmax", 0, "num_hidden_layers=4" }, { "rwkv4", 0, "num_hidden_layers=4" }, { "rwkv5", 0, "hidden_size=32" }, { "rwkv6", 1e-5, "intermediate_size=90" },
+        { "rwkv7", 0, "hidden_size=32" }, { "vit", 0, "num_hidden_layers=4" }, { "tokenformer_vit", 0, "num_hidden_layers=4" } };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_error err = { 0 };
+        lithe_growth r;
+        lithe_model *m = published(CASES[i].name), *to = hybrid_of(m, NULL, &r, &err);
+        double d = difference(m, to);
+        CHECK_MSG(d <= CASES[i].tolerance, "%s: differs by %.3g", CASES[i].name, d);
+        CHECK(!lithe_model_save(to, in_dir(CASES[i].name), NULL, NULL, &err));
+        lithe_model *again = lithe_model_open(in_dir(CASES[i].name), NULL, &err);
+        CHECK_MSG(again && difference(m, again) == d, "%s: %s", CASES[i].name, err.text);
+        lithe_model *large = lithe_model_grow(again, &LITHE_OPTIONS(lithe_grow_options, .set = CASES[i].grows), &r, &err);
+        CHECK_MSG(large && r.preserves && difference(m, large) <= 1e-5, "%s, %s: %s", CASES[i].name, CASES[i].grows, err.text);
+        lithe_model_close(large);
+        lithe_model_close(again);
+        lithe_model_close(to);
+        lithe_model_close(m);
+    }
+}
+
+static void hybrids_with_additions(void)
+{
+    lithe_error err = { 0 };
+    lithe_growth r;
+    lithe_model *m = published("gpt2"), *to = hybrid_of(m, "shortcut=augmented,aug_reduction=4,series=on", &r, &err);
+    CHECK(difference(m, to) == 0 && r.params_after > r.params_before && params_find(to->params, "layers.0.shortcut.down.weight") && params_find(to->params, "layers.1.mlp.siaf.gain"));
+    lithe_model_close(to);
+    CHECK(!lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = "hybrid", .set = "hidden_size=64"), &r, &err) && strstr(err.text, "hidden_size is no key that a hybrid adds"));
+    lithe_model_close(m);
+    m = model("pangu_pi", "{\"vocab_size\":64,\"hidden_size\":16,\"intermediate_size\":24,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"initializer_range\":0.3,\"siaf_gain\":true}");
+    err = (lithe_error){ 0 };
+    to = hybrid_of(m, NULL, &r, &err);
+    CHECK(difference(m, to) == 0);
+    lithe_model_close(to);
+    lithe_model_close(m);
+}
+
+static void no_hybrids(void)
+{
+    static const struct { const char *name, *because; } CASES[] = {
+        { "bert", "a hybrid has no names for the layers of a bert; it can become: nothing" }, { "gpt_neox", "\"use_parallel_residual\": true is not supported, only false" },
+        { "qwen3", "it is of a family that changes the block" }, { "llama-scaled", "its rotary positions are scaled" }, { "rwkv5-1", "\"version\": \"5.1\" is not supported" },
+        { "pangu-pi", "its series has no gains" } };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        lithe_error err = { 0 };
+        lithe_model *m = published(CASES[i].name);
+        CHECK(!lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = "hybrid"), NULL, &err) && err.status == LITHE_EINVAL);
+        CHECK_MSG(strstr(err.text, CASES[i].because), "%s: %s", CASES[i].name, err.text);
+        lithe_model_close(m);
+    }
+}
+
 const test tests_grow_kinds[] = {
+    { "grow.models become hybrids", hybrids },
+    { "grow.models become hybrids with additions", hybrids_with_additions },
+    { "grow.models that a hybrid cannot name", no_hybrids },
     { "grow.encoders: width exact, depth said and measured", encoders },
     { "grow.heads of every task", tasks },
     { "grow.depth by stacking and interpolation", stacked_layers },

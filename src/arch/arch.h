@@ -130,6 +130,8 @@ typedef struct arch {
         struct { const char *width, *heads, *kv_heads, *inner, *bottleneck, *layers, *layer_prefix; int first_layer; } keys;
         const char *const *inner_keys;   /* keys of `sized` that set inner sizes only; --params scales them together */
         const slot_group *slots;         /* groups of Pattention layers; ends with a NULL key */
+        /* Keys of parts that a growth adds without effect (branches, terms of a series); NULL: none. */
+        const char *const *additions;
         const struct arch *over;  /* the architecture that it is without its additions, from which `grow --to` starts */
         /* Each returns the reason why growing changes outputs, or NULL: why a block whose matrices write zeros is not
          * the identity (a norm after the sum), why repeated heads do not compute what they did, why additions at their

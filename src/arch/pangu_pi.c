@@ -207,6 +207,6 @@ const arch arch_pangu_pi = {
                .tied_to = "model.embed_tokens.weight", .known_by = "model.layers.0.mlp.siaf.scale" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
                     .bottleneck = "aug_width", .layers = "num_hidden_layers", .layer_prefix = "model.layers." },
-                .inner_keys = NAMES("intermediate_size"), .over = &arch_llama,
+                .inner_keys = NAMES("intermediate_size"), .additions = NAMES("aug_branches", "siaf_n", "siaf_act"), .over = &arch_llama,
                 .block_changes = block_changes, .additions_change = additions_change },
 };

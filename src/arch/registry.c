@@ -21,7 +21,8 @@
     EACH(modernbert)        \
     EACH(vit)               \
     EACH(tokenformer_vit)   \
-    EACH(hybrid)
+    EACH(hybrid)            \
+    EACH(hybrid_vit)
 
 #define DECLARE(name) extern const arch arch_##name;
 #define ADDRESS(name) &arch_##name,

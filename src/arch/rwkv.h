@@ -86,6 +86,7 @@ tensor *rwkv_group_norm(graph *g, tensor *x, const rwkv_place *at, int N, double
 typedef struct { int head_size, mix_rank, decay_rank; double eps; } rwkv6_sizes;         /* eps: of the heads' norm */
 typedef struct { int head_dim, decay_rank, a_rank, v_rank, gate_rank; double eps; } rwkv7_sizes;
 tensor *rwkv4_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at);
+tensor *rwkv5_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, int head_size, double eps);        /* 5.2 */
 tensor *rwkv6_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv6_sizes n);
 tensor *rwkv7_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, rwkv7_sizes n);
 rwkv7_sizes rwkv7_sizes_for(int width, int head_dim);       /* the ranks of the authors' models, multiples of 32 */

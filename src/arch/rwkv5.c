@@ -85,6 +85,12 @@ static tensor *time_mix(graph *g, const rwkv5 *c, tensor *x, tensor *h, rwkv_pla
     return rwkv_project(g, &at, s, "att.output", (rwkv_options){ .residual = x });                     /* (tokens, C) */
 }
 
+tensor *rwkv5_time_mix(graph *g, tensor *x, tensor *h, rwkv_place at, int head_size, double eps)
+{
+    const rwkv5 c = { .rwkv = { .hidden_size = width_of(h) }, .head_size = head_size, .version = V52, .group_norm_epsilon = eps };
+    return time_mix(g, &c, x, h, at);                                                                  /* (tokens, C) */
+}
+
 static tensor *build(graph *g, const void *config)
 {
     const rwkv5 *c = config;

@@ -12,10 +12,12 @@
 
 /* ---- which architecture -------------------------------------------------------------- */
 
-/* The names of the architectures that extend this one; "nothing". */
+/* The names of the architectures that this one can become; "nothing". */
 static void extensions_of(const arch *over, char *text, size_t size)
 {
     size_t n = 0;
+    const hybrid_form *form = hybrid_form_of(over);
+    if (form) n += (size_t)snprintf(text, size, "%s", hybrid_name(form));
     for (int i = 0; architectures[i] && n < size; i++)
         if (architectures[i]->growth.over == over) n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "", architectures[i]->name);
     if (!n) snprintf(text, size, "nothing");
@@ -28,7 +30,10 @@ static int choose_arch(growth *g, lithe_error *err)
     const arch *a = arch_find(g->options.to);
     extensions_of(g->small->arch, possible, sizeof possible);
     if (!a) return fail(err, LITHE_EINVAL, "%.60s is not a known architecture; a %s can become: %s", g->options.to, g->small->arch->name, possible);
-    if (a->growth.over != g->small->arch)
+    const hybrid_form *form = hybrid_form_of(g->small->arch);
+    if (form && !strcmp(a->name, hybrid_name(form))) g->form = form;
+    else if (!form && is_hybrid(a)) return fail(err, LITHE_EINVAL, "a %s has no names for the layers of a %s; it can become: %s", a->name, g->small->arch->name, possible);
+    else if (a->growth.over != g->small->arch)
         return fail(err, LITHE_EINVAL, "a %s does not become a %s, which extends %s; it can become: %s", g->small->arch->name, a->name,
                     a->growth.over ? a->growth.over->name : "no other architecture", possible);
     g->arch = a;
@@ -46,18 +51,6 @@ static long source_layer(const growth *g, long layer, int before, int after)
     if (g->where == AT_BOTTOM) return layer - (after - before) < 0 ? -1 : layer - (after - before);
     if (g->where == SPREAD) return layer && (layer - 1) * before / after == spread ? -1 : spread;
     return layer < before ? layer : -1;
-}
-
-/* The number of the layer in a parameter's name, from 0; -1 when there is none.  *rest is the name after the number. */
-static long layer_of(const arch *a, const char *name, const char **rest)
-{
-    const char *prefix = a->growth.keys.layer_prefix;
-    size_t length = strlen(prefix);
-    char *end;
-    if (strncmp(name, prefix, length)) return -1;
-    long number = strtol(name + length, &end, 10);
-    *rest = end;
-    return end == name + length ? -1 : number - a->growth.keys.first_layer;
 }
 
 /* The name of the parameter in the smaller model that this one comes from, or of the same one `above` layers higher;
@@ -130,12 +123,13 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     map->small = name ? params_find(g->small->params, name) : NULL;
     if (!map->name) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
     bool copied = name && strcmp(name, large->name);        /* the layer it is copied from may lack this parameter */
-    bool addition = name && !map->small && (g->arch != g->small->arch || copied);
+    bool addition = name && !map->small && (g->arch != g->small->arch || copied || g->adds);
     const char *above = g->method == METHOD_AKI && map->small ? old_name(g, large->name, 1, text) : NULL;
     map->next = above ? params_find(g->small->params, above) : NULL;
     if (map->next && map->next->count != map->small->count) map->next = NULL;
     if (name && !map->small && !addition)
         return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
+    if (addition && g->adds && writes_residual(&large->rule) && large->rule.std > 0) not_preserved(report, "not preserved: %s begins with a small effect", large->name);
     int status = grow_axes(g, large, map, report, err);
     if (!status) status = grow_slots(g, large, map, err);
     if (!map->small && !addition) map->zero = writes_residual(&large->rule);
@@ -163,6 +157,10 @@ void growth_free(growth *g)
 /* Writes the larger configuration: new sizes, or the keys that another architecture adds. */
 static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
 {
+    if (g->form) {
+        json_decref(g->config);
+        if (!(g->config = hybrid_config(g->form, g->small->config, g->before, axis_size(g->small, AXIS_INNER), err))) return err ? (int)err->status : LITHE_EINVAL;
+    }
     if (g->options.to) return grow_additions(g, report, err);
     int status = grow_sizes(g, report, err);
     if (!status) status = settle_method(g, err);
@@ -186,7 +184,8 @@ static void report_changes(growth *g, lithe_growth *report)
     json_object_set_new(g->large->json, "model_type", json_string(g->arch->name));
     json_object_del(g->large->json, "architectures");
     task_publish(g->arch, &g->large->task, g->large->json);
-    if (report->preserves) snprintf(report->says, sizeof report->says, "preserved exactly: what is added begins with no effect, and with gradients");
+    if (report->preserves && g->form) snprintf(report->says, sizeof report->says, "preserved up to rounding: the same parts under other names%s", g->options.set ? "; what is added begins with no effect" : "");
+    else if (report->preserves) snprintf(report->says, sizeof report->says, "preserved exactly: what is added begins with no effect, and with gradients");
 }
 
 static int prepare(growth *g, lithe_growth *report, lithe_error *err)
@@ -200,8 +199,8 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
     if ((status = check_bottom(g, err))) return status;
     report_changes(g, report);
-    g->count = g->large->params->count;
-    if (!(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
+    g->count = g->form ? 0 : g->large->params->count;
+    if (!g->form && !(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");
     for (int i = 0; i < g->count; i++)
         if ((status = map_param(g, g->large->params->items[i], &g->maps[i], report, err))) return status;
     report->params_before = params_total(g->small->params);

@@ -2,6 +2,7 @@
 #ifndef GROW_GROW_H
 #define GROW_GROW_H
 
+#include "arch/hybrid_forms.h"
 #include "grow/growth.h"
 
 /* Where one entry along an axis of a larger parameter comes from. */
@@ -37,9 +38,11 @@ typedef enum { METHOD_DUPLICATE, METHOD_CLONE, METHOD_CORNER, METHOD_STACK, METH
 struct growth {
     const lithe_model *small;
     const arch *arch;                    /* of the larger model */
+    const hybrid_form *form;             /* where options.to makes a hybrid of the model; else NULL */
     lithe_grow_options options;
     method method;
     enum { AT_TOP, AT_BOTTOM, SPREAD } where;        /* new layers */
+    bool adds;                           /* options.set adds branches or terms of a series */
     json_t *before, *config;             /* the configurations of the smaller and of the larger model, with every key */
     lithe_model *large;                  /* declared, without values */
     param_map *maps;                     /* one for each parameter of large, in its order */
@@ -58,6 +61,8 @@ double config_real(const json_t *config, const char *key, double absent);
 double root_mean_square(const param *p);
 /* The size of the first axis of a kind among a model's parameters; 0 when there is none. */
 int axis_size(const lithe_model *m, axis_kind kind);
+/* The number of the layer in a parameter's name, from 0; -1 when there is none.  *rest is the name after the number. */
+long layer_of(const arch *a, const char *name, const char **rest);
 /* Says in the report that the function is not preserved, and why; the first reason stays. */
 void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -90,6 +95,10 @@ int grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 /* ---- grow_axes.c: new entries by the meaning of axes ---- */
 /* Fills map->axes for the parameter `large` from map->small. */
 int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err);
+
+/* ---- grow_hybrid.c: a model under the names of a hybrid ---- */
+/* Gives `to` the values of m; what it has beside begins as in a new model. */
+int hybrid_values(const hybrid_form *f, const lithe_model *m, lithe_model *to, uint64_t seed, lithe_error *err);
 
 /* ---- grow_groups.c: parameter groups of the larger model ---- */
 int grow_groups(growth *g, lithe_error *err);                           /* sets those of g->large, from the maps */

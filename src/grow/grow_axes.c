@@ -128,7 +128,7 @@ static int fill_axis(const growth *g, const param *large, axis kind, int old, ax
     return LITHE_OK;
 }
 
-static bool known(axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_SLOT || is_unit(k); }
+static bool known(const growth *g, axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_SLOT || is_unit(k) || (g->adds && k == AXIS_NONE); }
 
 int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err)
 {
@@ -143,7 +143,7 @@ int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth 
             for (int j = 0; j < new; j++) along->entries[j].from = -1;
             continue;
         }
-        if (new != old && !known(kind.kind)) return fail(err, LITHE_EINVAL, "%s cannot grow from %d to %d along axis %d", large->name, old, new, a);
+        if (new != old && !known(g, kind.kind)) return fail(err, LITHE_EINVAL, "%s cannot grow from %d to %d along axis %d", large->name, old, new, a);
         int status = fill_axis(g, large, kind, old, along, report, err);
         if (status) return status;
         /* The vector is that of the norm before a tied head: without fresh values the old channels of embeddings of

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const names[METHODS] = {
     [METHOD_DUPLICATE] = "duplicate", [METHOD_CLONE] = "clone", [METHOD_CORNER] = "corner", [METHOD_STACK] = "stack",
@@ -54,6 +55,17 @@ int axis_size(const lithe_model *m, axis_kind kind)
             if (r->axes[a].kind == kind) return r->dims[a] / (r->axes[a].parts > 1 ? r->axes[a].parts : 1);
     }
     return 0;
+}
+
+long layer_of(const arch *a, const char *name, const char **rest)
+{
+    const char *prefix = a->growth.keys.layer_prefix;
+    size_t length = strlen(prefix);
+    char *end;
+    if (strncmp(name, prefix, length)) return -1;
+    long number = strtol(name + length, &end, 10);
+    *rest = end;
+    return end == name + length ? -1 : number - a->growth.keys.first_layer;
 }
 
 void not_preserved(lithe_growth *report, const char *format, ...)

@@ -55,7 +55,7 @@ int choose_method(growth *g, lithe_error *err)
 /* ---- what grows --------------------------------------------------------------------- */
 
 /* Which kinds of sizes differ between the two configurations. */
-typedef struct { bool slots, width, units, depth; } changes;
+typedef struct { bool slots, width, units, depth, parts; } changes;
 
 static bool grows(const growth *g, const char *key, int absent) { return key && config_int(g->config, key, absent) > config_int(g->before, key, absent); }
 
@@ -63,7 +63,7 @@ static changes changes_of(const growth *g)
 {
     const arch *a = g->arch;
     int inner = axis_size(g->small, AXIS_INNER), bottleneck = axis_size(g->small, AXIS_BOTTLENECK), heads = config_int(g->before, a->growth.keys.heads, 1);
-    changes c = { .width = grows(g, a->growth.keys.width, 1), .depth = grows(g, a->growth.keys.layers, 0) };
+    changes c = { .width = grows(g, a->growth.keys.width, 1), .depth = grows(g, a->growth.keys.layers, 0), .parts = g->adds };
     c.units = grows(g, a->growth.keys.heads, 1) || grows(g, a->growth.keys.kv_heads, heads) || grows(g, a->growth.keys.inner, inner) || grows(g, a->growth.keys.bottleneck, bottleneck);
     for (const slot_group *s = a->growth.slots; s && s->slots_key; s++) c.slots |= slots_used(g, s) && grows(g, s->slots_key, 0);
     return c;
@@ -108,6 +108,7 @@ static void say_outputs(const growth *g, changes c, lithe_growth *report)
     if (c.units && m != METHOD_AKI) add_item(report->says, sizeof report->says, fresh ? "new heads and inner units are read with weight 0" : "repeated units are divided where they are read");
     if (c.width) add_item(report->says, sizeof report->says, channels_part(m) ? "copies of channels are read by weights that cancel" : "copies of channels are divided where they are read");
     if (c.depth && m != METHOD_STACK && m != METHOD_INTERPOLATE) add_item(report->says, sizeof report->says, "new blocks add zero");
+    if (c.parts) add_item(report->says, sizeof report->says, "new branches and terms have no effect yet");
 }
 
 static void say_symmetry(const growth *g, changes c, lithe_growth *report)
@@ -121,6 +122,7 @@ static void say_symmetry(const growth *g, changes c, lithe_growth *report)
     else if (c.units && begins_fresh(m)) add_item(report->symmetry, sizeof report->symmetry, "new heads and inner units begin fresh");
     if (c.width) add_item(report->symmetry, sizeof report->symmetry, channels_part(m) ? "fresh weights read the copies of channels" : "copies of channels stay equal; method duplicate breaks them");
     if (c.depth && m != METHOD_STACK && m != METHOD_INTERPOLATE) add_item(report->symmetry, sizeof report->symmetry, "new blocks begin fresh");
+    if (c.parts) add_item(report->symmetry, sizeof report->symmetry, "new branches and terms begin fresh");
 }
 
 void say_method(const growth *g, lithe_growth *report)
@@ -129,5 +131,5 @@ void say_method(const growth *g, lithe_growth *report)
     snprintf(report->method, sizeof report->method, "%s", method_name(g->method));
     say_outputs(g, c, report);
     say_symmetry(g, c, report);
-    if (g->options.noise > 0) not_preserved(report, "preserved up to the noise of %g on repeated entries", (double)g->options.noise);
+    if (g->options.noise > 0) not_preserved(report, "not preserved: the same but for the noise of %g on repeated entries", (double)g->options.noise);
 }

@@ -145,29 +145,66 @@ static bool size_key(const arch *a, const char *key)
     return false;
 }
 
-/* Sets the sizes of "key=value,key=value". */
+static bool addition_key(const arch *a, const char *key)
+{
+    for (const char *const *k = a->growth.additions; k && *k; k++)
+        if (!strcmp(*k, key)) return true;
+    return false;
+}
+
+/* Takes the next "key=value" of a list; an item without = belongs to the value before it ("siaf_act=silu,tanh"). */
+static char *next_item(char **rest)
+{
+    char *item = strsep(rest, ",");
+    while (item && *item && *rest && strcspn(*rest, "=") >= strcspn(*rest, ",") && **rest && **rest != ',') {
+        (*rest)[-1] = ',';
+        strsep(rest, ",");
+    }
+    return item;
+}
+
+/* A number or a truth value as in config.json, else a string. */
+static json_t *parse_value(const char *text)
+{
+    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+    return json_is_number(value) || json_is_boolean(value) ? value : (json_decref(value), json_string(text));
+}
+
+static int set_size(growth *g, const char *item, const char *text, lithe_error *err)
+{
+    char *end = NULL;
+    long value = text ? strtol(text, &end, 10) : 0;
+    if (!text || end == text || *end || value < 1 || value > 1 << 24)
+        return fail(err, LITHE_EINVAL, "%s%s%s: a size is KEY=NUMBER, such as %s=%d", item, text ? "=" : "", text ? text : "", g->arch->growth.keys.layers,
+                    config_int(g->config, g->arch->growth.keys.layers, 1) + 1);
+    if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
+    set_int(g->config, item, (int)value);
+    return LITHE_OK;
+}
+
+/* Sets the sizes, and what is added, of "key=value,key=value". */
 static int apply_set(growth *g, lithe_error *err)
 {
     char text[512], *rest = text, *item;
     bool heads_given = false;
+    int status = LITHE_OK;
     if ((size_t)snprintf(text, sizeof text, "%s", g->options.set) >= sizeof text) return fail(err, LITHE_EINVAL, "the text of the sizes to set is too long");
-    while ((item = strsep(&rest, ",")) != NULL) {
-        char *equals = strchr(item, '='), *end = NULL;
+    while (!status && (item = next_item(&rest)) != NULL) {
+        char *equals = strchr(item, '=');
         if (!*item) continue;
-        long value = equals ? strtol(equals + 1, &end, 10) : 0;
-        if (!equals || end == equals + 1 || *end || value < 1 || value > 1 << 24)
-            return fail(err, LITHE_EINVAL, "%s: a size is KEY=NUMBER, such as %s=%d", item, g->arch->growth.keys.layers, config_int(g->config, g->arch->growth.keys.layers, 1) + 1);
-        *equals = 0;
-        if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
-        set_int(g->config, item, (int)value);
+        if (equals) *equals = 0;
         heads_given |= is_key(item, g->arch->growth.keys.heads) || is_key(item, g->arch->growth.keys.kv_heads);
+        if (equals && addition_key(g->arch, item)) {
+            g->adds = true;
+            status = json_object_set_new(g->config, item, parse_value(equals + 1)) ? fail(err, LITHE_ENOMEM, "not enough memory to grow") : LITHE_OK;
+        } else status = set_size(g, item, equals ? equals + 1 : NULL, err);
     }
     int width = config_int(g->before, g->arch->growth.keys.width, 1), times = config_int(g->config, g->arch->growth.keys.width, 1) / width;
-    if (heads_given || times < 2 || times * width != config_int(g->config, g->arch->growth.keys.width, 1)) return 0;
+    if (status || heads_given || times < 2 || times * width != config_int(g->config, g->arch->growth.keys.width, 1)) return status;
     /* the channels of a head stay the same */
     set_int(g->config, g->arch->growth.keys.heads, times * config_int(g->before, g->arch->growth.keys.heads, 1));
     if (config_int(g->before, g->arch->growth.keys.kv_heads, 0)) set_int(g->config, g->arch->growth.keys.kv_heads, times * config_int(g->before, g->arch->growth.keys.kv_heads, 0));
-    return 0;
+    return LITHE_OK;
 }
 
 static void list_move(lithe_growth *report, const char *key, int before, int after)
@@ -192,6 +229,11 @@ static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
         list_move(report, s->slots_key, old, new);
         if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", s->slots_key, old, new);
     }
+    for (const char *const *key = g->adds ? g->arch->growth.additions : NULL; key && *key; key++) {
+        int old = config_int(g->before, *key, 0), new = config_int(g->config, *key, 0);
+        list_move(report, *key, old, new);
+        if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", *key, old, new);
+    }
     return report->moves[0] ? 0 : fail(err, LITHE_EINVAL, "nothing would grow: the sizes are those the model has");
 }
 
@@ -204,28 +246,17 @@ static const field *field_of(const arch *a, const char *key)
     return NULL;
 }
 
-/* A number or a truth value as in config.json, else a string. */
-static json_t *parse_value(const char *text)
-{
-    json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    return json_is_number(value) || json_is_boolean(value) ? value : (json_decref(value), json_string(text));
-}
-
-/* Sets the keys of "key=value,key=value"; an item without = belongs to the value before it ("siaf_act=silu,tanh"). */
+/* Sets the keys of "key=value,key=value". */
 static int set_additions(growth *g, lithe_error *err)
 {
     char text[512], *rest = text, *item;
     if ((size_t)snprintf(text, sizeof text, "%s", g->options.set ? g->options.set : "") >= sizeof text) return fail(err, LITHE_EINVAL, "the text of the keys to set is too long");
-    while ((item = strsep(&rest, ",")) != NULL) {
-        while (rest && strcspn(rest, "=") >= strcspn(rest, ",")) {
-            rest[-1] = ',';
-            strsep(&rest, ",");
-        }
+    while ((item = next_item(&rest)) != NULL) {
         char *equals = strchr(item, '=');
         if (!*item) continue;
         if (!equals) return fail(err, LITHE_EINVAL, "%s: an addition is KEY=VALUE", item);
         *equals = 0;
-        if (!field_of(g->arch, item) || field_of(g->small->arch, item))
+        if (!field_of(g->arch, item) || json_object_get(g->form ? g->config : g->before, item))
             return fail(err, LITHE_EINVAL, "%s is no key that a %s adds to a %s; grow sizes in another step", item, g->arch->name, g->small->arch->name);
         json_object_set_new(g->config, item, parse_value(equals + 1));
     }
@@ -244,10 +275,11 @@ int grow_additions(growth *g, lithe_growth *report, lithe_error *err)
     return set_additions(g, err);
 }
 
-/* Refuses a number of parameters whose values alone do not fit beside the smaller model. */
+/* Refuses a number of parameters that does not fit: the values of both models, and their packed copies and what passes
+ * need while they are compared. */
 static int check_memory(double now, double target, lithe_error *err)
 {
-    double needed = (now + target) * sizeof(real), limit = memory_limit();
+    double needed = 2.5 * (now + target) * sizeof(real), limit = memory_limit();
     if (!(limit > 0) || needed <= limit) return LITHE_OK;
     return fail(err, LITHE_ENOMEM, "%.3g parameters need %.1f GB, more than the %.1f GB of memory of this machine", target, 1e-9 * needed, 1e-9 * limit);
 }

@@ -94,6 +94,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
     if (!g || failed(err)) return NULL;
     lithe_model *large = model_create(g->arch, g->large->json, "the grown config.json", err);
     int status = large ? LITHE_OK : LITHE_ENOMEM;
+    if (!status && g->form) status = hybrid_values(g->form, g->small, large, g->options.seed, err);
     for (int i = 0; i < g->count && !status; i++) status = apply_values(&g->maps[i], params_find(large->params, g->maps[i].name), g->options.seed, err);
     if (!status) status = params_intact(g->small->params, err);
     if (!status) status = grow_groups_to(g, large, err);
@@ -102,7 +103,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
         return NULL;
     }
     if (g->small->tokenizer) large->tokenizer = xstrdup(g->small->tokenizer);
-    large->names = g->small->names;
+    if (!g->form) large->names = g->small->names;
     large->preprocessor = g->small->preprocessor;
     return large;
 }

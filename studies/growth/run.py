@@ -145,7 +145,7 @@ def cut(name, path):
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("out")
 parser.add_argument("texts", nargs="+", metavar="NAME=TEXT")
-parser.add_argument("--seeds", type=int, default=5)
+parser.add_argument("--seeds", default="1,2,3,4,5")
 parser.add_argument("--lithe", default="build/lithe")
 options = parser.parse_args()
 
@@ -157,7 +157,7 @@ if not os.path.exists(os.path.join(options.out, "record.csv")):
     record(*COLUMNS)
 with open(os.path.join(options.out, "record.csv"), newline="") as f:
     known = {(r["text"], r["arch"], r["seed"], r["size"], r["method"]) for r in csv.DictReader(f)}
-for seed in range(1, options.seeds + 1):
+for seed in map(int, options.seeds.split(",")):
     for text in texts:
         for arch in MODELS:
             Study(text, arch, seed).run()
