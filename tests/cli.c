@@ -1,5 +1,6 @@
 /* The program, by transcripts: build/lithe is run as a shell would run it, in an
  * empty directory, and its exit code, stdout and stderr are looked at. */
+#include "model/model.h"
 #include "shell.h"
 #include "test.h"
 #include <jansson.h>
@@ -187,9 +188,9 @@ static void features_are_measured(void)
 static void logits_are_written(void)
 {
     CHECK_MSG(sh("$L logits $ROOT/tests/golden/gpt2 --ids \"1 2 3\" --out f.safetensors -q && $L inspect f.safetensors --json") == 0, "%s", err);
-    json_t *value = json_out("lithe.inspect.1"), *tensor = json_array_get(json_object_get(value, "tensors"), 0);
-    json_t *shape = json_object_get(tensor, "shape");
-    CHECK(!strcmp(json_string_value(json_object_get(tensor, "name")), "logits") && json_array_size(shape) == 2);
+    json_t *value = json_out("lithe.inspect.1"), *written = json_array_get(json_object_get(value, "tensors"), 0);
+    json_t *shape = json_object_get(written, "shape");
+    CHECK(!strcmp(json_string_value(json_object_get(written, "name")), "logits") && json_array_size(shape) == 2);
     CHECK(json_integer_value(json_array_get(shape, 0)) == 3);
     json_decref(value);
     TRANSCRIPTS({ "$L logits $ROOT/tests/golden/gpt2 --ids '1 99999999' --out g", 3, NULL, "id 99999999 at position 1" },
@@ -320,6 +321,22 @@ static void a_model_grows(void)
     CHECK(sh("$L train tale.txt %s --arch gpt2 --steps 6 --grow-at 2:2x --grow-noise 7 --out h", tiny) == 2);
 }
 
+/* A model whose logits overflow: no growth of it can be shown to keep its outputs, and none is made. */
+static void broken_promises(void)
+{
+    lithe_error error = { 0 };
+    lithe_model *m = lithe_model_new("gpt2", "{\"vocab_size\":256,\"n_positions\":32,\"n_embd\":32,\"n_layer\":2,\"n_head\":2,\"tie_word_embeddings\":false}", 1, &error);
+    real *weights = m ? weight_edit(&params_find(m->params, "lm_head.weight")->weight) : NULL;
+    for (int i = 0; weights && i < 32 * 256; i++) weights[i] = (real)3e38;
+    CHECK_MSG(m && !lithe_model_save(m, in_dir("wild"), NULL, NULL, &error), "%s", error.text);
+    lithe_model_close(m);
+    CHECK(sh("%s; $L grow wild --tokenizer bytes --text tale.txt --set n_inner=200 --out no", make_text) == 6);
+    CHECK(strstr(err, "method duplicate promises the same outputs, yet a logit differs by") && strstr(err, "no was not written"));
+    CHECK_MSG(sh("$L train tale.txt --from wild --tokenizer bytes --ctx 32 --batch 2 --threads 1 --eval-every 0 --steps 4 --grow-at 1:n_inner=200 --out r") == 6, "%s", err);
+    CHECK_MSG(strstr(err, "step 1: method duplicate promises the same outputs, yet one differs by") && strstr(err, "the run stays as it was before growing"), "%s", err);
+    CHECK(sh("! [ -e no ] && ! grep -q grew r/log.jsonl && [ -e r/log.jsonl ]") == 0);
+}
+
 static void signals_leave_a_checkpoint(void)
 {
     CHECK(sh("%s", make_text) == 0);
@@ -434,6 +451,7 @@ const test tests_cli[] = {
     { "cli: models write text", models_write_text },
     { "cli: models take turns", models_take_turns },
     { "cli: states go on", states_go_on },
+    { "cli: a growth that breaks its promise", broken_promises },
     { "cli: train, resume, evaluate, generate", a_life },
     { "cli: a model grows", a_model_grows },
     { "cli: signals leave a checkpoint", signals_leave_a_checkpoint },
