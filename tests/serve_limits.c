@@ -80,9 +80,14 @@ static void bodies_have_a_limit(void)
     snprintf(chunked, sizeof chunked, HEAD(JSON_TYPE "Transfer-Encoding: chunked\r\n") "%x\r\n%s\r\n0\r\n\r\n", LIMIT + 1, big);
     CHECK(status_of(s.port, chunked) == 413);
     char *head = malloc(40000);
-    snprintf(head, 40000, "GET /health HTTP/1.1\r\nX: %36000d\r\n\r\n", 1);
-    int status = status_of(s.port, head);
-    CHECK_MSG(status == 431, "status %d", status);
+    snprintf(head, 40000, "GET /v1/models HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: %36000d\r\n\r\n", 1);
+    reply large = http_exchange(s.port, head, strlen(head));
+    CHECK_MSG(large.status == 431 && strstr(large.body, "{\"error\"") && strstr(large.body, "at most 32768 are read"), "status %d: %s", large.status, large.body);
+    reply_free(&large);
+    free(head);
+    head = malloc(90000);
+    snprintf(head, 90000, "GET /v1/models HTTP/1.1\r\nX: %80000d\r\n\r\n", 1);
+    CHECK(status_of(s.port, head) == 431);
     free(head);
     CHECK(status_of(s.port, HEAD("Content-Type: text/plain\r\nContent-Length: 2\r\n") "{}") == 415);
     stand_close(&s);

@@ -93,6 +93,13 @@ static enum MHD_Result answer(struct MHD_Connection *c, const passage *p)
 
 static const char *header(struct MHD_Connection *c, const char *name) { return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name); }
 
+/* What is too large even for the memory of a connection, libmicrohttpd refuses by itself, with a page for people. */
+static void check_head(struct MHD_Connection *c, problem *p)
+{
+    const union MHD_ConnectionInfo *i = MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (i && i->header_size > HEAD_BYTES) refuse(p, 431, NULL, "the head of the request has %zu bytes, and at most %d are read", i->header_size, HEAD_BYTES);
+}
+
 static void check_length(struct MHD_Connection *c, const http *h, problem *p)
 {
     const char *text = header(c, "Content-Length");
@@ -121,6 +128,7 @@ static passage *passage_new(http *h, struct MHD_Connection *c, const char *metho
     *p = (passage){ .http = h, .x = x, .client = client_of(c) };
     request_head head = { method, path, header(c, "Authorization"), header(c, "Content-Type") };
     p->route = route_find(h->site, &head, &p->allow, &p->problem);
+    check_head(c, &p->problem);
     check_length(c, h, &p->problem);
     x->route = p->route ? route_path(p->route) : "-";
     x->unlogged = p->route && !route_is_logged(p->route);
@@ -270,7 +278,7 @@ static int start_daemon(http *h, lithe_error *err)
     h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, take_request, h,
                                  MHD_OPTION_LISTEN_SOCKET, h->socket, MHD_OPTION_NOTIFY_COMPLETED, end_request, h,
                                  MHD_OPTION_NOTIFY_CONNECTION, note_connection, h,
-                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES,
+                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                                  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(o->client_seconds < 1 ? 1 : o->client_seconds), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     return h->daemon ? LITHE_OK : fail(err, LITHE_EDEVICE, "cannot start the HTTP server, %s", strerror(errno));
 }

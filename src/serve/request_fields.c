@@ -26,6 +26,7 @@ void refuse_error(problem *p, const char *param, const lithe_error *err)
 static const struct { int status; const char *type, *code; } KINDS[] = {
     { 400, "invalid_request_error", NULL }, { 401, "authentication_error", "invalid_api_key" }, { 404, "invalid_request_error", "not_found" },
     { 405, "invalid_request_error", "method_not_allowed" }, { 413, "invalid_request_error", "body_too_large" }, { 415, "invalid_request_error", "not_json" },
+    { 431, "invalid_request_error", "head_too_large" },
     { 429, "rate_limit_error", "queue_full" }, { 501, "invalid_request_error", "not_supported" }, { 503, "unavailable_error", NULL },
 };
 

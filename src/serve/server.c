@@ -72,7 +72,7 @@ char *lithe_server_memory(const lithe_server *s)
     enum { PARSED = 16 };                           /* bytes that a byte of JSON takes while it is read */
     if (!s) return NULL;
     const site *all = &s->site;
-    double engines = 0, logits = 0, requests = (double)(MOST_BODIES + MOST_PROMPTS) + PARSED * (double)all->options.body, connections = (double)all->options.connections * HEAD_BYTES,
+    double engines = 0, logits = 0, requests = (double)(MOST_BODIES + MOST_PROMPTS) + PARSED * (double)all->options.body, connections = (double)all->options.connections * CONNECTION_BYTES,
            prefixes = (double)all->prefixes.most;
     char *text = NULL;
     for (int i = 0; i < all->count; i++) {

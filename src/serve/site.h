@@ -8,7 +8,7 @@
 #include "serve/scheduler.h"
 #include <stdatomic.h>
 
-enum { MOST_MODELS = 64, REQUEST_DEPTH = 64, HEAD_BYTES = 32 << 10 };
+enum { MOST_MODELS = 64, REQUEST_DEPTH = 64, HEAD_BYTES = 32 << 10, CONNECTION_BYTES = 64 << 10 };
 /* Bytes of all bodies that are being received, and of all prompts that wait or are continued; more are refused. */
 #define MOST_BODIES ((size_t)64 << 20)
 #define MOST_PROMPTS ((size_t)64 << 20)
