@@ -241,6 +241,39 @@ static void every_architecture(void)
     }
 }
 
+/* ---- new models ----------------------------------------------------------------------------- */
+
+/* The parameter of the next branch beside ("...aug.0..." and "...aug.1..."), NULL: there is none. */
+static const param *next_branch(const lithe_model *m, const param *p)
+{
+    char name[200];
+    const char *at = strstr(p->name, ".aug.");
+    if (!at) return NULL;
+    snprintf(name, sizeof name, "%.*s%d%s", (int)(at + 5 - p->name), p->name, at[5] - '0' + 1, at + 6);
+    return params_find(m->params, name);
+}
+
+/* What begins alike in a new model parts, too: units, slots, terms of a series, branches. */
+static void new_models(void)
+{
+    int count;
+    const small_case *cases = small_cases(&count);
+    for (int i = 0; i < count; i++) {
+        small_case c = with_classes(&cases[i]);
+        lithe_error err = { 0 };
+        lithe_model *m = lithe_model_new(c.arch, c.config, 3, &err);
+        CHECK_MSG(m != NULL, "%s: %s", c.name, err.text);
+        if (m) train(m, STEPS);
+        for (int k = 0; m && k < m->params->count; k++) {
+            const param *p = m->params->items[k], *q = next_branch(m, p);
+            for (int a = 0; a < p->rule.rank; a++) CHECK_MSG(!alike_along(p, a), "%s: units of %s are alike along axis %d", c.name, p->name, a);
+            if (q && p->count == q->count) CHECK_MSG(memcmp(p->weight.values, q->weight.values, p->count * sizeof(real)), "%s: %s and %s are alike", c.name, p->name, q->name);
+        }
+        lithe_model_close(m);
+        free((char *)(uintptr_t)c.config);
+    }
+}
+
 static void by_size(void)
 {
     static const small_case cases[] = { { "gpt2", "gpt2", SMALL_GPT2 }, { "llama", "llama", SMALL_LLAMA }, { "rwkv7", "rwkv7", SMALL_RWKV7 }, { "pangu-pi", "pangu_pi", SMALL_PANGU_PI } };
@@ -273,6 +306,7 @@ static void clones(void)
 
 const test tests_grow_parts[] = {
     { "grow.copies part in every architecture", every_architecture },
+    { "grow.nothing in a new model stays alike", new_models },
     { "grow.copies part when a number of parameters is asked for", by_size },
     { "grow.copies of slots part", of_slots },
     { "grow.clones do not part", clones },
