@@ -5,7 +5,7 @@ import units
 
 STEPS, BATCH, EVALUATIONS, RATE = 800, 4, 8, "5e-3"
 HELD_OUT = 60000      # bytes
-COLUMNS = ["text", "arch", "seed", "size", "method", "params", "flops", "steps", "bits", "twins_before", "twins_after", "curve"]
+COLUMNS = ["text", "arch", "seed", "size", "method", "params", "flops", "steps", "bits", "equal_before", "equal_after", "curve"]
 
 MODELS = {
     "tokenformer": {"model_type": "tokenformer", "vocab_size": 256, "max_position_embeddings": 64, "hidden_size": 16, "num_layers": 2,
@@ -94,8 +94,8 @@ class Study:
         curve = [e for e in log if "bits_per_byte" in e]
         bits = json.loads(lithe("eval", run, "--text", os.path.join(options.out, self.text + ".valid.txt"), "--json", "--threads", 1))["bits_per_byte"]
         counted = self.seed == 1 and size != "none"
-        twins = [units.twins(os.path.join(m, "model.safetensors"), self.arch, size) if counted else "" for m in (start, run)]
-        record(self.text, self.arch, self.seed, size, method, curve[0]["params"], int(flops), steps, bits, *twins,
+        equal = [units.equal_share(os.path.join(m, "model.safetensors"), self.arch, size) if counted else "" for m in (start, run)]
+        record(self.text, self.arch, self.seed, size, method, curve[0]["params"], int(flops), steps, bits, *equal,
                ";".join(f"{e['step']}:{e['bits_per_byte']:.4f}" for e in curve))
 
     def grown(self, size, method, keys, how):

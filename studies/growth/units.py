@@ -1,7 +1,7 @@
-"""The share of units that have a twin in a safetensors file: another unit reads and writes in the same direction."""
+"""The share of units that have an equal one in a safetensors file: another unit reads and writes in the same direction."""
 import json, math, operator, re, struct
 
-TWIN = 0.999
+EQUAL = 0.999
 
 
 def read(path):
@@ -58,10 +58,10 @@ def directions(vectors):
 
 def alike(part, i, j):
     vectors, empty = part
-    return empty[i] and empty[j] or sum(map(operator.mul, vectors[i], vectors[j])) > TWIN
+    return empty[i] and empty[j] or sum(map(operator.mul, vectors[i], vectors[j])) > EQUAL
 
 
-def twins(path, arch, size):
+def equal_share(path, arch, size):
     found = count = 0
     for reads, writes in groups(read(path), arch, size):
         reads, writes = directions(reads), directions(writes)
