@@ -121,10 +121,8 @@ class Study:
         shutil.rmtree(self.folder)
 
     def all(self):
-        yield "none", "none"
-        for size, (_, methods) in SIZES[self.arch].items():
-            for method in [*methods, "fresh"]:
-                yield size, method
+        sizes = [("none", "none")] + [(size, m) for size, (_, methods) in SIZES[self.arch].items() for m in [*methods, "fresh"]]
+        return [(s, m) for s, m in sizes if not options.only or m in options.only.split(",")]
 
 
 def record(*row):
@@ -146,6 +144,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("out")
 parser.add_argument("texts", nargs="+", metavar="NAME=TEXT")
 parser.add_argument("--seeds", default="1,2,3,4,5")
+parser.add_argument("--only", help="methods, between commas, that come first; a later run without it makes the others")
 parser.add_argument("--lithe", default="build/lithe")
 options = parser.parse_args()
 
