@@ -17,7 +17,7 @@ KEYS = {    # architecture -> names of layers, heads, inner size and deviation
     "hybrid": ("num_hidden_layers", "num_attention_heads", "intermediate_size", "initializer_range"),
     "tokenformer": ("num_layers", "num_attention_heads", None, "init_method_std"),
 }
-RULES = {"0.02": lambda w: 0.02, "0.35/sqrt(w)": lambda w: 0.35 / math.sqrt(w), "0.7/sqrt(w)": lambda w: 0.7 / math.sqrt(w), "1.4/sqrt(w)": lambda w: 1.4 / math.sqrt(w)}
+RULES = {"0.02": lambda w: 0.02, "0.35/sqrt(w)": lambda w: 0.35 / math.sqrt(w), "0.5/sqrt(w)": lambda w: 0.5 / math.sqrt(w), "0.7/sqrt(w)": lambda w: 0.7 / math.sqrt(w), "1.4/sqrt(w)": lambda w: 1.4 / math.sqrt(w)}
 
 
 def config_of(arch, width, std):
