@@ -396,6 +396,17 @@ static void say_classes(const lithe_dataset *d)
     if (classes && lithe_dataset_label_examples(d, 0)) say("classes    %s", text);
 }
 
+/* Under wsd new parts learn best where the rate is still high, before the last fifth of the steps. */
+static void say_growth(const lithe_train_options *o)
+{
+    const char *rest = o->grow_at;
+    const int falls = o->steps - o->steps / 5;
+    for (char *end; rest && *rest && o->schedule && !strcmp(o->schedule, "wsd") && o->steps; rest += strcspn(rest, ",") + (rest[strcspn(rest, ",")] == ',')) {
+        long step = strtol(rest, &end, 10);
+        if (end > rest && *end == ':' && step > falls) say("growth     at step %ld: wsd lowers the rate from step %d on, before which new parts learn at the full one", step, falls);
+    }
+}
+
 static void say_choices(const making *k)
 {
     char text[3][32];
@@ -423,6 +434,7 @@ static void say_choices(const making *k)
     if (examples) say("length     %s of %d examples", length, batch_of(k));
     else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens%s", length, batch_of(k), o->bptt, ctx, k->steps_says);
     else say("length     %s of %d x %d tokens%s", length, batch_of(k), ctx, k->steps_says);
+    say_growth(o);
     say("run        %s", k->out);
 }
 

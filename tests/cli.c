@@ -319,6 +319,8 @@ static void a_model_grows(void)
     CHECK_MSG(sh("$L train tale.txt %s --arch gpt2 --steps 6 --grow-at 2:n_layer=4,n_inner=200,4:2x --grow-rewarm 3 --grow-old-lr 0.5 --grow-where spread --out g", tiny) == 0, "%s", err);
     CHECK(strstr(err, "n_inner") && strstr(err, "symmetry broken"));
     CHECK(sh("$L train tale.txt %s --arch gpt2 --steps 6 --grow-at 2:2x --grow-noise 7 --out h", tiny) == 2);
+    CHECK_MSG(sh("$L train tale.txt %s --arch gpt2 --schedule wsd --steps 10 --grow-at 8:n_inner=200,9:n_layer=4 --out w", tiny) == 0, "%s", err);
+    CHECK(strstr(err, "growth     at step 9: wsd lowers the rate from step 8 on") && !strstr(err, "at step 8:"));
 }
 
 /* A model whose logits overflow: no growth of it can be shown to keep its outputs, and none is made. */
