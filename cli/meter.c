@@ -24,9 +24,9 @@ meter_kind meter_choose(bool json)
     return terminal(stderr) ? METER_BAR : METER_LINES;
 }
 
-void meter_open(meter *m, meter_kind kind, const char *dtype)
+void meter_open(meter *m, meter_kind kind, const char *dtype, int ranks)
 {
-    *m = (meter){ .kind = kind, .utf8 = terminal_utf8(), .coloured = coloured(stderr), .first = -1 };
+    *m = (meter){ .kind = kind, .utf8 = terminal_utf8(), .coloured = coloured(stderr), .first = -1, .ranks = ranks };
     if (kind == METER_BAR || kind == METER_LINES) m->peak = lithe_peak(dtype);
     m->last_step = m->last_line = clock_seconds();
 }
@@ -64,14 +64,17 @@ static void measure(meter *m, const lithe_event *e)
     if (!(e->seconds > 0)) return;
     blend(&m->tokens_rate, e->tokens / e->seconds);
     blend(&m->flops_rate, e->flops / e->seconds);
+    blend(&m->waited, e->waited / e->seconds);
 }
 
-/* "31.2k tok/s  64% of peak  0:22 left".  A peak below the present rate was
+/* "31.2k tok/s  64% of peak  5% waiting  0:22 left".  A peak below the present rate was
  * measured on a busy machine and is not shown. */
 static void rates(const meter *m, const lithe_event *e, char *text, size_t cap, bool peak)
 {
-    char rate[16], left[24], share[32] = "";
-    if (peak && m->peak >= m->flops_rate) snprintf(share, sizeof share, "  %.0f%% of peak", 100 * m->flops_rate / m->peak);
+    char rate[16], left[24], share[48] = "";
+    size_t n = 0;
+    if (peak && m->peak * m->ranks >= m->flops_rate) n = (size_t)snprintf(share, sizeof share, "  %.0f%% of peak", 100 * m->flops_rate / (m->peak * m->ranks));
+    if (m->ranks > 1) snprintf(share + n, sizeof share - n, "  %.0f%% waiting", 100 * m->waited);
     snprintf(text, cap, "%s tok/s%s  %s left", size_text(m->tokens_rate, rate), share,
              time_text(m->step_seconds * (e->steps - e->step), left));
 }
@@ -180,6 +183,7 @@ static void event_json(const lithe_event *e)
         emit_number(&j, "tokens", e->tokens);
         emit_number(&j, "seconds", e->seconds);
         emit_number(&j, "flops", e->flops);
+        if (e->waited > 0) emit_number(&j, "waited", e->waited);
     }
     if (e->kind == LITHE_EVALUATED || e->kind == LITHE_FINISHED) {
         emit_number(&j, "loss", e->loss);

@@ -40,7 +40,7 @@ int train_to_the_end(lithe_trainer *t, lithe_ranks *ranks, const char *dtype, bo
     int more = 1;
     bool leads = !ranks || !lithe_ranks_rank(ranks);
     interrupt_catch(false);
-    meter_open(&m, leads ? meter_choose(json) : METER_NONE, dtype);
+    meter_open(&m, leads ? meter_choose(json) : METER_NONE, dtype, lithe_ranks_count(ranks));
     while (more > 0 && e.kind != LITHE_FINISHED) {
         if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;
         meter_event(&m, &e);

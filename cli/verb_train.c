@@ -34,7 +34,7 @@ enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16
 
 typedef struct {
     common common;
-    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *sample, *grow_at, *grow_method, *grow_where, *moments, *mpi;
+    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *wire, *sample, *grow_at, *grow_method, *grow_where, *moments, *mpi;
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random, grow_noise, grow_old_lr;
     amount warmup, eval_every, save_every;
@@ -129,6 +129,7 @@ static const option train_options[] = {
     { "grow-where", 0, CHOICE(S, grow_where), "PLACE", .help = "with --grow-at: where new layers go (default top)", .choices = "top|bottom|spread" },
     { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data" },
     { "mpi", 0, CHOICE(S, mpi), "WHEN", "auto", .help = "train in all processes of mpirun together; auto: if it started several", .choices = "auto|on|off" },
+    { "wire", 0, CHOICE(S, wire), "TYPE", "f32", .help = "type in which gradients travel between the processes of mpirun", .choices = "f32|bf16" },
     { "json", 0, FLAG(S, json), .help = "print each event as a line of JSON" },
     { 0 }
 };
@@ -224,6 +225,8 @@ static lithe_dataset *open_data(making *k)
     if (valid && !quantity_amount(valid, '%', &share, &unit) && unit) o.valid_share = share / 100;
     else o.valid = valid;
     if (unit && !(share > 0 && share < 100)) wrong(&k->err, LITHE_EINVAL, "--valid %s: a share lies between 0%% and 100%%", valid);
+    const lithe_encoder together = lithe_ranks_encoder(k->ranks);
+    if (together.processes > 1) o.encoder = &together;
     return lithe_dataset_open(k->a->operands, k->a->count, NULL, k->tokenizer, &o, &k->err);
 }
 
@@ -359,7 +362,7 @@ static int fill_options(making *k)
     k->options = LITHE_OPTIONS(lithe_train_options,
         .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
+        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .wire = s->wire, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
         .static_masking = s->static_masking, .packing = s->packing,
         .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,

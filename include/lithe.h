@@ -139,6 +139,7 @@ typedef struct {
     int image_side, image_channels;
     const char *image_filter;              /* the filter for resizing, by PIL's name; "bilinear" */
     int image_resize, image_shortest;      /* as lithe_model_image_resize gives them (lithe_tools.h); 0: image_side */
+    const struct lithe_encoder *encoder;   /* who encodes (lithe_ranks_encoder, lithe_tools.h); NULL: this process */
 } lithe_data_options;
 
 /* Reads n sources, makes their files in dir (NULL: a temporary directory, gone when it closes) and opens them.  Images
@@ -188,6 +189,7 @@ typedef struct {
     /* Other options of these growths, as in lithe_grow_options: "noise=0.01,portable,freeze_old,old_lr=0.1,rewarm=50,
      * where=top". */
     const char *grow_with;
+    const char *wire;       /* "bf16": how gradients travel between ranks; NULL: "f32" */
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;
@@ -206,6 +208,7 @@ typedef struct {
     double total_tokens, flops;         /* so far in this run; of this step */
     const char *text;                   /* sample, path of the checkpoint, or reason; borrowed until the next call */
     const struct lithe_growth *growth;  /* for LITHE_GREW (lithe_tools.h), else NULL; borrowed until the next call */
+    double waited;                      /* seconds of the step that this rank has waited for others */
 } lithe_event;
 
 /* Begins a run in the directory `run`, which must not exist or be empty; it appears complete, by rename.  The trainer

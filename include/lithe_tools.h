@@ -328,6 +328,16 @@ const char  *lithe_ranks_host(const lithe_ranks *r);           /* this machine's
 /* Whether any of the ranks says yes; all of them must ask. */
 int          lithe_ranks_any(lithe_ranks *r, int yes, lithe_error *err);
 
+/* Who encodes the texts of a corpus: n of them, one after the other, as lithe_encode would without special tokens; *ids
+ * is malloc'd and holds counts[i] ids of each.  It is given enough texts at a time for so many processes. */
+typedef struct lithe_encoder {
+    int (*encode)(void *context, const lithe_tokenizer *t, const char *text, const size_t *sizes, int n, int32_t **ids, size_t *counts, lithe_error *err);
+    void *context;
+    int processes;
+} lithe_encoder;
+/* All ranks together: for lithe_dataset_open in rank 0, while the others wait in lithe_trainer_join. */
+lithe_encoder  lithe_ranks_encoder(lithe_ranks *r);
+
 /* Waits until rank 0 has opened or resumed a run, and takes part in it.  Fails in rank 0 if version, kernels, data,
  * settings or weights are not the same everywhere. */
 lithe_trainer *lithe_trainer_join(lithe_ranks *r, lithe_error *err);

@@ -6,6 +6,8 @@
 #                ALiBi at four times the length it was trained at
 #   check-faults every allocation and every system call of whole commands failed, once and from then on (tests/faults.c)
 #   check-kills  runs of every kind killed KILLS times each at random, and continued to the same bytes (tests/kills.c)
+#   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10
+#                Gbit/s and with loss, of which one is lost, stopped or has a full disk (tests/mpi)
 #   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
 #                tests/fuzz/corpus/NAME; it says how many inputs each was given
 #
@@ -22,7 +24,7 @@ SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
-check-all: test check-asan check-tsan check-faults check-kills check-fuzz check-long
+check-all: test check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
 
 check-asan: deps
 	@$(call links,asan)
@@ -46,6 +48,12 @@ KILLS_FILTER ?=
 check-kills: deps
 	@$(MAKE) --no-print-directory all $(B)/tests
 	TMPDIR=$(or $(wildcard /dev/shm),/tmp) LITHE_KILLS=$(KILLS) $(B)/tests 'kills: $(KILLS_FILTER)'
+
+MPI_KILLS ?= 40
+check-mpi: deps
+	@$(MAKE) --no-print-directory all
+	tests/mpi/kills.sh $(MPI_KILLS)
+	$(if $(filter 0,$(shell id -u)),tests/mpi/faults.sh,@echo "check-mpi: hosts as network namespaces need root")
 
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
 check-long: deps
@@ -79,7 +87,7 @@ $(B)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(OBJ)
 	@echo "  fuzzer $@"
 	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
 
-.PHONY: check-all check-asan check-tsan check-faults check-kills check-fuzz check-long
+.PHONY: check-all check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
 .PRECIOUS: $(B)/fuzz-%
 
 # The tests with the sources below EXAMPLE/src in the place of the library's own: tests/extending.c joins the code of docs/extending.md so.

@@ -191,28 +191,28 @@ static void found_again_unless_changed(void)
     lithe_dataset_close(d);
     err = (lithe_error){ 0 };
     CHECK(dir_remove(in_dir("data"), &err) == LITHE_OK);
-    d = dataset_reopen(in_dir("run/data"), t, true, &err);
+    d = dataset_reopen(in_dir("run/data"), t, ALL_SOURCES, &err);
     CHECK_MSG(d, "%s", err.text);
     if (!d) return;
     dataset_identity(d, after, sizeof after);
     CHECK(!strcmp(before, after) && text_of(d)->reset_attention);
     lithe_dataset_close(d);
 
-    CHECK(!dataset_reopen(in_dir("run/data"), other, true, &err) && err.status == LITHE_EMISMATCH);
+    CHECK(!dataset_reopen(in_dir("run/data"), other, ALL_SOURCES, &err) && err.status == LITHE_EMISMATCH);
     err = (lithe_error){ 0 };
     put_text_file("text.txt", "some lines\nof text\nto be read\nand kept\nfor a whale\n");
-    CHECK(!dataset_reopen(in_dir("run/data"), t, true, &err) && err.status == LITHE_EMISMATCH);
+    CHECK(!dataset_reopen(in_dir("run/data"), t, ALL_SOURCES, &err) && err.status == LITHE_EMISMATCH);
     CHECK_MSG(strstr(err.text, "text.txt: has changed"), "%s", err.text);
     err = (lithe_error){ 0 };
-    d = dataset_reopen(in_dir("run/data"), t, false, &err);
+    d = dataset_reopen(in_dir("run/data"), t, NO_SOURCES, &err);
     CHECK(d);
     lithe_dataset_close(d);
     CHECK(!unlink(in_dir("text.txt")));
-    d = dataset_reopen(in_dir("run/data"), t, true, &err);
+    d = dataset_reopen(in_dir("run/data"), t, ALL_SOURCES, &err);
     CHECK_MSG(d, "%s", err.text);
     lithe_dataset_close(d);
     CHECK(!rename(in_dir("run/data/valid.shard"), in_dir("run/data/train.shard")));
-    CHECK(!dataset_reopen(in_dir("run/data"), t, true, &err));
+    CHECK(!dataset_reopen(in_dir("run/data"), t, ALL_SOURCES, &err));
     lithe_tokenizer_close(t);
     lithe_tokenizer_close(other);
 }

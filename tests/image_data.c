@@ -68,7 +68,7 @@ static void prepared(void)
     char identity[256], again[256];
     dataset_identity(d, identity, sizeof identity);
     CHECK(!dataset_place(d, in_dir("kept"), &err));
-    lithe_dataset *kept = dataset_reopen(in_dir("kept"), NULL, true, &err);
+    lithe_dataset *kept = dataset_reopen(in_dir("kept"), NULL, ALL_SOURCES, &err);
     CHECK_MSG(kept, "%s", err.text);
     if (kept) dataset_identity(kept, again, sizeof again);
     CHECK(kept && !strcmp(identity, again) && !strcmp(lithe_dataset_label(kept, 2), "4"));

@@ -182,7 +182,7 @@ static void a_dataset(void)
     lithe_dataset_close(d);
 
     lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
-    d = dataset_reopen(dir, t, true, &err);
+    d = dataset_reopen(dir, t, ALL_SOURCES, &err);
     CHECK_MSG(d, "%s", err.text);
     if (d) dataset_identity(d, again, sizeof again);
     CHECK(d && !strcmp(identity, again) && lithe_dataset_examples(d, 0) == 4 && !strcmp(lithe_dataset_label(d, 1), "up"));
@@ -191,7 +191,7 @@ static void a_dataset(void)
     snprintf(file, sizeof file, "%s/train.jsonl", dir);
     FILE *f = fopen(file, "ab");
     CHECK(f && fputs("{\"text\":\"more\",\"label\":\"up\"}\n", f) > 0 && !fclose(f));
-    CHECK(!dataset_reopen(dir, t, true, &err) && err.status == LITHE_EMISMATCH);
+    CHECK(!dataset_reopen(dir, t, ALL_SOURCES, &err) && err.status == LITHE_EMISMATCH);
     lithe_tokenizer_close(t);
 }
 

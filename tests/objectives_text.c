@@ -270,7 +270,7 @@ static void foreign_tokenizers(void)
     say_vocabulary(in_dir("set/train.shard"), 22);
     say_vocabulary(in_dir("set/valid.shard"), 22);
     CHECK_MSG(!err.status, "%s", err.text);
-    CHECK(!dataset_reopen(dir, t, false, &err) && err.status == LITHE_EMISMATCH);
+    CHECK(!dataset_reopen(dir, t, NO_SOURCES, &err) && err.status == LITHE_EMISMATCH);
     lithe_tokenizer_close(small);
     lithe_tokenizer_close(t);
 }

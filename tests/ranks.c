@@ -2,8 +2,9 @@
  * single process. */
 #include "base/arena.h"
 #include "base/random.h"
+#include "kernels/half.h"
 #include "test.h"
-#include "train/ranks.h"
+#include "train/encode_ranks.h"
 #include "train_runs.h"
 #include <math.h>
 #include <pthread.h>
@@ -15,13 +16,18 @@
 enum { RANKS = 5 };
 typedef struct message { struct message *next; size_t bytes; char data[]; } message;
 typedef struct post post;
-typedef struct { post *post; int rank, from; void *data; size_t bytes; } thread_rank;
-/* Messages [from][to], and the latest receive of each rank, NULL after it has ended. */
-struct post { pthread_mutex_t lock; message *first[RANKS][RANKS], **last[RANKS][RANKS]; thread_rank *unended[RANKS]; };
+typedef struct { post *post; int rank, from, number; channel channel; void *data; size_t bytes; } thread_rank;
+/* Messages [from][to][channel], the latest receive of each rank, NULL after it has ended, and signs of life. */
+struct post {
+    pthread_mutex_t lock;
+    message *first[RANKS][RANKS][2], **last[RANKS][RANKS][2];
+    thread_rank *unended[RANKS];
+    int wanted[RANKS][RANKS][2], taken[RANKS][RANKS][2], beats[RANKS][RANKS];
+};
 
 static char sent;
 
-static void *thread_send(void *self, int to, const void *data, size_t bytes)
+static void *thread_send(void *self, int to, channel c, const void *data, size_t bytes)
 {
     thread_rank *own = self;
     post *p = own->post;
@@ -29,17 +35,18 @@ static void *thread_send(void *self, int to, const void *data, size_t bytes)
     *m = (message){ .bytes = bytes };
     memcpy(m->data, data, bytes);
     pthread_mutex_lock(&p->lock);
-    *p->last[own->rank][to] = m;
-    p->last[own->rank][to] = &m->next;
+    *p->last[own->rank][to][c] = m;
+    p->last[own->rank][to][c] = &m->next;
     pthread_mutex_unlock(&p->lock);
     return &sent;
 }
 
-static void *thread_receive(void *self, int from, void *data, size_t bytes)
+static void *thread_receive(void *self, int from, channel c, void *data, size_t bytes)
 {
     thread_rank *r = malloc(sizeof *r);
     *r = *(thread_rank *)self;
-    r->from = from, r->data = data, r->bytes = bytes;
+    r->from = from, r->channel = c, r->data = data, r->bytes = bytes;
+    r->number = r->post->wanted[from][r->rank][c]++;                           /* this rank alone asks for these */
     return r->post->unended[r->rank] = r;
 }
 
@@ -50,8 +57,10 @@ static int thread_ended(void *self, void *transfer)
     if (transfer == &sent) return 1;
     post *p = r->post;
     pthread_mutex_lock(&p->lock);
-    message *m = p->first[r->from][r->rank];
-    if (m && !(p->first[r->from][r->rank] = m->next)) p->last[r->from][r->rank] = &p->first[r->from][r->rank];
+    int *taken = &p->taken[r->from][r->rank][r->channel];
+    message **first = &p->first[r->from][r->rank][r->channel], *m = r->number == *taken ? *first : NULL;
+    *taken += m != NULL;
+    if (m && !(*first = m->next)) p->last[r->from][r->rank][r->channel] = first;
     pthread_mutex_unlock(&p->lock);
     if (!m) return 0;
     CHECK_MSG(m->bytes == r->bytes, "%zu bytes came, %zu were expected", m->bytes, r->bytes);
@@ -62,16 +71,36 @@ static int thread_ended(void *self, void *transfer)
     return 1;
 }
 
+static void thread_beat(void *self)
+{
+    thread_rank *own = self;
+    pthread_mutex_lock(&own->post->lock);
+    for (int to = 0; to < RANKS; to++) own->post->beats[own->rank][to]++;
+    pthread_mutex_unlock(&own->post->lock);
+}
+
+static int thread_heard(void *self, int from)
+{
+    thread_rank *own = self;
+    pthread_mutex_lock(&own->post->lock);
+    int any = own->post->beats[from][own->rank];
+    own->post->beats[from][own->rank] = 0;
+    pthread_mutex_unlock(&own->post->lock);
+    return any > 0;
+}
+
 typedef struct { thread_rank self; transport transport; pthread_t thread; lithe_error err; void *context; } member;
 
 static void begin_members(post *p, member *all, int count, void *context)
 {
     *p = (post){ .lock = PTHREAD_MUTEX_INITIALIZER };
     for (int i = 0; i < RANKS; i++)
-        for (int j = 0; j < RANKS; j++) p->last[i][j] = &p->first[i][j];
+        for (int j = 0; j < RANKS; j++)
+            for (int c = 0; c < 2; c++) p->last[i][j][c] = &p->first[i][j][c];
     for (int i = 0; i < count; i++) {
         all[i] = (member){ .self = { .post = p, .rank = i }, .context = context };
-        all[i].transport = (transport){ .rank = i, .count = count, .self = &all[i].self, .send = thread_send, .receive = thread_receive, .ended = thread_ended };
+        all[i].transport = (transport){ .rank = i, .count = count, .self = &all[i].self, .send = thread_send, .receive = thread_receive, .ended = thread_ended,
+                                        .beat = thread_beat, .heard = thread_heard };
     }
 }
 
@@ -80,6 +109,27 @@ static void begin_members(post *p, member *all, int count, void *context)
 typedef struct { size_t n; real *sums; } problem;
 
 static real value_of(int rank, size_t i) { return (real)random_normal(key_of(3, (uint64_t)rank), i); }
+
+/* A rank's own numbers stay as they are, those of others come rounded. */
+static real rounded_sum(int count, int rank, size_t i)
+{
+    real sum = 0;
+    for (int k = 0; k < count; k++) {
+        real x = k == rank ? value_of(k, i) : (real)float_from_bf16(bf16_from_float((float)value_of(k, i)));
+        sum = k ? sum + x : x;
+    }
+    return sum;
+}
+
+static void sums_of_halves(lithe_ranks *r, real *x, size_t n, lithe_error *err)
+{
+    const shares s = ranks_shares(r, n);
+    for (size_t i = 0; i < n; i++) x[i] = value_of(s.rank, i);
+    CHECK_MSG(!ranks_reduce_open(r, x, n, WIRE_BF16, err) && !ranks_reduce_end(r, err), "%s", err->text);
+    for (size_t b = 0; b < shares_buckets(&s); b++)
+        for (size_t i = share_in(&s, b, s.rank).first; i < share_in(&s, b, s.rank).end; i++)
+            if (x[i] != rounded_sum(s.count, s.rank, i)) CHECK_MSG(0, "rank %d: number %zu of %zu is %.9g", s.rank, i, n, (double)x[i]);
+}
 
 /* Every rank's array becomes the sum in the order of the ranks. */
 static void *sums_in(void *context)
@@ -92,8 +142,12 @@ static void *sums_in(void *context)
     double few[3] = { rank, 1, 0.5 * rank };
     for (size_t i = 0; i < p->n; i++) x[i] = value_of(rank, i);
     CHECK(!ranks_sum(r, few, 3, &m->err) && few[0] == count * (count - 1) / 2 && few[1] == count && few[2] == count * (count - 1) / 4.0);
-    CHECK_MSG(!ranks_reduce(r, x, p->n, &m->err) && !ranks_spread(r, x, p->n, &m->err), "%s", m->err.text);
+    CHECK_MSG(!ranks_reduce_open(r, x, p->n, WIRE_F32, &m->err), "%s", m->err.text);
+    const shares s = ranks_shares(r, p->n);
+    if (p->n) ranks_reduce_begin(r, shares_buckets(&s) - 1);          /* it may be the first to be ready */
+    CHECK_MSG(!ranks_reduce_end(r, &m->err) && !ranks_spread(r, x, p->n, &m->err), "%s", m->err.text);
     CHECK_MSG(!memcmp(x, p->sums, p->n * sizeof *x), "%d ranks, rank %d: %zu sums are others", count, rank, p->n);
+    if (count > 1 && p->n <= 1000) sums_of_halves(r, x, p->n, &m->err);
     CHECK(lithe_ranks_any(r, rank == count - 1, &m->err) == 1 && lithe_ranks_any(r, 0, &m->err) == 0);
     free(x);
     lithe_ranks_close(r);
@@ -162,10 +216,113 @@ static void silence_named(void)
     CHECK(!pthread_create(&all[1].thread, NULL, leaves, &all[1]));
     lithe_ranks *r = ranks_new(&all[0].transport, &err);
     pthread_join(all[1].thread, NULL);
-    ranks_busy(r, 0.3);
+    ranks_patience(r, 0.5, 0);
     CHECK(ranks_sum(r, &x, 1, &err) == LITHE_EIO && strstr(err.text, "rank 1") && strstr(err.text, "has not answered"));
     lithe_ranks_close(r);
     free(mail.unended[0]);
+}
+
+/* ---- when buckets begin --------------------------------------------------------------- */
+
+enum { BUCKET = 1 << 10 };
+typedef struct { const params *p; real *copy; int begun, *times; } watched;
+
+static size_t in_bucket(const params *p, size_t bucket) { return p->arena_count - bucket * BUCKET < BUCKET ? p->arena_count - bucket * BUCKET : BUCKET; }
+
+static void copy_bucket(void *context, size_t bucket)
+{
+    watched *w = context;
+    w->times[bucket]++;
+    w->begun++;
+    memcpy(w->copy + bucket * BUCKET, w->p->grad + bucket * BUCKET, in_bucket(w->p, bucket) * sizeof *w->copy);
+}
+
+/* During the backward pass, once for each bucket, and its numbers stay as they are then. */
+static void begun_when_whole(void)
+{
+    const lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 4, .steps = 2);
+    fixture f = begin("run", tiny, &o);
+    lithe_trainer *t = f.trainer;
+    const params *p = t->model->params;
+    size_t buckets = (p->arena_count + BUCKET - 1) / BUCKET;
+    watched w = { p, xalloc(p->arena_count, sizeof *w.copy), 0, xalloc(buckets, sizeof *w.times) };
+    feed x;
+    const step *steps;
+    CHECK(!feed_open(&x, t->model, GRAPH_TRAIN, &t->settings, &t->objective, 4, &(reduce_hook){ BUCKET, copy_bucket, &w }, &f.err));
+    batch_begin(&x.pass.batch);
+    for (int i = 0; i < 4; i++) objective_train(&t->objective, &x.pass.batch, 1, (uint64_t)i);
+    CHECK(!feed_run(&x, 1, 1, false, &f.err));
+    for (size_t b = 0; b < buckets; b++) {
+        CHECK_MSG(w.times[b] == 1, "bucket %zu began %d times", b, w.times[b]);
+        CHECK_MSG(!memcmp(w.copy + b * BUCKET, p->grad + b * BUCKET, in_bucket(p, b) * sizeof *w.copy), "bucket %zu began before it was whole", b);
+    }
+    int count = graph_steps(x.pass.g, &steps), first = 0, last = count - 1;
+    while (first < count && steps[first].kind != STEP_REDUCE) first++;
+    while (last > 0 && steps[last].kind != STEP_BACKWARD) last--;
+    CHECK_MSG(first < last && w.begun > 4, "the first bucket begins at step %d, the backward pass ends at step %d", first, last);
+    feed_close(&x);
+    free(w.copy);
+    free(w.times);
+    close_fixture(&f);
+}
+
+/* ---- texts ------------------------------------------------------------------------------ */
+
+/* Encodes what rank 0 asks for. */
+static void *encodes(void *context)
+{
+    member *m = context;
+    announcement a;
+    lithe_ranks *r = ranks_new(&m->transport, &m->err);
+    CHECK_MSG(!encode_for_rank_0(r, &a, &m->err) && a.kind == RANKS_RUN, "%s", m->err.text);
+    lithe_ranks_close(r);
+    return NULL;
+}
+
+static void write_documents(const char *name)
+{
+    FILE *f = fopen(in_dir(name), "wb");
+    for (int i = 0; i < 3000; i++) {
+        fprintf(f, "{\"text\": \"");
+        for (int w = 0; w < 1 + (i * i) % 97 * (i % 500 ? 1 : 200); w++) fprintf(f, "word%d ", (i * w) % 1000);
+        fprintf(f, "\"}\n");
+    }
+    fclose(f);
+}
+
+/* The shards of many documents are those of a single process, with one tokenizer and then another. */
+static void encoded_together(void)
+{
+    post mail;
+    member all[3];
+    lithe_error err = { 0 };
+    char together[256], alone[256];
+    write_documents("many.jsonl");
+    const char *path = in_dir("many.jsonl");
+    size_t size;
+    char *text = lithe_text_read(&path, 1, 20000, &size, &err);
+    lithe_tokenizer *tokens[2] = { lithe_tokenizer_open("bytes", &err), lithe_tokenizer_learn(text, size, 300, NULL, &err) };
+    begin_members(&mail, all, 3, NULL);
+    for (int i = 1; i < 3; i++) CHECK(!pthread_create(&all[i].thread, NULL, encodes, &all[i]));
+    lithe_ranks *r = ranks_new(&all[0].transport, &err);
+    const lithe_encoder encoder = lithe_ranks_encoder(r);
+    CHECK(encoder.processes == 3);
+    for (int i = 0; i < 2; i++) {
+        lithe_dataset *a = lithe_dataset_open(&path, 1, NULL, tokens[i], &LITHE_OPTIONS(lithe_data_options, .encoder = &encoder), &err);
+        lithe_dataset *b = lithe_dataset_open(&path, 1, NULL, tokens[i], NULL, &err);
+        CHECK_MSG(a && b, "%s", err.text);
+        if (a) dataset_identity(a, together, sizeof together);
+        if (b) dataset_identity(b, alone, sizeof alone);
+        CHECK_MSG(!strcmp(together, alone), "together %s, alone %s", together, alone);
+        lithe_dataset_close(a);
+        lithe_dataset_close(b);
+        lithe_tokenizer_close(tokens[i]);
+    }
+    announcement end = { .kind = RANKS_RUN };
+    CHECK(!ranks_tell(r, &end, sizeof end, &err));
+    for (int i = 1; i < 3; i++) pthread_join(all[i].thread, NULL);
+    lithe_ranks_close(r);
+    free(text);
 }
 
 /* ---- runs ------------------------------------------------------------------------------- */
@@ -217,6 +374,27 @@ static void run_of_ranks(void)
     CHECK(same_file(in_dir("three"), in_dir("again"), "model.safetensors"));
 }
 
+/* With gradients that travel as bf16 the run is another one, nearly the same, and repeats. */
+static void run_on_halves(void)
+{
+    lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 20, .save_every = 10, .lr = 3e-3);
+    double whole = run_in(2, "whole", false, still, o);
+    o.wire = "bf16";
+    double halves = run_in(2, "halves", false, still, o);
+    run_in(2, "again", false, still, o);
+    CHECK_MSG(halves != whole && fabs(halves - whole) < 2e-3 * whole, "loss %.9g, with bf16 %.9g", whole, halves);
+    same_checkpoint(in_dir("halves"), in_dir("again"), 20);
+    o.wire = "f16";
+    lithe_error e = { 0 };
+    fixture f = begin("no", still, &LITHE_OPTIONS(lithe_train_options, .ctx = 16, .steps = 1));
+    CHECK(!lithe_trainer_open(f.model, f.data, f.tokens, &o, in_dir("wrong"), &e) && e.status == LITHE_EINVAL && strstr(e.text, "\"f16\""));
+    e = (lithe_error){ 0 };
+    close_fixture(&f);
+    lithe_trainer *t = lithe_trainer_resume(in_dir("halves"), NULL, &e);
+    CHECK(t && t->settings.wire == WIRE_BF16);
+    lithe_trainer_close(t);
+}
+
 static void resumed_in_others(void)
 {
     lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 6, .save_every = 6, .lr = 3e-3, .schedule = "constant");
@@ -255,7 +433,10 @@ const test tests_ranks[] = {
     { "ranks: sums in the order of the ranks", sums_in_order },
     { "ranks: what differs is named", difference_named },
     { "ranks: silence is named", silence_named },
+    { "ranks: a bucket begins when its gradients are whole", begun_when_whole },
+    { "ranks: a corpus encoded together", encoded_together },
     { "ranks: a run is that of one process", run_of_ranks },
+    { "ranks: a run with bf16 between ranks", run_on_halves },
     { "ranks: resumed in another number", resumed_in_others },
     { "ranks: growth, dropout and parts", grown_and_accumulated },
     { "ranks: one alone", one_alone },

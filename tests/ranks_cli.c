@@ -20,6 +20,7 @@ static void by_mpirun(void)
     CHECK_MSG(sh(MPIRUN "-n 2 $L train text.txt" SMALL " --out two") == 0 && !strcmp(out, "two\n"), "%s%s", out, err);
     CHECK_MSG(sh(MPIRUN "-n 2 $L train text.txt" SMALL " --out again") == 0, "%s", err);
     CHECK(same_file(in_dir("two"), in_dir("again"), "model.safetensors"));
+    CHECK(sh("cmp one/data/train.shard two/data/train.shard && cmp one/data/valid.shard two/data/valid.shard") == 0);
     CHECK(sh("$L eval one --text text.txt --json > a && $L eval two --text text.txt --json > b && test -s b") == 0);
     CHECK(sh("ls one | grep -v events | sort > a; ls two | grep -v events | sort > b; diff a b") == 0);
     CHECK_MSG(sh(MPIRUN "-n 3 $L train --resume two --steps 10 -q") == 0, "%s", err);
@@ -39,7 +40,24 @@ static void said_once(void)
 /* Waits until run/log.jsonl has more lines than this, a minute at most. */
 #define UNTIL_LINES(n) "for i in $(seq 600); do [ -e run/log.jsonl ] && [ $(wc -l < run/log.jsonl) -gt " n " ] && break; sleep 0.1; done; "
 
-/* A rank that dies ends the others soon, and the run continues. */
+#define LONGER " -a gpt2 --params 200k --steps 100 --save-every 10 --batch 8 --ctx 64 --no-sample -q --threads 1"
+
+/* A rank is killed twice; resumed each time, the run ends as if it had not been.  tests/mpi/kills.sh does more. */
+static void killed_and_resumed(void)
+{
+    need_mpirun();
+    text_file();
+    CHECK(sh(MPIRUN "-n 2 $L train text.txt" LONGER " --out whole") == 0);
+    CHECK_MSG(sh(MPIRUN "-n 2 $L train text.txt" LONGER " --out run & job=$!; " UNTIL_LINES("20")
+                 "kill -9 $(pgrep -P $job -x lithe | tail -1); wait $job; test $? -ne 0 && test ! -e run/model.safetensors") == 0, "%s", err);
+    CHECK_MSG(sh(MPIRUN "-n 2 $L train --resume run --threads 1 -q & job=$!; " UNTIL_LINES("50")
+                 "kill -9 $(pgrep -P $job -x lithe | head -1); wait $job; test $? -ne 0 && test ! -e run/model.safetensors") == 0, "%s", err);
+    CHECK_MSG(sh(MPIRUN "-n 2 $L train --resume run --threads 1 -q") == 0, "%s", err);
+    CHECK(same_file(in_dir("whole"), in_dir("run"), "model.safetensors"));
+    same_checkpoint(in_dir("whole"), in_dir("run"), 100);
+}
+
+/* A rank that dies ends the others soon; SIGTERM ends all with a checkpoint. */
 static void killed(void)
 {
     need_mpirun();
@@ -70,5 +88,6 @@ const test tests_ranks_cli[] = {
     { "ranks: mpirun with every kind of data", every_kind },
     { "ranks: mpirun says a mistake once", said_once },
     { "ranks: mpirun with a rank killed", killed },
+    { "ranks: mpirun with ranks killed and resumed, byte for byte", killed_and_resumed },
     { 0 }
 };

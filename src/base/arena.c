@@ -156,10 +156,15 @@ void big_free(void *p, size_t bytes)
     }
 }
 
+void big_small_pages(void *p, size_t bytes)
+{
+    if (p && bytes >= HUGE_PAGE) madvise(p, bytes, MADV_NOHUGEPAGE);
+}
+
 void big_drop(void *p, size_t bytes, size_t first, size_t end)
 {
-    size_t from, to = end / HUGE_PAGE * HUGE_PAGE;
-    if (!p || bytes < HUGE_PAGE || !round_up(first, HUGE_PAGE, &from)) return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), from, to = end / page * page;
+    if (!p || bytes < HUGE_PAGE || !round_up(first, page, &from)) return;
     if (from < to) madvise((char *)p + from, to - from, MADV_DONTNEED);
 }
 

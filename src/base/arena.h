@@ -17,6 +17,8 @@ void  arena_free(arena *a);
  * Release with big_free and the same size. */
 void *big_alloc(size_t bytes);
 void  big_free(void *p, size_t bytes);
+/* Keeps a new allocation in small pages, for memory of which small parts are used, and others given back. */
+void  big_small_pages(void *p, size_t bytes);
 /* Gives back the memory of the whole pages in bytes first .. end-1 of such an allocation; they are zeros again when
  * they are next used.  Of small allocations nothing is given back. */
 void  big_drop(void *p, size_t bytes, size_t first, size_t end);

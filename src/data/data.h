@@ -51,6 +51,11 @@ struct lithe_dataset {
 /* A model learns one of these of text; it says which objective there is. */
 typedef enum { LEARN_NEXT, LEARN_MASKED, LEARN_SENTENCES, LEARN_PAIRS } text_task;
 
+/* Of the sources of a dataset, every one of `of` from `first` on; of 0, none. */
+typedef struct { int first, of; } source_share;
+#define ALL_SOURCES ((source_share){ 0, 1 })
+#define NO_SOURCES  ((source_share){ 0, 0 })
+
 struct objective_kind;
 struct dataset_kind {
     const char *name;
@@ -64,8 +69,8 @@ struct dataset_kind {
     /* Reads the sources at paths and writes the files into dir, which is made. */
     int (*prepare)(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
     /* Reads those files in d->dir, checks them and fills in the facts.  t: the tokenizer they were made with; NULL is
-     * taken where the files hold ids.  sources: text files that are still there must not have changed. */
-    int (*open)(lithe_dataset *d, const json_t *description, const lithe_tokenizer *t, bool sources, lithe_error *err);
+     * taken where the files hold ids.  sources: which text files, of those still there, must not have changed. */
+    int (*open)(lithe_dataset *d, const json_t *description, const lithe_tokenizer *t, source_share sources, lithe_error *err);
     void (*close)(lithe_dataset *d);            /* what `open` made, failed or not, but for the names */
 
     /* Decides the tokens of a sample, of which *ctx are wanted (asked: by a person) for a model that takes `most`;
@@ -81,7 +86,7 @@ extern const dataset_kind text_kind, table_kind, image_kind;
 const dataset_kind *dataset_kind_of(const char *task);
 
 /* Opens the files of dir as they were left, by the description beside them (dataset_kind's open). */
-lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err);
+lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, source_share sources, lithe_error *err);
 
 /* While a kind opens a dataset: reads a text of the description, if it has it, and counts an example of a class. */
 int dataset_note(lithe_dataset *d, char **out, const json_t *description, const char *key, lithe_error *err);

@@ -52,7 +52,7 @@ int dataset_count_label(lithe_dataset *d, int label, lithe_error *err)
     return LITHE_OK;
 }
 
-lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, bool sources, lithe_error *err)
+lithe_dataset *dataset_reopen(const char *dir, const lithe_tokenizer *t, source_share sources, lithe_error *err)
 {
     partial_sweep(temporary_parent(), TEMPORARY);
     json_t *json = failed(err) ? NULL : read_description(dir, err);
@@ -86,7 +86,7 @@ lithe_dataset *lithe_dataset_open(const char *const *paths, int n, const char *d
     if (!dir && partial_make(&own, temporary_parent(), TEMPORARY, err)) return NULL;
     if (!dir) dir = own.path;
     int status = kind->prepare(paths, n, dir, t, &options, err);
-    lithe_dataset *d = status ? NULL : dataset_reopen(dir, t, false, err);
+    lithe_dataset *d = status ? NULL : dataset_reopen(dir, t, NO_SOURCES, err);
     if (d) d->temporary = own;
     else partial_remove(&own);
     return d;

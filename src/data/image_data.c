@@ -38,7 +38,7 @@ static int read_statistics(lithe_dataset *d, const json_t *json, lithe_error *er
     return LITHE_OK;
 }
 
-static int open_images(lithe_dataset *base, const json_t *json, const lithe_tokenizer *t, bool sources, lithe_error *err)
+static int open_images(lithe_dataset *base, const json_t *json, const lithe_tokenizer *t, source_share sources, lithe_error *err)
 {
     image_data *d = (image_data *)base;
     const image_shard *a = &d->train, *b = &d->valid;

@@ -128,7 +128,7 @@ static int check_tokenizer(const char *dir, const json_t *json, const lithe_toke
     return hash && !strcmp(hash, hex) ? LITHE_OK : fail(err, LITHE_EMISMATCH, "%s/%s: was made with another tokenizer", dir, DATA_JSON);
 }
 
-static int open_table(lithe_dataset *base, const json_t *json, const lithe_tokenizer *t, bool sources, lithe_error *err)
+static int open_table(lithe_dataset *base, const json_t *json, const lithe_tokenizer *t, source_share sources, lithe_error *err)
 {
     table_data *d = (table_data *)base;
     (void)sources;                                          /* the tables hold what they said */

@@ -34,10 +34,10 @@ static int check_source(const json_t *entry, lithe_error *err)
     return mapping_finish(&m, status, err);
 }
 
-static int check_sources(const json_t *list, lithe_error *err)
+static int check_sources(const json_t *list, source_share which, lithe_error *err)
 {
     int status = LITHE_OK;
-    for (size_t i = 0; !status && i < json_array_size(list); i++) status = check_source(json_array_get(list, i), err);
+    for (size_t i = (size_t)which.first; !status && which.of && i < json_array_size(list); i += (size_t)which.of) status = check_source(json_array_get(list, i), err);
     return status;
 }
 
@@ -69,7 +69,7 @@ static int open_split(shard *s, split_facts *f, const char *dir, const char *nam
                 (long long)bytes, hash ? hash : "none");
 }
 
-static int read_text(text_data *d, const json_t *json, const lithe_tokenizer *t, bool sources, lithe_error *err)
+static int read_text(text_data *d, const json_t *json, const lithe_tokenizer *t, source_share sources, lithe_error *err)
 {
     const char *dir = d->base.dir;
     int status = open_split(&d->train, &d->base.facts[TRAIN], dir, text_kind.file[TRAIN], json_object_get(json, "train"), err);
@@ -77,8 +77,8 @@ static int read_text(text_data *d, const json_t *json, const lithe_tokenizer *t,
     if (!status && (memcmp(d->train.header.tokenizer, d->valid.header.tokenizer, 16) || d->train.header.vocab != d->valid.header.vocab))
         status = fail(err, LITHE_EMISMATCH, "%s: %s and %s were made with different tokenizers", dir, text_kind.file[TRAIN], text_kind.file[VALID]);
     if (!status && t) status = text_tokenizer(d, t, err);
-    if (!status && sources) status = check_sources(json_object_get(json, "sources"), err);
-    if (!status && sources) status = check_sources(json_object_get(json, "valid_sources"), err);
+    if (!status) status = check_sources(json_object_get(json, "sources"), sources, err);
+    if (!status) status = check_sources(json_object_get(json, "valid_sources"), sources, err);
     d->reset_attention = json_is_true(json_object_get(json, "reset_attention"));
     d->base.vocab = d->train.header.vocab;
     d->base.map[TRAIN] = &d->train.map;
@@ -86,7 +86,7 @@ static int read_text(text_data *d, const json_t *json, const lithe_tokenizer *t,
     return status;
 }
 
-static int open_text(lithe_dataset *d, const json_t *json, const lithe_tokenizer *t, bool sources, lithe_error *err) { return read_text((text_data *)d, json, t, sources, err); }
+static int open_text(lithe_dataset *d, const json_t *json, const lithe_tokenizer *t, source_share sources, lithe_error *err) { return read_text((text_data *)d, json, t, sources, err); }
 
 static void close_text(lithe_dataset *d)
 {

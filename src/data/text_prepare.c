@@ -7,76 +7,10 @@
 #include "base/random.h"
 #include "data/corpus.h"
 #include "data/text_data.h"
+#include "data/text_encode.h"
 #include "data/tokenizer_identity.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define CHUNK ((size_t)1 << 20)                 /* bytes given to the tokenizer at once, where a cut changes nothing */
-enum { CUT_TRIES = 16, CUT_REACH = 400 };
-
-/* ---- encoding --------------------------------------------------------------------- */
-
-/* whole: no cut has ever held */
-typedef struct { const lithe_tokenizer *t; int32_t *ids; size_t capacity; bool whole; } encoder;
-
-static int encode(encoder *e, const char *text, size_t size, size_t *n, lithe_error *err)
-{
-    for (size_t wanted = size + 16;; wanted = *n) {
-        if (e->capacity < wanted) {
-            int32_t *grown = xrealloc(e->ids, wanted, sizeof *grown);
-            if (!grown) return fail(err, LITHE_ENOMEM, "out of memory for %zu tokens", wanted);
-            e->ids = grown;
-            e->capacity = wanted;
-        }
-        *n = lithe_encode(e->t, text, size, 0, e->ids, e->capacity);
-        if (*n <= e->capacity) return LITHE_OK;
-    }
-}
-
-/* Whether text has the same tokens when it is cut at `at`, tested on CUT_REACH bytes on either side. */
-static bool cut_holds(const lithe_tokenizer *t, const char *text, size_t at, size_t size)
-{
-    enum { CAP = 4 * CUT_REACH };
-    int32_t both[CAP], parts[CAP];
-    size_t from = at - CUT_REACH, to = size - at < CUT_REACH ? size : at + CUT_REACH;
-    while (from < at && ((unsigned char)text[from] & 0xc0) == 0x80) from++;
-    while (to > at && to < size && ((unsigned char)text[to] & 0xc0) == 0x80) to--;
-    size_t n = lithe_encode(t, text + from, to - from, 0, both, CAP);
-    size_t left = lithe_encode(t, text + from, at - from, 0, parts, CAP);
-    if (n > CAP || left > n) return false;
-    size_t right = lithe_encode(t, text + at, to - at, 0, parts + left, CAP - left);
-    return left + right == n && !memcmp(both, parts, n * sizeof *both);
-}
-
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-/* The first place after CHUNK bytes, after a single line break, where a cut changes no token; 0: there is none. */
-static size_t find_cut(const lithe_tokenizer *t, const char *text, size_t size)
-{
-    size_t at = CHUNK;
-    for (int tries = 0; tries < CUT_TRIES; at++) {
-        const char *newline = at < size ? memchr(text + at, '\n', size - at) : NULL;
-        if (!newline) return 0;
-        at = (size_t)(newline - text);
-        if (at + 1 == size || is_space(text[at - 1]) || is_space(text[at + 1])) continue;
-        if (cut_holds(t, text, at + 1, size)) return at + 1;
-        tries++;
-    }
-    return 0;
-}
-
-static int put_document(encoder *e, shard_writer *w, const char *text, size_t size, lithe_error *err)
-{
-    for (;;) {
-        size_t n = 0, cut = size > 2 * CHUNK && !e->whole ? find_cut(e->t, text, size) : 0, take = cut ? cut : size;
-        if (!cut && size > 2 * CHUNK) e->whole = true;
-        int status = encode(e, text, take, &n, err);
-        if (!status) status = shard_put(w, e->ids, n, take, take == size, err);
-        if (status || take == size) return status;
-        text += take;
-        size -= take;
-    }
-}
 
 /* ---- the split -------------------------------------------------------------------- */
 
@@ -181,7 +115,7 @@ static shard_header header_for(const lithe_tokenizer *t, uint64_t documents)
 
 /* The second reading: writes each document to the training shard, or to the validation shard where the split says
  * so. */
-static int write_split(const split *s, corpus *c, encoder *e, shard_writer *train, shard_writer *valid, lithe_error *err)
+static int write_split(const split *s, corpus *c, text_encoder *e, shard_writer *train, shard_writer *valid, lithe_error *err)
 {
     document d;
     int status = LITHE_OK;
@@ -191,10 +125,10 @@ static int write_split(const split *s, corpus *c, encoder *e, shard_writer *trai
         if (status == 0 || d.size != s->sizes[k]) return fail(err, LITHE_EIO, "the text changed while it was read, at document %llu", (unsigned long long)k + 1);
         if (k == s->cut_document) {
             size_t at = cut_near(d.text, d.size, (size_t)s->cut_at);
-            status = put_document(e, train, d.text, at, err);
-            if (!status) status = put_document(e, valid, d.text + at, d.size - at, err);
+            status = text_encode(e, train, d.text, at, err);
+            if (!status) status = text_encode(e, valid, d.text + at, d.size - at, err);
         } else {
-            status = put_document(e, s->held && s->held[k] ? valid : train, d.text, d.size, err);
+            status = text_encode(e, s->held && s->held[k] ? valid : train, d.text, d.size, err);
         }
     }
     return status;
@@ -249,17 +183,17 @@ static int create(shard_writer *w, const char *dir, const char *name, const shar
     return status;
 }
 
-static int write_shards(const char *dir, const lithe_tokenizer *t, const split *s, corpus *c, const split *hs, corpus *held, lithe_error *err)
+static int write_shards(const char *dir, text_encoder *e, const split *s, corpus *c, const split *hs, corpus *held, lithe_error *err)
 {
     shard_writer train = { 0 }, valid = { 0 };
-    encoder e = { .t = t };
     bool cut = s->cut_document != UINT64_MAX;
-    shard_header h = header_for(t, s->documents - s->documents_held + cut);
+    shard_header h = header_for(e->t, s->documents - s->documents_held + cut);
     int status = create(&train, dir, text_kind.file[TRAIN], &h, err);
     h.documents = held ? hs->documents : s->documents_held;
     if (!status) status = create(&valid, dir, text_kind.file[VALID], &h, err);
-    if (!status) status = write_split(s, c, &e, &train, &valid, err);
-    if (!status && held) status = write_split(hs, held, &e, &valid, NULL, err);
+    if (!status) status = write_split(s, c, e, &train, &valid, err);
+    if (!status && held) status = write_split(hs, held, e, &valid, NULL, err);
+    if (!status) status = text_encode_end(e, err);
     uint64_t tokens = valid.header.tokens + (h.open_id >= 0 && h.close_id < 0);         /* one more id ends the shard */
     if (!status && tokens < 2)
         status = fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
@@ -268,7 +202,6 @@ static int write_shards(const char *dir, const lithe_tokenizer *t, const split *
     if (!status) status = shard_commit(&valid, err);
     shard_abandon(&train);
     shard_abandon(&valid);
-    free(e.ids);
     return status;
 }
 
@@ -291,17 +224,19 @@ int text_prepare(const char *const *paths, int n, const char *dir, const lithe_t
     if (!(options.valid_share > 0 && options.valid_share <= 0.5))
         return fail(err, LITHE_EINVAL, "validation share %g, expected more than 0 and at most 0.5", options.valid_share);
     bool any = tokenizer_takes_bytes(t);
+    text_encoder e = { .t = t, .encoder = options.encoder };
     int status = LITHE_EINVAL;
     c = corpus_open(paths, n, any, err);
     if (!c || (options.valid && !(held = corpus_open(&options.valid, 1, any, err)))) { status = err ? (int)err->status : LITHE_EINVAL; goto out; }
     status = survey(&s, c, paths[0], err);
     if (!status) status = held ? survey(&hs, held, options.valid, err) : choose_split(&s, &options, paths[0], err);
     if (!status) status = dir_make(dir, err);
-    if (!status) status = write_shards(dir, t, &s, c, &hs, held, err);
+    if (!status) status = write_shards(dir, &e, &s, c, &hs, held, err);
     if (!status) status = write_description(dir, &options, c, held, err);
 out:
     corpus_close(c);
     corpus_close(held);
+    text_encoder_close(&e);
     split_free(&s);
     split_free(&hs);
     return status;

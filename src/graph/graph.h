@@ -88,6 +88,10 @@ struct node {
 
 typedef enum { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE } graph_mode;
 
+/* The arena of the gradients is cut into buckets of `bucket` numbers.  During the backward pass begin is called for
+ * each bucket that no later step writes to. */
+typedef struct { size_t bucket; void (*begin)(void *context, size_t bucket); void *context; } reduce_hook;
+
 typedef struct {
     graph_mode mode;
     int capacity[ROW_SPACES];   /* tokens, sequences, selected rows (0: the head sees all rows) */
@@ -99,6 +103,7 @@ typedef struct {
     bool timed;                 /* measure the time of each step (graph_seconds) */
     bool taps;                  /* keep the rows that `tap` names to the end of the run */
     bool poison;                /* fill every dead buffer with NaN: a wrong read mask or lifetime shows at once */
+    reduce_hook reduce;         /* training: called when gradients are complete; bucket 0: not called */
     real *const *states;        /* decoding: storage of the states in order of declaration, NULL: the graph owns it */
 } graph_options;
 
@@ -185,8 +190,9 @@ const int   *carried_from(const node *n);                    /* (seqs) */
 
 /* ---- planning and running --------------------------------------------------- */
 
-typedef enum { STEP_PACK, STEP_FORWARD, STEP_FORWARD_BACKWARD, STEP_RECOMPUTE, STEP_BACKWARD } step_kind;
-typedef struct { node *node; step_kind kind; int pack; } step;          /* pack: which request of STEP_PACK */
+typedef enum { STEP_PACK, STEP_FORWARD, STEP_FORWARD_BACKWARD, STEP_RECOMPUTE, STEP_BACKWARD, STEP_REDUCE } step_kind;
+/* which: request of STEP_PACK, bucket of STEP_REDUCE */
+typedef struct { node *node; step_kind kind; int which; } step;
 
 /* Reports the first failure of the builders, or plans the memory and allocates it. */
 int graph_plan(graph *g, lithe_error *err);

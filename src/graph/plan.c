@@ -75,7 +75,41 @@ static void mark_needed(graph *g, int first, int last, const bool *active, bool 
             }
 }
 
-static void add_step(graph *g, node *n, step_kind kind, int request) { g->steps[g->step_count++] = (step){ n, kind, request }; }
+static void add_step(graph *g, node *n, step_kind kind, int which) { g->steps[g->step_count++] = (step){ n, kind, which }; }
+
+/* The last step, from 1 on, that writes to each bucket of gradients; 0: none does. */
+static void find_last_writers(const step *steps, int count, size_t bucket, int *last)
+{
+    for (int s = 0; s < count; s++) {
+        const step *t = &steps[s];
+        for (int i = 0; i < MAX_IN && (t->kind == STEP_BACKWARD || t->kind == STEP_FORWARD_BACKWARD); i++) {
+            const tensor *x = t->node->in[i];
+            if (!x || !x->param || !x->wants_grad) continue;
+            for (size_t b = x->param->offset / bucket; b * bucket < x->param->offset + x->param->count; b++) last[b] = s + 1;
+        }
+    }
+}
+
+/* Adds a step for each bucket of gradients, after the last that writes to it. */
+static void plan_reduce(graph *g)
+{
+    size_t bucket = g->options.reduce.bucket, buckets = bucket ? (g->params->arena_count + bucket - 1) / bucket : 0;
+    if (!buckets || !training(g) || !graph_ok(g)) return;
+    int *last = xalloc(buckets, sizeof *last), count = g->step_count;
+    step *steps = g->steps;
+    g->steps = xalloc((size_t)count + buckets, sizeof *g->steps);
+    if (!last || !g->steps) { fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan"); goto out; }
+    find_last_writers(steps, count, bucket, last);
+    g->step_count = 0;
+    for (int s = 0; s < count; s++) {
+        g->steps[g->step_count++] = steps[s];
+        for (size_t b = 0; b < buckets; b++)
+            if (last[b] == s + 1) add_step(g, steps[s].node, STEP_REDUCE, (int)b);
+    }
+out:
+    free(last);
+    free(steps);
+}
 
 static void plan_steps(graph *g)
 {
@@ -102,6 +136,7 @@ static void plan_steps(graph *g)
 out:
     free(active);
     free(needed);
+    plan_reduce(g);
 }
 
 /* ---- buffers ------------------------------------------------------------------ */
@@ -159,7 +194,7 @@ int step_accesses(const graph *g, const step *s, access *out)
 {
     const node *n = s->node;
     int count = 0;
-    if (s->kind == STEP_PACK) return 0;
+    if (s->kind == STEP_PACK || s->kind == STEP_REDUCE) return 0;
     if (n->work) touch(out, &count, n->work->buffer, true);
     if (s->kind != STEP_BACKWARD) {
         for (int i = 0; i < MAX_IN; i++)

@@ -50,7 +50,8 @@ static double now(void)
 static void run_step(graph *g, const step *t)
 {
     g->phase = t->kind;
-    if (t->kind == STEP_PACK) run_pack(g, &g->packs[t->pack]);
+    if (t->kind == STEP_PACK) run_pack(g, &g->packs[t->which]);
+    else if (t->kind == STEP_REDUCE) g->options.reduce.begin(g->options.reduce.context, (size_t)t->which);
     else if (t->kind == STEP_BACKWARD) t->node->op->backward(t->node, g->kernels);
     else t->node->op->forward(t->node, g->kernels);
 }

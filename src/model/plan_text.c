@@ -10,7 +10,7 @@
 enum { PLANS = 3, DEFAULT_WINDOWS = 8, CONTEXT_MAX = 1024, STEP_TOKENS_MAX = 1 << 24, PARALLEL_MOST = 1 << 12 };
 static const char *const PLAN_NAMES[PLANS] = { "training", "scoring", "decoding" };
 static const graph_mode MODES[PLANS] = { GRAPH_TRAIN, GRAPH_SCORE, GRAPH_DECODE };
-static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward", "recompute", "backward" };
+static const char *const STEP_NAMES[] = { "pack", "forward", "forward+backward", "recompute", "backward", "reduce" };
 
 typedef struct {
     lithe_model *model;
@@ -111,7 +111,7 @@ static const graph *first_graph(const planned *x) { return x->passes[0].g ? x->p
 
 static double step_flops(const step *s)
 {
-    double forward = s->kind == STEP_PACK || !s->node->op->flops ? 0 : s->node->op->flops(s->node);
+    double forward = s->kind == STEP_PACK || s->kind == STEP_REDUCE || !s->node->op->flops ? 0 : s->node->op->flops(s->node);
     return s->kind == STEP_BACKWARD ? 2 * forward : s->kind == STEP_FORWARD_BACKWARD ? 3 * forward : forward;
 }
 
@@ -172,7 +172,7 @@ static const tensor *step_result(const step *s, int *buffer_index)
 {
     const node *n = s->node;
     *buffer_index = -1;
-    if (s->kind == STEP_PACK) return NULL;
+    if (s->kind == STEP_PACK || s->kind == STEP_REDUCE) return NULL;
     if (s->kind != STEP_BACKWARD) {
         if (n->out[0]) *buffer_index = n->out[0]->buffer;
         return n->out[0];

@@ -1,5 +1,6 @@
 /* What ranks tell one another about a run: that it is there, what they have, and their shares of the moments. */
 #include "base/file.h"
+#include "train/encode_ranks.h"
 #include "train/trainer.h"
 
 /* Lines of "name value" that are the same in all ranks. */
@@ -22,7 +23,7 @@ static int agree(lithe_trainer *t, lithe_error *err)
 
 int trainer_announce(lithe_trainer *t, lithe_error *err)
 {
-    announcement a = { t->settings.schedule.steps, t->settings.save_every, "" };
+    announcement a = { .kind = RANKS_RUN, .steps = t->settings.schedule.steps, .save_every = t->settings.save_every };
     if (!t->ranks) return LITHE_OK;
     if (ranks_leads(t->ranks)) {
         snprintf(a.run, sizeof a.run, "%s", t->run);

@@ -83,7 +83,6 @@ int trainer_save(lithe_trainer *t, lithe_error *err)
     if (!status && writes) status = write_checkpoint(t, &p, err);
     optimizer_drop(&t->optimizer);
     if (status) return status;
-    ranks_busy(t->ranks, RANKS_SAVING);
     t->progress = p;
     t->saved = true;
     if (writes && p.best_step != best_before) status = trainer_write_best(t, err);

@@ -16,7 +16,7 @@ static double graph_flops(const graph *g)
     return total;
 }
 
-int feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err)
+int feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, const reduce_hook *reduce, lithe_error *err)
 {
     int rows, windows = mode == GRAPH_TRAIN ? s->bptt : 1;
     bool logits = mode == GRAPH_SCORE && m->task.kind == TASK_SEQUENCE;
@@ -27,7 +27,7 @@ int feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s,
     graph_options options = {
         .mode = mode, .capacity = { [ROWS_TOKENS] = rows, [ROWS_SEQS] = samples * o->most.seqs, [ROWS_SELECTED] = samples * o->most.selected },
         .compute = s->compute, .recompute = s->recompute && mode == GRAPH_TRAIN,
-        .slots = windows > 1 ? samples : 0, .windows = windows > 1,
+        .slots = windows > 1 ? samples : 0, .windows = windows > 1, .reduce = reduce ? *reduce : (reduce_hook){ 0 },
     };
     int status = pass_open(&f->pass, m, &options, logits ? WANT_LOGITS : WANT_LOSS, err);
     if (!status) f->flops = graph_flops(f->pass.g);

@@ -12,8 +12,8 @@ typedef struct {
 } feed;
 
 /* GRAPH_TRAIN computes losses and gradients; GRAPH_SCORE computes losses, or the logits of labels.  With bptt, the
- * graph of GRAPH_TRAIN takes one window of each sample (train/bptt.h). */
-int  feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, lithe_error *err);
+ * graph of GRAPH_TRAIN takes one window of each sample (train/bptt.h).  reduce: may be NULL. */
+int  feed_open(feed *f, const lithe_model *m, graph_mode mode, const settings *s, const objective *o, int samples, const reduce_hook *reduce, lithe_error *err);
 void feed_close(feed *f);
 /* Runs the batch that was built.  scale and seq_scale multiply the gradients of targets and of labels. */
 int  feed_run(feed *f, double scale, double seq_scale, bool accumulate, lithe_error *err);

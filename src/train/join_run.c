@@ -1,6 +1,7 @@
 /* How other ranks take part in a run.  Rank 0 starts or resumes it as a single process would; then the others resume it
  * from its newest checkpoint, which gives them the same state bit for bit. */
 #include "base/sized.h"
+#include "train/encode_ranks.h"
 #include "train/trainer.h"
 #include <math.h>
 
@@ -9,8 +10,9 @@ lithe_trainer *trainer_join(lithe_ranks *r, const trainer_hooks *hooks, lithe_er
     announcement a;
     if (!r) { fail(err, LITHE_EINVAL, "there are no ranks to join"); return NULL; }
     if (ranks_leads(r)) { fail(err, LITHE_EINVAL, "rank 0 opens the run, the others join it"); return NULL; }
-    ranks_busy(r, INFINITY);
-    if (ranks_tell(r, &a, sizeof a, err)) return NULL;
+    ranks_patience(r, 0, INFINITY);                         /* rank 0 reads the data first */
+    if (encode_for_rank_0(r, &a, err)) return NULL;
+    ranks_patience(r, 0, 0);
     a.run[sizeof a.run - 1] = 0;
     return trainer_resume(a.run, &LITHE_OPTIONS(lithe_train_options, .steps = a.steps, .save_every = a.save_every, .ranks = r), hooks, err);
 }

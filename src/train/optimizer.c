@@ -95,7 +95,7 @@ int optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, 
     int status = failed(err) ? (int)err->status : params_gradients(m->params, err);
     if (status) return status;
     size_t bytes = m->params->arena_count * sizeof(real);
-    o->end = m->params->arena_count;
+    o->shares = shares_of(m->params->arena_count, 1, 0);
     o->m = big_alloc(bytes);
     o->v = big_alloc(bytes);
     if (!o->m || !o->v) status = fail(err, LITHE_ENOMEM, "the optimizer needs %.1f MB more memory than there is", 2e-6 * (double)bytes);
@@ -113,38 +113,50 @@ void optimizer_close(optimizer *o)
     *o = (optimizer){ 0 };
 }
 
+/* In huge pages, small shares would hold the memory of others'. */
+void optimizer_share(optimizer *o, const shares *s)
+{
+    o->shares = *s;
+    big_small_pages(o->m, s->n * sizeof(real));
+    big_small_pages(o->v, s->n * sizeof(real));
+}
+
 void optimizer_drop(optimizer *o)
 {
-    size_t bytes = o->params->arena_count * sizeof(real), first = o->first * sizeof(real), end = o->end * sizeof(real);
-    real *const moments[2] = { o->m, o->v };
-    for (int i = 0; i < 2; i++) {
-        big_drop(moments[i], bytes, 0, first);
-        big_drop(moments[i], bytes, end, bytes);
+    const shares *s = &o->shares;
+    size_t bytes = s->n * sizeof(real);
+    for (size_t b = 0; b < shares_buckets(s) && s->count > 1; b++) {
+        range all = bucket_range(s, b), own = share_in(s, b, s->rank);
+        for (int i = 0; i < 2; i++) {
+            big_drop(i ? o->v : o->m, bytes, all.first * sizeof(real), own.first * sizeof(real));
+            big_drop(i ? o->v : o->m, bytes, own.end * sizeof(real), all.end * sizeof(real));
+        }
     }
 }
 
 /* ---- the step ------------------------------------------------------------------------ */
 
-/* The part of a span's run that this process updates; its count is 0 where there is none. */
-typedef struct { size_t first, count; } run;
-static run own_run(const optimizer *o, const span *s, size_t row)
+/* The next part of a span's row that this process updates, from `at` on; it is empty when there is none. */
+static range next_part(const optimizer *o, const span *s, size_t row, size_t at)
 {
     size_t first = s->first + row * s->stride, end = first + s->count;
-    if (first < o->first) first = o->first;
-    if (end > o->end) end = o->end;
-    return (run){ first, end > first ? end - first : 0 };
+    if (at > first) first = at;
+    for (; first < end; first = bucket_range(&o->shares, first / o->shares.bucket).end) {
+        range own = share_in(&o->shares, first / o->shares.bucket, o->shares.rank);
+        if (own.first < first) own.first = first;
+        if (own.end > end) own.end = end;
+        if (own.first < own.end) return own;
+    }
+    return (range){ end, end };
 }
 
 double optimizer_squares(const optimizer *o, const kernels *k)
 {
     double sum = 0;
-    for (int i = 0; i < o->count; i++) {
-        const span *s = &o->spans[i];
-        for (size_t row = 0; row < s->rows; row++) {
-            run it = own_run(o, s, row);
-            if (it.count) sum += k->sum_of_squares(o->params->grad + it.first, it.count);
-        }
-    }
+    for (int i = 0; i < o->count; i++)
+        for (size_t row = 0; row < o->spans[i].rows; row++)
+            for (range it = next_part(o, &o->spans[i], row, 0); it.first < it.end; it = next_part(o, &o->spans[i], row, it.end))
+                sum += k->sum_of_squares(o->params->grad + it.first, it.end - it.first);
     return sum;
 }
 
@@ -163,10 +175,9 @@ void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
             /* from the betas as the kernel has them, rounded to real */
             .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),
         };
-        for (size_t row = 0; row < it->rows; row++) {
-            run own = own_run(o, it, row);
-            if (own.count) k->adamw(values + own.first, o->m + own.first, o->v + own.first, o->params->grad + own.first, own.count, &a);
-        }
+        for (size_t row = 0; row < it->rows; row++)
+            for (range own = next_part(o, it, row, 0); own.first < own.end; own = next_part(o, it, row, own.end))
+                k->adamw(values + own.first, o->m + own.first, o->v + own.first, o->params->grad + own.first, own.end - own.first, &a);
     }
 }
 

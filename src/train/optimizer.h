@@ -3,6 +3,7 @@
 #define TRAIN_OPTIMIZER_H
 
 #include "model/groups.h"
+#include "train/shares.h"
 
 /* clip <= 0: no clipping.  decoupled: weight_decay is multiplied by the learning rate divided by `peak`, and applies to
  * all parameters. */
@@ -17,7 +18,7 @@ typedef struct {
     real *m, *v;                     /* first and second moments, laid out like the arenas of params */
     int updates;                     /* counted since the moments were zero */
     span *spans; int count;          /* in the order of the arena; frozen rows have none */
-    size_t first, end;               /* the part of the arena that this process updates: all of it, or a rank's share */
+    shares shares;                   /* of the arena: this process updates its own */
 } optimizer;
 
 /* Allocates gradients and moments, and takes the parameter groups of m. */
@@ -25,11 +26,13 @@ int    optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *
 /* Takes the groups of m again, after they changed. */
 int    optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err);
 void   optimizer_close(optimizer *o);
-/* Gives back the memory of the moments outside first .. end-1. */
+/* Makes this process one of several, before the moments are filled: each updates its shares. */
+void   optimizer_share(optimizer *o, const shares *s);
+/* Gives back the memory of the moments of others' shares. */
 void   optimizer_drop(optimizer *o);
-/* The squared norm of the gradient of all spans within first .. end-1; NaN or Inf when a gradient is. */
+/* The squared norm of the gradient of all spans within this process's shares; NaN or Inf when a gradient is. */
 double optimizer_squares(const optimizer *o, const kernels *k);
-/* Updates first .. end-1.  norm: of the whole gradient. */
+/* Updates this process's shares.  norm: of the whole gradient. */
 void   optimizer_step(optimizer *o, const kernels *k, double lr, double norm);
 
 /* Write and read DIR/optimizer.safetensors, which holds NAME.exp_avg and NAME.exp_avg_sq for every parameter.  m and v

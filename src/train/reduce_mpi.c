@@ -25,18 +25,18 @@ static void *begun(MPI_Request *r, int failed)
     return failed ? NULL : r;
 }
 
-static void *send_to(void *self, int to, const void *data, size_t bytes)
+static void *send_to(void *self, int to, channel c, const void *data, size_t bytes)
 {
     MPI_Request *r = slot();
     (void)self;
-    return begun(r, !r || MPI_Isend(data, (int)bytes, MPI_BYTE, to, 0, MPI_COMM_WORLD, r) != MPI_SUCCESS);
+    return begun(r, !r || MPI_Isend(data, (int)bytes, MPI_BYTE, to, (int)c, MPI_COMM_WORLD, r) != MPI_SUCCESS);
 }
 
-static void *receive_from(void *self, int from, void *data, size_t bytes)
+static void *receive_from(void *self, int from, channel c, void *data, size_t bytes)
 {
     MPI_Request *r = slot();
     (void)self;
-    return begun(r, !r || MPI_Irecv(data, (int)bytes, MPI_BYTE, from, 0, MPI_COMM_WORLD, r) != MPI_SUCCESS);
+    return begun(r, !r || MPI_Irecv(data, (int)bytes, MPI_BYTE, from, (int)c, MPI_COMM_WORLD, r) != MPI_SUCCESS);
 }
 
 static int has_ended(void *self, void *transfer)
@@ -46,6 +46,32 @@ static int has_ended(void *self, void *transfer)
     (void)self;
     if (flag || failed) used[r - requests] = 0;
     return failed ? -1 : flag;
+}
+
+/* A sign of life is an empty message with a tag of its own, which nobody waits for. */
+enum { BEAT = 100 };
+
+static void beat(void *self)
+{
+    int rank, count;
+    (void)self;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &count);
+    for (int to = 0; to < count; to++) {
+        MPI_Request r;
+        if (to != rank && MPI_Isend(NULL, 0, MPI_BYTE, to, BEAT, MPI_COMM_WORLD, &r) == MPI_SUCCESS) MPI_Request_free(&r);
+    }
+}
+
+static int heard(void *self, int from)
+{
+    int any = 0;
+    (void)self;
+    for (int here = 1; here; any |= here) {
+        if (MPI_Iprobe(from, BEAT, MPI_COMM_WORLD, &here, MPI_STATUS_IGNORE) != MPI_SUCCESS) return any;
+        if (here && MPI_Recv(NULL, 0, MPI_BYTE, from, BEAT, MPI_COMM_WORLD, MPI_STATUS_IGNORE) != MPI_SUCCESS) return any;
+    }
+    return any;
 }
 
 static void end(void *self)
@@ -64,9 +90,9 @@ int lithe_transport_open(transport *t);
 int lithe_transport_open(transport *t)
 {
     int has;
-    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &has) != MPI_SUCCESS) return -1;
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &has) != MPI_SUCCESS || has < MPI_THREAD_SERIALIZED) return -1;
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    *t = (transport){ .send = send_to, .receive = receive_from, .ended = has_ended, .close = end, .abort = end_all };
+    *t = (transport){ .send = send_to, .receive = receive_from, .ended = has_ended, .beat = beat, .heard = heard, .close = end, .abort = end_all };
     MPI_Comm_rank(MPI_COMM_WORLD, &t->rank);
     MPI_Comm_size(MPI_COMM_WORLD, &t->count);
     return 0;

@@ -69,7 +69,7 @@ static int open_data(lithe_trainer *t, lithe_error *err)
 {
     char identity[sizeof t->identity] = "", *dir = path_join(t->run, "data");
     if (!dir) return fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
-    t->data = t->own_data = dataset_reopen(dir, t->tokenizer, true, err);
+    t->data = t->own_data = dataset_reopen(dir, t->tokenizer, (source_share){ ranks_rank(t->ranks), ranks_count(t->ranks) }, err);
     int status = t->data ? LITHE_OK : err ? (int)err->status : LITHE_EIO;
     if (t->data) dataset_identity(t->data, identity, sizeof identity);
     if (t->data && strcmp(identity, t->identity))

@@ -45,7 +45,6 @@ bool trainer_samples(const lithe_trainer *t) { return t->hooks.sample && t->sett
 int trainer_sample(lithe_trainer *t, lithe_error *err)
 {
     const char *prompt = t->settings.sample;
-    ranks_busy(t->ranks, RANKS_SAVING);
     if (!trainer_writes(t)) return LITHE_OK;
     lithe_error inner = { 0 };                      /* a sample that fails does not stop training; its text says why */
     text s = { .capacity = strlen(prompt) + 1024 };

@@ -112,6 +112,7 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
     const recipe *r = recipe_find(m->arch, d->kind->fine_tuning);
     int status = failed(err) ? (int)err->status : check_options(o, err);
     if (!status) status = settings_kinds(s, o->schedule ? o->schedule : r->schedule, o->dtype ? o->dtype : "f32", err);
+    if (!status) status = settings_wire(s, o->wire ? o->wire : "f32", err);
     if (!status) status = choose_optimizer(s, o, r, err);
     if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;
@@ -135,6 +136,13 @@ int settings_samples(settings *s, const lithe_train_options *o, uint64_t samples
     double steps = o->steps > 0 ? o->steps : o->tokens > 0 ? ceil(o->tokens / step_tokens) : ceil(epochs * (double)samples / s->batch);
     if (steps > STEPS_MAX) return fail(err, LITHE_EINVAL, "that is %.0f steps, more than %d", steps, STEPS_MAX);
     settings_length(s, o, o->seconds > 0 ? 0 : (int)steps);
+    return LITHE_OK;
+}
+
+int settings_wire(settings *s, const char *name, lithe_error *err)
+{
+    if (strcmp(name, "f32") && strcmp(name, "bf16")) return fail(err, LITHE_EINVAL, "wire is \"%s\", expected f32 or bf16", name);
+    s->wire = strcmp(name, "bf16") ? WIRE_F32 : WIRE_BF16;
     return LITHE_OK;
 }
 

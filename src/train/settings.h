@@ -23,6 +23,7 @@ typedef struct {
     schedule schedule;
     adamw_settings adamw;
     compute_type compute;
+    wire_type wire;                  /* of gradients between ranks */
     uint64_t seed;
     bool recompute;
     objective_settings objective;
@@ -44,6 +45,7 @@ void settings_free(settings *s);
 text_task settings_task(const settings *s, const lithe_model *m);
 /* Read what options and trainer.json hold as text: the names of a schedule and of a type, and grow_at. */
 int  settings_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err);
+int  settings_wire(settings *s, const char *name, lithe_error *err);
 int  settings_growths(settings *s, lithe_error *err);
 /* The options of growth number i; *set is to be freed after their use. */
 int  settings_growth(const settings *s, int i, lithe_grow_options *o, char **set, lithe_error *err);

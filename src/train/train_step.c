@@ -1,4 +1,5 @@
-/* Loss and gradients of a step over `batch` samples: each rank computes a slice, in `accumulate` micro-batches. */
+/* Loss and gradients of a step over `batch` samples: each rank computes a slice, in `accumulate` micro-batches, and
+ * gets its shares of the gradients' sums over all ranks. */
 #include "train/trainer.h"
 
 static double one_over(double n) { return n > 0 ? 1 / n : 0; }
@@ -29,6 +30,13 @@ static int run_part(lithe_trainer *t, double scale, double seq_scale, bool accum
     return status;
 }
 
+/* From here on buckets of gradients may go to the other ranks, as soon as the last micro-batch has them. */
+static int open_reduction(lithe_trainer *t, lithe_error *err)
+{
+    const params *p = t->model->params;
+    return ranks_reduce_open(t->ranks, p->grad, p->arena_count, t->settings.wire, err);
+}
+
 int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
 {
     const int parts = t->settings.accumulate;
@@ -42,14 +50,17 @@ int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err)
     }
     int status = ranks_sum(t->ranks, counts, 2, err);
     for (int part = 0; part < parts && !status; part++) {
-        part_sums own;
+        part_sums own = { 0 };
         if (parts > 1) fill_part(t, at, part);              /* the only part is there already */
-        status = run_part(t, one_over(counts[0]), one_over(counts[1]), part > 0, &own, err);
+        if (part + 1 == parts && !t->bptt.windows) status = open_reduction(t, err);
+        if (!status) status = run_part(t, one_over(counts[0]), one_over(counts[1]), part > 0, &own, err);
         sums[0] += own.loss;
         sums[1] += own.seq_loss;
         sums[2] += b->rows;
         sums[3] += own.flops;
     }
+    if (t->bptt.windows && !status) status = open_reduction(t, err);
+    if (!status) status = ranks_reduce_end(t->ranks, err);
     if (!status) status = ranks_sum(t->ranks, sums, 4, err);
     t->step_rows = sums[2];
     t->step_flops = sums[3];

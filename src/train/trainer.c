@@ -74,22 +74,21 @@ static int log_step(lithe_trainer *t, const lithe_event *e, lithe_error *err)
     line_number(&t->log, "tokens", e->tokens);
     line_number(&t->log, "seconds", e->seconds);
     line_number(&t->log, "flops", e->flops);
+    if (ranks_count(t->ranks) > 1) line_number(&t->log, "waited", e->waited);
     int status = trainer_end_line(t, err);
     return status ? status : write_scalars(t, s, sizeof s / sizeof *s, err);
 }
 
-/* Sums the gradients of all ranks, each rank its share; gives the norm of the sum. */
-static int sum_gradients(lithe_trainer *t, double *norm, lithe_error *err)
+/* The norm of the whole gradient, of which each rank has its shares. */
+static int gradient_norm(lithe_trainer *t, double *norm, lithe_error *err)
 {
-    const params *p = t->model->params;
-    int status = ranks_reduce(t->ranks, p->grad, p->arena_count, err);
-    double squares = status ? 0 : optimizer_squares(&t->optimizer, t->kernels);
-    if (!status) status = ranks_sum(t->ranks, &squares, 1, err);
+    double squares = optimizer_squares(&t->optimizer, t->kernels);
+    int status = ranks_sum(t->ranks, &squares, 1, err);
     *norm = sqrt(squares);
     return status;
 }
 
-/* Each rank updates its share of the weights, which then comes to all. */
+/* Each rank updates its shares of the weights, which then come to all. */
 static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
 {
     optimizer_step(&t->optimizer, t->kernels, lr, norm);
@@ -113,9 +112,10 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     progress *p = &t->progress;
     char why[160];
     double began = seconds_now();
+    ranks_waited(t->ranks);
     int status = trainer_step_loss(t, p->step + 1, &t->train_loss, err);
     if (!status) status = check_data(t, err);
-    if (!status) status = sum_gradients(t, &e->grad_norm, err);
+    if (!status) status = gradient_norm(t, &e->grad_norm, err);
     if (status) return status;
     p->step++;
     p->lines = 0;
@@ -132,6 +132,7 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     status = update(t, e->lr, e->grad_norm, err);
     p->in_a_row = 0;
     e->seconds = seconds_now() - began;
+    e->waited = ranks_waited(t->ranks);
     return status ? status : log_step(t, e, err);
 }
 

@@ -64,7 +64,7 @@ int            trainer_end_line(lithe_trainer *t, lithe_error *err);
 /* ---- train_step.c, evaluate.c, samples.c ---------------------------------------------------------- */
 
 batch_builder *trainer_batch(lithe_trainer *t);             /* where an objective puts the samples of a micro-batch */
-/* Computes loss and gradients of step `at`. */
+/* Computes the loss of step `at` and this rank's shares of its gradients. */
 int trainer_step_loss(lithe_trainer *t, int at, double *loss, lithe_error *err);
 
 /* The sums of an evaluation; mean is the mean loss of a target plus that of a label. */
@@ -76,8 +76,6 @@ int  trainer_sample(lithe_trainer *t, lithe_error *err);        /* writes sample
 
 /* ---- agreement.c ------------------------------------------------------------------------------------ */
 
-/* What rank 0 tells the others when its run is there. */
-typedef struct { int steps, save_every; char run[4096]; } announcement;
 /* Rank 0 lets the others join its run; then all check that they have the same. */
 int trainer_announce(lithe_trainer *t, lithe_error *err);
 /* Rank 0, or every rank, gets the others' shares of the moments; optimizer_drop gives their memory back. */

@@ -102,6 +102,7 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
               || json_object_set_new(of_s, "mask", json_string(mask_name(s->objective.mask.kind)))
               || json_object_set_new(of_s, "dtype", json_string(s->compute == COMPUTE_BF16 ? "bf16" : "f32"))
               || json_object_set_new(of_s, "seed", json_string(seed))
+              || (s->wire == WIRE_BF16 && json_object_set_new(of_s, "wire", json_string("bf16")))
               || (m && m->group_count && json_object_set_new(root, "groups", groups_json(m)));
     int status = memory ? fail(err, LITHE_ENOMEM, "%s: cannot make trainer.json, out of memory or a sample that is not UTF-8", dir) : json_write(root, path, err);
     json_decref(root);
@@ -113,15 +114,17 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
 static int check_read(settings *s, const json_t *of_s, const char *path, lithe_error *err)
 {
     const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));
+    const json_t *wire = json_object_get(of_s, "wire");
     const char *type = json_string_value(json_object_get(of_s, "dtype")), *mask = json_string_value(json_object_get(of_s, "mask"));
     int mask_kind_read = mask ? mask_find(mask) : -1;
-    bool shares = s->objective.mask.keep + s->objective.mask.random <= 1;
-    if (!seed || !kind || !type || mask_kind_read < 0 || !shares || s->accumulate > s->batch || s->bptt > WINDOWS_MAX / s->ctx)
+    bool rates = s->objective.mask.keep + s->objective.mask.random <= 1;
+    if (!seed || !kind || !type || mask_kind_read < 0 || !rates || s->accumulate > s->batch || s->bptt > WINDOWS_MAX / s->ctx)
         return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask, accumulate or bptt is not what a trainer writes", path);
     s->seed = strtoull(seed, NULL, 10);
     s->objective.mask.kind = (mask_kind)mask_kind_read;
     s->adamw.peak = s->schedule.lr;
     int status = settings_kinds(s, kind, type, err);
+    if (!status && wire) status = settings_wire(s, json_is_string(wire) ? json_string_value(wire) : "no text", err);
     if (!status && s->augment && !augmentation_find(s->augment)) status = fail(err, LITHE_EFORMAT, "%s: augment is not what a trainer writes", path);
     return status ? status : settings_growths(s, err);
 }

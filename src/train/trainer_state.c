@@ -110,6 +110,8 @@ int trainer_begin(lithe_trainer *t, lithe_error *err)
     return status ? status : bptt_check(t->model, &t->objective, &t->settings, err);
 }
 
+static void begin_bucket(void *ranks, size_t bucket) { ranks_reduce_begin(ranks, bucket); }
+
 int trainer_prepare(lithe_trainer *t, lithe_error *err)
 {
     const settings *s = &t->settings;
@@ -121,12 +123,12 @@ int trainer_prepare(lithe_trainer *t, lithe_error *err)
     feed_close(&t->valid);
     bptt_close(&t->bptt);
     int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
-    rank_share share = ranks_share(t->ranks, t->model->params->arena_count);
+    const shares own = ranks_shares(t->ranks, t->model->params->arena_count);
+    const reduce_hook reduce = { own.count > 1 ? own.bucket : 0, begin_bucket, t->ranks };
     t->optimizer.updates = updates;
-    t->optimizer.first = share.first;
-    t->optimizer.end = share.end;
-    if (!status) status = feed_open(&t->train, t->model, GRAPH_TRAIN, s, &t->objective, windows, err);
-    if (!status && eval) status = feed_open(&t->valid, t->model, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, err);
+    if (own.count > 1) optimizer_share(&t->optimizer, &own);
+    if (!status) status = feed_open(&t->train, t->model, GRAPH_TRAIN, s, &t->objective, windows, &reduce, err);
+    if (!status && eval) status = feed_open(&t->valid, t->model, GRAPH_SCORE, s, &t->objective, eval < (uint64_t)windows ? (int)eval : windows, NULL, err);
     if (!status && s->bptt > 1) status = bptt_open(&t->bptt, t->model, &t->train, s, &t->objective, err);
     return status;
 }

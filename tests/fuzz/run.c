@@ -149,7 +149,7 @@ static void mend_identity(folder *f, const lithe_tokenizer *t)
     char path[FOLDER_PATH], identity[256];
     lithe_error err = { 0 };
     path_in(path, f, "", "data");
-    lithe_dataset *d = dataset_reopen(path, t, false, &err);
+    lithe_dataset *d = dataset_reopen(path, t, NO_SOURCES, &err);
     path_in(path, f, LAST, "trainer.json");
     json_t *json = d ? json_read(path, 1 << 20, 8, NULL) : NULL;
     if (json) {

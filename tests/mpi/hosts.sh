@@ -1,0 +1,74 @@
+#!/bin/bash
+# Hosts on one machine: network namespaces with addresses of their own, joined by a bridge.
+#
+#     hosts.sh up N          makes hosts lithe1 .. lithe$N, at 10.77.0.1 .. N, on lines without a limit
+#     hosts.sh line RATE [LOSS]    every host sends at most RATE (1gbit, 10gbit; 0: no limit) and loses LOSS % of what comes
+#     hosts.sh run COUNT ARGS...   mpirun with one rank on each of COUNT hosts
+#     hosts.sh down          removes them
+#
+# As `hosts.sh` is also what mpirun calls in the place of ssh (plm_rsh_agent), with a host and a command.  It needs root and
+# iproute2; netem gives rate and loss where the kernel has it, else tbf and, for loss, nftables.
+set -euo pipefail
+self=$(realpath "$0")
+network=10.77.0
+
+host() { ip netns exec "lithe$1" "${@:2}"; }
+hosts() { ip netns list | sed -n 's/^lithe\([0-9]*\).*/\1/p' | sort -n; }
+
+up() {
+    down
+    ip link add lithe-bridge type bridge
+    ip link set lithe-bridge up
+    for i in $(seq "$1"); do
+        ip netns add "lithe$i"
+        ip link add "lithe-port$i" type veth peer name eth0 netns "lithe$i"
+        ip link set "lithe-port$i" master lithe-bridge up
+        host $i ip link set lo up
+        host $i ip link set eth0 up
+        host $i ip addr add "$network.$i/24" dev eth0
+    done
+}
+
+# A burst of 2 ms is what a kernel with a slow clock needs to reach 10 Gbit/s.
+line() {
+    local rate=$1 loss=${2:-0} burst
+    for i in $(hosts); do
+        host $i tc qdisc del dev eth0 root 2>/dev/null || true
+        host $i nft flush ruleset 2>/dev/null || true
+        [ "$rate" != 0 ] || [ "$loss" != 0 ] || continue
+        if host $i tc qdisc add dev eth0 root netem ${rate:+rate $rate} loss "$loss%" limit 20000 2>/dev/null; then continue; fi
+        if [ "$rate" != 0 ]; then
+            burst=$((${rate%gbit} * 250))kb
+            host $i tc qdisc add dev eth0 root tbf rate "$rate" burst "$burst" latency 20ms
+        fi
+        if [ "$loss" != 0 ]; then
+            host $i nft add table ip lossy
+            host $i nft add chain ip lossy in '{ type filter hook input priority 0 ; }'
+            host $i nft add rule ip lossy in ip saddr $network.0/24 numgen random mod 10000 '<' "$(awk "BEGIN { print int($loss * 100) }")" drop
+        fi
+    done
+}
+
+run() {
+    local count=$1 list= lost="--mca oob_tcp_keepalive_time 10 --mca oob_tcp_keepalive_intvl 5 --mca oob_tcp_keepalive_probes 2"
+    for i in $(seq "$count"); do list=$list,$network.$i:1; done
+    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 host 1 unshare --uts sh -c 'hostname lithe1; exec "$@"' - mpirun -n "$count" --host "${list#,}" --map-by node --bind-to none \
+        --mca plm_rsh_agent "$self" $lost --mca btl tcp,self --mca btl_tcp_if_include eth0 --mca oob_tcp_if_include eth0 "${@:2}"
+}
+
+down() {
+    for i in $(hosts); do
+        kill -9 $(ip netns pids "lithe$i") 2>/dev/null || true
+        ip link del "lithe-port$i" 2>/dev/null || true
+        ip netns del "lithe$i"
+    done
+    ip link del lithe-bridge 2>/dev/null || true
+}
+
+case $1 in
+up|line|run|down) "$@" ;;
+*)  # HOST COMMAND..., as from ssh: a name or an address, then words for a shell
+    while [[ $1 == -* ]]; do shift; done
+    i=${1##*.}
+    exec ip netns exec "lithe$i" unshare --uts sh -c "hostname lithe$i; ${*:2}" ;;
+esac
