@@ -172,9 +172,8 @@ int check_divides(const char *part, int divisor, const char *whole, int value, l
 
 int usual_head_dim(int width) { return width % 64 ? 32 : 64; }
 int usual_heads(int width) { return width / usual_head_dim(width); }
-/* The published deviation of 0.02 is one for widths of 768 and more; smaller models begin with 0.7/sqrt(width), as
- * TokenFormer's of these sizes do. */
-double sized_std(int width) { return width >= 768 ? 0.02 : 0.7 / sqrt(width); }
+/* The published deviation of 0.02 is one for wide models.  The factor is that of studies/initial_values.py. */
+double sized_std(int width) { return fmax(0.02, 0.5 / sqrt(width)); }
 
 int glu_width(int width) { return (width * 8 / 3 + 31) / 32 * 32; }
 

@@ -4,7 +4,6 @@
  *   x += Attn(LN(x));  x += MLP(LN(x));  classes = Linear(LN(x)[class token])
  * Names, layouts and keys are those of Hugging Face's ViTForImageClassification. */
 #include "arch/image_input.h"
-#include <math.h>
 
 typedef struct {
     image_input image;               /* first: its fields fill it */
@@ -59,13 +58,12 @@ static tensor *build(graph *g, const void *config)
 
 static head classify(graph *g, const void *config, tensor *rows, const task *t) { return image_head(g, rows, t, ((const vit *)config)->initializer_range); }
 
-/* The published deviation of 0.02 is one for widths of 768 and more. */
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     (void)vocab;
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "image_size", image_sized(positions), "patch_size", SIZED_PATCH, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width,
-                     "initializer_range", fmax(0.02, 0.5 / sqrt(width)));
+                     "initializer_range", sized_std(width));
 }
 
 const arch arch_vit = {
