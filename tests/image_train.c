@@ -13,6 +13,8 @@
 
 #define VIT "{\"image_size\":8,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"intermediate_size\":64,\"num_labels\":10,\"initializer_range\":0.1}"
 #define TOKENFORMER "{\"image_size\":8,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"qkv_slot_num\":24,\"proj_slot_num\":24,\"ffn_slot_num\":64,\"num_labels\":10,\"initializer_range\":0.1}"
+#define HYBRID "{\"image_size\":8,\"patch_size\":2,\"num_channels\":1,\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":2,\"rwkv_head_dim\":16,\"intermediate_size\":64,\"num_labels\":10," \
+    "\"initializer_range\":0.1,\"mixer\":[\"rwkv5\",\"attention\"],\"feed_forward\":\"glu\",\"activation\":\"silu\"}"
 
 static void put_idx(const char *name, const uint8_t *pixels, const uint8_t *labels, int count)
 {
@@ -128,6 +130,7 @@ static void digits_are_learned(void)
     put_digits(1300);
     learn("vit", VIT, 0.9);
     learn("tokenformer_vit", TOKENFORMER, 0.9);
+    learn("hybrid_vit", HYBRID, 0.9);
 }
 
 static void *values(const char *run_dir, size_t *bytes)
