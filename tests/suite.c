@@ -338,6 +338,8 @@ static void senseless_is_refused(void)
         { "\"mixer\":[\"rwkv7\",7]", "mixer is" },
         { "\"mixers\":\"rwkv7\"", "mixers" },
         { "\"num_attention_heads\":5", "num_attention_heads is 5" },
+        { "\"use_parallel_residual\":true,\"norm_place\":\"post\"", "use_parallel_residual is true and norm_place post" },
+        { "\"mixer\":\"rwkv5\",\"rwkv_head_dim\":5", "rwkv_head_dim is 5" }, { "\"rotary_pct\":0.1", "rotary_pct" },
         { "\"num_attention_heads\":4,\"num_key_value_heads\":3", "num_key_value_heads is 3" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -7,8 +7,9 @@
  *   norm          layer_norm, rms_norm, layer_norm_plain (without parameters)
  * Each of these is one word, or a list that repeats along the layers: "rwkv7,attention" alternates.  For the whole
  * model: norm_place (pre, post), final_norm (same: as in the layers), position (rotary, learned, alibi, none; auto:
- * rotary where there is attention), encoder (attention is bidirectional).  The parts are those of the named
- * architectures, with their initial values; `check` refuses combinations that make no sense, with the reason.
+ * rotary where there is attention), encoder (attention is bidirectional), use_parallel_residual (mixer and feed-forward
+ * read the same rows).  The parts are those of the named architectures, with their initial values; `check` refuses
+ * combinations that make no sense, with the reason.
  * hybrid_vit is the same over patches of an image, as in ViT: attention is bidirectional, and a class is read from the
  * class token or, where a mixer reads from left to right, from the mean of all rows. */
 #include "arch/image_input.h"
@@ -21,7 +22,7 @@ typedef struct {
     int vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, num_attention_heads, num_key_value_heads, intermediate_size, rwkv_head_dim;
     int qkv_slot_num, proj_slot_num, ffn_slot_num, norm_activation_type, siaf_n, aug_reduction;
     int time_mix_extra_dim, time_decay_extra_dim, decay_low_rank_dim, a_low_rank_dim, v_low_rank_dim, gate_low_rank_dim;
-    int encoder, tie_word_embeddings, attention_bias, mlp_bias, position, norm_place, final_norm;
+    int encoder, tie_word_embeddings, attention_bias, mlp_bias, position, norm_place, final_norm, use_parallel_residual;
     int mixer[MOST_CHOICES], projection[MOST_CHOICES], feed_forward[MOST_CHOICES], activation[MOST_CHOICES], series[MOST_CHOICES], shortcut[MOST_CHOICES], norm[MOST_CHOICES];
     double rope_theta, rotary_pct, norm_eps, group_norm_epsilon, initializer_range, qkv_tau2, proj_tau2, ffn_tau2;
 } hybrid;
@@ -39,7 +40,7 @@ enum { POSITION_AUTO, POSITION_ROTARY, POSITION_LEARNED, POSITION_ALIBI, POSITIO
     INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS), INT(num_attention_heads, 12, HEADS), INT(num_key_value_heads, 0, HEADS), \
     INT(intermediate_size, 3072, INNER), INT(rwkv_head_dim, 64, CHANNELS), INT(qkv_slot_num, 768, INNER), INT(proj_slot_num, 768, INNER), \
     INT(ffn_slot_num, 3072, INNER), INT(siaf_n, 2, .least = 1, .most = MAX_SERIES), INT(aug_reduction, 32, .least = 1, .most = 1 << 10), \
-    CHOICE(norm_activation_type, THETA_CHOICES), BOOL(attention_bias, 0), BOOL(mlp_bias, 0), CHOICE(position, "auto|rotary|learned|alibi|none"), \
+    CHOICE(norm_activation_type, THETA_CHOICES), BOOL(attention_bias, 0), BOOL(mlp_bias, 0), BOOL(use_parallel_residual, 0), CHOICE(position, "auto|rotary|learned|alibi|none"), \
     CHOICE(norm_place, "pre|post"), CHOICE(final_norm, "same|" NORMS), EACH(mixer, "attention|rwkv4|rwkv5|rwkv6|rwkv7"), EACH(projection, "linear|pattention"), \
     EACH(feed_forward, "mlp|glu|pattention|channel_mix|gated_channel_mix"), ACTIVATIONS_UP_TO(activation, MOST_CHOICES), EACH(series, "off|on"), \
     EACH(shortcut, "identity|augmented"), EACH(norm, NORMS), REAL(rope_theta, 10000, ROPE_BASE), REAL(rotary_pct, 1, .least = 0, .most = 1), \
@@ -107,6 +108,8 @@ static int check(const void *config, lithe_error *err)
 {
     const hybrid *c = config;
     bool attends = any(c, c->mixer, MIX_ATTENTION);
+    if (c->use_parallel_residual && c->norm_place == POST)
+        return fail(err, LITHE_ECONFIG, "use_parallel_residual is true and norm_place post: the feed-forward would read rows before the norm that follows the mixer");
     if (c->encoder && recurs(c))
         return fail(err, LITHE_ECONFIG, "encoder is true and a mixer is RWKV, which reads from left to right only: an encoder's tokens must see both sides");
     if (!attends && (c->position == POSITION_ROTARY || c->position == POSITION_ALIBI))
@@ -288,10 +291,12 @@ static tensor *layer(graph *g, building *b, tensor *x)
     const hybrid *c = b->c;
     const bool post = c->norm_place == POST, last = b->layer == c->num_hidden_layers - 1;
     const bottleneck_options beside = { .width = bottleneck_width(c->hidden_size, c->aug_reduction), .inner = ACT_GELU_ERF, .std = c->initializer_range };
-    tensor *h = post ? x : normed(g, b, x, "mixer_norm", false), *y = mix(g, b, x, h);                 /* (tokens, C) */
+    tensor *before = x, *h = post ? x : normed(g, b, x, "mixer_norm", false);                          /* (tokens, C) */
+    tensor *y = mix(g, b, x, h);                                                                       /* (tokens, C) */
     if (here(b, c->shortcut) == AUGMENTED) y = bottleneck_add(g, y, h, "shortcut", beside);            /* (tokens, C) */
     x = tap(g, post ? normed(g, b, y, "mixer_norm", false) : y, "post_mix", b->layer);                 /* (tokens, C) */
-    h = post ? x : normed(g, b, x, "feed_forward_norm", false);                                        /* (tokens, C) */
+    /* (tokens, C) */
+    h = post ? x : normed(g, b, c->use_parallel_residual ? before : x, "feed_forward_norm", false);
     y = feed_forward(g, b, x, h);                                                                      /* (tokens, C) */
     /* (tokens, C) */
     return tap(g, post ? normed(g, b, y, "feed_forward_norm", last && c->tie_word_embeddings) : y, "post_ffn", b->layer);
