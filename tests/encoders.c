@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const names[] = { "bert", "roberta", "mosaicbert", "modernbert", "xlm-roberta", "camembert", "distilbert" };
+static const char *const names[] = { "bert", "roberta", "mosaicbert", "modernbert", "xlm-roberta", "camembert", "distilbert", "mpnet" };
 enum { NAMES = sizeof names / sizeof *names, LABELS = 3 };
 
 /* ---- golden models with another head -------------------------------------------------- */
@@ -36,7 +36,7 @@ const char *changed_config(const char *name, const char *key, json_t *value)
 
 static json_t *class_of(const char *name, const char *ending)
 {
-    static const char *const stems[NAMES] = { "Bert", "Roberta", "Bert", "ModernBert", "XLMRoberta", "Camembert", "DistilBert" };
+    static const char *const stems[NAMES] = { "Bert", "Roberta", "Bert", "ModernBert", "XLMRoberta", "Camembert", "DistilBert", "MPNet" };
     int i = 0;
     while (strcmp(names[i], name)) i++;
     char text[80];
@@ -230,6 +230,7 @@ static void every_head(const kernels *k)
         { "xlm-roberta", "classify", "ForSequenceClassification" }, { "xlm-roberta", "tokens", "ForTokenClassification" }, { "xlm-roberta", "span", "ForQuestionAnswering" },
         { "camembert", "classify", "ForSequenceClassification" }, { "camembert", "tokens", "ForTokenClassification" },
         { "distilbert", "classify", "ForSequenceClassification" }, { "distilbert", "tokens", "ForTokenClassification" }, { "distilbert", "span", "ForQuestionAnswering" },
+        { "mpnet", "classify", "ForSequenceClassification" }, { "mpnet", "tokens", "ForTokenClassification" }, { "mpnet", "span", "ForQuestionAnswering" },
     };
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) check_head(k, heads[i].name, heads[i].job, heads[i].ending);
 }
@@ -314,6 +315,22 @@ static void controls_fail(void)
     CHECK(masked_error("mosaicbert", NULL, NULL) <= 2e-5);
     CHECK(masked_error("mosaicbert", NULL, swap_gates) > 1e-3 && masked_error("modernbert", NULL, swap_gates) > 1e-3);
     CHECK(masked_error("mosaicbert", NULL, sort_slopes) > 1e-3);
+}
+
+/* ---- distances ----------------------------------------------------------------------------- */
+
+static void buckets(void)
+{
+    enum { FURTHEST = 600, COUNT = 2 * FURTHEST + 1 };
+    subject s;
+    int expected[COUNT];
+    float values[COUNT];
+    subject_open(&s, "mpnet", NULL);
+    const file_tensor *t = answer(&s, "buckets");
+    CHECK(t && t->count == COUNT && file_tensor_floats(t, 0, COUNT, values));
+    for (int i = 0; i < COUNT; i++) expected[i] = (int)values[i];
+    for (int i = 0; i < COUNT; i++) CHECK_MSG(distance_bucket(i - FURTHEST) == expected[i], "distance %d is in bucket %d, not %d", i - FURTHEST, distance_bucket(i - FURTHEST), expected[i]);
+    subject_close(&s);
 }
 
 /* ---- ALiBi ---------------------------------------------------------------------------------- */
@@ -447,6 +464,7 @@ static void dropped_alike_in_parts(const kernels *k)
 EACH_LEVEL(static, dropped_alike_in_parts)
 
 const test tests_encoders[] = {
+    { "encoders: the bucket of each distance", buckets },
     LEVELS("encoders: hidden states as the authors'", hidden_states),
     LEVELS("encoders: padding is not missed", padding_is_not_missed),
     LEVELS("encoders: every head as the authors'", every_head),

@@ -22,6 +22,7 @@ void encoders_published_sizes(void)
         { "roberta", "{\"max_position_embeddings\":514,\"type_vocab_size\":1,\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,\"intermediate_size\":4096}", 355412057 },
         { "distilbert", "{\"architectures\":[\"DistilBertForMaskedLM\"]}", 66985530 },
         { "distilbert", "{\"architectures\":[\"DistilBertForSequenceClassification\"]}", 66955010 },
+        { "mpnet", "{\"max_position_embeddings\":514}", 109518527 },
         { "mosaicbert", "{\"alibi_starting_size\":512}", 137400384 },
         { "mosaicbert", "{\"hidden_size\":1024,\"num_hidden_layers\":24,\"num_attention_heads\":16,\"intermediate_size\":4096}", 435221312 },
         { "modernbert", "{}", 149655232 },
@@ -147,7 +148,7 @@ void encoders_names(void)
     check_variant("modernbert", sf, "without prefix", (const renaming[]){ { "model.", "" }, { 0 } }, config_of("modernbert"));
     check_variant("distilbert", sf, "without prefix", (const renaming[]){ { "distilbert.", "" }, { 0 } }, config_of("distilbert"));
     check_variant("roberta", sf, "of many languages", NULL, with("roberta", "model_type", "\"xlm-roberta\""));
-    check_saved("bert", sf), check_saved("roberta", sf), check_saved("xlm-roberta", sf), check_saved("distilbert", sf), check_saved("mosaicbert", bin), check_saved("modernbert", sf);
+    check_saved("bert", sf), check_saved("roberta", sf), check_saved("xlm-roberta", sf), check_saved("distilbert", sf), check_saved("mpnet", sf), check_saved("mosaicbert", bin), check_saved("modernbert", sf);
 
     json_t *newer = without(without(without(config_of("modernbert"), "global_attn_every_n_layers"), "global_rope_theta"), "local_rope_theta");
     json_object_set_new(newer, "layer_types", parse("[\"full_attention\",\"sliding_attention\",\"sliding_attention\",\"full_attention\"]"));

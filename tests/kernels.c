@@ -423,7 +423,7 @@ AT_EVERY_LEVEL(activations) AT_EVERY_LEVEL(gated) AT_EVERY_LEVEL(activation_limi
 AT_EVERY_LEVEL(series_branches) AT_EVERY_LEVEL(series_is_the_activation) AT_EVERY_LEVEL(series_identities) AT_EVERY_LEVEL(multiples)
 AT_EVERY_LEVEL(theta) AT_EVERY_LEVEL(theta_identities) AT_EVERY_LEVEL(cross_entropy) AT_EVERY_LEVEL(adamw) AT_EVERY_LEVEL(sum_of_squares)
 AT_EVERY_LEVEL(attention_forward) AT_EVERY_LEVEL(attention_gradient) AT_EVERY_LEVEL(attention_decoding) AT_EVERY_LEVEL(attention_dropout)
-AT_EVERY_LEVEL(attention_near) AT_EVERY_LEVEL(attention_near_gradient) AT_EVERY_LEVEL(attention_company)
+AT_EVERY_LEVEL(attention_near) AT_EVERY_LEVEL(attention_near_gradient) AT_EVERY_LEVEL(attention_shaped) AT_EVERY_LEVEL(attention_company)
 AT_EVERY_LEVEL(shifts) AT_EVERY_LEVEL(averages) AT_EVERY_LEVEL(averages_go_on) AT_EVERY_LEVEL(scans) AT_EVERY_LEVEL(scans_go_on)
 AT_EVERY_LEVEL(scans_by_differences) AT_EVERY_LEVEL(scans_of_shapes) AT_EVERY_LEVEL(windows_are_the_whole) AT_EVERY_LEVEL(heads_of_shapes) AT_EVERY_LEVEL(mixtures_of_shapes)
 AT_EVERY_LEVEL(gradients_by_differences) AT_EVERY_LEVEL(rows_alone) AT_EVERY_LEVEL(zeros_after)
@@ -432,7 +432,7 @@ AT_EVERY_LEVEL(pools) AT_EVERY_LEVEL(correct_and_largest) AT_EVERY_LEVEL(squared
 static void same_bytes_for_any_threads(const kernels *k)
 {
     static const subject all[] = { gather, stored_rows, scatter, dropout, copy_and_sum, activations, gated, series_branches, multiples, norms, rope, theta, cross_entropy,
-                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, attention_near, attention_near_gradient,
+                                   adamw, sum_of_squares, attention_forward, attention_gradient, attention_dropout, attention_near, attention_near_gradient, attention_shaped,
                                    shifts, averages, scans, scans_of_shapes, windows_are_the_whole, heads_of_shapes, mixtures_of_shapes,
                                    pools, correct_and_largest, squared_errors };
     if (k == kernels_level("ref")) return;                  /* which has no threads */
@@ -465,6 +465,7 @@ const test tests_kernels[] = {
     { "kernels: attention", test_attention_forward }, { "kernels: attention's gradient", test_attention_gradient },
     { "kernels: decoding equals the full pass", test_attention_decoding }, { "kernels: attention with dropout", test_attention_dropout },
     { "kernels: attention with ALiBi and windows", test_attention_near }, { "kernels: their gradient", test_attention_near_gradient },
+    { "kernels: attention with learned biases or a cap, and its gradient", test_attention_shaped },
     { "kernels: attention's neighbours in a batch", test_attention_company },
     { "kernels: token shift", test_shifts }, { "kernels: wkv4", test_averages }, { "kernels: wkv4 goes on from a state", test_averages_go_on },
     { "kernels: wkv7", test_scans }, { "kernels: wkv7 goes on from a state", test_scans_go_on },

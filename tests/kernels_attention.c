@@ -1,5 +1,5 @@
 /* Attention against whole score matrices in double: ragged batches, grouped heads,
- * cached keys, strides with gaps, windows, ALiBi, dropout; and the bytes of decoding. */
+ * cached keys, strides with gaps, windows, ALiBi, learned biases, caps, dropout; and the bytes of decoding. */
 #include "kernels_check.h"
 #include "kernels/ref/ref.h"
 #include <math.h>
@@ -103,9 +103,19 @@ static void add_bias(batch *b, bool alibi, int window)
     b->a.window = window;
 }
 
+/* Learned biases of the distances in the longest sequence, or a cap on scores that reach it. */
+static void shape_scores(batch *b, bool learned)
+{
+    int reach = 0;
+    for (int s = 0; s < b->a.seqs; s++) reach = reach > b->past[s] + b->start[s + 1] - b->start[s] ? reach : b->past[s] + b->start[s + 1] - b->start[s];
+    reach += below(3);
+    if (learned) b->a.bias = filled((size_t)(b->a.heads * (2 * reach + 1)), 2), b->a.reach = reach;
+    else b->a.cap = (real)uniform(0.5, 3);
+}
+
 /* ---- the definition ---------------------------------------------------------------------- */
 
-typedef struct { double *o, *lse, *dq, *dk, *dv; } results;        /* dq, dk, dv: NULL for forward only */
+typedef struct { double *o, *lse, *dq, *dk, *dv, *dbias; } results;        /* dq ... dbias: NULL for forward only */
 
 static double dot(const real *x, const real *y, int n)
 {
@@ -120,12 +130,17 @@ static void plain_query(const batch *b, const results *y, int s, int r, int h)
     int D = a->head_dim, queries = b->start[s + 1] - b->start[s], kv = h / (a->heads / a->kv_heads);
     int sees = b->past[s] + queries, at = b->past[s] + r - b->start[s];
     size_t q = (size_t)r * a->q_stride + (size_t)(h * D), o = (size_t)r * a->o_stride + (size_t)(h * D);
-    double *p = calloc((size_t)sees * 3, sizeof *p), *m = p + sees, *dp = m + sees, max = -INFINITY, sum = 0, delta = 0;
+    const size_t bias = (size_t)h * (size_t)(2 * a->reach + 1) + (size_t)(a->reach - at);
+    double *p = calloc((size_t)sees * 4, sizeof *p), *m = p + sees, *dp = m + sees, *slope = dp + sees, max = -INFINITY, sum = 0, delta = 0;
     uint64_t key = a->dropout > 0 ? key_of(key_of(a->row_key[r], a->layer_key), (uint64_t)h) : 0;
     for (int j = 0; j < sees; j++) {
         p[j] = (double)a->scale * dot(a->q + q, b->k + (size_t)(b->kv_start[s] + j) * a->k_stride + kv * D, D);
         m[j] = !(a->dropout > 0) ? 1 : random_unit(key, (uint64_t)j) >= (double)a->dropout ? 1 / (1 - (double)a->dropout) : 0;
         if (a->alibi) p[j] -= (double)a->alibi[h] * fabs((double)at - j);
+        if (a->bias) p[j] += (double)a->bias[bias + (size_t)j];
+        double t = a->cap > 0 ? tanh(p[j] / (double)a->cap) : 0;
+        slope[j] = 1 - t * t;
+        if (a->cap > 0) p[j] = (double)a->cap * t;
         if ((a->causal && j > at) || (a->window && abs(at - j) > a->window)) p[j] = -INFINITY;
         max = fmax(max, p[j]);
     }
@@ -139,7 +154,8 @@ static void plain_query(const batch *b, const results *y, int s, int r, int h)
     }
     for (int j = 0; y->dq && j < sees; j++) {
         size_t at_k = (size_t)(b->kv_start[s] + j) * a->k_stride + (size_t)(kv * D), at_v = (size_t)(b->kv_start[s] + j) * a->v_stride + (size_t)(kv * D);
-        double ds = (double)a->scale * p[j] * (dp[j] - delta);
+        double dx = slope[j] * p[j] * (dp[j] - delta), ds = (double)a->scale * dx;
+        if (y->dbias) y->dbias[bias + (size_t)j] += dx;
         for (size_t c = 0; c < (size_t)D; c++) {
             y->dq[q + c] += ds * (double)b->k[at_k + c];
             y->dk[at_k + c] += ds * (double)a->q[q + c];
@@ -199,7 +215,10 @@ static void check_gradient(const kernels *k, batch *b, bool add_dq, bool add_dk,
     a->delta = blank((size_t)(b->rows * a->heads));
     a->add_dq = add_dq, a->add_dk = add_dk, a->add_dv = add_dv;
     a->dq = result(b, Q, add_dq), a->dk = result(b, K, add_dk), a->dv = result(b, V, add_dv);
-    results want = { .o = expected(b, O, a->o, false), .lse = doubles(NULL, (size_t)(b->rows * a->heads)),
+    size_t biases = a->bias ? (size_t)(a->heads * (2 * a->reach + 1)) : 0;
+    a->add_dbias = add_dk;
+    a->dbias = biases ? filled(biases, 1) : NULL;
+    results want = { .o = expected(b, O, a->o, false), .lse = doubles(NULL, (size_t)(b->rows * a->heads)), .dbias = biases ? doubles(add_dk ? a->dbias : NULL, biases) : NULL,
                      .dq = expected(b, Q, a->dq, add_dq), .dk = expected(b, K, a->dk, add_dk), .dv = expected(b, V, a->dv, add_dv) };
     plain_attention(b, &want);
     spoil_scratch();
@@ -207,6 +226,7 @@ static void check_gradient(const kernels *k, batch *b, bool add_dq, bool add_dk,
     expect("attention_backward, dq", a->dq, want.dq, size_of(b, Q), TOLERANCE);
     expect("attention_backward, dk", a->dk, want.dk, size_of(b, K), TOLERANCE);
     expect("attention_backward, dv", a->dv, want.dv, size_of(b, V), TOLERANCE);
+    if (biases) expect("attention_backward, dbias", a->dbias, want.dbias, biases, TOLERANCE);
 }
 
 void attention_gradient(const kernels *k)
@@ -251,6 +271,19 @@ void attention_near_gradient(const kernels *k)
     }
 }
 
+void attention_shaped(const kernels *k)
+{
+    EACH_FLAG(causal) EACH_FLAG(cached) EACH_FLAG(learned) for (int i = 0; i < 4; i++) {
+        batch b;
+        make_batch(&b, causal, cached, i < 3 ? 150 : 70, head_dims[1 + i]);
+        shape_scores(&b, learned);
+        if (i % 2) b.a.window = windows[i];
+        if (i == 2) add_dropout(&b, 0.3);
+        check_forward(k, &b);
+        if (!cached) b.a.lse = blank((size_t)(b.rows * b.a.heads)), check_gradient(k, &b, i & 1, i & 2, i & 1);
+    }
+}
+
 void attention_dropout(const kernels *k)
 {
     for (int i = 0; i < 4; i++) {
@@ -272,6 +305,7 @@ void attention_decoding(const kernels *k)
         batch b;
         make_batch(&b, true, false, 1, head_dims[i]);
         add_bias(&b, i & 1, i < 3 ? 0 : windows[i]);
+        if (i == 2) b.a.cap = (real)1.5;
         attention_args *a = &b.a;
         int length = lengths[i], seqs = 2;
         a->seqs = seqs;
@@ -309,6 +343,7 @@ void attention_company(const kernels *k)
         batch b;
         make_batch(&b, i & 1, false, 200, head_dims[1 + i % 4]);
         add_bias(&b, i & 2, i < 4 ? 0 : windows[i - 3]);
+        if (!(i & 2)) shape_scores(&b, i & 4);
         attention_args *a = &b.a;
         k->attention(a);
         a->d_o = filled(size_of(&b, O), 1), a->delta = blank((size_t)(b.rows * a->heads));

@@ -63,6 +63,7 @@ void attention_decoding(const kernels *k);
 void attention_dropout(const kernels *k);
 void attention_near(const kernels *k);
 void attention_near_gradient(const kernels *k);
+void attention_shaped(const kernels *k);
 void attention_company(const kernels *k);
 void gradients_by_differences(const kernels *k);
 void pools(const kernels *k);

@@ -229,7 +229,7 @@ static void recipes(void)
     lithe_train_defaults("mask-rate", text, sizeof text);
     CHECK_MSG(!strcmp(text, "0.15; mosaicbert, modernbert: 0.3"), "%s", text);
     lithe_train_defaults("min-lr", text, sizeof text);
-    CHECK_MSG(strstr(text, "10% of --lr; bert, roberta, distilbert, modernbert, tables: 0; mosaicbert: 2% of --lr; ") == text, "%s", text);
+    CHECK_MSG(strstr(text, "10% of --lr; bert, roberta, distilbert, mpnet, modernbert, tables: 0; mosaicbert: 2% of --lr; ") == text, "%s", text);
     lithe_train_defaults("min-lr", small, sizeof small);
     CHECK(!strncmp(text, small, sizeof small - 1) && strlen(small) == sizeof small - 1);
     lithe_train_defaults("steps", text, sizeof text);

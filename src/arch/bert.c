@@ -109,24 +109,18 @@ static head bert_classify(graph *g, const void *config, tensor *rows, const task
     return bert_labels(g, &e, rows, t, label_dropout(config));
 }
 
-/* Its activation is exact GELU whatever hidden_act says. */
 static head roberta_language(graph *g, const void *config, tensor *rows)
 {
     const bert *c = config;
-    encoder e = shape(c);
-    e.act = ACT_GELU_ERF;
-    return masked_head(g, &e, rows, (masked_head_names){ "lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.weight",
-                                                         c->tie_word_embeddings ? words(g, c) : NULL });
+    const encoder e = shape(c);
+    return roberta_head(g, &e, rows, c->tie_word_embeddings ? words(g, c) : NULL);
 }
 
 static head roberta_classify(graph *g, const void *config, tensor *rows, const task *t)
 {
     const encoder e = shape(config);
-    const double drop = label_dropout(config);
     require(g, t->kind != TASK_PRETRAIN, "roberta does not predict the next sentence");
-    if (t->kind != TASK_SEQUENCE) return bert_labels(g, &e, rows, t, drop);
-    rows = square_dense(g, &e, dropout(g, rows, drop), "classifier.dense", ACT_TANH);               /* (sequences, C) */
-    return label_head(g, &e, dropout(g, rows, drop), "classifier.out_proj", t->labels);
+    return roberta_labels(g, &e, rows, t, label_dropout(config));
 }
 
 /* ---- the two ---------------------------------------------------------------------------- */

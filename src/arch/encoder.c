@@ -7,7 +7,7 @@ const recipe bert_recipe = { .lr = 1e-3, .warmup = 0.01, .schedule = "linear", .
 tensor *post_norm_layer(graph *g, const encoder *e, const post_norm_names *n, tensor *x, int layer)
 {
     const int C = e->width;
-    const attention_options heads = { .heads = e->heads, .dropout = e->attention_dropout };
+    const attention_options heads = { .heads = e->heads, .dropout = e->attention_dropout, .bias = e->bias };
     const dense_options qkv  = { .in = AXIS_RESIDUAL, .out = AXIS_HEAD, .bias = true, .std = e->std };
     const dense_options proj = { .in = AXIS_HEAD, .out = AXIS_RESIDUAL, .bias = true, .std = e->std, .dropout = e->dropout };
     const dense_options up   = { .in = AXIS_RESIDUAL, .out = AXIS_INNER, .bias = true, .std = e->std, .act = e->act };
@@ -39,6 +39,13 @@ head masked_head(graph *g, const encoder *e, tensor *rows, masked_head_names n)
     return (head){ .hidden = rows, .weight = w, .bias = b };
 }
 
+head roberta_head(graph *g, const encoder *e, tensor *rows, tensor *tied)
+{
+    encoder own = *e;
+    own.act = ACT_GELU_ERF;
+    return masked_head(g, &own, rows, (masked_head_names){ "lm_head.dense", "lm_head.layer_norm", "lm_head.bias", "lm_head.decoder.weight", tied });
+}
+
 head label_head(graph *g, const encoder *e, tensor *rows, const char *name, int labels)
 {
     char weight[64], bias[64];
@@ -55,6 +62,13 @@ head bert_labels(graph *g, const encoder *e, tensor *rows, const task *t, double
     if (t->kind == TASK_PRETRAIN) return label_head(g, e, rows, "cls.seq_relationship", t->labels);
     if (t->kind == TASK_SPAN) return label_head(g, e, rows, "qa_outputs", t->labels);
     return label_head(g, e, dropout(g, rows, classifier_dropout), "classifier", t->labels);
+}
+
+head roberta_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout)
+{
+    if (t->kind != TASK_SEQUENCE) return bert_labels(g, e, rows, t, classifier_dropout);
+    rows = square_dense(g, e, dropout(g, rows, classifier_dropout), "classifier.dense", ACT_TANH);       /* (rows, C) */
+    return label_head(g, e, dropout(g, rows, classifier_dropout), "classifier.out_proj", t->labels);
 }
 
 const char *post_norm_changes(const void *config)

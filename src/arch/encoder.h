@@ -11,6 +11,7 @@ typedef struct {
     activation act;
     norm_options ln;
     double dropout, attention_dropout;          /* of what a part gives, of the probabilities */
+    tensor *bias;                               /* of distances in attention; NULL: none */
 } encoder;
 
 /* x = LN(x + Attn(x));  x = LN(x + W2 act(W1 x)), its parameters under these names.  Within the layer's scope. */
@@ -24,11 +25,17 @@ tensor *square_dense(graph *g, const encoder *e, tensor *rows, const char *name,
 typedef struct { const char *dense, *norm, *bias, *weight; tensor *tied; } masked_head_names;
 head masked_head(graph *g, const encoder *e, tensor *rows, masked_head_names n);
 
+/* RoBERTa's: its activation is exact GELU whatever the layers have.  tied NULL: a weight of its own. */
+head roberta_head(graph *g, const encoder *e, tensor *rows, tensor *tied);
+
 /* rows W + b with NAME.weight (labels, width) and NAME.bias. */
 head label_head(graph *g, const encoder *e, tensor *rows, const char *name, int labels);
 
 /* BERT's other heads: the pooler before classes of sequences and the pair's, dropout before what is fine-tuned. */
 head bert_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout);
+
+/* RoBERTa's: no pooler, but a tanh layer of the classes' own. */
+head roberta_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout);
 
 /* Hyper-parameters for training from scratch: BERT's, but the learning rate is that of small models and batches. */
 extern const recipe bert_recipe;

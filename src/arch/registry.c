@@ -17,6 +17,7 @@
     EACH(bert)              \
     EACH(roberta)           \
     EACH(distilbert)        \
+    EACH(mpnet)             \
     EACH(mosaicbert)        \
     EACH(modernbert)        \
     EACH(vit)               \

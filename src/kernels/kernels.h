@@ -61,7 +61,9 @@ static inline gemm_args as_stored(const gemm_args *g)
  * keys are rows kv_start[s] + j of k and v, j = 0 .. past[s] + (number of its
  * queries) - 1.  Query i is at position p = past[s] + i.  If causal, it attends to keys
  * j <= p, else to all.  With a window, only to those with |p - j| <= window.  ALiBi (Press
- * et al. 2022) subtracts alibi[h] |p - j| from the scaled score, symmetric in p and j. */
+ * et al. 2022) subtracts alibi[h] |p - j| from the scaled score, symmetric in p and j; learned
+ * biases (Raffel et al. 2020) add bias[h][reach + j - p] to it; a cap makes it cap tanh(score / cap)
+ * (Gemma 2).  At most one of the three. */
 typedef struct {
     int seqs, heads, kv_heads, head_dim;
     const int *start;                           /* (seqs+1) */
@@ -70,6 +72,8 @@ typedef struct {
     bool causal;
     int window;                                 /* 0: none */
     const exact *alibi;                         /* (heads) slopes, or NULL */
+    const real *bias; int reach;                /* (heads, 2 reach + 1) and the longest distance, or NULL */
+    real cap;                                   /* 0: none */
     real scale;
     const real *q; stored k, v;                 /* backward: reals; in blocks: head_dim is whole blocks */
     size_t q_stride, k_stride, v_stride;        /* between rows; head h begins at column h*head_dim */
@@ -83,6 +87,7 @@ typedef struct {
     const real *d_o;                            /* stride o_stride */
     real *dq, *dk, *dv;                         /* strides of q, k, v; always past 0, kv_start == start */
     bool add_dq, add_dk, add_dv;
+    real *dbias; bool add_dbias;                /* as bias, or NULL; sequences in their order */
     exact *delta;                               /* (rows, heads) workspace: sum over head_dim of o * d_o */
 } attention_args;
 

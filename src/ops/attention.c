@@ -2,13 +2,14 @@
  * 2023).  Scores are never stored: forward keeps the log-sum-exp of each query
  * and head, backward recomputes the probabilities (Dao et al. 2022).  ALiBi (Press
  * et al. 2022) is symmetric where attention is bidirectional (Portes et al. 2023);
- * its biases are computed from positions where they are needed and have no gradient. */
+ * its biases are computed from positions where they are needed and have no gradient.  Learned biases of
+ * distances are a tensor (Raffel et al. 2020); scores can be capped (Gemma 2). */
 #include "ops/ops.h"
 #include <math.h>
 
-enum { Q, K, V, K_STATE, V_STATE };
+enum { Q, K, V, K_STATE, V_STATE, BIAS };
 enum { HEADS, KV_HEADS, HEAD_DIM, CAUSAL, WINDOW };
-enum { SCALE, DROPOUT };
+enum { SCALE, DROPOUT, CAP };
 
 static bool fused(const node *n) { return !n->in[K]; }
 
@@ -31,7 +32,8 @@ static attention_args arguments(const node *n)
     return (attention_args){
         .seqs = b->seqs, .heads = n->i[HEADS], .kv_heads = n->i[KV_HEADS], .head_dim = n->i[HEAD_DIM],
         .start = b->start, .kv_start = key_start(n, cached), .past = keys_before(n, cached),
-        .causal = n->i[CAUSAL], .window = n->i[WINDOW], .alibi = n->data, .scale = n->f[SCALE],
+        .causal = n->i[CAUSAL], .window = n->i[WINDOW], .alibi = n->data, .scale = n->f[SCALE], .cap = n->f[CAP],
+        .bias = in_data(n, BIAS), .reach = n->in[BIAS] ? n->in[BIAS]->width / 2 : 0,
         .q = operand(n, Q), .q_stride = stride(n, Q),
         .k = k, .k_stride = cached ? (size_t)n->in[K_STATE]->width : stride(n, K),
         .v = v, .v_stride = cached ? (size_t)n->in[V_STATE]->width : stride(n, V),
@@ -61,7 +63,8 @@ static void backward(const node *n, const kernels *k)
         real *whole = grad_in(n, holder(n, i), join[i]);
         *d[i] = whole ? whole + column(n, i) : NULL;
     }
-    if (a.dq || a.dk || a.dv) k->attention_backward(&a);
+    a.dbias = n->in[BIAS] ? grad_in(n, BIAS, &a.add_dbias) : NULL;
+    if (a.dq || a.dk || a.dv || a.dbias) k->attention_backward(&a);
 }
 
 static double flops(const node *n)              /* for sequences of equal length */
@@ -86,7 +89,7 @@ static const exact *slopes(graph *g, int heads)
 }
 
 static const op op_attention = { .name = "attention", .forward = forward, .backward = backward,
-                                 .reads = IN(Q) | IN(K) | IN(V) | OUT(0) | SAVE(0), .flops = flops };
+                                 .reads = IN(Q) | IN(K) | IN(V) | IN(BIAS) | OUT(0) | SAVE(0), .flops = flops };
 
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o)
 {
@@ -100,8 +103,11 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     require(g, !o.causal || head_dim % block == 0, "keys in heads of %d numbers cannot be kept as %s, in blocks of %d: keep them as f16", head_dim,
             stored_formats[graph_settings(g)->cache].name, block);
     require(g, o.window >= 0, "attention: a window of %d", o.window);
+    require(g, o.alibi + (o.bias != NULL) + (o.cap > 0) < 2, "attention: ALiBi, learned biases and a cap do not go together");
+    require(g, !o.bias || (o.bias->rows == o.heads && o.bias->width > 2 * (context ? context : 1) - 2), "attention: biases of %d heads and %d distances for %d heads and a context of %d",
+            o.bias ? o.bias->rows : 0, o.bias ? o.bias->width : 0, o.heads, context);
     tensor *ks = o.causal ? state(g, "k", context, kv) : NULL, *vs = o.causal ? state(g, "v", context, kv) : NULL;
-    node *n = append(g, &op_attention, (tensor *[]){ q, k, v, ks, vs }, 5);
+    node *n = append(g, &op_attention, (tensor *[]){ q, k, v, ks, vs, o.bias }, 6);
     if (!n) return NULL;
     n->i[HEADS] = o.heads;
     n->i[KV_HEADS] = o.kv_heads;
@@ -111,6 +117,7 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     n->data = o.alibi ? slopes(g, o.heads) : NULL;
     n->f[SCALE] = (real)(o.scale > 0 ? o.scale : 1 / sqrt(head_dim));
     n->f[DROPOUT] = (real)o.dropout;
+    n->f[CAP] = (real)o.cap;
     save(n, 0, ROWS_TOKENS, o.heads);
     if (training(g)) workspace(n, q->rows, o.heads);
     return output(n, 0, q->space, q->rows, width);

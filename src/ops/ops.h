@@ -83,12 +83,22 @@ typedef struct {
     double scale;                               /* 0: 1/sqrt(head_dim) */
     double dropout;                             /* of the probabilities */
     bool alibi;                                 /* subtracts alibi_slope times the distance from each score */
+    tensor *bias;                               /* what distance_bias gave, added to the scores; NULL: none */
+    double cap;                                 /* scores x become cap tanh(x / cap); 0: none.  One of the three at most */
     int window;                                 /* a token attends to those at most so far away; 0: all */
 } attention_options;
 /* Of head h: 2^(-8 (h+1) / heads) where heads is a power of two; else those of the largest power below come first, then
  * every second one of twice that power.  Press et al. 2022. */
 double alibi_slope(int heads, int h);
 tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o);
+
+/* (heads, 2 reach + 1): the bias of each distance from -reach to reach, the row of table (32, heads) for its
+ * distance_bucket.  Raffel et al. 2020. */
+tensor *distance_bias(graph *g, tensor *table, int reach);
+enum { DISTANCE_BUCKETS = 32 };
+/* Of a key so many tokens after its query: buckets 16 to 31, before it and at it 0 to 15; up to 7 tokens each has its
+ * own, further ones share theirs by the logarithm, as far as 128. */
+int distance_bucket(int distance);
 
 /* Mixtures of each row with the one before it in its sequence (RWKV): y[m] = x * mix[m] + before * (1 - mix[m]), or
  * with `past`, x + (before - x) * mix[m]; each mix (1, width), or each a row for every row of x.  In graphs that carry

@@ -2,10 +2,11 @@
  *
  *     p_j = exp(scale q.k_j - lse),  o = sum_j m_j p_j v_j
  *
- * m is dropout's mask, 1 without it; ALiBi's bias is part of the score.  Backward, with delta = o . do:
+ * m is dropout's mask, 1 without it; biases are part of the score.  Backward, with delta = o . do and
+ * c' the slope of a capped score, 1 - (score / cap)^2, else 1:
  *
- *     ds_j = p_j (m_j do.v_j - delta)
- *     dq = scale sum_j ds_j k_j,  dk_j += scale ds_j q,  dv_j += m_j p_j do
+ *     ds_j = c' p_j (m_j do.v_j - delta)
+ *     dq = scale sum_j ds_j k_j,  dk_j += scale ds_j q,  dv_j += m_j p_j do,  dbias += ds_j at its distance
  *
  * Scores are computed again in each pass, so no memory grows with the number of keys. */
 #include "base/random.h"
@@ -43,11 +44,21 @@ static const real *head_of(const query *t, stored x, size_t at)
     return room;
 }
 
+/* Where the bias of key j stands. */
+static size_t bias_at(const query *t, int j) { return (size_t)t->head * (size_t)(2 * t->a->reach + 1) + (size_t)(t->a->reach + j - t->at); }
+
 static double score(const query *t, int j)
 {
     const attention_args *a = t->a;
-    double alibi = a->alibi ? (double)a->alibi[t->head] * abs(t->at - j) : 0;
-    return (double)a->scale * dot(a->q + t->q, head_of(t, a->k, key_at(t, j)), a->head_dim) - alibi;
+    double alibi = a->alibi ? (double)a->alibi[t->head] * abs(t->at - j) : 0, bias = a->bias ? (double)a->bias[bias_at(t, j)] : 0, cap = (double)a->cap;
+    double x = (double)a->scale * dot(a->q + t->q, head_of(t, a->k, key_at(t, j)), a->head_dim) - alibi + bias;
+    return cap > 0 ? cap * tanh(x / cap) : x;
+}
+
+static double slope(const query *t, double score)
+{
+    double part = t->a->cap > 0 ? score / (double)t->a->cap : 0;
+    return 1 - part * part;
 }
 
 static double mask(const query *t, int j)
@@ -111,8 +122,9 @@ static void backward(const query *t)
     for (int j = t->from; j < t->until; j++) {
         const real *k = head_of(t, a->k, key_at(t, j)), *v = head_of(t, a->v, value_at(t, j));
         real *dk = a->dk + key_at(t, j), *dv = a->dv + value_at(t, j);
-        double p = exp(score(t, j) - (double)a->lse[stat]), m = mask(t, j);
-        double ds = (double)a->scale * p * (m * dot(d_o, v, a->head_dim) - delta);
+        double x = score(t, j), p = exp(x - (double)a->lse[stat]), m = mask(t, j);
+        double dx = slope(t, x) * p * (m * dot(d_o, v, a->head_dim) - delta), ds = (double)a->scale * dx;
+        if (a->dbias) a->dbias[bias_at(t, j)] += (real)dx;
         for (int c = 0; c < a->head_dim; c++) {
             dq[c] += ds * (double)k[c];
             dk[c] += (real)(ds * (double)q[c]);
@@ -133,7 +145,8 @@ static void clear(real *x, size_t stride, int rows, int width)
 
 void ref_attention_backward(const attention_args *a)
 {
-    int width = a->kv_heads * a->head_dim;
+    int width = a->kv_heads * a->head_dim, biases = 2 * a->reach + 1;
+    if (a->dbias && !a->add_dbias) clear(a->dbias, (size_t)biases, a->heads, biases);
     for (int s = 0; s < a->seqs; s++) {
         int rows = a->start[s + 1] - a->start[s];
         if (!a->add_dk) clear(a->dk + (size_t)a->kv_start[s] * a->k_stride, a->k_stride, rows, width);

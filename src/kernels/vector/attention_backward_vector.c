@@ -5,9 +5,12 @@
  *     S = Q K^T,  P = exp(scale S - slope |p - j| - lse),  D = dO V^T,  dS = scale P (m D - delta)
  *     dV += (m P)^T dO,  dK += dS^T Q,  dQ += dS K
  *
+ * A capped score has the slope 1 - (score / cap)^2, a factor of dS.  Learned biases get dS / scale, and one
+ * task goes through all sequences of a key head, in their order.
  * dK and dV of the block stay in scratch; dQ is added to block after block. */
 #include "kernels/vector/attention_tile.h"
 #include "kernels/vector/vector.h"
+#include <string.h>
 
 typedef struct {
     const attention_args *a;
@@ -82,6 +85,17 @@ static bool find_edges(gradient *g, int first, int n)
 
 INLINE vec first_lanes(int n, vec yes, vec no) { return vselect(vtail(n > 0 ? n : 0), yes, no); }
 
+/* From S to the exponent of P, with a learned bias or a cap; *slope: of a capped score. */
+INLINE vec shaped(const attention_args *a, vec s, const float *bias, int left, vec lse, vec *slope)
+{
+    vec x = vmul(s, vset1(a->scale)), cap = vset1(a->cap);
+    *slope = vset1(1);
+    if (bias) return vsub(vadd(x, vload_n(bias, left)), lse);
+    vec part = vtanh(vmul(x, vset1(1 / a->cap)));
+    *slope = vfnma(part, part, vset1(1));
+    return vfma(cap, part, vneg(lse));
+}
+
 /* From S to m P (in p) and from D to dS, of one query: row r of the sequence, i of the tile. */
 static void score_row(const gradient *g, int r, int i, int head)
 {
@@ -90,10 +104,12 @@ static void score_row(const gradient *g, int r, int i, int head)
     vec scale = vset1(a->scale), lse = vset1(a->lse[stat]), delta = vset1(a->delta[stat]), kept = vset1(1 / (1 - a->dropout));
     uint64_t key = a->dropout > 0 ? attention_key(a, g->row0 + r, head) : 0, least = keep_from(a->dropout);
     vec slope = vset1(a->alibi ? a->alibi[head] : 0), at = vsub(vset1((float)(r - g->key)), vload(ramp));
+    const size_t biases = (size_t)head * (size_t)(2 * a->reach + 1) + (size_t)(a->reach + g->key - r);
+    const bool is_shaped = a->bias || a->cap > 0;
     int from = first_key(a, r) - g->key, until = lesser(g->keys, last_key(a, r, g->rows) - g->key + 1);
     for (int j = 0; j < g->keys; j += VW) {
         float *p_at = g->p + i * TILE + j, *ds_at = g->ds + i * TILE + j;
-        vec s = vfma(vload(p_at), scale, vneg(lse));
+        vec rise = vset1(1), s = is_shaped ? shaped(a, vload(p_at), a->bias ? a->bias + biases + j : NULL, g->keys - j, lse, &rise) : vfma(vload(p_at), scale, vneg(lse));
         if (a->alibi) s = vfnma(slope, vabs(vsub(at, vset1((float)j))), s);
         vec p = first_lanes(until - j, first_lanes(from - j, vzero(), vexp(s)), vzero());
         vec d = vload(ds_at), mp = p;
@@ -103,8 +119,10 @@ static void score_row(const gradient *g, int r, int i, int head)
             d = vmul(d, m);
         }
         vstore(p_at, mp);
-        d = vmul(vmul(scale, p), vsub(d, delta));
-        vstore(ds_at, first_lanes(until - j, first_lanes(from - j, vzero(), d), vzero()));
+        d = vmul(vmul(is_shaped ? vmul(scale, rise) : scale, p), vsub(d, delta));
+        d = first_lanes(until - j, first_lanes(from - j, vzero(), d), vzero());
+        vstore(ds_at, d);
+        if (a->dbias) vstore_add(a->dbias + biases + j, g->keys - j, true, vmul(d, vset1(1 / a->scale)));
     }
 }
 
@@ -153,9 +171,8 @@ static int last_query(const gradient *g)
     return w > 0 && g->rows - 1 - last_of_block > w ? last_of_block + w : g->rows - 1;
 }
 
-static void differentiate(void *context, int task)
+static void differentiate(const attention_args *a, int task)
 {
-    const attention_args *a = context;
     gradient g;
     open_gradient(&g, a, task);
     store_delta(&g);
@@ -168,9 +185,21 @@ static void differentiate(void *context, int task)
     }
 }
 
+static void each_sequence(void *context, int task) { differentiate(context, task); }
+
+/* Of a key head, all sequences. */
+static void each_head(void *context, int kv_head)
+{
+    const attention_args *a = context;
+    size_t count = (size_t)(a->heads / a->kv_heads) * (size_t)(2 * a->reach + 1);
+    if (!a->add_dbias) memset(a->dbias + (size_t)kv_head * count, 0, count * sizeof *a->dbias);
+    for (int s = 0; s < a->seqs; s++) differentiate(a, s * a->kv_heads + kv_head);
+}
+
 void LEVEL(attention_backward)(const attention_args *a)
 {
     attention_args copy = *a;
     if (a->head_dim > HEAD_DIM_MAX) { ref_attention_backward(a); return; }
-    parallel_for(a->seqs * a->kv_heads, differentiate, &copy);
+    if (a->dbias) parallel_for(a->kv_heads, each_head, &copy);
+    else parallel_for(a->seqs * a->kv_heads, each_sequence, &copy);
 }

@@ -5,6 +5,7 @@
  *     S (keys, lanes) = K Q^T;  P = exp(scale S - slope |p - j| - max)
  *     O (lanes, head_dim) = O exp(old max - max) + P^T V
  *
+ * Biases of distances, ALiBi's or learned ones, are added to scale S, or it is capped.
  * Blocks begin at multiples of TILE whatever the window, and one that a lane sees
  * nothing of leaves its maximum, sum and O as they are: so a lane's bytes do not
  * depend on the others of its tile. */
@@ -22,12 +23,18 @@ typedef struct {
     size_t width;                               /* of a row of out: head_dim in whole registers */
     float *q, *s, *out;                         /* (head_dim, TILE), (TILE keys, TILE lanes), (TILE lanes, width) */
     float *keys, *values;                       /* (TILE, head_dim) each, of a block that is not stored as floats */
+    float *bias;                                /* (TILE keys, TILE lanes), learned ones of a block */
+    const float *biases[TILE];                  /* a lane's, from that of key 0 on */
     float max[TILE], sum[TILE], factor[TILE];
     /* Position and slope of a lane, first and last key it sees. */
     float at[TILE], slope[TILE], least[TILE], limit[TILE];
     edges sees, seen;                           /* in a block that not all see whole: keys of a lane, lanes of a key */
     uint64_t key[TILE];
 } tile;
+
+/* What stands between scale S and the softmax. */
+typedef enum { SCORE_PLAIN, SCORE_ALIBI, SCORE_BIASED, SCORE_CAPPED } score_kind;
+static score_kind kind_of(const attention_args *a) { return a->alibi ? SCORE_ALIBI : a->bias ? SCORE_BIASED : a->cap > 0 ? SCORE_CAPPED : SCORE_PLAIN; }
 
 static int group_of(const attention_args *a) { return a->heads / a->kv_heads; }
 static int row_of(const tile *t, int lane)   { return t->a->start[t->seq] + (t->first + lane) / group_of(t->a); }
@@ -69,6 +76,7 @@ static void open_tile(tile *t)
         t->until = last + 1;
         t->at[i] = (float)p, t->slope[i] = a->alibi ? a->alibi[h] : 0;
         t->least[i] = (float)first_key(a, p), t->limit[i] = (float)last;
+        t->biases[i] = a->bias ? a->bias + (size_t)h * (size_t)(2 * a->reach + 1) + a->reach - p : NULL;
         t->key[i] = a->dropout > 0 ? attention_key(a, r, h) : 0;
     }
     for (int i = 0; i < TILE; i++) {
@@ -84,6 +92,7 @@ static void open_tile(tile *t)
     t->out = t->s + TILE * TILE;
     t->keys = t->out + TILE * t->width;
     t->values = t->keys + TILE * a->head_dim;
+    t->bias = t->values + TILE * a->head_dim;
     transpose_tile(t->q, row, t->lanes, a->head_dim);
 }
 
@@ -97,15 +106,18 @@ static bool find_edges(tile *t, int first, int n)
 
 /* Scaled scores of the lanes i .. i+VW-1 and the keys first .. first+n-1, and their maximum.  The position of a
  * distance is whole and exact, and fnma rounds once. */
-INLINE vec score_lanes(tile *t, int i, int first, int n, bool masked, bool alibi)
+INLINE vec score_lanes(tile *t, int i, int first, int n, bool masked, score_kind kind)
 {
+    vec cap = vset1(t->a->cap), inverse = vset1(kind == SCORE_CAPPED ? 1 / t->a->cap : 0);
     vec scale = vset1(t->a->scale), max = vload(t->max + i), from = vset1((float)first);
     vec at = vsub(vload(t->at + i), from), slope = vload(t->slope + i);
     vec least = vsub(vload(t->least + i), from), limit = vsub(vload(t->limit + i), from);
     for (int j = 0; j < n; j++) {
         float *s = t->s + j * TILE + i;
         vec x = vmul(vload(s), scale), key = vset1((float)j);
-        if (alibi) x = vfnma(slope, vabs(vsub(at, key)), x);
+        if (kind == SCORE_ALIBI) x = vfnma(slope, vabs(vsub(at, key)), x);
+        if (kind == SCORE_BIASED) x = vadd(x, vload(t->bias + j * TILE + i));
+        if (kind == SCORE_CAPPED) x = vmul(cap, vtanh(vmul(x, inverse)));
         if (masked) x = vselect(vless(limit, key), vset1(-INFINITY), vselect(vless(key, least), vset1(-INFINITY), x));
         max = vmax(max, x);
         vstore(s, x);
@@ -113,12 +125,22 @@ INLINE vec score_lanes(tile *t, int i, int first, int n, bool masked, bool alibi
     return max;
 }
 
+static vec score_any(tile *t, int i, int first, int n, bool masked)
+{
+    switch (kind_of(t->a)) {
+    case SCORE_ALIBI:  return score_lanes(t, i, first, n, masked, SCORE_ALIBI);
+    case SCORE_BIASED: return score_lanes(t, i, first, n, masked, SCORE_BIASED);
+    case SCORE_CAPPED: return score_lanes(t, i, first, n, masked, SCORE_CAPPED);
+    default:           return score_lanes(t, i, first, n, masked, SCORE_PLAIN);
+    }
+}
+
 /* From S to P.  A lane that has seen no key yet has the least finite maximum, under which masked scores become 0 and
  * not NaN. */
 static void softmax_lanes(tile *t, int i, int first, int n, bool masked)
 {
     vec before = vload(t->max + i), sum = vzero();
-    vec max = t->a->alibi ? score_lanes(t, i, first, n, masked, true) : score_lanes(t, i, first, n, masked, false);
+    vec max = score_any(t, i, first, n, masked);
     for (int j = 0; j < n; j++) {
         float *s = t->s + j * TILE + i;
         vec p = vexp(vsub(vload(s), max));
@@ -158,6 +180,16 @@ static floats block_of(const tile *t, stored x, size_t stride, int first, int ro
     return (floats){ room, (size_t)width };
 }
 
+/* Learned biases of the keys first .. first+n-1 for each lane that sees one of them. */
+static void lay_biases(const tile *t, int first, int n)
+{
+    for (int j = 0; j < n; j++)
+        for (int i = 0; i < t->lanes; i++) {
+            float *to = t->bias + j * TILE + i;
+            *to = first + j <= (int)t->limit[i] ? t->biases[i][first + j] : 0;
+        }
+}
+
 static void key_block(tile *t, int first)
 {
     const attention_args *a = t->a;
@@ -167,6 +199,7 @@ static void key_block(tile *t, int first)
     product_part((tile_product){ .M = n, .N = t->lanes, .K = a->head_dim, .a = k.data, .a_row = k.stride,
                                  .a_col = 1, .b = t->q, .ldb = TILE, .c = t->s, .ldc = TILE },
                  COLUMNS, masked ? &t->seen : NULL);
+    if (a->bias) lay_biases(t, first, n);
     for (int i = 0; i < t->lanes; i += VW) {
         softmax_lanes(t, i, first, n, masked);
         if (a->dropout > 0) drop_lanes(t, i, first, n);
