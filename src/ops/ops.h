@@ -84,7 +84,7 @@ typedef struct {
     double dropout;                             /* of the probabilities */
     bool alibi;                                 /* subtracts alibi_slope times the distance from each score */
     tensor *bias;                               /* what distance_bias gave, added to the scores; NULL: none */
-    double cap;                                 /* scores x become cap tanh(x / cap); 0: none.  One of the three at most */
+    double cap;                                 /* scores x become cap tanh(x / cap); 0: none.  One of three at most */
     int window;                                 /* a token attends to those at most so far away; 0: all */
 } attention_options;
 /* Of head h: 2^(-8 (h+1) / heads) where heads is a power of two; else those of the largest power below come first, then
