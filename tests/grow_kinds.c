@@ -67,8 +67,9 @@ static void changes(const char *name, const char *config, const char *set, const
 
 static void encoders(void)
 {
-    static const struct { const char *type, *config; } post[] = { { "bert", ENCODER("bert", "BertForMaskedLM") }, { "roberta", ENCODER("roberta", "RobertaForMaskedLM") } };
-    for (int i = 0; i < 2; i++) {
+    static const struct { const char *type, *config; } post[] = { { "bert", ENCODER("bert", "BertForMaskedLM") }, { "roberta", ENCODER("roberta", "RobertaForMaskedLM") },
+                                                                        { "mpnet", "{" SHARED_KEYS("mpnet", "MPNetForMaskedLM") ",\"hidden_dropout_prob\":0,\"attention_probs_dropout_prob\":0}" } };
+    for (int i = 0; i < 3; i++) {
         preserves(post[i].type, post[i].config, "hidden_size=32", 1e-5);
         preserves(post[i].type, post[i].config, "hidden_size=48,intermediate_size=50", 1e-5);
         preserves(post[i].type, post[i].config, "intermediate_size=31", 1e-5);

@@ -9,6 +9,12 @@ static const small_case variants[] = {
     { "gpt2 with dropout, own head", "gpt2", SMALL_GPT2_DROPOUT },
     { "gpt2, classes", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_CLASSIFY },
     { "gpt2, a number", "gpt2", "{\"vocab_size\":23,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3" SMALL_REGRESS },
+    { "gpt-neo with dropout, own head", "gpt_neo", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_layers\":3,\"num_heads\":3,\"window_size\":4,"
+      "\"attention_types\":[[[\"global\",\"local\",\"local\"],1]],\"resid_dropout\":0.1,\"attention_dropout\":0.2,\"tie_word_embeddings\":false,\"initializer_range\":0.3}" },
+    { "opt, narrow embedding, norms after sums", "opt", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3,"
+      "\"ffn_dim\":20,\"word_embed_proj_dim\":8,\"do_layer_norm_before\":false,\"dropout\":0.1}" },
+    { "opt, plain norms, no biases, classes", "opt", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_hidden_layers\":2,\"num_attention_heads\":3,"
+      "\"ffn_dim\":20,\"dropout\":0,\"layer_norm_elementwise_affine\":false,\"enable_bias\":false" SMALL_CLASSIFY },
     { "bert with pairs", "bert", SMALL_ENCODER "\"type_vocab_size\":2,\"architectures\":[\"BertForPreTraining\"],\"initializer_range\":0.3}" },
     { "bert with dropout, classes", "bert", SMALL_ENCODER "\"hidden_dropout_prob\":0.2,\"attention_probs_dropout_prob\":0.1,\"classifier_dropout\":0.3" SMALL_CLASSIFY },
     { "bert with dropout, own head", "bert", SMALL_ENCODER "\"hidden_dropout_prob\":0.2,\"hidden_act\":\"gelu_new\",\"tie_word_embeddings\":false}" },

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the fixtures of the families that share LLaMA's block into tests/golden, from transformers.
+"""Write the fixtures of the families that share LLaMA's block, of GPT-Neo and of OPT into tests/golden, from transformers.
 
     python3 -m venv ENV && ENV/bin/pip install torch 'transformers>=5.20' safetensors
     ENV/bin/python tools/golden_families.py [--out tests/golden] [NAME ...]      (no NAME: all of them)
@@ -27,6 +27,12 @@ FAMILIES = {
                                   layer_types=["sliding_attention", "sliding_attention", "full_attention"], sliding_window_pattern=3), True),
     "stablelm": ("StableLm", dict(use_qkv_bias=True, num_attention_heads=2, num_key_value_heads=1), False),
 }
+# The same of decoders with learned positions, whose keys are their own.
+LEARNED = {
+    "gpt_neo": ("GPTNeo", dict(num_layers=4, num_heads=2, intermediate_size=24, window_size=3, attention_types=[[["global", "local"], 2]]), True),
+    "opt": ("OPT", dict(num_hidden_layers=2, num_attention_heads=2, ffn_dim=24, dropout=0.0, word_embed_proj_dim=16), True),
+    "opt-narrow": ("OPT", dict(num_hidden_layers=2, num_attention_heads=2, ffn_dim=24, dropout=0.0, word_embed_proj_dim=10, do_layer_norm_before=False), True),
+}
 COMMON = dict(vocab_size=V, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
               max_position_embeddings=32, bos_token_id=0, eos_token_id=0, pad_token_id=None)
 
@@ -36,13 +42,14 @@ def values(model, g):
     shifted = type(model).__name__.startswith("Gemma")
     for n, p in model.named_parameters():
         norm = p.dim() == 1 and n.endswith("weight")
-        std = 0.2 if p.dim() == 1 else 0.5 if "embed" in n else 0.25
+        std = 0.2 if p.dim() == 1 else 0.5 if "embed" in n or "wte" in n or "wpe" in n else 0.25
         p.data = draw(p.shape, g, std, 1.0 if norm and not shifted else 0.0)
 
 
 def family(out, name):
-    stem, more, train = FAMILIES[name]
-    config = getattr(transformers, stem + "Config")(**{**COMMON, **more})
+    stem, more, train = {**FAMILIES, **LEARNED}[name]
+    common = COMMON if name in FAMILIES else dict(vocab_size=V, hidden_size=16, max_position_embeddings=32, bos_token_id=0, eos_token_id=0, pad_token_id=None)
+    config = getattr(transformers, stem + "Config")(**{**common, **more})
     cls = getattr(transformers, stem.replace("Gemma3Text", "Gemma3") + "ForCausalLM")
     with all_double():
         model = cls._from_config(config, attn_implementation="eager").eval()
@@ -57,4 +64,4 @@ def family(out, name):
 
 
 if __name__ == "__main__":
-    write({name: functools.partial(family, name=name) for name in FAMILIES}, __doc__)
+    write({name: functools.partial(family, name=name) for name in {**FAMILIES, **LEARNED}}, __doc__)

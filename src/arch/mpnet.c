@@ -36,7 +36,7 @@ static int context(const void *config) { return ((const mpnet *)config)->max_pos
 /* (heads, distances) */
 static tensor *biases(graph *g, const mpnet *c)
 {
-    const param_rule rule = { .dims = { DISTANCE_BUCKETS, c->num_attention_heads }, .init = INIT_NORMAL, .std = c->initializer_range, .decay = true };
+    const param_rule rule = { .dims = { DISTANCE_BUCKETS, c->num_attention_heads }, .axes = { { 0 }, writes(AXIS_HEAD) }, .init = INIT_NORMAL, .std = c->initializer_range, .decay = true };
     return distance_bias(g, parameter(g, "encoder.relative_attention_bias.weight", rule), context(c) - 1);
 }
 
@@ -88,12 +88,6 @@ static json_t *sized(int width, int layers, int vocab, int positions)
                      "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "layer_norm_eps", 1e-5);
 }
 
-static const char *heads_change(const void *config)
-{
-    (void)config;
-    return "each head has biases of its own";
-}
-
 const arch arch_mpnet = {
     .name = "mpnet", .class_name = "MPNetForMaskedLM", .stem = "MPNet",
     .summary = "MPNet: BERT's layers with learned biases of distances (Song et al. 2020)",
@@ -104,5 +98,5 @@ const arch arch_mpnet = {
                .heads = NAMES("lm_head.", "classifier.", "qa_outputs."),
                .tied_head = "lm_head.decoder.weight", .tied_to = "embeddings.word_embeddings.weight", .known_by = "encoder.relative_attention_bias.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "encoder.layer." },
-                .inner_keys = NAMES("intermediate_size"), .block_changes = post_norm_changes, .heads_change = heads_change },
+                .inner_keys = NAMES("intermediate_size"), .block_changes = post_norm_changes },
 };

@@ -6,6 +6,8 @@
  * tensors too. */
 #define ARCHITECTURES(EACH) \
     EACH(gpt2)              \
+    EACH(gpt_neo)           \
+    EACH(opt)               \
     EACH(gpt_neox)          \
     EACH(pangu_pi)          \
     EACH(llama)             \
