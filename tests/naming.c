@@ -125,7 +125,7 @@ static void meta_there_and_back(void)
     CHECK_MSG(m, "%s", err.text);
     const naming *meta = NULL;
     for (int i = 0; namings[i]; i++)
-        if (namings[i]->mark && strstr(namings[i]->mark, "attention.wq")) meta = namings[i];
+        if (namings[i]->mark && strstr(namings[i]->mark, "attention.wq.")) meta = namings[i];
     put_text(in_dir("llama.json"), config);
     write_named(m, meta, in_dir("meta.safetensors"));
     tensor_file *f = tensor_file_open(in_dir("meta.safetensors"), &err);

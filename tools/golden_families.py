@@ -9,8 +9,9 @@ float32, everything after them is computed in float64 and rounded to float32 onc
 pieces this uses.
 """
 import functools, os
-import transformers
-from golden import V, all_double, batch, draw, measure, save, source, write
+import torch, transformers
+from safetensors.torch import load_file
+from golden import V, all_double, batch, draw, measure, read_json, save, source, write, write_json
 
 # name: (class, options beside the common ones, whether gradients and steps are kept)
 FAMILIES = {
@@ -25,6 +26,9 @@ FAMILIES = {
     "gemma": ("Gemma", dict(head_dim=4, hidden_act="gelu_pytorch_tanh"), False),
     "gemma3": ("Gemma3Text", dict(head_dim=4, query_pre_attn_scalar=6, sliding_window=3, num_hidden_layers=3,
                                   layer_types=["sliding_attention", "sliding_attention", "full_attention"], sliding_window_pattern=3), True),
+    "gemma2": ("Gemma2", dict(head_dim=4, query_pre_attn_scalar=6, sliding_window=3, attn_logit_softcapping=0.7, final_logit_softcapping=1.5, num_hidden_layers=3,
+                              layer_types=["sliding_attention", "full_attention", "sliding_attention"]), True),
+    "llama-dynamic": ("Llama", dict(rope_parameters={"rope_type": "dynamic", "rope_theta": 100.0, "factor": 4.0}), False),
     "stablelm": ("StableLm", dict(use_qkv_bias=True, num_attention_heads=2, num_key_value_heads=1), False),
 }
 # The same of decoders with learned positions, whose keys are their own.
@@ -63,5 +67,46 @@ def family(out, name):
     save(os.path.join(out, "golden.safetensors"), got)
 
 
+def rewrite(out, config, tensors):
+    """The files of a LLaMA as another family says the same model."""
+    path = os.path.join(out, "config.json")
+    said = read_json(path)
+    said.update(config)
+    write_json(path, {k: v for k, v in said.items() if v is not None})
+    weights = os.path.join(out, "model.safetensors")
+    save(weights, tensors(load_file(weights)))
+
+
+def openpangu(out):
+    FAMILIES["openpangu"] = ("Llama", dict(attention_bias=True), False)
+    family(out, "openpangu")
+    rewrite(out, {"model_type": "PanguEmbedded", "architectures": ["PanguEmbeddedForCausalLM"], "attention_bias": None, "bias": True}, lambda t: t)
+
+
+INTERN = {"embed_tokens": "tok_embeddings", "lm_head": "output", "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm", "self_attn.o_proj": "attention.wo",
+          "mlp.gate_proj": "feed_forward.w1", "mlp.down_proj": "feed_forward.w2", "mlp.up_proj": "feed_forward.w3"}
+
+
+def grouped(tensors):
+    """InternLM2's names; rows (group, two heads of q, one of k, one of v) of four channels each."""
+    out = {}
+    for n, t in tensors.items():
+        for ours, theirs in INTERN.items():
+            n = n.replace(ours, theirs)
+        out[n] = t
+    for part in ("weight", "bias"):
+        for layer in range(2):
+            q, k, v = (out.pop(f"model.layers.{layer}.self_attn.{x}_proj.{part}") for x in "qkv")
+            rows = lambda x, n: x.reshape(2, n, 4, -1)
+            out[f"model.layers.{layer}.attention.wqkv.{part}"] = torch.cat((rows(q, 2), rows(k, 1), rows(v, 1)), 1).reshape(32, *q.shape[1:])
+    return out
+
+
+def internlm2(out):
+    FAMILIES["internlm2"] = ("Llama", dict(attention_bias=True), False)
+    family(out, "internlm2")
+    rewrite(out, {"model_type": "internlm2", "architectures": ["InternLM2ForCausalLM"], "attention_bias": None, "mlp_bias": None, "bias": True}, grouped)
+
+
 if __name__ == "__main__":
-    write({name: functools.partial(family, name=name) for name in {**FAMILIES, **LEARNED}}, __doc__)
+    write({name: functools.partial(family, name=name) for name in {**FAMILIES, **LEARNED}} | {"openpangu": openpangu, "internlm2": internlm2}, __doc__)

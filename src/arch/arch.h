@@ -24,8 +24,8 @@ typedef struct {
 } field;
 enum { MOST_CHOICES = 64 };
 
-/* A head: logits = hidden . weight' (+ bias). */
-typedef struct { tensor *hidden, *weight, *bias; } head;
+/* A head: logits x = hidden . weight' (+ bias); with a cap, cap tanh(x / cap). */
+typedef struct { tensor *hidden, *weight, *bias; double cap; } head;
 
 /* What is predicted from the last layer.  In config.json the end of architectures[0] names it, as in Hugging Face's
  * class names; num_labels or id2label give the number of labels, and problem_type or a single label means

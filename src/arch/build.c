@@ -6,8 +6,8 @@ typedef struct { tensor *loss, *logits; } scores;                /* one of them,
 
 static scores score(const building *b, head h, bool regression)
 {
-    if (b->want == WANT_LOSS && !regression) return (scores){ .loss = cross_entropy(b->g, h.hidden, h.weight, h.bias) };
-    tensor *logits = linear(b->g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN });
+    if (b->want == WANT_LOSS && !regression) return (scores){ .loss = capped_cross_entropy(b->g, h.hidden, h.weight, h.bias, h.cap) };
+    tensor *logits = capped(b->g, linear(b->g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN }), h.cap);
     if (b->want == WANT_LOSS) return (scores){ .loss = squared_error(b->g, logits) };
     if (logits) logits->keep = true;
     return (scores){ .logits = logits };

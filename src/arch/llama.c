@@ -2,7 +2,7 @@
  * Foundation Language Models": RMSNorm, rotary positions, SwiGLU, grouped
  * key/value heads.  Per layer x += Attn(RMS(x)); x += W_down(silu(W_gate h) * W_up h).
  * Names and keys are Hugging Face's.  Many published families change little in it
- * (llama_config.c): norms of q and k, norms of what a part gives, factors, windows. */
+ * (llama_config.c): norms of q and k, norms of what a part gives, factors, caps, windows. */
 #include "arch/llama.h"
 #include <math.h>
 #include <string.h>
@@ -54,7 +54,7 @@ head llama_language(graph *g, const void *config, tensor *rows)
     const llama *c = config;
     /* (vocab, C) */
     tensor *w = c->tie_word_embeddings ? words(g, c) : head_weight(g, "lm_head.weight", c->vocab_size, c->hidden_size, c->initializer_range);
-    return (head){ .hidden = times(g, rows, 1 / factor(c->logits_scaling)), .weight = w };
+    return (head){ .hidden = times(g, rows, 1 / factor(c->logits_scaling)), .weight = w, .cap = c->final_logit_softcapping };
 }
 
 /* ---- attention ----------------------------------------------------------------- */
@@ -84,7 +84,8 @@ static attention_options attention_of(const llama *c, int layer)
 {
     const bool windowed = c->lithe_window && layer >= c->lithe_window_from && !is_every(c->lithe_full_every, layer);
     const double scale = c->attention_multiplier > 0 ? c->attention_multiplier : c->query_pre_attn_scalar > 0 ? 1 / sqrt(c->query_pre_attn_scalar) : 0;
-    return (attention_options){ .heads = c->num_attention_heads, .kv_heads = kv_heads(c), .causal = true, .scale = scale, .window = windowed ? c->lithe_window - 1 : 0 };
+    return (attention_options){ .heads = c->num_attention_heads, .kv_heads = kv_heads(c), .causal = true, .scale = scale,
+                                .cap = c->attn_logit_softcapping, .window = windowed ? c->lithe_window - 1 : 0 };
 }
 
 static dense_options projection(const llama *c, axis_kind out, int heads)
@@ -205,7 +206,8 @@ const arch arch_llama = {
                 .normalize = llama_normalize, .publish = llama_publish, .check = llama_check, .sized = llama_sized,
                 .aliases = NAMES("mistral", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM", "qwen3", "Qwen3ForCausalLM", "smollm3", "SmolLM3ForCausalLM",
                                  "olmo2", "Olmo2ForCausalLM", "granite", "GraniteForCausalLM", "phi3", "Phi3ForCausalLM", "gemma", "GemmaForCausalLM",
-                                 "gemma3_text", "Gemma3ForCausalLM", "stablelm", "StableLmForCausalLM", "PanguEmbedded", "openpangu_dense", "PanguEmbeddedForCausalLM") },
+                                 "gemma2", "Gemma2ForCausalLM", "gemma3_text", "Gemma3ForCausalLM", "stablelm", "StableLmForCausalLM", "PanguEmbedded", "openpangu_dense", "PanguEmbeddedForCausalLM",
+                                 "internlm2", "InternLM2ForCausalLM") },
     .equations = { .build = build, .language = llama_language },
     /* Bare bodies, as embedders are saved, have no "model." */
     .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }, { "layers.@", "model.layers.@" }, { "embed_tokens.weight", "model.embed_tokens.weight" },

@@ -16,12 +16,15 @@ typedef struct {
     bool root_embedding;            /* the embedding is multiplied by sqrt(C) */
     bool tanh_gelu;                 /* hidden_act "gelu" means its approximation by tanh */
     /* What keys mean that a file does not have. */
-    struct { int head_dim, window, full_every, plain_every, tied; double rope_theta, norm_eps, rotary, attention_multiplier, query_pre_attn_scalar; } absent;
+    struct {
+        int head_dim, window, full_every, plain_every, tied;
+        double rope_theta, local_theta, norm_eps, rotary, attention_multiplier, query_pre_attn_scalar, attention_cap, logits_cap;
+    } absent;
     const char *const *keys;        /* of config.json, beside LLaMA's: they are refused in other families */
 } llama_family;
 /* In the order of FAMILIES. */
 extern const llama_family llama_families[];
-#define LLAMA_FAMILIES "llama|qwen3|smollm3|olmo2|granite|phi3|gemma|gemma3_text|stablelm"
+#define LLAMA_FAMILIES "llama|qwen3|smollm3|olmo2|granite|phi3|gemma|gemma3_text|stablelm|gemma2"
 
 typedef struct {
     int vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, max_position_embeddings;
@@ -29,6 +32,7 @@ typedef struct {
     int attention_bias, mlp_bias, tie_word_embeddings, lithe_qkv_bias, lithe_rope_type, lithe_window, lithe_window_from, lithe_full_every, lithe_plain_every, lithe_family, lithe_rope_exact;
     double rms_norm_eps, rope_theta, initializer_range, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original, lithe_rope_attention;
     double partial_rotary_factor, lithe_local_theta, embedding_multiplier, residual_multiplier, attention_multiplier, logits_scaling, query_pre_attn_scalar;
+    double attn_logit_softcapping, final_logit_softcapping;
 } llama;
 
 /* Those of ours (lithe_...) stand inside rope_scaling or rope_parameters of a file, in its model_type, or in what it
@@ -47,7 +51,8 @@ typedef struct {
     INT_OF(llama, lithe_full_every, 0, LAYERS), INT_OF(llama, lithe_plain_every, 0, LAYERS), REAL_OF(llama, lithe_local_theta, 0, ROPE_BASE), \
     CHOICE_OF(llama, lithe_family, LLAMA_FAMILIES), REAL_OF(llama, partial_rotary_factor, 0, .least = 0.01, .most = 1), \
     REAL_OF(llama, embedding_multiplier, 0, FACTOR), REAL_OF(llama, residual_multiplier, 0, FACTOR), REAL_OF(llama, attention_multiplier, 0, FACTOR), \
-    REAL_OF(llama, logits_scaling, 0, FACTOR), REAL_OF(llama, query_pre_attn_scalar, 0, FACTOR)
+    REAL_OF(llama, logits_scaling, 0, FACTOR), REAL_OF(llama, query_pre_attn_scalar, 0, FACTOR), \
+    REAL_OF(llama, attn_logit_softcapping, 0, FACTOR), REAL_OF(llama, final_logit_softcapping, 0, FACTOR)
 #define FACTOR .least = 1e-6, .most = 1e6              /* 0: absent, and without effect */
 extern const known_key llama_others[];
 

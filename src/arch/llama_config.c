@@ -20,10 +20,13 @@ const llama_family llama_families[] = {
     FAMILY("gemma", "GemmaForCausalLM", .norms_before = true, .norm = NORM_RMS_SHIFTED, .root_embedding = true, .tanh_gelu = true,
            .absent = { .head_dim = 256, .tied = true }, .keys = NAMES("hidden_activation")),
     FAMILY("gemma3_text", "Gemma3ForCausalLM", .norms_before = true, .norms_after = true, .norm = NORM_RMS_SHIFTED, .head_norms = true, .root_embedding = true,
-           .tanh_gelu = true, .absent = { .head_dim = 256, .window = 4096, .full_every = 6, .rope_theta = 1e6, .query_pre_attn_scalar = 256, .tied = true },
+           .tanh_gelu = true, .absent = { .head_dim = 256, .window = 4096, .full_every = 6, .rope_theta = 1e6, .local_theta = 10000, .query_pre_attn_scalar = 256, .tied = true },
            .keys = NAMES("hidden_activation", "query_pre_attn_scalar", "rope_local_base_freq", "sliding_window_pattern", "_sliding_window_pattern")),
     FAMILY("stablelm", "StableLmForCausalLM", .norms_before = true, .norm = NORM_LAYER, .absent = { .norm_eps = 1e-5, .rotary = 0.25 },
            .keys = NAMES("layer_norm_eps", "use_qkv_bias", "partial_rotary_factor")),
+    FAMILY("gemma2", "Gemma2ForCausalLM", .norms_before = true, .norms_after = true, .norm = NORM_RMS_SHIFTED, .root_embedding = true, .tanh_gelu = true,
+           .absent = { .head_dim = 256, .window = 4096, .full_every = 2, .query_pre_attn_scalar = 256, .tied = true, .attention_cap = 50, .logits_cap = 30 },
+           .keys = NAMES("hidden_activation", "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping")),
 };
 enum { FAMILIES = sizeof llama_families / sizeof *llama_families };
 
@@ -32,7 +35,7 @@ const known_key llama_others[] = {
     { .key = "layer_types" }, { .key = "no_rope_layers" }, { .key = "no_rope_layer_interval" }, { .key = "hidden_activation" }, { .key = "rope_local_base_freq" },
     { .key = "sliding_window_pattern" }, { .key = "_sliding_window_pattern" }, { .key = "layer_norm_eps" }, { .key = "use_qkv_bias" }, { .key = "bias" },
     { "attention_dropout", "0.0|0" }, { "hidden_dropout", "0.0|0" }, { "resid_pdrop", "0.0|0" }, { "embd_pdrop", "0.0|0" }, { "max_sequence_length", "*" },
-    { "final_logit_softcapping", "null" }, { "attn_logit_softcapping", "null" }, { "use_bidirectional_attention", "false|null" }, { "qk_layernorm", "false" },
+    { "use_bidirectional_attention", "false|null" }, { "qk_layernorm", "false" },
     { "use_parallel_residual", "false" },
     /* Of a scaling that is not the plain one: rope_parameters says it too. */
     { "original_max_position_embeddings", "*" },
@@ -94,6 +97,12 @@ static int set_absent(json_t *config, const char *key, json_t *value)
     return 0;
 }
 
+/* A null says that there is no cap. */
+static int set_cap(json_t *config, const char *key, double value)
+{
+    return json_object_get(config, key) ? 0 : json_object_set_new(config, key, json_real(value));
+}
+
 static int set_defaults(json_t *config, const llama_family *f)
 {
     int bad = 0;
@@ -103,15 +112,21 @@ static int set_defaults(json_t *config, const llama_family *f)
     if (f->absent.rotary > 0) bad |= set_absent(config, "partial_rotary_factor", json_real(f->absent.rotary));
     if (f->absent.attention_multiplier > 0) bad |= set_absent(config, "attention_multiplier", json_real(f->absent.attention_multiplier));
     if (f->absent.query_pre_attn_scalar > 0) bad |= set_absent(config, "query_pre_attn_scalar", json_real(f->absent.query_pre_attn_scalar));
+    if (f->absent.attention_cap > 0) bad |= set_cap(config, "attn_logit_softcapping", f->absent.attention_cap);
+    if (f->absent.logits_cap > 0) bad |= set_cap(config, "final_logit_softcapping", f->absent.logits_cap);
     if (f->absent.tied) bad |= set_absent(config, "tie_word_embeddings", json_true());
     if (f->tanh_gelu) bad |= set_absent(config, "hidden_act", json_string("gelu_pytorch_tanh"));
     return bad;
 }
 
+/* Its tensors have names of their own (files/names_llama.c); it is written as a LLaMA, which other programs open
+ * without code of the authors. */
+static bool is_internlm(const char *type) { return !strcmp(type, "internlm2"); }
+
 /* Spellings of single keys. */
 static int rename_keys(json_t *config, const llama_family *f, const char *type, lithe_error *err)
 {
-    const bool pangu = !strcmp(type, "PanguEmbedded") || !strcmp(type, "openpangu_dense");
+    const bool said = !strcmp(type, "PanguEmbedded") || !strcmp(type, "openpangu_dense") || is_internlm(type);
     const char *act = json_string_value(json_object_get(config, "hidden_activation"));
     bring_key(config, "hidden_act", config, "hidden_activation");
     if (!act) act = json_string_value(json_object_get(config, "hidden_act"));
@@ -119,10 +134,10 @@ static int rename_keys(json_t *config, const llama_family *f, const char *type, 
     bring_key(config, "rms_norm_eps", config, "layer_norm_eps");
     bring_key(config, "lithe_qkv_bias", config, "use_qkv_bias");
     if (!strcmp(type, "qwen2")) json_object_set_new(config, "lithe_qkv_bias", json_true());
-    if (pangu && !json_is_boolean(json_object_get(config, "bias")))
-        return fail(err, LITHE_ECONFIG, "an openPangu says whether its attention has biases (\"bias\": true or false)");
-    if (pangu) bring_key(config, "attention_bias", config, "bias");
-    else if (json_object_get(config, "bias")) return fail(err, LITHE_ECONFIG, "\"bias\" is a key of openPangu, and not known of a %.40s", type);
+    if (said && !json_is_boolean(json_object_get(config, "bias")))
+        return fail(err, LITHE_ECONFIG, "a %.40s says whether its attention has biases (\"bias\": true or false)", type);
+    if (said) bring_key(config, "attention_bias", config, "bias");
+    else if (json_object_get(config, "bias")) return fail(err, LITHE_ECONFIG, "\"bias\" is a key of openPangu and InternLM2, and not known of a %.40s", type);
     return LITHE_OK;
 }
 
@@ -145,7 +160,7 @@ static int check_types(const json_t *types, const layer_windows *w, lithe_error 
 }
 
 /* Mistral has its window in all layers, 4096 where the file does not say; Phi-3 if the file says one; Qwen2 and 3 in
- * those from max_window_layers on, if use_sliding_window is true; Gemma 3 in all but every sixth. */
+ * those from max_window_layers on, if use_sliding_window is true; Gemma 2 and 3 in all but every second or sixth. */
 static int read_window(json_t *config, const llama_family *f, const char *type, lithe_error *err)
 {
     const json_t *said = json_object_get(config, "sliding_window");
@@ -188,8 +203,8 @@ static int read_plain_layers(json_t *config, const llama_family *f, lithe_error 
 static void read_local_rotation(json_t *config, const llama_family *f)
 {
     json_t *both = json_object_get(config, "rope_parameters"), *full = json_object_get(both, "full_attention");
-    if (!f->absent.full_every) return;
-    json_object_set_new(config, "lithe_local_theta", json_real(10000));
+    if (!(f->absent.local_theta > 0)) return;
+    json_object_set_new(config, "lithe_local_theta", json_real(f->absent.local_theta));
     bring_key(config, "lithe_local_theta", config, "rope_local_base_freq");
     bring_key(config, "lithe_local_theta", json_object_get(both, "sliding_attention"), "rope_theta");
     if (full) json_object_set(config, "rope_parameters", full);
@@ -275,6 +290,7 @@ int llama_publish(json_t *config)
     const llama_family *f = &llama_families[name ? family_of(name) : 0];
     const bool built_on = is_built_on(type), qwen2 = f == llama_families && json_is_true(json_object_get(config, "lithe_qkv_bias"));
     int bad = 0;
+    if (is_internlm(type)) bad = set_type(config, "llama", "LlamaForCausalLM") | json_object_del(config, "bias");
     if (!built_on && f != llama_families && strcmp(type, f->type)) bad = set_type(config, f->type, f->class_name);
     if (!built_on && qwen2 && strcmp(type, "qwen2")) bad |= set_type(config, "qwen2", "Qwen2ForCausalLM");
     bad |= publish_window(config, f, type) | publish_rotation(config);

@@ -116,7 +116,7 @@ static void swap(int64_t *a, int64_t *b) { int64_t x = *a; *a = *b, *b = x; }
 /* Turns t, a whole tensor of theirs, into the part and the orientation of a form. */
 static void apply_form(file_tensor *t, const naming_form *form)
 {
-    if (form->parts > 1) {
+    if (form->parts > 1 && !form->grouped) {
         t->dims[0] /= form->parts;
         t->count /= (size_t)form->parts;
         t->bytes /= (size_t)form->parts;
@@ -138,7 +138,7 @@ static void apply_form(file_tensor *t, const naming_form *form)
 static int parts_of(const naming_rule *r, const file_tensor *t)
 {
     int parts = r ? r->form.parts : 0;
-    return parts > 1 && t->rank && t->dims[0] % parts == 0 && !t->order.rank ? parts : 1;
+    return parts > 1 && t->rank && (r->form.grouped || t->dims[0] % parts == 0) && !t->order.rank ? parts : 1;
 }
 
 static int layer_of(const char *name)
@@ -289,8 +289,32 @@ static void add_axis(element_order *o, const wanted_shape *p, int axis, const na
     } else add_dimension(o, n, step);
 }
 
+/* The rows of q, k or v in a matrix that keeps them by group; its sizes and those of one part give the others. */
+static bool view_group(file_tensor *t, const wanted_shape *p)
+{
+    const int64_t heads = p->axis[0].heads, width = t->rank > 1 ? t->dims[1] : 1, rows = t->rank ? t->dims[0] : 0;
+    if (heads < 1 || t->rank != p->rank || t->rank > 2 || (p->rank == 2 && p->dims[1] != width) || p->dims[0] % heads) return false;
+    const int64_t D = p->dims[0] / heads, all = rows / D, part = t->form->part;
+    const int64_t G = part ? heads : (all - heads) / 2, H = part ? all - 2 * heads : heads;
+    if (G < 1 || H < 1 || H % G || rows != (H + 2 * G) * D) return false;
+    const int64_t shared = H / G, first = part ? (shared + part - 1) * D : 0;
+    size_t before;
+    if (!dtype_size(t->type, (size_t)(first * width), &before)) return false;
+    t->data = (const char *)t->data + before;
+    t->bytes -= before;
+    t->count = (size_t)(p->dims[0] * width);
+    memcpy(t->dims, p->dims, sizeof t->dims);
+    element_order order = { 0 };
+    add_dimension(&order, G, (shared + 2) * D * width);
+    add_dimension(&order, (part ? 1 : shared) * D * width, 1);
+    t->order = simplest(order);
+    return true;
+}
+
 bool naming_view(file_tensor *t, const wanted_shape *p)
 {
+    if (t->form && t->form->grouped) return view_group(t, p);
+
     size_t count;
     bool same = t->rank == p->rank && !memcmp(t->dims, p->dims, (size_t)p->rank * sizeof *p->dims);
     if (!shape_count(p->dims, p->rank, &count)) return false;

@@ -38,6 +38,8 @@ typedef struct naming_form {
     bool parted;                     /* q, k and v of all heads lie one after the other, as ours do */
     bool rescaled;                   /* divided by 2^(layer / f->rescale); layer: the first number in its name */
     int part, parts;                 /* ours is one of `parts` equal parts along the first dimension */
+    /* Of three parts: rows (groups, heads that share a key head, one key head, one value head), part 0: those of q. */
+    bool grouped;
     const char *like;                /* it is written in the shape of this tensor of ours; NULL: in its own */
     const value_rule *values;        /* NULL: the same numbers */
 } naming_form;

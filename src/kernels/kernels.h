@@ -269,7 +269,7 @@ typedef struct kernels {
                            const real *gate, const real *up, size_t stride, activation act, int rows, int width);
     void   (*series)(const series_args *);
     void   (*series_backward)(const series_args *);
-    void   (*scale)(real *y, bool add, const real *x, real factor, size_t n);               /* y = factor x */
+    void   (*scale)(real *y, bool add, const real *x, real factor, size_t n);          /* y = factor x; y may be x */
     /* y = a + (b - a) m; da, db, dm NULL where not wanted */
     void   (*lerp)(real *y, const real *a, const real *b, const real *m, size_t n);
     void   (*lerp_backward)(real *da, bool add_a, real *db, bool add_b, real *dm, bool add_m, const real *dy,

@@ -3,12 +3,15 @@
  * While training, the gradients of hidden, W and bias are computed in the same
  * pass: a tile of logits is computed once and replaced by its own gradient, so logits never exist for a whole batch.
  * With l2_wrap the gradient also includes that of half its factor times the square of each row's largest logit, which
- * is not part of the loss.  A graph that does not train has a second result: whether each target was the likeliest. */
+ * is not part of the loss.  Capped logits are cap tanh(x / cap), and their gradients are multiplied by its slope.
+ * A graph that does not train has a second result: whether each target was the likeliest. */
 #include "ops/ops.h"
 #include <assert.h>
 
 enum { HIDDEN, W, BIAS };
 enum { TILE = 256 };                                    /* rows of logits at a time: constant, so sums have one order */
+
+enum { WRAP, CAP };
 
 /* Adds l2_wrap's part to the gradients of the largest logits of a tile. */
 typedef struct { exact value[TILE]; int index[TILE]; } peaks;
@@ -16,6 +19,14 @@ typedef struct { exact value[TILE]; int index[TILE]; } peaks;
 static void add_peaks(real *dlogits, const peaks *p, const real *weight, real factor, int rows, int vocab)
 {
     for (int r = 0; r < rows; r++) dlogits[(size_t)r * (size_t)vocab + (size_t)p->index[r]] += factor * (weight ? weight[r] : 1) * p->value[r];
+}
+
+/* x = cap tanh(x / cap); inner: x / cap, for the slope. */
+static void cap_logits(const kernels *k, real *x, real *inner, real cap, size_t count)
+{
+    k->scale(inner, false, x, 1 / cap, count);
+    k->act(x, inner, ACT_TANH, count);
+    k->scale(x, false, x, cap, count);
 }
 
 static void forward(const node *n, const kernels *k)
@@ -31,7 +42,7 @@ static void forward(const node *n, const kernels *k)
     real scale = labels ? b->seq_scale : b->scale;
     real *dbias = train && n->in[BIAS] ? grad_in(n, BIAS, &join_bias) : NULL, *logits = work_data(n), *loss = out_data(n, 0);
     exact *right = n->out[1] ? out_data(n, 1) : NULL;
-    real wrap = train ? n->f[0] : 0;
+    real wrap = train ? n->f[WRAP] : 0, cap = n->f[CAP], *inner = cap > 0 ? logits + (size_t)n->i[0] * (size_t)vocab : NULL;
     peaks most;
 
     /* The batch builder has checked the targets. */
@@ -42,10 +53,12 @@ static void forward(const node *n, const kernels *k)
         k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
                               .b = in_stored(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
+        if (cap > 0) cap_logits(k, logits, inner, cap, (size_t)m * (size_t)vocab);
         if (right) k->correct(right + r, logits, target + r, weight ? weight + r : NULL, m, vocab);
         if (wrap > 0) k->largest(most.value, most.index, logits, m, vocab);
         k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
         if (wrap > 0) add_peaks(logits, &most, weight ? weight + r : NULL, wrap * scale, m, vocab);
+        if (train && cap > 0) k->act_backward(logits, false, logits, inner, ACT_TANH, (size_t)m * (size_t)vocab);
         if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
                                            .b = in_stored(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
                                            .c = dhidden + (size_t)r * (size_t)width, .ldc = (size_t)width });
@@ -62,7 +75,7 @@ static double flops(const node *n)
 
 static const op op_cross_entropy = { .name = "cross_entropy", .weights = IN(W), .forward = forward, .forward_backward = true, .flops = flops };
 
-tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
+tensor *capped_cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias, double cap)
 {
     if (!graph_ok(g)) return NULL;
     require(g, hidden->width == w->width, "head: the weight takes %d inputs, hidden states have %d", w->width, hidden->width);
@@ -70,7 +83,9 @@ tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
     if (!n) return NULL;
     pack(n, w, true, w->width, w->rows);
     if (training(g)) pack(n, w, false, w->rows, w->width);
-    workspace(n, TILE < hidden->rows ? TILE : hidden->rows, w->rows);
+    n->i[0] = TILE < hidden->rows ? TILE : hidden->rows;
+    n->f[CAP] = (real)cap;
+    workspace(n, (cap > 0 ? 2 : 1) * n->i[0], w->rows);
     tensor *loss = output(n, 0, hidden->space, hidden->rows, 1);
     if (loss) loss->keep = true;
     tensor *right = training(g) ? NULL : output(n, 1, hidden->space, hidden->rows, 1);
@@ -78,6 +93,8 @@ tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias)
     return loss;
 }
 
-void l2_wrap(tensor *loss, double factor) { if (loss) loss->from->f[0] = (real)factor; }
+tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias) { return capped_cross_entropy(g, hidden, w, bias, 0); }
+
+void l2_wrap(tensor *loss, double factor) { if (loss) loss->from->f[WRAP] = (real)factor; }
 
 tensor *correct(const tensor *loss) { return loss->from->out[1]; }

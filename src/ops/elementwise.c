@@ -146,3 +146,8 @@ tensor *times(graph *g, tensor *x, double factor)
     if (n) n->f[0] = (real)factor;
     return output(n, 0, x->space, x->rows, x->width);
 }
+
+tensor *capped(graph *g, tensor *x, double cap)
+{
+    return cap > 0 ? times(g, activate(g, times(g, x, 1 / cap), ACT_TANH), cap) : x;
+}

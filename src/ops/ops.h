@@ -53,6 +53,7 @@ tensor *glu_halves(graph *g, tensor *x, activation act);  /* the same of the fir
 typedef struct { int n; activation act[MAX_SERIES]; tensor *scale, *bias, *gain; bool scalar; } series_options;
 tensor *series(graph *g, tensor *u, tensor *v, series_options o);
 tensor *times(graph *g, tensor *x, double factor);                   /* factor x; x itself for 1 */
+tensor *capped(graph *g, tensor *x, double cap);                     /* cap tanh(x / cap); x itself for 0 */
 /* Zeroes elements with probability p while training, scales the others by 1/(1-p); else, and for p 0, x itself. */
 tensor *dropout(graph *g, tensor *x, double p);
 
@@ -158,6 +159,7 @@ tensor *sequence_rows(graph *g, tensor *x, pooling how);
  * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width).  Of one row for each sequence
  * the targets are the batch's labels, and the gradient is scaled by seq_scale. */
 tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
+tensor *capped_cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias, double cap);    /* of capped logits */
 /* Adds to its gradient that of factor/2 times the square of each row's largest logit (RWKV's L2Wrap); the loss does not
  * change. */
 void    l2_wrap(tensor *loss, double factor);
