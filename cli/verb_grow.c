@@ -34,7 +34,7 @@ static void extensions(const char *option_name, char *text, size_t size)
 static const option grow_options[] = {
     { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "number of parameters of the grown model, or a multiple of the present number", .choices = "x",
       .also = "size,parameters" },
-    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, instead of --params" },
+    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, or multiples of the present ones (2x), instead of --params" },
     { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own, or one that combines the parts of others, instead of --params; --set then says what is added", .note = extensions,
       .also = "arch,architecture" },
     { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "give the model the vocabulary of a tokenizer that extends its own, instead of --params",

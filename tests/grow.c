@@ -189,6 +189,9 @@ static void pangu_pi(void)
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "intermediate_size=50"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "aug_width=13"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=48"), 1e-5);
+    preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=2x,intermediate_size=1.5x,num_hidden_layers=2x"), 1e-5);
+    refuses("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=two"), "hidden_size=two: a size is KEY=NUMBER or KEY=2x");
+    refuses("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=0.5x"), "hidden_size would shrink from 16 to 8");
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .factor = 3), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI_ALL, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,intermediate_size=31,aug_width=7"), 1e-5);
     preserves("pangu_pi", SMALL_PANGU_PI_AFTER, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=24,num_hidden_layers=3,aug_width=7"), 1e-5);

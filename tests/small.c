@@ -41,10 +41,10 @@ static const small_case variants[] = {
     { "rwkv7", "rwkv7", SMALL_RWKV7 },
     { "hybrid: RWKV-7 over parameter tokens", "hybrid", SMALL_HYBRID ",\"mixer\":\"rwkv7\",\"projection\":\"pattention\",\"feed_forward\":\"pattention\"}" },
     { "hybrid: attention and RWKV-4 in turns, ALiBi, heads shared", "hybrid", SMALL_HYBRID ",\"mixer\":\"rwkv4,attention\",\"position\":\"alibi\",\"num_key_value_heads\":1,\"feed_forward\":\"gated_channel_mix,mlp\",\"attention_bias\":true,\"mlp_bias\":true}" },
-    { "hybrid: RWKV-5 and attention in turns, part of a head rotated", "hybrid", SMALL_HYBRID ",\"mixer\":[\"rwkv5\",\"attention\"],\"projection\":\"pattention,linear\",\"rotary_pct\":0.5,\"final_norm\":\"rms_norm\",\"use_parallel_residual\":true}" },
+    { "hybrid: RWKV-5 and attention in turns, part of a head rotated", "hybrid", SMALL_HYBRID ",\"mixer\":[\"rwkv5\",\"attention\"],\"projection\":\"pattention,linear\",\"rotary_pct\":0.5,\"final_norm\":\"rms_norm\"}" },
     { "hybrid: channel mix with a series", "hybrid", SMALL_HYBRID ",\"mixer\":\"rwkv7\",\"feed_forward\":\"channel_mix,gated_channel_mix\",\"activation\":\"relu2,silu\",\"series\":\"on\",\"siaf_n\":3}" },
     { "hybrid: encoder over parameter tokens", "hybrid", SMALL_HYBRID ",\"encoder\":true,\"projection\":\"pattention\",\"feed_forward\":\"pattention\",\"norm_place\":\"post\",\"position\":\"learned\",\"norm_activation_type\":\"gelu_l2_norm\"}" },
-    { "hybrid: GLU with a series, shortcuts, plain norms", "hybrid", SMALL_HYBRID ",\"feed_forward\":\"glu\",\"activation\":\"silu\",\"series\":\"on,off\",\"shortcut\":\"augmented\",\"aug_reduction\":4,\"norm\":\"layer_norm_plain,rms_norm\",\"tie_word_embeddings\":false}" },
+    { "hybrid: GLU with a series beside attention, shortcuts, plain norms", "hybrid", SMALL_HYBRID ",\"use_parallel_residual\":true,\"feed_forward\":\"glu\",\"activation\":\"silu\",\"series\":\"on,off\",\"shortcut\":\"augmented\",\"aug_reduction\":4,\"norm\":\"layer_norm_plain,rms_norm\",\"tie_word_embeddings\":false}" },
 };
 enum { VARIANTS = sizeof variants / sizeof *variants, MOST_CASES = 200, WIDTH = 32, LAYERS = 2, VOCAB = 23, POSITIONS = 24 };
 

@@ -170,15 +170,24 @@ static json_t *parse_value(const char *text)
     return json_is_number(value) || json_is_boolean(value) ? value : (json_decref(value), json_string(text));
 }
 
-static int set_size(growth *g, const char *item, const char *text, lithe_error *err)
+/* The number that a size is set to, or a multiple of the present one ("2x", "1.5x"); 0: it is none. */
+static int size_of(const growth *g, const char *key, const char *text)
 {
     char *end = NULL;
-    long value = text ? strtol(text, &end, 10) : 0;
-    if (!text || end == text || *end || value < 1 || value > 1 << 24)
-        return fail(err, LITHE_EINVAL, "%s%s%s: a size is KEY=NUMBER, such as %s=%d", item, text ? "=" : "", text ? text : "", g->arch->growth.keys.layers,
+    double value = text ? strtod(text, &end) : 0;
+    if (!text || end == text) return 0;
+    if (*end == 'x') value = floor(value * config_int(g->config, key, 0)), end++;
+    return !*end && value >= 1 && value <= 1 << 24 && !(floor(value) < value) ? (int)value : 0;
+}
+
+static int set_size(growth *g, const char *key, const char *text, lithe_error *err)
+{
+    int value = size_of(g, key, text);
+    if (!size_key(g->arch, key)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", key, g->arch->name);
+    if (!value)
+        return fail(err, LITHE_EINVAL, "%s%s%s: a size is KEY=NUMBER or KEY=2x, such as %s=%d", key, text ? "=" : "", text ? text : "", g->arch->growth.keys.layers,
                     config_int(g->config, g->arch->growth.keys.layers, 1) + 1);
-    if (!size_key(g->arch, item)) return fail(err, LITHE_EINVAL, "%s is not a size that a %s can grow in", item, g->arch->name);
-    set_int(g->config, item, (int)value);
+    set_int(g->config, key, value);
     return LITHE_OK;
 }
 
