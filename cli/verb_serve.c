@@ -142,8 +142,8 @@ static int serve(const arguments *a)
     const S *s = a->settings;
     lithe_error err = { 0 };
     key_list keys = { 0 };
-    lithe_model **models = calloc((size_t)a->count, sizeof *models);
     if (s->tokenizer && a->count > 1) return usage("--tokenizer goes with one MODEL; put each model's tokenizer beside it");
+    lithe_model **models = calloc((size_t)a->count, sizeof *models);
     keys_open(&keys, s->key_file, &err);
     allow_files(s->connections);
     interrupt_catch(false);

@@ -8,6 +8,7 @@
 #   check-kills  runs of every kind killed KILLS times each at random, and continued to the same bytes (tests/kills.c)
 #   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10
 #                Gbit/s and with loss, of which one is lost, stopped or has a full disk (tests/mpi)
+#   check-lint   clang's warnings and cppcheck on the library and the program; accepted findings are in tests/lint/cppcheck
 #   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
 #                tests/fuzz/corpus/NAME; it says how many inputs each was given
 #
@@ -24,7 +25,7 @@ SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
-check-all: test check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+check-all: test check-lint check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
 
 check-asan: deps
 	@$(call links,asan)
@@ -54,6 +55,14 @@ check-mpi: deps
 	@$(MAKE) --no-print-directory all
 	tests/mpi/kills.sh $(MPI_KILLS)
 	$(if $(filter 0,$(shell id -u)),tests/mpi/faults.sh,@echo "check-mpi: hosts as network namespaces need root")
+
+# Kernels are left to the compilers: they are arithmetic on pointers.
+LINTED     = $(filter-out src/kernels/% src/train/reduce_mpi.c,$(wildcard src/*/*.c cli/*.c))
+LINT_FLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -Icli -DLITHE_PNG -DLITHE_JPEG -DLITHE_HTTP
+check-lint: deps
+	@for tool in clang cppcheck; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install clang cppcheck"; exit 1; }; done
+	@printf '%s\n' $(LINTED) $(wildcard src/kernels/*.c src/kernels/ref/*.c) | xargs -P $(JOBS) -n 16 clang $(LINT_FLAGS) $(LIBFLAGS) -fsyntax-only $(WARN) -Werror
+	@cppcheck -q -j $(JOBS) --std=c11 --language=c $(LINT_FLAGS) --enable=warning,portability --suppressions-list=tests/lint/cppcheck --error-exitcode=1 $(LINTED)
 
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
 check-long: deps
@@ -87,7 +96,7 @@ $(B)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(OBJ)
 	@echo "  fuzzer $@"
 	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
 
-.PHONY: check-all check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+.PHONY: check-all check-lint check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
 .PRECIOUS: $(B)/fuzz-%
 
 # The tests with the sources below EXAMPLE/src in the place of the library's own: tests/extending.c joins the code of docs/extending.md so.

@@ -2,6 +2,7 @@
  * that a crash or a running trainer left. */
 #include "report/run_log.h"
 #include "base/file.h"
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -78,7 +79,8 @@ static void add_start(lithe_run *r, const json_t *line)
 {
     r->arch = text_of(r, line, "started");
     r->params = number(line, "params");
-    r->planned = (int)known(number(line, "steps"));
+    double steps = known(number(line, "steps"));
+    r->planned = steps <= INT_MAX ? (int)steps : 0;
     r->batch = number(line, "batch");
     r->ctx = number(line, "ctx");
 }
@@ -86,7 +88,7 @@ static void add_start(lithe_run *r, const json_t *line)
 static void add_line(lithe_run *r, const json_t *line)
 {
     double step = number(line, "step");
-    if (!isfinite(step)) return;
+    if (!(step >= 0 && step <= INT_MAX)) return;                      /* no line of a run */
     if (step < r->at.step) run_say(r, "step %.0f comes after step %.0f: the log is of two runs, or was changed", step, r->at.step);
     r->at.step = step;
     if (json_object_get(line, "started")) add_start(r, line);

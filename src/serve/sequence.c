@@ -67,7 +67,8 @@ static bool add_score(sequence *q, int32_t id, const float *logits, int vocab)
 {
     if (!reserve_score(q)) return false;
     int top = q->rules->top;
-    q->scores[q->scored] = (scored_id){ id, logits ? logprob_of(logits, vocab, id, q->top + q->scored * (size_t)top, top) : 0 };
+    scored_id *beside = top ? q->top + q->scored * (size_t)top : NULL;
+    q->scores[q->scored] = (scored_id){ id, logits ? logprob_of(logits, vocab, id, beside, top) : 0 };
     q->scored++;
     return true;
 }

@@ -36,8 +36,9 @@ marked_text argument_text(machine *m, const arguments *a, size_t i, const char *
 static arguments after(const arguments *a, size_t n)
 {
     arguments rest = *a;
-    rest.at += n < a->n ? n : a->n;
-    rest.n -= n < a->n ? n : a->n;
+    if (n > a->n) n = a->n;
+    if (n) rest.at += n;                        /* at is NULL when there are none */
+    rest.n -= n;
     return rest;
 }
 
