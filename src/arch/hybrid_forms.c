@@ -12,7 +12,7 @@ typedef struct { const char *key, *values; } condition;
 struct hybrid_form {
     const char *from, *to;
     const char *fixed;                        /* keys of the hybrid, as JSON */
-    const name_pair *copied;                  /* keys: theirs, ours */
+    const name_pair *renamed;                 /* keys that both have under different names: theirs, ours */
     const condition *conditions;
     /* Other conditions, and keys of the hybrid that depend on several; or NULL. */
     int (*check)(const void *config, const json_t *before, json_t *hybrid, lithe_error *err);
@@ -23,9 +23,6 @@ struct hybrid_form {
 #define TURNED(theirs, ours)  { theirs, ours, 0, 1, true, false }
 
 /* ---- names of parameters ------------------------------------------------------------------- */
-
-#define SIZES { "vocab_size", "vocab_size" }, { "hidden_size", "hidden_size" }, { "num_hidden_layers", "num_hidden_layers" }, \
-    { "max_position_embeddings", "max_position_embeddings" }, { "num_attention_heads", "num_attention_heads" }, { "initializer_range", "initializer_range" }
 
 static const named_part GPT2[] = {
     PLACE("wte.weight", "embed_tokens.weight"), PLACE("wpe.weight", "embed_positions.weight"), PLACE("ln_f.@", "norm.@"),
@@ -119,40 +116,33 @@ static int check_pangu_pi(const void *config, const json_t *before, json_t *hybr
 
 #define PAIRS(...)      (const name_pair[]){ __VA_ARGS__, { 0 } }
 #define CONDITIONS(...) (const condition[]){ __VA_ARGS__, { 0 } }
-#define OWN_RWKV        "\"position\":\"none\",\"tie_word_embeddings\":false,\"activation\":\"relu2\","
-#define RWKV_SIZES      SIZES, { "context_length", "max_position_embeddings" }, { "layer_norm_epsilon", "norm_eps" }, { "head_size", "rwkv_head_dim" }, { "group_norm_epsilon", "group_norm_epsilon" }
-#define SLOTS           { "qkv_slot_num", "qkv_slot_num" }, { "proj_slot_num", "proj_slot_num" }, { "ffn_slot_num", "ffn_slot_num" }, { "norm_activation_type", "norm_activation_type" }, \
-                        { "qkv_tau2", "qkv_tau2" }, { "proj_tau2", "proj_tau2" }, { "ffn_tau2", "ffn_tau2" }
-#define LLAMA_KEYS      SIZES, { "num_key_value_heads", "num_key_value_heads" }, { "hidden_act", "activation" }, { "rms_norm_eps", "norm_eps" }, { "rope_theta", "rope_theta" }, \
-                        { "mlp_bias", "mlp_bias" }, { "tie_word_embeddings", "tie_word_embeddings" }
+#define OF_TOKENS       "{\"projection\":\"pattention\",\"feed_forward\":\"pattention\",\"norm\":\"layer_norm_plain\",\"final_norm\":\"layer_norm\"}"
+#define GATED_UNIT      "{\"feed_forward\":\"glu\",\"norm\":\"rms_norm\"}"
+#define OF_RWKV(mixer, feed_forward) \
+    "{\"mixer\":\"" mixer "\",\"feed_forward\":\"" feed_forward "\",\"activation\":\"relu2\",\"position\":\"none\",\"tie_word_embeddings\":false}"
+#define RWKV_KEYS       PAIRS({ "context_length", "max_position_embeddings" }, { "layer_norm_epsilon", "norm_eps" }, { "head_size", "rwkv_head_dim" })
+#define LLAMA_KEYS      PAIRS({ "hidden_act", "activation" }, { "rms_norm_eps", "norm_eps" })
+#define IMAGE_KEYS      PAIRS({ "hidden_act", "activation" }, { "layer_norm_eps", "norm_eps" })
 
 static const hybrid_form FORMS[] = {
     { "gpt2", "hybrid", "{\"position\":\"learned\",\"attention_bias\":true,\"mlp_bias\":true}",
-      PAIRS({ "vocab_size", "vocab_size" }, { "n_embd", "hidden_size" }, { "n_layer", "num_hidden_layers" }, { "n_head", "num_attention_heads" }, { "n_positions", "max_position_embeddings" },
-            { "activation_function", "activation" }, { "layer_norm_epsilon", "norm_eps" }, { "initializer_range", "initializer_range" }, { "tie_word_embeddings", "tie_word_embeddings" }),
+      PAIRS({ "n_embd", "hidden_size" }, { "n_layer", "num_hidden_layers" }, { "n_head", "num_attention_heads" }, { "n_positions", "max_position_embeddings" },
+            { "activation_function", "activation" }, { "layer_norm_epsilon", "norm_eps" }),
       CONDITIONS({ "scale_attn_weights", "true" }, { "scale_attn_by_inverse_layer_idx", "false" }), NULL, GPT2 },
-    { "gpt_neox", "hybrid", "{\"mlp_bias\":true}",
-      PAIRS(SIZES, { "hidden_act", "activation" }, { "layer_norm_eps", "norm_eps" }, { "rotary_emb_base", "rope_theta" }, { "rotary_pct", "rotary_pct" },
-            { "attention_bias", "attention_bias" }, { "tie_word_embeddings", "tie_word_embeddings" },
-            { "use_parallel_residual", "use_parallel_residual" }), CONDITIONS({ "rope_scaling", "null" }), NULL, GPT_NEOX },
-    { "llama", "hybrid", "{\"feed_forward\":\"glu\",\"norm\":\"rms_norm\"}", PAIRS(LLAMA_KEYS), NULL, check_llama, LLAMA },
-    { "pangu_pi", "hybrid", "{\"feed_forward\":\"glu\",\"norm\":\"rms_norm\"}", PAIRS(LLAMA_KEYS, { "siaf_n", "siaf_n" }, { "aug_reduction", "aug_reduction" }),
+    { "gpt_neox", "hybrid", "{\"mlp_bias\":true}", PAIRS({ "hidden_act", "activation" }, { "layer_norm_eps", "norm_eps" }, { "rotary_emb_base", "rope_theta" }),
+      CONDITIONS({ "rope_scaling", "null" }), NULL, GPT_NEOX },
+    { "llama", "hybrid", GATED_UNIT, LLAMA_KEYS, NULL, check_llama, LLAMA },
+    { "pangu_pi", "hybrid", GATED_UNIT, LLAMA_KEYS,
       CONDITIONS({ "siaf_param", "\"channel\"" }, { "aug_act", "\"gelu\"" }, { "aug_act_pos", "\"between\"" }, { "aug_kind", "\"bottleneck\"|\"none\"" }, { "aug_input", "\"norm\"" },
                  { "aug_scale", "1|1.0" }), check_pangu_pi, LLAMA },
-    { "tokenformer", "hybrid", "{\"projection\":\"pattention\",\"feed_forward\":\"pattention\",\"norm\":\"layer_norm_plain\",\"final_norm\":\"layer_norm\"}",
-      PAIRS(SIZES, SLOTS, { "num_layers", "num_hidden_layers" }, { "layernorm_epsilon", "norm_eps" }, { "init_method_std", "initializer_range" }, { "rotary_emb_base", "rope_theta" },
-            { "rotary_pct", "rotary_pct" }), NULL, NULL, TOKENFORMER },
-    { "rwkv4", "hybrid", "{" OWN_RWKV "\"mixer\":\"rwkv4\",\"feed_forward\":\"gated_channel_mix\"}", PAIRS(RWKV_SIZES), NULL, NULL, RWKV },
-    { "rwkv5", "hybrid", "{" OWN_RWKV "\"mixer\":\"rwkv5\",\"feed_forward\":\"gated_channel_mix\"}", PAIRS(RWKV_SIZES), CONDITIONS({ "version", "\"5.2\"" }), NULL, RWKV },
-    { "rwkv6", "hybrid", "{" OWN_RWKV "\"mixer\":\"rwkv6\",\"feed_forward\":\"gated_channel_mix\"}",
-      PAIRS(RWKV_SIZES, { "time_mix_extra_dim", "time_mix_extra_dim" }, { "time_decay_extra_dim", "time_decay_extra_dim" }), NULL, NULL, RWKV },
-    { "rwkv7", "hybrid", "{" OWN_RWKV "\"mixer\":\"rwkv7\",\"feed_forward\":\"channel_mix\"}",
-      PAIRS(SIZES, { "norm_eps", "norm_eps" }, { "head_dim", "rwkv_head_dim" }, { "group_norm_epsilon", "group_norm_epsilon" }, { "decay_low_rank_dim", "decay_low_rank_dim" },
-            { "a_low_rank_dim", "a_low_rank_dim" }, { "v_low_rank_dim", "v_low_rank_dim" }, { "gate_low_rank_dim", "gate_low_rank_dim" }), NULL, NULL, RWKV },
-    { "vit", "hybrid_vit", "{\"attention_bias\":true,\"mlp_bias\":true}",
-      PAIRS(SIZES, { "image_size", "image_size" }, { "patch_size", "patch_size" }, { "num_channels", "num_channels" }, { "hidden_act", "activation" }, { "layer_norm_eps", "norm_eps" }), NULL, NULL, VIT },
-    { "tokenformer_vit", "hybrid_vit", "{\"projection\":\"pattention\",\"feed_forward\":\"pattention\",\"norm\":\"layer_norm_plain\",\"final_norm\":\"layer_norm\"}",
-      PAIRS(SIZES, SLOTS, { "image_size", "image_size" }, { "patch_size", "patch_size" }, { "num_channels", "num_channels" }, { "layer_norm_eps", "norm_eps" }), NULL, NULL, TOKENFORMER_VIT },
+    { "tokenformer", "hybrid", OF_TOKENS,
+      PAIRS({ "num_layers", "num_hidden_layers" }, { "layernorm_epsilon", "norm_eps" }, { "init_method_std", "initializer_range" }, { "rotary_emb_base", "rope_theta" }), NULL, NULL, TOKENFORMER },
+    { "rwkv4", "hybrid", OF_RWKV("rwkv4", "gated_channel_mix"), RWKV_KEYS, NULL, NULL, RWKV },
+    { "rwkv5", "hybrid", OF_RWKV("rwkv5", "gated_channel_mix"), RWKV_KEYS, CONDITIONS({ "version", "\"5.2\"" }), NULL, RWKV },
+    { "rwkv6", "hybrid", OF_RWKV("rwkv6", "gated_channel_mix"), RWKV_KEYS, NULL, NULL, RWKV },
+    { "rwkv7", "hybrid", OF_RWKV("rwkv7", "channel_mix"), PAIRS({ "head_dim", "rwkv_head_dim" }), NULL, NULL, RWKV },
+    { "vit", "hybrid_vit", "{\"attention_bias\":true,\"mlp_bias\":true}", IMAGE_KEYS, NULL, NULL, VIT },
+    { "tokenformer_vit", "hybrid_vit", OF_TOKENS, IMAGE_KEYS, NULL, NULL, TOKENFORMER_VIT },
 };
 enum { FORM_COUNT = sizeof FORMS / sizeof *FORMS };
 
@@ -187,19 +177,25 @@ static int check_conditions(const hybrid_form *f, const json_t *before, lithe_er
 /* Of the task and of the tokens. */
 static const char *const KEPT[] = { "architectures", "id2label", "label2id", "num_labels", "problem_type", "bos_token_id", "eos_token_id", "pad_token_id", NULL };
 
+/* Sets the key of the hybrid to the value of one of the model's, if it has one. */
+static void take_key(json_t *hybrid, const char *ours, const json_t *before, const char *theirs)
+{
+    json_t *value = json_object_get(before, theirs);
+    if (value && !json_is_null(value)) json_object_set(hybrid, ours, value);
+}
+
 json_t *hybrid_config(const hybrid_form *f, const void *config, const json_t *before, int inner, lithe_error *err)
 {
-    json_t *hybrid = json_loads(f->fixed, 0, NULL);
-    int status = hybrid ? check_conditions(f, before, err) : fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    for (const name_pair *p = f->copied; !status && p->theirs; p++) {
-        json_t *value = json_object_get(before, p->theirs);
-        if (value && !json_is_null(value)) json_object_set(hybrid, p->ours, value);
-    }
-    for (const char *const *key = KEPT; !status && *key; key++)
-        if (json_object_get(before, *key)) json_object_set(hybrid, *key, json_object_get(before, *key));
+    json_t *hybrid = json_object(), *fixed = json_loads(f->fixed, 0, NULL);
+    int status = hybrid && fixed ? check_conditions(f, before, err) : fail(err, LITHE_ENOMEM, "not enough memory to grow");
+    for (const field *own = arch_find(f->to)->config.fields; !status && own->key; own++) take_key(hybrid, own->key, before, own->key);
+    for (const char *const *key = KEPT; !status && *key; key++) take_key(hybrid, *key, before, *key);
+    for (const name_pair *p = f->renamed; !status && p->theirs; p++) take_key(hybrid, p->ours, before, p->theirs);
     if (!status && inner) json_object_set_new(hybrid, "intermediate_size", json_integer(inner));
     if (!status && json_is_true(json_object_get(before, "no_weight_tying"))) json_object_set_new(hybrid, "tie_word_embeddings", json_false());
+    if (!status && json_object_update(hybrid, fixed)) status = fail(err, LITHE_ENOMEM, "not enough memory to grow");
     if (!status && f->check) status = f->check(config, before, hybrid, err);
+    json_decref(fixed);
     if (!status) return hybrid;
     json_decref(hybrid);
     return NULL;
