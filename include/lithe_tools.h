@@ -324,9 +324,11 @@ void         lithe_ranks_abort(lithe_ranks *r, int code);      /* ends all proce
 int          lithe_ranks_rank(const lithe_ranks *r);
 int          lithe_ranks_count(const lithe_ranks *r);
 int          lithe_ranks_local(const lithe_ranks *r);          /* how many of them are on this machine */
-const char  *lithe_ranks_host(const lithe_ranks *r);           /* this machine's name */
+const char  *lithe_ranks_host(const lithe_ranks *r, int rank);         /* the name of that rank's machine */
 /* Whether any of the ranks says yes; all of them must ask. */
 int          lithe_ranks_any(lithe_ranks *r, int yes, lithe_error *err);
+/* all[i], one for each rank, receives what rank i gives; all of them must ask. */
+int          lithe_ranks_each(lithe_ranks *r, double x, double *all, lithe_error *err);
 
 /* Who encodes the texts of a corpus: n of them, one after the other, as lithe_encode would without special tokens; *ids
  * is malloc'd and holds counts[i] ids of each.  It is given enough texts at a time for so many processes. */

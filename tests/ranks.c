@@ -148,6 +148,9 @@ static void *sums_in(void *context)
     CHECK_MSG(!ranks_reduce_end(r, &m->err) && !ranks_spread(r, x, p->n, &m->err), "%s", m->err.text);
     CHECK_MSG(!memcmp(x, p->sums, p->n * sizeof *x), "%d ranks, rank %d: %zu sums are others", count, rank, p->n);
     if (count > 1 && p->n <= 1000) sums_of_halves(r, x, p->n, &m->err);
+    double each[RANKS];
+    CHECK(!lithe_ranks_each(r, 10 + rank, each, &m->err));
+    for (int i = 0; i < count; i++) CHECK(each[i] == 10 + i);
     CHECK(lithe_ranks_any(r, rank == count - 1, &m->err) == 1 && lithe_ranks_any(r, 0, &m->err) == 0);
     free(x);
     lithe_ranks_close(r);
@@ -422,7 +425,7 @@ static void one_alone(void)
     int rank = 7;
     CHECK(lithe_ranks_launched(&rank) == 1 && rank == 0);                     /* by no mpirun */
     CHECK(!lithe_ranks_open(&(lithe_error){ LITHE_EIO, "an earlier failure" }));
-    CHECK(lithe_ranks_count(r) == 1 && lithe_ranks_rank(r) == 0 && lithe_ranks_local(r) == 1 && *lithe_ranks_host(r));
+    CHECK(lithe_ranks_count(r) == 1 && lithe_ranks_rank(r) == 0 && lithe_ranks_local(r) == 1 && *lithe_ranks_host(r, 0) && !*lithe_ranks_host(r, 1));
     CHECK(!lithe_trainer_join(r, &err) && strstr(err.text, "rank 0"));
     CHECK(!lithe_trainer_join(NULL, &(lithe_error){ 0 }));
     lithe_ranks_abort(NULL, 1);

@@ -74,11 +74,17 @@ static want wanted(task_kind kind, graph_mode mode)
     return mode == GRAPH_TRAIN || (mode == GRAPH_SCORE && kind == TASK_LANGUAGE) ? WANT_LOSS : WANT_LOGITS;
 }
 
+/* Gradients are exchanged in so many buckets, each once the backward pass is through with it; 0 while the places of the
+ * parameters are not known. */
+enum { BUCKETS = 128 };
+static size_t bucket_of(const params *p) { return (p->arena_count + BUCKETS - 1) / BUCKETS; }
+
 static int make(planned *x, int i, lithe_error *err)
 {
     const lithe_model *m = x->model;
     graph_options o = { .mode = MODES[i], .compute = x->compute, .recompute = x->recompute && MODES[i] == GRAPH_TRAIN };
     bool decoding = MODES[i] == GRAPH_DECODE;
+    if (MODES[i] == GRAPH_TRAIN && x->ranks > 1) o.reduce.bucket = bucket_of(m->params);
     o.capacity[ROWS_TOKENS] = decoding ? x->parallel : x->windows * x->ctx;
     o.capacity[ROWS_SEQS] = decoding ? x->parallel : x->windows;
     o.slots = x->parallel;
@@ -102,7 +108,10 @@ static int make_all(planned *x, const lithe_plan_options *o, lithe_error *err)
     if (x->windows > STEP_TOKENS_MAX / x->ctx) return fail(err, LITHE_EINVAL, "%d windows of %d tokens are more than %d tokens in a step", x->windows, x->ctx, STEP_TOKENS_MAX);
     for (int i = 0; i < PLANS; i++)
         if (has_mode(x->model, MODES[i]) && make(x, i, err)) return LITHE_ECONFIG;
-    return LITHE_OK;
+    if (x->ranks == 1 || !x->passes[0].g) return LITHE_OK;
+    int status = params_close(x->model->params, err);       /* all are known now, and where each is */
+    pass_close(&x->passes[0]);
+    return status ? status : make(x, 0, err);
 }
 
 static const graph *first_graph(const planned *x) { return x->passes[0].g ? x->passes[0].g : x->passes[1].g; }
@@ -146,15 +155,24 @@ static size_t total_bytes(const planned *x, int i)
 static const double NETWORKS[] = { 1, 10, 100 }, REACHED = 0.3;
 enum { NETWORK_COUNT = sizeof NETWORKS / sizeof *NETWORKS };
 
-/* Seconds of a step: its operations in one rank, and the exchange of gradients and weights, of which each rank sends
- * and receives all but its own share. */
-typedef struct { double compute, exchange, efficiency; } step_time;
+/* Seconds of a step: its operations in one rank; the exchange of gradients and weights, of which each rank sends and
+ * receives all but its own share; and how much of the exchange is left when the backward pass ends. */
+typedef struct { double compute, exchange, left, efficiency; } step_time;
 
+/* A bucket begins when its gradients are there and the buckets before it are through. */
 static step_time time_of(const planned *x, double network)
 {
-    double compute = total_flops(x->passes[0].g) / (REACHED * lithe_peak(x->compute == COMPUTE_BF16 ? "bf16" : "f32"));
-    double bytes = 2.0 * (x->ranks - 1) / x->ranks * (double)params_total(x->model->params) * sizeof(real), exchange = bytes / (network * 1e9 / 8);
-    return (step_time){ compute, exchange, compute / (compute + exchange) };
+    const step *steps;
+    int n = graph_steps(x->passes[0].g, &steps);
+    double rate = REACHED * lithe_peak(x->compute == COMPUTE_BF16 ? "bf16" : "f32"), at = 0, line = 0;
+    double all = (double)(x->ranks - 1) / x->ranks * (double)params_total(x->model->params) * sizeof(float) / (network * 1e9 / 8);
+    double bucket = all * (double)bucket_of(x->model->params) / (double)x->model->params->arena_count;
+    for (int i = 0; i < n; i++) {
+        at += step_flops(&steps[i]) / rate;
+        if (steps[i].kind == STEP_REDUCE) line = (line > at ? line : at) + bucket;
+    }
+    double left = (line > at ? line - at : 0) + all;
+    return (step_time){ at, 2 * all, left, at / (at + left) };
 }
 
 static void print_ranks(FILE *out, const planned *x)
@@ -163,7 +181,8 @@ static void print_ranks(FILE *out, const planned *x)
     fprintf(out, "%d ranks, each a machine like this one, together %d x %d tokens a step\n", x->ranks, x->batch, x->ctx);
     for (int i = 0; i < NETWORK_COUNT; i++) {
         step_time t = time_of(x, NETWORKS[i]);
-        fprintf(out, "    %3.0f Gbit/s                   %8.2f s a step, %.2f s of it exchange: efficiency %.0f %%\n", NETWORKS[i], t.compute + t.exchange, t.exchange, 100 * t.efficiency);
+        fprintf(out, "    %3.0f Gbit/s                   %8.2f s a step, %.2f s of it after computing; exchange %.2f s: efficiency %.0f %%\n", NETWORKS[i], t.compute + t.left, t.left,
+                t.exchange, 100 * t.efficiency);
     }
 }
 
@@ -311,8 +330,8 @@ static json_t *ranks_json(const planned *x)
     json_t *networks = json_array();
     for (int i = 0; i < NETWORK_COUNT; i++) {
         step_time t = time_of(x, NETWORKS[i]);
-        json_array_append_new(networks, json_pack("{s:f, s:f, s:f, s:f}", "gbit_per_second", NETWORKS[i], "compute_seconds", t.compute,
-                                                  "exchange_seconds", t.exchange, "efficiency", t.efficiency));
+        json_array_append_new(networks, json_pack("{s:f, s:f, s:f, s:f, s:f}", "gbit_per_second", NETWORKS[i], "compute_seconds", t.compute,
+                                                  "exchange_seconds", t.exchange, "left_seconds", t.left, "efficiency", t.efficiency));
     }
     bool whole = json_array_size(networks) == NETWORK_COUNT;
     if (!whole) json_decref(networks);

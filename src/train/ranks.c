@@ -204,13 +204,19 @@ void lithe_ranks_abort(lithe_ranks *r, int code)
 
 int lithe_ranks_rank(const lithe_ranks *r) { return ranks_rank(r); }
 int lithe_ranks_count(const lithe_ranks *r) { return ranks_count(r); }
-const char *lithe_ranks_host(const lithe_ranks *r) { return r ? r->hosts[r->transport.rank] : ""; }
+const char *lithe_ranks_host(const lithe_ranks *r, int rank) { return r && rank >= 0 && rank < ranks_count(r) ? r->hosts[rank] : ""; }
 
 int lithe_ranks_local(const lithe_ranks *r)
 {
     int n = 0;
     for (int i = 0; i < ranks_count(r); i++) n += !r || !strcmp(r->hosts[i], r->hosts[r->transport.rank]);
     return n;
+}
+
+int lithe_ranks_each(lithe_ranks *r, double x, double *all, lithe_error *err)
+{
+    for (int i = 0; i < ranks_count(r); i++) all[i] = i == ranks_rank(r) ? x : 0;
+    return ranks_sum(r, all, ranks_count(r), err);
 }
 
 int lithe_ranks_any(lithe_ranks *r, int yes, lithe_error *err)

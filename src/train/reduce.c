@@ -202,25 +202,35 @@ int ranks_reduce_end(lithe_ranks *r, lithe_error *err)
 
 /* ---- shares go out -------------------------------------------------------------------------------- */
 
-/* Sends this rank's shares of some buckets to all ranks, or to rank 0, and receives theirs. */
+/* Begins to send this rank's share of a bucket to all ranks, or to rank 0, and to receive theirs. */
+static void begin_share(lithe_ranks *r, transfers *t, const shares *s, size_t bucket, real *x, bool to_all)
+{
+    const range own = share_in(s, bucket, s->rank);
+    t->n = 0;
+    pthread_mutex_lock(&r->lock);
+    for (int k = 0; k < s->count; k++) {
+        range theirs = share_in(s, bucket, k);
+        if (k != s->rank && (to_all || !s->rank)) get(r, t, k, CHANNEL_GRADIENTS, x + theirs.first, length(theirs) * sizeof *x);
+        if (k != s->rank && (to_all || !k)) put(r, t, k, CHANNEL_GRADIENTS, x + own.first, length(own) * sizeof *x);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
 static int share_out(lithe_ranks *r, real *x, size_t n, bool to_all, lithe_error *err)
 {
     if (!together(r)) return LITHE_OK;
     if (failed(err)) return err->status;
     const shares s = ranks_shares(r, n);
-    pending *p = xalloc(2 * FLIGHTS * (size_t)s.count, sizeof *p);
+    const size_t buckets = shares_buckets(&s), most = 2 * (size_t)s.count;
+    transfers flying[FLIGHTS] = { 0 };
+    pending *p = xalloc(FLIGHTS * most, sizeof *p);
     int status = p ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for %d ranks", s.count);
-    for (size_t b = 0, buckets = shares_buckets(&s); b < buckets && !status; b += FLIGHTS) {
-        transfers t = { p, 0, false };
-        pthread_mutex_lock(&r->lock);
-        for (size_t i = b; i < b + FLIGHTS && i < buckets; i++)
-            for (int k = 0; k < s.count; k++) {
-                range own = share_in(&s, i, s.rank), theirs = share_in(&s, i, k);
-                if (k != s.rank && (to_all || !s.rank)) get(r, &t, k, CHANNEL_GRADIENTS, x + theirs.first, length(theirs) * sizeof *x);
-                if (k != s.rank && (to_all || !k)) put(r, &t, k, CHANNEL_GRADIENTS, x + own.first, length(own) * sizeof *x);
-            }
-        pthread_mutex_unlock(&r->lock);
-        status = transfers_wait(r, &t, err);
+    for (size_t b = 0; b < buckets + FLIGHTS && !status; b++) {
+        transfers *t = &flying[b % FLIGHTS];                /* of bucket b - FLIGHTS, then of b */
+        t->p = p + b % FLIGHTS * most;
+        status = transfers_wait(r, t, err);
+        if (b < buckets && !status) begin_share(r, t, &s, b, x, to_all);
+        else t->n = 0;
     }
     free(p);
     return status;
