@@ -14,7 +14,7 @@ static int cores_of(pid_t process)
     return sched_getaffinity(process, sizeof set, &set) ? (int)sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&set);
 }
 
-/* Rank 0 says which ranks are bound to fewer cores than their share, as launchers do that were not told otherwise. */
+/* Rank 0 says which ranks are bound to fewer cores than their share, as launchers bind them by default. */
 static void say_bound(const lithe_ranks *r, const double *own, const double *share)
 {
     int first = -1, count = 0;
@@ -22,7 +22,7 @@ static void say_bound(const lithe_ranks *r, const double *own, const double *sha
         if (own[i] < share[i]) first = i, count++;
     if (!count) return;
     char others[48] = "";
-    if (count > 1) snprintf(others, sizeof others, ", and so are %d others", count - 1);
+    if (count > 1) snprintf(others, sizeof others, ", like %d more", count - 1);
     say("rank %d on %s is bound to %s%.0f of the %.0f cores that are its share%s: mpirun --map-by numa --bind-to numa, or --bind-to none, gives it the others",
         first, lithe_ranks_host(r, first), own[first] < 2 ? "only " : "", own[first], share[first], others);
 }

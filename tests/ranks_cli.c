@@ -35,6 +35,11 @@ static void said_once(void)
     CHECK(sh(MPIRUN "-n 2 $L train absent.txt --out x") == 3 && strstr(err, "rank 0") && strstr(err, "absent.txt: cannot open"));
     CHECK(sh(MPIRUN "-n 4 $L train text.txt" SMALL " --batch 2 --out x") == 2 && strstr(err, "of the 4 ranks"));
     CHECK(sh("test -e x") != 0);
+    if (sh("test $(nproc) -gt 1")) return;
+    CHECK(sh(MPIRUN "-n 1 --bind-to none taskset -c 0 $L train text.txt -a gpt2 --params 30k --steps 2 --ctx 16 --no-sample --mpi on --out pinned") == 0
+          && strstr(err, "is bound to only 1 of the "));
+    CHECK(sh(MPIRUN "-n 1 --bind-to none $L train text.txt -a gpt2 --params 30k --steps 2 --ctx 16 --no-sample --mpi on --out free") == 0
+          && !strstr(err, "is bound to"));
 }
 
 /* Waits until run/log.jsonl has more lines than this, a minute at most. */
