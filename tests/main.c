@@ -15,7 +15,7 @@
     X(tests_graph) X(tests_plans) \
     X(tests_ops) X(tests_series) \
     X(tests_gradients) X(tests_arch) X(tests_arch_names) X(tests_encoders) X(tests_suite) X(tests_weights) X(tests_changed_files) \
-    X(tests_model) X(tests_rwkv_files) X(tests_rwkv) \
+    X(tests_model) X(tests_opens_elsewhere) X(tests_rwkv_files) X(tests_rwkv) \
     X(tests_grow) \
     X(tests_grow_kinds) X(tests_grow_parts) X(tests_extend) \
     X(tests_pangu) X(tests_gpt_neox) X(tests_gguf) X(tests_gguf_written) X(tests_gguf_cli) X(tests_naming) X(tests_blocks) X(tests_gemm_blocks) X(tests_quantize) \

@@ -121,6 +121,8 @@ typedef struct arch {
          * tasks. */
         const char *const *heads;
         const char *tied_head, *tied_to; /* a head of its own; the embedding that a tied head reads */
+        /* A directory is written under the names of the table that is recognised by this tensor; NULL: under ours. */
+        const char *written_as;
         const char *known_by;        /* a tensor by which a file without a configuration is recognised; NULL: tied_to */
     } files;
 

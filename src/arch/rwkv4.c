@@ -5,7 +5,8 @@
  *   x += Wo (sigmoid(r) * wkv(k, v)),  k, v, r = linear of shifted LN1(x)
  *   x += sigmoid(r) * (Wv relu(k)^2),  k, r = linear of shifted LN2(x)
  * Names are those of the authors' .pth files, keys those of Hugging Face's
- * "rwkv"; the state of a layer is five vectors, whatever has been read. */
+ * "rwkv", whose names a directory is written with; the state of a layer is five
+ * vectors, whatever has been read. */
 #include "arch/rwkv.h"
 #include <math.h>
 
@@ -69,14 +70,17 @@ static json_t *sized(int width, int layers, int vocab, int positions)
                      "num_hidden_layers", layers, "intermediate_size", 4 * width);
 }
 
+/* As transformers' class has it, under whose names it is written. */
+static int publish(json_t *config) { return json_object_set_new(config, "model_type", json_string("rwkv")); }
+
 const arch arch_rwkv4 = {
     .name = "rwkv4", .class_name = "RwkvForCausalLM", .stem = "Rwkv",
     .summary = "RWKV-4: a recurrent network of decaying averages, constant memory (Peng et al. 2023)",
     .recipe = &rwkv_recipe,
-    .config = { .size = sizeof(rwkv), .fields = fields, .others = rwkv_others, .normalize = rwkv_normalize, .sized = sized,
+    .config = { .size = sizeof(rwkv), .fields = fields, .others = rwkv_others, .normalize = rwkv_normalize, .sized = sized, .publish = publish,
                 .aliases = NAMES("rwkv") },
     .equations = { .build = build, .language = rwkv_language, .l2_wrap = rwkv_l2_wrap, .context = rwkv_context },
-    .files = { .known_by = "blocks.0.att.time_mix_k" },
+    .files = { .known_by = "blocks.0.att.time_mix_k", .written_as = "rwkv.embeddings.weight" },
     .growth = { .keys = { .width = "hidden_size", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "blocks." },
                 .inner_keys = NAMES("intermediate_size") },
 };

@@ -30,6 +30,13 @@ const naming *naming_of_file(const tensor_file *f)
     return NULL;
 }
 
+const naming *naming_marked(const char *mark)
+{
+    for (int i = 0; namings[i] && mark; i++)
+        if (namings[i]->mark && !strcmp(namings[i]->mark, mark)) return namings[i];
+    return NULL;
+}
+
 bool naming_is_ours(const naming *n) { return !n || (!n->architecture && !n->mark); }
 
 const naming *naming_of_architecture(const char *format, const char *architecture)

@@ -64,6 +64,7 @@ extern const naming *const namings[];                     /* ends with NULL */
 /* The table whose mark f holds, NULL: none, its names are ours; and the one that a file of this format is written
  * by, when `has` says which tensors of ours there are. */
 const naming *naming_of_file(const tensor_file *f);
+const naming *naming_marked(const char *mark);            /* the table with this mark; NULL: none, or no mark */
 const naming *naming_of_architecture(const char *format, const char *architecture);       /* NULL: under our names */
 /* Whether a table has our names, and orders of elements alone. */
 bool naming_is_ours(const naming *n);

@@ -8,6 +8,8 @@
 #include "model/gguf_model.h"
 #include "base/partial.h"
 #include "base/threads.h"
+#include "text/tokenizer.h"
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,11 +141,12 @@ static int write_tensors(saving *s, lithe_error *err)
 /* Parameters as they are stored need a format that knows blocks. */
 static int write_weights(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
+    const naming *names = m->names ? m->names : naming_marked(m->arch->files.written_as);
     bool as_stored = type == DT_OTHER;
     char *path = path_join(dir, as_stored ? "model.gguf" : "model.safetensors");
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", dir);
     int status = as_stored ? lithe_model_export_with(m, path, "stored", t, err)
-                           : write_tensors(&(saving){ .m = m, .path = path, .writer = tensor_writer_of(path, err), .names = m->names, .type = type }, err);
+                           : write_tensors(&(saving){ .m = m, .path = path, .writer = tensor_writer_of(path, err), .names = names, .type = type }, err);
     free(path);
     return status;
 }
@@ -159,10 +162,21 @@ static int write_json(json_t *json, const char *dir, const char *name, lithe_err
     return status;
 }
 
-static int set_id(json_t *json, const char *key, int32_t id)
+/* The ids of the tokenizer's special tokens; null where it has none, since transformers' own numbers are others. */
+static int set_ids(json_t *json, const lithe_tokenizer *t)
 {
-    const json_t *present = json_object_get(json, key);
-    return id < 0 || (present && !json_is_null(present)) ? 0 : json_object_set_new(json, key, json_integer(id));
+    static const char *const names[] = { "bos", "eos", "pad", "cls", "sep" };
+    const size_t n = lithe_tokenizer_special(t, "mask") < 0 ? 3 : 5;          /* the last two are encoders' */
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        char key[24];
+        const int32_t id = lithe_tokenizer_special(t, names[i]);
+        snprintf(key, sizeof key, "%s_token_id", names[i]);
+        const json_t *present = json_object_get(json, key);
+        if (present && (!json_is_null(present) || id < 0)) continue;
+        bad |= json_object_set_new(json, key, id < 0 ? json_null() : json_integer(id));
+    }
+    return bad;
 }
 
 /* The configuration with keys that other programs read: the stored type under both of its names, and the tokenizer's
@@ -173,7 +187,7 @@ static json_t *written_config(const lithe_model *m, const char *where, dtype typ
     json_t *json = model_config(m, err);
     int bad = !json;
     if (json) bad = json_object_set_new(json, "torch_dtype", json_string(name)) || json_object_set_new(json, "dtype", json_string(name));
-    if (json && t) bad |= set_id(json, "bos_token_id", lithe_tokenizer_bos(t)) || set_id(json, "eos_token_id", lithe_tokenizer_eos(t));
+    if (json && t) bad |= set_ids(json, t);
     if (!bad) return json;
     json_decref(json);
     fail(err, LITHE_ENOMEM, "%s: not enough memory for config.json", where);
@@ -217,12 +231,14 @@ int model_adopt_config(lithe_model *m, dtype type, const lithe_tokenizer *t, lit
     return status;
 }
 
-static int write_tokenizer(const lithe_tokenizer *t, const char *dir, lithe_error *err)
+/* The configuration says whether the model has token types. */
+static int write_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const char *dir, lithe_error *err)
 {
-    char *path = path_join(dir, lithe_tokenizer_file(t));
-    int status = path ? lithe_tokenizer_save(t, path, err) : fail(err, LITHE_ENOMEM, "%s: not enough memory for its tokenizer", dir);
-    free(path);
-    return status;
+    int types = 0;
+    json_t *config = model_config(m, err);
+    json_int(config, "type_vocab_size", 0, INT_MAX, &types);
+    json_decref(config);
+    return failed(err) ? (int)err->status : tokenizer_save_for_model(t, dir, lithe_model_context(m), types > 1, err);
 }
 
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
@@ -231,7 +247,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
     int status = t ? lithe_model_fits(m, t, err) : LITHE_OK;
     if (!status) status = write_weights(m, dir, type, t, err);
     if (!status) status = write_config(m, dir, type, t, err);
-    if (!status && t) status = write_tokenizer(t, dir, err);
+    if (!status && t) status = write_tokenizer(m, t, dir, err);
     return status ? status : preprocessor_write(&m->preprocessor, dir, arch_images(m->arch, m->config), err);
 }
 

@@ -117,6 +117,11 @@ lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len,
 lithe_tokenizer *tokenizer_from_gguf(const char *data, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
+/* Saves it in a MODEL's folder, under lithe_tokenizer_file's name, with a tokenizer_config.json from which
+ * transformers' Auto classes and pipelines know all they need.  context: the longest text in tokens, 0: not known;
+ * types: the model has token types. */
+int tokenizer_save_for_model(const lithe_tokenizer *t, const char *dir, int context, bool types, lithe_error *err);
+
 /* The file as lithe_tokenizer_save writes it (malloc'd); NULL: memory is out, or it cannot be written. */
 char *tokenizer_text(const lithe_tokenizer *t, size_t *n);
 

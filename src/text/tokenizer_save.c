@@ -224,20 +224,49 @@ static json_t *templates_json(const lithe_tokenizer *t)
     return all;
 }
 
-/* Writes what the tokenizer's own file does not say, roles, later tokens and the chat template, to a
- * tokenizer_config.json beside path, unless there is one. */
-static int save_beside(const lithe_tokenizer *t, const char *path, lithe_error *err)
+/* Whether the files are for encoders, which know a text's ends as cls and sep. */
+static bool for_encoders(const lithe_tokenizer *t) { return t->model == MODEL_WORDPIECE || t->role[ROLE_MASK] >= 0; }
+
+static bool has_role(const lithe_tokenizer *t, int i)
+{
+    if (t->role[i] < 0) return false;
+    if (t->configured >> i & 1) return true;
+    if (i == ROLE_BOS || i == ROLE_EOS) return t->model != MODEL_WORDPIECE;
+    return (i != ROLE_CLS && i != ROLE_SEP) || for_encoders(t);
+}
+
+/* The class of transformers that reads the file: of a tokenizer.json, the one that takes it as it is. */
+static const char *class_of(const lithe_tokenizer *t)
+{
+    if (!t->sentencepiece) return "PreTrainedTokenizerFast";
+    return t->model == MODEL_UNIGRAM ? "T5Tokenizer" : "LlamaTokenizer";
+}
+
+/* What transformers asks of a model's tokenizer beside its file. */
+static int put_model_settings(const lithe_tokenizer *t, json_t *config, int context, bool types)
+{
+    json_t *inputs = json_pack("[s, s]", "input_ids", "attention_mask");
+    if (types) json_array_insert_new(inputs, 1, json_string("token_type_ids"));
+    int bad = json_object_set_new(config, "model_input_names", inputs) || json_object_set_new(config, "tokenizer_class", json_string(class_of(t)));
+    bad |= json_object_set_new(config, "clean_up_tokenization_spaces", json_false());
+    return bad || (context > 0 && json_object_set_new(config, "model_max_length", json_integer(context)));
+}
+
+/* Writes what the tokenizer's own file does not say to a tokenizer_config.json beside path, unless there is one: roles,
+ * later tokens, the chat template; of a model's also those that the file says, and what put_model_settings adds. */
+static int save_beside(const lithe_tokenizer *t, const char *path, bool model, int context, bool types, lithe_error *err)
 {
     const bool later = t->source && t->n_entries && (t->later || t->sentencepiece);         /* a .model has none */
     const bool templates = t->chat_template || t->templates;
-    if (!t->configured && !later && !templates) return LITHE_OK;
+    if (t->model == MODEL_LONGEST || (!model && !t->configured && !later && !templates)) return LITHE_OK;
     char *dir = path_parent(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL, *text = xalloc(longest_name(t) + 2, 1);
     json_t *config = beside && text ? json_object() : NULL;
     int bad = !config;
     for (int i = 0; i < ROLES && !bad; i++)
-        if (t->configured >> i & 1) bad = json_object_set_new(config, tokenizer_role_key(i), name_as_json(t, t->role[i], text));
+        if (model ? has_role(t, i) : t->configured >> i & 1) bad = json_object_set_new(config, tokenizer_role_key(i), name_as_json(t, t->role[i], text));
     if (!bad && later) bad = json_object_set_new(config, "added_tokens_decoder", later_tokens(t));
     if (!bad && templates) bad = json_object_set_new(config, "chat_template", templates_json(t));
+    if (!bad && model) bad = put_model_settings(t, config, context, types);
     if (bad) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (!path_exists(beside)) json_write(config, beside, err);
     json_decref(config);
@@ -271,17 +300,30 @@ char *tokenizer_text(const lithe_tokenizer *t, size_t *n)
     return text;
 }
 
+static int write_file(const lithe_tokenizer *t, const char *path, lithe_error *err)
+{
+    if (t->source) return file_write(path, t->source, t->source_bytes, err);
+    json_t *root = made_json(t);
+    if (!root) fail(err, LITHE_EINVAL, "%s: tokenizer cannot be written as JSON: a piece that is not UTF-8, or two that are the same", path);
+    else json_write(root, path, err);
+    json_decref(root);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
 int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error *err)
 {
     lithe_error local = { 0 };
     if (!err) err = &local;
     if (failed(err)) return err->status;
     if (!t || !path) return fail(err, LITHE_EINVAL, "tokenizer: nothing to save, or no path");
-    if (save_beside(t, path, err)) return err->status;
-    if (t->source) return file_write(path, t->source, t->source_bytes, err);
-    json_t *root = made_json(t);
-    if (!root) fail(err, LITHE_EINVAL, "%s: tokenizer cannot be written as JSON: a piece that is not UTF-8, or two that are the same", path);
-    else json_write(root, path, err);
-    json_decref(root);
+    return save_beside(t, path, false, 0, false, err) ? (int)err->status : write_file(t, path, err);
+}
+
+int tokenizer_save_for_model(const lithe_tokenizer *t, const char *dir, int context, bool types, lithe_error *err)
+{
+    char *path = path_join(dir, lithe_tokenizer_file(t));
+    if (!path) fail(err, LITHE_ENOMEM, "%s: not enough memory for its tokenizer", dir);
+    else if (!save_beside(t, path, true, context, types, err)) write_file(t, path, err);
+    free(path);
     return failed(err) ? (int)err->status : LITHE_OK;
 }

@@ -20,9 +20,9 @@ typedef struct {
 bool trie_build(trie *t, const pieces *p);
 void trie_free(trie *t);
 
-static inline uint32_t trie_step(const trie *t, uint32_t node, unsigned char byte)
+static inline uint32_t trie_step(const trie *t, uint32_t from, unsigned char byte)
 {
-    uint32_t first = t->first[node], n = t->first[node + 1] - first;
+    uint32_t first = t->first[from], n = t->first[from + 1] - first;
     if (n == 256) return first + byte;
     const uint8_t *found = memchr(t->label + first, byte, n);
     return found ? (uint32_t)(found - t->label) : TRIE_NONE;
@@ -31,8 +31,8 @@ static inline uint32_t trie_step(const trie *t, uint32_t node, unsigned char byt
 /* The node that len bytes lead to, TRIE_NONE if no piece begins with them. */
 uint32_t trie_walk(const trie *t, const char *bytes, size_t len);
 
-/* The longest piece, not empty, that text begins with when read from `node` on;
+/* The longest piece, not empty, that text begins with when read from node `from` on;
  * its length (from there) in *matched.  -1: none. */
-int32_t trie_longest(const trie *t, uint32_t node, const char *text, size_t len, size_t *matched);
+int32_t trie_longest(const trie *t, uint32_t from, const char *text, size_t len, size_t *matched);
 
 #endif
