@@ -80,3 +80,21 @@ void text_unigram_refused(void)
         lithe_tokenizer_close(t);
     }
 }
+
+/* A piece may hold NUL, as a key, in a merge of either form and in a text: ids of Hugging Face's tokenizers. */
+void text_nul_pieces(void)
+{
+    static const char *const merges[] = { "\"a \\u0000\"", "[\"a\",\"\\u0000\"]" };
+    for (int i = 0; i < 2; i++) {
+        lithe_error err = { 0 };
+        char text[300];
+        int n = snprintf(text, sizeof text, "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\\u0000\":0,\"a\":1,\"a\\u0000\" : 2,\"\\u0000a\":3},\"merges\":[%s]},\"decoder\":{\"type\":\"Fuse\"}}", merges[i]);
+        lithe_tokenizer *t = tokenizer_from_json(text, (size_t)n, "test.json", &err);
+        CHECK_MSG(t, "%s", err.text);
+        int32_t ids[8];
+        char back[8];
+        CHECK(lithe_encode(t, "a\0\0a", 4, 0, ids, 8) == 3 && ids[0] == 2 && ids[1] == 0 && ids[2] == 1);
+        CHECK(lithe_decode(t, ids, 3, back, 8) == 4 && !memcmp(back, "a\0\0a", 4));
+        lithe_tokenizer_close(t);
+    }
+}

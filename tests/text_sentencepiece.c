@@ -197,3 +197,50 @@ void text_charsmap(void)
         charsmap_close(&m);
     }
 }
+
+typedef struct { const char *config; int32_t girl[6], masked[8], pair[8]; } fairseq_case;
+
+/* XLM-R's and CamemBERT's numbers of a .model's pieces, as transformers gives them for the same file. */
+void text_fairseq(void)
+{
+    static const fairseq_case cases[] = {
+        { "{\"model_type\":\"xlm-roberta\"}", { 0, 10, 460, 12, 940, 2 }, { 0, 8, 1001, 15, 2, 5, 3, 2 }, { 0, 10, 460, 2, 2, 12, 940, 2 } },
+        { "{\"tokenizer_class\":\"CamembertTokenizer\"}", { 5, 13, 463, 15, 943, 6 }, { 5, 11, 1004, 18, 6, 8, 3, 6 }, { 5, 13, 463, 6, 6, 15, 943, 6 } } };
+    char *model = path_join(test_dir(), FAIRSEQ_FILE), *config = path_join(test_dir(), "config.json");
+    lithe_error err = { 0 };
+    size_t size;
+    char *data = file_read(test_data("tokenizers/sentencepiece-test/unigram1000.model"), (size_t)1 << 24, &size, &err);
+    CHECK_MSG(data && !file_write(model, data, size, &err), "%s", err.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const fairseq_case *c = &cases[i];
+        CHECK(!file_write(config, c->config, strlen(c->config), &err));
+        lithe_tokenizer *t = text_open(test_dir());
+        int32_t ids[16];
+        CHECK(lithe_encode(t, "I saw a girl", 12, 1, ids, 16) == 6 && !memcmp(ids, c->girl, sizeof c->girl));
+        CHECK(lithe_encode(t, "the <mask> of </s>\u00e9", 20, 1, ids, 16) == 8 && !memcmp(ids, c->masked, sizeof c->masked));
+        CHECK(lithe_encode_pair(t, "I saw", 5, "a girl", 6, 16, ids, NULL, 16) == 8 && !memcmp(ids, c->pair, sizeof c->pair));
+        CHECK(lithe_tokenizer_special(t, "mask") == c->masked[2] && lithe_tokenizer_special(t, "pad") == 1 && lithe_tokenizer_special(t, "unk") == 3);
+        char text[64];
+        size_t n = lithe_decode(t, c->girl, 6, text, sizeof text);
+        CHECK_MSG(n == 12 && !memcmp(text, "I saw a girl", 12), "%.*s", (int)n, text);
+        CHECK(!strcmp(lithe_tokenizer_file(t), FAIRSEQ_FILE));
+        lithe_tokenizer_close(t);
+    }
+    free(data), free(model), free(config);
+}
+
+/* Settings for other numbers of the same file are refused by name. */
+void text_fairseq_refused(void)
+{
+    static const char *const configs[] = { "{\"model_type\":\"mbart\"}", "{\"tokenizer_class\":\"NllbTokenizer\"}", "{\"model_type\":\"xglm\"}" };
+    char *model = path_join(test_dir(), FAIRSEQ_FILE), *config = path_join(test_dir(), "config.json");
+    for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+        lithe_error err = { 0 };
+        size_t size;
+        char *data = file_read(test_data("tokenizers/sentencepiece-test/unigram1000.model"), (size_t)1 << 24, &size, &err);
+        CHECK(!file_write(model, data, size, &err) && !file_write(config, configs[i], strlen(configs[i]), &err));
+        CHECK_MSG(!lithe_tokenizer_open(test_dir(), &err) && err.status == LITHE_ECONFIG && strstr(err.text, "Tokenizer, which is not supported"), "%s", err.text);
+        free(data);
+    }
+    free(model), free(config);
+}

@@ -142,6 +142,36 @@ static char *with_plain_numbers(const char *text, size_t size, size_t *length)
     return out;
 }
 
+/* Whether the string whose characters begin at text[i] is a key that holds U+0000; its end. */
+static bool is_nul_key(const char *text, size_t size, size_t i, size_t *end)
+{
+    bool nul = false;
+    for (; i < size && text[i] != '"'; i += text[i] == '\\' ? 2 : 1) nul |= size - i > 6 && !memcmp(text + i, "\\u0000", 6);
+    *end = i < size ? i + 1 : size;
+    for (i = *end; i < size && text[i] && strchr(" \t\r\n", text[i]); i++) { }
+    return nul && i < size && text[i] == ':';
+}
+
+/* The text with JSON_NUL in keys, which jansson allows no NUL, to be freed; NULL when memory is out. */
+static char *with_nul_keys(const char *text, size_t size, size_t *length)
+{
+    char *out = xalloc(2 * size + 4, 1);
+    size_t n = 0, end;
+    for (size_t i = 0; out && i < size; i = end) {
+        const bool key = text[i] == '"' && is_nul_key(text, size, i + 1, &end);
+        if (text[i] != '"') end = i + 1;
+        for (size_t k = i; k < end; ) {
+            const bool nul = key && end - k > 6 && !memcmp(text + k, "\\u0000", 6);
+            const size_t step = nul ? 6 : key && text[k] == '\\' ? 2 : 1;
+            memcpy(out + n, nul ? JSON_NUL : text + k, step);
+            n += step;
+            k += step;
+        }
+    }
+    *length = n;
+    return out;
+}
+
 static json_t *parse(const char *text, size_t size, int depth, bool strict, const char *what, lithe_error *err)
 {
     if (failed(err)) return NULL;
@@ -153,10 +183,11 @@ static json_t *parse(const char *text, size_t size, int depth, bool strict, cons
     json_error_t at = { .line = -1 }, unused;
     json_t *value = load(text, size, &at);
     if (!value && !strict && !check_pending(err)) {
-        size_t length;
-        char *plain = with_plain_numbers(text, size, &length);
-        if (plain) value = load(plain, length, &unused);
+        size_t length, more;
+        char *plain = with_plain_numbers(text, size, &length), *keys = plain ? with_nul_keys(plain, length, &more) : NULL;
+        if (keys) value = load(keys, more, &unused);
         free(plain);
+        free(keys);
     }
     if (!value) fail(err, LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
     if (!check_pending(err)) return value;

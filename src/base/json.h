@@ -1,12 +1,14 @@
 /* JSON by jansson, with the limits that a hostile file requires: duplicate keys
  * are refused, depth and size are bounded, the text is UTF-8.  A string value
- * may hold NUL, so its length is json_string_length; a key may not. */
+ * may hold NUL, so its length is json_string_length; in a key JSON_NUL stands for it. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
 #include "base/error.h"
 #include <jansson.h>
 #include <stdbool.h>
+
+#define JSON_NUL "\uFDD0\uFDD1"       /* two noncharacters, which no text has */
 
 /* what names the source in messages.  depth: deepest nesting allowed.  The
  * caller owns the result (json_decref). */

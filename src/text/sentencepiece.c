@@ -56,11 +56,19 @@ enum { LONGEST_PIECE = 256 };              /* bytes; n (n - 1) lookups to cut on
 enum { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
 enum { UNIGRAM = 1, BPE };
 
+/* How fairseq's dictionaries number the pieces: those for unknown, begin and end, and the others after them by a shift;
+ * <pad> is 1, <mask> comes last, and the names with no piece are never used. */
+typedef struct fairseq { int32_t first[3], shift; const char *unused[3]; int32_t unused_id[3]; } fairseq;
+static const fairseq orders[] = { [NUMBERED_XLMR] = { { 3, 0, 2 }, 1, { NULL }, { 0 } },
+                                  [NUMBERED_CAMEMBERT] = { { 3, 5, 6 }, 4, { "<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED" }, { 0, 2, 4 } } };
+enum { FAIRSEQ_PAD = 1 };
+
 typedef struct {
     lithe_tokenizer *t;
     const char *what;
     double *scores;            /* [room] */
-    size_t n, room;
+    size_t n, room;            /* pieces; ids */
+    const struct fairseq *order;
     int kind;
     bool fallback;
     int64_t unknown, bos, eos, pad;
@@ -81,6 +89,19 @@ static bool is_byte(const char *text, size_t len, int *byte)
     return false;
 }
 
+static int put_piece(reading *r, size_t id, const char *text, size_t len, float score, bool findable, lithe_error *err)
+{
+    if (id >= r->room) {
+        size_t room = r->room ? r->room * 2 : 4096;
+        double *scores = xrealloc(r->scores, room, sizeof *scores);
+        if (!scores) return fail(err, LITHE_ENOMEM, "%s: out of memory", r->what);
+        r->scores = scores;
+        r->room = room;
+    }
+    r->scores[id] = (double)score;
+    return tokenizer_add(&r->t->vocabulary, (int64_t)id, text, len, findable, r->what, err);
+}
+
 static int add_piece(reading *r, const char *text, size_t len, float score, uint64_t type, lithe_error *err)
 {
     int byte = -1;
@@ -89,16 +110,10 @@ static int add_piece(reading *r, const char *text, size_t len, float score, uint
     if (len > LONGEST_PIECE) return fail(err, LITHE_EFORMAT, "%s: piece %zu is %zu bytes long, at most %d are accepted", r->what, r->n, len, LONGEST_PIECE);
     if (type < NORMAL || type > BYTE || !isfinite(score)) return damaged(r, err);
     if (type == BYTE && !is_byte(text, len, &byte)) return damaged(r, err);
-    if (r->n == r->room) {
-        size_t room = r->room ? r->room * 2 : 4096;
-        double *scores = xrealloc(r->scores, room, sizeof *scores);
-        if (!scores) return fail(err, LITHE_ENOMEM, "%s: out of memory", r->what);
-        r->scores = scores;
-        r->room = room;
-    }
-    if (type == BYTE) r->t->bpe.byte_id[byte] = (int32_t)r->n;
-    r->scores[r->n] = (double)score;
-    return tokenizer_add(&r->t->vocabulary, (int64_t)r->n++, text, len, type == NORMAL && len, r->what, err);
+    const size_t id = !r->order ? r->n : r->n < 3 ? (size_t)r->order->first[r->n] : r->n + (size_t)r->order->shift;
+    if (type == BYTE) r->t->bpe.byte_id[byte] = (int32_t)id;
+    r->n++;
+    return put_piece(r, id, text, len, score, type == NORMAL && len, err);
 }
 
 static int read_piece(reading *r, const field *f, lithe_error *err)
@@ -180,6 +195,32 @@ static int read_model(reading *r, const char *data, size_t len, lithe_error *err
     return LITHE_OK;
 }
 
+/* ---- fairseq's numbers -------------------------------------------------------------------- */
+
+/* A token that is found in texts before anything else. */
+static int add_found(reading *r, const char *text, int64_t id, bool lstrip, lithe_error *err)
+{
+    return tokenizer_add_entry(r->t, (added_entry){ .text = text, .len = strlen(text), .id = (int32_t)id, .special = true, .lstrip = lstrip }, r->what, err);
+}
+
+/* Gives the roles their ids, and adds the tokens that are no pieces. */
+static int renumber(reading *r, lithe_error *err)
+{
+    const fairseq *o = r->order;
+    const int64_t mask = (int64_t)r->n + o->shift;
+    if (r->unknown != 0 || r->bos != 1 || r->eos != 2) return fail(err, LITHE_EFORMAT, "%s: <unk>, <s> and </s> are not its first three pieces, as fairseq's numbers need them", r->what);
+    r->unknown = o->first[0]; r->bos = o->first[1]; r->eos = o->first[2]; r->pad = FAIRSEQ_PAD;
+    for (int i = 0; i < 3 && o->unused[i]; i++)
+        if (put_piece(r, (size_t)o->unused_id[i], o->unused[i], strlen(o->unused[i]), 0, false, err)) return err->status;
+    if (put_piece(r, FAIRSEQ_PAD, "<pad>", 5, 0, false, err) || put_piece(r, (size_t)mask, "<mask>", 6, 0, false, err)) return err->status;
+    add_found(r, "<s>", r->bos, false, err);
+    add_found(r, "<pad>", r->pad, false, err);
+    add_found(r, "</s>", r->eos, false, err);
+    add_found(r, "<unk>", r->unknown, false, err);
+    add_found(r, "<mask>", mask, true, err);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
 /* ---- as a tokenizer ------------------------------------------------------------------------ */
 
 static int make_unigram(reading *r, lithe_error *err)
@@ -202,6 +243,11 @@ static void set_roles(reading *r)
     int32_t bos = (int32_t)r->bos, eos = (int32_t)r->eos, unknown = (int32_t)r->unknown;
     const int32_t roles[ROLES] = { bos, eos, bos, eos, (int32_t)r->pad, -1, unknown };
     for (int i = 0; i < ROLES; i++) t->role[i] = roles[i] < 0 ? -1 : roles[i];
+    if (r->order) {
+        t->role[ROLE_MASK] = (int32_t)r->n + r->order->shift;
+        tokenizer_around(t, bos, eos, 2, 0);
+        return;
+    }
     if (t->model == MODEL_BPE && bos >= 0) {            /* Llama has a begin-of-text token, T5 an end-of-text token */
         t->single = (template){ { { bos, 0 }, { TEXT_A, 0 } }, 2 };
         t->pair = (template){ { { bos, 0 }, { TEXT_A, 0 }, { bos, 1 }, { TEXT_B, 1 } }, 4 };
@@ -211,21 +257,22 @@ static void set_roles(reading *r)
     }
 }
 
-lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len, const added_entry *found, size_t n, const char *what, lithe_error *err)
+static lithe_tokenizer *from_model(const char *data, size_t len, numbering how, const added_entry *found, size_t n, const char *what, lithe_error *err)
 {
     lithe_tokenizer *t = tokenizer_new(err);
-    reading r = { .t = t, .what = what, .kind = UNIGRAM, .unknown = 0, .bos = 1, .eos = 2, .pad = -1 };
+    reading r = { .t = t, .what = what, .order = how ? &orders[how] : NULL, .kind = UNIGRAM, .unknown = 0, .bos = 1, .eos = 2, .pad = -1 };
     if (t) {
         t->bpe.characters = t->bpe.fuse_unknown = t->sentencepiece = true;
         t->charsmap.trim = t->charsmap.add_space = true;
         t->mark = SPACE_MARK;
+        t->numbering = how;
         t->unknown_text = " \u2047 ";
         t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_CHARSMAP, .map = &t->charsmap };
     }
-    if (t && !read_model(&r, data, len, err)) {
+    if (t && !read_model(&r, data, len, err) && !(r.order && renumber(&r, err))) {
         t->bpe.unknown = (int32_t)r.unknown;
         if (r.kind == UNIGRAM) make_unigram(&r, err);
-        else if (!tokenizer_score_merges(t, r.scores, r.n, what, err)) {
+        else if (!tokenizer_score_merges(t, r.scores, (size_t)t->vocabulary.n, what, err)) {
             t->unigram.scores = r.scores;                   /* for a file that holds them again */
             r.scores = NULL;
         }
@@ -239,6 +286,16 @@ lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len,
     if (t && !failed(err)) return t;
     lithe_tokenizer_close(t);
     return NULL;
+}
+
+lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len, const added_entry *found, size_t n, const char *what, lithe_error *err)
+{
+    return from_model(data, len, NUMBERED_AS_IS, found, n, what, err);
+}
+
+lithe_tokenizer *tokenizer_from_fairseq(const char *data, size_t len, numbering how, const char *what, lithe_error *err)
+{
+    return from_model(data, len, how, NULL, 0, what, err);
 }
 
 lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err)

@@ -25,6 +25,7 @@
 
 #define WORLD_FILE "rwkv_vocab_v20230424.txt"      /* the name under which RWKV models have it */
 #define SENTENCEPIECE_FILE "tokenizer.model"
+#define FAIRSEQ_FILE "sentencepiece.bpe.model"     /* a .model whose pieces are numbered as fairseq's dictionaries do */
 #define TOKENIZER_STEPS 16                 /* largest number of steps of each kind, with nested sequences flattened */
 
 /* An added token as the file describes it. */
@@ -47,6 +48,10 @@ enum { TOKEN_SPECIAL = 1, TOKEN_CONTINUES = 2 };
 typedef enum { LEAD_KEPT, LEAD_AFTER_BOS, LEAD_SPACE, LEAD_MARKS } lead;
 
 typedef struct named_template { const char *name, *text; struct named_template *next; } named_template;
+
+/* How ids follow from the numbers of a .model's pieces: they are the same; XLM-R's, by fairseq, with <pad> and <mask>;
+ * CamemBERT's, likewise with five tokens before them. */
+typedef enum { NUMBERED_AS_IS, NUMBERED_XLMR, NUMBERED_CAMEMBERT } numbering;
 
 struct lithe_tokenizer {
     arena memory;                          /* strings and small arrays */
@@ -74,6 +79,7 @@ struct lithe_tokenizer {
     uint8_t *flags;                     /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
     charsmap charsmap;
+    numbering numbering;        /* of a .model's pieces */
     bool sentencepiece;         /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
     const char *unknown_text;
     const char *mark;               /* the space in tokens; NULL: a space is a space */
@@ -110,6 +116,8 @@ typedef struct { bool lower, marks, spaced; } bert_options;
 lithe_tokenizer *tokenizer_from_pieces(const char *text, size_t len, bert_options how, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_world(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err);
+/* The same with other numbers. */
+lithe_tokenizer *tokenizer_from_fairseq(const char *data, size_t len, numbering how, const char *what, lithe_error *err);
 /* The same with pieces that are found in texts before anything else is done with them, as llama.cpp and Hugging Face
  * find special tokens; SentencePiece itself finds none. */
 lithe_tokenizer *tokenizer_from_sentencepiece_with(const char *data, size_t len, const added_entry *found, size_t n,
@@ -166,10 +174,12 @@ int  tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_erro
 int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
 
 /* The files beside a vocabulary (tokenizer_beside.c).  The first refuses settings for a class of tokenizer that reads
- * this kind of file in another way; the second says whether they are for Qwen2's; the third adds their tokens. */
+ * this kind of file in another way; the second says whether they are for Qwen2's, the third how a .model's pieces are
+ * numbered; the last adds their tokens. */
 typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEPIECE } vocabulary_file;
 int  tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
 bool tokenizer_is_qwen2(const json_t *config);
+numbering tokenizer_numbering(const json_t *config, const char *path);
 int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
 /* Takes the entries from number `first` on into a finished tokenizer. */
 int  tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err);

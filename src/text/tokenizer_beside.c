@@ -17,7 +17,25 @@ static const char *const wordpiece_classes[] = { "BertTokenizer", "DistilBertTok
     "PreTrainedTokenizer", NULL };
 static const char *const byte_level_classes[] = { "GPT2Tokenizer", "RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "CodeGenTokenizer",
     "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "PreTrainedTokenizer", NULL };
-static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "PreTrainedTokenizer", NULL };
+static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "InternLM2Tokenizer", "XLMRobertaTokenizer",
+    "CamembertTokenizer", "PreTrainedTokenizer", NULL };
+
+/* The class of a model_type whose files do not say it, where it is another than the vocabulary's file implies. */
+static const struct { const char *model, *class; } of_models[] = {
+    { "qwen2", "Qwen2Tokenizer" }, { "qwen2_moe", "Qwen2Tokenizer" }, { "qwen3", "Qwen2Tokenizer" }, { "qwen3_moe", "Qwen2Tokenizer" }, { "clip", "CLIPTokenizer" },
+    { "openai-gpt", "OpenAIGPTTokenizer" }, { "ctrl", "CTRLTokenizer" }, { "xlm", "XLMTokenizer" }, { "flaubert", "FlaubertTokenizer" }, { "biogpt", "BioGptTokenizer" },
+    { "xlm-roberta", "XLMRobertaTokenizer" }, { "xlm-roberta-xl", "XLMRobertaTokenizer" }, { "camembert", "CamembertTokenizer" }, { "albert", "AlbertTokenizer" },
+    { "xlnet", "XLNetTokenizer" }, { "mbart", "MBartTokenizer" }, { "m2m_100", "M2M100Tokenizer" }, { "xglm", "XGLMTokenizer" }, { "deberta-v2", "DebertaV2Tokenizer" },
+    { "pegasus", "PegasusTokenizer" }, { "big_bird", "BigBirdTokenizer" }, { "marian", "MarianTokenizer" }, { "mpnet", "MPNetTokenizer" } };
+
+/* tokenizer_class, or what model_type implies; NULL: neither says it. */
+static const char *class_named(const json_t *config)
+{
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class")), *model = json_string_value(json_object_get(config, "model_type"));
+    for (size_t i = 0; !name && model && i < sizeof of_models / sizeof *of_models; i++)
+        if (!strcmp(model, of_models[i].model)) name = of_models[i].class;
+    return name;
+}
 
 static bool is_class(const char *name, const char *class)
 {
@@ -28,7 +46,7 @@ static bool is_class(const char *name, const char *class)
 int tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err)
 {
     static const char *const *const classes[] = { wordpiece_classes, byte_level_classes, sentencepiece_classes };
-    const char *name = json_string_value(json_object_get(config, "tokenizer_class")), *words = json_string_value(json_object_get(config, "word_tokenizer_type"));
+    const char *name = class_named(config), *words = json_string_value(json_object_get(config, "word_tokenizer_type"));
     if (words && strcmp(words, "basic")) return fail(err, LITHE_ECONFIG, "%s: its words are cut by %.40s (word_tokenizer_type), which is not supported", what, words);
     for (const char *const *c = classes[file]; name && *c; c++)
         if (is_class(name, *c)) return LITHE_OK;
@@ -37,8 +55,15 @@ int tokenizer_check_class(const json_t *config, vocabulary_file file, const char
 
 bool tokenizer_is_qwen2(const json_t *config)
 {
-    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+    const char *name = class_named(config);
     return name && is_class(name, "Qwen2Tokenizer");
+}
+
+numbering tokenizer_numbering(const json_t *config, const char *path)
+{
+    const char *name = class_named(config);
+    if (name && is_class(name, "CamembertTokenizer")) return NUMBERED_CAMEMBERT;
+    return name ? is_class(name, "XLMRobertaTokenizer") ? NUMBERED_XLMR : NUMBERED_AS_IS : !strcmp(path_base(path), FAIRSEQ_FILE) ? NUMBERED_XLMR : NUMBERED_AS_IS;
 }
 
 /* ---- added tokens ------------------------------------------------------------------ */

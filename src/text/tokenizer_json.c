@@ -13,14 +13,33 @@
 
 /* ---- vocabulary --------------------------------------------------------------------------- */
 
+/* The text of a key, in which JSON_NUL stands for NUL: in `text`, or the key itself; its length in *len. */
+static const char *text_of_key(const char *key, char *text, size_t room, size_t *len)
+{
+    const size_t n = strlen(JSON_NUL);
+    *len = strlen(key);
+    if (!strstr(key, JSON_NUL) || *len >= room) return key;
+    size_t k = 0;
+    for (size_t i = 0; i < *len; k++) {
+        const bool nul = !strncmp(key + i, JSON_NUL, n);
+        text[k] = nul ? 0 : key[i];
+        i += nul ? n : 1;
+    }
+    *len = k;
+    return text;
+}
+
 /* Adds every token to t->vocabulary, and under its written name to names. */
 static int read_vocabulary(lithe_tokenizer *t, pieces *names, json_t *vocab, const char *what, lithe_error *err)
 {
     const char *name;
     json_t *id;
     if (!json_is_object(vocab)) return fail(err, LITHE_EFORMAT, "%s: model.vocab is not an object of tokens and ids", what);
-    json_object_foreach(vocab, name, id) {
-        size_t len = strlen(name);
+    const char *key;
+    char text[ADDED_TOKEN_LIMIT];
+    json_object_foreach(vocab, key, id) {
+        size_t len;
+        name = text_of_key(key, text, sizeof text, &len);
         if (!json_is_integer(id))
             return fail(err, LITHE_EFORMAT, "%s: id of token \"%.60s\" is not a whole number", what, name);
         if (tokenizer_add(names, json_integer_value(id), name, len, true, what, err)) return err->status;
@@ -58,10 +77,10 @@ static int read_merge(lithe_tokenizer *t, const pieces *names, size_t rank, cons
         return tokenizer_add_pair(t, names, rank, json_string_value(a), json_string_length(a), json_string_value(b),
                                   json_string_length(b), what, err);
     }
-    const char *text = json_string_value(m), *space = text ? strchr(text, ' ') : NULL;
-    if (!space || strchr(space + 1, ' ') || strlen(text) != json_string_length(m))
+    const char *text = json_string_value(m), *end = text ? text + json_string_length(m) : NULL, *space = text ? memchr(text, ' ', (size_t)(end - text)) : NULL;
+    if (!space || memchr(space + 1, ' ', (size_t)(end - space - 1)))
         return fail(err, LITHE_EFORMAT, "%s: merge %zu is neither \"a b\" nor [\"a\", \"b\"]", what, rank);
-    return tokenizer_add_pair(t, names, rank, text, (size_t)(space - text), space + 1, strlen(space + 1), what, err);
+    return tokenizer_add_pair(t, names, rank, text, (size_t)(space - text), space + 1, (size_t)(end - space - 1), what, err);
 }
 
 static int read_merges(lithe_tokenizer *t, const pieces *names, const json_t *merges, const char *what, lithe_error *err)

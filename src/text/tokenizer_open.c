@@ -19,15 +19,24 @@ static char *one_beside(const char *dir, const char *const *names)
     return NULL;
 }
 
-/* The settings of both files in one object; the first wins over the second.  NULL if neither exists. */
+/* What a config.json says of its tokenizer: the class, or the model that implies it. */
+static json_t *class_alone(json_t *config)
+{
+    json_t *class = json_pack("{s:O*, s:O*}", "tokenizer_class", json_object_get(config, "tokenizer_class"), "model_type", json_object_get(config, "model_type"));
+    json_decref(config);
+    return class;
+}
+
+/* The settings of the files in one object; those of the first win.  NULL if there is none. */
 static json_t *config_beside(const char *dir, lithe_error *err)
 {
-    static const char *const names[][2] = { { "tokenizer_config.json" }, { "special_tokens_map.json" } };
+    static const char *const names[][2] = { { "tokenizer_config.json" }, { "special_tokens_map.json" }, { "config.json" } };
     json_t *config = NULL;
-    for (int i = 0; i < 2 && !failed(err); i++) {
+    for (int i = 0; i < 3 && !failed(err); i++) {
         char *path = one_beside(dir, names[i]);
         json_t *more = path ? json_read(path, FILE_LIMIT, CONFIG_DEPTH, err) : NULL;
         free(path);
+        if (i == 2 && more) more = class_alone(more);
         if (!config) { config = more; continue; }
         if (more) json_object_update_missing(config, more);
         json_decref(more);
@@ -129,6 +138,16 @@ static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int 
     return t;
 }
 
+static lithe_tokenizer *open_sentencepiece(const char *path, const json_t *config, lithe_error *err)
+{
+    size_t size;
+    if (tokenizer_check_class(config, VOCABULARY_SENTENCEPIECE, path, err)) return NULL;
+    char *data = file_read(path, FILE_LIMIT, &size, err);
+    lithe_tokenizer *t = data ? tokenizer_from_fairseq(data, size, tokenizer_numbering(config, path), path, err) : NULL;
+    free(data);
+    return t;
+}
+
 typedef enum { FORMAT_JSON, FORMAT_PIECES, FORMAT_WORLD, FORMAT_SENTENCEPIECE, FORMAT_LLAMA2C, FORMAT_GGUF } format;
 
 /* Whether the text begins as the line of an RWKV vocabulary does: 1 'x' 1 */
@@ -168,7 +187,7 @@ static bool is_name(const char *path, const char *name) { return !strcmp(path_ba
 static lithe_tokenizer *open_file(const char *path, const char *dir, int lowercase, lithe_error *err)
 {
     static const reader alone[] = { [FORMAT_JSON] = tokenizer_from_json, [FORMAT_WORLD] = tokenizer_from_world,
-                                    [FORMAT_SENTENCEPIECE] = tokenizer_from_sentencepiece, [FORMAT_LLAMA2C] = tokenizer_from_llama2c };
+                                    [FORMAT_LLAMA2C] = tokenizer_from_llama2c };
     json_t *config = config_beside(dir, err);
     lithe_tokenizer *t = NULL;
     mapping m;
@@ -183,7 +202,8 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     }
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
-    else if (f != FORMAT_SENTENCEPIECE || !tokenizer_check_class(config, VOCABULARY_SENTENCEPIECE, path, err)) t = open_alone(path, alone[f], err);
+    else if (f == FORMAT_SENTENCEPIECE) t = open_sentencepiece(path, config, err);
+    else t = open_alone(path, alone[f], err);
     if (t && t->model != MODEL_LONGEST && !tokenizer_add_beside(t, dir, config, path, err)) configure(t, config, path, err);
     if (t && !failed(err)) read_template(t, config, path, err);
     if (t && !failed(err)) read_template_files(t, dir, err);
@@ -195,7 +215,7 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
 
 char *lithe_tokenizer_find(const char *dir)
 {
-    static const char *const alone[] = { "tokenizer.json", SENTENCEPIECE_FILE, "spiece.model", "vocab.txt", WORLD_FILE, NULL }, *const last[] = { "tokenizer.bin", NULL };
+    static const char *const alone[] = { "tokenizer.json", SENTENCEPIECE_FILE, "spiece.model", FAIRSEQ_FILE, "vocab.txt", WORLD_FILE, NULL }, *const last[] = { "tokenizer.bin", NULL };
     static const char *const pairs[][4] = { { "vocab.json", NULL, "merges.txt", NULL }, { "encoder.json", NULL, "vocab.bpe", NULL } };
     char *found = dir ? one_beside(dir, alone) : NULL;
     for (int i = 0; i < 2 && dir && !found; i++) {
@@ -221,7 +241,7 @@ lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokeniz
     char *dir = is_dir ? NULL : path_parent(path), *file = is_dir ? lithe_tokenizer_find(path) : NULL;
     lithe_tokenizer *t = NULL;
     if (is_dir && !file)
-        fail(err, LITHE_EIO, "%s: holds no tokenizer.json, " SENTENCEPIECE_FILE ", vocab.txt, " WORLD_FILE ", vocab.json with merges.txt or tokenizer.bin", path);
+        fail(err, LITHE_EIO, "%s: holds no tokenizer.json, " SENTENCEPIECE_FILE ", " FAIRSEQ_FILE ", vocab.txt, " WORLD_FILE ", vocab.json with merges.txt or tokenizer.bin", path);
     else if (!is_dir && !dir) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else t = open_file(is_dir ? file : path, is_dir ? path : dir, options.lowercase, err);
     free(dir);

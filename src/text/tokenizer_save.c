@@ -238,6 +238,8 @@ static bool has_role(const lithe_tokenizer *t, int i)
 /* The class of transformers that reads the file: of a tokenizer.json, the one that takes it as it is. */
 static const char *class_of(const lithe_tokenizer *t)
 {
+    static const char *const numbered[] = { [NUMBERED_XLMR] = "XLMRobertaTokenizer", [NUMBERED_CAMEMBERT] = "CamembertTokenizer" };
+    if (t->numbering) return numbered[t->numbering];
     if (!t->sentencepiece) return "PreTrainedTokenizerFast";
     return t->model == MODEL_UNIGRAM ? "T5Tokenizer" : "LlamaTokenizer";
 }
@@ -276,7 +278,7 @@ static int save_beside(const lithe_tokenizer *t, const char *path, bool model, i
 
 const char *lithe_tokenizer_file(const lithe_tokenizer *t)
 {
-    return t && t->model == MODEL_LONGEST ? WORLD_FILE : t && t->sentencepiece ? SENTENCEPIECE_FILE : "tokenizer.json";
+    return t && t->model == MODEL_LONGEST ? WORLD_FILE : t && t->numbering ? FAIRSEQ_FILE : t && t->sentencepiece ? SENTENCEPIECE_FILE : "tokenizer.json";
 }
 
 /* The JSON of a tokenizer without a source, a new reference. */
