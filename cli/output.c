@@ -199,13 +199,25 @@ int utf8_length(const char *text, size_t n)
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+/* Of bytes that are no character: how many one U+FFFD stands for, the longest beginning of a character or one byte.  A
+ * beginning of two or three bytes can be completed by bytes 0x80. */
+static size_t broken(const char *text, size_t n)
+{
+    for (size_t k = n < 3 ? n : 3; k > 1; k--) {
+        char whole[4] = { '\x80', '\x80', '\x80', '\x80' };
+        memcpy(whole, text, k);
+        if ((size_t)utf8_length(whole, sizeof whole) > k) return k;
+    }
+    return 1;
+}
+
 static void put_string(FILE *out, const char *text, size_t n)
 {
     const unsigned char *s = (const unsigned char *)text;
     fputc('"', out);
     for (size_t i = 0; i < n; ) {
         int length = utf8_length(text + i, n - i);
-        if (!length) { fputs("\\ufffd", out); i++; continue; }
+        if (!length) { fputs("\\ufffd", out); i += broken(text + i, n - i); continue; }
         if (length > 1) fwrite(s + i, 1, (size_t)length, out);
         else if (s[i] == '"' || s[i] == '\\') fprintf(out, "\\%c", s[i]);
         else if (s[i] == '\n') fputs("\\n", out);

@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "lithe_tools.h"
 #include "test.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -566,7 +567,24 @@ static void sizes_of_options(void)
     CHECK(options_read(&own, sizeof own, &none, "options", &err) == LITHE_EINVAL && strstr(err.text, "sizeof(options)"));
 }
 
+/* How many U+FFFD Python's bytes.decode(errors="replace") gives for these bytes. */
+static void broken_characters(void)
+{
+    static const struct { const char *bytes; int n; } cases[] = {
+        { "\x80", 1 }, { "\xc3", 1 }, { "\xc3\xc3", 2 }, { "\xe2\x82", 1 }, { "\xe2\x82\xe2", 2 }, { "\xe0\x80\xaf", 3 }, { "\xe0\xa0", 1 }, { "\xed\xa0\x80", 3 },
+        { "\xed\x9f", 1 }, { "\xf0\x9f\x98", 1 }, { "\xf0\x9f", 1 }, { "\xf0\x80\x80\x80", 4 }, { "\xf4\x8f\xbf", 1 }, { "\xf4\x90\x80\x80", 4 }, { "\xf5\x80", 2 },
+        { "\xc0\xaf", 2 }, { "\xf1\x80\xe1\x80\xc2", 3 }, { "\xff\xfe", 2 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *bytes = cases[i].bytes;
+        const size_t len = strlen(bytes);
+        int n = 0;
+        for (size_t at = 0; at < len; n++) at += utf8_broken(bytes + at, len - at);
+        CHECK_MSG(n == cases[i].n, "case %zu: %d, not %d", i, n, cases[i].n);
+    }
+}
+
 const test tests_base[] = {
+    { "base: broken characters", broken_characters },
     { "base: arenas", arenas },
     { "base: big blocks", big_blocks },
     { "base: every task runs once, for 1 to 4 threads", every_task_runs_once },

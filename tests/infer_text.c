@@ -93,8 +93,10 @@ void text_streams(void)
     CHECK(is(&h, "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z") && !strcmp(reason, "length"));
     CHECK_MSG(h.gives == 5, "%d pieces of 5 characters", h.gives);
     /* cut off */
-    check_heard("_\xe2\x82\xac\xe2\x82\xac", LITHE_OPTIONS(lithe_generation, .max_tokens = 5), "\xe2\x82\xac" FFFD FFFD, "length");
+    check_heard("_\xe2\x82\xac\xe2\x82\xac", LITHE_OPTIONS(lithe_generation, .max_tokens = 5), "\xe2\x82\xac" FFFD, "length");
     check_heard("_a\x80\xc3z\xff\xf4\x90\x80\x80!", LITHE_OPTIONS(lithe_generation), "a" FFFD FFFD "z" FFFD FFFD FFFD FFFD FFFD "!", "length");
+    /* beginnings of characters are one each */
+    check_heard("_\xf0\x9f\x98.\xf0\x9f\xe4\xbd\xf4\x8f\xbf!", LITHE_OPTIONS(lithe_generation), FFFD "." FFFD FFFD FFFD "!", "length");
     /* overlong, surrogate */
     check_heard("_\xe0\x80\xaf\xed\xa0\x80\xc0\xaf.", LITHE_OPTIONS(lithe_generation), FFFD FFFD FFFD FFFD FFFD FFFD FFFD FFFD ".", "length");
 }

@@ -15,3 +15,15 @@ size_t utf8_valid(const char *text, size_t size)
     }
     return size;
 }
+
+/* A beginning of two or three bytes can be completed by bytes 0x80. */
+size_t utf8_broken(const char *text, size_t len)
+{
+    for (size_t k = len < 3 ? len : 3; k > 1; k--) {
+        char whole[4] = { '\x80', '\x80', '\x80', '\x80' };
+        int32_t c;
+        memcpy(whole, text, k);
+        if ((size_t)utf8_next(whole, sizeof whole, &c) > k) return k;
+    }
+    return 1;
+}

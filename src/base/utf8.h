@@ -36,6 +36,10 @@ static inline int utf8_next(const char *text, size_t len, int32_t *c)
     return 1;
 }
 
+/* Of text that does not begin with a character: how many bytes one U+FFFD stands for, as in Python and Rust.  They are
+ * the longest beginning of a character, or one byte (Unicode 3.9, maximal subparts). */
+size_t utf8_broken(const char *text, size_t len);
+
 /* Writes c in at most 4 bytes and returns their number. */
 static inline int utf8_put(int32_t c, char *text) { return (int)utf8proc_encode_char(c, (utf8proc_uint8_t *)text); }
 

@@ -1,5 +1,6 @@
 #include "infer/text_stream.h"
 #include "base/arena.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,28 +35,17 @@ size_t showable(const char *text, size_t n, const char *const *stop, int stops, 
     return *stopped != SIZE_MAX ? *stopped : safe;
 }
 
-/* The length of the well-formed UTF-8 sequence at the beginning of text (Unicode, table 3-7), 0 if there is none. */
-static size_t well_formed(const unsigned char *text, size_t n)
-{
-    unsigned char c = text[0], low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80, high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    size_t length = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (length > n) return 0;
-    for (size_t i = 1; i < length; i++) {
-        if (text[i] < low || text[i] > high) return 0;
-        low = 0x80, high = 0xbf;
-    }
-    return length;
-}
-
 /* Writes text as UTF-8 to out, which has three times its size; returns the number of bytes. */
 static size_t replace_damaged(const char *text, size_t n, char *out)
 {
     size_t used = 0;
     for (size_t at = 0, length; at < n; at += length) {
-        length = well_formed((const unsigned char *)text + at, n - at);
-        memcpy(out + used, length ? text + at : "\xef\xbf\xbd", length ? length : 3);
-        used += length ? length : 3;
-        if (!length) length = 1;
+        int32_t c;
+        length = (size_t)utf8_next(text + at, n - at, &c);
+        const size_t put = c < 0 ? 3 : length;
+        memcpy(out + used, c < 0 ? "\xef\xbf\xbd" : text + at, put);
+        used += put;
+        if (c < 0) length = utf8_broken(text + at, n - at);
     }
     return used;
 }

@@ -45,6 +45,6 @@ void out_escaped(text_out *o, const char *text, size_t most)
         if (i >= most) { out_print(o, " ..."); return; }
         int length = utf8_next(text + i, n - i, &c);
         out_character(o, text + i, length, c);
-        i += (size_t)length;
+        i += c < 0 ? utf8_broken(text + i, n - i) : (size_t)length;
     }
 }

@@ -133,10 +133,10 @@ json_t *json_shown(const char *text, size_t n)
     text_buffer b = { 0 };
     if (utf8_valid(text, n) == n) return json_stringn(text, n);
     for (size_t i = 0; i < n; ) {
-        int length = utf8_next(text + i, n - i, &c);
+        size_t length = (size_t)utf8_next(text + i, n - i, &c);
         if (c < 0) text_append(&b, "\xef\xbf\xbd", 3);
-        else text_append(&b, text + i, (size_t)length);
-        i += (size_t)length;
+        else text_append(&b, text + i, length);
+        i += c < 0 ? utf8_broken(text + i, n - i) : length;
     }
     json_t *shown = b.failed ? NULL : json_stringn(b.bytes, b.n);
     free(b.bytes);
