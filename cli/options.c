@@ -6,6 +6,7 @@
 #include "output.h"
 #include "quantity.h"
 #include "suggest.h"
+#include <assert.h>
 #include <ctype.h>
 #include <limits.h>
 #include <math.h>
@@ -48,6 +49,8 @@ origin option_origin(const arguments *a, const char *name)
     int i = index_named(a->verb, name, strlen(name));
     return i < 0 ? ORIGIN_DEFAULT : a->origins[i];
 }
+
+int letters(const arguments *a, int lowercase) { return lowercase ? 1 : option_origin(a, "lowercase") == ORIGIN_FLAG ? -1 : 0; }
 
 void option_variable(const option *o, char *name, size_t cap)
 {
@@ -263,6 +266,9 @@ static int check_operands(const arguments *a)
 int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *settings)
 {
     *a = (arguments){ .verb = v, .settings = settings, .words = argv };
+    int n = 0;
+    while (option_at(v, n)) n++;
+    assert(n <= MAX_OPTIONS);
     a->operands = calloc((size_t)argc + 1, sizeof *a->operands);
     if (!a->operands) { complain("out of memory"); return EXIT_RESOURCES; }
     for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)             /* --help works whatever else is wrong */

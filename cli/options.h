@@ -62,7 +62,7 @@ typedef struct {
 typedef struct { int help, quiet, threads; } common;
 extern const option common_options[];                           /* ends with {0} */
 
-enum { MAX_OPTIONS = 64 };
+enum { MAX_OPTIONS = 96 };
 typedef enum { ORIGIN_DEFAULT, ORIGIN_ENVIRONMENT, ORIGIN_FLAG } origin;
 
 typedef struct verb verb;
@@ -96,6 +96,8 @@ void arguments_free(arguments *a);
 
 /* Where an option's value came from. */
 origin option_origin(const arguments *a, const char *name);
+/* How the letters of a vocab.txt are read: 1 with --lowercase, -1 with --no-lowercase, else 0. */
+int letters(const arguments *a, int lowercase);
 const option *option_at(const verb *v, int i);      /* the verb's options, then the common ones; NULL after the last */
 /* "LITHE_WEIGHT_DECAY" */
 void option_variable(const option *o, char *name, size_t cap);

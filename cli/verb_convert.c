@@ -16,7 +16,7 @@ static const option convert_options[] = {
     { "dtype", 0, CHOICE(convert_settings, dtype), "TYPE", "f32", .help = "type of the stored weights; stored: as SRC has them, in blocks too (in a directory as model.gguf)", .choices = "f32|bf16|f16|stored", .also = "type,precision" },
     { "config", 0, FILENAME(convert_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "tokenizer", 0, FILENAME(convert_settings, tokenizer), "PATH", .help = "the tokenizer to write with the model (default: the model's own, if it has one)" },
-    { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "the vocab.txt given as --tokenizer is uncased; the model that is written says so" },
+    { "lowercase", 0, FLAG(convert_settings, lowercase), .help = "the vocab.txt given as --tokenizer is uncased; the model that is written says so; --no-lowercase: it is cased" },
     { "json", 0, FLAG(convert_settings, json), .help = "print {schema, architecture, parameters, dtype, path}" },
     { 0 }
 };
@@ -36,7 +36,7 @@ static int convert(const arguments *a)
     lithe_model *m = must_be_new(to, !names_a_file(to), &err) ? NULL : open_model(from, s->config, &err);
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 
-        t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
+        t = model_tokenizer_with(m, from, s->tokenizer, &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = letters(a, s->lowercase)), &err);
     if (m) lithe_model_finite(m, &err);
     int status = err.status ? err.status : write_model(m, to, s->dtype, t, &unwritten);
     if (!status) {

@@ -10,7 +10,7 @@
 typedef struct { common common; int special, json, lowercase; } tokenize_settings;
 
 static const option tokenize_options[] = {
-    { "lowercase", 0, FLAG(tokenize_settings, lowercase), .help = "the vocab.txt is uncased: lower the letters and drop accents, whatever tokenizer_config.json says" },
+    { "lowercase", 0, FLAG(tokenize_settings, lowercase), .help = "the vocab.txt is uncased: lower the letters and drop accents, whatever tokenizer_config.json says; --no-lowercase: it is cased" },
     { "special", 0, FLAG(tokenize_settings, special), .help = "add the special tokens that the tokenizer puts around a text" },
     { "json", 0, FLAG(tokenize_settings, json), .help = "print {schema, ids}" },
     { 0 }
@@ -35,7 +35,7 @@ static int tokenize(const arguments *a)
     const tokenize_settings *s = a->settings;
     lithe_error err = { 0 };
     size_t size = 0, n = 0;
-    lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = s->lowercase), &err);
+    lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = letters(a, s->lowercase)), &err);
     char *text = read_text("-", LARGE_TEXT, &size, &err);
     n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
     int32_t *ids = text ? allocate(n, sizeof *ids, &err) : NULL;

@@ -72,7 +72,7 @@ static const option train_options[] = {
     { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (default runs/NAME-N)", .also = "output,run" },
     { "tokenizer", 0, TEXT(S, tokenizer), "PATH",
       .help = "a tokenizer.json, .model, vocab.txt, RWKV or llama2.c vocabulary, a folder that holds one, or the word bytes" },
-    { "lowercase", 0, FLAG(S, lowercase), .help = "the vocab.txt given as --tokenizer is uncased: lower the letters and drop accents" },
+    { "lowercase", 0, FLAG(S, lowercase), .help = "the vocab.txt given as --tokenizer is uncased: lower the letters and drop accents; --no-lowercase: it is cased" },
     { "vocab", 0, COUNT(S, vocab), "N", .help = "learn a vocabulary of N tokens from the text first: byte-level BPE, or the kind the architecture was published with",
       .least = 257, .most = 1 << 24, .also = "vocab-size" },
     { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "the validation text, or the share of the documents to hold out (default 5%)", .also = "validation,valid-share" },
@@ -177,7 +177,7 @@ static lithe_tokenizer *choose_tokenizer(making *k)
 {
     const S *s = k->s;
     const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
-    const lithe_tokenizer_options o = { .size = sizeof o, .lowercase = s->lowercase };
+    const lithe_tokenizer_options o = { .size = sizeof o, .lowercase = letters(k->a, s->lowercase) };
     if (s->vocab) return learn_tokenizer(k, s->vocab);
     if (k->model) {
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");

@@ -55,7 +55,7 @@ lithe_model *lithe_model_with_head(const lithe_model *m, const char *task, const
 
 typedef struct {
     size_t size;               /* sizeof(lithe_tokenizer_options) */
-    /* A vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else cased. */
+    /* A vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else uncased. */
     int lowercase;
     const char *kind;  /* the vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (with lowercase 1: uncased) */
 } lithe_tokenizer_options;

@@ -44,8 +44,8 @@ static void check_file(const char *path)
     free(text);
 }
 
-/* Tokenizers of GGUF are called as architectures are. */
-static bool names_tokenizers(const char *path) { return strstr(path, "/src/text/tokenizer_gguf") || strstr(path, "/src/text/pre_tokenizers"); }
+/* Tokenizers of GGUF are called as architectures are; the class of others follows from the model_type beside them. */
+static bool names_tokenizers(const char *path) { return strstr(path, "/src/text/tokenizer_gguf") || strstr(path, "/src/text/pre_tokenizers") || strstr(path, "/src/text/tokenizer_beside"); }
 
 /* src/files names them too: its formats say model_type in their own words. */
 static void architectures_are_named_in_arch(void)

@@ -127,8 +127,8 @@ static void tokenizers_are_learned(void)
              "printf 'aba\\nb\\360\\237\\230\\200\\n\\nababab\\n\\n' > d.txt;"
              "$L train-tokenizer d.jsonl --vocab 258 --out a.json -q && $L train-tokenizer d.txt --vocab 258 --out b.json -q && cmp a.json b.json") == 0);
     CHECK_MSG(sh("printf '[UNK]\nab\n##b\n' > vocab.txt && $L convert $ROOT/tests/golden/gpt2 lower --tokenizer vocab.txt --lowercase -q && "
-                 "printf 'ABB' | $L tokenize vocab.txt && printf 'ABB' | $L tokenize lower && printf 'ABB' | $L tokenize vocab.txt --lowercase") == 0 &&
-              !strcmp(out, "0\n1 2\n1 2\n"), "%s%s", out, err);
+                 "printf 'ABB' | $L tokenize vocab.txt && printf 'ABB' | $L tokenize lower && printf 'ABB' | $L tokenize vocab.txt --lowercase && printf 'ABB' | $L tokenize vocab.txt --no-lowercase") == 0 &&
+              !strcmp(out, "1 2\n1 2\n1 2\n0\n"), "%s%s", out, err);
     CHECK_MSG(sh("$L train-tokenizer tale.txt --vocab 90 --kind wordpiece --lowercase --out w.json -q && printf 'The The' | $L tokenize w.json --special") == 0, "%s", err);
     CHECK_MSG(!strncmp(out, "2 ", 2) && strstr(out, " 3\n"), "%s", out);
     CHECK(sh("$L train-tokenizer tale.txt --vocab 300 --kind roberta --out r.json -q && printf 'a<mask>' | $L tokenize r.json --special") == 0);

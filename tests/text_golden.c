@@ -123,7 +123,7 @@ void text_made_strings(void)
     if (!golden) return;
     size_t n;
     int32_t *points = assigned(golden, &n);
-    lithe_tokenizer *t[] = { text_open(test_data("tokenizers/bert-base-uncased")), text_open(test_data("tokenizers/bert-base-chinese")),
+    lithe_tokenizer *t[] = { text_open(test_data("tokenizers/bert-base-uncased")), lithe_tokenizer_open_with(test_data("tokenizers/bert-base-chinese"), &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = -1), NULL),
                              text_open(text_roberta_dir(NULL)) };
     static const char *const names[] = { "bert-base-uncased", "bert-base-chinese", "roberta-base" };
     for (int i = 0; i < 3; i++) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const lithe_tokenizer_options uncased = { .size = sizeof uncased, .lowercase = 1 };
+static const lithe_tokenizer_options uncased = { .size = sizeof uncased, .lowercase = 1 }, cased = { .size = sizeof cased, .lowercase = -1 };
 
 static lithe_tokenizer *open_vocab(const char *path, const lithe_tokenizer_options *o)
 {
@@ -28,7 +28,7 @@ void text_wordpiece_cases(void)
     t = open_vocab(test_data("tokenizers/bert-base-uncased/vocab.txt"), &uncased);
     text_check_cases("bert-base-uncased", t);
     lithe_tokenizer_close(t);
-    t = text_open(test_data("tokenizers/bert-base-chinese"));           /* nothing says lower case */
+    t = open_vocab(test_data("tokenizers/bert-base-chinese"), &cased);  /* its model's tokenizer_config.json says so */
     CHECK(lithe_tokenizer_vocab(t) == 21128);
     text_check_cases("bert-base-chinese", t);
     lithe_tokenizer_close(t);
@@ -119,11 +119,11 @@ void text_wordpiece_config(void)
     static const char lines[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nÉté\nété\nete\nEte\n中\n##中\n<p>\n";
     CHECK(!file_write(vocab, lines, sizeof lines - 1, &err));
     static const struct { const char *config; int lowercase; int32_t ids[3]; int32_t pad; } cases[] = {
-        { NULL, 0, { 5, 9, 9 }, 0 }, { NULL, 1, { 7, 9, 9 }, 0 }, { NULL, -1, { 5, 9, 9 }, 0 },
+        { NULL, 0, { 7, 9, 9 }, 0 }, { NULL, 1, { 7, 9, 9 }, 0 }, { NULL, -1, { 5, 9, 9 }, 0 },
         { "{\"do_lower_case\": true}", 0, { 7, 9, 9 }, 0 }, { "{\"do_lower_case\": true}", -1, { 5, 9, 9 }, 0 },
         { "{\"do_lower_case\": true, \"strip_accents\": false, \"pad_token\": \"<p>\"}", 0, { 6, 9, 9 }, 11 },
         { "{\"do_lower_case\": false, \"strip_accents\": true}", 0, { 8, 9, 9 }, 0 },
-        { "{\"tokenize_chinese_chars\": false, \"strip_accents\": null}", 0, { 5, 9, 10 }, 0 } };
+        { "{\"tokenize_chinese_chars\": false, \"strip_accents\": null}", 0, { 7, 9, 10 }, 0 } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (cases[i].config) CHECK(!file_write(config, cases[i].config, strlen(cases[i].config), &err));
         lithe_tokenizer *t = open_vocab(i % 2 ? vocab : test_dir(), &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = cases[i].lowercase));

@@ -386,7 +386,7 @@ static void modules(void)
     CHECK(!lithe_model_save(f.model, dir, NULL, f.tokens, &f.err) && !dir_make(pooling_dir, &f.err));
     lithe_embedding how;
     lithe_model *m = lithe_model_open(dir, NULL, &f.err);
-    CHECK(!lithe_embedding_read(m, &how, &f.err) && !strcmp(how.pooling, "mean") && !how.normalize && !how.max_length);
+    CHECK(!lithe_embedding_read(m, &how, &f.err) && !strcmp(how.pooling, "mean") && !how.normalize && how.max_length == lithe_model_context(m));
     put(dir, "modules.json", "[{\"idx\":0,\"path\":\"\",\"type\":\"sentence_transformers.models.Transformer\"},{\"idx\":1,\"path\":\"1_Pooling\","
                              "\"type\":\"sentence_transformers.models.Pooling\"},{\"idx\":2,\"path\":\"2_Normalize\",\"type\":\"sentence_transformers.models.Normalize\"}]");
     put(pooling_dir, "config.json", "{\"word_embedding_dimension\": 32, \"pooling_mode_cls_token\": true, \"pooling_mode_mean_tokens\": false}");

@@ -125,10 +125,10 @@ static lithe_tokenizer *open_alone(const char *path, reader read, lithe_error *e
     return t;
 }
 
-/* Reads a vocab.txt, which is cased unless the caller or the settings say otherwise. */
+/* Reads a vocab.txt, which is uncased unless the caller or the settings say otherwise, as transformers takes it. */
 static lithe_tokenizer *open_pieces(const char *path, const json_t *config, int lowercase, lithe_error *err)
 {
-    bool lower = lowercase ? lowercase > 0 : json_flag(config, "do_lower_case", false);
+    bool lower = lowercase ? lowercase > 0 : json_flag(config, "do_lower_case", true);
     bert_options how = { .lower = lower, .marks = json_flag(config, "strip_accents", lower), .spaced = json_flag(config, "tokenize_chinese_chars", true) };
     size_t size;
     if (tokenizer_check_class(config, VOCABULARY_WORDPIECE, path, err)) return NULL;

@@ -22,6 +22,7 @@ static lithe_tokenizer *open_as(int kind, const char *text, size_t len, lithe_er
     const added_entry found = { .text = "<s>", .len = 3, .id = 1, .special = true };
     if (kind == 11) return tokenizer_from_gguf(text, len, "gguf", err);
     if (kind == 10) return tokenizer_from_sentencepiece_with(text, len, &found, 1, "model", err);
+    if (kind >= 12) return tokenizer_from_fairseq(text, len, kind == 12 ? NUMBERED_XLMR : NUMBERED_CAMEMBERT, "fairseq", err);
     if (kind == 9) return tokenizer_from_sentencepiece(text, len, "model", err);
     if (kind == 8) return tokenizer_from_world(text, len, "world.txt", err);
     if (kind >= 4) return tokenizer_from_pieces(text, len, (bert_options){ kind & 1, kind & 1, kind & 2 }, "vocab.txt", err);
@@ -101,7 +102,7 @@ static void save(const lithe_tokenizer *t)
     if (lithe_tokenizer_save(t, path, &err)) return;
     char *bytes = file_read(path, 1 << 24, &size, &err);
     require(bytes);
-    lithe_tokenizer *again = open_as(t->model == MODEL_LONGEST ? 8 : t->sentencepiece ? 9 : 0, bytes, size, &err);
+    lithe_tokenizer *again = open_as(t->numbering ? 11 + (int)t->numbering : t->model == MODEL_LONGEST ? 8 : t->sentencepiece ? 9 : 0, bytes, size, &err);
     require(again && lithe_tokenizer_vocab(again) == lithe_tokenizer_vocab(t));
     lithe_tokenizer_close(again);
     free(bytes);
@@ -113,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char sample[] = "It's <s> 12 a\u0301\u00e9\xff\n\n  the the<|endoftext|>  \xe2\x82 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     if (!size) return 0;
     lithe_error err = { 0 };
-    lithe_tokenizer *t = open_as(data[0] % 12, (const char *)data + 1, size - 1, &err);
+    lithe_tokenizer *t = open_as(data[0] % 14, (const char *)data + 1, size - 1, &err);
     require(t ? !err.status : err.status && err.text[0]);
     if (t) {
         const char *text = (const char *)data;
