@@ -58,10 +58,10 @@ check-mpi: deps
 
 # Kernels are left to the compilers: they are arithmetic on pointers.
 LINTED     = $(filter-out src/kernels/% src/train/reduce_mpi.c,$(wildcard src/*/*.c cli/*.c))
-LINT_FLAGS = -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -Icli -DLITHE_PNG -DLITHE_JPEG -DLITHE_HTTP
+LINT_FLAGS = -D_GNU_SOURCE -Iinclude -Isrc -Icli -DLITHE_PNG -DLITHE_JPEG -DLITHE_HTTP
 check-lint: deps
 	@for tool in clang cppcheck; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install clang cppcheck"; exit 1; }; done
-	@printf '%s\n' $(LINTED) $(wildcard src/kernels/*.c src/kernels/ref/*.c) | xargs -P $(JOBS) -n 16 clang $(LINT_FLAGS) $(LIBFLAGS) -fsyntax-only $(WARN) -Werror
+	@printf '%s\n' $(LINTED) $(wildcard src/kernels/*.c src/kernels/ref/*.c) | xargs -P $(JOBS) -n 16 clang -std=c11 $(LINT_FLAGS) $(LIBFLAGS) -fsyntax-only $(WARN) -Werror
 	@cppcheck -q -j $(JOBS) --std=c11 --language=c $(LINT_FLAGS) --enable=warning,portability --suppressions-list=tests/lint/cppcheck --error-exitcode=1 $(LINTED)
 
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
