@@ -77,6 +77,8 @@ static int normalize(json_t *config, lithe_error *err)
         if (json_object_set(config, "attention_layers", list)) status = fail(err, LITHE_ENOMEM, "not enough memory to read it");
         json_object_del(config, "attention_types");
     }
+    /* What a file that says neither means, as it is written. */
+    if (!types && !said && json_object_set_new(config, "attention_layers", json_string("global,local"))) status = fail(err, LITHE_ENOMEM, "not enough memory to read it");
     json_decref(list);
     return status;
 }
