@@ -160,6 +160,7 @@ static void resuming(void)
                              "cp -r ../m o; $F train --resume o --steps 4 --save-every 2 -q", "o", true });
 }
 
+static void replaying(void)     { every_fault(&(scenario){ MODEL, "$F replay ../m 4", NULL, false }); }
 static void growing(void)       { every_fault(&(scenario){ MODEL, "$F grow ../m --params 2x --out o", "o", false }); }
 static void converting(void)    { every_fault(&(scenario){ MODEL, "$F convert ../m o --dtype bf16", "o", false }); }
 static void quantizing(void)    { every_fault(&(scenario){ MODEL, "$F quantize ../m --to q8_0 --out o.gguf", "o.gguf", false }); }
@@ -183,6 +184,7 @@ const test tests_faults[] = {
     { "faults: training on images", training_images },
     { "faults: training and growing", training_and_growing },
     { "faults: resuming", resuming },
+    { "faults: replaying", replaying },
     { "faults: growing", growing },
     { "faults: converting", converting },
     { "faults: quantizing", quantizing },
