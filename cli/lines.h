@@ -6,9 +6,9 @@
 
 typedef struct { const char **texts, **pairs; size_t count; char *memory; } lines;
 
-/* The texts, then the lines of the file at path (NULL: none; "-": standard input), empty ones too, so that results
- * stand row beside row; with pairs, a tab in a line separates the two texts of a pair.  pairs[i] is NULL if text i is
- * not a pair. */
+/* The texts, then the rows of the file at path (NULL: none; "-": standard input), which are its lines, empty ones too,
+ * or of .jsonl the texts of its objects, so that results stand row beside row; with pairs, a tab in a row separates the
+ * two texts of a pair.  pairs[i] is NULL if text i is not a pair. */
 int  lines_open(lines *l, const char *const *texts, int n, const char *path, bool pairs, lithe_error *err);
 void lines_close(lines *l);
 

@@ -24,10 +24,12 @@ meter_kind meter_choose(bool json)
     return terminal(stderr) ? METER_BAR : METER_LINES;
 }
 
-void meter_open(meter *m, meter_kind kind, const char *dtype, int ranks)
+void meter_open(meter *m, meter_kind kind, const lithe_model *model, const char *dtype, int ranks)
 {
+    int side, patch;
     *m = (meter){ .kind = kind, .utf8 = terminal_utf8(), .coloured = coloured(stderr), .first = -1, .ranks = ranks };
     if (kind == METER_BAR || kind == METER_LINES) m->peak = lithe_peak(dtype);
+    if (lithe_model_images(model, &side, &patch, NULL)) m->image_rows = side / patch * (side / patch) + 1;
     m->last_step = m->last_line = clock_seconds();
 }
 
@@ -67,7 +69,7 @@ static void measure(meter *m, const lithe_event *e)
     blend(&m->waited, e->waited / e->seconds);
 }
 
-/* "31.2k tok/s  64% of peak  5% waiting  0:22 left".  A peak below the present rate was
+/* "31.2k tok/s  64% of peak  5% waiting  0:22 left", or images/s.  A peak below the present rate was
  * measured on a busy machine and is not shown. */
 static void rates(const meter *m, const lithe_event *e, char *text, size_t cap, bool peak)
 {
@@ -75,7 +77,8 @@ static void rates(const meter *m, const lithe_event *e, char *text, size_t cap, 
     size_t n = 0;
     if (peak && m->peak * m->ranks >= m->flops_rate) n = (size_t)snprintf(share, sizeof share, "  %.0f%% of peak", 100 * m->flops_rate / (m->peak * m->ranks));
     if (m->ranks > 1) snprintf(share + n, sizeof share - n, "  %.0f%% waiting", 100 * m->waited);
-    snprintf(text, cap, "%s tok/s%s  %s left", size_text(m->tokens_rate, rate), share,
+    const double things = m->image_rows ? m->tokens_rate / m->image_rows : m->tokens_rate;
+    snprintf(text, cap, "%s %s%s  %s left", size_text(things, rate), m->image_rows ? "images/s" : "tok/s", share,
              time_text(m->step_seconds * (e->steps - e->step), left));
 }
 

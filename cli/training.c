@@ -24,8 +24,9 @@ static void conclude(lithe_trainer *t, const lithe_event *e, bool json)
     bool labels = task && (!strcmp(task, "classify") || !strcmp(task, "regress"));
     if (isfinite(e->valid_loss)) say("%s: %d steps, validation loss %.4f%s", run, e->step, e->valid_loss, figures_text(e, figures, sizeof figures));
     else say("%s: %d steps", run, e->step);
+    const char *input = lithe_model_images(m, NULL, NULL, NULL) ? " IMAGE.png" : lithe_trainer_pairs(t) ? " TEXT --pair TEXT" : " TEXT";
     say("try: lithe %s %s%s", labels ? "classify" : lithe_model_encoder(m) ? "fill" : "generate", run,
-        labels ? lithe_model_images(m, NULL, NULL, NULL) ? " IMAGE.png" : " TEXT" : lithe_model_encoder(m) ? " \"a text with [MASK] or <mask> in it\"" : "");
+        labels ? input : lithe_model_encoder(m) ? " \"a text with [MASK] or <mask> in it\"" : "");
     if (!json) puts(run);
 }
 
@@ -40,7 +41,7 @@ int train_to_the_end(lithe_trainer *t, lithe_ranks *ranks, const char *dtype, bo
     int more = 1;
     bool leads = !ranks || !lithe_ranks_rank(ranks);
     interrupt_catch(false);
-    meter_open(&m, leads ? meter_choose(json) : METER_NONE, dtype, lithe_ranks_count(ranks));
+    meter_open(&m, leads ? meter_choose(json) : METER_NONE, lithe_trainer_model(t), dtype, lithe_ranks_count(ranks));
     while (more > 0 && e.kind != LITHE_FINISHED) {
         if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;
         meter_event(&m, &e);

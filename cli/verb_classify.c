@@ -10,7 +10,7 @@ typedef classify_settings S;
 
 static const option classify_options[] = {
     { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, when there is one TEXT", .also = "second,text-pair" },
-    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file; a tab separates the two texts of a pair; - is standard input", .also = "file,input" },
+    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file, or the text of each object of .jsonl (.gz and .zst of these); a tab separates the two texts of a pair; - is standard input", .also = "file,input" },
     { "top", 'k', COUNT(S, top), "N", .help = "number of classes to print for each text (default 1; with --json all)", .least = 1, .also = "top-k" },
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },

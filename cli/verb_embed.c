@@ -9,7 +9,7 @@ typedef struct { common common; const char *text, *tokenizer, *pooling, *prompt;
 typedef embed_settings S;
 
 static const option embed_options[] = {
-    { "text", 0, FILENAME(S, text), "FILE", .help = "embed each line of this file; - is standard input", .also = "file,input" },
+    { "text", 0, FILENAME(S, text), "FILE", .help = "embed each line of this file, or the text of each object of .jsonl (.gz and .zst of these); - is standard input", .also = "file,input" },
     { "pooling", 0, CHOICE(S, pooling), "HOW", .help = "pooling of the last layer: the mean of all tokens, the first token or the last (default: the model's own pooling configuration, else mean; last for causal models)",
       .choices = "mean|cls|last" },
     { "normalize", 0, FLAG(S, normalize), .help = "normalize vectors to length 1 (default: the model's own pooling configuration, else not)", .also = "normalise" },

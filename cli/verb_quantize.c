@@ -29,7 +29,7 @@ static int compare_on_text(const quantize_settings *s, lithe_model *m[2], const 
 {
     size_t size, n = 0;
     lithe_growth differences = { 0 };
-    char *text = read_text(s->text, LARGE_TEXT, &size, err);
+    char *text = read_documents(s->text, &size, err);
     int32_t *ids = text ? encode_text(t, text, size, 0, &n, err) : NULL;
     int longest = lithe_model_context(m[0]), ctx = s->ctx ? s->ctx : longest < 512 ? longest : 512, status = ids ? LITHE_OK : LITHE_EINVAL;
     if (ids && n < 2) status = wrong(err, LITHE_EFORMAT, "%s: holds %zu tokens; at least 2 are needed to predict one", s->text, n);

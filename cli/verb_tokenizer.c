@@ -36,7 +36,7 @@ static int tokenize(const arguments *a)
     lithe_error err = { 0 };
     size_t size = 0, n = 0;
     lithe_tokenizer *t = lithe_tokenizer_open_with(a->operands[0], &LITHE_OPTIONS(lithe_tokenizer_options, .lowercase = letters(a, s->lowercase)), &err);
-    char *text = read_text("-", LARGE_TEXT, &size, &err);
+    char *text = lithe_text_file("-", &size, &err);
     n = t && text ? lithe_encode(t, text, size, s->special, NULL, 0) : 0;
     int32_t *ids = text ? allocate(n, sizeof *ids, &err) : NULL;
     if (ids && t) {

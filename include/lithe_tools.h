@@ -164,6 +164,11 @@ int            lithe_dataset_longest(const lithe_dataset *d);
  * text from which a tokenizer is learned.  It is malloc'd and ends with NUL; standard input can be read again by
  * lithe_dataset_open. */
 char *lithe_text_read(const char *const *paths, int n, size_t limit, size_t *len, lithe_error *err);
+/* Of one file, or of standard input (-), whatever its name, unpacked; what is no text is refused.  All of it; or its
+ * rows: lines, empty ones too, or of .jsonl the `text` of each object, *n texts one after the other, each ended by NUL.
+ * They are malloc'd and end with NUL. */
+char *lithe_text_file(const char *path, size_t *len, lithe_error *err);
+char *lithe_text_rows(const char *path, size_t *n, lithe_error *err);
 
 /* ---- models and files ---------------------------------------------------- */
 
@@ -308,6 +313,7 @@ int lithe_growth_kept(const lithe_growth *report);
 /* Opens the newest complete checkpoint of a run before a step, to go through that step again: the events of
  * lithe_trainer_next are those of the run, bit for bit, and nothing is written. */
 lithe_trainer *lithe_trainer_replay(const char *run, int step, lithe_error *err);
+int lithe_trainer_pairs(const lithe_trainer *t);            /* whether its examples are pairs of texts */
 
 /* ---- many processes --------------------------------------------------------- */
 

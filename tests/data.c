@@ -1,4 +1,5 @@
 /* Text to documents to shards. */
+#include "lithe_tools.h"
 #include "base/utf8.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -91,6 +92,52 @@ static void documents_of_files(void)
     const char *both[] = { in_dir("e/notes.md"), in_dir("d/b.txt") };
     CHECK(read_all(both, 2, false, text, sizeof text) == LITHE_OK && !strcmp(text, "read when named|second|"));
     CHECK(read_all(both, 0, false, text, sizeof text) == LITHE_EINVAL);
+}
+
+static void check_rows(const char *name, const char *expected)
+{
+    lithe_error err = { 0 };
+    size_t n = 0, at = 0;
+    char *rows = lithe_text_rows(in_dir(name), &n, &err), shown[300] = "";
+    CHECK_MSG(rows, "%s", err.text);
+    for (size_t i = 0; rows && i < n; i++) {
+        snprintf(shown + strlen(shown), sizeof shown - strlen(shown), "%s|", rows + at);
+        at += strlen(rows + at) + 1;
+    }
+    CHECK_MSG(!strcmp(shown, expected), "%s: %s", name, shown);
+    free(rows);
+}
+
+/* Each line is a row, and of .jsonl the text of each object, packed or not; all of a file is one text. */
+static void rows_of_files(void)
+{
+    static const char plain[] = "\xef\xbb\xbfone\r\n\n two\tb\nthree", objects[] = "{\"text\": \"one\", \"n\": 1}\n{\"text\": \"\"}\n\n{\"text\": \"a\\nb\"}\n";
+    char packed[300];
+    lithe_error err = { 0 };
+    size_t n;
+    put_file("r.txt", plain, sizeof plain - 1);
+    put_file("r.txt.gz", packed, gzip(plain, sizeof plain - 1, packed, sizeof packed));
+    put_file("r.jsonl", objects, sizeof objects - 1);
+    put_file("named.md", packed, gzip(plain, sizeof plain - 1, packed, sizeof packed));
+    put_text_file("none.txt", "");
+    check_rows("r.txt", "one|| two\tb|three|");
+    check_rows("r.txt.gz", "one|| two\tb|three|");
+    check_rows("named.md", "one|| two\tb|three|");
+    check_rows("r.jsonl", "one||a\nb|");
+    check_rows("none.txt", "");
+    char *text = lithe_text_file(in_dir("r.txt.gz"), &n, &err);
+    CHECK(text && n == sizeof plain - 4 && !memcmp(text, plain + 3, n));
+    free(text);
+    text = lithe_text_file(in_dir("r.jsonl"), &n, &err);
+    CHECK(text && n == sizeof objects - 1 && !memcmp(text, objects, n));
+    free(text);
+    static const struct { const char *bytes; size_t n; const char *complaint; } bad[] = {
+        { "BZh91AY", 7, "bzip2" }, { "\xfd" "7zXZ\0...", 9, "xz" }, { "PK\3\4....", 8, "zip" }, { "\xff\xfeh\0i\0", 6, "UTF-16" }, { "a\nb\0c\n", 6, "NUL" } };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err = (lithe_error){ 0 };
+        put_file("bad.txt", bad[i].bytes, bad[i].n);
+        CHECK_MSG(!lithe_text_rows(in_dir("bad.txt"), &n, &err) && strstr(err.text, bad[i].complaint), "%s: %s", bad[i].complaint, err.text);
+    }
 }
 
 static void packed_documents(void)
@@ -320,6 +367,7 @@ const test tests_data[] = {
     { "data: UTF-8", utf8 },
     { "data: documents of files", documents_of_files },
     { "data: packed documents", packed_documents },
+    { "data: rows of files", rows_of_files },
     { "data: bombs", bombs },
     { "data: refusals", refusals },
     { "data: standard input", standard_input },

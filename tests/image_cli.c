@@ -39,7 +39,7 @@ static void from_images_to_classes(void)
         { "$L grow run --params 2x --method A --out exact", 0, "largest logit difference 0 ", "" },
         { "$L grow run --params 2x --out big --json | grep -o '\"max_difference\":[^,]*' | awk -F: '{ exit !($2 <= 1e-5) }'", 0, "", "" },
         { "$L eval big --task set", 0, "1.0000 accuracy", "" },
-        { "$L train set --from big --steps 2 --batch 8 --augment none --out again", 0, "again\n", "from big" },
+        { "$L train set --from big --steps 2 --batch 8 --augment none --out again", 0, "again\n", "images/s" },
         { "grep -q ViTImageProcessor big/preprocessor_config.json && grep -q '\"3\": \"3\"' big/config.json", 0, "", "" },
         { "$L train set --steps 2 --params 20k --patch 4 --out vit && $L inspect vit", 0, "vit.embeddings.patch_embeddings.projection.weight", "in patches of 4" },
         { "$L plan vit", 0, "", "" },

@@ -137,6 +137,7 @@ static void compare_roads(const kind *k, bool pairs, int context, const char *ru
     lithe_dataset *d = lithe_dataset_open(&train, 1, NULL, k->tokens, &o, &err);
     lithe_trainer *t = lithe_trainer_open(m, d, k->tokens, &LITHE_OPTIONS(lithe_train_options, .steps = 1, .batch = 8, .lr = 1e-2), in_dir(run), &err);
     lithe_event e = { 0 };
+    CHECK(lithe_trainer_pairs(t) == pairs);
     if (t) e = run_evaluated(t, &err);
     CHECK_MSG(t && !err.status, "%s: %s", k->name, err.text);
     if (t && !err.status) {

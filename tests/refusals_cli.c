@@ -58,9 +58,12 @@ static void weights_that_are_no_numbers(void)
 static void rows_stay_beside_lines(void)
 {
     CHECK(sh("printf 'good\\tup\\nbad\\tdown\\n%%.0s' $(seq 20) > t.tsv; printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ngood\nbad\n' > vocab.txt; "
-             "$L train t.tsv --task classify --params 30k --arch bert --tokenizer vocab.txt --ctx 16 --steps 1 --out m") == 0);
+             "$L train t.tsv --task classify --params 30k --arch bert --tokenizer vocab.txt --ctx 16 --steps 1 --out m") == 0 && strstr(err, "try: lithe classify m TEXT\n"));
     TRANSCRIPTS(
         { "printf 'good\\n\\nbad\\n' | $L classify m --text - | wc -l", 0, "3\n", NULL }, { "printf 'good\\n\\n\\nbad' | $L embed m --text - | wc -l", 0, "4\n", NULL },
+        { "printf 'good\\n\\nbad\\n' > r.txt; printf '{\"text\":\"good\"}\\n{\"text\":\"\"}\\n{\"text\":\"bad\"}\\n' > r.jsonl; gzip -k r.txt; $L embed m --text r.txt > a; "
+          "$L embed m --text r.jsonl | cmp - a && $L embed m --text r.txt.gz | cmp - a && $L tokenize m < r.txt > b && $L tokenize m < r.txt.gz | cmp - b", 0, "", NULL },
+        { "bzip2 < r.txt > r.bz2; $L embed m --text r.bz2", 3, NULL, "r.bz2: is a file of bzip2" }, { "$L tokenize m < r.bz2", 3, NULL, "is a file of bzip2" },
         { "printf '\\n' | $L classify m --text - --json", 0, "{\"schema\":\"lithe.classify.1\",\"text\":\"\",", NULL });
 }
 

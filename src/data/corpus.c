@@ -24,7 +24,7 @@ typedef struct { source known; form form; packing packing; } input;
 struct corpus {
     input *inputs;
     size_t count, capacity, current;
-    bool any_bytes;
+    bool any_bytes, rows, whole;                    /* rows: lines are documents; whole: of standard input too */
     mapping map;                                    /* of the current file; data NULL: none is open */
     form form;
     packing packing;
@@ -129,18 +129,25 @@ corpus *corpus_open(const char *const *paths, int n, bool any_bytes, lithe_error
     return NULL;
 }
 
-corpus *corpus_open_file(const char *path, bool any_bytes, lithe_error *err)
+static corpus *open_one(const char *path, bool any_bytes, bool rows, lithe_error *err)
 {
-    form f;
-    packing p;
+    form f = UNSEEN;
+    packing p = PLAIN;
     corpus *c = failed(err) ? NULL : xalloc(1, sizeof *c);
     if (!c) { fail(err, LITHE_ENOMEM, "%s: out of memory", path); return NULL; }
-    *c = (corpus){ .any_bytes = any_bytes };
-    form_of_name(path, &f, &p);
-    if (!add_file(c, path, TEXT, p, err)) return c;
+    *c = (corpus){ .any_bytes = any_bytes, .rows = rows, .whole = !rows };
+    if (strcmp(path, "-")) {
+        form_of_name(path, &f, &p);
+        if (!rows) f = TEXT;
+    }
+    if (!add_file(c, path, f, p, err)) return c;
     corpus_close(c);
     return NULL;
 }
+
+corpus *corpus_open_file(const char *path, bool any_bytes, lithe_error *err) { return open_one(path, any_bytes, false, err); }
+
+corpus *corpus_open_rows(const char *path, lithe_error *err) { return open_one(path, true, true, err); }
 
 size_t corpus_sources(const corpus *c) { return c->count; }
 const source *corpus_source(const corpus *c, size_t i) { return &c->inputs[i].known; }
@@ -237,7 +244,7 @@ static int open_current(corpus *c, lithe_error *err)
         status = c->unpacker ? read_more(c, err) : LITHE_EFORMAT;
     }
     if (!status && c->end >= 3 && !memcmp(c->view, "\xef\xbb\xbf", 3)) c->at = c->skipped = 3;
-    if (!status && c->form == UNSEEN) c->form = form_of_bytes(c->view + c->at, c->end - c->at);
+    if (!status && c->form == UNSEEN) c->form = c->whole ? TEXT : form_of_bytes(c->view + c->at, c->end - c->at);
     return status;
 }
 
@@ -288,6 +295,14 @@ static int next_line(corpus *c, document *d, lithe_error *err)
     }
 }
 
+static int next_row(corpus *c, document *d, lithe_error *err)
+{
+    int status = next_line(c, d, err);
+    if (status == 1 && d->size && d->text[d->size - 1] == '\r') d->size--;
+    if (status == 1 && check_text(c, d->text, d->size, err)) return LITHE_EFORMAT;
+    return status;
+}
+
 static bool is_blank(const document *d)
 {
     for (size_t i = 0; i < d->size; i++) if (!strchr(" \t\r", d->text[i]) || !d->text[i]) return false;
@@ -321,8 +336,8 @@ int corpus_next(corpus *c, document *d, lithe_error *err)
     for (; c->current < c->count; c->current++) {
         int status = c->map.data ? LITHE_OK : open_current(c, err);
         if (status) return finish_current(c, status, err);
-        do status = c->form == JSONL ? next_object(c, d, err) : next_text(c, d, err);
-        while (status == 1 && !d->size);
+        do status = c->form == JSONL ? next_object(c, d, err) : c->rows ? next_row(c, d, err) : next_text(c, d, err);
+        while (status == 1 && !d->size && !c->rows);
         if (status == 1) return status;
         if ((status = finish_current(c, status, err))) return status;
     }

@@ -33,9 +33,11 @@ typedef struct corpus corpus;
 
 /* With any_bytes, text need not be UTF-8. */
 corpus       *corpus_open(const char *const *paths, int n, bool any_bytes, lithe_error *err);
-/* Takes one file, whatever its name, as one document: the whole of it, unpacked. */
+/* Takes one file (or "-"), whatever its name, as one document: the whole of it, unpacked. */
 corpus       *corpus_open_file(const char *path, bool any_bytes, lithe_error *err);
-/* Returns 1 with a document that is not empty, 0 at the end, or a negative status. */
+/* Takes one file (or "-") whose lines are documents, or of .jsonl the texts of its objects, empty ones too. */
+corpus       *corpus_open_rows(const char *path, lithe_error *err);
+/* Returns 1 with a document, which is not empty unless it is a row, 0 at the end, or a negative status. */
 int           corpus_next(corpus *c, document *d, lithe_error *err);
 void          corpus_rewind(corpus *c);
 size_t        corpus_sources(const corpus *c);

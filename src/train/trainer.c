@@ -296,3 +296,4 @@ int lithe_trainer_next(lithe_trainer *t, lithe_event *out, lithe_error *err)
 
 const char  *lithe_trainer_model_dir(const lithe_trainer *t) { return t ? t->run : NULL; }
 lithe_model *lithe_trainer_model(lithe_trainer *t)           { return t ? t->model : NULL; }
+int          lithe_trainer_pairs(const lithe_trainer *t)     { return t && lithe_dataset_pairs(t->data); }
