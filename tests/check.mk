@@ -16,7 +16,7 @@
 FUZZ_RUNS    ?= 200000
 FUZZ_SECONDS ?= 600
 ASAN_FILTER  ?=
-TSAN_FILTERS ?= base: graph: kernels: train:_a_run train:_threads train:_accumulation ranks:_a_run serve:
+TSAN_FILTERS ?= base: graph: kernels: train:_a_run train:_threads train:_accumulation ranks:_a ranks:_sums serve:
 SHARED_DATA   = $(or $(LITHE_SHARED),$(CURDIR)/../shared)
 ,            := ,
 

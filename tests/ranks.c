@@ -424,6 +424,12 @@ static void one_alone(void)
     lithe_ranks *r = ranks_new(&all[0].transport, &err);
     int rank = 7;
     CHECK(lithe_ranks_launched(&rank) == 1 && rank == 0);                     /* by no mpirun */
+    setenv("SLURM_STEP_NUM_TASKS", "8", 1);
+    CHECK(lithe_ranks_launched(&rank) == 1 && rank == 0);
+    setenv("PMIX_RANK", "3", 1);
+    CHECK(lithe_ranks_launched(&rank) == 8 && rank == 3);
+    unsetenv("SLURM_STEP_NUM_TASKS");
+    unsetenv("PMIX_RANK");
     CHECK(!lithe_ranks_open(&(lithe_error){ LITHE_EIO, "an earlier failure" }));
     CHECK(lithe_ranks_count(r) == 1 && lithe_ranks_rank(r) == 0 && lithe_ranks_local(r) == 1 && *lithe_ranks_host(r, 0) && !*lithe_ranks_host(r, 1));
     CHECK(!lithe_trainer_join(r, &err) && strstr(err.text, "rank 0"));

@@ -137,20 +137,20 @@ lithe_ranks *ranks_new(const transport *t, lithe_error *err)
     return NULL;
 }
 
-/* What launchers set for the processes that they start: of Open MPI, and of MPICH and SLURM. */
-static const char *const counts[] = { "OMPI_COMM_WORLD_SIZE", "PMI_SIZE" }, *const ranks[] = { "OMPI_COMM_WORLD_RANK", "PMI_RANK" };
-
-static int number_in(const char *const *names)
-{
-    for (int i = 0; i < 2; i++)
-        if (getenv(names[i])) return atoi(getenv(names[i]));
-    return 0;
-}
+/* What launchers set for the processes that they start: Open MPI's mpirun, MPICH's and SLURM's srun --mpi=pmi2, and
+ * srun --mpi=pmix, whose number of tasks stands for others too unless there is a rank. */
+static const struct { const char *rank, *count; } launchers[] = {
+    { "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE" }, { "PMI_RANK", "PMI_SIZE" }, { "PMIX_RANK", "SLURM_STEP_NUM_TASKS" },
+};
 
 int lithe_ranks_launched(int *rank)
 {
-    int count = number_in(counts);
-    if (rank) *rank = count > 1 ? number_in(ranks) : 0;
+    int found = 0, count = 1;
+    for (size_t i = sizeof launchers / sizeof *launchers; i-- > 0; ) {
+        const char *own = getenv(launchers[i].rank), *all = getenv(launchers[i].count);
+        if (own && all) found = atoi(own), count = atoi(all);
+    }
+    if (rank) *rank = count > 1 ? found : 0;
     return count > 1 ? count : 1;
 }
 

@@ -20,7 +20,6 @@ typedef struct reducing {
     bool open;                       /* buckets may begin */
     bool *ready; size_t *queue, queued, begun, done;            /* [buckets]; of the queue */
     flight flights[FLIGHTS];
-    size_t room;                     /* bytes in from and to of each flight */
     bool failed;
 } reducing;
 

@@ -52,7 +52,7 @@ static void sleep_until_woken(lithe_ranks *r, double seconds)
 
 static void *move(void *context)
 {
-    static const double between = 100e-6;
+    static const double between = 200e-6;
     lithe_ranks *r = context;
     pthread_mutex_lock(&r->lock);
     while (!r->closing) {
