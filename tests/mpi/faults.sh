@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 lithe=$(realpath "${LITHE:-build/lithe}") hosts=$PWD/tests/mpi/hosts.sh
+for tool in ip tc nft mpirun; do
+    command -v $tool > /dev/null || { echo "check-mpi needs $tool: apt-get install iproute2 nftables openmpi-bin"; exit 1; }
+done
 work=$(mktemp -d)
 leave() { "$hosts" down; umount "$work/small" 2>/dev/null || true; rm -rf "$work"; }
 trap leave EXIT

@@ -31,12 +31,13 @@ up() {
 
 # A burst of 2 ms is what a kernel with a slow clock needs to reach 10 Gbit/s.
 line() {
-    local rate=$1 loss=${2:-0} burst
+    local rate=$1 loss=${2:-0} burst limit=
+    [ "$rate" = 0 ] || limit="rate $rate"
     for i in $(hosts); do
         host $i tc qdisc del dev eth0 root 2>/dev/null || true
         host $i nft flush ruleset 2>/dev/null || true
         [ "$rate" != 0 ] || [ "$loss" != 0 ] || continue
-        if host $i tc qdisc add dev eth0 root netem ${rate:+rate $rate} loss "$loss%" limit 20000 2>/dev/null; then continue; fi
+        if host $i tc qdisc add dev eth0 root netem $limit loss "$loss%" limit 20000 2>/dev/null; then continue; fi
         if [ "$rate" != 0 ]; then
             burst=$((${rate%gbit} * 250))kb
             host $i tc qdisc add dev eth0 root tbf rate "$rate" burst "$burst" latency 20ms
