@@ -79,6 +79,8 @@ static void messages(void)
         { "$L train novel.txt --config novel.txt --tokenizer bytes", 3, NULL, "novel.txt: line 1" },
         { "$L train novel.txt --arch rwkv", 2, NULL, "--arch rwkv could be rwkv4, rwkv5, rwkv6, rwkv7: name one of them" },
         { "$L grow $ROOT/tests/golden/gpt2 --to pangu-pi --out g", 2, NULL, "a gpt2 does not become a pangu_pi, which extends llama" },
+        { "ulimit -f 8; $L convert $ROOT/tests/golden/gpt2 fresh", 4, NULL, "/fresh/model.safetensors: cannot write" },
+        { "ls -A | grep -c lithe-model", 1, "0\n", NULL },
         { "$L generate lone --stop ''", 2, NULL, "--stop" });
 }
 

@@ -100,3 +100,12 @@ void partial_remove(partial_dir *s)
     free(s->path);
     *s = (partial_dir){ .lock = -1 };
 }
+
+void partial_named(const char *path, const char *final, lithe_error *err)
+{
+    const char *at = path && failed(err) ? strstr(err->text, path) : NULL;
+    lithe_error said = { 0 };
+    if (!at) return;
+    snprintf(said.text, sizeof said.text, "%.*s%.300s%s", (int)(at - err->text), err->text, final, at + strlen(path));
+    memcpy(err->text, said.text, sizeof err->text);
+}

@@ -11,6 +11,9 @@ typedef struct { char *path; int lock; } partial_dir;       /* zero: none */
 int  partial_make(partial_dir *s, const char *parent, const char *prefix, lithe_error *err);   /* an empty directory */
 void partial_remove(partial_dir *s);                        /* with its contents, if it is still there */
 
+/* An error that names the unfinished path names the final one. */
+void partial_named(const char *path, const char *final, lithe_error *err);
+
 const char *temporary_parent(void);                     /* where temporary files lie: TMPDIR, or /tmp */
 
 /* A new path PARENT/PREFIX-PID-N, to be released with free(); what others left there is removed. */

@@ -342,6 +342,7 @@ static int save_beside(const lithe_model *m, const char *target, dtype type, con
     if (!status) status = params_intact(m->params, err);
     if (!status) status = dir_sync(s.path, err);
     if (!status) status = dir_rename(s.path, target, err);
+    partial_named(s.path, target, err);
     partial_remove(&s);
     free(parent);
     return status;

@@ -69,7 +69,12 @@ static int write_checkpoint(lithe_trainer *t, const progress *rated, lithe_error
     if (!status) status = manifest_write(scratch, err);
     if (!status && t->log.path) status = log_sync(&t->log, err);
     if (!status) status = checkpoint_publish(scratch, t->run, p.step, err);
-    if (status) dir_remove(scratch, NULL);
+    if (status) {
+        char *final = path_join(t->run, name);
+        if (final) partial_named(scratch, final, err);
+        dir_remove(scratch, NULL);
+        free(final);
+    }
     free(scratch);
     return status;
 }

@@ -97,6 +97,7 @@ static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *
     if (!status) status = trainer_save(t, err);
     log_close(&t->log);
     if (!status) status = run_appear(s.path, run, err);
+    partial_named(s.path, run, err);
     partial_remove(&s);
     t->run = named;
     if (!status) status = call_data(t, err);
