@@ -97,6 +97,16 @@ static bool put_bytes(const bpe *b, const char *text, int len, int32_t *ids, siz
     return true;
 }
 
+/* The token of a character, with the suffix where it ends a word; -1: none. */
+static int32_t character(const bpe *b, const char *text, size_t len, bool last)
+{
+    char both[4 + BPE_SUFFIX_LIMIT];
+    const size_t n = b->suffix && last ? strlen(b->suffix) : 0;
+    memcpy(both, text, len);
+    if (n) memcpy(both + len, b->suffix, n);
+    return pieces_find(b->vocabulary, both, len + n);
+}
+
 /* Writes at most len ids and returns their number. */
 static size_t symbols(const bpe *b, const char *word, size_t len, int32_t *ids)
 {
@@ -106,8 +116,8 @@ static size_t symbols(const bpe *b, const char *word, size_t len, int32_t *ids)
         int32_t c, id, k = 1;
         if (b->characters) {
             k = utf8_next(word + i, len - i, &c);
-            id = c < 0 && b->byte_id[(unsigned char)word[i]] < 0 ? pieces_find(b->vocabulary, "\xef\xbf\xbd", 3)
-                                                                 : pieces_find(b->vocabulary, word + i, (size_t)k);
+            const bool damaged = c < 0 && b->byte_id[(unsigned char)word[i]] < 0;
+            id = character(b, damaged ? "\xef\xbf\xbd" : word + i, damaged ? 3 : (size_t)k, i + (size_t)k == len);
             if (id < 0 && put_bytes(b, word + i, k, ids, &n)) { unknown = false; i += (size_t)k; continue; }
         } else id = b->byte_id[(unsigned char)word[i]];
         if (id >= 0) ids[n++] = id;

@@ -48,15 +48,36 @@ static void put_characters(const lithe_tokenizer *t, const char *bytes, size_t l
     }
 }
 
+/* With `space` for the ending of a word. */
+static void put_word(const char *bytes, size_t len, const char *ending, bool space, text_sink *out)
+{
+    const size_t n = strlen(ending);
+    for (const char *end = bytes + len, *p; bytes < end; bytes = p + n) {
+        p = memmem(bytes, (size_t)(end - bytes), ending, n);
+        text_put(out, bytes, (size_t)((p ? p : end) - bytes));
+        if (!p) break;
+        if (space) text_put(out, " ", 1);
+    }
+}
+
+/* Whether a text of characters shows the token. */
+static const char *shown_bytes(const lithe_tokenizer *t, int32_t id, size_t *len)
+{
+    return id == t->role[ROLE_BOS] || id == t->role[ROLE_EOS] ? NULL : bytes_of(t, id, len);
+}
+
 static void decode_characters(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
 {
     bool first = true;
-    for (size_t i = 0, len; i < n; i++) {
-        const char *bytes = ids[i] == t->role[ROLE_BOS] || ids[i] == t->role[ROLE_EOS] ? NULL : bytes_of(t, ids[i], &len);
+    size_t len, end = n;
+    while (t->ending && end > 0 && !shown_bytes(t, ids[end - 1], &len)) end--;
+    for (size_t i = 0; i < n; i++) {
+        const char *bytes = shown_bytes(t, ids[i], &len);
         if (!bytes) continue;
         const int byte = fallback_byte(t, ids[i], bytes, len);
         if (t->joined && !first) text_put(out, " ", 1);
         if (byte >= 0) text_put(out, &(char){ (char)byte }, 1);
+        else if (t->ending) put_word(bytes, len, t->ending, i + 1 < end, out);
         else put_characters(t, bytes, len, first, i > 0 && ids[i - 1] == t->role[ROLE_BOS], out);
         first = false;
     }

@@ -87,6 +87,7 @@ struct lithe_tokenizer {
     bool fused;                     /* decoding has made one text of the tokens */
     bool byte_names;                /* decoding takes every token <0xHH> for a byte */
     bool joined;                    /* decoding puts a space between tokens, as where a file has no decoder */
+    const char *ending;             /* of tokens that end a word, a space in the text except at its end; NULL: none */
     const char *prefix;             /* WordPiece: the prefix of tokens that continue a word */
     const char *glue;               /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
     bool cleanup;                   /* WordPiece: decoding removes spaces before punctuation */
@@ -110,6 +111,8 @@ typedef enum { WORDS_GPT2, WORDS_GPT2_PREFIXED, WORDS_QWEN2 } byte_level_words;
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       byte_level_words words, const char *what, const char *what_merges, lithe_error *err);
+/* HerBERT's vocab.json and merges.txt: pieces of characters, of which the last of a word has </w>. */
+lithe_tokenizer *tokenizer_from_herbert(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
 /* Lower the letters; drop marks; separate Chinese characters. */
 typedef struct { bool lower, marks, spaced; } bert_options;
@@ -179,6 +182,7 @@ int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);   
 typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEPIECE } vocabulary_file;
 int  tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
 bool tokenizer_is_qwen2(const json_t *config);
+bool tokenizer_is_herbert(const json_t *config);
 numbering tokenizer_numbering(const json_t *config, const char *path);
 int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
 /* Takes the entries from number `first` on into a finished tokenizer. */

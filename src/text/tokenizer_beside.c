@@ -16,7 +16,7 @@ static const char *const wordpiece_classes[] = { "BertTokenizer", "DistilBertTok
     "ConvBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer",
     "PreTrainedTokenizer", NULL };
 static const char *const byte_level_classes[] = { "GPT2Tokenizer", "RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "CodeGenTokenizer",
-    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "PreTrainedTokenizer", NULL };
+    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "HerbertTokenizer", "PreTrainedTokenizer", NULL };
 static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "InternLM2Tokenizer", "XLMRobertaTokenizer",
     "CamembertTokenizer", "PreTrainedTokenizer", NULL };
 
@@ -57,6 +57,12 @@ bool tokenizer_is_qwen2(const json_t *config)
 {
     const char *name = class_named(config);
     return name && is_class(name, "Qwen2Tokenizer");
+}
+
+bool tokenizer_is_herbert(const json_t *config)
+{
+    const char *name = class_named(config);
+    return name && is_class(name, "HerbertTokenizer");
 }
 
 numbering tokenizer_numbering(const json_t *config, const char *path)

@@ -107,14 +107,24 @@ static int read_type(lithe_tokenizer *t, const json_t *model, const char *what, 
     return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE, WordPiece and Unigram are", what, type);
 }
 
+static bool says_something(const json_t *v) { return v && !json_is_null(v) && !(json_is_string(v) && !json_string_length(v)); }
+
+/* Of words of characters: those of bytes have no published form with byte_fallback or a ByteLevel. */
+static int read_suffix(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+{
+    const json_t *v = json_object_get(model, "end_of_word_suffix");
+    if (!says_something(v)) return LITHE_OK;
+    const size_t n = json_string_length(v);
+    if (!json_is_string(v) || n > BPE_SUFFIX_LIMIT || strlen(json_string_value(v)) != n || !t->bpe.characters || json_flag(model, "byte_fallback", false))
+        return fail(err, LITHE_EFORMAT, "%s: model.end_of_word_suffix is not supported with bytes, or longer than %d", what, BPE_SUFFIX_LIMIT);
+    t->bpe.suffix = arena_strdup(&t->memory, json_string_value(v));
+    return t->bpe.suffix ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+}
+
 static int refuse_settings(const json_t *model, const char *what, lithe_error *err)
 {
-    static const char *const affixes[] = { "continuing_subword_prefix", "end_of_word_suffix" };
-    for (int i = 0; i < 2; i++) {
-        const json_t *v = json_object_get(model, affixes[i]);
-        if (v && !json_is_null(v) && !(json_is_string(v) && !json_string_length(v)))
-            return fail(err, LITHE_EFORMAT, "%s: model.%s is not supported", what, affixes[i]);
-    }
+    if (says_something(json_object_get(model, "continuing_subword_prefix")))
+        return fail(err, LITHE_EFORMAT, "%s: model.continuing_subword_prefix is not supported", what);
     const json_t *dropout = json_object_get(model, "dropout");
     if (dropout && !json_is_null(dropout) && !(json_number_value(dropout) <= 0))
         return fail(err, LITHE_EFORMAT, "%s: model.dropout is not supported", what);
@@ -136,7 +146,7 @@ static int read_unknown(int32_t *unknown, const pieces *names, const json_t *mod
 static int read_bpe(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
 {
     pieces names = { 0 };
-    if (refuse_settings(model, what, err)) return err->status;
+    if (refuse_settings(model, what, err) || read_suffix(t, model, what, err)) return err->status;
     bool fallback = json_flag(model, "byte_fallback", false);
     t->bpe.fuse_unknown = json_flag(model, "fuse_unk", false);
     t->bpe.whole_words = json_flag(model, "ignore_merges", false);

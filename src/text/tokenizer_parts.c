@@ -230,6 +230,11 @@ static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what
     split_step step;
     const char *content = json_string_value(json_object_get(part, "content"));
     if (is_type(part, "Fuse")) { t->fused = true; return LITHE_OK; }
+    if (is_type(part, "BPEDecoder")) {
+        const json_t *suffix = json_object_get(part, "suffix");
+        t->ending = suffix ? text_of(t, suffix, "the suffix of BPEDecoder", what, err) : "</w>";
+        return failed(err) ? (int)err->status : LITHE_OK;
+    }
     if (is_type(part, "ByteFallback")) { t->byte_names = true; return LITHE_OK; }
     if (is_type(part, "Metaspace")) {
         if (read_metaspace(t, part, &step, what, err)) return err->status;
@@ -243,7 +248,7 @@ static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what
         return LITHE_OK;
     }
     if (!is_type(part, "Replace") || !content || strcmp(content, " "))
-        return refuse(part, "decoder", "ByteLevel; Replace by a space, ByteFallback, Fuse, Metaspace, Strip, Sequence", what, err);
+        return refuse(part, "decoder", "ByteLevel; Replace by a space, BPEDecoder, ByteFallback, Fuse, Metaspace, Strip, Sequence", what, err);
     t->mark = text_of(t, json_object_get(json_object_get(part, "pattern"), "String"), "the String pattern of Replace", what, err);
     if (!failed(err) && !t->mark[0]) return fail(err, LITHE_EFORMAT, "%s: Replace of nothing", what);
     return failed(err) ? (int)err->status : LITHE_OK;
