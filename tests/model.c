@@ -446,7 +446,31 @@ static void test_doctor(void)
     CHECK_MSG(peak > 1e7 && lithe_peak("f32") >= peak && lithe_peak("f32") <= peak, "%g", peak);
 }
 
+/* model_type and architectures must be one family's; what is not supported is named with what is near it. */
+static void names_of_families(void)
+{
+    static const struct { const char *type, *class, *says; } all[] = {
+        { "llama", "GemmaForCausalLM", "contradict" }, { "mistral", "LlamaForCausalLM", "contradict" }, { "llama", "MistralForCausalLM", "contradict" },
+        { "bert", "JinaBertForMaskedLM", "contradict" }, { "roberta", "BertForMaskedLM", "contradict" }, { "llama", "LlamaBiModel", "contradict" },
+        { "bert", "BertForSomethingElse", "no task that is known here" }, { "mixtral", "MixtralForCausalLM", "the nearest that is: mistral" },
+        { "albert", NULL, "the nearest that is: bert" }, { "helium", "HeliumForCausalLM", "the nearest that is: llama" }, { "xlm-roberta-xl", NULL, "the nearest that is: roberta" },
+        { "deberta", NULL, "the nearest that is: bert" }, { "berta", NULL, "not known here" }, { "mixtral|", NULL, "not known here" },
+        { "qwen2", "Qwen2ForSequenceClassification", NULL }, { "qwen2", "Qwen2Model", NULL }, { "gemma3_text", "Gemma3TextModel", NULL }, { "gemma3_text", "Gemma3ForCausalLM", NULL },
+        { "xlm-roberta", "RobertaModel", NULL }, { "xlm-roberta", "XLMRobertaModel", NULL }, { "openpangu_dense", "PanguEmbeddedForCausalLM", NULL },
+        { "PanguEmbedded", "PanguEmbeddedForCausalLM", NULL }, { "gpt2", "GPT2LMHeadModel", NULL }, { "llama", NULL, NULL },
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        lithe_error err = { 0 };
+        json_t *config = json_pack("{s:s}", "model_type", all[i].type);
+        if (all[i].class) json_object_set_new(config, "architectures", json_pack("[s]", all[i].class));
+        const arch *a = config_arch(config, "config.json", &err);
+        CHECK_MSG(!a == (all[i].says != NULL) && (!all[i].says || strstr(err.text, all[i].says)), "%s, %s: %s", all[i].type, all[i].class ? all[i].class : "no class", err.text);
+        json_decref(config);
+    }
+}
+
 const test tests_model[] = {
+    { "model/names of families agree, or are refused with the nearest", names_of_families },
     { "model/parameter counts of the published sizes", test_counts },
     { "model/configurations that are refused", test_refused_configs },
     { "model/absurd sizes end in one line", test_absurd_sizes },

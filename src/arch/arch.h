@@ -93,7 +93,10 @@ typedef struct arch {
         json_t *(*sized)(int width, int layers, int vocab, int context);
         /* Whether a config.json that names another model_type is one of this architecture. */
         bool (*claims)(const json_t *config);
-        const char *const *aliases;      /* other model_types whose files it opens: normalize refuses what differs */
+        /* Other model_types whose files it opens, each before its class; normalize refuses what differs.  families:
+         * their equations are their own, so that model_type and class must be one's. */
+        const char *const *aliases;
+        bool families;
     } config;
 
     struct {
@@ -159,6 +162,11 @@ int arch_read(const arch *a, const json_t *normalized, void *out, const char *wh
  * Negative when memory runs out. */
 int arch_publish(const arch *a, const void *config, json_t *json);
 
+/* The supported family that is nearest to a model_type that is not, and why it is not; NULL: it is unknown. */
+const char *arch_nearest(const char *type, const char **why);
+/* Refuses a config.json whose architectures contradict its model_type, which a is of, or name no task. */
+int arch_check_class(const arch *a, const json_t *config, const char *what, lithe_error *err);
+
 /* Refuses a key of a normalized config.json that is not known and could change the results. */
 int arch_check_keys(const arch *a, const json_t *normalized, const char *what, lithe_error *err);
 
@@ -173,6 +181,11 @@ task arch_task(const arch *a);          /* the architecture's own task: language
 int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);
 /* The reverse: writes architectures, num_labels and problem_type.  Negative when memory runs out. */
 int  task_publish(const arch *a, const task *t, json_t *config);
+/* The class of the language models, or own task's, of a model_type (NULL: a's). */
+const char *arch_class(const arch *a, const char *type);
+/* Whether a class name ends as a task's does; length: of what comes before.  And the endings, for messages. */
+bool task_stem(const char *class_name, size_t *length);
+extern const char *const task_endings;
 bool arch_head_tensor(const arch *a, const char *name);   /* whether it belongs to a head, and so has no prefix */
 /* "language", "pretrain", "classify", "regress", "tokens", "span", "body" */
 const char *task_name(const task *t);

@@ -207,7 +207,7 @@ const arch arch_llama = {
                 .aliases = NAMES("mistral", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM", "qwen3", "Qwen3ForCausalLM", "smollm3", "SmolLM3ForCausalLM",
                                  "olmo2", "Olmo2ForCausalLM", "granite", "GraniteForCausalLM", "phi3", "Phi3ForCausalLM", "gemma", "GemmaForCausalLM",
                                  "gemma2", "Gemma2ForCausalLM", "gemma3_text", "Gemma3ForCausalLM", "stablelm", "StableLmForCausalLM", "PanguEmbedded", "openpangu_dense", "PanguEmbeddedForCausalLM",
-                                 "internlm2", "InternLM2ForCausalLM") },
+                                 "internlm2", "InternLM2ForCausalLM"), .families = true },
     .equations = { .build = build, .language = llama_language },
     /* Bare bodies, as embedders are saved, have no "model." */
     .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }, { "layers.@", "model.layers.@" }, { "embed_tokens.weight", "model.embed_tokens.weight" },

@@ -27,6 +27,16 @@ static int find_ending(const char *class_name)
     return -1;
 }
 
+bool task_stem(const char *class_name, size_t *length)
+{
+    const int i = find_ending(class_name);
+    if (i >= 0) *length = strlen(class_name) - strlen(endings[i].ending);
+    return i >= 0;
+}
+
+const char *const task_endings = "known: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM, ...ForPreTraining, ...ForSequenceClassification, ...ForImageClassification, "
+                                 "...ForTokenClassification, ...ForQuestionAnswering, ...Model";
+
 static const char *class_of(const json_t *config) { return json_string_value(json_array_get(json_object_get(config, "architectures"), 0)); }
 
 bool arch_encoder(const arch *a, const void *config) { return a->equations.encoder && a->equations.encoder(config); }
@@ -91,16 +101,19 @@ int task_read(const arch *a, const json_t *config, task *out, const char *what, 
 
 static int write_class(const arch *a, const task *t, json_t *config)
 {
-    const char *present = class_of(config), *stem = a->stem;
-    task own = arch_task(a);
-    int at = find_ending(present), i = 0;
+    const char *present = class_of(config), *usual = arch_class(a, json_string_value(json_object_get(config, "model_type")));
+    const task own = arch_task(a);
+    const int at = find_ending(present);
+    const char *like = at >= 0 ? present : usual;
+    int i = 0;
+    size_t n = 0;
     char name[160];
     if (at >= 0 && endings[at].kind == t->kind) return 0;
+    if (t->kind == own.kind && at < 0) return json_object_set_new(config, "architectures", json_pack("[s]", usual));
     while (endings[i].kind != t->kind) i++;
-    if (t->kind == own.kind && at < 0) return json_object_set_new(config, "architectures", json_pack("[s]", a->class_name));
     if (t->kind == own.kind) i = find_ending(a->class_name);
-    int n = at >= 0 ? (int)(strlen(present) - strlen(endings[at].ending)) : (int)strlen(stem);
-    snprintf(name, sizeof name, "%.*s%s", n > 100 ? 100 : n, at >= 0 ? present : stem, endings[i].ending);
+    task_stem(like, &n);
+    snprintf(name, sizeof name, "%.*s%s", n > 100 ? 100 : (int)n, like, endings[i].ending);
     return json_object_set_new(config, "architectures", json_pack("[s]", name));
 }
 

@@ -73,9 +73,11 @@ const arch *config_arch(const json_t *config, const char *what, lithe_error *err
         key = "architectures";
     }
     const arch *a = arch_find(type);
-    if (a) return a;
+    if (a) return arch_check_class(a, config, what, err) ? NULL : a;
+    const char *why, *nearest = arch_nearest(type, &why);
     if (!json_is_object(config)) fail(err, LITHE_ECONFIG, "%s: is not a JSON object with the keys of a model", what);
     else if (!type) fail(err, LITHE_ECONFIG, "%s: has neither model_type nor architectures; known: %s", what, known_archs(known, sizeof known));
+    else if (nearest) fail(err, LITHE_ECONFIG, "%s: %s says %s, which is not supported: %s; the nearest that is: %s", what, key, printable(type, text), why, nearest);
     else fail(err, LITHE_ECONFIG, "%s: %s says %s, which is not known here; known: %s", what, key, printable(type, text),
               known_archs(known, sizeof known));
     return NULL;
