@@ -1,7 +1,10 @@
-/* lithe classify: the class, or the number, that a model predicts for a text or an image. */
+/* lithe classify: the class, or the number, that a model predicts for a text or an image; the classes of a text's
+ * tokens, the answer in a passage, the best of several choices. */
 #include "lines.h"
 #include "output.h"
+#include "token_answers.h"
 #include "verbs.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +19,6 @@ static const option classify_options[] = {
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },
     { 0 }
 };
-
-static const char *label_name(const lithe_model *m, int i, char *text, size_t cap)
-{
-    const char *name = lithe_model_label(m, i);
-    if (name) return name;
-    snprintf(text, cap, "LABEL_%d", i);
-    return text;
-}
 
 typedef struct { float probability; int label; } class;
 
@@ -90,13 +85,66 @@ static void print_text(const lithe_model *m, const lines *l, size_t i, const flo
     emit_end(&e);
 }
 
+/* Scores of choices, of which one fits best: the softmax over all of them. */
+static void print_choices(const lines *l, float *z, const S *s)
+{
+    double most = -INFINITY, sum = 0;
+    for (size_t i = 0; i < l->count; i++) most = fmax(most, (double)z[i]);
+    for (size_t i = 0; i < l->count; i++) sum += exp((double)z[i] - most);
+    for (size_t i = 0; i < l->count; i++) z[i] = (float)(exp((double)z[i] - most) / sum);
+    int top;
+    class *c = sorted(z, (int)l->count, s, &top);
+    emitter e;
+    if (s->json) {
+        e = emit_begin(stdout, "classify");
+        emit_text(&e, "text", l->texts[0]);
+        emit_open(&e, "choices", '[');
+    }
+    for (int i = 0; i < top; i++) {
+        const char *choice = l->pairs[c[i].label];
+        if (!s->json) { printf("%s%s\t%.4f", i ? "\t" : "", choice, (double)c[i].probability); continue; }
+        emit_open(&e, NULL, '{');
+        emit_text(&e, "choice", choice);
+        emit_number(&e, "probability", (double)c[i].probability);
+        emit_close(&e, '}');
+    }
+    if (s->json) { emit_close(&e, ']'); emit_end(&e); }
+    else putchar('\n');
+    free(c);
+}
+
+/* The first text stands before each of the others, which are choices. */
+static int pair_choices(lines *l, const S *s, lithe_error *err)
+{
+    if (s->text || s->pair || l->count < 3) return wrong(err, LITHE_EINVAL, "the model chooses: give it a text and at least two choices, lithe classify MODEL TEXT CHOICE CHOICE...");
+    const char *text = l->texts[0];
+    for (size_t i = 1; i < l->count; i++) l->pairs[i - 1] = l->texts[i], l->texts[i - 1] = text;
+    l->count--;
+    return 0;
+}
+
+/* Texts and images that get one answer each. */
+static void answer_whole(lithe_model *m, const lithe_tokenizer *t, lines *l, const S *s, lithe_error *err)
+{
+    size_t cut = 0;
+    const bool images = lithe_model_images(m, NULL, NULL, NULL), choice = !strcmp(lithe_model_task(m), "choice");
+    int labels = lithe_model_labels(m);
+    if (choice && pair_choices(l, s, err)) return;
+    float *out = allocate((size_t)(labels > 0 ? labels : 1) * (l->count + 1), sizeof *out, err);
+    if (out && images) labels = lithe_classify_images(m, l->texts, l->count, out, err);
+    else if (out) labels = lithe_classify(m, t, l->texts, l->pairs, l->count, out, &cut, err);
+    if (choice && out && labels > 0) print_choices(l, out, s);
+    for (size_t i = 0; i < l->count && out && labels > 0 && !choice; i++) print_text(m, l, i, out + i * (size_t)labels, labels, s);
+    if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", cut, l->count, lithe_model_context(m));
+    free(out);
+}
+
 static int classify(const arguments *a)
 {
     const S *s = a->settings;
     lithe_error err = { 0 };
     lines l = { 0 };
     const char *path = a->operands[0];
-    size_t cut = 0;
     if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., or --text FILE");
     if (s->pair && (a->count != 2 || s->text)) return usage("--pair is the second text of one TEXT");
     lithe_model *m = open_model(path, NULL, &err);
@@ -105,13 +153,11 @@ static int classify(const arguments *a)
     lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if (t || images) lines_open(&l, a->operands + 1, a->count - 1, s->text, true, &err);
     if (s->pair && l.count) l.pairs[0] = s->pair;
-    int labels = lithe_model_labels(m);
-    float *out = err.status ? NULL : allocate((size_t)(labels > 0 ? labels : 1) * (l.count + 1), sizeof *out, &err);
-    if (out && images) labels = lithe_classify_images(m, l.texts, l.count, out, &err);
-    else if (out) labels = lithe_classify(m, t, l.texts, l.pairs, l.count, out, &cut, &err);
-    for (size_t i = 0; i < l.count && out && labels > 0; i++) print_text(m, &l, i, out + i * (size_t)labels, labels, s);
-    if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", cut, l.count, lithe_model_context(m));
-    free(out);
+    const char *task = m ? lithe_model_task(m) : "";
+    const bool ready = !err.status;
+    if (ready && !strcmp(task, "tokens")) print_token_classes(m, t, &l, s->json, &err);
+    else if (ready && !strcmp(task, "span")) print_answers(m, t, &l, s->json, &err);
+    else if (ready) answer_whole(m, t, &l, s, &err);
     lines_close(&l);
     lithe_tokenizer_close(t);
     lithe_model_close(m);
@@ -123,10 +169,13 @@ const verb verb_classify = {
     .summary = "predict the class, or the number, of a text or an image",
     .about = "Prints the likeliest class and its probability, or the predicted number, one line for each text. The model was trained with lithe train "
              "--task, or is any model with a sequence classification head. An image model takes PNG and JPEG files, or a --text file with a path "
-             "on each line.",
+             "on each line. A model with a class for each token (...ForTokenClassification) prints a line for each token; one that answers "
+             "questions (...ForQuestionAnswering) takes the question as TEXT and the passage with --pair; one that chooses "
+             "(...ForMultipleChoice) takes a text and its choices.",
     .examples = "  lithe classify runs/mnist-1 digit.png\n"
                 "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
                 "  lithe classify runs/intents-1 --text questions.txt --top 3 --json\n"
-                "  lithe classify runs/similar-1 \"A cat sits.\" --pair \"A cat is sitting.\"\n",
+                "  lithe classify runs/similar-1 \"A cat sits.\" --pair \"A cat is sitting.\"\n"
+                "  lithe classify squad/ \"Who wrote it?\" --pair \"It was written by Jane Austen in 1813.\"\n",
     .options = classify_options, .bytes = sizeof(S), .run = classify,
 };

@@ -177,8 +177,8 @@ char *lithe_text_rows(const char *path, size_t *n, lithe_error *err);
 int          lithe_model_fits(const lithe_model *m, const lithe_tokenizer *t, lithe_error *err);
 
 /* What the model predicts: "language" (next or masked tokens), "pretrain" (masked tokens and the next sentence),
- * "classify" and "regress" (for each sequence), "tokens" (a class for each token), "span" (question answering), "body"
- * (hidden states only). */
+ * "classify" and "regress" (for each sequence), "choice" (a score of a text and a choice), "tokens" (a class for each
+ * token), "span" (question answering), "body" (hidden states only). */
 const char  *lithe_model_task(const lithe_model *m);
 int          lithe_model_encoder(const lithe_model *m);         /* 1: it is bidirectional and predicts masked tokens */
 /* Number of classes for "classify" and "tokens", 1 for "regress", else 0. */
@@ -476,6 +476,15 @@ int lithe_engine_classify(lithe_engine *e, const lithe_tokenizer *t, const char 
                           float *out, size_t *cut, lithe_error *err);
 int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *texts, const char *const *pairs, size_t n,
                    float *out, size_t *cut, lithe_error *err);
+
+/* The likeliest class of each token of a text, special tokens left out ("tokens").  out receives up to cap of them;
+ * returns the number of all. */
+typedef struct { int32_t id; int label; float probability; } lithe_token_class;
+int lithe_classify_tokens(lithe_model *m, const lithe_tokenizer *t, const char *text, lithe_token_class *out, size_t cap, lithe_error *err);
+
+/* The likeliest answer in a passage ("span"): at most 15 tokens, with the product of the probabilities of its begin and
+ * its end.  text receives up to cap bytes, NUL included; returns the number of all without it. */
+int lithe_answer(lithe_model *m, const lithe_tokenizer *t, const char *question, const char *passage, char *text, size_t cap, float *probability, lithe_error *err);
 
 /* out receives (n, width) vectors of n texts.  Returns the width; out NULL only asks for it. */
 typedef struct {

@@ -14,7 +14,7 @@
     X(tests_kernels) X(tests_gemm) \
     X(tests_graph) X(tests_plans) \
     X(tests_ops) X(tests_series) \
-    X(tests_gradients) X(tests_arch) X(tests_arch_names) X(tests_encoders) X(tests_suite) X(tests_weights) X(tests_changed_files) \
+    X(tests_gradients) X(tests_arch) X(tests_arch_names) X(tests_encoders) X(tests_token_answers) X(tests_suite) X(tests_weights) X(tests_changed_files) \
     X(tests_model) X(tests_opens_elsewhere) X(tests_rwkv_files) X(tests_rwkv) \
     X(tests_grow) \
     X(tests_grow_kinds) X(tests_grow_parts) X(tests_extend) \

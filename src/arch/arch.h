@@ -34,12 +34,17 @@ typedef struct { tensor *hidden, *weight, *bias; double cap; } head;
 typedef enum {
     TASK_LANGUAGE,       /* the next token, or masked ones: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM */
     TASK_PRETRAIN,       /* masked tokens and whether the second sentence follows the first: ...ForPreTraining */
-    TASK_SEQUENCE,       /* a class or number for a sequence: ...ForSequenceClassification, ...ForImageClassification */
+    /* A class or number for a sequence: ...ForSequenceClassification, ...ForImageClassification,
+     * ...ForNextSentencePrediction, ...ForMultipleChoice. */
+    TASK_SEQUENCE,
     TASK_TOKENS,         /* a class for each token: ...ForTokenClassification */
     TASK_SPAN,           /* where an answer begins and ends: ...ForQuestionAnswering */
     TASK_BODY            /* hidden states alone: an encoder's ...Model */
 } task_kind;
-typedef struct { task_kind kind; int labels; bool regression, sigmoid; } task;
+/* Of TASK_SEQUENCE, heads of their own: whether the second of two texts comes after the first, and a score of a text
+ * beside its choice. */
+typedef enum { FORM_CLASSES, FORM_NEXT, FORM_CHOICE } head_form;
+typedef struct { task_kind kind; int labels; bool regression, sigmoid; head_form form; } task;
 
 /* The images that a model reads: side x side pixels in square patches. */
 typedef struct { int side, patch, channels; } image_shape;
@@ -107,6 +112,7 @@ typedef struct arch {
         /* The head of the other tasks, on one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or on
          * all tokens; NULL: only a matrix score.weight (labels, width). */
         head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
+        bool forms;                                      /* classify knows FORM_NEXT and FORM_CHOICE, or refuses them */
         double (*l2_wrap)(const void *config);           /* the factor of ops.h's l2_wrap of the loss; NULL: 0 */
         bool (*encoder)(const void *config);             /* bidirectional: masked tokens are predicted; NULL: causal */
         /* Which row stands for a sequence; NULL: the first of an encoder, else the last. */
@@ -181,13 +187,14 @@ task arch_task(const arch *a);          /* the architecture's own task: language
 int  task_read(const arch *a, const json_t *config, task *out, const char *what, lithe_error *err);
 /* The reverse: writes architectures, num_labels and problem_type.  Negative when memory runs out. */
 int  task_publish(const arch *a, const task *t, json_t *config);
+bool arch_is_class(const char *alias);  /* it is a class among the aliases, no model_type */
 /* The class of the language models, or own task's, of a model_type (NULL: a's). */
 const char *arch_class(const arch *a, const char *type);
 /* Whether a class name ends as a task's does; length: of what comes before.  And the endings, for messages. */
 bool task_stem(const char *class_name, size_t *length);
 extern const char *const task_endings;
 bool arch_head_tensor(const arch *a, const char *name);   /* whether it belongs to a head, and so has no prefix */
-/* "language", "pretrain", "classify", "regress", "tokens", "span", "body" */
+/* "language", "pretrain", "classify", "regress", "choice", "tokens", "span", "body" */
 const char *task_name(const task *t);
 
 /* Declares every parameter of the configuration in p (open).  t NULL: arch_task. */

@@ -28,6 +28,7 @@ static scores of_labels(const building *b, tensor *rows, const task *t)
 {
     const arch *a = b->arch;
     unscope(b->g);
+    require(b->g, !t->form || a->equations.forms, "%s has no head for the next sentence or a choice", a->name);
     if (a->equations.classify) return score(b, a->equations.classify(b->g, b->config, rows, t), t->regression);
     tensor *w = head_weight(b->g, "score.weight", t->labels, width_of(rows), 0.02);
     return score(b, (head){ .hidden = rows, .weight = w }, t->regression);

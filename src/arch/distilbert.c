@@ -68,7 +68,7 @@ static head classify(graph *g, const void *config, tensor *rows, const task *t)
 {
     const distilbert *c = config;
     const encoder e = shape(c);
-    require(g, t->kind != TASK_PRETRAIN, "distilbert does not predict the next sentence");
+    require(g, t->kind != TASK_PRETRAIN && t->form != FORM_NEXT, "distilbert does not predict the next sentence");
     if (t->kind == TASK_SPAN) return label_head(g, &e, dropout(g, rows, c->qa_dropout), "qa_outputs", t->labels);
     if (t->kind != TASK_SEQUENCE) return label_head(g, &e, dropout(g, rows, c->dropout), "classifier", t->labels);
     /* (sequences, C) */
@@ -87,7 +87,7 @@ const arch arch_distilbert = {
     .summary = "DistilBERT: BERT's layers without token types (Sanh et al. 2019)",
     .vocabulary = "wordpiece", .recipe = &bert_recipe,
     .config = { .size = sizeof(distilbert), .fields = fields, .others = others, .divides = NAMES("n_heads", "dim"), .sized = sized },
-    .equations = { .build = build, .language = language, .classify = classify, .encoder = always },
+    .equations = { .build = build, .language = language, .classify = classify, .forms = true, .encoder = always },
     .files = { .prefix = "distilbert.", .names = NAME_PAIRS({ "distilbert.@", "@" }, { "@LayerNorm.gamma", "@LayerNorm.weight" }, { "@LayerNorm.beta", "@LayerNorm.bias" },
                                                             { "@position_ids", NULL }),
                .heads = NAMES("vocab_", "pre_classifier.", "classifier.", "qa_outputs."),

@@ -59,14 +59,15 @@ head bert_labels(graph *g, const encoder *e, tensor *rows, const task *t, double
 {
     /* (sequences, C) */
     if (t->kind == TASK_SEQUENCE || t->kind == TASK_PRETRAIN) rows = square_dense(g, e, rows, "pooler.dense", ACT_TANH);
-    if (t->kind == TASK_PRETRAIN) return label_head(g, e, rows, "cls.seq_relationship", t->labels);
+    if (t->kind == TASK_PRETRAIN || t->form == FORM_NEXT) return label_head(g, e, rows, "cls.seq_relationship", t->labels);
     if (t->kind == TASK_SPAN) return label_head(g, e, rows, "qa_outputs", t->labels);
     return label_head(g, e, dropout(g, rows, classifier_dropout), "classifier", t->labels);
 }
 
 head roberta_labels(graph *g, const encoder *e, tensor *rows, const task *t, double classifier_dropout)
 {
-    if (t->kind != TASK_SEQUENCE) return bert_labels(g, e, rows, t, classifier_dropout);
+    require(g, t->form != FORM_NEXT, "only BERT predicts the next sentence");
+    if (t->kind != TASK_SEQUENCE || t->form) return bert_labels(g, e, rows, t, classifier_dropout);
     rows = square_dense(g, e, dropout(g, rows, classifier_dropout), "classifier.dense", ACT_TANH);       /* (rows, C) */
     return label_head(g, e, dropout(g, rows, classifier_dropout), "classifier.out_proj", t->labels);
 }

@@ -55,8 +55,6 @@ const char *arch_nearest(const char *type, const char **why)
 
 /* ---- model_type beside architectures --------------------------------------------------------- */
 
-static bool is_class(const char *name) { return strstr(name, "ForCausalLM") || strstr(name, "ForMaskedLM"); }
-
 static bool is_stem(const char *stem, size_t length, const char *of)
 {
     const size_t n = strlen(of);
@@ -79,21 +77,10 @@ static bool fits(const arch *a, const char *type, const char *stem, size_t lengt
     if (own && is_stem(stem, length, a->stem)) return true;
     for (const char *const *alias = a->config.aliases; alias && *alias; alias++) {
         named |= !strcmp(*alias, type);
-        if (is_class(*alias) && (named || !a->config.families) && fits_alias(stem, length, *alias)) return true;
-        if (is_class(*alias)) named = false;
+        if (arch_is_class(*alias) && (named || !a->config.families) && fits_alias(stem, length, *alias)) return true;
+        if (arch_is_class(*alias)) named = false;
     }
     return false;
-}
-
-const char *arch_class(const arch *a, const char *type)
-{
-    bool named = false;
-    for (const char *const *alias = a->config.aliases; type && alias && *alias; alias++) {
-        named |= !strcmp(*alias, type);
-        if (named && is_class(*alias)) return *alias;
-        if (is_class(*alias)) named = false;
-    }
-    return a->class_name;
 }
 
 int arch_check_class(const arch *a, const json_t *config, const char *what, lithe_error *err)

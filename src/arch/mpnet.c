@@ -93,7 +93,7 @@ const arch arch_mpnet = {
     .summary = "MPNet: BERT's layers with learned biases of distances (Song et al. 2020)",
     .vocabulary = "wordpiece", .recipe = &bert_recipe,
     .config = { .size = sizeof(mpnet), .fields = fields, .others = others, .divides = NAMES("num_attention_heads", "hidden_size"), .sized = sized },
-    .equations = { .build = build, .language = language, .classify = classify, .encoder = always, .context = context },
+    .equations = { .build = build, .language = language, .classify = classify, .forms = true, .encoder = always, .context = context },
     .files = { .prefix = "mpnet.", .names = NAME_PAIRS({ "mpnet.@", "@" }, { "lm_head.decoder.bias", "lm_head.bias" }, { "@position_ids", NULL }, { "pooler.dense.@", NULL }),
                .heads = NAMES("lm_head.", "classifier.", "qa_outputs."),
                .tied_head = "lm_head.decoder.weight", .tied_to = "embeddings.word_embeddings.weight", .known_by = "encoder.relative_attention_bias.weight" },

@@ -54,3 +54,16 @@ const arch *arch_find(const char *name)
     }
     return NULL;
 }
+
+bool arch_is_class(const char *alias) { return strstr(alias, "ForCausalLM") || strstr(alias, "ForMaskedLM"); }
+
+const char *arch_class(const arch *a, const char *type)
+{
+    bool named = false;
+    for (const char *const *alias = a->config.aliases; type && alias && *alias; alias++) {
+        named |= !strcmp(*alias, type);
+        if (named && arch_is_class(*alias)) return *alias;
+        if (arch_is_class(*alias)) named = false;
+    }
+    return a->class_name;
+}

@@ -7,10 +7,11 @@
 enum { MOST_LABELS = 1 << 20 };
 
 /* The first ending of a task is the one that is written. */
-static const struct { const char *ending; task_kind kind; } endings[] = {
-    { "ForCausalLM", TASK_LANGUAGE }, { "LMHeadModel", TASK_LANGUAGE }, { "ForMaskedLM", TASK_LANGUAGE }, { "ForPreTraining", TASK_PRETRAIN },
-    { "ForSequenceClassification", TASK_SEQUENCE }, { "ForImageClassification", TASK_SEQUENCE }, { "ForTokenClassification", TASK_TOKENS },
-    { "ForQuestionAnswering", TASK_SPAN }, { "Model", TASK_BODY },
+static const struct { const char *ending; task_kind kind; head_form form; } endings[] = {
+    { "ForCausalLM", TASK_LANGUAGE, FORM_CLASSES }, { "LMHeadModel", TASK_LANGUAGE, FORM_CLASSES }, { "ForMaskedLM", TASK_LANGUAGE, FORM_CLASSES }, { "ForPreTraining", TASK_PRETRAIN, FORM_CLASSES },
+    { "ForSequenceClassification", TASK_SEQUENCE, FORM_CLASSES }, { "ForImageClassification", TASK_SEQUENCE, FORM_CLASSES }, { "ForTokenClassification", TASK_TOKENS, FORM_CLASSES },
+    { "ForQuestionAnswering", TASK_SPAN, FORM_CLASSES }, { "Model", TASK_BODY, FORM_CLASSES },
+    { "ForNextSentencePrediction", TASK_SEQUENCE, FORM_NEXT }, { "ForMultipleChoice", TASK_SEQUENCE, FORM_CHOICE },
 };
 enum { ENDINGS = sizeof endings / sizeof *endings };
 
@@ -35,7 +36,7 @@ bool task_stem(const char *class_name, size_t *length)
 }
 
 const char *const task_endings = "known: ...ForCausalLM, ...LMHeadModel, ...ForMaskedLM, ...ForPreTraining, ...ForSequenceClassification, ...ForImageClassification, "
-                                 "...ForTokenClassification, ...ForQuestionAnswering, ...Model";
+                                 "...ForTokenClassification, ...ForQuestionAnswering, ...ForNextSentencePrediction, ...ForMultipleChoice, ...Model";
 
 static const char *class_of(const json_t *config) { return json_string_value(json_array_get(json_object_get(config, "architectures"), 0)); }
 
@@ -70,6 +71,11 @@ static bool has_tied_head(const arch *a, const json_t *config)
 
 static int read_labels(const json_t *config, task *t, const char *what, lithe_error *err)
 {
+    if (t->form) {
+        t->labels = t->form == FORM_NEXT ? 2 : 1;
+        t->regression = t->form == FORM_CHOICE;
+        return LITHE_OK;
+    }
     const json_t *names = json_object_get(config, "id2label"), *number = json_object_get(config, "num_labels");
     const char *problem = json_string_value(json_object_get(config, "problem_type"));
     json_int_t n = json_is_object(names) ? (json_int_t)json_object_size(names) : json_is_integer(number) ? json_integer_value(number) : 2;
@@ -91,7 +97,7 @@ int task_read(const arch *a, const json_t *config, task *out, const char *what, 
     int i = find_ending(name);
     *out = arch_task(a);
     /* A bare causal model is the language model it was saved from, unless the head of that was left out. */
-    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder && has_tied_head(a, config))) out->kind = endings[i].kind;
+    if (i >= 0 && !(endings[i].kind == TASK_BODY && !a->equations.encoder && has_tied_head(a, config))) out->kind = endings[i].kind, out->form = endings[i].form;
     if ((out->kind == TASK_LANGUAGE || out->kind == TASK_PRETRAIN) && !a->equations.language)
         return fail(err, LITHE_ECONFIG, "%s: architectures says %.80s: %s has no head of a language model", what, name ? name : "nothing", a->name);
     if (out->kind == TASK_PRETRAIN && !a->equations.classify)
@@ -108,9 +114,9 @@ static int write_class(const arch *a, const task *t, json_t *config)
     int i = 0;
     size_t n = 0;
     char name[160];
-    if (at >= 0 && endings[at].kind == t->kind) return 0;
+    if (at >= 0 && endings[at].kind == t->kind && endings[at].form == t->form) return 0;
     if (t->kind == own.kind && at < 0) return json_object_set_new(config, "architectures", json_pack("[s]", usual));
-    while (endings[i].kind != t->kind) i++;
+    while (endings[i].kind != t->kind || endings[i].form != t->form) i++;
     if (t->kind == own.kind) i = find_ending(a->class_name);
     task_stem(like, &n);
     snprintf(name, sizeof name, "%.*s%s", n > 100 ? 100 : (int)n, like, endings[i].ending);
@@ -120,7 +126,7 @@ static int write_class(const arch *a, const task *t, json_t *config)
 int task_publish(const arch *a, const task *t, json_t *config)
 {
     if (write_class(a, t, config)) return LITHE_ENOMEM;
-    if (t->kind != TASK_SEQUENCE && t->kind != TASK_TOKENS) return LITHE_OK;
+    if ((t->kind != TASK_SEQUENCE && t->kind != TASK_TOKENS) || t->form) return LITHE_OK;
     if (!json_is_object(json_object_get(config, "id2label")) && json_object_set_new(config, "num_labels", json_integer(t->labels))) return LITHE_ENOMEM;
     if (t->regression && !t->sigmoid && json_object_set_new(config, "problem_type", json_string("regression"))) return LITHE_ENOMEM;
     return LITHE_OK;
@@ -129,5 +135,5 @@ int task_publish(const arch *a, const task *t, json_t *config)
 const char *task_name(const task *t)
 {
     static const char *const names[] = { "language", "pretrain", "classify", "tokens", "span", "body" };
-    return t->regression ? "regress" : names[t->kind];
+    return t->form == FORM_CHOICE ? "choice" : t->regression ? "regress" : names[t->kind];
 }

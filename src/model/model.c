@@ -234,6 +234,7 @@ const char *lithe_model_label(const lithe_model *m, int i)
     char key[16];
     if (!m || i < 0 || i >= lithe_model_labels(m)) return NULL;
     snprintf(key, sizeof key, "%d", i);
+    if (m->task.form == FORM_NEXT) return i ? "random" : "next";
     return json_string_value(json_object_get(json_object_get(m->json, "id2label"), key));
 }
 

@@ -1,0 +1,15 @@
+/* What lithe classify prints of models that answer by tokens: a class for each token, or a passage's answer. */
+#ifndef CLI_TOKEN_ANSWERS_H
+#define CLI_TOKEN_ANSWERS_H
+
+#include "lines.h"
+
+/* A line for each token, text, class and probability between tabs, and an empty line after each text; or a line of JSON
+ * for each text. */
+int print_token_classes(lithe_model *m, const lithe_tokenizer *t, const lines *l, bool json, lithe_error *err);
+/* A line for each pair of a question and a passage. */
+int print_answers(lithe_model *m, const lithe_tokenizer *t, const lines *l, bool json, lithe_error *err);
+/* The name of a class, in text where it has none. */
+const char *label_name(const lithe_model *m, int i, char *text, size_t cap);
+
+#endif
