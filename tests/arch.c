@@ -11,7 +11,7 @@
 
 static const struct { const char *name, *answers; } goldens[] = {
     { "gpt2", NULL }, { "gpt2-sharded", "gpt2" }, { "llama", NULL }, { "llama-scaled", NULL }, { "llama-linear", NULL }, { "llama-new", NULL }, { "llama-yarn", NULL },
-    { "qwen3", NULL }, { "qwen3-window", NULL }, { "smollm3", NULL }, { "olmo2", NULL }, { "granite", NULL }, { "phi3", NULL }, { "gemma", NULL }, { "gemma2", NULL }, { "gemma3", NULL }, { "llama-dynamic", NULL }, { "openpangu", NULL }, { "internlm2", NULL }, { "stablelm", NULL },
+    { "qwen3", NULL }, { "qwen3-window", NULL }, { "smollm3", NULL }, { "olmo2", NULL }, { "granite", NULL }, { "phi3", NULL }, { "phi3-short", NULL }, { "phi3-long", NULL }, { "gemma", NULL }, { "gemma2", NULL }, { "gemma3", NULL }, { "llama-dynamic", NULL }, { "openpangu", NULL }, { "internlm2", NULL }, { "stablelm", NULL },
     { "gpt_neo", NULL }, { "opt", NULL }, { "opt-narrow", NULL }, { "gpt_neox", NULL }, { "gpt_neox-sequential", NULL }, { "gpt_neox-new", NULL },
     { "pangu-pi", NULL }, { "pangu-pi-all", NULL }, { "pangu-pi-after", NULL }, { "pangu-pi-dense", NULL },
     { "rwkv4", NULL }, { "rwkv4-hf", NULL }, { "rwkv5", NULL }, { "rwkv5-0", NULL }, { "rwkv5-1", NULL }, { "rwkv6", NULL }, { "rwkv7", NULL }, { "rwkv7-fla", "rwkv7" },

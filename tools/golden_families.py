@@ -13,6 +13,7 @@ import torch, transformers
 from safetensors.torch import load_file
 from golden import V, all_double, batch, draw, measure, read_json, save, source, write, write_json
 
+LONG = {"rope_type": "longrope", "rope_theta": 100.0, "short_factor": [1.0, 1.1, 1.3, 1.6], "long_factor": [1.0, 2.0, 4.0, 7.5], "original_max_position_embeddings": 16}
 # name: (class, options beside the common ones, whether gradients and steps are kept)
 FAMILIES = {
     "qwen3": ("Qwen3", dict(head_dim=8, tie_word_embeddings=True), True),
@@ -23,6 +24,10 @@ FAMILIES = {
     "olmo2": ("Olmo2", dict(), True),
     "granite": ("Granite", dict(embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.3, logits_scaling=2.5), True),
     "phi3": ("Phi3", dict(partial_rotary_factor=0.5, num_attention_heads=2, num_key_value_heads=1), True),
+    # Nine tokens are within the original context, or beyond it.
+    "phi3-short": ("Phi3", dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, original_max_position_embeddings=16, rope_parameters=LONG), True),
+    "phi3-long": ("Phi3", dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, original_max_position_embeddings=8,
+                               rope_parameters=LONG | {"original_max_position_embeddings": 8}), False),
     "gemma": ("Gemma", dict(head_dim=4, hidden_act="gelu_pytorch_tanh"), False),
     "gemma3": ("Gemma3Text", dict(head_dim=4, query_pre_attn_scalar=6, sliding_window=3, num_hidden_layers=3,
                                   layer_types=["sliding_attention", "sliding_attention", "full_attention"], sliding_window_pattern=3), True),
@@ -108,5 +113,11 @@ def internlm2(out):
     rewrite(out, {"model_type": "internlm2", "architectures": ["InternLM2ForCausalLM"], "attention_bias": None, "mlp_bias": None, "bias": True}, grouped)
 
 
+def phi3_long(out):
+    """Its config.json asks for the factors of long texts, which transformers takes by the length."""
+    family(out, "phi3-long")
+    rewrite(out, {"lithe_long_context": True}, lambda t: t)
+
+
 if __name__ == "__main__":
-    write({name: functools.partial(family, name=name) for name in {**FAMILIES, **LEARNED}} | {"openpangu": openpangu, "internlm2": internlm2}, __doc__)
+    write({name: functools.partial(family, name=name) for name in {**FAMILIES, **LEARNED}} | {"phi3-long": phi3_long, "openpangu": openpangu, "internlm2": internlm2}, __doc__)

@@ -10,7 +10,7 @@
 
 /* One key of config.json and the member of the configuration struct it fills:
  * an int, a double, an int (0 or 1), an int, ints.  A null in config.json is an absent key. */
-typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE, FIELD_CHOICES } field_kind;
+typedef enum { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_CHOICE, FIELD_CHOICES, FIELD_REALS } field_kind;
 typedef struct {
     const char *key;
     field_kind kind;
@@ -20,7 +20,8 @@ typedef struct {
     double least, most;              /* inclusive bounds; both 0: none */
     const char *choices;             /* FIELD_CHOICE: "a|b|c", stored as its place there; NULL: an activation.  Another
                                         value is refused by name.  FIELD_CHOICES: up to `most` of them ("a,c,a") in an
-                                        array of so many ints, -1 after the last; absent: none */
+                                        array of so many ints, -1 after the last; absent: none.  FIELD_REALS: a list
+                                        of at most so many numbers above 0 (doubles), 0 after the last; read only */
 } field;
 enum { MOST_CHOICES = 64 };
 

@@ -108,12 +108,26 @@ static int read_choices(const field *f, const json_t *value, int *out, const cha
     return status;
 }
 
+static int read_reals(const field *f, const json_t *value, double *out, const char *what, lithe_error *err)
+{
+    const size_t n = json_array_size(value);
+    for (int i = 0; i < (int)f->most; i++) out[i] = 0;
+    if (!value || json_is_null(value)) return LITHE_OK;
+    if (!json_is_array(value) || n > (size_t)f->most) return refuse(f, value, what, "a list of numbers, not too long", err);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = json_number_value(json_array_get(value, i));
+        if (!(out[i] > 0)) return refuse(f, value, what, "a list of numbers above 0", err);
+    }
+    return LITHE_OK;
+}
+
 /* value NULL or null: the default. */
 static int read_field(const field *f, const json_t *value, void *out, const char *what, lithe_error *err)
 {
     void *member = (char *)out + f->offset;
     double x = f->value;
     if (f->kind == FIELD_CHOICES) return read_choices(f, value, member, what, err);
+    if (f->kind == FIELD_REALS) return read_reals(f, value, member, what, err);
     if (value && !json_is_null(value)) {
         int status = LITHE_OK;
         switch (f->kind) {
@@ -239,6 +253,7 @@ static int publish_choices(const field *f, const int *choice, json_t *json)
 /* A key that already has this value, in whatever form (1, 1.0, null), stays. */
 static int publish_field(const field *f, const void *config, json_t *json)
 {
+    if (f->kind == FIELD_REALS) return 0;
     if (f->kind == FIELD_CHOICES) return publish_choices(f, (const int *)(const void *)((const char *)config + f->offset), json);
     double x = member_value(f, config);
     const json_t *present = json_object_get(json, f->key);

@@ -18,6 +18,8 @@
 #define CHOICE_OF(S, member, words)        FIELD_OF(S, member, .kind = FIELD_CHOICE, .choices = words)
 #define ACTIVATION_OF(S, member, preset)   FIELD_OF(S, member, .kind = FIELD_CHOICE, .value = preset)
 
+#define REALS_OF(S, member, most_)         FIELD_OF(S, member, .kind = FIELD_REALS, .most = most_)
+
 #define INT(member, preset, ...)           INT_OF(CONFIG, member, preset, __VA_ARGS__)
 #define REAL(member, preset, ...)          REAL_OF(CONFIG, member, preset, __VA_ARGS__)
 #define BOOL(member, preset)               BOOL_OF(CONFIG, member, preset)

@@ -15,7 +15,7 @@ typedef struct {
     int vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_position_embeddings;
     activation hidden_act;
     int use_parallel_residual, attention_bias, tie_word_embeddings, lithe_rope_type, lithe_rope_exact;
-    double rotary_pct, rotary_emb_base, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original, lithe_rope_attention;
+    double rotary_pct, rotary_emb_base, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original, lithe_rope_attention, lithe_rope_factors[ROPE_FACTORS];
     double layer_norm_eps, hidden_dropout, attention_dropout, initializer_range;
 } gpt_neox;
 
@@ -39,6 +39,7 @@ static int head_width(const gpt_neox *c) { return c->hidden_size / c->num_attent
 static int check(const void *config, lithe_error *err)
 {
     const gpt_neox *c = config;
+    if (c->lithe_rope_type == ROPE_LONG) return fail(err, LITHE_ECONFIG, "rope_type longrope is not supported for gpt_neox");
     return check_rotary(c->rotary_pct, head_width(c), 2, err);
 }
 

@@ -19,7 +19,14 @@ int llama_check(const void *config, lithe_error *err)
 {
     const llama *c = config;
     int status = c->head_dim ? LITHE_OK : check_divides("num_attention_heads", c->num_attention_heads, "hidden_size", c->hidden_size, err);
-    return status ? status : check_pairs(rotated_width(c), err);
+    if (!status) status = check_pairs(rotated_width(c), err);
+    return status ? status : rope_check_factors((rope_scaling)c->lithe_rope_type, c->lithe_rope_factors, rotated_width(c), err);
+}
+
+int llama_context(const void *config)
+{
+    const llama *c = config;
+    return rope_context((rope_scaling)c->lithe_rope_type, c->lithe_rope_original, c->lithe_long_context, c->max_position_embeddings);
 }
 
 /* ---- ends -------------------------------------------------------------------- */
@@ -208,7 +215,7 @@ const arch arch_llama = {
                                  "olmo2", "Olmo2ForCausalLM", "granite", "GraniteForCausalLM", "phi3", "Phi3ForCausalLM", "gemma", "GemmaForCausalLM",
                                  "gemma2", "Gemma2ForCausalLM", "gemma3_text", "Gemma3ForCausalLM", "stablelm", "StableLmForCausalLM", "PanguEmbedded", "openpangu_dense", "PanguEmbeddedForCausalLM",
                                  "internlm2", "InternLM2ForCausalLM"), .families = true },
-    .equations = { .build = build, .language = llama_language },
+    .equations = { .build = build, .language = llama_language, .context = llama_context },
     /* Bare bodies, as embedders are saved, have no "model." */
     .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }, { "layers.@", "model.layers.@" }, { "embed_tokens.weight", "model.embed_tokens.weight" },
                                    { "norm.@", "model.norm.@" }),

@@ -32,7 +32,8 @@ typedef struct {
     int attention_bias, mlp_bias, tie_word_embeddings, lithe_qkv_bias, lithe_rope_type, lithe_window, lithe_window_from, lithe_full_every, lithe_plain_every, lithe_family, lithe_rope_exact;
     double rms_norm_eps, rope_theta, initializer_range, lithe_rope_factor, lithe_rope_low, lithe_rope_high, lithe_rope_original, lithe_rope_attention;
     double partial_rotary_factor, lithe_local_theta, embedding_multiplier, residual_multiplier, attention_multiplier, logits_scaling, query_pre_attn_scalar;
-    double attn_logit_softcapping, final_logit_softcapping;
+    double attn_logit_softcapping, final_logit_softcapping, lithe_rope_factors[ROPE_FACTORS];
+    int lithe_long_context;
 } llama;
 
 /* Those of ours (lithe_...) stand inside rope_scaling or rope_parameters of a file, in its model_type, or in what it
@@ -52,13 +53,15 @@ typedef struct {
     CHOICE_OF(llama, lithe_family, LLAMA_FAMILIES), REAL_OF(llama, partial_rotary_factor, 0, .least = 0.01, .most = 1), \
     REAL_OF(llama, embedding_multiplier, 0, FACTOR), REAL_OF(llama, residual_multiplier, 0, FACTOR), REAL_OF(llama, attention_multiplier, 0, FACTOR), \
     REAL_OF(llama, logits_scaling, 0, FACTOR), REAL_OF(llama, query_pre_attn_scalar, 0, FACTOR), \
-    REAL_OF(llama, attn_logit_softcapping, 0, FACTOR), REAL_OF(llama, final_logit_softcapping, 0, FACTOR)
+    REAL_OF(llama, attn_logit_softcapping, 0, FACTOR), REAL_OF(llama, final_logit_softcapping, 0, FACTOR), \
+    BOOL_OF(llama, lithe_long_context, 0)
 #define FACTOR .least = 1e-6, .most = 1e6              /* 0: absent, and without effect */
 extern const known_key llama_others[];
 
 int  llama_normalize(json_t *config, lithe_error *err);
 int  llama_publish(json_t *config);  /* writes both spellings of the rotary options and removes what normalize made */
 int  llama_check(const void *config, lithe_error *err);
+int  llama_context(const void *config);
 
 tensor     *llama_embed(graph *g, const llama *c);
 /* Angles of the layers that see everything, and of those with a window. */

@@ -37,6 +37,7 @@ const known_key llama_others[] = {
     { "attention_dropout", "0.0|0" }, { "hidden_dropout", "0.0|0" }, { "resid_pdrop", "0.0|0" }, { "embd_pdrop", "0.0|0" }, { "max_sequence_length", "*" },
     { "use_bidirectional_attention", "false|null" }, { "qk_layernorm", "false" },
     { "use_parallel_residual", "false" },
+    { .key = "lithe_rope_short" }, { .key = "lithe_rope_long" },
     /* Of a scaling that is not the plain one: rope_parameters says it too. */
     { "original_max_position_embeddings", "*" },
     /* how keys are kept */

@@ -202,7 +202,7 @@ const arch arch_pangu_pi = {
     .summary = "PanGu-pi: LLaMA with a series activation and augmented shortcuts (Wang et al. 2023)",
     .config = { .size = sizeof(pangu_pi), .fields = fields, .others = others, .divides = NAMES("num_key_value_heads", "num_attention_heads"),
                 .normalize = normalize, .publish = publish, .check = check, .sized = llama_sized, .aliases = NAMES("pangu-pi") },
-    .equations = { .build = build, .language = llama_language },
+    .equations = { .context = llama_context, .build = build, .language = llama_language },
     .files = { .names = NAME_PAIRS({ "@.rotary_emb.inv_freq", NULL }), .tied_head = "lm_head.weight",
                .tied_to = "model.embed_tokens.weight", .known_by = "model.layers.0.mlp.siaf.scale" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",

@@ -9,6 +9,8 @@ static const struct { const char *type, *ours, *theirs; } scaling_keys[] = {
     { "llama3", "lithe_rope_low", "low_freq_factor" }, { "llama3", "lithe_rope_high", "high_freq_factor" }, { "llama3", "lithe_rope_original", "original_max_position_embeddings" },
     { "yarn", "lithe_rope_low", "beta_slow" }, { "yarn", "lithe_rope_high", "beta_fast" }, { "yarn", "lithe_rope_original", "original_max_position_embeddings" },
     { "yarn", "lithe_rope_attention", "attention_factor" },
+    { "longrope", "lithe_rope_original", "original_max_position_embeddings" }, { "longrope", "lithe_rope_attention", "attention_factor" },
+    { "longrope", "lithe_rope_short", "short_factor" }, { "longrope", "lithe_rope_long", "long_factor" },
 };
 enum { SCALING_KEYS = sizeof scaling_keys / sizeof *scaling_keys };
 
@@ -40,6 +42,32 @@ static void complete_yarn(json_t *config, const json_t *keys)
     if (json_is_false(json_object_get(keys, "truncate"))) json_object_set_new(config, "lithe_rope_exact", json_true());
 }
 
+/* Ding et al. 2024, "LongRoPE": scores grow with the root of the logarithm of the factor, for all lengths. */
+static void complete_long(json_t *config, const json_t *keys)
+{
+    const double length = number_of(config, "max_position_embeddings", 2048), said = number_of(config, "original_max_position_embeddings", length);
+    const double original = number_of(keys, "original_max_position_embeddings", said), stretch = number_of(keys, "factor", length / original);
+    const double usual = stretch > 1 && original > 1 ? sqrt(1 + log(stretch) / log(original)) : 1;
+    json_object_set_new(config, "lithe_rope_original", json_real(original));
+    json_object_set_new(config, "lithe_rope_factor", json_real(stretch));
+    json_object_set_new(config, "lithe_rope_attention", json_real(number_of(keys, "attention_factor", usual)));
+    bring_key(config, "lithe_rope_short", keys, "short_factor");
+    bring_key(config, "lithe_rope_long", keys, "long_factor");
+    bring_key(config, "lithe_rope_factors", config, json_is_true(json_object_get(config, "lithe_long_context")) ? "lithe_rope_long" : "lithe_rope_short");
+}
+
+int rope_context(rope_scaling scaling, double original, bool beyond, int most)
+{
+    return scaling == ROPE_LONG && !beyond && original < most ? (int)original : most;
+}
+
+int rope_check_factors(rope_scaling scaling, const double *factors, int channels, lithe_error *err)
+{
+    int n = 0;
+    while (n < ROPE_FACTORS && factors[n] > 0) n++;
+    return scaling != ROPE_LONG || n == channels / 2 ? LITHE_OK : fail(err, LITHE_ECONFIG, "longrope has %d factors for %d rotated channels, expected %d", n, channels, channels / 2);
+}
+
 void rope_normalize(json_t *config, const char *base)
 {
     json_t *scaling = json_object_get(config, "rope_scaling"), *newer = json_object_get(config, "rope_parameters");
@@ -49,13 +77,16 @@ void rope_normalize(json_t *config, const char *base)
     bring_key(config, "lithe_rope_type", keys, "type");
     bring_key(config, "lithe_rope_type", keys, "rope_type");
     const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
-    if (type && !strcmp(type, "yarn")) complete_yarn(config, keys);
+    if (type && !strcmp(type, "su")) json_object_set_new(config, "lithe_rope_type", json_string("longrope"));
+    if (type && (!strcmp(type, "su") || !strcmp(type, "longrope"))) complete_long(config, keys);
+    else if (type && !strcmp(type, "yarn")) complete_yarn(config, keys);
     else for (int i = 0; i < SCALING_KEYS; i++) if (is_of(i, type)) bring_key(config, scaling_keys[i].ours, keys, scaling_keys[i].theirs);
 }
 
 int rope_publish(json_t *config, const char *base, const json_t *more)
 {
-    static const char *const own[] = { "lithe_rope_type", "lithe_rope_factor", "lithe_rope_low", "lithe_rope_high", "lithe_rope_original", "lithe_rope_attention", "lithe_rope_exact" };
+    static const char *const own[] = { "lithe_rope_type", "lithe_rope_factor", "lithe_rope_low", "lithe_rope_high", "lithe_rope_original", "lithe_rope_attention", "lithe_rope_exact",
+                                       "lithe_rope_short", "lithe_rope_long", "lithe_rope_factors" };
     const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
     const bool scaled = type && strcmp(type, "default");
     json_t *newer = json_pack("{s:s,s:O}", "rope_type", scaled ? type : "default", "rope_theta", json_object_get(config, base));

@@ -153,7 +153,7 @@ void    workspace(node *n, int rows, int width);
 void   *graph_constant(graph *g, size_t bytes);   /* zeroed memory that the graph owns */
 /* A table (rows, width) that all graphs of the parameters share, filled the first time; row r depends on r and args
  * only. */
-enum { TABLE_ARGS = 8 };
+enum { TABLE_ARGS = 136 };
 typedef void table_fill(exact *table, int rows, int width, const double args[TABLE_ARGS]);
 const exact *graph_table(graph *g, table_fill *fill, int rows, int width, const double args[TABLE_ARGS]);
 bool    training(const graph *g);

@@ -59,13 +59,15 @@ tensor *dropout(graph *g, tensor *x, double p);
 
 /* Rotary positions (Su et al. 2021): the angle of pair i at position t is t * base^(-2i/dims). */
 /* Dynamic scaling changes nothing within the context that the configuration says, and there is none beyond it. */
-typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC } rope_scaling;
+typedef enum { ROPE_PLAIN, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, ROPE_DYNAMIC, ROPE_LONG } rope_scaling;
+enum { ROPE_FACTORS = 128 };
 typedef struct {
     int dims;                                   /* rotated channels of each head, even */
     double base;
     rope_scaling scaling;
     double factor, low, high, original;         /* ROPE_LINEAR: factor; ROPE_LLAMA3 and ROPE_YARN: all four */
-    double attention;                           /* ROPE_YARN: what q and k are multiplied by */
+    double attention;                           /* ROPE_YARN, ROPE_LONG: what q and k are multiplied by */
+    const double *factors;                      /* ROPE_LONG: by how much each of the dims/2 pairs is slower */
     bool exact;                                 /* ROPE_YARN: the bounds are not rounded to whole pairs */
 } rope_options;
 /* The RoPE table: cos and sin for every position that this graph can hold; dims 0: nothing is rotated. */

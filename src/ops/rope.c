@@ -10,7 +10,7 @@ enum { DIMS, HEADS, ROTATED };
 static const double PI = 3.14159265358979323846;
 
 /* What a table depends on, besides its width, which is the number of rotated channels of a head. */
-enum { BASE, SCALING, FACTOR, LOW, HIGH, ORIGINAL, ATTENTION, EXACT };
+enum { BASE, SCALING, FACTOR, LOW, HIGH, ORIGINAL, ATTENTION, EXACT, FACTORS };
 
 /* Llama 3's smooth mix of stretched and unstretched frequencies (reference configuration's low/high_freq_factor). */
 static double llama3(double frequency, const double args[TABLE_ARGS])
@@ -42,6 +42,7 @@ static double scaled(double frequency, int i, int dims, const double args[TABLE_
     case ROPE_LINEAR: return frequency / args[FACTOR];
     case ROPE_LLAMA3: return llama3(frequency, args);
     case ROPE_YARN:   return yarn(frequency, i, dims, args);
+    case ROPE_LONG:   return frequency / args[FACTORS + i];
     default:          return frequency;
     }
 }
@@ -49,7 +50,8 @@ static double scaled(double frequency, int i, int dims, const double args[TABLE_
 static void fill_table(exact *table, int rows, int dims, const double args[TABLE_ARGS])
 {
     const int half = dims / 2;
-    const double size = (rope_scaling)args[SCALING] == ROPE_YARN ? args[ATTENTION] : 1;
+    const rope_scaling scaling = (rope_scaling)args[SCALING];
+    const double size = scaling == ROPE_YARN || scaling == ROPE_LONG ? args[ATTENTION] : 1;
     for (int i = 0; i < half; i++) {
         double frequency = scaled(pow(args[BASE], -2.0 * i / dims), i, dims, args);
         for (int t = 0; t < rows; t++) {
@@ -66,8 +68,11 @@ rope_angles rope_table(graph *g, rope_options o)
     const graph_options *settings = graph_settings(g);
     int positions = settings->mode == GRAPH_DECODE ? settings->context : settings->capacity[ROWS_TOKENS];
     if (!require(g, o.dims > 0 && o.dims % 2 == 0, "rope: %d channels of a head are no pairs", o.dims)) return none;
-    const double args[TABLE_ARGS] = { [BASE] = o.base, [SCALING] = o.scaling, [FACTOR] = o.factor, [LOW] = o.low, [HIGH] = o.high, [ORIGINAL] = o.original,
+    const int pairs = o.scaling == ROPE_LONG ? o.dims / 2 : 0;
+    if (!require(g, pairs <= ROPE_FACTORS && (!pairs || o.factors), "rope: factors of %d pairs", pairs)) return none;
+    double args[TABLE_ARGS] = { [BASE] = o.base, [SCALING] = o.scaling, [FACTOR] = o.factor, [LOW] = o.low, [HIGH] = o.high, [ORIGINAL] = o.original,
                                         [ATTENTION] = o.attention, [EXACT] = o.exact };
+    for (int i = 0; i < pairs; i++) args[FACTORS + i] = o.factors[i];
     const exact *table = graph_table(g, fill_table, positions, o.dims, args);
     return table ? (rope_angles){ table, o.dims } : none;
 }
