@@ -426,6 +426,7 @@ const test tests_text[] = {
     { "text: parts around a model", text_components },
     { "text: pieces with NUL", text_nul_pieces },
     { "text: the files of HerBERT", text_herbert },
+    { "text: begin and end of text, as settings say", text_flags_beside },
     { "text: the numbers of XLM-R and CamemBERT", text_fairseq },
     { "text: other numbers of the same file", text_fairseq_refused },
     { "text: Unigram in tokenizer.json, refused by name", text_unigram_refused },

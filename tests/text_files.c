@@ -273,6 +273,36 @@ void text_herbert(void)
     lithe_tokenizer_close(both[1]);
 }
 
+/* add_bos_token and add_eos_token, as transformers' LlamaTokenizer follows them. */
+void text_flags_beside(void)
+{
+    static const struct { const char *config; int32_t one[4], two[8]; } cases[] = {
+        { "{}", { 1, 100, -3 }, { 1, 100, 1, 100, -3 } },
+        { "{\"add_bos_token\":true,\"add_eos_token\":true}", { 1, 100, 2, -3 }, { 1, 100, 2, 1, 100, 2, -3 } },
+        { "{\"add_bos_token\":false}", { 100, -3 }, { 100, 100, -3 } },
+        { "{\"add_bos_token\":false,\"add_eos_token\":true}", { 100, 2, -3 }, { 100, 2, 100, 2, -3 } } };
+    char *model = path_join(test_dir(), SENTENCEPIECE_FILE);
+    lithe_error err = { 0 };
+    size_t size;
+    char *data = file_read(test_data("tokenizers/mistral/tokenizer.model"), (size_t)1 << 24, &size, &err);
+    CHECK_MSG(data && !file_write(model, data, size, &err), "%s", err.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put(test_dir(), "tokenizer_config.json", cases[i].config);
+        lithe_tokenizer *t = text_open(test_dir());
+        int32_t plain[4], ids[8];
+        CHECK(lithe_encode(t, "a", 1, 0, plain, 4) == 1);
+        for (int two = 0; two < 2; two++) {
+            const int32_t *wanted = two ? cases[i].two : cases[i].one;
+            const size_t n = lithe_encode_pair(t, "a", 1, two ? "a" : NULL, (size_t)two, 0, ids, NULL, 8);
+            size_t k = 0;
+            for (; wanted[k] != -3; k++) CHECK_MSG(k < n && ids[k] == (wanted[k] == 100 ? plain[0] : wanted[k]), "%s: %zu", cases[i].config, k);
+            CHECK(k == n);
+        }
+        lithe_tokenizer_close(t);
+    }
+    free(data), free(model);
+}
+
 void text_tokens_beside(void)
 {
     static const struct { const char *config, *added; } cases[] = {

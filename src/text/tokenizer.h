@@ -75,6 +75,7 @@ struct lithe_tokenizer {
 
     template single, pair;
     int32_t role[ROLES];
+    bool surrounded;                    /* single and pair are as a tokenizer_config.json says */
     unsigned configured;                /* 1 << role: the role comes from a tokenizer_config.json, not from the names */
     uint8_t *flags;                     /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
@@ -185,6 +186,10 @@ bool tokenizer_is_qwen2(const json_t *config);
 bool tokenizer_is_herbert(const json_t *config);
 numbering tokenizer_numbering(const json_t *config, const char *path);
 int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
+/* Follows add_bos_token and add_eos_token, where the settings have them. */
+int  tokenizer_surround(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err);
+bool tokenizer_begins(const lithe_tokenizer *t);           /* whether bos comes before a text, eos after it */
+bool tokenizer_ends(const lithe_tokenizer *t);
 /* Takes the entries from number `first` on into a finished tokenizer. */
 int  tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err);
 

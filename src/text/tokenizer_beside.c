@@ -72,6 +72,40 @@ numbering tokenizer_numbering(const json_t *config, const char *path)
     return name ? is_class(name, "XLMRobertaTokenizer") ? NUMBERED_XLMR : NUMBERED_AS_IS : !strcmp(path_base(path), FAIRSEQ_FILE) ? NUMBERED_XLMR : NUMBERED_AS_IS;
 }
 
+/* ---- begin and end of text ----------------------------------------------------------- */
+
+bool tokenizer_begins(const lithe_tokenizer *t) { return t->single.n && t->single.item[0].id >= 0 && t->single.item[0].id == t->role[ROLE_BOS]; }
+
+bool tokenizer_ends(const lithe_tokenizer *t)
+{
+    const int last = t->single.n - 1;
+    return last >= 0 && t->single.item[last].id >= 0 && t->single.item[last].id == t->role[ROLE_EOS];
+}
+
+/* One text of a template, of this type, between the tokens that are asked for. */
+static void put_text(template *f, int32_t text, int32_t type, int32_t bos, int32_t eos)
+{
+    const int32_t ids[] = { bos, text, eos };
+    for (int i = 0; i < 3; i++)
+        if (i == 1 || ids[i] >= 0) f->item[f->n++] = (template_item){ ids[i], type };
+}
+
+int tokenizer_surround(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
+{
+    const bool begins = tokenizer_begins(t), ends = tokenizer_ends(t);
+    const bool begin = json_flag(config, "add_bos_token", begins), end = json_flag(config, "add_eos_token", ends);
+    if (t->model == MODEL_WORDPIECE || t->model == MODEL_LONGEST || (begin == begins && end == ends)) return LITHE_OK;
+    const int32_t bos = begin ? t->role[ROLE_BOS] : -1, eos = end ? t->role[ROLE_EOS] : -1;
+    if ((begin && bos < 0) || (end && eos < 0))
+        return fail(err, LITHE_ECONFIG, "%s: tokenizer_config.json says add_%s_token, but there is no such token", what, begin && bos < 0 ? "bos" : "eos");
+    t->single = t->pair = (template){ 0 };
+    put_text(&t->single, TEXT_A, 0, bos, eos);
+    put_text(&t->pair, TEXT_A, 0, bos, eos);
+    put_text(&t->pair, TEXT_B, 1, bos, eos);
+    t->surrounded = true;
+    return LITHE_OK;
+}
+
 /* ---- added tokens ------------------------------------------------------------------ */
 
 static int check_id(json_int_t id, const char *text, const char *what, lithe_error *err)

@@ -307,6 +307,8 @@ static lithe_tokenizer *read_pieces(const reading *r, bool sums, lithe_error *er
     lithe_tokenizer *t = failed(err) ? NULL : tokenizer_from_sentencepiece_with((const char *)model.bytes, model.size, found, n, r->what, err);
     gguf_head_free(&model);
     free(found);
+    if (t && sums && flag(r, "tokenizer.ggml.add_bos_token", false) && t->role[ROLE_BOS] >= 0 && t->role[ROLE_EOS] >= 0)
+        tokenizer_around(t, t->role[ROLE_BOS], t->role[ROLE_EOS], 2, 0);                     /* XLM-R */
     return t;
 }
 

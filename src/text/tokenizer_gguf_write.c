@@ -182,9 +182,6 @@ static bool plain_entries(const lithe_tokenizer *t)
     return true;
 }
 
-static bool begins(const lithe_tokenizer *t) { return t->single.n && t->single.item[0].id == t->role[ROLE_BOS]; }
-static bool ends(const lithe_tokenizer *t) { return t->single.n && t->single.item[t->single.n - 1].id == t->role[ROLE_EOS] && t->role[ROLE_EOS] >= 0; }
-
 static int put_json(const writing *w, lithe_error *err)
 {
     size_t n = 0;
@@ -205,8 +202,8 @@ static int put_byte_level(const writing *w, lithe_error *err)
     else if (pre) pre_tokenizer_name(pre, name);
     put_name(w, "tokenizer.ggml.model", "gpt2");
     put_name(w, "tokenizer.ggml.pre", name);
-    put_bool(w, "tokenizer.ggml.add_bos_token", begins(t));
-    put_bool(w, "tokenizer.ggml.add_eos_token", ends(t));
+    put_bool(w, "tokenizer.ggml.add_bos_token", tokenizer_begins(t));
+    put_bool(w, "tokenizer.ggml.add_eos_token", tokenizer_ends(t));
     put_bool(w, "tokenizer.ggml.add_space_prefix", t->n_split && t->split[0].kind == SPLIT_PREFIX_SPACE);
     int status = put_merges(w, err);
     return status || exact ? status : put_json(w, err);
@@ -229,8 +226,8 @@ static int put_pieces(const writing *w, lithe_error *err)
     put_name(w, "tokenizer.ggml.model", sums ? "t5" : "llama");
     put_bool(w, "tokenizer.ggml.add_space_prefix", t->sentencepiece ? t->charsmap.add_space : true);
     put_bool(w, "tokenizer.ggml.remove_extra_whitespaces", t->sentencepiece && t->charsmap.trim);
-    put_bool(w, "tokenizer.ggml.add_bos_token", begins(t));
-    put_bool(w, "tokenizer.ggml.add_eos_token", ends(t));
+    put_bool(w, "tokenizer.ggml.add_bos_token", tokenizer_begins(t));
+    put_bool(w, "tokenizer.ggml.add_eos_token", tokenizer_ends(t));
     if (!t->n_entries) put_bool(w, GGUF_FINDS_SPECIAL, false);
     put_charsmap(w);
     put_scores(w);

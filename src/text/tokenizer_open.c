@@ -206,6 +206,7 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     else if (f == FORMAT_SENTENCEPIECE) t = open_sentencepiece(path, config, err);
     else t = open_alone(path, alone[f], err);
     if (t && t->model != MODEL_LONGEST && !tokenizer_add_beside(t, dir, config, path, err)) configure(t, config, path, err);
+    if (t && !failed(err)) tokenizer_surround(t, config, path, err);
     if (t && !failed(err)) read_template(t, config, path, err);
     if (t && !failed(err)) read_template_files(t, dir, err);
     json_decref(config);

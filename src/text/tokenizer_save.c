@@ -251,6 +251,7 @@ static int put_model_settings(const lithe_tokenizer *t, json_t *config, int cont
     if (types) json_array_insert_new(inputs, 1, json_string("token_type_ids"));
     int bad = json_object_set_new(config, "model_input_names", inputs) || json_object_set_new(config, "tokenizer_class", json_string(class_of(t)));
     bad |= json_object_set_new(config, "clean_up_tokenization_spaces", json_false());
+    if (t->surrounded) bad |= json_object_set_new(config, "add_bos_token", json_boolean(tokenizer_begins(t))) || json_object_set_new(config, "add_eos_token", json_boolean(tokenizer_ends(t)));
     return bad || (context > 0 && json_object_set_new(config, "model_max_length", json_integer(context)));
 }
 
