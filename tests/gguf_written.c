@@ -102,7 +102,8 @@ static void check_near(const lithe_model *a, const lithe_model *b, double share,
 
 static void models_come_back(void)
 {
-    static const char *const names[] = { "llama", "llama-scaled", "gpt2", "gpt_neox", "gpt_neox-sequential", "bert", "roberta", "modernbert", "mosaicbert", "rwkv4", "rwkv5", "rwkv5-0",
+    static const char *const names[] = { "llama", "llama-scaled", "phi3", "olmo2", "granite", "gemma2", "gemma3", "smollm3", "stablelm", "openpangu", "internlm2", "gpt_neo", "opt", "distilbert", "mpnet",
+                                         "gpt2", "gpt_neox", "gpt_neox-sequential", "bert", "roberta", "modernbert", "mosaicbert", "rwkv4", "rwkv5", "rwkv5-0",
                                          "rwkv6", "rwkv7", "tokenformer", "tokenformer-softmax", "pangu-pi-all", "pangu-pi-dense", "vit", "tokenformer_vit" };
     static const struct { const char *dtype; double share; } types[] = { { "f32", 0 }, { "bf16", 1.0 / 256 }, { "f16", 1.0 / 2048 }, { "stored", 0 } };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

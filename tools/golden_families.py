@@ -77,7 +77,7 @@ def rewrite(out, config, tensors):
     path = os.path.join(out, "config.json")
     said = read_json(path)
     said.update(config)
-    write_json(path, {k: v for k, v in said.items() if v is not None})
+    write_json(path, {k: v for k, v in said.items() if v is not None or k not in config})
     weights = os.path.join(out, "model.safetensors")
     save(weights, tensors(load_file(weights)))
 

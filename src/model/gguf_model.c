@@ -66,7 +66,9 @@ int gguf_model_keys(gguf_head *h, const lithe_model *m, const json_t *config, dt
 {
     char name[64];
     const gguf_arch *a = gguf_arch_of(config);
-    put_text(h, "general.architecture", a ? a->name : own_name(m->arch->name, name));
+    /* A family that is no LLaMA must not be taken for one. */
+    const char *family = m->arch->config.families ? json_string_value(json_object_get(config, "model_type")) : NULL;
+    put_text(h, "general.architecture", a ? a->name : own_name(family ? family : m->arch->name, name));
     put_text(h, "general.type", "model");
     if (file_type(type) >= 0) gguf_put_integer(h, "general.file_type", GGUF_U32, file_type(type));
     if (dtype_block(type) > 1) gguf_put_integer(h, "general.quantization_version", GGUF_U32, 2);
