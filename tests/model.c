@@ -213,6 +213,12 @@ static void test_rope_spellings(void)
     CHECK(says(c, "rope_theta", "20000.0") && says(c, "rope_scaling", "{\"rope_type\":\"linear\",\"factor\":4.0}"));
     json_decref(c);
 
+    /* Of both the older one wins, unless it is empty. */
+    snprintf(text, sizeof text, "{%s,\"rope_theta\":30000.0,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0},\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4.0,\"rope_theta\":20000.0}}", keys);
+    c = config_of("llama", text);
+    CHECK(says(c, "rope_theta", "30000.0") && says(c, "rope_scaling", "{\"rope_type\":\"linear\",\"factor\":2.0}"));
+    json_decref(c);
+
     snprintf(text, sizeof text, "{%s,\"model_type\":\"qwen2\",\"architectures\":[\"Qwen2ForCausalLM\"]}", keys);
     c = config_of(NULL, text);
     CHECK(says(c, "model_type", "\"qwen2\"") && says(c, "architectures", "[\"Qwen2ForCausalLM\"]"));

@@ -71,7 +71,8 @@ int rope_check_factors(rope_scaling scaling, const double *factors, int channels
 void rope_normalize(json_t *config, const char *base)
 {
     json_t *scaling = json_object_get(config, "rope_scaling"), *newer = json_object_get(config, "rope_parameters");
-    const json_t *keys = json_is_object(newer) ? newer : json_is_object(scaling) ? scaling : NULL;
+    /* Where a file has both, the older one wins, unless it is empty, as transformers 5 decides. */
+    const json_t *keys = json_object_size(scaling) ? scaling : json_is_object(newer) ? newer : NULL;
     if (!keys) return;
     bring_key(config, base, keys, "rope_theta");
     bring_key(config, "lithe_rope_type", keys, "type");
