@@ -311,7 +311,8 @@ void text_tokens_beside(void)
     static const struct { const char *config, *added, *why; } bad[] = {
         { "{}", "{\"<x>\":97}", "another token" }, { "{}", "{\"<x>\":-1}", "id -1" }, { "{}", "{\"<x>\":\"7\"}", "no whole id" }, { "{}", "{\"<x>\":4194304}", "4194304" },
         { "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}", "{}", "\"x\"" }, { "{\"added_tokens_decoder\":{\"7\":{}}}", "{}", "no content" },
-        { "{\"tokenizer_class\":\"CLIPTokenizerFast\"}", "{}", "CLIPTokenizerFast" }, { "{\"word_tokenizer_type\":\"mecab\"}", "{}", "mecab" } };
+        { "{\"tokenizer_class\":\"CLIPTokenizerFast\"}", "{}", "CLIPTokenizerFast" }, { "{\"word_tokenizer_type\":\"mecab\"}", "{}", "mecab" },
+        { "{\"split_special_tokens\":true}", "{}", "\"split_special_tokens\": true" }, { "{\"do_lower_case\":true}", "{}", "\"do_lower_case\": true" } };
     const char *dir = in_dir("beside"), *again = in_dir("beside-again"), *saved = in_dir("beside-again/tokenizer.json");
     lithe_error err = { 0 };
     CHECK(!dir_make(dir, &err) && !dir_make(again, &err));

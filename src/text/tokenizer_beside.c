@@ -2,6 +2,7 @@
  * (added_tokens.json, and added_tokens_decoder in tokenizer_config.json).
  * Invariant: a class whose words are cut in another way than the vocabulary's file implies is refused by name. */
 #include "base/file.h"
+#include "base/keys.h"
 #include "text/tokenizer_parts.h"
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +44,31 @@ static bool is_class(const char *name, const char *class)
     return !strncmp(name, class, n) && (!name[n] || !strcmp(name + n, "Fast"));
 }
 
+/* Settings that change ids, with the values that are what the vocabulary's file implies here. */
+static const known_key wordpiece_settings[] = { { "do_basic_tokenize", "true|null" }, { "do_word_tokenize", "true|null" }, { "do_subword_tokenize", "true|null" },
+    { "subword_tokenizer_type", "\"wordpiece\"|null" }, { "never_split", "[]|null" }, { "split_special_tokens", "false|null" }, { 0 } };
+static const known_key byte_level_settings[] = { { "do_lower_case", "false|null" }, { "split_special_tokens", "false|null" }, { 0 } };
+static const known_key sentencepiece_settings[] = { { "sp_model_kwargs", "{}|null" }, { "add_prefix_space", "true|null" }, { "do_lower_case", "false|null" },
+    { "remove_space", "true|null" }, { "split_special_tokens", "false|null" }, { 0 } };
+
+static int check_settings(const json_t *config, const known_key *settings, const char *what, lithe_error *err)
+{
+    for (const known_key *k = settings; k->key; k++) {
+        const json_t *value = json_object_get(config, k->key);
+        if (value && key_check(k->key, value, k, what, err)) return err->status;
+    }
+    return LITHE_OK;
+}
+
 int tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err)
 {
     static const char *const *const classes[] = { wordpiece_classes, byte_level_classes, sentencepiece_classes };
+    static const known_key *const settings[] = { wordpiece_settings, byte_level_settings, sentencepiece_settings };
     const char *name = class_named(config), *words = json_string_value(json_object_get(config, "word_tokenizer_type"));
     if (words && strcmp(words, "basic")) return fail(err, LITHE_ECONFIG, "%s: its words are cut by %.40s (word_tokenizer_type), which is not supported", what, words);
     for (const char *const *c = classes[file]; name && *c; c++)
-        if (is_class(name, *c)) return LITHE_OK;
-    return name ? fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name) : LITHE_OK;
+        if (is_class(name, *c)) return check_settings(config, settings[file], what, err);
+    return !name ? check_settings(config, settings[file], what, err) : fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name);
 }
 
 bool tokenizer_is_qwen2(const json_t *config)
