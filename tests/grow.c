@@ -219,9 +219,53 @@ static void portable(void)
     lithe_compare(a, c, ids, IDS, &r, &err);
     CHECK(r.max_difference <= 1e-5 * r.max_logit);
     CHECK(!lithe_model_grow(b, &LITHE_OPTIONS(lithe_grow_options, .set = "ffn_slot_num=280", .portable = 1, .method = "B"), &r, &err) && strstr(err.text, "method C"));
+    /* What does not grow keeps its scale, so the result would not be portable. */
+    static const char *const sets[] = { "num_layers=3", "hidden_size=32", "qkv_slot_num=60" };
+    for (int i = 0; i < 3; i++) {
+        err = (lithe_error){ 0 };
+        CHECK_MSG(!lithe_model_grow(b, &LITHE_OPTIONS(lithe_grow_options, .set = sets[i], .portable = 1), &r, &err) && strstr(err.text, "let it grow too, by method C"), "%s: %s", sets[i], err.text);
+    }
     lithe_model_close(c);
     lithe_model_close(b);
     lithe_model_close(a);
+}
+
+/* Nothing that was asked for is left out silently. */
+static void asked_for_nothing(void)
+{
+    static const struct { const char *set, *method, *because; } cases[] = {
+        { "n_embd=24", "stack", "is for layers" }, { "n_layer=4", "aki", "is for heads and inner units" }, { "n_layer=4", "corner", "is for width" }, { "n_layer=4", "clone", "is for width" },
+        { "n_layer=4,n_layer=5", NULL, "n_layer is given twice" }, { "n_embd=60000,n_layer=1024", NULL, "GB of memory" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].set, .method = cases[i].method), cases[i].because);
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=4", .freeze_old = 1, .old_lr = 0.5f), "not both");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .to = "hybrid", .rewarm = 10), "rewarm do not apply");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .to = "hybrid", .where = "spread"), "leave out where");
+    refuses("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "siaf_n=3"), "name another activation in siaf_act");
+    preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "siaf_n=3,siaf_act=silu,silu,tanh"), 0);
+}
+
+/* Of each architecture whose layers are of several kinds: layers between or below others keep the kinds of the old
+ * ones, or are refused; the windows of 6 tokens are narrower than what is compared. */
+static void kinds_of_layers(void)
+{
+#define KINDS "{\"vocab_size\":64,\"hidden_size\":16,\"num_attention_heads\":2,\"max_position_embeddings\":24,\"intermediate_size\":24,\"initializer_range\":0.3,"
+#define MODERN KINDS "\"num_hidden_layers\":3,\"global_attn_every_n_layers\":2,\"local_attention\":6}"
+    static const struct { const char *name, *config, *refused, *refused_spread, *bottom; } cases[] = {
+        { "qwen2", KINDS "\"model_type\":\"qwen2\",\"num_hidden_layers\":2,\"use_sliding_window\":true,\"sliding_window\":6,\"max_window_layers\":1}", "num_hidden_layers=3", NULL, NULL },
+        { "gemma2", KINDS "\"model_type\":\"gemma2\",\"head_dim\":8,\"num_hidden_layers\":2,\"sliding_window\":6}", "num_hidden_layers=3", "num_hidden_layers=4", "num_hidden_layers=4" },
+        { "smollm3", KINDS "\"model_type\":\"smollm3\",\"no_rope_layer_interval\":2,\"num_hidden_layers\":2}", "num_hidden_layers=3", "num_hidden_layers=4", "num_hidden_layers=4" },
+        { "gpt_neo", "{\"vocab_size\":64,\"hidden_size\":16,\"num_heads\":2,\"max_position_embeddings\":24,\"num_layers\":2,\"window_size\":6,\"initializer_range\":0.3}", NULL, "num_layers=4", "num_layers=4" },
+        { "gpt2", "{\"vocab_size\":64,\"n_positions\":24,\"n_embd\":12,\"n_layer\":2,\"n_head\":3,\"initializer_range\":0.3,\"scale_attn_by_inverse_layer_idx\":true}", "n_layer=3", "n_layer=4", NULL },
+        { "modernbert", MODERN, "num_hidden_layers=4", "num_hidden_layers=6", NULL },
+        { "hybrid", SMALL_HYBRID ",\"mixer\":\"rwkv7,attention\"}", "num_hidden_layers=3", "num_hidden_layers=4", NULL },
+        { "hybrid", SMALL_HYBRID ",\"activation\":\"relu,tanh\"}", "num_hidden_layers=3", "num_hidden_layers=4", "num_hidden_layers=4" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].refused) refuses(cases[i].name, cases[i].config, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].refused, .where = "bottom"), "take top");
+        preserves(cases[i].name, cases[i].config, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].refused ? cases[i].refused : cases[i].bottom), 1e-6);
+        if (cases[i].refused_spread) refuses(cases[i].name, cases[i].config, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].refused_spread, .where = "spread"), "take top");
+        if (cases[i].bottom) preserves(cases[i].name, cases[i].config, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].bottom, .where = "bottom"), 1e-6);
+    }
 }
 
 static void where(void)
@@ -232,6 +276,7 @@ static void where(void)
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "num_layers=4", .where = "bottom"), 0);
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=4", .where = "spread"), 0);
     refuses("rwkv7", SMALL_RWKV7, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=5", .where = "bottom"), "take top or spread");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_inner=60", .where = "bottom"), "adds no layers");
     refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "left"), "\"left\"");
     refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5", .where = "spread", .method = "stack"), "stack");
     lithe_growth r;
@@ -434,6 +479,8 @@ const test tests_grow[] = {
     { "grow.gpt-neox in width with heads, inner width, depth", gpt_neox },
     { "grow.pangu-pi in width, depth, inner width, bottleneck", pangu_pi },
     { "grow.portable after a kept scale", portable },
+    { "grow.layers of several kinds", kinds_of_layers },
+    { "grow.nothing that is asked for is left out", asked_for_nothing },
     { "grow.new layers at the top, at the bottom, spread", where },
     { "grow.vectors before a tied head", vectors },
     { "grow.statements fit what was done", statements },

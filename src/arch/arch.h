@@ -151,6 +151,9 @@ typedef struct arch {
         const char *(*block_changes)(const void *config);
         const char *(*heads_change)(const void *config);
         const char *(*additions_change)(const void *config);
+        /* Two layers with the same number compute alike where their values are the same: it stands for windows,
+         * positions and mixers, where these depend on which layer it is.  NULL: all layers are of one kind. */
+        uint64_t (*layer_kind)(const void *config, int layer);
     } growth;
 } arch;
 

@@ -42,6 +42,8 @@ static attention_options heads(const gpt2 *c, int l)
     return (attention_options){ .heads = c->n_head, .causal = true, .scale = scale, .dropout = c->attn_pdrop };
 }
 
+static uint64_t layer_kind(const void *config, int l) { return ((const gpt2 *)config)->scale_attn_by_inverse_layer_idx ? (uint64_t)l : 0; }
+
 static tensor *build(graph *g, const void *config)
 {
     const gpt2 *c = config;
@@ -109,5 +111,5 @@ const arch arch_gpt2 = {
     .files = { .names = NAME_PAIRS({ "transformer.@", "@" }, { "@.attn.bias", NULL }, { "@.attn.masked_bias", NULL }),
                .tied_head = "lm_head.weight", .tied_to = "wte.weight" },
     .growth = { .keys = { .width = "n_embd", .heads = "n_head", .inner = "n_inner", .layers = "n_layer", .layer_prefix = "h." },
-                .inner_keys = NAMES("n_inner") },
+                .inner_keys = NAMES("n_inner"), .layer_kind = layer_kind },
 };

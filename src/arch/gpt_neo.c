@@ -83,11 +83,12 @@ static int normalize(json_t *config, lithe_error *err)
     return status;
 }
 
-static int layer_kind(const gpt_neo *c, int layer)
+static uint64_t layer_kind(const void *config, int layer)
 {
+    const gpt_neo *c = config;
     int n = 0;
     while (n < MOST_CHOICES && c->attention_layers[n] >= 0) n++;
-    return n ? c->attention_layers[layer % n] : layer % 2;
+    return (uint64_t)(n ? c->attention_layers[layer % n] : layer % 2);
 }
 
 /* The kinds as a new list: arch_publish leaves a list as it is, or writes "global,local". */
@@ -178,5 +179,5 @@ const arch arch_gpt_neo = {
     .files = { .names = NAME_PAIRS({ "transformer.@", "@" }, { "@.attn.attention.bias", NULL }, { "@.attn.attention.masked_bias", NULL }),
                .tied_head = "lm_head.weight", .tied_to = "wte.weight", .known_by = "h.0.attn.attention.q_proj.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_heads", .inner = "intermediate_size", .layers = "num_layers", .layer_prefix = "h." },
-                .inner_keys = NAMES("intermediate_size") },
+                .inner_keys = NAMES("intermediate_size"), .layer_kind = layer_kind },
 };

@@ -335,6 +335,15 @@ static const char *block_changes(const void *config)
 
 static const char *heads_change(const void *config) { return position(config) == POSITION_ALIBI ? "ALiBi's slopes are those of the number of heads" : NULL; }
 
+static uint64_t layer_kind(const void *config, int layer)
+{
+    const hybrid *c = config;
+    const int *const lists[] = { c->mixer, c->projection, c->feed_forward, c->activation, c->series, c->shortcut, c->norm };
+    uint64_t kind = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) kind = kind << 8 | (uint64_t)choice_at(lists[i], layer);
+    return kind;
+}
+
 static bool encoder(const void *config) { return ((const hybrid *)config)->encoder; }
 
 /* A common interleaving: RWKV-7 layers with attention between them. */
@@ -369,7 +378,7 @@ static json_t *sized_image(int width, int layers, int vocab, int positions)
         { "proj_slot_num", "proj_tau2", NAMES("self_attn.o_proj.", "att.output.") }, \
         { "ffn_slot_num",  "ffn_tau2",  NAMES("mlp.tokens.") }, \
         { 0 } }, \
-    .block_changes = block_changes, .heads_change = heads_change }
+    .block_changes = block_changes, .heads_change = heads_change, .layer_kind = layer_kind }
 
 const arch arch_hybrid = {
     .name = "hybrid", .class_name = "HybridForCausalLM", .stem = "Hybrid",

@@ -95,6 +95,12 @@ static attention_options attention_of(const llama *c, int layer)
                                 .cap = c->attn_logit_softcapping, .window = windowed ? c->lithe_window - 1 : 0 };
 }
 
+uint64_t llama_layer_kind(const void *config, int layer)
+{
+    const llama *c = config;
+    return (uint64_t)(attention_of(c, layer).window > 0) | (uint64_t)is_every(c->lithe_plain_every, layer) << 1 | (uint64_t)is_every(c->lithe_full_every, layer) << 2;
+}
+
 static dense_options projection(const llama *c, axis_kind out, int heads)
 {
     return (dense_options){ .in = AXIS_RESIDUAL, .out = out, .heads = heads, .bias = c->attention_bias || c->lithe_qkv_bias, .std = c->initializer_range };
@@ -222,5 +228,5 @@ const arch arch_llama = {
                .tied_head = "lm_head.weight", .tied_to = "model.embed_tokens.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
                     .layers = "num_hidden_layers", .layer_prefix = "model.layers." },
-                .inner_keys = NAMES("intermediate_size") },
+                .inner_keys = NAMES("intermediate_size"), .layer_kind = llama_layer_kind },
 };

@@ -78,6 +78,7 @@ tensor     *llama_down(graph *g, const llama *c, tensor *x, tensor *m);
 tensor     *llama_final_norm(graph *g, const llama *c, tensor *x);
 head        llama_language(graph *g, const void *config, tensor *rows);
 
+uint64_t    llama_layer_kind(const void *config, int layer);
 json_t     *llama_sized(int width, int layers, int vocab, int context);
 
 #endif

@@ -138,6 +138,8 @@ static tensor *layer(graph *g, const modernbert *c, tensor *x, int l, rope_angle
     return tap(g, dense_add(g, x, h, "mlp.Wo", down), "post_ffn", l);                               /* (tokens, C) */
 }
 
+static uint64_t layer_kind(const void *config, int l) { return l % ((const modernbert *)config)->global_attn_every_n_layers != 0; }
+
 static tensor *build(graph *g, const void *config)
 {
     const modernbert *c = config;
@@ -206,5 +208,5 @@ const arch arch_modernbert = {
                .heads = NAMES("head.", "decoder.", "classifier."),
                .tied_head = "decoder.weight", .tied_to = "embeddings.tok_embeddings.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .inner = "intermediate_size", .layers = "num_hidden_layers", .layer_prefix = "layers." },
-                .inner_keys = NAMES("intermediate_size") },
+                .inner_keys = NAMES("intermediate_size"), .layer_kind = layer_kind },
 };

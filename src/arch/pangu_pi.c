@@ -109,10 +109,10 @@ static int check(const void *config, lithe_error *err)
         return fail(err, LITHE_ECONFIG, "siaf_act names %d activations for %d branches (siaf_n)", named_acts(c), c->siaf_n);
     for (int i = 1; i < c->siaf_n && !c->siaf_gain; i++) {
         if (flat_at_zero(series_act(c, i)))
-            return fail(err, LITHE_ECONFIG, "branch %d of the series (siaf_n %d) is a rectifier, which has no slope where it begins: set siaf_gain", i + 1, c->siaf_n);
+            return fail(err, LITHE_ECONFIG, "branch %d of the series (siaf_n %d) is a rectifier, which has no slope where it begins: name another in siaf_act or, in a new model, set siaf_gain to true", i + 1, c->siaf_n);
         for (int j = 1; j < i; j++)
             if (series_act(c, i) == series_act(c, j))
-                return fail(err, LITHE_ECONFIG, "branches %d and %d of the series (siaf_n %d) begin alike and would stay alike: set siaf_gain", j + 1, i + 1, c->siaf_n);
+                return fail(err, LITHE_ECONFIG, "branches %d and %d of the series (siaf_n %d) begin alike and would stay alike: name another activation in siaf_act or, in a new model, set siaf_gain to true", j + 1, i + 1, c->siaf_n);
     }
     if (c->aug_kind == KIND_DENSE && c->aug_branches > 1 && c->aug_init == BEGIN_ZERO)
         return fail(err, LITHE_ECONFIG, "aug_branches is %d and aug_kind dense with aug_init zero: the branches begin alike and would stay alike; take aug_init small, or aug_kind bottleneck",
@@ -208,5 +208,5 @@ const arch arch_pangu_pi = {
     .growth = { .keys = { .width = "hidden_size", .heads = "num_attention_heads", .kv_heads = "num_key_value_heads", .inner = "intermediate_size",
                     .bottleneck = "aug_width", .layers = "num_hidden_layers", .layer_prefix = "model.layers." },
                 .inner_keys = NAMES("intermediate_size"), .additions = NAMES("aug_branches", "siaf_n", "siaf_act"), .over = &arch_llama,
-                .block_changes = block_changes, .additions_change = additions_change },
+                .block_changes = block_changes, .layer_kind = llama_layer_kind, .additions_change = additions_change },
 };

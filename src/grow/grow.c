@@ -72,27 +72,43 @@ static int choose_where(growth *g, lithe_error *err)
     const char *where = g->options.where ? g->options.where : "top";
     g->where = !strcmp(where, "bottom") ? AT_BOTTOM : !strcmp(where, "spread") ? SPREAD : AT_TOP;
     if (g->where == AT_TOP && strcmp(where, "top")) return fail(err, LITHE_EINVAL, "new layers go to the top, to the bottom or spread, not \"%s\"", where);
+    const char *layers = g->arch->growth.keys.layers;
+    if (g->where != AT_TOP && config_int(g->config, layers, 0) == config_int(g->before, layers, 0))
+        return fail(err, LITHE_EINVAL, "where is \"%s\", yet this growth adds no layers: leave it out", where);
     if (g->where != AT_TOP && (g->method == METHOD_STACK || g->method == METHOD_INTERPOLATE))
         return fail(err, LITHE_EINVAL, "method %s says where its layers go: leave out \"%s\"", method_name(g->method), where);
     return LITHE_OK;
 }
 
-/* Below the first layer nothing can be put where that layer holds what the others lack, such as the norm of the
- * embedding, or lacks what they hold. */
-static int check_bottom(const growth *g, lithe_error *err)
+/* An old layer that others are put below or between must be at its new place what it was: of the same kind, and with
+ * the same parameters, which the first layer often has not (the norm of the embedding). */
+static int check_place(const growth *g, int from, int to, lithe_error *err)
 {
-    char other[256];
+    const arch *a = g->arch;
+    char name[256];
     const char *rest;
-    bool deeper = config_int(g->config, g->arch->growth.keys.layers, 0) > config_int(g->before, g->arch->growth.keys.layers, 0);
-    for (int i = 0; g->where == AT_BOTTOM && deeper && i < g->large->params->count; i++) {
-        const char *name = g->large->params->items[i]->name;
-        long layer = layer_of(g->arch, name, &rest);
-        if (layer != 0 && layer != 1) continue;
-        snprintf(other, sizeof other, "%s%ld%s", g->arch->growth.keys.layer_prefix, 1 - layer + g->arch->growth.keys.first_layer, rest);
-        if (!params_find(g->large->params, other))
-            return fail(err, LITHE_EINVAL, "only one of the two lowest layers of a %s has %s, so no layer can be put below the first: take top or spread", g->arch->name, name);
+    if (a->growth.layer_kind && a->growth.layer_kind(g->small->config, from) != a->growth.layer_kind(g->large->config, to))
+        return fail(err, LITHE_EINVAL, "layer %d would become layer %d, where a %s has a layer of another kind (windows, positions or parts go by the number of the layer): take top", from, to, a->name);
+    for (int large = 0; large < 2; large++) {
+        const params *here = large ? g->large->params : g->small->params, *there = large ? g->small->params : g->large->params;
+        for (int i = 0; i < here->count; i++) {
+            if (layer_of(a, here->items[i]->name, &rest) != (large ? to : from) || (large && g->adds)) continue;
+            snprintf(name, sizeof name, "%s%d%s", a->growth.keys.layer_prefix, (large ? from : to) + a->growth.keys.first_layer, rest);
+            if (!params_find(there, name))
+                return fail(err, LITHE_EINVAL, "layer %d would become layer %d, and one of the two has no %s in a %s: take top%s", from, to, rest + 1, a->name, from ? "" : " or spread");
+        }
     }
     return LITHE_OK;
+}
+
+static int check_places(const growth *g, lithe_error *err)
+{
+    int before = config_int(g->before, g->arch->growth.keys.layers, 0), after = config_int(g->config, g->arch->growth.keys.layers, 0), status = LITHE_OK;
+    for (int to = 0; !status && g->where != AT_TOP && to < after; to++) {
+        long from = source_layer(g, to, before, after);
+        if (from >= 0) status = check_place(g, (int)from, to, err);
+    }
+    return status;
 }
 
 /* Whether a matrix writes to the residual stream: a new pre-norm block in which these are zero is the identity. */
@@ -197,7 +213,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     if (status) return status;
     if ((status = choose_config(g, report, err))) return status;
     if (!(g->large = model_declare(g->arch, g->config, "the grown config.json", err))) return err ? (int)err->status : LITHE_ECONFIG;
-    if ((status = check_bottom(g, err))) return status;
+    if ((status = check_memory(g, (double)params_total(g->large->params), err)) || (status = check_places(g, err))) return status;
     report_changes(g, report);
     g->count = g->form ? 0 : g->large->params->count;
     if (!g->form && !(g->maps = xalloc((size_t)g->count, sizeof *g->maps))) return fail(err, LITHE_ENOMEM, "not enough memory to grow");

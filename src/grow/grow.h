@@ -70,7 +70,7 @@ void   not_preserved(lithe_growth *report, const char *format, ...) __attribute_
 const slot_group *slot_group_of(const arch *a, const param *p);     /* NULL when p holds no parameter tokens */
 bool slots_used(const growth *g, const slot_group *s);       /* whether the model has parameter tokens of this group */
 bool has_slots(const growth *g);                             /* whether it has parameter tokens at all */
-bool gram_possible(const growth *g);                         /* whether method C has as many new slots as it needs */
+int  check_gram(const growth *g, lithe_error *err);          /* whether method C has as many new slots as it needs */
 /* Which methods add any number of slots, as the end of a message. */
 const char *any_number_of_slots(const growth *g);
 /* Checks the method's conditions for every group and writes the squared scales and slots_history to g->config. */
@@ -89,6 +89,8 @@ void say_method(const growth *g, lithe_growth *report);
 /* ---- grow_plan.c: the larger sizes ---- */
 /* Turns the options into sizes in g->config; report->moves lists what changes. */
 int grow_sizes(growth *g, lithe_growth *report, lithe_error *err);
+/* Whether the models of this growth fit into memory, when the larger one has so many parameters. */
+int check_memory(const growth *g, double target, lithe_error *err);
 /* Does so for options.to: the sizes stay, and options.set gives the keys that the other architecture adds. */
 int grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 

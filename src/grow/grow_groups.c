@@ -143,6 +143,9 @@ static int check_options(const growth *g, lithe_error *err)
     const lithe_grow_options *o = &g->options;
     method m = g->method;
     if (o->rewarm < 0 || o->rewarm > UPDATES_MAX) return fail(err, LITHE_EINVAL, "rewarm is %d updates: 0 to %d are possible", o->rewarm, UPDATES_MAX);
+    if (o->freeze_old && o->old_lr > 0) return fail(err, LITHE_EINVAL, "the old values are either frozen or learn at a rate of their own: give freeze_old or old_lr, not both");
+    if (g->form && (o->freeze_old || o->old_lr > 0 || o->rewarm))
+        return fail(err, LITHE_EINVAL, "becoming a %s gives every value a new name: old and new ones are not kept apart, so freeze_old, old_lr and rewarm do not apply", g->arch->name);
     if ((!o->freeze_old && !(o->old_lr > 0)) || (m != METHOD_CLONE && m != METHOD_STACK && m != METHOD_INTERPOLATE && m != METHOD_AKI)) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "method %s repeats the old values, so old and new cannot be kept apart to %s: take duplicate", method_name(m),
                 o->freeze_old ? "freeze the old ones" : "give the old ones a rate of their own");

@@ -38,8 +38,8 @@ static int named_method(const growth *g, const char *name, method *out, lithe_er
     if (i == METHODS)
         return fail(err, LITHE_EINVAL, "%s is no method of growing: A, B, C, D, E, F, duplicate, clone, corner, stack, interpolate, aki", name);
     *out = (method)i;
-    if (g->options.portable && *out == METHOD_A)
-        return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: take B, C, D or E for a portable model");
+    if (g->options.portable && *out == METHOD_A && has_slots(g))
+        return fail(err, LITHE_EINVAL, "method A keeps a scale that other readers do not know: leave the method out for a portable model, or take C (l2_norm_gelu), D or E (gelu_l2_norm)");
     if (of_slots(*out) && !has_slots(g))
         return fail(err, LITHE_EINVAL, "method %s appends parameter tokens, of which a %s has none; take duplicate, clone, corner, stack, interpolate or aki", name, g->arch->name);
     return LITHE_OK;
@@ -77,11 +77,22 @@ static bool idle(method m, changes c)
     return m == METHOD_AKI ? !c.units : m == METHOD_CORNER || m == METHOD_CLONE ? !c.units && !c.width : false;
 }
 
+/* What the method is about. */
+static const char *subject(method m)
+{
+    if (m == METHOD_STACK || m == METHOD_INTERPOLATE) return "layers";
+    return m == METHOD_AKI ? "heads and inner units" : "width, heads and inner units";
+}
+
 int settle_method(growth *g, lithe_error *err)
 {
     changes c = changes_of(g);
+    const bool wanted = g->options.method && g->method != METHOD_DUPLICATE;
+    if (idle(g->method, c) && wanted && !of_slots(g->method))
+        return fail(err, LITHE_EINVAL, "method %s is for %s, of which this growth adds none: leave the method out", method_name(g->method), subject(g->method));
     if (idle(g->method, c)) g->method = METHOD_DUPLICATE;
-    if (g->method == METHOD_C && !g->options.method && !g->options.portable && !gram_possible(g)) g->method = METHOD_A;
+    if (g->method == METHOD_C && !wanted && !g->options.portable && check_gram(g, NULL)) g->method = METHOD_A;
+    if (g->method == METHOD_C && check_gram(g, err)) return err ? (int)err->status : LITHE_EINVAL;
     if (g->options.noise > 0 && g->method == METHOD_DUPLICATE && c.units) g->method = METHOD_CLONE;
     if (g->options.noise > 0 && !(g->method == METHOD_CLONE && c.units) && g->method != METHOD_D)
         return fail(err, LITHE_EINVAL, "noise is for repeated heads, inner units and slots (methods clone and D), and this growth repeats none of them");

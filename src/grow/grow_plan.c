@@ -180,6 +180,15 @@ static int size_of(const growth *g, const char *key, const char *text)
     return !*end && value >= 1 && value <= 1 << 24 && !(floor(value) < value) ? (int)value : 0;
 }
 
+/* Whether the list "key=value,key=value" begins with, or has after a comma, the key a second time before `item`. */
+static bool said_before(const char *list, size_t item, const char *key)
+{
+    const size_t n = strlen(key);
+    for (size_t at = 0; at < item; at += strcspn(list + at, ",") + 1)
+        if (!strncmp(list + at, key, n) && list[at + n] == '=') return true;
+    return false;
+}
+
 static int set_size(growth *g, const char *key, const char *text, lithe_error *err)
 {
     int value = size_of(g, key, text);
@@ -202,6 +211,7 @@ static int apply_set(growth *g, lithe_error *err)
         char *equals = strchr(item, '=');
         if (!*item) continue;
         if (equals) *equals = 0;
+        if (said_before(g->options.set, (size_t)(item - text), item)) return fail(err, LITHE_EINVAL, "%s is given twice", item);
         heads_given |= is_key(item, g->arch->growth.keys.heads) || is_key(item, g->arch->growth.keys.kv_heads);
         if (equals && addition_key(g->arch, item)) {
             g->adds = true;
@@ -243,7 +253,7 @@ static int list_moves(const growth *g, lithe_growth *report, lithe_error *err)
         list_move(report, *key, old, new);
         if (new < old) return fail(err, LITHE_EINVAL, "%s would shrink from %d to %d: growing only adds", *key, old, new);
     }
-    return report->moves[0] ? 0 : fail(err, LITHE_EINVAL, "nothing would grow: the sizes are those the model has");
+    return report->moves[0] ? 0 : fail(err, LITHE_EINVAL, "nothing would grow: the sizes are those the model has%s", config_int(g->before, "head_dim", 0) != config_int(g->config, "head_dim", 0) ? " (the channels of a head do not grow: give more heads)" : "");
 }
 
 /* ---- another architecture ------------------------------------------------------------------ */
@@ -265,6 +275,7 @@ static int set_additions(growth *g, lithe_error *err)
         if (!*item) continue;
         if (!equals) return fail(err, LITHE_EINVAL, "%s: an addition is KEY=VALUE", item);
         *equals = 0;
+        if (said_before(g->options.set, (size_t)(item - text), item)) return fail(err, LITHE_EINVAL, "%s is given twice", item);
         if (!field_of(g->arch, item) || json_object_get(g->form ? g->config : g->before, item))
             return fail(err, LITHE_EINVAL, "%s is no key that a %s adds to a %s; grow sizes in another step", item, g->arch->name, g->small->arch->name);
         json_object_set_new(g->config, item, parse_value(equals + 1));
@@ -277,18 +288,19 @@ int grow_additions(growth *g, lithe_growth *report, lithe_error *err)
     const lithe_grow_options *o = &g->options;
     if (o->params > 0 || o->factor > 0) return fail(err, LITHE_EINVAL, "becoming a %s keeps the sizes: give no number of parameters", g->arch->name);
     if (o->method || o->noise > 0) return fail(err, LITHE_EINVAL, "becoming a %s repeats nothing: it takes no method and no noise", g->arch->name);
+    if (o->where && strcmp(o->where, "top")) return fail(err, LITHE_EINVAL, "becoming a %s adds no layers: leave out where", g->arch->name);
     report->preserves = 1;
     snprintf(report->method, sizeof report->method, "additions");
-    snprintf(report->symmetry, sizeof report->symmetry, "broken: what is added begins fresh");
+    if (!g->form || o->set) snprintf(report->symmetry, sizeof report->symmetry, "broken: what is added begins fresh");
     snprintf(report->moves, sizeof report->moves, "%s -> %s%s%s", g->small->arch->name, g->arch->name, o->set ? ": " : "", o->set ? o->set : "");
     return set_additions(g, err);
 }
 
 /* Refuses a number of parameters that does not fit: the values of both models, and their packed copies and what passes
  * need while they are compared. */
-static int check_memory(double now, double target, lithe_error *err)
+int check_memory(const growth *g, double target, lithe_error *err)
 {
-    double needed = 2.5 * (now + target) * sizeof(real), limit = memory_limit();
+    double needed = 2.5 * ((double)params_total(g->small->params) + target) * sizeof(real), limit = memory_limit();
     if (!(limit > 0) || needed <= limit) return LITHE_OK;
     return fail(err, LITHE_ENOMEM, "%.3g parameters need %.1f GB, more than the %.1f GB of memory of this machine", target, 1e-9 * needed, 1e-9 * limit);
 }
@@ -301,7 +313,7 @@ int grow_sizes(growth *g, lithe_growth *report, lithe_error *err)
      * it. */
     if (g->arch->growth.keys.inner && inner_size(g->small)) set_int(g->config, g->arch->growth.keys.inner, inner_size(g->small));
     if (axis_size(g->small, AXIS_BOTTLENECK)) set_int(g->config, g->arch->growth.keys.bottleneck, axis_size(g->small, AXIS_BOTTLENECK));
-    int status = check_memory(now, target, err);
+    int status = check_memory(g, target, err);
     if (status) return status;
     if (o->set && target > 0) status = fail(err, LITHE_EINVAL, "give a number of parameters or sizes to set, not both");
     else if (o->set) status = apply_set(g, err);

@@ -75,9 +75,9 @@ static int check_method(const growth *g, const slot_group *s, int n, int N, lith
     if ((g->method == METHOD_B || g->method == METHOD_C) && !l2_gelu)
         return fail(err, LITHE_EINVAL, "method %s is for l2_norm_gelu, this model has %s; take method D", method_name(g->method), theta);
     if (g->method == METHOD_C && !(old_tau2(g, s) < N))
-        return fail(err, LITHE_EINVAL, "the squared scale %g of %s is that of more than %d slots: take method A", old_tau2(g, s), s->slots_key, N);
+        return fail(err, LITHE_EINVAL, "the squared scale %g of %s is that of more than %d slots: take method A%s", old_tau2(g, s), s->slots_key, N, g->options.portable ? ", which other readers do not know, or add more slots" : "");
     if (g->method == METHOD_E && !gelu_l2)
-        return fail(err, LITHE_EINVAL, "method E is for gelu_l2_norm, this model has %s; take method A", theta);
+        return fail(err, LITHE_EINVAL, "method E is for gelu_l2_norm, this model has %s; take method %s", theta, l2_gelu ? "C" : "D");
     if ((g->method == METHOD_B || g->method == METHOD_D) && N % n)
         return fail(err, LITHE_EINVAL, "method %s needs whole multiples: %s would go from %d to %d%s", method_name(g->method), s->slots_key, n, N, any_number_of_slots(g));
     return 0;
@@ -87,7 +87,10 @@ int grow_slot_scales(growth *g, lithe_growth *report, lithe_error *err)
 {
     for (const slot_group *s = g->arch->growth.slots; s && s->slots_key; s++) {
         int n = config_int(g->before, s->slots_key, 0), N = config_int(g->config, s->slots_key, 0);
-        if (n == N || n < 1 || !slots_used(g, s)) continue;
+        if (n < 1 || !slots_used(g, s)) continue;
+        if (g->options.portable && n == N && fabs(old_tau2(g, s) - N) > 1e-9 * N)
+            return fail(err, LITHE_EINVAL, "%s keeps a squared scale of %g for %d slots, which other readers do not know: let it grow too, by method C", s->slots_key, old_tau2(g, s), N);
+        if (n == N) continue;
         if (g->method < METHOD_A) return fail(err, LITHE_EINVAL, "slots grow by method A, B, C, D, E or F");
         int status = check_method(g, s, n, N, err);
         if (status) return status;
@@ -136,15 +139,16 @@ static void orthonormalize(double *a, int rows, int columns, double *r)
 /* The most rows that a basis of the keys can have. */
 static int rank_of(const param *keys) { return keys->rule.dims[0] < keys->rule.dims[1] ? keys->rule.dims[0] : keys->rule.dims[1]; }
 
-bool gram_possible(const growth *g)
+int check_gram(const growth *g, lithe_error *err)
 {
     for (int i = 0; i < g->small->params->count; i++) {
         const param *p = g->small->params->items[i];
         const slot_group *s = slot_group_of(g->arch, p);
         int n = s ? p->rule.dims[0] : 0, N = s ? config_int(g->config, s->slots_key, n) : 0;
-        if (N > n && !p->rule.axes[0].read && N - n < rank_of(p)) return false;
+        if (N > n && !p->rule.axes[0].read && N - n < rank_of(p))
+            return fail(err, LITHE_EINVAL, "method C needs at least %d new slots for %s, %d are asked for; take method A, unless the model must be portable", rank_of(p), p->name, N - n);
     }
-    return true;
+    return LITHE_OK;
 }
 
 /* Computes extra (m, d) = sqrt(f) U K, or sqrt(f) U R where there are at least as many slots as columns: with f as the
@@ -152,7 +156,6 @@ bool gram_possible(const growth *g)
 static int gram_matched(const param *keys, const real *values, int m, double f, float *extra, uint64_t key, lithe_error *err)
 {
     int n = keys->rule.dims[0], d = keys->rule.dims[1], rank = rank_of(keys);
-    if (m < rank) return fail(err, LITHE_EINVAL, "method C needs at least %d new slots for %s, %d are asked for; take method A, unless the model must be portable", rank, keys->name, m);
     double *k = xalloc((size_t)n * (size_t)d, sizeof *k), *r = xalloc((size_t)d * (size_t)d + 1, sizeof *r), *u = xalloc((size_t)m * (size_t)rank, sizeof *u);
     double *row = xalloc((size_t)d, sizeof *row);
     int status = k && r && u && row ? 0 : fail(err, LITHE_ENOMEM, "not enough memory to grow %s", keys->name);
