@@ -29,24 +29,20 @@ static int by_probability(const void *a, const void *b)
     return x->probability > y->probability ? -1 : x->probability < y->probability ? 1 : x->label - y->label;
 }
 
-/* p (n) sorted, in memory to be freed; *top: how many of them are printed. */
-static class *sorted(const float *p, int n, const S *s, int *top)
+/* Sorts p (n) into c (n); returns how many of them are printed. */
+static int sorted(const float *p, int n, const S *s, class *c)
 {
-    class *all = calloc((size_t)n, sizeof *all);
-    for (int i = 0; i < n && all; i++) all[i] = (class){ p[i], i };
-    if (all) qsort(all, (size_t)n, sizeof *all, by_probability);
-    *top = !all ? 0 : s->top && s->top < n ? s->top : s->top || s->json ? n : 1;
-    return all;
+    for (int i = 0; i < n; i++) c[i] = (class){ p[i], i };
+    qsort(c, (size_t)n, sizeof *c, by_probability);
+    return s->top && s->top < n ? s->top : s->top || s->json ? n : 1;
 }
 
-static void print_classes(const lithe_model *m, const float *p, int n, const S *s)
+static void print_classes(const lithe_model *m, const float *p, int n, const S *s, class *c)
 {
-    int top;
+    int top = sorted(p, n, s, c);
     char text[24];
-    class *c = sorted(p, n, s, &top);
     for (int i = 0; i < top; i++) printf("%s%s\t%.4f", i ? "\t" : "", label_name(m, c[i].label, text, sizeof text), (double)c[i].probability);
     putchar('\n');
-    free(c);
 }
 
 static void emit_class(emitter *e, const lithe_model *m, const class *c)
@@ -56,10 +52,9 @@ static void emit_class(emitter *e, const lithe_model *m, const class *c)
     emit_number(e, "probability", (double)c->probability);
 }
 
-static void emit_classes(emitter *e, const lithe_model *m, const float *p, int n, const S *s)
+static void emit_classes(emitter *e, const lithe_model *m, const float *p, int n, const S *s, class *c)
 {
-    int top;
-    class *c = sorted(p, n, s, &top);
+    int top = sorted(p, n, s, c);
     if (top) emit_class(e, m, c);
     emit_open(e, "labels", '[');
     for (int i = 0; i < top; i++) {
@@ -68,32 +63,30 @@ static void emit_classes(emitter *e, const lithe_model *m, const float *p, int n
         emit_close(e, '}');
     }
     emit_close(e, ']');
-    free(c);
 }
 
-static void print_text(const lithe_model *m, const lines *l, size_t i, const float *p, int n, const S *s)
+static void print_text(const lithe_model *m, const lines *l, size_t i, const float *p, int n, const S *s, class *c)
 {
     bool number = !strcmp(lithe_model_task(m), "regress");
     if (!s->json && number) printf("%.6g\n", (double)p[0]);
-    else if (!s->json) print_classes(m, p, n, s);
+    else if (!s->json) print_classes(m, p, n, s, c);
     if (!s->json) return;
     emitter e = emit_begin(stdout, "classify");
     emit_text(&e, "text", l->texts[i]);
     if (l->pairs[i]) emit_text(&e, "pair", l->pairs[i]);
     if (number) emit_number(&e, "value", (double)p[0]);
-    else emit_classes(&e, m, p, n, s);
+    else emit_classes(&e, m, p, n, s, c);
     emit_end(&e);
 }
 
 /* Scores of choices, of which one fits best: the softmax over all of them. */
-static void print_choices(const lines *l, float *z, const S *s)
+static void print_choices(const lines *l, float *z, const S *s, class *c)
 {
     double most = -INFINITY, sum = 0;
     for (size_t i = 0; i < l->count; i++) most = fmax(most, (double)z[i]);
     for (size_t i = 0; i < l->count; i++) sum += exp((double)z[i] - most);
     for (size_t i = 0; i < l->count; i++) z[i] = (float)(exp((double)z[i] - most) / sum);
-    int top;
-    class *c = sorted(z, (int)l->count, s, &top);
+    int top = sorted(z, (int)l->count, s, c);
     emitter e;
     if (s->json) {
         e = emit_begin(stdout, "classify");
@@ -110,7 +103,6 @@ static void print_choices(const lines *l, float *z, const S *s)
     }
     if (s->json) { emit_close(&e, ']'); emit_end(&e); }
     else putchar('\n');
-    free(c);
 }
 
 /* The first text stands before each of the others, which are choices. */
@@ -131,11 +123,13 @@ static void answer_whole(lithe_model *m, const lithe_tokenizer *t, lines *l, con
     int labels = lithe_model_labels(m);
     if (choice && pair_choices(l, s, err)) return;
     float *out = allocate((size_t)(labels > 0 ? labels : 1) * (l->count + 1), sizeof *out, err);
-    if (out && images) labels = lithe_classify_images(m, l->texts, l->count, out, err);
-    else if (out) labels = lithe_classify(m, t, l->texts, l->pairs, l->count, out, &cut, err);
-    if (choice && out && labels > 0) print_choices(l, out, s);
-    for (size_t i = 0; i < l->count && out && labels > 0 && !choice; i++) print_text(m, l, i, out + i * (size_t)labels, labels, s);
+    class *c = out ? allocate((size_t)(labels > 0 ? labels : 1) + l->count, sizeof *c, err) : NULL;
+    if (c && images) labels = lithe_classify_images(m, l->texts, l->count, out, err);
+    else if (c) labels = lithe_classify(m, t, l->texts, l->pairs, l->count, out, &cut, err);
+    if (choice && c && labels > 0) print_choices(l, out, s, c);
+    for (size_t i = 0; i < l->count && c && labels > 0 && !choice; i++) print_text(m, l, i, out + i * (size_t)labels, labels, s, c);
     if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", cut, l->count, lithe_model_context(m));
+    free(c);
     free(out);
 }
 

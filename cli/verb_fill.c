@@ -25,24 +25,23 @@ static void print_token(const char *text)
     putchar('\n');
 }
 
-static void print_candidates(const lithe_tokenizer *t, const lithe_candidate *c, int masks, int top)
+static void print_candidates(const lithe_tokenizer *t, const lithe_candidate *c, int masks, int top, lithe_error *err)
 {
-    lithe_error err = { 0 };
     for (int k = 0; k < masks; k++) {
         if (k) putchar('\n');
         for (int i = 0; i < top && c[k * top + i].id >= 0; i++) {
             size_t size = 0;
-            char *text = decode_ids(t, &c[k * top + i].id, 1, &size, &err);
+            char *text = decode_ids(t, &c[k * top + i].id, 1, &size, err);
+            if (!text) return;
             printf("%.4f\t", (double)c[k * top + i].probability);
-            print_token(text ? text : "");
+            print_token(text);
             free(text);
         }
     }
 }
 
-static void emit_candidates(const lithe_tokenizer *t, const char *text, const lithe_candidate *c, int masks, int top)
+static void emit_candidates(const lithe_tokenizer *t, const char *text, const lithe_candidate *c, int masks, int top, lithe_error *err)
 {
-    lithe_error err = { 0 };
     emitter e = emit_begin(stdout, "fill");
     emit_text(&e, "text", text);
     emit_open(&e, "masks", '[');
@@ -50,7 +49,7 @@ static void emit_candidates(const lithe_tokenizer *t, const char *text, const li
         emit_open(&e, NULL, '[');
         for (int i = 0; i < top && c[k * top + i].id >= 0; i++) {
             size_t size = 0;
-            char *token = decode_ids(t, &c[k * top + i].id, 1, &size, &err);
+            char *token = decode_ids(t, &c[k * top + i].id, 1, &size, err);
             emit_open(&e, NULL, '{');
             emit_bytes(&e, "token", token ? token : "", size);
             emit_count(&e, "id", c[k * top + i].id);
@@ -75,8 +74,8 @@ static int fill(const arguments *a)
     if (t && !masks && !err.status) wrong(&err, LITHE_EFORMAT, "the text has no mask token in it; write [MASK] or <mask>, as the tokenizer calls it");
     lithe_candidate *c = masks > 0 ? allocate((size_t)masks * (size_t)s->top, sizeof *c, &err) : NULL;
     if (c && lithe_fill(m, t, text, s->top, c, &err) > 0) {
-        if (s->json) emit_candidates(t, text, c, masks, s->top);
-        else print_candidates(t, c, masks, s->top);
+        if (s->json) emit_candidates(t, text, c, masks, s->top, &err);
+        else print_candidates(t, c, masks, s->top, &err);
     }
     free(c);
     lithe_tokenizer_close(t);
