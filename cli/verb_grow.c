@@ -133,7 +133,18 @@ static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tok
 
 /* ---- report ------------------------------------------------------------------- */
 
-static void print_report(const lithe_growth *g, const trial *t, const lithe_model *m, const grow_settings *s)
+/* The largest difference of what was written in a type of fewer bits; NAN where it is written as it was compared. */
+static double stored_difference(lithe_model *m, const trial *t, const grow_settings *s, lithe_error *err)
+{
+    lithe_growth g = { 0 };
+    if (!strcmp(s->dtype, "f32")) return (double)NAN;
+    lithe_model *stored = open_model(s->out, NULL, err);
+    int status = stored ? lithe_compare(m, stored, t->ids, t->n, &g, err) : LITHE_EINVAL;
+    lithe_model_close(stored);
+    return status ? (double)NAN : g.max_difference;
+}
+
+static void print_report(const lithe_growth *g, const trial *t, const lithe_model *m, const grow_settings *s, double stored)
 {
     if (s->json) {
         emitter e = emit_begin(stdout, "grow");
@@ -147,6 +158,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
         emit_count(&e, "params_after", (long long)g->params_after);
         emit_number(&e, "max_logit", g->max_logit);
         emit_number(&e, "max_difference", g->max_difference);
+        if (!isnan(stored)) emit_number(&e, "stored_difference", stored);
         emit_number(&e, "divergence", g->divergence);
         emit_number(&e, "rms_before", g->rms_before);
         emit_number(&e, "rms_after", g->rms_after);
@@ -156,6 +168,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
         emit_end(&e);
         return;
     }
+    if (output_quiet()) return;
     char text[2][16];
     printf("%s, method %s: %zu -> %zu parameters (%s -> %s, %.2fx)\n", lithe_model_arch(m), g->method, g->params_before, g->params_after,
            size_text((double)g->params_before, text[0]), size_text((double)g->params_after, text[1]),
@@ -170,6 +183,7 @@ static void print_report(const lithe_growth *g, const trial *t, const lithe_mode
     if (t->n) printf("%zu tokens of ", t->n);
     printf("%s", t->from);
     if (g->max_difference > 0 && !isnan(g->divergence)) printf("; divergence %.3g nats", g->divergence);
+    if (!isnan(stored)) printf("\nstored   as %s the largest %s difference is %.3g: the outputs are those of rounded weights", s->dtype, what, stored);
     if (!isnan(g->rms_before)) printf("\nactivations of the last layer: root mean square %.4g before, %.4g after", g->rms_before, g->rms_after);
     putchar('\n');
 }
@@ -208,6 +222,10 @@ static int grow(const arguments *a)
     if (!s->out) return usage("where to? --out DIR is needed");
     if ((s->params.value > 0) + (s->set || s->to) + (s->vocabulary != NULL) != 1)
         return usage("how large? give one of --params N, --params 2x, --set KEY=VALUE, --to ARCH and --vocabulary TOKENIZER");
+    const bool given = s->method || s->portable || s->noise > 0 || s->freeze_old || s->old_lr > 0 || s->rewarm || strcmp(s->where, "top");
+    if (s->vocabulary && given)
+        return usage("--vocabulary adds tokens and nothing else: leave out --method, --portable, --noise, --freeze-old, --old-lr, --rewarm and --where");
+    if (option_origin(a, "old-lr") != ORIGIN_DEFAULT && !(s->old_lr > 0)) return usage("--old-lr 0 is --freeze-old: give that, or a factor above 0");
     lithe_model *m = must_be_new(s->out, true, &err) ? NULL : open_model(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
@@ -217,7 +235,10 @@ static int grow(const arguments *a)
         bool kept = lithe_growth_kept(&g);
         if (kept && (s->vocabulary ? lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) : lithe_grow_save(m, &o, large, s->out, s->dtype, tokenizer, &unwritten)))
             code = failed_output(&unwritten);
-        else print_report(&g, &t, m, s);
+        else {
+            double stored = kept ? stored_difference(m, &t, s, &err) : (double)NAN;
+            print_report(&g, &t, m, s, stored);
+        }
         if (!kept) {
             complain("method %s promises the same outputs, yet a logit differs by %.3g; %s was not written", g.method, g.max_difference, s->out);
             code = EXIT_MISMATCH;

@@ -573,6 +573,15 @@ static bool begins_several(const char *name, char *list, size_t cap)
     return count > 1;
 }
 
+/* The first option that says how to grow; NULL: none is given. */
+static const char *growth_option_given(const arguments *a)
+{
+    static const char *const names[] = { "grow-method", "grow-noise", "grow-portable", "grow-freeze-old", "grow-old-lr", "grow-rewarm", "grow-where" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (option_origin(a, names[i]) != ORIGIN_DEFAULT) return names[i];
+    return NULL;
+}
+
 static int train(const arguments *a)
 {
     const S *s = a->settings;
@@ -592,6 +601,8 @@ static int train(const arguments *a)
     if (s->arch && begins_several(s->arch, several, sizeof several)) return usage("--arch %s could be%s: name one of them", s->arch, several);
     if (s->vocab && s->tokenizer) return usage("--vocab learns a vocabulary and --tokenizer %s has one: give one of them", s->tokenizer);
     if (option_origin(a, "lr") != ORIGIN_DEFAULT && !(s->lr > 0)) return usage("--lr 0 changes nothing: give a rate above 0");
+    if (!s->grow_at && growth_option_given(a)) return usage("--%s says how to grow: say when and to what size, --grow-at STEP:2x", growth_option_given(a));
+    if (option_origin(a, "grow-old-lr") != ORIGIN_DEFAULT && !(s->grow_old_lr > 0)) return usage("--grow-old-lr 0 is --grow-freeze-old: give that, or a factor above 0");
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
     return train_in_ranks(a, false);
 }

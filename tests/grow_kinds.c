@@ -179,7 +179,7 @@ static lithe_model *published(const char *name)
 static lithe_model *hybrid_of(const lithe_model *m, const char *set, lithe_growth *report, lithe_error *err)
 {
     const bool images = arch_reads_images(m->arch);
-    lithe_model *to = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = images ? "hybrid_vit" : "hybrid", .set = set), report, err);
+    lithe_model *to = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .to = images ? "hybrid-vit" : "hybrid", .set = set), report, err);
     CHECK_MSG(to && report->preserves, "%s: %s", m->arch->name, err->text);
     return to;
 }

@@ -10,9 +10,35 @@ static void contradictions(void)
         { "$L train t.txt --vocab 300 --tokenizer bytes", 2, NULL, "--vocab learns a vocabulary and --tokenizer bytes has one: give one of them" },
         { "$L train t.txt --steps 2 --time 1m", 2, NULL, "give one of them" }, { "$L train t.txt --lr 0", 2, NULL, "--lr 0 changes nothing" },
         { "$L train t.txt --tokenizer bytes --params 20k --ctx 16 --steps 3 --grow-at 4:2x --out g", 2, NULL, "grow_at names step 4, but the last step is 3" },
+        { "$L train t.txt --grow-method zzz", 2, NULL, "--grow-method says how to grow: say when" }, { "$L train t.txt --grow-old-lr 0.5", 2, NULL, "--grow-old-lr says how" },
+        { "$L train t.txt --grow-at 3:2x --grow-old-lr 0", 2, NULL, "--grow-old-lr 0 is --grow-freeze-old" },
+        { "$L grow m --params 2x --old-lr 0 --out g", 2, NULL, "--old-lr 0 is --freeze-old" }, { "$L grow m --vocabulary v --where spread --out g", 2, NULL, "--vocabulary adds tokens and nothing else" },
         { "$L train q.tsv --steps 1", 2, NULL, "q.tsv: is a table: --task classify learns its classes" }, { "$L train t.txt q.csv --steps 1", 2, NULL, "q.csv: is a table" },
         { "$L train - --tokenizer bytes --params 20k --ctx 8 --batch 1 --steps 1 --valid 50% --out asked < long.tsv", 0, "asked\n", "bytes" });
     CHECK_MSG(sh("! test -e g && ! test -e runs && ls -a | grep -c lithe") == 1 && !strcmp(out, "0\n"), "%s", out);
+}
+
+/* A growth that cannot be is refused before the first step, also one that comes after another; nothing is written. */
+static void growths_to_come(void)
+{
+    static const char run[] = "$L train t.txt --arch gpt2 --params 20k --steps 12 --batch 2 --ctx 16 --tokenizer bytes --threads 1 -q --out g --grow-at ";
+    static const struct { const char *growths; int code; const char *because; } cases[] = {
+        { "5:n_layer=3,10:n_layer=2", 2, "the growth at step 10: n_layer would shrink from 3 to 2" }, { "5:1.5x,10:20k", 2, "the growth at step 10" }, { "5:10000000x", 4, "GB of memory" },
+        { "5:n_embd=40,n_head=3", 3, "the growth at step 5" }, { "5:n_layer=3 --grow-method stack --grow-where bottom", 2, "the growth at step 5: method stack says where" } };
+    CHECK(sh("printf 'some text to learn from, again and again\n%%.0s' $(seq 40) > t.txt") == 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        CHECK_MSG(sh("%s%s", run, cases[i].growths) == cases[i].code && strstr(err, cases[i].because), "%s: %s", cases[i].growths, err);
+    CHECK(sh("test -e g") == 1);
+}
+
+/* What is written in fewer bits is measured as it was written; -q says nothing. */
+static void grown_in_fewer_bits(void)
+{
+    double said = 0;
+    CHECK_MSG(sh("$L grow $ROOT/tests/golden/gpt2 --set n_layer=3 --dtype bf16 --json --out g") == 0, "%s", err);
+    const char *stored = strstr(out, "\"stored_difference\":");
+    CHECK_MSG(stored && sscanf(stored, "\"stored_difference\":%lf", &said) == 1 && said > 1e-4 && strstr(out, "\"max_difference\":0,"), "%s", out);
+    CHECK_MSG(sh("$L grow $ROOT/tests/golden/gpt2 --set n_layer=3 -q --out h") == 0 && !*out && !*err, "%s%s", out, err);
 }
 
 /* Nothing is read or computed for an output that could not be written: the input need not even be there. */
@@ -86,6 +112,8 @@ static void messages(void)
 
 const test tests_refusals_cli[] = {
     { "cli: contradictions are refused", contradictions },
+    { "cli: growths that cannot be are refused before the first step", growths_to_come },
+    { "cli: a grown model in fewer bits is measured as written", grown_in_fewer_bits },
     { "cli: outputs that are there already", outputs_that_are_there },
     { "cli: weights that are no numbers", weights_that_are_no_numbers },
     { "cli: messages speak of what was given", messages },

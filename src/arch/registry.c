@@ -46,11 +46,18 @@ bool arch_alias(const arch *a, const char *name)
     return false;
 }
 
+/* Names may be written with hyphens in place of underscores. */
+static bool named(const char *ours, const char *name)
+{
+    while (*ours && (*ours == *name || (*ours == '_' && *name == '-'))) ours++, name++;
+    return !*ours && !*name;
+}
+
 const arch *arch_find(const char *name)
 {
     for (int i = 0; name && architectures[i]; i++) {
         const arch *a = architectures[i];
-        if (!strcmp(a->name, name) || !strcmp(a->class_name, name) || arch_alias(a, name)) return a;
+        if (named(a->name, name) || !strcmp(a->class_name, name) || arch_alias(a, name)) return a;
     }
     return NULL;
 }

@@ -119,6 +119,9 @@ static bool writes_residual(const param_rule *r)
     return r->rank >= 2 && writes;
 }
 
+/* The fresh values of what reads copies of channels, relative to the old ones, by measurement (docs/growing.md). */
+static const double FRESH = 0.1;
+
 /* Copies of hidden units get equal gradients and stay equal unless noise makes their incoming weights differ. */
 static void add_noise(const growth *g, const param_rule *rule, param_map *map)
 {
@@ -147,7 +150,12 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
         return fail(err, LITHE_EINVAL, "%s has no counterpart in the smaller model", large->name);
     if (addition && g->adds && writes_residual(&large->rule) && large->rule.std > 0) not_preserved(report, "not preserved: %s begins with a small effect", large->name);
     int status = grow_axes(g, large, map, report, err);
-    if (!status) status = grow_slots(g, large, map, err);
+    if (g->shapes_only || status) return status;
+    /* A vector is that of the norm before a tied head: without fresh values the old channels of embeddings of texts
+     * stay as they are, and the new ones are 0. */
+    for (int a = 0; a < large->rule.rank && map->small; a++)
+        if (map->axes[a].shared && map->axes[a].count > map->small->rule.dims[a] && large->rule.rank > 1) map->fresh = FRESH * root_mean_square(map->small);
+    status = grow_slots(g, large, map, err);
     if (!map->small && !addition) map->zero = writes_residual(&large->rule);
     if (!status && map->small && g->method == METHOD_CLONE && g->options.noise > 0) add_noise(g, &large->rule, map);
     return status;
@@ -224,7 +232,7 @@ static int prepare(growth *g, lithe_growth *report, lithe_error *err)
     return grow_groups(g, err);
 }
 
-growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)
+static growth *begin(const lithe_model *small, const lithe_grow_options *o, bool shapes_only, lithe_growth *report, lithe_error *err)
 {
     lithe_grow_options options;
     if (!small) { fail(err, LITHE_EINVAL, "there is no model"); return NULL; }
@@ -238,10 +246,22 @@ growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_
     g->small = small;
     g->arch = small->arch;
     g->options = options;
+    g->shapes_only = shapes_only;
     if (!prepare(g, report, &first)) return g;
     fail(err, first.status, "%s", first.text);
     growth_free(g);
     return NULL;
+}
+
+growth *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err) { return begin(small, o, false, report, err); }
+
+lithe_model *growth_declare(const lithe_model *small, const lithe_grow_options *o, lithe_error *err)
+{
+    growth *g = begin(small, o, true, NULL, err);
+    lithe_model *large = g ? g->large : NULL;
+    if (g) g->large = NULL;
+    growth_free(g);
+    return large;
 }
 
 lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o, lithe_growth *report, lithe_error *err)

@@ -42,6 +42,7 @@ struct growth {
     lithe_grow_options options;
     method method;
     enum { AT_TOP, AT_BOTTOM, SPREAD } where;        /* new layers */
+    bool shapes_only;                    /* nothing reads values, of which the models need none */
     bool adds;                           /* options.set adds branches or terms of a series */
     json_t *before, *config;             /* the configurations of the smaller and of the larger model, with every key */
     lithe_model *large;                  /* declared, without values */

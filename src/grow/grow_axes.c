@@ -14,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The fresh values of what reads copies of channels, relative to the old ones, by measurement (docs/growing.md). */
-static const double FRESH = 0.1;
-
 typedef struct { int heads, kv_heads; } head_counts;
 
 static head_counts heads_of(const arch *a, const json_t *config)
@@ -146,9 +143,6 @@ int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth 
         if (new != old && !known(g, kind.kind)) return fail(err, LITHE_EINVAL, "%s cannot grow from %d to %d along axis %d", large->name, old, new, a);
         int status = fill_axis(g, large, kind, old, along, report, err);
         if (status) return status;
-        /* The vector is that of the norm before a tied head: without fresh values the old channels of embeddings of
-         * texts stay as they are, and the new ones are 0. */
-        if (along->shared && new > old && rule->rank > 1) map->fresh = FRESH * root_mean_square(map->small);
     }
     return 0;
 }

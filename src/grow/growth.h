@@ -9,6 +9,8 @@
 typedef struct growth growth;
 growth      *growth_new(const lithe_model *small, const lithe_grow_options *o, lithe_growth *report, lithe_error *err);
 lithe_model *growth_apply(const growth *g, lithe_error *err);          /* the larger model with its values */
+/* The larger model without values, of a smaller one that may have none either; NULL when the growth is refused. */
+lithe_model *growth_declare(const lithe_model *small, const lithe_grow_options *o, lithe_error *err);
 /* Computes AdamW's moments of the larger model from those of the smaller one; all are laid out like the arenas of the
  * params.  First moments map like gradients, second ones by the squares of the same factors; those of new entries are
  * zero. */

@@ -3,6 +3,8 @@
  *   grow_with  the other options, "noise=0.01,portable,rewarm=50", by the names of lithe_grow_options
  * Invariant: what was read once in a run's options is read in the same way from its trainer.json. */
 #include "base/arena.h"
+#include "base/cgroup.h"
+#include "grow/growth.h"
 #include "train/settings.h"
 #include <stdlib.h>
 #include <string.h>
@@ -106,13 +108,6 @@ int settings_growths(settings *s, lithe_error *err)
     return status;
 }
 
-int settings_check_growths(const settings *s, lithe_error *err)
-{
-    const int steps = s->schedule.steps;
-    for (int i = 0; i < s->growth_count && steps; i++)
-        if (s->growths[i].at > steps) return fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", s->growths[i].at, steps);
-    return LITHE_OK;
-}
 
 int settings_growth(const settings *s, int i, lithe_grow_options *o, char **set, lithe_error *err)
 {
@@ -122,4 +117,36 @@ int settings_growth(const settings *s, int i, lithe_grow_options *o, char **set,
     o->set = *set;
     if (g->set_length && !*set) return fail(err, LITHE_ENOMEM, "out of memory for the sizes of a growth");
     return read_options(s->grow_with, o, err);
+}
+
+/* Values, gradients and both moments of the larger model must fit. */
+static int check_memory(const planned_growth *g, const lithe_model *large, lithe_error *err)
+{
+    const double needed = 4.0 * sizeof(real) * (double)params_total(large->params), limit = memory_limit();
+    if (!(limit > 0) || needed <= limit) return LITHE_OK;
+    return fail(err, LITHE_ENOMEM, "the growth at step %d: training %zu parameters needs %.1f GB, more than the %.1f GB of memory of this machine", g->at, params_total(large->params),
+                1e-9 * needed, 1e-9 * limit);
+}
+
+int settings_check_growths(const settings *s, const lithe_model *m, lithe_error *err)
+{
+    const int steps = s->schedule.steps;
+    const lithe_model *small = m;
+    lithe_model *declared = NULL;
+    int status = LITHE_OK;
+    for (int i = 0; !status && i < s->growth_count; i++) {
+        lithe_grow_options o;
+        lithe_error why = { 0 };
+        char *set = NULL;
+        if (steps && s->growths[i].at > steps) status = fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", s->growths[i].at, steps);
+        if (!status) status = settings_growth(s, i, &o, &set, err);
+        lithe_model *large = status ? NULL : growth_declare(small, &o, &why);
+        if (!status && !large) status = fail(err, why.status, "the growth at step %d: %s", s->growths[i].at, why.text);
+        if (large) status = check_memory(&s->growths[i], large, err);
+        lithe_model_close(declared);
+        small = declared = large;
+        free(set);
+    }
+    lithe_model_close(declared);
+    return status;
 }

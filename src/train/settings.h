@@ -70,8 +70,9 @@ extern const progress progress_start;
 /* The defaults of a run: the architecture's own or the usual ones, and for labelled data those of fine-tuning. */
 const recipe *recipe_find(const arch *a, bool fine_tuning);
 
-/* Refuses a growth after the last step of a run whose length is known. */
-int settings_check_growths(const settings *s, lithe_error *err);
+/* Refuses a growth after the last step of a run whose length is known, and one that the model m, after those before it,
+ * cannot make. */
+int settings_check_growths(const settings *s, const lithe_model *m, lithe_error *err);
 
 /* ---- trainer.json ---------------------------------------------------------------------- */
 

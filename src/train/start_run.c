@@ -92,7 +92,7 @@ static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *
     status = write_files(t, o, err);
     if (!status) status = model_adopt_config(t->model, DT_F32, t->tokenizer, err);
     if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
-    if (!status) status = settings_check_growths(&t->settings, err);
+    if (!status) status = settings_check_growths(&t->settings, t->model, err);
     if (!status) status = log_start(t, err);
     if (!status) status = trainer_save(t, err);
     log_close(&t->log);
@@ -130,7 +130,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     if (!status) status = trainer_begin(t, err);
     if (!status) status = lithe_model_finite(m, err);
     if (!status) status = settings_samples(&t->settings, o, t->objective.samples, err);
-    if (!status) status = settings_check_growths(&t->settings, err);
+    if (!status) status = settings_check_growths(&t->settings, t->model, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = begin_moments(t, o, err);
     if (!status) status = make_run(t, o, named, err);
