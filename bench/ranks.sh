@@ -7,6 +7,7 @@
 # Rows: model, who, seconds per step (median without the first), seconds of it that rank 0 waited.  LITHE names the program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export LITHE_HOSTS=b$$
 lithe=$(realpath "${LITHE:-build/lithe}") hosts=$PWD/tests/mpi/hosts.sh
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 work=$(mktemp -d)

@@ -3,6 +3,7 @@
 # rank stops or a disk is full.  LITHE names the program, build/lithe by default.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+export LITHE_HOSTS=l$$
 lithe=$(realpath "${LITHE:-build/lithe}") hosts=$PWD/tests/mpi/hosts.sh
 for tool in ip tc nft mpirun; do
     command -v $tool > /dev/null || { echo "check-mpi needs $tool: apt-get install iproute2 nftables openmpi-bin"; exit 1; }
@@ -44,12 +45,12 @@ breaks() {
     grep -q "$3" err || bad "$1: the message is not \"$3\""
     echo "$1: after $took seconds, $(grep -m1 "$3" err)"
 }
-victim() { for p in $(ip netns pids "lithe$1"); do [ "$(cat /proc/$p/comm)" != lithe ] || echo $p; done; }
+victim() { for p in $("$hosts" pids "$1"); do [ "$(cat /proc/$p/comm)" != lithe ] || echo $p; done; }
 
 breaks stopped 'kill -STOP $(victim 3)' "rank 2 on lithe3 has not answered"
 breaks killed 'kill -9 $(victim 2)' "on signal 9"
-breaks lost 'ip link set lithe-port2 down' "10.77.0.2\|rank 1 on lithe2"
-ip link set lithe-port2 up
+breaks lost '"$hosts" lose 2' "10.77.0.2\|rank 1 on lithe2"
+"$hosts" find 2
 steps=$(wc -l < lost/log.jsonl)
 train --resume lost & job=$!
 for i in $(seq 300); do (($(wc -l < lost/log.jsonl) > steps + 10)) && break; sleep 0.1; done

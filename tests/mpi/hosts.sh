@@ -2,27 +2,33 @@
 # Hosts on one machine: network namespaces with addresses of their own, joined by a bridge.
 #
 #     hosts.sh up N          makes hosts lithe1 .. lithe$N, at 10.77.0.1 .. N, on lines without a limit
+#     hosts.sh pids I        the processes of host I
+#     hosts.sh lose I        takes host I off the network; `hosts.sh find I` puts it back
 #     hosts.sh line RATE [LOSS]    every host sends at most RATE (1gbit, 10gbit; 0: no limit) and loses LOSS % of what comes
 #     hosts.sh run COUNT ARGS...   mpirun with one rank on each of COUNT hosts
 #     hosts.sh down          removes them
 #
+# LITHE_HOSTS, a short word, names these hosts among those of others (default lithe): their namespaces are lithe-1, ...
 # As `hosts.sh` is also what mpirun calls in the place of ssh (plm_rsh_agent), with a host and a command.  It needs root and
 # iproute2; netem gives rate and loss where the kernel has it, else tbf and, for loss, nftables.
 set -euo pipefail
 self=$(realpath "$0")
-network=10.77.0
+network=10.77.0 name=${LITHE_HOSTS:-lithe}
 
-host() { ip netns exec "lithe$1" "${@:2}"; }
-hosts() { ip netns list | sed -n 's/^lithe\([0-9]*\).*/\1/p' | sort -n; }
+host() { ip netns exec "$name-$1" "${@:2}"; }
+hosts() { ip netns list | sed -n "s/^$name-\([0-9][0-9]*\).*/\1/p" | sort -n; }
+pids() { ip netns pids "$name-$1"; }
+lose() { ip link set "$name-p$1" down; }
+find() { ip link set "$name-p$1" up; }
 
 up() {
     down
-    ip link add lithe-bridge type bridge
-    ip link set lithe-bridge up
+    ip link add "$name-br" type bridge
+    ip link set "$name-br" up
     for i in $(seq "$1"); do
-        ip netns add "lithe$i"
-        ip link add "lithe-port$i" type veth peer name eth0 netns "lithe$i"
-        ip link set "lithe-port$i" master lithe-bridge up
+        ip netns add "$name-$i"
+        ip link add "$name-p$i" type veth peer name eth0 netns "$name-$i"
+        ip link set "$name-p$i" master "$name-br" up
         host $i ip link set lo up
         host $i ip link set eth0 up
         host $i ip addr add "$network.$i/24" dev eth0
@@ -59,17 +65,17 @@ run() {
 
 down() {
     for i in $(hosts); do
-        kill -9 $(ip netns pids "lithe$i") 2>/dev/null || true
-        ip link del "lithe-port$i" 2>/dev/null || true
-        ip netns del "lithe$i"
+        kill -9 $(pids $i) 2>/dev/null || true
+        ip link del "$name-p$i" 2>/dev/null || true
+        ip netns del "$name-$i"
     done
-    ip link del lithe-bridge 2>/dev/null || true
+    ip link del "$name-br" 2>/dev/null || true
 }
 
 case $1 in
-up|line|run|down) "$@" ;;
+up|line|run|down|pids|lose|find) "$@" ;;
 *)  # HOST COMMAND..., as from ssh: a name or an address, then words for a shell
     while [[ $1 == -* ]]; do shift; done
     i=${1##*.}
-    exec ip netns exec "lithe$i" unshare --uts sh -c "hostname lithe$i; ${*:2}" ;;
+    exec ip netns exec "$name-$i" unshare --uts sh -c "hostname lithe$i; ${*:2}" ;;
 esac
