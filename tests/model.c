@@ -397,8 +397,11 @@ static void plan_of_ranks(void)
     const json_t *ranks = json_object_get(b, "ranks"), *slow = json_array_get(json_object_get(ranks, "networks"), 0);
     CHECK_MSG(a && b && !json_object_get(a, "ranks"), "%s", e.text);
     json_int_t moments = json_integer_value(json_object_get(json_object_get(a, "training"), "optimizer_bytes"));
-    CHECK(json_integer_value(json_object_get(ranks, "total_bytes_of_each")) == json_integer_value(json_object_get(json_object_get(a, "training"), "total_bytes")) - moments + moments / 4);
-    double bytes = 4.0 * (double)json_integer_value(json_object_get(b, "parameters")), seconds = json_real_value(json_object_get(slow, "exchange_seconds"));
+    json_int_t buffers = json_integer_value(json_object_get(json_object_get(b, "training"), "exchange_bytes"));
+    CHECK(json_integer_value(json_object_get(ranks, "total_bytes_of_each")) == json_integer_value(json_object_get(json_object_get(a, "training"), "total_bytes")) - moments + moments / 4 + buffers);
+    double bytes = 4.0 * (double)json_integer_value(json_object_get(b, "parameters"));
+    CHECK(4.0 * bytes / 128 <= (double)buffers && (double)buffers < 1.1 * (4.0 * bytes / 128) && !json_integer_value(json_object_get(json_object_get(a, "training"), "exchange_bytes")));
+    double seconds = json_real_value(json_object_get(slow, "exchange_seconds"));
     CHECK_MSG(fabs(seconds - 2 * 0.75 * bytes / 125e6) < 1e-9, "%g s", seconds);
     /* The weights are exchanged after the step; of the gradients some are left, since the embedding's come last. */
     double left = json_real_value(json_object_get(slow, "left_seconds"));

@@ -76,7 +76,7 @@ static want wanted(task_kind kind, graph_mode mode)
 
 /* Gradients are exchanged in so many buckets, each once the backward pass is through with it; 0 while the places of the
  * parameters are not known. */
-enum { BUCKETS = 128 };
+enum { BUCKETS = 128, FLIGHTS = 4 };
 static size_t bucket_of(const params *p) { return (p->arena_count + BUCKETS - 1) / BUCKETS; }
 
 static int make(planned *x, int i, lithe_error *err)
@@ -142,11 +142,17 @@ static size_t parameter_bytes(const planned *x, int i)
 /* AdamW's two moments of each parameter, of which each rank has its share. */
 static size_t moment_bytes(const planned *x, int i) { return MODES[i] == GRAPH_TRAIN ? 2 * parameter_bytes(x, i) / (size_t)x->ranks : 0; }
 
+/* Four buckets are exchanged at a time, for which a rank holds what the others send. */
+static size_t exchange_bytes(const planned *x, int i)
+{
+    return MODES[i] == GRAPH_TRAIN && x->ranks > 1 ? FLIGHTS * bucket_of(x->model->params) * sizeof(float) : 0;
+}
+
 /* Training holds values, gradients and moments; other modes hold values alone. */
 static size_t total_bytes(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
-    return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 2 : 1) + moment_bytes(x, i) + s.arena_bytes + s.state_bytes + s.packed_bytes;
+    return parameter_bytes(x, i) * (MODES[i] == GRAPH_TRAIN ? 2 : 1) + moment_bytes(x, i) + exchange_bytes(x, i) + s.arena_bytes + s.state_bytes + s.packed_bytes;
 }
 
 /* ---- several ranks ------------------------------------------------------------------ */
@@ -260,6 +266,7 @@ static void print_plan(FILE *out, const planned *x, int i)
         print_line(out, "gradients", parameter_bytes(x, i));
         print_line(out, "AdamW's two moments", moment_bytes(x, i));
         print_line(out, "activations and gradients", s.arena_bytes);
+        if (x->ranks > 1) print_line(out, "buffers of the exchange", exchange_bytes(x, i));
     } else print_line(out, "activations", s.arena_bytes);
     if (s.state_bytes) print_line(out, "keys and values", s.state_bytes);
     if (s.packed_bytes) print_line(out, "packed weights", s.packed_bytes);
@@ -317,11 +324,11 @@ static json_t *plan_json(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
     size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x, i) : 0;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
                      "parameter_bytes", (json_int_t)parameter_bytes(x, i), "gradient_bytes", (json_int_t)training_only,
                      "optimizer_bytes", (json_int_t)moment_bytes(x, i), "activation_bytes", (json_int_t)s.arena_bytes,
                      "largest_live_bytes", (json_int_t)s.largest_live, "state_bytes", (json_int_t)s.state_bytes,
-                     "packed_bytes", (json_int_t)s.packed_bytes, "total_bytes", (json_int_t)total_bytes(x, i),
+                     "packed_bytes", (json_int_t)s.packed_bytes, "exchange_bytes", (json_int_t)exchange_bytes(x, i), "total_bytes", (json_int_t)total_bytes(x, i),
                      "flops", total_flops(x->passes[i].g), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
 }
 
