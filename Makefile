@@ -53,7 +53,7 @@ BENCHES := $(patsubst bench/%.c,$(B)/bench-%,$(wildcard bench/*.c))
 DOUBLE_SRC := $(wildcard src/base/*.c src/graph/*.c src/ops/*.c src/arch/*.c) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $(patsubst %,$(B)/double/tests/%.o,small graph_plans graph_random main)
 
-$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG) $(if $(HTTP),-DLITHE_HTTP) $(if $(MPI),-DLITHE_MPI)
+$(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG) $(if $(HTTP),-DLITHE_HTTP)
 
 LDLIBS   = $(shell pkg-config --libs $(LIBS) $(OPTIONAL)) -lm -pthread
 LIBFLAGS = $(shell pkg-config --cflags $(LIBS) $(OPTIONAL))

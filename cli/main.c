@@ -54,12 +54,11 @@ static int run(const verb *v, int argc, char **argv)
     arguments a;
     if (!settings) { complain("out of memory"); return EXIT_RESOURCES; }
     int rank = 0;
-    bool together = v == &verb_train && lithe_ranks_launched(&rank) > 1;
-    if (together) output_rank(rank, NULL);
+    if (v == &verb_train && lithe_ranks_launched(&rank) > 1) output_rank(rank, NULL);
     output_begin(v->name, false);
     int code = arguments_read(&a, v, argc, argv, settings);
     if (settings->help) {
-        help_verb(stdout, v);
+        if (output_leads()) help_verb(stdout, v);
         code = EXIT_DONE;
     } else if (code < 0) {
         output_begin(v->name, settings->quiet);
@@ -68,8 +67,6 @@ static int run(const verb *v, int argc, char **argv)
     }
     arguments_free(&a);
     free(settings);
-    /* The launcher ends all processes when one fails: the first has a moment to say what is wrong. */
-    if (together && rank > 0 && code == EXIT_USAGE) sleep(5);
     return code;
 }
 

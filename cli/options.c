@@ -150,11 +150,15 @@ static void clear(const option *o, void *settings)
 static int set(arguments *a, int i, const char *what, const char *text, origin from)
 {
     const option *o = option_at(a->verb, i);
-    if (o->kind == OPTION_CHOICE && !strcmp(text, "help") && from == ORIGIN_FLAG) { print_choices(o->choices); return EXIT_DONE; }
+    if (o->kind == OPTION_CHOICE && !strcmp(text, "help") && from == ORIGIN_FLAG) {
+        if (output_leads()) print_choices(o->choices);
+        return EXIT_DONE;
+    }
     /* A flag replaces the values of the environment. */
     if (o->kind == OPTION_LIST && a->origins[i] != from) clear(o, a->settings);
     const char *wrong = store(o, a->settings, text);
     a->origins[i] = from;
+    a->given[i] = text;
     if (!wrong) return -1;
     if (o->kind == OPTION_CHOICE) return usage("%s: '%s' %s %s", what, text, wrong, o->choices);
     if (strstr(wrong, "below")) return usage("%s: %s %s, %.10g", what, text, wrong, o->least);
@@ -203,6 +207,7 @@ static int long_option(arguments *a, int argc, char **argv, int *at)
     if (i < 0 && !value && !strncmp(name, "no-", 3) && (i = index_named(a->verb, name + 3, length - 3)) >= 0) {
         clear(option_at(a->verb, i), a->settings);
         a->origins[i] = ORIGIN_FLAG;
+        a->given[i] = NULL;
         return -1;
     }
     if (i < 0) return unknown_option(a->verb, "--", name, length);

@@ -74,6 +74,7 @@ typedef struct {
     int count;
     char **words;                       /* argv from the verb on, for command.txt */
     origin origins[MAX_OPTIONS];        /* of the verb's options, then of the common ones */
+    const char *given[MAX_OPTIONS];     /* their values as they were typed; NULL: none, or --no-x */
 } arguments;
 
 struct verb {

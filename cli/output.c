@@ -14,6 +14,9 @@ static const char *verb_name, *rank_host;
 static bool quiet;
 static int rank = -1;
 
+/* If all ranks have something to complain of, the launcher ends the others in this time after rank 0 has. */
+enum { LEADS_SECONDS = 5 };
+
 void output_begin(const char *verb, bool be_quiet)
 {
     verb_name = verb;
@@ -26,6 +29,7 @@ void output_rank(int number, const char *host)
     rank_host = host;
 }
 
+bool output_leads(void) { return rank <= 0; }
 bool output_quiet(void) { return quiet || rank > 0; }
 
 void say(const char *format, ...)
@@ -40,8 +44,9 @@ void say(const char *format, ...)
 
 static void vcomplain(const char *format, va_list args)
 {
-    if (rank > 0 && !rank_host) return;
+    if (rank > 0 && !rank_host) sleep(LEADS_SECONDS);
     fprintf(stderr, verb_name ? "lithe %s: " : "lithe: ", verb_name);
+    if (rank > 0 && !rank_host) fprintf(stderr, "rank %d: ", rank);
     if (rank >= 0 && rank_host) fprintf(stderr, "rank %d on %s: ", rank, rank_host);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);

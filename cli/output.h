@@ -15,8 +15,10 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_begin(const char *verb, bool quiet);
 /* One of several processes of one command: what all of them would say is said by rank 0 only.  Until its host is
- * known a rank above 0 says nothing, and after that only why it failed; rank -1: a process that stands for itself. */
+ * known a rank above 0 waits a moment before it complains, in which the launcher ends it if rank 0 complains too; later
+ * it says only why it failed.  Rank -1: a process that stands for itself. */
 void output_rank(int rank, const char *host);
+bool output_leads(void);                                        /* this process speaks for all */
 bool output_quiet(void);
 /* Calls complain() and returns the exit code of a wrong command line. */
 int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));

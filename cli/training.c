@@ -44,13 +44,14 @@ int train_to_the_end(lithe_trainer *t, lithe_ranks *ranks, const char *dtype, bo
     meter_open(&m, leads ? meter_choose(json) : METER_NONE, lithe_trainer_model(t), dtype, lithe_ranks_count(ranks));
     while (more > 0 && e.kind != LITHE_FINISHED) {
         if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;
-        meter_event(&m, &e);
+        if (leads) meter_event(&m, &e);
         if (e.kind == LITHE_FINISHED) break;
         if (any(ranks, interrupted() != 0, &err)) return stop_training(t, &m, &e, &err);
         if (any(ranks, checkpoint_wanted(), &err) && lithe_trainer_save(t, &err)) break;
         if (err.status) break;
     }
     meter_close(&m);
+    if (!leads && err.status == LITHE_EDIVERGED) return EXIT_DIVERGED;      /* in all ranks, and rank 0 says it */
     if (err.status || more < 0) return failed_output(&err);
     if (leads) conclude(t, &e, json);
     return EXIT_DONE;

@@ -551,7 +551,7 @@ static int train_in_ranks(const arguments *a, bool resumed)
     const S *s = a->settings;
     lithe_ranks *ranks;
     int code;
-    if (!ranks_begin(&ranks, s->mpi, s->common.threads, &code)) return code;
+    if (!ranks_begin(&ranks, a, s->mpi, &code)) return ranks_end(ranks, code);
     if (lithe_ranks_rank(ranks)) code = train_joined(a, ranks);
     else code = resumed ? train_resumed(a, ranks) : train_new(a, ranks);
     return ranks_end(ranks, code);
@@ -587,7 +587,7 @@ static int train(const arguments *a)
     const S *s = a->settings;
     char several[160];
     if (s->arch && !strcmp(s->arch, "help")) {
-        for (int i = 0; lithe_arch_name(i); i++) printf("%-14s %s\n", lithe_arch_name(i), lithe_arch_summary(i));
+        for (int i = 0; output_leads() && lithe_arch_name(i); i++) printf("%-14s %s\n", lithe_arch_name(i), lithe_arch_summary(i));
         return EXIT_DONE;
     }
     if (s->resume && option_origin(a, "resume") >= option_origin(a, "from")) return train_in_ranks(a, true);
@@ -618,7 +618,8 @@ const verb verb_train = {
              "Image models learn to classify images: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "
              "their classes, a .tar of these, or a directory of one of these kinds, of which the training part is used (docs/image-shards.md).\n\n"
              "The directory of the run holds a checkpoint every --save-every steps, each a complete model, and log.jsonl; at the end it is a model "
-             "itself. Ctrl-C finishes the current step, writes a checkpoint and exits 130; --resume continues from there, bit for bit.",
+             "itself. Ctrl-C finishes the current step, writes a checkpoint and exits 130; --resume continues from there, bit for bit.\n\n"
+             "mpirun -n N lithe train ... trains in N processes, on one machine or several (docs/scaling.md).",
     .examples = "  lithe train my.txt\n"
                 "  lithe train novels/ --arch tokenformer --params 3M --time 10m --out runs/novels\n"
                 "  lithe train --resume runs/novels --steps 20k\n"

@@ -321,9 +321,9 @@ int lithe_trainer_pairs(const lithe_trainer *t);            /* whether its examp
  * lithe_trainer_open or lithe_trainer_resume with the ranks in its options, and every other one lithe_trainer_join;
  * then all of them call lithe_trainer_next, which does the same event in all.  Rank 0 writes the run. */
 
-/* The number of processes that mpirun started, 1 without it; *rank (or NULL) receives this one's number. */
+/* The number of processes that mpirun started, 0 without it; *rank (or NULL) receives this one's number. */
 int          lithe_ranks_launched(int *rank);
-/* Connects the processes.  LITHE_EDEVICE if lithe was built without MPI. */
+/* Connects the processes.  LITHE_EDEVICE if liblithe_mpi.so is not beside the library, as where MPI is absent. */
 lithe_ranks *lithe_ranks_open(lithe_error *err);
 void         lithe_ranks_close(lithe_ranks *r);
 void         lithe_ranks_abort(lithe_ranks *r, int code);      /* ends all processes; mpirun exits with the code */
@@ -335,6 +335,9 @@ const char  *lithe_ranks_host(const lithe_ranks *r, int rank);         /* the na
 int          lithe_ranks_any(lithe_ranks *r, int yes, lithe_error *err);
 /* all[i], one for each rank, receives what rank i gives; all of them must ask. */
 int          lithe_ranks_each(lithe_ranks *r, double x, double *all, lithe_error *err);
+/* Fails in rank 0 if the text of another rank differs: texts are lines such as "seed 7", and the error names the rank
+ * and the first line that differs.  All of them must ask. */
+int          lithe_ranks_agree(lithe_ranks *r, const char *text, lithe_error *err);
 
 /* Who encodes the texts of a corpus: n of them, one after the other, as lithe_encode would without special tokens; *ids
  * is malloc'd and holds counts[i] ids of each.  It is given enough texts at a time for so many processes. */

@@ -186,7 +186,7 @@ static void *agrees(void *context)
 {
     member *m = context;
     lithe_ranks *r = ranks_new(&m->transport, &m->err);
-    ranks_agree(r, m->transport.rank == 2 ? "version 1\nseed 8\n" : "version 1\nseed 7\n", &m->err);
+    lithe_ranks_agree(r, m->transport.rank == 2 ? "version 1\nseed 8\n" : "version 1\nseed 7\n", &m->err);
     lithe_ranks_close(r);
     return NULL;
 }
@@ -200,6 +200,27 @@ static void difference_named(void)
     CHECK_MSG(all[0].err.status == LITHE_EMISMATCH && strstr(all[0].err.text, "rank 2 ") && strstr(all[0].err.text, "seed 8") && strstr(all[0].err.text, "seed 7"),
               "%s", all[0].err.text);
     CHECK(!all[1].err.status && !all[2].err.status);
+}
+
+/* Another machine may not see the directory that rank 0 names. */
+static void *sees_no_run(void *context)
+{
+    member *m = context;
+    lithe_ranks *r = ranks_new(&m->transport, &m->err);
+    announcement a = { .kind = RANKS_RUN, .run = "/nowhere/run" };
+    if (m->transport.rank) CHECK(!lithe_trainer_join(r, &m->err));
+    else ranks_tell(r, &a, sizeof a, &m->err);
+    lithe_ranks_close(r);
+    return NULL;
+}
+
+static void run_not_seen(void)
+{
+    post mail;
+    member all[2];
+    begin_members(&mail, all, 2, NULL);
+    run_members(all, 2, sees_no_run);
+    CHECK_MSG(all[1].err.status == LITHE_EIO && strstr(all[1].err.text, "/nowhere/run: ") && strstr(all[1].err.text, "does not see it"), "%s", all[1].err.text);
 }
 
 static void *leaves(void *context)
@@ -423,9 +444,9 @@ static void one_alone(void)
     begin_members(&mail, all, 1, NULL);
     lithe_ranks *r = ranks_new(&all[0].transport, &err);
     int rank = 7;
-    CHECK(lithe_ranks_launched(&rank) == 1 && rank == 0);                     /* by no mpirun */
+    CHECK(lithe_ranks_launched(&rank) == 0 && rank == 0);                     /* by no mpirun */
     setenv("SLURM_STEP_NUM_TASKS", "8", 1);
-    CHECK(lithe_ranks_launched(&rank) == 1 && rank == 0);
+    CHECK(lithe_ranks_launched(&rank) == 0 && rank == 0);
     setenv("PMIX_RANK", "3", 1);
     CHECK(lithe_ranks_launched(&rank) == 8 && rank == 3);
     unsetenv("SLURM_STEP_NUM_TASKS");
@@ -442,6 +463,7 @@ const test tests_ranks[] = {
     { "ranks: sums in the order of the ranks", sums_in_order },
     { "ranks: what differs is named", difference_named },
     { "ranks: silence is named", silence_named },
+    { "ranks: a run that another machine does not see", run_not_seen },
     { "ranks: a bucket begins when its gradients are whole", begun_when_whole },
     { "ranks: a corpus encoded together", encoded_together },
     { "ranks: a run is that of one process", run_of_ranks },

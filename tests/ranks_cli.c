@@ -42,6 +42,51 @@ static void said_once(void)
           && !strstr(err, "is bound to"));
 }
 
+/* Rank 1 is started with another command: none trains, and the error names the rank and what differs. */
+static void commands_differ(void)
+{
+    static const struct { const char *other, *says; } each[] = {
+        { "other.txt" SMALL " --out x", "has DATA other.txt, but rank 0 DATA text.txt" }, { "text.txt text.txt" SMALL " --out x", "has DATA text.txt, but rank 0 nothing" },
+        { "text.txt" SMALL " --out x --lr 0.5", "has --lr 0.5, but rank 0 no --lr" }, { "text.txt" SMALL " --out x --seed=9", "has --seed 9, but rank 0 no --seed" },
+        { "text.txt" SMALL " --out x --wire bf16 -a rwkv7", "has --arch rwkv7, but rank 0 --arch gpt2" }, { "--resume y", "has no --arch, but rank 0 --arch gpt2" },
+    };
+    need_mpirun();
+    text_file();
+    for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+        int code = sh(MPIRUN "-n 1 $L train text.txt" SMALL " --out x : -n 1 $L train %s", each[i].other);
+        CHECK_MSG(code == 6 && strstr(err, "rank 1 on ") && strstr(err, each[i].says), "%s: %d %s", each[i].other, code, err);
+    }
+    CHECK(sh("test -e x") != 0);
+    CHECK_MSG(sh(MPIRUN "-n 1 $L train text.txt" SMALL " --out x : -n 1 $L train -qt1 --out=x text.txt" SMALL) == 0, "%s", err);
+    CHECK_MSG(sh(MPIRUN "-n 1 $L train text.txt" SMALL " --out z : -n 1 $L train --nonsense") != 0 && strstr(err, "rank 1: unknown option"), "%s", err);
+}
+
+/* Ranks whose threads are more than the cores that they are bound to. */
+static void crowded(void)
+{
+#define FEW "train text.txt -a gpt2 --params 30k --steps 2 --ctx 16 --no-sample --mpi on --out "
+    need_mpirun();
+    text_file();
+    CHECK_MSG(sh(MPIRUN "-n 2 --bind-to none taskset -c 0 $L " FEW "both") == 0 && strstr(err, " and 1 more on the same cores: 2 threads share 1 core;"), "%s", err);
+    CHECK_MSG(sh(MPIRUN "-n 1 --bind-to none taskset -c 0 $L " FEW "two --threads 2") == 0 && strstr(err, ": 2 threads share 1 core;"), "%s", err);
+    CHECK_MSG(sh("OMP_NUM_THREADS=2 " MPIRUN "-n 1 --bind-to none taskset -c 0 $L " FEW "three") == 0 && strstr(err, ": 2 threads share 1 core;"), "%s", err);
+    CHECK_MSG(sh(MPIRUN "-n 1 --bind-to none $L " FEW "free --threads 1") == 0 && !strstr(err, "share"), "%s", err);
+    CHECK(sh("$L " FEW "alone") == 2 && strstr(err, "no mpirun started this process"));
+}
+
+/* Without its file doctor says where it was looked for, and so does training; a run that diverges says so once. */
+static void absent_or_diverged(void)
+{
+    need_mpirun();
+    text_file();
+    CHECK(sh("mkdir bare && cp -L $L bare/lithe && cp -L $(dirname $L)/liblithe.so.0 bare 2>/dev/null; bare/lithe doctor | grep '^mpi  *absent.*/bare/liblithe_mpi.so'") == 0);
+    CHECK(sh("bare/lithe doctor --json | grep -q '\"mpi\": false'") == 0);
+    CHECK_MSG(sh(MPIRUN "-n 2 bare/lithe train text.txt" SMALL " --out x 2>&1 | grep -c 'bare/liblithe_mpi.so, which is absent'") == 0 && !strcmp(out, "1\n"), "%s", out);
+    CHECK(sh(MPIRUN "-n 2 $L train text.txt -a gpt2 --params 30k --steps 50 --batch 6 --ctx 16 --no-sample -q --lr 1e6 --no-clip --warmup 0 --out d 2> said; "
+             "test $? -eq 5 && grep -c 'has diverged' said") == 0 && !strcmp(out, "1\n"));
+    CHECK(sh(MPIRUN "-n 3 $L train --help | grep -c '^usage: lithe train'") == 0 && !strcmp(out, "1\n"));
+}
+
 /* Waits until run/log.jsonl has more lines than this, a minute at most. */
 #define UNTIL_LINES(n) "for i in $(seq 600); do [ -e run/log.jsonl ] && [ $(wc -l < run/log.jsonl) -gt " n " ] && break; sleep 0.1; done; "
 
@@ -92,6 +137,9 @@ const test tests_ranks_cli[] = {
     { "ranks: mpirun writes the run of one process", by_mpirun },
     { "ranks: mpirun with every kind of data", every_kind },
     { "ranks: mpirun says a mistake once", said_once },
+    { "ranks: mpirun with commands that differ", commands_differ },
+    { "ranks: mpirun with more threads than cores", crowded },
+    { "ranks: mpirun without its file, and a run that diverges", absent_or_diverged },
     { "ranks: mpirun with a rank killed", killed },
     { "ranks: mpirun with ranks killed and resumed, byte for byte", killed_and_resumed },
     { 0 }

@@ -1,8 +1,9 @@
 /* `lithe doctor` says what this machine and this build can do, as a table or as
  * JSON of the same facts. */
+#include "base/beside.h"
 #include "base/cgroup.h"
+#include "base/file.h"
 #include "model/model.h"
-#include "base/cgroup.h"
 #include "base/threads.h"
 #include <ctype.h>
 #include <pthread.h>
@@ -31,12 +32,6 @@
 #define HAS_JPEG 1
 #else
 #define HAS_JPEG 0
-#endif
-
-#ifdef LITHE_MPI
-#define HAS_MPI 1
-#else
-#define HAS_MPI 0
 #endif
 
 void lithe_threads(int n) { threads_set(n); }
@@ -102,12 +97,17 @@ static json_t *facts(void)
     char cpu[128], pages[32];
     proc_value("/proc/cpuinfo", "model name", cpu, sizeof cpu);
     huge_pages(pages, sizeof pages);
-    return json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b, s:b, s:b}}",
+    char *transport = path_beside_library(TRANSPORT_FILE);
+    bool mpi = transport && path_exists(transport);
+    json_t *all = json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:f, s:f, s:s, s:o, s:{s:b, s:b, s:b, s:b, s:b}, s:s?}",
                      "version", lithe_version(), "cpu", cpu[0] ? cpu : "unknown", "cpus_online", (int)sysconf(_SC_NPROCESSORS_ONLN),
                      "level", kernels_default()->name, "levels", level_list(), "threads", threads_count(),
                      "memory_bytes", memory_limit(), "memory_available_bytes", memory_available(),
                      "transparent_huge_pages", pages, "libraries", library_versions(),
-                     "optional", "cuda", 0, "mpi", HAS_MPI, "png", HAS_PNG, "jpeg", HAS_JPEG, "microhttpd", HAS_HTTP);
+                     "optional", "cuda", 0, "mpi", mpi, "png", HAS_PNG, "jpeg", HAS_JPEG, "microhttpd", HAS_HTTP,
+                     "mpi_file", transport);
+    free(transport);
+    return all;
 }
 
 /* ---- text ------------------------------------------------------------------------- */
@@ -139,7 +139,8 @@ static char *as_text(const json_t *all)
     fprintf(out, "%-20s%s\n", "huge pages", fact(all, "transparent_huge_pages"));
     json_object_foreach(json_object_get(all, "libraries"), name, value) fprintf(out, "%-20s%s\n", name, json_string_value(value));
     json_object_foreach(json_object_get(all, "optional"), name, value)
-        fprintf(out, "%-20s%s\n", name, json_is_true(value) ? "present" : "absent (optional)");
+        if (json_is_true(value) || strcmp(name, "mpi")) fprintf(out, "%-20s%s\n", name, json_is_true(value) ? "present" : "absent (optional)");
+        else fprintf(out, "%-20sabsent (optional): there is no %s\n", name, fact(all, "mpi_file"));
     if (!fclose(out)) return text;
     free(text);
     return NULL;

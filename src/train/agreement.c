@@ -18,7 +18,7 @@ static int agree(lithe_trainer *t, lithe_error *err)
 {
     char text[2048];
     describe(t, text, sizeof text);
-    return ranks_agree(t->ranks, text, err);
+    return lithe_ranks_agree(t->ranks, text, err);
 }
 
 int trainer_announce(lithe_trainer *t, lithe_error *err)

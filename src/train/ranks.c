@@ -1,13 +1,13 @@
 /* Ranks: what they tell one another (train/ranks.h), and how they come together. */
 #include "train/transfers.h"
 #include "base/arena.h"
+#include "base/beside.h"
+#include "base/file.h"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { TEXT = 4096 };
 
 int  ranks_rank(const lithe_ranks *r)  { return r ? r->transport.rank : 0; }
 int  ranks_count(const lithe_ranks *r) { return r ? r->transport.count : 1; }
@@ -96,19 +96,34 @@ static int line_that_differs(const char **a, const char **b)
     return (int)strcspn(*a, "\n");
 }
 
-int ranks_agree(lithe_ranks *r, const char *text, lithe_error *err)
+/* The size of the longest text, with its end. */
+static size_t longest(lithe_ranks *r, const char *text, lithe_error *err)
 {
-    if (!r) return LITHE_OK;
-    char own[TEXT] = "", *all = xalloc((size_t)r->transport.count, TEXT);
-    snprintf(own, sizeof own, "%s", text);
-    int status = all ? collect(r, own, all, TEXT, err) : fail(err, LITHE_ENOMEM, "not enough memory for %d ranks", r->transport.count);
+    double most = 0, *sizes = xalloc((size_t)r->transport.count, sizeof *sizes);
+    if (!sizes) fail(err, LITHE_ENOMEM, "not enough memory for %d ranks", r->transport.count);
+    if (sizes) lithe_ranks_each(r, (double)strlen(text), sizes, err);
+    for (int i = 0; sizes && i < r->transport.count; i++) most = sizes[i] > most ? sizes[i] : most;
+    free(sizes);
+    return (size_t)most + 1;
+}
+
+int lithe_ranks_agree(lithe_ranks *r, const char *text, lithe_error *err)
+{
+    if (!r || failed(err)) return r ? (int)err->status : LITHE_OK;
+    const size_t size = longest(r, text, err);
+    if (failed(err)) return err->status;
+    char *own = xalloc(size, 1), *all = xalloc((size_t)r->transport.count, size);
+    int status = own && all ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for %d ranks", r->transport.count);
+    if (own) memcpy(own, text, strlen(text));
+    if (!status) status = collect(r, own, all, size, err);
     for (int i = 1; i < r->transport.count && !r->transport.rank && !status; i++) {
-        const char *theirs = all + (size_t)i * TEXT, *ours = own;
+        const char *theirs = all + (size_t)i * size, *ours = own;
         if (!strcmp(theirs, own)) continue;
-        int n = line_that_differs(&theirs, &ours);
-        status = fail(err, LITHE_EMISMATCH, "rank %d on %s has %.*s, rank 0 on %s has %.*s: all must have the same", i, r->hosts[i], n, theirs,
-                      r->hosts[0], (int)strcspn(ours, "\n"), ours);
+        int n = line_that_differs(&theirs, &ours), m = (int)strcspn(ours, "\n");
+        status = fail(err, LITHE_EMISMATCH, "rank %d on %s has %.*s, but rank 0 %.*s: all must have the same", i, r->hosts[i],
+                      n ? n : 7, n ? theirs : "nothing", m ? m : 7, m ? ours : "nothing");
     }
+    free(own);
     free(all);
     return status;
 }
@@ -145,27 +160,25 @@ static const struct { const char *rank, *count; } launchers[] = {
 
 int lithe_ranks_launched(int *rank)
 {
-    int found = 0, count = 1;
+    int found = 0, count = 0;
     for (size_t i = sizeof launchers / sizeof *launchers; i-- > 0; ) {
         const char *own = getenv(launchers[i].rank), *all = getenv(launchers[i].count);
         if (own && all) found = atoi(own), count = atoi(all);
     }
     if (rank) *rank = count > 1 ? found : 0;
-    return count > 1 ? count : 1;
+    return count > 0 ? count : 0;
 }
 
 /* The transport's file is beside this library. */
 static void *open_library(lithe_error *err)
 {
-    static const char name[] = "liblithe_mpi.so";
-    char path[4096];
-    Dl_info own;
-    const char *file = dladdr((void *)(uintptr_t)lithe_ranks_open, &own) ? own.dli_fname : "", *slash = strrchr(file, '/');
-    snprintf(path, sizeof path, "%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name);
-    void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-    if (!library && !access(path, F_OK)) fail(err, LITHE_EDEVICE, "%s: cannot be loaded, %s", path, dlerror());
-    else if (!library) fail(err, LITHE_EDEVICE, "training in several processes needs Open MPI, which was absent when lithe was built: "
-                            "apt-get install libopenmpi-dev openmpi-bin, then make");
+    char *path = path_beside_library(TRANSPORT_FILE);
+    void *library = path ? dlopen(path, RTLD_NOW | RTLD_GLOBAL) : NULL;
+    if (!path) fail(err, LITHE_ENOMEM, "out of memory");
+    else if (!library && path_exists(path)) fail(err, LITHE_EDEVICE, "%s: cannot be loaded, %s", path, dlerror());
+    else if (!library) fail(err, LITHE_EDEVICE, "training in several processes needs %s, which is absent: it is made where Open MPI is, "
+                            "apt-get install libopenmpi-dev openmpi-bin, then make", path);
+    free(path);
     return library;
 }
 

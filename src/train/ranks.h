@@ -34,9 +34,6 @@ int  ranks_tell(lithe_ranks *r, void *data, size_t bytes, lithe_error *err);
 /* From one rank to another, which must ask for as many bytes. */
 int  ranks_send(lithe_ranks *r, int to, const void *data, size_t bytes, lithe_error *err);
 int  ranks_receive(lithe_ranks *r, int from, void *data, size_t bytes, lithe_error *err);
-/* Fails in rank 0 if the text of another rank differs; texts are lines of "name value", and the error names the rank
- * and the first line that differs. */
-int  ranks_agree(lithe_ranks *r, const char *text, lithe_error *err);
 
 /* The shares of the ranks in an array of n numbers. */
 shares ranks_shares(const lithe_ranks *r, size_t n);
