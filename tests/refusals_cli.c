@@ -38,6 +38,8 @@ static void grown_in_fewer_bits(void)
     CHECK_MSG(sh("$L grow $ROOT/tests/golden/gpt2 --set n_layer=3 --dtype bf16 --json --out g") == 0, "%s", err);
     const char *stored = strstr(out, "\"stored_difference\":");
     CHECK_MSG(stored && sscanf(stored, "\"stored_difference\":%lf", &said) == 1 && said > 1e-4 && strstr(out, "\"max_difference\":0,"), "%s", out);
+    CHECK_MSG(sh("printf 'some text to learn from, again and again\n%%.0s' $(seq 40) > t.txt; $L train t.txt --arch gpt2 --params 20k --ctx 16 --batch 2 --tokenizer bytes --steps 1 --out r -q; "
+                 "$L convert r c -q; $L train t.txt --from c --moments carry --steps 1 --out s") == 2 && strstr(err, "no moments to carry"), "%s", err);
     CHECK_MSG(sh("$L grow $ROOT/tests/golden/gpt2 --set n_layer=3 -q --out h") == 0 && !*out && !*err, "%s%s", out, err);
 }
 

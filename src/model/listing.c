@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/threads.h"
 #include "files/gguf.h"
+#include "files/rwkv_files.h"
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static const char *arch_name(const place *p, const tensor_file *f)
 {
     json_t *config = f->config ? json_incref(f->config) : f->keys ? config_of_keys(p) : p->config ? config_read(p->config, NULL) : NULL;
     lithe_error ignored = { 0 };
-    const arch *a = config ? config_arch(config, "config.json", &ignored) : tensors_arch(f);
+    const arch *a = config ? config_arch(config, "config.json", &ignored) : rwkv_refuse(f, &ignored) ? NULL : tensors_arch(f);
     drop_error(&ignored);
     json_decref(config);
     return a ? a->name : NULL;

@@ -18,7 +18,12 @@ static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_e
     if (carry && !from) return fail(err, LITHE_EINVAL, "to carry moments, name the checkpoint that holds them");
     char *notice = NULL, *newest = carry ? checkpoint_newest(from, &notice, err) : NULL;
     optimizer *m = &t->optimizer;
-    int status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
+    char *file = carry ? path_join(newest ? newest : from, MOMENTS_FILE) : NULL;
+    int status = LITHE_OK;
+    if (file && !path_exists(file))
+        status = fail(err, LITHE_EINVAL, "%s: has no %s, as a model that was converted, or grown by a vocabulary: there are no moments to carry, leave that out", from, MOMENTS_FILE);
+    free(file);
+    if (!status) status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
     free(newest);
     free(notice);
     if (status) return status;
