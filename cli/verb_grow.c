@@ -48,7 +48,7 @@ static const option grow_options[] = {
     { "rewarm", 0, COUNT(grow_settings, rewarm), "N", .help = "in later training the learning rate of new values rises over so many updates (default 0: at once)", .most = 1e9 },
     { "where", 0, CHOICE(grow_settings, where), "PLACE", "top", .help = "where new layers go: after the old ones, before them, or evenly between them", .choices = "top|bottom|spread" },
     { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "seed of new values and of noise" },
-    { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on this text" },
+    { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on the first 1024 tokens of this text, as far as the context allows (else 256 of another)" },
     { "dtype", 0, CHOICE(grow_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16" },
     { "tokenizer", 0, FILENAME(grow_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(grow_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
@@ -58,8 +58,9 @@ static const option grow_options[] = {
 
 /* ---- what the two models are compared on -------------------------------------- */
 
-enum { COMPARED = 256 };
-typedef struct { int32_t ids[COMPARED]; size_t n; char from[300]; } trial;
+/* How many tokens are compared at most: without --text, and of it. */
+enum { COMPARED = 256, COMPARED_OF_TEXT = 1024 };
+typedef struct { int32_t ids[COMPARED_OF_TEXT]; size_t n; char from[300]; } trial;
 
 static const char paragraph[] =
     "It was a bright cold morning, and the road ran straight between the fields towards the sea. An old man with a lantern walked ahead of "
@@ -69,7 +70,7 @@ static const char paragraph[] =
 
 static bool trial_text(trial *t, const lithe_tokenizer *tokenizer, const char *text, size_t size, size_t most)
 {
-    size_t n = lithe_encode(tokenizer, text, size < 16 * COMPARED ? size : 16 * COMPARED, 1, t->ids, most);
+    size_t n = lithe_encode(tokenizer, text, size < 16 * COMPARED_OF_TEXT ? size : 16 * COMPARED_OF_TEXT, 1, t->ids, most);
     t->n = n < most ? n : most;
     return t->n > 0;
 }
@@ -112,7 +113,8 @@ static void trial_random(trial *t, int vocab, size_t most)
 
 static int trial_find(trial *t, const lithe_model *m, const lithe_tokenizer *tokenizer, const char *path, const grow_settings *s, lithe_error *err)
 {
-    size_t most = lithe_model_context(m) < COMPARED ? (size_t)lithe_model_context(m) : COMPARED, size = 0;
+    const int limit = s->text ? COMPARED_OF_TEXT : COMPARED;
+    size_t most = (size_t)(lithe_model_context(m) < limit ? lithe_model_context(m) : limit), size = 0;
     *t = (trial){ 0 };
     if (!lithe_model_vocab(m)) {
         snprintf(t->from, sizeof t->from, "images of noise");

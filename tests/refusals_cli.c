@@ -40,6 +40,8 @@ static void grown_in_fewer_bits(void)
     CHECK_MSG(stored && sscanf(stored, "\"stored_difference\":%lf", &said) == 1 && said > 1e-4 && strstr(out, "\"max_difference\":0,"), "%s", out);
     CHECK_MSG(sh("printf 'some text to learn from, again and again\n%%.0s' $(seq 40) > t.txt; $L train t.txt --arch gpt2 --params 20k --ctx 16 --batch 2 --tokenizer bytes --steps 1 --out r -q; "
                  "$L convert r c -q; $L train t.txt --from c --moments carry --steps 1 --out s") == 2 && strstr(err, "no moments to carry"), "%s", err);
+    CHECK_MSG(sh("echo '{\"model_type\":\"gpt2\",\"vocab_size\":256,\"n_positions\":1024,\"n_embd\":8,\"n_layer\":1,\"n_head\":1}' > c.json; $L train t.txt --config c.json --ctx 16 --batch 1 --tokenizer bytes --steps 1 --out l -q; "
+                 "$L grow l --set n_layer=2 --text t.txt --json --out l2") == 0 && strstr(out, "\"tokens\":1024"), "%s%s", out, err);
     CHECK_MSG(sh("$L grow $ROOT/tests/golden/gpt2 --set n_layer=3 -q --out h") == 0 && !*out && !*err, "%s%s", out, err);
 }
 

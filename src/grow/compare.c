@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOKENS_MAX = 512, IMAGES = 4 };
+enum { TOKENS_MAX = 1024, IMAGES = 4 };
 
 /* The outputs that are compared, and their rows. */
 static want wanted(const lithe_model *m) { return m->task.kind == TASK_BODY ? WANT_HIDDEN : WANT_LOGITS; }
