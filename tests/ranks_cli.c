@@ -33,7 +33,8 @@ static void said_once(void)
     text_file();
     CHECK(sh(MPIRUN "-n 3 $L train text.txt --nonsense 2>&1 | grep -c 'unknown option'") == 0 && !strcmp(out, "1\n"));
     CHECK(sh(MPIRUN "-n 2 $L train absent.txt --out x") == 3 && strstr(err, "rank 0") && strstr(err, "absent.txt: cannot open"));
-    CHECK(sh(MPIRUN "-n 4 $L train text.txt" SMALL " --batch 2 --out x") == 2 && strstr(err, "of the 4 ranks"));
+    CHECK(sh(MPIRUN "-n 4 $L train text.txt" SMALL " --batch 2 --out x") == 2 && strstr(err, "a step of 2 samples leaves nothing for some of the 4 ranks: ask for a batch of at least 4"));
+    CHECK(sh(MPIRUN "-n 2 $L train text.txt" SMALL " --batch 5 --accumulate 3 --out x") == 2 && strstr(err, "of 5 samples in 3 parts") && strstr(err, "of at least 6"));
     CHECK(sh("test -e x") != 0);
     if (sh("test $(nproc) -gt 1")) return;
     CHECK(sh(MPIRUN "-n 1 --bind-to none taskset -c 0 $L train text.txt -a gpt2 --params 30k --steps 2 --ctx 16 --no-sample --mpi on --out pinned") == 0

@@ -99,14 +99,22 @@ static int adopt_images(lithe_model *m, const lithe_dataset *d, lithe_error *err
     return LITHE_OK;
 }
 
+/* Each rank needs a sample in each part of a step. */
+static int check_slices(const settings *s, int ranks, lithe_error *err)
+{
+    char parts[32] = "";
+    if (s->batch / s->accumulate >= ranks) return LITHE_OK;
+    if (s->accumulate > 1) snprintf(parts, sizeof parts, " in %d parts", s->accumulate);
+    return fail(err, LITHE_EINVAL, "a step of %d samples%s leaves nothing for some of the %d ranks: ask for a batch of at least %lld", s->batch, parts, ranks,
+                (long long)s->accumulate * ranks);
+}
+
 int trainer_begin(lithe_trainer *t, lithe_error *err)
 {
     int status = fit(t, err);
     if (!status && t->data->side) status = adopt_images(t->model, t->data, err);
     if (!status) status = choose_objective(t, err);
-    if (!status && t->settings.batch / t->settings.accumulate < ranks_count(t->ranks))
-        status = fail(err, LITHE_EINVAL, "a step of %d samples in %d parts leaves nothing for some of the %d ranks: ask for a larger batch", t->settings.batch,
-                      t->settings.accumulate, ranks_count(t->ranks));
+    if (!status) status = check_slices(&t->settings, ranks_count(t->ranks), err);
     return status ? status : bptt_check(t->model, &t->objective, &t->settings, err);
 }
 
