@@ -25,7 +25,7 @@ FAMILIES = {
     "granite": ("Granite", dict(embedding_multiplier=3.0, residual_multiplier=0.4, attention_multiplier=0.3, logits_scaling=2.5), True),
     "phi3": ("Phi3", dict(partial_rotary_factor=0.5, num_attention_heads=2, num_key_value_heads=1), True),
     # Nine tokens are within the original context, or beyond it.
-    "phi3-short": ("Phi3", dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, original_max_position_embeddings=16, rope_parameters=LONG), True),
+    "phi3-short": ("Phi3", dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, original_max_position_embeddings=16, rope_parameters=LONG | {"rope_theta": 50.0}), True),
     "phi3-long": ("Phi3", dict(num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64, original_max_position_embeddings=8,
                                rope_parameters=LONG | {"original_max_position_embeddings": 8}), False),
     "gemma": ("Gemma", dict(head_dim=4, hidden_act="gelu_pytorch_tanh"), False),

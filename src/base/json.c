@@ -172,7 +172,21 @@ static char *with_nul_keys(const char *text, size_t size, size_t *length)
     return out;
 }
 
-static json_t *parse(const char *text, size_t size, int depth, bool strict, const char *what, lithe_error *err)
+typedef enum { AS_SENT, AS_PYTHON_WRITES, WITH_NUL_KEYS } json_form;
+
+/* Reads again what is no JSON by the letter but has the form. */
+static json_t *load_form(const char *text, size_t size, json_form form)
+{
+    json_error_t unused;
+    size_t length, more;
+    char *plain = with_plain_numbers(text, size, &length), *keys = plain && form == WITH_NUL_KEYS ? with_nul_keys(plain, length, &more) : NULL;
+    json_t *value = keys ? load(keys, more, &unused) : plain ? load(plain, length, &unused) : NULL;
+    free(plain);
+    free(keys);
+    return value;
+}
+
+static json_t *parse(const char *text, size_t size, int depth, json_form form, const char *what, lithe_error *err)
 {
     if (failed(err)) return NULL;
     int deepest = nesting(text, size);
@@ -180,24 +194,20 @@ static json_t *parse(const char *text, size_t size, int depth, bool strict, cons
         fail(err, LITHE_EFORMAT, "%s: JSON nested %d deep, at most %d is accepted", what, deepest, depth);
         return NULL;
     }
-    json_error_t at = { .line = -1 }, unused;
+    json_error_t at = { .line = -1 };
     json_t *value = load(text, size, &at);
-    if (!value && !strict && !check_pending(err)) {
-        size_t length, more;
-        char *plain = with_plain_numbers(text, size, &length), *keys = plain ? with_nul_keys(plain, length, &more) : NULL;
-        if (keys) value = load(keys, more, &unused);
-        free(plain);
-        free(keys);
-    }
+    if (!value && form != AS_SENT && !check_pending(err)) value = load_form(text, size, form);
     if (!value) fail(err, LITHE_EFORMAT, "%s: line %d, column %d: %s", what, at.line, at.column, at.text);
     if (!check_pending(err)) return value;
     json_decref(value);
     return NULL;
 }
 
-json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, false, what, err); }
+json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, AS_PYTHON_WRITES, what, err); }
 
-json_t *json_parse_strict(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, true, what, err); }
+json_t *json_parse_pieces(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, WITH_NUL_KEYS, what, err); }
+
+json_t *json_parse_strict(const char *text, size_t size, int depth, const char *what, lithe_error *err) { return parse(text, size, depth, AS_SENT, what, err); }
 
 json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err)
 {

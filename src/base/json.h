@@ -1,6 +1,6 @@
 /* JSON by jansson, with the limits that a hostile file requires: duplicate keys
  * are refused, depth and size are bounded, the text is UTF-8.  A string value
- * may hold NUL, so its length is json_string_length; in a key JSON_NUL stands for it. */
+ * may hold NUL, so its length is json_string_length; a key may not. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -8,13 +8,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define JSON_NUL "\uFDD0\uFDD1"       /* two noncharacters, which no text has */
-
 /* what names the source in messages.  depth: deepest nesting allowed.  The
  * caller owns the result (json_decref). */
 json_t *json_parse(const char *text, size_t size, int depth, const char *what, lithe_error *err);
 /* The same of JSON by the letter, as programs send it: NaN, Infinity and integers above 64 bits are refused. */
 json_t *json_parse_strict(const char *text, size_t size, int depth, const char *what, lithe_error *err);
+/* The same of JSON whose keys are pieces of text: in them JSON_NUL, two noncharacters, stands for NUL. */
+#define JSON_NUL "\uFDD0\uFDD1"
+json_t *json_parse_pieces(const char *text, size_t size, int depth, const char *what, lithe_error *err);
 json_t *json_read(const char *path, size_t limit, int depth, lithe_error *err);
 
 /* object[key] as a whole number from least to most; false, and *out as it was, where it is anything else.  Every count

@@ -230,7 +230,7 @@ static int read_added(lithe_tokenizer *t, const json_t *added, const char *what,
 
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err)
 {
-    json_t *root = json_parse(text, len, JSON_DEPTH, what, err);
+    json_t *root = json_parse_pieces(text, len, JSON_DEPTH, what, err);
     lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
     if (t && !json_is_object(root)) fail(err, LITHE_EFORMAT, "%s: is not an object; expected a tokenizer.json", what);
     const json_t *model = json_object_get(root, "model");
