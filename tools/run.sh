@@ -142,7 +142,7 @@ train "$demo/small" --config "$demo/tokenformer.json" --tokenizer $tokenizer --t
 title 3 "it is grown to twice its parameters and trained further"
 if [ ! -d "$demo/grown" ] || [ ! -s "$demo/growth.txt" ]; then
     rm -rf "$demo/grown"
-    "$lithe" grow "$demo/small" --params 2x --out "$demo/grown" --quiet >"$demo/growth.txt"
+    "$lithe" grow "$demo/small" --params 2x --out "$demo/grown" >"$demo/growth.txt"
 fi
 check
 cat "$demo/growth.txt" >&2
