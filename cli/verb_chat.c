@@ -114,7 +114,7 @@ static int32_t *ids_from(const conversation *c, const lithe_rendered *r, size_t 
     size_t more = lithe_encode_rendered(c->g.tokenizer, &rest, NULL, 0);
     int32_t *ids = malloc((n + more + 1) * sizeof *ids);
     if (!ids) { wrong(err, LITHE_ENOMEM, "out of memory for the tokens"); return NULL; }
-    memcpy(ids, c->read.ids, n * sizeof *ids);
+    if (n) memcpy(ids, c->read.ids, n * sizeof *ids);
     lithe_encode_rendered(c->g.tokenizer, &rest, ids + n, more);
     *total = n + more;
     return ids;
