@@ -3,7 +3,7 @@
 #include "train_runs.h"
 #include "shell.h"
 
-/* Open MPI leaves memory behind, which LeakSanitizer would report as ours. */
+/* Open MPI does not free all of its memory, which LeakSanitizer would report as ours. */
 #define MPIRUN "ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe "
 #define SMALL  " -a gpt2 --params 30k --steps 8 --batch 6 --ctx 16 --no-sample -q"
 
