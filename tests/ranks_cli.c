@@ -10,7 +10,8 @@
 static void need_mpirun(void)
 {
     if (sh("command -v mpirun")) test_skip("mpirun is absent: apt-get install openmpi-bin");
-    if (sh("$L doctor | grep -q '^mpi  *present'")) test_skip("lithe was built without MPI: apt-get install libopenmpi-dev, then make");
+    if (sh("pkg-config --exists mpi-c")) test_skip("Open MPI to build with is absent: apt-get install libopenmpi-dev, then make");
+    CHECK_MSG(sh("$L doctor | grep -q '^mpi  *present'") == 0, "liblithe_mpi.so is missing though Open MPI is there: make");
 }
 
 static void by_mpirun(void)
@@ -37,7 +38,13 @@ static void said_once(void)
     CHECK(sh(MPIRUN "-n 4 $L train text.txt" SMALL " --batch 2 --out x") == 2 && strstr(err, "a step of 2 samples leaves nothing for some of the 4 ranks: ask for a batch of at least 4"));
     CHECK(sh(MPIRUN "-n 2 $L train text.txt" SMALL " --batch 5 --accumulate 3 --out x") == 2 && strstr(err, "of 5 samples in 3 parts") && strstr(err, "of at least 6"));
     CHECK(sh("test -e x") != 0);
-    if (sh("test $(nproc) -gt 1")) return;
+}
+
+static void bound_to_one_core(void)
+{
+    need_mpirun();
+    if (sh("test $(nproc) -gt 1")) test_skip("there is one core only: no process can be bound to fewer");
+    text_file();
     CHECK(sh(MPIRUN "-n 1 --bind-to none taskset -c 0 $L train text.txt -a gpt2 --params 30k --steps 2 --ctx 16 --no-sample --mpi on --out pinned") == 0
           && strstr(err, "is bound to only 1 of the "));
     CHECK(sh(MPIRUN "-n 1 --bind-to none $L train text.txt -a gpt2 --params 30k --steps 2 --ctx 16 --no-sample --mpi on --out free") == 0
@@ -139,6 +146,7 @@ const test tests_ranks_cli[] = {
     { "ranks: mpirun writes the run of one process", by_mpirun },
     { "ranks: mpirun with every kind of data", every_kind },
     { "ranks: mpirun says a mistake once", said_once },
+    { "ranks: mpirun with a rank bound to one core", bound_to_one_core },
     { "ranks: mpirun with commands that differ", commands_differ },
     { "ranks: mpirun with more threads than cores", crowded },
     { "ranks: mpirun without its file, and a run that diverges", absent_or_diverged },

@@ -45,7 +45,7 @@ static void skipped_and_grown(void)
 {
     CHECK(sh("%s" TEXT "$L train ../tiny.txt --arch tokenformer --params 20k --tokenizer bytes --grow-at 3:2x --ctx 16 --batch 2 --steps 6 --save-every 3 -q --out o", prepare) == 0);
     CHECK(sh("cd work; $L replay o 5") == 0);
-    sh("cd work; $L train ../tiny.txt --arch gpt2 --params 20k --tokenizer bytes --lr 1000 --no-clip --warmup 0 --schedule constant --ctx 16 --batch 2 --steps 30 --save-every 2 -q --out x");
+    CHECK(sh("cd work; $L train ../tiny.txt --arch gpt2 --params 20k --tokenizer bytes --lr 1000 --no-clip --warmup 0 --schedule constant --ctx 16 --batch 2 --steps 30 --save-every 2 -q --out x") == 5);
     CHECK(sh("cd work; s=$(grep skipped x/log.jsonl | tail -1 | sed 's/.*\"step\": \\([0-9]*\\).*/\\1/'); test -n \"$s\" && $L replay x $s") == 0 && strstr(out, "is skipped"));
 }
 
