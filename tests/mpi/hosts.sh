@@ -19,7 +19,16 @@ host() { ip netns exec "$name-$1" "${@:2}"; }
 hosts() { ip netns list | sed -n "s/^$name-\([0-9][0-9]*\).*/\1/p" | sort -n; }
 pids() { ip netns pids "$name-$1"; }
 lose() { ip link set "$name-p$1" down; }
-find() { ip link set "$name-p$1" up; }
+# It is back when the first host is answered: that nobody listens is an answer.
+find() {
+    ip link set "$name-p$1" up
+    for i in $(seq 50); do
+        case $(host 1 timeout 1 bash -c "</dev/tcp/$network.$1/1" 2>&1) in *refused*) return ;; esac
+        sleep 0.1
+    done
+    echo "host $1 does not answer" >&2
+    return 1
+}
 
 up() {
     down
