@@ -129,7 +129,7 @@ lithe_model *open_model(const char *path, const char *config, lithe_error *err)
     watch_begin(what);
     lithe_model *m = lithe_model_open(path, config, err);
     watch_end();
-    if (lithe_model_notice(m)) say("%s", lithe_model_notice(m));
+    if (lithe_model_notice(m)) warn(lithe_model_notice(m));
     return m;
 }
 

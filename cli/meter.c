@@ -217,5 +217,5 @@ void meter_event(meter *m, const lithe_event *e)
     if (e->kind == LITHE_STEPPED) measure(m, e);
     if (m->kind == METER_JSON) event_json(e);
     else if (m->kind != METER_NONE) event_lines(m, e);
-    else if (e->kind == LITHE_ROLLED_BACK) complain("%s", e->text);
+    else if (e->kind == LITHE_ROLLED_BACK) warn(e->text);
 }

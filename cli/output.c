@@ -60,6 +60,13 @@ void complain(const char *format, ...)
     va_end(args);
 }
 
+void warn(const char *text)
+{
+    if (rank > 0) return;
+    if (quiet) complain("%s", text);
+    else say("%s", text);
+}
+
 int usage(const char *format, ...)
 {
     va_list args;
@@ -71,10 +78,8 @@ int usage(const char *format, ...)
 
 /* ---- exit codes ------------------------------------------------------------- */
 
-static int exit_of(const lithe_error *err, int unreadable)
+static int code_of(const lithe_error *err, int unreadable)
 {
-    if (err->text[0]) complain("%s", err->text);
-    else complain("failed without saying why (status %d)", err->status);
     switch (err->status) {
     case LITHE_EINVAL:    return EXIT_USAGE;
     case LITHE_EIO:       return unreadable;
@@ -90,6 +95,14 @@ static int exit_of(const lithe_error *err, int unreadable)
     return EXIT_FAILED;
 }
 
+static int exit_of(const lithe_error *err, int unreadable)
+{
+    if (err->text[0]) complain("%s", err->text);
+    else complain("failed without saying why (status %d)", err->status);
+    return code_of(err, unreadable);
+}
+
+int exit_code(const lithe_error *err) { return code_of(err, EXIT_FAILED); }
 int failed_input(const lithe_error *err) { return exit_of(err, EXIT_INPUT); }
 int failed_output(const lithe_error *err) { return exit_of(err, EXIT_FAILED); }
 

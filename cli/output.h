@@ -13,6 +13,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INPUT = 3, EXIT_RESO
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "lithe VERB: ..." on stderr, always. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Prints a line that says on what the result depends, with --quiet too. */
+void warn(const char *text);
 void output_begin(const char *verb, bool quiet);
 /* One of several processes of one command: what all of them would say is said by rank 0 only.  Until its host is
  * known a rank above 0 waits a moment before it complains, in which the launcher ends it if rank 0 complains too; later
@@ -30,6 +32,7 @@ int usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * where one was written (a full disk is LITHE_ENOMEM). */
 int failed_input(const lithe_error *err);
 int failed_output(const lithe_error *err);
+int exit_code(const lithe_error *err);                          /* what failed_output returns, without a word */
 
 /* Flushes stdout; returns code, or another one if stdout could not take everything.  A reader that
  * closed the pipe (`| head`) is not a failure. */

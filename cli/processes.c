@@ -160,7 +160,7 @@ bool ranks_begin(lithe_ranks **r, const arguments *a, const char *mpi, int *code
 
 int ranks_end(lithe_ranks *r, int code)
 {
-    const bool alike = code == EXIT_DONE || code == EXIT_DIVERGED || code >= 128;      /* in all ranks */
+    const bool alike = code == EXIT_DONE || code >= 128 || lithe_ranks_failed_alike(r);      /* in all ranks */
     if (r && !alike) lithe_ranks_abort(r, code);
     else lithe_ranks_close(r);
     return code;

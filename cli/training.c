@@ -51,7 +51,7 @@ int train_to_the_end(lithe_trainer *t, lithe_ranks *ranks, const char *dtype, bo
         if (err.status) break;
     }
     meter_close(&m);
-    if (!leads && err.status == LITHE_EDIVERGED) return EXIT_DIVERGED;      /* in all ranks, and rank 0 says it */
+    if (!leads && err.status && lithe_ranks_failed_alike(ranks)) return exit_code(&err);      /* rank 0 says it */
     if (err.status || more < 0) return failed_output(&err);
     if (leads) conclude(t, &e, json);
     return EXIT_DONE;

@@ -331,6 +331,8 @@ int          lithe_ranks_rank(const lithe_ranks *r);
 int          lithe_ranks_count(const lithe_ranks *r);
 int          lithe_ranks_local(const lithe_ranks *r);          /* how many of them are on this machine */
 const char  *lithe_ranks_host(const lithe_ranks *r, int rank);         /* the name of that rank's machine */
+/* Whether training failed in all of them at the same step and for the same reason, which rank 0's error says. */
+int          lithe_ranks_failed_alike(const lithe_ranks *r);
 /* Whether any of the ranks says yes; all of them must ask. */
 int          lithe_ranks_any(lithe_ranks *r, int yes, lithe_error *err);
 /* all[i], one for each rank, receives what rank i gives; all of them must ask. */

@@ -4,7 +4,8 @@
 #   check-tsan   the thread pool, kernels and short training runs, with ThreadSanitizer
 #   check-long   a million tokens from small recurrent models: constant memory, constant time for a token;
 #                ALiBi at four times the length it was trained at
-#   check-faults every allocation and every system call of whole commands failed, once and from then on (tests/faults.c)
+#   check-faults every allocation and every system call of whole commands failed, once and from then on (tests/faults.c);
+#                the power lost after every change of the disk (tests/power.c)
 #   check-kills  runs of every kind killed KILLS times each at random, and continued to the same bytes (tests/kills.c)
 #   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10
 #                Gbit/s and with loss, of which one is lost, stopped or has a full disk (tests/mpi)
@@ -43,6 +44,7 @@ FAULTS_FILTER ?=
 check-faults: deps
 	@$(MAKE) --no-print-directory all $(B)/tests
 	TMPDIR=$(or $(wildcard /dev/shm),/tmp) LITHE_FAULTS=all $(B)/tests 'faults: $(FAULTS_FILTER)'
+	$(if $(FAULTS_FILTER),,TMPDIR=$(or $(wildcard /dev/shm),/tmp) LITHE_FAULTS=all $(B)/tests power:)
 
 KILLS ?= 150
 KILLS_FILTER ?=

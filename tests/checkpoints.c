@@ -171,6 +171,8 @@ static void the_command_names(void)
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         CHECK_MSG(sh("$L %s", verbs[i]) == 0, "%s: %s", verbs[i], err);
         CHECK_MSG(strstr(err, "ckpt-6/model.safetensors: its contents are not what manifest.json says, the file is damaged; ckpt-4 is used\n"), "%s: %s", verbs[i], err);
+        CHECK(sh("rm -rf copy next l.safetensors; $L %s -q", verbs[i]) == 0);
+        CHECK_MSG(strstr(err, "the file is damaged; ckpt-4 is used\n") && strchr(err, '\n')[1] == 0, "%s -q: %s", verbs[i], err);
     }
 }
 

@@ -1,7 +1,7 @@
-/* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, syncing and renaming, of
- * whole commands is failed once, and from then on (tests/faults/inject.c).  A command then ends with the code that the
- * fault asks for and one line, or its output is byte for byte that of a command without faults.  What it leaves is
- * nothing, or a whole output, or a run that continues to the same bytes.
+/* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, cutting, syncing,
+ * linking and renaming, of whole commands is failed once, and from then on (tests/faults/inject.c).  A command then
+ * ends with the code that the fault asks for and one line, or its output is byte for byte that of a command without
+ * faults.  What it leaves is nothing, or a whole output, or a run that continues to the same bytes.
  *
  * Here some of the points of each kind; with LITHE_FAULTS=all (make check-faults) every one. */
 #include "base/file.h"
@@ -20,7 +20,7 @@ typedef struct {
 } scenario;
 
 typedef struct { const char *name; long count; } kind;
-enum { KINDS = 7, SAMPLES = 3, REPORTS = 12 };
+enum { KINDS = 10, SAMPLES = 3, REPORTS = 12 };
 
 typedef struct { const scenario *s; char stdout_bytes[1 << 16]; uint64_t tree; int reports; long points; } check;
 
@@ -51,8 +51,10 @@ static int messages(void)
 /* EIO, of which these fail, is no lack. */
 static bool right_code(const char *fault, int code)
 {
-    bool broken = !strncmp(fault, "read", 4) || !strncmp(fault, "fsync", 5) || !strncmp(fault, "rename", 6);
-    return code == 4 || (broken && (code == 1 || code == 3));
+    static const char *const broken[] = { "read", "ftruncate", "fsync", "link", "rename" };
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
+        if (!strncmp(fault, broken[i], strlen(broken[i])) && (code == 1 || code == 3)) return true;
+    return code == 4;
 }
 
 /* Whether it says that it uses an older checkpoint, whose output is another. */
@@ -183,6 +185,22 @@ static void classifying(void)
     every_fault(&(scenario){ BERT "; $L train ../t.tsv --from ../b --task classify --out ../c --ctx 16 --batch 4 --steps 2 -q", "$F classify ../c 'a good film'", NULL, false });
 }
 
+/* Every format of models, and of tokenizers. */
+static void reading(void)
+{
+    static const char *const models[] = { "gpt2-sharded", "gpt_neox-bin", "gguf/rwkv7.gguf", "rwkv-cpp/rwkv6.bin", "rwkv-pth/rwkv4.pth" };
+    static const char *const tokenizers[] = { "gguf/tokenizer-llama.gguf", "gguf/tokenizer-gpt2.gguf", "gguf/tokenizer-bert.gguf", "text/herbert" };
+    char command[200];
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        snprintf(command, sizeof command, "$F logits $ROOT/tests/golden/%s --ids '1 2' --out o.safetensors", models[i]);
+        every_fault(&(scenario){ TEXT, command, "o.safetensors", false });
+    }
+    for (size_t i = 0; i < sizeof tokenizers / sizeof *tokenizers; i++) {
+        snprintf(command, sizeof command, "echo the king said | $F tokenize $ROOT/tests/golden/%s", tokenizers[i]);
+        every_fault(&(scenario){ TEXT, command, NULL, false });
+    }
+}
+
 const test tests_faults[] = {
     { "faults: training", training },
     { "faults: training with a vocabulary", training_with_a_vocabulary },
@@ -192,6 +210,7 @@ const test tests_faults[] = {
     { "faults: training and growing", training_and_growing },
     { "faults: resuming", resuming },
     { "faults: replaying", replaying },
+    { "faults: reading every format", reading },
     { "faults: growing", growing },
     { "faults: converting", converting },
     { "faults: quantizing", quantizing },

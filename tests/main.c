@@ -38,7 +38,7 @@
     X(tests_tasks) \
     X(tests_reports) \
     X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
-    X(tests_fuzz_seeds) X(tests_checkpoints) X(tests_faults) \
+    X(tests_fuzz_seeds) X(tests_checkpoints) X(tests_power) X(tests_faults) \
     X(tests_cli) X(tests_refusals_cli) X(tests_rooms) X(tests_interface) X(tests_library) X(tests_extending) X(tests_coverage) X(tests_words)
 
 #define X(list) extern const test list[] __attribute__((weak));
@@ -47,6 +47,8 @@ LISTS(X)
 
 /* A build with LeakSanitizer looks at the end of each test for what nobody can reach any more. */
 extern void __lsan_do_leak_check(void) __attribute__((weak));
+/* A build that counts which lines are reached writes the counts. */
+extern void __gcov_dump(void) __attribute__((weak));
 
 enum { FAILED = 1, SKIPPED = 77 };
 static int failures;
@@ -86,6 +88,7 @@ void test_skip(const char *format, ...)
     va_end(args);
     remove_dir();
     fflush(stdout);
+    if (__gcov_dump) __gcov_dump();
     _exit(SKIPPED);
 }
 
@@ -165,6 +168,7 @@ static void begin(run *r)
     remove_dir();
     fflush(stdout);
     if (__lsan_do_leak_check) __lsan_do_leak_check();
+    if (__gcov_dump) __gcov_dump();
     _exit(failures ? FAILED : 0);
 }
 

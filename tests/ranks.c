@@ -7,8 +7,10 @@
 #include "train/encode_ranks.h"
 #include "train_runs.h"
 #include <math.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- a transport between threads ---------------------------------------------------- */
@@ -419,6 +421,50 @@ static void run_on_halves(void)
     lithe_trainer_close(t);
 }
 
+/* Runs on until it fails; before the fifth step rank 1 writes the time of a file of the data anew. */
+static void run_until_changed(lithe_trainer *t, lithe_ranks *r, lithe_error *err)
+{
+    lithe_event e = { 0 };
+    bool changes = lithe_ranks_rank(r) == 1;
+    while (lithe_trainer_next(t, &e, err) > 0)
+        if (changes && e.step == 4) CHECK(!utimensat(AT_FDCWD, in_dir("run/data/train.shard"), NULL, 0));
+    CHECK_MSG(err->status == LITHE_EFORMAT && strstr(err->text, "/data") && lithe_ranks_failed_alike(r), "%s", err->text);
+    lithe_trainer_close(t);
+}
+
+static void *joined_until_changed(void *context)
+{
+    member *m = context;
+    lithe_ranks *r = ranks_new(&m->transport, &m->err);
+    run_until_changed(lithe_trainer_join(r, &m->err), r, &m->err);
+    lithe_ranks_close(r);
+    return NULL;
+}
+
+/* All ranks end together, and the steps before are saved. */
+static void data_changed(void)
+{
+    lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 1000, .save_every = 1000);
+    post mail;
+    member all[2];
+    fixture f = { 0 };
+    CHECK(!lithe_ranks_failed_alike(NULL));
+    begin_members(&mail, all, 2, NULL);
+    CHECK(!pthread_create(&all[1].thread, NULL, joined_until_changed, &all[1]));
+    o.ranks = ranks_new(&all[0].transport, &f.err);
+    f = begin("run", still, &o);
+    run_until_changed(f.trainer, o.ranks, &f.err);
+    pthread_join(all[1].thread, NULL);
+    CHECK_MSG(strstr(f.err.text, "; the run is saved as ") && !strcmp(strrchr(f.err.text, '/'), strrchr(all[1].err.text, '/')), "%s | %s", f.err.text, all[1].err.text);
+    f.trainer = NULL;
+    close_fixture(&f);
+    lithe_ranks_close(o.ranks);
+    lithe_error e = { 0 };
+    lithe_model *m = lithe_model_open(in_dir("run"), NULL, &e);
+    CHECK_MSG(m && !strstr(m->path, "ckpt-0"), "%s", e.text);
+    lithe_model_close(m);
+}
+
 static void resumed_in_others(void)
 {
     lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 6, .save_every = 6, .lr = 3e-3, .schedule = "constant");
@@ -469,6 +515,7 @@ const test tests_ranks[] = {
     { "ranks: a run is that of one process", run_of_ranks },
     { "ranks: a run with bf16 between ranks", run_on_halves },
     { "ranks: resumed in another number", resumed_in_others },
+    { "ranks: data that change are found by all", data_changed },
     { "ranks: growth, dropout and parts", grown_and_accumulated },
     { "ranks: one alone", one_alone },
     { 0 }

@@ -127,6 +127,17 @@ static void killed(void)
              "kill -TERM $job; wait $job; test $? -ne 0 && test $(wc -l < run/log.jsonl) -gt $((lines + 100))") == 0);
 }
 
+/* A shard that is cut ends all ranks with one line, and what was trained before is saved. */
+static void data_cut(void)
+{
+    need_mpirun();
+    text_file();
+    CHECK(sh(MPIRUN "-n 2 $L train text.txt" LONGER " --steps 2M --save-every 2M --eval-every 2M --out run 2> said & job=$!; " UNTIL_LINES("20")
+             "truncate -s 4096 run/data/train.shard; wait $job") == 3);
+    CHECK_MSG(sh("grep -c '^lithe train: .*run/data.*; the run is saved as run/ckpt-' said; cat said >&2") == 0 && !strcmp(out, "1\n"), "%s", err);
+    CHECK_MSG(sh("test $(grep -c 'lithe train' said) -eq 1 && $L inspect run") == 0, "%s", err);
+}
+
 /* Tables, masked tokens, recurrent windows: losses and metrics are those of one process. */
 static void every_kind(void)
 {
@@ -150,6 +161,7 @@ const test tests_ranks_cli[] = {
     { "ranks: mpirun with commands that differ", commands_differ },
     { "ranks: mpirun with more threads than cores", crowded },
     { "ranks: mpirun without its file, and a run that diverges", absent_or_diverged },
+    { "ranks: mpirun with a shard that is cut", data_cut },
     { "ranks: mpirun with a rank killed", killed },
     { "ranks: mpirun with ranks killed and resumed, byte for byte", killed_and_resumed },
     { 0 }

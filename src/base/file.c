@@ -156,7 +156,7 @@ int dir_make(const char *path, lithe_error *err)
     int status = strcmp(parent, path) ? dir_make(parent, err) : LITHE_OK;
     free(parent);
     if (status) return status;
-    if (mkdir(path, 0777) && !(errno == EEXIST && path_is_dir(path))) return fail_errno(err, path, "make directory");
+    if (os.mkdir(path, 0777) && !(errno == EEXIST && path_is_dir(path))) return fail_errno(err, path, "make directory");
     return LITHE_OK;
 }
 
@@ -192,7 +192,7 @@ enum { DIR_DEPTH = 128 };
 
 static int remove_at(int parent, const char *name, const char *path, int depth, lithe_error *err)
 {
-    if (!unlinkat(parent, name, 0) || errno == ENOENT) return LITHE_OK;
+    if (!os.unlinkat(parent, name, 0) || errno == ENOENT) return LITHE_OK;
     int e = errno, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         errno = e;                                           /* it is no directory: report why it was not removed */
@@ -205,7 +205,7 @@ static int remove_at(int parent, const char *name, const char *path, int depth, 
     for (struct dirent *entry; !status && (entry = readdir(d));)
         if (!is_dot(entry->d_name)) status = remove_at(fd, entry->d_name, path, depth + 1, err);
     closedir(d);
-    if (!status && unlinkat(parent, name, AT_REMOVEDIR)) status = fail_errno(err, path, "remove");
+    if (!status && os.unlinkat(parent, name, AT_REMOVEDIR)) status = fail_errno(err, path, "remove");
     return status;
 }
 

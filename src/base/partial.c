@@ -1,6 +1,7 @@
 #include "base/partial.h"
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/system.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -78,12 +79,12 @@ int partial_make(partial_dir *s, const char *parent, const char *prefix, lithe_e
     for (int i = 0; i < TRIES && made; i++) {
         free(s->path);
         if (!(s->path = partial_path(parent, prefix, err))) return LITHE_ENOMEM;
-        made = mkdir(s->path, 0777);
+        made = os.mkdir(s->path, 0777);
         if (made && errno != EEXIST) break;
     }
     if (made) status = fail_errno(err, parent, "make a directory in it");
     else {
-        s->lock = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        s->lock = os.open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
         if (s->lock >= 0) partial_lock(s->lock);
         return LITHE_OK;
     }

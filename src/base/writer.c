@@ -90,7 +90,7 @@ int writer_open(writer *w, const char *path, lithe_error *err)
 void writer_abandon(writer *w)
 {
     if (w->stream) fclose(w->stream);
-    if (w->temporary) unlink(w->temporary);
+    if (w->temporary) os.unlinkat(AT_FDCWD, w->temporary, 0);
     free(w->temporary);
     free(w->path);
     free(w->buffer);

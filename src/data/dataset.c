@@ -4,6 +4,7 @@
 #include "base/writer.h"
 #include "base/json.h"
 #include "base/sized.h"
+#include "base/system.h"
 #include "data/corpus.h"
 #include "data/data.h"
 #include "data/image_set.h"
@@ -11,7 +12,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { JSON_DEPTH = 8 };
 #define JSON_BYTES ((size_t)256 << 20)
@@ -146,7 +146,7 @@ static int place_file(const char *from_dir, const char *to_dir, const char *name
     char *from = path_join(from_dir, name), *to = path_join(to_dir, name);
     int status = LITHE_OK;
     if (!from || !to) status = fail(err, LITHE_ENOMEM, "%s: out of memory", to_dir);
-    else if (link(from, to) && errno == EEXIST) status = fail_errno(err, to, "make");
+    else if (os.link(from, to) && errno == EEXIST) status = fail_errno(err, to, "make");
     else if (!path_exists(to)) status = file_copy(from, to, err);
     free(from);
     free(to);

@@ -15,7 +15,7 @@ static int open_nameless(lithe_error *err)
 {
     char *path = partial_path(temporary_parent(), "lithe-stdin", err);
     int fd = path ? os.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
-    if (fd >= 0) unlink(path);
+    if (fd >= 0) os.unlinkat(AT_FDCWD, path, 0);
     else fail_errno(err, name, keep);
     free(path);
     return fd;

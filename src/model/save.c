@@ -7,8 +7,10 @@
 #include "files/dtypes.h"
 #include "model/gguf_model.h"
 #include "base/partial.h"
+#include "base/system.h"
 #include "base/threads.h"
 #include "text/tokenizer.h"
+#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -310,7 +312,7 @@ int lithe_model_export_with(const lithe_model *m, const char *path, const char *
     if (!status && path_exists(path)) status = fail(err, LITHE_EINVAL, "%s: is there already; name a new file", path);
     if (!status) status = choose_writer(&s, t, err);
     if (!status) status = write_tensors(&s, err);
-    if (!status && (status = params_intact(m->params, err))) unlink(path);
+    if (!status && (status = params_intact(m->params, err))) os.unlinkat(AT_FDCWD, path, 0);
     gguf_head_free(&s.keys);
     json_decref(s.config);
     return status;

@@ -136,5 +136,5 @@ int log_cut(run_log *l, int step, int lines, lithe_error *err)
     }
     bool cut = keep < m.size;
     file_unmap(&m);
-    return cut && ftruncate(l->fd, (off_t)keep) ? fail_errno(err, l->path, "shorten") : LITHE_OK;
+    return cut && os.ftruncate(l->fd, (off_t)keep) ? fail_errno(err, l->path, "shorten") : LITHE_OK;
 }

@@ -12,6 +12,8 @@
 int  ranks_rank(const lithe_ranks *r)  { return r ? r->transport.rank : 0; }
 int  ranks_count(const lithe_ranks *r) { return r ? r->transport.count : 1; }
 void ranks_alone(lithe_ranks *r, bool alone) { if (r) r->alone = alone; }
+void ranks_fail_alike(lithe_ranks *r)  { if (r) r->failed_alike = true; }
+int  lithe_ranks_failed_alike(const lithe_ranks *r) { return r && r->failed_alike; }
 
 /* ---- few numbers, and texts ---------------------------------------------------------------- */
 

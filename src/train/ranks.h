@@ -21,6 +21,8 @@ static inline bool ranks_leads(const lithe_ranks *r) { return ranks_rank(r) == 0
 
 /* While it is alone, rank 0 sums nothing, for what it does before the others have joined. */
 void ranks_alone(lithe_ranks *r, bool alone);
+/* Training ends in all ranks for a reason that all know. */
+void ranks_fail_alike(lithe_ranks *r);
 /* Seconds after which a rank that gives no sign of life is given up (0: as it is), and after which an exchange is,
  * though all ranks live (0: the usual 30 minutes). */
 void ranks_patience(lithe_ranks *r, double silence, double limit);

@@ -7,6 +7,7 @@
 #include "train/run_dir.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,7 +70,9 @@ int checkpoint_remove(const char *run, int step, lithe_error *err)
     snprintf(hidden, sizeof hidden, ".%s.gone", name);
     char *path = path_join(run, name), *gone = path_join(run, hidden);
     int status = path && gone ? dir_remove(gone, err) : no_memory(run, err);
-    if (!status && os.rename(path, gone) && errno != ENOENT) status = fail_errno(err, path, "remove");
+    bool there = !status && !os.rename(path, gone);
+    if (!status && !there && errno != ENOENT) status = fail_errno(err, path, "remove");
+    if (there) status = dir_sync(run, err);             /* a power loss must not leave its name and lose its files */
     if (!status) status = dir_remove(gone, err);
     free(path);
     free(gone);
@@ -129,10 +132,10 @@ static int link_file(const char *from, const char *to, lithe_error *err)
     if (parent) temporary = path_join(parent, ".link-new");
     int status = temporary ? LITHE_OK : no_memory(to, err);
     if (status) goto out;
-    unlink(temporary);
-    if (link(from, temporary)) status = file_copy(from, to, err);
+    os.unlinkat(AT_FDCWD, temporary, 0);
+    if (os.link(from, temporary)) status = file_copy(from, to, err);
     else if (os.rename(temporary, to)) status = fail_errno(err, to, "write");
-    unlink(temporary);
+    os.unlinkat(AT_FDCWD, temporary, 0);
 out:
     free(parent);
     free(temporary);

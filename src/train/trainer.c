@@ -79,15 +79,6 @@ static int log_step(lithe_trainer *t, const lithe_event *e, lithe_error *err)
     return status ? status : write_scalars(t, s, sizeof s / sizeof *s, err);
 }
 
-/* The norm of the whole gradient, of which each rank has its shares. */
-static int gradient_norm(lithe_trainer *t, double *norm, lithe_error *err)
-{
-    double squares = optimizer_squares(&t->optimizer, t->kernels);
-    int status = ranks_sum(t->ranks, &squares, 1, err);
-    *norm = sqrt(squares);
-    return status;
-}
-
 /* Each rank updates its shares of the weights, which then come to all. */
 static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
 {
@@ -96,12 +87,17 @@ static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
 }
 
 /* The data are read before weights change, so these are of the step before when a file of the data turns out to be
- * another: they are saved. */
-static int check_data(lithe_trainer *t, lithe_error *err)
+ * another for any rank: they are saved.  By the same exchange x becomes its sum over all ranks. */
+static int check_data(lithe_trainer *t, double *x, lithe_error *err)
 {
     lithe_error changed = { 0 }, unsaved = { 0 };
-    if (!dataset_intact(t->data, &changed)) return LITHE_OK;
-    bool saved = !t->replay && (t->saved || (!t->ranks && !trainer_save(t, &unsaved)));
+    double sums[2] = { *x, dataset_intact(t->data, &changed) != LITHE_OK };
+    int status = ranks_sum(t->ranks, sums, 2, err);
+    *x = sums[0];
+    if (status || !(sums[1] > 0)) return status;
+    ranks_fail_alike(t->ranks);
+    if (!changed.status) fail(&changed, LITHE_EFORMAT, "%.100s/data: another rank found it changed while it was being read", t->run);
+    bool saved = !t->replay && (t->saved || !trainer_save(t, &unsaved));
     return saved ? fail(err, changed.status, "%s; the run is saved as %.100s/ckpt-%d", changed.text, t->run, t->progress.step)
                  : fail(err, changed.status, "%s", changed.text);
 }
@@ -114,9 +110,10 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     double began = seconds_now();
     ranks_waited(t->ranks);
     int status = trainer_step_loss(t, p->step + 1, &t->train_loss, err);
-    if (!status) status = check_data(t, err);
-    if (!status) status = gradient_norm(t, &e->grad_norm, err);
+    double squares = status ? 0 : optimizer_squares(&t->optimizer, t->kernels);     /* of this rank's shares */
+    if (!status) status = check_data(t, &squares, err);
     if (status) return status;
+    e->grad_norm = sqrt(squares);
     p->step++;
     p->lines = 0;
     p->evaluated = t->saved = false;
@@ -163,10 +160,10 @@ static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     progress *p = &t->progress;
     evaluation v;
-    double began = seconds_now();
+    double began = seconds_now(), nothing = 0;
     bool next = t->objective.kind == &predict_next;
     int status = trainer_validate(t, &v, err);
-    if (!status) status = check_data(t, err);
+    if (!status) status = check_data(t, &nothing, err);
     if (status) return status;
     e->kind = LITHE_EVALUATED;
     p->valid_loss = v.mean;
@@ -184,10 +181,12 @@ static int roll_back(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     progress *p = &t->progress;
     e->kind = LITHE_ROLLED_BACK;
-    if (p->roll_backs == MAX_ROLL_BACKS || p->good_step < 0)
+    if (p->roll_backs == MAX_ROLL_BACKS || p->good_step < 0) {
+        ranks_fail_alike(t->ranks);
         return fail(err, LITHE_EDIVERGED, "%s: step %d: %d steps in a row that had to be skipped, after %d roll-backs: "
                     "the run has diverged, start it with a smaller learning rate than %g", t->run, p->step, p->in_a_row, p->roll_backs,
                     t->settings.schedule.lr);
+    }
     int status = trainer_restore(t, p->good_step, err);
     if (status) return status;
     p->roll_backs++;

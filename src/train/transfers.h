@@ -16,7 +16,7 @@ struct reducing;
 struct lithe_ranks {
     transport transport;             /* called under `lock` only */
     void *library;                   /* that the transport is in */
-    bool alone;
+    bool alone, failed_alike;
     double waited;                   /* seconds that this rank has waited for others */
     char (*hosts)[HOST];             /* [count] */
     struct reducing *reducing;       /* reduce.c's, */

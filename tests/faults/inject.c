@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KINDS(X) X(memory, ENOMEM) X(mmap, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(fsync, EIO) X(rename, EIO)
+#define KINDS(X) X(memory, ENOMEM) X(mmap, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(ftruncate, EIO) X(fsync, EIO) X(mkdir, ENOSPC) X(link, EIO) X(rename, EIO)
 #define X(name, reason) KIND_##name,
 enum { KINDS(X) KIND_COUNT };
 #undef X
@@ -65,7 +65,10 @@ static system_calls real;
 static int     open_or_fail(const char *path, int flags, mode_t mode)   { return fails(KIND_open) ? -1 : real.open(path, flags, mode); }
 static ssize_t read_or_fail(int fd, void *to, size_t size)              { return fails(KIND_read) ? -1 : real.read(fd, to, size); }
 static ssize_t write_or_fail(int fd, const void *from, size_t size)     { return fails(KIND_write) ? -1 : real.write(fd, from, size); }
+static int     ftruncate_or_fail(int fd, off_t size)                    { return fails(KIND_ftruncate) ? -1 : real.ftruncate(fd, size); }
 static int     fsync_or_fail(int fd)                                    { return fails(KIND_fsync) ? -1 : real.fsync(fd); }
+static int     mkdir_or_fail(const char *path, mode_t mode)             { return fails(KIND_mkdir) ? -1 : real.mkdir(path, mode); }
+static int     link_or_fail(const char *from, const char *to)           { return fails(KIND_link) ? -1 : real.link(from, to); }
 static int     rename_or_fail(const char *from, const char *to)         { return fails(KIND_rename) ? -1 : real.rename(from, to); }
 static void   *mmap_or_fail(void *where, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -85,7 +88,8 @@ __attribute__((constructor)) static void begin(void)
     }
     trace = getenv("LITHE_FAULT_TRACE") != NULL;
     real = os;
-    os = (system_calls){ open_or_fail, read_or_fail, write_or_fail, fsync_or_fail, rename_or_fail, mmap_or_fail };
+    os = (system_calls){ open_or_fail, read_or_fail, write_or_fail, ftruncate_or_fail, fsync_or_fail, mkdir_or_fail, link_or_fail, rename_or_fail,
+                         real.unlinkat, mmap_or_fail };
     on = true;
 }
 
