@@ -15,6 +15,7 @@
 /* ---- the split -------------------------------------------------------------------- */
 
 typedef struct {
+    const char *what;                               /* in messages: the first of the files, as it was given */
     uint64_t *sizes, documents, capacity, bytes;    /* of each document; of all */
     uint8_t *held;                                  /* per document: whole in the validation split */
     uint64_t cut_document, cut_at;                  /* or this one from that byte on; UINT64_MAX: none */
@@ -25,7 +26,7 @@ static int survey(split *s, corpus *c, const char *what, lithe_error *err)
 {
     document d;
     int status;
-    *s = (split){ .cut_document = UINT64_MAX };
+    *s = (split){ .what = what, .cut_document = UINT64_MAX };
     while ((status = corpus_next(c, &d, err)) == 1) {
         if (s->documents == s->capacity) {
             s->capacity = s->capacity ? 2 * s->capacity : 64;
@@ -196,8 +197,8 @@ static int write_shards(const char *dir, text_encoder *e, const split *s, corpus
     if (!status) status = text_encode_end(e, err);
     uint64_t tokens = valid.header.tokens + (h.open_id >= 0 && h.close_id < 0);         /* one more id ends the shard */
     if (!status && tokens < 2)
-        status = fail(err, LITHE_EINVAL, "%s/%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
-                      dir, text_kind.file[VALID], (unsigned long long)tokens);
+        status = fail(err, LITHE_EINVAL, "%s: %llu tokens are held out for validation, at least 2 are needed: give more text, or name a validation file",
+                      (held ? hs : s)->what, (unsigned long long)tokens);
     if (!status) status = shard_commit(&train, err);
     if (!status) status = shard_commit(&valid, err);
     shard_abandon(&train);

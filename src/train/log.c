@@ -15,26 +15,49 @@
 
 enum { LINE_DEPTH = 8, LOG_BYTES = 1 << 30 };
 
+/* ---- the owner -------------------------------------------------------------------- */
+
+static int write_owner(const char *path, lithe_error *err)
+{
+    char host[65] = "", text[120];
+    gethostname(host, sizeof host - 1);
+    int n = snprintf(text, sizeof text, "process %ld on %s\n", (long)getpid(), host);
+    return file_write(path, text, (size_t)n, err);
+}
+
+static int refuse_owned(const char *run, const char *path, lithe_error *err)
+{
+    char *text = file_read(path, 120, NULL, NULL);
+    int status = fail(err, LITHE_EINVAL, "%s: another process is training this run%s%.*s", run, text ? ": " : "", text ? (int)strcspn(text, "\n") : 0, text ? text : "");
+    free(text);
+    return status;
+}
+
+/* ---- opening ---------------------------------------------------------------------- */
+
 int log_open(run_log *l, const char *run, lithe_error *err)
 {
-    l->fd = -1;
-    l->used = 0;
-    l->path = NULL;
+    *l = (run_log){ .fd = -1 };
     if (failed(err)) return err->status;
-    if (!(l->path = path_join(run, "log.jsonl"))) return fail(err, LITHE_ENOMEM, "%s: out of memory", run);
-    l->fd = os.open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (l->fd < 0) return fail_errno(err, l->path, "write");
+    l->path = path_join(run, "log.jsonl");
+    char *owner = path_join(run, "lock");
+    int status = l->path && owner ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
+    if (!status && (l->fd = os.open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) < 0) status = fail_errno(err, l->path, "write");
     /* Other failures mean that the file system has no locks. */
-    if (flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        return fail(err, LITHE_EINVAL, "%s: another process is training this run", run);
-    return LITHE_OK;
+    if (!status && flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) status = refuse_owned(run, owner, err);
+    if (!status) status = write_owner(owner, err);
+    if (!status) l->owner = owner;
+    else free(owner);
+    return status;
 }
 
 void log_close(run_log *l)
 {
+    if (l->owner) os.unlinkat(AT_FDCWD, l->owner, 0);
     if (l->path && l->fd >= 0) close(l->fd);
+    free(l->owner);
     free(l->path);
-    l->path = NULL;
+    l->path = l->owner = NULL;
     l->fd = -1;
 }
 

@@ -5,9 +5,10 @@
 #include "base/error.h"
 
 /* Builds one line at a time, without allocation: line_begin, line_number ..., log_write. */
-typedef struct { int fd; char *path; size_t used; char text[4096]; } run_log;
+typedef struct { int fd; char *path, *owner; size_t used; char text[4096]; } run_log;
 
-int  log_open(run_log *l, const char *run, lithe_error *err);       /* refuses a run that another process trains */
+/* Refuses a run that another process trains, which RUN/lock names while its log is open. */
+int  log_open(run_log *l, const char *run, lithe_error *err);
 void log_close(run_log *l);
 void line_begin(run_log *l, int step);
 void line_text(run_log *l, const char *key, const char *value);
