@@ -74,7 +74,7 @@ static void one_case(const small_case *c, const char *level, bool recompute)
     small_model m = small_new(c->arch, c->config, 5);
     small_batch b;
     results r;
-    small_fill(&b, 23, 11);
+    small_fill_for(&b, &m, 11);
     if (recompute) m.selected = SMALL_SELECTED, small_select(&b);
     graph *g = small_graph(&m, GRAPH_TRAIN, recompute, level, &r);
     size_t n = m.p->arena_count;

@@ -24,7 +24,7 @@ static void train(lithe_model *m, int steps)
     graph *g = small_graph(&view, GRAPH_TRAIN, false, k->name, &r);
     for (uint64_t i = 0; i < (uint64_t)steps; i++) {
         small_batch b;
-        small_fill(&b, 23, 100 + i);
+        small_fill_for(&b, &view, 100 + i);
         small_loss(g, &r, &b);
         optimizer_step(&o, k, 3e-3, sqrt(optimizer_squares(&o, k)));
     }

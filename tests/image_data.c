@@ -276,7 +276,7 @@ static void preprocessors(void)
         { "{\"do_center_crop\":true,\"size\":9,\"crop_size\":9}", "cuts out 9 x 9, the model reads 8 x 8" },
         { "{\"do_center_crop\":true,\"size\":{\"height\":9,\"width\":10},\"crop_size\":8}", "resizes to 10 x 9" }, { "{\"size\":{\"shortest_edge\":8}}", "resizes to 8 x 8" },
     };
-    const image_shape shape = { 8, 4, 3 };
+    const image_shape shape = { .side = 8, .patch = 4, .channels = 3 };
     lithe_error err = { 0 };
     preprocessor p, q = { .known = true, .filter = 3, .factor = 0.00784313725490196, .mean = { 0.1, 0.2, 0.3 }, .deviation = { 0.11, 0.12, 0.13 } };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

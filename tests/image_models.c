@@ -8,22 +8,22 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { IMAGES = 3, SIDE = 8, PATCH = 4, CHANNELS = 3, LABELS = 5, ACROSS = SIDE / PATCH, TOKENS = ACROSS * ACROSS + 1, ROWS = IMAGES * TOKENS,
+enum { IMAGES = 3, SIDE = 8, PATCH = 4, CHANNELS = 3, LABELS = 5, ACROSS = SIDE / PATCH, MOST_TOKENS = ACROSS * ACROSS + 2, ROWS = IMAGES * MOST_TOKENS,
        WIDTH = CHANNELS * PATCH * PATCH };
 
-static const char *const goldens[] = { "vit", "tokenformer_vit", "tokenformer_vit-softmax" };
+static const char *const goldens[] = { "vit", "deit", "deit-teacher", "tokenformer_vit", "tokenformer_vit-softmax" };
 enum { GOLDENS = sizeof goldens / sizeof *goldens };
 
 typedef struct { golden q; int pos[ROWS], start[IMAGES + 1], label[IMAGES]; real patches[ROWS * WIDTH]; batch b; } case_;
 
-/* (image, channel, y, x) to rows of patches, a class token's before them. */
-static void cut(const float *pixels, real *patches)
+/* (image, channel, y, x) to rows of patches, those of `before` tokens before them. */
+static void cut(const float *pixels, real *patches, int before)
 {
     for (int n = 0; n < IMAGES; n++)
         for (int c = 0; c < CHANNELS; c++)
             for (int y = 0; y < SIDE; y++)
                 for (int x = 0; x < SIDE; x++) {
-                    int row = n * TOKENS + 1 + y / PATCH * ACROSS + x / PATCH, column = (c * PATCH + y % PATCH) * PATCH + x % PATCH;
+                    int row = n * (ACROSS * ACROSS + before) + before + y / PATCH * ACROSS + x / PATCH, column = (c * PATCH + y % PATCH) * PATCH + x % PATCH;
                     patches[row * WIDTH + column] = (real)pixels[((n * CHANNELS + c) * SIDE + y) * SIDE + x];
                 }
 }
@@ -47,11 +47,12 @@ static case_ *open_case(const char *name)
     snprintf(path, sizeof path, "tests/golden/%s/golden.safetensors", name);
     must((c->q.answers = tensor_file_open(test_file(path), &err)) != NULL, &err);
     float *pixels = golden_values(&c->q, NULL, "pixels", IMAGES * CHANNELS * SIDE * SIDE), *labels = golden_values(&c->q, NULL, "labels", IMAGES);
-    cut(pixels, c->patches);
-    for (int r = 0; r < ROWS; r++) c->pos[r] = r % TOKENS;
-    for (int s = 0; s <= IMAGES; s++) c->start[s] = s * TOKENS;
+    const int tokens = lithe_model_context(c->q.model);
+    cut(pixels, c->patches, tokens - ACROSS * ACROSS);
+    for (int r = 0; r < IMAGES * tokens; r++) c->pos[r] = r % tokens;
+    for (int s = 0; s <= IMAGES; s++) c->start[s] = s * tokens;
     for (int s = 0; s < IMAGES; s++) c->label[s] = (int)labels[s];
-    c->b = (batch){ .rows = ROWS, .seqs = IMAGES, .pos = c->pos, .start = c->start, .patches = c->patches, .label = c->label, .seq_scale = (real)1 / IMAGES };
+    c->b = (batch){ .rows = IMAGES * tokens, .seqs = IMAGES, .pos = c->pos, .start = c->start, .patches = c->patches, .label = c->label, .seq_scale = (real)1 / IMAGES };
     free(pixels);
     free(labels);
     return c;

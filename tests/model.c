@@ -463,7 +463,7 @@ static void names_of_families(void)
         { "bert", "JinaBertForMaskedLM", "contradict" }, { "roberta", "BertForMaskedLM", "contradict" }, { "llama", "LlamaBiModel", "contradict" },
         { "bert", "BertForSomethingElse", "no task that is known here" }, { "mixtral", "MixtralForCausalLM", "the nearest that is: mistral" },
         { "albert", NULL, "the nearest that is: bert" }, { "helium", "HeliumForCausalLM", "the nearest that is: llama" }, { "xlm-roberta-xl", NULL, "the nearest that is: roberta" },
-        { "deberta", NULL, "the nearest that is: bert" }, { "deit", NULL, "the nearest that is: vit" }, { "berta", NULL, "not known here" }, { "mixtral|", NULL, "not known here" },
+        { "deberta", NULL, "the nearest that is: bert" }, { "berta", NULL, "not known here" }, { "mixtral|", NULL, "not known here" },
         { "qwen2", "Qwen2ForSequenceClassification", NULL }, { "qwen2", "Qwen2Model", NULL }, { "gemma3_text", "Gemma3TextModel", NULL }, { "gemma3_text", "Gemma3ForCausalLM", NULL },
         { "xlm-roberta", "RobertaModel", NULL }, { "xlm-roberta", "XLMRobertaModel", NULL }, { "openpangu_dense", "PanguEmbeddedForCausalLM", NULL },
         { "PanguEmbedded", "PanguEmbeddedForCausalLM", NULL }, { "gpt2", "GPT2LMHeadModel", NULL }, { "llama", NULL, NULL },

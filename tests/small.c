@@ -126,9 +126,9 @@ void small_free(small_model *m)
     free(m->config);
 }
 
-void small_fill(small_batch *b, int vocab, uint64_t seed)
+static void fill(small_batch *b, int vocab, int tokens, uint64_t seed)
 {
-    static const int start[SMALL_SEQS + 1] = { 0, 9, 10, SMALL_ROWS };
+    const int start[SMALL_SEQS + 1] = { 0, 9, 9 + tokens, SMALL_ROWS };
     for (int s = 0; s <= SMALL_SEQS; s++) b->start[s] = start[s];
     for (int s = 0; s < SMALL_SEQS; s++)
         for (int r = start[s]; r < start[s + 1]; r++) {
@@ -143,9 +143,17 @@ void small_fill(small_batch *b, int vocab, uint64_t seed)
         b->label[s] = (int)(random_u64(seed + 3, (uint64_t)s) % 2);
         b->value[s] = (real)random_normal(seed + 4, (uint64_t)s);
     }
-    for (int i = 0; i < SMALL_ROWS * SMALL_PATCH; i++) b->patches[i] = b->pos[i / SMALL_PATCH] ? (real)random_normal(seed + 5, (uint64_t)i) : 0;
+    for (int i = 0; i < SMALL_ROWS * SMALL_PATCH; i++) b->patches[i] = b->pos[i / SMALL_PATCH] >= tokens ? (real)random_normal(seed + 5, (uint64_t)i) : 0;
     b->b = (batch){ .type = b->type, .patches = b->patches, .label = b->label, .value = b->value, .seq_scale = (real)(1.0 / SMALL_SEQS), .rows = SMALL_ROWS, .seqs = SMALL_SEQS, .ids = b->ids, .pos = b->pos, .start = b->start, .target = b->target,
                     .weight = b->weight, .row_key = b->row_key, .scale = (real)(1.0 / SMALL_ROWS) };
+}
+
+void small_fill(small_batch *b, int vocab, uint64_t seed) { fill(b, vocab, 1, seed); }
+
+void small_fill_for(small_batch *b, const small_model *m, uint64_t seed)
+{
+    const int tokens = arch_images(m->a, m->config).tokens;
+    fill(b, 23, tokens ? tokens : 1, seed);
 }
 
 void small_select(small_batch *b)

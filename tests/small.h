@@ -53,6 +53,8 @@ void        small_free(small_model *m);
 enum { SMALL_ROWS = 17, SMALL_SEQS = 3, SMALL_SELECTED = 5, SMALL_PATCH = 3 * 4 * 4 };
 typedef struct { int ids[SMALL_ROWS], pos[SMALL_ROWS], start[SMALL_SEQS + 1], target[SMALL_ROWS], type[SMALL_ROWS]; uint64_t row_key[SMALL_ROWS]; int select[SMALL_SELECTED]; real weight[SMALL_ROWS]; int label[SMALL_SEQS]; real value[SMALL_SEQS], patches[SMALL_ROWS * SMALL_PATCH]; batch b; } small_batch;
 void small_fill(small_batch *b, int vocab, uint64_t seed);
+/* The same for one of small_cases: no sequence is shorter than the tokens before an image's patches. */
+void small_fill_for(small_batch *b, const small_model *m, uint64_t seed);
 
 /* A planned training (or scoring) graph for that batch. */
 graph *small_graph(const small_model *m, graph_mode mode, bool recompute, const char *level, results *r);

@@ -87,7 +87,7 @@ static void fit(const small_case *c, const kernels *k)
     small_model m = small_new(c->arch, c->config, 3);
     small_batch b;
     results r;
-    small_fill(&b, 23, 12);
+    small_fill_for(&b, &m, 12);
     graph *g = small_graph(&m, GRAPH_TRAIN, false, k->name, &r);
     real *moments[2] = { calloc(m.p->arena_count, sizeof(real)), calloc(m.p->arena_count, sizeof(real)) };
     double first = small_loss(g, &r, &b), loss = first;

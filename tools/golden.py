@@ -8,7 +8,7 @@ Made with torch 1.13 and transformers 4.46; never needed to build or to test. te
 says what each fixture holds. Parameters and inputs are drawn in float32, everything after them is
 computed in float64, and results are rounded to float32 once, so a fixture is good to half an ulp.
 """
-import argparse, collections, contextlib, json, math, os, shutil, zlib
+import argparse, collections, contextlib, functools, json, math, os, shutil, zlib
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
@@ -356,6 +356,31 @@ def vit(out):
     save(os.path.join(out, "golden.safetensors"), got)
 
 
+def deit(out, teacher=False):
+    """A ViT with a second token; made with torch 2.15 and transformers 5.24."""
+    from transformers import DeiTConfig, DeiTForImageClassification, DeiTForImageClassificationWithTeacher
+    g = source("deit-teacher" if teacher else "deit")
+    names = {i: n for i, n in enumerate(["bird", "cat", "dog", "frog", "ship"])}
+    config = DeiTConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, image_size=SIDE, patch_size=4,
+                        num_channels=3, id2label=names, label2id={n: i for i, n in names.items()})
+    with all_double():
+        model = (DeiTForImageClassificationWithTeacher if teacher else DeiTForImageClassification)._from_config(config, attn_implementation="eager").eval()
+    params = dict(model.named_parameters())
+    for n, v in image_parameters({n: p.shape for n, p in params.items()}, g).items():
+        params[n].data = v
+    model.save_pretrained(out)
+    model.double()
+    with all_double():
+        got = image_measurements(lambda x: model(x).logits, params, g)
+    published = lambda n: functools.reduce(lambda x, pair: x.replace(*pair), DEIT_NAMES, n)
+    save(os.path.join(out, "golden.safetensors"), {published(n): t for n, t in got.items()})
+
+
+# transformers 5's names in memory, and those of its files.
+DEIT_NAMES = [("deit.layers.", "deit.encoder.layer."), ("attention.q_proj", "attention.attention.query"), ("attention.k_proj", "attention.attention.key"),
+              ("attention.v_proj", "attention.attention.value"), ("attention.o_proj", "attention.output.dense"), ("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense")]
+
+
 def tokenformer_vit_forward(p, c, pixels):
     """Section 4.3 of the paper: a ViT whose projections and feed-forward are Pattention, block norms without parameters."""
     d, heads, kind, eps = c["hidden_size"], c["num_attention_heads"], c["norm_activation_type"], c["layer_norm_eps"]
@@ -468,7 +493,7 @@ FIXTURES = {
     "tokenformer": tokenformer, "tokenformer-bin": tokenformer_bin,
     "tokenformer-gelu-l2": lambda out: tokenformer(out, "tokenformer-gelu-l2", "gelu_l2_norm"),
     "tokenformer-softmax": lambda out: tokenformer(out, "tokenformer-softmax", "softmax"),
-    "vit": vit, "tokenformer_vit": tokenformer_vit,
+    "vit": vit, "deit": deit, "deit-teacher": functools.partial(deit, teacher=True), "tokenformer_vit": tokenformer_vit,
     "tokenformer_vit-softmax": lambda out: tokenformer_vit(out, "tokenformer_vit-softmax", "softmax"),
     "ops": ops,
 }

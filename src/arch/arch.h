@@ -25,7 +25,7 @@ typedef struct {
 } field;
 enum { MOST_CHOICES = 64 };
 
-/* A head: logits x = hidden . weight' (+ bias); with a cap, cap tanh(x / cap). */
+/* A head: logits x = hidden . weight' (+ bias), or x = hidden without a weight; with a cap, cap tanh(x / cap). */
 typedef struct { tensor *hidden, *weight, *bias; double cap; } head;
 
 /* What is predicted from the last layer.  In config.json the end of architectures[0] names it, as in Hugging Face's
@@ -42,13 +42,13 @@ typedef enum {
     TASK_SPAN,           /* where an answer begins and ends: ...ForQuestionAnswering */
     TASK_BODY            /* hidden states alone: an encoder's ...Model */
 } task_kind;
-/* Of TASK_SEQUENCE, heads of their own: whether the second of two texts comes after the first, and a score of a text
- * beside its choice. */
-typedef enum { FORM_CLASSES, FORM_NEXT, FORM_CHOICE } head_form;
+/* Of TASK_SEQUENCE, heads of their own: whether the second of two texts comes after the first, a score of a text
+ * beside its choice, and the mean of the class token's and the distillation token's logits. */
+typedef enum { FORM_CLASSES, FORM_NEXT, FORM_CHOICE, FORM_TEACHER } head_form;
 typedef struct { task_kind kind; int labels; bool regression, sigmoid; head_form form; } task;
 
-/* The images that a model reads: side x side pixels in square patches. */
-typedef struct { int side, patch, channels; } image_shape;
+/* The images that a model reads: side x side pixels in square patches, with so many tokens before them. */
+typedef struct { int side, patch, channels, tokens; } image_shape;
 
 /* The default hyper-parameters of an architecture: those of its paper, where the paper gives them. */
 typedef struct {
@@ -113,7 +113,9 @@ typedef struct arch {
         /* The head of the other tasks, on one row for each sequence (TASK_SEQUENCE, the pair of TASK_PRETRAIN) or on
          * all tokens; NULL: only a matrix score.weight (labels, width). */
         head (*classify)(graph *g, const void *config, tensor *rows, const task *t);
-        bool forms;                                      /* classify knows FORM_NEXT and FORM_CHOICE, or refuses them */
+        bool forms;                                      /* classify knows or refuses each form of heads */
+        /* The same on all rows of a model whose classes come from several of them; NULL: none. */
+        head (*classify_all)(graph *g, const void *config, tensor *x, const task *t);
         double (*l2_wrap)(const void *config);           /* the factor of ops.h's l2_wrap of the loss; NULL: 0 */
         bool (*encoder)(const void *config);             /* bidirectional: masked tokens are predicted; NULL: causal */
         /* Which row stands for a sequence; NULL: the first of an encoder, else the last. */

@@ -7,7 +7,7 @@ typedef struct { tensor *loss, *logits; } scores;                /* one of them,
 static scores score(const building *b, head h, bool regression)
 {
     if (b->want == WANT_LOSS && !regression) return (scores){ .loss = capped_cross_entropy(b->g, h.hidden, h.weight, h.bias, h.cap) };
-    tensor *logits = capped(b->g, linear(b->g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN }), h.cap);
+    tensor *x = h.weight ? linear(b->g, h.hidden, h.weight, h.bias, (linear_options){ .layout = OUT_IN }) : h.hidden, *logits = capped(b->g, x, h.cap);
     if (b->want == WANT_LOSS) return (scores){ .loss = squared_error(b->g, logits) };
     if (logits) logits->keep = true;
     return (scores){ .logits = logits };
@@ -28,7 +28,7 @@ static scores of_labels(const building *b, tensor *rows, const task *t)
 {
     const arch *a = b->arch;
     unscope(b->g);
-    require(b->g, !t->form || a->equations.forms, "%s has no head for the next sentence or a choice", a->name);
+    require(b->g, !t->form || a->equations.forms, "%s has no head such as architectures says", a->name);
     if (a->equations.classify) return score(b, a->equations.classify(b->g, b->config, rows, t), t->regression);
     tensor *w = head_weight(b->g, "score.weight", t->labels, width_of(rows), 0.02);
     return score(b, (head){ .hidden = rows, .weight = w }, t->regression);
@@ -38,6 +38,10 @@ static scores of_labels(const building *b, tensor *rows, const task *t)
 static scores of_sequences(const building *b, tensor *x, const task *t)
 {
     const arch *a = b->arch;
+    if (a->equations.classify_all) {
+        unscope(b->g);
+        return score(b, a->equations.classify_all(b->g, b->config, x, t), t->regression);
+    }
     pooling how = a->equations.pool ? a->equations.pool(b->config) : arch_encoder(a, b->config) ? POOL_FIRST : POOL_LAST;
     return of_labels(b, sequence_rows(b->g, x, how), t);
 }

@@ -30,7 +30,6 @@ static const struct { const char *types, *nearest, *why; } absent[] = {
     { "|xlm-roberta-xl|roberta-prelayernorm|longformer|xmod|ibert|data2vec-text|new|luke|esm|flaubert|xlm|", "roberta", "its layers or embeddings are others" },
     { "|xlnet|", "mpnet", "its attention is another" },
     { "|eurobert|neobert|modernbert-decoder|", "modernbert", "its layers are others" },
-    { "|deit|", "vit", "it has a distillation token and a second classifier" },
     { "|vit_mae|vit_msn|dinov2|dinov2_with_registers|beit|swin|clip|clip_vision_model|siglip|siglip_vision_model|hiera|convnext|resnet|", "vit", "its layers are others" },
     { "|t5|mt5|umt5|bart|mbart|marian|pegasus|m2m_100|led|blenderbot|prophetnet|switch_transformers|encoder-decoder|whisper|", "bert", "it is an encoder with a decoder" },
 };

@@ -275,7 +275,7 @@ static tensor *embed(graph *g, const building *b)
     const hybrid *c = b->c;
     const bool image = reads_images(c);
     /* (tokens, C) */
-    tensor *x = image ? image_embedding(g, &c->image, c->hidden_size, c->initializer_range) : embedding(g, words(g, c));
+    tensor *x = image ? image_embedding(g, &c->image, c->hidden_size, c->initializer_range, false) : embedding(g, words(g, c));
     unscope(g);
     if (position(c) == POSITION_LEARNED) {
         const table_options o = { .rows = AXIS_POSITION, .std = c->initializer_range };

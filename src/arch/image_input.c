@@ -31,7 +31,7 @@ int image_sized(int tokens)
     return across * SIZED_PATCH;
 }
 
-tensor *image_embedding(graph *g, const image_input *c, int width, double std)
+tensor *image_embedding(graph *g, const image_input *c, int width, double std, bool distilled)
 {
     const int P = c->patch_size;
     const axis out = writes(AXIS_RESIDUAL);
@@ -43,9 +43,11 @@ tensor *image_embedding(graph *g, const image_input *c, int width, double std)
     tensor *b = parameter(g, "patch_embeddings.projection.bias", (param_rule){ .dims = { width }, .axes = { out } });
     /* (1, 1, width) */
     tensor *token = parameter(g, "cls_token", (param_rule){ .dims = { 1, 1, width }, .axes = { [2] = out }, .init = INIT_NORMAL, .std = std });
+    const param_rule second = { .dims = { 1, 1, width }, .axes = { [2] = out }, .init = INIT_NORMAL, .std = std };
+    tensor *distillation = distilled ? parameter(g, "distillation_token", second) : NULL;            /* (1, 1, width) */
     /* (1, positions, width) */
-    tensor *positions = parameter(g, "position_embeddings", (param_rule){ .dims = { 1, image_context(c), width }, .axes = { [2] = out }, .init = INIT_NORMAL, .std = std });
-    return add_positions(g, patches(g, w, b, token), positions);                                   /* (tokens, width) */
+    tensor *positions = parameter(g, "position_embeddings", (param_rule){ .dims = { 1, image_context(c) + distilled, width }, .axes = { [2] = out }, .init = INIT_NORMAL, .std = std });
+    return add_positions(g, patches(g, w, b, token, distillation), positions);                     /* (tokens, width) */
 }
 
 head image_head(graph *g, tensor *rows, const task *t, double std)

@@ -25,7 +25,8 @@ enum { SIZED_PATCH = 4 };
 /* The largest side of an image in patches of SIZED_PATCH that gives at most so many tokens. */
 int         image_sized(int tokens);
 
-tensor *image_embedding(graph *g, const image_input *c, int width, double std);        /* (tokens, width) */
+/* (tokens, width); distilled: a second token stands before the patches. */
+tensor *image_embedding(graph *g, const image_input *c, int width, double std, bool distilled);
 head    image_head(graph *g, tensor *rows, const task *t, double std);
 
 #endif

@@ -23,6 +23,7 @@
     EACH(mosaicbert)        \
     EACH(modernbert)        \
     EACH(vit)               \
+    EACH(deit)              \
     EACH(tokenformer_vit)   \
     EACH(hybrid)            \
     EACH(hybrid_vit)

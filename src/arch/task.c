@@ -12,6 +12,7 @@ static const struct { const char *ending; task_kind kind; head_form form; } endi
     { "ForSequenceClassification", TASK_SEQUENCE, FORM_CLASSES }, { "ForImageClassification", TASK_SEQUENCE, FORM_CLASSES }, { "ForTokenClassification", TASK_TOKENS, FORM_CLASSES },
     { "ForQuestionAnswering", TASK_SPAN, FORM_CLASSES }, { "Model", TASK_BODY, FORM_CLASSES },
     { "ForNextSentencePrediction", TASK_SEQUENCE, FORM_NEXT }, { "ForMultipleChoice", TASK_SEQUENCE, FORM_CHOICE },
+    { "ForImageClassificationWithTeacher", TASK_SEQUENCE, FORM_TEACHER },
 };
 enum { ENDINGS = sizeof endings / sizeof *endings };
 
@@ -71,7 +72,7 @@ static bool has_tied_head(const arch *a, const json_t *config)
 
 static int read_labels(const json_t *config, task *t, const char *what, lithe_error *err)
 {
-    if (t->form) {
+    if (t->form == FORM_NEXT || t->form == FORM_CHOICE) {
         t->labels = t->form == FORM_NEXT ? 2 : 1;
         t->regression = t->form == FORM_CHOICE;
         return LITHE_OK;
@@ -126,7 +127,7 @@ static int write_class(const arch *a, const task *t, json_t *config)
 int task_publish(const arch *a, const task *t, json_t *config)
 {
     if (write_class(a, t, config)) return LITHE_ENOMEM;
-    if ((t->kind != TASK_SEQUENCE && t->kind != TASK_TOKENS) || t->form) return LITHE_OK;
+    if ((t->kind != TASK_SEQUENCE && t->kind != TASK_TOKENS) || t->form == FORM_NEXT || t->form == FORM_CHOICE) return LITHE_OK;
     if (!json_is_object(json_object_get(config, "id2label")) && json_object_set_new(config, "num_labels", json_integer(t->labels))) return LITHE_ENOMEM;
     if (t->regression && !t->sigmoid && json_object_set_new(config, "problem_type", json_string("regression"))) return LITHE_ENOMEM;
     return LITHE_OK;

@@ -41,7 +41,7 @@ static tensor *build(graph *g, const void *config)
     proj.dropout = ffn.dropout = c->hidden_dropout_prob;
 
     /* (tokens, C) */
-    tensor *x = dropout(g, image_embedding(g, &c->image, C, c->initializer_range), c->hidden_dropout_prob);
+    tensor *x = dropout(g, image_embedding(g, &c->image, C, c->initializer_range, false), c->hidden_dropout_prob);
     tap(g, x, "embed", -1);
     for (int l = 0; l < c->num_hidden_layers; l++) {
         scope(g, "encoder.layer.%d.", l);

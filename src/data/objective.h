@@ -35,7 +35,7 @@ typedef struct {
 /* ---- objectives ---- */
 
 /* These say how a model cuts and normalizes images, and how they are varied in training. */
-typedef struct { int patch; normalization normal; const augmentation *augmentation; } image_settings;
+typedef struct { int patch, tokens; normalization normal; const augmentation *augmentation; } image_settings;
 
 typedef struct {
     mask_settings mask;

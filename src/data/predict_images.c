@@ -14,7 +14,7 @@ static int open_images(objective *o, lithe_error *err)
     o->valid_samples = d->valid.count;
     if (!o->samples || !o->valid_samples) return fail(err, LITHE_ECONFIG, "%s: holds no images to train on, or none to validate", d->base.dir);
     if (side % patch) return fail(err, LITHE_ECONFIG, "patches of %d pixels do not divide images of %d a side", patch, side);
-    o->most = (batch_capacity){ .rows = across * across + 1, .seqs = 1, .patch_width = width };
+    o->most = (batch_capacity){ .rows = across * across + (o->settings.images.tokens ? o->settings.images.tokens : 1), .seqs = 1, .patch_width = width };
     o->pixels = xalloc(image_shard_samples(&d->train), sizeof *o->pixels);
     o->patches = xalloc((size_t)(across * across) * (size_t)width, sizeof *o->patches);
     return o->pixels && o->patches ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for images of %d pixels a side", side);
@@ -31,7 +31,7 @@ static void add_image(objective *o, batch_builder *b, const image_shard *from, u
     const image_settings *z = &o->settings.images;
     augment(image_shard_pixels(from, i), from->side, from->channels, way, variation, o->pixels);
     cut_patches(o->pixels, from->side, from->channels, z->patch, &z->normal, o->patches);
-    batch_add(b, &(batch_sequence){ .n = o->most.rows, .patches = o->patches, .key = key });
+    batch_add(b, &(batch_sequence){ .n = o->most.rows, .patches = o->patches, .tokens = z->tokens, .key = key });
     batch_label(b, image_shard_label(from, i), 0);
 }
 

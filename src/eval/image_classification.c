@@ -46,7 +46,7 @@ static int put_image(classifier *v, image *p, const char *name, lithe_error *err
     if (status) return status;
     augment(p->pixels, v->shape.side, v->shape.channels, augmentation_find("none"), 0, v->samples);
     cut_patches(v->samples, v->shape.side, v->shape.channels, v->shape.patch, &v->normal, v->patches);
-    batch_add(&v->pass->batch, &(batch_sequence){ .n = lithe_model_context(engine_model(v->engine)), .patches = v->patches });
+    batch_add(&v->pass->batch, &(batch_sequence){ .n = lithe_model_context(engine_model(v->engine)), .patches = v->patches, .tokens = v->shape.tokens });
     return LITHE_OK;
 }
 

@@ -47,13 +47,13 @@ static void copy_or_clear(int *to, const int *from, int n)
     else memset(to, 0, (size_t)n * sizeof *to);
 }
 
-/* Writes a row of zeros for the class token, and the patches after it. */
+/* Writes rows of zeros for the class token and its like, and the patches after them. */
 static void put_patches(batch_builder *b, const batch_sequence *s)
 {
-    size_t width = (size_t)b->capacity.patch_width;
+    const size_t width = (size_t)b->capacity.patch_width, before = s->tokens ? (size_t)s->tokens : 1;
     real *first = b->patches + (size_t)b->rows * width;
-    memset(first, 0, width * sizeof *first);
-    memcpy(first + width, s->patches, (size_t)(s->n - 1) * width * sizeof *first);
+    memset(first, 0, before * width * sizeof *first);
+    memcpy(first + before * width, s->patches, ((size_t)s->n - before) * width * sizeof *first);
 }
 
 bool batch_add(batch_builder *b, const batch_sequence *s)

@@ -41,7 +41,8 @@ typedef struct {
     int n;                          /* rows */
     const int *ids;                 /* (n); NULL: zeros */
     const int *types;               /* (n); NULL: zeros */
-    const real *patches;            /* (n - 1, patch width) of an image, after the class token's row */
+    const real *patches;            /* (n - tokens, patch width) of an image, after the class token's row */
+    int tokens;                     /* how many rows of tokens stand before the patches; 0: 1 */
     int position;                   /* the position of its first row */
     int slot;
     uint64_t key; int place;        /* dropout: row i is keyed by key_of(key, place + i) */

@@ -33,9 +33,9 @@ static void forward(const node *n, const kernels *k)
 {
     const batch *b = run_batch(n);
     const tensor *w = n->in[W];
-    int rows = live_rows(n->out[0]), width = n->in[HIDDEN]->width, vocab = w->rows;
+    int rows = live_rows(n->out[0]), width = n->in[HIDDEN]->width, vocab = w ? w->rows : width;
     bool train = training(n->graph), join_hidden = false, join_w = false, join_bias = false;
-    real *dhidden = train ? grad_in(n, HIDDEN, &join_hidden) : NULL, *dw = train ? grad_in(n, W, &join_w) : NULL;
+    real *dhidden = train ? grad_in(n, HIDDEN, &join_hidden) : NULL, *dw = train && w ? grad_in(n, W, &join_w) : NULL;
     bool labels = n->out[0]->space == ROWS_SEQS;
     const int *target = labels ? b->label : b->target;
     const real *weight = labels ? NULL : b->weight;
@@ -50,7 +50,8 @@ static void forward(const node *n, const kernels *k)
     for (int r = 0; r == 0 || r < rows; r += TILE) {         /* once even without rows, so that gradients become zero */
         int m = rows - r < TILE ? rows - r : TILE;
         const real *h = in_data(n, HIDDEN) + (size_t)r * (size_t)width;
-        k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
+        if (!w) k->copy(logits, false, h, (size_t)m * (size_t)vocab);
+        else k->gemm(&(gemm_args){ .M = m, .N = vocab, .K = width, .type = compute(n), .a = h, .lda = (size_t)width,
                               .b = in_stored(n, W), .ldb = (size_t)width, .tb = true, .packed = packed_weight(n, w, true),
                               .c = logits, .ldc = (size_t)vocab, .bias = in_data(n, BIAS) });
         if (cap > 0) cap_logits(k, logits, inner, cap, (size_t)m * (size_t)vocab);
@@ -59,7 +60,8 @@ static void forward(const node *n, const kernels *k)
         k->cross_entropy(logits, loss + r, target + r, weight ? weight + r : NULL, train, scale, m, vocab);
         if (wrap > 0) add_peaks(logits, &most, weight ? weight + r : NULL, wrap * scale, m, vocab);
         if (train && cap > 0) k->act_backward(logits, false, logits, inner, ACT_TANH, (size_t)m * (size_t)vocab);
-        if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
+        if (dhidden && !w) k->copy(dhidden + (size_t)r * (size_t)width, join_hidden, logits, (size_t)m * (size_t)vocab);
+        else if (dhidden) k->gemm(&(gemm_args){ .M = m, .N = width, .K = vocab, .type = compute(n), .add = join_hidden, .a = logits, .lda = (size_t)vocab,
                                            .b = in_stored(n, W), .ldb = (size_t)width, .packed = packed_weight(n, w, false),
                                            .c = dhidden + (size_t)r * (size_t)width, .ldc = (size_t)width });
         if (dw) k->gemm(&(gemm_args){ .M = vocab, .N = width, .K = m, .type = compute(n), .add = join_w || r, .a = logits, .lda = (size_t)vocab, .ta = true,
@@ -70,7 +72,7 @@ static void forward(const node *n, const kernels *k)
 
 static double flops(const node *n)
 {
-    return 2.0 * capacity_rows(n->out[0]) * n->in[HIDDEN]->width * n->in[W]->rows;
+    return 2.0 * capacity_rows(n->out[0]) * n->in[HIDDEN]->width * (n->in[W] ? n->in[W]->rows : 0);
 }
 
 static const op op_cross_entropy = { .name = "cross_entropy", .weights = IN(W), .forward = forward, .forward_backward = true, .flops = flops };
@@ -78,14 +80,14 @@ static const op op_cross_entropy = { .name = "cross_entropy", .weights = IN(W), 
 tensor *capped_cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias, double cap)
 {
     if (!graph_ok(g)) return NULL;
-    require(g, hidden->width == w->width, "head: the weight takes %d inputs, hidden states have %d", w->width, hidden->width);
+    require(g, !w || hidden->width == w->width, "head: the weight takes %d inputs, hidden states have %d", w ? w->width : 0, hidden->width);
     node *n = append(g, &op_cross_entropy, (tensor *[]){ hidden, w, bias }, 3);
     if (!n) return NULL;
-    pack(n, w, true, w->width, w->rows);
-    if (training(g)) pack(n, w, false, w->rows, w->width);
+    if (w) pack(n, w, true, w->width, w->rows);
+    if (w && training(g)) pack(n, w, false, w->rows, w->width);
     n->i[0] = TILE < hidden->rows ? TILE : hidden->rows;
     n->f[CAP] = (real)cap;
-    workspace(n, (cap > 0 ? 2 : 1) * n->i[0], w->rows);
+    workspace(n, (cap > 0 ? 2 : 1) * n->i[0], w ? w->rows : hidden->width);
     tensor *loss = output(n, 0, hidden->space, hidden->rows, 1);
     if (loss) loss->keep = true;
     tensor *right = training(g) ? NULL : output(n, 1, hidden->space, hidden->rows, 1);

@@ -23,9 +23,9 @@ tensor *add_positions_from(graph *g, tensor *x, tensor *table, int first);  /* p
  * row. */
 tensor *add_types(graph *g, tensor *x, tensor *table);
 
-/* (tokens, width): each sequence is a class token (1, width) and the batch's patches through w (width, channels,
- * side, side) and bias. */
-tensor *patches(graph *g, tensor *w, tensor *bias, tensor *token);
+/* (tokens, width): each sequence is a class token (1, width), a second token or NULL, and the batch's patches through w
+ * (width, channels, side, side) and bias. */
+tensor *patches(graph *g, tensor *w, tensor *bias, tensor *token, tensor *second);
 
 /* How a weight is stored: (out,in) as PyTorch's Linear, (in,out) as GPT-2's Conv1D. */
 typedef enum { OUT_IN, IN_OUT } layout;
@@ -154,13 +154,14 @@ tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention
 /* The rows that the batch selects: (selected, width).  x itself where the head reads all rows. */
 tensor *select_rows(graph *g, tensor *x);
 
-/* One row for each sequence: its first, its last, or the mean of all. */
+/* One row for each sequence: its first, its last, or the mean of all; or its second. */
 tensor *sequence_rows(graph *g, tensor *x, pooling how);
+tensor *second_rows(graph *g, tensor *x);
 
 /* Head and loss in one, tile by tile, so logits never exist for a whole batch: (head rows, 1) of
  * weight * -log softmax(hidden w' + bias)[target], not yet scaled.  w (vocab, width).  Of one row for each sequence
  * the targets are the batch's labels, and the gradient is scaled by seq_scale. */
-tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);
+tensor *cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias);       /* w NULL: hidden are the logits */
 tensor *capped_cross_entropy(graph *g, tensor *hidden, tensor *w, tensor *bias, double cap);    /* of capped logits */
 /* Adds to its gradient that of factor/2 times the square of each row's largest logit (RWKV's L2Wrap); the loss does not
  * change. */

@@ -1,6 +1,7 @@
 /* The rows that a head reads: those that the batch selects (masked positions, the last token), or one for each
  * sequence. */
 #include "ops/ops.h"
+#include <string.h>
 
 static void forward(const node *n, const kernels *k)
 {
@@ -33,14 +34,17 @@ tensor *select_rows(graph *g, tensor *x)
 
 static void pool_forward(const node *n, const kernels *k)
 {
-    k->pool(out_data(n, 0), in_data(n, 0), run_batch(n)->start, (pooling)n->i[0], live_rows(n->out[0]), n->out[0]->width);
+    k->pool(out_data(n, 0), in_data(n, 0) + (size_t)n->i[1] * (size_t)n->out[0]->width, run_batch(n)->start, (pooling)n->i[0], live_rows(n->out[0]), n->out[0]->width);
 }
 
 static void pool_backward(const node *n, const kernels *k)
 {
     bool join;
     real *dx = grad_in(n, 0, &join);
-    if (dx) k->pool_backward(dx, join, grad_out(n, 0), run_batch(n)->start, (pooling)n->i[0], live_rows(n->out[0]), n->out[0]->width);
+    const size_t before = (size_t)n->i[1] * (size_t)n->out[0]->width;
+    /* Moved by a row, the kernel may only add. */
+    if (dx && before && !join) memset(dx, 0, (size_t)live_rows(n->in[0]) * (size_t)n->in[0]->width * sizeof *dx);
+    if (dx) k->pool_backward(dx + before, join || before, grad_out(n, 0), run_batch(n)->start, (pooling)n->i[0], live_rows(n->out[0]), n->out[0]->width);
 }
 
 static const op op_sequence_rows = { .name = "sequence_rows", .forward = pool_forward, .backward = pool_backward };
@@ -52,4 +56,11 @@ tensor *sequence_rows(graph *g, tensor *x, pooling how)
     node *n = append(g, &op_sequence_rows, (tensor *[]){ x }, 1);
     if (n) n->i[0] = (int)how;
     return output(n, 0, ROWS_SEQS, 0, x->width);
+}
+
+tensor *second_rows(graph *g, tensor *x)
+{
+    tensor *y = sequence_rows(g, x, POOL_FIRST);
+    if (y) y->from->i[1] = 1;
+    return y;
 }

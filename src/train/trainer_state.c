@@ -68,7 +68,7 @@ static int fit(const lithe_trainer *t, lithe_error *err)
  * text. */
 static image_settings image_settings_of(const lithe_model *m, const settings *s)
 {
-    image_settings z = { .patch = arch_images(m->arch, m->config).patch, .normal.factor = m->preprocessor.factor,
+    image_settings z = { .patch = arch_images(m->arch, m->config).patch, .tokens = arch_images(m->arch, m->config).tokens, .normal.factor = m->preprocessor.factor,
                          .augmentation = augmentation_find(s->augment ? s->augment : "none") };
     for (int c = 0; c < 3; c++) {
         z.normal.mean[c] = m->preprocessor.mean[c];
