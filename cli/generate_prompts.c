@@ -44,7 +44,7 @@ static int job_open(job *j, const generator *g, const char *path, int context, c
 {
     const char *name = strcmp(path, "-") ? path : "standard input";
     size_t size = 0;
-    char *text = read_text(path, LARGE_TEXT, &size, err);
+    char *text = lithe_text_file(path, &size, err);
     j->prompts = text ? lithe_prompts_read(text, size, name, usual, err) : NULL;
     free(text);
     size_t n = lithe_prompts_count(j->prompts);

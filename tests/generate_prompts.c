@@ -48,6 +48,7 @@ static void by_the_program(void)
         json_decref(third);
         free(lines);
     }
+    CHECK_MSG(sh("%s; gzip -k p.jsonl; zstd -q p.jsonl; for z in p.jsonl.gz p.jsonl.zst; do $L generate $M --prompts $z $T " FROM " --parallel 1 > packed; cmp packed together-1 || exit 9; done", model[1]) == 0, "%s", err);
     CHECK(sh("%s; $L generate $M --prompts bad.jsonl", model[0]) == 3 && !*out && strstr(err, "bad.jsonl:5:"));
     CHECK(sh("%s; $L generate $M --prompts nosuch.jsonl", model[0]) == 3 && strstr(err, "nosuch.jsonl"));
     CHECK(sh("%s; : > empty.jsonl; $L generate $M --prompts empty.jsonl", model[0]) == 3 && strstr(err, "empty.jsonl: holds no prompt"));

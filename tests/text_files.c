@@ -30,8 +30,8 @@ static const refusal refusals[] = {
     { BYTE_LEVEL, "", "{}", "", "", "model.merges is not an array" },
     { BYTE_LEVEL, "", "[]", ",\"dropout\":0.1", "", "dropout" },
     { BYTE_LEVEL, "", "[]", ",\"unk_token\":\"nope\"", "", "nope" },
-    { BYTE_LEVEL, "", "[]", ",\"end_of_word_suffix\":\"</w>\"", "", "end_of_word_suffix" },
-    { BYTE_LEVEL, "", "[]", ",\"continuing_subword_prefix\":\"##\"", "", "continuing_subword_prefix" },
+    { BYTE_LEVEL, "", "[]", ",\"end_of_word_suffix\":\"\\u0120\"", "", "end_of_word_suffix" },
+    { BYTE_LEVEL, "", "[]", ",\"byte_fallback\":true,\"continuing_subword_prefix\":\"##\"", "", "continuing_subword_prefix" },
     { "{\"type\":\"Metaspace\"}", "", "[]", "", "", "the replacement of Metaspace" },
     { "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}", "", "[]", "", "", "prepend_scheme" },
     { "{\"type\":\"Punctuation\",\"behavior\":\"Sideways\"}", "", "[]", "", "", "Sideways" },
@@ -312,7 +312,7 @@ void text_tokens_beside(void)
         { "{}", "{\"<x>\":97}", "another token" }, { "{}", "{\"<x>\":-1}", "id -1" }, { "{}", "{\"<x>\":\"7\"}", "no whole id" }, { "{}", "{\"<x>\":4194304}", "4194304" },
         { "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}", "{}", "\"x\"" }, { "{\"added_tokens_decoder\":{\"7\":{}}}", "{}", "no content" },
         { "{\"tokenizer_class\":\"CLIPTokenizerFast\"}", "{}", "CLIPTokenizerFast" }, { "{\"word_tokenizer_type\":\"mecab\"}", "{}", "mecab" },
-        { "{\"split_special_tokens\":true}", "{}", "\"split_special_tokens\": true" }, { "{\"do_lower_case\":true}", "{}", "\"do_lower_case\": true" } };
+        { "{\"sp_model_kwargs\":{\"nbest_size\":2}}", "{}", "\"sp_model_kwargs\"" } };
     const char *dir = in_dir("beside"), *again = in_dir("beside-again"), *saved = in_dir("beside-again/tokenizer.json");
     lithe_error err = { 0 };
     CHECK(!dir_make(dir, &err) && !dir_make(again, &err));

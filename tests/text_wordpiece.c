@@ -273,7 +273,7 @@ void text_wordpiece_json(void)
         { WORDPIECE(TYPED ",\"continuing_subword_prefix\":1", ""), "continuing_subword_prefix" },
         { WORDPIECE(TYPED, ",\"pre_tokenizer\":{\"type\":\"ByteLevel\"}"), "ByteLevel" },
         { WORDPIECE(TYPED, ",\"decoder\":{\"type\":\"ByteLevel\"}"), "ByteLevel" },
-        { WORDPIECE(",\"type\":\"WordLevel\"", ""), "WordLevel" },
+        { WORDPIECE(",\"type\":\"WordLevel\"", ""), "unk_token \"<unk>\"" }, { WORDPIECE(",\"type\":\"Words\"", ""), "type \"Words\"" },
         { WORDPIECE(TYPED, ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}]}"), "second 1 times" },
         { WORDPIECE(TYPED, ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":-1}}]}"), "type_id -1" },
         { WORDPIECE(TYPED, ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"x\",-1],\"cls\":[\"x\",-2]}"), "cls or sep" } };

@@ -131,4 +131,5 @@ def main():
         f.write('{"models": ' + json.dumps(out["models"]) + ',\n "rows": [\n' + ",\n".join(json.dumps(r) for r in out["rows"]) + "\n]}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

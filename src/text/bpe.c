@@ -97,14 +97,16 @@ static bool put_bytes(const bpe *b, const char *text, int len, int32_t *ids, siz
     return true;
 }
 
-/* The token of a character, with the suffix where it ends a word; -1: none. */
-static int32_t character(const bpe *b, const char *text, size_t len, bool last)
+/* The token of a character or byte, with the prefix unless it begins a word, and the suffix where it ends one; -1:
+ * none. */
+static int32_t character(const bpe *b, const char *text, size_t len, bool first, bool last)
 {
-    char both[4 + BPE_SUFFIX_LIMIT];
-    const size_t n = b->suffix && last ? strlen(b->suffix) : 0;
-    memcpy(both, text, len);
-    if (n) memcpy(both + len, b->suffix, n);
-    return pieces_find(b->vocabulary, both, len + n);
+    char all[BPE_AFFIX_LIMIT + 4 + BPE_AFFIX_LIMIT];
+    const size_t p = b->prefix && !first ? strlen(b->prefix) : 0, n = b->suffix && last ? strlen(b->suffix) : 0;
+    if (p) memcpy(all, b->prefix, p);
+    memcpy(all + p, text, len);
+    if (n) memcpy(all + p + len, b->suffix, n);
+    return pieces_find(b->vocabulary, all, p + len + n);
 }
 
 /* Writes at most len ids and returns their number. */
@@ -117,9 +119,10 @@ static size_t symbols(const bpe *b, const char *word, size_t len, int32_t *ids)
         if (b->characters) {
             k = utf8_next(word + i, len - i, &c);
             const bool damaged = c < 0 && b->byte_id[(unsigned char)word[i]] < 0;
-            id = character(b, damaged ? "\xef\xbf\xbd" : word + i, damaged ? 3 : (size_t)k, i + (size_t)k == len);
+            id = character(b, damaged ? "\xef\xbf\xbd" : word + i, damaged ? 3 : (size_t)k, i == 0, i + (size_t)k == len);
             if (id < 0 && put_bytes(b, word + i, k, ids, &n)) { unknown = false; i += (size_t)k; continue; }
-        } else id = b->byte_id[(unsigned char)word[i]];
+        } else if (b->prefix || b->suffix) id = character(b, word + i, 1, i == 0, i + 1 == len);
+        else id = b->byte_id[(unsigned char)word[i]];
         if (id >= 0) ids[n++] = id;
         else if (b->unknown >= 0 && !(unknown && b->fuse_unknown)) ids[n++] = b->unknown;
         unknown = id < 0;

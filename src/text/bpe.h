@@ -8,7 +8,7 @@
 
 typedef struct { uint64_t pair; int32_t rank, id; } merge;      /* pair: left << 32 | right; rank -1: empty slot */
 
-enum { BPE_SUFFIX_LIMIT = 32 };
+enum { BPE_AFFIX_LIMIT = 32 };
 
 typedef struct bpe {
     const pieces *vocabulary;
@@ -19,6 +19,7 @@ typedef struct bpe {
     bool characters;            /* the smallest symbols are characters, with bytes as a fallback; else they are bytes */
     bool fuse_unknown;                     /* a run of unknown symbols is one */
     bool whole_words;                      /* a word that is a token is that token, whatever the merges say */
+    const char *prefix;                    /* of all characters of a word but the first, as in "##e"; NULL: none; borrowed */
     const char *suffix;                    /* of the last character of a word, as in "e</w>"; NULL: none; borrowed */
     struct word_cache *cache;              /* words seen before */
     struct word_scratch *scratch;          /* for long words */

@@ -63,6 +63,10 @@ static size_t next(const charsmap *m, const char *text, size_t len, const char *
 {
     size_t k = 0;
     int32_t c;
+    if (m->kept && trie_longest(m->kept, 0, text, len, &k) >= 0) {
+        *form = text;
+        return *n = k;
+    }
     if ((*form = entry(m, false, text, len, &k))) {
         *n = strlen(*form);
         return k;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "text/text_buffer.h"
+#include "text/trie.h"
 #include <stdint.h>
 
 #define SPACE_MARK "\u2581"                /* the space in pieces */
@@ -16,6 +17,7 @@ typedef struct charsmap {
     size_t n;
     char *strings;                         /* [bytes], the last one ended by NUL */
     size_t bytes;
+    const trie *kept;                      /* pieces that stay as they are wherever they stand; borrowed, NULL: none */
     bool trim;                             /* remove spaces at the ends and keep one between words */
     bool add_space;                            /* put a space before a text that is not empty */
 } charsmap;

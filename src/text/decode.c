@@ -27,15 +27,6 @@ static const char *bytes_of(const lithe_tokenizer *t, int32_t id, size_t *len)
     return pieces_has(&t->vocabulary, id) ? pieces_bytes(&t->vocabulary, id, len) : NULL;
 }
 
-/* A token of bytes. */
-static void decode_bytes(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
-{
-    for (size_t i = 0, len; i < n; i++) {
-        const char *bytes = bytes_of(t, ids[i], &len);
-        if (bytes) text_put(out, bytes, len);
-    }
-}
-
 /* first: nothing has been written; after_bos: the token before is the begin-of-text token. */
 static void put_characters(const lithe_tokenizer *t, const char *bytes, size_t len, bool first, bool after_bos, text_sink *out)
 {
@@ -57,6 +48,16 @@ static void put_word(const char *bytes, size_t len, const char *ending, bool spa
         text_put(out, bytes, (size_t)((p ? p : end) - bytes));
         if (!p) break;
         if (space) text_put(out, " ", 1);
+    }
+}
+
+/* A token of bytes. */
+static void decode_bytes(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    for (size_t i = 0, len; i < n; i++) {
+        const char *bytes = bytes_of(t, ids[i], &len);
+        if (bytes && t->ending) put_word(bytes, len, t->ending, i + 1 < n, out);
+        else if (bytes) text_put(out, bytes, len);
     }
 }
 
@@ -98,13 +99,13 @@ static size_t replace_all(char *text, size_t n, const char *from, const char *to
     return kept;
 }
 
-/* Cleans one token up as Hugging Face's WordPiece decoder does. */
-static size_t clean_up(char *text, size_t n)
+/* Cleans a text up as transformers does, or one token as the WordPiece decoder of Hugging Face's library does. */
+static size_t clean_up(char *text, size_t n, bool token)
 {
     static const char *const pairs[][2] = {
         { " .", "." }, { " ?", "?" }, { " !", "!" }, { " ,", "," }, { " ' ", "'" }, { " n't", "n't" }, { " 'm", "'m" },
-        { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" } };
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) n = replace_all(text, n, pairs[i][0], pairs[i][1]);
+        { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" }, { " do not", " don't" } };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs - !token; i++) n = replace_all(text, n, pairs[i][0], pairs[i][1]);
     return n;
 }
 
@@ -115,7 +116,7 @@ static void put_clean(const char *bytes, size_t len, bool space, text_sink *out)
     if (text) {
         text[0] = ' ';
         memcpy(text + space, bytes, len);
-        text_put(out, text, clean_up(text, len + space));
+        text_put(out, text, clean_up(text, len + space, true));
     }
     if (text != small) free(text);
 }
@@ -163,7 +164,7 @@ static void decode_sentencepiece(const lithe_tokenizer *t, const int32_t *ids, s
         if (byte >= 0) { text_put(out, &(char){ (char)byte }, 1); continue; }
         if (ids[i] == t->role[ROLE_UNK]) { text_put(out, t->unknown_text, strlen(t->unknown_text)); continue; }
         if (pieces_has(&t->added, ids[i]) && !lithe_tokenizer_is_special(t, ids[i])) { text_put(out, bytes, len); continue; }
-        if (pieces_find(&t->vocabulary, bytes, len) != ids[i]) continue;            /* control */
+        if (pieces_find(&t->vocabulary, bytes, len) != ids[i] && !pieces_has(&t->defined, ids[i])) continue;            /* control */
         bool first = !taken && !out->n && (map->add_space || map->trim) && len >= m && !memcmp(bytes, t->mark, m);
         taken = taken || (first && !map->trim);
         if (first) { bytes += m; len -= m; }
@@ -171,12 +172,29 @@ static void decode_sentencepiece(const lithe_tokenizer *t, const int32_t *ids, s
     }
 }
 
+static void decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    if (t->worded) decode_words(t, ids, n, out);
+    else if (t->sentencepiece) decode_sentencepiece(t, ids, n, out);
+    else if (t->bpe.characters) decode_characters(t, ids, n, out);
+    else decode_bytes(t, ids, n, out);
+}
+
+/* The whole text cleaned up, as clean_up_tokenization_spaces asks; as it is where memory is out. */
+static void decode_clean(const lithe_tokenizer *t, const int32_t *ids, size_t n, text_sink *out)
+{
+    text_sink all = { NULL, 0, 0 };
+    decode(t, ids, n, &all);
+    text_sink again = { xrealloc(NULL, all.n + 1, 1), 0, all.n };
+    if (!again.text) { decode(t, ids, n, out); return; }
+    decode(t, ids, n, &again);
+    text_put(out, again.text, clean_up(again.text, again.n, false));
+    free(again.text);
+}
+
 size_t lithe_decode(const lithe_tokenizer *t, const int32_t *ids, size_t n, char *text, size_t cap)
 {
     text_sink out = { text, 0, text ? cap : 0 };
-    if (t && t->model == MODEL_WORDPIECE) decode_words(t, ids, n, &out);
-    else if (t && t->sentencepiece) decode_sentencepiece(t, ids, n, &out);
-    else if (t && t->bpe.characters) decode_characters(t, ids, n, &out);
-    else if (t) decode_bytes(t, ids, n, &out);
+    if (t) (t->clean ? decode_clean : decode)(t, ids, n, &out);
     return out.n;
 }

@@ -3,6 +3,7 @@
  * written. */
 #include "text/layout.h"
 #include "text/tokenizer.h"
+#include <stdlib.h>
 
 _Static_assert(TOKENIZER_STEPS <= SPECIALS_MOST, "a template's special tokens fit a layout");
 
@@ -41,7 +42,7 @@ static frame two_without_template(const lithe_tokenizer *t, const frame *one)
 
 layout layout_of(const lithe_tokenizer *t)
 {
-    layout l = { .one = frame_of(&t->single, false) };
+    layout l = { .one = frame_of(&t->single, false), .left = t->cut_left };
     l.two = t->pair.n ? frame_of(&t->pair, true) : two_without_template(t, &l.one);
     return l;
 }
@@ -62,8 +63,8 @@ int layout_fits(const layout *l, bool two, size_t limit, lithe_error *err)
 
 /* ---- one sequence ------------------------------------------------------------------------ */
 
-/* A text, or its ids; the first `most` of them are used. */
-typedef struct { const char *text; const int32_t *ids; size_t len, most; } source;
+/* A text, or its ids; `most` of them are used, after the first `skip`. */
+typedef struct { const char *text; const int32_t *ids; size_t len, most, skip; } source;
 typedef struct { int32_t *ids, *types; size_t n, cap; } place;
 
 static void put_run(const special_run *r, place *out)
@@ -75,12 +76,22 @@ static void put_run(const special_run *r, place *out)
     }
 }
 
+/* The n ids after those that are skipped; out of memory: the first n. */
+static void encode_end(const lithe_tokenizer *t, const source *s, int32_t *out, size_t n)
+{
+    int32_t *all = xrealloc(NULL, s->skip + n, sizeof *all);
+    lithe_encode(t, s->text, s->len, 0, all ? all : out, all ? s->skip + n : n);
+    if (all) memcpy(out, all + s->skip, n * sizeof *out);
+    free(all);
+}
+
 static void put_source(const lithe_tokenizer *t, const source *s, int32_t type, place *out)
 {
     size_t room = out->n < out->cap ? out->cap - out->n : 0, n = s->most < room ? s->most : room;
     int32_t *at = n ? out->ids + out->n : NULL;
-    if (n && s->text) lithe_encode(t, s->text, s->len, 0, at, n);
-    else if (n) memcpy(at, s->ids, n * sizeof *at);
+    if (n && s->text && s->skip) encode_end(t, s, at, n);
+    else if (n && s->text) lithe_encode(t, s->text, s->len, 0, at, n);
+    else if (n) memcpy(at, s->ids + s->skip, n * sizeof *at);
     for (size_t i = 0; i < n && out->types; i++) out->types[out->n + i] = type;
     out->n += s->most;
 }
@@ -102,7 +113,10 @@ static void cut(source *a, source *b, size_t room)
 static size_t write_sequence(const layout *l, const lithe_tokenizer *t, source a, source *b, size_t limit, place out)
 {
     const frame *f = b ? &l->two : &l->one;
+    const size_t all_a = a.most, all_b = b ? b->most : 0;
     if (limit) cut(&a, b, limit > added(f) ? limit - added(f) : 0);
+    if (l->left) a.skip = all_a - a.most;
+    if (l->left && b) b->skip = all_b - b->most;
     put_run(&f->before, &out);
     put_source(t, &a, f->type_a, &out);
     put_run(&f->between, &out);
@@ -113,7 +127,7 @@ static size_t write_sequence(const layout *l, const lithe_tokenizer *t, source a
 
 size_t layout_write(const layout *l, id_text a, const id_text *b, size_t limit, int32_t *ids, int32_t *types, size_t cap)
 {
-    source first = { NULL, a.ids, 0, a.n }, second = { NULL, b ? b->ids : NULL, 0, b ? b->n : 0 };
+    source first = { .ids = a.ids, .most = a.n }, second = { .ids = b ? b->ids : NULL, .most = b ? b->n : 0 };
     return write_sequence(l, NULL, first, b ? &second : NULL, limit, (place){ ids, types, 0, ids ? cap : 0 });
 }
 
@@ -122,7 +136,7 @@ size_t lithe_encode_pair(const lithe_tokenizer *t, const char *a, size_t a_len, 
 {
     if (!t) return 0;
     layout l = layout_of(t);
-    source first = { a ? a : "", NULL, a ? a_len : 0, 0 }, second = { b, NULL, b_len, 0 };
+    source first = { .text = a ? a : "", .len = a ? a_len : 0 }, second = { .text = b, .len = b_len };
     first.most = lithe_encode(t, first.text, first.len, 0, NULL, 0);
     if (b) second.most = lithe_encode(t, b, b_len, 0, NULL, 0);
     return write_sequence(&l, t, first, b ? &second : NULL, limit, (place){ ids, types, 0, ids ? cap : 0 });

@@ -15,7 +15,7 @@
 enum { SPECIALS_MOST = 16 };
 typedef struct { int32_t ids[SPECIALS_MOST], types[SPECIALS_MOST]; size_t n; } special_run;
 typedef struct { special_run before, between, after; int32_t type_a, type_b; } frame;
-typedef struct { frame one, two; } layout;
+typedef struct { frame one, two; bool left; } layout;       /* left: texts that are too long lose their beginning */
 
 layout layout_of(const lithe_tokenizer *t);
 
@@ -29,7 +29,7 @@ size_t layout_length_two(const layout *l, size_t a, size_t b);
 /* One line unless limit ids hold the special tokens around one text, or around two, and a token between them. */
 int layout_fits(const layout *l, bool two, size_t limit, lithe_error *err);
 
-/* A text, or two where b is not NULL, cut to limit ids (0: none) at their ends as Hugging Face's "longest_first" does:
+/* A text, or two where b is not NULL, cut to limit ids (0: none) at their ends, or beginnings, as Hugging Face's "longest_first" does:
  * the longer text gives way until both are as long as the shorter, then both, the first giving the odd one.  The first
  * `cap` ids and types (or NULL) are written.  Returns how many ids there are: more than limit where it does not fit the
  * special tokens. */

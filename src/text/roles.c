@@ -60,6 +60,7 @@ static bool continues(const lithe_tokenizer *t, int32_t id)
     size_t len, p = t->prefix ? strlen(t->prefix) : 0, m = t->mark ? strlen(t->mark) : 0;
     if (!pieces_has(&t->vocabulary, id) || pieces_has(&t->added, id)) return false;
     const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
+    if (t->model == MODEL_WORDLEVEL) return false;
     if (t->model == MODEL_WORDPIECE) return p && len > p && !memcmp(bytes, t->prefix, p);
     if (!len || (m && len >= m && !memcmp(bytes, t->mark, m))) return false;
     int32_t c;

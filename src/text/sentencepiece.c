@@ -4,6 +4,7 @@
  * pair whose joined piece has the highest score, so every way to split a piece in
  * two is a merge, ranked by its score. */
 #include "text/tokenizer.h"
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -105,14 +106,13 @@ static int put_piece(reading *r, size_t id, const char *text, size_t len, float 
 static int add_piece(reading *r, const char *text, size_t len, float score, uint64_t type, lithe_error *err)
 {
     int byte = -1;
-    if (type == USER_DEFINED)
-        return fail(err, LITHE_EFORMAT, "%s: piece %zu, \"%.*s\", is user-defined, which is not supported", r->what, r->n, len < 60 ? (int)len : 60, text);
     if (len > LONGEST_PIECE) return fail(err, LITHE_EFORMAT, "%s: piece %zu is %zu bytes long, at most %d are accepted", r->what, r->n, len, LONGEST_PIECE);
     if (type < NORMAL || type > BYTE || !isfinite(score)) return damaged(r, err);
     if (type == BYTE && !is_byte(text, len, &byte)) return damaged(r, err);
     const size_t id = !r->order ? r->n : r->n < 3 ? (size_t)r->order->first[r->n] : r->n + (size_t)r->order->shift;
     if (type == BYTE) r->t->bpe.byte_id[byte] = (int32_t)id;
     r->n++;
+    if (type == USER_DEFINED && len && tokenizer_add(&r->t->defined, (int64_t)id, text, len, true, r->what, err)) return err->status;
     return put_piece(r, id, text, len, score, type == NORMAL && len, err);
 }
 
@@ -223,16 +223,43 @@ static int renumber(reading *r, lithe_error *err)
 
 /* ---- as a tokenizer ------------------------------------------------------------------------ */
 
+/* Pieces that a user has defined: they stay as they are when text is normalized, and are taken before all others. */
+static int take_defined(reading *r, lithe_error *err)
+{
+    lithe_tokenizer *t = r->t;
+    if (!t->defined.n) return LITHE_OK;
+    if (!trie_build(&t->defined_tree, &t->defined)) return fail(err, LITHE_ENOMEM, "%s: out of memory", r->what);
+    t->charsmap.kept = &t->defined_tree;
+    return LITHE_OK;
+}
+
+/* As SentencePiece scores them so that they win: by the best score of all for each byte, or nearly 0. */
+static void score_defined(reading *r, double best)
+{
+    lithe_tokenizer *t = r->t;
+    for (int32_t id = 0; id < t->defined.n; id++) {
+        size_t len;
+        if (!pieces_has(&t->defined, id)) continue;
+        pieces_bytes(&t->defined, id, &len);
+        r->scores[id] = (double)((float)len * (float)best) - 0.1;
+    }
+    if (t->defined.n) t->unigram.defined = &t->defined_tree;
+}
+
 static int make_unigram(reading *r, lithe_error *err)
 {
     lithe_tokenizer *t = r->t;
+    double best = (double)FLT_MIN;
     t->model = MODEL_UNIGRAM;
     t->unigram = (unigram){ .tree = &t->tree, .scores = r->scores, .floats = true, .unknown = (int32_t)r->unknown, .byte_id = r->fallback ? t->bpe.byte_id : NULL };
     for (int32_t id = 0; id < t->vocabulary.n; id++) {
         size_t len;
         const char *bytes = pieces_bytes(&t->vocabulary, id, &len);
-        if (pieces_find(&t->vocabulary, bytes, len) == id && r->scores[id] < t->unigram.lowest) t->unigram.lowest = r->scores[id];
+        if (pieces_find(&t->vocabulary, bytes, len) != id) continue;
+        t->unigram.lowest = fmin(t->unigram.lowest, r->scores[id]);
+        best = fmax(best, r->scores[id]);
     }
+    score_defined(r, best);
     r->scores = NULL;                                       /* the tokenizer owns them now */
     return failed(err) ? (int)err->status : LITHE_OK;
 }
@@ -257,6 +284,13 @@ static void set_roles(reading *r)
     }
 }
 
+/* Puts a step before the others, which are three at most. */
+static void split_first(lithe_tokenizer *t, split_step step)
+{
+    memmove(t->split + 1, t->split, (size_t)t->n_split++ * sizeof *t->split);
+    t->split[0] = step;
+}
+
 static lithe_tokenizer *from_model(const char *data, size_t len, numbering how, const added_entry *found, size_t n, const char *what, lithe_error *err)
 {
     lithe_tokenizer *t = tokenizer_new(err);
@@ -271,8 +305,8 @@ static lithe_tokenizer *from_model(const char *data, size_t len, numbering how, 
     }
     if (t && !read_model(&r, data, len, err) && !(r.order && renumber(&r, err))) {
         t->bpe.unknown = (int32_t)r.unknown;
-        if (r.kind == UNIGRAM) make_unigram(&r, err);
-        else if (!tokenizer_score_merges(t, r.scores, (size_t)t->vocabulary.n, what, err)) {
+        if (!take_defined(&r, err) && r.kind == UNIGRAM) make_unigram(&r, err);
+        else if (!failed(err) && !tokenizer_score_merges(t, r.scores, (size_t)t->vocabulary.n, what, err)) {
             t->unigram.scores = r.scores;                   /* for a file that holds them again */
             r.scores = NULL;
         }
@@ -280,6 +314,7 @@ static lithe_tokenizer *from_model(const char *data, size_t len, numbering how, 
     free(r.scores);
     for (size_t i = 0; i < n && t && !failed(err); i++) tokenizer_add_entry(t, found[i], what, err);
     if (t && !failed(err) && !tokenizer_finish(t, what, err)) {
+        if (t->defined.n && t->model == MODEL_BPE) split_first(t, (split_step){ .kind = SPLIT_DEFINED, .tree = &t->defined_tree });
         set_roles(&r);
         if (!tokenizer_flag(t, what, err)) tokenizer_keep_source(t, data, len, what, err);
     }
@@ -301,4 +336,16 @@ lithe_tokenizer *tokenizer_from_fairseq(const char *data, size_t len, numbering 
 lithe_tokenizer *tokenizer_from_sentencepiece(const char *data, size_t len, const char *what, lithe_error *err)
 {
     return tokenizer_from_sentencepiece_with(data, len, NULL, 0, what, err);
+}
+
+/* Spaces become marks, as ever, but where one is put is left to Metaspace. */
+void tokenizer_set_scheme(lithe_tokenizer *t, const char *scheme)
+{
+    t->scheme = scheme;
+    t->unprefixed = t->charsmap;
+    t->unprefixed.add_space = false;
+    if (!strcmp(scheme, "never")) t->charsmap.add_space = false;            /* decoding takes none away */
+    t->normal[0].map = &t->unprefixed;
+    split_first(t, (split_step){ .kind = SPLIT_METASPACE, .mark = SPACE_MARK, .whole = true,
+                                 .prefix = !strcmp(scheme, "never") ? PREFIX_NEVER : PREFIX_FIRST });
 }

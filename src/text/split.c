@@ -4,6 +4,7 @@
 #include "text/bert_text.h"
 #include "text/pattern.h"
 #include "text/text_buffer.h"
+#include "text/trie.h"
 #include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,22 @@ static void split_marks(const job *j, int i, const char *text, size_t len)
     run(j, i + 1, text + start, len - start);
 }
 
+static void split_defined(const job *j, int i, const trie *tree, const char *text, size_t len)
+{
+    size_t start = 0, k;
+    int32_t c;
+    for (size_t at = 0; at < len; at += k) {
+        if (trie_longest(tree, 0, text + at, len - at, &k) < 0) {
+            k = (size_t)utf8_next(text + at, len - at, &c);
+            continue;
+        }
+        run(j, i + 1, text + start, at - start);
+        j->word(j->context, text + at, k);
+        start = at + k;
+    }
+    run(j, i + 1, text + start, len - start);
+}
+
 static void split_bert(const job *j, int i, const char *text, size_t len)
 {
     size_t start = 0, k;
@@ -203,6 +220,7 @@ static void run(const job *j, int i, const char *text, size_t len)
     switch (j->steps[i].kind) {
     case SPLIT_PREFIX_SPACE: prefix_space(j, i, text, len); return;
     case SPLIT_MARKS:        split_marks(j, i, text, len); return;
+    case SPLIT_DEFINED:      split_defined(j, i, j->steps[i].tree, text, len); return;
     case SPLIT_METASPACE:    metaspace(j, i, text, len); return;
     case SPLIT_BERT:         split_bert(j, i, text, len); return;
     case SPLIT_GPT2:

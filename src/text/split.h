@@ -14,6 +14,7 @@ typedef enum {
     SPLIT_BERT,                /* at white space, which is removed, and around each punctuation character */
     SPLIT_PREFIX_SPACE,        /* one piece, with a space before it unless it starts with one */
     SPLIT_PUNCTUATION,         /* by punctuation characters */
+    SPLIT_DEFINED,             /* by the longest pieces of `tree`, which no other step sees */
     SPLIT_METASPACE,           /* spaces become marks, and words begin at each unless `whole`; `prefix`: see below */
     SPLIT_MARKS                /* before each run of `mark`; used only if merges cannot cross such a position anyway */
 } split_kind;
@@ -31,6 +32,7 @@ typedef struct {
     struct pattern *pattern;
     const char *text;          /* of the pattern; borrowed; NULL: it is no regular expression of a file */
     const char *mark;          /* borrowed */
+    const struct trie *tree;   /* borrowed */
     split_prefix prefix;
     bool whole;
 } split_step;

@@ -28,6 +28,8 @@ void lithe_tokenizer_close(lithe_tokenizer *t)
     for (int i = 0; i < t->n_normal; i++) pattern_free(t->normal[i].pattern);
     bpe_free(&t->bpe);
     trie_free(&t->tree);
+    trie_free(&t->defined_tree);
+    pieces_free(&t->defined);
     free(t->unigram.scores);
     charsmap_close(&t->charsmap);
     pieces_free(&t->vocabulary);
@@ -132,6 +134,7 @@ static int check_entry(const lithe_tokenizer *t, const added_entry *e, const cha
 static bool is_plain(const added_entry *e)      { return !e->normalized; }
 static bool is_normalized(const added_entry *e) { return e->normalized; }
 static bool is_ordinary(const added_entry *e)   { return e->normalized && !e->special; }
+static bool is_plain_ordinary(const added_entry *e) { return !e->normalized && !e->special; }
 
 /* The entries of a kind, whose text is normalized where it is found after normalizing. */
 static int make_matcher(lithe_tokenizer *t, bool (*chosen)(const added_entry *e), bool normalized, added_tokens *out, lithe_error *err)
@@ -244,6 +247,19 @@ static int make_tree(lithe_tokenizer *t, const char *what, lithe_error *err)
     return LITHE_OK;
 }
 
+static int match_entries(lithe_tokenizer *t, lithe_error *err)
+{
+    return make_matcher(t, t->splits_special ? is_plain_ordinary : is_plain, false, &t->plain, err)
+        || make_matcher(t, t->splits_special ? is_ordinary : is_normalized, true, &t->normalized, err)
+        || make_matcher(t, is_ordinary, true, &t->ordinary, err) ? (int)err->status : LITHE_OK;
+}
+
+int tokenizer_split_special(lithe_tokenizer *t, lithe_error *err)
+{
+    t->splits_special = true;
+    return match_entries(t, err);
+}
+
 /* Makes the entries from number `first` on tokens that are found in texts. */
 static int find_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err)
 {
@@ -252,8 +268,7 @@ static int find_entries(lithe_tokenizer *t, size_t first, const char *what, lith
         if (tokenizer_add(&t->added, e->id, e->text, e->len, true, what, err)) return err->status;
         check_entry(t, e, what, err);
     }
-    return failed(err) || make_matcher(t, is_plain, false, &t->plain, err) || make_matcher(t, is_normalized, true, &t->normalized, err)
-        || make_matcher(t, is_ordinary, true, &t->ordinary, err) ? (int)err->status : LITHE_OK;
+    return failed(err) ? (int)err->status : match_entries(t, err);
 }
 
 int tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err)
@@ -270,7 +285,7 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
     if (find_entries(t, 0, what, err)) return err->status;
     const char *mark = t->mark ? t->mark : " ";
     if (t->model != MODEL_BPE && make_tree(t, what, err)) return err->status;
-    bool apart = t->model == MODEL_UNIGRAM ? pieces_divide(&t->vocabulary, mark) : t->model == MODEL_BPE && t->bpe.characters && marks_divide(t, mark);
+    bool apart = t->model == MODEL_UNIGRAM ? !t->defined.n && pieces_divide(&t->vocabulary, mark) : t->model == MODEL_BPE && t->bpe.characters && marks_divide(t, mark);
     if (apart && !t->n_split)
         t->split[t->n_split++] = (split_step){ .kind = SPLIT_MARKS, .mark = mark };
     if (!lithe_tokenizer_vocab(t)) return fail(err, LITHE_EFORMAT, "%s: vocabulary is empty", what);
@@ -292,13 +307,22 @@ static void take_longest(const trie *tree, const char *text, size_t len, id_sink
     }
 }
 
+static void take_word(const lithe_tokenizer *t, const char *text, size_t len, id_sink *out)
+{
+    const int32_t id = pieces_find(&t->vocabulary, text, len);
+    id_put(out, id < 0 ? t->bpe.unknown : id);
+}
+
 static void on_word(void *context, const char *text, size_t len)
 {
     encoding *e = context;
+    const int32_t defined = e->t->defined.n ? pieces_find(&e->t->defined, text, len) : -1;
+    if (defined >= 0) { id_put(&e->sink, defined); return; }
     switch (e->t->model) {
     case MODEL_BPE:       bpe_encode(&e->t->bpe, text, len, &e->sink); break;
     case MODEL_WORDPIECE: wordpiece_encode(&e->t->wordpiece, text, len, &e->sink); break;
     case MODEL_UNIGRAM:   unigram_encode(&e->t->unigram, text, len, &e->sink); break;
+    case MODEL_WORDLEVEL: take_word(e->t, text, len, &e->sink); break;
     case MODEL_LONGEST:   take_longest(&e->t->tree, text, len, &e->sink); break;
     }
 }

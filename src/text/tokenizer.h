@@ -31,8 +31,8 @@
 /* An added token as the file describes it. */
 typedef struct { const char *text; size_t len; int32_t id; bool special, normalized, single_word, lstrip, rstrip; } added_entry;
 
-/* LONGEST: the longest piece of bytes at each position */
-typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_LONGEST } model_kind;
+/* WORDLEVEL: whole words; LONGEST: the longest piece of bytes at each position */
+typedef enum { MODEL_BPE, MODEL_WORDPIECE, MODEL_UNIGRAM, MODEL_WORDLEVEL, MODEL_LONGEST } model_kind;
 
 /* The special tokens around one text or a pair, whose first text comes first (text/layout.h). */
 typedef struct { int32_t id; int32_t type; } template_item; /* id TEXT_A or TEXT_B: the ids of that text; type 0 or 1 */
@@ -61,6 +61,8 @@ struct lithe_tokenizer {
     wordpiece wordpiece;
     unigram unigram;                       /* the tokenizer owns its scores, which BPE by scores has too */
     trie tree;                             /* of the vocabulary, except for BPE */
+    pieces defined;                        /* pieces of a .model that its maker has defined: they are found before all others */
+    trie defined_tree;
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
     size_t n_entries, entries_room;
@@ -76,10 +78,14 @@ struct lithe_tokenizer {
     template single, pair;
     int32_t role[ROLES];
     bool surrounded;                    /* single and pair are as a tokenizer_config.json says */
+    bool splits_special;                /* special tokens are not found in texts (split_special_tokens) */
+    bool cut_left;                      /* texts that are too long lose their beginning (truncation_side) */
+    bool clean;                         /* decoding removes spaces before punctuation from the whole text */
+    const char *scheme;                 /* of a .model: where a space is put, "first" or "never"; NULL: as it says itself */
     unsigned configured;                /* 1 << role: the role comes from a tokenizer_config.json, not from the names */
     uint8_t *flags;                     /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
-    charsmap charsmap;
+    charsmap charsmap, unprefixed;      /* the second is the first without its space before a text, which owns nothing */
     numbering numbering;        /* of a .model's pieces */
     bool sentencepiece;         /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
     const char *unknown_text;
@@ -90,8 +96,9 @@ struct lithe_tokenizer {
     bool joined;                    /* decoding puts a space between tokens, as where a file has no decoder */
     const char *ending;             /* of tokens that end a word, a space in the text except at its end; NULL: none */
     const char *prefix;             /* WordPiece: the prefix of tokens that continue a word */
-    const char *glue;               /* WordPiece: the prefix of tokens that decoding puts no space before; NULL: none */
-    bool cleanup;                   /* WordPiece: decoding removes spaces before punctuation */
+    bool worded;                    /* decoding puts a space before each token that has no `glue` */
+    const char *glue;               /* the prefix of tokens that decoding puts no space before; NULL: none */
+    bool cleanup;                   /* the same removes spaces before punctuation */
 
     const char *chat_template;          /* how the turns of a conversation become a text, in Jinja; NULL: not known */
     named_template *templates;          /* further ones, by name */
@@ -110,6 +117,8 @@ typedef enum { WORDS_GPT2, WORDS_GPT2_PREFIXED, WORDS_QWEN2 } byte_level_words;
  * vocab.txt, with BERT's steps as `how` says.  _world: an RWKV vocabulary.
  * _sentencepiece: a .model.  _gguf: the tokenizer in a GGUF file. */
 lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err);
+/* The same with the settings beside it (or NULL). */
+lithe_tokenizer *tokenizer_from_json_with(const char *text, size_t len, const json_t *settings, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       byte_level_words words, const char *what, const char *what_merges, lithe_error *err);
 /* HerBERT's vocab.json and merges.txt: pieces of characters, of which the last of a word has </w>. */
@@ -178,20 +187,32 @@ int  tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_erro
 int32_t tokenizer_id(const lithe_tokenizer *t, const char *name, size_t len);     /* -1: no such token */
 
 /* The files beside a vocabulary (tokenizer_beside.c).  The first refuses settings for a class of tokenizer that reads
- * this kind of file in another way; the second says whether they are for Qwen2's, the third how a .model's pieces are
- * numbered; the last adds their tokens. */
-typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEPIECE } vocabulary_file;
+ * this kind of file in another way; the next two say whether they are for a class that reads it, or for this class, and
+ * how a .model's pieces are numbered; the last adds their tokens. */
+typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEPIECE, VOCABULARY_JSON } vocabulary_file;
 int  tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
-bool tokenizer_is_qwen2(const json_t *config);
-bool tokenizer_is_herbert(const json_t *config);
+bool tokenizer_class_reads(const json_t *config, vocabulary_file file);
+bool tokenizer_is(const json_t *config, const char *class);
 numbering tokenizer_numbering(const json_t *config, const char *path);
 int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
 /* Follows add_bos_token and add_eos_token, where the settings have them. */
 int  tokenizer_surround(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err);
 bool tokenizer_begins(const lithe_tokenizer *t);           /* whether bos comes before a text, eos after it */
 bool tokenizer_ends(const lithe_tokenizer *t);
+/* Every key of the settings is used, changes nothing beside this kind of file, or is refused (tokenizer_settings.c). */
+int  tokenizer_check_settings(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
+/* Changes the steps of a tokenizer.json as the settings beside it say.  Returns whether it changed anything. */
+bool tokenizer_follow_settings(json_t *root, const json_t *config);
+/* Where LlamaTokenizer puts a mark: "never", before each piece between added tokens ("always"), or before the whole text
+ * ("first").  NULL: the settings do not say. */
+const char *tokenizer_llama_scheme(const json_t *config);
 /* Takes the entries from number `first` on into a finished tokenizer. */
 int  tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err);
+
+/* From now on special tokens are not found in texts, except those of a chat template. */
+int  tokenizer_split_special(lithe_tokenizer *t, lithe_error *err);
+/* Of a .model: a space is put before the whole text ("first") or nowhere ("never"); `scheme` is a literal. */
+void tokenizer_set_scheme(lithe_tokenizer *t, const char *scheme);
 
 /* Adds an entry; its text is copied. */
 int tokenizer_add_entry(lithe_tokenizer *t, added_entry e, const char *what, lithe_error *err);

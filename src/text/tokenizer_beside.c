@@ -11,15 +11,14 @@ enum { JSON_BYTES = 64 << 20, DEPTH = 16 };
 
 /* ---- classes ---------------------------------------------------------------------- */
 
-/* The classes that read a vocabulary as its file implies, with or without "Fast" at the end.  tokenizer.json says
- * everything itself. */
+/* The classes that read a vocabulary as its file implies, with or without "Fast" at the end.  A tokenizer.json says
+ * itself how it is read, whatever its class. */
 static const char *const wordpiece_classes[] = { "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "RetriBertTokenizer",
-    "ConvBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer",
-    "PreTrainedTokenizer", NULL };
+    "ConvBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer", NULL };
 static const char *const byte_level_classes[] = { "GPT2Tokenizer", "RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "CodeGenTokenizer",
-    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "HerbertTokenizer", "PreTrainedTokenizer", NULL };
+    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "HerbertTokenizer", NULL };
 static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "InternLM2Tokenizer", "XLMRobertaTokenizer",
-    "CamembertTokenizer", "PreTrainedTokenizer", NULL };
+    "CamembertTokenizer", NULL };
 
 /* The class of a model_type whose files do not say it, where it is another than the vocabulary's file implies. */
 static const struct { const char *model, *class; } of_models[] = {
@@ -44,50 +43,35 @@ static bool is_class(const char *name, const char *class)
     return !strncmp(name, class, n) && (!name[n] || !strcmp(name + n, "Fast"));
 }
 
-/* Settings that change ids, with the values that are what the vocabulary's file implies here. */
-static const known_key wordpiece_settings[] = { { "do_basic_tokenize", "true|null" }, { "do_word_tokenize", "true|null" }, { "do_subword_tokenize", "true|null" },
-    { "subword_tokenizer_type", "\"wordpiece\"|null" }, { "never_split", "[]|null" }, { "split_special_tokens", "false|null" }, { 0 } };
-static const known_key byte_level_settings[] = { { "do_lower_case", "false|null" }, { "split_special_tokens", "false|null" }, { 0 } };
-static const known_key sentencepiece_settings[] = { { "sp_model_kwargs", "{}|null" }, { "add_prefix_space", "true|null" }, { "do_lower_case", "false|null" },
-    { "remove_space", "true|null" }, { "split_special_tokens", "false|null" }, { 0 } };
-
-static int check_settings(const json_t *config, const known_key *settings, const char *what, lithe_error *err)
+bool tokenizer_is(const json_t *config, const char *class)
 {
-    for (const known_key *k = settings; k->key; k++) {
-        const json_t *value = json_object_get(config, k->key);
-        if (value && key_check(k->key, value, k, what, err)) return err->status;
-    }
-    return LITHE_OK;
+    const char *name = class_named(config);
+    return name && is_class(name, class);
+}
+
+static const char *const *const classes[] = { [VOCABULARY_WORDPIECE] = wordpiece_classes, [VOCABULARY_BYTE_LEVEL] = byte_level_classes,
+                                              [VOCABULARY_SENTENCEPIECE] = sentencepiece_classes };
+
+bool tokenizer_class_reads(const json_t *config, vocabulary_file file)
+{
+    for (const char *const *c = classes[file]; *c; c++)
+        if (tokenizer_is(config, *c)) return true;
+    return false;
 }
 
 int tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err)
 {
-    static const char *const *const classes[] = { wordpiece_classes, byte_level_classes, sentencepiece_classes };
-    static const known_key *const settings[] = { wordpiece_settings, byte_level_settings, sentencepiece_settings };
     const char *name = class_named(config), *words = json_string_value(json_object_get(config, "word_tokenizer_type"));
     if (words && strcmp(words, "basic")) return fail(err, LITHE_ECONFIG, "%s: its words are cut by %.40s (word_tokenizer_type), which is not supported", what, words);
-    for (const char *const *c = classes[file]; name && *c; c++)
-        if (is_class(name, *c)) return check_settings(config, settings[file], what, err);
-    return !name ? check_settings(config, settings[file], what, err) : fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name);
-}
-
-bool tokenizer_is_qwen2(const json_t *config)
-{
-    const char *name = class_named(config);
-    return name && is_class(name, "Qwen2Tokenizer");
-}
-
-bool tokenizer_is_herbert(const json_t *config)
-{
-    const char *name = class_named(config);
-    return name && is_class(name, "HerbertTokenizer");
+    if (!name || file == VOCABULARY_JSON || tokenizer_class_reads(config, file) || tokenizer_is(config, "PreTrainedTokenizer") || tokenizer_is(config, "TokenizersBackend"))
+        return tokenizer_check_settings(config, file, what, err);
+    return fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name);
 }
 
 numbering tokenizer_numbering(const json_t *config, const char *path)
 {
-    const char *name = class_named(config);
-    if (name && is_class(name, "CamembertTokenizer")) return NUMBERED_CAMEMBERT;
-    return name ? is_class(name, "XLMRobertaTokenizer") ? NUMBERED_XLMR : NUMBERED_AS_IS : !strcmp(path_base(path), FAIRSEQ_FILE) ? NUMBERED_XLMR : NUMBERED_AS_IS;
+    if (tokenizer_is(config, "CamembertTokenizer")) return NUMBERED_CAMEMBERT;
+    return tokenizer_is(config, "XLMRobertaTokenizer") || (!class_named(config) && !strcmp(path_base(path), FAIRSEQ_FILE)) ? NUMBERED_XLMR : NUMBERED_AS_IS;
 }
 
 /* ---- begin and end of text ----------------------------------------------------------- */
@@ -143,12 +127,53 @@ static bool has_entry(const lithe_tokenizer *t, const char *text, size_t len)
 static bool is_named_special(const json_t *config, const char *text)
 {
     const json_t *others = json_object_get(config, "additional_special_tokens");
-    for (int i = 0; i <= ROLES + (int)json_array_size(others); i++) {
+    for (int i = 0; i < ROLES + (int)json_array_size(others); i++) {
         const json_t *v = i < ROLES ? json_object_get(config, tokenizer_role_key(i)) : json_array_get(others, (size_t)(i - ROLES));
         if (json_is_object(v)) v = json_object_get(v, "content");
         if (json_is_string(v) && !strcmp(json_string_value(v), text)) return true;
     }
     return false;
+}
+
+/* The token with this text, whether texts hold it or not; -1: there is none. */
+static int32_t any_token(const lithe_tokenizer *t, const char *text, size_t len)
+{
+    int32_t id = tokenizer_id(t, text, len);
+    for (int32_t i = 0; id < 0 && t->sentencepiece && i < t->vocabulary.n; i++) {
+        size_t n;
+        const char *bytes = pieces_has(&t->vocabulary, i) ? pieces_bytes(&t->vocabulary, i, &n) : NULL;
+        if (bytes && n == len && !memcmp(bytes, text, n)) id = i;
+    }
+    return id;
+}
+
+static int add_special(lithe_tokenizer *t, const json_t *v, const char *what, lithe_error *err)
+{
+    const json_t *content = json_is_object(v) ? json_object_get(v, "content") : v;
+    const char *text = json_string_value(content);
+    const size_t len = json_string_length(content);
+    const int32_t id = text && len ? any_token(t, text, len) : -1;
+    if (id < 0 || has_entry(t, text, len)) return LITHE_OK;
+    added_entry e = { .text = text, .len = len, .id = id };
+    if (json_is_object(v)) e = tokenizer_described(v, id);
+    e.special = true;
+    return tokenizer_add_entry(t, e, what, err);
+}
+
+/* Tokens of the vocabulary that the settings name become special, and are found in texts. */
+static int add_named(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
+{
+    static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
+    for (int i = 0; i < ROLES; i++)
+        if (add_special(t, json_object_get(config, tokenizer_role_key(i)), what, err)) return err->status;
+    for (int l = 0; l < 2; l++) {
+        json_t *list = json_object_get(config, lists[l]);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (add_special(t, json_array_get(list, i), what, err)) return err->status;
+        for (void *i = json_object_iter(list); i; i = json_object_iter_next(list, i))
+            if (add_special(t, json_object_iter_value(i), what, err)) return err->status;
+    }
+    return LITHE_OK;
 }
 
 /* {"TEXT": ID}: only the settings say which of them are special. */
@@ -188,9 +213,11 @@ int tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *conf
     char *path = path_join(dir, "added_tokens.json");
     size_t before = t->n_entries;
     if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-    json_t *plain = path_exists(path) ? json_read(path, JSON_BYTES, DEPTH, err) : NULL;
-    int status = failed(err) ? (int)err->status : add_described(t, json_object_get(config, "added_tokens_decoder"), what, err);
+    const json_t *described = json_object_get(config, "added_tokens_decoder");
+    json_t *plain = path_exists(path) && !described ? json_read(path, JSON_BYTES, DEPTH, err) : NULL;       /* of older transformers */
+    int status = failed(err) ? (int)err->status : add_described(t, described, what, err);
     if (!status) status = add_plain(t, plain, config, path, err);
+    if (!status) status = add_named(t, config, what, err);
     if (!status && t->n_entries > before) status = tokenizer_take_entries(t, before, what, err);
     json_decref(plain);
     free(path);

@@ -48,6 +48,7 @@ static int type_of(const lithe_tokenizer *t, int32_t id)
     if (e) return e->special ? GGUF_CONTROL : GGUF_USER_DEFINED;
     if (t->model == MODEL_LONGEST && id == 0) return GGUF_CONTROL;
     if (!named) return GGUF_UNUSED;
+    if (pieces_has(&t->defined, id)) return GGUF_USER_DEFINED;
     if (t->model == MODEL_WORDPIECE) return GGUF_NORMAL;
     if (t->bpe.characters && t->model != MODEL_LONGEST && id == t->role[ROLE_UNK]) return GGUF_UNKNOWN;
     if (is_byte(t, id)) return GGUF_BYTE;

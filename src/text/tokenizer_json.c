@@ -1,4 +1,4 @@
-/* Reads the model (BPE, WordPiece, Unigram) and the added tokens of a tokenizer.json of
+/* Reads the model (BPE, WordPiece, Unigram, WordLevel) and the added tokens of a tokenizer.json of
  * Hugging Face.  Both forms of merges are read, "a b" and ["a", "b"].  A component that is
  * not supported is refused by name, because an approximate tokenizer is a wrong one. */
 #include "text/tokenizer.h"
@@ -55,13 +55,13 @@ static int read_vocabulary(lithe_tokenizer *t, pieces *names, json_t *vocab, con
 int tokenizer_add_pair(lithe_tokenizer *t, const pieces *names, size_t rank, const char *left, size_t left_len,
                        const char *right, size_t right_len, const char *what, lithe_error *err)
 {
-    char small[512], *both = left_len + right_len <= sizeof small ? small : xrealloc(NULL, left_len + right_len, 1);
+    const size_t prefix = t->bpe.prefix ? strlen(t->bpe.prefix) : 0, skip = prefix < right_len ? prefix : right_len, n = left_len + right_len - skip;
+    char small[512], *both = n <= sizeof small ? small : xrealloc(NULL, n, 1);
     if (!both) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     memcpy(both, left, left_len);
-    memcpy(both + left_len, right, right_len);
-    int32_t a = pieces_find(names, left, left_len), b = pieces_find(names, right, right_len);
-    int32_t id = pieces_find(names, both, left_len + right_len);
-    int shown = (int)(left_len + right_len < 60 ? left_len + right_len : 60);
+    memcpy(both + left_len, right + skip, right_len - skip);
+    int32_t a = pieces_find(names, left, left_len), b = pieces_find(names, right, right_len), id = pieces_find(names, both, n);
+    int shown = (int)(n < 60 ? n : 60);
     if (a < 0 || b < 0 || id < 0)
         fail(err, LITHE_EFORMAT, "%s: merge %zu, giving \"%.*s\", names a token that is not in the vocabulary", what, rank, shown, both);
     else if (!bpe_add_merge(&t->bpe, a, b, (int32_t)rank, id)) fail(err, LITHE_ENOMEM, "%s: merges do not fit in memory", what);
@@ -99,32 +99,38 @@ static int read_type(lithe_tokenizer *t, const json_t *model, const char *what, 
     const char *type = json_string_value(json_object_get(model, "type"));
     if (!json_is_object(model)) return fail(err, LITHE_EFORMAT, "%s: has no model; expected a tokenizer.json", what);
     if (!type) type = json_object_get(model, "unk_id") ? "Unigram" : json_object_get(model, "max_input_chars_per_word") && !json_object_get(model, "merges") ? "WordPiece" : "BPE";
-    static const struct { const char *type; model_kind kind; } kinds[] = { { "BPE", MODEL_BPE }, { "WordPiece", MODEL_WORDPIECE }, { "Unigram", MODEL_UNIGRAM } };
+    static const struct { const char *type; model_kind kind; } kinds[] = { { "BPE", MODEL_BPE }, { "WordPiece", MODEL_WORDPIECE }, { "Unigram", MODEL_UNIGRAM },
+                                                                       { "WordLevel", MODEL_WORDLEVEL } };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         t->model = kinds[i].kind;
         if (!strcmp(type, kinds[i].type)) return LITHE_OK;
     }
-    return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE, WordPiece and Unigram are", what, type);
+    return fail(err, LITHE_EFORMAT, "%s: model of type \"%.60s\" is not supported, only BPE, WordPiece, Unigram and WordLevel are", what, type);
 }
 
 static bool says_something(const json_t *v) { return v && !json_is_null(v) && !(json_is_string(v) && !json_string_length(v)); }
 
-/* Of words of characters: those of bytes have no published form with byte_fallback or a ByteLevel. */
-static int read_suffix(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+/* Printable ASCII, which the alphabet of bytes leaves as it is. */
+static bool is_plain(const char *text)
 {
-    const json_t *v = json_object_get(model, "end_of_word_suffix");
+    while (*text > ' ' && *text < 127) text++;
+    return !*text;
+}
+
+/* What the symbols inside or at the end of a word have. */
+static int read_affix(lithe_tokenizer *t, const json_t *model, const char *key, const char **affix, const char *what, lithe_error *err)
+{
+    const json_t *v = json_object_get(model, key);
     if (!says_something(v)) return LITHE_OK;
     const size_t n = json_string_length(v);
-    if (!json_is_string(v) || n > BPE_SUFFIX_LIMIT || strlen(json_string_value(v)) != n || !t->bpe.characters || json_flag(model, "byte_fallback", false))
-        return fail(err, LITHE_EFORMAT, "%s: model.end_of_word_suffix is not supported with bytes, or longer than %d", what, BPE_SUFFIX_LIMIT);
-    t->bpe.suffix = arena_strdup(&t->memory, json_string_value(v));
-    return t->bpe.suffix ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    if (!json_is_string(v) || n > BPE_AFFIX_LIMIT || strlen(json_string_value(v)) != n || json_flag(model, "byte_fallback", false) || (!t->bpe.characters && !is_plain(json_string_value(v))))
+        return fail(err, LITHE_EFORMAT, "%s: model.%s is not supported with byte_fallback, longer than %d, or of other characters than ASCII's with bytes", what, key, BPE_AFFIX_LIMIT);
+    *affix = arena_strdup(&t->memory, json_string_value(v));
+    return *affix ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", what);
 }
 
 static int refuse_settings(const json_t *model, const char *what, lithe_error *err)
 {
-    if (says_something(json_object_get(model, "continuing_subword_prefix")))
-        return fail(err, LITHE_EFORMAT, "%s: model.continuing_subword_prefix is not supported", what);
     const json_t *dropout = json_object_get(model, "dropout");
     if (dropout && !json_is_null(dropout) && !(json_number_value(dropout) <= 0))
         return fail(err, LITHE_EFORMAT, "%s: model.dropout is not supported", what);
@@ -146,7 +152,8 @@ static int read_unknown(int32_t *unknown, const pieces *names, const json_t *mod
 static int read_bpe(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
 {
     pieces names = { 0 };
-    if (refuse_settings(model, what, err) || read_suffix(t, model, what, err)) return err->status;
+    if (refuse_settings(model, what, err) || read_affix(t, model, "continuing_subword_prefix", &t->bpe.prefix, what, err)
+        || read_affix(t, model, "end_of_word_suffix", &t->bpe.suffix, what, err)) return err->status;
     bool fallback = json_flag(model, "byte_fallback", false);
     t->bpe.fuse_unknown = json_flag(model, "fuse_unk", false);
     t->bpe.whole_words = json_flag(model, "ignore_merges", false);
@@ -173,6 +180,15 @@ static int read_wordpiece(lithe_tokenizer *t, const json_t *model, const char *w
     if (!t->prefix) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     read_vocabulary(t, &names, json_object_get(model, "vocab"), what, err);
     if (!failed(err)) read_unknown(&t->wordpiece.unknown, &names, model, "[UNK]", what, err);
+    pieces_free(&names);
+    return failed(err) ? (int)err->status : LITHE_OK;
+}
+
+static int read_wordlevel(lithe_tokenizer *t, const json_t *model, const char *what, lithe_error *err)
+{
+    pieces names = { 0 };
+    read_vocabulary(t, &names, json_object_get(model, "vocab"), what, err);
+    if (!failed(err)) read_unknown(&t->bpe.unknown, &names, model, "<unk>", what, err);
     pieces_free(&names);
     return failed(err) ? (int)err->status : LITHE_OK;
 }
@@ -228,21 +244,38 @@ static int read_added(lithe_tokenizer *t, const json_t *added, const char *what,
     return LITHE_OK;
 }
 
-lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err)
+/* The file as it was read, or as settings have changed it. */
+static void keep_source(lithe_tokenizer *t, const json_t *root, bool changed, const char *text, size_t len, const char *what, lithe_error *err)
 {
+    char *own = changed ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (changed && !own) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    else tokenizer_keep_source(t, own ? own : text, own ? strlen(own) : len, what, err);
+    free(own);
+}
+
+lithe_tokenizer *tokenizer_from_json_with(const char *text, size_t len, const json_t *settings, const char *what, lithe_error *err)
+{
+    static int (*const read_model[])(lithe_tokenizer *, const json_t *, const char *, lithe_error *) = {
+        [MODEL_BPE] = read_bpe, [MODEL_WORDPIECE] = read_wordpiece, [MODEL_UNIGRAM] = read_unigram, [MODEL_WORDLEVEL] = read_wordlevel };
     json_t *root = json_parse_pieces(text, len, JSON_DEPTH, what, err);
+    const bool changed = json_is_object(root) && tokenizer_follow_settings(root, settings);
     lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
     if (t && !json_is_object(root)) fail(err, LITHE_EFORMAT, "%s: is not an object; expected a tokenizer.json", what);
     const json_t *model = json_object_get(root, "model");
     if (t && !failed(err)) read_type(t, model, what, err);
     if (t && !failed(err)) tokenizer_read_steps(t, root, what, err);
-    if (t && !failed(err)) (t->model == MODEL_BPE ? read_bpe : t->model == MODEL_UNIGRAM ? read_unigram : read_wordpiece)(t, model, what, err);
+    if (t && !failed(err)) read_model[t->model](t, model, what, err);
     if (t && !failed(err)) read_added(t, json_object_get(root, "added_tokens"), what, err);
     if (t && !failed(err)) tokenizer_finish(t, what, err);
     if (t && !failed(err)) tokenizer_read_template(t, json_object_get(root, "post_processor"), what, err);
-    if (t && !failed(err)) tokenizer_keep_source(t, text, len, what, err);
+    if (t && !failed(err)) keep_source(t, root, changed, text, len, what, err);
     json_decref(root);
     if (t && !failed(err)) return t;
     lithe_tokenizer_close(t);
     return NULL;
+}
+
+lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *what, lithe_error *err)
+{
+    return tokenizer_from_json_with(text, len, NULL, what, err);
 }

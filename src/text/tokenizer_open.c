@@ -27,18 +27,19 @@ static json_t *class_alone(json_t *config)
     return class;
 }
 
-/* The settings of the files in one object; those of the first win.  NULL if there is none. */
+/* The settings of the files in one object, NULL if there is none.  As in transformers 5, the tokens of
+ * special_tokens_map.json count where tokenizer_config.json has no added_tokens_decoder, and then they come first. */
 static json_t *config_beside(const char *dir, lithe_error *err)
 {
     static const char *const names[][2] = { { "tokenizer_config.json" }, { "special_tokens_map.json" }, { "config.json" } };
     json_t *config = NULL;
     for (int i = 0; i < 3 && !failed(err); i++) {
-        char *path = one_beside(dir, names[i]);
+        char *path = i == 1 && json_object_get(config, "added_tokens_decoder") ? NULL : one_beside(dir, names[i]);
         json_t *more = path ? json_read(path, FILE_LIMIT, CONFIG_DEPTH, err) : NULL;
         free(path);
         if (i == 2 && more) more = class_alone(more);
         if (!config) { config = more; continue; }
-        if (more) json_object_update_missing(config, more);
+        if (more) (i == 1 ? json_object_update : json_object_update_missing)(config, more);
         json_decref(more);
     }
     return config;
@@ -55,7 +56,12 @@ static void configure(lithe_tokenizer *t, const json_t *config, const char *what
         t->role[i] = id;
         t->configured |= 1u << i;
     }
+    const char *side = json_string_value(json_object_get(config, "truncation_side"));
+    t->cut_left = side && !strcmp(side, "left");
+    t->clean = json_is_true(json_object_get(config, "clean_up_tokenization_spaces")) && t->model != MODEL_BPE;
+    if (tokenizer_is(config, "CLIPTokenizer") && !t->bpe.characters) t->ending = t->bpe.suffix;
     tokenizer_flag(t, what, err);
+    if (json_is_true(json_object_get(config, "split_special_tokens"))) tokenizer_split_special(t, err);
 }
 
 /* A template is a string, or a list of them with names. */
@@ -89,7 +95,7 @@ static void read_template_files(lithe_tokenizer *t, const char *dir, lithe_error
 
 static byte_level_words words_of(const json_t *config)
 {
-    if (tokenizer_is_qwen2(config)) return WORDS_QWEN2;
+    if (tokenizer_is(config, "Qwen2Tokenizer")) return WORDS_QWEN2;
     return json_flag(config, "add_prefix_space", false) ? WORDS_GPT2_PREFIXED : WORDS_GPT2;
 }
 
@@ -106,7 +112,7 @@ static lithe_tokenizer *open_files(const char *vocab, const char *dir, const jso
     char *vocab_text = file_read(vocab, FILE_LIMIT, &vocab_size, err);
     char *merges_text = file_read(merges, FILE_LIMIT, &merges_size, err);
     lithe_tokenizer *t = NULL;
-    if (vocab_text && merges_text && tokenizer_is_herbert(config)) t = tokenizer_from_herbert(vocab_text, vocab_size, merges_text, merges_size, vocab, err);
+    if (vocab_text && merges_text && tokenizer_is(config, "HerbertTokenizer")) t = tokenizer_from_herbert(vocab_text, vocab_size, merges_text, merges_size, vocab, err);
     else if (vocab_text && merges_text)
         t = tokenizer_from_files(vocab_text, vocab_size, merges_text, merges_size, words_of(config), vocab, merges, err);
     free(vocab_text);
@@ -145,7 +151,19 @@ static lithe_tokenizer *open_sentencepiece(const char *path, const json_t *confi
     if (tokenizer_check_class(config, VOCABULARY_SENTENCEPIECE, path, err)) return NULL;
     char *data = file_read(path, FILE_LIMIT, &size, err);
     lithe_tokenizer *t = data ? tokenizer_from_fairseq(data, size, tokenizer_numbering(config, path), path, err) : NULL;
+    const char *scheme = tokenizer_is(config, "LlamaTokenizer") ? tokenizer_llama_scheme(config) : NULL;
+    if (t && scheme && strcmp(scheme, "always")) tokenizer_set_scheme(t, scheme);           /* "always" is what SentencePiece does */
     free(data);
+    return t;
+}
+
+static lithe_tokenizer *open_json(const char *path, const json_t *config, lithe_error *err)
+{
+    size_t size;
+    if (tokenizer_check_class(config, VOCABULARY_JSON, path, err)) return NULL;
+    char *text = file_read(path, FILE_LIMIT, &size, err);
+    lithe_tokenizer *t = text ? tokenizer_from_json_with(text, size, config, path, err) : NULL;
+    free(text);
     return t;
 }
 
@@ -187,8 +205,6 @@ static bool is_name(const char *path, const char *name) { return !strcmp(path_ba
 /* Opens a file by its name or its first bytes; dir is the folder of it. */
 static lithe_tokenizer *open_file(const char *path, const char *dir, int lowercase, lithe_error *err)
 {
-    static const reader alone[] = { [FORMAT_JSON] = tokenizer_from_json, [FORMAT_WORLD] = tokenizer_from_world,
-                                    [FORMAT_LLAMA2C] = tokenizer_from_llama2c };
     json_t *config = config_beside(dir, err);
     lithe_tokenizer *t = NULL;
     mapping m;
@@ -204,9 +220,10 @@ static lithe_tokenizer *open_file(const char *path, const char *dir, int lowerca
     if (is_name(path, "vocab.json") || is_name(path, "encoder.json")) t = open_files(path, dir, config, err);
     else if (f == FORMAT_PIECES) t = open_pieces(path, config, lowercase, err);
     else if (f == FORMAT_SENTENCEPIECE) t = open_sentencepiece(path, config, err);
-    else t = open_alone(path, alone[f], err);
+    else if (f == FORMAT_JSON) t = open_json(path, config, err);
+    else t = open_alone(path, f == FORMAT_WORLD ? tokenizer_from_world : tokenizer_from_llama2c, err);
     if (t && t->model != MODEL_LONGEST && !tokenizer_add_beside(t, dir, config, path, err)) configure(t, config, path, err);
-    if (t && !failed(err)) tokenizer_surround(t, config, path, err);
+    if (t && !failed(err) && f != FORMAT_JSON) tokenizer_surround(t, config, path, err);
     if (t && !failed(err)) read_template(t, config, path, err);
     if (t && !failed(err)) read_template_files(t, dir, err);
     json_decref(config);

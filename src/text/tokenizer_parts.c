@@ -257,6 +257,7 @@ static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what
 static int read_word_decoder(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
     if (!is_type(part, "WordPiece")) return refuse(part, "decoder after WordPiece", "WordPiece", what, err);
+    t->worded = true;
     const json_t *prefix = json_object_get(part, "prefix");
     t->cleanup = json_flag(part, "cleanup", true);
     t->glue = prefix ? text_of(t, prefix, "the prefix of the decoder", what, err) : "##";
@@ -270,7 +271,8 @@ int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *wha
         each(t, json_object_get(root, "normalizer"), "normalizers", read_normalizer, SEQUENCE_DEPTH, what, err))
         return err->status;
     const json_t *decoder = json_object_get(root, "decoder");
-    if (t->model == MODEL_WORDPIECE) return each(t, decoder, "decoders", read_word_decoder, SEQUENCE_DEPTH, what, err);
+    t->worded = t->model == MODEL_WORDPIECE;
+    if (t->worded || (t->bpe.characters && is_type(decoder, "WordPiece"))) return each(t, decoder, "decoders", read_word_decoder, SEQUENCE_DEPTH, what, err);
     t->joined = t->bpe.characters && (!decoder || json_is_null(decoder));
     if (t->joined) t->mark = NULL;                           /* of a Metaspace, which decoding leaves */
     return each(t, decoder, "decoders", t->bpe.characters ? read_decoder : read_byte_decoder, SEQUENCE_DEPTH, what, err);

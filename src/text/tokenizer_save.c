@@ -235,13 +235,33 @@ static bool has_role(const lithe_tokenizer *t, int i)
     return (i != ROLE_CLS && i != ROLE_SEP) || for_encoders(t);
 }
 
+/* Decoding a text of bytes ends words: as CLIPTokenizer does. */
+static bool ends_words(const lithe_tokenizer *t) { return t->ending && !t->bpe.characters; }
+
 /* The class of transformers that reads the file: of a tokenizer.json, the one that takes it as it is. */
 static const char *class_of(const lithe_tokenizer *t)
 {
     static const char *const numbered[] = { [NUMBERED_XLMR] = "XLMRobertaTokenizer", [NUMBERED_CAMEMBERT] = "CamembertTokenizer" };
     if (t->numbering) return numbered[t->numbering];
+    if (ends_words(t)) return "CLIPTokenizer";
     if (!t->sentencepiece) return "PreTrainedTokenizerFast";
     return t->model == MODEL_UNIGRAM ? "T5Tokenizer" : "LlamaTokenizer";
+}
+
+/* What a tokenizer_config.json said of texts, so that it says it again. */
+static bool has_flags(const lithe_tokenizer *t) { return t->splits_special || t->cut_left || t->clean || t->scheme || ends_words(t); }
+
+static int put_flags(const lithe_tokenizer *t, json_t *config)
+{
+    int bad = 0;
+    if (t->splits_special) bad |= json_object_set_new(config, "split_special_tokens", json_true());
+    if (t->cut_left) bad |= json_object_set_new(config, "truncation_side", json_string("left"));
+    if (t->clean) bad |= json_object_set_new(config, "clean_up_tokenization_spaces", json_true());
+    if (ends_words(t)) bad |= json_object_set_new(config, "tokenizer_class", json_string("CLIPTokenizer"));
+    if (t->scheme) bad |= json_object_set_new(config, "tokenizer_class", json_string("LlamaTokenizer"))
+                       || json_object_set_new(config, "legacy", json_false());
+    if (t->scheme && !strcmp(t->scheme, "never")) bad |= json_object_set_new(config, "add_prefix_space", json_false());
+    return bad;
 }
 
 /* What transformers asks of a model's tokenizer beside its file. */
@@ -250,7 +270,9 @@ static int put_model_settings(const lithe_tokenizer *t, json_t *config, int cont
     json_t *inputs = json_pack("[s, s]", "input_ids", "attention_mask");
     if (types) json_array_insert_new(inputs, 1, json_string("token_type_ids"));
     int bad = json_object_set_new(config, "model_input_names", inputs) || json_object_set_new(config, "tokenizer_class", json_string(class_of(t)));
-    bad |= json_object_set_new(config, "clean_up_tokenization_spaces", json_false());
+    if (!t->clean) bad |= json_object_set_new(config, "clean_up_tokenization_spaces", json_false());
+    /* As SentencePiece marks each text; transformers 5 would mark the first alone. */
+    if (t->sentencepiece && !t->scheme && !strcmp(class_of(t), "LlamaTokenizer")) bad |= json_object_set_new(config, "legacy", json_true());
     if (t->surrounded) bad |= json_object_set_new(config, "add_bos_token", json_boolean(tokenizer_begins(t))) || json_object_set_new(config, "add_eos_token", json_boolean(tokenizer_ends(t)));
     return bad || (context > 0 && json_object_set_new(config, "model_max_length", json_integer(context)));
 }
@@ -261,7 +283,7 @@ static int save_beside(const lithe_tokenizer *t, const char *path, bool model, i
 {
     const bool later = t->source && t->n_entries && (t->later || t->sentencepiece);         /* a .model has none */
     const bool templates = t->chat_template || t->templates;
-    if (t->model == MODEL_LONGEST || (!model && !t->configured && !later && !templates)) return LITHE_OK;
+    if (t->model == MODEL_LONGEST || (!model && !t->configured && !later && !templates && !has_flags(t))) return LITHE_OK;
     char *dir = path_parent(path), *beside = dir ? path_join(dir, "tokenizer_config.json") : NULL, *text = xalloc(longest_name(t) + 2, 1);
     json_t *config = beside && text ? json_object() : NULL;
     int bad = !config;
@@ -269,6 +291,7 @@ static int save_beside(const lithe_tokenizer *t, const char *path, bool model, i
         if (model ? has_role(t, i) : t->configured >> i & 1) bad = json_object_set_new(config, tokenizer_role_key(i), name_as_json(t, t->role[i], text));
     if (!bad && later) bad = json_object_set_new(config, "added_tokens_decoder", later_tokens(t));
     if (!bad && templates) bad = json_object_set_new(config, "chat_template", templates_json(t));
+    if (!bad) bad = put_flags(t, config);
     if (!bad && model) bad = put_model_settings(t, config, context, types);
     if (bad) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (!path_exists(beside)) json_write(config, beside, err);

@@ -22,7 +22,7 @@ void tokenizer_around(lithe_tokenizer *t, int32_t cls, int32_t sep, int middle, 
 void tokenizer_bert_shape(lithe_tokenizer *t, bert_options how)
 {
     t->model = MODEL_WORDPIECE;
-    t->bpe.characters = t->cleanup = true;
+    t->bpe.characters = t->cleanup = t->worded = true;
     t->prefix = t->glue = "##";
     t->wordpiece.longest = WORDPIECE_LONGEST;
     normal_kind steps[] = { NORMAL_CLEAN, NORMAL_SPACED, NORMAL_NFD, NORMAL_DROP_MARKS, NORMAL_LOWER };

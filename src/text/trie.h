@@ -7,7 +7,7 @@
 #include "text/pieces.h"
 #include <string.h>
 
-typedef struct {
+typedef struct trie {
     uint32_t *first;           /* [n + 1]: the children of node i are first[i] .. first[i + 1) */
     uint8_t *label;            /* [n]: the byte that leads to node i */
     int32_t *id;               /* [n]: the piece that ends at node i, -1: none */

@@ -18,6 +18,20 @@ static void offer(const unigram *u, step *to, int32_t id, uint32_t start, double
     if (to->id == NO_WAY || score > to->score) *to = (step){ id, start, u->floats ? (double)(float)score : score };
 }
 
+/* The pieces of a tree that begin at `at`.  Returns whether one of them is the character, which ends at `end`. */
+static bool offer_pieces(const unigram *u, const trie *tree, const char *text, size_t at, size_t end, size_t len, step *best)
+{
+    bool single = false;
+    uint32_t node = 0;
+    for (size_t i = at; i < len && (node = trie_step(tree, node, (unsigned char)text[i])) != TRIE_NONE; i++) {
+        int32_t id = tree->id[node];
+        if (id < 0) continue;
+        offer(u, &best[i + 1], id, (uint32_t)at, best[at].score + u->scores[id]);
+        single |= i + 1 == end;
+    }
+    return single;
+}
+
 /* best[len + 1]; a piece ends at the end of a character, so no path continues from inside one. */
 static void find_best(const unigram *u, const char *text, size_t len, step *best)
 {
@@ -26,15 +40,9 @@ static void find_best(const unigram *u, const char *text, size_t len, step *best
     best[0] = (step){ NO_PIECE, 0, 0 };
     for (size_t at = 0, k; at < len; at += k) {
         int32_t c;
-        bool single = false;
-        uint32_t node = 0;
         k = (size_t)utf8_next(text + at, len - at, &c);
-        for (size_t i = at; i < len && (node = trie_step(u->tree, node, (unsigned char)text[i])) != TRIE_NONE; i++) {
-            int32_t id = u->tree->id[node];
-            if (id < 0) continue;
-            offer(u, &best[i + 1], id, (uint32_t)at, best[at].score + u->scores[id]);
-            single |= i + 1 == at + k;
-        }
+        bool single = offer_pieces(u, u->tree, text, at, at + k, len, best);
+        if (u->defined) single |= offer_pieces(u, u->defined, text, at, at + k, len, best);
         if (single) continue;
         const double sum = best[at].score + unknown;
         offer(u, &best[at + k], NO_PIECE, (uint32_t)at, u->floats ? (double)(float)sum : sum);

@@ -10,6 +10,7 @@
 
 typedef struct {
     const trie *tree;
+    const trie *defined;       /* pieces that a user has defined; NULL: none */
     double *scores;            /* [ids] */
     double lowest;             /* the lowest score of the tree's pieces */
     bool floats;               /* sums are kept as floats */
