@@ -112,12 +112,27 @@ static bool is_empty_directory(const char *path)
     return empty;
 }
 
+/* Whether the name ends as files do that hold a model, a text or an archive. */
+static bool ends_as_file(const char *path)
+{
+    static const char *const endings[] = { ".gguf", ".bin", ".pth", ".safetensors", ".pt", ".ckpt", ".onnx", ".ggml", ".pkl", ".h5", ".npz", ".npy", ".msgpack", ".json",
+                                           ".jsonl", ".txt", ".zip", ".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2" };
+    const char *end = strrchr(path, '.');
+    for (size_t i = 0; end && end != path && i < sizeof endings / sizeof *endings; i++) if (!strcmp(end, endings[i])) return true;
+    return false;
+}
+
 int must_be_new(const char *path, bool directory, lithe_error *err)
 {
     struct stat at;
-    if (err->status || !path || lstat(path, &at) || (directory && is_empty_directory(path))) return err->status;
-    if (directory && S_ISDIR(at.st_mode)) return wrong(err, LITHE_EINVAL, "%s: exists and is not empty: name a new directory", path);
-    return wrong(err, LITHE_EINVAL, "%s: is there already: name a new %s", path, directory ? "directory" : "file");
+    if (err->status || !path) return err->status;
+    const bool there = !lstat(path, &at);
+    if (there && directory && is_empty_directory(path)) return LITHE_OK;
+    if (there && directory && S_ISDIR(at.st_mode)) return wrong(err, LITHE_EINVAL, "%s: exists and is not empty: name a new directory", path);
+    if (there) return wrong(err, LITHE_EINVAL, "%s: is there already: name a new %s", path, directory ? "directory" : "file");
+    if (directory && ends_as_file(path))
+        return wrong(err, LITHE_EINVAL, "%s: ends as a file, and a directory is written: name it without (convert writes .gguf, .safetensors, .pth and, of RWKV, .bin)", path);
+    return LITHE_OK;
 }
 
 /* ---- models ----------------------------------------------------------------- */

@@ -116,6 +116,7 @@ void sliding_windows(void)
         check_window(ONE_LAYER("\"model_type\":\"mistral\""), 24, decoded);         /* 4096: longer than the context */
         check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":0"), 7, decoded);
         check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7,\"max_window_layers\":1"), 24, decoded);
+        check_window(ONE_LAYER("\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":7"), 24, decoded);
     }
 }
 

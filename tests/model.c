@@ -104,7 +104,8 @@ static void test_refused_configs(void)
         { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":1}", LITHE_ECONFIG, "sliding_window is no whole number" },
         { "llama", "{\"model_type\":\"llama\",\"sliding_window\":64}", LITHE_ECONFIG, "sliding_window is not supported for a llama" },
         { "llama", "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", LITHE_ECONFIG, "layer_types has sliding_attention for layer 1" },
-        { "llama", "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":64}", LITHE_ECONFIG, "max_window_layers" },
+        { "llama", "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":64,\"max_window_layers\":-1}", LITHE_ECONFIG, "max_window_layers" },
+        { "llama", "{\"model_type\":\"qwen2\",\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.5}}", LITHE_ECONFIG, "\"partial_rotary_factor\": 0.5 is not known of a qwen2" },
         /* Granite's */
         { "llama", "{\"embedding_multiplier\":12.0}", LITHE_ECONFIG, "\"embedding_multiplier\": 12.0 is not known" },
         /* SmolLM3's */
@@ -235,6 +236,7 @@ static void test_publish_round_trip(void)
         "{\"model_type\":\"mistral\",\"max_position_embeddings\":8192}",
         "{\"model_type\":\"qwen2\",\"use_sliding_window\":false,\"sliding_window\":32768,\"max_window_layers\":28,\"hidden_act\":\"gelu\"}",
         "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":128,\"max_window_layers\":20,\"max_position_embeddings\":1024}",
+        "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"num_hidden_layers\":30,\"max_position_embeddings\":8192}",
         "{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}",
         "{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,\"original_max_position_embeddings\":128}}",
         "{\"architectures\":[\"TokenFormerForCausalLM\"],\"norm_activation_type\":\"softmax\",\"qkv_tau2\":300.5,\"seq_length\":77,\"torch_dtype\":\"float16\"}",

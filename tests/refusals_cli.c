@@ -54,7 +54,10 @@ static void outputs_that_are_there(void)
         { "$L train nothing.txt --out there.gguf", 2, NULL, "there.gguf: is there already: name a new directory" },
         { "$L grow nothing --params 2x --out full", 2, NULL, "full: exists and is not empty" }, { "$L convert nothing full", 2, NULL, "full: exists and is not empty" },
         { "$L convert nothing there.gguf", 2, NULL, "there.gguf: is there already: name a new file" },
-        { "$L quantize nothing --to q8_0 --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L convert nothing empty", 3, NULL, "nothing" });
+        { "$L quantize nothing --to q8_0 --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L convert nothing empty", 3, NULL, "nothing" },
+        { "$L convert nothing m.onnx", 2, NULL, "m.onnx: ends as a file" }, { "$L train nothing.txt --out r.gguf", 2, NULL, "r.gguf: ends as a file" },
+        { "$L grow nothing --params 2x --out m.zip", 2, NULL, "m.zip: ends as a file" }, { "$L convert nothing v1.2", 3, NULL, "nothing" },
+        { "printf ab > two.txt; $L train two.txt --tokenizer bytes --params 60k --ctx 16 --steps 1 --out r", 2, NULL, "two.txt: 1 tokens are held out for validation" });
 }
 
 /* The first or last number of the file becomes NaN; each command names the tensor that it is in. */

@@ -160,22 +160,23 @@ static int check_types(const json_t *types, const layer_windows *w, lithe_error 
     return LITHE_OK;
 }
 
-/* Mistral has its window in all layers, 4096 where the file does not say; Phi-3 if the file says one; Qwen2 and 3 in
- * those from max_window_layers on, if use_sliding_window is true; Gemma 2 and 3 in all but every second or sixth. */
+/* Mistral has its window in all layers, 4096 where the file does not say; Phi-3 if the file says one; Qwen2 and 3 the
+ * same 4096 in the layers from max_window_layers (else 28) on, if use_sliding_window is true; Gemma 2 and 3 in all but
+ * every second or sixth. */
 static int read_window(json_t *config, const llama_family *f, const char *type, lithe_error *err)
 {
     const json_t *said = json_object_get(config, "sliding_window");
     const bool asked = json_is_true(json_object_get(config, "use_sliding_window")), wanted = said && !json_is_null(said), built_on = is_built_on(type);
     const bool mistral = !strcmp(type, "mistral"), qwen = !strcmp(type, "qwen2") || !strcmp(type, "qwen3") || (built_on && asked);
     const bool everywhere = mistral || !strcmp(type, "phi3") || f->absent.full_every || (built_on && !asked);
-    layer_windows w = { .window = !said ? mistral ? 4096 : f->absent.window : 0, .full_every = f->absent.full_every };
+    layer_windows w = { .window = !said ? mistral || (qwen && asked) ? 4096 : f->absent.window : 0, .from = qwen ? 28 : 0, .full_every = f->absent.full_every };
     int context = 0;
     if (json_object_get(config, "lithe_window")) return LITHE_OK;
     if (!everywhere && !qwen && (asked || wanted))
         return fail(err, LITHE_ECONFIG, "sliding_window is not supported for a %.40s", type);
     if ((everywhere || (qwen && asked)) && wanted && !json_int(config, "sliding_window", 2, MOST, &w.window))
         return fail(err, LITHE_ECONFIG, "sliding_window is no whole number from 2 to %d", MOST);
-    if (w.window && qwen && !json_int(config, "max_window_layers", 0, MOST_LAYERS, &w.from))
+    if (w.window && qwen && json_object_get(config, "max_window_layers") && !json_int(config, "max_window_layers", 0, MOST_LAYERS, &w.from))
         return fail(err, LITHE_ECONFIG, "max_window_layers is no whole number from 0 to %d", MOST_LAYERS);
     if (w.full_every && !json_int(config, "_sliding_window_pattern", 1, MOST_LAYERS, &w.full_every)) json_int(config, "sliding_window_pattern", 1, MOST_LAYERS, &w.full_every);
     if (check_types(json_object_get(config, "layer_types"), &w, err)) return LITHE_ECONFIG;
@@ -217,10 +218,10 @@ int llama_normalize(json_t *config, lithe_error *err)
     const int place = family_of(name ? name : type);
     const llama_family *f = &llama_families[place];
     json_t *said = json_object_get(config, "rope_parameters");
+    bring_key(config, "partial_rotary_factor", said, "partial_rotary_factor");
     int status = check_family_keys(config, f, type, err);
     if (!status) status = rename_keys(config, f, type, err);
     if (status) return status;
-    bring_key(config, "partial_rotary_factor", said, "partial_rotary_factor");
     read_local_rotation(config, f);
     rope_normalize(config, "rope_theta");
     if (set_defaults(config, f) || (place && json_object_set_new(config, "lithe_family", json_string(f->type)))) return fail(err, LITHE_ENOMEM, "not enough memory to read it");

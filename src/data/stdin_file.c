@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -62,7 +63,8 @@ int stdin_map(mapping *m, lithe_error *err)
     }
     if (!status) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", kept);
-        status = file_map(m, path, err);
+        lithe_error own = { 0 };
+        if (file_map(m, path, &own)) status = fail(err, own.status, "%s%s", name, own.text + (strncmp(own.text, path, strlen(path)) ? 0 : strlen(path)));
     }
     pthread_mutex_unlock(&mutex);
     return status;

@@ -132,7 +132,7 @@ static int read_transformer(const char *dir, int context, lithe_embedding *o, li
     json_t *own = read_beside(dir, ".", "sentence_bert_config.json", transformer_settings, err);
     json_t *tokenizer = failed(err) ? NULL : read_beside(dir, ".", "tokenizer_config.json", NULL, err);
     limit_length(own, "max_seq_length", context, o, err);
-    if (!o->max_length) limit_length(tokenizer, "model_max_length", context, o, err);
+    if (!o->max_length) limit_length(tokenizer, json_object_get(tokenizer, "model_max_length") ? "model_max_length" : "max_len", context, o, err);
     o->lowercase = json_is_true(json_object_get(own, "do_lower_case"));
     json_decref(own);
     json_decref(tokenizer);

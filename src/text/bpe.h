@@ -19,7 +19,7 @@ typedef struct bpe {
     bool characters;            /* the smallest symbols are characters, with bytes as a fallback; else they are bytes */
     bool fuse_unknown;                     /* a run of unknown symbols is one */
     bool whole_words;                      /* a word that is a token is that token, whatever the merges say */
-    const char *prefix;                    /* of all characters of a word but the first, as in "##e"; NULL: none; borrowed */
+    const char *prefix;                    /* of all its characters but the first, as in "##e", or NULL; borrowed */
     const char *suffix;                    /* of the last character of a word, as in "e</w>"; NULL: none; borrowed */
     struct word_cache *cache;              /* words seen before */
     struct word_scratch *scratch;          /* for long words */

@@ -164,7 +164,8 @@ static void decode_sentencepiece(const lithe_tokenizer *t, const int32_t *ids, s
         if (byte >= 0) { text_put(out, &(char){ (char)byte }, 1); continue; }
         if (ids[i] == t->role[ROLE_UNK]) { text_put(out, t->unknown_text, strlen(t->unknown_text)); continue; }
         if (pieces_has(&t->added, ids[i]) && !lithe_tokenizer_is_special(t, ids[i])) { text_put(out, bytes, len); continue; }
-        if (pieces_find(&t->vocabulary, bytes, len) != ids[i] && !pieces_has(&t->defined, ids[i])) continue;            /* control */
+        const bool control = pieces_find(&t->vocabulary, bytes, len) != ids[i] && !pieces_has(&t->defined, ids[i]);
+        if (control) continue;
         bool first = !taken && !out->n && (map->add_space || map->trim) && len >= m && !memcmp(bytes, t->mark, m);
         taken = taken || (first && !map->trim);
         if (first) { bytes += m; len -= m; }

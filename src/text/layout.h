@@ -29,10 +29,10 @@ size_t layout_length_two(const layout *l, size_t a, size_t b);
 /* One line unless limit ids hold the special tokens around one text, or around two, and a token between them. */
 int layout_fits(const layout *l, bool two, size_t limit, lithe_error *err);
 
-/* A text, or two where b is not NULL, cut to limit ids (0: none) at their ends, or beginnings, as Hugging Face's "longest_first" does:
- * the longer text gives way until both are as long as the shorter, then both, the first giving the odd one.  The first
- * `cap` ids and types (or NULL) are written.  Returns how many ids there are: more than limit where it does not fit the
- * special tokens. */
+/* A text, or two where b is not NULL, cut to limit ids (0: none) at their ends, or at their beginnings, as Hugging
+ * Face's "longest_first" does: the longer text gives way until both are as long as the shorter, then both, the first
+ * giving the odd one.  The first `cap` ids and types (or NULL) are written.  Returns how many ids there are: more than
+ * limit where it does not fit the special tokens. */
 size_t layout_write(const layout *l, id_text a, const id_text *b, size_t limit, int32_t *ids, int32_t *types, size_t cap);
 
 #endif

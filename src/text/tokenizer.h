@@ -61,7 +61,7 @@ struct lithe_tokenizer {
     wordpiece wordpiece;
     unigram unigram;                       /* the tokenizer owns its scores, which BPE by scores has too */
     trie tree;                             /* of the vocabulary, except for BPE */
-    pieces defined;                        /* pieces of a .model that its maker has defined: they are found before all others */
+    pieces defined;                        /* pieces of a .model that its maker has defined, found before all others */
     trie defined_tree;
 
     added_entry *entries;                  /* [n_entries], as the file has them; heap */
@@ -81,11 +81,11 @@ struct lithe_tokenizer {
     bool splits_special;                /* special tokens are not found in texts (split_special_tokens) */
     bool cut_left;                      /* texts that are too long lose their beginning (truncation_side) */
     bool clean;                         /* decoding removes spaces before punctuation from the whole text */
-    const char *scheme;                 /* of a .model: where a space is put, "first" or "never"; NULL: as it says itself */
+    const char *scheme;                 /* of a .model: a space comes "first" or "never"; NULL: as it says itself */
     unsigned configured;                /* 1 << role: the role comes from a tokenizer_config.json, not from the names */
     uint8_t *flags;                     /* [lithe_tokenizer_vocab]: TOKEN_..., of each id */
 
-    charsmap charsmap, unprefixed;      /* the second is the first without its space before a text, which owns nothing */
+    charsmap charsmap, unprefixed;      /* the second: the first without its space before a text; it owns nothing */
     numbering numbering;        /* of a .model's pieces */
     bool sentencepiece;         /* decoding removes a space at the start, and writes unknown_text for unknown tokens */
     const char *unknown_text;
@@ -193,6 +193,7 @@ typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEP
 int  tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
 bool tokenizer_class_reads(const json_t *config, vocabulary_file file);
 bool tokenizer_is(const json_t *config, const char *class);
+bool tokenizer_keeps_file(const json_t *config);            /* a tokenizer.json is taken as it is, whatever the class */
 numbering tokenizer_numbering(const json_t *config, const char *path);
 int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
 /* Follows add_bos_token and add_eos_token, where the settings have them. */
@@ -203,8 +204,8 @@ bool tokenizer_ends(const lithe_tokenizer *t);
 int  tokenizer_check_settings(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
 /* Changes the steps of a tokenizer.json as the settings beside it say.  Returns whether it changed anything. */
 bool tokenizer_follow_settings(json_t *root, const json_t *config);
-/* Where LlamaTokenizer puts a mark: "never", before each piece between added tokens ("always"), or before the whole text
- * ("first").  NULL: the settings do not say. */
+/* Where LlamaTokenizer puts a mark: "never", before each piece between added tokens ("always"), or before the whole
+ * text ("first").  NULL: the settings do not say. */
 const char *tokenizer_llama_scheme(const json_t *config);
 /* Takes the entries from number `first` on into a finished tokenizer. */
 int  tokenizer_take_entries(lithe_tokenizer *t, size_t first, const char *what, lithe_error *err);

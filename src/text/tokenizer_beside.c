@@ -68,6 +68,15 @@ int tokenizer_check_class(const json_t *config, vocabulary_file file, const char
     return fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name);
 }
 
+/* Of these models transformers takes the file as it is, whatever class they name. */
+bool tokenizer_keeps_file(const json_t *config)
+{
+    static const char *const models[] = { "mistral", "mixtral", "ministral", "phi3", "phimoe", "granite", "olmo2", "stablelm", "internlm2", "internlm3", "jamba", "minicpm3", "nemotron" };
+    const char *model = json_string_value(json_object_get(config, "model_type"));
+    for (size_t i = 0; model && i < sizeof models / sizeof *models; i++) if (!strcmp(model, models[i])) return true;
+    return false;
+}
+
 numbering tokenizer_numbering(const json_t *config, const char *path)
 {
     if (tokenizer_is(config, "CamembertTokenizer")) return NUMBERED_CAMEMBERT;
@@ -214,7 +223,7 @@ int tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *conf
     size_t before = t->n_entries;
     if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     const json_t *described = json_object_get(config, "added_tokens_decoder");
-    json_t *plain = path_exists(path) && !described ? json_read(path, JSON_BYTES, DEPTH, err) : NULL;       /* of older transformers */
+    json_t *plain = path_exists(path) && !described ? json_read(path, JSON_BYTES, DEPTH, err) : NULL;
     int status = failed(err) ? (int)err->status : add_described(t, described, what, err);
     if (!status) status = add_plain(t, plain, config, path, err);
     if (!status) status = add_named(t, config, what, err);

@@ -152,7 +152,8 @@ static lithe_tokenizer *open_sentencepiece(const char *path, const json_t *confi
     char *data = file_read(path, FILE_LIMIT, &size, err);
     lithe_tokenizer *t = data ? tokenizer_from_fairseq(data, size, tokenizer_numbering(config, path), path, err) : NULL;
     const char *scheme = tokenizer_is(config, "LlamaTokenizer") ? tokenizer_llama_scheme(config) : NULL;
-    if (t && scheme && strcmp(scheme, "always")) tokenizer_set_scheme(t, scheme);           /* "always" is what SentencePiece does */
+    /* "always" is what SentencePiece does. */
+    if (t && scheme && strcmp(scheme, "always")) tokenizer_set_scheme(t, scheme);
     free(data);
     return t;
 }

@@ -1,6 +1,7 @@
-/* What tokenizer_config.json and special_tokens_map.json say beside a vocabulary.  Every key is used, is known to change
- * nothing here, or is refused by name and value: transformers passes its settings to classes, and each class takes other
- * ones.  Beside a tokenizer.json some of them change its steps, as the classes of transformers 5 make their steps anew. */
+/* What tokenizer_config.json and special_tokens_map.json say beside a vocabulary.  Every key is used, is known to
+ * change nothing here, or is refused by name and value: transformers passes its settings to classes, and each class
+ * takes other ones.  Beside a tokenizer.json some of them change its steps, as the classes of transformers 5 make their
+ * steps anew. */
 #include "base/keys.h"
 #include "text/tokenizer_parts.h"
 #include <string.h>
@@ -13,8 +14,7 @@ static const known_key common[] = {
     { .key = "additional_special_tokens" }, { .key = "extra_special_tokens" }, { .key = "added_tokens_decoder" }, { .key = "chat_template" },
     { .key = "tokenizer_class" }, { .key = "model_type" }, { .key = "add_bos_token" }, { .key = "add_eos_token" }, { .key = "split_special_tokens" },
     { .key = "clean_up_tokenization_spaces" }, { .key = "truncation_side" },
-    { .key = "model_max_length" },                              /* of embeddings */
-    { "max_len", "*" },                                         /* the same in older files; the model knows its context */
+    { .key = "model_max_length" }, { .key = "max_len" },        /* of embeddings */
     /* Where the files lay, and what wrote them. */
     { "name_or_path", "*" }, { "_name_or_path", "*" }, { "special_tokens_map_file", "*" }, { "tokenizer_file", "*" }, { "vocab_file", "*" }, { "merges_file", "*" },
     { "auto_map", "*" }, { "backend", "*" }, { "is_local", "*" }, { "local_files_only", "*" }, { "transformers_version", "*" }, { "tokenizer_version", "*" },
@@ -24,14 +24,14 @@ static const known_key common[] = {
     { "padding_side", "*" }, { "padding", "*" }, { "pad_token_type_id", "*" }, { "pad_to_multiple_of", "*" }, { "pad_token_id", "*" }, { "max_length", "*" }, { "stride", "*" },
     { "truncation", "*" }, { "truncation_strategy", "*" }, { "return_token_type_ids", "*" }, { "return_tensors", "*" }, { "model_input_names", "*" },
     { "processor_class", "*" }, { "image_processor_type", "*" }, { "feature_extractor_type", "*" }, { "task", "*" },
-    { "trim_offsets", "*" },                                    /* where tokens lie in the text */
-    { "errors", "*" }, { "spaces_between_special_tokens", "*" },            /* of decoding by tokenizers in Python alone */
-    { "use_default_system_prompt", "*" }, { "response_schema", "*" }, { "response_template", "*" }, { "chat_control_tokens", "*" },  /* of conversations */
+    /* Where tokens lie in the text; how tokenizers in Python alone decode; conversations. */
+    { "trim_offsets", "*" }, { "errors", "*" }, { "spaces_between_special_tokens", "*" },
+    { "use_default_system_prompt", "*" }, { "response_schema", "*" }, { "response_template", "*" }, { "chat_control_tokens", "*" },
     { "verbose", "*" }, { "fix_mistral_regex", "false|null" }, { "fast", "*" },
     { 0 }
 };
 
-/* A tokenizer.json says by itself what classes without a part of theirs in it would be told here. */
+/* A tokenizer.json says by itself what classes without a part of theirs in it would be given here. */
 static const known_key of_json[] = {
     { .key = "do_lower_case" }, { .key = "strip_accents" }, { .key = "tokenize_chinese_chars" }, { .key = "add_prefix_space" }, { .key = "legacy" },
     { "do_basic_tokenize", "*" }, { "never_split", "*" }, { "do_split_on_punc", "true|null" }, { "do_word_tokenize", "true|null" }, { "do_subword_tokenize", "true|null" },
@@ -49,7 +49,7 @@ static const known_key of_wordpiece[] = {
     { 0 }
 };
 
-/* Their classes lower no text, whatever they are told. */
+/* Their classes lower no text, whatever the settings say. */
 static const known_key of_byte_level[] = { { .key = "add_prefix_space" }, { "do_lower_case", "*" }, { 0 } };
 
 static const known_key of_llama[] = { { .key = "legacy" }, { .key = "add_prefix_space" }, { 0 } };
@@ -151,9 +151,8 @@ static bool follow_llama(json_t *root, const json_t *config)
 
 bool tokenizer_follow_settings(json_t *root, const json_t *config)
 {
-    const char *model = json_string_value(json_object_get(config, "model_type"));
     if (tokenizer_class_reads(config, VOCABULARY_WORDPIECE) || tokenizer_is(config, "MPNetTokenizer")) return follow_bert(root, config);
     if (tokenizer_class_reads(config, VOCABULARY_BYTE_LEVEL) || tokenizer_is(config, "GPTNeoXTokenizer"))
         return take(part_of(json_object_get(root, "pre_tokenizer"), "pretokenizers", "ByteLevel"), "add_prefix_space", config, "add_prefix_space", false);
-    return tokenizer_is(config, "LlamaTokenizer") && (!model || !strcmp(model, "llama")) && follow_llama(root, config);
+    return tokenizer_is(config, "LlamaTokenizer") && !tokenizer_keeps_file(config) && follow_llama(root, config);
 }

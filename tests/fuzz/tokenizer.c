@@ -15,9 +15,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* With settings that change its steps, or without. */
+static lithe_tokenizer *open_json(const char *text, size_t len, lithe_error *err)
+{
+    static const char *const settings[] = { "{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false,\"strip_accents\":null}", "{\"tokenizer_class\":\"LlamaTokenizer\",\"legacy\":false}",
+                                            "{\"tokenizer_class\":\"LlamaTokenizer\",\"add_prefix_space\":false}", "{\"tokenizer_class\":\"GPT2Tokenizer\",\"add_prefix_space\":true}" };
+    const size_t which = len % 8;
+    json_t *config = which < 4 ? json_loads(settings[which], 0, NULL) : NULL;
+    lithe_tokenizer *t = config ? tokenizer_from_json_with(text, len, config, "json", err) : tokenizer_from_json(text, len, "json", err);
+    json_decref(config);
+    return t;
+}
+
 static lithe_tokenizer *open_as(int kind, const char *text, size_t len, lithe_error *err)
 {
-    if (kind == 0) return tokenizer_from_json(text, len, "json", err);
+    if (kind == 0) return open_json(text, len, err);
     if (kind == 1) return tokenizer_from_llama2c(text, len, "llama2c", err);
     const added_entry found = { .text = "<s>", .len = 3, .id = 1, .special = true };
     if (kind == 11) return tokenizer_from_gguf(text, len, "gguf", err);
