@@ -10,6 +10,7 @@
 #   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10
 #                Gbit/s and with loss, of which one is lost, stopped or has a full disk (tests/mpi)
 #   check-lint   clang's warnings and cppcheck on the library and the program; accepted findings are in tests/lint/cppcheck
+#   coverage     the lines of the library, and the branches of readers and checkpoints, that the tests reach
 #   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
 #                tests/fuzz/corpus/NAME; it says how many inputs each was given
 #
@@ -66,6 +67,18 @@ check-lint: deps
 	@printf '%s\n' $(LINTED) $(wildcard src/kernels/*.c src/kernels/ref/*.c) | xargs -P $(JOBS) -n 16 clang -std=c11 $(LINT_FLAGS) $(LIBFLAGS) -fsyntax-only $(WARN) -Werror
 	@cppcheck -q -j $(JOBS) --std=c11 --language=c $(LINT_FLAGS) --enable=warning,portability --suppressions-list=tests/lint/cppcheck --error-exitcode=1 $(LINTED)
 
+# Branches are counted as they are written, so nothing is merged or moved.  What is missed is listed in
+# build/coverage/missed.
+COVERAGE_FILTER ?=
+coverage: deps
+	@$(call links,coverage)
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage/build CFLAGS='-Og -g --coverage -Wl,-u,__gcov_dump' HARDENING= build/coverage/build/lithe build/coverage/build/tests
+	@find build/coverage -name '*.gcda' -delete
+	-LITHE_SHARED='$(SHARED_DATA)' build/coverage/build/tests '$(COVERAGE_FILTER)'
+	-$(if $(COVERAGE_FILTER),,LITHE_FAULTS=all build/coverage/build/tests 'faults: reading')
+	@find build/coverage/build -name '*.gcda' ! -path '*/tests.d/*' ! -path '*/cli/*' | xargs gcov -b -c -t 2> build/coverage/gcov | \
+	    awk -v MISSED=build/coverage/missed -f tests/lint/coverage.awk tests/lint/readers tests/lint/unreached -
+
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
 check-long: deps
 	@$(MAKE) --no-print-directory $(B)/long-tokens $(B)/long-extrapolation
@@ -98,7 +111,7 @@ $(B)/fuzz-%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(OBJ)
 	@echo "  fuzzer $@"
 	@$(CC) $(FLAGS) $(CFLAGS) -fsanitize=fuzzer $(LIBFLAGS) -Itests -o $@ $< $(OBJ) $(LDLIBS)
 
-.PHONY: check-all check-lint check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+.PHONY: check-all coverage check-lint check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
 .PRECIOUS: $(B)/fuzz-%
 
 # The tests with the sources below EXAMPLE/src in the place of the library's own: tests/extending.c joins the code of docs/extending.md so.

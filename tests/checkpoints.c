@@ -6,6 +6,7 @@
 #include "shell.h"
 #include "test.h"
 #include "train/run_dir.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -77,6 +78,38 @@ static void damaged_ones_are_named(void)
     check_opens(4, "ckpt-6/manifest.json: cannot open");
     flip(in_dir("run/ckpt-4/config.json"));
     check_opens(2, "ckpt-6/manifest.json: cannot open");
+}
+
+/* Flips the bit for a while; the checkpoint is then refused, and a file of it is named. */
+static void notices(int fd, const char *name, const char *bytes, size_t bit)
+{
+    lithe_error e = { 0 };
+    char changed = (char)(bytes[bit / 8] ^ 1 << bit % 8);
+    CHECK(pwrite(fd, &changed, 1, (off_t)(bit / 8)) == 1);
+    CHECK_MSG(manifest_check(in_dir("run/ckpt-6"), NULL, &e) && strstr(e.text, "run/ckpt-6/"), "bit %zu of %s: %s", bit, name, e.text);
+    CHECK(pwrite(fd, &bytes[bit / 8], 1, (off_t)(bit / 8)) == 1);
+}
+
+/* Each bit of the small files and of the weights' header, and a thousand of the weights. */
+static void each_bit_is_noticed(void)
+{
+    static const char *const names[] = { "manifest.json", "config.json", "optimizer.safetensors", "model.safetensors" };
+    make_run();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[600];
+        size_t size, flips = 0;
+        lithe_error e = { 0 };
+        snprintf(path, sizeof path, "%s/%s", in_dir("run/ckpt-6"), names[i]);
+        char *bytes = file_read(path, 1 << 20, &size, &e);
+        int fd = open(path, O_WRONLY);
+        CHECK_MSG(bytes && fd >= 0, "%s", e.text);
+        size_t whole = 8 * (i < 3 ? size : 8 + (size_t)load_bytes((const uint8_t *)bytes, 8)), stride = (8 * size - whole) / 1000 + 1;
+        for (size_t bit = 0; bit < 8 * size; bit += bit < whole ? 1 : stride, flips++) notices(fd, names[i], bytes, bit);
+        CHECK(flips >= whole);
+        close(fd);
+        free(bytes);
+    }
+    CHECK(!manifest_check(in_dir("run/ckpt-6"), NULL, NULL));
 }
 
 /* What lies beside the checkpoints is one of them by another name. */
@@ -178,6 +211,7 @@ static void the_command_names(void)
 
 const test tests_checkpoints[] = {
     { "checkpoints: damaged ones are named", damaged_ones_are_named },
+    { "checkpoints: each bit that changes is noticed", each_bit_is_noticed },
     { "checkpoints: without a whole one a run is refused", nothing_whole_is_refused },
     { "checkpoints: too few open files are no damage", no_resources_are_no_damage },
     { "checkpoints: those that a trainer removes are not missed", removed_ones_are_not_missed },
