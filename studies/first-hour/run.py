@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """Run the protocol of studies/first-hour/README.md; every finished run is a line of OUT/record.csv, and none is made twice."""
-import argparse, csv, json, os, shutil, subprocess
+import argparse, csv, json, os, resource, shutil, subprocess
 
 HELD_OUT = 60000      # bytes after those that are trained on
 SIZES = {"200k": 200_000, "2m": 2_000_000, "20m": 20_000_000}
-START = {"arch": "rwkv7", "vocab": 1024, "params": 1_000_000, "lr": 4e-3, "batch": 8, "ctx": 256, "decay": 0.1, "dtype": "bf16"}
+START = {"arch": "rwkv7", "vocab": 1024, "params": 1_000_000, "lr": 4e-3, "batch": 8, "ctx": 256, "decay": 0.1, "dtype": "bf16", "share": 1.0}
 MOVES = [     # one after the other: values to try instead of the best so far, or factors on it; the first that is better is kept
     ("arch", ["llama", "gpt2"]),
+    ("share", [0.5, 0.25]),
     ("lr", [2, 0.5]),
     ("vocab", [2, 0.5]),
     ("params", [2, 0.5]),
     ("batch", [0.5, 2]),
 ]
 COLUMNS = ["text", "size", "budget", *START, "step_seconds", "steps", "passes", "bits"]
-TIMED_STEPS = 12
+TIMED = 4, 24         # steps of two runs, whose difference is the time of a step
 
 
 def lithe(*args):
@@ -49,13 +50,29 @@ class Point:
             lithe("train-tokenizer", self.name + ".sample.txt", "--vocab", vocab, "--out", path)
         return path if vocab > 256 else "bytes"
 
+    def tokens(self, vocab):
+        """Of the text, by its first 200 kB."""
+        with open(self.name + ".txt", "rb") as f:
+            part = f.read(200_000)
+        ids = subprocess.run([options.lithe, "tokenize", self.vocabulary(vocab)], input=part, capture_output=True).stdout
+        return len(ids.split()) * self.bytes / len(part)
+
     def train(self, c, steps, out):
         shutil.rmtree(out, ignore_errors=True)
         lithe("train", self.name + ".txt", "--valid", self.name + ".valid.txt", "--tokenizer", self.vocabulary(c["vocab"]), "--arch", c["arch"],
               "--params", int(c["params"]), "--ctx", c["ctx"], "--batch", c["batch"], "--lr", c["lr"], "--weight-decay", c["decay"], "--dtype", c["dtype"],
-              "--steps", steps, "--eval-every", max(steps // 4, 1), "--save-every", 0, "--no-sample", "--threads", 1, "-q", "--out", out)
+              "--steps", steps, "--eval-every", steps, "--save-every", 0, "--no-sample", "--threads", 1, "-q", "--out", out)
         with open(os.path.join(out, "log.jsonl")) as f:
             return [json.loads(line) for line in f]
+
+    def price(self, config):
+        """Seconds of processor time for a step."""
+        used = []
+        for steps in TIMED:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            self.train(config, steps, self.name + ".run")
+            used.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+        return (used[1] - used[0]) / (TIMED[1] - TIMED[0])
 
     def measure(self, config):
         """Bits per byte of the held-out text after the steps that the budget pays for."""
@@ -63,13 +80,13 @@ class Point:
         known = next((r for r in record if all(str(r[k]) == str(v) for k, v in key.items())), None)
         if not known:
             out = self.name + ".run"
-            seconds = min(line["seconds"] for line in self.train(config, TIMED_STEPS, out) if "grad_norm" in line)
-            steps = max(int(options.budget / seconds), TIMED_STEPS)
+            seconds = self.price(config)
+            steps = max(int(options.budget * config["share"] / seconds), TIMED[0])
             lines = self.train(config, steps, out)
             read = sum(line.get("tokens", 0) for line in lines)
-            tokens = len(lithe("tokenize", self.vocabulary(config["vocab"]), self.name + ".txt").split()) if self.size != "20m" else 0
+            tokens = self.tokens(config["vocab"])
             bits = json.loads(lithe("eval", out, "--text", self.name + ".valid.txt", "--threads", 1, "--json"))["bits_per_byte"]
-            known = {**key, "step_seconds": round(seconds, 4), "steps": steps, "passes": round(read / tokens, 2) if tokens else "", "bits": round(bits, 4)}
+            known = {**key, "step_seconds": round(seconds, 4), "steps": steps, "passes": round(read / tokens, 2), "bits": round(bits, 4)}
             add_line(known)
         bits = float(known["bits"])
         if not self.best or bits < self.best[0]:
