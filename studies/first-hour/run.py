@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Run the protocol of studies/first-hour/README.md; every finished run is a line of OUT/record.csv, and none is made twice."""
-import argparse, csv, json, os, resource, shutil, subprocess
+import argparse, csv, json, os, shutil, subprocess
 
 HELD_OUT = 60000      # bytes after those that are trained on
 SIZES = {"200k": 200_000, "2m": 2_000_000, "20m": 20_000_000}
@@ -13,8 +13,7 @@ MOVES = [     # one after the other: values to try instead of the best so far, o
     ("params", [2, 0.5]),
     ("batch", [0.5, 2]),
 ]
-COLUMNS = ["text", "size", "budget", *START, "step_seconds", "steps", "passes", "bits"]
-TIMED = 4, 24         # steps of two runs, whose difference is the time of a step
+COLUMNS = ["text", "size", "budget", *START, "steps", "passes", "bits"]
 
 
 def lithe(*args):
@@ -66,13 +65,8 @@ class Point:
             return [json.loads(line) for line in f]
 
     def price(self, config):
-        """Seconds of processor time for a step."""
-        used = []
-        for steps in TIMED:
-            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-            self.train(config, steps, self.name + ".run")
-            used.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
-        return (used[1] - used[0]) / (TIMED[1] - TIMED[0])
+        """Operations of a step."""
+        return max(line.get("flops", 0) for line in self.train(config, 1, self.name + ".run"))
 
     def measure(self, config):
         """Bits per byte of the held-out text after the steps that the budget pays for."""
@@ -80,13 +74,12 @@ class Point:
         known = next((r for r in record if all(str(r[k]) == str(v) for k, v in key.items())), None)
         if not known:
             out = self.name + ".run"
-            seconds = self.price(config)
-            steps = max(int(options.budget * config["share"] / seconds), TIMED[0])
+            steps = max(int(options.budget * 1e12 * config["share"] / self.price(config)), 1)
             lines = self.train(config, steps, out)
             read = sum(line.get("tokens", 0) for line in lines)
             tokens = self.tokens(config["vocab"])
             bits = json.loads(lithe("eval", out, "--text", self.name + ".valid.txt", "--threads", 1, "--json"))["bits_per_byte"]
-            known = {**key, "step_seconds": round(seconds, 4), "steps": steps, "passes": round(read / tokens, 2), "bits": round(bits, 4)}
+            known = {**key, "steps": steps, "passes": round(read / tokens, 2), "bits": round(bits, 4)}
             add_line(known)
         bits = float(known["bits"])
         if not self.best or bits < self.best[0]:
@@ -118,7 +111,7 @@ def arguments():
     p.add_argument("out")
     p.add_argument("texts", nargs="+", metavar="NAME=TEXT")
     p.add_argument("--sizes", default="200k,2m,20m")
-    p.add_argument("--budget", type=float, default=60, help="seconds of one core for a run")
+    p.add_argument("--budget", type=float, default=3, help="operations of a run, in units of 10^12")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value to begin with")
     p.add_argument("--only", action="store_true", help="measure this configuration and no other")
     p.add_argument("--lithe", default="build/lithe")
