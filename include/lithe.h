@@ -35,7 +35,8 @@ extern "C" {
     X(LITHE_EDEVICE,  -6, "device cannot run this model")        \
     X(LITHE_EFULL,    -7, "context is full")                     \
     X(LITHE_EDIVERGED,-8, "training diverged")                   \
-    X(LITHE_EMISMATCH,-9, "a comparison did not hold")
+    X(LITHE_EMISMATCH,-9, "a comparison did not hold")           \
+    X(LITHE_ECANCELLED,-10, "was interrupted")
 
 typedef enum {
 #define X(name, value, text) name = value,
@@ -157,7 +158,7 @@ typedef struct {
     int    ctx;                /* largest number of tokens in a window or example; the model's context, at most 1024 */
     int    batch;              /* windows in a step, over all accumulated parts; 8; 16 examples; 64 images */
     int    accumulate;         /* number of parts a step is split into; 1 */
-    double lr, min_lr;         /* 1e-3; lr/10 */
+    double lr, min_lr;         /* by the architecture and its width; lr/10 */
     const char *schedule;      /* "cosine", "constant", "linear", "wsd", "inverse-sqrt"; cosine */
     int    warmup;             /* steps; 2 % */
     double weight_decay, beta1, beta2, eps, clip;      /* 0.1, 0.9, 0.95, 1e-8, 1.0 (negative: off) */
@@ -190,6 +191,9 @@ typedef struct {
      * where=top". */
     const char *grow_with;
     const char *wire;       /* "bf16": how gradients travel between ranks; NULL: "f32" */
+    int    steps_most;      /* with seconds: never more steps than these; 0: any number */
+    /* Shares of the steps, instead of warmup, eval_every and save_every; 0: these. */
+    double warmup_share, eval_share, save_share;
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;

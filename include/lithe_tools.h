@@ -22,6 +22,14 @@ int lithe_check_pending(lithe_error *err);
  * overwritten.  A SIGBUS that came from elsewhere goes to the handler that was installed before. */
 int lithe_guard_files(lithe_error *err);
 
+/* ---- long work ----------------------------------------------------------- */
+
+/* Whom this thread tells about work that may take long: reading and packing text, learning a vocabulary, checking the
+ * hashes of files.  tell receives what is being done ("learning a vocabulary") and `done` of `all` of it (all 0: nobody
+ * knows), up to some thousand times a second; if it returns other than 0 the work ends with LITHE_ECANCELLED, and no
+ * file of it stays.  NULL: nobody. */
+void lithe_on_progress(int (*tell)(void *context, const char *what, double done, double all), void *context);
+
 /* ---- architectures ------------------------------------------------------- */
 
 /* Names and one-line descriptions (with the paper) of the architectures; NULL after the last. */
@@ -31,12 +39,27 @@ int         lithe_arch_images(const char *name);                /* 1: it reads i
 const char *lithe_arch_usual(int images);                       /* the default architecture for text, or for images */
 /* The architecture that this one extends (lithe_grow_options, `to`); NULL: none. */
 const char *lithe_arch_over(const char *name);
+const char *lithe_grow_method(int i);                           /* names of methods of growing; NULL after the last */
 /* The kind of vocabulary to learn for it (lithe_tokenizer_learn): "wordpiece" or "roberta" for encoders, else "bpe". */
 const char *lithe_arch_vocabulary(const char *name);
 
 /* The default of a training option that depends on the architecture, for people to read ("lr": "0.001; mosaicbert:
  * 0.0005; ...", the usual value and the architectures whose value differs); empty if it does not depend on it. */
 void        lithe_train_defaults(const char *option, char *text, size_t size);
+
+/* What a new model of a text takes by default (docs/defaults.md): by the kind of the text, its bytes, and the machine's
+ * speed, `rate` multiplications and additions a second in matrix products (lithe_peak).  sample is the beginning of the
+ * text, bytes all of it; arch NULL chooses the architecture too, else the rest suits that one. */
+typedef struct {
+    const char *kind;          /* of the text: "words", "characters" (such as Chinese) or "code" */
+    const char *arch;
+    int    vocab;              /* tokens of a vocabulary to learn; 256: the bytes */
+    double params;
+    int    ctx, batch;
+    double passes;             /* over the text, at most */
+    const char *dtype;         /* of the matrix products: "bf16" on a processor that has them (AMX), else "f32" */
+} lithe_text_choice;
+void        lithe_choose_for_text(const char *arch, const char *sample, size_t n, double bytes, double rate, lithe_text_choice *out);
 
 /* The text of a config.json (malloc'd, free it) for a model of `arch` with `params` stored parameters within 5 %, a
  * vocabulary and a context. */
@@ -159,6 +182,15 @@ int            lithe_dataset_images(const lithe_dataset *d, int *side, int *chan
 int            lithe_images_known(const char *path);
 /* Tokens of the longest example of a table, with special tokens; 0 for text. */
 int            lithe_dataset_longest(const lithe_dataset *d);
+
+/* The rows of a table to classify, whose columns are those of o, or are found as in training; a label is not needed. */
+typedef struct lithe_table lithe_table;
+typedef struct { const char *text, *pair, *label; } lithe_table_row;      /* borrowed; pair and label NULL: none */
+lithe_table    *lithe_table_open(const char *path, const lithe_data_options *o, lithe_error *err);
+size_t          lithe_table_count(const lithe_table *t);
+lithe_table_row lithe_table_row_at(const lithe_table *t, size_t i);        /* all NULL past the end */
+const char     *lithe_table_columns(const lithe_table *t);                 /* which columns were chosen; borrowed */
+void            lithe_table_close(lithe_table *t);
 
 /* The documents of such sources, joined by empty lines until they reach limit bytes, the last one cut at a line: the
  * text from which a tokenizer is learned.  It is malloc'd and ends with NUL; standard input can be read again by
@@ -529,6 +561,22 @@ typedef struct {
     char notice[1200];        /* which columns of the table were read, or which images were left out; "": nothing */
 } lithe_evaluation;
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err);
+
+/* The same, with the confusion matrix of a classifier: (labels, labels), the examples of each class, row by row,
+ * counted by the class that was predicted. */
+int lithe_evaluate_classes(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, size_t *confusion, lithe_error *err);
+/* The scores of class i in it; a quotient 0/0 is 0, as in scikit-learn. */
+typedef struct { double precision, recall, f1; size_t examples; } lithe_class_score;
+lithe_class_score lithe_score_class(const size_t *confusion, int labels, int i);
+
+/* How likely a text is, after the context before it, if it has one: the log-likelihood of its tokens, in nats, as
+ * lm-evaluation-harness computes it (docs/tasks.md), and whether each is the likeliest at its place (greedy; -1: not
+ * known, of a text longer than the model's context).  By an encoder each token is predicted from all others. */
+typedef struct { double loglikelihood; size_t tokens; int greedy; } lithe_likelihood;
+/* Of n texts after their contexts; a context may be NULL or "", contexts NULL means that there are none.  *cut (or
+ * NULL) receives how many contexts were too long and lost their beginning. */
+int lithe_likelihoods(lithe_model *m, const lithe_tokenizer *t, const char *const *contexts, const char *const *texts, size_t n,
+                      lithe_likelihood *out, size_t *cut, lithe_error *err);
 
 /* Scores a file of WikiText by the words that it has, whatever the tokenizer, as papers and lm-evaluation-harness do
  * (docs/tasks.md): perplexities of words are exp(nll / words). */

@@ -54,6 +54,7 @@ typedef struct { int side, patch, channels, tokens; } image_shape;
 typedef struct {
     /* Peak learning rate; the last one as a share of it; the share of the steps over which it rises. */
     double lr, floor, warmup;
+    int lr_width;                    /* the width at which lr is right, in inverse proportion at others; 0: at any */
     const char *schedule;            /* a name of --schedule */
     double beta1, beta2, eps, weight_decay, clip;        /* of AdamW; clip 0: none */
     bool decoupled;                  /* the decay is not multiplied by the learning rate */
@@ -80,6 +81,7 @@ typedef struct arch {
     const char *summary;            /* one line and its paper, for --arch help */
     const char *vocabulary;         /* the kind of vocabulary to learn for it: "wordpiece", "roberta"; NULL: "bpe" */
     const recipe *recipe;           /* NULL: the usual one (train/recipe.c) */
+    bool for_text;                  /* the first choice for a new model of a text, where no other is named */
 
     struct {                             /* config.json to a struct and back */
         size_t size;                     /* of the struct */
@@ -161,6 +163,7 @@ typedef struct arch {
 
 extern const arch *const architectures[];                 /* ends with NULL */
 const arch *arch_find(const char *name);                  /* by name, alias or class_name; NULL when there is none */
+const arch *arch_for_text(void);
 const arch *arch_usual(bool images);                      /* the default: the first that reads images, or text */
 bool arch_alias(const arch *a, const char *name);         /* whether name is among its aliases */
 

@@ -33,6 +33,13 @@
 ARCHITECTURES(DECLARE)
 const arch *const architectures[] = { ARCHITECTURES(ADDRESS) NULL };
 
+const arch *arch_for_text(void)
+{
+    int i = 0;
+    while (architectures[i] && !architectures[i]->for_text) i++;
+    return architectures[i];
+}
+
 const arch *arch_usual(bool images)
 {
     int i = 0;

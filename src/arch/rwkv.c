@@ -6,7 +6,7 @@
 /* ---- configurations ---- */
 
 /* The decay is on the large matrices alone, which is what the parameters declare. */
-const recipe rwkv_recipe = { .lr = 1e-3, .floor = 0.1, .warmup = 0.02, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-18, .weight_decay = 0.1, .clip = 1,
+const recipe rwkv_recipe = { .lr = 4e-3, .lr_width = 128, .floor = 0.1, .warmup = 0.02, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-18, .weight_decay = 0.1, .clip = 1,
                              .mask = "each", .mask_rate = 0.15 };
 
 const known_key rwkv_others[] = {

@@ -206,7 +206,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 const arch arch_rwkv7 = {
     .name = "rwkv7", .class_name = "RWKV7ForCausalLM", .stem = "RWKV7",
     .summary = "RWKV-7: a recurrent network that learns by the delta rule, constant memory (Peng et al. 2025)",
-    .recipe = &rwkv_recipe,
+    .recipe = &rwkv_recipe, .for_text = true,
     .config = { .size = sizeof(rwkv7), .fields = fields, .others = others, .divides = NAMES("head_dim", "hidden_size"),
                 .normalize = normalize, .sized = sized },
     .equations = { .build = build, .language = language, .l2_wrap = l2_wrap_of },

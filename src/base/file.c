@@ -1,5 +1,6 @@
 /* Reading, directories, names, content hashes. */
 #include "base/file.h"
+#include "base/progress.h"
 #include "base/arena.h"
 #include "base/system.h"
 #include <dirent.h>
@@ -264,6 +265,26 @@ void hash_hex(const void *data, size_t size, char hex[33])
 {
     XXH128_hash_t h = XXH3_128bits(data, size);
     snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+}
+
+int hash_long(const void *data, size_t size, char hex[33], lithe_error *err)
+{
+    enum { PART = 32 << 20 };
+    const char *at = data;
+    int status = LITHE_OK;
+    XXH3_state_t *x = size > PART ? XXH3_createState() : NULL;
+    hex[0] = 0;
+    if (!x) { hash_hex(data, size, hex); return LITHE_OK; }
+    XXH3_128bits_reset(x);
+    for (size_t done = 0, n; done < size && !status; done += n) {
+        n = size - done < PART ? size - done : PART;
+        status = progress_tell("checking the files", (double)done, (double)size, err);
+        if (!status) XXH3_128bits_update(x, at + done, n);
+    }
+    const XXH128_hash_t h = XXH3_128bits_digest(x);
+    if (!status) snprintf(hex, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+    XXH3_freeState(x);
+    return status;
 }
 
 static uint32_t crc_table[256];

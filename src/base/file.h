@@ -44,6 +44,8 @@ char *path_follow(const char *path, lithe_error *err);      /* what a link names
 /* 64-bit content hash (XXH3), 128 bits for a whole file as 32 hex digits. */
 uint64_t hash_bytes(const void *data, size_t size, uint64_t seed);
 void     hash_hex(const void *data, size_t size, char hex[33]);
+/* The same of what may be long, which tells how far it is (base/progress.h). */
+int      hash_long(const void *data, size_t size, char hex[33], lithe_error *err);
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);   /* Castagnoli; "123456789" gives e3069283 */
 
 /* Numbers of 1 to 8 bytes as files hold them, the lowest byte first. */

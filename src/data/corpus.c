@@ -229,7 +229,7 @@ static int open_current(corpus *c, lithe_error *err)
     if (status) return status;
     if (in->form != UNSEEN && (status = refuse_sparse(in->known.path, c->map.size, err))) return status;
     in->known.bytes = c->map.size;
-    hash_hex(c->map.data, c->map.size, in->known.hash);
+    if ((status = hash_long(c->map.data, c->map.size, in->known.hash, err))) return status;
     c->form = in->form;
     c->packing = in->packing == PLAIN ? packing_of_bytes(&c->map) : in->packing;
     if (c->packing == PLAIN && refuse_packed(&c->map, in->known.path, err)) return LITHE_EFORMAT;

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 static double ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
@@ -187,4 +188,23 @@ lithe_metrics outcomes_metrics(const outcomes *x)
 lithe_evaluation outcomes_evaluation(const outcomes *x)
 {
     return (lithe_evaluation){ .loss = x->loss / (double)x->count, .metrics = outcomes_metrics(x), .examples = x->count };
+}
+
+void outcomes_confusion(const outcomes *x, size_t *matrix)
+{
+    const size_t n = (size_t)x->classes;
+    memset(matrix, 0, n * n * sizeof *matrix);
+    for (size_t i = 0; x->classes && i < x->count; i++) matrix[(size_t)x->label[i] * n + (size_t)x->predicted[i]]++;
+}
+
+lithe_class_score lithe_score_class(const size_t *confusion, int labels, int i)
+{
+    double predicted = 0, labelled = 0, correct = 0;
+    if (!confusion || i < 0 || i >= labels) return (lithe_class_score){ 0 };
+    correct = (double)confusion[i * labels + i];
+    for (int k = 0; k < labels; k++) {
+        predicted += (double)confusion[k * labels + i];
+        labelled += (double)confusion[i * labels + k];
+    }
+    return (lithe_class_score){ ratio(correct, predicted), ratio(correct, labelled), ratio(2 * correct, predicted + labelled), (size_t)labelled };
 }

@@ -26,6 +26,7 @@ void outcomes_add(outcomes *x, const float *logits, int label, float value);
 extern const lithe_metrics metrics_unknown;                 /* all NAN */
 lithe_metrics outcomes_metrics(const outcomes *x);          /* those that the task has */
 lithe_evaluation outcomes_evaluation(const outcomes *x);    /* the metrics, the mean loss and the number of examples */
+void outcomes_confusion(const outcomes *x, size_t *matrix);     /* (classes, classes): labelled i and predicted j */
 
 /* ---- masked tokens and sentences that follow, counted while they are read ---- */
 

@@ -28,8 +28,8 @@ static int check_source(const json_t *entry, lithe_error *err)
     if ((uint64_t)m.size != (uint64_t)bytes)
         status = fail(err, LITHE_EMISMATCH, "%s: has changed since these shards were made: %lld bytes then, %zu now", path, (long long)bytes, m.size);
     else {
-        hash_hex(m.data, m.size, now);
-        if (strcmp(now, hash)) status = fail(err, LITHE_EMISMATCH, "%s: has changed since these shards were made: hash %s then, %s now", path, hash, now);
+        status = hash_long(m.data, m.size, now, err);
+        if (!status && strcmp(now, hash)) status = fail(err, LITHE_EMISMATCH, "%s: has changed since these shards were made: hash %s then, %s now", path, hash, now);
     }
     return mapping_finish(&m, status, err);
 }

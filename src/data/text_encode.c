@@ -1,5 +1,6 @@
 #include "data/text_encode.h"
 #include "base/arena.h"
+#include "base/progress.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,6 +80,8 @@ int text_encode_end(text_encoder *e, lithe_error *err)
     int32_t *ids = NULL;
     int status = sizes ? LITHE_OK : fail(err, LITHE_ENOMEM, "out of memory for %d texts", e->count);
     for (int i = 0; i < e->count && sizes; i++) sizes[i] = e->pieces[i].size;
+    e->packed += (double)e->held;
+    if (!status) status = progress_tell("packing the text", e->packed, e->all, err);
     if (!status && e->encoder) status = e->encoder->encode(e->encoder->context, e->t, e->text, sizes, e->count, &ids, counts, err);
     else if (!status) status = encode_texts(e->t, e->text, sizes, e->count, &ids, counts, err);
     if (!status) status = put_pieces(e, ids, counts, err);

@@ -15,6 +15,7 @@ typedef struct {
     bool whole;                      /* no cut has ever held */
     char *text; size_t held, capacity;            /* of the pieces that wait */
     text_piece *pieces; int count, room;
+    double packed, all;              /* bytes so far, and of all texts (0: unknown), for who watches */
 } text_encoder;
 
 int  text_encode(text_encoder *e, shard_writer *to, const char *text, size_t size, lithe_error *err);

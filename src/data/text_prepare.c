@@ -1,6 +1,7 @@
 /* Turns text into shards in two readings: the first counts the bytes of each document and checks them; then the split
  * is chosen; the second writes ids.  Invariant: what is held out is chosen by bytes of text, whatever the tokenizer
  * makes of them, so byte counts are exact and bits per byte compare between tokenizers. */
+#include "base/progress.h"
 #include "base/utf8.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -36,6 +37,7 @@ static int survey(split *s, corpus *c, const char *what, lithe_error *err)
         }
         s->sizes[s->documents++] = d.size;
         s->bytes += d.size;
+        if (progress_tell("reading the text", (double)s->bytes, 0, err)) return LITHE_ECANCELLED;
     }
     if (!status && !s->documents) status = fail(err, LITHE_EINVAL, "%s: is empty, nothing to learn from", what);
     corpus_rewind(c);
@@ -232,6 +234,7 @@ int text_prepare(const char *const *paths, int n, const char *dir, const lithe_t
     status = survey(&s, c, paths[0], err);
     if (!status) status = held ? survey(&hs, held, options.valid, err) : choose_split(&s, &options, paths[0], err);
     if (!status) status = dir_make(dir, err);
+    e.all = (double)s.bytes + (double)hs.bytes;
     if (!status) status = write_shards(dir, &e, &s, c, &hs, held, err);
     if (!status) status = write_description(dir, &options, c, held, err);
 out:

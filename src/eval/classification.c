@@ -47,7 +47,7 @@ static void take_outcomes(void *context, const results *r, const batch *b, size_
         outcomes_add(&j->outcomes, logits->data + (size_t)s * (size_t)logits->width, j->table->label[first + (size_t)s], j->table->value[first + (size_t)s]);
 }
 
-static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err)
+static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, size_t *confusion, lithe_error *err)
 {
     task_table x = { 0 };
     judging j = { .table = &x };
@@ -60,6 +60,7 @@ static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *
     if (!status) {
         *out = outcomes_evaluation(&j.outcomes);
         out->cut = cut;
+        if (confusion) outcomes_confusion(&j.outcomes, confusion);
         snprintf(out->notice, sizeof out->notice, "columns: %s", x.rows.columns);
     }
     outcomes_close(&j.outcomes);
@@ -70,10 +71,15 @@ static int evaluate_table(lithe_model *m, const lithe_tokenizer *t, const char *
 
 int lithe_evaluate(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, lithe_error *err)
 {
+    return lithe_evaluate_classes(m, t, path, o, out, NULL, err);
+}
+
+int lithe_evaluate_classes(lithe_model *m, const lithe_tokenizer *t, const char *path, const lithe_data_options *o, lithe_evaluation *out, size_t *confusion, lithe_error *err)
+{
     *out = (lithe_evaluation){ .metrics = metrics_unknown };
     lithe_data_options options;
     if (options_read(&options, sizeof options, o, "lithe_data_options", err)) return LITHE_EINVAL;
-    if (path && lithe_model_images(m, NULL, NULL, NULL)) return evaluate_images(m, path, out, err);
+    if (path && lithe_model_images(m, NULL, NULL, NULL)) return evaluate_images(m, path, out, confusion, err);
     if (!m || !t || !path) return fail(err, LITHE_EINVAL, "an evaluation needs a model, a tokenizer and a table");
-    return evaluate_table(m, t, path, &options, out, err);
+    return evaluate_table(m, t, path, &options, out, confusion, err);
 }

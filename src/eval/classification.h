@@ -9,6 +9,6 @@
 int class_names(const lithe_model *m, label_names *names, lithe_error *err);
 
 /* Evaluates a model of images on a labelled set: on its test part, else its valid part, else all of it. */
-int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lithe_error *err);
+int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, size_t *confusion, lithe_error *err);
 
 #endif

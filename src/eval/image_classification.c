@@ -141,7 +141,7 @@ static void take_outcome(void *context, size_t i, const real *logits)
     outcomes_add(&j->outcomes, logits, image_set_item(j->set, i).label, 0);
 }
 
-int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lithe_error *err)
+int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, size_t *confusion, lithe_error *err)
 {
     if (failed(err) || must_read_images(m, err)) return err ? (int)err->status : LITHE_EINVAL;
     image_set *s = open_test_part(m, path, err);
@@ -152,6 +152,7 @@ int evaluate_images(lithe_model *m, const char *path, lithe_evaluation *out, lit
     if (!status) status = image_set_intact(s, err);
     const char *left_out = status ? NULL : image_set_left_out(s, err);
     if (!status) *out = outcomes_evaluation(&j.outcomes);
+    if (!status && confusion) outcomes_confusion(&j.outcomes, confusion);
     if (left_out) snprintf(out->notice, sizeof out->notice, "left out: %s", left_out);
     outcomes_close(&j.outcomes);
     image_set_close(s);

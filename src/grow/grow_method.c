@@ -23,6 +23,8 @@ static const struct { const char *says, *symmetry; } methods[METHODS] = {
 
 /* ---- choosing --------------------------------------------------------------------- */
 
+const char *lithe_grow_method(int i) { return i >= 0 && i < METHODS ? method_name((method)i) : NULL; }
+
 /* The method for slots when none is asked for: chosen by measurement (docs/growing.md). */
 static method usual_of_slots(const growth *g)
 {

@@ -107,8 +107,8 @@ static int check_contents(const char *path, const struct stat *s, const json_t *
     if (expected && is_remembered(s, expected)) return LITHE_OK;
     int status = file_map(&map, path, err);
     if (status) return status;
-    hash_hex(map.data, map.size, hex);
-    if (mapping_finish(&map, LITHE_OK, err)) return err ? (int)err->status : LITHE_EFORMAT;
+    status = hash_long(map.data, map.size, hex, err);
+    if (mapping_finish(&map, status, err)) return err ? (int)err->status : LITHE_EFORMAT;
     if (!expected || strcmp(hex, expected)) return fail(err, LITHE_EFORMAT, "%s: its contents are not what " MANIFEST " says, the file is damaged", path);
     remember(s, hex);
     return LITHE_OK;

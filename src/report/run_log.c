@@ -75,12 +75,18 @@ static void add_growth(lithe_run *r, const json_t *line)
     add_mark(r, "growth", arena_strdup(&r->memory, text));
 }
 
+/* The steps of a run; one with a budget of time may choose them again. */
+static void add_plan(lithe_run *r, const json_t *line)
+{
+    double steps = known(number(line, "steps"));
+    r->planned = steps <= INT_MAX ? (int)steps : 0;
+}
+
 static void add_start(lithe_run *r, const json_t *line)
 {
     r->arch = text_of(r, line, "started");
     r->params = number(line, "params");
-    double steps = known(number(line, "steps"));
-    r->planned = steps <= INT_MAX ? (int)steps : 0;
+    add_plan(r, line);
     r->batch = number(line, "batch");
     r->ctx = number(line, "ctx");
 }
@@ -95,6 +101,7 @@ static void add_line(lithe_run *r, const json_t *line)
     else if (json_object_get(line, "valid_loss")) add_evaluation(r, line);
     else if (json_object_get(line, "grew")) add_growth(r, line);
     else if (json_object_get(line, "skipped")) { r->skipped++; add_mark(r, "skipped", text_of(r, line, "skipped")); }
+    else if (json_object_get(line, "steps")) add_plan(r, line);
     else if (json_object_get(line, "rolled_back")) { r->rolled_back++; add_mark(r, "roll-back", text_of(r, line, "rolled_back")); }
     if (json_object_get(line, "loss")) add_step(r, line);
 }

@@ -10,6 +10,7 @@
  * text is a token already (by another split of it) maps to that token and takes
  * no id.  The same text gives the same vocabulary. */
 #include "text/alphabet_choice.h"
+#include "base/progress.h"
 #include "base/sized.h"
 #include "text/pair_learner.h"
 #include "text/tokenizer.h"
@@ -38,6 +39,8 @@ typedef struct {
     char **forms;                          /* pieces of the text that normalization changed; words point into them */
     size_t n_forms, forms_room;
     word_counts words;
+    size_t read, all;                      /* bytes of the text whose words are counted, of all */
+    lithe_error *err;
     alphabet_choice alphabet;
     pair_learner learner;
 } learning;
@@ -56,12 +59,23 @@ static const char *keep_form(learning *l, const char *text, size_t *len)
     return l->forms[l->n_forms++] = form;
 }
 
+/* A text may be long: it tells how far it is from time to time. */
+static void count(void *context, const char *text, size_t len)
+{
+    learning *l = context;
+    const size_t before = l->read;
+    if (l->words.failed) return;
+    l->read += len;
+    if (before >> 16 != l->read >> 16 && progress_tell("counting the words of the text", (double)l->read, (double)l->all, l->err)) l->words.failed = true;
+    count_word(&l->words, text, len);
+}
+
 static void on_text(void *context, const char *text, size_t len, int32_t id)
 {
     learning *l = context;
     if (id >= 0) return;
     const char *form = keep_form(l, text, &len);
-    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, true, count_word, &l->words);
+    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, true, count, l);
     l->words.failed |= len && !form;
 }
 
@@ -72,7 +86,10 @@ static int count_words(learning *l, const char *text, size_t len, lithe_error *e
     size_t n = 0;
     for (; l->kind->specials[n]; n++) tokens[n] = (added_token){ .text = l->kind->specials[n], .len = strlen(l->kind->specials[n]) };
     added_tokens_init(&borders, tokens, n);
+    l->all = len;
+    l->err = err;
     if (len) added_tokens_cut(&borders, text, NULL, len, on_text, l);
+    if (failed(err)) return err->status;
     return l->words.failed ? fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory") : LITHE_OK;
 }
 
@@ -169,6 +186,7 @@ static int learn(learning *l, lithe_error *err)
     lithe_tokenizer *k = l->tokenizer;
     int wanted = l->vocab - l->kind->last;
     for (uint32_t i; k->vocabulary.n < wanted && (i = pair_learner_best(&l->learner)) != NO_PAIR; ) {
+        if (progress_tell("learning a vocabulary", k->vocabulary.n, wanted, err)) return LITHE_ECANCELLED;
         int32_t id = token_for(l, &l->learner.pairs[i]);
         if (id == -1) { pair_learner_refuse(&l->learner, i); continue; }
         if (id == -2 || (!l->kind->words && !remember(k, &room, &l->learner.pairs[i], id))) { l->learner.failed = true; break; }

@@ -1,7 +1,8 @@
 /* Turns a budget of seconds into a number of steps before the run begins: it times
  * some steps whose gradients are discarded, subtracts the time of evaluations and
  * checkpoints, and divides the rest.  The number is part of the settings from step 0
- * on, so a run that is resumed, even on another machine, is the same run. */
+ * on.  As the machine may become busy, or idle, each checkpoint chooses it again, and holds the new one: a run that is
+ * resumed, even on another machine, has the number of its checkpoint. */
 #include "train/trainer.h"
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 enum { TIMED_MAX = 10, TIMED_MIN = 2, TIMES_MAX = 10, WEIGHTS_PASSES = 7 };
 /* Of the budget: for timing; for evaluations and checkpoints each; in all. */
 static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;
+/* Of the budget: the error that makes a checkpoint of its own worth while, the least time between two choices, and how
+ * many checkpoints would fit into that time; and the error that is not worth another number. */
+static const double OFF_SHARE = 0.08, APART_SHARE = 0.05, APART_SAVES = 10, SAME_SHARE = 0.02;
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
@@ -43,12 +47,13 @@ static double time_evaluation(lithe_trainer *t, lithe_error *err)
     return seconds_now() - began;
 }
 
-/* Adds the time of evaluations or checkpoints, each of which takes `seconds`.  When no option says how often (every is
- * 0), there is one at the start and ten during the run, or fewer where they would take more than their share. */
-static int spread(double seconds, double budget, int every, double *per_step, double *fixed)
+/* Adds the time of evaluations or checkpoints, each of which takes `seconds`.  When no option says how often (every and
+ * share are 0), there is one at the start and ten during the run, or fewer where they would take more than their
+ * share. */
+static int spread(double seconds, double budget, int every, double share, double *per_step, double *fixed)
 {
-    double count = floor(EXTRA_SHARE * budget / seconds);
-    int times = count > TIMES_MAX ? TIMES_MAX : count < 1 ? 1 : (int)count;
+    double count = share > 0 ? ceil(1 / share) : floor(EXTRA_SHARE * budget / seconds);
+    int times = count > TIMES_MAX && !(share > 0) ? TIMES_MAX : count < 1 ? 1 : (int)count;
     if (every) *per_step += seconds / every;
     *fixed += seconds * (every ? 1 : times + 1);
     return times;
@@ -69,13 +74,64 @@ int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error 
     if (failed(err)) return err->status;
     per_step = median_step(t, o->seconds, err);
     if (failed(err)) return err->status;
-    int evaluations = spread(checks, o->seconds, o->eval_every, &per_step, &fixed);
-    int checkpoints = spread(save, o->seconds, o->save_every, &per_step, &fixed);
+    settings *s = &t->settings;
+    int evaluations = spread(checks, o->seconds, o->eval_every, o->eval_share, &per_step, &fixed);
+    int checkpoints = spread(save, o->seconds, o->save_every, o->save_share, &per_step, &fixed);
     double left = USED_SHARE * o->seconds - fixed - (seconds_now() - began), steps = floor(left / per_step);
     if (steps > 1 << 30) return fail(err, LITHE_EINVAL, "%.0f seconds hold more steps than a run may have", o->seconds);
-    settings *s = &t->settings;
+    if (o->steps_most && steps > o->steps_most) steps = o->steps_most;
     settings_length(s, o, steps > 1 ? (int)steps : 1);
-    if (!o->eval_every) s->eval_every = in_parts(s->schedule.steps, evaluations);
-    if (!o->save_every) s->save_every = in_parts(s->schedule.steps, checkpoints);
+    if (!o->eval_every && !(o->eval_share > 0)) s->eval_every = in_parts(s->schedule.steps, evaluations);
+    if (!o->save_every && !(o->save_share > 0)) s->save_every = in_parts(s->schedule.steps, checkpoints);
+    t->budget = (time_budget){ .seconds = o->seconds, .began = began, .planned = seconds_now(), .save = save, .most = o->steps_most };
     return LITHE_OK;
+}
+
+/* ---- while it runs ------------------------------------------------------------------------- */
+
+/* The number of steps that fit the budget at the pace of those since the last choice; 0: it is not known yet. */
+static double steps_that_fit(const lithe_trainer *t)
+{
+    const time_budget *b = &t->budget;
+    double now = seconds_now(), pace = (now - b->planned) / (t->progress.step - b->at), left = USED_SHARE * b->seconds - (now - b->began);
+    if (!(b->seconds > 0) || t->progress.step <= b->at) return 0;
+    double steps = t->progress.step + fmax(1, floor(left / pace));
+    return b->most && steps > b->most ? b->most : fmin(steps, STEPS_MAX);
+}
+
+static bool differs(const lithe_trainer *t, double steps, double share)
+{
+    const double planned = t->settings.schedule.steps;
+    return steps > 0 && fabs(steps - planned) > share * planned;
+}
+
+/* Several processes would have to agree on it at each step, so they choose at their usual checkpoints only. */
+bool trainer_off_budget(const lithe_trainer *t)
+{
+    const time_budget *b = &t->budget;
+    if (!(b->seconds > 0) || t->ranks || t->saved || t->progress.step >= t->settings.schedule.steps) return false;
+    double apart = seconds_now() - b->planned;
+    return apart > fmax(APART_SHARE * b->seconds, APART_SAVES * b->save) && differs(t, steps_that_fit(t), OFF_SHARE);
+}
+
+/* A growth that was planned keeps its step. */
+static int after_growths(const settings *s, int steps)
+{
+    for (int i = 0; i < s->growth_count; i++) if (s->growths[i].at >= steps) steps = s->growths[i].at + 1;
+    return steps;
+}
+
+int trainer_replan(lithe_trainer *t, lithe_error *err)
+{
+    settings *s = &t->settings;
+    double steps = t->progress.step < s->schedule.steps ? steps_that_fit(t) : 0;
+    int status = ranks_tell(t->ranks, &steps, sizeof steps, err);
+    if (status || !(steps > 0)) return status;
+    t->budget.planned = seconds_now();
+    t->budget.at = t->progress.step;
+    if (!differs(t, steps, SAME_SHARE)) return LITHE_OK;
+    s->schedule.steps = after_growths(s, (int)steps);
+    line_begin(&t->log, t->progress.step);
+    line_number(&t->log, "steps", s->schedule.steps);
+    return trainer_end_line(t, err);
 }

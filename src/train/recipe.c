@@ -3,10 +3,14 @@
  * fine-tuning on GLUE. */
 #include "lithe_tools.h"
 #include "train/settings.h"
+#include <math.h>
 #include <string.h>
 
+/* Between these a rate that belongs to a width goes down as the width goes up. */
+static const double RATE_LEAST = 3e-4, RATE_MOST = 6e-3;
+
 static const recipe usual = {
-    .lr = 1e-3, .floor = 0.1, .warmup = 0.02, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1,
+    .lr = 2e-3, .lr_width = 128, .floor = 0.1, .warmup = 0.02, .schedule = "cosine", .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1,
     .mask = "each", .mask_rate = 0.15,
 };
 
@@ -17,6 +21,11 @@ static const recipe fine_tuned = {
 
 const recipe *recipe_find(const arch *a, bool fine_tuning) { return fine_tuning ? &fine_tuned : a->recipe ? a->recipe : &usual; }
 
+double recipe_lr(const recipe *r, int width)
+{
+    return r->lr_width && width > 0 ? fmin(RATE_MOST, fmax(RATE_LEAST, r->lr * r->lr_width / width)) : r->lr;
+}
+
 /* ---- the defaults as text ---------------------------------------------------- */
 
 typedef struct { char text[32]; } value_text;
@@ -25,6 +34,14 @@ static value_text number(double x, const char *unit)
 {
     value_text s;
     snprintf(s.text, sizeof s.text, "%g%s", x, x > 0 ? unit : "");
+    return s;
+}
+
+static value_text rate(const recipe *r)
+{
+    value_text s = number(r->lr, "");
+    const size_t n = strlen(s.text);
+    if (r->lr_width) snprintf(s.text + n, sizeof s.text - n, " at width %d", r->lr_width);
     return s;
 }
 
@@ -39,7 +56,7 @@ static value_text word(const char *x)
 static value_text value_of(const recipe *r, const char *option)
 {
     const struct { const char *option; value_text value; } values[] = {
-        { "lr", number(r->lr, "") }, { "min-lr", number(100 * r->floor, "% of --lr") }, { "warmup", number(100 * r->warmup, "%") },
+        { "lr", rate(r) }, { "min-lr", number(100 * r->floor, "% of --lr") }, { "warmup", number(100 * r->warmup, "%") },
         { "schedule", word(r->schedule) }, { "beta1", number(r->beta1, "") }, { "beta2", number(r->beta2, "") }, { "eps", number(r->eps, "") },
         { "weight-decay", number(r->weight_decay, "") }, { "clip", number(r->clip, "") }, { "optimizer", word(r->decoupled ? "decoupled-adamw" : "adamw") },
         { "mask", word(r->mask) }, { "mask-rate", number(r->mask_rate, "") }, { "packing", word(r->sentences ? "sentences" : "pieces") },

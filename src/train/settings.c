@@ -15,6 +15,9 @@ static int or_int(int given, int usual) { return given ? given : usual; }
 static double or_real(double given, double usual) { return given < 0 || given > 0 ? given : usual; }
 static double not_below_zero(double x) { return x > 0 ? x : 0; }
 
+/* Steps: as given, else the share of all of them. */
+static int or_share(int given, double share, int steps) { return given ? given : (int)fmax(1, ceil(steps * share - 1e-9)); }
+
 static int check_options(const lithe_train_options *o, lithe_error *err)
 {
     const struct { const char *name; double value, least, most; } bounds[] = {
@@ -25,7 +28,8 @@ static int check_options(const lithe_train_options *o, lithe_error *err)
         { "weight_decay", o->weight_decay, -1e6, 1e6 }, { "beta1", o->beta1, 0, BETA_MAX }, { "beta2", o->beta2, 0, BETA_MAX },
         { "eps", o->eps, 0, 1 }, { "clip", o->clip, -1e18, 1e18 }, { "eval_every", o->eval_every, 0, STEPS_MAX },
         { "save_every", o->save_every, 0, STEPS_MAX }, { "eval_windows", o->eval_windows, 0, STEPS_MAX }, { "epochs", o->epochs, 0, 1e9 },
-        { "mask_rate", o->mask_rate, 0, 1 }, { "mask_keep", o->mask_keep, -1, 1 }, { "mask_random", o->mask_random, -1, 1 },
+        { "steps_most", o->steps_most, 0, STEPS_MAX }, { "warmup_share", o->warmup_share, 0, 1 }, { "eval_share", o->eval_share, 0, 1 },
+        { "save_share", o->save_share, 0, 1 }, { "mask_rate", o->mask_rate, 0, 1 }, { "mask_keep", o->mask_keep, -1, 1 }, { "mask_random", o->mask_random, -1, 1 },
     };
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         if (!(bounds[i].value >= bounds[i].least && bounds[i].value <= bounds[i].most))
@@ -82,13 +86,21 @@ static int choose_masks(settings *s, const lithe_train_options *o, const recipe 
     return LITHE_OK;
 }
 
-static int choose_optimizer(settings *s, const lithe_train_options *o, const recipe *r, lithe_error *err)
+/* A model that was trained already changes a tenth as fast, unless it goes on with its moments; the recipe of labelled
+ * tables is one of fine-tuning as it is. */
+static double usual_rate(const lithe_train_options *o, const recipe *r, const lithe_model *m, bool fine_tuning)
+{
+    const bool carry = o->moments && !strcmp(o->moments, "carry"), trained = o->from || m->path;
+    return recipe_lr(r, arch_int(m->arch, m->config, m->arch->growth.keys.width)) * (trained && !carry && !fine_tuning ? TUNING_SHARE : 1);
+}
+
+static int choose_optimizer(settings *s, const lithe_train_options *o, const recipe *r, double usual_lr, lithe_error *err)
 {
     if (o->optimizer && strcmp(o->optimizer, "adamw") && strcmp(o->optimizer, "decoupled-adamw"))
         return fail(err, LITHE_EINVAL, "optimizer is \"%s\", expected adamw or decoupled-adamw", o->optimizer);
     bool decoupled = o->optimizer ? !strcmp(o->optimizer, "decoupled-adamw") : r->decoupled;
     double decay = decoupled == r->decoupled ? r->weight_decay : decoupled ? 1e-5 : 0.01;
-    s->schedule.lr = or_real(o->lr, r->lr);
+    s->schedule.lr = or_real(o->lr, usual_lr);
     s->schedule.min_lr = not_below_zero(or_real(o->min_lr, s->schedule.lr * r->floor));
     s->adamw = (adamw_settings){
         .beta1 = or_real(o->beta1, r->beta1), .beta2 = or_real(o->beta2, r->beta2), .eps = or_real(o->eps, r->eps),
@@ -113,14 +125,16 @@ int settings_resolve(settings *s, const lithe_train_options *o, const lithe_mode
     int status = failed(err) ? (int)err->status : check_options(o, err);
     if (!status) status = settings_kinds(s, o->schedule ? o->schedule : r->schedule, o->dtype ? o->dtype : "f32", err);
     if (!status) status = settings_wire(s, o->wire ? o->wire : "f32", err);
-    if (!status) status = choose_optimizer(s, o, r, err);
+    if (!status) status = choose_optimizer(s, o, r, usual_rate(o, r, m, d->kind->fine_tuning), err);
     if (!status) status = choose_masks(s, o, r, err);
     if (status) return status;
     s->batch = or_int(o->batch, d->kind->batch);
     s->accumulate = or_int(o->accumulate, 1);
     s->bptt = or_int(o->bptt, 1);
     s->eval_windows = or_int(o->eval_windows, d->kind->eval_windows ? d->kind->eval_windows : STEPS_MAX);
-    s->warmup_share = r->warmup;
+    s->warmup_share = o->warmup_share > 0 ? o->warmup_share : r->warmup;
+    s->eval_share = o->eval_share;
+    s->save_share = o->save_share;
     if (s->accumulate > s->batch)
         return fail(err, LITHE_EINVAL, "accumulate is %d: a step of %d windows cannot be split into that many parts", s->accumulate, s->batch);
     if (!copy_text(&s->sample, o->sample) || !copy_text(&s->grow_at, o->grow_at) || !copy_text(&s->grow_method, o->grow_method) || !copy_text(&s->grow_with, o->grow_with))
@@ -151,8 +165,8 @@ void settings_length(settings *s, const lithe_train_options *o, int steps)
     int tenth = steps / 10 > 1 ? steps / 10 : 1;
     s->schedule.steps = steps;
     s->schedule.warmup = o->warmup < 0 ? 0 : or_int(o->warmup, (int)ceil(steps * s->warmup_share - 1e-9));
-    s->eval_every = or_int(o->eval_every, tenth);
-    s->save_every = or_int(o->save_every, tenth);
+    s->eval_every = s->eval_share > 0 ? or_share(o->eval_every, s->eval_share, steps) : or_int(o->eval_every, tenth);
+    s->save_every = s->save_share > 0 ? or_share(o->save_every, s->save_share, steps) : or_int(o->save_every, tenth);
 }
 
 void settings_free(settings *s)

@@ -12,6 +12,7 @@ enum { MAX_GROWTHS = 16, SKIPS_IN_A_ROW = 3, MAX_ROLL_BACKS = 3 };
 /* Most tokens of a window or samples of a batch; most steps of a run. */
 enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };
 #define BETA_MAX 0.9999999
+#define TUNING_SHARE 0.1            /* of the learning rate, for a model that was trained already */
 
 /* At a step: one of params and factor, or the sizes that stand in grow_at from character `set` on. */
 typedef struct { int at; double params, factor; size_t set, set_length; } planned_growth;
@@ -27,7 +28,7 @@ typedef struct {
     uint64_t seed;
     bool recompute;
     objective_settings objective;
-    double usual_epochs, warmup_share;          /* defaults that depend on the data or recipe; not in trainer.json */
+    double usual_epochs, warmup_share, eval_share, save_share;          /* until the steps are known */
     char *sample, *grow_at, *grow_method, *grow_with;           /* NULL: none */
     char *augment;                              /* of images; NULL: none */
     planned_growth growths[MAX_GROWTHS]; int growth_count;
@@ -69,6 +70,8 @@ extern const progress progress_start;
 
 /* The defaults of a run: the architecture's own or the usual ones, and for labelled data those of fine-tuning. */
 const recipe *recipe_find(const arch *a, bool fine_tuning);
+/* Its peak learning rate for a model of this width. */
+double        recipe_lr(const recipe *r, int width);
 
 /* Refuses a growth after the last step of a run whose length is known, and one that the model m, after those before it,
  * cannot make. */

@@ -5,7 +5,7 @@
  * and halves the learning rate, while the data continue; when it would roll back a
  * fourth time, it has diverged.
  * Invariant: the next event is a function of settings, progress, weights and moments,
- * all of which a checkpoint holds. */
+ * all of which a checkpoint holds; of time only in a run with a budget of it, and then with a checkpoint. */
 #include "train/run_dir.h"
 #include "train/trainer.h"
 #include <math.h>
@@ -230,7 +230,8 @@ static int save_checkpoint(lithe_trainer *t, lithe_event *e, lithe_error *err)
 {
     double began = seconds_now();
     e->kind = LITHE_SAVED;
-    int status = trainer_save(t, err);
+    int status = trainer_replan(t, err);
+    if (!status) status = trainer_save(t, err);
     e->seconds = seconds_now() - began;
     snprintf(t->text, sizeof t->text, "%s/ckpt-%d", t->run, t->progress.step);
     return status;
@@ -263,7 +264,7 @@ static action *next_action(const lithe_trainer *t)
     if (p->in_a_row >= SKIPS_IN_A_ROW) return roll_back;
     if (t->valid.pass.g && !p->evaluated && (every(t, s->eval_every) || growth_due || grew)) return evaluate;
     if (growth_due) return grow;
-    if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew)) return save_checkpoint;
+    if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew || trainer_off_budget(t))) return save_checkpoint;
     return p->step >= s->schedule.steps ? finish : take_step;
 }
 

@@ -20,6 +20,15 @@ typedef struct {
     int (*sample)(lithe_model *m, const lithe_tokenizer *t, const char *prompt, uint64_t seed, text_sink *give, void *context, lithe_error *err);
 } trainer_hooks;
 
+/* The seconds that a run is to take, and how it goes (budget.c); all 0: it has a number of steps. */
+typedef struct {
+    double seconds, began;                      /* by seconds_now */
+    double planned;                             /* when the steps were chosen last, */
+    int at;                                     /* at which step that was, */
+    double save;                                /* and the seconds that a checkpoint takes */
+    int most;                                   /* steps_most of the options */
+} time_budget;
+
 struct lithe_trainer {
     lithe_model *model, *own_model;             /* own_...: closed with the trainer; else NULL */
     lithe_dataset *data, *own_data;
@@ -42,6 +51,7 @@ struct lithe_trainer {
     bool replay;                                /* events are those of the run, and nothing is written */
     bool saved;                                 /* the newest checkpoint holds the present state */
     double train_loss;                          /* of the latest step */
+    time_budget budget;
     char *sample;                               /* text of the latest evaluation */
     char identity[256];                         /* of the data */
     char text[640];                             /* of the present event */
@@ -97,6 +107,10 @@ int trainer_prune(const lithe_trainer *t, lithe_error *err);         /* removes 
 int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
 /* Sets the steps that fit a budget of seconds; leaves a checkpoint, which it wrote to time it. */
 int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);
+/* Whether the run would end so far from its budget that its steps should be chosen again, which a checkpoint does. */
+bool trainer_off_budget(const lithe_trainer *t);
+/* Chooses the steps again, by the time that those since the last choice took.  A line of the log says so. */
+int  trainer_replan(lithe_trainer *t, lithe_error *err);
 
 /* ---- start_run.c, resume_run.c ------------------------------------------------------------------------ */
 

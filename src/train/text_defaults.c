@@ -1,0 +1,77 @@
+/* What a new model of a text takes by default (docs/defaults.md): a table that recorded runs have filled
+ * (bench/records, studies/first-hour).  Its rows are for two quiet cores with AMX; where a machine is slower or
+ * faster, the size of the model follows the square root of its speed, in powers of two, so that two measurements
+ * agree. */
+#include "lithe_tools.h"
+#include "arch/arch.h"
+#include "kernels/kernels.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+/* The row of a kind and size: of texts with up to so many bytes. */
+typedef struct { const char *kind; double bytes; int vocab; double params; int batch; double passes; } row;
+
+static const row table[] = {
+    { "words",      600e3,    1024, 1e6, 8, 12 },
+    { "words",      6e6,      1024, 1e6, 8, 20 },
+    { "words",      INFINITY, 2048, 2e6, 8, 20 },
+    { "characters", 600e3,    1024, 1e6, 8, 12 },
+    { "characters", 6e6,      2048, 1e6, 8, 20 },
+    { "characters", INFINITY, 4096, 2e6, 8, 20 },
+    { "code",       600e3,    1024, 1e6, 8, 12 },
+    { "code",       6e6,      1024, 1e6, 8, 20 },
+    { "code",       INFINITY, 2048, 2e6, 8, 20 },
+};
+
+/* Of the machine that the table was made on, in matrix products of f32. */
+static const double usual_rate = 2e11;
+static const int context = 256;
+/* Encoders read each text many times, each time under other masks, and have a vocabulary of words. */
+static const double encoder_passes = 20, encoder_params_least = 100e3, encoder_params_most = 3e6;
+
+/* ---- the kind of a text ------------------------------------------------------------------- */
+
+static bool is_sign(int c) { return c && strchr("{}()[]<>=;_#/\\*&|$+@", c); }
+
+/* By its bytes: characters are those of scripts that have thousands of them, three bytes each; code has many signs. */
+static const char *kind_of(const char *text, size_t n)
+{
+    size_t plain = 0, signs = 0, leads = 0, ideographs = 0;
+    for (size_t i = 0; i < n; i++) {
+        const int c = (unsigned char)text[i];
+        if (c < 0x80) { plain++; signs += is_sign(c); }
+        if (c >= 0xc0) { leads++; ideographs += c >= 0xe3 && c <= 0xed; }
+    }
+    if (4 * ideographs > leads + plain) return "characters";
+    return 25 * signs > n ? "code" : "words";
+}
+
+/* ---- the choice ----------------------------------------------------------------------------- */
+
+static const row *row_for(const char *kind, double bytes)
+{
+    const row *r = table;
+    while (strcmp(r->kind, kind) || bytes > r->bytes) r++;
+    return r;
+}
+
+static double size_for(double rate)
+{
+    return rate > 0 ? exp2(fmin(2, fmax(-2, rint(0.5 * log2(rate / usual_rate))))) : 1;
+}
+
+void lithe_choose_for_text(const char *name, const char *sample, size_t n, double bytes, double rate, lithe_text_choice *out)
+{
+    const arch *a = name ? arch_find(name) : arch_for_text();
+    const char *kind = kind_of(sample, n);
+    const row *r = row_for(kind, bytes);
+    *out = (lithe_text_choice){ kind, a ? a->name : name, r->vocab, r->params * size_for(rate), context, r->batch, r->passes, strcmp(kernels_default()->name, "amx") ? "f32" : "bf16" };
+    if (!a || !a->vocabulary) return;
+    out->params = fmin(encoder_params_most, fmax(encoder_params_least, bytes));
+    out->vocab = bytes < 2e6 ? 1024 : 4096;
+    out->passes = encoder_passes;
+    out->dtype = "f32";
+}
