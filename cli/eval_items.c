@@ -2,6 +2,7 @@
 #include "eval_items.h"
 #include "inputs.h"
 #include "output.h"
+#include "suggest.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ int unknown_task(const char *name)
 {
     char known[300] = "";
     for (int i = 0; lithe_task_name(i); i++) snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", lithe_task_name(i));
-    return usage("no task and no file is called '%s'; tasks are %s", name, known);
+    return usage("no task and no file is called '%s'%s tasks are %s", name, meant_or(meant_of(name, lithe_task_name)).text, known);
 }
 
 /* ---- items ------------------------------------------------------------------------ */

@@ -2,6 +2,7 @@
 #include "generator.h"
 #include "interrupt.h"
 #include "output.h"
+#include "terminal.h"
 #include "watch.h"
 #include <stdlib.h>
 #include <string.h>
@@ -88,7 +89,7 @@ int write_piece(void *context, const char *text, size_t n)
     if (p->tail_only) p->size = 0;
     if (!page_add(p, text, n)) return 1;
     if (p->show) {
-        fwrite(text, 1, n, stdout);
+        put_foreign(stdout, text, n);
         if (fflush(stdout)) return 1;                           /* the reader went away */
     }
     return interrupted() != 0;

@@ -14,16 +14,16 @@ typedef struct {
 } decoding;
 
 #define DECODING_OPTIONS(S, TOKENS, LEAST, HELP) \
-    { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write" HELP, .least = LEAST, .also = "n-predict,length,num-tokens" }, \
+    { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write" HELP, .least = LEAST, .also = "n-predict,length,num-tokens", .group = "how it is written", .first = 1 }, \
     { "temperature", 0, REAL(S, decoding.temperature), "T", "0.8", .help = "softmax temperature: below 1 likelier text, above 1 more varied text; 0 always takes the likeliest token (the model's generation_config.json goes before the defaults)", \
-      .most = 100, .also = "temp" }, \
-    { "top-k", 0, COUNT(S, decoding.top_k), "K", .help = "sample from the K likeliest tokens (default: all)" }, \
-    { "top-p", 0, REAL(S, decoding.top_p), "P", .help = "sample from the likeliest tokens whose probabilities add up to P (default: all)", .most = 1 }, \
+      .most = 100, .also = "temp", .first = 1 }, \
+    { "top-k", 0, COUNT(S, decoding.top_k), "K", .help = "sample from the K likeliest tokens (default: all)", .first = 1 }, \
+    { "top-p", 0, REAL(S, decoding.top_p), "P", .help = "sample from the likeliest tokens whose probabilities add up to P (default: all)", .most = 1, .first = 1 }, \
     { "min-p", 0, REAL(S, decoding.min_p), "P", .help = "leave out tokens whose probability is below P times the largest (default 0)", .most = 1 }, \
     { "repeat-penalty", 0, REAL(S, decoding.repeat_penalty), "X", .help = "penalty factor for tokens that already occurred (default 1: off)", .most = 100, \
       .also = "repetition-penalty" }, \
-    { "seed", 's', SEED(S, decoding.seed), "N", "0", .help = "seed of the sampling; the same seed gives the same text" }, \
-    { "context", 0, COUNT(S, decoding.context), "N", .help = "tokens the session holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx" }, \
+    { "seed", 's', SEED(S, decoding.seed), "N", "0", .help = "seed of the sampling; the same seed gives the same text", .first = 1 }, \
+    { "context", 0, COUNT(S, decoding.context), "N", .help = "tokens the session holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx", .group = "model and session" }, \
     { "cache-type", 0, CHOICE(S, decoding.cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", \
       .choices = "f32|f16|q8_0", .also = "cache-type-k,cache-type-v,ctk,ctv" }, \
     { "ignore-eos", 0, FLAG(S, decoding.ignore_eos), .help = "continue after an end-of-text token" }, \

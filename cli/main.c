@@ -7,6 +7,7 @@
 #include "suggest.h"
 #include "terminal.h"
 #include "verbs.h"
+#include "watch.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 const verb *const verbs[] = {
-    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_report, &verb_compare, &verb_watch, &verb_replay, &verb_sweep, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
+    &verb_train, &verb_grow, &verb_generate, &verb_chat, &verb_fill, &verb_embed, &verb_classify, &verb_serve, &verb_eval, &verb_score, &verb_report, &verb_compare, &verb_watch, &verb_replay, &verb_sweep, &verb_logits, &verb_tokenize, &verb_detokenize, &verb_train_tokenizer,
     &verb_inspect, &verb_convert, &verb_quantize, &verb_bench, &verb_plan, &verb_doctor, &verb_completions, &verb_help, NULL
 };
 
@@ -30,7 +31,8 @@ int unknown_verb(const char *name)
     suggest_begin(&s, name);
     for (int i = 0; verbs[i]; i++) suggest_offer(&s, verbs[i]->name);
     suggest_also(&s, "generate", "sample,run,complete,infer");
-    suggest_also(&s, "eval", "evaluate,perplexity,score,test");
+    suggest_also(&s, "eval", "evaluate,perplexity,test");
+    suggest_also(&s, "score", "loglikelihood,loglikelihoods,logprobs,rank");
     suggest_also(&s, "fill", "mask,unmask,fill-mask");
     suggest_also(&s, "embed", "embedding,embeddings,vector");
     suggest_also(&s, "classify", "predict,label");
@@ -44,7 +46,7 @@ int unknown_verb(const char *name)
     suggest_also(&s, "sweep", "search,grid,tune");
     suggest_also(&s, "tokenize", "encode");
     suggest_also(&s, "detokenize", "decode");
-    if (s.best) return usage("unknown verb '%s'; did you mean %s?", name, s.best);
+    if (*s.best) return usage("unknown verb '%s'; did you mean %s?", name, s.best);
     return usage("unknown verb '%s'; lithe --help lists them", name);
 }
 
@@ -58,7 +60,7 @@ static int run(const verb *v, int argc, char **argv)
     output_begin(v->name, false);
     int code = arguments_read(&a, v, argc, argv, settings);
     if (settings->help) {
-        if (output_leads()) help_verb(stdout, v);
+        if (output_leads()) help_verb(stdout, v, settings->help > 1);
         code = EXIT_DONE;
     } else if (code < 0) {
         output_begin(v->name, settings->quiet);
@@ -72,9 +74,10 @@ static int run(const verb *v, int argc, char **argv)
 
 /* ---- help ------------------------------------------------------------------- */
 
-typedef struct { common common; int man, markdown; } help_settings;
+typedef struct { common common; int man, markdown, all; } help_settings;
 
 static const option help_options[] = {
+    { "all", 0, FLAG(help_settings, all), .help = "explain all options of VERB; so does lithe VERB --help --all" },
     { "man", 0, FLAG(help_settings, man), .help = "print a manual page (for man -l -); without VERB that of the program" },
     { "markdown", 0, FLAG(help_settings, markdown), .help = "print all verbs as docs/commands.md" },
     { 0 }
@@ -87,7 +90,7 @@ static int help(const arguments *a)
     if (a->count && !v) return unknown_verb(a->operands[0]);
     if (s->markdown) manual_markdown(stdout);
     else if (s->man) manual_page(stdout, v);
-    else if (v) help_verb(stdout, v);
+    else if (v) help_verb(stdout, v, s->all);
     else help_program(stdout);
     return EXIT_DONE;
 }
@@ -114,6 +117,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN);                   /* what is too large for `ulimit -f` is a full disk */
     lithe_guard_files(NULL);
     terminal_begin();
+    watch_library();
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;

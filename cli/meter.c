@@ -212,8 +212,18 @@ static void event_json(const lithe_event *e)
     emit_end(&j);
 }
 
+/* A run with a budget of time chooses its steps again when the machine has become slower or faster. */
+static void note_steps(meter *m, const lithe_event *e)
+{
+    const bool lines = m->kind == METER_BAR || m->kind == METER_LINES;
+    if (lines && m->steps && m->steps != e->steps)
+        line(m, "step %d/%d  the machine is %s than it was: %d steps fit the time, not %d", e->step, e->steps, e->steps < m->steps ? "slower" : "faster", e->steps, m->steps);
+    m->steps = e->steps;
+}
+
 void meter_event(meter *m, const lithe_event *e)
 {
+    note_steps(m, e);
     if (e->kind == LITHE_STEPPED) measure(m, e);
     if (m->kind == METER_JSON) event_json(e);
     else if (m->kind != METER_NONE) event_lines(m, e);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 const option common_options[] = {
-    { "help", 'h', FLAG(common, help), .help = "print this help and exit" },
+    { "help", 'h', FLAG(common, help), .help = "print this help and exit; --help --all: all of it", .group = "general" },
     { "quiet", 'q', FLAG(common, quiet), .help = "print nothing but errors", .also = "silent" },
     { "threads", 't', COUNT(common, threads), "N", .help = "number of threads (default: OMP_NUM_THREADS, else the cores that this process may use)",
       .variable = "LITHE_NUM_THREADS", .least = 1, .most = 4096, .also = "jobs,cpus" },
@@ -146,6 +146,14 @@ static void clear(const option *o, void *settings)
     }
 }
 
+static int no_choice(const option *o, const char *what, const char *text, const char *wrong)
+{
+    suggestion s;
+    suggest_begin(&s, text);
+    suggest_list(&s, o->choices, '|');
+    return usage("%s: '%s' %s %s%s", what, text, wrong, o->choices, did_you_mean(&s).text);
+}
+
 /* what: "--lr" or "LITHE_LR" */
 static int set(arguments *a, int i, const char *what, const char *text, origin from)
 {
@@ -160,7 +168,7 @@ static int set(arguments *a, int i, const char *what, const char *text, origin f
     a->origins[i] = from;
     a->given[i] = text;
     if (!wrong) return -1;
-    if (o->kind == OPTION_CHOICE) return usage("%s: '%s' %s %s", what, text, wrong, o->choices);
+    if (o->kind == OPTION_CHOICE) return no_choice(o, what, text, wrong);
     if (strstr(wrong, "below")) return usage("%s: %s %s, %.10g", what, text, wrong, o->least);
     if (strstr(wrong, "above")) return usage("%s: %s %s, %.10g", what, text, wrong, o->most);
     return usage("%s: '%s' %s", what, text, wrong);
@@ -179,7 +187,7 @@ static int unknown_option(const verb *v, const char *dashes, const char *name, s
         suggest_offer(&s, o->name);
         suggest_also(&s, o->name, o->also);
     }
-    if (s.best) return usage("unknown option %s%s; did you mean --%s?", dashes, word, s.best);
+    if (*s.best) return usage("unknown option %s%s; did you mean --%s?", dashes, word, s.best);
     return usage("unknown option %s%s; lithe %s --help lists them", dashes, word, v->name);
 }
 
@@ -268,6 +276,13 @@ static int check_operands(const arguments *a)
     return -1;
 }
 
+static int asks_for_help(int argc, char **argv, common *settings)
+{
+    settings->help = 1;
+    for (int at = 1; at < argc; at++) if (!strcmp(argv[at], "--all")) settings->help = 2;
+    return -1;
+}
+
 int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *settings)
 {
     *a = (arguments){ .verb = v, .settings = settings, .words = argv };
@@ -277,7 +292,7 @@ int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *set
     a->operands = calloc((size_t)argc + 1, sizeof *a->operands);
     if (!a->operands) { complain("out of memory"); return EXIT_RESOURCES; }
     for (int at = 1; at < argc && strcmp(argv[at], "--"); at++)             /* --help works whatever else is wrong */
-        if (!strcmp(argv[at], "--help")) { ((common *)settings)->help = 1; return -1; }
+        if (!strcmp(argv[at], "--help")) return asks_for_help(argc, argv, settings);
     int status = before_flags(a);
     bool only_operands = false;
     for (int at = 1; at < argc && status < 0; at++) {

@@ -42,6 +42,8 @@ typedef struct {
     const char *variable;               /* a second environment variable */
     double least, most;                 /* bounds of a number; most 0: no upper bound */
     void (*note)(const char *name, char *text, size_t size); /* writes more help, to be shown in parentheses; or NULL */
+    const char *group;                  /* the heading of this option and of those after it, for a verb with many */
+    int first;                          /* --help shows it without --all */
 } option;
 
 /* The kind and the offset of an option together:  { "lr", 0, REAL(settings, lr), "X", ... } */
@@ -59,7 +61,7 @@ typedef struct {
 #define LIST(S, F)   OPTION_LIST,   MEMBER(S, F, texts)
 
 /* The options of every verb; the first member of every verb's struct. */
-typedef struct { int help, quiet, threads; } common;
+typedef struct { int help, quiet, threads; } common;             /* help 2: --help --all */
 extern const option common_options[];                           /* ends with {0} */
 
 enum { MAX_OPTIONS = 96 };

@@ -1,5 +1,7 @@
 /* Messages, exit codes, the terminal, JSON. */
 #include "output.h"
+#include "interrupt.h"
+#include "suggest.h"
 #include "terminal.h"
 #include <errno.h>
 #include <math.h>
@@ -90,14 +92,28 @@ static int code_of(const lithe_error *err, int unreadable)
     case LITHE_EDEVICE:   return EXIT_RESOURCES;
     case LITHE_EDIVERGED: return EXIT_DIVERGED;
     case LITHE_EMISMATCH: return EXIT_MISMATCH;
+    case LITHE_ECANCELLED:
     case LITHE_OK:        break;
     }
     return EXIT_FAILED;
 }
 
+/* The file that was meant, where one that was named is not there. */
+static question meant_by(const lithe_error *err)
+{
+    char path[sizeof err->text];
+    const char *end = strstr(err->text, ": cannot open, no such file");
+    snprintf(path, sizeof path, "%.*s", end ? (int)(end - err->text) : 0, err->text);
+    return end ? meant_file(path) : (question){ "" };
+}
+
 static int exit_of(const lithe_error *err, int unreadable)
 {
-    if (err->text[0]) complain("%s", err->text);
+    if (err->status == LITHE_ECANCELLED && interrupted()) {
+        say("%s", err->text);
+        return interrupted();
+    }
+    if (err->text[0]) complain("%s%s", err->text, meant_by(err).text);
     else complain("failed without saying why (status %d)", err->status);
     return code_of(err, unreadable);
 }
@@ -149,6 +165,8 @@ bool coloured(FILE *f)
 int terminal_width(FILE *f)
 {
     struct winsize size;
+    const char *columns = getenv("COLUMNS");
+    if (columns && atoi(columns) > 0) return atoi(columns);
     if (ioctl(stream_fd(f), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
     return 80;
 }

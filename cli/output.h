@@ -45,7 +45,7 @@ const char *figures_text(const lithe_event *e, char *text, size_t cap);     /* w
 /* A terminal that understands \r and colours; NO_COLOR, CLICOLOR_FORCE, TERM=dumb. */
 bool terminal(FILE *f);
 bool coloured(FILE *f);
-int  terminal_width(FILE *f);
+int  terminal_width(FILE *f);                                   /* COLUMNS, else the terminal's, else 80 */
 bool terminal_utf8(void);
 int  utf8_length(const char *text, size_t n);                   /* bytes of the sequence at text, 0 when it is none */
 

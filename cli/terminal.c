@@ -1,6 +1,7 @@
 #include "terminal.h"
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,6 +69,12 @@ void terminal_begin(void)
 {
     filter(&stdout, &out, _IOLBF);
     filter(&stderr, &err, _IOLBF);
+}
+
+void put_foreign(FILE *f, const char *text, size_t n)
+{
+    const bool shown = isatty(stream_fd(f));
+    for (size_t i = 0; i < n; i++) fputc(shown && strchr("\033\r\b", text[i]) && text[i] ? '?' : text[i], f);
 }
 
 int stream_fd(FILE *f) { return f == stdin ? STDIN_FILENO : f == stdout ? out : err; }

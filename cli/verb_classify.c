@@ -2,18 +2,24 @@
  * tokens, the answer in a passage, the best of several choices. */
 #include "lines.h"
 #include "output.h"
+#include "predictions.h"
 #include "token_answers.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { common common; const char *text, *tokenizer, *pair; int top, json; } classify_settings;
+typedef struct { common common; const char *text, *tokenizer, *pair; prediction_settings table; int top, json; } classify_settings;
 typedef classify_settings S;
 
 static const option classify_options[] = {
     { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, when there is one TEXT", .also = "second,text-pair" },
     { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file, or the text of each object of .jsonl (.gz and .zst of these); a tab separates the two texts of a pair; - is standard input", .also = "file,input" },
+    { "table", 0, FILENAME(S, table.table), "FILE", .help = "classify each row of this table (.csv, .jsonl, else tab-separated; .gz and .zst of these), and write a table: the texts, the class, its probability and that of each class", .also = "csv,tsv,data" },
+    { "out", 'o', FILENAME(S, table.out), "FILE", .help = "with --table or a folder of images: the table to write, with commas if its name ends in .csv (default: standard output, with tabs)", .also = "output" },
+    { "text-column", 0, TEXT(S, table.text_column), "NAME|N", .help = "with --table: the column of the text (default: found by its name or content)" },
+    { "pair-column", 0, TEXT(S, table.pair_column), "NAME|N", .help = "with --table: the column of the second text of a pair; --no-pair-column: there is none" },
+    { "label-column", 0, TEXT(S, table.label_column), "NAME|N", .help = "with --table: the column of a label, which is written too" },
     { "top", 'k', COUNT(S, top), "N", .help = "number of classes to print for each text (default 1; with --json all)", .least = 1, .also = "top-k" },
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },
@@ -133,13 +139,49 @@ static void answer_whole(lithe_model *m, const lithe_tokenizer *t, lines *l, con
     free(out);
 }
 
-static int classify(const arguments *a)
+/* Options of tables, beside what is no table. */
+static const char *out_of_place(const arguments *a, const S *s)
+{
+    static const char *const of_tables[] = { "text-column", "pair-column", "label-column" };
+    for (size_t i = 0; i < sizeof of_tables / sizeof *of_tables; i++)
+        if (!s->table.table && option_origin(a, of_tables[i]) == ORIGIN_FLAG) return of_tables[i];
+    return NULL;
+}
+
+/* --table, or folders of images */
+static int classify_many(const arguments *a)
 {
     const S *s = a->settings;
     lithe_error err = { 0 };
+    const char *path = a->operands[0];
+    prediction_settings o = s->table;
+    if (s->table.table && a->count > 1) return usage("--table %s has the texts: leave out '%s'", s->table.table, a->operands[1]);
+    if (s->text || s->pair || s->top || s->json) return usage("a table is written with all classes: leave out --text, --pair, --top and --json");
+    if (!o.pair_column && option_origin(a, "pair-column") != ORIGIN_DEFAULT) o.pair_column = "";
+    lithe_model *m = open_model(path, NULL, &err);
+    const bool images = lithe_model_images(m, NULL, NULL, NULL);
+    if (m && images && o.table) wrong(&err, LITHE_EINVAL, "%s: reads images, not the texts of a table: give files or a folder of them", path);
+    if (m && !images && !o.table) wrong(&err, LITHE_EINVAL, "%s: reads texts, and %s is a folder: --table FILE classifies the rows of a table", path, a->operands[1]);
+    lithe_tokenizer *t = m && !images && !err.status ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
+    if (t) predict_table(m, t, &o, &err);
+    else if (m && images && !err.status) predict_images(m, a->operands + 1, a->count - 1, &o, &err);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return err.status ? failed_input(&err) : EXIT_DONE;
+}
+
+static int classify(const arguments *a)
+{
+    const S *s = a->settings;
+    bool folders = false;
+    for (int i = 1; i < a->count; i++) folders |= is_folder(a->operands[i]);
+    if (out_of_place(a, s)) return usage("--%s is for --table", out_of_place(a, s));
+    if (s->table.table || folders) return classify_many(a);
+    if (s->table.out) return usage("--out is the table of --table, or of a folder of images");
+    lithe_error err = { 0 };
     lines l = { 0 };
     const char *path = a->operands[0];
-    if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., or --text FILE");
+    if (a->count < 2 && !s->text) return usage("classify what? lithe classify MODEL TEXT..., --text FILE or --table FILE");
     if (s->pair && (a->count != 2 || s->text)) return usage("--pair is the second text of one TEXT");
     lithe_model *m = open_model(path, NULL, &err);
     bool images = lithe_model_images(m, NULL, NULL, NULL);
@@ -159,14 +201,16 @@ static int classify(const arguments *a)
 }
 
 const verb verb_classify = {
-    .name = "classify", .operands = "MODEL [TEXT|IMAGE...]", .least = 1, .most = -1,
+    .name = "classify", .operands = "MODEL [TEXT|IMAGE|FOLDER...]", .least = 1, .most = -1,
     .summary = "predict the class, or the number, of a text or an image",
     .about = "Prints the likeliest class and its probability, or the predicted number, one line for each text. The model was trained with lithe train "
              "--task, or is any model with a sequence classification head. An image model takes PNG and JPEG files, or a --text file with a path "
-             "on each line. A model with a class for each token (...ForTokenClassification) prints a line for each token; one that answers "
+             "on each line. With --table, or a folder of images, a table is written. A model with a class for each token (...ForTokenClassification) prints a line for each token; one that answers "
              "questions (...ForQuestionAnswering) takes the question as TEXT and the passage with --pair; one that chooses "
              "(...ForMultipleChoice) takes a text and its choices.",
     .examples = "  lithe classify runs/mnist-1 digit.png\n"
+                "  lithe classify runs/reviews-1 --table reviews.csv --out classified.csv\n"
+                "  lithe classify runs/mnist-1 photos/ --out digits.tsv\n"
                 "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
                 "  lithe classify runs/intents-1 --text questions.txt --top 3 --json\n"
                 "  lithe classify runs/similar-1 \"A cat sits.\" --pair \"A cat is sitting.\"\n"

@@ -5,6 +5,7 @@
  * nll is summed over every token of the text except an unscored first one; bytes
  * are those of the scored tokens, so that results of different tokenizers on
  * the same text are comparable. */
+#include "class_figures.h"
 #include "eval_items.h"
 #include "inputs.h"
 #include "output.h"
@@ -22,26 +23,26 @@ typedef struct {
 } eval_settings;
 
 static const option eval_options[] = {
-    { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "input,file" },
-    { "task", 0, FILENAME(eval_settings, task), "NAME|FILE", .help = "instead of --text: with --data a task by its name or a task file; else a labelled table as in lithe train --task, or a labelled set of images", .also = "benchmark" },
-    { "data", 0, FILENAME(eval_settings, data), "FILE", .help = "the items of a task: a file, or a directory of files" },
-    { "limit", 0, COUNT(eval_settings, limit), "N", .help = "with --data: only the first items of each file", .least = 1 },
+    { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "input,file", .group = "what is measured", .first = 1 },
+    { "task", 0, FILENAME(eval_settings, task), "NAME|FILE", .help = "instead of --text: with --data a task by its name or a task file; else a labelled table as in lithe train --task, or a labelled set of images", .also = "benchmark", .first = 1 },
+    { "data", 0, FILENAME(eval_settings, data), "FILE", .help = "the items of a task: a file, or a directory of files", .group = "tasks", .first = 1 },
+    { "limit", 0, COUNT(eval_settings, limit), "N", .help = "with --data: only the first items of each file", .least = 1, .first = 1 },
     { "shots", 0, COUNT(eval_settings, shots), "K", .help = "with --data: solved items before each", .also = "num-fewshot,few-shot,fewshot" },
     { "shots-from", 0, FILENAME(eval_settings, shots_from), "FILE", .help = "the file of these (default: the task's, else the data without the item itself)" },
     { "out", 'o', FILENAME(eval_settings, out), "FILE", .help = "with --data: write what was found for each item, as lines of JSON", .also = "output,log-samples" },
-    { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)" },
+    { "cache", 0, FILENAME(eval_settings, cache), "DIR", .help = "with --data: where scores of earlier runs are kept (default: lithe/eval in the user's cache); --no-cache: nowhere" },
+    { "text-column", 0, TEXT(eval_settings, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)", .group = "labelled tables" },
     { "pair-column", 0, TEXT(eval_settings, pair_column), "NAME|N", .help = "with --task: the column of the second text of a pair; --no-pair-column: there is none" },
     { "label-column", 0, TEXT(eval_settings, label_column), "NAME|N", .help = "with --task: the column of the label" },
-    { "cache", 0, FILENAME(eval_settings, cache), "DIR", .help = "with --data: where scores of earlier runs are kept (default: lithe/eval in the user's cache); --no-cache: nowhere" },
-    { "protocol", 0, CHOICE(eval_settings, protocol), "NAME", "tokens", .help = "with --text: tokens of the text as it is, or WikiText's pages as plain text, by words", .choices = "tokens|wikitext-word" },
-    { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (default: the context of the model)", .least = 2, .also = "context,window" },
-    { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens between the starts of two windows (default: the window, so that windows do not overlap)", .least = 1 },
+    { "protocol", 0, CHOICE(eval_settings, protocol), "NAME", "tokens", .help = "with --text: tokens of the text as it is, or WikiText's pages as plain text, by words", .choices = "tokens|wikitext-word", .group = "windows of a text" },
+    { "ctx", 0, COUNT(eval_settings, ctx), "N", .help = "tokens in a window (default: the context of the model)", .least = 2, .also = "context,window", .first = 1 },
+    { "stride", 0, COUNT(eval_settings, stride), "N", .help = "tokens between the starts of two windows (default: the window, so that windows do not overlap)", .least = 1, .first = 1 },
     { "special", 0, FLAG(eval_settings, special), NULL, "1", .help = "put the begin-of-text token before the text, where the tokenizer adds one" },
-    { "mask-rate", 0, REAL(eval_settings, mask_rate), "P", "0.15", .help = "with encoders: share of the tokens that is masked", .most = 1 },
+    { "mask-rate", 0, REAL(eval_settings, mask_rate), "P", "0.15", .help = "with encoders: share of the tokens that is masked", .most = 1, .group = "encoders" },
     { "seed", 's', SEED(eval_settings, seed), "N", "0", .help = "with encoders: seed of the masks; with --data: of the intervals" },
-    { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
+    { "tokenizer", 0, FILENAME(eval_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own", .group = "model and output" },
     { "config", 0, FILENAME(eval_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews} or {..., pearson, spearman}; with --data {schema, task, accuracy, accuracy_norm, examples, interval, interval_norm, perplexity, shots, files}; with --protocol wikitext-word {schema, protocol, word_perplexity, byte_perplexity, bits_per_byte, ...}" },
+    { "json", 0, FLAG(eval_settings, json), .help = "print {schema, loss, perplexity, bits_per_byte, tokens, bytes, ctx, stride}; with encoders {schema, loss, perplexity, accuracy, tokens, ctx}; with --task {schema, loss, examples, accuracy, f1, matthews, classes, confusion} or {..., pearson, spearman}; with --data {schema, task, accuracy, accuracy_norm, examples, interval, interval_norm, perplexity, shots, files}; with --protocol wikitext-word {schema, protocol, word_perplexity, byte_perplexity, bits_per_byte, ...}", .first = 1 },
     { 0 }
 };
 
@@ -130,17 +131,19 @@ static void eval_words(lithe_model *m, const lithe_tokenizer *t, const char *tex
     emit_end(&e);
 }
 
-static void print_figures(const lithe_evaluation *v, bool json)
+static void print_figures(const lithe_evaluation *v, const class_figures *c, bool json)
 {
     char text[160];
     if (!json) {
         printf("loss %.6f%s  (%zu examples)\n", v->loss, metrics_text(&v->metrics, text, sizeof text), v->examples);
+        if (c->confusion) print_classes(c);
         return;
     }
     emitter e = emit_begin(stdout, "eval");
     emit_number(&e, "loss", v->loss);
     emit_count(&e, "examples", (long long)v->examples);
     emit_metrics(&e, &v->metrics);
+    if (c->confusion) emit_classes(&e, c);
     emit_end(&e);
 }
 
@@ -154,11 +157,14 @@ static int eval_task(const arguments *a)
     lithe_model *m = open_model(path, s->config, &err);
     bool images = lithe_model_images(m, NULL, NULL, NULL);
     lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
-    if ((t || images) && lithe_evaluate(m, t, s->task, &columns, &v, &err) == LITHE_OK) {
+    class_figures c = { .model = m, .labels = lithe_model_labels(m) };
+    if (m && !strcmp(lithe_model_task(m), "classify")) c.confusion = allocate((size_t)c.labels * (size_t)c.labels, sizeof *c.confusion, &err);
+    if ((t || images) && !err.status && lithe_evaluate_classes(m, t, s->task, &columns, &v, c.confusion, &err) == LITHE_OK) {
         if (*v.notice) say("%s", v.notice);
-        print_figures(&v, s->json);
+        print_figures(&v, &c, s->json);
         if (v.cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", v.cut, v.examples, lithe_model_context(m));
     }
+    free(c.confusion);
     lithe_tokenizer_close(t);
     lithe_model_close(m);
     return err.status ? failed_input(&err) : EXIT_DONE;
@@ -240,7 +246,8 @@ const verb verb_eval = {
              "tokens are each the likeliest. An encoder predicts each token of a choice from all others. The tasks are lithe's own, by name, or "
              "files that you write (docs/tasks.md): arc, blimp, cmmlu, hellaswag, lambada, lawbench, piqa, winogrande.\n\n"
              "With --task alone the model is a classifier and FILE a labelled table: the figures are accuracy, F1 (of class 1 when there are two classes, "
-             "else the mean over the classes) and Matthews' correlation, or Pearson's and Spearman's correlations where the labels are numbers.\n\n"
+             "else the mean over the classes) and Matthews' correlation, or Pearson's and Spearman's correlations where the labels are numbers. For each class there are "
+             "its precision, recall, F1 and number of examples, and the confusion matrix counts the examples of each class by the class that was predicted.\n\n"
              "For an image model FILE is a labelled set of images as in lithe train; its test part is used, else its validation part, else all of it.\n\n"
              "The bytes are those of the scored part of the text, as they are in the file.",
     .examples = "  lithe eval runs/tale-1 --text valid.txt\n  lithe eval model/ --task hellaswag --data hellaswag_val.jsonl --json\n  lithe eval model/ --text valid.txt --ctx 512 --stride 256 --json\n  lithe eval runs/reviews-1 --task test.csv\n",

@@ -11,15 +11,15 @@ typedef struct { common common; decoding decoding; int echo, json, parallel; con
 
 static const option generate_options[] = {
     DECODING_OPTIONS(generate_settings, "256", 0, "; 0: only read the prompt, for --save-state"),
-    { "stop", 0, LIST(generate_settings, decoding.stop), "TEXT", .help = "stop before this text; may be given several times", .also = "until" },
+    { "stop", 0, LIST(generate_settings, decoding.stop), "TEXT", .help = "stop before this text; may be given several times", .also = "until", .group = "prompts and output", .first = 1 },
     { "echo", 0, FLAG(generate_settings, echo), NULL, "1", .help = "print the prompt before its continuation" },
     { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "continue from a state that --save-state wrote for this model; PROMPT, if any, follows",
       .also = "prompt-cache,state" },
     { "save-state", 0, FILENAME(generate_settings, save_state), "FILE", .help = "write the state at the end of the text, for --load-state" },
     { "prompts", 0, FILENAME(generate_settings, prompts), "FILE", .help = "continue many prompts instead of PROMPT, with the output of --json for each, in order: a JSON object a line with \"prompt\", and if wanted max_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop, ignore_eos (else the options given here) and id, which is printed too; - is standard input",
-      .also = "batch,input" },
+      .also = "batch,input", .first = 1 },
     { "parallel", 0, COUNT(generate_settings, parallel), "N", "8", .help = "with --prompts: number of texts that are written at once; it changes no text", .least = 1, .most = 4096, .also = "np,batch-size" },
-    { "json", 0, FLAG(generate_settings, json), .help = "print {schema, prompt, text, reason, tokens} at the end; reason: length, stop, eos, full or cancelled" },
+    { "json", 0, FLAG(generate_settings, json), .help = "print {schema, prompt, text, reason, tokens} at the end; reason: length, stop, eos, full or cancelled", .first = 1 },
     { 0 }
 };
 
@@ -49,13 +49,21 @@ static void read_only(generator *g, const char *prompt, size_t size, const int32
     if (!err->status && s->json) print_generated(prompt, size, &(page){ 0 }, "length", 0);
 }
 
-static void write_text(generator *g, const char *prompt, size_t size, const int32_t *ids, size_t n, const generate_settings *s, lithe_error *err)
+/* The usual length is not more than the context still holds. */
+static int fitting(const generator *g, size_t read, int usual)
+{
+    const size_t room = g->context && (size_t)g->context > read ? (size_t)g->context - read : 1;
+    return g->context && room < (size_t)usual ? (int)room : usual;
+}
+
+static void write_text(generator *g, bool fits, const char *prompt, size_t size, const int32_t *ids, size_t n, const generate_settings *s, lithe_error *err)
 {
     page p = { .show = !s->json, .tail_only = !s->json };
     const char *reason = NULL;
     lithe_generation how = generation(&s->decoding, &g->sampling);
     how.go_on = s->load_state != NULL;
     size_t before = how.go_on ? lithe_session_length(g->session) : 0;
+    if (fits) how.max_tokens = fitting(g, before + n, how.max_tokens);
     if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
     watch_begin("reading the prompt");
     lithe_generate(g->session, g->tokenizer, ids, n, &how, write_piece, &p, &reason, err);
@@ -70,14 +78,14 @@ static void write_text(generator *g, const char *prompt, size_t size, const int3
     free(p.text);
 }
 
-static int continue_text(generator *g, const char *prompt, size_t size, const generate_settings *s, lithe_error *err)
+static int continue_text(generator *g, bool fits, const char *prompt, size_t size, const generate_settings *s, lithe_error *err)
 {
     size_t n = 0;
     if (s->load_state) lithe_session_load(g->session, g->tokenizer, s->load_state, err);
     int32_t *ids = first_ids(g, prompt, size, s, &n, err);
     if (ids && g->context && n > (size_t)g->context)
         wrong(err, LITHE_EFULL, "the prompt is %zu tokens, the context holds %d; shorten it", n, g->context);
-    if (ids && !err->status && s->decoding.max_tokens) write_text(g, prompt, size, ids, n, s, err);
+    if (ids && !err->status && s->decoding.max_tokens) write_text(g, fits, prompt, size, ids, n, s, err);
     else if (ids && !err->status) read_only(g, prompt, size, ids, n, s, err);
     free(ids);
     return err->status;
@@ -112,7 +120,7 @@ static int generate(const arguments *a)
     interrupt_catch(false);
     int status = generator_open(&g, a, &s->decoding, &err);
     if (!status) status = generator_begin(&g, &s->decoding, &err);
-    if (!status) status = continue_text(&g, prompt, size, s, &err);
+    if (!status) status = continue_text(&g, option_origin(a, "max-tokens") == ORIGIN_DEFAULT, prompt, size, s, &err);
     if (!status && s->save_state) lithe_session_save(g.session, g.tokenizer, s->save_state, &unsaved);
     generator_close(&g);
     free(typed);

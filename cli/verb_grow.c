@@ -4,6 +4,7 @@
  * written and the exit code is 6. */
 #include "inputs.h"
 #include "output.h"
+#include "suggest.h"
 #include "quantity.h"
 #include "verbs.h"
 #include <math.h>
@@ -33,26 +34,26 @@ static void extensions(const char *option_name, char *text, size_t size)
 
 static const option grow_options[] = {
     { "params", 0, AMOUNT(grow_settings, params), "N|2x", .help = "number of parameters of the grown model, or a multiple of the present number", .choices = "x",
-      .also = "size,parameters" },
-    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, or multiples of the present ones (2x), instead of --params" },
+      .also = "size,parameters", .group = "what grows", .first = 1 },
+    { "set", 0, TEXT(grow_settings, set), "KEY=VALUE,...", .help = "new values of keys of config.json, or multiples of the present ones (2x), instead of --params", .first = 1 },
     { "to", 0, TEXT(grow_settings, to), "ARCH", .help = "turn the model into an architecture that extends its own, or one that combines the parts of others, instead of --params; --set then says what is added", .note = extensions,
-      .also = "arch,architecture" },
+      .also = "arch,architecture", .first = 1 },
     { "vocabulary", 0, FILENAME(grow_settings, vocabulary), "TOKENIZER", .help = "give the model the vocabulary of a tokenizer that extends its own, instead of --params",
       .also = "vocab,extend" },
-    { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "directory of the grown model, which must not exist or be empty", .also = "output" },
-    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "the method: for slots A to F (default C, or what the model's Pattention allows); for other sizes duplicate, clone, corner, stack, interpolate or aki (default duplicate)" },
+    { "out", 'o', FILENAME(grow_settings, out), "DIR", .help = "directory of the grown model, which must not exist or be empty", .also = "output", .group = "the result", .first = 1 },
+    { "method", 'm', TEXT(grow_settings, method), "NAME", .help = "the method: for slots A to F (default C, or what the model's Pattention allows); for other sizes duplicate, clone, corner, stack, interpolate or aki (default duplicate)", .group = "how it grows", .first = 1 },
     { "portable", 0, FLAG(grow_settings, portable), .help = "choose a method whose result opens in every reader of the published format" },
-    { "noise", 0, REAL(grow_settings, noise), "X", .help = "repeat heads and inner units (method clone) or slots (D) with relative noise, which parts the copies (default 0: none)", .most = 1 },
-    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "keep the old values fixed in later training; of a growth by slots alone, the old slots" },
+    { "noise", 0, REAL(grow_settings, noise), "X", .help = "repeat heads and inner units (method clone) or slots (D) with relative noise, which parts the copies (default 0: none)", .most = 1, .first = 1 },
+    { "freeze-old", 0, FLAG(grow_settings, freeze_old), .help = "keep the old values fixed in later training; of a growth by slots alone, the old slots", .group = "later training", .first = 1 },
     { "old-lr", 0, REAL(grow_settings, old_lr), "X", .help = "learning-rate factor of the same values in later training (default 1)", .most = 1000 },
     { "rewarm", 0, COUNT(grow_settings, rewarm), "N", .help = "in later training the learning rate of new values rises over so many updates (default 0: at once)", .most = 1e9 },
     { "where", 0, CHOICE(grow_settings, where), "PLACE", "top", .help = "where new layers go: after the old ones, before them, or evenly between them", .choices = "top|bottom|spread" },
     { "seed", 's', SEED(grow_settings, seed), "N", "0", .help = "seed of new values and of noise" },
-    { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on the first 1024 tokens of this text, as far as the context allows (else 256 of another)" },
-    { "dtype", 0, CHOICE(grow_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16" },
+    { "text", 0, FILENAME(grow_settings, text), "FILE", .help = "compare the two models on the first 1024 tokens of this text, as far as the context allows (else 256 of another)", .group = "comparison and files", .first = 1 },
+    { "dtype", 0, CHOICE(grow_settings, dtype), "TYPE", "f32", .help = "type of the stored weights", .choices = "f32|bf16|f16", .first = 1 },
     { "tokenizer", 0, FILENAME(grow_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(grow_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(grow_settings, json), .help = "print the report as JSON" },
+    { "json", 0, FLAG(grow_settings, json), .help = "print the report as JSON", .first = 1 },
     { 0 }
 };
 
@@ -228,6 +229,7 @@ static int grow(const arguments *a)
     if (s->vocabulary && given)
         return usage("--vocabulary adds tokens and nothing else: leave out --method, --portable, --noise, --freeze-old, --old-lr, --rewarm and --where");
     if (option_origin(a, "old-lr") != ORIGIN_DEFAULT && !(s->old_lr > 0)) return usage("--old-lr 0 is --freeze-old: give that, or a factor above 0");
+    if (s->method && unknown_method(s->method)) return EXIT_USAGE;
     lithe_model *m = must_be_new(s->out, true, &err) ? NULL : open_model(path, s->config, &err), *large = NULL;
     lithe_tokenizer *tokenizer = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);

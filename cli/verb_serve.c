@@ -18,21 +18,21 @@ typedef struct {
 typedef serve_settings S;
 
 static const option serve_options[] = {
-    { "port", 'p', COUNT(S, port), "N", "8080", .help = "port to listen at; 0: any free one, which is printed", .most = 65535 },
-    { "host", 0, TEXT(S, host), "ADDRESS", "127.0.0.1", .help = "address to listen at; one that other machines reach needs --api-key-file or --no-auth", .also = "bind,listen,address" },
-    { "api-key-file", 0, FILENAME(S, key_file), "FILE", .help = "file with a key on each line: requests have to bring one (also the variable LITHE_API_KEY, with one key)", .also = "api-key,key,auth" },
-    { "no-auth", 0, FLAG(S, no_auth), .help = "let anybody who reaches --host use the server" },
-    { "parallel", 0, COUNT(S, parallel), "N", "8", .help = "sequences that a model continues at once; others wait", .least = 1, .most = 4096, .also = "slots,np,max-num-seqs" },
-    { "context", 0, COUNT(S, context), "N", .help = "tokens that each sequence holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx,ctx-size,max-model-len" },
+    { "port", 'p', COUNT(S, port), "N", "8080", .help = "port to listen at; 0: any free one, which is printed", .most = 65535, .group = "address", .first = 1 },
+    { "host", 0, TEXT(S, host), "ADDRESS", "127.0.0.1", .help = "address to listen at; one that other machines reach needs --api-key-file or --no-auth", .also = "bind,listen,address", .first = 1 },
+    { "api-key-file", 0, FILENAME(S, key_file), "FILE", .help = "file with a key on each line: requests have to bring one (also the variable LITHE_API_KEY, with one key)", .also = "api-key,key,auth", .first = 1 },
+    { "no-auth", 0, FLAG(S, no_auth), .help = "let anybody who reaches --host use the server", .first = 1 },
+    { "parallel", 0, COUNT(S, parallel), "N", "8", .help = "sequences that a model continues at once; others wait", .least = 1, .most = 4096, .also = "slots,np,max-num-seqs", .group = "models and sequences", .first = 1 },
+    { "context", 0, COUNT(S, context), "N", .help = "tokens that each sequence holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx,ctx-size,max-model-len", .first = 1 },
     { "cache-type", 0, CHOICE(S, cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", .choices = "f32|f16|q8_0" },
     { "chat-template", 0, TEXT(S, template), "NAME|FILE", .help = "how conversations are written, as --template of lithe chat (default: as the model's files say)", .also = "template" },
-    { "queue", 0, COUNT(S, queue), "N", "256", .help = "requests that may wait; more are answered 429", .least = 1 },
+    { "queue", 0, COUNT(S, queue), "N", "256", .help = "requests that may wait; more are answered 429", .least = 1, .group = "limits" },
     { "connections", 0, COUNT(S, connections), "N", "1100", .help = "largest number of open connections", .least = 1, .most = 60000 },
-    { "prefix-cache", 0, SIZE(S, prefix_cache), "BYTES", "256M", .help = "memory for the states after beginnings of prompts, from which later prompts that begin so are read on; 0: none", .also = "cache-ram,cache-reuse" },
+    { "prefix-cache", 0, SIZE(S, prefix_cache), "BYTES", "256M", .help = "memory for the states after beginnings of prompts, from which later prompts that begin so are read on; 0: none", .also = "cache-ram,cache-reuse", .first = 1 },
     { "max-body", 0, SIZE(S, body), "BYTES", "4M", .help = "largest body of a request", .least = 1 },
     { "client-time", 0, TIME(S, client_time), "TIME", "30s", .help = "how long a client may take to send a request, or to read more of an answer", .least = 1, .also = "timeout" },
-    { "cors", 0, TEXT(S, cors), "ORIGIN", .help = "let web pages of this origin use the server (default: none); *: any" },
-    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own, with one MODEL" },
+    { "cors", 0, TEXT(S, cors), "ORIGIN", .help = "let web pages of this origin use the server (default: none); *: any", .first = 1 },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own, with one MODEL", .group = "model and log" },
     { "log-format", 0, CHOICE(S, log_format), "FORMAT", "text", .help = "form of the line that each request gets on standard error", .choices = "text|json|none" },
     { 0 }
 };
@@ -186,6 +186,6 @@ const verb verb_serve = {
                 "  # systemd (docs/serving.md has a hardened unit)\n"
                 "  ExecStart=/usr/local/bin/lithe serve /srv/models/tale --log-format json\n\n"
                 "  # nginx\n"
-                "  location / { proxy_pass http://127.0.0.1:8080; proxy_http_version 1.1; proxy_buffering off; }\n",
+                "  location / {\n    proxy_pass http://127.0.0.1:8080; proxy_http_version 1.1;\n    proxy_buffering off;\n  }\n",
     .options = serve_options, .bytes = sizeof(S), .run = serve,
 };

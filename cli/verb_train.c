@@ -1,24 +1,15 @@
 /* lithe train: makes data, a tokenizer, a model and a trainer from the options.
  *
- * `lithe train FILE` chooses these by itself, in this order:
- *
- *   tokenizer   below 2 MB of text the 256 bytes; from there on a BPE of 4096
- *               tokens learned from the first 8 MB.  Encoders need a mask token:
- *               WordPiece, or RoBERTa's BPE, of 4096 tokens, below 2 MB of at most 1024
- *   params      as many as there are bytes of text, from 100k to 3M
- *   context     256
- *   steps       as many as five minutes give at 30 % of the measured matrix-product
- *               rate and 6 operations for a parameter and a token, but at most 20
- *               passes over the data and 5000 steps, and at least 100; rounded
- *               down to 1, 2 or 5 and zeros, so that two measurements agree
- *
- * Everything else is the library's default (lithe.h). */
+ * `lithe train FILE` chooses by itself what lithe_choose_for_text has for the text and the machine: architecture, size
+ * of the vocabulary, which is learned from the first 8 MB, parameters, context, batch; and it trains for five minutes,
+ * or until it has read the text so many times as is good for it.  All else is the library's default (lithe.h). */
 #include "inputs.h"
 #include "interrupt.h"
 #include "output.h"
 #include "quantity.h"
 #include "processes.h"
 #include "run_name.h"
+#include "suggest.h"
 #include "training.h"
 #include "verbs.h"
 #include <errno.h>
@@ -28,9 +19,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-static const double bytes_tokenizer_below = 2e6, params_least = 100e3, params_most = 3e6, params_images = 400e3;
-static const double run_seconds = 300, reached_share = 0.3, passes_most = 20;
-enum { SAMPLED = 8000000, BPE_VOCAB = 4096, SMALL_VOCAB = 1024, VOCAB_LEAST = 16, CONTEXT = 256, STEPS_LEAST = 100, STEPS_MOST = 5000, NEVER = 1 << 30, LABELS_MOST = 4096 };
+static const double params_images = 400e3, run_seconds = 300, passes_of_others = 20;
+enum { SAMPLED = 8000000, BYTES = 256, VOCAB_LEAST = 16, STEPS_LEAST = 100, NEVER = 1 << 30, LABELS_MOST = 4096 };
 
 typedef struct {
     common common;
@@ -45,8 +35,15 @@ typedef train_settings S;
 
 static void usual_archs(const char *option_name, char *text, size_t size)
 {
+    lithe_text_choice c;
     (void)option_name;
-    snprintf(text, size, "default %s; for images %s", lithe_arch_usual(false), lithe_arch_usual(true));
+    lithe_choose_for_text(NULL, "", 0, 0, 0, &c);
+    snprintf(text, size, "default %s; with --task %s; for images %s", c.arch, lithe_arch_usual(false), lithe_arch_usual(true));
+}
+
+static void by_choice(const char *option_name, char *text, size_t size)
+{
+    snprintf(text, size, "default by the %s", strcmp(option_name, "batch") ? "text and the machine, docs/defaults.md" : "kind of data, docs/defaults.md");
 }
 
 static void by_arch(const char *option_name, char *text, size_t size)
@@ -57,36 +54,36 @@ static void by_arch(const char *option_name, char *text, size_t size)
 }
 
 static const option train_options[] = {
-    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model; --arch help lists them", .note = usual_archs, .also = "architecture,model" },
-    { "params", 'p', SIZE(S, params), "N", .help = "number of parameters of a new model, reached within 5 % (default: from the size of the text)", .least = 1,
-      .also = "size,parameters" },
+    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model; --arch help lists them", .note = usual_archs, .also = "architecture,model", .group = "model", .first = 1 },
+    { "params", 'p', SIZE(S, params), "N", .help = "number of parameters of a new model, reached within 5 %", .note = by_choice, .least = 1,
+      .also = "size,parameters", .first = 1 },
     { "config", 'c', FILENAME(S, config), "FILE", .help = "config.json of a new model, instead of --params" },
-    { "from", 0, FILENAME(S, from), "MODEL", .help = "start a new run from the weights of this model", .also = "init,base,model" },
+    { "from", 0, FILENAME(S, from), "MODEL", .help = "start a new run from the weights of this model", .also = "init,base,model", .first = 1 },
     { "moments", 0, CHOICE(S, moments), "HOW", .help = "what becomes of the optimizer's moments of a RUN given as --from (default reset)", .choices = "carry|reset" },
-    { "task", 0, CHOICE(S, task), "TASK", .help = "DATA is a labelled table: add a new head to the model and learn the classes or numbers", .choices = "classify|regress" },
+    { "task", 0, CHOICE(S, task), "TASK", .help = "DATA is a labelled table: add a new head to the model and learn the classes or numbers", .choices = "classify|regress", .group = "labelled tables", .first = 1 },
     { "text-column", 0, TEXT(S, text_column), "NAME|N", .help = "with --task: the column of the text (default: found by its name or content)" },
     { "pair-column", 0, TEXT(S, pair_column), "NAME|N", .help = "with --task: the column of the second text of a pair; --no-pair-column: there is none" },
     { "label-column", 0, TEXT(S, label_column), "NAME|N", .help = "with --task: the column of the label" },
     { "resume", 'r', FILENAME(S, resume), "RUN", .help = "continue this run; only --steps (more), --save-every and --threads may be given with it",
-      .also = "continue" },
-    { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (default runs/NAME-N)", .also = "output,run" },
+      .also = "continue", .group = "runs", .first = 1 },
+    { "out", 'o', FILENAME(S, out), "RUN", .help = "directory of the run (default runs/NAME-N)", .also = "output,run", .first = 1 },
     { "tokenizer", 0, TEXT(S, tokenizer), "PATH",
-      .help = "a tokenizer.json, .model, vocab.txt, RWKV or llama2.c vocabulary, a folder that holds one, or the word bytes" },
+      .help = "a tokenizer.json, .model, vocab.txt, RWKV or llama2.c vocabulary, a folder that holds one, or the word bytes", .group = "text" },
     { "lowercase", 0, FLAG(S, lowercase), .help = "the vocab.txt given as --tokenizer is uncased: lower the letters and drop accents; --no-lowercase: it is cased" },
     { "vocab", 0, COUNT(S, vocab), "N", .help = "learn a vocabulary of N tokens from the text first: byte-level BPE, or the kind the architecture was published with",
       .least = 257, .most = 1 << 24, .also = "vocab-size" },
-    { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "the validation text, or the share of the documents to hold out (default 5%)", .also = "validation,valid-share" },
-    { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a training window, and the context of a new model (default 256)", .least = 2, .also = "context,block-size,seq-len" },
+    { "valid", 0, TEXT(S, valid), "FILE|5%", .help = "the validation text, or the share of the documents to hold out (default 5%)", .also = "validation,valid-share", .first = 1 },
+    { "ctx", 0, COUNT(S, ctx), "N", .help = "tokens in a training window, and the context of a new model (default 256)", .least = 2, .also = "context,block-size,seq-len", .group = "length and size of steps" },
     { "batch", 'b', COUNT(S, batch), "N", .help = "windows, examples or images in a step (default 8 windows, 16 examples, 64 images)", .least = 1, .also = "batch-size" },
     { "accumulate", 0, COUNT(S, accumulate), "N", .help = "split each step into N parts and add up their gradients, which saves memory (default 1)", .least = 1,
       .also = "grad-accum,gradient-accumulation" },
     { "bptt", 0, COUNT(S, bptt), "N", .help = "of recurrent architectures (RWKV): sequences of N windows, carrying state and gradient from one window to the next (default 1)", .least = 1,
       .most = 1 << 16, .also = "tbptt,windows" },
-    { "steps", 'n', COUNT(S, steps), "N", .help = "number of steps (default: what five minutes allow, at most)", .least = 1, .also = "max-steps,iters,iterations" },
+    { "steps", 'n', COUNT(S, steps), "N", .help = "number of steps (default: those of five minutes, or of so many passes over the text as are good for it)", .least = 1, .also = "max-steps,iters,iterations", .first = 1 },
     { "tokens", 0, SIZE(S, tokens), "N", .help = "tokens to train on, instead of --steps", .least = 1 },
     { "epochs", 0, REAL(S, epochs), "X", .help = "passes over the data, instead of --steps (default 3 for tables)" },
-    { "time", 0, TIME(S, time), "2h30m", .help = "how long to train, instead of --steps", .least = 1e-3, .also = "seconds,minutes" },
-    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate (a table's model that does not begin --from another: 0.001)", .note = by_arch, .also = "learning-rate" },
+    { "time", 0, TIME(S, time), "2h30m", .help = "how long to train, instead of --steps", .least = 1e-3, .also = "seconds,minutes", .first = 1 },
+    { "lr", 0, REAL(S, lr), "X", .help = "peak learning rate; --from a model a tenth of it", .note = by_arch, .also = "learning-rate", .group = "optimizer", .first = 1 },
     { "min-lr", 0, REAL(S, min_lr), "X", .help = "learning rate at the end", .note = by_arch },
     { "schedule", 0, CHOICE(S, schedule), "NAME", .help = "learning-rate schedule", .note = by_arch,
       .choices = "cosine|constant|linear|wsd|inverse-sqrt" },
@@ -100,7 +97,7 @@ static const option train_options[] = {
     { "eps", 0, REAL(S, eps), "X", .help = "AdamW's epsilon", .note = by_arch, .most = 1 },
     { "clip", 0, REAL(S, clip), "X", .help = "clip the norm of the gradient to X; 0 or --no-clip: do not clip", .note = by_arch, .also = "grad-clip,max-grad-norm" },
     { "mask", 0, CHOICE(S, mask), "HOW", .help = "how encoders choose tokens to mask: each independently, an exact count, or that count in whole words", .note = by_arch,
-      .choices = "each|count|words" },
+      .choices = "each|count|words", .group = "encoders" },
     { "mask-rate", 0, REAL(S, mask_rate), "P", .help = "share of the tokens that is predicted; evaluations mask 0.15", .note = by_arch, .most = 0.999 },
     { "mask-keep", 0, REAL(S, mask_keep), "P", .help = "share of the chosen tokens that stays as it is (default 0.1)", .most = 1 },
     { "mask-random", 0, REAL(S, mask_random), "P", .help = "share of the chosen tokens that becomes a random token (default 0.1); the rest becomes the mask token", .most = 1 },
@@ -109,17 +106,17 @@ static const option train_options[] = {
     { "next-sentence", 0, FLAG(S, next_sentence), .help = "encoders also learn whether a second stretch of sentences follows the first, as in BERT" },
     { "static-masking", 0, FLAG(S, static_masking), .help = "use the same masks in every epoch" },
     { "augment", 0, CHOICE(S, augment), "HOW", .help = "data augmentation of images (default digits for small greyscale images, photos for others)", .choices = "none|photos|digits",
-      .also = "augmentation" },
+      .also = "augmentation", .group = "images" },
     { "patch", 0, COUNT(S, patch), "N", .help = "side of a patch in pixels, of a new image model (default: about an eighth of the image's side)", .least = 1, .also = "patch-size" },
-    { "dtype", 0, CHOICE(S, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16", .also = "precision" },
+    { "dtype", 0, CHOICE(S, dtype), "TYPE", .help = "type of the matrix products (default f32; bf16 for a new model of a text, on a processor that has its products in hardware)", .choices = "f32|bf16", .also = "precision", .group = "memory and speed" },
     { "recompute", 0, FLAG(S, recompute), .help = "recompute activations in the backward pass instead of keeping them: less memory, more time", .also = "checkpointing" },
     { "reset-attention", 0, FLAG(S, reset_attention), .help = "documents packed into one window do not attend to each other" },
-    { "eval-every", 0, AMOUNT(S, eval_every), "N|10%", .help = "steps, or share of them, between evaluations (default 10%); 0: none", .choices = "%", .also = "eval-interval" },
+    { "eval-every", 0, AMOUNT(S, eval_every), "N|10%", .help = "steps, or share of them, between evaluations (default 10%); 0: none", .choices = "%", .also = "eval-interval", .group = "evaluations and checkpoints" },
     { "eval-windows", 0, COUNT(S, eval_windows), "N", .help = "validation windows in an evaluation (default 64)", .least = 1 },
     { "save-every", 0, AMOUNT(S, save_every), "N|10%", .help = "steps, or share of them, between checkpoints (default 10%); 0: only the last one", .choices = "%",
       .also = "checkpoint-every,save-interval" },
     { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a short text from this prompt at each evaluation" },
-    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, to 2x as many, or to sizes KEY=N[,KEY=N]" },
+    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, to 2x as many, or to sizes KEY=N[,KEY=N]", .group = "growing in the run" },
     { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "with --grow-at: the method, as in lithe grow --method" },
     { "grow-noise", 0, REAL(S, grow_noise), "X", .help = "with --grow-at: relative noise on repeated units, as in lithe grow --noise (default 0)", .most = 1 },
     { "grow-portable", 0, FLAG(S, grow_portable), .help = "with --grow-at: choose a method whose result opens in every reader" },
@@ -127,7 +124,7 @@ static const option train_options[] = {
     { "grow-old-lr", 0, REAL(S, grow_old_lr), "X", .help = "with --grow-at: learning-rate factor of the old values (default 1)", .most = 1000 },
     { "grow-rewarm", 0, COUNT(S, grow_rewarm), "N", .help = "with --grow-at: steps over which the learning rate of the new values rises (default 0: at once)" },
     { "grow-where", 0, CHOICE(S, grow_where), "PLACE", .help = "with --grow-at: where new layers go (default top)", .choices = "top|bottom|spread" },
-    { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data" },
+    { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data", .group = "reproducibility and processes" },
     { "mpi", 0, CHOICE(S, mpi), "WHEN", "auto", .help = "train in all processes of mpirun together; auto: if it started several", .choices = "auto|on|off" },
     { "wire", 0, CHOICE(S, wire), "TYPE", "f32", .help = "type in which gradients travel between the processes of mpirun", .choices = "f32|bf16" },
     { "json", 0, FLAG(S, json), .help = "print each event as a line of JSON" },
@@ -144,7 +141,8 @@ typedef struct {
     lithe_tokenizer *tokenizer;
     lithe_dataset *data;
     lithe_model *model;
-    char *command, out[4096], tokenizer_says[200], steps_says[120];
+    lithe_text_choice choice;           /* what suits the text; of images all 0 */
+    char *command, out[4096], tokenizer_says[200];
     bool images;                        /* the data are images, not text */
     lithe_train_options options;
     lithe_ranks *ranks;                 /* NULL: one process */
@@ -162,13 +160,20 @@ static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
     return lithe_tokenizer_learn(k->text, k->text_size, vocab, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind, .lowercase = wordpiece), &k->err);
 }
 
-/* Learns as many tokens as a small text has pairs for. */
+/* Learns as many tokens as suit the text; fewer, or none but the bytes, where it has pairs for no more. */
 static lithe_tokenizer *learn_what_there_is(making *k)
 {
     lithe_tokenizer *t = NULL;
-    for (int vocab = SMALL_VOCAB; !t && vocab > VOCAB_LEAST; vocab -= vocab / 4) {
+    const bool masks = strcmp(lithe_arch_vocabulary(k->arch), "bpe") != 0;      /* encoders need a mask token */
+    const int least = masks ? VOCAB_LEAST : BYTES;
+    for (int vocab = k->choice.vocab; !t && vocab > least && k->err.status != LITHE_ECANCELLED; vocab -= vocab / 4) {
         k->err = (lithe_error){ 0 };
         t = learn_tokenizer(k, vocab);
+    }
+    if (!t && !masks && k->err.status != LITHE_ECANCELLED) {
+        k->err = (lithe_error){ 0 };
+        snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "bytes");
+        t = lithe_tokenizer_open("bytes", &k->err);
     }
     return t;
 }
@@ -183,11 +188,9 @@ static lithe_tokenizer *choose_tokenizer(making *k)
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
         return model_tokenizer_with(k->model, s->from, s->tokenizer, &o, &k->err);
     }
-    bool masks = strcmp(lithe_arch_vocabulary(k->arch), "bpe");
-    if (!path && masks && (double)k->text_size < bytes_tokenizer_below) return learn_what_there_is(k);
-    if (!path && (double)k->text_size >= bytes_tokenizer_below) return learn_tokenizer(k, BPE_VOCAB);
-    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "bytes");
-    return lithe_tokenizer_open_with(path ? path : "bytes", &o, &k->err);
+    if (!path) return learn_what_there_is(k);
+    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path);
+    return lithe_tokenizer_open_with(path, &o, &k->err);
 }
 
 /* "classify" or "regress" if that is the task of the model, else NULL. */
@@ -241,13 +244,25 @@ static lithe_model *model_of_config(making *k, const char *config)
     return m;
 }
 
+/* The configuration of the size that is asked for; where the architecture was not, and has no model of it, of the usual
+ * one. */
+static char *sized_config(making *k)
+{
+    const S *s = k->s;
+    const double params = s->params > 0 ? s->params : k->choice.params;
+    const int vocab = lithe_tokenizer_vocab(k->tokenizer), ctx = s->ctx ? s->ctx : k->choice.ctx;
+    lithe_error none = { 0 };
+    char *config = lithe_model_size(k->arch, params, vocab, ctx, s->arch ? &k->err : &none);
+    if (config || s->arch) return config;
+    k->arch = lithe_arch_usual(false);
+    return lithe_model_size(k->arch, params, vocab, ctx, &k->err);
+}
+
 static lithe_model *fresh_model(making *k)
 {
     const S *s = k->s;
     size_t size = 0;
-    double params = s->params > 0 ? s->params : fmin(params_most, fmax(params_least, (double)k->text_size));
-    char *config = s->config ? read_text(s->config, SMALL_TEXT, &size, &k->err)
-                 : lithe_model_size(k->arch, params, lithe_tokenizer_vocab(k->tokenizer), s->ctx ? s->ctx : CONTEXT, &k->err);
+    char *config = s->config ? read_text(s->config, SMALL_TEXT, &size, &k->err) : k->err.status ? NULL : sized_config(k);
     lithe_model *m = !config ? NULL : s->config ? model_of_config(k, config) : lithe_model_new(k->arch, config, s->seed, &k->err);
     free(config);
     if (!m || lithe_tokenizer_vocab(k->tokenizer) <= lithe_model_vocab(m)) return m;
@@ -299,35 +314,28 @@ static lithe_model *with_pairs(making *k, lithe_model *body)
 
 /* ---- how long ------------------------------------------------------------------ */
 
-static int round_number(double x)
+static int batch_of(const making *k)
 {
-    double power = pow(10, floor(log10(x))), lead = x / power;
-    return (int)((lead >= 5 ? 5 : lead >= 2 ? 2 : 1) * power + 0.5);
+    return k->s->batch ? k->s->batch : k->choice.batch && !lithe_dataset_examples(k->data, 0) ? k->choice.batch : lithe_dataset_batch(k->data);
 }
 
-static int batch_of(const making *k) { return k->s->batch ? k->s->batch : lithe_dataset_batch(k->data); }
-
-static int choose_steps(making *k, double step_tokens)
+/* The steps of as many passes over the data as are good for it. */
+static int steps_of_passes(const making *k, double step_tokens)
 {
     double tokens = k->images ? (double)lithe_dataset_examples(k->data, 0) * lithe_model_context(k->model) : (double)lithe_dataset_tokens(k->data, 0);
-    double rate = reached_share * lithe_peak(k->s->dtype) / (6 * (double)lithe_model_params(k->model));
-    double by_time = run_seconds * rate / step_tokens, by_data = passes_most * tokens / step_tokens;
-    double steps = fmin(STEPS_MOST, fmax(STEPS_LEAST, fmin(by_time, by_data)));
-    int n = round_number(steps);
-    char text[24];
-    snprintf(k->steps_says, sizeof k->steps_says, ", about %s on this machine", time_text(n * step_tokens / rate, text));
-    return n;
+    double passes = k->choice.passes > 0 ? k->choice.passes : passes_of_others;
+    return (int)fmin(NEVER, fmax(STEPS_LEAST, ceil(passes * tokens / step_tokens)));
 }
 
-/* The number of steps that an amount means in a run of `steps`; 0: the default, -1: it is not known. */
-static int steps_of(const arguments *a, const char *name, amount x, double steps, int none)
+/* The steps that an amount means, where it is no share of all steps; 0: the default. */
+static int steps_of(const arguments *a, const char *name, amount x, int none)
 {
     if (option_origin(a, name) == ORIGIN_DEFAULT) return 0;
     if (!(x.value > 0)) return none;
-    if (x.unit && !(steps > 0)) return -1;
-    double n = x.unit ? ceil(steps * x.value / 100) : x.value;
-    return n < 1 ? 1 : n > NEVER ? NEVER : (int)n;
+    return x.unit ? 0 : x.value < 1 ? 1 : x.value > NEVER ? NEVER : (int)x.value;
 }
+
+static double share_of(amount x) { return x.unit ? x.value / 100 : 0; }
 
 /* Zero means the library's default, so a zero that the user asked for becomes a negative number. */
 static double or_off(const arguments *a, const char *name, double x)
@@ -349,6 +357,11 @@ static const char *growing_options(making *k)
     return n ? text : NULL;
 }
 
+static const char *dtype_of(const making *k)
+{
+    return k->s->dtype ? k->s->dtype : k->choice.dtype && !k->s->task ? k->choice.dtype : "f32";
+}
+
 static int fill_options(making *k)
 {
     const S *s = k->s;
@@ -357,21 +370,21 @@ static int fill_options(making *k)
     double step_tokens = (double)batch_of(k) * ctx * (s->bptt ? s->bptt : 1);
     size_t examples = lithe_dataset_examples(k->data, 0);
     bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->images);
-    int steps = s->steps || lasting ? s->steps : choose_steps(k, step_tokens);
-    double known = steps ? steps : s->tokens > 0 ? ceil(s->tokens / step_tokens) : s->time > 0 ? 0 : ceil((s->epochs > 0 ? s->epochs : lithe_dataset_epochs(k->data)) * (double)examples / batch_of(k));
+    const bool usual = !s->steps && !lasting;
     k->options = LITHE_OPTIONS(lithe_train_options,
-        .ctx = s->ctx, .batch = s->batch, .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
+        .ctx = s->ctx, .batch = batch_of(k), .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = steps, .tokens = s->tokens, .seconds = s->time, .epochs = s->epochs, .dtype = s->dtype, .wire = s->wire, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
+        .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = usual ? run_seconds : s->time, .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
         .static_masking = s->static_masking, .packing = s->packing,
-        .warmup = steps_of(a, "warmup", s->warmup, known, -2), .eval_windows = s->eval_windows,
-        .eval_every = steps_of(a, "eval-every", s->eval_every, known, NEVER), .save_every = steps_of(a, "save-every", s->save_every, known, NEVER),
+        .warmup = steps_of(a, "warmup", s->warmup, -1), .eval_windows = s->eval_windows,
+        .eval_every = steps_of(a, "eval-every", s->eval_every, NEVER), .save_every = steps_of(a, "save-every", s->save_every, NEVER),
+        .warmup_share = share_of(s->warmup), .eval_share = share_of(s->eval_every), .save_share = share_of(s->save_every),
         .seed = s->seed, .recompute = s->recompute, .bptt = s->bptt, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method, .grow_with = growing_options(k),
         .moments = s->moments, .from = s->from, .command = k->command, .ranks = k->ranks);
-    if (k->options.warmup == -1 || k->options.eval_every == -1 || k->options.save_every == -1)
-        return wrong(&k->err, LITHE_EINVAL, "--time and --epochs leave the number of steps open: --warmup, --eval-every and --save-every cannot be shares of it");
-    if (k->options.warmup == -2) k->options.warmup = -1;
+    const struct { const char *name; double share; } shares[] = { { "warmup", k->options.warmup_share }, { "eval-every", k->options.eval_share }, { "save-every", k->options.save_share } };
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+        if (shares[i].share > 1) wrong(&k->err, LITHE_EINVAL, "--%s %g%%: a share of the steps is at most 100%%", shares[i].name, 100 * shares[i].share);
     return k->err.status;
 }
 
@@ -433,10 +446,11 @@ static void say_choices(const making *k)
     if (o->steps) snprintf(length, sizeof length, "%d steps", o->steps);
     else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : lithe_dataset_epochs(k->data));
     else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
+    else if (o->steps_most) snprintf(length, sizeof length, "%s, at most %d steps", time_text(o->seconds, duration), o->steps_most);
     else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
     if (examples) say("length     %s of %d examples", length, batch_of(k));
-    else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens%s", length, batch_of(k), o->bptt, ctx, k->steps_says);
-    else say("length     %s of %d x %d tokens%s", length, batch_of(k), ctx, k->steps_says);
+    else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens", length, batch_of(k), o->bptt, ctx);
+    else say("length     %s of %d x %d tokens", length, batch_of(k), ctx);
     say_growth(o);
     say("run        %s", k->out);
 }
@@ -475,6 +489,17 @@ static void refuse_tables(making *k)
         }
 }
 
+/* What suits a text; the models of tables are small, and of the usual architecture. */
+static void choose_for_text(making *k)
+{
+    const double bytes = (double)k->text_size;
+    lithe_choose_for_text(k->s->arch ? k->s->arch : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, lithe_peak("f32"), &k->choice);
+    k->arch = k->choice.arch;
+    if (!k->s->task || strcmp(lithe_arch_vocabulary(k->arch), "bpe")) return;
+    k->choice.vocab = bytes < 2e6 ? BYTES : 4096;
+    k->choice.params = fmin(3e6, fmax(100e3, bytes));
+}
+
 static int make_parts(making *k)
 {
     const S *s = k->s;
@@ -484,6 +509,7 @@ static int make_parts(making *k)
     if (k->images) return make_image_parts(k);
     if (!k->err.status && !s->task && !(k->model && labelled_task(k->model))) refuse_tables(k);
     if (!s->from && !k->err.status) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
+    if (k->text) choose_for_text(k);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);
@@ -505,7 +531,7 @@ static int train_new(const arguments *a, lithe_ranks *ranks)
         choose_run(k.s->out, a->operands[0], k.out, sizeof k.out);
         say_choices(&k);
         lithe_trainer *t = lithe_trainer_open(k.model, k.data, k.tokenizer, &k.options, k.out, &err);
-        code = t ? train_to_the_end(t, ranks, k.s->dtype, k.s->json) : failed_output(&err);
+        code = t ? train_to_the_end(t, ranks, k.options.dtype, k.s->json) : failed_output(&err);
         lithe_trainer_close(t);
     }
     making_close(&k);
@@ -524,9 +550,9 @@ static int train_resumed(const arguments *a, lithe_ranks *ranks)
         if (!may) return usage("--resume continues the same run: --%s cannot be given (--from starts a new run from a model)", o->name);
     }
     lithe_error err = { 0 };
-    lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = steps_of(a, "save-every", s->save_every, s->steps, NEVER),
+    lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = s->save_every.unit ? (int)ceil(s->steps * share_of(s->save_every)) : steps_of(a, "save-every", s->save_every, NEVER),
                                     .ranks = ranks };
-    if (options.save_every < 0) return usage("--save-every %g%% needs --steps", s->save_every.value);
+    if (s->save_every.unit && !s->steps) return usage("--save-every %g%% needs --steps", s->save_every.value);
     struct stat at;
     if (stat(s->resume, &at)) wrong(&err, LITHE_EIO, "%s: cannot open, %s", s->resume, strerror(errno));
     lithe_trainer *t = lithe_trainer_resume(s->resume, &options, &err);
@@ -573,6 +599,13 @@ static bool begins_several(const char *name, char *list, size_t cap)
     return count > 1;
 }
 
+static bool known_arch(const char *name)
+{
+    int i = 0;
+    while (lithe_arch_name(i) && strcmp(lithe_arch_name(i), name)) i++;
+    return lithe_arch_name(i) != NULL;
+}
+
 /* The first option that says how to grow; NULL: none is given. */
 static const char *growth_option_given(const arguments *a)
 {
@@ -599,9 +632,11 @@ static int train(const arguments *a)
     if (s->task && a->count != 1) return usage("--task %s takes one table; --valid names another one", s->task);
     if (s->task && s->next_sentence) return usage("--next-sentence is learned from text, --task from a table: give one of them");
     if (s->arch && begins_several(s->arch, several, sizeof several)) return usage("--arch %s could be%s: name one of them", s->arch, several);
+    if (s->arch && !known_arch(s->arch)) return usage("%s is not a known architecture%s --arch help lists them", s->arch, meant_or(meant_of(s->arch, lithe_arch_name)).text);
     if (s->vocab && s->tokenizer) return usage("--vocab learns a vocabulary and --tokenizer %s has one: give one of them", s->tokenizer);
     if (option_origin(a, "lr") != ORIGIN_DEFAULT && !(s->lr > 0)) return usage("--lr 0 changes nothing: give a rate above 0");
     if (!s->grow_at && growth_option_given(a)) return usage("--%s says how to grow: say when and to what size, --grow-at STEP:2x", growth_option_given(a));
+    if (s->grow_method && unknown_method(s->grow_method)) return EXIT_USAGE;
     if (option_origin(a, "grow-old-lr") != ORIGIN_DEFAULT && !(s->grow_old_lr > 0)) return usage("--grow-old-lr 0 is --grow-freeze-old: give that, or a factor above 0");
     if (s->moments && !s->from) return usage("--moments %s needs --from RUN", s->moments);
     return train_in_ranks(a, false);
@@ -612,7 +647,7 @@ const verb verb_train = {
     .summary = "train a model on text, tables or images, or continue training one",
     .about = "Trains a new model (--arch, --params or --config), starts a new run from the weights of a model (--from), or continues a run (--resume). "
              "DATA are text files (.txt, or .jsonl with a text field; .gz and .zst of these), directories of them, or standard input (-). Without "
-             "further options it chooses the tokenizer, the size and the number of steps from the text and the machine, and prints its choices.\n\n"
+             "further options it chooses architecture, tokenizer, size, learning rate and length by the text and the machine, for five minutes, and prints its choices (docs/defaults.md).\n\n"
              "Encoders learn to predict masked tokens (--arch help says which architectures are encoders, and which read images). With --task, DATA is one labelled table "
              "(.csv, .jsonl, else tab-separated; .gz and .zst of these), and a new head on the model learns its classes or numbers.\n\n"
              "Image models learn to classify images: DATA are IDX files (MNIST's), CIFAR's .bin files, folders named after "

@@ -5,7 +5,7 @@
 #include "options.h"
 #include <stdio.h>
 
-extern const verb verb_train, verb_grow, verb_generate, verb_chat, verb_fill, verb_embed, verb_classify, verb_serve, verb_eval, verb_report, verb_compare, verb_watch, verb_replay, verb_sweep, verb_logits, verb_tokenize, verb_detokenize,
+extern const verb verb_train, verb_grow, verb_generate, verb_chat, verb_fill, verb_embed, verb_classify, verb_serve, verb_eval, verb_score, verb_report, verb_compare, verb_watch, verb_replay, verb_sweep, verb_logits, verb_tokenize, verb_detokenize,
                   verb_train_tokenizer, verb_inspect, verb_convert, verb_quantize, verb_bench, verb_plan, verb_doctor, verb_completions, verb_help;
 extern const verb *const verbs[];                       /* in the order of help; ends with NULL */
 const verb *verb_find(const char *name);
@@ -14,7 +14,7 @@ int unknown_verb(const char *name);
 
 /* help.c: for people */
 void help_program(FILE *out);
-void help_verb(FILE *out, const verb *v);
+void help_verb(FILE *out, const verb *v, bool all);        /* all: of a verb with many options, not only the first */
 /* manual.c: lithe.1 (v NULL) or lithe-VERB.1, and all verbs as Markdown */
 void manual_page(FILE *out, const verb *v);
 void manual_markdown(FILE *out);

@@ -1,4 +1,6 @@
 #include "watch.h"
+#include "interrupt.h"
+#include "lithe_tools.h"
 #include "output.h"
 #include "quantity.h"
 #include <pthread.h>
@@ -11,7 +13,7 @@ static struct {
     pthread_cond_t ended;
     bool running, over;
     const char *what;
-    double read_before;
+    double read_before, share;          /* share: of the work, as the library says; 0: it does not */
 } watch = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
 
 /* Bytes that this process has read from disk, through mapped files too; 0 where the system does not tell. */
@@ -31,7 +33,8 @@ static void speak(int seconds)
     char bytes[16];
     double n = bytes_read() - watch.read_before;
     if (!terminal(stderr) && n < 64e6) return;
-    if (n < 1e6) say("%s: %d s so far", watch.what, seconds);
+    if (watch.share > 0) say("%s: %.0f %% after %d s", watch.what, 100 * watch.share, seconds);
+    else if (n < 1e6) say("%s: %d s so far", watch.what, seconds);
     else say("%s: %d s so far, %sB read", watch.what, seconds, size_text(n, bytes));
 }
 
@@ -54,6 +57,7 @@ void watch_begin(const char *what)
     if (output_quiet() || watch.running) return;
     watch.over = false;
     watch.what = what;
+    watch.share = 0;
     watch.read_before = bytes_read();
     watch.running = !pthread_create(&watch.speaker, NULL, speaker, NULL);
 }
@@ -68,3 +72,48 @@ void watch_end(void)
     pthread_join(watch.speaker, NULL);
     watch.running = false;
 }
+
+/* ---- the library's work ---------------------------------------------------------- */
+
+/* In a log a line is worth its place after some seconds only. */
+enum { LOG_SECONDS = 8 };
+static struct { const char *what; double began, next; } work;
+
+static double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void speak_of_work(double share, double seconds)
+{
+    char left[24];
+    if (share > 0) say("%s: %.0f %% after %.0f s, %s left", work.what, 100 * share, seconds, time_text(seconds / share - seconds, left));
+    else say("%s: %.0f s so far", work.what, seconds);
+}
+
+static void share_with_watch(double share)
+{
+    pthread_mutex_lock(&watch.lock);
+    watch.share = share;
+    pthread_mutex_unlock(&watch.lock);
+}
+
+static int on_progress(void *unused, const char *what, double done, double all)
+{
+    const double now = clock_seconds(), share = all > 0 && done <= all ? done / all : 0;
+    (void)unused;
+    if (watch.running) share_with_watch(share);
+    else if (what != work.what) {
+        work.what = what;
+        work.began = now;
+        work.next = terminal(stderr) ? 1 : LOG_SECONDS;
+    } else if (now - work.began >= work.next) {
+        speak_of_work(share, now - work.began);
+        work.next *= 2;
+    }
+    return interrupted() != 0;
+}
+
+void watch_library(void) { lithe_on_progress(on_progress, NULL); }

@@ -1,5 +1,5 @@
-/* Says on stderr what takes long: a line after one second, and again after 2, 4, 8, ... seconds, with how much was
- * read from disk meanwhile. */
+/* Says on stderr what takes long: a line after one second, and again after 2, 4, 8, ... seconds, with how far it is or
+ * how much was read from disk meanwhile. */
 #ifndef CLI_WATCH_H
 #define CLI_WATCH_H
 
@@ -7,5 +7,8 @@
  * nothing. */
 void watch_begin(const char *what);
 void watch_end(void);
+
+/* From now on the library's long work of this thread is watched, and a signal that interrupt.h has caught ends it. */
+void watch_library(void);
 
 #endif

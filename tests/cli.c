@@ -32,7 +32,7 @@ static void help_and_version(void)
     TRANSCRIPTS(
         { "$L --version", 0, "lithe 0", NULL }, { "$L --help", 0, "usage: lithe VERB", NULL }, { "$L -h", 0, "train-tokenizer", NULL },
         { "$L help", 0, "usage: lithe VERB", NULL }, { "$L", 2, NULL, "usage: lithe VERB" },
-        { "$L train --help", 0, "--weight-decay X", NULL }, { "$L help train", 0, "--weight-decay X", NULL },
+        { "$L train --help", 0, "--lr X", NULL }, { "$L help train --all", 0, "--weight-decay X", NULL },
         { "$L eval -h", 0, "first token", NULL }, { "$L help nothing", 2, NULL, "unknown verb" },
         { "$L train --arch help", 0, "gpt2", NULL }, { "$L train --schedule help", 0, "wsd\n", NULL },
         { "$L doctor", 0, "cpu", NULL }, { "$L doctor --json", 0, "{", NULL });
@@ -280,7 +280,7 @@ static void a_life(void)
     CHECK(sh("%s", make_text) == 0);
     CHECK_MSG(sh("$L train tale.txt %s --steps 20 --out r", tiny) == 0, "%s", err);
     CHECK_MSG(!strcmp(out, "r\n"), "%s", out);
-    CHECK_MSG(strstr(err, "tokenizer  bytes") && strstr(err, "step 1/20  loss") && strstr(err, "bits per byte"), "%s", err);
+    CHECK_MSG(strstr(err, "tokenizer  byte-level BPE of 324 tokens") && strstr(err, "step 1/20  loss") && strstr(err, "bits per byte"), "%s", err);
     CHECK(!strchr(err, '\r') && !strchr(err, '\033'));
     CHECK(sh("test -e r/model.safetensors && grep -q -- '--params 50k' r/command.txt") == 0);
     CHECK_MSG(sh("$L train --resume r") == 0, "a finished run: %s", err);

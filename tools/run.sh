@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 lithe=${1:-build/lithe}
 small_time=20s large_time=24s
 vocab=2048 ctx=256 batch=4
+least_steps=200     # a model that took fewer has not learned enough to be compared
 prompt='And the king said unto'
 text=runs/kjv/text.txt held_out=runs/kjv/held-out.txt tokenizer=runs/kjv/tokenizer.json
 began=$(date +%s) child='' stopped=''
@@ -71,6 +72,15 @@ train() {
     elif [ -d "$run" ]; then follow "$lithe" train --resume "$run"
     else follow "$lithe" train "$text" --valid "$held_out" --ctx $ctx --batch $batch --dtype bf16 --no-sample --out "$run" "$@"
     fi
+}
+
+# Whether a model took enough steps to be compared; else it says so.  NAME RUN
+few=''
+enough() {
+    steps=$(grep -c '"flops"' "$2/log.jsonl") || :
+    [ "$steps" -lt $least_steps ] || return 0
+    few="$few${few:+, }$1 $steps"
+    say "only $steps steps: this machine is too slow or too busy for what the $1 learns in this time to mean anything"
 }
 
 # ---- figures ---------------------------------------------------------------------
@@ -138,6 +148,7 @@ EOF
 
 title 2 "a TokenFormer is trained"
 train "$demo/small" --config "$demo/tokenformer.json" --tokenizer $tokenizer --time $small_time --lr 3e-3 --min-lr 1e-3
+enough 'small TokenFormer' "$demo/small"
 
 title 3 "it is grown to twice its parameters and trained further"
 if [ ! -d "$demo/grown" ] || [ ! -s "$demo/growth.txt" ]; then
@@ -148,6 +159,7 @@ check
 cat "$demo/growth.txt" >&2
 say ''
 train "$demo/large" --from "$demo/grown" --time $large_time --lr 3e-3 --seed 1
+enough 'grown TokenFormer' "$demo/large"
 
 operations=$(sums "$demo/small" "$demo/large" | cut -d' ' -f3)
 
@@ -159,13 +171,16 @@ tokens_of() {
 
 title 4 "a GPT-2 of that size, with the compute of both together"
 train "$demo/gpt2" --config "$demo/gpt2.json" --tokenizer $tokenizer --tokens "$(tokens_of "$demo/gpt2.json")" --lr 3e-3
+enough GPT-2 "$demo/gpt2"
 
 title 5 "an RWKV-7 of that size, with the same compute"
 train "$demo/rwkv7" --config "$demo/rwkv7.json" --tokenizer $tokenizer --tokens "$(tokens_of "$demo/rwkv7.json")" --lr 3e-3
+enough RWKV-7 "$demo/rwkv7"
 
 title 6 "side by side"
 sh tools/curves.sh "$demo" >"$demo/curves.svg"
 {
+    [ -z "$few" ] || printf 'This is no comparison: of at least %s steps it needs some models took fewer (%s).\nThe machine is too slow or too busy; make run begins anew when it is idle.\n\n' $least_steps "$few"
     printf '%-24s %10s %8s %8s %8s %9s %14s\n' model parameters tokens TFLOP seconds tokens/s 'bits per byte'
     row 'TokenFormer' "$demo/small"
     row 'TokenFormer, grown' "$demo/small" "$demo/large"

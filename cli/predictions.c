@@ -1,0 +1,228 @@
+#include "predictions.h"
+#include "inputs.h"
+#include "output.h"
+#include "token_answers.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { AT_ONCE = 256, DEEPEST = 32 };
+
+/* ---- the table that is written ---------------------------------------------------- */
+
+typedef struct { FILE *file; const char *path; bool commas, number; const lithe_model *model; int labels, column; } table_out;
+
+static void end_field(table_out *s, bool last)
+{
+    fputc(last ? '\n' : s->commas ? ',' : '\t', s->file);
+}
+
+/* Between commas what needs it stands in quotes; between tabs a tab or a line break becomes a blank. */
+static void put_field(table_out *s, const char *text, bool last)
+{
+    const bool quoted = s->commas && strpbrk(text, ",\"\r\n");
+    if (quoted) fputc('"', s->file);
+    for (const char *p = text; *p; p++) {
+        if (quoted && *p == '"') fputc('"', s->file);
+        fputc(!s->commas && strchr("\t\r\n", *p) ? ' ' : *p, s->file);
+    }
+    if (quoted) fputc('"', s->file);
+    end_field(s, last);
+}
+
+static void put_number(table_out *s, double x, const char *format, bool last)
+{
+    char text[40];
+    snprintf(text, sizeof text, format, x);
+    put_field(s, text, last);
+}
+
+static void put_head(table_out *s)
+{
+    char text[24], name[300];
+    put_field(s, "predicted", s->number);
+    if (s->number) return;
+    put_field(s, "probability", false);
+    for (int i = 0; i < s->labels; i++) {
+        snprintf(name, sizeof name, "p(%s)", label_name(s->model, i, text, sizeof text));
+        put_field(s, name, i + 1 == s->labels);
+    }
+}
+
+static void put_prediction(table_out *s, const float *p)
+{
+    char text[24];
+    int best = 0;
+    if (s->number) { put_number(s, (double)p[0], "%.6g", true); return; }
+    for (int i = 1; i < s->labels; i++) if (p[i] > p[best]) best = i;
+    put_field(s, label_name(s->model, best, text, sizeof text), false);
+    put_number(s, (double)p[best], "%.4f", false);
+    for (int i = 0; i < s->labels; i++) put_number(s, (double)p[i], "%.4f", i + 1 == s->labels);
+}
+
+static bool ends_in_csv(const char *path) { return path && strlen(path) > 4 && !strcasecmp(path + strlen(path) - 4, ".csv"); }
+
+static int table_begin(table_out *s, const lithe_model *m, const char *out, lithe_error *err)
+{
+    const char *task = lithe_model_task(m);
+    *s = (table_out){ .path = out, .commas = ends_in_csv(out), .model = m, .labels = lithe_model_labels(m), .number = task && !strcmp(task, "regress") };
+    if (strcmp(task ? task : "", "classify") && !s->number) return wrong(err, LITHE_EINVAL, "a table is classified by a model that has one answer for each text or image, this one predicts %s", task);
+    s->file = out ? fopen(out, "w") : stdout;
+    return s->file ? LITHE_OK : wrong(err, LITHE_EIO, "%s: cannot write, %s", out, strerror(errno));
+}
+
+static void table_end(table_out *s, lithe_error *err)
+{
+    if (!s->file || s->file == stdout) return;
+    const bool lost = ferror(s->file);
+    if (fclose(s->file) || lost) wrong(err, LITHE_EIO, "%s: cannot write, %s", s->path, strerror(errno));
+}
+
+/* ---- tables -------------------------------------------------------------------------- */
+
+/* The rows of the input that are answered together. */
+typedef struct { const char *text[AT_ONCE], *pair[AT_ONCE], *label[AT_ONCE]; } rows;
+
+static void put_rows(table_out *s, const rows *r, size_t n, bool pairs, bool labels, const float *p)
+{
+    for (size_t i = 0; i < n; i++) {
+        put_field(s, r->text[i], false);
+        if (pairs) put_field(s, r->pair[i] ? r->pair[i] : "", false);
+        if (labels) put_field(s, r->label[i] ? r->label[i] : "", false);
+        put_prediction(s, p + i * (size_t)(s->number ? 1 : s->labels));
+    }
+}
+
+static size_t take_rows(const lithe_table *table, size_t first, rows *r)
+{
+    size_t n = 0;
+    for (lithe_table_row row; n < AT_ONCE && (row = lithe_table_row_at(table, first + n)).text; n++) {
+        r->text[n] = row.text;
+        r->pair[n] = row.pair;
+        r->label[n] = row.label;
+    }
+    return n;
+}
+
+static size_t answer_rows(lithe_engine *e, const lithe_tokenizer *t, const lithe_table *table, table_out *s, bool labels, lithe_error *err)
+{
+    const bool pairs = lithe_table_row_at(table, 0).pair != NULL;
+    rows r;
+    size_t cut = 0;
+    float *p = allocate((size_t)(s->labels > 0 ? s->labels : 1) * AT_ONCE, sizeof *p, err);
+    put_field(s, "text", false);
+    if (pairs) put_field(s, "pair", false);
+    if (labels) put_field(s, "label", false);
+    put_head(s);
+    for (size_t first = 0, n; p && !err->status && (n = take_rows(table, first, &r)); first += n) {
+        size_t some = 0;
+        if (lithe_engine_classify(e, t, r.text, pairs ? r.pair : NULL, n, p, &some, err) > 0) put_rows(s, &r, n, pairs, labels, p);
+        cut += some;
+    }
+    free(p);
+    return cut;
+}
+
+int predict_table(lithe_model *m, const lithe_tokenizer *t, const prediction_settings *o, lithe_error *err)
+{
+    const lithe_data_options columns = { .size = sizeof columns, .text_column = o->text_column, .pair_column = o->pair_column, .label_column = o->label_column };
+    lithe_table *table = lithe_table_open(o->table, &columns, err);
+    lithe_engine *e = table ? lithe_engine_open(m, &LITHE_OPTIONS(lithe_engine_options, .whole = 1), err) : NULL;
+    table_out s = { 0 };
+    if (e && !table_begin(&s, m, o->out, err)) {
+        say("columns: %s", lithe_table_columns(table));
+        const size_t cut = answer_rows(e, t, table, &s, lithe_table_row_at(table, 0).label != NULL, err);
+        table_end(&s, err);
+        if (cut) say("%zu of %zu texts are longer than the model's context of %d tokens and were truncated", cut, lithe_table_count(table), lithe_model_context(m));
+    }
+    lithe_engine_close(e);
+    lithe_table_close(table);
+    return err->status;
+}
+
+/* ---- folders of images ------------------------------------------------------------------ */
+
+typedef struct { char **path; size_t n, room; } files;
+
+static bool image_name(const char *name)
+{
+    static const char *const endings[] = { ".png", ".jpg", ".jpeg" };
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t n = strlen(name), k = strlen(endings[i]);
+        if (n > k && !strcasecmp(name + n - k, endings[i])) return true;
+    }
+    return false;
+}
+
+bool is_folder(const char *path)
+{
+    struct stat at;
+    return !stat(path, &at) && S_ISDIR(at.st_mode);
+}
+
+static void add_file(files *f, const char *path, lithe_error *err)
+{
+    if (f->n == f->room) {
+        const size_t room = f->room ? 2 * f->room : 64;
+        char **larger = realloc(f->path, room * sizeof *larger);
+        if (!larger) { wrong(err, LITHE_ENOMEM, "out of memory for the names of %zu files", room); return; }
+        f->path = larger;
+        f->room = room;
+    }
+    if (!(f->path[f->n++] = strdup(path))) wrong(err, LITHE_ENOMEM, "out of memory for the names of %zu files", f->n--);
+}
+
+static void add_folder(files *f, const char *path, int depth, lithe_error *err)
+{
+    struct dirent **entries = NULL;
+    const int n = scandir(path, &entries, NULL, alphasort);
+    if (n < 0) wrong(err, LITHE_EIO, "%s: cannot read the folder, %s", path, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        char inside[4096];
+        const char *name = entries[i]->d_name;
+        const int length = snprintf(inside, sizeof inside, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", name);
+        if (name[0] != '.' && length < (int)sizeof inside && !err->status) {
+            if (is_folder(inside) && depth < DEEPEST) add_folder(f, inside, depth + 1, err);
+            else if (image_name(name)) add_file(f, inside, err);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+static void answer_images(lithe_model *m, const files *f, table_out *s, lithe_error *err)
+{
+    float *p = allocate((size_t)(s->labels > 0 ? s->labels : 1) * AT_ONCE, sizeof *p, err);
+    put_field(s, "file", false);
+    put_head(s);
+    for (size_t first = 0; p && first < f->n && !err->status; first += AT_ONCE) {
+        const size_t n = f->n - first < AT_ONCE ? f->n - first : AT_ONCE;
+        const int labels = lithe_classify_images(m, (const char *const *)f->path + first, n, p, err);
+        for (size_t i = 0; i < n && labels > 0; i++) {
+            put_field(s, f->path[first + i], false);
+            put_prediction(s, p + i * (size_t)labels);
+        }
+    }
+    free(p);
+}
+
+int predict_images(lithe_model *m, const char *const *paths, int n, const prediction_settings *o, lithe_error *err)
+{
+    files f = { 0 };
+    table_out s = { 0 };
+    for (int i = 0; i < n && !err->status; i++) {
+        if (is_folder(paths[i])) add_folder(&f, paths[i], 0, err);
+        else add_file(&f, paths[i], err);
+    }
+    if (!err->status && !f.n) wrong(err, LITHE_EFORMAT, "%s: no .png, .jpg or .jpeg files in this folder", paths[0]);
+    if (!err->status && !table_begin(&s, m, o->out, err)) {
+        answer_images(m, &f, &s, err);
+        table_end(&s, err);
+    }
+    for (size_t i = 0; i < f.n; i++) free(f.path[i]);
+    free(f.path);
+    return err->status;
+}
