@@ -267,6 +267,32 @@ static void check_left_out(const char *path, const char *expected)
     image_set_close(s);
 }
 
+/* A link to a file is that file, in a folder as in an archive of it, where one may lead to another file of it. */
+static void links_to_files(void)
+{
+    lithe_error err = { 0 };
+    char command[3000], folder[150];
+    memset(folder, 'n', sizeof folder - 1);
+    folder[sizeof folder - 1] = 0;
+    put_folders();
+    snprintf(command, sizeof command, "cd %s/f/train && ln -s 1.png cat/soft.png && ln cat/1.png dog/hard.png && mkdir -p %s/wolf && ln cat/1.png %s/wolf/1.png && ln -s ../%s/wolf/1.png dog/far.png && "
+             "ln -s nowhere.png cat/broken.png && cd ../.. && tar --format=gnu -cf lg.tar f && tar --format=posix -cf ./lp.tar ./f", test_dir(), folder, folder, folder);
+    if (system(command)) test_skip("no tar on this machine");
+    const char *const paths[] = { in_dir("f"), in_dir("lg.tar"), in_dir("lp.tar") };
+    size_t counts[3] = { 0 }, per_class[3][8] = { { 0 } };
+    for (int i = 0; i < 3; i++) {
+        image_set *s = open_one(paths[i], &err);
+        CHECK_MSG(s, "%s: %s", paths[i], err.text);
+        counts[i] = s ? image_set_count(s) : 0;
+        for (size_t k = 0; k < counts[i]; k++) per_class[i][image_set_item(s, k).label]++;
+        const char *said = s ? image_set_left_out(s, &err) : NULL;
+        CHECK_MSG(said && strstr(said, "1 links") && strstr(said, "broken.png"), "%s: %s", paths[i], said ? said : "nothing");
+        image_set_close(s);
+    }
+    CHECK_MSG(counts[0] && counts[1] == counts[0] && counts[2] == counts[0] && !memcmp(per_class[0], per_class[1], sizeof *per_class) && !memcmp(per_class[0], per_class[2], sizeof *per_class),
+              "%zu images, in archives %zu and %zu", counts[0], counts[1], counts[2]);
+}
+
 /* What a set leaves out is counted and named, in a folder as in an archive of it. */
 static void left_out(void)
 {
@@ -310,6 +336,7 @@ const test tests_image_sets[] = {
     { "images: classes by name", classes_by_name },
     { "images: many small images", many_small_images },
     { "images: links and hidden names", links_and_hidden_names },
+    { "images: links to files", links_to_files },
     { "images: what is left out is said", left_out },
     { "images: published sets", published_sets },
     { 0 }

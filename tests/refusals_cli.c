@@ -57,6 +57,7 @@ static void outputs_that_are_there(void)
         { "$L quantize nothing --to q8_0 --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L convert nothing empty", 3, NULL, "nothing" },
         { "$L convert nothing m.onnx", 2, NULL, "m.onnx: ends as a file" }, { "$L train nothing.txt --out r.gguf", 2, NULL, "r.gguf: ends as a file" },
         { "$L grow nothing --params 2x --out m.zip", 2, NULL, "m.zip: ends as a file" }, { "$L convert nothing v1.2", 3, NULL, "nothing" },
+        { "printf 'version https://git-lfs.github.com/spec/v1\\nsize 12\\n' | $L tokenize bytes", 3, NULL, "standard input: is a Git LFS pointer" },
         { "printf ab > two.txt; $L train two.txt --tokenizer bytes --params 60k --ctx 16 --steps 1 --out r", 2, NULL, "two.txt: 1 tokens are held out for validation" });
 }
 

@@ -408,6 +408,9 @@ static void modules(void)
     put(dir, "modules.json", "[{\"path\":\"../x\",\"type\":\"a.Pooling\"}]");
     err = (lithe_error){ 0 };
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG);
+    put(dir, "modules.json", "[{\"path\":\"\",\"type\":\"a.Transformer\",\"kwargs\":[\"task\"]}]");
+    err = (lithe_error){ 0 };
+    CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "\"kwargs\": [\"task\"]"));
     put(dir, "modules.json", "[{\"path\":\"2_Dense\",\"type\":\"sentence_transformers.models.Dense\"}]");
     err = (lithe_error){ 0 };
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "Dense"));

@@ -150,7 +150,7 @@ static int add_images(image_set *s, const char *path, const char *under, int dep
         char *name = *under ? path_join(under, entries[i]->d_name) : xstrdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
         if (!status && !full) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
         if (!status && is_own_directory(full) && !is_hidden(name)) status = add_images(s, path, name, depth + 1, err);
-        else if (!status && path_is_dir(full)) status = set_leave(s, is_hidden(name) ? LEFT_HIDDEN : LEFT_LINK, path, name, err);
+        else if (!status && (path_is_dir(full) || !path_exists(full))) status = set_leave(s, is_hidden(name) ? LEFT_HIDDEN : LEFT_LINK, path, name, err);
         else if (!status) status = image_file_add(s, path, name, NULL, 0, PART_NONE, err);
         free(full);
         free(name);

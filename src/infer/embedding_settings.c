@@ -94,9 +94,16 @@ static int read_pooling(const char *dir, const char *folder, lithe_embedding *o,
     return status;
 }
 
+static const known_key module_settings[] = {
+    { .key = "type" }, { .key = "path" }, { "idx", "*" }, { "name", "*" },              /* the order is the list's */
+    { "kwargs", "[]|{}|null" },
+    { 0 }
+};
+
 static int read_module(const char *dir, const json_t *module, lithe_embedding *o, bool *whole, lithe_error *err)
 {
     const char *type = json_string_value(json_object_get(module, "type")), *path = json_string_value(json_object_get(module, "path"));
+    if (keys_check(module, module_settings, "modules.json", err)) return LITHE_ECONFIG;
     if (!type || !path || strstr(path, "..") || *path == '/') return fail(err, LITHE_ECONFIG, "%s/modules.json: a module without a type or a path inside the folder", dir);
     if (ends_with(type, ".Transformer")) return LITHE_OK;
     if (ends_with(type, ".Pooling")) return read_pooling(dir, path, o, whole, err);
