@@ -5,6 +5,7 @@
 #include "quantity.h"
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -212,13 +213,14 @@ static void event_json(const lithe_event *e)
     emit_end(&j);
 }
 
-/* A run with a budget of time chooses its steps again when the machine has become slower or faster. */
+/* A run with a budget of time chooses its steps again when the machine has become slower or faster; a change of more
+ * than a fourth is worth a line. */
 static void note_steps(meter *m, const lithe_event *e)
 {
-    const bool lines = m->kind == METER_BAR || m->kind == METER_LINES;
-    if (lines && m->steps && m->steps != e->steps)
+    const bool lines = m->kind == METER_BAR || m->kind == METER_LINES, large = abs(e->steps - m->steps) > m->steps / 4;
+    if (lines && m->steps && large)
         line(m, "step %d/%d  the machine is %s than it was: %d steps fit the time, not %d", e->step, e->steps, e->steps < m->steps ? "slower" : "faster", e->steps, m->steps);
-    m->steps = e->steps;
+    if (!m->steps || large) m->steps = e->steps;
 }
 
 void meter_event(meter *m, const lithe_event *e)

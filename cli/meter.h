@@ -17,7 +17,7 @@ typedef struct {
     int image_rows;                         /* of a model of images: rows of one, with a class token; else 0 */
     double tokens_rate, flops_rate, waited; /* running means; of the share of a step that this rank waits for others */
     int ranks;
-    int steps;                              /* of the run, as the latest event had it */
+    int steps;                              /* of the run, as a person was last informed */
     int first;                              /* the last step before this process began, -1: not known yet */
 } meter;
 

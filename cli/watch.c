@@ -88,8 +88,7 @@ static double clock_seconds(void)
 
 static void speak_of_work(double share, double seconds)
 {
-    char left[24];
-    if (share > 0) say("%s: %.0f %% after %.0f s, %s left", work.what, 100 * share, seconds, time_text(seconds / share - seconds, left));
+    if (share > 0) say("%s: %.0f %% after %.0f s", work.what, 100 * share, seconds);
     else say("%s: %.0f s so far", work.what, seconds);
 }
 

@@ -1,5 +1,5 @@
-/* What a new model of a text takes by default (docs/defaults.md): a table that recorded runs have filled
- * (bench/records, studies/first-hour).  Its rows are for two quiet cores with AMX; where a machine is slower or
+/* What a new model of a text takes by default (docs/defaults.md): a small table, which studies/first-hour is there to
+ * fill; bench/records says how far it is.  Its rows are for two quiet cores with AMX; where a machine is slower or
  * faster, the size of the model follows the square root of its speed, in powers of two, so that two measurements
  * agree. */
 #include "lithe_tools.h"
@@ -16,18 +16,18 @@ typedef struct { const char *kind; double bytes; int vocab; double params; int b
 
 static const row table[] = {
     { "words",      600e3,    1024, 1e6, 8, 12 },
-    { "words",      6e6,      1024, 1e6, 8, 20 },
-    { "words",      INFINITY, 2048, 2e6, 8, 20 },
+    { "words",      6e6,      1024, 2e6, 8, 16 },
+    { "words",      INFINITY, 2048, 3e6, 8, 16 },
     { "characters", 600e3,    1024, 1e6, 8, 12 },
-    { "characters", 6e6,      2048, 1e6, 8, 20 },
-    { "characters", INFINITY, 4096, 2e6, 8, 20 },
+    { "characters", 6e6,      2048, 2e6, 8, 16 },
+    { "characters", INFINITY, 4096, 3e6, 8, 16 },
     { "code",       600e3,    1024, 1e6, 8, 12 },
-    { "code",       6e6,      1024, 1e6, 8, 20 },
-    { "code",       INFINITY, 2048, 2e6, 8, 20 },
+    { "code",       6e6,      1024, 2e6, 8, 16 },
+    { "code",       INFINITY, 2048, 3e6, 8, 16 },
 };
 
-/* Of the machine that the table was made on, in matrix products of f32. */
-static const double usual_rate = 2e11;
+/* Of the machine of the table: its rate in f32, and how much faster models train in bf16 where that is in hardware. */
+static const double usual_rate = 3e11, in_hardware = 2;
 static const int context = 256;
 /* Encoders read each text many times, each time under other masks, and have a vocabulary of words. */
 static const double encoder_passes = 20, encoder_params_least = 100e3, encoder_params_most = 3e6;
@@ -58,9 +58,10 @@ static const row *row_for(const char *kind, double bytes)
     return r;
 }
 
-static double size_for(double rate)
+static double size_for(double rate, bool amx)
 {
-    return rate > 0 ? exp2(fmin(2, fmax(-2, rint(0.5 * log2(rate / usual_rate))))) : 1;
+    const double speed = rate * (amx ? in_hardware : 1) / (usual_rate * in_hardware);
+    return rate > 0 ? exp2(fmin(2, fmax(-2, rint(0.5 * log2(speed))))) : 1;
 }
 
 void lithe_choose_for_text(const char *name, const char *sample, size_t n, double bytes, double rate, lithe_text_choice *out)
@@ -68,7 +69,8 @@ void lithe_choose_for_text(const char *name, const char *sample, size_t n, doubl
     const arch *a = name ? arch_find(name) : arch_for_text();
     const char *kind = kind_of(sample, n);
     const row *r = row_for(kind, bytes);
-    *out = (lithe_text_choice){ kind, a ? a->name : name, r->vocab, r->params * size_for(rate), context, r->batch, r->passes, strcmp(kernels_default()->name, "amx") ? "f32" : "bf16" };
+    const bool amx = !strcmp(kernels_default()->name, "amx");
+    *out = (lithe_text_choice){ kind, a ? a->name : name, r->vocab, r->params * size_for(rate, amx), context, r->batch, r->passes, amx ? "bf16" : "f32" };
     if (!a || !a->vocabulary) return;
     out->params = fmin(encoder_params_most, fmax(encoder_params_least, bytes));
     out->vocab = bytes < 2e6 ? 1024 : 4096;
