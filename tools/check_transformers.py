@@ -16,14 +16,14 @@ TEXTS = ["Hello, world!  It's 12 o'clock.", "na\u00efve \u4f60\u597d \U0001f600\
 CAUSAL, MASKED, CLASSES, IMAGES = "AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSequenceClassification", "AutoModelForImageClassification"
 TRAINED = {
     "gpt2": (["--arch", "gpt2"], CAUSAL), "gpt_neox": (["--arch", "gpt_neox"], CAUSAL), "llama": (["--arch", "llama"], CAUSAL), "rwkv4": (["--arch", "rwkv4", "--params", "400k"], CAUSAL),  # transformers divides by the layers - 1
-   
+    "gpt_neo": (["--arch", "gpt_neo"], CAUSAL), "opt": (["--arch", "opt"], CAUSAL), "distilbert": (["--arch", "distilbert"], MASKED), "mpnet": (["--arch", "mpnet"], MASKED),
     "bert": (["--arch", "bert"], MASKED), "roberta": (["--arch", "roberta"], MASKED), "modernbert": (["--arch", "modernbert"], MASKED),
-    "mosaicbert": (["--arch", "mosaicbert"], None), "vit": (["--arch", "vit"], IMAGES), "bert of classes": (["--task", "classify", "--from", "bert"], CLASSES)}
+    "mosaicbert": (["--arch", "mosaicbert"], None), "vit": (["--arch", "vit"], IMAGES), "deit": (["--arch", "deit"], IMAGES), "bert of classes": (["--task", "classify", "--from", "bert"], CLASSES)}
 
 # Families in LLaMA's block, trained by a config.json that transformers itself writes.
 SIZES = {"vocab_size": 500, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
 IDS = {"bos_token_id": 499, "eos_token_id": 499, "pad_token_id": None}
-FAMILIES = {"mistral": {"sliding_window": None}, "qwen2": {}, "qwen3": {"head_dim": 8}, "phi3": {}, "gemma": {"head_dim": 8}, "gemma3_text": {"head_dim": 8}, "granite": {},
+FAMILIES = {"mistral": {"sliding_window": None}, "qwen2": {}, "qwen3": {"head_dim": 8}, "phi3": {}, "gemma": {"head_dim": 8}, "gemma2": {"head_dim": 8}, "gemma3_text": {"head_dim": 8}, "granite": {},
             "smollm3": {}, "olmo2": {}, "stablelm": {}}
 TRAINED.update((f, None) for f in FAMILIES)
 

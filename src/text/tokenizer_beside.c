@@ -144,24 +144,25 @@ static bool is_named_special(const json_t *config, const char *text)
     return false;
 }
 
-/* The token with this text, whether texts hold it or not; -1: there is none. */
-static int32_t any_token(const lithe_tokenizer *t, const char *text, size_t len)
+/* The pieces of a .model that no text has; where memory is out, some of them. */
+static pieces control_pieces(const lithe_tokenizer *t)
 {
-    int32_t id = tokenizer_id(t, text, len);
-    for (int32_t i = 0; id < 0 && t->sentencepiece && i < t->vocabulary.n; i++) {
+    pieces controls = { 0 };
+    for (int32_t id = 0; t->sentencepiece && id < t->vocabulary.n; id++) {
         size_t n;
-        const char *bytes = pieces_has(&t->vocabulary, i) ? pieces_bytes(&t->vocabulary, i, &n) : NULL;
-        if (bytes && n == len && !memcmp(bytes, text, n)) id = i;
+        const char *bytes = pieces_has(&t->vocabulary, id) ? pieces_bytes(&t->vocabulary, id, &n) : NULL;
+        if (bytes && pieces_find(&t->vocabulary, bytes, n) != id) pieces_add(&controls, id, bytes, n, true);
     }
-    return id;
+    return controls;
 }
 
-static int add_special(lithe_tokenizer *t, const json_t *v, const char *what, lithe_error *err)
+static int add_special(lithe_tokenizer *t, const pieces *controls, const json_t *v, const char *what, lithe_error *err)
 {
     const json_t *content = json_is_object(v) ? json_object_get(v, "content") : v;
     const char *text = json_string_value(content);
     const size_t len = json_string_length(content);
-    const int32_t id = text && len ? any_token(t, text, len) : -1;
+    int32_t id = text && len ? tokenizer_id(t, text, len) : -1;
+    if (id < 0 && text) id = pieces_find(controls, text, len);
     if (id < 0 || has_entry(t, text, len)) return LITHE_OK;
     added_entry e = { .text = text, .len = len, .id = id };
     if (json_is_object(v)) e = tokenizer_described(v, id);
@@ -173,16 +174,16 @@ static int add_special(lithe_tokenizer *t, const json_t *v, const char *what, li
 static int add_named(lithe_tokenizer *t, const json_t *config, const char *what, lithe_error *err)
 {
     static const char *const lists[] = { "additional_special_tokens", "extra_special_tokens" };
-    for (int i = 0; i < ROLES; i++)
-        if (add_special(t, json_object_get(config, tokenizer_role_key(i)), what, err)) return err->status;
+    pieces controls = control_pieces(t);
+    int status = LITHE_OK;
+    for (int i = 0; i < ROLES && !status; i++) status = add_special(t, &controls, json_object_get(config, tokenizer_role_key(i)), what, err);
     for (int l = 0; l < 2; l++) {
         json_t *list = json_object_get(config, lists[l]);
-        for (size_t i = 0; i < json_array_size(list); i++)
-            if (add_special(t, json_array_get(list, i), what, err)) return err->status;
-        for (void *i = json_object_iter(list); i; i = json_object_iter_next(list, i))
-            if (add_special(t, json_object_iter_value(i), what, err)) return err->status;
+        for (size_t i = 0; i < json_array_size(list) && !status; i++) status = add_special(t, &controls, json_array_get(list, i), what, err);
+        for (void *i = json_object_iter(list); i && !status; i = json_object_iter_next(list, i)) status = add_special(t, &controls, json_object_iter_value(i), what, err);
     }
-    return LITHE_OK;
+    pieces_free(&controls);
+    return status;
 }
 
 /* {"TEXT": ID}: only the settings say which of them are special. */

@@ -138,7 +138,8 @@ static bool follow_llama(json_t *root, const json_t *config)
     json_t *words = json_object_get(root, "pre_tokenizer"), *normalizer = json_object_get(root, "normalizer");
     const json_t *prepend = json_object_get(part_of(normalizer, "normalizers", "Prepend"), "prepend");
     const char *scheme = tokenizer_llama_scheme(config), *before = json_string_value(json_object_get(words, "prepend_scheme"));
-    const bool prepends = json_is_string(prepend) && !strcmp(json_string_value(prepend), SPACE_MARK) && json_array_size(json_object_get(normalizer, "normalizers")) == 2;
+    const char *space = json_string_value(json_object_get(part_of(normalizer, "normalizers", "Replace"), "content"));
+    const bool prepends = space && !strcmp(space, SPACE_MARK) && json_is_string(prepend) && !strcmp(json_string_value(prepend), SPACE_MARK) && json_array_size(json_object_get(normalizer, "normalizers")) == 2;
     const bool marks = is_type(words, "Metaspace") && json_is_false(json_object_get(words, "split")) && !(scheme && before && !strcmp(before, scheme));
     if (!scheme || (!marks && !(prepends && (!words || json_is_null(words))))) return false;
     json_t *decoders = json_object_get(json_object_get(root, "decoder"), "decoders");
