@@ -1,31 +1,40 @@
-# Lithe: the whole build.   make | make run | make test | make deps | make bench | make check-all | make install
+# Lithe: the whole build.   make | make run | make test | make deps | make bench | make check-all | make install | make deb
 CC      ?= gcc
-PREFIX  ?= /usr/local
+OBJCOPY ?= objcopy
+PKG_CONFIG ?= pkg-config
 B       ?= build
 VERSION := 0
+RELEASE := $(shell sed -n 's/.*return "\([0-9.]*\)".*/\1/p' src/base/version.c)
+# Where `make install` puts what; DESTDIR before all of it is for packages.  RUN runs a program of another machine.
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+LIBDIR  ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+MANDIR  ?= $(DATADIR)/man
 JOBS    ?= $(shell nproc 2>/dev/null || echo 1)
 LIBS    := jansson libpcre2-8 libutf8proc libzstd zlib libxxhash
 PACKAGES := gcc make pkg-config libc6-dev libjansson-dev libpcre2-dev libutf8proc-dev libzstd-dev zlib1g-dev libxxhash-dev bible-kjv bible-kjv-text
 
 # Images are optional: what is absent is left out, and `lithe doctor` says so.
-PNG     := $(shell pkg-config --exists libpng 2>/dev/null && echo libpng)
-JPEG    := $(shell pkg-config --exists libjpeg 2>/dev/null && echo libjpeg)
+PNG     := $(shell $(PKG_CONFIG) --exists libpng 2>/dev/null && echo libpng)
+JPEG    := $(shell $(PKG_CONFIG) --exists libjpeg 2>/dev/null && echo libjpeg)
 IMAGES  := $(PNG) $(JPEG)
 PACKAGES += libpng-dev libjpeg-dev
 # So is the server.
-HTTP    := $(shell pkg-config --exists libmicrohttpd 2>/dev/null && echo libmicrohttpd)
+HTTP    := $(shell $(PKG_CONFIG) --exists libmicrohttpd 2>/dev/null && echo libmicrohttpd)
 OPTIONAL := $(IMAGES) $(HTTP)
 PACKAGES += libmicrohttpd-dev
 
 # So is MPI, for several machines: a shared object of its own, which is loaded under mpirun only.
-MPI     := $(shell pkg-config --exists mpi-c 2>/dev/null && echo mpi-c)
+MPI     := $(shell $(PKG_CONFIG) --exists mpi-c 2>/dev/null && echo mpi-c)
 PACKAGES += libopenmpi-dev openmpi-bin
 
 WARN    := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS  ?= -O2 -g
 # What makes a fault of memory harder to exploit.  Kernels read no files, and are left as they are.
 HARDENING ?= -D_FORTIFY_SOURCE=2 -fstack-protector-strong
-LDHARDENING := -Wl,-z,relro,-z,now,-z,noexecstack
+LDHARDENING = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 FLAGS   := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fPIC -pthread -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
 
 # Rooms by wildcard; kernels by level: vector/ is compiled once for each width.
@@ -33,11 +42,16 @@ ROOMS   := base text graph ops arch files model grow data infer train eval repor
 LEFT_OUT := src/train/reduce_mpi.c $(if $(PNG),,src/data/image_png.c) $(if $(JPEG),,src/data/image_jpeg.c) src/serve/$(if $(HTTP),http_absent.c,http.c)
 SRC     := $(filter-out $(LEFT_OUT),$(wildcard $(ROOMS:%=src/%/*.c))) $(wildcard src/kernels/*.c src/kernels/ref/*.c)
 OBJ     := $(SRC:src/%.c=$(B)/%.o) $(B)/held_tasks.o
-ifeq ($(shell uname -m),x86_64)
+# What the compiler makes programs for, as in x86_64-linux-gnu.
+TRIPLET := $(shell $(CC) -dumpmachine 2>/dev/null | sed 's/-pc-/-/')
+ifneq ($(filter x86_64-%,$(TRIPLET)),)
 VECTOR  := $(wildcard src/kernels/vector/*.c)
 AMX     := $(wildcard src/kernels/amx/*.c)
 OBJ     += $(VECTOR:src/%.c=$(B)/avx2/%.o) $(VECTOR:src/%.c=$(B)/avx512/%.o) $(AMX:src/%.c=$(B)/%.o)
 OBJ     += $(B)/vnni/kernels/vector/blocks_product.o
+else ifneq ($(filter aarch64-%,$(TRIPLET)),)
+VECTOR  := $(wildcard src/kernels/vector/*.c)
+OBJ     += $(VECTOR:src/%.c=$(B)/neon/%.o)
 endif
 # The parts of the page at /, which become one file, and that an array of bytes.
 PAGE    := $(wildcard src/serve/page/*)
@@ -55,15 +69,21 @@ DOUBLE  := $(DOUBLE_SRC:src/%.c=$(B)/double/%.o) $(B)/double/tests/gradients.o $
 
 $(B)/data/image.o $(B)/model/doctor.o: FLAGS += $(if $(PNG),-DLITHE_PNG) $(if $(JPEG),-DLITHE_JPEG) $(if $(HTTP),-DLITHE_HTTP)
 
-LDLIBS   = $(shell pkg-config --libs $(LIBS) $(OPTIONAL)) -lm -pthread
-LIBFLAGS = $(shell pkg-config --cflags $(LIBS) $(OPTIONAL))
+LDLIBS   = $(shell $(PKG_CONFIG) --libs $(LIBS) $(OPTIONAL)) -lm -pthread
+LIBFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBS) $(OPTIONAL))
 
-all: $(B)/lithe $(B)/lithe.pc $(if $(MPI),$(B)/liblithe_mpi.so)
+all: $(B)/lithe $(if $(MPI),$(B)/liblithe_mpi.so)
 
 $(B)/liblithe.so.$(VERSION): $(OBJ) src/lithe.map
 	@echo "  ld $@"
 	@$(CC) $(CFLAGS) $(LDHARDENING) -shared -Wl,-soname,liblithe.so.$(VERSION) -Wl,--version-script=src/lithe.map -o $@ $(OBJ) $(LDLIBS)
 	@ln -sf liblithe.so.$(VERSION) $(B)/liblithe.so
+
+# One object, in which only the public functions are global, as in the shared library.
+$(B)/liblithe.a: $(OBJ)
+	@echo "  ar $@"
+	@new=$@.$$$$ && mkdir -p $$new && $(CC) -r -nostdlib -o $$new/lithe.o $(OBJ) && $(OBJCOPY) --wildcard --keep-global-symbol='lithe_*' $$new/lithe.o && \
+	 $(AR) rcs $$new/lithe.a $$new/lithe.o && mv $$new/lithe.a $@ && rm -r $$new
 
 $(B)/lithe: $(CLI) $(B)/liblithe.so.$(VERSION)
 	@echo "  ld $@"
@@ -78,7 +98,7 @@ $(B)/held_tasks.o: $(B)/held_tasks.c | require-libraries ; $(COMPILE) -c $< -o $
 
 $(B)/liblithe_mpi.so: src/train/reduce_mpi.c src/train/transport.h
 	@mkdir -p $(@D) && echo "  ld $@"
-	@$(CC) $(FLAGS) $(CFLAGS) $(shell pkg-config --cflags mpi-c) -shared -o $@ $< $(shell pkg-config --libs mpi-c)
+	@$(CC) $(FLAGS) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags mpi-c) $(LDHARDENING) -shared -o $@ $< $(shell $(PKG_CONFIG) --libs mpi-c)
 
 # Tests see the rooms' own headers, so they link the objects.
 $(B)/tests: $(TESTS) $(OBJ) | $(B)/lithe-faults
@@ -98,6 +118,7 @@ $(B)/bench-%: bench/%.c $(OBJ)
 	@$(CC) $(FLAGS) $(CFLAGS) $(LIBFLAGS) -DCOMMIT=\"$(shell git rev-parse --short HEAD 2>/dev/null || echo -)\" -Ibench -o $@ $< $(OBJ) $(LDLIBS)
 
 COMPILE = @mkdir -p $(@D) && echo "  cc $<" && $(CC) $(FLAGS) $(if $(findstring /kernels/,$@),,$(HARDENING)) $(CFLAGS) $(LIBFLAGS) -MMD -MP
+$(B)/neon/%.o:   src/%.c ; $(COMPILE) -O3 -c $< -o $@
 $(B)/avx2/%.o:   src/%.c ; $(COMPILE) $(AVX2) -c $< -o $@
 $(B)/avx512/%.o: src/%.c ; $(COMPILE) $(AVX512) -c $< -o $@
 $(B)/vnni/%.o:   src/%.c ; $(COMPILE) $(AVX512) -mavx512vnni -DVNNI -c $< -o $@
@@ -120,18 +141,14 @@ $(B)/%.o:        src/%.c | require-libraries ; $(COMPILE) -c $< -o $@
 -include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 
 require-libraries:
-	@pkg-config --exists $(LIBS) 2>/dev/null || { echo "lithe: libraries are missing. Install them with:"; echo "  apt-get install $(PACKAGES)"; exit 1; }
+	@$(PKG_CONFIG) --exists $(LIBS) 2>/dev/null || { echo "lithe: libraries are missing. Install them with:"; echo "  apt-get install $(PACKAGES)"; exit 1; }
 
 deps:
-	@have() { pkg-config --exists "$$@" 2>/dev/null && [ -e /usr/share/doc/bible-kjv-text ] && command -v $(CC) >/dev/null; }; \
+	@have() { $(PKG_CONFIG) --exists "$$@" 2>/dev/null && [ -e /usr/share/doc/bible-kjv-text ] && command -v $(CC) >/dev/null; }; \
 	if have $(LIBS) libpng libjpeg libmicrohttpd mpi-c; then :; \
 	elif [ "$$(id -u)" = 0 ] && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy $(PACKAGES); then :; \
 	elif have $(LIBS); then :; \
 	else echo "lithe: run this as root:  apt-get install $(PACKAGES)"; exit 1; fi
-
-$(B)/lithe.pc: Makefile
-	@mkdir -p $(B)
-	@printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: lithe\nDescription: trains, grows and runs small language models\nVersion: 0.1.0\nLibs: -L$${libdir} -llithe\nCflags: -I$${includedir}\n' '$(PREFIX)' > $@
 
 test: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/tests $(B)/tests-double
@@ -157,22 +174,51 @@ docs: all
 house: all
 	@sh tools/house.sh
 
-install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/pkgconfig include share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d)
-	install -m 755 $(B)/lithe $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
-	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/liblithe.so
-	$(if $(MPI),install -m 755 $(B)/liblithe_mpi.so $(DESTDIR)$(PREFIX)/lib)
-	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/lithe.pc > $(DESTDIR)$(PREFIX)/lib/pkgconfig/lithe.pc
-	install -m 644 include/lithe.h include/lithe_tools.h include/lithe_serve.h include/lithe_runs.h $(DESTDIR)$(PREFIX)/include
-	$(B)/lithe help --man > $(DESTDIR)$(PREFIX)/share/man/man1/lithe.1
-	for verb in $$($(B)/lithe help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do $(B)/lithe help --man $$verb > $(DESTDIR)$(PREFIX)/share/man/man1/lithe-$$verb.1; done
-	$(B)/lithe completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lithe
-	$(B)/lithe completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lithe
-	$(B)/lithe completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lithe.fish
+# The installed program looks for its library where that is installed, which the system's folders need not be told.
+SYSTEM_LIBS := /lib /lib64 /usr/lib /usr/lib64 $(addprefix /lib/,$(TRIPLET)) $(addprefix /usr/lib/,$(TRIPLET))
+RPATH    = $(if $(filter $(SYSTEM_LIBS),$(LIBDIR)),,-Wl,-rpath,'$$ORIGIN/$(shell realpath -ms --relative-to='$(BINDIR)' '$(LIBDIR)')')
+HEADERS := lithe.h lithe_tools.h lithe_serve.h lithe_runs.h
+BASH_COMPLETIONS := $(DATADIR)/bash-completion/completions
+ZSH_COMPLETIONS  := $(DATADIR)/zsh/site-functions
+FISH_COMPLETIONS := $(DATADIR)/fish/vendor_completions.d
+
+install: all $(B)/liblithe.a
+	@install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCLUDEDIR) $(MANDIR)/man1 $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS))
+	@echo "  ld $(DESTDIR)$(BINDIR)/lithe"
+	@$(CC) $(CFLAGS) -pie $(LDHARDENING) -o $(DESTDIR)$(BINDIR)/lithe $(CLI) $(B)/liblithe.so.$(VERSION) $(RPATH) -lm -pthread
+	@chmod 755 $(DESTDIR)$(BINDIR)/lithe
+	install -m 755 $(B)/liblithe.so.$(VERSION) $(DESTDIR)$(LIBDIR)
+	$(if $(MPI),install -D -m 755 -t $(DESTDIR)$(LIBDIR)/lithe $(B)/liblithe_mpi.so)
+	ln -sf liblithe.so.$(VERSION) $(DESTDIR)$(LIBDIR)/liblithe.so
+	install -m 644 $(B)/liblithe.a $(DESTDIR)$(LIBDIR)
+	install -m 644 $(HEADERS:%=include/%) $(DESTDIR)$(INCLUDEDIR)
+	@sed -e 's|@prefix@|$(PREFIX)|; s|@libdir@|$(LIBDIR:$(PREFIX)/%=$${prefix}/%)|; s|@includedir@|$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)|' \
+	    -e 's|@version@|$(RELEASE)|; s|@libraries@|$(LDLIBS)|' tools/lithe.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/lithe.pc
+	@for verb in '' $$($(RUN) $(B)/lithe help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do \
+	    $(RUN) $(B)/lithe help --man $$verb > $(DESTDIR)$(MANDIR)/man1/lithe$${verb:+-$$verb}.1 || exit 1; done
+	@$(RUN) $(B)/lithe completions bash > $(DESTDIR)$(BASH_COMPLETIONS)/lithe
+	@$(RUN) $(B)/lithe completions zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_lithe
+	@$(RUN) $(B)/lithe completions fish > $(DESTDIR)$(FISH_COMPLETIONS)/lithe.fish
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" != 0 ] || case '$(LIBDIR)' in /usr/*) ldconfig;; esac
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(BINDIR)/lithe $(addprefix $(LIBDIR)/,liblithe.so.$(VERSION) liblithe.so liblithe.a lithe/liblithe_mpi.so pkgconfig/lithe.pc) \
+	    $(HEADERS:%=$(INCLUDEDIR)/%) $(MANDIR)/man1/lithe.1 $(MANDIR)/man1/lithe-*.1 \
+	    $(BASH_COMPLETIONS)/lithe $(ZSH_COMPLETIONS)/_lithe $(FISH_COMPLETIONS)/lithe.fish)
+	@[ ! -d $(DESTDIR)$(LIBDIR)/lithe ] || rmdir $(DESTDIR)$(LIBDIR)/lithe
+
+# Packages for Debian, to build/deb, of a copy of this tree; lintian reads them.
+deb:
+	@for tool in dpkg-buildpackage dh lintian; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install dpkg-dev debhelper lintian"; exit 1; }; done
+	@rm -rf $(B)/deb && mkdir -p $(B)/deb/lithe-$(RELEASE)
+	@tar -c --exclude=./build* --exclude=./runs --exclude=./.git . | tar -x -C $(B)/deb/lithe-$(RELEASE)
+	cd $(B)/deb/lithe-$(RELEASE) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' dpkg-buildpackage -us -uc -b
+	@rm -rf $(B)/deb/lithe-$(RELEASE)
+	lintian --fail-on error,warning $(B)/deb/*.changes
+	@ls $(B)/deb/*.deb
 
 clean: ; rm -rf $(B)
 
 -include tests/check.mk
 
-.PHONY: all deps test install clean require-libraries run bench docs house check-all
+.PHONY: all deps test install uninstall deb clean require-libraries run bench docs house check-all

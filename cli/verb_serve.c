@@ -25,7 +25,7 @@ static const option serve_options[] = {
     { "parallel", 0, COUNT(S, parallel), "N", "8", .help = "sequences that a model continues at once; others wait", .least = 1, .most = 4096, .also = "slots,np,max-num-seqs", .group = "models and sequences", .first = 1 },
     { "context", 0, COUNT(S, context), "N", .help = "tokens that each sequence holds (default: the context of the model; a recurrent model has no limit)", .least = 2, .also = "ctx,ctx-size,max-model-len", .first = 1 },
     { "cache-type", 0, CHOICE(S, cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", .choices = "f32|f16|q8_0" },
-    { "chat-template", 0, TEXT(S, template), "NAME|FILE", .help = "how conversations are written, as --template of lithe chat (default: as the model's files say)", .also = "template" },
+    { "chat-template", 0, TEXT(S, template), "NAME|FILE", .help = "how conversations are written, as --template of lithe chat (default: as the model's files say)", .also = "template", .choices = CHAT_TEMPLATES },
     { "queue", 0, COUNT(S, queue), "N", "256", .help = "requests that may wait; more are answered 429", .least = 1, .group = "limits" },
     { "connections", 0, COUNT(S, connections), "N", "1100", .help = "largest number of open connections", .least = 1, .most = 60000 },
     { "prefix-cache", 0, SIZE(S, prefix_cache), "BYTES", "256M", .help = "memory for the states after beginnings of prompts, from which later prompts that begin so are read on; 0: none", .also = "cache-ram,cache-reuse", .first = 1 },
@@ -149,7 +149,7 @@ static int serve(const arguments *a)
     interrupt_catch(false);
     const lithe_server_options o = LITHE_OPTIONS(lithe_server_options, .host = s->host, .port = s->port, .keys = keys.keys, .key_count = keys.count, .no_auth = s->no_auth,
         .parallel = s->parallel, .context = s->context, .cache_type = s->cache_type, .queue = s->queue, .connections = s->connections, .body = (size_t)s->body, .prefix_bytes = s->prefix_cache < 1 ? 1 : (size_t)s->prefix_cache,
-        .client_seconds = s->client_time, .template = s->template, .cors = s->cors, .log = output_quiet() || !strcmp(s->log_format, "none") ? NULL : log_line, .log_json = !strcmp(s->log_format, "json"));
+        .client_seconds = s->client_time, .chat_template = s->template, .cors = s->cors, .log = output_quiet() || !strcmp(s->log_format, "none") ? NULL : log_line, .log_json = !strcmp(s->log_format, "json"));
     lithe_server *server = models && !err.status ? lithe_server_open(&o, &err) : NULL;
     if (server) print_address(server, s->host);
     for (int i = 0; i < a->count && server && !err.status && !interrupted(); i++) models[i] = serve_model(server, a->operands[i], s, &err);

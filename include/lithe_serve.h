@@ -28,7 +28,7 @@ typedef struct {
     size_t body;               /* largest body of a request in bytes; 4 MiB */
     size_t prefix_bytes;       /* memory for the states after beginnings of prompts, to be reused; 256 MiB; 1: none */
     double client_seconds;     /* a client has this long for the whole of a request, or to read more of an answer; 30 */
-    const char *template;      /* how conversations are written, as in lithe_template_open */
+    const char *chat_template; /* how conversations are written, as in lithe_template_open */
     const char *cors;          /* the origin whose web pages may use the server, or "*"; NULL: none */
     /* Receives a line for each request, without the texts in it; NULL: none.  It is called from the server's threads,
      * one at a time. */

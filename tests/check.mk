@@ -9,6 +9,9 @@
 #   check-kills  runs of every kind killed KILLS times each at random, and continued to the same bytes (tests/kills.c)
 #   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10
 #                Gbit/s and with loss, of which one is lost, stopped or has a full disk (tests/mpi)
+#   check-clang  everything that there is to compile, by clang, without a warning
+#   check-aarch64 the whole for aarch64 by Debian's cross-compiler, and its tests under qemu-user, at ref and at neon;
+#                it is left out, and says so, where the compiler, the libraries for arm64 or qemu are absent
 #   check-lint   clang's warnings and cppcheck on the library and the program; accepted findings are in tests/lint/cppcheck
 #   coverage     the lines of the library, and the branches of readers and checkpoints, that the tests reach
 #   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
@@ -27,7 +30,7 @@ SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
-check-all: test check-lint check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+check-all: test check-lint check-clang check-aarch64 check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
 
 check-asan: deps
 	@$(call links,asan)
@@ -78,6 +81,27 @@ coverage: deps
 	-$(if $(COVERAGE_FILTER),,LITHE_FAULTS=all build/coverage/build/tests 'faults: reading')
 	@find build/coverage/build -name '*.gcda' ! -path '*/tests.d/*' ! -path '*/cli/*' | xargs gcov -b -c -t 2> build/coverage/gcov | \
 	    awk -v MISSED=build/coverage/missed -f tests/lint/coverage.awk tests/lint/readers tests/lint/unreached -
+
+check-clang: deps
+	@command -v clang >/dev/null || { echo "lithe: this needs clang:  apt-get install clang"; exit 1; }
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/clang CC=clang WARN='$(WARN) -Werror' all build/clang/tests build/clang/tests-double $(BENCHES:$(B)/%=build/clang/%)
+	@echo "  clang has no warning"
+
+# $(AARCH64_FILTERS) choose the tests, of which those that run the program many times take long under qemu.
+AARCH64  := aarch64-linux-gnu
+AARCH64_PACKAGES := crossbuild-essential-arm64 qemu-user $(addsuffix :arm64,$(filter lib%-dev,$(filter-out libc6-dev libopenmpi-dev,$(PACKAGES))))
+AARCH64_FILTERS ?=
+crossed   = PKG_CONFIG_LIBDIR=/usr/lib/$(AARCH64)/pkgconfig:/usr/share/pkgconfig $(MAKE) --no-print-directory -j$(JOBS) B=build/aarch64/build MPI= \
+            CC='$(CCACHE) $(AARCH64)-gcc' AR=$(AARCH64)-ar OBJCOPY=$(AARCH64)-objcopy RUN=qemu-aarch64
+check-aarch64:
+	@for needed in $(AARCH64)-gcc qemu-aarch64; do command -v $$needed >/dev/null || { absent=$$needed; break; }; done; \
+	[ -e /usr/lib/$(AARCH64)/libjansson.so ] || absent="$${absent:-libjansson-dev:arm64}"; \
+	if [ "$$absent" ]; then echo "check-aarch64: skipped, there is no $$absent:  dpkg --add-architecture arm64; apt-get update; apt-get install $(AARCH64_PACKAGES)"; \
+	else $(MAKE) --no-print-directory checked-aarch64; fi
+
+checked-aarch64:
+	@$(call links,aarch64)
+	@$(crossed) build/aarch64/build/lithe build/aarch64/build/tests
 
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
 check-long: deps

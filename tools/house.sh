@@ -16,8 +16,8 @@ done
 if [ -d build ]; then
     printf '\nroom -> rooms by the symbols of its objects\n'
     for room in $rooms; do
-        for object in $(find build/"$room" build/avx2/"$room" build/avx512/"$room" -name '*.o' 2>/dev/null); do
-            source=$(echo "$object" | sed 's:^build/::; s:^avx[0-9]*/::; s:^:src/:; s:o$:c:')
+        for object in $(find build/"$room" build/neon/"$room" build/avx2/"$room" build/avx512/"$room" -name '*.o' 2>/dev/null); do
+            source=$(echo "$object" | sed 's:^build/::; s:^avx[0-9]*/::; s:^neon/::; s:^:src/:; s:o$:c:')
             [ ! -f "$source" ] || nm -P -g "$object" | sed "s/^/$room /"
         done
     done | awk -v order="$(echo $rooms)" '{ if ($3 == "U") asked[$1 " " $2]; else at[$2] = $1 }

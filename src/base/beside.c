@@ -8,7 +8,9 @@ char *path_beside_library(const char *name)
 {
     Dl_info own;
     char *dir = dladdr((void *)(uintptr_t)path_beside_library, &own) ? path_parent(own.dli_fname) : path_parent("");
-    char *path = dir ? path_join(dir, name) : NULL;
-    free(dir);
-    return path;
+    char *below = dir ? path_join(dir, "lithe") : NULL, *installed = below ? path_join(below, name) : NULL;
+    char *beside = dir ? path_join(dir, name) : NULL;
+    const bool is_installed = beside && installed && !path_exists(beside) && path_exists(installed);
+    free(dir), free(below), free(is_installed ? beside : installed);
+    return is_installed ? installed : beside;
 }

@@ -52,7 +52,7 @@ int lithe_server_add(lithe_server *s, const char *name, lithe_model *m, const ch
     for (int i = 0; i < all->count; i++)
         if (!strcmp(all->models[i]->name, name)) return fail(err, LITHE_EINVAL, "two models are called %s: give one another name, NAME=MODEL", name);
     const lithe_engine_options engine = LITHE_OPTIONS(lithe_engine_options, .slots = all->options.parallel, .context = all->options.context, .cache_type = all->options.cache_type);
-    served *added = served_open(name, m, tokenizer, o, &engine, all->options.template, err);
+    served *added = served_open(name, m, tokenizer, o, &engine, all->options.chat_template, err);
     if (added) added->prefixes = &all->prefixes, all->models[all->count++] = added;
     return err->status;
 }
