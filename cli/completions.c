@@ -1,6 +1,7 @@
 /* `lithe completions SHELL`: the option table as a completion script. */
 #include "output.h"
 #include "verbs.h"
+#include <ctype.h>
 #include <string.h>
 
 /* In single quotes: for bash and zsh '\'' is a quote, for fish \'. */
@@ -18,7 +19,25 @@ static void choices_with(FILE *out, const char *choices, char between)
     for (; *choices; choices++) fputc(*choices == '|' ? between : *choices, out);
 }
 
-static bool takes_file(const option *o) { return o->kind == OPTION_FILE; }
+/* The values of an option by name, in words. */
+static void values_of(FILE *out, const option *o)
+{
+    if (o->choices) choices_with(out, o->choices, ' ');
+    for (int i = 0; o->named && o->named(i); i++) fprintf(out, "%s%s", i || o->choices ? " " : "", o->named(i));
+}
+
+static bool has_values(const option *o) { return o->kind != OPTION_AMOUNT && (o->choices || o->named); }
+static bool takes_file(const option *o) { return o->kind == OPTION_FILE || strstr(o->value, "FILE") || strstr(o->value, "PATH"); }
+
+static void verb_names(FILE *out) { for (int i = 0; verbs[i]; i++) fprintf(out, "%s%s", i ? " " : "", verbs[i]->name); }
+
+/* Whether a verb's operand is one of some words, and these; other operands are files or free text. */
+static bool takes_word(const verb *v) { return !strcmp(v->operands, "[VERB]") || islower((unsigned char)*v->operands); }
+static void operand_words(FILE *out, const verb *v)
+{
+    if (takes_word(v) && *v->operands == '[') verb_names(out);
+    else if (takes_word(v)) choices_with(out, v->operands, ' ');
+}
 
 /* ---- bash ------------------------------------------------------------------- */
 
@@ -31,15 +50,17 @@ static void bash_verb(const verb *v)
         printf("            --%s", o->name);
         if (o->letter) printf("|-%c", o->letter);
         fputs(") ", stdout);
-        if (o->kind == OPTION_CHOICE) {
-            fputs("COMPREPLY=($(compgen -W '", stdout);
-            choices_with(stdout, o->choices, ' ');
+        if (has_values(o)) {
+            printf("COMPREPLY=($(compgen %s-W '", takes_file(o) ? "-f " : "");
+            values_of(stdout, o);
             fputs("' -- \"$word\")); return;;\n", stdout);
         }
         else puts(takes_file(o) ? "COMPREPLY=($(compgen -f -- \"$word\")); return;;" : "return;;");
     }
     fputs("        esac\n        options='", stdout);
     for (int i = 0; (o = option_at(v, i)); i++) printf("%s--%s", i ? " " : "", o->name);
+    fputs("' operands='", stdout);
+    operand_words(stdout, v);
     fputs("';;\n", stdout);
 }
 
@@ -47,17 +68,18 @@ static void bash(void)
 {
     fputs("# bash completion for lithe:  source <(lithe completions bash)\n"
           "_lithe() {\n"
-          "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options=\n"
+          "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options= operands=\n"
           "    [[ $word == = ]] && word=\n"
           "    [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]}\n"
           "    compopt -o default 2>/dev/null\n"
           "    if ((COMP_CWORD == 1)); then\n"
           "        COMPREPLY=($(compgen -W '", stdout);
-    for (int i = 0; verbs[i]; i++) printf("%s%s", i ? " " : "", verbs[i]->name);
+    verb_names(stdout);
     fputs("' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n", stdout);
     for (int i = 0; verbs[i]; i++) bash_verb(verbs[i]);
     fputs("    esac\n"
           "    if [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+          "    elif [[ $operands ]]; then COMPREPLY=($(compgen -W \"$operands\" -- \"$word\"))\n"
           "    else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
           "}\n"
           "complete -F _lithe lithe\n", stdout);
@@ -88,7 +110,11 @@ static void zsh_option(const option *o)
         fputc(':', stdout);
         zsh_text(o->value);
         fputc(':', stdout);
-        if (o->kind == OPTION_CHOICE) { fputc('(', stdout); choices_with(stdout, o->choices, ' '); fputc(')', stdout); }
+        if (has_values(o)) {
+            fputs(takes_file(o) ? "{_alternative \"values\\:value\\:(" : "(", stdout);
+            values_of(stdout, o);
+            fputs(takes_file(o) ? ")\" files\\:file\\:_files}" : ")", stdout);
+        }
         else if (takes_file(o)) fputs("_files", stdout);
     }
     fputc('\'', stdout);
@@ -115,7 +141,9 @@ static void zsh(void)
         printf("        %s) _arguments -s -S", verbs[i]->name);
         const option *o;
         for (int k = 0; (o = option_at(verbs[i], k)); k++) zsh_option(o);
-        fputs(" \\\n            '*:file:_files';;\n", stdout);
+        fputs(takes_word(verbs[i]) ? " \\\n            '*:operand:(" : " \\\n            '*:file:_files", stdout);
+        operand_words(stdout, verbs[i]);
+        fputs(takes_word(verbs[i]) ? ")';;\n" : "';;\n", stdout);
     }
     fputs("    esac\n}\n_lithe \"$@\"\n", stdout);
 }
@@ -126,9 +154,9 @@ static void fish_option(const verb *v, const option *o)
 {
     printf("complete -c lithe -n '__fish_seen_subcommand_from %s' -l %s", v->name, o->name);
     if (o->letter) printf(" -s %c", o->letter);
-    if (o->kind == OPTION_CHOICE) {
-        fputs(" -x -a '", stdout);
-        choices_with(stdout, o->choices, ' ');
+    if (has_values(o)) {
+        fputs(takes_file(o) ? " -r -F -a '" : " -x -a '", stdout);
+        values_of(stdout, o);
         fputc('\'', stdout);
     }
     else if (o->kind != OPTION_FLAG) fputs(takes_file(o) ? " -r -F" : " -x", stdout);
@@ -146,6 +174,10 @@ static void fish(void)
         fputs("'\n", stdout);
         const option *o;
         for (int k = 0; (o = option_at(verbs[i], k)); k++) fish_option(verbs[i], o);
+        if (!takes_word(verbs[i])) continue;
+        printf("complete -c lithe -n '__fish_seen_subcommand_from %s' -f -a '", verbs[i]->name);
+        operand_words(stdout, verbs[i]);
+        puts("'");
     }
 }
 

@@ -17,26 +17,44 @@ static const struct { int code; const char *meaning; } exits[] = {
 };
 enum { EXITS = sizeof exits / sizeof *exits };
 
+#define RELEASED "2026-11-30"           /* lithe_version() */
+
 /* ---- man -------------------------------------------------------------------- */
 
-/* Prints text as roff: dashes are escaped, no line is a request, an empty line begins a paragraph. */
-static void roff(FILE *out, const char *text, const char *paragraph)
+enum { ROFF_LINE = 76 };
+
+/* Bytes of the word at text as roff, whose dashes and backslashes are escaped. */
+static int roff_bytes(const char *text)
 {
-    bool begin = true;
+    int n = 0;
+    for (; *text && !strchr(" \n", *text); text++) n += 1 + (*text == '-' || *text == '\\');
+    return n;
+}
+
+/* Prints text as roff: dashes are escaped, no line is a request, an empty line begins a paragraph.  filled: lines end between
+ * words. */
+static void roff_text(FILE *out, const char *text, const char *paragraph, bool filled)
+{
+    int at = 0;
     for (const char *p = text; *p; p++) {
         if (p[0] == '\n' && p[1] == '\n') {
             fprintf(out, "\n%s\n", paragraph);
-            begin = true;
+            at = 0;
             p++;
             continue;
         }
-        if (begin && (*p == '.' || *p == '\'')) fputs("\\&", out);
-        begin = *p == '\n';
-        if (*p == '\\') fputs("\\e", out);
-        else if (*p == '-') fputs("\\-", out);
-        else fputc(*p, out);
+        const bool ends = *p == '\n' || (filled && *p == ' ' && at + 1 + roff_bytes(p + 1) > ROFF_LINE);
+        if (at == 0 && (*p == '.' || *p == '\'')) fputs("\\&", out);
+        if (ends) fputc('\n', out);
+        else if (*p == '\\') at += fprintf(out, "\\e");
+        else if (*p == '-') at += fprintf(out, "\\-");
+        else fputc(*p, out), at++;
+        if (ends) at = 0;
     }
 }
+
+static void roff(FILE *out, const char *text) { roff_text(out, text, "", false); }
+static void roff_filled(FILE *out, const char *text) { roff_text(out, text, ".PP", true); }
 
 static void upper(FILE *out, const char *text)
 {
@@ -45,12 +63,12 @@ static void upper(FILE *out, const char *text)
 
 static void roff_head(FILE *out, const char *name, const char *summary)
 {
+    char line[300];
     fputs(".TH \"", out);
     upper(out, name);
-    fprintf(out, "\" 1 \"\" \"lithe %s\" \"Lithe manual\"\n.SH NAME\n", lithe_version());
-    roff(out, name, "");
-    fputs(" \\- ", out);
-    roff(out, summary, "");
+    fprintf(out, "\" 1 \"" RELEASED "\" \"lithe %s\" \"Lithe manual\"\n.SH NAME\n", lithe_version());
+    snprintf(line, sizeof line, "%s - %s", name, summary);
+    roff_filled(out, line);
     fputs("\n.SH SYNOPSIS\n", out);
 }
 
@@ -59,7 +77,7 @@ static void roff_exits(FILE *out)
     fputs(".SH EXIT STATUS\n", out);
     for (int i = 0; i < EXITS; i++) {
         fprintf(out, ".TP\n.B %d\n", exits[i].code);
-        roff(out, exits[i].meaning, "");
+        roff_filled(out, exits[i].meaning);
         fputc('\n', out);
     }
 }
@@ -70,10 +88,10 @@ static void roff_option(FILE *out, const option *o)
     fputs(".TP\n", out);
     fputs(".B ", out);
     option_head(text, sizeof text, o);
-    roff(out, text, "");
+    roff(out, text);
     fputc('\n', out);
     option_body(text, sizeof text, o);
-    roff(out, text, "");
+    roff_filled(out, text);
     fputc('\n', out);
 }
 
@@ -87,7 +105,7 @@ static void roff_environment(FILE *out, const verb *v)
         option_variable(o, name, sizeof name);
         fprintf(out, ".TP\n.B %s%s%s\n", name, o->variable ? ", " : "", o->variable ? o->variable : "");
         fprintf(out, "\\-\\-");
-        roff(out, o->name, "");
+        roff(out, o->name);
         fputc('\n', out);
     }
 }
@@ -98,9 +116,9 @@ static void manual_program(FILE *out)
     fputs(".B lithe\n.I VERB\n[OPTIONS] [OPERANDS]\n.SH VERBS\n", out);
     for (int i = 0; verbs[i]; i++) {
         fprintf(out, ".TP\n.BR lithe\\-");
-        roff(out, verbs[i]->name, "");
+        roff(out, verbs[i]->name);
         fputs(" (1)\n", out);
-        roff(out, verbs[i]->summary, "");
+        roff_filled(out, verbs[i]->summary);
         fputc('\n', out);
     }
     roff_exits(out);
@@ -113,11 +131,11 @@ void manual_page(FILE *out, const verb *v)
     snprintf(name, sizeof name, "lithe-%s", v->name);
     roff_head(out, name, v->summary);
     fputs(".B lithe ", out);
-    roff(out, v->name, "");
-    fputs("\n[OPTIONS] ", out);
-    roff(out, v->operands, "");
+    roff(out, v->name);
+    fprintf(out, "\n[OPTIONS]%s", *v->operands ? " " : "");
+    roff(out, v->operands);
     fputs("\n.SH DESCRIPTION\n", out);
-    roff(out, v->about ? v->about : v->summary, ".PP");
+    roff_filled(out, v->about ? v->about : v->summary);
     fputs("\n.SH OPTIONS\n", out);
     const option *o;
     for (int i = 0; (o = option_at(v, i)); i++) roff_option(out, o);
@@ -125,7 +143,7 @@ void manual_page(FILE *out, const verb *v)
     roff_exits(out);
     if (v->examples) {
         fputs(".SH EXAMPLES\n.nf\n", out);
-        roff(out, v->examples, "");
+        roff(out, v->examples);
         fputs(".fi\n", out);
     }
     fputs(".SH SEE ALSO\n.BR lithe (1)\n", out);

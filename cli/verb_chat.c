@@ -12,7 +12,7 @@ typedef struct { common common; decoding decoding; const char *template, *system
 static const option chat_options[] = {
     DECODING_OPTIONS(chat_settings, "512", 1, ""),
     { "template", 0, TEXT(chat_settings, template), "NAME|FILE", .help = "how the conversation is written: one of the model's own templates, plain, chatml, world, world-instruction, world-qa, or a "
-      "file in Jinja (default: the model's own; without one, world for an RWKV vocabulary, else plain)", .also = "chat-template,chat-template-file", .group = "the conversation", .first = 1 },
+      "file in Jinja (default: the model's own; without one, world for an RWKV vocabulary, else plain)", .also = "chat-template,chat-template-file", .choices = CHAT_TEMPLATES, .group = "the conversation", .first = 1 },
     { "system", 0, TEXT(chat_settings, system), "TEXT", .help = "the system message, with which the conversation begins", .also = "system-prompt", .first = 1 },
     { "variables", 0, TEXT(chat_settings, variables), "JSON", .help = "further variables of the template, e.g. '{\"enable_thinking\": false}'", .also = "chat-template-kwargs" },
     { "stop", 0, LIST(chat_settings, decoding.stop), "TEXT", .help = "stop a reply before this text (default: what the template writes after a reply); may be given several times", .also = "until", .first = 1 },

@@ -24,7 +24,7 @@ typedef struct {
 
 static const option eval_options[] = {
     { "text", 0, FILENAME(eval_settings, text), "FILE", .help = "the text to predict; - is standard input", .also = "input,file", .group = "what is measured", .first = 1 },
-    { "task", 0, FILENAME(eval_settings, task), "NAME|FILE", .help = "instead of --text: with --data a task by its name or a task file; else a labelled table as in lithe train --task, or a labelled set of images", .also = "benchmark", .first = 1 },
+    { "task", 0, FILENAME(eval_settings, task), "NAME|FILE", .help = "instead of --text: with --data a task by its name or a task file; else a labelled table as in lithe train --task, or a labelled set of images", .also = "benchmark", .named = lithe_task_name, .first = 1 },
     { "data", 0, FILENAME(eval_settings, data), "FILE", .help = "the items of a task: a file, or a directory of files", .group = "tasks", .first = 1 },
     { "limit", 0, COUNT(eval_settings, limit), "N", .help = "with --data: only the first items of each file", .least = 1, .first = 1 },
     { "shots", 0, COUNT(eval_settings, shots), "K", .help = "with --data: solved items before each", .also = "num-fewshot,few-shot,fewshot" },

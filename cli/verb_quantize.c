@@ -10,10 +10,11 @@
 typedef struct { common common; const char *to, *out, *text, *vocabulary, *tokenizer, *config; int ctx, json; } quantize_settings;
 
 static const option quantize_options[] = {
-    { "to", 0, CHOICE(quantize_settings, to), "TYPE", "q8_0", .help = "type of the matrices", .choices = "q8_0|q4_0|q4_1|q5_0|q5_1|q4_K|q4_K_M|q5_K|q6_K", .also = "type,dtype" },
+    { "to", 0, CHOICE(quantize_settings, to), "TYPE", "q8_0", .help = "type of the matrices", .choices = QUANTIZED_TYPES, .also = "type,dtype" },
     { "out", 'o', FILENAME(quantize_settings, out), "FILE|DIR", .help = "the new file, or the new model directory with its model.gguf; without it the model is only measured, with --text", .also = "output" },
     { "text", 0, FILENAME(quantize_settings, text), "FILE", .help = "compare both models on this text: perplexity, divergence, equal likeliest tokens", .also = "data,input,file" },
-    { "vocabulary", 0, TEXT(quantize_settings, vocabulary), "TYPE", .help = "type of the embedding and the head; keep: as they are (default: q8_0 for q8_0, else q6_K)" },
+    { "vocabulary", 0, TEXT(quantize_settings, vocabulary), "TYPE", .help = "type of the embedding and the head; keep: as they are (default: q8_0 for q8_0, else q6_K)",
+      .choices = "keep|q8_0|q4_0|q4_1|q5_0|q5_1|q4_K|q5_K|q6_K" },
     { "ctx", 0, COUNT(quantize_settings, ctx), "N", .help = "with --text: tokens in a window (default: the context of the model, at most 512)", .least = 2, .also = "context,window" },
     { "tokenizer", 0, FILENAME(quantize_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(quantize_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },

@@ -54,7 +54,7 @@ static void by_arch(const char *option_name, char *text, size_t size)
 }
 
 static const option train_options[] = {
-    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model; --arch help lists them", .note = usual_archs, .also = "architecture,model", .group = "model", .first = 1 },
+    { "arch", 'a', TEXT(S, arch), "NAME", .help = "architecture of a new model; --arch help lists them", .note = usual_archs, .named = lithe_arch_name, .also = "architecture,model", .group = "model", .first = 1 },
     { "params", 'p', SIZE(S, params), "N", .help = "number of parameters of a new model, reached within 5 %", .note = by_choice, .least = 1,
       .also = "size,parameters", .first = 1 },
     { "config", 'c', FILENAME(S, config), "FILE", .help = "config.json of a new model, instead of --params" },
@@ -117,7 +117,7 @@ static const option train_options[] = {
       .also = "checkpoint-every,save-interval" },
     { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a short text from this prompt at each evaluation" },
     { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, to 2x as many, or to sizes KEY=N[,KEY=N]", .group = "growing in the run" },
-    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "with --grow-at: the method, as in lithe grow --method" },
+    { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "with --grow-at: the method, as in lithe grow --method", .choices = METHODS_OF_GROWING },
     { "grow-noise", 0, REAL(S, grow_noise), "X", .help = "with --grow-at: relative noise on repeated units, as in lithe grow --noise (default 0)", .most = 1 },
     { "grow-portable", 0, FLAG(S, grow_portable), .help = "with --grow-at: choose a method whose result opens in every reader" },
     { "grow-freeze-old", 0, FLAG(S, grow_freeze_old), .help = "with --grow-at: keep the old values fixed, as in lithe grow --freeze-old" },

@@ -12,6 +12,11 @@ const verb *verb_find(const char *name);
 /* "unknown verb x; did you mean y?" and the exit code. */
 int unknown_verb(const char *name);
 
+/* Values that options of several verbs take. */
+#define QUANTIZED_TYPES    "q8_0|q4_0|q4_1|q5_0|q5_1|q4_K|q4_K_M|q5_K|q6_K"
+#define METHODS_OF_GROWING "A|B|C|D|E|F|duplicate|clone|corner|stack|interpolate|aki"
+#define CHAT_TEMPLATES     "plain|chatml|world|world-instruction|world-qa"
+
 /* help.c: for people */
 void help_program(FILE *out);
 void help_verb(FILE *out, const verb *v, bool all);        /* all: of a verb with many options, not only the first */

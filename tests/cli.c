@@ -374,9 +374,16 @@ static void terminals_get_a_bar(void)
 
 static void manual_pages_are_clean(void)
 {
-    if (sh("command -v man") != 0) test_skip("no man(1)");
-    CHECK(sh("for v in $($L --help | sed -n 's/^  \\([a-z-]*\\)  .*/\\1/p') ''; do $L help --man $v > m.1; LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l m.1 > page || echo $v; done") == 0);
-    CHECK_MSG(!*err && !*out, "%s%s", out, err);
+    static const char *const readers[][2] = {
+        { "man", "LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l m.1 > page" }, { "groff", "groff -ww -man -z -Tutf8 m.1" }, { "mandoc", "mandoc -Tlint m.1" } };
+    int ran = 0;
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+        if (sh("command -v %s", readers[i][0]) != 0) continue;
+        CHECK(sh("for v in $($L --help | sed -n 's/^  \\([a-z-]*\\)  .*/\\1/p') ''; do $L help --man $v > m.1; %s || echo $v; done", readers[i][1]) == 0);
+        CHECK_MSG(!*err && !*out, "%s%s", out, err);
+        ran++;
+    }
+    if (!ran) test_skip("no man(1), groff(1) or mandoc(1)");
 }
 
 static void completions_complete(void)
@@ -385,9 +392,34 @@ static void completions_complete(void)
     CHECK(sh("command -v zsh > /dev/null || exit 0; zsh -n z") == 0);
     CHECK(sh("command -v fish > /dev/null || exit 0; fish -n f") == 0);
     CHECK(sh("cat > t.sh <<'END'\n. ./b\ntry() { COMP_WORDS=(lithe \"$@\"); COMP_CWORD=$#; _lithe; echo \"${COMPREPLY[*]}\"; }\n"
-             "try gen\ntry train --sched\ntry train --schedule c\ntry train --schedule = w\nEND\nbash t.sh 2>/dev/null") == 0);
-    CHECK_MSG(!strcmp(out, "generate\n--schedule\ncosine constant\nwsd\n"), "%s", out);
+             "try gen\ntry train --sched\ntry train --schedule c\ntry train --schedule = w\n"
+             "try train --arch = rwkv\ntry grow m --method a\ntry train --grow-method stac\ntry quantize m --to q4_K\ntry quantize m --vocabulary k\ntry bench m --types st\n"
+             "try eval m --task lamb\ntry chat m --template world-\ntry completions f\ntry help deto\nEND\nbash t.sh 2>/dev/null") == 0);
+    CHECK_MSG(!strcmp(out, "generate\n--schedule\ncosine constant\nwsd\nrwkv4 rwkv5 rwkv6 rwkv7\naki\nstack\nq4_K q4_K_M\nkeep\nstored\nlambada\nworld-instruction world-qa\nfish\ndetokenize\n"), "%s", out);
     CHECK(sh("$L completions tcsh") == 2);
+}
+
+/* A shell without a configuration loads the script and is asked for the values after `lithe ...`. */
+static void completions_of_fish(void)
+{
+    if (sh("command -v fish") != 0) test_skip("no fish(1)");
+    CHECK(sh("$L completions fish > f && HOME=$PWD fish --no-config -c 'source f; for line in \"lithe train --arch rwkv\" \"lithe quantize m --to q4_K\" \"lithe grow m --method ak\" "
+             "\"lithe completions z\" \"lithe eval m --task lamb\" \"lithe train --schedule w\"; complete -C $line | string split -f1 \\t | string join \" \"; end; true'") == 0);
+    CHECK_MSG(!strcmp(out, "rwkv4 rwkv5 rwkv6 rwkv7\nq4_K q4_K_M\naki\nzsh\nlambada\nwsd\n") && !*err, "%s%s", out, err);
+}
+
+/* The same of zsh, on a terminal of its own: each line is typed with Tab, and ^O writes down what became of it. */
+static void completions_of_zsh(void)
+{
+    if (sh("command -v zsh") != 0) test_skip("no zsh(1)");
+    CHECK(sh("$L completions zsh > _lithe && cat > z.zsh <<'END'\n"
+             "zmodload zsh/zpty\nzpty z zsh -f -i\n"
+             "zpty -w z 'PS1=; fpath=($PWD $fpath); autoload -U compinit; compinit -u -D; bindkey \"^I\" complete-word; p() { print -r -- \"<$BUFFER>\" >> got; BUFFER= }; zle -N p; bindkey \"^O\" p'\n"
+             "for line in 'lithe train --arch=rwkv7' 'lithe quantize m --to=q6' 'lithe grow m --method=ak' 'lithe completions fi' 'lithe eval m --task=lam' 'lithe train --schedule=ws' 'lithe detok'; do\n"
+             "    zpty -w -n z \"$line\"$'\\t\\x0f'\ndone\n"
+             "for i in {1..600}; do [[ $(cat got 2>/dev/null | wc -l) -ge 7 ]] && break; sleep 0.05; done\nzpty -d z\nEND\nzsh -f z.zsh; cat got") == 0);
+    CHECK_MSG(!strcmp(out, "<lithe train --arch=rwkv7 >\n<lithe quantize m --to=q6_K >\n<lithe grow m --method=aki >\n<lithe completions fish >\n<lithe eval m --task=lambada >\n"
+                           "<lithe train --schedule=wsd >\n<lithe detokenize >\n"), "%s%s", out, err);
 }
 
 static void the_page_is_current(void)
@@ -461,6 +493,8 @@ const test tests_cli[] = {
     { "cli: terminals get a bar", terminals_get_a_bar },
     { "cli: manual pages are clean", manual_pages_are_clean },
     { "cli: completions complete", completions_complete },
+    { "cli: completions of fish", completions_of_fish },
+    { "cli: completions of zsh", completions_of_zsh },
     { "cli: docs/commands.md is current", the_page_is_current },
     { "cli: labelled text", labelled_text },
     { "cli: masked tokens", masked_tokens },
