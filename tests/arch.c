@@ -282,18 +282,18 @@ static void old_versions_are_not_trained(void)
 
 const test tests_arch[] = {
     { "arch: RWKV-5.0 and 5.1 are not trained", old_versions_are_not_trained },
-    LEVELS("arch: logits and loss as PyTorch's", logits_and_loss),
-    LEVELS("arch: logits by lithe_logits", public_logits),
-    LEVELS("arch: every gradient as PyTorch's", gradients),
-    LEVELS("arch: three AdamW steps as PyTorch's", three_steps),
-    LEVELS("arch: bf16 is near fp32", bf16_is_near),
+    LEVELS("arch: logits and loss as PyTorch's", logits_and_loss)
+    LEVELS("arch: logits by lithe_logits", public_logits)
+    LEVELS("arch: every gradient as PyTorch's", gradients)
+    LEVELS("arch: three AdamW steps as PyTorch's", three_steps)
+    LEVELS("arch: bf16 is near fp32", bf16_is_near)
     { "arch: initial values are the papers'", initial_values_are_the_papers },
     { "arch: saved and opened is the same", saved_is_the_same },
-    LEVELS("arch: decoding is the full pass", decoding_is_the_full_pass),
-    LEVELS("arch: rows do not see capacity or neighbours", rows_do_not_see_neighbours),
-    LEVELS("arch: threads do not change a bit", threads_do_not_matter),
-    LEVELS("arch: parts of a step are the step", parts_are_the_step),
-    LEVELS("arch: published checkpoints", published_checkpoints),
-    LEVELS("arch: published RWKV", published_rwkv),
+    LEVELS("arch: decoding is the full pass", decoding_is_the_full_pass)
+    LEVELS("arch: rows do not see capacity or neighbours", rows_do_not_see_neighbours)
+    LEVELS("arch: threads do not change a bit", threads_do_not_matter)
+    LEVELS("arch: parts of a step are the step", parts_are_the_step)
+    LEVELS("arch: published checkpoints", published_checkpoints)
+    LEVELS("arch: published RWKV", published_rwkv)
     { 0 }
 };

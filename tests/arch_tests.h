@@ -4,7 +4,6 @@
 
 #include "golden.h"
 
-#define DECLARE_LEVELS(f) void f##_ref(void); void f##_avx2(void); void f##_avx512(void); void f##_amx(void);
 DECLARE_LEVELS(decoding_is_the_full_pass)             /* arch_equal.c */
 DECLARE_LEVELS(rows_do_not_see_neighbours)
 DECLARE_LEVELS(threads_do_not_matter)

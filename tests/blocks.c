@@ -64,14 +64,14 @@ static void widened(void)
 {
     tensor_file *f = samples_open();
     EACH_BLOCK_TYPE(type) {
-        static const char *const levels[] = { "ref", "avx2", "avx512" };
+        static const char *const levels[] = { KERNEL_WIDTHS(KERNEL_NAME, ) };
         sample s = sample_of(f, type);
         stored_type kind;
         dtype_stored(type, &kind);
         float *x = malloc(s.count * sizeof *x);
         uint8_t *odd = malloc(s.bytes + 1);                  /* any address, and nothing readable after the last byte */
         memcpy(odd + 1, s.data, s.bytes);
-        for (int l = 0; l < 3; l++) {
+        for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
             const kernels *k = kernels_level(levels[l]);
             if (!k) continue;
             k->widen(x, (stored){ .type = kind, .data = odd + 1 }, s.count);

@@ -465,14 +465,14 @@ EACH_LEVEL(static, dropped_alike_in_parts)
 
 const test tests_encoders[] = {
     { "encoders: the bucket of each distance", buckets },
-    LEVELS("encoders: hidden states as the authors'", hidden_states),
-    LEVELS("encoders: padding is not missed", padding_is_not_missed),
-    LEVELS("encoders: every head as the authors'", every_head),
+    LEVELS("encoders: hidden states as the authors'", hidden_states)
+    LEVELS("encoders: padding is not missed", padding_is_not_missed)
+    LEVELS("encoders: every head as the authors'", every_head)
     { "encoders: what is another model differs", controls_fail },
     { "encoders: ALiBi's slopes", slopes },
-    LEVELS("encoders: the order of a batch", order_does_not_matter),
-    LEVELS("encoders: the head over masked rows alone", masked_rows_alone),
-    LEVELS("encoders: parts of a step drop alike", dropped_alike_in_parts),
+    LEVELS("encoders: the order of a batch", order_does_not_matter)
+    LEVELS("encoders: the head over masked rows alone", masked_rows_alone)
+    LEVELS("encoders: parts of a step drop alike", dropped_alike_in_parts)
     { "encoders: published sizes", encoders_published_sizes },
     { "encoders: published names and spellings", encoders_names },
     { "encoders: what is refused", encoders_refused },

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum { SEQS = 6, SLOTS = 9, MOST_VOCAB = 64, TURNS = 9, LONGEST = 320 };
-static const char *const LEVELS[] = { "ref", "avx2", "avx512", "amx" };
+static const char *const LEVELS[] = { KERNEL_LEVELS(KERNEL_NAME, ) };
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof *LEVELS };
 
 /* Wider than one vector and of no whole vectors, with room for prompts of several passes. */

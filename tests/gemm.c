@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const level_names[] = { "ref", "avx2", "avx512", "amx" };
-enum { LEVELS = 4, GUARD = 64 };
+static const char *const level_names[] = { KERNEL_LEVELS(KERNEL_NAME, ) };
+enum { LEVELS = sizeof level_names / sizeof *level_names, GUARD = 64 };
 #define CANARY 1234.5f
 
 static const kernels *level(int i) { return kernels_level(level_names[i]); }

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const levels[] = { "ref", "avx2", "avx512", "amx" };
-enum { LEVELS = 4 };
+static const char *const levels[] = { KERNEL_LEVELS(KERNEL_NAME, ) };
+enum { LEVELS = sizeof levels / sizeof *levels };
 #define EACH_BLOCK_TYPE(type) for (stored_type type = STORED_Q4_0; type < STORED_TYPES; type++)
 
 static uint64_t draws;

@@ -234,7 +234,7 @@ static void tokenizers_are_refused(void)
 }
 
 const test tests_gguf[] = {
-    LEVELS("gguf: logits are golden", logits_are_golden),
+    LEVELS("gguf: logits are golden", logits_are_golden)
     { "gguf: classifiers open", classifiers_open },
     { "gguf: blocks are ggml's", blocks_are_ggmls },
     { "gguf: keys are refused", keys_are_refused },

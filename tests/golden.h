@@ -30,10 +30,14 @@ graph *golden_graph(const golden *q, const kernels *k, graph_mode mode, compute_
 double run_loss(graph *g, const results *r, const batch *b);
 
 /* Each test runs at every level of kernels, in a process of its own: so the level is also the process's default.
- * EACH_LEVEL(static, f) defines f_ref ... for a function f(const kernels *); LEVELS("name", f) lists them. */
+ * EACH_LEVEL(static, f) defines f_ref ... for a function f(const kernels *), DECLARE_LEVELS(f) declares them,
+ * LEVELS("name", f) lists them. */
 void at_level(const char *level, void (*run)(const kernels *));
-#define EACH_LEVEL(storage, f) storage void f##_ref(void) { at_level("ref", f); } storage void f##_avx2(void) { at_level("avx2", f); } \
-                               storage void f##_avx512(void) { at_level("avx512", f); } storage void f##_amx(void) { at_level("amx", f); }
-#define LEVELS(name, f) { name ", ref", f##_ref }, { name ", avx2", f##_avx2 }, { name ", avx512", f##_avx512 }, { name ", amx", f##_amx }
+#define TEST_AT(level, storage, f) storage void f##_##level(void) { at_level(#level, f); }
+#define EACH_LEVEL(storage, f)    KERNEL_LEVELS(TEST_AT, storage, f)
+#define ROW_AT(level, name, f)    { name ", " #level, f##_##level },
+#define LEVELS(name, f)           KERNEL_LEVELS(ROW_AT, name, f)
+#define DECLARE_AT(level, f)      void f##_##level(void);
+#define DECLARE_LEVELS(f)         KERNEL_LEVELS(DECLARE_AT, f)
 
 #endif

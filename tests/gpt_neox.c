@@ -203,6 +203,6 @@ const test tests_gpt_neox[] = {
     { "gpt_neox: written as published, bit for bit", written_as_published },
     { "gpt_neox: older files", older_files },
     { "gpt_neox: keys in every spelling", spellings },
-    LEVELS("gpt_neox: classes of sequences", classes),
+    LEVELS("gpt_neox: classes of sequences", classes)
     { 0 }
 };

@@ -131,10 +131,10 @@ static void keys_feel_no_scale(void)
     }
 }
 
-static void at_ref(void) { every_case("ref"); }
+#define AT(level, unused) static void at_##level(void) { every_case(#level); }
+KERNEL_WIDTHS(AT, )
+#define AT_ROW(level, unused) { "gradients." #level, at_##level },
 #ifndef LITHE_DOUBLE
-static void at_avx2(void) { every_case("avx2"); }
-static void at_avx512(void) { every_case("avx512"); }
 static void in_double(void)
 {
     char command[8300];
@@ -144,11 +144,9 @@ static void in_double(void)
 #endif
 
 const test tests_gradients[] = {
-    { "gradients.ref", at_ref },
+    KERNEL_WIDTHS(AT_ROW, )
     { "gradients.keys feel no scale", keys_feel_no_scale },
 #ifndef LITHE_DOUBLE
-    { "gradients.avx2", at_avx2 },
-    { "gradients.avx512", at_avx512 },
     { "gradients.in double, every tensor", in_double },
 #endif
     { 0 }

@@ -225,16 +225,17 @@ void empty_sequences_are_nothing(void)
 void nothing_gives_zeros(void)
 {
     static const char *const configs[][2] = { { "gpt2", SMALL_GPT2 }, { "llama", SMALL_LLAMA }, { "tokenformer", SMALL_TOKENFORMER("l2_norm_gelu") }, { "gpt2", SMALL_GPT2_DROPOUT } };
-    static const char *const levels[] = { "ref", "avx2", "avx512", "amx" };
-    for (int i = 0; i < 16; i++) {
-        const char *const *config = configs[i / 4];
+    static const char *const levels[] = { KERNEL_LEVELS(KERNEL_NAME, ) };
+    enum { LEVELS = sizeof levels / sizeof *levels };
+    for (int i = 0; i < 4 * LEVELS; i++) {
+        const char *const *config = configs[i / LEVELS];
         lithe_error err = { 0 };
-        if (!kernels_level(levels[i % 4])) continue;
+        if (!kernels_level(levels[i % LEVELS])) continue;
         small_model m = small_new(config[0], config[1], 1);
         small_batch b;
         small_fill(&b, 23, 2);
         for (int selecting = 0; selecting < 2; selecting++) {
-            graph *g = graph_new(kernels_level(levels[i % 4]), m.p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, selecting ? 4 : 0 }, .poison = true });
+            graph *g = graph_new(kernels_level(levels[i % LEVELS]), m.p, &(graph_options){ .mode = GRAPH_TRAIN, .capacity = { SMALL_ROWS, SMALL_SEQS, selecting ? 4 : 0 }, .poison = true });
             arch_build(m.a, m.config, NULL, g, WANT_LOSS);
             CHECK_MSG(!graph_plan(g, &err), "%s", err.text);
             batch nothing = b.b;

@@ -303,9 +303,9 @@ static void published_sizes(void)
 }
 
 const test tests_image_models[] = {
-    LEVELS("images: logits and loss as PyTorch's", logits_and_loss),
-    LEVELS("images: every gradient as PyTorch's", gradients),
-    LEVELS("images: three AdamW steps as PyTorch's", three_steps),
+    LEVELS("images: logits and loss as PyTorch's", logits_and_loss)
+    LEVELS("images: every gradient as PyTorch's", gradients)
+    LEVELS("images: three AdamW steps as PyTorch's", three_steps)
     { "images: files as Hugging Face classifies them", files_as_hugging_face },
     { "images: growing keeps what it says", growing },
     { "images: growing refused", growing_refused },

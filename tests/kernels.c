@@ -404,11 +404,11 @@ static void zeros_after(const kernels *k)
 /* ---- all of them, at every level --------------------------------------------------------- */
 
 typedef void (*subject)(const kernels *k);
-static const char *const levels[] = { "ref", "avx2", "avx512" };
+static const char *const levels[] = { KERNEL_WIDTHS(KERNEL_NAME, ) };
 
 static void at_every_level(subject body)
 {
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         const kernels *k = kernels_level(levels[i]);
         if (!k) continue;
         check_begin(k);

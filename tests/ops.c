@@ -419,18 +419,18 @@ static void cross_entropy_golden(const kernels *k)
 EACH_LEVEL(static, cross_entropy_golden)
 
 const test tests_ops[] = {
-    LEVELS("ops: theta", theta_golden),
-    LEVELS("ops: pattention", pattention_golden),
-    LEVELS("ops: activations", activation_golden),
-    LEVELS("ops: norms", norm_golden),
-    LEVELS("ops: rotary positions", rotary_golden),
-    LEVELS("ops: attention", attention_golden),
-    LEVELS("ops: log-sum-exp of attention", log_sum_exp_golden),
-    LEVELS("ops: cross-entropy", cross_entropy_golden),
-    LEVELS("ops: linear", linear_plain),
-    LEVELS("ops: sums and gates", sums_and_gates_plain),
-    LEVELS("ops: tables and selected rows", tables_plain),
-    LEVELS("ops: wide pattention", wide_pattention_plain),
-    LEVELS("ops: dropout", dropout_plain),
+    LEVELS("ops: theta", theta_golden)
+    LEVELS("ops: pattention", pattention_golden)
+    LEVELS("ops: activations", activation_golden)
+    LEVELS("ops: norms", norm_golden)
+    LEVELS("ops: rotary positions", rotary_golden)
+    LEVELS("ops: attention", attention_golden)
+    LEVELS("ops: log-sum-exp of attention", log_sum_exp_golden)
+    LEVELS("ops: cross-entropy", cross_entropy_golden)
+    LEVELS("ops: linear", linear_plain)
+    LEVELS("ops: sums and gates", sums_and_gates_plain)
+    LEVELS("ops: tables and selected rows", tables_plain)
+    LEVELS("ops: wide pattention", wide_pattention_plain)
+    LEVELS("ops: dropout", dropout_plain)
     { 0 }
 };

@@ -31,11 +31,10 @@ void expect_doubles(const char *what, const float *found, const double *expected
 float *random_floats(size_t n, uint64_t seed, double scale);             /* normal; malloc'd */
 
 /* ops_plain.c: operations against loops in double. */
-#define DECLARE_OP_LEVELS(f) void f##_ref(void); void f##_avx2(void); void f##_avx512(void); void f##_amx(void);
-DECLARE_OP_LEVELS(linear_plain)
-DECLARE_OP_LEVELS(sums_and_gates_plain)
-DECLARE_OP_LEVELS(tables_plain)
-DECLARE_OP_LEVELS(wide_pattention_plain)
-DECLARE_OP_LEVELS(dropout_plain)
+DECLARE_LEVELS(linear_plain)
+DECLARE_LEVELS(sums_and_gates_plain)
+DECLARE_LEVELS(tables_plain)
+DECLARE_LEVELS(wide_pattention_plain)
+DECLARE_LEVELS(dropout_plain)
 
 #endif

@@ -121,9 +121,9 @@ static void room_of(const char *file, char room[64]) { snprintf(room, 64, "%.*s"
 /* The objects of a source file: one, or one for each width of vectors. */
 static bool add_objects(symbols *s, const char *source)
 {
-    static const char *const folders[] = { "build", "build/avx2", "build/avx512" };
+    static const char *const folders[] = { "build", "build/neon", "build/avx2", "build/avx512" };
     bool found = false;
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char name[400];
         snprintf(name, sizeof name, "%s/%.*s.o", folders[i], (int)strlen(source) - 2, source);
         if (path_exists(test_file(name))) found |= symbols_add(s, test_file(name), source);

@@ -391,15 +391,15 @@ static void windows_are_the_whole(const kernels *k)
 EACH_LEVEL(static, windows_are_the_whole)
 
 const test tests_rwkv[] = {
-    LEVELS("rwkv: windows that pass gradients are the whole", windows_are_the_whole),
-    LEVELS("rwkv: keys are relative", keys_are_relative),
-    LEVELS("rwkv: version 7 without rates has version 6's states", without_rates_it_is_six),
-    LEVELS("rwkv: version 7 recalls the last value", the_last_value_is_recalled),
+    LEVELS("rwkv: windows that pass gradients are the whole", windows_are_the_whole)
+    LEVELS("rwkv: keys are relative", keys_are_relative)
+    LEVELS("rwkv: version 7 without rates has version 6's states", without_rates_it_is_six)
+    LEVELS("rwkv: version 7 recalls the last value", the_last_value_is_recalled)
     { "rwkv: version 6 without ranks is version 5", six_without_ranks },
     { "rwkv: layers without outputs", without_outputs_the_embedding_is_left },
     { "rwkv: matrices begin orthogonal", matrices_are_orthogonal },
     { "rwkv: a head does not depend on threads", heads_do_not_depend_on_threads },
     { "rwkv: initial values and groups are the authors'", initial_values_are_the_authors },
-    LEVELS("rwkv: L2Wrap", l2_wrap_is_the_gradient_of_the_peaks),
+    LEVELS("rwkv: L2Wrap", l2_wrap_is_the_gradient_of_the_peaks)
     { 0 }
 };

@@ -223,6 +223,6 @@ static void series_operation(const kernels *k)
 EACH_LEVEL(static, series_operation)
 
 const test tests_series[] = {
-    LEVELS("ops: series activation", series_operation),
+    LEVELS("ops: series activation", series_operation)
     { 0 }
 };

@@ -115,9 +115,9 @@ static void one_batch_is_fitted(const char *level)
         if (!drops(&cases[i])) fit(&cases[i], kernels_level(level));
 }
 
-static void fitted_ref(void) { one_batch_is_fitted("ref"); }
-static void fitted_avx2(void) { one_batch_is_fitted("avx2"); }
-static void fitted_avx512(void) { one_batch_is_fitted("avx512"); }
+#define FITTED(level, unused) static void fitted_##level(void) { one_batch_is_fitted(#level); }
+KERNEL_WIDTHS(FITTED, )
+#define FITTED_ROW(level, unused) { "suite: one batch is fitted, " #level, fitted_##level },
 
 /* ---- files ------------------------------------------------------------------------ */
 
@@ -370,9 +370,7 @@ static void lists_of_words(void)
 const test tests_suite[] = {
     { "suite: listed with its paper", listed_with_its_paper },
     { "suite: activations are read by every spelling", activations_are_read },
-    { "suite: one batch is fitted, ref", fitted_ref },
-    { "suite: one batch is fitted, avx2", fitted_avx2 },
-    { "suite: one batch is fitted, avx512", fitted_avx512 },
+    KERNEL_WIDTHS(FITTED_ROW, )
     { "suite: saved and opened is the same", saved_is_the_same },
     { "suite: decoding is the full pass", decoding_is_the_full_pass },
     { "suite: grown starts where it stood", grown_starts_where_it_stood },

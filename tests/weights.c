@@ -99,7 +99,7 @@ static void blocks_of_one(void)
 
 /* ---- every architecture in every form --------------------------------------------------------- */
 
-static const char *const levels[] = { "ref", "avx2", "avx512", "amx" };
+static const char *const levels[] = { KERNEL_LEVELS(KERNEL_NAME, ) };
 
 typedef struct { real values[1 << 15]; int count; } found;
 

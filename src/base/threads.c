@@ -172,6 +172,11 @@ static unsigned flush_denormals(void)
     unsigned before = _mm_getcsr();
     _mm_setcsr(before | 0x8040);                            /* FTZ and DAZ */
     return before;
+#elif defined(__aarch64__)
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"(before | 1 << 24));         /* FZ, which is both */
+    return (unsigned)before;
 #else
     return 0;
 #endif
@@ -181,6 +186,8 @@ static void restore_denormals(unsigned before)
 {
 #ifdef __SSE__
     _mm_setcsr(before);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)before));
 #else
     (void)before;
 #endif
@@ -192,6 +199,8 @@ static void pause_briefly(void)
 {
 #ifdef __SSE__
     _mm_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
 #endif
 }
 

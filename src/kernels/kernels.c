@@ -52,14 +52,16 @@ static bool has_amx(void)
 }
 #endif
 
-static const struct { const char *name; bool (*present)(void); void (*fill)(kernels *); } levels[] = {
-    { "ref", NULL, kernels_ref },
-#if defined(__x86_64__) && !defined(LITHE_DOUBLE)
-    { "avx2", has_avx2, kernels_avx2 },
-    { "avx512", has_avx512, kernels_avx512 },
-    { "amx", has_amx, kernels_amx },
+#if defined(__aarch64__) && !defined(LITHE_DOUBLE)
+#include <sys/auxv.h>
+
+static bool has_neon(void) { return getauxval(AT_HWCAP) & HWCAP_ASIMD; }
 #endif
-};
+
+static bool has_ref(void) { return true; }
+
+#define ROW(level, unused) { #level, has_##level, kernels_##level },
+static const struct { const char *name; bool (*present)(void); void (*fill)(kernels *); } levels[] = { KERNEL_LEVELS(ROW, ) };
 enum { LEVELS = sizeof levels / sizeof *levels };
 
 static kernels tables[LEVELS];
@@ -68,9 +70,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_tables(void)
 {
-    kernels_ref(&tables[0]);
-    for (int i = 1; i < LEVELS && levels[i].present(); i++) {
-        tables[i] = tables[i - 1];
+    for (int i = 0; i < LEVELS && levels[i].present(); i++) {
+        if (i) tables[i] = tables[i - 1];
         levels[i].fill(&tables[i]);
         highest = i;
     }

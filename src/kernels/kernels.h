@@ -232,7 +232,7 @@ typedef struct {                                /* AdamW with decoupled decay (L
 } adamw_args;
 
 typedef struct kernels {
-    const char *name;                           /* the highest level in it: "ref", "avx2", "avx512", "amx" */
+    const char *name;                           /* the highest level in it: "ref", "avx2", ... */
 
     /* ---- matrix products ---- */
     void   (*gemm)(const gemm_args *);
@@ -336,13 +336,27 @@ typedef struct kernels {
     double (*sum_of_squares)(const real *x, size_t n);
 } kernels;
 
-void kernels_ref(kernels *k);
-void kernels_avx2(kernels *k);
-void kernels_avx512(kernels *k);
-void kernels_amx(kernels *k);
+/* X(level, arguments) for each level that a processor of this architecture may have, each on top of those before it: the
+ * widths of vectors, and what only adds matrix products. */
+#if defined(LITHE_DOUBLE)
+#define KERNEL_WIDTHS(X, ...) X(ref, __VA_ARGS__)
+#elif defined(__x86_64__)
+#define KERNEL_WIDTHS(X, ...) X(ref, __VA_ARGS__) X(avx2, __VA_ARGS__) X(avx512, __VA_ARGS__)
+#define KERNEL_LEVELS(X, ...) KERNEL_WIDTHS(X, __VA_ARGS__) X(amx, __VA_ARGS__)
+#elif defined(__aarch64__)
+#define KERNEL_WIDTHS(X, ...) X(ref, __VA_ARGS__) X(neon, __VA_ARGS__)
+#else
+#define KERNEL_WIDTHS(X, ...) X(ref, __VA_ARGS__)
+#endif
+#ifndef KERNEL_LEVELS
+#define KERNEL_LEVELS KERNEL_WIDTHS
+#endif
+#define KERNEL_NAME(level, unused) #level,
+#define KERNEL_FILL(level, unused) void kernels_##level(kernels *k);
+KERNEL_LEVELS(KERNEL_FILL, )
 
 /* The table of this machine: what the CPU and the operating system allow, up to
- * the level named by LITHE_CPU (ref, avx2, avx512, amx; unset: all). */
+ * the level named by LITHE_CPU (unset: all). */
 const kernels *kernels_default(void);
 /* The table up to exactly this level, NULL when the machine lacks it. */
 const kernels *kernels_level(const char *name);

@@ -74,7 +74,7 @@ static void huge_pages(char *out, size_t size)
 
 static json_t *level_list(void)
 {
-    static const char *const names[] = { "ref", "avx2", "avx512", "amx" };
+    static const char *const names[] = { KERNEL_LEVELS(KERNEL_NAME, ) };
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (kernels_level(names[i])) json_array_append_new(list, json_string(names[i]));

@@ -16,7 +16,7 @@
 
 enum { TILE = 64 };                             /* keys in a block, from key 0 on; queries in a tile */
 enum { HEAD_DIM_MAX = 4096 };                   /* whose tiles fit in a thread's scratch; wider heads are ref's */
-enum { STRIP_ROWS = 6, STRIP_VECS = VW == 16 ? 4 : 2 }; /* of C, held in registers; twice the rows of one register */
+enum { STRIP_ROWS = 6, STRIP_VECS = REGISTERS == 32 ? 4 : 2 }; /* of C, held in registers; twice the rows of one register */
 
 _Static_assert((7 * HEAD_DIM_MAX + 2 * TILE) * TILE * sizeof(float) <= THREAD_SCRATCH_BYTES, "an attention tile fits in scratch");
 
@@ -37,7 +37,7 @@ enum { AHEAD = 12, LINE = 16 };                 /* rows; floats */
 INLINE void fetch_rows(const tile_product *t, int m, int rows)
 {
     for (int r = m; r < lesser(m + rows, t->M); r++)
-        for (int k = 0; k < t->K; k += LINE) _mm_prefetch((const char *)(t->a + (size_t)r * t->a_row + k), _MM_HINT_T0);
+        for (int k = 0; k < t->K; k += LINE) FETCH_L1(t->a + (size_t)r * t->a_row + k);
 }
 
 /* rows rows of C from row m on, vecs registers wide from column n on.  Rows after
@@ -59,7 +59,7 @@ INLINE void product_strip(const tile_product *t, int m, int n, int rows, int vec
     if (vecs == 1) fetch_rows(t, m + rows, rows);
     for (int k = 0; k < t->K; k++, b += t->ldb) {
         vec x[STRIP_VECS];
-        if (rows == 1) UNROLL for (int v = 0; v < vecs; v++) _mm_prefetch((const char *)(b + AHEAD * t->ldb + v * VW), _MM_HINT_T0);
+        if (rows == 1) UNROLL for (int v = 0; v < vecs; v++) FETCH_L1(b + AHEAD * t->ldb + v * VW);
         UNROLL for (int v = 0; v < vecs; v++) x[v] = v < vecs - 1 ? vload(b + v * VW) : vload_mask(b + v * VW, last);
         UNROLL for (int r = 0; r < rows; r++) {
             vec y = vset1(a[r][(size_t)k * t->a_col]);
@@ -84,7 +84,7 @@ INLINE void product_columns(const tile_product *t, int n, int vecs)
 
 static void product_columns_1(const tile_product *t, int n) { product_columns(t, n, 1); }
 static void product_columns_2(const tile_product *t, int n) { product_columns(t, n, 2); }
-#if VW == 16
+#if REGISTERS == 32
 static void product_columns_3(const tile_product *t, int n) { product_columns(t, n, 3); }
 static void product_columns_4(const tile_product *t, int n) { product_columns(t, n, 4); }
 #endif
@@ -93,7 +93,7 @@ static void product(tile_product t)
 {
     static void (*const columns[STRIP_VECS])(const tile_product *, int) = {
         product_columns_1, product_columns_2,
-#if VW == 16
+#if REGISTERS == 32
         product_columns_3, product_columns_4,
 #endif
     };

@@ -174,7 +174,7 @@ static floats block_of(const tile *t, stored x, size_t stride, int first, int ro
     x = stored_from(x, at);
     const char *ahead = (const char *)x.data + AHEAD * stored_bytes(x.type, stride);
     for (int r = 0; r < rows; r++, ahead += stored_bytes(x.type, stride)) {
-        for (size_t i = 0; i < stored_bytes(x.type, (size_t)width); i += 64) _mm_prefetch(ahead + i, _MM_HINT_T0);
+        for (size_t i = 0; i < stored_bytes(x.type, (size_t)width); i += 64) FETCH_L1(ahead + i);
         widen_run(WIDEN, room + r * width, stored_from(x, (size_t)r * stride), width);
     }
     return (floats){ room, (size_t)width };

@@ -92,7 +92,7 @@ INLINE void multiply(const shape t, const int rows, const piece *b, int blocks, 
 }
 
 /* As many rows at a time as registers hold. */
-enum { MOST = VW == 16 ? 8 : 4 };
+enum { MOST = REGISTERS == 32 ? 8 : 4 };
 
 INLINE void multiply_all(const shape t, const piece *b, int blocks, const uint8_t *row, int rows_apart, int rows, float *sums, bool first)
 {

@@ -17,7 +17,7 @@ INLINE vint ibits_of(vint x, const int up, const unsigned mask) { return iand(up
 INLINE void take(vint x[4], const uint8_t *p, size_t stride, errand *e)
 {
     itranspose(x, p, stride);
-    UNROLL for (int i = 0; i < 16 * VW; i += LINE) _mm_prefetch((const void *)(e->next + i), _MM_HINT_T1);
+    UNROLL for (int i = 0; i < 16 * VW; i += LINE) FETCH_L2(e->next + i);
     e->next += e->next < e->end ? 16 * VW : 0;
 }
 

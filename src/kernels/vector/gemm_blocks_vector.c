@@ -126,6 +126,8 @@ void LEVEL(gemm_blocks_by)(const gemm_args *g, blocks_product *multiply, bool si
 
 void LEVEL(gemm_blocks)(const gemm_args *g)
 {
-    bool vnni = VW == 16 && __builtin_cpu_supports("avx512vnni");
-    LEVEL(gemm_blocks_by)(g, vnni ? multiply_blocks_vnni : LEVEL(multiply_blocks), !vnni);
+#if VW == 16
+    if (__builtin_cpu_supports("avx512vnni")) { LEVEL(gemm_blocks_by)(g, multiply_blocks_vnni, false); return; }
+#endif
+    LEVEL(gemm_blocks_by)(g, LEVEL(multiply_blocks), true);
 }

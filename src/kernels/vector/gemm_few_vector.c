@@ -82,7 +82,7 @@ INLINE void fetch(errand *e, const int columns)
 {
     UNROLL for (int i = 0; i < columns; i++) {
         if (e->columns-- <= 0) return;
-        for (size_t j = 0; j < e->bytes; j += LINE) _mm_prefetch(e->at + j, _MM_HINT_T1);
+        for (size_t j = 0; j < e->bytes; j += LINE) FETCH_L2(e->at + j);
         e->at += e->stride;
     }
 }
@@ -192,7 +192,7 @@ INLINE void fetch_rows(const stored_type type, const void *b, size_t ldb, int co
     int row = j / VW % (SPAN_K / rows) * rows, column = j + lesser(ROW_AHEAD / size, columns);
     if (column >= columns) column -= columns, row += SPAN_K;
     const char *at = (const char *)b + ((size_t)row * ldb + (size_t)column) * (size_t)size;
-    UNROLL for (int i = 0; i < rows; i++) _mm_prefetch(at + (size_t)i * ldb * (size_t)size, _MM_HINT_T0);
+    UNROLL for (int i = 0; i < rows; i++) FETCH_L1(at + (size_t)i * ldb * (size_t)size);
 }
 
 /* Adds kc products to the sums of one register of columns, of which b holds n, from number `at`

@@ -3,11 +3,12 @@
 #ifndef VECTOR_GEMM_PACK_H
 #define VECTOR_GEMM_PACK_H
 
-#include "kernels/vector/vec.h"
+#include "kernels/vector/vec_transpose.h"
 #include <string.h>
 
-enum { LANES = 2 * VW, BLOCK = 16 };
+enum { LANES = 2 * VW, BLOCK = 16, GROUP = VW == 16 ? 8 : VW };     /* rows that are transposed together */
 
+#if VW == 16
 INLINE __m256 two_quarters(const float *low, const float *high)
 {
     return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
@@ -22,9 +23,9 @@ INLINE __m256 half_rounded(bool bf16, __m256 a)
     return _mm256_blendv_ps(_mm256_castsi256_ps(r), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 
-/* Four columns of eight rows: element (r, k+i) goes to dst[i * width + r].  Quarter rows
+/* Four columns of a group of rows: element (r, k+i) goes to dst[i * width + r].  Quarter rows
  * go straight from memory to their lanes, so only the shuffles inside lanes remain. */
-INLINE void transpose_quads(const bool bf16, float *dst, size_t width, const float *const row[8], int k)
+INLINE void transpose_quads(const bool bf16, float *dst, size_t width, const float *const row[GROUP], int k)
 {
     __m256 a = two_quarters(row[0] + k, row[4] + k), b = two_quarters(row[1] + k, row[5] + k);
     __m256 c = two_quarters(row[2] + k, row[6] + k), d = two_quarters(row[3] + k, row[7] + k);
@@ -36,35 +37,43 @@ INLINE void transpose_quads(const bool bf16, float *dst, size_t width, const flo
     _mm256_storeu_ps(dst + 2 * width, _mm256_castpd_ps(_mm256_unpacklo_pd(high_ab, high_cd)));
     _mm256_storeu_ps(dst + 3 * width, _mm256_castpd_ps(_mm256_unpackhi_pd(high_ab, high_cd)));
 }
+#else
+INLINE void transpose_quads(const bool bf16, float *dst, size_t width, const float *const row[GROUP], int k)
+{
+    vec quad[4];
+    vtranspose_quad(quad, row, k);
+    for (int i = 0; i < 4; i++) vstore(dst + (size_t)i * width, bf16 ? vround_bf16(quad[i]) : quad[i]);
+}
+#endif
 
 /* Columns k .. k+columns-1 (at most BLOCK) of all rows. */
 INLINE void transpose_block(const bool bf16, float *dst, size_t width, const float *const *row, int groups, int k, int columns)
 {
     for (int group = groups - 1; group >= 0; group--)
         for (int i = 0; i < columns; i += 4)
-            transpose_quads(bf16, dst + (size_t)i * width + 8 * group, width, row + 8 * group, k + i);
+            transpose_quads(bf16, dst + (size_t)i * width + GROUP * group, width, row + GROUP * group, k + i);
 }
 
 /* From rows of k: row r of the source becomes lane r, at most LANES of them.  Rows are taken
- * by eights, so that their lines fit in one set of the cache when the stride aliases, the last
+ * by groups, so that their lines fit in one set of the cache when the stride aliases, the last
  * ones first: lanes after the last row repeat it and may spill over into the next k's first,
  * which are written later. */
 INLINE void pack_across(const bool bf16, float *dst, size_t width, const float *src, size_t ld, int rows, int kc)
 {
     const float *row[LANES];
     float last[LANES][BLOCK], transposed[BLOCK + 1][LANES];
-    int groups = (rows + 7) / 8, k = 0;
-    for (int r = 0; r < 8 * groups; r++) row[r] = src + (size_t)(r < rows ? r : rows - 1) * ld;
+    int groups = (rows + GROUP - 1) / GROUP, k = 0;
+    for (int r = 0; r < GROUP * groups; r++) row[r] = src + (size_t)(r < rows ? r : rows - 1) * ld;
     for (; k + BLOCK <= kc; k += BLOCK, dst += BLOCK * width) transpose_block(bf16, dst, width, row, groups, k, BLOCK);
     if (k == kc) return;
-    for (int r = 0; r < 8 * groups; r++) {
+    for (int r = 0; r < GROUP * groups; r++) {
         memset(last[r], 0, sizeof last[r]);
         memcpy(last[r], row[r] + k, (size_t)(kc - k) * sizeof **row);
         row[r] = last[r];
     }
     transpose_block(bf16, transposed[0], LANES, row, groups, 0, BLOCK);
     for (int i = 0; k + i < kc; i++, dst += width)
-        for (int j = 0; j < 8 * groups; j += 8) _mm256_storeu_ps(dst + j, _mm256_loadu_ps(transposed[i] + j));
+        for (int j = 0; j < groups; j++) memcpy(dst + j * GROUP, transposed[i] + j * GROUP, GROUP * sizeof *dst);
 }
 
 /* From columns of k: up to 2 VW elements lie side by side already.  Lanes after the last

@@ -16,8 +16,10 @@
 
 #if VW == 16
 #define MR 14                                   /* 28 registers of sums, 2 of B, 1 of A */
-#else
+#elif VW == 8
 #define MR 6                                    /* 12, 2, 1 of 16 */
+#else
+#define MR 8                                    /* 16, 2, 8 of 32: as many rows of A as a panel of it is packed by */
 #endif
 #define NR (2 * VW)
 enum { KC = 256,                                /* a panel of B is 32 or 16 KiB */
@@ -104,12 +106,12 @@ INLINE void fetch(const errand *e, int turn)
     if (turn < e->turns) {
         const char *b = e->b + (size_t)turn * e->b_turn;
         for (int i = 0; i < e->count; i++, b += e->b_stride) {
-            _mm_prefetch(b, _MM_HINT_T1);
-            _mm_prefetch(b + LINE, _MM_HINT_T1);
+            FETCH_L2(b);
+            FETCH_L2(b + LINE);
         }
     }
-    __asm__ volatile("prefetchw %0" : : "m"(c[0]));
-    __asm__ volatile("prefetchw %0" : : "m"(c[NR - 1]));
+    FETCH_TO_WRITE(c);
+    FETCH_TO_WRITE(c + NR - 1);
 }
 
 INLINE void multiply_step(const int rows, vec c[MR][2], const float *a, const float *b)
@@ -153,6 +155,8 @@ static void multiply(int rows, int kc, const float *a, const float *b, const flo
 #if MR > 6
     case 6: multiply_rows(6, kc, a, b, from, sums, e); break;
     case 7: multiply_rows(7, kc, a, b, from, sums, e); break;
+#endif
+#if MR > 8
     case 8: multiply_rows(8, kc, a, b, from, sums, e); break;
     case 9: multiply_rows(9, kc, a, b, from, sums, e); break;
     case 10: multiply_rows(10, kc, a, b, from, sums, e); break;

@@ -3,7 +3,7 @@
 
 void LEVEL(kernels)(kernels *k)
 {
-    k->name = VW == 16 ? "avx512" : "avx2";
+    k->name = VW == 16 ? "avx512" : VW == 8 ? "avx2" : "neon";
     k->gemm = LEVEL(gemm);
     k->column_sum = LEVEL(column_sum);
     k->gather = LEVEL(gather);

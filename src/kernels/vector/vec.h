@@ -1,7 +1,7 @@
-/* A register of VW floats, at the width this file is compiled for: AVX2 with FMA
- * (8) or AVX-512 F, BW, DQ, VL (16).  Every file of this folder is compiled once for
- * each, and LEVEL(name) gives its functions the level's name: gemm_avx2,
- * gemm_avx512.
+/* A register of VW floats, at the width this file is compiled for: NEON of ARMv8 (4), AVX2
+ * with FMA (8) or AVX-512 F, BW, DQ, VL (16).  Every file of this folder is compiled once for
+ * each that the processor's architecture may have, and LEVEL(name) gives its functions the level's
+ * name: gemm_neon, gemm_avx2, gemm_avx512.  REGISTERS says how many there are.
  *
  * The tail of a row is done with masked loads and stores and otherwise the same
  * instructions, so an element's value never depends on where its row ends.
@@ -10,7 +10,11 @@
 #define VECTOR_VEC_H
 
 #include "kernels/kernels.h"
+#ifdef __aarch64__
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
@@ -22,10 +26,20 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* Asks for the line at p, which may be any address: in the first-level cache, in the second, or to be written. */
+#define FETCH_L1(p) __builtin_prefetch((p), 0, 3)
+#define FETCH_L2(p) __builtin_prefetch((p), 0, 2)
+#ifdef __aarch64__
+#define FETCH_TO_WRITE(p) __builtin_prefetch((p), 1, 3)
+#else
+#define FETCH_TO_WRITE(p) __asm__ volatile("prefetchw %0" : : "m"(*(p)))
+#endif
+
 #if defined(__AVX512F__)
 
 #define LEVEL_SUFFIX avx512
 #define VW 16
+#define REGISTERS 32
 typedef __m512 vec;
 typedef __mmask16 vmask;
 
@@ -79,6 +93,7 @@ INLINE __m256 vfold_max(vec a) { return _mm256_max_ps(vhalf_low(a), vhalf_high(a
 
 #define LEVEL_SUFFIX avx2
 #define VW 8
+#define REGISTERS 16
 typedef __m256 vec;
 typedef __m256i vmask;
 
@@ -131,11 +146,89 @@ INLINE vec vround_bf16(vec a)
 INLINE __m256 vfold_add(vec a) { return a; }
 INLINE __m256 vfold_max(vec a) { return a; }
 
+#elif defined(__aarch64__)
+
+#define LEVEL_SUFFIX neon
+#define VW 4
+#define REGISTERS 32
+typedef float32x4_t vec;
+typedef uint32x4_t vmask;
+
+INLINE vec vzero(void) { return vdupq_n_f32(0); }
+INLINE vec vset1(float x) { return vdupq_n_f32(x); }
+INLINE vec vload(const float *p) { return vld1q_f32(p); }
+INLINE void vstore(float *p, vec v) { vst1q_f32(p, v); }
+
+/* The first n lanes, 0 <= n; all of them from VW on. */
+INLINE vmask vtail(int n) { return vcltq_s32((int32x4_t){ 0, 1, 2, 3 }, vdupq_n_s32(n)); }
+/* Other lanes 0, their memory not touched. */
+INLINE vec vload_mask(const float *p, vmask m)
+{
+    vec v = vzero();
+    if (vgetq_lane_u32(m, 0)) v = vld1q_lane_f32(p, v, 0);
+    if (vgetq_lane_u32(m, 1)) v = vld1q_lane_f32(p + 1, v, 1);
+    if (vgetq_lane_u32(m, 2)) v = vld1q_lane_f32(p + 2, v, 2);
+    if (vgetq_lane_u32(m, 3)) v = vld1q_lane_f32(p + 3, v, 3);
+    return v;
+}
+INLINE void vstore_mask(float *p, vmask m, vec v)
+{
+    if (vgetq_lane_u32(m, 0)) vst1q_lane_f32(p, v, 0);
+    if (vgetq_lane_u32(m, 1)) vst1q_lane_f32(p + 1, v, 1);
+    if (vgetq_lane_u32(m, 2)) vst1q_lane_f32(p + 2, v, 2);
+    if (vgetq_lane_u32(m, 3)) vst1q_lane_f32(p + 3, v, 3);
+}
+
+INLINE vec vadd(vec a, vec b) { return vaddq_f32(a, b); }
+INLINE vec vsub(vec a, vec b) { return vsubq_f32(a, b); }
+INLINE vec vmul(vec a, vec b) { return vmulq_f32(a, b); }
+INLINE vec vdiv(vec a, vec b) { return vdivq_f32(a, b); }
+INLINE vec vsqrt(vec a) { return vsqrtq_f32(a); }
+INLINE vec vfma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }             /* a b + c */
+INLINE vec vfnma(vec a, vec b, vec c) { return vfmsq_f32(c, a, b); }            /* c - a b */
+/* Of a NaN and b, b: put the value that may be NaN second. */
+INLINE vec vmin(vec a, vec b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+INLINE vec vmax(vec a, vec b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+INLINE vec vneg(vec a) { return vnegq_f32(a); }
+INLINE vec vabs(vec a) { return vabsq_f32(a); }
+INLINE vec vround(vec a) { return vrndnq_f32(a); }
+
+INLINE vmask vless(vec a, vec b) { return vcltq_f32(a, b); }
+INLINE vmask vequal(vec a, vec b) { return vceqq_f32(a, b); }
+INLINE vec vselect(vmask m, vec yes, vec no) { return vbslq_f32(m, yes, no); }
+
+INLINE vec vpower2(int32x4_t n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23)); }
+INLINE vec vscale2(vec a, vec n)            /* a 2^n, n whole, |n| < 250: in two steps, since 2^n alone may overflow */
+{
+    int32x4_t all = vcvtq_s32_f32(n), half = vshrq_n_s32(all, 1);
+    return vmul(vmul(a, vpower2(half)), vpower2(vsubq_s32(all, half)));
+}
+
+/* a rounded to bfloat16, nearest even; a NaN stays one. */
+INLINE vec vround_bf16(vec a)
+{
+    uint32x4_t u = vreinterpretq_u32_f32(a), odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+    uint32x4_t r = vandq_u32(vaddq_u32(vaddq_u32(u, vdupq_n_u32(0x7fff)), odd), vdupq_n_u32(0xffff0000));
+    return vbslq_f32(vceqq_f32(a, a), vreinterpretq_f32_u32(r), a);
+}
+
 #else
-#error "this folder is compiled for AVX2 with FMA, or for AVX-512"
+#error "this folder is compiled for NEON, for AVX2 with FMA, or for AVX-512"
 #endif
 
 /* Sum and maximum of the lanes, by halves: always the same tree. */
+#if VW == 4
+INLINE float vsum(vec a)
+{
+    float32x2_t q = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(q, 0) + vget_lane_f32(q, 1);
+}
+INLINE float vmaximum(vec a)
+{
+    vec q = vmax(a, vextq_f32(a, a, 2));
+    return vgetq_lane_f32(vmax(q, vextq_f32(q, q, 1)), 0);
+}
+#else
 INLINE float vsum(vec a)
 {
     __m256 e = vfold_add(a);
@@ -151,5 +244,6 @@ INLINE float vmaximum(vec a)
     q = _mm_max_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_max_ss(q, _mm_movehdup_ps(q)));
 }
+#endif
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "kernels/vector/vec.h"
 #include <stdint.h>
+#include <string.h>
 
 #if VW == 16
 
@@ -52,7 +53,7 @@ INLINE vint ihigh32(vint a, vint b) { return _mm512_unpackhi_epi32(a, b); }
 INLINE vint ilow64(vint a, vint b)  { return _mm512_unpacklo_epi64(a, b); }
 INLINE vint ihigh64(vint a, vint b) { return _mm512_unpackhi_epi64(a, b); }
 
-#else
+#elif VW == 8
 
 typedef __m256i vint;
 INLINE vint izero(void) { return _mm256_setzero_si256(); }
@@ -104,6 +105,56 @@ INLINE vint ilow32(vint a, vint b)  { return _mm256_unpacklo_epi32(a, b); }
 INLINE vint ihigh32(vint a, vint b) { return _mm256_unpackhi_epi32(a, b); }
 INLINE vint ilow64(vint a, vint b)  { return _mm256_unpacklo_epi64(a, b); }
 INLINE vint ihigh64(vint a, vint b) { return _mm256_unpackhi_epi64(a, b); }
+
+#else
+
+typedef int32x4_t vint;
+INLINE vint izero(void) { return vdupq_n_s32(0); }
+INLINE vint iset(int32_t x) { return vdupq_n_s32(x); }
+INLINE vint iload(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+INLINE void istore(void *p, vint v) { vst1q_u8(p, vreinterpretq_u8_s32(v)); }
+INLINE vint iand(vint a, vint b) { return vandq_s32(a, b); }
+INLINE vint ior(vint a, vint b) { return vorrq_s32(a, b); }
+INLINE vint ixor(vint a, vint b) { return veorq_s32(a, b); }
+INLINE vint iadd(vint a, vint b) { return vaddq_s32(a, b); }
+INLINE vint isub(vint a, vint b) { return vsubq_s32(a, b); }
+INLINE vint imul(vint a, vint b) { return vmulq_s32(a, b); }
+INLINE vint imax(vint a, vint b) { return vmaxq_s32(a, b); }
+INLINE vint ileft(vint a, const int n) { return a << n; }
+INLINE vint iright(vint a, const int n) { return vreinterpretq_s32_u32(vreinterpretq_u32_s32(a) >> n); }
+INLINE vint iright_signed(vint a, const int n) { return a >> n; }
+INLINE vec  ifloat(vint a) { return vcvtq_f32_s32(a); }
+INLINE vint iround(vec a) { return vcvtnq_s32_f32(a); }
+INLINE vint ibits(vec a) { return vreinterpretq_s32_f32(a); }
+INLINE int16x8_t ishorts(vint a) { return vreinterpretq_s16_s32(a); }
+INLINE int8x16_t ibytes(vint a) { return vreinterpretq_s8_s32(a); }
+INLINE int16x8_t imul8(uint8x8_t a, int8x8_t b) { return vmulq_s16(vreinterpretq_s16_u16(vmovl_u8(a)), vmovl_s8(b)); }
+INLINE vint iadd16(vint a, vint b) { return vreinterpretq_s32_s16(vaddq_s16(ishorts(a), ishorts(b))); }
+INLINE vint imadd8(vint a, vint b)
+{
+    uint8x16_t u = vreinterpretq_u8_s32(a);
+    return vreinterpretq_s32_s16(vpaddq_s16(imul8(vget_low_u8(u), vget_low_s8(ibytes(b))), imul8(vget_high_u8(u), vget_high_s8(ibytes(b)))));
+}
+INLINE vint imadd16(vint a, vint b)
+{
+    return vpaddq_s32(vmull_s16(vget_low_s16(ishorts(a)), vget_low_s16(ishorts(b))), vmull_high_s16(ishorts(a), ishorts(b)));
+}
+INLINE vint iabs8(vint a) { return vreinterpretq_s32_s8(vabsq_s8(ibytes(a))); }
+INLINE vint isign8(vint b, vint a) { return vreinterpretq_s32_s8(vbslq_s8(vcltzq_s8(ibytes(a)), vnegq_s8(ibytes(b)), ibytes(b))); }
+INLINE vec ihalves(vint a) { return vcvt_f32_f16(vreinterpret_f16_s16(vmovn_s32(a))); }
+INLINE void istore_bytes(int8_t *p, vint a)
+{
+    int16x4_t x = vmovn_s32(a);
+    int8x8_t bytes = vmovn_s16(vcombine_s16(x, x));
+    memcpy(p, &bytes, VW);
+}
+INLINE int isum(vint a) { return vaddvq_s32(a); }
+INLINE int igreatest(vint a) { return vmaxvq_s32(a); }
+INLINE vint igather_quads(const uint8_t *p, size_t stride) { (void)stride; return iload(p); }
+INLINE vint ilow32(vint a, vint b)  { return vzip1q_s32(a, b); }
+INLINE vint ihigh32(vint a, vint b) { return vzip2q_s32(a, b); }
+INLINE vint ilow64(vint a, vint b)  { return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
+INLINE vint ihigh64(vint a, vint b) { return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
 
 #endif
 

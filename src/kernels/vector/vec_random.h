@@ -17,7 +17,7 @@ INLINE wide wide_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
 INLINE wide wide_add(wide a, wide b) { return _mm512_add_epi64(a, b); }
 INLINE wide wide_mul(wide a, wide b) { return _mm512_mullo_epi64(a, b); }
 #define wide_shift_xor(x, n) _mm512_xor_si512(x, _mm512_srli_epi64(x, n))
-#else
+#elif VW == 8
 typedef __m256i wide;
 INLINE wide wide_set(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
 INLINE wide wide_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
@@ -29,6 +29,13 @@ INLINE wide wide_mul(wide a, wide b)
     return _mm256_add_epi64(_mm256_mul_epu32(a, b), cross);
 }
 #define wide_shift_xor(x, n) _mm256_xor_si256(x, _mm256_srli_epi64(x, n))
+#else
+typedef uint64x2_t wide;
+INLINE wide wide_set(uint64_t x) { return vdupq_n_u64(x); }
+INLINE wide wide_load(const uint64_t *p) { return vld1q_u64(p); }
+INLINE wide wide_add(wide a, wide b) { return vaddq_u64(a, b); }
+INLINE wide wide_mul(wide a, wide b) { return a * b; }          /* in the general registers */
+#define wide_shift_xor(x, n) veorq_u64(x, vshrq_n_u64(x, n))
 #endif
 
 INLINE wide wide_mix(wide x)                                /* mix64 */
@@ -47,7 +54,7 @@ INLINE vmask keep_pair(wide low, wide high, uint64_t from)
     __mmask8 h = _mm512_cmpge_epi64_mask(wide_drawn(high), wide_set(from));
     return (vmask)((unsigned)l | (unsigned)h << 8);
 }
-#else
+#elif VW == 8
 INLINE wide wide_drawn(wide x) { return _mm256_srli_epi64(wide_mix(x), 11); }
 INLINE vmask keep_pair(wide low, wide high, uint64_t from)
 {
@@ -56,6 +63,12 @@ INLINE vmask keep_pair(wide low, wide high, uint64_t from)
     __m256 h = _mm256_castsi256_ps(_mm256_cmpgt_epi64(wide_drawn(high), below));
     __m256i even = _mm256_castps_si256(_mm256_shuffle_ps(l, h, 0x88));          /* l0 l1 h0 h1 | l2 l3 h2 h3 */
     return _mm256_permute4x64_epi64(even, 0xd8);
+}
+#else
+INLINE wide wide_drawn(wide x) { return vshrq_n_u64(wide_mix(x), 11); }
+INLINE vmask keep_pair(wide low, wide high, uint64_t from)
+{
+    return vuzp1q_u32(vreinterpretq_u32_u64(vcgeq_u64(wide_drawn(low), wide_set(from))), vreinterpretq_u32_u64(vcgeq_u64(wide_drawn(high), wide_set(from))));
 }
 #endif
 

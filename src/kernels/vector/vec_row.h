@@ -46,7 +46,7 @@ INLINE __m256d vsum2_fold(vsum2 s)
     __m512d d = _mm512_add_pd(s.low, s.high);
     return _mm256_add_pd(_mm512_castpd512_pd256(d), _mm512_extractf64x4_pd(d, 1));
 }
-#else
+#elif VW == 8
 typedef struct { __m256d low, high; } vsum2;
 INLINE __m256d vlow(vec x)  { return _mm256_cvtps_pd(_mm256_castps256_ps128(x)); }
 INLINE __m256d vhigh(vec x) { return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1)); }
@@ -62,14 +62,37 @@ INLINE void vsum2_fma(vsum2 *s, vec x, vec y)               /* products are exac
     s->high = _mm256_fmadd_pd(vhigh(x), vhigh(y), s->high);
 }
 INLINE __m256d vsum2_fold(vsum2 s) { return _mm256_add_pd(s.low, s.high); }
+#else
+typedef struct { float64x2_t low, high; } vsum2;
+INLINE float64x2_t vlow(vec x)  { return vcvt_f64_f32(vget_low_f32(x)); }
+INLINE float64x2_t vhigh(vec x) { return vcvt_high_f64_f32(x); }
+INLINE vsum2 vsum2_zero(void) { return (vsum2){ vdupq_n_f64(0), vdupq_n_f64(0) }; }
+INLINE void vsum2_add(vsum2 *s, vec x)
+{
+    s->low = vaddq_f64(s->low, vlow(x));
+    s->high = vaddq_f64(s->high, vhigh(x));
+}
+INLINE void vsum2_fma(vsum2 *s, vec x, vec y)               /* products are exact too */
+{
+    s->low = vfmaq_f64(s->low, vlow(x), vlow(y));
+    s->high = vfmaq_f64(s->high, vhigh(x), vhigh(y));
+}
 #endif
 
+#if VW == 4
+INLINE double vsum2_total(vsum2 s)
+{
+    float64x2_t d = vaddq_f64(s.low, s.high);
+    return vgetq_lane_f64(d, 0) + vgetq_lane_f64(d, 1);
+}
+#else
 INLINE double vsum2_total(vsum2 s)
 {
     __m256d q = vsum2_fold(s);
     __m128d d = _mm_add_pd(_mm256_castpd256_pd128(q), _mm256_extractf128_pd(q, 1));
     return _mm_cvtsd_f64(_mm_add_sd(d, _mm_unpackhi_pd(d, d)));
 }
+#endif
 
 INLINE float row_maximum(const float *x, int n)
 {

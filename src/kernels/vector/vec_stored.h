@@ -15,26 +15,36 @@ INLINE vhalves vload_halves(const uint16_t *p) { return _mm256_loadu_si256((cons
 INLINE vhalves vload_halves_n(const uint16_t *p, int n) { return _mm256_maskz_loadu_epi16(vtail(n), p); }
 INLINE vec vwiden_f16(vhalves x) { return _mm512_cvtph_ps(x); }
 INLINE vec vwiden_bf16(vhalves x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16)); }
-#else
+#elif VW == 8
 typedef __m128i vhalves;
 INLINE vhalves vload_halves(const uint16_t *p) { return _mm_loadu_si128((const void *)p); }
+INLINE vec vwiden_f16(vhalves x) { return _mm256_cvtph_ps(x); }
+INLINE vec vwiden_bf16(vhalves x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)); }
+#else
+typedef uint16x4_t vhalves;
+INLINE vhalves vload_halves(const uint16_t *p) { return vld1_u16(p); }
+INLINE vec vwiden_f16(vhalves x) { return vcvt_f32_f16(vreinterpret_f16_u16(x)); }
+INLINE vec vwiden_bf16(vhalves x) { return vreinterpretq_f32_u32(vshll_n_u16(x, 16)); }
+#endif
+#if VW < 16
 INLINE vhalves vload_halves_n(const uint16_t *p, int n)
 {
     uint16_t some[VW] = { 0 };
     memcpy(some, p, (size_t)n * sizeof *some);
     return vload_halves(some);
 }
-INLINE vec vwiden_f16(vhalves x) { return _mm256_cvtph_ps(x); }
-INLINE vec vwiden_bf16(vhalves x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16)); }
 #endif
 
 /* Pairs of bf16, one in each lane of 32 bits: the first of each, the second of each, widened. */
 #if VW == 16
 INLINE vec vpair_even(vec x) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(x), 16)); }
 INLINE vec vpair_odd(vec x) { return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0xffff0000))); }
-#else
+#elif VW == 8
 INLINE vec vpair_even(vec x) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(x), 16)); }
 INLINE vec vpair_odd(vec x) { return _mm256_castsi256_ps(_mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32((int)0xffff0000))); }
+#else
+INLINE vec vpair_even(vec x) { return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(x), 16)); }
+INLINE vec vpair_odd(vec x) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0xffff0000))); }
 #endif
 
 INLINE vec vwiden(const stored_type type, vhalves x) { return type == STORED_F16 ? vwiden_f16(x) : vwiden_bf16(x); }
@@ -71,8 +81,12 @@ INLINE vec vwiden_bytes(const uint8_t *p)
 {
 #if VW == 16
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
-#else
+#elif VW == 8
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+#else
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four))))));
 #endif
 }
 
@@ -104,8 +118,10 @@ INLINE vhalves vnarrow_f16(vec x)
 {
 #if VW == 16
     return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
+#elif VW == 8
     return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+#else
+    return vreinterpret_u16_f16(vcvt_f16_f32(x));
 #endif
 }
 

@@ -29,7 +29,7 @@ INLINE void vtranspose_quad(vec out[4], const float *const row[VW], int k)
     out[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
 }
 
-#else
+#elif VW == 8
 
 INLINE vec vgather_quads(const float *const row[VW], int r, int k)
 {
@@ -45,6 +45,17 @@ INLINE void vtranspose_quad(vec out[4], const float *const row[VW], int k)
     ab = _mm256_castps_pd(_mm256_unpackhi_ps(a, b)), cd = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
     out[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
     out[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd));
+}
+
+#else
+
+INLINE void vtranspose_quad(vec out[4], const float *const row[VW], int k)
+{
+    vec a = vload(row[0] + k), b = vload(row[1] + k), c = vload(row[2] + k), d = vload(row[3] + k);
+    vec ac = vzip1q_f32(a, c), bd = vzip1q_f32(b, d);
+    out[0] = vzip1q_f32(ac, bd), out[1] = vzip2q_f32(ac, bd);
+    ac = vzip2q_f32(a, c), bd = vzip2q_f32(b, d);
+    out[2] = vzip1q_f32(ac, bd), out[3] = vzip2q_f32(ac, bd);
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* The vector kernels, by name: LEVEL(gemm) is gemm_avx2 or gemm_avx512.  The slot of the
+/* The vector kernels, by name: LEVEL(gemm) is gemm_neon, gemm_avx2 or gemm_avx512.  The slot of the
  * same name in kernels.h defines each of them. */
 #ifndef VECTOR_VECTOR_H
 #define VECTOR_VECTOR_H

@@ -14,7 +14,7 @@
 #include "kernels/vector/vec_transpose.h"
 #include <string.h>
 
-enum { WKV_GROUPS = VW == 16 ? 4 : 2 };                     /* registers of values that share what is read of a key */
+enum { WKV_GROUPS = REGISTERS == 32 ? 4 : 2 };                     /* registers of values that share what is read of a key */
 /* channels of a head whose matrices fit in a thread's scratch */
 enum { WKV_MOST_FORWARD = 1024, WKV_MOST_BACKWARD = 256 };
 
@@ -30,7 +30,7 @@ INLINE void pad_row(float *to, const float *from, int n)
  * the array. */
 INLINE void prefetch(const float *row, int n)
 {
-    for (int i = 0; i < n; i += 16) _mm_prefetch((const char *)((uintptr_t)row + (size_t)i * sizeof *row), _MM_HINT_T1);
+    for (int i = 0; i < n; i += 16) FETCH_L2((const void *)((uintptr_t)row + (size_t)i * sizeof *row));
 }
 
 /* At element j of a row, a sixteenth of the lines at `ahead` of up to eight arrays (absent: NULL): what is fetched
@@ -89,19 +89,23 @@ INLINE void rows_store(const float *rows, float *S, int N)
         for (int j = 0; j < N; j += VW) vstore_n(S + (size_t)x * (size_t)N + j, N - j, vload(rows + x * P + j));
 }
 
-/* The sums of the lanes of four registers. */
-INLINE __m128 vsum4(vec a, vec b, vec c, vec d)
+/* The sums of the lanes of four registers, to out. */
+#if VW == 4
+INLINE void store_four_sums(float *out, vec a, vec b, vec c, vec d) { vstore(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d))); }
+#else
+INLINE void store_four_sums(float *out, vec a, vec b, vec c, vec d)
 {
     __m256 p = vfold_add(a), q = vfold_add(b), r = vfold_add(c), s = vfold_add(d);
     __m256 pq = _mm256_add_ps(_mm256_unpacklo_ps(p, q), _mm256_unpackhi_ps(p, q)), rs = _mm256_add_ps(_mm256_unpacklo_ps(r, s), _mm256_unpackhi_ps(r, s));
     __m256 all = _mm256_add_ps(_mm256_shuffle_ps(pq, rs, 0x44), _mm256_shuffle_ps(pq, rs, 0xee));
-    return _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1));
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
 }
+#endif
 
 /* The sums of the lanes of `count` registers, 4 or 1. */
 INLINE void store_sums(float *out, const vec sum[4], const int count)
 {
-    if (count == 4) _mm_storeu_ps(out, vsum4(sum[0], sum[1], sum[2], sum[3]));
+    if (count == 4) store_four_sums(out, sum[0], sum[1], sum[2], sum[3]);
     else out[0] = vsum(sum[0]);
 }
 
