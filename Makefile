@@ -99,7 +99,7 @@ $(B)/held_tasks.o: $(B)/held_tasks.c | require-libraries ; $(COMPILE) -c $< -o $
 
 $(B)/liblithe_mpi.so: src/train/reduce_mpi.c src/train/transport.h
 	@mkdir -p $(@D) && echo "  ld $@"
-	@$(CC) $(FLAGS) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags mpi-c) $(LDHARDENING) -shared -o $@ $< $(shell $(PKG_CONFIG) --libs mpi-c)
+	@$(CC) $(FLAGS) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags mpi-c) $(LDHARDENING) -shared -o $@ $< $(shell $(PKG_CONFIG) --libs mpi-c) -Wl,--no-as-needed -lc
 
 # Tests see the rooms' own headers, so they link the objects.
 $(B)/tests: $(TESTS) $(OBJ) | $(B)/lithe-faults
@@ -175,7 +175,7 @@ docs: all
 house: all
 	@sh tools/house.sh
 
-# The installed program looks for its library where that is installed, which the system's folders need not be told.
+# The installed program looks for its library where that is installed, but in the system's folders by itself.
 SYSTEM_LIBS := /lib /lib64 /usr/lib /usr/lib64 $(addprefix /lib/,$(TRIPLET)) $(addprefix /usr/lib/,$(TRIPLET))
 RPATH    = $(if $(filter $(SYSTEM_LIBS),$(LIBDIR)),,-Wl,-rpath,'$$ORIGIN/$(shell realpath -ms --relative-to='$(BINDIR)' '$(LIBDIR)')')
 HEADERS := lithe.h lithe_tools.h lithe_serve.h lithe_runs.h
@@ -208,12 +208,12 @@ uninstall:
 	    $(BASH_COMPLETIONS)/lithe $(ZSH_COMPLETIONS)/_lithe $(FISH_COMPLETIONS)/lithe.fish)
 	@[ ! -d $(DESTDIR)$(LIBDIR)/lithe ] || rmdir $(DESTDIR)$(LIBDIR)/lithe
 
-# Packages for Debian, to build/deb, of a copy of this tree; lintian reads them.
-deb:
+# Packages for Debian, to build/deb, of what is built; lintian reads them.  They are put together in a copy of this tree.
+deb: all $(B)/liblithe.a
 	@for tool in dpkg-buildpackage dh lintian; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install dpkg-dev debhelper lintian"; exit 1; }; done
 	@rm -rf $(B)/deb && mkdir -p $(B)/deb/lithe-$(RELEASE)
 	@tar -c --exclude=./build* --exclude=./runs --exclude=./.git . | tar -x -C $(B)/deb/lithe-$(RELEASE)
-	cd $(B)/deb/lithe-$(RELEASE) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' dpkg-buildpackage -us -uc -b
+	cd $(B)/deb/lithe-$(RELEASE) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS B='$(abspath $(B))' DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' dpkg-buildpackage -us -uc -b -nc
 	@rm -rf $(B)/deb/lithe-$(RELEASE)
 	lintian --fail-on error,warning $(B)/deb/*.changes
 	@ls $(B)/deb/*.deb

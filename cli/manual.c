@@ -31,8 +31,8 @@ static int roff_bytes(const char *text)
     return n;
 }
 
-/* Prints text as roff: dashes are escaped, no line is a request, an empty line begins a paragraph.  filled: lines end between
- * words. */
+/* Prints text as roff: dashes are escaped, no line is a request, an empty line begins a paragraph.  filled: lines end
+ * between words. */
 static void roff_text(FILE *out, const char *text, const char *paragraph, bool filled)
 {
     int at = 0;

@@ -37,7 +37,8 @@ typedef struct {
     const char *value;                  /* the placeholder of the value in help */
     const char *preset;                 /* the default, as one would type it; NULL: zero */
     const char *help;                   /* one phrase without a full stop, lower case */
-    /* "a|b|c"; of OPTION_AMOUNT the unit; of OPTION_TEXT, OPTION_FILE and OPTION_LIST values that shells complete, among others. */
+    /* "a|b|c"; of OPTION_AMOUNT the unit; of OPTION_TEXT, OPTION_FILE and OPTION_LIST values that shells complete,
+     * among others. */
     const char *choices;
     const char *(*named)(int i);        /* the i-th of more such values, NULL after the last; or NULL */
     const char *also;                   /* "x,y": words that people type instead, for did-you-mean */

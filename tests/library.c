@@ -26,7 +26,7 @@ static void installed_files(void)
     CHECK_MSG(sh("find usr ! -type d") == 0 && !*out, "make uninstall leaves %s%s", out, err);
 }
 
-/* The same build goes to other places: lithe.pc says where, and the program finds its library in a package's tree too. */
+/* The same build goes to other places: lithe.pc says where, and the program finds its library in DESTDIR too. */
 static void other_places(void)
 {
     make("install DESTDIR=$PWD/tree PREFIX=/opt/lithe LIBDIR=/opt/lithe/lib/multi/arch INCLUDEDIR=/opt/headers");

@@ -336,7 +336,7 @@ typedef struct kernels {
     double (*sum_of_squares)(const real *x, size_t n);
 } kernels;
 
-/* X(level, arguments) for each level that a processor of this architecture may have, each on top of those before it: the
+/* X(level, arguments) for each level that a processor of this architecture may have, on top of those before it: the
  * widths of vectors, and what only adds matrix products. */
 #if defined(LITHE_DOUBLE)
 #define KERNEL_WIDTHS(X, ...) X(ref, __VA_ARGS__)

@@ -16,7 +16,7 @@
 
 enum { TILE = 64 };                             /* keys in a block, from key 0 on; queries in a tile */
 enum { HEAD_DIM_MAX = 4096 };                   /* whose tiles fit in a thread's scratch; wider heads are ref's */
-enum { STRIP_ROWS = 6, STRIP_VECS = REGISTERS == 32 ? 4 : 2 }; /* of C, held in registers; twice the rows of one register */
+enum { STRIP_ROWS = 6, STRIP_VECS = REGISTERS == 32 ? 4 : 2 };      /* of C, in registers; twice the rows of one */
 
 _Static_assert((7 * HEAD_DIM_MAX + 2 * TILE) * TILE * sizeof(float) <= THREAD_SCRATCH_BYTES, "an attention tile fits in scratch");
 

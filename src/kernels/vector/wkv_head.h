@@ -14,7 +14,7 @@
 #include "kernels/vector/vec_transpose.h"
 #include <string.h>
 
-enum { WKV_GROUPS = REGISTERS == 32 ? 4 : 2 };                     /* registers of values that share what is read of a key */
+enum { WKV_GROUPS = REGISTERS == 32 ? 4 : 2 };              /* registers of values that share what is read of a key */
 /* channels of a head whose matrices fit in a thread's scratch */
 enum { WKV_MOST_FORWARD = 1024, WKV_MOST_BACKWARD = 256 };
 
