@@ -63,12 +63,16 @@ static void put_prediction(table_out *s, const float *p)
     for (int i = 0; i < s->labels; i++) put_number(s, (double)p[i], "%.4f", i + 1 == s->labels);
 }
 
-static bool ends_in_csv(const char *path) { return path && strlen(path) > 4 && !strcasecmp(path + strlen(path) - 4, ".csv"); }
+static bool ends_in(const char *name, const char *ending)
+{
+    const size_t n = strlen(name), k = strlen(ending);
+    return n > k && !strcasecmp(name + n - k, ending);
+}
 
 static int table_begin(table_out *s, const lithe_model *m, const char *out, lithe_error *err)
 {
     const char *task = lithe_model_task(m);
-    *s = (table_out){ .path = out, .commas = ends_in_csv(out), .model = m, .labels = lithe_model_labels(m), .number = task && !strcmp(task, "regress") };
+    *s = (table_out){ .path = out, .commas = out && ends_in(out, ".csv"), .model = m, .labels = lithe_model_labels(m), .number = task && !strcmp(task, "regress") };
     if (strcmp(task ? task : "", "classify") && !s->number) return wrong(err, LITHE_EINVAL, "a table is classified by a model that has one answer for each text or image, this one predicts %s", task);
     s->file = out ? fopen(out, "w") : stdout;
     return s->file ? LITHE_OK : wrong(err, LITHE_EIO, "%s: cannot write, %s", out, strerror(errno));
@@ -147,14 +151,19 @@ int predict_table(lithe_model *m, const lithe_tokenizer *t, const prediction_set
 
 typedef struct { char **path; size_t n, room; } files;
 
-static bool image_name(const char *name)
+static bool image_name(const char *name) { return ends_in(name, ".png") || ends_in(name, ".jpg") || ends_in(name, ".jpeg"); }
+
+bool is_table(const char *path)
 {
-    static const char *const endings[] = { ".png", ".jpg", ".jpeg" };
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        const size_t n = strlen(name), k = strlen(endings[i]);
-        if (n > k && !strcasecmp(name + n - k, endings[i])) return true;
+    static const char *const endings[] = { ".csv", ".tsv", ".jsonl" }, *const packed[] = { "", ".gz", ".zst" };
+    bool named = false;
+    struct stat at;
+    for (int i = 0; i < 9; i++) {
+        char ending[16];
+        snprintf(ending, sizeof ending, "%s%s", endings[i / 3], packed[i % 3]);
+        named |= ends_in(path, ending);
     }
-    return false;
+    return named && !stat(path, &at) && S_ISREG(at.st_mode);
 }
 
 bool is_folder(const char *path)

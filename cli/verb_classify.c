@@ -140,11 +140,11 @@ static void answer_whole(lithe_model *m, const lithe_tokenizer *t, lines *l, con
 }
 
 /* Options of tables, beside what is no table. */
-static const char *out_of_place(const arguments *a, const S *s)
+static const char *out_of_place(const arguments *a)
 {
     static const char *const of_tables[] = { "text-column", "pair-column", "label-column" };
     for (size_t i = 0; i < sizeof of_tables / sizeof *of_tables; i++)
-        if (!s->table.table && option_origin(a, of_tables[i]) == ORIGIN_FLAG) return of_tables[i];
+        if (option_origin(a, of_tables[i]) == ORIGIN_FLAG) return of_tables[i];
     return NULL;
 }
 
@@ -155,7 +155,10 @@ static int classify_many(const arguments *a)
     lithe_error err = { 0 };
     const char *path = a->operands[0];
     prediction_settings o = s->table;
-    if (s->table.table && a->count > 1) return usage("--table %s has the texts: leave out '%s'", s->table.table, a->operands[1]);
+    const bool named = !o.table && is_table(a->operands[1]);
+    if (named && a->count > 2) return usage("%s is a table: one at a time, leave out '%s'", a->operands[1], a->operands[2]);
+    if (o.table && a->count > 1) return usage("--table %s has the texts: leave out '%s'", o.table, a->operands[1]);
+    if (named) o.table = a->operands[1];
     if (s->text || s->pair || s->top || s->json) return usage("a table is written with all classes: leave out --text, --pair, --top and --json");
     if (!o.pair_column && option_origin(a, "pair-column") != ORIGIN_DEFAULT) o.pair_column = "";
     lithe_model *m = open_model(path, NULL, &err);
@@ -173,10 +176,10 @@ static int classify_many(const arguments *a)
 static int classify(const arguments *a)
 {
     const S *s = a->settings;
-    bool folders = false;
-    for (int i = 1; i < a->count; i++) folders |= is_folder(a->operands[i]);
-    if (out_of_place(a, s)) return usage("--%s is for --table", out_of_place(a, s));
-    if (s->table.table || folders) return classify_many(a);
+    bool many = s->table.table != NULL;
+    for (int i = 1; i < a->count; i++) many |= is_folder(a->operands[i]) || is_table(a->operands[i]);
+    if (many) return classify_many(a);
+    if (out_of_place(a)) return usage("--%s is for --table", out_of_place(a));
     if (s->table.out) return usage("--out is the table of --table, or of a folder of images");
     lithe_error err = { 0 };
     lines l = { 0 };
@@ -201,15 +204,15 @@ static int classify(const arguments *a)
 }
 
 const verb verb_classify = {
-    .name = "classify", .operands = "MODEL [TEXT|IMAGE|FOLDER...]", .least = 1, .most = -1,
+    .name = "classify", .operands = "MODEL [TEXT...|TABLE|IMAGE...|FOLDER...]", .least = 1, .most = -1,
     .summary = "predict the class, or the number, of a text or an image",
     .about = "Prints the likeliest class and its probability, or the predicted number, one line for each text. The model was trained with lithe train "
              "--task, or is any model with a sequence classification head. An image model takes PNG and JPEG files, or a --text file with a path "
-             "on each line. With --table, or a folder of images, a table is written. A model with a class for each token (...ForTokenClassification) prints a line for each token; one that answers "
+             "on each line. A table (a file of that name, or --table) and a folder of images are written as a table. A model with a class for each token (...ForTokenClassification) prints a line for each token; one that answers "
              "questions (...ForQuestionAnswering) takes the question as TEXT and the passage with --pair; one that chooses "
              "(...ForMultipleChoice) takes a text and its choices.",
     .examples = "  lithe classify runs/mnist-1 digit.png\n"
-                "  lithe classify runs/reviews-1 --table reviews.csv --out classified.csv\n"
+                "  lithe classify runs/reviews-1 reviews.csv --out classified.csv\n"
                 "  lithe classify runs/mnist-1 photos/ --out digits.tsv\n"
                 "  lithe classify runs/reviews-1 \"a charming and often affecting journey\"\n"
                 "  lithe classify runs/intents-1 --text questions.txt --top 3 --json\n"

@@ -223,7 +223,8 @@ static void tables_of_classes(void)
         { "$L classify m --table t.csv --text-column review --label-column mood --out p.csv; sed -n 2p p.csv", 0, "\"good, and fine 1\",up,", "columns: " },
         { "awk -F'\\t' 'NR > 1 && ($5 + $6 < 0.999 || $5 + $6 > 1.001 || ($3 == \"up\") != ($6 > $5)) { bad = 1 } END { exit bad }' p.tsv", 0, "", "" },
         { "$L classify m --table t.csv --text-column review --label-column mood | cut -f3 > one; for i in 1 2 3; do $L classify m \"$(sed -n \"$((i + 1))p\" p.tsv | cut -f1)\" | cut -f1; done > each; sed -n 2,4p one | cmp - each", 0, "", "columns: " },
-        { "$L classify m x --table t.csv", 2, NULL, "leave out 'x'" }, { "$L classify m --table t.csv --json", 2, NULL, "leave out --text" }, { "$L classify m x --out y", 2, NULL, "--out is the table" },
+        { "$L classify m plain.tsv --out a.tsv && $L classify m --table plain.tsv | cmp - a.tsv", 0, "", "columns: " }, { "$L classify m plain.tsv t.csv", 2, NULL, "one at a time" },
+        { "$L classify m absent.tsv", 0, "\t0.", "" }, { "$L classify m x --table t.csv", 2, NULL, "leave out 'x'" }, { "$L classify m --table t.csv --json", 2, NULL, "leave out --text" }, { "$L classify m x --out y", 2, NULL, "--out is the table" },
         { "$L classify m .", 2, NULL, "--table FILE" }, { "$L classify m x --label-column y", 2, NULL, "--label-column is for --table" }, { "$L classify m --table nothing.csv", 3, NULL, "nothing.csv" },
         { "$L eval m --task t.csv --text-column review --label-column mood | sed -n '/^class.*precision/,$p'", 0, "predicted as\n", "columns: " });
     CHECK(sh("awk -F'\\t' 'NR > 1 { n[$2 $3]++ } END { tp = n[\"upup\"]; pr = tp + n[\"downup\"]; la = tp + n[\"updown\"]; printf \"%%.6f %%.6f %%.6f %%d\", pr ? tp / pr : 0, la ? tp / la : 0, pr + la ? 2 * tp / (pr + la) : 0, la }' p.tsv") == 0);

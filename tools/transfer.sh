@@ -38,10 +38,10 @@ gzip -dc "$data/lm/novels/train.txt.gz" > novels.txt
 mkdir start
 cp -L general/config.json general/model.safetensors general/tokenizer.json start/
 sed -i 's/"classifier_pooling": "cls"/"classifier_pooling": "mean"/' start/config.json
-"$lithe" train domain.txt --from start --steps $((steps * 3 / 10)) $masked --out encoder 2> encoder.log
+"$lithe" train domain.txt --from start --lr 8e-4 --steps $((steps * 3 / 10)) $masked --out encoder 2> encoder.log
 
 awk 'NR > 1' banking77.csv | sed 's/,[a-zA-Z_?]*\r*$//; s/^"//; s/"$//' > queries.txt
-"$lithe" train queries.txt --from encoder --steps $((steps * 3 / 10)) $masked --out encoder-banking77 2> encoder-banking77.log
+"$lithe" train queries.txt --from encoder --lr 8e-4 --steps $((steps * 3 / 10)) $masked --out encoder-banking77 2> encoder-banking77.log
 # The first N examples of each class that are not held out.
 few() { awk -v n="$1" 'NR == 1 { print; next } { label = $0; sub(/.*,/, "", label); if (seen[label]++ < n) print }' rest-banking77.csv > "banking77-$1.csv"; }
 few 10
