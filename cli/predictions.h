@@ -16,6 +16,6 @@ int predict_table(lithe_model *m, const lithe_tokenizer *t, const prediction_set
 /* The same for images: files, and all PNG and JPEG files in folders and theirs. */
 int predict_images(lithe_model *m, const char *const *paths, int n, const prediction_settings *s, lithe_error *err);
 bool is_folder(const char *path);
-bool is_table(const char *path);     /* a file whose name ends as those of tables do: .csv, .tsv, .jsonl, packed or not */
+bool is_table(const char *path);     /* a file with the name of a table: .csv, .tsv, .jsonl, packed or not */
 
 #endif
