@@ -311,7 +311,7 @@ void text_tokens_beside(void)
     static const struct { const char *config, *added, *why; } bad[] = {
         { "{}", "{\"<x>\":97}", "another token" }, { "{}", "{\"<x>\":-1}", "id -1" }, { "{}", "{\"<x>\":\"7\"}", "no whole id" }, { "{}", "{\"<x>\":4194304}", "4194304" },
         { "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}", "{}", "\"x\"" }, { "{\"added_tokens_decoder\":{\"7\":{}}}", "{}", "no content" },
-        { "{\"tokenizer_class\":\"CLIPTokenizerFast\"}", "{}", "CLIPTokenizerFast" }, { "{\"word_tokenizer_type\":\"mecab\"}", "{}", "mecab" },
+        { "{\"tokenizer_class\":\"CTRLTokenizer\"}", "{}", "CTRLTokenizer" }, { "{\"word_tokenizer_type\":\"mecab\"}", "{}", "mecab" },
         { "{\"sp_model_kwargs\":{\"nbest_size\":2}}", "{}", "\"sp_model_kwargs\"" } };
     const char *dir = in_dir("beside"), *again = in_dir("beside-again"), *saved = in_dir("beside-again/tokenizer.json");
     lithe_error err = { 0 };

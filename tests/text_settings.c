@@ -27,11 +27,13 @@ static const char *folder_of(const json_t *row, const json_t *vocabularies, size
     lithe_error err = { 0 };
     snprintf(name, sizeof name, "settings-%zu", i);
     const char *dir = in_dir(name), *file = json_string_value(json_object_get(row, "file"));
-    const json_t *data = json_object_get(vocabularies, json_string_value(json_object_get(row, "vocabulary")));
+    json_t *data = json_object_get(vocabularies, json_string_value(json_object_get(row, "vocabulary"))), *one;
     size_t n = json_string_length(data);
+    const char *part;
     CHECK(!dir_make(dir, &err));
+    json_object_foreach(data, part, one) put(dir, part, json_string_value(one), json_string_length(one));
     char *model = strstr(file, ".model") ? base64_decode(json_string_value(data), n, &n) : NULL;
-    put(dir, file, model ? model : json_string_value(data), n);
+    if (json_is_string(data)) put(dir, file, model ? model : json_string_value(data), n);
     free(model);
     put_json(dir, "tokenizer_config.json", json_object_get(row, "settings"));
     json_t *config = json_pack("{s:O}", "model_type", json_object_get(row, "model_type"));

@@ -55,6 +55,15 @@ def sentence_pieces():
     return base64.b64encode(model.getvalue()).decode()
 
 
+def clip():
+    letters = sorted(P.ByteLevel.alphabet())
+    vocab = {c: i for i, c in enumerate(letters + [c + "</w>" for c in letters])}
+    merges = [("t", "h"), ("th", "e</w>"), ("a", "d"), ("ad", "d</w>"), ("c", "a")]
+    for a, b in merges: vocab[a + b] = len(vocab)
+    for token in ("<|startoftext|>", "<|endoftext|>"): vocab[token] = len(vocab)
+    return {"vocab.json": json.dumps(vocab), "merges.txt": "#version: 0.2\n" + "".join(a + " " + b + "\n" for a, b in merges)}
+
+
 def rows():
     bert = lambda **more: dict(tokenizer_class="BertTokenizer", **more)
     gpt2 = lambda **more: dict(tokenizer_class="GPT2Tokenizer", unk_token=None, **more)
@@ -73,17 +82,20 @@ def rows():
         ("lower case of bytes", "byte_level", "gpt2", gpt2(do_lower_case=True)),
         ("not legacy", "llama", "llama", alpaca(legacy=False)), ("legacy", "llama", "llama", alpaca(legacy=True)), ("no prefix", "llama", "llama", alpaca(add_prefix_space=False)),
         ("as the file", "llama", "llama", plain(bos_token="<s>", eos_token="</s>", legacy=False)), ("another family", "llama", "phi3", alpaca(legacy=False)),
+        ("CLIP's files", "clip", "clip", dict(tokenizer_class="CLIPTokenizer")),
         (".model, not legacy", "tokenizer.model", "llama", alpaca(legacy=False, add_bos_token=True)), (".model, legacy", "tokenizer.model", "llama", alpaca(legacy=True, add_bos_token=True)),
         (".model, flags", "tokenizer.model", "llama", alpaca(legacy=True, add_bos_token=True, add_eos_token=True)), (".model, no prefix", "tokenizer.model", "llama", alpaca(add_prefix_space=False, add_bos_token=True))]
 
 
 def main():
-    made = {"wordpiece": wordpiece(), "byte_level": byte_level(), "llama": llama(), "vocab.txt": "\n".join(WORDS) + "\n", "tokenizer.model": sentence_pieces()}
+    made = {"wordpiece": wordpiece(), "byte_level": byte_level(), "llama": llama(), "clip": clip(), "vocab.txt": "\n".join(WORDS) + "\n", "tokenizer.model": sentence_pieces()}
     out = []
     for name, vocabulary, family, settings in rows():
         with tempfile.TemporaryDirectory() as d:
             file = vocabulary if "." in vocabulary else "tokenizer.json"
-            with open(os.path.join(d, file), "wb") as f: f.write(base64.b64decode(made[vocabulary]) if file.endswith(".model") else made[vocabulary].encode())
+            files = made[vocabulary] if isinstance(made[vocabulary], dict) else {file: made[vocabulary]}
+            for name_of, data in files.items():
+                with open(os.path.join(d, name_of), "wb") as f: f.write(base64.b64decode(data) if name_of.endswith(".model") else data.encode())
             json.dump(settings, open(os.path.join(d, "tokenizer_config.json"), "w"))
             json.dump({"model_type": family}, open(os.path.join(d, "config.json"), "w"))
             t = AutoTokenizer.from_pretrained(d)

@@ -121,8 +121,9 @@ lithe_tokenizer *tokenizer_from_json(const char *text, size_t len, const char *w
 lithe_tokenizer *tokenizer_from_json_with(const char *text, size_t len, const json_t *settings, const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
                                       byte_level_words words, const char *what, const char *what_merges, lithe_error *err);
-/* HerBERT's vocab.json and merges.txt: pieces of characters, of which the last of a word has </w>. */
-lithe_tokenizer *tokenizer_from_herbert(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len, const char *what, lithe_error *err);
+/* HerBERT's vocab.json and merges.txt, pieces of characters of which the last of a word has </w>; CLIP's, of bytes. */
+lithe_tokenizer *tokenizer_from_suffixed(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len, bool bytes,
+                                         const char *what, lithe_error *err);
 lithe_tokenizer *tokenizer_from_llama2c(const char *data, size_t len, const char *what, lithe_error *err);
 /* Lower the letters; drop marks; separate Chinese characters. */
 typedef struct { bool lower, marks, spaced; } bert_options;

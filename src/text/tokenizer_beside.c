@@ -16,7 +16,7 @@ enum { JSON_BYTES = 64 << 20, DEPTH = 16 };
 static const char *const wordpiece_classes[] = { "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "RetriBertTokenizer",
     "ConvBertTokenizer", "SqueezeBertTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "DPRQuestionEncoderTokenizer", "DPRContextEncoderTokenizer", NULL };
 static const char *const byte_level_classes[] = { "GPT2Tokenizer", "RobertaTokenizer", "BartTokenizer", "LongformerTokenizer", "CodeGenTokenizer",
-    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "HerbertTokenizer", NULL };
+    "LEDTokenizer", "DebertaTokenizer", "Qwen2Tokenizer", "HerbertTokenizer", "CLIPTokenizer", NULL };
 static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "InternLM2Tokenizer", "XLMRobertaTokenizer",
     "CamembertTokenizer", NULL };
 

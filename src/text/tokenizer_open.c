@@ -112,7 +112,9 @@ static lithe_tokenizer *open_files(const char *vocab, const char *dir, const jso
     char *vocab_text = file_read(vocab, FILE_LIMIT, &vocab_size, err);
     char *merges_text = file_read(merges, FILE_LIMIT, &merges_size, err);
     lithe_tokenizer *t = NULL;
-    if (vocab_text && merges_text && tokenizer_is(config, "HerbertTokenizer")) t = tokenizer_from_herbert(vocab_text, vocab_size, merges_text, merges_size, vocab, err);
+    const bool clip = tokenizer_is(config, "CLIPTokenizer");
+    if (vocab_text && merges_text && (clip || tokenizer_is(config, "HerbertTokenizer")))
+        t = tokenizer_from_suffixed(vocab_text, vocab_size, merges_text, merges_size, clip, vocab, err);
     else if (vocab_text && merges_text)
         t = tokenizer_from_files(vocab_text, vocab_size, merges_text, merges_size, words_of(config), vocab, merges, err);
     free(vocab_text);

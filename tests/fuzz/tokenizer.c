@@ -40,7 +40,7 @@ static lithe_tokenizer *open_as(int kind, const char *text, size_t len, lithe_er
     if (kind >= 4) return tokenizer_from_pieces(text, len, (bert_options){ kind & 1, kind & 1, kind & 2 }, "vocab.txt", err);
     const char *nul = memchr(text, 0, len);
     size_t first = nul ? (size_t)(nul - text) : len, rest = nul ? len - first - 1 : 0;
-    if (len & 1) return tokenizer_from_herbert(text, first, text + first + (nul != NULL), rest, "vocab", err);
+    if (len & 1) return tokenizer_from_suffixed(text, first, text + first + (nul != NULL), rest, len & 2, "vocab", err);
     return tokenizer_from_files(text, first, text + first + (nul != NULL), rest, kind & 1 ? WORDS_QWEN2 : WORDS_GPT2, "vocab", "merges", err);
 }
 
