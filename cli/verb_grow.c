@@ -199,20 +199,7 @@ static lithe_grow_options options_of(const grow_settings *s)
     return LITHE_OPTIONS(lithe_grow_options,
         .params = s->params.unit ? 0 : s->params.value, .factor = s->params.unit ? s->params.value : 0, .set = s->set, .to = s->to, .method = s->method,
         .portable = s->portable, .noise = (float)s->noise, .seed = s->seed, .freeze_old = s->freeze_old, .old_lr = (float)s->old_lr,
-        .rewarm = s->rewarm, .where = s->where);
-}
-
-/* The larger model; with --vocabulary, *tokenizer becomes the larger one. */
-static lithe_model *larger(const lithe_model *m, const grow_settings *s, lithe_tokenizer **tokenizer, lithe_growth *g, lithe_error *err)
-{
-    const lithe_grow_options o = options_of(s);
-    if (!s->vocabulary) return lithe_model_grow(m, &o, g, err);
-    lithe_tokenizer *to = lithe_tokenizer_open(s->vocabulary, err);
-    if (to && !*tokenizer) wrong(err, LITHE_EINVAL, "--vocabulary needs the model's own tokenizer too; give --tokenizer PATH");
-    lithe_model *large = lithe_model_extend(m, *tokenizer, to, g, err);
-    if (to) lithe_tokenizer_close(*tokenizer);
-    if (to) *tokenizer = to;
-    return large;
+        .rewarm = s->rewarm, .where = strcmp(s->where, "top") ? s->where : NULL);
 }
 
 static int grow(const arguments *a)
@@ -222,23 +209,26 @@ static int grow(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     lithe_growth g = { 0 };
     trial t;
-    const lithe_grow_options o = options_of(s);
+    lithe_grow_options o = options_of(s);
     if (!s->out) return usage("where to? --out DIR is needed");
     if ((s->params.value > 0) + (s->set || s->to) + (s->vocabulary != NULL) != 1)
         return usage("how large? give one of --params N, --params 2x, --set KEY=VALUE, --to ARCH and --vocabulary TOKENIZER");
-    const bool given = s->method || s->portable || s->noise > 0 || s->freeze_old || s->old_lr > 0 || s->rewarm || strcmp(s->where, "top");
-    if (s->vocabulary && given)
-        return usage("--vocabulary adds tokens and nothing else: leave out --method, --portable, --noise, --freeze-old, --old-lr, --rewarm and --where");
+    if (s->vocabulary && (s->method || s->portable || s->noise > 0 || strcmp(s->where, "top")))
+        return usage("--vocabulary adds tokens and nothing else: leave out --method, --portable, --noise and --where");
     if (option_origin(a, "old-lr") != ORIGIN_DEFAULT && !(s->old_lr > 0)) return usage("--old-lr 0 is --freeze-old: give that, or a factor above 0");
     if (s->method && unknown_method(s->method)) return EXIT_USAGE;
     lithe_model *m = must_be_new(s->out, true, &err) ? NULL : open_model(path, s->config, &err), *large = NULL;
-    lithe_tokenizer *tokenizer = NULL;
-    if (m && (s->tokenizer || lithe_model_tokenizer(m))) tokenizer = model_tokenizer(m, path, s->tokenizer, &err);
-    if (m && trial_find(&t, m, tokenizer, path, s, &err) == LITHE_OK) large = larger(m, s, &tokenizer, &g, &err);
+    lithe_tokenizer *own = NULL, *new = NULL;
+    if (m && (s->tokenizer || lithe_model_tokenizer(m))) own = model_tokenizer(m, path, s->tokenizer, &err);
+    if (m && s->vocabulary && !err.status) new = lithe_tokenizer_open(s->vocabulary, &err);
+    if (new && !own) wrong(&err, LITHE_EINVAL, "--vocabulary needs the model's own tokenizer too; give --tokenizer PATH");
+    o.tokenizer = own;
+    o.vocabulary = new;
+    if (m && trial_find(&t, m, own, path, s, &err) == LITHE_OK) large = lithe_model_grow(m, &o, &g, &err);
     int code = EXIT_DONE;
     if (large && lithe_compare(m, large, t.ids, t.n, &g, &err) == LITHE_OK) {
         bool kept = lithe_growth_kept(&g);
-        if (kept && (s->vocabulary ? lithe_model_save(large, s->out, s->dtype, tokenizer, &unwritten) : lithe_grow_save(m, &o, large, s->out, s->dtype, tokenizer, &unwritten)))
+        if (kept && lithe_grow_save(m, &o, large, s->out, s->dtype, new ? new : own, &unwritten))
             code = failed_output(&unwritten);
         else {
             double stored = kept ? stored_difference(m, &t, s, &err) : (double)NAN;
@@ -251,7 +241,8 @@ static int grow(const arguments *a)
         else if (code == EXIT_DONE) say("%s written; continue training with: lithe train DATA --from %s", s->out, s->out);
     }
     lithe_model_close(large);
-    lithe_tokenizer_close(tokenizer);
+    lithe_tokenizer_close(new);
+    lithe_tokenizer_close(own);
     lithe_model_close(m);
     return err.status ? failed_input(&err) : code;
 }
@@ -271,7 +262,7 @@ const verb verb_grow = {
              "corner puts the old matrices into the corner of new ones; stack repeats the stack of layers, interpolate repeats each layer; aki takes repeated heads and "
              "units from the layer above. These change the outputs. The report says what parts the copies.\n\n"
              "--vocabulary gives each new token the mean of the old tokens it was split into, in the embedding and in the head; the logits of old "
-             "tokens do not change.\n\n"
+             "tokens do not change. Moments of the optimizer stay with the old tokens, those of new ones begin.\n\n"
              "--to ARCH gives a model what ARCH adds to its architecture, such as a series activation and augmented shortcuts. The additions start without effect but with gradients, so "
              "the outputs are the same. An ARCH that combines the parts of others gives the model the names of its own parts; what it has no name for is "
              "refused. --params N is the wanted number of stored parameters, reached within 5 %; the chosen moves are printed.",

@@ -116,7 +116,7 @@ static const option train_options[] = {
     { "save-every", 0, AMOUNT(S, save_every), "N|10%", .help = "steps, or share of them, between checkpoints (default 10%); 0: only the last one", .choices = "%",
       .also = "checkpoint-every,save-interval" },
     { "sample", 0, TEXT(S, sample), "PROMPT", "\n", .help = "write a short text from this prompt at each evaluation" },
-    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, to 2x as many, or to sizes KEY=N[,KEY=N]", .group = "growing in the run" },
+    { "grow-at", 0, TEXT(S, grow_at), "STEP:N,...", .help = "grow during the run: at step STEP to N parameters, to 2x as many, to sizes KEY=N[,KEY=N], into another architecture to=ARCH[,KEY=VALUE], or by a larger vocabulary vocabulary=TOKENIZER", .group = "growing in the run" },
     { "grow-method", 0, TEXT(S, grow_method), "NAME", .help = "with --grow-at: the method, as in lithe grow --method", .choices = METHODS_OF_GROWING },
     { "grow-noise", 0, REAL(S, grow_noise), "X", .help = "with --grow-at: relative noise on repeated units, as in lithe grow --noise (default 0)", .most = 1 },
     { "grow-portable", 0, FLAG(S, grow_portable), .help = "with --grow-at: choose a method whose result opens in every reader" },

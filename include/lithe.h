@@ -180,7 +180,9 @@ typedef struct {
     uint64_t seed;
     int    recompute;          /* recompute activations in the backward pass instead of keeping them */
     const char *sample;        /* prompt of the text that is written at each evaluation; NULL: none */
-    const char *grow_at;    /* "STEP:WHAT[,STEP:WHAT]": grow during the run; WHAT is "3M", "2x" or "KEY=N,KEY=N" */
+    /* "STEP:WHAT[,STEP:WHAT]": grow during the run; WHAT is "3M", "2x", "KEY=N,KEY=N", "to=ARCH[,KEY=VALUE]" or
+     * "vocabulary=TOKENIZER" (as lithe grow has them) */
+    const char *grow_at;
     const char *grow_method;
     const char *moments;    /* moments of the checkpoint the model comes from: "reset" or "carry"; reset */
     const char *from;       /* the directory of that checkpoint, for carry */

@@ -288,7 +288,8 @@ typedef struct {
     double params;             /* wanted number of stored parameters; or 0 with: */
     double factor;             /* a multiple of the present number; or 0 with: */
     const char *set;           /* "qkv_slot_num=96,ffn_slot_num=384": keys of config.json */
-    /* An architecture that extends m's (lithe_arch_over), with the same sizes; set: keys of what it adds. */
+    /* An architecture that extends m's (lithe_arch_over), or "hybrid" or "hybrid_vit", which have names for the parts
+     * of many; with the same sizes.  set: keys of what is added. */
     const char *to;
     /* For slots "A".."F" (NULL: C, or what the form of Pattention allows); for other sizes "duplicate" (NULL), "clone",
      * "corner", "stack", "interpolate", "aki" */
@@ -301,6 +302,9 @@ typedef struct {
     float old_lr;              /* learning-rate factor of the same values; 0 means 1 */
     int   rewarm;              /* the learning rate of new values rises over so many updates; 0: at once */
     const char *where;         /* where new layers go: "top" (NULL), "bottom", "spread" */
+    /* Instead of a size: a tokenizer that extends m's own.  A new token begins as the mean of the tokens that m's own
+     * splits its text into, in the embedding and in the head; the logits of old ids do not change. */
+    const lithe_tokenizer *vocabulary, *tokenizer;      /* tokenizer: m's own */
 } lithe_grow_options;
 
 typedef struct lithe_growth {
@@ -320,14 +324,9 @@ lithe_model *lithe_model_grow(const lithe_model *m, const lithe_grow_options *o,
 
 /* lithe_model_save of `large`, which lithe_model_grow made of m under o.  AdamW's moments beside m, if m is of a run,
  * are mapped as the parameters were and saved as dir/optimizer.safetensors, where a run that begins from dir
- * with moments "carry" finds them; the entries of new slots and blocks are zero. */
+ * with moments "carry" finds them; those of new entries are zero.  t: the tokenizer of large. */
 int lithe_grow_save(const lithe_model *m, const lithe_grow_options *o, const lithe_model *large, const char *dir,
                     const char *dtype, const lithe_tokenizer *t, lithe_error *err);
-
-/* The model m with the vocabulary of `to`, whose first ids are those of `from`, the tokenizer of m.  A new token
- * begins as the mean of the tokens that `from` splits its text into, in the embedding and in the head.  The logits of
- * old ids do not change. */
-lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err);
 
 /* Measures the largest |logit| of a and the largest |logit difference| between a and b over ids, and the mean over the
  * rows of the Kullback-Leibler divergence of b's probabilities from a's (in nats), and the share of rows where the

@@ -61,7 +61,7 @@ static void old_logits_stay(void)
     CHECK_MSG(3 * fewer < 2 * n, "%zu bytes, %zu tokens", n, fewer);
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         lithe_growth r;
-        lithe_model *m = model(cases[c].name, cases[c].config), *large = lithe_model_extend(m, bytes, to, &r, &err);
+        lithe_model *m = model(cases[c].name, cases[c].config), *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = bytes, .vocabulary = to), &r, &err);
         CHECK_MSG(large && lithe_model_vocab(large) == 300, "%s: %s", cases[c].name, err.text);
         if (!large) continue;
         CHECK_MSG(!lithe_compare(m, large, ids, n, &r, &err), "%s", err.text);
@@ -85,7 +85,7 @@ static void spare_rows_are_used(void)
     json_object_set_new(m->json, "vocab_size", json_integer(320));
     padded = model_create(m->arch, m->json, "test", &err);
     params_initialize(padded->params, 3);
-    large = lithe_model_extend(padded, bytes, to, &r, &err);
+    large = lithe_model_grow(padded, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = bytes, .vocabulary = to), &r, &err);
     CHECK_MSG(large && lithe_model_vocab(large) == 320 && r.params_after == r.params_before, "%s", err.text);
     check_row(padded, large, "lm_head.weight", to, 270);
     lithe_model_close(large);
@@ -100,13 +100,15 @@ static void refused(void)
     lithe_error err = { 0 };
     lithe_tokenizer *bytes = lithe_tokenizer_open("bytes", &err), *small = learned(280), *other = learned(300);
     lithe_model *m = model("llama", "{" SIZES "}");
-    CHECK(!lithe_model_extend(m, bytes, bytes, NULL, &err) && strstr(err.text, "256 already"));
+    CHECK(!lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = bytes, .vocabulary = bytes), NULL, &err) && strstr(err.text, "256 already"));
     err = (lithe_error){ 0 };
-    lithe_model *large = lithe_model_extend(m, bytes, small, NULL, &err);
+    lithe_model *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = bytes, .vocabulary = small), NULL, &err);
     /* Its <|endoftext|> stands where a merge does. */
-    CHECK(large && !lithe_model_extend(large, small, other, NULL, &err));
+    CHECK(large && !lithe_model_grow(large, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = small, .vocabulary = other), NULL, &err));
     CHECK_MSG(strstr(err.text, "token 279 has another text"), "%s", err.text);
-    CHECK(!lithe_model_extend(NULL, bytes, small, NULL, NULL) && !lithe_model_extend(m, NULL, small, NULL, NULL));
+    CHECK(!lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .vocabulary = small), NULL, NULL));
+    CHECK(!lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = bytes, .vocabulary = small, .factor = 2), NULL, NULL));
+    CHECK(!lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .tokenizer = bytes, .vocabulary = small, .noise = 0.1f), NULL, NULL));
     lithe_model_close(large);
     lithe_model_close(m);
     lithe_tokenizer_close(bytes);

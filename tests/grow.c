@@ -145,6 +145,9 @@ static void depth_and_width(void)
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "num_layers=5"), 0);
     preserves("tokenformer", L2, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=32"), 1e-5);
     preserves("tokenformer", SOFTMAX, LITHE_OPTIONS(lithe_grow_options, .set = "hidden_size=48"), 1e-5);
+    /* The kinds of layers are a list that repeats; growing goes on with it. */
+    preserves("gpt_neo", "{\"vocab_size\":23,\"max_position_embeddings\":24,\"hidden_size\":12,\"num_layers\":3,\"num_heads\":3,\"window_size\":4,"
+              "\"attention_types\":[[[\"global\",\"local\"],1],[[\"global\"],1]],\"initializer_range\":0.3}", LITHE_OPTIONS(lithe_grow_options, .set = "num_layers=4"), 0);
     preserves("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=5"), 0);
     preserves("rwkv4", SMALL_RWKV4, LITHE_OPTIONS(lithe_grow_options, .set = "num_hidden_layers=5"), 1e-6);
     preserves("rwkv4", SMALL_RWKV4, LITHE_OPTIONS(lithe_grow_options, .set = "intermediate_size=31"), 1e-5);
@@ -238,7 +241,7 @@ static void asked_for_nothing(void)
         { "n_layer=4,n_layer=5", NULL, "n_layer is given twice" }, { "n_embd=60000,n_layer=1024", NULL, "GB of memory" } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = cases[i].set, .method = cases[i].method), cases[i].because);
     refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .set = "n_layer=4", .freeze_old = 1, .old_lr = 0.5f), "not both");
-    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .to = "hybrid", .rewarm = 10), "rewarm do not apply");
+    refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .to = "hybrid", .freeze_old = 1), "freeze_old and old_lr do not apply");
     refuses("gpt2", SMALL_GPT2, LITHE_OPTIONS(lithe_grow_options, .to = "hybrid", .where = "spread"), "leave out where");
     refuses("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "siaf_n=3"), "name another activation in siaf_act");
     preserves("pangu_pi", SMALL_PANGU_PI, LITHE_OPTIONS(lithe_grow_options, .set = "siaf_n=3,siaf_act=silu,silu,tanh"), 0);
@@ -308,7 +311,7 @@ static void vectors(void)
 static void statements(void)
 {
     static const struct { const char *set, *method, *says, *not; } cases[] = {
-        { "hidden_size=32", NULL, "copies of channels", "slots" }, { "num_layers=3", "A", "new blocks add zero", "keys" },
+        { "hidden_size=32", NULL, "copies of channels", "slots" }, { "num_layers=3", NULL, "new blocks add zero", "keys" },
         { "qkv_slot_num=30", "A", "exactly: new keys", "blocks" }, { "qkv_slot_num=30,num_layers=3", "A", "blocks", "channels" } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lithe_growth r;

@@ -216,7 +216,7 @@ static void null_is_said(void)
     SAID(lithe_logits(NULL, NULL, 0, out, &err), "no model");
     SAID(lithe_score(NULL, NULL, 0, 0, 0, NULL, &total, &err), "no model");
     SAID(lithe_model_grow(NULL, NULL, &report, &err), "no model");
-    SAID(lithe_model_extend(m, NULL, NULL, &report, &err), "no tokenizer");
+    SAID(lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .vocabulary = t), &report, &err), "no tokenizer");
     SAID(lithe_compare(m, NULL, NULL, 0, &report, &err), "no two models");
     SAID(lithe_generate(s, NULL, NULL, 0, NULL, NULL, NULL, NULL, &err), "no tokenizer");
     SAID(lithe_diversity_open(NULL, NULL, 0, NULL, &err), "no model");

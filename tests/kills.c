@@ -113,6 +113,9 @@ static void images(void)      { killed(IMAGES, "$L train ../i-images-idx3-ubyte 
 static void rwkv(void)        { killed(TEXT, "$L train ../tiny.txt --arch rwkv7 --params 60k --tokenizer bytes" STEPS); }
 static void growth(void)      { killed(TEXT, "$L train ../tiny.txt --arch tokenformer --params 20k --tokenizer bytes --grow-at 20:2x --grow-at 40:2x" STEPS); }
 
+#define LARGER "$L train-tokenizer ../tiny.txt --vocab 300 --out ../larger.json -q"
+static void changes(void)     { killed(TEXT LARGER, "$L train ../tiny.txt --arch gpt2 --params 20k --tokenizer bytes --grow-at 15:to=hybrid --grow-at 35:vocabulary=../larger.json" STEPS); }
+
 const test tests_kills[] = {
     { "kills: text", text },
     { "kills: text with its own vocabulary", vocabulary },
@@ -121,5 +124,6 @@ const test tests_kills[] = {
     { "kills: images", images },
     { "kills: rwkv7", rwkv },
     { "kills: growing twice", growth },
+    { "kills: growing into another architecture and vocabulary", changes },
     { 0 }
 };

@@ -482,6 +482,25 @@ static void grown_and_accumulated(void)
     CHECK_MSG(close_to(two, one), "loss %.9g alone, %.9g in two ranks", one, two);
 }
 
+/* Into another architecture, whose values stand in other places, and to a larger vocabulary with data of its own. */
+static void grown_into_others(void)
+{
+    char at[800], path[600];
+    lithe_error err = { 0 };
+    const char *text = text_file();
+    size_t size;
+    char *all = lithe_text_read(&text, 1, 1 << 20, &size, &err);
+    lithe_tokenizer *larger = lithe_tokenizer_train(all, size, 280, &err);
+    snprintf(path, sizeof path, "%s", in_dir("larger.json"));
+    CHECK_MSG(larger && !lithe_tokenizer_save(larger, path, &err), "%s", err.text);
+    snprintf(at, sizeof at, "3:to=hybrid,6:vocabulary=%s", path);
+    const lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 10, .lr = 1e-3, .grow_at = at, .grow_with = "rewarm=2");
+    double one = run_in(1, "one", false, still, o), two = run_in(2, "two", false, still, o);
+    CHECK_MSG(close_to(two, one), "loss %.9g alone, %.9g in two ranks", one, two);
+    lithe_tokenizer_close(larger);
+    free(all);
+}
+
 static void one_alone(void)
 {
     post mail;
@@ -517,6 +536,7 @@ const test tests_ranks[] = {
     { "ranks: resumed in another number", resumed_in_others },
     { "ranks: data that change are found by all", data_changed },
     { "ranks: growth, dropout and parts", grown_and_accumulated },
+    { "ranks: growth into another architecture and vocabulary", grown_into_others },
     { "ranks: one alone", one_alone },
     { 0 }
 };

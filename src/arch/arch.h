@@ -158,6 +158,8 @@ typedef struct arch {
         /* Two layers with the same number compute alike where their values are the same: it stands for windows,
          * positions and mixers, where these depend on which layer it is.  NULL: all layers are of one kind. */
         uint64_t (*layer_kind)(const void *config, int layer);
+        /* The key of a list as long as there are layers, which other keys imply; NULL: none. */
+        const char *layer_list;
     } growth;
 } arch;
 

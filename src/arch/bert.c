@@ -18,7 +18,7 @@ typedef struct {
 
 #define CONFIG bert
 #define FIELDS(vocabulary) \
-    INT(vocab_size, vocabulary, VOCABULARY), INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS), INT(num_attention_heads, 12, HEADS), \
+    INT(vocab_size, vocabulary, VOCABULARY), INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, ENCODER_LAYERS), INT(num_attention_heads, 12, HEADS), \
     INT(intermediate_size, 3072, INNER), ACTIVATION(hidden_act, ACT_GELU_ERF), INT(max_position_embeddings, 512, POSITIONS), INT(type_vocab_size, 2, WIDTH), \
     CHOICE(position_embedding_type, "absolute"), BOOL(tie_word_embeddings, 1), REAL(hidden_dropout_prob, 0.1, RATE), \
     REAL(attention_probs_dropout_prob, 0.1, RATE), REAL(classifier_dropout, -1, RATE), REAL(layer_norm_eps, 1e-12, EPSILON), REAL(initializer_range, 0.02, DEVIATION)

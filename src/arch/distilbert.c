@@ -12,7 +12,7 @@ typedef struct {
 
 #define CONFIG distilbert
 static const field fields[] = {
-    INT(vocab_size, 30522, VOCABULARY), INT(dim, 768, WIDTH), INT(n_layers, 6, LAYERS), INT(n_heads, 12, HEADS), INT(hidden_dim, 3072, INNER),
+    INT(vocab_size, 30522, VOCABULARY), INT(dim, 768, WIDTH), INT(n_layers, 6, ENCODER_LAYERS), INT(n_heads, 12, HEADS), INT(hidden_dim, 3072, INNER),
     ACTIVATION(activation, ACT_GELU_ERF), INT(max_position_embeddings, 512, POSITIONS), BOOL(tie_word_embeddings, 1),
     REAL(dropout, 0.1, RATE), REAL(attention_dropout, 0.1, RATE), REAL(qa_dropout, 0.1, RATE), REAL(seq_classif_dropout, 0.2, RATE),
     REAL(initializer_range, 0.02, DEVIATION),

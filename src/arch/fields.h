@@ -37,7 +37,8 @@
 #define POSITIONS  .least = 1, .most = 1 << 20         /* rows of a table of positions */
 #define WIDTH      .least = 1, .most = 1 << 16
 #define INNER      .least = 1, .most = 1 << 20         /* of a feed-forward; slots */
-#define LAYERS     .least = 1, .most = 1024
+#define LAYERS     .least = 0, .most = 1024            /* without any, the head reads the embedding */
+#define ENCODER_LAYERS .least = 1, .most = 1024
 #define HEADS      .least = 1, .most = 1 << 14
 #define CHANNELS   .least = 1, .most = 4096            /* of a head */
 #define PIXELS     .least = 1, .most = 4096

@@ -50,13 +50,12 @@ static json_t *expanded(const json_t *types)
     return NULL;
 }
 
-/* Cuts a list to the shortest one that gives it when it is repeated. */
+/* Cuts a list to the shortest one that begins with it when it is repeated. */
 static void shorten(json_t *list)
 {
     const size_t n = json_array_size(list);
     size_t period = 1, same = 0;
     for (; period < n && same < n; period += same < n) {
-        if (n % period) continue;
         for (same = period; same < n && json_equal(json_array_get(list, same), json_array_get(list, same - period)); ) same++;
     }
     while (json_array_size(list) > period) json_array_remove(list, period);
@@ -69,8 +68,8 @@ static int normalize(json_t *config, lithe_error *err)
     const size_t n = json_array_size(list), count = json_is_integer(layers) ? (size_t)json_integer_value(layers) : 24;
     int status = LITHE_OK;
     if (types && !json_is_null(types) && !list) status = fail(err, LITHE_ECONFIG, "attention_types is no list of names and numbers of repetitions such as [[[\"global\", \"local\"], 12]]");
-    /* Growing leaves a list that is shorter. */
-    else if (list && (!n || count % n)) status = fail(err, LITHE_ECONFIG, "attention_types names %zu layers, num_layers says %zu", n, count);
+    /* A list alone is repeated along the layers. */
+    else if (list && (!n || (types && count % n))) status = fail(err, LITHE_ECONFIG, "attention_types names %zu layers, num_layers says %zu", n, count);
     else if (types && json_is_array(said) && list && !json_equal(said, list)) status = fail(err, LITHE_ECONFIG, "attention_layers is not what attention_types says");
     if (list && !status) {
         shorten(list);
@@ -179,5 +178,5 @@ const arch arch_gpt_neo = {
     .files = { .names = NAME_PAIRS({ "transformer.@", "@" }, { "@.attn.attention.bias", NULL }, { "@.attn.attention.masked_bias", NULL }),
                .tied_head = "lm_head.weight", .tied_to = "wte.weight", .known_by = "h.0.attn.attention.q_proj.weight" },
     .growth = { .keys = { .width = "hidden_size", .heads = "num_heads", .inner = "intermediate_size", .layers = "num_layers", .layer_prefix = "h." },
-                .inner_keys = NAMES("intermediate_size"), .layer_kind = layer_kind },
+                .inner_keys = NAMES("intermediate_size"), .layer_kind = layer_kind, .layer_list = "attention_types" },
 };

@@ -67,16 +67,19 @@ static int choice_at(const int *words, int layer)
     return count ? words[layer % count] : 0;
 }
 
+/* The layers whose words count; of a model without layers those that it would get. */
+static int layers_said(const hybrid *c) { return c->num_hidden_layers ? c->num_hidden_layers : MOST_CHOICES; }
+
 static bool any(const hybrid *c, const int *words, int choice)
 {
-    for (int l = 0; l < c->num_hidden_layers; l++)
+    for (int l = 0; l < layers_said(c); l++)
         if (choice_at(words, l) == choice) return true;
     return false;
 }
 
 static bool recurs(const hybrid *c)
 {
-    for (int l = 0; l < c->num_hidden_layers; l++)
+    for (int l = 0; l < layers_said(c); l++)
         if (choice_at(c->mixer, l) != MIX_ATTENTION) return true;
     return false;
 }
@@ -119,7 +122,7 @@ static int check(const void *config, lithe_error *err)
     int status = LITHE_OK;
     if (any(c, c->mixer, MIX_RWKV5) || any(c, c->mixer, MIX_RWKV6) || any(c, c->mixer, MIX_RWKV7)) status = check_divides("rwkv_head_dim", c->rwkv_head_dim, "hidden_size", c->hidden_size, err);
     if (!status && attends) status = check_attention(c, err);
-    for (int l = 0; !status && l < c->num_hidden_layers; l++) status = check_layer(c, l, err);
+    for (int l = 0; !status && l < layers_said(c); l++) status = check_layer(c, l, err);
     return status;
 }
 
@@ -138,11 +141,14 @@ typedef struct { const hybrid *c; rope_angles angles; tensor *first_values; int 
 static int here(const building *b, const int *words) { return choice_at(words, b->layer); }
 static activation act_here(const building *b) { return b->c->activation[0] < 0 ? ACT_GELU_ERF : (activation)here(b, b->c->activation); }
 
+static tensor *normed_as(graph *g, const building *b, tensor *x, const char *name, int kind, bool before_tied_head)
+{
+    return norm(g, x, name, (norm_options){ .kind = (norm_kind)kind, .eps = b->c->norm_eps, .before_tied_head = before_tied_head });
+}
+
 static tensor *normed(graph *g, const building *b, tensor *x, const char *name, bool before_tied_head)
 {
-    const bool after_layers = b->layer == b->c->num_hidden_layers && b->c->final_norm;
-    const int kind = after_layers ? b->c->final_norm - 1 : here(b, b->c->norm);
-    return norm(g, x, name, (norm_options){ .kind = (norm_kind)kind, .eps = b->c->norm_eps, .before_tied_head = before_tied_head });
+    return normed_as(g, b, x, name, here(b, b->c->norm), before_tied_head);
 }
 
 /* Pattention with the initial values of TokenFormer. */
@@ -314,7 +320,7 @@ static tensor *build(graph *g, const void *config)
     }
     unscope(g);
     /* (tokens, C) */
-    return c->norm_place == POST ? x : tap(g, normed(g, &b, x, "norm", c->tie_word_embeddings), "final_norm", -1);
+    return c->norm_place == POST ? x : tap(g, normed_as(g, &b, x, "norm", c->final_norm ? c->final_norm - 1 : here(&b, c->norm), c->tie_word_embeddings), "final_norm", -1);
 }
 
 static head language(graph *g, const void *config, tensor *rows)

@@ -23,9 +23,9 @@ enum { POOLED_CLS, POOLED_MEAN };
 
 #define CONFIG modernbert
 static const field fields[] = {
-    INT(vocab_size, 50368, VOCABULARY), INT(hidden_size, 768, WIDTH), INT(intermediate_size, 1152, INNER), INT(num_hidden_layers, 22, LAYERS),
+    INT(vocab_size, 50368, VOCABULARY), INT(hidden_size, 768, WIDTH), INT(intermediate_size, 1152, INNER), INT(num_hidden_layers, 22, ENCODER_LAYERS),
     INT(num_attention_heads, 12, HEADS), ACTIVATION(hidden_activation, ACT_GELU_ERF), INT(max_position_embeddings, 8192, POSITIONS),
-    INT(global_attn_every_n_layers, 3, LAYERS), INT(local_attention, 128, .least = 2, .most = 1 << 20),
+    INT(global_attn_every_n_layers, 3, ENCODER_LAYERS), INT(local_attention, 128, .least = 2, .most = 1 << 20),
     REAL(global_rope_theta, 160000, ROPE_BASE), REAL(local_rope_theta, 10000, ROPE_BASE), REAL(norm_eps, 1e-5, EPSILON),
     BOOL(norm_bias, 0), BOOL(attention_bias, 0), BOOL(mlp_bias, 0), BOOL(decoder_bias, 1), BOOL(classifier_bias, 0), BOOL(tie_word_embeddings, 1),
     ACTIVATION(classifier_activation, ACT_GELU_ERF), CHOICE(classifier_pooling, "cls|mean"),

@@ -17,7 +17,7 @@ typedef struct {
 
 #define CONFIG tokenformer_vit
 static const field fields[] = {
-    IMAGE_INPUT_FIELDS, INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS), INT(num_attention_heads, 12, HEADS),
+    IMAGE_INPUT_FIELDS, INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, ENCODER_LAYERS), INT(num_attention_heads, 12, HEADS),
     INT(qkv_slot_num, 576, INNER), INT(proj_slot_num, 576, INNER), INT(ffn_slot_num, 2304, INNER), CHOICE(norm_activation_type, THETA_CHOICES),
     REAL(hidden_dropout_prob, 0, RATE), REAL(attention_probs_dropout_prob, 0, RATE), REAL(layer_norm_eps, 1e-5, EPSILON), REAL(initializer_range, 0.02, DEVIATION),
     REAL(qkv_tau2, 0, TAU2), REAL(proj_tau2, 0, TAU2), REAL(ffn_tau2, 0, TAU2),

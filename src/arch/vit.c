@@ -16,7 +16,7 @@ typedef struct {
 
 #define CONFIG vit
 static const field fields[] = {
-    IMAGE_INPUT_FIELDS, INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, LAYERS), INT(num_attention_heads, 12, HEADS), INT(intermediate_size, 3072, INNER),
+    IMAGE_INPUT_FIELDS, INT(hidden_size, 768, WIDTH), INT(num_hidden_layers, 12, ENCODER_LAYERS), INT(num_attention_heads, 12, HEADS), INT(intermediate_size, 3072, INNER),
     ACTIVATION(hidden_act, ACT_GELU_ERF), BOOL(qkv_bias, 1), REAL(hidden_dropout_prob, 0, RATE), REAL(attention_probs_dropout_prob, 0, RATE),
     REAL(layer_norm_eps, 1e-12, EPSILON), REAL(initializer_range, 0.02, DEVIATION),
     { 0 }

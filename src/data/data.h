@@ -71,6 +71,9 @@ struct dataset_kind {
     /* Reads those files in d->dir, checks them and fills in the facts.  t: the tokenizer they were made with; NULL is
      * taken where the files hold ids.  sources: which text files, of those still there, must not have changed. */
     int (*open)(lithe_dataset *d, const json_t *description, const lithe_tokenizer *t, source_share sources, lithe_error *err);
+    /* Writes the same text in the ids of a tokenizer that extends the present one into dir, which is made; NULL where
+     * the files hold no ids. */
+    int (*translate)(const lithe_dataset *d, const lithe_tokenizer *from, const lithe_tokenizer *to, const char *dir, lithe_error *err);
     void (*close)(lithe_dataset *d);            /* what `open` made, failed or not, but for the names */
 
     /* Decides the tokens of a sample, of which *ctx are wanted (asked: by a person) for a model that takes `most`;

@@ -114,5 +114,5 @@ static const objective_kind *choose_objective(text_task task)
 
 const dataset_kind text_kind = {
     .name = "text", .file = { "train.shard", "valid.shard" }, .size = sizeof(text_data), .batch = 8, .eval_windows = 64, .epochs = 1,
-    .prepare = text_prepare, .open = open_text, .close = close_text, .context = choose_context, .objective = choose_objective,
+    .prepare = text_prepare, .open = open_text, .translate = text_translate, .close = close_text, .context = choose_context, .objective = choose_objective,
 };

@@ -25,6 +25,14 @@ const text_data *text_of(const lithe_dataset *d);
 /* Reads the text and writes the shards and their description into dir. */
 int text_prepare(const char *const *paths, int n, const char *dir, const lithe_tokenizer *t, const lithe_data_options *o, lithe_error *err);
 
+/* The header of a shard of so many documents, and what the description says of one in dir, a new reference; NULL when
+ * it cannot be read. */
+shard_header text_shard_header(const lithe_tokenizer *t, uint64_t documents);
+json_t      *text_describe_shard(const char *dir, const char *name, lithe_error *err);
+/* Writes the text once more, in the ids of a tokenizer that extends the one it was made with, into dir, which is
+ * made. */
+int text_translate(const lithe_dataset *d, const lithe_tokenizer *from, const lithe_tokenizer *to, const char *dir, lithe_error *err);
+
 /* Fails with LITHE_EMISMATCH unless t is the tokenizer that the shards were made with. */
 int text_tokenizer(const text_data *d, const lithe_tokenizer *t, lithe_error *err);
 

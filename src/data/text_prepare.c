@@ -107,7 +107,7 @@ static size_t cut_near(const char *text, size_t size, size_t at)
 
 /* ---- writing ---------------------------------------------------------------------- */
 
-static shard_header header_for(const lithe_tokenizer *t, uint64_t documents)
+shard_header text_shard_header(const lithe_tokenizer *t, uint64_t documents)
 {
     int32_t bos = lithe_tokenizer_bos(t), eos = lithe_tokenizer_eos(t);
     bool two = bos >= 0 && eos >= 0 && bos != eos;
@@ -150,7 +150,7 @@ static json_t *describe_sources(const corpus *c)
     return list;
 }
 
-static json_t *describe_shard(const char *dir, const char *name, lithe_error *err)
+json_t *text_describe_shard(const char *dir, const char *name, lithe_error *err)
 {
     shard s;
     char hex[33], *path = path_join(dir, name);
@@ -170,8 +170,8 @@ static int write_description(const char *dir, const lithe_data_options *o, const
     char seed[24], *path = path_join(dir, DATA_JSON);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     json_t *value = json_pack("{s:i, s:s, s:f, s:b, s:o?, s:o?, s:o?, s:o?}", "version", SHARD_VERSION, "seed", seed, "valid_share", o->valid_share,
-                              "reset_attention", o->reset_attention, "train", describe_shard(dir, text_kind.file[TRAIN], err),
-                              "valid", describe_shard(dir, text_kind.file[VALID], err), "sources", describe_sources(c), "valid_sources", describe_sources(held));
+                              "reset_attention", o->reset_attention, "train", text_describe_shard(dir, text_kind.file[TRAIN], err),
+                              "valid", text_describe_shard(dir, text_kind.file[VALID], err), "sources", describe_sources(c), "valid_sources", describe_sources(held));
     int status = failed(err) ? (int)err->status : value && path ? json_write(value, path, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
     json_decref(value);
     free(path);
@@ -190,7 +190,7 @@ static int write_shards(const char *dir, text_encoder *e, const split *s, corpus
 {
     shard_writer train = { 0 }, valid = { 0 };
     bool cut = s->cut_document != UINT64_MAX;
-    shard_header h = header_for(e->t, s->documents - s->documents_held + cut);
+    shard_header h = text_shard_header(e->t, s->documents - s->documents_held + cut);
     int status = create(&train, dir, text_kind.file[TRAIN], &h, err);
     h.documents = held ? hs->documents : s->documents_held;
     if (!status) status = create(&valid, dir, text_kind.file[VALID], &h, err);

@@ -3,8 +3,8 @@
  * the old tokens into which the old tokenizer splits its text.  The logits of the old ids
  * stay bitwise the same.
  * Invariant: every old id has the same text in the new tokenizer. */
-#include "model/model.h"
 #include "base/arena.h"
+#include "grow/grow.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,78 +32,69 @@ static int check_old_ids(const lithe_tokenizer *from, const lithe_tokenizer *to,
     return status;
 }
 
-/* Splits the text of token `id` of `to` into tokens of `from`, and returns the number of those that the model knows. */
-static int pieces_of(const lithe_tokenizer *from, const lithe_tokenizer *to, int32_t id, int known, int32_t pieces[PIECES_MAX])
+/* Refuses what says how a size grows, and a tokenizer that does not extend the old one. */
+static int check_vocabulary(const growth *g, lithe_error *err)
+{
+    const lithe_grow_options *o = &g->options;
+    const int before = lithe_model_vocab(g->small);
+    if (!o->tokenizer) return fail(err, LITHE_EINVAL, "there is no tokenizer of the model beside the new one: a larger vocabulary needs both");
+    if (o->params > 0 || o->factor > 0 || o->set || o->to) return fail(err, LITHE_EINVAL, "a larger vocabulary keeps all other sizes: grow these in another step");
+    if (o->method || o->portable || o->noise > 0 || o->where) return fail(err, LITHE_EINVAL, "a larger vocabulary adds tokens and nothing else: it takes no method, no noise and no place");
+    if (!before) return fail(err, LITHE_EINVAL, "a %s has no vocabulary", g->arch->name);
+    if (g->tokens <= g->known) return fail(err, LITHE_EINVAL, "the new tokenizer has %d tokens, the old one %d already", g->tokens, g->known);
+    return check_old_ids(o->tokenizer, o->vocabulary, g->known, err);
+}
+
+int grow_vocabulary(growth *g, lithe_growth *report, lithe_error *err)
+{
+    const int before = lithe_model_vocab(g->small), had = lithe_tokenizer_vocab(g->options.tokenizer);
+    g->known = had < before ? had : before;
+    g->tokens = lithe_tokenizer_vocab(g->options.vocabulary);
+    int status = check_vocabulary(g, err);
+    if (status) return status;
+    if (g->tokens > before) json_object_set_new(g->config, "vocab_size", json_integer(g->tokens));
+    report->preserves = 1;
+    snprintf(report->method, sizeof report->method, "vocabulary");
+    snprintf(report->says, sizeof report->says, "preserved exactly for the old ids: new tokens begin as the mean of their old pieces");
+    snprintf(report->moves, sizeof report->moves, "tokens %d -> %d", g->known, g->tokens);
+    return LITHE_OK;
+}
+
+/* ---- the rows of new tokens -------------------------------------------------------- */
+
+/* Splits the text of token `id` of the new tokenizer into old tokens, and returns the number of those that the model
+ * knows. */
+static int pieces_of(const growth *g, int32_t id, int32_t pieces[PIECES_MAX])
 {
     char text[TEXT_MAX];
-    int n = text_of(to, id, text), kept = 0;
-    size_t count = n > 0 ? lithe_encode(from, text, (size_t)n, 0, pieces, PIECES_MAX) : 0;
+    int n = text_of(g->options.vocabulary, id, text), kept = 0;
+    size_t count = n > 0 ? lithe_encode(g->options.tokenizer, text, (size_t)n, 0, pieces, PIECES_MAX) : 0;
     for (size_t i = 0; i < count && i < PIECES_MAX; i++)
-        if (pieces[i] < known) pieces[kept++] = pieces[i];
+        if (pieces[i] < g->known) pieces[kept++] = pieces[i];
     return kept;
 }
 
-/* Sets row `id` of a table (vocab, width) to the mean of the pieces' rows, or of all old rows when there are no
- * pieces. */
-static void fill_row(real *table, size_t width, int32_t id, const int32_t *pieces, int count, int known)
+/* Writes the mean of the pieces' rows of a table (vocab, width), or of all old rows when there are no pieces. */
+static void mean_row(const real *table, size_t width, const int32_t *pieces, int count, int known, float *row)
 {
     int n = count ? count : known;
     for (size_t c = 0; c < width; c++) {
         double sum = 0;
         for (int i = 0; i < n; i++) sum += (double)table[(size_t)(count ? pieces[i] : i) * width + c];
-        table[(size_t)id * width + c] = (real)(sum / n);
+        row[c] = (float)(sum / n);
     }
 }
 
-static bool by_token(const param *p, int vocab) { return p->rule.axes[0].kind == AXIS_VOCAB && p->rule.dims[0] == vocab; }
-
-/* Copies the old values and fills rows known .. vocab-1 of the tables. */
-static int fill(const lithe_model *m, lithe_model *large, const lithe_tokenizer *from, const lithe_tokenizer *to, int known, lithe_error *err)
+int grow_tokens(const growth *g, const param *large, param_map *map, lithe_error *err)
 {
     int32_t pieces[PIECES_MAX];
-    int before = lithe_model_vocab(m), after = lithe_tokenizer_vocab(to);
-    for (int i = 0; i < large->params->count; i++) {
-        param *p = large->params->items[i];
-        const param *q = params_find(m->params, p->name);
-        if (!q || (q->count != p->count && !by_token(q, before))) return fail(err, LITHE_EINVAL, "%s does not grow with the vocabulary", p->name);
-        weight_read(&q->weight, 0, q->count, weight_edit(&p->weight));
-    }
-    for (int32_t id = known; id < after; id++) {
-        int count = pieces_of(from, to, id, known, pieces);
-        for (int i = 0; i < large->params->count; i++) {
-            param *p = large->params->items[i];
-            if (by_token(p, lithe_model_vocab(large))) fill_row(weight_edit(&p->weight), p->count / (size_t)p->rule.dims[0], id, pieces, count, known);
-        }
-    }
-    return params_intact(m->params, err);
-}
-
-lithe_model *lithe_model_extend(const lithe_model *m, const lithe_tokenizer *from, const lithe_tokenizer *to, lithe_growth *report, lithe_error *err)
-{
-    if (!m || !from || !to) fail(err, LITHE_EINVAL, "there is no %s", m ? "tokenizer" : "model");
-    if (!m || !from || !to || failed(err)) return NULL;
-    int before = lithe_model_vocab(m), known = lithe_tokenizer_vocab(from) < before ? lithe_tokenizer_vocab(from) : before, after = lithe_tokenizer_vocab(to);
-    lithe_error first = { 0 };
-    lithe_model *large = NULL;
-    json_t *config = NULL;
-    if (!before) fail(&first, LITHE_EINVAL, "a %s has no vocabulary", m->arch->name);
-    else if (after <= known) fail(&first, LITHE_EINVAL, "the new tokenizer has %d tokens, the old one %d already", after, known);
-    else if (!check_old_ids(from, to, known, &first) && (config = model_config(m, &first))) {
-        json_object_set_new(config, "vocab_size", json_integer(after > before ? after : before));
-        large = model_create(m->arch, config, "the config.json of a larger vocabulary", &first);
-    }
-    if (large) fill(m, large, from, to, known, &first);
-    json_decref(config);
-    if (first.status) {
-        lithe_model_close(large);
-        fail(err, first.status, "%s", first.text);
-        return NULL;
-    }
-    if (report) {
-        *report = (lithe_growth){ .preserves = 1, .params_before = params_total(m->params), .params_after = params_total(large->params) };
-        snprintf(report->method, sizeof report->method, "vocabulary");
-        snprintf(report->says, sizeof report->says, "preserved exactly for the old ids: new tokens begin as the mean of their old pieces");
-        snprintf(report->moves, sizeof report->moves, "tokens %d -> %d", known, after);
-    }
-    return large;
+    if (!g->options.vocabulary || large->rule.axes[0].kind != AXIS_VOCAB || large->rule.dims[0] != lithe_model_vocab(g->large)) return LITHE_OK;
+    const size_t width = map->small->count / (size_t)map->small->rule.dims[0];
+    real *table = weight_copy(&map->small->weight, map->small->count);
+    map->extra = xalloc((size_t)(g->tokens - g->known) * width, sizeof *map->extra);
+    int status = table && map->extra ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to grow %s", map->name);
+    for (int id = g->known; !status && id < g->tokens; id++)
+        mean_row(table, width, pieces, pieces_of(g, id, pieces), g->known, map->extra + (size_t)(id - g->known) * width);
+    free(table);
+    return status;
 }

@@ -46,6 +46,7 @@ static int choose_arch(growth *g, lithe_error *err)
 static long source_layer(const growth *g, long layer, int before, int after)
 {
     long spread = layer * before / after;
+    if (!before) return -1;
     if (g->method == METHOD_STACK) return layer % before;
     if (g->method == METHOD_INTERPOLATE) return spread;
     if (g->where == AT_BOTTOM) return layer - (after - before) < 0 ? -1 : layer - (after - before);
@@ -61,6 +62,8 @@ static const char *old_name(const growth *g, const char *name, int above, char t
     const char *rest;
     long layer = layer_of(g->arch, name, &rest);
     if (layer < 0) return above ? NULL : name;
+    /* The norm of an embedding may count as a part of the first layer. */
+    if (!before && !above && params_find(g->small->params, name)) return name;
     long from = layer >= after ? layer - (after - before) : source_layer(g, layer, before, after);
     if (from < 0 || (above && (layer >= after || from + above >= before))) return NULL;
     snprintf(text, 256, "%s%ld%s", g->arch->growth.keys.layer_prefix, from + above + g->arch->growth.keys.first_layer, rest);
@@ -75,7 +78,7 @@ static int choose_where(growth *g, lithe_error *err)
     const char *layers = g->arch->growth.keys.layers;
     if (g->where != AT_TOP && config_int(g->config, layers, 0) == config_int(g->before, layers, 0))
         return fail(err, LITHE_EINVAL, "where is \"%s\", yet this growth adds no layers: leave it out", where);
-    if (g->where != AT_TOP && (g->method == METHOD_STACK || g->method == METHOD_INTERPOLATE))
+    if (g->where != AT_TOP && repeats_layers(g->method))
         return fail(err, LITHE_EINVAL, "method %s says where its layers go: leave out \"%s\"", method_name(g->method), where);
     return LITHE_OK;
 }
@@ -156,6 +159,7 @@ static int map_param(const growth *g, const param *large, param_map *map, lithe_
     for (int a = 0; a < large->rule.rank && map->small; a++)
         if (map->axes[a].shared && map->axes[a].count > map->small->rule.dims[a] && large->rule.rank > 1) map->fresh = FRESH * root_mean_square(map->small);
     status = grow_slots(g, large, map, err);
+    if (!status && map->small) status = grow_tokens(g, large, map, err);
     if (!map->small && !addition) map->zero = writes_residual(&large->rule);
     if (!status && map->small && g->method == METHOD_CLONE && g->options.noise > 0) add_noise(g, &large->rule, map);
     return status;
@@ -185,8 +189,10 @@ static int choose_config(growth *g, lithe_growth *report, lithe_error *err)
         json_decref(g->config);
         if (!(g->config = hybrid_config(g->form, g->small->config, g->before, axis_size(g->small, AXIS_INNER), err))) return err ? (int)err->status : LITHE_EINVAL;
     }
+    if (g->options.vocabulary) return grow_vocabulary(g, report, err);
     if (g->options.to) return grow_additions(g, report, err);
     int status = grow_sizes(g, report, err);
+    if (g->arch->growth.layer_list) json_object_del(g->config, g->arch->growth.layer_list);
     if (!status) status = settle_method(g, err);
     if (!status) status = choose_where(g, err);
     if (status) return status;

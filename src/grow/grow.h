@@ -4,6 +4,7 @@
 
 #include "arch/hybrid_forms.h"
 #include "grow/growth.h"
+#include "model/groups.h"
 
 /* Where one entry along an axis of a larger parameter comes from. */
 typedef struct {
@@ -44,6 +45,7 @@ struct growth {
     enum { AT_TOP, AT_BOTTOM, SPREAD } where;        /* new layers */
     bool shapes_only;                    /* nothing reads values, of which the models need none */
     bool adds;                           /* options.set adds branches or terms of a series */
+    int known, tokens;                   /* with options.vocabulary: ids known .. tokens-1 are new */
     json_t *before, *config;             /* the configurations of the smaller and of the larger model, with every key */
     lithe_model *large;                  /* declared, without values */
     param_map *maps;                     /* one for each parameter of large, in its order */
@@ -52,6 +54,7 @@ struct growth {
 
 /* ---- grow_config.c ---- */
 bool of_slots(method m);
+bool repeats_layers(method m);
 /* Whether new heads and inner units begin fresh, with nothing that reads them yet; else they repeat old ones. */
 bool begins_fresh(method m);
 /* Whether fresh weights read the copies of channels, so that these part; else old weights are divided among them. */
@@ -66,6 +69,10 @@ int axis_size(const lithe_model *m, axis_kind kind);
 long layer_of(const arch *a, const char *name, const char **rest);
 /* Says in the report that the function is not preserved, and why; the first reason stays. */
 void   not_preserved(lithe_growth *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The parameter groups of the larger model while they are gathered. */
+typedef struct { const growth *g; param_group *groups; int count, capacity; bool failed; } group_list;
+void   add_group(group_list *l, param_group p);
 
 /* ---- grow_slots.c: operators on parameter tokens ---- */
 const slot_group *slot_group_of(const arch *a, const param *p);     /* NULL when p holds no parameter tokens */
@@ -95,13 +102,24 @@ int check_memory(const growth *g, double target, lithe_error *err);
 /* Does so for options.to: the sizes stay, and options.set gives the keys that the other architecture adds. */
 int grow_additions(growth *g, lithe_growth *report, lithe_error *err);
 
+/* ---- extend.c: a larger vocabulary ---- */
+/* Writes its size to g->config, and g->known and g->tokens. */
+int grow_vocabulary(growth *g, lithe_growth *report, lithe_error *err);
+/* Fills map->extra with the rows of new tokens, where `large` has a row for each token. */
+int grow_tokens(const growth *g, const param *large, param_map *map, lithe_error *err);
+
 /* ---- grow_axes.c: new entries by the meaning of axes ---- */
 /* Fills map->axes for the parameter `large` from map->small. */
 int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err);
 
 /* ---- grow_hybrid.c: a model under the names of a hybrid ---- */
 /* Gives `to` the values of m; what it has beside begins as in a new model. */
-int hybrid_values(const hybrid_form *f, const lithe_model *m, lithe_model *to, uint64_t seed, lithe_error *err);
+int  hybrid_values(const hybrid_form *f, const lithe_model *m, lithe_model *to, uint64_t seed, lithe_error *err);
+/* The same of moments, which are laid out like the arenas of the params; those of what it has beside stay. */
+void hybrid_moments(const hybrid_form *f, const lithe_model *m, const lithe_model *to, const real *first, const real *second, real *to_first, real *to_second);
+
+/* Adds those of a hybrid: the groups of the smaller model at their new places, and what has no place in it as new. */
+void hybrid_groups(group_list *l);
 
 /* ---- grow_groups.c: parameter groups of the larger model ---- */
 int grow_groups(growth *g, lithe_error *err);                           /* sets those of g->large, from the maps */

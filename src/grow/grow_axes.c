@@ -67,6 +67,7 @@ static int source(const growth *g, axis kind, int old, int new, int j)
 {
     int parts = kind.parts > 1 ? kind.parts : 1, o = old / parts, n = new / parts, part = j / n, i = j % n;
     int at = i < o ? i : -1;
+    if (kind.kind == AXIS_VOCAB && j >= g->known && j < g->tokens) return -1;
     bool repeats = kind.kind == AXIS_RESIDUAL || (is_unit(kind.kind) && !begins_fresh(g->method));
     if (g->method != METHOD_CORNER && is_head(kind.kind)) at = head_source(g, kind, o, n, i);
     else if (g->method != METHOD_CORNER && repeats) at = i % o;
@@ -125,7 +126,7 @@ static int fill_axis(const growth *g, const param *large, axis kind, int old, ax
     return LITHE_OK;
 }
 
-static bool known(const growth *g, axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_SLOT || is_unit(k) || (g->adds && k == AXIS_NONE); }
+static bool known(const growth *g, axis_kind k) { return k == AXIS_RESIDUAL || k == AXIS_SLOT || is_unit(k) || (g->adds && k == AXIS_NONE) || (g->options.vocabulary && k == AXIS_VOCAB); }
 
 int grow_axes(const growth *g, const param *large, param_map *map, lithe_growth *report, lithe_error *err)
 {

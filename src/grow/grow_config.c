@@ -1,6 +1,6 @@
 /* Helpers of all parts of growing: the methods' names and kinds, numbers of a
- * configuration, sizes of a parameter and its values, and the report that a function is
- * not preserved. */
+ * configuration, sizes of a parameter and its values, the report that a function is not
+ * preserved, and the list of parameter groups. */
 #include "base/json.h"
 #include "grow/grow.h"
 #include <limits.h>
@@ -18,6 +18,7 @@ static const char *const names[METHODS] = {
 const char *method_name(method m) { return names[m]; }
 
 bool of_slots(method m) { return m >= METHOD_A; }
+bool repeats_layers(method m) { return m == METHOD_STACK || m == METHOD_INTERPOLATE; }
 bool begins_fresh(method m) { return m != METHOD_CLONE && m != METHOD_CORNER && m != METHOD_AKI; }
 bool channels_part(method m) { return m != METHOD_CLONE && m != METHOD_CORNER; }
 
@@ -76,4 +77,17 @@ void not_preserved(lithe_growth *report, const char *format, ...)
     va_start(args, format);
     vsnprintf(report->says, sizeof report->says, format, args);
     va_end(args);
+}
+
+void add_group(group_list *l, param_group p)
+{
+    if (l->failed) return;
+    if (l->count == l->capacity) {
+        int capacity = l->capacity ? 2 * l->capacity : 64;
+        param_group *more = xrealloc(l->groups, (size_t)capacity, sizeof *more);
+        if (!more) { l->failed = true; return; }
+        l->groups = more;
+        l->capacity = capacity;
+    }
+    l->groups[l->count++] = p;
 }

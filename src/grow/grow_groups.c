@@ -4,23 +4,7 @@
  * rate.  Where old and new lie side by side, runs of rows and runs of columns make the
  * groups. */
 #include "grow/grow.h"
-#include "model/groups.h"
 #include <stdlib.h>
-
-typedef struct { const growth *g; param_group *groups; int count, capacity; bool failed; } group_list;
-
-static void add(group_list *l, param_group p)
-{
-    if (l->failed) return;
-    if (l->count == l->capacity) {
-        int capacity = l->capacity ? 2 * l->capacity : 64;
-        param_group *more = xrealloc(l->groups, (size_t)capacity, sizeof *more);
-        if (!more) { l->failed = true; return; }
-        l->groups = more;
-        l->capacity = capacity;
-    }
-    l->groups[l->count++] = p;
-}
 
 /* ---- old and new ------------------------------------------------------------------ */
 
@@ -80,7 +64,7 @@ static void add_new(group_list *l, param_group part)
     part.born = BORN_LATER;
     part.lr_factor = 1;
     part.rewarm = l->g->options.rewarm;
-    add(l, part);
+    add_group(l, part);
 }
 
 static void add_old(group_list *l, param_group part, const param_group *old, bool apart)
@@ -91,7 +75,7 @@ static void add_old(group_list *l, param_group part, const param_group *old, boo
     part.rewarm = old ? old->rewarm : 0;
     part.lr_factor = (old ? old->lr_factor : 1) * (apart && o->old_lr > 0 ? (double)o->old_lr : 1);
     part.frozen = (old && old->frozen) || (apart && o->freeze_old);
-    add(l, part);
+    add_group(l, part);
 }
 
 /* Adds the groups of rows first .. first+rows-1, which are old: a run of columns has one age and one old group. */
@@ -144,8 +128,8 @@ static int check_options(const growth *g, lithe_error *err)
     method m = g->method;
     if (o->rewarm < 0 || o->rewarm > UPDATES_MAX) return fail(err, LITHE_EINVAL, "rewarm is %d updates: 0 to %d are possible", o->rewarm, UPDATES_MAX);
     if (o->freeze_old && o->old_lr > 0) return fail(err, LITHE_EINVAL, "the old values are either frozen or learn at a rate of their own: give freeze_old or old_lr, not both");
-    if (g->form && (o->freeze_old || o->old_lr > 0 || o->rewarm))
-        return fail(err, LITHE_EINVAL, "becoming a %s gives every value a new name: old and new ones are not kept apart, so freeze_old, old_lr and rewarm do not apply", g->arch->name);
+    if (g->form && (o->freeze_old || o->old_lr > 0))
+        return fail(err, LITHE_EINVAL, "becoming a %s gives every value a new name: freeze_old and old_lr do not apply, but rewarm does to what is added", g->arch->name);
     if ((!o->freeze_old && !(o->old_lr > 0)) || (m != METHOD_CLONE && m != METHOD_STACK && m != METHOD_INTERPOLATE && m != METHOD_AKI)) return LITHE_OK;
     return fail(err, LITHE_EINVAL, "method %s repeats the old values, so old and new cannot be kept apart to %s: take duplicate", method_name(m),
                 o->freeze_old ? "freeze the old ones" : "give the old ones a rate of their own");
@@ -156,6 +140,7 @@ int grow_groups(growth *g, lithe_error *err)
     group_list l = { .g = g };
     int status = check_options(g, err);
     if (status) return status;
+    if (g->form) hybrid_groups(&l);
     for (int i = 0; i < g->count; i++) add_param(&l, &g->maps[i], g->large->params->items[i]);
     if (!l.failed) return groups_set(g->large, l.groups, l.count, "the grown model", err);
     free(l.groups);

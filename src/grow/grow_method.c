@@ -49,6 +49,7 @@ static int named_method(const growth *g, const char *name, method *out, lithe_er
 
 int choose_method(growth *g, lithe_error *err)
 {
+    if (g->options.vocabulary) return LITHE_OK;
     if (g->options.method) return named_method(g, g->options.method, &g->method, err);
     g->method = has_slots(g) ? usual_of_slots(g) : METHOD_DUPLICATE;
     return LITHE_OK;
@@ -75,14 +76,15 @@ static changes changes_of(const growth *g)
 static bool idle(method m, changes c)
 {
     if (of_slots(m)) return !c.slots;
-    if (m == METHOD_STACK || m == METHOD_INTERPOLATE) return !c.depth;
+    if (repeats_layers(m)) return !c.depth;
     return m == METHOD_AKI ? !c.units : m == METHOD_CORNER || m == METHOD_CLONE ? !c.units && !c.width : false;
 }
 
 /* What the method is about. */
 static const char *subject(method m)
 {
-    if (m == METHOD_STACK || m == METHOD_INTERPOLATE) return "layers";
+    if (of_slots(m)) return "parameter tokens";
+    if (repeats_layers(m)) return "layers";
     return m == METHOD_AKI ? "heads and inner units" : "width, heads and inner units";
 }
 
@@ -90,8 +92,10 @@ int settle_method(growth *g, lithe_error *err)
 {
     changes c = changes_of(g);
     const bool wanted = g->options.method && g->method != METHOD_DUPLICATE;
-    if (idle(g->method, c) && wanted && !of_slots(g->method))
+    if (idle(g->method, c) && wanted)
         return fail(err, LITHE_EINVAL, "method %s is for %s, of which this growth adds none: leave the method out", method_name(g->method), subject(g->method));
+    if (c.depth && repeats_layers(g->method) && !config_int(g->before, g->arch->growth.keys.layers, 0))
+        return fail(err, LITHE_EINVAL, "method %s repeats layers, of which the model has none: leave the method out", method_name(g->method));
     if (idle(g->method, c)) g->method = METHOD_DUPLICATE;
     if (g->method == METHOD_C && !wanted && !g->options.portable && check_gram(g, NULL)) g->method = METHOD_A;
     if (g->method == METHOD_C && check_gram(g, err)) return err ? (int)err->status : LITHE_EINVAL;
@@ -120,7 +124,7 @@ static void say_outputs(const growth *g, changes c, lithe_growth *report)
     if (m == METHOD_CORNER) return;
     if (c.units && m != METHOD_AKI) add_item(report->says, sizeof report->says, fresh ? "new heads and inner units are read with weight 0" : "repeated units are divided where they are read");
     if (c.width) add_item(report->says, sizeof report->says, channels_part(m) ? "copies of channels are read by weights that cancel" : "copies of channels are divided where they are read");
-    if (c.depth && m != METHOD_STACK && m != METHOD_INTERPOLATE) add_item(report->says, sizeof report->says, "new blocks add zero");
+    if (c.depth && !repeats_layers(m)) add_item(report->says, sizeof report->says, "new blocks add zero");
     if (c.parts) add_item(report->says, sizeof report->says, "new branches and terms have no effect yet");
 }
 
@@ -134,7 +138,7 @@ static void say_symmetry(const growth *g, changes c, lithe_growth *report)
     if (m == METHOD_CLONE && c.units) add_item(report->symmetry, sizeof report->symmetry, noise ? "noise separates repeated heads and inner units" : "repeated heads and inner units get equal gradients and stay equal, but for dropout");
     else if (c.units && begins_fresh(m)) add_item(report->symmetry, sizeof report->symmetry, "new heads and inner units begin fresh");
     if (c.width) add_item(report->symmetry, sizeof report->symmetry, channels_part(m) ? "fresh weights read the copies of channels" : "copies of channels stay equal; method duplicate breaks them");
-    if (c.depth && m != METHOD_STACK && m != METHOD_INTERPOLATE) add_item(report->symmetry, sizeof report->symmetry, "new blocks begin fresh");
+    if (c.depth && !repeats_layers(m)) add_item(report->symmetry, sizeof report->symmetry, "new blocks begin fresh");
     if (c.parts) add_item(report->symmetry, sizeof report->symmetry, "new branches and terms begin fresh");
 }
 

@@ -80,9 +80,6 @@ static double count_shape(const growth *g, const json_t *base, shape s)
     return total;
 }
 
-/* Whether the method is about layers. */
-static bool in_depth(const growth *g) { return g->method == METHOD_STACK || g->method == METHOD_INTERPOLATE; }
-
 /* Finds the inner width with which a shape has the target number of parameters; *best is the cheapest shape so far. */
 static void try_shape(const growth *g, const json_t *base, const shape *old, shape s, double target, shape *best)
 {
@@ -98,7 +95,7 @@ static void try_shape(const growth *g, const json_t *base, const shape *old, sha
     double got = count_shape(g, base, s);
     if (fabs(got - target) > TOLERANCE * target) return;
     double proportion = (double)s.inner / s.width * old->width / old->inner;
-    s.cost = (in_depth(g) ? 10 : 1) * fabs(log(proportion)) + 0.5 * log((double)s.layers / old->layers) + 0.4 * log((double)s.width / old->width);
+    s.cost = (repeats_layers(g->method) ? 10 : 1) * fabs(log(proportion)) + 0.5 * log((double)s.layers / old->layers) + 0.4 * log((double)s.width / old->width);
     if (best->cost < 0 || s.cost < best->cost - 1e-9) *best = s;
 }
 
@@ -112,6 +109,8 @@ static void try_shapes(const growth *g, const json_t *base, const shape *old, do
 
 static int choose_shape(growth *g, double target, lithe_error *err)
 {
+    const char *layers = g->arch->growth.keys.layers;
+    if (!config_int(g->config, layers, 0)) return fail(err, LITHE_EINVAL, "a model without layers grows by these first: set %s=N", layers);
     json_t *base = json_deep_copy(g->config);
     int heads = config_int(base, g->arch->growth.keys.heads, 1), kv = config_int(base, g->arch->growth.keys.kv_heads, 0);
     shape old = { config_int(base, g->arch->growth.keys.width, 0), config_int(base, g->arch->growth.keys.layers, 0), inner_size(g->small), 0 }, best = { 0, 0, 0, -1 };
@@ -121,7 +120,7 @@ static int choose_shape(growth *g, double target, lithe_error *err)
         int unit = hd * heads / kv;
         for (int w = old.width; w <= 8 * old.width; w += unit) try_shape(g, base, &old, (shape){ w, old.layers, 0, 0 }, target, &best);
     } else {
-        bool deeper = in_depth(g) || !g->arch->growth.block_changes || !g->arch->growth.block_changes(g->small->config);
+        bool deeper = repeats_layers(g->method) || !g->arch->growth.block_changes || !g->arch->growth.block_changes(g->small->config);
         bool wider = !g->arch->growth.heads_change || !g->arch->growth.heads_change(g->small->config);
         try_shapes(g, base, &old, target, wider ? WIDTHS_MAX : 1, deeper ? DEPTHS_MAX : 1, &best);
         /* Changes that do not preserve the function come last. */

@@ -102,7 +102,7 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
         lithe_model_close(large);
         return NULL;
     }
-    if (g->small->tokenizer) large->tokenizer = xstrdup(g->small->tokenizer);
+    if (g->small->tokenizer && !g->options.vocabulary) large->tokenizer = xstrdup(g->small->tokenizer);
     if (!g->form) large->names = g->small->names;
     large->preprocessor = g->small->preprocessor;
     return large;
@@ -112,6 +112,7 @@ void growth_moments(const growth *g, const lithe_model *large, const real *m, co
 {
     memset(large_m, 0, large->params->arena_count * sizeof *large_m);
     memset(large_v, 0, large->params->arena_count * sizeof *large_v);
+    if (g->form) hybrid_moments(g->form, g->small, large, m, v, large_m, large_v);
     for (int q = 0; q < g->count; q++) {
         const param_map *map = &g->maps[q];
         const param *p = params_find(large->params, map->name);

@@ -1,5 +1,6 @@
 /* Reads which growths a run makes, and how:
- *   grow_at    STEP:WHAT[,STEP:WHAT]; WHAT is a number of parameters, a multiple "2x", or sizes "KEY=N[,KEY=N]"
+ *   grow_at    STEP:WHAT[,STEP:WHAT]; WHAT is a number of parameters, a multiple "2x", sizes "KEY=N[,KEY=N]", another
+ *              architecture with what it adds, "to=ARCH[,KEY=VALUE]", or a larger vocabulary, "vocabulary=TOKENIZER"
  *   grow_with  the other options, "noise=0.01,portable,rewarm=50", by the names of lithe_grow_options
  * Invariant: what was read once in a run's options is read in the same way from its trainer.json. */
 #include "base/arena.h"
@@ -10,6 +11,9 @@
 #include <string.h>
 
 /* ---- when, and to which size ---------------------------------------------------------- */
+
+static const char to_arch[] = "to=", to_vocabulary[] = "vocabulary=";
+static bool begins(const char *text, const char *with) { return !strncmp(text, with, strlen(with)); }
 
 /* The length of "KEY=N,KEY=N" at the beginning of text: up to the comma before the next STEP:, or to its end. */
 static size_t sizes_length(const char *text)
@@ -39,12 +43,13 @@ static int parse_growth(const char *whole, const char **text, planned_growth *g,
     *g = (planned_growth){ .at = (int)at };
     bool sizes = *colon == ':' && what[strcspn(what, "=,:")] == '=';
     if (sizes) {
-        g->set = (size_t)(what - whole);
-        g->set_length = sizes_length(what);
-        end = what + g->set_length;
+        g->kind = begins(what, to_arch) ? GROW_ARCH : begins(what, to_vocabulary) ? GROW_VOCABULARY : GROW_SIZES;
+        g->what = (size_t)(what - whole) + (g->kind == GROW_ARCH ? strlen(to_arch) : g->kind == GROW_VOCABULARY ? strlen(to_vocabulary) : 0);
+        end = what + sizes_length(what);
+        g->length = (size_t)(end - whole) - g->what;
     } else if (*colon == ':') end = read_amount(what, g);
     if (at < 1 || at > STEPS_MAX || *colon != ':' || end == what || (*end && *end != ','))
-        return fail(err, LITHE_EINVAL, "grow_at is \"%s\" here, expected STEP:PARAMS such as 500:2x or 500:3M, or STEP:KEY=N", *text);
+        return fail(err, LITHE_EINVAL, "grow_at is \"%s\" here, expected STEP:PARAMS such as 500:2x or 500:3M, STEP:KEY=N, STEP:to=ARCH or STEP:vocabulary=TOKENIZER", *text);
     *text = *end ? end + 1 : end;
     return LITHE_OK;
 }
@@ -108,16 +113,54 @@ int settings_growths(settings *s, lithe_error *err)
     return status;
 }
 
+int settings_name_vocabularies(settings *s, lithe_error *err)
+{
+    size_t room = s->grow_at ? strlen(s->grow_at) + 32 * MAX_GROWTHS : 0, n = 0, from = 0;
+    char *text = room ? xalloc(room, 1) : NULL;
+    if (!s->grow_at) return LITHE_OK;
+    if (!text) return fail(err, LITHE_ENOMEM, "out of memory for the growths");
+    for (int i = 0; i < s->growth_count; i++) {
+        const planned_growth *g = &s->growths[i];
+        if (g->kind != GROW_VOCABULARY) continue;
+        n += (size_t)snprintf(text + n, room - n, "%.*svocabulary-%d", (int)(g->what - from), s->grow_at + from, g->at);
+        from = g->what + g->length;
+    }
+    snprintf(text + n, room - n, "%s", s->grow_at + from);
+    free(s->grow_at);
+    s->grow_at = text;
+    return settings_growths(s, err);
+}
 
-int settings_growth(const settings *s, int i, lithe_grow_options *o, char **set, lithe_error *err)
+/* What says how sizes grow is not for the other kinds of growth, where a run has both. */
+static void keep_what_applies(const settings *s, const planned_growth *g, lithe_grow_options *o)
+{
+    bool sizes = false;
+    for (int i = 0; i < s->growth_count; i++) sizes |= s->growths[i].kind == GROW_AMOUNT || s->growths[i].kind == GROW_SIZES;
+    if (!sizes || g->kind == GROW_AMOUNT || g->kind == GROW_SIZES) return;
+    o->method = o->where = NULL;
+    o->noise = 0;
+    o->portable = 0;
+}
+
+int settings_growth(const settings *s, int i, lithe_grow_options *o, char **text, lithe_error *err)
 {
     const planned_growth *g = &s->growths[i];
     *o = (lithe_grow_options){ .size = sizeof *o, .params = g->params, .factor = g->factor, .method = s->grow_method };
-    *set = g->set_length ? xstrndup(s->grow_at + g->set, g->set_length) : NULL;
-    o->set = *set;
-    if (g->set_length && !*set) return fail(err, LITHE_ENOMEM, "out of memory for the sizes of a growth");
-    return read_options(s->grow_with, o, err);
+    *text = g->kind != GROW_AMOUNT ? xstrndup(s->grow_at + g->what, g->length) : NULL;
+    if (g->kind != GROW_AMOUNT && !*text) return fail(err, LITHE_ENOMEM, "out of memory for the sizes of a growth");
+    if (g->kind == GROW_SIZES) o->set = *text;
+    if (g->kind == GROW_ARCH) {
+        char *comma = strchr(*text, ',');
+        o->to = *text;
+        o->set = comma ? comma + 1 : NULL;
+        if (comma) *comma = 0;
+    }
+    int status = read_options(s->grow_with, o, err);
+    keep_what_applies(s, g, o);
+    return status;
 }
+
+/* ---- what can be known of them before the first step ---------------------------------------- */
 
 /* Values, gradients and both moments of the larger model must fit. */
 static int check_memory(const planned_growth *g, const lithe_model *large, lithe_error *err)
@@ -128,25 +171,49 @@ static int check_memory(const planned_growth *g, const lithe_model *large, lithe
                 1e-9 * needed, 1e-9 * limit);
 }
 
-int settings_check_growths(const settings *s, const lithe_model *m, lithe_error *err)
+/* The model, without values, and the tokenizer after some of the growths. */
+typedef struct { const lithe_model *model; lithe_model *declared; const lithe_tokenizer *tokenizer; lithe_tokenizer *opened; } stage;
+
+static void go_on(stage *at, lithe_model *large, lithe_tokenizer *larger)
 {
-    const int steps = s->schedule.steps;
-    const lithe_model *small = m;
-    lithe_model *declared = NULL;
-    int status = LITHE_OK;
-    for (int i = 0; !status && i < s->growth_count; i++) {
-        lithe_grow_options o;
-        lithe_error why = { 0 };
-        char *set = NULL;
-        if (steps && s->growths[i].at > steps) status = fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", s->growths[i].at, steps);
-        if (!status) status = settings_growth(s, i, &o, &set, err);
-        lithe_model *large = status ? NULL : growth_declare(small, &o, &why);
-        if (!status && !large) status = fail(err, why.status, "the growth at step %d: %s", s->growths[i].at, why.text);
-        if (large) status = check_memory(&s->growths[i], large, err);
-        lithe_model_close(declared);
-        small = declared = large;
-        free(set);
+    lithe_model_close(at->declared);
+    at->model = at->declared = large;
+    if (!larger) return;
+    lithe_tokenizer_close(at->opened);
+    at->tokenizer = at->opened = larger;
+}
+
+static int check_growth(const settings *s, int i, const lithe_dataset *d, stage *at, lithe_error *err)
+{
+    const planned_growth *g = &s->growths[i];
+    lithe_grow_options o;
+    lithe_error why = { 0 };
+    char *text = NULL;
+    if (s->schedule.steps && g->at > s->schedule.steps) return fail(err, LITHE_EINVAL, "grow_at names step %d, but the last step is %d", g->at, s->schedule.steps);
+    int status = settings_growth(s, i, &o, &text, err);
+    if (!status && g->kind == GROW_VOCABULARY && !d->kind->translate)
+        status = fail(err, LITHE_EINVAL, "the growth at step %d: a vocabulary grows in a run on text, not on %s data", g->at, d->kind->name);
+    lithe_tokenizer *larger = !status && g->kind == GROW_VOCABULARY ? lithe_tokenizer_open(text, &why) : NULL;
+    o.tokenizer = at->tokenizer;
+    o.vocabulary = larger;
+    lithe_model *large = status ? NULL : growth_declare(at->model, &o, &why);
+    if (!status && !large) status = fail(err, why.status, "the growth at step %d: %s", g->at, why.text);
+    if (!status) status = check_memory(g, large, err);
+    free(text);
+    if (!status) go_on(at, large, larger);
+    else {
+        lithe_model_close(large);
+        lithe_tokenizer_close(larger);
     }
-    lithe_model_close(declared);
+    return status;
+}
+
+int settings_check_growths(const settings *s, const lithe_model *m, const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err)
+{
+    stage at = { .model = m, .tokenizer = t };
+    int status = LITHE_OK;
+    for (int i = 0; !status && i < s->growth_count; i++) status = check_growth(s, i, d, &at, err);
+    lithe_model_close(at.declared);
+    lithe_tokenizer_close(at.opened);
     return status;
 }

@@ -54,20 +54,26 @@ static int read_newest(lithe_trainer *t, int before, lithe_error *err)
     return LITHE_OK;
 }
 
+/* That of the present vocabulary.  Before a larger one it is the checkpoint's: when such a run has ended, the run
+ * itself holds the larger one. */
 static int open_tokenizer(lithe_trainer *t, lithe_error *err)
 {
-    char *path = lithe_tokenizer_find(t->run);
-    int status = LITHE_OK;
+    char *dir = trainer_vocabulary(t, err);
+    if (!dir && !failed(err)) dir = trainer_vocabulary_comes(t) ? checkpoint_path(t->run, t->progress.step) : xstrdup(t->run);
+    char *path = dir ? lithe_tokenizer_find(dir) : NULL;
+    int status = dir ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     if (path && !(t->own_tokenizer = lithe_tokenizer_open(path, err))) status = err ? (int)err->status : LITHE_EIO;
     t->tokenizer = t->own_tokenizer;
     free(path);
+    free(dir);
     return status;
 }
 
 /* Opens the run's data and refuses data that have changed since it was started. */
 static int open_data(lithe_trainer *t, lithe_error *err)
 {
-    char identity[sizeof t->identity] = "", *dir = path_join(t->run, "data");
+    char identity[sizeof t->identity] = "", *dir = trainer_vocabulary(t, err);
+    if (!dir && !failed(err)) dir = path_join(t->run, "data");
     if (!dir) return fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     t->data = t->own_data = dataset_reopen(dir, t->tokenizer, (source_share){ ranks_rank(t->ranks), ranks_count(t->ranks) }, err);
     int status = t->data ? LITHE_OK : err ? (int)err->status : LITHE_EIO;

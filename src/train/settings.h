@@ -14,8 +14,10 @@ enum { WINDOWS_MAX = 1 << 20, STEPS_MAX = UPDATES_MAX };
 #define BETA_MAX 0.9999999
 #define TUNING_SHARE 0.1            /* of the learning rate, for a model that was trained already */
 
-/* At a step: one of params and factor, or the sizes that stand in grow_at from character `set` on. */
-typedef struct { int at; double params, factor; size_t set, set_length; } planned_growth;
+/* At a step: one of params and factor, or the text that stands in grow_at from character `what` on: sizes, another
+ * architecture, or the path of a larger vocabulary's tokenizer. */
+typedef enum { GROW_AMOUNT, GROW_SIZES, GROW_ARCH, GROW_VOCABULARY } growth_kind;
+typedef struct { int at; growth_kind kind; double params, factor; size_t what, length; } planned_growth;
 
 typedef struct {
     int ctx, batch, accumulate;
@@ -48,8 +50,11 @@ text_task settings_task(const settings *s, const lithe_model *m);
 int  settings_kinds(settings *s, const char *schedule_text, const char *type, lithe_error *err);
 int  settings_wire(settings *s, const char *name, lithe_error *err);
 int  settings_growths(settings *s, lithe_error *err);
-/* The options of growth number i; *set is to be freed after their use. */
-int  settings_growth(const settings *s, int i, lithe_grow_options *o, char **set, lithe_error *err);
+/* The options of growth number i; *text, to be freed after their use, holds their strings, or is the path of a larger
+ * vocabulary's tokenizer, which they lack. */
+int  settings_growth(const settings *s, int i, lithe_grow_options *o, char **text, lithe_error *err);
+/* Each larger vocabulary stands in grow_at by the name of its directory in the run from now on. */
+int  settings_name_vocabularies(settings *s, lithe_error *err);
 
 typedef struct {
     int step;                        /* steps taken, including skipped ones; it gives the place in the data */
@@ -73,9 +78,9 @@ const recipe *recipe_find(const arch *a, bool fine_tuning);
 /* Its peak learning rate for a model of this width. */
 double        recipe_lr(const recipe *r, int width);
 
-/* Refuses a growth after the last step of a run whose length is known, and one that the model m, after those before it,
- * cannot make. */
-int settings_check_growths(const settings *s, const lithe_model *m, lithe_error *err);
+/* Refuses a growth after the last step of a run whose length is known, and one that the model m with tokenizer t, after
+ * those before it, cannot make. */
+int settings_check_growths(const settings *s, const lithe_model *m, const lithe_dataset *d, const lithe_tokenizer *t, lithe_error *err);
 
 /* ---- trainer.json ---------------------------------------------------------------------- */
 

@@ -21,7 +21,7 @@ static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_e
     char *file = carry ? path_join(newest ? newest : from, MOMENTS_FILE) : NULL;
     int status = LITHE_OK;
     if (file && !path_exists(file))
-        status = fail(err, LITHE_EINVAL, "%s: has no %s, as a model that was converted, or grown by a vocabulary: there are no moments to carry, leave that out", from, MOMENTS_FILE);
+        status = fail(err, LITHE_EINVAL, "%s: has no %s, as a model that was converted: there are no moments to carry, leave that out", from, MOMENTS_FILE);
     free(file);
     if (!status) status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
     free(newest);
@@ -97,7 +97,8 @@ static int make_run(lithe_trainer *t, const lithe_train_options *o, const char *
     status = write_files(t, o, err);
     if (!status) status = model_adopt_config(t->model, DT_F32, t->tokenizer, err);
     if (!status && o->seconds > 0) status = trainer_seconds(t, o, err);
-    if (!status) status = settings_check_growths(&t->settings, t->model, err);
+    if (!status) status = settings_check_growths(&t->settings, t->model, t->data, t->tokenizer, err);
+    if (!status) status = trainer_place_vocabularies(t, err);
     if (!status) status = log_start(t, err);
     if (!status) status = trainer_save(t, err);
     log_close(&t->log);
@@ -135,7 +136,7 @@ lithe_trainer *trainer_open(lithe_model *m, lithe_dataset *d, const lithe_tokeni
     if (!status) status = trainer_begin(t, err);
     if (!status) status = lithe_model_finite(m, err);
     if (!status) status = settings_samples(&t->settings, o, t->objective.samples, err);
-    if (!status) status = settings_check_growths(&t->settings, t->model, err);
+    if (!status) status = settings_check_growths(&t->settings, t->model, t->data, t->tokenizer, err);
     if (!status) status = trainer_prepare(t, err);
     if (!status) status = begin_moments(t, o, err);
     if (!status) status = make_run(t, o, named, err);

@@ -102,6 +102,19 @@ int trainer_moments(lithe_trainer *t, lithe_error *err);                /* reads
 int trainer_write_best(const lithe_trainer *t, lithe_error *err);       /* best.json, which names the best checkpoint */
 int trainer_prune(const lithe_trainer *t, lithe_error *err);         /* removes checkpoints kept no longer */
 
+/* ---- vocabularies.c ---------------------------------------------------------------------------------- */
+
+/* Writes tokenizer and data of every larger vocabulary that the run will have into it. */
+int   trainer_place_vocabularies(lithe_trainer *t, lithe_error *err);
+/* The directory of the present one in the run, to be freed; NULL: it is the first. */
+char *trainer_vocabulary(const lithe_trainer *t, lithe_error *err);
+/* Whether the run will have a larger one. */
+bool  trainer_vocabulary_comes(const lithe_trainer *t);
+/* The tokenizer of the growth that is next, to be closed. */
+lithe_tokenizer *trainer_larger_tokenizer(const lithe_trainer *t, lithe_error *err);
+/* Takes it, which is closed with the trainer, and its data for those of the run. */
+int   trainer_take_vocabulary(lithe_trainer *t, lithe_tokenizer *to, lithe_error *err);
+
 /* ---- grow_step.c, budget.c --------------------------------------------------------------------------- */
 
 int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
