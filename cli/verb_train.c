@@ -1,12 +1,8 @@
-/* lithe train: makes data, a tokenizer, a model and a trainer from the options.
- *
- * `lithe train FILE` chooses by itself what lithe_choose_for_text has for the text and the machine: architecture, size
- * of the vocabulary, which is learned from the first 8 MB, parameters, context, batch; and it trains for five minutes,
- * or until it has read the text so many times as is good for it.  All else is the library's default (lithe.h). */
+/* lithe train: begins a new run (new_run.h), or continues one. */
 #include "inputs.h"
 #include "interrupt.h"
+#include "new_run.h"
 #include "output.h"
-#include "quantity.h"
 #include "processes.h"
 #include "run_name.h"
 #include "suggest.h"
@@ -16,21 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
-static const double params_images = 400e3, run_seconds = 300, passes_of_others = 20;
-enum { SAMPLED = 8000000, BYTES = 256, VOCAB_LEAST = 16, STEPS_LEAST = 100, NEVER = 1 << 30, LABELS_MOST = 4096 };
-
-typedef struct {
-    common common;
-    const char *arch, *from, *resume, *config, *out, *tokenizer, *valid, *packing, *schedule, *dtype, *wire, *sample, *grow_at, *grow_method, *grow_where, *moments, *mpi;
-    const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
-    double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random, grow_noise, grow_old_lr;
-    amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, grow_portable, grow_freeze_old, grow_rewarm, json;
-    uint64_t seed;
-} train_settings;
 typedef train_settings S;
 
 static void usual_archs(const char *option_name, char *text, size_t size)
@@ -131,410 +114,23 @@ static const option train_options[] = {
     { 0 }
 };
 
-/* The parts of a run, and what was chosen for it. */
-typedef struct {
-    const arguments *a;
-    const S *s;
-    const char *arch;                   /* of a new model */
-    char *text;                         /* the beginning of the data, SAMPLED bytes at most */
-    size_t text_size;
-    lithe_tokenizer *tokenizer;
-    lithe_dataset *data;
-    lithe_model *model;
-    lithe_text_choice choice;           /* what suits the text; of images all 0 */
-    char *command, out[4096], tokenizer_says[200];
-    bool images;                        /* the data are images, not text */
-    lithe_train_options options;
-    lithe_ranks *ranks;                 /* NULL: one process */
-    char grow_with[160];                /* of the options */
-    lithe_error err;                    /* of inputs */
-} making;
-
-/* ---- tokenizer, data, model ---------------------------------------------------- */
-
-static lithe_tokenizer *learn_tokenizer(making *k, int vocab)
-{
-    const char *kind = lithe_arch_vocabulary(k->arch);
-    bool wordpiece = !strcmp(kind, "wordpiece");
-    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%s of %d tokens, learned from %zu bytes", wordpiece ? "WordPiece, lower case," : "byte-level BPE", vocab, k->text_size);
-    return lithe_tokenizer_learn(k->text, k->text_size, vocab, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind, .lowercase = wordpiece), &k->err);
-}
-
-/* Learns as many tokens as suit the text; fewer, or none but the bytes, where it has pairs for no more. */
-static lithe_tokenizer *learn_what_there_is(making *k)
-{
-    lithe_tokenizer *t = NULL;
-    const bool masks = strcmp(lithe_arch_vocabulary(k->arch), "bpe") != 0;      /* encoders need a mask token */
-    const int least = masks ? VOCAB_LEAST : BYTES;
-    for (int vocab = k->choice.vocab; !t && vocab > least && k->err.status != LITHE_ECANCELLED; vocab -= vocab / 4) {
-        k->err = (lithe_error){ 0 };
-        t = learn_tokenizer(k, vocab);
-    }
-    if (!t && !masks && k->err.status != LITHE_ECANCELLED) {
-        k->err = (lithe_error){ 0 };
-        snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "bytes");
-        t = lithe_tokenizer_open("bytes", &k->err);
-    }
-    return t;
-}
-
-static lithe_tokenizer *choose_tokenizer(making *k)
-{
-    const S *s = k->s;
-    const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
-    const lithe_tokenizer_options o = { .size = sizeof o, .lowercase = letters(k->a, s->lowercase) };
-    if (s->vocab) return learn_tokenizer(k, s->vocab);
-    if (k->model) {
-        snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
-        return model_tokenizer_with(k->model, s->from, s->tokenizer, &o, &k->err);
-    }
-    if (!path) return learn_what_there_is(k);
-    snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path);
-    return lithe_tokenizer_open_with(path, &o, &k->err);
-}
-
-/* "classify" or "regress" if that is the task of the model, else NULL. */
-static const char *labelled_task(const lithe_model *m)
-{
-    const char *task = lithe_model_task(m);
-    return task && (!strcmp(task, "classify") || !strcmp(task, "regress")) ? task : NULL;
-}
-
-/* The data must use the classes of the model. */
-static void keep_labels(const lithe_model *m, const char **names, lithe_data_options *o)
-{
-    while (o->label_count < LABELS_MOST && lithe_model_label(m, o->label_count)) {
-        names[o->label_count] = lithe_model_label(m, o->label_count);
-        o->label_count++;
-    }
-    if (o->label_count) o->labels = names;
-}
-
-static lithe_dataset *open_data(making *k)
-{
-    const char *pair = k->s->pair_column ? k->s->pair_column : option_origin(k->a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
-    lithe_data_options o = { .size = sizeof o, .seed = k->s->seed, .reset_attention = k->s->reset_attention, .task = k->s->task,
-                             .text_column = k->s->text_column, .pair_column = pair, .label_column = k->s->label_column };
-    double share;
-    char unit = 0;
-    const char *valid = k->s->valid, *names[LABELS_MOST];
-    if (k->s->from && !k->s->task && (o.task = labelled_task(k->model)) && !strcmp(o.task, "classify")) keep_labels(k->model, names, &o);
-    if (k->images) {
-        o.task = "images";
-        o.image_filter = lithe_model_image_filter(k->model);
-        o.image_resize = lithe_model_image_resize(k->model, &o.image_shortest);
-        lithe_model_images(k->model, &o.image_side, NULL, &o.image_channels);
-    }
-    if (valid && !quantity_amount(valid, '%', &share, &unit) && unit) o.valid_share = share / 100;
-    else o.valid = valid;
-    if (unit && !(share > 0 && share < 100)) wrong(&k->err, LITHE_EINVAL, "--valid %s: a share lies between 0%% and 100%%", valid);
-    const lithe_encoder together = lithe_ranks_encoder(k->ranks);
-    if (together.processes > 1) o.encoder = &together;
-    return lithe_dataset_open(k->a->operands, k->a->count, NULL, k->tokenizer, &o, &k->err);
-}
-
-/* The library calls a configuration config.json; what is wrong in it is said of the file that was given. */
-static lithe_model *model_of_config(making *k, const char *config)
-{
-    static const char name[] = "config.json";
-    lithe_error each = { 0 };
-    lithe_model *m = lithe_model_new(k->s->arch, config, k->s->seed, &each);
-    const bool named = !strncmp(each.text, name, sizeof name - 1);
-    if (!m) wrong(&k->err, each.status, "%s%s", named ? k->s->config : "", named ? each.text + sizeof name - 1 : each.text);
-    return m;
-}
-
-/* The configuration of the size that is asked for; where the architecture was not, and has no model of it, of the usual
- * one. */
-static char *sized_config(making *k)
-{
-    const S *s = k->s;
-    const double params = s->params > 0 ? s->params : k->choice.params;
-    const int vocab = lithe_tokenizer_vocab(k->tokenizer), ctx = s->ctx ? s->ctx : k->choice.ctx;
-    lithe_error none = { 0 };
-    char *config = lithe_model_size(k->arch, params, vocab, ctx, s->arch ? &k->err : &none);
-    if (config || s->arch) return config;
-    k->arch = lithe_arch_usual(false);
-    return lithe_model_size(k->arch, params, vocab, ctx, &k->err);
-}
-
-static lithe_model *fresh_model(making *k)
-{
-    const S *s = k->s;
-    size_t size = 0;
-    char *config = s->config ? read_text(s->config, SMALL_TEXT, &size, &k->err) : k->err.status ? NULL : sized_config(k);
-    lithe_model *m = !config ? NULL : s->config ? model_of_config(k, config) : lithe_model_new(k->arch, config, s->seed, &k->err);
-    free(config);
-    if (!m || lithe_tokenizer_vocab(k->tokenizer) <= lithe_model_vocab(m)) return m;
-    wrong(&k->err, LITHE_ECONFIG, "%s: a vocabulary of %d is too small for the tokenizer's %d tokens", s->config, lithe_model_vocab(m),
-          lithe_tokenizer_vocab(k->tokenizer));
-    lithe_model_close(m);
-    return NULL;
-}
-
-/* With images either the configuration gives their size, or the images determine the configuration. */
-static lithe_model *configured_model(making *k)
-{
-    size_t size = 0;
-    char *config = read_text(k->s->config, SMALL_TEXT, &size, &k->err);
-    lithe_model *m = config ? model_of_config(k, config) : NULL;
-    free(config);
-    return m;
-}
-
-static lithe_model *fresh_image_model(making *k)
-{
-    char *config = lithe_model_size_images(k->arch, k->s->params > 0 ? k->s->params : params_images, k->data, k->s->patch, &k->err);
-    lithe_model *m = config ? lithe_model_new(k->arch, config, k->s->seed, &k->err) : NULL;
-    free(config);
-    return m;
-}
-
-/* Returns the model with a head for the labels of the data. */
-static lithe_model *under_head(making *k, lithe_model *body)
-{
-    const char *names[LABELS_MOST];
-    int n = lithe_dataset_labels(k->data);
-    if (n > LABELS_MOST) wrong(&k->err, LITHE_EFORMAT, "%s: %d classes, at most %d", k->a->operands[0], n, LABELS_MOST);
-    for (int i = 0; i < n && i < LABELS_MOST; i++) names[i] = lithe_dataset_label(k->data, i);
-    lithe_model *m = lithe_model_with_head(body, k->s->task, names, n, k->s->seed, &k->err);
-    lithe_model_close(body);
-    return m;
-}
-
-/* The model with a head that predicts whether one text follows another. */
-static lithe_model *with_pairs(making *k, lithe_model *body)
-{
-    const char *task = lithe_model_task(body);
-    if (task && !strcmp(task, "pretrain")) return body;
-    lithe_model *m = lithe_model_with_head(body, "pretrain", NULL, 0, k->s->seed, &k->err);
-    lithe_model_close(body);
-    return m;
-}
-
-/* ---- how long ------------------------------------------------------------------ */
-
-static int batch_of(const making *k)
-{
-    return k->s->batch ? k->s->batch : k->choice.batch && !lithe_dataset_examples(k->data, 0) ? k->choice.batch : lithe_dataset_batch(k->data);
-}
-
-/* The steps of as many passes over the data as are good for it. */
-static int steps_of_passes(const making *k, double step_tokens)
-{
-    double tokens = k->images ? (double)lithe_dataset_examples(k->data, 0) * lithe_model_context(k->model) : (double)lithe_dataset_tokens(k->data, 0);
-    double passes = k->choice.passes > 0 ? k->choice.passes : passes_of_others;
-    return (int)fmin(NEVER, fmax(STEPS_LEAST, ceil(passes * tokens / step_tokens)));
-}
-
-/* The steps that an amount means, where it is no share of all steps; 0: the default. */
-static int steps_of(const arguments *a, const char *name, amount x, int none)
-{
-    if (option_origin(a, name) == ORIGIN_DEFAULT) return 0;
-    if (!(x.value > 0)) return none;
-    return x.unit ? 0 : x.value < 1 ? 1 : x.value > NEVER ? NEVER : (int)x.value;
-}
-
-static double share_of(amount x) { return x.unit ? x.value / 100 : 0; }
-
-/* Zero means the library's default, so a zero that the user asked for becomes a negative number. */
-static double or_off(const arguments *a, const char *name, double x)
-{
-    return option_origin(a, name) != ORIGIN_DEFAULT && !(x > 0) ? -1 : x;
-}
-
-/* The options of growths as one text, as in lithe_train_options; NULL when none is given. */
-static const char *growing_options(making *k)
-{
-    const S *s = k->s;
-    size_t n = 0, size = sizeof k->grow_with;
-    char *text = k->grow_with;
-    if (s->grow_noise > 0) n += (size_t)snprintf(text + n, size - n, "noise=%.9g,", s->grow_noise);
-    if (s->grow_old_lr > 0) n += (size_t)snprintf(text + n, size - n, "old_lr=%.9g,", s->grow_old_lr);
-    if (s->grow_rewarm) n += (size_t)snprintf(text + n, size - n, "rewarm=%d,", s->grow_rewarm);
-    if (s->grow_where) n += (size_t)snprintf(text + n, size - n, "where=%s,", s->grow_where);
-    n += (size_t)snprintf(text + n, size - n, "%s%s", s->grow_portable ? "portable," : "", s->grow_freeze_old ? "freeze_old," : "");
-    return n ? text : NULL;
-}
-
-static const char *dtype_of(const making *k)
-{
-    return k->s->dtype ? k->s->dtype : k->choice.dtype && !k->s->task ? k->choice.dtype : "f32";
-}
-
-static int fill_options(making *k)
-{
-    const S *s = k->s;
-    const arguments *a = k->a;
-    int ctx = s->ctx ? s->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    double step_tokens = (double)batch_of(k) * ctx * (s->bptt ? s->bptt : 1);
-    size_t examples = lithe_dataset_examples(k->data, 0);
-    bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->images);
-    const bool usual = !s->steps && !lasting;
-    k->options = LITHE_OPTIONS(lithe_train_options,
-        .ctx = s->ctx, .batch = batch_of(k), .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
-        .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = usual ? run_seconds : s->time, .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
-        .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
-        .static_masking = s->static_masking, .packing = s->packing,
-        .warmup = steps_of(a, "warmup", s->warmup, -1), .eval_windows = s->eval_windows,
-        .eval_every = steps_of(a, "eval-every", s->eval_every, NEVER), .save_every = steps_of(a, "save-every", s->save_every, NEVER),
-        .warmup_share = share_of(s->warmup), .eval_share = share_of(s->eval_every), .save_share = share_of(s->save_every),
-        .seed = s->seed, .recompute = s->recompute, .bptt = s->bptt, .sample = s->sample, .grow_at = s->grow_at, .grow_method = s->grow_method, .grow_with = growing_options(k),
-        .moments = s->moments, .from = s->from, .command = k->command, .ranks = k->ranks);
-    const struct { const char *name; double share; } shares[] = { { "warmup", k->options.warmup_share }, { "eval-every", k->options.eval_share }, { "save-every", k->options.save_share } };
-    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-        if (shares[i].share > 1) wrong(&k->err, LITHE_EINVAL, "--%s %g%%: a share of the steps is at most 100%%", shares[i].name, 100 * shares[i].share);
-    return k->err.status;
-}
-
-/* ---- what is said ------------------------------------------------------------------ */
-
-static const char *classes_text(const making *k, char *text, size_t cap)
-{
-    int n = lithe_dataset_labels(k->data);
-    if (n) snprintf(text, cap, ", %d classes", n);
-    else snprintf(text, cap, ", numbers");
-    return text;
-}
-
-/* "NAME (EXAMPLES), ..." of as many classes as have room. */
-static void say_classes(const lithe_dataset *d)
-{
-    char text[400];
-    size_t n = 0;
-    const int classes = lithe_dataset_labels(d);
-    for (int i = 0; i < classes && n < sizeof text; i++) {
-        const char *name = lithe_dataset_label(d, i);
-        if (strlen(name) + 40 > sizeof text - n) { snprintf(text + n, sizeof text - n, ", and %d more", classes - i); break; }
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s (%zu)", i ? ", " : "", name, lithe_dataset_label_examples(d, i));
-    }
-    if (classes && lithe_dataset_label_examples(d, 0)) say("classes    %s", text);
-}
-
-/* Under wsd new parts learn best where the rate is still high, before the last fifth of the steps. */
-static void say_growth(const lithe_train_options *o)
-{
-    const char *rest = o->grow_at;
-    const int falls = o->steps - o->steps / 5;
-    for (char *end; rest && *rest && o->schedule && !strcmp(o->schedule, "wsd") && o->steps; rest += strcspn(rest, ",") + (rest[strcspn(rest, ",")] == ',')) {
-        long step = strtol(rest, &end, 10);
-        if (end > rest && *end == ':' && step > falls) say("growth     at step %ld: wsd lowers the rate from step %d on, before which new parts learn at the full one", step, falls);
-    }
-}
-
-static void say_choices(const making *k)
-{
-    char text[3][32];
-    const lithe_train_options *o = &k->options;
-    int ctx = o->ctx ? o->ctx : lithe_model_context(k->model) < 1024 ? lithe_model_context(k->model) : 1024;
-    size_t examples = lithe_dataset_examples(k->data, 0);
-    if (examples) say("data       %s: %zu %s to train on, %zu to validate%s", k->a->operands[0], examples, lithe_dataset_pairs(k->data) ? "pairs" : "examples",
-                      lithe_dataset_examples(k->data, 1), classes_text(k, text[2], sizeof text[2]));
-    else say("data       %s%s: %s bytes, %s tokens to train on, %s to validate", k->a->operands[0], k->a->count > 1 ? " and others" : "",
-        size_text((double)(lithe_dataset_bytes(k->data, 0) + lithe_dataset_bytes(k->data, 1)), text[0]),
-        size_text((double)lithe_dataset_tokens(k->data, 0), text[1]), size_text((double)lithe_dataset_tokens(k->data, 1), text[2]));
-    if (lithe_dataset_columns(k->data)) say("columns    %s", lithe_dataset_columns(k->data));
-    if (lithe_dataset_left_out(k->data)) say("left out   %s", lithe_dataset_left_out(k->data));
-    say_classes(k->data);
-    int side = 0, patch = 0, channels = 0;
-    if (lithe_model_images(k->model, &side, &patch, &channels)) say("images     %d x %d, %s, in patches of %d", side, side, channels == 1 ? "greyscale" : "colour", patch);
-    else say("tokenizer  %s", k->tokenizer_says);
-    say("model      %s, %s parameters, context %d%s%s", lithe_model_arch(k->model), size_text((double)lithe_model_params(k->model), text[0]),
-        lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
-    char length[64], duration[24];
-    if (o->steps) snprintf(length, sizeof length, "%d steps", o->steps);
-    else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : lithe_dataset_epochs(k->data));
-    else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
-    else if (o->steps_most) snprintf(length, sizeof length, "%s, at most %d steps", time_text(o->seconds, duration), o->steps_most);
-    else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
-    if (examples) say("length     %s of %d examples", length, batch_of(k));
-    else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens", length, batch_of(k), o->bptt, ctx);
-    else say("length     %s of %d x %d tokens", length, batch_of(k), ctx);
-    say_growth(o);
-    say("run        %s", k->out);
-}
-
-/* ---- the verb ---------------------------------------------------------------------- */
-
-static void making_close(making *k)
-{
-    lithe_dataset_close(k->data);
-    lithe_model_close(k->model);
-    lithe_tokenizer_close(k->tokenizer);
-    free(k->text);
-    free(k->command);
-}
-
-static int make_image_parts(making *k)
-{
-    const S *s = k->s;
-    if (!k->model && s->config && !k->err.status) k->model = configured_model(k);
-    if (!k->err.status) k->data = open_data(k);
-    if (!k->err.status && !k->model) k->model = fresh_image_model(k);
-    if (!k->err.status && s->task) k->model = under_head(k, k->model);
-    return k->err.status ? (int)k->err.status : fill_options(k);
-}
-
-/* A table is no text: its labels are learned, or else a person says that its signs are. */
-static void refuse_tables(making *k)
-{
-    static const char *const endings[] = { ".tsv", ".csv", ".tsv.gz", ".csv.gz", ".tsv.zst", ".csv.zst" };
-    for (int i = 0; i < k->a->count; i++)
-        for (size_t j = 0; j < sizeof endings / sizeof *endings; j++) {
-            const char *path = k->a->operands[i];
-            const size_t n = strlen(path), m = strlen(endings[j]);
-            if (n > m && !strcasecmp(path + n - m, endings[j]))
-                wrong(&k->err, LITHE_EINVAL, "%s: is a table: --task classify learns its classes, --task regress its numbers; to read it as text: lithe train - < %s", path, path);
-        }
-}
-
-/* What suits a text; the models of tables are small, and of the usual architecture. */
-static void choose_for_text(making *k)
-{
-    const double bytes = (double)k->text_size;
-    lithe_choose_for_text(k->s->arch ? k->s->arch : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, lithe_peak("f32"), &k->choice);
-    k->arch = k->choice.arch;
-    if (!k->s->task || strcmp(lithe_arch_vocabulary(k->arch), "bpe")) return;
-    k->choice.vocab = bytes < 2e6 ? BYTES : 4096;
-    k->choice.params = fmin(3e6, fmax(100e3, bytes));
-}
-
-static int make_parts(making *k)
-{
-    const S *s = k->s;
-    if (s->from && !k->err.status) k->model = open_model(s->from, NULL, &k->err);
-    k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
-    k->arch = s->arch ? s->arch : lithe_arch_usual(k->images);
-    if (k->images) return make_image_parts(k);
-    if (!k->err.status && !s->task && !(k->model && labelled_task(k->model))) refuse_tables(k);
-    if (!s->from && !k->err.status) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
-    if (k->text) choose_for_text(k);
-    if (!k->err.status) k->tokenizer = choose_tokenizer(k);
-    if (!k->err.status) k->data = open_data(k);
-    if (!k->err.status && !k->model) k->model = fresh_model(k);
-    if (!k->err.status && s->task) k->model = under_head(k, k->model);
-    else if (!k->err.status && s->next_sentence) k->model = with_pairs(k, k->model);
-    return k->err.status ? (int)k->err.status : fill_options(k);
-}
-
 static int train_new(const arguments *a, lithe_ranks *ranks)
 {
-    making k = { .a = a, .s = a->settings, .command = command_text(a->words), .ranks = ranks };
+    new_run k = { .a = a, .s = a->settings, .command = command_text(a->words), .ranks = ranks };
     lithe_error err = { 0 };
     int code = EXIT_DONE;
     interrupt_catch(false);                             /* so that temporary files are removed */
     must_be_new(k.s->out, true, &k.err);
-    if (k.err.status || make_parts(&k)) code = failed_input(&k.err);
+    if (k.err.status || new_run_make(&k)) code = failed_input(&k.err);
     else if (interrupted()) code = interrupted();
     else {
         choose_run(k.s->out, a->operands[0], k.out, sizeof k.out);
-        say_choices(&k);
+        new_run_say(&k);
         lithe_trainer *t = lithe_trainer_open(k.model, k.data, k.tokenizer, &k.options, k.out, &err);
         code = t ? train_to_the_end(t, ranks, k.options.dtype, k.s->json) : failed_output(&err);
         lithe_trainer_close(t);
     }
-    making_close(&k);
+    new_run_close(&k);
     return code;
 }
 
@@ -663,3 +259,4 @@ const verb verb_train = {
                 "  lithe train mnist/ --arch tokenformer_vit --epochs 5\n",
     .options = train_options, .bytes = sizeof(S), .run = train,
 };
+

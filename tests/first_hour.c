@@ -82,6 +82,8 @@ static void train_alone(void)
         { "LITHE_STEPS=2 $L train tale.txt --threads 1 --params 60k", 0, "runs/tale-2\n", "byte-level BPE of " },
         { "printf 'abcd efgh\\nijkl mnop\\n' > few.txt; $L train few.txt --threads 1 --params 60k --steps 1 --ctx 4", 0, "runs/few-1\n", "tokenizer  bytes" },
         { "$L train tale.txt --threads 1 --params 60k --ctx 16 --eval-every 50% --save-every 50% --warmup 10% --epochs 0.05 -q --out shares && ls shares | grep -c ckpt", 0, "2\n", "" },
+        { "for v in 256 300; do echo \"{\\\"model_type\\\":\\\"gpt2\\\",\\\"vocab_size\\\": $v,\\\"n_positions\\\":16,\\\"n_embd\\\":16,\\\"n_layer\\\":1,\\\"n_head\\\":1}\" > c.json; "
+          "$L train tale.txt --config c.json --threads 1 --steps 1 --out c$v 2>&1 | grep ^tokenizer; done", 0, "tokenizer  bytes\ntokenizer  byte-level BPE of 300 tokens", "" },
         { "$L train tale.txt --warmup 200% --steps 2", 2, NULL, "--warmup 200%: a share of the steps is at most 100%" });
 }
 
