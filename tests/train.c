@@ -6,6 +6,7 @@
 #include "data/text_data.h"
 #include "test.h"
 #include "train_runs.h"
+#include "tree.h"
 #include "values.h"
 #include <errno.h>
 #include <math.h>
@@ -239,6 +240,50 @@ static void budgets(void)
     close_fixture(&f);
 }
 
+/* As if n steps since the last choice had taken a second each, and the run `elapsed` seconds so far. */
+static void pretend(lithe_trainer *t, int n, double elapsed)
+{
+    t->budget = (time_budget){ .seconds = 100, .began = seconds_now() - elapsed, .planned = seconds_now() - n, .at = t->progress.step - n, .most = t->budget.most };
+}
+
+/* A machine that becomes slower or faster changes the number of steps, and with it the schedule, in a checkpoint. */
+static void budgets_are_kept(void)
+{
+    lithe_train_options o = small_run;
+    lithe_event e;
+    o.steps = 0;
+    o.seconds = 1;
+    o.save_every = o.eval_every = 1 << 20;
+    o.steps_most = 2000;
+    fixture f = begin("run", still, &o);
+    lithe_trainer *t = f.trainer;
+    CHECK(t->settings.schedule.steps <= 2000);
+    t->settings.schedule.steps = 1000;
+    while (!f.err.status && t->progress.step < 6) lithe_trainer_next(t, &e, &f.err);
+    pretend(t, 6, 10);                                       /* 85 s are left of 95 % of 100, for a step each */
+    CHECK(trainer_off_budget(t));
+    CHECK(lithe_trainer_next(t, &e, &f.err) > 0 && e.kind == LITHE_SAVED);
+    CHECK_MSG(abs(t->settings.schedule.steps - (6 + 85)) <= 1, "%d steps", t->settings.schedule.steps);
+    CHECK(!trainer_off_budget(t));
+    const int planned = t->settings.schedule.steps;
+    pretend(t, 6, 10);
+    CHECK(!trainer_off_budget(t) && !trainer_replan(t, &f.err) && t->settings.schedule.steps == planned);      /* near enough */
+    pretend(t, 6, 99);
+    CHECK(!trainer_replan(t, &f.err) && t->settings.schedule.steps == 7);       /* late: one step more */
+    pretend(t, 6, 10);
+    t->budget.planned = seconds_now() - 1e-3;                /* as if the machine were a thousand times as fast */
+    CHECK(!trainer_replan(t, &f.err) && t->settings.schedule.steps == 2000);
+    t->settings.schedule.steps = planned;
+    CHECK(!lithe_trainer_save(t, &f.err));
+    close_fixture(&f);
+    char *log = tree_text(in_dir("run/log.jsonl"));
+    CHECK_MSG(strstr(log, "\"step\": 6, \"steps\": 9"), "%s", log);
+    free(log);
+    lithe_trainer *again = lithe_trainer_resume(in_dir("run"), NULL, &f.err);
+    CHECK_MSG(again && again->settings.schedule.steps == planned && !(again->budget.seconds > 0), "%s", f.err.text);
+    lithe_trainer_close(again);
+}
+
 static void options_are_checked(void)
 {
     const lithe_train_options bad[] = {
@@ -271,6 +316,7 @@ const test tests_train[] = {
     { "train: overfits one batch", overfits_one_batch },
     { "train: steps allocate nothing", steps_allocate_nothing },
     { "train: budgets", budgets },
+    { "train: budgets are kept", budgets_are_kept },
     { "train: options are checked", options_are_checked },
     { 0 }
 };
