@@ -267,7 +267,7 @@ static void budgets_are_kept(void)
     CHECK(!trainer_off_budget(t));
     const int planned = t->settings.schedule.steps;
     pretend(t, 6, 10);
-    CHECK(!trainer_off_budget(t) && !trainer_replan(t, &f.err) && t->settings.schedule.steps == planned);      /* near enough */
+    CHECK(!trainer_off_budget(t) && !trainer_replan(t, &f.err) && t->settings.schedule.steps == planned);
     pretend(t, 6, 99);
     CHECK(!trainer_replan(t, &f.err) && t->settings.schedule.steps == 7);       /* late: one step more */
     pretend(t, 6, 10);
