@@ -4,8 +4,8 @@
 #   check-tsan   the thread pool, kernels and short training runs, with ThreadSanitizer
 #   check-long   a million tokens from small recurrent models: constant memory, constant time for a token;
 #                ALiBi at four times the length it was trained at
-#   check-faults every allocation and every system call of whole commands failed, once and from then on (tests/faults.c);
-#                the power lost after every change of the disk (tests/power.c)
+#   check-faults every allocation and every system call of whole commands failed, once and from then on
+#                (tests/faults.c, tests/calls.c); the power lost after every change of the disk (tests/power.c)
 #   check-kills  runs of every kind killed KILLS times each at random, and continued to the same bytes (tests/kills.c)
 #   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10
 #                Gbit/s and with loss, of which one is lost, stopped or has a full disk (tests/mpi)
@@ -48,7 +48,7 @@ FAULTS_FILTER ?=
 check-faults: deps
 	@$(MAKE) --no-print-directory all $(B)/tests
 	TMPDIR=$(or $(wildcard /dev/shm),/tmp) LITHE_FAULTS=all $(B)/tests 'faults: $(FAULTS_FILTER)'
-	$(if $(FAULTS_FILTER),,TMPDIR=$(or $(wildcard /dev/shm),/tmp) LITHE_FAULTS=all $(B)/tests power:)
+	$(if $(FAULTS_FILTER),,for each in calls: power:; do TMPDIR=$(or $(wildcard /dev/shm),/tmp) LITHE_FAULTS=all $(B)/tests $$each || exit 1; done)
 
 KILLS ?= 150
 KILLS_FILTER ?=
@@ -78,7 +78,7 @@ coverage: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage/build CFLAGS='-Og -g --coverage -Wl,-u,__gcov_dump' HARDENING= build/coverage/build/lithe build/coverage/build/tests
 	@find build/coverage -name '*.gcda' -delete
 	-LITHE_SHARED='$(SHARED_DATA)' build/coverage/build/tests '$(COVERAGE_FILTER)'
-	-$(if $(COVERAGE_FILTER),,LITHE_FAULTS=all build/coverage/build/tests 'faults: reading')
+	-$(if $(COVERAGE_FILTER),,for each in calls: 'faults: reading'; do LITHE_FAULTS=all build/coverage/build/tests "$$each"; done)
 	@find build/coverage/build -name '*.gcda' ! -path '*/tests.d/*' ! -path '*/cli/*' | xargs gcov -b -c -t 2> build/coverage/gcov | \
 	    awk -v MISSED=build/coverage/missed -f tests/lint/coverage.awk tests/lint/readers tests/lint/unreached -
 
