@@ -240,10 +240,10 @@ static void budgets(void)
     close_fixture(&f);
 }
 
-/* As if n steps since the last choice had taken a second each, and the run `elapsed` seconds so far. */
-static void pretend(lithe_trainer *t, int n, double elapsed)
+/* As if steps took so many seconds each, and the run `elapsed` seconds so far. */
+static void pretend(lithe_trainer *t, double each, double elapsed)
 {
-    t->budget = (time_budget){ .seconds = 100, .began = seconds_now() - elapsed, .planned = seconds_now() - n, .at = t->progress.step - n, .most = t->budget.most };
+    t->budget = (time_budget){ .seconds = 100, .began = seconds_now() - elapsed, .planned = seconds_now() - 6, .step = each, .most = t->budget.most };
 }
 
 /* A machine that becomes slower or faster changes the number of steps, and with it the schedule, in a checkpoint. */
@@ -260,19 +260,24 @@ static void budgets_are_kept(void)
     CHECK(t->settings.schedule.steps <= 2000);
     t->settings.schedule.steps = 1000;
     while (!f.err.status && t->progress.step < 6) lithe_trainer_next(t, &e, &f.err);
-    pretend(t, 6, 10);                                       /* 85 s are left of 95 % of 100, for a step each */
+    pretend(t, 1, 10);                                       /* 85 s are left of 95 % of 100, for a step each */
     CHECK(trainer_off_budget(t));
     CHECK(lithe_trainer_next(t, &e, &f.err) > 0 && e.kind == LITHE_SAVED);
     CHECK_MSG(abs(t->settings.schedule.steps - (6 + 85)) <= 1, "%d steps", t->settings.schedule.steps);
     CHECK(!trainer_off_budget(t));
     const int planned = t->settings.schedule.steps;
-    pretend(t, 6, 10);
+    pretend(t, 1, 10);
     CHECK(!trainer_off_budget(t) && !trainer_replan(t, &f.err) && t->settings.schedule.steps == planned);
-    pretend(t, 6, 99);
+    pretend(t, 1, 99);
     CHECK(!trainer_replan(t, &f.err) && t->settings.schedule.steps == 7);       /* late: one step more */
-    pretend(t, 6, 10);
-    t->budget.planned = seconds_now() - 1e-3;                /* as if the machine were a thousand times as fast */
+    pretend(t, 1e-3, 10);
     CHECK(!trainer_replan(t, &f.err) && t->settings.schedule.steps == 2000);
+    pretend(t, 1, 10);
+    t->budget.check = t->budget.save = 1;                    /* one in each step */
+    t->settings.eval_every = t->settings.save_every = 1;
+    CHECK(!trainer_replan(t, &f.err) && abs(t->settings.schedule.steps - (6 + 85 / 3)) <= 1);
+    trainer_stepped(t, 10);                                  /* the mean over ten seconds */
+    CHECK(fabs(t->budget.step - (1 + 9 * (1 - exp(-1)))) < 1e-9);
     t->settings.schedule.steps = planned;
     CHECK(!lithe_trainer_save(t, &f.err));
     close_fixture(&f);

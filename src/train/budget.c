@@ -12,8 +12,8 @@ enum { TIMED_MAX = 10, TIMED_MIN = 2, TIMES_MAX = 10, WEIGHTS_PASSES = 7 };
 /* Of the budget: for timing; for evaluations and checkpoints each; in all. */
 static const double TIMED_SHARE = 0.03, EXTRA_SHARE = 0.1, USED_SHARE = 0.95;
 /* Of the budget: the error that makes a checkpoint of its own worth while, the least time between two choices, and how
- * many checkpoints would fit into that time; and the error that is not worth another number. */
-static const double OFF_SHARE = 0.08, APART_SHARE = 0.05, APART_SAVES = 10, SAME_SHARE = 0.02;
+ * many checkpoints would fit into that time; the error that is not worth another number; how long a step counts. */
+static const double OFF_SHARE = 0.08, APART_SHARE = 0.05, APART_SAVES = 10, SAME_SHARE = 0.02, FORGOTTEN_SHARE = 0.1;
 
 static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 
@@ -72,7 +72,7 @@ int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error 
 {
     double began = seconds_now(), save = time_checkpoint(t, err), checks = time_evaluation(t, err), per_step, fixed = 0;
     if (failed(err)) return err->status;
-    per_step = median_step(t, o->seconds, err);
+    const double each = per_step = median_step(t, o->seconds, err);
     if (failed(err)) return err->status;
     settings *s = &t->settings;
     int evaluations = spread(checks, o->seconds, o->eval_every, o->eval_share, &per_step, &fixed);
@@ -83,18 +83,27 @@ int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error 
     settings_length(s, o, steps > 1 ? (int)steps : 1);
     if (!o->eval_every && !(o->eval_share > 0)) s->eval_every = in_parts(s->schedule.steps, evaluations);
     if (!o->save_every && !(o->save_share > 0)) s->save_every = in_parts(s->schedule.steps, checkpoints);
-    t->budget = (time_budget){ .seconds = o->seconds, .began = began, .planned = seconds_now(), .save = save, .most = o->steps_most };
+    t->budget = (time_budget){ .seconds = o->seconds, .began = began, .planned = seconds_now(), .step = each, .check = checks, .save = save, .most = o->steps_most };
     return LITHE_OK;
 }
 
 /* ---- while it runs ------------------------------------------------------------------------- */
 
-/* The number of steps that fit the budget at the pace of those since the last choice; 0: it is not known yet. */
+/* A mean that forgets within a share of the budget. */
+void trainer_stepped(lithe_trainer *t, double seconds)
+{
+    time_budget *b = &t->budget;
+    if (b->seconds > 0) b->step += (1 - exp(-seconds / (FORGOTTEN_SHARE * b->seconds))) * (seconds - b->step);
+}
+
+/* The number of steps that fit the budget at the present pace, with the evaluations and checkpoints among them; 0: there
+ * is no budget. */
 static double steps_that_fit(const lithe_trainer *t)
 {
     const time_budget *b = &t->budget;
-    double now = seconds_now(), pace = (now - b->planned) / (t->progress.step - b->at), left = USED_SHARE * b->seconds - (now - b->began);
-    if (!(b->seconds > 0) || t->progress.step <= b->at) return 0;
+    const settings *s = &t->settings;
+    double pace = b->step + b->check / s->eval_every + b->save / s->save_every, left = USED_SHARE * b->seconds - (seconds_now() - b->began);
+    if (!(b->seconds > 0)) return 0;
     double steps = t->progress.step + fmax(1, floor(left / pace));
     return b->most && steps > b->most ? b->most : fmin(steps, STEPS_MAX);
 }
@@ -128,7 +137,6 @@ int trainer_replan(lithe_trainer *t, lithe_error *err)
     int status = ranks_tell(t->ranks, &steps, sizeof steps, err);
     if (status || !(steps > 0)) return status;
     t->budget.planned = seconds_now();
-    t->budget.at = t->progress.step;
     if (!differs(t, steps, SAME_SHARE)) return LITHE_OK;
     s->schedule.steps = after_growths(s, (int)steps);
     line_begin(&t->log, t->progress.step);

@@ -130,6 +130,7 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     p->in_a_row = 0;
     e->seconds = seconds_now() - began;
     e->waited = ranks_waited(t->ranks);
+    trainer_stepped(t, e->seconds);
     return status ? status : log_step(t, e, err);
 }
 
@@ -174,6 +175,7 @@ static int evaluate(lithe_trainer *t, lithe_event *e, lithe_error *err)
     status = log_evaluation(t, e, err);
     if (!status && p->step == 0) status = trainer_rate(t, err);       /* it is saved before its evaluation */
     if (!status && trainer_samples(t)) status = trainer_sample(t, err);
+    t->budget.check = seconds_now() - began;
     return status;
 }
 
@@ -232,7 +234,7 @@ static int save_checkpoint(lithe_trainer *t, lithe_event *e, lithe_error *err)
     e->kind = LITHE_SAVED;
     int status = trainer_replan(t, err);
     if (!status) status = trainer_save(t, err);
-    e->seconds = seconds_now() - began;
+    t->budget.save = e->seconds = seconds_now() - began;
     snprintf(t->text, sizeof t->text, "%s/ckpt-%d", t->run, t->progress.step);
     return status;
 }

@@ -23,9 +23,8 @@ typedef struct {
 /* The seconds that a run is to take, and how it goes (budget.c); all 0: it has a number of steps. */
 typedef struct {
     double seconds, began;                      /* by seconds_now */
-    double planned;                             /* when the steps were chosen last, */
-    int at;                                     /* at which step that was, */
-    double save;                                /* and the seconds that a checkpoint takes */
+    double planned;                             /* when the steps were chosen last */
+    double step, check, save;                   /* of a step, as a running mean; of the latest evaluation, checkpoint */
     int most;                                   /* steps_most of the options */
 } time_budget;
 
@@ -120,9 +119,11 @@ int   trainer_take_vocabulary(lithe_trainer *t, lithe_tokenizer *to, lithe_error
 int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
 /* Sets the steps that fit a budget of seconds; leaves a checkpoint, which it wrote to time it. */
 int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);
+/* Notes the seconds of a step. */
+void trainer_stepped(lithe_trainer *t, double seconds);
 /* Whether the run would end so far from its budget that its steps should be chosen again, which a checkpoint does. */
 bool trainer_off_budget(const lithe_trainer *t);
-/* Chooses the steps again, by the time that those since the last choice took.  A line of the log says so. */
+/* Chooses the steps again, by the time that the latest ones took.  A line of the log says so. */
 int  trainer_replan(lithe_trainer *t, lithe_error *err);
 
 /* ---- start_run.c, resume_run.c ------------------------------------------------------------------------ */
