@@ -96,8 +96,8 @@ void trainer_stepped(lithe_trainer *t, double seconds)
     if (b->seconds > 0) b->step += (1 - exp(-seconds / (FORGOTTEN_SHARE * b->seconds))) * (seconds - b->step);
 }
 
-/* The number of steps that fit the budget at the present pace, with the evaluations and checkpoints among them; 0: there
- * is no budget. */
+/* The number of steps that fit the budget at the present pace, with the evaluations and checkpoints among them; 0:
+ * there is no budget. */
 static double steps_that_fit(const lithe_trainer *t)
 {
     const time_budget *b = &t->budget;
