@@ -1,283 +1,266 @@
-/* bf16 matrix products on Intel's tiles: sums of 32 x 32 in four of them, A and B in the layout of
- * pack_amx.h.  A task takes a run of rows, packs A into its second-level cache, and goes through B panel by
- * panel, in blocks of KC that stay in the first-level cache.  B was packed by the caller (once per step), or is
- * packed here, by all threads into the calling thread's scratch before the products begin; one that does not
- * fit is packed by each task as it goes.
+/* Matrix products of bf16 on Intel's tiles: sums of 32 x 32 in four of them, operands in the layout of pack_amx.h.
+ * A task takes a run of rows of the left operand, packs them into its second-level cache, and goes through
+ * the right one panel by panel, in blocks of KC that stay in the first-level cache.  The right operand was
+ * packed by the caller (once per step), or is packed here, by all threads into the calling thread's scratch before the
+ * products begin; one that does not fit goes through in parts, or is packed by each task as it goes.
  *
- * Each element is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor the thread that
+ * Fp32 products with weights stored in 16 bits go the same way.  Each number of A is split in two bf16, which keep
+ * 16 bits of it, and so is a weight in f16, which is then exact; the four tiles hold the sums of the parts, which are
+ * added in the end.  Weights stored (N,K) are the left operand there, which is packed without turning tiles.
+ *
+ * Each sum is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor the thread that
  * packed changes a bit of it. */
 #include "base/threads.h"
 #include "kernels/amx/blocks_amx.h"
-#include "kernels/amx/pack_amx.h"
+#include "kernels/amx/few_amx.h"
+#include "kernels/amx/tiles_amx.h"
 #include "kernels/vector/gemm_finish.h"
-#include <string.h>
 
-enum { ROWS = 256,                              /* most rows of a task */
-       KC = 256,                                /* a block of a panel of B is 16 KiB */
-       K_WHOLE = 2560, K_CHUNK = 1024,          /* A is packed whole up to the first; longer ones by the second */
+enum { ROWS = 256,                              /* most rows of a task, as they are packed */
+       KC = 256,                                /* a block of a panel is 16 KiB */
+       K_WHOLE = 2560, K_CHUNK = 1024,          /* the left operand is packed whole up to the first; longer by the second */
        WIDE = 4096,                             /* most columns of a task */
-       PACK_COLUMNS = 128, PACK_ROWS = STEP };  /* of B, per task of packing */
+       PACK_COLUMNS = 128, PACK_ROWS = STEP };  /* of the right operand, per task of packing */
 
-/* Scratch: B for everyone in the calling thread's; after it each thread's own A, panel of B and sums. */
+/* Scratch: the right operand for everyone in the calling thread's; after it each thread's own left operand, panel of
+ * the right one, and sums. */
 #define SHARED_BYTES ((size_t)6 << 20)
 #define OWN_BYTES (THREAD_SCRATCH_BYTES - SHARED_BYTES)
 enum { SUMS = PANEL * PANEL };
+_Static_assert((ROWS + PANEL) * K_WHOLE * sizeof(uint16_t) + ROWS * PANEL * sizeof(float) <= OWN_BYTES, "scratch");
+
+/* Rows of the left or columns of the right operand, `size` of them from `first` on. */
+typedef struct {
+    stored all; size_t ld;
+    bool across;                                /* the k of one are adjacent in memory */
+    bool split;                                 /* a panel is half as many, in two parts */
+    int first, size;
+} operand;
+
+typedef struct {
+    const gemm_args *g;
+    operand left, right;
+    bool turned;                                /* the left operand is B: sums are those of C transposed */
+    const uint16_t *packed;                     /* the right operand's panels, or NULL: each task packs */
+    int lefts, rights;                          /* tasks are a run of the one and a run of the other */
+} job;
+
+static int panel_of(const operand *o) { return o->split ? PANEL / 2 : PANEL; }
+static int panels_of(const operand *o) { return cuts(o->size, panel_of(o)); }
 
 static int chunk_of(int K) { return K < 1 ? 1 : K <= K_WHOLE ? K : K_CHUNK; }
 
 /* Most columns of a task whose sums wait between chunks of K. */
-static int columns_between_chunks(void)
+static int columns_between_chunks(const operand *right)
 {
     size_t operands = (size_t)(ROWS + PANEL) * K_CHUNK * sizeof(uint16_t);
-    return (int)((OWN_BYTES - operands) / (ROWS * sizeof(float)) / PANEL * PANEL);
-}
-_Static_assert((ROWS + PANEL) * K_WHOLE * sizeof(uint16_t) + ROWS * PANEL * sizeof(float) <= OWN_BYTES, "scratch");
-
-typedef struct {
-    const gemm_args *g;
-    const uint16_t *b;                          /* packed panels, or NULL: each task packs */
-    int tiles_m, tiles_n;
-} job;
-
-/* ---- tiles ----------------------------------------------------------------------------- */
-
-typedef struct { uint8_t palette, start_row, reserved[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } tile_config;
-
-static void tiles_on(void)
-{
-    tile_config c = { .palette = 1 };
-    for (int i = 0; i < 8; i++) c.row_bytes[i] = 64, c.rows[i] = 16;
-    _tile_loadconfig(&c);
-}
-
-/* The compilers' tile intrinsics do not say that they read and write memory. */
-#define MEMORY_BARRIER() __asm__ volatile("" : : : "memory")
-
-/* Prefetches a little with every step: a run of lines of the next panel of B, and the
- * rows of C that are written next. */
-typedef struct { const uint16_t *b; int b_lines; const float *c; size_t ldc; int c_rows, c_row; } errand;
-
-INLINE void fetch(errand *e, int steps)
-{
-    for (int i = 0; i < e->b_lines; i++, e->b += 32) _mm_prefetch((const char *)e->b, _MM_HINT_T1);
-    for (int i = 0; i < PANEL && e->c_row < e->c_rows; i += steps, e->c_row++, e->c += e->ldc) {
-        __asm__ volatile("prefetchw %0" : : "m"(e->c[0]));
-        __asm__ volatile("prefetchw %0" : : "m"(e->c[16]));
-    }
-}
-
-/* out (32,32), `stride` floats from row to row, = from (32,32 contiguous; NULL is zero) + a b. */
-static void multiply(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
-{
-    size_t bytes = stride * sizeof *out;
-    errand local = *e;
-    MEMORY_BARRIER();
-    if (from) {
-        _tile_loadd(0, from, 128);
-        _tile_loadd(1, from + 16, 128);
-        _tile_loadd(2, from + 16 * PANEL, 128);
-        _tile_loadd(3, from + 16 * PANEL + 16, 128);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    for (int s = 0; s < steps; s++, a += STEP_SIZE, b += STEP_SIZE) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + TILE, 64);
-        _tile_loadd(5, a + TILE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        fetch(&local, steps);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, out, bytes);
-    _tile_stored(1, out + 16, bytes);
-    _tile_stored(2, out + 16 * stride, bytes);
-    _tile_stored(3, out + 16 * stride + 16, bytes);
-    MEMORY_BARRIER();
-    e->b = local.b;
-}
-
-/* The same for the upper 16 rows alone. */
-static void multiply_upper(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
-{
-    size_t bytes = stride * sizeof *out;
-    errand local = *e;
-    MEMORY_BARRIER();
-    if (from) {
-        _tile_loadd(0, from, 128);
-        _tile_loadd(1, from + 16, 128);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-    }
-    for (int s = 0; s < steps; s++, a += STEP_SIZE, b += STEP_SIZE) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + TILE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        fetch(&local, steps);
-    }
-    _tile_stored(0, out, bytes);
-    _tile_stored(1, out + 16, bytes);
-    MEMORY_BARRIER();
-    e->b = local.b;
-}
-
-static void product(int rows, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
-{
-    if (rows > 16) multiply(steps, a, b, from, out, stride, e);
-    else multiply_upper(steps, a, b, from, out, stride, e);
+    return (int)((OWN_BYTES - operands) / (ROWS * sizeof(float)) / PANEL) * panel_of(right);
 }
 
 /* ---- packing ----------------------------------------------------------------------------- */
 
-/* Rows m .. of A, k .. of K, panels of KC. */
-static void pack_a(const gemm_args *g, uint16_t *dst, int m, int rows, int k, int kc)
+INLINE void pack_typed(const stored_type type, const bool split, const bool is_left, uint16_t *dst, size_t panel, const operand *o, const void *from, int count, int kc)
 {
-    size_t panel = (size_t)steps_of(kc) * STEP_SIZE;
-    if (g->ta) pack_panels(STORED_REAL, true, false, dst, panel, g->a + (size_t)k * g->lda + (size_t)m, g->lda, rows, kc);
-    else pack_panels(STORED_REAL, true, true, dst, panel, g->a + (size_t)m * g->lda + (size_t)k, g->lda, rows, kc);
+    if (o->across) pack_panels(type, split, is_left, true, dst, panel, from, o->ld, count, kc);
+    else pack_panels(type, split, is_left, false, dst, panel, from, o->ld, count, kc);
 }
 
-INLINE void pack_b_typed(const stored_type type, uint16_t *dst, size_t panel, const void *b, size_t ldb, bool tb, int columns, int kc)
+/* `count` from number i of the operand on, kc of K from k on; panel elements from one panel to the next. */
+INLINE void pack_any(const bool is_left, uint16_t *dst, size_t panel, const operand *o, int i, int count, int k, int kc)
 {
-    if (tb) pack_panels(type, false, true, dst, panel, b, ldb, columns, kc);
-    else pack_panels(type, false, false, dst, panel, b, ldb, columns, kc);
-}
-
-/* Columns n .. of B, rows k .. */
-static void pack_b(uint16_t *dst, size_t panel, stored b, size_t ldb, bool tb, int n, int columns, int k, int kc)
-{
-    stored from = stored_from(b, tb ? (size_t)n * ldb + (size_t)k : (size_t)k * ldb + (size_t)n);
-    switch (b.type) {
-    case STORED_F16:  pack_b_typed(STORED_F16, dst, panel, from.data, ldb, tb, columns, kc); break;
-    case STORED_BF16: pack_b_typed(STORED_BF16, dst, panel, from.data, ldb, tb, columns, kc); break;
-    default:          pack_b_typed(STORED_REAL, dst, panel, from.data, ldb, tb, columns, kc); break;
+    size_t at = (size_t)(o->first + i);
+    const void *from = stored_from(o->all, o->across ? at * o->ld + (size_t)k : (size_t)k * o->ld + at).data;
+    switch (o->all.type) {
+    case STORED_F16:
+        if (o->split) pack_typed(STORED_F16, true, is_left, dst, panel, o, from, count, kc);
+        else pack_typed(STORED_F16, false, is_left, dst, panel, o, from, count, kc);
+        break;
+    case STORED_BF16: pack_typed(STORED_BF16, false, is_left, dst, panel, o, from, count, kc); break;
+    default:
+        if (o->split) pack_typed(STORED_REAL, true, is_left, dst, panel, o, from, count, kc);
+        else pack_typed(STORED_REAL, false, is_left, dst, panel, o, from, count, kc);
+        break;
     }
-    if (columns % PANEL && columns % PANEL <= 16)                        /* the panel's second tile */
-        for (int s = 0; s < steps_of(kc); s++)
-            memset(dst + (size_t)(columns / PANEL) * panel + (size_t)s * STEP_SIZE + TILE, 0, TILE * sizeof *dst);
 }
 
-typedef struct { uint16_t *dst; stored b; size_t ldb; bool tb; int K, N; } pack_args;
+static void pack_left(uint16_t *dst, size_t panel, const operand *o, int i, int count, int k, int kc)
+{
+    pack_any(true, dst, panel, o, i, count, k, kc);
+}
 
-/* A task reads long runs: a few whole rows of (N,K), or all columns of a few rows of (K,N). */
+static void pack_right(uint16_t *dst, size_t panel, const operand *o, int i, int count, int k, int kc)
+{
+    pack_any(false, dst, panel, o, i, count, k, kc);
+    if (!o->split && count % PANEL && count % PANEL <= 16)               /* the panel's second tile */
+        for (int s = 0; s < steps_of(kc); s++)
+            memset(dst + (size_t)(count / PANEL) * panel + (size_t)s * STEP_SIZE + TILE, 0, TILE * sizeof *dst);
+}
+
+typedef struct { uint16_t *dst; const operand *right; int K; } pack_args;
+
+/* A task reads long runs: a few whole columns, or of all columns a few k. */
 static void pack_part(void *context, int task)
 {
     const pack_args *p = context;
+    const operand *o = p->right;
     size_t panel = (size_t)steps_of(p->K) * STEP_SIZE;
     int n = task * PACK_COLUMNS, k = task * PACK_ROWS;
-    if (p->tb) pack_b(p->dst + (size_t)(n / PANEL) * panel, panel, p->b, p->ldb, true, n, lesser(PACK_COLUMNS, p->N - n), 0, p->K);
-    else pack_b(p->dst + (size_t)(k / STEP) * STEP_SIZE, panel, p->b, p->ldb, false, 0, p->N, k, lesser(PACK_ROWS, p->K - k));
+    if (o->across) pack_right(p->dst + (size_t)(n / panel_of(o)) * panel, panel, o, n, lesser(PACK_COLUMNS, o->size - n), 0, p->K);
+    else pack_right(p->dst + (size_t)(k / STEP) * STEP_SIZE, panel, o, 0, o->size, k, lesser(PACK_ROWS, p->K - k));
 }
 
-static size_t packed_bytes(int K, int N)
+static void pack_all(uint16_t *dst, const operand *right, int K)
 {
-    return (size_t)((N + PANEL - 1) / PANEL) * (size_t)steps_of(K) * STEP_SIZE * sizeof(uint16_t);
+    pack_args p = { dst, right, K };
+    parallel_for(right->across ? cuts(right->size, PACK_COLUMNS) : cuts(K, PACK_ROWS), pack_part, &p);
 }
+
+static size_t packed_bytes(int K, int panels) { return (size_t)panels * (size_t)steps_of(K) * STEP_SIZE * sizeof(uint16_t); }
 
 static size_t gemm_pack_bytes_amx(compute_type type, int K, int N)
 {
-    return type == COMPUTE_BF16 ? packed_bytes(K, N) : 0;
+    return type == COMPUTE_BF16 ? packed_bytes(K, cuts(N, PANEL)) : 0;
 }
 
 static void gemm_pack_amx(void *packed, compute_type type, stored b, size_t ldb, bool tb, int K, int N)
 {
-    pack_args p = { packed, b, ldb, tb, K, N };
-    if (type == COMPUTE_BF16) parallel_for(tb ? cuts(N, PACK_COLUMNS) : cuts(K, PACK_ROWS), pack_part, &p);
+    operand right = { .all = b, .ld = ldb, .across = tb, .size = N };
+    if (type == COMPUTE_BF16) pack_all(packed, &right, K);
+}
+
+/* ---- finishing ----------------------------------------------------------------------------- */
+
+/* Adds the sums (32,32) of the parts of the left operand, which stand below, and of the right one, beside. */
+static void add_parts(float *sums, int rows, int columns)
+{
+    for (int r = 0; r < rows; r++, sums += PANEL)
+        for (int c = 0; c < columns; c += VW) {
+            const float *rest = sums + rows * PANEL + c;
+            vec x = vload(sums + c);
+            if (columns < PANEL) x = vadd(x, vload(sums + c + columns));
+            if (rows < PANEL) x = vadd(x, columns < PANEL ? vadd(vload(rest), vload(rest + columns)) : vload(rest));
+            vstore(sums + c, x);
+        }
+}
+
+static void transpose(float *to, const float *from, int rows, int columns)
+{
+    for (int r = 0; r < rows; r += VW)
+        for (int c = 0; c < columns; c += VW) {
+            const float *row[VW];
+            vec x[VW];
+            for (int i = 0; i < VW; i++) row[i] = from + (r + i) * PANEL;
+            vtranspose(x, row, c);
+            for (int i = 0; i < VW; i++) vstore(to + (c + i) * PANEL + r, x[i]);
+        }
+}
+
+/* sums (32,32) of `rows` of the left operand from i on and `columns` of the right one from n on. */
+static void finish(const job *j, float *sums, int i, int rows, int n, int columns)
+{
+    if (j->left.split || j->right.split) add_parts(sums, panel_of(&j->left), panel_of(&j->right));
+    if (j->turned) {
+        float turned[SUMS];
+        transpose(turned, sums, panel_of(&j->left), panel_of(&j->right));
+        finish_block(j->g, turned, PANEL, n, i, columns, rows);
+    } else finish_block(j->g, sums, PANEL, i, n, rows, columns);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
 typedef struct { const uint16_t *a; size_t panel; float *sums; int m, rows; } block_of_rows;
 
-/* kc columns of A from a (panels apart as in r) times the block b, for all rows of the task. */
-static void multiply_block(const gemm_args *g, const block_of_rows *r, const uint16_t *a, const uint16_t *b, int n, int columns, int kc, bool first, bool last)
+/* kc columns of the left operand from a (panels apart as in r) times the block b of `columns` columns from n on, for
+ * all rows of the task. */
+static void multiply_block(const job *j, const block_of_rows *r, const uint16_t *a, const uint16_t *b, int n, int columns, int kc, bool first, bool last)
 {
+    const gemm_args *g = j->g;
+    const int panel = panel_of(&j->left);
     float finished[SUMS], *sums = r->sums;
-    int steps = steps_of(kc), blocks = (r->rows + PANEL - 1) / PANEL;
-    bool plain = last && columns == PANEL && finish_is_plain(g);
+    int steps = steps_of(kc), blocks = cuts(r->rows, panel);
+    bool straight = last && columns == PANEL && !j->turned, plain = straight && !j->left.split && finish_is_plain(g);
     errand e = { .b = b + (size_t)steps * STEP_SIZE, .b_lines = (PANEL + blocks - 1) / blocks, .ldc = g->ldc };
-    for (int i = 0; i < r->rows; i += PANEL, a += r->panel, sums += SUMS) {
-        int height = lesser(PANEL, r->rows - i);
-        float *c = g->c + (size_t)(r->m + i) * g->ldc + (size_t)n;
+    for (int i = 0; i < r->rows; i += panel, a += r->panel, sums += SUMS) {
+        int m = r->m + i, height = lesser(panel, r->rows - i);
+        float *c = straight ? g->c + (size_t)m * g->ldc + (size_t)n : finished;
         const float *from = first ? NULL : sums;
-        e.c_row = 0, e.c_rows = last && columns == PANEL ? lesser(PANEL, r->rows - i - PANEL) : 0;
-        e.c = c + PANEL * g->ldc;
+        e.c_row = 0, e.c_rows = straight ? lesser(panel, r->rows - i - panel) : 0;
+        e.c = c + (size_t)panel * g->ldc;
         if (plain && (height == PANEL || height == 16)) {
             product(height, steps, a, b, from, c, g->ldc, &e);
             continue;
         }
-        product(height, steps, a, b, from, last ? finished : sums, PANEL, &e);
-        if (last) finish_block(g, finished, PANEL, r->m + i, n, height, columns);
+        product(j->left.split ? PANEL : height, steps, a, b, from, last ? finished : sums, PANEL, &e);
+        if (last) finish(j, finished, m, height, n, columns);
     }
 }
 
-/* Columns k .. k+kc-1 of A are packed; they are multiplied with one panel of B. */
-static void multiply_panel(const gemm_args *g, const block_of_rows *r, const uint16_t *b, int n, int columns, int k, int kc)
+/* Columns k .. k+kc-1 of the left operand are packed; they are multiplied with one panel of the right one. */
+static void multiply_panel(const job *j, const block_of_rows *r, const uint16_t *b, int n, int columns, int k, int kc)
 {
     for (int i = 0; i == 0 || i < kc; i += KC) {
         size_t at = (size_t)(i / STEP) * STEP_SIZE;
-        multiply_block(g, r, r->a + at, b + at, n, columns, lesser(KC, kc - i), k + i == 0, k + i + KC >= g->K);
+        multiply_block(j, r, r->a + at, b + at, n, columns, lesser(KC, kc - i), k + i == 0, k + i + KC >= j->g->K);
     }
 }
 
 static void multiply_part(void *context, int task)
 {
     const job *j = context;
-    const gemm_args *g = j->g;
-    int chunk = chunk_of(g->K), n, columns;
-    size_t panel = (size_t)steps_of(chunk) * STEP_SIZE, whole = (size_t)steps_of(g->K) * STEP_SIZE;
+    const int K = j->g->K, chunk = chunk_of(K), wide = panel_of(&j->right);
+    int n, columns;
+    size_t panel = (size_t)steps_of(chunk) * STEP_SIZE, whole = (size_t)steps_of(K) * STEP_SIZE;
     uint16_t *a = (uint16_t *)((char *)thread_scratch() + SHARED_BYTES), *own_b = a + ROWS / PANEL * panel;
     float *sums = (float *)(own_b + panel);
     block_of_rows r = { .a = a, .sums = sums };
-    share(g->M, PANEL, j->tiles_m, task % j->tiles_m, &r.m, &r.rows);
-    share(g->N, PANEL, j->tiles_n, task / j->tiles_m, &n, &columns);
+    share(j->left.size, panel_of(&j->left), j->lefts, task % j->lefts, &r.m, &r.rows);
+    share(j->right.size, wide, j->rights, task / j->lefts, &n, &columns);
     tiles_on();
-    for (int k = 0; k == 0 || k < g->K; k += chunk) {
-        int kc = lesser(chunk, g->K - k);
+    for (int k = 0; k == 0 || k < K; k += chunk) {
+        int kc = lesser(chunk, K - k);
         r.panel = (size_t)steps_of(kc) * STEP_SIZE;
-        pack_a(g, a, r.m, r.rows, k, kc);
-        for (int i = 0; i < columns; i += PANEL) {
-            int width = lesser(PANEL, columns - i);
+        pack_left(a, r.panel, &j->left, r.m, r.rows, k, kc);
+        for (int i = 0; i < columns; i += wide) {
+            int width = lesser(wide, columns - i);
             const uint16_t *b = own_b;
-            if (j->b) b = j->b + (size_t)((n + i) / PANEL) * whole + (size_t)(k / STEP) * STEP_SIZE;
-            else pack_b(own_b, 0, g->b, g->ldb, g->tb, n + i, width, k, kc);
-            if (chunk < g->K) r.sums = sums + (size_t)i * ROWS;
-            multiply_panel(g, &r, b, n + i, width, k, kc);
+            if (j->packed) b = j->packed + (size_t)((n + i) / wide) * whole + (size_t)(k / STEP) * STEP_SIZE;
+            else pack_right(own_b, 0, &j->right, n + i, width, k, kc);
+            if (chunk < K) r.sums = sums + (size_t)(i / wide) * PANEL * ROWS;
+            multiply_panel(j, &r, b, j->right.first + n + i, width, k, kc);
         }
     }
     _tile_release();
 }
 
 /* Rows are divided first, since a task packs its own; if they are few, columns are divided. */
-static void cut(job *j)
+static void multiply_all(job *j)
 {
-    const gemm_args *g = j->g;
-    int threads = threads_count(), widest = g->K > K_WHOLE ? columns_between_chunks() : WIDE;
-    j->tiles_m = cuts(g->M, ROWS);
-    if (j->tiles_m < threads && g->M / threads >= 2 * PANEL) j->tiles_m = threads;
-    if (j->tiles_m < threads) widest = lesser(widest, cuts(g->N, g->M <= PANEL ? 4 * threads : threads));
-    j->tiles_n = cuts(g->N, widest < 2 * PANEL ? 2 * PANEL : widest);
-    while (j->tiles_m * j->tiles_n % threads && j->tiles_m * j->tiles_n < 8 * threads && j->tiles_n < cuts(g->N, PANEL)) j->tiles_n++;
+    const int rows = panel_of(&j->left), columns = panel_of(&j->right), M = j->left.size, N = j->right.size;
+    int threads = threads_count(), widest = j->g->K > K_WHOLE ? columns_between_chunks(&j->right) : WIDE;
+    j->lefts = cuts(M, ROWS / PANEL * rows);
+    if (j->lefts < threads && M / threads >= 2 * rows) j->lefts = threads;
+    if (j->lefts < threads) widest = lesser(widest, cuts(N, M <= rows ? 4 * threads : threads));
+    j->rights = cuts(N, widest < 2 * columns ? 2 * columns : widest);
+    while (j->lefts * j->rights % threads && j->lefts * j->rights < 8 * threads && j->rights < panels_of(&j->right)) j->rights++;
+    parallel_for(j->lefts * j->rights, multiply_part, j);
 }
 
 static void gemm_bf16(const gemm_args *g)
 {
-    job j = { .g = g, .b = g->packed };
-    if (!j.b && packed_bytes(g->K, g->N) <= SHARED_BYTES) {
-        uint16_t *shared = thread_scratch();
-        gemm_pack_amx(shared, COMPUTE_BF16, g->b, g->ldb, g->tb, g->K, g->N);
-        j.b = shared;
+    const bool f32 = g->type == COMPUTE_F32;
+    const operand a = { .all = { .data = g->a }, .ld = g->lda, .across = !g->ta, .split = f32, .size = g->M };
+    const operand b = { .all = g->b, .ld = g->ldb, .across = g->tb, .split = f32 && g->b.type == STORED_F16, .size = g->N };
+    job j = { .g = g, .left = a, .right = b, .packed = g->packed };
+    if (f32 && g->tb) j.left = b, j.right = a, j.turned = true;
+    const int all = j.right.size, most = (int)(SHARED_BYTES / (packed_bytes(g->K, 1) + 1)) * panel_of(&j.right);
+    bool one_task_has_all = panels_of(&j.left) <= ROWS / PANEL;
+    if (g->packed || !most || (one_task_has_all && all > most)) multiply_all(&j);
+    else for (int n = 0; n < all; n += most) {
+        j.right.first = n, j.right.size = lesser(most, all - n);
+        pack_all(thread_scratch(), &j.right, g->K);
+        j.packed = thread_scratch();
+        multiply_all(&j);
     }
-    cut(&j);
-    parallel_for(j.tiles_m * j.tiles_n, multiply_part, &j);
 }
 
 static void (*gemm_f32)(const gemm_args *);
@@ -286,7 +269,8 @@ static void gemm_amx(const gemm_args *said)
 {
     const gemm_args g = as_stored(said);
     if (in_blocks(g.b.type)) gemm_blocks_amx(&g);
-    else if (g.type != COMPUTE_BF16) gemm_f32(&g);
+    else if (g.type == COMPUTE_F32 && g.b.type == STORED_REAL) gemm_f32(&g);
+    else if (gemm_is_few_amx(&g)) gemm_few_amx(&g);
     else if (g.M > 0 && g.N > 0) gemm_bf16(&g);
 }
 

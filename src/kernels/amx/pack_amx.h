@@ -1,7 +1,7 @@
 /* Operands of bf16 products in the layout of the tiles (Intel SDM, TDPBF16PS): a tile of A is
  * 16 rows of 32 k; a tile of B is 16 pairs of k, each 16 columns of two neighbours.  Two tiles
- * side by side make a panel of 32 rows or columns, 2 KiB for each 32 k, and K is filled up
- * with zeros.
+ * side by side make a panel, 2 KiB for each 32 k, and K is filled up with zeros.  The two are
+ * 32 rows or columns; or of an operand that is split 16 of them, rounded, and what that rounding left.
  *
  * A source is `across` if its k are adjacent in memory, `along` if its rows or
  * columns are.  A from rows and B from columns are plain copies; the other two transpose a
@@ -16,12 +16,35 @@ enum { PANEL = 32, STEP = 32, TILE = 512, STEP_SIZE = 2 * TILE };       /* the l
 
 static inline int steps_of(int K) { return (K + STEP - 1) / STEP; }
 
+/* Which bf16 of a number: the nearest, or the nearest to what that leaves of it, which is 0 where the nearest is not
+ * finite; or of a number from f16 its upper bits, or its lower ones, which together are all. */
+typedef enum { NEAREST, REST, UPPER, LOWER } bf16_part;
+
+INLINE vec rest_of(vec x)
+{
+    vec nearest = vwiden_bf16((__m256i)_mm512_cvtneps_pbh(x));
+    return _mm512_maskz_sub_ps(_knot_mask16(_mm512_fpclass_ps_mask(nearest, 0x99)), x, nearest);
+}
+
+INLINE vec lower_of(vec x) { return vsub(x, _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0xffff0000)))); }
+
+/* Two registers as bf16, the first below. */
+INLINE __m512i as_bf16(const bf16_part part, vec low, vec high)
+{
+    if (part == REST) low = rest_of(low), high = rest_of(high);
+    if (part == LOWER) low = lower_of(low), high = lower_of(high);
+    if (part == NEAREST || part == REST) return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    const __m512i upper = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33,
+                                           31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    return _mm512_permutex2var_epi16(_mm512_castps_si512(low), upper, _mm512_castps_si512(high));
+}
+
 /* The first n of 32 numbers from number i of src on, as bf16 in order, followed by zeros. */
-INLINE __m512i load_bf16(const stored_type type, const void *src, size_t i, int n)
+INLINE __m512i load_bf16(const stored_type type, const bf16_part part, const void *src, size_t i, int n)
 {
     if (type == STORED_BF16) return _mm512_maskz_loadu_epi16(n >= 32 ? ~0u : (1u << n) - 1, (const uint16_t *)src + i);
     vec low = vload_stored(type, src, i, n), high = n > VW ? vload_stored(type, src, i + VW, n - VW) : vzero();
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    return as_bf16(part, low, high);
 }
 
 /* 16 numbers of k and 16 of k+1, the two halves, as 16 pairs. */
@@ -33,14 +56,14 @@ INLINE __m512i pairs(__m512i halves)
 }
 
 /* The first `lanes` numbers from i on and as many from j on, each as 16 of bf16, side by side; without j, zeros. */
-INLINE __m512i load_two_bf16(const stored_type type, const void *src, size_t i, size_t j, bool both, int lanes)
+INLINE __m512i load_two_bf16(const stored_type type, const bf16_part part, const void *src, size_t i, size_t j, bool both, int lanes)
 {
     if (type == STORED_BF16) {
         __m256i low = vload_halves_n((const uint16_t *)src + i, lanes);
         return _mm512_inserti64x4(_mm512_castsi256_si512(low), both ? vload_halves_n((const uint16_t *)src + j, lanes) : _mm256_setzero_si256(), 1);
     }
     vec low = vload_stored(type, src, i, lanes), high = both ? vload_stored(type, src, j, lanes) : vzero();
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    return as_bf16(part, low, high);
 }
 
 /* x[i], lane j becomes x[j], lane i. */
@@ -62,42 +85,53 @@ INLINE void turn(__m512i x[16])
 }
 
 /* One tile from a source across: rows r of src, k of them valid (at most 32), rows at most 16. */
-INLINE void tile_across(const stored_type type, const bool transposed, uint16_t *tile, const void *src, size_t ld, int rows, int k)
+INLINE void tile_across(const stored_type type, const bf16_part part, const bool transposed, uint16_t *tile, const void *src, size_t ld, int rows, int k)
 {
     __m512i x[16];
-    for (int r = 0; r < 16; r++) x[r] = r < rows ? load_bf16(type, src, (size_t)r * ld, k) : _mm512_setzero_si512();
+    for (int r = 0; r < 16; r++) x[r] = r < rows ? load_bf16(type, part, src, (size_t)r * ld, k) : _mm512_setzero_si512();
     if (transposed) turn(x);
     for (int r = 0; r < 16; r++) _mm512_storeu_si512(tile + 32 * r, x[r]);
 }
 
 /* One tile from a source along: k rows of src (at most 32), `lanes` columns valid (at most 16). */
-INLINE void tile_along(const stored_type type, const bool transposed, uint16_t *tile, const void *src, size_t ld, int lanes, int k)
+INLINE void tile_along(const stored_type type, const bf16_part part, const bool transposed, uint16_t *tile, const void *src, size_t ld, int lanes, int k)
 {
     __m512i x[16];
     for (int p = 0; p < 16; p++)
-        x[p] = 2 * p < k ? pairs(load_two_bf16(type, src, (size_t)(2 * p) * ld, (size_t)(2 * p + 1) * ld, 2 * p + 1 < k, lanes)) : _mm512_setzero_si512();
+        x[p] = 2 * p < k ? pairs(load_two_bf16(type, part, src, (size_t)(2 * p) * ld, (size_t)(2 * p + 1) * ld, 2 * p + 1 < k, lanes)) : _mm512_setzero_si512();
     if (transposed) turn(x);
     for (int p = 0; p < 16; p++) _mm512_storeu_si512(tile + 32 * p, x[p]);
 }
 
-static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int w, int s)
+/* The tile of rows or columns from w on, k from s; of an operand that is split the first of its two. */
+static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, bool split, int w, int s)
 {
-    return panels + (size_t)(w / PANEL) * panel_size + (size_t)(s / STEP) * STEP_SIZE + (w % PANEL ? TILE : 0);
+    int panel = split ? PANEL / 2 : PANEL;
+    return panels + (size_t)(w / panel) * panel_size + (size_t)(s / STEP) * STEP_SIZE + (w % panel ? TILE : 0);
 }
 
 /* `width` rows of A or columns of B, k of K, as panels; panel_size elements from one panel to the next.
  * is_a chooses the kind of tile.  Either way the source is read in long runs of few rows. */
-INLINE void pack_panels(const stored_type type, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
+INLINE void pack_panels(const stored_type type, const bool split, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
 {
+    const bf16_part first = split && type == STORED_F16 ? UPPER : NEAREST, second = type == STORED_F16 ? LOWER : REST;
     stored from = { .type = type, .data = src };
     if (across) {
         for (int w = 0; w < width; w += 16)
-            for (int s = 0; s < k; s += STEP)
-                tile_across(type, !is_a, tile_at(dst, panel_size, w, s), stored_from(from, (size_t)w * ld + (size_t)s).data, ld, lesser(16, width - w), lesser(STEP, k - s));
+            for (int s = 0; s < k; s += STEP) {
+                uint16_t *tile = tile_at(dst, panel_size, split, w, s);
+                const void *at = stored_from(from, (size_t)w * ld + (size_t)s).data;
+                tile_across(type, first, !is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+                if (split) tile_across(type, second, !is_a, tile + TILE, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+            }
     } else {
         for (int s = 0; s < k; s += STEP)
-            for (int w = 0; w < width; w += 16)
-                tile_along(type, is_a, tile_at(dst, panel_size, w, s), stored_from(from, (size_t)s * ld + (size_t)w).data, ld, lesser(16, width - w), lesser(STEP, k - s));
+            for (int w = 0; w < width; w += 16) {
+                uint16_t *tile = tile_at(dst, panel_size, split, w, s);
+                const void *at = stored_from(from, (size_t)s * ld + (size_t)w).data;
+                tile_along(type, first, is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+                if (split) tile_along(type, second, is_a, tile + TILE, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+            }
     }
 }
 

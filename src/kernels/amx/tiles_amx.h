@@ -1,0 +1,102 @@
+/* One product of panels (pack_amx.h) on the tiles: sums of 32 x 32 in four of them. */
+#ifndef AMX_TILES_AMX_H
+#define AMX_TILES_AMX_H
+
+#include "kernels/amx/pack_amx.h"
+#include "kernels/vector/vec_transpose.h"
+
+typedef struct { uint8_t palette, start_row, reserved[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } tile_config;
+
+static inline void tiles_on(void)
+{
+    tile_config c = { .palette = 1 };
+    for (int i = 0; i < 8; i++) c.row_bytes[i] = 64, c.rows[i] = 16;
+    _tile_loadconfig(&c);
+}
+
+/* The compilers' tile intrinsics do not say that they read and write memory. */
+#define MEMORY_BARRIER() __asm__ volatile("" : : : "memory")
+
+/* Prefetches a little with every step: a run of lines of the next panel of B, and the
+ * rows of C that are written next. */
+typedef struct { const uint16_t *b; int b_lines; const float *c; size_t ldc; int c_rows, c_row; } errand;
+
+INLINE void fetch(errand *e, int steps)
+{
+    for (int i = 0; i < e->b_lines; i++, e->b += 32) _mm_prefetch((const char *)e->b, _MM_HINT_T1);
+    for (int i = 0; i < PANEL && e->c_row < e->c_rows; i += steps, e->c_row++, e->c += e->ldc) {
+        __asm__ volatile("prefetchw %0" : : "m"(e->c[0]));
+        __asm__ volatile("prefetchw %0" : : "m"(e->c[16]));
+    }
+}
+
+/* out (32,32), `stride` floats from row to row, = from (32,32 contiguous; NULL is zero) + a b. */
+static inline void multiply(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
+{
+    size_t bytes = stride * sizeof *out;
+    errand local = *e;
+    MEMORY_BARRIER();
+    if (from) {
+        _tile_loadd(0, from, 128);
+        _tile_loadd(1, from + 16, 128);
+        _tile_loadd(2, from + 16 * PANEL, 128);
+        _tile_loadd(3, from + 16 * PANEL + 16, 128);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int s = 0; s < steps; s++, a += STEP_SIZE, b += STEP_SIZE) {
+        _tile_loadd(4, a, 64);
+        _tile_loadd(6, b, 64);
+        _tile_loadd(7, b + TILE, 64);
+        _tile_loadd(5, a + TILE, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        fetch(&local, steps);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, out, bytes);
+    _tile_stored(1, out + 16, bytes);
+    _tile_stored(2, out + 16 * stride, bytes);
+    _tile_stored(3, out + 16 * stride + 16, bytes);
+    MEMORY_BARRIER();
+    e->b = local.b;
+}
+
+/* The same for the upper 16 rows alone. */
+static inline void multiply_upper(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
+{
+    size_t bytes = stride * sizeof *out;
+    errand local = *e;
+    MEMORY_BARRIER();
+    if (from) {
+        _tile_loadd(0, from, 128);
+        _tile_loadd(1, from + 16, 128);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+    }
+    for (int s = 0; s < steps; s++, a += STEP_SIZE, b += STEP_SIZE) {
+        _tile_loadd(4, a, 64);
+        _tile_loadd(6, b, 64);
+        _tile_loadd(7, b + TILE, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        fetch(&local, steps);
+    }
+    _tile_stored(0, out, bytes);
+    _tile_stored(1, out + 16, bytes);
+    MEMORY_BARRIER();
+    e->b = local.b;
+}
+
+static inline void product(int rows, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
+{
+    if (rows > 16) multiply(steps, a, b, from, out, stride, e);
+    else multiply_upper(steps, a, b, from, out, stride, e);
+}
+
+#endif
