@@ -23,7 +23,7 @@ lose() { ip link set "$name-p$1" down; }
 find() {
     ip link set "$name-p$1" up
     for i in $(seq 50); do
-        case $(host 1 timeout 1 bash -c "</dev/tcp/$network.$1/1" 2>&1) in *refused*) return ;; esac
+        case $(host 1 timeout 1 bash -c "</dev/tcp/$network.$1/1" 2>&1) in *refused*) return 0 ;; esac
         sleep 0.1
     done
     echo "host $1 does not answer" >&2
