@@ -210,6 +210,14 @@ static void bf16_is_near(const kernels *k)
 }
 EACH_LEVEL(static, bf16_is_near)
 
+/* The type of the matrices. */
+static const char *type_of(const lithe_model *m)
+{
+    stored_type most = STORED_REAL;
+    for (int i = 0; i < m->params->count; i++) if (weight_stored(&m->params->items[i]->weight).type > most) most = weight_stored(&m->params->items[i]->weight).type;
+    return stored_formats[most].name;
+}
+
 static void saved_is_the_same(void)
 {
     for (int i = 0; i < GOLDENS; i++) {
@@ -218,7 +226,7 @@ static void saved_is_the_same(void)
         char dir[400];
         golden_open(&q, goldens[i].name, goldens[i].answers);
         snprintf(dir, sizeof dir, "%s/%s", test_dir(), q.name);
-        CHECK_MSG(!lithe_model_save(q.model, dir, NULL, NULL, &err), "%s: %s", q.name, err.text);
+        CHECK_MSG(!lithe_model_save(q.model, dir, type_of(q.model), NULL, &err), "%s: %s", q.name, err.text);
         lithe_model *again = lithe_model_open(dir, NULL, &err);
         CHECK_MSG(again, "%s: %s", q.name, err.text);
         if (!again) { golden_close(&q); continue; }

@@ -148,6 +148,16 @@ static void look(const lithe_model *m, const kernels *k, found *f)
     graph_close(g);
 }
 
+/* On tiles fp32 products with weights of 16 bits are summed in another order than those with floats. */
+static bool other_order(const kernels *k, const char *type) { return !strcmp(k->name, "amx") && strcmp(type, "f32"); }
+
+static bool equal(const found *a, const found *b, bool order_differs)
+{
+    size_t n = (size_t)a->count;
+    if (!n || a->count != b->count) return false;
+    return order_differs ? relative_error(a->values, b->values, n) <= 1e-5 : !memcmp(a->values, b->values, n * sizeof(real));
+}
+
 /* Stored as `type`, a model gives the bytes it gives with those values as master values. */
 static void one_form(const small_case *c, const char *type, const char *dir)
 {
@@ -163,8 +173,7 @@ static void one_form(const small_case *c, const char *type, const char *dir)
         if (!k) continue;
         look(m, k, &stored_results);
         look(masters, k, &master_results);
-        bool same = stored_results.count == master_results.count && !memcmp(stored_results.values, master_results.values, (size_t)stored_results.count * sizeof(real));
-        CHECK_MSG(stored_results.count > 0 && same, "%s stored as %s at %s: other results than with its values widened", c->name, type, levels[l]);
+        CHECK_MSG(equal(&stored_results, &master_results, other_order(k, type)), "%s stored as %s at %s: other results than with its values widened", c->name, type, levels[l]);
     }
     int forms = 0;
     for (int i = 0; m && i < m->params->count; i++) {
@@ -196,7 +205,7 @@ static void as_bf16(void) { every_form("bf16"); }
 
 /* ---- files that are not as a kernel wants them ------------------------------------------------------ */
 
-static void same_logits(const char *dir, const lithe_model *expected, const char *what)
+static void same_logits(const char *dir, const lithe_model *expected, const char *what, const char *type)
 {
     static found a, b;
     lithe_error err = { 0 };
@@ -207,7 +216,7 @@ static void same_logits(const char *dir, const lithe_model *expected, const char
         if (!k) continue;
         look(m, k, &a);
         look(expected, k, &b);
-        CHECK_MSG(a.count == b.count && !memcmp(a.values, b.values, (size_t)a.count * sizeof(real)), "%s: other results at %s", what, levels[l]);
+        CHECK_MSG(equal(&a, &b, other_order(k, type)), "%s: other results at %s", what, levels[l]);
     }
     lithe_model_close(m);
 }
@@ -242,7 +251,7 @@ static void odd_addresses(void)
         snprintf(path, sizeof path, "%s/model.safetensors", types[i]);
         move_by_one(in_dir(path));
         CHECK_MSG(straight, "%s", err.text);
-        if (straight) same_logits(in_dir(types[i]), straight, types[i]);
+        if (straight) same_logits(in_dir(types[i]), straight, types[i], types[i]);
         lithe_model_close(straight);
         lithe_model_close(m);
     }
@@ -264,7 +273,7 @@ static void doubles(void)
         for (int d = 0; d < p->rule.rank; d++) tensors[i].dims[d] = p->rule.dims[d];
     }
     if (m) CHECK_MSG(!safetensors_write(in_dir("double/model.safetensors"), tensors, m->params->count, NULL, &err), "%s", err.text);
-    if (m) same_logits(in_dir("double"), m, "doubles");
+    if (m) same_logits(in_dir("double"), m, "doubles", "f32");
     for (int i = 0; m && i < m->params->count; i++) free((void *)(uintptr_t)tensors[i].data);
     lithe_model_close(m);
 }

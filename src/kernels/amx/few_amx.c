@@ -1,7 +1,6 @@
 /* Few rows times weights stored (N,K) in 16 bits.  The weights are the left operand, whose tiles lie in memory as they
- * are wanted: 16 of B's columns by 32 k.  A's rows stand side by side in the tile of the right one, first the nearest
- * bf16 of their numbers, then the rests.  Sums and their order are those of gemm_amx.c, so a row has the same bits here
- * and there.
+ * are wanted: 16 of B's columns by 32 k.  A's rows stand side by side in the tiles of the right one, one for each part
+ * of their numbers.  The order of sums is that of gemm_amx.c, so a row has the same bits here and there.
  *
  * A strip of columns goes through K in one run; what will be read AHEAD numbers later is fetched meanwhile. */
 #include "kernels/amx/few_amx.h"
@@ -9,50 +8,55 @@
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/gemm_finish.h"
 
-enum { MOST_ROWS = 8, GROUP = 16, GROUPS = 2, STRIP = GROUP * GROUPS, AHEAD = 256, LINE = 32 };     /* numbers */
+enum { MOST_ROWS = 16, PARTS = 3, GROUP = 16, GROUPS = 2, STRIP = GROUP * GROUPS, AHEAD = 256, LINE = 32 };     /* numbers */
 
 /* The scratch of the calling thread holds A for all threads. */
 #define SHARED_BYTES ((size_t)4 << 20)
 
 typedef struct { const gemm_args *g; const uint16_t *a; int tasks; } few;
 
-/* The tiles; compilers want their numbers as text.  Sums of group i: of the nearest bf16 of weights, and of the rests. */
-#define A 4
-#define B 5
-#define SUMS_0 0
-#define RESTS_0 1
-#define SUMS_1 2
-#define RESTS_1 3
+/* The tiles; compilers want their numbers as text.  The parts of A, of weights, and the sums of two groups. */
+#define A_0 0
+#define A_1 1
+#define A_2 2
+#define UPPERS 3
+#define LOWERS 4
+#define SUMS_0 5
+#define SUMS_1 6
 
 /* The compilers' tile intrinsics do not say that they read and write memory. */
 #define MEMORY_BARRIER() __asm__ volatile("" ::: "memory")
 
-/* Tiles of A and of sums have 2 M columns. */
+/* Tiles of A and of sums have M columns. */
 static void tiles_on(int M)
 {
     struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } __attribute__((packed)) c = { .palette = 1 };
-    for (int t = 0; t <= B; t++) c.columns[t] = (uint16_t)(8 * M), c.rows[t] = 16;
-    c.columns[B] = 64;
+    for (int t = A_0; t <= SUMS_1; t++) c.columns[t] = (uint16_t)(4 * M), c.rows[t] = 16;
+    c.columns[UPPERS] = c.columns[LOWERS] = 64;
     MEMORY_BARRIER();
     _tile_loadconfig(&c);
 }
 
 /* ---- A --------------------------------------------------------------------------------------- */
 
-static size_t step_size(int M) { return (size_t)STEP * 2 * (size_t)M; }         /* numbers of A's tile */
+/* Numbers of A's tile, and of a step with all its parts. */
+static size_t part_size(int M) { return (size_t)STEP * (size_t)M; }
+static size_t step_size(int M) { return PARTS * part_size(M); }
 
-/* Pairs of k by columns: row r of A is column r, its rests are column M + r. */
+/* Pairs of k by columns, which are A's rows. */
 static void pack_step(uint16_t *to, const gemm_args *g, int k)
 {
     const int M = g->M, n = lesser(STEP, g->K - k);
-    uint16_t rows[2 * MOST_ROWS][STEP];
+    uint16_t rows[PARTS][MOST_ROWS][STEP];
     for (int r = 0; r < M; r++) {
         size_t at = (size_t)r * g->lda + (size_t)k;
-        _mm512_storeu_si512(rows[r], load_bf16(STORED_REAL, NEAREST, g->a, at, n));
-        _mm512_storeu_si512(rows[M + r], load_bf16(STORED_REAL, REST, g->a, at, n));
+        _mm512_storeu_si512(rows[0][r], load_bf16(STORED_REAL, NEAREST, g->a, at, n));
+        _mm512_storeu_si512(rows[1][r], load_bf16(STORED_REAL, SECOND, g->a, at, n));
+        _mm512_storeu_si512(rows[2][r], load_bf16(STORED_REAL, THIRD, g->a, at, n));
     }
-    for (int pair = 0; pair < STEP; pair += 2)
-        for (int c = 0; c < 2 * M; c++, to += 2) memcpy(to, rows[c] + pair, 2 * sizeof *to);
+    for (int part = 0; part < PARTS; part++)
+        for (int pair = 0; pair < STEP; pair += 2)
+            for (int r = 0; r < M; r++, to += 2) memcpy(to, rows[part][r] + pair, 2 * sizeof *to);
 }
 
 /* ---- strips ------------------------------------------------------------------------------------ */
@@ -80,70 +84,64 @@ INLINE void copy_tile(const bool f16, uint16_t *scratch, const char *w, size_t l
 }
 
 /* Adds the products of one tile of weights to its group's sums. */
-#define MULTIPLY_GROUP(sums, rests)                                                                                        \
+#define MULTIPLY_GROUP(sums)                                                                                               \
     do {                                                                                                                   \
         bool whole = columns >= GROUP && kc == STEP;                                                                       \
         if (!whole) copy_tile(f16, scratch, w, g->ldb, columns, kc);                                                       \
         else if (f16) copy_tile(true, scratch, w, g->ldb, GROUP, STEP);                                                    \
         MEMORY_BARRIER();                                                                                                  \
-        if (f16 || !whole) _tile_loadd(B, scratch, 64);                                                                    \
-        else _tile_loadd(B, w, stride);                                                                                    \
-        _tile_dpbf16ps(sums, B, A);                                                                                        \
+        if (f16 || !whole) _tile_loadd(UPPERS, scratch, 64);                                                               \
+        else _tile_loadd(UPPERS, w, stride);                                                                               \
+        _tile_dpbf16ps(sums, UPPERS, A_0);                                                                                 \
+        _tile_dpbf16ps(sums, UPPERS, A_1);                                                                                 \
+        _tile_dpbf16ps(sums, UPPERS, A_2);                                                                                 \
         if (f16) {                                                                                                         \
-            _tile_loadd(B, scratch + TILE, 64);                                                                            \
-            _tile_dpbf16ps(rests, B, A);                                                                                   \
+            _tile_loadd(LOWERS, scratch + TILE, 64);                                                                       \
+            _tile_dpbf16ps(sums, LOWERS, A_0);                                                                             \
+            _tile_dpbf16ps(sums, LOWERS, A_1);                                                                             \
+            _tile_dpbf16ps(sums, LOWERS, A_2);                                                                             \
         }                                                                                                                  \
         MEMORY_BARRIER();                                                                                                  \
     } while (0)
 
-/* sums, rests (STRIP, 2 M) of the columns from n on. */
-INLINE void multiply_strip(const bool f16, const few *f, int n, float *sums, float *rests)
+/* sums (STRIP, M) of the columns from n on. */
+INLINE void multiply_strip(const bool f16, const few *f, int n, float *sums)
 {
     const gemm_args *g = f->g;
-    const size_t stride = g->ldb * sizeof(uint16_t), out = (size_t)(8 * g->M);
+    const size_t stride = g->ldb * sizeof(uint16_t), out = (size_t)(4 * g->M), part = part_size(g->M);
     const int there = lesser(STRIP, g->N - n);
     _Alignas(64) uint16_t scratch[2 * TILE];
     const uint16_t *a = f->a;
     _tile_zero(SUMS_0);
-    _tile_zero(RESTS_0);
     _tile_zero(SUMS_1);
-    _tile_zero(RESTS_1);
     for (int k = 0; k < g->K; k += STEP, a += step_size(g->M)) {
         const int kc = lesser(STEP, g->K - k);
         const char *w = b_at(g, k, n).data, *next = ahead_of(g, n, k);
-        _tile_loadd(A, a, out);
+        _tile_loadd(A_0, a, out);
+        _tile_loadd(A_1, a + part, out);
+        _tile_loadd(A_2, a + 2 * part, out);
         int columns = lesser(GROUP, there);
         if (next) fetch(next, stride, GROUP);
-        MULTIPLY_GROUP(SUMS_0, RESTS_0);
+        MULTIPLY_GROUP(SUMS_0);
         columns = there - GROUP, w += GROUP * stride;
         if (columns <= 0) continue;
         if (next) fetch(next + GROUP * stride, stride, GROUP);
-        MULTIPLY_GROUP(SUMS_1, RESTS_1);
+        MULTIPLY_GROUP(SUMS_1);
     }
     _tile_stored(SUMS_0, sums, out);
-    _tile_stored(SUMS_1, sums + GROUP * 2 * g->M, out);
-    if (f16) {
-        _tile_stored(RESTS_0, rests, out);
-        _tile_stored(RESTS_1, rests + GROUP * 2 * g->M, out);
-    }
+    _tile_stored(SUMS_1, sums + GROUP * g->M, out);
     MEMORY_BARRIER();
 }
 
 static void strip(const few *f, int n)
 {
     const gemm_args *g = f->g;
-    const int M = g->M;
-    float sums[STRIP * 2 * MOST_ROWS], rests[STRIP * 2 * MOST_ROWS], rows[MOST_ROWS][STRIP];
-    bool f16 = g->b.type == STORED_F16;
-    if (f16) multiply_strip(true, f, n, sums, rests);
-    else multiply_strip(false, f, n, sums, rests);
+    float sums[STRIP * MOST_ROWS], rows[MOST_ROWS][STRIP];
+    if (g->b.type == STORED_F16) multiply_strip(true, f, n, sums);
+    else multiply_strip(false, f, n, sums);
     for (int c = 0; c < STRIP; c++)
-        for (int r = 0; r < M; r++) {
-            const int at = c * 2 * M + r;
-            rows[r][c] = sums[at] + sums[at + M];
-            if (f16) rows[r][c] += rests[at] + rests[at + M];
-        }
-    finish_block(g, rows[0], STRIP, 0, n, M, lesser(STRIP, g->N - n));
+        for (int r = 0; r < g->M; r++) rows[r][c] = sums[c * g->M + r];
+    finish_block(g, rows[0], STRIP, 0, n, g->M, lesser(STRIP, g->N - n));
 }
 
 static void strips(void *context, int task)

@@ -1,7 +1,7 @@
 /* Operands of bf16 products in the layout of the tiles (Intel SDM, TDPBF16PS): a tile of A is
  * 16 rows of 32 k; a tile of B is 16 pairs of k, each 16 columns of two neighbours.  Two tiles
- * side by side make a panel, 2 KiB for each 32 k, and K is filled up with zeros.  The two are
- * 32 rows or columns; or of an operand that is split 16 of them, rounded, and what that rounding left.
+ * side by side make a panel of 32 rows or columns, 2 KiB for each 32 k, and K is filled up with
+ * zeros.  An operand in parts has, for each 32 k, as many of these one after the other.
  *
  * A source is `across` if its k are adjacent in memory, `along` if its rows or
  * columns are.  A from rows and B from columns are plain copies; the other two transpose a
@@ -16,10 +16,12 @@ enum { PANEL = 32, STEP = 32, TILE = 512, STEP_SIZE = 2 * TILE };       /* the l
 
 static inline int steps_of(int K) { return (K + STEP - 1) / STEP; }
 
-/* Which bf16 of a number: the nearest, or the nearest to what that leaves of it, which is 0 where the nearest is not
- * finite; or of a number from f16 its upper bits, or its lower ones, which together are all. */
-typedef enum { NEAREST, REST, UPPER, LOWER } bf16_part;
+/* Which bf16 of a number: the nearest, the nearest to what that leaves of it, and what then is left: three times 8
+ * bits are all of a float.  Where the nearest is not finite, the others are 0.  Or of a number from f16 its upper
+ * bits and its lower ones, which are all of it. */
+typedef enum { NEAREST, SECOND, THIRD, UPPER, LOWER } bf16_part;
 
+/* What the nearest bf16 leaves of x. */
 INLINE vec rest_of(vec x)
 {
     vec nearest = vwiden_bf16((__m256i)_mm512_cvtneps_pbh(x));
@@ -31,9 +33,10 @@ INLINE vec lower_of(vec x) { return vsub(x, _mm512_castsi512_ps(_mm512_and_si512
 /* Two registers as bf16, the first below. */
 INLINE __m512i as_bf16(const bf16_part part, vec low, vec high)
 {
-    if (part == REST) low = rest_of(low), high = rest_of(high);
+    if (part == SECOND || part == THIRD) low = rest_of(low), high = rest_of(high);
+    if (part == THIRD) low = rest_of(low), high = rest_of(high);
     if (part == LOWER) low = lower_of(low), high = lower_of(high);
-    if (part == NEAREST || part == REST) return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    if (part != UPPER && part != LOWER) return (__m512i)_mm512_cvtne2ps_pbh(high, low);
     const __m512i upper = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33,
                                            31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
     return _mm512_permutex2var_epi16(_mm512_castps_si512(low), upper, _mm512_castps_si512(high));
@@ -103,34 +106,37 @@ INLINE void tile_along(const stored_type type, const bf16_part part, const bool 
     for (int p = 0; p < 16; p++) _mm512_storeu_si512(tile + 32 * p, x[p]);
 }
 
-/* The tile of rows or columns from w on, k from s; of an operand that is split the first of its two. */
-static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, bool split, int w, int s)
+/* The tile of rows or columns from w on, k from s; the same of the next part is STEP_SIZE further. */
+static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int parts, int w, int s)
 {
-    int panel = split ? PANEL / 2 : PANEL;
-    return panels + (size_t)(w / panel) * panel_size + (size_t)(s / STEP) * STEP_SIZE + (w % panel ? TILE : 0);
+    return panels + (size_t)(w / PANEL) * panel_size + (size_t)(s / STEP * parts) * STEP_SIZE + (w % PANEL ? TILE : 0);
+}
+
+INLINE bf16_part part_of(const stored_type type, const int parts, const int p)
+{
+    return type == STORED_F16 && parts > 1 ? (p ? LOWER : UPPER) : p == 0 ? NEAREST : p == 1 ? SECOND : THIRD;
 }
 
 /* `width` rows of A or columns of B, k of K, as panels; panel_size elements from one panel to the next.
  * is_a chooses the kind of tile.  Either way the source is read in long runs of few rows. */
-INLINE void pack_panels(const stored_type type, const bool split, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
+INLINE void pack_panels(const stored_type type, const int parts, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
 {
-    const bf16_part first = split && type == STORED_F16 ? UPPER : NEAREST, second = type == STORED_F16 ? LOWER : REST;
     stored from = { .type = type, .data = src };
     if (across) {
         for (int w = 0; w < width; w += 16)
             for (int s = 0; s < k; s += STEP) {
-                uint16_t *tile = tile_at(dst, panel_size, split, w, s);
+                uint16_t *tile = tile_at(dst, panel_size, parts, w, s);
                 const void *at = stored_from(from, (size_t)w * ld + (size_t)s).data;
-                tile_across(type, first, !is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
-                if (split) tile_across(type, second, !is_a, tile + TILE, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+                UNROLL for (int p = 0; p < parts; p++, tile += STEP_SIZE)
+                    tile_across(type, part_of(type, parts, p), !is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
             }
     } else {
         for (int s = 0; s < k; s += STEP)
             for (int w = 0; w < width; w += 16) {
-                uint16_t *tile = tile_at(dst, panel_size, split, w, s);
+                uint16_t *tile = tile_at(dst, panel_size, parts, w, s);
                 const void *at = stored_from(from, (size_t)s * ld + (size_t)w).data;
-                tile_along(type, first, is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
-                if (split) tile_along(type, second, is_a, tile + TILE, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+                UNROLL for (int p = 0; p < parts; p++, tile += STEP_SIZE)
+                    tile_along(type, part_of(type, parts, p), is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
             }
     }
 }

@@ -30,8 +30,9 @@ INLINE void fetch(errand *e, int steps)
     }
 }
 
-/* out (32,32), `stride` floats from row to row, = from (32,32 contiguous; NULL is zero) + a b. */
-static inline void multiply(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
+/* out (32,32), `stride` floats from row to row, = from (32,32 contiguous; NULL is zero) + a b: of each step every
+ * part of a times every part of b. */
+INLINE void multiply(const int a_parts, const int b_parts, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
 {
     size_t bytes = stride * sizeof *out;
     errand local = *e;
@@ -47,17 +48,20 @@ static inline void multiply(int steps, const uint16_t *a, const uint16_t *b, con
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (int s = 0; s < steps; s++, a += STEP_SIZE, b += STEP_SIZE) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + TILE, 64);
-        _tile_loadd(5, a + TILE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        fetch(&local, steps);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
+    for (int s = 0; s < steps; s++, b += b_parts * STEP_SIZE)
+        UNROLL for (int i = 0; i < a_parts; i++, a += STEP_SIZE) {
+            _tile_loadd(4, a, 64);
+            UNROLL for (int j = 0; j < b_parts; j++) {
+                _tile_loadd(6, b + j * STEP_SIZE, 64);
+                _tile_loadd(7, b + j * STEP_SIZE + TILE, 64);
+                if (j == 0) _tile_loadd(5, a + TILE, 64);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_dpbf16ps(1, 4, 7);
+                if (i == 0 && j == 0) fetch(&local, steps);
+                _tile_dpbf16ps(2, 5, 6);
+                _tile_dpbf16ps(3, 5, 7);
+            }
+        }
     _tile_stored(0, out, bytes);
     _tile_stored(1, out + 16, bytes);
     _tile_stored(2, out + 16 * stride, bytes);
@@ -67,7 +71,7 @@ static inline void multiply(int steps, const uint16_t *a, const uint16_t *b, con
 }
 
 /* The same for the upper 16 rows alone. */
-static inline void multiply_upper(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
+INLINE void multiply_upper(const int a_parts, const int b_parts, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
 {
     size_t bytes = stride * sizeof *out;
     errand local = *e;
@@ -79,24 +83,29 @@ static inline void multiply_upper(int steps, const uint16_t *a, const uint16_t *
         _tile_zero(0);
         _tile_zero(1);
     }
-    for (int s = 0; s < steps; s++, a += STEP_SIZE, b += STEP_SIZE) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + TILE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        fetch(&local, steps);
-    }
+    for (int s = 0; s < steps; s++, b += b_parts * STEP_SIZE)
+        UNROLL for (int i = 0; i < a_parts; i++, a += STEP_SIZE) {
+            _tile_loadd(4, a, 64);
+            UNROLL for (int j = 0; j < b_parts; j++) {
+                _tile_loadd(6, b + j * STEP_SIZE, 64);
+                _tile_loadd(7, b + j * STEP_SIZE + TILE, 64);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_dpbf16ps(1, 4, 7);
+                if (i == 0 && j == 0) fetch(&local, steps);
+            }
+        }
     _tile_stored(0, out, bytes);
     _tile_stored(1, out + 16, bytes);
     MEMORY_BARRIER();
     e->b = local.b;
 }
 
-static inline void product(int rows, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
-{
-    if (rows > 16) multiply(steps, a, b, from, out, stride, e);
-    else multiply_upper(steps, a, b, from, out, stride, e);
-}
+/* One function for each pair of numbers of parts. */
+typedef void product_function(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e);
+#define PRODUCT(a_parts, b_parts) \
+    static void product_##a_parts##_##b_parts(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e) \
+    { multiply(a_parts, b_parts, steps, a, b, from, out, stride, e); } \
+    static void upper_##a_parts##_##b_parts(int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e) \
+    { multiply_upper(a_parts, b_parts, steps, a, b, from, out, stride, e); }
 
 #endif
