@@ -356,7 +356,7 @@ static bool fused_act(const kernels *k, const problem *p)
     return held;
 }
 
-/* An infinite number stays one, and a number next to it is not disturbed; numbers too large for bf16 become infinite. */
+/* An infinite number gives an infinite sum, NaN gives NaN, and other rows are not disturbed. */
 static void test_not_finite(void)
 {
     for (int l = 0; l < LEVELS; l++)

@@ -8,7 +8,7 @@
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/gemm_finish.h"
 
-enum { MOST_ROWS = 16, PARTS = 3, GROUP = 16, GROUPS = 2, STRIP = GROUP * GROUPS, AHEAD = 256, LINE = 32 };     /* numbers */
+enum { MOST_ROWS = 16, PARTS = 3, GROUP = 16, STRIP = 2 * GROUP, AHEAD = 256 };
 
 /* The scratch of the calling thread holds A for all threads. */
 #define SHARED_BYTES ((size_t)4 << 20)

@@ -4,9 +4,9 @@
  * packed by the caller (once per step), or is packed here, by all threads into the calling thread's scratch before the
  * products begin; one that does not fit goes through in parts, or is packed by each task as it goes.
  *
- * Fp32 products with weights stored in 16 bits go the same way.  Each number of A is three bf16, which are all of its
- * 24 bits, and a weight in f16 is two; of each step of 32 k the products of all parts are added, those of the first parts
- * first.  Weights stored (N,K) are the left operand there, which is packed without turning tiles.
+ * Fp32 products with weights stored in 16 bits go the same way.  Each number of A is three bf16, which are all of
+ * its 24 bits, and a weight in f16 is two; of each step of 32 k the products of all parts are added, those of the
+ * first parts first.  Weights stored (N,K) are the left operand there, which is packed without turning tiles.
  *
  * Each sum is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor the thread that
  * packed changes a bit of it. */
@@ -18,7 +18,7 @@
 
 enum { ROWS = 256,                              /* most rows of a task, as they are packed */
        KC = 256,                                /* a block of a panel is 16 KiB */
-       K_WHOLE = 2560, K_CHUNK = 1024,          /* the left operand is packed whole up to the first; longer by the second */
+       K_WHOLE = 2560, K_CHUNK = 1024,          /* the left operand is packed whole, or by the second */
        WIDE = 4096,                             /* most columns of a task */
        PACK_COLUMNS = 128, PACK_ROWS = STEP };  /* of the right operand, per task of packing */
 
