@@ -15,19 +15,20 @@
 typedef struct { const char *kind; double bytes; int vocab; double params; int batch; double passes; } row;
 
 static const row table[] = {
-    { "words",      600e3,    1024, 1e6, 8, 12 },
+    { "words",      600e3,    1024, 3e5, 8, 12 },
     { "words",      6e6,      1024, 2e6, 8, 16 },
     { "words",      INFINITY, 2048, 3e6, 8, 16 },
-    { "characters", 600e3,    1024, 1e6, 8, 12 },
+    { "characters", 600e3,    1024, 3e5, 8, 12 },
     { "characters", 6e6,      2048, 2e6, 8, 16 },
     { "characters", INFINITY, 4096, 3e6, 8, 16 },
-    { "code",       600e3,    1024, 1e6, 8, 12 },
+    { "code",       600e3,    1024, 3e5, 8, 12 },
     { "code",       6e6,      1024, 2e6, 8, 16 },
     { "code",       INFINITY, 2048, 3e6, 8, 16 },
 };
 
 /* Of the machine of the table: its rate in f32, and how much faster models train in bf16 where that is in hardware. */
 static const double usual_rate = 3e11, in_hardware = 2;
+static const double params_least = 150e3;
 static const int context = 256;
 /* Encoders read each text many times, each time under other masks, and have a vocabulary of words. */
 static const double encoder_passes = 20, encoder_params_least = 100e3, encoder_params_most = 3e6;
@@ -70,7 +71,7 @@ void lithe_choose_for_text(const char *name, const char *sample, size_t n, doubl
     const char *kind = kind_of(sample, n);
     const row *r = row_for(kind, bytes);
     const bool amx = !strcmp(kernels_default()->name, "amx");
-    *out = (lithe_text_choice){ kind, a ? a->name : name, r->vocab, r->params * size_for(rate, amx), context, r->batch, r->passes, amx ? "bf16" : "f32" };
+    *out = (lithe_text_choice){ kind, a ? a->name : name, r->vocab, fmax(params_least, r->params * size_for(rate, amx)), context, r->batch, r->passes, amx ? "bf16" : "f32" };
     if (!a || !a->vocabulary) return;
     out->params = fmin(encoder_params_most, fmax(encoder_params_least, bytes));
     out->vocab = bytes < 2e6 ? 1024 : 4096;
