@@ -12,7 +12,8 @@
 #   check-clang  everything that there is to compile, by clang, without a warning
 #   check-aarch64 the whole for aarch64 by Debian's cross-compiler, and its tests under qemu-user, at ref and at neon;
 #                it is left out, and says so, where the compiler, the libraries for arm64 or qemu are absent
-#   check-lint   clang's warnings and cppcheck on the library and the program; accepted findings are in tests/lint/cppcheck
+#   check-lint   clang's warnings and cppcheck on the library and the program, and clang-tidy, where it is, on rooms that
+#                read files; accepted findings are in tests/lint
 #   coverage     the lines of the library, and the branches of readers and checkpoints, that the tests reach
 #   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
 #                tests/fuzz/corpus/NAME; it says how many inputs each was given
@@ -64,14 +65,18 @@ check-mpi: deps
 
 # Kernels are left to the compilers: they are arithmetic on pointers.
 LINTED     = $(filter-out src/kernels/% src/train/reduce_mpi.c,$(wildcard src/*/*.c cli/*.c))
+TIDIED     = $(filter-out src/base/error.c,$(filter $(foreach room,base files data model train,src/$(room)/%),$(LINTED)))
 LINT_FLAGS = -D_GNU_SOURCE -Iinclude -Isrc -Icli -DLITHE_PNG -DLITHE_JPEG -DLITHE_HTTP
 check-lint: deps
 	@for tool in clang cppcheck; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install clang cppcheck"; exit 1; }; done
 	@printf '%s\n' $(LINTED) $(wildcard src/kernels/*.c src/kernels/ref/*.c) | xargs -P $(JOBS) -n 16 clang -std=c11 $(LINT_FLAGS) $(LIBFLAGS) -fsyntax-only $(WARN) -Werror
 	@cppcheck -q -j $(JOBS) --std=c11 --language=c $(LINT_FLAGS) --enable=warning,portability --suppressions-list=tests/lint/cppcheck --error-exitcode=1 $(LINTED)
+	@if command -v clang-tidy >/dev/null; then printf '%s\n' $(TIDIED) | xargs -P $(JOBS) -n 4 sh -c 'clang-tidy --quiet --config-file=tests/lint/clang-tidy "$$@" -- -std=c11 $(LINT_FLAGS) $(LIBFLAGS) -include tests/lint/analyzer.h 2>/dev/null; :' - | \
+	    awk -f tests/lint/tidy.awk tests/lint/tidy-accepted -; \
+	else echo "check-lint: clang-tidy is absent, its checks are left out:  apt-get install clang-tidy"; fi
 
 # Branches are counted as they are written, so nothing is merged or moved.  What is missed is listed in
-# build/coverage/missed.
+# build/coverage/missed.  Tests of faults fail here where the counts themselves have no memory; what they reach counts.
 COVERAGE_FILTER ?=
 coverage: deps
 	@$(call links,coverage)

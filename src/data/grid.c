@@ -154,11 +154,9 @@ static int add_object(grid *g, json_t *object, long line, lithe_error *err)
 {
     const char *key;
     json_t *value;
-    char **field;
     int status = LITHE_OK;
     if (!json_is_object(object)) return fail(err, LITHE_EFORMAT, "%s:%ld: not a JSON object", g->path, line);
     json_object_foreach(object, key, value) if (!status) { int c = column_of(g, key, err); status = c < 0 ? c : LITHE_OK; }
-    if (!status && !(field = arena_alloc(g->memory, ((size_t)g->columns + 1) * sizeof *field))) status = grid_out_of_memory(g, err);
     for (int i = 0; i < g->columns && !status; i++) status = add_value(g, json_object_get(object, g->names[i]), line, err);
     return status ? status : end_row(g, line, err);
 }

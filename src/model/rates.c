@@ -133,7 +133,7 @@ double lithe_read_rate(const lithe_model *m)
     memory x;
     double bytes = 0;
     if (!m || plan_work(&p, m, 1, 1, NULL)) return 0;
-    double start = lithe_clock(), end = start;
+    double start = lithe_clock(), end;
     do {
         for (int i = 0; weight_at(&p, i, &w, &x.bytes); i++) {
             x.data = w.data;
