@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 
     lithe_model *m = fresh(name, &err);
     optimizer o;
-    if (!m || optimizer_open(&o, m, &(adamw_settings){ .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 }, &err)) stop(&err);
+    if (!m || optimizer_open(&o, m, &(optimizer_settings){ .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 }, &err)) stop(&err);
     const kernels *k = kernels_default();
     const int rows = windows * ctx;
     pass p;

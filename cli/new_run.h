@@ -15,7 +15,7 @@ typedef struct {
     const char *task, *text_column, *pair_column, *label_column, *optimizer, *mask, *augment;
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random, grow_noise, grow_old_lr;
     amount warmup, eval_every, save_every;
-    int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, grow_portable, grow_freeze_old, grow_rewarm, json;
+    int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, grow_portable, grow_freeze_old, grow_rewarm, cautious_decay, json;
     uint64_t seed;
 } train_settings;
 

@@ -72,7 +72,7 @@ int new_run_options(new_run *k)
     k->options = LITHE_OPTIONS(lithe_train_options,
         .ctx = s->ctx, .batch = new_run_batch(k), .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = usual ? run_seconds : s->time, .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .mask = s->mask, .augment = s->augment,
+        .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = usual ? run_seconds : s->time, .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .cautious_decay = s->cautious_decay, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
         .static_masking = s->static_masking, .packing = s->packing,
         .warmup = steps_of(a, "warmup", s->warmup, -1), .eval_windows = s->eval_windows,

@@ -73,13 +73,14 @@ const verb verb_convert = {
 
 /* ---- plan ------------------------------------------------------------------- */
 
-typedef struct { common common; int batch, ctx, recompute, ops, json, ranks, parallel; const char *dtype; } plan_settings;
+typedef struct { common common; int batch, ctx, recompute, ops, json, ranks, parallel; const char *dtype, *optimizer; } plan_settings;
 
 static const option plan_options[] = {
     { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a step, or in one of the parts it is split into", .least = 1, .most = 1 << 20, .also = "batch-size" },
     { "ctx", 0, COUNT(plan_settings, ctx), "N", .help = "tokens in a window (default: the context of the model, at most 1024)", .least = 1, .also = "context" },
     { "recompute", 0, FLAG(plan_settings, recompute), .help = "recompute activations in the backward pass instead of keeping them" },
     { "dtype", 0, CHOICE(plan_settings, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16" },
+    { "optimizer", 0, CHOICE(plan_settings, optimizer), "NAME", "adamw", .help = "what trains it: the memory of its moments, and what muon computes besides", .choices = "adamw|decoupled-adamw|muon" },
     { "ranks", 0, COUNT(plan_settings, ranks), "N", "1", .help = "machines like this one that train together: the memory of each, and the time of a step", .least = 1, .most = 1 << 16 },
     { "parallel", 0, COUNT(plan_settings, parallel), "N", "1", .help = "texts that are written together: the memory of decoding them", .least = 1, .most = 4096, .also = "np" },
     { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "print a line for each operation: shape, offset, bytes, flops" },
@@ -103,7 +104,7 @@ static int plan(const arguments *a)
     const plan_settings *s = a->settings;
     lithe_error err = { 0 };
     return print_text(lithe_plan(a->operands[0], &LITHE_OPTIONS(lithe_plan_options, .batch = s->batch, .ctx = s->ctx, .recompute = s->recompute,
-                                                                .dtype = s->dtype, .ops = s->ops, .json = s->json, .ranks = s->ranks, .parallel = s->parallel), &err), &err);
+                                                                .dtype = s->dtype, .optimizer = s->optimizer, .ops = s->ops, .json = s->json, .ranks = s->ranks, .parallel = s->parallel), &err), &err);
 }
 
 const verb verb_plan = {

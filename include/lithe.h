@@ -165,7 +165,8 @@ typedef struct {
     int    steps;              /* or 0 with: */
     double tokens, seconds;    /* budgets; all 0: one epoch */
     double epochs;             /* passes over the data; labelled tables: 3 if no other budget is given */
-    /* "adamw", "decoupled-adamw" (it decays all parameters, by the share of lr in the peak lr, not by lr) */
+    /* "adamw", "decoupled-adamw" (it decays all parameters, by the share of lr in the peak lr, not by lr), "muon" (for
+     * the matrices of the layers, AdamW for the rest) */
     const char *optimizer;
     const char *mask;          /* masked tokens: "each" independently, an exact "count", that count in whole "words" */
     double mask_rate;          /* share of the tokens that is predicted; evaluations always mask 15 % */
@@ -196,6 +197,7 @@ typedef struct {
     int    steps_most;      /* with seconds: never more steps than these; 0: any number */
     /* Shares of the steps, instead of warmup, eval_every and save_every; 0: these. */
     double warmup_share, eval_share, save_share;
+    int    cautious_decay;  /* muon: no decay of a weight that its update makes larger */
 } lithe_train_options;
 
 typedef enum { LITHE_STEPPED, LITHE_EVALUATED, LITHE_SAVED, LITHE_SKIPPED, LITHE_ROLLED_BACK, LITHE_GREW, LITHE_FINISHED } lithe_event_kind;

@@ -678,6 +678,7 @@ typedef struct {
     int json;
     int ranks;                 /* machines like this one that train together; 1 */
     int parallel;              /* texts that are written together; 1 */
+    const char *optimizer;     /* "adamw", "decoupled-adamw", "muon": its memory, and what muon computes; adamw */
 } lithe_plan_options;
 /* The plan of a configuration as text (malloc'd): the memory that training, scoring and decoding need and their
  * operations; for several ranks the memory of each, and the time of a step by the model of docs/scaling.md, for which

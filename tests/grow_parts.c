@@ -16,7 +16,7 @@ static void train(lithe_model *m, int steps)
 {
     lithe_error err = { 0 };
     optimizer o;
-    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 };
+    const optimizer_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1 };
     small_model view = { .a = m->arch, .config = m->config, .task = m->task, .p = m->params };
     CHECK_MSG(!optimizer_open(&o, m, &s, &err), "%s", err.text);
     results r;

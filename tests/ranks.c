@@ -501,6 +501,17 @@ static void grown_into_others(void)
     free(all);
 }
 
+/* Each rank has its shares of the momentum; a matrix is whole where it is orthogonalised. */
+static void matrices_in_ranks(void)
+{
+    lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 10, .save_every = 5, .lr = 1e-3, .optimizer = "muon", .grow_at = "6:to=hybrid");
+    double one = run_in(1, "one", false, still, o), two = run_in(2, "two", false, still, o), three = run_in(3, "three", false, still, o);
+    CHECK_MSG(close_to(two, one) && close_to(three, one), "loss %.9g alone, %.9g in two ranks, %.9g in three", one, two, three);
+    o.steps = 14;
+    double on = run_in(1, "one", true, still, o), others = run_in(2, "three", true, still, o);
+    CHECK_MSG(close_to(on, others), "loss %.9g alone, %.9g resumed in two ranks", on, others);
+}
+
 static void one_alone(void)
 {
     post mail;
@@ -537,6 +548,7 @@ const test tests_ranks[] = {
     { "ranks: data that change are found by all", data_changed },
     { "ranks: growth, dropout and parts", grown_and_accumulated },
     { "ranks: growth into another architecture and vocabulary", grown_into_others },
+    { "ranks: Muon", matrices_in_ranks },
     { "ranks: one alone", one_alone },
     { 0 }
 };

@@ -46,7 +46,7 @@ static void adamw_against_double(void)
 {
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new("gpt2", tiny, 3, &err);
-    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.1, .clip = 0.5 };
+    const optimizer_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-6, .weight_decay = 0.1, .clip = 0.5 };
     optimizer o;
     CHECK(m && !optimizer_open(&o, m, &s, &err));
     params *p = m->params;
@@ -92,7 +92,7 @@ static void moments_on_disk(void)
 {
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new("gpt2", tiny, 3, &err), *other = lithe_model_new("gpt2", "{\"n_layer\": 1, \"n_embd\": 8, \"n_head\": 1, \"n_positions\": 8, \"vocab_size\": 9}", 3, &err);
-    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8 };
+    const optimizer_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8 };
     optimizer o;
     int updates = 0;
     CHECK(m && !optimizer_open(&o, m, &s, &err));
@@ -104,10 +104,10 @@ static void moments_on_disk(void)
             o.m[k] = (real)random_normal(1, k);
             o.v[k] = (real)random_unit(2, k);
         }
-    CHECK(!optimizer_write(test_dir(), m->params, o.m, o.v, 17, &err));
-    CHECK(!optimizer_read(test_dir(), m->params, a, b, &updates, &err));
+    CHECK(!optimizer_write(test_dir(), m->params, false, o.m, o.v, 17, &err));
+    CHECK(!optimizer_read(test_dir(), m->params, false, a, b, &updates, &err));
     CHECK(updates == 17 && !memcmp(a, o.m, bytes) && !memcmp(b, o.v, bytes));
-    CHECK(optimizer_read(test_dir(), other->params, a, b, &updates, &err) == LITHE_EFORMAT && err.text[0]);
+    CHECK(optimizer_read(test_dir(), other->params, false, a, b, &updates, &err) == LITHE_EFORMAT && err.text[0]);
     free(a);
     free(b);
     optimizer_close(&o);
@@ -176,7 +176,7 @@ static void trainer_json(void)
 {
     lithe_error err = { 0 };
     settings s = { .ctx = 7, .batch = 6, .accumulate = 3, .bptt = 4, .eval_every = 5, .save_every = 2, .eval_windows = 9,
-                   .schedule = { SCHEDULE_WSD, 0.1, 1.0 / 3, 3, 1000 }, .adamw = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1, .decoupled = true, .peak = 0.1 }, .compute = COMPUTE_BF16,
+                   .schedule = { SCHEDULE_WSD, 0.1, 1.0 / 3, 3, 1000 }, .optimizer = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1, .decoupled = true, .peak = 0.1 }, .compute = COMPUTE_BF16,
                    .objective = { { MASK_WORDS, 0.3, 0.1, 1.0 / 7, true }, 0.15 },
                    .seed = UINT64_MAX, .recompute = true, .sample = strdup("Once \"upon\"\n"), .grow_at = strdup("10:2x,20:3M") }, back;
     progress p = { .step = 50, .skipped = 3, .in_a_row = 2, .roll_backs = 1, .lr_scale = 0.5, .grown = 1, .grown_at = 10, .evaluated = true,
@@ -186,7 +186,7 @@ static void trainer_json(void)
     CHECK(!trainer_json_read(test_dir(), &back, &q, &data, &err) && !strcmp(data, "train.shard 10 abc"));
     CHECK(back.growth_count == 2 && back.growths[0].at == 10 && back.growths[0].factor == 2 && back.growths[1].params == 3e6);
     CHECK(back.bptt == 4 && back.seed == UINT64_MAX && back.recompute && back.compute == COMPUTE_BF16 && !strcmp(back.sample, s.sample) && !back.grow_method);
-    CHECK(!memcmp(&back.schedule, &s.schedule, sizeof s.schedule) && !memcmp(&back.adamw, &s.adamw, sizeof s.adamw));
+    CHECK(!memcmp(&back.schedule, &s.schedule, sizeof s.schedule) && !memcmp(&back.optimizer, &s.optimizer, sizeof s.optimizer));
     CHECK(back.objective.mask.kind == MASK_WORDS && back.objective.mask.rate == 0.3 && back.objective.mask.random == 1.0 / 7 && back.objective.mask.fixed);
     CHECK(q.valid_loss == 2.0 / 3 && isnan(q.bits_per_byte) && q.best_loss == 0.1 && q.evaluated && q.lines == 4 && q.lr_scale == 0.5);
     settings_free(&back);

@@ -285,7 +285,7 @@ static void updates(void)
         CHECK_MSG(t, "%s", err.text);
         const optimizer *o = &t->optimizer;
         if (i) CHECK(lithe_trainer_next(t, NULL, &err) == 1 && o->updates == UPDATES_MAX);
-        CHECK(!optimizer_write(in_dir("run/ckpt-2"), t->model->params, o->m, o->v, i ? INT32_MAX : UPDATES_MAX, &err) && !manifest_write(in_dir("run/ckpt-2"), &err));
+        CHECK(!optimizer_write(in_dir("run/ckpt-2"), t->model->params, false, o->m, o->v, i ? INT32_MAX : UPDATES_MAX, &err) && !manifest_write(in_dir("run/ckpt-2"), &err));
         lithe_trainer_close(t);
     }
     err = refused(in_dir("run"), NULL);

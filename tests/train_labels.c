@@ -157,7 +157,7 @@ static void decoupled_against_double(void)
 {
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new("gpt2", body, 3, &err);
-    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-5, .decoupled = true, .peak = 5e-4 };
+    const optimizer_settings s = { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-5, .decoupled = true, .peak = 5e-4 };
     const schedule course = { SCHEDULE_LINEAR, 5e-4, 1e-5, 6, 100 };
     optimizer o;
     CHECK(m && !optimizer_open(&o, m, &s, &err));
@@ -199,7 +199,7 @@ static void decay_alone(void)
 {
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new("gpt2", body, 3, &err);
-    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-3, .decoupled = true, .peak = 5e-4 };
+    const optimizer_settings s = { .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-6, .weight_decay = 1e-3, .decoupled = true, .peak = 5e-4 };
     const schedule course = { SCHEDULE_LINEAR, 5e-4, 1e-5, 6, 100 };
     optimizer o;
     CHECK(m && !optimizer_open(&o, m, &s, &err));

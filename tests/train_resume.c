@@ -414,7 +414,7 @@ static void frozen_rows(void)
     CHECK_MSG(m, "%s", err.text);
     const param_group *groups = m->groups;
     int count = m->group_count, frozen = 0;
-    const adamw_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1 };
+    const optimizer_settings s = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1 };
     optimizer o;
     groups_begin(m, 0, true);
     CHECK(!optimizer_open(&o, m, &s, &err));

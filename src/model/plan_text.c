@@ -3,6 +3,7 @@
  * the first of these with their buffers and operations.  A multiply-add counts as two
  * operations, and the backward pass of an op counts as twice its forward pass. */
 #include "base/sized.h"
+#include "model/matrices.h"
 #include "model/pass.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ typedef struct {
     lithe_model *model;
     int windows, ctx;                /* windows: of a rank */
     int batch, ranks, parallel;
-    bool recompute;
+    bool recompute, muon;
     compute_type compute;
     pass passes[PLANS];
     size_t stored_bytes;             /* of the parameters in the model's files; 0: there are no files */
@@ -139,8 +140,26 @@ static size_t parameter_bytes(const planned *x, int i)
     return MODES[i] != GRAPH_TRAIN && x->stored_bytes ? x->stored_bytes : params_total(x->model->params) * sizeof(real);
 }
 
-/* AdamW's two moments of each parameter, of which each rank has its share. */
-static size_t moment_bytes(const planned *x, int i) { return MODES[i] == GRAPH_TRAIN ? 2 * parameter_bytes(x, i) / (size_t)x->ranks : 0; }
+/* Of the matrices inside the model: how many numbers they hold, and what orthogonalising all of them takes; 0 without
+ * Muon. */
+typedef struct { size_t numbers; double flops; } matrix_costs;
+static matrix_costs matrices_of(const planned *x, int i)
+{
+    matrix_costs c = { 0 };
+    for (int k = 0; x->muon && MODES[i] == GRAPH_TRAIN && k < x->model->params->count; k++) {
+        const param *p = x->model->params->items[k];
+        if (!is_inner_matrix(p)) continue;
+        c.numbers += p->count;
+        c.flops += orthogonal_flops(p);
+    }
+    return c;
+}
+
+/* AdamW's two moments of each parameter, Muon's one of each matrix, of which each rank has its share. */
+static size_t moment_bytes(const planned *x, int i)
+{
+    return MODES[i] == GRAPH_TRAIN ? (2 * parameter_bytes(x, i) - matrices_of(x, i).numbers * sizeof(real)) / (size_t)x->ranks : 0;
+}
 
 /* Four buckets are exchanged at a time, for which a rank holds what the others send. */
 static size_t exchange_bytes(const planned *x, int i)
@@ -161,8 +180,9 @@ static size_t total_bytes(const planned *x, int i)
 static const double NETWORKS[] = { 1, 10, 100 }, REACHED = 0.3;
 enum { NETWORK_COUNT = sizeof NETWORKS / sizeof *NETWORKS };
 
-/* Seconds of a step: its operations in one rank; the exchange of gradients and weights, of which each rank sends and
- * receives all but its own share; and how much of the exchange is left when the backward pass ends. */
+/* Seconds of a step: its operations in one rank; the exchange of gradients and weights, and of the momentum of
+ * matrices, of which each rank sends and receives all but its own share; and how much of the exchange is left when the
+ * backward pass ends. */
 typedef struct { double compute, exchange, left, efficiency; } step_time;
 
 /* A bucket begins when its gradients are there and the buckets before it are through. */
@@ -177,8 +197,9 @@ static step_time time_of(const planned *x, double network)
         at += step_flops(&steps[i]) / rate;
         if (steps[i].kind == STEP_REDUCE) line = (line > at ? line : at) + bucket;
     }
-    double left = (line > at ? line - at : 0) + all;
-    return (step_time){ at, 2 * all, left, at / (at + left) };
+    const double more = x->muon ? all : 0, left = (line > at ? line - at : 0) + all + more;
+    at += matrices_of(x, 0).flops / rate;
+    return (step_time){ at, 2 * all + more, left, at / (at + left) };
 }
 
 static void print_ranks(FILE *out, const planned *x)
@@ -264,7 +285,7 @@ static void print_plan(FILE *out, const planned *x, int i)
     print_line(out, MODES[i] != GRAPH_TRAIN && x->stored_bytes ? "parameters as stored" : "parameters", parameter_bytes(x, i));
     if (MODES[i] == GRAPH_TRAIN) {
         print_line(out, "gradients", parameter_bytes(x, i));
-        print_line(out, "AdamW's two moments", moment_bytes(x, i));
+        print_line(out, x->muon ? "moments of Muon and AdamW" : "AdamW's two moments", moment_bytes(x, i));
         print_line(out, "activations and gradients", s.arena_bytes);
         if (x->ranks > 1) print_line(out, "buffers of the exchange", exchange_bytes(x, i));
     } else print_line(out, "activations", s.arena_bytes);
@@ -272,6 +293,8 @@ static void print_plan(FILE *out, const planned *x, int i)
     if (s.packed_bytes) print_line(out, "packed weights", s.packed_bytes);
     print_line(out, "together", total_bytes(x, i));
     fprintf(out, "    %-28s %10.4g  (%.4g a token)\n", "operations", total_flops(x->passes[i].g), total_flops(x->passes[i].g) / tokens);
+    if (matrices_of(x, i).flops > 0)
+        fprintf(out, "    %-28s %10.4g  (%.3g %% more a step)\n", "to orthogonalise matrices", matrices_of(x, i).flops, 100 * matrices_of(x, i).flops / total_flops(x->passes[i].g));
     fprintf(out, "    %-28s %10d  in %d buffers, %d steps\n", "ops", s.nodes, s.buffers, s.steps);
 }
 
@@ -324,12 +347,12 @@ static json_t *plan_json(const planned *x, int i)
 {
     plan_summary s = graph_summary(x->passes[i].g);
     size_t training_only = MODES[i] == GRAPH_TRAIN ? parameter_bytes(x, i) : 0;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:i, s:i, s:i}",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:i, s:i, s:i}",
                      "parameter_bytes", (json_int_t)parameter_bytes(x, i), "gradient_bytes", (json_int_t)training_only,
                      "optimizer_bytes", (json_int_t)moment_bytes(x, i), "activation_bytes", (json_int_t)s.arena_bytes,
                      "largest_live_bytes", (json_int_t)s.largest_live, "state_bytes", (json_int_t)s.state_bytes,
                      "packed_bytes", (json_int_t)s.packed_bytes, "exchange_bytes", (json_int_t)exchange_bytes(x, i), "total_bytes", (json_int_t)total_bytes(x, i),
-                     "flops", total_flops(x->passes[i].g), "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
+                     "flops", total_flops(x->passes[i].g), "optimizer_flops", matrices_of(x, i).flops, "ops", s.nodes, "steps", s.steps, "buffers", s.buffers);
 }
 
 static json_t *ranks_json(const planned *x)
@@ -370,7 +393,12 @@ char *lithe_plan(const char *config, const lithe_plan_options *o, lithe_error *e
         fail(err, LITHE_EINVAL, "%.20s is no type to compute in; known: f32, bf16", type);
         return NULL;
     }
-    planned x = { .recompute = options.recompute != 0, .compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32 };
+    const char *optimizer = options.optimizer ? options.optimizer : "adamw";
+    if (strcmp(optimizer, "adamw") && strcmp(optimizer, "decoupled-adamw") && strcmp(optimizer, "muon")) {
+        fail(err, LITHE_EINVAL, "optimizer is \"%.40s\", expected adamw, decoupled-adamw or muon", optimizer);
+        return NULL;
+    }
+    planned x = { .muon = !strcmp(optimizer, "muon"), .recompute = options.recompute != 0, .compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32 };
     declare(&x, config, err);
     if (x.model && !make_all(&x, &options, err)) {
         text = options.json ? as_json(&x, options.ops) : as_text(&x, options.ops);

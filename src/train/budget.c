@@ -19,12 +19,14 @@ static int by_size(const void *a, const void *b) { return (*(const double *)a > 
 
 static double time_step(lithe_trainer *t, lithe_error *err)
 {
-    double began = seconds_now(), before_norm, loss;
+    double began = seconds_now(), before_norm, norm, loss;
     params_edit(t->model->params);                          /* weights are packed again, as after an update */
     trainer_step_loss(t, 1, &loss, err);
     before_norm = seconds_now();
     optimizer_squares(&t->optimizer, t->kernels);
-    return seconds_now() - began + WEIGHTS_PASSES * (seconds_now() - before_norm);
+    norm = seconds_now() - before_norm;
+    optimizer_rehearse(&t->optimizer, t->kernels);
+    return seconds_now() - began + WEIGHTS_PASSES * norm;
 }
 
 static double median_step(lithe_trainer *t, double budget, lithe_error *err)

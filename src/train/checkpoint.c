@@ -64,7 +64,7 @@ static int write_checkpoint(lithe_trainer *t, const progress *rated, lithe_error
     if (!scratch) return err ? (int)err->status : LITHE_EIO;
     const optimizer *o = &t->optimizer;
     int status = model_write(t->model, scratch, DT_F32, t->tokenizer, err);
-    if (!status) status = optimizer_write(scratch, t->model->params, o->m, o->v, o->updates, err);
+    if (!status) status = optimizer_write(scratch, t->model->params, o->settings.muon, o->m, o->v, o->updates, err);
     if (!status) status = trainer_json_write(scratch, &t->settings, &p, t->identity, t->model, err);
     if (!status) status = manifest_write(scratch, err);
     if (!status && t->log.path) status = log_sync(&t->log, err);
@@ -114,7 +114,7 @@ int trainer_restore(lithe_trainer *t, int checkpoint, lithe_error *err)
     if (!status) status = model_load(&plan, err);
     load_plan_free(&plan);
     optimizer *o = &t->optimizer;
-    if (!status) status = optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err);
+    if (!status) status = optimizer_read(dir, t->model->params, o->settings.muon, o->m, o->v, &o->updates, err);
     optimizer_drop(o);
     tensor_file_close(f);
     free(path);
@@ -126,7 +126,7 @@ int trainer_moments(lithe_trainer *t, lithe_error *err)
 {
     optimizer *o = &t->optimizer;
     char *dir = checkpoint_path(t->run, t->progress.step);
-    int status = dir ? optimizer_read(dir, t->model->params, o->m, o->v, &o->updates, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    int status = dir ? optimizer_read(dir, t->model->params, o->settings.muon, o->m, o->v, &o->updates, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     optimizer_drop(o);
     free(dir);
     return status;

@@ -22,11 +22,13 @@ static int write_moments(const void *context, const char *dir, lithe_error *err)
     growth *map = growth_new(x->small, x->options, NULL, err);
     size_t before = x->small->params->arena_count * sizeof(real), after = x->large->params->arena_count * sizeof(real);
     real *from[2] = { big_alloc(before), big_alloc(before) }, *to[2] = { big_alloc(after), big_alloc(after) };
+    bool muon = false;
     int updates, status = check_pending(err);
-    if (!status) status = optimizer_read(x->small->path, x->small->params, from[0], from[1], &updates, err);
+    if (!status) status = optimizer_find(x->small->path, x->small->params, &muon, err);
+    if (!status) status = optimizer_read(x->small->path, x->small->params, muon, from[0], from[1], &updates, err);
     if (!status) {
         growth_moments(map, x->large, from[0], from[1], to[0], to[1]);
-        status = optimizer_write(dir, x->large->params, to[0], to[1], updates, err);
+        status = optimizer_write(dir, x->large->params, muon, to[0], to[1], updates, err);
     }
     for (int i = 0; i < 2; i++) {
         big_free(from[i], before);

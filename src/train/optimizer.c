@@ -4,7 +4,8 @@
  *   m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  t = updates - born
  *   w <- w - lr (m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + decay w)
  * With decay decoupled from the learning rate (MosaicML's DecoupledAdamW), decay / peak
- * replaces decay, for all parameters.  The arena is divided into spans: a span is a
+ * replaces decay, for all parameters.  With muon the matrices inside the model train by
+ * Muon instead (train/muon.h), by the same learning rate and decay.  The arena is divided into spans: a span is a
  * parameter, or a group of its entries (model/groups.h), whose learning rate may rise
  * over its first updates.  Frozen entries have no span, so they have no update and no
  * decay and are not part of the norm.
@@ -24,7 +25,7 @@
 /* ---- spans ------------------------------------------------------------------------ */
 
 /* With decoupled decay, w <- w (1 - decay lr / peak). */
-static double decay_of(const adamw_settings *s, const param *p)
+static double decay_of(const optimizer_settings *s, const param *p)
 {
     if (s->decoupled) return s->peak > 0 ? s->weight_decay / s->peak : 0;
     return p->rule.decay ? s->weight_decay : 0;
@@ -37,7 +38,8 @@ static void add_span(optimizer *o, const param *p, rectangle r, const param_grou
 {
     size_t width = p->count / (size_t)p->rule.dims[0];
     bool whole = (size_t)r.columns == width;
-    if (r.rows <= 0 || r.columns <= 0 || p->frozen || (s && s->frozen)) return;
+    const bool matrix = o->settings.muon && is_inner_matrix(p), frozen = s && s->frozen;
+    if (r.rows <= 0 || r.columns <= 0 || p->frozen || (frozen && !matrix)) return;
     o->spans[o->count++] = (span){
         .first = p->offset + (size_t)r.first * width + (size_t)r.column,
         .count = whole ? (size_t)r.rows * width : (size_t)r.columns,
@@ -47,6 +49,7 @@ static void add_span(optimizer *o, const param *p, rectangle r, const param_grou
         .rewarm = s ? s->rewarm : 0,
         .lr_factor = (p->rule.lr_factor > 0 ? p->rule.lr_factor : 1) * (s && s->lr_factor > 0 ? s->lr_factor : 1),
         .weight_decay = decay_of(&o->settings, p),
+        .matrix = matrix, .frozen = frozen,
     };
 }
 
@@ -77,19 +80,44 @@ static void add_param(optimizer *o, const param *p, const param_group **next, co
     add_span(o, p, (rectangle){ row, p->rule.dims[0] - row, 0, width }, NULL);
 }
 
+static void free_spans(optimizer *o)
+{
+    big_free(o->scratch, o->scratch_count * sizeof(real));
+    free(o->spans);
+    free(o->matrices);
+    o->spans = NULL;
+    o->matrices = NULL;
+    o->scratch = NULL;
+    o->scratch_count = 0;
+    o->count = o->matrix_count = 0;
+}
+
+/* Notes a matrix, whose spans begin with number `first`. */
+static void add_matrix(optimizer *o, const param *p, int first)
+{
+    if (o->count == first || !o->spans[first].matrix) return;
+    o->matrices[o->matrix_count++] = (muon_matrix){ p, first, o->count - first };
+    if (o->scratch_count < muon_scratch(p)) o->scratch_count = muon_scratch(p);
+}
+
 int optimizer_groups(optimizer *o, const lithe_model *m, lithe_error *err)
 {
     const param_group *next = m->groups, *end = m->group_count ? m->groups + m->group_count : next;
     if (failed(err)) return err->status;
-    free(o->spans);
-    o->count = 0;
+    free_spans(o);
     o->spans = xalloc((size_t)o->params->count + 4 * (size_t)m->group_count, sizeof *o->spans);
-    if (!o->spans) return fail(err, LITHE_ENOMEM, "out of memory for %d parameters", o->params->count);
-    for (int i = 0; i < o->params->count; i++) add_param(o, o->params->items[i], &next, end);
-    return LITHE_OK;
+    o->matrices = xalloc((size_t)o->params->count + 1, sizeof *o->matrices);
+    if (!o->spans || !o->matrices) return fail(err, LITHE_ENOMEM, "out of memory for %d parameters", o->params->count);
+    for (int i = 0; i < o->params->count; i++) {
+        const int first = o->count;
+        add_param(o, o->params->items[i], &next, end);
+        add_matrix(o, o->params->items[i], first);
+    }
+    o->scratch = o->scratch_count ? big_alloc(o->scratch_count * sizeof(real)) : NULL;
+    return o->scratch || !o->scratch_count ? LITHE_OK : fail(err, LITHE_ENOMEM, "Muon needs %.1f MB more memory than there is", 1e-6 * (double)(o->scratch_count * sizeof(real)));
 }
 
-int optimizer_open(optimizer *o, const lithe_model *m, const adamw_settings *s, lithe_error *err)
+int optimizer_open(optimizer *o, const lithe_model *m, const optimizer_settings *s, lithe_error *err)
 {
     *o = (optimizer){ .params = m->params, .settings = *s };
     int status = failed(err) ? (int)err->status : params_gradients(m->params, err);
@@ -109,7 +137,7 @@ void optimizer_close(optimizer *o)
     size_t bytes = o->params ? o->params->arena_count * sizeof(real) : 0;
     big_free(o->m, bytes);
     big_free(o->v, bytes);
-    free(o->spans);
+    free_spans(o);
     *o = (optimizer){ 0 };
 }
 
@@ -154,48 +182,126 @@ double optimizer_squares(const optimizer *o, const kernels *k)
 {
     double sum = 0;
     for (int i = 0; i < o->count; i++)
-        for (size_t row = 0; row < o->spans[i].rows; row++)
+        for (size_t row = 0; row < o->spans[i].rows && !o->spans[i].frozen; row++)
             for (range it = next_part(o, &o->spans[i], row, 0); it.first < it.end; it = next_part(o, &o->spans[i], row, it.end))
                 sum += k->sum_of_squares(o->params->grad + it.first, it.end - it.first);
     return sum;
 }
 
-void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
+static double clip_of(const optimizer *o, double norm) { return o->settings.clip > 0 && norm > o->settings.clip ? o->settings.clip / norm : 1; }
+static double age_of(const optimizer *o, const span *it) { return it->born < o->updates ? o->updates - it->born : 1; }
+static double lr_of(const optimizer *o, const span *it, double lr)
 {
-    const adamw_settings *s = &o->settings;
-    double scale = s->clip > 0 && norm > s->clip ? s->clip / norm : 1;
+    const double age = age_of(o, it);
+    return lr * it->lr_factor * (age < it->rewarm ? age / it->rewarm : 1);
+}
+
+static void step_adamw(const optimizer *o, const kernels *k, const span *it, double lr, double scale)
+{
+    const optimizer_settings *s = &o->settings;
+    const double age = age_of(o, it);
     real *values = params_edit(o->params);
-    if (o->updates < UPDATES_MAX) o->updates++;              /* at that number both corrections are 1 */
+    adamw_args a = {
+        .lr = (real)lr_of(o, it, lr), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
+        .weight_decay = (real)it->weight_decay, .scale = (real)scale,
+        /* from the betas as the kernel has them, rounded to real */
+        .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),
+    };
+    for (size_t row = 0; row < it->rows; row++)
+        for (range own = next_part(o, it, row, 0); own.first < own.end; own = next_part(o, it, row, own.end))
+            k->adamw(values + own.first, o->m + own.first, o->v + own.first, o->params->grad + own.first, own.end - own.first, &a);
+}
+
+/* ---- matrices ------------------------------------------------------------------------ */
+
+void optimizer_momentum(optimizer *o, double norm)
+{
+    const double scale = clip_of(o, norm);
     for (int i = 0; i < o->count; i++) {
         const span *it = &o->spans[i];
-        double age = it->born < o->updates ? o->updates - it->born : 1;
-        adamw_args a = {
-            .lr = (real)(lr * it->lr_factor * (age < it->rewarm ? age / it->rewarm : 1)), .beta1 = (real)s->beta1, .beta2 = (real)s->beta2, .eps = (real)s->eps,
-            .weight_decay = (real)it->weight_decay, .scale = (real)scale,
-            /* from the betas as the kernel has them, rounded to real */
-            .correction1 = (real)(1 - pow((double)(real)s->beta1, age)), .correction2 = (real)(1 - pow((double)(real)s->beta2, age)),
-        };
-        for (size_t row = 0; row < it->rows; row++)
-            for (range own = next_part(o, it, row, 0); own.first < own.end; own = next_part(o, it, row, own.end))
-                k->adamw(values + own.first, o->m + own.first, o->v + own.first, o->params->grad + own.first, own.end - own.first, &a);
+        for (size_t row = 0; row < it->rows && it->matrix; row++)
+            for (range own = next_part(o, it, row, 0); own.first < own.end; own = next_part(o, it, row, own.end)) {
+                real *g = o->params->grad + own.first;
+                if (it->frozen) memset(g, 0, (own.end - own.first) * sizeof *g);
+                else muon_momentum(o->m + own.first, g, own.end - own.first, scale);
+            }
     }
+}
+
+/* Whether any of it is in this process's shares. */
+static bool owns(const optimizer *o, const param *p)
+{
+    const span whole = { .first = p->offset, .count = p->count, .rows = 1 };
+    const range own = next_part(o, &whole, 0, 0);
+    return own.first < own.end;
+}
+
+static void orthogonalize(optimizer *o, const kernels *k, const param *p)
+{
+    muon_orthogonalize(k, o->settings.compute, o->params->grad + p->offset, p->rule.dims[0], p->rule.dims[1], o->scratch);
+}
+
+void optimizer_rehearse(optimizer *o, const kernels *k)
+{
+    for (int i = 0; i < o->matrix_count; i++) orthogonalize(o, k, o->matrices[i].param);
+}
+
+static void step_muon(optimizer *o, const kernels *k, const muon_matrix *x, double lr)
+{
+    const param *p = x->param;
+    real *values = params_edit(o->params);
+    if (!owns(o, p)) return;
+    orthogonalize(o, k, p);
+    for (int i = x->first; i < x->first + x->count; i++) {
+        const span *it = &o->spans[i];
+        const muon_step s = { lr_of(o, it, lr), muon_scale(p), it->weight_decay, o->settings.cautious };
+        for (size_t row = 0; row < it->rows && !it->frozen; row++)
+            for (range own = next_part(o, it, row, 0); own.first < own.end; own = next_part(o, it, row, own.end))
+                muon_apply(values + own.first, o->params->grad + own.first, own.end - own.first, &s);
+    }
+}
+
+double optimizer_flops(const optimizer *o)
+{
+    double sum = 0;
+    for (int i = 0; i < o->matrix_count; i++) sum += orthogonal_flops(o->matrices[i].param);
+    return sum;
+}
+
+void optimizer_step(optimizer *o, const kernels *k, double lr, double norm)
+{
+    if (o->updates < UPDATES_MAX) o->updates++;              /* at that number both corrections are 1 */
+    for (int i = 0; i < o->count; i++)
+        if (!o->spans[i].matrix) step_adamw(o, k, &o->spans[i], lr, clip_of(o, norm));
+    for (int i = 0; i < o->matrix_count; i++) step_muon(o, k, &o->matrices[i], lr);
 }
 
 /* ---- on disk --------------------------------------------------------------------------- */
 
-static const char *const suffixes[2] = { ".exp_avg", ".exp_avg_sq" };       /* PyTorch's names for m and v */
+/* PyTorch's names for m and v, and for Muon's m. */
+static const char *const suffixes[2] = { ".exp_avg", ".exp_avg_sq" }, momentum[] = ".momentum_buffer";
 
-static char *moment_name(const param *p, int which, arena *memory)
+/* How many moments a parameter has, and how many there are. */
+static int moments_of(const param *p, bool muon) { return muon && is_inner_matrix(p) ? 1 : 2; }
+static int count_moments(const params *p, bool muon)
 {
-    size_t n = strlen(p->name), m = strlen(suffixes[which]);
+    int count = 0;
+    for (int i = 0; i < p->count; i++) count += moments_of(p->items[i], muon);
+    return count;
+}
+
+static char *moment_name(const param *p, bool muon, int which, arena *memory)
+{
+    const char *suffix = moments_of(p, muon) == 1 ? momentum : suffixes[which];
+    size_t n = strlen(p->name), m = strlen(suffix);
     char *name = arena_alloc(memory, n + m + 1);
     if (!name) return NULL;
     memcpy(name, p->name, n);
-    memcpy(name + n, suffixes[which], m + 1);
+    memcpy(name + n, suffix, m + 1);
     return name;
 }
 
-int optimizer_write(const char *dir, const params *p, const real *m, const real *v, int updates, lithe_error *err)
+int optimizer_write(const char *dir, const params *p, bool muon, const real *m, const real *v, int updates, lithe_error *err)
 {
     if (failed(err)) return err->status;
     arena memory = { 0 };
@@ -208,8 +314,9 @@ int optimizer_write(const char *dir, const params *p, const real *m, const real 
     bool memory_left = path && metadata && tensors;
     for (int i = 0; i < 2 * p->count && memory_left; i++) {
         const param *q = p->items[i / 2];
+        if (i % 2 >= moments_of(q, muon)) continue;
         out_tensor *t = &tensors[count++];
-        *t = (out_tensor){ .name = moment_name(q, i % 2, &memory), .type = DT_REAL, .rank = q->rule.rank };
+        *t = (out_tensor){ .name = moment_name(q, muon, i % 2, &memory), .type = DT_REAL, .rank = q->rule.rank };
         t->data = (i % 2 ? v : m) + q->offset;
         for (int d = 0; d < q->rule.rank; d++) t->dims[d] = q->rule.dims[d];
         memory_left = t->name != NULL;
@@ -222,12 +329,12 @@ int optimizer_write(const char *dir, const params *p, const real *m, const real 
     return status;
 }
 
-static int read_moment(const tensor_file *f, const param *q, int which, real *out, lithe_error *err)
+static int read_moment(const tensor_file *f, const param *q, bool muon, int which, real *out, lithe_error *err)
 {
     enum { CHUNK = 4096 };
     float chunk[CHUNK];
     arena memory = { 0 };
-    const char *name = moment_name(q, which, &memory);
+    const char *name = moment_name(q, muon, which, &memory);
     const file_tensor *t = name ? tensor_file_find(f, name) : NULL;
     int status = LITHE_OK;
     bool same = t && t->rank == q->rule.rank;
@@ -252,19 +359,49 @@ static int read_updates(const tensor_file *f, int *updates, lithe_error *err)
     return fail(err, LITHE_EFORMAT, "%s: does not say after how many updates it was written, or says more than %d", f->path, UPDATES_MAX);
 }
 
-int optimizer_read(const char *dir, const params *p, real *m, real *v, int *updates, lithe_error *err)
+/* Whether the file holds the momentum of the first matrix. */
+static bool is_of_muon(const tensor_file *f, const params *p)
+{
+    arena memory = { 0 };
+    bool found = false;
+    for (int i = 0; i < p->count && !found; i++) {
+        const char *name = is_inner_matrix(p->items[i]) ? moment_name(p->items[i], true, 0, &memory) : NULL;
+        found = name && tensor_file_find(f, name);
+    }
+    arena_free(&memory);
+    return found;
+}
+
+static tensor_file *open_moments(const char *dir, lithe_error *err)
 {
     char *path = path_join(dir, MOMENTS_FILE);
-    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    if (!path) { fail(err, LITHE_ENOMEM, "%s: out of memory", dir); return NULL; }
     tensor_file *f = manifest_check_if_any(dir, NULL, err) ? NULL : tensor_file_open(path, err);
     free(path);
+    return f;
+}
+
+int optimizer_find(const char *dir, const params *p, bool *muon, lithe_error *err)
+{
+    tensor_file *f = open_moments(dir, err);
     if (!f) return err ? (int)err->status : LITHE_EIO;
+    *muon = is_of_muon(f, p);
+    tensor_file_close(f);
+    return LITHE_OK;
+}
+
+int optimizer_read(const char *dir, const params *p, bool muon, real *m, real *v, int *updates, lithe_error *err)
+{
+    tensor_file *f = open_moments(dir, err);
+    if (!f) return err ? (int)err->status : LITHE_EIO;
+    const int count = count_moments(p, muon);
+    const bool other = count < 2 * p->count ? !is_of_muon(f, p) : is_of_muon(f, p);
     int status = read_updates(f, updates, err);
-    if (!status && f->count != 2 * p->count)
-        status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, this model has %d moments", f->path, f->count, 2 * p->count);
+    if (!status && other) status = fail(err, LITHE_EINVAL, "%s: holds moments of %s, and %s is to train: begin with new ones", f->path, muon ? "AdamW" : "Muon", muon ? "Muon" : "AdamW");
+    if (!status && f->count != count) status = fail(err, LITHE_EFORMAT, "%s: holds %d tensors, this model has %d moments", f->path, f->count, count);
     for (int i = 0; !status && i < 2 * p->count; i++) {
         const param *q = p->items[i / 2];
-        status = read_moment(f, q, i % 2, (i % 2 ? v : m) + q->offset, err);
+        if (i % 2 < moments_of(q, muon)) status = read_moment(f, q, muon, i % 2, (i % 2 ? v : m) + q->offset, err);
     }
     tensor_file_close(f);
     return status;

@@ -96,16 +96,18 @@ static double usual_rate(const lithe_train_options *o, const recipe *r, const li
 
 static int choose_optimizer(settings *s, const lithe_train_options *o, const recipe *r, double usual_lr, lithe_error *err)
 {
-    if (o->optimizer && strcmp(o->optimizer, "adamw") && strcmp(o->optimizer, "decoupled-adamw"))
-        return fail(err, LITHE_EINVAL, "optimizer is \"%s\", expected adamw or decoupled-adamw", o->optimizer);
+    const bool muon = o->optimizer && !strcmp(o->optimizer, "muon");
+    if (o->optimizer && !muon && strcmp(o->optimizer, "adamw") && strcmp(o->optimizer, "decoupled-adamw"))
+        return fail(err, LITHE_EINVAL, "optimizer is \"%s\", expected adamw, decoupled-adamw or muon", o->optimizer);
+    if (o->cautious_decay && !muon) return fail(err, LITHE_EINVAL, "cautious_decay is for the matrices that muon trains: the optimizer is %s", o->optimizer ? o->optimizer : "adamw");
     bool decoupled = o->optimizer ? !strcmp(o->optimizer, "decoupled-adamw") : r->decoupled;
     double decay = decoupled == r->decoupled ? r->weight_decay : decoupled ? 1e-5 : 0.01;
     s->schedule.lr = or_real(o->lr, usual_lr);
     s->schedule.min_lr = not_below_zero(or_real(o->min_lr, s->schedule.lr * r->floor));
-    s->adamw = (adamw_settings){
+    s->optimizer = (optimizer_settings){
         .beta1 = or_real(o->beta1, r->beta1), .beta2 = or_real(o->beta2, r->beta2), .eps = or_real(o->eps, r->eps),
         .weight_decay = not_below_zero(or_real(o->weight_decay, decay)), .clip = not_below_zero(or_real(o->clip, r->clip)),
-        .decoupled = decoupled, .peak = s->schedule.lr,
+        .decoupled = decoupled, .peak = s->schedule.lr, .muon = muon, .cautious = o->cautious_decay != 0,
     };
     return LITHE_OK;
 }

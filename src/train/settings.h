@@ -24,7 +24,7 @@ typedef struct {
     int bptt;                           /* windows of ctx tokens in a sequence, through all of which gradients flow */
     int eval_every, save_every, eval_windows;
     schedule schedule;
-    adamw_settings adamw;
+    optimizer_settings optimizer;
     compute_type compute;
     wire_type wire;                  /* of gradients between ranks */
     uint64_t seed;

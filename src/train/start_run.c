@@ -23,7 +23,7 @@ static int begin_moments(lithe_trainer *t, const lithe_train_options *o, lithe_e
     if (file && !path_exists(file))
         status = fail(err, LITHE_EINVAL, "%s: has no %s, as a model that was converted: there are no moments to carry, leave that out", from, MOMENTS_FILE);
     free(file);
-    if (!status) status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->m, m->v, &m->updates, err) : LITHE_OK;
+    if (!status) status = carry ? optimizer_read(newest ? newest : from, t->model->params, m->settings.muon, m->m, m->v, &m->updates, err) : LITHE_OK;
     free(newest);
     free(notice);
     if (status) return status;
@@ -73,6 +73,8 @@ static int log_start(lithe_trainer *t, lithe_error *err)
     line_number(&t->log, "ctx", s->ctx);
     line_number(&t->log, "lr", s->schedule.lr);
     line_text(&t->log, "schedule", schedule_name(s->schedule.kind));
+    if (s->optimizer.muon) line_text(&t->log, "optimizer", "muon");
+    if (s->optimizer.muon) line_number(&t->log, "optimizer_flops", optimizer_flops(&t->optimizer));
     line_text(&t->log, "dtype", s->compute == COMPUTE_BF16 ? "bf16" : "f32");
     return trainer_end_line(t, err);
 }

@@ -79,9 +79,14 @@ static int log_step(lithe_trainer *t, const lithe_event *e, lithe_error *err)
     return status ? status : write_scalars(t, s, sizeof s / sizeof *s, err);
 }
 
-/* Each rank updates its shares of the weights, which then come to all. */
+/* Each rank updates its shares of the weights, which then come to all.  A matrix that is orthogonalised must be
+ * whole. */
 static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
 {
+    const params *p = t->model->params;
+    optimizer_momentum(&t->optimizer, norm);
+    int status = t->optimizer.matrix_count ? ranks_spread(t->ranks, p->grad, p->arena_count, err) : LITHE_OK;
+    if (status) return status;
     optimizer_step(&t->optimizer, t->kernels, lr, norm);
     return ranks_spread(t->ranks, params_edit(t->model->params), t->model->params->arena_count, err);
 }
@@ -121,7 +126,7 @@ static int take_step(lithe_trainer *t, lithe_event *e, lithe_error *err)
     e->lr = schedule_lr(&s->schedule, p->step) * p->lr_scale;
     e->loss = t->train_loss;
     e->tokens = t->step_rows;
-    e->flops = t->step_flops;
+    e->flops = t->step_flops + optimizer_flops(&t->optimizer);
     p->tokens += e->tokens;
     e->seconds = seconds_now() - began;
     if (failing(t, e, why, sizeof why)) return skip(t, e, why, err);

@@ -20,11 +20,11 @@ static const entry of_settings[] = {
     { "ctx", INT, S(ctx), 1, WINDOWS_MAX }, { "batch", INT, S(batch), 1, WINDOWS_MAX }, { "accumulate", INT, S(accumulate), 1, WINDOWS_MAX },
     { "steps", INT, S(schedule.steps), 0, STEPS_MAX }, { "warmup", INT, S(schedule.warmup), 0, STEPS_MAX },
     { "lr", NUMBER, S(schedule.lr), 0, 1e6 }, { "min_lr", NUMBER, S(schedule.min_lr), 0, 1e6 },
-    { "beta1", NUMBER, S(adamw.beta1), 0, BETA_MAX }, { "beta2", NUMBER, S(adamw.beta2), 0, BETA_MAX }, { "eps", NUMBER, S(adamw.eps), 0, 1 },
-    { "weight_decay", NUMBER, S(adamw.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(adamw.clip), 0, 1e18 },
+    { "beta1", NUMBER, S(optimizer.beta1), 0, BETA_MAX }, { "beta2", NUMBER, S(optimizer.beta2), 0, BETA_MAX }, { "eps", NUMBER, S(optimizer.eps), 0, 1 },
+    { "weight_decay", NUMBER, S(optimizer.weight_decay), 0, 1e6 }, { "clip", NUMBER, S(optimizer.clip), 0, 1e18 },
     { "eval_every", INT, S(eval_every), 1, STEPS_MAX }, { "save_every", INT, S(save_every), 1, STEPS_MAX },
     { "eval_windows", INT, S(eval_windows), 1, STEPS_MAX }, { "recompute", FLAG, S(recompute), 0, 1 },
-    { "decoupled", FLAG, S(adamw.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
+    { "decoupled", FLAG, S(optimizer.decoupled), 0, 1 }, { "mask_rate", NUMBER, S(objective.mask.rate), 0, 1 }, { "mask_keep", NUMBER, S(objective.mask.keep), 0, 1 },
     { "mask_random", NUMBER, S(objective.mask.random), 0, 1 }, { "static_masking", FLAG, S(objective.mask.fixed), 0, 1 },
     { "whole_sentences", FLAG, S(objective.sentences), 0, 1 }, { "valid_mask_rate", NUMBER, S(objective.valid_rate), 0, 1 },
     { "sample", TEXT, S(sample), 0, 0 }, { "grow_at", TEXT, S(grow_at), 0, 0 }, { "grow_method", TEXT, S(grow_method), 0, 0 }, { "grow_with", TEXT, S(grow_with), 0, 0 },
@@ -103,6 +103,8 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
               || json_object_set_new(of_s, "dtype", json_string(s->compute == COMPUTE_BF16 ? "bf16" : "f32"))
               || json_object_set_new(of_s, "seed", json_string(seed))
               || (s->wire == WIRE_BF16 && json_object_set_new(of_s, "wire", json_string("bf16")))
+              || (s->optimizer.muon && json_object_set_new(of_s, "optimizer", json_string("muon")))
+              || (s->optimizer.cautious && json_object_set_new(of_s, "cautious_decay", json_true()))
               || (m && m->group_count && json_object_set_new(root, "groups", groups_json(m)));
     int status = memory ? fail(err, LITHE_ENOMEM, "%s: cannot make trainer.json, out of memory or a sample that is not UTF-8", dir) : json_write(root, path, err);
     json_decref(root);
@@ -122,7 +124,10 @@ static int check_read(settings *s, const json_t *of_s, const char *path, lithe_e
         return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask, accumulate or bptt is not what a trainer writes", path);
     s->seed = strtoull(seed, NULL, 10);
     s->objective.mask.kind = (mask_kind)mask_kind_read;
-    s->adamw.peak = s->schedule.lr;
+    s->optimizer.peak = s->schedule.lr;
+    const char *trains = json_string_value(json_object_get(of_s, "optimizer"));
+    s->optimizer.muon = trains && !strcmp(trains, "muon");
+    s->optimizer.cautious = json_is_true(json_object_get(of_s, "cautious_decay"));
     int status = settings_kinds(s, kind, type, err);
     if (!status && wire) status = settings_wire(s, json_is_string(wire) ? json_string_value(wire) : "no text", err);
     if (!status && s->augment && !augmentation_find(s->augment)) status = fail(err, LITHE_EFORMAT, "%s: augment is not what a trainer writes", path);

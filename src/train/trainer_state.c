@@ -130,7 +130,9 @@ int trainer_prepare(lithe_trainer *t, lithe_error *err)
     feed_close(&t->train);
     feed_close(&t->valid);
     bptt_close(&t->bptt);
-    int status = optimizer_open(&t->optimizer, t->model, &s->adamw, err);
+    optimizer_settings z = s->optimizer;
+    z.compute = s->compute;
+    int status = optimizer_open(&t->optimizer, t->model, &z, err);
     const shares own = ranks_shares(t->ranks, t->model->params->arena_count);
     const reduce_hook reduce = { own.count > 1 ? own.bucket : 0, begin_bucket, t->ranks };
     t->optimizer.updates = updates;
