@@ -106,6 +106,13 @@ static void test_refused_configs(void)
         { "llama", "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", LITHE_ECONFIG, "layer_types has sliding_attention for layer 1" },
         { "llama", "{\"model_type\":\"qwen2\",\"use_sliding_window\":true,\"sliding_window\":64,\"max_window_layers\":-1}", LITHE_ECONFIG, "max_window_layers" },
         { "llama", "{\"model_type\":\"qwen2\",\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.5}}", LITHE_ECONFIG, "\"partial_rotary_factor\": 0.5 is not known of a qwen2" },
+        { "llama", "{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2.0,\"foo\":3}}", LITHE_ECONFIG, "rope_scaling: \"foo\": 3 is not known" },
+        { "llama", "{\"rope_scaling\":{\"type\":\"ntk\",\"factor\":2.0}}", LITHE_ECONFIG, "rope_type \"ntk\" is not supported" },
+        { "llama", "{\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\"}}}", LITHE_ECONFIG, "rope_parameters: \"full_attention\"" },
+        { "llama", "{\"model_type\":\"gemma3_text\",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":8.0},\"sliding_attention\":{\"rope_type\":\"linear\",\"factor\":2.0}}}",
+          LITHE_ECONFIG, "rope_parameters.sliding_attention: \"rope_type\": \"linear\" is not supported" },
+        { "gpt_neox", "{\"rope_parameters\":{\"rope_type\":\"default\",\"foo\":1}}", LITHE_ECONFIG, "\"foo\": 1 is not known" },
+        { "modernbert", "{\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2.0}}", LITHE_ECONFIG, "rope_parameters: \"rope_type\": \"linear\" is not known" },
         /* Granite's */
         { "llama", "{\"embedding_multiplier\":12.0}", LITHE_ECONFIG, "\"embedding_multiplier\": 12.0 is not known" },
         /* SmolLM3's */

@@ -46,12 +46,10 @@ static int check(const void *config, lithe_error *err)
 /* Newer files say partial_rotary_factor and rope_theta, in rope_parameters or beside the older keys, which then win. */
 static int normalize(json_t *config, lithe_error *err)
 {
-    (void)err;
     if (!json_object_get(config, "rotary_pct")) bring_key(config, "rotary_pct", config, "partial_rotary_factor");
     if (!json_object_get(config, "rotary_emb_base")) bring_key(config, "rotary_emb_base", config, "rope_theta");
     bring_key(config, "rotary_pct", json_object_get(config, "rope_parameters"), "partial_rotary_factor");
-    rope_normalize(config, "rotary_emb_base");
-    return 0;
+    return rope_normalize(config, "rotary_emb_base", err);
 }
 
 static int publish(json_t *config)

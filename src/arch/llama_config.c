@@ -202,14 +202,16 @@ static int read_plain_layers(json_t *config, const llama_family *f, lithe_error 
 
 /* Gemma 3 has rope_parameters of its own for each type of layer, or in older files the base of the layers with a
  * window. */
-static void read_local_rotation(json_t *config, const llama_family *f)
+static int read_local_rotation(json_t *config, const llama_family *f, lithe_error *err)
 {
     json_t *both = json_object_get(config, "rope_parameters"), *full = json_object_get(both, "full_attention");
-    if (!(f->absent.local_theta > 0)) return;
+    if (!(f->absent.local_theta > 0)) return LITHE_OK;
     json_object_set_new(config, "lithe_local_theta", json_real(f->absent.local_theta));
     bring_key(config, "lithe_local_theta", config, "rope_local_base_freq");
     bring_key(config, "lithe_local_theta", json_object_get(both, "sliding_attention"), "rope_theta");
+    const int status = rope_check_plain(json_object_get(both, "sliding_attention"), "rope_parameters.sliding_attention", err);
     if (full) json_object_set(config, "rope_parameters", full);
+    return status;
 }
 
 int llama_normalize(json_t *config, lithe_error *err)
@@ -222,8 +224,7 @@ int llama_normalize(json_t *config, lithe_error *err)
     int status = check_family_keys(config, f, type, err);
     if (!status) status = rename_keys(config, f, type, err);
     if (status) return status;
-    read_local_rotation(config, f);
-    rope_normalize(config, "rope_theta");
+    if (read_local_rotation(config, f, err) || rope_normalize(config, "rope_theta", err)) return LITHE_ECONFIG;
     if (set_defaults(config, f) || (place && json_object_set_new(config, "lithe_family", json_string(f->type)))) return fail(err, LITHE_ENOMEM, "not enough memory to read it");
     status = read_window(config, f, type, err);
     return status ? status : read_plain_layers(config, f, err);

@@ -7,6 +7,7 @@
  * few layers one is global; the others attend to half of local_attention tokens on each side and have a RoPE base of
  * their own.  Newer files give the same in layer_types and rope_parameters. */
 #include "arch/encoder.h"
+#include "arch/rope_keys.h"
 #include <math.h>
 #include <string.h>
 
@@ -74,14 +75,15 @@ static int read_layer_types(json_t *config, const json_t *types, lithe_error *er
 static int read_theta(json_t *config, const char *key, const json_t *rope_keys, lithe_error *err)
 {
     json_t *theta = json_object_get(rope_keys, "rope_theta");
-    const char *type = json_string_value(json_object_get(rope_keys, "rope_type"));
-    if (type && strcmp(type, "default")) return fail(err, LITHE_ECONFIG, "rope_parameters: only rope_type \"default\" is known here");
+    if (rope_check_plain(rope_keys, "rope_parameters", err)) return LITHE_ECONFIG;
     return theta && json_object_set(config, key, theta) ? LITHE_ENOMEM : 0;
 }
 
 static int normalize(json_t *config, lithe_error *err)
 {
+    static const known_key by_kind[] = { { .key = "sliding_attention" }, { .key = "full_attention" }, { 0 } };
     const json_t *types = json_object_get(config, "layer_types"), *rotations = json_object_get(config, "rope_parameters");
+    if (json_is_object(rotations) && keys_check(rotations, by_kind, "rope_parameters", err)) return LITHE_ECONFIG;
     if (json_is_array(types) && read_layer_types(config, types, err)) return LITHE_ECONFIG;
     if (read_theta(config, "global_rope_theta", json_object_get(rotations, kinds[1]), err)) return LITHE_ECONFIG;
     if (read_theta(config, "local_rope_theta", json_object_get(rotations, kinds[0]), err)) return LITHE_ECONFIG;

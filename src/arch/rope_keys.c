@@ -68,20 +68,47 @@ int rope_check_factors(rope_scaling scaling, const double *factors, int channels
     return scaling != ROPE_LONG || n == channels / 2 ? LITHE_OK : fail(err, LITHE_ECONFIG, "longrope has %d factors for %d rotated channels, expected %d", n, channels, channels / 2);
 }
 
-void rope_normalize(json_t *config, const char *base)
+/* Those of other scalings than the file's have no effect, in transformers either. */
+static const known_key known[] = {
+    { .key = "type" }, { .key = "rope_type" }, { .key = "rope_theta" }, { .key = "factor" }, { .key = "partial_rotary_factor" }, { .key = "original_max_position_embeddings" },
+    { .key = "low_freq_factor" }, { .key = "high_freq_factor" }, { .key = "beta_slow" }, { .key = "beta_fast" }, { .key = "attention_factor" },
+    { .key = "mscale" }, { .key = "mscale_all_dim" }, { .key = "truncate" }, { .key = "short_factor" }, { .key = "long_factor" },
+    { "finetuned", "*" },                                       /* how the model was made */
+    { 0 }
+};
+
+int rope_check_plain(const json_t *keys, const char *what, lithe_error *err)
+{
+    static const known_key plain[] = { { "rope_type", "\"default\"" }, { "type", "\"default\"" }, { .key = "rope_theta" }, { "partial_rotary_factor", "1|1.0|null" }, { 0 } };
+    return keys_check(keys, plain, what, err);
+}
+
+static bool is_scaling(const char *type)
+{
+    static const char *const types[] = { "default", "linear", "dynamic", "llama3", "yarn", "longrope", "su" };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) if (!strcmp(type, types[i])) return true;
+    return false;
+}
+
+int rope_normalize(json_t *config, const char *base, lithe_error *err)
 {
     json_t *scaling = json_object_get(config, "rope_scaling"), *newer = json_object_get(config, "rope_parameters");
     /* Where a file has both, the older one wins, unless it is empty, as transformers 5 decides. */
-    const json_t *keys = json_object_size(scaling) ? scaling : json_is_object(newer) ? newer : NULL;
-    if (!keys) return;
+    const bool older = json_object_size(scaling) > 0;
+    const json_t *keys = older ? scaling : json_is_object(newer) ? newer : NULL;
+    if (!keys) return LITHE_OK;
+    if (keys_check(keys, known, older ? "rope_scaling" : "rope_parameters", err)) return LITHE_ECONFIG;
     bring_key(config, base, keys, "rope_theta");
     bring_key(config, "lithe_rope_type", keys, "type");
     bring_key(config, "lithe_rope_type", keys, "rope_type");
     const char *type = json_string_value(json_object_get(config, "lithe_rope_type"));
+    if (type && !is_scaling(type))
+        return fail(err, LITHE_ECONFIG, "rope_type \"%.40s\" is not supported, only default, linear, dynamic, llama3, yarn and longrope (or su)", type);
     if (type && !strcmp(type, "su")) json_object_set_new(config, "lithe_rope_type", json_string("longrope"));
     if (type && (!strcmp(type, "su") || !strcmp(type, "longrope"))) complete_long(config, keys);
     else if (type && !strcmp(type, "yarn")) complete_yarn(config, keys);
     else for (int i = 0; i < SCALING_KEYS; i++) if (is_of(i, type)) bring_key(config, scaling_keys[i].ours, keys, scaling_keys[i].theirs);
+    return LITHE_OK;
 }
 
 int rope_publish(json_t *config, const char *base, const json_t *more)

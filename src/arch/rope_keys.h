@@ -17,10 +17,12 @@
 #define ROPE_OPTIONS_OF(c) .scaling = (rope_scaling)(c)->lithe_rope_type, .factor = (c)->lithe_rope_factor, .low = (c)->lithe_rope_low, .high = (c)->lithe_rope_high, \
     .original = (c)->lithe_rope_original, .attention = (c)->lithe_rope_attention, .exact = (c)->lithe_rope_exact, .factors = (c)->lithe_rope_factors
 
-/* Brings the keys of those objects to the ones above and to `base`, the key of the angles' base; and writes both
- * objects again, where `more` (borrowed, or NULL) joins rope_parameters.  Publishing fails (negative) when memory is
- * out. */
-void rope_normalize(json_t *config, const char *base);
+/* Brings the keys of those objects to the ones above and to `base`, the key of the angles' base, and refuses others;
+ * and writes both objects again, where `more` (borrowed, or NULL) joins rope_parameters.  Publishing fails (negative)
+ * when memory is out. */
+int  rope_normalize(json_t *config, const char *base, lithe_error *err);
+/* Refuses an object that says more than the base of plain rotation. */
+int  rope_check_plain(const json_t *keys, const char *what, lithe_error *err);
 int  rope_publish(json_t *config, const char *base, const json_t *more);
 
 /* LongRoPE has factors for texts up to the original length and others for longer ones: `lithe_long_context` true in
