@@ -10,7 +10,7 @@
 typedef struct { common common; decoding decoding; int echo, json, parallel; const char *load_state, *save_state, *prompts; } generate_settings;
 
 static const option generate_options[] = {
-    DECODING_OPTIONS(generate_settings, "256", 0, "; 0: only read the prompt, for --save-state"),
+    DECODING_OPTIONS(generate_settings, "256", 0, ", by default not more than the context still holds; 0: only read the prompt, for --save-state"),
     { "stop", 0, LIST(generate_settings, decoding.stop), "TEXT", .help = "stop before this text; may be given several times", .also = "until", .group = "prompts and output", .first = 1 },
     { "echo", 0, FLAG(generate_settings, echo), NULL, "1", .help = "print the prompt before its continuation" },
     { "load-state", 0, FILENAME(generate_settings, load_state), "FILE", .help = "continue from a state that --save-state wrote for this model; PROMPT, if any, follows",
