@@ -111,10 +111,10 @@ static void masked(void)      { killed(TEXT, "$L train ../tiny.txt --arch bert -
 static void labelled(void)    { killed(BERT, "$L train ../t.tsv --from ../b --task classify" STEPS); }
 static void images(void)      { killed(IMAGES, "$L train ../i-images-idx3-ubyte --arch vit --params 60k --batch 4 --steps 60 --save-every 7 --eval-every 10 -q --out o"); }
 static void rwkv(void)        { killed(TEXT, "$L train ../tiny.txt --arch rwkv7 --params 60k --tokenizer bytes" STEPS); }
-static void growth(void)      { killed(TEXT, "$L train ../tiny.txt --arch tokenformer --params 20k --tokenizer bytes --grow-at 20:2x --grow-at 40:2x" STEPS); }
+static void growth(void)      { killed(TEXT, "$L train ../tiny.txt --arch tokenformer --params 20k --tokenizer bytes --grow-at 20:2x,40:2x" STEPS); }
 
 #define LARGER "$L train-tokenizer ../tiny.txt --vocab 300 --out ../larger.json -q"
-static void changes(void)     { killed(TEXT LARGER, "$L train ../tiny.txt --arch gpt2 --params 20k --tokenizer bytes --grow-at 15:to=hybrid --grow-at 35:vocabulary=../larger.json" STEPS); }
+static void changes(void)     { killed(TEXT LARGER, "$L train ../tiny.txt --arch gpt2 --params 20k --tokenizer bytes --grow-at 15:to=hybrid,35:vocabulary=../larger.json" STEPS); }
 
 const test tests_kills[] = {
     { "kills: text", text },
