@@ -79,7 +79,7 @@ static void test_refused_configs(void)
 {
     static const struct { const char *arch, *config; lithe_status status; const char *part; } cases[] = {
         { "gpt2", "{\"n_head\":7}", LITHE_ECONFIG, "config.json: n_head is 7, which does not divide n_embd 768" },
-        { "gpt2", "{\"n_layer\":0}", LITHE_ECONFIG, "config.json: n_layer is 0, expected 1 to" },
+        { "gpt2", "{\"n_layer\":-1}", LITHE_ECONFIG, "config.json: n_layer is -1, expected 0 to" },
         { "gpt2", "{\"n_layer\":-3}", LITHE_ECONFIG, "n_layer is -3" },
         { "gpt2", "{\"n_layer\":1000000000}", LITHE_ECONFIG, "n_layer is 1000000000" },
         { "gpt2", "{\"n_layer\":9223372036854775807}", LITHE_ECONFIG, "n_layer is 9223372036854775807" },
