@@ -154,6 +154,13 @@ static int no_choice(const option *o, const char *what, const char *text, const 
     return usage("%s: '%s' %s %s%s", what, text, wrong, o->choices, did_you_mean(&s).text);
 }
 
+/* A list in one value, of which the last of several would silently replace the others. */
+static bool is_one_list(const option *o)
+{
+    size_t n = o->value ? strlen(o->value) : 0;
+    return o->kind == OPTION_TEXT && n > 4 && !strcmp(o->value + n - 4, ",...");
+}
+
 /* what: "--lr" or "LITHE_LR" */
 static int set(arguments *a, int i, const char *what, const char *text, origin from)
 {
@@ -162,6 +169,8 @@ static int set(arguments *a, int i, const char *what, const char *text, origin f
         if (output_leads()) print_choices(o->choices);
         return EXIT_DONE;
     }
+    if (is_one_list(o) && from == ORIGIN_FLAG && a->origins[i] == ORIGIN_FLAG && a->given[i])
+        return usage("%s is one list, and is given twice: write %s=%s,%s", what, what, a->given[i], text);
     /* A flag replaces the values of the environment. */
     if (o->kind == OPTION_LIST && a->origins[i] != from) clear(o, a->settings);
     const char *wrong = store(o, a->settings, text);

@@ -52,7 +52,8 @@ static void slips_are_understood(void)
 static void values_are_checked(void)
 {
     TRANSCRIPTS(
-        { "$L train x --lr", 2, NULL, "--lr needs a value" }, { "$L train x --lr --steps 3", 2, NULL, "--lr needs a value" },
+        { "$L train x --lr", 2, NULL, "--lr needs a value" }, { "$L train x --grow-at 3:2x --grow-at 5:2x", 2, NULL, "--grow-at is one list, and is given twice: write --grow-at=3:2x,5:2x" },
+        { "$L train x --lr --steps 3", 2, NULL, "--lr needs a value" },
         { "$L train x --lr fast", 2, NULL, "'fast' is not a number" }, { "$L train x --lr 0x10", 2, NULL, "--lr" },
         { "$L train x --lr nan", 2, NULL, "--lr" }, { "$L train x --lr 1,5", 2, NULL, "--lr" }, { "$L train x --steps 1.5", 2, NULL, "whole number" },
         { "$L train x --steps 3Q", 2, NULL, "--steps" }, { "$L train x --steps 0", 2, NULL, "below the least" },
