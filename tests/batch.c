@@ -55,7 +55,7 @@ static void a_head_that_sees_all_rows(void)
         batch_add(&b, &(batch_sequence){ .n = 3, .ids = IDS + 2 });
         batch_select(&b, 2, 61, 1);
         const batch *v = batch_view(&b, &err);
-        CHECK(v && !v->select && are(v->target, (int[]){ turn ? 0 : 60, 0, 0, 0, 61 }, 5) && v->weight[0] == 1 - turn && v->weight[1] == 0 && v->weight[4] == 1);
+        CHECK(v && !v->select && are(v->target, (int[]){ turn ? 0 : 60, 0, 0, 0, 61 }, 5) && v->weight[0] == (float)(1 - turn) && v->weight[1] == 0 && v->weight[4] == 1);
     }
     batch_close(&b);
 }

@@ -77,7 +77,7 @@ static void programs_render_as_in_jinja2(void)
 static lithe_tokenizer *special_tokens(void)
 {
     static const char *const names[] = { "<s>", "</s>", "<pad>", "<unk>", "<|im_start|>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>",
-                                         "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>", "[INST]", "[/INST]" };
+                                         ("<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"), "[INST]", "[/INST]" };
     static const char *const roles[][2] = { { "bos_token", "<s>" }, { "eos_token", "</s>" }, { "pad_token", "<pad>" }, { "unk_token", "<unk>" } };
     lithe_error err = { 0 };
     lithe_tokenizer *bytes = lithe_tokenizer_open("bytes", &err);

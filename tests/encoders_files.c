@@ -208,7 +208,7 @@ void encoders_refused(void)
 void encoders_initial_values(void)
 {
     static const struct { const char *part; double std; } rules[] = {
-        { "tok_embeddings", 0.02 }, { "Wqkv", 0.02 }, { "Wi", 0.02 }, { "attn.Wo", 0.02 / sqrt(8) }, { "mlp.Wo", 0.02 / sqrt(8) }, { "head.dense", 0.02 / sqrt(8) }, { "classifier.weight", 0.125 },
+        { "tok_embeddings", 0.02 }, { "Wqkv", 0.02 }, { "Wi", 0.02 }, { "attn.Wo", 0.02 * M_SQRT1_2 / 2 }, { "mlp.Wo", 0.02 * M_SQRT1_2 / 2 }, { "head.dense", 0.02 * M_SQRT1_2 / 2 }, { "classifier.weight", 0.125 },
     };
     lithe_error err = { 0 };
     lithe_model *m = lithe_model_new("modernbert", "{\"hidden_size\":64,\"num_hidden_layers\":4,\"num_attention_heads\":2,\"intermediate_size\":96,\"vocab_size\":500,"

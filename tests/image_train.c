@@ -185,7 +185,7 @@ static void grows_inside(void)
     lithe_trainer *t = lithe_trainer_open(m, d, NULL, &LITHE_OPTIONS(lithe_train_options, .steps = 8, .batch = 10, .grow_at = "4:2x"), in_dir("run"), &err);
     if (t) run(t, 0, &grew, &err);
     CHECK_MSG(!err.status, "%s", err.text);
-    CHECK(grew.growth->preserves && grew.growth->max_logit > 0 && grew.growth->max_difference <= 1e-5 * grew.growth->max_logit && lithe_model_params(lithe_trainer_model(t)) > 1.9 * (double)lithe_model_params(m));
+    CHECK(grew.growth->preserves && grew.growth->max_logit > 0 && grew.growth->max_difference <= 1e-5 * grew.growth->max_logit && (double)lithe_model_params(lithe_trainer_model(t)) > 1.9 * (double)lithe_model_params(m));
     lithe_trainer_close(t);
     lithe_model *done = lithe_model_open(in_dir("run"), NULL, &err);
     CHECK_MSG(done && done->preprocessor.known, "%s", err.text);

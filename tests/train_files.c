@@ -177,7 +177,7 @@ static void trainer_json(void)
     lithe_error err = { 0 };
     settings s = { .ctx = 7, .batch = 6, .accumulate = 3, .bptt = 4, .eval_every = 5, .save_every = 2, .eval_windows = 9,
                    .schedule = { SCHEDULE_WSD, 0.1, 1.0 / 3, 3, 1000 }, .optimizer = { .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1, .clip = 1, .decoupled = true, .peak = 0.1 }, .compute = COMPUTE_BF16,
-                   .objective = { { MASK_WORDS, 0.3, 0.1, 1.0 / 7, true }, 0.15 },
+                   .objective = { .mask = { MASK_WORDS, 0.3, 0.1, 1.0 / 7, true }, .valid_rate = 0.15 },
                    .seed = UINT64_MAX, .recompute = true, .sample = strdup("Once \"upon\"\n"), .grow_at = strdup("10:2x,20:3M") }, back;
     progress p = { .step = 50, .skipped = 3, .in_a_row = 2, .roll_backs = 1, .lr_scale = 0.5, .grown = 1, .grown_at = 10, .evaluated = true,
                    .valid_loss = 2.0 / 3, .bits_per_byte = NAN, .best_loss = 0.1, .best_step = 40, .good_step = 40, .tokens = 1e9, .lines = 4 }, q;
