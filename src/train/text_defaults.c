@@ -21,7 +21,7 @@ static const row table[] = {
     { "characters", 600e3,    1024, 3e5, 8, 12 },
     { "characters", 6e6,      2048, 2e6, 8, 16 },
     { "characters", INFINITY, 4096, 3e6, 8, 16 },
-    { "code",       600e3,    1024, 3e5, 8, 12 },
+    { "code",       600e3,    1024, 1e6, 8, 12 },
     { "code",       6e6,      1024, 2e6, 8, 16 },
     { "code",       INFINITY, 2048, 3e6, 8, 16 },
 };
