@@ -306,10 +306,10 @@ static bool packed_before(const kernels *k, const problem *p)
     return held;
 }
 
-/* On tiles an fp32 product with weights of 16 bits has A split in two bf16, which keep 16 bits of each number. */
+/* On tiles an fp32 product with weights in bf16 has A in three bf16 a number, and another order of sums. */
 static bool splits(const kernels *k, const gemm_args *g)
 {
-    return !strcmp(k->name, "amx") && g->type == COMPUTE_F32 && g->b.type != STORED_REAL;
+    return !strcmp(k->name, "amx") && g->type == COMPUTE_F32 && g->b.type == STORED_BF16;
 }
 
 static bool near(const float *x, const float *y, const gemm_args *g, int rows)

@@ -148,8 +148,8 @@ static void look(const lithe_model *m, const kernels *k, found *f)
     graph_close(g);
 }
 
-/* On tiles fp32 products with weights of 16 bits are summed in another order than those with floats. */
-static bool other_order(const kernels *k, const char *type) { return !strcmp(k->name, "amx") && strcmp(type, "f32"); }
+/* On tiles fp32 products with weights in bf16 are summed in another order than those with floats. */
+static bool other_order(const kernels *k, const char *type) { return !strcmp(k->name, "amx") && !strcmp(type, "bf16"); }
 
 static bool equal(const found *a, const found *b, bool order_differs)
 {

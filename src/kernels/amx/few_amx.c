@@ -1,4 +1,4 @@
-/* Few rows times weights stored (N,K) in 16 bits.  The weights are the left operand, whose tiles lie in memory as they
+/* Few rows times weights stored (N,K) in bf16.  The weights are the left operand, whose tiles lie in memory as they
  * are wanted: 16 of B's columns by 32 k.  A's rows stand side by side in the tiles of the right one, one for each part
  * of their numbers.  The order of sums is that of gemm_amx.c, so a row has the same bits here and there.
  *
@@ -19,10 +19,9 @@ typedef struct { const gemm_args *g; const uint16_t *a; int tasks; } few;
 #define A_0 0
 #define A_1 1
 #define A_2 2
-#define UPPERS 3
-#define LOWERS 4
-#define SUMS_0 5
-#define SUMS_1 6
+#define WEIGHTS 3
+#define SUMS_0 4
+#define SUMS_1 5
 
 /* The compilers' tile intrinsics do not say that they read and write memory. */
 #define MEMORY_BARRIER() __asm__ volatile("" ::: "memory")
@@ -32,7 +31,7 @@ static void tiles_on(int M)
 {
     struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } __attribute__((packed)) c = { .palette = 1 };
     for (int t = A_0; t <= SUMS_1; t++) c.columns[t] = (uint16_t)(4 * M), c.rows[t] = 16;
-    c.columns[UPPERS] = c.columns[LOWERS] = 64;
+    c.columns[WEIGHTS] = 64;
     MEMORY_BARRIER();
     _tile_loadconfig(&c);
 }
@@ -75,42 +74,28 @@ static const char *ahead_of(const gemm_args *g, int n, int k)
     return k < 0 || k >= g->K || n + STRIP > g->N ? NULL : b_at(g, k, n).data;
 }
 
-/* Copies a tile of weights, of which `columns` and `kc` k are there, to scratch (2, TILE): as bf16, or as the upper and
- * the lower bits of f16. */
-INLINE void copy_tile(const bool f16, uint16_t *scratch, const char *w, size_t ldb, const int columns, const int kc)
-{
-    tile_across(f16 ? STORED_F16 : STORED_BF16, f16 ? UPPER : NEAREST, false, scratch, w, ldb, columns, kc);
-    if (f16) tile_across(STORED_F16, LOWER, false, scratch + TILE, w, ldb, columns, kc);
-}
-
-/* Adds the products of one tile of weights to its group's sums. */
-#define MULTIPLY_GROUP(sums)                                                                                               \
-    do {                                                                                                                   \
-        bool whole = columns >= GROUP && kc == STEP;                                                                       \
-        if (!whole) copy_tile(f16, scratch, w, g->ldb, columns, kc);                                                       \
-        else if (f16) copy_tile(true, scratch, w, g->ldb, GROUP, STEP);                                                    \
-        MEMORY_BARRIER();                                                                                                  \
-        if (f16 || !whole) _tile_loadd(UPPERS, scratch, 64);                                                               \
-        else _tile_loadd(UPPERS, w, stride);                                                                               \
-        _tile_dpbf16ps(sums, UPPERS, A_0);                                                                                 \
-        _tile_dpbf16ps(sums, UPPERS, A_1);                                                                                 \
-        _tile_dpbf16ps(sums, UPPERS, A_2);                                                                                 \
-        if (f16) {                                                                                                         \
-            _tile_loadd(LOWERS, scratch + TILE, 64);                                                                       \
-            _tile_dpbf16ps(sums, LOWERS, A_0);                                                                             \
-            _tile_dpbf16ps(sums, LOWERS, A_1);                                                                             \
-            _tile_dpbf16ps(sums, LOWERS, A_2);                                                                             \
-        }                                                                                                                  \
-        MEMORY_BARRIER();                                                                                                  \
+/* Adds the products of one tile of weights, of which `columns` and `kc` k are there, to its group's sums. */
+#define MULTIPLY_GROUP(sums)                                                                    \
+    do {                                                                                        \
+        if (columns >= GROUP && kc == STEP) _tile_loadd(WEIGHTS, w, stride);                    \
+        else {                                                                                  \
+            tile_across(STORED_BF16, NEAREST, false, scratch, w, g->ldb, columns, kc);          \
+            MEMORY_BARRIER();                                                                   \
+            _tile_loadd(WEIGHTS, scratch, 64);                                                  \
+        }                                                                                       \
+        _tile_dpbf16ps(sums, WEIGHTS, A_0);                                                     \
+        _tile_dpbf16ps(sums, WEIGHTS, A_1);                                                     \
+        _tile_dpbf16ps(sums, WEIGHTS, A_2);                                                     \
+        MEMORY_BARRIER();                                                                       \
     } while (0)
 
 /* sums (STRIP, M) of the columns from n on. */
-INLINE void multiply_strip(const bool f16, const few *f, int n, float *sums)
+static void multiply_strip(const few *f, int n, float *sums)
 {
     const gemm_args *g = f->g;
     const size_t stride = g->ldb * sizeof(uint16_t), out = (size_t)(4 * g->M), part = part_size(g->M);
     const int there = lesser(STRIP, g->N - n);
-    _Alignas(64) uint16_t scratch[2 * TILE];
+    _Alignas(64) uint16_t scratch[TILE];
     const uint16_t *a = f->a;
     _tile_zero(SUMS_0);
     _tile_zero(SUMS_1);
@@ -137,8 +122,7 @@ static void strip(const few *f, int n)
 {
     const gemm_args *g = f->g;
     float sums[STRIP * MOST_ROWS], rows[MOST_ROWS][STRIP];
-    if (g->b.type == STORED_F16) multiply_strip(true, f, n, sums);
-    else multiply_strip(false, f, n, sums);
+    multiply_strip(f, n, sums);
     for (int c = 0; c < STRIP; c++)
         for (int r = 0; r < g->M; r++) rows[r][c] = sums[c * g->M + r];
     finish_block(g, rows[0], STRIP, 0, n, g->M, lesser(STRIP, g->N - n));
@@ -158,7 +142,7 @@ static void strips(void *context, int task)
 
 bool gemm_is_few_amx(const gemm_args *g)
 {
-    return g->type == COMPUTE_F32 && g->b.type != STORED_REAL && g->tb && !g->ta && g->M > 0 && g->M <= MOST_ROWS
+    return g->type == COMPUTE_F32 && g->b.type == STORED_BF16 && g->tb && !g->ta && g->M > 0 && g->M <= MOST_ROWS
         && (size_t)cuts(g->K, STEP) * step_size(g->M) * sizeof(uint16_t) <= SHARED_BYTES;
 }
 

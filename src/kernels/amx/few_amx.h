@@ -1,4 +1,4 @@
-/* Fp32 products of so few rows with weights stored (N,K) in 16 bits that reading those is their whole cost. */
+/* Fp32 products of so few rows with weights stored (N,K) in bf16 that reading those is their whole cost. */
 #ifndef AMX_FEW_AMX_H
 #define AMX_FEW_AMX_H
 

@@ -4,9 +4,9 @@
  * packed by the caller (once per step), or is packed here, by all threads into the calling thread's scratch before the
  * products begin; one that does not fit goes through in parts, or is packed by each task as it goes.
  *
- * Fp32 products with weights stored in 16 bits go the same way.  Each number of A is three bf16, which are all of
- * its 24 bits, and a weight in f16 is two; of each step of 32 k the products of all parts are added, those of the
- * first parts first.  Weights stored (N,K) are the left operand there, which is packed without turning tiles.
+ * Fp32 products with weights stored in bf16 go the same way.  Each number of A is three bf16, which are all of its 24
+ * bits; of each step of 32 k the products of all parts are added, those of the first part first.  Weights stored
+ * (N,K) are the left operand there, which is packed without turning tiles.
  *
  * Each sum is one chain of TDPBF16PS, k ascending by pairs from zero: neither the blocks nor the thread that
  * packed changes a bit of it. */
@@ -71,10 +71,7 @@ INLINE void pack_any(const bool is_left, uint16_t *dst, size_t panel, const oper
     size_t at = (size_t)(o->first + i);
     const void *from = stored_from(o->all, o->across ? at * o->ld + (size_t)k : (size_t)k * o->ld + at).data;
     switch (o->all.type) {
-    case STORED_F16:
-        if (o->parts == 2) pack_typed(STORED_F16, 2, is_left, dst, panel, o, from, count, kc);
-        else pack_typed(STORED_F16, 1, is_left, dst, panel, o, from, count, kc);
-        break;
+    case STORED_F16:  pack_typed(STORED_F16, 1, is_left, dst, panel, o, from, count, kc); break;
     case STORED_BF16: pack_typed(STORED_BF16, 1, is_left, dst, panel, o, from, count, kc); break;
     default:
         if (o->parts == 3) pack_typed(STORED_REAL, 3, is_left, dst, panel, o, from, count, kc);
@@ -155,15 +152,12 @@ static void finish(const job *j, const float *sums, int i, int rows, int n, int 
 
 PRODUCT(1, 1)
 PRODUCT(3, 1)
-PRODUCT(3, 2)
 PRODUCT(1, 3)
-PRODUCT(2, 3)
 
 static void product(const job *j, int rows, int steps, const uint16_t *a, const uint16_t *b, const float *from, float *out, size_t stride, errand *e)
 {
     static product_function *const functions[MOST_PARTS + 1][MOST_PARTS + 1][2] = {
-        [1][1] = { upper_1_1, product_1_1 }, [3][1] = { upper_3_1, product_3_1 }, [3][2] = { upper_3_2, product_3_2 },
-        [1][3] = { upper_1_3, product_1_3 }, [2][3] = { upper_2_3, product_2_3 } };
+        [1][1] = { upper_1_1, product_1_1 }, [3][1] = { upper_3_1, product_3_1 }, [1][3] = { upper_1_3, product_1_3 } };
     functions[j->left.parts][j->right.parts][rows > 16](steps, a, b, from, out, stride, e);
 }
 
@@ -248,7 +242,7 @@ static void gemm_bf16(const gemm_args *g)
 {
     const bool f32 = g->type == COMPUTE_F32;
     const operand a = { .all = { .data = g->a }, .ld = g->lda, .across = !g->ta, .parts = f32 ? 3 : 1, .size = g->M };
-    const operand b = { .all = g->b, .ld = g->ldb, .across = g->tb, .parts = f32 && g->b.type == STORED_F16 ? 2 : 1, .size = g->N };
+    const operand b = { .all = g->b, .ld = g->ldb, .across = g->tb, .parts = 1, .size = g->N };
     job j = { .g = g, .left = a, .right = b, .packed = g->packed };
     if (f32 && g->tb) j.left = b, j.right = a, j.turned = true;
     const int all = j.right.size, most = (int)(SHARED_BYTES / (panel_size(&j.right, g->K) * sizeof(uint16_t) + 1)) * PANEL;
@@ -268,7 +262,7 @@ static void gemm_amx(const gemm_args *said)
 {
     const gemm_args g = as_stored(said);
     if (in_blocks(g.b.type)) gemm_blocks_amx(&g);
-    else if (g.type == COMPUTE_F32 && g.b.type == STORED_REAL) gemm_f32(&g);
+    else if (g.type == COMPUTE_F32 && g.b.type != STORED_BF16) gemm_f32(&g);
     else if (gemm_is_few_amx(&g)) gemm_few_amx(&g);
     else if (g.M > 0 && g.N > 0) gemm_bf16(&g);
 }

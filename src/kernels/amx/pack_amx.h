@@ -17,9 +17,8 @@ enum { PANEL = 32, STEP = 32, TILE = 512, STEP_SIZE = 2 * TILE };       /* the l
 static inline int steps_of(int K) { return (K + STEP - 1) / STEP; }
 
 /* Which bf16 of a number: the nearest, the nearest to what that leaves of it, and what then is left: three times 8
- * bits are all of a float.  Where the nearest is not finite, the others are 0.  Or of a number from f16 its upper
- * bits and its lower ones, which are all of it. */
-typedef enum { NEAREST, SECOND, THIRD, UPPER, LOWER } bf16_part;
+ * bits are all of a float.  Where the nearest is not finite, the others are 0. */
+typedef enum { NEAREST, SECOND, THIRD } bf16_part;
 
 /* What the nearest bf16 leaves of x. */
 INLINE vec rest_of(vec x)
@@ -28,18 +27,12 @@ INLINE vec rest_of(vec x)
     return _mm512_maskz_sub_ps(_knot_mask16(_mm512_fpclass_ps_mask(nearest, 0x99)), x, nearest);
 }
 
-INLINE vec lower_of(vec x) { return vsub(x, _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32((int)0xffff0000)))); }
-
 /* Two registers as bf16, the first below. */
 INLINE __m512i as_bf16(const bf16_part part, vec low, vec high)
 {
-    if (part == SECOND || part == THIRD) low = rest_of(low), high = rest_of(high);
+    if (part != NEAREST) low = rest_of(low), high = rest_of(high);
     if (part == THIRD) low = rest_of(low), high = rest_of(high);
-    if (part == LOWER) low = lower_of(low), high = lower_of(high);
-    if (part != UPPER && part != LOWER) return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-    const __m512i upper = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33,
-                                           31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-    return _mm512_permutex2var_epi16(_mm512_castps_si512(low), upper, _mm512_castps_si512(high));
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
 }
 
 /* The first n of 32 numbers from number i of src on, as bf16 in order, followed by zeros. */
@@ -112,11 +105,6 @@ static inline uint16_t *tile_at(uint16_t *panels, size_t panel_size, int parts, 
     return panels + (size_t)(w / PANEL) * panel_size + (size_t)(s / STEP * parts) * STEP_SIZE + (w % PANEL ? TILE : 0);
 }
 
-INLINE bf16_part part_of(const stored_type type, const int parts, const int p)
-{
-    return type == STORED_F16 && parts > 1 ? (p ? LOWER : UPPER) : p == 0 ? NEAREST : p == 1 ? SECOND : THIRD;
-}
-
 /* `width` rows of A or columns of B, k of K, as panels; panel_size elements from one panel to the next.
  * is_a chooses the kind of tile.  Either way the source is read in long runs of few rows. */
 INLINE void pack_panels(const stored_type type, const int parts, const bool is_a, const bool across, uint16_t *dst, size_t panel_size, const void *src, size_t ld, int width, int k)
@@ -128,7 +116,7 @@ INLINE void pack_panels(const stored_type type, const int parts, const bool is_a
                 uint16_t *tile = tile_at(dst, panel_size, parts, w, s);
                 const void *at = stored_from(from, (size_t)w * ld + (size_t)s).data;
                 UNROLL for (int p = 0; p < parts; p++, tile += STEP_SIZE)
-                    tile_across(type, part_of(type, parts, p), !is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+                    tile_across(type, (bf16_part)p, !is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
             }
     } else {
         for (int s = 0; s < k; s += STEP)
@@ -136,7 +124,7 @@ INLINE void pack_panels(const stored_type type, const int parts, const bool is_a
                 uint16_t *tile = tile_at(dst, panel_size, parts, w, s);
                 const void *at = stored_from(from, (size_t)s * ld + (size_t)w).data;
                 UNROLL for (int p = 0; p < parts; p++, tile += STEP_SIZE)
-                    tile_along(type, part_of(type, parts, p), is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
+                    tile_along(type, (bf16_part)p, is_a, tile, at, ld, lesser(16, width - w), lesser(STEP, k - s));
             }
     }
 }
