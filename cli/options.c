@@ -310,7 +310,7 @@ int arguments_read(arguments *a, const verb *v, int argc, char **argv, void *set
         else if (!strcmp(word, "--")) only_operands = true;
         else if (word[1] == '-') status = long_option(a, argc, argv, &at);
         else status = short_options(a, argc, argv, &at);
-        if (((common *)settings)->help) return -1;
+        if (((common *)settings)->help) return asks_for_help(argc, argv, settings);
     }
     return status >= 0 ? status : check_operands(a);
 }

@@ -18,17 +18,17 @@ typedef struct { common common; const char *types, *parallel, *text, *tokenizer,
 typedef bench_settings S;
 
 static const option bench_options[] = {
-    { "prefill", 'p', COUNT(S, prefill), "N", "512", .help = "tokens of the prompt, at most the model's context; 0: leave it out", .also = "n-prompt,pp" },
-    { "decode", 'n', COUNT(S, decode), "N", "128", .help = "tokens that each sequence reads one by one, at most the model's context; 0: leave it out", .also = "n-gen,tg" },
-    { "parallel", 0, TEXT(S, parallel), "N,...", "1", .help = "numbers of sequences that decode together, such as 1,8", .also = "np,batch-size" },
-    { "types", 0, TEXT(S, types), "TYPE,...", "stored", .help = "stored: the model as it is; other types as in lithe quantize, in memory: stored,q8_0,q4_K", .also = "type", .choices = "stored|" QUANTIZED_TYPES },
-    { "runs", 'r', COUNT(S, runs), "N", "5", .help = "number of runs, of which the median is given", .least = 1, .most = MOST_RUNS, .also = "repetitions" },
-    { "cache-type", 0, CHOICE(S, cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", .choices = "f32|f16|q8_0" },
+    { "prefill", 'p', COUNT(S, prefill), "N", "512", .help = "tokens of the prompt, at most the model's context; 0: leave it out", .also = "n-prompt,pp", .group = "work", .first = 1 },
+    { "decode", 'n', COUNT(S, decode), "N", "128", .help = "tokens that each sequence reads one by one, at most the model's context; 0: leave it out", .also = "n-gen,tg", .first = 1 },
+    { "parallel", 0, TEXT(S, parallel), "N,...", "1", .help = "numbers of sequences that decode together, such as 1,8", .also = "np,batch-size", .first = 1 },
     { "text", 0, FILENAME(S, text), "FILE", .help = "the sentences for models that do not continue text, one a line (default: a few built-in ones)", .also = "file,input" },
-    { "profile", 0, FLAG(S, profile), .help = "also the time of each kind of operation" },
+    { "runs", 'r', COUNT(S, runs), "N", "5", .help = "number of runs, of which the median is given", .least = 1, .most = MOST_RUNS, .also = "repetitions", .first = 1 },
+    { "types", 0, TEXT(S, types), "TYPE,...", "stored", .help = "stored: the model as it is; other types as in lithe quantize, in memory: stored,q8_0,q4_K", .also = "type", .choices = "stored|" QUANTIZED_TYPES, .group = "model", .first = 1 },
+    { "cache-type", 0, CHOICE(S, cache_type), "TYPE", .help = "how keys and values are kept (default: f16 if the model is stored in 16 bits or fewer, else f32)", .choices = "f32|f16|q8_0" },
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own; only sentences need one" },
     { "config", 0, FILENAME(S, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(S, json), .help = "print {schema, model, machine, peak_gflops, peak_gflops_bf16, results: [{type, work, parallel, tokens, seconds, tokens_per_second, gb_per_second, read_gb_per_second, gflops, ..., peak_resident_bytes}]}" },
+    { "profile", 0, FLAG(S, profile), .help = "also the time of each kind of operation", .group = "answers", .first = 1 },
+    { "json", 0, FLAG(S, json), .help = "print {schema, model, machine, peak_gflops, peak_gflops_bf16, results: [{type, work, parallel, tokens, seconds, tokens_per_second, gb_per_second, read_gb_per_second, gflops, ..., peak_resident_bytes}]}", .first = 1 },
     { 0 }
 };
 

@@ -13,16 +13,16 @@ typedef struct { common common; const char *text, *tokenizer, *pair; prediction_
 typedef classify_settings S;
 
 static const option classify_options[] = {
-    { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, when there is one TEXT", .also = "second,text-pair" },
-    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file, or the text of each object of .jsonl (.gz and .zst of these); a tab separates the two texts of a pair; - is standard input", .also = "file,input" },
-    { "table", 0, FILENAME(S, table.table), "FILE", .help = "classify each row of this table (.csv, .jsonl, else tab-separated; .gz and .zst of these), and write a table: the texts, the class, its probability and that of each class", .also = "csv,tsv,data" },
-    { "out", 'o', FILENAME(S, table.out), "FILE", .help = "with --table or a folder of images: the table to write, with commas if its name ends in .csv (default: standard output, with tabs)", .also = "output" },
-    { "text-column", 0, TEXT(S, table.text_column), "NAME|N", .help = "with --table: the column of the text (default: found by its name or content)" },
+    { "text", 0, FILENAME(S, text), "FILE", .help = "classify each line of this file, or the text of each object of .jsonl (.gz and .zst of these); a tab separates the two texts of a pair; - is standard input", .also = "file,input", .group = "inputs", .first = 1 },
+    { "table", 0, FILENAME(S, table.table), "FILE", .help = "classify each row of this table (.csv, .jsonl, else tab-separated; .gz and .zst of these), and write a table: the texts, the class, its probability and that of each class", .also = "csv,tsv,data", .first = 1 },
+    { "pair", 0, TEXT(S, pair), "TEXT", .help = "the second text of a pair, when there is one TEXT", .also = "second,text-pair", .first = 1 },
+    { "text-column", 0, TEXT(S, table.text_column), "NAME|N", .help = "with --table: the column of the text (default: found by its name or content)", .group = "columns of a table", .first = 1 },
     { "pair-column", 0, TEXT(S, table.pair_column), "NAME|N", .help = "with --table: the column of the second text of a pair; --no-pair-column: there is none" },
-    { "label-column", 0, TEXT(S, table.label_column), "NAME|N", .help = "with --table: the column of a label, which is written too" },
-    { "top", 'k', COUNT(S, top), "N", .help = "number of classes to print for each text (default 1; with --json all)", .least = 1, .also = "top-k" },
-    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
-    { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}" },
+    { "label-column", 0, TEXT(S, table.label_column), "NAME|N", .help = "with --table: the column of a label, which is written too", .first = 1 },
+    { "out", 'o', FILENAME(S, table.out), "FILE", .help = "with --table or a folder of images: the table to write, with commas if its name ends in .csv (default: standard output, with tabs)", .also = "output", .group = "answers", .first = 1 },
+    { "top", 'k', COUNT(S, top), "N", .help = "number of classes to print for each text (default 1; with --json all)", .least = 1, .also = "top-k", .first = 1 },
+    { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}", .first = 1 },
+    { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own", .group = "model" },
     { 0 }
 };
 

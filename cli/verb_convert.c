@@ -76,15 +76,15 @@ const verb verb_convert = {
 typedef struct { common common; int batch, ctx, recompute, ops, json, ranks, parallel; const char *dtype, *optimizer; } plan_settings;
 
 static const option plan_options[] = {
-    { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a step, or in one of the parts it is split into", .least = 1, .most = 1 << 20, .also = "batch-size" },
-    { "ctx", 0, COUNT(plan_settings, ctx), "N", .help = "tokens in a window (default: the context of the model, at most 1024)", .least = 1, .also = "context" },
-    { "recompute", 0, FLAG(plan_settings, recompute), .help = "recompute activations in the backward pass instead of keeping them" },
-    { "dtype", 0, CHOICE(plan_settings, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16" },
+    { "batch", 'b', COUNT(plan_settings, batch), "N", "8", .help = "windows in a step, or in one of the parts it is split into", .least = 1, .most = 1 << 20, .also = "batch-size", .group = "training", .first = 1 },
+    { "ctx", 0, COUNT(plan_settings, ctx), "N", .help = "tokens in a window (default: the context of the model, at most 1024)", .least = 1, .also = "context", .first = 1 },
+    { "dtype", 0, CHOICE(plan_settings, dtype), "TYPE", "f32", .help = "type of the matrix products", .choices = "f32|bf16", .first = 1 },
     { "optimizer", 0, CHOICE(plan_settings, optimizer), "NAME", "adamw", .help = "what trains it: the memory of its moments, and what muon computes besides", .choices = "adamw|decoupled-adamw|muon" },
-    { "ranks", 0, COUNT(plan_settings, ranks), "N", "1", .help = "machines like this one that train together: the memory of each, and the time of a step", .least = 1, .most = 1 << 16 },
-    { "parallel", 0, COUNT(plan_settings, parallel), "N", "1", .help = "texts that are written together: the memory of decoding them", .least = 1, .most = 4096, .also = "np" },
-    { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "print a line for each operation: shape, offset, bytes, flops" },
-    { "json", 0, FLAG(plan_settings, json), .help = "print it as JSON" },
+    { "recompute", 0, FLAG(plan_settings, recompute), .help = "recompute activations in the backward pass instead of keeping them", .first = 1 },
+    { "ranks", 0, COUNT(plan_settings, ranks), "N", "1", .help = "machines like this one that train together: the memory of each, and the time of a step", .least = 1, .most = 1 << 16, .first = 1 },
+    { "parallel", 0, COUNT(plan_settings, parallel), "N", "1", .help = "texts that are written together: the memory of decoding them", .least = 1, .most = 4096, .also = "np", .group = "decoding", .first = 1 },
+    { "ops", 0, FLAG(plan_settings, ops), NULL, "1", .help = "print a line for each operation: shape, offset, bytes, flops", .group = "answers", .first = 1 },
+    { "json", 0, FLAG(plan_settings, json), .help = "print it as JSON", .first = 1 },
     { 0 }
 };
 

@@ -15,14 +15,14 @@ typedef struct {
 } inspect_settings;
 
 static const option inspect_options[] = {
-    { "check-values", 0, FLAG(inspect_settings, check_values), .help = "count NaN and infinite values, and exit 6 when there are any", .also = "nan,verify" },
-    { "diversity", 0, FLAG(inspect_settings, diversity), .help = "measure how different the features of the tokens of --text are at each layer, instead of listing tensors", .also = "collapse,rank,features" },
-    { "text", 0, FILENAME(inspect_settings, text), "FILE", .help = "with --diversity: the text whose features are measured; - is standard input" },
+    { "check-values", 0, FLAG(inspect_settings, check_values), .help = "count NaN and infinite values, and exit 6 when there are any", .also = "nan,verify", .group = "values", .first = 1 },
+    { "diversity", 0, FLAG(inspect_settings, diversity), .help = "measure how different the features of the tokens of --text are at each layer, instead of listing tensors", .also = "collapse,rank,features", .group = "features of a text", .first = 1 },
+    { "text", 0, FILENAME(inspect_settings, text), "FILE", .help = "with --diversity: the text whose features are measured; - is standard input", .first = 1 },
     { "ctx", 'c', COUNT(inspect_settings, ctx), "N", .help = "with --diversity: tokens in a sequence (default: the context of the model, at most 256)", .also = "context" },
     { "tokens", 0, SIZE(inspect_settings, tokens), "N", "16k", .help = "with --diversity: largest number of tokens to read", .least = 2, .most = 1e9 },
-    { "tokenizer", 0, FILENAME(inspect_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
-    { "config", 0, FILENAME(inspect_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, metadata, tensors}, or {schema, architecture, sequences, tokens, places}" },
+    { "tokenizer", 0, FILENAME(inspect_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own", .group = "model" },
+    { "config", 0, FILENAME(inspect_settings, config), "FILE", .help = "config.json of a weights file that has none beside it", .first = 1 },
+    { "json", 0, FLAG(inspect_settings, json), .help = "print {schema, format, architecture, parameters, bytes, metadata, tensors}, or {schema, architecture, sequences, tokens, places}", .group = "answers", .first = 1 },
     { 0 }
 };
 

@@ -10,15 +10,15 @@
 typedef struct { common common; const char *to, *out, *text, *vocabulary, *tokenizer, *config; int ctx, json; } quantize_settings;
 
 static const option quantize_options[] = {
-    { "to", 0, CHOICE(quantize_settings, to), "TYPE", "q8_0", .help = "type of the matrices", .choices = QUANTIZED_TYPES, .also = "type,dtype" },
-    { "out", 'o', FILENAME(quantize_settings, out), "FILE|DIR", .help = "the new file, or the new model directory with its model.gguf; without it the model is only measured, with --text", .also = "output" },
-    { "text", 0, FILENAME(quantize_settings, text), "FILE", .help = "compare both models on this text: perplexity, divergence, equal likeliest tokens", .also = "data,input,file" },
+    { "to", 0, CHOICE(quantize_settings, to), "TYPE", "q8_0", .help = "type of the matrices", .choices = QUANTIZED_TYPES, .also = "type,dtype", .group = "types", .first = 1 },
     { "vocabulary", 0, TEXT(quantize_settings, vocabulary), "TYPE", .help = "type of the embedding and the head; keep: as they are (default: q8_0 for q8_0, else q6_K)",
-      .choices = "keep|q8_0|q4_0|q4_1|q5_0|q5_1|q4_K|q5_K|q6_K" },
-    { "ctx", 0, COUNT(quantize_settings, ctx), "N", .help = "with --text: tokens in a window (default: the context of the model, at most 512)", .least = 2, .also = "context,window" },
+      .choices = "keep|q8_0|q4_0|q4_1|q5_0|q5_1|q4_K|q5_K|q6_K", .first = 1 },
+    { "out", 'o', FILENAME(quantize_settings, out), "FILE|DIR", .help = "the new file, or the new model directory with its model.gguf; without it the model is only measured, with --text", .also = "output", .group = "files", .first = 1 },
     { "tokenizer", 0, FILENAME(quantize_settings, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own" },
     { "config", 0, FILENAME(quantize_settings, config), "FILE", .help = "config.json of a weights file that has none beside it" },
-    { "json", 0, FLAG(quantize_settings, json), .help = "print {schema, type, bytes_before, bytes_after, quantized, in_other_types, kept, perplexity_before, perplexity_after, divergence, same_top, tokens}" },
+    { "text", 0, FILENAME(quantize_settings, text), "FILE", .help = "compare both models on this text: perplexity, divergence, equal likeliest tokens", .also = "data,input,file", .group = "comparison", .first = 1 },
+    { "ctx", 0, COUNT(quantize_settings, ctx), "N", .help = "with --text: tokens in a window (default: the context of the model, at most 512)", .least = 2, .also = "context,window" },
+    { "json", 0, FLAG(quantize_settings, json), .help = "print {schema, type, bytes_before, bytes_after, quantized, in_other_types, kept, perplexity_before, perplexity_after, divergence, same_top, tokens}", .first = 1 },
     { 0 }
 };
 

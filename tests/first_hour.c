@@ -109,9 +109,15 @@ static void help_fits(void)
     CHECK(sh("unset COLUMNS; $L train --help") == 0 && widest_line() <= 80);
     CHECK(sh("$L train --help | sed -n '/^options that matter first/,/^all others/p' | grep -c '^  *\\(-., \\)\\{0,1\\}--'") == 0);
     CHECK_MSG(atoi(out) == 10, "%s options are first", out);
+    /* Of every verb with more than ten options at most ten are explained, and the names of all others follow. */
+    CHECK(sh("options() { grep '^  *\\(-., \\)\\{0,1\\}--'; }; export COLUMNS=1000; while read -r v; do all=$($L $v --help --all | sed '/^examples/q' | options | wc -l); test $all -gt 10 || continue; echo $v; "
+             "$L $v --help > short; first=$(sed '/^all others/q' short | options | wc -l); others=$(sed -n '/^all others/,/^examples/p' short | grep -o -- ' --[a-z0-9-]*' | wc -l); "
+             "test $first -ge 5 -a $first -le 10 -a $((first + others - 2)) -eq $all || echo \"$v: $all options, of which $first and $others are shown\" >&2; "
+             "$L $v --help --all | grep -q '^general:' || echo $v has no groups >&2; done < verbs") == 0);
+    CHECK_MSG(!*err && strstr(out, "train\n") && strstr(out, "classify\n") && strstr(out, "plan\n"), "%s%s", out, err);
     TRANSCRIPTS(
         { "$L train --help", 0, "all others, explained by lithe train --help --all:\n", "" }, { "$L train --help --all", 0, "--weight-decay X", "" },
-        { "$L help train --all", 0, "\noptimizer:\n", "" }, { "$L train --help | grep -c 'grow-portable'", 0, "1\n", "" }, { "$L tokenize --help", 0, "\noptions:\n", "" });
+        { "$L help train --all", 0, "\noptimizer:\n", "" }, { "$L train -h --all", 0, "\noptimizer:\n", "" }, { "$L train --help | grep -c 'grow-portable'", 0, "1\n", "" }, { "$L tokenize --help", 0, "\noptions:\n", "" });
 }
 
 static void questions(void)

@@ -361,6 +361,7 @@ static void *joined(void *context)
     CHECK_MSG(t, "%s", m->err.text);
     if (t) run_out(t, &m->err);
     CHECK_MSG(!m->err.status, "%s", m->err.text);
+    if (t && m->context) *(int *)m->context = t->progress.step;
     lithe_trainer_close(t);
     lithe_ranks_close(r);
     return NULL;
@@ -465,6 +466,32 @@ static void data_changed(void)
     lithe_model_close(m);
 }
 
+/* Rank 0 finds after the first step that a step takes ten seconds of the hundred: all write a checkpoint between the
+ * usual ones, and end at the step that is chosen there. */
+static void budget_in_ranks(void)
+{
+    lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .seconds = 1, .steps_most = 40, .save_every = 1 << 20, .eval_every = 1 << 20);
+    post mail;
+    member all[2];
+    lithe_event e;
+    fixture f = { 0 };
+    int steps = 0;
+    begin_members(&mail, all, 2, &steps);
+    CHECK(!pthread_create(&all[1].thread, NULL, joined, &all[1]));
+    o.ranks = ranks_new(&all[0].transport, &f.err);
+    f = begin("run", still, &o);
+    lithe_trainer *t = f.trainer;
+    CHECK_MSG(t && t->settings.schedule.steps > 10, "%s", f.err.text);
+    t->budget = (time_budget){ .seconds = 100, .began = seconds_now() - 10, .planned = seconds_now() - 6, .step = 10 };
+    while (lithe_trainer_next(t, &e, &f.err) > 0 && e.kind != LITHE_SAVED) { }
+    CHECK_MSG(e.kind == LITHE_SAVED && e.step == 1 && e.steps == 9, "saved at step %d of %d: %s", e.step, e.steps, f.err.text);
+    run_out(t, &f.err);
+    pthread_join(all[1].thread, NULL);
+    CHECK_MSG(t->progress.step == 9 && steps == 9, "%d steps in rank 0, %d in rank 1", t->progress.step, steps);
+    close_fixture(&f);
+    lithe_ranks_close(o.ranks);
+}
+
 static void resumed_in_others(void)
 {
     lithe_train_options o = LITHE_OPTIONS(lithe_train_options, .ctx = 16, .batch = 8, .steps = 6, .save_every = 6, .lr = 3e-3, .schedule = "constant");
@@ -546,6 +573,7 @@ const test tests_ranks[] = {
     { "ranks: a run with bf16 between ranks", run_on_halves },
     { "ranks: resumed in another number", resumed_in_others },
     { "ranks: data that change are found by all", data_changed },
+    { "ranks: a budget of time is kept by all", budget_in_ranks },
     { "ranks: growth, dropout and parts", grown_and_accumulated },
     { "ranks: growth into another architecture and vocabulary", grown_into_others },
     { "ranks: Muon", matrices_in_ranks },

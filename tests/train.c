@@ -261,13 +261,13 @@ static void budgets_are_kept(void)
     t->settings.schedule.steps = 1000;
     while (!f.err.status && t->progress.step < 6) lithe_trainer_next(t, &e, &f.err);
     pretend(t, 1, 10);                                       /* 85 s are left of 95 % of 100, for a step each */
-    CHECK(trainer_off_budget(t));
+    CHECK(trainer_replan_due(t));
     CHECK(lithe_trainer_next(t, &e, &f.err) > 0 && e.kind == LITHE_SAVED);
     CHECK_MSG(abs(t->settings.schedule.steps - (6 + 85)) <= 1, "%d steps", t->settings.schedule.steps);
-    CHECK(!trainer_off_budget(t));
+    CHECK(!trainer_replan_due(t));
     const int planned = t->settings.schedule.steps;
     pretend(t, 1, 10);
-    CHECK(!trainer_off_budget(t) && !trainer_replan(t, &f.err) && t->settings.schedule.steps == planned);
+    CHECK(!trainer_replan_due(t) && !trainer_replan(t, &f.err) && t->settings.schedule.steps == planned);
     pretend(t, 1, 99);
     CHECK(!trainer_replan(t, &f.err) && t->settings.schedule.steps == 7);       /* late: one step more */
     pretend(t, 1e-3, 10);

@@ -116,13 +116,18 @@ static bool differs(const lithe_trainer *t, double steps, double share)
     return steps > 0 && fabs(steps - planned) > share * planned;
 }
 
-/* Several processes would have to agree on it at each step, so they choose at their usual checkpoints only. */
-bool trainer_off_budget(const lithe_trainer *t)
+bool trainer_budget_off(const lithe_trainer *t)
 {
     const time_budget *b = &t->budget;
-    if (!(b->seconds > 0) || t->ranks || t->saved || t->progress.step >= t->settings.schedule.steps) return false;
+    if (!(b->seconds > 0)) return false;
     double apart = seconds_now() - b->planned;
     return apart > fmax(APART_SHARE * b->seconds, APART_SAVES * b->save) && differs(t, steps_that_fit(t), OFF_SHARE);
+}
+
+bool trainer_replan_due(const lithe_trainer *t)
+{
+    if (t->saved || t->progress.step >= t->settings.schedule.steps) return false;
+    return t->ranks ? t->budget.off : trainer_budget_off(t);
 }
 
 /* A growth that was planned keeps its step. */

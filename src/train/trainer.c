@@ -92,13 +92,15 @@ static int update(lithe_trainer *t, double lr, double norm, lithe_error *err)
 }
 
 /* The data are read before weights change, so these are of the step before when a file of the data turns out to be
- * another for any rank: they are saved.  By the same exchange x becomes its sum over all ranks. */
+ * another for any rank: they are saved.  By the same exchange x becomes its sum over all ranks, and rank 0 says whether
+ * it is off its budget of time. */
 static int check_data(lithe_trainer *t, double *x, lithe_error *err)
 {
     lithe_error changed = { 0 }, unsaved = { 0 };
-    double sums[2] = { *x, dataset_intact(t->data, &changed) != LITHE_OK };
-    int status = ranks_sum(t->ranks, sums, 2, err);
+    double sums[3] = { *x, dataset_intact(t->data, &changed) != LITHE_OK, t->ranks && trainer_budget_off(t) };
+    int status = ranks_sum(t->ranks, sums, 3, err);
     *x = sums[0];
+    t->budget.off = sums[2] > 0;
     if (status || !(sums[1] > 0)) return status;
     ranks_fail_alike(t->ranks);
     if (!changed.status) fail(&changed, LITHE_EFORMAT, "%.100s/data: another rank found it changed while it was being read", t->run);
@@ -271,7 +273,7 @@ static action *next_action(const lithe_trainer *t)
     if (p->in_a_row >= SKIPS_IN_A_ROW) return roll_back;
     if (t->valid.pass.g && !p->evaluated && (every(t, s->eval_every) || growth_due || grew)) return evaluate;
     if (growth_due) return grow;
-    if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew || trainer_off_budget(t))) return save_checkpoint;
+    if (!t->saved && p->step > 0 && (every(t, s->save_every) || grew || trainer_replan_due(t))) return save_checkpoint;
     return p->step >= s->schedule.steps ? finish : take_step;
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     double planned;                             /* when the steps were chosen last */
     double step, check, save;                   /* of a step, as a running mean; of the latest evaluation, checkpoint */
     int most;                                   /* steps_most of the options */
+    bool off;                                   /* rank 0 was off its budget in the latest step */
 } time_budget;
 
 struct lithe_trainer {
@@ -121,8 +122,11 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err);
 int trainer_seconds(lithe_trainer *t, const lithe_train_options *o, lithe_error *err);
 /* Notes the seconds of a step. */
 void trainer_stepped(lithe_trainer *t, double seconds);
-/* Whether the run would end so far from its budget that its steps should be chosen again, which a checkpoint does. */
-bool trainer_off_budget(const lithe_trainer *t);
+/* Whether the run would end so far from its budget that its steps should be chosen again.  Only rank 0 can tell. */
+bool trainer_budget_off(const lithe_trainer *t);
+/* Whether a checkpoint is due that does so.  It is the same in all ranks, since rank 0 tells the others in each
+ * step. */
+bool trainer_replan_due(const lithe_trainer *t);
 /* Chooses the steps again, by the time that the latest ones took.  A line of the log says so. */
 int  trainer_replan(lithe_trainer *t, lithe_error *err);
 
