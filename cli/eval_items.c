@@ -2,12 +2,12 @@
 #include "eval_items.h"
 #include "inputs.h"
 #include "output.h"
+#include "quantity.h"
 #include "suggest.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The share of correct items in one file. */
@@ -76,16 +76,9 @@ static bool count_item(listener *l, const lithe_task_item *x)
     return true;
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void paint(listener *l, const lithe_task_item *x)
 {
-    double now = seconds();
+    double now = clock_seconds();
     if (!l->painting || (now - l->painted < 0.1 && x->number < x->of)) return;
     l->painted = now;
     double correct = 0;

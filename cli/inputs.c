@@ -145,6 +145,7 @@ lithe_model *open_model(const char *path, const char *config, lithe_error *err)
     lithe_model *m = lithe_model_open(path, config, err);
     watch_end();
     if (lithe_model_notice(m)) warn(lithe_model_notice(m));
+    if (lithe_model_better(m)) say("%s", lithe_model_better(m));
     return m;
 }
 

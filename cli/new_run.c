@@ -233,6 +233,7 @@ static void choose_for_text(new_run *k)
 int new_run_make(new_run *k)
 {
     const S *s = k->s;
+    k->began = clock_seconds();
     if (s->from && !k->err.status) k->model = open_model(s->from, NULL, &k->err);
     k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
     k->arch = s->arch ? s->arch : lithe_arch_usual(k->images);

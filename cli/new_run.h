@@ -35,6 +35,7 @@ typedef struct {
     lithe_train_options options;
     lithe_ranks *ranks;                 /* NULL: one process */
     char grow_with[160];                /* of the options */
+    double began, budget;               /* when the first part was made; the seconds that the whole may take, 0: any */
     lithe_error err;                    /* of inputs */
 } new_run;
 

@@ -55,6 +55,9 @@ static const char *growing_options(new_run *k)
     return n ? text : NULL;
 }
 
+/* What reading the text and learning a vocabulary have left of the budget: half of it at least. */
+static double seconds_left(const new_run *k) { return fmax(k->budget / 2, k->budget - (clock_seconds() - k->began)); }
+
 static const char *dtype_of(const new_run *k)
 {
     return k->s->dtype ? k->s->dtype : k->choice.dtype && !k->s->task ? k->choice.dtype : "f32";
@@ -69,10 +72,11 @@ int new_run_options(new_run *k)
     size_t examples = lithe_dataset_examples(k->data, 0);
     bool lasting = s->tokens > 0 || s->time > 0 || s->epochs > 0 || (examples && !k->images);
     const bool usual = !s->steps && !lasting;
+    k->budget = usual ? run_seconds : s->time;
     k->options = LITHE_OPTIONS(lithe_train_options,
         .ctx = s->ctx, .batch = new_run_batch(k), .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
         .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
-        .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = usual ? run_seconds : s->time, .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .cautious_decay = s->cautious_decay, .mask = s->mask, .augment = s->augment,
+        .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = seconds_left(k), .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .cautious_decay = s->cautious_decay, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
         .static_masking = s->static_masking, .packing = s->packing,
         .warmup = steps_of(a, "warmup", s->warmup, -1), .eval_windows = s->eval_windows,

@@ -60,10 +60,10 @@ void new_run_say(const new_run *k)
         lithe_model_context(k->model), k->s->from ? ", from " : "", k->s->from ? k->s->from : "");
     char length[64], duration[24];
     if (o->steps) snprintf(length, sizeof length, "%d steps", o->steps);
-    else if (!(o->tokens > 0) && !(o->seconds > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : lithe_dataset_epochs(k->data));
+    else if (!(o->tokens > 0) && !(k->budget > 0)) snprintf(length, sizeof length, "%g epochs", o->epochs > 0 ? o->epochs : lithe_dataset_epochs(k->data));
     else if (o->tokens > 0) snprintf(length, sizeof length, "%s tokens", size_text(o->tokens, text[0]));
-    else if (o->steps_most) snprintf(length, sizeof length, "%s, at most %d steps", time_text(o->seconds, duration), o->steps_most);
-    else snprintf(length, sizeof length, "%s", time_text(o->seconds, duration));
+    else if (o->steps_most) snprintf(length, sizeof length, "%s, at most %d steps", time_text(k->budget, duration), o->steps_most);
+    else snprintf(length, sizeof length, "%s", time_text(k->budget, duration));
     if (examples) say("length     %s of %d examples", length, new_run_batch(k));
     else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens", length, new_run_batch(k), o->bptt, ctx);
     else say("length     %s of %d x %d tokens", length, new_run_batch(k), ctx);

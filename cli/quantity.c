@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* strtod without its surprises: no white space, hexadecimal numbers, "inf" or "nan". */
 static const char *leading_number(const char *text, double *out, const char **rest)
@@ -101,4 +102,11 @@ const char *time_text(double seconds, char text[24])
     if (s < 3600) snprintf(text, 24, "%ld:%02ld", s / 60, s % 60);
     else snprintf(text, 24, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
     return text;
+}
+
+double clock_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }

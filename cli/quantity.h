@@ -13,6 +13,9 @@ const char *quantity_seed(const char *text, uint64_t *out);
 /* A size, or a number followed by `unit` (2x, 10%); then *found is the unit, else 0. */
 const char *quantity_amount(const char *text, char unit, double *out, char *found);
 
+/* Of a clock that nobody sets. */
+double clock_seconds(void);
+
 /* A number as "3.1M", "850k" or "412"; seconds as "0:22" or "1:02:03". */
 const char *size_text(double x, char text[16]);
 const char *time_text(double seconds, char text[24]);

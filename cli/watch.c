@@ -79,13 +79,6 @@ void watch_end(void)
 enum { LOG_SECONDS = 8 };
 static struct { const char *what; double began, next; } work;
 
-static double clock_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void speak_of_work(double share, double seconds)
 {
     if (share > 0) say("%s: %.0f %% after %.0f s", work.what, 100 * share, seconds);

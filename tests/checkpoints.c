@@ -80,6 +80,29 @@ static void damaged_ones_are_named(void)
     check_opens(2, "ckpt-6/manifest.json: cannot open");
 }
 
+/* The newest is opened, and the best one is named where it is another that is there. */
+static void better_ones_are_named(void)
+{
+    static const struct { const char *best, *says; } cases[] = {
+        { "{\"step\": 4, \"checkpoint\": \"ckpt-4\", \"valid_loss\": 2.5}", "run: ckpt-6, its newest checkpoint, is used; " }, { "{\"step\": 4, \"valid_loss\": 2.5}", "run/ckpt-4 had a lower validation loss (2.5000)" },
+        { "{\"step\": 6, \"valid_loss\": 2.5}", NULL }, { "{\"step\": 3, \"valid_loss\": 2.5}", NULL }, { "{\"step\": 4}", NULL }, { "{\"step\": \"../4\", \"valid_loss\": 1}", NULL }, { "[4", NULL },
+    };
+    make_run();
+    check_opens(6, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error e = { 0 };
+        CHECK(!file_write(in_dir("run/best.json"), cases[i].best, strlen(cases[i].best), &e));
+        lithe_model *m = lithe_model_open(in_dir("run"), NULL, &e);
+        const char *says = lithe_model_better(m);
+        CHECK_MSG(m && !strcmp(m->path, in_dir("run/ckpt-6")) && !lithe_model_notice(m), "%s", e.text);
+        CHECK_MSG(cases[i].says ? says && strstr(says, cases[i].says) : !says, "%s: %s", cases[i].best, says ? says : "nothing is said");
+        lithe_model_close(m);
+    }
+    CHECK(!file_write(in_dir("run/best.json"), cases[0].best, strlen(cases[0].best), NULL));
+    TRANSCRIPTS({ "$L logits run --ids '1 2' --out l.safetensors", 0, NULL, "is used; run/ckpt-4 had a lower" }, { "$L logits run --ids '1 2' --out q.safetensors -q", 0, "", "" },
+                { "$L logits run/ckpt-4 --ids '1 2' --out b.safetensors -q; ! cmp -s l.safetensors b.safetensors", 0, "", "" });
+}
+
 /* Flips the bit for a while; the checkpoint is then refused, and a file of it is named. */
 static void notices(int fd, const char *name, const char *bytes, size_t bit)
 {
@@ -211,6 +234,7 @@ static void the_command_names(void)
 
 const test tests_checkpoints[] = {
     { "checkpoints: damaged ones are named", damaged_ones_are_named },
+    { "checkpoints: a better one is named", better_ones_are_named },
     { "checkpoints: each bit that changes is noticed", each_bit_is_noticed },
     { "checkpoints: without a whole one a run is refused", nothing_whole_is_refused },
     { "checkpoints: too few open files are no damage", no_resources_are_no_damage },

@@ -71,6 +71,26 @@ static search search_once(const char *run, lithe_error *err)
     return x;
 }
 
+char *checkpoint_better(const char *run, const char *newest, lithe_error *err)
+{
+    char *path = path_join(run, "best.json"), *dir = NULL, *text = NULL;
+    lithe_error unread = { 0 };
+    int at_step;
+    json_t *best = path && path_exists(path) ? json_read(path, 1 << 16, 4, &unread) : NULL;
+    const json_t *loss = json_object_get(best, "valid_loss");
+    if (json_int(best, "step", 0, INT32_MAX, &at_step) && json_is_number(loss)) dir = checkpoint_path(run, at_step);
+    if (dir && strcmp(path_base(dir), path_base(newest)) && path_exists(dir) &&
+        asprintf(&text, "%s: %s, its newest checkpoint, is used; %s had a lower validation loss (%.4f)", run, path_base(newest), dir, json_number_value(loss)) < 0) {
+        text = NULL;
+        unread.status = LITHE_ENOMEM;
+    }
+    if (!path || unread.status == LITHE_ENOMEM) fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
+    json_decref(best);
+    free(path);
+    free(dir);
+    return text;
+}
+
 char *checkpoint_newest(const char *run, char **notice, lithe_error *err)
 {
     enum { TRIES = 100 };

@@ -187,6 +187,7 @@ void lithe_model_close(lithe_model *m)
     free(m->path);
     free(m->tokenizer);
     free(m->notice);
+    free(m->better);
     free(m);
 }
 
@@ -198,6 +199,7 @@ int         lithe_model_vocab(const lithe_model *m)     { return m ? arch_vocab(
 int         lithe_model_context(const lithe_model *m)   { return m ? arch_context(m->arch, m->config) : 0; }
 const char *lithe_model_tokenizer(const lithe_model *m) { return m ? m->tokenizer : NULL; }
 const char *lithe_model_notice(const lithe_model *m)    { return m ? m->notice : NULL; }
+const char *lithe_model_better(const lithe_model *m)    { return m ? m->better : NULL; }
 const char *lithe_model_task(const lithe_model *m)      { return m ? task_name(&m->task) : NULL; }
 
 int lithe_model_images(const lithe_model *m, int *side, int *patch, int *channels)

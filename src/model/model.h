@@ -27,6 +27,7 @@ struct lithe_model {
     char *path;         /* the directory (of a RUN: its checkpoint) or file it was opened from, NULL for a new model */
     char *tokenizer;    /* path of its tokenizer, NULL when there is none */
     char *notice;       /* damaged checkpoints that were passed over, NULL when there are none */
+    char *better;       /* says which checkpoint of the run has a lower validation loss, NULL: none */
 };
 
 /* Makes a model whose master values are zero: params_initialize or model_load fills them.  config is borrowed. */
@@ -79,8 +80,9 @@ size_t load_plan_bytes(const load_plan *plan);  /* bytes of a mapped model's val
 wanted_shape param_shape(const param *p);                                          /* for naming.h */
 
 /* The files of a path that names a MODEL, a RUN or a single file.  weights and config are NULL when there are none.  Of
- * a RUN dir is the newest complete checkpoint, run the RUN, and notice says which newer one is damaged. */
-typedef struct { char *dir, *weights, *config, *run, *notice; } place;
+ * a RUN dir is the newest complete checkpoint, run the RUN, notice says which newer one is damaged, better which one
+ * has a lower validation loss. */
+typedef struct { char *dir, *weights, *config, *run, *notice, *better; } place;
 int  place_find(place *p, const char *path, lithe_error *err);
 /* Fails for a directory without weights, and names a file in it that could be opened. */
 int  place_without_weights(const place *p, lithe_error *err);

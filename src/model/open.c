@@ -150,7 +150,10 @@ static lithe_model *open_place(place *p, const char *path, const char *config, l
     if (m && f->names) m->names = f->names->kept;
     json_decref(json);
     if (!m) tensor_file_close(f);
-    else { m->notice = p->notice; p->notice = NULL; }
+    else {
+        m->notice = p->notice, p->notice = NULL;
+        m->better = p->better, p->better = NULL;
+    }
     return m;
 }
 

@@ -61,6 +61,8 @@ static int find_in_directory(place *p, const char *path, lithe_error *err)
     p->dir = checkpoint_newest(path, &p->notice, err);
     if (failed(err)) return err->status;
     bool run = p->dir != NULL;
+    if (run) p->better = checkpoint_better(path, p->dir, err);
+    if (failed(err)) return err->status;
     if (run) p->run = xstrdup(path);
     else p->dir = xstrdup(path);
     if (!p->dir || (run && !p->run)) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", path);
@@ -90,6 +92,7 @@ void place_free(place *p)
     free(p->config);
     free(p->run);
     free(p->notice);
+    free(p->better);
     *p = (place){ 0 };
 }
 
