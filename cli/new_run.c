@@ -15,9 +15,19 @@ enum { SAMPLED = 8000000, BYTES = 256, VOCAB_LEAST = 16, LABELS_MOST = 4096 };
 
 /* ---- tokenizer, data, model ---------------------------------------------------- */
 
+/* The kind of vocabulary to learn. */
+static const char *kind_of(const new_run *k) { return k->model ? lithe_model_vocabulary(k->model) : lithe_arch_vocabulary(k->arch); }
+
+/* Whether it has a mask token, as encoders need. */
+static bool masks(const new_run *k)
+{
+    const char *kind = kind_of(k);
+    return !strcmp(kind, "roberta") || !strcmp(kind, "wordpiece");
+}
+
 static lithe_tokenizer *learn_tokenizer(new_run *k, int vocab)
 {
-    const char *kind = lithe_arch_vocabulary(k->arch);
+    const char *kind = kind_of(k);
     bool wordpiece = !strcmp(kind, "wordpiece");
     snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%s of %d tokens, learned from %zu bytes", wordpiece ? "WordPiece, lower case," : "byte-level BPE", vocab, k->text_size);
     return lithe_tokenizer_learn(k->text, k->text_size, vocab, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = kind, .lowercase = wordpiece), &k->err);
@@ -27,13 +37,12 @@ static lithe_tokenizer *learn_tokenizer(new_run *k, int vocab)
 static lithe_tokenizer *learn_what_there_is(new_run *k)
 {
     lithe_tokenizer *t = NULL;
-    const bool masks = strcmp(lithe_arch_vocabulary(k->arch), "bpe") != 0;      /* encoders need a mask token */
-    const int least = masks ? VOCAB_LEAST : BYTES;
+    const int least = masks(k) ? VOCAB_LEAST : BYTES;
     for (int vocab = k->choice.vocab; !t && vocab > least && k->err.status != LITHE_ECANCELLED; vocab -= vocab / 4) {
         k->err = (lithe_error){ 0 };
         t = learn_tokenizer(k, vocab);
     }
-    if (!t && !masks && k->err.status != LITHE_ECANCELLED) {
+    if (!t && !masks(k) && k->err.status != LITHE_ECANCELLED) {
         k->err = (lithe_error){ 0 };
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "bytes");
         t = lithe_tokenizer_open("bytes", &k->err);
@@ -47,7 +56,7 @@ static lithe_tokenizer *choose_tokenizer(new_run *k)
     const char *path = s->tokenizer ? s->tokenizer : lithe_model_tokenizer(k->model);
     const lithe_tokenizer_options o = { .size = sizeof o, .lowercase = letters(k->a, s->lowercase) };
     if (s->vocab) return learn_tokenizer(k, s->vocab);
-    if (k->model) {
+    if (s->from) {
         snprintf(k->tokenizer_says, sizeof k->tokenizer_says, "%.190s", path ? path : "");
         return model_tokenizer_with(k->model, s->from, s->tokenizer, &o, &k->err);
     }
@@ -123,19 +132,20 @@ static char *sized_config(new_run *k)
 
 static lithe_model *fresh_model(new_run *k)
 {
-    const S *s = k->s;
-    size_t size = 0;
-    char *config = s->config ? read_text(s->config, SMALL_TEXT, &size, &k->err) : k->err.status ? NULL : sized_config(k);
-    lithe_model *m = !config ? NULL : s->config ? model_of_config(k, config) : lithe_model_new(k->arch, config, s->seed, &k->err);
+    char *config = sized_config(k);
+    lithe_model *m = config ? lithe_model_new(k->arch, config, k->s->seed, &k->err) : NULL;
     free(config);
-    if (!m || lithe_tokenizer_vocab(k->tokenizer) <= lithe_model_vocab(m)) return m;
-    wrong(&k->err, LITHE_ECONFIG, "%s: a vocabulary of %d is too small for the tokenizer's %d tokens", s->config, lithe_model_vocab(m),
-          lithe_tokenizer_vocab(k->tokenizer));
-    lithe_model_close(m);
-    return NULL;
+    return m;
 }
 
-/* With images either the configuration gives their size, or the images determine the configuration. */
+static void check_vocabulary(new_run *k)
+{
+    const int tokens = lithe_tokenizer_vocab(k->tokenizer), room = lithe_model_vocab(k->model);
+    if (tokens > room) wrong(&k->err, LITHE_ECONFIG, "%s: a vocabulary of %d is too small for the tokenizer's %d tokens", k->s->config, room, tokens);
+}
+
+/* The model of a configuration that is given: with text it is there before the tokenizer, whose kind and size it
+ * determines; with images it gives their size, or else they determine the configuration. */
 static lithe_model *configured_model(new_run *k)
 {
     size_t size = 0;
@@ -209,23 +219,15 @@ static void refuse_tables(new_run *k)
         }
 }
 
-/* A configuration that is given has room for so many tokens and no more. */
-static void keep_to_config(new_run *k)
-{
-    size_t size = 0;
-    int vocab = 0;
-    char *config = read_text(k->s->config, SMALL_TEXT, &size, &k->err), *at = config ? strstr(config, "\"vocab_size\"") : NULL;
-    if (at && sscanf(at, "\"vocab_size\" : %d", &vocab) == 1 && vocab > 0 && vocab < k->choice.vocab) k->choice.vocab = vocab;
-    free(config);
-}
-
 /* What suits a text; the models of tables are small, and of the usual architecture. */
 static void choose_for_text(new_run *k)
 {
     const double bytes = (double)k->text_size;
-    lithe_choose_for_text(k->s->arch ? k->s->arch : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, lithe_peak("f32"), &k->choice);
+    const char *named = k->model ? lithe_model_arch(k->model) : k->s->arch;
+    lithe_choose_for_text(named ? named : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, lithe_peak("f32"), &k->choice);
     k->arch = k->choice.arch;
-    if (!k->s->task || strcmp(lithe_arch_vocabulary(k->arch), "bpe")) return;
+    if (k->model && lithe_model_vocab(k->model) < k->choice.vocab) k->choice.vocab = lithe_model_vocab(k->model);
+    if (!k->s->task || masks(k)) return;
     k->choice.vocab = bytes < 2e6 ? BYTES : 4096;
     k->choice.params = fmin(3e6, fmax(100e3, bytes));
 }
@@ -240,9 +242,10 @@ int new_run_make(new_run *k)
     if (k->images) return make_image_parts(k);
     if (!k->err.status && !s->task && !(k->model && labelled_task(k->model))) refuse_tables(k);
     if (!s->from && !k->err.status) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
+    if (s->config && !k->err.status) k->model = configured_model(k);
     if (k->text) choose_for_text(k);
-    if (k->text && s->config) keep_to_config(k);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
+    if (!k->err.status && s->config) check_vocabulary(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_model(k);
     if (!k->err.status && s->task) k->model = under_head(k, k->model);

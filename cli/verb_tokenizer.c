@@ -92,7 +92,7 @@ typedef struct { common common; int vocab, lowercase; const char *kind, *out; do
 static const option training_options[] = {
     { "vocab", 0, COUNT(training_settings, vocab), "N", .help = "number of tokens in the vocabulary, special tokens included", .least = 6, .most = 1 << 24, .also = "vocab-size,size" },
     { "kind", 0, CHOICE(training_settings, kind), "KIND", "bpe",
-      .help = "byte-level BPE with <|endoftext|>, byte-level BPE with RoBERTa's five special tokens, or WordPiece with BERT's", .choices = "bpe|roberta|wordpiece" },
+      .help = "byte-level BPE with <|endoftext|>, the same with words cut as Qwen2's, byte-level BPE with RoBERTa's five special tokens, or WordPiece with BERT's", .choices = "bpe|qwen2|roberta|wordpiece" },
     { "lowercase", 0, FLAG(training_settings, lowercase), .help = "with --kind wordpiece: an uncased vocabulary (lower case, without accents)" },
     { "out", 'o', FILENAME(training_settings, out), "FILE", .help = "the tokenizer.json to write", .also = "output" },
     { "limit", 0, SIZE(training_settings, limit), "BYTES", "100M", "largest amount of text to learn from", .least = 1 },

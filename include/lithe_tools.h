@@ -42,6 +42,8 @@ const char *lithe_arch_over(const char *name);
 const char *lithe_grow_method(int i);                           /* names of methods of growing; NULL after the last */
 /* The kind of vocabulary to learn for it (lithe_tokenizer_learn): "wordpiece" or "roberta" for encoders, else "bpe". */
 const char *lithe_arch_vocabulary(const char *name);
+/* The same for a model; of a qwen2 or qwen3 it is "qwen2". */
+const char *lithe_model_vocabulary(const lithe_model *m);
 
 /* The default of a training option that depends on the architecture, for people to read ("lr": "0.001; mosaicbert:
  * 0.0005; ...", the usual value and the architectures whose value differs); empty if it does not depend on it. */
@@ -80,7 +82,7 @@ typedef struct {
     size_t size;               /* sizeof(lithe_tokenizer_options) */
     /* A vocab.txt is 1: uncased, without accents; -1: cased; 0: as its tokenizer_config.json says, else uncased. */
     int lowercase;
-    const char *kind;  /* the vocabulary to learn: "bpe" (NULL), "roberta" or "wordpiece" (with lowercase 1: uncased) */
+    const char *kind;  /* the vocabulary to learn: "bpe" (NULL), "qwen2", "roberta", "wordpiece" (1: uncased) */
 } lithe_tokenizer_options;
 lithe_tokenizer *lithe_tokenizer_open_with(const char *path, const lithe_tokenizer_options *o, lithe_error *err);
 
@@ -90,8 +92,8 @@ int              lithe_tokenizer_save(const lithe_tokenizer *t, const char *path
 /* Learns a byte-level BPE vocabulary of exactly `vocab` tokens (256 bytes, merges, <|endoftext|>) from text; the same
  * text gives the same file. */
 lithe_tokenizer *lithe_tokenizer_train(const char *text, size_t len, int vocab, lithe_error *err);
-/* The same for another kind of vocabulary: byte-level BPE with RoBERTa's five special tokens first, or BERT's
- * WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
+/* The same for another kind of vocabulary: byte-level BPE of words that Qwen2's pattern cuts, byte-level BPE with
+ * RoBERTa's five special tokens first, or BERT's WordPiece with [PAD] [UNK] [CLS] [SEP] [MASK] first. */
 lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, const lithe_tokenizer_options *o, lithe_error *err);
 const char      *lithe_tokenizer_file(const lithe_tokenizer *t);         /* the name of its file in a model directory */
 char            *lithe_tokenizer_find(const char *dir); /* path (malloc'd) of the tokenizer in a folder, NULL: none */

@@ -44,8 +44,15 @@ static void check_file(const char *path)
     free(text);
 }
 
-/* Tokenizers of GGUF are called as architectures are; the class of others follows from the model_type beside them. */
-static bool names_tokenizers(const char *path) { return strstr(path, "/src/text/tokenizer_gguf") || strstr(path, "/src/text/pre_tokenizers") || strstr(path, "/src/text/tokenizer_beside"); }
+/* Tokenizers of GGUF and kinds of vocabularies are called as architectures are; the class of others follows from the
+ * model_type beside them. */
+static bool names_tokenizers(const char *path)
+{
+    static const char *const files[] = { "/src/text/tokenizer_gguf", "/src/text/pre_tokenizers", "/src/text/tokenizer_beside", "/src/text/tokenizer_train", "/cli/verb_tokenizer" };
+    for (int i = 0; i < 5; i++)
+        if (strstr(path, files[i])) return true;
+    return false;
+}
 
 /* src/files names them too: its formats say model_type in their own words. */
 static void architectures_are_named_in_arch(void)

@@ -84,6 +84,10 @@ static void train_alone(void)
         { "$L train tale.txt --threads 1 --params 60k --ctx 16 --eval-every 50% --save-every 50% --warmup 10% --epochs 0.05 -q --out shares && ls shares | grep -c ckpt", 0, "2\n", "" },
         { "for v in 256 300; do echo \"{\\\"model_type\\\":\\\"gpt2\\\",\\\"vocab_size\\\": $v,\\\"n_positions\\\":16,\\\"n_embd\\\":16,\\\"n_layer\\\":1,\\\"n_head\\\":1}\" > c.json; "
           "$L train tale.txt --config c.json --threads 1 --steps 1 --out c$v 2>&1 | grep ^tokenizer; done", 0, "tokenizer  bytes\ntokenizer  byte-level BPE of 300 tokens", "" },
+        { "for m in '\"bert\",\"hidden_size\":16,\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":16,\"max_position_embeddings\":16' "
+          "'\"qwen2\",\"hidden_size\":16,\"num_hidden_layers\":1,\"num_attention_heads\":1,\"num_key_value_heads\":1,\"intermediate_size\":16,\"max_position_embeddings\":16'; do "
+          "echo \"{\\\"vocab_size\\\":280,\\\"model_type\\\":$m}\" > c.json; $L train tale.txt --config c.json --threads 1 --steps 1 -q --out $(echo \"$m\" | tr -cd a-z | head -c 4) > out; done; "
+          "grep -o '\"type\": \"WordPiece\"' bert/tokenizer.json | head -1; grep -o '\"Isolated\"' qwen/tokenizer.json", 0, "\"type\": \"WordPiece\"\n\"Isolated\"\n", "" },
         { "$L train tale.txt --warmup 200% --steps 2", 2, NULL, "--warmup 200%: a share of the steps is at most 100%" });
 }
 

@@ -233,6 +233,21 @@ static void test_rope_spellings(void)
     json_decref(c);
 }
 
+/* Only the type in LLaMA's block that has a class of its own differs from its architecture. */
+static void test_vocabulary_of_model(void)
+{
+    static const char sizes[] = "\"vocab_size\":300,\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":1,\"intermediate_size\":8,\"max_position_embeddings\":16";
+    static const char *const kinds[][2] = { { "qwen2", "qwen2" }, { "qwen3", "qwen2" }, { "llama", "bpe" }, { "gemma", "bpe" }, { "bert", "wordpiece" }, { "roberta", "roberta" } };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char text[400];
+        lithe_error err = { 0 };
+        snprintf(text, sizeof text, "{%s,\"model_type\":\"%s\"}", sizes, kinds[i][0]);
+        lithe_model *m = lithe_model_new(NULL, text, 1, &err);
+        CHECK_MSG(m && !strcmp(lithe_model_vocabulary(m), kinds[i][1]), "%s: %s", kinds[i][0], m ? lithe_model_vocabulary(m) : err.text);
+        lithe_model_close(m);
+    }
+}
+
 /* What is written reads back as the same configuration, whatever the spelling it came in. */
 static void test_publish_round_trip(void)
 {
@@ -494,6 +509,7 @@ const test tests_model[] = {
     { "model/absurd sizes end in one line", test_absurd_sizes },
     { "model/unknown keys and other readers' spellings are kept", test_kept_keys },
     { "model/rotary options in both spellings", test_rope_spellings },
+    { "model: the kind of vocabulary", test_vocabulary_of_model },
     { "model/a written configuration reads back the same", test_publish_round_trip },
     { "model/sizes are met within 5 %", test_sizes },
     { "model/impossible sizes", test_impossible_sizes },

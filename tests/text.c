@@ -479,6 +479,7 @@ const test tests_text[] = {
     { "text: training WordPiece against its definition", text_train_wordpiece },
     { "text: training WordPiece on text of all kinds", text_train_wordpiece_text },
     { "text: training, three kinds", text_train_kinds },
+    { "text: training, Qwen2's words", text_train_qwen2 },
     { "text: training, counts beyond 32 bits", text_train_counts },
     { "text: training, against Hugging Face", text_learned_vocabularies },
     { "text: speed", speed },

@@ -80,7 +80,7 @@ void text_settings_beside(void)
         char again[600];
         snprintf(again, sizeof again, "%s/again", dir);
         lithe_tokenizer *t = lithe_tokenizer_open(dir, &err);
-        CHECK_MSG(t && !dir_make(again, &err) && !tokenizer_save_for_model(t, again, 0, false, &err), "%s: %s", name, err.text);
+        CHECK_MSG(t && !dir_make(again, &err) && !tokenizer_save_for_model(t, again, (tokenizer_user){ 0 }, &err), "%s: %s", name, err.text);
         lithe_tokenizer *saved = lithe_tokenizer_open(again, &err);
         CHECK_MSG(saved, "%s: %s", name, err.text);
         json_array_foreach(json_object_get(row, "cases"), k, c) {

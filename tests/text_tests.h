@@ -49,6 +49,6 @@ void text_sentencepiece_cases(void), text_unigram_definition(void), text_sentenc
      text_sentencepiece_damaged(void), text_sentencepiece_refused(void), text_charsmap(void);
 void text_world_cases(void), text_world_pieces(void), text_world_round_trip(void), text_world_literals(void), text_world_saved(void), text_roberta(void);
 void text_train_definition(void), text_train_saved(void), text_train_possible(void), text_train_odd(void), text_train_wordpiece(void), text_train_wordpiece_text(void),
-     text_train_kinds(void), text_train_counts(void);
+     text_train_kinds(void), text_train_qwen2(void), text_train_counts(void);
 
 #endif

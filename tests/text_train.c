@@ -292,6 +292,43 @@ void text_train_kinds(void)
     free(text); free(path);
 }
 
+static bool has_token(const lithe_tokenizer *t, const char *text) { return pieces_find(&t->vocabulary, text, strlen(text)) >= 0; }
+
+/* The ids of a text as it is saved for a model of this type and opened again. */
+static void check_saved(const lithe_tokenizer *t, const char *type, const char *text, size_t len)
+{
+    lithe_error err = { 0 };
+    char *dir = path_join(test_dir(), type), *config = dir ? path_join(dir, "config.json") : NULL, said[64];
+    const int n = snprintf(said, sizeof said, "{\"model_type\":\"%s\"}", type);
+    CHECK_MSG(!dir_make(dir, &err) && !file_write(config, said, (size_t)n, &err), "%s", err.text);
+    CHECK_MSG(!tokenizer_save_for_model(t, dir, (tokenizer_user){ .type = type }, &err), "%s", err.text);
+    lithe_tokenizer *again = text_open(dir);
+    CHECK_MSG(text_same_ids(t, again, text, len), "%s", type);
+    lithe_tokenizer_close(again);
+    dir_remove(dir, &err);
+    free(dir); free(config);
+}
+
+/* Qwen2's pattern joins no digits, takes one character with a word, and comes after NFC.  A vocabulary of another
+ * pattern keeps it, even where the model's type would decide. */
+void text_train_qwen2(void)
+{
+    static const char text[] = "x 12 12 12 12 12 12 12e\xcc\x81 \xc3\xa9 e\xcc\x81 \xc3\xa9-ab-ab-ab-ab-ab", end[] = "<|endoftext|>";
+    lithe_error err = { 0 };
+    lithe_tokenizer *plain = lithe_tokenizer_train(text, sizeof text - 1, 260, &err), *t = lithe_tokenizer_learn(text, sizeof text - 1, 260, &LITHE_OPTIONS(lithe_tokenizer_options, .kind = "qwen2"), &err);
+    CHECK_MSG(t && plain, "%s", err.text);
+    if (!t || !plain) return;
+    CHECK(has_token(plain, " 12") && !has_token(plain, "-ab") && !has_token(plain, "\xc3\xa9"));
+    CHECK(!has_token(t, "12") && !has_token(t, " 1") && has_token(t, "-ab") && has_token(t, "\xc3\xa9") && lithe_tokenizer_special(t, "eos") == 259);
+    CHECK(tokenizer_id(t, end, sizeof end - 1) == 259);
+    for (int i = 0; i < 3; i++) {
+        static const char *const types[] = { "qwen2", "qwen3", "llama" };
+        check_saved(t, types[i], text, sizeof text - 1);
+        check_saved(plain, types[i], text, sizeof text - 1);
+    }
+    lithe_tokenizer_close(t); lithe_tokenizer_close(plain);
+}
+
 /* Texts in which pairs overlap, and a text that is a single word. */
 void text_train_odd(void)
 {

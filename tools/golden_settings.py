@@ -11,29 +11,29 @@ with a space for a legacy .model, whose ids are SentencePiece's here.
 """
 import base64, io, json, os, re, tempfile
 import sentencepiece
-from tokenizers import Tokenizer, decoders as D, models, normalizers as N, pre_tokenizers as P, processors
+from tokenizers import Regex, Tokenizer, decoders as D, models, normalizers as N, pre_tokenizers as P, processors
 from transformers import AutoTokenizer
 
 SHORT = 5
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + list("abcdefghijklmnopqrstuvwxyzABCDEFG\u00e9\u4f60\u597d.,?!'<>|_") + ["##" + c for c in "abcdefghijklmnopqrstuvwxyzDE\u00e9_"] + ["the", "don", "Add", "add", "caf\u00e9", "cafe"]
-TEXTS = ["the Add add.", "Caf\u00e9 don't, don 't do n't ?", "\u4f60\u597d a", " b  c", "a[SEP] b", "<s>a</s> b</s>c", "hi<|im_end|> b <extra>c", "a b c d e f g h"]
+TEXTS = ["the Add add.", "Caf\u00e9 don't, don 't do n't ?", "\u4f60\u597d a", " b  c", "a[SEP] b", "<s>a</s> b</s>c", "hi<|im_end|> b <extra>c", "a b c d e f g h", "In 12 12e\u0301, thE 'Re\n\n 12"]
 
 
-def wordpiece():
+def wordpiece(**how):
     t = Tokenizer(models.WordPiece({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
-    t.normalizer, t.pre_tokenizer, t.decoder = N.BertNormalizer(), P.BertPreTokenizer(), D.WordPiece()
+    t.normalizer, t.pre_tokenizer, t.decoder = N.BertNormalizer(**how), P.BertPreTokenizer(), D.WordPiece()
     t.add_special_tokens(WORDS[:5])
     t.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return t.to_str()
 
 
-def byte_level():
+def byte_level(words=P.ByteLevel(add_prefix_space=False)):
     vocab = {c: i for i, c in enumerate(sorted(P.ByteLevel.alphabet()))}
-    merges = [("t", "h"), ("th", "e"), ("\u0120", "a"), ("\u0120", "b"), ("a", "d"), ("ad", "d")]
+    merges = [("t", "h"), ("th", "e"), ("\u0120", "a"), ("\u0120", "b"), ("a", "d"), ("ad", "d"), ("1", "2"), ("\u0120", "12"), ("\u010a", "\u010a")]
     for a, b in merges: vocab[a + b] = len(vocab)
     vocab["<|im_end|>"] = len(vocab)
     t = Tokenizer(models.BPE(vocab, merges))
-    t.pre_tokenizer, t.decoder = P.ByteLevel(add_prefix_space=False), D.ByteLevel()
+    t.pre_tokenizer, t.decoder = words, D.ByteLevel()
     t.add_special_tokens(["<|endoftext|>"])
     return t.to_str()
 
@@ -82,13 +82,22 @@ def rows():
         ("lower case of bytes", "byte_level", "gpt2", gpt2(do_lower_case=True)),
         ("not legacy", "llama", "llama", alpaca(legacy=False)), ("legacy", "llama", "llama", alpaca(legacy=True)), ("no prefix", "llama", "llama", alpaca(add_prefix_space=False)),
         ("as the file", "llama", "llama", plain(bos_token="<s>", eos_token="</s>", legacy=False)), ("another family", "llama", "phi3", alpaca(legacy=False)),
+        *[(f"{c} of a {family}, {v}", v, family, dict(tokenizer_class=c, unk_token=None)) for v in ("byte_level", "by_digits")
+          for c, family in (("PreTrainedTokenizerFast", "qwen2"), ("GPT2Tokenizer", "qwen2"), ("PreTrainedTokenizerFast", "qwen3"), ("Qwen2Tokenizer", "qwen3"), ("Qwen2Tokenizer", "llama"),
+                            ("GPT2Tokenizer", "llama"), ("GPTNeoXTokenizer", "gpt_neox"), ("GPT2Tokenizer", "olmo2"), ("Qwen2Tokenizer", "phi3"))],
+        *[(f"no class of a {family}", "by_digits", family, dict(unk_token=None)) for family in ("qwen2", "qwen3", "gpt2", "opt", "gpt_neox", "llama", "mistral")],
+        ("prefixed words of Qwen2", "by_digits", "qwen2", dict(unk_token=None, add_prefix_space=True)),
+        ("an auto_map keeps the file", "by_digits", "qwen2", plain(auto_map={"AutoTokenizer": [None, None]}, unk_token=None)),
+        *[(f"{c or 'no class'} of a {family}, cased", "cased", family, dict(tokenizer_class=c) if c else {}) for c, family in (("BertTokenizer", "bert"), (None, "bert"), (None, "distilbert"),
+          ("DistilBertTokenizer", "distilbert"), ("PreTrainedTokenizerFast", "bert"), ("BertTokenizer", "modernbert"))],
         ("CLIP's files", "clip", "clip", dict(tokenizer_class="CLIPTokenizer")),
         (".model, not legacy", "tokenizer.model", "llama", alpaca(legacy=False, add_bos_token=True)), (".model, legacy", "tokenizer.model", "llama", alpaca(legacy=True, add_bos_token=True)),
         (".model, flags", "tokenizer.model", "llama", alpaca(legacy=True, add_bos_token=True, add_eos_token=True)), (".model, no prefix", "tokenizer.model", "llama", alpaca(add_prefix_space=False, add_bos_token=True))]
 
 
 def main():
-    made = {"wordpiece": wordpiece(), "byte_level": byte_level(), "llama": llama(), "clip": clip(), "vocab.txt": "\n".join(WORDS) + "\n", "tokenizer.model": sentence_pieces()}
+    by_digits = P.Sequence([P.Split(Regex("\\p{N}{1,3}|[^\\p{N}]+"), "isolated"), P.ByteLevel(add_prefix_space=False, use_regex=False)])
+    made = {"wordpiece": wordpiece(), "cased": wordpiece(lowercase=False), "byte_level": byte_level(), "by_digits": byte_level(by_digits), "llama": llama(), "clip": clip(), "vocab.txt": "\n".join(WORDS) + "\n", "tokenizer.model": sentence_pieces()}
     out = []
     for name, vocabulary, family, settings in rows():
         with tempfile.TemporaryDirectory() as d:

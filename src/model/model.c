@@ -4,6 +4,7 @@
 #include "base/threads.h"
 #include "base/json.h"
 #include "model/groups.h"
+#include "text/tokenizer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,14 @@ const char *lithe_arch_vocabulary(const char *name)
 {
     const arch *a = arch_find(name);
     return a && a->vocabulary ? a->vocabulary : "bpe";
+}
+
+const char *lithe_model_vocabulary(const lithe_model *m)
+{
+    json_t *config = m ? model_config(m, NULL) : NULL;
+    const char *kind = tokenizer_kind_of_type(json_string_value(json_object_get(config, "model_type")));
+    json_decref(config);
+    return kind ? kind : lithe_arch_vocabulary(lithe_model_arch(m));
 }
 
 const char *lithe_arch_usual(int images) { return arch_usual(images)->name; }

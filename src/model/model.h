@@ -53,6 +53,8 @@ json_t     *model_config(const lithe_model *m, lithe_error *err);
 
 /* Writes the files of a MODEL into dir, which exists.  Saving and checkpoints use it. */
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err);
+/* The tokenizer alone, with the settings by which it is opened beside the model's config.json. */
+int model_write_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const char *dir, lithe_error *err);
 
 /* lithe_model_save with files of the caller's: more(context, dir) writes them before the directory appears. */
 typedef int more_files(const void *context, const char *dir, lithe_error *err);

@@ -234,13 +234,15 @@ int model_adopt_config(lithe_model *m, dtype type, const lithe_tokenizer *t, lit
 }
 
 /* The configuration says whether the model has token types. */
-static int write_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const char *dir, lithe_error *err)
+int model_write_tokenizer(const lithe_model *m, const lithe_tokenizer *t, const char *dir, lithe_error *err)
 {
     int types = 0;
     json_t *config = model_config(m, err);
     json_int(config, "type_vocab_size", 0, INT_MAX, &types);
+    const tokenizer_user user = { json_string_value(json_object_get(config, "model_type")), lithe_model_context(m), types > 1 };
+    if (!failed(err)) tokenizer_save_for_model(t, dir, user, err);
     json_decref(config);
-    return failed(err) ? (int)err->status : tokenizer_save_for_model(t, dir, lithe_model_context(m), types > 1, err);
+    return failed(err) ? (int)err->status : LITHE_OK;
 }
 
 int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_tokenizer *t, lithe_error *err)
@@ -249,7 +251,7 @@ int model_write(const lithe_model *m, const char *dir, dtype type, const lithe_t
     int status = t ? lithe_model_fits(m, t, err) : LITHE_OK;
     if (!status) status = write_weights(m, dir, type, t, err);
     if (!status) status = write_config(m, dir, type, t, err);
-    if (!status && t) status = write_tokenizer(m, t, dir, err);
+    if (!status && t) status = model_write_tokenizer(m, t, dir, err);
     return status ? status : preprocessor_write(&m->preprocessor, dir, arch_images(m->arch, m->config), err);
 }
 

@@ -108,8 +108,13 @@ struct lithe_tokenizer {
     size_t n_pairs;
 };
 
-/* GPT-2's pattern, the same with a space before a text, or Qwen2's pattern after the normal form NFC. */
-typedef enum { WORDS_GPT2, WORDS_GPT2_PREFIXED, WORDS_QWEN2 } byte_level_words;
+/* GPT-2's pattern, or Qwen2's after the normal form NFC; prefixed: a space comes before the text, or before each of
+ * Qwen2's words. */
+typedef struct { bool qwen2, prefixed; } byte_level_words;
+void tokenizer_cut_words(lithe_tokenizer *t, byte_level_words words, const char *what, lithe_error *err);
+bool tokenizer_cuts_as_qwen2(const lithe_tokenizer *t);
+/* The pre_tokenizer that cuts by Qwen2's pattern before this ByteLevel, whose reference is taken. */
+json_t *tokenizer_qwen2_words(json_t *byte_level);
 
 /* These read from memory.  what names the source in messages; they return NULL and set err on failure.
  * _json: a tokenizer.json.  _files: vocab.json and merges.txt, and how text is cut
@@ -140,9 +145,13 @@ lithe_tokenizer *tokenizer_from_gguf(const char *data, size_t len, const char *w
 lithe_tokenizer *tokenizer_bytes(lithe_error *err);
 
 /* Saves it in a MODEL's folder, under lithe_tokenizer_file's name, with a tokenizer_config.json from which
- * transformers' Auto classes and pipelines know all they need.  context: the longest text in tokens, 0: not known;
- * types: the model has token types. */
-int tokenizer_save_for_model(const lithe_tokenizer *t, const char *dir, int context, bool types, lithe_error *err);
+ * transformers' Auto classes and pipelines know all they need. */
+typedef struct {
+    const char *type;              /* its model_type; NULL: not known */
+    int context;                   /* the longest text in tokens; 0: not known */
+    bool types;                    /* it has token types */
+} tokenizer_user;
+int tokenizer_save_for_model(const lithe_tokenizer *t, const char *dir, tokenizer_user model, lithe_error *err);
 
 /* The file as lithe_tokenizer_save writes it (malloc'd); NULL: memory is out, or it cannot be written. */
 char *tokenizer_text(const lithe_tokenizer *t, size_t *n);
@@ -194,7 +203,11 @@ typedef enum { VOCABULARY_WORDPIECE, VOCABULARY_BYTE_LEVEL, VOCABULARY_SENTENCEP
 int  tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
 bool tokenizer_class_reads(const json_t *config, vocabulary_file file);
 bool tokenizer_is(const json_t *config, const char *class);
-bool tokenizer_keeps_file(const json_t *config);            /* a tokenizer.json is taken as it is, whatever the class */
+bool tokenizer_made_by(const json_t *config, const char *class);   /* the class that opens a tokenizer.json */
+/* Whether transformers opens the files of a model of this type by its class, whatever class they name. */
+bool tokenizer_type_decides(const char *model_type);
+/* The kind of vocabulary to learn for its class; NULL: the type has none of its own. */
+const char *tokenizer_kind_of_type(const char *model_type);
 numbering tokenizer_numbering(const json_t *config, const char *path);
 int  tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *config, const char *what, lithe_error *err);
 /* Follows add_bos_token and add_eos_token, where the settings have them. */
@@ -203,8 +216,9 @@ bool tokenizer_begins(const lithe_tokenizer *t);           /* whether bos comes 
 bool tokenizer_ends(const lithe_tokenizer *t);
 /* Every key of the settings is used, changes nothing beside this kind of file, or is refused (tokenizer_settings.c). */
 int  tokenizer_check_settings(const json_t *config, vocabulary_file file, const char *what, lithe_error *err);
-/* Changes the steps of a tokenizer.json as the settings beside it say.  Returns whether it changed anything. */
-bool tokenizer_follow_settings(json_t *root, const json_t *config);
+/* Changes the steps of a tokenizer.json to those of the class that makes them anew (class_steps.c), with the settings
+ * beside it.  Returns whether it changed anything. */
+bool tokenizer_follow_class(json_t *root, const json_t *config);
 /* Where LlamaTokenizer puts a mark: "never", before each piece between added tokens ("always"), or before the whole
  * text ("first").  NULL: the settings do not say. */
 const char *tokenizer_llama_scheme(const json_t *config);

@@ -20,21 +20,51 @@ static const char *const byte_level_classes[] = { "GPT2Tokenizer", "RobertaToken
 static const char *const sentencepiece_classes[] = { "LlamaTokenizer", "CodeLlamaTokenizer", "T5Tokenizer", "GemmaTokenizer", "InternLMTokenizer", "InternLM2Tokenizer", "XLMRobertaTokenizer",
     "CamembertTokenizer", NULL };
 
+typedef struct { const char *model, *class; } class_of_model;
+
 /* The class of a model_type whose files do not say it, where it is another than the vocabulary's file implies. */
-static const struct { const char *model, *class; } of_models[] = {
+static const class_of_model unlike_file[] = {
     { "qwen2", "Qwen2Tokenizer" }, { "qwen2_moe", "Qwen2Tokenizer" }, { "qwen3", "Qwen2Tokenizer" }, { "qwen3_moe", "Qwen2Tokenizer" }, { "clip", "CLIPTokenizer" },
     { "openai-gpt", "OpenAIGPTTokenizer" }, { "ctrl", "CTRLTokenizer" }, { "xlm", "XLMTokenizer" }, { "flaubert", "FlaubertTokenizer" }, { "biogpt", "BioGptTokenizer" },
     { "xlm-roberta", "XLMRobertaTokenizer" }, { "xlm-roberta-xl", "XLMRobertaTokenizer" }, { "camembert", "CamembertTokenizer" }, { "albert", "AlbertTokenizer" },
     { "xlnet", "XLNetTokenizer" }, { "mbart", "MBartTokenizer" }, { "m2m_100", "M2M100Tokenizer" }, { "xglm", "XGLMTokenizer" }, { "deberta-v2", "DebertaV2Tokenizer" },
-    { "pegasus", "PegasusTokenizer" }, { "big_bird", "BigBirdTokenizer" }, { "marian", "MarianTokenizer" }, { "mpnet", "MPNetTokenizer" } };
+    { "pegasus", "PegasusTokenizer" }, { "big_bird", "BigBirdTokenizer" }, { "marian", "MarianTokenizer" }, { "mpnet", "MPNetTokenizer" }, { NULL, NULL } };
 
-/* tokenizer_class, or what model_type implies; NULL: neither says it. */
+/* The same where it is the one that the vocabulary's file implies: it makes the steps of a tokenizer.json anew. */
+static const class_of_model like_file[] = {
+    { "bert", "BertTokenizer" }, { "distilbert", "BertTokenizer" }, { "electra", "BertTokenizer" }, { "roberta", "RobertaTokenizer" }, { "gpt2", "GPT2Tokenizer" },
+    { "gpt_neo", "GPT2Tokenizer" }, { "gptj", "GPT2Tokenizer" }, { "opt", "GPT2Tokenizer" }, { "phi", "GPT2Tokenizer" }, { "starcoder2", "GPT2Tokenizer" },
+    { "gpt_neox", "GPTNeoXTokenizer" }, { "rwkv", "GPTNeoXTokenizer" }, { "olmo", "GPTNeoXTokenizer" }, { NULL, NULL } };
+
+/* Of these models transformers takes a tokenizer.json as it is, whatever class they name. */
+static const char *const kept_models[] = { "mistral", "mixtral", "ministral", "phi3", "phimoe", "granite", "olmo2", "olmo3", "stablelm", "internlm2", "internlm3", "jamba", "minicpm3",
+    "nemotron", "modernbert" };
+
+static const char *text_at(const json_t *config, const char *key) { return json_string_value(json_object_get(config, key)); }
+
+static const char *class_in(const class_of_model *list, const char *model)
+{
+    for (; model && list->model; list++)
+        if (!strcmp(model, list->model)) return list->class;
+    return NULL;
+}
+
+bool tokenizer_type_decides(const char *model_type) { return model_type && !strcmp(model_type, "qwen2"); }
+
+const char *tokenizer_kind_of_type(const char *model_type)
+{
+    const char *class = class_in(unlike_file, model_type);
+    return class && !strcmp(class, "Qwen2Tokenizer") ? "qwen2" : NULL;
+}
+
+/* tokenizer_class, or what model_type implies; NULL: neither says it.  Where the type decides, the files name another
+ * class only by an auto_map. */
 static const char *class_named(const json_t *config)
 {
-    const char *name = json_string_value(json_object_get(config, "tokenizer_class")), *model = json_string_value(json_object_get(config, "model_type"));
-    for (size_t i = 0; !name && model && i < sizeof of_models / sizeof *of_models; i++)
-        if (!strcmp(model, of_models[i].model)) name = of_models[i].class;
-    return name;
+    const char *name = text_at(config, "tokenizer_class"), *model = text_at(config, "model_type");
+    const json_t *map = json_object_get(config, "auto_map");
+    const bool mapped = json_is_array(map) || json_is_array(json_object_get(map, "AutoTokenizer"));
+    return name && (mapped || !tokenizer_type_decides(model)) ? name : class_in(unlike_file, model);
 }
 
 static bool is_class(const char *name, const char *class)
@@ -46,6 +76,15 @@ static bool is_class(const char *name, const char *class)
 bool tokenizer_is(const json_t *config, const char *class)
 {
     const char *name = class_named(config);
+    return name && is_class(name, class);
+}
+
+bool tokenizer_made_by(const json_t *config, const char *class)
+{
+    const char *name = class_named(config), *model = text_at(config, "model_type");
+    if (!name) name = class_in(like_file, model);
+    for (size_t i = 0; model && i < sizeof kept_models / sizeof *kept_models; i++)
+        if (!strcmp(model, kept_models[i])) return false;
     return name && is_class(name, class);
 }
 
@@ -61,20 +100,11 @@ bool tokenizer_class_reads(const json_t *config, vocabulary_file file)
 
 int tokenizer_check_class(const json_t *config, vocabulary_file file, const char *what, lithe_error *err)
 {
-    const char *name = class_named(config), *words = json_string_value(json_object_get(config, "word_tokenizer_type"));
+    const char *name = class_named(config), *words = text_at(config, "word_tokenizer_type");
     if (words && strcmp(words, "basic")) return fail(err, LITHE_ECONFIG, "%s: its words are cut by %.40s (word_tokenizer_type), which is not supported", what, words);
     if (!name || file == VOCABULARY_JSON || tokenizer_class_reads(config, file) || tokenizer_is(config, "PreTrainedTokenizer") || tokenizer_is(config, "TokenizersBackend"))
         return tokenizer_check_settings(config, file, what, err);
     return fail(err, LITHE_ECONFIG, "%s: is for a %.60s, which is not supported without a tokenizer.json", what, name);
-}
-
-/* Of these models transformers takes the file as it is, whatever class they name. */
-bool tokenizer_keeps_file(const json_t *config)
-{
-    static const char *const models[] = { "mistral", "mixtral", "ministral", "phi3", "phimoe", "granite", "olmo2", "stablelm", "internlm2", "internlm3", "jamba", "minicpm3", "nemotron" };
-    const char *model = json_string_value(json_object_get(config, "model_type"));
-    for (size_t i = 0; model && i < sizeof models / sizeof *models; i++) if (!strcmp(model, models[i])) return true;
-    return false;
 }
 
 numbering tokenizer_numbering(const json_t *config, const char *path)

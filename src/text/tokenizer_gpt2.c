@@ -71,16 +71,22 @@ int tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error
     return e.id < 0 ? LITHE_OK : tokenizer_add_entry(t, e, what, err);
 }
 
-static void cut_words(lithe_tokenizer *t, byte_level_words words, const char *what, lithe_error *err)
+void tokenizer_cut_words(lithe_tokenizer *t, byte_level_words words, const char *what, lithe_error *err)
 {
-    if (words == WORDS_QWEN2) {
+    const split_step prefix = { .kind = SPLIT_PREFIX_SPACE };
+    if (words.prefixed && !words.qwen2) t->split[t->n_split++] = prefix;
+    if (words.qwen2) {
         struct pattern *p = pattern_new(SPLIT_QWEN2_PATTERN, sizeof SPLIT_QWEN2_PATTERN - 1, false, what, err);
         t->normal[t->n_normal++] = (normal_step){ .kind = NORMAL_NFC };
-        t->split[t->n_split++] = (split_step){ .kind = SPLIT_PATTERN, .behavior = SPLIT_ISOLATED, .pattern = p };
-        return;
-    }
-    if (words == WORDS_GPT2_PREFIXED) t->split[t->n_split++] = (split_step){ .kind = SPLIT_PREFIX_SPACE };
-    t->split[t->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
+        t->split[t->n_split++] = (split_step){ .kind = SPLIT_PATTERN, .behavior = SPLIT_ISOLATED, .pattern = p, .text = SPLIT_QWEN2_PATTERN };
+    } else t->split[t->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
+    if (words.prefixed && words.qwen2) t->split[t->n_split++] = prefix;
+}
+
+bool tokenizer_cuts_as_qwen2(const lithe_tokenizer *t)
+{
+    const split_step *s = t->split;
+    return t->n_split == 1 && s->kind == SPLIT_PATTERN && s->behavior == SPLIT_ISOLATED && s->text && !strcmp(s->text, SPLIT_QWEN2_PATTERN);
 }
 
 lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const char *merges, size_t merges_len,
@@ -89,7 +95,7 @@ lithe_tokenizer *tokenizer_from_files(const char *vocab, size_t vocab_len, const
     json_t *root = json_parse(vocab, vocab_len, 2, what, err);
     lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
     pieces names = { 0 };
-    if (t) cut_words(t, words, what, err);
+    if (t) tokenizer_cut_words(t, words, what, err);
     if (t) read_vocab(t, &names, root, what, err);
     if (t && !failed(err)) room_for_pairs(t, merges, merges_len, what_merges, err);
     if (t && !failed(err)) read_merge_lines(t, &names, merges, merges_len, what_merges, err);

@@ -258,7 +258,7 @@ lithe_tokenizer *tokenizer_from_json_with(const char *text, size_t len, const js
     static int (*const read_model[])(lithe_tokenizer *, const json_t *, const char *, lithe_error *) = {
         [MODEL_BPE] = read_bpe, [MODEL_WORDPIECE] = read_wordpiece, [MODEL_UNIGRAM] = read_unigram, [MODEL_WORDLEVEL] = read_wordlevel };
     json_t *root = json_parse_pieces(text, len, JSON_DEPTH, what, err);
-    const bool changed = json_is_object(root) && tokenizer_follow_settings(root, settings);
+    const bool changed = json_is_object(root) && tokenizer_follow_class(root, settings);
     lithe_tokenizer *t = root ? tokenizer_new(err) : NULL;
     if (t && !json_is_object(root)) fail(err, LITHE_EFORMAT, "%s: is not an object; expected a tokenizer.json", what);
     const json_t *model = json_object_get(root, "model");

@@ -95,8 +95,7 @@ static void read_template_files(lithe_tokenizer *t, const char *dir, lithe_error
 
 static byte_level_words words_of(const json_t *config)
 {
-    if (tokenizer_is(config, "Qwen2Tokenizer")) return WORDS_QWEN2;
-    return json_flag(config, "add_prefix_space", false) ? WORDS_GPT2_PREFIXED : WORDS_GPT2;
+    return (byte_level_words){ .qwen2 = tokenizer_is(config, "Qwen2Tokenizer"), .prefixed = json_flag(config, "add_prefix_space", false) };
 }
 
 static lithe_tokenizer *open_files(const char *vocab, const char *dir, const json_t *config, lithe_error *err)

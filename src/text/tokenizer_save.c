@@ -178,13 +178,14 @@ static json_t *model(const lithe_tokenizer *t, char *names[3])
                      "byte_fallback", c && t->bpe.byte_id[0] >= 0, "ignore_merges", 0, "vocab", v, "merges", m);
 }
 
-/* How a byte-level text is cut into words: by ByteLevel itself, or before it by Qwen2's pattern. */
-static json_t *words(const lithe_tokenizer *t)
+json_t *tokenizer_qwen2_words(json_t *byte_level)
 {
-    if (!splits(t, SPLIT_PATTERN)) return byte_level(t);
     return json_pack("{s:s, s:[{s:s, s:{s:s}, s:s, s:b}, o]}", "type", "Sequence", "pretokenizers", "type", "Split", "pattern", "Regex", SPLIT_QWEN2_PATTERN,
-                     "behavior", "Isolated", "invert", 0, byte_level(t));
+                     "behavior", "Isolated", "invert", 0, byte_level);
 }
+
+/* How a byte-level text is cut into words: by ByteLevel itself, or before it by Qwen2's pattern. */
+static json_t *words(const lithe_tokenizer *t) { return splits(t, SPLIT_PATTERN) ? tokenizer_qwen2_words(byte_level(t)) : byte_level(t); }
 
 static json_t *as_json(const lithe_tokenizer *t, char *names[3])
 {
@@ -265,21 +266,23 @@ static int put_flags(const lithe_tokenizer *t, json_t *config)
 }
 
 /* What transformers asks of a model's tokenizer beside its file. */
-static int put_model_settings(const lithe_tokenizer *t, json_t *config, int context, bool types)
+static int put_model_settings(const lithe_tokenizer *t, json_t *config, const tokenizer_user *model)
 {
     json_t *inputs = json_pack("[s, s]", "input_ids", "attention_mask");
-    if (types) json_array_insert_new(inputs, 1, json_string("token_type_ids"));
+    if (model->types) json_array_insert_new(inputs, 1, json_string("token_type_ids"));
     int bad = json_object_set_new(config, "model_input_names", inputs) || json_object_set_new(config, "tokenizer_class", json_string(class_of(t)));
     if (!t->clean) bad |= json_object_set_new(config, "clean_up_tokenization_spaces", json_false());
     /* As SentencePiece marks each text; transformers 5 would mark the first alone. */
     if (t->sentencepiece && !t->scheme && !strcmp(class_of(t), "LlamaTokenizer")) bad |= json_object_set_new(config, "legacy", json_true());
     if (t->surrounded) bad |= json_object_set_new(config, "add_bos_token", json_boolean(tokenizer_begins(t))) || json_object_set_new(config, "add_eos_token", json_boolean(tokenizer_ends(t)));
-    return bad || (context > 0 && json_object_set_new(config, "model_max_length", json_integer(context)));
+    /* An auto_map without a class keeps transformers from the class of the model_type, which would cut other words. */
+    if (tokenizer_type_decides(model->type) && !tokenizer_cuts_as_qwen2(t)) bad |= json_object_set_new(config, "auto_map", json_pack("{s:[n, n]}", "AutoTokenizer"));
+    return bad || (model->context > 0 && json_object_set_new(config, "model_max_length", json_integer(model->context)));
 }
 
 /* Writes what the tokenizer's own file does not say to a tokenizer_config.json beside path, unless there is one: roles,
  * later tokens, the chat template; of a model's also those that the file says, and what put_model_settings adds. */
-static int save_beside(const lithe_tokenizer *t, const char *path, bool model, int context, bool types, lithe_error *err)
+static int save_beside(const lithe_tokenizer *t, const char *path, const tokenizer_user *model, lithe_error *err)
 {
     const bool later = t->source && t->n_entries && (t->later || t->sentencepiece);         /* a .model has none */
     const bool templates = t->chat_template || t->templates;
@@ -292,7 +295,7 @@ static int save_beside(const lithe_tokenizer *t, const char *path, bool model, i
     if (!bad && later) bad = json_object_set_new(config, "added_tokens_decoder", later_tokens(t));
     if (!bad && templates) bad = json_object_set_new(config, "chat_template", templates_json(t));
     if (!bad) bad = put_flags(t, config);
-    if (!bad && model) bad = put_model_settings(t, config, context, types);
+    if (!bad && model) bad = put_model_settings(t, config, model);
     if (bad) fail(err, LITHE_ENOMEM, "%s: out of memory", path);
     else if (!path_exists(beside)) json_write(config, beside, err);
     json_decref(config);
@@ -342,14 +345,14 @@ int lithe_tokenizer_save(const lithe_tokenizer *t, const char *path, lithe_error
     if (!err) err = &local;
     if (failed(err)) return err->status;
     if (!t || !path) return fail(err, LITHE_EINVAL, "tokenizer: nothing to save, or no path");
-    return save_beside(t, path, false, 0, false, err) ? (int)err->status : write_file(t, path, err);
+    return save_beside(t, path, NULL, err) ? (int)err->status : write_file(t, path, err);
 }
 
-int tokenizer_save_for_model(const lithe_tokenizer *t, const char *dir, int context, bool types, lithe_error *err)
+int tokenizer_save_for_model(const lithe_tokenizer *t, const char *dir, tokenizer_user model, lithe_error *err)
 {
     char *path = path_join(dir, lithe_tokenizer_file(t));
     if (!path) fail(err, LITHE_ENOMEM, "%s: not enough memory for its tokenizer", dir);
-    else if (!save_beside(t, path, true, context, types, err)) write_file(t, path, err);
+    else if (!save_beside(t, path, &model, err)) write_file(t, path, err);
     free(path);
     return failed(err) ? (int)err->status : LITHE_OK;
 }

@@ -1,7 +1,6 @@
 /* What tokenizer_config.json and special_tokens_map.json say beside a vocabulary.  Every key is used, is known to
  * change nothing here, or is refused by name and value: transformers passes its settings to classes, and each class
- * takes other ones.  Beside a tokenizer.json some of them change its steps, as the classes of transformers 5 make their
- * steps anew. */
+ * takes other ones. */
 #include "base/keys.h"
 #include "text/tokenizer_parts.h"
 #include <string.h>
@@ -12,12 +11,12 @@
 static const known_key common[] = {
     { .key = "bos_token" }, { .key = "eos_token" }, { .key = "cls_token" }, { .key = "sep_token" }, { .key = "pad_token" }, { .key = "mask_token" }, { .key = "unk_token" },
     { .key = "additional_special_tokens" }, { .key = "extra_special_tokens" }, { .key = "added_tokens_decoder" }, { .key = "chat_template" },
-    { .key = "tokenizer_class" }, { .key = "model_type" }, { .key = "add_bos_token" }, { .key = "add_eos_token" }, { .key = "split_special_tokens" },
+    { .key = "tokenizer_class" }, { .key = "model_type" }, { .key = "auto_map" }, { .key = "add_bos_token" }, { .key = "add_eos_token" }, { .key = "split_special_tokens" },
     { .key = "clean_up_tokenization_spaces" }, { .key = "truncation_side" },
     { .key = "model_max_length" }, { .key = "max_len" },        /* of embeddings */
     /* Where the files lay, and what wrote them. */
     { "name_or_path", "*" }, { "_name_or_path", "*" }, { "special_tokens_map_file", "*" }, { "tokenizer_file", "*" }, { "vocab_file", "*" }, { "merges_file", "*" },
-    { "auto_map", "*" }, { "backend", "*" }, { "is_local", "*" }, { "local_files_only", "*" }, { "transformers_version", "*" }, { "tokenizer_version", "*" },
+    { "backend", "*" }, { "is_local", "*" }, { "local_files_only", "*" }, { "transformers_version", "*" }, { "tokenizer_version", "*" },
     { "_commit_hash", "*" }, { "from_slow", "*" }, { "use_fast", "*" }, { "init_inputs", "[]|null" }, { "trust_remote_code", "*" }, { "tokenizer_type", "*" },
     { "device_map", "*" }, { "revision", "*" }, { "cache_dir", "*" }, { "fast_tokenizer_files", "[\"tokenizer.json\"]|[]|null" },
     /* What callers of transformers do with the ids: nothing is padded here, and each verb says what it truncates. */
@@ -88,72 +87,4 @@ int tokenizer_check_settings(const json_t *config, vocabulary_file file, const c
     if (side && !json_is_null(side) && (!json_is_string(side) || (strcmp(json_string_value(side), "left") && strcmp(json_string_value(side), "right"))))
         return fail(err, LITHE_ECONFIG, "%s: truncation_side is neither \"left\" nor \"right\"", what);
     return LITHE_OK;
-}
-
-/* ---- beside a tokenizer.json ------------------------------------------------------------ */
-
-static bool is_type(const json_t *part, const char *type)
-{
-    const char *name = json_string_value(json_object_get(part, "type"));
-    return name && !strcmp(name, type);
-}
-
-/* The first part of this type: the part itself, or a member of a Sequence; NULL: there is none. */
-static json_t *part_of(json_t *part, const char *list, const char *type)
-{
-    if (is_type(part, type)) return part;
-    const json_t *members = json_object_get(part, list);
-    for (size_t i = 0; i < json_array_size(members); i++)
-        if (is_type(json_array_get(members, i), type)) return json_array_get(members, i);
-    return NULL;
-}
-
-/* part[name] = config[key], where that is a truth value, or null if `empty`.  Returns whether it changes anything. */
-static bool take(json_t *part, const char *name, const json_t *config, const char *key, bool empty)
-{
-    json_t *value = json_object_get(config, key);
-    if (!part || (!json_is_boolean(value) && !(empty && json_is_null(value))) || json_equal(value, json_object_get(part, name))) return false;
-    json_object_set(part, name, value);
-    return true;
-}
-
-static bool follow_bert(json_t *root, const json_t *config)
-{
-    json_t *part = part_of(json_object_get(root, "normalizer"), "normalizers", "BertNormalizer");
-    bool changed = take(part, "lowercase", config, "do_lower_case", false);
-    changed |= take(part, "strip_accents", config, "strip_accents", true);
-    return take(part, "handle_chinese_chars", config, "tokenize_chinese_chars", false) || changed;
-}
-
-const char *tokenizer_llama_scheme(const json_t *config)
-{
-    const json_t *legacy = json_object_get(config, "legacy"), *space = json_object_get(config, "add_prefix_space");
-    if (json_is_false(space)) return "never";
-    if (json_is_boolean(legacy)) return json_is_true(legacy) ? "always" : "first";
-    return json_is_true(space) ? "first" : NULL;
-}
-
-static bool follow_llama(json_t *root, const json_t *config)
-{
-    json_t *words = json_object_get(root, "pre_tokenizer"), *normalizer = json_object_get(root, "normalizer");
-    const json_t *prepend = json_object_get(part_of(normalizer, "normalizers", "Prepend"), "prepend");
-    const char *scheme = tokenizer_llama_scheme(config), *before = json_string_value(json_object_get(words, "prepend_scheme"));
-    const char *space = json_string_value(json_object_get(part_of(normalizer, "normalizers", "Replace"), "content"));
-    const bool prepends = space && !strcmp(space, SPACE_MARK) && json_is_string(prepend) && !strcmp(json_string_value(prepend), SPACE_MARK) && json_array_size(json_object_get(normalizer, "normalizers")) == 2;
-    const bool marks = is_type(words, "Metaspace") && json_is_false(json_object_get(words, "split")) && !(scheme && before && !strcmp(before, scheme));
-    if (!scheme || (!marks && !(prepends && (!words || json_is_null(words))))) return false;
-    json_t *decoders = json_object_get(json_object_get(root, "decoder"), "decoders");
-    const size_t last = json_array_size(decoders);
-    if (last && !strcmp(scheme, "never") && is_type(json_array_get(decoders, last - 1), "Strip")) json_array_remove(decoders, last - 1);
-    json_object_set_new(root, "normalizer", json_null());
-    json_object_set_new(root, "pre_tokenizer", json_pack("{s:s, s:s, s:s, s:b}", "type", "Metaspace", "replacement", SPACE_MARK, "prepend_scheme", scheme, "split", 0));
-    return true;
-}
-
-bool tokenizer_follow_settings(json_t *root, const json_t *config)
-{
-    if (tokenizer_class_reads(config, VOCABULARY_WORDPIECE) || tokenizer_is(config, "MPNetTokenizer")) return follow_bert(root, config);
-    if (tokenizer_class_reads(config, VOCABULARY_BYTE_LEVEL) || tokenizer_is(config, "GPTNeoXTokenizer"))
-        return take(part_of(json_object_get(root, "pre_tokenizer"), "pretokenizers", "ByteLevel"), "add_prefix_space", config, "add_prefix_space", false);
-    return tokenizer_is(config, "LlamaTokenizer") && !tokenizer_keeps_file(config) && follow_llama(root, config);
 }

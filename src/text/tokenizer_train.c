@@ -1,6 +1,7 @@
-/* Learns a vocabulary of one of three kinds.
+/* Learns a vocabulary of one of four kinds.
  *
  *   bpe        ids 0..255 are the bytes, then come merges, last <|endoftext|>
+ *   qwen2      the same of words that Qwen2's pattern cuts, after NFC
  *   roberta    <s> <pad> </s> <unk> <mask>, the bytes, merges
  *   wordpiece  [PAD] [UNK] [CLS] [SEP] [MASK], characters, characters that
  *              continue a word (##), then merges of these, as Hugging Face's
@@ -22,12 +23,13 @@
 typedef struct {
     const char *name;
     const char *specials[6];               /* the first ids of the vocabulary; if `last`, the last ones */
-    bool last, words;                      /* words: WordPiece, else bytes */
+    bool last, words, qwen2;               /* words: WordPiece, else bytes */
     int least;                             /* smallest vocabulary */
 } kind;
 
 static const kind kinds[] = {
     { "bpe", { "<|endoftext|>" }, .last = true, .least = 257 },
+    { "qwen2", { "<|endoftext|>" }, .last = true, .qwen2 = true, .least = 257 },
     { "roberta", { "<s>", "<pad>", "</s>", "<unk>", "<mask>" }, .least = 261 },
     { "wordpiece", { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" }, .words = true, .least = 6 },
 };
@@ -202,11 +204,11 @@ static int learn(learning *l, lithe_error *err)
 /* ---- the tokenizer ------------------------------------------------------------------------- */
 
 /* Sets how text becomes words, before there is a vocabulary. */
-static void shape(learning *l, bool lower)
+static void shape(learning *l, bool lower, lithe_error *err)
 {
     lithe_tokenizer *t = l->tokenizer;
     if (l->kind->words) tokenizer_bert_shape(t, (bert_options){ .lower = lower, .marks = lower, .spaced = true });
-    else t->split[t->n_split++] = (split_step){ .kind = SPLIT_GPT2 };
+    else tokenizer_cut_words(t, (byte_level_words){ .qwen2 = l->kind->qwen2 }, "tokenizer", err);
 }
 
 static int finish(learning *l, lithe_error *err)
@@ -220,8 +222,8 @@ static int finish(learning *l, lithe_error *err)
 
 static int learn_all(learning *l, const char *text, size_t len, bool lower, lithe_error *err)
 {
-    shape(l, lower);
-    if (count_words(l, text, len, err) || (!l->kind->last && add_special_tokens(l, err))) return err->status;
+    shape(l, lower, err);
+    if (failed(err) || count_words(l, text, len, err) || (!l->kind->last && add_special_tokens(l, err))) return err->status;
     if (l->kind->words ? add_characters(l, err) : add_bytes(l, err)) return err->status;
     if (!pair_learner_begin(&l->learner, &l->words, l->kind->words ? characters_of : bytes_of, l))
         return fail(err, LITHE_ENOMEM, "tokenizer: training on this text does not fit in memory");
@@ -243,7 +245,7 @@ lithe_tokenizer *lithe_tokenizer_learn(const char *text, size_t len, int vocab, 
     options_read(&options, sizeof options, o, "lithe_tokenizer_options", err);
     const char *name = options.kind ? options.kind : "bpe";
     learning l = { .kind = find_kind(name), .vocab = vocab };
-    if (!l.kind) fail(err, LITHE_EINVAL, "tokenizer: \"%.60s\" is no kind of vocabulary; known: bpe, roberta, wordpiece", name);
+    if (!l.kind) fail(err, LITHE_EINVAL, "tokenizer: \"%.60s\" is no kind of vocabulary; known: bpe, qwen2, roberta, wordpiece", name);
     else if (vocab < l.kind->least || vocab > PIECES_ID_LIMIT || (!text && len))
         fail(err, LITHE_EINVAL, "tokenizer: a vocabulary of %d, expected %d (what every %s has) to %d", vocab, l.kind->least, name, PIECES_ID_LIMIT);
     l.tokenizer = tokenizer_new(err);

@@ -45,17 +45,16 @@ static int write_text(const char *dir, const char *name, const char *text, lithe
 /* Writes all files of a run except log and checkpoints. */
 static int write_files(lithe_trainer *t, const lithe_train_options *o, lithe_error *err)
 {
-    char *data = path_join(t->run, "data"), *samples = path_join(t->run, "samples"), *tokens = path_join(t->run, lithe_tokenizer_file(t->tokenizer));
+    char *data = path_join(t->run, "data"), *samples = path_join(t->run, "samples");
     char *config = lithe_model_config(t->model);
-    int status = data && samples && tokens && config ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
+    int status = data && samples && config ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", t->run);
     if (!status) status = dir_make(samples, err);
     if (!status) status = dataset_place(t->data, data, err);
     if (!status) status = write_text(t->run, "config.json", config, err);
     if (!status && o->command) status = write_text(t->run, "command.txt", o->command, err);
-    if (!status && t->tokenizer) status = lithe_tokenizer_save(t->tokenizer, tokens, err);
+    if (!status && t->tokenizer) status = model_write_tokenizer(t->model, t->tokenizer, t->run, err);
     free(data);
     free(samples);
-    free(tokens);
     free(config);
     return status;
 }

@@ -41,7 +41,7 @@ static lithe_tokenizer *open_as(int kind, const char *text, size_t len, lithe_er
     const char *nul = memchr(text, 0, len);
     size_t first = nul ? (size_t)(nul - text) : len, rest = nul ? len - first - 1 : 0;
     if (len & 1) return tokenizer_from_suffixed(text, first, text + first + (nul != NULL), rest, len & 2, "vocab", err);
-    return tokenizer_from_files(text, first, text + first + (nul != NULL), rest, kind & 1 ? WORDS_QWEN2 : WORDS_GPT2, "vocab", "merges", err);
+    return tokenizer_from_files(text, first, text + first + (nul != NULL), rest, (byte_level_words){ kind & 1, kind & 2 }, "vocab", "merges", err);
 }
 
 static void require(bool ok) { if (!ok) abort(); }
