@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "meter.h"
 #include "output.h"
+#include "watch.h"
 #include <math.h>
 #include <string.h>
 
@@ -41,6 +42,7 @@ int train_to_the_end(lithe_trainer *t, lithe_ranks *ranks, const char *dtype, bo
     int more = 1;
     bool leads = !ranks || !lithe_ranks_rank(ranks);
     interrupt_catch(false);
+    unwatch_library();                                  /* a signal ends the run between two steps */
     meter_open(&m, leads ? meter_choose(json) : METER_NONE, lithe_trainer_model(t), dtype, lithe_ranks_count(ranks));
     while (more > 0 && e.kind != LITHE_FINISHED) {
         if ((more = lithe_trainer_next(t, &e, &err)) < 0) break;

@@ -1,6 +1,7 @@
 /* lithe convert, plan, doctor: a model in another format, the memory and operations
  * of a configuration, and the kernels of this machine. */
 #include "inputs.h"
+#include "interrupt.h"
 #include "model_out.h"
 #include "output.h"
 #include "quantity.h"
@@ -33,6 +34,7 @@ static int convert(const arguments *a)
     lithe_error err = { 0 }, unwritten = { 0 };
     const char *from = a->operands[0], *to = a->operands[1];
     char text[16];
+    interrupt_catch(false);                             /* so that unfinished files are removed */
     lithe_model *m = must_be_new(to, !names_a_file(to), &err) ? NULL : open_model(from, s->config, &err);
     lithe_tokenizer *t = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) 

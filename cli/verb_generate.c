@@ -121,6 +121,7 @@ static int generate(const arguments *a)
     int status = generator_open(&g, a, &s->decoding, &err);
     if (!status) status = generator_begin(&g, &s->decoding, &err);
     if (!status) status = continue_text(&g, option_origin(a, "max-tokens") == ORIGIN_DEFAULT, prompt, size, s, &err);
+    unwatch_library();
     if (!status && s->save_state) lithe_session_save(g.session, g.tokenizer, s->save_state, &unsaved);
     generator_close(&g);
     free(typed);

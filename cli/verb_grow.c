@@ -3,6 +3,7 @@
  * If a method promises the same outputs and does not keep the promise, nothing is
  * written and the exit code is 6. */
 #include "inputs.h"
+#include "interrupt.h"
 #include "output.h"
 #include "suggest.h"
 #include "quantity.h"
@@ -217,6 +218,7 @@ static int grow(const arguments *a)
         return usage("--vocabulary adds tokens and nothing else: leave out --method, --portable, --noise and --where");
     if (option_origin(a, "old-lr") != ORIGIN_DEFAULT && !(s->old_lr > 0)) return usage("--old-lr 0 is --freeze-old: give that, or a factor above 0");
     if (s->method && unknown_method(s->method)) return EXIT_USAGE;
+    interrupt_catch(false);                             /* so that unfinished files are removed */
     lithe_model *m = must_be_new(s->out, true, &err) ? NULL : open_model(path, s->config, &err), *large = NULL;
     lithe_tokenizer *own = NULL, *new = NULL;
     if (m && (s->tokenizer || lithe_model_tokenizer(m))) own = model_tokenizer(m, path, s->tokenizer, &err);

@@ -1,5 +1,6 @@
 /* lithe quantize: a model in blocks of integers, and what that costs in quality. */
 #include "inputs.h"
+#include "interrupt.h"
 #include "model_out.h"
 #include "output.h"
 #include "verbs.h"
@@ -92,6 +93,7 @@ static int quantize(const arguments *a)
     lithe_quantized q = { 0 };
     costs c = { 0 };
     if (!s->out && !s->text) return usage("quantize writes to --out FILE or DIR, or measures with --text FILE");
+    interrupt_catch(false);                             /* so that unfinished files are removed */
     lithe_model *m[2] = { must_be_new(s->out, s->out && !names_a_file(s->out), &err) ? NULL : open_model(a->operands[0], s->config, &err), NULL };
     if (m[0]) m[1] = open_model(a->operands[0], s->config, &err);
     lithe_tokenizer *t = m[1] ? tokenizer_for(a, m[0], &err) : NULL;

@@ -109,3 +109,4 @@ static int on_progress(void *unused, const char *what, double done, double all)
 }
 
 void watch_library(void) { lithe_on_progress(on_progress, NULL); }
+void unwatch_library(void) { lithe_on_progress(NULL, NULL); }

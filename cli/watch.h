@@ -10,5 +10,7 @@ void watch_end(void);
 
 /* From now on the library's long work of this thread is watched, and a signal that interrupt.h has caught ends it. */
 void watch_library(void);
+/* No longer: what follows is written whole, after a signal too. */
+void unwatch_library(void);
 
 #endif

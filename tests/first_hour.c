@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* ---- what is chosen ----------------------------------------------------------------- */
 
@@ -204,6 +205,67 @@ static void packing_is_watched(void)
     lithe_tokenizer_close(t);
 }
 
+/* ---- models that are written ---- */
+
+typedef int writes(lithe_model *m, const char *path, lithe_error *e);
+
+static int saves(lithe_model *m, const char *path, lithe_error *e) { return lithe_model_save(m, path, NULL, NULL, e); }
+static int exports(lithe_model *m, const char *path, lithe_error *e) { return lithe_model_export(m, path, NULL, e); }
+static int quantizes(lithe_model *m, const char *path, lithe_error *e)
+{
+    lithe_model *other = lithe_model_open(in_dir("model"), NULL, e);
+    const int status = lithe_model_quantize(other, "q8_0", NULL, NULL, e);
+    (void)m, (void)path;
+    lithe_model_close(other);
+    return status;
+}
+static int grows(lithe_model *m, const char *path, lithe_error *e)
+{
+    lithe_growth report = { 0 };
+    const int32_t ids[] = { 1, 2, 3 };
+    lithe_model *large = lithe_model_grow(m, &LITHE_OPTIONS(lithe_grow_options, .factor = 2), &report, e);
+    const int status = large ? lithe_compare(m, large, ids, 3, &report, e) : (int)e->status;
+    (void)path;
+    lithe_model_close(large);
+    return status;
+}
+static int scores(lithe_model *m, const char *path, lithe_error *e)
+{
+    static const int32_t ids[300];
+    (void)path;
+    return lithe_score(m, ids, 300, 4, 0, NULL, NULL, e);
+}
+
+/* Whoever is told of it may end the writing, and other long work on models, at any report; then nothing is there. */
+static void writing_is_watched(void)
+{
+    static const struct { const char *path, *what; writes *call; } cases[] = {
+        { "saved", "writing the weights", saves }, { "saved", "converting the weights", saves }, { "x.safetensors", "writing the weights", exports }, { "x.pth", "writing the weights", exports },
+        { "x.gguf", "writing the weights", exports }, { "x.bin", "writing the weights", exports }, { "-", "quantizing the matrices", quantizes },
+        { "-", "checking the weights", quantizes }, { "-", "growing the weights", grows }, { "-", "comparing the models", grows }, { "-", "scoring the text", scores },
+    };
+    lithe_error e = { 0 };
+    lithe_model *m = lithe_model_new("rwkv4", "{\"vocab_size\":64,\"context_length\":32,\"hidden_size\":32,\"num_hidden_layers\":2}", 3, &e);
+    CHECK_MSG(m && !lithe_model_save(m, in_dir("model"), NULL, NULL, &e), "%s", e.text);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool seen = false;
+        for (int at = 1, status = 1; status; at++) {
+            watcher w = { .end_after = at };
+            e = (lithe_error){ 0 };
+            lithe_on_progress(count_calls, &w);
+            status = cases[i].call(m, in_dir(cases[i].path), &e);
+            lithe_on_progress(NULL, NULL);
+            seen |= status && !strcmp(w.what, cases[i].what);
+            CHECK_MSG(!status || (e.status == LITHE_ECANCELLED && strstr(e.text, "interrupted while ") && w.calls == at), "%s: %s", cases[i].path, e.text);
+            CHECK_MSG(!status || access(in_dir(cases[i].path), F_OK), "%s is there", cases[i].path);
+            if (at > 1000) break;
+        }
+        CHECK_MSG(seen, "%s is not told of %s", cases[i].what, cases[i].path);
+        CHECK_MSG(sh("rm -rf saved x.*; ls -A | grep -vxE 'out|err'") == 0 && !strcmp(out, "model\n"), "%s", out);
+    }
+    lithe_model_close(m);
+}
+
 /* ---- classes -------------------------------------------------------------------------------- */
 
 /* Against numbers of scikit-learn's precision_recall_fscore_support. */
@@ -362,6 +424,7 @@ const test tests_first_hour[] = {
     { "first hour: questions", questions },
     { "first hour: learning a vocabulary is watched", learning_is_watched },
     { "first hour: packing is watched", packing_is_watched },
+    { "first hour: writing is watched", writing_is_watched },
     { "first hour: scores of classes", scores_of_classes },
     { "first hour: tables of classes", tables_of_classes },
     { "first hour: tables of a program", tables_of_a_program },

@@ -1,5 +1,6 @@
 /* Classifies images, and evaluates a model's classes on a labelled set. */
 #include "eval/classification.h"
+#include "base/progress.h"
 #include "base/softmax.h"
 #include "data/image_augment.h"
 #include "data/image_set.h"
@@ -80,7 +81,8 @@ static int read_images(lithe_model *m, size_t n, const image_task *t, lithe_erro
 {
     classifier v;
     int status = classifier_open(&v, m, err);
-    for (size_t first = 0; first < n && !status; first += AT_ONCE) status = read_batch(&v, t, first, n - first < AT_ONCE ? n - first : AT_ONCE, err);
+    for (size_t first = 0; first < n && !status && !(status = progress_tell("looking at the images", (double)first, (double)n, err)); first += AT_ONCE)
+        status = read_batch(&v, t, first, n - first < AT_ONCE ? n - first : AT_ONCE, err);
     classifier_close(&v);
     return status;
 }

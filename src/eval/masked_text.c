@@ -1,5 +1,6 @@
 /* Measures how well an encoder predicts a text: a share of its tokens is masked as in
  * pre-training (data/mask.h), always the same ones for one seed. */
+#include "base/progress.h"
 #include "data/metrics.h"
 #include "data/objective.h"
 #include "infer/engine.h"
@@ -86,7 +87,8 @@ int lithe_score_masked(lithe_model *m, const lithe_tokenizer *t, const int32_t *
     for (size_t i = 0; i < pieces && !status; i++) {
         add_piece(&r, ids + i * room, i + 1 < pieces ? room : n - i * room, i);
         if (i + 1 < pieces && r.pass->batch.seqs < ROWS_AT_ONCE / ctx) continue;
-        status = run_pieces(&r, &out->examples, &nll, &correct, err);
+        status = progress_tell("scoring the text", (double)i, (double)pieces, err);
+        if (!status) status = run_pieces(&r, &out->examples, &nll, &correct, err);
     }
     reading_close(&r);
     if (!status && !out->examples) status = fail(err, LITHE_EFORMAT, "not one of %zu tokens was masked at a rate of %g: a longer text or a higher rate is needed", n, rate);

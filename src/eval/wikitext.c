@@ -3,6 +3,7 @@
  * are those of Megatron-LM and of lm-evaluation-harness).  A page begins at a line " = Title = ".  Windows do not
  * overlap and begin with the token before them, but for a page's last one, which reaches back as far as it can. */
 #include "base/arena.h"
+#include "base/progress.h"
 #include "eval/task_pattern.h"
 #include "infer/engine.h"
 #include <stdlib.h>
@@ -102,6 +103,7 @@ static int score_pages(reading *r, const char *text, size_t size, lithe_error *e
     int status = LITHE_OK;
     for (const char *end = text + size, *stop; text < end && !status; text = stop + 1) {
         stop = page_end(text, end);
+        if ((status = progress_tell("scoring the text", (double)(size - (size_t)(end - text)), (double)size, err))) break;
         if (!is_blank(text, (size_t)(stop - text))) status = score_page(r, text, (size_t)(stop - text), err);
         if (stop == end) break;
     }

@@ -67,12 +67,14 @@ int gguf_write(const char *path, const gguf_head *head, const out_tensor *tensor
         offset += bytes + padding(bytes);
     }
     put_zeros(w.stream, padding(at));
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !(status = tell_writing((size_t)i, (size_t)count, err)); i++) {
         size_t bytes = out_bytes(&tensors[i]);
         fwrite(tensors[i].data, 1, bytes, w.stream);
         put_zeros(w.stream, padding(bytes));
     }
-    return writer_commit(&w, err);
+    if (!status) return writer_commit(&w, err);
+    writer_abandon(&w);
+    return status;
 }
 
 /* Vectors, and tables and mixes that llama.cpp reads as F32 alone, are F32. */

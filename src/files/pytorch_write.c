@@ -101,19 +101,21 @@ static int check(const char *path, const out_tensor *tensors, int count, lithe_e
     return LITHE_OK;
 }
 
-static void put_members(zip_writer *z, const out_tensor *tensors, int count, const char *pickle, size_t size, arena *names, bool *failed_names)
+static int put_members(zip_writer *z, const char *path, const out_tensor *tensors, int count, const char *pickle, size_t size, arena *names, lithe_error *err)
 {
     char name[32];
+    int status = LITHE_OK;
     zip_put(z, "archive/data.pkl", pickle, size);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !(status = tell_writing((size_t)i, (size_t)count, err)); i++) {
         size_t bytes = 0;
         shape_count(tensors[i].dims, tensors[i].rank, &bytes);
         snprintf(name, sizeof name, "archive/data/%d", i);
         const char *kept = arena_strdup(names, name);
-        if (!kept) { *failed_names = true; return; }
+        if (!kept) return fail(err, LITHE_ENOMEM, "%s: no memory for a zip of %d tensors", path, count);
         zip_put(z, kept, tensors[i].data, bytes * dtype_bytes(tensors[i].type));
     }
     zip_put(z, "archive/version", "3\n", 2);
+    return status;
 }
 
 int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_error *err)
@@ -121,7 +123,6 @@ int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_
     writer w;
     arena names = { 0 };
     size_t size = 0;
-    bool no_names = false;
     int status = failed(err) ? (int)err->status : check(path, tensors, count, err);
     if (status) return status;
     zip_writer z = { .capacity = (size_t)count + 2, .entries = xalloc((size_t)count + 2, sizeof *z.entries) };
@@ -130,8 +131,8 @@ int pytorch_write(const char *path, const out_tensor *tensors, int count, lithe_
     if (!status) status = writer_open(&w, path, err);
     if (!status) {
         z.out = w.stream;
-        put_members(&z, tensors, count, pickle, size, &names, &no_names);
-        status = no_names ? fail(err, LITHE_ENOMEM, "%s: no memory for a zip of %d tensors", path, count) : zip_finish(&z, path, err);
+        status = put_members(&z, path, tensors, count, pickle, size, &names, err);
+        if (!status) status = zip_finish(&z, path, err);
         if (status) writer_abandon(&w);
         else status = writer_commit(&w, err);
     }

@@ -76,6 +76,8 @@ int rwkvcpp_write(const char *path, const out_tensor *tensors, int count, lithe_
     const out_tensor *embedding = find(tensors, count, "emb.weight");
     const uint64_t header[] = { 0x67676d66, 101, (uint64_t)embedding->dims[0], (uint64_t)embedding->dims[1], layers(tensors, count), type_of_file(tensors, count, embedding) };
     for (int i = 0; i < 6; i++) put_u32(w.stream, header[i]);
-    for (int i = 0; i < count; i++) put_record(w.stream, &tensors[i]);
-    return writer_commit(&w, err);
+    for (int i = 0; i < count && !(status = tell_writing((size_t)i, (size_t)count, err)); i++) put_record(w.stream, &tensors[i]);
+    if (!status) return writer_commit(&w, err);
+    writer_abandon(&w);
+    return status;
 }

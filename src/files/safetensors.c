@@ -307,15 +307,18 @@ static char *make_header(const char *path, const out_tensor **sorted, size_t n, 
 }
 
 /* The header and the data, to a stream. */
-static void put_file(FILE *out, const char *header, size_t length, const out_tensor **sorted, size_t n)
+static int put_file(FILE *out, const char *header, size_t length, const out_tensor **sorted, size_t n, lithe_error *err)
 {
+    int status = LITHE_OK;
     uint64_t prefix = length;
     fwrite(&prefix, sizeof prefix, 1, out);
     fwrite(header, 1, length, out);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !status; i++) {
         size_t bytes = out_bytes(sorted[i]);
-        if (bytes) fwrite(sorted[i]->data, 1, bytes, out);
+        status = tell_writing(i, n, err);
+        if (bytes && !status) fwrite(sorted[i]->data, 1, bytes, out);
     }
+    return status;
 }
 
 /* A file that is checked and ready to be put: its header, to be freed, and its tensors in their order. */
@@ -348,8 +351,9 @@ int safetensors_write(const char *path, const out_tensor *tensors, int count, co
     writer w;
     int status = prepare(&x, path, tensors, count, metadata, err);
     if (!status && !(status = writer_open(&w, path, err))) {
-        put_file(w.stream, x.header, x.length, x.sorted, x.n);
-        status = writer_commit(&w, err);
+        status = put_file(w.stream, x.header, x.length, x.sorted, x.n, err);
+        if (status) writer_abandon(&w);
+        else status = writer_commit(&w, err);
     }
     prepared_free(&x);
     return status;
@@ -362,8 +366,7 @@ char *safetensors_bytes(const char *name, const out_tensor *tensors, int count, 
     *size = 0;
     if (!prepare(&x, name, tensors, count, metadata, err)) {
         FILE *out = open_memstream(&bytes, size);
-        if (out) put_file(out, x.header, x.length, x.sorted, x.n);
-        bool bad = !out || ferror(out);
+        bool bad = !out || put_file(out, x.header, x.length, x.sorted, x.n, err) || ferror(out);
         if ((out && fclose(out)) || bad) {
             fail(err, LITHE_ENOMEM, "%s: not enough memory for the file", name);
             free(bytes);

@@ -7,6 +7,7 @@
 #include "base/gguf_keys.h"
 #include "base/utf8.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include <stdlib.h>
 
 enum { INDEX_LIMIT = 100000000, INDEX_DEPTH = 4 };
@@ -277,6 +278,8 @@ static int parse_index(tensor_file *f, const uint8_t *data, size_t size, lithe_e
 }
 
 /* ---- writing ----------------------------------------------------------------------- */
+
+int tell_writing(size_t done, size_t all, lithe_error *err) { return progress_tell("writing the weights", (double)done, (double)all, err); }
 
 const tensor_writer *tensor_writer_of(const char *path, lithe_error *err)
 {

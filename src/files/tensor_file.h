@@ -97,6 +97,8 @@ typedef struct {
     /* NULL: gguf_write, which takes keys too. */
     int (*write)(const char *path, const out_tensor *tensors, int count, lithe_error *err);
 } tensor_writer;
+/* Tells a person that `done` of `all` tensors of a file are written; fails when the writing is to end. */
+int tell_writing(size_t done, size_t all, lithe_error *err);
 const tensor_writer *tensor_writer_of(const char *path, lithe_error *err);
 
 /* safetensors: tensors sorted by descending dtype alignment then name.  metadata: NULL for {"format":"pt"}. */

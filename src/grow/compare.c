@@ -2,6 +2,7 @@
  * the logits of tokens, classes or spans, the number of a regression, or hidden states
  * where there is no head.  A model that reads images gets random pixels. */
 #include "base/random.h"
+#include "base/progress.h"
 #include "model/fit.h"
 #include "model/pass.h"
 #include <math.h>
@@ -141,7 +142,7 @@ static int compare_text(pass p[2], const lithe_model *a, const lithe_model *b, c
     if (!n) return fail(err, LITHE_EINVAL, "no tokens to compare two models on");
     int status = check_ids(a, ids, n, err);
     if (!status) status = open_both(p, a, b, longest, 1, err);
-    for (size_t first = 0; first < n && !status; first += (size_t)longest) {
+    for (size_t first = 0; first < n && !status && !(status = progress_tell("comparing the models", (double)first, (double)n, err)); first += (size_t)longest) {
         batch_begin(to);
         batch_add(to, &(batch_sequence){ .n = n - first < (size_t)longest ? (int)(n - first) : longest, .ids = ids + first });
         status = compare_batch(p, has_probabilities(a), report, &l, err);

@@ -4,6 +4,7 @@
 #include "grow/grow.h"
 #include "base/arena.h"
 #include "base/name_pattern.h"
+#include "base/progress.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,8 @@ int hybrid_values(const hybrid_form *f, const lithe_model *m, lithe_model *to, u
 {
     bool *filled = xalloc((size_t)to->params->count, sizeof *filled);
     int status = filled ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to grow");
-    for (int i = 0; !status && i < m->params->count; i++) status = place_param(f, m, m->params->items[i], to, filled, err);
+    for (int i = 0; !status && i < m->params->count && !(status = progress_tell("growing the weights", i, m->params->count, err)); i++)
+        status = place_param(f, m, m->params->items[i], to, filled, err);
     for (int k = 0; !status && k < to->params->count; k++) {
         param *p = to->params->items[k];
         if (filled[k]) continue;

@@ -1,6 +1,7 @@
 /* Computes values and optimizer moments of a larger model by the map of its growth. */
 #include "base/random.h"
 #include "base/arena.h"
+#include "base/progress.h"
 #include "grow/grow.h"
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,8 @@ lithe_model *growth_apply(const growth *g, lithe_error *err)
     lithe_model *large = model_create(g->arch, g->large->json, "the grown config.json", err);
     int status = large ? LITHE_OK : LITHE_ENOMEM;
     if (!status && g->form) status = hybrid_values(g->form, g->small, large, g->options.seed, err);
-    for (int i = 0; i < g->count && !status; i++) status = apply_values(&g->maps[i], params_find(large->params, g->maps[i].name), g->options.seed, err);
+    for (int i = 0; i < g->count && !status && !(status = progress_tell("growing the weights", i, g->count, err)); i++)
+        status = apply_values(&g->maps[i], params_find(large->params, g->maps[i].name), g->options.seed, err);
     if (!status) status = params_intact(g->small->params, err);
     if (!status) status = grow_groups_to(g, large, err);
     if (status) {

@@ -1,6 +1,7 @@
 /* The logits of a sequence, and the negative log-likelihood of a text in windows. */
 #include "infer/engine.h"
 #include "base/arena.h"
+#include "base/progress.h"
 #include <stdlib.h>
 
 static int read_logits(lithe_engine *e, const int32_t *ids, size_t n, float *out, lithe_error *err)
@@ -107,7 +108,7 @@ int lithe_engine_score(lithe_engine *e, const int32_t *ids, size_t n, int ctx, i
     *total = 0;
     pass *p;
     int status = engine_whole(e, &(whole_pass){ .want = WANT_LOSS, .rows = at_once * w.ctx, .seqs = at_once }, &p, err);
-    for (size_t k = 0; !status && k < count; k += (size_t)at_once)
+    for (size_t k = 0; !status && k < count && !(status = progress_tell("scoring the text", (double)k, (double)count, err)); k += (size_t)at_once)
         status = run_windows(m, p, &w, k, count - k < (size_t)at_once ? (int)(count - k) : at_once, nll, total, err);
     return status;
 }

@@ -1,4 +1,5 @@
 /* Texts become sequences, and sequences become batches (infer/sequences.h). */
+#include "base/progress.h"
 #include "infer/sequences.h"
 #include "text/layout.h"
 #include <stdlib.h>
@@ -130,7 +131,8 @@ int sequences_run(const sequences *x, lithe_engine *e, want w, sequences_take *t
     int status = engine_whole(e, &(whole_pass){ w, rows, seqs, x->selected, false }, &p, err);
     for (size_t first = 0; first < x->n && !status; first += batch_of(x, first)) {
         fill_batch(x, first, &p->batch);
-        status = pass_answer(p, engine_model(e), err);
+        status = progress_tell("reading the texts", (double)first, (double)x->n, err);
+        if (!status) status = pass_answer(p, engine_model(e), err);
         if (!status) take(context, &p->r, &p->batch.view, first);
     }
     return status;

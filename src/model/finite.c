@@ -1,5 +1,6 @@
 /* Whether a model's parameters are numbers. */
 #include "model/model.h"
+#include "base/progress.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,7 +26,10 @@ int lithe_model_finite(const lithe_model *m, lithe_error *err)
     if (!m) return fail(err, LITHE_EINVAL, "there is no model");
     real *values = xalloc(CHUNK, sizeof *values);
     int status = values ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to look through %d tensors", m->params->count);
-    for (int i = 0; i < m->params->count && !status; i++) status = check(m->params->items[i], values, err);
+    for (int i = 0; i < m->params->count && !status; i++) {
+        status = progress_tell("checking the weights", i, m->params->count, err);
+        if (!status) status = check(m->params->items[i], values, err);
+    }
     free(values);
     return status;
 }

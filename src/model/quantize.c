@@ -8,6 +8,7 @@
  * third layer between. Blocks lie along the axis that is summed: a matrix that is declared (in,out) is stored
  * transposed. */
 #include "model/model.h"
+#include "base/progress.h"
 #include "base/threads.h"
 #include "base/sized.h"
 #include "kernels/blocks.h"
@@ -147,7 +148,8 @@ int lithe_model_quantize(lithe_model *m, const char *type, const lithe_quantize_
         if (to == KEEP) { report->kept++; continue; }
         report->quantized++;
         report->in_other_types += to != (int)r.type;
-        if ((stored_type)to != weight_stored(&p->weight).type) status = make(p, (stored_type)to, err);
+        status = progress_tell("quantizing the matrices", i, m->params->count, err);
+        if (!status && (stored_type)to != weight_stored(&p->weight).type) status = make(p, (stored_type)to, err);
     }
     report->bytes_after = bytes_of(m);
     if (!status && !report->quantized && odd)

@@ -3,6 +3,7 @@
  * Values saved in f32 are bitwise the same when they are read again.
  * Invariant: lithe_model_save's directory is complete when it appears, by rename. */
 #include "model/groups.h"
+#include "base/progress.h"
 #include "base/writer.h"
 #include "files/dtypes.h"
 #include "model/gguf_model.h"
@@ -132,7 +133,10 @@ static int write_tensors(saving *s, lithe_error *err)
     const params *p = s->m->params;
     s->out = xalloc((size_t)p->count + GGUF_MORE_TENSORS, sizeof *s->out);
     int status = s->out ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: not enough memory to write a model", s->path);
-    for (int i = 0; i < p->count && !status; i++) status = add_parameter(s, p->items[i], err);
+    for (int i = 0; i < p->count && !status; i++) {
+        status = progress_tell("converting the weights", i, p->count, err);
+        if (!status) status = add_parameter(s, p->items[i], err);
+    }
     if (!status && !s->writer->write) s->count = gguf_model_tensors(s->out, s->count, s->config, &s->memory);
     if (!status) status = s->writer->write ? s->writer->write(s->path, s->out, s->count, err) : gguf_write(s->path, &s->keys, s->out, s->count, err);
     arena_free(&s->memory);
