@@ -135,6 +135,13 @@ int must_be_new(const char *path, bool directory, lithe_error *err)
     return LITHE_OK;
 }
 
+int must_be_there(const char *path, lithe_error *err)
+{
+    struct stat at;
+    if (err->status || !stat(path, &at)) return err->status;
+    return wrong(err, LITHE_EIO, "%s: cannot open, %s", path, strerror(errno));
+}
+
 /* ---- models ----------------------------------------------------------------- */
 
 lithe_model *open_model(const char *path, const char *config, lithe_error *err)

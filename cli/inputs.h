@@ -37,5 +37,6 @@ int   wrong(lithe_error *err, lithe_status status, const char *format, ...) __at
 /* Fails if something is at path that is to be made: a file, or for `directory` anything but an empty directory, or if
  * a directory would end as files do.  Verbs ask before they work. */
 int must_be_new(const char *path, bool directory, lithe_error *err);
+int must_be_there(const char *path, lithe_error *err);
 
 #endif

@@ -185,7 +185,7 @@ static int set(arguments *a, int i, const char *what, const char *text, origin f
 
 /* ---- the command line ------------------------------------------------------- */
 
-static int unknown_option(const verb *v, const char *dashes, const char *name, size_t length)
+int unknown_option(const verb *v, const char *dashes, const char *name, size_t length)
 {
     char word[64];
     snprintf(word, sizeof word, "%.*s", (int)(length < 60 ? length : 60), name);

@@ -105,6 +105,8 @@ origin option_origin(const arguments *a, const char *name);
 /* How the letters of a vocab.txt are read: 1 with --lowercase, -1 with --no-lowercase, else 0. */
 int letters(const arguments *a, int lowercase);
 const option *option_at(const verb *v, int i);      /* the verb's options, then the common ones; NULL after the last */
+/* "unknown option --x; did you mean --y?" and the exit code. */
+int unknown_option(const verb *v, const char *dashes, const char *name, size_t length);
 /* "LITHE_WEIGHT_DECAY" */
 void option_variable(const option *o, char *name, size_t cap);
 

@@ -98,13 +98,14 @@ static int code_of(const lithe_error *err, int unreadable)
     return EXIT_FAILED;
 }
 
-/* The file that was meant, where one that was named is not there. */
+/* The file or the run that was meant, where one that was named is not there. */
 static question meant_by(const lithe_error *err)
 {
     char path[sizeof err->text];
-    const char *end = strstr(err->text, ": cannot open, no such file");
+    const char *end = strcasestr(err->text, ": cannot open, no such file");
+    if (!end) end = strstr(err->text, ": is no run");
     snprintf(path, sizeof path, "%.*s", end ? (int)(end - err->text) : 0, err->text);
-    return end ? meant_file(path) : (question){ "" };
+    return end && access(path, F_OK) ? meant_file(path) : (question){ "" };
 }
 
 static int exit_of(const lithe_error *err, int unreadable)

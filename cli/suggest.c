@@ -1,7 +1,8 @@
 /* The distance is Damerau and Levenshtein's with adjacent swaps (optimal string
- * alignment); a name that begins with the typed word is nearer than any other. */
+ * alignment), whatever their case; a name that begins with the typed word is nearer than any other. */
 #include "suggest.h"
 #include "output.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -13,6 +14,8 @@ enum { LONGEST = SUGGESTED_MOST, FILES_MOST = 10000 };
 
 static int least(int a, int b) { return a < b ? a : b; }
 
+static bool same(char a, char b) { return tolower((unsigned char)a) == tolower((unsigned char)b); }
+
 static int distance(const char *a, const char *b)
 {
     int n = (int)strlen(a), m = (int)strlen(b), d[LONGEST + 1][LONGEST + 1];
@@ -20,8 +23,8 @@ static int distance(const char *a, const char *b)
     for (int j = 0; j <= m; j++) d[0][j] = j;
     for (int i = 1; i <= n; i++)
         for (int j = 1; j <= m; j++) {
-            d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+            d[i][j] = least(least(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + !same(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1])) d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
     return d[n][m];
 }
@@ -106,5 +109,7 @@ question meant_file(const char *path)
     for (int n = 0; d && n < FILES_MOST && (e = readdir(d)); n++)
         if (e->d_name[0] != '.' || s.word[0] == '.') suggest_offer(&s, e->d_name);
     if (d) closedir(d);
-    return did_you_mean(&s);
+    question q = did_you_mean(&s);
+    if (*s.best && slash && (size_t)(slash - path) < sizeof q.text / 2) snprintf(q.text, sizeof q.text, "; did you mean %.*s/%s?", (int)(slash - path), path, s.best);
+    return q;
 }

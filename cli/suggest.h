@@ -18,7 +18,7 @@ void suggest_list(suggestion *s, const char *names, char separator);
 void suggest_also(suggestion *s, const char *name, const char *also);
 
 /* "; did you mean NAME?", or "" */
-typedef struct { char text[SUGGESTED_MOST + 40]; } question;
+typedef struct { char text[4 * SUGGESTED_MOST]; } question;
 question did_you_mean(const suggestion *s);
 /* The same for a name of a library's list, which ends with NULL. */
 question meant_of(const char *word, const char *(*name)(int i));

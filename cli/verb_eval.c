@@ -154,6 +154,7 @@ static int eval_task(const arguments *a)
     lithe_evaluation v;
     const char *path = a->operands[0], *pair = s->pair_column ? s->pair_column : option_origin(a, "pair-column") == ORIGIN_DEFAULT ? NULL : "";
     const lithe_data_options columns = { .size = sizeof columns, .text_column = s->text_column, .pair_column = pair, .label_column = s->label_column };
+    must_be_there(s->task, &err);
     lithe_model *m = open_model(path, s->config, &err);
     bool images = lithe_model_images(m, NULL, NULL, NULL);
     lithe_tokenizer *t = m && !images ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;

@@ -41,6 +41,14 @@ typedef struct {
 
 /* ---- what is run ------------------------------------------------------------------ */
 
+static bool option_of_train(const char *name)
+{
+    const option *o;
+    int i = 0;
+    while ((o = option_at(&verb_train, i)) && strcmp(o->name, name)) i++;
+    return o != NULL;
+}
+
 static int read_varied(sweep *s, const char *text)
 {
     varied *v = &s->varied[s->varied_count];
@@ -51,6 +59,7 @@ static int read_varied(sweep *s, const char *text)
     *v = (varied){ .text = copy, .name = copy + strspn(copy, "-") };
     if (!values || values == v->name || !values[1]) return usage("--vary %s: expected OPTION=A,B,... as in lr=1e-3,3e-4", text);
     *values++ = 0;
+    if (!option_of_train(v->name)) return unknown_option(&verb_train, "--vary ", v->name, strlen(v->name));
     if (!strcmp(v->name, "out") || !strcmp(v->name, "seed")) return usage("--vary %s: the sweep chooses it", v->name);
     for (char *value = strtok(values, ","); value; value = strtok(NULL, ",")) {
         if (v->count == 64) return usage("--vary %s: at most 64 values", v->name);

@@ -8,11 +8,9 @@
 #include "suggest.h"
 #include "training.h"
 #include "verbs.h"
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef train_settings S;
 
@@ -150,8 +148,7 @@ static int train_resumed(const arguments *a, lithe_ranks *ranks)
     lithe_train_options options = { .size = sizeof options, .steps = s->steps, .save_every = s->save_every.unit ? (int)ceil(s->steps * share_of(s->save_every)) : steps_of(a, "save-every", s->save_every, NEVER),
                                     .ranks = ranks };
     if (s->save_every.unit && !s->steps) return usage("--save-every %g%% needs --steps", s->save_every.value);
-    struct stat at;
-    if (stat(s->resume, &at)) wrong(&err, LITHE_EIO, "%s: cannot open, %s", s->resume, strerror(errno));
+    must_be_there(s->resume, &err);
     lithe_trainer *t = lithe_trainer_resume(s->resume, &options, &err);
     int code = t ? train_to_the_end(t, ranks, NULL, s->json) : failed_input(&err);
     lithe_trainer_close(t);

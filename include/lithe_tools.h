@@ -25,9 +25,10 @@ int lithe_guard_files(lithe_error *err);
 /* ---- long work ----------------------------------------------------------- */
 
 /* Whom this thread tells about work that may take long: reading and packing text, learning a vocabulary, checking the
- * hashes of files, scoring and classifying texts and images, quantizing, growing, comparing and writing models.  tell receives what is being done ("learning a vocabulary") and `done` of `all` of it (all 0: nobody
- * knows), up to some thousand times a second; if it returns other than 0 the work ends with LITHE_ECANCELLED, and no
- * file of it stays.  NULL: nobody. */
+ * hashes of files, scoring and classifying texts and images, quantizing, growing, comparing and writing models.  tell
+ * receives what is being done ("learning a vocabulary") and `done` of `all` of it (all 0: nobody knows), up to some
+ * thousand times a second; if it returns other than 0 the work ends with LITHE_ECANCELLED, and no file of it stays.
+ * NULL: nobody. */
 void lithe_on_progress(int (*tell)(void *context, const char *what, double done, double all), void *context);
 
 /* ---- architectures ------------------------------------------------------- */

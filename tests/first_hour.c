@@ -134,6 +134,10 @@ static void questions(void)
         { "$L eval m --task helaswag --data x", 2, NULL, "did you mean hellaswag?" }, { "$L grow m --params 2x --out d --method dupliacte", 2, NULL, "did you mean duplicate?" },
         { "$L train x --grow-at 1:2x --grow-method clon --steps 2", 2, NULL, "did you mean clone?" },
         { "echo some text > story.txt; $L train stroy.txt", 3, NULL, "stroy.txt: cannot open, no such file or directory; did you mean story.txt?" },
+        { "$L train story.txt --config ./stroy.txt", 3, NULL, "did you mean ./story.txt?" }, { "mkdir -p runs/tale; $L train --resume runs/tael", 3, NULL, "did you mean runs/tale?" },
+        { "$L watch runs/tael", 3, NULL, "is no run: a run is a directory with log.jsonl; did you mean runs/tale?" }, { "$L watch runs/tale", 3, NULL, "log.jsonl" },
+        { "$L eval m --task ./stroy.txt", 3, NULL, "did you mean ./story.txt?" }, { "$L quantize m --to q4k --out x.gguf", 2, NULL, "did you mean q4_K?" },
+        { "$L sweep story.txt --vary lrr=1,2", 2, NULL, "unknown option --vary lrr; did you mean --lr?" },
         { "$L eval stroy --text story.tx", 3, NULL, "did you mean story.txt?" }, { "$L scor m x", 2, NULL, "did you mean score?" }, { "$L train nothing-like-it", 3, NULL, "no such file or directory\n" });
 }
 
@@ -236,7 +240,7 @@ static int scores(lithe_model *m, const char *path, lithe_error *e)
     return lithe_score(m, ids, 300, 4, 0, NULL, NULL, e);
 }
 
-/* Whoever is told of it may end the writing, and other long work on models, at any report; then nothing is there. */
+/* Whoever watches it may end the writing, and other long work on models, at any report; then nothing is there. */
 static void writing_is_watched(void)
 {
     static const struct { const char *path, *what; writes *call; } cases[] = {
@@ -260,7 +264,7 @@ static void writing_is_watched(void)
             CHECK_MSG(!status || access(in_dir(cases[i].path), F_OK), "%s is there", cases[i].path);
             if (at > 1000) break;
         }
-        CHECK_MSG(seen, "%s is not told of %s", cases[i].what, cases[i].path);
+        CHECK_MSG(seen, "%s is not said of %s", cases[i].what, cases[i].path);
         CHECK_MSG(sh("rm -rf saved x.*; ls -A | grep -vxE 'out|err'") == 0 && !strcmp(out, "model\n"), "%s", out);
     }
     lithe_model_close(m);
