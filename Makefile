@@ -208,11 +208,15 @@ uninstall:
 	    $(BASH_COMPLETIONS)/lithe $(ZSH_COMPLETIONS)/_lithe $(FISH_COMPLETIONS)/lithe.fish)
 	@[ ! -d $(DESTDIR)$(LIBDIR)/lithe ] || rmdir $(DESTDIR)$(LIBDIR)/lithe
 
-# Packages for Debian, to build/deb, of what is built; lintian reads them.  They are put together in a copy of this tree.
+# Packages for Debian, to build/deb, of what is built; lintian reads them.  They are put together in a copy of this tree,
+# which gets the name of who makes them: that of Debian's tools, else git's, else that of the latest commit.
 deb: all $(B)/liblithe.a
 	@for tool in dpkg-buildpackage dh lintian; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install dpkg-dev debhelper lintian"; exit 1; }; done
 	@rm -rf $(B)/deb && mkdir -p $(B)/deb/lithe-$(RELEASE)
 	@tar -c --exclude=./build* --exclude=./runs --exclude=./.git . | tar -x -C $(B)/deb/lithe-$(RELEASE)
+	@name=$${DEBFULLNAME:-$$(git config user.name || git log -1 --format=%an)} address=$${DEBEMAIL:-$$(git config user.email || git log -1 --format=%ae)}; \
+	[ "$$name" ] && [ "$$address" ] || { echo "lithe: who makes the packages?  make deb DEBFULLNAME='Your Name' DEBEMAIL=you@your.domain"; exit 1; }; \
+	cd $(B)/deb/lithe-$(RELEASE)/debian && sed -i "s|@MAINTAINER@|$$(printf '%s <%s>' "$$name" "$$address" | sed 's/[&|\\]/\\&/g')|" control changelog
 	cd $(B)/deb/lithe-$(RELEASE) && env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS B='$(abspath $(B))' DEB_BUILD_OPTIONS='nocheck parallel=$(JOBS)' dpkg-buildpackage -us -uc -b -nc
 	@rm -rf $(B)/deb/lithe-$(RELEASE)
 	lintian --fail-on error,warning $(B)/deb/*.changes

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_WIDTH = 24, PAIRS_MOST = 10 };
+enum { NAME_WIDTH = 40, PAIRS_MOST = 10 };
 
 static size_t at(const class_figures *c, int label, int predicted) { return c->confusion[label * c->labels + predicted]; }
 

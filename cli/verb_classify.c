@@ -3,11 +3,13 @@
 #include "lines.h"
 #include "output.h"
 #include "predictions.h"
+#include "suggest.h"
 #include "token_answers.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct { common common; const char *text, *tokenizer, *pair; prediction_settings table; int top, json; } classify_settings;
 typedef classify_settings S;
@@ -180,6 +182,8 @@ static int classify(const arguments *a)
     for (int i = 1; i < a->count; i++) many |= is_folder(a->operands[i]) || is_table(a->operands[i]);
     if (many) return classify_many(a);
     if (out_of_place(a)) return usage("--%s is for --table", out_of_place(a));
+    if (s->table.out && a->count == 2 && access(a->operands[1], F_OK))
+        return usage("--out is the table of a table or of a folder of images, and there is no file %s%s", a->operands[1], meant_file(a->operands[1]).text);
     if (s->table.out) return usage("--out is the table of --table, or of a folder of images");
     lithe_error err = { 0 };
     lines l = { 0 };

@@ -266,6 +266,21 @@ static int write_report(sweep *s)
     return err.status ? failed_output(&err) : EXIT_DONE;
 }
 
+/* With the directories above it. */
+static void make_directory(const char *path, lithe_error *err)
+{
+    char *at = strdup(path);
+    bool bad = !at;
+    for (char *slash = at ? strchr(at + 1, '/') : NULL; slash && !bad; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        bad = mkdir(at, 0777) && errno != EEXIST;
+        *slash = '/';
+    }
+    if (!bad) bad = mkdir(at, 0777) && errno != EEXIST;
+    if (bad) wrong(err, LITHE_EIO, "%s: cannot make, %s", path, strerror(errno));
+    free(at);
+}
+
 static int run_sweep(sweep *s)
 {
     lithe_error err = { 0 };
@@ -273,7 +288,7 @@ static int run_sweep(sweep *s)
     s->children = allocate((size_t)s->settings->jobs, sizeof *s->children, &err);
     s->number = allocate((size_t)s->settings->jobs, sizeof *s->number, &err);
     if (length <= 0) wrong(&err, LITHE_EIO, "the path of this program is not known");
-    if (mkdir(s->settings->out, 0777) && errno != EEXIST) wrong(&err, LITHE_EIO, "%s: cannot make, %s", s->settings->out, strerror(errno));
+    make_directory(s->settings->out, &err);
     if (err.status) return failed_output(&err);
     memset(s->children, 0, (size_t)s->settings->jobs * sizeof *s->children);
     interrupt_catch(true);

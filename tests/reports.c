@@ -305,6 +305,7 @@ static void commands(void)
     TRANSCRIPTS(
         { "ls s/lr=1e-3,seed=1/model.safetensors s/report.html s/csv/runs.csv", 0, "runs.csv", NULL },
         { "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --out s -- tale.txt --steps 4", 0, "validation loss", "is finished" },
+        { "$L sweep --vary ctx=32 --out deep/er -- tale.txt --tokenizer bytes --params 20k --batch 2 --steps 1 && ls deep/er/report.html", 0, "report.html", "" },
         { "$L sweep --vary lr -- tale.txt", 2, NULL, "expected OPTION=A,B" }, { "$L sweep --vary out=1,2 -- tale.txt", 2, NULL, "the sweep chooses it" },
         { "$L sweep --vary ctx=3000000 --out t -- tale.txt --steps 1 2>&1 | grep -c failed", 0, "1", NULL },
         { "$L report s/lr=1e-3,seed=0 s/lr=1e-3,seed=1 --out p.html --csv numbers", 0, "p.html", NULL }, { "$L report s/lr=1e-3,seed=0 --out p.html --json", 0, "\"runs\":1", NULL },
