@@ -279,8 +279,8 @@ int lithe_model_parameter_named(const lithe_model *m, const char *name, lithe_te
 int lithe_model_values(const lithe_model *m, const char *name, size_t first, size_t n, float *out, lithe_error *err);
 /* Fails with LITHE_EFORMAT, and names the first one in the order of names, if a value of m is NaN or infinite. */
 int lithe_model_finite(const lithe_model *m, lithe_error *err);
-/* Which checkpoint of the RUN that was opened has a lower validation loss than the newest, which is used; NULL if none
- * has; borrowed. */
+/* Which checkpoint of the RUN that was opened has a validation loss so low that the newest one's, which is used, is 1 %
+ * above it; NULL if none has; borrowed. */
 const char *lithe_model_better(const lithe_model *m);
 /* Fails with LITHE_EFORMAT if a file that m is read from was cut or overwritten since it was opened: results would be
  * of another model.  Whatever computes with m asks this by itself. */

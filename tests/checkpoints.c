@@ -80,26 +80,30 @@ static void damaged_ones_are_named(void)
     check_opens(2, "ckpt-6/manifest.json: cannot open");
 }
 
-/* The newest is opened, and the best one is named where it is another that is there. */
+/* The newest is opened, and the best one is named where it is another that is there, and clearly better. */
 static void better_ones_are_named(void)
 {
-    static const struct { const char *best, *says; } cases[] = {
-        { "{\"step\": 4, \"checkpoint\": \"ckpt-4\", \"valid_loss\": 2.5}", "run: ckpt-6, its newest checkpoint, is used; " }, { "{\"step\": 4, \"valid_loss\": 2.5}", "run/ckpt-4 had a lower validation loss (2.5000)" },
-        { "{\"step\": 6, \"valid_loss\": 2.5}", NULL }, { "{\"step\": 3, \"valid_loss\": 2.5}", NULL }, { "{\"step\": 4}", NULL }, { "{\"step\": \"../4\", \"valid_loss\": 1}", NULL }, { "[4", NULL },
+    static const struct { const char *progress, *says; } cases[] = {
+        { "{\"valid_loss\": 2.6, \"best_loss\": 2.5, \"best_step\": 4}", "run: ckpt-6, its newest checkpoint, is used, of validation loss 2.6000; " },
+        { "{\"valid_loss\": 2.6, \"best_loss\": 2.5, \"best_step\": 2}", "run/ckpt-2 has 2.5000" }, { "{\"valid_loss\": 2.51, \"best_loss\": 2.5, \"best_step\": 4}", NULL },
+        { "{\"valid_loss\": 2.6, \"best_loss\": 2.5, \"best_step\": 6}", NULL }, { "{\"valid_loss\": 2.6, \"best_loss\": 2.5, \"best_step\": 3}", NULL },
+        { "{\"valid_loss\": null, \"best_loss\": 2.5, \"best_step\": 4}", NULL }, { "{\"valid_loss\": 2.6, \"best_loss\": 2.5, \"best_step\": \"../4\"}", NULL }, { "[4]", NULL },
     };
     make_run();
     check_opens(6, NULL);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i <= sizeof cases / sizeof *cases; i++) {
+        const size_t at = i % (sizeof cases / sizeof *cases);           /* the first again, for the command */
         lithe_error e = { 0 };
-        CHECK(!file_write(in_dir("run/best.json"), cases[i].best, strlen(cases[i].best), &e));
+        char trainer[200];
+        const int n = snprintf(trainer, sizeof trainer, "{\"format\": 1, \"progress\": %s}", cases[at].progress);
+        CHECK(!file_write(in_dir("run/ckpt-6/trainer.json"), trainer, (size_t)n, &e));
         lithe_model *m = lithe_model_open(in_dir("run"), NULL, &e);
         const char *says = lithe_model_better(m);
         CHECK_MSG(m && !strcmp(m->path, in_dir("run/ckpt-6")) && !lithe_model_notice(m), "%s", e.text);
-        CHECK_MSG(cases[i].says ? says && strstr(says, cases[i].says) : !says, "%s: %s", cases[i].best, says ? says : "nothing is said");
+        CHECK_MSG(cases[at].says ? says && strstr(says, cases[at].says) : !says, "%s: %s", cases[at].progress, says ? says : "nothing is said");
         lithe_model_close(m);
     }
-    CHECK(!file_write(in_dir("run/best.json"), cases[0].best, strlen(cases[0].best), NULL));
-    TRANSCRIPTS({ "$L logits run --ids '1 2' --out l.safetensors", 0, NULL, "is used; run/ckpt-4 had a lower" }, { "$L logits run --ids '1 2' --out q.safetensors -q", 0, "", "" },
+    TRANSCRIPTS({ "$L logits run --ids '1 2' --out l.safetensors", 0, NULL, "its newest checkpoint, is used" }, { "$L logits run --ids '1 2' --out q.safetensors -q", 0, "", "" },
                 { "$L logits run/ckpt-4 --ids '1 2' --out b.safetensors -q; ! cmp -s l.safetensors b.safetensors", 0, "", "" });
 }
 

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A validation loss that is so many times the best one is worth a line. */
+static const double WORTH_SAYING = 1.01;
+
 void checkpoint_name(char name[CHECKPOINT_NAME], int at_step) { snprintf(name, CHECKPOINT_NAME, "ckpt-%d", at_step); }
 
 char *checkpoint_path(const char *run, int at_step)
@@ -71,23 +74,33 @@ static search search_once(const char *run, lithe_error *err)
     return x;
 }
 
+/* Of the newest checkpoint's trainer.json: the progress of the run. */
+static char *better_than(const char *run, const char *newest, const json_t *progress, lithe_error *err)
+{
+    const double loss = json_number_value(json_object_get(progress, "valid_loss")), best = json_number_value(json_object_get(progress, "best_loss"));
+    char *dir = NULL, *text = NULL;
+    int at_step;
+    if (!(best > 0) || !(loss > WORTH_SAYING * best) || !json_int(progress, "best_step", 0, INT32_MAX, &at_step)) return NULL;
+    if (!(dir = checkpoint_path(run, at_step))) fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
+    else if (strcmp(path_base(dir), path_base(newest)) && path_exists(dir) &&
+             asprintf(&text, "%s: %s, its newest checkpoint, is used, of validation loss %.4f; %s has %.4f", run, path_base(newest), loss, dir, best) < 0) {
+        text = NULL;
+        fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
+    }
+    free(dir);
+    return text;
+}
+
 char *checkpoint_better(const char *run, const char *newest, lithe_error *err)
 {
-    char *path = path_join(run, "best.json"), *dir = NULL, *text = NULL;
+    enum { LIMIT = 64 << 20, DEPTH = 16 };
     lithe_error unread = { 0 };
-    int at_step;
-    json_t *best = path && path_exists(path) ? json_read(path, 1 << 16, 4, &unread) : NULL;
-    const json_t *loss = json_object_get(best, "valid_loss");
-    if (json_int(best, "step", 0, INT32_MAX, &at_step) && json_is_number(loss)) dir = checkpoint_path(run, at_step);
-    if (dir && strcmp(path_base(dir), path_base(newest)) && path_exists(dir) &&
-        asprintf(&text, "%s: %s, its newest checkpoint, is used; %s had a lower validation loss (%.4f)", run, path_base(newest), dir, json_number_value(loss)) < 0) {
-        text = NULL;
-        unread.status = LITHE_ENOMEM;
-    }
+    char *path = path_join(newest, "trainer.json"), *text = NULL;
+    json_t *trainer = path && path_exists(path) ? json_read(path, LIMIT, DEPTH, &unread) : NULL;
     if (!path || unread.status == LITHE_ENOMEM) fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
-    json_decref(best);
+    if (trainer) text = better_than(run, newest, json_object_get(trainer, "progress"), err);
+    json_decref(trainer);
     free(path);
-    free(dir);
     return text;
 }
 

@@ -15,8 +15,8 @@ int   checkpoint_list(const char *run, int **steps, lithe_error *err);
  * no checkpoints, and NULL with an error when none of them is complete.  *notice says which newer one is damaged; NULL
  * when none is.  The caller frees both.  A checkpoint that a trainer removes meanwhile is not missed. */
 char *checkpoint_newest(const char *run, char **notice, lithe_error *err);
-/* A line that names the checkpoint of run with the lowest validation loss (best.json), when that is not the newest one;
- * NULL: it is, or is not known.  The caller frees it. */
+/* A line that names the checkpoint of run with the lowest validation loss, when that of the newest is 1 % above it;
+ * NULL: it is not, or nobody knows.  The caller frees it. */
 char *checkpoint_better(const char *run, const char *newest, lithe_error *err);
 
 #endif
