@@ -142,6 +142,12 @@ int must_be_there(const char *path, lithe_error *err)
     return wrong(err, LITHE_EIO, "%s: cannot open, %s", path, strerror(errno));
 }
 
+int must_be_new_file(const char *path, const char *ending, lithe_error *err)
+{
+    if (must_be_new(path, false, err) || !path || !ends_as_file(path) || !strcmp(strrchr(path, '.'), ending)) return (int)err->status;
+    return wrong(err, LITHE_EINVAL, "%s: ends as another kind of file, and a %s file is written", path, ending);
+}
+
 /* ---- models ----------------------------------------------------------------- */
 
 lithe_model *open_model(const char *path, const char *config, lithe_error *err)

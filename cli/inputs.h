@@ -38,5 +38,7 @@ int   wrong(lithe_error *err, lithe_status status, const char *format, ...) __at
  * a directory would end as files do.  Verbs ask before they work. */
 int must_be_new(const char *path, bool directory, lithe_error *err);
 int must_be_there(const char *path, lithe_error *err);
+/* The same for a file of one kind: the name does not end as those of another kind do. */
+int must_be_new_file(const char *path, const char *ending, lithe_error *err);
 
 #endif

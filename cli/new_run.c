@@ -72,6 +72,8 @@ static const char *labelled_task(const lithe_model *m)
     return task && (!strcmp(task, "classify") || !strcmp(task, "regress")) ? task : NULL;
 }
 
+bool new_run_labelled(const new_run *k) { return k->s->task || (k->model && labelled_task(k->model)); }
+
 /* The data must use the classes of the model. */
 static void keep_labels(const lithe_model *m, const char **names, lithe_data_options *o)
 {
@@ -199,6 +201,7 @@ void new_run_close(new_run *k)
 static int make_image_parts(new_run *k)
 {
     const S *s = k->s;
+    if (!k->err.status) new_run_effects(k);
     if (!k->model && s->config && !k->err.status) k->model = configured_model(k);
     if (!k->err.status) k->data = open_data(k);
     if (!k->err.status && !k->model) k->model = fresh_image_model(k);
@@ -240,10 +243,11 @@ int new_run_make(new_run *k)
     k->images = k->model ? lithe_model_images(k->model, NULL, NULL, NULL) : s->arch ? lithe_arch_images(s->arch) : lithe_images_known(k->a->operands[0]);
     k->arch = s->arch ? s->arch : lithe_arch_usual(k->images);
     if (k->images) return make_image_parts(k);
-    if (!k->err.status && !s->task && !(k->model && labelled_task(k->model))) refuse_tables(k);
+    if (!k->err.status && !new_run_labelled(k)) refuse_tables(k);
     if (!s->from && !k->err.status) k->text = lithe_text_read(k->a->operands, k->a->count, SAMPLED, &k->text_size, &k->err);
     if (s->config && !k->err.status) k->model = configured_model(k);
     if (k->text) choose_for_text(k);
+    if (!k->err.status) new_run_effects(k);
     if (!k->err.status) k->tokenizer = choose_tokenizer(k);
     if (!k->err.status && s->config) check_vocabulary(k);
     if (!k->err.status) k->data = open_data(k);

@@ -44,6 +44,9 @@ enum { NEVER = 1 << 30 };           /* steps */
 /* Makes all parts, or fails in err.  new_run.c */
 int  new_run_make(new_run *k);
 void new_run_close(new_run *k);
+bool new_run_labelled(const new_run *k);            /* the data are a table of labelled texts */
+/* Refuses options that can have no effect, once the kinds of data and model are known.  new_run_effects.c */
+int  new_run_effects(new_run *k);
 
 /* Fills in the options of the trainer, when the parts are there.  new_run_options.c */
 int  new_run_options(new_run *k);

@@ -163,7 +163,7 @@ static int classify_many(const arguments *a)
     if (named) o.table = a->operands[1];
     if (s->text || s->pair || s->top || s->json) return usage("a table is written with all classes: leave out --text, --pair, --top and --json");
     if (!o.pair_column && option_origin(a, "pair-column") != ORIGIN_DEFAULT) o.pair_column = "";
-    lithe_model *m = open_model(path, NULL, &err);
+    lithe_model *m = must_be_new(o.out, false, &err) ? NULL : open_model(path, NULL, &err);
     const bool images = lithe_model_images(m, NULL, NULL, NULL);
     if (m && images && o.table) wrong(&err, LITHE_EINVAL, "%s: reads images, not the texts of a table: give files or a folder of them", path);
     if (m && !images && !o.table) wrong(&err, LITHE_EINVAL, "%s: reads texts, and %s is a folder: --table FILE classifies the rows of a table", path, a->operands[1]);

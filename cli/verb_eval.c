@@ -180,7 +180,7 @@ static int eval_items(const arguments *a)
     lithe_error err = { 0 };
     const char *path = a->operands[0];
     if (!lithe_task_known(s->task) && is_name(s->task)) return unknown_task(s->task);
-    lithe_model *m = open_model(path, s->config, &err);
+    lithe_model *m = must_be_new(s->out, false, &err) ? NULL : open_model(path, s->config, &err);
     lithe_tokenizer *t = m ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     int code = t ? eval_items_run(m, t, &items) : failed_input(&err);
     lithe_tokenizer_close(t);

@@ -37,7 +37,7 @@ static int logits(const arguments *a)
     const char *path = a->operands[0];
     if (!s->ids == !s->text) return usage("give --ids \"1 2 3\" or --text FILE");
     if (!s->out) return usage("where to? --out FILE.safetensors is needed");
-    lithe_model *m = open_model(path, s->config, &err);
+    lithe_model *m = must_be_new_file(s->out, ".safetensors", &err) ? NULL : open_model(path, s->config, &err);
     int32_t *ids = m ? wanted_ids(m, path, s, &n, &err) : NULL;
     if (ids && !n) wrong(&err, LITHE_EINVAL, "no ids");
     if (ids && n > (size_t)lithe_model_context(m))

@@ -107,7 +107,7 @@ static int train_tokenizer(const arguments *a)
     if (!s->vocab) return usage("how many tokens? --vocab N is needed");
     if (!s->out) return usage("where to? --out FILE is needed");
     if (s->lowercase && strcmp(s->kind, "wordpiece")) return usage("--lowercase is for --kind wordpiece; the other kinds keep every byte");
-    char *text = lithe_text_read(a->operands, a->count, (size_t)s->limit, &size, &err);
+    char *text = must_be_new_file(s->out, ".json", &err) ? NULL : lithe_text_read(a->operands, a->count, (size_t)s->limit, &size, &err);
     lithe_tokenizer_options o = { .size = sizeof o, .kind = s->kind, .lowercase = s->lowercase };
     lithe_tokenizer *t = err.status ? NULL : lithe_tokenizer_learn(text, size, s->vocab, &o, &err);
     if (t && lithe_tokenizer_save(t, s->out, &unwritten) == LITHE_OK)

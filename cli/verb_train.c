@@ -229,6 +229,8 @@ static int train(const arguments *a)
     if (s->arch && !known_arch(s->arch)) return usage("%s is not a known architecture%s --arch help lists them", s->arch, meant_or(meant_of(s->arch, lithe_arch_name)).text);
     if (s->vocab && s->tokenizer) return usage("--vocab learns a vocabulary and --tokenizer %s has one: give one of them", s->tokenizer);
     if (option_origin(a, "lr") != ORIGIN_DEFAULT && !(s->lr > 0)) return usage("--lr 0 changes nothing: give a rate above 0");
+    if (s->lr > 0 && option_origin(a, "min-lr") != ORIGIN_DEFAULT && s->min_lr > s->lr) return usage("--min-lr %g is where the rate ends that begins at --lr %g: give a lower one", s->min_lr, s->lr);
+    if (s->steps && !s->warmup.unit && s->warmup.value > s->steps) return usage("--warmup %g does not end in %d steps", s->warmup.value, s->steps);
     if (!s->grow_at && growth_option_given(a)) return usage("--%s says how to grow: say when and to what size, --grow-at STEP:2x", growth_option_given(a));
     if (s->grow_method && unknown_method(s->grow_method)) return EXIT_USAGE;
     if (option_origin(a, "grow-old-lr") != ORIGIN_DEFAULT && !(s->grow_old_lr > 0)) return usage("--grow-old-lr 0 is --grow-freeze-old: give that, or a factor above 0");

@@ -134,7 +134,7 @@ static void tokenizers_are_learned(void)
     CHECK_MSG(!strncmp(out, "2 ", 2) && strstr(out, " 3\n"), "%s", out);
     CHECK(sh("$L train-tokenizer tale.txt --vocab 300 --kind roberta --out r.json -q && printf 'a<mask>' | $L tokenize r.json --special") == 0);
     CHECK_MSG(!strcmp(out, "0 102 4 2\n"), "%s", out);
-    CHECK(sh("gzip -k tale.txt && $L train-tokenizer tale.txt --vocab 300 --out a.json -q && $L train-tokenizer tale.txt.gz --vocab 300 --out b.json -q && cmp a.json b.json") == 0);
+    CHECK(sh("gzip -k tale.txt && $L train-tokenizer tale.txt --vocab 300 --out p.json -q && $L train-tokenizer tale.txt.gz --vocab 300 --out q.json -q && cmp p.json q.json") == 0);
     TRANSCRIPTS({ "$L train-tokenizer tale.txt --vocab 256 --out v.json", 2, NULL, "expected 257" },
         { "$L train-tokenizer tale.txt --vocab 5 --kind wordpiece --out v.json", 2, NULL, "least, 6" },
         { "$L train-tokenizer tale.txt --vocab 300 --kind roberta --lowercase --out v.json", 2, NULL, "--kind wordpiece" });

@@ -5,6 +5,8 @@
 #include "base/writer.h"
 #include "golden.h"
 #include "model.h"
+#include "text/tokenizer.h"
+#include <math.h>
 
 /* ---- models --------------------------------------------------------------------------- */
 
@@ -145,7 +147,100 @@ static void keys_are_refused(void)
     put_llama(&h, NULL), gguf_put_integer(&h, "split.count", GGUF_U16, 3), check_refused(&h, "one of 3 parts");
     put_llama(&h, NULL), gguf_put_string(&h, "lithe.config", "[1]", 3), check_refused(&h, "lithe.config is not an object");
     put_llama(&h, NULL), gguf_put_string(&h, "lithe.config", "{", 1), check_refused(&h, "lithe.config");
-    put_llama(&h, NULL), check_refused(&h, "is missing");
+    put_llama(&h, NULL), gguf_put_string(&h, "general.type", "adapter", 7), check_refused(&h, "general.type = \"adapter\" is not supported here");
+    put_llama(&h, NULL), gguf_put_number(&h, "adapter.lora.alpha", 16), check_refused(&h, "adapter.lora.alpha = 16");
+    put_llama(&h, NULL), gguf_put_bool(&h, "qwen2.use_sliding_window", true), check_refused(&h, "qwen2.use_sliding_window = true");
+    put_llama(&h, NULL), gguf_put_string(&h, "general.type", "model", 5), gguf_put_string(&h, "someone.made_by", "x", 1), check_refused(&h, "is missing");
+}
+
+/* Writes the keys and opens the tokenizer that they describe: of the bytes, with one more key. */
+static lithe_tokenizer *tokenizer_with(void (*more)(gguf_head *h), lithe_error *err)
+{
+    uint8_t first[24] = "GGUF\3";
+    const char *path = in_dir("tokenizer.gguf");
+    gguf_head h = { 0 };
+    writer w;
+    gguf_put_string(&h, "tokenizer.ggml.model", "gpt2", 4);
+    gguf_put_array(&h, "tokenizer.ggml.tokens", GGUF_STRING, 2), gguf_put_text(&h, "a", 1), gguf_put_text(&h, "b", 1);
+    gguf_put_array(&h, "tokenizer.ggml.merges", GGUF_STRING, 0);
+    more(&h);
+    store_bytes(first + 16, 8, h.count);
+    CHECK(!writer_open(&w, path, err) && fwrite(first, 1, 24, w.stream) == 24 && fwrite(h.bytes, 1, h.size, w.stream) == h.size && !writer_commit(&w, err));
+    gguf_head_free(&h);
+    return lithe_tokenizer_open(path, err);
+}
+
+static void suppress(gguf_head *h) { gguf_put_array(h, "tokenizer.ggml.suppress_tokens", GGUF_I32, 1), gguf_put_bytes(h, "\1\0\0", 4); }
+static void suppress_none(gguf_head *h) { gguf_put_array(h, "tokenizer.ggml.suppress_tokens", GGUF_I32, 0), gguf_put_integer(h, "tokenizer.ggml.fim_pre_token_id", GGUF_U32, 1); }
+static void suffix(gguf_head *h) { gguf_put_bool(h, "tokenizer.ggml.treat_whitespace_as_suffix", true); }
+static void unheard(gguf_head *h) { gguf_put_integer(h, "tokenizer.ggml.unheard_of", GGUF_U32, 7); }
+static void two_templates(gguf_head *h) { gguf_put_string(h, "tokenizer.chat_template", "one", 3), gguf_put_string(h, "tokenizer.chat_template.tool_use", "two", 3); }
+
+/* Every key of a tokenizer is used, changes nothing, or is refused by name and value. */
+static void keys_of_tokenizers(void)
+{
+    static const struct { void (*more)(gguf_head *h); const char *complaint; } cases[] = {
+        { suppress, "tokenizer.ggml.suppress_tokens = [1]" }, { suffix, "tokenizer.ggml.treat_whitespace_as_suffix = true" }, { unheard, "tokenizer.ggml.unheard_of = 7" },
+        { suppress_none, NULL }, { two_templates, NULL } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        lithe_tokenizer *t = tokenizer_with(cases[i].more, &err);
+        if (cases[i].complaint) CHECK_MSG(!t && strstr(err.text, cases[i].complaint) && err.status == LITHE_ECONFIG, "%s", err.text);
+        else CHECK_MSG(t, "%s", err.text);
+        if (t && cases[i].more == two_templates)
+            CHECK(!strcmp(lithe_tokenizer_chat_template(t), "one") && t->templates && !strcmp(t->templates->name, "tool_use") && !strcmp(t->templates->text, "two"));
+        lithe_tokenizer_close(t);
+    }
+}
+
+/* A copy of a golden file with further keys, whose bytes are a whole number of 32: its tensors stay in place. */
+static lithe_model *golden_with(const gguf_head *more, lithe_error *err)
+{
+    const char *path = in_dir("more.gguf");
+    mapping m;
+    writer w;
+    gguf_keys keys;
+    uint8_t first[24];
+    CHECK(!file_map(&m, test_file("tests/golden/gguf/llama-q8_0-f32.gguf"), err) && !gguf_keys_read(&keys, m.data, m.size, "golden", err));
+    memcpy(first, m.data, 24);
+    store_bytes(first + 16, 8, load_bytes(m.data + 16, 8) + more->count);
+    CHECK(keys.alignment == 32 && more->size % 32 == 0);
+    gguf_keys_free(&keys);
+    CHECK(!writer_open(&w, path, err) && fwrite(first, 1, 24, w.stream) == 24 && fwrite(more->bytes, 1, more->size, w.stream) == more->size
+          && fwrite(m.data + 24, 1, m.size - 24, w.stream) == m.size - 24 && !writer_commit(&w, err));
+    file_unmap(&m);
+    return lithe_model_open(path, NULL, err);
+}
+
+/* One more key, of a publisher, that makes the size a whole number of 32. */
+static void fill_up(gguf_head *h)
+{
+    static const char spaces[] = "                                ", key[] = "a.fill";
+    gguf_put_string(h, key, spaces, (32 - (h->size + 8 + sizeof key - 1 + 4 + 8) % 32) % 32);
+}
+
+/* The ends of turns end texts, and the file's defaults of sampling are those of generation_config.json. */
+static void ends_and_sampling(void)
+{
+    lithe_error err = { 0 };
+    lithe_sampling o = { 0 };
+    gguf_head h = { 0 };
+    gguf_put_integer(&h, "tokenizer.ggml.eot_token_id", GGUF_U32, 7);
+    gguf_put_number(&h, "general.sampling.temp", 0.5), gguf_put_integer(&h, "general.sampling.top_k", GGUF_I32, 9);
+    fill_up(&h);
+    lithe_model *m = golden_with(&h, &err);
+    CHECK_MSG(m, "%s", err.text);
+    char *config = m ? lithe_model_config(m) : NULL;
+    CHECK_MSG(config && strstr(config, "\"eos_token_id\": [\n    2,\n    7\n  ]"), "%s", config);
+    CHECK(lithe_sampling_read(m, &o, &err) == 1 && fabsf(o.temperature - 0.5f) < 1e-6f && o.top_k == 9);
+    free(config);
+    lithe_model_close(m);
+    h.count = 0, h.size = 0;
+    gguf_put_integer(&h, "general.sampling.mirostat", GGUF_I32, 2);
+    fill_up(&h);
+    CHECK(!golden_with(&h, &err));
+    check_failure(&err, LITHE_ECONFIG, "general.sampling.mirostat = 2");
+    gguf_head_free(&h);
 }
 
 /* ---- tokenizers ------------------------------------------------------------------------------ */
@@ -238,6 +333,8 @@ const test tests_gguf[] = {
     { "gguf: classifiers open", classifiers_open },
     { "gguf: blocks are ggml's", blocks_are_ggmls },
     { "gguf: keys are refused", keys_are_refused },
+    { "gguf: keys of tokenizers", keys_of_tokenizers },
+    { "gguf: ends of turns and defaults of sampling", ends_and_sampling },
     { "gguf: tokenizers open", tokenizers_open },
     { "gguf: tokenizers are saved", tokenizers_are_saved },
     { "gguf: tokenizers are refused", tokenizers_are_refused },

@@ -248,6 +248,7 @@ static void links_and_hidden_names(void)
     check_folders(in_dir("f"));
     put("f/train/.ipynb_checkpoints/1.png", "x", 1);
     put("f/train/dog/._1.png", "x", 1);
+    put("f/train/__MACOSX/dog/1.png", "x", 1);
     check_folders(in_dir("f"));
     snprintf(command, sizeof command, "tar -C %s --exclude=back -cf %s/hidden.tar f", test_dir(), test_dir());
     CHECK_MSG(!system(command), "fails: %s", command);

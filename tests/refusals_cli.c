@@ -57,8 +57,26 @@ static void outputs_that_are_there(void)
         { "$L quantize nothing --to q8_0 --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L convert nothing empty", 3, NULL, "nothing" },
         { "$L convert nothing m.onnx", 2, NULL, "m.onnx: ends as a file" }, { "$L train nothing.txt --out r.gguf", 2, NULL, "r.gguf: ends as a file" },
         { "$L grow nothing --params 2x --out m.zip", 2, NULL, "m.zip: ends as a file" }, { "$L convert nothing v1.2", 3, NULL, "nothing" },
+        { "$L logits nothing --ids 1 --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L train-tokenizer nothing --vocab 300 --out there.gguf", 2, NULL, "there.gguf: is there already" },
+        { "$L logits nothing --ids 1 --out l.gguf", 2, NULL, "l.gguf: ends as another kind of file, and a .safetensors file is written" },
+        { "$L train-tokenizer nothing --vocab 300 --out t.bin", 2, NULL, "t.bin: ends as another kind of file, and a .json file is written" },
+        { "$L classify nothing --table nothing.csv --out there.gguf", 2, NULL, "there.gguf: is there already" }, { "$L eval nothing --task hellaswag --data x --out there.gguf", 2, NULL, "there.gguf: is there already" },
         { "printf 'version https://git-lfs.github.com/spec/v1\\nsize 12\\n' | $L tokenize bytes", 3, NULL, "standard input: is a Git LFS pointer" },
         { "printf ab > two.txt; $L train two.txt --tokenizer bytes --params 60k --ctx 16 --steps 1 --out r", 2, NULL, "two.txt: 1 tokens are held out for validation" });
+}
+
+/* An option that can do nothing is refused before anything is learned. */
+static void options_without_effect(void)
+{
+    CHECK(sh("printf 'once upon a time there was a text that is long enough to be read as one\n%%.0s' $(seq 20) > t.txt") == 0);
+    TRANSCRIPTS(
+        { "$L train t.txt --arch gpt2 --mask-rate 0.3", 2, NULL, "--mask-rate is for encoders" }, { "$L train t.txt --packing sentences", 2, NULL, "--packing is for encoders" },
+        { "$L train t.txt --static-masking", 2, NULL, "--static-masking is for encoders" }, { "$L train t.txt --label-column x", 2, NULL, "--label-column is for tables" },
+        { "$L train t.txt --patch 4", 2, NULL, "--patch is for new models that read images" }, { "$L train t.txt --lowercase", 2, NULL, "--lowercase is for the vocab.txt of --tokenizer" },
+        { "$L train t.txt --wire bf16", 2, NULL, "--wire is for several processes" }, { "$L train t.txt --schedule constant --min-lr 1e-5", 2, NULL, "--min-lr is where the rate of a schedule ends" },
+        { "$L train t.txt --lr 1e-4 --min-lr 1e-3", 2, NULL, "--min-lr 0.001 is where the rate ends that begins at --lr 0.0001" }, { "$L train t.txt --steps 10 --warmup 11", 2, NULL, "--warmup 11 does not end in 10 steps" },
+        { "LITHE_MASK_RATE=0.3 $L train t.txt --arch gpt2 --tokenizer bytes --params 30k --ctx 16 --batch 2 --steps 1 --warmup 1 -q --out r", 0, "r\n", "" },
+        { "$L train t.txt --arch bert --mask-rate 0.3 --packing sentences --static-masking --params 60k --ctx 16 --batch 2 --steps 1 -q --out b", 0, "b\n", "" });
 }
 
 /* The first or last number of the file becomes NaN; each command names the tensor that it is in. */
@@ -123,6 +141,7 @@ const test tests_refusals_cli[] = {
     { "cli: growths that cannot be are refused before the first step", growths_to_come },
     { "cli: a grown model in fewer bits is measured as written", grown_in_fewer_bits },
     { "cli: outputs that are there already", outputs_that_are_there },
+    { "cli: options without effect", options_without_effect },
     { "cli: weights that are no numbers", weights_that_are_no_numbers },
     { "cli: messages speak of what was given", messages },
     { "cli: rows stay beside lines", rows_stay_beside_lines },

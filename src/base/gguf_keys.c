@@ -274,6 +274,55 @@ bool gguf_next(gguf_strings *s, gguf_text *out)
     return true;
 }
 
+/* ---- what is known ---------------------------------------------------------------------- */
+
+void gguf_show(const gguf_value *v, char *text, size_t size)
+{
+    int64_t whole;
+    double x;
+    bool yes;
+    const gguf_text string = gguf_string(v);
+    if (v->type == GGUF_ARRAY) snprintf(text, size, "[%llu]", (unsigned long long)v->count);
+    else if (v->type == GGUF_STRING) snprintf(text, size, "\"%.*s\"", string.len < 60 ? (int)string.len : 60, string.bytes);
+    else if (gguf_bool(v, &yes)) snprintf(text, size, "%s", yes ? "true" : "false");
+    else if (gguf_integer(v, &whole)) snprintf(text, size, "%lld", (long long)whole);
+    else if (gguf_number(v, &x)) snprintf(text, size, "%g", x);
+}
+
+static bool is_one_of(const char *text, const char *values)
+{
+    const size_t n = strlen(text);
+    for (const char *at = values; *at; at += *at == '|') {
+        const size_t length = strcspn(at, "|");
+        if (length == n && !memcmp(at, text, n)) return true;
+        at += length;
+    }
+    return false;
+}
+
+static bool is_known(const gguf_value *v, const gguf_known *known)
+{
+    char text[80] = "";
+    gguf_show(v, text, sizeof text);
+    for (; known->key; known++) {
+        const size_t n = strlen(known->key);
+        if (known->key[n - 1] == '*' ? !strncmp(v->key, known->key, n - 1) : !strcmp(v->key, known->key)) return !known->only || is_one_of(text, known->only);
+    }
+    return false;
+}
+
+int gguf_check(const gguf_keys *k, const char *prefix, const gguf_known *known, const char *what, lithe_error *err)
+{
+    char text[80] = "";
+    for (size_t i = 0; i < k->count; i++) {
+        const gguf_value *v = &k->values[i];
+        if (strncmp(v->key, prefix, strlen(prefix)) || is_known(v, known)) continue;
+        gguf_show(v, text, sizeof text);
+        return fail(err, LITHE_ECONFIG, "%s: %.100s = %s is not supported here, and may change the results", what, v->key, text);
+    }
+    return LITHE_OK;
+}
+
 /* ---- writing ------------------------------------------------------------------------- */
 
 void gguf_put_bytes(gguf_head *h, const void *bytes, size_t size)

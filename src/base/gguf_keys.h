@@ -45,6 +45,12 @@ bool      gguf_bool(const gguf_value *v, bool *out);
 gguf_text gguf_string(const gguf_value *v);
 bool      gguf_is(gguf_text text, const char *name);
 bool      gguf_same(const gguf_value *a, const gguf_value *b);       /* of one type and count, the same bytes */
+/* Whether every key that begins with `prefix` is one that is known, or fails with the key's name and value.  The list
+ * ends with a NULL; a name that ends in * stands for all that begin so; `only`: the values that it may have, as
+ * gguf_show writes them, with | between them. */
+typedef struct { const char *key, *only; } gguf_known;
+int gguf_check(const gguf_keys *k, const char *prefix, const gguf_known *known, const char *what, lithe_error *err);
+void gguf_show(const gguf_value *v, char *text, size_t size);       /* of an array its size: "[3]" */
 /* Element i of an array of numbers as those above read it. */
 gguf_value gguf_element(const gguf_value *v, uint64_t i);
 /* The strings of an array, one after the other: for (gguf_strings s = gguf_texts(v); gguf_next(&s, &text);) */

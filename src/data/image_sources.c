@@ -70,10 +70,13 @@ static image_part part_of_folder(const char *name, size_t length)
 
 /* ---- image files -------------------------------------------------------------------- */
 
+/* A name on the way begins with a full stop, or is the folder of macOS's resource forks. */
 static bool is_hidden(const char *name)
 {
+    static const char forks[] = "__MACOSX";
     for (const char *at = name; at; at = strchr(at, '/')) {
         at += *at == '/';
+        if (!strncmp(at, forks, sizeof forks - 1) && (!at[sizeof forks - 1] || at[sizeof forks - 1] == '/')) return true;
         if (*at == '.' && at[1] && at[1] != '/' && !(at[1] == '.' && (!at[2] || at[2] == '/'))) return true;
     }
     return false;

@@ -2,7 +2,9 @@
  * config.json whole, under lithe.config, with which the keys must agree; of others the
  * keys and the tensors say all.
  * Invariant: a key of the architecture that is not in its table is refused, since it
- * may change the results. */
+ * may change the results, and so are keys of other kinds of files (adapters, image
+ * projectors) and of other architectures.  What the rest says, publishers' names and
+ * dates, no program that runs models reads. */
 #include "files/gguf_config.h"
 #include "base/json.h"
 #include <math.h>
@@ -82,7 +84,35 @@ static int check_keys(const gguf_arch *a, const tensor_file *f, lithe_error *err
     return LITHE_OK;
 }
 
+static int check_others(const gguf_arch *a, const tensor_file *f, lithe_error *err)
+{
+    static const gguf_known none[] = { { NULL, NULL } }, kind[] = { { "general.type", "\"model\"" }, { NULL, NULL } };
+    static const char *const foreign[] = { "adapter.", "clip.", "control_vector.", "diffusion.", "optimizer.", "training." };
+    int status = gguf_check(f->keys, "general.type", kind, f->path, err);
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign && !status; i++) status = gguf_check(f->keys, foreign[i], none, f->path, err);
+    for (int i = 0; gguf_arch_at(i) && !status; i++) {
+        char prefix[80];
+        snprintf(prefix, sizeof prefix, "%s.", gguf_arch_at(i)->name);
+        if (gguf_arch_at(i) != a) status = gguf_check(f->keys, prefix, none, f->path, err);
+    }
+    return status;
+}
+
 /* ---- configurations -------------------------------------------------------------------- */
+
+/* The end of a turn or of a message ends a text as well. */
+static int read_ends(json_t *config, const tensor_file *f)
+{
+    static const char *const ends[] = { "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id" };
+    json_t *first = json_object_get(config, "eos_token_id"), *list = json_is_integer(first) ? json_pack("[O]", first) : NULL;
+    int64_t id;
+    int bad = 0;
+    for (size_t i = 0; i < 2 && list; i++)
+        if (gguf_integer(gguf_find(f->keys, ends[i]), &id) && id >= 0 && id != json_integer_value(first)) bad |= json_array_append_new(list, json_integer(id));
+    if (json_array_size(list) > 1) bad |= json_object_set(config, "eos_token_id", list);
+    json_decref(list);
+    return bad;
+}
 
 /* The ids of the tokens that config.json names too. */
 static int read_ids(json_t *config, const tensor_file *f)
@@ -93,7 +123,7 @@ static int read_ids(json_t *config, const tensor_file *f)
     int bad = 0;
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
         if (gguf_integer(gguf_find(f->keys, ids[i][0]), &id) && !json_object_get(config, ids[i][1])) bad |= json_object_set_new(config, ids[i][1], json_integer(id));
-    return bad;
+    return bad || read_ends(config, f);
 }
 
 /* The vocabulary is as large as the table of it; a head of its own is a tensor. */
@@ -182,6 +212,7 @@ json_t *gguf_config(const tensor_file *f, lithe_error *err)
     json_t *config = stored_config(f, err);
     bool whole = config != NULL;
     int status = failed(err) ? (int)err->status : check_whole(f, err);
+    if (!status) status = check_others(a, f, err);
     if (!status && !whole && !(a ? (config = json_object()) != NULL : false)) status = a ? fail(err, LITHE_ENOMEM, "%s: no memory", f->path) : refuse(f, name, err);
     if (!status && a) status = fill(config, a, f, whole, err);
     if (!status) return config;

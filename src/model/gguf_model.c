@@ -62,6 +62,29 @@ int gguf_read_preprocessor(lithe_model *m, const tensor_file *f, lithe_error *er
     return status;
 }
 
+/* The defaults of sampling, under the names of generation_config.json. */
+int gguf_read_generation(lithe_model *m, const tensor_file *f, lithe_error *err)
+{
+    static const char *const names[][2] = { { "temp", "temperature" }, { "top_k", "top_k" }, { "top_p", "top_p" }, { "min_p", "min_p" }, { "penalty_repeat", "repetition_penalty" } };
+    static const gguf_known known[] = { { "general.sampling.temp", NULL }, { "general.sampling.top_k", NULL }, { "general.sampling.top_p", NULL }, { "general.sampling.min_p", NULL },
+        { "general.sampling.penalty_repeat", NULL }, { "general.sampling.penalty_last_n", "-1" }, { "general.sampling.xtc_probability", "0" }, { "general.sampling.xtc_threshold", NULL },
+        { "general.sampling.mirostat", "0" }, { "general.sampling.mirostat_tau", NULL }, { "general.sampling.mirostat_eta", NULL }, { NULL, NULL } };
+    json_t *json = json_object();
+    int bad = !json, status = gguf_check(f->keys, "general.sampling.", known, f->path, err);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char key[64];
+        double x;
+        snprintf(key, sizeof key, "general.sampling.%s", names[i][0]);
+        if (!gguf_number(gguf_find(f->keys, key), &x)) continue;
+        bad |= json_object_set_new(json, names[i][1], !strcmp(names[i][0], "top_k") ? json_integer((json_int_t)x) : json_real(x));
+        if (!i) bad |= json_object_set_new(json, "do_sample", json_boolean(x > 0));
+    }
+    if (bad && !status) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for its defaults of sampling", f->path);
+    if (!status && json_object_size(json) && !m->generation) m->generation = json_incref(json);
+    json_decref(json);
+    return status;
+}
+
 int gguf_model_keys(gguf_head *h, const lithe_model *m, const json_t *config, dtype type, const lithe_tokenizer *t, lithe_error *err)
 {
     char name[64];

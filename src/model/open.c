@@ -121,6 +121,7 @@ static lithe_model *fill(const place *p, const char *path, const json_t *config,
     load_plan_free(&plan);
     if (!status && path_is_dir(path)) status = groups_open(m, p->dir, err);
     if (!status && path_is_dir(path)) status = generation_open(m, p->dir, err);
+    if (!status && f->keys) status = gguf_read_generation(m, f, err);
     if (!status && f->keys) status = gguf_read_preprocessor(m, f, err);
     else if (!status) status = preprocessor_read(&m->preprocessor, p->dir, arch_images(a, m->config), err);
     if (!status) status = tensor_file_intact(f, err);

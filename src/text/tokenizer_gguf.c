@@ -374,12 +374,43 @@ static void set_roles(lithe_tokenizer *t, const reading *r, lithe_error *err)
     tokenizer_flag(t, r->what, err);
 }
 
+/* Every key of a tokenizer, unless a tokenizer.json in the file says all. */
+static const gguf_known known[] = {
+    { "tokenizer.ggml.model", NULL }, { "tokenizer.ggml.pre", NULL }, { "tokenizer.ggml.tokens", NULL }, { "tokenizer.ggml.token_type", NULL }, { "tokenizer.ggml.scores", NULL },
+    { "tokenizer.ggml.merges", NULL }, { "tokenizer.ggml.bos_token_id", NULL }, { "tokenizer.ggml.eos_token_id", NULL }, { "tokenizer.ggml.cls_token_id", NULL },
+    { "tokenizer.ggml.seperator_token_id", NULL }, { "tokenizer.ggml.padding_token_id", NULL }, { "tokenizer.ggml.mask_token_id", NULL }, { "tokenizer.ggml.unknown_token_id", NULL },
+    { "tokenizer.ggml.add_bos_token", NULL }, { "tokenizer.ggml.add_eos_token", NULL }, { "tokenizer.ggml.add_space_prefix", NULL }, { "tokenizer.ggml.remove_extra_whitespaces", NULL },
+    { "tokenizer.ggml.precompiled_charsmap", NULL }, { "tokenizer.ggml.normalizer.lowercase", NULL }, { "tokenizer.ggml.normalizer.strip_accents", NULL },
+    { "tokenizer.chat_template", NULL }, { "tokenizer.chat_template.*", NULL },
+    { "tokenizer.ggml.eot_token_id", NULL }, { "tokenizer.ggml.eom_token_id", NULL },       /* of the configuration */
+    { "tokenizer.ggml.token_type_count", NULL },        /* a size of the model, which its tensors say */
+    { "tokenizer.chat_templates", NULL },               /* the names of the templates */
+    { "tokenizer.rwkv.world", NULL },                   /* the same vocabulary in another form */
+    { "tokenizer.ggml.add_sep_token", NULL },           /* of pairs, whose template says it here */
+    /* Filling in the middle, which the caller writes out. */
+    { "tokenizer.ggml.prefix_token_id", NULL }, { "tokenizer.ggml.suffix_token_id", NULL }, { "tokenizer.ggml.middle_token_id", NULL }, { "tokenizer.ggml.fim_*", NULL },
+    { "tokenizer.ggml.escape_whitespaces", "true" }, { "tokenizer.ggml.treat_whitespace_as_suffix", "false" }, { "tokenizer.ggml.suppress_tokens", "[0]" },
+    { NULL, NULL } };
+
+/* Templates: one, and others by name. */
+static void read_templates(lithe_tokenizer *t, const gguf_keys *keys, const char *what, lithe_error *err)
+{
+    static const char first[] = "tokenizer.chat_template";
+    const size_t n = sizeof first - 1;
+    for (size_t i = 0; i < keys->count; i++) {
+        const char *key = keys->values[i].key;
+        const gguf_text text = gguf_string(&keys->values[i]);
+        if (strncmp(key, first, n) || (key[n] && key[n] != '.') || !text.len) continue;
+        tokenizer_add_template(t, key[n] ? key + n + 1 : "default", text.bytes, text.len, what, err);
+    }
+}
+
 static lithe_tokenizer *read_model(reading *r, lithe_error *err)
 {
     const gguf_text model = gguf_string(gguf_find(r->keys, "tokenizer.ggml.model")), json = gguf_string(gguf_find(r->keys, "tokenizer.huggingface.json"));
     if (json.len) return tokenizer_from_json(json.bytes, json.len, r->what, err);
     if (!model.len) { fail(err, LITHE_EFORMAT, "%s: holds no tokenizer (tokenizer.ggml.model)", r->what); return NULL; }
-    if (read_arrays(r, err)) return NULL;
+    if (gguf_check(r->keys, "tokenizer.", known, r->what, err) || read_arrays(r, err)) return NULL;
     if (gguf_is(model, "gpt2")) return read_bpe(r, err);
     if (gguf_is(model, "llama")) return read_pieces(r, false, err);
     if (gguf_is(model, "t5")) return read_pieces(r, true, err);
@@ -399,8 +430,7 @@ lithe_tokenizer *tokenizer_from_gguf(const char *data, size_t len, const char *w
     reading r = { .keys = &keys, .what = what };
     lithe_tokenizer *t = read_model(&r, err);
     if (t && r.tokens && t->model != MODEL_LONGEST) set_roles(t, &r, err);
-    const gguf_text chat = gguf_string(gguf_find(&keys, "tokenizer.chat_template"));
-    if (t && chat.len) tokenizer_add_template(t, "default", chat.bytes, chat.len, what, err);
+    if (t) read_templates(t, &keys, what, err);
     gguf_keys_free(&keys);
     if (t && !failed(err)) return t;
     lithe_tokenizer_close(t);

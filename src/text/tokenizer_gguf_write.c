@@ -273,6 +273,11 @@ int tokenizer_put_gguf(const lithe_tokenizer *t, int vocab, gguf_head *h, lithe_
     else if (t->model == MODEL_WORDPIECE) status = put_words(&w, err);
     else status = (t->bpe.characters ? put_pieces : put_byte_level)(&w, err);
     if (t->chat_template) put_name(&w, "tokenizer.chat_template", t->chat_template);
+    for (const named_template *one = t->templates; one; one = one->next) {
+        char key[200];
+        snprintf(key, sizeof key, "tokenizer.chat_template.%.160s", one->name);
+        put_name(&w, key, one->text);
+    }
     free(w.room);
     return status;
 }
