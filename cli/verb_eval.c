@@ -201,15 +201,33 @@ static bool misused(const arguments *a, const eval_settings *s, lithe_model *m, 
     return err->status != LITHE_OK;
 }
 
+/* An option that is given and can do nothing in this evaluation, and in which it could; NULL: there is none. */
+static const char *out_of_place(const arguments *a, const char **its)
+{
+    static const struct { const char *option, *of; } places[] = {
+        { "limit", "--data" }, { "shots", "--data" }, { "shots-from", "--data" }, { "out", "--data" }, { "cache", "--data" },
+        { "text-column", "a table of --task" }, { "pair-column", "a table of --task" }, { "label-column", "a table of --task" },
+        { "protocol", "--text" }, { "ctx", "--text" }, { "stride", "--text" } };
+    const eval_settings *s = a->settings;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const bool there = places[i].of[0] == 'a' ? s->task && !s->data : places[i].of[2] == 'd' ? s->data != NULL : s->text != NULL;
+        *its = places[i].of;
+        if (!there && option_origin(a, places[i].option) == ORIGIN_FLAG) return places[i].option;
+    }
+    return NULL;
+}
+
 static int eval(const arguments *a)
 {
     const eval_settings *s = a->settings;
     lithe_error err = { 0 };
+    const char *its;
     size_t size = 0;
     const char *path = a->operands[0];
     if (s->data && !s->task) return usage("--data %s has the items of a task: which? --task NAME", s->data);
     if (!s->text && !s->task) return usage("which text? --text FILE or --task FILE is needed");
     if (s->text && s->task) return usage("--text and --task are two evaluations: give one of them");
+    if (out_of_place(a, &its)) return usage("--%s is for %s", out_of_place(a, &its), its);
     if (s->task && s->data) return eval_items(a);
     if (s->task && lithe_task_known(s->task)) return usage("%s is a task: give a file with its items, --data FILE", s->task);
     if (s->task && is_name(s->task)) return unknown_task(s->task);

@@ -256,10 +256,13 @@ static void check_failure(void)
 
 /* ---- generation_config.json ---------------------------------------------------------------- */
 
+static lithe_error opened;                           /* by model_beside */
+
 static lithe_model *model_beside(const char *generation, const char *config_end)
 {
     const int32_t script[] = { 'a', 'b', 'c', 'd' };
     lithe_error err = { 0 };
+    opened = (lithe_error){ 0 };
     lithe_model *m = scripted(script, 4, 256);
     const char *dir = in_dir("beside"), *path = in_dir("beside/generation_config.json");
     if (config_end) json_object_set_new(m->json, "eos_token_id", json_loads(config_end, JSON_DECODE_ANY, NULL));
@@ -267,7 +270,7 @@ static lithe_model *model_beside(const char *generation, const char *config_end)
     CHECK_MSG(!lithe_model_save(m, dir, NULL, NULL, &err), "%s", err.text);
     lithe_model_close(m);
     if (generation) CHECK(!file_write(path, generation, strlen(generation), &err));
-    return lithe_model_open(dir, NULL, &err);
+    return lithe_model_open(dir, NULL, &opened);
 }
 
 void ends_by_files(void)
@@ -287,6 +290,10 @@ void ends_by_files(void)
         lithe_session_close(s);
         lithe_model_close(m);
     }
+    static const char *const bad[][2] = { { "{\"eos_token_id\": \"99\"}", NULL }, { "{\"eos_token_id\": [99, 1.5]}", NULL }, { NULL, "\"99\"" }, { NULL, "[{}]" } };
+    for (int i = 0; i < 4; i++) {
+        CHECK_MSG(!model_beside(bad[i][0], bad[i][1]) && strstr(opened.text, "eos_token_id"), "%s", opened.text);
+    }
     lithe_tokenizer_close(t);
 }
 
@@ -300,6 +307,7 @@ void sampling_by_files(void)
     static const struct { const char *json, *why; } bad[] = {
         { "{\"num_beams\": 4}", "\"num_beams\": 4" }, { "{\"do_sample\": true, \"temperature\": NaN}", "temperature" }, { "{\"do_sample\": true, \"top_k\": -1}", "top_k" },
         { "{\"bad_words_ids\": [[5]]}", "bad_words_ids" }, { "{\"no_repeat_ngram_size\": 3}", "no_repeat_ngram_size" }, { "{\"do_sample\": true, \"top_p\": 7}", "top_p" },
+        { "{\"temperature\": \"warm\"}", "temperature" }, { "{\"do_sample\": false, \"top_k\": 0.5}", "top_k" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lithe_error err = { 0 };

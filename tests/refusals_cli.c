@@ -75,6 +75,8 @@ static void options_without_effect(void)
         { "$L train t.txt --patch 4", 2, NULL, "--patch is for new models that read images" }, { "$L train t.txt --lowercase", 2, NULL, "--lowercase is for the vocab.txt of --tokenizer" },
         { "$L train t.txt --wire bf16", 2, NULL, "--wire is for several processes" }, { "$L train t.txt --schedule constant --min-lr 1e-5", 2, NULL, "--min-lr is where the rate of a schedule ends" },
         { "$L train t.txt --lr 1e-4 --min-lr 1e-3", 2, NULL, "--min-lr 0.001 is where the rate ends that begins at --lr 0.0001" }, { "$L train t.txt --steps 10 --warmup 11", 2, NULL, "--warmup 11 does not end in 10 steps" },
+        { "$L eval m --text t.txt --out o", 2, NULL, "--out is for --data" }, { "$L eval m --text t.txt --label-column x", 2, NULL, "--label-column is for a table of --task" },
+        { "$L eval m --task t.tsv --stride 4", 2, NULL, "--stride is for --text" }, { "$L eval m --task t.tsv --limit 4", 2, NULL, "--limit is for --data" },
         { "LITHE_MASK_RATE=0.3 $L train t.txt --arch gpt2 --tokenizer bytes --params 30k --ctx 16 --batch 2 --steps 1 --warmup 1 -q --out r", 0, "r\n", "" },
         { "$L train t.txt --arch bert --mask-rate 0.3 --packing sentences --static-masking --params 60k --ctx 16 --batch 2 --steps 1 -q --out b", 0, "b\n", "" });
 }

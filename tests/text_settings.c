@@ -118,4 +118,15 @@ void text_settings_refused(void)
         else CHECK_MSG(!t && err.status == LITHE_ECONFIG && strstr(err.text, cases[i].complaint), "%s: %s", cases[i].settings, err.text);
         lithe_tokenizer_close(t);
     }
+    static const char *const files[] = { "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json" };
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        lithe_error err = { 0 };
+        snprintf(name, sizeof name, "list-%d", i);
+        const char *dir = in_dir(name);
+        CHECK(!dir_make(dir, &err));
+        put(dir, "vocab.txt", words, strlen(words));
+        put(dir, files[i], "[1]", 3);
+        CHECK_MSG(!lithe_tokenizer_open(dir, &err) && strstr(err.text, files[i]) && strstr(err.text, "object"), "%s: %s", files[i], err.text);
+    }
 }

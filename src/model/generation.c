@@ -8,19 +8,28 @@
 
 enum { BYTES = 1 << 20, DEPTH = 16 };
 
+/* eos_token_id is a number, a list of numbers, or null. */
+int generation_check_ends(const json_t *json, const char *what, lithe_error *err)
+{
+    const json_t *ids = json_object_get(json, "eos_token_id");
+    bool good = !ids || json_is_null(ids) || json_is_integer(ids) || json_is_array(ids);
+    for (size_t i = 0; i < json_array_size(ids); i++) good &= json_is_integer(json_array_get(ids, i));
+    return good ? LITHE_OK : fail(err, LITHE_ECONFIG, "%s: eos_token_id is neither a whole number nor a list of them", what);
+}
+
 int generation_open(lithe_model *m, const char *dir, lithe_error *err)
 {
     char *path = path_join(dir, "generation_config.json");
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to open it", dir);
     if (path_exists(path)) m->generation = json_read(path, BYTES, DEPTH, err);
     if (m->generation && !json_is_object(m->generation)) fail(err, LITHE_EFORMAT, "%s: is not a JSON object", path);
+    else if (!failed(err)) generation_check_ends(m->generation, path, err);
     free(path);
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
 /* ---- ends of texts -------------------------------------------------------------- */
 
-/* eos_token_id is a number, a list of numbers, or null. */
 static const json_t *end_ids(const lithe_model *m)
 {
     const json_t *own = json_object_get(m->generation, "eos_token_id");
@@ -91,7 +100,9 @@ int lithe_sampling_read(const lithe_model *m, lithe_sampling *o, lithe_error *er
     const json_t *json = m ? m->generation : NULL, *samples = json_object_get(json, "do_sample");
     if (keys_check(json, known, "generation_config.json", err)) return err ? (int)err->status : LITHE_ECONFIG;
     if (samples && !json_is_boolean(samples) && !json_is_null(samples)) return fail(err, LITHE_ECONFIG, "generation_config.json: do_sample is neither true nor false");
+    lithe_sampling checked = { 0 };                                 /* also where nothing is drawn by them */
     int given = json_is_boolean(samples), status = read_number(json, "repetition_penalty", 1e-3, 100, &o->repetition, err);
+    if (!status) status = read_sampling(json, &checked, err);
     if (status) return status;
     if (!json_is_true(samples)) {
         if (given) o->temperature = 0;

@@ -144,6 +144,7 @@ lithe_model *model_declare(const arch *a, const json_t *config, const char *what
     if (!status) status = arch_normalize(a, m->json, what, err);
     if (!status) status = arch_read(a, m->json, m->config, what, err);
     if (!status) status = arch_check_keys(a, m->json, what, err);
+    if (!status) status = generation_check_ends(m->json, what, err);
     if (!status) status = task_read(a, m->json, &m->task, what, err);
     if (!status) {
         lithe_error inner = { 0 };

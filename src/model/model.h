@@ -103,6 +103,8 @@ int manifest_check_if_any(const char *dir, const char *but, lithe_error *err);  
 /* Does what lithe_model_size does, and lays keys (or NULL) over every configuration. */
 char *model_size(const arch *a, double target, int vocab, int context, const json_t *keys, lithe_error *err);
 
+/* Refuses ends of texts that are no ids, in a config.json too. */
+int  generation_check_ends(const json_t *json, const char *what, lithe_error *err);
 /* Reads generation_config.json in dir, if there is one. */
 int  generation_open(lithe_model *m, const char *dir, lithe_error *err);
 /* Whether id ends a text: one of the ids that the model's files give, else the tokenizer's end of text; or its begin of

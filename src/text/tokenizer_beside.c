@@ -255,6 +255,7 @@ int tokenizer_add_beside(lithe_tokenizer *t, const char *dir, const json_t *conf
     if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     const json_t *described = json_object_get(config, "added_tokens_decoder");
     json_t *plain = path_exists(path) && !described ? json_read(path, JSON_BYTES, DEPTH, err) : NULL;
+    if (plain && !json_is_object(plain)) fail(err, LITHE_EFORMAT, "%s: is not an object of texts and ids", path);
     int status = failed(err) ? (int)err->status : add_described(t, described, what, err);
     if (!status) status = add_plain(t, plain, config, path, err);
     if (!status) status = add_named(t, config, what, err);

@@ -36,6 +36,7 @@ static json_t *config_beside(const char *dir, lithe_error *err)
     for (int i = 0; i < 3 && !failed(err); i++) {
         char *path = i == 1 && json_object_get(config, "added_tokens_decoder") ? NULL : one_beside(dir, names[i]);
         json_t *more = path ? json_read(path, FILE_LIMIT, CONFIG_DEPTH, err) : NULL;
+        if (more && !json_is_object(more)) fail(err, LITHE_EFORMAT, "%s: is not a JSON object", path);
         free(path);
         if (i == 2 && more) more = class_alone(more);
         if (!config) { config = more; continue; }

@@ -75,13 +75,15 @@ int tokenizer_check_settings(const json_t *config, vocabulary_file file, const c
     static const known_key *const own[] = { [VOCABULARY_WORDPIECE] = of_wordpiece, [VOCABULARY_BYTE_LEVEL] = of_byte_level,
                                             [VOCABULARY_SENTENCEPIECE] = of_sentencepiece, [VOCABULARY_JSON] = of_json };
     json_t *open = (json_t *)(uintptr_t)config;                              /* jansson's iterators are not const */
+    char where[300];
+    snprintf(where, sizeof where, "%.240s: its tokenizer_config.json or special_tokens_map.json", what);
     for (void *i = json_object_iter(open); i; i = json_object_iter_next(open, i)) {
         const char *key = json_object_iter_key(i);
         const json_t *value = json_object_iter_value(i);
         const known_key *k = file == VOCABULARY_SENTENCEPIECE && tokenizer_is(config, "LlamaTokenizer") ? key_find(of_llama, key) : NULL;
         if (!k) k = key_find(own[file], key);
         if (!k) k = key_find(common, key);
-        if (!(!k && names_token(key, value)) && key_check(key, value, k, what, err)) return err->status;
+        if (!(!k && names_token(key, value)) && key_check(key, value, k, where, err)) return err->status;
     }
     const json_t *side = json_object_get(config, "truncation_side");
     if (side && !json_is_null(side) && (!json_is_string(side) || (strcmp(json_string_value(side), "left") && strcmp(json_string_value(side), "right"))))
