@@ -462,6 +462,17 @@ static void one_file_refuses(void)
     CHECK(lithe_model_export(m, in_dir("a.pt"), NULL, &err) == LITHE_EINVAL && strstr(err.text, ".pth, .safetensors or"));
     err = (lithe_error){ 0 };
     CHECK(lithe_model_export(m, in_dir("a.bin"), "bf16", &err) == LITHE_EINVAL && strstr(err.text, "not bf16"));
+    /* Weights that are stored in bf16, as the published ones are, become f32 there, which has all of their values. */
+    err = (lithe_error){ 0 };
+    lithe_model *seven = must_open_file(golden_path("rwkv7"));
+    CHECK_MSG(!lithe_model_export(seven, in_dir("half.pth"), "bf16", &err), "%s", err.text);
+    lithe_model_close(seven);
+    lithe_model *half = must_open_file(in_dir("half.pth"));
+    CHECK_MSG(half && !lithe_model_export(half, in_dir("half.bin"), "stored", &err), "%s", err.text);
+    lithe_model *wide = must_open_file(in_dir("half.bin"));
+    CHECK(half && wide && same_parameters(half, wide));
+    lithe_model_close(half);
+    lithe_model_close(wide);
     err = (lithe_error){ 0 };
     lithe_model *gpt2 = must_open_file(golden_path("gpt2")), *old = must_open_file(golden_path("rwkv5-1"));
     CHECK(lithe_model_export(gpt2, in_dir("a.bin"), NULL, &err) == LITHE_EINVAL && strstr(err.text, "only RWKV"));

@@ -97,7 +97,10 @@ static int describe(saving *s, out_tensor *t, const param *p, const naming_rule 
     memcpy(t->dims, whole.dims, sizeof t->dims);
     const stored present = weight_stored(&p->weight);
     dtype asked = s->type == DT_OTHER ? dtype_of(present.type) : s->type;
-    whole.type = t->type = s->writer->type(t, asked);
+    t->type = s->writer->type(t, asked);
+    /* As it is stored, where the format can: rwkv.cpp has no bf16, and f32 holds all of it. */
+    if (s->type == DT_OTHER && asked == DT_BF16 && t->type == DT_OTHER) t->type = s->writer->type(t, DT_F32);
+    whole.type = t->type;
     if (t->type == DT_OTHER) return refuse_type(s, asked, p->name, err);
     if (!dtype_size(t->type, whole.count, &whole.bytes)) return refuse_type(s, t->type, p->name, err);
     *at = whole;

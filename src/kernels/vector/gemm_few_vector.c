@@ -201,7 +201,7 @@ INLINE void add_register(const stored_type type, const int rows, const float *a,
 {
     vec c[MOST_ROWS];
     UNROLL for (int r = 0; r < rows; r++) c[r] = begin ? vzero() : vload(sums + r * most_columns(rows));
-    UNROLL for (int k = 0; k < kc; k++) {
+    UNROLL_16 for (int k = 0; k < kc; k++) {
         vec x = vload_stored(type, b, at + (size_t)k * ldb, n);
         UNROLL for (int r = 0; r < rows; r++) c[r] = vfma(vset1(a[k * rows + r]), x, c[r]);
     }

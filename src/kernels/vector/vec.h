@@ -20,10 +20,13 @@
 #define PASTE(a, b) PASTE_(a, b)
 #define LEVEL(name) PASTE(name, LEVEL_SUFFIX)
 #define INLINE static inline __attribute__((always_inline, unused))
+/* Before a loop whose length the compiler knows, and before one of any length. */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_16 _Pragma("clang loop unroll_count(16)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_16 _Pragma("GCC unroll 16")
 #endif
 
 /* Asks for the line at p, which may be any address: in the first-level cache, in the second, or to be written. */
