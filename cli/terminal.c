@@ -1,7 +1,6 @@
 #include "terminal.h"
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,8 +72,8 @@ void terminal_begin(void)
 
 void put_foreign(FILE *f, const char *text, size_t n)
 {
-    const bool shown = isatty(stream_fd(f));
-    for (size_t i = 0; i < n; i++) fputc(shown && strchr("\033\r\b", text[i]) && text[i] ? '?' : text[i], f);
+    if (!isatty(stream_fd(f))) fwrite(text, 1, n, f);
+    else for (size_t i = 0; i < n; i++) fputc(strchr("\033\r\b", text[i]) && text[i] ? '?' : text[i], f);
 }
 
 int stream_fd(FILE *f) { return f == stdin ? STDIN_FILENO : f == stdout ? out : err; }

@@ -2,6 +2,7 @@
 #include "generate_prompts.h"
 #include "interrupt.h"
 #include "output.h"
+#include "terminal.h"
 #include "verbs.h"
 #include "watch.h"
 #include <stdlib.h>
@@ -64,7 +65,7 @@ static void write_text(generator *g, bool fits, const char *prompt, size_t size,
     how.go_on = s->load_state != NULL;
     size_t before = how.go_on ? lithe_session_length(g->session) : 0;
     if (fits) how.max_tokens = fitting(g, before + n, how.max_tokens);
-    if (p.show && s->echo) { fwrite(prompt, 1, size, stdout); fflush(stdout); }
+    if (p.show && s->echo) { put_foreign(stdout, prompt, size); fflush(stdout); }
     watch_begin("reading the prompt");
     lithe_generate(g->session, g->tokenizer, ids, n, &how, write_piece, &p, &reason, err);
     watch_end();

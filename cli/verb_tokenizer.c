@@ -1,6 +1,7 @@
 /* lithe tokenize, detokenize, train-tokenizer: text and token ids. */
 #include "inputs.h"
 #include "output.h"
+#include "terminal.h"
 #include "verbs.h"
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static int detokenize(const arguments *a)
     char *text = read_text("-", LARGE_TEXT, &size, &err), *out = NULL;
     int32_t *ids = text ? parse_ids(text, &n, &err) : NULL;
     if (ids && t && ids_fit(ids, n, lithe_tokenizer_vocab(t), &err) == LITHE_OK) out = decode_ids(t, ids, n, &bytes, &err);
-    if (out) fwrite(out, 1, bytes, stdout);
+    if (out) put_foreign(stdout, out, bytes);
     free(out);
     free(ids);
     free(text);

@@ -418,6 +418,19 @@ static void length_fits(void)
         { "$L generate m 'a king' --max-tokens 100 > text", 0, "", "the context of 32 tokens is full" });
 }
 
+/* Where a terminal would obey them, and nowhere else. */
+static void control_characters(void)
+{
+    CHECK(sh("%s", make_text) == 0);
+    CHECK_MSG(sh("$L train tale.txt --arch gpt2 --params 40k --tokenizer bytes --ctx 32 --batch 2 --steps 1 --threads 1 -q --no-sample --out m") == 0, "%s", err);
+    CHECK(sh("printf 'a\\033[31m\\007\\302\\233b\\n' > prompt; printf '$L generate m - --max-tokens 1 -q < prompt\\n' > go; TERM=xterm LC_ALL=C.UTF-8 script -qec 'sh go' /dev/null") == 0);
+    CHECK_MSG(strstr(out, "a?[31m??b"), "%s", out);
+    CHECK(sh("echo \"echo '97 27 91 109' | $L detokenize bytes\" > un; TERM=xterm LC_ALL=C.UTF-8 script -qec 'sh un' /dev/null") == 0);
+    CHECK_MSG(strstr(out, "a?[m"), "%s", out);
+    CHECK(sh("sh go") == 0);
+    CHECK_MSG(strstr(out, "a\033[31m\007\302\233b"), "%s", out);
+}
+
 const test tests_first_hour[] = {
     { "first hour: kinds of text", kinds_of_text },
     { "first hour: every choice is a model", every_choice_is_a_model },
@@ -435,5 +448,6 @@ const test tests_first_hour[] = {
     { "first hour: folders of images", folders_of_images },
     { "first hour: likelihoods", likelihoods },
     { "first hour: the length of a text fits", length_fits },
+    { "first hour: control characters of a text", control_characters },
     { 0 },
 };
