@@ -101,6 +101,8 @@ static void test_refused_configs(void)
         { NULL, "{\"architectures\":[\"XForCausalLM\"]}", LITHE_ECONFIG, "architectures says XForCausalLM" },
         { "llama", "{\"num_key_value_heads\":5}", LITHE_ECONFIG, "num_key_value_heads is 5, which does not divide num_attention_heads 32" },
         { "llama", "{\"rope_scaling\":{\"rope_type\":\"longrope\",\"factor\":2.0}}", LITHE_ECONFIG, "longrope" },
+        { "llama", "{\"model_type\":\"phi3\",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}", LITHE_ECONFIG, "rope_type \"linear\" is not supported for a phi3, only longrope" },
+        { "llama", "{\"model_type\":\"phi3\",\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":2.0}}", LITHE_ECONFIG, "longrope has" },
         { "llama", "{\"model_type\":\"mistral\",\"sliding_window\":1}", LITHE_ECONFIG, "sliding_window is no whole number" },
         { "llama", "{\"model_type\":\"llama\",\"sliding_window\":64}", LITHE_ECONFIG, "sliding_window is not supported for a llama" },
         { "llama", "{\"model_type\":\"qwen2\",\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", LITHE_ECONFIG, "layer_types has sliding_attention for layer 1" },

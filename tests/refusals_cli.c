@@ -128,7 +128,7 @@ static void messages(void)
     TRANSCRIPTS(
         { "$L inspect novel.txt", 3, NULL, "novel.txt: is a text, and no file of a model's tensors" },
         { "$L generate lone", 3, NULL, "lone: holds no model.safetensors, pytorch_model.bin or index of shards; a model may be the file lone/rwkv4.pth" },
-        { "$L generate lone/rwkv4.pth", 2, NULL, "an RWKV vocabulary" },
+        { "$L generate lone/rwkv4.pth", 2, NULL, "an RWKV vocabulary" }, { "head -c 100 /dev/zero > zeros.gguf; $L inspect zeros.gguf", 3, NULL, "zeros.gguf: is no GGUF file" },
         { "$L generate $ROOT/tests/golden/vit hi", 3, NULL, "a vit reads images, not text: lithe classify it" },
         { "$L train novel.txt --config novel.txt --tokenizer bytes", 3, NULL, "novel.txt: line 1" },
         { "$L train novel.txt --arch rwkv", 2, NULL, "--arch rwkv could be rwkv4, rwkv5, rwkv6, rwkv7: name one of them" },

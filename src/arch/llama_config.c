@@ -214,6 +214,16 @@ static int read_local_rotation(json_t *config, const llama_family *f, lithe_erro
     return status;
 }
 
+/* Phi-3 knows no scaling but longrope, which older files of it call yarn. */
+static int read_phi3_rotation(json_t *config, lithe_error *err)
+{
+    json_t *older = json_object_get(config, "rope_scaling"), *said = json_object_size(older) ? older : json_object_get(config, "rope_parameters");
+    const char *key = json_object_get(said, "rope_type") ? "rope_type" : "type", *type = json_string_value(json_object_get(said, key));
+    if (!type || !strcmp(type, "default") || !strcmp(type, "longrope") || !strcmp(type, "su")) return LITHE_OK;
+    if (strcmp(type, "yarn")) return fail(err, LITHE_ECONFIG, "rope_type \"%.40s\" is not supported for a phi3, only longrope (or su)", type);
+    return json_object_set_new(said, key, json_string("longrope")) ? fail(err, LITHE_ENOMEM, "not enough memory to read it") : LITHE_OK;
+}
+
 int llama_normalize(json_t *config, lithe_error *err)
 {
     const char *type = type_of(config), *name = json_string_value(json_object_get(config, "lithe_family"));
@@ -224,6 +234,7 @@ int llama_normalize(json_t *config, lithe_error *err)
     int status = check_family_keys(config, f, type, err);
     if (!status) status = rename_keys(config, f, type, err);
     if (status) return status;
+    if (!strcmp(f->type, "phi3") && read_phi3_rotation(config, err)) return LITHE_ECONFIG;
     if (read_local_rotation(config, f, err) || rope_normalize(config, "rope_theta", err)) return LITHE_ECONFIG;
     if (set_defaults(config, f) || (place && json_object_set_new(config, "lithe_family", json_string(f->type)))) return fail(err, LITHE_ENOMEM, "not enough memory to read it");
     status = read_window(config, f, type, err);

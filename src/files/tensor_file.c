@@ -165,6 +165,9 @@ static int parse(tensor_file *f, const char *what, const uint8_t *data, size_t s
     while (FORMATS[i].recognise && !FORMATS[i].recognise(data, size)) i++;
     int status = i ? refuse_other_format(what, data, size, err) : LITHE_OK;
     if (status) return status;
+    const char *ending = strrchr(what, '.');
+    /* It says what the file lacks. */
+    if (!FORMATS[i].recognise && ending && !strcmp(ending, ".gguf")) return gguf_parse(f, what, data, size, err);
     if (f->format && strcmp(f->format, FORMATS[i].format))
         return fail(err, LITHE_EFORMAT, "%s: is %s, while the shards before it are %s", what, FORMATS[i].format, f->format);
     f->format = FORMATS[i].format;

@@ -141,6 +141,8 @@ static int refuse(const search *s, lithe_error *err)
     short_number(s->above, above);
     if (s->below <= 0 && s->above <= 0)
         return fail(err, LITHE_ECONFIG, "no %s has a vocabulary of %d and a context of %d", s->arch->name, s->vocab, s->context);
+    if (s->below <= 0 && arch_reads_images(s->arch))
+        return fail(err, LITHE_ECONFIG, "%s parameters are too few for a %s: the smallest has %s; take more", target, s->arch->name, above);
     if (s->below <= 0)
         return fail(err, LITHE_ECONFIG, "%s parameters are too few for a %s: with a vocabulary of %d the smallest has %s; take more, or a smaller vocabulary",
                     target, s->arch->name, s->vocab, above);
