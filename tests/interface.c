@@ -191,6 +191,9 @@ static void null_is_said(void)
     lithe_key_info key;
     double total;
     float out[8];
+    size_t length;
+    lithe_sampling sampling;
+    lithe_embedding embedding;
     CHECK_MSG(m && t && s && e, "%s", open.text);
 #define SAID(call, word) do { lithe_error err = { 0 }; call; CHECK_MSG(err.status == LITHE_EINVAL && strstr(err.text, word), "%s: \"%s\"", #call, err.text); } while (0)
     SAID(lithe_session_sync(s, NULL, 3, &err), "no array of the 3");
@@ -220,6 +223,10 @@ static void null_is_said(void)
     SAID(lithe_compare(m, NULL, NULL, 0, &report, &err), "no two models");
     SAID(lithe_generate(s, NULL, NULL, 0, NULL, NULL, NULL, NULL, &err), "no tokenizer");
     SAID(lithe_diversity_open(NULL, NULL, 0, NULL, &err), "no model");
+    SAID(lithe_sampling_read(NULL, &sampling, &err), "no model");
+    SAID(lithe_embedding_read(NULL, &embedding, &err), "no model");
+    SAID(lithe_text_file(NULL, &length, &err), "no path");
+    SAID(lithe_text_rows(NULL, &length, &err), "no path");
 #undef SAID
     CHECK(!lithe_listing_key(NULL, 0, &key) && !key.key && !lithe_listing_key(NULL, 0, NULL));
     lithe_engine_close(e);

@@ -131,6 +131,7 @@ corpus *corpus_open(const char *const *paths, int n, bool any_bytes, lithe_error
 
 static corpus *open_one(const char *path, bool any_bytes, bool rows, lithe_error *err)
 {
+    if (!path) { fail(err, LITHE_EINVAL, "there is no path of a text"); return NULL; }
     form f = UNSEEN;
     packing p = PLAIN;
     corpus *c = failed(err) ? NULL : xalloc(1, sizeof *c);

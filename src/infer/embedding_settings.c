@@ -161,11 +161,12 @@ int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *
     bool whole = true;                                                        /* the prompt's tokens are pooled too */
     if (failed(err)) return err->status;
     if (!err) err = &own;
-    *o = LITHE_OPTIONS(lithe_embedding, .pooling = m && !lithe_model_encoder(m) ? "last" : "mean");
+    if (!m || !o) return fail(err, LITHE_EINVAL, "there is no model whose settings say how it embeds");
+    *o = LITHE_OPTIONS(lithe_embedding, .pooling = lithe_model_encoder(m) ? "mean" : "last");
     /* Of a GGUF file. */
-    const char *said = m ? json_string_value(json_object_get(m->json, "lithe_pooling")) : NULL;
+    const char *said = json_string_value(json_object_get(m->json, "lithe_pooling"));
     if (said) o->pooling = said;
-    if (!m || !m->path || !path_is_dir(m->path)) return LITHE_OK;
+    if (!m->path || !path_is_dir(m->path)) return LITHE_OK;
     int status = read_modules(m->path, o, &whole, err);
     if (!status) status = read_transformer(m->path, lithe_model_context(m), o, err);
     if (!status) status = read_prompt(m->path, o, err);

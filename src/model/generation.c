@@ -97,7 +97,8 @@ static int read_sampling(const json_t *json, lithe_sampling *o, lithe_error *err
 int lithe_sampling_read(const lithe_model *m, lithe_sampling *o, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    const json_t *json = m ? m->generation : NULL, *samples = json_object_get(json, "do_sample");
+    if (!m || !o) return fail(err, LITHE_EINVAL, "there is no model whose settings say how it generates");
+    const json_t *json = m->generation, *samples = json_object_get(json, "do_sample");
     if (keys_check(json, known, "generation_config.json", err)) return err ? (int)err->status : LITHE_ECONFIG;
     if (samples && !json_is_boolean(samples) && !json_is_null(samples)) return fail(err, LITHE_ECONFIG, "generation_config.json: do_sample is neither true nor false");
     lithe_sampling checked = { 0 };                                 /* also where nothing is drawn by them */
