@@ -16,7 +16,7 @@ typedef struct {
     double params, lr, min_lr, weight_decay, beta1, beta2, eps, clip, tokens, time, epochs, mask_rate, mask_keep, mask_random, grow_noise, grow_old_lr;
     amount warmup, eval_every, save_every;
     int vocab, ctx, batch, accumulate, bptt, steps, eval_windows, recompute, reset_attention, static_masking, next_sentence, patch, lowercase, grow_portable, grow_freeze_old, grow_rewarm, cautious_decay, json;
-    uint64_t seed;
+    uint64_t seed, grow_seed;
 } train_settings;
 
 /* The parts of a run, and what was chosen for it. */

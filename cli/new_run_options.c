@@ -51,6 +51,7 @@ static const char *growing_options(new_run *k)
     if (s->grow_old_lr > 0) n += (size_t)snprintf(text + n, size - n, "old_lr=%.9g,", s->grow_old_lr);
     if (s->grow_rewarm) n += (size_t)snprintf(text + n, size - n, "rewarm=%d,", s->grow_rewarm);
     if (s->grow_where) n += (size_t)snprintf(text + n, size - n, "where=%s,", s->grow_where);
+    if (s->grow_seed) n += (size_t)snprintf(text + n, size - n, "seed=%llu,", (unsigned long long)s->grow_seed);
     n += (size_t)snprintf(text + n, size - n, "%s%s", s->grow_portable ? "portable," : "", s->grow_freeze_old ? "freeze_old," : "");
     return n ? text : NULL;
 }

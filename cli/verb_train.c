@@ -106,6 +106,7 @@ static const option train_options[] = {
     { "grow-old-lr", 0, REAL(S, grow_old_lr), "X", .help = "with --grow-at: learning-rate factor of the old values (default 1)", .most = 1000 },
     { "grow-rewarm", 0, COUNT(S, grow_rewarm), "N", .help = "with --grow-at: steps over which the learning rate of the new values rises (default 0: at once)" },
     { "grow-where", 0, CHOICE(S, grow_where), "PLACE", .help = "with --grow-at: where new layers go (default top)", .choices = "top|bottom|spread" },
+    { "grow-seed", 0, SEED(S, grow_seed), "N", .help = "with --grow-at: seed of new values and of noise (default: that of --seed)" },
     { "seed", 's', SEED(S, seed), "N", "0", .help = "seed of the new model's weights, of the validation split and of the order of the data", .group = "reproducibility and processes" },
     { "mpi", 0, CHOICE(S, mpi), "WHEN", "auto", .help = "train in all processes of mpirun together; auto: if it started several", .choices = "auto|on|off" },
     { "wire", 0, CHOICE(S, wire), "TYPE", "f32", .help = "type in which gradients travel between the processes of mpirun", .choices = "f32|bf16" },
@@ -203,7 +204,7 @@ static bool known_arch(const char *name)
 /* The first option that says how to grow; NULL: none is given. */
 static const char *growth_option_given(const arguments *a)
 {
-    static const char *const names[] = { "grow-method", "grow-noise", "grow-portable", "grow-freeze-old", "grow-old-lr", "grow-rewarm", "grow-where" };
+    static const char *const names[] = { "grow-method", "grow-noise", "grow-portable", "grow-freeze-old", "grow-old-lr", "grow-rewarm", "grow-where", "grow-seed" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (option_origin(a, names[i]) != ORIGIN_DEFAULT) return names[i];
     return NULL;

@@ -191,7 +191,7 @@ typedef struct {
     int    bptt;            /* of recurrent models: windows of a sequence, through all of which the gradient goes; 1 */
     lithe_ranks *ranks;     /* the processes that train together (lithe_tools.h), borrowed; NULL: this one alone */
     /* Other options of these growths, as in lithe_grow_options: "noise=0.01,portable,freeze_old,old_lr=0.1,rewarm=50,
-     * where=top". */
+     * where=top,seed=3"; the seed is the run's where none is given. */
     const char *grow_with;
     const char *wire;       /* "bf16": how gradients travel between ranks; NULL: "f32" */
     int    steps_most;      /* with seconds: never more steps than these; 0: any number */

@@ -155,6 +155,21 @@ static void from_the_run_alone(void)
     lithe_tokenizer_close(to);
 }
 
+/* New values are those of the run's seed unless the growth has its own. */
+static void by_its_own_seed(void)
+{
+    lithe_train_options o = USUAL;
+    o.seed = 5;
+    o.grow_at = "6:n_inner=2x";
+    const double of_the_run = whole_run("run", still, &o);
+    o.grow_with = "seed=5";
+    const double the_same = whole_run("same", still, &o);
+    o.grow_with = "seed=6";
+    const double another = whole_run("another", still, &o);
+    CHECK_MSG(of_the_run == the_same && of_the_run != another, "%.9g, %.9g, %.9g", of_the_run, the_same, another);
+    check_resumes("gpt2", still, &o);
+}
+
 /* What can be known before the first step is refused before it. */
 static void refused_before(void)
 {
@@ -162,7 +177,7 @@ static void refused_before(void)
         { "5:to=pangu-pi", NULL, NULL, "a gpt2 does not become a pangu_pi" }, { "5:to=hybrid", "noise=0.1", NULL, "takes no method and no noise" },
         { "5:to=nothing", NULL, NULL, "is not a known architecture" }, { "5:to=hybrid", "freeze_old", NULL, "every value a new name" },
         { "5:vocabulary=nowhere.json", NULL, NULL, "nowhere.json" }, { "5:vocabulary=bytes", NULL, NULL, "256 already" }, { "5:vocabulary=bytes", NULL, "C", "takes no method" },
-        { "5:to=", NULL, NULL, "is not a known architecture" } };
+        { "5:to=", NULL, NULL, "is not a known architecture" }, { "5:n_inner=2x", "seed=-1", NULL, "grow_with" }, { "5:n_inner=2x", "seed=18446744073709551616", NULL, "grow_with" } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lithe_train_options o = USUAL;
         fixture f = begin("fine", still, &o);
@@ -185,6 +200,7 @@ const test tests_train_growths[] = {
     { "train: grows into pangu_pi", into_pangu_pi },
     { "train: grows by a vocabulary", by_a_vocabulary },
     { "train: grows from the run alone", from_the_run_alone },
+    { "train: a growth has its own seed", by_its_own_seed },
     { "train: growths refused before the first step", refused_before },
     { 0 }
 };

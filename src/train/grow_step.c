@@ -61,7 +61,7 @@ int trainer_grow(lithe_trainer *t, lithe_growth *report, lithe_error *err)
     int status = settings_growth(&t->settings, p->grown, &o, &text, err);
     if (!status) status = trainer_collect(t, true, err);
     if (!status && t->settings.growths[p->grown].kind == GROW_VOCABULARY) to = trainer_larger_tokenizer(t, err);
-    o.seed = key_of(t->settings.seed, (uint64_t)p->step);
+    o.seed = key_of(o.seed ? o.seed : t->settings.seed, (uint64_t)p->step);
     o.tokenizer = t->tokenizer;
     o.vocabulary = to;
     growth *map = status || failed(err) ? NULL : growth_new(t->model, &o, report, err);

@@ -7,6 +7,7 @@
 #include "base/cgroup.h"
 #include "grow/growth.h"
 #include "train/settings.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,14 @@ static bool read_number(const char *text, double most, double *out)
     return end != text && !*end && *out >= 0 && *out <= most;
 }
 
+static bool read_seed(const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && !errno;
+}
+
 /* Reads one item, NAME=VALUE or the name of a flag; false when there is no such option, or no such value. */
 static bool read_option(lithe_grow_options *o, char *item)
 {
@@ -75,6 +84,7 @@ static bool read_option(lithe_grow_options *o, char *item)
         for (int i = 0; i < 3; i++) if (!strcmp(value, places[i])) o->where = places[i];
         return o->where != NULL;
     }
+    if (!strcmp(item, "seed")) return read_seed(value, &o->seed);
     if (!read_number(value, !strcmp(item, "rewarm") ? UPDATES_MAX : !strcmp(item, "old_lr") ? 1000 : 1, &x)) return false;
     if (!strcmp(item, "noise")) o->noise = (float)x;
     else if (!strcmp(item, "old_lr")) o->old_lr = (float)x;
@@ -92,7 +102,7 @@ static int read_options(const char *text, lithe_grow_options *o, lithe_error *er
     if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy) return fail(err, LITHE_EINVAL, "grow_with is longer than %zu characters", sizeof copy);
     while ((item = strsep(&rest, ",")) != NULL)
         if (*item && !read_option(o, item))
-            return fail(err, LITHE_EINVAL, "grow_with is \"%s\", expected noise=X, portable, freeze_old, old_lr=X, rewarm=N, where=top|bottom|spread", text);
+            return fail(err, LITHE_EINVAL, "grow_with is \"%s\", expected noise=X, portable, freeze_old, old_lr=X, rewarm=N, where=top|bottom|spread, seed=N", text);
     return LITHE_OK;
 }
 
