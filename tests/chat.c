@@ -2,9 +2,11 @@
  * and the ids of a conversation. */
 #include "base/file.h"
 #include "base/json.h"
+#include "files/gguf.h"
 #include "test.h"
 #include "text/jinja.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_gguf.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -335,6 +337,30 @@ static void check_source(const lithe_tokenizer *t, const char *source, const cha
 
 static void write_text(const char *name, const char *text) { CHECK(!file_write(in_dir(name), text, strlen(text), NULL)); }
 
+/* A GGUF file has them under the names of ggml's converter. */
+static void check_templates_in_gguf(const lithe_tokenizer *t)
+{
+    lithe_error err = { 0 };
+    gguf_head h = { 0 };
+    const char *path = in_dir("tokenizer.gguf");
+    CHECK_MSG(!tokenizer_put_gguf(t, lithe_tokenizer_vocab(t), &h, &err) && !gguf_write(path, &h, NULL, 0, &err), "%s", err.text);
+    gguf_head_free(&h);
+    size_t n = 0;
+    char *bytes = file_read(path, 1 << 20, &n, &err);
+    gguf_keys keys = { 0 };
+    CHECK_MSG(bytes && !gguf_keys_read(&keys, (const uint8_t *)bytes, n, path, &err), "%s", err.text);
+    CHECK(gguf_is(gguf_string(gguf_find(&keys, "tokenizer.chat_template")), "F") && gguf_is(gguf_string(gguf_find(&keys, "tokenizer.chat_template.rag")), "R"));
+    const gguf_value *names = gguf_find(&keys, "tokenizer.chat_templates");
+    CHECK(names && names->type == GGUF_ARRAY && names->of == GGUF_STRING && names->count == 2);
+    gguf_keys_free(&keys);
+    free(bytes);
+    lithe_tokenizer *back = lithe_tokenizer_open(path, &err);
+    check_source(back, NULL, "F", NULL);
+    check_source(back, "rag", "R", NULL);
+    check_source(back, "tool_use", "U", NULL);
+    lithe_tokenizer_close(back);
+}
+
 static void templates_are_found(void)
 {
     lithe_error err = { 0 };
@@ -366,6 +392,15 @@ static void templates_are_found(void)
     t = lithe_tokenizer_open(in_dir("tokenizer.json"), &err);
     check_source(t, NULL, "F", NULL);
     check_source(t, in_dir("tokenizer_config.json"), NULL, "has no text named chat_template");
+    lithe_tokenizer_close(t);
+    mkdir(in_dir("additional_chat_templates"), 0777);
+    write_text("additional_chat_templates/rag.jinja", "R");
+    write_text("additional_chat_templates/tool_use.jinja", "U");
+    t = lithe_tokenizer_open(in_dir("tokenizer.json"), &err);
+    check_source(t, NULL, "F", NULL);
+    check_source(t, "rag", "R", NULL);
+    check_source(t, "tool_use", "U", NULL);
+    check_templates_in_gguf(t);
     lithe_tokenizer_close(t);
     for (int i = 0; lithe_template_name(i); i++) CHECK(strcmp(lithe_template_name(i), ""));
 }

@@ -218,6 +218,8 @@ int tokenizer_add_template(lithe_tokenizer *t, const char *name, const char *tex
     if (!copy || !one || !named) return fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     memcpy(copy, text, len);
     if (!strcmp(name, "default")) { t->chat_template = copy; return LITHE_OK; }
+    for (named_template *old = t->templates; old; old = old->next)
+        if (!strcmp(old->name, name)) { old->text = copy; return LITHE_OK; }
     *one = (named_template){ named, copy, t->templates };
     t->templates = one;
     return LITHE_OK;

@@ -257,6 +257,19 @@ static void put_roles(const writing *w)
         if (w->t->role[i] >= 0) gguf_put_integer(w->h, tokenizer_gguf_key(i), GGUF_U32, w->t->role[i]);
 }
 
+/* The template, then those with names, and a list of the names. */
+static void put_templates(const writing *w)
+{
+    char key[256];
+    uint64_t count = 0;
+    if (w->t->chat_template) put_name(w, "tokenizer.chat_template", w->t->chat_template);
+    for (const named_template *one = w->t->templates; one; one = one->next, count++)
+        if ((size_t)snprintf(key, sizeof key, "tokenizer.chat_template.%s", one->name) < sizeof key) put_name(w, key, one->text);
+    if (!count) return;
+    gguf_put_array(w->h, "tokenizer.chat_templates", GGUF_STRING, count);
+    for (const named_template *one = w->t->templates; one; one = one->next) gguf_put_text(w->h, one->name, strlen(one->name));
+}
+
 int tokenizer_put_gguf(const lithe_tokenizer *t, int vocab, gguf_head *h, lithe_error *err)
 {
     size_t longest = 16, len;
@@ -272,12 +285,7 @@ int tokenizer_put_gguf(const lithe_tokenizer *t, int vocab, gguf_head *h, lithe_
     if (t->model == MODEL_LONGEST) put_name(&w, "tokenizer.ggml.model", "rwkv");
     else if (t->model == MODEL_WORDPIECE) status = put_words(&w, err);
     else status = (t->bpe.characters ? put_pieces : put_byte_level)(&w, err);
-    if (t->chat_template) put_name(&w, "tokenizer.chat_template", t->chat_template);
-    for (const named_template *one = t->templates; one; one = one->next) {
-        char key[200];
-        snprintf(key, sizeof key, "tokenizer.chat_template.%.160s", one->name);
-        put_name(&w, key, one->text);
-    }
+    put_templates(&w);
     free(w.room);
     return status;
 }

@@ -2,6 +2,7 @@
 #include "text/tokenizer.h"
 #include "base/sized.h"
 #include "base/file.h"
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,26 @@ static void read_template(lithe_tokenizer *t, const json_t *config, const char *
     }
 }
 
+/* Templates with names are files of this directory, NAME.jinja, in no order. */
+static void read_named_templates(lithe_tokenizer *t, const char *dir, lithe_error *err)
+{
+    char *folder = path_join(dir, "additional_chat_templates");
+    DIR *d = folder ? opendir(folder) : NULL;
+    for (struct dirent *e; d && !failed(err) && (e = readdir(d));) {
+        const size_t length = strlen(e->d_name);
+        if (e->d_name[0] == '.' || length < 7 || strcmp(e->d_name + length - 6, ".jinja")) continue;
+        size_t n = 0;
+        char *path = path_join(folder, e->d_name), *text = path ? file_read(path, FILE_LIMIT, &n, err) : NULL;
+        e->d_name[length - 6] = 0;
+        if (text) tokenizer_add_template(t, e->d_name, text, n, path, err);
+        else if (!path) fail(err, LITHE_ENOMEM, "%s: out of memory", folder);
+        free(text);
+        free(path);
+    }
+    if (d) closedir(d);
+    free(folder);
+}
+
 /* The template in a file of its own: chat_template.json, or chat_template.jinja, which is the newest form. */
 static void read_template_files(lithe_tokenizer *t, const char *dir, lithe_error *err)
 {
@@ -92,6 +113,7 @@ static void read_template_files(lithe_tokenizer *t, const char *dir, lithe_error
     if (text) tokenizer_add_template(t, "default", text, n, path, err);
     free(text);
     free(path);
+    if (!failed(err)) read_named_templates(t, dir, err);
 }
 
 static byte_level_words words_of(const json_t *config)
