@@ -62,7 +62,7 @@ async def ask(port, path, body=None):
 
 
 def text_of(body):
-    if not body.startswith("data:"):
+    if not body.startswith(("data:", ":")):          # a stream that waits begins with comments
         return "".join(c["text"] for c in json.loads(body)["choices"])
     events = [line[6:] for line in body.split("\n") if line.startswith("data: ")]
     assert events[-1] == "[DONE]", events[-1]
