@@ -133,9 +133,9 @@ static int roberta_context(const void *config)
 
 static json_t *bert_sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width,
-                     "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0);
+                     "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "initializer_range", sized_std(STD_TEXT, width));
 }
 
 static json_t *roberta_sized(int width, int layers, int vocab, int positions)

@@ -78,8 +78,8 @@ static head classify(graph *g, const void *config, tensor *rows, const task *t)
 
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "dim", width, "n_layers", layers,
-                     "n_heads", usual_heads(width), "hidden_dim", 4 * width, "dropout", 0.0, "attention_dropout", 0.0);
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "dim", width, "n_layers", layers,
+                     "n_heads", usual_heads(width), "hidden_dim", 4 * width, "dropout", 0.0, "attention_dropout", 0.0, "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_distilbert = {

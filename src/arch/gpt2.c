@@ -87,7 +87,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "vocab_size", vocab, "n_positions", positions, "n_embd", width, "n_layer", layers,
                      "n_head", usual_heads(width), "n_inner", 4 * width, "resid_pdrop", 0.0, "embd_pdrop", 0.0, "attn_pdrop", 0.0,
-                     "initializer_range", sized_std(width));
+                     "initializer_range", sized_std(STD_TEXT, width));
 }
 
 /* llama.cpp's converter reads n_ctx, which newer files have dropped. */

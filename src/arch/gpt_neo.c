@@ -166,7 +166,7 @@ static head language(graph *g, const void *config, tensor *rows)
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width, "num_layers", layers,
-                     "num_heads", usual_heads(width), "intermediate_size", 4 * width, "initializer_range", sized_std(width));
+                     "num_heads", usual_heads(width), "intermediate_size", 4 * width, "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_gpt_neo = {

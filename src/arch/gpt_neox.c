@@ -113,7 +113,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width, "tie_word_embeddings", 1,
-                     "initializer_range", sized_std(width));
+                     "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_gpt_neox = {

@@ -353,26 +353,26 @@ static uint64_t layer_kind(const void *config, int layer)
 static bool encoder(const void *config) { return ((const hybrid *)config)->encoder; }
 
 /* A common interleaving: RWKV-7 layers with attention between them. */
-static json_t *sized_parts(int width, int layers)
+static json_t *sized_parts(int width, int layers, double factor)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:f}", "hidden_size", width, "num_hidden_layers", layers,
                      "num_attention_heads", usual_heads(width), "intermediate_size", glu_width(width),
                      "rwkv_head_dim", usual_head_dim(width), "mixer", "rwkv7,attention", "feed_forward", "glu", "activation", "silu", "norm", "rms_norm",
                      "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3,
-                     "initializer_range", sized_std(width));
+                     "initializer_range", sized_std(factor, width));
 }
 
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     json_t *text = json_pack("{s:i, s:i}", "vocab_size", vocab, "max_position_embeddings", positions);
-    return json_object_update_new(text, sized_parts(width, layers)) ? (json_decref(text), NULL) : text;
+    return json_object_update_new(text, sized_parts(width, layers, STD_TEXT)) ? (json_decref(text), NULL) : text;
 }
 
 static json_t *sized_image(int width, int layers, int vocab, int positions)
 {
     (void)vocab;
     json_t *image = json_pack("{s:i, s:i}", "image_size", image_sized(positions), "patch_size", SIZED_PATCH);
-    return json_object_update_new(image, sized_parts(width, layers)) ? (json_decref(image), NULL) : image;
+    return json_object_update_new(image, sized_parts(width, layers, STD_IMAGES)) ? (json_decref(image), NULL) : image;
 }
 
 #define GROWTH { \

@@ -172,8 +172,7 @@ int check_divides(const char *part, int divisor, const char *whole, int value, l
 
 int usual_head_dim(int width) { return width % 64 ? 32 : 64; }
 int usual_heads(int width) { return width / usual_head_dim(width); }
-/* The published deviation of 0.02 is one for wide models.  The factor is that of studies/initial_values.py. */
-double sized_std(int width) { return fmax(0.02, 0.5 / sqrt(width)); }
+double sized_std(double factor, int width) { return fmax(0.02, factor / sqrt(width)); }
 
 int glu_width(int width) { return (width * 8 / 3 + 31) / 32 * 32; }
 

@@ -98,8 +98,11 @@ int check_rotary(double pct, int channels, int least, lithe_error *err);
 /* Refuses a value of the key `part`, unless it is 0 (absent), that does not divide the value of the key `whole`. */
 int check_divides(const char *part, int divisor, const char *whole, int value, lithe_error *err);
 
-/* The standard deviation of initial weights in a model that is sized by a number of parameters. */
-double sized_std(int width);
+/* The standard deviation of initial weights in a model that is sized by a number of parameters: factor / sqrt(width),
+ * and no less than 0.02, the published one of wide models.  The factors are those of studies/initial_values.py. */
+#define STD_TEXT   0.5
+#define STD_IMAGES 0.7
+double sized_std(double factor, int width);
 int usual_heads(int width);                                 /* of 64 channels, or 32 where 64 do not divide the width */
 int usual_head_dim(int width);
 int glu_width(int width);                                   /* 8/3 of it, a multiple of 32 */

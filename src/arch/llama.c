@@ -209,7 +209,7 @@ json_t *llama_sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:b, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", glu_width(width),
-                     "rms_norm_eps", 1e-5, "tie_word_embeddings", 1, "initializer_range", sized_std(width));
+                     "rms_norm_eps", 1e-5, "tie_word_embeddings", 1, "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_llama = {

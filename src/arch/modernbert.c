@@ -193,8 +193,8 @@ static pooling pool(const void *config) { return ((const modernbert *)config)->c
 
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", width * 3 / 2);
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
+                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", width * 3 / 2, "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_modernbert = {

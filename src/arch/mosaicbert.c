@@ -110,10 +110,10 @@ static int context(const void *config) { (void)config; return LONGEST; }
 
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "vocab_size", (vocab + 63) / 64 * 64, "max_position_embeddings", positions,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "vocab_size", (vocab + 63) / 64 * 64, "max_position_embeddings", positions,
                      "alibi_starting_size", positions, "hidden_size", width, "num_hidden_layers", layers,
                      "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width,
-                     "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0);
+                     "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_mosaicbert = {

@@ -83,9 +83,10 @@ static head classify(graph *g, const void *config, tensor *rows, const task *t)
 
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
-    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions + FIRST, "hidden_size", width,
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions + FIRST, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width,
-                     "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "layer_norm_eps", 1e-5);
+                     "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "layer_norm_eps", 1e-5,
+                     "initializer_range", sized_std(STD_TEXT, width));
 }
 
 const arch arch_mpnet = {

@@ -102,7 +102,7 @@ static head language(graph *g, const void *config, tensor *rows)
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "ffn_dim", 4 * width, "dropout", 0.0, "init_std", sized_std(width));
+                     "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "ffn_dim", 4 * width, "dropout", 0.0, "init_std", sized_std(STD_TEXT, width));
 }
 
 static const char *block_changes(const void *config) { return ((const opt *)config)->do_layer_norm_before ? NULL : "a norm stands after each sum"; }

@@ -112,7 +112,7 @@ static head language(graph *g, const void *config, tensor *rows)
 static json_t *sized(int width, int layers, int vocab, int positions)
 {
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:i, s:i, s:i}", "vocab_size", vocab, "max_position_embeddings", positions, "hidden_size", width,
-                     "num_layers", layers, "num_attention_heads", usual_heads(width), "init_method_std", sized_std(width),
+                     "num_layers", layers, "num_attention_heads", usual_heads(width), "init_method_std", sized_std(STD_TEXT, width),
                      "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4, "ffn_slot_num", width * 3);
 }
 

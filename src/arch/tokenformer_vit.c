@@ -6,7 +6,6 @@
  * model grows by appending slots.  The paper's code for images was not
  * published with names of tensors: these join ViT's and TokenFormer's. */
 #include "arch/image_input.h"
-#include <math.h>
 
 typedef struct {
     image_input image;               /* first: its fields fill it */
@@ -69,7 +68,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
     (void)vocab;
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "image_size", image_sized(positions), "patch_size", SIZED_PATCH, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "qkv_slot_num", width * 3 / 4, "proj_slot_num", width * 3 / 4,
-                     "ffn_slot_num", width * 3, "initializer_range", fmax(0.02, 0.7 / sqrt(width)));
+                     "ffn_slot_num", width * 3, "initializer_range", sized_std(STD_IMAGES, width));
 }
 
 const arch arch_tokenformer_vit = {

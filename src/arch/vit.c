@@ -94,7 +94,7 @@ static json_t *sized(int width, int layers, int vocab, int positions)
     (void)vocab;
     return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "image_size", image_sized(positions), "patch_size", SIZED_PATCH, "hidden_size", width,
                      "num_hidden_layers", layers, "num_attention_heads", usual_heads(width), "intermediate_size", 4 * width,
-                     "initializer_range", sized_std(width));
+                     "initializer_range", sized_std(STD_IMAGES, width));
 }
 
 const arch arch_vit = {
