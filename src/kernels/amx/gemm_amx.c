@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "kernels/amx/blocks_amx.h"
 #include "kernels/amx/few_amx.h"
+#include "kernels/amx/q8_amx.h"
 #include "kernels/amx/tiles_amx.h"
 #include "kernels/vector/gemm_finish.h"
 
@@ -261,7 +262,8 @@ static void (*gemm_f32)(const gemm_args *);
 static void gemm_amx(const gemm_args *said)
 {
     const gemm_args g = as_stored(said);
-    if (in_blocks(g.b.type)) gemm_blocks_amx(&g);
+    if (gemm_is_q8_amx(&g)) gemm_q8_amx(&g);
+    else if (in_blocks(g.b.type)) gemm_blocks_amx(&g);
     else if (g.type == COMPUTE_F32 && g.b.type != STORED_BF16) gemm_f32(&g);
     else if (gemm_is_few_amx(&g)) gemm_few_amx(&g);
     else if (g.M > 0 && g.N > 0) gemm_bf16(&g);

@@ -6,6 +6,7 @@
 #define VECTOR_BLOCKS_VECTOR_H
 
 #include "kernels/blocks.h"
+#include "kernels/half.h"
 #include "kernels/vector/vec_int.h"
 
 enum { PIECE_K = 1024,                          /* most k of a piece */
@@ -35,6 +36,33 @@ INLINE int offset_of(const stored_type type, bool sign)
 /* A row of A, rounded, block by block: (blocks, rows) of block_bytes each, which are
  *   int8 q (block), float scale, int32 start (runs): -offset_of times the sum of the run, float sum (runs). */
 INLINE size_t row_block_bytes(const int block, const int run) { return (size_t)block + sizeof(float) + 2 * sizeof(int32_t) * (size_t)(block / run); }
+
+INLINE vint magnitude(vec x) { return iand(ibits(x), iset(0x7fffffff)); }
+
+/* The record of one block of a row (blocks_vector.h). */
+INLINE void round_block(const int block, const int run, int offset, const float *x, uint8_t *record)
+{
+    vint most = izero();
+    for (int i = 0; i < block; i += VW) most = imax(most, magnitude(vload(x + i)));
+    uint32_t bits = (uint32_t)igreatest(most);
+    float size = float_of_bits(bits);
+    bool zero = size < 0x1p-100f;
+    float scale = zero ? 0 : size / 127, steps = zero || bits >= 0x7f800000 ? 0 : 127 / size;
+    memcpy(record + block, &scale, sizeof scale);
+    uint8_t *starts = record + block + sizeof scale, *sums = starts + block / run * (int)sizeof(int32_t);
+    for (int r = 0; r < block / run; r++) {
+        vint sum = izero();
+        for (int i = r * run; i < (r + 1) * run; i += VW) {
+            vint q = steps > 0 ? iround(vmul(vload(x + i), vset1(steps))) : izero();
+            istore_bytes((int8_t *)record + i, q);
+            sum = iadd(sum, q);
+        }
+        int32_t whole = isum(sum), start = -offset * whole;
+        float as_float = (float)whole;
+        memcpy(starts + 4 * r, &start, sizeof start);
+        memcpy(sums + 4 * r, &as_float, sizeof as_float);
+    }
+}
 
 /* What will be read after a strip, of which each block of a piece fetches its part. */
 typedef struct { const uint8_t *next, *end; } errand;

@@ -2,7 +2,6 @@
  * B are given out in runs that are adjacent in memory, and each is unpacked piece by piece and multiplied by all of
  * those rows. */
 #include "base/threads.h"
-#include "kernels/half.h"
 #include "kernels/ref/ref.h"
 #include "kernels/vector/blocks_vector.h"
 #include "kernels/vector/gemm_cut.h"
@@ -26,33 +25,6 @@ typedef struct {
 } job;
 
 /* ---- rows ------------------------------------------------------------------------------------------ */
-
-INLINE vint magnitude(vec x) { return iand(ibits(x), iset(0x7fffffff)); }
-
-/* The record of one block of a row (blocks_vector.h). */
-INLINE void round_block(const int block, const int run, int offset, const float *x, uint8_t *record)
-{
-    vint most = izero();
-    for (int i = 0; i < block; i += VW) most = imax(most, magnitude(vload(x + i)));
-    uint32_t bits = (uint32_t)igreatest(most);
-    float size = float_of_bits(bits);
-    bool zero = size < 0x1p-100f;
-    float scale = zero ? 0 : size / 127, steps = zero || bits >= 0x7f800000 ? 0 : 127 / size;
-    memcpy(record + block, &scale, sizeof scale);
-    uint8_t *starts = record + block + sizeof scale, *sums = starts + block / run * (int)sizeof(int32_t);
-    for (int r = 0; r < block / run; r++) {
-        vint sum = izero();
-        for (int i = r * run; i < (r + 1) * run; i += VW) {
-            vint q = steps > 0 ? iround(vmul(vload(x + i), vset1(steps))) : izero();
-            istore_bytes((int8_t *)record + i, q);
-            sum = iadd(sum, q);
-        }
-        int32_t whole = isum(sum), start = -offset * whole;
-        float as_float = (float)whole;
-        memcpy(starts + 4 * r, &start, sizeof start);
-        memcpy(sums + 4 * r, &as_float, sizeof as_float);
-    }
-}
 
 /* One row; blocks of all rows stand side by side. */
 static void round_row(void *context, int r)
