@@ -29,6 +29,16 @@ static void choose_sampling(generator *g, const arguments *a, const decoding *s,
             o->top_p > 0 ? (double)o->top_p : 1.0, o->repetition > 0 ? (double)o->repetition : 1.0);
 }
 
+int generator_draws(const generator *g, const arguments *a, lithe_error *err)
+{
+    static const char *const of_draws[] = { "top-k", "top-p", "min-p", "seed" };
+    if (g->sampling.temperature > 0) return err->status;
+    for (size_t i = 0; i < sizeof of_draws / sizeof *of_draws; i++)
+        if (option_origin(a, of_draws[i]) == ORIGIN_FLAG)
+            wrong(err, LITHE_EINVAL, "--%s is about tokens that are drawn, and at temperature 0 the likeliest is taken: leave it out, or give --temperature more", of_draws[i]);
+    return err->status;
+}
+
 int generator_open(generator *g, const arguments *a, const decoding *how, lithe_error *err)
 {
     const char *path = a->operands[0];

@@ -38,6 +38,8 @@ typedef struct { lithe_model *model; lithe_tokenizer *tokenizer; lithe_session *
 
 /* Opens the model at the first operand with its tokenizer, and chooses how to sample. */
 int  generator_open(generator *g, const arguments *a, const decoding *how, lithe_error *err);
+/* Refuses options of sampling that were given, where the likeliest token is always taken. */
+int  generator_draws(const generator *g, const arguments *a, lithe_error *err);
 /* Opens the session. */
 int  generator_begin(generator *g, const decoding *how, lithe_error *err);
 void generator_close(generator *g);

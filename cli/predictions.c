@@ -2,14 +2,13 @@
 #include "inputs.h"
 #include "output.h"
 #include "token_answers.h"
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { AT_ONCE = 256, DEEPEST = 32 };
+enum { AT_ONCE = 256 };
 
 /* ---- the table that is written ---------------------------------------------------- */
 
@@ -147,11 +146,7 @@ int predict_table(lithe_model *m, const lithe_tokenizer *t, const prediction_set
     return err->status;
 }
 
-/* ---- folders of images ------------------------------------------------------------------ */
-
-typedef struct { char **path; size_t n, room; } files;
-
-static bool image_name(const char *name) { return ends_in(name, ".png") || ends_in(name, ".jpg") || ends_in(name, ".jpeg"); }
+/* ---- sets of images ---------------------------------------------------------------------- */
 
 bool is_table(const char *path)
 {
@@ -166,52 +161,24 @@ bool is_table(const char *path)
     return named && !stat(path, &at) && S_ISREG(at.st_mode);
 }
 
-bool is_folder(const char *path)
+bool is_image_set(const char *path)
 {
     struct stat at;
-    return !stat(path, &at) && S_ISDIR(at.st_mode);
+    if (stat(path, &at)) return false;
+    return S_ISDIR(at.st_mode) || (!ends_in(path, ".png") && !ends_in(path, ".jpg") && !ends_in(path, ".jpeg") && lithe_images_known(path));
 }
 
-static void add_file(files *f, const char *path, lithe_error *err)
+static void answer_images(lithe_model *m, const lithe_image_set *images, table_out *s, lithe_error *err)
 {
-    if (f->n == f->room) {
-        const size_t room = f->room ? 2 * f->room : 64;
-        char **larger = realloc(f->path, room * sizeof *larger);
-        if (!larger) { wrong(err, LITHE_ENOMEM, "out of memory for the names of %zu files", room); return; }
-        f->path = larger;
-        f->room = room;
-    }
-    if (!(f->path[f->n++] = strdup(path))) wrong(err, LITHE_ENOMEM, "out of memory for the names of %zu files", f->n--);
-}
-
-static void add_folder(files *f, const char *path, int depth, lithe_error *err)
-{
-    struct dirent **entries = NULL;
-    const int n = scandir(path, &entries, NULL, alphasort);
-    if (n < 0) wrong(err, LITHE_EIO, "%s: cannot read the folder, %s", path, strerror(errno));
-    for (int i = 0; i < n; i++) {
-        char inside[4096];
-        const char *name = entries[i]->d_name;
-        const int length = snprintf(inside, sizeof inside, "%s%s%s", path, path[strlen(path) - 1] == '/' ? "" : "/", name);
-        if (name[0] != '.' && length < (int)sizeof inside && !err->status) {
-            if (is_folder(inside) && depth < DEEPEST) add_folder(f, inside, depth + 1, err);
-            else if (image_name(name)) add_file(f, inside, err);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-}
-
-static void answer_images(lithe_model *m, const files *f, table_out *s, lithe_error *err)
-{
+    const size_t count = lithe_image_set_count(images);
     float *p = allocate((size_t)(s->labels > 0 ? s->labels : 1) * AT_ONCE, sizeof *p, err);
     put_field(s, "file", false);
     put_head(s);
-    for (size_t first = 0; p && first < f->n && !err->status; first += AT_ONCE) {
-        const size_t n = f->n - first < AT_ONCE ? f->n - first : AT_ONCE;
-        const int labels = lithe_classify_images(m, (const char *const *)f->path + first, n, p, err);
+    for (size_t first = 0; p && first < count && !err->status; first += AT_ONCE) {
+        const size_t n = count - first < AT_ONCE ? count - first : AT_ONCE;
+        const int labels = lithe_classify_image_set(m, images, first, n, p, err);
         for (size_t i = 0; i < n && labels > 0; i++) {
-            put_field(s, f->path[first + i], false);
+            put_field(s, lithe_image_set_name(images, first + i), false);
             put_prediction(s, p + i * (size_t)labels);
         }
     }
@@ -220,18 +187,14 @@ static void answer_images(lithe_model *m, const files *f, table_out *s, lithe_er
 
 int predict_images(lithe_model *m, const char *const *paths, int n, const prediction_settings *o, lithe_error *err)
 {
-    files f = { 0 };
     table_out s = { 0 };
-    for (int i = 0; i < n && !err->status; i++) {
-        if (is_folder(paths[i])) add_folder(&f, paths[i], 0, err);
-        else add_file(&f, paths[i], err);
-    }
-    if (!err->status && !f.n) wrong(err, LITHE_EFORMAT, "%s: no .png, .jpg or .jpeg files in this folder", paths[0]);
-    if (!err->status && !table_begin(&s, m, o->out, err)) {
-        answer_images(m, &f, &s, err);
+    lithe_image_set *images = lithe_image_set_open(paths, n, err);
+    if (images && !table_begin(&s, m, o->out, err)) {
+        const char *left_out = lithe_image_set_left_out(images, err);
+        if (left_out) say("left out: %s", left_out);
+        answer_images(m, images, &s, err);
         table_end(&s, err);
     }
-    for (size_t i = 0; i < f.n; i++) free(f.path[i]);
-    free(f.path);
+    lithe_image_set_close(images);
     return err->status;
 }

@@ -11,18 +11,32 @@ const char *label_name(const lithe_model *m, int i, char *text, size_t cap)
     return text;
 }
 
-/* The token as text, without the spaces around it. */
-static const char *token_text(const lithe_tokenizer *t, int32_t id, char *text, size_t cap)
+/* Characters of the first n bytes. */
+static long long characters(const char *text, size_t n)
 {
-    size_t n = lithe_decode(t, &id, 1, text, cap - 1);
-    text[n < cap ? n : cap - 1] = 0;
-    while (*text == ' ') text++;
-    return text;
+    long long count = 0;
+    for (size_t i = 0; i < n; i++) count += (text[i] & 0xc0) != 0x80;
+    return count;
 }
 
-static void print_classes_of(const lithe_model *m, const lithe_tokenizer *t, const char *text, const lithe_token_class *c, int n, bool json)
+static void print_part(const char *text, size_t begin, size_t end)
 {
-    char token[256], name[24];
+    for (size_t i = begin; i < end; i++) putchar(strchr("\t\r\n", text[i]) ? ' ' : text[i]);
+}
+
+/* text[begin .. end), and its place in characters. */
+static void emit_part(emitter *e, const char *key, const char *text, size_t begin, size_t end)
+{
+    char *part = strndup(text + begin, end - begin);
+    emit_text(e, key, part ? part : "");
+    emit_count(e, "start", characters(text, begin));
+    emit_count(e, "end", characters(text, end));
+    free(part);
+}
+
+static void print_classes_of(const lithe_model *m, const char *text, const lithe_token_class *c, int n, bool json)
+{
+    char name[24];
     emitter e;
     if (json) {
         e = emit_begin(stdout, "classify");
@@ -30,10 +44,14 @@ static void print_classes_of(const lithe_model *m, const lithe_tokenizer *t, con
         emit_open(&e, "tokens", '[');
     }
     for (int i = 0; i < n; i++) {
-        const char *word = token_text(t, c[i].id, token, sizeof token), *label = label_name(m, c[i].label, name, sizeof name);
-        if (!json) { printf("%s\t%s\t%.4f\n", word, label, (double)c[i].probability); continue; }
+        const char *label = label_name(m, c[i].label, name, sizeof name);
+        if (!json) {
+            print_part(text, c[i].begin, c[i].end);
+            printf("\t%s\t%.4f\t%lld\t%lld\n", label, (double)c[i].probability, characters(text, c[i].begin), characters(text, c[i].end));
+            continue;
+        }
         emit_open(&e, NULL, '{');
-        emit_text(&e, "token", word);
+        emit_part(&e, "token", text, c[i].begin, c[i].end);
         emit_text(&e, "label", label);
         emit_number(&e, "probability", (double)c[i].probability);
         emit_close(&e, '}');
@@ -49,35 +67,35 @@ int print_token_classes(lithe_model *m, const lithe_tokenizer *t, const lines *l
     int status = c ? 0 : LITHE_ENOMEM;
     for (size_t i = 0; i < l->count && status >= 0; i++) {
         if (l->pairs[i]) status = wrong(err, LITHE_EINVAL, "text %zu is a pair: the model gives each token of one text a class", i + 1);
-        else if ((status = lithe_classify_tokens(m, t, l->texts[i], c, cap, err)) >= 0) print_classes_of(m, t, l->texts[i], c, status, json);
+        else if ((status = lithe_classify_tokens(m, t, l->texts[i], c, cap, err)) >= 0) print_classes_of(m, l->texts[i], c, status, json);
     }
     free(c);
     return status < 0 ? status : 0;
 }
 
-static void print_answer(const lines *l, size_t i, const char *text, float probability, bool json)
+static void print_answer(const lines *l, size_t i, const lithe_found *a, bool json)
 {
-    while (*text == ' ') text++;
-    if (!json) { printf("%s\t%.4f\n", text, (double)probability); return; }
+    const char *passage = l->pairs[i];
+    if (!json) {
+        print_part(passage, a->begin, a->end);
+        printf("\t%.4f\t%lld\t%lld\n", (double)a->probability, characters(passage, a->begin), characters(passage, a->end));
+        return;
+    }
     emitter e = emit_begin(stdout, "classify");
     emit_text(&e, "text", l->texts[i]);
-    emit_text(&e, "pair", l->pairs[i]);
-    emit_text(&e, "answer", text);
-    emit_number(&e, "probability", (double)probability);
+    emit_text(&e, "pair", passage);
+    emit_part(&e, "answer", passage, a->begin, a->end);
+    emit_number(&e, "probability", (double)a->probability);
     emit_end(&e);
 }
 
 int print_answers(lithe_model *m, const lithe_tokenizer *t, const lines *l, bool json, lithe_error *err)
 {
-    char text[4096];
     int status = 0;
     for (size_t i = 0; i < l->count && status >= 0; i++) {
-        float probability = 0;
+        lithe_found answer = { 0 };
         if (!l->pairs[i]) status = wrong(err, LITHE_EINVAL, "question %zu has no passage: give it with --pair, or after a tab", i + 1);
-        else if ((status = lithe_answer(m, t, l->texts[i], l->pairs[i], text, sizeof text - 1, &probability, err)) >= 0) {
-            text[(size_t)status < sizeof text ? (size_t)status : sizeof text - 1] = 0;
-            print_answer(l, i, text, probability, json);
-        }
+        else if (!(status = lithe_answer(m, t, l->texts[i], l->pairs[i], &answer, err))) print_answer(l, i, &answer, json);
     }
     return status < 0 ? status : 0;
 }

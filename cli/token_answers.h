@@ -4,10 +4,10 @@
 
 #include "lines.h"
 
-/* A line for each token, text, class and probability between tabs, and an empty line after each text; or a line of JSON
- * for each text. */
+/* A line for each token: the text's own characters, the class, its probability, and where the token begins and ends in
+ * the text, in characters, between tabs; and an empty line after each text.  Or a line of JSON for each text. */
 int print_token_classes(lithe_model *m, const lithe_tokenizer *t, const lines *l, bool json, lithe_error *err);
-/* A line for each pair of a question and a passage. */
+/* A line for each pair of a question and a passage: the passage's own characters, the probability, and the place. */
 int print_answers(lithe_model *m, const lithe_tokenizer *t, const lines *l, bool json, lithe_error *err);
 /* The name of a class, in text where it has none. */
 const char *label_name(const lithe_model *m, int i, char *text, size_t cap);

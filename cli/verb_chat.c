@@ -204,7 +204,7 @@ static int conversation_open(conversation *c, const arguments *a, lithe_error *e
     const char *source = s->template ? s->template : s->before || s->after ? "plain" : NULL;
     *c = (conversation){ .settings = s, .read.reply.show = true };
     if (s->variables && (s->before || s->after)) return wrong(err, LITHE_EINVAL, "--variables and --before or --after do not go together: name `before` and `after` among the variables");
-    if (generator_open(&c->g, a, &s->decoding, err) || generator_begin(&c->g, &s->decoding, err)) return err->status;
+    if (generator_open(&c->g, a, &s->decoding, err) || generator_draws(&c->g, a, err) || generator_begin(&c->g, &s->decoding, err)) return err->status;
     c->variables = variables_json(s);
     c->template = lithe_template_open(c->g.tokenizer, source, err);
     if (s->system) say_message(&c->said, "system", s->system, strlen(s->system), err);

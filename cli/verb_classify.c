@@ -21,7 +21,7 @@ static const option classify_options[] = {
     { "text-column", 0, TEXT(S, table.text_column), "NAME|N", .help = "with --table: the column of the text (default: found by its name or content)", .group = "columns of a table", .first = 1 },
     { "pair-column", 0, TEXT(S, table.pair_column), "NAME|N", .help = "with --table: the column of the second text of a pair; --no-pair-column: there is none" },
     { "label-column", 0, TEXT(S, table.label_column), "NAME|N", .help = "with --table: the column of a label, which is written too", .first = 1 },
-    { "out", 'o', FILENAME(S, table.out), "FILE", .help = "with --table or a folder of images: the table to write, with commas if its name ends in .csv (default: standard output, with tabs)", .also = "output", .group = "answers", .first = 1 },
+    { "out", 'o', FILENAME(S, table.out), "FILE", .help = "with --table or a set of images: the table to write, with commas if its name ends in .csv (default: standard output, with tabs)", .also = "output", .group = "answers", .first = 1 },
     { "top", 'k', COUNT(S, top), "N", .help = "number of classes to print for each text (default 1; with --json all)", .least = 1, .also = "top-k", .first = 1 },
     { "json", 0, FLAG(S, json), .help = "print a line of JSON for each text: {schema, text, pair, label, probability, labels}, or {..., value}", .first = 1 },
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own", .group = "model" },
@@ -150,7 +150,7 @@ static const char *out_of_place(const arguments *a)
     return NULL;
 }
 
-/* --table, or folders of images */
+/* --table, or sets of images */
 static int classify_many(const arguments *a)
 {
     const S *s = a->settings;
@@ -166,7 +166,7 @@ static int classify_many(const arguments *a)
     lithe_model *m = must_be_new(o.out, false, &err) ? NULL : open_model(path, NULL, &err);
     const bool images = lithe_model_images(m, NULL, NULL, NULL);
     if (m && images && o.table) wrong(&err, LITHE_EINVAL, "%s: reads images, not the texts of a table: give files or a folder of them", path);
-    if (m && !images && !o.table) wrong(&err, LITHE_EINVAL, "%s: reads texts, and %s is a folder: --table FILE classifies the rows of a table", path, a->operands[1]);
+    if (m && !images && !o.table) wrong(&err, LITHE_EINVAL, "%s: reads texts, and %s is a set of images: --table FILE classifies the rows of a table", path, a->operands[1]);
     lithe_tokenizer *t = m && !images && !err.status ? model_tokenizer(m, path, s->tokenizer, &err) : NULL;
     if (t) predict_table(m, t, &o, &err);
     else if (m && images && !err.status) predict_images(m, a->operands + 1, a->count - 1, &o, &err);
@@ -179,12 +179,12 @@ static int classify(const arguments *a)
 {
     const S *s = a->settings;
     bool many = s->table.table != NULL;
-    for (int i = 1; i < a->count; i++) many |= is_folder(a->operands[i]) || is_table(a->operands[i]);
+    for (int i = 1; i < a->count; i++) many |= is_image_set(a->operands[i]) || is_table(a->operands[i]);
     if (many) return classify_many(a);
     if (out_of_place(a)) return usage("--%s is for --table", out_of_place(a));
     if (s->table.out && a->count == 2 && access(a->operands[1], F_OK))
-        return usage("--out is the table of a table or of a folder of images, and there is no file %s%s", a->operands[1], meant_file(a->operands[1]).text);
-    if (s->table.out) return usage("--out is the table of --table, or of a folder of images");
+        return usage("--out is the table of a table or of a set of images, and there is no file %s%s", a->operands[1], meant_file(a->operands[1]).text);
+    if (s->table.out) return usage("--out is the table of --table, or of a set of images");
     lithe_error err = { 0 };
     lines l = { 0 };
     const char *path = a->operands[0];
@@ -208,12 +208,14 @@ static int classify(const arguments *a)
 }
 
 const verb verb_classify = {
-    .name = "classify", .operands = "MODEL [TEXT...|TABLE|IMAGE...|FOLDER...]", .least = 1, .most = -1,
+    .name = "classify", .operands = "MODEL [TEXT...|TABLE|IMAGE...|IMAGES...]", .least = 1, .most = -1,
     .summary = "predict the class, or the number, of a text or an image",
     .about = "Prints the likeliest class and its probability, or the predicted number, one line for each text. The model was trained with lithe train "
              "--task, or is any model with a sequence classification head. An image model takes PNG and JPEG files, or a --text file with a path "
-             "on each line. A table (a file of that name, or --table) and a folder of images are written as a table. A model with a class for each token (...ForTokenClassification) prints a line for each token; one that answers "
-             "questions (...ForQuestionAnswering) takes the question as TEXT and the passage with --pair; one that chooses "
+             "on each line. A table (a file of that name, or --table) and a set of images (a folder, a .tar of it, a list of its "
+             "files: docs/image-shards.md) are written as a table. A model with a class for each token (...ForTokenClassification) prints a line for each token: its characters, class and probability, and "
+             "where it begins and ends in the text, in characters. One that answers "
+             "questions (...ForQuestionAnswering) takes the question as TEXT and the passage with --pair, and prints the passage's words in the same way. One that chooses "
              "(...ForMultipleChoice) takes a text and its choices.",
     .examples = "  lithe classify runs/mnist-1 digit.png\n"
                 "  lithe classify runs/reviews-1 reviews.csv --out classified.csv\n"

@@ -120,6 +120,7 @@ static int generate(const arguments *a)
     if (typed) prompt = typed;
     interrupt_catch(false);
     int status = generator_open(&g, a, &s->decoding, &err);
+    if (!status) status = generator_draws(&g, a, &err);
     if (!status) status = generator_begin(&g, &s->decoding, &err);
     if (!status) status = continue_text(&g, option_origin(a, "max-tokens") == ORIGIN_DEFAULT, prompt, size, s, &err);
     unwatch_library();

@@ -19,7 +19,9 @@ static int report(const arguments *a)
 {
     const report_settings *s = a->settings;
     lithe_error err = { 0 };
-    lithe_run **runs = open_runs(a->operands, a->count, &err);
+    must_be_new(s->out, false, &err);
+    must_be_new(s->csv, true, &err);
+    lithe_run **runs = err.status ? NULL : open_runs(a->operands, a->count, &err);
     if (!runs) return failed_input(&err);
     const lithe_report_options o = { .size = sizeof o, .title = s->title, .csv = s->csv, .peak = s->peak ? lithe_peak(s->peak) : 0 };
     int status = lithe_report(runs, a->count, s->out, &o, &err);

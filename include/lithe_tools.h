@@ -108,6 +108,12 @@ int     lithe_tokenizer_is_special(const lithe_tokenizer *t, int32_t id);
  * space. */
 int     lithe_tokenizer_continues(const lithe_tokenizer *t, int32_t id);
 
+/* Where in a text a token was found, as bytes text[begin .. end) that are whole characters, and in which of the words
+ * that the tokenizer cuts texts into, from 0.  They may be none (a token for a space that was added), and overlap. */
+typedef struct { size_t begin, end; int32_t word; } lithe_span;
+/* lithe_encode without special tokens, that also gives the place of each token: as Hugging Face's tokenizers do. */
+size_t lithe_encode_spans(const lithe_tokenizer *t, const char *text, size_t len, int32_t *ids, lithe_span *spans, size_t cap);
+
 /* Encodes one text (b NULL) or a pair with the special tokens around them, such as [CLS] a [SEP] b [SEP].  types (or
  * NULL) receives 0 for the ids of the first text, and 1 for the second if the tokenizer distinguishes them.  Texts are
  * truncated at their ends to `limit` ids in all (0: no limit), the longer one first, like Hugging Face's
@@ -520,13 +526,14 @@ int lithe_classify(lithe_model *m, const lithe_tokenizer *t, const char *const *
                    float *out, size_t *cut, lithe_error *err);
 
 /* The likeliest class of each token of a text, special tokens left out ("tokens").  out receives up to cap of them;
- * returns the number of all. */
-typedef struct { int32_t id; int label; float probability; } lithe_token_class;
+ * returns the number of all.  The token is text[begin .. end). */
+typedef struct { int32_t id; int label; float probability; size_t begin, end; } lithe_token_class;
 int lithe_classify_tokens(lithe_model *m, const lithe_tokenizer *t, const char *text, lithe_token_class *out, size_t cap, lithe_error *err);
 
-/* The likeliest answer in a passage ("span"): at most 15 tokens, with the product of the probabilities of its begin and
- * its end.  text receives up to cap bytes, NUL included; returns the number of all without it. */
-int lithe_answer(lithe_model *m, const lithe_tokenizer *t, const char *question, const char *passage, char *text, size_t cap, float *probability, lithe_error *err);
+/* The likeliest answer in a passage ("span"), passage[begin .. end): whole words of at most 15 tokens, with the sum of
+ * the probabilities of the likeliest tokens that make it up, as Hugging Face's question-answering pipeline has it. */
+typedef struct { size_t begin, end; float probability; } lithe_found;
+int lithe_answer(lithe_model *m, const lithe_tokenizer *t, const char *question, const char *passage, lithe_found *answer, lithe_error *err);
 
 /* out receives (n, width) vectors of n texts.  Returns the width; out NULL only asks for it. */
 typedef struct {
@@ -555,6 +562,17 @@ int lithe_fill(lithe_model *m, const lithe_tokenizer *t, const char *text, int t
 /* out receives (n, labels) probabilities for n images in PNG or JPEG files.  Returns the number of values for an
  * image. */
 int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, float *out, lithe_error *err);
+
+/* Images, folders of them, archives and lists (docs/image-shards.md): what training reads, in the same order, with or
+ * without classes.  The name of an image and what was left out (NULL: nothing) are borrowed. */
+typedef struct lithe_image_set lithe_image_set;
+lithe_image_set *lithe_image_set_open(const char *const *paths, int n, lithe_error *err);
+void             lithe_image_set_close(lithe_image_set *s);
+size_t           lithe_image_set_count(const lithe_image_set *s);
+const char      *lithe_image_set_name(const lithe_image_set *s, size_t i);
+const char      *lithe_image_set_left_out(lithe_image_set *s, lithe_error *err);
+/* lithe_classify_images of n images of the set, from number `first` on. */
+int              lithe_classify_image_set(lithe_model *m, const lithe_image_set *s, size_t first, size_t n, float *out, lithe_error *err);
 
 /* ---- evaluation ------------------------------------------------------------ */
 

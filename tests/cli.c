@@ -251,6 +251,12 @@ static void models_write_text(void)
     snprintf(model, sizeof model, "M='%s'", test_data("checkpoints/stories260K/stories260K.bin"));
     CHECK_MSG(sh("%s; $L generate $M 'Once upon a time' --temperature 0 -n 40", model) == 0, "%s", err);
     CHECK_MSG(!strncmp(out, "Once upon a time, there was a little girl named Lily. She loved to play outside", 60), "%s", out);
+    static const char *const idle[] = { "--top-k 5", "--top-p 0.5", "--min-p 0.1", "--seed 3" };
+    for (int i = 0; i < 4; i++) {
+        CHECK_MSG(sh("%s; $L generate $M Once --temperature 0 -n 1 %s", model, idle[i]) == 2 && strstr(err, "at temperature 0"), "%s: %s", idle[i], err);
+        CHECK_MSG(sh("%s; echo Once | $L chat $M --temperature 0 -n 1 %s", model, idle[i]) == 2 && strstr(err, "at temperature 0"), "%s: %s", idle[i], err);
+        CHECK_MSG(sh("%s; $L generate $M Once -n 1 -q %s", model, idle[i]) == 0, "%s: %s", idle[i], err);
+    }
     CHECK(sh("%s; $L generate $M 'Once upon a time' --temperature 0 -n 40 --no-echo --stop Lily", model) == 0);
     CHECK_MSG(!strcmp(out, ", there was a little girl named \n"), "%s", out);
     CHECK(sh("%s; printf 'Once upon a time' | $L generate $M - --temperature 0 -n 8 --json", model) == 0);

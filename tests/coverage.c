@@ -185,7 +185,7 @@ static const struct { const char *file, *because; } no_readers[] = {
     { "src/data/text_data.c", "hashes sources" }, { "src/data/table_data.c", "hashes tables, which table_read reads" },
     { "src/data/table_prepare.c", "hashes tables that it wrote" }, { "src/model/manifest.c", "hashes files" },
     { "src/data/stdin_file.c", "keeps standard input for corpus.c" }, { "src/train/encode_ranks.c", "sends a tokenizer that it wrote" },
-    { "src/data/image_records.c", "is what image_set_open calls" },
+    { "src/data/image_records.c", "is what image_set_open calls" }, { "src/data/image_sources.c", "is what image_set_open calls" },
     { "src/text/tokenizer_open.c", "hands bytes to tokenizer_from_..., each of which is looked for below" }, { "src/train/log.c", "cuts lines that it wrote" }, { "src/report/run_files.c", "is what lithe_run_open calls" },
 };
 

@@ -131,6 +131,13 @@ static void rows_of_files(void)
     text = lithe_text_file(in_dir("r.jsonl"), &n, &err);
     CHECK(text && n == sizeof objects - 1 && !memcmp(text, objects, n));
     free(text);
+    put_file("controls.txt", "\1\2\3 binary \177", 12);
+    err = (lithe_error){ 0 };
+    CHECK(!lithe_text_read((const char *[]){ in_dir("controls.txt") }, 1, 1 << 20, &n, &err) && strstr(err.text, "4 of its 12 bytes"));
+    put_file("terminal.txt", "\33[1mbold\33[0m\b\f\r\n\t", 17);
+    err = (lithe_error){ 0 };
+    free(lithe_text_read((const char *[]){ in_dir("terminal.txt") }, 1, 1 << 20, &n, &err));
+    CHECK_MSG(!err.status, "%s", err.text);
     static const struct { const char *bytes; size_t n; const char *complaint; } bad[] = {
         { "BZh91AY", 7, "bzip2" }, { "\xfd" "7zXZ\0...", 9, "xz" }, { "PK\3\4....", 8, "zip" }, { "\xff\xfeh\0i\0", 6, "UTF-16" }, { "a\nb\0c\n", 6, "NUL" } };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

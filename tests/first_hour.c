@@ -350,6 +350,12 @@ static void folders_of_images(void)
     TRANSCRIPTS(
         { "$L classify m in | cut -f1", 0, "file\nin/b.png\nin/side/a.PNG\n", "" }, { "$L classify m in d/one/1.png --out x.csv && head -1 x.csv && wc -l < x.csv", 0, "file,predicted,probability,p(one),p(two)\n4\n", "" },
         { "$L classify m in | sed -n 2p | cut -f2 > a; $L classify m in/b.png | cut -f1 | cmp - a", 0, "", "" }, { "mkdir none; $L classify m none", 3, NULL, "none: no .png, .jpg or .jpeg files" },
+        { "(cd d && find . -name '*.png' | sort -r) > rev && tar cf d.tar -C d -T rev && sed 's,^[.]/,d/,' rev > d.txt && sed 's,^d/\\([a-z]*\\)/.*,&\t\\1,' d.txt > d.lst && tail -1 d.lst", 0, "d/one/1.png\tone\n", "" },
+        { "for i in d.tar d.txt d.lst; do $L train $i --params 60k --steps 4 --batch 4 --threads 1 -q --out m-$i > /dev/null && cmp m/model.safetensors m-$i/model.safetensors || echo $i differs; done", 0, "", "" },
+        { "$L eval m --task d > a && for i in d.tar d.txt d.lst; do $L eval m --task $i > b && cmp a b; done", 0, "", "" },
+        { "$L classify m d | cut -f2- > a && wc -l < a && for i in d.tar d.txt d.lst; do $L classify m $i | cut -f2- > b && cmp a b; done; $L classify m d.txt | sed -n 2p | cut -f1", 0, "17\nd/one/1.png\n", "" },
+        { "printf 'd/one/1.png\\n\\nd/one/99.png\\n' > broken.lst; $L eval m --task broken.lst", 3, NULL, "broken.lst: line 3: there is no file" },
+        { "printf 'in/b.png\\n' > flat.txt; $L classify m flat.txt | wc -l", 0, "2\n", "" },
         { "$L eval m --task d | grep -c 'precision  recall'", 0, "1\n", "" }, { "$L classify m --table x.csv", 2, NULL, "reads images" });
 }
 

@@ -184,6 +184,23 @@ EACH_LEVEL(static, three_steps)
 
 /* ---- files ------------------------------------------------------------------------- */
 
+/* A set of lone images gives what each of its files gives. */
+static void set_as_files(lithe_model *m)
+{
+    lithe_error err = { 0 };
+    char path[2][600];
+    float all[2 * LABELS], one[LABELS];
+    const char *const paths[] = { path[0], path[1] };
+    snprintf(path[0], sizeof path[0], "%s/rgb.png", test_file("tests/golden/images"));
+    snprintf(path[1], sizeof path[1], "%s/grey.png", test_file("tests/golden/images"));
+    lithe_image_set *s = lithe_image_set_open(paths, 2, &err);
+    must(s != NULL, &err);
+    CHECK(lithe_image_set_count(s) == 2 && !strcmp(lithe_image_set_name(s, 1), path[1]) && !lithe_image_set_name(s, 2) && !lithe_image_set_left_out(s, &err));
+    CHECK(lithe_classify_images(m, paths, 2, all, &err) == LABELS && lithe_classify_image_set(m, s, 1, 1, one, &err) == LABELS);
+    CHECK(!memcmp(one, all + LABELS, sizeof one) && lithe_classify_image_set(m, s, 1, 2, all, &err) == LITHE_EINVAL);
+    lithe_image_set_close(s);
+}
+
 /* From a PNG file through resizing and normalization to probabilities, as Hugging Face's processor and model. */
 static void files_as_hugging_face(void)
 {
@@ -208,6 +225,7 @@ static void files_as_hugging_face(void)
             CHECK_MSG(fabs((double)found[c] - exp((double)z[c]) / sum) <= 1e-5, "%s, class %d: %.7f, not %.7f", names[i], c, (double)found[c], exp((double)z[c]) / sum);
     }
     tensor_file_close(f);
+    set_as_files(m);
     lithe_model_close(m);
 }
 

@@ -308,7 +308,9 @@ static void commands(void)
         { "$L sweep --vary ctx=32 --out deep/er -- tale.txt --tokenizer bytes --params 20k --batch 2 --steps 1 && ls deep/er/report.html", 0, "report.html", "" },
         { "$L sweep --vary lr -- tale.txt", 2, NULL, "expected OPTION=A,B" }, { "$L sweep --vary out=1,2 -- tale.txt", 2, NULL, "the sweep chooses it" },
         { "$L sweep --vary ctx=3000000 --out t -- tale.txt --steps 1 2>&1 | grep -c failed", 0, "1", NULL },
-        { "$L report s/lr=1e-3,seed=0 s/lr=1e-3,seed=1 --out p.html --csv numbers", 0, "p.html", NULL }, { "$L report s/lr=1e-3,seed=0 --out p.html --json", 0, "\"runs\":1", NULL },
+        { "$L report s/lr=1e-3,seed=0 s/lr=1e-3,seed=1 --out p.html --csv numbers", 0, "p.html", NULL }, { "$L report s/lr=1e-3,seed=0 --out q.html --json", 0, "\"runs\":1", NULL },
+        { "echo mine > mine.html; $L report s/lr=1e-3,seed=0 --out mine.html", 2, NULL, "mine.html: is there already" }, { "cat mine.html", 0, "mine\n", NULL },
+        { "$L report s/lr=1e-3,seed=0 --out r.html --csv numbers", 2, NULL, "numbers: exists and is not empty" }, { "ls r.html", 2, NULL, "r.html" },
         { "$L report nowhere", 3, NULL, "is no run" }, { "$L report", 2, NULL, "operand is missing" }, { "$L compare s/lr=1e-3,seed=0", 2, NULL, "not enough" },
         { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0", 0, "95 % interval", NULL }, { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0 --json", 0, "\"difference\":", NULL },
         { "$L watch s/lr=1e-3,seed=0", 0, "training loss", NULL }, { "$L watch nowhere", 3, NULL, "is no run" });

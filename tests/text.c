@@ -353,7 +353,7 @@ static void merging_is_the_definition(void)
         size_t len = 1 + random_u64(k, 0) % (k % 3 ? 70 : 599);
         for (size_t i = 0; i < len; i++) word[i] = (char)('a' + random_u64(k, i + 1) % (k % 2 ? 3 : 20));
         for (size_t i = 0; i < len; i++) naive[i] = t->bpe.byte_id[(unsigned char)word[i]];
-        id_sink sink = { ours, 0, 600 };
+        id_sink sink = { .ids = ours, .cap = 600 };
         for (int again = 0; again < 2; again++) {           /* the second time from the cache */
             sink.n = 0;
             bpe_encode(&t->bpe, word, len, &sink);
@@ -424,6 +424,7 @@ const test tests_text[] = {
     { "text: GPT-2 pattern against PCRE2", text_gpt2_pattern },
     { "text: patterns as Oniguruma reads them", text_oniguruma_patterns },
     { "text: parts around a model", text_components },
+    { "text: the places of tokens", text_spans },
     { "text: words, and pieces with a prefix or a suffix", text_words },
     { "text: pieces with NUL", text_nul_pieces },
     { "text: the files of HerBERT", text_herbert },
@@ -467,6 +468,8 @@ const test tests_text[] = {
     { "text: added tokens beside a vocabulary", text_tokens_beside },
     { "text: settings beside a vocabulary", text_settings_beside },
     { "text: settings that are refused", text_settings_refused },
+    { "text: keys of a tokenizer.json that are not known are refused", text_keys_refused },
+    { "text: the side at which texts are cut", text_truncation_side },
     { "text: user-defined pieces", text_user_defined },
     { "text: cut off and damaged files", text_cut_off },
     { "text: paths that hold nothing", text_empty_paths },

@@ -1,5 +1,5 @@
-/* The parts of a tokenizer.json around a model, against Hugging Face's tokenizers (tools/golden_components.py and
- * golden_words.py). */
+/* The parts of a tokenizer.json around a model, against Hugging Face's tokenizers (tools/golden_components.py,
+ * golden_words.py and golden_spans.py). */
 #include "text_tests.h"
 #include "base/json.h"
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static lithe_tokenizer *assembled(const json_t *row, const json_t *models, lithe
         json_array_append_new(vocab, json_pack("[s, f]", name, -20.0));
     }
     json_object_set_new(file, "model", model);
-    json_object_del(file, "cases");
+    static const char *const of_row[] = { "cases", "name", "byte_fallback" };
+    for (size_t i = 0; i < sizeof of_row / sizeof *of_row; i++) json_object_del(file, of_row[i]);
     char *text = json_dumps(file, JSON_COMPACT);
     lithe_tokenizer *t = tokenizer_from_json(text, strlen(text), json_string_value(json_object_get(row, "name")), err);
     free(text);
@@ -68,6 +69,66 @@ static void check_rows(const char *file, size_t count)
 
 void text_components(void) { check_rows("tests/golden/text/components.json", 18); }
 void text_words(void) { check_rows("tests/golden/text/words.json", 6); }
+
+/* ---- places of tokens ---- */
+
+static size_t characters(const char *text, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += (text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* [text, [[begin, end, word], ...]], in characters. */
+static void check_spans(const lithe_tokenizer *t, const json_t *c, const char *name)
+{
+    const char *text = json_string_value(json_array_get(c, 0));
+    const json_t *places = json_array_get(c, 1), *place;
+    int32_t ids[200], plain[200];
+    lithe_span spans[200];
+    size_t len = strlen(text), n = lithe_encode_spans(t, text, len, ids, spans, 200), i;
+    CHECK_MSG(n == lithe_encode(t, text, len, 0, plain, 200) && !memcmp(ids, plain, n * sizeof *ids), "%s: other ids of \"%s\"", name, text);
+    CHECK_MSG(n == json_array_size(places), "%s: %zu tokens of \"%s\"", name, n, text);
+    json_array_foreach(places, i, place) {
+        const json_int_t begin = json_integer_value(json_array_get(place, 0)), end = json_integer_value(json_array_get(place, 1)), word = json_integer_value(json_array_get(place, 2));
+        const size_t first = i < n ? characters(text, spans[i].begin) : 0, last = i < n ? characters(text, spans[i].end) : 0;
+        CHECK_MSG(i < n && first == (size_t)begin && last == (size_t)end && spans[i].word == word, "%s: token %zu of \"%s\" is %zu..%zu of word %d, expected %d..%d of %d", name, i, text,
+                  first, last, i < n ? spans[i].word : -1, (int)begin, (int)end, (int)word);
+    }
+    CHECK(lithe_encode_spans(t, text, len, ids, spans, n / 2) == n);
+}
+
+/* The row of this name in another golden file. */
+static lithe_tokenizer *other_row(const json_t *others, const char *name, lithe_error *err)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(others, "rows"), i, row)
+        if (!strcmp(json_string_value(json_object_get(row, "name")), name)) return assembled(row, json_object_get(others, "models"), err);
+    return NULL;
+}
+
+void text_spans(void)
+{
+    lithe_error err = { 0 };
+    json_t *golden = json_read(test_file("tests/golden/text/spans.json"), 1 << 20, 16, &err), *row, *c;
+    json_t *components = json_read(test_file("tests/golden/text/components.json"), 1 << 20, 16, &err), *words = json_read(test_file("tests/golden/text/words.json"), 1 << 20, 16, &err);
+    size_t i, k;
+    CHECK_MSG(json_array_size(json_object_get(golden, "rows")) == 24, "%s", err.text);
+    json_array_foreach(json_object_get(golden, "rows"), i, row) {
+        const char *name = json_string_value(json_object_get(row, "name")), *file = json_string_value(json_object_get(row, "file"));
+        char *own = file ? NULL : json_dumps(json_object_get(row, "tokenizer"), JSON_COMPACT);
+        lithe_tokenizer *t = own ? tokenizer_from_json(own, strlen(own), name, &err) : other_row(!strcmp(file, "words") ? words : components, name, &err);
+        CHECK_MSG(t, "%s: %s", name, err.text);
+        json_array_foreach(json_object_get(row, "cases"), k, c) if (t) check_spans(t, c, name);
+        lithe_tokenizer_close(t);
+        free(own);
+        err = (lithe_error){ 0 };
+    }
+    json_decref(golden);
+    json_decref(components);
+    json_decref(words);
+}
 
 void text_unigram_refused(void)
 {

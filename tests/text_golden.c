@@ -55,8 +55,8 @@ static void hash_character(const lithe_tokenizer *t, int32_t c, uint64_t *h)
     char text[8] = "a";
     size_t k = (size_t)utf8_put(c, text + 1), n;
     text[1 + k] = 'b';
-    char *form = normalize(t->normal, t->n_normal, text, k + 2, &n);
-    split_text(t->split, t->n_split, form, n, true, hash_word, h);
+    char *form = normalize(t->normal, t->n_normal, text, k + 2, &n, NULL);
+    split_text(t->split, t->n_split, form, n, true, hash_word, h, NULL);
     if (form != text) free(form);
 }
 

@@ -34,7 +34,7 @@ static void check_split(const char *pre_tokenizer, const char *text, const char 
     lithe_tokenizer *t = text_build(strstr(pre_tokenizer, "ByteLevel") ? pre_tokenizer : sequence, "", "[]", "", "", &err);
     CHECK_MSG(t, "%s", err.text);
     joined j = { 0 };
-    if (t) split_text(t->split, t->n_split, text, strlen(text), true, join, &j);
+    if (t) split_text(t->split, t->n_split, text, strlen(text), true, join, &j, NULL);
     CHECK_MSG(!strcmp(j.text, expected), "%s of %s is %s", pre_tokenizer, text, j.text);
     lithe_tokenizer_close(t);
     free(sequence);
@@ -212,7 +212,7 @@ void text_merge_forms(void)
 static char *normal(normal_kind kind, const char *text, size_t len, size_t *n)
 {
     const normal_step step = { .kind = kind };
-    char *form = normalize(&step, 1, text, len, n);
+    char *form = normalize(&step, 1, text, len, n, NULL);
     if (form != text) return form;
     form = malloc(len + 1);
     memcpy(form, text, len);
@@ -261,7 +261,7 @@ void text_long_matches(void)
         text[701 + 2 * n] = 0;
         char shown[20100] = "", expected[20100] = "";
         joined_long j = { shown, 0 };
-        split_text(t->split, t->n_split, text, 701 + 2 * n, true, join_long, &j);
+        split_text(t->split, t->n_split, text, 701 + 2 * n, true, join_long, &j, NULL);
         snprintf(expected, sizeof expected, "%.700s|%.*s|1|%.*s|", text, (int)n, text + 700, (int)n, text + 701 + n);
         CHECK_MSG(!strcmp(shown, expected), "%zu", n);
     }

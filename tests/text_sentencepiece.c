@@ -63,7 +63,7 @@ void text_unigram_definition(void)
         size_t len = 1 + random_u64(k, 0) % 150, n;
         for (size_t i = 0; i < len; i++) text[i] = "abcdeghilmnorstuy    ,."[random_u64(k, i + 1) % 23];
         int32_t *ids = text_ids(t, text, len, 0, &n);
-        char *form = normalize(t->normal, t->n_normal, text, len, &len);
+        char *form = normalize(t->normal, t->n_normal, text, len, &len, NULL);
         double ours = sum_of(t, ids, n), best = best_sum(t, form, len);
         CHECK_MSG(fabs(ours - best) <= 1e-5 * fabs(best), "text %d: %.9g, the best is %.9g", (int)k, ours, best);
         if (form != text) free(form);

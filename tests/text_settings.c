@@ -94,6 +94,59 @@ void text_settings_beside(void)
     json_decref(golden);
 }
 
+/* A tokenizer.json of one word with these parts. */
+static lithe_tokenizer *with_parts(const char *model, const char *parts, lithe_error *err)
+{
+    char json[1000];
+    snprintf(json, sizeof json, "{\"version\":\"1.0\",\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"a\",\"vocab\":{\"a\":0}%s}%s}", model, parts);
+    return tokenizer_from_json(json, strlen(json), "test.json", err);
+}
+
+/* Each key that could change the ids is refused with its part and its value. */
+void text_keys_refused(void)
+{
+    static const struct { const char *model, *parts, *complaint; } cases[] = {
+        { "", ",\"truncation\":{\"direction\":\"Right\",\"max_length\":8,\"strategy\":\"LongestFirst\",\"stride\":0},\"padding\":{\"strategy\":{\"Fixed\":8},\"direction\":\"Right\",\"pad_to_multiple_of\":null,"
+              "\"pad_id\":0,\"pad_type_id\":0,\"pad_token\":\"a\"}", NULL },
+        { "", ",\"added_tokens\":[{\"id\":1,\"content\":\"b\",\"special\":true,\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false}],\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}", NULL },
+        { "", ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"str_rep\":\"_\",\"add_prefix_space\":true}", NULL },
+        { "", ",\"mapper\":{\"a\":1}", "test.json: \"mapper\": {\"a\":1} is not known" }, { "", ",\"truncation\":{\"direction\":\"Middle\"}", "direction of truncation" },
+        { "", ",\"truncation\":{\"words\":3}", "truncation: \"words\": 3" }, { "", ",\"padding\":{\"pad_text\":\"b\"}", "padding: \"pad_text\": \"b\"" },
+        { ",\"max_words\":4", "", "model WordLevel: \"max_words\": 4" }, { "", ",\"added_tokens\":[{\"id\":1,\"content\":\"b\",\"once\":true}]", "added_tokens: \"once\": true" },
+        { "", ",\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\",\"locale\":\"tr\"}]}", "normalizer Lowercase: \"locale\": \"tr\"" },
+        { "", ",\"pre_tokenizer\":{\"type\":\"Whitespace\",\"keep\":true}", "pre_tokenizer Whitespace: \"keep\": true" },
+        { "", ",\"decoder\":{\"type\":\"Fuse\",\"by\":\"-\"}", "decoder Fuse: \"by\": \"-\"" },
+        { "", ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"a\",0],\"cls\":[\"a\",0],\"eos\":2}", "post_processor BertProcessing: \"eos\": 2" },
+        { ",\"dropout\":null", "", NULL }, { "", ",\"pre_tokenizer\":{\"type\":\"FixedLength\",\"length\":5}", "FixedLength" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        lithe_tokenizer *t = with_parts(cases[i].model, cases[i].parts, &err);
+        CHECK_MSG(cases[i].complaint ? !t && strstr(err.text, cases[i].complaint) : t != NULL, "%s%s: %s", cases[i].model, cases[i].parts, err.text);
+        lithe_tokenizer_close(t);
+    }
+}
+
+/* The side at which texts are cut, of the file and of the settings beside it, which win: as transformers has it. */
+void text_truncation_side(void)
+{
+    static const struct { const char *direction, *settings; int32_t first; } cases[] = { { "Left", "{}", 1 }, { "Right", "{}", 0 }, { "Left", "{\"truncation_side\":\"right\"}", 0 }, { "Right", "{\"truncation_side\":\"left\"}", 1 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[32], json[400];
+        lithe_error err = { 0 };
+        int32_t ids[4];
+        snprintf(name, sizeof name, "side-%zu", i);
+        const char *dir = in_dir(name);
+        CHECK(!dir_make(dir, &err));
+        int n = snprintf(json, sizeof json, "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"a\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2}},\"pre_tokenizer\":{\"type\":\"Whitespace\"},"
+                         "\"truncation\":{\"direction\":\"%s\",\"max_length\":2,\"strategy\":\"LongestFirst\",\"stride\":0}}", cases[i].direction);
+        put(dir, "tokenizer.json", json, (size_t)n);
+        put(dir, "tokenizer_config.json", cases[i].settings, strlen(cases[i].settings));
+        lithe_tokenizer *t = lithe_tokenizer_open(dir, &err);
+        CHECK_MSG(t && lithe_encode_pair(t, "a b c", 5, NULL, 0, 2, ids, NULL, 4) == 2 && ids[0] == cases[i].first, "%s %s: %s", cases[i].direction, cases[i].settings, err.text);
+        lithe_tokenizer_close(t);
+    }
+}
+
 void text_settings_refused(void)
 {
     static const struct { const char *file, *settings, *complaint; } cases[] = {

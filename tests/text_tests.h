@@ -39,8 +39,8 @@ const char *text_roberta_dir(const char *config);
  * text_settings.c, text_files.c, text_train.c, text_wordpiece.c, text_world.c, text_sentencepiece.c, text_golden.c. */
 void text_splits(void), text_gpt2_pattern(void), text_oniguruma_patterns(void), text_patterns_refused(void), text_added_tokens(void), text_templates(void), text_merge_forms(void),
      text_normal_forms(void), text_long_matches(void);
-void text_components(void), text_words(void), text_user_defined(void), text_settings_beside(void), text_settings_refused(void), text_unigram_refused(void), text_nul_pieces(void), text_fairseq(void), text_fairseq_refused(void);
-void text_flags_beside(void), text_herbert(void), text_qwen2_files(void), text_tokens_beside(void);
+void text_components(void), text_words(void), text_spans(void), text_user_defined(void), text_settings_beside(void), text_settings_refused(void), text_unigram_refused(void), text_nul_pieces(void), text_fairseq(void), text_fairseq_refused(void);
+void text_keys_refused(void), text_truncation_side(void), text_flags_beside(void), text_herbert(void), text_qwen2_files(void), text_tokens_beside(void);
 void text_refused(void), text_cut_off(void), text_empty_paths(void), text_endless_patterns(void);
 void text_wordpiece_cases(void), text_wordpiece_table(void), text_wordpiece_forms(void), text_wordpiece_config(void), text_wordpiece_files(void),
      text_wordpiece_json(void), text_longest_piece(void), text_pairs(void), text_roles(void);

@@ -193,6 +193,7 @@ sh tools/curves.sh "$demo" >"$demo/curves.svg"
     write 'RWKV-7' "$demo/rwkv7"
 } | tee "$demo/texts.txt"
 check
+rm -f "$demo/report.html"
 "$lithe" report "$demo/small" "$demo/large" "$demo/gpt2" "$demo/rwkv7" --out "$demo/report.html" --title 'A TokenFormer that grows, a GPT-2 and an RWKV-7' --quiet >/dev/null
 : >"$demo/done"
 cat <<EOF

@@ -251,15 +251,19 @@ static int open_current(corpus *c, lithe_error *err)
 
 /* ---- documents ------------------------------------------------------------------ */
 
+/* What texts of any encoding seldom have: NUL and the other controls but tabs, breaks of lines and pages, backspaces
+ * and the escapes of terminals. */
+static bool is_control(unsigned char c) { return (c < 32 && c != 27 && (c < 8 || c > 13)) || c == 127; }
+
 static int check_text(const corpus *c, const char *text, size_t size, lithe_error *err)
 {
     const char *name = c->inputs[c->current].known.path;
-    size_t nuls = 0, good;
+    size_t controls = 0, good;
     if (size > 1 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
         return fail(err, LITHE_EFORMAT, "%s: is UTF-16, expected UTF-8", name);
-    for (const char *p = text; (p = memchr(p, 0, size - (size_t)(p - text))); p++)
-        if (++nuls * 100 > size)
-            return fail(err, LITHE_EFORMAT, "%s: a binary file or UTF-16, not text: more than 1 %% of its %zu bytes are NUL", name, size);
+    for (size_t i = 0; i < size; i++) controls += is_control((unsigned char)text[i]);
+    if (controls * 100 > size)
+        return fail(err, LITHE_EFORMAT, "%s: a binary file or UTF-16, not text: %zu of its %zu bytes are NUL or other control characters", name, controls, size);
     if (c->any_bytes || (good = utf8_valid(text, size)) == size) return LITHE_OK;
     return fail(err, LITHE_EFORMAT, "%s: byte 0x%02x at offset %zu is not UTF-8 text", name, (unsigned char)text[good], good + c->skipped);
 }

@@ -14,7 +14,8 @@ typedef struct { mapping map; uint8_t *memory; } holding;       /* one of the tw
 /* Images of the set before it; [class_count] -1: none has it. */
 typedef struct { image_run run; size_t before; int *label; } entry;
 
-struct image_set {
+struct lithe_image_set {
+    bool unlabelled;
     arena memory;                    /* names, paths, arrays */
     entry *entries; size_t count, capacity;
     const char **classes; int class_count;      /* in order */
@@ -58,6 +59,27 @@ int set_add(image_set *s, const image_run *r, lithe_error *err)
     s->entries[s->count] = (entry){ *r, image_set_count(s), label };
     s->count++;
     return LITHE_OK;
+}
+
+bool   set_needs_classes(const image_set *s) { return !s->unlabelled; }
+size_t set_runs(const image_set *s)          { return s->count; }
+
+/* By bytes, but a folder's files stand together: the end of a folder's name comes before all other bytes. */
+static int by_name(const void *x, const void *y)
+{
+    const unsigned char *a = (const unsigned char *)((const entry *)x)->run.name, *b = (const unsigned char *)((const entry *)y)->run.name;
+    while (*a && *a == *b) a++, b++;
+    const int p = *a == '/' ? 1 : *a + 1, q = *b == '/' ? 1 : *b + 1;
+    return !*a || !*b ? (*a != 0) - (*b != 0) : p - q;
+}
+
+void set_sort(image_set *s, size_t from)
+{
+    if (from >= s->count) return;
+    const size_t before = s->entries[from].before;
+    qsort(s->entries + from, s->count - from, sizeof *s->entries, by_name);
+    s->entries[from].before = before;
+    for (size_t e = from + 1; e < s->count; e++) s->entries[e].before = s->entries[e - 1].before + s->entries[e - 1].run.count;
 }
 
 /* ---- what is left out ------------------------------------------------------------------- */
@@ -289,22 +311,27 @@ int image_set_names(const image_set *s, label_names *names, lithe_error *err) { 
 
 /* ---- sets ---------------------------------------------------------------------------- */
 
-image_set *image_set_open(const char *const *paths, int n, lithe_error *err)
+static image_set *open_set(const char *const *paths, int n, bool unlabelled, lithe_error *err)
 {
     if (failed(err)) return NULL;
     image_set *s = xalloc(1, sizeof *s);
     int status = s ? LITHE_OK : no_memory(n ? paths[0] : "", err);
+    if (s) s->unlabelled = unlabelled;
     for (int i = 0; i < n && !status; i++) {
         size_t before = image_set_count(s);
         status = path_exists(paths[i]) ? sources_add(s, paths[i], err) : fail_errno(err, paths[i], "open");
         if (!status && image_set_count(s) == before)
-            status = fail(err, LITHE_EINVAL, "%s: holds no images (IDX or CIFAR files, or .png and .jpg in folders named after their classes)", paths[i]);
+            status = unlabelled ? fail(err, LITHE_EFORMAT, "%s: no .png, .jpg or .jpeg files are in it", paths[i])
+                                : fail(err, LITHE_EINVAL, "%s: holds no images (IDX or CIFAR files, or .png and .jpg in folders named after their classes)", paths[i]);
     }
-    if (!status) status = find_classes(s, paths[0], err);
+    if (!status && !unlabelled) status = find_classes(s, paths[0], err);
     if (!status) return s;
     image_set_close(s);
     return NULL;
 }
+
+image_set *image_set_open(const char *const *paths, int n, lithe_error *err)       { return open_set(paths, n, false, err); }
+image_set *image_set_unlabelled(const char *const *paths, int n, lithe_error *err) { return open_set(paths, n, true, err); }
 
 int image_set_intact(const image_set *s, lithe_error *err)
 {

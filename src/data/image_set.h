@@ -3,11 +3,13 @@
  *   IDX files        MNIST's: NAME-images-idx3-ubyte with NAME-labels-idx1-ubyte
  *   CIFAR records    the .bin files of CIFAR-10 and CIFAR-100
  *   class folders    DIR/.../CLASS/IMAGE.png or .jpg; the same inside a .tar
+ *   lists            .txt, .lst or .list: on each line such a path, from the list's folder; after a tab a class
  *
  * Each may be packed (.gz, .zst), or be a directory of one kind.  What a name on the
  * way says about its use (train-, data_batch, valid, test, t10k) divides a
  * source into parts.  Classes are known by name, in order: numbers by value,
  * then the rest by bytes.
+ * A folder, a .tar of it and a list of its files are the same images in the same order.
  * Invariant: the images and their order depend on the files' contents and names
  * only, and what a set takes in memory on the bytes and the number of its files. */
 #ifndef DATA_IMAGE_SET_H
@@ -30,10 +32,12 @@ typedef struct {
     bool planes;                     /* samples lie channel after channel */
 } image_item;
 
-typedef struct image_set image_set;
+typedef struct lithe_image_set image_set;
 
 /* Takes everything at paths, whatever its part. */
 image_set *image_set_open(const char *const *paths, int n, lithe_error *err);
+/* The same of images to be classified: no image needs a class, and a path may be an image. */
+image_set *image_set_unlabelled(const char *const *paths, int n, lithe_error *err);
 void       image_set_close(image_set *s);
 int        image_set_intact(const image_set *s, lithe_error *err);     /* mapping_intact of the files it reads */
 /* Keeps the images of one part.  Where there are none it returns false, and nothing changes. */
@@ -76,6 +80,10 @@ typedef struct {
 int         set_add(image_set *s, const image_run *r, lithe_error *err);
 const char *set_text(image_set *s, const char *text, lithe_error *err);
 void       *set_array(image_set *s, size_t count, size_t size, lithe_error *err);
+bool        set_needs_classes(const image_set *s);
+/* The number of runs, and the same runs from number `from` on in the order of their names, folder by folder. */
+size_t      set_runs(const image_set *s);
+void        set_sort(image_set *s, size_t from);
 /* Gives the whole of a file, unpacked where it is packed; the set keeps it. */
 int         set_bytes(image_set *s, const char *path, const uint8_t **bytes, size_t *size, lithe_error *err);
 

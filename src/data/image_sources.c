@@ -4,12 +4,13 @@
 #include "base/arena.h"
 #include "data/image_set.h"
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { DIRECTORY_DEPTH = 16, CLASS_NAME = 256 };
+enum { DIRECTORY_DEPTH = 16, CLASS_NAME = 256, LIST_BYTES = 1 << 28 };
 
 /* ---- names ------------------------------------------------------------------------ */
 
@@ -82,7 +83,7 @@ static bool is_hidden(const char *name)
     return false;
 }
 
-/* The innermost folder of `name` is the class; a folder that is a part sets the part. */
+/* The innermost folder of `name` is the class, "" where there is none; a folder that is a part sets the part. */
 static int read_folders(const char *path, const char *name, char class_name[CLASS_NAME], image_part *part, lithe_error *err)
 {
     const char *at = name, *slash;
@@ -96,22 +97,86 @@ static int read_folders(const char *path, const char *name, char class_name[CLAS
         memcpy(class_name, at, n);
         class_name[n] = 0;
     }
-    return *class_name ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s/%s: lies in no folder named after its class", path, name);
+    return LITHE_OK;
 }
 
-int image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
+/* said: the class, where it is not that of the folder; NULL: it is. */
+static int add_image(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, const char *said, lithe_error *err)
 {
     char class_name[CLASS_NAME];
     if (is_hidden(name)) return set_leave(s, LEFT_HIDDEN, path, name, err);
     if (!image_file_name(name)) return set_leave(s, LEFT_FORMAT, path, name, err);
     int status = read_folders(path, name, class_name, &part, err);
+    if (!status && said && strlen(said) >= CLASS_NAME) status = fail(err, LITHE_EFORMAT, "%s: the name of a class of %zu bytes", path, strlen(said));
+    if (!status && said) snprintf(class_name, sizeof class_name, "%s", said);
+    if (!status && !*class_name && set_needs_classes(s)) status = fail(err, LITHE_EFORMAT, "%s/%s: lies in no folder named after its class", path, name);
     if (status) return status;
-    char *joined = path_join(path, name);
+    char *joined = *name == '/' ? xstrdup(name) : path_join(path, name);
     const char *full = joined ? set_text(s, joined, err) : NULL, **class_names = set_array(s, 1, sizeof *class_names, err);
     free(joined);
     if (!full || !class_names || !(*class_names = set_text(s, class_name, err))) return fail(err, LITHE_ENOMEM, "%s: out of memory for its images", path);
     return set_add(s, &(image_run){ .name = full, .part = part, .count = 1, .path = bytes ? NULL : full, .bytes = bytes, .size = size,
                                     .class_names = class_names, .class_count = 1 }, err);
+}
+
+int image_file_add(image_set *s, const char *path, const char *name, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
+{
+    return add_image(s, path, name, bytes, size, part, NULL, err);
+}
+
+/* ---- lists ---------------------------------------------------------------------------- */
+
+/* Takes the next line out of the text, without its end, and what is after a tab in it (NULL: no tab). */
+static char *next_line(char **text, char **after)
+{
+    char *line = *text, *end = strchr(line, '\n');
+    *text = end ? end + 1 : line + strlen(line);
+    if (end) *end = 0;
+    end = line + strlen(line);
+    if (end > line && end[-1] == '\r') end[-1] = 0;
+    if ((*after = strchr(line, '\t'))) *(*after)++ = 0;
+    return line;
+}
+
+/* A text whose first line names an image. */
+static bool is_list(const char *path)
+{
+    static const char *const endings[] = { ".txt", ".lst", ".list" };
+    char begin[4096] = "", *rest = begin, *after;
+    bool named = false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) named |= ends_with(path, strlen(path), endings[i]);
+    FILE *f = named && !path_is_dir(path) ? fopen(path, "rb") : NULL;
+    if (!f) return false;
+    begin[fread(begin, 1, sizeof begin - 1, f)] = 0;
+    fclose(f);
+    return image_file_name(next_line(&rest, &after));
+}
+
+static int add_listed(image_set *s, const char *list, const char *folder, size_t line, const char *name, const char *class_name, lithe_error *err)
+{
+    char *full = *name == '/' ? xstrdup(name) : path_join(folder, name);
+    int status = !full ? fail(err, LITHE_ENOMEM, "%s: out of memory for its images", list)
+               : !path_exists(full) || path_is_dir(full) ? fail(err, LITHE_EIO, "%s: line %zu: there is no file %s", list, line, full)
+               : add_image(s, folder, name, NULL, 0, PART_NONE, class_name, err);
+    free(full);
+    return status;
+}
+
+static int add_list(image_set *s, const char *path, lithe_error *err)
+{
+    size_t size, line = 0, before = set_runs(s);
+    char *text = file_read(path, LIST_BYTES, &size, err), *folder = text ? path_parent(path) : NULL;
+    int status = text && folder ? LITHE_OK : failed(err) ? (int)err->status : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    const char *const under = status || strcmp(folder, ".") ? folder : "";
+    for (char *rest = text, *after; !status && *rest; ) {
+        const char *name = next_line(&rest, &after);
+        line++;
+        if (*name) status = add_listed(s, path, under, line, name, after, err);
+    }
+    set_sort(s, before);
+    free(folder);
+    free(text);
+    return status;
 }
 
 /* ---- files and directories ------------------------------------------------------------------- */
@@ -123,9 +188,11 @@ static int add_file(image_set *s, const char *path, image_part part, lithe_error
     const uint8_t *bytes;
     size_t size;
     source_kind kind = kind_of(path_base(path));
+    if (kind == SOURCE_NONE && is_list(path)) return add_list(s, path, err);
+    if (kind == SOURCE_IMAGE && !set_needs_classes(s)) return image_file_add(s, "", path, NULL, 0, part, err);
     if (kind == SOURCE_LABELS) return fail(err, LITHE_EINVAL, "%s: holds labels; name the file of images beside it", path);
     if (kind == SOURCE_NONE || kind == SOURCE_IMAGE)
-        return fail(err, LITHE_EINVAL, "%s: is no set of labelled images: give IDX or CIFAR files, a folder of class folders, or a .tar of one", path);
+        return fail(err, LITHE_EINVAL, "%s: is no set of labelled images: give IDX or CIFAR files, a folder of class folders, a .tar of one, or a list of its files", path);
     int status = set_bytes(s, path, &bytes, &size, err);
     return status ? status : adders[kind](s, path, bytes, size, part, err);
 }
@@ -223,5 +290,5 @@ static bool known_below(const char *path, int depth)
 bool image_set_known(const char *path)
 {
     source_kind kind = kind_of(path_base(path));
-    return path_is_dir(path) ? known_below(path, 0) : kind != SOURCE_NONE && kind != SOURCE_LABELS;
+    return path_is_dir(path) ? known_below(path, 0) : (kind != SOURCE_NONE && kind != SOURCE_LABELS) || is_list(path);
 }

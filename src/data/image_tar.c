@@ -180,9 +180,11 @@ static int read_members(image_set *s, const char *path, const uint8_t *bytes, si
 int tar_add(image_set *s, const char *path, const uint8_t *bytes, size_t size, image_part part, lithe_error *err)
 {
     members all = { 0 }, links = { 0 };
+    const size_t before = set_runs(s);
     int status = read_members(s, path, bytes, size, part, NULL, &links, err);
     if (!status && links.count) status = read_members(s, path, bytes, size, part, &all, NULL, err);
     if (!status) status = add_links(s, path, &all, &links, part, err);
+    set_sort(s, before);
     free(all.at);
     free(links.at);
     return status;

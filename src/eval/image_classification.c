@@ -113,6 +113,41 @@ int lithe_classify_images(lithe_model *m, const char *const *paths, size_t n, fl
     return status ? status : f.classes;
 }
 
+/* ---- sets without classes -------------------------------------------------------------------- */
+
+typedef struct { const image_set *set; size_t first; files to; } part_of_set;
+
+static int read_part(void *context, size_t i, image *out, const char **name, lithe_error *err)
+{
+    const part_of_set *p = context;
+    const image_item item = image_set_item(p->set, p->first + i);
+    *name = item.name;
+    return image_item_read(&item, out, err);
+}
+
+static void take_part(void *context, size_t i, const real *logits) { take_probabilities(&((part_of_set *)context)->to, i, logits); }
+
+lithe_image_set *lithe_image_set_open(const char *const *paths, int n, lithe_error *err)
+{
+    if (failed(err)) return NULL;
+    if (n < 1 || !paths) { fail(err, LITHE_EINVAL, "there is no path of images"); return NULL; }
+    return image_set_unlabelled(paths, n, err);
+}
+void        lithe_image_set_close(lithe_image_set *s)                     { image_set_close(s); }
+size_t      lithe_image_set_count(const lithe_image_set *s)               { return s ? image_set_count(s) : 0; }
+const char *lithe_image_set_name(const lithe_image_set *s, size_t i)      { return i < lithe_image_set_count(s) ? image_set_item(s, i).name : NULL; }
+const char *lithe_image_set_left_out(lithe_image_set *s, lithe_error *err) { return s ? image_set_left_out(s, err) : NULL; }
+
+int lithe_classify_image_set(lithe_model *m, const lithe_image_set *s, size_t first, size_t n, float *out, lithe_error *err)
+{
+    if (failed(err)) return err->status;
+    if (!m || !s || first > image_set_count(s) || n > image_set_count(s) - first) return fail(err, LITHE_EINVAL, "there is no model, or no such image of the set");
+    part_of_set p = { s, first, { .classes = m->task.labels, .out = out } };
+    int status = read_images(m, n, &(image_task){ read_part, take_part, &p }, err);
+    if (!status) status = image_set_intact(s, err);
+    return status ? status : p.to.classes;
+}
+
 /* ---- sets ------------------------------------------------------------------------------------ */
 
 static image_set *open_test_part(const lithe_model *m, const char *path, lithe_error *err)

@@ -40,6 +40,7 @@ static const known_key model_settings[] = {
     { "similarity_fn_name", "*" },                                            /* between vectors, after they are made */
     { "model_type", "\"SentenceTransformer\"" },
     { "truncate_dim", "null" },
+    { "requirements", "*" },                                                  /* of its Python packages */
     { 0 }
 };
 
@@ -94,6 +95,9 @@ static int read_pooling(const char *dir, const char *folder, lithe_embedding *o,
     return status;
 }
 
+/* Of the module that scales vectors to length 1. */
+static const known_key normalize_settings[] = { { "module_input_name", "\"sentence_embedding\"" }, { "module_output_name", "\"sentence_embedding\"|null" }, { 0 } };
+
 static const known_key module_settings[] = {
     { .key = "type" }, { .key = "path" }, { "idx", "*" }, { "name", "*" },              /* the order is the list's */
     { "kwargs", "[]|{}|null" },
@@ -109,7 +113,8 @@ static int read_module(const char *dir, const json_t *module, lithe_embedding *o
     if (ends_with(type, ".Pooling")) return read_pooling(dir, path, o, whole, err);
     if (!ends_with(type, ".Normalize")) return fail(err, LITHE_ECONFIG, "%s/modules.json: module %.80s is not supported, expected Transformer, Pooling, Normalize", dir, type);
     o->normalize = 1;
-    return LITHE_OK;
+    json_decref(read_beside(dir, path, "config.json", normalize_settings, err));
+    return failed(err) ? (int)err->status : LITHE_OK;
 }
 
 /* The prompt that is used when none is asked for. */
@@ -134,9 +139,19 @@ static void limit_length(const json_t *object, const char *key, int most, lithe_
     else json_int(object, key, 1, most, &o->max_length);
 }
 
+/* Older files are named after the architecture. */
+static json_t *read_own(const char *dir, lithe_error *err)
+{
+    static const char *const names[] = { "sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json", "sentence_camembert_config.json",
+                                         "sentence_albert_config.json", "sentence_xlm-roberta_config.json", "sentence_xlnet_config.json" };
+    json_t *own = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !own && !failed(err); i++) own = read_beside(dir, ".", names[i], transformer_settings, err);
+    return own;
+}
+
 static int read_transformer(const char *dir, int context, lithe_embedding *o, lithe_error *err)
 {
-    json_t *own = read_beside(dir, ".", "sentence_bert_config.json", transformer_settings, err);
+    json_t *own = read_own(dir, err);
     json_t *tokenizer = failed(err) ? NULL : read_beside(dir, ".", "tokenizer_config.json", NULL, err);
     limit_length(own, "max_seq_length", context, o, err);
     if (!o->max_length) limit_length(tokenizer, json_object_get(tokenizer, "model_max_length") ? "model_max_length" : "max_len", context, o, err);

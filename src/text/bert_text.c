@@ -26,8 +26,9 @@ void bert_clean(text_buffer *out, const char *text, size_t len)
     for (size_t i = 0, k; i < len; i += k) {
         unsigned char first = (unsigned char)text[i];
         k = 1;
-        if (first >= 32 && first < 127) { out->bytes[out->n++] = text[i]; continue; }
+        if (first >= 32 && first < 127) { text_append(out, text + i, 1); continue; }
         int32_t c = next(text + i, len - i, &k);
+        text_stands_for(out, text + i, k);
         if (c == '\t' || c == '\n' || c == '\r') { text_append(out, " ", 1); continue; }
         if (c == REPLACEMENT || unicode_8_0_class(c) == UNICODE_CONTROL) continue;
         if (utf8_is_space(c)) text_append(out, " ", 1);
@@ -47,6 +48,7 @@ void bert_spaced(text_buffer *out, const char *text, size_t len)
     for (size_t i = 0, k; i < len; i += k) {
         int32_t c = next(text + i, len - i, &k);
         bool chinese = c >= 0x3400 && is_chinese(c);
+        text_stands_for(out, text + i, k);
         if (chinese) text_append(out, " ", 1);
         append(out, c);
         if (chinese) text_append(out, " ", 1);
@@ -57,6 +59,7 @@ void bert_drop_marks(text_buffer *out, const char *text, size_t len)
 {
     for (size_t i = 0, k; i < len; i += k) {
         int32_t c = next(text + i, len - i, &k);
+        text_stands_for(out, text + i, k);
         if (c < 0x300 || unicode_8_0_class(c) != UNICODE_MARK) append(out, c);
     }
 }
@@ -65,6 +68,7 @@ void bert_lower(text_buffer *out, const char *text, size_t len)
 {
     for (size_t i = 0, k; i < len; i += k) {
         int32_t c = next(text + i, len - i, &k);
+        text_stands_for(out, text + i, k);
         if (c == 0x130) text_append(out, "i\u0307", 3);     /* the only character whose lower case is two characters */
         else append(out, c < 128 ? c + 32 * (c >= 'A' && c <= 'Z') : utf8proc_tolower(c));
     }

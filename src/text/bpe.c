@@ -299,13 +299,54 @@ void bpe_encode(bpe *b, const char *word, size_t len, id_sink *out)
     cached_word *c = cache_slot(b->cache, word, len, key);
     if (!cache_hit(c, len, key)) {
         int32_t ids[CACHED_BYTES];
-        id_sink found = { ids, 0, CACHED_BYTES };
+        id_sink found = { .ids = ids, .cap = CACHED_BYTES };
         encode_uncached(b, word, len, &found);
         cache_keep(c, len, key, ids, found.n);
         for (size_t i = 0; i < found.n; i++) id_put(out, ids[i]);
         return;
     }
     for (int i = 0; i < c->n; i++) id_put(out, c->ids[i]);
+}
+
+/* ---- where pieces end --------------------------------------------------------------------- */
+
+/* The piece of the vocabulary without what marks its place in the word. */
+static const char *plain_piece(const bpe *b, int32_t id, bool first, bool last, size_t *n)
+{
+    const char *text = pieces_has(b->vocabulary, id) ? pieces_bytes(b->vocabulary, id, n) : (*n = 0, "");
+    const size_t p = b->prefix && !first ? strlen(b->prefix) : 0, s = b->suffix && last ? strlen(b->suffix) : 0;
+    if (p && *n >= p && !memcmp(text, b->prefix, p)) { text += p; *n -= p; }
+    if (s && *n >= s && !memcmp(text + *n - s, b->suffix, s)) *n -= s;
+    return text;
+}
+
+/* The length of the character at word[at], and whether it has a token. */
+static size_t symbol(const bpe *b, const char *word, size_t at, size_t len, bool *known)
+{
+    int32_t ids[4], c;
+    size_t n = 0, k = b->characters ? (size_t)utf8_next(word + at, len - at, &c) : 1;
+    *known = character(b, word + at, k, at == 0, at + k == len) >= 0 || put_bytes(b, word + at, (int)k, ids, &n);
+    return k;
+}
+
+static size_t unknown_end(const bpe *b, const char *word, size_t at, size_t len)
+{
+    bool known;
+    if (at < len) at += symbol(b, word, at, len, &known);
+    for (size_t k; at < len && b->fuse_unknown; at += k) if (k = symbol(b, word, at, len, &known), known) break;
+    return at;
+}
+
+void bpe_ends(const bpe *b, const char *word, size_t len, const int32_t *ids, size_t n, size_t *ends)
+{
+    for (size_t i = 0, at = 0, m; i < n; i++) {
+        const char *plain = plain_piece(b, ids[i], i == 0, i + 1 == n, &m);
+        const bool same = m <= len - at && !memcmp(word + at, plain, m);
+        if (same) at += m;
+        else if (at < len && ids[i] == b->byte_id[(unsigned char)word[at]]) at++;
+        else at = unknown_end(b, word, at, len);
+        ends[i] = i + 1 == n ? len : at;
+    }
 }
 
 bool bpe_init(bpe *b, const pieces *vocabulary)

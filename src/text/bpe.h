@@ -33,7 +33,10 @@ void bpe_free(bpe *b);
 bool bpe_add_merge(bpe *b, int32_t left, int32_t right, int32_t rank, int32_t id);
 const merge *bpe_find_merge(const bpe *b, int32_t left, int32_t right);         /* NULL: none */
 
-/* Appends the ids of the word.  If there is no memory to merge a long word, its ids are
+/* Where each of the n ids of a word, as bpe_encode gives them, ends in it. */
+void bpe_ends(const bpe *b, const char *word, size_t len, const int32_t *ids, size_t n, size_t *ends);
+
+/* Appends the ids of the word; it tells no ends.  If there is no memory to merge a long word, its ids are
  * those of the smallest symbols, which decode to the same text. */
 void bpe_encode(bpe *b, const char *word, size_t len, id_sink *out);
 

@@ -96,11 +96,13 @@ void charsmap_apply(const charsmap *m, text_buffer *out, const char *text, size_
     size_t at = 0, n, k;
     while (m->trim && at < len && (k = next(m, text + at, len - at, &form, &n), n == 1 && form[0] == ' ')) at += k;
     if (at == len) return;
+    text_stands_for(out, text + at, 1);
     if (m->add_space) text_append(out, SPACE_MARK, 3);
     for (bool space = m->trim; at < len; at += k) {
         k = next(m, text + at, len - at, &form, &n);
         while (space && n && form[0] == ' ') { form++; n--; }
         if (!n) continue;
+        text_stands_for(out, text + at, k);
         put_marked(out, form, n);
         space = m->trim && form[n - 1] == ' ';
     }
@@ -128,7 +130,7 @@ static bool put_entry(const charsmap *m, text_buffer *out, const char *text, siz
 {
     size_t k;
     const char *form = entry(m, true, text, len, &k);
-    if (form) text_append(out, form, strlen(form));
+    if (form) text_append_form(out, form, strlen(form), text, len);
     return form;
 }
 

@@ -43,14 +43,60 @@ static const int options[] = {
     [NORMAL_NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
 };
 
-static void put_form(text_buffer *b, normal_kind kind, const char *text, size_t len)
+/* The normal form of the text (to be freed), n bytes; NULL: memory is out. */
+static char *form_of(normal_kind kind, const char *text, size_t len, size_t *n)
 {
     utf8proc_uint8_t *form = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &form,
-                                      (utf8proc_option_t)options[kind]);
-    if (n < 0) b->failed = true;
-    else text_append(b, (const char *)form, (size_t)n);
+    utf8proc_ssize_t bytes = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &form, (utf8proc_option_t)options[kind]);
+    if (bytes < 0) free(form);
+    *n = bytes < 0 ? 0 : (size_t)bytes;
+    return bytes < 0 ? NULL : (char *)form;
+}
+
+/* The end of the characters from `at` on that have a form of their own: one, if it is to be decomposed, else one and
+ * those after it that it may be composed with. */
+static size_t unit_end(normal_kind kind, const char *text, size_t at, size_t len)
+{
+    int32_t c;
+    at += (size_t)utf8_next(text + at, len - at, &c);
+    for (size_t k; at < len && (kind == NORMAL_NFC || kind == NORMAL_NFKC); at += k) {
+        k = (size_t)utf8_next(text + at, len - at, &c);
+        if (utf8proc_category(c) != UTF8PROC_CATEGORY_MN && utf8proc_category(c) != UTF8PROC_CATEGORY_MC && !(c >= 0x1160 && c < 0x1200)) break;
+    }
+    return at;
+}
+
+/* Appends the form [n] unit by unit, as far as their own forms make it up, else as one. */
+static void put_traced(text_buffer *b, normal_kind kind, const char *text, size_t len, const char *form, size_t n)
+{
+    size_t done = 0, at = 0, m = 0;
+    for (size_t end; at < len && !b->failed; at = end, done += m) {
+        end = unit_end(kind, text, at, len);
+        char *unit = form_of(kind, text + at, end - at, &m);
+        const bool part = unit && m <= n - done && !memcmp(unit, form + done, m);
+        free(unit);
+        if (!part) break;
+        text_append_form(b, form + done, m, text + at, end - at);
+    }
+    if (at < len) text_append_form(b, form + done, n - done, text + at, len - at);
+}
+
+static void put_form(text_buffer *b, normal_kind kind, const char *text, size_t len)
+{
+    size_t n;
+    char *form = form_of(kind, text, len, &n);
+    if (!form) b->failed = true;
+    else if (b->trace) put_traced(b, kind, text, len, form, n);
+    else text_append(b, form, n);
     free(form);
+}
+
+/* What is appended next stands for the last character before text[end], as if it had been put after it. */
+static void put_after(text_buffer *b, const char *text, size_t end)
+{
+    size_t begin = end ? end - 1 : 0;
+    while (begin && utf8_tail((unsigned char)text[begin])) begin--;
+    text_stands_for(b, text + begin, end - begin);
 }
 
 static void normal_form(text_buffer *b, normal_kind kind, const char *text, size_t len)
@@ -80,6 +126,7 @@ static void replace(text_buffer *b, const char *from, const char *to, const char
             break;
         }
         text_append(b, text, (size_t)(p - text));
+        put_after(b, text, (size_t)(p - text) + f);
         text_append(b, to, t);
     }
 }
@@ -98,6 +145,7 @@ static void replace_matches(text_buffer *b, pattern *p, const char *to, const ch
             continue;
         }
         text_append(b, text + done, start - done);
+        put_after(b, text, end);
         text_append(b, to, strlen(to));
         at = done = last = end;
     }
@@ -154,6 +202,7 @@ static void nmt(text_buffer *b, const char *text, size_t len)
     for (size_t i = 0, k; i < len; i += k) {
         int32_t c;
         k = (size_t)utf8_next(text + i, len - i, &c);
+        text_stands_for(b, text + i, k);
         if (nmt_is_blank(c)) text_append(b, " ", 1);
         else if (!nmt_drops(c)) text_append(b, text + i, k);
     }
@@ -172,6 +221,14 @@ static bool is_needless(normal_kind kind, const char *text, size_t len)
     return kind <= NORMAL_STRIP_ACCENTS && is_ascii(text, len);
 }
 
+static void prepend(text_buffer *b, const char *to, const char *text, size_t len)
+{
+    int32_t c;
+    text_stands_for(b, text, (size_t)utf8_next(text, len, &c));
+    text_append(b, to, strlen(to));
+    text_append(b, text, len);
+}
+
 static void take_step(text_buffer *b, const normal_step *s, const char *text, size_t len)
 {
     switch (s->kind) {
@@ -180,7 +237,7 @@ static void take_step(text_buffer *b, const normal_step *s, const char *text, si
     case NORMAL_DROP_MARKS: bert_drop_marks(b, text, len); break;
     case NORMAL_CLEAN:      bert_clean(b, text, len); break;
     case NORMAL_LOWER:      bert_lower(b, text, len); break;
-    case NORMAL_PREPEND:    text_append(b, s->to, strlen(s->to)); text_append(b, text, len); break;
+    case NORMAL_PREPEND:    prepend(b, s->to, text, len); break;
     case NORMAL_CHARSMAP:   charsmap_apply(s->map, b, text, len); break;
     case NORMAL_REPLACE:    replace(b, s->from, s->to, text, len); break;
     case NORMAL_REPLACE_MATCHES: replace_pattern(b, s->pattern, s->to, text, len); break;
@@ -191,16 +248,18 @@ static void take_step(text_buffer *b, const normal_step *s, const char *text, si
     }
 }
 
-char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out)
+char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out, text_origin *origin)
 {
     char *now = (char *)(uintptr_t)text;
     *out = len;
     for (int i = 0; i < n && *out; i++) {
-        text_buffer b = { 0 };
+        text_trace trace = { .from = origin ? *origin : (text_origin){ 0 }, .bytes = *out };
+        text_buffer b = { .trace = origin ? &trace : NULL };
         if (is_needless(steps[i].kind, now, *out)) continue;
         take_step(&b, &steps[i], now, *out);
-        if (b.failed) { free(b.bytes); continue; }
+        if (b.failed) { free(b.bytes); free(trace.range); continue; }
         if (now != text) free(now);
+        if (origin) { free(origin->range); *origin = (text_origin){ b.bytes, 0, trace.range }; }
         now = b.bytes;
         *out = b.n;
     }

@@ -4,8 +4,7 @@
 #ifndef TEXT_NORMAL_FORM_H
 #define TEXT_NORMAL_FORM_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "text/text_buffer.h"
 
 typedef enum {
     /* These change no ASCII. */
@@ -26,7 +25,9 @@ typedef struct {
 } normal_step;
 
 /* Applies all steps in order.  The result is text itself if nothing changed, else
- * memory to be freed.  If memory is out the text stays as it is. */
-char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out);
+ * memory to be freed.  If memory is out the text stays as it is.
+ * origin: where the text comes from, with no ranges; it becomes the result's, its range to be freed.
+ * NULL: not asked. */
+char *normalize(const normal_step *steps, int n, const char *text, size_t len, size_t *out, text_origin *origin);
 
 #endif

@@ -34,13 +34,16 @@ static inline const char *pieces_bytes(const pieces *p, int32_t id, size_t *len)
     return p->bytes + p->at[id].start;
 }
 
-/* Receives ids: n counts all of them, the first cap are written. */
-typedef struct { int32_t *ids; size_t n, cap; } id_sink;
+/* Receives ids: n counts all of them, the first cap are written.  ends (or NULL) [cap] receives where each piece
+ * ends in its word. */
+typedef struct { int32_t *ids; size_t n, cap, *ends; } id_sink;
 
-static inline void id_put(id_sink *s, int32_t id)
+static inline void id_put_to(id_sink *s, int32_t id, size_t end)
 {
     if (s->n < s->cap) s->ids[s->n] = id;
+    if (s->n < s->cap && s->ends) s->ends[s->n] = end;
     s->n++;
 }
+static inline void id_put(id_sink *s, int32_t id) { id_put_to(s, id, 0); }
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* first: where the beginning of the whole text is; NULL: it is not among the pieces. */
-typedef struct { const split_step *steps; int n; split_word word; void *context; const char *first; } job;
+typedef struct { const split_step *steps; int n; split_word word; void *context; const char *first; text_origin *origin; } job;
 
 static void run(const job *j, int i, const char *text, size_t len);
 
@@ -113,19 +113,45 @@ static void split_characters(cutter *c, bool (*is_match)(int32_t c), size_t len)
 
 /* ---- the other steps ------------------------------------------------------------------ */
 
+/* A text that a step changes, and the trace of it where one is kept. */
+typedef struct { text_buffer b; text_trace trace; text_origin outer; } changed;
+
+static void begin_change(changed *c, const job *j, const char *text, size_t len)
+{
+    int32_t first;
+    *c = (changed){ .b = { 0 } };
+    if (!j->origin) return;
+    c->outer = *j->origin;
+    c->trace = (text_trace){ .from = c->outer, .bytes = (size_t)(text - c->outer.text) + len };
+    c->b.trace = &c->trace;
+    text_stands_for(&c->b, text, (size_t)utf8_next(text, len, &first));
+}
+
+/* The words come from the changed text until its end. */
+static void enter_change(changed *c, const job *j)
+{
+    if (j->origin) *j->origin = (text_origin){ c->b.bytes, 0, c->trace.range };
+}
+
+static void end_change(changed *c, const job *j)
+{
+    if (j->origin) *j->origin = c->outer;
+    free(c->trace.range);
+    free(c->b.bytes);
+}
+
 static void prefix_space(const job *j, int i, const char *text, size_t len)
 {
-    char *with = text[0] == ' ' ? NULL : xrealloc(NULL, len + 1, 1);
-    if (!with) {                           /* also when memory is out */
-        run(j, i + 1, text, len);
-        return;
-    }
-    with[0] = ' ';
-    memcpy(with + 1, text, len);
+    if (text[0] == ' ') { run(j, i + 1, text, len); return; }
+    changed c;
+    begin_change(&c, j, text, len);
+    text_append(&c.b, " ", 1);
+    text_append(&c.b, text, len);
     job inner = *j;
-    inner.first = text == j->first ? with : NULL;
-    run(&inner, i + 1, with, len + 1);
-    free(with);
+    inner.first = text == j->first ? c.b.bytes : NULL;
+    if (c.b.failed) run(j, i + 1, text, len);
+    else { enter_change(&c, j); run(&inner, i + 1, c.b.bytes, c.b.n); }
+    end_change(&c, j);
 }
 
 /* Before each mark. */
@@ -146,19 +172,22 @@ static void metaspace(const job *j, int i, const char *text, size_t len)
     const split_step *s = &j->steps[i];
     const size_t m = strlen(s->mark);
     const bool first = text == j->first, marked = text[0] == ' ' || (len >= m && !memcmp(text, s->mark, m));
-    text_buffer b = { 0 };
-    if (!marked && (s->prefix == PREFIX_ALWAYS || (s->prefix == PREFIX_FIRST && first))) text_append(&b, s->mark, m);
+    changed c;
+    begin_change(&c, j, text, len);
+    text_buffer *const b = &c.b;
+    if (!marked && (s->prefix == PREFIX_ALWAYS || (s->prefix == PREFIX_FIRST && first))) text_append(b, s->mark, m);
     for (size_t at = 0, n; at < len; at += n) {
         const char *space = memchr(text + at, ' ', len - at);
-        if (space == text + at) { text_append(&b, s->mark, m); n = 1; continue; }
-        text_append(&b, text + at, n = space ? (size_t)(space - text) - at : len - at);
+        if (space == text + at) { text_stands_for(b, space, 1); text_append(b, s->mark, m); n = 1; continue; }
+        text_append(b, text + at, n = space ? (size_t)(space - text) - at : len - at);
     }
     job inner = *j;
-    inner.first = first ? b.bytes : NULL;
-    if (b.failed) run(j, i + 1, text, len);
-    else if (s->whole) run(&inner, i + 1, b.bytes, b.n);
-    else run_marked(&inner, i + 1, s->mark, b.bytes, b.n);
-    free(b.bytes);
+    inner.first = first ? b->bytes : NULL;
+    if (!b->failed) enter_change(&c, j);
+    if (b->failed) run(j, i + 1, text, len);
+    else if (s->whole) run(&inner, i + 1, b->bytes, b->n);
+    else run_marked(&inner, i + 1, s->mark, b->bytes, b->n);
+    end_change(&c, j);
 }
 
 static void split_marks(const job *j, int i, const char *text, size_t len)
@@ -233,8 +262,8 @@ static void run(const job *j, int i, const char *text, size_t len)
     cutter_flush(&c);
 }
 
-void split_text(const split_step *steps, int n, const char *text, size_t len, bool first, split_word word, void *context)
+void split_text(const split_step *steps, int n, const char *text, size_t len, bool first, split_word word, void *context, text_origin *origin)
 {
-    job j = { steps, n, word, context, first ? text : NULL };
+    job j = { steps, n, word, context, first ? text : NULL, origin };
     run(&j, 0, text, len);
 }

@@ -5,7 +5,7 @@
 #define TEXT_SPLIT_H
 
 #include "base/error.h"
-#include <stddef.h>
+#include "text/text_buffer.h"
 
 typedef enum {
     SPLIT_GPT2,                /* GPT-2's pattern */
@@ -38,9 +38,11 @@ typedef struct {
 } split_step;
 
 /* Calls word(context, ...) for each word, in order; none is empty.  The text may
- * hold any bytes.  first: it is the beginning of the whole text. */
+ * hold any bytes.  first: it is the beginning of the whole text.  origin (or NULL) is
+ * the text's; while a word is given, it is that of the text that the word stands in. */
 typedef void (*split_word)(void *context, const char *text, size_t len);
-void split_text(const split_step *steps, int n, const char *text, size_t len, bool first, split_word word, void *context);
+void split_text(const split_step *steps, int n, const char *text, size_t len, bool first, split_word word, void *context,
+                text_origin *origin);
 
 /* The length of the first word of text (len > 0) under
  * 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */

@@ -3,6 +3,7 @@
 #include "text/byte_alphabet.h"
 #include "text/layout.h"
 #include "text/pattern.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,7 +147,7 @@ static int make_matcher(lithe_tokenizer *t, bool (*chosen)(const added_entry *e)
         const added_entry *e = &t->entries[i];
         if (!chosen(e)) continue;
         size_t len = e->len;
-        char *form = normalized ? normalize(t->normal, t->n_normal, e->text, e->len, &len) : NULL;
+        char *form = normalized ? normalize(t->normal, t->n_normal, e->text, e->len, &len, NULL) : NULL;
         const char *text = e->text;
         if (form && form != e->text) {
             char *kept = arena_alloc(&t->memory, len + 1);
@@ -297,31 +298,62 @@ int tokenizer_finish(lithe_tokenizer *t, const char *what, lithe_error *err)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-/* first: where the text begins, then its first piece after normalizing; NULL: later in the text. */
-typedef struct { lithe_tokenizer *t; id_sink sink; const added_tokens *normalized; const char *first; } encoding;
+/* first: where the text begins, then its first piece after normalizing; NULL: later in the text.  spans [sink.cap] (or
+ * NULL) receives where the tokens are; text, origin: the whole text, and where the current piece of it comes from;
+ * words: those so far, which are not counted where merges alone divide them. */
+typedef struct {
+    lithe_tokenizer *t; id_sink sink; const added_tokens *normalized; const char *first;
+    lithe_span *spans; const char *text; text_origin origin; int32_t words;
+} encoding;
+
+/* The tokens from number `from` on are those of the text, a part of the current piece.  Tokens that end together, as
+ * the bytes of unknown characters, are in the same place. */
+static void put_spans(encoding *e, size_t from, const char *text)
+{
+    const size_t n = e->sink.n < e->sink.cap ? e->sink.n : e->sink.cap;
+    for (size_t i = from, at = 0, end = 0; i < n; i++) {
+        if (e->sink.ends[i] != end) { at = end; end = e->sink.ends[i]; }
+        const text_range r = text_came_from(&e->origin, text + at, end > at ? end - at : 0);
+        e->spans[i] = (lithe_span){ r.begin, r.end, e->words };
+    }
+}
+
+static void put_added(encoding *e, const char *text, size_t len, int32_t id)
+{
+    const size_t from = e->sink.n;
+    id_put_to(&e->sink, id, len);
+    if (e->spans) put_spans(e, from, text);
+    e->words++;
+}
 
 /* The vocabulary has all bytes, so there is always a piece. */
 static void take_longest(const trie *tree, const char *text, size_t len, id_sink *out)
 {
     for (size_t at = 0, k = 1; at < len; at += k) {
         int32_t id = trie_longest(tree, 0, text + at, len - at, &k);
-        if (id >= 0) id_put(out, id);
+        if (id >= 0) id_put_to(out, id, at + k);
     }
+}
+
+static void take_bpe(bpe *b, const char *text, size_t len, id_sink *out)
+{
+    const size_t from = out->n;
+    bpe_encode(b, text, len, out);
+    if (out->ends && from < out->cap) bpe_ends(b, text, len, out->ids + from, (out->n < out->cap ? out->n : out->cap) - from, out->ends + from);
 }
 
 static void take_word(const lithe_tokenizer *t, const char *text, size_t len, id_sink *out)
 {
     const int32_t id = pieces_find(&t->vocabulary, text, len);
-    id_put(out, id < 0 ? t->bpe.unknown : id);
+    id_put_to(out, id < 0 ? t->bpe.unknown : id, len);
 }
 
-static void on_word(void *context, const char *text, size_t len)
+static void encode_word(encoding *e, const char *text, size_t len)
 {
-    encoding *e = context;
     const int32_t defined = e->t->defined.n ? pieces_find(&e->t->defined, text, len) : -1;
-    if (defined >= 0) { id_put(&e->sink, defined); return; }
+    if (defined >= 0) { id_put_to(&e->sink, defined, len); return; }
     switch (e->t->model) {
-    case MODEL_BPE:       bpe_encode(&e->t->bpe, text, len, &e->sink); break;
+    case MODEL_BPE:       take_bpe(&e->t->bpe, text, len, &e->sink); break;
     case MODEL_WORDPIECE: wordpiece_encode(&e->t->wordpiece, text, len, &e->sink); break;
     case MODEL_UNIGRAM:   unigram_encode(&e->t->unigram, text, len, &e->sink); break;
     case MODEL_WORDLEVEL: take_word(e->t, text, len, &e->sink); break;
@@ -329,33 +361,42 @@ static void on_word(void *context, const char *text, size_t len)
     }
 }
 
+static void on_word(void *context, const char *text, size_t len)
+{
+    encoding *e = context;
+    const size_t from = e->sink.n;
+    encode_word(e, text, len);
+    if (e->spans) put_spans(e, from, text);
+    if (e->t->split[0].kind != SPLIT_MARKS) e->words++;
+}
+
 static void on_normal_piece(void *context, const char *text, size_t len, int32_t id)
 {
     encoding *e = context;
-    if (id >= 0) id_put(&e->sink, id);
-    else split_text(e->t->split, e->t->n_split, text, len, text == e->first, on_word, e);
+    if (id >= 0) { put_added(e, text, len, id); return; }
+    split_text(e->t->split, e->t->n_split, text, len, text == e->first, on_word, e, e->spans ? &e->origin : NULL);
+    if (e->t->split[0].kind == SPLIT_MARKS) e->words++;
 }
 
 static void on_plain_piece(void *context, const char *text, size_t len, int32_t id)
 {
     encoding *e = context;
-    if (id >= 0) {
-        id_put(&e->sink, id);
-        return;
-    }
+    e->origin = (text_origin){ text, (size_t)(text - e->text), NULL };
+    if (id >= 0) { put_added(e, text, len, id); return; }
     size_t n;
-    char *form = normalize(e->t->normal, e->t->n_normal, text, len, &n);
+    char *form = normalize(e->t->normal, e->t->n_normal, text, len, &n, e->spans ? &e->origin : NULL);
     const char *const begin = e->first;
     e->first = text == begin ? form : NULL;
     if (n) added_tokens_cut(e->normalized, form, NULL, n, on_normal_piece, e);
     e->first = begin;
     if (form != text) free(form);
+    free(e->origin.range);
 }
 
 size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int special, int32_t *ids, size_t cap)
 {
     if (!t) return 0;
-    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->normalized, text };
+    encoding e = { .t = (lithe_tokenizer *)(uintptr_t)t, .sink = { .ids = ids, .cap = ids ? cap : 0 }, .normalized = &t->normalized, .first = text, .text = text };
     const frame around = special ? layout_of(t).one : (frame){ 0 };
     for (size_t i = 0; i < around.before.n; i++) id_put(&e.sink, around.before.ids[i]);
     if (text && len) added_tokens_cut(&t->plain, text, NULL, len, on_plain_piece, &e);
@@ -363,10 +404,35 @@ size_t lithe_encode(const lithe_tokenizer *t, const char *text, size_t len, int 
     return e.sink.n;
 }
 
+/* A token's place on whole characters; where the tokenizer says so, without the spaces that are in the token. */
+static void finish_span(const lithe_tokenizer *t, const char *text, size_t len, int32_t id, bool first, lithe_span *s)
+{
+    size_t n = 0, leading = 0, trailing = 0;
+    const char *bytes = t->trims && pieces_has(&t->vocabulary, id) ? pieces_bytes(&t->vocabulary, id, &n) : "";
+    while (s->begin > 0 && s->begin < len && utf8_tail((unsigned char)text[s->begin])) s->begin--;
+    while (s->end > s->begin && s->end < len && utf8_tail((unsigned char)text[s->end])) s->end++;
+    while (leading < n && bytes[leading] == ' ') leading++;
+    while (trailing < n && bytes[n - 1 - trailing] == ' ') trailing++;
+    if (leading && (first || !s->begin) && t->trims_less) leading--;
+    s->begin = s->begin + leading < s->end ? s->begin + leading : s->end;
+    s->end = s->end >= trailing && s->end - trailing > s->begin ? s->end - trailing : s->end >= trailing ? s->begin : s->end;
+}
+
+size_t lithe_encode_spans(const lithe_tokenizer *t, const char *text, size_t len, int32_t *ids, lithe_span *spans, size_t cap)
+{
+    size_t *ends = t && ids && spans ? xrealloc(NULL, cap + 1, sizeof *ends) : NULL;
+    if (!ends) return t && text && !ids ? lithe_encode(t, text, len, 0, NULL, 0) : 0;
+    encoding e = { .t = (lithe_tokenizer *)(uintptr_t)t, .sink = { ids, 0, cap, ends }, .normalized = &t->normalized, .first = text, .spans = spans, .text = text };
+    if (text && len) added_tokens_cut(&t->plain, text, NULL, len, on_plain_piece, &e);
+    for (size_t i = 0; i < e.sink.n && i < cap; i++) finish_span(t, text, len, ids[i], i == 0, &spans[i]);
+    free(ends);
+    return e.sink.n;
+}
+
 size_t lithe_encode_rendered(const lithe_tokenizer *t, const lithe_rendered *r, int32_t *ids, size_t cap)
 {
     if (!t || !r || !r->n) return 0;
-    encoding e = { (lithe_tokenizer *)(uintptr_t)t, { ids, 0, ids ? cap : 0 }, &t->ordinary, r->text };
+    encoding e = { .t = (lithe_tokenizer *)(uintptr_t)t, .sink = { .ids = ids, .cap = ids ? cap : 0 }, .normalized = &t->ordinary, .first = r->text, .text = r->text };
     added_tokens_cut(&t->first, r->text, r->user, r->n, on_plain_piece, &e);
     return e.sink.n;
 }

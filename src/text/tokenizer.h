@@ -80,6 +80,7 @@ struct lithe_tokenizer {
     bool surrounded;                    /* single and pair are as a tokenizer_config.json says */
     bool splits_special;                /* special tokens are not found in texts (split_special_tokens) */
     bool cut_left;                      /* texts that are too long lose their beginning (truncation_side) */
+    bool trims, trims_less;             /* places have no spaces; one that encoding adds is none */
     bool clean;                         /* decoding removes spaces before punctuation from the whole text */
     const char *scheme;                 /* of a .model: a space comes "first" or "never"; NULL: as it says itself */
     unsigned configured;                /* 1 << role: the role comes from a tokenizer_config.json, not from the names */

@@ -64,6 +64,7 @@ int tokenizer_add_bpe_specials(lithe_tokenizer *t, const char *what, lithe_error
     }
     if (found == 5) {
         tokenizer_around(t, id[0], id[2], 2, 0);
+        t->trims = true;
         return LITHE_OK;
     }
     static const char end[] = "<|endoftext|>";

@@ -244,6 +244,15 @@ static int read_added(lithe_tokenizer *t, const json_t *added, const char *what,
     return LITHE_OK;
 }
 
+/* At which end texts that are too long are cut. */
+static void read_side(lithe_tokenizer *t, const json_t *truncation, const char *what, lithe_error *err)
+{
+    const json_t *value = json_object_get(truncation, "direction");
+    const char *side = json_string_value(value);
+    t->cut_left = side && !strcmp(side, "Left");
+    if (value && !t->cut_left && !(side && !strcmp(side, "Right"))) fail(err, LITHE_EFORMAT, "%s: the direction of truncation is neither \"Left\" nor \"Right\"", what);
+}
+
 /* The file as it was read, or as settings have changed it. */
 static void keep_source(lithe_tokenizer *t, const json_t *root, bool changed, const char *text, size_t len, const char *what, lithe_error *err)
 {
@@ -263,11 +272,13 @@ lithe_tokenizer *tokenizer_from_json_with(const char *text, size_t len, const js
     if (t && !json_is_object(root)) fail(err, LITHE_EFORMAT, "%s: is not an object; expected a tokenizer.json", what);
     const json_t *model = json_object_get(root, "model");
     if (t && !failed(err)) read_type(t, model, what, err);
+    if (t && !failed(err)) tokenizer_check_keys(root, t->model, what, err);
     if (t && !failed(err)) tokenizer_read_steps(t, root, what, err);
     if (t && !failed(err)) read_model[t->model](t, model, what, err);
     if (t && !failed(err)) read_added(t, json_object_get(root, "added_tokens"), what, err);
     if (t && !failed(err)) tokenizer_finish(t, what, err);
     if (t && !failed(err)) tokenizer_read_template(t, json_object_get(root, "post_processor"), what, err);
+    if (t && !failed(err)) read_side(t, json_object_get(root, "truncation"), what, err);
     if (t && !failed(err)) keep_source(t, root, changed, text, len, what, err);
     json_decref(root);
     if (t && !failed(err)) return t;

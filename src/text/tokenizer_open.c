@@ -59,7 +59,7 @@ static void configure(lithe_tokenizer *t, const json_t *config, const char *what
         t->configured |= 1u << i;
     }
     const char *side = json_string_value(json_object_get(config, "truncation_side"));
-    t->cut_left = side && !strcmp(side, "left");
+    if (side) t->cut_left = !strcmp(side, "left");
     t->clean = json_is_true(json_object_get(config, "clean_up_tokenization_spaces")) && t->model != MODEL_BPE;
     if (tokenizer_is(config, "CLIPTokenizer") && !t->bpe.characters) t->ending = t->bpe.suffix;
     tokenizer_flag(t, what, err);

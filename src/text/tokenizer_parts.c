@@ -359,7 +359,11 @@ static int read_cls_sep(lithe_tokenizer *t, const json_t *part, bool roberta, co
 
 static int read_post_processor(lithe_tokenizer *t, const json_t *part, const char *what, lithe_error *err)
 {
-    if (is_type(part, "ByteLevel")) return LITHE_OK;        /* changes offsets only */
+    if (is_type(part, "ByteLevel") || is_type(part, "RobertaProcessing")) {
+        t->trims = json_flag(part, "trim_offsets", true);
+        t->trims_less = json_flag(part, "add_prefix_space", true);
+    }
+    if (is_type(part, "ByteLevel")) return LITHE_OK;
     if (t->single.n) return fail(err, LITHE_EFORMAT, "%s: more than one post_processor that adds tokens", what);
     if (is_type(part, "TemplateProcessing")) return read_template(t, part, what, err);
     if (is_type(part, "RobertaProcessing") || is_type(part, "BertProcessing")) return read_cls_sep(t, part, is_type(part, "RobertaProcessing"), what, err);

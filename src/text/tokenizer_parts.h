@@ -4,6 +4,9 @@
 
 #include "text/tokenizer.h"
 
+/* Every key of every part is used, changes nothing here, or is refused (tokenizer_keys.c). */
+int tokenizer_check_keys(const json_t *root, model_kind kind, const char *what, lithe_error *err);
+
 /* Reads normalizer, pre_tokenizer and decoder.  They come before the model because they decide
  * whether its tokens are bytes or characters. */
 int tokenizer_read_steps(lithe_tokenizer *t, const json_t *root, const char *what, lithe_error *err);

@@ -53,7 +53,7 @@ typedef struct {
  * of memory. */
 static const char *keep_form(learning *l, const char *text, size_t *len)
 {
-    char *form = normalize(l->tokenizer->normal, l->tokenizer->n_normal, text, *len, len);
+    char *form = normalize(l->tokenizer->normal, l->tokenizer->n_normal, text, *len, len, NULL);
     if (form == text) return text;
     char **forms = grown(l->forms, &l->forms_room, l->n_forms, sizeof *forms);
     if (forms) l->forms = forms;
@@ -77,7 +77,7 @@ static void on_text(void *context, const char *text, size_t len, int32_t id)
     learning *l = context;
     if (id >= 0) return;
     const char *form = keep_form(l, text, &len);
-    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, true, count, l);
+    if (form && len) split_text(l->tokenizer->split, l->tokenizer->n_split, form, len, true, count, l, NULL);
     l->words.failed |= len && !form;
 }
 

@@ -49,11 +49,14 @@ static void find_best(const unigram *u, const char *text, size_t len, step *best
     }
 }
 
-static void put_unknown(const unigram *u, const char *text, size_t len, bool again, id_sink *out)
+/* text[at .. end) is unknown: one token, or those of its bytes, which stand for all of it. */
+static void put_unknown(const unigram *u, const char *text, size_t at, size_t end, id_sink *out)
 {
-    for (size_t i = 0; i < len && u->byte_id; i++) id_put(out, u->byte_id[(unsigned char)text[i]]);
-    if (!u->byte_id && !again) id_put(out, u->unknown);
+    for (size_t i = at; i < end && u->byte_id; i++) id_put_to(out, u->byte_id[(unsigned char)text[i]], end);
+    if (!u->byte_id) id_put_to(out, u->unknown, end);
 }
+
+static bool is_unknown(const unigram *u, const step *s) { return s->id < 0 || s->id == u->unknown; }
 
 /* Reverses the back pointers in place: best[at] becomes the piece that begins at `at`, and its end. */
 static void turn_round(step *best, size_t len)
@@ -70,13 +73,11 @@ static void turn_round(step *best, size_t len)
 
 static void put_way(const unigram *u, const char *text, size_t len, const step *best, id_sink *out)
 {
-    bool again = false;
     for (size_t at = 0, end; at < len; at = end) {
         end = best[at].start;
-        const bool unknown = best[at].id < 0 || best[at].id == u->unknown;
-        if (unknown) put_unknown(u, text + at, end - at, again, out);
-        else id_put(out, best[at].id);
-        again = unknown;
+        if (!is_unknown(u, &best[at])) { id_put_to(out, best[at].id, end); continue; }
+        while (end < len && is_unknown(u, &best[end])) end = best[end].start;
+        put_unknown(u, text, at, end, out);
     }
 }
 
@@ -87,6 +88,6 @@ void unigram_encode(const unigram *u, const char *text, size_t len, id_sink *out
         find_best(u, text, len, best);
         turn_round(best, len);
         put_way(u, text, len, best, out);
-    } else put_unknown(u, text, len, false, out);
+    } else put_unknown(u, text, 0, len, out);
     if (best != few) free(best);
 }

@@ -17,9 +17,9 @@ void wordpiece_encode(const wordpiece *w, const char *word, size_t len, id_sink 
     for (size_t at = 0; at < len && known; at += k) {
         int32_t id = trie_longest(w->tree, at ? w->inside : 0, word + at, len - at, &k);
         known = id >= 0;
-        if (known) id_put(out, id);
+        if (known) id_put_to(out, id, at + k);
     }
     if (known) return;
     out->n = before;
-    id_put(out, w->unknown);
+    id_put_to(out, w->unknown, len);
 }
