@@ -10,8 +10,8 @@ typedef embed_settings S;
 
 static const option embed_options[] = {
     { "text", 0, FILENAME(S, text), "FILE", .help = "embed each line of this file, or the text of each object of .jsonl (.gz and .zst of these); - is standard input", .also = "file,input" },
-    { "pooling", 0, CHOICE(S, pooling), "HOW", .help = "pooling of the last layer: the mean of all tokens, the first token or the last (default: the model's own pooling configuration, else mean; last for causal models)",
-      .choices = "mean|cls|last" },
+    { "pooling", 0, CHOICE(S, pooling), "HOW", .help = "pooling of the last layer: the mean of all tokens, the first token, the last, the greatest numbers, the sum by the root of the number of tokens, or the mean weighted by 1, 2, 3 ... (default: the model's own pooling configuration, else mean; last for causal models)",
+      .choices = "mean|cls|last|max|mean_sqrt_len_tokens|weightedmean" },
     { "normalize", 0, FLAG(S, normalize), .help = "normalize vectors to length 1 (default: the model's own pooling configuration, else not)", .also = "normalise" },
     { "max-length", 0, COUNT(S, max_length), "N", .help = "truncate texts to N tokens (default: the model's own pooling configuration, else its context)", .least = 1 },
     { "prompt", 0, TEXT(S, prompt), "TEXT", .help = "text to read before each text (default: the default prompt of the model's own configuration, if it has one)" },
@@ -39,7 +39,7 @@ static int how_to_embed(const lithe_model *m, const arguments *a, lithe_embeddin
 {
     const S *s = a->settings;
     int status = lithe_embedding_read(m, how, err);
-    if (s->pooling) how->pooling = s->pooling;
+    if (s->pooling) snprintf(how->pooling, sizeof how->pooling, "%s", s->pooling);
     if (option_origin(a, "normalize") != ORIGIN_DEFAULT) how->normalize = s->normalize;
     if (s->max_length) how->max_length = s->max_length;
     if (s->prompt && strlen(s->prompt) >= sizeof how->prompt) wrong(err, LITHE_EINVAL, "--prompt has %zu bytes, at most %zu are possible", strlen(s->prompt), sizeof how->prompt - 1);

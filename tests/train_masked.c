@@ -335,7 +335,7 @@ static void vectors(void)
         CHECK(fabs(square - 1) < 1e-6 && fabs(dot - sqrt(length)) < 1e-5 * sqrt(length));
     }
     CHECK_MSG(!f.err.status, "%s", f.err.text);
-    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &LITHE_OPTIONS(lithe_embedding, .pooling = "max"), three[0], NULL, &f.err) < 0);
+    CHECK(lithe_embed(f.model, f.tokens, texts, 3, &LITHE_OPTIONS(lithe_embedding, .pooling = "median"), three[0], NULL, &f.err) < 0 && strstr(f.err.text, "median"));
     close_fixture(&f);
 }
 
@@ -361,7 +361,7 @@ static void prompt_and_case(lithe_model *m, lithe_tokenizer *t)
 static void settings_refused(lithe_model *m, const char *dir, const char *pooling_dir)
 {
     static const struct { const char *pooling, *why; } bad[] = {
-        { "{\"pooling_mode\": \"max\"}", "\"max\"" }, { "{\"pooling_mode\": \"median\"}", "\"median\"" }, { "{\"pooling_mode\": [\"cls\", \"mean\"]}", "several" },
+        { "{\"pooling_mode\": \"median\"}", "\"median\"" }, { "{\"pooling_mode\": [\"cls\", \"middle\"]}", "\"middle\"" },
         { "{\"pooling_mode\": 3}", "pooling_mode" }, { "{\"pooling_mode\": \"cls\", \"temperature\": 0.5}", "\"temperature\": 0.5" }, { "[]", "object" },
         { "{\"pooling_mode\": \"cls\", \"include_prompt\": false}", "include_prompt" },
     };
@@ -374,8 +374,46 @@ static void settings_refused(lithe_model *m, const char *dir, const char *poolin
     lithe_error err = { 0 };
     put(pooling_dir, "config.json", "{\"pooling_mode\": [\"mean\"]}");
     CHECK(!lithe_embedding_read(m, &how, &err) && !strcmp(how.pooling, "mean"));
+    put(pooling_dir, "config.json", "{\"pooling_mode\": [\"weightedmean\", \"lasttoken\", \"max\"], \"pooling_mode_cls_token\": true}");
+    CHECK(!lithe_embedding_read(m, &how, &err) && !strcmp(how.pooling, "weightedmean,last,max"));
+    put(pooling_dir, "config.json", "{\"pooling_mode_lasttoken\": true, \"pooling_mode_max_tokens\": true, \"pooling_mode_mean_sqrt_len_tokens\": true}");
+    CHECK(!lithe_embedding_read(m, &how, &err) && !strcmp(how.pooling, "max,mean_sqrt_len_tokens,last"));
     put(dir, "config_sentence_transformers.json", "{\"prompts\": {}, \"default_prompt_name\": \"query\"}");
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "query"));
+}
+
+/* In a causal model the rows are the last ones of the text's beginnings; pooled here by the formulas of
+ * sentence-transformers. */
+static void every_pooling(void)
+{
+    enum { W = 32, N = 11 };
+    static const char text[] = "hello there", *const names[] = { "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "last" };
+    lithe_error err = { 0 };
+    lithe_model *m = lithe_model_new("gpt2", "{\"n_layer\":1,\"n_embd\":32,\"n_head\":2,\"n_positions\":16,\"vocab_size\":256,\"initializer_range\":0.3}", 3, &err);
+    lithe_tokenizer *t = lithe_tokenizer_open("bytes", &err);
+    float rows[N][W], y[W], all[6 * W];
+    const char *whole = text;
+    for (int r = 0; r < N; r++) {
+        char beginning[N + 1];
+        const char *one = beginning;
+        snprintf(beginning, sizeof beginning, "%.*s", r + 1, text);
+        CHECK_MSG(lithe_embed(m, t, &one, 1, &LITHE_OPTIONS(lithe_embedding, .pooling = "last"), rows[r], NULL, &err) == W, "%s", err.text);
+    }
+    CHECK(lithe_embed(m, t, &whole, 1, &LITHE_OPTIONS(lithe_embedding, .pooling = "cls,max,mean,mean_sqrt_len_tokens,weightedmean,last"), all, NULL, &err) == 6 * W);
+    for (int i = 0; i < 6; i++) {
+        lithe_embedding how = LITHE_OPTIONS(lithe_embedding);
+        strcpy(how.pooling, names[i]);
+        CHECK(lithe_embed(m, t, &whole, 1, &how, y, NULL, &err) == W && !memcmp(y, all + i * W, sizeof y));
+        for (int c = 0; c < W; c++) {
+            double sum = 0, weighted = 0, most = (double)rows[0][c];
+            for (int r = 0; r < N; r++) sum += (double)rows[r][c], weighted += (r + 1) * (double)rows[r][c], most = fmax(most, (double)rows[r][c]);
+            const double right[] = { (double)rows[0][c], most, sum / N, sum / sqrt(N), weighted / (N * (N + 1) / 2), (double)rows[N - 1][c] };
+            CHECK_MSG(fabs((double)y[c] - right[i]) < 1e-5, "%s: %g, expected %g", names[i], (double)y[c], right[i]);
+        }
+    }
+    CHECK(lithe_embed(m, t, &whole, 1, &LITHE_OPTIONS(lithe_embedding, .pooling = "cls,cls,cls,cls,cls,cls,cls"), all, NULL, &err) < 0);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
 }
 
 /* What sentence-transformers wrote beside a model is followed, or refused by name. */
@@ -417,8 +455,6 @@ static void modules(void)
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "\"processing_kwargs\""));
     err = (lithe_error){ 0 };
     put(dir, "sentence_bert_config.json", "{}");
-    put(pooling_dir, "config.json", "{\"pooling_mode_max_tokens\": true}");
-    CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG && strstr(err.text, "pooling_mode_max_tokens"));
     put(dir, "modules.json", "[{\"path\":\"../x\",\"type\":\"a.Pooling\"}]");
     err = (lithe_error){ 0 };
     CHECK(lithe_embedding_read(m, &how, &err) == LITHE_ECONFIG);
@@ -443,5 +479,6 @@ const test tests_train_masked[] = {
     { "masked: refusals", refusals },
     { "masked: vectors of texts", vectors },
     { "masked: the files of sentence-transformers", modules },
+    { "masked: every pooling", every_pooling },
     { 0 }
 };

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { pooling how; bool normalize; float *out; int width; } pooled;
+/* The ways to pool, by the names of lithe_embedding. */
+static const char *const poolings[] = { "cls", "last", "mean", "max", "mean_sqrt_len_tokens", "weightedmean" };
+enum { CLS, LAST, MEAN, MAX, MEAN_SQRT, WEIGHTED, POOLINGS };
+
+/* how (count): each gives `hidden` of the `width` numbers of a vector. */
+typedef struct { int how[POOLINGS], count; bool normalize; float *out; int hidden, width; } pooled;
 
 static void normalize(float *x, int n)
 {
@@ -15,15 +20,27 @@ static void normalize(float *x, int n)
     for (int c = 0; c < n && square > 0; c++) x[c] = (float)((double)x[c] / sqrt(square));
 }
 
-/* Sums are in double and in ascending order. */
+/* What sums over n rows are divided by. */
+static double divisor_of(int how, int n) { return how == MEAN ? n : how == MEAN_SQRT ? sqrt(n) : how == WEIGHTED ? n * (n + 1.0) / 2 : 1; }
+
+/* y (hidden) of rows (n, hidden).  Sums are in double and in ascending order. */
+static void pool_rows(int how, const real *rows, int n, int hidden, float *y)
+{
+    const int first = how == LAST ? n - 1 : 0, end = how == CLS ? 1 : n;
+    for (int c = 0; c < hidden; c++) {
+        double sum = how == MAX ? -INFINITY : 0;
+        for (int r = first; r < end; r++) {
+            const double x = (double)rows[(size_t)r * (size_t)hidden + (size_t)c];
+            if (how == MAX) sum = x > sum ? x : sum;
+            else sum += how == WEIGHTED ? (r + 1) * x : x;
+        }
+        y[c] = (float)(sum / divisor_of(how, n));
+    }
+}
+
 static void pool_sequence(const pooled *p, const real *rows, int n, float *y)
 {
-    int first = p->how == POOL_LAST ? n - 1 : 0, end = p->how == POOL_FIRST ? 1 : n;
-    for (int c = 0; c < p->width; c++) {
-        double sum = 0;
-        for (int r = first; r < end; r++) sum += (double)rows[(size_t)r * (size_t)p->width + (size_t)c];
-        y[c] = (float)(sum / (end - first));
-    }
+    for (int i = 0; i < p->count; i++) pool_rows(p->how[i], rows, n, p->hidden, y + (size_t)i * (size_t)p->hidden);
     if (p->normalize) normalize(y, p->width);
 }
 
@@ -31,7 +48,7 @@ static void take_hidden(void *context, const results *r, const batch *b, size_t 
 {
     const pooled *p = context;
     for (int s = 0; s < b->seqs; s++)
-        pool_sequence(p, r->hidden->data + (size_t)b->start[s] * (size_t)p->width, b->start[s + 1] - b->start[s], p->out + (first + (size_t)s) * (size_t)p->width);
+        pool_sequence(p, r->hidden->data + (size_t)b->start[s] * (size_t)p->hidden, b->start[s + 1] - b->start[s], p->out + (first + (size_t)s) * (size_t)p->width);
 }
 
 /* The n texts with the prompt before them and in lower case as o asks, to be freed as one; NULL when memory is out. */
@@ -54,15 +71,19 @@ static char **prepared(const char *const *texts, size_t n, const lithe_embedding
     return out;
 }
 
-static int pooling_of(const lithe_embedding *o, pooling *how, lithe_error *err)
+static int poolings_of(const lithe_embedding *o, pooled *p, lithe_error *err)
 {
-    static const char *const names[] = { "cls", "last", "mean" };       /* in the order of `pooling` */
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(o->pooling ? o->pooling : "mean", names[i])) {
-            *how = (pooling)i;
-            return LITHE_OK;
-        }
-    return fail(err, LITHE_EINVAL, "pooling \"%.40s\", expected mean, cls or last", o->pooling);
+    char names[sizeof o->pooling], *rest = names, *name;
+    memcpy(names, o->pooling[0] ? o->pooling : "mean", o->pooling[0] ? sizeof names : sizeof "mean");
+    names[sizeof names - 1] = 0;
+    while ((name = strsep(&rest, ",")) != NULL) {
+        int how = 0;
+        while (how < POOLINGS && strcmp(name, poolings[how])) how++;
+        if (how == POOLINGS) return fail(err, LITHE_EINVAL, "pooling \"%.40s\", expected mean, cls, last, max, mean_sqrt_len_tokens or weightedmean", name);
+        if (p->count == POOLINGS) return fail(err, LITHE_EINVAL, "pooling \"%.80s\" names more than %d", o->pooling, POOLINGS);
+        p->how[p->count++] = how;
+    }
+    return LITHE_OK;
 }
 
 static int embed_texts(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, pooled *p, size_t *cut, lithe_error *err)
@@ -85,9 +106,11 @@ static int begin(lithe_engine *e, const lithe_embedding *o, lithe_embedding *how
     if (!e) return fail(err, LITHE_EINVAL, "there is no engine");
     if (failed(err)) return err->status;
     int status = o ? options_read(how, sizeof *how, o, "lithe_embedding", err) : lithe_embedding_read(engine_model(e), how, err);
-    if (status || (status = pooling_of(how, &p->how, err))) return status;
+    if (status || (status = poolings_of(how, p, err))) return status;
     p->normalize = how->normalize;
-    return (p->width = engine_width(e)) ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for the graph");
+    p->hidden = engine_width(e);
+    p->width = p->hidden * p->count;
+    return p->width ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory for the graph");
 }
 
 int lithe_engine_embed(lithe_engine *e, const lithe_tokenizer *t, const char *const *texts, size_t n, const lithe_embedding *o, float *out, size_t *cut, lithe_error *err)

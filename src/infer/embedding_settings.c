@@ -9,11 +9,11 @@
 
 enum { JSON_BYTES = 1 << 20, JSON_DEPTH = 16 };
 
-/* pooling NULL: there is no such pooling here */
+/* The flags of old files and the names of new ones, and ours, in the order in which flags stand side by side. */
 static const struct { const char *key, *name, *pooling; } modes[] = {
-    { "pooling_mode_cls_token", "cls", "cls" }, { "pooling_mode_mean_tokens", "mean", "mean" }, { "pooling_mode_lasttoken", "lasttoken", "last" },
-    { "pooling_mode_max_tokens", "max", NULL }, { "pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", NULL },
-    { "pooling_mode_weightedmean_tokens", "weightedmean", NULL },
+    { "pooling_mode_cls_token", "cls", "cls" }, { "pooling_mode_max_tokens", "max", "max" }, { "pooling_mode_mean_tokens", "mean", "mean" },
+    { "pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", "mean_sqrt_len_tokens" },
+    { "pooling_mode_weightedmean_tokens", "weightedmean", "weightedmean" }, { "pooling_mode_lasttoken", "lasttoken", "last" },
 };
 enum { MODES = sizeof modes / sizeof *modes };
 
@@ -66,11 +66,11 @@ static json_t *read_beside(const char *dir, const char *folder, const char *name
 
 static int take_mode(int mode, const char *name, const char *folder, int *found, lithe_embedding *o, lithe_error *err)
 {
-    if (mode == MODES || !modes[mode].pooling)
-        return fail(err, LITHE_ECONFIG, "%s/config.json: pooling \"%.40s\" is not supported, only cls, mean and lasttoken", folder, name);
-    if ((*found)++) return fail(err, LITHE_ECONFIG, "%s/config.json: asks for several poolings side by side, one is supported", folder);
-    o->pooling = modes[mode].pooling;
-    return LITHE_OK;
+    if (mode == MODES)
+        return fail(err, LITHE_ECONFIG, "%s/config.json: pooling \"%.40s\" is not known, only cls, max, mean, mean_sqrt_len_tokens, weightedmean and lasttoken", folder, name);
+    const size_t n = (*found)++ ? strlen(o->pooling) : 0;
+    const int length = snprintf(o->pooling + n, sizeof o->pooling - n, "%s%s", n ? "," : "", modes[mode].pooling);
+    return (size_t)length < sizeof o->pooling - n ? LITHE_OK : fail(err, LITHE_ECONFIG, "%s/config.json: asks for too many poolings side by side", folder);
 }
 
 static int take_named(const json_t *value, const char *folder, int *found, lithe_embedding *o, lithe_error *err)
@@ -86,7 +86,7 @@ static int read_pooling(const char *dir, const char *folder, lithe_embedding *o,
 {
     json_t *json = read_beside(dir, folder, "config.json", pooling_settings, err), *named = json_object_get(json, "pooling_mode");
     int status = json || !failed(err) ? LITHE_OK : (int)err->status, found = 0;
-    for (int i = 0; i < MODES && !status; i++)
+    for (int i = 0; i < MODES && !status && !named; i++)
         if (json_is_true(json_object_get(json, modes[i].key))) status = take_mode(i, modes[i].key, folder, &found, o, err);
     for (size_t i = 0; i < json_array_size(named) && !status; i++) status = take_named(json_array_get(named, i), folder, &found, o, err);
     if (named && !json_is_array(named) && !status) status = take_named(named, folder, &found, o, err);
@@ -177,10 +177,9 @@ int lithe_embedding_read(const lithe_model *m, lithe_embedding *o, lithe_error *
     if (failed(err)) return err->status;
     if (!err) err = &own;
     if (!m || !o) return fail(err, LITHE_EINVAL, "there is no model whose settings say how it embeds");
-    *o = LITHE_OPTIONS(lithe_embedding, .pooling = lithe_model_encoder(m) ? "mean" : "last");
-    /* Of a GGUF file. */
-    const char *said = json_string_value(json_object_get(m->json, "lithe_pooling"));
-    if (said) o->pooling = said;
+    const char *said = json_string_value(json_object_get(m->json, "lithe_pooling"));        /* of a GGUF file */
+    *o = LITHE_OPTIONS(lithe_embedding);
+    snprintf(o->pooling, sizeof o->pooling, "%s", said ? said : lithe_model_encoder(m) ? "mean" : "last");
     if (!m->path || !path_is_dir(m->path)) return LITHE_OK;
     int status = read_modules(m->path, o, &whole, err);
     if (!status) status = read_transformer(m->path, lithe_model_context(m), o, err);

@@ -61,8 +61,9 @@ static int open_parts(served *m, const char *tokenizer, const lithe_tokenizer_op
     m->created = (long long)time(NULL);
     describe(m);
     m->whole = lithe_engine_open(m->model, &LITHE_OPTIONS(lithe_engine_options, .whole = 1), err);
-    m->width = m->whole ? lithe_engine_embed(m->whole, m->runner, NULL, 0, &LITHE_OPTIONS(lithe_embedding, .pooling = "mean"), NULL, NULL, NULL) : 0;
     lithe_embedding_read(m->model, &m->embedding, &m->embedding_error);
+    if (m->embedding_error.status) m->embedding = LITHE_OPTIONS(lithe_embedding);
+    m->width = m->whole ? lithe_engine_embed(m->whole, m->runner, NULL, 0, &m->embedding, NULL, NULL, NULL) : 0;
     if (failed(err)) return err->status;
     return !continues_text(m->model) || open_template(m, template, err) ? (int)err->status : open_engine(m, e, err);
 }
