@@ -538,8 +538,9 @@ int lithe_answer(lithe_model *m, const lithe_tokenizer *t, const char *question,
 /* out receives (n, width) vectors of n texts.  Returns the width; out NULL only asks for it. */
 typedef struct {
     size_t size;               /* sizeof(lithe_embedding) */
-    /* Over the tokens of the last layer: "mean", "cls" (the first token), "last", "max", "mean_sqrt_len_tokens" (the sum by
-     * the root of their number), "weightedmean" (by 1, 2, 3 ...), or several with commas, side by side; "" is "mean". */
+    /* Over the tokens of the last layer: "mean", "cls" (the first token), "last", "max", "mean_sqrt_len_tokens" (the
+     * sum by the root of their number), "weightedmean" (by 1, 2, 3 ...), or several with commas, side by side; "" is
+     * "mean". */
     char pooling[80];
     int normalize;             /* scale vectors to length 1 */
     int max_length;            /* in tokens; 0: the model's context */

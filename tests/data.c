@@ -131,9 +131,15 @@ static void rows_of_files(void)
     text = lithe_text_file(in_dir("r.jsonl"), &n, &err);
     CHECK(text && n == sizeof objects - 1 && !memcmp(text, objects, n));
     free(text);
-    put_file("controls.txt", "\1\2\3 binary \177", 12);
+    char controls[1200];
+    for (size_t i = 0; i < sizeof controls; i++) controls[i] = "\1\2\3 binary \177"[i % 12];
+    put_file("controls.txt", controls, sizeof controls);
     err = (lithe_error){ 0 };
-    CHECK(!lithe_text_read((const char *[]){ in_dir("controls.txt") }, 1, 1 << 20, &n, &err) && strstr(err.text, "4 of its 12 bytes"));
+    CHECK(!lithe_text_read((const char *[]){ in_dir("controls.txt") }, 1, 1 << 20, &n, &err) && strstr(err.text, "400 of its 1200 bytes"));
+    put_file("short.txt", controls, 12);                    /* of which little can be said */
+    err = (lithe_error){ 0 };
+    free(lithe_text_read((const char *[]){ in_dir("short.txt") }, 1, 1 << 20, &n, &err));
+    CHECK_MSG(!err.status, "%s", err.text);
     put_file("terminal.txt", "\33[1mbold\33[0m\b\f\r\n\t", 17);
     err = (lithe_error){ 0 };
     free(lithe_text_read((const char *[]){ in_dir("terminal.txt") }, 1, 1 << 20, &n, &err));

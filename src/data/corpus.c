@@ -259,9 +259,10 @@ static int check_text(const corpus *c, const char *text, size_t size, lithe_erro
 {
     const char *name = c->inputs[c->current].known.path;
     size_t controls = 0, good;
+    enum { SHORT = 1024 };                      /* bytes; of fewer only NULs are counted */
     if (size > 1 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
         return fail(err, LITHE_EFORMAT, "%s: is UTF-16, expected UTF-8", name);
-    for (size_t i = 0; i < size; i++) controls += is_control((unsigned char)text[i]);
+    for (size_t i = 0; i < size; i++) controls += size < SHORT ? !text[i] : is_control((unsigned char)text[i]);
     if (controls * 100 > size)
         return fail(err, LITHE_EFORMAT, "%s: a binary file or UTF-16, not text: %zu of its %zu bytes are NUL or other control characters", name, controls, size);
     if (c->any_bytes || (good = utf8_valid(text, size)) == size) return LITHE_OK;

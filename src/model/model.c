@@ -104,11 +104,18 @@ const arch *tensors_arch(const tensor_file *f)
     return NULL;
 }
 
+/* A model made by the name of an architecture has its class, whatever the configuration that it was made by said. */
+static int publish_class(json_t *config)
+{
+    const arch *a = arch_find(json_string_value(json_object_get(config, "model_type")));
+    return a && arch_check_class(a, config, "config.json", NULL) ? json_object_set_new(config, "architectures", json_pack("[s]", a->class_name)) : 0;
+}
+
 json_t *model_config(const lithe_model *m, lithe_error *err)
 {
     if (failed(err)) return NULL;
     json_t *json = json_deep_copy(m->json);
-    if (json && !arch_publish(m->arch, m->config, json) && !task_publish(m->arch, &m->task, json)) return json;
+    if (json && !arch_publish(m->arch, m->config, json) && !publish_class(json) && !task_publish(m->arch, &m->task, json)) return json;
     json_decref(json);
     fail(err, LITHE_ENOMEM, "not enough memory for config.json");
     return NULL;
