@@ -504,7 +504,29 @@ static void names_of_families(void)
     }
 }
 
+/* What is made opens again, whatever the class that the configuration named, and with any number of layers. */
+static void test_made_opens(void)
+{
+    static const struct { const char *arch, *config; } cases[] = {
+        { "gpt_neo", "{\"num_layers\":0,\"hidden_size\":16,\"num_heads\":2,\"vocab_size\":61}" },
+        { "gpt_neo", "{\"num_layers\":1,\"hidden_size\":16,\"num_heads\":2,\"vocab_size\":61}" },
+        { "gpt_neo", "{\"num_layers\":3,\"hidden_size\":16,\"num_heads\":2,\"vocab_size\":61}" },
+        { "pangu_pi", "{\"architectures\":[\"LlamaForCausalLM\"],\"num_hidden_layers\":1,\"hidden_size\":32,\"intermediate_size\":32,\"num_attention_heads\":2,\"vocab_size\":61}" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        char name[20];
+        snprintf(name, sizeof name, "made-%zu", i);
+        lithe_model *m = lithe_model_new(cases[i].arch, cases[i].config, 1, &err);
+        CHECK_MSG(m && !lithe_model_save(m, in_dir(name), NULL, NULL, &err), "%zu: %s", i, err.text);
+        lithe_model *back = lithe_model_open(in_dir(name), NULL, &err);
+        CHECK_MSG(back && !strcmp(lithe_model_arch(back), cases[i].arch) && lithe_model_params(back) == lithe_model_params(m), "%zu: %s", i, err.text);
+        lithe_model_close(back);
+        lithe_model_close(m);
+    }
+}
+
 const test tests_model[] = {
+    { "model/what is made opens again", test_made_opens },
     { "model/names of families agree, or are refused with the nearest", names_of_families },
     { "model/parameter counts of the published sizes", test_counts },
     { "model/configurations that are refused", test_refused_configs },

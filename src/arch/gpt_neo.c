@@ -103,11 +103,12 @@ static json_t *kinds(const json_t *said)
     return list;
 }
 
-/* The list is as long as there are layers. */
+/* The list is as long as there are layers, and names one kind where there are none. */
 static int publish(json_t *config)
 {
     json_t *list = kinds(json_object_get(config, "attention_layers"));
     const size_t period = json_array_size(list), layers = (size_t)json_integer_value(json_object_get(config, "num_layers"));
+    while (json_array_size(list) > (layers ? layers : 1)) json_array_remove(list, json_array_size(list) - 1);
     for (size_t l = period; period && l < layers; l++) json_array_append(list, json_array_get(list, l - period));
     int bad = json_object_set_new(config, "attention_types", json_pack("[[O, i]]", list, 1)) || json_object_set(config, "attention_layers", list);
     json_decref(list);
