@@ -240,6 +240,14 @@ static void ends_and_sampling(void)
     fill_up(&h);
     CHECK(!golden_with(&h, &err));
     check_failure(&err, LITHE_ECONFIG, "general.sampling.mirostat = 2");
+    static const char *const numbers[] = { "general.sampling.temp", "general.sampling.top_k" };
+    for (int i = 0; i < 4; i++) {
+        err = (lithe_error){ 0 }, h.count = 0, h.size = 0;
+        gguf_put_number(&h, numbers[i / 2], i % 2 ? 1e300 : (double)NAN);
+        fill_up(&h);
+        CHECK(!golden_with(&h, &err));
+        check_failure(&err, LITHE_ECONFIG, numbers[i / 2]);
+    }
     gguf_head_free(&h);
 }
 

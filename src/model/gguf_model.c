@@ -71,12 +71,19 @@ int gguf_read_generation(lithe_model *m, const tensor_file *f, lithe_error *err)
         { "general.sampling.mirostat", "0" }, { "general.sampling.mirostat_tau", NULL }, { "general.sampling.mirostat_eta", NULL }, { NULL, NULL } };
     json_t *json = json_object();
     int bad = !json, status = gguf_check(f->keys, "general.sampling.", known, f->path, err);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names && !status; i++) {
         char key[64];
-        double x;
+        double x = 0;
+        int64_t whole = 0;
         snprintf(key, sizeof key, "general.sampling.%s", names[i][0]);
-        if (!gguf_number(gguf_find(f->keys, key), &x)) continue;
-        bad |= json_object_set_new(json, names[i][1], !strcmp(names[i][0], "top_k") ? json_integer((json_int_t)x) : json_real(x));
+        const gguf_value *v = gguf_find(f->keys, key);
+        const bool counts = !strcmp(names[i][0], "top_k");
+        if (!v) continue;
+        if (counts ? !gguf_integer(v, &whole) : !gguf_number(v, &x) || !isfinite(x)) {
+            status = fail(err, LITHE_ECONFIG, "%s: %s is not a %s number", f->path, key, counts ? "whole" : "finite");
+            break;
+        }
+        bad |= json_object_set_new(json, names[i][1], counts ? json_integer(whole) : json_real(x));
         if (!i) bad |= json_object_set_new(json, "do_sample", json_boolean(x > 0));
     }
     if (bad && !status) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for its defaults of sampling", f->path);
