@@ -178,7 +178,7 @@ house: all
 # The installed program looks for its library where that is installed, but in the system's folders by itself.
 SYSTEM_LIBS := /lib /lib64 /usr/lib /usr/lib64 $(addprefix /lib/,$(TRIPLET)) $(addprefix /usr/lib/,$(TRIPLET))
 RPATH    = $(if $(filter $(SYSTEM_LIBS),$(LIBDIR)),,-Wl,-rpath,'$$ORIGIN/$(shell realpath -ms --relative-to='$(BINDIR)' '$(LIBDIR)')')
-HEADERS := lithe.h lithe_tools.h lithe_serve.h lithe_runs.h
+HEADERS := lithe.h lithe_tools.h lithe_eval.h lithe_serve.h lithe_runs.h
 BASH_COMPLETIONS := $(DATADIR)/bash-completion/completions
 ZSH_COMPLETIONS  := $(DATADIR)/zsh/site-functions
 FISH_COMPLETIONS := $(DATADIR)/fish/vendor_completions.d

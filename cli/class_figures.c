@@ -1,4 +1,5 @@
 #include "class_figures.h"
+#include "lithe_eval.h"
 #include "token_answers.h"
 #include <stdlib.h>
 #include <string.h>

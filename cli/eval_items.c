@@ -1,5 +1,6 @@
 /* Runs a task: progress on stderr, a record of each item in a file, figures on stdout. */
 #include "eval_items.h"
+#include "lithe_eval.h"
 #include "inputs.h"
 #include "output.h"
 #include "quantity.h"

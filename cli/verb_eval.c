@@ -6,6 +6,7 @@
  * are those of the scored tokens, so that results of different tokenizers on
  * the same text are comparable. */
 #include "class_figures.h"
+#include "lithe_eval.h"
 #include "eval_items.h"
 #include "inputs.h"
 #include "output.h"

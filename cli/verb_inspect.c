@@ -1,6 +1,7 @@
 /* lithe inspect: lists the tensors of a model file, whether its architecture is known or not,
  * or measures how different the features of tokens are from layer to layer. */
 #include "inputs.h"
+#include "lithe_eval.h"
 #include "output.h"
 #include "quantity.h"
 #include "verbs.h"

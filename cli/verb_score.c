@@ -1,5 +1,6 @@
 /* lithe score: how likely each of several texts is. */
 #include "lines.h"
+#include "lithe_eval.h"
 #include "output.h"
 #include "verbs.h"
 #include <stdlib.h>

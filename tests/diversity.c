@@ -2,6 +2,7 @@
  * papers, collapse of attention without skips; eigenvalues against Jacobi's
  * method; and a model's own rows measured again from their definitions. */
 #include "base/eigen.h"
+#include "lithe_eval.h"
 #include "base/random.h"
 #include "infer/infer.h"
 #include "eval/diversity.h"

@@ -2,6 +2,7 @@
  * threads and interruptions, growing inside a run keeps the outputs, and what
  * does not fit is refused. */
 #include "base/file.h"
+#include "lithe_eval.h"
 #include "base/writer.h"
 #include "base/random.h"
 #include "data/corpus.h"

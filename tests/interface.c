@@ -1,5 +1,6 @@
 /* The library as a program sees it: what lithe.h and lithe_tools.h say, checked
  * with nothing else of it in sight. */
+#include "lithe_eval.h"
 #include "lithe_tools.h"
 #include "test.h"
 #include <math.h>

@@ -2,6 +2,7 @@
  * same texts out alike: the run that learned them, its evaluation, and
  * classification, for every kind of tokenizer. */
 #include "data/metrics.h"
+#include "lithe_eval.h"
 #include "text/layout.h"
 #include "test.h"
 #include "text_tests.h"

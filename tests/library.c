@@ -20,7 +20,7 @@ static void installed_files(void)
 {
     install();
     CHECK_MSG(sh("for v in $(usr/bin/lithe help | sed -n 's/^  \\([a-z-]*\\)  .*/\\1/p'); do test -s usr/share/man/man1/lithe-$v.1 || echo no page for $v; done") == 0 && !*out, "%s%s", out, err);
-    CHECK(sh("ls usr/share/man/man1/lithe-train.1 usr/lib/liblithe.so.0 usr/include/lithe.h usr/include/lithe_tools.h usr/include/lithe_runs.h usr/share/zsh/site-functions/_lithe") == 0);
+    CHECK(sh("ls usr/share/man/man1/lithe-train.1 usr/lib/liblithe.so.0 usr/include/lithe.h usr/include/lithe_tools.h usr/include/lithe_eval.h usr/include/lithe_runs.h usr/share/zsh/site-functions/_lithe") == 0);
     TRANSCRIPTS({ "usr/bin/lithe --version", 0, "lithe 0", NULL }, { "usr/bin/lithe train", 2, NULL, "train on what?" });
     make("uninstall PREFIX=$PWD/usr");
     CHECK_MSG(sh("find usr ! -type d") == 0 && !*out, "make uninstall leaves %s%s", out, err);
@@ -85,7 +85,7 @@ static void from_cpp(void)
     install();
     CHECK_MSG(sh("for h in usr/include/*.h; do for std in 11 17 20; do g++ -std=c++$std -fsyntax-only " STRICT " -x c++ $h || exit 1; done; done") == 0 && !*err, "%s", err);
     CHECK_MSG(sh("cat > t.cc <<'END'\n"
-                 "#include <lithe_runs.h>\n#include <lithe_serve.h>\n#include <lithe_tools.h>\n#include <cstdio>\n"
+                 "#include <lithe_eval.h>\n#include <lithe_runs.h>\n#include <lithe_serve.h>\n#include <lithe_tools.h>\n#include <cstdio>\n"
                  "int main()\n{\n    lithe_error err = {};\n    lithe_train_options o = {};\n    o.size = sizeof o;\n"
                  "    lithe_tokenizer *t = lithe_tokenizer_open(\"bytes\", &err);\n    std::printf(\"%%s %%d\\n\", lithe_version(), lithe_tokenizer_vocab(t));\n"
                  "    lithe_tokenizer_close(t);\n    return lithe_model_open(\"absent\", nullptr, &err) != nullptr || err.status != LITHE_EIO;\n}\nEND\n"

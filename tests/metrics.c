@@ -1,5 +1,6 @@
 /* Figures of merit against values worked out by hand. */
 #include "base/softmax.h"
+#include "lithe_eval.h"
 #include "data/metrics.h"
 #include "test.h"
 #include <math.h>

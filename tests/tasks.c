@@ -3,6 +3,7 @@
 #include "base/bootstrap.h"
 #include "eval/task_encode.h"
 #include "eval/task_item.h"
+#include "lithe_eval.h"
 #include "lithe_tools.h"
 #include "shell.h"
 #include "test.h"

@@ -1,6 +1,7 @@
 /* Runs whose files are whole one by one and do not go together: each is refused in
  * one line, nothing is read or written outside (the sanitized build looks). */
 #include "base/json.h"
+#include "lithe_eval.h"
 #include "base/writer.h"
 #include "base/random.h"
 #include "data/tokenizer_identity.h"

@@ -1,6 +1,7 @@
 /* Encoders in training: masked tokens are learned, runs are the same runs, the
  * head that looks at masked places only is the head that looks at all of them. */
 #include "arch/arch.h"
+#include "lithe_eval.h"
 #include "base/writer.h"
 #include "base/random.h"
 #include "data/text_data.h"

@@ -5,6 +5,7 @@
 #define DATA_METRICS_H
 
 #include "base/error.h"
+#include "lithe_eval.h"
 #include "lithe_tools.h"
 
 /* ---- labelled examples, judged one after another ---- */

@@ -2,6 +2,7 @@
 #ifndef EVAL_CLASSIFICATION_H
 #define EVAL_CLASSIFICATION_H
 
+#include "lithe_eval.h"
 #include "data/labels.h"
 #include "model/model.h"
 

@@ -3,6 +3,7 @@
  * end to end; as many places are gathered in one pass over them as a gigabyte
  * of their rows allows, then the text is read again. */
 #include "infer/engine.h"
+#include "lithe_eval.h"
 #include "base/arena.h"
 #include "base/sized.h"
 #include "eval/diversity.h"

@@ -1,5 +1,6 @@
 /* Classifies images, and evaluates a model's classes on a labelled set. */
 #include "eval/classification.h"
+#include "lithe_eval.h"
 #include "base/progress.h"
 #include "base/softmax.h"
 #include "data/image_augment.h"

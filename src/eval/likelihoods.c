@@ -1,5 +1,6 @@
 /* The likelihoods of texts, alone or after contexts, by the scorer of tasks. */
 #include "eval/task_score.h"
+#include "lithe_eval.h"
 #include "base/progress.h"
 #include <string.h>
 

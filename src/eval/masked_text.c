@@ -1,6 +1,7 @@
 /* Measures how well an encoder predicts a text: a share of its tokens is masked as in
  * pre-training (data/mask.h), always the same ones for one seed. */
 #include "base/progress.h"
+#include "lithe_eval.h"
 #include "data/metrics.h"
 #include "data/objective.h"
 #include "infer/engine.h"

@@ -3,6 +3,7 @@
  * or its log-likelihood for each byte of its text; equal ones are wrong.  A single continuation is right if each of its
  * ids is the likeliest. */
 #include "base/arena.h"
+#include "lithe_eval.h"
 #include "base/bootstrap.h"
 #include "base/file.h"
 #include "base/sized.h"

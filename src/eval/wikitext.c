@@ -3,6 +3,7 @@
  * are those of Megatron-LM and of lm-evaluation-harness).  A page begins at a line " = Title = ".  Windows do not
  * overlap and begin with the token before them, but for a page's last one, which reaches back as far as it can. */
 #include "base/arena.h"
+#include "lithe_eval.h"
 #include "base/progress.h"
 #include "eval/task_pattern.h"
 #include "infer/engine.h"

@@ -2,6 +2,7 @@
 #ifndef INFER_CLASSIFY_H
 #define INFER_CLASSIFY_H
 
+#include "lithe_eval.h"
 #include "infer/sequences.h"
 
 /* Fails if m has no such head. */

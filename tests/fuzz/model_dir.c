@@ -4,6 +4,7 @@
  * the configuration, so that it is met further on.  Then come edits (edits.h), each after the
  * number of its file. */
 #include "edits.h"
+#include "lithe_eval.h"
 #include "base/writer.h"
 #include "models.h"
 #include <assert.h>
