@@ -6,6 +6,7 @@
 #include "test.h"
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void put(const char *name, const void *bytes, size_t size)
@@ -329,7 +330,21 @@ static void published_sets(void)
     }
 }
 
+/* A pipe may be named as a list is: it is not waited for.  Where it is, the alarm ends the test. */
+static void pipes(void)
+{
+    lithe_error err = { 0 };
+    CHECK(!mkfifo(in_dir("pipe.txt"), 0600));
+    alarm(20);
+    CHECK(!image_set_known(in_dir("pipe.txt")));
+    image_set *s = image_set_open((const char *[]){ in_dir("pipe.txt") }, 1, &err);
+    alarm(0);
+    CHECK(!s && err.status && strstr(err.text, "pipe.txt"));
+    image_set_close(s);
+}
+
 const test tests_image_sets[] = {
+    { "images: pipes are not waited for", pipes },
     { "images: IDX files", idx_files },
     { "images: CIFAR records", cifar_records },
     { "images: class folders", class_folders },

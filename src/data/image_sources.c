@@ -2,6 +2,7 @@
  * directories are skipped, since they may form a cycle. */
 #include "base/file.h"
 #include "base/arena.h"
+#include "base/system.h"
 #include "data/image_set.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { DIRECTORY_DEPTH = 16, CLASS_NAME = 256, LIST_BYTES = 1 << 28 };
 
@@ -138,17 +140,20 @@ static char *next_line(char **text, char **after)
     return line;
 }
 
-/* A text whose first line names an image. */
+/* A text whose first line names an image.  Of a pipe nothing is taken: what is read of it is gone. */
 static bool is_list(const char *path)
 {
     static const char *const endings[] = { ".txt", ".lst", ".list" };
     char begin[4096] = "", *rest = begin, *after;
     bool named = false;
+    struct stat ignored;
+    ssize_t n = 0;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) named |= ends_with(path, strlen(path), endings[i]);
-    FILE *f = named && !path_is_dir(path) ? fopen(path, "rb") : NULL;
-    if (!f) return false;
-    begin[fread(begin, 1, sizeof begin - 1, f)] = 0;
-    fclose(f);
+    const int fd = named ? file_open_regular(path, &ignored, NULL) : -1;
+    if (fd < 0) return false;
+    n = os.read(fd, begin, sizeof begin - 1);
+    close(fd);
+    begin[n > 0 ? n : 0] = 0;
     return image_file_name(next_line(&rest, &after));
 }
 
