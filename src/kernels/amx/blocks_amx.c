@@ -4,6 +4,7 @@
  * blocks of 256 each number is first multiplied by its factor; the product, of 14 bits, is divided into 128 times a
  * high byte and a low one, whose sums over the whole block need no factors any more:  I = 128 (high . a) + low . a. */
 #include "kernels/amx/blocks_amx.h"
+#include "kernels/amx/amx.h"
 #include "kernels/vector/blocks_vector.h"
 #include <string.h>
 
@@ -19,15 +20,12 @@ enum { ROWS = 16, K4 = 4 * VW, STEP = 64, BLOCK = 256, STEPS = BLOCK / STEP };
 /* Tiles of A have `bytes` of k in a row, and those of B as many in a column. */
 static void tiles_on(int bytes)
 {
-    struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } __attribute__((packed)) c = { .palette = 1 };
-    for (int t = LOW_SUMS; t <= HIGH_B; t++) c.columns[t] = STEP, c.rows[t] = ROWS;
-    c.columns[OF_A] = (uint16_t)bytes;
+    tile_config c = { .palette = 1 };
+    for (int t = LOW_SUMS; t <= HIGH_B; t++) c.row_bytes[t] = STEP, c.rows[t] = ROWS;
+    c.row_bytes[OF_A] = (uint16_t)bytes;
     c.rows[LOW_B] = c.rows[HIGH_B] = (uint8_t)(bytes / 4);
     _tile_loadconfig(&c);
 }
-
-/* The compilers' tile intrinsics do not say that they read and write memory. */
-#define MEMORY_BARRIER() __asm__ volatile("" ::: "memory")
 
 INLINE vint int_at(const uint8_t *p) { int32_t x; memcpy(&x, p, sizeof x); return iset(x); }
 INLINE vec float_at(const uint8_t *p) { float x; memcpy(&x, p, sizeof x); return vset1(x); }

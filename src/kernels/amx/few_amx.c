@@ -4,6 +4,7 @@
  *
  * A strip of columns goes through K in one run; what will be read AHEAD numbers later is fetched meanwhile. */
 #include "kernels/amx/few_amx.h"
+#include "kernels/amx/amx.h"
 #include "base/threads.h"
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/gemm_finish.h"
@@ -23,15 +24,12 @@ typedef struct { const gemm_args *g; const uint16_t *a; int tasks; } few;
 #define SUMS_0 4
 #define SUMS_1 5
 
-/* The compilers' tile intrinsics do not say that they read and write memory. */
-#define MEMORY_BARRIER() __asm__ volatile("" ::: "memory")
-
 /* Tiles of A and of sums have M columns. */
 static void tiles_on(int M)
 {
-    struct { uint8_t palette, start, reserved[14]; uint16_t columns[16]; uint8_t rows[16]; } __attribute__((packed)) c = { .palette = 1 };
-    for (int t = A_0; t <= SUMS_1; t++) c.columns[t] = (uint16_t)(4 * M), c.rows[t] = 16;
-    c.columns[WEIGHTS] = 64;
+    tile_config c = { .palette = 1 };
+    for (int t = A_0; t <= SUMS_1; t++) c.row_bytes[t] = (uint16_t)(4 * M), c.rows[t] = 16;
+    c.row_bytes[WEIGHTS] = 64;
     MEMORY_BARRIER();
     _tile_loadconfig(&c);
 }

@@ -4,6 +4,7 @@
  * sums of integers are exact; scaled and added block by block they have the bits of the definition
  * (ref/gemm_blocks_ref.c). */
 #include "kernels/amx/q8_amx.h"
+#include "kernels/amx/amx.h"
 #include "base/threads.h"
 #include "kernels/vector/blocks_vector.h"
 #include "kernels/vector/gemm_cut.h"
@@ -52,14 +53,11 @@ static void pack_group(void *context, int group)
 #define ROWS 1
 #define SUMS 2
 
-/* The compilers' tile intrinsics do not say that they read and write memory. */
-#define MEMORY_BARRIER() __asm__ volatile("" ::: "memory")
-
 static void tiles_on(int columns)
 {
-    struct { uint8_t palette, start, reserved[14]; uint16_t bytes[16]; uint8_t rows[16]; } __attribute__((packed)) c = { .palette = 1 };
-    c.bytes[WEIGHTS] = BLOCK, c.rows[WEIGHTS] = c.rows[SUMS] = (uint8_t)columns;
-    c.bytes[ROWS] = c.bytes[SUMS] = 4 * GROUP, c.rows[ROWS] = BLOCK / 4;
+    tile_config c = { .palette = 1 };
+    c.row_bytes[WEIGHTS] = BLOCK, c.rows[WEIGHTS] = c.rows[SUMS] = (uint8_t)columns;
+    c.row_bytes[ROWS] = c.row_bytes[SUMS] = 4 * GROUP, c.rows[ROWS] = BLOCK / 4;
     MEMORY_BARRIER();
     _tile_loadconfig(&c);
 }

@@ -2,10 +2,9 @@
 #ifndef AMX_TILES_AMX_H
 #define AMX_TILES_AMX_H
 
+#include "kernels/amx/amx.h"
 #include "kernels/amx/pack_amx.h"
 #include "kernels/vector/vec_transpose.h"
-
-typedef struct { uint8_t palette, start_row, reserved[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } tile_config;
 
 static inline void tiles_on(void)
 {
@@ -13,9 +12,6 @@ static inline void tiles_on(void)
     for (int i = 0; i < 8; i++) c.row_bytes[i] = 64, c.rows[i] = 16;
     _tile_loadconfig(&c);
 }
-
-/* The compilers' tile intrinsics do not say that they read and write memory. */
-#define MEMORY_BARRIER() __asm__ volatile("" : : : "memory")
 
 /* Prefetches a little with every step: a run of lines of the next panel of B, and the
  * rows of C that are written next. */
