@@ -60,6 +60,20 @@ static void encode_and_decode(const lithe_tokenizer *t, const char *text, size_t
     free(ids);
 }
 
+/* The same ids with their places, which lie in the text, and in words that do not go back. */
+static void find_places(const lithe_tokenizer *t, const char *text, size_t len)
+{
+    size_t n = lithe_encode(t, text, len, 0, NULL, 0);
+    int32_t *ids = malloc((n + 1) * sizeof *ids), *again = malloc((n + 1) * sizeof *again);
+    lithe_span *spans = malloc((n + 1) * sizeof *spans);
+    require(lithe_encode(t, text, len, 0, ids, n) == n && lithe_encode_spans(t, text, len, again, spans, n) == n);
+    for (size_t i = 0; i < n; i++)
+        require(ids[i] == again[i] && spans[i].begin <= spans[i].end && spans[i].end <= len && spans[i].word >= (i ? spans[i - 1].word : 0));
+    free(spans);
+    free(again);
+    free(ids);
+}
+
 /* Two texts at every small limit, in room for no more than fits. */
 static void lay_out(const lithe_tokenizer *t, const char *text, size_t len)
 {
@@ -134,6 +148,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t n = size < 4096 ? size : 4096;
         encode_and_decode(t, sample, sizeof sample - 1);
         encode_and_decode(t, text, n);
+        find_places(t, sample, sizeof sample - 1);
+        find_places(t, text, n);
         lay_out(t, text, n % 100);
         ask(t, sample, sizeof sample - 1);
         decode_anything(t, data, size);
