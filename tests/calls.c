@@ -1,46 +1,16 @@
-/* Each call of the system that a whole run makes, from its data on, fails once, in this process (base/system.h): the
- * run ends as if it had not, or with one line, and then it is not there or continues to the same bytes.
+/* Each allocation and each call of the system that a whole run makes, from its data on, fails once, in this process
+ * (tests/failing.h): the run ends as if it had not, or with one line, and then it is not there or continues to the same
+ * bytes.
  *
  * Here some of the calls of each kind; with LITHE_FAULTS=all (make check-faults, make coverage) each. */
-#include "base/system.h"
+#include "base/file.h"
+#include "failing.h"
 #include "leaves.h"
 #include "test.h"
 #include "train_runs.h"
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
-#define CALLS(X) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(ftruncate, EIO) X(fsync, EIO) X(mkdir, EACCES) X(link, EXDEV) X(rename, EIO) X(mmap, ENOMEM)
-#define X(name, reason) CALL_##name,
-enum { CALLS(X) CALL_COUNT, SAMPLES = 4 };
-#undef X
-#define X(name, reason) { #name, reason },
-static const struct { const char *name; int reason; } calls[] = { CALLS(X) };
-#undef X
-
-static system_calls usual;
-static int chosen, at, seen;                            /* which call fails, and how many of its kind were made */
-
-static bool fails(int call)
-{
-    if (call != chosen || seen++ != at) return false;
-    errno = calls[call].reason;
-    return true;
-}
-
-static int     failing_open(const char *path, int flags, mode_t mode)    { return fails(CALL_open) ? -1 : usual.open(path, flags, mode); }
-static ssize_t failing_read(int fd, void *to, size_t size)               { return fails(CALL_read) ? -1 : usual.read(fd, to, size); }
-static ssize_t failing_write(int fd, const void *from, size_t size)      { return fails(CALL_write) ? -1 : usual.write(fd, from, size); }
-static int     failing_ftruncate(int fd, off_t size)                     { return fails(CALL_ftruncate) ? -1 : usual.ftruncate(fd, size); }
-static int     failing_fsync(int fd)                                     { (void)fd; return fails(CALL_fsync) ? -1 : 0; }
-static int     failing_mkdir(const char *path, mode_t mode)              { return fails(CALL_mkdir) ? -1 : usual.mkdir(path, mode); }
-static int     failing_link(const char *from, const char *to)            { return fails(CALL_link) ? -1 : usual.link(from, to); }
-static int     failing_rename(const char *from, const char *to)          { return fails(CALL_rename) ? -1 : usual.rename(from, to); }
-static void   *failing_mmap(void *where, size_t size, int protection, int flags, int fd, off_t offset)
-{
-    return fails(CALL_mmap) ? MAP_FAILED : usual.mmap(where, size, protection, flags, fd, offset);
-}
+enum { SAMPLES = 8 };
 
 /* ---- a run --------------------------------------------------------------------------------- */
 
@@ -67,7 +37,6 @@ static void resume(lithe_error *err) { to_the_end(lithe_trainer_resume(in_dir("r
 
 static void remove_run(void)
 {
-    chosen = CALL_COUNT;
     CHECK(!dir_remove(in_dir("run"), NULL) && !dir_remove(in_dir("data"), NULL));
 }
 
@@ -76,7 +45,6 @@ static const char *judge(const lithe_error *e, uint64_t expected)
 {
     static lithe_error again;
     again = (lithe_error){ 0 };
-    chosen = CALL_COUNT;
     if (!e->status) return tree_hash(in_dir("run")) == expected ? NULL : "it says nothing, and its bytes are others";
     if (!e->text[0]) return "it does not say why";
     if (!path_exists(in_dir("run"))) return NULL;
@@ -85,29 +53,24 @@ static const char *judge(const lithe_error *e, uint64_t expected)
     return tree_hash(in_dir("run")) == expected && !leaves_strays(in_dir("run")) ? NULL : "continued, it ends with other bytes";
 }
 
-/* Lets call `which` of a kind fail in `work`, which `prepare` makes ready; returns how many were made. */
-static int fail_one(int call, int which, void (*prepare)(void), void (*work)(lithe_error *err), uint64_t expected)
+/* Lets call `which` of a kind fail in `work`, which `prepare` makes ready. */
+static void fail_one(int call, int which, void (*prepare)(void), void (*work)(lithe_error *err), uint64_t expected)
 {
     lithe_error e = { 0 };
     prepare();
-    chosen = call;
-    at = which;
-    seen = 0;
+    failing_begin(call, which);
     work(&e);
-    int made = seen;
+    failing_end();
+    check_pending(&e);
     const char *wrong = judge(&e, expected);
-    CHECK_MSG(!wrong, "%s %d: %s: %s", calls[call].name, which, e.text, wrong);
-    return made;
+    CHECK_MSG(!wrong, "%s %d: %s: %s", call_names[call], which, e.text, wrong);
 }
-
-enum { NONE = -1 };
 
 static void fail_all(void (*prepare)(void), void (*work)(lithe_error *err))
 {
+    static int points[MOST_POINTS];
     lithe_error e = { 0 };
-    usual = os;
-    os = (system_calls){ failing_open, failing_read, failing_write, failing_ftruncate, failing_fsync, failing_mkdir, failing_link, failing_rename, usual.unlinkat,
-                         failing_mmap };
+    failing_open();
     lithe_threads(1);
     text_file();
     remove_run();
@@ -115,11 +78,12 @@ static void fail_all(void (*prepare)(void), void (*work)(lithe_error *err))
     CHECK_MSG(!e.status, "%s", e.text);
     uint64_t expected = tree_hash(in_dir("run"));
     for (int call = 0; call < CALL_COUNT; call++) {
-        int all = fail_one(call, NONE, prepare, work, expected), stride = getenv("LITHE_FAULTS") ? 1 : all / SAMPLES + 1;
-        for (int which = stride / 2; which < all; which += stride) fail_one(call, which, prepare, work, expected);
-        if (getenv("LITHE_FAULTS")) printf("    %d of %s\n", all, calls[call].name);
+        fail_one(call, NO_CALL, prepare, work, expected);
+        int n = failing_points(points, call == CALL_memory ? 8 * SAMPLES : SAMPLES);
+        for (int i = 0; i < n; i++) fail_one(call, points[i], prepare, work, expected);
+        if (getenv("LITHE_FAULTS")) printf("    %d of %s\n", n, call_names[call]);
     }
-    os = usual;
+    failing_close();
 }
 
 /* A run that had one more step to go before it is saved. */
