@@ -71,6 +71,7 @@ static void emit_figure(report *r, const figure *f, const lithe_engine *timed)
     emit_text(e, "type", f->type);
     emit_text(e, "work", f->work);
     emit_count(e, "parallel", f->parallel);
+    if (!strcmp(f->work, "decode")) emit_count(e, "depth", (long long)f->depth);
     emit_count(e, f->unit, (long long)f->count);
     emit_number(e, "seconds", x.seconds);
     snprintf(rate, sizeof rate, "%s_per_second", f->unit);
@@ -102,8 +103,9 @@ static void print_profile(const lithe_engine *timed)
 static void print_figure(report *r, const figure *f, const lithe_engine *timed)
 {
     const rates x = rates_of(r, f);
-    char work[40], rate[40], memory[16];
-    snprintf(work, sizeof work, f->parallel > 1 && !strcmp(f->unit, "tokens") ? "%s, %d together" : "%s", f->work, f->parallel);
+    char work[60], rate[40], memory[16];
+    int n = snprintf(work, sizeof work, f->parallel > 1 && !strcmp(f->unit, "tokens") ? "%s, %d together" : "%s", f->work, f->parallel);
+    if (f->depth) snprintf(work + n, sizeof work - (size_t)n, " after %zu", f->depth);
     snprintf(rate, sizeof rate, "%.*f %s/s", x.rate < 100 ? 2 : 0, x.rate, f->unit);
     if (!r->headed) printf("%-8s %-22s %22s %8s %9s %9s %9s %9s\n", "type", "work", "", "GB/s", "of reading", "GFLOP/s", "of peak", "memory");
     r->headed = true;

@@ -9,7 +9,7 @@ enum { MOST_RUNS = 100 };
 /* A figure: `count` units (tokens or sentences) in each run, which made `passes` passes. */
 typedef struct {
     const char *type, *work, *unit;
-    size_t count;
+    size_t count, depth;                        /* depth: tokens that each sequence has read before */
     int parallel, passes, runs;
     lithe_work pass;                            /* of one pass */
     double seconds[MOST_RUNS], read[MOST_RUNS];         /* of each run; bytes/s of reading weights after it */

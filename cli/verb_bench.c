@@ -1,7 +1,8 @@
 /* lithe bench: how fast a model runs on this machine, beside what the machine can do.
  *
  *   prefill   a prompt of N tokens in one step
- *   decode    a token of each of P sequences in a step, N steps; without choosing them
+ *   decode    a token of each of P sequences in a step, N steps; without choosing them.  With --depth the
+ *             sequences have read so many tokens before, and each run reads on from where the one before it ended
  *   sentences for models that do not continue text: all in batches, and one by one
  *
  * A figure is the median of several runs after one that does not count; the weights are read after each run by as many
@@ -14,13 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { common common; const char *types, *parallel, *text, *tokenizer, *config, *cache_type; int prefill, decode, runs, profile, json; } bench_settings;
+typedef struct { common common; const char *types, *parallel, *depth, *text, *tokenizer, *config, *cache_type; int prefill, decode, runs, profile, json; } bench_settings;
 typedef bench_settings S;
 
 static const option bench_options[] = {
     { "prefill", 'p', COUNT(S, prefill), "N", "512", .help = "tokens of the prompt, at most the model's context; 0: leave it out", .also = "n-prompt,pp", .group = "work", .first = 1 },
     { "decode", 'n', COUNT(S, decode), "N", "128", .help = "tokens that each sequence reads one by one, at most the model's context; 0: leave it out", .also = "n-gen,tg", .first = 1 },
     { "parallel", 0, TEXT(S, parallel), "N,...", "1", .help = "numbers of sequences that decode together, such as 1,8", .also = "np,batch-size", .first = 1 },
+    { "depth", 'd', TEXT(S, depth), "N,...", "0", .help = "tokens that each sequence has read before those that it reads one by one, such as 0,1000,10000", .also = "n-depth,position" },
     { "text", 0, FILENAME(S, text), "FILE", .help = "the sentences for models that do not continue text, one a line (default: a few built-in ones)", .also = "file,input" },
     { "runs", 'r', COUNT(S, runs), "N", "5", .help = "number of runs, of which the median is given", .least = 1, .most = MOST_RUNS, .also = "repetitions", .first = 1 },
     { "types", 0, TEXT(S, types), "TYPE,...", "stored", .help = "stored: the model as it is; other types as in lithe quantize, in memory: stored,q8_0,q4_K", .also = "type", .choices = "stored|" QUANTIZED_TYPES, .group = "model", .first = 1 },
@@ -28,7 +30,7 @@ static const option bench_options[] = {
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own; only sentences need one" },
     { "config", 0, FILENAME(S, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "profile", 0, FLAG(S, profile), .help = "also the time of each kind of operation", .group = "answers", .first = 1 },
-    { "json", 0, FLAG(S, json), .help = "print {schema, model, machine, peak_gflops, peak_gflops_bf16, results: [{type, work, parallel, tokens, seconds, tokens_per_second, gb_per_second, read_gb_per_second, gflops, ..., peak_resident_bytes}]}", .first = 1 },
+    { "json", 0, FLAG(S, json), .help = "print {schema, model, machine, peak_gflops, peak_gflops_bf16, results: [{type, work, parallel, depth, tokens, seconds, tokens_per_second, gb_per_second, read_gb_per_second, gflops, ..., peak_resident_bytes}]}", .first = 1 },
     { 0 }
 };
 
@@ -48,9 +50,10 @@ typedef struct {
 
 /* ---- one figure -------------------------------------------------------------------------- */
 
+enum { PIECE = 256 };                   /* tokens of a text that are read at once before those that are measured */
 typedef int once(bench *b, const figure *f, lithe_error *err);
 
-/* Runs it once for warmth, then as often as was asked for. */
+/* Runs it once for warmth, with what comes before, then as often as was asked for. */
 static int measure(bench *b, figure *f, const lithe_engine_options *o, once *run, lithe_error *err)
 {
     memory_forget_peak();
@@ -79,10 +82,23 @@ static int read_prompt(bench *b, const figure *f, lithe_error *err)
     return lithe_engine_step(b->engine, &(lithe_engine_input){ .ids = b->ids, .n = f->count, .logits = b->out, .wanted = 1 }, 1, err);
 }
 
+/* Empties each sequence, which then reads f->depth tokens in pieces. */
+static int begin_sequences(bench *b, const figure *f, lithe_error *err)
+{
+    for (int k = 0; k < f->parallel; k++) {
+        lithe_engine_clear(b->engine, k);
+        for (size_t read = 0, n; read < f->depth && !err->status; read += n) {
+            n = f->depth - read < PIECE ? f->depth - read : PIECE;
+            lithe_engine_step(b->engine, &(lithe_engine_input){ .slot = k, .ids = b->ids, .n = n }, 1, err);
+        }
+    }
+    return err->status;
+}
+
 static int read_token_by_token(bench *b, const figure *f, lithe_error *err)
 {
     size_t vocab = (size_t)lithe_model_vocab(b->model), slots = (size_t)f->parallel;
-    for (size_t k = 0; k < slots; k++) lithe_engine_clear(b->engine, (int)k);
+    if ((!f->depth || lithe_engine_length(b->engine, 0) < f->depth) && begin_sequences(b, f, err)) return err->status;
     for (size_t i = 0; i < f->count / slots && !err->status; i++) {
         for (size_t k = 0; k < slots; k++)
             b->inputs[k] = (lithe_engine_input){ .slot = (int)k, .ids = b->ids + i, .n = 1, .logits = b->out + k * vocab, .wanted = 1 };
@@ -98,25 +114,29 @@ static int prefill(bench *b, int tokens, lithe_error *err)
     return measure(b, &f, &LITHE_OPTIONS(lithe_engine_options, .context = tokens, .cache_type = b->s->cache_type, .timed = b->s->profile), read_prompt, err);
 }
 
-static int decode(bench *b, int tokens, int parallel, lithe_error *err)
+/* The tokens that a sequence reads in all runs. */
+static int length_of(int depth, int tokens, int runs) { return depth ? depth + (1 + runs) * tokens : tokens; }
+
+static int decode(bench *b, int tokens, int parallel, int depth, lithe_error *err)
 {
-    figure f = { .work = "decode", .unit = "tokens", .count = (size_t)tokens * (size_t)parallel, .parallel = parallel, .passes = tokens };
+    const int length = length_of(depth, tokens, b->s->runs);
+    figure f = { .work = "decode", .unit = "tokens", .count = (size_t)tokens * (size_t)parallel, .parallel = parallel, .passes = tokens, .depth = (size_t)depth };
     if (lithe_pass_work(b->model, parallel, parallel, &f.pass, err)) return err->status;
-    return measure(b, &f, &LITHE_OPTIONS(lithe_engine_options, .slots = parallel, .context = tokens, .cache_type = b->s->cache_type, .timed = b->s->profile), read_token_by_token, err);
+    return measure(b, &f, &LITHE_OPTIONS(lithe_engine_options, .slots = parallel, .context = length, .cache_type = b->s->cache_type, .timed = b->s->profile), read_token_by_token, err);
 }
 
-enum { MOST_PARALLEL = 4096, LISTED = 16 };
+enum { MOST_PARALLEL = 4096, MOST_DEPTH = 1 << 26, LISTED = 16 };
 typedef struct { int value[LISTED], count, most; } counts;
 
-/* "1,8" */
-static int read_counts(const char *text, counts *c, lithe_error *err)
+/* The numbers of an option, such as "1,8". */
+static int read_counts(const char *name, const char *text, int least, int most, counts *c, lithe_error *err)
 {
     *c = (counts){ 0 };
     for (const char *at = text; at; ) {
         char *end;
         long n = strtol(at, &end, 10);
-        if (end == at || (*end && *end != ',') || n < 1 || n > MOST_PARALLEL || c->count == LISTED)
-            return wrong(err, LITHE_EINVAL, "--parallel %s: expected at most %d numbers from 1 to %d, such as 1,8", text, LISTED, MOST_PARALLEL);
+        if (end == at || (*end && *end != ',') || n < least || n > most || c->count == LISTED)
+            return wrong(err, LITHE_EINVAL, "--%s %s: expected at most %d numbers from %d to %d, such as %d,8", name, text, LISTED, least, most, least);
         c->value[c->count++] = (int)n;
         if (n > c->most) c->most = (int)n;
         at = *end ? end + 1 : NULL;
@@ -133,16 +153,21 @@ static int at_most(int wanted, int context, const char *what)
 
 static int bench_tokens(bench *b, lithe_error *err)
 {
-    counts parallel;
-    if (read_counts(b->s->parallel, &parallel, err)) return err->status;
+    counts parallel, depth;
+    if (read_counts("parallel", b->s->parallel, 1, MOST_PARALLEL, &parallel, err) || read_counts("depth", b->s->depth, 0, MOST_DEPTH, &depth, err)) return err->status;
     int context = lithe_model_recurrent(b->model) ? 0 : lithe_model_context(b->model), vocab = lithe_model_vocab(b->model);
     int prompt = at_most(b->s->prefill, context, "a prompt"), tokens = at_most(b->s->decode, context, "texts"), longest = prompt > tokens ? prompt : tokens;
+    if (context && depth.most && length_of(depth.most, tokens, b->s->runs) > context)
+        return wrong(err, LITHE_EINVAL, "--depth %d: with %d runs of %d tokens after it, and one that does not count, a text has %d tokens; the model's context is %d",
+                     depth.most, b->s->runs, tokens, length_of(depth.most, tokens, b->s->runs), context);
+    if (longest < PIECE) longest = PIECE;
     b->ids = allocate((size_t)longest + 1, sizeof *b->ids, err);
     b->inputs = allocate((size_t)parallel.most, sizeof *b->inputs, err);
     b->out = allocate((size_t)parallel.most * (size_t)vocab, sizeof *b->out, err);
     for (int i = 0; i < longest && b->ids; i++) b->ids[i] = (int32_t)(((uint64_t)i * 2654435761u + 1) % (uint64_t)vocab);
     if (prompt && !err->status) prefill(b, prompt, err);
-    for (int i = 0; i < parallel.count && tokens && !err->status; i++) decode(b, tokens, parallel.value[i], err);
+    for (int d = 0; d < depth.count && tokens; d++)
+        for (int i = 0; i < parallel.count && !err->status; i++) decode(b, tokens, parallel.value[i], depth.value[d], err);
     return err->status;
 }
 
@@ -242,7 +267,9 @@ const verb verb_bench = {
              "not count. With one thread (--threads 1) the times are those of this process, with several those of the clock.\n\n"
              "GB/s are the weights that a pass is multiplied by, as they are stored, and beside it is the rate at which the same threads read the same weights "
              "and do nothing else: decoding cannot be faster than that. GFLOP/s stand beside the machine's rate of matrix products. Choosing the next token is "
-             "not part of it. The memory is the largest amount that was resident during the runs.",
-    .examples = "  lithe bench model/\n  lithe bench model.gguf --prefill 512 --decode 128 --parallel 1,8 --types stored,q8_0,q4_K --json\n  lithe bench encoder/ --text sentences.txt --profile\n",
+             "not part of it. The memory is the largest amount that was resident during the runs.\n\n"
+             "With --depth a sequence first reads so many tokens, and each run reads on from where the one before it ended: what a token costs late in a text. "
+             "engine_bytes in the JSON is then the memory of the text so far, with the passes.",
+    .examples = "  lithe bench model/\n  lithe bench model.gguf --prefill 512 --decode 128 --parallel 1,8 --types stored,q8_0,q4_K --json\n  lithe bench runs/tale-1 --prefill 0 --decode 64 --depth 0,1000,100000\n  lithe bench encoder/ --text sentences.txt --profile\n",
     .options = bench_options, .bytes = sizeof(S), .run = run_bench,
 };

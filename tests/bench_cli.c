@@ -65,6 +65,28 @@ static void figures_of_a_recurrent_model(void)
     json_decref(all);
 }
 
+/* The cache of attention grows by 2 f32 vectors a layer with each token; a recurrent state does not grow. */
+static void figures_by_depth(void)
+{
+    static const char *const models[] = { "llama", "rwkv7" };
+    for (int m = 0; m < 2; m++) {
+        char arguments[200];
+        snprintf(arguments, sizeof arguments, "$ROOT/tests/golden/%s --prefill 0 --decode 2 --depth 0,%s --parallel 1,2 --runs 3", models[m], m ? "700" : "12");
+        json_t *all = bench_json(arguments);
+        const json_t *results = json_object_get(all, "results");
+        CHECK(json_array_size(results) == 4);
+        for (size_t i = 0; i < 4; i++) {
+            const json_t *f = json_array_get(results, i);
+            check_figure(f, "stored", "decode", 1 + (int)(i % 2), "tokens", 2 * (1 + (int)(i % 2)));
+            CHECK(number(f, "depth") == (i < 2 ? 0 : m ? 700 : 12));
+        }
+        double grew = number(json_array_get(results, 2), "engine_bytes") - number(json_array_get(results, 0), "engine_bytes");
+        CHECK_MSG(m ? fabs(grew) < 1 : grew > 0, "%s: %g bytes more after more tokens", models[m], grew);
+        json_decref(all);
+    }
+    CHECK(!sh("$L bench $ROOT/tests/golden/rwkv7 --prefill 0 --decode 2 --depth 300 --runs 1 --threads 1") && strstr(out, "decode after 300"));
+}
+
 static void figures_of_sentences(void)
 {
     CHECK_MSG(sh("cat $ROOT/README.md $ROOT/docs/library.md > t.txt && $L train t.txt --arch bert --params 60k --vocab 300 --ctx 32 --batch 2 --steps 1 --out r -q") == 0, "%s", err);
@@ -80,6 +102,7 @@ static void figures_of_sentences(void)
 static void benches_are_refused(void)
 {
     TRANSCRIPTS({ "$L bench", 2, NULL, "an operand is missing" }, { "$L bench nosuch", 3, NULL, "nosuch" }, { "$L bench $ROOT/tests/golden/gpt2 --parallel 1,x", 2, NULL, "such as 1,8" },
+                { "$L bench $ROOT/tests/golden/gpt2 --depth -1", 2, NULL, "such as 0,8" }, { "$L bench $ROOT/tests/golden/gpt2 --depth 1,100000", 2, NULL, "the model's context is" },
                 { "$L bench $ROOT/tests/golden/gpt2 --types q9", 2, NULL, "q9 is no type" }, { "$L bench $ROOT/tests/golden/tokenformer_vit", 3, NULL, "reads images" },
                 { "$L bench $ROOT/tests/golden/bert", 2, NULL, "--tokenizer" });
 }
@@ -125,6 +148,7 @@ static void work_of_a_pass(void)
 const test tests_bench[] = {
     { "bench: figures of tokens", figures_of_tokens },
     { "bench: figures of a recurrent model", figures_of_a_recurrent_model },
+    { "bench: figures by depth", figures_by_depth },
     { "bench: figures of sentences", figures_of_sentences },
     { "bench: refusals", benches_are_refused },
     { "bench: the work of a pass", work_of_a_pass },
