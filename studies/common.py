@@ -18,6 +18,7 @@ def arguments(about, text=False, seeds="", **more):
         parser.add_argument("--" + name, **({"action": "store_true"} if default is False else {"default": default}), help=words)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time, a thread each")
     parser.add_argument("--toy", action="store_true", help="tiny models and budgets, in OUT-toy: whether the study works, not what it finds")
+    parser.add_argument("--keep", action="store_true", help="keep the runs in OUT/runs, for lithe report OUT/runs/*/run")
     parser.add_argument("--table", action="store_true", help="make the table from the record, and run nothing")
     parser.add_argument("--lithe", default="build/lithe")
     options = parser.parse_args()
@@ -72,6 +73,10 @@ class Study:
             found = run(task, folder)
             with self.lock:
                 self.append([*task, *(found[c] for c in self.columns[len(self.keys):])])
+            if self.options.keep and os.path.isdir(os.path.join(folder, "run")):
+                kept_as = os.path.join(self.out, "runs", "-".join(map(str, task)).translate(str.maketrans(" /", "__")))
+                shutil.rmtree(kept_as, ignore_errors=True)
+                os.renames(folder, kept_as)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -150,7 +155,9 @@ def cut(source, folder, name, held_out, most=None):
 # ---- statistics ----
 
 def interval(values):
-    """Mean and half the width of its 95 % interval by Student's t."""
+    """Mean and half the width of its 95 % interval by Student's t; None of no values."""
+    if not values:
+        return None
     half = STUDENT[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
     return statistics.mean(values), half
 
@@ -210,8 +217,7 @@ def svg(title, across, up, curves, log_x=False, log_y=False):
         return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{words}</text>'
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="13">',
            "<style>text { fill: #444 } .axis { stroke: #888 } @media (prefers-color-scheme: dark) { text { fill: #bbb } }</style>",
-           text(left, 20, title, "start", ' font-weight="600"'), text((left + right) / 2, height - 6, across, "middle"),
-           text(left, top - 2, up, "end", ' font-size="11"')]
+           text(left, 16, f"{title} ({up})", "start", ' font-weight="600"'), text((left + right) / 2, height - 6, across, "middle")]
     out += [f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}" class="axis"/><line x1="{left}" y1="{bottom}" x2="{left}" y2="{top}" class="axis"/>']
     for k in range(5):
         x, y = x0 + (x1 - x0) * k / 4, y0 + (y1 - y0) * k / 4
@@ -224,7 +230,8 @@ def svg(title, across, up, curves, log_x=False, log_y=False):
     for colour, (name, curve) in zip(COLOURS, curves.items()):
         path = " L".join(f"{x:.1f} {y:.1f}" for x, y in (place(*p) for p in curve))
         out.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        out.append(f'<text x="{right + 8}" y="{labels[name] + 4:.1f}" style="fill: {colour}">{name}</text>')
+        y = labels[name]
+        out.append(f'<line x1="{right + 4}" y1="{y:.1f}" x2="{right + 16}" y2="{y:.1f}" stroke="{colour}" stroke-width="3"/>' + text(right + 20, y + 4, name, "start"))
     return "\n".join([*out, "</svg>"]) + "\n"
 
 

@@ -79,8 +79,9 @@ def print_table():
                       f"{statistics.mean(times[last]) / statistics.mean(times[min(times)]):.2f}", f"{bytes_at[last] / 1e6:.2f}", answer(name, times, bytes_at)])
     print(table(["model", "parameters", *(f"µs after {d}" for d in DEPTHS), "last / first", "MB at the end", "answer"], lines))
     for name, title, up, curves in ("seconds", "Time of a token, by its position", "µs", seconds), ("memory", "Memory of a sequence, by its length", "MB", memory):
-        with open(os.path.join(options.out, name + ".svg"), "w") as f:
-            f.write(svg(title, "tokens before", up, curves, log_y=True))
+        if curves:
+            with open(os.path.join(options.out, name + ".svg"), "w") as f:
+                f.write(svg(title, "tokens before", up, curves, log_y=True))
 
 
 if not options.table:

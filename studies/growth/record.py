@@ -1,10 +1,11 @@
 """The lines of one or several record.csv, and the statistics of the protocol (README.md)."""
-import csv, math, statistics
+import csv, os, statistics, sys
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from common import interval      # for the readers of a record
 
 PRESERVING = {"A", "B", "C", "D", "D+noise", "duplicate", "bottom", "spread", "clone", "clone+noise"}     # up to the noise
 DEFAULTS = {"slots": "C", "inner": "duplicate", "width": "duplicate", "depth": "duplicate"}
 ORDER = ["C", "A", "B", "D", "D+noise", "F", "duplicate", "bottom", "spread", "clone", "clone+noise", "aki", "corner", "stack", "interpolate", "fresh"]
-STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 def read(paths):
@@ -39,11 +40,3 @@ class Record:
 
     def archs_of(self, size, method):
         return [a for a in self.archs if method in self.methods(size, a)]
-
-
-def interval(values):
-    """Mean and half the width of the 95 % interval."""
-    if not values:
-        return None
-    half = STUDENT[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
-    return statistics.mean(values), half
