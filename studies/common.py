@@ -129,7 +129,8 @@ class Study:
             for steps in few, many:
                 shutil.rmtree(run, ignore_errors=True)
                 used.append(self.train(run, *args, "--steps", steps, "--eval-every", 0)[1])
-            found.append((used[1] - used[0]) / (many - few))
+            more = used[1] - used[0]
+            found.append(more / (many - few) if more > 0 else used[1] / many)       # runs too short for their start to cancel
         shutil.rmtree(run, ignore_errors=True)
         return statistics.median(found)
 
@@ -140,12 +141,12 @@ def write_json(path, value):
     return path
 
 
-def cut(source, folder, name, held_out, most=None):
-    """Writes FOLDER/NAME.train.txt and NAME.valid.txt, which is about the last held_out bytes of the first `most`."""
+def cut(source, folder, held_out, most=6_000_000):
+    """Writes FOLDER/text.train.txt and text.valid.txt, which is about the last held_out bytes of the first `most`."""
     with (gzip.open if source.endswith(".gz") else open)(source, "rb") as f:
         text = f.read()[:most]
     at = text.rindex(b"\n", 0, len(text) - held_out) + 1
-    paths = [os.path.join(folder, f"{name}.{part}.txt") for part in ("train", "valid")]
+    paths = [os.path.join(folder, f"text.{part}.txt") for part in ("train", "valid")]
     for path, data in zip(paths, (text[:at], text[at:])):
         with open(path, "wb") as f:
             f.write(data)

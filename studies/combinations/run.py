@@ -107,7 +107,7 @@ if not options.table:
     for name, value in MODELS.items():
         write_json(config(name), value)
     refuse_unequal()
-    study.train_text, study.valid_text = cut(options.text, options.out, "text", HELD_OUT)
+    study.train_text, study.valid_text = cut(options.text, options.out, HELD_OUT)
     study.make([(a, r, s) for s in study.seeds() for a, r in (("rwkv7", "fast"), ("tokens", "fast"), ("tokens", "slow"), ("rwkv7 mix", "fast"))], one)
     best = better_rate(study.rows())
     study.make([(a, best, s) for s in study.seeds() for a in ["equal compute", "small", *("grown " + x for x in SHARES), "equal"]], one)

@@ -2,15 +2,15 @@
 """Run the protocol of studies/cost-of-a-token/README.md; with --table, make its table and figures."""
 import os, statistics, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from common import Study, arguments, cell, kept, svg, table, write_json
+from common import Study, arguments, svg, table, write_json
 
 options = arguments(__doc__)
-PARAMS, DEPTHS, RUNS, ROUNDS = (120_000, [0, 100, 300], 3, 2) if options.toy else (500_000, [0, 1000, 3000, 10_000, 30_000, 100_000], 7, 3)
+PARAMS, DEPTHS, RUNS, ROUNDS = (120_000, [0, 100, 300], 3, 3) if options.toy else (500_000, [0, 1000, 3000, 10_000, 30_000, 100_000], 7, 5)
 RECURRENT = ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
-ATTENTION = {"llama": ("llama", "f32"), "llama q8_0": ("llama", "q8_0"), "tokenformer": ("tokenformer", "f32")}
+ATTENTION = {"llama": ("llama", "f32"), "llama q8_0": ("llama", "q8_0")}
 TOKENS = {True: 512, False: 32}           # read one by one in a run: recurrent, attention
 CONTEXT = DEPTHS[-1] + (RUNS + 1) * TOKENS[False]
-study = Study(options, ["model", "depth", "round"], ["params", "microseconds", "bytes"])
+study = Study(options, ["model", "round"], ["params", "microseconds", "bytes"])
 
 
 def text():
@@ -33,12 +33,25 @@ def model(arch):
 
 
 def measure(task, _):
-    name, depth, _ = task
+    """A line of the record: microseconds a token and bytes, each as position:figure;..."""
+    name, _ = task
     arch, cache = ATTENTION.get(name, (name, "f32"))
-    found = study.json("bench", model(arch), "--prefill", 0, "--decode", TOKENS[name in RECURRENT], "--depth", depth, "--runs", RUNS,
+    found = study.json("bench", model(arch), "--prefill", 0, "--decode", TOKENS[name in RECURRENT], "--depth", ",".join(map(str, DEPTHS)), "--runs", RUNS,
                        "--cache-type", cache, "--threads", 1)
-    at = found["results"][0]
-    return {"params": found["params"], "microseconds": round(1e6 * at["seconds"] / at["tokens"], 3), "bytes": at["engine_bytes"]}
+    at = found["results"]
+    return {"params": found["params"], "microseconds": ";".join(f"{x['depth']}:{1e6 * x['seconds'] / x['tokens']:.3f}" for x in at),
+            "bytes": ";".join(f"{x['depth']}:{x['engine_bytes']}" for x in at)}
+
+
+def figures(rows, name, column):
+    """{position: [figure of each round]}"""
+    found = {}
+    for r in rows:
+        if r["model"] == name:
+            for part in r[column].split(";"):
+                depth, value = part.split(":")
+                found.setdefault(int(depth), []).append(float(value))
+    return found
 
 
 def line(points):
@@ -50,13 +63,13 @@ def line(points):
 
 
 def answer(name, times, memory):
-    """times: {depth: [microseconds]}; what the protocol calls shown."""
-    means = {d: statistics.mean(t) for d, t in times.items()}
+    """times: {position: [microseconds]}; what the protocol calls shown."""
+    middles = {d: statistics.median(t) for d, t in times.items()}
     if name not in RECURRENT:
-        slope, fit = line(list(means.items()))
+        slope, fit = line(list(middles.items()))
         return f"{'a line' if fit >= 0.99 else 'no line'}: {1000 * slope:.2f} µs for each 1 000 tokens, R² {fit:.4f}"
-    middle = statistics.mean(means.values())
-    off = max(abs(m / middle - 1) for m in means.values())
+    whole = statistics.mean(middles.values())
+    off = max(abs(m / whole - 1) for m in middles.values())
     noise = max(max(t) / min(t) - 1 for t in times.values())
     grown = max(memory.values()) - min(memory.values())
     if noise > 0.02 and off > 0.02:
@@ -66,17 +79,13 @@ def answer(name, times, memory):
 
 def print_table():
     rows, lines, seconds, memory = study.rows(), [], {}, {}
-    for name in [*RECURRENT, *ATTENTION]:
-        times = {d: kept(rows, "microseconds", model=name, depth=d) for d in DEPTHS}
-        times = {d: t for d, t in times.items() if t}
-        if not times:
-            continue
-        bytes_at = {d: kept(rows, "bytes", model=name, depth=d)[0] for d in times}
-        seconds[name] = [(d, statistics.mean(t)) for d, t in times.items()]
+    for name in [m for m in [*RECURRENT, *ATTENTION] if figures(rows, m, "bytes")]:
+        times = figures(rows, name, "microseconds")
+        bytes_at = {d: b[0] for d, b in figures(rows, name, "bytes").items()}
+        seconds[name] = [(d, statistics.median(t)) for d, t in times.items()]
         memory[name] = [(d, b / 1e6) for d, b in bytes_at.items()]
-        last = max(times)
-        lines.append([name, next(r["params"] for r in rows if r["model"] == name), *(cell(times.get(d, []), 1) for d in DEPTHS),
-                      f"{statistics.mean(times[last]) / statistics.mean(times[min(times)]):.2f}", f"{bytes_at[last] / 1e6:.2f}", answer(name, times, bytes_at)])
+        lines.append([name, next(r["params"] for r in rows if r["model"] == name), *(f"{m:.1f}" for _, m in seconds[name]),
+                      f"{seconds[name][-1][1] / seconds[name][0][1]:.2f}", f"{memory[name][-1][1]:.2f}", answer(name, times, bytes_at)])
     print(table(["model", "parameters", *(f"µs after {d}" for d in DEPTHS), "last / first", "MB at the end", "answer"], lines))
     for name, title, up, curves in ("seconds", "Time of a token, by its position", "µs", seconds), ("memory", "Memory of a sequence, by its length", "MB", memory):
         if curves:
@@ -85,5 +94,5 @@ def print_table():
 
 
 if not options.table:
-    study.make([(m, d, r) for r in range(ROUNDS) for d in DEPTHS for m in [*RECURRENT, *ATTENTION] if m in RECURRENT or r == 0], measure)
+    study.make([(m, r) for r in range(ROUNDS) for m in [*RECURRENT, *ATTENTION] if m in RECURRENT or r == 0], measure)
 print_table()

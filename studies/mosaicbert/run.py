@@ -33,7 +33,7 @@ def paragraphs(text):
 
 def prepare():
     """train.txt and valid.txt, a document a line as JSON; full.jsonl, whose documents fill the window; the vocabulary."""
-    for part, path in zip(("train", "valid"), cut(options.text, options.out, "text", HELD_OUT, MOST)):
+    for part, path in zip(("train", "valid"), cut(options.text, options.out, HELD_OUT, MOST)):
         with open(path, encoding="utf-8", errors="replace") as f:
             found = paragraphs(f.read())
         write_documents(part, found)

@@ -143,7 +143,7 @@ def series(rows):
 
 
 if not options.table:
-    study.train_text, study.valid_text = cut(options.text, options.out, "text", HELD_OUT)
+    study.train_text, study.valid_text = cut(options.text, options.out, HELD_OUT)
     study.make([("sweep", a, r, 0) for r in RATES for a in HEADLINE], one)
     arms = HEADLINE + (EXTRA if options.extra else [])
     study.make([("main", a, best_rate(a), s) for s in study.seeds() for a in HEADLINE], one)
