@@ -5,7 +5,7 @@
 #   check-long   a million tokens from small recurrent models: constant memory, constant time for a token;
 #                ALiBi at four times the length it was trained at
 #   check-faults every allocation and every system call of whole commands failed, once and from then on
-#                (tests/faults.c); of a run and of every reader in one process (tests/calls.c, tests/failing_reads.c);
+#                (tests/faults.c); of a run and of every reader in one process (tests/calls.c, tests/failing_*.c);
 #                the power lost after every change of the disk (tests/power.c)
 #   check-kills  runs of every kind killed KILLS times each at random, and continued to the same bytes (tests/kills.c)
 #   check-mpi    ranks killed at MPI_KILLS random moments; as root, hosts as network namespaces, on lines of 1 and 10

@@ -8,6 +8,7 @@
 #include "failing.h"
 #include "model/model.h"
 #include "test.h"
+#include "train_runs.h"
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -74,8 +75,12 @@ static uint64_t look_at_data(void *d)
     return hash_bytes(identity, strlen(identity), lithe_dataset_examples(d, 0) + (uint64_t)lithe_dataset_labels(d));
 }
 
+static void    *open_run(const char *path, lithe_error *err) { return lithe_trainer_resume(path, NULL, err); }
+static void     close_run(void *t) { lithe_trainer_close(t); }
+static uint64_t look_at_run(void *t) { return look_at_model(lithe_trainer_model(t)); }
+
 static const reader models = { open_model, look_at_model, close_model }, tokenizers = { open_tokenizer, look_at_tokenizer, close_tokenizer },
-                    images = { open_image, look_at_image, close_image }, datasets = { open_data, look_at_data, close_data };
+                    images = { open_image, look_at_image, close_image }, datasets = { open_data, look_at_data, close_data }, runs = { open_run, look_at_run, close_run };
 
 /* ---- one file ---------------------------------------------------------------------------------- */
 
@@ -235,6 +240,27 @@ static void while_sets_of_images_open(void)
     EACH_OF(&datasets, "+ustar.tar", "+gnu.tar", "+pax.tar", "+data_batch_1.bin", "+a-images-idx3-ubyte", "+set");
 }
 
+/* A run with one checkpoint, so that no older one is taken instead. */
+static void put_run(const char *name, const char *arch_name, const char *config, const lithe_train_options *o)
+{
+    fixture f = begin_as(arch_name, name, config, o);
+    lithe_event e = { 0 };
+    while (!(e.kind == LITHE_SAVED && e.step == 2) && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
+    CHECK_MSG(!f.err.status, "%s", f.err.text);
+    close_fixture(&f);
+    for (int at = 0; at < 2; at++) checkpoint_remove(in_dir(name), at, NULL);
+}
+
+static void while_runs_open(void)
+{
+    lithe_train_options o = { .size = sizeof o, .ctx = 8, .batch = 2, .steps = 4, .save_every = 2, .eval_every = 2, .eval_windows = 2, .grow_at = "1:2x" };
+    put_run("grown", "tokenformer", slots, &o);
+    o.grow_at = NULL;
+    o.optimizer = "muon";
+    put_run("muon", "gpt2", still, &o);
+    EACH_OF(&runs, "+grown", "+muon");
+}
+
 const test tests_failing_reads[] = {
     { "calls: each fails while a model is opened", while_models_open },
     { "calls: each fails while a tokenizer is opened", while_tokenizers_open },
@@ -242,5 +268,6 @@ const test tests_failing_reads[] = {
     { "calls: each fails while a text is read", while_texts_open },
     { "calls: each fails while a table is read", while_tables_open },
     { "calls: each fails while a set of images is read", while_sets_of_images_open },
+    { "calls: each fails while a run is opened", while_runs_open },
     { 0 }
 };

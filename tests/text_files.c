@@ -39,6 +39,7 @@ static const refusal refusals[] = {
     { "{}", "", "[]", "", "", "pre_tokenizer \"without type\"" },
     { "null", "", "[]", "", ",\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}", "after Fuse" },
     { "null", "", "[]", "", ",\"decoder\":{\"type\":\"CTC\"}", "decoder \"CTC\"" },
+    { "null", "", "[]", "", ",\"decoder\":{\"type\":\"BPEDecoder\",\"suffix\":\"\"}", "the suffix of BPEDecoder is empty" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}", "", "[]", "", "", "after ByteLevel" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "(", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "regular expression" },
     { "{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT("Regex", "[a&&b]", "Isolated", "false") "," BYTE_LEVEL "]}", "", "[]", "", "", "&&" },

@@ -209,7 +209,8 @@ static void numbers_of_trainer_json(void)
         { "settings", "ctx", 13 + 16, "the model's context is 16" }, { "settings", "ctx", 0, "\"ctx\"" }, { "settings", "ctx", 2147483648, "\"ctx\"" },
         { "settings", "ctx", 2, "room" }, { "settings", "batch", 0, "\"batch\"" }, { "settings", "batch", 1LL << 40, "\"batch\"" }, { "settings", "accumulate", 5, "accumulate" },
         { "settings", "steps", 1LL << 31, "\"steps\"" }, { "settings", "eval_every", 0, "\"eval_every\"" }, { "settings", "save_every", -1, "\"save_every\"" },
-        { "progress", "step", -1, "\"step\"" }, { "progress", "grown", 1, "growths" }, { "progress", "lr_scale", 2, "\"lr_scale\"" }, { "progress", "log_lines", 1LL << 62, "\"log_lines\"" },
+        { "settings", "seed", 7, "seed, schedule, optimizer" },
+        { "progress", "step", -1, "\"step\"" }, { "progress", "step", 0, "ckpt-2/trainer.json: is of step 0" }, { "progress", "grown", 1, "growths" }, { "progress", "lr_scale", 2, "\"lr_scale\"" }, { "progress", "log_lines", 1LL << 62, "\"log_lines\"" },
     };
     run_masked("run");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -233,6 +233,7 @@ static int read_decoder(lithe_tokenizer *t, const json_t *part, const char *what
     if (is_type(part, "BPEDecoder")) {
         const json_t *suffix = json_object_get(part, "suffix");
         t->ending = suffix ? text_of(t, suffix, "the suffix of BPEDecoder", what, err) : "</w>";
+        if (!failed(err) && !t->ending[0]) return fail(err, LITHE_EFORMAT, "%s: the suffix of BPEDecoder is empty", what);
         return failed(err) ? (int)err->status : LITHE_OK;
     }
     if (is_type(part, "ByteFallback")) { t->byte_names = true; return LITHE_OK; }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fills t from the checkpoint in dir; a failure leaves t unchanged. */
-static int read_checkpoint(lithe_trainer *t, const char *dir, lithe_error *err)
+/* Fills t from the checkpoint in dir, of step `at`; a failure leaves t unchanged. */
+static int read_checkpoint(lithe_trainer *t, const char *dir, int at, lithe_error *err)
 {
     settings s = { 0 };
     progress p;
@@ -16,6 +16,7 @@ static int read_checkpoint(lithe_trainer *t, const char *dir, lithe_error *err)
     lithe_model *m = NULL;
     int status = manifest_check(dir, NULL, err);
     if (!status) status = trainer_json_read(dir, &s, &p, &identity, err);
+    if (!status && p.step != at) status = fail(err, LITHE_EFORMAT, "%s/trainer.json: is of step %d", dir, p.step);
     if (!status && !(m = lithe_model_open(dir, NULL, err))) status = err ? (int)err->status : LITHE_EIO;
     if (!status) {
         t->model = t->own_model = m;
@@ -37,7 +38,7 @@ static int read_newest(lithe_trainer *t, int before, lithe_error *err)
         lithe_error each = { 0 };
         char *dir = checkpoint_path(t->run, steps[i]);
         if (!dir) fail(&each, LITHE_ENOMEM, "%s: out of memory", t->run);
-        else if (!read_checkpoint(t, dir, &each)) taken = steps[i];
+        else if (!read_checkpoint(t, dir, steps[i], &each)) taken = steps[i];
         if (each.status == LITHE_ENOMEM) fail(err, each.status, "%s", each.text);        /* no damage of this one */
         if (each.status && !first.status) first = each;
         free(dir);

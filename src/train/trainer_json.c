@@ -116,17 +116,16 @@ int trainer_json_write(const char *dir, const settings *s, const progress *p, co
 static int check_read(settings *s, const json_t *of_s, const char *path, lithe_error *err)
 {
     const char *seed = json_string_value(json_object_get(of_s, "seed")), *kind = json_string_value(json_object_get(of_s, "schedule"));
-    const json_t *wire = json_object_get(of_s, "wire");
+    const json_t *wire = json_object_get(of_s, "wire"), *trains = json_object_get(of_s, "optimizer");
     const char *type = json_string_value(json_object_get(of_s, "dtype")), *mask = json_string_value(json_object_get(of_s, "mask"));
     int mask_kind_read = mask ? mask_find(mask) : -1;
     bool rates = s->objective.mask.keep + s->objective.mask.random <= 1;
-    if (!seed || !kind || !type || mask_kind_read < 0 || !rates || s->accumulate > s->batch || s->bptt > WINDOWS_MAX / s->ctx)
-        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, dtype, mask, accumulate or bptt is not what a trainer writes", path);
+    s->optimizer.muon = json_is_string(trains) && !strcmp(json_string_value(trains), "muon");
+    if (!seed || !*seed || seed[strspn(seed, "0123456789")] || (trains && !s->optimizer.muon) || !kind || !type || mask_kind_read < 0 || !rates || s->accumulate > s->batch || s->bptt > WINDOWS_MAX / s->ctx)
+        return fail(err, LITHE_EFORMAT, "%s: seed, schedule, optimizer, dtype, mask, accumulate or bptt is not what a trainer writes", path);
     s->seed = strtoull(seed, NULL, 10);
     s->objective.mask.kind = (mask_kind)mask_kind_read;
     s->optimizer.peak = s->schedule.lr;
-    const char *trains = json_string_value(json_object_get(of_s, "optimizer"));
-    s->optimizer.muon = trains && !strcmp(trains, "muon");
     s->optimizer.cautious = json_is_true(json_object_get(of_s, "cautious_decay"));
     int status = settings_kinds(s, kind, type, err);
     if (!status && wire) status = settings_wire(s, json_is_string(wire) ? json_string_value(wire) : "no text", err);
