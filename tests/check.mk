@@ -76,12 +76,12 @@ check-lint: deps
 	    awk -f tests/lint/tidy.awk tests/lint/tidy-accepted -; \
 	else echo "check-lint: clang-tidy is absent, its checks are left out:  apt-get install clang-tidy"; fi
 
-# Branches are counted as they are written, so nothing is merged or moved.  What is missed is listed in
-# build/coverage/missed.  Tests of faults fail here where the counts themselves have no memory; what they reach counts.
+# Branches are counted as they are written, so nothing is merged or moved, and questions of JSON's kinds are questions
+# of two answers (tests/lint/counted.h).  What is missed is listed in build/coverage/missed.  Tests of faults fail here where the counts themselves have no memory; what they reach counts.
 COVERAGE_FILTER ?=
 coverage: deps
 	@$(call links,coverage)
-	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage/build CFLAGS='-Og -g --coverage -Wl,-u,__gcov_dump' HARDENING= build/coverage/build/lithe build/coverage/build/tests
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/coverage/build CFLAGS='-Og -g --coverage -include tests/lint/counted.h -Wl,-u,__gcov_dump' HARDENING= build/coverage/build/lithe build/coverage/build/tests
 	@find build/coverage -name '*.gcda' -delete
 	-LITHE_SHARED='$(SHARED_DATA)' build/coverage/build/tests '$(COVERAGE_FILTER)'
 	-$(if $(COVERAGE_FILTER),,for each in calls: 'faults: reading'; do LITHE_FAULTS=all build/coverage/build/tests "$$each"; done)

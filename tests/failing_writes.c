@@ -1,5 +1,5 @@
-/* While a model or a tokenizer is written, each allocation and each call of the system fails once, in this process: what
- * is written has the same bytes as if none had, or it is not there, nothing else stays, and the reason is given. */
+/* While a model or a tokenizer is written, each allocation and each call of the system fails once, in this process:
+ * what is written has the same bytes as if none had, or it is not there; nothing else stays, and it says why. */
 #include "base/file.h"
 #include "failing.h"
 #include "leaves.h"

@@ -93,7 +93,7 @@ static json_t *value_of_kind(int kind)
 
 /* ---- all of them -------------------------------------------------------------------------------- */
 
-enum { FIRST = 4, MANY = 40 };                          /* of a longer list or object the first and the last are changed */
+enum { FIRST = 4, MANY = 40 };                          /* of more, these and the last are changed */
 
 static bool skipped(size_t i, size_t n) { return n > MANY && i >= FIRST && i + 1 < n; }
 
