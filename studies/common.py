@@ -121,18 +121,20 @@ class Study:
             log = [json.loads(line) for line in f]
         return [e for e in log if "valid_loss" in e], seconds, resident
 
-    def step_seconds(self, folder, args, few=4, many=16, times=3):
-        """Processor seconds of a training step: the difference of a long run and a short one, the median of several."""
-        found, run = [], os.path.join(folder, "speed")
-        for _ in range(times):
-            used = []
-            for steps in few, many:
-                shutil.rmtree(run, ignore_errors=True)
-                used.append(self.train(run, *args, "--steps", steps, "--eval-every", 0)[1])
-            more = used[1] - used[0]
-            found.append(more / (many - few) if more > 0 else used[1] / many)       # runs too short for their start to cancel
-        shutil.rmtree(run, ignore_errors=True)
-        return statistics.median(found)
+    def step_seconds(self, folder, args):
+        """Processor seconds of a training step: what a run of some seconds takes more than one of FEW steps, for each step more."""
+        run = os.path.join(folder, "speed")
+
+        def seconds(steps):
+            shutil.rmtree(run, ignore_errors=True)
+            return self.train(run, *args, "--steps", steps, "--eval-every", 0)[1]
+        few, lasting = 4, 0.1 if self.options.toy else 3
+        start = seconds(few)
+        rough = max(seconds(3 * few) - start, 0.01) / (2 * few)
+        many = few + min(max(round(lasting / rough), 8), 2000)
+        last = seconds(many)
+        shutil.rmtree(run)
+        return (last - start) / (many - few) if last > start else last / many
 
 
 def write_json(path, value):

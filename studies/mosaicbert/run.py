@@ -32,12 +32,12 @@ def paragraphs(text):
 
 
 def prepare():
-    """train.txt and valid.txt, a document a line as JSON; full.jsonl, whose documents fill the window; the vocabulary."""
+    """train.jsonl and valid.jsonl, a document a line; full.jsonl, the second as documents that fill the window; the vocabulary."""
     for part, path in zip(("train", "valid"), cut(options.text, options.out, HELD_OUT, MOST)):
         with open(path, encoding="utf-8", errors="replace") as f:
             found = paragraphs(f.read())
         write_documents(part, found)
-        if part == "train":
+        if part == "valid":
             write_documents("full", [" ".join(found[i:i + 1000]) for i in range(0, len(found), 1000)])
     if not os.path.exists(tokenizer()):
         study.lithe("train-tokenizer", os.path.join(options.out, "text.train.txt"), "--vocab", VOCAB, "--kind", "wordpiece", "--lowercase", "--out", tokenizer())
@@ -74,9 +74,9 @@ def one(task, folder):
     nothing = dict.fromkeys(("steps", "step_seconds", "step_tokens", "loss", "accuracy", "curve", "norms"), "")
     run = os.path.join(folder, "run")
     if part == "speed":
-        data = "full" if LADDER[rung][2] else "train"
-        seconds = study.step_seconds(folder, train_options(rung, data), 4, 8 if options.toy else 36, 1)
-        study.train(run, *train_options(rung, "train"), "--steps", 20, "--eval-every", 0)
+        data = "full" if LADDER[rung][2] else "valid"          # the smaller text, so that reading it takes no time
+        seconds = study.step_seconds(folder, train_options(rung, data))
+        study.train(run, *train_options(rung, "valid"), "--steps", 20, "--eval-every", 0)
         norms = norm_share(run) if rung == "bf16" else ""
         return {**nothing, "params": "", "step_seconds": f"{seconds:.6f}", "step_tokens": f"{step_tokens(run):.1f}", "norms": norms}
     steps = max(round(SECONDS / step_seconds(rung)), 10)

@@ -72,7 +72,7 @@ def one(task, folder):
     of, nothing = arm.replace("-long", "") if part == "long" else arm, {"loss": "", "bits": "", "step_seconds": "", "diversity": "", "series": ""}
     params = study.plan(config(of), BATCH, CTX, "bf16")[0]
     if part == "speed":
-        seconds = study.step_seconds(folder, train_options(of, rate, 0), 4, 8 if options.toy else 44, 1)
+        seconds = study.step_seconds(folder, train_options(of, rate, 0))
         return {**nothing, "params": params, "steps": 0, "step_seconds": f"{seconds:.6f}"}
     steps = round((SWEEP if part == "sweep" else BYTES * (longer() if part == "long" else 1)) / (BATCH * CTX))
     run = os.path.join(folder, "run")

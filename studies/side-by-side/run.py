@@ -52,7 +52,7 @@ def by_position(run, arch, places, folder):
 
 
 def text_run(size, equal, arch, seed, folder):
-    params, usual, places = SIZES[size]
+    params, _, places = SIZES[size]
     path, steps = config_of(arch, params, CTX, LONGEST * CTX), steps_of(size, equal, arch)
     counted, flops = study.plan(path, BATCH, CTX, "bf16")
     args = [study.train_text, "--valid", study.valid_text, "--tokenizer", "bytes", "--config", path, "--ctx", CTX, "--batch", BATCH, "--dtype", "bf16", "--seed", seed]
@@ -60,7 +60,7 @@ def text_run(size, equal, arch, seed, folder):
     _, _, resident = study.train(run, *args, "--steps", steps, "--eval-every", "25%", "--eval-windows", 16)
     bits = study.json("eval", run, "--text", study.valid_text, "--ctx", CTX, "--threads", 1)["bits_per_byte"]
     written = study.json("bench", run, "--prefill", 0, "--decode", 64, "--runs", 5, "--threads", 1)["results"][0]["tokens_per_second"]
-    seconds = study.step_seconds(folder, args, 2, 4 if options.toy else 2 + max(usual // 25, 8), 1)
+    seconds = study.step_seconds(folder, args)
     return {"params": counted, "flops": flops, "steps": steps, "bits": round(bits, 5), "positions": by_position(run, arch, places, folder),
             "train_tokens_s": round(BATCH * CTX / seconds), "write_tokens_s": round(written), "train_bytes": resident, "recall": "", "copy": ""}
 
