@@ -230,6 +230,7 @@ static void choose_for_text(new_run *k)
     lithe_choose_for_text(named ? named : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, lithe_peak("f32"), &k->choice);
     k->arch = k->choice.arch;
     if (k->model && lithe_model_vocab(k->model) < k->choice.vocab) k->choice.vocab = lithe_model_vocab(k->model);
+    if (k->model || k->s->task) k->choice.weight_decay = 0;
     if (!k->s->task || masks(k)) return;
     k->choice.vocab = bytes < 2e6 ? BYTES : 4096;
     k->choice.params = fmin(3e6, fmax(100e3, bytes));

@@ -41,6 +41,13 @@ static double or_off(const arguments *a, const char *name, double x)
     return option_origin(a, name) != ORIGIN_DEFAULT && !(x > 0) ? -1 : x;
 }
 
+/* As typed, or what suits so many passes over the text. */
+static double decay_of(const new_run *k, bool usual)
+{
+    const bool typed = option_origin(k->a, "weight-decay") != ORIGIN_DEFAULT;
+    return typed || !usual ? or_off(k->a, "weight-decay", k->s->weight_decay) : k->choice.weight_decay;
+}
+
 /* The options of growths as one text, as in lithe_train_options; NULL when none is given. */
 static const char *growing_options(new_run *k)
 {
@@ -76,7 +83,7 @@ int new_run_options(new_run *k)
     k->budget = usual ? run_seconds : s->time;
     k->options = LITHE_OPTIONS(lithe_train_options,
         .ctx = s->ctx, .batch = new_run_batch(k), .accumulate = s->accumulate, .lr = s->lr > 0 || !s->task || s->from ? s->lr : 1e-3, .min_lr = or_off(a, "min-lr", s->min_lr),
-        .schedule = s->schedule, .weight_decay = or_off(a, "weight-decay", s->weight_decay), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
+        .schedule = s->schedule, .weight_decay = decay_of(k, usual), .beta1 = s->beta1, .beta2 = s->beta2, .eps = s->eps,
         .clip = or_off(a, "clip", s->clip), .steps = s->steps, .tokens = s->tokens, .seconds = seconds_left(k), .steps_most = usual ? steps_of_passes(k, step_tokens) : 0, .epochs = s->epochs, .dtype = dtype_of(k), .wire = s->wire, .optimizer = s->optimizer, .cautious_decay = s->cautious_decay, .mask = s->mask, .augment = s->augment,
         .mask_rate = s->mask_rate, .mask_keep = or_off(a, "mask-keep", s->mask_keep), .mask_random = or_off(a, "mask-random", s->mask_random),
         .static_masking = s->static_masking, .packing = s->packing,

@@ -67,6 +67,7 @@ void new_run_say(const new_run *k)
     if (examples) say("length     %s of %d examples", length, new_run_batch(k));
     else if (o->bptt > 1) say("length     %s of %d x %d windows of %d tokens", length, new_run_batch(k), o->bptt, ctx);
     else say("length     %s of %d x %d tokens", length, new_run_batch(k), ctx);
+    if (o->weight_decay > 0 && option_origin(k->a, "weight-decay") == ORIGIN_DEFAULT) say("decay      %g, for a text that is read several times", o->weight_decay);
     say_growth(o);
     say("run        %s", k->out);
 }

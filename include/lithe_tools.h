@@ -60,6 +60,7 @@ typedef struct {
     double params;
     int    ctx, batch;
     double passes;             /* over the text, at most */
+    double weight_decay;       /* for so many passes; 0: the architecture's */
     const char *dtype;         /* of the matrix products: "bf16" on a processor that has them (AMX), else "f32" */
 } lithe_text_choice;
 void        lithe_choose_for_text(const char *arch, const char *sample, size_t n, double bytes, double rate, lithe_text_choice *out);

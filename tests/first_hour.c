@@ -92,6 +92,16 @@ static void train_alone(void)
         { "$L train tale.txt --warmup 200% --steps 2", 2, NULL, "--warmup 200%: a share of the steps is at most 100%" });
 }
 
+/* A text that is read several times has a decay of its own, where nobody asked for another or for a length. */
+static void decay_suits_the_passes(void)
+{
+    CHECK(sh("%s; head -c 5000 tale.txt > few.txt && mv few.txt tale.txt", make_text) == 0);
+    CHECK_MSG(sh("for x in '' '--steps 1' '--weight-decay 0.2' '--no-weight-decay'; do $L train tale.txt $x --ctx 16 --threads 1 --params 60k --save-every 0 --eval-every 0 --no-sample -q --out run > /dev/null || exit 1; "
+                 "grep -ho '\"weight_decay\": *[0-9.]*' run/ckpt-*/trainer.json | tail -1 | cut -c17-19; rm -r run; done") == 0, "%s", err);
+    CHECK_MSG(!strcmp(out, "1.0\n0.1\n0.2\n0.0\n"), "%s", out);
+    TRANSCRIPTS({ "$L train tale.txt --ctx 16 --threads 1 --params 60k --save-every 0 --eval-every 0 --no-sample", 0, "runs/tale-1\n", "decay      1, for a text that is read several times" });
+}
+
 /* ---- help and questions ---------------------------------------------------------------- */
 
 /* Characters of the widest line, as a terminal counts them: help is ASCII. */
@@ -443,6 +453,7 @@ const test tests_first_hour[] = {
     { "first hour: learning rates by width", rates_by_width },
     { "first hour: tuning is careful", tuning_is_careful },
     { "first hour: lithe train and a text", train_alone },
+    { "first hour: decay of texts that are read often", decay_suits_the_passes },
     { "first hour: help fits", help_fits },
     { "first hour: questions", questions },
     { "first hour: learning a vocabulary is watched", learning_is_watched },

@@ -1,7 +1,6 @@
-/* What a new model of a text takes by default (docs/defaults.md): a small table, which studies/first-hour is there to
- * fill; bench/records says how far it is.  Its rows are for two quiet cores with AMX; where a machine is slower or
- * faster, the size of the model follows the square root of its speed, in powers of two, so that two measurements
- * agree. */
+/* What a new model of a text takes by default (docs/defaults.md): a small table, from the runs of studies/first-hour in
+ * bench/records.  Its rows are for one or two quiet cores with AMX; where a machine is slower or faster, the size of the
+ * model follows the square root of its speed, in powers of two, so that two measurements agree. */
 #include "lithe_tools.h"
 #include "arch/arch.h"
 #include "kernels/kernels.h"
@@ -11,26 +10,30 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The row of a kind and size: of texts with up to so many bytes. */
-typedef struct { const char *kind; double bytes; int vocab; double params; int batch; double passes; } row;
+/* The row of a kind and size: of texts with up to so many bytes.  A text that is read several times is learned by heart
+ * unless the weights decay faster (0: as usual).  Small texts leave time over: a machine that is `spare` times as slow
+ * has the same model. */
+typedef struct { const char *kind; double bytes; int vocab; double params, passes, decay, spare; } row;
 
 static const row table[] = {
-    { "words",      600e3,    1024, 3e5, 8, 12 },
-    { "words",      6e6,      1024, 2e6, 8, 16 },
-    { "words",      INFINITY, 2048, 3e6, 8, 16 },
-    { "characters", 600e3,    1024, 3e5, 8, 12 },
-    { "characters", 6e6,      2048, 2e6, 8, 16 },
-    { "characters", INFINITY, 4096, 3e6, 8, 16 },
-    { "code",       600e3,    1024, 1e6, 8, 12 },
-    { "code",       6e6,      1024, 2e6, 8, 16 },
-    { "code",       INFINITY, 2048, 3e6, 8, 16 },
+    { "words",      600e3,    1024, 2e6, 4, 1, 8 },
+    { "words",      6e6,      1024, 2e6, 6, 1, 1 },
+    { "words",      INFINITY, 2048, 2e6, 8, 0, 1 },
+    { "characters", 600e3,    1024, 2e6, 4, 1, 8 },
+    { "characters", 6e6,      2048, 2e6, 6, 1, 1 },
+    { "characters", INFINITY, 4096, 2e6, 8, 0, 1 },
+    { "code",       600e3,    1024, 2e6, 4, 1, 8 },
+    { "code",       6e6,      1024, 2e6, 6, 1, 1 },
+    { "code",       INFINITY, 2048, 2e6, 8, 0, 1 },
 };
+static const int windows = 4, context = 256;
 
-/* Of the machine of the table: its rate in f32, and how much faster models train in bf16 where that is in hardware. */
-static const double usual_rate = 3e11, in_hardware = 2;
+/* Of the machine of the table: its rate in f32, between that of one core and that of two, and how much faster models
+ * train in bf16 where that is in hardware. */
+static const double usual_rate = 2.1e11, in_hardware = 2;
 static const double params_least = 150e3;
-static const int context = 256;
 /* Encoders read each text many times, each time under other masks, and have a vocabulary of words. */
+static const int encoder_batch = 8;
 static const double encoder_passes = 20, encoder_params_least = 100e3, encoder_params_most = 3e6;
 
 /* ---- the kind of a text ------------------------------------------------------------------- */
@@ -59,10 +62,12 @@ static const row *row_for(const char *kind, double bytes)
     return r;
 }
 
-static double size_for(double rate, bool amx)
+/* The factor on a row's parameters. */
+static double size_for(const row *r, double rate, bool amx)
 {
     const double speed = rate * (amx ? in_hardware : 1) / (usual_rate * in_hardware);
-    return rate > 0 ? exp2(fmin(2, fmax(-2, rint(0.5 * log2(speed))))) : 1;
+    const double most = r->spare > 1 ? 0 : 2;
+    return rate > 0 ? exp2(fmin(most, fmax(-2, rint(0.5 * log2(speed * r->spare))))) : 1;
 }
 
 void lithe_choose_for_text(const char *name, const char *sample, size_t n, double bytes, double rate, lithe_text_choice *out)
@@ -71,10 +76,15 @@ void lithe_choose_for_text(const char *name, const char *sample, size_t n, doubl
     const char *kind = kind_of(sample, n);
     const row *r = row_for(kind, bytes);
     const bool amx = !strcmp(kernels_default()->name, "amx");
-    *out = (lithe_text_choice){ kind, a ? a->name : name, r->vocab, fmax(params_least, r->params * size_for(rate, amx)), context, r->batch, r->passes, amx ? "bf16" : "f32" };
+    *out = (lithe_text_choice){
+        .kind = kind, .arch = a ? a->name : name, .vocab = r->vocab, .params = fmax(params_least, r->params * size_for(r, rate, amx)),
+        .ctx = context, .batch = windows, .passes = r->passes, .weight_decay = r->decay, .dtype = amx ? "bf16" : "f32",
+    };
     if (!a || !a->vocabulary) return;
     out->params = fmin(encoder_params_most, fmax(encoder_params_least, bytes));
     out->vocab = bytes < 2e6 ? 1024 : 4096;
+    out->batch = encoder_batch;
     out->passes = encoder_passes;
+    out->weight_decay = 0;
     out->dtype = "f32";
 }
