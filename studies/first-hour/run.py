@@ -1,24 +1,16 @@
 #!/usr/bin/env python3
-"""Measure configurations of `lithe train` at the points of studies/first-hour/README.md, several at once on one core each.
-Every finished run is a line of OUT/record.csv, and none is made twice."""
-import argparse, csv, json, os, shutil, subprocess, threading
+"""Measure configurations of `lithe train` at the points of studies/first-hour/README.md, a thread each; with --table, compare
+the command's own choice with the best of each point."""
+import argparse, os, subprocess, sys, tempfile, threading
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from common import Study, table
 
-HELD_OUT = 60000                                   # bytes after those that are trained on
+HELD_OUT = 60_000                                  # bytes after those that are trained on
 SIZES = {"200k": 200_000, "2m": 2_000_000, "20m": 20_000_000}
 START = {"arch": "rwkv7", "vocab": 1024, "params": 1_000_000, "rate": 1.0, "batch": 8, "ctx": 256, "passes": 16.0, "optimizer": "adamw",
          "schedule": "cosine", "min_lr": 0.1, "decay": 0.1, "dtype": "bf16"}
-COLUMNS = ["point", "seconds", *START, "lr", "step_ms", "steps", "read", "bits", "half"]
+PRICED_BY = ["arch", "vocab", "params", "batch", "ctx", "optimizer", "dtype"]
 PROBE = (10, 40)                                   # steps of the two runs whose difference is the price of a step
-
-
-def lithe(*args, cwd=None):
-    """What the command printed, and the processor time that it took."""
-    p = subprocess.Popen([options.lithe, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
-    out, err = p.stdout.read(), p.stderr.read()
-    _, status, usage = os.wait4(p.pid, 0)
-    if status:
-        raise RuntimeError("lithe " + " ".join(map(str, args)) + ": " + err)
-    return out, usage.ru_utime + usage.ru_stime
 
 
 class Point:
@@ -46,137 +38,125 @@ class Point:
             if not os.path.exists(path):
                 with open(self.path + ".sample.txt", "wb") as out, open(self.path + ".txt", "rb") as f:
                     out.write(f.read(8_000_000).decode("utf-8", "ignore").encode())
-                lithe("train-tokenizer", self.path + ".sample.txt", "--vocab", vocab, "--out", path)
+                study.lithe("train-tokenizer", self.path + ".sample.txt", "--vocab", vocab, "--out", path)
         return path
 
     def tokens(self, vocab):
         """Of the text, by its first 200 kB."""
         with open(self.path + ".txt", "rb") as f:
             part = f.read(200_000)
-        ids = subprocess.run([options.lithe, "tokenize", self.vocabulary(vocab)], input=part, capture_output=True).stdout
+        ids = subprocess.run([options.lithe, "tokenize", self.vocabulary(vocab)], input=part, capture_output=True, check=True).stdout
         return len(ids.split()) * self.bytes / len(part)
 
+    def bits(self, run):
+        return round(study.json("eval", run, "--text", self.path + ".valid.txt", "--threads", 1)["bits_per_byte"], 4)
 
-def train(point, c, steps, out, lr=None):
-    shutil.rmtree(out, ignore_errors=True)
+    def measured(self):
+        """The lines of its configurations, the command's own choice left out."""
+        return [r for r in study.rows() if r["point"] == self.name and r["vocab"] and float(r["seconds"]) == options.seconds]
+
+    def best(self):
+        done = self.measured()
+        if not done:
+            return dict(START)
+        r = min(done, key=lambda r: float(r["bits"]))
+        return {k: type(v)(r[k]) for k, v in START.items()}
+
+
+def train(point, c, steps, run, lr=None):
     rate = ["--lr", lr, "--min-lr", lr * c["min_lr"]] if lr else []
-    return lithe("train", point.path + ".txt", "--valid", point.path + ".valid.txt", "--tokenizer", point.vocabulary(c["vocab"]), "--arch", c["arch"],
-                 "--params", int(c["params"]), "--ctx", c["ctx"], "--batch", c["batch"], *rate, "--weight-decay", c["decay"], "--dtype", c["dtype"],
-                 "--optimizer", c["optimizer"], "--schedule", c["schedule"], "--steps", steps, "--eval-every", "50%", "--save-every", 0, "--no-sample",
-                 "--threads", 1, "-q", "--out", out)[1]
+    return study.train(run, point.path + ".txt", "--valid", point.path + ".valid.txt", "--tokenizer", point.vocabulary(c["vocab"]), "--arch", c["arch"],
+                       "--params", c["params"], "--ctx", c["ctx"], "--batch", c["batch"], *rate, "--weight-decay", c["decay"], "--dtype", c["dtype"],
+                       "--optimizer", c["optimizer"], "--schedule", c["schedule"], "--steps", steps, "--eval-every", "50%")
 
 
-def log_of(out):
-    with open(os.path.join(out, "log.jsonl")) as f:
-        return [json.loads(line) for line in f]
+def peak_rate(run):
+    with open(os.path.join(run, "log.jsonl")) as f:
+        return float(f.readline().split('"lr": ')[1].split(",")[0])
 
 
-def price(point, c, out):
-    """Seconds of one core per step, and the command's learning rate."""
-    key = tuple(c[k] for k in ("arch", "vocab", "params", "batch", "ctx", "optimizer", "dtype"))
-    if key not in prices:
-        short, long = (train(point, c, steps, out) for steps in PROBE)
-        prices[key] = ((long - short) / (PROBE[1] - PROBE[0]), log_of(out)[0]["lr"])
-    return prices[key]
+def price(point, c, folder):
+    """Processor seconds of a step, and the command's learning rate for this width."""
+    for r in study.rows():
+        if all(r[k] == str(c[k]) for k in PRICED_BY):
+            return float(r["step_ms"]) / 1e3, float(r["lr"]) / float(r["rate"])
+    short, long = (train(point, c, steps, os.path.join(folder, str(steps)))[1] for steps in PROBE)
+    return (long - short) / (PROBE[1] - PROBE[0]), peak_rate(os.path.join(folder, str(PROBE[0])))
 
 
-def measure(point, c, slot):
-    """Bits per byte of the held-out text after the steps that the seconds pay for, or the passes allow."""
-    key = {"point": point.name, "seconds": options.seconds, **c}
-    if any(all(str(r[k]) == str(v) for k, v in key.items()) for r in record):
-        return
-    out = os.path.join(options.out, f"run{slot}")
-    step, lr = price(point, c, out)
+def measure(point, c, folder):
+    """The steps that the seconds pay for, or the passes allow."""
+    step, lr = price(point, c, folder)
     tokens = point.tokens(c["vocab"])
     steps = max(1, int(min(options.seconds / step, c["passes"] * tokens / (c["batch"] * c["ctx"]))))
-    train(point, c, steps, out, lr * c["rate"])
-    half = [l["bits_per_byte"] for l in log_of(out) if "bits_per_byte" in l and l["step"] > 0][0]
-    add_line({**key, "lr": round(lr * c["rate"], 6), "step_ms": round(1e3 * step, 2), "steps": steps, "read": round(steps * c["batch"] * c["ctx"] / tokens, 2),
-              "bits": round(bits_of(out, point), 4), "half": round(half, 4)})
+    run = os.path.join(folder, "run")
+    half = train(point, c, steps, run, lr * c["rate"])[0][1]["bits_per_byte"]
+    return {**c, "seconds": options.seconds, "lr": round(lr * c["rate"], 6), "step_ms": round(1e3 * step, 2), "steps": steps,
+            "read": round(steps * c["batch"] * c["ctx"] / tokens, 2), "bits": point.bits(run), "half": round(half, 4)}
 
 
-def by_default(point, slot):
-    """The same of `lithe train` with nothing but the text, one thread of five minutes; the held-out text replaces its own."""
-    key = {"point": point.name, "arch": "default"}
-    if any(all(r[k] == v for k, v in key.items()) for r in record):
-        return
-    out = os.path.join(options.out, f"run{slot}")
-    shutil.rmtree(out, ignore_errors=True)
-    lithe("train", point.path + ".txt", "--valid", point.path + ".valid.txt", "--threads", 1, "-q", "--out", out)
-    lines = log_of(out)
-    add_line({**{k: "" for k in COLUMNS}, **key, "seconds": round(sum(l["seconds"] for l in lines if "loss" in l), 1), "lr": round(lines[0]["lr"], 6),
-              "steps": max(l["step"] for l in lines), "bits": round(bits_of(out, point), 4)})
+def measure_choice(point, folder):
+    """What `lithe train` makes of nothing but the text, with one thread; the held-out text replaces the part that it would hold out."""
+    run = os.path.join(folder, "run")
+    _, seconds, _ = study.lithe("train", point.path + ".txt", "--valid", point.path + ".valid.txt", "--no-sample", "--threads", 1, "-q", "--out", run)
+    return {"arch": "default", "seconds": round(seconds, 1), "lr": round(peak_rate(run), 6), "bits": point.bits(run)}
 
 
-def bits_of(out, point):
-    return json.loads(lithe("eval", out, "--text", point.path + ".valid.txt", "--threads", 1, "--json")[0])["bits_per_byte"]
-
-
-def best(point):
-    """The configuration with the fewest bits so far."""
-    done = [r for r in record if r["point"] == point.name and r["vocab"] and float(r["seconds"]) == options.seconds]
-    if not done:
-        return dict(START)
-    r = min(done, key=lambda r: float(r["bits"]))
-    return {k: type(v)(r[k]) for k, v in START.items()}
-
-
-def work(slot):
+def work():
+    """Takes one run after the other from the queue; each changes the best that is known when it begins."""
     while True:
-        with guard:
+        with study.lock:
             if not queue:
                 return
             name, changes = queue.pop(0)
-        point = points[name]
-        try:
+        with tempfile.TemporaryDirectory(prefix="work-", dir=options.out) as folder:
+            point = points[name]
             if changes == ["default"]:
-                by_default(point, slot)
-                continue
-            c = best(point)
-            for pair in changes:
-                k, v = pair.split("=")
-                c[k] = type(START[k])(float(v) if not isinstance(START[k], str) else v)
-            measure(point, c, slot)
-        except Exception as e:
-            print(name, changes, e, flush=True)
+                found = measure_choice(point, folder)
+            else:
+                c = point.best()
+                for key, value in (pair.split("=") for pair in changes):
+                    c[key] = type(START[key])(value)
+                if any(all(r[k] == str(v) for k, v in c.items()) for r in point.measured()):
+                    continue
+                found = measure(point, c, folder)
+        row = [name, *(found.get(c, "") for c in study.columns[1:])]
+        with study.lock:
+            study.append(row)
+        print(*row, flush=True)
 
 
-def add_line(line):
-    with guard:
-        new = not os.path.exists(options.record)
-        with open(options.record, "a", newline="") as f:
-            writer = csv.DictWriter(f, COLUMNS)
-            if new:
-                writer.writeheader()
-            writer.writerow(line)
-        record.append(line)
-        print(" ".join(str(v) for v in line.values()), flush=True)
+def print_table():
+    rows = []
+    for name in dict.fromkeys(r["point"] for r in study.rows()):
+        done, own = Point(name).measured(), [r for r in study.rows() if r["point"] == name and r["arch"] == "default"]
+        best = min(done, key=lambda r: float(r["bits"]))
+        what = ", ".join(f"{k} {best[k]}" for k in ("arch", "vocab", "params", "batch", "rate", "decay", "read"))
+        bits = float(best["bits"])
+        rows.append([name, len(done), f"{bits:.4f}", what, *(f"{float(r['bits']):.4f} ({100 * (float(r['bits']) / bits - 1):+.1f} %)" for r in own[-1:])])
+    print(table(["point", "runs", "best", "its configuration", "`lithe train`"], rows))
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("out")
-    p.add_argument("runs", nargs="+", metavar="POINT[:KEY=VALUE,...]", help="en-200k:rate=2,vocab=2048 is the best so far at this point with these changes; en-200k:default the command itself")
+    p.add_argument("out", help="directory of the record; what has been measured is not measured again")
+    p.add_argument("runs", nargs="*", metavar="POINT[:KEY=VALUE,...]", help="en-200k:rate=2,vocab=2048 is the best so far at this point with these changes; en-200k:default the command itself")
     p.add_argument("--text", action="append", default=[], metavar="NAME=PATH")
     p.add_argument("--seconds", type=float, default=300, help="of one core, for the steps of a run")
     p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--table", action="store_true", help="make the table from the record, and run nothing")
     p.add_argument("--lithe", default="build/lithe")
-    return p.parse_args()
+    return p.parse_intermixed_args()
 
 
 options = arguments()
 options.texts = dict(pair.split("=", 1) for pair in options.text)
-options.record = os.path.join(options.out, "record.csv")
-os.makedirs(options.out, exist_ok=True)
-record, prices, guard = [], {}, threading.Lock()
-if os.path.exists(options.record):
-    with open(options.record) as f:
-        record = list(csv.DictReader(f))
-for r in (r for r in record if r["vocab"]):
-    prices[(r["arch"], int(r["vocab"]), int(r["params"]), int(r["batch"]), int(r["ctx"]), r["optimizer"], r["dtype"])] = (float(r["step_ms"]) / 1e3, float(r["lr"]) / float(r["rate"]))
+study = Study(options, ["point", "seconds", *START], ["lr", "step_ms", "steps", "read", "bits", "half"])
 queue = [(run.partition(":")[0], [c for c in run.partition(":")[2].split(",") if c]) for run in options.runs]
 points = {name: Point(name) for name in dict(queue)}
-workers = [threading.Thread(target=work, args=(k,)) for k in range(options.jobs)]
+if options.table:
+    print_table()
+workers = [threading.Thread(target=work) for _ in range(options.jobs if queue else 0)]
 for w in workers:
     w.start()
 for w in workers:
