@@ -1,6 +1,6 @@
-/* What a new model of a text takes by default (docs/defaults.md): a small table, from the runs of studies/first-hour in
- * bench/records.  Its rows are for one or two quiet cores with AMX; where a machine is slower or faster, the size of the
- * model follows the square root of its speed, in powers of two, so that two measurements agree. */
+/* What a new model of a text takes by default (docs/defaults.md): a small table, from the runs of studies/first-hour.
+ * Its rows are for one or two quiet cores with AMX; where a machine is slower or faster, the size of the model follows
+ * the square root of its speed, in powers of two, so that two measurements agree. */
 #include "lithe_tools.h"
 #include "arch/arch.h"
 #include "kernels/kernels.h"
@@ -31,7 +31,7 @@ static const int windows = 4, context = 256;
 /* Of the machine of the table: its rate in f32, between that of one core and that of two, and how much faster models
  * train in bf16 where that is in hardware. */
 static const double usual_rate = 2.1e11, in_hardware = 2;
-static const double params_least = 150e3;
+static const double params_least = 300e3;
 /* Encoders read each text many times, each time under other masks, and have a vocabulary of words. */
 static const int encoder_batch = 8;
 static const double encoder_passes = 20, encoder_params_least = 100e3, encoder_params_most = 3e6;
