@@ -4,7 +4,7 @@ import os, statistics, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from common import Study, arguments, svg, table, write_json
 
-options = arguments(__doc__)
+options = arguments(__doc__, only=("", "models, between commas; a later run without it makes the others"))
 PARAMS, DEPTHS, RUNS, ROUNDS = (120_000, [0, 100, 300], 3, 3) if options.toy else (500_000, [0, 1000, 3000, 10_000, 30_000, 100_000], 7, 5)
 RECURRENT = ["rwkv4", "rwkv5", "rwkv6", "rwkv7"]
 ATTENTION = {"llama": ("llama", "f32"), "llama q8_0": ("llama", "q8_0")}
@@ -94,5 +94,6 @@ def print_table():
 
 
 if not options.table:
-    study.make([(m, r) for r in range(ROUNDS) for m in [*RECURRENT, *ATTENTION] if m in RECURRENT or r == 0], measure)
+    only = options.only.split(",") if options.only else [*RECURRENT, *ATTENTION]
+    study.make([(m, r) for r in range(ROUNDS) for m in only if m in RECURRENT or r == 0], measure)
 print_table()
