@@ -76,8 +76,9 @@ check-lint: deps
 	    awk -f tests/lint/tidy.awk tests/lint/tidy-accepted -; \
 	else echo "check-lint: clang-tidy is absent, its checks are left out:  apt-get install clang-tidy"; fi
 
-# Branches are counted as they are written, so nothing is merged or moved, and questions of JSON's kinds are questions
-# of two answers (tests/lint/counted.h).  What is missed is listed in build/coverage/missed.  Tests of faults fail here where the counts themselves have no memory; what they reach counts.
+# Branches are counted as they are written, so nothing is merged or moved, and what is asked everywhere is a question
+# of two answers (tests/lint/counted.h).  What is missed is listed in build/coverage/missed.  Tests of faults fail here
+# where the counts themselves have no memory; what they reach counts.
 COVERAGE_FILTER ?=
 coverage: deps
 	@$(call links,coverage)

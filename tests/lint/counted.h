@@ -1,13 +1,19 @@
-/* For make coverage, before every source: jansson's questions of what kind a value is are macros, each of which asks
- * first whether there is a value.  Here they are functions, so that a line that asks has the two answers that it
- * looks for, and not a third where it knows that there is a value. */
+/* For make coverage, before every source: what is asked in a thousand places, of what kind a JSON value is and whether
+ * an error holds a failure, asks first whether there is a value or an error.  jansson asks by macros, and a function of
+ * a header is part of each place that calls it.  Here both are functions of their own, so that a line that asks has the
+ * two answers that it looks for, and not a third where it knows that there is one. */
 #ifndef LINT_COUNTED_H
 #define LINT_COUNTED_H
 
+#include "base/error.h"
 #include <jansson.h>
-#include <stdbool.h>
 
-__attribute__((noinline, unused)) static bool counted_is(const json_t *value, json_type type) { return value && json_typeof(value) == type; }
+#define COUNTED __attribute__((noinline, unused)) static bool
+
+COUNTED counted_failed(const lithe_error *err) { return failed(err); }
+COUNTED counted_is(const json_t *value, json_type type) { return value && json_typeof(value) == type; }
+
+#define failed counted_failed
 
 #undef json_is_object
 #undef json_is_array

@@ -1,13 +1,15 @@
-/* Every value of a JSON file, in its place, becomes a value of each other kind, is there no more, or is there with a
- * key that nobody knows: the file is then opened, and what opened is used, or it is refused in one line that names the
- * file and never blames memory. */
+/* Every value of a JSON file, and of a GGUF file's keys, becomes in its place a value of each other kind, is there no
+ * more, or is there with a key that nobody knows: the file is then opened, and what opened is used, or it is refused in
+ * one line that names the file and never blames memory. */
 #include "base/file.h"
+#include "base/gguf_keys.h"
 #include "base/json.h"
 #include "data_files.h"
 #include "failing.h"
 #include "model/model.h"
 #include "test.h"
 #include "train_runs.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,22 +53,28 @@ static void open_run(const char *path, lithe_error *err)
 
 /* ---- one change ------------------------------------------------------------------------------- */
 
-static void look(sweep *s, const char *change)
+/* Opens what was changed and judges how that ended. */
+static void judge(sweep *s, const char *change)
 {
     lithe_error e = { 0 };
-    char *text = json_dumps(s->root, JSON_ENCODE_ANY | JSON_COMPACT);
-    put_text_file(s->file, text ? text : "");
     s->open(in_dir(s->opened), &e);
     const bool named = strstr(e.text, in_dir(s->opened)) || strstr(e.text, path_base(s->file)) || strstr(e.text, "json");
     const bool names_others = strstr(s->file, ".index.json") != NULL;
     if (!e.status) s->accepted++;
     else {
         s->refused++;
-        CHECK_MSG(e.text[0] && !strchr(e.text, '\n') && strcmp(e.text, "out of memory") && (e.status != LITHE_EIO || names_others), "%s: %s: %.200s: %d %s", s->file, change, text, e.status, e.text);
+        CHECK_MSG(e.text[0] && !strchr(e.text, '\n') && strcmp(e.text, "out of memory") && (e.status != LITHE_EIO || names_others), "%s: %s: %d %s", s->file, change, e.status, e.text);
         CHECK_MSG(named || e.status == LITHE_ECONFIG, "%s: %s: the file is not named: %s", s->file, change, e.text);
     }
     forget_pending();
+}
+
+static void look(sweep *s, const char *change)
+{
+    char *text = json_dumps(s->root, JSON_ENCODE_ANY | JSON_COMPACT);
+    put_text_file(s->file, text ? text : "");
     free(text);
+    judge(s, change);
 }
 
 enum { KINDS = 14 };
@@ -285,10 +293,124 @@ static void runs(void)
     failing_close();
 }
 
-const test tests_json_changed[] = {
+/* ---- keys of GGUF files ----------------------------------------------------------------------------- */
+
+enum { HEAD = 24, OTHERS = 14 };
+
+/* A key as it stands in a file, from its name on. */
+typedef struct { const char *key; const uint8_t *begin, *data; size_t size; } raw_key;
+
+static int by_data(const void *a, const void *b)
+{
+    const raw_key *x = a, *y = b;
+    return (x->data > y->data) - (x->data < y->data);
+}
+
+static raw_key *raw_keys(const gguf_keys *k, const uint8_t *file)
+{
+    raw_key *raw = calloc(k->count + 1, sizeof *raw);
+    for (size_t i = 0; i < k->count; i++) raw[i] = (raw_key){ k->values[i].key, k->values[i].data - (k->values[i].type == GGUF_ARRAY ? 16 : 4) - strlen(k->values[i].key) - 8, k->values[i].data, 0 };
+    qsort(raw, k->count, sizeof *raw, by_data);
+    for (size_t i = 0; i < k->count; i++) raw[i].size = (size_t)((i + 1 < k->count ? raw[i + 1].begin : file + k->end) - raw[i].begin);
+    return raw;
+}
+
+/* Where the descriptions of the tensors end. */
+static size_t descriptions_end(const uint8_t *file, const gguf_keys *k)
+{
+    size_t at = k->end;
+    for (uint64_t i = 0; i < k->tensors; i++) {
+        at += 8 + (size_t)load_bytes(file + at, 8);
+        at += 4 + 8 * (size_t)load_bytes(file + at, 4) + 4 + 8;
+    }
+    return at;
+}
+
+static void put_other(gguf_head *h, const char *key, int kind)
+{
+    switch (kind) {
+    case 0:  gguf_put_integer(h, key, GGUF_U32, 0); break;
+    case 1:  gguf_put_integer(h, key, GGUF_U32, UINT32_MAX); break;
+    case 2:  gguf_put_integer(h, key, GGUF_I32, -1); break;
+    case 3:  gguf_put_integer(h, key, GGUF_U64, INT64_MAX); break;
+    case 4:  gguf_put_number(h, key, (double)NAN); break;
+    case 5:  gguf_put_number(h, key, 0.5); break;
+    case 6:  gguf_put_bool(h, key, true); break;
+    case 7:  gguf_put_string(h, key, "", 0); break;
+    case 8:  gguf_put_string(h, key, "unheard of, and longer than sixty bytes, to the end of this text", 64); break;
+    case 9:  gguf_put_array(h, key, GGUF_STRING, 0); break;
+    case 10: gguf_put_array(h, key, GGUF_STRING, 1); gguf_put_text(h, "a", 1); break;
+    case 11: gguf_put_array(h, key, GGUF_U8, 1); gguf_put_bytes(h, "a", 1); break;
+    case 12: gguf_put_array(h, key, GGUF_I32, 1); gguf_put_bytes(h, "\0\0\0\0", 4); break;
+    default: gguf_put_array(h, key, GGUF_ARRAY, 1); gguf_put_bytes(h, "\0\0\0\0\0\0\0\0\0\0\0\0", 12); break;
+    }
+}
+
+/* Writes the file with key `which` of another kind, or without it (kind -1), or with one more (which: their number). */
+static void put_changed(const char *name, const mapping *file, const gguf_keys *k, const raw_key *raw, size_t which, int kind, const char *more)
+{
+    gguf_head h = { 0 };
+    const size_t end = descriptions_end(file->data, k), data = (end + k->alignment - 1) / k->alignment * k->alignment;
+    gguf_put_bytes(&h, file->data, HEAD);
+    for (size_t i = 0; i < k->count; i++) {
+        if (i != which) gguf_put_bytes(&h, raw[i].begin, raw[i].size), h.count++;
+        else if (kind >= 0) put_other(&h, raw[i].key, kind);
+    }
+    if (which == k->count) put_other(&h, more, kind);
+    store_bytes(h.bytes + 16, 8, h.count);
+    gguf_put_bytes(&h, file->data + k->end, end - k->end);
+    while (h.size % k->alignment) gguf_put_bytes(&h, "", 1);
+    if (data < file->size) gguf_put_bytes(&h, file->data + data, file->size - data);
+    put_file(name, h.bytes, h.size);
+    gguf_head_free(&h);
+}
+
+static void change_keys(const char *from, opening *open, const char *more)
+{
+    lithe_error e = { 0 };
+    sweep s = { .file = "changed.gguf", .opened = "changed.gguf", .open = open };
+    mapping file;
+    gguf_keys k;
+    CHECK_MSG(!file_map(&file, test_file(from), &e) && !gguf_keys_read(&k, file.data, file.size, from, &e), "%s", e.text);
+    raw_key *raw = raw_keys(&k, file.data);
+    put_changed(s.file, &file, &k, raw, k.count + 1, 0, NULL);
+    judge(&s, "as it is");
+    CHECK_MSG(s.accepted == 1, "%s does not open as it is", from);
+    for (size_t i = 0; i <= k.count; i++)
+        for (int kind = -1; kind < OTHERS; kind++) {
+            if (i == k.count && kind < 0) continue;
+            put_changed(s.file, &file, &k, raw, i, kind, more);
+            judge(&s, i < k.count ? raw[i].key : more);
+        }
+    CHECK_MSG(s.refused > s.accepted / 4, "%s: %d refused, %d accepted", from, s.refused, s.accepted);
+    free(raw);
+    gguf_keys_free(&k);
+    file_unmap(&file);
+}
+
+static void keys_of_models(void)
+{
+    change_keys("tests/golden/gguf/llama-scaled.gguf", open_model, "llama.unheard_of");
+    change_keys("tests/golden/gguf/bert.gguf", open_model, "general.sampling.top_k");
+    change_keys("tests/golden/gguf/rwkv7.gguf", open_model, "tokenizer.ggml.eot_token_id");
+}
+
+static void keys_of_tokenizers(void)
+{
+    static const char *const kinds[] = { "bert", "gpt2", "llama", "rwkv", "t5" };
+    char from[100];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(from, sizeof from, "tests/golden/gguf/tokenizer-%s.gguf", kinds[i]);
+        change_keys(from, open_tokenizer, "tokenizer.ggml.unheard_of");
+    }
+}
+
+const test tests_changed_values[] = {
     { "changed json: tokenizers", tokenizers },
     { "changed json: what stands beside a vocabulary", settings_of_tokenizers },
     { "changed json: models", models },
     { "changed json: a run", runs },
+    { "changed gguf: keys of models", keys_of_models },
+    { "changed gguf: keys of tokenizers", keys_of_tokenizers },
     { 0 }
 };
