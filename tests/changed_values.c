@@ -40,15 +40,20 @@ static void open_model(const char *path, lithe_error *err)
     lithe_model_close(m);
 }
 
+static void resume(const char *path, lithe_error *err)
+{
+    lithe_trainer *t = lithe_trainer_resume(path, NULL, err);
+    if (t) lithe_trainer_next(t, NULL, err);
+    lithe_trainer_close(t);
+}
+
 /* What is open in a checkpoint has a manifest, which is made right first. */
 static void open_run(const char *path, lithe_error *err)
 {
     char *checkpoint = path_join(path, "ckpt-2");
     manifest_write(checkpoint, NULL);
     free(checkpoint);
-    lithe_trainer *t = lithe_trainer_resume(path, NULL, err);
-    if (t) lithe_trainer_next(t, NULL, err);
-    lithe_trainer_close(t);
+    resume(path, err);
 }
 
 /* ---- one change ------------------------------------------------------------------------------- */
@@ -282,7 +287,8 @@ static void models(void)
 static void runs(void)
 {
     const lithe_train_options o = { .size = sizeof o, .ctx = 8, .batch = 2, .steps = 1000, .save_every = 2, .eval_every = 2, .eval_windows = 2, .grow_at = "1:2x" };
-    fixture f = begin_as("tokenformer", "run", slots, &o);
+    static const char smallest[] = "{\"num_layers\":1,\"hidden_size\":8,\"num_attention_heads\":1,\"max_position_embeddings\":8,\"qkv_slot_num\":2,\"proj_slot_num\":2,\"ffn_slot_num\":2,\"vocab_size\":256}";
+    fixture f = begin_as("tokenformer", "run", smallest, &o);
     lithe_event e = { 0 };
     while (!(e.kind == LITHE_SAVED && e.step == 2) && lithe_trainer_next(f.trainer, &e, &f.err) > 0) { }
     CHECK_MSG(!f.err.status, "%s", f.err.text);
@@ -290,6 +296,8 @@ static void runs(void)
     for (int at = 0; at < 2; at++) checkpoint_remove(in_dir("run"), at, NULL);
     failing_open();                                     /* for its fsync */
     change("run/ckpt-2/trainer.json", "run", open_run);
+    CHECK(!manifest_write(in_dir("run/ckpt-2"), NULL));
+    change("run/ckpt-2/manifest.json", "run", resume);
     failing_close();
 }
 

@@ -226,6 +226,46 @@ static void numbers_of_trainer_json(void)
     }
 }
 
+/* Which parameter groups a file may describe: rows and columns of the parameter, each in one group. */
+static void groups_of_files(void)
+{
+#define GROUP(param, rest) "{\"param\":\"" param "\"," rest "}"
+#define ROWS(first, rows) "\"first\":" #first ",\"rows\":" #rows
+#define COLUMNS(column, columns) ",\"column\":" #column ",\"columns\":" #columns
+    static const struct { const char *list, *says; } cases[] = {
+        { "[]", NULL }, { "{}", "is not a list" }, { "[7]", "group 0" }, { "[{}]", "group 0" },
+        { "[" GROUP("wte.weight", ROWS(0, 4)) "," GROUP("wte.weight", ROWS(4, 4)) "]", NULL },
+        { "[" GROUP("wte.weight", ROWS(4, 4)) "," GROUP("ln_f.weight", ROWS(0, 4)) "," GROUP("wte.weight", ROWS(0, 4)) "]", NULL },
+        { "[" GROUP("wte.weight", ROWS(0, 4)) "," GROUP("wte.weight", ROWS(3, 4)) "]", "has 4 rows from 3 on, some of which belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(0, 4)) "," GROUP("wte.weight", ROWS(0, 4)) "]", "belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(252, 4)) "]", NULL }, { "[" GROUP("wte.weight", ROWS(253, 4)) "]", "has 4 rows from 253 on, which the parameter does not have" },
+        { "[" GROUP("wte.weight", ROWS(256, 1)) "]", "does not have" }, { "[" GROUP("wte.weight", ROWS(0, 257)) "]", "does not have" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(8, 24)) "," GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 8)) "]", NULL },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 9)) "," GROUP("wte.weight", ROWS(0, 4) COLUMNS(8, 8)) "]", "belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 8)) "," GROUP("wte.weight", ROWS(0, 4)) "]", "belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(0, 4)) "," GROUP("wte.weight", ROWS(0, 4) COLUMNS(4, 8)) "]", "belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 8)) "," GROUP("wte.weight", ROWS(0, 5) COLUMNS(8, 8)) "]", "belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 8)) "," GROUP("wte.weight", ROWS(2, 4) COLUMNS(8, 8)) "]", "belong to another group" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 33)) "]", "does not have" }, { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(32, 1)) "]", "does not have" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(-1, 4)) "]", "group 0" }, { "[" GROUP("wte.weight", ROWS(0, 4) COLUMNS(0, 0)) "]", "group 0" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) ",\"lr_factor\":-1") "]", "group 0" }, { "[" GROUP("wte.weight", ROWS(0, 4) ",\"lr_factor\":2e6") "]", "group 0" },
+        { "[" GROUP("wte.weight", ROWS(0, 4) ",\"born\":-2") "]", "group 0" }, { "[" GROUP("wte.weight", ROWS(0, 4) ",\"rewarm\":-1") "]", "group 0" },
+        { "[" GROUP("absent.weight", ROWS(0, 4)) "]", "group 0" },
+    };
+    lithe_model *m = lithe_model_new("gpt2", still, 1, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lithe_error err = { 0 };
+        json_t *list = json_loads(cases[i].list, 0, NULL);
+        int status = groups_read(m, list, "x", &err);
+        CHECK_MSG(cases[i].says ? status == LITHE_ECONFIG && strstr(err.text, cases[i].says) : !status && m->group_count == (int)json_array_size(list), "%s: %s", cases[i].list, err.text);
+        json_decref(list);
+    }
+    lithe_model_close(m);
+#undef GROUP
+#undef ROWS
+#undef COLUMNS
+}
+
 /* Pairs of texts have three special tokens around them, which a context must leave room for. */
 static void context_of_pairs(void)
 {
@@ -316,6 +356,7 @@ const test tests_train_fit[] = {
     { "train: evaluation asks too whether all fits", evaluation_asks_too },
     { "train: everyone asks whether model and tokenizer fit", everyone_asks },
     { "train: numbers of trainer.json", numbers_of_trainer_json },
+    { "train: groups that a file describes", groups_of_files },
     { "train: a context of pairs", context_of_pairs },
     { "train: births", births },
     { "train: updates", updates },
