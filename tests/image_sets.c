@@ -330,6 +330,42 @@ static void published_sets(void)
     }
 }
 
+static void put_list(const char *name, const char *text) { put(name, text, strlen(text)); }
+
+/* A list names its files, from its own folder on or from the root, and their classes, or their folders do. */
+static void lists(void)
+{
+    lithe_error err = { 0 };
+    size_t size;
+    char *bytes = file_read(test_file("tests/golden/images/grey.png"), 1 << 20, &size, NULL), text[1500], here[4096];
+    put("l/cat/1.png", bytes, size);
+    put("l/mat/2.png", bytes, size);
+    free(bytes);
+    put_list("l/said.txt", "cat/1.png\tfirst\r\n\nmat/2.png\tsecond\ncat/1.png\tsecond");
+    image_set *s = open_one(in_dir("l/said.txt"), &err);
+    CHECK_MSG(s && image_set_count(s) == 3 && image_set_classes(s) == 2 && !strcmp(image_set_class(s, 0), "first"), "%s", err.text);
+    image_set_close(s);
+    snprintf(text, sizeof text, "%s\nmat/2.png\n", in_dir("l/cat/1.png"));
+    put_list("l/folders.lst", text);
+    s = open_one(in_dir("l/folders.lst"), &err);
+    CHECK_MSG(s && image_set_count(s) == 2 && image_set_classes(s) == 2 && !strcmp(image_set_class(s, 1), "mat"), "%s", err.text);
+    image_set_close(s);
+    CHECK(getcwd(here, sizeof here) && !chdir(in_dir("l")));
+    s = open_one("said.txt", &err);
+    CHECK_MSG(s && image_set_count(s) == 3, "%s", err.text);
+    image_set_close(s);
+    CHECK(!chdir(here));
+    put_list("l/absent.list", "cat/1.png\tfirst\n\nabsent.png\tsecond\n");
+    refused(in_dir("l/absent.list"), LITHE_EIO, "absent.list: line 3: there is no file ");
+    put_list("l/folder.txt", "cat/1.png\ncat\n");
+    refused(in_dir("l/folder.txt"), LITHE_EIO, "folder.txt: line 2: there is no file ");
+    snprintf(text, sizeof text, "cat/1.png\t%01000d\n", 1);
+    put_list("l/long.txt", text);
+    refused(in_dir("l/long.txt"), LITHE_EFORMAT, "the name of a class of 1000 bytes");
+    put_list("l/none.txt", "a text that names no image\n");
+    refused(in_dir("l/none.txt"), LITHE_EINVAL, "is no set of labelled images");
+}
+
 /* A pipe may be named as a list is: it is not waited for.  Where it is, the alarm ends the test. */
 static void pipes(void)
 {
@@ -354,6 +390,7 @@ const test tests_image_sets[] = {
     { "images: links and hidden names", links_and_hidden_names },
     { "images: links to files", links_to_files },
     { "images: what is left out is said", left_out },
+    { "images: lists of files", lists },
     { "images: published sets", published_sets },
     { 0 }
 };
