@@ -18,7 +18,7 @@ typedef struct { const char *kind; double bytes; int vocab; double params, passe
 static const row table[] = {
     { "words",      600e3,    1024, 2e6, 4, 1, 8 },
     { "words",      6e6,      1024, 2e6, 6, 1, 1 },
-    { "words",      INFINITY, 4096, 1e6, 8, 0, 1 },
+    { "words",      INFINITY, 4096, 2e6, 8, 0, 1 },
     { "characters", 600e3,    1024, 2e6, 4, 1, 8 },
     { "characters", 6e6,      2048, 2e6, 6, 1, 1 },
     { "characters", INFINITY, 4096, 2e6, 8, 0, 1 },
