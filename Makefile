@@ -102,10 +102,10 @@ $(B)/liblithe_mpi.so: src/train/reduce_mpi.c src/train/transport.h
 	@$(CC) $(FLAGS) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags mpi-c) $(LDHARDENING) -shared -o $@ $< $(shell $(PKG_CONFIG) --libs mpi-c) -Wl,--no-as-needed -lc
 
 # Tests see the rooms' own headers, so they link the objects, whose allocations they can make fail (tests/failing.c).
-WRAPPED := malloc calloc realloc aligned_alloc
+WRAPPED  = $(addprefix -Wl$(,)--wrap=,malloc calloc realloc aligned_alloc)
 $(B)/tests: $(TESTS) $(OBJ) | $(B)/lithe-faults
 	@echo "  ld $@"
-	@$(CC) $(CFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $(TESTS) $(OBJ) $(LDLIBS)
+	@$(CC) $(CFLAGS) $(WRAPPED) -o $@ $(TESTS) $(OBJ) $(LDLIBS)
 # The program in whose library any allocation or call of the system can be made to fail (tests/faults/inject.c).
 $(B)/liblithe-faults.so: $(B)/tests.d/faults/inject.o $(OBJ) tests/faults/faults.map
 	@$(CC) $(CFLAGS) -shared -Wl,-soname,liblithe-faults.so -Wl,--version-script=tests/faults/faults.map -o $@ $(filter %.o,$^) $(LDLIBS)

@@ -155,7 +155,7 @@ EXAMPLES      = $(patsubst $(EXAMPLE)/src/%.c,%.o,$(wildcard $(EXAMPLE)/src/*/*.
 with_examples = $(CC) -I$(EXAMPLE)/src $(FLAGS) -Werror $(CFLAGS) $(LIBFLAGS) $(1) $(EXAMPLES:%.o=$(EXAMPLE)/src/%.c) $(filter-out $(EXAMPLES:%=$(2)%),$(3)) -o $(EXAMPLE)/build/$(4) $(LDLIBS)
 examples:
 	@mkdir -p $(EXAMPLE)/build
-	@$(call with_examples,,$(B)/,$(TESTS) $(OBJ),tests)
+	@$(call with_examples,$(WRAPPED),$(B)/,$(TESTS) $(OBJ),tests)
 	@$(call with_examples,-DLITHE_DOUBLE,$(B)/double/,$(DOUBLE),tests-double)
 
 .PHONY: examples
