@@ -327,7 +327,7 @@ int gguf_check(const gguf_keys *k, const char *prefix, const gguf_known *known, 
 
 void gguf_put_bytes(gguf_head *h, const void *bytes, size_t size)
 {
-    if (h->out_of_memory) return;
+    if (h->out_of_memory || !size) return;
     if (size > h->room - h->size) {
         size_t room = 2 * h->room + size + 4096;
         uint8_t *grown = xrealloc(h->bytes, room, 1);

@@ -138,8 +138,7 @@ json_t *preprocessor_json(const preprocessor *p, image_shape shape)
     json_t *json = json_pack("{s:b s:b s:b s:s s:o? s:o? s:i s:f}", "do_normalize", 1, "do_rescale", 1, "do_resize", 1,
                              "image_processor_type", "ViTImageProcessor", "image_mean", list_of(p->mean, shape.channels), "image_std", list_of(p->deviation, shape.channels),
                              "resample", p->filter, "rescale_factor", p->factor);
-    json_t *before = p->shortest ? json_pack("{s:i}", "shortest_edge", size) : json_pack("{s:i s:i}", "height", size, "width", size);
-    bool bad = !json || json_object_set_new(json, "size", before);
+    bool bad = !json || json_object_set_new(json, "size", p->shortest ? json_pack("{s:i}", "shortest_edge", size) : json_pack("{s:i s:i}", "height", size, "width", size));
     if (!bad && p->resize) bad = json_object_set_new(json, "do_center_crop", json_true())
                               || json_object_set_new(json, "crop_size", json_pack("{s:i s:i}", "height", shape.side, "width", shape.side));
     if (!bad) return json;
