@@ -14,7 +14,7 @@ typedef struct {
 } decoding;
 
 #define DECODING_OPTIONS(S, TOKENS, LEAST, HELP) \
-    { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write" HELP, .least = LEAST, .also = "n-predict,length,num-tokens", .group = "how it is written", .first = 1 }, \
+    { "max-tokens", 'n', COUNT(S, decoding.max_tokens), "N", TOKENS, .help = "largest number of tokens to write" HELP, .least = LEAST, .also = "n-predict,length,tokens,num-tokens,max-new-tokens", .group = "how it is written", .first = 1 }, \
     { "temperature", 0, REAL(S, decoding.temperature), "T", "0.8", .help = "softmax temperature: below 1 likelier text, above 1 more varied text; 0 always takes the likeliest token (the model's generation_config.json goes before the defaults)", \
       .most = 100, .also = "temp", .first = 1 }, \
     { "top-k", 0, COUNT(S, decoding.top_k), "K", .help = "sample from the K likeliest tokens (default: all)", .first = 1 }, \

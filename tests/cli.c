@@ -45,7 +45,7 @@ static void slips_are_understood(void)
         { "$L wibblewobble", 2, NULL, "lithe --help" }, { "$L --json", 2, NULL, "lithe VERB --json" },
         { "$L train x --lrr 1", 2, NULL, "unknown option --lrr; did you mean --lr?" },
         { "$L train x --learning-rate=1", 2, NULL, "did you mean --lr?" }, { "$L train x --weight 1", 2, NULL, "did you mean --weight-decay?" },
-        { "$L train x --stpes 1", 2, NULL, "did you mean --steps?" }, { "$L train x --qqqqqq", 2, NULL, "lithe train --help" },
+        { "$L train x --stpes 1", 2, NULL, "did you mean --steps?" }, { "$L generate x --tokens 5", 2, NULL, "unknown option --tokens; did you mean --max-tokens?" }, { "$L train x --qqqqqq", 2, NULL, "lithe train --help" },
         { "$L train x -Z", 2, NULL, "unknown option -Z" }, { "$L generate m --repetition-penalty 2", 2, NULL, "--repeat-penalty" });
 }
 
