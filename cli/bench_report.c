@@ -71,7 +71,10 @@ static void emit_figure(report *r, const figure *f, const lithe_engine *timed)
     emit_text(e, "type", f->type);
     emit_text(e, "work", f->work);
     emit_count(e, "parallel", f->parallel);
-    if (!strcmp(f->work, "decode")) emit_count(e, "depth", (long long)f->depth);
+    if (!strcmp(f->work, "decode")) {
+        emit_count(e, "depth", (long long)f->depth);
+        emit_text(e, "cache_type", f->cache);
+    }
     emit_count(e, f->unit, (long long)f->count);
     emit_number(e, "seconds", x.seconds);
     snprintf(rate, sizeof rate, "%s_per_second", f->unit);

@@ -8,7 +8,7 @@ enum { MOST_RUNS = 100 };
 
 /* A figure: `count` units (tokens or sentences) in each run, which made `passes` passes. */
 typedef struct {
-    const char *type, *work, *unit;
+    const char *type, *work, *unit, *cache;     /* cache: how keys and values are to be kept; NULL: as the model is */
     size_t count, depth;                        /* depth: tokens that each sequence has read before */
     int parallel, passes, runs;
     lithe_work pass;                            /* of one pass */

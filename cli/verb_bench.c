@@ -30,7 +30,7 @@ static const option bench_options[] = {
     { "tokenizer", 0, FILENAME(S, tokenizer), "PATH", .help = "tokenizer to use instead of the model's own; only sentences need one" },
     { "config", 0, FILENAME(S, config), "FILE", .help = "config.json of a weights file that has none beside it" },
     { "profile", 0, FLAG(S, profile), .help = "also the time of each kind of operation", .group = "answers", .first = 1 },
-    { "json", 0, FLAG(S, json), .help = "print {schema, model, machine, peak_gflops, peak_gflops_bf16, results: [{type, work, parallel, depth, tokens, seconds, tokens_per_second, gb_per_second, read_gb_per_second, gflops, ..., peak_resident_bytes}]}", .first = 1 },
+    { "json", 0, FLAG(S, json), .help = "print {schema, model, machine, peak_gflops, peak_gflops_bf16, results: [{type, work, parallel, depth, cache_type, tokens, seconds, tokens_per_second, gb_per_second, read_gb_per_second, gflops, ..., peak_resident_bytes}]}", .first = 1 },
     { 0 }
 };
 
@@ -120,7 +120,7 @@ static int length_of(int depth, int tokens, int runs) { return depth ? depth + (
 static int decode(bench *b, int tokens, int parallel, int depth, lithe_error *err)
 {
     const int length = length_of(depth, tokens, b->s->runs);
-    figure f = { .work = "decode", .unit = "tokens", .count = (size_t)tokens * (size_t)parallel, .parallel = parallel, .passes = tokens, .depth = (size_t)depth };
+    figure f = { .work = "decode", .unit = "tokens", .count = (size_t)tokens * (size_t)parallel, .parallel = parallel, .passes = tokens, .depth = (size_t)depth, .cache = b->s->cache_type };
     if (lithe_pass_work(b->model, parallel, parallel, &f.pass, err)) return err->status;
     return measure(b, &f, &LITHE_OPTIONS(lithe_engine_options, .slots = parallel, .context = length, .cache_type = b->s->cache_type, .timed = b->s->profile), read_token_by_token, err);
 }

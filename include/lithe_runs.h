@@ -64,6 +64,9 @@ typedef struct {
     const char *title;         /* NULL: by the number of runs */
     const char *csv;           /* a directory for the figures' numbers as CSV and JSON; NULL: none */
     double peak;               /* FLOP/s of the machine that trained, of which the share is shown; 0: not known */
+    /* Files that have lines of `lithe bench MODEL --depth ... --json`: what a token costs late in a text, for figures of
+     * its own.  A file of anything else is LITHE_EFORMAT. */
+    const char *const *costs; int cost_count;
 } lithe_report_options;
 /* Writes one HTML page about the runs, which needs no other file and no script, of at most 500 kB. */
 int lithe_report(lithe_run *const *runs, int n, const char *path, const lithe_report_options *o, lithe_error *err);

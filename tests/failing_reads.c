@@ -7,6 +7,7 @@
 #include "data_files.h"
 #include "failing.h"
 #include "model/model.h"
+#include "report/costs.h"
 #include "test.h"
 #include "train_runs.h"
 #include <stdlib.h>
@@ -20,6 +21,26 @@ typedef struct { void *(*open)(const char *path, lithe_error *err); uint64_t (*l
 enum { MOST = 60 };                                     /* points of a kind, where not all are asked for */
 
 /* ---- the readers ----------------------------------------------------------------------------- */
+
+static void *open_costs(const char *path, lithe_error *err)
+{
+    static costs opened;
+    int status = costs_read(&opened, &path, 1, err);
+    if (status) costs_close(&opened);
+    return status ? NULL : &opened;
+}
+static void     close_costs(void *c) { costs_close(c); }
+static uint64_t look_at_costs(void *opened)
+{
+    const costs *c = opened;
+    uint64_t hash = c->series_count;
+    for (size_t i = 0; i < c->count; i++) {
+        const double numbers[] = { c->rows[i].series, c->rows[i].depth, c->rows[i].tokens, c->rows[i].seconds, c->rows[i].bytes };
+        hash = hash_bytes(numbers, sizeof numbers, hash);
+    }
+    for (size_t i = 0; i < c->series_count; i++) hash = hash_bytes(c->series[i].name, strlen(c->series[i].name), hash);
+    return hash;
+}
 
 static void    *open_model(const char *path, lithe_error *err) { return lithe_model_open(path, NULL, err); }
 static void     close_model(void *m) { lithe_model_close(m); }
@@ -80,7 +101,8 @@ static void     close_run(void *t) { lithe_trainer_close(t); }
 static uint64_t look_at_run(void *t) { return look_at_model(lithe_trainer_model(t)); }
 
 static const reader models = { open_model, look_at_model, close_model }, tokenizers = { open_tokenizer, look_at_tokenizer, close_tokenizer },
-                    images = { open_image, look_at_image, close_image }, datasets = { open_data, look_at_data, close_data }, runs = { open_run, look_at_run, close_run };
+                    images = { open_image, look_at_image, close_image }, datasets = { open_data, look_at_data, close_data },
+                    measured = { open_costs, look_at_costs, close_costs }, runs = { open_run, look_at_run, close_run };
 
 /* ---- one file ---------------------------------------------------------------------------------- */
 
@@ -251,6 +273,11 @@ static void put_run(const char *name, const char *arch_name, const char *config,
     for (int at = 0; at < 2; at++) checkpoint_remove(in_dir(name), at, NULL);
 }
 
+static void while_costs_open(void)
+{
+    EACH_OF(&measured, "tests/fuzz/corpus/costs/bench", "tests/fuzz/corpus/costs/extremes");
+}
+
 static void while_runs_open(void)
 {
     lithe_train_options o = { .size = sizeof o, .ctx = 8, .batch = 2, .steps = 4, .save_every = 2, .eval_every = 2, .eval_windows = 2, .grow_at = "1:2x" };
@@ -269,5 +296,6 @@ const test tests_failing_reads[] = {
     { "calls: each fails while a table is read", while_tables_open },
     { "calls: each fails while a set of images is read", while_sets_of_images_open },
     { "calls: each fails while a run is opened", while_runs_open },
+    { "calls: each fails while costs are read", while_costs_open },
     { 0 }
 };

@@ -63,7 +63,7 @@ static void cut_and_changed(fuzzer *run, const uint8_t *data, size_t size, int s
 FUZZERS
 #undef X
 
-#define QUICK X(documents, 2000) X(gguf, 1000) X(image, 1000) X(image_set, 300) X(image_shard, 4000) X(pickle, 4000) X(rwkv, 2000) X(safetensors, 4000) \
+#define QUICK X(costs, 500) X(documents, 2000) X(gguf, 1000) X(image, 1000) X(image_set, 300) X(image_shard, 4000) X(pickle, 4000) X(rwkv, 2000) X(safetensors, 4000) \
               X(shard, 2000) X(state, 1000) X(table, 1000) X(task, 300) X(template, 1000) X(tokenizer, 500)
 #define X(name, n) static void change_##name(void) { places = n; each_seed(#name, fuzz_##name, cut_and_changed); }
 QUICK

@@ -52,15 +52,19 @@ static range y_range(const chart *c)
     for (int i = 0; i < c->curve_count; i++) {
         const chart_curve *k = &c->curves[i];
         if (!k->n) continue;
-        r = widen(r, quantile(k, k->n > 20 ? 0.95 : 1));
+        r = widen(r, quantile(k, k->n > 20 && !c->whole ? 0.95 : 1));
         for (size_t p = 0; p < k->n; p++) {
             if (c->logarithmic && k->y[p] <= 0) continue;
             r.least = fmin(r.least, k->low ? k->low[p] : k->y[p]);
-            if (k->high && p > k->n / 10) r.most = fmax(r.most, k->high[p]);
+            if (k->high && (c->whole || p > k->n / 10)) r.most = fmax(r.most, k->high[p]);
         }
     }
     if (c->from_zero && !c->logarithmic) r.least = 0;
     if (!(r.most > r.least)) r = (range){ r.least - fabs(r.least) * 0.05 - 1e-12, r.least + fabs(r.least) * 0.05 + 1e-12 };
+    if (c->logarithmic && r.least > 0) {
+        double times = pow(r.most / r.least, 0.04);
+        return (range){ r.least / times, r.most * times };
+    }
     double margin = c->logarithmic || c->from_zero ? 0 : 0.04 * (r.most - r.least);
     return (range){ r.least - margin, r.most + 0.04 * (r.most - r.least) };
 }
@@ -86,7 +90,11 @@ static double tick_distance(range r)
 
 typedef struct { text_out *out; const chart *chart; range x, y; } drawing;
 
-static double x_at(const drawing *d, double x) { return LEFT + (x - d->x.least) / (d->x.most - d->x.least) * (WIDTH - LEFT - RIGHT); }
+static double x_at(const drawing *d, double x)
+{
+    double near = d->chart->x_near, share = near > 0 ? log1p((x - d->x.least) / near) / log1p((d->x.most - d->x.least) / near) : (x - d->x.least) / (d->x.most - d->x.least);
+    return LEFT + share * (WIDTH - LEFT - RIGHT);
+}
 
 static double y_at(const drawing *d, double y)
 {
@@ -102,12 +110,29 @@ static void draw_y_tick(const drawing *d, double value)
               LEFT, WIDTH - RIGHT, y, y, LEFT - 7, y + 4.5, short_number(fabs(value) < 1e-300 ? 0 : value, text));
 }
 
-static void draw_axes(const drawing *d)
+/* A label at the right end would leave the figure if it stood in the middle of its place. */
+static void draw_x_tick(const drawing *d, double x)
 {
     char text[32];
-    double dx = tick_distance(d->x), dy = tick_distance(d->y);
-    for (double x = ceil(d->x.least / dx - 1e-9) * dx; x <= d->x.most + 1e-9 * dx; x += dx)
-        out_print(d->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", x_at(d, x), HEIGHT - FOOT + 18, short_number(fabs(x) < dx * 1e-6 ? 0 : x, text));
+    double at = x_at(d, x);
+    bool last = at > WIDTH - RIGHT - 12;
+    out_print(d->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s</text>\n", last ? WIDTH - 1 : at, HEIGHT - FOOT + 21, last ? "end" : "middle", short_number(x, text));
+}
+
+static void draw_x_ticks(const drawing *d)
+{
+    double dx = tick_distance(d->x), near = d->chart->x_near;
+    if (near > 0) {
+        draw_x_tick(d, d->x.least);
+        for (double x = pow(10, ceil(log10(near) - 1e-9)); x <= d->x.most * (1 + 1e-9); x *= 10) if (x > d->x.least) draw_x_tick(d, x);
+    } else
+        for (double x = ceil(d->x.least / dx - 1e-9) * dx; x <= d->x.most + 1e-9 * dx; x += dx) draw_x_tick(d, fabs(x) < dx * 1e-6 ? 0 : x);
+}
+
+static void draw_axes(const drawing *d)
+{
+    double dy = tick_distance(d->y);
+    draw_x_ticks(d);
     if (!d->chart->logarithmic)
         for (double y = ceil(d->y.least / dy - 1e-9) * dy; y <= d->y.most + 1e-9 * dy; y += dy) draw_y_tick(d, fabs(y) < dy * 1e-6 ? 0 : y);
     else
@@ -160,7 +185,7 @@ static void draw_marks(const drawing *d)
         out_print(d->out, "<g class=\"m c%d\"><title>", m->colour % CHART_COLOURS);
         out_escaped(d->out, m->text, 200);
         out_print(d->out, "</title><line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%c</text></g>\n",
-                  x_at(d, m->x), x_at(d, m->x), m->letter == 'c' ? HEIGHT - FOOT - 6 : TOP, HEIGHT - FOOT, x_at(d, m->x), HEIGHT - FOOT + 36, m->letter);
+                  x_at(d, m->x), x_at(d, m->x), m->letter == 'c' ? HEIGHT - FOOT - 6 : TOP, HEIGHT - FOOT, x_at(d, m->x), HEIGHT - FOOT + 39, m->letter);
     }
 }
 

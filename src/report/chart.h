@@ -18,6 +18,8 @@ typedef struct {
     const chart_mark *marks; int mark_count;
     bool logarithmic;                    /* y */
     bool from_zero;                      /* y */
+    bool whole;                          /* y: to the largest value of a curve, not to that which 19 of 20 are below */
+    double x_near;                       /* above 0: x grows evenly to about this place, by its logarithm beyond (log(1 + x/x_near)) */
     int points;                          /* at most so many for each curve, each the mean of what it stands for */
 } chart;
 

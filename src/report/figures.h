@@ -3,6 +3,7 @@
 #define REPORT_FIGURES_H
 
 #include "report/chart.h"
+#include "report/costs.h"
 #include "report/run_log.h"
 
 /* Runs that differ in nothing but their seed are a group, whose curves are one band. */
@@ -15,6 +16,7 @@ typedef struct {
     char (*group_names)[112];            /* (groups) */
     int points;                          /* of a curve */
     const lithe_report_options *options;
+    const costs *costs;                  /* what was measured beside the runs */
 } figures;
 
 int  figures_open(figures *f, lithe_run *const *runs, int n, const lithe_report_options *o, lithe_error *err);

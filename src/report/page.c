@@ -18,7 +18,7 @@ static const char styles[] =
     ".c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}.c4{--c:var(--c4)}.c5{--c:var(--c5)}.c6{--c:var(--c6)}.c7{--c:var(--c7)}\n"
     ".l,.m line{stroke:var(--c)}.b,.p{fill:var(--c)}.m{color:var(--c)}.k{color:var(--c);font-weight:600}\n"
     ".key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.4rem 0}.key svg{display:inline-block;width:1.8rem;height:.6rem;margin-right:.4rem}\n"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\n"
+    ".wide{overflow-x:auto;margin-top:.6rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\n"
     "th,td{padding:.25rem .7rem .25rem 0;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child,.t{text-align:left}th{color:var(--soft);font-weight:600}\n"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.45 ui-monospace,monospace;margin:.3rem 0;border-left:2px solid var(--rule);padding-left:.8rem}summary{cursor:pointer}\n";
 

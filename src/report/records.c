@@ -93,5 +93,6 @@ int records_write(const figures *f, const char *dir, lithe_error *err)
     if (!status) status = write_steps(f, dir, err);
     if (!status) status = write_evaluations(f, dir, err);
     if (!status) status = write_events(f, dir, err);
-    return status ? status : write_savings(f, dir, err);
+    if (!status) status = write_savings(f, dir, err);
+    return status || !f->costs->series_count ? status : costs_record(f->costs, dir, err);
 }

@@ -1,6 +1,7 @@
 /* lithe report: one page about runs.  It is written again with fewer points as long as it is too long. */
 #include "base/file.h"
 #include "base/sized.h"
+#include "report/cost_page.h"
 #include "report/figures.h"
 #include "report/page.h"
 #include <math.h>
@@ -257,6 +258,7 @@ static void write_page(page *p)
     write_table(p);
     write_figures(p);
     write_growth(p);
+    cost_page_write(p->out, p->f, &p->charts);
     write_differences(p);
     write_samples(p);
     write_details(p);
@@ -280,13 +282,21 @@ static int write_fitting(figures *f, const char *path, lithe_error *err)
 int lithe_report(lithe_run *const *runs, int n, const char *path, const lithe_report_options *o, lithe_error *err)
 {
     lithe_report_options options;
+    lithe_error own = { 0 };
     figures f;
-    if (options_read(&options, sizeof options, o, "lithe_report_options", err)) return err ? (int)err->status : LITHE_EINVAL;
+    costs c;
+    if (!err) err = &own;
+    if (options_read(&options, sizeof options, o, "lithe_report_options", err)) return (int)err->status;
     if (!runs || n < 1 || !path) return fail(err, LITHE_EINVAL, "a report needs at least one run and a path");
     for (int i = 0; i < n; i++) if (!runs[i]) return fail(err, LITHE_EINVAL, "run %d of %d is NULL", i + 1, n);
+    if (options.cost_count < 0 || (options.cost_count && !options.costs)) return fail(err, LITHE_EINVAL, "%d files of costs: their paths are missing", options.cost_count);
     int status = figures_open(&f, runs, n, &options, err);
+    if (!status) status = costs_read(&c, options.costs, options.cost_count, err);
+    else c = (costs){ 0 };
+    f.costs = &c;
     if (!status) status = write_fitting(&f, path, err);
     if (!status && options.csv) status = records_write(&f, options.csv, err);
+    costs_close(&c);
     figures_close(&f);
     return status;
 }
