@@ -201,7 +201,7 @@ void chart_draw(text_out *out, const chart *c)
     if (c->logarithmic && !(d.y.least > 0)) d.y.least = d.y.most * 1e-3;
     out_print(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, HEIGHT);
     out_escaped(out, c->title, 300);
-    out_print(out, "\">\n<clipPath id=\"f%d\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n", c->number, LEFT, TOP - 4, WIDTH - LEFT - RIGHT + 4, HEIGHT - FOOT - TOP + 8);
+    out_print(out, "\">\n<clipPath id=\"f%d\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/></clipPath>\n", c->number, LEFT - 4, TOP - 4, WIDTH - LEFT - RIGHT + 8, HEIGHT - FOOT - TOP + 8);
     draw_axes(&d);
     draw_marks(&d);
     out_print(out, "<g clip-path=\"url(#f%d)\">\n", c->number);
