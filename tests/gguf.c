@@ -302,6 +302,40 @@ static void tokenizers_open(void)
     lithe_tokenizer_close(t);
 }
 
+/* Hugging Face's tokenizers take an added token's id from the vocabulary, else the one after all others, and not from the
+ * entry: both are the same. */
+static void check_added_ids(const char *path)
+{
+    json_t *root = json_load_file(path, 0, NULL), *added = json_object_get(root, "added_tokens"), *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    json_int_t next = (json_int_t)(json_is_array(vocab) ? json_array_size(vocab) : json_object_size(vocab));
+    CHECK_MSG(next > 0, "%s has no vocabulary", path);
+    for (size_t i = 0; i < json_array_size(added); i++) {
+        const json_t *entry = json_array_get(added, i), *known = NULL;
+        const char *content = json_string_value(json_object_get(entry, "content"));
+        json_int_t id = json_integer_value(json_object_get(entry, "id")), taken = -1;
+        if (json_is_object(vocab) && (known = json_object_get(vocab, content))) taken = json_integer_value(known);
+        for (size_t k = 0; k < json_array_size(vocab); k++) if (!strcmp(json_string_value(json_array_get(json_array_get(vocab, k), 0)), content)) taken = (json_int_t)k;
+        if (taken < 0) taken = next++;
+        CHECK_MSG(taken == id, "%s: %s would get the id %d and not %d", path, content, (int)taken, (int)id);
+    }
+    json_decref(root);
+}
+
+static void special_first(gguf_head *h) { gguf_put_array(h, "tokenizer.ggml.token_type", GGUF_I32, 2), gguf_put_bytes(h, "\3\0\0\0\1\0\0", 8); }
+
+/* The first of two tokens is special. */
+static void special_tokens_keep_their_ids(void)
+{
+    lithe_error err = { 0 };
+    lithe_tokenizer *t = tokenizer_with(special_first, &err);
+    char path[4500];
+    CHECK_MSG(t && lithe_tokenizer_is_special(t, 0) && !lithe_tokenizer_is_special(t, 1), "%s", err.text);
+    snprintf(path, sizeof path, "%s", in_dir("tokenizer.json"));
+    CHECK_MSG(!lithe_tokenizer_save(t, path, &err), "%s", err.text);
+    check_added_ids(path);
+    lithe_tokenizer_close(t);
+}
+
 /* As a directory it is the file it came from, with the chat template beside it. */
 static void tokenizers_are_saved(void)
 {
@@ -316,6 +350,7 @@ static void tokenizers_are_saved(void)
         dir_make(dir, &err);
         snprintf(path, sizeof path, "%s/%s", dir, lithe_tokenizer_file(t));
         CHECK_MSG(!lithe_tokenizer_save(t, path, &err), "%s", err.text);
+        if (strstr(path, ".json")) check_added_ids(path);
         lithe_tokenizer *again = lithe_tokenizer_open(dir, &err);
         CHECK_MSG(again, "%s", err.text);
         size_t n = lithe_encode(t, text, strlen(text), 1, a, 64), m = lithe_encode(again, text, strlen(text), 1, b, 64);
@@ -345,6 +380,7 @@ const test tests_gguf[] = {
     { "gguf: ends of turns and defaults of sampling", ends_and_sampling },
     { "gguf: tokenizers open", tokenizers_open },
     { "gguf: tokenizers are saved", tokenizers_are_saved },
+    { "gguf: special tokens keep their ids in other programs", special_tokens_keep_their_ids },
     { "gguf: tokenizers are refused", tokenizers_are_refused },
     { 0 },
 };

@@ -106,6 +106,17 @@ static const char *name_of(const reading *r, gguf_text token, uint64_t i, bool w
     return !text || begins || !words || is_added(type_of(r, i)) ? text : memcpy(room, "##", 2);
 }
 
+/* Added tokens are in the vocabulary too: to tokenizers of Hugging Face, one that is not has the id after all others,
+ * whatever the file says. */
+static void put_added(json_t *vocab, const json_t *added)
+{
+    for (size_t i = 0; i < json_array_size(added); i++) {
+        const json_t *entry = json_array_get(added, i);
+        const char *name = json_string_value(json_object_get(entry, "content"));
+        if (!json_object_get(vocab, name)) json_object_set(vocab, name, json_object_get(entry, "id"));
+    }
+}
+
 /* The vocabulary, and the tokens that are found before anything else is done with a text. */
 static int put_tokens(const reading *r, json_t *vocab, json_t *added, bool words, lithe_error *err)
 {
@@ -126,6 +137,7 @@ static int put_tokens(const reading *r, json_t *vocab, json_t *added, bool words
         if (bad) fail(err, LITHE_EFORMAT, "%s: token %llu is not UTF-8, or memory is out", r->what, (unsigned long long)i);
     }
     free(room);
+    if (!failed(err)) put_added(vocab, added);
     return failed(err) ? (int)err->status : LITHE_OK;
 }
 
