@@ -1,5 +1,6 @@
 /* Runs as their logs tell them, and pages about them: figures are those of the log, pages are well-formed, need nothing
  * else and can be read on light and dark screens; differences and savings are those worked out by hand. */
+#include "browser.h"
 #include "tree.h"
 #include "lithe_runs.h"
 #include "shell.h"
@@ -317,14 +318,102 @@ static void commands(void)
     CHECK_MSG(sh("$L compare s/lr=1e-3,seed=0 s/lr=1e-3,seed=0 --against flops --json") == 0 && strstr(out, "\"difference\":0,"), "%s %s", out, err);
 }
 
-/* A screenshot at the widths of a phone and a desk; people look at them, this test at their being there. */
-static void screenshots(void)
+/* ---- looks ---------------------------------------------------------------------------------------- */
+
+/* A page with every kind of section: growths and other marks, seeds as a band, long names, costs. */
+static char *rich_page(void)
 {
-    if (sh("command -v chromium") != 0) test_skip("no chromium");
-    make_run("a", "gpt2", "lithe train t.txt --out a", "t1", 20, 5, 1, "");
-    free(report_of((const char *const[]){ "a" }, 1, NULL));
-    for (int i = 0; i < 2; i++)
-        CHECK_MSG(sh("chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=%d,2400 --screenshot=$PWD/page.png file://$PWD/r.html && test $(wc -c < page.png) -gt 20000 && rm page.png", i ? 1280 : 390) == 0, "%.500s", err);
+    static const char *const names[] = { "seed-0", "seed-1", "a-run-with-quite-a-long-name-of-its-own,lr=1e-3,batch=16,seed=0", "grown" };
+    lithe_run *runs[4];
+    lithe_error e = { 0 };
+    char costs[400];
+    snprintf(costs, sizeof costs, "%s", in_dir("cost.jsonl"));
+    make_run(names[0], "gpt2", "lithe train t.txt --seed 0 --out s0", "t1", 60, 5, 0.5, "");
+    make_run(names[1], "gpt2", "lithe train t.txt --seed 1 --out s1", "t1", 60, 5.5, 0.5, "{\"step\": 60, \"rolled_back\": \"nan\"}\n");
+    make_run(names[2], "rwkv7", "lithe train t.txt --lr 1e-3 --out a-run-with-quite-a-long-name-of-its-own,lr=1e-3,batch=16,seed=0/and/a/path/that/has/no/end/in/sight/at/all", "t1", 60, 6, 0.6, "{\"step\": 60, \"skipped\": \"nan\"}\n");
+    make_run(names[3], "gpt2", "lithe train t.txt --grow", "t1", 40, 4.8, 0.7, "{\"step\": 40, \"grew\": \"slots 1 -> 2\", \"method\": \"A\", \"params_before\": 1000, \"params\": 2000}\n");
+    FILE *f = fopen(costs, "w");
+    for (int m = 0; m < 5; m++) {
+        fprintf(f, "{\"schema\":\"lithe.bench.1\",\"model\":\"a-model-of-some-name-%d\",\"arch\":\"rwkv%d\",\"params\":%d,\"results\":[", m, m, 123456 * (m + 1));
+        for (int k = 0; k < 6; k++)
+            fprintf(f, "%s{\"type\":\"stored\",\"work\":\"decode\",\"parallel\":1,\"depth\":%.0f,\"tokens\":1,\"seconds\":%g,\"engine_bytes\":%.0f}", k ? "," : "", k ? pow(10, k) : 0,
+                    1e-4 * (1 + m * k), 1e5 * (1 + m * pow(10, k)));
+        fprintf(f, "]}\n");
+    }
+    fclose(f);
+    for (int i = 0; i < 4; i++) runs[i] = open_run(names[i]);
+    const lithe_report_options o = { .size = sizeof o, .costs = (const char *const[]){ costs }, .cost_count = 1, .peak = 1e12 };
+    CHECK_MSG(!lithe_report(runs, 4, in_dir("r.html"), &o, &e), "%s", e.text);
+    for (int i = 0; i < 4; i++) lithe_run_close(runs[i]);
+    return tree_text(in_dir("r.html"));
+}
+/* A copy of the page that looks at itself (tests/report_look.js), with `more` before its end. */
+static void write_looking(const char *name, const char *page, const char *more)
+{
+    FILE *f = fopen(in_dir(name), "w");
+    char *script = tree_text(test_file("tests/report_look.js"));
+    fprintf(f, "%.*s%s<script>%s</script></body></html>\n", (int)(strstr(page, "</body>") - page), page, more, script);
+    fclose(f);
+    free(script);
+}
+
+enum { SHOWN = 6000 };               /* pixels of height of an image */
+
+/* What the page, in a frame because windows are not as narrow as phones, says of its looks at this width and in this theme, in `line`; the image is at `image`. */
+static bool look(const char *program, const char *name, int width, bool light, const char *image, char line[4000])
+{
+    char url[500], option[500];
+    FILE *f = fopen(in_dir("frame.html"), "w");
+    fprintf(f, "<!DOCTYPE html><html><head><meta name=\"color-scheme\" content=\"light dark\"/></head><body style=\"margin:0\"><iframe style=\"border:0;width:%dpx;height:%dpx\" src=\"%s\"></iframe></body></html>\n", width, SHOWN, name);
+    fclose(f);
+    snprintf(url, sizeof url, "file://%s", in_dir("frame.html"));
+    snprintf(option, sizeof option, "--screenshot=%s", image);
+    chromium c = chromium_open(program, width, SHOWN, light, option, url);
+    char written[4000];
+    bool said = chromium_says(&c, "\"look: ", line);
+    said &= chromium_says(&c, "bytes written to file", written);
+    chromium_close(&c);
+    return said;
+}
+
+/* Everything that is drawn has its place on a desktop and on a phone, on light and dark screens. */
+static void looks_are_good(void)
+{
+    static const int widths[] = { PHONE, DESKTOP };
+    const char *program = browser(), *keep = getenv("LITHE_LOOKS");
+    char *page = rich_page();
+    int figures = count_of(page, "<figure>");
+    write_looking("looking.html", page, "");
+    for (int i = 0; i < 4; i++) {
+        char line[4000] = "it says nothing", expected[100], name[60], path[500];
+        snprintf(name, sizeof name, "report-%s-%d.png", i / 2 ? "dark" : "light", widths[i % 2]);
+        snprintf(path, sizeof path, "%s%s%s", keep ? keep : in_dir(name), keep ? "/" : "", keep ? name : "");
+        snprintf(expected, sizeof expected, "look: %d pixels, %d figures, 0 faults", widths[i % 2], figures);
+        bool said = look(program, "looking.html", widths[i % 2], i / 2 == 0, path, line);
+        CHECK_MSG(said && strstr(line, expected), "%s: %s", name, line);
+        check_image(path, widths[i % 2], i / 2 == 0);
+    }
+    CHECK_MSG(figures > 12, "%d figures", figures);
+    free(page);
+}
+
+/* What would be ugly is found. */
+static void ugly_pages_are_found(void)
+{
+    static const char *const faults[] = { "the page is 20", "Blank: nothing is drawn", "Cut: left is cut off", "Over: two lies over one", "None: it is empty", "a table shows its first column only", "Small: tiny is", "wider than its place" };
+    const char *program = browser();
+    char *page = rich_page(), line[4000] = "it says nothing";
+    write_looking("ugly.html", page, "<div style=\"width:2000px\">.</div>"
+        "<figure><figcaption>Blank</figcaption><svg viewBox=\"0 0 640 312\"><text x=\"99\" y=\"99\">x</text></svg></figure>"
+        "<figure><figcaption>Cut</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text x=\"-20\" y=\"99\">left</text></svg></figure>"
+        "<figure><figcaption>Over</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text x=\"99\" y=\"99\">two</text><text x=\"104\" y=\"101\">one</text></svg></figure>"
+        "<figure><figcaption>None</figcaption><p>There are no such numbers.</p></figure>"
+        "<figure><figcaption>Small</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text style=\"font-size:3px\" x=\"99\" y=\"99\">tiny</text></svg></figure>"
+        "<div class=\"wide\"><table><tbody><tr><td style=\"max-width:none\"><div style=\"width:300px\">x</div></td><td>1</td></tr></tbody></table></div>"
+        "<p style=\"width:4rem;overflow:hidden\">Unbrokenlinesofletters</p>");
+    CHECK(look(program, "ugly.html", PHONE, true, in_dir("ugly.png"), line));
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) CHECK_MSG(strstr(line, faults[i]), "\"%s\" is not among: %s", faults[i], line);
+    free(page);
 }
 
 const test tests_reports[] = {
@@ -338,6 +427,7 @@ const test tests_reports[] = {
     { "reports: pages have a largest size", long_pages },
     { "reports: differences", differences },
     { "reports: the commands", commands },
-    { "reports: screenshots", screenshots },
+    { "reports: looks on desktop and phone", looks_are_good },
+    { "reports: ugly pages are found", ugly_pages_are_found },
     { 0 }
 };

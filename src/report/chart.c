@@ -5,21 +5,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 640, HEIGHT = 312, LEFT = 66, RIGHT = 14, TOP = 16, FOOT = 58, TICKS = 5 };
+enum { WIDTH = 640, HEIGHT = 312, LEFT = 78, RIGHT = 14, TOP = 16, FOOT = 58, TICKS = 5, MOST_POWERS = 8 };
 
 typedef struct { double least, most; } range;
 
+/* ---- numbers ------------------------------------------------------------------------------- */
+
+typedef struct { double size; const char *letter; } unit;
+
+/* The largest of which x is one or more. */
+static unit unit_of(double x)
+{
+    static const unit units[] = { { 1e18, "E" }, { 1e15, "P" }, { 1e12, "T" }, { 1e9, "G" }, { 1e6, "M" }, { 1e3, "k" } };
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) if (fabs(x) >= units[i].size * 0.99999) return units[i];
+    return (unit){ 1, "" };
+}
+
+/* "2.5e-4" with so many significant digits. */
+static const char *power_text(double x, int digits, char text[32])
+{
+    int power = (int)floor(log10(fabs(x)) + 1e-9);
+    snprintf(text, 32, "%.*ge%d", digits, x / pow(10, power), power);
+    return text;
+}
+
 const char *short_number(double x, char text[32])
 {
-    static const struct { double size; const char *letter; } units[] = { { 1e18, "E" }, { 1e15, "P" }, { 1e12, "T" }, { 1e9, "G" }, { 1e6, "M" }, { 1e3, "k" } };
     if (!isfinite(x)) { snprintf(text, 32, "\xe2\x80\x93"); return text; }
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (fabs(x) >= units[i].size * 0.99999) { snprintf(text, 32, "%.3g%s", x / units[i].size, units[i].letter); return text; }
-    snprintf(text, 32, "%.3g", x);
+    if (fabs(x) < 1e-3 && fabs(x) > 0) return power_text(x, 3, text);
+    unit u = unit_of(x);
+    snprintf(text, 32, "%.3g%s", x / u.size, u.letter);
+    return text;
+}
+
+/* A number of an axis with as many digits as tell it from the next one. */
+static const char *tick_text(double x, range r, double distance, char text[32])
+{
+    unit u = unit_of(fmax(fabs(r.least), fabs(r.most)));
+    int decimals = (int)ceil(-log10(distance / u.size) - 1e-9);
+    if (!(fabs(x) > 0) || decimals < 0) decimals = 0;
+    if (decimals > 3 && fmax(fabs(r.least), fabs(r.most)) < 0.01) return power_text(x, (int)floor(log10(fabs(x) / distance) + 1e-9) + 1, text);
+    int n = snprintf(text, 32, "%.*f", decimals < 12 ? decimals : 12, x / u.size);
+    while (decimals && text[n - 1] == '0') n--;
+    if (text[n - 1] == '.') n--;
+    snprintf(text + n, (size_t)(32 - n), "%s", fabs(x) > 0 ? u.letter : "");
     return text;
 }
 
 /* ---- ranges -------------------------------------------------------------------------------- */
+
+/* With room for some numbers that are told apart. */
+static range not_narrow(range r)
+{
+    double least = 1e-9 * fmax(fabs(r.least), fabs(r.most));
+    if (r.most - r.least > least) return r;
+    return (range){ r.least - fabs(r.least) * 0.05 - 1e-12, r.least + fabs(r.least) * 0.05 + 1e-12 };
+}
 
 static range widen(range r, double x)
 {
@@ -60,7 +101,7 @@ static range y_range(const chart *c)
         }
     }
     if (c->from_zero && !c->logarithmic) r.least = 0;
-    if (!(r.most > r.least)) r = (range){ r.least - fabs(r.least) * 0.05 - 1e-12, r.least + fabs(r.least) * 0.05 + 1e-12 };
+    r = not_narrow(r);
     if (c->logarithmic && r.least > 0) {
         double times = pow(r.most / r.least, 0.04);
         return (range){ r.least / times, r.most * times };
@@ -76,7 +117,7 @@ static range x_range(const chart *c)
         if (c->curves[i].n) r = widen(widen(r, c->curves[i].x[0]), c->curves[i].x[c->curves[i].n - 1]);
     if (r.least > 0 && r.least < 0.1 * r.most) r.least = 0;
     if (!(r.most > r.least)) r.most = r.least + 1;
-    return r;
+    return not_narrow(r);
 }
 
 /* The distance between round numbers, 1, 2 or 5 times a power of ten, for about TICKS of them. */
@@ -102,43 +143,48 @@ static double y_at(const drawing *d, double y)
     return HEIGHT - FOOT - fmin(fmax(share, -0.02), 1.05) * (HEIGHT - FOOT - TOP);
 }
 
-static void draw_y_tick(const drawing *d, double value)
+static void draw_y_tick(const drawing *d, double y, const char *text)
 {
-    char text[32];
-    double y = y_at(d, value);
-    out_print(d->out, "<line class=\"g\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-              LEFT, WIDTH - RIGHT, y, y, LEFT - 7, y + 4.5, short_number(fabs(value) < 1e-300 ? 0 : value, text));
+    out_print(d->out, "<line class=\"g\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%d\" y=\"%.1f\" dy=\".35em\" text-anchor=\"end\">%s</text>\n",
+              LEFT, WIDTH - RIGHT, y_at(d, y), y_at(d, y), LEFT - 7, y_at(d, y), text);
 }
 
 /* A label at the right end would leave the figure if it stood in the middle of its place. */
-static void draw_x_tick(const drawing *d, double x)
+static void draw_x_tick(const drawing *d, double x, const char *text)
 {
-    char text[32];
-    double at = x_at(d, x);
-    bool last = at > WIDTH - RIGHT - 12;
-    out_print(d->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s</text>\n", last ? WIDTH - 1 : at, HEIGHT - FOOT + 21, last ? "end" : "middle", short_number(x, text));
+    bool last = x_at(d, x) > WIDTH - RIGHT - 12;
+    out_print(d->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s</text>\n", last ? WIDTH - 1 : x_at(d, x), HEIGHT - FOOT + 21, last ? "end" : "middle", text);
 }
 
-static void draw_x_ticks(const drawing *d)
+static void draw_linear_ticks(const drawing *d, range r, void (*draw)(const drawing *, double, const char *))
 {
-    double dx = tick_distance(d->x), near = d->chart->x_near;
-    if (near > 0) {
-        draw_x_tick(d, d->x.least);
-        for (double x = pow(10, ceil(log10(near) - 1e-9)); x <= d->x.most * (1 + 1e-9); x *= 10) if (x > d->x.least) draw_x_tick(d, x);
-    } else
-        for (double x = ceil(d->x.least / dx - 1e-9) * dx; x <= d->x.most + 1e-9 * dx; x += dx) draw_x_tick(d, fabs(x) < dx * 1e-6 ? 0 : x);
+    char text[32];
+    double distance = tick_distance(r);
+    for (double at = ceil(r.least / distance - 1e-9) + 0.0; at * distance <= r.most + 1e-9 * distance; at++) draw(d, at * distance, tick_text(at * distance, r, distance, text));
+}
+
+/* Powers of ten from `least`, or also twice and five times these if there is room for them. */
+static void draw_power_ticks(const drawing *d, double least, double most, bool between, void (*draw)(const drawing *, double, const char *))
+{
+    char text[32];
+    int first = (int)floor(log10(least) + 1e-9), last = (int)ceil(log10(most)), step = (last - first) / MOST_POWERS + 1;
+    for (int power = first; power <= last; power += step)
+        for (int k = 1; k <= 5; k += k == 1 ? 1 : 3) {
+            double at = k * pow(10, power);
+            if (at >= least * (1 - 1e-9) && at <= most * (1 + 1e-9) && (k == 1 || between)) draw(d, at, short_number(at, text));
+        }
 }
 
 static void draw_axes(const drawing *d)
 {
-    double dy = tick_distance(d->y);
-    draw_x_ticks(d);
-    if (!d->chart->logarithmic)
-        for (double y = ceil(d->y.least / dy - 1e-9) * dy; y <= d->y.most + 1e-9 * dy; y += dy) draw_y_tick(d, fabs(y) < dy * 1e-6 ? 0 : y);
-    else
-        for (int power = (int)floor(log10(d->y.least)); power <= (int)ceil(log10(d->y.most)); power++)
-            for (int k = 1; k <= 5; k += k == 1 ? 1 : 3)
-                if (k * pow(10, power) >= d->y.least && k * pow(10, power) <= d->y.most) draw_y_tick(d, k * pow(10, power));
+    char text[32];
+    double near = d->chart->x_near;
+    if (near > 0) {
+        draw_x_tick(d, d->x.least, short_number(d->x.least, text));
+        draw_power_ticks(d, fmax(near, d->x.least + near / 2), d->x.most, false, draw_x_tick);
+    } else draw_linear_ticks(d, d->x, draw_x_tick);
+    if (d->chart->logarithmic && d->y.most > 5 * d->y.least) draw_power_ticks(d, d->y.least, d->y.most, d->y.most < 1600 * d->y.least, draw_y_tick);
+    else draw_linear_ticks(d, d->y, draw_y_tick);
     out_print(d->out, "<line class=\"a\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", LEFT, WIDTH - RIGHT, HEIGHT - FOOT, HEIGHT - FOOT);
     out_print(d->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", WIDTH - RIGHT, HEIGHT - 4, d->chart->x_name);
 }
@@ -177,6 +223,21 @@ static void draw_curve(const drawing *d, const chart_curve *c)
         out_print(d->out, "<circle class=\"p c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\"/>", colour, x_at(d, c->x[i * c->n / points]), y_at(d, c->y[i * c->n / points]));
 }
 
+/* Letters at one place stand side by side: how far to the left this one is. */
+static int aside(const drawing *d, int mark)
+{
+    const chart_mark *marks = d->chart->marks;
+    bool seen[128] = { false };
+    int others = 0;
+    for (int i = 0; i < mark; i++) {
+        unsigned char letter = (unsigned char)marks[i].letter & 127;
+        if (fabs(x_at(d, marks[i].x) - x_at(d, marks[mark].x)) > 4 || marks[i].letter == marks[mark].letter || seen[letter]) continue;
+        seen[letter] = true;
+        others++;
+    }
+    return others * 12;
+}
+
 static void draw_marks(const drawing *d)
 {
     for (int i = 0; i < d->chart->mark_count; i++) {
@@ -185,7 +246,7 @@ static void draw_marks(const drawing *d)
         out_print(d->out, "<g class=\"m c%d\"><title>", m->colour % CHART_COLOURS);
         out_escaped(d->out, m->text, 200);
         out_print(d->out, "</title><line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%c</text></g>\n",
-                  x_at(d, m->x), x_at(d, m->x), m->letter == 'c' ? HEIGHT - FOOT - 6 : TOP, HEIGHT - FOOT, x_at(d, m->x), HEIGHT - FOOT + 39, m->letter);
+                  x_at(d, m->x), x_at(d, m->x), m->letter == 'c' ? HEIGHT - FOOT - 6 : TOP, HEIGHT - FOOT, x_at(d, m->x) - aside(d, i), HEIGHT - FOOT + 39, m->letter);
     }
 }
 

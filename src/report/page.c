@@ -14,12 +14,12 @@ static const char styles[] =
     "figure{margin:.8rem 0 0;min-width:0}figcaption{font-weight:600}svg{display:block;width:100%;height:auto}\n"
     "svg text{fill:var(--soft);font-size:13px}.g{stroke:var(--rule)}.a{stroke:var(--soft)}\n"
     ".l{fill:none;stroke-width:1.8;stroke-linejoin:round}.d{stroke-dasharray:6 3}.b{opacity:.18}.m line{stroke-width:1;stroke-dasharray:2 3}.m text{fill:currentColor;font-size:12px}\n"
-    "@media (max-width:34rem){svg text,.m text{font-size:20px}}\n"
     ".c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}.c4{--c:var(--c4)}.c5{--c:var(--c5)}.c6{--c:var(--c6)}.c7{--c:var(--c7)}\n"
     ".l,.m line{stroke:var(--c)}.b,.p{fill:var(--c)}.m{color:var(--c)}.k{color:var(--c);font-weight:600}\n"
     ".key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;margin:.4rem 0}.key svg{display:inline-block;width:1.8rem;height:.6rem;margin-right:.4rem}\n"
     ".wide{overflow-x:auto;margin-top:.6rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}\n"
-    "th,td{padding:.25rem .7rem .25rem 0;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}th:first-child,td:first-child,.t{text-align:left}th{color:var(--soft);font-weight:600}\n"
+    "th,td{padding:.25rem .7rem .25rem 0;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:9rem;max-width:16rem}th{white-space:normal;vertical-align:bottom}th:first-child,td:first-child,.t{text-align:left}th{color:var(--soft);font-weight:600}\n"
+    "@media (max-width:34rem){svg text,.m text{font-size:20px}th{white-space:nowrap}}\n"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.45 ui-monospace,monospace;margin:.3rem 0;border-left:2px solid var(--rule);padding-left:.8rem}summary{cursor:pointer}\n";
 
 void page_begin(text_out *out, const char *title)
