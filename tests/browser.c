@@ -24,8 +24,12 @@ const char *browser(void)
 
 chromium chromium_open(const char *program, int width, int height, bool light, const char *option, const char *url)
 {
-    char profile[400], size[40];
+    char profile[400], size[40], frame[400];
     int ends[2];
+    FILE *f = fopen(in_dir("frame.html"), "w");
+    fprintf(f, "<!DOCTYPE html><html><head><meta name=\"color-scheme\" content=\"light dark\"/></head><body style=\"margin:0\"><iframe style=\"border:0;width:%dpx;height:%dpx\" src=\"%s\"></iframe></body></html>\n", width, height, url);
+    fclose(f);
+    snprintf(frame, sizeof frame, "file://%s", in_dir("frame.html"));
     snprintf(profile, sizeof profile, "--user-data-dir=%s", in_dir("profile"));
     snprintf(size, sizeof size, "--window-size=%d,%d", width, height);
     if (pipe2(ends, O_CLOEXEC)) abort();
@@ -36,7 +40,7 @@ chromium chromium_open(const char *program, int width, int height, bool light, c
         dup2(ends[1], 1);
         dup2(ends[1], 2);
         execlp(program, program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run", "--disable-extensions",
-               "--enable-logging=stderr", profile, size, light ? "--blink-settings=preferredColorScheme=1" : "--blink-settings=preferredColorScheme=0", option, url, (char *)NULL);
+               "--enable-logging=stderr", profile, size, light ? "--blink-settings=preferredColorScheme=1" : "--blink-settings=preferredColorScheme=0", option, frame, (char *)NULL);
         _exit(127);
     }
     setpgid(c.pid, c.pid);

@@ -12,7 +12,8 @@ typedef struct { pid_t pid; FILE *log; } chromium;
 
 /* The program; skips the test where there is none. */
 const char *browser(void);
-/* Opens a page in a window of this size, for people who like light or dark screens; option: one more option.  Its process group is its own. */
+/* Opens a page in a frame of this size (its windows are not as narrow as phones), for people who like light or dark
+ * screens; option: one more option.  url: of a file in in_dir() its name.  Its process group is its own. */
 chromium    chromium_open(const char *program, int width, int height, bool light, const char *option, const char *url);
 /* The next line of its log that has the words, within some minutes, in `line`; false if there is none. */
 bool        chromium_says(chromium *c, const char *text, char line[4000]);

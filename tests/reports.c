@@ -359,16 +359,12 @@ static void write_looking(const char *name, const char *page, const char *more)
 
 enum { SHOWN = 6000 };               /* pixels of height of an image */
 
-/* What the page, in a frame because windows are not as narrow as phones, says of its looks at this width and in this theme, in `line`; the image is at `image`. */
+/* What the page says of its looks at this width and in this theme, in `line`; the image is at `image`. */
 static bool look(const char *program, const char *name, int width, bool light, const char *image, char line[4000])
 {
-    char url[500], option[500];
-    FILE *f = fopen(in_dir("frame.html"), "w");
-    fprintf(f, "<!DOCTYPE html><html><head><meta name=\"color-scheme\" content=\"light dark\"/></head><body style=\"margin:0\"><iframe style=\"border:0;width:%dpx;height:%dpx\" src=\"%s\"></iframe></body></html>\n", width, SHOWN, name);
-    fclose(f);
-    snprintf(url, sizeof url, "file://%s", in_dir("frame.html"));
+    char option[500];
     snprintf(option, sizeof option, "--screenshot=%s", image);
-    chromium c = chromium_open(program, width, SHOWN, light, option, url);
+    chromium c = chromium_open(program, width, SHOWN, light, option, name);
     char written[4000];
     bool said = chromium_says(&c, "\"look: ", line);
     said &= chromium_says(&c, "bytes written to file", written);
