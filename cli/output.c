@@ -163,14 +163,21 @@ bool coloured(FILE *f)
     return (force && *force && strcmp(force, "0")) || terminal(f);
 }
 
-int terminal_width(FILE *f)
+static struct winsize terminal_size(FILE *f)
 {
-    struct winsize size;
-    const char *columns = getenv("COLUMNS");
-    if (columns && atoi(columns) > 0) return atoi(columns);
-    if (ioctl(stream_fd(f), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-    return 80;
+    struct winsize size = { 0 };
+    if (ioctl(stream_fd(f), TIOCGWINSZ, &size)) size = (struct winsize){ 0 };
+    return size;
 }
+
+static int size_or(const char *variable, int said, int otherwise)
+{
+    const char *given = getenv(variable);
+    return given && atoi(given) > 0 ? atoi(given) : said > 0 ? said : otherwise;
+}
+
+int terminal_width(FILE *f)  { return size_or("COLUMNS", terminal_size(f).ws_col, 80); }
+int terminal_height(FILE *f) { return size_or("LINES", terminal_size(f).ws_row, 24); }
 
 bool terminal_utf8(void)
 {

@@ -46,6 +46,7 @@ const char *figures_text(const lithe_event *e, char *text, size_t cap);     /* w
 bool terminal(FILE *f);
 bool coloured(FILE *f);
 int  terminal_width(FILE *f);                                   /* COLUMNS, else the terminal's, else 80 */
+int  terminal_height(FILE *f);                                  /* LINES, else the terminal's, else 24 */
 bool terminal_utf8(void);
 int  utf8_length(const char *text, size_t n);                   /* bytes of the sequence at text, 0 when it is none */
 

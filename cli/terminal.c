@@ -76,4 +76,11 @@ void put_foreign(FILE *f, const char *text, size_t n)
     else for (size_t i = 0; i < n; i++) fputc(strchr("\033\r\b", text[i]) && text[i] ? '?' : text[i], f);
 }
 
+void terminal_clear(FILE *f)
+{
+    static const char home[] = "\033[H\033[J";
+    fflush(f);
+    if (isatty(stream_fd(f))) put_all(stream_fd(f), home, sizeof home - 1);
+}
+
 int stream_fd(FILE *f) { return f == stdin ? STDIN_FILENO : f == stdout ? out : err; }

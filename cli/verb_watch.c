@@ -3,7 +3,10 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "output.h"
+#include "quantity.h"
+#include "run_process.h"
 #include "runs.h"
+#include "terminal.h"
 #include "verbs.h"
 #include <math.h>
 #include <stdlib.h>
@@ -18,14 +21,23 @@ static const option watch_options[] = {
     { 0 }
 };
 
-static void draw_curve(const lithe_run *r, const char *of, const char *title, int width)
+enum { WIDEST = 120, MARGIN = 10, CURVE_LINES = 8, CURVE_LEAST = 2, SAMPLE_LINES = 3, OTHER_LINES = 13 };
+
+/* The lines of each of three curves, so that all fits into the terminal. */
+static int curve_lines(bool once)
+{
+    int lines = once ? CURVE_LINES : (terminal_height(stdout) - OTHER_LINES) / 3;
+    return lines > CURVE_LINES ? CURVE_LINES : lines < CURVE_LEAST ? CURVE_LEAST : lines;
+}
+
+static void draw_curve(const lithe_run *r, const char *of, const char *title, int width, int lines)
 {
     size_t n = lithe_run_curve(r, of, "step", NULL, NULL, 0);
     double *x = malloc((n + 1) * sizeof *x), *y = malloc((n + 1) * sizeof *y);
     if (x && y && n) {
         lithe_run_curve(r, of, "step", x, y, n);
-        printf("%10s%s\n", "", title);
-        braille_draw(stdout, x, y, n, width - 11, 8);
+        printf("%*s%s\n", MARGIN, "", title);
+        braille_draw(stdout, x, y, n, width - MARGIN - 1, lines);
     }
     free(x);
     free(y);
@@ -34,28 +46,46 @@ static void draw_curve(const lithe_run *r, const char *of, const char *title, in
 /* The last sample in lines of the terminal's width. */
 static void print_sample(const lithe_run *r, int width)
 {
+    char shown[SAMPLE_LINES * WIDEST + 1];
     int step = 0, last = -1;
     while (lithe_run_sample(r, last + 1, NULL)) last++;
     const char *text = lithe_run_sample(r, last, &step);
     if (!text) return;
-    printf("\n%10ssample of step %d\n%10s", "", step, "");
-    char shown[400];
-    snprintf(shown, sizeof shown, "%.390s", text);
+    printf("\n%*ssample of step %d\n%*s", MARGIN, "", step, MARGIN, "");
+    size_t room = width > MARGIN + 10 ? (size_t)(SAMPLE_LINES * (width - MARGIN - 8)) : 1;
+    snprintf(shown, sizeof shown, "%.*s", (int)(room < sizeof shown ? room : sizeof shown - 1), text);
     size_t n = strlen(shown), whole = 0;
     for (int length; whole < n && (length = utf8_length(shown + whole, n - whole)); whole += (size_t)length) if ((unsigned char)shown[whole] < ' ') shown[whole] = ' ';
     shown[whole] = 0;
-    print_filled(stdout, shown, 10, 10, width);
+    print_filled(stdout, shown, MARGIN, MARGIN, width);
     printf("\n");
 }
 
-static void show(const lithe_run *r)
+static void print_head(const lithe_run *r)
 {
     lithe_run_summary s;
-    int width = terminal(stdout) ? terminal_width(stdout) : 80;
-    if (width > 120) width = 120;
     lithe_run_summarize(r, &s);
-    printf("%s  %s, %.3gM parameters  step %d of %d  %.4g M tokens  %.0f tok/s  %.3g GFLOP/s\n", s.name, s.arch, s.params / 1e6, s.step, s.steps, s.tokens / 1e6,
+    printf("%s  %s, %.3gM parameters  step %d of %d\n%.4g M tokens  %.0f tok/s  %.3g GFLOP/s", s.name, s.arch, s.params / 1e6, s.step, s.steps, s.tokens / 1e6,
            s.seconds > 0 ? s.tokens / s.seconds : 0, s.seconds > 0 ? s.flops / s.seconds / 1e9 : 0);
+}
+
+/* The memory of the process that trains, which only its own machine knows. */
+static void print_process(const lithe_run *r, const char *path)
+{
+    lithe_run_summary s;
+    char now[16], most[16];
+    lithe_run_summarize(r, &s);
+    const run_process p = run_process_of(path);
+    if (p.state == RUN_HERE && p.peak > 0) printf("  memory %sB, at most %sB\n", size_text(p.resident, now), size_text(p.peak, most));
+    else if (p.state == RUN_HERE) printf("\n");
+    else if (p.state == RUN_ELSEWHERE) printf("  trained on %s\n", p.host);
+    else printf(s.steps && s.step >= s.steps ? "  finished\n" : "  nobody trains it now\n");
+}
+
+static void print_losses(const lithe_run *r)
+{
+    lithe_run_summary s;
+    lithe_run_summarize(r, &s);
     printf("loss %.4f", s.loss);
     if (isfinite(s.valid_loss)) printf("  validation %.4f", s.valid_loss);
     if (isfinite(s.bits_per_byte)) printf("  %.4f bits per byte", s.bits_per_byte);
@@ -63,9 +93,18 @@ static void show(const lithe_run *r)
     if (s.growths) printf("  grew %d times", s.growths);
     if (s.skipped || s.rolled_back) printf("  %d steps skipped, %d roll-backs", s.skipped, s.rolled_back);
     printf("\n\n");
-    draw_curve(r, "loss", "training loss", width);
-    draw_curve(r, "valid_loss", "validation loss", width);
-    draw_curve(r, "tokens_per_second", "tokens per second", width);
+}
+
+static void show(const lithe_run *r, const char *path, bool once)
+{
+    int width = terminal(stdout) ? terminal_width(stdout) : 80, lines = curve_lines(once);
+    if (width > WIDEST) width = WIDEST;
+    print_head(r);
+    print_process(r, path);
+    print_losses(r);
+    draw_curve(r, "loss", "training loss", width, lines);
+    draw_curve(r, "valid_loss", "validation loss", width, lines);
+    draw_curve(r, "tokens_per_second", "tokens per second", width, lines);
     print_sample(r, width);
 }
 
@@ -79,8 +118,8 @@ static int watch(const arguments *a)
     for (;;) {
         lithe_run *r = lithe_run_open(a->operands[0], &err);
         if (!r) return failed_input(&err);
-        if (!once) printf("\033[H\033[J");
-        show(r);
+        if (!once) terminal_clear(stdout);
+        show(r, a->operands[0], once);
         fflush(stdout);
         lithe_run_summarize(r, &sum);
         lithe_run_close(r);

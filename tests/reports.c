@@ -318,6 +318,25 @@ static void commands(void)
     CHECK_MSG(sh("$L compare s/lr=1e-3,seed=0 s/lr=1e-3,seed=0 --against flops --json") == 0 && strstr(out, "\"difference\":0,"), "%s %s", out, err);
 }
 
+/* On a terminal of 24 lines each look begins in the first corner and fits; it shows the memory of who trains, and changes
+ * nothing. */
+static void watching(void)
+{
+    if (sh("command -v script timeout") != 0) test_skip("no script(1)");
+    CHECK(sh("i=0; while [ $i -lt 300 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt") == 0);
+    CHECK(sh("$L train tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 1000000 --eval-every 20 --sample the --out w -q & echo $! > pid; while ! [ -e w/samples/20.txt ]; do sleep 0.05; done") == 0);
+    CHECK(sh("env -u LINES -u COLUMNS TERM=xterm LC_ALL=C.UTF-8 script -qec \"stty cols 80 rows 24; timeout 2 $L watch w --every 0.3\" /dev/null") == 0 || *out);
+    char *look = strstr(out, "\033[H\033[J"), *next = look ? strstr(look + 6, "\033[H\033[J") : NULL;
+    CHECK_MSG(look && next, "one look or none: %.200s", out);
+    if (next) *next = 0;
+    CHECK_MSG(look && count_of(look, "\n") <= 23, "%d lines", count_of(look, "\n"));
+    const char *memory = look ? strstr(look, "  memory ") : NULL;
+    CHECK_MSG(memory && atof(memory + 9) > 1 && strstr(memory, "MB, at most") && strstr(look, "tok/s") && strstr(look, "sample of step") && strstr(look, "\n          the"), "%s", look);
+    CHECK(sh("p=$(cat pid); kill $p; while kill -0 $p 2>/dev/null; do sleep 0.05; done; find w -type f | sort | xargs sha256sum > before; $L watch w > seen; find w -type f | sort | xargs sha256sum | cmp before -; grep -c 'nobody trains it now' seen") == 0);
+    TRANSCRIPTS({ "echo process 5 on another-machine > w/lock; $L watch w", 0, "trained on another-machine\n", NULL },
+                { "echo process $$ on $(hostname) > w/lock; $L watch w", 0, "nobody trains it now\n", NULL }, { "echo nonsense > w/lock; $L watch w", 0, "nobody trains it now\n", NULL });
+}
+
 /* ---- looks ---------------------------------------------------------------------------------------- */
 
 /* A page with every kind of section: growths and other marks, seeds as a band, long names, costs. */
@@ -423,6 +442,7 @@ const test tests_reports[] = {
     { "reports: pages have a largest size", long_pages },
     { "reports: differences", differences },
     { "reports: the commands", commands },
+    { "reports: watching", watching },
     { "reports: looks on desktop and phone", looks_are_good },
     { "reports: ugly pages are found", ugly_pages_are_found },
     { 0 }
