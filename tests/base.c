@@ -1,7 +1,9 @@
 /* The room base: memory, threads, random numbers, files, JSON. */
 #include "base/sized.h"
 #include "base/arena.h"
+#include "base/dir_names.h"
 #include "base/partial.h"
+#include "failing.h"
 #include "base/system.h"
 #include "base/file.h"
 #include "base/writer.h"
@@ -582,6 +584,32 @@ static void broken_characters(void)
     }
 }
 
+/* By their bytes, with hidden names and without . and ..; and an error in the middle is no shorter list. */
+static void names_of_directories(void)
+{
+    static const char *const names[] = { ".hidden", "B", "a", "\303\244" };
+    dir_names l;
+    lithe_error err = { 0 };
+    char name[16];
+    for (size_t i = 4; i--;) CHECK(!file_write(in_dir(names[i]), "", 0, &err));
+    CHECK(!dir_names_read(&l, test_dir(), &err) && l.count == 4);
+    for (size_t i = 0; i < 4; i++) CHECK(!strcmp(l.names[i], names[i]));
+    dir_names_free(&l);
+    for (int i = 0; i < 2000; i++) { snprintf(name, sizeof name, "many-%04d", i); CHECK(!file_write(in_dir(name), "", 0, &err)); }
+    CHECK(!dir_names_read(&l, test_dir(), &err) && l.count == 2004 && !strcmp(l.names[2], "a") && !strcmp(l.names[2002], "many-1999"));
+    dir_names_free(&l);
+    failing_open();
+    failing_begin(CALL_readdir, 1000);
+    CHECK(dir_names_read(&l, test_dir(), &err) == LITHE_EIO && !l.count && strstr(err.text, "cannot list"));
+    failing_begin(CALL_readdir, 1);
+    err = (lithe_error){ 0 };
+    CHECK(dir_is_empty(test_dir(), &err) == LITHE_EIO);
+    failing_end();
+    failing_close();
+    err = (lithe_error){ 0 };
+    CHECK(dir_names_read(&l, in_dir("none"), &err) == LITHE_EIO && !l.count);
+}
+
 const test tests_base[] = {
     { "base: broken characters", broken_characters },
     { "base: arenas", arenas },
@@ -605,6 +633,7 @@ const test tests_base[] = {
     { "base: reading refuses", reading_refuses },
     { "base: directories", directories },
     { "base: names", names },
+    { "base: what directories hold", names_of_directories },
     { "base: content hashes", content_hashes },
     { "base: JSON refusals", json_refuses },
     { "base: what Git LFS did not fetch", pointers_are_refused },

@@ -1,4 +1,5 @@
 /* Documents to datasets: what is held out, what is found again, windows. */
+#include "base/dir_names.h"
 #include "base/utf8.h"
 #include "base/json.h"
 #include "base/random.h"

@@ -69,6 +69,7 @@ static int     fsync_or_fail(int fd)                                    { (void)
 static int     mkdir_or_fail(const char *path, mode_t mode)             { return fails(CALL_mkdir) ? -1 : usual.mkdir(path, mode); }
 static int     link_or_fail(const char *from, const char *to)           { return fails(CALL_link) ? -1 : usual.link(from, to); }
 static int     rename_or_fail(const char *from, const char *to)         { return fails(CALL_rename) ? -1 : usual.rename(from, to); }
+static struct dirent *readdir_or_fail(DIR *d)                           { return fails(CALL_readdir) ? NULL : usual.readdir(d); }
 static void   *mmap_or_fail(void *where, size_t size, int protection, int flags, int fd, off_t offset)
 {
     return fails(CALL_mmap) ? MAP_FAILED : usual.mmap(where, size, protection, flags, fd, offset);
@@ -78,7 +79,7 @@ void failing_open(void)
 {
     usual = os;
     os = (system_calls){ open_or_fail, read_or_fail, write_or_fail, ftruncate_or_fail, fsync_or_fail, mkdir_or_fail, link_or_fail, rename_or_fail, usual.unlinkat,
-                         mmap_or_fail };
+                         readdir_or_fail, mmap_or_fail };
 }
 
 void failing_close(void) { os = usual; }

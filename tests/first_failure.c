@@ -2,6 +2,7 @@
  * nothing and leaves it; and who gives no error at all sees it in the result. */
 #include "base/json.h"
 #include "base/keys.h"
+#include "base/dir_names.h"
 #include "base/partial.h"
 #include "data/corpus.h"
 #include "data/image_set.h"
@@ -38,7 +39,9 @@ static void stays_in_base(void)
     mapping map;
     partial_dir dir;
     json_t *json = json_object();
+    dir_names l;
     NO_RESULT(file_read(x, 10, NULL, E));
+    STAYS(dir_names_read(&l, x, E));
     STAYS(file_map(&map, x, E));
     STAYS(refuse_sparse(x, SIZE_MAX, E));
     STAYS(dir_make(x, E));

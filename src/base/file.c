@@ -136,18 +136,6 @@ bool path_is_dir(const char *path)
     return !stat(path, &s) && S_ISDIR(s.st_mode);
 }
 
-static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
-
-int dir_is_empty(const char *path, lithe_error *err)
-{
-    DIR *d = opendir(path);
-    if (!d) return errno == ENOENT ? 1 : fail_errno(err, path, "look into");
-    int empty = 1;
-    for (struct dirent *e; empty && (e = readdir(d));) empty = is_dot(e->d_name);
-    closedir(d);
-    return empty;
-}
-
 int dir_make(const char *path, lithe_error *err)
 {
     if (failed(err)) return err->status;
@@ -191,6 +179,8 @@ int dir_rename(const char *from, const char *to, lithe_error *err)
 
 enum { DIR_DEPTH = 128 };
 
+static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name, ".."); }
+
 static int remove_at(int parent, const char *name, const char *path, int depth, lithe_error *err)
 {
     if (!os.unlinkat(parent, name, 0) || errno == ENOENT) return LITHE_OK;
@@ -203,7 +193,7 @@ static int remove_at(int parent, const char *name, const char *path, int depth, 
     DIR *d = fdopendir(fd);
     if (!d) { close(fd); return fail_errno(err, path, "remove"); }
     int status = LITHE_OK;
-    for (struct dirent *entry; !status && (entry = readdir(d));)
+    for (struct dirent *entry; !status && (entry = os.readdir(d));)
         if (!is_dot(entry->d_name)) status = remove_at(fd, entry->d_name, path, depth + 1, err);
     closedir(d);
     if (!status && os.unlinkat(parent, name, AT_REMOVEDIR)) status = fail_errno(err, path, "remove");

@@ -28,7 +28,6 @@ char *file_read(const char *path, size_t limit, size_t *size, lithe_error *err);
 
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);
-int  dir_is_empty(const char *path, lithe_error *err);      /* 1: yes, or absent; 0: no; below 0: failed */
 int  dir_make(const char *path, lithe_error *err);          /* with parents; an existing directory is fine */
 int  dir_sync(const char *path, lithe_error *err);          /* fsync of the directory itself */
 int  dir_sync_parent(const char *path, lithe_error *err);   /* of the directory that path is in */

@@ -1,8 +1,8 @@
 #include "base/partial.h"
 #include "base/arena.h"
 #include "base/file.h"
+#include "base/dir_names.h"
 #include "base/system.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -34,10 +34,10 @@ static bool names_the_dead(const char *name, const char *prefix)
 }
 
 /* A process of another machine or container has a number that says nothing here, but it holds its lock. */
-static bool abandoned(int parent, const char *name)
+static bool abandoned(const char *path)
 {
     struct stat s;
-    int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = os.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     bool free_lock = fd >= 0 && !fstat(fd, &s) && s.st_uid == geteuid() && !flock(fd, LOCK_EX | LOCK_NB);
     if (fd >= 0) close(fd);
     return free_lock;
@@ -45,14 +45,15 @@ static bool abandoned(int parent, const char *name)
 
 void partial_sweep(const char *parent, const char *prefix)
 {
-    DIR *d = opendir(parent);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (!names_the_dead(e->d_name, prefix) || !abandoned(dirfd(d), e->d_name)) continue;
-        char *path = path_join(parent, e->d_name);
-        if (path) dir_remove(path, NULL);
+    dir_names l;
+    lithe_error unreadable = { 0 };                     /* then nothing is swept */
+    if (dir_names_read(&l, parent, &unreadable)) drop_error(&unreadable);
+    for (size_t i = 0; i < l.count; i++) {
+        char *path = names_the_dead(l.names[i], prefix) ? path_join(parent, l.names[i]) : NULL;
+        if (path && abandoned(path)) dir_remove(path, NULL);
         free(path);
     }
-    if (d) closedir(d);
+    dir_names_free(&l);
 }
 
 /* ---- what is made -------------------------------------------------------------------------- */

@@ -7,4 +7,4 @@
 
 static int open_file(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 
-system_calls os = { open_file, read, write, ftruncate, fsync, mkdir, link, rename, unlinkat, mmap };
+system_calls os = { open_file, read, write, ftruncate, fsync, mkdir, link, rename, unlinkat, readdir, mmap };

@@ -3,6 +3,7 @@
 #ifndef BASE_SYSTEM_H
 #define BASE_SYSTEM_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
     int     (*link)(const char *from, const char *to);
     int     (*rename)(const char *from, const char *to);
     int     (*unlinkat)(int dir, const char *name, int flags);
+    struct dirent *(*readdir)(DIR *d);
     void   *(*mmap)(void *at, size_t size, int protection, int flags, int fd, off_t offset);
 } system_calls;
 

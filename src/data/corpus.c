@@ -6,7 +6,7 @@
 #include "base/system.h"
 #include "base/json.h"
 #include "base/utf8.h"
-#include <dirent.h>
+#include "base/dir_names.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,30 +71,24 @@ static int add_file(corpus *c, const char *path, form f, packing p, lithe_error 
     return LITHE_OK;
 }
 
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-
-static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
-
 /* Links to directories are not followed, since they may form a cycle. */
 static int add_directory(corpus *c, const char *path, int depth, lithe_error *err)
 {
-    struct dirent **entries = NULL;
-    int status = LITHE_OK, n = scandir(path, &entries, visible, by_bytes);
-    if (n < 0) return fail_errno(err, path, "read directory");
-    if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", path, DIRECTORY_DEPTH);
-    for (int i = 0; i < n; i++) {
+    dir_names l;
+    int status = dir_names_read(&l, path, err);
+    if (!status && depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", path, DIRECTORY_DEPTH);
+    for (size_t i = 0; i < l.count && !status; i++) {
         form f;
         packing p;
         struct stat s;
-        char *name = status ? NULL : path_join(path, entries[i]->d_name);
+        char *name = l.names[i][0] == '.' ? NULL : path_join(path, l.names[i]);
         if (name && !lstat(name, &s)) {
             if (S_ISDIR(s.st_mode)) status = add_directory(c, name, depth + 1, err);
             else if (form_of_name(name, &f, &p)) status = add_file(c, name, f, p, err);
         }
         free(name);
-        free(entries[i]);
     }
-    free(entries);
+    dir_names_free(&l);
     return status;
 }
 

@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/arena.h"
 #include "base/system.h"
+#include "base/dir_names.h"
 #include "data/image_set.h"
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,10 +202,6 @@ static int add_file(image_set *s, const char *path, image_part part, lithe_error
     return status ? status : adders[kind](s, path, bytes, size, part, err);
 }
 
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-static int not_itself(const struct dirent *e) { return strcmp(e->d_name, ".") && strcmp(e->d_name, ".."); }
-static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
-
 /* Whether it is a directory, and no link to one. */
 static bool is_own_directory(const char *path)
 {
@@ -216,37 +212,35 @@ static bool is_own_directory(const char *path)
 /* Images below `under`, a folder of path ("" for itself). */
 static int add_images(image_set *s, const char *path, const char *under, int depth, lithe_error *err)
 {
-    struct dirent **entries = NULL;
+    dir_names l = { 0 };
     char *here = *under ? path_join(path, under) : xstrdup(path);
-    int n = here ? scandir(here, &entries, not_itself, by_bytes) : -1, status = LITHE_OK;
-    if (n < 0) status = here ? fail_errno(err, here, "read directory") : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
-    else if (depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", here, DIRECTORY_DEPTH);
-    for (int i = 0; i < n; i++) {
-        char *name = *under ? path_join(under, entries[i]->d_name) : xstrdup(entries[i]->d_name), *full = name ? path_join(path, name) : NULL;
-        if (!status && !full) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    int status = here ? dir_names_read(&l, here, err) : fail(err, LITHE_ENOMEM, "%s: out of memory", path);
+    if (!status && depth == DIRECTORY_DEPTH) status = fail(err, LITHE_EINVAL, "%s: directories nested more than %d deep", here, DIRECTORY_DEPTH);
+    for (size_t i = 0; i < l.count && !status; i++) {
+        char *name = *under ? path_join(under, l.names[i]) : xstrdup(l.names[i]), *full = name ? path_join(path, name) : NULL;
+        if (!full) status = fail(err, LITHE_ENOMEM, "%s: out of memory", path);
         if (!status && is_own_directory(full) && !is_hidden(name)) status = add_images(s, path, name, depth + 1, err);
         else if (!status && (path_is_dir(full) || !path_exists(full))) status = set_leave(s, is_hidden(name) ? LEFT_HIDDEN : LEFT_LINK, path, name, err);
         else if (!status) status = image_file_add(s, path, name, NULL, 0, PART_NONE, err);
         free(full);
         free(name);
-        free(entries[i]);
     }
-    free(entries);
+    dir_names_free(&l);
     free(here);
     return status;
 }
 
 /* The one kind of packed sources among the entries; SOURCE_NONE: none.  Two kinds would be the same images twice. */
-static int find_kind(struct dirent **entries, int n, const char *path, source_kind *found, lithe_error *err)
+static int find_kind(const dir_names *l, const char *path, source_kind *found, lithe_error *err)
 {
     const char *first = NULL;
     *found = SOURCE_NONE;
-    for (int i = 0; i < n; i++) {
-        source_kind kind = kind_of(entries[i]->d_name);
-        if (kind == SOURCE_NONE || kind == SOURCE_LABELS || kind == SOURCE_IMAGE) continue;
+    for (size_t i = 0; i < l->count; i++) {
+        source_kind kind = kind_of(l->names[i]);
+        if (is_hidden(l->names[i]) || kind == SOURCE_NONE || kind == SOURCE_LABELS || kind == SOURCE_IMAGE) continue;
         if (first && kind != *found)
-            return fail(err, LITHE_EINVAL, "%s: holds sets of different kinds, %s and %s: name the files", path, first, entries[i]->d_name);
-        first = entries[i]->d_name;
+            return fail(err, LITHE_EINVAL, "%s: holds sets of different kinds, %s and %s: name the files", path, first, l->names[i]);
+        first = l->names[i];
         *found = kind;
     }
     return LITHE_OK;
@@ -254,19 +248,17 @@ static int find_kind(struct dirent **entries, int n, const char *path, source_ki
 
 static int add_directory(image_set *s, const char *path, lithe_error *err)
 {
-    struct dirent **entries = NULL;
-    source_kind kind;
-    int n = scandir(path, &entries, visible, by_bytes);
-    if (n < 0) return fail_errno(err, path, "read directory");
-    int status = find_kind(entries, n, path, &kind, err);
-    for (int i = 0; i < n; i++) {
-        const char *name = entries[i]->d_name;
-        char *full = !status && kind != SOURCE_NONE && kind_of(name) == kind ? path_join(path, name) : NULL;
+    dir_names l;
+    source_kind kind = SOURCE_NONE;
+    int status = dir_names_read(&l, path, err);
+    if (!status) status = find_kind(&l, path, &kind, err);
+    for (size_t i = 0; i < l.count && !status; i++) {
+        const char *name = l.names[i];
+        char *full = !is_hidden(name) && kind != SOURCE_NONE && kind_of(name) == kind ? path_join(path, name) : NULL;
         if (full) status = add_file(s, full, part_of(name, strlen(name)), err);
         free(full);
-        free(entries[i]);
     }
-    free(entries);
+    dir_names_free(&l);
     return status || kind != SOURCE_NONE ? status : add_images(s, path, "", 0, err);
 }
 
@@ -279,16 +271,16 @@ int sources_add(image_set *s, const char *path, lithe_error *err)
 
 static bool known_below(const char *path, int depth)
 {
-    struct dirent **entries = NULL;
+    dir_names l = { 0 };
+    lithe_error unreadable = { 0 };
     bool known = false;
-    int n = depth < DIRECTORY_DEPTH ? scandir(path, &entries, visible, by_bytes) : 0;
-    for (int i = 0; i < n; i++) {
-        char *full = known ? NULL : path_join(path, entries[i]->d_name);
-        if (full) known = is_own_directory(full) ? known_below(full, depth + 1) : !path_is_dir(full) && kind_of(entries[i]->d_name) != SOURCE_NONE;
+    if (depth < DIRECTORY_DEPTH && dir_names_read(&l, path, &unreadable)) drop_error(&unreadable);
+    for (size_t i = 0; i < l.count && !known; i++) {
+        char *full = is_hidden(l.names[i]) ? NULL : path_join(path, l.names[i]);
+        if (full) known = is_own_directory(full) ? known_below(full, depth + 1) : !path_is_dir(full) && kind_of(l.names[i]) != SOURCE_NONE;
         free(full);
-        free(entries[i]);
     }
-    free(entries);
+    dir_names_free(&l);
     return known;
 }
 

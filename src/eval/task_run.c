@@ -7,9 +7,9 @@
 #include "base/bootstrap.h"
 #include "base/file.h"
 #include "base/sized.h"
+#include "base/dir_names.h"
 #include "eval/task_cache.h"
 #include "eval/task_generate.h"
-#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,24 +150,10 @@ static int run_items(task_run *run, const task_data *d, const task_shots *shots,
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-
-/* The files of a directory in the order of their names, or the file itself; of the list and its texts, each to be
- * freed.  Returns their number, or a negative status. */
-static int data_files(const char *path, char ***files, lithe_error *err)
+static bool is_data(const char *name)
 {
-    struct dirent **entries = NULL;
-    int n = path_is_dir(path) ? scandir(path, &entries, visible, alphasort) : -1, count = 0;
-    *files = xalloc(n > 0 ? (size_t)n : 1, sizeof **files);
-    if (n < 0 && *files) (*files)[count++] = xstrdup(path);
-    for (int i = 0; i < n; i++) {
-        char *file = *files ? path_join(path, entries[i]->d_name) : NULL;
-        if (file && !path_is_dir(file) && strcmp(file + strlen(file) - 4, ".lst")) (*files)[count++] = file;
-        else free(file);
-        free(entries[i]);
-    }
-    free(entries);
-    return *files && count ? count : fail(err, *files ? LITHE_EFORMAT : LITHE_ENOMEM, "%s: holds no files", path);
+    const char *ending = strrchr(name, '.');
+    return name[0] != '.' && !(ending && !strcmp(ending, ".lst"));
 }
 
 static size_t limited(const task_run *run, size_t count) { return run->options.limit && (size_t)run->options.limit < count ? (size_t)run->options.limit : count; }
@@ -194,6 +180,22 @@ static int run_file(task_run *run, const char *path, lithe_error *err)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* The files of a directory, in the order of their names. */
+static int run_folder(task_run *run, const char *folder, lithe_error *err)
+{
+    dir_names l;
+    int status = dir_names_read(&l, folder, err);
+    bool any = false;
+    for (size_t i = 0; i < l.count && !status && !run->stopped; i++) {
+        char *path = is_data(l.names[i]) ? path_join(folder, l.names[i]) : NULL;
+        if (path && !path_is_dir(path)) { any = true; status = run_file(run, path, err); }
+        else if (!path && is_data(l.names[i])) status = fail(err, LITHE_ENOMEM, "%s: out of memory", folder);
+        free(path);
+    }
+    dir_names_free(&l);
+    return status || any ? status : fail(err, LITHE_EFORMAT, "%s: holds no files", folder);
+}
+
 static double mean(const double *x, size_t n)
 {
     double sum = 0;
@@ -203,11 +205,7 @@ static double mean(const double *x, size_t n)
 
 static int run_task(task_run *run, lithe_task_result *out, lithe_error *err)
 {
-    char **files = NULL;
-    int count = data_files(run->options.data, &files, err), status = count < 0 ? count : LITHE_OK;
-    for (int i = 0; i < count && !status && !run->stopped; i++) status = run_file(run, files[i], err);
-    for (int i = 0; i < count; i++) free(files[i]);
-    free(files);
+    int status = path_is_dir(run->options.data) ? run_folder(run, run->options.data, err) : run_file(run, run->options.data, err);
     if (status) return status;
     *out = (lithe_task_result){ .examples = run->count, .cut = run->cut, .cached = run->cached, .accuracy = mean(run->correct, run->count), .accuracy_norm = mean(run->correct_norm, run->count),
                                 .perplexity = exp(run->answer_nll / (double)run->count) };

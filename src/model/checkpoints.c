@@ -1,9 +1,9 @@
 /* The checkpoints of a run (model/checkpoints.h).  A directory counts as one only
  * when its name is exactly the name that a trainer gives, ckpt-STEP. */
 #include "base/json.h"
+#include "base/dir_names.h"
 #include "model/checkpoints.h"
 #include "model/model.h"
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,21 +35,14 @@ int checkpoint_list(const char *run, int **steps, lithe_error *err)
 {
     *steps = NULL;
     if (failed(err)) return err->status;
-    DIR *d = opendir(run);
-    if (!d) return fail_errno(err, run, "list");
-    int count = 0, capacity = 0, at_step;
-    for (struct dirent *e; (e = readdir(d));) {
-        if ((at_step = step_of_name(e->d_name)) < 0) continue;
-        if (count == capacity) {
-            capacity = capacity ? 2 * capacity : 8;
-            int *more = xrealloc(*steps, (size_t)capacity, sizeof **steps);
-            if (!more) { count = fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run); break; }
-            *steps = more;
-        }
-        (*steps)[count++] = at_step;
-    }
-    closedir(d);
-    if (count > 0) qsort(*steps, (size_t)count, sizeof **steps, newest_first);
+    dir_names l;
+    int status = dir_names_read(&l, run, err), count = 0, at_step;
+    if (!status && !(*steps = xalloc(l.count, sizeof **steps))) status = fail(err, LITHE_ENOMEM, "%s: out of memory for its checkpoints", run);
+    for (size_t i = 0; i < l.count && !status; i++)
+        if ((at_step = step_of_name(l.names[i])) >= 0) (*steps)[count++] = at_step;
+    dir_names_free(&l);
+    if (status) return status;
+    qsort(*steps, (size_t)count, sizeof **steps, newest_first);
     return count;
 }
 

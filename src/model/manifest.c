@@ -3,7 +3,7 @@
  * no file outside the directory is ever read. */
 #include "model/model.h"
 #include "base/json.h"
-#include <dirent.h>
+#include "base/dir_names.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,25 +38,21 @@ static int describe(const char *dir, const char *name, json_t *files, lithe_erro
     return status;
 }
 
-static int plain_entry(const struct dirent *e) { return e->d_name[0] != '.' && strcmp(e->d_name, MANIFEST); }
-
 int manifest_write(const char *dir, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    struct dirent **entries = NULL;
-    int status = LITHE_OK, count = scandir(dir, &entries, plain_entry, alphasort);
-    if (count < 0) return fail_errno(err, dir, "list");
+    dir_names l;
+    int status = dir_names_read(&l, dir, err);
+    if (status) return status;
     json_t *files = json_object(), *manifest = json_pack("{s:O?}", "files", files);
     char *path = path_join(dir, MANIFEST);
     if (!files || !manifest || !path) status = fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
-    for (int i = 0; i < count; i++) {
-        if (!status) status = describe(dir, entries[i]->d_name, files, err);
-        free(entries[i]);
-    }
+    for (size_t i = 0; i < l.count && !status; i++)
+        if (l.names[i][0] != '.' && strcmp(l.names[i], MANIFEST)) status = describe(dir, l.names[i], files, err);
     if (!status) status = json_write(manifest, path, err);
     json_decref(files);
     json_decref(manifest);
-    free(entries);
+    dir_names_free(&l);
     free(path);
     return status;
 }

@@ -2,8 +2,8 @@
  * directory with checkpoints is a RUN, whose newest complete checkpoint is the model. */
 #include "model/checkpoints.h"
 #include "base/arena.h"
+#include "base/dir_names.h"
 #include "model/model.h"
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,16 +27,16 @@ static char *first_of(const char *dir, const char *const *names)
 static char *lone_model(const char *dir)
 {
     static const char *const endings[] = { ".gguf", ".bin", ".pth", ".safetensors" };
-    struct dirent **entries = NULL;
+    dir_names l;
+    lithe_error unreadable = { 0 };
     char *found = NULL;
-    const int n = scandir(dir, &entries, NULL, alphasort);
-    for (int i = 0; i < n; i++) {
-        const char *ending = strrchr(entries[i]->d_name, '.');
+    if (dir_names_read(&l, dir, &unreadable)) drop_error(&unreadable);
+    for (size_t i = 0; i < l.count && !found; i++) {
+        const char *ending = strrchr(l.names[i], '.');
         for (size_t e = 0; ending && !found && e < sizeof endings / sizeof *endings; e++)
-            if (!strcmp(ending, endings[e])) found = path_join(dir, entries[i]->d_name);
-        free(entries[i]);
+            if (!strcmp(ending, endings[e])) found = path_join(dir, l.names[i]);
     }
-    free(entries);
+    dir_names_free(&l);
     return found;
 }
 

@@ -3,6 +3,7 @@
  * Values saved in f32 are bitwise the same when they are read again.
  * Invariant: lithe_model_save's directory is complete when it appears, by rename. */
 #include "model/groups.h"
+#include "base/dir_names.h"
 #include "base/progress.h"
 #include "base/writer.h"
 #include "files/dtypes.h"

@@ -1,7 +1,7 @@
 /* The other files of a run: what was asked for, what it wrote, and the hashes of both. */
 #include "base/file.h"
+#include "base/dir_names.h"
 #include "report/run_log.h"
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,21 +79,14 @@ static int by_number(const void *a, const void *b) { return *(const int *)a - *(
 /* The numbers in the names of a directory, ascending; to be freed. */
 static int *numbers_in(const lithe_run *r, const char *folder, const char *before, const char *after, int *count)
 {
+    dir_names l = { 0 };
     char *path = path_join(r->path, folder);
-    DIR *dir = path ? opendir(path) : NULL;
-    int *list = NULL, room = 0;
+    if (path) dir_names_read(&l, path, NULL);
+    int *list = xalloc(l.count, sizeof *list), step;
     *count = 0;
-    for (struct dirent *e; dir && (e = readdir(dir)); ) {
-        int step = number_in(e->d_name, before, after);
-        if (step < 0) continue;
-        if (*count == room) {
-            int *grown = xrealloc(list, (size_t)(room = room ? 2 * room : 16), sizeof *grown);
-            if (!grown) break;
-            list = grown;
-        }
-        list[(*count)++] = step;
-    }
-    if (dir) closedir(dir);
+    for (size_t i = 0; list && i < l.count; i++)
+        if ((step = number_in(l.names[i], before, after)) >= 0) list[(*count)++] = step;
+    dir_names_free(&l);
     free(path);
     if (list) qsort(list, (size_t)*count, sizeof *list, by_number);
     return list;

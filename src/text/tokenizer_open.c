@@ -2,7 +2,7 @@
 #include "text/tokenizer.h"
 #include "base/sized.h"
 #include "base/file.h"
-#include <dirent.h>
+#include "base/dir_names.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,23 +78,28 @@ static void read_template(lithe_tokenizer *t, const json_t *config, const char *
     }
 }
 
-/* Templates with names are files of this directory, NAME.jinja, in no order. */
+static void read_named_template(lithe_tokenizer *t, const char *folder, const char *file, lithe_error *err)
+{
+    const size_t length = strlen(file);
+    if (file[0] == '.' || length < 7 || strcmp(file + length - 6, ".jinja")) return;
+    size_t n = 0;
+    char *name = xstrndup(file, length - 6), *path = path_join(folder, file), *text = name && path ? file_read(path, FILE_LIMIT, &n, err) : NULL;
+    if (text) tokenizer_add_template(t, name, text, n, path, err);
+    else if (!name || !path) fail(err, LITHE_ENOMEM, "%s: out of memory", folder);
+    free(text);
+    free(path);
+    free(name);
+}
+
+/* Templates with names are files of this directory, NAME.jinja. */
 static void read_named_templates(lithe_tokenizer *t, const char *dir, lithe_error *err)
 {
     char *folder = path_join(dir, "additional_chat_templates");
-    DIR *d = folder ? opendir(folder) : NULL;
-    for (struct dirent *e; d && !failed(err) && (e = readdir(d));) {
-        const size_t length = strlen(e->d_name);
-        if (e->d_name[0] == '.' || length < 7 || strcmp(e->d_name + length - 6, ".jinja")) continue;
-        size_t n = 0;
-        char *path = path_join(folder, e->d_name), *text = path ? file_read(path, FILE_LIMIT, &n, err) : NULL;
-        e->d_name[length - 6] = 0;
-        if (text) tokenizer_add_template(t, e->d_name, text, n, path, err);
-        else if (!path) fail(err, LITHE_ENOMEM, "%s: out of memory", folder);
-        free(text);
-        free(path);
-    }
-    if (d) closedir(d);
+    dir_names l = { 0 };
+    if (!folder) fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
+    else if (path_is_dir(folder)) dir_names_read(&l, folder, err);
+    for (size_t i = 0; i < l.count && !failed(err); i++) read_named_template(t, folder, l.names[i], err);
+    dir_names_free(&l);
     free(folder);
 }
 

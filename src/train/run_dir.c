@@ -4,8 +4,8 @@
 #include "base/arena.h"
 #include "base/writer.h"
 #include "base/system.h"
+#include "base/dir_names.h"
 #include "train/run_dir.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -37,17 +37,16 @@ char *run_scratch(const char *run, const char *name, lithe_error *err)
 
 static int sweep(const char *dir, lithe_error *err)
 {
-    DIR *d = opendir(dir);
-    if (!d) return fail_errno(err, dir, "list");
-    int status = LITHE_OK;
-    for (struct dirent *e; !status && (e = readdir(d));) {
-        bool ours = !strncmp(e->d_name, ".ckpt-", 6) || !strncmp(e->d_name, ".lithe-", 7) || !strncmp(e->d_name, ".link-", 6);
-        char *path = ours ? path_join(dir, e->d_name) : NULL;
+    dir_names l;
+    int status = dir_names_read(&l, dir, err);
+    for (size_t i = 0; i < l.count && !status; i++) {
+        bool ours = !strncmp(l.names[i], ".ckpt-", 6) || !strncmp(l.names[i], ".lithe-", 7) || !strncmp(l.names[i], ".link-", 6);
+        char *path = ours ? path_join(dir, l.names[i]) : NULL;
         if (path) status = dir_remove(path, err);
         else if (ours) status = no_memory(dir, err);
         free(path);
     }
-    closedir(d);
+    dir_names_free(&l);
     return status;
 }
 
@@ -151,19 +150,17 @@ static bool listed(const char *name, const char *const *names)
 int run_link(const char *dir, const char *run, const char *const *except, lithe_error *err)
 {
     if (failed(err)) return err->status;
-    struct dirent **entries = NULL;
-    int status = LITHE_OK, count = scandir(dir, &entries, NULL, alphasort);
-    if (count < 0) return fail_errno(err, dir, "list");
-    for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name;
+    dir_names l;
+    int status = dir_names_read(&l, dir, err);
+    for (size_t i = 0; i < l.count; i++) {
+        const char *name = l.names[i];
         struct stat s;
         char *from = path_join(dir, name), *to = path_join(run, name);
         if (!from || !to) status = no_memory(run, err);
         else if (!status && name[0] != '.' && !listed(name, except) && !stat(from, &s) && S_ISREG(s.st_mode)) status = link_file(from, to, err);
         free(from);
         free(to);
-        free(entries[i]);
     }
-    free(entries);
+    dir_names_free(&l);
     return status ? status : dir_sync(run, err);
 }

@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KINDS(X) X(memory, ENOMEM) X(mmap, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(ftruncate, EIO) X(fsync, EIO) X(mkdir, ENOSPC) X(link, EIO) X(rename, EIO)
+#define KINDS(X) X(memory, ENOMEM) X(mmap, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(ftruncate, EIO) X(fsync, EIO) X(mkdir, ENOSPC) X(link, EIO) X(rename, EIO) X(readdir, EIO)
 #define X(name, reason) KIND_##name,
 enum { KINDS(X) KIND_COUNT };
 #undef X
@@ -70,6 +70,7 @@ static int     fsync_or_fail(int fd)                                    { return
 static int     mkdir_or_fail(const char *path, mode_t mode)             { return fails(KIND_mkdir) ? -1 : real.mkdir(path, mode); }
 static int     link_or_fail(const char *from, const char *to)           { return fails(KIND_link) ? -1 : real.link(from, to); }
 static int     rename_or_fail(const char *from, const char *to)         { return fails(KIND_rename) ? -1 : real.rename(from, to); }
+static struct dirent *readdir_or_fail(DIR *d)                           { return fails(KIND_readdir) ? NULL : real.readdir(d); }
 static void   *mmap_or_fail(void *where, size_t size, int protection, int flags, int fd, off_t offset)
 {
     return fails(KIND_mmap) ? MAP_FAILED : real.mmap(where, size, protection, flags, fd, offset);
@@ -80,7 +81,8 @@ static void   *mmap_or_fail(void *where, size_t size, int protection, int flags,
 __attribute__((constructor)) static void begin(void)
 {
     const char *fault = getenv("LITHE_FAULT"), *colon = fault ? strchr(fault, ':') : NULL;
-    for (int k = 0; colon && k < KIND_COUNT; k++) if (!strncmp(fault, kinds[k].name, (size_t)(colon - fault))) chosen = k;
+    const size_t length = colon ? (size_t)(colon - fault) : 0;
+    for (int k = 0; colon && k < KIND_COUNT; k++) if (strlen(kinds[k].name) == length && !strncmp(fault, kinds[k].name, length)) chosen = k;
     if (colon) {
         char *end;
         at = strtol(colon + 1, &end, 10);
@@ -89,7 +91,7 @@ __attribute__((constructor)) static void begin(void)
     trace = getenv("LITHE_FAULT_TRACE") != NULL;
     real = os;
     os = (system_calls){ open_or_fail, read_or_fail, write_or_fail, ftruncate_or_fail, fsync_or_fail, mkdir_or_fail, link_or_fail, rename_or_fail,
-                         real.unlinkat, mmap_or_fail };
+                         real.unlinkat, readdir_or_fail, mmap_or_fail };
     on = true;
 }
 
