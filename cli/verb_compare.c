@@ -56,22 +56,27 @@ static void print_json(lithe_run *const *runs, const lithe_run_difference *d, co
     emit_end(&e);
 }
 
-static void print_value(double x) { if (isfinite(x)) printf("  %13.4f", x); else printf("  %13s", "-"); }
+static void print_value(double x, int decimals)
+{
+    if (isfinite(x)) printf("  %13.*f", decimals, fabs(x) < 0.5 * pow(10, -decimals) ? 0 : x);
+    else printf("  %13s", "-");
+}
 
 static void print_text(lithe_run *const *runs, const lithe_run_difference *d, const compare_settings *s)
 {
     lithe_run_summary x[2];
     for (int i = 0; i < 2; i++) lithe_run_summarize(runs[i], &x[i]);
     printf("%-16s  %13.13s  %13.13s  %13s\n", "", x[0].name, x[1].name, "difference");
-    const struct { const char *name; double a, b; } rows[] = { { "parameters (M)", x[0].params / 1e6, x[1].params / 1e6 }, { "steps", x[0].step, x[1].step }, { "tokens (M)", x[0].tokens / 1e6, x[1].tokens / 1e6 },
-        { "TFLOPs", x[0].flops / 1e12, x[1].flops / 1e12 }, { "seconds", x[0].seconds, x[1].seconds }, { "tokens/s", x[0].tokens / x[0].seconds, x[1].tokens / x[1].seconds },
-        { "training loss", x[0].loss, x[1].loss }, { "validation loss", x[0].valid_loss, x[1].valid_loss }, { "bits per byte", x[0].bits_per_byte, x[1].bits_per_byte } };
+    const struct { const char *name; double a, b; int decimals; } rows[] = { { "parameters (M)", x[0].params / 1e6, x[1].params / 1e6, 4 }, { "steps", x[0].step, x[1].step, 0 },
+        { "tokens (M)", x[0].tokens / 1e6, x[1].tokens / 1e6, 4 }, { "TFLOPs", x[0].flops / 1e12, x[1].flops / 1e12, 4 }, { "seconds", x[0].seconds, x[1].seconds, 2 },
+        { "tokens/s", x[0].tokens / x[0].seconds, x[1].tokens / x[1].seconds, 0 }, { "training loss", x[0].loss, x[1].loss, 4 },
+        { "validation loss", x[0].valid_loss, x[1].valid_loss, 4 }, { "bits per byte", x[0].bits_per_byte, x[1].bits_per_byte, 4 } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(d->measure, "valid_loss") && strstr(rows[i].name, "loss")) continue;
         printf("%-16s", rows[i].name);
-        print_value(rows[i].a);
-        print_value(rows[i].b);
-        print_value(rows[i].b - rows[i].a);
+        print_value(rows[i].a, rows[i].decimals);
+        print_value(rows[i].b, rows[i].decimals);
+        print_value(rows[i].b - rows[i].a, rows[i].decimals);
         printf("\n");
     }
     printf("\n%s at equal %s, mean over the last half of %zu common evaluations: %+.4f, 95 %% interval %+.4f to %+.4f\n", strcmp(d->measure, "valid_loss") ? "bits per byte" : "validation loss",

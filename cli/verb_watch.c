@@ -86,7 +86,8 @@ static void print_losses(const lithe_run *r)
 {
     lithe_run_summary s;
     lithe_run_summarize(r, &s);
-    printf("loss %.4f", s.loss);
+    if (isfinite(s.loss)) printf("loss %.4f", s.loss);
+    else printf("no step yet");
     if (isfinite(s.valid_loss)) printf("  validation %.4f", s.valid_loss);
     if (isfinite(s.bits_per_byte)) printf("  %.4f bits per byte", s.bits_per_byte);
     if (isfinite(s.accuracy)) printf("  %.4f accuracy", s.accuracy);

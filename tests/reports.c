@@ -318,6 +318,23 @@ static void commands(void)
     CHECK_MSG(sh("$L compare s/lr=1e-3,seed=0 s/lr=1e-3,seed=0 --against flops --json") == 0 && strstr(out, "\"difference\":0,"), "%s %s", out, err);
 }
 
+/* A sweep that is stopped stops its runs, says so, and goes on by the same command: the runs that were begun to the same
+ * models as if they had not been stopped. */
+static void sweeps_go_on(void)
+{
+    static const char go[] = "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --jobs 2 %s -- tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 2000 --eval-every 500 --save-every 0 --no-sample";
+    char first[400], second[400];
+    CHECK(sh("i=0; while [ $i -lt 300 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt") == 0);
+    snprintf(first, sizeof first, go, "--json --out s");
+    snprintf(second, sizeof second, go, "-q --out whole");
+    CHECK(sh("%s & p=$!; for i in $(seq 600); do [ $(cat s/lr=1e-3,seed=0/log.jsonl 2>/dev/null | wc -l) -gt 30 ] && break; sleep 0.05; done; kill -TERM $p; wait $p", first) == 143);
+    CHECK_MSG(strstr(err, "the same command continues") && !strstr(out, "lithe.sweep"), "%s %s", out, err);
+    CHECK(sh("ls s/*/lock s/report.html s/lr=3e-3,seed=1") != 0 && !*out);
+    CHECK_MSG(sh("%s", first) == 0 && strstr(out, "\"runs\":4,\"failed\":0"), "%s %s", out, err);
+    CHECK_MSG(sh("%s && for r in 'lr=1e-3,seed=0' 'lr=1e-3,seed=1' 'lr=3e-3,seed=0' 'lr=3e-3,seed=1'; do cmp s/$r/model.safetensors whole/$r/model.safetensors || exit 1; done", second) == 0, "%s%s", out, err);
+    CHECK(sh("grep -c resumed s/lr=1e-3,seed=0.txt; ls s/report.html s/csv/runs.csv") == 0);
+}
+
 /* On a terminal of 24 lines each look begins in the first corner and fits; it shows the memory of who trains, and changes
  * nothing. */
 static void watching(void)
@@ -442,6 +459,7 @@ const test tests_reports[] = {
     { "reports: pages have a largest size", long_pages },
     { "reports: differences", differences },
     { "reports: the commands", commands },
+    { "reports: sweeps go on", sweeps_go_on },
     { "reports: watching", watching },
     { "reports: looks on desktop and phone", looks_are_good },
     { "reports: ugly pages are found", ugly_pages_are_found },

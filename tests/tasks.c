@@ -466,7 +466,9 @@ static void the_command(void)
         { "$L eval r --task piqa", 2, NULL, "piqa is a task: give a file with its items, --data FILE" }, { "$L eval r --task own.json", 2, NULL, "own.json is a task" },
         { "$L eval r --data d.jsonl", 2, NULL, "--task NAME" }, { "$L eval r --task piqa --data d.jsonl --no-cache", 3, NULL, "d.jsonl:1: is not data of piqa" },
         { "$L eval r --task piqa --data nowhere.jsonl --no-cache", 3, NULL, "nowhere.jsonl" }, { "$L eval r --task table.tsv", 3, NULL, "no head that classifies" },
-        { "$L eval r --task table.tsv --data d.jsonl", 3, NULL, "table.tsv" });
+        { "$L eval r --task table.tsv --data d.jsonl", 3, NULL, "table.tsv" },
+        { "mkdir -p parts/dev parts/test; cp d.jsonl parts/test; head -1 d.jsonl > parts/dev/d.jsonl; $L eval r --task own.json --data parts --no-cache", 0, "(3 examples)", NULL },
+        { "mkdir -p none/dev; $L eval r --task own.json --data none --no-cache", 3, NULL, "none: holds no files" });
 }
 
 const test tests_tasks[] = {

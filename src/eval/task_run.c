@@ -180,7 +180,7 @@ static int run_file(task_run *run, const char *path, lithe_error *err)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* The files of a directory, in the order of their names. */
+/* The files of a directory, in the order of their names; of one that has none, as CMMLU's, those of its directory test. */
 static int run_folder(task_run *run, const char *folder, lithe_error *err)
 {
     dir_names l;
@@ -193,7 +193,11 @@ static int run_folder(task_run *run, const char *folder, lithe_error *err)
         free(path);
     }
     dir_names_free(&l);
-    return status || any ? status : fail(err, LITHE_EFORMAT, "%s: holds no files", folder);
+    if (status || any) return status;
+    char *part = path_join(folder, "test");
+    status = part && path_is_dir(part) ? run_folder(run, part, err) : fail(err, LITHE_EFORMAT, "%s: holds no files", folder);
+    free(part);
+    return status;
 }
 
 static double mean(const double *x, size_t n)
