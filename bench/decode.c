@@ -1,10 +1,10 @@
-/* What a token costs as a text grows.
+/* What writing costs as a text grows: choosing each token is part of it, the models are of one size and need no files,
+ * and they take turns.  (`lithe bench --depth` measures one model on disk, at places of a text, without choosing.)
  *
  *     bench-decode [TOKENS [WIDTH [LAYERS [ARCH...]]]]         8192 256 6 gpt2 rwkv7
  *
- * Models of one width and depth write in turns, so that a machine whose speed changes changes it for all.  One CSV row
- * each POINT tokens: the tokens so far and, for each model, the seconds it has taken; then on standard error how well a
- * line fits.  One thread, its own time.  (`lithe bench` measures a model on disk.) */
+ * A machine whose speed changes changes it for all.  One CSV row each POINT tokens: the tokens so far and, for each
+ * model, the seconds it has taken; then on standard error how well a line fits.  One thread, its own time. */
 #include "infer/session.h"
 #include <stdio.h>
 #include <stdlib.h>
