@@ -19,6 +19,8 @@ addEventListener('load', () => {
       if (outside(t.box, frame)) faults.push(`${name}: ${t.text} is cut off`);
       if (t.box.height < 9) faults.push(`${name}: ${t.text} is ${t.box.height} pixels high`);
     }
+    const column = texts.filter(t => Math.abs(t.box.right - texts.reduce((least, x) => Math.min(least, x.box.right), 1e9)) < 2).map(t => t.text);
+    for (const text of new Set(column)) if (column.filter(t => t === text).length > 1) faults.push(`${name}: ${text} is there twice`);
     for (let i = 0; i < texts.length; i++)
       for (let k = 0; k < i; k++) if (overlap(texts[i].box, texts[k].box)) faults.push(`${name}: ${texts[k].text} lies over ${texts[i].text}`);
   }

@@ -267,6 +267,22 @@ static void long_pages(void)
     for (int i = 0; i < 20; i++) lithe_run_close(runs[i]);
 }
 
+/* Labels have the digits that tell them from the next ones; values that hardly differ are no endless row of them. */
+static void labels(void)
+{
+    static const char *const expected[] = { ">5e-4<", ">1.5e-3<", ">2.5e-3<", ">3e-3<", ">3.1416<", ">3.1418<", ">0<", ">20<" };
+    static char log[1 << 16];
+    size_t n = (size_t)snprintf(log, sizeof log, "{\"step\": 0, \"started\": \"gpt2\", \"params\": 10, \"steps\": 20}\n");
+    for (int s = 1; s <= 20; s++)
+        n += (size_t)snprintf(log + n, sizeof log - n, "{\"step\": %d, \"loss\": %.9f, \"grad_norm\": %.17g, \"lr\": %g, \"tokens\": 100, \"seconds\": 1, \"flops\": 1000}\n", s,
+                              3.1415 + 4e-4 * (20 - s) / 19, s % 2 ? 3 : 3.0000000000000004, 3e-3 * s / 20);
+    put("l", "log.jsonl", log);
+    char *page = report_of((const char *const[]){ "l" }, 1, NULL);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) CHECK_MSG(strstr(page, expected[i]), "there is no label %s", expected[i]);
+    CHECK_MSG(count_of(page, "<text") < 400, "%d labels", count_of(page, "<text"));
+    free(page);
+}
+
 /* ---- differences ----------------------------------------------------------------------------- */
 
 /* At equal steps b - a is 0.25, 0.15, 0.05; at equal FLOPs a run that computes twice as fast is compared between its
@@ -432,13 +448,13 @@ static void looks_are_good(void)
 /* What would be ugly is found. */
 static void ugly_pages_are_found(void)
 {
-    static const char *const faults[] = { "the page is 20", "Blank: nothing is drawn", "Cut: left is cut off", "Over: two lies over one", "None: it is empty", "a table shows its first column only", "Small: tiny is", "wider than its place" };
+    static const char *const faults[] = { "the page is 20", "Blank: nothing is drawn", "Cut: left is cut off", "Over: two lies over one", "None: it is empty", "a table shows its first column only", "Small: tiny is", "Over: one is there twice", "wider than its place" };
     const char *program = browser();
     char *page = rich_page(), line[4000] = "it says nothing";
     write_looking("ugly.html", page, "<div style=\"width:2000px\">.</div>"
         "<figure><figcaption>Blank</figcaption><svg viewBox=\"0 0 640 312\"><text x=\"99\" y=\"99\">x</text></svg></figure>"
         "<figure><figcaption>Cut</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text x=\"-20\" y=\"99\">left</text></svg></figure>"
-        "<figure><figcaption>Over</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text x=\"99\" y=\"99\">two</text><text x=\"104\" y=\"101\">one</text></svg></figure>"
+        "<figure><figcaption>Over</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text x=\"104\" y=\"99\">two</text><text x=\"104\" y=\"101\">one</text><text x=\"104\" y=\"200\">one</text></svg></figure>"
         "<figure><figcaption>None</figcaption><p>There are no such numbers.</p></figure>"
         "<figure><figcaption>Small</figcaption><svg viewBox=\"0 0 640 312\"><circle cx=\"99\" cy=\"99\" r=\"40\"/><text style=\"font-size:3px\" x=\"99\" y=\"99\">tiny</text></svg></figure>"
         "<div class=\"wide\"><table><tbody><tr><td style=\"max-width:none\"><div style=\"width:300px\">x</div></td><td>1</td></tr></tbody></table></div>"
@@ -457,6 +473,7 @@ const test tests_reports[] = {
     { "reports: seeds are a band", seeds_are_a_band },
     { "reports: what growing saves", savings_of_growing },
     { "reports: pages have a largest size", long_pages },
+    { "reports: labels of axes", labels },
     { "reports: differences", differences },
     { "reports: the commands", commands },
     { "reports: sweeps go on", sweeps_go_on },

@@ -193,8 +193,12 @@ sh tools/curves.sh "$demo" >"$demo/curves.svg"
     write 'RWKV-7' "$demo/rwkv7"
 } | tee "$demo/texts.txt"
 check
-rm -f "$demo/report.html"
-"$lithe" report "$demo/small" "$demo/large" "$demo/gpt2" "$demo/rwkv7" --out "$demo/report.html" --title 'A TokenFormer that grows, a GPT-2 and an RWKV-7' --quiet >/dev/null
+rm -f "$demo/report.html" "$demo/cost.jsonl"
+for model in large:0,64,128,192 gpt2:0,64,128,192 rwkv7:0,64,128,192,1000,4000; do
+    "$lithe" bench "$demo/${model%:*}" --prefill 0 --decode 8 --depth "${model#*:}" --runs 3 --threads 1 --json --quiet >>"$demo/cost.jsonl"
+done
+check
+"$lithe" report "$demo/small" "$demo/large" "$demo/gpt2" "$demo/rwkv7" --cost "$demo/cost.jsonl" --out "$demo/report.html" --title 'A TokenFormer that grows, a GPT-2 and an RWKV-7' --quiet >/dev/null
 : >"$demo/done"
 cat <<EOF
 
