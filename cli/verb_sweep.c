@@ -2,6 +2,7 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "output.h"
+#include "run_name.h"
 #include "runs.h"
 #include "verbs.h"
 #include <errno.h>
@@ -110,34 +111,63 @@ static bool exists(const char *dir, const char *name)
 
 /* ---- running ------------------------------------------------------------------------- */
 
+enum { WORDS_MOST = 1000, GIVEN_MOST = 900 };
+/* The words of lithe train that begin a run, with the text of those that are made here. */
+typedef struct { const char *words[WORDS_MOST]; int n; char varied[VARIED_MOST][NAME_MOST], seed[32]; } train_words;
+
+static void begin_words(train_words *w, const sweep *s, int run)
+{
+    const arguments *a = s->arguments;
+    w->n = 0;
+    w->words[w->n++] = "train";
+    for (int i = 0; i < a->count && w->n < GIVEN_MOST; i++) w->words[w->n++] = a->operands[i];
+    for (int i = 0; i < s->varied_count; i++) {
+        snprintf(w->varied[i], NAME_MOST, "--%s=%s", s->varied[i].name, s->varied[i].values[value_in(s, run, i)]);
+        w->words[w->n++] = w->varied[i];
+    }
+    snprintf(w->seed, sizeof w->seed, "--seed=%d", run % s->settings->seeds);
+    w->words[w->n++] = w->seed;
+    w->words[w->n] = NULL;
+}
+
+/* Says so if a run that is there was begun with other arguments, which stay as they are; returns whether it did. */
+static bool says_other_command(const sweep *s, int run, const char *path)
+{
+    train_words w;
+    char file[4600];
+    lithe_error unread = { 0 };
+    size_t bytes;
+    begin_words(&w, s, run);
+    snprintf(file, sizeof file, "%s/command.txt", path);
+    char *wanted = command_text((char **)(uintptr_t)w.words), *begun = access(file, R_OK) ? NULL : read_text(file, SMALL_TEXT, &bytes, &unread);
+    size_t n = wanted ? strlen(wanted) : 0;
+    bool other = wanted && begun && (strncmp(begun, wanted, n) || strncmp(begun + n, " --out ", 7));
+    if (other) say("%s was begun with other arguments, and stays as it is: %.*s", path, (int)strcspn(begun, "\n"), begun);
+    free(wanted);
+    free(begun);
+    return other;
+}
+
 /* In the child: becomes lithe train, and writes what it says beside the run. */
 static void become_train(const sweep *s, int run, const char *path)
 {
-    const arguments *a = s->arguments;
-    char log[4700], varied_option[VARIED_MOST][NAME_MOST], seed[32], threads[32];
-    const char *words[RUNS_MOST];
-    int n = 0, share = s->settings->common.threads;
+    train_words w;
+    char log[4700], threads[32];
+    int share = s->settings->common.threads;
     snprintf(log, sizeof log, "%s.txt", path);
     if (!freopen(log, "a", stderr) || !freopen("/dev/null", "w", stdout)) _exit(EXIT_FAILED);
-    words[n++] = "lithe";
-    words[n++] = "train";
-    if (exists(path, "log.jsonl")) { words[n++] = "--resume"; words[n++] = path; }
-    else {
-        for (int i = 0; i < a->count && n < 900; i++) words[n++] = a->operands[i];
-        for (int i = 0; i < s->varied_count; i++) {
-            snprintf(varied_option[i], sizeof varied_option[i], "--%s=%s", s->varied[i].name, s->varied[i].values[value_in(s, run, i)]);
-            words[n++] = varied_option[i];
-        }
-        snprintf(seed, sizeof seed, "--seed=%d", run % s->settings->seeds);
-        words[n++] = seed;
-        words[n++] = "--out";
-        words[n++] = path;
-    }
+    begin_words(&w, s, run);
+    if (exists(path, "log.jsonl")) w.n = 1;
+    const char *where = w.n > 1 ? "--out" : "--resume";
+    w.words[w.n++] = where;
+    w.words[w.n++] = path;
     if (!share && s->settings->jobs > 1) share = (int)sysconf(_SC_NPROCESSORS_ONLN) / s->settings->jobs;
     snprintf(threads, sizeof threads, "--threads=%d", share > 0 ? share : 1);
-    if (share || s->settings->jobs > 1) words[n++] = threads;
-    words[n] = NULL;
-    execv(s->program, (char *const *)(uintptr_t)words);
+    if (share || s->settings->jobs > 1) w.words[w.n++] = threads;
+    w.words[w.n] = NULL;
+    memmove(w.words + 1, w.words, (size_t)(w.n + 1) * sizeof *w.words);
+    w.words[0] = "lithe";
+    execv(s->program, (char *const *)(uintptr_t)w.words);
     _exit(EXIT_FAILED);
 }
 
@@ -175,8 +205,10 @@ static void await_one(sweep *s)
 static void run_all(sweep *s)
 {
     char path[4500];
+    bool said = false;
     for (int run = 0; run < s->runs && !interrupted(); run++) {
         path_of(s, run, path, sizeof path);
+        said = said || says_other_command(s, run, path);
         if (exists(path, "model.safetensors")) { say("%s is finished", path); continue; }
         while (s->running == s->settings->jobs) await_one(s);
         if (!interrupted()) start(s, run, path);

@@ -322,6 +322,8 @@ static void commands(void)
     TRANSCRIPTS(
         { "ls s/lr=1e-3,seed=1/model.safetensors s/report.html s/csv/runs.csv", 0, "runs.csv", NULL },
         { "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --out s -- tale.txt --steps 4", 0, "validation loss", "is finished" },
+        { "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --out s -- tale.txt --steps 4", 0, "validation loss", "was begun with other arguments, and stays as it is: lithe train tale.txt --tokenizer bytes" },
+        { "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --jobs 2 --out ./s -- tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 4 --eval-every 1 --sample the 2>&1 | grep -c begun", 1, "0", NULL },
         { "$L sweep --vary ctx=32 --out deep/er -- tale.txt --tokenizer bytes --params 20k --batch 2 --steps 1 && ls deep/er/report.html", 0, "report.html", "" },
         { "$L sweep --vary lr -- tale.txt", 2, NULL, "expected OPTION=A,B" }, { "$L sweep --vary out=1,2 -- tale.txt", 2, NULL, "the sweep chooses it" },
         { "$L sweep --vary ctx=3000000 --out t -- tale.txt --steps 1 2>&1 | grep -c failed", 0, "1", NULL },
