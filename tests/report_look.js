@@ -26,6 +26,8 @@ addEventListener('load', () => {
   }
   for (const table of document.querySelectorAll('table'))
     if (box(table.querySelector('td')).width > 0.65 * innerWidth) faults.push('a table shows its first column only');
+  for (const place of document.querySelectorAll('.wide'))
+    if (window.paper && place.scrollWidth > place.clientWidth) faults.push(`a table of ${place.scrollWidth} pixels does not fit on paper`);
   for (const e of document.querySelectorAll('h1, h2, h3, p, .key, pre, figcaption'))
     if (e.scrollWidth > e.clientWidth + 1) faults.push(`${e.tagName} "${e.textContent.slice(0, 30)}" is wider than its place`);
   console.log(`look: ${innerWidth} pixels, ${figures.length} figures, ${faults.length} faults: ${faults.slice(0, 12).join('; ')}`);

@@ -447,6 +447,24 @@ static void looks_are_good(void)
     free(page);
 }
 
+/* On paper nothing can be scrolled: what is in its styles fits into the width of a sheet, which is 720 pixels or so. */
+static void paper_is_wide_enough(void)
+{
+    const char *program = browser();
+    char *page = rich_page(), line[4000] = "it says nothing";
+    int blocks = 0;
+    for (char *at = page; (at = strstr(at, "@media print{")); blocks++) memcpy(at, "@media all  {", 13);
+    write_looking("paper.html", page, "<script>var paper = true</script>");
+    bool said = look(program, "paper.html", 700, true, in_dir("paper.png"), line);
+    CHECK_MSG(blocks == 2 && said && strstr(line, "look: 700 pixels") && strstr(line, " 0 faults"), "%d blocks: %s", blocks, line);
+    char *plain = rich_page();
+    write_looking("screen.html", plain, "<script>var paper = true</script>");
+    CHECK(look(program, "screen.html", 700, true, in_dir("paper.png"), line));
+    CHECK_MSG(strstr(line, "does not fit on paper"), "the styles of a screen fit on paper: %s", line);
+    free(plain);
+    free(page);
+}
+
 /* What would be ugly is found. */
 static void ugly_pages_are_found(void)
 {
@@ -481,6 +499,7 @@ const test tests_reports[] = {
     { "reports: sweeps go on", sweeps_go_on },
     { "reports: watching", watching },
     { "reports: looks on desktop and phone", looks_are_good },
+    { "reports: paper is wide enough", paper_is_wide_enough },
     { "reports: ugly pages are found", ugly_pages_are_found },
     { 0 }
 };
