@@ -62,7 +62,9 @@ static int read_varied(sweep *s, const char *text)
     *values++ = 0;
     if (!option_of_train(v->name)) return unknown_option(&verb_train, "--vary ", v->name, strlen(v->name));
     if (!strcmp(v->name, "out") || !strcmp(v->name, "seed")) return usage("--vary %s: the sweep chooses it", v->name);
+    for (int i = 0; i + 1 < s->varied_count; i++) if (!strcmp(s->varied[i].name, v->name)) return usage("--vary %s: is there twice; give all its values at once", v->name);
     for (char *value = strtok(values, ","); value; value = strtok(NULL, ",")) {
+        for (int i = 0; i < v->count; i++) if (!strcmp(v->values[i], value)) return usage("--vary %s: the value %s is there twice", v->name, value);
         if (v->count == 64) return usage("--vary %s: at most 64 values", v->name);
         v->values[v->count++] = value;
     }
@@ -184,6 +186,17 @@ static void start(sweep *s, int run, const char *path)
     s->running++;
 }
 
+/* Of a run that failed: with the last line that it has said. */
+static void complain_of(const char *path)
+{
+    char file[4600], line[400], last[400] = "it said nothing";
+    snprintf(file, sizeof file, "%s.txt", path);
+    FILE *f = fopen(file, "r");
+    while (f && fgets(line, sizeof line, f)) if (line[strspn(line, " \r\n")]) snprintf(last, sizeof last, "%.*s", (int)strcspn(line, "\n"), line);
+    if (f) fclose(f);
+    complain("%s failed: %s (all of it is in %s)", path, last, file);
+}
+
 /* Waits for one of the runs. */
 static void await_one(sweep *s)
 {
@@ -198,7 +211,7 @@ static void await_one(sweep *s)
         s->running--;
         bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if (done) say("%s", path);
-        else if (!interrupted()) { s->failed++; complain("%s: failed; %s.txt says why", path, path); }
+        else if (!interrupted()) { s->failed++; complain_of(path); }
     }
 }
 
@@ -247,6 +260,16 @@ static void combination_name(const sweep *s, int combination, char *text, size_t
     if (!*text) snprintf(text, size, "as given");
 }
 
+static void print_combination(const char *name, const spread *loss, const spread *bits, int runs)
+{
+    printf("%-40s  ", name);
+    if (loss->n) printf("validation loss %.4f", loss->mean);
+    else printf("no validation loss");
+    if (isfinite(loss->deviation)) printf(" +- %.4f", loss->deviation);
+    if (bits->n) printf("  bits per byte %.4f", bits->mean);
+    printf("  (%d run%s)\n", runs, runs == 1 ? "" : "s");
+}
+
 static void print_outcome(const sweep *s, lithe_run *const *runs, const int *combination, int n, const char *path)
 {
     emitter e = { 0 };
@@ -262,7 +285,7 @@ static void print_outcome(const sweep *s, lithe_run *const *runs, const int *com
         for (end = first; end < n && combination[end] == c; ) end++;
         combination_name(s, c, name, sizeof name);
         spread loss = spread_of(runs + first, end - first, false), bits = spread_of(runs + first, end - first, true);
-        if (!s->settings->json) { printf("%-40s  validation loss %.4f +- %.4f  bits per byte %.4f  (%d runs)\n", name, loss.mean, isfinite(loss.deviation) ? loss.deviation : 0, bits.mean, end - first); continue; }
+        if (!s->settings->json) { print_combination(name, &loss, &bits, end - first); continue; }
         emit_open(&e, NULL, '{');
         emit_text(&e, "name", name);
         emit_count(&e, "runs", end - first);
