@@ -1,5 +1,6 @@
 #include "run_process.h"
 #include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 
 enum { PATH_ROOM = 4400 };
 
-/* A lock may outlive its process, whose number is then another's: only who has the log open is the trainer. */
+/* A lock may outlive its process, whose number is then another's: only who has the log open is the trainer.  Of a
+ * process of another user that is not to be seen, and its number must do. */
 static bool has_open(long pid, const char *log)
 {
     char folder[64], path[400];
@@ -16,6 +18,7 @@ static bool has_open(long pid, const char *log)
     bool found = false;
     snprintf(folder, sizeof folder, "/proc/%ld/fd", pid);
     DIR *dir = stat(log, &wanted) ? NULL : opendir(folder);
+    if (!dir && errno == EACCES) return true;
     for (struct dirent *e; dir && !found && (e = readdir(dir)); ) {
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         found = !stat(path, &open) && open.st_dev == wanted.st_dev && open.st_ino == wanted.st_ino;
