@@ -1,5 +1,6 @@
 /* lithe_runs.h - what training runs have logged (docs/reports.md): reading it, a page of figures, comparing two runs.
- * Nothing here opens a model or changes a run.  The conventions are those of lithe.h. */
+ * Nothing here changes a run, and only a report that is asked for them opens models.  The conventions are those of
+ * lithe.h. */
 #ifndef LITHE_RUNS_H
 #define LITHE_RUNS_H
 
@@ -64,9 +65,15 @@ typedef struct {
     const char *title;         /* NULL: by the number of runs */
     const char *csv;           /* a directory for the figures' numbers as CSV and JSON; NULL: none */
     double peak;               /* FLOP/s of the machine that trained, of which the share is shown; 0: not known */
-    /* Files that have lines of `lithe bench MODEL --depth ... --json`: what a token costs late in a text, for figures of
-     * its own.  A file of anything else is LITHE_EFORMAT. */
+    /* Files that have lines of `lithe bench MODEL --depth ... --json`: what a token costs late in a text, for figures
+     * of its own.  A file of anything else is LITHE_EFORMAT. */
     const char *const *costs; int cost_count;
+    /* 1: also figures of the models that the runs hold: of each run's newest, and of one run's older checkpoints, on
+     * its held-out text.  They take a minute at most, and the time of one model.  A model that does not open is not
+     * shown, and the page says so. */
+    int models;
+    const char *text; size_t text_bytes;       /* for these figures, in place of the held-out text; NULL: none */
+    void (*say)(void *context, const char *line); void *context;      /* is given what they do not show, by lines */
 } lithe_report_options;
 /* Writes one HTML page about the runs, which needs no other file and no script, of at most 500 kB. */
 int lithe_report(lithe_run *const *runs, int n, const char *path, const lithe_report_options *o, lithe_error *err);

@@ -1,11 +1,10 @@
 /* Runs as their logs tell them, and pages about them: figures are those of the log, pages are well-formed, need nothing
  * else and can be read on light and dark screens; differences and savings are those worked out by hand. */
-#include "browser.h"
-#include "tree.h"
 #include "lithe_runs.h"
+#include "report_pages.h"
+#include "tree.h"
 #include "shell.h"
 #include "test.h"
-#include <ctype.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -103,66 +102,6 @@ static void damaged_logs(void)
 
 /* ---- the page ---------------------------------------------------------------------------- */
 
-/* Tags balance, attributes are quoted, and & begins one of four entities. */
-static void check_well_formed(const char *page)
-{
-    char open[64][16];
-    int depth = 0;
-    const char *at = strchr(page, '\n');                    /* after <!DOCTYPE html> */
-    for (; at && *at; at++) {
-        if (*at == '&') { CHECK_MSG(!strncmp(at, "&lt;", 4) || !strncmp(at, "&gt;", 4) || !strncmp(at, "&amp;", 5) || !strncmp(at, "&quot;", 6), "%.20s", at); continue; }
-        CHECK_MSG(*at != '>', "a bracket without a tag before %.40s", at);
-        if (*at != '<') continue;
-        bool closing = at[1] == '/';
-        const char *name = at + 1 + closing;
-        size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), quotes = 0;
-        const char *end = name + length;
-        for (; *end && (*end != '>' || quotes % 2); end++) quotes += *end == '"';
-        CHECK_MSG(length && length < 16 && *end && quotes % 2 == 0 && depth < 63, "a tag at %.40s", at);
-        if (!length || length >= 16 || !*end || depth >= 63) return;
-        if (closing) {
-            CHECK_MSG(depth > 0 && strlen(open[depth - 1]) == length && !strncmp(open[depth - 1], name, length), "%.*s closes %s", (int)length, name, depth ? open[depth - 1] : "nothing");
-            depth -= depth > 0;
-        } else if (end[-1] != '/') snprintf(open[depth++], 16, "%.*s", (int)length, name);
-        at = end;
-    }
-    CHECK_MSG(depth == 0, "%s is not closed", depth ? open[depth - 1] : "");
-}
-
-static void check_alone(const char *page)
-{
-    static const char *const outside[] = { "http", "src=", "href=", "<script", "<link", "@import", "url(h", "url(\"", "url('", "url(/", "javascript" };
-    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) CHECK_MSG(!strstr(page, outside[i]), "the page has %s", outside[i]);
-}
-
-static double luminance(const char *hex)
-{
-    double sum = 0;
-    static const double weight[] = { 0.2126, 0.7152, 0.0722 };
-    for (int i = 0; i < 3; i++) {
-        const char two[3] = { hex[2 * i], hex[2 * i + 1], 0 };
-        double c = (double)strtol(two, NULL, 16) / 255;
-        sum += weight[i] * (c <= 0.04045 ? c / 12.92 : pow((c + 0.055) / 1.055, 2.4));
-    }
-    return sum;
-}
-
-/* Every colour of each :root block but the rules' against its paper, by WCAG 2.2. */
-static int check_contrast(const char *page)
-{
-    int checked = 0;
-    for (const char *block = page; (block = strstr(block, ":root{--paper:#")); block++) {
-        double paper = luminance(block + 15);
-        const char *end = strchr(block, '}');
-        for (const char *at = block + 15; (at = strstr(at, "--")) && at < end; at++) {
-            const char *hex = strchr(at, '#');
-            double ink = luminance(hex + 1), ratio = (fmax(ink, paper) + 0.05) / (fmin(ink, paper) + 0.05);
-            if (strncmp(at, "--rule", 6)) checked++, CHECK_MSG(ratio >= 4.5, "%.20s has a contrast of %.2f", at, ratio);
-        }
-    }
-    return checked;
-}
-
 static char *report_of(const char *const *names, int n, const char *csv)
 {
     lithe_run *runs[16];
@@ -174,13 +113,6 @@ static char *report_of(const char *const *names, int n, const char *csv)
     return tree_text(in_dir("r.html"));
 }
 
-static int count_of(const char *text, const char *part)
-{
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, part)); at++) n++;
-    return n;
-}
-
 static void pages(void)
 {
     make_run("a", "gpt2", "lithe train t.txt --out a", "t1", 20, 5, 1, "{\"step\": 20, \"rolled_back\": \"<nan>\"}\n");
@@ -188,7 +120,7 @@ static void pages(void)
     char *page = report_of((const char *const[]){ "a", "b" }, 2, in_dir("csv"));
     check_well_formed(page);
     check_alone(page);
-    CHECK(check_contrast(page) == 3 * 10);
+    CHECK(check_contrast(page) == 3 * 14);
     CHECK(strlen(page) < 500000 && strstr(page, "<title>2 training runs</title>") && strstr(page, ">3.0000<") && strstr(page, ">3.0500<") && strstr(page, "lithe train t.txt --arch rwkv7 --out b"));
     CHECK(strstr(page, "xq &lt;zz&gt;") && strstr(page, "&lt;nan&gt;") && strstr(page, "abc  ckpt-10/model.safetensors") && strstr(page, "&lt;&amp;&gt;"));
     CHECK(strstr(page, "Validation loss at equal compute") && strstr(page, "Gradient norm") && strstr(page, "Tokens per second") && strstr(page, "Bits per byte by tokens"));
@@ -338,8 +270,8 @@ static void commands(void)
     CHECK_MSG(sh("$L compare s/lr=1e-3,seed=0 s/lr=1e-3,seed=0 --against flops --json") == 0 && strstr(out, "\"difference\":0,"), "%s %s", out, err);
 }
 
-/* A sweep that is stopped stops its runs, says so, and goes on by the same command: the runs that were begun to the same
- * models as if they had not been stopped. */
+/* A sweep that is stopped stops its runs, says so, and goes on by the same command: the runs that were begun to the
+ * same models as if they had not been stopped. */
 static void sweeps_go_on(void)
 {
     static const char go[] = "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --jobs 2 %s -- tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 2000 --eval-every 500 --save-every 0 --no-sample";
@@ -355,8 +287,8 @@ static void sweeps_go_on(void)
     CHECK(sh("grep -c resumed s/lr=1e-3,seed=0.txt; ls s/report.html s/csv/runs.csv") == 0);
 }
 
-/* On a terminal of 24 lines each look begins in the first corner and fits; it shows the memory of who trains, and changes
- * nothing. */
+/* On a terminal of 24 lines each look begins in the first corner and fits; it shows the memory of who trains, and
+ * changes nothing. */
 static void watching(void)
 {
     if (sh("command -v script timeout") != 0) test_skip("no script(1)");
@@ -403,49 +335,13 @@ static char *rich_page(void)
     for (int i = 0; i < 4; i++) lithe_run_close(runs[i]);
     return tree_text(in_dir("r.html"));
 }
-/* A copy of the page that looks at itself (tests/report_look.js), with `more` before its end. */
-static void write_looking(const char *name, const char *page, const char *more)
-{
-    FILE *f = fopen(in_dir(name), "w");
-    char *script = tree_text(test_file("tests/report_look.js"));
-    fprintf(f, "%.*s%s<script>%s</script></body></html>\n", (int)(strstr(page, "</body>") - page), page, more, script);
-    fclose(f);
-    free(script);
-}
-
-enum { SHOWN = 6000 };               /* pixels of height of an image */
-
-/* What the page says of its looks at this width and in this theme, in `line`; the image is at `image`. */
-static bool look(const char *program, const char *name, int width, bool light, const char *image, char line[4000])
-{
-    char option[500];
-    snprintf(option, sizeof option, "--screenshot=%s", image);
-    chromium c = chromium_open(program, width, SHOWN, light, option, name);
-    char written[4000];
-    bool said = chromium_says(&c, "\"look: ", line);
-    said &= chromium_says(&c, "bytes written to file", written);
-    chromium_close(&c);
-    return said;
-}
 
 /* Everything that is drawn has its place on a desktop and on a phone, on light and dark screens. */
 static void looks_are_good(void)
 {
-    static const int widths[] = { PHONE, DESKTOP };
-    const char *program = browser(), *keep = getenv("LITHE_LOOKS");
     char *page = rich_page();
-    int figures = count_of(page, "<figure>");
-    write_looking("looking.html", page, "");
-    for (int i = 0; i < 4; i++) {
-        char line[4000] = "it says nothing", expected[100], name[60], path[500];
-        snprintf(name, sizeof name, "report-%s-%d.png", i / 2 ? "dark" : "light", widths[i % 2]);
-        snprintf(path, sizeof path, "%s%s%s", keep ? keep : in_dir(name), keep ? "/" : "", keep ? name : "");
-        snprintf(expected, sizeof expected, "look: %d pixels, %d figures, 0 faults", widths[i % 2], figures);
-        bool said = look(program, "looking.html", widths[i % 2], i / 2 == 0, path, line);
-        CHECK_MSG(said && strstr(line, expected), "%s: %s", name, line);
-        check_image(path, widths[i % 2], i / 2 == 0);
-    }
-    CHECK_MSG(figures > 12, "%d figures", figures);
+    check_looks(page, "report");
+    CHECK_MSG(count_of(page, "<figure>") > 12, "%d figures", count_of(page, "<figure>"));
     free(page);
 }
 

@@ -8,7 +8,7 @@
 /* Each room and those it stands on directly; it reaches what they reach. */
 static const struct { const char *name, *on; } rooms[] = {
     { "base", "" }, { "text", "base" }, { "kernels", "base" }, { "graph", "kernels" }, { "ops", "graph" }, { "arch", "ops" }, { "files", "kernels" },
-    { "model", "arch files text" }, { "grow", "model" }, { "data", "text graph" }, { "infer", "model text" }, { "train", "grow data" }, { "eval", "infer data" }, { "report", "base" },
+    { "model", "arch files text" }, { "grow", "model" }, { "data", "text graph" }, { "infer", "model text" }, { "train", "grow data" }, { "eval", "infer data" }, { "report", "eval" },
     { "serve", "infer text" }, { "driver", "train infer" },
 };
 enum { ROOMS = sizeof rooms / sizeof *rooms };

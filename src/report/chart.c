@@ -54,7 +54,7 @@ static const char *tick_text(double x, range r, double distance, char text[32])
 
 /* ---- ranges -------------------------------------------------------------------------------- */
 
-/* With room for some numbers that are told apart. */
+/* With room for some different numbers. */
 static range not_narrow(range r)
 {
     double least = 1e-9 * fmax(fabs(r.least), fabs(r.most));
@@ -156,10 +156,10 @@ static void draw_x_tick(const drawing *d, double x, const char *text)
     out_print(d->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s</text>\n", last ? WIDTH - 1 : x_at(d, x), HEIGHT - FOOT + 21, last ? "end" : "middle", text);
 }
 
-static void draw_linear_ticks(const drawing *d, range r, void (*draw)(const drawing *, double, const char *))
+static void draw_linear_ticks(const drawing *d, range r, double least, void (*draw)(const drawing *, double, const char *))
 {
     char text[32];
-    double distance = tick_distance(r);
+    double distance = fmax(tick_distance(r), least);
     for (double at = ceil(r.least / distance - 1e-9) + 0.0; at * distance <= r.most + 1e-9 * distance; at++) draw(d, at * distance, tick_text(at * distance, r, distance, text));
 }
 
@@ -182,9 +182,9 @@ static void draw_axes(const drawing *d)
     if (near > 0) {
         draw_x_tick(d, d->x.least, short_number(d->x.least, text));
         draw_power_ticks(d, fmax(near, d->x.least + near / 2), d->x.most, false, draw_x_tick);
-    } else draw_linear_ticks(d, d->x, draw_x_tick);
+    } else draw_linear_ticks(d, d->x, d->chart->counted ? 1 : 0, draw_x_tick);
     if (d->chart->logarithmic && d->y.most > 5 * d->y.least) draw_power_ticks(d, d->y.least, d->y.most, d->y.most < 1600 * d->y.least, draw_y_tick);
-    else draw_linear_ticks(d, d->y, draw_y_tick);
+    else draw_linear_ticks(d, d->y, 0, draw_y_tick);
     out_print(d->out, "<line class=\"a\" x1=\"%d\" x2=\"%d\" y1=\"%d\" y2=\"%d\"/>\n", LEFT, WIDTH - RIGHT, HEIGHT - FOOT, HEIGHT - FOOT);
     out_print(d->out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%s</text>\n", WIDTH - RIGHT, HEIGHT - 4, d->chart->x_name);
 }
@@ -268,4 +268,16 @@ void chart_draw(text_out *out, const chart *c)
     out_print(out, "<g clip-path=\"url(#f%d)\">\n", c->number);
     for (int i = 0; i < c->curve_count; i++) draw_curve(&d, &c->curves[i]);
     out_print(out, "</g></svg></figure>\n");
+}
+
+void chart_key(text_out *out, const chart_curve *curves, int count)
+{
+    out_print(out, "<div class=\"key\">");
+    for (int i = 0; i < count; i++) {
+        int c = curves[i].colour;
+        out_print(out, "<span class=\"k c%d\"><svg viewBox=\"0 0 28 8\" aria-hidden=\"true\"><polyline class=\"l%s c%d\" points=\"0,4 28,4\"/></svg>", c % CHART_COLOURS, c / CHART_COLOURS % 2 ? " d" : "", c % CHART_COLOURS);
+        out_escaped(out, curves[i].name, 128);
+        out_print(out, "</span>\n");
+    }
+    out_print(out, "</div>\n");
 }

@@ -19,7 +19,8 @@ typedef struct {
     bool logarithmic;                    /* y */
     bool from_zero;                      /* y */
     bool whole;                          /* y: to the largest value of a curve, not to that which 19 of 20 are below */
-    double x_near;                       /* above 0: x grows evenly to about this place, by its logarithm beyond (log(1 + x/x_near)) */
+    double x_near;    /* above 0: x grows evenly to about this place, by its logarithm beyond (log(1 + x/x_near)) */
+    bool counted;                        /* x: only whole numbers have a label */
     int points;                          /* at most so many for each curve, each the mean of what it stands for */
 } chart;
 
@@ -27,6 +28,8 @@ enum { CHART_COLOURS = 8 };
 
 /* Appends the figure; one without any point says so. */
 void chart_draw(text_out *out, const chart *c);
+/* Appends the names of curves with their lines. */
+void chart_key(text_out *out, const chart_curve *curves, int count);
 
 /* "1.5k", "2.3M", "0.0125": three significant digits. */
 const char *short_number(double x, char text[32]);

@@ -53,18 +53,6 @@ static void colour(const figures *f, chart_curve *curves, int count)
     }
 }
 
-static void write_key(text_out *out, const chart_curve *curves, int count)
-{
-    out_print(out, "<div class=\"key\">");
-    for (int i = 0; i < count; i++) {
-        int c = curves[i].colour;
-        out_print(out, "<span class=\"k c%d\"><svg viewBox=\"0 0 28 8\" aria-hidden=\"true\"><polyline class=\"l%s c%d\" points=\"0,4 28,4\"/></svg>", c % CHART_COLOURS, c / CHART_COLOURS % 2 ? " d" : "", c % CHART_COLOURS);
-        out_escaped(out, curves[i].name, 128);
-        out_print(out, "</span>\n");
-    }
-    out_print(out, "</div>\n");
-}
-
 static void write_figure(text_out *out, const figures *f, const char *title, const chart_curve *curves, int count, int *charts)
 {
     extent x = extent_of(curves, count, true), y = extent_of(curves, count, false);
@@ -133,7 +121,7 @@ void cost_page_write(text_out *out, const figures *f, int *charts)
         colour(f, memory, count);
         out_print(out, "<h2>Cost of a token</h2>\n<p>What one more token costs after so many others, as lithe bench has measured it: the time of reading it, and the memory of the text until then "
                        "(keys and values or recurrent states, with the buffers of a pass). Choosing a token is not part of it.</p>\n");
-        write_key(out, time, count);
+        chart_key(out, time, count);
         out_print(out, "<div class=\"grid\">\n");
         snprintf(title, sizeof title, "Time of a token (%s), by its position", u.name);
         scale(time, count, 1 / u.size);

@@ -155,7 +155,7 @@ static void base_of(const char *path, char *text, size_t size)
     snprintf(text, size, "%.*s", (int)(end - begin), path + begin);
 }
 
-/* The model's name and what else it has of its own: form, number of sequences, and the path where two names are equal. */
+/* The model's name and what else it has of its own: form, number of sequences; the path where two names are equal. */
 static void name_series(costs *c)
 {
     for (size_t i = 0; i < c->series_count; i++) {

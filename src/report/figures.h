@@ -17,6 +17,7 @@ typedef struct {
     int points;                          /* of a curve */
     const lithe_report_options *options;
     const costs *costs;                  /* what was measured beside the runs */
+    const struct model_views *views;     /* what their models show */
 } figures;
 
 int  figures_open(figures *f, lithe_run *const *runs, int n, const lithe_report_options *o, lithe_error *err);

@@ -1,5 +1,6 @@
 /* The numbers of all figures, as CSV and JSON. */
 #include "report/figures.h"
+#include "report/model_views.h"
 #include "report/record_table.h"
 #include <math.h>
 
@@ -94,5 +95,6 @@ int records_write(const figures *f, const char *dir, lithe_error *err)
     if (!status) status = write_evaluations(f, dir, err);
     if (!status) status = write_events(f, dir, err);
     if (!status) status = write_savings(f, dir, err);
-    return status || !f->costs->series_count ? status : costs_record(f->costs, dir, err);
+    if (!status && f->costs->series_count) status = costs_record(f->costs, dir, err);
+    return status ? status : model_records_write(f->views, dir, err);
 }

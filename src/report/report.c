@@ -3,6 +3,7 @@
 #include "base/sized.h"
 #include "report/cost_page.h"
 #include "report/figures.h"
+#include "report/model_views.h"
 #include "report/page.h"
 #include <math.h>
 #include <stdlib.h>
@@ -259,6 +260,7 @@ static void write_page(page *p)
     write_figures(p);
     write_growth(p);
     cost_page_write(p->out, p->f, &p->charts);
+    model_page_write(p->out, p->f->views, &p->charts);
     write_differences(p);
     write_samples(p);
     write_details(p);
@@ -285,6 +287,7 @@ int lithe_report(lithe_run *const *runs, int n, const char *path, const lithe_re
     lithe_error own = { 0 };
     figures f;
     costs c;
+    model_views views = { 0 };
     if (!err) err = &own;
     if (options_read(&options, sizeof options, o, "lithe_report_options", err)) return (int)err->status;
     if (!runs || n < 1 || !path) return fail(err, LITHE_EINVAL, "a report needs at least one run and a path");
@@ -294,8 +297,11 @@ int lithe_report(lithe_run *const *runs, int n, const char *path, const lithe_re
     if (!status) status = costs_read(&c, options.costs, options.cost_count, err);
     else c = (costs){ 0 };
     f.costs = &c;
+    if (!status) status = model_views_measure(&views, &f, err);
+    f.views = &views;
     if (!status) status = write_fitting(&f, path, err);
     if (!status && options.csv) status = records_write(&f, options.csv, err);
+    model_views_close(&views);
     costs_close(&c);
     figures_close(&f);
     return status;

@@ -1,0 +1,42 @@
+/* What the models of runs show on a text: features by layer, the surprise of each token. */
+#ifndef REPORT_MODEL_VIEWS_H
+#define REPORT_MODEL_VIEWS_H
+
+#include "base/arena.h"
+#include "lithe_eval.h"
+#include "report/figures.h"
+
+/* A piece of a text: of one token, or of several whose bytes are characters together, with the sum of their bits; NaN
+ * for what nothing came before. */
+typedef struct { const char *text; int32_t id; int tokens; double bits; } surprise;
+
+/* A model of a run: its newest, or an older checkpoint. */
+typedef struct {
+    int run, step;                       /* step -1: not known */
+    bool newest;
+    lithe_diversity *diversity;          /* NULL: not measured */
+    surprise *tokens; size_t token_count;
+    double bits; size_t scored;          /* sum over the tokens that have one */
+} model_view;
+
+typedef struct model_views {
+    arena memory;
+    const figures *figures;
+    model_view *views; size_t count, room;
+    const char **notes; size_t note_count, note_room;    /* what could not be shown, a line each */
+    double began;                        /* on lithe_clock's scale */
+} model_views;
+
+/* Opens the models that the options ask for, each run's newest first, and measures them.  What cannot be opened or
+ * measured is a note; fails when memory is out only.  To be closed after a failure too. */
+int  model_views_measure(model_views *v, const figures *f, lithe_error *err);
+void model_views_close(model_views *v);
+/* "step 100" of one run's models, else the run's name. */
+const char *model_view_name(const model_views *v, const model_view *m, char text[128]);
+
+/* Their sections of the page; *charts counts its figures.  Nothing is written where nothing was asked for. */
+void model_page_write(text_out *out, const model_views *v, int *charts);
+/* Their numbers beside it. */
+int  model_records_write(const model_views *v, const char *dir, lithe_error *err);
+
+#endif
