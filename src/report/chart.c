@@ -152,7 +152,7 @@ static void draw_y_tick(const drawing *d, double y, const char *text)
 /* A label at the right end would leave the figure if it stood in the middle of its place. */
 static void draw_x_tick(const drawing *d, double x, const char *text)
 {
-    bool last = x_at(d, x) > WIDTH - RIGHT - 12;
+    bool last = x_at(d, x) + 6.5 * (double)strlen(text) > WIDTH;          /* half its width on a phone */
     out_print(d->out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"%s\">%s</text>\n", last ? WIDTH - 1 : x_at(d, x), HEIGHT - FOOT + 21, last ? "end" : "middle", text);
 }
 
