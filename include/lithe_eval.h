@@ -1,5 +1,5 @@
 /* lithe_eval.h - how good a model is: on labelled tables and images, on texts, on the tasks of benchmarks; and how
- * different the features of its tokens are.  The conventions are those of lithe.h. */
+ * different the features of its tokens are, and what it computes of a text.  The conventions are those of lithe.h. */
 #ifndef LITHE_EVAL_H
 #define LITHE_EVAL_H
 
@@ -124,6 +124,33 @@ lithe_diversity           *lithe_diversity_open(lithe_model *m, const int32_t *i
 size_t                     lithe_diversity_count(const lithe_diversity *d);
 const lithe_diversity_row *lithe_diversity_at(const lithe_diversity *d, size_t i);     /* borrowed; in running order */
 void                       lithe_diversity_close(lithe_diversity *d);
+
+/* ---- what happens inside a model ------------------------------------------- */
+
+/* What m computes while it reads ids, one sequence of at most its context, without special tokens of its own: the
+ * weights of attention (with `maps`, for which ids are few: n * n numbers for each head), the use of parameter tokens
+ * (TokenFormer), the decay of states (RWKV).  A model has those of its parts. */
+typedef struct lithe_internals lithe_internals;
+lithe_internals *lithe_internals_open(lithe_model *m, const int32_t *ids, size_t n, int maps, lithe_error *err);
+void             lithe_internals_close(lithe_internals *x);
+
+/* One head's attention: weights (tokens, tokens), a row for each query, which sums to 1, a column for each key, 0
+ * where the query does not see it.  Layers and heads are counted from 0.  These three give item number i, in running
+ * order, and return 1, or 0 past the last; arrays are borrowed. */
+typedef struct { int layer, head, tokens; const float *weights; } lithe_attention_map;
+int lithe_internals_map(const lithe_internals *x, size_t i, lithe_attention_map *out);
+
+/* The parameter tokens of one Pattention: use (slots) is the mean over the tokens of |weight of the slot| * |its
+ * value|, the length of what it adds to the output.  A slot is dead if its use is below a thousandth of the mean of
+ * all.  name is that of the keys' parameter. */
+typedef struct { const char *name; int layer, slots, dead; const double *use; } lithe_slot_use;
+int lithe_internals_slots(const lithe_internals *x, size_t i, lithe_slot_use *out);
+
+/* The decay of a layer's states: half_life (channels) is the number of tokens after which a channel has kept one half,
+ * at the mean rate over these tokens, ln 2 / mean(-ln w).  What RWKV-7 removes from its states besides is not in
+ * it. */
+typedef struct { int layer, channels; const double *half_life; } lithe_decay;
+int lithe_internals_decay(const lithe_internals *x, size_t i, lithe_decay *out);
 
 #ifdef __cplusplus
 }

@@ -36,7 +36,7 @@
     X(tests_bench) \
     X(tests_diversity) \
     X(tests_tasks) \
-    X(tests_reports) X(tests_report_costs) X(tests_report_models) \
+    X(tests_reports) X(tests_report_costs) X(tests_report_models) X(tests_internals) \
     X(tests_train_masked) X(tests_image_train) X(tests_image_cli) \
     X(tests_fuzz_seeds) X(tests_checkpoints) X(tests_power) X(tests_calls) X(tests_failing_reads) X(tests_failing_writes) X(tests_changed_values) X(tests_first_failure) X(tests_odd_files) X(tests_faults) \
     X(tests_cli) X(tests_refusals_cli) X(tests_rooms) X(tests_interface) X(tests_library) X(tests_extending) X(tests_coverage) X(tests_words) X(tests_readme) X(tests_first_hour)

@@ -201,6 +201,10 @@ int graph_plan_only(graph *g, lithe_error *err);
 
 void graph_run(graph *g, const batch *b);
 
+/* From here on see is called after each node's forward in a run, when all that the node read and wrote is still there
+ * (ops/observe.h), but an input whose buffer it wrote in place.  NULL: nobody. */
+void graph_observe(graph *g, void (*see)(void *context, const node *n), void *context);
+
 /* The sizes of a plan. */
 typedef struct {
     size_t arena_bytes;             /* activations and their gradients */

@@ -30,6 +30,7 @@ struct graph {
     real *state_gradients; size_t state_count_total;
 
     const batch *batch;              /* during a run */
+    void (*see)(void *context, const node *n); void *see_context;
     step_kind phase;
     int *key_start, *keys_before, *state_rows, *carried_from, *zeros;        /* of decoding */
 };

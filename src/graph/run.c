@@ -54,6 +54,13 @@ static void run_step(graph *g, const step *t)
     else if (t->kind == STEP_REDUCE) g->options.reduce.begin(g->options.reduce.context, (size_t)t->which);
     else if (t->kind == STEP_BACKWARD) t->node->op->backward(t->node, g->kernels);
     else t->node->op->forward(t->node, g->kernels);
+    if (g->see && (t->kind == STEP_FORWARD || t->kind == STEP_FORWARD_BACKWARD)) g->see(g->see_context, t->node);
+}
+
+void graph_observe(graph *g, void (*see)(void *context, const node *n), void *context)
+{
+    g->see = see;
+    g->see_context = context;
 }
 
 static void run_timed(graph *g, int s)

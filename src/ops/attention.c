@@ -4,8 +4,10 @@
  * et al. 2022) is symmetric where attention is bidirectional (Portes et al. 2023);
  * its biases are computed from positions where they are needed and have no gradient.  Learned biases of
  * distances are a tensor (Raffel et al. 2020); scores can be capped (Gemma 2). */
+#include "ops/observe.h"
 #include "ops/ops.h"
 #include <math.h>
+#include <stdlib.h>
 
 enum { Q, K, V, K_STATE, V_STATE, BIAS };
 enum { HEADS, KV_HEADS, HEAD_DIM, CAUSAL, WINDOW };
@@ -121,4 +123,40 @@ tensor *attention(graph *g, tensor *q, tensor *k, tensor *v, attention_options o
     save(n, 0, ROWS_TOKENS, o.heads);
     if (training(g)) workspace(n, q->rows, o.heads);
     return output(n, 0, q->space, q->rows, width);
+}
+
+/* ---- its weights ---- */
+
+int attention_heads(const node *n) { return n->op == &op_attention ? n->i[HEADS] : 0; }
+
+/* Copies columns first .. of the weights from the outputs (rows, heads head_dim). */
+static void take_weights(const attention_args *a, int rows, int first, real *p)
+{
+    for (int h = 0; h < a->heads; h++)
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < a->head_dim && first + c < rows; c++)
+                p[((size_t)h * (size_t)rows + (size_t)r) * (size_t)rows + (size_t)(first + c)] = a->o[(size_t)r * a->o_stride + (size_t)(h * a->head_dim + c)];
+}
+
+bool attention_weights(const node *n, const kernels *k, real *p)
+{
+    attention_args a = arguments(n);
+    const int rows = live_rows(n->out[0]), D = a.head_dim;
+    const size_t width = (size_t)(a.kv_heads * D), all = (size_t)(a.heads * D), count = (size_t)rows * (width + all);
+    real *values = xalloc(count + 1, sizeof *values);
+    if (!values) return false;
+    a.v = (stored){ .data = values };
+    a.v_stride = width;
+    a.o = values + (size_t)rows * width;
+    a.o_stride = all;
+    a.lse = NULL;
+    for (int first = 0; first < rows; first += D) {          /* values of D keys at a time are unit vectors */
+        for (size_t i = 0; i < (size_t)rows * width; i++) values[i] = 0;
+        for (int c = 0; c < D && first + c < rows; c++)
+            for (int h = 0; h < a.kv_heads; h++) values[(size_t)(first + c) * width + (size_t)(h * D + c)] = 1;
+        k->attention(&a);
+        take_weights(&a, rows, first, p);
+    }
+    free(values);
+    return true;
 }

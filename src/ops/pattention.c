@@ -5,7 +5,10 @@
  * Rows are computed in tiles, so S never exists for a whole batch.  While
  * training, A is kept when it is small beside the other activations; a wide
  * (grown) Pattention recomputes it, one more product for 1/n of the memory. */
+#include "ops/observe.h"
 #include "ops/ops.h"
+#include <math.h>
+#include <stdlib.h>
 
 enum { X, KEYS, VALUES, RESIDUAL };
 enum { TILE = 256 };                                    /* constant: the sums of dK and dV have one order */
@@ -113,4 +116,45 @@ tensor *pattention(graph *g, tensor *x, tensor *keys, tensor *values, pattention
     int stat_rows = (TILE + slots - 1) / slots;
     workspace(n, training(g) ? (n->i[KEPT] ? 2 : 3) * TILE : (x->rows < TILE ? x->rows : TILE) + stat_rows, slots);
     return y;
+}
+
+/* ---- the use of slots ---- */
+
+int pattention_slots(const node *n) { return n->op == &op_pattention ? n->in[KEYS]->rows : 0; }
+const char *pattention_name(const node *n) { return n->in[KEYS]->name; }
+
+/* Adds the absolute weights of all rows to sum (slots). */
+static void add_weights(const node *n, const kernels *k, double *sum)
+{
+    sizes z = sizes_of(n);
+    real *s = work_data(n);
+    int tile = n->out[0]->rows < TILE ? n->out[0]->rows : TILE;
+    exact *stat = (exact *)(s + (size_t)tile * (size_t)z.slots);
+    for (int r = 0; r < z.rows; r += TILE) {
+        int m = z.rows - r < TILE ? z.rows - r : TILE;
+        raw_scores(n, k, in_data(n, X) + (size_t)r * (size_t)z.in, m, s);
+        k->theta(s, stat, s, (theta_kind)n->i[THETA], n->f[0], m, z.slots);
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < z.slots; j++) sum[j] += fabs((double)s[(size_t)i * (size_t)z.slots + (size_t)j]);
+    }
+}
+
+bool pattention_use(const node *n, const kernels *k, double *use)
+{
+    sizes z = sizes_of(n);
+    const tensor *values = n->in[VALUES];
+    double *sum = xalloc((size_t)z.slots + 1, sizeof *sum);
+    real *row = xalloc((size_t)z.out + 1, sizeof *row);
+    if (sum && row) add_weights(n, k, sum);
+    for (int j = 0; sum && row && j < z.slots; j++) {
+        double squares = 0;
+        if (values->param) weight_read(&values->param->weight, (size_t)j * (size_t)z.out, (size_t)z.out, row);
+        const real *v = values->param ? row : values->data + (size_t)j * (size_t)z.out;
+        for (int c = 0; c < z.out; c++) squares += (double)v[c] * (double)v[c];
+        use[j] += sum[j] * sqrt(squares);
+    }
+    bool there = sum && row;
+    free(sum);
+    free(row);
+    return there;
 }
