@@ -11,7 +11,7 @@ static const option report_options[] = {
     { "out", 'o', FILENAME(report_settings, out), "FILE.html", "report.html", .help = "the page to write", .also = "output,html" },
     { "csv", 0, FILENAME(report_settings, csv), "DIR", .help = "also write the numbers of every figure there, as CSV and JSON" },
     { "cost", 0, LIST(report_settings, cost), "FILE", .help = "also figures of what a token costs late in a text: a file with a line of lithe bench MODEL --depth 0,1000,10000 --json for each model; several times: all of them", .also = "bench,costs" },
-    { "models", 0, FLAG(report_settings, models), NULL, "1", .help = "also figures of the models of the runs, which are opened: diversity of features by layer, surprise by token", .also = "checkpoints,diversity" },
+    { "models", 0, FLAG(report_settings, models), NULL, "1", .help = "also figures of the models of the runs, which are opened: diversity of features by layer, attention, use of parameter tokens, decays, surprise by token", .also = "checkpoints,diversity" },
     { "text", 0, FILENAME(report_settings, text), "FILE", .help = "the text that the models are shown on (default: the held-out text of their runs); - is standard input" },
     { "title", 0, TEXT(report_settings, title), "TEXT", .help = "title of the page (default: the name of the run, or the number of runs)" },
     { "peak", 0, CHOICE(report_settings, peak), "TYPE", .help = "show the share of this machine's peak in this type, measured now; for runs that it trained", .choices = "f32|bf16" },
@@ -64,7 +64,7 @@ const verb verb_report = {
              "With --cost the page has the time and the memory of a token by its position, of any models: each line of FILE is what lithe bench "
              "printed for one of them with --depth and --json.\n\n"
              "The models that the runs hold are shown on their held-out text, or on that of --text: how different the features of tokens are by layer, for one "
-             "run at its checkpoints too, and how surprising each token is. They are opened for that, for a minute at most; --no-models leaves them out.",
+             "run at its checkpoints too, what attends to what, which parameter tokens are used, how long states last, and how surprising each token is. They are opened for that, for a minute at most; --no-models leaves them out.",
     .examples = "  lithe report runs/tale-1\n  lithe report runs/a runs/b --out ab.html --csv ab\n"
                 "  lithe bench runs/a --decode 64 --depth 0,1000,10000 --json >> cost.jsonl\n  lithe report runs/a --cost cost.jsonl\n",
     .options = report_options, .bytes = sizeof(report_settings), .run = report,

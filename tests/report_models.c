@@ -1,6 +1,8 @@
 /* Figures of the models that runs hold: diversity is what lithe inspect measures, the surprise of tokens comes to the
  * loss of lithe eval, and models that do not open leave the rest of the page as it is. */
 #include "report_pages.h"
+#include "lithe_eval.h"
+#include "lithe_tools.h"
 #include "tree.h"
 #include "shell.h"
 #include "test.h"
@@ -12,7 +14,7 @@
 static void train(const char *arch, const char *name, const char *more)
 {
     CHECK(sh("i=0; while [ $i -lt 400 ]; do echo \"the $i ships sail north, caf\xc3\xa9 $((i * 7919 %% 97)).\"; i=$((i+1)); done > tale.txt") == 0);
-    CHECK_MSG(sh("$L train tale.txt -q --arch %s --out %s --params 60k --ctx 32 --batch 2 --steps 6 --save-every 2 --eval-every 2 --no-sample %s", arch, name, more) == 0, "%s", err);
+    CHECK_MSG(sh("$L train tale.txt -q --arch %s --out %s %s --ctx 32 --batch 2 --steps 6 --save-every 2 --eval-every 2 --no-sample %s", arch, name, strstr(more, "--params") ? "" : "--params 60k", more) == 0, "%s", err);
 }
 
 static json_t *table(const char *name)
@@ -108,6 +110,115 @@ static void surprise_is_the_loss(const char *arch)
 static void surprise_of_attention(void) { surprise_is_the_loss("gpt2"); }
 static void surprise_of_rwkv(void)      { surprise_is_the_loss("rwkv7"); }
 
+/* ---- inside ------------------------------------------------------------------------------------- */
+
+/* What the library finds in the run's model over the same text: 32 tokens for maps, 512 else. */
+static lithe_internals *found(const char *run, int maps)
+{
+    lithe_error e = { 0 };
+    lithe_model *m = lithe_model_open(in_dir(run), NULL, &e);
+    lithe_tokenizer *t = m ? lithe_tokenizer_open(lithe_model_tokenizer(m), &e) : NULL;
+    char *text = tree_text(in_dir("tale.txt"));
+    int32_t *ids = calloc(strlen(text) + 9, sizeof *ids);
+    size_t n = lithe_encode(t, text, strlen(text), 1, ids, strlen(text)), most = maps ? 32 : 512, context = (size_t)lithe_model_context(m);
+    most = most < context ? most : context;
+    lithe_internals *x = lithe_internals_open(m, ids, n < most ? n : most, maps, &e);
+    CHECK_MSG(x, "%s", e.text);
+    if (!x) exit(1);
+    free(ids);
+    free(text);
+    lithe_tokenizer_close(t);
+    lithe_model_close(m);
+    return x;
+}
+
+/* The cells of a level in the first map of a page, as lines along rows. */
+static int cells(const char *page, int level)
+{
+    char begin[40];
+    int sum = 0;
+    snprintf(begin, sizeof begin, "<path class=\"w w%d\" d=\"", level);
+    const char *map = strstr(page, "<text x=\"4\" y=\"20\">head 0</text>"), *end = map ? strstr(map, "</g>") : NULL, *at = map ? strstr(map, begin) : NULL;
+    if (!at || at > end) return 0;
+    for (const char *stop = strchr(at + strlen(begin), '"'); (at = strchr(at, 'h')) && at < stop; at++) sum += atoi(at + 1);
+    return sum;
+}
+
+static void attention_and_slots(void)
+{
+    static const double least[] = { 0.02, 0.1, 0.25, 0.5, 2 };
+    train("tokenformer", "run", "--params 300k");
+    CHECK_MSG(sh("$L report run --out r.html --csv csv --text tale.txt") == 0 && !*err, "%s", err);
+    char *page = tree_text(in_dir("r.html"));
+    json_t *rows = table("csv/attention.json"), *row;
+    lithe_internals *x = found("run", 1), *y = found("run", 0);
+    lithe_attention_map m = { 0 };
+    lithe_slot_use u;
+    size_t i, items = 0, slots = 0;
+    int dead = 0, said = 0;
+    double weights = 0;
+    CHECK(lithe_internals_map(x, 0, &m) && m.tokens == 32);
+    for (int level = 1; level <= 4; level++) {
+        int expected = 0;
+        for (int k = 0; k < m.tokens * m.tokens; k++) expected += (double)m.weights[k] >= least[level - 1] && (double)m.weights[k] < least[level];
+        CHECK_MSG(cells(page, level) == expected && (level > 1 || expected > 0), "%d cells of level %d, not %d", cells(page, level), level, expected);
+    }
+    json_array_foreach(rows, i, row) {
+        CHECK(number(row, "key") <= number(row, "query"));
+        weights += number(row, "weight");
+        if (number(row, "layer") > 0 || number(row, "head") > 0) continue;
+        near_to(number(row, "weight"), (double)m.weights[(int)number(row, "query") * 32 + (int)number(row, "key")], 1e-9, "weight");
+        items++;
+    }
+    int maps = count_of(page, ">head ");
+    CHECK_MSG(items > 32 * 4 && maps >= 2 && fabs(weights - 32 * maps) < 1e-3, "%zu weights of head 0, %g in all of %d heads", items, weights, maps);
+    json_decref(rows);
+
+    rows = table("csv/slots.json");
+    for (i = 0; lithe_internals_slots(y, i, &u); i++) {
+        for (int j = 0; j < u.slots; j++) {
+            row = json_array_get(rows, slots++);
+            CHECK(!strcmp(words(row, "name"), u.name) && fabs(number(row, "slot") - j) < 0.5 && fabs(number(row, "layer") - u.layer) < 0.5);
+            near_to(number(row, "use"), u.use[j], 1e-9, u.name);
+        }
+        dead += u.dead;
+        char *line = page, name[100];
+        snprintf(name, sizeof name, "<td class=\"t\">%.*s</td><td>%d</td><td>%d</td>", (int)(strrchr(u.name, '.') - u.name), u.name, u.slots, u.dead);
+        said += (line = strstr(page, name)) != NULL;
+    }
+    CHECK_MSG(slots == json_array_size(rows) && said == (int)i && i >= 5, "%zu slots, %d of %zu Pattentions on the page, %d dead", slots, said, i, dead);
+    CHECK(strstr(page, "Use of parameter tokens") && !strstr(page, "Half-life of states"));
+    json_decref(rows);
+    check_well_formed(page);
+    check_alone(page);
+    free(page);
+    lithe_internals_close(x);
+    lithe_internals_close(y);
+}
+
+static void half_lives(void)
+{
+    train("rwkv7", "run", "");
+    CHECK_MSG(sh("$L report run --out r.html --csv csv --text tale.txt") == 0 && !*err, "%s", err);
+    char *page = tree_text(in_dir("r.html"));
+    json_t *rows = table("csv/decay.json");
+    lithe_internals *x = found("run", 0);
+    lithe_decay d;
+    size_t at = 0;
+    for (size_t i = 0; lithe_internals_decay(x, i, &d); i++)
+        for (int c = 0; c < d.channels; c++) {
+            const json_t *row = json_array_get(rows, at++);
+            CHECK(fabs(number(row, "layer") - d.layer) < 0.5 && fabs(number(row, "channel") - c) < 0.5);
+            CHECK_MSG(fabs(number(row, "half_life") / d.half_life[c] - 1) < 1e-9 && d.half_life[c] > log(2) / exp(-0.5), "%g, not %g", number(row, "half_life"), d.half_life[c]);
+        }
+    CHECK_MSG(at == json_array_size(rows) && at > 20, "%zu rows", at);
+    CHECK(strstr(page, "Half-life of states") && strstr(strstr(page, "Half-life of states"), "<polygon") && !strstr(page, "<h3>Attention") && !strstr(page, "Use of parameter tokens"));
+    check_well_formed(page);
+    free(page);
+    json_decref(rows);
+    lithe_internals_close(x);
+}
+
 /* ---- models that do not open ------------------------------------------------------------------ */
 
 static void damaged_models(void)
@@ -145,7 +256,7 @@ static void encoders(void)
 static void looks(void)
 {
     browser();
-    train("gpt2", "run", "");
+    train("tokenformer", "run", "");
     train("rwkv7", "other", "");
     CHECK(sh("$L report run other --out r.html && $L report run --out one.html") == 0);
     static const char *const names[] = { "r.html", "one.html" };
@@ -163,6 +274,8 @@ const test tests_report_models[] = {
     { "reports: diversity is that of inspect", diversity_is_that_of_inspect },
     { "reports: surprise comes to the loss, attention", surprise_of_attention },
     { "reports: surprise comes to the loss, RWKV", surprise_of_rwkv },
+    { "reports: attention and parameter tokens of a model", attention_and_slots },
+    { "reports: half-lives of a model", half_lives },
     { "reports: models that do not open", damaged_models },
     { "reports: encoders have no surprise", encoders },
     { "reports: looks of models", looks },

@@ -74,7 +74,7 @@ static void write_diversity(text_out *out, const model_views *v, int *charts)
             chart_key(out, curves, count);
             out_print(out, "<div class=\"grid\">\n");
         }
-        chart_draw(out, &(chart){ .number = ++*charts, .title = titles[k], .x_name = "layer", .curves = curves, .curve_count = count, .from_zero = true, .whole = true, .counted = true, .points = v->figures->points });
+        chart_draw(out, &(chart){ .number = ++*charts, .title = titles[k], .x_name = "layer", .curves = curves, .curve_count = count, .from_zero = k == 1, .whole = true, .counted = true, .points = v->figures->points });
         figures_free(curves, count);
         if (k) out_print(out, "</div>\n");
     }
@@ -137,5 +137,8 @@ void model_page_write(text_out *out, const model_views *v, int *charts)
         out_print(out, "</p>\n");
     }
     write_diversity(out, v, charts);
+    attention_page_write(out, v);
+    slots_page_write(out, v, charts);
+    decay_page_write(out, v, charts);
     write_surprise(out, v);
 }

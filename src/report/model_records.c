@@ -52,8 +52,63 @@ static int write_surprise(const model_views *v, const char *dir, lithe_error *er
     return record_end(&t);
 }
 
+static int write_attention(const model_views *v, const char *dir, lithe_error *err)
+{
+    static const char *const columns[] = { "run", "step", "layer", "head", "query", "key", "weight", NULL };
+    record_table t;
+    lithe_attention_map maps[MAP_HEADS];
+    record_begin(&t, dir, "attention", columns, err);
+    for (size_t i = 0; i < v->count; i++)
+        for (int k = 0, heads; (heads = shown_maps(&v->views[i], k, maps)) > 0; k++)
+            for (int h = 0; h < heads; h++)
+                for (int at = 0; at < maps[h].tokens * maps[h].tokens; at++) {
+                    const double numbers[] = { maps[h].layer, maps[h].head, at / maps[h].tokens, at % maps[h].tokens, (double)maps[h].weights[at] };
+                    if (!(numbers[4] > 0)) continue;
+                    begin_row(&t, v, &v->views[i]);
+                    for (int c = 0; c < 5; c++) record_number(&t, numbers[c]);
+                }
+    return record_end(&t);
+}
+
+static int write_slots(const model_views *v, const char *dir, lithe_error *err)
+{
+    static const char *const columns[] = { "run", "step", "name", "layer", "slot", "use", NULL };
+    record_table t;
+    lithe_slot_use u;
+    record_begin(&t, dir, "slots", columns, err);
+    for (size_t i = 0; i < v->count; i++)
+        for (size_t k = 0; lithe_internals_slots(v->views[i].inside, k, &u); k++)
+            for (int j = 0; j < u.slots; j++) {
+                begin_row(&t, v, &v->views[i]);
+                record_words(&t, u.name);
+                record_number(&t, u.layer);
+                record_number(&t, j);
+                record_number(&t, u.use[j]);
+            }
+    return record_end(&t);
+}
+
+static int write_decay(const model_views *v, const char *dir, lithe_error *err)
+{
+    static const char *const columns[] = { "run", "step", "layer", "channel", "half_life", NULL };
+    record_table t;
+    lithe_decay d;
+    record_begin(&t, dir, "decay", columns, err);
+    for (size_t i = 0; i < v->count; i++)
+        for (size_t k = 0; lithe_internals_decay(v->views[i].inside, k, &d); k++)
+            for (int c = 0; c < d.channels; c++) {
+                begin_row(&t, v, &v->views[i]);
+                record_number(&t, d.layer);
+                record_number(&t, c);
+                record_number(&t, d.half_life[c]);
+            }
+    return record_end(&t);
+}
+
 int model_records_write(const model_views *v, const char *dir, lithe_error *err)
 {
-    int status = v->count ? write_diversity(v, dir, err) : 0;
-    return status || !v->count ? status : write_surprise(v, dir, err);
+    static int (*const tables[])(const model_views *, const char *, lithe_error *) = { write_diversity, write_attention, write_slots, write_decay, write_surprise };
+    int status = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && v->count && !status; i++) status = tables[i](v, dir, err);
+    return status;
 }

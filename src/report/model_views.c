@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the text: tokens whose features are measured, and whose surprise is shown.  No model is opened after `SECONDS`. */
-enum { TOKENS = 4096, SURPRISES = 257, SECONDS = 60, OLDER = 7 };
+/* Of the text: tokens whose features are measured, whose surprise is shown, over which parameter tokens and decays are
+ * looked at, and between which attention is shown.  No model is opened after `SECONDS`. */
+enum { TOKENS = 4096, SURPRISES = 257, INSIDE = 512, MAPPED = 32, SECONDS = 60, OLDER = 7 };
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
@@ -100,6 +101,23 @@ static void look_at_surprise(const looking *l)
     free(nll);
 }
 
+static size_t at_most(size_t n, int most) { return n < (size_t)most ? n : (size_t)most; }
+
+static void look_inside(const looking *l)
+{
+    lithe_error own = { 0 };
+    const int context = lithe_model_context(l->m);
+    const size_t n = at_most(at_most(l->n, INSIDE), context), mapped = at_most(n, MAPPED);
+    model_view *w = l->view;
+    w->inside = lithe_internals_open(l->m, l->ids, n, 0, &own);
+    if (w->inside) w->maps = lithe_internals_open(l->m, l->ids, mapped, 1, &own);
+    if (own.status) note(l->v, l->err, "%s: what happens inside its model is not shown: %s", l->v->figures->names[w->run], own.text);
+    size_t bytes = l->t ? lithe_decode(l->t, l->ids, mapped, NULL, 0) : 0;
+    char *text = arena_alloc(&l->v->memory, bytes + 1);
+    if (text && bytes) lithe_decode(l->t, l->ids, mapped, text, bytes);
+    w->map_text = text ? text : "";
+}
+
 static void look_at(model_views *v, model_view *w, lithe_model *m, lithe_error *err)
 {
     lithe_error own = { 0 };
@@ -113,6 +131,7 @@ static void look_at(model_views *v, model_view *w, lithe_model *m, lithe_error *
     if (!ids) note(v, err, "%s: there is no text for its model, give one with --text: %s", f->names[w->run], own.text);
     else {
         look_at_features(&l);
+        if (w->newest && !err->status) look_inside(&l);
         if (w->newest && t && !err->status) look_at_surprise(&l);
     }
     free(ids);
@@ -184,6 +203,8 @@ void model_views_close(model_views *v)
 {
     for (size_t i = 0; i < v->count; i++) {
         lithe_diversity_close(v->views[i].diversity);
+        lithe_internals_close(v->views[i].inside);
+        lithe_internals_close(v->views[i].maps);
         free(v->views[i].tokens);
     }
     free(v->views);

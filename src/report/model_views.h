@@ -1,4 +1,5 @@
-/* What the models of runs show on a text: features by layer, the surprise of each token. */
+/* What the models of runs show on a text: features by layer, attention, the use of parameter tokens, decays, the
+ * surprise of each token. */
 #ifndef REPORT_MODEL_VIEWS_H
 #define REPORT_MODEL_VIEWS_H
 
@@ -17,6 +18,9 @@ typedef struct {
     lithe_diversity *diversity;          /* NULL: not measured */
     surprise *tokens; size_t token_count;
     double bits; size_t scored;          /* sum over the tokens that have one */
+    lithe_internals *inside;             /* of the beginning of the text; NULL: not looked into */
+    lithe_internals *maps;               /* with the attention of a shorter beginning, which is: */
+    const char *map_text;
 } model_view;
 
 typedef struct model_views {
@@ -34,6 +38,14 @@ void model_views_close(model_views *v);
 /* "step 100" of one run's models, else the run's name. */
 const char *model_view_name(const model_views *v, const model_view *m, char text[128]);
 
+/* Attention of some heads of a model: of up to MAP_LAYERS layers and MAP_HEADS heads, evenly among all.  Heads of the
+ * i-th shown layer go to maps; returns their number, 0 past the last layer. */
+enum { MAP_LAYERS = 3, MAP_HEADS = 4, MAP_RUNS = 3 };
+int  shown_maps(const model_view *m, int i, lithe_attention_map maps[MAP_HEADS]);
+/* Sections of the newest models. */
+void attention_page_write(text_out *out, const model_views *v);
+void slots_page_write(text_out *out, const model_views *v, int *charts);
+void decay_page_write(text_out *out, const model_views *v, int *charts);
 /* Their sections of the page; *charts counts its figures.  Nothing is written where nothing was asked for. */
 void model_page_write(text_out *out, const model_views *v, int *charts);
 /* Their numbers beside it. */

@@ -22,6 +22,7 @@ static const char styles[] =
     "@media (max-width:34rem){svg text,.m text{font-size:20px}th{white-space:nowrap}}\n"
     "@media print{body{padding:0;max-width:none;font-size:13px}svg text,.m text{font-size:20px}.grid{grid-template-columns:1fr 1fr;gap:.6rem 1rem}h2,h3,.key,h2+p{break-after:avoid}.wide{overflow:visible}table{font-size:.6rem}th,td{padding-right:.4rem}td,th{white-space:normal}td:first-child{min-width:4rem}}\n"
     ".u{padding:.1rem .5rem;white-space:nowrap;display:inline-block}.s1{background:var(--s1)}.s2{background:var(--s2)}.s3{background:var(--s3)}.s4{background:var(--s4)}.u,.text{color:var(--ink);print-color-adjust:exact}\n"
+    ".w{shape-rendering:crispEdges;stroke:var(--c);fill:none}.w1{opacity:.22}.w2{opacity:.45}.w3{opacity:.7}.o{fill:none}.one{max-width:37rem}\n"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere;font:.85rem/1.45 ui-monospace,monospace;margin:.3rem 0;border-left:2px solid var(--rule);padding-left:.8rem}summary{cursor:pointer}\n";
 
 void page_begin(text_out *out, const char *title)
