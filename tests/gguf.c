@@ -302,8 +302,8 @@ static void tokenizers_open(void)
     lithe_tokenizer_close(t);
 }
 
-/* Hugging Face's tokenizers take an added token's id from the vocabulary, else the one after all others, and not from the
- * entry: both are the same. */
+/* Hugging Face's tokenizers take an added token's id from the vocabulary, else the one after all others, and not from
+ * the entry: both are the same. */
 static void check_added_ids(const char *path)
 {
     json_t *root = json_load_file(path, 0, NULL), *added = json_object_get(root, "added_tokens"), *vocab = json_object_get(json_object_get(root, "model"), "vocab");

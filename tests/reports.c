@@ -345,7 +345,7 @@ static void looks_are_good(void)
     free(page);
 }
 
-/* On paper nothing can be scrolled: what is in its styles fits into the width of a sheet, which is 720 pixels or so. */
+/* On paper nothing can be scrolled: with its styles all fits into 720 pixels or so. */
 static void paper_is_wide_enough(void)
 {
     const char *program = browser();

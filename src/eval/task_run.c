@@ -180,7 +180,7 @@ static int run_file(task_run *run, const char *path, lithe_error *err)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* The files of a directory, in the order of their names; of one that has none, as CMMLU's, those of its directory test. */
+/* The files of a directory, in the order of their names; of one that has none, as CMMLU's, those of its test/. */
 static int run_folder(task_run *run, const char *folder, lithe_error *err)
 {
     dir_names l;
