@@ -76,7 +76,7 @@ static int ascending(const void *a, const void *b)
 /* The value that a share of a curve's values is below. */
 static double quantile(const chart_curve *c, double share)
 {
-    double *sorted = c->n ? malloc(c->n * sizeof *sorted) : NULL, value = NAN;
+    double *sorted = c->n ? xalloc(c->n, sizeof *sorted) : NULL, value = NAN;
     if (sorted) {
         memcpy(sorted, c->y, c->n * sizeof *sorted);
         qsort(sorted, c->n, sizeof *sorted, ascending);

@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the text: tokens whose features are measured, whose surprise is shown, over which parameter tokens and decays are
- * looked at, and between which attention is shown.  No model is opened after `SECONDS`. */
-enum { TOKENS = 4096, SURPRISES = 257, INSIDE = 512, MAPPED = 32, SECONDS = 60, OLDER = 7 };
+/* Of the text: tokens whose features are measured (fewer for models of so many parameters), whose surprise is shown,
+ * over which parameter tokens and decays are looked at, and between which attention is shown.  No model is opened after
+ * so many seconds; so many older checkpoints of one run are. */
+enum { TOKENS = 4096, TOKENS_OF_LARGE = 1024, LARGE = 100000000, SURPRISES = 257, INSIDE = 512, MAPPED = 32, SECONDS = 60, OLDER = 7 };
 
 /* ---- notes ---------------------------------------------------------------------------------- */
 
@@ -25,7 +26,9 @@ static void *grown(void *items, size_t count, size_t *room, size_t size, lithe_e
     return more;
 }
 
-static void __attribute__((format(printf, 3, 4))) note(model_views *v, lithe_error *err, const char *format, ...)
+/* Adds a line to the page, and if it is something to be mended, for the caller too. */
+typedef enum { ON_PAGE, ALOUD } loudness;
+static void __attribute__((format(printf, 4, 5))) note(model_views *v, loudness how, lithe_error *err, const char *format, ...)
 {
     char text[700];
     va_list args;
@@ -37,7 +40,7 @@ static void __attribute__((format(printf, 3, 4))) note(model_views *v, lithe_err
     if (!notes) return;
     v->notes = notes;
     if ((v->notes[v->note_count] = arena_strdup(&v->memory, text))) v->note_count++;
-    if (o->say) o->say(o->context, text);
+    if (o->say && how == ALOUD) o->say(o->context, text);
 }
 
 /* ---- one model ------------------------------------------------------------------------------ */
@@ -47,8 +50,9 @@ typedef struct { model_views *v; model_view *view; lithe_model *m; const lithe_t
 static void look_at_features(const looking *l)
 {
     lithe_error own = { 0 };
-    l->view->diversity = lithe_diversity_open(l->m, l->ids, l->n, &LITHE_OPTIONS(lithe_diversity_options, .tokens = TOKENS), &own);
-    if (!l->view->diversity) note(l->v, l->err, "%s: its features are not shown: %s", l->v->figures->names[l->view->run], own.text);
+    const size_t most = lithe_model_params(l->m) < LARGE ? TOKENS : TOKENS_OF_LARGE;
+    l->view->diversity = lithe_diversity_open(l->m, l->ids, l->n, &LITHE_OPTIONS(lithe_diversity_options, .tokens = most), &own);
+    if (!l->view->diversity) note(l->v, ALOUD, l->err, "%s: its features are not shown: %s", l->v->figures->names[l->view->run], own.text);
 }
 
 /* Begins a piece with token i, or adds it to the last one, whose characters are not complete. */
@@ -96,7 +100,7 @@ static void look_at_surprise(const looking *l)
     float *nll = xalloc(SURPRISES, sizeof *nll);
     l->view->tokens = xalloc(SURPRISES, sizeof *l->view->tokens);
     if (!nll || !l->view->tokens) fail(l->err, LITHE_ENOMEM, "not enough memory for %zu tokens", n);
-    else if (lithe_score(l->m, l->ids, n, 0, 0, nll, NULL, &own)) note(l->v, l->err, "%s: the surprise of its tokens is not shown: %s", l->v->figures->names[l->view->run], own.text);
+    else if (lithe_score(l->m, l->ids, n, 0, 0, nll, NULL, &own)) note(l->v, own.status == LITHE_EINVAL ? ON_PAGE : ALOUD, l->err, "%s: the surprise of its tokens is not shown: %s", l->v->figures->names[l->view->run], own.text);
     else read_tokens(l, nll, n);
     free(nll);
 }
@@ -111,7 +115,7 @@ static void look_inside(const looking *l)
     model_view *w = l->view;
     w->inside = lithe_internals_open(l->m, l->ids, n, 0, &own);
     if (w->inside) w->maps = lithe_internals_open(l->m, l->ids, mapped, 1, &own);
-    if (own.status) note(l->v, l->err, "%s: what happens inside its model is not shown: %s", l->v->figures->names[w->run], own.text);
+    if (own.status) note(l->v, ALOUD, l->err, "%s: what happens inside its model is not shown: %s", l->v->figures->names[w->run], own.text);
     size_t bytes = l->t ? lithe_decode(l->t, l->ids, mapped, NULL, 0) : 0;
     char *text = arena_alloc(&l->v->memory, bytes + 1);
     if (text && bytes) lithe_decode(l->t, l->ids, mapped, text, bytes);
@@ -124,11 +128,13 @@ static void look_at(model_views *v, model_view *w, lithe_model *m, lithe_error *
     const figures *f = v->figures;
     const char *file = lithe_model_tokenizer(m);
     size_t n = 0;
-    if (lithe_model_images(m, NULL, NULL, NULL)) { note(v, err, "%s: a %s reads images; figures of a text are not shown", f->names[w->run], lithe_model_arch(m)); return; }
+    bool seen = false;
+    if (lithe_model_images(m, NULL, NULL, NULL)) { note(v, ON_PAGE, err, "%s: a %s reads images; figures of a text are not shown", f->names[w->run], lithe_model_arch(m)); return; }
     lithe_tokenizer *t = file ? lithe_tokenizer_open(file, &own) : NULL;
-    int32_t *ids = own.status ? NULL : view_text(f->runs[w->run], f->options, t, TOKENS, &n, &own);
+    int32_t *ids = own.status ? NULL : view_text(f->runs[w->run], f->options, t, TOKENS, &n, &seen, &own);
     looking l = { v, w, m, t, ids, n, err };
-    if (!ids) note(v, err, "%s: there is no text for its model, give one with --text: %s", f->names[w->run], own.text);
+    if (ids && seen && w->newest) note(v, ALOUD, err, "%s: there is no held-out text; its models are shown on the text that it was trained on", f->names[w->run]);
+    if (!ids) note(v, ALOUD, err, "%s: there is no text for its model, give one with --text: %s", f->names[w->run], own.text);
     else {
         look_at_features(&l);
         if (w->newest && !err->status) look_inside(&l);
@@ -151,7 +157,7 @@ static int step_of(const lithe_model *m)
 static bool in_time(model_views *v, int run, lithe_error *err)
 {
     if (lithe_clock() - v->began < SECONDS) return true;
-    note(v, err, "%s: not all of its models are shown, since those before it took %d seconds", v->figures->names[run], SECONDS);
+    note(v, ALOUD, err, "%s: not all of its models are shown, since those before it took %d seconds", v->figures->names[run], SECONDS);
     return false;
 }
 
@@ -163,8 +169,8 @@ static void open_one(model_views *v, int run, const char *name, lithe_error *err
     char *path = path_join(f->runs[run]->path, name ? name : ".");
     lithe_model *m = path ? lithe_model_open(name ? path : f->runs[run]->path, NULL, &own) : NULL;
     free(path);
-    if (!m) { note(v, err, "%s: its model is not shown: %s", f->names[run], own.status ? own.text : "out of memory"); return; }
-    if (lithe_model_notice(m)) note(v, err, "%s: %s", f->names[run], lithe_model_notice(m));
+    if (!m) { note(v, ALOUD, err, "%s: its model is not shown: %s", f->names[run], own.status ? own.text : "out of memory"); return; }
+    if (lithe_model_notice(m)) note(v, ALOUD, err, "%s: %s", f->names[run], lithe_model_notice(m));
     model_view *views = grown(v->views, v->count, &v->room, sizeof *views, err);
     if (views) {
         v->views = views;

@@ -33,13 +33,16 @@ static int32_t *from_shard(const lithe_run *r, const char *name, size_t most, si
     return ids;
 }
 
-int32_t *view_text(const lithe_run *r, const lithe_report_options *o, const lithe_tokenizer *t, size_t most, size_t *n, lithe_error *err)
+int32_t *view_text(const lithe_run *r, const lithe_report_options *o, const lithe_tokenizer *t, size_t most, size_t *n, bool *seen, lithe_error *err)
 {
     lithe_error valid = { 0 };
+    *seen = false;
     if (o->text && !t) { fail(err, LITHE_EINVAL, "the model has no tokenizer for the text"); return NULL; }
     size_t bytes = most * BYTES_OF_A_TOKEN < o->text_bytes ? most * BYTES_OF_A_TOKEN : o->text_bytes;
     if (o->text) return encode(t, o->text, bytes, most, n, err);
     int32_t *ids = from_shard(r, "data/valid.shard", most, n, &valid);
-    if (!ids) ids = from_shard(r, "data/train.shard", most, n, err);
-    return ids;
+    if (ids) return ids;
+    if (valid.status == LITHE_ENOMEM) { fail(err, valid.status, "%s", valid.text); return NULL; }
+    *seen = true;
+    return from_shard(r, "data/train.shard", most, n, err);
 }
