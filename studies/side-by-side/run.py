@@ -4,7 +4,7 @@ import json, math, os, statistics, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from common import Study, arguments, cell, cut, kept, paired, svg, table, verdict, write_json, write_tasks
 
-options = arguments(__doc__, text=True, seeds="1,2,3")
+options = arguments(__doc__, text=True, seeds="1,2,3", parts=("1M,tasks,10M", "which of 1M, tasks and 10M, between commas"))
 ARCHS = ["gpt2", "gpt_neo", "opt", "gpt_neox", "llama", "pangu_pi", "tokenformer", "rwkv4", "rwkv5", "rwkv6", "rwkv7", "hybrid"]
 LEARNED_POSITIONS = {"gpt2", "gpt_neo", "opt"}
 CTX, BATCH, LONGEST, SCORED = 256, 4, 8, 64
@@ -84,14 +84,10 @@ def one(task, folder):
 
 
 def all_runs():
-    """The most telling first: seed by seed, and equal compute where it is another run."""
-    found = []
-    for seed in study.seeds():
-        for size in SIZES:
-            found += [(size, "tokens", a, seed) for a in ARCHS]
-            found += [(size, "compute", a, seed) for a in ARCHS if steps_of(size, "compute", a) != SIZES[size][1]]
-        found += [("tasks", "tokens", a, seed) for a in ARCHS]
-    return found
+    """The most telling first: the small size and the tasks, seed by seed; equal compute where it is another run."""
+    text = {s: [(s, "tokens", a) for a in ARCHS] + [(s, "compute", a) for a in ARCHS if steps_of(s, "compute", a) != SIZES[s][1]] for s in SIZES}
+    parts = {"1M": text["1M"], "tasks": [("tasks", "tokens", a) for a in ARCHS], "10M": text["10M"]}
+    return [(*run, seed) for part in options.parts.split(",") for seed in study.seeds() for run in parts[part]]
 
 
 # ---- the table ----
