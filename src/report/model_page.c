@@ -115,12 +115,12 @@ static void write_surprise(text_out *out, const model_views *v)
         const model_view *w = &v->views[i];
         if (!w->scored) continue;
         if (!shown++) {
-            out_print(out, "<h3>Surprise by token</h3>\n<p>How many bits the model needs for each token of the beginning of the text after those before it: minus the logarithm of its probability, to base 2.</p>\n");
+            out_print(out, "<h3>Surprise by token</h3>\n<p>How many bits the model needs for each token of the beginning of the text after those before it: minus the logarithm of its probability, to base 2. Models with different tokenizers compare by bits a byte.</p>\n");
             write_scale(out);
         }
         out_print(out, "<p class=\"k c%d\">", v->figures->group[w->run] % CHART_COLOURS);
         out_escaped(out, v->figures->names[w->run], 96);
-        out_print(out, "</p>\n<p class=\"n\">%.2f bits a token, over %zu tokens</p>\n", w->bits / (double)w->scored, w->scored);
+        out_print(out, "</p>\n<p class=\"n\">%.2f bits a token, %.3f bits a byte, over %zu tokens</p>\n", w->bits / (double)w->scored, w->bytes ? w->bits / (double)w->bytes : (double)NAN, w->scored);
         write_tokens(out, w, (size_t)v->figures->points);
     }
 }

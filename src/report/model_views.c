@@ -72,6 +72,15 @@ static const char *copy(arena *memory, shown_text shown)
     return text ? text : "";
 }
 
+/* Of the text of ids 1 .. n-1; special tokens have none. */
+static size_t bytes_of(const lithe_tokenizer *t, const int32_t *ids, size_t n)
+{
+    size_t bytes = lithe_decode(t, ids, n, NULL, 0) - lithe_decode(t, ids, 1, NULL, 0);
+    for (size_t i = 1; i < n; i++)
+        if (lithe_tokenizer_is_special(t, ids[i])) bytes -= lithe_decode(t, &ids[i], 1, NULL, 0);
+    return bytes;
+}
+
 static void read_tokens(const looking *l, const float *nll, size_t n)
 {
     text_stream stream;
@@ -91,6 +100,7 @@ static void read_tokens(const looking *l, const float *nll, size_t n)
     }
     if (!status && !text_stream_end(&stream, &shown, l->err) && shown.n && w->token_count) w->tokens[w->token_count - 1].text = copy(&l->v->memory, shown);
     text_stream_close(&stream);
+    w->bytes = bytes_of(l->t, l->ids, n);
 }
 
 static void look_at_surprise(const looking *l)

@@ -17,7 +17,7 @@ typedef struct {
     bool newest;
     lithe_diversity *diversity;          /* NULL: not measured */
     surprise *tokens; size_t token_count;
-    double bits; size_t scored;          /* sum over the tokens that have one */
+    double bits; size_t scored, bytes;   /* sum over the tokens that have one; their text's, special ones have none */
     lithe_internals *inside;             /* of the beginning of the text; NULL: not looked into */
     lithe_internals *maps;               /* with the attention of a shorter beginning, which is: */
     const char *map_text;
