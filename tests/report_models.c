@@ -146,6 +146,43 @@ static int cells(const char *page, int level)
     return sum;
 }
 
+/* The points of the first line of the figure with this title, upwards from the axis; their number. */
+static int line_of(const char *page, const char *title, double *x, double *y, int most)
+{
+    const char *figure = strstr(page, title), *axis = figure ? strstr(figure, "<line class=\"a\"") : NULL, *at = axis ? strstr(axis, "<polyline") : NULL;
+    CHECK_MSG(at, "there is no line in \"%s\"", title);
+    if (!at) return 0;
+    double bottom = atof(strstr(axis, " y1=\"") + 5);
+    int n = 0;
+    for (at = strstr(at, "points=\"") + 8; n < most && *at != '"'; n++) {
+        char *end;
+        x[n] = strtod(at, &end);
+        y[n] = bottom - strtod(end + 1, &end);
+        at = end + strspn(end, " ");
+    }
+    return n;
+}
+
+/* The histogram of the queries' slots, from their uses: quarters of a power of ten of use over the mean. */
+static void check_histogram(const char *page, const lithe_internals *x)
+{
+    double at[40], height[40], count[20] = { 0 }, drawn = 0, all = 0;
+    lithe_slot_use u;
+    CHECK(line_of(page, "Use of parameter tokens", at, height, 40) == 20);
+    for (size_t i = 0; lithe_internals_slots(x, i, &u); i++) {
+        double sum = 0;
+        if (!strstr(u.name, ".query.")) continue;
+        for (int j = 0; j < u.slots; j++) sum += u.use[j];
+        for (int j = 0; j < u.slots; j++)
+            for (int b = 0; b < 20; b++) {
+                double over = u.use[j] * u.slots / sum;
+                if (over >= pow(10, -3 + 0.25 * b) && over < pow(10, -2.75 + 0.25 * b)) count[b]++, all++;
+            }
+    }
+    for (int b = 0; b < 20; b++) drawn += height[b];
+    for (int b = 0; b < 20; b++) CHECK_MSG(fabs(height[b] / drawn - count[b] / all) < 0.005, "bin %d: %g of all, not %g", b, height[b] / drawn, count[b] / all);
+}
+
 static void attention_and_slots(void)
 {
     static const double least[] = { 0.02, 0.1, 0.25, 0.5, 2 };
@@ -190,6 +227,7 @@ static void attention_and_slots(void)
     }
     CHECK_MSG(slots == json_array_size(rows) && said == (int)i && i >= 5, "%zu slots, %d of %zu Pattentions on the page, %d dead", slots, said, i, dead);
     CHECK(strstr(page, "Use of parameter tokens") && !strstr(page, "Half-life of states"));
+    check_histogram(page, y);
     json_decref(rows);
     check_well_formed(page);
     check_alone(page);
@@ -198,22 +236,45 @@ static void attention_and_slots(void)
     lithe_internals_close(y);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(const lithe_decay *d)
+{
+    double sorted[4096];
+    memcpy(sorted, d->half_life, (size_t)d->channels * sizeof *sorted);
+    qsort(sorted, (size_t)d->channels, sizeof *sorted, ascending);
+    return (sorted[(d->channels - 1) / 2] + sorted[d->channels / 2]) / 2;
+}
+
 static void half_lives(void)
 {
-    train("rwkv7", "run", "");
+    double place[8], height[8], middle[8];
+    int layers = 0;
+    train("rwkv7", "run", "--params 1.5M");
     CHECK_MSG(sh("$L report run --out r.html --csv csv --text tale.txt") == 0 && !*err, "%s", err);
     char *page = tree_text(in_dir("r.html"));
     json_t *rows = table("csv/decay.json");
     lithe_internals *x = found("run", 0);
     lithe_decay d;
     size_t at = 0;
-    for (size_t i = 0; lithe_internals_decay(x, i, &d); i++)
+    for (size_t i = 0; lithe_internals_decay(x, i, &d); i++, layers++)
         for (int c = 0; c < d.channels; c++) {
+            middle[i] = median(&d);
             const json_t *row = json_array_get(rows, at++);
             CHECK(fabs(number(row, "layer") - d.layer) < 0.5 && fabs(number(row, "channel") - c) < 0.5);
             CHECK_MSG(fabs(number(row, "half_life") / d.half_life[c] - 1) < 1e-9 && d.half_life[c] > log(2) / exp(-0.5), "%g, not %g", number(row, "half_life"), d.half_life[c]);
         }
     CHECK_MSG(at == json_array_size(rows) && at > 20, "%zu rows", at);
+    /* On the logarithmic axis distances are those of logarithms. */
+    CHECK_MSG(layers >= 3 && layers < 8 && line_of(page, "Half-life of states", place, height, 8) == layers, "%d layers", layers);
+    for (int l = 2; l < layers; l++) {
+        double ratio = log(middle[l] / middle[0]) / log(middle[1] / middle[0]);
+        CHECK_MSG(fabs((height[l] - height[0]) - ratio * (height[1] - height[0])) < 0.15 * (1 + fabs(ratio)), "layer %d: %g and %g above layer 0, not times %g", l, height[l] - height[0], height[1] - height[0], ratio);
+    }
     CHECK(strstr(page, "Half-life of states") && strstr(strstr(page, "Half-life of states"), "<polygon") && !strstr(page, "<h3>Attention") && !strstr(page, "Use of parameter tokens"));
     check_well_formed(page);
     free(page);
