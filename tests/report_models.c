@@ -317,6 +317,18 @@ static void encoders(void)
     free(page);
 }
 
+/* Attention and tokens are those of one of the runs that differ in their seed; features are of each. */
+static void seeds(void)
+{
+    train("gpt2", "a", "--seed 1");
+    train("gpt2", "b", "--seed 2");
+    CHECK(sh("$L report a b --out r.html --csv csv && cut -d, -f1 csv/surprise.csv csv/diversity.csv | sort | uniq -c") == 0 && strstr(out, " b\n"));
+    char *page = tree_text(in_dir("r.html"));
+    CHECK_MSG(count_of(page, " bits a token, ") == 1 && count_of(page, "<figcaption>a: attention") > 0 && !strstr(page, "<figcaption>b: attention"), "%d texts", count_of(page, " bits a token, "));
+    CHECK(count_of(strstr(page, "Relative diversity"), "</svg>b</span>") == 0 && count_of(page, "</svg>b</span>") == 1);
+    free(page);
+}
+
 static void looks(void)
 {
     browser();
@@ -343,6 +355,7 @@ const test tests_report_models[] = {
     { "reports: half-lives of a model", half_lives },
     { "reports: models that do not open", damaged_models },
     { "reports: encoders have no surprise", encoders },
+    { "reports: models of several seeds", seeds },
     { "reports: looks of models", looks },
     { 0 }
 };

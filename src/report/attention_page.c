@@ -100,7 +100,7 @@ void attention_page_write(text_out *out, const model_views *v)
     lithe_attention_map maps[MAP_HEADS];
     for (size_t i = 0; i < v->count && runs < most; i++) {
         const model_view *w = &v->views[i];
-        if (!shown_maps(w, 0, maps)) continue;
+        if (!model_view_first(v, w) || !shown_maps(w, 0, maps)) continue;
         if (!runs++) {
             out_print(out, "<h3>Attention</h3>\n<p>How much each token, from top to bottom, takes from each token, from left to right, in some heads of some layers, over the first %d tokens. Layers and heads are counted from 0.</p>\n", maps[0].tokens);
             write_scale(out, v->figures->group[w->run] % CHART_COLOURS);

@@ -113,7 +113,7 @@ static void write_surprise(text_out *out, const model_views *v)
     int shown = 0;
     for (size_t i = 0; i < v->count && shown < SURPRISE_RUNS; i++) {
         const model_view *w = &v->views[i];
-        if (!w->scored) continue;
+        if (!w->scored || !model_view_first(v, w)) continue;
         if (!shown++) {
             out_print(out, "<h3>Surprise by token</h3>\n<p>How many bits the model needs for each token of the beginning of the text after those before it: minus the logarithm of its probability, to base 2. Models with different tokenizers compare by bits a byte.</p>\n");
             write_scale(out);

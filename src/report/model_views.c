@@ -229,6 +229,14 @@ void model_views_close(model_views *v)
     *v = (model_views){ 0 };
 }
 
+bool model_view_first(const model_views *v, const model_view *m)
+{
+    const int *group = v->figures->group;
+    for (const model_view *before = v->views; before < m; before++)
+        if (group[before->run] == group[m->run]) return false;
+    return true;
+}
+
 const char *model_view_name(const model_views *v, const model_view *m, char text[128])
 {
     if (v->figures->n > 1 || m->step < 0) snprintf(text, 128, "%.120s", v->figures->names[m->run]);

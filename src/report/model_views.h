@@ -35,6 +35,8 @@ typedef struct model_views {
  * measured is a note; fails when memory is out only.  To be closed after a failure too. */
 int  model_views_measure(model_views *v, const figures *f, lithe_error *err);
 void model_views_close(model_views *v);
+/* Whether no view before it is of a run that differs in its seed only. */
+bool model_view_first(const model_views *v, const model_view *m);
 /* "step 100" of one run's models, else the run's name. */
 const char *model_view_name(const model_views *v, const model_view *m, char text[128]);
 
