@@ -502,6 +502,13 @@ static void json_refuses(void)
     json_t *value = json_parse(good, sizeof good - 1, 2, "x.json", &err);
     CHECK_MSG(value, "%s", err.text);
     json_decref(value);
+    const char marked[] = "\xef\xbb\xbf[7]", twice[] = "\xef\xbb\xbf\xef\xbb\xbf[7]";
+    value = json_parse(marked, sizeof marked - 1, 2, "x.json", &err);
+    CHECK_MSG(json_integer_value(json_array_get(value, 0)) == 7, "%s", err.text);
+    json_decref(value);
+    CHECK(!json_parse(twice, sizeof twice - 1, 2, "x.json", &err));
+    err = (lithe_error){ 0 };
+    CHECK(!json_parse_strict(marked, sizeof marked - 1, 2, "x.json", &err));
 }
 
 static void pointers_are_refused(void)

@@ -189,6 +189,11 @@ static json_t *load_form(const char *text, size_t size, json_form form)
 static json_t *parse(const char *text, size_t size, int depth, json_form form, const char *what, lithe_error *err)
 {
     if (failed(err)) return NULL;
+    /* Editors of Windows begin a file so. */
+    if (form != AS_SENT && size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+        text += 3;
+        size -= 3;
+    }
     int deepest = nesting(text, size);
     if (deepest > depth) {
         fail(err, LITHE_EFORMAT, "%s: JSON nested %d deep, at most %d is accepted", what, deepest, depth);
