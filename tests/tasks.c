@@ -421,14 +421,17 @@ static void wrong_tasks(void)
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"lines\": [\"a\"]}], \"continuation\": \"{a}\"}", "either \"fields\" or \"lines\"" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"extract\": {\"a\": \"(\"}}], \"continuation\": \"{a}\"}", "is not a regular expression" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"generate\": {}}", "\"generate\" needs \"longest\"" },
-        { "{\"task\": \"x\", \"data\": [], \"continuation\": \"{a}\"}", "\"data\" is not a list" } };
+        { "{\"task\": \"x\", \"data\": [], \"continuation\": \"{a}\"}", "\"data\" is not a list" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": [1, 2], \"answer\": \"{a}\", \"answers\": [\"1\", \"2\"]}", "x.json: a choice is neither a text nor" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": \"ab\", \"answer\": \"{a}\", \"answers\": [\"1\", \"2\"]}", "x.json: \"choices\" is not a list" } };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         lithe_error e = { 0 };
         task_file *t = task_file_parse(files[i].text, strlen(files[i].text), "x.json", &e);
         CHECK_MSG(!t && strstr(e.text, files[i].part), "\"%s\", expected ... %s ...", e.text, files[i].part);
         task_file_close(t);
     }
-    refused(file_of("own.json", "{\"task\": \"own\", \"data\": [{\"fields\": [\"a\"]}], \"context\": \"{a|loud}\", \"continuation\": \"x\"}"), file_of("m.jsonl", "{\"a\": \"b\"}\n"), "there is no filter \"loud\"");
+    refused(file_of("own.json", "{\"task\": \"own\", \"data\": [{\"fields\": [\"a\"]}], \"context\": \"{a|loud}\", \"continuation\": \"x\"}"), file_of("m.jsonl", "{\"a\": \"b\"}\n"), "own.json: there is no filter \"loud\"; there are strip");
+    refused(file_of("open.json", "{\"task\": \"own\", \"data\": [{\"fields\": [\"a\"]}], \"context\": \"{a\", \"continuation\": \"x\"}"), file_of("m2.jsonl", "{\"a\": \"b\"}\n"), "open.json: a template has { without a field");
 }
 
 /* ---- the command ------------------------------------------------------------------------------------ */

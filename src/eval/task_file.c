@@ -96,7 +96,8 @@ static void read_choice(reader *r, const json_t *value, choice_template *c)
 {
     static const known_key keys[] = { { "context", NULL }, { "text", NULL }, { NULL, NULL } };
     c->text = json_string_value(value);
-    if (c->text || keys_check(value, keys, r->what, r->err)) return;
+    if (!c->text && !json_is_object(value)) fail(r->err, LITHE_EFORMAT, "%s: a choice is neither a text nor {\"context\": ..., \"text\": ...}", r->what);
+    if (c->text || failed(r->err) || keys_check(value, keys, r->what, r->err)) return;
     c->context = text_at(r, value, "context", NULL);
     c->text = text_at(r, value, "text", NULL);
     if (!c->text) fail(r->err, LITHE_EFORMAT, "%s: a choice has no \"text\"", r->what);
@@ -112,6 +113,7 @@ static void read_choices(reader *r)
     int answers;
     t->answers = texts_at(r, t->json, "answers", &answers);
     if (only && !generates && (list || t->answers || t->answer)) fail(r->err, LITHE_EFORMAT, "%s: a task with a \"continuation\" has no choices and no answers", r->what);
+    if (list && !json_is_array(list)) fail(r->err, LITHE_EFORMAT, "%s: \"choices\" is not a list", r->what);
     if (!only && (count < 2 || count > CHOICES_MOST)) fail(r->err, LITHE_EFORMAT, "%s: %zu choices, expected 2 to %d, or a \"continuation\"", r->what, count, CHOICES_MOST);
     if (!only && (!t->answer || answers != (int)count)) fail(r->err, LITHE_EFORMAT, "%s: needs \"answer\", and \"answers\" with a key for each of %zu choices", r->what, count);
     t->choices = room_for(r, count, sizeof *t->choices);
@@ -174,7 +176,7 @@ task_file *task_file_parse(const char *text, size_t size, const char *what, lith
     task_file *t = xalloc(1, sizeof *t);
     char *name = t ? arena_strdup(&t->memory, what) : NULL;
     if (!name) fail(e, LITHE_ENOMEM, "%s: out of memory", what);
-    else if ((t->json = json_parse(text, size, TASK_DEPTH, what, e))) read_task(&(reader){ t, name, e });
+    else if ((t->path = name) && (t->json = json_parse(text, size, TASK_DEPTH, what, e))) read_task(&(reader){ t, name, e });
     if (!failed(e)) return t;
     task_file_close(t);
     return NULL;

@@ -28,7 +28,8 @@ typedef struct {
 
 typedef struct {
     arena memory;
-    json_t *json;                            /* the texts below are borrowed from it */
+    json_t *json;                            /* the texts below are borrowed from it, but for path */
+    const char *path;                        /* as messages name the file */
     const char *name, *about, *context, *description, *delimiter, *between, *answer, *shots;
     choice_template *choices; int choice_count;
     const char **answers;                    /* (choice_count) the key of each choice; NULL: a single continuation */

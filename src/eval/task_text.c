@@ -104,7 +104,7 @@ static int insert(text_buffer *b, const insertion *x, const task_record *r, cons
     if (!text && !strcmp(x->field, "file")) text = d->name;
     if (!text && x->optional) { *absent = true; return LITHE_OK; }
     if (!text) return absent_field(r, x->field, t, d, err);
-    return append_filtered(b, x->filter, text, t) ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s: there is no filter \"%s\"", t->name, x->filter);
+    return append_filtered(b, x->filter, text, t) ? LITHE_OK : fail(err, LITHE_EFORMAT, "%s: there is no filter \"%s\"; there are strip, capitalize and named", t->path, x->filter);
 }
 
 int record_fill(const task_record *r, const char *text, const task_file *t, const task_data *d, arena *memory, const char **out, lithe_error *err)
@@ -118,7 +118,7 @@ int record_fill(const task_record *r, const char *text, const task_file *t, cons
         text += plain;
         if (!*text) break;
         size_t length = text[1] == '{' ? 1 : read_insertion(text + 1, &x);
-        if (!length) status = fail(err, LITHE_EFORMAT, "%s: a template has { without a field: \"%.60s\"", t->name, text);
+        if (!length) status = fail(err, LITHE_EFORMAT, "%s: a template has { without a field: \"%.60s\"; {{ is a brace", t->path, text);
         else if (text[1] == '{') text_append(&b, "{", 1);
         else status = insert(&b, &x, r, t, d, &absent, err);
         text += 1 + length;
