@@ -122,7 +122,8 @@ static const char *store(const option *o, void *settings, const char *text)
     default:            break;
     }
     if ((wrong = number_value(o, text, &x, &unit))) return wrong;
-    if (o->kind == OPTION_COUNT && (fabs(x - rint(x)) > 0 || fabs(x) > INT_MAX)) return "is not a whole number";
+    if (o->kind == OPTION_COUNT && fabs(x - rint(x)) > 0) return "is not a whole number";
+    if (o->kind == OPTION_COUNT && fabs(x) > INT_MAX) return x > 0 ? "is more than 2147483647" : "is less than -2147483647";
     if (x < o->least) return "is below the least";
     if (o->most > 0 && x > o->most) return "is above the most";
     if (o->kind == OPTION_COUNT) *(int *)at = (int)x;

@@ -58,7 +58,7 @@ static int read_varied(sweep *s, const char *text)
     if (!copy) return EXIT_RESOURCES;
     s->varied_count++;
     *v = (varied){ .text = copy, .name = copy + strspn(copy, "-") };
-    if (!values || values == v->name || !values[1]) return usage("--vary %s: expected OPTION=A,B,... as in lr=1e-3,3e-4", text);
+    if (!values || values == v->name || !values[1] || values[1] == ',' || values[strlen(values) - 1] == ',' || strstr(values, ",,")) return usage("--vary %s: expected OPTION=A,B,... as in lr=1e-3,3e-4", text);
     *values++ = 0;
     if (!option_of_train(v->name)) return unknown_option(&verb_train, "--vary ", v->name, strlen(v->name));
     if (!strcmp(v->name, "out") || !strcmp(v->name, "seed")) return usage("--vary %s: the sweep chooses it", v->name);
@@ -321,6 +321,16 @@ static int write_report(sweep *s)
     return err.status ? failed_output(&err) : EXIT_DONE;
 }
 
+/* False when it is a directory afterwards, be it there already. */
+static bool make_one(const char *path)
+{
+    struct stat s;
+    if (!mkdir(path, 0777)) return false;
+    if (errno != EEXIST || stat(path, &s)) return true;
+    errno = ENOTDIR;
+    return !S_ISDIR(s.st_mode);
+}
+
 /* With the directories above it. */
 static void make_directory(const char *path, lithe_error *err)
 {
@@ -328,10 +338,10 @@ static void make_directory(const char *path, lithe_error *err)
     bool bad = !at;
     for (char *slash = at ? strchr(at + 1, '/') : NULL; slash && !bad; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        bad = mkdir(at, 0777) && errno != EEXIST;
+        bad = make_one(at);
         *slash = '/';
     }
-    if (!bad) bad = mkdir(at, 0777) && errno != EEXIST;
+    if (!bad) bad = make_one(at);
     if (bad) wrong(err, LITHE_EIO, "%s: cannot make, %s", path, strerror(errno));
     free(at);
 }

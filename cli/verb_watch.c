@@ -65,8 +65,11 @@ static void print_head(const lithe_run *r)
 {
     lithe_run_summary s;
     lithe_run_summarize(r, &s);
-    printf("%s  %s, %.3gM parameters  step %d of %d\n%.4g M tokens  %.0f tok/s  %.3g GFLOP/s", s.name, s.arch, s.params / 1e6, s.step, s.steps, s.tokens / 1e6,
-           s.seconds > 0 ? s.tokens / s.seconds : 0, s.seconds > 0 ? s.flops / s.seconds / 1e9 : 0);
+    printf("%s  %s", s.name, s.arch);
+    if (isfinite(s.params)) printf("%s%.3gM parameters", *s.arch ? ", " : "", s.params / 1e6);
+    printf("  step %d", s.step);
+    if (s.steps) printf(" of %d", s.steps);
+    printf("\n%.4g M tokens  %.0f tok/s  %.3g GFLOP/s", s.tokens / 1e6, s.seconds > 0 ? s.tokens / s.seconds : 0, s.seconds > 0 ? s.flops / s.seconds / 1e9 : 0);
 }
 
 /* The memory of the process that trains, which only its own machine knows. */
@@ -87,7 +90,7 @@ static void print_losses(const lithe_run *r)
     lithe_run_summary s;
     lithe_run_summarize(r, &s);
     if (isfinite(s.loss)) printf("loss %.4f", s.loss);
-    else printf("no step yet");
+    else printf(s.step ? "loss unknown" : "no step yet");
     if (isfinite(s.valid_loss)) printf("  validation %.4f", s.valid_loss);
     if (isfinite(s.bits_per_byte)) printf("  %.4f bits per byte", s.bits_per_byte);
     if (isfinite(s.accuracy)) printf("  %.4f accuracy", s.accuracy);

@@ -94,6 +94,16 @@ static void damaged_logs(void)
     char *page = tree_text(in_dir("d.html"));
     CHECK(strstr(page, "unfinished: step 1 of 5") && strstr(page, "damaged line is left out") && strstr(page, "There are no such numbers"));
     free(page);
+    put("huge", "log.jsonl", "\xef\xbb\xbf{\"step\": 0, \"started\": \"gpt2\", \"params\": -1e30, \"steps\": 5}\n{\"step\": 1, \"loss\": 2, \"tokens\": 1e308, \"seconds\": 2, \"flops\": 1e999}\n"
+        "{\"step\": 2, \"loss\": 2, \"tokens\": 1e308, \"seconds\": 2, \"flops\": 7}\n{\"step\": 3, \"loss\": 2, \"tokens\": 30, \"seconds\": 2, \"flops\": 7}\n{\"step\": 3, \"grew\": \"x\", \"params\": 1e300}\n");
+    r = open_run("huge");
+    lithe_run_summarize(r, &s);
+    CHECK(!strcmp(s.arch, "gpt2") && s.steps == 5 && isnan(s.params) && s.growths == 1);
+    NEAR(s.tokens, 30, 0);
+    NEAR(s.flops, 14, 0);
+    lithe_run_close(r);
+    CHECK(!lithe_run_open(in_dir(""), &e) && strstr(e.text, "is a directory of runs: name these, as "));
+    e = (lithe_error){ 0 };
     put("f", "log.jsonl", "\n\nnothing\n");
     CHECK(!lithe_run_open(in_dir("f"), &e) && e.status == LITHE_EFORMAT && strstr(e.text, "holds no line of a run"));
     e = (lithe_error){ 0 };
@@ -266,7 +276,11 @@ static void commands(void)
         { "$L report s/lr=1e-3,seed=0 --out r.html --csv numbers", 2, NULL, "numbers: exists and is not empty" }, { "ls r.html", 2, NULL, "r.html" },
         { "$L report nowhere", 3, NULL, "is no run" }, { "$L report", 2, NULL, "operand is missing" }, { "$L compare s/lr=1e-3,seed=0", 2, NULL, "not enough" },
         { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0", 0, "95 % interval", NULL }, { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0 --json", 0, "\"difference\":", NULL },
-        { "$L watch s/lr=1e-3,seed=0", 0, "training loss", NULL }, { "$L watch nowhere", 3, NULL, "is no run" });
+        { "$L report s", 3, NULL, "s: is a directory of runs: name these, as s/" }, { "$L sweep --vary lr=1,,2 -- tale.txt", 2, NULL, "expected OPTION=A,B" },
+        { "$L sweep --vary lr=, -- tale.txt", 2, NULL, "expected OPTION=A,B" }, { "$L sweep --vary lr=1 --out mine.html -- tale.txt --steps 1", 1, NULL, "mine.html: cannot make, Not a directory" },
+        { "$L sweep --seeds 99999999999 -- tale.txt", 2, NULL, "is more than 2147483647" },
+        { "mkdir bare && echo '{\"step\": 3, \"loss\": null, \"valid_loss\": 2}' > bare/log.jsonl && $L watch bare 2>&1 | grep -c 'nan\\|of 0\\|no step'", 1, "0", NULL },
+        { "$L watch bare", 0, "loss unknown  validation 2.0000", NULL }, { "$L watch s/lr=1e-3,seed=0", 0, "training loss", NULL }, { "$L watch nowhere", 3, NULL, "is no run" });
     CHECK_MSG(sh("$L compare s/lr=1e-3,seed=0 s/lr=1e-3,seed=0 --against flops --json") == 0 && strstr(out, "\"difference\":0,"), "%s %s", out, err);
 }
 

@@ -1,6 +1,7 @@
 /* Reads RUN/log.jsonl line by line.  A line that is not JSON is left out and said; a line without an end is the one
  * that a crash or a running trainer left. */
 #include "report/run_log.h"
+#include "base/dir_names.h"
 #include "base/file.h"
 #include <limits.h>
 #include <math.h>
@@ -43,7 +44,9 @@ static const char *text_of(lithe_run *r, const json_t *line, const char *key)
     return text ? text : "";
 }
 
-static double known(double x) { return isfinite(x) && x > 0 ? x : 0; }
+/* What a line adds to a sum: nothing beyond any run, so that sums stay numbers. */
+static bool is_count(double x) { return x > 0 && x < 1e30; }
+static double known(double x) { return is_count(x) ? x : 0; }
 
 static void add_mark(lithe_run *r, const char *kind, const char *text) { ADD(r, marks, mark_count, mark_room, (run_mark){ r->at, kind, text }); }
 
@@ -61,7 +64,7 @@ static void add_step(lithe_run *r, const json_t *line)
 static void add_evaluation(lithe_run *r, const json_t *line)
 {
     const run_evaluation e = { r->at, number(line, "valid_loss"), number(line, "bits_per_byte"), number(line, "accuracy"), number(line, "params") };
-    if (isfinite(e.params)) r->params = e.params;
+    if (is_count(e.params)) r->params = e.params;
     ADD(r, evaluations, evaluation_count, evaluation_room, e);
 }
 
@@ -70,7 +73,7 @@ static void add_growth(lithe_run *r, const json_t *line)
     char text[600];
     double before = number(line, "params_before"), after = number(line, "params");
     snprintf(text, sizeof text, "%.300s: %.0f to %.0f parameters", text_of(r, line, "grew"), before, after);
-    if (isfinite(after)) r->params = after;
+    if (is_count(after)) r->params = after;
     r->growths++;
     add_mark(r, "growth", arena_strdup(&r->memory, text));
 }
@@ -85,7 +88,8 @@ static void add_plan(lithe_run *r, const json_t *line)
 static void add_start(lithe_run *r, const json_t *line)
 {
     r->arch = text_of(r, line, "started");
-    r->params = number(line, "params");
+    const double params = number(line, "params");
+    r->params = is_count(params) ? params : NAN;
     add_plan(r, line);
     r->batch = number(line, "batch");
     r->ctx = number(line, "ctx");
@@ -134,6 +138,24 @@ static int read_log(lithe_run *r, const char *dir, lithe_error *err)
     return err->status;
 }
 
+/* Whether a directory has no log, but one that it holds has. */
+static bool holds_runs(const char *dir)
+{
+    dir_names l = { 0 };
+    char *own = path_join(dir, "log.jsonl");
+    bool found = false;
+    if (own && !path_exists(own)) dir_names_read(&l, dir, NULL);
+    for (size_t i = 0; i < l.count && !found; i++) {
+        char *run = path_join(dir, l.names[i]), *log = run ? path_join(run, "log.jsonl") : NULL;
+        found = log && path_exists(log);
+        free(log);
+        free(run);
+    }
+    dir_names_free(&l);
+    free(own);
+    return found;
+}
+
 lithe_run *lithe_run_open(const char *dir, lithe_error *err)
 {
     lithe_error own = { 0 }, *e = err ? err : &own;
@@ -144,6 +166,7 @@ lithe_run *lithe_run_open(const char *dir, lithe_error *err)
     *r = (lithe_run){ .arch = "", .command = "", .config = "", .tokenizer = "", .params = NAN };
     r->path = arena_strdup(&r->memory, dir);
     if (!path_is_dir(dir)) fail(e, LITHE_EIO, "%s: is no run: a run is a directory with log.jsonl", dir);
+    else if (holds_runs(dir)) fail(e, LITHE_EIO, "%s: is a directory of runs: name these, as %s%s*", dir, dir, dir[strlen(dir) - 1] == '/' ? "" : "/");
     else if (!read_log(r, dir, e)) run_read_files(r);
     if (!failed(e) && r->planned > (int)r->at.step) run_say(r, "unfinished: step %.0f of %d", r->at.step, r->planned);
     if (r->failed || !r->path) fail(e, LITHE_ENOMEM, "%s: not enough memory for its log", dir);
