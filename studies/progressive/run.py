@@ -4,7 +4,7 @@ import os, statistics, sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from common import Study, arguments, cell, cut, interval, kept, paired, table, verdict, write_json
 
-options = arguments(__doc__, text=True, seeds="1,2,3,4,5")
+options = arguments(__doc__, text=True, seeds="1,2,3,4,5", parts=("depth,slots,width", "which of depth, slots and width, between commas"))
 CTX, BATCH, STEPS, HELD_OUT = 256, 4, 1000, 200_000
 if options.toy:
     CTX, STEPS, HELD_OUT = 64, 40, 4000
@@ -133,7 +133,7 @@ if not options.table:
     for name, value in MODELS.items():
         write_json(config(name), value)
     study.train_text, study.valid_text = cut(options.text, options.out, HELD_OUT)
-    for part, arch in PARTS:
+    for part, arch in (p for p in PARTS if p[0] in options.parts.split(",")):
         _, small, found, _ = arms(part, arch)
         names = ["scratch", *found, "equal"] + (["small"] if small else [])
         study.make([(part, arch, n, s) for s in study.seeds() for n in names], one)
