@@ -145,9 +145,14 @@ def write_json(path, value):
 
 def cut(source, folder, held_out, most=6_000_000):
     """Writes FOLDER/text.train.txt and text.valid.txt, which is about the last held_out bytes of the first `most`."""
-    with (gzip.open if source.endswith(".gz") else open)(source, "rb") as f:
-        text = f.read()[:most]
-    at = text.rindex(b"\n", 0, len(text) - held_out) + 1
+    try:
+        with (gzip.open if source.endswith(".gz") else open)(source, "rb") as f:
+            text = f.read()[:most]
+    except (OSError, EOFError) as e:
+        raise SystemExit(f"{source}: {e.strerror if getattr(e, 'strerror', None) else e}")
+    at = text.rfind(b"\n", 0, max(0, len(text) - held_out)) + 1
+    if not at:
+        raise SystemExit(f"{source}: has {len(text)} bytes; more than {held_out} are needed, in lines, since so many are held out")
     paths = [os.path.join(folder, f"text.{part}.txt") for part in ("train", "valid")]
     for path, data in zip(paths, (text[:at], text[at:])):
         with open(path, "wb") as f:
