@@ -8,14 +8,14 @@
 typedef struct { common common; const char *out, *csv, *title, *peak, *text; texts cost; int models, json; } report_settings;
 
 static const option report_options[] = {
-    { "out", 'o', FILENAME(report_settings, out), "FILE.html", "report.html", .help = "the page to write", .also = "output,html" },
-    { "csv", 0, FILENAME(report_settings, csv), "DIR", .help = "also write the numbers of every figure there, as CSV and JSON" },
-    { "cost", 0, LIST(report_settings, cost), "FILE", .help = "also figures of what a token costs late in a text: a file with a line of lithe bench MODEL --depth 0,1000,10000 --json for each model; several times: all of them", .also = "bench,costs" },
-    { "models", 0, FLAG(report_settings, models), NULL, "1", .help = "also figures of the models of the runs, which are opened: diversity of features by layer, attention, use of parameter tokens, decays, surprise by token", .also = "checkpoints,diversity" },
-    { "text", 0, FILENAME(report_settings, text), "FILE", .help = "the text that the models are shown on (default: the held-out text of their runs); - is standard input" },
+    { "out", 'o', FILENAME(report_settings, out), "FILE.html", "report.html", .help = "the page to write", .also = "output,html", .group = "page", .first = 1 },
+    { "csv", 0, FILENAME(report_settings, csv), "DIR", .help = "also write the numbers of every figure there, as CSV and JSON", .first = 1 },
     { "title", 0, TEXT(report_settings, title), "TEXT", .help = "title of the page (default: the name of the run, or the number of runs)" },
-    { "peak", 0, CHOICE(report_settings, peak), "TYPE", .help = "show the share of this machine's peak in this type, measured now; for runs that it trained", .choices = "f32|bf16" },
     { "json", 0, FLAG(report_settings, json), .help = "print {schema, path, csv, runs}" },
+    { "cost", 0, LIST(report_settings, cost), "FILE", .help = "also figures of what a token costs late in a text: a file with a line of lithe bench MODEL --depth 0,1000,10000 --json for each model; several times: all of them", .also = "bench,costs", .group = "figures", .first = 1 },
+    { "models", 0, FLAG(report_settings, models), NULL, "1", .help = "also figures of the models of the runs, which are opened: diversity of features by layer, attention, use of parameter tokens, decays, surprise by token", .also = "checkpoints,diversity", .first = 1 },
+    { "text", 0, FILENAME(report_settings, text), "FILE", .help = "the text that the models are shown on (default: the held-out text of their runs); - is standard input", .first = 1 },
+    { "peak", 0, CHOICE(report_settings, peak), "TYPE", .help = "show the share of this machine's peak in this type, measured now; for runs that it trained", .choices = "f32|bf16" },
     { 0 }
 };
 
