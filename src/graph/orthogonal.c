@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct { double *l, *inverse; int n, column; } factors;          /* (n, n) each, lower triangles */
+typedef struct { double *l, *inverse; int n, first, end; } factors;          /* (n, n) each, lower triangles; a block of columns of L */
 
 enum { BLOCK = 64 };                                        /* rows or columns of a task */
 
@@ -25,28 +25,37 @@ static double dot(const double *a, const double *b, int n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* Rows below the diagonal of one column of L. */
+/* Columns [first, end) of row i of L, of which the rows before it are there. */
+static void factor_row(const factors *f, int i, int end)
+{
+    double *x = f->l + (size_t)i * (size_t)f->n;
+    for (int j = f->first; j < end; j++) {
+        const double *row = f->l + (size_t)j * (size_t)f->n;
+        x[j] = (x[j] - dot(x, row, j)) / row[j];
+    }
+}
+
+/* A block of columns of the rows below it: its own rows stay in the cache. */
 static void factor_rows(void *context, int task)
 {
     const factors *f = context;
-    const size_t n = (size_t)f->n;
-    int j = f->column, first = j + 1 + task * BLOCK, end = first + BLOCK < f->n ? first + BLOCK : f->n;
-    const double *row = f->l + (size_t)j * n;
-    for (int i = first; i < end; i++) {
-        double *x = f->l + (size_t)i * n;
-        x[j] = (x[j] - dot(x, row, j)) / row[j];
-    }
+    int first = f->end + task * BLOCK, end = first + BLOCK < f->n ? first + BLOCK : f->n;
+    for (int i = first; i < end; i++) factor_row(f, i, f->end);
 }
 
 /* G's lower triangle to L, in place. */
 static bool cholesky(factors *f)
 {
-    for (int j = 0; j < f->n; j++) {
-        double *row = f->l + (size_t)j * (size_t)f->n, pivot = row[j] - dot(row, row, j);
-        if (!(pivot > 0)) return false;
-        row[j] = sqrt(pivot);
-        f->column = j;
-        parallel_for((f->n - j - 1 + BLOCK - 1) / BLOCK, factor_rows, f);
+    for (f->first = 0; f->first < f->n; f->first = f->end) {
+        f->end = f->first + BLOCK < f->n ? f->first + BLOCK : f->n;
+        for (int j = f->first; j < f->end; j++) {
+            double *row = f->l + (size_t)j * (size_t)f->n;
+            factor_row(f, j, j);
+            double pivot = row[j] - dot(row, row, j);
+            if (!(pivot > 0)) return false;
+            row[j] = sqrt(pivot);
+        }
+        parallel_for((f->n - f->end + BLOCK - 1) / BLOCK, factor_rows, f);
     }
     return true;
 }

@@ -212,22 +212,48 @@ static void initialize_chunk(void *context, int task)
 }
 
 /* Normal vectors made orthogonal one after the other (modified Gram-Schmidt): vector i, finished, is taken out of all
- * later ones. */
-typedef struct { double *v; size_t length; int current; } basis;
+ * later ones; PANEL of them while they are in the cache, out of TOGETHER vectors at once. */
+typedef struct { double *v; size_t length; int count, first, end; } basis;
 
-static double dot(const double *a, const double *b, size_t n)
+enum { PANEL = 32, TOGETHER = 8 };
+
+static double *vector_at(const basis *b, int i) { return b->v + (size_t)i * b->length; }
+
+/* Takes v out of rows [first, end), at most TOGETHER: sums that do not wait for each other. */
+static void subtract_projections(const basis *b, const double *v, int first, int end)
 {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
+    double *w = vector_at(b, first), sum[TOGETHER] = { 0 };
+    if (end - first == TOGETHER) {
+        for (size_t i = 0; i < b->length; i++)
+            for (int r = 0; r < TOGETHER; r++) sum[r] += v[i] * w[(size_t)r * b->length + i];
+    } else {
+        for (int r = 0; r < end - first; r++)
+            for (size_t i = 0; i < b->length; i++) sum[r] += v[i] * w[(size_t)r * b->length + i];
+    }
+    for (int r = 0; r < end - first; r++, w += b->length)
+        for (size_t i = 0; i < b->length; i++) w[i] -= sum[r] * v[i];
 }
 
-static void subtract_projection(void *context, int task)
+/* The panel out of some rows after it. */
+static void subtract_panel(void *context, int task)
 {
     const basis *b = context;
-    const double *v = b->v + (size_t)b->current * b->length;
-    double *w = b->v + (size_t)(b->current + 1 + task) * b->length, d = dot(v, w, b->length);
-    for (size_t i = 0; i < b->length; i++) w[i] -= d * v[i];
+    int first = b->end + task * TOGETHER, end = first + TOGETHER < b->count ? first + TOGETHER : b->count;
+    for (int i = b->first; i < b->end; i++) subtract_projections(b, vector_at(b, i), first, end);
+}
+
+static void make_orthogonal(basis *b)
+{
+    for (b->first = 0; b->first < b->count; b->first = b->end) {
+        b->end = b->first + PANEL < b->count ? b->first + PANEL : b->count;
+        for (int i = b->first; i < b->end; i++) {
+            double *v = vector_at(b, i), square = 0;
+            for (size_t k = 0; k < b->length; k++) square += v[k] * v[k];
+            for (size_t k = 0; k < b->length; k++) v[k] /= sqrt(square);
+            for (int j = i + 1; j < b->end; j += TOGETHER) subtract_projections(b, v, j, j + TOGETHER < b->end ? j + TOGETHER : b->end);
+        }
+        parallel_for((b->count - b->end + TOGETHER - 1) / TOGETHER, subtract_panel, b);
+    }
 }
 
 static void draw_chunk(void *context, int task)
@@ -255,15 +281,10 @@ static bool initialize_orthogonal(const initialization *it)
     if (most / 2 >= least) return initialize_long(it);
     size_t rows = (size_t)it->p->rule.dims[0], columns = (size_t)it->p->rule.dims[1];
     bool tall = rows > columns;                         /* with fewer columns than rows, the columns are the vectors */
-    size_t count = tall ? columns : rows;
-    basis b = { .v = xalloc(it->p->count, sizeof *b.v), .length = tall ? rows : columns };
+    basis b = { .v = xalloc(it->p->count, sizeof *b.v), .length = tall ? rows : columns, .count = (int)(tall ? columns : rows) };
     if (!b.v) return false;
     for (size_t i = 0; i < it->p->count; i++) b.v[i] = random_normal(it->key, i);
-    for (b.current = 0; b.current < (int)count; b.current++) {
-        double *v = b.v + (size_t)b.current * b.length, length = sqrt(dot(v, v, b.length));
-        for (size_t i = 0; i < b.length; i++) v[i] /= length;
-        parallel_for((int)count - 1 - b.current, subtract_projection, &b);
-    }
+    make_orthogonal(&b);
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++)
             it->out[i * columns + j] = (real)(it->p->rule.std * (tall ? b.v[j * rows + i] : b.v[i * columns + j]));
