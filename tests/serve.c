@@ -90,6 +90,31 @@ json_t *posted(const stand *s, const char *path, int status, const char *format,
 const json_t *choice_at(const json_t *answer, size_t i) { return json_array_get(json_object_get(answer, "choices"), i); }
 const char   *choice_text(const json_t *answer, size_t i) { return json_string_value(json_object_get(choice_at(answer, i), "text")); }
 
+double metric_in(const char *page, const char *name)
+{
+    char line[200];
+    snprintf(line, sizeof line, "\n%s ", name);
+    const char *found = strstr(page, line);
+    return found ? atof(found + strlen(line)) : NAN;
+}
+
+double metric(const stand *s, const char *name)
+{
+    reply r = http_get(s->port, "/metrics");
+    double value = r.body ? metric_in(r.body, name) : NAN;
+    reply_free(&r);
+    return value;
+}
+
+bool metric_becomes(const stand *s, const char *name, double value)
+{
+    for (int i = 0; i < 1000; i++) {
+        if (metric(s, name) == value) return true;
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    }
+    return false;
+}
+
 static const json_t *at(const json_t *object, const char *key) { return json_object_get(object, key); }
 
 static void append_list(json_t *list, const json_t *more)
@@ -357,7 +382,7 @@ static void a_client_that_leaves_frees_its_slot(void)
     for (int i = 0; i < 6; i++) {
         int socket = begin_endless(&s, i % 2 ? ",\"stream\":true" : "");
         if (i % 2) CHECK(read(socket, bytes, sizeof bytes) > 0);
-        else nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+        else CHECK(metric_becomes(&s, "lithe_slots_busy", 1));
         close(socket);
         json_decref(posted(&s, "/v1/completions", 200, "{\"prompt\":\"b\",\"max_tokens\":2}"));
     }
@@ -408,13 +433,13 @@ static void queue_is_bounded(void)
     int sockets[MOST + 1];
     for (int i = 0; i <= MOST; i++) {
         sockets[i] = begin_endless(&s, "");
-        nanosleep(&(struct timespec){ .tv_nsec = 30000000 }, NULL);
+        CHECK(i ? metric_becomes(&s, "lithe_queue_depth", i) : metric_becomes(&s, "lithe_slots_busy", 1));
     }
     reply r = http_post(s.port, "/v1/completions", "{\"prompt\":\"b\",\"max_tokens\":2}");
     CHECK_MSG(r.status == 429 && reply_header(&r, "Retry-After") && strstr(r.body, "rate_limit_error"), "status %d: %s", r.status, r.body ? r.body : "");
     reply_free(&r);
     for (int i = 0; i <= MOST; i++) close(sockets[i]);
-    nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+    CHECK(metric_becomes(&s, "lithe_queue_depth", 0));
     json_decref(posted(&s, "/v1/completions", 200, "{\"prompt\":\"b\",\"max_tokens\":2}"));
     stand_close(&s);
 }

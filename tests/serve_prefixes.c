@@ -7,17 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static double metric(const stand *s, const char *name)
-{
-    char line[100];
-    reply r = http_get(s->port, "/metrics");
-    snprintf(line, sizeof line, "\n%s ", name);
-    const char *found = r.body ? strstr(r.body, line) : NULL;
-    double value = found ? atof(found + strlen(line)) : NAN;
-    reply_free(&r);
-    return value;
-}
-
 /* The first n characters of a text, then `more`, continued. */
 static char *answer_to(const stand *s, const char *model, int n, const char *more)
 {

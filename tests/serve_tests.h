@@ -4,6 +4,7 @@
 
 #include "http_client.h"
 #include "lithe_serve.h"
+#include <stdbool.h>
 
 typedef struct { lithe_server *server; lithe_model *models[6]; int count, port; } stand;
 
@@ -24,5 +25,12 @@ json_t *posted(const stand *s, const char *path, int status, const char *format,
 /* choices[i] of an answer, or of the joined events of a stream. */
 const json_t *choice_at(const json_t *answer, size_t i);
 const char   *choice_text(const json_t *answer, size_t i);
+
+/* A number of a page of /metrics, or NAN. */
+double metric_in(const char *page, const char *name);
+/* The same of the server's page as it is now. */
+double metric(const stand *s, const char *name);
+/* Waits until it has this value, ten seconds at most; whether it has. */
+bool   metric_becomes(const stand *s, const char *name, double value);
 
 #endif

@@ -215,14 +215,6 @@ static void masks_are_filled(void)
 
 /* ---- metrics --------------------------------------------------------------------------------- */
 
-static double metric(const char *page, const char *name)
-{
-    char line[200];
-    snprintf(line, sizeof line, "\n%s ", name);
-    const char *found = strstr(page, line);
-    return found ? atof(found + strlen(line)) : NAN;
-}
-
 /* Each line is a comment, or a name with labels and a number. */
 static void check_page(char *page)
 {
@@ -243,10 +235,10 @@ static void requests_are_counted(void)
     json_decref(posted(&s, "/v1/completions", 400, "{\"prompt\":3}"));
     reply r = http_get(s.port, "/metrics");
     CHECK(r.status == 200 && !strncmp(reply_header(&r, "Content-Type"), "text/plain; version=0.0.4", 25));
-    CHECK(metric(r.body, "lithe_requests_total{route=\"/v1/completions\",code=\"200\"}") == 3 && metric(r.body, "lithe_requests_total{route=\"/v1/completions\",code=\"400\"}") == 1);
-    CHECK(metric(r.body, "lithe_prompt_tokens_total") == 12 && metric(r.body, "lithe_generated_tokens_total") == 15);
-    CHECK(metric(r.body, "lithe_time_to_first_token_seconds_count") == 3 && metric(r.body, "lithe_inter_token_seconds_count") == 12);
-    CHECK(metric(r.body, "lithe_slots_total") == 8 && metric(r.body, "lithe_slots_busy") == 0 && metric(r.body, "lithe_queue_depth") == 0);
+    CHECK(metric_in(r.body, "lithe_requests_total{route=\"/v1/completions\",code=\"200\"}") == 3 && metric_in(r.body, "lithe_requests_total{route=\"/v1/completions\",code=\"400\"}") == 1);
+    CHECK(metric_in(r.body, "lithe_prompt_tokens_total") == 12 && metric_in(r.body, "lithe_generated_tokens_total") == 15);
+    CHECK(metric_in(r.body, "lithe_time_to_first_token_seconds_count") == 3 && metric_in(r.body, "lithe_inter_token_seconds_count") == 12);
+    CHECK(metric_in(r.body, "lithe_slots_total") == 8 && metric_in(r.body, "lithe_slots_busy") == 0 && metric_in(r.body, "lithe_queue_depth") == 0);
     CHECK(strstr(r.body, "lithe_model_info{model=\"gpt2\",arch=\"gpt2\",dtype=\"f32\",hash=\""));
     check_page(r.body);
     reply_free(&r);
