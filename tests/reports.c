@@ -288,12 +288,12 @@ static void commands(void)
  * same models as if they had not been stopped. */
 static void sweeps_go_on(void)
 {
-    static const char go[] = "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --jobs 2 %s -- tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 2000 --eval-every 500 --save-every 0 --no-sample";
+    static const char go[] = "$L sweep --vary lr=1e-3,3e-3 --seeds 2 --jobs 2 %s -- tale.txt --tokenizer bytes --params 20k --ctx 32 --batch 2 --steps 4000 --eval-every 1000 --save-every 0 --no-sample";
     char first[400], second[400];
     CHECK(sh("i=0; while [ $i -lt 300 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt") == 0);
     snprintf(first, sizeof first, go, "--json --out s");
     snprintf(second, sizeof second, go, "-q --out whole");
-    CHECK(sh("%s & p=$!; for i in $(seq 600); do [ $(cat s/lr=1e-3,seed=0/log.jsonl 2>/dev/null | wc -l) -gt 30 ] && break; sleep 0.05; done; kill -TERM $p; wait $p", first) == 143);
+    CHECK(sh("%s & p=$!; for i in $(seq 600); do [ $(cat s/lr=1e-3,seed=0/log.jsonl 2>/dev/null | wc -l) -gt 30 ] && break; sleep 0.02; done; kill -TERM $p; wait $p", first) == 143);
     CHECK_MSG(strstr(err, "the same command continues") && !strstr(out, "lithe.sweep"), "%s %s", out, err);
     CHECK(sh("ls s/*/lock s/report.html s/lr=3e-3,seed=1") != 0 && !*out);
     CHECK_MSG(sh("%s", first) == 0 && strstr(out, "\"runs\":4,\"failed\":0"), "%s %s", out, err);
