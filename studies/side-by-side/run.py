@@ -111,8 +111,7 @@ def line_of(rows, size, arch):
     against = "" if arch == "gpt2" else verdict(paired(rows, "bits", {**of, "equal": "tokens"}, {"size": size, "arch": "gpt2", "equal": "tokens"}))
     return [arch, next(r["params"] for r in rows if r["size"] == size and r["arch"] == arch), cell(kept(rows, "bits", equal="tokens", **of)), against,
             cell(kept(rows, "bits", equal=compute, **of)), *(cell(at.get(e, []), 2) for e in ENDS), *speeds,
-            f"{statistics.mean(kept(rows, 'train_bytes', equal='tokens', **of)) / 1e6:.0f}",
-            *(cell([100 * x for x in kept(rows, k, size="tasks", arch=arch)], 0) for k in ("recall", "copy"))]
+            f"{statistics.mean(kept(rows, 'train_bytes', equal='tokens', **of)) / 1e6:.0f}"]
 
 
 def print_table():
@@ -123,7 +122,11 @@ def print_table():
             continue
         print(f"### {size}\n")
         print(table(["architecture", "parameters", "bits per byte, equal tokens", "against gpt2", "bits per byte, equal compute", *(f"at {e}" for e in ENDS),
-                     "training tokens/s", "written tokens/s", "MB", "recall %", "copy %"], [line_of(rows, size, a) for a in there]))
+                     "training tokens/s", "written tokens/s", "MB"], [line_of(rows, size, a) for a in there]))
+    there = [a for a in ARCHS if kept(rows, "copy", size="tasks", arch=a)]
+    if there:
+        print(f"### tasks, {TASKS[0]} parameters\n")
+        print(table(["architecture", "recall %", "copy %"], [[a, *(cell([100 * x for x in kept(rows, k, size="tasks", arch=a)], 0) for k in ("recall", "copy"))] for a in there]))
     curves = {a: [(e, statistics.mean(b)) for e, b in positions(rows, size="1M", equal="tokens", arch=a).items()] for a in ARCHS}
     curves = {a: c for a, c in curves.items() if c}
     if curves:
