@@ -62,13 +62,19 @@ __attribute__((constructor(101))) static void give_malloc(void) { json_set_alloc
 /* ---- calls of the system --------------------------------------------------------------------- */
 
 static int     open_or_fail(const char *path, int flags, mode_t mode)   { return fails(CALL_open) ? -1 : usual.open(path, flags, mode); }
+static int     openat_or_fail(int dir, const char *name, int flags, mode_t mode) { return fails(CALL_open) ? -1 : usual.openat(dir, name, flags, mode); }
 static ssize_t read_or_fail(int fd, void *to, size_t size)              { return fails(CALL_read) ? -1 : usual.read(fd, to, size); }
 static ssize_t write_or_fail(int fd, const void *from, size_t size)     { return fails(CALL_write) ? -1 : usual.write(fd, from, size); }
+static off_t   lseek_or_fail(int fd, off_t offset, int whence)          { return fails(CALL_lseek) ? -1 : usual.lseek(fd, offset, whence); }
 static int     ftruncate_or_fail(int fd, off_t size)                    { return fails(CALL_ftruncate) ? -1 : usual.ftruncate(fd, size); }
 static int     fsync_or_fail(int fd)                                    { (void)fd; return fails(CALL_fsync) ? -1 : 0; }
+static int     flock_or_fail(int fd, int operation)                     { return fails(CALL_flock) ? -1 : usual.flock(fd, operation); }
+static int     stat_or_fail(int dir, const char *name, struct stat *s, int flags) { return fails(CALL_stat) ? -1 : usual.stat(dir, name, s, flags); }
 static int     mkdir_or_fail(const char *path, mode_t mode)             { return fails(CALL_mkdir) ? -1 : usual.mkdir(path, mode); }
 static int     link_or_fail(const char *from, const char *to)           { return fails(CALL_link) ? -1 : usual.link(from, to); }
 static int     rename_or_fail(const char *from, const char *to)         { return fails(CALL_rename) ? -1 : usual.rename(from, to); }
+static int     unlinkat_or_fail(int dir, const char *name, int flags)   { return fails(CALL_unlinkat) ? -1 : usual.unlinkat(dir, name, flags); }
+static char   *realpath_or_fail(const char *path, char *to)             { return fails(CALL_realpath) ? NULL : usual.realpath(path, to); }
 static struct dirent *readdir_or_fail(DIR *d)                           { return fails(CALL_readdir) ? NULL : usual.readdir(d); }
 static void   *mmap_or_fail(void *where, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -78,8 +84,9 @@ static void   *mmap_or_fail(void *where, size_t size, int protection, int flags,
 void failing_open(void)
 {
     usual = os;
-    os = (system_calls){ open_or_fail, read_or_fail, write_or_fail, ftruncate_or_fail, fsync_or_fail, mkdir_or_fail, link_or_fail, rename_or_fail, usual.unlinkat,
-                         readdir_or_fail, mmap_or_fail };
+    os = (system_calls){ .open = open_or_fail, .openat = openat_or_fail, .read = read_or_fail, .write = write_or_fail, .lseek = lseek_or_fail, .ftruncate = ftruncate_or_fail,
+                         .fsync = fsync_or_fail, .flock = flock_or_fail, .stat = stat_or_fail, .mkdir = mkdir_or_fail, .link = link_or_fail, .rename = rename_or_fail,
+                         .unlinkat = unlinkat_or_fail, .realpath = realpath_or_fail, .readdir = readdir_or_fail, .mmap = mmap_or_fail };
 }
 
 void failing_close(void) { os = usual; }

@@ -3,7 +3,8 @@
 #ifndef TEST_FAILING_H
 #define TEST_FAILING_H
 
-#define CALLS(X) X(memory, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(ftruncate, EIO) X(fsync, EIO) X(mkdir, EACCES) X(link, EXDEV) X(rename, EIO) X(readdir, EIO) X(mmap, ENOMEM)
+#define CALLS(X) X(memory, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(lseek, EIO) X(ftruncate, EIO) X(fsync, EIO) X(flock, ENOLCK) \
+    X(stat, EIO) X(mkdir, EACCES) X(link, EXDEV) X(rename, EIO) X(unlinkat, EIO) X(realpath, EIO) X(readdir, EIO) X(mmap, ENOMEM)
 #define X(name, reason) CALL_##name,
 enum { CALLS(X) CALL_COUNT, NO_CALL = -1, MOST_POINTS = 20000 };
 #undef X

@@ -1,5 +1,5 @@
-/* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, cutting, syncing,
- * linking and renaming, of whole commands is failed once, and from then on (tests/faults/inject.c).  A command then
+/* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, seeking, cutting,
+ * syncing, locking, looking at, linking, renaming and removing, of whole commands is failed once, and from then on (tests/faults/inject.c).  A command then
  * ends with the code that the fault asks for and one line, or its output is byte for byte that of a command without
  * faults.  What it leaves is nothing, or a whole output, or a run that continues to the same bytes.
  *
@@ -20,7 +20,7 @@ typedef struct {
 } scenario;
 
 typedef struct { const char *name; long count; } kind;
-enum { KINDS = 11, SAMPLES = 3, REPORTS = 12 };
+enum { KINDS = 16, SAMPLES = 3, REPORTS = 12 };
 
 typedef struct { const scenario *s; char stdout_bytes[1 << 16]; uint64_t tree; int reports; long points; } check;
 
@@ -51,7 +51,7 @@ static int messages(void)
 /* EIO, of which these fail, is no lack. */
 static bool right_code(const char *fault, int code)
 {
-    static const char *const broken[] = { "read", "readdir", "ftruncate", "fsync", "link", "rename" };
+    static const char *const broken[] = { "read", "readdir", "lseek", "ftruncate", "fsync", "stat", "link", "rename", "unlinkat", "realpath" };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++)
         if (!strncmp(fault, broken[i], strlen(broken[i])) && (code == 1 || code == 3)) return true;
     return code == 4;

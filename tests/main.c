@@ -30,7 +30,7 @@
     X(tests_image_data) \
     X(tests_metrics) \
     X(tests_train_files) X(tests_train) X(tests_train_resume) X(tests_train_growths) X(tests_no_layers) X(tests_muon) X(tests_train_fit) X(tests_train_bptt) X(tests_ranks) X(tests_ranks_cli) \
-    X(tests_train_labels) X(tests_kills) X(tests_limits) X(tests_replay) \
+    X(tests_train_labels) X(tests_kills) X(tests_limits) X(tests_cgroup) X(tests_replay) \
     X(tests_serve) X(tests_serve_texts) X(tests_serve_chat) X(tests_serve_limits) X(tests_serve_prefixes) X(tests_serve_state) X(tests_page) \
     X(tests_infer) X(tests_infer_sampler) X(tests_engine) X(tests_engine_scores) X(tests_generate_batch) X(tests_generate_prompts) \
     X(tests_bench) \

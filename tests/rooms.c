@@ -1,6 +1,7 @@
 /* The rooms as the source tree keeps them: includes and symbols point down, file
  * names are unique, the library exports what its headers declare and knows no
  * terminal. */
+#include "base/system.h"
 #include "test.h"
 #include "tree.h"
 #include <stdlib.h>
@@ -174,6 +175,54 @@ static void symbols_point_down(void)
     }
 }
 
+/* ---- the table of the system's calls ------------------------------------------------------------- */
+
+/* Calls that can lose data or change a result when they fail, so tests must be able to fail them (base/system.h), and
+ * where they may be made all the same. */
+static const char tabled[] = "open openat creat fopen freopen fopencookie tmpfile opendir scandir read pread readv write pwrite writev lseek ftruncate truncate fallocate posix_fallocate "
+                             "fsync fdatasync sync msync flock lockf stat lstat fstat fstatat statx access faccessat mkdir mkdirat mkdtemp mkstemp link linkat symlink rename renameat "
+                             "renameat2 unlink unlinkat remove rmdir readlink realpath readdir mmap mremap statvfs fstatvfs popen system copy_file_range sendfile";
+static const struct { const char *file, *call, *why; } untabled[] = {
+    { "base/system.c", NULL, "the table" },
+    { "base/writer.c", "fopencookie", "a stream whose bytes go through the table" },
+    { "base/mapped_file.c", "mmap", "a handler of a signal puts zeros where nothing can be read" },
+    { "data/stdin_file.c", "fstatvfs", "where it fails, the disk itself is the bound" },
+};
+
+/* "open" of "open64", "__open_2" and "__open64_2", "read" of "__read_chk". */
+static void plain_name(const char *asked, char name[64])
+{
+    static const char *const ends[] = { "_chk", "_2", "64" };
+    snprintf(name, 64, "%s", asked + (strncmp(asked, "__", 2) ? 0 : 2));
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t n = strlen(name), k = strlen(ends[i]);
+        if (n > k && !strcmp(name + n - k, ends[i])) name[n - k] = 0;
+    }
+}
+
+static bool goes_round(const char *file, const char *asked)
+{
+    char name[64];
+    plain_name(asked, name);
+    if (!word_in(tabled, name)) return false;
+    for (size_t i = 0; i < sizeof untabled / sizeof *untabled; i++)
+        if (!strcmp(file, untabled[i].file) && (!untabled[i].call || !strcmp(name, untabled[i].call))) return false;
+    return true;
+}
+
+static void files_go_through_the_table(void)
+{
+    CHECK(goes_round("model/open.c", "open") && goes_round("model/open.c", "__open64_2") && goes_round("base/file.c", "__read_chk") && goes_round("base/mapped_file.c", "stat"));
+    CHECK(!goes_round("base/system.c", "open") && !goes_round("base/mapped_file.c", "mmap") && !goes_round("base/file.c", "file_read") && !goes_round("base/file.c", "fwrite"));
+    const symbols *s = built_symbols();
+    int tables = 0;
+    for (size_t i = 0; i < s->askeds; i++) {
+        CHECK_MSG(!goes_round(s->asked[i].where, s->asked[i].name), "%s calls %s itself: what can lose data goes through os of base/system.h", s->asked[i].where, s->asked[i].name);
+        tables += !strcmp(s->asked[i].where, "base/system.c") && goes_round("", s->asked[i].name);
+    }
+    CHECK_MSG(tables == sizeof os / sizeof(void (*)(void)), "%d calls are in the table of %zu", tables, sizeof os / sizeof(void (*)(void)));
+}
+
 /* ---- circles ---------------------------------------------------------------------------------- */
 
 /* Rooms whose files still call each other in circles. */
@@ -306,6 +355,7 @@ const test tests_rooms[] = {
     { "rooms: the rule itself", the_rule_itself },
     { "rooms: includes point down", includes_point_down },
     { "rooms: symbols point down", symbols_point_down },
+    { "rooms: files go through the table", files_go_through_the_table },
     { "rooms: files of a room call one way", files_call_one_way },
     { "rooms: file names are unique", names_are_unique },
     { "rooms: exports are what is declared", exports_are_declared },

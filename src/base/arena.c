@@ -7,6 +7,7 @@
 #include "base/system.h"
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "base/kernel_file.h"
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -122,9 +123,8 @@ static bool is_there(size_t bytes)
     long pages = 0;
     size_t all = atomic_load(&given) + bytes;
     if (bytes < LOOK_BYTES) return true;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f && fscanf(f, "%*d %ld", &pages) != 1) pages = 0;
-    if (f) fclose(f);
+    char line[128];
+    if (kernel_first_line("/proc/self/statm", line, sizeof line) && sscanf(line, "%*d %ld", &pages) != 1) pages = 0;
     return (double)all <= memory_available() + (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 

@@ -73,7 +73,7 @@ int dir_is_empty(const char *path, lithe_error *err)
     dir_names l;
     struct stat s;
     if (failed(err)) return err->status;
-    if (stat(path, &s) && errno == ENOENT) return 1;
+    if (os.stat(AT_FDCWD, path, &s, 0) && errno == ENOENT) return 1;
     int status = dir_names_read(&l, path, err), empty = !l.count;
     dir_names_free(&l);
     return status ? status : empty;

@@ -41,7 +41,7 @@ int file_open_regular(const char *path, struct stat *s, lithe_error *err)
 {
     int fd = os.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);         /* opening a FIFO must not block */
     if (fd < 0) { fail_errno(err, path, "open"); return -1; }
-    if (fstat(fd, s)) fail_errno(err, path, "look at");
+    if (os.stat(fd, "", s, AT_EMPTY_PATH)) fail_errno(err, path, "look at");
     else if (S_ISDIR(s->st_mode)) fail(err, LITHE_EINVAL, "%s: is a directory, expected a file", path);
     else if (!S_ISREG(s->st_mode)) fail(err, LITHE_EINVAL, "%s: is not a regular file", path);
     else return fd;
@@ -56,8 +56,8 @@ static size_t bytes_stored(int fd, size_t enough)
 {
     size_t stored = 0;
     for (off_t at = 0, data; stored < enough; ) {
-        if ((data = lseek(fd, at, SEEK_DATA)) < 0) return errno == ENXIO ? stored : enough;
-        if ((at = lseek(fd, data, SEEK_HOLE)) <= data) return enough;
+        if ((data = os.lseek(fd, at, SEEK_DATA)) < 0) return errno == ENXIO ? stored : enough;
+        if ((at = os.lseek(fd, data, SEEK_HOLE)) <= data) return enough;
         stored += (size_t)(at - data);
     }
     return stored;
@@ -124,16 +124,26 @@ out:
 
 /* ---- directories ------------------------------------------------------------------ */
 
+/* With the errno of what is not there; where that could not be found out, the failure is pending. */
+static bool is_there(const char *path, struct stat *s)
+{
+    if (!os.stat(AT_FDCWD, path, s, 0)) return true;
+    const int e = errno;
+    fail_errno(NULL, path, "look at");
+    errno = e;
+    return false;
+}
+
 bool path_exists(const char *path)
 {
     struct stat s;
-    return !stat(path, &s);
+    return is_there(path, &s);
 }
 
 bool path_is_dir(const char *path)
 {
     struct stat s;
-    return !stat(path, &s) && S_ISDIR(s.st_mode);
+    return is_there(path, &s) && S_ISDIR(s.st_mode);
 }
 
 int dir_make(const char *path, lithe_error *err)
@@ -184,17 +194,18 @@ static bool is_dot(const char *name) { return !strcmp(name, ".") || !strcmp(name
 static int remove_at(int parent, const char *name, const char *path, int depth, lithe_error *err)
 {
     if (!os.unlinkat(parent, name, 0) || errno == ENOENT) return LITHE_OK;
-    int e = errno, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int e = errno, fd = os.openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0) {
-        errno = e;                                           /* it is no directory: report why it was not removed */
+        if (errno == ENOTDIR || errno == ELOOP) errno = e;  /* it is no directory: report why it was not removed */
         return fail_errno(err, path, "remove");
     }
     if (depth == DIR_DEPTH) { close(fd); return fail(err, LITHE_EIO, "%s: nested more than %d deep, not removed", path, DIR_DEPTH); }
     DIR *d = fdopendir(fd);
     if (!d) { close(fd); return fail_errno(err, path, "remove"); }
     int status = LITHE_OK;
-    for (struct dirent *entry; !status && (entry = os.readdir(d));)
+    for (struct dirent *entry; !status && (errno = 0, entry = os.readdir(d));)
         if (!is_dot(entry->d_name)) status = remove_at(fd, entry->d_name, path, depth + 1, err);
+    if (!status && errno) status = fail_errno(err, path, "list");
     closedir(d);
     if (!status && os.unlinkat(parent, name, AT_REMOVEDIR)) status = fail_errno(err, path, "remove");
     return status;
@@ -221,8 +232,11 @@ char *path_join(const char *dir, const char *name)
 char *path_follow(const char *path, lithe_error *err)
 {
     struct stat s;
-    if (!lstat(path, &s) && S_ISLNK(s.st_mode) && !stat(path, &s)) {
-        char *real = realpath(path, NULL);
+    bool bad = os.stat(AT_FDCWD, path, &s, AT_SYMLINK_NOFOLLOW), link = !bad && S_ISLNK(s.st_mode);
+    if (link) bad = os.stat(AT_FDCWD, path, &s, 0);
+    if (bad && errno != ENOENT && errno != ELOOP) { fail_errno(err, path, "follow"); return NULL; }
+    if (link && !bad) {
+        char *real = os.realpath(path, NULL);
         if (!real) fail_errno(err, path, "follow");
         return real;
     }

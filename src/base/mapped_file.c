@@ -6,6 +6,7 @@
 #include "base/system.h"
 #include "lithe_tools.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -111,7 +112,7 @@ bool file_same(const char *a, const char *b)
 
 static bool is_file(const char *path, const struct stat *was, struct stat *now)
 {
-    return !stat(path, now) && now->st_dev == was->st_dev && now->st_ino == was->st_ino;
+    return !os.stat(AT_FDCWD, path, now, 0) && now->st_dev == was->st_dev && now->st_ino == was->st_ino;
 }
 
 int mapping_called(const mapping *m, const char *path, lithe_error *err)

@@ -19,7 +19,7 @@ const char *temporary_parent(void)
     return tmp && *tmp ? tmp : "/tmp";
 }
 
-void partial_lock(int fd) { flock(fd, LOCK_EX | LOCK_NB); }
+void partial_lock(int fd) { os.flock(fd, LOCK_EX | LOCK_NB); }
 
 /* ---- what others left -------------------------------------------------------------------- */
 
@@ -38,7 +38,7 @@ static bool abandoned(const char *path)
 {
     struct stat s;
     int fd = os.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-    bool free_lock = fd >= 0 && !fstat(fd, &s) && s.st_uid == geteuid() && !flock(fd, LOCK_EX | LOCK_NB);
+    bool free_lock = fd >= 0 && !os.stat(fd, "", &s, AT_EMPTY_PATH) && s.st_uid == geteuid() && !os.flock(fd, LOCK_EX | LOCK_NB);
     if (fd >= 0) close(fd);
     return free_lock;
 }

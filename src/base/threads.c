@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "base/kernel_file.h"
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -61,14 +62,9 @@ static int count_from_environment(const char *name)
 static int cpus_of_quota(const char *quota_path, const char *period_path)
 {
     long long quota = -1, period = 0;
-    FILE *f = fopen(quota_path, "re");
-    if (!f) return 0;
-    int n = fscanf(f, "%lld %lld", &quota, &period);
-    fclose(f);
-    if (n == 1 && period_path && (f = fopen(period_path, "re"))) {
-        if (fscanf(f, "%lld", &period) != 1) period = 0;
-        fclose(f);
-    }
+    char line[128];
+    int n = kernel_first_line(quota_path, line, sizeof line) ? sscanf(line, "%lld %lld", &quota, &period) : 0;
+    if (n == 1 && period_path && kernel_first_line(period_path, line, sizeof line) && sscanf(line, "%lld", &period) != 1) period = 0;
     if (n < 1 || quota <= 0 || period <= 0) return 0;
     long long cpus = quota / period + (quota % period * 2 >= period);
     return cpus < 1 ? 1 : cpus > THREADS_MAX ? THREADS_MAX : (int)cpus;

@@ -42,7 +42,7 @@ static ssize_t write_out(void *cookie, const char *data, size_t size)
 static int seek_to(void *cookie, off64_t *at, int whence)
 {
     const struct written *to = cookie;
-    *at = lseek(to->fd, *at, whence);
+    *at = os.lseek(to->fd, *at, whence);
     return *at < 0 ? -1 : 0;
 }
 
@@ -75,7 +75,9 @@ int writer_open(writer *w, const char *path, lithe_error *err)
     *w = (writer){ 0 };
     int status = check_pending(err);
     if (status) return status;
-    if (!stat(path, &s) && !S_ISREG(s.st_mode))             /* renaming over a device would remove it */
+    bool there = !os.stat(AT_FDCWD, path, &s, 0);
+    if (!there && errno != ENOENT && errno != ELOOP) return fail_errno(err, path, "write");
+    if (there && !S_ISREG(s.st_mode))                       /* renaming over a device would remove it */
         return fail(err, LITHE_EINVAL, "%s: is not a regular file, cannot be written as one", path);
     w->path = path_follow(path, err);                       /* a link stays a link */
     char *parent = w->path ? path_parent(w->path) : NULL;

@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "base/dir_names.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -82,7 +83,8 @@ static int add_directory(corpus *c, const char *path, int depth, lithe_error *er
         packing p;
         struct stat s;
         char *name = l.names[i][0] == '.' ? NULL : path_join(path, l.names[i]);
-        if (name && !lstat(name, &s)) {
+        if (name && os.stat(AT_FDCWD, name, &s, AT_SYMLINK_NOFOLLOW)) status = errno == ENOENT ? LITHE_OK : fail_errno(err, name, "look at");
+        else if (name) {
             if (S_ISDIR(s.st_mode)) status = add_directory(c, name, depth + 1, err);
             else if (form_of_name(name, &f, &p)) status = add_file(c, name, f, p, err);
         }

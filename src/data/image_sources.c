@@ -5,6 +5,7 @@
 #include "base/system.h"
 #include "base/dir_names.h"
 #include "data/image_set.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,7 @@ static bool is_list(const char *path)
     const int fd = named ? file_open_regular(path, &ignored, NULL) : -1;
     if (fd < 0) return false;
     n = os.read(fd, begin, sizeof begin - 1);
+    if (n < 0) fail_errno(NULL, path, "read");
     close(fd);
     begin[n > 0 ? n : 0] = 0;
     return image_file_name(next_line(&rest, &after));
@@ -206,7 +208,9 @@ static int add_file(image_set *s, const char *path, image_part part, lithe_error
 static bool is_own_directory(const char *path)
 {
     struct stat at;
-    return !lstat(path, &at) && S_ISDIR(at.st_mode);
+    if (!os.stat(AT_FDCWD, path, &at, AT_SYMLINK_NOFOLLOW)) return S_ISDIR(at.st_mode);
+    fail_errno(NULL, path, "look at");
+    return false;
 }
 
 /* Images below `under`, a folder of path ("" for itself). */

@@ -5,7 +5,9 @@
 #include "base/utf8.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/file.h"
 #include "base/random.h"
+#include "base/system.h"
 #include "data/corpus.h"
 #include "data/text_data.h"
 #include "data/text_encode.h"
@@ -142,7 +144,8 @@ static json_t *describe_sources(const corpus *c)
     json_t *list = json_array();
     for (size_t i = 0; c && i < corpus_sources(c); i++) {
         const source *f = corpus_source(c, i);
-        char *real = strcmp(f->path, "-") ? realpath(f->path, NULL) : NULL;
+        char *real = strcmp(f->path, "-") ? os.realpath(f->path, NULL) : NULL;
+        if (!real && strcmp(f->path, "-")) fail_errno(NULL, f->path, "follow");
         json_array_append_new(list, json_pack("{s:s?, s:I, s:s}", "path", real && utf8_valid(real, strlen(real)) == strlen(real) ? real : NULL,
                                               "bytes", (json_int_t)f->bytes, "hash", f->hash));
         free(real);

@@ -1,10 +1,14 @@
 #include "eval/task_cache.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/record.h"
+#include "base/system.h"
 #include "data/tokenizer_identity.h"
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LINE_DEPTH = 4 };
 #define CACHE_BYTES ((size_t)1 << 30)
@@ -97,17 +101,19 @@ int task_cache_open(task_cache *c, const char *dir, const uint64_t model[2], con
     full_key(key, t, f, d, s, shots);
     snprintf(name, sizeof name, "%016llx%016llx.jsonl", (unsigned long long)key[0], (unsigned long long)key[1]);
     char *path = path_join(dir, name), *text = path && path_exists(path) ? file_read(path, CACHE_BYTES, &size, NULL) : NULL;
+    if (!path) return fail(err, LITHE_ENOMEM, "%s: out of memory", dir);
     task_cache_read(c, text ? text : "", size, d->count);
-    c->file = path ? fopen(path, "a") : NULL;
-    if (!c->file) status = fail_errno(err, path ? path : dir, "write");
     free(text);
-    free(path);
+    if ((c->fd = os.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) >= 0) c->path = path;
+    else status = fail_errno(err, path, "write");
+    if (status) free(path);
     return status;
 }
 
 void task_cache_close(task_cache *c)
 {
-    if (c->file) fclose(c->file);
+    if (c->path) close(c->fd);
+    free(c->path);
     free(c->items);
     arena_free(&c->memory);
     *c = (task_cache){ 0 };
@@ -122,10 +128,14 @@ bool task_cache_find(const task_cache *c, size_t item, task_request *r)
 
 void task_cache_add(task_cache *c, size_t item, const task_request *r)
 {
-    if (!c->file) return;
-    fprintf(c->file, "{\"item\": %zu, \"nll\": [", item);
-    for (int i = 0; i < r->count; i++) fprintf(c->file, "%s%.17g", i ? ", " : "", r->scores[i].nll);
-    fputs("], \"greedy\": [", c->file);
-    for (int i = 0; i < r->count; i++) fprintf(c->file, "%s%s", i ? ", " : "", r->scores[i].greedy ? "true" : "false");
-    fputs("]}\n", c->file);
+    char line[80 + 40 * CHOICES_MOST];
+    lithe_error lost = { 0 };
+    size_t n = 0;
+    if (!c->path || r->count > CHOICES_MOST) return;
+    n += (size_t)snprintf(line, sizeof line, "{\"item\": %zu, \"nll\": [", item);
+    for (int i = 0; i < r->count; i++) n += (size_t)snprintf(line + n, sizeof line - n, "%s%.17g", i ? ", " : "", r->scores[i].nll);
+    n += (size_t)snprintf(line + n, sizeof line - n, "], \"greedy\": [");
+    for (int i = 0; i < r->count; i++) n += (size_t)snprintf(line + n, sizeof line - n, "%s%s", i ? ", " : "", r->scores[i].greedy ? "true" : "false");
+    n += (size_t)snprintf(line + n, sizeof line - n, "]}\n");
+    write_record(c->fd, c->path, line, n, &lost);
 }

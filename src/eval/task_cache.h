@@ -6,10 +6,9 @@
 
 #include "eval/task_item.h"
 #include "eval/task_score.h"
-#include <stdio.h>
 
 typedef struct { task_score *scores; int count; } cached_item;       /* count 0: not there */
-typedef struct { cached_item *items; size_t count; FILE *file; arena memory; } task_cache;
+typedef struct { cached_item *items; size_t count; char *path; int fd; arena memory; } task_cache;
 
 /* 16 bytes that identify a model: its configuration and every stored byte of its parameters. */
 void task_model_key(const lithe_model *m, uint64_t key[2]);
@@ -20,6 +19,7 @@ void task_cache_close(task_cache *c);
 
 /* Fills in the scores of an item if they are known. */
 bool task_cache_find(const task_cache *c, size_t item, task_request *r);
+/* What cannot be kept, on a full disk, is computed again the next time. */
 void task_cache_add(task_cache *c, size_t item, const task_request *r);
 
 /* Reads lines of scores of `count` items; what is not such a line is passed over. */

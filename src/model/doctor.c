@@ -3,6 +3,7 @@
 #include "base/beside.h"
 #include "base/cgroup.h"
 #include "base/file.h"
+#include "base/kernel_file.h"
 #include "model/model.h"
 #include "base/threads.h"
 #include <ctype.h>
@@ -47,26 +48,24 @@ static void trim(char *text)
 /* Reads the value of the first "key : value" line of a file of /proc; "" when there is none. */
 static void proc_value(const char *path, const char *key, char *out, size_t size)
 {
-    char line[512];
-    FILE *f = fopen(path, "re");
+    kernel_file f;
     out[0] = 0;
-    while (f && !out[0] && fgets(line, sizeof line, f)) {
+    kernel_open(&f, path);
+    for (char *line; !out[0] && (line = kernel_line(&f)); ) {
         char *colon = strchr(line, ':');
         if (strncmp(line, key, strlen(key)) || !colon) continue;
         colon += 1 + strspn(colon + 1, " \t");
         trim(colon);
         snprintf(out, size, "%s", colon);
     }
-    if (f) fclose(f);
+    kernel_close(&f);
 }
 
 /* Reads the chosen mode, "madvise" of "always [madvise] never". */
 static void huge_pages(char *out, size_t size)
 {
-    char line[128] = "";
-    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
-    if (f && !fgets(line, sizeof line, f)) line[0] = 0;
-    if (f) fclose(f);
+    char line[128];
+    kernel_first_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof line);
     char *from = strchr(line, '['), *to = from ? strchr(from, ']') : NULL;
     if (to) *to = 0;
     snprintf(out, size, "%s", to ? from + 1 : "unknown");

@@ -4,6 +4,8 @@
 #include "model/model.h"
 #include "base/json.h"
 #include "base/dir_names.h"
+#include "base/system.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,7 @@ static int describe(const char *dir, const char *name, json_t *files, lithe_erro
     int status = LITHE_OK;
     char *path = path_join(dir, name);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory for a manifest", dir);
-    if (stat(path, &s)) status = fail_errno(err, path, "examine");
+    if (os.stat(AT_FDCWD, path, &s, 0)) status = fail_errno(err, path, "examine");
     else if (S_ISREG(s.st_mode) && !(status = file_map(&map, path, err))) {
         hash_hex(map.data, map.size, hex);
         if (json_object_set_new(files, name, json_pack("{s:I, s:s}", "bytes", (json_int_t)map.size, "xxh128", hex)))
@@ -119,7 +121,7 @@ static int check_file(const char *dir, const char *name, const json_t *entry, bo
     int status = LITHE_OK;
     char *path = path_join(dir, name);
     if (!path) return fail(err, LITHE_ENOMEM, "%s: not enough memory to check it", dir);
-    if (stat(path, &s)) status = fail_errno(err, path, "examine");
+    if (os.stat(AT_FDCWD, path, &s, 0)) status = fail_errno(err, path, "examine");
     else if (s.st_size != json_integer_value(bytes))
         status = fail(err, LITHE_EFORMAT, "%s: has %lld bytes, " MANIFEST " says %lld", path, (long long)s.st_size, (long long)json_integer_value(bytes));
     else if (contents) status = check_contents(path, &s, entry, err);

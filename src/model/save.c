@@ -370,9 +370,9 @@ int model_save_with(const lithe_model *m, const char *dir, const char *type_name
     int status = check_free(dir, &ours, err);
     if (status) return status;
     status = dir_make(dir, err);
-    char *target = status ? NULL : realpath(dir, NULL);
+    char *target = status ? NULL : os.realpath(dir, NULL);
     if (!status) status = target ? save_beside(m, target, type, t, more, context, err) : fail_errno(err, dir, "write into");
-    if (status && ours) rmdir(dir);
+    if (status && ours) os.unlinkat(AT_FDCWD, dir, AT_REMOVEDIR);
     free(target);
     return status;
 }

@@ -1,3 +1,4 @@
+#include "base/kernel_file.h"
 #include "serve/server_metrics.h"
 #include <stdbool.h>
 #include <stdio.h>
@@ -112,9 +113,8 @@ static void write_models(FILE *f, const metrics_model *models, int count)
 static double resident_bytes(void)
 {
     long long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f && fscanf(f, "%*s %lld", &pages) != 1) pages = 0;
-    if (f) fclose(f);
+    char line[128];
+    if (kernel_first_line("/proc/self/statm", line, sizeof line) && sscanf(line, "%*s %lld", &pages) != 1) pages = 0;
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 

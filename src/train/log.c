@@ -3,6 +3,7 @@
  * incomplete is removed when the run is resumed. */
 #include "base/json.h"
 #include "base/file.h"
+#include "base/record.h"
 #include "base/system.h"
 #include "train/log.h"
 #include <errno.h>
@@ -44,7 +45,7 @@ int log_open(run_log *l, const char *run, lithe_error *err)
     int status = l->path && owner ? LITHE_OK : fail(err, LITHE_ENOMEM, "%s: out of memory", run);
     if (!status && (l->fd = os.open(l->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) < 0) status = fail_errno(err, l->path, "write");
     /* Other failures mean that the file system has no locks. */
-    if (!status && flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) status = refuse_owned(run, owner, err);
+    if (!status && os.flock(l->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) status = refuse_owned(run, owner, err);
     if (!status) status = write_owner(owner, err);
     if (!status) l->owner = owner;
     else free(owner);
@@ -59,15 +60,6 @@ void log_close(run_log *l)
     free(l->path);
     l->path = l->owner = NULL;
     l->fd = -1;
-}
-
-int write_record(int fd, const char *path, const void *data, size_t size, lithe_error *err)
-{
-    ssize_t written;
-    if (failed(err)) return err->status;
-    do written = os.write(fd, data, size); while (written < 0 && errno == EINTR);
-    if (written >= 0 && (size_t)written < size) errno = ENOSPC;
-    return written >= 0 && (size_t)written == size ? LITHE_OK : fail_errno(err, path, "write");
 }
 
 /* ---- lines ------------------------------------------------------------------------ */

@@ -19,8 +19,4 @@ int  log_sync(run_log *l, lithe_error *err);
  * `lines` lines of that step. */
 int  log_cut(run_log *l, int step, int lines, lithe_error *err);
 
-/* Writes all of data by one call of write, or fails. */
-int  write_record(int fd, const char *path, const void *data, size_t size, lithe_error *err);
-
-
 #endif

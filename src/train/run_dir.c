@@ -157,7 +157,9 @@ int run_link(const char *dir, const char *run, const char *const *except, lithe_
         struct stat s;
         char *from = path_join(dir, name), *to = path_join(run, name);
         if (!from || !to) status = no_memory(run, err);
-        else if (!status && name[0] != '.' && !listed(name, except) && !stat(from, &s) && S_ISREG(s.st_mode)) status = link_file(from, to, err);
+        else if (status || name[0] == '.' || listed(name, except)) { }
+        else if (os.stat(AT_FDCWD, from, &s, 0)) status = errno == ENOENT ? LITHE_OK : fail_errno(err, from, "look at");
+        else if (S_ISREG(s.st_mode)) status = link_file(from, to, err);
         free(from);
         free(to);
     }

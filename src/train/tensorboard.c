@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/system.h"
 #include "base/arena.h"
+#include "base/record.h"
 #include "train/log.h"
 #include "train/tensorboard.h"
 #include <fcntl.h>

@@ -18,7 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KINDS(X) X(memory, ENOMEM) X(mmap, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(ftruncate, EIO) X(fsync, EIO) X(mkdir, ENOSPC) X(link, EIO) X(rename, EIO) X(readdir, EIO)
+#define KINDS(X) X(memory, ENOMEM) X(mmap, ENOMEM) X(open, EMFILE) X(read, EIO) X(write, ENOSPC) X(lseek, EIO) X(ftruncate, EIO) X(fsync, EIO) X(flock, ENOLCK) \
+    X(stat, EIO) X(mkdir, ENOSPC) X(link, EIO) X(rename, EIO) X(unlinkat, EIO) X(realpath, EIO) X(readdir, EIO)
 #define X(name, reason) KIND_##name,
 enum { KINDS(X) KIND_COUNT };
 #undef X
@@ -63,13 +64,19 @@ void *aligned_alloc(size_t alignment, size_t size) { return fails(KIND_memory) ?
 static system_calls real;
 
 static int     open_or_fail(const char *path, int flags, mode_t mode)   { return fails(KIND_open) ? -1 : real.open(path, flags, mode); }
+static int     openat_or_fail(int dir, const char *name, int flags, mode_t mode) { return fails(KIND_open) ? -1 : real.openat(dir, name, flags, mode); }
 static ssize_t read_or_fail(int fd, void *to, size_t size)              { return fails(KIND_read) ? -1 : real.read(fd, to, size); }
 static ssize_t write_or_fail(int fd, const void *from, size_t size)     { return fails(KIND_write) ? -1 : real.write(fd, from, size); }
+static off_t   lseek_or_fail(int fd, off_t offset, int whence)          { return fails(KIND_lseek) ? -1 : real.lseek(fd, offset, whence); }
 static int     ftruncate_or_fail(int fd, off_t size)                    { return fails(KIND_ftruncate) ? -1 : real.ftruncate(fd, size); }
 static int     fsync_or_fail(int fd)                                    { return fails(KIND_fsync) ? -1 : real.fsync(fd); }
+static int     flock_or_fail(int fd, int operation)                     { return fails(KIND_flock) ? -1 : real.flock(fd, operation); }
+static int     stat_or_fail(int dir, const char *name, struct stat *s, int flags) { return fails(KIND_stat) ? -1 : real.stat(dir, name, s, flags); }
 static int     mkdir_or_fail(const char *path, mode_t mode)             { return fails(KIND_mkdir) ? -1 : real.mkdir(path, mode); }
 static int     link_or_fail(const char *from, const char *to)           { return fails(KIND_link) ? -1 : real.link(from, to); }
 static int     rename_or_fail(const char *from, const char *to)         { return fails(KIND_rename) ? -1 : real.rename(from, to); }
+static int     unlinkat_or_fail(int dir, const char *name, int flags)   { return fails(KIND_unlinkat) ? -1 : real.unlinkat(dir, name, flags); }
+static char   *realpath_or_fail(const char *path, char *to)             { return fails(KIND_realpath) ? NULL : real.realpath(path, to); }
 static struct dirent *readdir_or_fail(DIR *d)                           { return fails(KIND_readdir) ? NULL : real.readdir(d); }
 static void   *mmap_or_fail(void *where, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -90,8 +97,9 @@ __attribute__((constructor)) static void begin(void)
     }
     trace = getenv("LITHE_FAULT_TRACE") != NULL;
     real = os;
-    os = (system_calls){ open_or_fail, read_or_fail, write_or_fail, ftruncate_or_fail, fsync_or_fail, mkdir_or_fail, link_or_fail, rename_or_fail,
-                         real.unlinkat, readdir_or_fail, mmap_or_fail };
+    os = (system_calls){ .open = open_or_fail, .openat = openat_or_fail, .read = read_or_fail, .write = write_or_fail, .lseek = lseek_or_fail, .ftruncate = ftruncate_or_fail,
+                         .fsync = fsync_or_fail, .flock = flock_or_fail, .stat = stat_or_fail, .mkdir = mkdir_or_fail, .link = link_or_fail, .rename = rename_or_fail,
+                         .unlinkat = unlinkat_or_fail, .realpath = realpath_or_fail, .readdir = readdir_or_fail, .mmap = mmap_or_fail };
     on = true;
 }
 
