@@ -37,7 +37,8 @@ static tensor *words(graph *g, const gpt2 *c)
 
 static attention_options heads(const gpt2 *c, int l)
 {
-    double scale = c->scale_attn_weights ? 1 / sqrt(c->n_embd / c->n_head) : 1;
+    const int width = c->n_embd / c->n_head;
+    double scale = c->scale_attn_weights ? 1 / sqrt(width) : 1;
     if (c->scale_attn_by_inverse_layer_idx) scale /= l + 1;
     return (attention_options){ .heads = c->n_head, .causal = true, .scale = scale, .dropout = c->attn_pdrop };
 }

@@ -22,8 +22,8 @@ static char *read_names(DIR *d, size_t *size, size_t *count)
     size_t room = 4096;
     char *text = xalloc(room, 1);
     *size = *count = 0;
-    errno = text ? 0 : ENOMEM;
-    for (struct dirent *e; text && (errno = 0, e = os.readdir(d));) {
+    if (!text) { errno = ENOMEM; return NULL; }
+    for (struct dirent *e; (errno = 0, e = os.readdir(d));) {
         const size_t n = strlen(e->d_name) + 1;
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         if (*size + n > room) {

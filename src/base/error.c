@@ -1,7 +1,10 @@
 #include "base/error.h"
+#include "base/file.h"
 #include "lithe_tools.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local lithe_error pending;
 
@@ -29,6 +32,28 @@ int fail(lithe_error *err, lithe_status status, const char *format, ...)
     }
     forget_pending();
     return err->status;
+}
+
+int fail_errno(lithe_error *err, const char *path, const char *doing)
+{
+    int e = errno;
+    char text[128];
+    lithe_error swallowed = { 0 };
+    /* Whoever asks without an error takes the file for absent. */
+    if (!err && (e == EIO || e == ENOMEM || e == EMFILE || e == ENFILE)) {
+        fail_errno(&swallowed, path, doing);
+        fail_later(swallowed.status, swallowed.text);
+        return swallowed.status;
+    }
+    switch (e) {
+    case ENOSPC: case EDQUOT: return fail(err, LITHE_ENOMEM, "%s: disk is full: cannot %s", path, doing);
+    case ENOMEM:              return fail(err, LITHE_ENOMEM, "%s: cannot %s, out of memory", path, doing);
+    case EFBIG:               return fail(err, LITHE_ENOMEM, "%s: cannot %s, files may not be that large here (ulimit -f)", path, doing);
+    case EMFILE: case ENFILE: return fail(err, LITHE_ENOMEM, "%s: cannot %s, too many files are open", path, doing);
+    case ENOENT:              return fail(err, LITHE_EIO, "%s: cannot %s, no such file or directory", path, doing);
+    case EACCES: case EPERM:  return fail(err, LITHE_EIO, "%s: cannot %s, permission denied", path, doing);
+    default:                  return fail(err, LITHE_EIO, "%s: cannot %s, %s", path, doing, strerror_r(e, text, sizeof text));
+    }
 }
 
 void fail_later(lithe_status status, const char *text)

@@ -89,7 +89,7 @@ void cut_patches(const float *samples, int side, int channels, int patch, const 
         float factor = (float)(n->factor / n->deviation[c]), base = (float)(n->mean[c] / n->deviation[c]);
         for (int y = 0; y < side; y++)
             for (int x = 0; x < side; x++) {
-                size_t row = (size_t)(y / patch * across + x / patch), column = (size_t)((c * patch + y % patch) * patch + x % patch);
+                size_t row = (size_t)(y / patch) * (size_t)across + (size_t)(x / patch), column = ((size_t)c * (size_t)patch + (size_t)(y % patch)) * (size_t)patch + (size_t)(x % patch);
                 rows[row * (size_t)(channels * patch * patch) + column] = samples[((size_t)y * (size_t)side + (size_t)x) * (size_t)channels + (size_t)c] * factor - base;
             }
     }

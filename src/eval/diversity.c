@@ -19,7 +19,7 @@ typedef struct { const double *h; int n, width; } matrix;
 static double *widened(const float *rows, int n, int width)
 {
     size_t count;
-    double *h = size_mul((size_t)(n + 3), (size_t)width, &count) ? xalloc(count, sizeof *h) : NULL;
+    double *h = size_mul((size_t)n + 3, (size_t)width, &count) ? xalloc(count, sizeof *h) : NULL;
     for (size_t i = 0; h && i < (size_t)n * (size_t)width; i++) h[i] = (double)rows[i];
     return h;
 }

@@ -67,7 +67,7 @@ static int read_batch(classifier *v, const image_task *t, size_t first, size_t c
     batch_begin(&v->pass->batch);
     for (size_t i = 0; i < count && !status; i++) {
         const char *name = "";
-        image p;
+        image p = { 0 };
         status = t->read(t->context, first + i, &p, &name, err);
         if (!status) status = put_image(v, &p, name, err);
         image_free(&p);

@@ -37,7 +37,7 @@ static int score_some(task_scorer *s, const lithe_tokenizer *t, const char *cons
 int lithe_likelihoods(lithe_model *m, const lithe_tokenizer *t, const char *const *contexts, const char *const *texts, size_t n, lithe_likelihood *out, size_t *cut, lithe_error *err)
 {
     task_scorer s = { 0 };
-    size_t ignored, *lost = cut ? cut : &ignored;
+    size_t ignored = 0, *lost = cut ? cut : &ignored;
     *lost = 0;
     if (failed(err)) return err->status;
     if (!m || !t || (n && (!texts || !out))) return fail(err, LITHE_EINVAL, "scoring needs a model, a tokenizer and texts");

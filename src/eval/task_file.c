@@ -32,7 +32,7 @@ static const char **texts_at(reader *r, const json_t *object, const char *key, i
     if (!list) return NULL;
     const char **texts = room_for(r, json_array_size(list), sizeof *texts);
     if (texts && (!json_is_array(list) || !json_array_size(list))) fail(r->err, LITHE_EFORMAT, "%s: \"%s\" is not a list of texts", r->what, key);
-    for (size_t i = 0; i < json_array_size(list) && !failed(r->err); i++) {
+    for (size_t i = 0; texts && i < json_array_size(list) && !failed(r->err); i++) {
         texts[i] = json_string_value(json_array_get(list, i));
         if (!texts[i]) fail(r->err, LITHE_EFORMAT, "%s: \"%s\" is not a list of texts", r->what, key);
         ++*count;
@@ -50,7 +50,7 @@ static named_text *pairs_at(reader *r, json_t *object, const char *key, int *cou
     named_text *list = room_for(r, json_object_size(pairs), sizeof *list);
     if (list && !json_is_object(pairs)) fail(r->err, LITHE_EFORMAT, "%s: \"%s\" is not an object of texts", r->what, key);
     json_object_foreach(pairs, name, value) {
-        if (failed(r->err)) break;
+        if (!list || failed(r->err)) break;
         list[*count] = (named_text){ name, json_string_value(value) };
         if (!list[(*count)++].text) fail(r->err, LITHE_EFORMAT, "%s: \"%s\": \"%s\" is not a text", r->what, key, name);
     }

@@ -228,7 +228,7 @@ int lithe_task_run(lithe_model *m, const lithe_tokenizer *t, const char *name, c
     task_file *held = task_file_open(name, err);
     run.task = held;
     run.encoder = arch_encoder(m->arch, m->config);
-    int status = held ? task_scorer_open(&run.scorer, m, t, err) : err ? (int)err->status : LITHE_EINVAL;
+    int status = held ? task_scorer_open(&run.scorer, m, t, err) : failed(err) ? (int)err->status : LITHE_EINVAL;
     if (!status && held->longest && !(run.session = lithe_session_open(m, 0, err))) status = err ? (int)err->status : LITHE_ENOMEM;
     if (!status && run.options.cache) task_model_key(m, run.model_key);
     if (!status) status = run_task(&run, out, err);

@@ -34,10 +34,11 @@ int gguf_rope_factors(const json_t *config, double factors[GGUF_MOST_FACTORS])
     json_int_t heads = whole(config, "num_attention_heads"), size = whole(config, "head_dim") ? whole(config, "head_dim") : heads > 0 ? whole(config, "hidden_size") / heads : 0;
     double low = json_number_value(json_object_get(scaling, "low_freq_factor")), high = json_number_value(json_object_get(scaling, "high_freq_factor"));
     double factor = json_number_value(json_object_get(scaling, "factor")), original = json_number_value(json_object_get(scaling, "original_max_position_embeddings"));
-    if (!type || strcmp(type, "llama3") || size / 2 > GGUF_MOST_FACTORS) return 0;
-    for (json_int_t i = 0; i < size / 2; i++)
-        factors[i] = llama3_factor(json_number_value(json_object_get(config, "rope_theta")), (double)i, (double)(size / 2), (llama3){ factor, low, high, original });
-    return (int)(size / 2);
+    const json_int_t pairs = size / 2;
+    if (!type || strcmp(type, "llama3") || pairs > GGUF_MOST_FACTORS) return 0;
+    for (json_int_t i = 0; i < pairs; i++)
+        factors[i] = llama3_factor(json_number_value(json_object_get(config, "rope_theta")), (double)i, (double)pairs, (llama3){ factor, low, high, original });
+    return (int)pairs;
 }
 
 static bool are_llama3(const float *held, size_t n, double base, double factor, double original)
