@@ -3,6 +3,7 @@
 #include "lithe_eval.h"
 #include "inputs.h"
 #include "output.h"
+#include "output_file.h"
 #include "quantity.h"
 #include "suggest.h"
 #include <errno.h>
@@ -144,13 +145,6 @@ static void print_text(const listener *l, const lithe_task_result *r)
            r->accuracy_norm, r->interval_norm[0], r->interval_norm[1], r->perplexity, r->examples);
 }
 
-static FILE *open_records(const char *path, lithe_error *err)
-{
-    FILE *f = path ? fopen(path, "w") : NULL;
-    if (path && !f) wrong(err, LITHE_EIO, "%s: cannot write, %s", path, strerror(errno));
-    return f;
-}
-
 /* The cache of the user, where the system's conventions have it; NULL without a home. */
 static const char *usual_cache(char *path, size_t size)
 {
@@ -167,13 +161,15 @@ int eval_items_run(lithe_model *m, const lithe_tokenizer *t, const item_settings
     lithe_task_result r;
     char path[4200];
     const char *cache = s->default_cache ? usual_cache(path, sizeof path) : s->cache;
-    listener l = { .settings = s, .records = open_records(s->out, &err), .painting = terminal(stderr) && !output_quiet() };
-    if (err.status) return failed_output(&err);
+    output_file out = { 0 };
+    if (s->out && output_file_open(&out, s->out, &err)) return failed_output(&err);
+    listener l = { .settings = s, .records = out.stream, .painting = terminal(stderr) && !output_quiet() };
     const lithe_task_options o = { .size = sizeof o, .data = s->data, .limit = s->limit, .shots = s->shots, .shots_from = s->shots_from, .seed = s->seed, .item = take_item, .context = &l, .cache = cache };
     int status = lithe_task_run(m, t, s->task, &o, &r, &err);
     if (l.painting && l.count) fputs("\r\033[K", stderr);
-    bool lost = l.records && (ferror(l.records) | fclose(l.records));
-    if (lost) wrong(&err, LITHE_EIO, "%s: cannot write, %s", s->out, strerror(errno));
+    lithe_error unwritten = { 0 };
+    bool lost = out.stream && output_file_close(&out, &unwritten);
+    if (lost) err = unwritten;                              /* the task was stopped for it */
     if (l.failed) wrong(&err, LITHE_ENOMEM, "not enough memory for the figures of %zu files", l.count);
     if (!err.status && !status) (s->json ? print_json : print_text)(&l, &r);
     if (!err.status && r.cut) say("%zu of %zu items are longer than the model's context of %d tokens and lost the beginning of their context", r.cut, r.examples, lithe_model_context(m));

@@ -23,6 +23,17 @@ int wrong(lithe_error *err, lithe_status status, const char *format, ...)
     return status;
 }
 
+int wrong_errno(lithe_error *err, const char *path, const char *doing)
+{
+    const int e = errno;
+    switch (e) {
+    case ENOSPC: case EDQUOT:              return wrong(err, LITHE_ENOMEM, "%s: disk is full: cannot %s", path, doing);
+    case EFBIG:                            return wrong(err, LITHE_ENOMEM, "%s: cannot %s, files may not be that large here (ulimit -f)", path, doing);
+    case ENOMEM: case EMFILE: case ENFILE: return wrong(err, LITHE_ENOMEM, "%s: cannot %s, %s", path, doing, strerror(e));
+    default:                               return wrong(err, LITHE_EIO, "%s: cannot %s, %s", path, doing, strerror(e));
+    }
+}
+
 void *allocate(size_t count, size_t size, lithe_error *err)
 {
     size_t bytes;
@@ -46,7 +57,7 @@ static char *read_stream(FILE *f, const char *name, size_t limit, size_t *size, 
         text = larger;
     }
     if (!text) return NULL;
-    if (ferror(f)) { wrong(err, LITHE_EIO, "%s: cannot read, %s", name, strerror(errno)); free(text); return NULL; }
+    if (ferror(f)) { wrong_errno(err, name, "read"); free(text); return NULL; }
     text[used] = 0;
     *size = used;
     return text;
@@ -63,7 +74,7 @@ char *read_text(const char *path, size_t limit, size_t *size, lithe_error *err)
     if (!strcmp(path, "-")) return read_stream(stdin, "standard input", limit, size, err);
     struct stat s;
     FILE *f = fopen(path, "rb");
-    if (!f) { wrong(err, LITHE_EIO, "%s: cannot open, %s", path, strerror(errno)); return NULL; }
+    if (!f) { wrong_errno(err, path, "open"); return NULL; }
     char *text = NULL;
     if (fstat(fileno(f), &s) == 0 && S_ISDIR(s.st_mode)) wrong(err, LITHE_EIO, "%s: is a directory, expected a file", path);
     else text = read_stream(f, path, limit, size, err);
@@ -139,7 +150,7 @@ int must_be_there(const char *path, lithe_error *err)
 {
     struct stat at;
     if (err->status || !stat(path, &at)) return err->status;
-    return wrong(err, LITHE_EIO, "%s: cannot open, %s", path, strerror(errno));
+    return wrong_errno(err, path, "open");
 }
 
 int must_be_new_file(const char *path, const char *ending, lithe_error *err)

@@ -33,6 +33,8 @@ char    *decode_ids(const lithe_tokenizer *t, const int32_t *ids, size_t n, size
 
 void *allocate(size_t count, size_t size, lithe_error *err);        /* malloc(count * size), or LITHE_ENOMEM */
 int   wrong(lithe_error *err, lithe_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "path: cannot DOING, why" with the meaning of errno: a full disk, memory and open files are LITHE_ENOMEM. */
+int   wrong_errno(lithe_error *err, const char *path, const char *doing);
 
 /* Fails if something is at path that is to be made: a file, or for `directory` anything but an empty directory, or if
  * a directory would end as files do.  Verbs ask before they work. */

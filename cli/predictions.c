@@ -1,6 +1,7 @@
 #include "predictions.h"
 #include "inputs.h"
 #include "output.h"
+#include "output_file.h"
 #include "token_answers.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@ enum { AT_ONCE = 256 };
 
 /* ---- the table that is written ---------------------------------------------------- */
 
-typedef struct { FILE *file; const char *path; bool commas, number; const lithe_model *model; int labels, column; } table_out;
+typedef struct { output_file out; FILE *file; bool commas, number; const lithe_model *model; int labels, column; } table_out;
 
 static void end_field(table_out *s, bool last)
 {
@@ -71,17 +72,16 @@ static bool ends_in(const char *name, const char *ending)
 static int table_begin(table_out *s, const lithe_model *m, const char *out, lithe_error *err)
 {
     const char *task = lithe_model_task(m);
-    *s = (table_out){ .path = out, .commas = out && ends_in(out, ".csv"), .model = m, .labels = lithe_model_labels(m), .number = task && !strcmp(task, "regress") };
+    *s = (table_out){ .commas = out && ends_in(out, ".csv"), .model = m, .labels = lithe_model_labels(m), .number = task && !strcmp(task, "regress") };
     if (strcmp(task ? task : "", "classify") && !s->number) return wrong(err, LITHE_EINVAL, "a table is classified by a model that has one answer for each text or image, this one predicts %s", task);
-    s->file = out ? fopen(out, "w") : stdout;
-    return s->file ? LITHE_OK : wrong(err, LITHE_EIO, "%s: cannot write, %s", out, strerror(errno));
+    if (out) output_file_open(&s->out, out, err);
+    s->file = out ? s->out.stream : stdout;
+    return err->status;
 }
 
 static void table_end(table_out *s, lithe_error *err)
 {
-    if (!s->file || s->file == stdout) return;
-    const bool lost = ferror(s->file);
-    if (fclose(s->file) || lost) wrong(err, LITHE_EIO, "%s: cannot write, %s", s->path, strerror(errno));
+    if (s->out.stream) output_file_close(&s->out, err);
 }
 
 /* ---- tables -------------------------------------------------------------------------- */

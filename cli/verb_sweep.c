@@ -342,7 +342,7 @@ static void make_directory(const char *path, lithe_error *err)
         *slash = '/';
     }
     if (!bad) bad = make_one(at);
-    if (bad) wrong(err, LITHE_EIO, "%s: cannot make, %s", path, strerror(errno));
+    if (bad) wrong_errno(err, path, "make");
     free(at);
 }
 

@@ -308,6 +308,7 @@ static void tables_of_classes(void)
     TRANSCRIPTS(
         { "$L classify m --table t.csv --text-column review --label-column mood --out p.tsv; head -1 p.tsv", 0, "text\tlabel\tpredicted\tprobability\tp(down)\tp(up)\n", "columns: " },
         { "wc -l < p.tsv", 0, "81\n", "" }, { "$L classify m --table plain.tsv | head -2", 0, "text\tpredicted\tprobability\tp(down)\tp(up)\ngood, and fine 1\t", "columns: " },
+        { "(ulimit -f 0; $L classify m --table t.csv --text-column review --label-column mood --out full.csv 2>&1; echo code $?) | cat", 0, "full.csv: cannot write, files may not be that large here (ulimit -f)\ncode 4", "" },
         { "$L classify m --table t.csv --text-column review --label-column mood --out p.csv; sed -n 2p p.csv", 0, "\"good, and fine 1\",up,", "columns: " },
         { "awk -F'\\t' 'NR > 1 && ($5 + $6 < 0.999 || $5 + $6 > 1.001 || ($3 == \"up\") != ($6 > $5)) { bad = 1 } END { exit bad }' p.tsv", 0, "", "" },
         { "$L classify m --table t.csv --text-column review --label-column mood | cut -f3 > one; for i in 1 2 3; do $L classify m \"$(sed -n \"$((i + 1))p\" p.tsv | cut -f1)\" | cut -f1; done > each; sed -n 2,4p one | cmp - each", 0, "", "columns: " },
