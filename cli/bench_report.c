@@ -1,4 +1,5 @@
 #include "bench_report.h"
+#include "inputs.h"
 #include "quantity.h"
 #include <stdlib.h>
 #include <string.h>
@@ -126,11 +127,11 @@ void report_figure(report *r, figure *f, const lithe_engine *timed)
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-void report_begin(report *r, const char *model, bool json)
+void report_begin(report *r, const char *model, bool json, lithe_error *err)
 {
     *r = (report){ .model = model, .json = json };
-    r->peak = lithe_peak("f32");
-    r->peak_bf16 = lithe_peak("bf16");
+    r->peak = machine_peak("f32", err);
+    r->peak_bf16 = machine_peak("bf16", err);
 }
 
 static void begin_json(report *r, const lithe_model *m)

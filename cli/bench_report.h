@@ -18,7 +18,7 @@ typedef struct {
 
 typedef struct { const char *model; bool json, begun, headed; emitter out; double peak, peak_bf16; size_t weight_bytes; } report;
 
-void report_begin(report *r, const char *model, bool json);
+void report_begin(report *r, const char *model, bool json, lithe_error *err);
 void report_model(report *r, const lithe_model *m);
 /* timed: the engine whose times of operations are reported too; NULL: none. */
 void report_figure(report *r, figure *f, const lithe_engine *timed);

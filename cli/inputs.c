@@ -34,6 +34,13 @@ int wrong_errno(lithe_error *err, const char *path, const char *doing)
     }
 }
 
+double machine_peak(const char *dtype, lithe_error *err)
+{
+    double peak = err->status ? 0 : lithe_peak(dtype);
+    if (!(peak > 0)) wrong(err, LITHE_ENOMEM, "not enough memory to measure the machine's rate of products");
+    return peak;
+}
+
 void *allocate(size_t count, size_t size, lithe_error *err)
 {
     size_t bytes;

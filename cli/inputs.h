@@ -36,6 +36,9 @@ int   wrong(lithe_error *err, lithe_status status, const char *format, ...) __at
 /* "path: cannot DOING, why" with the meaning of errno: a full disk, memory and open files are LITHE_ENOMEM. */
 int   wrong_errno(lithe_error *err, const char *path, const char *doing);
 
+/* The machine's rate of products, lithe_peak; LITHE_ENOMEM where that cannot measure it. */
+double machine_peak(const char *dtype, lithe_error *err);
+
 /* Fails if something is at path that is to be made: a file, or for `directory` anything but an empty directory, or if
  * a directory would end as files do.  Verbs ask before they work. */
 int must_be_new(const char *path, bool directory, lithe_error *err);

@@ -227,7 +227,7 @@ static void choose_for_text(new_run *k)
 {
     const double bytes = (double)k->text_size;
     const char *named = k->model ? lithe_model_arch(k->model) : k->s->arch;
-    lithe_choose_for_text(named ? named : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, lithe_peak("f32"), &k->choice);
+    lithe_choose_for_text(named ? named : k->s->task ? lithe_arch_usual(false) : NULL, k->text, k->text_size, bytes, machine_peak("f32", &k->err), &k->choice);
     k->arch = k->choice.arch;
     if (k->model && lithe_model_vocab(k->model) < k->choice.vocab) k->choice.vocab = lithe_model_vocab(k->model);
     if (k->model || k->s->task) k->choice.weight_decay = 0;

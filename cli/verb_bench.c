@@ -252,7 +252,7 @@ static int run_bench(const arguments *a)
     lithe_error err = { 0 };
     report r = { 0 };
     char *types = strdup(s->types), *rest = NULL;
-    report_begin(&r, a->operands[0], s->json);
+    report_begin(&r, a->operands[0], s->json, &err);
     for (char *type = types ? strtok_r(types, ",", &rest) : NULL; type && !err.status; type = strtok_r(NULL, ",", &rest)) bench_type(a, type, &r, &err);
     report_end(&r);
     free(types);

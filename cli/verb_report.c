@@ -37,9 +37,9 @@ static int report(const arguments *a)
     char *text = s->text && !err.status ? read_documents(s->text, &bytes, &err) : NULL;
     lithe_run **runs = err.status ? NULL : open_runs(a->operands, a->count, &err);
     if (!runs) { free(text); return failed_input(&err); }
-    const lithe_report_options o = { .size = sizeof o, .title = s->title, .csv = s->csv, .peak = s->peak ? lithe_peak(s->peak) : 0, .costs = s->cost.items, .cost_count = s->cost.count,
+    const lithe_report_options o = { .size = sizeof o, .title = s->title, .csv = s->csv, .peak = s->peak ? machine_peak(s->peak, &err) : 0, .costs = s->cost.items, .cost_count = s->cost.count,
                                      .models = s->models, .text = text, .text_bytes = bytes, .say = say_line };
-    int status = lithe_report(runs, a->count, s->out, &o, &err);
+    int status = err.status ? (int)err.status : lithe_report(runs, a->count, s->out, &o, &err);
     close_runs(runs, a->count);
     free(text);
     if (status) return err.status == LITHE_EFORMAT ? failed_input(&err) : failed_output(&err);

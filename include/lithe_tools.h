@@ -608,7 +608,7 @@ char *lithe_doctor(int json);
 double lithe_clock(void);
 
 /* The matrix-product rate of this machine in FLOP/s, for fp32 or bf16 and all threads, measured in about 0.1 s the
- * first time. */
+ * first time; 0 when there is no memory to measure it. */
 double lithe_peak(const char *dtype);
 
 /* The rate in bytes/s at which all threads read the weights of m from memory, and do nothing else; measured anew. */

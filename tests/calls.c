@@ -8,6 +8,8 @@
 #include "leaves.h"
 #include "test.h"
 #include "train_runs.h"
+#include "lithe_tools.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -100,7 +102,32 @@ static void begin_half(void)
 static void while_training(void) { fail_all(remove_run, train); }
 static void while_resuming(void) { fail_all(begin_half, resume); }
 
+static void *measure(void *rate)
+{
+    *(double *)rate = lithe_peak("f32");
+    return NULL;
+}
+
+/* In a thread that has no scratch yet: without memory the rate is 0, and it is measured again the next time. */
+static void while_a_rate_is_measured(void)
+{
+    double rate = 0;
+    int without = 0;
+    failing_open();
+    lithe_threads(3);                                        /* a number of threads for which none is known */
+    for (; !(rate > 0) && without < 20; without++) {
+        pthread_t thread;
+        failing_begin(CALL_mmap, without);
+        CHECK(!pthread_create(&thread, NULL, measure, &rate) && !pthread_join(thread, NULL));
+        failing_end();
+    }
+    CHECK_MSG(rate > 0 && without > 3, "%g after %d", rate, without);
+    lithe_threads(0);
+    failing_close();
+}
+
 const test tests_calls[] = {
+    { "calls: each fails while a rate is measured", while_a_rate_is_measured },
     { "calls: each fails while a run is trained", while_training },
     { "calls: each fails while a run is continued", while_resuming },
     { 0 }

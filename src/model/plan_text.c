@@ -19,6 +19,7 @@ typedef struct {
     int batch, ranks, parallel;
     bool recompute, muon;
     compute_type compute;
+    double peak;                     /* of this machine, in operations a second; 0: not asked for */
     pass passes[PLANS];
     size_t stored_bytes;             /* of the parameters in the model's files; 0: there are no files */
 } planned;
@@ -190,7 +191,7 @@ static step_time time_of(const planned *x, double network)
 {
     const step *steps;
     int n = graph_steps(x->passes[0].g, &steps);
-    double rate = REACHED * lithe_peak(x->compute == COMPUTE_BF16 ? "bf16" : "f32"), at = 0, line = 0;
+    double rate = REACHED * x->peak, at = 0, line = 0;
     double all = (double)(x->ranks - 1) / x->ranks * (double)params_total(x->model->params) * sizeof(float) / (network * 1e9 / 8);
     double bucket = all * (double)bucket_of(x->model->params) / (double)x->model->params->arena_count;
     for (int i = 0; i < n; i++) {
@@ -383,6 +384,14 @@ static char *as_json(const planned *x, bool ops)
     return text;
 }
 
+/* Where something is said of seconds. */
+static int measure_peak(planned *x, lithe_error *err)
+{
+    if (x->ranks == 1 || !x->passes[0].g) return LITHE_OK;
+    x->peak = lithe_peak(x->compute == COMPUTE_BF16 ? "bf16" : "f32");
+    return x->peak > 0 ? LITHE_OK : fail(err, LITHE_ENOMEM, "not enough memory to measure the machine's rate of products");
+}
+
 char *lithe_plan(const char *config, const lithe_plan_options *o, lithe_error *err)
 {
     lithe_plan_options options;
@@ -400,7 +409,7 @@ char *lithe_plan(const char *config, const lithe_plan_options *o, lithe_error *e
     }
     planned x = { .muon = !strcmp(optimizer, "muon"), .recompute = options.recompute != 0, .compute = type && !strcmp(type, "bf16") ? COMPUTE_BF16 : COMPUTE_F32 };
     declare(&x, config, err);
-    if (x.model && !make_all(&x, &options, err)) {
+    if (x.model && !make_all(&x, &options, err) && !measure_peak(&x, err)) {
         text = options.json ? as_json(&x, options.ops) : as_text(&x, options.ops);
         if (!text) fail(err, LITHE_ENOMEM, "not enough memory for the text of a plan");
     }

@@ -15,7 +15,7 @@ double lithe_clock(void)
 
 /* ---- the matrix product ------------------------------------------------------------- */
 
-/* Returns the best rate of several products within about a tenth of a second. */
+/* Returns the best rate of several products within about a tenth of a second; 0 when memory is out. */
 static double measure(compute_type type)
 {
     const kernels *k = kernels_default();
@@ -25,7 +25,7 @@ static double measure(compute_type type)
     real *a = big_alloc(bytes), *b = big_alloc(bytes), *c = big_alloc(bytes);
     void *packed = packed_bytes ? big_alloc(packed_bytes) : NULL;
     double best = 0;
-    if (a && b && c && (packed || !packed_bytes)) {
+    if (a && b && c && (packed || !packed_bytes) && thread_ready()) {
         for (size_t i = 0; i < count; i++) a[i] = b[i] = (real)(i % 17) / 17;
         if (packed) k->gemm_pack(packed, type, (stored){ .data = b }, (size_t)side, false, side, side);
         gemm_args g = { .M = side, .N = side, .K = side, .a = a, .lda = (size_t)side, .b.data = b, .ldb = (size_t)side,
@@ -51,7 +51,7 @@ double lithe_peak(const char *type)
     static struct { double rate; int threads; const kernels *level; } known[2];
     int i = type && !strcmp(type, "bf16");
     pthread_mutex_lock(&lock);
-    if (known[i].threads != threads_count() || known[i].level != kernels_default()) {
+    if (!(known[i].rate > 0) || known[i].threads != threads_count() || known[i].level != kernels_default()) {
         known[i].rate = measure(i ? COMPUTE_BF16 : COMPUTE_F32);
         known[i].threads = threads_count();
         known[i].level = kernels_default();
