@@ -32,7 +32,13 @@ SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
-check-all: test check-lint check-clang check-aarch64 check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+# One after the other, with what each took; few kills and short fuzzing, so that all end within the hour.
+CHECKS ?= test check-lint check-clang check-aarch64 check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+check-all:
+	@for each in $(CHECKS); do \
+	    begun=$$(date +%s); $(MAKE) --no-print-directory KILLS=20 MPI_KILLS=12 FUZZ_SECONDS=20 $$each || { echo "check-all: $$each failed"; exit 1; }; \
+	    took="$$took  $$each $$(($$(date +%s) - begun))"; done; \
+	echo "check-all: every part passed; seconds of each:$$took"
 
 check-asan: deps
 	@$(call links,asan)
@@ -91,7 +97,7 @@ coverage: deps
 
 check-clang: deps
 	@command -v clang >/dev/null || { echo "lithe: this needs clang:  apt-get install clang"; exit 1; }
-	@$(MAKE) --no-print-directory -j$(JOBS) B=build/clang CC=clang WARN='$(WARN) -Werror' all build/clang/tests build/clang/tests-double $(BENCHES:$(B)/%=build/clang/%)
+	@$(MAKE) --no-print-directory -j$(JOBS) B=build/clang CC=clang WARN='$(WARN) -Werror' all build/clang/tests build/clang/tests-double $(BENCHES:$(B)/%=build/clang/%) $(LONGS:$(B)/%=build/clang/%)
 	@echo "  clang has no warning"
 
 # $(AARCH64_FILTERS) choose the tests: qemu is some thirty times slower than the machine it runs on, and aborts where a
@@ -115,9 +121,10 @@ checked-aarch64:
 	@for level in ref neon; do for filter in $(AARCH64_FILTERS); do \
 	    LITHE_CPU=$$level LITHE_SHARED='$(SHARED_DATA)' qemu-aarch64 build/aarch64/build/tests "$$(echo $$filter | tr _ ' ')" || exit 1; done; done
 
+LONGS       = $(patsubst tests/long/%.c,$(B)/long-%,$(wildcard tests/long/*.c))
 LONG_ARCHS ?= rwkv4 rwkv5 rwkv6 rwkv7
 check-long: deps
-	@$(MAKE) --no-print-directory $(B)/long-tokens $(B)/long-extrapolation
+	@$(MAKE) --no-print-directory $(LONGS)
 	@for arch in $(LONG_ARCHS); do $(B)/long-tokens $$arch || exit 1; done
 	@$(B)/long-extrapolation README.md docs/*.md
 

@@ -7,6 +7,7 @@
  * over a MiB after the first thousand tokens, or a token of the last tenth
  * differs by over 10 % from one of the first, or the state or the logits are
  * not finite in the end. */
+#include "infer/engine.h"
 #include "infer/session.h"
 #include <math.h>
 #include <stdio.h>
@@ -88,8 +89,10 @@ static int is_finite(const lithe_session *s)
     const float *logits = lithe_session_logits(s);
     int finite = logits != NULL;
     for (int i = 0; finite && i < s->vocab; i++) finite = isfinite(logits[i]);
-    for (int i = 0; i < s->state_count; i++)
-        for (int k = 0; k < s->states[i].width; k++) finite = finite && isfinite(s->states[i].data[k]);
+    for (int i = 0; i < engine_states(s->engine); i++) {
+        const slot_state x = engine_state(s->engine, i, 0);
+        for (int k = 0; x.recurrent && k < x.width; k++) finite = finite && isfinite(((const real *)x.data)[k]);
+    }
     return finite;
 }
 
@@ -105,12 +108,18 @@ static int judge(const char *name, speaker *old, speaker *fresh, size_t wanted, 
 
 int main(int argc, char **argv)
 {
-    static const char sizes[] = "{\"vocab_size\":64,\"hidden_size\":32,\"num_hidden_layers\":2,\"head_size\":16,\"head_dim\":16,\"intermediate_size\":64,"
-        "\"decay_low_rank_dim\":8,\"a_low_rank_dim\":8,\"v_low_rank_dim\":8,\"gate_low_rank_dim\":8,\"time_mix_extra_dim\":8,\"time_decay_extra_dim\":8}";
+    static const struct { const char *arch, *sizes; } heads[] = {
+        { "rwkv4", "" }, { "rwkv5", ",\"head_size\":16" }, { "rwkv6", ",\"head_size\":16,\"time_mix_extra_dim\":8,\"time_decay_extra_dim\":8" },
+        { "rwkv7", ",\"head_dim\":16,\"decay_low_rank_dim\":8,\"a_low_rank_dim\":8,\"v_low_rank_dim\":8,\"gate_low_rank_dim\":8" },
+    };
+    char sizes[400];
     lithe_error err = { 0 };
     size_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
     const char *name = argc > 1 ? argv[1] : "rwkv7";
     if (wanted < (size_t)PARTS * SETTLED) { fprintf(stderr, "at least %d tokens\n", PARTS * SETTLED); return 2; }
+    const char *more = "";
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) if (!strcmp(heads[i].arch, name)) more = heads[i].sizes;
+    snprintf(sizes, sizeof sizes, "{\"vocab_size\":64,\"hidden_size\":32,\"num_hidden_layers\":2,\"intermediate_size\":64%s}", more);
     lithe_threads(1);
     lithe_model *m = lithe_model_new(name, sizes, 1, &err);
     /* Fresh weights are half zeros. */
