@@ -597,7 +597,7 @@ static void names_of_directories(void)
     static const char *const names[] = { ".hidden", "B", "a", "\303\244" };
     dir_names l;
     lithe_error err = { 0 };
-    char name[16];
+    char name[24];
     for (size_t i = 4; i--;) CHECK(!file_write(in_dir(names[i]), "", 0, &err));
     CHECK(!dir_names_read(&l, test_dir(), &err) && l.count == 4);
     for (size_t i = 0; i < 4; i++) CHECK(!strcmp(l.names[i], names[i]));

@@ -67,7 +67,7 @@ static void one_document_is_cut(void)
 {
     char text[2001] = "";
     lithe_tokenizer *t = learned_tokenizer();
-    for (int i = 0; i < 100; i++) snprintf(text + 20 * i, 21, "line %3d of the cat\n", i);
+    for (int i = 0; i < 100; i++) snprintf(text + 20 * i, sizeof text - (size_t)(20 * i), "line %3d of the cat\n", i);
     put_text_file("one.txt", text);
     lithe_dataset *d = open_dataset("one.txt", "data", t, NULL);
     if (!d) return;

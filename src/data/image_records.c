@@ -54,7 +54,7 @@ static char *labels_path(const char *path)
 /* Makes "0" ... "255", the names of classes that are given by a byte. */
 static const char *const *number_names(image_set *s, lithe_error *err)
 {
-    char text[8];
+    char text[12];
     const char **names = set_array(s, 256, sizeof *names, err);
     for (int i = 0; names && i < 256; i++) {
         snprintf(text, sizeof text, "%d", i);
