@@ -13,8 +13,8 @@
 #   check-clang  everything that there is to compile, by clang, without a warning
 #   check-aarch64 the whole for aarch64 by Debian's cross-compiler, and its tests under qemu-user, at ref and at neon;
 #                it is left out, and says so, where the compiler, the libraries for arm64 or qemu are absent
-#   check-lint   clang's warnings and cppcheck on the library and the program, and clang-tidy, where it is, on rooms that
-#                read files; accepted findings are in tests/lint
+#   check-lint   clang's warnings, cppcheck and, where it is, clang-tidy on the library and the program; accepted findings are in
+#                tests/lint
 #   coverage     the lines of the library, and the branches of readers and checkpoints, that the tests reach
 #   check-fuzz   each tests/fuzz/NAME.c on FUZZ_RUNS inputs, but for no longer than FUZZ_SECONDS, beginning with
 #                tests/fuzz/corpus/NAME; it says how many inputs each was given
@@ -72,7 +72,7 @@ check-mpi: deps
 
 # Kernels are left to the compilers: they are arithmetic on pointers.
 LINTED     = $(filter-out src/kernels/% src/train/reduce_mpi.c,$(wildcard src/*/*.c cli/*.c))
-TIDIED     = $(filter-out src/base/error.c,$(filter $(foreach room,base files data model train,src/$(room)/%),$(LINTED)))
+TIDIED     = $(filter-out src/base/error.c,$(LINTED))
 LINT_FLAGS = -D_GNU_SOURCE -Iinclude -Isrc -Icli -DLITHE_PNG -DLITHE_JPEG -DLITHE_HTTP
 check-lint: deps
 	@for tool in clang cppcheck; do command -v $$tool >/dev/null || { echo "lithe: this needs $$tool:  apt-get install clang cppcheck"; exit 1; }; done

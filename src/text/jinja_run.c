@@ -299,8 +299,9 @@ static void unpack(machine *m, const node *target, value v, frame *f)
     }
     const value_list *l = value_elements(m, v);
     size_t i = 0, n = 0;
+    if (!l) return;
     for (const node *one = target->first; one; one = one->next) n++;
-    if (l && l->n != n) machine_fail(m, "%zu names for %zu values", n, l->n);
+    if (l->n != n) machine_fail(m, "%zu names for %zu values", n, l->n);
     for (const node *one = target->first; one && !machine_failed(m); one = one->next) unpack(m, one, l->at[i++], f);
 }
 

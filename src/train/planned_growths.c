@@ -208,7 +208,7 @@ static int check_growth(const settings *s, int i, const lithe_dataset *d, stage 
     o.vocabulary = larger;
     lithe_model *large = status ? NULL : growth_declare(at->model, &o, &why);
     if (!status && !large) status = fail(err, why.status, "the growth at step %d: %s", g->at, why.text);
-    if (!status) status = check_memory(g, large, err);
+    if (large) status = check_memory(g, large, err);
     free(text);
     if (!status) go_on(at, large, larger);
     else {
