@@ -223,6 +223,27 @@ static void files_go_through_the_table(void)
     CHECK_MSG(tables == sizeof os / sizeof(void (*)(void)), "%d calls are in the table of %zu", tables, sizeof os / sizeof(void (*)(void)));
 }
 
+/* What a verb writes keeps the reason of its first failed write (cli/output_file.h). */
+static bool writes_by_stdio(const char *line)
+{
+    const char *opened = strstr(line, "fopen(");
+    return opened && (strstr(opened, ", \"w") || strstr(opened, ", \"a")) && !strstr(opened, "\"/proc/");
+}
+
+static void the_program_writes_in_one_place(void)
+{
+    tree t = { 0 };
+    CHECK(writes_by_stdio("    f = out ? fopen(path, \"w\") : stdout;") && writes_by_stdio("fopen(x, \"ab\")") && !writes_by_stdio("fopen(x, \"rb\")"));
+    tree_walk(&t, test_file("cli"), ".c", NULL);
+    if (!t.count) test_skip("no source tree");
+    for (int f = 0; f < t.count; f++) {
+        char *text = tree_text(t.path[f]), *rest = NULL;
+        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) CHECK_MSG(!writes_by_stdio(line), "%s: %s", t.path[f], line);
+        free(text);
+    }
+    tree_leave(&t);
+}
+
 /* ---- circles ---------------------------------------------------------------------------------- */
 
 /* Rooms whose files still call each other in circles. */
@@ -356,6 +377,7 @@ const test tests_rooms[] = {
     { "rooms: includes point down", includes_point_down },
     { "rooms: symbols point down", symbols_point_down },
     { "rooms: files go through the table", files_go_through_the_table },
+    { "rooms: the program writes in one place", the_program_writes_in_one_place },
     { "rooms: files of a room call one way", files_call_one_way },
     { "rooms: file names are unique", names_are_unique },
     { "rooms: exports are what is declared", exports_are_declared },
