@@ -28,8 +28,8 @@ static void check_memory(const char *named, double limit, double available, cons
     os.open = open_below;
     const double found = memory_limit(), left = memory_available();
     os = usual;
-    CHECK_MSG(limit ? megabytes(found) == limit : found == machine, "%s: %g MB, expected %g", named, megabytes(found), limit);
-    CHECK_MSG(available ? megabytes(left) == available : left > free / 2, "%s: %g MB left, expected %g", named, megabytes(left), available);
+    CHECK_MSG(limit > 0 ? megabytes(found) == limit : found == machine, "%s: %g MB, expected %g", named, megabytes(found), limit);
+    CHECK_MSG(available > 0 ? megabytes(left) == available : left > free / 2, "%s: %g MB left, expected %g", named, megabytes(left), available);
 }
 
 /* group DIR LIMIT USED of version 2, in MB; "max" has none. */

@@ -22,9 +22,9 @@ static const double FIRST_SHARE = 1.3;
 
 const slot_group *slot_group_of(const arch *a, const param *p)
 {
-    const char *name = p->name;
-    size_t prefix = a->growth.keys.layer_prefix ? strlen(a->growth.keys.layer_prefix) : 0;
-    if (!a->growth.slots || p->rule.axes[0].kind != AXIS_SLOT || strncmp(name, a->growth.keys.layer_prefix, prefix)) return NULL;
+    const char *name = p->name, *layer = a->growth.keys.layer_prefix ? a->growth.keys.layer_prefix : "";
+    size_t prefix = strlen(layer);
+    if (!a->growth.slots || p->rule.axes[0].kind != AXIS_SLOT || strncmp(name, layer, prefix)) return NULL;
     const char *within = strchr(name + prefix, '.');
     for (const slot_group *s = a->growth.slots; within && s->slots_key; s++)
         for (const char *const *n = s->names; *n; n++)

@@ -202,7 +202,7 @@ static size_t written(const generation *g)
 static json_t *usage_of(const generation *g)
 {
     size_t n = written(g);
-    json_t *usage = json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)g->prompt_tokens, "completion_tokens", (json_int_t)n, "total_tokens", (json_int_t)(g->prompt_tokens + n));
+    json_t *usage = json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)g->prompt_tokens, "completion_tokens", (json_int_t)n, "total_tokens", (json_int_t)g->prompt_tokens + (json_int_t)n);
     if (g->truncated) json_object_set_new(usage, "truncated_tokens", json_integer((json_int_t)g->truncated));
     return usage;
 }
