@@ -23,6 +23,7 @@ static void column_values(const double *x, const double *y, size_t n, double *va
 {
     int last = 0;
     size_t i = 0;
+    value[0] = y[0];                                        /* of points that all lie in the last column */
     for (int column = 0; column < columns; column++) {
         double sum = 0, end = x[0] + (x[n - 1] - x[0]) * (column + 1) / columns;
         size_t first = i;

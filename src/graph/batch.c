@@ -70,7 +70,7 @@ bool batch_add(batch_builder *b, const batch_sequence *s)
     if (b->patches && s->patches && s->n) put_patches(b, s);
     for (int i = 0; i < s->n; i++) {
         b->pos[first + i] = s->position + i;
-        b->row_key[first + i] = key_of(s->key, (uint64_t)(s->place + i));
+        b->row_key[first + i] = key_of(s->key, (uint64_t)s->place + (uint64_t)i);
     }
     if (!b->capacity.selected) {
         copy_or_clear(b->target + first, NULL, s->n);

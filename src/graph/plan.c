@@ -114,7 +114,7 @@ out:
 static void plan_steps(graph *g)
 {
     bool *active = xalloc((size_t)g->count + 1, sizeof *active), *needed = xalloc((size_t)g->count + 1, sizeof *needed);
-    g->steps = xalloc((size_t)(3 * g->count + g->pack_count + 1), sizeof *g->steps);
+    g->steps = xalloc(3 * (size_t)g->count + (size_t)g->pack_count + 1, sizeof *g->steps);
     if (!active || !needed || !g->steps) { fail(&g->error, LITHE_ENOMEM, "not enough memory for the plan"); goto out; }
     if (training(g)) plan_backward(g, active);
     for (int i = 0; i < g->pack_count; i++) add_step(g, g->packs[i].first, STEP_PACK, i);

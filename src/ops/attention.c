@@ -142,7 +142,7 @@ bool attention_weights(const node *n, const kernels *k, real *p)
 {
     attention_args a = arguments(n);
     const int rows = live_rows(n->out[0]), D = a.head_dim;
-    const size_t width = (size_t)(a.kv_heads * D), all = (size_t)(a.heads * D), count = (size_t)rows * (width + all);
+    const size_t width = (size_t)a.kv_heads * (size_t)D, all = (size_t)a.heads * (size_t)D, count = (size_t)rows * (width + all);
     real *values = xalloc(count + 1, sizeof *values);
     if (!values) return false;
     a.v = (stored){ .data = values };

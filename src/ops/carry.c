@@ -14,7 +14,7 @@ exact *carry_begin(const node *n, const kernels *k, const tensor *state)
     const size_t width = state ? (size_t)state->width : 0;
     for (int s = 0; begin && s < run_batch(n)->seqs; s++) {
         exact *row = begin + (size_t)s * width;
-        if (from[s] >= 0) k->copy(row, false, slot_of(state->data, state, from[s]), width);
+        if (state && from[s] >= 0) k->copy(row, false, slot_of(state->data, state, from[s]), width);
         else for (size_t i = 0; i < width; i++) row[i] = 0;
     }
     return begin;

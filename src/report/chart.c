@@ -159,8 +159,8 @@ static void draw_x_tick(const drawing *d, double x, const char *text)
 static void draw_linear_ticks(const drawing *d, range r, double least, void (*draw)(const drawing *, double, const char *))
 {
     char text[32];
-    double distance = fmax(tick_distance(r), least);
-    for (double at = ceil(r.least / distance - 1e-9) + 0.0; at * distance <= r.most + 1e-9 * distance; at++) draw(d, at * distance, tick_text(at * distance, r, distance, text));
+    double distance = fmax(tick_distance(r), least), first = ceil(r.least / distance - 1e-9) + 0.0;
+    for (int i = 0; (first + i) * distance <= r.most + 1e-9 * distance; i++) draw(d, (first + i) * distance, tick_text((first + i) * distance, r, distance, text));
 }
 
 /* Powers of ten from `least`, or also twice and five times these if there is room for them. */

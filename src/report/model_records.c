@@ -62,7 +62,8 @@ static int write_attention(const model_views *v, const char *dir, lithe_error *e
         for (int k = 0, heads; (heads = shown_maps(&v->views[i], k, maps)) > 0; k++)
             for (int h = 0; h < heads; h++)
                 for (int at = 0; at < maps[h].tokens * maps[h].tokens; at++) {
-                    const double numbers[] = { maps[h].layer, maps[h].head, at / maps[h].tokens, at % maps[h].tokens, (double)maps[h].weights[at] };
+                    const int from = at / maps[h].tokens, to = at % maps[h].tokens;
+                    const double numbers[] = { maps[h].layer, maps[h].head, from, to, (double)maps[h].weights[at] };
                     if (!(numbers[4] > 0)) continue;
                     begin_row(&t, v, &v->views[i]);
                     for (int c = 0; c < 5; c++) record_number(&t, numbers[c]);
