@@ -137,8 +137,7 @@ static void clear(const option *o, void *settings)
 {
     void *at = (char *)settings + o->offset;
     switch (o->kind) {
-    case OPTION_FLAG:   *(int *)at = 0; break;
-    case OPTION_COUNT:  *(int *)at = 0; break;
+    case OPTION_FLAG: case OPTION_COUNT: *(int *)at = 0; break;
     case OPTION_LIST:   ((texts *)at)->count = 0; break;
     case OPTION_SEED:   *(uint64_t *)at = 0; break;
     case OPTION_AMOUNT: *(amount *)at = (amount){ 0 }; break;

@@ -182,11 +182,10 @@ int terminal_height(FILE *f) { return size_or("LINES", terminal_size(f).ws_row, 
 bool terminal_utf8(void)
 {
     static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (environment_says(names[i])) {
-            const char *value = getenv(names[i]);
-            return strstr(value, "UTF-8") || strstr(value, "utf8") || strstr(value, "utf-8");
-        }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) return strstr(value, "UTF-8") || strstr(value, "utf8") || strstr(value, "utf-8");
+    }
     return false;
 }
 

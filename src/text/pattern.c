@@ -82,8 +82,8 @@ pattern *pattern_new(const char *text, size_t len, bool literal, const char *wha
     char *translated = literal ? NULL : oniguruma_to_pcre2(text, len, &n, what, err);
     pattern *p = xalloc(1, sizeof *p);
     if (!p) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
-    if (!failed(err)) p->code = compile(literal ? text : translated, n, literal, what, err);
-    if (!failed(err) && !prepare(p)) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
+    if (p && !failed(err)) p->code = compile(literal ? text : translated, n, literal, what, err);
+    if (p && !failed(err) && !prepare(p)) fail(err, LITHE_ENOMEM, "%s: out of memory", what);
     free(translated);
     if (!failed(err)) return p;
     pattern_free(p);

@@ -37,8 +37,7 @@ static void cut(cutter *c, size_t start, size_t end, bool match)
     match ^= s->invert;
     bool held = c->end > c->start, join = false;
     switch (s->behavior) {
-    case SPLIT_ISOLATED:      break;
-    case SPLIT_REMOVED:       break;
+    case SPLIT_ISOLATED: case SPLIT_REMOVED: break;
     case SPLIT_WITH_PREVIOUS: join = held && match && !c->match; break;
     case SPLIT_WITH_NEXT:     join = held && c->match && !match; break;
     case SPLIT_CONTIGUOUS:    join = held && c->match == match; break;

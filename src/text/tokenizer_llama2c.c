@@ -37,7 +37,7 @@ static double *read_pieces(lithe_tokenizer *t, const char *data, size_t len, siz
     double *scores = xrealloc(NULL, room, sizeof *scores);
     if (!scores) fail(err, LITHE_ENOMEM, "%s: vocabulary does not fit in memory", what);
     *n = 0;
-    for (size_t i = 4; i < len && !failed(err); ) {
+    for (size_t i = 4; scores && i < len && !failed(err); ) {
         size_t left = len - i, length = left >= 8 ? u32_at(data + i + 4) : 0;
         float score = left >= 8 ? f32_at(data + i) : NAN;
         if (left < 8 || length > longest || length > left - 8 || !isfinite(score)) {
