@@ -16,11 +16,13 @@ typedef struct { const char *command; int code; const char *out, *err; } transcr
 void check_transcripts(const transcript *t, size_t n);
 #define TRANSCRIPTS(...) do { const transcript list[] = { __VA_ARGS__ }; check_transcripts(list, sizeof list / sizeof *list); } while (0)
 
-/* For a compiler: what is linked with a library that has a sanitizer has it too. */
+/* For a compiler: what is linked with a library that has a sanitizer, or counts its branches, does too. */
 #if defined __SANITIZE_ADDRESS__
 #define SANITIZE " -fsanitize=address,undefined"
 #elif defined __SANITIZE_THREAD__
 #define SANITIZE " -fsanitize=thread"
+#elif defined LINT_COUNTED_H
+#define SANITIZE " --coverage"
 #else
 #define SANITIZE ""
 #endif
