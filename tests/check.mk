@@ -30,7 +30,7 @@ SHARED_DATA   = $(or $(LITHE_SHARED),$(CURDIR)/../shared)
 # Debuggable, and a finding ends the process.
 SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
-links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools README.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
+links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools bench README.md README.zh.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
 # One after the other, with what each took; few kills and short fuzzing, so that all end within the hour.
 CHECKS ?= test check-lint check-clang check-aarch64 check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
