@@ -40,6 +40,17 @@ static void check_pickles(const pickle_case *c, size_t n)
     for (size_t i = 0; i < n; i++) check_pickle(c[i].label, c[i].pickle, c[i].size, c[i].why);
 }
 
+/* A pickle that is accepted ends with its stop: each of its prefixes lacks that, or ends inside an opcode. */
+static void check_prefixes(const pickle_case *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t size = 0; size < c[i].size; size++) {
+            bytes b = archive(c[i].pickle, size, 0);
+            check_parse(c[i].label, b.data, b.size, "NAME: pickle, byte ");
+            free(b.data);
+        }
+}
+
 /* ---- accepted ------------------------------------------------------------------------ */
 
 static const pickle_case ACCEPTED[] = {
@@ -67,6 +78,7 @@ static const pickle_case ACCEPTED[] = {
 void pytorch_accepted(void)
 {
     check_pickles(ACCEPTED, sizeof ACCEPTED / sizeof *ACCEPTED);
+    check_prefixes(ACCEPTED, sizeof ACCEPTED / sizeof *ACCEPTED);
     bytes b = archive(P(ONE(PLAIN)), 0);
     lithe_error err = { 0 };
     void *keep;
@@ -110,6 +122,9 @@ static const pickle_case REFUSED[] = {
     { "control bytes",        P("\200\2cos\33[2J\nsystem\n."), "refuses to load os?[2J.system" },
     { "name without end",     P("\200\2cos\nsystem"), "a name without its end" },
     { "NUL in a name",        P("\200\2cos\0\nsystem\n."), "with a NUL" },
+    { "NUL in a string",      P("\200\4\214\2o\0\214\6system\223."), "with a NUL" },
+    { "memo cut off",         P("\200\2}h"), "ends inside an opcode" },
+    { "negative long size",   P(ONE(TENSOR(FLOATS, "K\0", "\212\1\377\205", "K\1\205"))), "size is not at most 8 numbers" },
     { "name not text",        P("\200\2K\1K\2\223."), "whose name is not text" },
     { "protocol 1",           P("\200\1}."), "protocol" },
     { "protocol 6",           P("\200\6}."), "protocol" },
