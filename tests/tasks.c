@@ -421,6 +421,10 @@ static void wrong_tasks(void)
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"lines\": [\"a\"]}], \"continuation\": \"{a}\"}", "either \"fields\" or \"lines\"" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"], \"extract\": {\"a\": \"(\"}}], \"continuation\": \"{a}\"}", "is not a regular expression" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"generate\": {}}", "\"generate\" needs \"longest\"" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"generate\": {\"longest\": 65537}}", "\"longest\", the most tokens of a text, from 1 to 65536" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"generate\": {\"longest\": 8, \"stop\": [\"b\", \"\"]}}", "\"stop\" has an empty text" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"choices\": [\"a\", \"b\"], \"generate\": {\"longest\": 8}}", "no choices and no \"continuation\"" },
+        { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"answer\": \"{a}\", \"continuation\": \"b\", \"generate\": {\"longest\": 8}}", "no choices and no \"continuation\"" },
         { "{\"task\": \"x\", \"data\": [], \"continuation\": \"{a}\"}", "\"data\" is not a list" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": [1, 2], \"answer\": \"{a}\", \"answers\": [\"1\", \"2\"]}", "x.json: a choice is neither a text nor" },
         { "{\"task\": \"x\", \"data\": [{\"fields\": [\"a\"]}], \"choices\": \"ab\", \"answer\": \"{a}\", \"answers\": [\"1\", \"2\"]}", "x.json: \"choices\" is not a list" } };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TASK_DEPTH = 8, TASK_BYTES = 1 << 20 };
+enum { TASK_DEPTH = 8, TASK_BYTES = 1 << 20, LONGEST_MOST = 1 << 16 };
 
 /* What is being read; after a failure its functions do nothing. */
 typedef struct { task_file *t; const char *what; lithe_error *err; } reader;
@@ -130,9 +130,13 @@ static void read_generation(reader *r)
     static const known_key keys[] = { { "longest", NULL }, { "stop", NULL }, { NULL, NULL } };
     const json_t *generate = json_object_get(r->t->json, "generate");
     if (!generate || keys_check(generate, keys, r->what, r->err)) return;
-    if (!r->t->answer || r->t->answers) fail(r->err, LITHE_EFORMAT, "%s: a task that generates has an \"answer\" and no choices", r->what);
-    if (!json_int(generate, "longest", 1, 1 << 16, &r->t->longest)) fail(r->err, LITHE_EFORMAT, "%s: \"generate\" needs \"longest\", the most tokens of a text", r->what);
+    if (!r->t->answer || r->t->answers || json_object_get(r->t->json, "choices") || json_object_get(r->t->json, "continuation"))
+        fail(r->err, LITHE_EFORMAT, "%s: a task that generates has an \"answer\", no choices and no \"continuation\"", r->what);
+    if (!json_int(generate, "longest", 1, LONGEST_MOST, &r->t->longest))
+        fail(r->err, LITHE_EFORMAT, "%s: \"generate\" needs \"longest\", the most tokens of a text, from 1 to %d", r->what, LONGEST_MOST);
     r->t->stop = texts_at(r, generate, "stop", &r->t->stop_count);
+    for (int i = 0; i < r->t->stop_count && !failed(r->err); i++)
+        if (!*r->t->stop[i]) fail(r->err, LITHE_EFORMAT, "%s: \"stop\" has an empty text, which stops nothing", r->what);
 }
 
 static void read_rewriting(reader *r)
