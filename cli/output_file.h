@@ -5,7 +5,8 @@
 #include "lithe.h"
 #include <stdio.h>
 
-typedef struct { FILE *stream; const char *path; int fd, error; } output_file;     /* stays in its place while it is open */
+/* Stays in its place while it is open. */
+typedef struct { FILE *stream; const char *path; int fd, error; } output_file;
 
 int output_file_open(output_file *f, const char *path, lithe_error *err);
 /* Fails if any of it could not be written. */

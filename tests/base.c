@@ -564,7 +564,8 @@ static void sizes_of_options(void)
 {
     struct { size_t size; int a, b; } own;
     const struct { size_t size; int a; } older = { sizeof older, 7 }, none = { 0, 7 };
-    struct { size_t size; int a, b, c, d; } newer = { sizeof newer, 7, 8, 0, 0 };          /* without padding, whose bytes are any */
+    /* without padding, whose bytes are any */
+    struct { size_t size; int a, b, c, d; } newer = { sizeof newer, 7, 8, 0, 0 };
     lithe_error err = { 0 };
     CHECK(!options_read(&own, sizeof own, NULL, "options", &err) && own.size == sizeof own && !own.a && !own.b);
     CHECK(!options_read(&own, sizeof own, &older, "options", &err) && own.size == sizeof own && own.a == 7);

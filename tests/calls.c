@@ -48,7 +48,8 @@ static const char *judge(int call, const lithe_error *e, uint64_t expected)
 {
     static lithe_error again;
     again = (lithe_error){ 0 };
-    if (call == CALL_unlinkat && !e->status) unlink(in_dir("run/lock"));         /* it may outlive its process, and says of which it is */
+    /* The lock may outlive its process, and says of which it is. */
+    if (call == CALL_unlinkat && !e->status) unlink(in_dir("run/lock"));
     if (!e->status) return tree_hash(in_dir("run")) == expected ? NULL : "it says nothing, and its bytes are others";
     if (!e->text[0]) return "it does not say why";
     if (!path_exists(in_dir("run"))) return NULL;

@@ -1,6 +1,7 @@
 /* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, seeking, cutting,
- * syncing, locking, looking at, linking, renaming and removing, of whole commands is failed once, and from then on (tests/faults/inject.c).  A command then
- * ends with the code that the fault asks for and one line, or its output is byte for byte that of a command without
+ * syncing, locking, looking at, linking, renaming and removing, of whole commands is failed once, and from then on
+ * (tests/faults/inject.c).  A command then ends with the code that the fault asks for and one line, or its output is byte for byte that of a command
+ * without
  * faults.  What it leaves is nothing, or a whole output, or a run that continues to the same bytes.
  *
  * Here some of the points of each kind; with LITHE_FAULTS=all (make check-faults) every one. */
@@ -76,7 +77,8 @@ static const char *judge(check *c, const char *fault)
     const scenario *s = c->s;
     int code = command(s, false, fault);
     if (code > 5) return "ended by a signal";
-    if (s->run && !strncmp(fault, "unlinkat", 8)) unlink(lock_path(s));          /* it may outlive its process, and says of which it is */
+    /* The lock may outlive its process, and says of which it is. */
+    if (s->run && !strncmp(fault, "unlinkat", 8)) unlink(lock_path(s));
     if (code == 0) {
         if (says_older()) return NULL;
         if (strcmp(out, c->stdout_bytes)) return "other standard output, exit code 0";

@@ -450,7 +450,8 @@ static void the_command(void)
     file_of("table.tsv", "text\tlabel\na\t1\n");
     CHECK(sh("i=0; while [ $i -lt 200 ]; do echo \"the $i ships sail north.\"; i=$((i+1)); done > tale.txt; $L train tale.txt --tokenizer bytes --params 50k --ctx 64 --steps 2 --batch 2 --out r -q") == 0);
     CHECK(sh("(ulimit -f 0; $L eval r --task own.json --data d.jsonl --out full.jsonl --cache full 2>&1; echo code $?) | cat") == 0 && strstr(out, "full.jsonl: cannot write, files may not be that large here (ulimit -f)\ncode 4"));
-    CHECK_MSG(sh("(ulimit -f 0; $L eval r --task own.json --data d.jsonl --cache full 2>&1; echo code $?) | cat") == 0 && strstr(out, "accuracy") && strstr(out, "code 0"), "%s", out);     /* kept or not, the answer is the same */
+    /* kept or not, the answer is the same */
+    CHECK_MSG(sh("(ulimit -f 0; $L eval r --task own.json --data d.jsonl --cache full 2>&1; echo code $?) | cat") == 0 && strstr(out, "accuracy") && strstr(out, "code 0"), "%s", out);
     CHECK_MSG(sh("$L eval r --task own.json --data d.jsonl --out items.jsonl --cache c --json") == 0, "%s", err);
     json_t *v = json_loads(out, 0, NULL);
     CHECK_MSG(v && (int)number(v, "examples") == 3 && json_array_size(json_object_get(v, "interval")) == 2 && json_object_get(v, "accuracy_norm"), "%s", out);

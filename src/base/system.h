@@ -17,7 +17,8 @@ typedef struct {
     int     (*ftruncate)(int fd, off_t size);
     int     (*fsync)(int fd);
     int     (*flock)(int fd, int operation);
-    int     (*stat)(int dir, const char *name, struct stat *s, int flags);        /* fstatat: of a descriptor, with AT_EMPTY_PATH */
+    /* fstatat: of a descriptor, with AT_EMPTY_PATH */
+    int     (*stat)(int dir, const char *name, struct stat *s, int flags);
     int     (*mkdir)(const char *path, mode_t mode);
     int     (*link)(const char *from, const char *to);
     int     (*rename)(const char *from, const char *to);

@@ -11,7 +11,8 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct { double *l, *inverse; int n, first, end; } factors;          /* (n, n) each, lower triangles; a block of columns of L */
+/* (n, n) each, lower triangles; a block of columns of L */
+typedef struct { double *l, *inverse; int n, first, end; } factors;
 
 enum { BLOCK = 64 };                                        /* rows or columns of a task */
 
