@@ -18,9 +18,11 @@ class Point:
 
     def __init__(self, name):
         self.name, self.lock = name, threading.Lock()
-        text, size = name.split("-")
+        text, _, size = name.rpartition("-")
         self.path = os.path.join(options.out, name)
         if not os.path.exists(self.path + ".txt"):
+            if text not in options.texts or size not in SIZES:
+                raise SystemExit(f"{name}: a point is NAME-SIZE, a text given by --text NAME=PATH and one of the sizes {', '.join(SIZES)}")
             self.cut(options.texts[text], SIZES[size])
         self.bytes = os.path.getsize(self.path + ".txt")
 
@@ -51,16 +53,17 @@ class Point:
     def bits(self, run):
         return round(study.json("eval", run, "--text", self.path + ".valid.txt", "--threads", 1)["bits_per_byte"], 4)
 
-    def measured(self):
-        """The lines of its configurations, the command's own choice left out."""
-        return [r for r in study.rows() if r["point"] == self.name and r["vocab"] and float(r["seconds"]) == options.seconds]
-
     def best(self):
-        done = self.measured()
+        done = measured(self.name)
         if not done:
             return dict(START)
         r = min(done, key=lambda r: float(r["bits"]))
         return {k: type(v)(r[k]) for k, v in START.items()}
+
+
+def measured(name):
+    """The lines of a point's configurations, the command's own choice left out."""
+    return [r for r in study.rows() if r["point"] == name and r["vocab"] and float(r["seconds"]) == options.seconds]
 
 
 def train(point, c, steps, run, lr=None):
@@ -117,7 +120,7 @@ def work():
                 c = point.best()
                 for key, value in (pair.split("=") for pair in changes):
                     c[key] = type(START[key])(value)
-                if any(all(r[k] == str(v) for k, v in c.items()) for r in point.measured()):
+                if any(all(r[k] == str(v) for k, v in c.items()) for r in measured(name)):
                     continue
                 found = measure(point, c, folder)
         row = [name, *(found.get(c, "") for c in study.columns[1:])]
@@ -129,7 +132,9 @@ def work():
 def print_table():
     rows = []
     for name in dict.fromkeys(r["point"] for r in study.rows()):
-        done, own = Point(name).measured(), [r for r in study.rows() if r["point"] == name and r["arch"] == "default"]
+        done, own = measured(name), [r for r in study.rows() if r["point"] == name and r["arch"] == "default"]
+        if not done:
+            continue
         best = min(done, key=lambda r: float(r["bits"]))
         what = ", ".join(f"{k} {best[k]}" for k in ("arch", "vocab", "params", "batch", "rate", "decay", "read"))
         bits = float(best["bits"])
