@@ -1,8 +1,8 @@
 /* No fault gives a wrong result: each allocation, and each opening, mapping, reading, writing, seeking, cutting,
  * syncing, locking, looking at, linking, renaming and removing, of whole commands is failed once, and from then on
- * (tests/faults/inject.c).  A command then ends with the code that the fault asks for and one line, or its output is byte for byte that of a command
- * without
- * faults.  What it leaves is nothing, or a whole output, or a run that continues to the same bytes.
+ * (tests/faults/inject.c).  A command then ends with the code that the fault asks for and one line, or its output is
+ * byte for byte that of a command without faults.  What it leaves is nothing, or a whole output, or a run that
+ * continues to the same bytes.
  *
  * Here some of the points of each kind; with LITHE_FAULTS=all (make check-faults) every one. */
 #include "base/file.h"
