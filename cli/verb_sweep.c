@@ -71,6 +71,31 @@ static int read_varied(sweep *s, const char *text)
     return EXIT_DONE;
 }
 
+/* Arguments of train that it would refuse, or that the sweep gives itself. */
+static int refuse_words(const sweep *s)
+{
+    const arguments *a = s->arguments;
+    static const char *const chosen[] = { "out", "seed", "resume" };
+    const char **words = calloc((size_t)a->count + 2, sizeof *words);
+    void *settings = calloc(1, verb_train.bytes);
+    arguments given;
+    if (!words || !settings) { free(words), free(settings); return EXIT_RESOURCES; }
+    words[0] = verb_train.name;
+    memcpy(words + 1, a->operands, (size_t)a->count * sizeof *words);
+    int code = arguments_read(&given, &verb_train, a->count + 1, (char **)(uintptr_t)words, settings);
+    if (code == -1) {
+        code = EXIT_DONE;
+        for (size_t i = 0; !code && i < sizeof chosen / sizeof *chosen; i++)
+            if (option_origin(&given, chosen[i]) == ORIGIN_FLAG) code = usage("--%s stands after --, but the sweep chooses it for each run", chosen[i]);
+        for (int i = 0; !code && i < s->varied_count; i++)
+            if (option_origin(&given, s->varied[i].name) == ORIGIN_FLAG) code = usage("--%s stands after -- and is varied; name it once", s->varied[i].name);
+        arguments_free(&given);
+    } else if (code == EXIT_DONE) code = EXIT_USAGE;             /* a list of choices was asked for: nothing is trained */
+    free(words);
+    free(settings);
+    return code;
+}
+
 static int plan(sweep *s)
 {
     long runs = 1;
@@ -80,6 +105,8 @@ static int plan(sweep *s)
         runs *= s->varied[i].count;
         if (runs > RUNS_MOST) return usage("more than %d combinations", RUNS_MOST);
     }
+    int refused = refuse_words(s);
+    if (refused) return refused;
     s->combinations = (int)runs;
     runs *= s->settings->seeds;
     if (runs > RUNS_MOST) return usage("%ld runs, at most %d are possible", runs, RUNS_MOST);
