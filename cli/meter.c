@@ -85,11 +85,11 @@ static void paint(meter *m, const lithe_event *e)
     char head[48], loss[96], rate[96];
     bool wide = width >= 100;
     snprintf(head, sizeof head, "%d/%d", e->step, e->steps);
-    int n = snprintf(loss, sizeof loss, "loss %.4f", e->loss);
-    if (isfinite(e->valid_loss) && width >= 70) {
-        n += snprintf(loss + n, sizeof loss - (size_t)n, "  val %.4f", e->valid_loss);
-        if (isfinite(e->bits_per_byte)) snprintf(loss + n, sizeof loss - (size_t)n, "  %.3f bpb", e->bits_per_byte);
-    }
+    const bool valid = isfinite(e->valid_loss) && width >= 70;
+    char valid_loss[48] = "", bits[32] = "";
+    if (valid) snprintf(valid_loss, sizeof valid_loss, "  val %.4f", e->valid_loss);
+    if (valid && isfinite(e->bits_per_byte)) snprintf(bits, sizeof bits, "  %.3f bpb", e->bits_per_byte);
+    snprintf(loss, sizeof loss, "loss %.4f%s%s", e->loss, valid_loss, bits);
     rates(m, e, rate, sizeof rate, wide);
     int cells = width - (int)strlen(head) - (int)strlen(loss) - (int)strlen(rate) - 6;
     if (cells > 40) cells = 40;

@@ -217,8 +217,8 @@ const char *metrics_text(const lithe_metrics *m, char *text, size_t cap)
 
 const char *figures_text(const lithe_event *e, char *text, size_t cap)
 {
-    int n = isfinite(e->bits_per_byte) ? snprintf(text, cap, "  %.4f bits per byte", e->bits_per_byte) : 0;
-    metrics_text(&e->metrics, text + n, cap - (size_t)n);
+    size_t n = isfinite(e->bits_per_byte) ? (size_t)snprintf(text, cap, "  %.4f bits per byte", e->bits_per_byte) : 0;
+    if (n < cap) metrics_text(&e->metrics, text + n, cap - n);
     return text;
 }
 

@@ -65,6 +65,7 @@ static int read_varied(sweep *s, const char *text)
     for (int i = 0; i + 1 < s->varied_count; i++) if (!strcmp(s->varied[i].name, v->name)) return usage("--vary %s: is there twice; give all its values at once", v->name);
     for (char *value = strtok(values, ","); value; value = strtok(NULL, ",")) {
         for (int i = 0; i < v->count; i++) if (!strcmp(v->values[i], value)) return usage("--vary %s: the value %s is there twice", v->name, value);
+        if (strlen(v->name) + strlen(value) + sizeof "--=" > NAME_MOST) return usage("--vary %s: a value has %zu bytes; at most %zu are possible", v->name, strlen(value), NAME_MOST - sizeof "--=" - strlen(v->name));
         if (v->count == 64) return usage("--vary %s: at most 64 values", v->name);
         v->values[v->count++] = value;
     }

@@ -102,6 +102,14 @@ static void damaged_logs(void)
     NEAR(s.tokens, 30, 0);
     NEAR(s.flops, 14, 0);
     lithe_run_close(r);
+    /* An axis of numbers that no letter stands for. */
+    put("large", "log.jsonl", "{\"step\": 0, \"started\": \"gpt2\", \"steps\": 5}\n{\"step\": 1, \"loss\": 2e290, \"tokens\": 9}\n{\"step\": 2, \"loss\": 1e290, \"tokens\": 9}\n");
+    r = open_run("large");
+    CHECK_MSG(!lithe_report(&r, 1, in_dir("large.html"), NULL, &e), "%s", e.text);
+    lithe_run_close(r);
+    page = tree_text(in_dir("large.html"));
+    CHECK(strstr(page, "1.2e290<") && strstr(page, "1.4e290<"));
+    free(page);
     CHECK(!lithe_run_open(in_dir(""), &e) && strstr(e.text, "is a directory of runs: name these, as "));
     e = (lithe_error){ 0 };
     put("f", "log.jsonl", "\n\nnothing\n");
@@ -278,6 +286,7 @@ static void commands(void)
         { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0", 0, "95 % interval", NULL }, { "$L compare s/lr=1e-3,seed=0 s/lr=3e-3,seed=0 --json", 0, "\"difference\":", NULL },
         { "$L report s", 3, NULL, "s: is a directory of runs: name these, as s/" }, { "$L sweep --vary lr=1,,2 -- tale.txt", 2, NULL, "expected OPTION=A,B" },
         { "$L sweep --vary lr=, -- tale.txt", 2, NULL, "expected OPTION=A,B" },
+        { "$L sweep --vary sample=$(printf %0300d 7) --out no -- tale.txt", 2, NULL, "a value has 300 bytes; at most 190" },
         { "$L sweep --vary lr=1e-3 --out no -- tale.txt --seed 7", 2, NULL, "--seed stands after --, but the sweep chooses it" },
         { "$L sweep --vary lr=1e-3 --out no -- tale.txt --out=elsewhere", 2, NULL, "--out stands after --, but" },
         { "$L sweep --vary lr=1e-3 --out no -- --resume run", 2, NULL, "--resume stands after --, but" },

@@ -41,10 +41,12 @@ const char *short_number(double x, char text[32])
 /* A number of an axis with as many digits as tell it from the next one. */
 static const char *tick_text(double x, range r, double distance, char text[32])
 {
-    unit u = unit_of(fmax(fabs(r.least), fabs(r.most)));
+    const double most = fmax(fabs(r.least), fabs(r.most));
+    unit u = unit_of(most);
     int decimals = (int)ceil(-log10(distance / u.size) - 1e-9);
     if (!(fabs(x) > 0) || decimals < 0) decimals = 0;
-    if (decimals > 3 && fmax(fabs(r.least), fabs(r.most)) < 0.01) return power_text(x, (int)floor(log10(fabs(x)) + 1e-9) - (int)floor(log10(distance) + 1e-9) + 1, text);
+    const bool long_number = (decimals > 3 && most < 0.01) || most / u.size >= 1e6;
+    if (long_number && fabs(x) > 0) return power_text(x, (int)floor(log10(fabs(x)) + 1e-9) - (int)floor(log10(distance) + 1e-9) + 1, text);
     int n = snprintf(text, 32, "%.*f", decimals < 12 ? decimals : 12, x / u.size);
     while (decimals && text[n - 1] == '0') n--;
     if (text[n - 1] == '.') n--;
