@@ -91,7 +91,7 @@ static int refuse_words(const sweep *s)
         for (int i = 0; !code && i < s->varied_count; i++)
             if (option_origin(&given, s->varied[i].name) == ORIGIN_FLAG) code = usage("--%s stands after -- and is varied; name it once", s->varied[i].name);
         arguments_free(&given);
-    } else if (code == EXIT_DONE) code = EXIT_USAGE;             /* a list of choices was asked for: nothing is trained */
+    } else if (code == EXIT_DONE) code = EXIT_USAGE;            /* a list of choices was asked for */
     free(words);
     free(settings);
     return code;
