@@ -37,7 +37,7 @@ static bool all_finite(const tensor *t, const batch *b)
 static int blame(const lithe_model *m, lithe_error *err)
 {
     int status = lithe_model_finite(m, err);
-    return status ? status : fail(err, LITHE_EFORMAT, "the model's results are no numbers, though all its parameters are: they are too large");
+    return status ? status : fail(err, LITHE_EFORMAT, "the model's results are no numbers, though all its parameters are: they, or the states that it was given, are too large");
 }
 
 int pass_answer(pass *p, const lithe_model *m, lithe_error *err)
