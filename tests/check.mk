@@ -32,8 +32,9 @@ SANE := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsanitize=$(2)' HARDENING=
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools bench README.md README.zh.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
-# One after the other, with what each took; few kills and short fuzzing, so that all end within the hour.
-CHECKS ?= test check-lint check-clang check-aarch64 check-asan check-tsan check-faults check-kills check-mpi check-fuzz check-long
+# One after the other, with what each took; few kills and short fuzzing, so that all end within the hour.  Some faults
+# of each command are among the tests; every one of them (check-faults) takes a night.
+CHECKS ?= test check-lint check-clang check-aarch64 check-asan check-tsan check-kills check-mpi check-fuzz check-long
 check-all:
 	@for each in $(CHECKS); do \
 	    begun=$$(date +%s); $(MAKE) --no-print-directory KILLS=20 MPI_KILLS=12 FUZZ_SECONDS=20 $$each || { echo "check-all: $$each failed"; exit 1; }; \
