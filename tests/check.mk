@@ -33,7 +33,7 @@ sanitized = $(MAKE) --no-print-directory B=build/$(1)/build CFLAGS='$(SANE) -fsa
 links     = mkdir -p build/$(1)/build && for d in src cli tests include docs tools bench README.md README.zh.md Makefile; do ln -sfn ../../$$d build/$(1)/$$d; done
 
 # One after the other, with what each took; few kills and short fuzzing, so that all end within the hour.  Some faults
-# of each command are among the tests; every one of them (check-faults) takes a night.
+# of each command are among the tests; every one of them (check-faults) takes hours.
 CHECKS ?= test check-lint check-clang check-aarch64 check-asan check-tsan check-kills check-mpi check-fuzz check-long
 check-all:
 	@for each in $(CHECKS); do \
